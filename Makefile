@@ -1,0 +1,142 @@
+# Everything a person or CI does with this tree. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULE    := github.com/seed-358c4d9d/githubexporter
+COLLECTOR := bin/otelcol-githubexporter
+CACHE     := .cache
+LINT      := go tool -modfile=internal/tools/go.mod golangci-lint
+
+# Where the tests find what is not Go code. `make test` puts these things there; `make -s env` prints them for a shell.
+export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
+export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
+export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
+
+FUZZTIME      ?= 30s
+FUZZPARALLEL  ?= 2
+BENCH         ?= .
+TESTTIMEOUT   ?= 40m
+E2E           := ./internal/e2e/...
+
+##@ Build and run
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build the collector with ocb: bin/otelcol-githubexporter
+	@GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go tool builder --config builder-config.yaml
+	@mkdir -p bin
+	@cmp -s _build/otelcol-githubexporter $(COLLECTOR) || { \
+		cp _build/otelcol-githubexporter $(COLLECTOR).new; mv -f $(COLLECTOR).new $(COLLECTOR); }
+
+.PHONY: demo
+demo: build ## Run the collector against a scripted GitHub, no account needed; Ctrl-C ends it
+	@go build -o bin/githubtest ./internal/github/githubtest/cmd/githubtest
+	@scripts/demo
+
+.PHONY: run
+run: run-settings build ## Run the collector against github.com: make run GITHUB_ORG=name, with GITHUB_TOKEN in the environment
+	@scripts/run
+
+# Before the build: a missing setting should not cost minutes.
+.PHONY: run-settings
+run-settings:
+	@scripts/run --check
+
+##@ Source
+
+.PHONY: generate
+generate: test-deps ## Regenerate code and documentation from metadata.yaml; check the GraphQL documents
+	go generate ./receiver/... ./extension/...
+	go test -run '(?i)graphql' ./internal/github
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## Lint the Go code and the scripts
+	$(LINT) run
+	cd internal/tools && go vet ./...
+	scripts/lint-shell
+
+.PHONY: lint-selftest
+lint-selftest: ## Prove that the architecture rules of .golangci.yaml fire
+	cd internal/tools && go test -count=1 ./...
+
+.PHONY: tidy
+tidy: ## Tidy go.mod and go.sum of both modules
+	go mod tidy
+	cd internal/tools && go mod tidy
+
+##@ Test
+
+.PHONY: test
+test: test-deps build ## Run every test, through the built collector and a real Prometheus too
+	go test -race -timeout $(TESTTIMEOUT) ./...
+
+.PHONY: test-unit
+test-unit: test-deps ## Run the quick tests only, without building the collector
+	go test $(UNIT_PACKAGES)
+
+.PHONY: race
+race: test-deps ## Run the quick tests under the race detector
+	go test -race $(UNIT_PACKAGES)
+
+.PHONY: test-e2e
+test-e2e: test-deps build ## Run only the tests through the built collector
+	go test -race -timeout $(TESTTIMEOUT) -v $(E2E)
+
+.PHONY: bench
+bench: ## Run the benchmarks; BENCH=regexp chooses
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@scripts/fuzz "$(FUZZTIME)" "$(FUZZPARALLEL)"
+
+.PHONY: test-deps
+test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, GitHub's GraphQL schema
+	@scripts/install-test-deps "$(CURDIR)/$(CACHE)"
+
+##@ Check
+
+.PHONY: check
+check: check-static test ## Everything CI checks: format, generated code, vet, lint, build, tests
+
+.PHONY: check-static
+check-static: check-fmt check-tidy check-generate vet lint lint-selftest ## All of check but the build and the tests
+
+.PHONY: check-fmt
+check-fmt: ## Fail when the Go code is not formatted
+	$(LINT) fmt --diff
+
+.PHONY: check-tidy
+check-tidy: ## Fail when go.mod or go.sum is not tidy
+	go mod tidy -diff
+	cd internal/tools && go mod tidy -diff
+
+.PHONY: check-generate
+check-generate: ## Fail when generated files are not up to date
+	@scripts/check-generate
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: env
+env: ## Print the variables the tests read, for eval "$(make -s env)"
+	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR"
+
+.PHONY: clean
+clean: ## Remove what the targets above made
+	rm -rf _build bin $(CACHE)
+
+# Expanded only where it is used.
+UNIT_PACKAGES = $(shell go list ./... | grep -v '^$(MODULE)/internal/e2e')

@@ -1,0 +1,67 @@
+package activity
+
+import "time"
+
+// Repository is what discovery says of a repository.
+type Repository struct {
+	// ID is GitHub's database id: it outlives renames and transfers, Name does not.
+	ID int64
+	// NodeID is the global id of GraphQL; empty when only REST was asked.
+	NodeID string
+	// Name is the present name without the owner.
+	Name string
+	// Archived, Fork, Private and Empty are GitHub's flags. An empty repository has no commit yet.
+	Archived, Fork, Private, Empty bool
+	// Signals tell whether something changed.
+	Signals Signals
+}
+
+// Signals are what discovery can tell cheaply of a repository's newest changes. Two equal signals of one stream, the
+// older one settled, mean that nothing happened in between.
+type Signals struct {
+	// Known is the set of streams of which discovery could tell anything. A stream outside must be read to be known.
+	Known Streams
+	// Head is the object name of the default branch's newest commit; empty in an empty repository and where discovery
+	// could not tell it. Of a repository that was read, it is the head up to which the commits were.
+	Head string
+	// PushedAt is the time of the newest push to any branch.
+	PushedAt time.Time
+	// Pulls and Issues are the most recently updated pull request and issue.
+	Pulls, Issues Mark
+}
+
+// Mark is the most recently updated one of a list. The zero value stands for an empty list.
+type Mark struct {
+	Number    int64
+	UpdatedAt time.Time
+}
+
+// Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
+// observed: what they show within settle before that moment may have changed again in the same second, or before
+// all of GitHub's replicas had it, so it counts as moved.
+func (s *Signals) Changed(older *Signals, observed time.Time, settle time.Duration) Streams {
+	unsettled := observed.Add(-settle)
+	moved := func(now, then Mark) bool {
+		return now.Number != then.Number || !now.UpdatedAt.Equal(then.UpdatedAt) || now.UpdatedAt.After(unsettled)
+	}
+	changed := EveryStream
+	if s.Known.Has(StreamCommits) && older.Known.Has(StreamCommits) && !s.commitsMoved(older, unsettled) {
+		changed = changed.Without(StreamCommits)
+	}
+	if s.Known.Has(StreamPulls) && older.Known.Has(StreamPulls) && !moved(s.Pulls, older.Pulls) {
+		changed = changed.Without(StreamPulls)
+	}
+	if s.Known.Has(StreamComments) && older.Known.Has(StreamComments) &&
+		!moved(s.Pulls, older.Pulls) && !moved(s.Issues, older.Issues) {
+		changed = changed.Without(StreamComments)
+	}
+	return changed
+}
+
+// commitsMoved compares heads, which are exact, and push times where discovery does not tell the head.
+func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
+	if s.Head != "" {
+		return s.Head != older.Head
+	}
+	return !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled)
+}

@@ -1,0 +1,104 @@
+package activity
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Window is the half-open stretch of time [Start, End).
+type Window struct {
+	Start, End time.Time
+}
+
+// Empty reports whether no moment is in the window.
+func (w Window) Empty() bool { return !w.Start.Before(w.End) }
+
+// Contains reports whether t is in the window.
+func (w Window) Contains(t time.Time) bool { return !t.Before(w.Start) && t.Before(w.End) }
+
+// Overlaps reports whether the windows have a moment in common.
+func (w Window) Overlaps(o Window) bool {
+	return !w.Empty() && !o.Empty() && w.Start.Before(o.End) && o.Start.Before(w.End)
+}
+
+// String shows the window in RFC 3339.
+func (w Window) String() string {
+	return fmt.Sprintf("[%s, %s)", w.Start.UTC().Format(time.RFC3339), w.End.UTC().Format(time.RFC3339))
+}
+
+// Windows is a set of moments as windows in ascending order that neither overlap nor touch. The zero value is the
+// empty set. Its methods return new sets and leave the receiver as it is.
+type Windows []Window
+
+// Add is the set with every moment of w in it.
+func (ws Windows) Add(w Window) Windows {
+	if w.Empty() {
+		return ws
+	}
+	first, last := ws.touching(w)
+	if first < last {
+		w.Start = earlier(w.Start, ws[first].Start)
+		w.End = later(w.End, ws[last-1].End)
+	}
+	return slices.Concat(ws[:first], Windows{w}, ws[last:])
+}
+
+// Remove is the set with every moment of w taken out.
+func (ws Windows) Remove(w Window) Windows {
+	if w.Empty() || !ws.Overlaps(w) {
+		return ws
+	}
+	var rest Windows
+	for _, have := range ws {
+		if !have.Overlaps(w) {
+			rest = append(rest, have)
+			continue
+		}
+		if before := (Window{have.Start, w.Start}); !before.Empty() {
+			rest = append(rest, before)
+		}
+		if after := (Window{w.End, have.End}); !after.Empty() {
+			rest = append(rest, after)
+		}
+	}
+	return rest
+}
+
+// Overlaps reports whether the set and w have a moment in common.
+func (ws Windows) Overlaps(w Window) bool {
+	return slices.ContainsFunc(ws, w.Overlaps)
+}
+
+// Covers reports whether every moment of w is in the set.
+func (ws Windows) Covers(w Window) bool {
+	return w.Empty() || slices.ContainsFunc(ws, func(have Window) bool {
+		return !w.Start.Before(have.Start) && !w.End.After(have.End)
+	})
+}
+
+// touching is the range of windows that overlap w or touch it.
+func (ws Windows) touching(w Window) (first, last int) {
+	first, _ = slices.BinarySearchFunc(ws, w.Start, func(have Window, start time.Time) int {
+		return have.End.Compare(start)
+	})
+	last = first
+	for last < len(ws) && !ws[last].Start.After(w.End) {
+		last++
+	}
+	return first, last
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

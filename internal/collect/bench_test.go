@@ -1,0 +1,232 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const org = "acme"
+
+// clock is a clock that a test sets.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock(now time.Time) *clock { return &clock{now: now} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	return c.now
+}
+
+// bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
+type bench struct {
+	t         *testing.T
+	clock     *clock
+	server    *githubtest.Server
+	store     *memstore.Store
+	view      *ledger.View
+	tallies   *Tallies
+	collector *Collector
+}
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*Settings)) *bench {
+	t.Helper()
+	b := &bench{t: t, clock: newClock(noon), store: memstore.New(memstore.Settings{}), tallies: &Tallies{}}
+	b.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now})
+	settings := Settings{
+		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
+		Lookback: 336 * time.Hour, Now: b.clock.Now,
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	b.collector = New(settings, b.tallies)
+	b.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	return b
+}
+
+func (b *bench) client(api github.API) *github.Client {
+	b.t.Helper()
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	b.t.Cleanup(transport.CloseIdleConnections)
+	client, err := github.New(github.Settings{
+		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
+		Credential: github.TokenCredential(githubtest.DefaultToken), Timeout: 10 * time.Second,
+		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+		Now:       b.clock.Now,
+	})
+	require.NoError(b.t, err)
+	return client
+}
+
+func allRepositories(t *testing.T) Filter {
+	t.Helper()
+	f, err := NewFilter([]string{"*"}, nil, false, false)
+	require.NoError(t, err)
+	return f
+}
+
+// pass makes a pass that must not fail.
+func (b *bench) pass() Summary {
+	b.t.Helper()
+	sum, err := b.collector.Pass(b.t.Context(), 1)
+	require.NoError(b.t, err)
+	return sum
+}
+
+// fill fills gaps until there are none that are due.
+func (b *bench) fill() {
+	b.t.Helper()
+	for {
+		filled, err := b.collector.Fill(b.t.Context())
+		require.NoError(b.t, err)
+		if filled.Repo == "" {
+			return
+		}
+	}
+}
+
+func (b *bench) coverage() ledger.Coverage {
+	b.t.Helper()
+	cov, err := b.store.Coverage(b.t.Context(), b.collector.settings.Org)
+	require.NoError(b.t, err)
+	return cov
+}
+
+// shown is what the view shows, by repository and user.
+type shown map[ledger.Series]ledger.Values
+
+func (s shown) Show(series ledger.Series, v *ledger.Values) { s[series] = *v }
+func (s shown) End(ledger.Series, ledger.Mask)              {}
+
+// metrics are what a replica that starts now would show.
+func (b *bench) metrics() shown {
+	b.t.Helper()
+	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	err := b.store.Follow(ctx, b.collector.settings.Org, func(c ledger.Change) error {
+		view.Apply(c)
+		if c.Caught {
+			cancel()
+		}
+		return nil
+	})
+	require.ErrorIs(b.t, err, context.Canceled)
+	result := shown{}
+	view.Visit(b.clock.Now(), result)
+	return result
+}
+
+func (b *bench) tally(name string, labels ...string) uint64 {
+	b.t.Helper()
+	key := ledger.TallyKey{Name: name}
+	copy(key.Labels[:], labels)
+	var n uint64
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	err := b.store.Follow(ctx, b.collector.settings.Org, func(c ledger.Change) error {
+		for _, tally := range c.Tallies {
+			if tally.TallyKey == key {
+				n += tally.Add
+			}
+		}
+		if c.Caught {
+			cancel()
+		}
+		return nil
+	})
+	require.ErrorIs(b.t, err, context.Canceled)
+	return n
+}
+
+// of is the total of a kind over all users of a repository.
+func (s shown) of(repo string, kind activity.Kind) uint64 {
+	var n uint64
+	for series, v := range s {
+		if series.Repo == repo {
+			n += v.Of[ledger.MetricTotal+ledger.Metric(kind.Index())]
+		}
+	}
+	return n
+}
+
+// dataset is an organization with empty repositories of the given names.
+func dataset(names ...string) *githubtest.Dataset {
+	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: noon.AddDate(0, 0, -60), Until: noon}}
+	for _, name := range names {
+		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
+	}
+	return d
+}
+
+// commit adds a commit of ten lines at a time.
+func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
+	sha := fmt.Sprintf("%040x", 0x1000000+len(d.Commits))
+	d.Commits = append(d.Commits, githubtest.Commit{
+		Repo: repo, SHA: sha, Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1, Parents: 1,
+	})
+	return &d.Commits[len(d.Commits)-1]
+}
+
+func pull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
+	p := githubtest.Pull{Repo: repo, Number: number, Login: new("bob"), CreatedAt: created, MergedAt: merged, ClosedAt: merged}
+	d.Pulls = append(d.Pulls, p)
+}
+
+func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
+	r := githubtest.Review{Repo: repo, Pull: number, ID: int64(5000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at, State: "APPROVED"}
+	d.Reviews = append(d.Reviews, r)
+}
+
+func comment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
+	c := githubtest.Comment{Repo: repo, Issue: issue, ID: int64(9000 + len(d.Comments)), Login: new("kim"), CreatedAt: at, UpdatedAt: at}
+	d.Comments = append(d.Comments, c)
+}
+
+func realData(t *testing.T) *githubtest.Dataset {
+	t.Helper()
+	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
+	require.NoError(t, err)
+	return data
+}
+
+// eachAPI runs a test with both sources.
+func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
+	t.Helper()
+	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
+		t.Run(string(api), func(t *testing.T) {
+			t.Parallel()
+			test(t, api)
+		})
+	}
+}

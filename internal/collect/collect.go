@@ -1,0 +1,109 @@
+// Package collect reads one organization: it finds out what changed, reads just that, commits what it found and
+// reports what it could not read. A Collector makes passes, fills gaps and reconciles; when to do which is its
+// caller's business.
+package collect
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// recent is what a scheduled pass reads at once of a repository that it meets for the first time or that was away:
+	// what the rolling windows need. The rest is a gap for later.
+	recent = 24 * time.Hour
+	// overlap is how far a reading reaches back behind the edge of the coverage: GitHub's replicas need not agree at
+	// once, and recording twice costs nothing.
+	overlap = 2 * time.Minute
+	// settle is how old a change must be at the time of its observation to be sure that the signal stays different
+	// from that of a later change: times are in whole seconds.
+	settle = 30 * time.Second
+)
+
+// Source is where activity is read from. Its errors are package github's.
+type Source interface {
+	// Discover calls page for each page of the repositories that the credential can see in the organization.
+	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
+	// Read yields the events of a repository page by page.
+	Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome
+}
+
+// Recorder is the part of a store that a collector needs.
+type Recorder interface {
+	Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
+	Coverage(ctx context.Context, org string) (ledger.Coverage, error)
+}
+
+// Settings are a collector's.
+type Settings struct {
+	Org    string
+	Source Source
+	Store  Recorder
+	// Filter says which repositories are read.
+	Filter Filter
+	// Concurrency is how many repositories are read at once.
+	Concurrency int
+	// Lookback is how far back a repository is read when it is met for the first time.
+	Lookback time.Duration
+	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
+	Now  func() time.Time
+	Skew func() time.Duration
+	// Tracer traces passes; nil for none.
+	Tracer trace.Tracer
+}
+
+// Collector reads one organization. Passes of one collector must not overlap; gaps may be filled beside them.
+type Collector struct {
+	settings Settings
+	tallies  *Tallies
+	refusals *refusals
+	unfilled *refusals
+
+	mu    sync.Mutex
+	known map[int64]activity.Repository
+}
+
+// New makes a collector. It counts into tallies, which go to the store with the next commit.
+func New(settings Settings, tallies *Tallies) *Collector {
+	if settings.Tracer == nil {
+		settings.Tracer = noop.NewTracerProvider().Tracer("")
+	}
+	if settings.Skew == nil {
+		settings.Skew = func() time.Duration { return 0 }
+	}
+	settings.Concurrency = max(1, settings.Concurrency)
+	return &Collector{
+		settings: settings, tallies: tallies,
+		refusals: newRefusals(firstPutOff, lastPutOff), unfilled: newRefusals(firstRefill, lastRefill),
+	}
+}
+
+// now is the present by the slower of the two clocks: were ours ahead of GitHub's, the edge would run ahead of the
+// dates that GitHub gives.
+func (c *Collector) now() time.Time {
+	return c.settings.Now().Add(min(0, c.settings.Skew())).UTC().Truncate(time.Second)
+}
+
+// commit records a batch together with the tallies that have come up.
+func (c *Collector) commit(ctx context.Context, fence uint64, source string, b ledger.Batch) (ledger.Receipt, error) {
+	b.Org = c.settings.Org
+	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
+	pending := c.tallies.take()
+	written := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1}
+	b.Tallies = slices.Concat(b.Tallies, pending, []ledger.Tally{written})
+	receipt, err := c.settings.Store.Commit(ctx, fence, b)
+	if err != nil {
+		c.tallies.giveBack(pending)
+		c.tallies.Add(TallyStoreWrites, source, writeResult(err))
+	}
+	return receipt, err
+}

@@ -1,0 +1,203 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// Result is how a pass ended.
+type Result string
+
+// The results of passes.
+const (
+	ResultSuccess Result = "success" // everything that changed was read
+	ResultPartial Result = "partial" // some of it was
+	ResultFailure Result = "failure" // the organization could not be read at all
+	ResultLimited Result = "skipped_limited"
+)
+
+// Summary says what a pass did.
+type Summary struct {
+	Result   Result
+	Began    time.Time
+	Duration time.Duration
+	// Repositories is how many are there, Changed how many had to be read.
+	Repositories, Changed int
+	// Events is how many were new.
+	Events int
+	// Failures are what could not be read; they have become gaps.
+	Failures []Failure
+	// RetryAt is when a limit ends that was met; zero when none was.
+	RetryAt time.Time
+}
+
+// Failure is a stream of a repository that could not be read.
+type Failure struct {
+	Repo   string
+	Stream activity.Stream
+	Err    error
+}
+
+// ErrVanished refuses a discovery that shows nothing of an organization of which there was something: an account
+// that lost its access sees an empty list, and that must not end every series.
+var ErrVanished = errors.New("the credential sees no repository of the organization any more")
+
+// Pass looks for what changed in the organization and reads it. Its error says that the organization as a whole could
+// not be read, or that the store refused what was found; what could not be read of single repositories is in the
+// summary. fence is the authority under which it writes.
+func (c *Collector) Pass(ctx context.Context, fence uint64) (Summary, error) {
+	ctx, span := c.settings.Tracer.Start(ctx, "githubexporter/pass",
+		trace.WithAttributes(attribute.String("vcs.provider.name", "github"), attribute.String("vcs.owner.name", c.settings.Org)))
+	defer span.End()
+	began := c.settings.Now()
+	sum, err := c.pass(ctx, fence)
+	sum.Duration = c.settings.Now().Sub(began)
+	sum.Result, sum.RetryAt = judge(&sum, err)
+	span.SetAttributes(attribute.String("result", string(sum.Result)), attribute.Int("repositories", sum.Repositories),
+		attribute.Int("changed", sum.Changed), attribute.Int("events", sum.Events))
+	if err != nil {
+		span.SetStatus(codes.Error, string(sum.Result))
+	}
+	if err != nil && ctx.Err() == nil {
+		c.flush(ctx, fence, sum.Result)
+	}
+	return sum, err
+}
+
+// flush commits the tallies of a pass that failed, as far as the store takes them.
+func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
+	c.tallies.Add(TallyRuns, string(result))
+	_, _ = c.commit(ctx, fence, sourceLeader, ledger.Batch{}) // what it does not take stays with the tallies
+}
+
+func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
+	began := c.now()
+	sum := Summary{Began: began}
+	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	if err != nil {
+		return sum, fmt.Errorf("read coverage: %w", err)
+	}
+	found, err := c.discover(ctx)
+	if err != nil {
+		return sum, fmt.Errorf("discover repositories: %w", err)
+	}
+	if skewed := c.now(); skewed.Before(began) {
+		began = skewed // only the first answer tells that GitHub's clock is behind ours
+	}
+	if len(found) == 0 && anyThere(&cov) {
+		return sum, ErrVanished
+	}
+	c.remember(found)
+	todo := c.plan(&cov, began, found)
+	sum.Repositories, sum.Changed = len(found), len(todo.readings)
+	if err := c.announce(ctx, fence, &todo); err != nil {
+		return sum, err
+	}
+	run := newRun(c, fence, &todo)
+	if err := run.readAll(ctx); err != nil {
+		return sum, err
+	}
+	sum.Events, sum.Failures = run.events, run.failures
+	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: began, Repos: todo.missed(run.read)})
+}
+
+func anyThere(cov *ledger.Coverage) bool {
+	for _, r := range cov.Repos {
+		if !r.Gone() {
+			return true
+		}
+	}
+	return false
+}
+
+// conclude moves the edge. The pass is counted in the same commit.
+func (c *Collector) conclude(ctx context.Context, fence uint64, sum *Summary, progress ledger.Progress) error {
+	result, _ := judge(sum, nil)
+	counted := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyRuns, Labels: [2]string{string(result)}}, Add: 1}
+	b := ledger.Batch{Progress: progress, Tallies: []ledger.Tally{counted}}
+	if _, err := c.commit(ctx, fence, sourceLeader, b); err != nil {
+		return fmt.Errorf("commit the pass: %w", err)
+	}
+	return nil
+}
+
+func (c *Collector) discover(ctx context.Context) ([]activity.Repository, error) {
+	var found []activity.Repository
+	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
+		found = append(found, page...)
+		return nil
+	})
+	return found, err
+}
+
+// remember keeps what discovery said last: readings outside a pass need the repositories' names.
+func (c *Collector) remember(found []activity.Repository) {
+	known := make(map[int64]activity.Repository, len(found))
+	for i := range found {
+		known[found[i].ID] = found[i]
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = known
+}
+
+// repository is what is known of a repository, at least what its coverage says.
+func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.known[r.ID]; ok {
+		return known
+	}
+	return activity.Repository{ID: r.ID, Name: r.Name, Signals: r.Signals}
+}
+
+func (c *Collector) plan(cov *ledger.Coverage, began time.Time, found []activity.Repository) plan {
+	p := planner{
+		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
+		putOff: func(repo int64, s activity.Stream) bool { return c.refusals.putOff(repo, s, began) },
+	}
+	return p.make(found)
+}
+
+// announce records what changed about the repositories themselves, before any of their events.
+func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) error {
+	if len(todo.changes) == 0 {
+		return nil
+	}
+	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Progress: ledger.Progress{Repos: todo.changes}})
+	if err != nil {
+		return fmt.Errorf("commit the repositories: %w", err)
+	}
+	return nil
+}
+
+// judge says how a pass ended.
+func judge(sum *Summary, err error) (Result, time.Time) {
+	var limit *github.LimitError
+	if errors.As(err, &limit) {
+		return ResultLimited, limit.RetryAt
+	}
+	if err != nil {
+		return ResultFailure, time.Time{}
+	}
+	var retryAt time.Time
+	for _, f := range sum.Failures {
+		if errors.As(f.Err, &limit) && limit.RetryAt.After(retryAt) {
+			retryAt = limit.RetryAt
+		}
+	}
+	if len(sum.Failures) > 0 {
+		return ResultPartial, retryAt
+	}
+	return ResultSuccess, retryAt
+}

@@ -1,0 +1,217 @@
+package collect
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// reading is what has to be read of one repository, and what is known when it has been.
+type reading struct {
+	request github.Request
+	// covers is, of each stream of the request, the window that is read when it succeeds.
+	covers [activity.NumStreams]activity.Window
+	// observed is when the repository's signals were taken, known what they were before.
+	observed time.Time
+	known    activity.Signals
+}
+
+// plan is what a pass has to do: first say what changed about the repositories themselves, then read.
+type plan struct {
+	began    time.Time
+	changes  []ledger.RepoProgress
+	readings []reading
+	// behind are, of each repository that is there, the streams whose newest part is not known to be complete unless
+	// it is read, with the moment up to which they are.
+	behind map[int64]*[activity.NumStreams]time.Time
+}
+
+// planner makes a plan from what is covered and what was discovered. It is pure.
+type planner struct {
+	org      string
+	cov      *ledger.Coverage
+	began    time.Time
+	lookback time.Duration
+	filter   *Filter
+	// put says whether a stream that was refused lately is to be put off.
+	putOff func(repo int64, s activity.Stream) bool
+	plan   plan
+}
+
+func (p *planner) make(found []activity.Repository) plan {
+	p.plan = plan{began: p.began, behind: make(map[int64]*[activity.NumStreams]time.Time)}
+	there := make(map[int64]bool, len(found))
+	for i := range found {
+		r := &found[i]
+		if there[r.ID] {
+			continue // seen on two pages: it moved between them
+		}
+		there[r.ID] = p.repository(r)
+	}
+	for id, known := range p.cov.Repos {
+		if !there[id] && !known.Gone() {
+			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
+				ID: id, Presence: ledger.PresenceGone, GoneSince: p.cov.Edge,
+			})
+		}
+	}
+	return p.plan
+}
+
+// repository plans one repository and reports whether it counts as there.
+func (p *planner) repository(r *activity.Repository) bool {
+	known := p.cov.Repos[r.ID]
+	switch p.filter.judge(r) {
+	case unwanted:
+		return false
+	case resting:
+		return known != nil && !known.Gone()
+	case wanted:
+	}
+	if known == nil || known.Gone() {
+		known = p.introduce(r, known)
+	} else if known.Name != r.Name {
+		p.plan.changes = append(p.plan.changes, ledger.RepoProgress{ID: r.ID, Name: r.Name})
+	}
+	p.read(r, known)
+	return true
+}
+
+// introduce plans the first contact with a repository, or its return: everything that is wanted of it is missing until
+// it is read.
+func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) *ledger.RepoCoverage {
+	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceThere}
+	missing := activity.Window{Start: p.began.Add(-p.lookback), End: p.began}
+	if known == nil {
+		change.Contact, change.Since = p.began, missing.Start
+	} else {
+		missing.Start = known.GoneSince
+	}
+	for _, s := range activity.AllStreams() {
+		change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
+	}
+	p.plan.changes = append(p.plan.changes, change)
+	after := ledger.Coverage{Edge: p.cov.Edge, Repos: map[int64]*ledger.RepoCoverage{}}
+	if known != nil {
+		repo := *known
+		after.Repos[r.ID] = &repo
+	}
+	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
+	return after.Repos[r.ID]
+}
+
+// read plans the reading of what moved and of what lags.
+func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage) {
+	streams := r.Signals.Changed(&known.Signals, known.Observed, settle)
+	var from [activity.NumStreams]time.Time
+	for _, s := range activity.AllStreams() {
+		from[s] = p.cov.RepoEdge(known, s)
+		if lagging(known, s, from[s]) {
+			streams = streams.With(s)
+		}
+	}
+	if streams == 0 {
+		return
+	}
+	p.plan.behind[r.ID] = behind(streams, from)
+	for _, s := range activity.AllStreams() {
+		if streams.Has(s) && p.putOff(r.ID, s) {
+			streams = streams.Without(s)
+		}
+	}
+	if streams != 0 {
+		p.plan.readings = append(p.plan.readings, p.reading(r, known, streams, from))
+	}
+}
+
+// lagging reports whether the newest part of the stream is missing.
+func lagging(known *ledger.RepoCoverage, s activity.Stream, edge time.Time) bool {
+	n := len(known.Missing[s])
+	return n > 0 && known.Missing[s][n-1].Start.Equal(edge)
+}
+
+func behind(streams activity.Streams, from [activity.NumStreams]time.Time) *[activity.NumStreams]time.Time {
+	for _, s := range activity.AllStreams() {
+		if !streams.Has(s) {
+			from[s] = time.Time{}
+		}
+	}
+	return &from
+}
+
+func (p *planner) reading(
+	r *activity.Repository, known *ledger.RepoCoverage, streams activity.Streams, from [activity.NumStreams]time.Time,
+) reading {
+	todo := reading{
+		observed: p.began,
+		known:    known.Signals,
+		request:  github.Request{Org: p.org, Repo: *r, Streams: streams},
+	}
+	for _, s := range activity.AllStreams() {
+		start := from[s]
+		if at := p.began.Add(-recent); at.After(start) {
+			start = at
+		}
+		todo.covers[s] = activity.Window{Start: start, End: p.began}
+		todo.request.Since[s] = start.Add(-overlap)
+	}
+	if head := known.Signals.Head; head != "" {
+		// From head to head nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
+		todo.request.SeenHead = head
+		todo.request.Since[activity.StreamCommits] = known.Since
+		todo.covers[activity.StreamCommits].Start = from[activity.StreamCommits]
+	}
+	return todo
+}
+
+// done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
+// every pass, whatever the signals say, so that the signals can be kept for the rest.
+func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
+	progress := ledger.RepoProgress{ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed}
+	for _, s := range activity.AllStreams() {
+		window := ledger.StreamWindow{Stream: s, Window: r.covers[s]}
+		switch {
+		case !r.request.Streams.Has(s):
+		case outcome.Failed[s] == nil:
+			progress.Read = append(progress.Read, window)
+		default:
+			progress.Missed = append(progress.Missed, window)
+		}
+	}
+	return progress
+}
+
+// signals are the discovered ones, with the head up to which commits were really read.
+func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
+	signals := r.request.Repo.Signals
+	signals.Head = r.known.Head
+	switch {
+	case !r.request.Streams.Has(activity.StreamCommits):
+	case outcome.Failed[activity.StreamCommits] != nil:
+		signals.PushedAt = r.known.PushedAt
+	case outcome.Head != "":
+		signals.Head = outcome.Head
+	}
+	return &signals
+}
+
+// missed is the progress of the streams that should have been read and were not.
+func (p *plan) missed(read map[int64]activity.Streams) []ledger.RepoProgress {
+	var list []ledger.RepoProgress
+	for id, from := range p.behind {
+		progress := ledger.RepoProgress{ID: id}
+		for _, s := range activity.AllStreams() {
+			if from[s].IsZero() || read[id].Has(s) {
+				continue
+			}
+			window := activity.Window{Start: from[s], End: p.began}
+			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: window})
+		}
+		if len(progress.Missed) > 0 {
+			list = append(list, progress)
+		}
+	}
+	return list
+}

@@ -1,0 +1,88 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// Reconciled says what a reconciliation did.
+type Reconciled struct {
+	Repositories int
+	// Found is how many events only the reconciliation found. It stays 0 while the change signals are as good as we
+	// think.
+	Found    int
+	Failures []Failure
+}
+
+// Reconcile reads the last 24 h of the recently active repositories again without asking what changed. Run it right
+// after a pass: what has happened since is recorded, but it is not counted as found.
+func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
+	var sum Reconciled
+	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	if err != nil {
+		return sum, fmt.Errorf("read coverage: %w", err)
+	}
+	from := cov.Edge.Add(-recent)
+	for _, r := range cov.Repos {
+		if r.Gone() || !active(&r.Signals, from) {
+			continue
+		}
+		sum.Repositories++
+		if err := c.reconcileRepo(ctx, fence, &cov, r, &sum); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// active reports whether anything moved since a time.
+func active(s *activity.Signals, since time.Time) bool {
+	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
+		s.Known != activity.EveryStream
+}
+
+func (c *Collector) reconcileRepo(
+	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *Reconciled,
+) error {
+	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream}
+	var settled [activity.NumStreams]time.Time
+	for _, s := range activity.AllStreams() {
+		settled[s] = cov.RepoEdge(r, s).Add(-overlap)
+		request.Since[s] = cov.Edge.Add(-recent)
+	}
+	outcome := c.settings.Source.Read(ctx, request, func(events []activity.Event) error {
+		old, fresh := split(events, &settled)
+		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old})
+		if err != nil {
+			return err
+		}
+		sum.Found += found.New
+		c.tallies.AddN(TallyReconciled, uint64(found.New)) //nolint:gosec // a count
+		if len(fresh) == 0 {
+			return nil
+		}
+		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh})
+		return err
+	})
+	for s, err := range outcome.Failed {
+		sum.Failures = append(sum.Failures, Failure{Repo: r.Name, Stream: s, Err: err})
+	}
+	return context.Cause(ctx)
+}
+
+// split parts the events that the passes should have found from those which the next pass will find.
+func split(events []activity.Event, settled *[activity.NumStreams]time.Time) (old, fresh []activity.Event) {
+	for _, e := range events {
+		if e.Time.Before(settled[e.Kind.Stream()]) {
+			old = append(old, e)
+		} else {
+			fresh = append(fresh, e)
+		}
+	}
+	return old, fresh
+}

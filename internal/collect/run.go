@@ -1,0 +1,157 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// run carries out a plan's readings.
+type run struct {
+	collector *Collector
+	fence     uint64
+	plan      *plan
+
+	mu       sync.Mutex
+	read     map[int64]activity.Streams
+	failures []Failure
+	events   int
+	// halted is the error after which reading anything else is in vain: a limit or a refused credential.
+	halted error
+}
+
+func newRun(c *Collector, fence uint64, todo *plan) *run {
+	return &run{collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams)}
+}
+
+// readAll reads several repositories at a time. Its error is the store's or the context's: what GitHub refused is in
+// failures.
+func (r *run) readAll(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(r.collector.settings.Concurrency)
+	for i := range r.plan.readings {
+		if groupCtx.Err() != nil {
+			break
+		}
+		group.Go(func() error { return r.readOne(groupCtx, &r.plan.readings[i]) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+func (r *run) readOne(ctx context.Context, todo *reading) error {
+	if err := r.stopped(); err != nil {
+		r.fail(todo, failedAll(todo.request.Streams, err))
+		return nil
+	}
+	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
+	outcome := r.collector.settings.Source.Read(ctx, todo.request, func(events []activity.Event) error {
+		return pages.next(ctx, events)
+	})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if pages.err == nil {
+		progress := ledger.Progress{Repos: []ledger.RepoProgress{todo.done(&outcome)}}
+		pages.finish(ctx, progress)
+	}
+	r.record(todo, &outcome, pages.recorded)
+	return pages.err
+}
+
+// record keeps what came of a reading.
+func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
+	r.fail(todo, outcome.Failed)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events += events
+	for _, s := range activity.AllStreams() {
+		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
+			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
+			r.collector.refusals.forget(todo.request.Repo.ID, s)
+		}
+	}
+}
+
+func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s, err := range failed {
+		r.failures = append(r.failures, Failure{Repo: todo.request.Repo.Name, Stream: s, Err: err})
+		if refused(err) {
+			r.collector.refusals.note(todo.request.Repo.ID, s, r.plan.began)
+		}
+		if halts(err) {
+			r.halted = err
+		}
+	}
+}
+
+func (r *run) stopped() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.halted
+}
+
+// halts reports whether every other request would be refused as well.
+func halts(err error) bool {
+	var limit *github.LimitError
+	var credential *github.CredentialError
+	return errors.As(err, &limit) || errors.As(err, &credential)
+}
+
+func failedAll(streams activity.Streams, err error) map[activity.Stream]error {
+	failed := make(map[activity.Stream]error, activity.NumStreams)
+	for _, s := range activity.AllStreams() {
+		if streams.Has(s) {
+			failed[s] = err
+		}
+	}
+	return failed
+}
+
+// pager commits the pages of a reading. It is one page behind, so that the last one and the progress are one commit.
+type pager struct {
+	collector *Collector
+	fence     uint64
+	source    string
+	waiting   []activity.Event
+	recorded  int
+	err       error
+}
+
+// next takes a page.
+func (p *pager) next(ctx context.Context, events []activity.Event) error {
+	if len(p.waiting) > 0 {
+		p.commit(ctx, ledger.Batch{Events: p.waiting})
+		p.waiting = nil
+	}
+	p.waiting = append(p.waiting, events...)
+	return p.err
+}
+
+// finish commits the last page with what has been read.
+func (p *pager) finish(ctx context.Context, progress ledger.Progress) {
+	p.commit(ctx, ledger.Batch{Events: p.waiting, Progress: progress})
+}
+
+func (p *pager) commit(ctx context.Context, b ledger.Batch) {
+	if p.err != nil {
+		return
+	}
+	receipt, err := p.collector.commit(ctx, p.fence, p.source, b)
+	if err != nil {
+		p.err = fmt.Errorf("commit a reading: %w", err)
+		return
+	}
+	p.recorded += receipt.New
+}

@@ -1,0 +1,74 @@
+package collect
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// Names of the operational counters that all replicas share, with their labels beside the organization.
+const (
+	TallyRuns        = "scrape_runs"           // result
+	TallyReconciled  = "reconciled_events"     //
+	TallyRequests    = "github_requests"       // endpoint, status_class
+	TallyPoints      = "github_points"         // resource
+	TallySecondary   = "github_secondary_hits" //
+	TallyStoreWrites = "store_write"           // source, result
+	TallyInvalid     = "invalid_values"        //
+	sourceLeader     = "leader_scrape"
+	sourceWorker     = "worker_backfill"
+	resultFailure    = "failure"
+	resultFenced     = "fenced"
+)
+
+// Tallies collects increments of shared counters until a commit takes them along. Its zero value is ready; it is safe
+// for concurrent use.
+type Tallies struct {
+	mu      sync.Mutex
+	pending map[ledger.TallyKey]uint64
+}
+
+// Add counts one.
+func (t *Tallies) Add(name string, labels ...string) { t.AddN(name, 1, labels...) }
+
+// AddN counts n.
+func (t *Tallies) AddN(name string, n uint64, labels ...string) {
+	if n == 0 {
+		return
+	}
+	key := ledger.TallyKey{Name: name}
+	copy(key.Labels[:], labels)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pending == nil {
+		t.pending = make(map[ledger.TallyKey]uint64)
+	}
+	t.pending[key] += n
+}
+
+// take is what has come up since the last time.
+func (t *Tallies) take() []ledger.Tally {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]ledger.Tally, 0, len(t.pending)+1)
+	for key, n := range t.pending {
+		list = append(list, ledger.Tally{TallyKey: key, Add: n})
+	}
+	clear(t.pending)
+	return list
+}
+
+// giveBack returns what could not be committed.
+func (t *Tallies) giveBack(list []ledger.Tally) {
+	for _, tally := range list {
+		t.AddN(tally.Name, tally.Add, tally.Labels[:]...)
+	}
+}
+
+func writeResult(err error) string {
+	if errors.Is(err, ledger.ErrFenced) {
+		return resultFenced
+	}
+	return resultFailure
+}

@@ -1,0 +1,134 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// collector is the built collector with a configuration of the test's.
+type collector struct {
+	*process
+	binary  string
+	config  string
+	metrics string // the address of the Prometheus exporter
+}
+
+const collectorConfig = `
+extensions:
+  file_storage:
+    directory: %[1]s
+    create_directory: true
+receivers:
+  githubexporter:
+%[2]s
+exporters:
+  prometheus:
+    endpoint: %[3]s
+    metric_expiration: 10m
+    without_scope_info: true
+service:
+  extensions: [file_storage]
+  telemetry:
+    metrics:
+      level: none
+    logs:
+      level: info
+      encoding: json
+      sampling: {enabled: false}
+  pipelines:
+    metrics:
+      receivers: [githubexporter]
+      exporters: [prometheus]
+`
+
+// startCollector runs the collector with the given settings of the receiver, on a file_storage of its own.
+func startCollector(t *testing.T, receiver string) *collector {
+	t.Helper()
+	dir := t.TempDir()
+	c := &collector{
+		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: freeAddress(t),
+	}
+	text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(receiver), c.metrics)
+	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
+	c.restart(t)
+	return c
+}
+
+// restart runs the collector again, after its process has ended.
+func (c *collector) restart(t *testing.T) {
+	t.Helper()
+	c.process = start(t, c.binary, "--config", c.config)
+	eventually(t, time.Minute, func() error {
+		if c.ended() {
+			return nil // what follows will tell
+		}
+		_, err := c.page(t.Context())
+		return err
+	})
+	require.False(t, c.ended(), "the collector has ended:\n%s", tail(c.output.String(), 20))
+}
+
+func (c *collector) page(ctx context.Context) (string, error) {
+	return get(ctx, "http://"+c.metrics+"/metrics")
+}
+
+// value is the value of a series on the metrics page, named as on the page.
+func (c *collector) value(ctx context.Context, series string) (float64, error) {
+	page, err := c.page(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(page) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "} "); ok && name+"}" == series {
+			return strconv.ParseFloat(value, 64)
+		}
+	}
+	return 0, fmt.Errorf("no %s on the page", series)
+}
+
+// count is the value of a counter, 0 as long as it is not there.
+func (c *collector) count(ctx context.Context, series string) float64 {
+	value, err := c.value(ctx, series)
+	if err != nil {
+		return 0
+	}
+	return value
+}
+
+// complete waits until a pass has ended that began after now and nothing is missing.
+func (c *collector) complete(t *testing.T, org string) {
+	t.Helper()
+	begun := time.Now()
+	passes := 0
+	last := 0.0
+	eventually(t, 2*time.Minute, func() error {
+		run, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_leader_cycle_last_run_unixtime{org=%q}", org))
+		if err != nil {
+			return err
+		}
+		if run > last && run > float64(begun.Unix()) {
+			last = run
+			passes++
+		}
+		gaps, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+		if err != nil {
+			return err
+		}
+		if passes < 3 || gaps != 0 {
+			return fmt.Errorf("%d passes since then, %v gaps", passes, gaps)
+		}
+		return nil
+	})
+}
+
+func indent(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
+}

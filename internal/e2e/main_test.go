@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+const org = "open-telemetry"
+
+func loadData(t *testing.T) *githubtest.Dataset {
+	t.Helper()
+	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
+	require.NoError(t, err)
+	return data
+}
+
+// receiverConfig has short intervals and a look-back that covers all of the data.
+const receiverConfig = `
+orgs:
+  - name: %s
+    auth: {token: %s}
+    scrape_interval: 2s
+    lookback: 1440h
+github: {endpoint: %q, api: %s, retry: {initial_interval: 100ms, max_interval: 1s}}
+storage: file_storage
+retention: 1440h
+emit_interval: 1s
+`
+
+// TestMainJob compares every activity metric of every user in every repository, as PromQL answers, with what the data
+// files say: at three moments while data arrive, and after a kill -9.
+func TestMainJob(t *testing.T) {
+	for _, api := range []string{"graphql", "rest"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			data := loadData(t)
+			// The last three days of the data arrive in the first 90 seconds, as far as they are let.
+			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
+			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline})
+			timeline = server.Timeline()
+			server.Hold(timeline.Start)
+
+			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api))
+			prom := startPrometheus(t, gx.metrics)
+			for _, arrived := range []time.Duration{0, 30 * time.Second, 95 * time.Second} {
+				visible := timeline.Start.Add(arrived)
+				waitUntil(t, visible)
+				server.Hold(visible)
+				gx.complete(t, org)
+				compare(t, prom, data, timeline, visible)
+			}
+
+			gx.kill()
+			gx.restart(t)
+			gx.complete(t, org)
+			compare(t, prom, data, timeline, timeline.Start.Add(95*time.Second))
+			requireNoReset(t, prom)
+			require.Less(t, gx.stop(t), time.Second)
+			requireNoSecret(t, gx.output.String())
+		})
+	}
+}
+
+// compare waits until Prometheus has the truth of some moment of the last seconds: between an emission and the
+// answer, an event may leave a window.
+func compare(t *testing.T, prom *prometheus, data *githubtest.Dataset, timeline githubtest.Timeline, visible time.Time) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() error {
+		now := time.Now().Truncate(time.Second)
+		found, err := prom.activity(t.Context(), org, now)
+		if err != nil {
+			return err
+		}
+		var difference string
+		for at := now; now.Sub(at) <= 5*time.Second; at = at.Add(-time.Second) {
+			difference = cmp.Diff(truthAt(data, timeline, visible, at), found)
+			if difference == "" {
+				t.Logf("%d series are as the data files say", len(found))
+				return nil
+			}
+		}
+		return fmt.Errorf("Prometheus differs from the data files (-truth +Prometheus):\n%s", difference)
+	})
+}
+
+// requireNoReset asks Prometheus for sums that ever went back: a restart must not show.
+func requireNoReset(t *testing.T, prom *prometheus) {
+	t.Helper()
+	for _, kind := range []string{"commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments", "loc_added", "loc_removed"} {
+		samples, err := prom.query(t.Context(), fmt.Sprintf("max(resets(gh_activity_%s_total[1h]))", kind), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, "0", samples[0].Value[1], kind)
+	}
+}
+
+func requireNoSecret(t *testing.T, log string) {
+	t.Helper()
+	require.NotContains(t, log, githubtest.DefaultToken)
+	require.NotContains(t, strings.ToLower(log), "panic")
+}
+
+func waitUntil(t *testing.T, moment time.Time) {
+	t.Helper()
+	select {
+	case <-time.After(time.Until(moment)):
+	case <-t.Context().Done():
+	}
+}

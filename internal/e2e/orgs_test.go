@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// twoOrgsConfig reads two organizations with credentials and intervals of their own.
+const twoOrgsConfig = `
+orgs:
+  - name: %[1]s
+    auth: {token: healthy-token}
+    scrape_interval: 2s
+    lookback: 1440h
+  - name: troubled
+    auth: {token: troubled-token}
+    scrape_interval: 1s
+    lookback: 1440h
+github: {endpoint: %[2]q, timeout: 1s, retry: {max_attempts: 2, initial_interval: 10ms, max_interval: 20ms}}
+storage: file_storage
+retention: 1440h
+emit_interval: 1s
+`
+
+// TestOneOrganizationFails lets one of two organizations fail in several ways: the other one's numbers stay exact, each
+// change of state is logged once, and no series of the failing one turns to zero.
+func TestOneOrganizationFails(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	troubled := data.Clone()
+	troubled.Org.Login = "troubled"
+	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data, troubled}, Timeline: timeline,
+		Credentials: []githubtest.Credential{
+			{Token: "healthy-token", Name: "healthy", Login: "h", Orgs: []string{org}},
+			{Token: "troubled-token", Name: "troubled", Login: "t", Orgs: []string{"troubled"}},
+		},
+	})
+	timeline = server.Timeline()
+	server.Hold(timeline.Start)
+	gx := startCollector(t, fmt.Sprintf(twoOrgsConfig, org, server.URL))
+	prom := startPrometheus(t, gx.metrics)
+	gx.complete(t, org)
+	gx.complete(t, "troubled")
+	compare(t, prom, data, timeline, timeline.Start)
+	before, err := prom.activity(t.Context(), "troubled", time.Now())
+	require.NoError(t, err)
+
+	for _, trouble := range []struct {
+		fault githubtest.Effect
+		class string
+	}{
+		{githubtest.Status(401), "failure: credential refused"},
+		{githubtest.Status(404), "failure: not found"},
+		{githubtest.Hang(), "failure: GitHub unavailable"},
+		{githubtest.TruncatedJSON(), "failure: GitHub unavailable"},
+	} {
+		began := len(gx.output.String())
+		server.Fault(githubtest.Fault{Match: githubtest.Match{Org: "troubled"}, Do: trouble.fault})
+		eventually(t, time.Minute, func() error {
+			if !strings.Contains(gx.output.String()[began:], trouble.class) {
+				return fmt.Errorf("no %q in the log", trouble.class)
+			}
+			return nil
+		})
+		runs := `gh_exporter_scrape_runs_total{org="troubled",result="failure"}`
+		failed := gx.count(t.Context(), runs)
+		eventually(t, time.Minute, func() error { // some more passes fail
+			if now := gx.count(t.Context(), runs); now < failed+3 {
+				return fmt.Errorf("%v failures", now)
+			}
+			return nil
+		})
+		require.Equal(t, 1, changes(gx.output.String()[began:]), "each change of state is logged once")
+		gx.complete(t, org)
+		compare(t, prom, data, timeline, timeline.Start)
+		requireUnmoved(t, prom, before)
+
+		server.ClearFaults()
+		eventually(t, time.Minute, func() error {
+			if !strings.Contains(gx.output.String()[began:], "can be read completely again") {
+				return errors.New("not well again")
+			}
+			return nil
+		})
+	}
+}
+
+// changes counts the log lines that say that an organization is in trouble.
+func changes(log string) int { return strings.Count(log, "cannot be read completely;") }
+
+// requireUnmoved compares the sums of the failing organization with what they were, and that none of its series is
+// missing.
+func requireUnmoved(t *testing.T, prom *prometheus, before map[series]float64) {
+	t.Helper()
+	now, err := prom.activity(t.Context(), "troubled", time.Now())
+	require.NoError(t, err)
+	require.Len(t, now, len(before))
+	for s, value := range before {
+		require.Contains(t, now, s)
+		if strings.HasSuffix(s.metric, "_total") || strings.HasSuffix(s.metric, "_unixtime") {
+			require.InDelta(t, value, now[s], 0, s)
+		}
+	}
+}
+
+// TestWrongConfiguration stops the start of the collector with the path, the value and what is allowed.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ receiver, want string }{
+		"interval":    {"orgs: [{name: a, auth: {token: abc}, scrape_interval: 30}]", "receivers::githubexporter::orgs::0: scrape_interval: 30ns, want a duration from 1s to 24h0m0s"},
+		"unknown key": {"orgs: [{name: a, auth: {token: abc}, interval: 30s}]", "orgs::0::interval: unknown key, want one of auth, concurrency, lookback, name, repositories, scrape_interval"},
+		"token unset": {"orgs: [{name: a, auth: {token: '${env:GX_NOT_SET}'}}]", "0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)"},
+		"extension":   {"{orgs: [{name: a, auth: {token: abc}}], storage: redis_storage}", `there is no extension "redis_storage"`},
+		"key file":    {"orgs: [{name: a, auth: {app: {app_id: 1, installation_id: 2, private_key_file: /nowhere.pem}}}]", "/nowhere.pem"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "collector.yaml")
+			text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(test.receiver), freeAddress(t))
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			output, err := exec.Command(program(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
+			require.Error(t, err)
+			require.Contains(t, string(output), test.want)
+		})
+	}
+}
+
+// TestExamples starts the shipped configurations, as far as their sections go, in the built collector.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	examples, err := filepath.Glob("../../examples/*/collector.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, examples)
+	for _, example := range examples {
+		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
+			t.Parallel()
+			check := exec.Command(program(t, "GX_COLLECTOR"), "validate", "--config", example)
+			check.Env = append(os.Environ(), "GITHUB_ORG=open-telemetry", "GITHUB_TOKEN=not-a-token",
+				"GITHUB_ENDPOINT=http://127.0.0.1:1", "GX_STORAGE_DIR="+t.TempDir())
+			output, err := check.CombinedOutput()
+			require.NoError(t, err, string(output))
+		})
+	}
+}

@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// series is a series of the activity metrics.
+type series struct{ metric, repo, user string }
+
+// truth computes the activity metrics from the data files, in the plainest way there is: it shares nothing with the
+// exporter.
+type truth struct {
+	data     *githubtest.Dataset
+	timeline githubtest.Timeline
+	visible  time.Time // nothing that happened later was served
+	at       time.Time // the moment that the rolling windows end
+	metrics  map[series]float64
+}
+
+func truthAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible, at time.Time) map[series]float64 {
+	t := &truth{data: data, timeline: timeline, visible: visible, at: at, metrics: make(map[series]float64)}
+	for _, c := range data.Commits {
+		t.event("commits", c.Repo, login(c.Login, "unlinked_git_author"), c.CommittedAt)
+		t.lines(&c)
+	}
+	for _, p := range data.Pulls {
+		author := login(p.Login, "ghost")
+		t.event("prs_opened", p.Repo, author, p.CreatedAt)
+		if p.MergedAt != nil {
+			t.event("prs_merged", p.Repo, author, *p.MergedAt)
+		}
+	}
+	for _, r := range data.Reviews {
+		if r.SubmittedAt != nil {
+			t.event("reviews_submitted", r.Repo, login(r.Login, "ghost"), *r.SubmittedAt)
+		}
+	}
+	for _, c := range data.Comments {
+		t.event("issue_comments", c.Repo, login(c.Login, "ghost"), c.CreatedAt)
+	}
+	return t.metrics
+}
+
+func login(login *string, otherwise string) string {
+	if login == nil {
+		return otherwise
+	}
+	return *login
+}
+
+// event counts something that happened, if it has been served.
+func (t *truth) event(kind, repo, user string, data time.Time) {
+	happened := t.timeline.Served(data)
+	if happened.After(t.visible) {
+		return
+	}
+	t.metrics[series{"gh_activity_" + kind + "_total", repo, user}]++
+	t.add("gh_activity_"+kind+"_24h", repo, user, 1, happened.After(t.at.Add(-24*time.Hour)))
+	last := series{"gh_activity_last_event_unixtime", repo, user}
+	t.metrics[last] = max(t.metrics[last], float64(happened.Unix()))
+}
+
+// lines counts a commit's lines; those of merge commits do not count, but show that there are commits.
+func (t *truth) lines(c *githubtest.Commit) {
+	happened := t.timeline.Served(c.CommittedAt)
+	if happened.After(t.visible) {
+		return
+	}
+	if c.Parents > 1 {
+		c.Additions, c.Deletions = 0, 0
+	}
+	user := login(c.Login, "unlinked_git_author")
+	weekEnd := t.at.UTC().Truncate(24 * time.Hour)
+	for weekEnd.Weekday() != time.Sunday {
+		weekEnd = weekEnd.Add(-24 * time.Hour)
+	}
+	week := !happened.Before(weekEnd.Add(-7*24*time.Hour)) && happened.Before(weekEnd)
+	t.add("gh_activity_loc_added_weekly", c.Repo, user, c.Additions, week)
+	t.add("gh_activity_loc_removed_weekly", c.Repo, user, c.Deletions, week)
+	t.add("gh_activity_loc_added_total", c.Repo, user, c.Additions, true)
+	t.add("gh_activity_loc_removed_total", c.Repo, user, c.Deletions, true)
+}
+
+// add adds to a series when the event counts; when it does not, the series is there all the same.
+func (t *truth) add(metric, repo, user string, n int, counts bool) {
+	if !counts {
+		n = 0
+	}
+	t.metrics[series{metric, repo, user}] += float64(n)
+}

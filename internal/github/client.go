@@ -1,0 +1,88 @@
+package github
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	// apiVersion is the version of the REST API that the decoders know
+	// (https://docs.github.com/rest/about-the-rest-api/api-versions).
+	apiVersion = "2022-11-28"
+	// maxBody bounds an answer in bytes. The largest honest ones have some hundred KiB.
+	maxBody = 32 << 20
+	// maxRedirects bounds how often a renamed repository is followed.
+	maxRedirects = 5
+)
+
+// Client reads one organization's activity with one credential. It is safe for concurrent use.
+type Client struct {
+	settings Settings
+	rest     *gogithub.Client // builds requests and knows the answers' shapes; it sends nothing
+	graphql  *url.URL
+	http     *http.Client
+	gate     *gate
+	places   *semaphore.Weighted
+	pages    pageSize
+	skew     atomic.Int64
+}
+
+// New makes a client. Its error is one of the settings.
+func New(settings Settings) (*Client, error) {
+	settings, rest, graphql, err := settings.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
+		gate:   newGate(settings.RateLimit),
+		places: semaphore.NewWeighted(int64(settings.RateLimit.MaxConcurrentRequests)),
+	}
+	c.rest.BaseURL = rest
+	c.rest.UserAgent = settings.UserAgent
+	own := *settings.HTTP
+	own.CheckRedirect = checkRedirect
+	c.http = &own
+	if app, ok := settings.Credential.(*appCredential); ok {
+		app.client = c
+	}
+	return c, nil
+}
+
+// Skew is how far GitHub's clock is ahead of ours, in whole seconds rounded down, by its last answer. Negative is
+// behind. Before the first answer it is 0.
+func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
+
+// noteDate learns the skew from an answer's Date.
+func (c *Client) noteDate(header http.Header) {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		c.skew.Store(int64(date.Sub(c.settings.Now()).Truncate(time.Second)))
+	}
+}
+
+var (
+	errRedirectHost   = errors.New("redirect to another host is not followed")
+	errRedirectMethod = errors.New("redirect of a query is not followed")
+	errRedirectLoop   = errors.New("too many redirects")
+)
+
+// checkRedirect follows renamed and transferred repositories, which answer 301 to /repositories/{id}, and nothing that
+// would take the credential elsewhere
+// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case via[0].Method != http.MethodGet:
+		return errRedirectMethod
+	case req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme:
+		return errRedirectHost
+	case len(via) > maxRedirects:
+		return errRedirectLoop
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package github
+
+import (
+	"context"
+	"strconv"
+
+	gogithub "github.com/google/go-github/v66/github"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
+
+// comments reads the conversation comments of issues and pull requests, with both APIs: REST has them in one feed
+// (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository). They are listed by update time,
+// the oldest first, and the next page begins with the last time of the one before: comments that are edited or deleted
+// meanwhile move rows only behind us.
+func (r *reader) comments(ctx context.Context) error {
+	since := r.request.Since[activity.StreamComments]
+	for number, pages := 1, 0; pages < maxPages; pages++ {
+		rows, told, err := get[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/issues/comments"),
+			values("sort", "updated", "direction", "asc", "since", stamp(since), "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		if err != nil {
+			return err
+		}
+		if err := r.give(r.commentEvents(rows)); err != nil {
+			return err
+		}
+		if len(rows) == 0 || !told.next {
+			return nil
+		}
+		if last := rows[len(rows)-1].GetUpdatedAt().Time; last.After(since) {
+			since, number = last, 1
+		} else {
+			number++ // the whole page has one time
+		}
+	}
+	return errEndless(commentsEndpoint)
+}
+
+func (r *reader) commentEvents(rows []*gogithub.IssueComment) []activity.Event {
+	events := make([]activity.Event, 0, len(rows))
+	for _, row := range rows {
+		id := activity.NumberID(row.GetID())
+		events = append(events, r.event(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time))
+	}
+	return events
+}

@@ -1,0 +1,174 @@
+package github
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	gogithub "github.com/google/go-github/v66/github"
+)
+
+// Credential gives the token that authenticates a request. It is made by TokenCredential or AppCredential.
+type Credential interface {
+	token(ctx context.Context) (string, error)
+}
+
+type tokenCredential string
+
+// TokenCredential authenticates with a personal access token, or any other token that does not change.
+func TokenCredential(token string) Credential { return tokenCredential(token) }
+
+func (t tokenCredential) token(context.Context) (string, error) { return string(t), nil }
+
+// String hides the token.
+func (t tokenCredential) String() string { return "[REDACTED]" }
+
+// GoString hides the token.
+func (t tokenCredential) GoString() string { return "[REDACTED]" }
+
+// AppSettings are of a GitHub App's installation
+// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation).
+type AppSettings struct {
+	AppID, InstallationID int64
+	PrivateKeyPEM         []byte
+}
+
+const (
+	// jwtLife is how long the App's own token is valid; GitHub accepts ten minutes.
+	jwtLife = 9 * time.Minute
+	// jwtBackdate allows for clocks that differ.
+	jwtBackdate = time.Minute
+	// refreshBefore is how long before its end an installation token is replaced. It lives an hour.
+	refreshBefore = 5 * time.Minute
+)
+
+// appCredential makes installation tokens, one at a time however many requests wait for it.
+type appCredential struct {
+	settings AppSettings
+	key      *rsa.PrivateKey
+	client   *Client // set by New
+
+	refreshing sync.Mutex // held while a token is asked for
+	mu         sync.Mutex
+	current    string
+	expires    time.Time
+}
+
+// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that is none.
+func AppCredential(settings AppSettings) (Credential, error) {
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(settings.PrivateKeyPEM)
+	if err != nil {
+		return nil, errors.New("the App's private key is no RSA key in PEM form")
+	}
+	return &appCredential{settings: settings, key: key}, nil
+}
+
+// String hides the key.
+func (a *appCredential) String() string { return "[REDACTED]" }
+
+// GoString hides the key.
+func (a *appCredential) GoString() string { return "[REDACTED]" }
+
+func (a *appCredential) token(ctx context.Context) (string, error) {
+	if token, ok := a.valid(); ok {
+		return token, nil
+	}
+	a.refreshing.Lock()
+	defer a.refreshing.Unlock()
+	if token, ok := a.valid(); ok {
+		return token, nil // somebody else has asked meanwhile
+	}
+	token, expires, err := a.ask(ctx)
+	if err != nil {
+		return "", err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current, a.expires = token, expires
+	return token, nil
+}
+
+func (a *appCredential) valid() (string, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current, a.current != "" && a.client.settings.Now().Before(a.expires.Add(-refreshBefore))
+}
+
+// forget drops a token that GitHub no longer accepts.
+func (a *appCredential) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current = ""
+}
+
+// ask gets an installation token from the configured endpoint
+// (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
+func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
+	var answer gogithub.InstallationToken
+	err := a.client.send(ctx, &exchange{
+		endpoint: "/app/installations/{installation_id}/access_tokens", resource: ResourceREST, bare: true,
+		make: func(ctx context.Context) (*http.Request, error) {
+			path := "app/installations/" + strconv.FormatInt(a.settings.InstallationID, 10) + "/access_tokens"
+			request, err := a.client.rest.NewRequest(http.MethodPost, path, nil)
+			if err != nil {
+				return nil, err
+			}
+			signed, err := a.sign()
+			if err != nil {
+				return nil, err
+			}
+			request.Header.Set("Authorization", "Bearer "+signed)
+			return request.WithContext(ctx), nil
+		},
+		read:   func(_ http.Header, body []byte) error { return decodeToken(body, &answer) },
+		points: func() int { return 1 },
+		quota:  func() quota { return quota{} },
+	})
+	if err != nil {
+		return "", time.Time{}, a.failed(err)
+	}
+	return answer.GetToken(), answer.GetExpiresAt().Time, nil
+}
+
+// failed makes a refusal of the App a matter of the credential. What may pass stays what it is.
+func (a *appCredential) failed(err error) error {
+	var forbidden *ForbiddenError
+	var missing *NotFoundError
+	switch {
+	case errors.As(err, &forbidden):
+		return &CredentialError{Answer: forbidden.Answer, Err: errors.New("the installation may not be used")}
+	case errors.As(err, &missing):
+		return &CredentialError{Answer: missing.Answer, Err: errors.New("there is no such installation of the App")}
+	}
+	return err
+}
+
+func decodeToken(body []byte, into *gogithub.InstallationToken) error {
+	if err := decodeJSON(body, into); err != nil {
+		return err
+	}
+	if into.GetToken() == "" || into.GetExpiresAt().IsZero() {
+		return errors.New("an answer without a token")
+	}
+	return nil
+}
+
+// sign makes the App's own token. Its clock is GitHub's as far as it is known.
+func (a *appCredential) sign() (string, error) {
+	now := a.client.settings.Now().Add(a.client.Skew())
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
+		Issuer:    strconv.FormatInt(a.settings.AppID, 10),
+		IssuedAt:  jwt.NewNumericDate(now.Add(-jwtBackdate)),
+		ExpiresAt: jwt.NewNumericDate(now.Add(jwtLife)),
+	}).SignedString(a.key)
+	if err != nil {
+		return "", fmt.Errorf("sign the App's token: %w", err)
+	}
+	return signed, nil
+}

@@ -1,0 +1,121 @@
+package github
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Answer is what GitHub said when it refused.
+type Answer struct {
+	// Endpoint is the route template or the name of the query. It never has a secret in it.
+	Endpoint string
+	// Status is the HTTP status, 0 when there was no answer.
+	Status int
+	// Message is GitHub's, cut and without control characters.
+	Message string
+	// RequestID is what GitHub's support asks for.
+	RequestID string
+}
+
+func (a *Answer) text(what string) string {
+	text := a.Endpoint + ": " + what
+	if a.Status != 0 {
+		text += fmt.Sprintf(" (status %d)", a.Status)
+	}
+	if a.Message != "" {
+		text += ": " + a.Message
+	}
+	if a.RequestID != "" {
+		text += " [request " + a.RequestID + "]"
+	}
+	return text
+}
+
+// LimitError says that a rate limit forbids requests until a moment
+// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+type LimitError struct {
+	Answer
+	Resource Resource
+	// Secondary limits are those on concurrency and on requests a minute.
+	Secondary bool
+	// RetryAt is when requests are allowed again.
+	RetryAt time.Time
+}
+
+func (e *LimitError) Error() string {
+	kind := "primary"
+	if e.Secondary {
+		kind = "secondary"
+	}
+	return e.text(fmt.Sprintf("%s rate limit of %s until %s", kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
+}
+
+// NotFoundError says that something is not there, or that the credential may not know of it.
+type NotFoundError struct{ Answer }
+
+func (e *NotFoundError) Error() string { return e.text("not found") }
+
+// ForbiddenError says that the credential may not read something, or that nobody may.
+type ForbiddenError struct {
+	Answer
+	// Legal is set when it was taken down for legal reasons (451).
+	Legal bool
+}
+
+func (e *ForbiddenError) Error() string {
+	if e.Legal {
+		return e.text("unavailable for legal reasons")
+	}
+	return e.text("forbidden")
+}
+
+// CredentialError says that GitHub does not accept the credential.
+type CredentialError struct {
+	Answer
+	Err error
+}
+
+func (e *CredentialError) Error() string {
+	if e.Err != nil {
+		return e.text("credential: " + e.Err.Error())
+	}
+	return e.text("credential refused")
+}
+
+func (e *CredentialError) Unwrap() error { return e.Err }
+
+// UnavailableError says that GitHub did not answer, or not with what it documents. Asking again may help.
+type UnavailableError struct {
+	Answer
+	Err error
+	// tooMuch says that a smaller question may be answered.
+	tooMuch bool
+}
+
+func (e *UnavailableError) Error() string {
+	if e.Err != nil {
+		return e.text("unavailable: " + printable(e.Err.Error()))
+	}
+	return e.text("unavailable")
+}
+
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+// maxMessage bounds in bytes what is kept of a message.
+const maxMessage = 300
+
+// printable cuts a foreign text to one line that is fit for a log.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(text, " "))
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "..."
+	}
+	return text
+}

@@ -1,0 +1,100 @@
+package githubtest
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+)
+
+// ControlPrefix is where Control has its endpoints.
+const ControlPrefix = "/_control/"
+
+// Control is the server's handler with endpoints to script it from outside, for loopback clients only:
+//
+//	GET    /_control/stats          requests and points so far
+//	POST   /_control/hold?until=T   Hold, T in RFC 3339
+//	POST   /_control/release        Release
+//	POST   /_control/fault          Fault, as JSON
+//	DELETE /_control/fault          ClearFaults
+func (s *Server) Control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+ControlPrefix+"stats", s.controlStats)
+	mux.HandleFunc("POST "+ControlPrefix+"hold", s.controlHold)
+	mux.HandleFunc("POST "+ControlPrefix+"release", func(w http.ResponseWriter, _ *http.Request) {
+		s.Release()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("POST "+ControlPrefix+"fault", s.controlFault)
+	mux.HandleFunc("DELETE "+ControlPrefix+"fault", func(w http.ResponseWriter, _ *http.Request) {
+		s.ClearFaults()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	outer := http.NewServeMux()
+	outer.Handle(ControlPrefix, loopbackOnly(mux))
+	outer.Handle("/", s)
+	return outer
+}
+
+func loopbackOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			http.Error(w, "loopback only", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) controlStats(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(s.Stats())
+}
+
+func (s *Server) controlHold(w http.ResponseWriter, r *http.Request) {
+	until, err := time.Parse(time.RFC3339, r.URL.Query().Get("until"))
+	if err != nil {
+		http.Error(w, "until: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.Hold(until)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
+	var f Fault
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&f); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if !f.Do.Kind.known() {
+		http.Error(w, "unknown kind of effect", http.StatusBadRequest)
+		return
+	}
+	s.Fault(f)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// Stats is a summary of the accounting.
+type Stats struct {
+	Now      time.Time      `json:"now"`
+	Start    time.Time      `json:"start"`
+	Hold     time.Time      `json:"hold,omitzero"`
+	Requests int            `json:"requests"`
+	Routes   map[string]int `json:"routes"`
+	Points   map[string]int `json:"points"`
+	Statuses map[int]int    `json:"statuses"`
+	Faults   int            `json:"faults"`
+}
+
+// Stats sums up all requests since the start or the last Reset.
+func (s *Server) Stats() Stats {
+	s.mu.RLock()
+	st := Stats{Now: s.now().UTC(), Start: s.tl.Start, Hold: s.hold}
+	s.mu.RUnlock()
+	s.log.fill(&st)
+	return st
+}

@@ -1,0 +1,167 @@
+package githubtest
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// before has the effects that replace an answer.
+func (x *exchange) before(e Effect) (answer, bool) {
+	a, ok := x.replacement(e)
+	for k, v := range e.Header {
+		a.header[http.CanonicalHeaderKey(k)] = v
+	}
+	return a, ok
+}
+
+func (x *exchange) replacement(e Effect) (answer, bool) {
+	switch e.Kind {
+	case KindStatus:
+		return statusAnswer(e), true
+	case KindPrimary:
+		return x.primaryAnswer(cmp.Or(e.Status, http.StatusForbidden)), true
+	case KindSecondary:
+		return x.secondaryAnswer(cmp.Or(e.Status, http.StatusForbidden), time.Duration(e.RetryAfter)), true
+	case KindReset, KindHang:
+		return answer{header: http.Header{}}, true
+	case KindHTML:
+		return answer{
+			status: cmp.Or(e.Status, http.StatusOK), header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+			body: []byte("<!DOCTYPE html>\n<html><body><h1>Unicorn!</h1></body></html>\n"),
+		}, true
+	case KindRedirectLoop, KindRedirect:
+		to := cmp.Or(e.URL, x.base+strings.TrimPrefix(x.r.URL.RequestURI(), "/api/v3"))
+		a := reply(cmp.Or(e.Status, http.StatusFound), obj{"message": "Moved Permanently", "url": to})
+		a.header.Set("Location", to)
+		return a, true
+	case KindGraphQLTimeout:
+		return reply(cmp.Or(e.Status, http.StatusBadGateway), obj{
+			"data": nil,
+			"errors": []obj{{"message": "Something went wrong while executing your query. This may be the result of a timeout, " +
+				"or it could be a GitHub bug. Please include `" + x.requestID() + "` when reporting this issue."}},
+		}), true
+	default:
+		return answer{header: http.Header{}}, false
+	}
+}
+
+func (x *exchange) requestID() string { return strconv.Itoa(x.info.Seq) }
+
+// statusMessages are GitHub's messages, where they are not the status's text.
+var statusMessages = map[int]string{
+	http.StatusUnauthorized:        "Bad credentials",
+	http.StatusForbidden:           "Resource not accessible by personal access token",
+	http.StatusUnprocessableEntity: "Validation Failed",
+	http.StatusInternalServerError: "Server Error",
+	http.StatusBadGateway:          "Server Error",
+	http.StatusServiceUnavailable:  "No server is currently available to service your request. Sorry about that. Please try resubmitting your request and contact us if the problem persists.",
+	http.StatusConflict:            "Git Repository is empty.",
+	451:                            "Repository access blocked",
+}
+
+func statusAnswer(e Effect) answer {
+	a := fail(e.Status, cmp.Or(statusMessages[e.Status], http.StatusText(e.Status)))
+	if e.Body != "" {
+		a.body = []byte(e.Body)
+	}
+	return a
+}
+
+// after has the effects that change a REST answer.
+func (x *exchange) after(e Effect, a answer) answer {
+	if e.Kind == KindEndless && !strings.Contains(a.header.Get("Link"), `rel="next"`) {
+		q := x.r.URL.Query()
+		page, _ := pageOf(q)
+		q.Set("page", strconv.Itoa(page+1))
+		next := "<" + x.base + x.path + "?" + q.Encode() + `>; rel="next"`
+		a.header.Set("Link", strings.TrimPrefix(a.header.Get("Link")+", "+next, ", "))
+	}
+	return a
+}
+
+// deliver has the effects on the connection; it reports whether it wrote the answer.
+func (x *exchange) deliver(w http.ResponseWriter, a answer) bool {
+	switch x.fault.Kind {
+	case KindReset:
+		reset(w)
+	case KindHang:
+		x.hang()
+	case KindSlow:
+		x.slow(w, a)
+	case KindTruncate:
+		a.body = a.body[:len(a.body)/2]
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body)
+	case KindWrongLength:
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)+1000))
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	case KindHuge:
+		huge(w, a, x.fault.Size)
+	default:
+		return false
+	}
+	return true
+}
+
+// reset closes the connection so that the client sees a reset.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// hang waits until the client goes away.
+func (x *exchange) hang() {
+	select {
+	case <-x.r.Context().Done():
+	case <-x.s.closing:
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// slow sends the body in parts.
+func (x *exchange) slow(w http.ResponseWriter, a answer) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	w.WriteHeader(a.status)
+	part := max(1, (len(a.body)+9)/10)
+	for len(a.body) > 0 {
+		select {
+		case <-time.After(time.Duration(x.fault.Delay)):
+		case <-x.r.Context().Done():
+			return
+		case <-x.s.closing:
+			panic(http.ErrAbortHandler)
+		}
+		n := min(part, len(a.body))
+		_, _ = w.Write(a.body[:n])
+		_ = http.NewResponseController(w).Flush()
+		a.body = a.body[n:]
+	}
+}
+
+// huge sends white space before the body.
+func huge(w http.ResponseWriter, a answer, size int64) {
+	w.WriteHeader(a.status)
+	space := []byte(strings.Repeat(" ", 64<<10))
+	for size > 0 {
+		n, err := w.Write(space[:min(size, int64(len(space)))])
+		if err != nil {
+			return
+		}
+		size -= int64(n)
+	}
+	_, _ = w.Write(a.body)
+}

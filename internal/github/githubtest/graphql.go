@@ -1,0 +1,210 @@
+package githubtest
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator"
+)
+
+// SchemaSource is the part of GitHub's GraphQL schema that the server knows.
+//
+//go:embed schema.graphql
+var SchemaSource string
+
+var schema = sync.OnceValue(func() *ast.Schema {
+	return gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphql", Input: SchemaSource})
+})
+
+// maxGraphQLBody bounds a request.
+const maxGraphQLBody = 4 << 20
+
+// graphqlRequest is a parsed request; refusal is set when it cannot be executed.
+type graphqlRequest struct {
+	doc     *ast.QueryDocument
+	op      *ast.OperationDefinition
+	vars    map[string]any
+	price   price
+	refusal *answer
+}
+
+func (g *graphqlRequest) refuse(a answer) *graphqlRequest {
+	g.refusal = &a
+	return g
+}
+
+// parseGraphQL reads, validates and prices a request.
+func (s *Server) parseGraphQL(r *http.Request) *graphqlRequest {
+	g := &graphqlRequest{}
+	if r.Method != http.MethodPost {
+		return g.refuse(notFound())
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxGraphQLBody))
+	if err != nil {
+		return g.refuse(fail(http.StatusBadRequest, "Problems reading the request"))
+	}
+	var in struct {
+		Query         string         `json:"query"`
+		Variables     map[string]any `json:"variables"`
+		OperationName string         `json:"operationName"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return g.refuse(fail(http.StatusBadRequest, "Problems parsing JSON"))
+	}
+	return g.prepare(in.Query, in.OperationName, in.Variables)
+}
+
+func (g *graphqlRequest) prepare(query, name string, vars map[string]any) *graphqlRequest {
+	if strings.TrimSpace(query) == "" {
+		return g.refuse(reply(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
+	}
+	doc, errs := gqlparser.LoadQuery(schema(), query)
+	if len(errs) > 0 {
+		return g.refuse(graphqlErrors(errs))
+	}
+	g.doc, g.op = doc, doc.Operations.ForName(name)
+	if g.op == nil || g.op.Operation != ast.Query {
+		return g.refuse(graphqlErrors(gqlerror.List{gqlerror.Errorf("No operation named %q", name)}))
+	}
+	v, err := validator.VariableValues(schema(), g.op, vars)
+	if err != nil {
+		return g.refuse(graphqlErrors(gqlerror.List{gqlerror.WrapIfUnwrapped(err)}))
+	}
+	g.vars = v
+	g.price = priceOf(g.op, v)
+	if e := g.price.err; e != nil {
+		return g.refuse(reply(http.StatusOK, obj{"errors": []obj{e.json()}}))
+	}
+	return g
+}
+
+// graphqlErrors is the answer to a document that is not valid: HTTP 200 without data.
+func graphqlErrors(errs gqlerror.List) answer {
+	var out []obj
+	for _, e := range errs {
+		j := obj{"message": e.Message}
+		if len(e.Locations) > 0 {
+			j["locations"] = e.Locations
+		}
+		if e.Rule != "" {
+			j["extensions"] = obj{"code": "undefinedField", "rule": e.Rule}
+		}
+		out = append(out, j)
+	}
+	return reply(http.StatusOK, obj{"errors": out})
+}
+
+// describe tells the accounting what the request is about: its operation and the first owner and repository it names.
+func (g *graphqlRequest) describe(v view, info *RequestInfo) {
+	if g.op == nil {
+		return
+	}
+	info.Operation, info.Variables = g.op.Name, g.vars
+	for _, f := range rootFields(g.op.SelectionSet) {
+		if info.Org != "" {
+			return
+		}
+		a := args(f.ArgumentMap(g.vars))
+		switch f.Name {
+		case "organization":
+			info.Org = a.str("login")
+		case "repository":
+			info.Org, info.Repo = a.str("owner"), a.str("name")
+		case "node":
+			g.describeNode(v, info, a.str("id"))
+		case "nodes":
+			for _, id := range a.strs("ids")[:min(1, len(a.strs("ids")))] {
+				g.describeNode(v, info, id)
+			}
+		}
+	}
+}
+
+func (g *graphqlRequest) describeNode(v view, info *RequestInfo, id string) {
+	_, parts, ok := parseNodeID(id)
+	if !ok {
+		return
+	}
+	if r := v.ix.byID[atoi(parts[0])]; r != nil {
+		info.Org, info.Repo = r.owner, r.Name
+	}
+}
+
+// rootFields are the fields of a selection, fragments spread out.
+func rootFields(set ast.SelectionSet) []*ast.Field {
+	var out []*ast.Field
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			out = append(out, s)
+		case *ast.InlineFragment:
+			out = append(out, rootFields(s.SelectionSet)...)
+		case *ast.FragmentSpread:
+			out = append(out, rootFields(s.Definition.SelectionSet)...)
+		}
+	}
+	return out
+}
+
+// answerGraphQL executes the request, charges it, and answers 200 with data, errors or both.
+func (x *exchange) answerGraphQL() answer {
+	if x.gql.refusal != nil {
+		return *x.gql.refusal
+	}
+	if !x.gql.price.dryRun {
+		if a, ok := x.charge(x.gql.price.points()); !ok {
+			return a
+		}
+	}
+	e := &execution{exchange: x}
+	data := e.run()
+	out := obj{"data": data}
+	if len(e.errs) > 0 {
+		var errs []obj
+		for _, err := range e.errs {
+			errs = append(errs, err.json())
+		}
+		out["errors"] = errs
+	}
+	return reply(http.StatusOK, out)
+}
+
+// fieldError is an error of GraphQL's answer.
+type fieldError struct {
+	typ, message string
+	path         []any
+	at           *ast.Position
+	// nulls is how much of the path becomes null beyond GraphQL's rules, 0 for nothing.
+	nulls int
+	// page makes the list of nodes or edges null that the value is in.
+	page bool
+}
+
+func (e *fieldError) Error() string { return e.message }
+
+func (e *fieldError) json() obj {
+	j := obj{"message": e.message}
+	if e.typ != "" {
+		j["type"] = e.typ
+	}
+	if e.path != nil {
+		j["path"] = slices.Clone(e.path)
+	}
+	if e.at != nil {
+		j["locations"] = []obj{{"line": e.at.Line, "column": e.at.Column}}
+	}
+	return j
+}
+
+func notResolved(format string, a ...any) *fieldError {
+	return &fieldError{typ: "NOT_FOUND", message: fmt.Sprintf("Could not resolve to "+format, a...)}
+}

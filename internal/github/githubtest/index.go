@@ -1,0 +1,329 @@
+package githubtest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// index is the data of all organizations in served times, with everything resolved that a request looks up. It is
+// built anew after each change and never changes itself.
+type index struct {
+	tl       Timeline
+	orgs     map[string]*orgIndex
+	orgsByID map[int64]*orgIndex
+	repos    map[string]*repoIndex // by lower-case owner/name
+	moved    map[string]*repoIndex // by lower-case former owner/name
+	byID     map[int64]*repoIndex
+	users    map[string]*account
+	byUserID map[int64]*account
+}
+
+type orgIndex struct {
+	Org
+	id      int64
+	created time.Time
+	repos   []*repoIndex
+}
+
+type repoIndex struct {
+	*Repo
+	owner string
+	// visibility is Visibility or, where that is empty, what Private says.
+	visibility string
+	id         int64
+	created    time.Time
+	updated    time.Time
+	pushes     []time.Time
+	commits    map[string]*commitIndex
+	branches   map[string][]move
+	pulls      []*pullIndex
+	byNumber   map[int]*pullIndex
+	issues     []*issueIndex
+	issueNo    map[int]*issueIndex
+	comments   []*commentIndex
+}
+
+// move is a branch head from a time on.
+type move struct {
+	at   time.Time
+	head *commitIndex
+}
+
+type commitIndex struct {
+	*Commit
+	repo                        *repoIndex
+	parents                     []*commitIndex
+	shas                        []string
+	authored, committed, pushed time.Time
+}
+
+type pullIndex struct {
+	*Pull
+	repo            *repoIndex
+	id              int64
+	created         time.Time
+	merged, closed  *time.Time
+	touched         []time.Time
+	reviews         []*reviewIndex
+	comments        []*commentIndex
+	mergeCommitHash string
+}
+
+type reviewIndex struct {
+	*Review
+	pull      *pullIndex
+	submitted *time.Time
+}
+
+// issueIndex is an issue that is no pull request; it exists through its comments.
+type issueIndex struct {
+	number   int
+	id       int64
+	repo     *repoIndex
+	comments []*commentIndex
+}
+
+type commentIndex struct {
+	*Comment
+	repo             *repoIndex
+	pull             *pullIndex
+	issue            *issueIndex
+	created, updated time.Time
+}
+
+// account is who a login is served as.
+type account struct {
+	login, typ string
+	id         int64
+	deleted    bool
+}
+
+func (a *account) bot() bool { return a.typ == "Bot" }
+
+func buildIndex(sets []*Dataset, tl Timeline) *index {
+	ix := &index{
+		tl: tl, orgs: map[string]*orgIndex{}, orgsByID: map[int64]*orgIndex{}, repos: map[string]*repoIndex{},
+		moved: map[string]*repoIndex{}, byID: map[int64]*repoIndex{}, users: map[string]*account{}, byUserID: map[int64]*account{},
+	}
+	for _, d := range sets {
+		ix.addOrg(d)
+	}
+	for _, d := range sets {
+		ix.addDataset(d)
+	}
+	return ix
+}
+
+func (ix *index) addOrg(d *Dataset) {
+	o := &orgIndex{Org: d.Org, id: cmp.Or(d.Org.ID, numericID("org", d.Org.Login))}
+	o.created = ix.tl.Served(d.Org.From)
+	if !d.Org.CreatedAt.IsZero() {
+		o.created = ix.tl.Served(d.Org.CreatedAt)
+	}
+	ix.orgs[strings.ToLower(d.Org.Login)] = o
+	ix.orgsByID[o.id] = o
+}
+
+func (ix *index) addDataset(d *Dataset) {
+	for _, u := range d.Users {
+		ix.addUser(u)
+	}
+	repos := map[string]*repoIndex{}
+	for i := range d.Repos {
+		repos[d.Repos[i].Name] = ix.addRepo(d.Org.Login, &d.Repos[i])
+	}
+	ix.addCommits(d, repos)
+	ix.addPulls(d, repos)
+	ix.addComments(d, repos)
+}
+
+func (ix *index) addUser(u User) *account {
+	a := &account{login: u.Login, typ: u.Type, id: u.ID, deleted: u.Deleted}
+	if u.RenamedTo != "" {
+		a.login = u.RenamedTo
+	}
+	if a.typ == "" {
+		a.typ = "User"
+		if strings.HasSuffix(u.Login, "[bot]") {
+			a.typ = "Bot"
+		}
+	}
+	if a.id == 0 {
+		a.id = numericID("user", u.Login)
+	}
+	ix.users[u.Login], ix.byUserID[a.id] = a, a
+	return a
+}
+
+// know makes sure that an account exists, so that later look-ups do not write.
+func (ix *index) know(login *string) {
+	if login != nil && ix.users[*login] == nil {
+		ix.addUser(User{Login: *login})
+	}
+}
+
+// account is the account of a login, nil for none and for a deleted one.
+func (ix *index) account(login *string) *account {
+	if login == nil {
+		return nil
+	}
+	if a := ix.users[*login]; a != nil && !a.deleted {
+		return a
+	}
+	return nil
+}
+
+func (ix *index) addRepo(org string, r *Repo) *repoIndex {
+	ri := &repoIndex{
+		Repo: r, owner: cmp.Or(r.TransferredTo, org), commits: map[string]*commitIndex{}, branches: map[string][]move{},
+		byNumber: map[int]*pullIndex{}, issueNo: map[int]*issueIndex{}, created: ix.tl.Served(r.CreatedAt),
+	}
+	r.DefaultBranch = cmp.Or(r.DefaultBranch, "main")
+	ri.visibility = cmp.Or(r.Visibility, map[bool]string{true: "private", false: "public"}[r.Private])
+	ri.id, ri.updated = r.ID, ri.created
+	if !r.UpdatedAt.IsZero() {
+		ri.updated = ix.tl.Served(r.UpdatedAt)
+	}
+	for _, t := range r.Pushes {
+		ri.pushes = append(ri.pushes, ix.tl.Served(t))
+	}
+	ix.place(org, ri)
+	return ri
+}
+
+// place enters a repository under its present address and its former ones.
+func (ix *index) place(org string, ri *repoIndex) {
+	for _, old := range ri.RenamedFrom {
+		ix.moved[repoKey(org, old)] = ri
+	}
+	if ri.owner != org {
+		ix.moved[repoKey(org, ri.Name)] = ri
+	}
+	ix.repos[repoKey(ri.owner, ri.Name)] = ri
+	ix.byID[ri.id] = ri
+	if o := ix.orgs[strings.ToLower(ri.owner)]; o != nil {
+		o.repos = append(o.repos, ri)
+	}
+}
+
+// fixIDs gives every repository an id that stays when it is renamed.
+func (d *Dataset) fixIDs() {
+	for i := range d.Repos {
+		r := &d.Repos[i]
+		if r.ID == 0 {
+			r.ID = numericID("repo", d.Org.Login+"/"+slices.Concat(r.RenamedFrom, []string{r.Name})[0])
+		}
+	}
+}
+
+func repoKey(owner, name string) string { return strings.ToLower(owner + "/" + name) }
+
+func (r *repoIndex) private() bool { return r.visibility != "public" }
+
+func (r *repoIndex) fullName() string { return r.owner + "/" + r.Name }
+
+func (ix *index) addPulls(d *Dataset, repos map[string]*repoIndex) {
+	for i := range d.Pulls {
+		p := &d.Pulls[i]
+		if r := repos[p.Repo]; r != nil {
+			ix.addPull(r, p)
+		}
+	}
+	for i := range d.Reviews {
+		rv := &d.Reviews[i]
+		r := repos[rv.Repo]
+		if r == nil || r.byNumber[rv.Pull] == nil {
+			continue
+		}
+		pull := r.byNumber[rv.Pull]
+		ix.know(rv.Login)
+		pull.reviews = append(pull.reviews, &reviewIndex{Review: rv, pull: pull, submitted: ix.servedPtr(rv.SubmittedAt)})
+	}
+	for _, r := range repos {
+		slices.SortFunc(r.pulls, func(a, b *pullIndex) int { return cmp.Compare(a.Number, b.Number) })
+		for _, p := range r.pulls {
+			slices.SortStableFunc(p.reviews, func(a, b *reviewIndex) int { return cmp.Compare(a.key(), b.key()) })
+		}
+	}
+}
+
+func (ix *index) addPull(r *repoIndex, p *Pull) {
+	pi := &pullIndex{
+		Pull: p, repo: r, created: ix.tl.Served(p.CreatedAt), merged: ix.servedPtr(p.MergedAt), closed: ix.servedPtr(p.ClosedAt),
+		id: cmp.Or(p.ID, numericID("pull", fmt.Sprintf("%d#%d", r.id, p.Number))),
+	}
+	if pi.merged != nil && pi.closed == nil {
+		pi.closed = pi.merged
+	}
+	for _, t := range p.TouchedAt {
+		pi.touched = append(pi.touched, ix.tl.Served(t))
+	}
+	pi.mergeCommitHash = fmt.Sprintf("%08x%032d", pi.id, p.Number)
+	ix.know(p.Login)
+	ix.know(p.MergedBy)
+	r.pulls = append(r.pulls, pi)
+	r.byNumber[p.Number] = pi
+}
+
+func (ix *index) servedPtr(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	s := ix.tl.Served(*t)
+	return &s
+}
+
+func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
+	for i := range d.Comments {
+		c := &d.Comments[i]
+		r := repos[c.Repo]
+		if r == nil {
+			continue
+		}
+		ix.know(c.Login)
+		ci := &commentIndex{Comment: c, repo: r, created: ix.tl.Served(c.CreatedAt), updated: ix.tl.Served(c.CreatedAt)}
+		if c.UpdatedAt.After(c.CreatedAt) {
+			ci.updated = ix.tl.Served(c.UpdatedAt)
+		}
+		r.comments = append(r.comments, ci)
+	}
+	for _, r := range repos {
+		slices.SortStableFunc(r.comments, func(a, b *commentIndex) int { return cmp.Compare(a.ID, b.ID) })
+		for _, c := range r.comments {
+			r.attach(c)
+		}
+		slices.SortFunc(r.issues, func(a, b *issueIndex) int { return cmp.Compare(a.number, b.number) })
+	}
+}
+
+func (r *repoIndex) attach(c *commentIndex) {
+	if p := r.byNumber[c.Issue]; p != nil {
+		c.pull = p
+		p.comments = append(p.comments, c)
+		return
+	}
+	is := r.issueNo[c.Issue]
+	if is == nil {
+		is = &issueIndex{number: c.Issue, repo: r, id: numericID("issue", fmt.Sprintf("%d#%d", r.id, c.Issue))}
+		r.issueNo[c.Issue] = is
+		r.issues = append(r.issues, is)
+	}
+	c.issue = is
+	is.comments = append(is.comments, c)
+}
+
+// key sorts reviews in the order of their submission, pending ones last.
+func (r *reviewIndex) key() string {
+	if r.submitted == nil {
+		return "~" + sortKey(time.Time{}, r.ID)
+	}
+	return sortKey(*r.submitted, r.ID)
+}
+
+// sortKey is a string that sorts by time and then by id.
+func sortKey(t time.Time, id int64) string {
+	return fmt.Sprintf("%s|%020d", t.UTC().Format(time.RFC3339), id)
+}

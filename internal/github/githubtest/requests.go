@@ -1,0 +1,127 @@
+package githubtest
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// RequestInfo is what the accounting knows about a request.
+type RequestInfo struct {
+	// Seq counts all requests from 1.
+	Seq  int
+	Time time.Time
+	// Method, Path and Query as they were sent.
+	Method, Path, Query string
+	// Route is GitHub's template of the path, like "/repos/{owner}/{repo}/pulls", with or without the by-id form of the
+	// address; "/graphql" for a GraphQL query, "" for an unknown path.
+	Route string
+	// Operation is the name of a GraphQL operation; Variables are its variables.
+	Operation string
+	Variables map[string]any
+	// Org and Repo are what it is about, where that can be told.
+	Org, Repo string
+	// Credential is the name of the token.
+	Credential string
+	// Resource and Cost are the rate limit and the points that were charged.
+	Resource string
+	Cost     int
+	// Status of the answer, 0 where there was none.
+	Status int
+	// Fault is the kind of the fault that struck.
+	Fault EffectKind
+}
+
+// requestLog keeps the newest requests and sums over all of them.
+type requestLog struct {
+	keep    int
+	mu      sync.Mutex
+	seq     int
+	entries []RequestInfo
+	sums    sums
+	hooks   []func(RequestInfo)
+}
+
+type sums struct {
+	requests, faults int
+	points, routes   map[string]int
+	statuses         map[int]int
+}
+
+func (l *requestLog) begin() (int, []func(RequestInfo)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seq++
+	return l.seq, l.hooks
+}
+
+func (l *requestLog) add(info RequestInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.entries) >= l.keep {
+		l.entries = slices.Delete(l.entries, 0, len(l.entries)-l.keep/2)
+	}
+	l.entries = append(l.entries, info)
+	l.sums.add(info)
+}
+
+func (s *sums) add(info RequestInfo) {
+	if s.points == nil {
+		s.points, s.routes, s.statuses = map[string]int{}, map[string]int{}, map[int]int{}
+	}
+	s.requests++
+	s.points[info.Resource] += info.Cost
+	s.routes[info.Route]++
+	s.statuses[info.Status]++
+	if info.Fault != "" {
+		s.faults++
+	}
+}
+
+func (l *requestLog) fill(st *Stats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	st.Requests, st.Faults = l.sums.requests, l.sums.faults
+	st.Points, st.Routes, st.Statuses = maps.Clone(l.sums.points), maps.Clone(l.sums.routes), maps.Clone(l.sums.statuses)
+}
+
+// OnRequest calls a function after each request came in and before it is answered, so that a test can change the data
+// between two pages. Functions are called in the order they were added, on the request's goroutine.
+func (s *Server) OnRequest(f func(RequestInfo)) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.log.hooks = append(slices.Clip(s.log.hooks), f)
+}
+
+// Requests are the requests that were answered, oldest first; there are at most Settings.KeepRequests.
+func (s *Server) Requests() []RequestInfo {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return slices.Clone(s.log.entries)
+}
+
+// Count counts the requests that a function chooses.
+func (s *Server) Count(choose func(RequestInfo) bool) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if choose(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// Points is how many points were charged to a resource.
+func (s *Server) Points(resource string) int {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.log.sums.points[resource]
+}
+
+// Reset forgets the requests and points counted so far; limits and faults stay.
+func (s *Server) Reset() {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.log.entries, s.log.sums = nil, sums{}
+}

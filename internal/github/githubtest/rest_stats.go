@@ -1,0 +1,107 @@
+package githubtest
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// statsCache counts for each head how often its statistics were asked for.
+type statsCache struct {
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+// pending reports whether the statistics of a head are still being computed.
+func (s *statsCache) pending(head string, times int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked == nil {
+		s.asked = map[string]int{}
+	}
+	s.asked[head]++
+	return s.asked[head] <= times
+}
+
+// contributor is one author's numbers.
+type contributor struct {
+	account *account
+	total   int
+	weeks   map[int64]*week
+}
+
+type week struct{ additions, deletions, commits int }
+
+// statsContributors answers 202 while the numbers are computed, which begins anew after each push. It has no merge
+// commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
+// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
+func (x *exchange) statsContributors() answer {
+	head := x.head(x.repo, x.repo.DefaultBranch)
+	if head == nil {
+		return answer{status: http.StatusNoContent}
+	}
+	if x.s.stats.pending(x.repo.fullName()+"@"+head.SHA, x.s.settings.StatsPending) {
+		return reply(http.StatusAccepted, obj{})
+	}
+	authors, weeks := x.contributors(head)
+	out := []obj{}
+	for _, c := range authors {
+		rows := []obj{}
+		for _, w := range weeks {
+			n := cmp.Or(c.weeks[w], &week{})
+			rows = append(rows, obj{"w": w, "a": n.additions, "d": n.deletions, "c": n.commits})
+		}
+		out = append(out, obj{"author": x.userJSON(c.account), "total": c.total, "weeks": rows})
+	}
+	return reply(http.StatusOK, out)
+}
+
+// contributors are the top 100, least active first, and all weeks of the repository.
+func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
+	commits := slices.Collect(x.walk(head))
+	lines := len(commits) < x.s.settings.StatsZeroFrom
+	by := map[int64]*contributor{}
+	first, last := weekOf(head.committed), weekOf(head.committed)
+	for _, c := range commits {
+		w := weekOf(c.committed)
+		first, last = min(first, w), max(last, w)
+		if a := x.ix.account(c.Login); a != nil && len(c.shas) < 2 {
+			if by[a.id] == nil {
+				by[a.id] = &contributor{account: a, weeks: map[int64]*week{}}
+			}
+			by[a.id].add(c, w, lines)
+		}
+	}
+	authors := make([]*contributor, 0, len(by))
+	for _, c := range by {
+		authors = append(authors, c)
+	}
+	slices.SortFunc(authors, func(a, b *contributor) int {
+		return cmp.Or(cmp.Compare(a.total, b.total), cmp.Compare(a.account.id, b.account.id))
+	})
+	var weeks []int64
+	for w := first; w <= last; w += int64(7 * 24 * time.Hour / time.Second) {
+		weeks = append(weeks, w)
+	}
+	return authors[max(0, len(authors)-100):], weeks
+}
+
+func (c *contributor) add(commit *commitIndex, w int64, lines bool) {
+	if c.weeks[w] == nil {
+		c.weeks[w] = &week{}
+	}
+	c.total++
+	c.weeks[w].commits++
+	if lines {
+		c.weeks[w].additions += commit.Additions
+		c.weeks[w].deletions += commit.Deletions
+	}
+}
+
+// weekOf is the Sunday that a time's week begins with.
+func weekOf(t time.Time) int64 {
+	day := t.UTC().Truncate(24 * time.Hour)
+	return day.AddDate(0, 0, -int(day.Weekday())).Unix()
+}

@@ -1,0 +1,193 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The query documents. A test validates them against GitHub's published schema.
+//
+//go:embed queries/*.graphql
+var documents embed.FS
+
+// document is a query that can be sent.
+type document struct {
+	name string // of the operation
+	text string
+}
+
+var (
+	discoverQuery = mustDocument("Discover", "discover")
+	activityQuery = mustDocument("Activity", "activity")
+	reviewsQuery  = mustDocument("Reviews", "reviews")
+	linesQuery    = mustDocument("Lines", "lines")
+)
+
+func mustDocument(name, file string) document {
+	text, err := documents.ReadFile("queries/" + file + ".graphql")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return document{name: name, text: string(text)}
+}
+
+// graphqlError is an error in an answer
+// (https://spec.graphql.org/October2021/#sec-Errors).
+type graphqlError struct {
+	Message string `json:"message"`
+	Type    string `json:"type"`
+	Path    []any  `json:"path"`
+	// Extensions have the type in some of GitHub's answers.
+	Extensions struct {
+		Code string `json:"code"`
+	} `json:"extensions"`
+}
+
+func (e *graphqlError) kind() string {
+	if e.Type != "" {
+		return e.Type
+	}
+	return e.Extensions.Code
+}
+
+// at reports whether the error is at a path that begins or ends so.
+func (e *graphqlError) under(first string) bool { return len(e.Path) > 0 && e.Path[0] == first }
+
+func (e *graphqlError) atField(last string) bool {
+	return len(e.Path) > 0 && e.Path[len(e.Path)-1] == last
+}
+
+// rateLimit is in every query's answer; null where the server has no limits.
+type rateLimit struct {
+	RateLimit *struct {
+		Cost      int       `json:"cost"`
+		Limit     int       `json:"limit"`
+		Remaining int       `json:"remaining"`
+		ResetAt   time.Time `json:"resetAt"`
+	} `json:"rateLimit"`
+}
+
+// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. A query that
+// may be made smaller is sent once.
+func ask[T any](ctx context.Context, c *Client, doc document, once bool, variables map[string]any) (T, []graphqlError, error) {
+	var data T
+	body, err := json.Marshal(map[string]any{"query": doc.text, "variables": variables, "operationName": doc.name})
+	if err != nil {
+		return data, nil, fmt.Errorf("%s: %w", doc.name, err)
+	}
+	var told rateLimit
+	var errs []graphqlError
+	err = c.send(ctx, &exchange{
+		endpoint: doc.name, resource: ResourceGraphQL, once: once,
+		make: func(ctx context.Context) (*http.Request, error) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
+			if err == nil {
+				request.Header.Set("Content-Type", "application/json")
+			}
+			return request, err
+		},
+		read: func(_ http.Header, body []byte) (err error) {
+			var fresh T
+			told = rateLimit{}
+			errs, err = decodeGraphQL(body, &fresh, &told)
+			data = fresh
+			return err
+		},
+		points: func() int { return told.cost() },
+		quota:  func() quota { return told.quota() },
+	})
+	return data, errs, err
+}
+
+func (r *rateLimit) cost() int {
+	if r.RateLimit == nil {
+		return 1
+	}
+	return max(0, r.RateLimit.Cost)
+}
+
+func (r *rateLimit) quota() quota {
+	if r.RateLimit == nil {
+		return quota{}
+	}
+	return quota{remaining: r.RateLimit.Remaining, limit: r.RateLimit.Limit, reset: r.RateLimit.ResetAt}
+}
+
+// decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else
+// is missing is left to the caller.
+func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, error) {
+	var answer struct {
+		Data   json.RawMessage `json:"data"`
+		Errors []graphqlError  `json:"errors"`
+	}
+	if err := decodeJSON(body, &answer); err != nil {
+		return nil, err
+	}
+	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
+	if hasData {
+		if err := json.Unmarshal(answer.Data, told); err != nil {
+			return nil, fmt.Errorf("not the data that was expected: %w", err)
+		}
+	}
+	if err := overall(answer.Errors, hasData); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(answer.Data, into); err != nil {
+		return nil, fmt.Errorf("not the data that was expected: %w", err)
+	}
+	return answer.Errors, nil
+}
+
+// overall is the error of an answer as a whole
+// (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api).
+func overall(errs []graphqlError, hasData bool) error {
+	for i := range errs {
+		e := &errs[i]
+		switch {
+		case e.kind() == "RATE_LIMITED" || e.kind() == "RATE_LIMIT":
+			return &limitMessage{message: e.Message, secondary: secondarySaid(e.Message)}
+		case secondarySaid(e.Message):
+			return &limitMessage{message: e.Message, secondary: true}
+		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
+			return fmt.Errorf("%w: %s", errTooMuch, printable(e.Message))
+		}
+	}
+	switch {
+	case hasData:
+		return nil
+	case len(errs) == 0:
+		return errors.New("an answer with neither data nor errors")
+	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
+		return fmt.Errorf("%w: %s", errTooMuch, printable(errs[0].Message))
+	default:
+		return errors.New(printable(errs[0].Message))
+	}
+}
+
+// failure is the error of a part of an answer that is missing.
+func failure(doc document, e *graphqlError) error {
+	answer := Answer{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
+	switch e.kind() {
+	case "NOT_FOUND":
+		return &NotFoundError{Answer: answer}
+	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
+		return &ForbiddenError{Answer: answer}
+	default:
+		return &UnavailableError{Answer: answer}
+	}
+}
+
+// missing is the error of a part that is missing without one of its own.
+func missing(doc document, errs []graphqlError, what string) error {
+	if len(errs) > 0 {
+		return failure(doc, &errs[0])
+	}
+	return &UnavailableError{Answer: Answer{Endpoint: doc.name, Status: http.StatusOK}, Err: errors.New("no " + what)}
+}

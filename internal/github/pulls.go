@@ -1,0 +1,92 @@
+package github
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// pullRow is a row of a listing of pull requests.
+type pullRow struct {
+	updated time.Time
+	// events are the pull request's and its reviews'; what they need beside the row is asked for when they are.
+	events func(ctx context.Context) ([]activity.Event, error)
+}
+
+// pullPage is a page of the listing by update time, the newest first.
+type pullPage []pullRow
+
+// maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
+const maxRescans = 10
+
+// scanPulls reads pull requests by update time from the newest to those that were updated before the time asked for.
+// fetch gets the page after a cursor, and the next cursor, empty at the end.
+//
+// A row that is touched during the scan jumps to the top, behind our back, and is not met any more. So after a scan of
+// several pages the top is read again, down to what was the newest row before, until that takes a single page.
+func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
+	since := r.request.Since[activity.StreamPulls]
+	for range maxRescans {
+		newest, pages, err := r.scanOnce(ctx, since, fetch)
+		if err != nil || pages <= 1 {
+			return err
+		}
+		since = newest
+	}
+	return nil // the top moves faster than it can be read: the next pass begins before it
+}
+
+// scanOnce gives the update time of the newest row and how many pages it took.
+func (r *reader) scanOnce(
+	ctx context.Context, since time.Time, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
+) (newest time.Time, pages int, err error) {
+	cursor := ""
+	for pages < maxPages {
+		rows, next, err := fetch(ctx, cursor)
+		if err != nil {
+			return newest, pages, err
+		}
+		pages++
+		if pages == 1 && len(rows) > 0 {
+			newest = rows[0].updated
+		}
+		more, err := r.pullRows(ctx, rows, since)
+		if err != nil || !more || next == "" {
+			return newest, pages, err
+		}
+		if next == cursor {
+			break
+		}
+		cursor = next
+	}
+	return newest, pages, errEndless("pull requests")
+}
+
+// pullRows hands out the rows that were updated at since or later and reports whether all of them were.
+func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time) (bool, error) {
+	var events []activity.Event
+	more := len(rows) > 0
+	for _, row := range rows {
+		if row.updated.Before(since) {
+			more = false
+			break
+		}
+		found, err := row.events(ctx)
+		if err != nil {
+			return false, err
+		}
+		events = append(events, found...)
+	}
+	return more, r.give(events)
+}
+
+// pullRequest are the events of a pull request itself, both its author's.
+func (r *reader) pullRequest(number int64, author activity.Actor, created time.Time, merged *time.Time) []activity.Event {
+	id := activity.NumberID(number)
+	events := []activity.Event{r.event(activity.KindPullRequestOpened, id, author, created)}
+	if merged != nil {
+		events = append(events, r.event(activity.KindPullRequestMerged, id, author, *merged))
+	}
+	return events
+}

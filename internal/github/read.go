@@ -1,0 +1,97 @@
+package github
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Request asks for the activity of a repository.
+type Request struct {
+	Org string
+	// Repo is the repository as it was discovered.
+	Repo activity.Repository
+	// Streams are what is read.
+	Streams activity.Streams
+	// Since is from when on everything must be in what is read, of each stream, in whole seconds and inclusive.
+	Since [activity.NumStreams]time.Time
+	// Until bounds the committer dates, for windows of the past; zero does not.
+	Until time.Time
+	// SeenHead is the head up to which the commits were read before. Commits are then walked from the present head back
+	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
+	// commits are listed by committer date.
+	SeenHead string
+}
+
+// Outcome says what was read.
+type Outcome struct {
+	// Head is the head up to which the commits were read; empty in an empty repository.
+	Head string
+	// Failed has the streams that were not read completely, with the reason.
+	Failed map[activity.Stream]error
+}
+
+func (o *Outcome) fail(s activity.Stream, err error) {
+	if err == nil {
+		return
+	}
+	if o.Failed == nil {
+		o.Failed = make(map[activity.Stream]error, activity.NumStreams)
+	}
+	o.Failed[s] = err
+}
+
+// Read yields the events of a repository page by page. Events may come twice and may be older than asked for; none that
+// happened in the time asked for is missing from a stream that did not fail. An error of emit ends the streams that are
+// not done.
+func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
+	r := &reader{client: c, request: &req, emit: emit}
+	if c.settings.API == APIREST {
+		r.rest(ctx)
+	} else {
+		r.graphql(ctx)
+	}
+	if req.Streams.Has(activity.StreamComments) {
+		r.outcome.fail(activity.StreamComments, r.comments(ctx))
+	}
+	return r.outcome
+}
+
+// reader reads one repository.
+type reader struct {
+	client  *Client
+	request *Request
+	emit    func([]activity.Event) error
+	outcome Outcome
+}
+
+// give hands out what is honest of a page.
+func (r *reader) give(events []activity.Event) error {
+	good := events[:0]
+	for i := range events {
+		e := &events[i]
+		e.Time = e.Time.UTC().Truncate(time.Second)
+		if err := e.Validate(); err != nil {
+			r.client.settings.OnInvalid(err)
+			continue
+		}
+		good = append(good, *e)
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	return r.emit(good)
+}
+
+func (r *reader) event(kind activity.Kind, id activity.ID, who activity.Actor, at time.Time) activity.Event {
+	return activity.Event{Kind: kind, Repo: r.request.Repo.ID, ID: id, Actor: who, Time: at}
+}
+
+// has reports whether a stream is asked for.
+func (r *reader) has(s activity.Stream) bool { return r.request.Streams.Has(s) }
+
+// lines cuts a number of lines to what an event holds.
+func lines(n int) uint32 {
+	return uint32(min(max(0, n), 1<<31)) //nolint:gosec // cut to the range
+}

@@ -1,0 +1,99 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// perPage is the largest page of REST.
+const perPage = 100
+
+// maxPages bounds a listing: a next page that never ends must end.
+const maxPages = 5000
+
+// page is what is known of a page beside its rows.
+type page struct {
+	next bool
+	last int // the number of the last page, 0 when it was not told
+}
+
+// get asks REST for a T. endpoint is the route template, path the address below the base.
+func get[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values) (T, page, error) {
+	var data T
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	var told page
+	err := c.send(ctx, &exchange{
+		endpoint: endpoint, resource: ResourceREST,
+		make: func(ctx context.Context) (*http.Request, error) {
+			request, err := c.rest.NewRequest(http.MethodGet, path, nil)
+			if err != nil {
+				return nil, err
+			}
+			return request.WithContext(ctx), nil
+		},
+		read: func(header http.Header, body []byte) error {
+			var fresh T
+			if err := decodeJSON(body, &fresh); err != nil {
+				return err
+			}
+			data, told = fresh, pageOf(header.Values("Link"))
+			return nil
+		},
+		points: func() int { return 1 },
+		quota:  func() quota { return quota{} },
+	})
+	return data, told, err
+}
+
+// pageOf reads Link headers
+// (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers).
+func pageOf(links []string) page {
+	var p page
+	for _, header := range links {
+		for link := range strings.SplitSeq(header, ",") {
+			address, rel, _ := strings.Cut(link, ";")
+			switch {
+			case strings.Contains(rel, `rel="next"`):
+				p.next = true
+			case strings.Contains(rel, `rel="last"`):
+				p.last = numberOf(address)
+			}
+		}
+	}
+	return p
+}
+
+func numberOf(address string) int {
+	u, err := url.Parse(strings.Trim(strings.TrimSpace(address), "<>"))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(u.Query().Get("page")) // 0 when it has none
+	return max(0, n)
+}
+
+// repoPath is the path of something in a repository.
+func repoPath(org, repo, rest string) string {
+	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo) + rest
+}
+
+func values(pairs ...string) url.Values {
+	v := make(url.Values, len(pairs)/2+1)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+	}
+	return v
+}
+
+// errEndless is the error of a listing whose next page never ends.
+func errEndless(endpoint string) error {
+	return &UnavailableError{
+		Answer: Answer{Endpoint: endpoint}, Err: fmt.Errorf("the listing has more than %d pages, or repeats itself", maxPages),
+	}
+}

@@ -1,0 +1,226 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const (
+	commitsEndpoint = "/repos/{owner}/{repo}/commits"
+	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
+	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
+	pullsEndpoint   = "/repos/{owner}/{repo}/pulls"
+	reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
+)
+
+// detailConcurrency is how many commits of a page are asked for at once.
+const detailConcurrency = 4
+
+// rest reads commits and pull requests with REST alone.
+func (r *reader) rest(ctx context.Context) {
+	if r.has(activity.StreamCommits) {
+		r.outcome.fail(activity.StreamCommits, r.restCommits(ctx))
+	}
+	if r.has(activity.StreamPulls) {
+		r.outcome.fail(activity.StreamPulls, r.restPulls(ctx))
+	}
+}
+
+// restCommits pins the head first, so that a push meanwhile moves nothing.
+func (r *reader) restCommits(ctx context.Context) error {
+	head, err := r.restHead(ctx)
+	if err != nil || head == "" || head == r.request.SeenHead {
+		r.outcome.Head = head
+		return err
+	}
+	if r.request.SeenHead != "" {
+		err = r.compare(ctx, head)
+		var gone *NotFoundError
+		if !errors.As(err, &gone) {
+			r.outcome.Head = head
+			return err
+		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
+	}
+	r.outcome.Head = head
+	return r.listCommits(ctx, head)
+}
+
+// restHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409
+// (https://docs.github.com/rest/commits/commits#list-commits).
+func (r *reader) restHead(ctx context.Context) (string, error) {
+	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
+		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), values("per_page", "1"))
+	var refused *NotFoundError
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+		return "", nil
+	}
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	return rows[0].GetSHA(), nil
+}
+
+// compare reads the commits that the new head reaches and the old one does not
+// (https://docs.github.com/rest/commits/commits#compare-two-commits).
+func (r *reader) compare(ctx context.Context, head string) error {
+	path := repoPath(r.request.Org, r.request.Repo.Name, "/compare/"+r.request.SeenHead+"..."+head)
+	return r.commitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint, path,
+			values("per_page", strconv.Itoa(perPage), "page", number))
+		if comparison == nil {
+			return nil, told, err
+		}
+		return comparison.Commits, told, err
+	})
+}
+
+// listCommits reads commits by committer date.
+func (r *reader) listCommits(ctx context.Context, head string) error {
+	query := values("sha", head, "per_page", strconv.Itoa(perPage), "since", stamp(r.request.Since[activity.StreamCommits]))
+	if !r.request.Until.IsZero() && r.request.SeenHead == "" {
+		query.Set("until", stamp(r.request.Until))
+	}
+	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		numbered := make(url.Values, len(query)+1)
+		for name, value := range query {
+			numbered[name] = value
+		}
+		numbered.Set("page", number)
+		return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/commits"), numbered)
+	})
+}
+
+func (r *reader) commitPages(
+	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
+) error {
+	for number := 1; number <= maxPages; number++ {
+		rows, told, err := fetch(ctx, strconv.Itoa(number))
+		if err != nil {
+			return err
+		}
+		events, err := r.restCommitEvents(ctx, rows)
+		if err != nil {
+			return err
+		}
+		if err := r.give(events); err != nil {
+			return err
+		}
+		if !told.next || len(rows) == 0 {
+			return nil
+		}
+	}
+	return errEndless(endpoint)
+}
+
+// restCommitEvents asks for the lines of each commit, one request each: no listing of REST has them.
+func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.RepositoryCommit) ([]activity.Event, error) {
+	events := make([]activity.Event, len(rows))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(detailConcurrency)
+	for i, row := range rows {
+		id, err := activity.CommitID(row.GetSHA())
+		if err != nil {
+			r.client.settings.OnInvalid(err)
+			continue
+		}
+		at := row.GetCommit().GetCommitter().GetDate().Time
+		events[i] = r.event(activity.KindCommit, id, restAuthor(row), at)
+		if len(row.Parents) > 1 || at.Before(r.request.Since[activity.StreamCommits]) {
+			continue // a merge, or too old to be recorded
+		}
+		group.Go(func() error {
+			added, removed, err := r.commitLines(ctx, row.GetSHA())
+			events[i].Additions, events[i].Deletions = lines(added), lines(removed)
+			return err
+		})
+	}
+	return events, group.Wait()
+}
+
+// commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 404 or 422, today or ever: they
+// have none (https://docs.github.com/rest/commits/commits#get-a-commit).
+func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
+	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
+		repoPath(r.request.Org, r.request.Repo.Name, "/commits/"+sha), values("per_page", "1"))
+	var refused *NotFoundError
+	if errors.As(err, &refused) {
+		r.client.settings.OnInvalid(err)
+		return 0, 0, nil
+	}
+	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
+}
+
+// restPulls reads the listing by update time, which has to be asked for in descending order
+// (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
+func (r *reader) restPulls(ctx context.Context) error {
+	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+		number, _ := strconv.Atoi(cursor) // empty is the first page
+		number = max(1, number)
+		rows, told, err := get[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/pulls"),
+			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		if err != nil {
+			return nil, "", err
+		}
+		if !told.next {
+			return r.restPullPage(rows), "", nil
+		}
+		return r.restPullPage(rows), strconv.Itoa(number + 1), nil
+	})
+}
+
+func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {
+	list := make(pullPage, 0, len(rows))
+	for _, row := range rows {
+		list = append(list, pullRow{
+			updated: row.GetUpdatedAt().Time,
+			events: func(ctx context.Context) ([]activity.Event, error) {
+				return r.restPullEvents(ctx, row)
+			},
+		})
+	}
+	return list
+}
+
+func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
+	var merged *time.Time
+	if row.MergedAt != nil {
+		merged = &row.MergedAt.Time
+	}
+	events := r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+	for number := 1; number <= maxPages; number++ {
+		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
+			values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, r.restReviewEvents(reviews)...)
+		if !told.next || len(reviews) == 0 {
+			return events, nil
+		}
+	}
+	return nil, errEndless(reviewsEndpoint)
+}
+
+func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview) []activity.Event {
+	events := make([]activity.Event, 0, len(rows))
+	for _, row := range rows {
+		if row.SubmittedAt == nil {
+			continue // pending: nobody has submitted it
+		}
+		id := activity.NumberID(row.GetID())
+		events = append(events, r.event(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
+	}
+	return events
+}

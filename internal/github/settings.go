@@ -1,0 +1,124 @@
+package github
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// API says how GitHub is asked.
+type API string
+
+// The ways to ask.
+const (
+	APIGraphQL API = "graphql" // with REST where REST is the better question
+	APIREST    API = "rest"    // REST alone
+)
+
+// Resource is a class of rate limit.
+type Resource string
+
+// The resources.
+const (
+	ResourceREST    Resource = "rest"
+	ResourceGraphQL Resource = "graphql"
+)
+
+// Settings are a client's.
+type Settings struct {
+	// HTTP is the base client: TLS, proxy, tracing. It may authenticate by itself. Its redirect policy is replaced.
+	HTTP *http.Client
+	// Endpoint is the REST base URL: https://api.github.com, https://HOST/api/v3 (Enterprise Server) or
+	// https://api.SUB.ghe.com (data residency), with a trailing slash or without. GraphQLEndpoint follows from it when
+	// it is empty.
+	Endpoint, GraphQLEndpoint string
+	API                       API
+	// Credential authenticates requests; nil when HTTP does.
+	Credential Credential
+	// Timeout is for one attempt of a request, body included; 0 for none.
+	Timeout   time.Duration
+	Retry     RetrySettings
+	RateLimit RateLimitSettings
+	// Observe is told of each request that left, once. It must not block.
+	Observe func(Observation)
+	// OnInvalid is told of values that no honest answer has; they are left out.
+	OnInvalid func(error)
+	Now       func() time.Time
+	UserAgent string
+}
+
+// RetrySettings say how failed requests are repeated: after exponential waits with full jitter.
+type RetrySettings struct {
+	MaxAttempts                  int
+	InitialInterval, MaxInterval time.Duration
+}
+
+// RateLimitSettings say how limits are kept.
+type RateLimitSettings struct {
+	// MinRemaining is what is left untouched of a primary limit.
+	MinRemaining int
+	// ResetBuffer is added to a limit's reset.
+	ResetBuffer time.Duration
+	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts; it doubles.
+	SecondaryBackoff time.Duration
+	// MaxConcurrentRequests is over REST and GraphQL together.
+	MaxConcurrentRequests int
+}
+
+// Observation is what is known of a request that left.
+type Observation struct {
+	// Endpoint is the route template or the name of the query.
+	Endpoint string
+	// StatusClass is 2xx to 5xx, or "error" when there was no answer.
+	StatusClass string
+	Resource    Resource
+	// Points is what it cost of the primary limit.
+	Points int
+	// SecondaryLimit says that a secondary limit was met.
+	SecondaryLimit bool
+	// Remaining and Limit are of the primary limit; Reset is zero when the answer did not tell them.
+	Remaining, Limit int
+	Reset            time.Time
+}
+
+// withDefaults fills in what may be left out and refuses what cannot work.
+func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
+	if s.HTTP == nil {
+		s.HTTP = &http.Client{}
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Observe == nil {
+		s.Observe = func(Observation) {}
+	}
+	if s.OnInvalid == nil {
+		s.OnInvalid = func(error) {}
+	}
+	s.RateLimit.MaxConcurrentRequests = max(1, s.RateLimit.MaxConcurrentRequests)
+	s.Retry.MaxAttempts = max(1, s.Retry.MaxAttempts)
+	rest, err := url.Parse(strings.TrimRight(s.Endpoint, "/") + "/")
+	if err != nil || rest.Host == "" {
+		return s, nil, nil, errors.New("endpoint: not an absolute URL")
+	}
+	graphql, err := graphqlURL(rest, s.GraphQLEndpoint)
+	return s, rest, graphql, err
+}
+
+// graphqlURL derives the GraphQL endpoint
+// (https://docs.github.com/enterprise-server/graphql/guides/forming-calls-with-graphql#the-graphql-endpoint).
+func graphqlURL(rest *url.URL, given string) (*url.URL, error) {
+	if given != "" {
+		u, err := url.Parse(given)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("graphql_endpoint: not an absolute URL")
+		}
+		return u, nil
+	}
+	u := *rest
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/v3") + "/graphql"
+	return &u, nil
+}

@@ -1,0 +1,87 @@
+package github
+
+import "time"
+
+// commitNode is a commit in a listing.
+type commitNode struct {
+	ID            string    `json:"id"`
+	OID           string    `json:"oid"`
+	CommittedDate time.Time `json:"committedDate"`
+	Additions     *int      `json:"additions"`
+	Deletions     *int      `json:"deletions"`
+	Author        *gitActor `json:"author"`
+	Parents       struct {
+		TotalCount int `json:"totalCount"`
+		Nodes      []*struct {
+			OID string `json:"oid"`
+		} `json:"nodes"`
+	} `json:"parents"`
+}
+
+func (n *commitNode) merge() bool { return n.Parents.TotalCount > 1 }
+
+// walk follows a history from a new head until everything is seen that the old head does not reach. A listing comes in
+// the order of dates, and dates are what clients choose: so it is not the dates that say when the walk is over, but the
+// parents. A commit is old when it is the old head or a parent of an old commit; the walk is done when the old head was
+// met and every parent of a new commit was either met or is known to be old.
+type walk struct {
+	head    string // the old one
+	horizon time.Time
+	met     bool
+	seen    map[string]bool
+	old     map[string]bool
+	open    map[string]bool // parents of new commits that have not been met
+}
+
+func newWalk(head string, horizon time.Time) *walk {
+	return &walk{
+		head: head, horizon: horizon,
+		seen: make(map[string]bool), old: make(map[string]bool), open: make(map[string]bool),
+	}
+}
+
+// page takes a page of the listing and gives the commits of it that are new.
+func (w *walk) page(nodes []*commitNode) []*commitNode {
+	fresh := make([]*commitNode, 0, len(nodes))
+	for _, n := range nodes {
+		if w.visit(n) {
+			fresh = append(fresh, n)
+		}
+	}
+	return fresh
+}
+
+func (w *walk) visit(n *commitNode) bool {
+	if w.seen[n.OID] {
+		return false
+	}
+	w.seen[n.OID] = true
+	delete(w.open, n.OID)
+	isOld := n.OID == w.head || w.old[n.OID]
+	w.met = w.met || n.OID == w.head
+	for _, parent := range n.Parents.Nodes {
+		switch {
+		case parent == nil:
+		case isOld:
+			w.old[parent.OID] = true
+			delete(w.open, parent.OID)
+		case !w.old[parent.OID] && !w.seen[parent.OID]:
+			w.open[parent.OID] = true
+		}
+	}
+	return !isOld
+}
+
+// done reports whether the walk is over after a page: everything was seen, or the page lies beyond the horizon, as all
+// that would follow. The old head may be gone: somebody has rewritten the history.
+func (w *walk) done(nodes []*commitNode) bool {
+	if w.met && len(w.open) == 0 {
+		return true
+	}
+	for _, n := range nodes {
+		if !n.CommittedDate.Before(w.horizon) {
+			return false
+		}
+	}
+	return len(nodes) > 0
+}

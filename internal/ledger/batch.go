@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Batch is what one reading found. Committing it again, late, or together with another one changes nothing that is
+// already there.
+type Batch struct {
+	Org string
+	// Observed is when the reading took place. An event dated later takes this time: clients choose a commit's date.
+	Observed time.Time
+	// Events are a set: what the ledger has already is not recorded again, and an event older than the first contact
+	// with its repository asked for, or than what was pruned, is left out.
+	Events   []activity.Event
+	Progress Progress
+	Samples  []Sample
+	Tallies  []Tally
+}
+
+// Progress is what a batch says about reading.
+type Progress struct {
+	// Edge is the beginning of a pass that has looked at every repository: all of them are covered up to here, except
+	// for what the same batch or earlier ones reported as missed. Zero when no pass ended. The edge never moves back.
+	Edge time.Time
+	// Repos are the repositories about which there is something to say; the others are as they were.
+	Repos []RepoProgress
+}
+
+// RepoProgress is what a batch says about one repository. Zero fields leave what is known.
+type RepoProgress struct {
+	// ID is GitHub's id of the repository, Name its present name.
+	ID   int64
+	Name string
+	// Contact is the moment of the first contact and Since what was asked for then: the repository is wanted from
+	// Since on. Both are set once, by the batch that introduces the repository.
+	Contact, Since time.Time
+	// Signals are what discovery saw at Observed, set when everything that they announce has been read.
+	Signals  *activity.Signals
+	Observed time.Time
+	// Presence says that the repository left the organization's readable repositories or came back.
+	Presence Presence
+	// GoneSince is when it left; with PresenceGone.
+	GoneSince time.Time
+	// Missed are windows that could not be read or were put off. Read are windows that were read completely. Of a
+	// batch that has both for one moment, Read wins.
+	Missed, Read []StreamWindow
+}
+
+// Presence says whether a repository is there to be read.
+type Presence uint8
+
+// The presences. The zero value leaves it as it was.
+const (
+	PresenceUnchanged Presence = iota
+	PresenceThere
+	PresenceGone
+)
+
+// StreamWindow is a stretch of time of one stream.
+type StreamWindow struct {
+	Stream activity.Stream
+	Window activity.Window
+}
+
+// SampleKey names a sample.
+type SampleKey struct {
+	// Name is the sample's metric, Labels its label values in the metric's order.
+	Name   string
+	Labels [2]string
+}
+
+// Sample is a keyed value of which the newest observation wins.
+type Sample struct {
+	SampleKey
+	Value    float64
+	Observed time.Time
+}
+
+// TallyKey names an operational counter that all replicas share.
+type TallyKey struct {
+	// Name is the counter's metric, Labels its label values in the metric's order, without the organization.
+	Name   string
+	Labels [2]string
+}
+
+// Tally is an increment of an operational counter.
+type Tally struct {
+	TallyKey
+	Add uint64
+}
+
+// Receipt says what a commit did.
+type Receipt struct {
+	// New is how many events were recorded, Known how many the ledger had already.
+	New, Known int
+	// Dropped is how many events were left out: of an unknown repository, older than asked for or than what was
+	// pruned, or invalid.
+	Dropped int
+	// Folded is how many (repository, user) pairs of the batch went to the user "_other", for want of room for new series.
+	Folded int
+}

@@ -1,0 +1,59 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Change is the difference that a commit or a pruning made. A snapshot is a sequence of changes too, from nothing.
+type Change struct {
+	// Reset says that a snapshot begins: what was known before is void. Caught says that it is complete with this one.
+	Reset, Caught bool
+	// Began is when the ledger began; set by the first change of all and by snapshots.
+	Began time.Time
+	// Events are the ones recorded, each once in the life of the ledger.
+	Events []activity.Event
+	// Carried are totals of events that have been pruned; only in snapshots.
+	Carried []Carried
+	// Progress is what was read.
+	Progress Progress
+	// Samples are values to keep if newer. Tallies are increments; a snapshot's count from zero.
+	Samples []Sample
+	Tallies []Tally
+	// Pruned is the time before which everything was taken out; zero when nothing was.
+	Pruned time.Time
+}
+
+// NumTotals is the number of cumulative sums of a series: one a kind, then lines added and lines removed.
+const NumTotals = activity.NumKinds + 2
+
+// Indexes of the lines in Totals.
+const (
+	TotalAdded   = activity.NumKinds
+	TotalRemoved = activity.NumKinds + 1
+)
+
+// Totals are the cumulative sums of a series.
+type Totals [NumTotals]uint64
+
+// count adds an event.
+func (t *Totals) count(e *activity.Event) {
+	t[e.Kind.Index()]++
+	t[TotalAdded] += uint64(e.Additions)
+	t[TotalRemoved] += uint64(e.Deletions)
+}
+
+// plus adds other sums.
+func (t *Totals) plus(o *Totals) {
+	for i := range t {
+		t[i] += o[i]
+	}
+}
+
+// Carried are the totals of a user in a repository that no event in the ledger explains any more.
+type Carried struct {
+	Repo   int64
+	Actor  activity.Actor
+	Totals Totals
+}

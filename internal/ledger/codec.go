@@ -1,0 +1,261 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// A change is kept and sent as a frame:
+//
+//	version (1 byte) │ CRC-32C of the rest (4 bytes, big endian) │ CBOR of a wireChange
+//
+// The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
+// form gets another version.
+const (
+	codecVersion = 1
+	frameHead    = 5
+)
+
+// maxWireElements bounds a list in a frame: far above what a snapshot's chunk or a batch has.
+const maxWireElements = 4 << 20
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	encoding   = must(cbor.CoreDetEncOptions().EncMode())
+	decoding   = must(cbor.DecOptions{
+		MaxArrayElements: maxWireElements, MaxMapPairs: 16, MaxNestedLevels: 16,
+		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, ExtraReturnErrors: cbor.ExtraDecErrorNone,
+	}.DecMode())
+)
+
+func must[T any](mode T, err error) T {
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return mode
+}
+
+type wireChange struct {
+	_        struct{} `cbor:",toarray"`
+	Flags    uint8
+	Began    int64
+	Pruned   int64
+	Edge     int64
+	Actors   []wireActor
+	Repos    []int64 // of the events
+	Events   []wireEvent
+	Carried  []wireCarried
+	Progress []wireProgress
+	Samples  []wireSample
+	Tallies  []wireTally
+}
+
+const (
+	flagReset = 1 << iota
+	flagCaught
+)
+
+type wireActor struct {
+	_     struct{} `cbor:",toarray"`
+	ID    int64
+	Login string
+}
+
+type wireEvent struct {
+	_                    struct{} `cbor:",toarray"`
+	Kind                 uint8
+	Repo                 uint32 // its place in the table
+	ID                   []byte // without leading zeros
+	Actor                uint32 // its place in the table
+	At                   uint32
+	Additions, Deletions uint32
+}
+
+type wireCarried struct {
+	_      struct{} `cbor:",toarray"`
+	Repo   int64
+	Actor  uint32
+	Totals [NumTotals]uint64
+}
+
+type wireProgress struct {
+	_              struct{} `cbor:",toarray"`
+	ID             int64
+	Name           string
+	Contact, Since int64
+	Observed       int64
+	Signals        *wireSignals
+	Presence       uint8
+	GoneSince      int64
+	Missed, Read   []wireWindow
+}
+
+type wireSignals struct {
+	_                         struct{} `cbor:",toarray"`
+	Known                     uint8
+	Head                      string
+	PushedAt                  int64
+	PullNumber, PullUpdated   int64
+	IssueNumber, IssueUpdated int64
+}
+
+type wireWindow struct {
+	_          struct{} `cbor:",toarray"`
+	Stream     uint8
+	Start, End int64
+}
+
+type wireSample struct {
+	_        struct{} `cbor:",toarray"`
+	Name     string
+	Labels   [2]string
+	Value    float64
+	Observed int64
+}
+
+type wireTally struct {
+	_      struct{} `cbor:",toarray"`
+	Name   string
+	Labels [2]string
+	Add    uint64
+}
+
+// EncodeChange writes a change as a frame. Times are kept in whole seconds.
+func EncodeChange(c Change) ([]byte, error) {
+	body, err := encoding.Marshal(toWire(&c))
+	if err != nil {
+		return nil, fmt.Errorf("encode a change: %w", err)
+	}
+	return seal(body), nil
+}
+
+// seal puts the head before a body.
+func seal(body []byte) []byte {
+	frame := make([]byte, frameHead, frameHead+len(body))
+	frame[0] = codecVersion
+	binary.BigEndian.PutUint32(frame[1:], crc32.Checksum(body, castagnoli))
+	return append(frame, body...)
+}
+
+// DecodeChange reads a frame. Its errors wrap ErrCorrupt.
+func DecodeChange(frame []byte) (Change, error) {
+	if len(frame) < frameHead || frame[0] != codecVersion {
+		return Change{}, fmt.Errorf("%w: not a frame of version %d", ErrCorrupt, codecVersion)
+	}
+	body := frame[frameHead:]
+	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
+		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
+	}
+	var w wireChange
+	if err := decoding.Unmarshal(body, &w); err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	c, err := w.change()
+	if err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return c, nil
+}
+
+// table gives values places in the order of their first appearance.
+type table[T comparable] struct {
+	places map[T]uint32
+	list   []T
+}
+
+func (t *table[T]) place(v T) uint32 {
+	if n, ok := t.places[v]; ok {
+		return n
+	}
+	if t.places == nil {
+		t.places = make(map[T]uint32)
+	}
+	n := uint32(len(t.list)) //nolint:gosec // a batch has fewer
+	t.places[v] = n
+	t.list = append(t.list, v)
+	return n
+}
+
+func toWire(c *Change) *wireChange {
+	var actors table[activity.Actor]
+	var repos table[int64]
+	w := &wireChange{Began: seconds(c.Began), Pruned: seconds(c.Pruned), Edge: seconds(c.Progress.Edge)}
+	if c.Reset {
+		w.Flags |= flagReset
+	}
+	if c.Caught {
+		w.Flags |= flagCaught
+	}
+	for i := range c.Events {
+		e := &c.Events[i]
+		w.Events = append(w.Events, wireEvent{
+			Kind: uint8(e.Kind), Repo: repos.place(e.Repo), ID: trimID(e.ID), Actor: actors.place(e.Actor),
+			At: unix32(e.Time), Additions: e.Additions, Deletions: e.Deletions,
+		})
+	}
+	for i := range c.Carried {
+		k := &c.Carried[i]
+		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals})
+	}
+	for _, a := range actors.list {
+		w.Actors = append(w.Actors, wireActor{ID: a.ID, Login: a.Login})
+	}
+	w.Repos = repos.list
+	for i := range c.Progress.Repos {
+		w.Progress = append(w.Progress, progressToWire(&c.Progress.Repos[i]))
+	}
+	for _, s := range c.Samples {
+		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels, Value: s.Value, Observed: seconds(s.Observed)})
+	}
+	for _, t := range c.Tallies {
+		w.Tallies = append(w.Tallies, wireTally{Name: t.Name, Labels: t.Labels, Add: t.Add})
+	}
+	return w
+}
+
+func progressToWire(p *RepoProgress) wireProgress {
+	w := wireProgress{
+		ID: p.ID, Name: p.Name, Contact: seconds(p.Contact), Since: seconds(p.Since), Observed: seconds(p.Observed),
+		Presence: uint8(p.Presence), GoneSince: seconds(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
+	}
+	if s := p.Signals; s != nil {
+		w.Signals = &wireSignals{
+			Known: uint8(s.Known), Head: s.Head, PushedAt: seconds(s.PushedAt),
+			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
+			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
+		}
+	}
+	return w
+}
+
+func windowsToWire(list []StreamWindow) []wireWindow {
+	var w []wireWindow
+	for _, sw := range list {
+		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: seconds(sw.Window.Start), End: seconds(sw.Window.End)})
+	}
+	return w
+}
+
+// seconds is a time in Unix seconds. The zero time, which stands for none, has a value that no real one has.
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MinInt64
+	}
+	return t.Unix()
+}
+
+func trimID(id activity.ID) []byte {
+	for i, b := range id {
+		if b != 0 {
+			return append([]byte(nil), id[i:]...)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"encoding/hex"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// drawTime gives a time in whole seconds, now and then none.
+func drawTime(t *rapid.T) time.Time {
+	if rapid.Bool().Draw(t, "none") {
+		return time.Time{}
+	}
+	return time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "time"), 0).UTC()
+}
+
+func drawActor(t *rapid.T) activity.Actor {
+	return activity.Actor{ID: rapid.Int64().Draw(t, "actor"), Login: rapid.StringMatching(`[a-z][a-z0-9-]{0,30}`).Draw(t, "login")}
+}
+
+func drawEvent(t *rapid.T) activity.Event {
+	e := activity.Event{
+		Kind: rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"), Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
+		Actor: drawActor(t), Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "at"), 0).UTC(),
+	}
+	copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), len(e.ID), len(e.ID)).Draw(t, "id"))
+	if e.Kind == activity.KindCommit {
+		e.Additions, e.Deletions = rapid.Uint32().Draw(t, "added"), rapid.Uint32().Draw(t, "removed")
+	}
+	return e
+}
+
+func drawWindows(t *rapid.T) []StreamWindow {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamWindow {
+		return StreamWindow{
+			Stream: activity.Stream(rapid.IntRange(0, activity.NumStreams-1).Draw(t, "stream")),
+			Window: activity.Window{Start: drawTime(t), End: drawTime(t)},
+		}
+	}), 0, 3).Draw(t, "windows")
+}
+
+func drawProgress(t *rapid.T) RepoProgress {
+	p := RepoProgress{
+		ID: rapid.Int64().Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Contact: drawTime(t), Since: drawTime(t),
+		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 2).Draw(t, "presence")), GoneSince: drawTime(t),
+		Missed: drawWindows(t), Read: drawWindows(t),
+	}
+	if rapid.Bool().Draw(t, "signals") {
+		p.Signals = &activity.Signals{
+			Known: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")), Head: rapid.String().Draw(t, "head"),
+			PushedAt: drawTime(t), Pulls: activity.Mark{Number: rapid.Int64().Draw(t, "pull"), UpdatedAt: drawTime(t)},
+			Issues: activity.Mark{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
+		}
+	}
+	return p
+}
+
+func drawChange(t *rapid.T) Change {
+	return Change{
+		Reset: rapid.Bool().Draw(t, "reset"), Caught: rapid.Bool().Draw(t, "caught"), Began: drawTime(t), Pruned: drawTime(t),
+		Events: rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"),
+		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Carried {
+			return Carried{Repo: rapid.Int64().Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
+		}), 0, 3).Draw(t, "carried"),
+		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
+		Samples: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sample {
+			return Sample{SampleKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.Float64().Draw(t, "value"), drawTime(t)}
+		}), 0, 3).Draw(t, "samples"),
+		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
+			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
+		}), 0, 3).Draw(t, "tallies"),
+	}
+}
+
+// TestCodecRoundTrip: what is decoded is what was encoded, and no frame with a bit changed is taken.
+func TestCodecRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawChange(t)
+		frame, err := EncodeChange(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeChange(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := EncodeChange(got)
+		require.NoError(t, err)
+		require.Equal(t, frame, again)
+		require.Equal(t, len(c.Events), len(got.Events))
+		for i := range c.Events {
+			require.Equal(t, c.Events[i], got.Events[i])
+		}
+		frame[rapid.IntRange(0, len(frame)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		_, err = DecodeChange(frame)
+		require.ErrorIs(t, err, ErrCorrupt)
+	})
+}
+
+// golden is a change with something in every field.
+func golden() Change {
+	id, _ := activity.CommitID("0123456789abcdef0123456789abcdef01234567")
+	ada, bot := activity.Actor{ID: 7, Login: "ada"}, activity.Bot(9, "renovate")
+	window := []StreamWindow{{activity.StreamPulls, activity.Window{Start: noon.Add(-time.Hour), End: noon}}}
+	return Change{
+		Reset: true, Caught: true, Began: noon, Pruned: noon.AddDate(0, 0, -30),
+		Events: []activity.Event{
+			{Kind: activity.KindCommit, Repo: 5, ID: id, Actor: ada, Time: noon, Additions: 10, Deletions: 2},
+			{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(4711), Actor: bot, Time: noon},
+		},
+		Carried: []Carried{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 6, 7}}},
+		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
+			ID: 5, Name: "repo", Contact: noon, Since: noon.AddDate(0, 0, -14), Observed: noon, Presence: PresenceGone, GoneSince: noon,
+			Signals: &activity.Signals{
+				Known: activity.EveryStream, Head: "abc", PushedAt: noon,
+				Pulls: activity.Mark{Number: 1, UpdatedAt: noon}, Issues: activity.Mark{Number: 2, UpdatedAt: noon},
+			},
+			Missed: window, Read: window,
+		}}},
+		Samples: []Sample{{SampleKey{"sample", [2]string{"a", "b"}}, 1.5, noon}},
+		Tallies: []Tally{{TallyKey{"tally", [2]string{"c"}}, 3}},
+	}
+}
+
+// TestCodecGolden keeps the format as it is: records of older versions must stay readable.
+func TestCodecGolden(t *testing.T) {
+	t.Parallel()
+	frame, err := EncodeChange(golden())
+	require.NoError(t, err)
+	file := filepath.Join("testdata", "change.v1.hex")
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		require.NoError(t, os.WriteFile(file, []byte(hex.EncodeToString(frame)+"\n"), 0o600))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), hex.EncodeToString(frame)+"\n")
+	got, err := DecodeChange(frame)
+	require.NoError(t, err)
+	require.Equal(t, golden(), got)
+}
+
+func TestCodecSize(t *testing.T) {
+	t.Parallel()
+	c := Change{}
+	for i := range 1000 {
+		e := activity.Event{Kind: activity.KindCommit, Repo: int64(i%20 + 1), Actor: activity.Actor{ID: int64(i%50 + 1), Login: "some-user"}, Time: noon}
+		for b := range e.ID {
+			e.ID[b] = byte(i + b + 1)
+		}
+		c.Events = append(c.Events, e)
+	}
+	frame, err := EncodeChange(c)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(frame)/1000, 60, "bytes an event")
+}
+
+func FuzzDecodeChange(f *testing.F) {
+	frame, err := EncodeChange(golden())
+	require.NoError(f, err)
+	f.Add(frame[frameHead:])
+	f.Add([]byte{0x8c})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		framed := seal(body)
+		c, err := DecodeChange(framed)
+		if err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+			return
+		}
+		for i := range c.Events {
+			require.NoError(t, c.Events[i].Validate())
+		}
+		state, view := NewState(), NewView(ViewSettings{Retention: time.Hour})
+		state.Apply(&c)
+		view.Apply(c)
+		view.Visit(noon, discard{})
+		_, err = EncodeChange(c)
+		require.NoError(t, err)
+	})
+}
+
+type discard struct{}
+
+func (discard) Show(Series, *Values) {}
+func (discard) End(Series, Mask)     {}

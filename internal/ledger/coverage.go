@@ -1,0 +1,206 @@
+package ledger
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Coverage is what has been read of an organization: one edge for all of it, and what is exceptional about single
+// repositories.
+type Coverage struct {
+	// Began is when the ledger of the organization began; zero before the first commit.
+	Began time.Time
+	// Edge is the beginning of the last pass that looked at every repository.
+	Edge  time.Time
+	Repos map[int64]*RepoCoverage
+}
+
+// RepoCoverage is what has been read of a repository: of each stream everything from Since up to the organization's
+// edge except what is missing.
+type RepoCoverage struct {
+	ID             int64
+	Name           string
+	Contact, Since time.Time
+	Signals        activity.Signals
+	Observed       time.Time
+	// GoneSince is when the repository left; zero while it is there.
+	GoneSince time.Time
+	Missing   [activity.NumStreams]activity.Windows
+}
+
+// Gap is a window that is known to be missing.
+type Gap struct {
+	Repo   int64
+	Name   string
+	Stream activity.Stream
+	Window activity.Window
+}
+
+// Gone reports whether the repository has left.
+func (r *RepoCoverage) Gone() bool { return !r.GoneSince.IsZero() }
+
+// Apply adds what a batch says. Repeating it changes nothing.
+func (c *Coverage) Apply(p Progress) {
+	if c.Repos == nil {
+		c.Repos = make(map[int64]*RepoCoverage)
+	}
+	for i := range p.Repos {
+		c.applyRepo(&p.Repos[i])
+	}
+	if p.Edge.After(c.Edge) {
+		c.Edge = p.Edge
+	}
+}
+
+func (c *Coverage) applyRepo(p *RepoProgress) {
+	r, known := c.Repos[p.ID]
+	if !known {
+		if p.Since.IsZero() {
+			return // from before the ledger lost its memory: the repository will be met again
+		}
+		r = &RepoCoverage{ID: p.ID, Contact: p.Contact, Since: p.Since}
+		c.Repos[p.ID] = r
+	}
+	r.apply(p)
+}
+
+func (r *RepoCoverage) apply(p *RepoProgress) {
+	if p.Name != "" {
+		r.Name = p.Name
+	}
+	if p.Signals != nil && !p.Observed.Before(r.Observed) {
+		r.Signals, r.Observed = *p.Signals, p.Observed
+	}
+	switch p.Presence {
+	case PresenceThere:
+		r.GoneSince = time.Time{}
+	case PresenceGone:
+		r.GoneSince = p.GoneSince
+	case PresenceUnchanged:
+	}
+	for _, m := range p.Missed {
+		r.Missing[m.Stream] = r.Missing[m.Stream].Add(m.Window)
+	}
+	for _, m := range p.Read {
+		r.Missing[m.Stream] = r.Missing[m.Stream].Remove(m.Window)
+	}
+}
+
+// RepoEdge is the moment up to which the newest part of a repository's stream has been read.
+func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
+	edge := c.Edge
+	if r.Contact.After(edge) {
+		edge = r.Contact
+	}
+	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
+		edge = r.Missing[s][n-1].Start
+	}
+	return edge
+}
+
+// Gaps lists the missing windows of the repositories that are there, the newest first.
+func (c *Coverage) Gaps() []Gap {
+	var gaps []Gap
+	for _, r := range c.Repos {
+		if r.Gone() {
+			continue
+		}
+		for _, s := range activity.AllStreams() {
+			for _, w := range r.Missing[s] {
+				gaps = append(gaps, Gap{Repo: r.ID, Name: r.Name, Stream: s, Window: w})
+			}
+		}
+	}
+	slices.SortFunc(gaps, func(a, b Gap) int {
+		if d := b.Window.End.Compare(a.Window.End); d != 0 {
+			return d
+		}
+		if a.Repo != b.Repo {
+			return int(min(1, max(-1, a.Repo-b.Repo)))
+		}
+		return int(a.Stream) - int(b.Stream)
+	})
+	return gaps
+}
+
+// Oldest is the oldest moment that is not covered: the edge, or the beginning of the oldest gap. Zero when nothing was
+// read yet.
+func (c *Coverage) Oldest() time.Time {
+	oldest := c.Edge
+	for _, r := range c.Repos {
+		if r.Gone() {
+			continue
+		}
+		for _, missing := range r.Missing {
+			if len(missing) > 0 && missing[0].Start.Before(oldest) {
+				oldest = missing[0].Start
+			}
+		}
+	}
+	return oldest
+}
+
+// Prune forgets what is missing from before a time: nobody wants it any more.
+func (c *Coverage) Prune(before time.Time) {
+	for _, r := range c.Repos {
+		for s := range r.Missing {
+			r.Missing[s] = r.Missing[s].Remove(activity.Window{End: before})
+		}
+	}
+}
+
+// Invalidate declares everything from a time on as missing, after a part of the record was lost: reading it again
+// doubles nothing.
+func (c *Coverage) Invalidate(from time.Time) {
+	for _, r := range c.Repos {
+		edge := c.Edge
+		if r.Contact.After(edge) {
+			edge = r.Contact
+		}
+		start := r.Since
+		if from.After(start) {
+			start = from
+		}
+		for s := range r.Missing {
+			r.Missing[s] = r.Missing[s].Add(activity.Window{Start: start, End: edge})
+		}
+	}
+}
+
+// Clone is a copy that shares nothing that is ever changed in place.
+func (c *Coverage) Clone() Coverage {
+	clone := *c
+	clone.Repos = maps.Clone(c.Repos)
+	for id, r := range clone.Repos {
+		repo := *r
+		clone.Repos[id] = &repo
+	}
+	return clone
+}
+
+// progress is the coverage as one batch's worth of progress: applied to an empty coverage it makes this one.
+func (c *Coverage) progress() Progress {
+	p := Progress{Edge: c.Edge, Repos: make([]RepoProgress, 0, len(c.Repos))}
+	for _, id := range slices.Sorted(maps.Keys(c.Repos)) {
+		p.Repos = append(p.Repos, c.Repos[id].progress())
+	}
+	return p
+}
+
+func (r *RepoCoverage) progress() RepoProgress {
+	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed}
+	signals := r.Signals
+	p.Signals = &signals
+	if r.Gone() {
+		p.Presence, p.GoneSince = PresenceGone, r.GoneSince
+	}
+	for _, s := range activity.AllStreams() {
+		for _, w := range r.Missing[s] {
+			p.Missed = append(p.Missed, StreamWindow{Stream: s, Window: w})
+		}
+	}
+	return p
+}

@@ -1,0 +1,229 @@
+// Package extstore is a ledger.Store on a storage extension of the collector: the durable store of a process that runs
+// alone. Any storage extension will do; it has no compare-and-set, so this store cannot fence other processes out.
+//
+// Each change is written before it is made, under a key of its own:
+//
+//	v1/ORG/head             the generation in force and how many chunks its snapshot has
+//	v1/ORG/GENERATION/sN    chunk N of the snapshot
+//	v1/ORG/GENERATION/N     change N after the snapshot
+//
+// When the changes outgrow the snapshot, a new generation replaces both in one call of Batch.
+package extstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/url"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// minJournal is the least number of bytes of changes that is worth a new snapshot.
+	minJournal = 1 << 20
+	// maxChanges is how many changes a start replays at most.
+	maxChanges = 5000
+)
+
+// Settings are a store's.
+type Settings struct {
+	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
+	MaxSeries int
+	// OnCorrupt is told of records that are not what was written. They are left out.
+	OnCorrupt func(key string, err error)
+}
+
+// Store is a ledger.Store on a storage extension.
+type Store struct{ *ledger.Local }
+
+var _ ledger.Store = (*Store)(nil)
+
+// New makes a store on a client of a storage extension, which remains the caller's to close.
+func New(client storage.Client, settings Settings) *Store {
+	if settings.OnCorrupt == nil {
+		settings.OnCorrupt = func(string, error) {}
+	}
+	j := &journal{client: client, corrupt: settings.OnCorrupt, orgs: make(map[string]*position)}
+	return &Store{ledger.NewLocal(j, settings.MaxSeries)}
+}
+
+// journal is a ledger.Journal.
+type journal struct {
+	client  storage.Client
+	corrupt func(key string, err error)
+	orgs    map[string]*position
+}
+
+// head is the record that says which generation is in force.
+type head struct {
+	Generation uint64 `json:"generation"`
+	Chunks     int    `json:"chunks"`
+}
+
+// position is where an organization's journal goes on.
+type position struct {
+	org           string
+	head          head
+	next          int // the number of the next change
+	snapshotBytes int
+	journalBytes  int
+}
+
+func (p *position) headKey() string { return "v1/" + url.PathEscape(p.org) + "/head" }
+
+func (p *position) key(generation uint64, rest string) string {
+	return "v1/" + url.PathEscape(p.org) + "/" + strconv.FormatUint(generation, 10) + "/" + rest
+}
+
+func (p *position) chunkKey(generation uint64, n int) string {
+	return p.key(generation, "s"+strconv.Itoa(n))
+}
+
+func (p *position) changeKey(n int) string { return p.key(p.head.Generation, strconv.Itoa(n)) }
+
+// Append writes a change. A journal that has outgrown its snapshot is replaced by one that has the state as it is
+// before the change.
+func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *ledger.State) error {
+	p := j.orgs[org]
+	if p.journalBytes > max(minJournal, p.snapshotBytes) || p.next >= maxChanges {
+		if err := j.compact(ctx, p, state); err != nil {
+			return err
+		}
+	}
+	frame, err := ledger.EncodeChange(c)
+	if err != nil {
+		return err
+	}
+	if err := j.client.Set(ctx, p.changeKey(p.next), frame); err != nil {
+		return fmt.Errorf("write a change: %w", err)
+	}
+	p.next++
+	p.journalBytes += len(frame)
+	return nil
+}
+
+// compact writes the state as the snapshot of a new generation and takes the old one out, all in one call.
+func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
+	fresh := head{Generation: p.head.Generation + 1}
+	var operations []*storage.Operation
+	bytes := 0
+	for _, c := range state.Snapshot() {
+		frame, err := ledger.EncodeChange(c)
+		if err != nil {
+			return err
+		}
+		operations = append(operations, storage.SetOperation(p.chunkKey(fresh.Generation, fresh.Chunks), frame))
+		fresh.Chunks++
+		bytes += len(frame)
+	}
+	for n := range p.head.Chunks {
+		operations = append(operations, storage.DeleteOperation(p.chunkKey(p.head.Generation, n)))
+	}
+	for n := range p.next {
+		operations = append(operations, storage.DeleteOperation(p.changeKey(n)))
+	}
+	record, err := json.Marshal(fresh)
+	if err != nil {
+		return err
+	}
+	operations = append(operations, storage.SetOperation(p.headKey(), record))
+	if err := j.client.Batch(ctx, operations...); err != nil {
+		return fmt.Errorf("write a snapshot: %w", err)
+	}
+	*p = position{org: p.org, head: fresh, snapshotBytes: bytes}
+	return nil
+}
+
+// Load reads the snapshot and the changes after it. What is corrupt is left out and reported, and then everything is
+// declared missing, so that what was lost is read again; the state is written anew.
+func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
+	p := &position{org: org}
+	state := ledger.NewState()
+	damaged, err := j.loadHead(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	bad, err := j.loadSnapshot(ctx, p, state)
+	if err != nil {
+		return nil, err
+	}
+	worse, err := j.loadChanges(ctx, p, state)
+	if err != nil {
+		return nil, err
+	}
+	if damaged || bad || worse {
+		state.Invalidate(time.Time{})
+		if err := j.compact(ctx, p, state); err != nil {
+			return nil, err
+		}
+	}
+	j.orgs[org] = p
+	return state, nil
+}
+
+func (j *journal) loadHead(ctx context.Context, p *position) (damaged bool, err error) {
+	record, err := j.client.Get(ctx, p.headKey())
+	if err != nil {
+		return false, fmt.Errorf("read the head: %w", err)
+	}
+	if record == nil {
+		return false, nil // before the first snapshot
+	}
+	if err := json.Unmarshal(record, &p.head); err != nil || p.head.Chunks < 0 || p.head.Chunks > 1<<20 {
+		j.corrupt(p.headKey(), fmt.Errorf("%w: head %.80q", ledger.ErrCorrupt, record))
+		// Which generations were used is not known any more: one that was not is found by chance.
+		p.head = head{Generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
+		return true, nil
+	}
+	return false, nil
+}
+
+func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+	for n := range p.head.Chunks {
+		key := p.chunkKey(p.head.Generation, n)
+		frame, err := j.client.Get(ctx, key)
+		if err != nil {
+			return false, fmt.Errorf("read a snapshot: %w", err)
+		}
+		p.snapshotBytes += len(frame)
+		if !j.apply(key, frame, state) {
+			damaged = true
+		}
+	}
+	return damaged, nil
+}
+
+// loadChanges reads changes until there is none any more.
+func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+	for ; ; p.next++ {
+		key := p.changeKey(p.next)
+		frame, err := j.client.Get(ctx, key)
+		if err != nil {
+			return false, fmt.Errorf("read a change: %w", err)
+		}
+		if frame == nil {
+			return damaged, nil
+		}
+		p.journalBytes += len(frame)
+		if !j.apply(key, frame, state) {
+			damaged = true
+		}
+	}
+}
+
+func (j *journal) apply(key string, frame []byte, state *ledger.State) bool {
+	c, err := ledger.DecodeChange(frame)
+	if err != nil {
+		j.corrupt(key, err)
+		return false
+	}
+	state.Apply(&c)
+	return true
+}

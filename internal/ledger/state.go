@@ -1,0 +1,335 @@
+package ledger
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// SnapshotEvents is how many events a change of a snapshot has at most.
+const SnapshotEvents = 5000
+
+// State is an organization's ledger in memory. It is the state machine of the stores that keep their data in this
+// process: Plan says what a batch would change, Apply changes it. It is not safe for concurrent use.
+type State struct {
+	cov     Coverage
+	events  map[activity.Key]record
+	actors  actors
+	series  map[seriesKey]*seriesState
+	live    int
+	tallies map[TallyKey]uint64
+	samples map[SampleKey]Sample
+	pruned  time.Time
+	fence   uint64
+}
+
+// record is an event without its key.
+type record struct {
+	at, actor, additions, deletions uint32
+}
+
+// seriesKey is a user in a repository.
+type seriesKey struct {
+	repo  int64
+	actor uint32
+}
+
+// seriesState counts the events that a series has in the ledger and carries the totals of those it had.
+type seriesState struct {
+	events  uint32
+	carried Totals
+}
+
+// actors gives actors small numbers.
+type actors struct {
+	byActor map[activity.Actor]uint32
+	list    []activity.Actor
+}
+
+func (a *actors) number(actor activity.Actor) uint32 {
+	if n, ok := a.byActor[actor]; ok {
+		return n
+	}
+	n := uint32(len(a.list)) //nolint:gosec // there are not 2³² accounts
+	a.byActor[actor] = n
+	a.list = append(a.list, actor)
+	return n
+}
+
+// NewState is an empty ledger.
+func NewState() *State {
+	s := &State{}
+	s.reset()
+	return s
+}
+
+func (s *State) reset() {
+	fence := s.fence
+	*s = State{
+		fence:   fence,
+		cov:     Coverage{Repos: make(map[int64]*RepoCoverage)},
+		events:  make(map[activity.Key]record),
+		actors:  actors{byActor: make(map[activity.Actor]uint32)},
+		series:  make(map[seriesKey]*seriesState),
+		tallies: make(map[TallyKey]uint64),
+		samples: make(map[SampleKey]Sample),
+	}
+}
+
+// Series is the number of users in repositories that have events.
+func (s *State) Series() int { return s.live }
+
+// Events is the number of events.
+func (s *State) Events() int { return len(s.events) }
+
+// Coverage is a copy of what has been read.
+func (s *State) Coverage() Coverage { return s.cov.Clone() }
+
+// Plan is the change that a batch would make, without making it. room is how many new series there may be: the users
+// of more are folded into "_other". Fences older than one seen before are refused with ErrFenced.
+func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) {
+	if fence != 0 && fence < s.fence {
+		return Change{}, Receipt{}, ErrFenced
+	}
+	s.fence = max(s.fence, fence)
+	c := Change{Progress: b.Progress, Samples: b.Samples, Tallies: b.Tallies}
+	if s.cov.Began.IsZero() {
+		c.Began = b.Observed
+	}
+	a := admission{state: s, batch: b, room: room, since: s.wanted(&b.Progress)}
+	c.Events = a.events()
+	if a.receipt.Folded > 0 {
+		overflow := Tally{TallyKey{Name: TallySeriesOverflow}, uint64(a.receipt.Folded)}
+		c.Tallies = append(slices.Clip(c.Tallies), overflow)
+	}
+	return c, a.receipt, nil
+}
+
+// TallySeriesOverflow counts series folded by the budget. The ledger itself counts it, whoever commits.
+const TallySeriesOverflow = "series_overflow"
+
+// wanted is from when on each repository of the batch is wanted.
+func (s *State) wanted(p *Progress) func(repo int64) (time.Time, bool) {
+	met := make(map[int64]time.Time)
+	for i := range p.Repos {
+		if r := &p.Repos[i]; !r.Since.IsZero() {
+			met[r.ID] = r.Since
+		}
+	}
+	return func(repo int64) (time.Time, bool) {
+		if r, ok := s.cov.Repos[repo]; ok {
+			return r.Since, true
+		}
+		since, ok := met[repo]
+		return since, ok
+	}
+}
+
+// admission decides which events of a batch are recorded, and as what.
+type admission struct {
+	state   *State
+	batch   *Batch
+	since   func(repo int64) (time.Time, bool)
+	room    int
+	receipt Receipt
+}
+
+func (a *admission) events() []activity.Event {
+	fresh := make([]activity.Event, 0, len(a.batch.Events))
+	seen := make(map[activity.Key]struct{})
+	opened := make(map[seriesOf]bool)
+	for _, e := range a.batch.Events {
+		if !a.admit(&e) {
+			a.receipt.Dropped++
+			continue
+		}
+		key := e.Key()
+		_, recorded := a.state.events[key]
+		_, twice := seen[key]
+		if recorded || twice {
+			a.receipt.Known++
+			continue
+		}
+		seen[key] = struct{}{}
+		a.fold(&e, opened)
+		fresh = append(fresh, e)
+	}
+	a.receipt.New = len(fresh)
+	return fresh
+}
+
+// admit reports whether the event is wanted, and gives one from the future the time of the reading.
+func (a *admission) admit(e *activity.Event) bool {
+	if !a.batch.Observed.IsZero() && e.Time.After(a.batch.Observed) {
+		e.Time = a.batch.Observed
+	}
+	e.Time = e.Time.UTC().Truncate(time.Second)
+	since, known := a.since(e.Repo)
+	return known && !e.Time.Before(since) && !e.Time.Before(a.state.pruned) && e.Validate() == nil
+}
+
+// seriesOf is a user in a repository before the user has a number.
+type seriesOf struct {
+	repo  int64
+	actor activity.Actor
+}
+
+// fold gives the event of a new series to "_other" when there is no room for it. opened has the new series of this
+// batch, true when they got a place.
+func (a *admission) fold(e *activity.Event, opened map[seriesOf]bool) {
+	series := seriesOf{e.Repo, e.Actor}
+	if a.state.alive(series) || e.Actor.Login == activity.LoginOther {
+		return
+	}
+	placed, met := opened[series]
+	if !met {
+		placed = a.room > 0
+		opened[series] = placed
+		if placed {
+			a.room--
+		} else {
+			a.receipt.Folded++
+		}
+	}
+	if !placed {
+		e.Actor = activity.Other()
+	}
+}
+
+func (s *State) alive(series seriesOf) bool {
+	n, ok := s.actors.byActor[series.actor]
+	if !ok {
+		return false
+	}
+	have := s.series[seriesKey{series.repo, n}]
+	return have != nil && have.events > 0
+}
+
+// Apply makes a change that Plan or Snapshot gave.
+func (s *State) Apply(c *Change) {
+	if c.Reset {
+		s.reset()
+	}
+	if !c.Began.IsZero() {
+		s.cov.Began = c.Began
+	}
+	s.cov.Apply(c.Progress)
+	for i := range c.Carried {
+		carried := &c.Carried[i]
+		s.seriesAt(carried.Repo, carried.Actor).carried.plus(&carried.Totals)
+	}
+	for i := range c.Events {
+		s.add(&c.Events[i])
+	}
+	for _, t := range c.Tallies {
+		s.tallies[t.TallyKey] += t.Add
+	}
+	for _, v := range c.Samples {
+		if have, ok := s.samples[v.SampleKey]; !ok || !v.Observed.Before(have.Observed) {
+			s.samples[v.SampleKey] = v
+		}
+	}
+	if c.Pruned.After(s.pruned) {
+		s.prune(c.Pruned)
+	}
+}
+
+func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
+	key := seriesKey{repo, s.actors.number(actor)}
+	series := s.series[key]
+	if series == nil {
+		series = &seriesState{}
+		s.series[key] = series
+	}
+	return series
+}
+
+func (s *State) add(e *activity.Event) {
+	key := e.Key()
+	if _, ok := s.events[key]; ok {
+		return
+	}
+	s.events[key] = record{
+		at: unix32(e.Time), actor: s.actors.number(e.Actor), additions: e.Additions, deletions: e.Deletions,
+	}
+	series := s.seriesAt(e.Repo, e.Actor)
+	if series.events == 0 {
+		s.live++
+	}
+	series.events++
+}
+
+// PlanPrune is the change that pruning before the given time would make.
+func (s *State) PlanPrune(before time.Time) Change { return Change{Pruned: before} }
+
+func (s *State) prune(before time.Time) {
+	s.pruned = before
+	s.cov.Prune(before)
+	limit := unix32(before)
+	for key, r := range s.events {
+		if r.at >= limit {
+			continue
+		}
+		series := s.series[seriesKey{key.Repo, r.actor}]
+		e := s.event(key, r)
+		series.carried.count(&e)
+		series.events--
+		if series.events == 0 {
+			s.live--
+		}
+		delete(s.events, key)
+	}
+}
+
+func (s *State) event(key activity.Key, r record) activity.Event {
+	return activity.Event{
+		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
+		Time: time.Unix(int64(r.at), 0).UTC(), Additions: r.additions, Deletions: r.deletions,
+	}
+}
+
+// Snapshot is the state as changes: the first resets, the last has Caught.
+func (s *State) Snapshot() []Change {
+	first := Change{Reset: true, Began: s.cov.Began, Progress: s.cov.progress(), Pruned: s.pruned}
+	for key, series := range s.series {
+		if series.carried != (Totals{}) {
+			carried := Carried{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried}
+			first.Carried = append(first.Carried, carried)
+		}
+	}
+	for key, n := range s.tallies {
+		first.Tallies = append(first.Tallies, Tally{key, n})
+	}
+	for _, sample := range s.samples {
+		first.Samples = append(first.Samples, sample)
+	}
+	changes := append([]Change{first}, s.eventChanges()...)
+	changes[len(changes)-1].Caught = true
+	return changes
+}
+
+func (s *State) eventChanges() []Change {
+	var changes []Change
+	chunk := make([]activity.Event, 0, min(SnapshotEvents, len(s.events)))
+	for key, r := range s.events {
+		chunk = append(chunk, s.event(key, r))
+		if len(chunk) == SnapshotEvents {
+			changes = append(changes, Change{Events: chunk})
+			chunk = make([]activity.Event, 0, SnapshotEvents)
+		}
+	}
+	if len(chunk) > 0 {
+		changes = append(changes, Change{Events: chunk})
+	}
+	return changes
+}
+
+// unix32 is a time in Unix seconds, cut to what 32 bits hold.
+func unix32(t time.Time) uint32 {
+	return uint32(min(math.MaxUint32, max(0, t.Unix())))
+}
+
+// Invalidate declares everything from a time on as missing, after a part of the record was lost.
+func (s *State) Invalidate(from time.Time) { s.cov.Invalidate(from) }

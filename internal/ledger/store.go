@@ -1,0 +1,30 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Store keeps the ledger of organizations. Its methods are safe for concurrent use.
+type Store interface {
+	// Commit records a batch, whole or not at all. It is idempotent but for tallies. A fence that is lower than one
+	// that this organization has seen is refused with ErrFenced; 0 stands for a worker, which needs no authority
+	// because recording is a set union. After any other error it is unknown whether the batch was recorded:
+	// committing it again is safe.
+	Commit(ctx context.Context, fence uint64, b Batch) (Receipt, error)
+	// Follow calls apply with a snapshot of the organization, as one or more changes of which the first has Reset and
+	// the last has Caught, and then with every change in the order of their commits, each once. It may start over with
+	// a new snapshot. It ends with apply's error or with the context's.
+	Follow(ctx context.Context, org string, apply func(Change) error) error
+	// Coverage is a copy of what has been read of the organization.
+	Coverage(ctx context.Context, org string) (Coverage, error)
+	// Prune takes out the events before the given time; their totals stay.
+	Prune(ctx context.Context, org string, before time.Time) error
+}
+
+// ErrFenced refuses the write of a leader whose term is over.
+var ErrFenced = errors.New("refused: written in an old term of leadership")
+
+// ErrCorrupt is the error of a stored value or message that cannot be what was written.
+var ErrCorrupt = errors.New("corrupt record")

@@ -1,0 +1,98 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// record runs a loop in a bubble and gives when its turns began. turn says how long each takes and what it wishes.
+func record(t *testing.T, l Loop, span time.Duration, turn func(n int) (time.Duration, time.Duration)) []time.Duration {
+	t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), span)
+	defer cancel()
+	var turns []time.Duration
+	err := l.Run(ctx, func(ctx context.Context) time.Time {
+		turns = append(turns, time.Since(began))
+		takes, wish := turn(len(turns))
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done():
+		}
+		if wish == 0 {
+			return time.Time{}
+		}
+		return time.Now().Add(wish)
+	})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	return turns
+}
+
+func nothing(int) (time.Duration, time.Duration) { return 0, 0 }
+
+func TestEveryInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := record(t, Loop{Interval: time.Minute}, 5*time.Minute+time.Second, nothing)
+		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute}, turns)
+	})
+}
+
+func TestJitter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := record(t, Loop{Interval: time.Minute, Jitter: 0.1}, 10*time.Hour, nothing)
+		require.InDelta(t, 600, len(turns), 10)
+		require.LessOrEqual(t, turns[0], 2*time.Second)
+		for i := range turns[1:] {
+			require.InDelta(t, time.Minute, turns[i+1]-turns[i], float64(3*time.Second))
+		}
+	})
+}
+
+func TestLongTurnIsNotOverlapped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := record(t, Loop{Interval: time.Minute}, 8*time.Minute, func(n int) (time.Duration, time.Duration) {
+			if n == 1 {
+				return 150 * time.Second, 0
+			}
+			return 0, 0
+		})
+		require.Equal(t, []time.Duration{0, 150 * time.Second, 210 * time.Second}, turns[:3])
+	})
+}
+
+func TestTurnPutsOffTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := record(t, Loop{Interval: time.Minute}, time.Hour, func(n int) (time.Duration, time.Duration) {
+			if n == 1 {
+				return 0, 20 * time.Minute
+			}
+			return 0, time.Second // earlier than the interval: no reason to hurry
+		})
+		require.Equal(t, []time.Duration{0, 20 * time.Minute, 21 * time.Minute}, turns[:3])
+	})
+}
+
+func TestEndsAtOnceWithItsReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		reason := errors.New("the term is over")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		began := time.Now()
+		go func() {
+			time.Sleep(10 * time.Second) //nolint:forbidigo // the bubble's clock
+			cancel(reason)
+		}()
+		err := Loop{Interval: time.Hour}.Run(ctx, func(context.Context) time.Time { return time.Time{} })
+		require.ErrorIs(t, err, reason)
+		require.Equal(t, 10*time.Second, time.Since(began))
+	})
+}

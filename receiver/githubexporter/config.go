@@ -1,0 +1,176 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// Limits of the settings. All durations in the configuration are Go durations: a bare number would be nanoseconds.
+const (
+	minInterval  = time.Second
+	maxInterval  = 24 * time.Hour
+	minReconcile = 10 * time.Minute
+	minRetention = 336 * time.Hour // the last complete week begins at most two weeks ago
+	maxRetention = 9600 * time.Hour
+	minLookback  = 24 * time.Hour // the rolling windows
+	maxSeries    = 100_000_000
+)
+
+// Config is the receiver's configuration.
+type Config struct {
+	metadata.MetricsBuilderConfig `mapstructure:",squash"`
+
+	// Orgs are the organizations to read, each in a loop of its own. At least one.
+	Orgs []OrgConfig `mapstructure:"orgs"`
+	// GitHub is how GitHub is reached.
+	GitHub GitHubConfig `mapstructure:"github"`
+	// Actors is how users are shown.
+	Actors ActorsConfig `mapstructure:"actors"`
+	// Storage is the id of a storage extension that keeps the state over restarts. Empty: the state is in memory, and
+	// a restart reads the look-back again.
+	Storage string `mapstructure:"storage"`
+	// ReconcileInterval is how often the last 24 h of recently active repositories are read again without asking what
+	// changed. Zero: never.
+	ReconcileInterval time.Duration `mapstructure:"reconcile_interval"`
+	// Retention is how long events are kept. A user who does nothing is shown with zeros for so long.
+	Retention time.Duration `mapstructure:"retention"`
+	// MaxSeries bounds the users in repositories over all organizations; new ones beyond become the user "_other".
+	MaxSeries int `mapstructure:"max_series"`
+	// EmitInterval is how often the metrics are emitted into the pipeline.
+	EmitInterval time.Duration `mapstructure:"emit_interval"`
+
+	_ struct{}
+}
+
+// GitHubConfig is how GitHub is reached: the settings of the collector's HTTP client and some of GitHub's own.
+type GitHubConfig struct {
+	confighttp.ClientConfig `mapstructure:",squash"`
+
+	// GraphQLEndpoint is derived from the endpoint when it is empty.
+	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
+	// API is graphql (with REST where REST is the better question) or rest (REST alone).
+	API       string          `mapstructure:"api"`
+	Retry     RetryConfig     `mapstructure:"retry"`
+	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
+
+	_ struct{}
+}
+
+// RetryConfig is how failed requests are repeated: exponentially, with full jitter.
+type RetryConfig struct {
+	MaxAttempts     int           `mapstructure:"max_attempts"`
+	InitialInterval time.Duration `mapstructure:"initial_interval"`
+	MaxInterval     time.Duration `mapstructure:"max_interval"`
+
+	_ struct{}
+}
+
+// RateLimitConfig is how GitHub's limits are kept.
+type RateLimitConfig struct {
+	// MinRemaining is what is left untouched of a credential's primary limit.
+	MinRemaining int `mapstructure:"min_remaining"`
+	// ResetBuffer is waited for after a limit's reset.
+	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
+	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts.
+	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
+	// MaxConcurrentRequests is for one organization, REST and GraphQL together.
+	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
+
+	_ struct{}
+}
+
+// ActorsConfig is how users are shown.
+type ActorsConfig struct {
+	// Bots is include or exclude.
+	Bots string `mapstructure:"bots"`
+	// Exclude are logins or globs of users who are not shown.
+	Exclude []string `mapstructure:"exclude"`
+	// Label is what the user label has: login, id, hashed or none.
+	Label string `mapstructure:"label"`
+
+	_ struct{}
+}
+
+func createDefaultConfig() component.Config {
+	client := confighttp.NewDefaultClientConfig()
+	client.Endpoint = "https://api.github.com"
+	client.Timeout = 20 * time.Second
+	return &Config{
+		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
+		GitHub: GitHubConfig{
+			ClientConfig: client,
+			API:          string(github.APIGraphQL),
+			Retry:        RetryConfig{MaxAttempts: 5, InitialInterval: 2 * time.Second, MaxInterval: 30 * time.Second},
+			RateLimit: RateLimitConfig{
+				MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
+			},
+		},
+		Actors:            ActorsConfig{Bots: botsInclude, Label: labelLogin},
+		ReconcileInterval: 6 * time.Hour,
+		Retention:         720 * time.Hour,
+		MaxSeries:         500_000,
+		EmitInterval:      30 * time.Second,
+	}
+}
+
+// Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := checkKeys(conf.ToStringMap(), c); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
+}
+
+// Validate refuses what cannot work. The settings of nested blocks are checked by their own Validate.
+func (c *Config) Validate() error {
+	var errs []error
+	if len(c.Orgs) == 0 {
+		errs = append(errs, errors.New("orgs: the list is empty, want at least one organization"))
+	}
+	errs = append(errs, c.validateOrgs()...)
+	errs = append(errs,
+		validStorage(c.Storage),
+		between("retention", c.Retention, minRetention, maxRetention),
+		between("emit_interval", c.EmitInterval, minInterval, maxInterval),
+		betweenInts("max_series", c.MaxSeries, 1, maxSeries))
+	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
+		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval, minReconcile))
+	}
+	return errors.Join(errs...)
+}
+
+func validStorage(storage string) error {
+	if storage == "" {
+		return nil
+	}
+	var id component.ID
+	if err := id.UnmarshalText([]byte(storage)); err != nil {
+		return fmt.Errorf("storage: %q, want the id of a storage extension such as file_storage: %w", storage, err)
+	}
+	return nil
+}
+
+func (c *Config) validateOrgs() []error {
+	var errs []error
+	first := make(map[string]int)
+	for i := range c.Orgs {
+		org := &c.Orgs[i]
+		if j, twice := first[org.key()]; twice && org.Name != "" {
+			errs = append(errs, fmt.Errorf("orgs::%d::name: %q is the organization of orgs::%d, want each only once (GitHub ignores case)", i, org.Name, j))
+		} else {
+			first[org.key()] = i
+		}
+		if org.Lookback > c.Retention {
+			errs = append(errs, fmt.Errorf("orgs::%d::lookback: %s, want at most the retention of %s", i, org.Lookback, c.Retention))
+		}
+	}
+	return errs
+}

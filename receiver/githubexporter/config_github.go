@@ -1,0 +1,124 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gobwas/glob"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+const (
+	botsInclude = "include"
+	botsExclude = "exclude"
+
+	labelLogin  = "login"
+	labelID     = "id"
+	labelHashed = "hashed"
+	labelNone   = "none"
+)
+
+// Validate refuses what cannot work.
+func (c *GitHubConfig) Validate() error {
+	errs := []error{
+		c.validateURL("endpoint", c.Endpoint),
+		between("timeout", c.Timeout, minInterval, time.Hour),
+		oneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
+	}
+	if c.GraphQLEndpoint != "" {
+		errs = append(errs, c.validateURL("graphql_endpoint", c.GraphQLEndpoint))
+	}
+	if c.Auth.HasValue() {
+		errs = append(errs, errors.New("auth: not here, want orgs::N::auth, where each organization has its own credential"))
+	}
+	for name := range c.Headers.Iter {
+		if strings.EqualFold(name, "Authorization") {
+			errs = append(errs, errors.New("headers: Authorization is not allowed, want orgs::N::auth"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateURL refuses what is no base URL of an API. A credential must not cross a network in the clear by accident.
+func (c *GitHubConfig) validateURL(field, value string) error {
+	const want = "want an https URL such as https://api.github.com or https://HOST/api/v3"
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: not a URL, %s", field, want) // the error would repeat a password in it
+	case u.User != nil:
+		return fmt.Errorf("%s: a URL with a user name in it, %s", field, want)
+	case (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%s: %q, %s", field, value, want)
+	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.TLS.Insecure:
+		return fmt.Errorf("%s: %q would send credentials in the clear, want https (or tls::insecure: true to allow it)", field, value)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// Validate refuses what cannot work.
+func (c *RetryConfig) Validate() error {
+	return errors.Join(
+		betweenInts("max_attempts", c.MaxAttempts, 1, 20),
+		between("initial_interval", c.InitialInterval, time.Millisecond, time.Hour),
+		between("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
+}
+
+// Validate refuses what cannot work.
+func (c *RateLimitConfig) Validate() error {
+	return errors.Join(
+		betweenInts("min_remaining", c.MinRemaining, 0, 10_000),
+		between("reset_buffer", c.ResetBuffer, 0, time.Hour),
+		between("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
+		betweenInts("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
+}
+
+// Validate refuses what cannot work.
+func (c *ActorsConfig) Validate() error {
+	return errors.Join(
+		oneOf("bots", c.Bots, botsInclude, botsExclude),
+		oneOf("label", c.Label, labelLogin, labelID, labelHashed, labelNone),
+		validGlobs("exclude", c.Exclude))
+}
+
+func between(field string, value, least, most time.Duration) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s: %s, want a duration from %s to %s, written with its unit", field, value, least, most)
+	}
+	return nil
+}
+
+func betweenInts(field string, value, least, most int) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s: %d, want %d to %d", field, value, least, most)
+	}
+	return nil
+}
+
+func oneOf(field, value string, allowed ...string) error {
+	if !slices.Contains(allowed, value) {
+		return fmt.Errorf("%s: %q, want one of %s", field, value, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+func validGlobs(field string, patterns []string) error {
+	var errs []error
+	for i, p := range patterns {
+		if _, err := glob.Compile(p); err != nil || p == "" {
+			errs = append(errs, fmt.Errorf("%s::%d: %q, want a name or a glob such as app-* or {api,web}", field, i, p))
+		}
+	}
+	return errors.Join(errs...)
+}

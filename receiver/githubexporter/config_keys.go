@@ -1,0 +1,110 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/confmap"
+)
+
+// checkKeys refuses keys that the configuration does not have and values of another type, each with its path and with
+// what is allowed there. The decoder itself does not show the value, and cuts fractions off without a word.
+func checkKeys(raw map[string]any, config any) error {
+	return errors.Join(unknownKeys("", raw, reflect.TypeOf(config))...)
+}
+
+func unknownKeys(path string, raw any, t reflect.Type) []error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		if m, ok := raw.(map[string]any); ok {
+			return unknownFields(path, m, t)
+		}
+	case reflect.Slice:
+		return unknownInList(path, raw, t.Elem())
+	case reflect.Int, reflect.Int64:
+		return wrongNumber(strings.TrimSuffix(path, "::"), raw, t)
+	default:
+	}
+	return nil
+}
+
+// wrongNumber refuses what is no duration, or no whole number.
+func wrongNumber(path string, raw any, t reflect.Type) []error {
+	text, isText := raw.(string)
+	if t == reflect.TypeFor[time.Duration]() {
+		if _, err := time.ParseDuration(text); isText && err != nil {
+			return []error{fmt.Errorf("%s: %q, want a duration such as 90s, 5m or 24h", path, text)}
+		}
+		return nil
+	}
+	_, err := strconv.ParseInt(text, 10, 64)
+	fraction, isFraction := raw.(float64)
+	if (isText && err != nil) || (isFraction && fraction != math.Trunc(fraction)) {
+		return []error{fmt.Errorf("%s: %v, want a whole number (int)", path, raw)}
+	}
+	return nil
+}
+
+func unknownInList(path string, raw any, elem reflect.Type) []error {
+	list, ok := raw.([]any)
+	if !ok {
+		return nil
+	}
+	var errs []error
+	for i, item := range list {
+		errs = append(errs, unknownKeys(fmt.Sprintf("%s%d::", path, i), item, elem)...)
+	}
+	return errs
+}
+
+func unknownFields(path string, raw map[string]any, t reflect.Type) []error {
+	fields := keysOf(t)
+	if len(fields) == 0 {
+		return nil // reads itself
+	}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(raw)) {
+		field, ok := fields[key]
+		if !ok {
+			allowed := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+			errs = append(errs, fmt.Errorf("%s%s: unknown key, want one of %s", path, key, allowed))
+			continue
+		}
+		if !foreign(field) {
+			errs = append(errs, unknownKeys(path+key+"::", raw[key], field)...)
+		}
+	}
+	return errs
+}
+
+// foreign reports whether a type reads itself in a way of its own, as the collector's optional blocks do.
+func foreign(t reflect.Type) bool {
+	reads := reflect.TypeFor[confmap.Unmarshaler]()
+	ours := t.PkgPath() == reflect.TypeFor[Config]().PkgPath()
+	return !ours && t.Kind() == reflect.Struct && (t.Implements(reads) || reflect.PointerTo(t).Implements(reads))
+}
+
+// keysOf are the keys of a block with their types, those of embedded blocks included.
+func keysOf(t reflect.Type) map[string]reflect.Type {
+	keys := make(map[string]reflect.Type)
+	for field := range t.Fields() {
+		name, options, _ := strings.Cut(field.Tag.Get("mapstructure"), ",")
+		switch {
+		case options == "squash":
+			maps.Copy(keys, keysOf(field.Type))
+		case name != "" && name != "-":
+			keys[name] = field.Type
+		}
+	}
+	return keys
+}

@@ -1,0 +1,151 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+// OrgConfig is an organization and how it is read.
+type OrgConfig struct {
+	// Name is the organization's login.
+	Name string `mapstructure:"name"`
+	// Auth is its credential.
+	Auth AuthConfig `mapstructure:"auth"`
+	// ScrapeInterval is from the beginning of one pass to the next.
+	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
+	// Repositories says which ones are read.
+	Repositories RepositoriesConfig `mapstructure:"repositories"`
+	// Concurrency is how many repositories are read at once.
+	Concurrency int `mapstructure:"concurrency"`
+	// Lookback is how far back a repository is read at first contact: the last 24 h at once, what is older afterwards.
+	Lookback time.Duration `mapstructure:"lookback"`
+
+	_ struct{}
+}
+
+// AuthConfig has exactly one of its credentials.
+type AuthConfig struct {
+	// Token is a personal access token, classic or fine-grained.
+	Token *configopaque.String `mapstructure:"token"`
+	// App is a GitHub App's installation.
+	App *AppConfig `mapstructure:"app"`
+	// Authenticator is the id of a client auth extension.
+	Authenticator *component.ID `mapstructure:"authenticator"`
+
+	_ struct{}
+}
+
+// AppConfig is a GitHub App's installation with exactly one form of the App's private key.
+type AppConfig struct {
+	AppID          int64                `mapstructure:"app_id"`
+	InstallationID int64                `mapstructure:"installation_id"`
+	PrivateKeyFile string               `mapstructure:"private_key_file"`
+	PrivateKey     *configopaque.String `mapstructure:"private_key"`
+
+	_ struct{}
+}
+
+// RepositoriesConfig says which repositories are read: those of which the name matches one of Include and none of
+// Exclude.
+type RepositoriesConfig struct {
+	Include  []string `mapstructure:"include"`
+	Exclude  []string `mapstructure:"exclude"`
+	Archived bool     `mapstructure:"archived"`
+	Forks    bool     `mapstructure:"forks"`
+
+	_ struct{}
+}
+
+func defaultOrg() OrgConfig {
+	return OrgConfig{
+		ScrapeInterval: 5 * time.Minute,
+		Repositories:   RepositoriesConfig{Include: []string{"*"}},
+		Concurrency:    4,
+		Lookback:       336 * time.Hour,
+	}
+}
+
+// Unmarshal reads an organization over the defaults.
+func (c *OrgConfig) Unmarshal(conf *confmap.Conf) error {
+	*c = defaultOrg()
+	return conf.Unmarshal(c, confmap.WithIgnoreUnused()) // unknown keys are the whole configuration's business
+}
+
+// key is the same for two names of one organization.
+func (c *OrgConfig) key() string { return strings.ToLower(c.Name) }
+
+// orgName is what GitHub allows in the login of an organization, underscores of managed accounts included.
+var orgName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_])?$`)
+
+// Validate refuses what cannot work.
+func (c *OrgConfig) Validate() error {
+	var errs []error
+	if !orgName.MatchString(c.Name) {
+		errs = append(errs, fmt.Errorf("name: %q, want the login of an organization: letters, digits and hyphens", c.Name))
+	}
+	return errors.Join(append(errs,
+		between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
+		betweenInts("concurrency", c.Concurrency, 1, 100),
+		between("lookback", c.Lookback, minLookback, maxRetention))...)
+}
+
+// Validate refuses what cannot work.
+func (c *AuthConfig) Validate() error {
+	given := 0
+	for _, is := range []bool{c.Token != nil, c.App != nil, c.Authenticator != nil} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return fmt.Errorf("%d credentials, want exactly one of token, app, authenticator (is the environment variable set?)", given)
+	}
+	if c.Token != nil {
+		return validSecret("token", string(*c.Token))
+	}
+	return nil
+}
+
+// validSecret refuses what is no secret, above all what an unset environment variable leaves. It never shows it.
+func validSecret(field, secret string) error {
+	if secret == "" {
+		return fmt.Errorf("%s: empty, want the secret (is the environment variable set?)", field)
+	}
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("%s: has white space or other characters that no token has, want the bare secret", field)
+	}
+	return nil
+}
+
+// Validate refuses what cannot work.
+func (c *AppConfig) Validate() error {
+	var errs []error
+	if c.AppID <= 0 {
+		errs = append(errs, fmt.Errorf("app_id: %d, want the App's positive id", c.AppID))
+	}
+	if c.InstallationID <= 0 {
+		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id", c.InstallationID))
+	}
+	if (c.PrivateKeyFile == "") == (c.PrivateKey == nil) {
+		errs = append(errs, errors.New("private_key: want exactly one of private_key_file and private_key"))
+	}
+	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
+		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate refuses what cannot work.
+func (c *RepositoriesConfig) Validate() error {
+	if len(c.Include) == 0 {
+		return errors.New(`include: the list is empty, want at least one name or glob, "*" for all`)
+	}
+	return errors.Join(validGlobs("include", c.Include), validGlobs("exclude", c.Exclude))
+}

@@ -1,0 +1,180 @@
+package githubexporter
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.opentelemetry.io/collector/confmap/xconfmap"
+)
+
+// load reads a configuration as the collector does: unmarshal, then validate.
+func load(t *testing.T, text string) (*Config, error) {
+	t.Helper()
+	retrieved, err := confmap.NewRetrievedFromYAML([]byte(text))
+	require.NoError(t, err)
+	conf, err := retrieved.AsConf()
+	require.NoError(t, err)
+	config := NewFactory().CreateDefaultConfig()
+	if err := conf.Unmarshal(config); err != nil {
+		return nil, err
+	}
+	return config.(*Config), xconfmap.Validate(config)
+}
+
+const valid = `
+orgs:
+  - name: open-telemetry
+    auth: {token: abc}
+`
+
+func TestConfigDefaults(t *testing.T) {
+	t.Parallel()
+	config, err := load(t, valid)
+	require.NoError(t, err)
+	org := config.Orgs[0]
+	require.Equal(t, 5*time.Minute, org.ScrapeInterval)
+	require.Equal(t, []string{"*"}, org.Repositories.Include)
+	require.False(t, org.Repositories.Archived)
+	require.False(t, org.Repositories.Forks)
+	require.Equal(t, 4, org.Concurrency)
+	require.Equal(t, 336*time.Hour, org.Lookback)
+	require.Equal(t, "https://api.github.com", config.GitHub.Endpoint)
+	require.Equal(t, "graphql", config.GitHub.API)
+	require.Equal(t, 20*time.Second, config.GitHub.Timeout)
+	require.Equal(t, RetryConfig{MaxAttempts: 5, InitialInterval: 2 * time.Second, MaxInterval: 30 * time.Second}, config.GitHub.Retry)
+	require.Equal(t, RateLimitConfig{
+		MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
+	}, config.GitHub.RateLimit)
+	require.Equal(t, "include", config.Actors.Bots)
+	require.Equal(t, "login", config.Actors.Label)
+	require.Empty(t, config.Storage)
+	require.Equal(t, 6*time.Hour, config.ReconcileInterval)
+	require.Equal(t, 720*time.Hour, config.Retention)
+	require.Equal(t, 500_000, config.MaxSeries)
+	require.Equal(t, 30*time.Second, config.EmitInterval)
+}
+
+func TestConfigFull(t *testing.T) {
+	t.Parallel()
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+	config := NewFactory().CreateDefaultConfig()
+	require.NoError(t, conf.Unmarshal(config))
+	require.NoError(t, xconfmap.Validate(config))
+	got := config.(*Config)
+	require.Len(t, got.Orgs, 3)
+	require.Equal(t, int64(123), got.Orgs[1].Auth.App.AppID)
+	require.Equal(t, "bearertokenauth/github", got.Orgs[2].Auth.Authenticator.String())
+	require.Equal(t, "rest", got.GitHub.API)
+	require.Equal(t, "http://proxy.example:3128", got.GitHub.ProxyURL)
+	require.Equal(t, "hashed", got.Actors.Label)
+	require.Equal(t, "file_storage/state", got.Storage)
+}
+
+// TestConfigWrong shows that each wrong configuration is refused with the field's path, the value and what is allowed.
+func TestConfigWrong(t *testing.T) {
+	t.Parallel()
+	org := func(line string) string { return "orgs:\n  - name: a\n    auth: {token: abc}\n    " + line }
+	auth := func(block string) string { return "orgs:\n  - name: a\n    auth: " + block }
+	with := func(line string) string { return strings.TrimSpace(valid) + "\n" + line }
+	for name, test := range map[string]struct {
+		config string
+		want   []string // the path, the value, what is allowed
+	}{
+		"no organization":          {"{}", []string{"orgs", "empty", "at least one"}},
+		"empty list":               {"orgs: []", []string{"orgs", "empty", "at least one"}},
+		"no name":                  {"orgs: [{auth: {token: abc}}]", []string{"orgs::0", "name", `""`, "login of an organization"}},
+		"name with a slash":        {"orgs: [{name: a/b, auth: {token: abc}}]", []string{"orgs::0", "name", `"a/b"`, "letters, digits and hyphens"}},
+		"name that is a URL":       {"orgs: [{name: 'https://github.com/a', auth: {token: abc}}]", []string{"orgs::0", "name", "https://github.com/a", "login"}},
+		"twice the same":           {"orgs: [{name: a, auth: {token: abc}}, {name: A, auth: {token: abc}}]", []string{"orgs::1::name", `"A"`, "only once"}},
+		"no credential":            {"orgs: [{name: a}]", []string{"orgs::0", "auth", "0 credentials", "exactly one of token, app, authenticator"}},
+		"two credentials":          {auth("{token: abc, authenticator: bearertokenauth}"), []string{"orgs::0", "auth", "2 credentials", "exactly one"}},
+		"empty token":              {auth("{token: ''}"), []string{"orgs::0", "auth", "token", "empty", "environment variable"}},
+		"token with white space":   {auth("{token: 'abc def'}"), []string{"orgs::0", "auth", "token", "white space", "bare secret"}},
+		"app without id":           {auth("{app: {installation_id: 1, private_key_file: k}}"), []string{"app", "app_id", "0", "positive"}},
+		"app without installation": {auth("{app: {app_id: 1, private_key_file: k}}"), []string{"app", "installation_id", "0", "positive"}},
+		"app without key":          {auth("{app: {app_id: 1, installation_id: 2}}"), []string{"app", "private_key", "exactly one"}},
+		"app with two keys":        {auth("{app: {app_id: 1, installation_id: 2, private_key_file: k, private_key: '-----BEGIN'}}"), []string{"app", "private_key", "exactly one"}},
+		"app with an empty key":    {auth("{app: {app_id: 1, installation_id: 2, private_key: ''}}"), []string{"app", "private_key", "PEM", "environment variable"}},
+		"app id of another type":   {auth("{app: {app_id: x, installation_id: 2, private_key_file: k}}"), []string{"app_id", "x", "int"}},
+		"authenticator misspelt":   {auth("{authenticator: 'a/'}"), []string{"authenticator", "a/"}},
+		"unknown credential":       {auth("{pat: abc}"), []string{"orgs::0::auth::pat", "unknown key", "app, authenticator, token"}},
+		"interval without unit":    {org("scrape_interval: 30"), []string{"orgs::0", "scrape_interval", "30ns", "1s to 24h0m0s", "unit"}},
+		"interval too long":        {org("scrape_interval: 48h"), []string{"orgs::0", "scrape_interval", "48h0m0s", "1s to 24h0m0s"}},
+		"interval no duration":     {org("scrape_interval: often"), []string{"scrape_interval", "often", "90s, 5m or 24h"}},
+		"negative interval":        {org("scrape_interval: -5m"), []string{"orgs::0", "scrape_interval", "-5m0s", "1s"}},
+		"no concurrency":           {org("concurrency: 0"), []string{"orgs::0", "concurrency", "0", "1 to 100"}},
+		"too much concurrency":     {org("concurrency: 101"), []string{"orgs::0", "concurrency", "101", "1 to 100"}},
+		"concurrency a fraction":   {org("concurrency: 1.5"), []string{"concurrency", "1.5"}},
+		"look-back too short":      {org("lookback: 1h"), []string{"orgs::0", "lookback", "1h0m0s", "24h0m0s"}},
+		"look-back over retention": {org("lookback: 800h"), []string{"orgs::0::lookback", "800h0m0s", "at most the retention of 720h0m0s"}},
+		"nothing included":         {org("repositories: {include: []}"), []string{"orgs::0", "repositories", "include", "empty", `"*" for all`}},
+		"broken glob":              {org("repositories: {include: ['[a']}"), []string{"repositories", "include::0", "[a", "glob"}},
+		"empty exclusion":          {org("repositories: {exclude: ['']}"), []string{"repositories", "exclude::0", `""`, "glob"}},
+		"misspelt key":             {org("scrape_intervall: 5m"), []string{"orgs::0::scrape_intervall", "unknown key", "scrape_interval"}},
+		"misspelt key at the top":  {with("retension: 5m"), []string{"retension", "unknown key", "retention"}},
+		"misspelt key of TLS":      {with("github: {tls: {insecur: true}}"), []string{"github::tls::insecur", "unknown key", "insecure"}},
+		"endpoint empty":           {with("github: {endpoint: ''}"), []string{"github", "endpoint", `""`, "https URL"}},
+		"endpoint no URL":          {with("github: {endpoint: api.github.com}"), []string{"github", "endpoint", "api.github.com", "https URL"}},
+		"endpoint of another kind": {with("github: {endpoint: 'ftp://github.example'}"), []string{"github", "endpoint", "ftp://github.example", "https URL"}},
+		"endpoint in the clear":    {with("github: {endpoint: 'http://github.example/api/v3'}"), []string{"github", "endpoint", "in the clear", "https"}},
+		"endpoint with a password": {with("github: {endpoint: 'https://me:hunter2@github.example'}"), []string{"github", "endpoint", "user name", "https URL"}},
+		"endpoint with a query":    {with("github: {endpoint: 'https://github.example/?a=b'}"), []string{"github", "endpoint", "?a=b", "https URL"}},
+		"GraphQL endpoint":         {with("github: {graphql_endpoint: graphql}"), []string{"github", "graphql_endpoint", `"graphql"`, "https URL"}},
+		"credential of the client": {with("github: {auth: {authenticator: basicauth}}"), []string{"github", "auth", "orgs::N::auth"}},
+		"credential as a header":   {with("github: {headers: {authorization: token abc}}"), []string{"github", "headers", "Authorization", "orgs::N::auth"}},
+		"unknown API":              {with("github: {api: soap}"), []string{"github", "api", `"soap"`, "graphql, rest"}},
+		"no timeout":               {with("github: {timeout: 0s}"), []string{"github", "timeout", "0s", "1s to 1h0m0s"}},
+		"no attempts":              {with("github: {retry: {max_attempts: 0}}"), []string{"github::retry", "max_attempts", "0", "1 to 20"}},
+		"retry intervals swapped":  {with("github: {retry: {initial_interval: 1m, max_interval: 1s}}"), []string{"github::retry", "max_interval", "1s", "from 1m0s"}},
+		"negative floor":           {with("github: {rate_limit: {min_remaining: -1}}"), []string{"github::rate_limit", "min_remaining", "-1", "0 to 10000"}},
+		"too many at once":         {with("github: {rate_limit: {max_concurrent_requests: 500}}"), []string{"github::rate_limit", "max_concurrent_requests", "500", "1 to 100"}},
+		"no backoff":               {with("github: {rate_limit: {secondary_backoff: 0s}}"), []string{"github::rate_limit", "secondary_backoff", "0s", "1s"}},
+		"bots":                     {with("actors: {bots: maybe}"), []string{"actors", "bots", `"maybe"`, "include, exclude"}},
+		"label":                    {with("actors: {label: email}"), []string{"actors", "label", `"email"`, "login, id, hashed, none"}},
+		"excluded actor":           {with("actors: {exclude: ['[a']}"), []string{"actors", "exclude::0", "[a", "glob"}},
+		"storage":                  {with("storage: 'file storage!'"), []string{"storage", "file storage!", "storage extension"}},
+		"reconciling all the time": {with("reconcile_interval: 1s"), []string{"reconcile_interval", "1s", "0s (never)", "10m0s"}},
+		"retention too short":      {with("retention: 24h"), []string{"retention", "24h0m0s", "336h0m0s"}},
+		"no series":                {with("max_series: 0"), []string{"max_series", "0", "1 to"}},
+		"emission without unit":    {with("emit_interval: 10"), []string{"emit_interval", "10ns", "1s to 24h0m0s"}},
+		"a list for a block":       {with("github: [a]"), []string{"github", "map"}},
+		"unknown metric":           {with("metrics: {gh.activity.stars: {enabled: true}}"), []string{"metrics::gh.activity.stars", "unknown key", "gh.activity.commits"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, test.config)
+			require.Error(t, err)
+			for _, want := range test.want {
+				require.ErrorContains(t, err, want)
+			}
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestConfigPlainHTTP(t *testing.T) {
+	t.Parallel()
+	for _, github := range []string{
+		"{endpoint: 'http://127.0.0.1:8080'}", "{endpoint: 'http://localhost:8080/'}", "{endpoint: 'http://[::1]:8080'}",
+		"{endpoint: 'http://github.example', tls: {insecure: true}}",
+	} {
+		_, err := load(t, strings.TrimSpace(valid)+"\ngithub: "+github)
+		require.NoError(t, err, github)
+	}
+}
+
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	config, err := load(t, valid)
+	require.NoError(t, err)
+	conf := confmap.New()
+	require.NoError(t, conf.Marshal(config))
+	require.NotContains(t, fmt.Sprintf("%v %+v %s", conf.ToStringMap(), config.Orgs[0].Auth, config.Orgs[0].Auth.Token), "abc")
+}

@@ -1,0 +1,131 @@
+package githubexporter
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// graceIntervals is how many scrape intervals the coverage may lag before the windows stop sliding.
+const graceIntervals = 3
+
+// newOrganization puts an organization together. Its error is one of the configuration.
+func (r *githubReceiver) newOrganization(
+	ctx context.Context, config *OrgConfig, host component.Host, status *status,
+) (*organization, error) {
+	logger := r.settings.Logger.With(zap.String("org", config.Name))
+	tallies := &collect.Tallies{}
+	limits := &limits{}
+	if config.Auth.App != nil {
+		limits.installation = strconv.FormatInt(config.Auth.App.InstallationID, 10)
+	}
+	httpClient, err := r.httpClient(ctx, config, host)
+	if err != nil {
+		return nil, err
+	}
+	client, err := r.githubClient(config, httpClient, limits.observer(tallies))
+	if err != nil {
+		return nil, err
+	}
+	collector, err := r.newCollector(config, client, tallies)
+	if err != nil {
+		return nil, err
+	}
+	return &organization{
+		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
+		logger: logger, telemetry: r.telemetry, store: r.store, collector: collector, http: httpClient, limits: limits,
+		condition: &condition{org: config.Name, status: status, logger: logger},
+		view: ledger.NewView(ledger.ViewSettings{
+			Retention: r.config.Retention,
+			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
+			Label:     labeller(&r.config.Actors),
+		}),
+	}, nil
+}
+
+func (r *githubReceiver) newCollector(config *OrgConfig, client *github.Client, tallies *collect.Tallies) (*collect.Collector, error) {
+	repos := &config.Repositories
+	filter, err := collect.NewFilter(repos.Include, repos.Exclude, repos.Archived, repos.Forks)
+	if err != nil {
+		return nil, err
+	}
+	return collect.New(collect.Settings{
+		Org: config.Name, Source: client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
+		Lookback: config.Lookback, Now: time.Now, Skew: client.Skew,
+		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+	}, tallies), nil
+}
+
+// httpClient is the collector's HTTP client: TLS, proxy, headers, tracing, and the authenticator where there is one.
+func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
+	settings := r.config.GitHub.ClientConfig
+	if id := config.Auth.Authenticator; id != nil {
+		settings.Auth = configoptional.Some(configauth.Config{AuthenticatorID: *id})
+	}
+	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+}
+
+func (r *githubReceiver) githubClient(
+	config *OrgConfig, httpClient *http.Client, observe func(github.Observation),
+) (*github.Client, error) {
+	credential, err := credentialOf(&config.Auth)
+	if err != nil {
+		return nil, err
+	}
+	c := &r.config.GitHub
+	return github.New(github.Settings{
+		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
+		Credential: credential, Timeout: c.Timeout,
+		Retry: github.RetrySettings{
+			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval, MaxInterval: c.Retry.MaxInterval,
+		},
+		RateLimit: github.RateLimitSettings{
+			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
+			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
+		},
+		Observe: observe, Now: time.Now,
+		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
+	})
+}
+
+// credentialOf is the credential that the configuration gives; nil when an authenticator has it.
+func credentialOf(auth *AuthConfig) (github.Credential, error) {
+	switch {
+	case auth.Token != nil:
+		return github.TokenCredential(string(*auth.Token)), nil
+	case auth.App != nil:
+		key, err := privateKey(auth.App)
+		if err != nil {
+			return nil, err
+		}
+		return github.AppCredential(github.AppSettings{
+			AppID: auth.App.AppID, InstallationID: auth.App.InstallationID, PrivateKeyPEM: key,
+		})
+	default:
+		return nil, nil //nolint:nilnil // the HTTP client authenticates by itself
+	}
+}
+
+func privateKey(app *AppConfig) ([]byte, error) {
+	if app.PrivateKey != nil {
+		return []byte(*app.PrivateKey), nil
+	}
+	key, err := os.ReadFile(app.PrivateKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("auth::app::private_key_file: %w", err)
+	}
+	return key, nil
+}

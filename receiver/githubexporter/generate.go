@@ -1,0 +1,3 @@
+package githubexporter
+
+//go:generate go tool mdatagen metadata.yaml

@@ -1,0 +1,57 @@
+package githubexporter
+
+import (
+	"sync"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+// limits keeps what GitHub last said of the rate limits of an organization's credential.
+type limits struct {
+	// installation is the id of the App's installation, empty for other credentials.
+	installation string
+
+	mu   sync.Mutex
+	last map[string]limit
+}
+
+type limit struct {
+	resource  string
+	remaining int64
+	reset     time.Time
+}
+
+// observer counts each request and keeps the limits that its answer told.
+func (l *limits) observer(tallies *collect.Tallies) func(github.Observation) {
+	return func(o github.Observation) {
+		tallies.Add(collect.TallyRequests, o.Endpoint, o.StatusClass)
+		tallies.AddN(collect.TallyPoints, uint64(max(0, o.Points)), string(o.Resource))
+		if o.SecondaryLimit {
+			tallies.Add(collect.TallySecondary)
+		}
+		if !o.Reset.IsZero() {
+			l.set(limit{resource: string(o.Resource), remaining: int64(o.Remaining), reset: o.Reset})
+		}
+	}
+}
+
+func (l *limits) set(told limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last = make(map[string]limit)
+	}
+	l.last[told.resource] = told
+}
+
+func (l *limits) all() []limit {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]limit, 0, len(l.last))
+	for _, told := range l.last {
+		list = append(list, told)
+	}
+	return list
+}

@@ -1,0 +1,136 @@
+package githubexporter
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// operations makes the exporter's own metrics.
+type operations struct {
+	receiver *githubReceiver
+	builder  *metadata.MetricsBuilder
+	forms    *forms
+	started  pcommon.Timestamp
+}
+
+func newOperations(r *githubReceiver) *operations {
+	started := pcommon.NewTimestampFromTime(time.Now())
+	return &operations{
+		receiver: r, forms: newForms(r), started: started,
+		builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings, metadata.WithStartTime(started)),
+	}
+}
+
+// whole is what is summed up over all organizations.
+type whole struct {
+	writes   map[ledger.TallyKey]uint64
+	shown    [ledger.NumMetrics]int
+	caughtUp time.Duration
+}
+
+// metrics are the exporter's own metrics now.
+func (o *operations) metrics(now time.Time) pmetric.Metrics {
+	at := pcommon.NewTimestampFromTime(now)
+	all := whole{writes: make(map[ledger.TallyKey]uint64)}
+	for _, org := range o.receiver.orgs {
+		began := o.organization(org, now, at, &all)
+		resource := o.builder.NewResourceBuilder()
+		resource.SetVcsOwnerName(org.name)
+		resource.SetVcsProviderName(providerName)
+		o.builder.EmitForResource(
+			metadata.WithResource(resource.Emit()),
+			metadata.WithStartTimeOverride(pcommon.NewTimestampFromTime(began)))
+	}
+	o.whole(at, &all)
+	resource := o.builder.NewResourceBuilder()
+	resource.SetVcsProviderName(providerName)
+	return o.builder.Emit(metadata.WithResource(resource.Emit()))
+}
+
+// organization records what is about one organization, and gives when its ledger began.
+func (o *operations) organization(org *organization, now time.Time, at pcommon.Timestamp, all *whole) time.Time {
+	lastRun, lastTook, caughtUp := org.state()
+	all.caughtUp = max(all.caughtUp, caughtUp)
+	if !lastRun.IsZero() {
+		o.builder.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(at, lastRun.Unix(), org.name)
+		o.builder.RecordGhExporterScrapeDurationDataPoint(at, lastTook.Seconds(), org.name)
+	}
+	o.limits(org, at)
+	sum := &org.summary
+	if !sum.Caught {
+		return now
+	}
+	series, events := o.receiver.store.Sizes(org.name)
+	o.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.name)
+	o.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.name)
+	o.coverage(org, now, at, sum)
+	o.tallies(org, at, sum, all)
+	for m, n := range org.shown {
+		all.shown[m] += n
+	}
+	return sum.Began
+}
+
+func (o *operations) coverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+	o.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.name)
+	if !sum.Oldest.IsZero() {
+		o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(sum.Oldest).Seconds()), org.name)
+	}
+}
+
+func (o *operations) limits(org *organization, at pcommon.Timestamp) {
+	for _, l := range org.limits.all() {
+		resource := metadata.MapAttributeResource[l.resource]
+		o.builder.RecordGhExporterGithubRateLimitRemainingDataPoint(at, l.remaining, org.name, org.limits.installation, resource)
+		o.builder.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, l.reset.Unix(), org.name, org.limits.installation, resource)
+		if resource == metadata.AttributeResourceRest {
+			o.builder.RecordGhAppRateLimitRemainingDataPoint(at, l.remaining, org.name, org.limits.installation)
+		}
+	}
+}
+
+// tallies records the shared counters. Those without labels start at zero, so that their first increase is seen.
+func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledger.Summary, all *whole) {
+	count := func(name string) int64 { return asInt(sum.Tallies[ledger.TallyKey{Name: name}]) }
+	o.builder.RecordGhExporterReconciledEventsDataPoint(at, count(collect.TallyReconciled), org.name)
+	o.builder.RecordGhExporterSeriesOverflowDataPoint(at, count(ledger.TallySeriesOverflow), org.name)
+	o.builder.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, count(collect.TallySecondary), org.name)
+	o.builder.RecordGhExporterInvalidValuesDataPoint(at, count(collect.TallyInvalid), org.name)
+	for key, n := range sum.Tallies {
+		first, second := key.Labels[0], key.Labels[1]
+		switch key.Name {
+		case collect.TallyRuns:
+			o.builder.RecordGhExporterScrapeRunsDataPoint(at, asInt(n), org.name, metadata.MapAttributeRunResult[first])
+		case collect.TallyRequests:
+			class := metadata.MapAttributeStatusClass[second]
+			o.builder.RecordGhExporterGithubRequestsDataPoint(at, asInt(n), org.name, first, class)
+		case collect.TallyPoints:
+			o.builder.RecordGhExporterGithubPointsDataPoint(at, asInt(n), org.name, metadata.MapAttributeResource[first])
+		case collect.TallyStoreWrites:
+			all.writes[key] += n
+		}
+	}
+}
+
+// whole records what is about the receiver.
+func (o *operations) whole(at pcommon.Timestamp, all *whole) {
+	for key, n := range all.writes {
+		source, result := metadata.MapAttributeSource[key.Labels[0]], metadata.MapAttributeWriteResult[key.Labels[1]]
+		o.builder.RecordGhExporterStoreWriteDataPoint(at, asInt(n), source, result)
+	}
+	for m, n := range all.shown {
+		if name := o.forms.name(m); name != "" {
+			o.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
+		}
+	}
+	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, all.caughtUp.Seconds())
+	o.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, o.receiver.store.corrupt.Load())
+}
+
+func asInt(n uint64) int64 { return int64(n) } //nolint:gosec // no counter gets there

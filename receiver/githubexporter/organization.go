@@ -1,0 +1,236 @@
+package githubexporter
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+const (
+	// soleLeader is the fence of a process that leads without an election.
+	soleLeader = 1
+	// jitter is how much of the interval passes are moved.
+	jitter = 0.1
+	// pruneInterval is how often events past the retention are taken out.
+	pruneInterval = time.Hour
+	// idleFill is how often the gaps are looked at when there was nothing to fill.
+	idleFill = time.Minute
+	// failedFill is the wait after a gap could not be filled because of the store.
+	failedFill = 10 * time.Second
+)
+
+// organization is everything about one organization: its loop, its view and what is known of its last pass.
+type organization struct {
+	name      string
+	config    *OrgConfig
+	retention time.Duration
+	reconcile time.Duration
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+	store     ledger.Store
+	collector *collect.Collector
+	http      *http.Client
+	limits    *limits
+	condition *condition
+	view      *ledger.View
+	// wake asks for an emission now.
+	wake func()
+	// passed has a token when a pass has ended: there may be gaps to fill.
+	passed chan struct{}
+
+	// summary and shown are of the last emission; they belong to the emitter.
+	summary ledger.Summary
+	shown   [ledger.NumMetrics]int
+
+	mu         sync.Mutex
+	lastRun    time.Time
+	lastTook   time.Duration
+	caughtUp   time.Duration
+	pruned     time.Time
+	reconciled time.Time
+}
+
+// run starts the organization's goroutines: one follows the store, one makes passes, one fills gaps. None waits for
+// another.
+func (o *organization) run(ctx context.Context, tasks *sync.WaitGroup) {
+	o.passed = make(chan struct{}, 1)
+	tasks.Go(func() { o.follow(ctx) })
+	tasks.Go(func() { o.fill(ctx) })
+	tasks.Go(func() {
+		loop := schedule.Loop{Interval: o.config.ScrapeInterval, Jitter: jitter}
+		_ = loop.Run(ctx, o.turn) // ends with the context only
+	})
+}
+
+// turn makes a pass and what is due after it. It says when the next one may begin.
+func (o *organization) turn(ctx context.Context) time.Time {
+	sum, err := o.collector.Pass(ctx, soleLeader)
+	if ctx.Err() != nil {
+		return time.Time{}
+	}
+	o.report(ctx, &sum, err)
+	if err == nil {
+		o.afterPass(ctx)
+	}
+	return sum.RetryAt
+}
+
+// report makes a pass known: log, status, telemetry.
+func (o *organization) report(ctx context.Context, sum *collect.Summary, err error) {
+	o.condition.passed(sum, err)
+	o.telemetry.GithubexporterPassDuration.Record(ctx, sum.Duration.Seconds(),
+		metric.WithAttributes(attribute.String("org", o.name), attribute.String("result", string(sum.Result))))
+	o.mu.Lock()
+	first := o.lastRun.IsZero()
+	o.lastRun, o.lastTook = time.Now(), sum.Duration
+	o.mu.Unlock()
+	if sum.Duration > o.config.ScrapeInterval {
+		o.logger.Warn("A pass takes longer than the scrape interval; the next one begins when it ends.",
+			zap.Duration("took", sum.Duration), zap.Duration("scrape_interval", o.config.ScrapeInterval))
+	}
+	if first {
+		o.wake()
+	}
+	select {
+	case o.passed <- struct{}{}:
+	default:
+	}
+}
+
+// afterPass prunes and reconciles when it is time.
+func (o *organization) afterPass(ctx context.Context) {
+	now := time.Now()
+	if now.Sub(o.pruned) >= pruneInterval {
+		if err := o.store.Prune(ctx, o.name, now.Add(-o.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
+			o.logger.Error("Pruning the ledger failed; it is tried again after the next pass.", zap.Error(err))
+		} else {
+			o.pruned = now
+		}
+	}
+	if o.reconciled.IsZero() {
+		o.reconciled = now // the first pass has just read the last 24 h
+	}
+	if o.reconcile > 0 && now.Sub(o.reconciled) >= o.reconcile {
+		o.reconcileNow(ctx, now)
+	}
+}
+
+func (o *organization) reconcileNow(ctx context.Context, now time.Time) {
+	sum, err := o.collector.Reconcile(ctx, soleLeader)
+	if ctx.Err() != nil {
+		return
+	}
+	o.reconciled = now
+	level := zap.InfoLevel
+	if sum.Found > 0 || err != nil {
+		level = zap.WarnLevel
+	}
+	o.logger.Log(level, "Reconciliation ended.", zap.Int("repositories", sum.Repositories),
+		zap.Int("found", sum.Found), zap.Int("failures", len(sum.Failures)), zap.Error(err))
+}
+
+// fill reads the windows that the schedule left behind, one repository after the other.
+func (o *organization) fill(ctx context.Context) {
+	progress := fillProgress{logger: o.logger}
+	for ctx.Err() == nil {
+		filled, err := o.collector.Fill(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		wait, afterPass := progress.report(&filled, err)
+		o.pause(ctx, wait, afterPass)
+	}
+}
+
+// pause waits until there may be something to fill again.
+func (o *organization) pause(ctx context.Context, wait time.Duration, afterPass bool) {
+	if wait <= 0 {
+		return
+	}
+	passed := o.passed
+	if !afterPass {
+		passed = nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-passed:
+	}
+}
+
+// follow keeps the view up to date.
+func (o *organization) follow(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := o.store.Follow(ctx, o.name, func(c ledger.Change) error {
+			if c.Reset {
+				began = time.Now()
+			}
+			o.view.Apply(c)
+			if c.Caught {
+				o.caught(time.Since(began))
+			}
+			return nil
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		o.logger.Error("Following the store failed; it is tried again.", zap.Error(err))
+		o.pause(ctx, failedFill, false)
+	}
+}
+
+func (o *organization) caught(took time.Duration) {
+	o.mu.Lock()
+	o.caughtUp = took
+	o.mu.Unlock()
+	o.wake()
+}
+
+// state is what is known of the last pass and of the view's last catching-up.
+func (o *organization) state() (lastRun time.Time, lastTook, caughtUp time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lastRun, o.lastTook, o.caughtUp
+}
+
+// fillProgress logs how the gaps become fewer.
+type fillProgress struct {
+	logger *zap.Logger
+	logged time.Time
+	busy   bool
+}
+
+// report says how long to wait before the next gap, and whether the end of a pass ends the wait.
+func (p *fillProgress) report(filled *collect.Filled, err error) (wait time.Duration, afterPass bool) {
+	if err != nil {
+		p.logger.Error("A gap could not be filled; it is tried again.", zap.Error(err))
+		return failedFill, false
+	}
+	if filled.Repo == "" {
+		if p.busy && filled.Left == 0 {
+			p.logger.Info("All gaps are filled.")
+			p.busy = false
+		}
+		return idleFill, true
+	}
+	p.busy = true
+	if time.Since(p.logged) > 10*time.Second || len(filled.Failures) > 0 {
+		p.logged = time.Now()
+		p.logger.Info("Filling gaps.", zap.Int("left", filled.Left), zap.String("repo", filled.Repo),
+			zap.Int("events", filled.Events), failuresField(filled.Failures))
+	}
+	return time.Until(filled.RetryAt()), false
+}

@@ -1,0 +1,88 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
+
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// transport names how the activity gets here, in the collector's own telemetry.
+const transport = "http"
+
+// githubReceiver runs the organizations and emits their views. Every goroutine it starts ends with its context, and
+// Shutdown waits for them.
+type githubReceiver struct {
+	config    *Config
+	settings  receiver.Settings
+	next      consumer.Metrics
+	obs       *receiverhelper.ObsReport
+	telemetry *metadata.TelemetryBuilder
+
+	store *backend
+	orgs  []*organization
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+}
+
+func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
+	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: settings.ID, Transport: transport, ReceiverCreateSettings: settings,
+	})
+	if err != nil {
+		return nil, err
+	}
+	telemetry, err := metadata.NewTelemetryBuilder(settings.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &githubReceiver{config: config, settings: settings, next: next, obs: obs, telemetry: telemetry}, nil
+}
+
+// Start begins reading and emitting. It fails for what only another configuration can mend, never because GitHub is
+// out of reach.
+func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
+	store, err := openBackend(ctx, r.config, r.settings, host)
+	if err != nil {
+		return err
+	}
+	r.store = store
+	status := newStatus(host, r.settings.Logger)
+	for i := range r.config.Orgs {
+		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, status)
+		if err != nil {
+			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), store.close(ctx))
+		}
+		r.orgs = append(r.orgs, org)
+	}
+	// The context of Start ends with it; the work ends with Shutdown.
+	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	emitter := newEmitter(r)
+	for _, org := range r.orgs {
+		org.wake = emitter.wake
+		org.run(ctx, &r.tasks)
+	}
+	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
+	return nil
+}
+
+// Shutdown stops everything at once and waits until it has stopped.
+func (r *githubReceiver) Shutdown(ctx context.Context) error {
+	if r.stop == nil {
+		return nil // never started
+	}
+	r.stop()
+	r.tasks.Wait()
+	for _, org := range r.orgs {
+		org.http.CloseIdleConnections()
+	}
+	r.telemetry.Shutdown()
+	return r.store.close(ctx)
+}

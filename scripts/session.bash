@@ -1,0 +1,135 @@
+# Sourced by scripts/demo and scripts/run: starts programs, watches the metrics page, and stops what it started.
+# shellcheck shell=bash
+
+session_names=()
+session_pids=()
+work=$(mktemp -d "${TMPDIR:-/tmp}/githubexporter.XXXXXX")
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+alive() { kill -0 "$1" 2>/dev/null; }
+
+# stop_session ends the programs, last started first: they are asked, and after ten seconds they are killed.
+stop_session() {
+  trap '' INT TERM HUP
+  local i waited pid
+  for ((i = ${#session_pids[@]} - 1; i >= 0; i--)); do
+    pid=${session_pids[i]}
+    kill -TERM "$pid" 2>/dev/null || continue
+    for ((waited = 0; waited < 100; waited++)); do
+      alive "$pid" || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || :
+    wait "$pid" 2>/dev/null || :
+  done
+  rm -rf "$work"
+}
+
+end_session() {
+  trap '' INT TERM HUP
+  say ''
+  say 'stopping'
+  exit 0
+}
+
+trap stop_session EXIT
+trap end_session INT TERM HUP
+
+# start NAME COMMAND... runs a program in the background; its output goes to $work/NAME.log.
+start() {
+  local name=$1
+  shift
+  "$@" >"$work/$name.log" 2>&1 </dev/null &
+  session_pids+=("$!")
+  session_names+=("$name")
+}
+
+# check_session fails, with the end of its log, when a program has ended by itself.
+check_session() {
+  local i
+  for i in "${!session_pids[@]}"; do
+    alive "${session_pids[i]}" && continue
+    printf '%s has ended. The last lines of its log:\n' "${session_names[i]}" >&2
+    tail -n 20 "$work/${session_names[i]}.log" >&2
+    exit 1
+  done
+}
+
+# connects HOST PORT says whether somebody listens there.
+connects() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
+
+# free_port PORT prints that port of 127.0.0.1, or another one when it is taken.
+free_port() {
+  local port=$1
+  while connects 127.0.0.1 "$port"; do
+    port=$((20000 + RANDOM % 12000))
+  done
+  say "$port"
+}
+
+# page PORT PATH prints a page of 127.0.0.1; it needs nothing but bash.
+page() {
+  (
+    exec 3<>"/dev/tcp/127.0.0.1/$1"
+    printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' "$2" >&3
+    sed '1,/^\r*$/d' <&3
+  ) 2>/dev/null || :
+}
+
+# sum NAME reads a metrics page and prints the sum of a metric's samples, or "-" when there is none.
+sum() { awk -v name="$1" '$1 ~ "^" name "({|$)" { n++; s += $NF } END { if (n) printf "%d", s; else printf "-" }'; }
+
+# start_collector CONFIG starts the collector on free ports.
+start_collector() {
+  metrics_port=$(free_port "${GX_METRICS_PORT:-9464}")
+  health_port=$(free_port "${GX_HEALTH_PORT:-13133}")
+  GX_TELEMETRY_PORT=$(free_port "${GX_TELEMETRY_PORT:-8888}")
+  export GX_TELEMETRY_PORT
+  export GX_METRICS_ENDPOINT=127.0.0.1:$metrics_port GX_HEALTH_ENDPOINT=127.0.0.1:$health_port
+  start collector bin/otelcol-githubexporter --config "$1"
+}
+
+# watch_progress prints what the metrics page says until the first activity is there and no window is missing, SECONDS at most.
+watch_progress() {
+  local until=$((SECONDS + $1)) text series gaps commits line last=''
+  while ((SECONDS < until)); do
+    check_session
+    text=$(page "$metrics_port" /metrics)
+    series=$(grep -c '^gh_activity_' <<<"$text" || :)
+    gaps=$(sum gh_exporter_gaps <<<"$text")
+    commits=$(sum gh_activity_commits_total <<<"$text")
+    line="$series activity series, $commits commits, $gaps windows still missing"
+    ((series > 0)) || line="the first pass is under way"
+    if [[ $line != "$last" ]]; then
+      printf '%(%H:%M:%S)T  %s\n' -1 "$line"
+      last=$line
+    fi
+    if ((series > 0)) && [[ $gaps == 0 ]]; then
+      return
+    fi
+    sleep 1
+  done
+}
+
+# show_where prints where to look, with a few lines of the page.
+show_where() {
+  say ''
+  say "metrics          http://127.0.0.1:$metrics_port/metrics"
+  say "health           http://127.0.0.1:$health_port/"
+  say "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
+  say "collector's log  $work/collector.log"
+  say ''
+  page "$metrics_port" /metrics | awk -F'{' '/^gh_activity_/ && $NF !~ / 0\r?$/ && seen[$1]++ < 2' | head -n 12 | sed 's/^/  /'
+  say ''
+  say 'It goes on running; Ctrl-C stops it.'
+}
+
+# stay waits until Ctrl-C, or until a program ends.
+stay() {
+  while :; do
+    check_session
+    sleep 1
+  done
+}
