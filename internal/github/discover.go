@@ -127,8 +127,7 @@ func (c *Client) discoverPage(ctx context.Context, org string, after *string) (d
 
 // discoverAgain repeats a page that failed for another reason than its size.
 func (c *Client) discoverAgain(ctx context.Context, org string, after *string, err error) (discovered, []graphqlError, error) {
-	var unavailable *UnavailableError
-	if !errors.As(err, &unavailable) {
+	if _, ok := errors.AsType[*UnavailableError](err); !ok {
 		return discovered{}, nil, err
 	}
 	return ask[discovered](ctx, c, discoverQuery, false, map[string]any{"org": org, "first": c.pages.now(), "after": after})
@@ -171,8 +170,7 @@ func nullNode(errs []graphqlError, i int) error {
 			continue
 		}
 		err := failure(discoverQuery, e)
-		var unavailable *UnavailableError
-		if errors.As(err, &unavailable) {
+		if _, ok := errors.AsType[*UnavailableError](err); ok {
 			return err
 		}
 		return nil

@@ -100,8 +100,8 @@ func ask[T any](ctx context.Context, c *Client, doc document, once bool, variabl
 			data = fresh
 			return err
 		},
-		points: func() int { return told.cost() },
-		quota:  func() quota { return told.quota() },
+		points: told.cost,
+		quota:  told.quota,
 	})
 	return data, errs, err
 }

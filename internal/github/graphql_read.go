@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -234,10 +236,8 @@ func anyNull(nodes []*commitNode) bool {
 
 func fieldError(errs []graphqlError, names ...string) *graphqlError {
 	for i := range errs {
-		for _, name := range names {
-			if errs[i].atField(name) {
-				return &errs[i]
-			}
+		if slices.ContainsFunc(names, errs[i].atField) {
+			return &errs[i]
 		}
 	}
 	return nil
@@ -249,9 +249,7 @@ func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[st
 		return nil, missing(activityQuery, errs, "history")
 	}
 	again := make(map[string]any, len(v))
-	for name, value := range v {
-		again[name] = value
-	}
+	maps.Copy(again, v)
 	again["lines"] = false
 	data, errs, err := r.activity(ctx, again)
 	if err != nil {
@@ -341,11 +339,11 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 		}
 		data, dataErrs := first, errs
 		first = nil
-		return r.pullPage(ctx, data, dataErrs)
+		return r.pullPage(data, dataErrs)
 	})
 }
 
-func (r *reader) pullPage(ctx context.Context, data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
+func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
 	if data.Pulls == nil || data.Pulls.Nodes == nil {
 		return nil, "", missing(activityQuery, errs, "pull requests")
 	}

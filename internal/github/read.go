@@ -93,5 +93,5 @@ func (r *reader) has(s activity.Stream) bool { return r.request.Streams.Has(s) }
 
 // lines cuts a number of lines to what an event holds.
 func lines(n int) uint32 {
-	return uint32(min(max(0, n), 1<<31)) //nolint:gosec // cut to the range
+	return uint32(min(max(0, n), 1<<31))
 }

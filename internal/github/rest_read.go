@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -44,8 +45,7 @@ func (r *reader) restCommits(ctx context.Context) error {
 	}
 	if r.request.SeenHead != "" {
 		err = r.compare(ctx, head)
-		var gone *NotFoundError
-		if !errors.As(err, &gone) {
+		if _, ok := errors.AsType[*NotFoundError](err); !ok {
 			r.outcome.Head = head
 			return err
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
@@ -91,9 +91,7 @@ func (r *reader) listCommits(ctx context.Context, head string) error {
 	}
 	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		numbered := make(url.Values, len(query)+1)
-		for name, value := range query {
-			numbered[name] = value
-		}
+		maps.Copy(numbered, query)
 		numbered.Set("page", number)
 		return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/commits"), numbered)
@@ -152,8 +150,7 @@ func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.Reposito
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
 	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
 		repoPath(r.request.Org, r.request.Repo.Name, "/commits/"+sha), values("per_page", "1"))
-	var refused *NotFoundError
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*NotFoundError](err); ok {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil
 	}

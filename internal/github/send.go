@@ -50,15 +50,14 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	}
 	retry := c.settings.Retry
 	_, err := backoff.Retry(ctx, attempt,
-		backoff.WithMaxTries(uint(retry.MaxAttempts)), //nolint:gosec // at least 1
+		backoff.WithMaxTries(uint(retry.MaxAttempts)),
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
 			// A factor of 1 draws from zero to twice the interval: full jitter over twice as much.
 			InitialInterval: retry.InitialInterval / 2, MaxInterval: retry.MaxInterval / 2,
 			RandomizationFactor: 1, Multiplier: 2,
 		}))
-	var permanent *backoff.PermanentError
-	if errors.As(err, &permanent) {
+	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return permanent.Unwrap()
 	}
 	return err
@@ -97,7 +96,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		c.settings.Observe(Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error"})
 		return c.unreachable(ctx, x, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing is left to be lost
+	defer response.Body.Close()
 	c.noteDate(response.Header)
 	body, err := bounded(response.Body)
 	return c.understand(ctx, x, response, body, err)
@@ -157,8 +156,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Remaining: q.remaining, Limit: q.limit, Reset: q.reset,
 	}
-	var limit *LimitError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*LimitError](err); ok {
 		c.gate.close(limit)
 		seen.SecondaryLimit = limit.Secondary
 	} else if err == nil {

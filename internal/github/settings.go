@@ -2,7 +2,6 @@ package github
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -114,7 +113,7 @@ func graphqlURL(rest *url.URL, given string) (*url.URL, error) {
 	if given != "" {
 		u, err := url.Parse(given)
 		if err != nil || u.Host == "" {
-			return nil, fmt.Errorf("graphql_endpoint: not an absolute URL")
+			return nil, errors.New("graphql_endpoint: not an absolute URL")
 		}
 		return u, nil
 	}

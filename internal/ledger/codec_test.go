@@ -98,7 +98,7 @@ func TestCodecRoundTrip(t *testing.T) {
 		again, err := EncodeChange(got)
 		require.NoError(t, err)
 		require.Equal(t, frame, again)
-		require.Equal(t, len(c.Events), len(got.Events))
+		require.Len(t, got.Events, len(c.Events))
 		for i := range c.Events {
 			require.Equal(t, c.Events[i], got.Events[i])
 		}

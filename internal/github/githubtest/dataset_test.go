@@ -36,7 +36,7 @@ func TestLoadDataset(t *testing.T) {
 	t.Parallel()
 	d := openTelemetry(t)
 	require.Len(t, d.Repos, 6)
-	require.Equal(t, d.Org.Commits, len(d.Commits))
+	require.Len(t, d.Commits, d.Org.Commits)
 	d, err := githubtest.LoadDataset(files(nil))
 	require.NoError(t, err)
 	require.Nil(t, d.Commits[0].Login)

@@ -2,6 +2,7 @@ package githubtest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -233,9 +234,7 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits && a.header.Get("X-Ratelimit-Limit") == "" {
 		x.s.limits.quota(x.key(), x.s.now()).header(a.header)
 	}
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), a.header)
 	if x.fault != nil && x.deliver(w, a) {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // SchemaSource is the part of GitHub's GraphQL schema that the server knows.
@@ -67,7 +68,7 @@ func (g *graphqlRequest) prepare(query, name string, vars map[string]any) *graph
 	if strings.TrimSpace(query) == "" {
 		return g.refuse(reply(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
 	}
-	doc, errs := gqlparser.LoadQuery(schema(), query)
+	doc, errs := gqlparser.LoadQueryWithRules(schema(), query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		return g.refuse(graphqlErrors(errs))
 	}

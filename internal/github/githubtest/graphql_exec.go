@@ -126,7 +126,7 @@ func (e *execution) selection(n node, sets []ast.SelectionSet, path []any) (map[
 		if e.gql.price.dryRun && path == nil && f.Name != "rateLimit" {
 			continue
 		}
-		at := append(path[:len(path):len(path)], any(s.key))
+		at := append(slices.Clip(path), any(s.key))
 		v, ok := e.complete(f.Definition.Type, e.value(n, f, at), s.fields, at)
 		if !ok {
 			return nil, false
@@ -196,7 +196,7 @@ func (e *execution) complete(t *ast.Type, v any, fields []*ast.Field, path []any
 func (e *execution) completeList(t *ast.Type, list []any, fields []*ast.Field, path []any) (any, bool) {
 	out := make([]any, 0, len(list))
 	for i, v := range list {
-		at := append(path[:len(path):len(path)], any(i))
+		at := append(slices.Clip(path), any(i))
 		if err := e.faultAt(at); err != nil {
 			v = err
 		}

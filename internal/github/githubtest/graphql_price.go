@@ -2,6 +2,7 @@ package githubtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -46,7 +47,7 @@ func (w *pricing) set(set ast.SelectionSet, times int, path []any) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			w.field(s, times, append(path[:len(path):len(path)], s.Alias))
+			w.field(s, times, append(slices.Clip(path), s.Alias))
 		case *ast.InlineFragment:
 			w.set(s.SelectionSet, times, path)
 		case *ast.FragmentSpread:

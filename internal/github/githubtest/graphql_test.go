@@ -51,7 +51,7 @@ func TestGraphQLBotIsAUserInGit(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	s.Update(func(d *githubtest.Dataset) {
-		d.Commits[3].Login, d.Commits[3].CoAuthors = ptr("renovate[bot]"), []string{"bob"}
+		d.Commits[3].Login, d.Commits[3].CoAuthors = new("renovate[bot]"), []string{"bob"}
 		d.Commits[2].Login = nil
 		d.Commits[1].NoAuthor = true
 	})

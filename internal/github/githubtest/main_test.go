@@ -21,7 +21,7 @@ const dataDir = "../../../testdata/open-telemetry"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
 
 // at is a moment of the small organization's day.
 func at(clock string) time.Time {
@@ -36,7 +36,7 @@ func at(clock string) time.Time {
 func small() *githubtest.Dataset {
 	commit := func(sha, clock string) githubtest.Commit {
 		return githubtest.Commit{
-			Repo: "api", SHA: sha, Login: ptr("ann"), AuthoredAt: at(clock), CommittedAt: at(clock), Additions: 10, Deletions: 1, Parents: 1,
+			Repo: "api", SHA: sha, Login: new("ann"), AuthoredAt: at(clock), CommittedAt: at(clock), Additions: 10, Deletions: 1, Parents: 1,
 		}
 	}
 	return &githubtest.Dataset{
@@ -47,19 +47,19 @@ func small() *githubtest.Dataset {
 		},
 		Commits: []githubtest.Commit{commit("c1", "01:00:00"), commit("c2", "02:00:00"), commit("c3", "03:00:00"), commit("c4", "04:00:00")},
 		Pulls: []githubtest.Pull{
-			{Repo: "api", Number: 1, Login: ptr("ann"), CreatedAt: at("01:30:00"), MergedAt: ptr(at("02:00:00")), ClosedAt: ptr(at("02:00:00"))},
-			{Repo: "api", Number: 2, Login: ptr("renovate[bot]"), CreatedAt: at("02:30:00")},
-			{Repo: "api", Number: 3, Login: ptr("bob"), CreatedAt: at("03:30:00"), ClosedAt: ptr(at("05:00:00"))},
+			{Repo: "api", Number: 1, Login: new("ann"), CreatedAt: at("01:30:00"), MergedAt: new(at("02:00:00")), ClosedAt: new(at("02:00:00"))},
+			{Repo: "api", Number: 2, Login: new("renovate[bot]"), CreatedAt: at("02:30:00")},
+			{Repo: "api", Number: 3, Login: new("bob"), CreatedAt: at("03:30:00"), ClosedAt: new(at("05:00:00"))},
 		},
 		Reviews: []githubtest.Review{
-			{Repo: "api", Pull: 1, ID: 11, Login: ptr("bob"), SubmittedAt: ptr(at("01:50:00")), State: "APPROVED"},
-			{Repo: "api", Pull: 2, ID: 12, Login: ptr("bob"), State: "PENDING"},
-			{Repo: "api", Pull: 2, ID: 13, Login: ptr("ann"), SubmittedAt: ptr(at("06:00:00")), State: "COMMENTED"},
+			{Repo: "api", Pull: 1, ID: 11, Login: new("bob"), SubmittedAt: new(at("01:50:00")), State: "APPROVED"},
+			{Repo: "api", Pull: 2, ID: 12, Login: new("bob"), State: "PENDING"},
+			{Repo: "api", Pull: 2, ID: 13, Login: new("ann"), SubmittedAt: new(at("06:00:00")), State: "COMMENTED"},
 		},
 		Comments: []githubtest.Comment{
-			{Repo: "api", Issue: 1, ID: 21, Login: ptr("bob"), CreatedAt: at("01:40:00"), UpdatedAt: at("01:40:00")},
-			{Repo: "api", Issue: 7, ID: 22, Login: ptr("ann"), CreatedAt: at("02:10:00"), UpdatedAt: at("07:00:00")},
-			{Repo: "api", Issue: 7, ID: 23, Login: ptr("bob"), CreatedAt: at("03:10:00"), UpdatedAt: at("03:10:00")},
+			{Repo: "api", Issue: 1, ID: 21, Login: new("bob"), CreatedAt: at("01:40:00"), UpdatedAt: at("01:40:00")},
+			{Repo: "api", Issue: 7, ID: 22, Login: new("ann"), CreatedAt: at("02:10:00"), UpdatedAt: at("07:00:00")},
+			{Repo: "api", Issue: 7, ID: 23, Login: new("bob"), CreatedAt: at("03:10:00"), UpdatedAt: at("03:10:00")},
 		},
 	}
 }
@@ -79,10 +79,10 @@ func acme(t *testing.T, change func(*githubtest.Settings)) *githubtest.Server {
 	return githubtest.Start(t, set)
 }
 
-func openTelemetry(t testing.TB) *githubtest.Dataset {
-	t.Helper()
+func openTelemetry(tb testing.TB) *githubtest.Dataset {
+	tb.Helper()
 	d, err := githubtest.LoadDataset(os.DirFS(dataDir))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return d
 }
 

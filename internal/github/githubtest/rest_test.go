@@ -109,7 +109,7 @@ func TestConditionalRequestsAreFree(t *testing.T) {
 	require.Equal(t, 1, s.Points(githubtest.ResourceCore))
 	other := get(t, s, path, "If-None-Match", etag, "Authorization", "token other")
 	require.Equal(t, http.StatusOK, other.StatusCode, "an ETag belongs to a token")
-	s.Update(func(d *githubtest.Dataset) { d.Pull("api", 2).ClosedAt = ptr(at("08:00:00")) })
+	s.Update(func(d *githubtest.Dataset) { d.Pull("api", 2).ClosedAt = new(at("08:00:00")) })
 	require.Equal(t, http.StatusOK, get(t, s, path, "If-None-Match", etag).StatusCode)
 	modified := get(t, s, "/repos/acme/api").Header.Get("Last-Modified")
 	require.Equal(t, http.StatusNotModified, get(t, s, "/repos/acme/api", "If-Modified-Since", modified).StatusCode)
@@ -309,7 +309,7 @@ func TestStatsContributors(t *testing.T) {
 	require.Equal(t, map[string]any{"w": float64(week.Unix()), "a": 40., "d": 4., "c": 4.}, dig(t, j, 0, "weeks", 0))
 	s.Update(func(d *githubtest.Dataset) {
 		d.Commits[2].Parents = 2
-		d.Commits = append(d.Commits, githubtest.Commit{Repo: "api", SHA: "c5", Login: ptr("ann"), CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), Additions: 9})
+		d.Commits = append(d.Commits, githubtest.Commit{Repo: "api", SHA: "c5", Login: new("ann"), CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), Additions: 9})
 	})
 	require.Equal(t, http.StatusAccepted, get(t, s, path).StatusCode, "recomputed after a push")
 	week0 := dig(t, get(t, s, path).json(t), 0, "weeks", 0)

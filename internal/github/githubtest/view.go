@@ -73,9 +73,9 @@ func (v view) head(r *repoIndex, branch string) *commitIndex {
 		return nil
 	}
 	moves := r.branches[branch]
-	for i := len(moves) - 1; i >= 0; i-- {
-		if v.visible(moves[i].at) {
-			return moves[i].head
+	for _, move := range slices.Backward(moves) {
+		if v.visible(move.at) {
+			return move.head
 		}
 	}
 	return nil

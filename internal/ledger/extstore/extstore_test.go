@@ -91,13 +91,13 @@ func commitUntilKilled(dir string) {
 	ctx := context.Background()
 	client, _, err := fileStorage(ctx, dir)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err) //nolint:forbidigo // to its parent
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	store := extstore.New(client, extstore.Settings{})
 	cov, err := store.Coverage(ctx, "acme")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err) //nolint:forbidigo // to its parent
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	next := int64(0)

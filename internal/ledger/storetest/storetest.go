@@ -227,7 +227,7 @@ func coverage(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1, 2)
-	at := func(d time.Duration) time.Time { return Noon.Add(d) }
+	at := Noon.Add
 	progress := func(p ledger.Progress) ledger.Coverage {
 		commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: p})
 		cov, err := s.Coverage(t.Context(), org)

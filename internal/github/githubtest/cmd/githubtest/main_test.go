@@ -86,7 +86,12 @@ func TestHoldAndStats(t *testing.T) {
 
 func TestFlags(t *testing.T) {
 	for _, arguments := range [][]string{
-		{}, {"-data", dataDir, "more"}, {"-org", "acme"}, {"-data", "nowhere"}, {"-data", dataDir, "-start", "today"}, {"-speeed", "1"},
+		{},
+		{"-data", dataDir, "more"},
+		{"-org", "acme"},
+		{"-data", "nowhere"},
+		{"-data", dataDir, "-start", "today"},
+		{"-speeed", "1"},
 		{"-data", dataDir, "-listen", "nowhere:-1"},
 	} {
 		require.Error(t, run(t.Context(), arguments, io.Discard, io.Discard), "%v", arguments)

@@ -1,8 +1,8 @@
 # Sourced by scripts/demo and scripts/run: starts programs, watches the metrics page, and stops what it started.
 # shellcheck shell=bash
 
-session_names=()
-session_pids=()
+names=()
+pids=()
 work=$(mktemp -d "${TMPDIR:-/tmp}/githubexporter.XXXXXX")
 
 say() { printf '%s\n' "$*"; }
@@ -10,12 +10,12 @@ fail() { printf '%s\n' "$*" >&2; exit 1; }
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
-# stop_session ends the programs, last started first: they are asked, and after ten seconds they are killed.
-stop_session() {
+# stop_all ends the programs, last started first: they are asked, and after ten seconds they are killed.
+stop_all() {
   trap '' INT TERM HUP
   local i waited pid
-  for ((i = ${#session_pids[@]} - 1; i >= 0; i--)); do
-    pid=${session_pids[i]}
+  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+    pid=${pids[i]}
     kill -TERM "$pid" 2>/dev/null || continue
     for ((waited = 0; waited < 100; waited++)); do
       alive "$pid" || break
@@ -27,32 +27,32 @@ stop_session() {
   rm -rf "$work"
 }
 
-end_session() {
+end_all() {
   trap '' INT TERM HUP
   say ''
   say 'stopping'
   exit 0
 }
 
-trap stop_session EXIT
-trap end_session INT TERM HUP
+trap stop_all EXIT
+trap end_all INT TERM HUP
 
 # start NAME COMMAND... runs a program in the background; its output goes to $work/NAME.log.
 start() {
   local name=$1
   shift
   "$@" >"$work/$name.log" 2>&1 </dev/null &
-  session_pids+=("$!")
-  session_names+=("$name")
+  pids+=("$!")
+  names+=("$name")
 }
 
-# check_session fails, with the end of its log, when a program has ended by itself.
-check_session() {
+# check_all fails, with the end of its log, when a program has ended by itself.
+check_all() {
   local i
-  for i in "${!session_pids[@]}"; do
-    alive "${session_pids[i]}" && continue
-    printf '%s has ended. The last lines of its log:\n' "${session_names[i]}" >&2
-    tail -n 20 "$work/${session_names[i]}.log" >&2
+  for i in "${!pids[@]}"; do
+    alive "${pids[i]}" && continue
+    printf '%s has ended. The last lines of its log:\n' "${names[i]}" >&2
+    tail -n 20 "$work/${names[i]}.log" >&2
     exit 1
   done
 }
@@ -95,7 +95,7 @@ start_collector() {
 watch_progress() {
   local until=$((SECONDS + $1)) text series gaps commits line last=''
   while ((SECONDS < until)); do
-    check_session
+    check_all
     text=$(page "$metrics_port" /metrics)
     series=$(grep -c '^gh_activity_' <<<"$text" || :)
     gaps=$(sum gh_exporter_gaps <<<"$text")
@@ -129,7 +129,7 @@ show_where() {
 # stay waits until Ctrl-C, or until a program ends.
 stay() {
   while :; do
-    check_session
+    check_all
     sleep 1
   done
 }
