@@ -61,7 +61,7 @@ func TestOneOrganizationFails(t *testing.T) {
 		fault githubtest.Effect
 		class string
 	}{
-		{githubtest.Status(401), "failure: credential refused"},
+		{githubtest.Status(401), "credential refused"},
 		{githubtest.Status(404), "failure: not found"},
 		{githubtest.Hang(), "failure: GitHub unavailable"},
 		{githubtest.TruncatedJSON(), "failure: GitHub unavailable"},

@@ -104,9 +104,9 @@ func classify(sum *collect.Summary, trouble error) string {
 	case trouble == nil:
 		return "ok"
 	case errors.As(trouble, &limit):
-		return string(sum.Result) + ": limited"
+		return "limited"
 	case errors.As(trouble, &credential):
-		return string(sum.Result) + ": credential refused"
+		return "credential refused"
 	case errors.As(trouble, &forbidden):
 		return string(sum.Result) + ": forbidden"
 	case errors.As(trouble, &missing):
