@@ -54,7 +54,7 @@ func (c *Collector) nextGap(cov *ledger.Coverage, gaps []ledger.Gap) (reading, b
 		if limit := now.Add(-recent); gap.Window.End.After(limit) {
 			gap.Window.End = limit
 		}
-		if gap.Window.Empty() || c.unfilled.putOff(gap.Repo, gap.Stream, now) {
+		if gap.Window.Empty() || c.unfilled.putOff(gap.Repo, gap.Stream, now) != nil {
 			continue
 		}
 		if todo.request.Streams == 0 {
@@ -107,7 +107,7 @@ func (c *Collector) noteFill(todo *reading, outcome *github.Outcome, done *Fille
 			c.unfilled.forget(repo.ID, s)
 		default:
 			if limit := (*github.LimitError)(nil); !errors.As(err, &limit) { // a limit says itself how long it lasts
-				c.unfilled.note(repo.ID, s, c.now())
+				c.unfilled.note(repo.ID, s, err, c.now())
 			}
 			done.Failures = append(done.Failures, Failure{Repo: repo.Name, Stream: s, Err: err})
 		}

@@ -35,7 +35,7 @@ type Summary struct {
 	Repositories, Changed int
 	// Events is how many were new.
 	Events int
-	// Failures are what could not be read; they have become gaps.
+	// Failures are what could not be read, now or when it was asked for last; they have become gaps.
 	Failures []Failure
 	// RetryAt is when a limit ends that was met; zero when none was.
 	RetryAt time.Time
@@ -107,7 +107,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err := run.readAll(ctx); err != nil {
 		return sum, err
 	}
-	sum.Events, sum.Failures = run.events, run.failures
+	sum.Events, sum.Failures = run.events, append(run.failures, todo.putOff...)
 	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: began, Repos: todo.missed(run.read)})
 }
 
@@ -164,7 +164,7 @@ func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
 func (c *Collector) plan(cov *ledger.Coverage, began time.Time, found []activity.Repository) plan {
 	p := planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		putOff: func(repo int64, s activity.Stream) bool { return c.refusals.putOff(repo, s, began) },
+		putOff: func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, began) },
 	}
 	return p.make(found)
 }

@@ -170,6 +170,25 @@ func TestLatePush(t *testing.T) {
 	})
 }
 
+// TestFirstPushOfOldHistory finds commits that are older than the repository's first contact with us.
+func TestFirstPushOfOldHistory(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two")
+		commit(data, "two", noon.Add(-time.Hour))
+		b := newBench(t, api, data)
+		b.pass()
+		b.fill()
+		b.clock.Advance(interval)
+		b.server.Update(func(d *githubtest.Dataset) {
+			for i := range 150 {
+				commit(d, "one", noon.Add(-time.Duration(100-i/2)*time.Hour)).PushedAt = b.clock.Now()
+			}
+		})
+		require.Equal(t, 150, b.pass().Events)
+	})
+}
+
 // TestFutureCommit counts a commit that is dated in the future when it is first seen.
 func TestFutureCommit(t *testing.T) {
 	t.Parallel()
@@ -289,7 +308,7 @@ func TestForbiddenRepository(t *testing.T) {
 			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Do: githubtest.Status(403),
 		})
 		for range 24 { // two hours
-			b.pass()
+			require.Equal(t, ResultPartial, b.pass().Result, "also while it is not asked for")
 			b.clock.Advance(interval)
 		}
 		asked := b.server.Count(func(r githubtest.RequestInfo) bool {

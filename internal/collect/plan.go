@@ -26,6 +26,8 @@ type plan struct {
 	// behind are, of each repository that is there, the streams whose newest part is not known to be complete unless
 	// it is read, with the moment up to which they are.
 	behind map[int64]*[activity.NumStreams]time.Time
+	// putOff are the streams that were refused and are not asked for in this pass.
+	putOff []Failure
 }
 
 // planner makes a plan from what is covered and what was discovered. It is pure.
@@ -35,8 +37,8 @@ type planner struct {
 	began    time.Time
 	lookback time.Duration
 	filter   *Filter
-	// put says whether a stream that was refused lately is to be put off.
-	putOff func(repo int64, s activity.Stream) bool
+	// putOff says why a stream that was refused lately is to be put off; nil when it is not.
+	putOff func(repo int64, s activity.Stream) error
 	plan   plan
 }
 
@@ -117,8 +119,12 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage) {
 	}
 	p.plan.behind[r.ID] = behind(streams, from)
 	for _, s := range activity.AllStreams() {
-		if streams.Has(s) && p.putOff(r.ID, s) {
+		if !streams.Has(s) {
+			continue
+		}
+		if err := p.putOff(r.ID, s); err != nil {
 			streams = streams.Without(s)
+			p.plan.putOff = append(p.plan.putOff, Failure{Repo: r.Name, Stream: s, Err: err})
 		}
 	}
 	if streams != 0 {
@@ -157,9 +163,10 @@ func (p *planner) reading(
 		todo.covers[s] = activity.Window{Start: start, End: p.began}
 		todo.request.Since[s] = start.Add(-overlap)
 	}
-	if head := known.Signals.Head; head != "" {
+	if known.Signals.Head != "" || !lagging(known, activity.StreamCommits, from[activity.StreamCommits]) {
 		// From head to head nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
-		todo.request.SeenHead = head
+		// A repository that was empty gets all its history at once, and that may be old.
+		todo.request.SeenHead = known.Signals.Head
 		todo.request.Since[activity.StreamCommits] = known.Since
 		todo.covers[activity.StreamCommits].Start = from[activity.StreamCommits]
 	}

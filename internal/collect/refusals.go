@@ -34,6 +34,7 @@ type refusalKey struct {
 type refusal struct {
 	until time.Time
 	wait  time.Duration
+	err   error
 }
 
 func newRefusals(first, last time.Duration) *refusals {
@@ -48,19 +49,23 @@ func refused(err error) bool {
 }
 
 // note remembers a failure: each one in a row doubles the wait.
-func (r *refusals) note(repo int64, s activity.Stream, now time.Time) {
+func (r *refusals) note(repo int64, s activity.Stream, err error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := refusalKey{repo, s}
 	wait := max(r.first, min(r.last, 2*r.list[key].wait))
-	r.list[key] = refusal{until: now.Add(wait), wait: wait}
+	r.list[key] = refusal{until: now.Add(wait), wait: wait, err: err}
 }
 
-// putOff reports whether the stream is not to be asked for yet.
-func (r *refusals) putOff(repo int64, s activity.Stream, now time.Time) bool {
+// putOff is the reason why the stream is not to be asked for yet; nil when it may be.
+func (r *refusals) putOff(repo int64, s activity.Stream, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return now.Before(r.list[refusalKey{repo, s}].until)
+	last := r.list[refusalKey{repo, s}]
+	if now.Before(last.until) {
+		return last.err
+	}
+	return nil
 }
 
 func (r *refusals) forget(repo int64, s activity.Stream) {

@@ -88,7 +88,7 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 	for s, err := range failed {
 		r.failures = append(r.failures, Failure{Repo: todo.request.Repo.Name, Stream: s, Err: err})
 		if refused(err) {
-			r.collector.refusals.note(todo.request.Repo.ID, s, r.plan.began)
+			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
 		}
 		if halts(err) {
 			r.halted = err

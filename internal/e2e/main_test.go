@@ -56,6 +56,7 @@ func TestMainJob(t *testing.T) {
 				server.Hold(visible)
 				gx.complete(t, org)
 				compare(t, prom, data, timeline, visible)
+				requirePage(t, gx)
 			}
 
 			gx.kill()

@@ -57,9 +57,10 @@ func (e *graphqlError) kind() string {
 	return e.Extensions.Code
 }
 
-// at reports whether the error is at a path that begins or ends so.
+// under reports whether the error's path begins with a name.
 func (e *graphqlError) under(first string) bool { return len(e.Path) > 0 && e.Path[0] == first }
 
+// atField reports whether the error's path ends with a name.
 func (e *graphqlError) atField(last string) bool {
 	return len(e.Path) > 0 && e.Path[len(e.Path)-1] == last
 }

@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pageMetrics are the metrics that the page of a healthy organization has, as the Prometheus exporter writes them: the
+// type and the labels.
+var pageMetrics = map[string]string{
+	"gh_activity_commits_24h":                            "gauge org repo user",
+	"gh_activity_prs_opened_24h":                         "gauge org repo user",
+	"gh_activity_prs_merged_24h":                         "gauge org repo user",
+	"gh_activity_reviews_submitted_24h":                  "gauge org repo user",
+	"gh_activity_issue_comments_24h":                     "gauge org repo user",
+	"gh_activity_loc_added_weekly":                       "gauge org repo user",
+	"gh_activity_loc_removed_weekly":                     "gauge org repo user",
+	"gh_activity_last_event_unixtime":                    "gauge org repo user",
+	"gh_activity_commits_total":                          "counter org repo user",
+	"gh_activity_prs_opened_total":                       "counter org repo user",
+	"gh_activity_prs_merged_total":                       "counter org repo user",
+	"gh_activity_reviews_submitted_total":                "counter org repo user",
+	"gh_activity_issue_comments_total":                   "counter org repo user",
+	"gh_activity_loc_added_total":                        "counter org repo user",
+	"gh_activity_loc_removed_total":                      "counter org repo user",
+	"gh_app_rate_limit_remaining":                        "gauge installation_id org",
+	"gh_exporter_coverage_lag_seconds":                   "gauge org",
+	"gh_exporter_gaps":                                   "gauge org",
+	"gh_exporter_github_points_total":                    "counter org resource",
+	"gh_exporter_github_rate_limit_remaining":            "gauge installation_id org resource",
+	"gh_exporter_github_rate_limit_reset_unixtime":       "gauge installation_id org resource",
+	"gh_exporter_github_requests_total":                  "counter endpoint org status_class",
+	"gh_exporter_github_secondary_limit_hits_total":      "counter org",
+	"gh_exporter_invalid_values_total":                   "counter org",
+	"gh_exporter_leader_cycle_last_run_unixtime":         "gauge org",
+	"gh_exporter_metrics_cache_refresh_duration_seconds": "gauge ",
+	"gh_exporter_metrics_series_loaded":                  "gauge metric",
+	"gh_exporter_reconciled_events_total":                "counter org",
+	"gh_exporter_scrape_duration_seconds":                "gauge org",
+	"gh_exporter_scrape_runs_total":                      "counter org result",
+	"gh_exporter_series_overflow_total":                  "counter org",
+	"gh_exporter_store_corrupt_records_total":            "counter ",
+	"gh_exporter_store_events":                           "gauge org",
+	"gh_exporter_store_series":                           "gauge org",
+	"gh_exporter_store_write_total":                      "counter result source",
+	"target_info":                                        "gauge ",
+}
+
+var (
+	pageType   = regexp.MustCompile(`^# TYPE (\S+) (\S+)$`)
+	pageSample = regexp.MustCompile(`^(\w+)(?:\{(.*)\})? `)
+	pageLabel  = regexp.MustCompile(`(\w+)="(?:[^"\\]|\\.)*"`)
+)
+
+// requirePage checks the names, types and labels of everything on the page.
+func requirePage(t *testing.T, gx *collector) {
+	t.Helper()
+	page, err := gx.page(t.Context())
+	require.NoError(t, err)
+	kinds, found := make(map[string]string), make(map[string]string)
+	for line := range strings.Lines(page) {
+		if declared := pageType.FindStringSubmatch(strings.TrimSpace(line)); declared != nil {
+			kinds[declared[1]] = declared[2]
+			continue
+		}
+		sample := pageSample.FindStringSubmatch(line)
+		if sample == nil {
+			continue
+		}
+		var labels []string
+		for _, label := range pageLabel.FindAllStringSubmatch(sample[2], -1) {
+			labels = append(labels, label[1])
+		}
+		slices.Sort(labels)
+		text := kinds[sample[1]] + " " + strings.Join(labels, " ")
+		if was, met := found[sample[1]]; met {
+			require.Equal(t, was, text, line)
+		}
+		found[sample[1]] = text
+	}
+	if _, there := found["target_info"]; there {
+		found["target_info"] = "gauge " // its labels are the resource's
+	}
+	want := make(map[string]string, len(pageMetrics))
+	for name, text := range pageMetrics {
+		if _, there := found[name]; there || name != "target_info" {
+			want[name] = text
+		}
+	}
+	require.Equal(t, want, found)
+}

@@ -1,0 +1,138 @@
+package github
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// understand makes an error of an answer that is none, and observes it.
+func (c *Client) understand(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
+	answer := Answer{
+		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
+	}
+	q := quotaOf(response.Header)
+	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
+	seen := Observation{
+		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
+		Points: x.points(), Remaining: q.remaining, Limit: q.limit, Reset: q.reset,
+	}
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		c.gate.close(limit)
+		seen.SecondaryLimit = limit.Secondary
+	} else if err == nil {
+		c.gate.note(x.resource, q)
+	}
+	c.settings.Observe(seen)
+	return err
+}
+
+func (c *Client) judge(
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Answer, q *quota,
+) error {
+	if bodyErr != nil {
+		if errors.Is(bodyErr, errTooLong) {
+			return &UnavailableError{Answer: *answer, Err: bodyErr}
+		}
+		return c.unreachable(ctx, x, bodyErr)
+	}
+	if response.StatusCode >= 300 {
+		return c.refusal(x, response.Header, body, answer, *q)
+	}
+	err := x.read(response.Header, body)
+	if told := x.quota(); !told.reset.IsZero() {
+		*q = told
+	}
+	return c.misread(x, response.Header, answer, *q, err)
+}
+
+// misread completes the error of a body that could not be understood.
+func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q quota, err error) error {
+	var limited *limitMessage
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &limited):
+		answer.Message = printable(limited.message)
+		return c.limit(x, header, q, *answer, limited.secondary)
+	case errors.Is(err, errTooMuch):
+		return &UnavailableError{Answer: *answer, Err: err, tooMuch: true}
+	default:
+		return &UnavailableError{Answer: *answer, Err: err}
+	}
+}
+
+func (c *Client) limit(x *exchange, header http.Header, q quota, answer Answer, secondary bool) *LimitError {
+	return &LimitError{
+		Answer: answer, Resource: x.resource, Secondary: secondary,
+		RetryAt: c.gate.retryAt(header, q, !secondary, c.settings.Now()),
+	}
+}
+
+// refusal is the error of a status from 300 on. A limit is 403 or 429
+// (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
+func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Answer, q quota) error {
+	var said struct {
+		Message string `json:"message"`
+	}
+	_ = json.Unmarshal(body, &said) // what is no JSON has no message
+	answer.Message = printable(said.Message)
+	switch status := answer.Status; {
+	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && limitsSaid(header, said.Message)):
+		secondary := header.Get("X-Ratelimit-Remaining") != "0" || secondarySaid(said.Message)
+		return c.limit(x, header, q, *answer, secondary)
+	case status == http.StatusUnauthorized:
+		return &CredentialError{Answer: *answer}
+	case status == http.StatusForbidden:
+		return &ForbiddenError{Answer: *answer}
+	case status == http.StatusUnavailableForLegalReasons:
+		return &ForbiddenError{Answer: *answer, Legal: true}
+	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||
+		status == http.StatusUnprocessableEntity:
+		return &NotFoundError{Answer: *answer}
+	default:
+		tooMuch := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
+		return &UnavailableError{Answer: *answer, tooMuch: tooMuch}
+	}
+}
+
+func limitsSaid(header http.Header, message string) bool {
+	return header.Get("X-Ratelimit-Remaining") == "0" || header.Get("Retry-After") != "" ||
+		secondarySaid(message) || strings.Contains(message, "rate limit exceeded")
+}
+
+func secondarySaid(message string) bool {
+	return strings.Contains(message, "secondary rate limit") || strings.Contains(message, "abuse detection")
+}
+
+// limitMessage is a limit that was said in a body with a good status, as GraphQL does.
+type limitMessage struct {
+	message   string
+	secondary bool
+}
+
+func (e *limitMessage) Error() string { return e.message }
+
+// errTooMuch says that a smaller question may be answered.
+var errTooMuch = errors.New("the query asks for too much")
+
+// decodeJSON decodes a whole body.
+func decodeJSON(body []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("not the JSON that was expected: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("not the JSON that was expected: something follows it")
+	}
+	return nil
+}
+
+// stamp is a time in whole seconds, as GitHub's parameters are.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,166 @@
+package github
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// graphqlCommits reads the commits from the first page on.
+func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+	target := data.target()
+	if target == nil {
+		if e := fieldError(errs, "defaultBranchRef", "target"); e != nil {
+			return failure(activityQuery, e)
+		}
+		return nil // an empty repository
+	}
+	r.outcome.Head = target.OID
+	if target.OID == r.request.SeenHead {
+		return nil
+	}
+	w := newWalk(r.request.SeenHead, r.request.Since[activity.StreamCommits])
+	v := r.variables()
+	v["pinned"], v["oid"] = true, target.OID
+	for range maxPages {
+		more, err := r.commitPage(ctx, target, errs, w, v)
+		if err != nil || !more {
+			return err
+		}
+		if data, errs, err = r.activity(ctx, v); err != nil {
+			return err
+		}
+		if target = data.target(); target == nil {
+			return missing(activityQuery, errs, "commit")
+		}
+	}
+	return errEndless(activityQuery.name)
+}
+
+// commitPage hands out a page and says whether another one is needed, for which it prepares the variables.
+func (r *reader) commitPage(
+	ctx context.Context, target *commitTarget, errs []graphqlError, w *walk, v map[string]any,
+) (bool, error) {
+	if target.History == nil || target.History.Nodes == nil || anyNull(target.History.Nodes) {
+		var err error
+		if target, err = r.withoutLines(ctx, errs, v); err != nil {
+			return false, err
+		}
+	}
+	nodes := target.History.Nodes
+	fresh := nodes
+	if r.request.SeenHead != "" {
+		fresh = w.page(nodes)
+	}
+	if err := r.give(r.commitEvents(fresh)); err != nil {
+		return false, err
+	}
+	info := target.History.PageInfo
+	if !info.HasNextPage || (r.request.SeenHead != "" && w.done(nodes)) {
+		return false, nil
+	}
+	if v["commitsAfter"] == info.EndCursor {
+		return false, errEndless(activityQuery.name)
+	}
+	v["commitsAfter"] = info.EndCursor
+	return true, nil
+}
+
+func anyNull(nodes []*commitNode) bool {
+	for _, n := range nodes {
+		if n == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func fieldError(errs []graphqlError, names ...string) *graphqlError {
+	for i := range errs {
+		if slices.ContainsFunc(names, errs[i].atField) {
+			return &errs[i]
+		}
+	}
+	return nil
+}
+
+// withoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
+func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+	if e := fieldError(errs, "additions", "deletions"); e == nil {
+		return nil, missing(activityQuery, errs, "history")
+	}
+	again := make(map[string]any, len(v))
+	maps.Copy(again, v)
+	again["lines"] = false
+	data, errs, err := r.activity(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	target := data.target()
+	if target == nil || target.History == nil || anyNull(target.History.Nodes) {
+		return nil, missing(activityQuery, errs, "history")
+	}
+	return target, r.linesOf(ctx, target.History.Nodes)
+}
+
+type linesData struct {
+	Nodes []*struct {
+		OID       string `json:"oid"`
+		Additions int    `json:"additions"`
+		Deletions int    `json:"deletions"`
+	} `json:"nodes"`
+}
+
+// linesOf fills in the lines of commits. For those that GraphQL does not tell REST is asked; what neither knows has none.
+func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
+	ids := make([]string, 0, len(nodes))
+	byOID := make(map[string]*commitNode, len(nodes))
+	for _, n := range nodes {
+		if !n.merge() {
+			ids = append(ids, n.ID)
+			byOID[n.OID] = n
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	data, _, err := ask[linesData](ctx, r.client, linesQuery, false, map[string]any{"ids": ids})
+	if err != nil {
+		return err
+	}
+	for _, told := range data.Nodes {
+		if told == nil || byOID[told.OID] == nil {
+			continue
+		}
+		n := byOID[told.OID]
+		n.Additions, n.Deletions = &told.Additions, &told.Deletions
+		delete(byOID, told.OID)
+	}
+	for oid, n := range byOID {
+		added, removed, err := r.commitLines(ctx, oid)
+		if err != nil {
+			return err
+		}
+		n.Additions, n.Deletions = &added, &removed
+	}
+	return nil
+}
+
+func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
+	events := make([]activity.Event, 0, len(nodes))
+	for _, n := range nodes {
+		id, err := activity.CommitID(n.OID)
+		if err != nil {
+			r.client.settings.OnInvalid(err)
+			continue
+		}
+		e := r.event(activity.KindCommit, id, n.Author.author(), n.CommittedDate)
+		if !n.merge() && n.Additions != nil && n.Deletions != nil {
+			e.Additions, e.Deletions = lines(*n.Additions), lines(*n.Deletions)
+		}
+		events = append(events, e)
+	}
+	return events
+}

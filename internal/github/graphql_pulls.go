@@ -1,0 +1,99 @@
+package github
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// graphqlPulls reads the pull requests from the first page on.
+func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+	first := data
+	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+		if first == nil {
+			v := r.variables()
+			v["pulls"], v["pullsFirst"] = true, pullsFollowed
+			if cursor != "" {
+				v["pullsAfter"] = cursor
+			}
+			var err error
+			if first, errs, err = r.activity(ctx, v); err != nil {
+				return nil, "", err
+			}
+		}
+		data, dataErrs := first, errs
+		first = nil
+		return r.pullPage(data, dataErrs)
+	})
+}
+
+func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
+	if data.Pulls == nil || data.Pulls.Nodes == nil {
+		return nil, "", missing(activityQuery, errs, "pull requests")
+	}
+	rows := make(pullPage, 0, len(data.Pulls.Nodes))
+	for _, n := range data.Pulls.Nodes {
+		if n == nil || n.Reviews == nil {
+			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
+		}
+		rows = append(rows, pullRow{updated: n.UpdatedAt, events: func(ctx context.Context) ([]activity.Event, error) {
+			return r.pullEvents(ctx, n)
+		}})
+	}
+	if info := data.Pulls.PageInfo; info.HasNextPage {
+		return rows, info.EndCursor, nil
+	}
+	return rows, "", nil
+}
+
+func (r *reader) pullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
+	events := r.pullRequest(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
+	reviews := n.Reviews
+	for range maxPages {
+		events = append(events, r.reviewEvents(reviews.Nodes)...)
+		if !reviews.PageInfo.HasNextPage {
+			return events, nil
+		}
+		var err error
+		if reviews, err = r.moreReviews(ctx, n.ID, reviews.PageInfo.EndCursor); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errEndless(reviewsQuery.name)
+}
+
+func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf, error) {
+	type reviewsData struct {
+		Node *struct {
+			Reviews *reviewsOf `json:"reviews"`
+		} `json:"node"`
+	}
+	data, errs, err := ask[reviewsData](ctx, r.client, reviewsQuery, false, map[string]any{"id": id, "after": after})
+	if err != nil {
+		return nil, err
+	}
+	if data.Node == nil || data.Node.Reviews == nil {
+		return nil, missing(reviewsQuery, errs, "reviews")
+	}
+	if next := data.Node.Reviews.PageInfo; next.HasNextPage && next.EndCursor == after {
+		return nil, errEndless(reviewsQuery.name)
+	}
+	return data.Node.Reviews, nil
+}
+
+func (r *reader) reviewEvents(nodes []*reviewNode) []activity.Event {
+	events := make([]activity.Event, 0, len(nodes))
+	for _, n := range nodes {
+		if n == nil || n.SubmittedAt == nil {
+			continue // pending: nobody has submitted it
+		}
+		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
+		if err != nil {
+			r.client.settings.OnInvalid(err)
+			continue
+		}
+		events = append(events, r.event(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))
+	}
+	return events
+}
