@@ -53,7 +53,7 @@ run-settings:
 
 .PHONY: generate
 generate: test-deps ## Regenerate code and documentation from metadata.yaml; check the GraphQL documents
-	go generate ./receiver/... ./extension/...
+	go generate ./...
 	go test -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt

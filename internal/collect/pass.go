@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -107,7 +108,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err := run.readAll(ctx); err != nil {
 		return sum, err
 	}
-	sum.Events, sum.Failures = run.events, append(run.failures, todo.putOff...)
+	sum.Events, sum.Failures = run.events, slices.Concat(run.failures, todo.putOff)
 	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: began, Repos: todo.missed(run.read)})
 }
 

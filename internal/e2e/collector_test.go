@@ -23,6 +23,8 @@ type collector struct {
 
 const collectorConfig = `
 extensions:
+  bearertokenauth/github:
+    token: extension-token
   file_storage:
     directory: %[1]s
     create_directory: true
@@ -35,7 +37,7 @@ exporters:
     metric_expiration: 10m
     without_scope_info: true
 service:
-  extensions: [file_storage]
+  extensions: [bearertokenauth/github, file_storage]
   telemetry:
     metrics:
       level: none

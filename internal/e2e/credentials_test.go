@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+const credentialsConfig = `
+orgs:
+  - name: by-token
+    auth: {token: plain-token}
+    scrape_interval: 2s
+  - name: by-app
+    auth: {app: {app_id: 11, installation_id: 22, private_key_file: %s}}
+    scrape_interval: 2s
+  - name: by-extension
+    auth: {authenticator: bearertokenauth/github}
+    scrape_interval: 2s
+github: {endpoint: %q}
+storage: file_storage
+emit_interval: 1s
+`
+
+// TestCredentials reads three organizations, each with another kind of credential that sees only this one.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	keyFile := filepath.Join(t.TempDir(), "key.pem")
+	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(block), 0o600))
+
+	settings := githubtest.Settings{
+		Credentials: []githubtest.Credential{
+			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
+			{Token: "extension-token", Name: "extension", Login: "e", Orgs: []string{"by-extension"}},
+		},
+		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: "by-app"}}}},
+	}
+	names := []string{"by-token", "by-app", "by-extension"}
+	for _, name := range names {
+		data := loadData(t)
+		data.Org.Login = name
+		settings.Datasets = append(settings.Datasets, data)
+	}
+	server := githubtest.Start(t, settings)
+	gx := startCollector(t, fmt.Sprintf(credentialsConfig, keyFile, server.URL))
+	for _, name := range names {
+		gx.complete(t, name)
+		events, err := gx.value(t.Context(), fmt.Sprintf("gh_exporter_store_events{org=%q}", name))
+		require.NoError(t, err)
+		require.Greater(t, events, 500.0, name)
+	}
+	_, err = gx.value(t.Context(), `gh_app_rate_limit_remaining{installation_id="22",org="by-app"}`)
+	require.NoError(t, err)
+	tokens := server.Count(func(r githubtest.RequestInfo) bool {
+		return r.Route == "/app/installations/{installation_id}/access_tokens"
+	})
+	require.Equal(t, 1, tokens, "one installation token for all requests")
+	require.NotContains(t, gx.output.String(), "extension-token")
+	require.Less(t, gx.stop(t), time.Second)
+}
+
+// TestStop ends within a second in the middle of the look-back and while every request hangs.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	for name, fault := range map[string]githubtest.Effect{
+		"requests hang": githubtest.Hang(), "slow look-back": githubtest.SlowBody(50 * time.Millisecond),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
+			server.Fault(githubtest.Fault{Do: fault})
+			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "rest"))
+			eventually(t, 30*time.Second, func() error {
+				if len(server.Requests()) == 0 && fault.Kind != githubtest.KindHang {
+					return errors.New("nothing was asked yet")
+				}
+				return nil
+			})
+			<-time.After(2 * time.Second)
+			require.Less(t, gx.stop(t), time.Second)
+		})
+	}
+}
