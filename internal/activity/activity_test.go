@@ -1,0 +1,187 @@
+package activity
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+func at(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
+
+// seconds are the moments of a set, as a naive set.
+func seconds(ws Windows) map[int]bool {
+	set := make(map[int]bool)
+	for _, w := range ws {
+		for s := range 60 {
+			if w.Contains(at(s)) {
+				set[s] = true
+			}
+		}
+	}
+	return set
+}
+
+// TestWindows compares sets of windows with naive sets of seconds, and their form with what it must be.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var ws Windows
+		naive := make(map[int]bool)
+		for range rapid.IntRange(0, 20).Draw(t, "steps") {
+			from, until := rapid.IntRange(0, 59).Draw(t, "from"), rapid.IntRange(0, 59).Draw(t, "until")
+			w := Window{at(from), at(until)}
+			before := slices.Clone(ws)
+			was := ws
+			add := rapid.Bool().Draw(t, "add")
+			if add {
+				ws = ws.Add(w)
+			} else {
+				ws = ws.Remove(w)
+			}
+			require.Equal(t, before, was, "the set itself does not change")
+			for s := from; s < until; s++ {
+				naive[s] = add
+			}
+		}
+		for s := range 60 {
+			require.Equal(t, naive[s], seconds(ws)[s], "second %d of %v", s, ws)
+			one := Window{at(s), at(s + 1)}
+			require.Equal(t, naive[s], ws.Overlaps(one))
+			require.Equal(t, naive[s], ws.Covers(one))
+		}
+		for i := range ws {
+			require.False(t, ws[i].Empty())
+			require.True(t, i == 0 || ws[i-1].End.Before(ws[i].Start), "ascending, not touching: %v", ws)
+		}
+	})
+}
+
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	w := Window{at(10), at(20)}
+	require.True(t, w.Contains(at(10)))
+	require.False(t, w.Contains(at(20)))
+	require.True(t, Window{at(10), at(10)}.Empty())
+	require.False(t, w.Overlaps(Window{at(20), at(30)}), "half-open")
+	require.True(t, Windows(nil).Covers(Window{at(5), at(5)}))
+	require.False(t, Windows{w}.Covers(Window{at(15), at(25)}))
+	require.Equal(t, "[2026-03-11T12:00:10Z, 2026-03-11T12:00:20Z)", w.String())
+}
+
+func TestSignalsChanged(t *testing.T) {
+	t.Parallel()
+	const settle = 30 * time.Second
+	old := noon.Add(-time.Hour)
+	known := Signals{
+		Known: EveryStream, Head: "a", PushedAt: old, Pulls: Mark{1, old}, Issues: Mark{2, old},
+	}
+	with := func(change func(s *Signals)) Signals {
+		s := known
+		change(&s)
+		return s
+	}
+	for name, test := range map[string]struct {
+		older, now Signals
+		want       Streams
+	}{
+		"nothing":              {known, known, 0},
+		"head":                 {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
+		"push elsewhere":       {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
+		"pull request":         {known, with(func(s *Signals) { s.Pulls = Mark{1, noon} }), StreamsOf(StreamPulls, StreamComments)},
+		"another pull request": {known, with(func(s *Signals) { s.Pulls = Mark{3, old} }), StreamsOf(StreamPulls, StreamComments)},
+		"issue":                {known, with(func(s *Signals) { s.Issues = Mark{2, noon} }), StreamsOf(StreamComments)},
+		"first of all":         {Signals{}, known, EveryStream},
+		"issues not told":      {known, with(func(s *Signals) { s.Known = s.Known.Without(StreamComments) }), StreamsOf(StreamComments)},
+		"not settled": {
+			with(func(s *Signals) { s.Pulls = Mark{1, noon.Add(-10 * time.Second)} }),
+			with(func(s *Signals) { s.Pulls = Mark{1, noon.Add(-10 * time.Second)} }), StreamsOf(StreamPulls, StreamComments),
+		},
+		"push time without a head": {
+			with(func(s *Signals) { s.Head = "" }), with(func(s *Signals) { s.Head, s.PushedAt = "", noon.Add(-time.Minute) }),
+			StreamsOf(StreamCommits),
+		},
+		"the same push time without a head": {with(func(s *Signals) { s.Head = "read" }), with(func(s *Signals) { s.Head = "" }), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want.String(), test.now.Changed(&test.older, noon, settle).String())
+		})
+	}
+}
+
+func TestEventValidate(t *testing.T) {
+	t.Parallel()
+	good := Event{Kind: KindCommit, Repo: 1, Actor: Actor{Login: "ada"}, Time: noon, Additions: 1}
+	require.NoError(t, good.Validate())
+	for name, test := range map[string]struct {
+		change func(e *Event)
+		want   error
+	}{
+		"no kind":         {func(e *Event) { e.Kind = 0 }, ErrKind},
+		"unknown kind":    {func(e *Event) { e.Kind = 6 }, ErrKind},
+		"no repository":   {func(e *Event) { e.Repo = 0 }, ErrRepo},
+		"zero time":       {func(e *Event) { e.Time = time.Time{} }, ErrTime},
+		"after 2106":      {func(e *Event) { e.Time = noon.AddDate(100, 0, 0) }, ErrTime},
+		"lines elsewhere": {func(e *Event) { e.Kind = KindIssueComment }, ErrLines},
+		"no login":        {func(e *Event) { e.Actor.Login = "" }, ErrLogin},
+		"long login":      {func(e *Event) { e.Actor.Login = strings.Repeat("a", 256) }, ErrLogin},
+		"line break":      {func(e *Event) { e.Actor.Login = "a\nb" }, ErrLogin},
+		"no UTF-8":        {func(e *Event) { e.Actor.Login = "a\xff" }, ErrLogin},
+		"escape":          {func(e *Event) { e.Actor.Login = "\x1b[31m" }, ErrLogin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := good
+			test.change(&e)
+			require.ErrorIs(t, e.Validate(), test.want)
+		})
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	t.Parallel()
+	id, err := CommitID("0123456789abcdef0123456789abcdef01234567")
+	require.NoError(t, err)
+	require.Equal(t, byte(0x67), id[19])
+	long, err := CommitID("0123456789abcdef0123456789abcdef01234567" + strings.Repeat("0", 24))
+	require.NoError(t, err)
+	require.Equal(t, id, long)
+	for _, wrong := range []string{"", "abc", strings.Repeat("g", 40)} {
+		_, err := CommitID(wrong)
+		require.Error(t, err)
+	}
+	require.NotEqual(t, NumberID(1), NumberID(256))
+	a, b := Event{Kind: KindIssueComment, Repo: 1, ID: NumberID(1)}, Event{Kind: KindReviewSubmitted, Repo: 1, ID: NumberID(1)}
+	require.NotEqual(t, a.Key(), b.Key())
+}
+
+func TestActors(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, Bot(1, "renovate"), Bot(1, "renovate[bot]"), "one name comes out")
+	require.True(t, Bot(1, "renovate").IsBot())
+	require.False(t, Actor{Login: "robot"}.IsBot())
+	for _, a := range []Actor{Ghost(), UnlinkedGitAuthor(), UnattributedCommit(), Other()} {
+		require.NoError(t, a.Validate())
+	}
+}
+
+func TestEnumerations(t *testing.T) {
+	t.Parallel()
+	for i, k := range Kinds() {
+		require.True(t, k.Valid())
+		require.Equal(t, i, k.Index())
+		require.NotContains(t, k.String(), "kind(")
+	}
+	require.Equal(t, "kind(9)", Kind(9).String())
+	require.Equal(t, StreamCommits, KindCommit.Stream())
+	require.Equal(t, StreamPulls, KindReviewSubmitted.Stream())
+	require.Equal(t, StreamComments, KindIssueComment.Stream())
+	require.Equal(t, "commits+pulls+comments", EveryStream.String())
+	require.Equal(t, "unknown", Stream(7).String())
+}

@@ -1,0 +1,354 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// showing is what a visit showed and ended.
+type showing struct {
+	values map[Series]Values
+	ended  map[Series]Mask
+}
+
+func (s *showing) Show(series Series, v *Values) { s.values[series] = *v }
+func (s *showing) End(series Series, gone Mask)  { s.ended[series] |= gone }
+
+func visit(v *View, now time.Time) *showing {
+	s := &showing{values: map[Series]Values{}, ended: map[Series]Mask{}}
+	v.Visit(now, s)
+	return s
+}
+
+func event(kind activity.Kind, n int64, user string, at time.Time) activity.Event {
+	return activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(n), Actor: activity.Actor{Login: user}, Time: at}
+}
+
+func commitOf(n int64, user string, at time.Time, lines uint32) activity.Event {
+	e := event(activity.KindCommit, n, user, at)
+	e.Additions, e.Deletions = lines, 1
+	return e
+}
+
+// viewOf is a view of repository 1, met at noon and covered for four weeks.
+func viewOf(settings ViewSettings, events ...activity.Event) *View {
+	if settings.Retention == 0 {
+		settings.Retention = 720 * time.Hour
+	}
+	v := NewView(settings)
+	v.Apply(Change{Reset: true, Caught: true, Began: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+	}}, Events: events})
+	return v
+}
+
+// cover moves the edge.
+func cover(v *View, edge time.Time) { v.Apply(Change{Progress: Progress{Edge: edge}}) }
+
+var ada = Series{"one", "ada"}
+
+func count(kind activity.Kind) Metric { return MetricCount + Metric(kind.Index()) }
+
+// TestDayIsExact: the window is (now − 24 h, now], to the second, and slides between readings.
+func TestDayIsExact(t *testing.T) {
+	t.Parallel()
+	at := noon.Add(-10 * time.Hour)
+	v := viewOf(ViewSettings{Grace: 100 * time.Hour}, event(activity.KindIssueComment, 1, "ada", at))
+	for offset, want := range map[time.Duration]uint64{
+		24*time.Hour - time.Second: 1, 24 * time.Hour: 0, 24*time.Hour + time.Second: 0, 10 * time.Hour: 1,
+	} {
+		got := visit(v, at.Add(offset)).values[ada]
+		require.True(t, got.Present.Has(count(activity.KindIssueComment)))
+		require.Equal(t, want, got.Of[count(activity.KindIssueComment)], offset)
+	}
+	require.NotContains(t, visit(v, at.Add(-time.Second)).values, ada, "it has not happened yet")
+	require.Contains(t, visit(v, at).values, ada)
+}
+
+func TestLastWeek(t *testing.T) {
+	t.Parallel()
+	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
+	for name, test := range map[string]struct{ at, start time.Time }{
+		"Wednesday":                 {day(2026, 3, 11).Add(12 * time.Hour), day(2026, 3, 1)},
+		"Sunday 00:00":              {day(2026, 3, 8), day(2026, 3, 1)},
+		"the second before":         {day(2026, 3, 8).Add(-time.Second), day(2026, 2, 22)},
+		"Saturday":                  {day(2026, 3, 14).Add(23 * time.Hour), day(2026, 3, 1)},
+		"the turn of the year":      {day(2026, 1, 1), day(2025, 12, 21)},
+		"leap day in the week":      {day(2028, 3, 5), day(2028, 2, 27)},
+		"another zone of the clock": {day(2026, 3, 8).In(time.FixedZone("west", -5*3600)), day(2026, 3, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			week := LastWeek(test.at)
+			require.Equal(t, test.start, week.Start)
+			require.Equal(t, test.start.AddDate(0, 0, 7), week.End)
+			require.Equal(t, time.Sunday, week.Start.Weekday())
+		})
+	}
+}
+
+// TestWeeklyLines are of the last complete week, and absent while it has not been read.
+func TestWeeklyLines(t *testing.T) {
+	t.Parallel()
+	week := LastWeek(noon)
+	v := viewOf(ViewSettings{Grace: 1000 * time.Hour},
+		commitOf(1, "ada", week.Start.Add(-time.Second), 1), commitOf(2, "ada", week.Start, 10),
+		commitOf(3, "ada", week.End.Add(-time.Second), 100), commitOf(4, "ada", week.End, 1000))
+	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
+	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[MetricLinesGone])
+	require.Equal(t, uint64(1000), visit(v, noon.AddDate(0, 0, 7)).values[ada].Of[MetricLinesAdded])
+	require.Equal(t, uint64(0), visit(v, noon.AddDate(0, 0, 14)).values[ada].Of[MetricLinesAdded])
+	missing := StreamWindow{activity.StreamCommits, activity.Window{Start: week.Start, End: week.Start.Add(time.Hour)}}
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{missing}}}}})
+	require.False(t, visit(v, noon).values[ada].Present.Has(MetricLinesAdded))
+	require.True(t, visit(v, noon).values[ada].Present.Has(count(activity.KindCommit)))
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Read: []StreamWindow{missing}}}}})
+	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
+}
+
+// TestIdleUserDoesNotKeepTheLastValue: zero after the window, an end after the retention, told once; the sum goes on
+// where it was when the user comes back.
+func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Retention: 240 * time.Hour, Grace: time.Hour}, event(activity.KindIssueComment, 1, "ada", noon))
+	at := func(d time.Duration) *showing {
+		cover(v, noon.Add(d))
+		return visit(v, noon.Add(d))
+	}
+	total := MetricTotal + Metric(activity.KindIssueComment.Index())
+	idle := at(25 * time.Hour).values[ada]
+	require.Zero(t, idle.Of[count(activity.KindIssueComment)])
+	require.Equal(t, uint64(1), idle.Of[total])
+	require.Contains(t, at(240*time.Hour-time.Second).values, ada)
+	ended := at(240 * time.Hour)
+	require.NotContains(t, ended.values, ada)
+	require.Equal(t, map[Series]Mask{ada: idle.Present}, ended.ended)
+	require.Empty(t, at(241*time.Hour).ended, "told once")
+	v.Apply(Change{Pruned: noon.Add(time.Hour)})
+	v.Apply(Change{Events: []activity.Event{event(activity.KindIssueComment, 2, "ada", noon.Add(242*time.Hour))}})
+	require.Equal(t, uint64(2), at(242 * time.Hour).values[ada].Of[total])
+}
+
+// TestWindowDoesNotWidenWithTheCheckpoint: however long nothing was read, the window is 24 h.
+func TestWindowDoesNotWidenWithTheCheckpoint(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour})
+	late := noon.Add(100 * time.Hour)
+	var events []activity.Event
+	for i := range int64(100) {
+		events = append(events, event(activity.KindReviewSubmitted, i, "ada", noon.Add(time.Duration(i)*time.Hour+time.Second)))
+	}
+	v.Apply(Change{Events: events, Progress: Progress{Edge: late}})
+	require.Equal(t, uint64(24), visit(v, late).values[ada].Of[count(activity.KindReviewSubmitted)])
+}
+
+// TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount.
+func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "ada", noon))
+	v.Apply(Change{Events: []activity.Event{event(activity.KindCommit, 3, "ada", noon.AddDate(0, 0, -10))}})
+	got := visit(v, noon).values[ada]
+	require.Equal(t, uint64(2), got.Of[count(activity.KindCommit)])
+	require.Equal(t, uint64(3), got.Of[MetricTotal])
+	require.Equal(t, uint64(noon.Unix()), got.Of[MetricLastEvent])
+}
+
+// TestOutageDoesNotCountDown: while nothing can be read, windows stop sliding after the grace; when reading works again
+// they are where they should be.
+func TestOutageDoesNotCountDown(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon.Add(-23*time.Hour-30*time.Minute)),
+		event(activity.KindCommit, 2, "ada", noon.Add(-time.Hour)))
+	day := count(activity.KindCommit)
+	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[day])
+	require.Equal(t, uint64(1), visit(v, noon.Add(31*time.Minute)).values[ada].Of[day], "within the grace they slide")
+	for _, d := range []time.Duration{time.Hour, 48 * time.Hour, 1000 * time.Hour} {
+		require.Equal(t, uint64(1), visit(v, noon.Add(d)).values[ada].Of[day], d)
+	}
+	cover(v, noon.Add(48*time.Hour))
+	require.Equal(t, uint64(0), visit(v, noon.Add(48*time.Hour)).values[ada].Of[day])
+}
+
+// TestOneRepositoryLags: its windows stand still, the other's slide.
+func TestOneRepositoryLags(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindIssueComment, 1, "ada", noon))
+	missed := StreamWindow{activity.StreamCommits, activity.Window{Start: noon, End: noon.Add(48 * time.Hour)}}
+	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{missed}}}}})
+	got := visit(v, noon.Add(48*time.Hour)).values[ada]
+	require.Equal(t, uint64(1), got.Of[count(activity.KindCommit)], "the commits could not be read")
+	require.Equal(t, uint64(0), got.Of[count(activity.KindIssueComment)], "the comments could")
+}
+
+// TestTotalsNeverGoBack: not by pruning, not by a new snapshot.
+func TestTotalsNeverGoBack(t *testing.T) {
+	t.Parallel()
+	s := NewState()
+	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}}}
+	for i := range int64(20) {
+		b.Events = append(b.Events, commitOf(i, "ada", noon.AddDate(0, 0, -int(i)), 5))
+	}
+	change, receipt, err := s.Plan(1, &b, 100)
+	require.NoError(t, err)
+	require.Equal(t, 20, receipt.New)
+	s.Apply(&change)
+	live := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	live.Apply(Change{Reset: true, Caught: true})
+	live.Apply(change)
+	for _, days := range []int{-15, -10, -3} {
+		pruned := s.PlanPrune(noon.AddDate(0, 0, days))
+		s.Apply(&pruned)
+		live.Apply(pruned)
+		late := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+		for _, c := range s.Snapshot() {
+			late.Apply(c)
+		}
+		for _, v := range []*View{live, late} {
+			got := visit(v, noon).values[ada]
+			require.Equal(t, uint64(20), got.Of[MetricTotal])
+			require.Equal(t, uint64(100), got.Of[MetricTotalAdded])
+		}
+	}
+}
+
+// TestRename ends the series of the old name and shows the same values under the new one, even when another repository
+// takes the old name at the same time.
+func TestRename(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
+	before := visit(v, noon).values[ada]
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "moved"}}}})
+	got := visit(v, noon)
+	require.Equal(t, map[Series]Values{{"moved", "ada"}: before}, got.values)
+	require.Equal(t, map[Series]Mask{ada: before.Present}, got.ended)
+
+	other := event(activity.KindCommit, 9, "ada", noon)
+	other.Repo = 2
+	v.Apply(Change{Events: []activity.Event{other}, Progress: Progress{Repos: []RepoProgress{
+		{ID: 1, Name: "third"}, {ID: 2, Name: "moved", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+	}}})
+	got = visit(v, noon)
+	require.Len(t, got.values, 2)
+	require.Empty(t, got.ended, "the name is shown by another repository now")
+}
+
+// TestGoneRepository ends its series and shows them again when it is back.
+func TestGoneRepository(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
+	visit(v, noon)
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: noon}}}})
+	gone := visit(v, noon)
+	require.Empty(t, gone.values)
+	require.Contains(t, gone.ended, ada)
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceThere}}}})
+	require.Contains(t, visit(v, noon).values, ada)
+}
+
+// TestNewSnapshotEndsWhatIsNoLongerThere.
+func TestNewSnapshotEndsWhatIsNoLongerThere(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
+	visit(v, noon)
+	v.Apply(Change{Reset: true})
+	require.False(t, v.Caught())
+	v.Apply(Change{Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}},
+		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)}})
+	got := visit(v, noon)
+	require.Contains(t, got.values, ada)
+	require.Len(t, got.ended, 1)
+	require.Contains(t, got.ended, Series{"one", "bob"})
+}
+
+// TestLabelsFold: users with one label add up, and users without one are not shown.
+func TestLabelsFold(t *testing.T) {
+	t.Parallel()
+	v := viewOf(ViewSettings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) { return "team", a.Login != "bot[bot]" }},
+		event(activity.KindCommit, 1, "ada", noon.Add(-time.Hour)), event(activity.KindCommit, 2, "bob", noon), event(activity.KindCommit, 3, "bot[bot]", noon))
+	got := visit(v, noon).values
+	require.Len(t, got, 1)
+	require.Equal(t, uint64(2), got[Series{"one", "team"}].Of[count(activity.KindCommit)])
+	require.Equal(t, uint64(noon.Unix()), got[Series{"one", "team"}].Of[MetricLastEvent])
+	require.Equal(t, 1, v.Summary().Series)
+	require.Equal(t, 2, v.Summary().Events)
+}
+
+// TestCoverage computes edges, gaps and the oldest moment.
+func TestCoverage(t *testing.T) {
+	t.Parallel()
+	at := func(h int) time.Time { return noon.Add(time.Duration(h) * time.Hour) }
+	window := func(s activity.Stream, from, until int) StreamWindow {
+		return StreamWindow{s, activity.Window{Start: at(from), End: at(until)}}
+	}
+	var c Coverage
+	c.Apply(Progress{Edge: at(0), Repos: []RepoProgress{
+		{ID: 1, Name: "one", Contact: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits, -336, -24)}},
+		{ID: 2, Name: "two", Contact: at(5), Since: at(-331)},
+	}})
+	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamCommits), "an old gap does not hold the edge back")
+	require.Equal(t, at(5), c.RepoEdge(c.Repos[2], activity.StreamCommits), "met after the edge")
+	require.Equal(t, at(-336), c.Oldest())
+	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0, 1)}}}})
+	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamPulls))
+	gaps := c.Gaps()
+	require.Len(t, gaps, 2)
+	require.Equal(t, activity.StreamPulls, gaps[0].Stream, "the newest first")
+	clone := c.Clone()
+	c.Prune(at(-100))
+	require.Equal(t, at(-100), c.Oldest())
+	require.Equal(t, at(-336), clone.Oldest(), "a clone is not touched")
+	c.Invalidate(time.Time{})
+	require.Equal(t, at(-336), c.Oldest())
+	require.Len(t, c.Gaps(), 2*activity.NumStreams)
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: at(1)}, {ID: 2, Presence: PresenceGone, GoneSince: at(1)}}})
+	require.Empty(t, c.Gaps())
+	require.Equal(t, at(1), c.Oldest())
+}
+
+// TestSlowFollower gets a new snapshot when it is too far behind, and ends with what everybody else has.
+func TestSlowFollower(t *testing.T) {
+	t.Parallel()
+	store := NewLocal(nil, 0)
+	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+	}}}
+	_, err := store.Commit(t.Context(), 1, introduction)
+	require.NoError(t, err)
+	v := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	resets, blocked, release := 0, make(chan struct{}), make(chan struct{})
+	const commits = 3 * feedBacklog
+	err = store.Follow(t.Context(), "acme", func(c Change) error {
+		v.Apply(c)
+		if c.Reset {
+			resets++
+		}
+		if c.Caught && resets == 1 {
+			go func() {
+				defer close(release)
+				<-blocked
+				for i := range int64(commits) {
+					b := Batch{Org: "acme", Observed: noon, Events: []activity.Event{commitOf(i, "ada", noon, 1)}}
+					if _, err := store.Commit(t.Context(), 1, b); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+			close(blocked)
+			<-release // all of it happens while this follower is busy
+		}
+		if visit(v, noon).values[ada].Of[MetricTotal] == commits {
+			return errors.New("enough")
+		}
+		return nil
+	})
+	require.ErrorContains(t, err, "enough")
+	require.Equal(t, 2, resets)
+}
