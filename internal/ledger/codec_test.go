@@ -163,6 +163,7 @@ func TestCodecSize(t *testing.T) {
 	frame, err := EncodeChange(c)
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(frame)/1000, 60, "bytes an event")
+	t.Logf("%d bytes an event", len(frame)/1000)
 }
 
 func FuzzDecodeChange(f *testing.F) {

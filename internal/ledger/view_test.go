@@ -260,8 +260,10 @@ func TestNewSnapshotEndsWhatIsNoLongerThere(t *testing.T) {
 	visit(v, noon)
 	v.Apply(Change{Reset: true})
 	require.False(t, v.Caught())
-	v.Apply(Change{Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}},
-		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)}})
+	v.Apply(Change{
+		Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}},
+		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)},
+	})
 	got := visit(v, noon)
 	require.Contains(t, got.values, ada)
 	require.Len(t, got.ended, 1)

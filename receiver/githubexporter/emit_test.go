@@ -33,8 +33,8 @@ func emitting(tb testing.TB, change ...func(*Config)) (*emitter, *organization) 
 	return newEmitter(r), org
 }
 
-// fill puts users into repositories, each with an event of every kind in the last hours.
-func fill(org *organization, repos, users int) {
+// fill puts users into repositories, each with some events of every kind in the last hours.
+func fill(org *organization, repos, users, each int) {
 	progress := ledger.Progress{Edge: began}
 	var events []activity.Event
 	for r := range repos {
@@ -43,10 +43,10 @@ func fill(org *organization, repos, users int) {
 			ID: id, Name: fmt.Sprintf("repo-%d", r), Contact: began, Since: began.AddDate(0, 0, -14),
 		})
 		for u := range users {
-			for _, kind := range activity.Kinds() {
-				n := int64(u)
+			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
+			for n := range int64(activity.NumKinds * each) {
 				events = append(events, activity.Event{
-					Kind: kind, Repo: id, ID: activity.NumberID(n), Actor: activity.Actor{ID: n + 1, Login: fmt.Sprintf("user-%d", u)},
+					Kind: activity.Kinds()[n%activity.NumKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n), Actor: actor,
 					Time: began.Add(-time.Duration(u%20) * time.Hour),
 				})
 			}
@@ -59,7 +59,7 @@ func fill(org *organization, repos, users int) {
 func TestEmission(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
-	fill(org, 2, 3)
+	fill(org, 2, 3, 1)
 	chunks := e.activity(org, began)
 	require.Len(t, chunks, 1)
 	rm := chunks[0].ResourceMetrics().At(0)
@@ -87,7 +87,7 @@ func TestEmission(t *testing.T) {
 func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
-	fill(org, 1, 1)
+	fill(org, 1, 1, 1)
 	require.Equal(t, 15, e.activity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
@@ -113,7 +113,7 @@ func TestEndOfSeries(t *testing.T) {
 func TestDisabledMetric(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t, func(c *Config) { c.Metrics.GhActivityLastEventUnixtime.Enabled = false })
-	fill(org, 1, 1)
+	fill(org, 1, 1, 1)
 	for _, m := range e.activity(org, began)[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		require.NotEqual(t, "gh.activity.last_event_unixtime", m.Name())
 	}
@@ -122,7 +122,7 @@ func TestDisabledMetric(t *testing.T) {
 func TestChunks(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
-	fill(org, 10, 1000)
+	fill(org, 10, 1000, 1)
 	total := 0
 	seen := make(map[string]bool)
 	for _, md := range e.activity(org, began) {
@@ -170,32 +170,47 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// BenchmarkEmission emits 500,000 points, beside the same points built by hand without a view behind them.
+// BenchmarkEmission emits views, beside the same number of points built by hand without a view behind them.
 func BenchmarkEmission(b *testing.B) {
-	const repos, users = 100, 334 // times 15 metrics
-	b.Run("view", func(b *testing.B) {
-		e, org := emitting(b)
-		fill(org, repos, users)
-		b.ReportAllocs()
-		for b.Loop() {
-			n := 0
-			for _, md := range e.activity(org, began) {
-				n += md.DataPointCount()
-			}
-			b.ReportMetric(float64(n), "points")
+	for _, size := range []struct {
+		name               string
+		repos, users, each int
+	}{
+		{"500,000 points", 100, 334, 1},
+		{"1,000,000 events over 100,000 series", 1000, 100, 2},
+	} {
+		b.Run(size.name, func(b *testing.B) {
+			b.Run("view", func(b *testing.B) { emitView(b, size.repos, size.users, size.each) })
+			b.Run("by hand", func(b *testing.B) { emitByHand(b, size.repos, size.users) })
+		})
+	}
+}
+
+func emitView(b *testing.B, repos, users, each int) {
+	b.Helper()
+	e, org := emitting(b)
+	fill(org, repos, users, each)
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for _, md := range e.activity(org, began) {
+			n += md.DataPointCount()
 		}
-	})
-	b.Run("by hand", func(b *testing.B) {
-		names := make([]string, users)
-		for u := range names {
-			names[u] = fmt.Sprintf("user-%d", u)
-		}
-		b.ReportAllocs()
-		for b.Loop() {
-			md := byHand(repos, names)
-			b.ReportMetric(float64(md.DataPointCount()), "points")
-		}
-	})
+		b.ReportMetric(float64(n), "points")
+	}
+}
+
+func emitByHand(b *testing.B, repos, count int) {
+	b.Helper()
+	users := make([]string, count)
+	for u := range users {
+		users[u] = fmt.Sprintf("user-%d", u)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		md := byHand(repos, users)
+		b.ReportMetric(float64(md.DataPointCount()), "points")
+	}
 }
 
 func byHand(repos int, users []string) pmetric.Metrics {
