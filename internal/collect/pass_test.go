@@ -297,6 +297,43 @@ func TestFailingStream(t *testing.T) {
 	})
 }
 
+// TestLongOutage: what happened in three days without a pass is all found, the last day at once, the rest as a gap.
+func TestLongOutage(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "quiet")
+		commit(data, "one", noon.Add(-time.Hour))
+		commit(data, "quiet", noon.Add(-time.Hour))
+		pull(data, "one", 1, noon.Add(-time.Hour), nil)
+		b := newBench(t, api, data)
+		b.pass()
+		b.fill()
+		end := b.clock.Advance(72 * time.Hour)
+		b.server.Update(func(d *githubtest.Dataset) {
+			for h := range 72 {
+				at := noon.Add(time.Duration(h)*time.Hour + time.Minute)
+				commit(d, "one", at)
+				pull(d, "one", 10+h, at, &at)
+				review(d, "one", 10+h, at)
+				comment(d, "one", 1000+h, at)
+			}
+		})
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		cov := b.coverage()
+		require.Equal(t, end, cov.Edge)
+		require.NotEmpty(t, cov.Gaps(), "two days are still to be read")
+		b.fill()
+		cov = b.coverage()
+		require.Empty(t, cov.Gaps())
+		for kind, want := range map[activity.Kind]uint64{
+			activity.KindCommit: 73, activity.KindPullRequestOpened: 73, activity.KindPullRequestMerged: 72,
+			activity.KindReviewSubmitted: 72, activity.KindIssueComment: 72,
+		} {
+			require.Equal(t, want, b.metrics().of("one", kind), kind)
+		}
+	})
+}
+
 // TestForbiddenRepository holds nothing up and is asked for ever more rarely.
 func TestForbiddenRepository(t *testing.T) {
 	t.Parallel()

@@ -11,8 +11,9 @@ import (
 // reading is what has to be read of one repository, and what is known when it has been.
 type reading struct {
 	request github.Request
-	// covers is, of each stream of the request, the window that is read when it succeeds.
-	covers [activity.NumStreams]activity.Window
+	// covers is, of each stream of the request, the window that is read when it succeeds, and later the window before
+	// it that is left for afterwards: after a long outage a pass reads the last 24 h.
+	covers, later [activity.NumStreams]activity.Window
 	// observed is when the repository's signals were taken, known what they were before.
 	observed time.Time
 	known    activity.Signals
@@ -161,6 +162,7 @@ func (p *planner) reading(
 			start = at
 		}
 		todo.covers[s] = activity.Window{Start: start, End: p.began}
+		todo.later[s] = activity.Window{Start: from[s], End: start}
 		todo.request.Since[s] = start.Add(-overlap)
 	}
 	if known.Signals.Head != "" || !lagging(known, activity.StreamCommits, from[activity.StreamCommits]) {
@@ -169,6 +171,7 @@ func (p *planner) reading(
 		todo.request.SeenHead = known.Signals.Head
 		todo.request.Since[activity.StreamCommits] = known.Since
 		todo.covers[activity.StreamCommits].Start = from[activity.StreamCommits]
+		todo.later[activity.StreamCommits] = activity.Window{}
 	}
 	return todo
 }
@@ -178,13 +181,17 @@ func (p *planner) reading(
 func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
 	progress := ledger.RepoProgress{ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed}
 	for _, s := range activity.AllStreams() {
+		if !r.request.Streams.Has(s) {
+			continue
+		}
 		window := ledger.StreamWindow{Stream: s, Window: r.covers[s]}
-		switch {
-		case !r.request.Streams.Has(s):
-		case outcome.Failed[s] == nil:
+		if outcome.Failed[s] == nil {
 			progress.Read = append(progress.Read, window)
-		default:
+		} else {
 			progress.Missed = append(progress.Missed, window)
+		}
+		if !r.later[s].Empty() {
+			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: r.later[s]})
 		}
 	}
 	return progress
