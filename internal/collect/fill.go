@@ -51,10 +51,7 @@ func (c *Collector) nextGap(cov *ledger.Coverage, gaps []ledger.Gap) (reading, b
 	var todo reading
 	for i := range gaps {
 		gap := &gaps[i]
-		if limit := now.Add(-recent); gap.Window.End.After(limit) {
-			gap.Window.End = limit
-		}
-		if gap.Window.Empty() || c.unfilled.putOff(gap.Repo, gap.Stream, now) != nil {
+		if !leaveToPasses(&gap.Window, now) || c.unfilled.putOff(gap.Repo, gap.Stream, now) != nil {
 			continue
 		}
 		if todo.request.Streams == 0 {
@@ -66,6 +63,17 @@ func (c *Collector) nextGap(cov *ledger.Coverage, gaps []ledger.Gap) (reading, b
 		}
 	}
 	return todo, todo.request.Streams != 0
+}
+
+// leaveToPasses cuts off what the passes read and reports whether enough is left: the border moves with the clock, and
+// a gap that crosses it must not be read second by second.
+func leaveToPasses(w *activity.Window, now time.Time) bool {
+	limit := now.Add(-recent)
+	if !w.End.After(limit) {
+		return !w.Empty()
+	}
+	w.End = limit
+	return w.End.Sub(w.Start) >= time.Hour
 }
 
 // take adds a gap to a reading.

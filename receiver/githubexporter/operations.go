@@ -63,8 +63,8 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 	}
 	o.limits(org, at)
 	sum := &org.summary
-	if !sum.Caught {
-		return now
+	if !sum.Caught || sum.Began.IsZero() {
+		return now // nothing was ever recorded
 	}
 	series, events := o.receiver.store.Sizes(org.name)
 	o.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.name)
