@@ -327,3 +327,26 @@ func TestCorruptRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestCorruptHead: without the head nothing can be found again. The store says so, begins anew, and is sound from then on.
+func TestCorruptHead(t *testing.T) {
+	t.Parallel()
+	client, closer, err := fileStorage(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, closer()) })
+	require.NoError(t, client.Set(t.Context(), "v1/acme/head", []byte(`{"generation": "first"}`)))
+	reported := 0
+	settings := extstore.Settings{OnCorrupt: func(key string, err error) {
+		require.Equal(t, "v1/acme/head", key)
+		require.ErrorIs(t, err, ledger.ErrCorrupt)
+		reported++
+	}}
+	receipt, err := extstore.New(client, settings).Commit(t.Context(), 1, crashBatch(7))
+	require.NoError(t, err)
+	require.Equal(t, 2, receipt.New)
+	again := extstore.New(client, settings)
+	receipt, err = again.Commit(t.Context(), 1, crashBatch(7))
+	require.NoError(t, err)
+	require.Equal(t, 2, receipt.Known)
+	require.Equal(t, 1, reported)
+}
