@@ -27,7 +27,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		c.gate.close(limit)
 		seen.SecondaryLimit = limit.Secondary
 	} else if err == nil {
-		c.gate.note(x.resource, q)
+		c.gate.note(x.resource, q, c.settings.Now())
 	}
 	c.settings.Observe(seen)
 	return err

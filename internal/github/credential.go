@@ -12,6 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	gogithub "github.com/google/go-github/v66/github"
+	"golang.org/x/sync/semaphore"
 )
 
 // Credential gives the token that authenticates a request. It is made by TokenCredential or AppCredential.
@@ -54,7 +55,7 @@ type appCredential struct {
 	key      *rsa.PrivateKey
 	client   *Client // set by New
 
-	refreshing sync.Mutex // held while a token is asked for
+	refreshing *semaphore.Weighted // held while a token is asked for
 	mu         sync.Mutex
 	current    string
 	expires    time.Time
@@ -66,7 +67,7 @@ func AppCredential(settings AppSettings) (Credential, error) {
 	if err != nil {
 		return nil, errors.New("the App's private key is no RSA key in PEM form")
 	}
-	return &appCredential{settings: settings, key: key}, nil
+	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
 }
 
 // String hides the key.
@@ -79,8 +80,10 @@ func (a *appCredential) token(ctx context.Context) (string, error) {
 	if token, ok := a.valid(); ok {
 		return token, nil
 	}
-	a.refreshing.Lock()
-	defer a.refreshing.Unlock()
+	if err := a.refreshing.Acquire(ctx, 1); err != nil {
+		return "", err
+	}
+	defer a.refreshing.Release(1)
 	if token, ok := a.valid(); ok {
 		return token, nil // somebody else has asked meanwhile
 	}
@@ -100,11 +103,13 @@ func (a *appCredential) valid() (string, bool) {
 	return a.current, a.current != "" && a.client.settings.Now().Before(a.expires.Add(-refreshBefore))
 }
 
-// forget drops a token that GitHub no longer accepts.
-func (a *appCredential) forget() {
+// forget drops a token that GitHub no longer accepts, unless there is another one already.
+func (a *appCredential) forget(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.current = ""
+	if a.current == token {
+		a.current = ""
+	}
 }
 
 // ask gets an installation token from the configured endpoint

@@ -120,17 +120,9 @@ func (c *Client) discoverPage(ctx context.Context, org string, after *string) (d
 			return found, errs, nil
 		}
 		if !c.pages.shrink(err) {
-			return c.discoverAgain(ctx, org, after, err)
+			return discovered{}, nil, err
 		}
 	}
-}
-
-// discoverAgain repeats a page that failed for another reason than its size.
-func (c *Client) discoverAgain(ctx context.Context, org string, after *string, err error) (discovered, []graphqlError, error) {
-	if _, ok := errors.AsType[*UnavailableError](err); !ok {
-		return discovered{}, nil, err
-	}
-	return ask[discovered](ctx, c, discoverQuery, false, map[string]any{"org": org, "first": c.pages.now(), "after": after})
 }
 
 // repositories makes repositories of a page. A node that is null without a good reason fails the page: the repository
@@ -267,7 +259,7 @@ func (c *Client) discoverOnwards(ctx context.Context, org string, page func([]ac
 		if err := page(repositories); err != nil {
 			return err
 		}
-		if !told.next {
+		if !told.next || len(repositories) == 0 {
 			return nil
 		}
 	}

@@ -12,39 +12,56 @@ type gate struct {
 	settings RateLimitSettings
 
 	mu      sync.Mutex
-	closed  map[Resource]*LimitError
-	backoff time.Duration // of the next secondary limit that does not say how long it lasts
+	closed  map[barrier]*LimitError
+	backoff time.Duration // of the next limit that does not say how long it lasts
+	waiting time.Time     // the end of the last such wait
+}
+
+// barrier is a limit that may be closed beside others.
+type barrier struct {
+	resource  Resource
+	secondary bool
 }
 
 func newGate(settings RateLimitSettings) *gate {
-	return &gate{settings: settings, closed: make(map[Resource]*LimitError), backoff: settings.SecondaryBackoff}
+	return &gate{settings: settings, closed: make(map[barrier]*LimitError), backoff: settings.SecondaryBackoff}
 }
 
-// pass refuses a request that would be in vain.
+// pass refuses a request that would be in vain, until the last of the limits that forbid it ends.
 func (g *gate) pass(resource Resource, endpoint string, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, r := range []Resource{ResourceREST, ResourceGraphQL} {
-		limit := g.closed[r]
-		if limit == nil || (r != resource && !limit.Secondary) {
-			continue
+	var last *LimitError
+	for b, limit := range g.closed {
+		switch {
+		case !now.Before(limit.RetryAt):
+			delete(g.closed, b)
+		case b.resource != resource && !b.secondary:
+		case last == nil || limit.RetryAt.After(last.RetryAt):
+			last = limit
 		}
-		if !now.Before(limit.RetryAt) {
-			delete(g.closed, r)
-			continue
-		}
-		refused := *limit
-		refused.Answer = Answer{Endpoint: endpoint}
-		return &refused
 	}
-	return nil
+	if last == nil {
+		return nil
+	}
+	refused := *last
+	refused.Answer = Answer{Endpoint: endpoint}
+	return &refused
 }
 
 // close notes a limit that was met.
 func (g *gate) close(limit *LimitError) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.closed[limit.Resource] = limit
+	g.bar(limit)
+}
+
+// bar keeps the later end: answers to requests that were on their way together come in any order.
+func (g *gate) bar(limit *LimitError) {
+	b := barrier{limit.Resource, limit.Secondary}
+	if before := g.closed[b]; before == nil || limit.RetryAt.After(before.RetryAt) {
+		g.closed[b] = limit
+	}
 }
 
 // quota is what an answer tells of a primary limit; without a reset it tells nothing, as Enterprise Server by default.
@@ -63,15 +80,18 @@ func quotaOf(header http.Header) quota {
 	return quota{remaining: remaining, limit: limit, reset: time.Unix(reset, 0).UTC()}
 }
 
-// note takes what a good answer told: it closes the gate at the floor, and a good answer ends the growth of waits.
-func (g *gate) note(resource Resource, q quota) {
+// note takes what a good answer told: it closes the gate at the floor, and a good answer ends the growth of waits,
+// unless it was on its way before the last one.
+func (g *gate) note(resource Resource, q quota, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.backoff = g.settings.SecondaryBackoff
+	if !now.Before(g.waiting) {
+		g.backoff = g.settings.SecondaryBackoff
+	}
 	if q.reset.IsZero() || q.remaining > g.floor(q) {
 		return
 	}
-	g.closed[resource] = &LimitError{Resource: resource, RetryAt: q.reset.Add(g.settings.ResetBuffer)}
+	g.bar(&LimitError{Resource: resource, RetryAt: q.reset.Add(g.settings.ResetBuffer)})
 }
 
 // floor is what is left untouched: never more than a fifth of a small limit.
@@ -83,7 +103,7 @@ func (g *gate) floor(q quota) int {
 }
 
 // retryAt is when requests are allowed again after a limit was met: retry-after, else the reset when nothing remains,
-// else a wait that doubles
+// else a wait that doubles, once for all requests that were on their way together
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
 func (g *gate) retryAt(header http.Header, q quota, primary bool, now time.Time) time.Time {
 	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds >= 0 {
@@ -94,7 +114,10 @@ func (g *gate) retryAt(header http.Header, q quota, primary bool, now time.Time)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if now.Before(g.waiting) {
+		return g.waiting
+	}
 	wait := max(time.Second, g.backoff)
-	g.backoff = min(2*wait, time.Hour)
-	return now.Add(wait)
+	g.backoff, g.waiting = min(2*wait, time.Hour), now.Add(wait)
+	return g.waiting
 }

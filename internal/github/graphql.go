@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -76,8 +77,8 @@ type rateLimit struct {
 }
 
 // ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. A query that
-// may be made smaller is sent once.
-func ask[T any](ctx context.Context, c *Client, doc document, once bool, variables map[string]any) (T, []graphqlError, error) {
+// can be made smaller is not repeated when it asked for too much.
+func ask[T any](ctx context.Context, c *Client, doc document, smaller bool, variables map[string]any) (T, []graphqlError, error) {
 	var data T
 	body, err := json.Marshal(map[string]any{"query": doc.text, "variables": variables, "operationName": doc.name})
 	if err != nil {
@@ -86,7 +87,7 @@ func ask[T any](ctx context.Context, c *Client, doc document, once bool, variabl
 	var told rateLimit
 	var errs []graphqlError
 	err = c.send(ctx, &exchange{
-		endpoint: doc.name, resource: ResourceGraphQL, once: once,
+		endpoint: doc.name, resource: ResourceGraphQL, smaller: smaller,
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {
@@ -183,6 +184,21 @@ func failure(doc document, e *graphqlError) error {
 	default:
 		return &UnavailableError{Answer: answer}
 	}
+}
+
+// unanswered is the error of what is null below a field because GitHub could not tell it this time: null would be taken
+// for an event that did not happen. What the credential may not read, or is gone, is null and stays so.
+func unanswered(doc document, errs []graphqlError, field string) error {
+	for i := range errs {
+		e := &errs[i]
+		if !slices.Contains(e.Path, any(field)) || e.atField("additions") || e.atField("deletions") {
+			continue // lines are asked for again, commit by commit
+		}
+		if err := failure(doc, e); errors.As(err, new(*UnavailableError)) {
+			return err
+		}
+	}
+	return nil
 }
 
 // missing is the error of a part that is missing without one of its own.

@@ -43,6 +43,9 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 func (r *reader) commitPage(
 	ctx context.Context, target *commitTarget, errs []graphqlError, w *walk, v map[string]any,
 ) (bool, error) {
+	if err := unanswered(activityQuery, errs, "history"); err != nil {
+		return false, err
+	}
 	if target.History == nil || target.History.Nodes == nil || anyNull(target.History.Nodes) {
 		var err error
 		if target, err = r.withoutLines(ctx, errs, v); err != nil {
@@ -101,6 +104,9 @@ func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[st
 	target := data.target()
 	if target == nil || target.History == nil || anyNull(target.History.Nodes) {
 		return nil, missing(activityQuery, errs, "history")
+	}
+	if err := unanswered(activityQuery, errs, "history"); err != nil {
+		return nil, err
 	}
 	return target, r.linesOf(ctx, target.History.Nodes)
 }

@@ -13,7 +13,7 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
 			v := r.variables()
-			v["pulls"], v["pullsFirst"] = true, pullsFollowed
+			v["pulls"], v["pullsFirst"] = true, r.size(pullsFollowed, pullsLeast)
 			if cursor != "" {
 				v["pullsAfter"] = cursor
 			}
@@ -31,6 +31,9 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
 	if data.Pulls == nil || data.Pulls.Nodes == nil {
 		return nil, "", missing(activityQuery, errs, "pull requests")
+	}
+	if err := unanswered(activityQuery, errs, "pullRequests"); err != nil {
+		return nil, "", err
 	}
 	rows := make(pullPage, 0, len(data.Pulls.Nodes))
 	for _, n := range data.Pulls.Nodes {
@@ -75,6 +78,9 @@ func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf,
 	}
 	if data.Node == nil || data.Node.Reviews == nil {
 		return nil, missing(reviewsQuery, errs, "reviews")
+	}
+	if err := unanswered(reviewsQuery, errs, "reviews"); err != nil {
+		return nil, err
 	}
 	if next := data.Node.Reviews.PageInfo; next.HasNextPage && next.EndCursor == after {
 		return nil, errEndless(reviewsQuery.name)

@@ -13,6 +13,8 @@ const (
 	commitsFirst  = 100
 	pullsFirst    = 25 // beside commits: one point together
 	pullsFollowed = 50
+	commitsLeast  = 10
+	pullsLeast    = 5
 )
 
 // activityData is an answer of the query Activity.
@@ -78,13 +80,23 @@ type reviewNode struct {
 	Author         *account    `json:"author"`
 }
 
-// graphql reads commits and pull requests. The first page of both is one query.
+// graphql reads commits and pull requests.
 func (r *reader) graphql(ctx context.Context) {
 	commits, pulls := r.has(activity.StreamCommits), r.has(activity.StreamPulls)
-	if !commits && !pulls {
+	if commits || pulls {
+		r.graphqlStreams(ctx, commits, pulls)
+	}
+}
+
+// graphqlStreams reads one or both. The first page of both is one query; where the credential may not read one of them
+// that made the whole repository null, they are read one by one.
+func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
+	data, errs, err := r.first(ctx, commits, pulls)
+	if commits && pulls && errors.As(err, new(*ForbiddenError)) {
+		r.graphqlStreams(ctx, true, false)
+		r.graphqlStreams(ctx, false, true)
 		return
 	}
-	data, errs, err := r.first(ctx, commits, pulls)
 	if err != nil {
 		r.failBoth(commits, pulls, err)
 		return
@@ -106,7 +118,7 @@ func (r *reader) failBoth(commits, pulls bool, err error) {
 	}
 }
 
-// first asks for the first page. When that was too much, the streams are asked for one by one, by their own readings.
+// first asks for the first page.
 func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryActivity, []graphqlError, error) {
 	v := r.variables()
 	v["head"], v["pulls"] = commits, pulls
@@ -118,8 +130,8 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": commitsFirst, "commitsAfter": nil,
-		"since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": r.size(commitsFirst, commitsLeast), "commitsAfter": nil,
+		"since": nil, "until": nil, "pulls": false, "pullsFirst": r.size(pullsFirst, pullsLeast), "pullsAfter": nil,
 	}
 	if r.request.SeenHead == "" {
 		v["since"] = stamp(r.request.Since[activity.StreamCommits])
@@ -130,10 +142,13 @@ func (r *reader) variables() map[string]any {
 	return v
 }
 
-// activity asks, and asks for less when it was too much.
+// size is a page size that is no more than what worked for this repository.
+func (r *reader) size(most, least int) int { return max(least, most>>r.halved) }
+
+// activity asks, and asks for less when it was too much, from then on.
 func (r *reader) activity(ctx context.Context, v map[string]any) (*repositoryActivity, []graphqlError, error) {
 	for {
-		small := v["commitsFirst"].(int) <= 10 && v["pullsFirst"].(int) <= 5
+		small := v["commitsFirst"].(int) <= commitsLeast && v["pullsFirst"].(int) <= pullsLeast
 		data, errs, err := ask[activityData](ctx, r.client, activityQuery, !small, v)
 		var unavailable *UnavailableError
 		switch {
@@ -141,17 +156,11 @@ func (r *reader) activity(ctx context.Context, v map[string]any) (*repositoryAct
 			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
 		case err == nil:
 			return data.repository(), errs, nil
-		case small || !errors.As(err, &unavailable):
+		case small || !errors.As(err, &unavailable) || !unavailable.tooMuch:
 			return nil, nil, err
-		case unavailable.tooMuch:
-			v["commitsFirst"], v["pullsFirst"] = max(10, v["commitsFirst"].(int)/2), max(5, v["pullsFirst"].(int)/2)
-		default:
-			data, errs, err = ask[activityData](ctx, r.client, activityQuery, false, v)
-			if err == nil && data.repository() == nil {
-				err = missing(activityQuery, repositoryErrors(errs), "repository")
-			}
-			return data.repository(), errs, err
 		}
+		r.halved++
+		v["commitsFirst"], v["pullsFirst"] = max(commitsLeast, v["commitsFirst"].(int)/2), max(pullsLeast, v["pullsFirst"].(int)/2)
 	}
 }
 

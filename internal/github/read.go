@@ -64,6 +64,8 @@ type reader struct {
 	request *Request
 	emit    func([]activity.Event) error
 	outcome Outcome
+	// halved is how often a page of this repository was too much.
+	halved int
 }
 
 // give hands out what is honest of a page.

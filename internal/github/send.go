@@ -22,10 +22,12 @@ type exchange struct {
 	points func() int
 	// quota is what the body told of the limit, where the header does not.
 	quota func() quota
-	// once sends the request only once, because the caller has a better way than repeating it.
-	once bool
+	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
+	smaller bool
 	// bare requests are not authorized by the client's credential.
 	bare bool
+	// token authorized the last attempt.
+	token string
 }
 
 // send asks until there is an answer, or it is clear that there will be none.
@@ -38,11 +40,7 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 			refreshed = true // an installation token may end early: one more attempt with a new one
 			err = c.attempt(ctx, x)
 		}
-		var unavailable *UnavailableError
-		if err != nil && (x.once || !errors.As(err, &unavailable)) {
-			err = backoff.Permanent(err)
-		}
-		return struct{}{}, err
+		return struct{}{}, x.final(err)
 	}
 	retry := c.settings.Retry
 	_, err := backoff.Retry(ctx, attempt,
@@ -59,18 +57,41 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	return err
 }
 
+// final marks an error that is not to be met by asking the same again.
+func (x *exchange) final(err error) error {
+	if _, ok := errors.AsType[*backoff.PermanentError](err); ok || err == nil {
+		return err
+	}
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	if !ok || (x.smaller && unavailable.tooMuch) {
+		return backoff.Permanent(err)
+	}
+	return err
+}
+
 // renew makes the credential forget its token; false when it has none to forget.
 func (c *Client) renew(x *exchange) bool {
 	app, ok := c.settings.Credential.(*appCredential)
 	if !ok || x.bare {
 		return false
 	}
-	app.forget()
+	app.forget(x.token)
 	return true
 }
 
-// attempt sends the request once.
+// attempt sends the request once. Its time-out begins when it has a place.
 func (c *Client) attempt(ctx context.Context, x *exchange) error {
+	var err error
+	if x.token, err = c.token(ctx, x); err != nil {
+		return backoff.Permanent(err) // it was repeated as often as it may be
+	}
+	if err := c.places.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer c.places.Release(1)
+	if err := c.gate.pass(x.resource, x.endpoint, c.settings.Now()); err != nil {
+		return err
+	}
 	if c.settings.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.settings.Timeout)
@@ -78,13 +99,6 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	}
 	request, err := c.request(ctx, x)
 	if err != nil {
-		return err
-	}
-	if err := c.places.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer c.places.Release(1)
-	if err := c.gate.pass(x.resource, x.endpoint, c.settings.Now()); err != nil {
 		return err
 	}
 	response, err := c.http.Do(request)
@@ -98,6 +112,14 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	return c.understand(ctx, x, response, body, err)
 }
 
+// token is what authorizes a request, empty when nothing of ours does.
+func (c *Client) token(ctx context.Context, x *exchange) (string, error) {
+	if x.bare || c.settings.Credential == nil {
+		return "", nil
+	}
+	return c.settings.Credential.token(ctx)
+}
+
 func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error) {
 	request, err := x.make(ctx)
 	if err != nil {
@@ -107,14 +129,9 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 	if c.settings.UserAgent != "" {
 		request.Header.Set("User-Agent", c.settings.UserAgent)
 	}
-	if x.bare || c.settings.Credential == nil {
-		return request, nil
+	if x.token != "" {
+		request.Header.Set("Authorization", "Bearer "+x.token)
 	}
-	token, err := c.settings.Credential.token(ctx)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
 	return request, nil
 }
 

@@ -23,14 +23,11 @@ const (
 	frameHead    = 5
 )
 
-// maxWireElements bounds a list in a frame: far above what a snapshot's chunk or a batch has.
-const maxWireElements = 4 << 20
-
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	encoding   = must(cbor.CoreDetEncOptions().EncMode())
 	decoding   = must(cbor.DecOptions{
-		MaxArrayElements: maxWireElements, MaxMapPairs: 16, MaxNestedLevels: 16,
+		MaxArrayElements: maxElements, MaxMapPairs: 16, MaxNestedLevels: 16,
 		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, ExtraReturnErrors: cbor.ExtraDecErrorNone,
 	}.DecMode())
 )
@@ -82,7 +79,7 @@ type wireCarried struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
 	Actor  uint32
-	Totals [NumTotals]uint64
+	Totals []uint64
 }
 
 type wireProgress struct {
@@ -115,7 +112,7 @@ type wireWindow struct {
 type wireSample struct {
 	_        struct{} `cbor:",toarray"`
 	Name     string
-	Labels   [2]string
+	Labels   []string
 	Value    float64
 	Observed int64
 }
@@ -123,12 +120,16 @@ type wireSample struct {
 type wireTally struct {
 	_      struct{} `cbor:",toarray"`
 	Name   string
-	Labels [2]string
+	Labels []string
 	Add    uint64
 }
 
-// EncodeChange writes a change as a frame. Times are kept in whole seconds.
+// EncodeChange writes a change as a frame. Times are kept in whole seconds. What DecodeChange would not take is refused
+// with ErrInvalid.
 func EncodeChange(c Change) ([]byte, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
 	body, err := encoding.Marshal(toWire(&c))
 	if err != nil {
 		return nil, fmt.Errorf("encode a change: %w", err)
@@ -158,6 +159,9 @@ func DecodeChange(frame []byte) (Change, error) {
 		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	c, err := w.change()
+	if err == nil {
+		err = c.validate()
+	}
 	if err != nil {
 		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
@@ -202,7 +206,7 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Carried {
 		k := &c.Carried[i]
-		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals})
+		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals[:]})
 	}
 	for _, a := range actors.list {
 		w.Actors = append(w.Actors, wireActor{ID: a.ID, Login: a.Login})
@@ -211,11 +215,13 @@ func toWire(c *Change) *wireChange {
 	for i := range c.Progress.Repos {
 		w.Progress = append(w.Progress, progressToWire(&c.Progress.Repos[i]))
 	}
-	for _, s := range c.Samples {
-		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels, Value: s.Value, Observed: seconds(s.Observed)})
+	for i := range c.Samples {
+		s := &c.Samples[i]
+		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels[:], Value: s.Value, Observed: seconds(s.Observed)})
 	}
-	for _, t := range c.Tallies {
-		w.Tallies = append(w.Tallies, wireTally{Name: t.Name, Labels: t.Labels, Add: t.Add})
+	for i := range c.Tallies {
+		t := &c.Tallies[i]
+		w.Tallies = append(w.Tallies, wireTally{Name: t.Name, Labels: t.Labels[:], Add: t.Add})
 	}
 	return w
 }

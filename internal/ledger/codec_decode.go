@@ -9,8 +9,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-var errPlace = errors.New("a place outside its table")
+var (
+	errPlace  = errors.New("a place outside its table")
+	errLength = errors.New("a list of the wrong length")
+)
 
+// change is the change of a frame; it remains to be validated.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
 		Reset: w.Flags&flagReset != 0, Caught: w.Flags&flagCaught != 0,
@@ -24,26 +28,31 @@ func (w *wireChange) change() (Change, error) {
 		if int(k.Actor) >= len(w.Actors) {
 			return c, errPlace
 		}
-		actor := w.actor(k.Actor)
-		if err := actor.Validate(); err != nil {
-			return c, err
+		if len(k.Totals) != NumTotals {
+			return c, errLength
 		}
-		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: actor, Totals: k.Totals})
+		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: Totals(k.Totals)})
 	}
 	for i := range w.Progress {
-		p, err := w.Progress[i].progress()
-		if err != nil {
-			return c, err
-		}
-		c.Progress.Repos = append(c.Progress.Repos, p)
+		c.Progress.Repos = append(c.Progress.Repos, w.Progress[i].progress())
 	}
+	return c, w.operations(&c)
+}
+
+func (w *wireChange) operations(c *Change) error {
 	for _, s := range w.Samples {
-		c.Samples = append(c.Samples, Sample{SampleKey{s.Name, s.Labels}, s.Value, moment(s.Observed)})
+		if len(s.Labels) != len(SampleKey{}.Labels) {
+			return errLength
+		}
+		c.Samples = append(c.Samples, Sample{SampleKey{s.Name, [2]string(s.Labels)}, s.Value, moment(s.Observed)})
 	}
 	for _, t := range w.Tallies {
-		c.Tallies = append(c.Tallies, Tally{TallyKey{t.Name, t.Labels}, t.Add})
+		if len(t.Labels) != len(TallyKey{}.Labels) {
+			return errLength
+		}
+		c.Tallies = append(c.Tallies, Tally{TallyKey{t.Name, [2]string(t.Labels)}, t.Add})
 	}
-	return c, nil
+	return nil
 }
 
 func (w *wireChange) actor(place uint32) activity.Actor {
@@ -70,47 +79,37 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	}
 	e.Repo, e.Actor = w.Repos[we.Repo], w.actor(we.Actor)
 	copy(e.ID[len(e.ID)-len(we.ID):], we.ID)
-	return e, e.Validate()
+	return e, nil
 }
 
-func (w *wireProgress) progress() (RepoProgress, error) {
+func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
 		ID: w.ID, Name: w.Name, Contact: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: moment(w.GoneSince),
-	}
-	if p.Presence > PresenceGone {
-		return p, fmt.Errorf("presence %d", w.Presence)
+		Missed: windows(w.Missed), Read: windows(w.Read),
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Known: activity.Streams(s.Known) & activity.EveryStream, Head: s.Head, PushedAt: moment(s.PushedAt),
+			Known: activity.Streams(s.Known), Head: s.Head, PushedAt: moment(s.PushedAt),
 			Pulls:  activity.Mark{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
 			Issues: activity.Mark{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
 		}
 	}
-	var err error
-	if p.Missed, err = windows(w.Missed); err != nil {
-		return p, err
-	}
-	p.Read, err = windows(w.Read)
-	return p, err
+	return p
 }
 
-func windows(list []wireWindow) ([]StreamWindow, error) {
+func windows(list []wireWindow) []StreamWindow {
 	var sw []StreamWindow
 	for _, w := range list {
-		if w.Stream >= activity.NumStreams {
-			return nil, fmt.Errorf("stream %d", w.Stream)
-		}
 		window := activity.Window{Start: moment(w.Start), End: moment(w.End)}
 		sw = append(sw, StreamWindow{Stream: activity.Stream(w.Stream), Window: window})
 	}
-	return sw, nil
+	return sw
 }
 
-// moment is the time of Unix seconds; values that no clock shows count as none.
+// moment is the time of Unix seconds, none for what stands for none.
 func moment(s int64) time.Time {
-	if s < -math.MaxInt32*8 || s > math.MaxInt32*8 {
+	if s == math.MinInt64 {
 		return time.Time{}
 	}
 	return time.Unix(s, 0).UTC()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,17 +96,29 @@ func TestCodecRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := EncodeChange(got)
-		require.NoError(t, err)
-		require.Equal(t, frame, again)
-		require.Len(t, got.Events, len(c.Events))
-		for i := range c.Events {
-			require.Equal(t, c.Events[i], got.Events[i])
-		}
+		require.Equal(t, plainChange(c), plainChange(got))
 		frame[rapid.IntRange(0, len(frame)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 		_, err = DecodeChange(frame)
 		require.ErrorIs(t, err, ErrCorrupt)
 	})
+}
+
+// plainChange has nil for every empty list, which the codec does not tell apart.
+func plainChange(c Change) Change {
+	c.Events, c.Carried, c.Samples, c.Tallies = orNil(c.Events), orNil(c.Carried), orNil(c.Samples), orNil(c.Tallies)
+	c.Progress.Repos = slices.Clone(orNil(c.Progress.Repos))
+	for i := range c.Progress.Repos {
+		r := &c.Progress.Repos[i]
+		r.Missed, r.Read = orNil(r.Missed), orNil(r.Read)
+	}
+	return c
+}
+
+func orNil[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // golden is a change with something in every field.

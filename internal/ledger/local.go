@@ -28,6 +28,16 @@ type Local struct {
 type localOrg struct {
 	state *State // nil until it is loaded, and after a write of which nobody knows whether it was made
 	feed  Feed
+	// fence and series are what the state knew last: neither leadership nor the budget waits for it to be loaded again.
+	fence  uint64
+	series int
+}
+
+// drop forgets the state; the followers begin again with a snapshot of what will be loaded.
+func (o *localOrg) drop() {
+	o.fence, o.series = o.state.fence, o.state.Series()
+	o.state = nil
+	o.feed.restart()
 }
 
 // NewLocal makes a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 does not.
@@ -58,7 +68,11 @@ func (l *Local) Prune(ctx context.Context, name string, before time.Time) error 
 	if err != nil {
 		return err
 	}
-	return l.make(ctx, name, org, org.state.PlanPrune(before))
+	change, needless := org.state.PlanPrune(before)
+	if needless {
+		return nil
+	}
+	return l.make(ctx, name, org, change)
 }
 
 // make keeps a change, applies it and tells it. When it is unknown whether it was kept, the state in memory is dropped:
@@ -66,8 +80,7 @@ func (l *Local) Prune(ctx context.Context, name string, before time.Time) error 
 func (l *Local) make(ctx context.Context, name string, org *localOrg, change Change) error {
 	if l.journal != nil {
 		if err := l.journal.Append(ctx, key(name), change, org.state); err != nil {
-			org.state = nil
-			org.feed.restart()
+			org.drop()
 			return err
 		}
 	}
@@ -141,8 +154,17 @@ func (l *Local) org(ctx context.Context, name string) (*localOrg, error) {
 	if err != nil {
 		return nil, err
 	}
+	state.fence = max(state.fence, org.fence)
 	org.state = state
 	return org, nil
+}
+
+// size is how many series the organization has, or had when its state was dropped.
+func (o *localOrg) size() int {
+	if o.state == nil {
+		return o.series
+	}
+	return o.state.Series()
 }
 
 // room is how many more series there may be.
@@ -152,9 +174,7 @@ func (l *Local) room() int {
 	}
 	room := l.maxSeries
 	for _, org := range l.orgs {
-		if org.state != nil {
-			room -= org.state.Series()
-		}
+		room -= org.size()
 	}
 	return max(0, room)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// SnapshotEvents is how many events a change of a snapshot has at most.
+// SnapshotEvents is how many events, or series with carried totals, a change of a snapshot has at most.
 const SnapshotEvents = 5000
 
 // State is an organization's ledger in memory. It is the state machine of the stores that keep their data in this
@@ -88,21 +88,25 @@ func (s *State) Events() int { return len(s.events) }
 func (s *State) Coverage() Coverage { return s.cov.Clone() }
 
 // Plan is the change that a batch would make, without making it. room is how many new series there may be: the users
-// of more are folded into "_other". Fences older than one seen before are refused with ErrFenced.
+// of more are folded into "_other". Fences older than one seen before are refused with ErrFenced, what cannot be kept with
+// ErrInvalid. The change shares nothing with the batch.
 func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) {
 	if fence != 0 && fence < s.fence {
 		return Change{}, Receipt{}, ErrFenced
 	}
 	s.fence = max(s.fence, fence)
-	c := Change{Progress: b.Progress, Samples: b.Samples, Tallies: b.Tallies}
+	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
 	if s.cov.Began.IsZero() {
-		c.Began = b.Observed
+		c.Began = floor(b.Observed)
 	}
-	a := admission{state: s, batch: b, room: room, since: s.wanted(&b.Progress)}
+	if err := c.validateRest(); err != nil {
+		return Change{}, Receipt{}, err
+	}
+	a := admission{state: s, batch: b, room: room, since: s.wanted(&c.Progress)}
 	c.Events = a.events()
 	if a.receipt.Folded > 0 {
 		overflow := Tally{TallyKey{Name: TallySeriesOverflow}, uint64(a.receipt.Folded)}
-		c.Tallies = append(slices.Clip(c.Tallies), overflow)
+		c.Tallies = append(c.Tallies, overflow)
 	}
 	return c, a.receipt, nil
 }
@@ -165,7 +169,7 @@ func (a *admission) admit(e *activity.Event) bool {
 	if !a.batch.Observed.IsZero() && e.Time.After(a.batch.Observed) {
 		e.Time = a.batch.Observed
 	}
-	e.Time = e.Time.UTC().Truncate(time.Second)
+	e.Time = floor(e.Time)
 	since, known := a.since(e.Repo)
 	return known && !e.Time.Before(since) && !e.Time.Before(a.state.pruned) && e.Validate() == nil
 }
@@ -261,8 +265,11 @@ func (s *State) add(e *activity.Event) {
 	series.events++
 }
 
-// PlanPrune is the change that pruning before the given time would make.
-func (s *State) PlanPrune(before time.Time) Change { return Change{Pruned: before} }
+// PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
+func (s *State) PlanPrune(before time.Time) (c Change, needless bool) {
+	c.Pruned = floor(before)
+	return c, !c.Pruned.After(s.pruned)
+}
 
 func (s *State) prune(before time.Time) {
 	s.pruned = before
@@ -293,20 +300,30 @@ func (s *State) event(key activity.Key, r record) activity.Event {
 // Snapshot is the state as changes: the first resets, the last has Caught.
 func (s *State) Snapshot() []Change {
 	first := Change{Reset: true, Began: s.cov.Began, Progress: s.cov.progress(), Pruned: s.pruned}
-	for key, series := range s.series {
-		if series.carried != (Totals{}) {
-			carried := Carried{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried}
-			first.Carried = append(first.Carried, carried)
-		}
-	}
 	for key, n := range s.tallies {
 		first.Tallies = append(first.Tallies, Tally{key, n})
 	}
 	for _, sample := range s.samples {
 		first.Samples = append(first.Samples, sample)
 	}
-	changes := append([]Change{first}, s.eventChanges()...)
+	changes := slices.Concat([]Change{first}, s.carriedChanges(), s.eventChanges())
 	changes[len(changes)-1].Caught = true
+	return changes
+}
+
+// carriedChanges say themselves what was pruned: were the first change of a kept snapshot lost, events that the totals have
+// already must not be recorded again.
+func (s *State) carriedChanges() []Change {
+	var carried []Carried
+	for key, series := range s.series {
+		if series.carried != (Totals{}) {
+			carried = append(carried, Carried{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried})
+		}
+	}
+	var changes []Change
+	for chunk := range slices.Chunk(carried, SnapshotEvents) {
+		changes = append(changes, Change{Carried: chunk, Pruned: s.pruned})
+	}
 	return changes
 }
 
@@ -331,5 +348,11 @@ func unix32(t time.Time) uint32 {
 	return uint32(min(math.MaxUint32, max(0, t.Unix())))
 }
 
-// Invalidate declares everything from a time on as missing, after a part of the record was lost.
-func (s *State) Invalidate(from time.Time) { s.cov.Invalidate(from) }
+// Invalidate declares everything that is wanted from a time on as missing, after a part of the record was lost. What was
+// pruned is not wanted any more.
+func (s *State) Invalidate(from time.Time) {
+	if s.pruned.After(from) {
+		from = s.pruned
+	}
+	s.cov.Invalidate(from)
+}

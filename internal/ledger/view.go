@@ -193,7 +193,9 @@ func (v *View) endGone(sink Sink) {
 	}
 	byName := make(map[string]*repoView, len(v.repos))
 	for _, repo := range v.repos {
-		byName[repo.shown] = repo
+		if repo.shown != "" {
+			byName[repo.shown] = repo
+		}
 	}
 	for _, e := range v.ended {
 		gone := e.shown
@@ -211,6 +213,7 @@ func (v *View) visitRepo(id int64, repo *repoView, now time.Time, sink Sink) {
 	cov := v.cov.Repos[id]
 	if cov == nil || cov.Gone() {
 		v.ended = repo.end(v.ended)
+		repo.shown = "" // another repository may take the name
 		return
 	}
 	if repo.shown != cov.Name {

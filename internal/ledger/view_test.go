@@ -204,7 +204,7 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	live.Apply(Change{Reset: true, Caught: true})
 	live.Apply(change)
 	for _, days := range []int{-15, -10, -3} {
-		pruned := s.PlanPrune(noon.AddDate(0, 0, days))
+		pruned, _ := s.PlanPrune(noon.AddDate(0, 0, days))
 		s.Apply(&pruned)
 		live.Apply(pruned)
 		late := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})

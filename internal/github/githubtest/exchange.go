@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -224,7 +225,9 @@ func (x *exchange) repoAddress(r *repoIndex) string {
 
 // finish writes the answer with the headers that every answer has.
 func (x *exchange) finish(w http.ResponseWriter, a answer) {
-	defer func() { x.s.log.add(x.info) }()
+	var once sync.Once
+	count := func() { once.Do(func() { x.s.log.add(x.info) }) }
+	defer count()
 	if a.header == nil {
 		a.header = http.Header{}
 	}
@@ -241,6 +244,7 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 	if len(a.body) > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
+	count() // before it is written: whoever has the answer finds it counted
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
 }

@@ -3,7 +3,7 @@
 //
 // Each change is written before it is made, under a key of its own:
 //
-//	v1/ORG/head             the generation in force and how many chunks its snapshot has
+//	v1/ORG/head, head2      the generation in force and how many chunks its snapshot has, twice
 //	v1/ORG/GENERATION/sN    chunk N of the snapshot
 //	v1/ORG/GENERATION/N     change N after the snapshot
 //
@@ -12,10 +12,7 @@ package extstore
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"net/url"
 	"strconv"
 	"time"
@@ -36,7 +33,8 @@ const (
 type Settings struct {
 	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
 	MaxSeries int
-	// OnCorrupt is told of records that are not what was written. They are left out.
+	// OnCorrupt is told of records that are not what was written. They are left out, and all that is wanted is declared
+	// missing. It must not call the store.
 	OnCorrupt func(key string, err error)
 }
 
@@ -61,12 +59,6 @@ type journal struct {
 	orgs    map[string]*position
 }
 
-// head is the record that says which generation is in force.
-type head struct {
-	Generation uint64 `json:"generation"`
-	Chunks     int    `json:"chunks"`
-}
-
 // position is where an organization's journal goes on.
 type position struct {
 	org           string
@@ -78,6 +70,8 @@ type position struct {
 
 func (p *position) headKey() string { return "v1/" + url.PathEscape(p.org) + "/head" }
 
+func (p *position) copyKey() string { return p.headKey() + "2" }
+
 func (p *position) key(generation uint64, rest string) string {
 	return "v1/" + url.PathEscape(p.org) + "/" + strconv.FormatUint(generation, 10) + "/" + rest
 }
@@ -86,7 +80,7 @@ func (p *position) chunkKey(generation uint64, n int) string {
 	return p.key(generation, "s"+strconv.Itoa(n))
 }
 
-func (p *position) changeKey(n int) string { return p.key(p.head.Generation, strconv.Itoa(n)) }
+func (p *position) changeKey(n int) string { return p.key(p.head.generation, strconv.Itoa(n)) }
 
 // Append writes a change. A journal that has outgrown its snapshot is replaced by one that has the state as it is
 // before the change.
@@ -109,9 +103,10 @@ func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state
 	return nil
 }
 
-// compact writes the state as the snapshot of a new generation and takes the old one out, all in one call.
+// compact writes the state as the snapshot of a new generation and takes the old one out, all in one call. Should a
+// storage not make it one transaction, nothing is taken out before the head says where the new generation is.
 func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
-	fresh := head{Generation: p.head.Generation + 1}
+	fresh := head{generation: p.head.generation + 1}
 	var operations []*storage.Operation
 	bytes := 0
 	for _, c := range state.Snapshot() {
@@ -119,26 +114,29 @@ func (j *journal) compact(ctx context.Context, p *position, state *ledger.State)
 		if err != nil {
 			return err
 		}
-		operations = append(operations, storage.SetOperation(p.chunkKey(fresh.Generation, fresh.Chunks), frame))
-		fresh.Chunks++
+		operations = append(operations, storage.SetOperation(p.chunkKey(fresh.generation, fresh.chunks), frame))
+		fresh.chunks++
 		bytes += len(frame)
 	}
-	for n := range p.head.Chunks {
-		operations = append(operations, storage.DeleteOperation(p.chunkKey(p.head.Generation, n)))
-	}
-	for n := range p.next {
-		operations = append(operations, storage.DeleteOperation(p.changeKey(n)))
-	}
-	record, err := json.Marshal(fresh)
-	if err != nil {
-		return err
-	}
-	operations = append(operations, storage.SetOperation(p.headKey(), record))
+	operations = append(operations, p.headOperations(fresh)...)
+	operations = append(operations, p.deleteOperations()...)
 	if err := j.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
 	*p = position{org: p.org, head: fresh, snapshotBytes: bytes}
 	return nil
+}
+
+// deleteOperations take out the generation in force.
+func (p *position) deleteOperations() []*storage.Operation {
+	operations := make([]*storage.Operation, 0, p.head.chunks+p.next)
+	for n := range p.head.chunks {
+		operations = append(operations, storage.DeleteOperation(p.chunkKey(p.head.generation, n)))
+	}
+	for n := range p.next {
+		operations = append(operations, storage.DeleteOperation(p.changeKey(n)))
+	}
+	return operations
 }
 
 // Load reads the snapshot and the changes after it. What is corrupt is left out and reported, and then everything is
@@ -168,26 +166,9 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 	return state, nil
 }
 
-func (j *journal) loadHead(ctx context.Context, p *position) (damaged bool, err error) {
-	record, err := j.client.Get(ctx, p.headKey())
-	if err != nil {
-		return false, fmt.Errorf("read the head: %w", err)
-	}
-	if record == nil {
-		return false, nil // before the first snapshot
-	}
-	if err := json.Unmarshal(record, &p.head); err != nil || p.head.Chunks < 0 || p.head.Chunks > 1<<20 {
-		j.corrupt(p.headKey(), fmt.Errorf("%w: head %.80q", ledger.ErrCorrupt, record))
-		// Which generations were used is not known any more: one that was not is found by chance.
-		p.head = head{Generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
-		return true, nil
-	}
-	return false, nil
-}
-
 func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
-	for n := range p.head.Chunks {
-		key := p.chunkKey(p.head.Generation, n)
+	for n := range p.head.chunks {
+		key := p.chunkKey(p.head.generation, n)
 		frame, err := j.client.Get(ctx, key)
 		if err != nil {
 			return false, fmt.Errorf("read a snapshot: %w", err)
@@ -200,26 +181,37 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 	return damaged, nil
 }
 
-// loadChanges reads changes until there is none any more.
+// loadChanges reads changes until there is none any more. One that is missing before another one was lost.
 func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
-	for ; ; p.next++ {
-		key := p.changeKey(p.next)
+	for missing := 0; missing < 2; {
+		key := p.changeKey(p.next + missing)
 		frame, err := j.client.Get(ctx, key)
 		if err != nil {
 			return false, fmt.Errorf("read a change: %w", err)
 		}
 		if frame == nil {
-			return damaged, nil
+			missing++
+			continue
 		}
+		if missing > 0 {
+			damaged = true
+			j.corrupt(p.changeKey(p.next), errMissing)
+		}
+		p.next += missing + 1
+		missing = 0
 		p.journalBytes += len(frame)
 		if !j.apply(key, frame, state) {
 			damaged = true
 		}
 	}
+	return damaged, nil
 }
 
 func (j *journal) apply(key string, frame []byte, state *ledger.State) bool {
 	c, err := ledger.DecodeChange(frame)
+	if frame == nil {
+		err = errMissing
+	}
 	if err != nil {
 		j.corrupt(key, err)
 		return false

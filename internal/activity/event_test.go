@@ -1,0 +1,175 @@
+package activity
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestEventAtItsLimits: what is just inside is taken, what is just outside is refused.
+func TestEventAtItsLimits(t *testing.T) {
+	t.Parallel()
+	last := time.Unix(1<<32-1, 0)
+	for name, test := range map[string]struct {
+		change func(e *Event)
+		want   error
+	}{
+		"every kind has its place":    {func(e *Event) { e.Kind, e.Additions = KindIssueComment, 0 }, nil},
+		"a kind after the last":       {func(e *Event) { e.Kind, e.Additions = KindIssueComment+1, 0 }, ErrKind},
+		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
+		"the beginning of time":       {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
+		"the moment before it":        {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
+		"the last second":             {func(e *Event) { e.Time = last }, nil},
+		"within the last second":      {func(e *Event) { e.Time = last.Add(time.Second - 1) }, nil},
+		"the second after":            {func(e *Event) { e.Time = last.Add(time.Second) }, ErrTime},
+		"a time of another zone":      {func(e *Event) { e.Time = noon.In(time.FixedZone("west", -12*3600)) }, nil},
+		"a negative repository":       {func(e *Event) { e.Repo = -1 }, ErrRepo},
+		"the highest lines there are": {func(e *Event) { e.Additions, e.Deletions = 1<<32-1, 1<<32-1 }, nil},
+		"no lines":                    {func(e *Event) { e.Additions, e.Deletions = 0, 0 }, nil},
+		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrLines},
+		"removed lines of a merge":    {func(e *Event) { e.Kind, e.Additions, e.Deletions = KindPullRequestMerged, 0, 1 }, ErrLines},
+		"the longest login":           {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLogin) }, nil},
+		"a longer one":                {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLogin+1) }, ErrLogin},
+		"a login too long in bytes":   {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLogin/2+1) }, ErrLogin},
+		"a login of other letters":    {func(e *Event) { e.Actor.Login = "Ünïcödé_人" }, nil},
+		"an account without its id":   {func(e *Event) { e.Actor.ID = 0 }, nil},
+		"a zero width space":          {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
+		"text from right to left":     {func(e *Event) { e.Actor.Login = "ada\u202e" }, ErrLogin},
+		"a zero byte":                 {func(e *Event) { e.Actor.Login = "ada\x00" }, ErrLogin},
+		"half a character":            {func(e *Event) { e.Actor.Login = "ada\xc3" }, ErrLogin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := Event{Kind: KindCommit, Repo: 1, Actor: Actor{ID: 7, Login: "ada"}, Time: noon, Additions: 1}
+			test.change(&e)
+			if test.want == nil {
+				require.NoError(t, e.Validate())
+				return
+			}
+			require.ErrorIs(t, e.Validate(), test.want)
+		})
+	}
+}
+
+// TestErrorsAreFitForALog: an error that quotes what GitHub sent quotes little of it, without control characters.
+func TestErrorsAreFitForALog(t *testing.T) {
+	t.Parallel()
+	hostile := strings.Repeat("\x1b[31m\n", 1000)
+	_, err := CommitID(hostile)
+	for _, err := range []error{err, Actor{Login: hostile}.Validate()} {
+		require.Error(t, err)
+		require.True(t, Printable(err.Error()))
+		require.Less(t, len(err.Error()), 500)
+	}
+}
+
+// TestCommitID: the first 40 digits count, in either case, and everything else is refused.
+func TestCommitID(t *testing.T) {
+	t.Parallel()
+	const sha1 = "0123456789abcdef0123456789abcdef01234567"
+	want, err := CommitID(sha1)
+	require.NoError(t, err)
+	require.Equal(t, sha1, hex.EncodeToString(want[:]))
+	for name, test := range map[string]struct {
+		name  string
+		taken bool
+	}{
+		"SHA-1":                      {sha1, true},
+		"upper case":                 {strings.ToUpper(sha1), true},
+		"SHA-256":                    {sha1 + strings.Repeat("f", 24), true},
+		"nothing":                    {"", false},
+		"a digit short":              {sha1[:39], false},
+		"abbreviated":                {sha1[:7], false},
+		"a branch of the right size": {strings.Repeat("main", 10), false},
+		"a wrong digit at the end":   {sha1[:39] + "g", false},
+		"a blank":                    {" " + sha1[:39], false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id, err := CommitID(test.name)
+			if !test.taken {
+				require.Error(t, err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, want, id)
+		})
+	}
+}
+
+// TestIDsDiffer: different numbers and different object names never share an identity.
+func TestIDsDiffer(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.Int64().Draw(t, "a"), rapid.Int64().Draw(t, "b")
+		require.Equal(t, a == b, NumberID(a) == NumberID(b))
+		raw := rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "name")
+		id, err := CommitID(hex.EncodeToString(raw))
+		require.NoError(t, err)
+		require.Equal(t, raw, id[:])
+	})
+	require.Equal(t, ID{}, NumberID(0))
+	require.Equal(t, ID{19: 1}, NumberID(1))
+	require.Equal(t, ID{12: 0x7f, 13: 0xff, 14: 0xff, 15: 0xff, 16: 0xff, 17: 0xff, 18: 0xff, 19: 0xff}, NumberID(1<<63-1))
+}
+
+// TestKey: repository, kind and number make the identity; who, when and how many lines do not.
+func TestKey(t *testing.T) {
+	t.Parallel()
+	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon, Additions: 1}
+	same := e
+	same.Actor, same.Time, same.Additions = Ghost(), noon.Add(time.Hour), 9
+	require.Equal(t, e.Key(), same.Key())
+	for _, change := range []func(e *Event){
+		func(e *Event) { e.Kind = KindReviewSubmitted }, func(e *Event) { e.Repo = 2 }, func(e *Event) { e.ID = NumberID(2) },
+	} {
+		other := e
+		change(&other)
+		require.NotEqual(t, e.Key(), other.Key())
+	}
+}
+
+// TestSpecialActors: those who are no account are told apart from each other, from people and from bots.
+func TestSpecialActors(t *testing.T) {
+	t.Parallel()
+	logins := make(map[string]bool)
+	for _, a := range []Actor{Ghost(), UnlinkedGitAuthor(), UnattributedCommit(), Other()} {
+		require.False(t, logins[a.Login], "%s twice", a.Login)
+		logins[a.Login] = true
+		require.Zero(t, a.ID)
+		require.False(t, a.IsBot())
+		require.Equal(t, a.Login != LoginGhost, strings.Contains(a.Login, "_"), "no person can have the login %s", a.Login)
+	}
+	for _, login := range []string{"renovate", "renovate[bot]"} {
+		bot := Bot(29139614, login)
+		require.Equal(t, Actor{ID: 29139614, Login: "renovate[bot]"}, bot)
+		require.True(t, bot.IsBot())
+		require.NoError(t, bot.Validate())
+	}
+	require.False(t, Actor{Login: "renovate"}.IsBot())
+	require.False(t, Actor{Login: "[bot]ada"}.IsBot())
+}
+
+// TestStreams: sets of streams hold what was put in and nothing else.
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments))
+	require.Empty(t, Streams(0).String())
+	for _, s := range AllStreams() {
+		require.True(t, EveryStream.Has(s))
+		require.False(t, EveryStream.Without(s).Has(s))
+		require.Equal(t, EveryStream, EveryStream.Without(s).With(s))
+		require.Equal(t, StreamsOf(s), Streams(0).With(s))
+		require.Equal(t, s.String(), StreamsOf(s).String())
+		require.Equal(t, Streams(0), Streams(0).Without(s))
+	}
+	read := make(map[Stream]int)
+	for _, k := range Kinds() {
+		read[k.Stream()]++
+	}
+	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1}, read)
+}

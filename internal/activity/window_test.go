@@ -1,0 +1,123 @@
+package activity
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// drawWindow gives a window within a minute, now and then an empty one or one that ends before it begins.
+func drawWindow(t *rapid.T, name string) Window {
+	return Window{at(rapid.IntRange(0, 59).Draw(t, name+" from")), at(rapid.IntRange(0, 59).Draw(t, name+" until"))}
+}
+
+// drawWindows gives a set that was made step by step.
+func drawWindows(t *rapid.T) Windows {
+	var ws Windows
+	for range rapid.IntRange(0, 8).Draw(t, "steps") {
+		if w := drawWindow(t, "step"); rapid.IntRange(0, 2).Draw(t, "kind") > 0 {
+			ws = ws.Add(w)
+		} else {
+			ws = ws.Remove(w)
+		}
+	}
+	return ws
+}
+
+// TestWindowsOfAnyLength asks about windows of any length what a naive set of seconds answers.
+func TestWindowsOfAnyLength(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ws, w := drawWindows(t), drawWindow(t, "asked")
+		naive := seconds(ws)
+		overlaps, covers := false, true
+		for s := range 60 {
+			if w.Contains(at(s)) {
+				overlaps = overlaps || naive[s]
+				covers = covers && naive[s]
+			}
+		}
+		require.Equal(t, overlaps, ws.Overlaps(w), "%v overlaps %v", ws, w)
+		require.Equal(t, covers, ws.Covers(w), "%v covers %v", ws, w)
+	})
+}
+
+// TestWindowsLaws: what was added is covered, what was removed is not overlapped, and saying it twice says nothing more.
+func TestWindowsLaws(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		ws, w := drawWindows(t), drawWindow(t, "window")
+		added, removed := ws.Add(w), ws.Remove(w)
+		require.True(t, added.Covers(w))
+		require.False(t, removed.Overlaps(w))
+		require.Equal(t, added, added.Add(w))
+		require.Equal(t, seconds(removed), seconds(removed.Remove(w)))
+		require.Equal(t, seconds(removed), seconds(added.Remove(w)), "what is removed leaves no trace")
+		require.Equal(t, seconds(added), seconds(removed.Add(w)))
+	})
+}
+
+// TestWindowsInAnyOrder: a set does not depend on the order in which its windows were added.
+func TestWindowsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Window { return drawWindow(t, "window") }), 0, 10).Draw(t, "windows")
+		var one, other Windows
+		for _, w := range list {
+			one = one.Add(w)
+		}
+		for _, w := range rapid.Permutation(list).Draw(t, "order") {
+			other = other.Add(w)
+		}
+		require.True(t, slices.Equal(one, other), "%v and %v", one, other)
+	})
+}
+
+// TestWindowsTouching: windows that touch become one, those a moment apart stay two.
+func TestWindowsTouching(t *testing.T) {
+	t.Parallel()
+	two := Windows(nil).Add(Window{at(0), at(10)}).Add(Window{at(20), at(30)})
+	require.Len(t, two, 2)
+	require.Equal(t, Windows{{at(0), at(30)}}, two.Add(Window{at(10), at(20)}))
+	nearly := two.Add(Window{at(10), at(20).Add(-time.Nanosecond)})
+	require.Len(t, nearly, 2)
+	require.False(t, nearly.Covers(Window{at(0), at(30)}))
+	require.True(t, nearly.Overlaps(Window{at(19), at(20)}))
+	require.Equal(t, Windows{{at(0), at(5)}, {at(25), at(30)}}, two.Remove(Window{at(5), at(25)}))
+	require.Empty(t, two.Remove(Window{End: at(60)}), "without a beginning")
+	require.Equal(t, two, two.Add(Window{at(15), at(15)}), "an empty window adds nothing")
+	require.Equal(t, two, two.Remove(Window{at(25), at(5)}), "nor does one that ends before it begins remove anything")
+	require.True(t, two.Covers(Window{at(25), at(5)}))
+}
+
+// TestWindowsShareNothing: a set that was made from another one never changes it.
+func TestWindowsShareNothing(t *testing.T) {
+	t.Parallel()
+	ws := make(Windows, 0, 8)
+	ws = append(ws, Window{at(0), at(10)}, Window{at(20), at(30)})
+	left, right := ws.Add(Window{at(40), at(50)}), ws.Add(Window{at(45), at(55)})
+	require.Equal(t, Window{at(40), at(50)}, left[2])
+	require.Equal(t, Window{at(45), at(55)}, right[2])
+	require.Len(t, ws, 2)
+}
+
+// TestWindowEdges: the beginning belongs to a window, the end does not, and the zone of the clock says nothing.
+func TestWindowEdges(t *testing.T) {
+	t.Parallel()
+	west := time.FixedZone("west", -5*3600)
+	w := Window{at(10), at(20)}
+	for moment, in := range map[time.Duration]bool{
+		10*time.Second - 1: false, 10 * time.Second: true, 20*time.Second - 1: true, 20 * time.Second: false,
+	} {
+		require.Equal(t, in, w.Contains(noon.Add(moment)), moment)
+		require.Equal(t, in, w.Contains(noon.Add(moment).In(west)), moment)
+	}
+	require.False(t, w.Overlaps(Window{at(0), at(10)}))
+	require.True(t, w.Overlaps(Window{at(0), at(11)}))
+	require.False(t, w.Overlaps(Window{at(15), at(15)}), "nothing overlaps an empty window")
+	require.False(t, Window{at(15), at(15)}.Overlaps(w))
+	require.Equal(t, w.String(), Window{w.Start.In(west), w.End.In(west)}.String())
+}

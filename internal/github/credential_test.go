@@ -1,0 +1,221 @@
+package github_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// pages ignores what is discovered.
+func pages([]activity.Repository) error { return nil }
+
+// appBench is withApp with further changes.
+func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings, *github.Settings)) *bench {
+	t.Helper()
+	key, pemKey := privateKey(t)
+	app := func(s *githubtest.Settings, g *github.Settings) {
+		s.Apps = []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
+			{ID: 22, Org: org}, {ID: 23, Org: org, Suspended: true},
+		}}}
+		s.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
+		g.Credential = appCredential(t, 22, pemKey)
+		for _, f := range change {
+			f(s, g)
+		}
+		if g.Credential == nil { // the change asks for the suspended installation
+			g.Credential = appCredential(t, 23, pemKey)
+		}
+	}
+	return newBench(t, api, dataset("one"), app)
+}
+
+func appCredential(t *testing.T, installation int64, pemKey []byte) github.Credential {
+	t.Helper()
+	credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: installation, PrivateKeyPEM: pemKey})
+	require.NoError(t, err)
+	return credential
+}
+
+// TestAppReadsWithBothAPIs: the App's own token is accepted, and is for nothing but the installation's token.
+func TestAppReadsWithBothAPIs(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := appBench(t, api)
+		_, err := b.discover()
+		require.NoError(t, err)
+		for _, r := range b.server.Requests() {
+			if r.Route == tokensRoute {
+				require.Equal(t, "app-11", r.Credential)
+			} else {
+				require.Equal(t, "installation-22", r.Credential)
+			}
+		}
+	})
+}
+
+// TestClocksThatDiffer: GitHub's clock counts for the App's own token, and the client learns it from the answers.
+func TestClocksThatDiffer(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{-30 * time.Minute, -2 * time.Minute, 30 * time.Second, 5 * time.Minute, 30 * time.Minute} {
+		b := appBench(t, github.APIGraphQL, func(s *githubtest.Settings, _ *github.Settings) {
+			theirs := s.Now
+			s.Now = func() time.Time { return theirs().Add(-ahead) }
+		})
+		_, err := b.discover()
+		require.NoError(t, err, "our clock is ahead by %v", ahead)
+		require.Equal(t, -ahead, b.client.Skew())
+		require.LessOrEqual(t, b.requests(tokensRoute), 2)
+	}
+}
+
+// TestALateRefusalKeepsTheNewToken: a request that left with the old token and is refused after the new one was made
+// does not drop the new one.
+func TestALateRefusalKeepsTheNewToken(t *testing.T) {
+	t.Parallel()
+	b := appBench(t, github.APIGraphQL)
+	_, err := b.discover()
+	require.NoError(t, err)
+	next := b.server.Requests()[len(b.server.Requests())-1].Seq
+	old := func(r githubtest.RequestInfo) bool { return r.Seq == next+1 || r.Seq == next+2 }
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: old}, Do: githubtest.Status(401)})
+	arrived, renewed := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	b.server.OnRequest(func(r githubtest.RequestInfo) {
+		if r.Operation != "Discover" {
+			return
+		}
+		held := false
+		first.Do(func() { held = true })
+		if held {
+			close(arrived)
+			<-renewed
+		}
+	})
+	late := make(chan error, 1)
+	go func() { late <- b.client.Discover(t.Context(), org, pages) }()
+	<-arrived
+	_, err = b.discover()
+	close(renewed)
+	require.NoError(t, err)
+	require.NoError(t, <-late)
+	require.Equal(t, 2, b.requests(tokensRoute))
+}
+
+// TestARevokedTokenIsRefreshedOnce: when GitHub refuses the new one as well, that is the answer.
+func TestARevokedTokenIsRefreshedOnce(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := appBench(t, api)
+		_, err := b.discover()
+		require.NoError(t, err)
+		b.server.Reset()
+		b.server.Fault(githubtest.Fault{Match: matching(discoverQuery(api)), Do: githubtest.Status(401)})
+		_, err = b.discover()
+		require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+		require.NotContains(t, err.Error(), "ghs_")
+		require.Equal(t, 1, b.requests(tokensRoute))
+		require.Equal(t, 2, b.requests(discoverQuery(api)))
+	})
+}
+
+// TestTokenRequestThatFails is repeated as often as any request, and has its error.
+func TestTokenRequestThatFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		effect githubtest.Effect
+		want   func(error) bool
+		sent   int
+	}{
+		"503":       {githubtest.Status(503), is[*github.UnavailableError], 3},
+		"HTML":      {githubtest.HTML(200), is[*github.UnavailableError], 3},
+		"truncated": {githubtest.TruncatedJSON(), is[*github.UnavailableError], 3},
+		"no token":  {githubtest.StatusBody(201, nil, `{"expires_at":"2026-03-11T13:00:00Z"}`), is[*github.UnavailableError], 3},
+		"null":      {githubtest.StatusBody(201, nil, `null`), is[*github.UnavailableError], 3},
+		"403":       {githubtest.Status(403), is[*github.CredentialError], 1},
+		"404":       {githubtest.Status(404), is[*github.CredentialError], 1},
+		"451":       {githubtest.Status(451), is[*github.CredentialError], 1},
+		"limit":     {githubtest.SecondaryLimit(429, 30*time.Second), is[*github.LimitError], 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := appBench(t, github.APIGraphQL)
+			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: test.effect})
+			_, err := b.discover()
+			require.True(t, test.want(err), "%T: %v", err, err)
+			require.NotContains(t, err.Error(), "eyJ", "the App's own token")
+			require.Equal(t, test.sent, b.requests(tokensRoute))
+			require.Zero(t, b.requests("Discover"), "nothing is asked without a token")
+		})
+	}
+}
+
+// TestSuspendedInstallation is a matter of the credential.
+func TestSuspendedInstallation(t *testing.T) {
+	t.Parallel()
+	b := appBench(t, github.APIREST, func(_ *githubtest.Settings, g *github.Settings) { g.Credential = nil })
+	_, err := b.discover()
+	require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+	require.Equal(t, 1, b.requests(tokensRoute))
+}
+
+// TestWrongKeyIsAskedAboutOnce more at most: the clocks might have differed.
+func TestWrongKeyIsAskedAboutOnce(t *testing.T) {
+	t.Parallel()
+	key, _ := privateKey(t)
+	_, other := privateKey(t)
+	b := withApp(t, &key.PublicKey, other)
+	_, err := b.discover()
+	require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+	require.LessOrEqual(t, b.requests(tokensRoute), 2)
+	require.NotContains(t, err.Error(), "eyJ")
+}
+
+// TestWaitingForATokenEndsWithTheContext: who waits until somebody else's request for a token is answered may leave.
+func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	b := appBench(t, github.APIGraphQL, func(_ *githubtest.Settings, g *github.Settings) { g.Timeout = 0 })
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: githubtest.Hang()})
+	asked := make(chan struct{})
+	b.server.OnRequest(func(githubtest.RequestInfo) { close(asked) })
+	ctx, cancel := context.WithCancel(t.Context())
+	asking := make(chan error, 1)
+	go func() { asking <- b.client.Discover(ctx, org, pages) }()
+	<-asked
+	impatient, leave := context.WithCancel(t.Context())
+	waiting := make(chan error, 1)
+	go func() { waiting <- b.client.Discover(impatient, org, pages) }()
+	leave()
+	select {
+	case err := <-waiting:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(5 * time.Second):
+		t.Error("it still waits")
+	}
+	cancel()
+	require.ErrorIs(t, <-asking, context.Canceled)
+}
+
+// TestTheEndOfOneCallerIsNotThatOfAnother: when the request for a token ends with its caller, the next asks anew.
+func TestTheEndOfOneCallerIsNotThatOfAnother(t *testing.T) {
+	t.Parallel()
+	b := appBench(t, github.APIGraphQL)
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Do: githubtest.Hang()})
+	ctx, cancel := context.WithCancel(t.Context())
+	var once sync.Once
+	asked := make(chan struct{})
+	b.server.OnRequest(func(githubtest.RequestInfo) { once.Do(func() { close(asked) }) })
+	asking, other := make(chan error, 1), make(chan error, 1)
+	go func() { asking <- b.client.Discover(ctx, org, pages) }()
+	<-asked
+	go func() { other <- b.client.Discover(t.Context(), org, pages) }()
+	cancel()
+	require.ErrorIs(t, <-asking, context.Canceled)
+	require.NoError(t, <-other)
+}

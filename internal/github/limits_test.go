@@ -1,0 +1,239 @@
+package github_test
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// limitOf is the limit in an error.
+func limitOf(t *testing.T, err error) *github.LimitError {
+	t.Helper()
+	limit, ok := errors.AsType[*github.LimitError](err)
+	require.True(t, ok, "%T: %v", err, err)
+	return limit
+}
+
+// together makes n requests that are all on their way before the first is answered, and gives their errors.
+func together(b *bench, n int) []error {
+	var arrived sync.WaitGroup
+	arrived.Add(n)
+	var mu sync.Mutex
+	count := 0
+	b.server.OnRequest(func(githubtest.RequestInfo) {
+		mu.Lock()
+		count++
+		one := count <= n
+		mu.Unlock()
+		if one {
+			arrived.Done()
+			arrived.Wait()
+		}
+	})
+	errs := make([]error, n)
+	var everybody sync.WaitGroup
+	for i := range n {
+		everybody.Go(func() { errs[i] = b.client.Discover(b.t.Context(), org, pages) })
+	}
+	everybody.Wait()
+	return errs
+}
+
+// TestOneLimitIsOneWait: what several requests at once are told counts once for the growth of the waits.
+func TestOneLimitIsOneWait(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, dataset("one"))
+		b.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, 0)})
+		for _, err := range together(b, 8) {
+			require.Equal(t, noon.Add(time.Minute), limitOf(t, err).RetryAt)
+		}
+		b.advance(time.Minute)
+		_, err := b.discover()
+		require.Equal(t, b.clock().Add(2*time.Minute), limitOf(t, err).RetryAt)
+	})
+}
+
+// TestTheLongestWaitCounts: of several limits that are told at once the last to end is kept, whatever the order of the
+// answers is.
+func TestTheLongestWaitCounts(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for round := range 10 {
+			b := newBench(t, api, dataset("one"))
+			for i := range 8 {
+				wait := time.Duration(10*((i+round)%8+1)) * time.Second
+				b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, wait)})
+			}
+			for _, err := range together(b, 8) {
+				require.True(t, is[*github.LimitError](err))
+			}
+			b.server.ClearFaults()
+			b.server.Reset()
+			_, err := b.discover()
+			require.Equal(t, noon.Add(80*time.Second), limitOf(t, err).RetryAt)
+			require.Empty(t, b.server.Requests())
+		}
+	})
+}
+
+// TestAGoodAnswerDoesNotEndALimit that was met while it was on its way, neither with a quota nor at the floor.
+func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for _, floor := range []int{0, 200} {
+			b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = floor })
+			b.server.Use("default", githubtest.ResourceCore, 4900)
+			b.server.Use("default", githubtest.ResourceGraphQL, 4900)
+			b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(429, 2*time.Hour)})
+			limited := 0
+			for _, err := range together(b, 8) {
+				if err != nil {
+					_ = limitOf(t, err)
+					limited++
+				}
+			}
+			require.GreaterOrEqual(t, limited, 1)
+			b.server.Reset()
+			_, err := b.discover()
+			require.Equal(t, noon.Add(2*time.Hour), limitOf(t, err).RetryAt)
+			require.True(t, limitOf(t, err).Secondary)
+			require.Empty(t, b.server.Requests())
+		}
+	})
+}
+
+// TestASecondaryLimitIsOfBothAPIs, because GitHub counts them together; a primary one is of its own alone.
+func TestASecondaryLimitIsOfBothAPIs(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		effect githubtest.Effect
+		both   bool
+	}{
+		"secondary": {githubtest.SecondaryLimit(200, 0), true},
+		"primary":   {githubtest.PrimaryLimit(200), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := dataset("one")
+			comment(data, 1, ago(time.Hour))
+			b := newBench(t, github.APIGraphQL, data)
+			repo := b.repo("one")
+			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: test.effect})
+			_, err := b.discover()
+			require.Equal(t, test.both, limitOf(t, err).Secondary)
+			b.server.Reset()
+			events, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments)) // with REST
+			if test.both {
+				_ = limitOf(t, outcome.Failed[activity.StreamComments])
+				require.Empty(t, b.server.Requests())
+				return
+			}
+			require.Empty(t, outcome.Failed)
+			require.Len(t, events, 1)
+		})
+	}
+}
+
+// TestFormsOfALimit that GitHub, its older servers and what stands before them are known to use.
+func TestFormsOfALimit(t *testing.T) {
+	t.Parallel()
+	reset := strconv.FormatInt(noon.Add(20*time.Minute).Unix(), 10)
+	header := func(pairs ...string) http.Header {
+		h := http.Header{"Content-Type": {"application/json"}}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	for name, test := range map[string]struct {
+		api       github.API
+		effect    githubtest.Effect
+		secondary bool
+		wait      time.Duration
+	}{
+		"429 without anything":    {github.APIREST, githubtest.StatusBody(429, nil, ""), true, time.Minute},
+		"429 of a proxy":          {github.APIREST, githubtest.HTML(429), true, time.Minute},
+		"403 with a wait alone":   {github.APIREST, githubtest.StatusBody(403, header("Retry-After", "7"), `{}`), true, 7 * time.Second},
+		"403 with nothing left":   {github.APIREST, githubtest.StatusBody(403, header("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", reset), `{}`), false, 20*time.Minute + 10*time.Second},
+		"403 of abuse detection":  {github.APIREST, githubtest.StatusBody(403, header(), `{"message":"You have triggered an abuse detection mechanism."}`), true, time.Minute},
+		"a wait that is a date":   {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "Wed, 11 Mar 2026 12:30:00 GMT"), ``), true, time.Minute},
+		"a negative wait":         {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "-5"), ``), true, time.Minute},
+		"a wait of years":         {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "99999999"), ``), true, 24 * time.Hour},
+		"RATE_LIMIT without data": {github.APIGraphQL, githubtest.StatusBody(200, header(), `{"errors":[{"type":"RATE_LIMIT","message":"API rate limit exceeded"}]}`), false, time.Minute},
+		"RATE_LIMITED by a code":  {github.APIGraphQL, githubtest.StatusBody(200, header("X-RateLimit-Remaining", "3", "X-RateLimit-Reset", reset), `{"data":null,"errors":[{"extensions":{"code":"RATE_LIMITED"},"message":"x"}]}`), false, 20*time.Minute + 10*time.Second},
+		"secondary in words":      {github.APIGraphQL, githubtest.StatusBody(200, header(), `{"errors":[{"message":"You have exceeded a secondary rate limit."}]}`), true, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, test.api, dataset("one"), func(s *githubtest.Settings, _ *github.Settings) { s.NoRateLimits = true })
+			b.server.Fault(githubtest.Fault{Do: test.effect, Times: 1})
+			_, err := b.discover()
+			limit := limitOf(t, err)
+			require.Equal(t, test.secondary, limit.Secondary)
+			require.Equal(t, noon.Add(test.wait), limit.RetryAt)
+			require.Len(t, b.server.Requests(), 1, "a limit is never asked about again")
+			_, err = b.discover()
+			_ = limitOf(t, err)
+			require.Len(t, b.server.Requests(), 1)
+			b.advance(test.wait)
+			_, err = b.discover()
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestNothingLeavesOfAReading once a limit is met in it: the streams that are left have the same moment.
+func TestNothingLeavesOfAReading(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		commit(data, "one", ago(time.Hour))
+		pull(data, 1, ago(time.Hour))
+		comment(data, 1, ago(time.Hour))
+		b := newBench(t, api, data)
+		repo := b.repo("one")
+		b.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, 90*time.Second)})
+		b.server.Reset()
+		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+		require.Len(t, outcome.Failed, activity.NumStreams)
+		for _, err := range outcome.Failed {
+			require.Equal(t, noon.Add(90*time.Second), limitOf(t, err).RetryAt)
+		}
+		require.Len(t, b.server.Requests(), 1)
+	})
+}
+
+// TestARealLimitIsNeverPassed: before a server that enforces its limits no request is refused because of the floor.
+func TestARealLimitIsNeverPassed(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, many(120), func(s *githubtest.Settings, g *github.Settings) {
+			s.EnforceLimits, s.Limits = true, githubtest.Limits{Core: 30, GraphQL: 30}
+			g.RateLimit.MinRemaining = 6
+		})
+		for hour := range 2 {
+			var err error
+			for range 60 {
+				if _, err = b.discover(); err != nil {
+					break
+				}
+			}
+			limit := limitOf(t, err)
+			require.True(t, limit.RetryAt.After(b.clock()))
+			for _, r := range b.server.Requests() {
+				require.Equal(t, 200, r.Status, "hour %d", hour)
+			}
+			b.advance(limit.RetryAt.Sub(b.clock()))
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package github_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// fullRepository has a commit, a merged pull request with a review, and a comment.
+func fullRepository() *githubtest.Dataset {
+	data := dataset("one", "two")
+	commit(data, "one", ago(time.Hour))
+	merged := ago(30 * time.Minute)
+	p := pull(data, 1, ago(time.Hour))
+	p.MergedAt, p.ClosedAt = &merged, &merged
+	review(data, 1, ago(40*time.Minute))
+	comment(data, 1, ago(time.Hour))
+	return data
+}
+
+// everything asks for all streams of a day.
+func everything(repo activity.Repository) github.Request {
+	return since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+}
+
+// TestTokenWithoutAPermission: its stream fails as forbidden, and nothing else does.
+func TestTokenWithoutAPermission(t *testing.T) {
+	t.Parallel()
+	for permission, test := range map[string]struct {
+		stream activity.Stream
+		events int
+	}{
+		"contents":      {activity.StreamCommits, 4},
+		"pull_requests": {activity.StreamPulls, 2},
+		"issues":        {activity.StreamComments, 4},
+	} {
+		t.Run(permission, func(t *testing.T) {
+			t.Parallel()
+			eachAPI(t, func(t *testing.T, api github.API) {
+				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *github.Settings) {
+					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l", Forbidden: []string{permission}}}
+				})
+				found, err := b.discover()
+				require.NoError(t, err)
+				require.Len(t, found, 2)
+				events, outcome := b.read(everything(found["one"]))
+				require.Len(t, outcome.Failed, 1)
+				require.True(t, is[*github.ForbiddenError](outcome.Failed[test.stream]), "%v", outcome.Failed)
+				require.Len(t, events, test.events)
+			})
+		})
+	}
+}
+
+// TestAFieldThatFailsIsNotTakenForNothing: a merge, a review or an author that GitHub could not tell this time fails the
+// stream, which is read again, instead of being left out for good.
+func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
+	t.Parallel()
+	for path, stream := range map[string]activity.Stream{
+		"byId.pullRequests.nodes.*.mergedAt":                    activity.StreamPulls,
+		"byId.pullRequests.nodes.*.author":                      activity.StreamPulls,
+		"byId.pullRequests.nodes.*.reviews":                     activity.StreamPulls,
+		"byId.pullRequests.nodes.*.reviews.nodes.*.submittedAt": activity.StreamPulls,
+		"byId.pullRequests.nodes.*.reviews.nodes.*.author":      activity.StreamPulls,
+		"byId.defaultBranchRef":                                 activity.StreamCommits,
+		"byId.defaultBranchRef.target":                          activity.StreamCommits,
+		"byId.defaultBranchRef.target.history.nodes.*.author":   activity.StreamCommits,
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, github.APIGraphQL, fullRepository())
+			repo := b.repo("one")
+			fault := b.server.Fault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Activity"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			})
+			_, outcome := b.read(everything(repo))
+			require.Positive(t, fault.Struck())
+			require.True(t, is[*github.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
+			fault.Clear()
+			require.Len(t, b.all(everything(repo)), 5)
+		})
+	}
+}
+
+// TestMoreReviewsThatFail fail their stream as well.
+func TestMoreReviewsThatFail(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"node", "node.reviews", "node.reviews.nodes.*", "node.reviews.nodes.*.submittedAt"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			data := dataset("one")
+			pull(data, 1, ago(time.Hour))
+			for range 120 {
+				review(data, 1, ago(time.Minute))
+			}
+			b := newBench(t, github.APIGraphQL, data)
+			repo := b.repo("one")
+			b.server.Fault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Reviews"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			})
+			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
+			require.True(t, is[*github.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
+		})
+	}
+}
+
+// TestOneStreamDoesNotFailTheOther: commits and pull requests are one query, and yet not one fate.
+func TestOneStreamDoesNotFailTheOther(t *testing.T) {
+	t.Parallel()
+	for path, left := range map[string]map[string]int{
+		"byId.pullRequests.nodes.*.reviews": {"commit ada": 1, "issue_comment kim": 1},
+		"byId.defaultBranchRef": {
+			"pull_request_opened bob": 1, "pull_request_merged bob": 1, "review_submitted eve": 1, "issue_comment kim": 1,
+		},
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, github.APIGraphQL, fullRepository())
+			repo := b.repo("one")
+			b.server.Fault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Activity"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			})
+			events, outcome := b.read(everything(repo))
+			require.Len(t, outcome.Failed, 1)
+			require.Equal(t, left, users(events))
+		})
+	}
+}
+
+// TestRepositoriesThatFailAreNotTakenForGone: a page with a repository that GitHub could not tell fails, unless the
+// credential may not see it.
+func TestRepositoriesThatFailAreNotTakenForGone(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{
+		"organization", "organization.repositories", "organization.repositories.nodes.1", "organization.repositories.nodes.1.name",
+	} {
+		b := newBench(t, github.APIGraphQL, fullRepository())
+		fault := b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		_, err := b.discover()
+		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
+		fault.Clear()
+		b.server.Fault(githubtest.Fault{Do: githubtest.NullAt("organization.repositories.nodes.1")})
+		_, err = b.discover()
+		require.True(t, is[*github.UnavailableError](err), "null without a reason: %T: %v", err, err)
+	}
+	b := newBench(t, github.APIGraphQL, fullRepository())
+	b.server.Fault(githubtest.Fault{Do: githubtest.FieldError("organization.repositories.nodes.1.name", "FORBIDDEN", "Not for this token.")})
+	found, err := b.discover()
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+}
+
+// TestMarksThatFail leave the repositories, whose signals are unknown then.
+func TestMarksThatFail(t *testing.T) {
+	t.Parallel()
+	for path, unknown := range map[string][]activity.Stream{
+		"pulls":                       {activity.StreamPulls, activity.StreamComments},
+		"pulls.repositories.nodes.0":  {activity.StreamPulls, activity.StreamComments},
+		"issues":                      {activity.StreamComments},
+		"issues.repositories.nodes.0": {activity.StreamComments},
+	} {
+		b := newBench(t, github.APIGraphQL, fullRepository())
+		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		found, err := b.discover()
+		require.NoError(t, err, path)
+		require.Len(t, found, 2, path)
+		for _, stream := range unknown {
+			require.False(t, found["one"].Signals.Known.Has(stream), "%s: %v", path, stream)
+		}
+	}
+}

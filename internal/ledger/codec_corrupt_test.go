@@ -1,0 +1,97 @@
+package ledger
+
+import (
+	"bytes"
+	"math"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// TestDecodeRefuses everything that EncodeChange cannot have written, although its checksum is right.
+func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *wireChange){
+		"a kind":             func(w *wireChange) { w.Events[0].Kind = activity.NumKinds + 1 },
+		"kind 0":             func(w *wireChange) { w.Events[0].Kind = 0 },
+		"a repository":       func(w *wireChange) { w.Events[0].Repo = 1 },
+		"a repository's id":  func(w *wireChange) { w.Repos[0] = -5 },
+		"an actor":           func(w *wireChange) { w.Events[0].Actor = 2 },
+		"an actor's login":   func(w *wireChange) { w.Actors[0].Login = "\n" },
+		"a long id":          func(w *wireChange) { w.Events[0].ID = make([]byte, 21) },
+		"lines of a comment": func(w *wireChange) { w.Events[1].Additions = 1 },
+		"a carried actor":    func(w *wireChange) { w.Carried[0].Actor = math.MaxUint32 },
+		"few totals":         func(w *wireChange) { w.Carried[0].Totals = w.Carried[0].Totals[1:] },
+		"many totals":        func(w *wireChange) { w.Carried[0].Totals = append(w.Carried[0].Totals, 1) },
+		"a stream":           func(w *wireChange) { w.Progress[0].Missed[0].Stream = activity.NumStreams },
+		"a stream read":      func(w *wireChange) { w.Progress[0].Read[0].Stream = 255 },
+		"a presence":         func(w *wireChange) { w.Progress[0].Presence = 3 },
+		"known streams":      func(w *wireChange) { w.Progress[0].Signals.Known = 8 },
+		"a time":             func(w *wireChange) { w.Progress[0].Contact = math.MaxInt64 },
+		"an edge":            func(w *wireChange) { w.Edge = math.MinInt64 + 1 },
+		"a window":           func(w *wireChange) { w.Progress[0].Read[0].End = math.MaxInt64 },
+		"no labels":          func(w *wireChange) { w.Samples[0].Labels = nil },
+		"many labels":        func(w *wireChange) { w.Tallies[0].Labels = []string{"", "", ""} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := golden()
+			w := toWire(&c)
+			change(w)
+			body, err := encoding.Marshal(w)
+			require.NoError(t, err)
+			_, err = DecodeChange(seal(body))
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+	}
+}
+
+// TestDecodeOfGarbage: no frame at all, other versions, and bodies that are not what a change is.
+func TestDecodeOfGarbage(t *testing.T) {
+	t.Parallel()
+	frame, err := EncodeChange(golden())
+	require.NoError(t, err)
+	other := bytes.Clone(frame)
+	other[0]++
+	body := frame[frameHead:]
+	for name, garbage := range map[string][]byte{
+		"nothing": nil, "no body": seal(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1], "another version": other,
+		"cut off and sealed": seal(body[:len(body)-1]), "something after it": seal(append(bytes.Clone(body), 0)),
+		"a number": seal([]byte{0x01}), "a map": seal([]byte{0xa0}), "short": seal([]byte{0x80}), "a tag": seal(append([]byte{0xc1}, body...)),
+		"a list without end": seal([]byte{0x9f, 0xff}), "a list of 2⁶⁴": seal([]byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255}),
+		"nested": seal(bytes.Repeat([]byte{0x81}, 1000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := DecodeChange(garbage)
+			require.ErrorIs(t, err, ErrCorrupt)
+		})
+	}
+}
+
+// TestDecodeAllocates in proportion to the frame only, also where one byte stands for a large element.
+func TestDecodeAllocates(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
+	const n = 100_000
+	hollow := []byte{0x8b, 0, 0, 0, 0, 0x80, 0x80}
+	for list := range 5 {
+		body := bytes.Clone(hollow)
+		for range list {
+			body = append(body, 0x80)
+		}
+		body = append(body, 0x9a, 0, n>>16&0xff, n>>8&0xff, n&0xff)
+		body = append(body, bytes.Repeat([]byte{0xf6}, n)...)
+		for range 4 - list {
+			body = append(body, 0x80)
+		}
+		frame := seal(body)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _ = DecodeChange(frame)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1500*len(frame)), "list %d", list)
+		t.Logf("list %d: %d bytes for each of the frame", list, (after.TotalAlloc-before.TotalAlloc)/uint64(len(frame)))
+	}
+}

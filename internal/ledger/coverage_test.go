@@ -1,0 +1,199 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// hour is a moment some hours after noon.
+func hour(h int) time.Time { return noon.Add(time.Duration(h) * time.Hour) }
+
+// hours is a window of a stream in hours after noon.
+func hours(s activity.Stream, from, until int) StreamWindow {
+	return StreamWindow{s, activity.Window{Start: hour(from), End: hour(until)}}
+}
+
+// TestRepoEdge: the edge of a repository is the organization's, its first contact, or the beginning of what is missing
+// right before it.
+func TestRepoEdge(t *testing.T) {
+	t.Parallel()
+	const commits, pulls = activity.StreamCommits, activity.StreamPulls
+	for name, test := range map[string]struct {
+		edge, contact, want int
+		missed              []StreamWindow
+	}{
+		"nothing is missing":               {0, -10, 0, nil},
+		"met after the edge":               {0, 5, 5, nil},
+		"an old gap":                       {0, -10, 0, []StreamWindow{hours(commits, -9, -1)}},
+		"a gap up to the edge":             {0, -10, -3, []StreamWindow{hours(commits, -3, 0)}},
+		"a gap beyond the edge":            {0, -10, -3, []StreamWindow{hours(commits, -3, 2)}},
+		"two gaps":                         {0, -10, -3, []StreamWindow{hours(commits, -9, -5), hours(commits, -3, 0)}},
+		"two gaps that touch":              {0, -10, -9, []StreamWindow{hours(commits, -3, 0), hours(commits, -9, -3)}},
+		"another stream's gap":             {0, -10, 0, []StreamWindow{hours(pulls, -3, 0)}},
+		"a gap of a repository just met":   {0, 5, 2, []StreamWindow{hours(commits, 2, 5)}},
+		"all before the contact is yet to": {0, 5, -300, []StreamWindow{hours(commits, -300, 5)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c Coverage
+			c.Apply(Progress{Edge: hour(test.edge), Repos: []RepoProgress{
+				{ID: 1, Name: "one", Contact: hour(test.contact), Since: hour(-336), Missed: test.missed},
+			}})
+			require.Equal(t, hour(test.want), c.RepoEdge(c.Repos[1], commits))
+		})
+	}
+}
+
+// TestEdgeBeforeTheFirstPass: while no pass has ended, a repository is covered up to the moment when it was met.
+func TestEdgeBeforeTheFirstPass(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	require.True(t, c.Oldest().IsZero())
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: noon, Since: hour(-24)}}})
+	require.Equal(t, noon, c.RepoEdge(c.Repos[1], activity.StreamPulls))
+	require.True(t, c.Oldest().IsZero(), "no pass has ended")
+	c.Apply(Progress{Edge: hour(1)})
+	require.Equal(t, hour(1), c.Oldest())
+}
+
+// TestGapsInOrder: the newest end first, then by repository and stream, so that they are read in that order.
+func TestGapsInOrder(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 2, Name: "two", Contact: noon, Since: hour(-336), Missed: []StreamWindow{
+			hours(activity.StreamComments, -2, -1), hours(activity.StreamCommits, -5, -1), hours(activity.StreamCommits, -30, -20),
+		}},
+		{ID: 1, Name: "one", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3, -1)}},
+		{ID: 3, Name: "three", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -1, 0)}},
+		{ID: 4, Name: "gone", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
+			Presence: PresenceGone, GoneSince: noon},
+	}})
+	var got []Gap
+	for range 10 { // repositories come in the random order of a map
+		got = c.Gaps()
+		require.Equal(t, []Gap{
+			{3, "three", activity.StreamPulls, hours(0, -1, 0).Window},
+			{1, "one", activity.StreamPulls, hours(0, -3, -1).Window},
+			{2, "two", activity.StreamCommits, hours(0, -5, -1).Window},
+			{2, "two", activity.StreamComments, hours(0, -2, -1).Window},
+			{2, "two", activity.StreamCommits, hours(0, -30, -20).Window},
+		}, got)
+	}
+	require.Equal(t, hour(-30), c.Oldest(), "what left does not count")
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 4, Presence: PresenceThere}}})
+	require.Len(t, c.Gaps(), len(got)+1)
+	require.Equal(t, hour(-300), c.Oldest(), "what came back does")
+}
+
+// TestPruneOfGaps cuts what is missing at the border and keeps the rest.
+func TestPruneOfGaps(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Contact: noon, Since: hour(-336), Missed: []StreamWindow{
+		hours(activity.StreamCommits, -100, -50), hours(activity.StreamCommits, -20, -10), hours(activity.StreamPulls, -90, -80),
+	}}}})
+	c.Prune(hour(-60))
+	require.Equal(t, activity.Windows{hours(0, -60, -50).Window, hours(0, -20, -10).Window}, c.Repos[1].Missing[activity.StreamCommits])
+	require.Empty(t, c.Repos[1].Missing[activity.StreamPulls])
+	c.Prune(time.Time{})
+	require.Equal(t, hour(-60), c.Oldest(), "nothing is before the beginning of time")
+	c.Prune(noon)
+	require.Empty(t, c.Gaps())
+	require.Equal(t, noon, c.Oldest())
+}
+
+// TestInvalidate: everything that was wanted and read is missing, nothing that was not.
+func TestInvalidate(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 1, Contact: hour(-100), Since: hour(-336)}, {ID: 2, Contact: hour(3), Since: hour(2)},
+	}})
+	c.Invalidate(hour(-10))
+	for _, s := range activity.AllStreams() {
+		require.Equal(t, activity.Windows{hours(s, -10, 0).Window}, c.Repos[1].Missing[s])
+		require.Equal(t, activity.Windows{hours(s, 2, 3).Window}, c.Repos[2].Missing[s])
+		require.Equal(t, hour(-10), c.RepoEdge(c.Repos[1], s), "nothing slides before it is read again")
+	}
+	c.Invalidate(hour(5))
+	require.Equal(t, hour(-10), c.Oldest(), "after the edge there is nothing to lose")
+	c.Invalidate(time.Time{})
+	require.Equal(t, hour(-336), c.Oldest())
+}
+
+// TestProgressOfStrangers: what is said of a repository that was never met is not believed.
+func TestProgressOfStrangers(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Missed: []StreamWindow{hours(0, -1, 0)}}}})
+	require.Empty(t, c.Repos)
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: hour(-24)}}})
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: hour(5), Since: hour(-336)}}})
+	require.Equal(t, noon, c.Repos[1].Contact, "a repository is met once")
+	require.Equal(t, hour(-24), c.Repos[1].Since)
+	require.Equal(t, "one", c.Repos[1].Name, "what is not said stays as it was")
+}
+
+// TestSignalsInAnyOrder: the signals that were seen last win, whatever comes last.
+func TestSignalsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	say := func(head string, observed time.Time) string {
+		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: noon, Since: noon, Signals: &activity.Signals{Head: head}, Observed: observed}}})
+		return c.Repos[1].Signals.Head
+	}
+	require.Equal(t, "a", say("a", hour(1)))
+	require.Equal(t, "c", say("c", hour(3)))
+	require.Equal(t, "c", say("b", hour(2)))
+	require.Equal(t, "d", say("d", hour(3)))
+	require.Equal(t, hour(3), c.Repos[1].Observed)
+}
+
+// drawSteps gives a sequence of what batches may say about one repository.
+func drawSteps(t *rapid.T) []Progress {
+	windows := func(t *rapid.T, name string) []StreamWindow {
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamWindow {
+			from := rapid.IntRange(-30, 10).Draw(t, "from")
+			return hours(activity.Stream(rapid.IntRange(0, activity.NumStreams-1).Draw(t, "stream")), from, from+rapid.IntRange(0, 20).Draw(t, "length"))
+		}), 0, 3).Draw(t, name)
+	}
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Progress {
+		return Progress{Edge: hour(rapid.IntRange(-10, 10).Draw(t, "edge")), Repos: []RepoProgress{{
+			ID: rapid.Int64Range(1, 2).Draw(t, "id"), Contact: noon, Since: hour(-48),
+			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 2).Draw(t, "presence")), GoneSince: noon,
+		}}}
+	}), 1, 10).Draw(t, "steps")
+}
+
+// TestCoverageIsIdempotent: each step said twice, and the whole said as one, give the same coverage; the edge never moves
+// back; of what is missing and read at once, read wins; a clone stays as it was.
+func TestCoverageIsIdempotent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var once, twice Coverage
+		for _, p := range drawSteps(t) {
+			edge, clone := once.Edge, once.Clone()
+			want := clone.progress()
+			once.Apply(p)
+			twice.Apply(p)
+			twice.Apply(p)
+			require.Equal(t, once, twice)
+			require.Equal(t, want, clone.progress())
+			require.False(t, once.Edge.Before(edge))
+			for _, r := range p.Repos {
+				for _, read := range r.Read {
+					require.False(t, once.Repos[r.ID].Missing[read.Stream].Overlaps(read.Window))
+				}
+			}
+		}
+		var again Coverage
+		again.Apply(once.progress())
+		require.Equal(t, once, again)
+	})
+}

@@ -1,0 +1,185 @@
+package extstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+)
+
+// Ways in which a record is not what was written.
+var damages = map[string]func(t *testing.T, client storage.Client, key string){
+	"a flipped bit": func(t *testing.T, client storage.Client, key string) {
+		t.Helper()
+		record := get(t, client, key)
+		record[len(record)-1] ^= 1
+		require.NoError(t, client.Set(t.Context(), key, record))
+	},
+	"cut off": func(t *testing.T, client storage.Client, key string) {
+		t.Helper()
+		require.NoError(t, client.Set(t.Context(), key, get(t, client, key)[:4]))
+	},
+	"something else": func(t *testing.T, client storage.Client, key string) {
+		t.Helper()
+		require.NoError(t, client.Set(t.Context(), key, []byte("hello")))
+	},
+	"missing": func(t *testing.T, client storage.Client, key string) {
+		t.Helper()
+		require.NotNil(t, get(t, client, key))
+		require.NoError(t, client.Delete(t.Context(), key))
+	},
+}
+
+func get(t *testing.T, client storage.Client, key string) []byte {
+	t.Helper()
+	record, err := client.Get(t.Context(), key)
+	require.NoError(t, err)
+	return append([]byte(nil), record...)
+}
+
+// filled is a storage to which a number of crashBatches were committed, two events each. From 54 on it has a snapshot.
+func filled(t *testing.T, batches int64) storage.Client {
+	t.Helper()
+	client := opened(t)
+	store := extstore.New(client, extstore.Settings{})
+	for n := range batches {
+		_, err := store.Commit(t.Context(), 1, crashBatch(n*2+1))
+		require.NoError(t, err)
+	}
+	return client
+}
+
+// reopen gives a store, what it has recorded, and the keys that it reported when it was loaded.
+func reopen(t *testing.T, client storage.Client) (store *extstore.Store, events int, reported []string) {
+	t.Helper()
+	store = extstore.New(client, extstore.Settings{OnCorrupt: func(key string, err error) {
+		require.ErrorIs(t, err, ledger.ErrCorrupt)
+		reported = append(reported, key)
+	}})
+	_, events = store.Sizes("acme")
+	require.Zero(t, events, "not loaded yet")
+	_, err := store.Coverage(t.Context(), "acme")
+	require.NoError(t, err)
+	_, events = store.Sizes("acme")
+	return store, events, reported
+}
+
+// TestCorruptRecords: what is corrupt is reported and left out, the rest is kept, and all is declared missing so that it
+// is read again. After that the store is sound.
+func TestCorruptRecords(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, key     string
+		batches, keep int64
+	}{
+		{"a change", "v1/acme/0/3", 6, 10},
+		{"the first change", "v1/acme/0/0", 6, 10},
+		{"a change after a snapshot", "v1/acme/1/2", 60, 118},
+		{"the events of a snapshot", "v1/acme/1/s1", 60, 14},
+	} {
+		for name, damage := range damages {
+			t.Run(test.name+" "+name, func(t *testing.T) {
+				t.Parallel()
+				client := filled(t, test.batches)
+				damage(t, client, test.key)
+				store, events, reported := reopen(t, client)
+				require.Equal(t, []string{test.key}, reported)
+				require.Equal(t, int(test.keep), events)
+				requireAllMissing(t, store)
+				store, events, reported = reopen(t, client)
+				require.Empty(t, reported, "the second time it is sound")
+				require.Equal(t, int(test.keep), events)
+				requireAllMissing(t, store)
+				requireReadAgain(t, store, test.batches, test.keep)
+			})
+		}
+	}
+}
+
+func requireAllMissing(t *testing.T, store *extstore.Store) {
+	t.Helper()
+	cov, err := store.Coverage(t.Context(), "acme")
+	require.NoError(t, err)
+	require.Len(t, cov.Gaps(), activity.NumStreams)
+	require.Equal(t, cov.Repos[1].Since, cov.Oldest())
+}
+
+// requireReadAgain: after the next pass what was kept is shown, and reading everything again records what was lost, once.
+func requireReadAgain(t *testing.T, store *extstore.Store, batches, keep int64) {
+	t.Helper()
+	_, err := store.Commit(t.Context(), 1, edge(time.Second))
+	require.NoError(t, err)
+	require.Equal(t, uint64(keep), commits(t, store))
+	found := 0
+	for range 2 {
+		for n := range batches {
+			receipt, err := store.Commit(t.Context(), 1, crashBatch(n*2+1))
+			require.NoError(t, err)
+			found += receipt.New
+		}
+	}
+	require.Equal(t, int(2*batches-keep), found)
+	require.Equal(t, uint64(2*batches), commits(t, store))
+}
+
+// TestCorruptCoverage: without the first part of the snapshot the repositories are met again, and what is known of them
+// stays.
+func TestCorruptCoverage(t *testing.T) {
+	t.Parallel()
+	client := filled(t, 60)
+	damages["missing"](t, client, "v1/acme/1/s0")
+	for key := range 20 { // and no later change says anything about the repository
+		require.NoError(t, client.Delete(t.Context(), "v1/acme/1/"+string(rune('0'+key))))
+	}
+	store, events, reported := reopen(t, client)
+	require.Equal(t, []string{"v1/acme/1/s0"}, reported)
+	receipt, err := store.Commit(t.Context(), 1, crashBatch(1))
+	require.NoError(t, err)
+	require.Equal(t, ledger.Receipt{Known: 2}, receipt)
+	require.Equal(t, uint64(events), commits(t, store))
+}
+
+// TestCorruptHead: of two copies one is enough, and the other one is repaired.
+func TestCorruptHead(t *testing.T) {
+	t.Parallel()
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := filled(t, 60)
+			damage(t, client, "v1/acme/head")
+			store, events, reported := reopen(t, client)
+			require.Equal(t, []string{"v1/acme/head"}, reported)
+			require.Equal(t, 120, events)
+			cov, err := store.Coverage(t.Context(), "acme")
+			require.NoError(t, err)
+			require.Empty(t, cov.Gaps(), "nothing was lost")
+			damage(t, client, "v1/acme/head2")
+			_, events, reported = reopen(t, client)
+			require.Empty(t, reported)
+			require.Equal(t, 120, events)
+		})
+	}
+}
+
+// TestCorruptHeads: without any copy of the head nothing can be found again. The store says so, begins anew, and is sound
+// from then on.
+func TestCorruptHeads(t *testing.T) {
+	t.Parallel()
+	client := filled(t, 60)
+	damages["cut off"](t, client, "v1/acme/head")
+	damages["a flipped bit"](t, client, "v1/acme/head2")
+	store, events, reported := reopen(t, client)
+	require.Equal(t, []string{"v1/acme/head", "v1/acme/head2"}, reported)
+	require.Zero(t, events)
+	receipt, err := store.Commit(t.Context(), 1, crashBatch(7))
+	require.NoError(t, err)
+	require.Equal(t, 2, receipt.New)
+	_, events, reported = reopen(t, client)
+	require.Empty(t, reported)
+	require.Equal(t, 2, events)
+}

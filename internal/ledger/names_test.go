@@ -1,0 +1,30 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// TestNameOfAGoneRepositoryTakenOver: the series that the new holder of the name shows do not end.
+func TestNameOfAGoneRepositoryTakenOver(t *testing.T) {
+	t.Parallel()
+	for range 20 { // the order in which repositories are visited is random
+		v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
+		visit(v, noon)
+		other := event(activity.KindCommit, 9, "ada", noon)
+		other.Repo = 2
+		v.Apply(Change{Events: []activity.Event{other}, Progress: Progress{Repos: []RepoProgress{
+			{ID: 1, Presence: PresenceGone, GoneSince: noon},
+			{ID: 2, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+		}}})
+		got := visit(v, noon)
+		require.Contains(t, got.values, ada)
+		require.NotContains(t, got.ended, ada)
+		require.Contains(t, got.ended, Series{"one", "bob"})
+		require.Empty(t, visit(v, noon).ended, "told once")
+	}
+}

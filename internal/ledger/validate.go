@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// ErrInvalid refuses a batch or a change that no record could hold: it would be lost at the next start.
+var ErrInvalid = errors.New("invalid change")
+
+// maxElements bounds every list of a change: far above what a page of a reading or a part of a snapshot has.
+const maxElements = 1 << 20
+
+// maxUnix bounds times on both sides of 1970, in seconds.
+const maxUnix = math.MaxInt32 * 8
+
+// validate refuses what the codec could not give back as it is. The codec asks on both ways and State.Plan before
+// anything is written, so all stores refuse the same.
+func (c *Change) validate() error {
+	for i := range c.Events {
+		if err := c.Events[i].Validate(); err != nil {
+			return fmt.Errorf("%w: event %d: %w", ErrInvalid, i, err)
+		}
+	}
+	for i := range c.Carried {
+		if err := c.Carried[i].Actor.Validate(); err != nil {
+			return fmt.Errorf("%w: carried totals %d: %w", ErrInvalid, i, err)
+		}
+	}
+	return c.validateRest()
+}
+
+// validateRest is validate but for events and carried totals.
+func (c *Change) validateRest() error {
+	longest := max(len(c.Events), len(c.Carried), len(c.Progress.Repos), len(c.Samples), len(c.Tallies))
+	if longest > maxElements {
+		return fmt.Errorf("%w: a list of %d, want at most %d", ErrInvalid, longest, maxElements)
+	}
+	if !storable(c.Began, c.Pruned, c.Progress.Edge) {
+		return fmt.Errorf("%w: a time out of range", ErrInvalid)
+	}
+	for i := range c.Progress.Repos {
+		if err := c.Progress.Repos[i].validate(); err != nil {
+			return fmt.Errorf("%w: repository %d: %w", ErrInvalid, c.Progress.Repos[i].ID, err)
+		}
+	}
+	return c.validateOperations()
+}
+
+func (c *Change) validateOperations() error {
+	for i := range c.Samples {
+		s := &c.Samples[i]
+		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) {
+			return fmt.Errorf("%w: sample %.64q", ErrInvalid, s.Name)
+		}
+	}
+	for i := range c.Tallies {
+		t := &c.Tallies[i]
+		if !text(t.Name, t.Labels[0], t.Labels[1]) {
+			return fmt.Errorf("%w: tally %.64q", ErrInvalid, t.Name)
+		}
+	}
+	return nil
+}
+
+func (p *RepoProgress) validate() error {
+	switch {
+	case p.Presence > PresenceGone:
+		return fmt.Errorf("presence %d", p.Presence)
+	case !text(p.Name):
+		return fmt.Errorf("name %.64q", p.Name)
+	case !storable(p.Contact, p.Since, p.Observed, p.GoneSince):
+		return errors.New("a time out of range")
+	case len(p.Missed) > maxElements || len(p.Read) > maxElements:
+		return fmt.Errorf("%d and %d windows", len(p.Missed), len(p.Read))
+	}
+	for _, list := range [][]StreamWindow{p.Missed, p.Read} {
+		for _, w := range list {
+			if w.Stream >= activity.NumStreams || !storable(w.Window.Start, w.Window.End) {
+				return fmt.Errorf("window %v of stream %d", w.Window, w.Stream)
+			}
+		}
+	}
+	return validSignals(p.Signals)
+}
+
+func validSignals(s *activity.Signals) error {
+	if s == nil {
+		return nil
+	}
+	if s.Known&^activity.EveryStream != 0 || !text(s.Head) || !storable(s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt) {
+		return fmt.Errorf("signals of head %.64q", s.Head)
+	}
+	return nil
+}
+
+// storable reports whether all times are none or near enough to the present.
+func storable(times ...time.Time) bool {
+	for _, t := range times {
+		if s := t.Unix(); !t.IsZero() && (s < -maxUnix || s > maxUnix) {
+			return false
+		}
+	}
+	return true
+}
+
+// text reports whether all strings are UTF-8.
+func text(list ...string) bool {
+	for _, s := range list {
+		if !utf8.ValidString(s) {
+			return false
+		}
+	}
+	return true
+}
