@@ -71,8 +71,10 @@ func TestGapsInOrder(t *testing.T) {
 		}},
 		{ID: 1, Name: "one", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3, -1)}},
 		{ID: 3, Name: "three", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -1, 0)}},
-		{ID: 4, Name: "gone", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
-			Presence: PresenceGone, GoneSince: noon},
+		{
+			ID: 4, Name: "gone", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
+			Presence: PresenceGone, GoneSince: noon,
+		},
 	}})
 	var got []Gap
 	for range 10 { // repositories come in the random order of a map
