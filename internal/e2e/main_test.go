@@ -22,6 +22,10 @@ func loadData(t *testing.T) *githubtest.Dataset {
 	return data
 }
 
+// plenty are limits that passes every two seconds do not use up: the look at the same two minutes again and again, which
+// nobody would configure, costs REST thousands of requests.
+var plenty = githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
+
 // receiverConfig has short intervals and a look-back that covers all of the data.
 const receiverConfig = `
 orgs:
@@ -44,7 +48,9 @@ func TestMainJob(t *testing.T) {
 			data := loadData(t)
 			// The last three days of the data arrive in the first 90 seconds, as far as they are let.
 			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
-			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline})
+			server := githubtest.Start(t, githubtest.Settings{
+				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
+			})
 			timeline = server.Timeline()
 			server.Hold(timeline.Start)
 

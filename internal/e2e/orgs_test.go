@@ -41,7 +41,7 @@ func TestOneOrganizationFails(t *testing.T) {
 	troubled.Org.Login = "troubled"
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data, troubled}, Timeline: timeline,
+		Datasets: []*githubtest.Dataset{data, troubled}, Timeline: timeline, Limits: plenty,
 		Credentials: []githubtest.Credential{
 			{Token: "healthy-token", Name: "healthy", Login: "h", Orgs: []string{org}},
 			{Token: "troubled-token", Name: "troubled", Login: "t", Orgs: []string{"troubled"}},
