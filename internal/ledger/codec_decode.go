@@ -34,6 +34,9 @@ func (w *wireChange) change() (Change, error) {
 		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: Totals(k.Totals)})
 	}
 	for i := range w.Progress {
+		if w.Progress[i].ID <= 0 { // before anything is made of a list of nothings
+			return c, activity.ErrRepo
+		}
 		c.Progress.Repos = append(c.Progress.Repos, w.Progress[i].progress())
 	}
 	return c, w.operations(&c)

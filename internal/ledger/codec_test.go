@@ -52,7 +52,7 @@ func drawWindows(t *rapid.T) []StreamWindow {
 
 func drawProgress(t *rapid.T) RepoProgress {
 	p := RepoProgress{
-		ID: rapid.Int64().Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Contact: drawTime(t), Since: drawTime(t),
+		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Contact: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 2).Draw(t, "presence")), GoneSince: drawTime(t),
 		Missed: drawWindows(t), Read: drawWindows(t),
 	}
@@ -71,7 +71,7 @@ func drawChange(t *rapid.T) Change {
 		Reset: rapid.Bool().Draw(t, "reset"), Caught: rapid.Bool().Draw(t, "caught"), Began: drawTime(t), Pruned: drawTime(t),
 		Events: rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"),
 		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Carried {
-			return Carried{Repo: rapid.Int64().Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
+			return Carried{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
 		Samples: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sample {

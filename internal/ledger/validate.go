@@ -28,11 +28,18 @@ func (c *Change) validate() error {
 		}
 	}
 	for i := range c.Carried {
-		if err := c.Carried[i].Actor.Validate(); err != nil {
+		if err := c.Carried[i].validate(); err != nil {
 			return fmt.Errorf("%w: carried totals %d: %w", ErrInvalid, i, err)
 		}
 	}
 	return c.validateRest()
+}
+
+func (c *Carried) validate() error {
+	if c.Repo <= 0 {
+		return activity.ErrRepo
+	}
+	return c.Actor.Validate()
 }
 
 // validateRest is validate but for events and carried totals.
@@ -70,6 +77,8 @@ func (c *Change) validateOperations() error {
 
 func (p *RepoProgress) validate() error {
 	switch {
+	case p.ID <= 0:
+		return activity.ErrRepo
 	case p.Presence > PresenceGone:
 		return fmt.Errorf("presence %d", p.Presence)
 	case !text(p.Name):

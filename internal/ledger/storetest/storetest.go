@@ -43,6 +43,11 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"fences":                       fences,
 		"coverage":                     coverage,
 		"gone and back":                goneAndBack,
+		"rename":                       rename,
+		"lagging":                      lagging,
+		"read wins":                    readWins,
+		"what cannot be kept":          notKept,
+		"the batch is the caller's":    callersBatch,
 		"pruning":                      pruning,
 		"tallies and samples":          talliesAndSamples,
 		"organizations apart":          organizationsApart,
@@ -60,6 +65,10 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 	t.Run("series budget", func(t *testing.T) {
 		t.Parallel()
 		seriesBudget(t, bounded(t, 3))
+	})
+	t.Run("series budget of many writers", func(t *testing.T) {
+		t.Parallel()
+		boundAtOnce(t, bounded(t, 17), 17)
 	})
 }
 
@@ -135,8 +144,12 @@ func Latest(tb testing.TB, s ledger.Store, org string) *ledger.View {
 
 func shown(t *testing.T, s ledger.Store, at time.Time) Shown {
 	t.Helper()
+	return visited(Latest(t, s, org), at)
+}
+
+func visited(view *ledger.View, at time.Time) Shown {
 	result := Shown{}
-	Latest(t, s, org).Visit(at, result)
+	view.Visit(at, result)
 	return result
 }
 
@@ -219,54 +232,6 @@ func fences(t *testing.T, h Harness) {
 	require.Equal(t, uint64(4), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
-func window(from, until time.Time) []ledger.StreamWindow {
-	return []ledger.StreamWindow{{Stream: activity.StreamPulls, Window: activity.Window{Start: from, End: until}}}
-}
-
-func coverage(t *testing.T, h Harness) {
-	t.Helper()
-	s := h.Open(t)
-	introduce(t, s, 1, 2)
-	at := Noon.Add
-	progress := func(p ledger.Progress) ledger.Coverage {
-		commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: p})
-		cov, err := s.Coverage(t.Context(), org)
-		require.NoError(t, err)
-		return cov
-	}
-	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{ID: 1, Missed: window(Noon, at(time.Hour))}}}
-	for range 2 {
-		cov := progress(missed)
-		require.Equal(t, at(time.Hour), cov.Edge)
-		require.Equal(t, Noon, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
-		require.Equal(t, at(time.Hour), cov.RepoEdge(cov.Repos[2], activity.StreamPulls))
-		require.Equal(t, Noon, cov.Oldest())
-		require.Len(t, cov.Gaps(), 1)
-	}
-	cov := progress(ledger.Progress{Edge: at(30 * time.Minute)})
-	require.Equal(t, at(time.Hour), cov.Edge, "the edge never moves back")
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed", Read: window(Noon, at(20*time.Minute))}}})
-	require.Equal(t, "renamed", cov.Repos[1].Name)
-	require.Equal(t, at(20*time.Minute), cov.Oldest())
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))}, {ID: 77, Name: "never met"}}})
-	require.Empty(t, cov.Gaps())
-	require.Len(t, cov.Repos, 2)
-}
-
-func goneAndBack(t *testing.T, h Harness) {
-	t.Helper()
-	s := h.Open(t)
-	introduce(t, s, 1)
-	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
-	presence := func(p ledger.RepoProgress) {
-		commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
-	}
-	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: Noon})
-	require.Empty(t, shown(t, s, Noon))
-	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceThere})
-	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
-}
-
 func pruning(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
@@ -298,8 +263,9 @@ func talliesAndSamples(t *testing.T, h Harness) {
 	put(1, 10, Noon)
 	put(2, 5, Noon.Add(-time.Hour))
 	put(4, 20, Noon.Add(time.Hour))
+	put(8, 15, Noon.Add(30*time.Minute))
 	sum := Latest(t, s, org).Summary()
-	require.Equal(t, uint64(7), sum.Tallies[key])
+	require.Equal(t, uint64(15), sum.Tallies[key])
 	require.Len(t, sum.Samples, 1)
 	require.InDelta(t, 20, sum.Samples[0].Value, 0)
 }

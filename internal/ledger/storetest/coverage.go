@@ -1,0 +1,161 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+func window(from, until time.Time) []ledger.StreamWindow {
+	return []ledger.StreamWindow{{Stream: activity.StreamPulls, Window: activity.Window{Start: from, End: until}}}
+}
+
+func coverage(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1, 2)
+	at := Noon.Add
+	progress := func(p ledger.Progress) ledger.Coverage {
+		commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: p})
+		cov, err := s.Coverage(t.Context(), org)
+		require.NoError(t, err)
+		return cov
+	}
+	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{ID: 1, Missed: window(Noon, at(time.Hour))}}}
+	for range 2 {
+		cov := progress(missed)
+		require.Equal(t, at(time.Hour), cov.Edge)
+		require.Equal(t, Noon, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
+		require.Equal(t, at(time.Hour), cov.RepoEdge(cov.Repos[2], activity.StreamPulls))
+		require.Equal(t, Noon, cov.Oldest())
+		require.Len(t, cov.Gaps(), 1)
+	}
+	cov := progress(ledger.Progress{Edge: at(30 * time.Minute)})
+	require.Equal(t, at(time.Hour), cov.Edge, "the edge never moves back")
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed", Read: window(Noon, at(20*time.Minute))}}})
+	require.Equal(t, "renamed", cov.Repos[1].Name)
+	require.Equal(t, at(20*time.Minute), cov.Oldest())
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))}, {ID: 77, Name: "never met"}}})
+	require.Empty(t, cov.Gaps())
+	require.Len(t, cov.Repos, 2)
+}
+
+func goneAndBack(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
+	presence := func(p ledger.RepoProgress) {
+		commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
+	}
+	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: Noon})
+	require.Empty(t, shown(t, s, Noon))
+	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceThere})
+	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
+}
+
+// say commits what is to be said about repository 1.
+func say(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
+	t.Helper()
+	p.ID = 1
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Edge: edge, Repos: []ledger.RepoProgress{p}}})
+}
+
+// rename: followers show the same values under the new name and end the old series.
+func rename(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
+	follower := follow(t, s, newView())
+	defer follower.stop()
+	setMark(t, s, 1)
+	follower.wait(1)
+	before := visited(follower.view, Noon)
+	say(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
+	setMark(t, s, 2)
+	follower.wait(2)
+	want := Shown{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
+	require.Equal(t, want, visited(follower.view, Noon))
+	require.Equal(t, want, shown(t, s, Noon))
+}
+
+// lagging: what could not be read stands still after the grace, in old and new views alike, and goes on when it was read.
+func lagging(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	commit(t, s, batch(Event(activity.KindReviewSubmitted, 1, "ada", Noon), Event(activity.KindCommit, 1, "ada", Noon)))
+	later := Noon.Add(48 * time.Hour)
+	missed := window(Noon, later)
+	say(t, s, later, ledger.RepoProgress{Missed: missed})
+	counts := func() (reviews, commits uint64) {
+		ada := shown(t, s, later)[ledger.Series{Repo: "repo-1", User: "ada"}]
+		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())], ada.Of[ledger.MetricCount]
+	}
+	reviews, commits := counts()
+	require.Equal(t, [2]uint64{1, 0}, [2]uint64{reviews, commits}, "pull requests could not be read, commits could")
+	say(t, s, time.Time{}, ledger.RepoProgress{Read: missed})
+	reviews, commits = counts()
+	require.Equal(t, [2]uint64{0, 0}, [2]uint64{reviews, commits})
+}
+
+// readWins over missed for the same moment of one batch, and repeating a batch changes nothing.
+func readWins(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	for range 2 {
+		say(t, s, time.Time{}, ledger.RepoProgress{
+			Missed: window(Noon.Add(-3*time.Hour), Noon.Add(-time.Hour)), Read: window(Noon.Add(-2*time.Hour), Noon),
+		})
+		cov, err := s.Coverage(t.Context(), org)
+		require.NoError(t, err)
+		require.Equal(t, []ledger.Gap{{
+			Repo: 1, Name: "repo-1", Stream: activity.StreamPulls,
+			Window: activity.Window{Start: Noon.Add(-3 * time.Hour), End: Noon.Add(-2 * time.Hour)},
+		}}, cov.Gaps())
+	}
+}
+
+// notKept: a batch that no record could hold is refused as a whole, and nothing else suffers.
+func notKept(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	b := batch(Event(activity.KindCommit, 1, "ada", Noon))
+	b.Progress.Repos = []ledger.RepoProgress{{ID: 1, Missed: []ledger.StreamWindow{{Stream: activity.NumStreams}}}}
+	_, err := s.Commit(t.Context(), 1, b)
+	require.ErrorIs(t, err, ledger.ErrInvalid)
+	require.Empty(t, shown(t, s, Noon))
+	require.Equal(t, ledger.Receipt{New: 1}, commit(t, s, batch(b.Events...)))
+}
+
+// callersBatch: the caller may use the memory of a batch again when it has been committed.
+func callersBatch(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	follower := follow(t, s, newView())
+	defer follower.stop()
+	b := batch(Event(activity.KindCommit, 1, "ada", Noon))
+	b.Progress = Contact(1)
+	b.Progress.Repos[0].Missed = window(Noon.Add(-3*time.Hour), Noon.Add(-2*time.Hour))
+	b.Samples = []ledger.Sample{{SampleKey: ledger.SampleKey{Name: "kept"}, Observed: Noon}}
+	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
+	commit(t, s, b)
+	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Samples[0].Name, b.Tallies[0].Name = "eve", "used again", "other", "other"
+	b.Progress.Repos[0].Missed[0].Window.End = Noon
+	setMark(t, s, 1)
+	follower.wait(1)
+	for _, view := range []*ledger.View{follower.view, Latest(t, s, org)} {
+		require.Contains(t, visited(view, Noon), ledger.Series{Repo: "repo-1", User: "ada"})
+		sum := view.Summary()
+		require.Equal(t, map[ledger.TallyKey]uint64{{Name: "kept"}: 1}, sum.Tallies)
+		require.Len(t, sum.Samples, 2)
+		require.Equal(t, 1, sum.Gaps)
+	}
+}

@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// live is a view that follows an organization in the background.
+type live struct {
+	t    *testing.T
+	view *ledger.View
+	stop func()
+
+	mu   sync.Mutex
+	cond *sync.Cond
+	seen float64 // the newest mark that was applied
+	mark float64 // the same, when the view has caught up: the mark of a snapshot comes before its events
+	err  error   // why following ended before it was stopped
+}
+
+var mark = ledger.SampleKey{Name: "mark"}
+
+// follow starts a view, or lets one that was stopped go on with a store that was opened again.
+func follow(t *testing.T, s ledger.Store, view *ledger.View) *live {
+	t.Helper()
+	l := &live{t: t, view: view, seen: -1, mark: -1}
+	l.cond = sync.NewCond(&l.mu)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		err := s.Follow(ctx, org, l.apply)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !errors.Is(err, context.Canceled) {
+			l.err = err
+		}
+		l.cond.Broadcast()
+	})
+	l.stop = func() { cancel(); done.Wait() }
+	return l
+}
+
+func (l *live) apply(c ledger.Change) error {
+	l.view.Apply(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sample := range c.Samples {
+		if sample.SampleKey == mark {
+			l.seen = sample.Value
+		}
+	}
+	if l.view.Caught() && l.mark != l.seen {
+		l.mark = l.seen
+		l.cond.Broadcast()
+	}
+	return nil
+}
+
+// setMark commits a mark after everything that was committed before.
+func setMark(t *testing.T, s ledger.Store, n int) {
+	t.Helper()
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Samples: []ledger.Sample{{SampleKey: mark, Value: float64(n), Observed: Noon}}})
+}
+
+// wait waits until a mark has been applied, and everything before it with it.
+func (l *live) wait(n int) {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.mark < float64(n) && l.err == nil {
+		l.cond.Wait()
+	}
+	require.NoError(l.t, l.err)
+}

@@ -1,0 +1,111 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+func drawEvent(t *rapid.T) activity.Event {
+	kind := rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind")
+	e := Event(kind, rapid.Int64Range(1, 30).Draw(t, "number"), rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(t, "user"),
+		Noon.Add(-time.Duration(rapid.IntRange(0, 15*24*60).Draw(t, "minutes"))*time.Minute))
+	e.Repo = rapid.Int64Range(1, 2).Draw(t, "repo")
+	return e
+}
+
+// model computes the metrics in the plainest way: a set of events and what was ever in it.
+type model struct {
+	ever, kept map[activity.Key]activity.Event
+	pruned     time.Time
+}
+
+func newModel() *model {
+	return &model{ever: map[activity.Key]activity.Event{}, kept: map[activity.Key]activity.Event{}}
+}
+
+// record says how many events are new.
+func (m *model) record(events []activity.Event) int {
+	before := len(m.ever)
+	for _, e := range events {
+		_, known := m.ever[e.Key()]
+		if known || e.Time.Before(Noon.AddDate(0, 0, -14)) || e.Time.Before(m.pruned) {
+			continue
+		}
+		m.ever[e.Key()], m.kept[e.Key()] = e, e
+	}
+	return len(m.ever) - before
+}
+
+func (m *model) prune(before time.Time) {
+	if before.After(m.pruned) {
+		m.pruned = before
+	}
+	for key, e := range m.kept {
+		if e.Time.Before(m.pruned) {
+			delete(m.kept, key)
+		}
+	}
+}
+
+// line is one metric of one series.
+type line struct {
+	series ledger.Series
+	metric ledger.Metric
+}
+
+func plain(s Shown) map[line]uint64 {
+	lines := make(map[line]uint64)
+	for series, v := range s {
+		for m := range ledger.NumMetrics {
+			if metric := ledger.Metric(m); v.Present.Has(metric) {
+				lines[line{series, metric}] = v.Of[m]
+			}
+		}
+	}
+	return lines
+}
+
+func (m *model) shown(at time.Time) map[line]uint64 {
+	lines := make(map[line]uint64)
+	for _, e := range m.kept {
+		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: e.Actor.Login}
+		count := line{series, ledger.MetricCount + ledger.Metric(e.Kind.Index())}
+		lines[count] += 0
+		if e.Time.After(at.Add(-24 * time.Hour)) {
+			lines[count]++
+		}
+		if e.Kind == activity.KindCommit {
+			added, removed := line{series, ledger.MetricLinesAdded}, line{series, ledger.MetricLinesGone}
+			lines[added] += 0
+			lines[removed] += 0
+			if ledger.LastWeek(at).Contains(e.Time) {
+				lines[added] += uint64(e.Additions)
+				lines[removed] += uint64(e.Deletions)
+			}
+		}
+		last := line{series, ledger.MetricLastEvent}
+		lines[last] = max(lines[last], uint64(e.Time.Unix()))
+	}
+	m.totals(lines)
+	return lines
+}
+
+// totals adds the sums of the series that are there.
+func (m *model) totals(lines map[line]uint64) {
+	for _, e := range m.ever {
+		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: e.Actor.Login}
+		if _, alive := lines[line{series, ledger.MetricLastEvent}]; !alive {
+			continue
+		}
+		lines[line{series, ledger.MetricTotal + ledger.Metric(e.Kind.Index())}]++
+		if e.Kind == activity.KindCommit {
+			lines[line{series, ledger.MetricTotalAdded}] += uint64(e.Additions)
+			lines[line{series, ledger.MetricTotalGone}] += uint64(e.Deletions)
+		}
+	}
+}
