@@ -11,6 +11,7 @@ LINT      := go tool -modfile=internal/tools/go.mod golangci-lint
 
 # Where the tests find what is not Go code. `make test` puts these things there; `make -s env` prints them for a shell.
 export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
+export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
 
@@ -102,7 +103,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz "$(FUZZTIME)" "$(FUZZPARALLEL)"
 
 .PHONY: test-deps
-test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, GitHub's GraphQL schema
+test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Redis, GitHub's GraphQL schema
 	@scripts/install-test-deps "$(CURDIR)/$(CACHE)"
 
 ##@ Check
@@ -132,7 +133,7 @@ vet: ## Run go vet
 
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
-	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR"
+	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR"
 
 .PHONY: clean
 clean: ## Remove what the targets above made

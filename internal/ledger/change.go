@@ -37,8 +37,8 @@ const (
 // Totals are the cumulative sums of a series.
 type Totals [NumTotals]uint64
 
-// count adds an event.
-func (t *Totals) count(e *activity.Event) {
+// Count adds an event.
+func (t *Totals) Count(e *activity.Event) {
 	t[e.Kind.Index()]++
 	t[TotalAdded] += uint64(e.Additions)
 	t[TotalRemoved] += uint64(e.Deletions)

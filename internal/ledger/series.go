@@ -54,7 +54,7 @@ type commit struct {
 }
 
 func (s *series) add(e *activity.Event) {
-	s.totals.count(e)
+	s.totals.Count(e)
 	s.sorted = false
 	at := unix32(e.Time)
 	if e.Kind == activity.KindCommit {

@@ -95,11 +95,8 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 		return Change{}, Receipt{}, ErrFenced
 	}
 	s.fence = max(s.fence, fence)
-	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
-	if s.cov.Began.IsZero() {
-		c.Began = floor(b.Observed)
-	}
-	if err := c.validateRest(); err != nil {
+	c, err := b.Said(s.cov.Began.IsZero(), s.pruned)
+	if err != nil {
 		return Change{}, Receipt{}, err
 	}
 	a := admission{state: s, batch: b, room: room, since: s.wanted(&c.Progress)}
@@ -164,14 +161,10 @@ func (a *admission) events() []activity.Event {
 	return fresh
 }
 
-// admit reports whether the event is wanted, and gives one from the future the time of the reading.
+// admit reports whether the event is wanted.
 func (a *admission) admit(e *activity.Event) bool {
-	if !a.batch.Observed.IsZero() && e.Time.After(a.batch.Observed) {
-		e.Time = a.batch.Observed
-	}
-	e.Time = floor(e.Time)
 	since, known := a.since(e.Repo)
-	return known && !e.Time.Before(since) && !e.Time.Before(a.state.pruned) && e.Validate() == nil
+	return known && a.batch.Admit(e, since, a.state.pruned)
 }
 
 // seriesOf is a user in a repository before the user has a number.
@@ -281,7 +274,7 @@ func (s *State) prune(before time.Time) {
 		}
 		series := s.series[seriesKey{key.Repo, r.actor}]
 		e := s.event(key, r)
-		series.carried.count(&e)
+		series.carried.Count(&e)
 		series.events--
 		if series.events == 0 {
 			s.live--

@@ -45,6 +45,19 @@ func wholeSamples(list []Sample) []Sample {
 	return list
 }
 
+// clip takes what is from before a time out of what is missing: nobody wants it any more.
+func (p *Progress) clip(before time.Time) {
+	for i := range p.Repos {
+		missed := p.Repos[i].Missed
+		for j := range missed {
+			if missed[j].Window.Start.Before(before) {
+				missed[j].Window.Start = before
+			}
+		}
+		p.Repos[i].Missed = slices.DeleteFunc(missed, func(m StreamWindow) bool { return m.Window.Empty() })
+	}
+}
+
 func floor(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 func ceil(t time.Time) time.Time {

@@ -1,0 +1,34 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// What every store does with a batch before it looks at what it has.
+
+// Said is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says that
+// the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch.
+func (b *Batch) Said(first bool, pruned time.Time) (Change, error) {
+	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
+	if first {
+		c.Began = floor(b.Observed)
+	}
+	if err := c.validateRest(); err != nil {
+		return Change{}, err
+	}
+	c.Progress.clip(pruned)
+	return c, nil
+}
+
+// Admit reports whether an event of the batch is wanted of a repository that is wanted since a time, and gives one from
+// the future the time of the reading.
+func (b *Batch) Admit(e *activity.Event, since, pruned time.Time) bool {
+	if !b.Observed.IsZero() && e.Time.After(b.Observed) {
+		e.Time = b.Observed
+	}
+	e.Time = floor(e.Time)
+	return !e.Time.Before(since) && !e.Time.Before(pruned) && e.Validate() == nil
+}

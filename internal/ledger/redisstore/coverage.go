@@ -1,0 +1,230 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// The hash "cov" has for each repository, by its id:
+//
+//	c<id>           first contact and since when it is wanted: "contact since", set once
+//	n<id>           name
+//	g<id>           since when it is gone, while it is
+//	s<id>           signals: "observed frame", the newest observation wins
+//	m<id>:<stream>  missing windows, "start end start end ..." in ascending order
+//
+// Times are decimal Unix seconds.
+
+func contactField(id int64) string { return "c" + strconv.FormatInt(id, 10) }
+func nameField(id int64) string    { return "n" + strconv.FormatInt(id, 10) }
+func goneField(id int64) string    { return "g" + strconv.FormatInt(id, 10) }
+func signalsField(id int64) string { return "s" + strconv.FormatInt(id, 10) }
+
+func missingField(id int64, stream activity.Stream) string {
+	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
+}
+
+// stamp is a time in seconds; the zero time is one of them.
+func stamp(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+
+func parseStamp(text string) (time.Time, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	t := time.Unix(n, 0).UTC()
+	if t.IsZero() {
+		t = time.Time{}
+	}
+	return t, err == nil
+}
+
+func contactValue(p *ledger.RepoProgress) string { return stamp(p.Contact) + " " + stamp(p.Since) }
+
+func parseContact(value string) (contact, since time.Time, ok bool) {
+	first, second, ok := strings.Cut(value, " ")
+	if !ok {
+		return contact, since, false
+	}
+	contact, ok1 := parseStamp(first)
+	since, ok2 := parseStamp(second)
+	return contact, since, ok1 && ok2
+}
+
+func signalsValue(p *ledger.RepoProgress) (string, error) {
+	frame, err := ledger.EncodeChange(ledger.Change{Progress: ledger.Progress{
+		Repos: []ledger.RepoProgress{{ID: p.ID, Signals: p.Signals}},
+	}})
+	return stamp(p.Observed) + " " + string(frame), err
+}
+
+func windowsValue(list []ledger.StreamWindow, stream activity.Stream) string {
+	var b strings.Builder
+	for _, w := range list {
+		if w.Stream != stream || w.Window.Empty() {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(stamp(w.Window.Start) + " " + stamp(w.Window.End))
+	}
+	return b.String()
+}
+
+func parseWindows(value string) (activity.Windows, error) {
+	numbers := strings.Fields(value)
+	if len(numbers)%2 != 0 {
+		return nil, fmt.Errorf("%w: half a window", ledger.ErrCorrupt)
+	}
+	var windows activity.Windows
+	for i := 0; i < len(numbers); i += 2 {
+		start, ok1 := parseStamp(numbers[i])
+		end, ok2 := parseStamp(numbers[i+1])
+		if w := (activity.Window{Start: start, End: end}); ok1 && ok2 && !w.Empty() {
+			windows = windows.Add(w)
+		} else {
+			return nil, fmt.Errorf("%w: a window", ledger.ErrCorrupt)
+		}
+	}
+	return windows, nil
+}
+
+// Coverage implements ledger.Store.
+func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
+	keys := s.keys(org)
+	pipe := s.client.TxPipeline()
+	meta := pipe.HMGet(ctx, keys.meta, "began", "edge", "epoch", "pruned")
+	cov := pipe.HGetAll(ctx, keys.cov)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return ledger.Coverage{}, fmt.Errorf("redis: read the coverage of %s: %w", org, err)
+	}
+	var coverage ledger.Coverage
+	values := meta.Val()
+	coverage.Began = fromUnix(text(values[0]))
+	coverage.Apply(s.progress(keys.cov, text(values[1]), cov.Val()))
+	s.meetAll(org, text(values[2]), text(values[3]), &coverage)
+	return coverage, nil
+}
+
+// meetAll remembers what a reading of the coverage showed.
+func (s *Store) meetAll(org, epoch, pruned string, cov *ledger.Coverage) {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.facts = facts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
+	for id, r := range cov.Repos {
+		k.since[id] = r.Since
+	}
+	k.loaded = true
+}
+
+// progress is the coverage as one batch's worth of progress.
+func (s *Store) progress(key, edge string, fields map[string]string) ledger.Progress {
+	repos := make(map[int64]*ledger.RepoProgress)
+	for field, value := range fields { // first who is there at all
+		if id, ok := repoOf(field, 'c'); ok {
+			contact, since, ok := parseContact(value)
+			if !ok {
+				s.corrupt(key, field, ledger.ErrCorrupt)
+				continue // it will be met again
+			}
+			repos[id] = &ledger.RepoProgress{ID: id, Contact: contact, Since: since}
+		}
+	}
+	p := ledger.Progress{Edge: fromUnix(edge)}
+	for field, value := range fields {
+		if err := fillIn(repos, p.Edge, field, value); err != nil {
+			s.corrupt(key, field, err)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(repos)) {
+		p.Repos = append(p.Repos, *repos[id])
+	}
+	return p
+}
+
+func (s *Store) corrupt(key, field string, err error) {
+	s.settings.OnCorrupt(key+" "+field, err)
+}
+
+// repoOf is the repository of a field that begins with a letter.
+func repoOf(field string, letter byte) (int64, bool) {
+	if field == "" || field[0] != letter {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(field[1:], 10, 64)
+	return id, err == nil && id > 0
+}
+
+// fillIn adds a field to its repository.
+func fillIn(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value string) error {
+	if len(field) < 2 {
+		return ledger.ErrCorrupt
+	}
+	number, rest, _ := strings.Cut(field[1:], ":")
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+	}
+	p := repos[id]
+	if p == nil {
+		return nil // reported with its contact, if that was there
+	}
+	switch field[0] {
+	case 'c':
+		return nil
+	case 'n':
+		p.Name = value
+		return nil
+	case 'g':
+		return fillGone(p, value)
+	case 's':
+		return fillSignals(p, value)
+	case 'm':
+		return fillMissing(p, edge, rest, value)
+	default:
+		return ledger.ErrCorrupt
+	}
+}
+
+func fillGone(p *ledger.RepoProgress, value string) error {
+	since, ok := parseStamp(value)
+	if !ok {
+		return ledger.ErrCorrupt // it is taken to be there: the next discovery says so or not
+	}
+	p.Presence, p.GoneSince = ledger.PresenceGone, since
+	return nil
+}
+
+func fillSignals(p *ledger.RepoProgress, value string) error {
+	observed, frame, _ := strings.Cut(value, " ")
+	at, ok := parseStamp(observed)
+	c, err := ledger.DecodeChange([]byte(frame))
+	if err != nil || !ok || len(c.Progress.Repos) != 1 {
+		return fmt.Errorf("%w: signals", ledger.ErrCorrupt) // without signals everything is read again
+	}
+	p.Observed, p.Signals = at, c.Progress.Repos[0].Signals
+	return nil
+}
+
+// fillMissing takes a stream's windows. If they are damaged everything is missing: reading it again doubles nothing.
+func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) error {
+	n, err := strconv.ParseUint(stream, 10, 8)
+	if err != nil || activity.Stream(n) >= activity.NumStreams {
+		return fmt.Errorf("%w: stream %q", ledger.ErrCorrupt, stream)
+	}
+	windows, err := parseWindows(value)
+	if err != nil {
+		windows = activity.Windows{{Start: p.Since, End: edge}}
+	}
+	for _, w := range windows {
+		p.Missed = append(p.Missed, ledger.StreamWindow{Stream: activity.Stream(n), Window: w})
+	}
+	return err
+}

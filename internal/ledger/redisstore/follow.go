@@ -1,0 +1,359 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// blockFor is how long a read of the log waits for something new. It bounds how long stopping takes.
+	blockFor = 250 * time.Millisecond
+	// checkEvery is how often followers look whether the log is still the one that they follow.
+	checkEvery = 2 * time.Second
+	// retryAfter is the wait after Redis could not be read.
+	retryAfter = time.Second
+	// entriesAtOnce is how many commits are read at once.
+	entriesAtOnce = 500
+)
+
+// errStartOver ends the following of a log that is not what it was.
+var errStartOver = errors.New("the log is another one")
+
+// failed wraps the error of a caller's apply, which ends Follow.
+type failed struct{ error }
+
+// Follow implements ledger.Store. Trouble with Redis does not end it: the follower goes on where it was, or with a new
+// snapshot when the log is not what it was.
+func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change) error) error {
+	f := &follower{store: s, org: org, keys: s.keys(org), apply: func(c ledger.Change) error {
+		if err := apply(c); err != nil {
+			return failed{err}
+		}
+		return nil
+	}}
+	troubled := false
+	for {
+		err := f.step(ctx)
+		var mine failed
+		switch {
+		case errors.As(err, &mine):
+			return mine.error
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case (err != nil) != troubled:
+			troubled = err != nil
+			s.settings.OnTrouble(org, err)
+		}
+		if err != nil {
+			pause(ctx, retryAfter)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// follower is one caller of Follow.
+type follower struct {
+	store *Store
+	org   string
+	keys  keys
+	apply func(ledger.Change) error
+
+	epoch   string // of the log that is followed
+	last    string // the last entry applied
+	caught  bool   // a snapshot was applied
+	checked time.Time
+	began   time.Time // of the snapshot
+	reader  reader
+}
+
+// step takes a snapshot, or what is new.
+func (f *follower) step(ctx context.Context) error {
+	if !f.caught {
+		return f.snapshot(ctx)
+	}
+	if refresh := f.store.settings.Refresh; refresh > 0 && time.Since(f.began) >= refresh {
+		return f.snapshot(ctx)
+	}
+	n, err := f.read(ctx)
+	if err == nil && n == 0 && time.Since(f.checked) >= checkEvery {
+		err = f.check(ctx)
+	}
+	if errors.Is(err, errStartOver) {
+		return f.snapshot(ctx)
+	}
+	return err
+}
+
+// read applies the entries that are new.
+func (f *follower) read(ctx context.Context) (int, error) {
+	from := f.last
+	if from == "" {
+		from = "0"
+	}
+	streams, err := f.store.client.XRead(ctx, &redis.XReadArgs{
+		Streams: []string{f.keys.log, from}, Count: entriesAtOnce, Block: blockFor,
+	}).Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("redis: read the log of %s: %w", f.org, err)
+	}
+	n := 0
+	for _, stream := range streams {
+		for _, entry := range stream.Messages {
+			if field(entry, "p") != f.last {
+				return n, errStartOver
+			}
+			if err := f.applyEntry(entry); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+func field(entry redis.XMessage, name string) string { return text(entry.Values[name]) }
+
+// applyEntry applies an entry of the log. It has been applied even when apply fails: no caller goes on after that.
+func (f *follower) applyEntry(entry redis.XMessage) error {
+	f.last = entry.ID
+	var c ledger.Change
+	if frame := field(entry, "c"); frame != "" {
+		decoded, err := ledger.DecodeChange([]byte(frame))
+		if err != nil {
+			f.store.corrupt(f.keys.log, entry.ID, err)
+		} else {
+			c = decoded
+		}
+	}
+	var err error
+	if c.Events, err = f.reader.events(nil, field(entry, "e")); err != nil {
+		f.store.corrupt(f.keys.log, entry.ID, err)
+	}
+	if folded, err := strconv.ParseUint(field(entry, "f"), 10, 32); err == nil {
+		c.Tallies = append(c.Tallies, ledger.Tally{TallyKey: ledger.TallyKey{Name: ledger.TallySeriesOverflow}, Add: folded})
+	}
+	c.Reset, c.Caught = false, false
+	return f.apply(c)
+}
+
+// check looks whether the log is still the one that is followed: Redis may have lost its memory, or a part of it in a
+// failover.
+func (f *follower) check(ctx context.Context) error {
+	f.checked = time.Now()
+	pipe := f.store.client.Pipeline()
+	meta := pipe.HMGet(ctx, f.keys.meta, "epoch", "last", "edge")
+	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
+	}
+	f.store.sized(f.org, series.Val(), seen.Val())
+	epoch, last, edge := text(meta.Val()[0]), text(meta.Val()[1]), text(meta.Val()[2])
+	switch {
+	case epoch == f.epoch && last == f.last:
+		return nil
+	case epoch != f.epoch && edge == "" && f.last != "":
+		return nil // a new ledger: what is known stays until a pass has looked at everything
+	case epoch != f.epoch:
+		return errStartOver
+	}
+	// There are entries that the log does not give, unless they came since.
+	if n, err := f.read(ctx); err != nil || n > 0 {
+		return err
+	}
+	return errStartOver
+}
+
+func (s *Store) sized(org string, series, events int64) {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.series, k.events = int(series), int(events)
+}
+
+// snapshot applies the whole ledger.
+func (f *follower) snapshot(ctx context.Context) error {
+	f.began = time.Now()
+	pipe := f.store.client.TxPipeline()
+	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
+	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
+	talliesCmd, samplesCmd := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
+	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("redis: read a snapshot of %s: %w", f.org, err)
+	}
+	f.store.sized(f.org, series.Val(), seen.Val())
+	meta := metaCmd.Val()
+	f.caught = false
+	f.epoch, f.last, f.reader = meta["epoch"], meta["last"], reader{}
+	first := ledger.Change{
+		Reset: true, Began: fromUnix(meta["began"]), Progress: f.store.progress(f.keys.cov, meta["edge"], covCmd.Val()),
+		Tallies: f.store.tallies(f.keys.tallies, talliesCmd.Val()), Samples: f.store.samples(f.keys.samples, samplesCmd.Val()),
+	}
+	if err := f.apply(first); err != nil {
+		return err
+	}
+	if err := f.carried(carriedCmd.Val()); err != nil {
+		return err
+	}
+	if err := f.events(ctx, fromUnix(meta["carried"])); err != nil {
+		return err
+	}
+	if now, err := f.store.client.HMGet(ctx, f.keys.meta, "epoch", "carried").Result(); err != nil {
+		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
+	} else if text(now[0]) != meta["epoch"] || text(now[1]) != meta["carried"] {
+		return nil // pruned meanwhile, so that entries may be missing: once more
+	}
+	f.caught, f.checked = true, time.Now()
+	return f.apply(ledger.Change{Pruned: fromUnix(meta["pruned"]), Caught: true})
+}
+
+func (f *follower) carried(fields map[string]string) error {
+	list := make([]ledger.Carried, 0, min(len(fields), ledger.SnapshotEvents))
+	for series, totals := range fields {
+		c, err := f.reader.carried(series, totals)
+		if err != nil {
+			f.store.corrupt(f.keys.carried, strconv.Quote(series), err)
+			continue
+		}
+		if list = append(list, c); len(list) == ledger.SnapshotEvents {
+			if err := f.apply(ledger.Change{Carried: list}); err != nil {
+				return err
+			}
+			list = make([]ledger.Carried, 0, ledger.SnapshotEvents)
+		}
+	}
+	return f.apply(ledger.Change{Carried: list})
+}
+
+// events applies the events of the log up to the snapshot's moment, but for those that are carried already.
+func (f *follower) events(ctx context.Context, carried time.Time) error {
+	return f.store.scan(ctx, f.keys.log, f.last, func(entries []redis.XMessage) error {
+		var list []activity.Event
+		for _, entry := range entries {
+			from := len(list)
+			var err error
+			if list, err = f.reader.events(list, field(entry, "e")); err != nil {
+				f.store.corrupt(f.keys.log, entry.ID, err)
+			}
+			if !carried.IsZero() {
+				list = list[:from+leaveOut(list[from:], carried)]
+			}
+		}
+		return f.apply(ledger.Change{Events: list})
+	})
+}
+
+// leaveOut moves the events that are not older to the front and gives their number.
+func leaveOut(list []activity.Event, before time.Time) int {
+	n := 0
+	for i := range list {
+		if !list[i].Time.Before(before) {
+			list[n] = list[i]
+			n++
+		}
+	}
+	return n
+}
+
+// scan gives the entries of a log from its beginning up to last. The next ones are read while the caller looks at some.
+func (s *Store) scan(ctx context.Context, log, last string, visit func([]redis.XMessage) error) error {
+	if last == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	pages := s.pages(ctx, log, last)
+	for page := range pages {
+		if page.err != nil {
+			return fmt.Errorf("redis: read the log: %w", page.err)
+		}
+		if err := visit(page.entries); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+type page struct {
+	entries []redis.XMessage
+	err     error
+}
+
+// pages reads a log in the background until it is read, a page fails or ctx ends.
+func (s *Store) pages(ctx context.Context, log, last string) <-chan page {
+	pages := make(chan page, 1)
+	go func() {
+		defer close(pages)
+		for from := "-"; ; {
+			entries, err := s.client.XRangeN(ctx, log, from, last, entriesAtOnce).Result()
+			if err == nil && len(entries) == 0 {
+				return
+			}
+			select {
+			case pages <- page{entries, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+			from = "(" + entries[len(entries)-1].ID
+		}
+	}()
+	return pages
+}
+
+func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
+	list := make([]ledger.Tally, 0, len(fields))
+	for name, value := range fields {
+		t := ledger.Tally{}
+		var err, errName error
+		t.Add, err = strconv.ParseUint(value, 10, 64)
+		t.Name, t.Labels, errName = splitName(name)
+		if err = errors.Join(err, errName); err != nil {
+			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: %w", ledger.ErrCorrupt, err))
+			continue
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
+	list := make([]ledger.Sample, 0, len(fields))
+	for name, text := range fields {
+		sample := ledger.Sample{}
+		observed, value, _ := strings.Cut(text, " ")
+		at, ok := parseStamp(observed)
+		v, err := strconv.ParseFloat(value, 64)
+		var errName error
+		sample.Name, sample.Labels, errName = splitName(name)
+		if err = errors.Join(err, errName); err != nil || !ok {
+			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+			continue
+		}
+		sample.Value, sample.Observed = v, at
+		list = append(list, sample)
+	}
+	return list
+}

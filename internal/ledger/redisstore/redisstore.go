@@ -1,0 +1,124 @@
+// Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone, under
+// Sentinel and as a Cluster.
+//
+// Each organization has seven keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version of
+// this layout:
+//
+//	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
+//	seen     set     the keys of the events that the ledger has
+//	log      stream  every commit: its new events, what it says of coverage, samples and tallies
+//	series   hash    a user in a repository → the newest event
+//	carried  hash    a user in a repository → totals of the events that were pruned
+//	cov      hash    what is exceptional about each repository: see coverage.go
+//	tallies, samples hash
+//
+// The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
+// up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,
+// followers and committers see another one and begin anew.
+package redisstore
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// layout is the version in the names of the keys.
+const layout = "1"
+
+// The scripts. Each checks everything before it writes anything.
+var (
+	//go:embed scripts/commit.lua
+	commitSource string
+	//go:embed scripts/mark.lua
+	markSource string
+	//go:embed scripts/carry.lua
+	carrySource string
+	//go:embed scripts/grant.lua
+	grantSource string
+
+	commitScript = redis.NewScript(commitSource)
+	markScript   = redis.NewScript(markSource)
+	carryScript  = redis.NewScript(carrySource)
+	grantScript  = redis.NewScript(grantSource)
+)
+
+// Settings are a store's.
+type Settings struct {
+	// Prefix begins the names of all keys.
+	Prefix string
+	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
+	MaxSeries int
+	// Refresh, when positive, makes followers read a whole snapshot so often instead of the changes.
+	Refresh time.Duration
+	// OnCorrupt is told of values that cannot be what was written; they are left out.
+	OnCorrupt func(key string, err error)
+	// OnTrouble is told when followers cannot read (an error) and when they can again (nil): on changes only, one
+	// organization at a time.
+	OnTrouble func(org string, err error)
+}
+
+// Store is a ledger.Store on Redis. It does not own its client.
+type Store struct {
+	client   redis.UniversalClient
+	pipeline redis.Scripter
+	settings Settings
+
+	mu   sync.Mutex
+	orgs map[string]*knowledge
+}
+
+var _ ledger.Store = (*Store)(nil)
+
+// New makes a store. The clients of one process may share a Redis client.
+func New(client redis.UniversalClient, settings Settings) *Store {
+	if settings.OnCorrupt == nil {
+		settings.OnCorrupt = func(string, error) {}
+	}
+	if settings.OnTrouble == nil {
+		settings.OnTrouble = func(string, error) {}
+	}
+	s := &Store{client: client, pipeline: client, settings: settings, orgs: make(map[string]*knowledge)}
+	if pipeline, err := client.AutoPipeline(); err == nil {
+		s.pipeline = pipeline // commits of many organizations and workers share round trips
+	}
+	return s
+}
+
+// Ping asks whether Redis answers and may be written to.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.client.HSet(ctx, s.settings.Prefix+":"+layout+":probe", "at", time.Now().Unix()).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// keys are the names of an organization's keys.
+type keys struct{ meta, seen, log, series, carried, cov, tallies, samples string }
+
+func (s *Store) keys(org string) keys {
+	name := func(part string) string {
+		return s.settings.Prefix + ":" + layout + ":{" + strings.ToLower(org) + "}:" + part
+	}
+	return keys{
+		meta: name("meta"), seen: name("seen"), log: name("log"), series: name("series"), carried: name("carried"),
+		cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
+	}
+}
+
+func (s *Store) grants() string { return s.settings.Prefix + ":" + layout + ":grants" }
+
+// Sizes is how many series and events an organization had when its followers last looked.
+func (s *Store) Sizes(org string) (series, events int) {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.series, k.events
+}

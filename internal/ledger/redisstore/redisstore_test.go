@@ -1,0 +1,38 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var prefixes atomic.Int64
+
+// harness is a store on a server, under a prefix of its own.
+func harness(tb testing.TB, server *redistest.Server, maxSeries int) storetest.Harness {
+	tb.Helper()
+	prefix := fmt.Sprintf("test-%d", prefixes.Add(1))
+	client := server.Client()
+	return storetest.Harness{Durable: true, Open: func(tb testing.TB) ledger.Store {
+		tb.Helper()
+		return redisstore.New(client, redisstore.Settings{Prefix: prefix, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
+			tb.Errorf("%s: %v", key, err)
+		}})
+	}}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(tb, server, 0) },
+		func(tb testing.TB, maxSeries int) storetest.Harness { tb.Helper(); return harness(tb, server, maxSeries) })
+}

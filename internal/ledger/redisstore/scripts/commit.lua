@@ -1,0 +1,283 @@
+-- Commits a batch, whole or not at all. Nothing is written before everything has been checked.
+--
+-- KEYS  meta, seen, series, cov, samples, tallies, log: all of one organization
+-- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
+--       began; then lists, each after its length: see commit.go
+-- Gives {'OK', recorded, folded}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
+-- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted).
+local meta, seen, series, cov, samples, tallies, log = unpack(KEYS)
+local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began = unpack(ARGV, 1, 11)
+local at = 11
+local CHUNK = 1000 -- unpack's results must fit Lua's stack
+local byte, sub = string.byte, string.sub
+
+-- a list's first index before, and its length
+local function list()
+  at = at + 1
+  local n, first = tonumber(ARGV[at]), at
+  at = at + n
+  return first, n
+end
+
+-- decimal numbers of any length without leading zeros
+local function less(a, b)
+  return #a < #b or (#a == #b and a < b)
+end
+
+local function each_chunk(n, call)
+  for from = 1, n, CHUNK do
+    call(from, math.min(from + CHUNK - 1, n))
+  end
+end
+
+local function write(command, key, values)
+  each_chunk(#values, function(from, to)
+    redis.call(command, key, unpack(values, from, to))
+  end)
+end
+
+local state = redis.call('HMGET', meta, 'fence', 'epoch', 'pruned', 'granted', 'last', 'edge')
+if fence ~= '0' and less(fence, state[1] or '0') then
+  return { 'FENCED' }
+end
+if (state[2] or '') ~= epoch or (state[3] or '') ~= pruned then
+  return { 'STALE' }
+end
+
+-- Repositories that the batch introduces: field, value, ...
+local intro, intros = list()
+for i = intro + 1, intro + intros, 2 do
+  local have = redis.call('HGET', cov, ARGV[i])
+  if have and have ~= ARGV[i + 1] then
+    return { 'STALE' }
+  end
+end
+
+-- Events: fields of the set, then the rest of each record, then the place of each one's series in two bytes.
+local field, events = list()
+local body = list()
+local place = ARGV[at + 1]
+at = at + 1
+-- Series: fields, then the length of the repository's part in one byte each, then the newest event ('' for "_other").
+local name, named = list()
+local head = ARGV[at + 1]
+at = at + 1
+local newest = list()
+local other = ARGV[at + 1]
+at = at + 1
+
+local fresh, recorded = {}, 0
+each_chunk(events, function(from, to)
+  local have = redis.call('SMISMEMBER', seen, unpack(ARGV, field + from, field + to))
+  for i = 1, #have do
+    if have[i] == 0 then
+      recorded = recorded + 1
+      fresh[recorded] = from + i - 1
+    end
+  end
+end)
+
+local last = {} -- by series: its newest event so far, or false
+if recorded > 0 then
+  each_chunk(named, function(from, to)
+    local have = redis.call('HMGET', series, unpack(ARGV, name + from, name + to))
+    for i = 1, #have do
+      last[from + i - 1] = have[i]
+    end
+  end)
+end
+
+local function series_of(i)
+  local high, low = byte(place, 2 * i - 1, 2 * i)
+  return high * 256 + low
+end
+
+local used, opened, order = {}, {}, {} -- series with fresh events; those of them that are new
+for k = 1, recorded do
+  local s = series_of(fresh[k])
+  if not used[s] then
+    used[s] = true
+    if not last[s] and ARGV[newest + s] ~= '' then
+      opened[s] = true
+      order[#order + 1] = s
+    end
+  end
+end
+
+local folded = {}
+local folds = 0
+local granted = state[4] or ''
+if room ~= 'any' and #order > 0 then
+  if grant ~= '' and granted == grant_from then
+    granted = grant
+  end
+  local have = redis.call('HLEN', series)
+  local free = (tonumber(granted) or 0) - have
+  if free < #order then
+    if room ~= 'final' or granted ~= grant then
+      return { 'ROOM', state[4] or '', have + #order }
+    end
+    for k = math.max(free, 0) + 1, #order do
+      folded[order[k]] = true
+      folds = folds + 1
+    end
+  end
+end
+
+-- From here on everything is written.
+if fence ~= '0' then
+  state[1] = fence
+  redis.call('HSET', meta, 'fence', fence)
+end
+if epoch == '' then
+  redis.call('HSET', meta, 'epoch', new_epoch, 'began', began)
+end
+if granted ~= (state[4] or '') then
+  redis.call('HSET', meta, 'granted', granted)
+end
+
+local out = {}
+if recorded > 0 then
+  local fields, n = {}, 0
+  for k = 1, recorded do
+    local i = fresh[k]
+    local s = series_of(i)
+    local f = ARGV[field + i]
+    fields[k] = f
+    out[n + 1], out[n + 2] = f, ARGV[body + i]
+    n = n + 3
+    if folded[s] then
+      out[n] = other
+    else
+      out[n] = sub(ARGV[name + s], byte(head, s) + 1)
+    end
+  end
+  write('SADD', seen, fields)
+  local moved = {}
+  for s in pairs(used) do
+    local now = ARGV[newest + s]
+    if now ~= '' and not folded[s] and (not last[s] or less(last[s], now)) then
+      moved[#moved + 1] = ARGV[name + s]
+      moved[#moved + 1] = now
+    end
+  end
+  write('HSET', series, moved)
+end
+
+-- Coverage: fields to set, unless they are there; fields to set; fields to delete.
+for i = intro + 1, intro + intros, 2 do
+  redis.call('HSETNX', cov, ARGV[i], ARGV[i + 1])
+end
+local value, values = list()
+for i = value + 1, value + values, 2 do
+  redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
+end
+local gone, gones = list()
+for i = gone + 1, gone + gones do
+  redis.call('HDEL', cov, ARGV[i])
+end
+-- Values of which the newest observation wins: "observed value", in the coverage and among the samples.
+local function observe(key)
+  local first, n = list()
+  for i = first + 1, first + n, 2 do
+    local have = redis.call('HGET', key, ARGV[i])
+    local before = have and tonumber(string.match(have, '^%-?%d+')) or nil
+    if not before or before <= tonumber(string.match(ARGV[i + 1], '^%-?%d+')) then
+      redis.call('HSET', key, ARGV[i], ARGV[i + 1])
+    end
+  end
+end
+observe(cov)
+observe(samples)
+
+-- Windows of a stream, "start end start end ..." in ascending order, neither overlapping nor touching.
+local function parse(text)
+  local numbers = {}
+  for number in string.gmatch(text or '', '%-?%d+') do
+    numbers[#numbers + 1] = tonumber(number)
+  end
+  return numbers
+end
+
+local function add(windows, from, to)
+  local result, placed = {}, false
+  for i = 1, #windows - 1, 2 do
+    local a, b = windows[i], windows[i + 1]
+    if b < from then
+      result[#result + 1], result[#result + 2] = a, b
+    elseif a > to then
+      if not placed then
+        result[#result + 1], result[#result + 2] = from, to
+        placed = true
+      end
+      result[#result + 1], result[#result + 2] = a, b
+    else
+      from, to = math.min(a, from), math.max(b, to)
+    end
+  end
+  if not placed then
+    result[#result + 1], result[#result + 2] = from, to
+  end
+  return result
+end
+
+local function remove(windows, from, to)
+  local result = {}
+  for i = 1, #windows - 1, 2 do
+    local a, b = windows[i], windows[i + 1]
+    if a < math.min(b, from) then
+      result[#result + 1], result[#result + 2] = a, math.min(b, from)
+    end
+    if math.max(a, to) < b then
+      result[#result + 1], result[#result + 2] = math.max(a, to), b
+    end
+  end
+  return result
+end
+
+-- field, what was missed, what was read
+local window, windows = list()
+for i = window + 1, window + windows, 3 do
+  local missing = parse(redis.call('HGET', cov, ARGV[i]))
+  local missed, read = parse(ARGV[i + 1]), parse(ARGV[i + 2])
+  for k = 1, #missed - 1, 2 do
+    missing = add(missing, missed[k], missed[k + 1])
+  end
+  for k = 1, #read - 1, 2 do
+    missing = remove(missing, read[k], read[k + 1])
+  end
+  if #missing == 0 then
+    redis.call('HDEL', cov, ARGV[i])
+  else
+    for k = 1, #missing do
+      missing[k] = string.format('%d', missing[k])
+    end
+    redis.call('HSET', cov, ARGV[i], table.concat(missing, ' '))
+  end
+end
+if edge ~= '' and tonumber(edge) > (tonumber(state[6] or '') or -math.huge) then
+  redis.call('HSET', meta, 'edge', edge)
+end
+
+local tally, amounts = list()
+for i = tally + 1, tally + amounts, 2 do
+  redis.call('HINCRBY', tallies, ARGV[i], ARGV[i + 1])
+end
+if folds > 0 then
+  redis.call('HINCRBY', tallies, overflow, folds)
+end
+
+if recorded > 0 or said ~= '' then
+  local entry = { 'p', state[5] or '' }
+  if said ~= '' then
+    entry[3], entry[4] = 'c', said
+  end
+  if recorded > 0 then
+    entry[#entry + 1], entry[#entry + 2] = 'e', table.concat(out)
+  end
+  if folds > 0 then
+    entry[#entry + 1], entry[#entry + 2] = 'f', folds
+  end
+  redis.call('HSET', meta, 'last', redis.call('XADD', log, '*', unpack(entry)))
+end
+return { 'OK', recorded, folds }
