@@ -96,8 +96,9 @@ type plan struct {
 	dropped    int
 	known      int // events that are twice in the batch
 	fields     []any
-	bodies     []any
-	places     []byte
+	records    []byte
+	lengths    []byte // two bytes each
+	places     []byte // two bytes each
 	series     seriesTable
 	newEpoch   string
 }
@@ -173,7 +174,6 @@ func (p *plan) epoch(known *facts) string {
 func (p *plan) take(known *facts) {
 	pruned := known.prunedTime()
 	seen := make(map[activity.Key]struct{}, len(p.batch.Events))
-	var buffer []byte
 	for _, e := range p.batch.Events {
 		since, met := known.since[e.Repo]
 		if !met {
@@ -188,25 +188,20 @@ func (p *plan) take(known *facts) {
 			continue
 		}
 		seen[e.Key()] = struct{}{}
-		buffer = p.add(buffer, &e)
+		p.add(&e)
 	}
 }
 
-// add plans an event. buffer is memory to cut pieces from.
-func (p *plan) add(buffer []byte, e *activity.Event) []byte {
-	if cap(buffer)-len(buffer) < 64 {
-		buffer = make([]byte, 0, 4096)
-	}
-	from := len(buffer)
-	buffer = appendKey(buffer, e)
-	middle := len(buffer)
-	buffer = appendBody(buffer, e)
-	p.fields = append(p.fields, buffer[from:middle:middle])
-	p.bodies = append(p.bodies, buffer[middle:len(buffer):len(buffer)])
-	place := p.series.place(e)
-	p.places = append(p.places, byte(place>>8), byte(place)) //nolint:gosec // newPlan checks
+// add plans an event.
+func (p *plan) add(e *activity.Event) {
+	from := len(p.records)
+	p.records = appendKey(p.records, e)
+	p.fields = append(p.fields, string(p.records[from:]))
+	p.records = appendActor(appendBody(p.records, e), e.Actor)
+	length, place := len(p.records)-from, p.series.place(e)
+	p.lengths = append(p.lengths, byte(length>>8), byte(length)) //nolint:gosec // a login is at most 255 bytes
+	p.places = append(p.places, byte(place>>8), byte(place))     //nolint:gosec // newPlan checks
 	p.events++
-	return buffer
 }
 
 // maxSeriesOfBatch is how many users in repositories a batch may have: their places have two bytes.
@@ -220,8 +215,8 @@ func (t *seriesTable) place(e *activity.Event) int {
 		n = len(t.fields) + 1
 		t.places[key] = n
 		head := appendRepo(nil, e.Repo)
-		t.fields = append(t.fields, appendActor(head, e.Actor))
 		t.heads = append(t.heads, byte(len(head)))
+		t.fields = append(t.fields, appendActor(head, e.Actor))
 		t.times = append(t.times, 0)
 	}
 	if at := e.Time.Unix(); e.Actor.Login != activity.LoginOther && at >= t.times[n-1] {
@@ -256,7 +251,7 @@ var (
 
 // arguments are what the script takes: see commit.lua.
 func (p *plan) arguments(fence uint64, known *facts, room string, g grant) []any {
-	args := make([]any, 0, 64+2*p.events+3*len(p.series.fields)+4*len(p.said.Progress.Repos))
+	args := make([]any, 0, 64+p.events+3*len(p.series.fields)+4*len(p.said.Progress.Repos))
 	args = append(args, strconv.FormatUint(fence, 10), known.epoch, p.newEpoch, known.pruned,
 		unix(p.said.Progress.Edge), p.frame, room, g.from, g.to, overflowField, unix(p.said.Began))
 	list := func(values []any) {
@@ -266,8 +261,7 @@ func (p *plan) arguments(fence uint64, known *facts, room string, g grant) []any
 	c := p.coverage()
 	list(c.contacts)
 	list(p.fields)
-	list(p.bodies)
-	args = append(args, p.places)
+	args = append(args, p.records, p.lengths, p.places)
 	list(p.series.fields)
 	args = append(args, p.series.heads)
 	list(p.series.newestEvents())

@@ -86,7 +86,9 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 		settings.OnTrouble = func(string, error) {}
 	}
 	s := &Store{client: client, pipeline: client, settings: settings, orgs: make(map[string]*knowledge)}
-	if pipeline, err := client.AutoPipeline(); err == nil {
+	if pipeline, err := client.AutoPipelineWithOptions(&redis.AutoPipelineOptions{
+		MaxBatchSize: 64, Unordered: true, MaxConcurrentBatches: 2,
+	}); err == nil {
 		s.pipeline = pipeline // commits of many organizations and workers share round trips
 	}
 	return s

@@ -53,11 +53,11 @@ for i = intro + 1, intro + intros, 2 do
   end
 end
 
--- Events: fields of the set, then the rest of each record, then the place of each one's series in two bytes.
+-- Events: members of the set, then their records in one string, then the length of each record in two bytes, then the place
+-- of each one's series in two bytes.
 local field, events = list()
-local body = list()
-local place = ARGV[at + 1]
-at = at + 1
+local records, lengths, place = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+at = at + 3
 -- Series: fields, then the length of the repository's part in one byte each, then the newest event ('' for "_other").
 local name, named = list()
 local head = ARGV[at + 1]
@@ -66,13 +66,23 @@ local newest = list()
 local other = ARGV[at + 1]
 at = at + 1
 
-local fresh, recorded = {}, 0
+-- Mostly all events of a batch are new: then there is nothing to do for each of them here, and "fresh" stays empty.
+local fresh, recorded, all = {}, 0, true
 each_chunk(events, function(from, to)
   local have = redis.call('SMISMEMBER', seen, unpack(ARGV, field + from, field + to))
   for i = 1, #have do
-    if have[i] == 0 then
+    if have[i] ~= 0 then
+      if all then
+        all = false
+        for k = 1, recorded do
+          fresh[k] = k
+        end
+      end
+    else
       recorded = recorded + 1
-      fresh[recorded] = from + i - 1
+      if not all then
+        fresh[recorded] = from + i - 1
+      end
     end
   end
 end)
@@ -87,20 +97,31 @@ if recorded > 0 then
   end)
 end
 
-local function series_of(i)
-  local high, low = byte(place, 2 * i - 1, 2 * i)
+local function two(bytes, i)
+  local high, low = byte(bytes, 2 * i - 1, 2 * i)
   return high * 256 + low
 end
 
-local used, opened, order = {}, {}, {} -- series with fresh events; those of them that are new
-for k = 1, recorded do
-  local s = series_of(fresh[k])
-  if not used[s] then
-    used[s] = true
-    if not last[s] and ARGV[newest + s] ~= '' then
-      opened[s] = true
-      order[#order + 1] = s
+local used = {} -- series with fresh events
+if all then
+  for s = 1, named do
+    used[s] = s
+  end
+else
+  local met = {}
+  for k = 1, recorded do
+    local s = two(place, fresh[k])
+    if not met[s] then
+      met[s] = true
+      used[#used + 1] = s
     end
+  end
+end
+local order = {} -- those of them that are new
+for k = 1, #used do
+  local s = used[k]
+  if not last[s] and ARGV[newest + s] ~= '' then
+    order[#order + 1] = s
   end
 end
 
@@ -125,36 +146,60 @@ if room ~= 'any' and #order > 0 then
 end
 
 -- From here on everything is written.
-if fence ~= '0' then
-  state[1] = fence
-  redis.call('HSET', meta, 'fence', fence)
+local set = {} -- of meta
+local function note(name, value)
+  set[#set + 1] = name
+  set[#set + 1] = value
+end
+if fence ~= '0' and fence ~= state[1] then
+  note('fence', fence)
 end
 if epoch == '' then
-  redis.call('HSET', meta, 'epoch', new_epoch, 'began', began)
+  note('epoch', new_epoch)
+  note('began', began)
 end
 if granted ~= (state[4] or '') then
-  redis.call('HSET', meta, 'granted', granted)
+  note('granted', granted)
 end
 
-local out = {}
-if recorded > 0 then
-  local fields, n = {}, 0
-  for k = 1, recorded do
-    local i = fresh[k]
-    local s = series_of(i)
-    local f = ARGV[field + i]
-    fields[k] = f
-    out[n + 1], out[n + 2] = f, ARGV[body + i]
-    n = n + 3
-    if folded[s] then
-      out[n] = other
-    else
-      out[n] = sub(ARGV[name + s], byte(head, s) + 1)
+-- The records of the fresh events, those of folded users with another actor at their end.
+local function cut()
+  local out, from, k = {}, 1, 1
+  for i = 1, events do
+    local length = two(lengths, i)
+    if all or fresh[k] == i then
+      local s = two(place, i)
+      if folded[s] then
+        local actor = #ARGV[name + s] - byte(head, s)
+        out[k] = sub(records, from, from + length - actor - 1) .. other
+      else
+        out[k] = sub(records, from, from + length - 1)
+      end
+      k = k + 1
     end
+    from = from + length
   end
-  write('SADD', seen, fields)
+  return table.concat(out)
+end
+
+if recorded > 0 then
+  if all then
+    each_chunk(events, function(from, to)
+      redis.call('SADD', seen, unpack(ARGV, field + from, field + to))
+    end)
+  else
+    local fields = {}
+    for k = 1, recorded do
+      fields[k] = ARGV[field + fresh[k]]
+    end
+    write('SADD', seen, fields)
+  end
+  if not all or folds > 0 then
+    records = cut()
+  end
   local moved = {}
-  for s in pairs(used) do
+  for k = 1, #used do
+    local s = used[k]
     local now = ARGV[newest + s]
     if now ~= '' and not folded[s] and (not last[s] or less(last[s], now)) then
       moved[#moved + 1] = ARGV[name + s]
@@ -256,7 +301,7 @@ for i = window + 1, window + windows, 3 do
   end
 end
 if edge ~= '' and tonumber(edge) > (tonumber(state[6] or '') or -math.huge) then
-  redis.call('HSET', meta, 'edge', edge)
+  note('edge', edge)
 end
 
 local tally, amounts = list()
@@ -273,11 +318,12 @@ if recorded > 0 or said ~= '' then
     entry[3], entry[4] = 'c', said
   end
   if recorded > 0 then
-    entry[#entry + 1], entry[#entry + 2] = 'e', table.concat(out)
+    entry[#entry + 1], entry[#entry + 2] = 'e', records
   end
   if folds > 0 then
     entry[#entry + 1], entry[#entry + 2] = 'f', folds
   end
-  redis.call('HSET', meta, 'last', redis.call('XADD', log, '*', unpack(entry)))
+  note('last', redis.call('XADD', log, '*', unpack(entry)))
 end
+write('HSET', meta, set)
 return { 'OK', recorded, folds }
