@@ -167,7 +167,7 @@ func (s *Server) signal(signal syscall.Signal) {
 
 // Client is a client of the server that ends with the test.
 func (s *Server) Client() *redis.Client {
-	client := redis.NewClient(&redis.Options{Addr: s.Address})
+	client := redis.NewClient(&redis.Options{Addr: s.Address, ContextTimeoutEnabled: true})
 	s.tb.Cleanup(func() { _ = client.Close() })
 	return client
 }

@@ -1,0 +1,199 @@
+// Package election decides which replica leads. A lease is held by one replica at a time; each term of it has a number, the
+// fence, that only grows, so that whoever is written to can refuse a leader of the past.
+package election
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Leaser keeps leases somewhere that all replicas reach. Its methods are safe for concurrent use and end with their
+// context. Their errors, other than those here, mean that the answer is not known.
+type Leaser interface {
+	// Acquire takes the lease called name for its duration, or gives ErrHeld.
+	Acquire(ctx context.Context, name string) (Term, error)
+	// Renew holds a lease for its duration from now on, or gives ErrLost when the term is over.
+	Renew(ctx context.Context, t Term) error
+	// Release ends a term, so that others need not wait for it to expire. A term that is over is left alone.
+	Release(ctx context.Context, t Term) error
+}
+
+// Term is one holding of a lease.
+type Term struct {
+	Name string
+	// Fence grows with every term of the lease, for ever.
+	Fence uint64
+	// Token tells this term from all others.
+	Token string
+}
+
+// Errors of a Leaser, and causes of the end of a term.
+var (
+	ErrHeld    = errors.New("another replica holds the lease")
+	ErrLost    = errors.New("the lease is lost")
+	ErrExpired = errors.New("the lease could not be renewed in time")
+	ErrYielded = errors.New("the lease is given to a replica that holds fewer")
+	errReturned = errors.New("the work of the leader returned")
+)
+
+// Timing is how long things take. The zero value of a field is no valid one.
+type Timing struct {
+	// LeaseDuration is how long a lease is held without being renewed.
+	LeaseDuration time.Duration
+	// RenewDeadline is how long a leader goes on without having renewed. It is shorter than the lease.
+	RenewDeadline time.Duration
+	// RetryPeriod is how long a request may take, the time between two renewals, and four times that between two attempts to acquire.
+	RetryPeriod time.Duration
+}
+
+// drift is the part of a lease's duration by which the clocks of this machine and of the leaser's may differ in speed.
+const drift = 20
+
+// trust is how long after the start of a successful request a leader may be sure of its lease.
+func (t Timing) trust() time.Duration {
+	return min(t.RenewDeadline, t.LeaseDuration-t.LeaseDuration/drift)
+}
+
+// Elector campaigns for leases with a Leaser.
+type Elector struct {
+	leaser Leaser
+	timing Timing
+	hooks  Hooks
+	share  share
+}
+
+// Hooks tell what happens. Each may be nil; none may block.
+type Hooks struct {
+	// Reached is told of every answer of the leaser: nil, or why there was none.
+	Reached func(name string, err error)
+	// Began and Ended are told of this replica's terms; why is the cause of the end.
+	Began func(t Term)
+	Ended func(t Term, why error)
+}
+
+// New makes an elector. roster may be nil: then leases are not spread over the replicas.
+func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
+	if hooks.Reached == nil {
+		hooks.Reached = func(string, error) {}
+	}
+	if hooks.Began == nil {
+		hooks.Began = func(Term) {}
+	}
+	if hooks.Ended == nil {
+		hooks.Ended = func(Term, error) {}
+	}
+	return &Elector{leaser: leaser, timing: timing, hooks: hooks, share: share{roster: roster, period: timing.RetryPeriod}}
+}
+
+// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term, waits
+// for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It gives the
+// cause of ctx's end when everything has stopped. What work returns while its context lives ends the term, too.
+func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
+	e.share.join()
+	defer e.share.leave()
+	for ctx.Err() == nil {
+		term, until, ok := e.acquire(ctx, name)
+		if !ok {
+			e.share.look(ctx)
+			pause(ctx, e.timing.RetryPeriod/attempts+e.share.handicap())
+			continue
+		}
+		why := e.serve(ctx, term, until, work)
+		if errors.Is(why, ErrYielded) || errors.Is(why, errReturned) {
+			pause(ctx, 2*e.timing.RetryPeriod) // others first
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// attempts is how many attempts to acquire there are in a retry period: what a leader releases is taken in a quarter of it.
+const attempts = 4
+
+// pause waits, somewhat more or less.
+func pause(ctx context.Context, wait time.Duration) {
+	wait += time.Duration((rand.Float64() - 0.5) * 0.2 * float64(wait)) //nolint:gosec // spreads attempts
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// acquire tries to take the lease. until is when it cannot be trusted any more.
+func (e *Elector) acquire(ctx context.Context, name string) (term Term, until time.Time, ok bool) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, e.timing.RetryPeriod)
+	defer cancel()
+	term, err := e.leaser.Acquire(ctx, name)
+	if err == nil || errors.Is(err, ErrHeld) {
+		e.hooks.Reached(name, nil)
+	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		e.hooks.Reached(name, err)
+	}
+	return term, start.Add(e.timing.trust()), err == nil
+}
+
+// serve runs work for a term, and gives why the term ended.
+func (e *Elector) serve(ctx context.Context, term Term, until time.Time, work func(context.Context, uint64) error) error {
+	termCtx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.keep(termCtx, term, until, end) })
+	withdraw := e.share.hold(func() { end(ErrYielded) })
+	e.hooks.Began(term)
+	err := work(termCtx, term.Fence)
+	withdraw()
+	end(errors.Join(errReturned, err)) // no cause when the term ended before
+	why := context.Cause(termCtx)
+	e.hooks.Ended(term, why)
+	keeping.Wait()
+	if !errors.Is(why, ErrLost) {
+		e.release(ctx, term)
+	}
+	return why
+}
+
+// keep renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser silent or
+// this process stopped for a while.
+func (e *Elector) keep(ctx context.Context, term Term, until time.Time, end context.CancelCauseFunc) {
+	expiry := time.AfterFunc(time.Until(until), func() { end(ErrExpired) })
+	defer expiry.Stop()
+	for {
+		pause(ctx, e.timing.RetryPeriod)
+		if ctx.Err() != nil {
+			return
+		}
+		start := time.Now()
+		request, cancel := context.WithTimeout(ctx, e.timing.RetryPeriod)
+		err := e.leaser.Renew(request, term)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, ErrLost):
+			e.hooks.Reached(term.Name, nil)
+			end(ErrLost)
+			return
+		case err == nil:
+			if renewed := start.Add(e.timing.trust()); expiry.Stop() {
+				until = renewed
+				expiry.Reset(time.Until(until))
+			}
+		}
+		e.hooks.Reached(term.Name, err)
+		e.share.look(ctx)
+	}
+}
+
+// release gives a lease back. If that fails it expires.
+func (e *Elector) release(ctx context.Context, term Term) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, time.Second))
+	defer cancel()
+	if err := e.leaser.Release(ctx, term); err != nil {
+		e.hooks.Reached(term.Name, err)
+	}
+}

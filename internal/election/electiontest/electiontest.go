@@ -1,0 +1,262 @@
+// Package electiontest is the conformance suite of electors: every backend passes it.
+package electiontest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election"
+)
+
+// Elector is what is tested.
+type Elector interface {
+	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
+}
+
+// Harness makes the electors of the replicas of one system.
+type Harness struct {
+	Elector func(tb testing.TB) Elector
+	// Appointed says that the first one alone ever leads.
+	Appointed bool
+}
+
+// Timing is quick, with room for a busy machine.
+var Timing = election.Timing{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond}
+
+// limit is how long anything may take on a busy machine.
+const limit = 30 * time.Second
+
+// Run runs the suite. newHarness makes a system in which nobody led yet.
+func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
+	t.Helper()
+	for name, test := range map[string]func(t *testing.T, h Harness){
+		"one at a time":            oneAtATime,
+		"the end of the context":   endOfContext,
+		"hand over":                handOver,
+		"names are apart":          namesApart,
+		"work that returns":        workReturns,
+		"in and out":               inAndOut,
+		"context that ended":       endedBefore,
+		"the cause is passed on":   cause,
+		"many terms of many leads": manyTerms,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newHarness(t))
+		})
+	}
+}
+
+// candidate is a call of Lead in the background.
+type candidate struct {
+	cancel context.CancelCauseFunc
+	done   chan error
+	terms  chan term
+}
+
+type term struct {
+	ctx    context.Context
+	fence  uint64
+	finish func(error) // ends the work
+}
+
+// lead starts a call of Lead whose terms the test takes from a channel.
+func lead(t *testing.T, e Elector, name string) *candidate {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := &candidate{cancel: cancel, done: make(chan error, 1), terms: make(chan term)}
+	go func() {
+		c.done <- e.Lead(ctx, name, func(ctx context.Context, fence uint64) error {
+			result := make(chan error, 1)
+			select {
+			case c.terms <- term{ctx, fence, func(err error) { result <- err }}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			select {
+			case err := <-result:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	t.Cleanup(func() { cancel(nil); _ = c.join(t) })
+	return c
+}
+
+// join gives what Lead returned.
+func (c *candidate) join(t *testing.T) error {
+	t.Helper()
+	err := receive(t, c.done)
+	c.done <- err
+	return err
+}
+
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(limit):
+		require.Fail(t, "nothing happened", "within %s", limit)
+		panic("unreachable")
+	}
+}
+
+func oneAtATime(t *testing.T, h Harness) {
+	t.Helper()
+	first := lead(t, h.Elector(t), "one")
+	term := receive(t, first.terms)
+	second := lead(t, h.Elector(t), "one")
+	select {
+	case <-second.terms:
+		require.Fail(t, "two lead")
+	case <-time.After(2 * Timing.LeaseDuration): // the first one renews meanwhile
+	}
+	require.NoError(t, term.ctx.Err())
+}
+
+func endOfContext(t *testing.T, h Harness) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var finished atomic.Bool
+	began, wait := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	elector := h.Elector(t)
+	go func() {
+		done <- elector.Lead(ctx, "one", func(ctx context.Context, _ uint64) error {
+			close(began)
+			<-ctx.Done()
+			<-wait
+			finished.Store(true)
+			return nil
+		})
+	}()
+	receive(t, began)
+	cancel()
+	select {
+	case <-done:
+		require.Fail(t, "Lead did not wait for the work")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(wait)
+	require.ErrorIs(t, receive(t, done), context.Canceled)
+	require.True(t, finished.Load())
+}
+
+// handOver: who stops gives the lease to the next one within a second.
+func handOver(t *testing.T, h Harness) {
+	t.Helper()
+	first := lead(t, h.Elector(t), "one")
+	fence := receive(t, first.terms).fence
+	second := lead(t, h.Elector(t), "one")
+	first.cancel(nil)
+	began := time.Now()
+	require.Error(t, first.join(t))
+	if h.Appointed {
+		return
+	}
+	require.Greater(t, receive(t, second.terms).fence, fence)
+	t.Logf("handed over in %s", time.Since(began))
+}
+
+func namesApart(t *testing.T, h Harness) {
+	t.Helper()
+	elector := h.Elector(t)
+	one, two := lead(t, elector, "one"), lead(t, elector, "two")
+	a, b := receive(t, one.terms), receive(t, two.terms)
+	require.NoError(t, a.ctx.Err())
+	require.NoError(t, b.ctx.Err())
+	two.cancel(nil)
+	require.Error(t, two.join(t))
+	require.NoError(t, a.ctx.Err())
+}
+
+func workReturns(t *testing.T, h Harness) {
+	t.Helper()
+	one := lead(t, h.Elector(t), "one")
+	var last uint64
+	for _, result := range []error{nil, errors.New("failed"), nil} {
+		term := receive(t, one.terms)
+		require.Greater(t, term.fence, last)
+		last = term.fence
+		term.finish(result)
+		receive(t, term.ctx.Done())
+	}
+}
+
+// inAndOut: a process that leads, stops and leads again has a new term.
+func inAndOut(t *testing.T, h Harness) {
+	t.Helper()
+	elector := h.Elector(t)
+	var last uint64
+	for range 5 {
+		one := lead(t, elector, "one")
+		fence := receive(t, one.terms).fence
+		require.Greater(t, fence, last)
+		last = fence
+		one.cancel(nil)
+		require.Error(t, one.join(t))
+	}
+}
+
+func endedBefore(t *testing.T, h Harness) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := h.Elector(t).Lead(ctx, "one", func(context.Context, uint64) error {
+		t.Error("worked with a context that has ended")
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func cause(t *testing.T, h Harness) {
+	t.Helper()
+	reason := errors.New("enough")
+	one := lead(t, h.Elector(t), "one")
+	receive(t, one.terms)
+	one.cancel(reason)
+	require.ErrorIs(t, one.join(t), reason)
+}
+
+// manyTerms: whoever leads, and however short, never two at once, and fences grow.
+func manyTerms(t *testing.T, h Harness) {
+	t.Helper()
+	const wanted = 12
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var active atomic.Int32
+	var mu sync.Mutex
+	var fences []uint64
+	var leads sync.WaitGroup
+	for range 4 {
+		elector := h.Elector(t)
+		leads.Go(func() {
+			_ = elector.Lead(ctx, "one", func(_ context.Context, fence uint64) error {
+				if n := active.Add(1); n != 1 {
+					t.Errorf("%d lead at once", n)
+				}
+				mu.Lock()
+				if fences = append(fences, fence); len(fences) == wanted {
+					cancel()
+				}
+				mu.Unlock()
+				active.Add(-1)
+				return nil
+			})
+		})
+	}
+	leads.Wait()
+	require.GreaterOrEqual(t, len(fences), wanted)
+	require.True(t, slices.IsSorted(fences), "%v", fences)
+	require.Len(t, slices.Compact(fences), len(fences))
+}

@@ -1,0 +1,122 @@
+// Package redislease keeps leases in Redis: a lock with an expiry, and a fence that never expires.
+package redislease
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election"
+)
+
+// layout is the version in the names of the keys.
+const layout = "1"
+
+// The scripts compare and change in one step.
+var (
+	//go:embed acquire.lua
+	acquireSource string
+	//go:embed renew.lua
+	renewSource string
+	//go:embed release.lua
+	releaseSource string
+	//go:embed announce.lua
+	announceSource string
+
+	acquireScript  = redis.NewScript(acquireSource)
+	renewScript    = redis.NewScript(renewSource)
+	releaseScript  = redis.NewScript(releaseSource)
+	announceScript = redis.NewScript(announceSource)
+)
+
+// Settings are a leaser's.
+type Settings struct {
+	// Prefix begins the names of all keys.
+	Prefix string
+	// Identity tells this process from all others.
+	Identity string
+	// Duration is how long a lease is held without being renewed.
+	Duration time.Duration
+}
+
+// Leaser keeps leases in Redis. It does not own its client.
+type Leaser struct {
+	client   redis.UniversalClient
+	settings Settings
+}
+
+var (
+	_ election.Leaser = (*Leaser)(nil)
+	_ election.Roster = (*Leaser)(nil)
+)
+
+// New makes a leaser.
+func New(client redis.UniversalClient, settings Settings) *Leaser {
+	return &Leaser{client: client, settings: settings}
+}
+
+// keys are the lock and the fence of a lease, on one node of a cluster.
+func (l *Leaser) keys(name string) []string {
+	if name == "" {
+		name = "leader"
+	}
+	lease := l.settings.Prefix + ":" + layout + ":{lease/" + name + "}:"
+	return []string{lease + "holder", lease + "fence"}
+}
+
+// Acquire implements election.Leaser.
+func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error) {
+	answer, err := acquireScript.Run(ctx, l.client, l.keys(name),
+		l.settings.Identity, l.settings.Duration.Milliseconds(), election.FenceAt(time.Unix(1, 0))).StringSlice()
+	if err != nil {
+		return election.Term{}, fmt.Errorf("redis: acquire a lease: %w", err)
+	}
+	if len(answer) != 2 {
+		return election.Term{}, election.ErrHeld
+	}
+	fence, err := strconv.ParseUint(answer[0], 10, 64)
+	if err != nil {
+		return election.Term{}, fmt.Errorf("redis: the fence of a lease: %w", err)
+	}
+	return election.Term{Name: name, Fence: fence, Token: answer[1]}, nil
+}
+
+// Renew implements election.Leaser.
+func (l *Leaser) Renew(ctx context.Context, t election.Term) error {
+	held, err := renewScript.Run(ctx, l.client, l.keys(t.Name)[:1], t.Token, l.settings.Duration.Milliseconds()).Int()
+	if err != nil {
+		return fmt.Errorf("redis: renew a lease: %w", err)
+	}
+	if held == 0 {
+		return election.ErrLost
+	}
+	return nil
+}
+
+// Release implements election.Leaser.
+func (l *Leaser) Release(ctx context.Context, t election.Term) error {
+	if err := releaseScript.Run(ctx, l.client, l.keys(t.Name)[:1], t.Token).Err(); err != nil {
+		return fmt.Errorf("redis: release a lease: %w", err)
+	}
+	return nil
+}
+
+// Announce implements election.Roster.
+func (l *Leaser) Announce(ctx context.Context, held int) (others []int, err error) {
+	answer, err := announceScript.Run(ctx, l.client, []string{l.settings.Prefix + ":" + layout + ":replicas"},
+		l.settings.Identity, held, l.settings.Duration.Milliseconds()).StringSlice()
+	if err != nil {
+		return nil, fmt.Errorf("redis: announce what is held: %w", err)
+	}
+	var errs []error
+	for _, text := range answer {
+		n, err := strconv.Atoi(text)
+		others, errs = append(others, n), append(errs, err)
+	}
+	return others, errors.Join(errs...)
+}
