@@ -62,6 +62,11 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 		o.builder.RecordGhExporterScrapeDurationDataPoint(at, lastTook.Seconds(), org.name)
 	}
 	o.limits(org, at)
+	leads := int64(0)
+	if o.receiver.monitor.Leads(org.name) {
+		leads = 1
+	}
+	o.builder.RecordGhExporterLeaderDataPoint(at, leads, org.name)
 	sum := &org.summary
 	if !sum.Caught || sum.Began.IsZero() {
 		return now // nothing was ever recorded
@@ -131,6 +136,15 @@ func (o *operations) whole(at pcommon.Timestamp, all *whole) {
 	}
 	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, all.caughtUp.Seconds())
 	o.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, o.receiver.store.corrupt.Load())
+	report := o.receiver.monitor.Report()
+	for i := range report.Dependencies {
+		d := &report.Dependencies[i]
+		healthy := int64(0)
+		if d.Healthy {
+			healthy = 1
+		}
+		o.builder.RecordGhExporterDependencyHealthDataPoint(at, healthy, d.Name)
+	}
 }
 
 func asInt(n uint64) int64 { return int64(n) } //nolint:gosec // no counter gets there

@@ -347,6 +347,26 @@ func (ms *GhExporterCoverageLagMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhExporterDependencyHealthMetricConfig provides config for the gh.exporter.dependency_health metric.
+type GhExporterDependencyHealthMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterDependencyHealthMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterGapsMetricConfig provides config for the gh.exporter.gaps metric.
 type GhExporterGapsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -474,6 +494,26 @@ type GhExporterInvalidValuesMetricConfig struct {
 }
 
 func (ms *GhExporterInvalidValuesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterLeaderMetricConfig provides config for the gh.exporter.leader metric.
+type GhExporterLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -726,6 +766,7 @@ type MetricsConfig struct {
 	GhActivityReviewsSubmitted24h          GhActivityReviewsSubmitted24hMetricConfig          `mapstructure:"gh.activity.reviews_submitted_24h"`
 	GhAppRateLimitRemaining                GhAppRateLimitRemainingMetricConfig                `mapstructure:"gh.app.rate_limit_remaining"`
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
+	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
 	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
 	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
@@ -733,6 +774,7 @@ type MetricsConfig struct {
 	GhExporterGithubRequests               GhExporterGithubRequestsMetricConfig               `mapstructure:"gh.exporter.github_requests"`
 	GhExporterGithubSecondaryLimitHits     GhExporterGithubSecondaryLimitHitsMetricConfig     `mapstructure:"gh.exporter.github_secondary_limit_hits"`
 	GhExporterInvalidValues                GhExporterInvalidValuesMetricConfig                `mapstructure:"gh.exporter.invalid_values"`
+	GhExporterLeader                       GhExporterLeaderMetricConfig                       `mapstructure:"gh.exporter.leader"`
 	GhExporterLeaderCycleLastRunUnixtime   GhExporterLeaderCycleLastRunUnixtimeMetricConfig   `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
 	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
 	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
@@ -799,6 +841,9 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 			Enabled: true,
 		},
+		GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
+			Enabled: true,
+		},
 		GhExporterGaps: GhExporterGapsMetricConfig{
 			Enabled: true,
 		},
@@ -818,6 +863,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterInvalidValues: GhExporterInvalidValuesMetricConfig{
+			Enabled: true,
+		},
+		GhExporterLeader: GhExporterLeaderMetricConfig{
 			Enabled: true,
 		},
 		GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
