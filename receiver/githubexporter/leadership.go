@@ -176,6 +176,7 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 		return err
 	}
 	o.monitor.Lead(o.name, true)
+	o.wake() // whoever looks sees who leads
 	defer o.resign(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { o.fill(ctx) })
@@ -203,6 +204,7 @@ func (o *organization) resign(ctx context.Context) {
 	o.monitor.Lead(o.name, false)
 	o.condition.forget()
 	o.rest()
+	o.wake()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushFor)
 	defer cancel()
 	if err := o.collector.Flush(ctx); err != nil {
