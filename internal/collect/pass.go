@@ -98,9 +98,9 @@ func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
 func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	began := c.now()
 	sum := Summary{Began: began}
-	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	cov, err := c.coverage(ctx)
 	if err != nil {
-		return sum, fmt.Errorf("read coverage: %w", err)
+		return sum, err
 	}
 	found, err := c.discover(ctx)
 	if err != nil {

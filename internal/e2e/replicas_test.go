@@ -21,22 +21,23 @@ import (
 // replica is one of several collectors that share a Redis, which each reaches through a proxy of its own.
 type replica struct {
 	*collector
-	redis *proxy
+	redis  *proxy // nil when it reaches Redis directly
+	health string // the address of replica_health
 }
 
 const replicaConfig = `
 extensions:
   leader_elector:
-    redis:
-      endpoints: [%[2]q]
+    redis: %[2]s
     lease_duration: %[4]s
     renew_deadline: %[5]s
     retry_period: 500ms
+  replica_health:
+    endpoint: %[6]s
 receivers:
   githubexporter:
     leader_election: leader_elector
-    redis:
-      endpoints: [%[2]q]
+    redis: %[2]s
 %[1]s
 exporters:
   prometheus:
@@ -44,7 +45,7 @@ exporters:
     metric_expiration: 10m
     without_scope_info: true
 service:
-  extensions: [leader_elector]
+  extensions: [leader_elector, replica_health]
   telemetry:
     metrics:
       level: none
@@ -68,15 +69,23 @@ func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replic
 	t.Helper()
 	list := make([]*replica, n)
 	for i := range list {
-		r := &replica{redis: startProxy(t, redisAddress), collector: &collector{
-			binary: program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: freeAddress(t),
-		}}
-		text := fmt.Sprintf(replicaConfig, indent(receiver), r.redis.Listen, r.metrics, lease, renew)
-		require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
-		r.restart(t)
-		list[i] = r
+		redis := startProxy(t, redisAddress)
+		list[i] = startReplica(t, fmt.Sprintf("{endpoints: [%q]}", redis.Listen), receiver)
+		list[i].redis = redis
 	}
 	return list
+}
+
+// startReplica starts a collector with the given settings of Redis and of the receiver.
+func startReplica(t *testing.T, redis, receiver string) *replica {
+	t.Helper()
+	r := &replica{health: freeAddress(t), collector: &collector{
+		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: freeAddress(t),
+	}}
+	text := fmt.Sprintf(replicaConfig, indent(receiver), redis, r.metrics, lease, renew, r.health)
+	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
+	r.restart(t)
+	return r
 }
 
 // leader waits until one of the replicas leads and gives its number: the one that began last and has not ended.

@@ -31,6 +31,9 @@ const (
 	timeout = 3 * time.Second
 	// maxRetries repeats a command whose connection broke, as in a failover. All commands here may be repeated.
 	maxRetries = 2
+	// reloadInterval is how old the knowledge of a cluster's nodes may be: who took over for a master that died is found in
+	// no other way.
+	reloadInterval = 2 * time.Second
 )
 
 // Config is how Redis is reached.
@@ -119,6 +122,11 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		options.TLSConfig = tls
+	}
+	if c.Mode == Cluster {
+		cluster := options.Cluster()
+		cluster.ClusterStateReloadInterval = reloadInterval
+		return redis.NewClusterClient(cluster), nil
 	}
 	return redis.NewUniversalClient(options), nil
 }

@@ -55,6 +55,8 @@ type organization struct {
 	shown   [ledger.NumMetrics]int
 
 	progress progress
+	// ledgerBegan is of the last snapshot; it belongs to follow.
+	ledgerBegan time.Time
 
 	mu         sync.Mutex
 	lastRun    time.Time
@@ -180,6 +182,7 @@ func (o *organization) follow(ctx context.Context) {
 		err := o.store.Follow(ctx, o.name, func(c ledger.Change) error {
 			if c.Reset {
 				began = time.Now()
+				o.startOver(&c)
 			}
 			o.view.Apply(c)
 			if c.Caught {
@@ -192,6 +195,16 @@ func (o *organization) follow(ctx context.Context) {
 		}
 		o.logger.Error("Following the store failed; it is tried again.", zap.Error(err))
 		o.pause(ctx, failedFill, false)
+	}
+}
+
+// startOver says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
+func (o *organization) startOver(first *ledger.Change) {
+	was := o.ledgerBegan
+	o.ledgerBegan = first.Began
+	if !was.IsZero() && !was.Equal(first.Began) {
+		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
+			zap.Time("ledger_began", first.Began), zap.Time("former_ledger_began", was))
 	}
 }
 

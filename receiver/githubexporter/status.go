@@ -118,12 +118,18 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 		c.logger.Warn("The organization cannot be read completely; what is known of it stays as it was.",
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
 	}
-	c.troubles.set(c.org, trouble)
+	if c.class != classStore { // how the store does is not GitHub's business
+		c.troubles.set(c.org, trouble)
+	}
 }
+
+// classStore is the class of trouble with the store.
+const classStore = "store"
 
 // classify names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
 func classify(sum *collect.Summary, trouble error) string {
 	var (
+		store       *collect.StoreError
 		limit       *github.LimitError
 		credential  *github.CredentialError
 		forbidden   *github.ForbiddenError
@@ -133,6 +139,8 @@ func classify(sum *collect.Summary, trouble error) string {
 	switch {
 	case trouble == nil:
 		return "ok"
+	case errors.As(trouble, &store):
+		return classStore
 	case errors.As(trouble, &limit):
 		return "limited"
 	case errors.As(trouble, &credential):
