@@ -31,7 +31,7 @@ func newOutage(t *testing.T, redis string) *outage {
 	o.timeline, o.visible = server.Timeline(), time.Now()
 	server.Hold(o.visible)
 	for range 2 {
-		o.replicas = append(o.replicas, startReplica(t, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
+		o.replicas = append(o.replicas, startReplica(t, redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
 	}
 	o.prom = startPrometheus(t, o.replicas[1].metrics)
 	o.right(t)

@@ -28,7 +28,7 @@ type replica struct {
 const replicaConfig = `
 extensions:
   leader_elector:
-    redis: %[2]s
+    redis: %[7]s
     lease_duration: %[4]s
     renew_deadline: %[5]s
     retry_period: 500ms
@@ -70,19 +70,20 @@ func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replic
 	list := make([]*replica, n)
 	for i := range list {
 		redis := startProxy(t, redisAddress)
-		list[i] = startReplica(t, fmt.Sprintf("{endpoints: [%q]}", redis.Listen), receiver)
+		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
+		list[i] = startReplica(t, block, block, receiver)
 		list[i].redis = redis
 	}
 	return list
 }
 
-// startReplica starts a collector with the given settings of Redis and of the receiver.
-func startReplica(t *testing.T, redis, receiver string) *replica {
+// startReplica starts a collector with the given settings of Redis, for the election and for the store, and of the receiver.
+func startReplica(t *testing.T, election, store, receiver string) *replica {
 	t.Helper()
 	r := &replica{health: freeAddress(t), collector: &collector{
 		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: freeAddress(t),
 	}}
-	text := fmt.Sprintf(replicaConfig, indent(receiver), redis, r.metrics, lease, renew, r.health)
+	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
 	r.restart(t)
 	return r
