@@ -31,7 +31,7 @@ func newOutage(t *testing.T, redis string) *outage {
 	o.timeline, o.visible = server.Timeline(), time.Now()
 	server.Hold(o.visible)
 	for range 2 {
-		o.replicas = append(o.replicas, startReplica(t, redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
+		o.replicas = append(o.replicas, startReplica(t, "redis: "+redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
 	}
 	o.prom = startPrometheus(t, o.replicas[1].metrics)
 	o.right(t)
@@ -119,6 +119,53 @@ func TestClusterFailover(t *testing.T) {
 	}
 	o.down(t)
 	o.right(t)
+}
+
+// TestGoOnAlone cuts off Redis from a collector that may go on in memory: what is known stays, what is new is read, nothing
+// counts down, and what was recorded alone is in Redis afterwards.
+func TestGoOnAlone(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	timeline = server.Timeline()
+	server.Hold(timeline.Start)
+	store := redistest.Start(t)
+	link := startProxy(t, store.Address)
+	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)
+	block := fmt.Sprintf("{endpoints: [%q], unavailable: memory}", link.Listen)
+	one := startReplica(t, "static: {role: leader}", block, receiver)
+	prom := startPrometheus(t, one.metrics)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, timeline.Start)
+
+	link.cut()
+	fallback := func(want float64) func() error {
+		return func() error {
+			got, err := one.value(t.Context(), `gh_exporter_store_fallback`)
+			if err == nil && got != want {
+				err = fmt.Errorf("the fallback is %v, want %v", got, want)
+			}
+			return err
+		}
+	}
+	eventually(t, 30*time.Second, fallback(1))
+	one.check(t, expected{"leader", "degraded", "redis", false}, 2*within)
+	visible := timeline.Start.Add(45 * time.Second)
+	waitUntil(t, visible)
+	server.Hold(visible)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, visible)
+
+	link.mend()
+	eventually(t, 30*time.Second, fallback(0))
+	one.check(t, expected{"leader", "healthy", "redis", true}, 2*within)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, visible)
+	requireNoReset(t, prom)
+	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	other := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", store.Address), receiver)
+	compare(t, startPrometheus(t, other.metrics), data, timeline, visible)
 }
 
 func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,7 +29,7 @@ type replica struct {
 const replicaConfig = `
 extensions:
   leader_elector:
-    redis: %[7]s
+    %[7]s
     lease_duration: %[4]s
     renew_deadline: %[5]s
     retry_period: 500ms
@@ -71,13 +72,13 @@ func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replic
 	for i := range list {
 		redis := startProxy(t, redisAddress)
 		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
-		list[i] = startReplica(t, block, block, receiver)
+		list[i] = startReplica(t, "redis: "+block, block, receiver)
 		list[i].redis = redis
 	}
 	return list
 }
 
-// startReplica starts a collector with the given settings of Redis, for the election and for the store, and of the receiver.
+// startReplica starts a collector with the given settings of the election, of the store in Redis and of the receiver.
 func startReplica(t *testing.T, election, store, receiver string) *replica {
 	t.Helper()
 	r := &replica{health: freeAddress(t), collector: &collector{
@@ -282,4 +283,74 @@ func requireTermsGrow(t *testing.T, redis *redistest.Server) {
 	}
 	t.Logf("%d writes in %d terms", len(entries), terms)
 	require.Greater(t, terms, 10)
+}
+
+// TestLeadershipPerOrganization spreads four organizations over the replicas: each is led by exactly one, one that comes later
+// gets its share, and those of one that dies are led by the others.
+func TestLeadershipPerOrganization(t *testing.T) {
+	t.Parallel()
+	const orgs = 4
+	receiver := "leadership: org\nemit_interval: 1s\norgs:\n"
+	settings := githubtest.Settings{Limits: plenty}
+	var names []string
+	for n := range orgs {
+		data := loadData(t)
+		data.Org.Login = fmt.Sprintf("org-%d", n)
+		settings.Datasets = append(settings.Datasets, data)
+		names = append(names, data.Org.Login)
+		receiver += fmt.Sprintf("  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", data.Org.Login, githubtest.DefaultToken)
+	}
+	server := githubtest.Start(t, settings)
+	receiver += fmt.Sprintf("github: {endpoint: %q}\n", server.URL)
+	redis := redistest.Start(t)
+	replicas := startReplicas(t, 2, redis.Address, receiver)
+	spread := func(want ...int) {
+		t.Helper()
+		eventually(t, time.Minute, func() error {
+			return requireSpread(t, replicas, names, want)
+		})
+	}
+	spread(2, 2)
+	replicas = append(replicas, startReplicas(t, 1, redis.Address, receiver)...)
+	spread(2, 1, 1)
+	for i, r := range replicas {
+		if leads, _ := r.led(t, names); leads == 2 {
+			r.kill()
+			replicas = slices.Delete(replicas, i, i+1)
+			break
+		}
+	}
+	spread(2, 2)
+}
+
+// led is how many organizations a replica leads.
+func (r *replica) led(t *testing.T, names []string) (n int, err error) {
+	t.Helper()
+	for _, name := range names {
+		value, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_leader{org=%q}", name))
+		if err != nil {
+			return 0, err
+		}
+		n += int(value)
+	}
+	return n, nil
+}
+
+// requireSpread is an error unless the replicas lead as many organizations as wanted, in whatever order.
+func requireSpread(t *testing.T, replicas []*replica, names []string, want []int) error {
+	t.Helper()
+	got := make([]int, 0, len(replicas))
+	for _, r := range replicas {
+		n, err := r.led(t, names)
+		if err != nil {
+			return err
+		}
+		got = append(got, n)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the replicas lead %v organizations, want %v", got, want)
+	}
+	return nil
 }

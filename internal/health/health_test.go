@@ -25,7 +25,7 @@ func TestMatrix(t *testing.T) {
 		for _, down := range all {
 			t.Run(string(role)+" without "+down, func(t *testing.T) {
 				t.Parallel()
-				m := health.NewMonitor([]string{"acme"}, func() time.Time { return noon }, func(health.Report) {})
+				m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) {})
 				m.Lead("acme", role == health.Leader)
 				for _, name := range all {
 					m.Set(map[string]error{name: nil})
@@ -56,7 +56,7 @@ func TestChanges(t *testing.T) {
 	t.Parallel()
 	now := noon
 	var told []health.Report
-	m := health.NewMonitor([]string{"acme", "other"}, func() time.Time { return now }, func(r health.Report) { told = append(told, r) })
+	m := health.NewMonitor([]string{"acme", "other"}, nil, func() time.Time { return now }, func(r health.Report) { told = append(told, r) })
 	step := func(wanted int, do func()) health.Report {
 		t.Helper()
 		now = now.Add(time.Minute)
@@ -85,10 +85,20 @@ func TestChanges(t *testing.T) {
 	require.True(t, m.Leads("acme"))
 }
 
+// TestSpare: a replica is ready without what it can do without.
+func TestSpare(t *testing.T) {
+	t.Parallel()
+	m := health.NewMonitor([]string{"acme"}, []string{health.Redis}, func() time.Time { return noon }, func(health.Report) {})
+	m.Set(map[string]error{health.Redis: errors.New("down")})
+	r := m.Report()
+	require.True(t, r.Ready)
+	require.Equal(t, health.Degraded, r.Mode)
+}
+
 func TestRaw(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), func() time.Time { return noon }, func(health.Report) {})
+		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), nil, func() time.Time { return noon }, func(health.Report) {})
 		for _, name := range rapid.SliceOf(rapid.SampledFrom([]string{"redis", "github", "amqp"})).Draw(t, "names") {
 			if m.Set(map[string]error{name: nil}); rapid.Bool().Draw(t, "down") {
 				m.Set(map[string]error{name: errors.New(rapid.String().Draw(t, "detail"))})

@@ -35,6 +35,7 @@ const maxDetail = 500
 // Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe for
 // concurrent use.
 type Monitor struct {
+	spare  []string
 	now    func() time.Time
 	change func(Report)
 
@@ -44,10 +45,10 @@ type Monitor struct {
 	report Report
 }
 
-// NewMonitor makes a monitor of a replica that follows all organizations. change is called with every report that differs
+// NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
 // from the one before in more than details, one call at a time.
-func NewMonitor(orgs []string, now func() time.Time, change func(Report)) *Monitor {
-	m := &Monitor{now: now, change: change, deps: make(map[string]*Dependency), orgs: make(map[string]Role)}
+func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
+	m := &Monitor{spare: spare, now: now, change: change, deps: make(map[string]*Dependency), orgs: make(map[string]Role)}
 	for _, org := range orgs {
 		m.orgs[org] = Follower
 	}
@@ -138,7 +139,7 @@ func (m *Monitor) current() Report {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.deps)) {
 		d := *m.deps[name]
-		d.Required = slices.Contains(required[name], r.Role)
+		d.Required = slices.Contains(required[name], r.Role) && !slices.Contains(m.spare, name)
 		if !d.Healthy {
 			r.Mode = Degraded
 			r.Ready = r.Ready && !d.Required

@@ -3,6 +3,7 @@ package githubexporter
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 )
@@ -30,6 +32,8 @@ type backend struct {
 	close func(ctx context.Context) error
 	// ping asks whether the store can be written to; nil for a store in this process.
 	ping func(ctx context.Context) error
+	// alone reports whether the store goes on in memory without Redis; nil where it never does.
+	alone func() bool
 	// look has a token when there may be something new about the store or the views.
 	look chan struct{}
 	// corrupt counts records of the store that could not be what was written.
@@ -59,6 +63,9 @@ func (b *backend) lookAgain() {
 }
 
 func (b *backend) trouble(org string) error {
+	if b.alone != nil {
+		return nil // what is followed is in memory
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.troubles[org]
@@ -115,7 +122,31 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		},
 	})
 	b.Store, b.sizer, b.ping = store, store, store.Ping
+	if config.Redis.Unavailable == unavailableMemory {
+		b.fallBack(store, client, config, settings.Logger)
+	}
 	return b, nil
+}
+
+// fallBack goes on in memory while Redis is down.
+func (b *backend) fallBack(store *redisstore.Store, client io.Closer, config *Config, logger *zap.Logger) {
+	var orgs []string
+	for i := range config.Orgs {
+		orgs = append(orgs, config.Orgs[i].Name)
+	}
+	alone := fallback.New(store, orgs, config.MaxSeries, func(alone bool) {
+		if alone {
+			logger.Error("Redis is down: this replica goes on alone in memory. What it records goes to Redis when that is back.")
+		} else {
+			logger.Warn("Redis is back and has what this replica recorded alone.")
+		}
+		b.lookAgain()
+	})
+	b.Store, b.sizer, b.alone = alone, alone, alone.Alone
+	b.close = func(context.Context) error {
+		alone.Close()
+		return client.Close()
+	}
 }
 
 func storageClient(ctx context.Context, name string, receiverID component.ID, host component.Host) (storage.Client, error) {

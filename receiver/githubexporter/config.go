@@ -90,6 +90,10 @@ type HealthConfig struct {
 type RedisConfig struct {
 	redisconn.Config `mapstructure:",squash"`
 
+	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when it
+	// is back).
+	Unavailable string `mapstructure:"unavailable"`
+
 	_ struct{}
 }
 
@@ -99,6 +103,8 @@ const (
 	emitFromLeader      = "leader"
 	snapshotIncremental = "incremental"
 	snapshotFull        = "full"
+	unavailableWait     = "wait"
+	unavailableMemory   = "memory"
 )
 
 // RetryConfig is how failed requests are repeated: exponentially, with full jitter.
@@ -152,7 +158,7 @@ func createDefaultConfig() component.Config {
 			Health: HealthConfig{ProbeInterval: 30 * time.Second},
 		},
 		Leadership:        leadershipReceiver,
-		Redis:             RedisConfig{Config: redisconn.Default()},
+		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},
 		Actors:            ActorsConfig{Bots: botsInclude, Label: labelLogin},
 		ReconcileInterval: 6 * time.Hour,
 		Retention:         720 * time.Hour,

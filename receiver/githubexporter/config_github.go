@@ -85,6 +85,11 @@ func (c *RateLimitConfig) Validate() error {
 }
 
 // Validate refuses what cannot work.
+func (c *RedisConfig) Validate() error {
+	return errors.Join(c.Config.Validate(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
+}
+
+// Validate refuses what cannot work.
 func (c *HealthConfig) Validate() error {
 	return configcheck.Between("probe_interval", c.ProbeInterval, minInterval, time.Hour)
 }

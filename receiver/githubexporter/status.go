@@ -25,7 +25,11 @@ func newMonitor(config *Config, host component.Host) *health.Monitor {
 	for i := range config.Orgs {
 		orgs = append(orgs, config.Orgs[i].Name)
 	}
-	return health.NewMonitor(orgs, time.Now, func(r health.Report) {
+	var spare []string
+	if config.Redis.Unavailable == unavailableMemory {
+		spare = append(spare, health.Redis) // the replica does its work without it
+	}
+	return health.NewMonitor(orgs, spare, time.Now, func(r health.Report) {
 		attributes := pcommon.NewMap()
 		if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {
 			attributes = pcommon.NewMap() // cannot be: a report has plain values

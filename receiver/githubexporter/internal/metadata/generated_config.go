@@ -707,6 +707,26 @@ func (ms *GhExporterStoreEventsMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhExporterStoreFallbackMetricConfig provides config for the gh.exporter.store_fallback metric.
+type GhExporterStoreFallbackMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterStoreFallbackMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterStoreSeriesMetricConfig provides config for the gh.exporter.store_series metric.
 type GhExporterStoreSeriesMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -784,6 +804,7 @@ type MetricsConfig struct {
 	GhExporterSeriesOverflow               GhExporterSeriesOverflowMetricConfig               `mapstructure:"gh.exporter.series_overflow"`
 	GhExporterStoreCorruptRecords          GhExporterStoreCorruptRecordsMetricConfig          `mapstructure:"gh.exporter.store_corrupt_records"`
 	GhExporterStoreEvents                  GhExporterStoreEventsMetricConfig                  `mapstructure:"gh.exporter.store_events"`
+	GhExporterStoreFallback                GhExporterStoreFallbackMetricConfig                `mapstructure:"gh.exporter.store_fallback"`
 	GhExporterStoreSeries                  GhExporterStoreSeriesMetricConfig                  `mapstructure:"gh.exporter.store_series"`
 	GhExporterStoreWrite                   GhExporterStoreWriteMetricConfig                   `mapstructure:"gh.exporter.store_write"`
 }
@@ -893,6 +914,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterStoreEvents: GhExporterStoreEventsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterStoreFallback: GhExporterStoreFallbackMetricConfig{
 			Enabled: true,
 		},
 		GhExporterStoreSeries: GhExporterStoreSeriesMetricConfig{

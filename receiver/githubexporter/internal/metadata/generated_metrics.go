@@ -316,6 +316,9 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.store_events",
 		Attributes: []string{"org"},
 	},
+	GhExporterStoreFallback: metricInfo{
+		Name: "gh.exporter.store_fallback",
+	},
 	GhExporterStoreSeries: metricInfo{
 		Name:       "gh.exporter.store_series",
 		Attributes: []string{"org"},
@@ -362,6 +365,7 @@ type metricsInfo struct {
 	GhExporterSeriesOverflow               metricInfo
 	GhExporterStoreCorruptRecords          metricInfo
 	GhExporterStoreEvents                  metricInfo
+	GhExporterStoreFallback                metricInfo
 	GhExporterStoreSeries                  metricInfo
 	GhExporterStoreWrite                   metricInfo
 }
@@ -2256,6 +2260,56 @@ func newMetricGhExporterStoreEvents(cfg GhExporterStoreEventsMetricConfig) metri
 	return m
 }
 
+type metricGhExporterStoreFallback struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhExporterStoreFallbackMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.store_fallback metric with initial data.
+func (m *metricGhExporterStoreFallback) init() {
+	m.data.SetName("gh.exporter.store_fallback")
+	m.data.SetDescription("1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricGhExporterStoreFallback) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterStoreFallback) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterStoreFallback) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterStoreFallback(cfg GhExporterStoreFallbackMetricConfig) metricGhExporterStoreFallback {
+	m := metricGhExporterStoreFallback{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterStoreSeries struct {
 	data     pmetric.Metric                    // data buffer for generated metric.
 	config   GhExporterStoreSeriesMetricConfig // metric config provided by user.
@@ -2408,6 +2462,7 @@ type MetricsBuilder struct {
 	metricGhExporterSeriesOverflow               metricGhExporterSeriesOverflow
 	metricGhExporterStoreCorruptRecords          metricGhExporterStoreCorruptRecords
 	metricGhExporterStoreEvents                  metricGhExporterStoreEvents
+	metricGhExporterStoreFallback                metricGhExporterStoreFallback
 	metricGhExporterStoreSeries                  metricGhExporterStoreSeries
 	metricGhExporterStoreWrite                   metricGhExporterStoreWrite
 }
@@ -2470,6 +2525,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterSeriesOverflow:               newMetricGhExporterSeriesOverflow(mbc.Metrics.GhExporterSeriesOverflow),
 		metricGhExporterStoreCorruptRecords:          newMetricGhExporterStoreCorruptRecords(mbc.Metrics.GhExporterStoreCorruptRecords),
 		metricGhExporterStoreEvents:                  newMetricGhExporterStoreEvents(mbc.Metrics.GhExporterStoreEvents),
+		metricGhExporterStoreFallback:                newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
 		metricGhExporterStoreSeries:                  newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
 		metricGhExporterStoreWrite:                   newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
 		resourceAttributeIncludeFilter:               make(map[string]filter.Filter),
@@ -2592,6 +2648,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterSeriesOverflow.emit(ils.Metrics())
 	mb.metricGhExporterStoreCorruptRecords.emit(ils.Metrics())
 	mb.metricGhExporterStoreEvents.emit(ils.Metrics())
+	mb.metricGhExporterStoreFallback.emit(ils.Metrics())
 	mb.metricGhExporterStoreSeries.emit(ils.Metrics())
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
 
@@ -2798,6 +2855,11 @@ func (mb *MetricsBuilder) RecordGhExporterStoreCorruptRecordsDataPoint(ts pcommo
 // RecordGhExporterStoreEventsDataPoint adds a data point to gh.exporter.store_events metric.
 func (mb *MetricsBuilder) RecordGhExporterStoreEventsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterStoreEvents.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterStoreFallbackDataPoint adds a data point to gh.exporter.store_fallback metric.
+func (mb *MetricsBuilder) RecordGhExporterStoreFallbackDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricGhExporterStoreFallback.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordGhExporterStoreSeriesDataPoint adds a data point to gh.exporter.store_series metric.

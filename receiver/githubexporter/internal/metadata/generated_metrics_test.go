@@ -173,6 +173,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterStoreEventsDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterStoreFallbackDataPoint(ts, 1)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterStoreSeriesDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -875,6 +878,18 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.store_fallback":
+					assert.False(t, validatedMetrics["gh.exporter.store_fallback"], "Found a duplicate in the metrics slice: gh.exporter.store_fallback")
+					validatedMetrics["gh.exporter.store_fallback"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "gh.exporter.store_series":
 					assert.False(t, validatedMetrics["gh.exporter.store_series"], "Found a duplicate in the metrics slice: gh.exporter.store_series")
 					validatedMetrics["gh.exporter.store_series"] = true
