@@ -36,8 +36,10 @@ type Settings struct {
 type Elector struct {
 	client   kubernetes.Interface
 	settings Settings
-	terms    atomic.Uint64
 }
+
+// campaigns counts those of this process, so that two never share an identity.
+var campaigns atomic.Uint64
 
 // New makes an elector of the replica that settings.Identity names.
 func New(client kubernetes.Interface, settings Settings) *Elector {

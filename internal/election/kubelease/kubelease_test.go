@@ -70,6 +70,7 @@ type term struct {
 	fence   uint64
 	began   time.Time
 	ctx     context.Context
+	ended   chan time.Time
 }
 
 // leads gives the terms of a replica, until the test or stop ends it.
@@ -79,9 +80,11 @@ func leads(t *testing.T, e *kubelease.Elector, terms chan<- term, replica int) (
 	done := make(chan error, 1)
 	go func() {
 		done <- e.Lead(ctx, "", func(ctx context.Context, fence uint64) error {
+			this := term{replica, fence, time.Now(), ctx, make(chan time.Time, 1)}
 			select {
-			case terms <- term{replica, fence, time.Now(), ctx}:
+			case terms <- this:
 				<-ctx.Done()
+				this.ended <- time.Now()
 			case <-ctx.Done():
 			}
 			return ctx.Err()
@@ -273,13 +276,13 @@ func TestLeaseName(t *testing.T) {
 	elector := kubelease.New(newLeases(), usual())
 	seen := map[string]string{}
 	for name, want := range map[string]string{
-		"":               `^githubexporter$`,
-		"open-telemetry": `^githubexporter-open-telemetry$`,
-		"Acme":           `^githubexporter-acme-[0-9a-f]{10}$`,
-		"acme":           `^githubexporter-acme$`,
-		"a/b":            `^githubexporter-a-b-[0-9a-f]{10}$`,
-		"a b":            `^githubexporter-a-b-[0-9a-f]{10}$`,
-		"ünïcode\x00-":   `^githubexporter-[-a-z]+-[0-9a-f]{10}$`,
+		"":                                     `^githubexporter$`,
+		"open-telemetry":                       `^githubexporter-open-telemetry$`,
+		"Acme":                                 `^githubexporter-acme-[0-9a-f]{10}$`,
+		"acme":                                 `^githubexporter-acme$`,
+		"a/b":                                  `^githubexporter-a-b-[0-9a-f]{10}$`,
+		"a b":                                  `^githubexporter-a-b-[0-9a-f]{10}$`,
+		"ünïcode\x00-":                         `^githubexporter-[-a-z]+-[0-9a-f]{10}$`,
 		string(bytes.Repeat([]byte("x"), 300)): `^githubexporter-x{227}-[0-9a-f]{10}$`,
 	} {
 		got := elector.LeaseName(name)

@@ -40,7 +40,7 @@ func (e *Elector) newTerm(ctx context.Context, name string, health *health) *ter
 			LeaseMeta: meta.ObjectMeta{Namespace: e.settings.Namespace, Name: e.LeaseName(name)},
 			Client:    e.client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{
-				Identity: e.settings.Identity + "_" + strconv.FormatUint(e.terms.Add(1), 10),
+				Identity: e.settings.Identity + "_" + strconv.FormatUint(campaigns.Add(1), 10),
 			},
 		},
 		health:  health,
