@@ -1,0 +1,384 @@
+//go:build kubernetes
+
+package kubelease_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election"
+	"github.com/seed-358c4d9d/githubexporter/internal/election/electiontest"
+	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
+)
+
+const (
+	limit = 2 * time.Minute // for anything, on a busy machine
+	tick  = 20 * time.Millisecond
+)
+
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(limit):
+		require.Fail(t, "nothing happened", "within %s", limit)
+		panic("unreachable")
+	}
+}
+
+// replica is a set of quick settings in the namespace of the test.
+func replica(name string) kubelease.Settings {
+	settings := quick(name)
+	settings.Namespace = namespace
+	return settings
+}
+
+// TestCluster elects on a healthy API server.
+func TestCluster(t *testing.T) {
+	c := newCluster(t)
+	t.Run("conformance", func(t *testing.T) {
+		electiontest.Run(t, func(testing.TB) electiontest.Harness {
+			name := fmt.Sprintf("conformance-%d", replicas.Add(1))
+			return electiontest.Harness{Elector: func(testing.TB) electiontest.Elector {
+				return kubelease.New(c.admin, replica(name))
+			}}
+		})
+	})
+	for name, test := range map[string]func(*testing.T, *cluster){
+		"acquire, renew, release": testLifeCycle,
+		"hand over":               testHandOver,
+		"dead holder":             testDeadHolder,
+		"ten terms":               testTenTerms,
+		"deleted lease":           testDeletedLease,
+		"deleted while held":      testDeletedWhileHeld,
+		"many names":              testManyNames,
+		"role":                    testRole,
+		"refusal":                 testRefusal,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, c) })
+	}
+}
+
+func testLifeCycle(t *testing.T, c *cluster) {
+	t.Helper()
+	settings, terms := replica("life-cycle"), make(chan term, 1)
+	stop := leads(t, kubelease.New(c.admin, settings), terms, 1)
+	receive(t, terms)
+	held := c.lease(settings.LeaseName)
+	require.Regexp(t, "^"+settings.Identity+"_[0-9]+$", held.holder)
+	require.EqualValues(t, settings.LeaseDuration/time.Second, held.seconds)
+	require.Eventually(t, func() bool {
+		return c.lease(settings.LeaseName).renewed.Sub(held.renewed) > settings.LeaseDuration
+	}, limit, tick, "not renewed")
+	require.ErrorIs(t, stop(), context.Canceled)
+	require.Empty(t, c.lease(settings.LeaseName).holder)
+}
+
+// testHandOver: who stops gives the lease to the next one within a second.
+func testHandOver(t *testing.T, c *cluster) {
+	t.Helper()
+	const name = "hand-over"
+	terms := make(chan term, 1)
+	stop := leads(t, kubelease.New(c.admin, replica(name)), terms, 1)
+	last := receive(t, terms)
+	for n := range 4 {
+		stopNext := leads(t, kubelease.New(c.admin, replica(name)), terms, n)
+		renewed := c.lease(name).renewed
+		require.Eventually(t, func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second }, limit, tick)
+		began := time.Now()
+		require.ErrorIs(t, stop(), context.Canceled)
+		next := receive(t, terms)
+		t.Logf("handed over in %s", next.began.Sub(began))
+		require.Less(t, next.began.Sub(began), time.Second)
+		next.follows(t, last)
+		stop, last = stopNext, next
+	}
+}
+
+// follows demands that a term began after another one had ended, with a greater fence.
+func (next term) follows(t *testing.T, last term) {
+	t.Helper()
+	require.False(t, next.began.Before(receive(t, last.ended)), "two led")
+	require.Greater(t, next.fence, last.fence)
+}
+
+func testDeadHolder(t *testing.T, c *cluster) {
+	t.Helper()
+	settings, terms := replica("dead-holder"), make(chan term, 2)
+	line := c.proxy(t)
+	leads(t, kubelease.New(line.client, settings), terms, 1)
+	first := receive(t, terms)
+	leads(t, kubelease.New(c.admin, replica("dead-holder")), terms, 2)
+	died := time.Now()
+	line.behave(func(w http.ResponseWriter, _ *http.Request) bool { panic(http.ErrAbortHandler) })
+	second := receive(t, terms)
+	require.Equal(t, 2, second.replica)
+	second.follows(t, first)
+	t.Logf("taken over in %s", second.began.Sub(died))
+	require.Less(t, second.began.Sub(died), settings.LeaseDuration+2*time.Second)
+}
+
+func testTenTerms(t *testing.T, c *cluster) {
+	t.Helper()
+	elector := kubelease.New(c.admin, replica("ten-terms"))
+	var last uint64
+	for range 10 {
+		terms := make(chan term, 1)
+		stop := leads(t, elector, terms, 1)
+		fence := receive(t, terms).fence
+		require.Greater(t, fence, last)
+		last = fence
+		require.ErrorIs(t, stop(), context.Canceled)
+	}
+}
+
+// testDeletedLease deletes it again and again, as soon as somebody led.
+func testDeletedLease(t *testing.T, c *cluster) {
+	t.Helper()
+	const name = "deleted"
+	var last uint64
+	for n := range 6 {
+		terms := make(chan term, 1)
+		stop := leads(t, kubelease.New(c.admin, replica(name)), terms, 1)
+		fence := receive(t, terms).fence
+		require.Greater(t, fence, last)
+		last = fence
+		require.ErrorIs(t, stop(), context.Canceled)
+		if n%2 == 0 {
+			c.deleteLease(name)
+		}
+	}
+}
+
+// testDeletedWhileHeld: either replica may get the new Lease; fences grow and there are never two leaders for longer than it
+// takes to notice.
+func testDeletedWhileHeld(t *testing.T, c *cluster) {
+	t.Helper()
+	const name = "deleted-while-held"
+	terms := make(chan term, 100)
+	stops := map[int]func() error{}
+	for n := range 2 {
+		stops[n] = leads(t, kubelease.New(c.admin, replica(name)), terms, n)
+	}
+	last := receive(t, terms)
+	for range 4 {
+		c.deleteLease(name)
+		select {
+		case next := <-terms: // the other one was faster
+			require.Greater(t, next.fence, last.fence)
+			receive(t, last.ended)
+			last = next
+		case <-time.After(2 * electiontest.Timing.RetryPeriod): // the leader made it again, or makes it
+		}
+	}
+	require.NoError(t, drain(terms, &last, t))
+	require.ErrorIs(t, stops[last.replica](), context.Canceled)
+	require.Greater(t, receive(t, terms).fence, last.fence)
+}
+
+// drain takes the terms there are.
+func drain(terms <-chan term, last *term, t *testing.T) error {
+	t.Helper()
+	for {
+		select {
+		case next := <-terms:
+			if next.fence <= last.fence {
+				return errors.New("the fence went back")
+			}
+			*last = next
+		default:
+			return nil
+		}
+	}
+}
+
+// testManyNames: an elector for many organizations holds all leases, unhindered by limits of the client.
+func testManyNames(t *testing.T, c *cluster) {
+	t.Helper()
+	const names = 50
+	elector := kubelease.New(c.admin, replica("many"))
+	ctx, cancel := context.WithCancel(t.Context())
+	var group errgroup.Group
+	var began, terms atomic.Int32
+	for n := range names {
+		group.Go(func() error {
+			return elector.Lead(ctx, fmt.Sprintf("org-%d", n), func(ctx context.Context, _ uint64) error {
+				terms.Add(1)
+				began.Add(1)
+				<-ctx.Done()
+				return nil
+			})
+		})
+	}
+	require.Eventually(t, func() bool { return began.Load() == names }, limit, tick)
+	renewed := c.lease("many-org-0").renewed
+	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > 2*electiontest.Timing.LeaseDuration }, limit, tick)
+	require.EqualValues(t, names, terms.Load(), "a lease was lost")
+	cancel()
+	require.ErrorIs(t, group.Wait(), context.Canceled)
+}
+
+// line is a way to the API server that a test can disturb.
+type line struct {
+	client    kubernetes.Interface
+	disturber atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
+}
+
+// proxy makes a way to the API server.
+func (c *cluster) proxy(t *testing.T) *line {
+	t.Helper()
+	target, err := url.Parse(c.url)
+	require.NoError(t, err)
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.dir + "/certificates/apiserver.crt"}})
+	require.NoError(t, err)
+	forward := httputil.NewSingleHostReverseProxy(target)
+	forward.Transport = transport
+	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	l := &line{}
+	l.behave(nil)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if disturb := *l.disturber.Load(); disturb == nil || !disturb(w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	l.client = c.connect(server.URL, adminToken)
+	return l
+}
+
+// behave lets disturb answer the requests for which it returns true.
+func (l *line) behave(disturb func(http.ResponseWriter, *http.Request) bool) {
+	l.disturber.Store(&disturb)
+}
+
+// status answers requests with an error of the API server.
+func status(code int) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, http.StatusText(code), code)
+		return true
+	}
+}
+
+// silent answers no request.
+func silent(_ http.ResponseWriter, r *http.Request) bool {
+	<-r.Context().Done()
+	return true
+}
+
+// slow makes requests take longer, within what is allowed.
+func slow(_ http.ResponseWriter, r *http.Request) bool {
+	select {
+	case <-r.Context().Done():
+	case <-time.After(electiontest.Timing.RenewDeadline / 6):
+	}
+	return false
+}
+
+// every disturbs one request of n.
+func every(n int64, disturb func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+	var count atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) bool { return count.Add(1)%n == 0 && disturb(w, r) }
+}
+
+// TestDisturbances elects while the API server misbehaves, is gone, or stands still with its etcd.
+func TestDisturbances(t *testing.T) {
+	c := newCluster(t)
+	t.Run("bearable", func(t *testing.T) {
+		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
+			"slow": slow, "now and then 409": every(3, status(http.StatusConflict)),
+			"now and then 503": every(3, status(http.StatusServiceUnavailable)), "now and then silent": every(5, silent),
+		} {
+			t.Run(name, func(t *testing.T) { testBearable(t, c, disturb) })
+		}
+	})
+	t.Run("unbearable", func(t *testing.T) {
+		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
+			"silent": silent, "409": status(http.StatusConflict), "503": status(http.StatusServiceUnavailable),
+			"429": status(http.StatusTooManyRequests),
+		} {
+			t.Run(name, func(t *testing.T) {
+				a, b := c.proxy(t), c.proxy(t)
+				testOutage(t, a.client, b.client, electiontest.Timing.LeaseDuration, func() func() {
+					a.behave(disturb)
+					b.behave(disturb)
+					return func() { a.behave(nil); b.behave(nil) }
+				})
+			})
+		}
+	})
+	t.Run("API server killed", func(t *testing.T) {
+		testOutage(t, c.admin, c.admin, 0, func() func() {
+			c.api.kill()
+			return func() { c.api.run(); c.awaitReady() }
+		})
+	})
+	for name, length := range map[string]time.Duration{"etcd stopped": 2 * electiontest.Timing.LeaseDuration, "etcd stopped for a minute": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			testOutage(t, c.admin, c.admin, length, func() func() {
+				c.etcd.signal(syscall.SIGSTOP)
+				return func() { c.etcd.signal(syscall.SIGCONT) }
+			})
+		})
+	}
+}
+
+// testBearable: a term outlives what is no outage.
+func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *http.Request) bool) {
+	t.Helper()
+	settings, terms := replica(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
+	l := c.proxy(t)
+	leads(t, kubelease.New(l.client, settings), terms, 1)
+	first := receive(t, terms)
+	l.behave(disturb)
+	renewed := c.lease(settings.LeaseName).renewed
+	require.Eventually(t, func() bool {
+		return c.lease(settings.LeaseName).renewed.Sub(renewed) > 2*settings.LeaseDuration
+	}, limit, tick)
+	require.NoError(t, first.ctx.Err())
+}
+
+// testOutage: the leader stops within its deadline, nobody leads during the outage, somebody does after it.
+func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duration, begin func() (end func())) {
+	t.Helper()
+	settings, terms := replica(fmt.Sprintf("outage-%d", replicas.Add(1))), make(chan term, 2)
+	other := settings
+	other.Identity = quick("").Identity
+	state := &states{}
+	settings.OnState = state.observe
+	leads(t, kubelease.New(one, settings), terms, 1)
+	first := receive(t, terms)
+	leads(t, kubelease.New(two, other), terms, 2)
+
+	began := time.Now()
+	end := begin()
+	stopped := receive(t, first.ended)
+	require.ErrorIs(t, context.Cause(first.ctx), election.ErrExpired)
+	require.Less(t, stopped.Sub(began), settings.RenewDeadline+time.Second)
+	t.Logf("stopped after %s", stopped.Sub(began))
+	<-time.After(time.Until(began.Add(length)))
+	require.Empty(t, terms, "somebody leads without an API server")
+	end()
+	ended := time.Now()
+	next := receive(t, terms)
+	t.Logf("led again after %s", next.began.Sub(ended))
+	require.Greater(t, next.fence, first.fence)
+	states := state.all()
+	require.NoError(t, states[0])
+}

@@ -1,0 +1,97 @@
+package kubelease
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// namespaceFile tells a pod its namespace.
+const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// Connection says which API server is asked, and as whom.
+type Connection struct {
+	// Kubeconfig is a path; empty: the service account of the pod this process runs in.
+	Kubeconfig string
+	// Namespace of the leases; empty: the pod's own, or that of the kubeconfig's current context.
+	Namespace string
+	// RenewDeadline is that of the Elector: requests are given up in time for another one.
+	RenewDeadline time.Duration
+}
+
+// Connect makes a client and says the namespace to use. It sends nothing. An error means that there is no election, never
+// that this replica leads.
+func Connect(c Connection) (client kubernetes.Interface, namespace string, err error) {
+	config, err := c.config()
+	if err != nil {
+		return nil, "", err
+	}
+	namespace, err = c.namespace()
+	if err != nil {
+		return nil, "", err
+	}
+	client, err = kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, "", fmt.Errorf("make a Kubernetes client: %w", err)
+	}
+	return client, namespace, nil
+}
+
+func (c Connection) config() (*rest.Config, error) {
+	config, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = "githubexporter"
+	config.Timeout = c.RenewDeadline / 3
+	// Every election sends a request each retry period: waiting here could cost a lease. The API server has limits of its own.
+	config.QPS = -1
+	// A connection that died silently is left with the first request that times out on it, not after HTTP/2's minute.
+	config.NextProtos = []string{"http/1.1"}
+	config.WarningHandler = rest.NoWarnings{}
+	return config, nil
+}
+
+func (c Connection) load() (*rest.Config, error) {
+	if c.Kubeconfig == "" {
+		config, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("use the pod's service account: %w", err)
+		}
+		return config, nil
+	}
+	config, err := c.file().ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig %s: %w", c.Kubeconfig, err)
+	}
+	return config, nil
+}
+
+func (c Connection) file() clientcmd.ClientConfig {
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig}, nil)
+}
+
+func (c Connection) namespace() (string, error) {
+	if c.Namespace != "" {
+		return c.Namespace, nil
+	}
+	if c.Kubeconfig != "" {
+		namespace, _, err := c.file().Namespace()
+		return namespace, err
+	}
+	text, err := os.ReadFile(namespaceFile)
+	if err != nil {
+		return "", fmt.Errorf("find the pod's namespace: %w", err)
+	}
+	if namespace := strings.TrimSpace(string(text)); namespace != "" {
+		return namespace, nil
+	}
+	return "", errors.New("find the pod's namespace: the file of the service account is empty")
+}

@@ -1,0 +1,120 @@
+package kubelease_test
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	coordination "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// leases is as much of an API server as an election sees: creation times, and updates that lose when they come too late.
+// client-go's own fake knows neither.
+type leases struct {
+	fake.Clientset
+
+	mu       sync.Mutex
+	objects  map[string]*coordination.Lease
+	revision int
+	// refuse may answer in place of the server.
+	refuse func(clienttesting.Action) error
+}
+
+func newLeases() *leases {
+	l := &leases{objects: map[string]*coordination.Lease{}}
+	l.AddReactor("*", "leases", l.react)
+	return l
+}
+
+var resource = coordination.Resource("leases")
+
+func (l *leases) react(action clienttesting.Action) (handled bool, result runtime.Object, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		if err := l.refuse(action); err != nil {
+			return true, nil, err
+		}
+	}
+	var lease *coordination.Lease
+	switch action := action.(type) {
+	case clienttesting.GetActionImpl:
+		lease, err = l.get(action.Name)
+	case clienttesting.CreateActionImpl:
+		lease, err = l.create(action.Object.(*coordination.Lease).DeepCopy())
+	case clienttesting.UpdateActionImpl:
+		lease, err = l.update(action.Object.(*coordination.Lease).DeepCopy())
+	default:
+		err = fmt.Errorf("the role does not allow %s", action.GetVerb())
+	}
+	return true, lease.DeepCopy(), err
+}
+
+func (l *leases) get(name string) (*coordination.Lease, error) {
+	if lease := l.objects[name]; lease != nil {
+		return lease, nil
+	}
+	return nil, apierrors.NewNotFound(resource, name)
+}
+
+func (l *leases) create(lease *coordination.Lease) (*coordination.Lease, error) {
+	if l.objects[lease.Name] != nil {
+		return nil, apierrors.NewAlreadyExists(resource, lease.Name)
+	}
+	lease.CreationTimestamp = meta.NewTime(time.Now().Truncate(time.Second))
+	return l.store(lease), nil
+}
+
+func (l *leases) update(lease *coordination.Lease) (*coordination.Lease, error) {
+	old, err := l.get(lease.Name)
+	if err != nil {
+		return nil, err
+	}
+	if old.ResourceVersion != lease.ResourceVersion {
+		return nil, apierrors.NewConflict(resource, lease.Name, nil)
+	}
+	return l.store(lease), nil
+}
+
+func (l *leases) store(lease *coordination.Lease) *coordination.Lease {
+	l.revision++
+	lease.ResourceVersion = strconv.Itoa(l.revision)
+	l.objects[lease.Name] = lease
+	return lease
+}
+
+// remove deletes a Lease, as an operator may.
+func (l *leases) remove(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.objects, name)
+}
+
+// take gives a Lease to somebody, who came first for whatever reason.
+func (l *leases) take(identity string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lease := l.objects[leaseName].DeepCopy()
+	lease.Spec.HolderIdentity = &identity
+	*lease.Spec.LeaseTransitions++
+	l.store(lease)
+}
+
+func holder(lease runtime.Object) string { return *lease.(*coordination.Lease).Spec.HolderIdentity }
+
+// answer lets the server answer by itself, or with an error.
+func (l *leases) answer(refuse func(clienttesting.Action) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse = refuse
+}
+
+func always(err error) func(clienttesting.Action) error {
+	return func(clienttesting.Action) error { return err }
+}

@@ -1,0 +1,304 @@
+package kubelease_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/klog/v2"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election"
+	"github.com/seed-358c4d9d/githubexporter/internal/election/electiontest"
+	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const leaseName = "githubexporter"
+
+var replicas atomic.Int64
+
+// quick are the timings of the conformance suite for a replica of its own.
+func quick(name string) kubelease.Settings {
+	return kubelease.Settings{
+		Namespace: "default", LeaseName: name, Identity: fmt.Sprintf("replica-%d", replicas.Add(1)),
+		LeaseDuration: electiontest.Timing.LeaseDuration,
+		RenewDeadline: electiontest.Timing.RenewDeadline,
+		RetryPeriod:   electiontest.Timing.RetryPeriod,
+	}
+}
+
+// usual are the default timings.
+func usual() kubelease.Settings {
+	settings := quick(leaseName)
+	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 15*time.Second, 10*time.Second, 2*time.Second
+	return settings
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	electiontest.Run(t, conformance(newLeases()))
+}
+
+// conformance makes systems of replicas, each with a Lease of its own.
+func conformance(client kubernetes.Interface) func(testing.TB) electiontest.Harness {
+	return func(testing.TB) electiontest.Harness {
+		name := fmt.Sprintf("conformance-%d", replicas.Add(1))
+		return electiontest.Harness{Elector: func(testing.TB) electiontest.Elector {
+			return kubelease.New(client, quick(name))
+		}}
+	}
+}
+
+// term is one term that a test sees.
+type term struct {
+	replica int
+	fence   uint64
+	began   time.Time
+	ctx     context.Context
+	ended   chan time.Time
+}
+
+// leads gives the terms of a replica, until the test or stop ends it.
+func leads(t *testing.T, e *kubelease.Elector, terms chan<- term, replica int) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- e.Lead(ctx, "", func(ctx context.Context, fence uint64) error {
+			this := term{replica, fence, time.Now(), ctx, make(chan time.Time, 1)}
+			select {
+			case terms <- this:
+				<-ctx.Done()
+				this.ended <- time.Now()
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
+	}()
+	var once sync.Once
+	var err error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			err = <-done
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// states keeps what an elector says of the API server.
+type states struct {
+	mu   sync.Mutex
+	seen []error
+}
+
+func (s *states) observe(_ string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, err)
+}
+
+func (s *states) all() []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]error(nil), s.seen...)
+}
+
+func TestLeaderStopsByItsOwnClockAndLeadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, state, terms := newLeases(), &states{}, make(chan term, 1)
+		settings := usual()
+		settings.OnState = state.observe
+		leads(t, kubelease.New(api, settings), terms, 1)
+		first := <-terms
+
+		outage := apierrors.NewServiceUnavailable("maintenance")
+		began := time.Now()
+		api.answer(always(outage))
+		<-first.ctx.Done()
+		require.LessOrEqual(t, time.Since(began), settings.RenewDeadline)
+		require.ErrorIs(t, context.Cause(first.ctx), election.ErrExpired)
+
+		<-time.After(time.Minute)
+		require.Empty(t, terms)
+		api.answer(nil)
+		require.Greater(t, (<-terms).fence, first.fence)
+		require.Equal(t, []error{nil, outage, nil}, state.all())
+	})
+}
+
+func TestErrorsNowAndThenEndNoTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		random := rand.New(rand.NewPCG(1, 2))
+		answers := []error{
+			apierrors.NewConflict(resource, leaseName, nil), apierrors.NewServiceUnavailable(""), apierrors.NewTooManyRequests("", 1),
+			apierrors.NewInternalError(errors.New("etcdserver: leader changed")), context.DeadlineExceeded,
+		}
+		leads(t, kubelease.New(api, usual()), terms, 1)
+		first := <-terms
+		api.answer(func(clienttesting.Action) error {
+			if random.IntN(4) == 0 {
+				return answers[random.IntN(len(answers))]
+			}
+			return nil
+		})
+		<-time.After(10 * time.Minute)
+		require.NoError(t, first.ctx.Err())
+	})
+}
+
+func TestDeadHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 2)
+		settings := usual()
+		leads(t, kubelease.New(api, settings), terms, 1)
+		first := <-terms
+		leads(t, kubelease.New(api, usual()), terms, 2)
+		began := time.Now()
+		api.answer(func(action clienttesting.Action) error {
+			if update, ok := action.(clienttesting.UpdateActionImpl); ok && strings.HasPrefix(holder(update.Object), settings.Identity) {
+				return context.DeadlineExceeded
+			}
+			return nil
+		})
+		second := <-terms
+		require.Equal(t, 2, second.replica)
+		require.Error(t, first.ctx.Err(), "two lead")
+		require.Greater(t, second.fence, first.fence)
+		require.Less(t, time.Since(began), settings.LeaseDuration+5*settings.RetryPeriod)
+	})
+}
+
+func TestWorkThatIsSlowToStopKeepsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		settings := usual()
+		ctx, cancel := context.WithCancel(t.Context())
+		began, done := make(chan struct{}), make(chan error, 1)
+		var returned time.Time
+		go func() {
+			done <- kubelease.New(api, settings).Lead(ctx, "", func(ctx context.Context, _ uint64) error {
+				close(began)
+				<-ctx.Done()
+				<-time.After(10 * settings.LeaseDuration)
+				returned = time.Now()
+				return nil
+			})
+		}()
+		<-began
+		leads(t, kubelease.New(api, usual()), terms, 2)
+		cancel()
+		second := <-terms
+		require.ErrorIs(t, <-done, context.Canceled)
+		require.True(t, second.began.After(returned))
+		require.Less(t, second.began.Sub(returned), settings.LeaseDuration)
+	})
+}
+
+func TestFenceOutlivesTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		var last uint64
+		for range 5 {
+			stop := leads(t, kubelease.New(api, usual()), terms, 1)
+			for range 2 { // by another one, and again
+				fence := (<-terms).fence
+				require.Greater(t, fence, last)
+				last = fence
+				require.ErrorIs(t, stop(), context.Canceled)
+				stop = leads(t, kubelease.New(api, usual()), terms, 1)
+			}
+			fence := (<-terms).fence
+			require.Greater(t, fence, last)
+			last = fence
+			require.ErrorIs(t, stop(), context.Canceled)
+			api.remove(leaseName)
+		}
+	})
+}
+
+func TestTermEndsWhenSomebodyElseHoldsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		settings := usual()
+		leads(t, kubelease.New(api, settings), terms, 1)
+		first := <-terms
+		<-time.After(settings.RetryPeriod / 2)
+		api.take("somebody else")
+		began := time.Now()
+		<-first.ctx.Done()
+		require.LessOrEqual(t, time.Since(began), settings.RetryPeriod)
+		require.ErrorIs(t, context.Cause(first.ctx), election.ErrLost)
+		require.Greater(t, (<-terms).fence, first.fence)
+	})
+}
+
+func TestSettingsThatCannotWork(t *testing.T) {
+	settings := usual()
+	settings.RenewDeadline = settings.LeaseDuration
+	err := kubelease.New(newLeases(), settings).Lead(t.Context(), "", func(context.Context, uint64) error {
+		t.Error("led")
+		return nil
+	})
+	require.ErrorContains(t, err, "leaseDuration must be greater than renewDeadline")
+}
+
+func TestPartOfASecondIsRoundedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		settings := usual()
+		settings.LeaseDuration = 10*time.Second + time.Millisecond
+		leads(t, kubelease.New(api, settings), terms, 1)
+		<-terms
+		require.EqualValues(t, 11, *api.objects[leaseName].Spec.LeaseDurationSeconds)
+	})
+}
+
+func TestLeaseName(t *testing.T) {
+	elector := kubelease.New(newLeases(), usual())
+	seen := map[string]string{}
+	for name, want := range map[string]string{
+		"":                                     `^githubexporter$`,
+		"open-telemetry":                       `^githubexporter-open-telemetry$`,
+		"Acme":                                 `^githubexporter-acme-[0-9a-f]{10}$`,
+		"acme":                                 `^githubexporter-acme$`,
+		"a/b":                                  `^githubexporter-a-b-[0-9a-f]{10}$`,
+		"a b":                                  `^githubexporter-a-b-[0-9a-f]{10}$`,
+		"ünïcode\x00-":                         `^githubexporter-[-a-z]+-[0-9a-f]{10}$`,
+		string(bytes.Repeat([]byte("x"), 300)): `^githubexporter-x{227}-[0-9a-f]{10}$`,
+	} {
+		got := elector.LeaseName(name)
+		require.Regexp(t, want, got)
+		require.LessOrEqual(t, len(got), 253)
+		require.NotContains(t, seen, got)
+		seen[got] = name
+	}
+}
+
+func TestKlogGoesToTheLogger(t *testing.T) {
+	var text bytes.Buffer
+	settings := usual()
+	settings.Logger = slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	kubelease.New(newLeases(), settings)
+	t.Cleanup(func() { kubelease.New(newLeases(), usual()) })
+	klog.Errorf("Failed to update lock: %v", "conflict")
+	require.Contains(t, text.String(), `level=DEBUG msg="Failed to update lock: conflict"`)
+}

@@ -1,0 +1,98 @@
+package kubelease
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// lock is client-go's lock for one term. It bounds every request, counts how long the term may be trusted from the start of the
+// request that renewed it, and sees when somebody else holds the lease. request may be called at any time; the rest is for one
+// goroutine at a time.
+type lock struct {
+	*resourcelock.LeaseLock
+	health  *health
+	timeout time.Duration
+	trust   time.Duration
+	expire  func() // the term cannot be trusted any more
+	lost    func() // somebody else holds the lease
+
+	asked  bool        // the lease may be held: a request for it was sent
+	expiry *time.Timer // set while the lease is held
+}
+
+// Get reads who holds the lease. A term that held it and finds it in other hands is over.
+func (l *lock) Get(ctx context.Context) (record *resourcelock.LeaderElectionRecord, raw []byte, err error) {
+	err = l.request(ctx, func(ctx context.Context) error {
+		record, raw, err = l.LeaseLock.Get(ctx)
+		return err
+	})
+	if err == nil && l.expiry != nil && record.HolderIdentity != l.Identity() {
+		l.lost()
+	}
+	return record, raw, err
+}
+
+// Create makes the Lease, held by this term.
+func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.hold(ctx, record, l.LeaseLock.Create)
+}
+
+// Update takes or renews the lease.
+func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.hold(ctx, record, l.LeaseLock.Update)
+}
+
+func (l *lock) hold(
+	ctx context.Context, record resourcelock.LeaderElectionRecord,
+	write func(context.Context, resourcelock.LeaderElectionRecord) error,
+) error {
+	l.asked = true
+	start := time.Now()
+	err := l.request(ctx, func(ctx context.Context) error { return write(ctx, record) })
+	if err == nil {
+		l.arm(start.Add(l.trust))
+	}
+	return err
+}
+
+// request bounds a request, and tells of its outcome unless it was given up.
+func (l *lock) request(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	err := do(bounded)
+	if err == nil || ctx.Err() == nil {
+		l.health.observe(err)
+	}
+	return err
+}
+
+// release gives the lease back if this term holds it.
+func (l *lock) release(ctx context.Context) error {
+	if l.expiry != nil {
+		l.expiry.Stop()
+	}
+	record, _, err := l.LeaseLock.Get(ctx)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil || record.HolderIdentity != l.Identity() {
+		return err
+	}
+	now := meta.Now()
+	return l.LeaseLock.Update(ctx, resourcelock.LeaderElectionRecord{
+		LeaderTransitions: record.LeaderTransitions, LeaseDurationSeconds: 1, AcquireTime: now, RenewTime: now,
+	})
+}
+
+// arm lets the term be trusted until then. It does not come back once it has expired.
+func (l *lock) arm(until time.Time) {
+	if l.expiry == nil {
+		l.expiry = time.AfterFunc(time.Until(until), l.expire)
+	} else if l.expiry.Stop() {
+		l.expiry.Reset(time.Until(until))
+	}
+}

@@ -1,0 +1,33 @@
+package kubelease
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// LeaseName is the name of the Lease object for the election called name: that of the settings for the one without a name, else
+// followed by a hyphen and the name. A name that Kubernetes does not allow there is changed and gets a part that tells it from
+// all others.
+func (e *Elector) LeaseName(name string) string {
+	if name == "" {
+		return e.settings.LeaseName
+	}
+	if full := e.settings.LeaseName + "-" + name; len(validation.IsDNS1123Subdomain(full)) == 0 {
+		return full
+	}
+	sum := sha256.Sum256([]byte(name))
+	suffix := "-" + hex.EncodeToString(sum[:5])
+	full := e.settings.LeaseName + "-" + strings.Map(allowed, strings.ToLower(name))
+	full = full[:min(len(full), validation.DNS1123SubdomainMaxLength-len(suffix))]
+	return full + suffix
+}
+
+func allowed(r rune) rune {
+	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+		return r
+	}
+	return '-'
+}

@@ -1,0 +1,109 @@
+//go:build kubernetes
+
+package kubelease_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	authentication "k8s.io/api/authentication/v1"
+	coordination "k8s.io/api/coordination/v1"
+	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
+)
+
+// apply creates the namespace and what deploy/rbac holds.
+func (c *cluster) apply() {
+	c.t.Helper()
+	ctx := c.t.Context()
+	var account core.ServiceAccount
+	var role rbac.Role
+	var binding rbac.RoleBinding
+	manifest(c.t, "serviceaccount.yaml", &account)
+	manifest(c.t, "role.yaml", &role)
+	manifest(c.t, "rolebinding.yaml", &binding)
+
+	_, err := c.admin.CoreV1().Namespaces().Create(ctx, &core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}}, strict)
+	require.NoError(c.t, err)
+	_, err = c.admin.CoreV1().ServiceAccounts(account.Namespace).Create(ctx, &account, strict)
+	require.NoError(c.t, err)
+	_, err = c.admin.RbacV1().Roles(role.Namespace).Create(ctx, &role, strict)
+	require.NoError(c.t, err)
+	_, err = c.admin.RbacV1().RoleBindings(binding.Namespace).Create(ctx, &binding, strict)
+	require.NoError(c.t, err)
+}
+
+var strict = meta.CreateOptions{FieldValidation: meta.FieldValidationStrict}
+
+// manifest reads a file of deploy/rbac, in which nothing may be unknown.
+func manifest(t *testing.T, name string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "rbac", name))
+	require.NoError(t, err)
+	require.NoError(t, yaml.UnmarshalStrict(text, into))
+}
+
+// accountToken is a token as the pod gets it.
+func (c *cluster) accountToken() string {
+	c.t.Helper()
+	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(
+		c.t.Context(), "githubexporter", &authentication.TokenRequest{}, meta.CreateOptions{})
+	require.NoError(c.t, err)
+	return request.Status.Token
+}
+
+func testRole(t *testing.T, c *cluster) {
+	t.Helper()
+	ctx := t.Context()
+	client := c.connect(c.url, c.accountToken())
+	state, terms := &states{}, make(chan term, 1)
+	settings := quick(leaseName)
+	settings.Namespace, settings.OnState = namespace, state.observe
+
+	stop := leads(t, kubelease.New(client, settings), terms, 1)
+	first := receive(t, terms)
+	require.ErrorIs(t, stop(), context.Canceled)
+	require.Empty(t, c.lease(leaseName).holder)
+	leads(t, kubelease.New(client, settings), terms, 2)
+	second := receive(t, terms)
+	require.Greater(t, second.fence, first.fence)
+	require.Equal(t, []error{nil, nil}, state.all())
+
+	leases := client.CoordinationV1().Leases(namespace)
+	other, err := c.admin.CoordinationV1().Leases(namespace).Create(ctx, &coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: "other"}}, strict)
+	require.NoError(t, err)
+	for what, do := range map[string]func() error{
+		"list":           func() error { _, err := leases.List(ctx, meta.ListOptions{}); return err },
+		"watch":          func() error { _, err := leases.Watch(ctx, meta.ListOptions{}); return err },
+		"delete":         func() error { return leases.Delete(ctx, leaseName, meta.DeleteOptions{}) },
+		"get another":    func() error { _, err := leases.Get(ctx, "other", meta.GetOptions{}); return err },
+		"update another": func() error { _, err := leases.Update(ctx, other, meta.UpdateOptions{}); return err },
+		"another namespace": func() error {
+			_, err := client.CoordinationV1().Leases("default").Get(ctx, leaseName, meta.GetOptions{})
+			return err
+		},
+		"secrets": func() error { _, err := client.CoreV1().Secrets(namespace).List(ctx, meta.ListOptions{}); return err },
+	} {
+		require.True(t, apierrors.IsForbidden(do()), what)
+	}
+}
+
+// testRefusal: without rights nobody leads, and it is said why.
+func testRefusal(t *testing.T, c *cluster) {
+	t.Helper()
+	state, terms := &states{}, make(chan term, 1)
+	settings := quick("not-allowed")
+	settings.Namespace, settings.OnState = namespace, state.observe
+	leads(t, kubelease.New(c.connect(c.url, c.accountToken()), settings), terms, 1)
+	require.Eventually(t, func() bool { return len(state.all()) > 0 }, limit, tick)
+	require.True(t, apierrors.IsForbidden(state.all()[0]))
+	require.Empty(t, terms)
+}

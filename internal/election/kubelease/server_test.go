@@ -1,0 +1,224 @@
+//go:build kubernetes
+
+package kubelease_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
+)
+
+// process is a server of a test, ended by its process id.
+type process struct {
+	t    *testing.T
+	path string
+	args []string
+	out  *output
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// output is what a server says, for several goroutines.
+type output struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.Write(p)
+}
+
+func (o *output) tail() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.data.Bytes()
+	return string(b[max(0, len(b)-3000):])
+}
+
+// program is the path of a program that make puts in the environment.
+func program(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	require.NotEmptyf(t, path, "%s is not set: run these tests with `make test-kubernetes`", variable)
+	require.FileExists(t, path)
+	return path
+}
+
+func newProcess(t *testing.T, path string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, path: path, args: args, out: &output{}}
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("the end of the output of %s:\n%s", filepath.Base(path), p.out.tail())
+		}
+	})
+	return p
+}
+
+func (p *process) run() {
+	p.t.Helper()
+	p.cmd = exec.Command(p.path, p.args...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	require.NoError(p.t, p.cmd.Start())
+	done := make(chan struct{})
+	p.done = done
+	go func(cmd *exec.Cmd) {
+		defer close(done)
+		_ = cmd.Wait() // killed
+	}(p.cmd)
+}
+
+// signal sends a signal, to stop a process in its tracks and let it go on.
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(s))
+}
+
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.done
+	p.cmd = nil
+}
+
+// cluster is a real API server on a real etcd.
+type cluster struct {
+	t         *testing.T
+	dir       string
+	url       string
+	etcd, api *process
+	admin     kubernetes.Interface
+}
+
+const (
+	adminToken = "admin-of-the-test"
+	namespace  = "monitoring"
+)
+
+// newCluster starts servers that end with the test, with the namespace that deploy/rbac is for.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{t: t, dir: t.TempDir()}
+	client, peer, secure := freeAddress(t), freeAddress(t), freeAddress(t)
+	c.url = "https://" + secure
+	c.etcd = newProcess(t, program(t, "GX_ETCD"),
+		"--data-dir="+filepath.Join(c.dir, "etcd"),
+		"--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
+		"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=default=http://"+peer)
+	key := c.signingKey()
+	_, port, _ := strings.Cut(secure, ":")
+	c.api = newProcess(t, program(t, "GX_KUBE_APISERVER"),
+		"--etcd-servers=http://"+client, "--bind-address=127.0.0.1", "--secure-port="+port, "--advertise-address=127.0.0.1",
+		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir="+filepath.Join(c.dir, "certificates"),
+		"--service-account-issuer=https://kubernetes.default.svc",
+		"--service-account-key-file="+key, "--service-account-signing-key-file="+key,
+		"--authorization-mode=RBAC", "--token-auth-file="+c.tokens())
+	c.etcd.run()
+	c.api.run()
+	c.admin = c.connect(c.url, adminToken)
+	c.awaitReady()
+	c.apply()
+	return c
+}
+
+func (c *cluster) signingKey() string {
+	c.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(c.t, err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	return c.file("signing.key", string(text))
+}
+
+func (c *cluster) tokens() string {
+	c.t.Helper()
+	return c.file("tokens.csv", adminToken+",admin,1,system:masters\n")
+}
+
+func (c *cluster) file(name, text string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	require.NoError(c.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// awaitReady waits until the API server serves, its own authorization rules included.
+func (c *cluster) awaitReady() {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool {
+		code := 0
+		c.admin.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(c.t.Context()).StatusCode(&code)
+		return code == http.StatusOK
+	}, 2*time.Minute, 100*time.Millisecond, "the API server is not ready")
+}
+
+// connect makes a client as the extension does.
+func (c *cluster) connect(url, token string) kubernetes.Interface {
+	c.t.Helper()
+	tls := ""
+	if strings.HasPrefix(url, "https:") {
+		tls = fmt.Sprintf(", certificate-authority: %q", filepath.Join(c.dir, "certificates", "apiserver.crt"))
+	}
+	require.Eventually(c.t, func() bool {
+		_, err := os.Stat(filepath.Join(c.dir, "certificates", "apiserver.crt"))
+		return err == nil
+	}, time.Minute, 20*time.Millisecond, "the API server has no certificate")
+	path := filepath.Join(c.t.TempDir(), "kubeconfig")
+	text := strings.NewReplacer("SERVER", fmt.Sprintf("%q%s", url, tls), "secret", token).Replace(kubeconfig)
+	require.NoError(c.t, os.WriteFile(path, []byte(text), 0o600))
+	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: quick("").RenewDeadline})
+	require.NoError(c.t, err)
+	require.Equal(c.t, namespace, got)
+	return client
+}
+
+// lease reads a Lease as the administrator.
+func (c *cluster) lease(name string) leaseView {
+	c.t.Helper()
+	lease, err := c.admin.CoordinationV1().Leases(namespace).Get(c.t.Context(), name, meta.GetOptions{})
+	require.NoError(c.t, err)
+	return leaseView{holder: holder(lease), renewed: lease.Spec.RenewTime.Time, seconds: *lease.Spec.LeaseDurationSeconds}
+}
+
+type leaseView struct {
+	holder  string
+	renewed time.Time
+	seconds int32
+}
+
+func (c *cluster) deleteLease(name string) {
+	c.t.Helper()
+	require.NoError(c.t, c.admin.CoordinationV1().Leases(namespace).Delete(c.t.Context(), name, meta.DeleteOptions{}))
+}
+
+// freeAddress is an address of this machine on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}

@@ -1,0 +1,139 @@
+package kubelease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	coordination "k8s.io/api/coordination/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/election"
+)
+
+// Causes of the end of a term, beside those of package election.
+var (
+	errStopped  = errors.New("the lease is not renewed any more")
+	errReturned = errors.New("the work of the leader returned")
+)
+
+// term is one campaign, and one holding of the lease when it succeeds.
+type term struct {
+	elector *Elector
+	lock    *lock
+	log     *slog.Logger
+	// ctx is what work runs with; end ends it.
+	ctx context.Context
+	end context.CancelCauseFunc
+}
+
+// newTerm prepares a campaign with an identity of its own: taking a lease again is then a transition like any other.
+func (e *Elector) newTerm(ctx context.Context, name string, health *health) *term {
+	t := &term{elector: e}
+	t.ctx, t.end = context.WithCancelCause(ctx)
+	t.lock = &lock{
+		LeaseLock: &resourcelock.LeaseLock{
+			LeaseMeta: meta.ObjectMeta{Namespace: e.settings.Namespace, Name: e.LeaseName(name)},
+			Client:    e.client.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{
+				Identity: e.settings.Identity + "_" + strconv.FormatUint(campaigns.Add(1), 10),
+			},
+		},
+		health:  health,
+		timeout: e.settings.RenewDeadline / 3,
+		trust:   e.settings.RenewDeadline,
+		expire:  func() { t.end(election.ErrExpired) },
+		lost:    func() { t.end(election.ErrLost) },
+	}
+	t.log = e.settings.Logger.With("lease", t.lock.Describe(), "identity", t.lock.Identity())
+	return t
+}
+
+// serve runs work while the term lasts.
+func (t *term) serve(work func(context.Context, uint64) error) {
+	fence, err := t.fence()
+	if err != nil {
+		t.end(err)
+		t.log.Warn("acquired the lease, but cannot lead", "cause", context.Cause(t.ctx))
+		return
+	}
+	t.log.Info("leading", "fence", fence)
+	err = work(t.ctx, fence)
+	t.end(errors.Join(errReturned, err)) // no cause when the term ended before
+	t.log.Info("stopped leading", "fence", fence, "cause", context.Cause(t.ctx))
+}
+
+// fence is the number of the term, read from the lease while it is held.
+func (t *term) fence() (uint64, error) {
+	lease, err := t.read()
+	if err != nil {
+		return 0, err
+	}
+	if lease.transitions == 0 || time.Since(lease.at) < 2*second {
+		// Seconds of creation tell a Lease from the one that replaces it: no fence of a Lease is used in its first second.
+		pause(t.ctx, second)
+		if lease, err = t.read(); err != nil {
+			return 0, err
+		}
+	}
+	return lease.fence(), context.Cause(t.ctx)
+}
+
+// second is the resolution of the time at which a Lease was created.
+const second = time.Second
+
+// created tells a Lease object apart: when it was created and how often it changed hands.
+type created struct {
+	at          time.Time
+	transitions int32
+}
+
+// fence grows with every transition, and is greater still for a Lease that was created later.
+func (c created) fence() uint64 {
+	return uint64(max(c.at.Unix(), 0))<<20 + uint64(max(c.transitions, 0)) + 1 //nolint:gosec // not negative
+}
+
+// read asks for the Lease, which must be held by this term.
+func (t *term) read() (created, error) {
+	var lease *coordination.Lease
+	leases := t.lock.Client.Leases(t.lock.LeaseMeta.Namespace)
+	err := t.lock.request(t.ctx, func(ctx context.Context) (err error) {
+		lease, err = leases.Get(ctx, t.lock.LeaseMeta.Name, meta.GetOptions{})
+		return err
+	})
+	if err != nil {
+		return created{}, fmt.Errorf("read the lease: %w", err)
+	}
+	if holder(lease) != t.lock.Identity() {
+		return created{}, election.ErrLost
+	}
+	c := created{at: lease.CreationTimestamp.Time}
+	if lease.Spec.LeaseTransitions != nil {
+		c.transitions = *lease.Spec.LeaseTransitions
+	}
+	return c, nil
+}
+
+func holder(lease *coordination.Lease) string {
+	if lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *lease.Spec.HolderIdentity
+}
+
+// release gives the lease back when it is, or may be, held. If that fails it expires. client-go would do it before work has
+// returned, and without looking at who holds the lease.
+func (t *term) release() {
+	if !t.lock.asked {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.elector.settings.RetryPeriod)
+	defer cancel()
+	if err := t.lock.release(ctx); err != nil {
+		t.log.Warn("cannot release the lease: it expires by itself", "error", err)
+	}
+}
