@@ -94,7 +94,7 @@ type created struct {
 
 // fence grows with every transition, and is greater still for a Lease that was created later.
 func (c created) fence() uint64 {
-	return uint64(max(c.at.Unix(), 0))<<20 + uint64(max(c.transitions, 0)) + 1 //nolint:gosec // not negative
+	return uint64(max(c.at.Unix(), 0))<<20 + uint64(max(c.transitions, 0)) + 1
 }
 
 // read asks for the Lease, which must be held by this term.

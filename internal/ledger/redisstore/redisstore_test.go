@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -24,7 +25,7 @@ func harness(tb testing.TB, server *redistest.Server, maxSeries int) storetest.H
 	client := server.Client()
 	return storetest.Harness{Durable: true, Open: func(tb testing.TB) ledger.Store {
 		tb.Helper()
-		return redisstore.New(client, redisstore.Settings{Prefix: prefix, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
+		return redisstore.New(client, redisstore.Settings{Prefix: prefix, Now: time.Now, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
 			tb.Errorf("%s: %v", key, err)
 		}})
 	}}
