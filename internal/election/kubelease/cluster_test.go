@@ -4,8 +4,10 @@ package kubelease_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -244,20 +246,22 @@ func (c *cluster) proxy(t *testing.T) *line {
 	t.Helper()
 	target, err := url.Parse(c.url)
 	require.NoError(t, err)
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.dir + "/certificates/apiserver.crt"}})
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.authority()}})
 	require.NoError(t, err)
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	l := &line{}
 	l.behave(nil)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if disturb := *l.disturber.Load(); disturb == nil || !disturb(w, r) {
 			forward.ServeHTTP(w, r)
 		}
 	}))
 	t.Cleanup(server.Close)
-	l.client = c.connect(server.URL, adminToken)
+	authority := c.file(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	l.client = c.connect(server.URL, authority, adminToken)
 	return l
 }
 
@@ -278,6 +282,7 @@ func status(code int) func(http.ResponseWriter, *http.Request) bool {
 
 // silent answers no request.
 func silent(_ http.ResponseWriter, r *http.Request) bool {
+	_, _ = io.Copy(io.Discard, r.Body) // a server sees the end of a request only when it has read it
 	<-r.Context().Done()
 	return true
 }
