@@ -3,6 +3,7 @@ package kubelease
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"k8s.io/klog/v2"
@@ -53,7 +54,7 @@ func (h klogHandler) Handle(ctx context.Context, record slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h klogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return klogHandler{attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return klogHandler{attrs: slices.Concat(h.attrs, attrs)}
 }
 
 // WithGroup implements slog.Handler; klog makes no groups.
