@@ -5,6 +5,7 @@ package collect
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,15 @@ type Recorder interface {
 	Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
 	Coverage(ctx context.Context, org string) (ledger.Coverage, error)
 }
+
+// StoreError is the store's error, as opposed to one of the source.
+type StoreError struct{ Err error }
+
+// Error implements error.
+func (e *StoreError) Error() string { return "the store: " + e.Err.Error() }
+
+// Unwrap gives the store's own error.
+func (e *StoreError) Unwrap() error { return e.Err }
 
 // Settings are a collector's.
 type Settings struct {
@@ -104,6 +114,16 @@ func (c *Collector) commit(ctx context.Context, fence uint64, source string, b l
 	if err != nil {
 		c.tallies.giveBack(pending)
 		c.tallies.Add(TallyStoreWrites, source, writeResult(err))
+		return receipt, &StoreError{err}
 	}
-	return receipt, err
+	return receipt, nil
+}
+
+// coverage is what the store knows of the organization.
+func (c *Collector) coverage(ctx context.Context) (ledger.Coverage, error) {
+	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	if err != nil {
+		return cov, &StoreError{fmt.Errorf("read coverage: %w", err)}
+	}
+	return cov, nil
 }

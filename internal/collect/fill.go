@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -25,9 +24,9 @@ type Filled struct {
 // Fill reads the newest gap that no scheduled pass will read, and with it the newest gaps of the repository's other
 // streams. It writes as a worker: without authority, because recording is a set union.
 func (c *Collector) Fill(ctx context.Context) (Filled, error) {
-	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	cov, err := c.coverage(ctx)
 	if err != nil {
-		return Filled{}, fmt.Errorf("read coverage: %w", err)
+		return Filled{}, err
 	}
 	gaps := cov.Gaps()
 	done := Filled{Left: len(gaps)}

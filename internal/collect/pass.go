@@ -75,6 +75,20 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (Summary, error) {
 	return sum, err
 }
 
+// Flush commits what was counted and not committed yet, without authority.
+func (c *Collector) Flush(ctx context.Context) error {
+	pending := c.tallies.take()
+	if len(pending) == 0 {
+		return nil
+	}
+	_, err := c.settings.Store.Commit(ctx, 0, ledger.Batch{Org: c.settings.Org, Observed: c.settings.Now(), Tallies: pending})
+	if err != nil {
+		c.tallies.giveBack(pending)
+		return fmt.Errorf("commit counters: %w", err)
+	}
+	return nil
+}
+
 // flush commits the tallies of a pass that failed, as far as the store takes them.
 func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
 	c.tallies.Add(TallyRuns, string(result))
@@ -84,9 +98,9 @@ func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
 func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	began := c.now()
 	sum := Summary{Began: began}
-	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	cov, err := c.coverage(ctx)
 	if err != nil {
-		return sum, fmt.Errorf("read coverage: %w", err)
+		return sum, err
 	}
 	found, err := c.discover(ctx)
 	if err != nil {

@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -23,9 +22,9 @@ type Reconciled struct {
 // after a pass: what has happened since is recorded, but it is not counted as found.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
 	var sum Reconciled
-	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
+	cov, err := c.coverage(ctx)
 	if err != nil {
-		return sum, fmt.Errorf("read coverage: %w", err)
+		return sum, err
 	}
 	from := cov.Edge.Add(-recent)
 	for _, r := range cov.Repos {

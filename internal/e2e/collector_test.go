@@ -89,7 +89,13 @@ func (c *collector) value(ctx context.Context, series string) (float64, error) {
 		return 0, err
 	}
 	for line := range strings.Lines(page) {
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "} "); ok && name+"}" == series {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
+		if ok {
+			name += "}"
+		} else {
+			name, value, _ = strings.Cut(strings.TrimSpace(line), " ")
+		}
+		if name == series {
 			return strconv.ParseFloat(value, 64)
 		}
 	}

@@ -32,10 +32,10 @@ type Term struct {
 
 // Errors of a Leaser, and causes of the end of a term.
 var (
-	ErrHeld    = errors.New("another replica holds the lease")
-	ErrLost    = errors.New("the lease is lost")
-	ErrExpired = errors.New("the lease could not be renewed in time")
-	ErrYielded = errors.New("the lease is given to a replica that holds fewer")
+	ErrHeld     = errors.New("another replica holds the lease")
+	ErrLost     = errors.New("the lease is lost")
+	ErrExpired  = errors.New("the lease could not be renewed in time")
+	ErrYielded  = errors.New("the lease is given to a replica that holds fewer")
 	errReturned = errors.New("the work of the leader returned")
 )
 

@@ -114,6 +114,31 @@ func (l *Local) Follow(ctx context.Context, name string, apply func(Change) erro
 	}, apply)
 }
 
+// Replace makes a state the organization's. Its followers begin again with a snapshot. It is for stores without a journal
+// that mirror another one; the state is the store's from now on.
+func (l *Local) Replace(name string, state *State) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	org := l.entry(name)
+	if org.state != nil {
+		state.fence = max(state.fence, org.state.fence)
+	}
+	org.state = state
+	org.feed.restart()
+}
+
+// Ingest applies a change that another store has made, and tells it to the followers.
+func (l *Local) Ingest(name string, c Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	org := l.entry(name)
+	if org.state == nil {
+		org.state = NewState()
+	}
+	org.state.Apply(&c)
+	org.feed.Publish(c)
+}
+
 // Sizes is how many series and events an organization has; none when it has not been loaded.
 func (l *Local) Sizes(name string) (series, events int) {
 	l.mu.Lock()

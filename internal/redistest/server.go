@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,10 +25,11 @@ import (
 type Server struct {
 	Address string
 
-	tb   testing.TB
-	dir  string
-	args []string
-	cmd  *exec.Cmd
+	tb    testing.TB
+	dir   string
+	lines []string // of the configuration
+	args  []string
+	cmd   *exec.Cmd
 	done chan struct{}
 	out  *output
 }
@@ -51,18 +53,25 @@ func (o *output) tail() string {
 	return string(b[max(0, len(b)-2000):])
 }
 
-// Start starts a server that ends with the test. Without further arguments it keeps nothing when it ends.
-func Start(tb testing.TB, args ...string) *Server {
+// Start starts a server that ends with the test, with further lines of configuration. Without any it keeps nothing when it
+// ends.
+func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
-	s := New(tb, args...)
+	s := New(tb, lines...)
 	s.Run()
 	return s
 }
 
 // New prepares a server without starting it.
-func New(tb testing.TB, args ...string) *Server {
+func New(tb testing.TB, lines ...string) *Server {
+	tb.Helper()
+	return prepare(tb, append([]string{`save ""`, "appendonly no"}, lines...))
+}
+
+func prepare(tb testing.TB, lines []string, args ...string) *Server {
 	tb.Helper()
 	s := &Server{Address: FreeAddress(tb), tb: tb, dir: tb.TempDir(), args: args, out: &output{}}
+	s.lines = append([]string{"bind 127.0.0.1", "port " + strconv.Itoa(s.Port()), "dir " + s.dir}, lines...)
 	tb.Cleanup(func() {
 		s.Kill()
 		if tb.Failed() {
@@ -103,14 +112,10 @@ func (s *Server) Port() int {
 func (s *Server) Run() {
 	s.tb.Helper()
 	config := filepath.Join(s.dir, "redis.conf")
-	if _, err := os.Stat(config); err != nil {
-		require.NoError(s.tb, os.WriteFile(config, nil, 0o600)) // servers under Sentinel rewrite theirs
+	if _, err := os.Stat(config); err != nil { // servers under Sentinel rewrite theirs
+		require.NoError(s.tb, os.WriteFile(config, []byte(strings.Join(s.lines, "\n")+"\n"), 0o600))
 	}
-	args := append([]string{
-		config, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.Port()), "--dir", s.dir, "--save", "", "--appendonly", "no",
-		"--daemonize", "no",
-	}, s.args...)
-	s.cmd = exec.Command(Program(s.tb), args...)
+	s.cmd = exec.Command(Program(s.tb), append([]string{config}, s.args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	require.NoError(s.tb, s.cmd.Start())
 	done := make(chan struct{})
@@ -180,4 +185,11 @@ func (s *Server) Memory(ctx context.Context) int64 {
 	n, err := strconv.ParseInt(info.Item("Memory", "used_memory"), 10, 64)
 	require.NoError(s.tb, err)
 	return n
+}
+
+// Wipe kills the server and takes away what it has kept.
+func (s *Server) Wipe() {
+	s.tb.Helper()
+	s.Kill()
+	require.NoError(s.tb, os.RemoveAll(filepath.Join(s.dir, "appendonlydir")))
 }

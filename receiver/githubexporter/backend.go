@@ -3,7 +3,10 @@ package githubexporter
 import (
 	"context"
 	"fmt"
+	"io"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -12,7 +15,9 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 )
 
 // sizer tells how large an organization's ledger is.
@@ -25,32 +30,123 @@ type backend struct {
 	ledger.Store
 	sizer
 	close func(ctx context.Context) error
+	// ping asks whether the store can be written to; nil for a store in this process.
+	ping func(ctx context.Context) error
+	// alone reports whether the store goes on in memory without Redis; nil where it never does.
+	alone func() bool
+	// look has a token when there may be something new about the store or the views.
+	look chan struct{}
 	// corrupt counts records of the store that could not be what was written.
 	corrupt atomic.Int64
+
+	mu       sync.Mutex
+	troubles map[string]error // of following, by organization
+}
+
+// troubled notes that an organization cannot be followed, or can be again.
+func (b *backend) troubled(org string, err error) {
+	b.mu.Lock()
+	if b.troubles == nil {
+		b.troubles = make(map[string]error)
+	}
+	b.troubles[org] = err
+	b.mu.Unlock()
+	b.lookAgain()
+}
+
+// lookAgain asks for a probe now.
+func (b *backend) lookAgain() {
+	select {
+	case b.look <- struct{}{}:
+	default:
+	}
+}
+
+func (b *backend) trouble(org string) error {
+	if b.alone != nil {
+		return nil // what is followed is in memory
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.troubles[org]
 }
 
 func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend, error) {
+	if config.Redis.Enabled() {
+		return openRedis(ctx, config, settings)
+	}
 	if config.Storage == "" {
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the look-back again " +
 			"and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, close: func(context.Context) error { return nil }}, nil
+		return &backend{Store: store, sizer: store, look: make(chan struct{}, 1), close: func(context.Context) error { return nil }}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings.ID, host)
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{close: client.Close}
-	store := extstore.New(client, extstore.Settings{
-		MaxSeries: config.MaxSeries,
-		OnCorrupt: func(key string, err error) {
-			b.corrupt.Add(1)
-			settings.Logger.Error("A record of the store is corrupt. It is left out, and what it held is read from GitHub again.",
-				zap.String("key", key), zap.Error(err))
-		},
-	})
+	b := &backend{look: make(chan struct{}, 1), close: client.Close}
+	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.found(settings.Logger)})
 	b.Store, b.sizer = store, store
 	return b, nil
+}
+
+// found counts and logs a record that cannot be what was written.
+func (b *backend) found(logger *zap.Logger) func(key string, err error) {
+	return func(key string, err error) {
+		b.corrupt.Add(1)
+		logger.Error("A record of the store is corrupt. It is left out.", zap.String("key", key), zap.Error(err))
+	}
+}
+
+// openRedis makes a store on Redis. It does not wait for Redis.
+func openRedis(ctx context.Context, config *Config, settings receiver.Settings) (*backend, error) {
+	client, err := config.Redis.Connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	b := &backend{look: make(chan struct{}, 1), close: func(context.Context) error { return client.Close() }}
+	var refresh time.Duration
+	if config.Snapshot == snapshotFull {
+		refresh = config.EmitInterval
+	}
+	store := redisstore.New(client, redisstore.Settings{
+		Prefix: config.Redis.KeyPrefix, MaxSeries: config.MaxSeries, Refresh: refresh, OnCorrupt: b.found(settings.Logger),
+		OnTrouble: func(org string, err error) {
+			if err != nil {
+				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
+			} else {
+				settings.Logger.Info("Redis can be read again.", zap.String("org", org))
+			}
+			b.troubled(org, err)
+		},
+	})
+	b.Store, b.sizer, b.ping = store, store, store.Ping
+	if config.Redis.Unavailable == unavailableMemory {
+		b.fallBack(store, client, config, settings.Logger)
+	}
+	return b, nil
+}
+
+// fallBack goes on in memory while Redis is down.
+func (b *backend) fallBack(store *redisstore.Store, client io.Closer, config *Config, logger *zap.Logger) {
+	var orgs []string
+	for i := range config.Orgs {
+		orgs = append(orgs, config.Orgs[i].Name)
+	}
+	alone := fallback.New(store, orgs, config.MaxSeries, func(alone bool) {
+		if alone {
+			logger.Error("Redis is down: this replica goes on alone in memory. What it records goes to Redis when that is back.")
+		} else {
+			logger.Warn("Redis is back and has what this replica recorded alone.")
+		}
+		b.lookAgain()
+	})
+	b.Store, b.sizer, b.alone = alone, alone, alone.Alone
+	b.close = func(context.Context) error {
+		alone.Close()
+		return client.Close()
+	}
 }
 
 func storageClient(ctx context.Context, name string, receiverID component.ID, host component.Host) (storage.Client, error) {

@@ -9,7 +9,9 @@ import (
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -28,6 +30,10 @@ const (
 type Config struct {
 	metadata.MetricsBuilderConfig `mapstructure:",squash"`
 
+	// LeaderElection is the id of an extension that elects the leader. Left out: this process leads.
+	LeaderElection *component.ID `mapstructure:"leader_election"`
+	// Leadership is receiver (one leader for all organizations) or org (one for each, spread over the replicas).
+	Leadership string `mapstructure:"leadership"`
 	// Orgs are the organizations to read, each in a loop of its own. At least one.
 	Orgs []OrgConfig `mapstructure:"orgs"`
 	// GitHub is how GitHub is reached.
@@ -37,6 +43,8 @@ type Config struct {
 	// Storage is the id of a storage extension that keeps the state over restarts. Empty: the state is in memory, and
 	// a restart reads the look-back again.
 	Storage string `mapstructure:"storage"`
+	// Redis keeps the state for all replicas.
+	Redis RedisConfig `mapstructure:"redis"`
 	// ReconcileInterval is how often the last 24 h of recently active repositories are read again without asking what
 	// changed. Zero: never.
 	ReconcileInterval time.Duration `mapstructure:"reconcile_interval"`
@@ -46,6 +54,10 @@ type Config struct {
 	MaxSeries int `mapstructure:"max_series"`
 	// EmitInterval is how often the metrics are emitted into the pipeline.
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
+	// EmitFrom is all (every replica emits, as Prometheus expects) or leader (one copy, for push backends).
+	EmitFrom string `mapstructure:"emit_from"`
+	// Snapshot is incremental (the view follows every change) or full (it is read anew at each emission).
+	Snapshot string `mapstructure:"snapshot"`
 
 	_ struct{}
 }
@@ -60,9 +72,40 @@ type GitHubConfig struct {
 	API       string          `mapstructure:"api"`
 	Retry     RetryConfig     `mapstructure:"retry"`
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
+	// Health is how the replica watches what it depends on.
+	Health HealthConfig `mapstructure:"health"`
 
 	_ struct{}
 }
+
+// HealthConfig is how the replica watches what it depends on.
+type HealthConfig struct {
+	// ProbeInterval is how often.
+	ProbeInterval time.Duration `mapstructure:"probe_interval"`
+
+	_ struct{}
+}
+
+// RedisConfig is how the shared state is reached.
+type RedisConfig struct {
+	redisconn.Config `mapstructure:",squash"`
+
+	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when it
+	// is back).
+	Unavailable string `mapstructure:"unavailable"`
+
+	_ struct{}
+}
+
+// Where metrics are emitted, and how the view follows the store.
+const (
+	emitFromAll         = "all"
+	emitFromLeader      = "leader"
+	snapshotIncremental = "incremental"
+	snapshotFull        = "full"
+	unavailableWait     = "wait"
+	unavailableMemory   = "memory"
+)
 
 // RetryConfig is how failed requests are repeated: exponentially, with full jitter.
 type RetryConfig struct {
@@ -112,18 +155,23 @@ func createDefaultConfig() component.Config {
 			RateLimit: RateLimitConfig{
 				MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 			},
+			Health: HealthConfig{ProbeInterval: 30 * time.Second},
 		},
+		Leadership:        leadershipReceiver,
+		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},
 		Actors:            ActorsConfig{Bots: botsInclude, Label: labelLogin},
 		ReconcileInterval: 6 * time.Hour,
 		Retention:         720 * time.Hour,
 		MaxSeries:         500_000,
 		EmitInterval:      30 * time.Second,
+		EmitFrom:          emitFromAll,
+		Snapshot:          snapshotIncremental,
 	}
 }
 
 // Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := checkKeys(conf.ToStringMap(), c); err != nil {
+	if err := configcheck.Keys(conf.ToStringMap(), c); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
@@ -138,13 +186,32 @@ func (c *Config) Validate() error {
 	errs = append(errs, c.validateOrgs()...)
 	errs = append(errs,
 		validStorage(c.Storage),
-		between("retention", c.Retention, minRetention, maxRetention),
-		between("emit_interval", c.EmitInterval, minInterval, maxInterval),
-		betweenInts("max_series", c.MaxSeries, 1, maxSeries))
+		c.validateReplicas(),
+		configcheck.OneOf("leadership", c.Leadership, leadershipReceiver, leadershipOrg),
+		configcheck.OneOf("emit_from", c.EmitFrom, emitFromAll, emitFromLeader),
+		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),
+		configcheck.Between("retention", c.Retention, minRetention, maxRetention),
+		configcheck.Between("emit_interval", c.EmitInterval, minInterval, maxInterval),
+		configcheck.BetweenInts("max_series", c.MaxSeries, 1, maxSeries))
 	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
 		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval, minReconcile))
 	}
 	return errors.Join(errs...)
+}
+
+// validateReplicas refuses stores that replicas cannot share.
+func (c *Config) validateReplicas() error {
+	switch {
+	case c.Storage != "" && c.Redis.Enabled():
+		return fmt.Errorf("storage: %q together with redis, want one of them", c.Storage)
+	case c.Storage != "" && c.LeaderElection != nil:
+		return fmt.Errorf("storage: %q together with leader_election, want redis: a storage extension belongs to one process "+
+			"and cannot refuse a leader of the past", c.Storage)
+	case c.LeaderElection != nil && !c.Redis.Enabled():
+		return errors.New("leader_election: without redis, want redis::endpoints: replicas need a state that they share")
+	default:
+		return nil
+	}
 }
 
 func validStorage(storage string) error {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gobwas/glob"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
@@ -28,8 +28,8 @@ const (
 func (c *GitHubConfig) Validate() error {
 	errs := []error{
 		c.validateURL("endpoint", c.Endpoint),
-		between("timeout", c.Timeout, minInterval, time.Hour),
-		oneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
+		configcheck.Between("timeout", c.Timeout, minInterval, time.Hour),
+		configcheck.OneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
 	}
 	if c.GraphQLEndpoint != "" {
 		errs = append(errs, c.validateURL("graphql_endpoint", c.GraphQLEndpoint))
@@ -70,47 +70,36 @@ func loopback(host string) bool {
 // Validate refuses what cannot work.
 func (c *RetryConfig) Validate() error {
 	return errors.Join(
-		betweenInts("max_attempts", c.MaxAttempts, 1, 20),
-		between("initial_interval", c.InitialInterval, time.Millisecond, time.Hour),
-		between("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
+		configcheck.BetweenInts("max_attempts", c.MaxAttempts, 1, 20),
+		configcheck.Between("initial_interval", c.InitialInterval, time.Millisecond, time.Hour),
+		configcheck.Between("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
 }
 
 // Validate refuses what cannot work.
 func (c *RateLimitConfig) Validate() error {
 	return errors.Join(
-		betweenInts("min_remaining", c.MinRemaining, 0, 10_000),
-		between("reset_buffer", c.ResetBuffer, 0, time.Hour),
-		between("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
-		betweenInts("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
+		configcheck.BetweenInts("min_remaining", c.MinRemaining, 0, 10_000),
+		configcheck.Between("reset_buffer", c.ResetBuffer, 0, time.Hour),
+		configcheck.Between("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
+		configcheck.BetweenInts("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
+}
+
+// Validate refuses what cannot work.
+func (c *RedisConfig) Validate() error {
+	return errors.Join(c.Config.Validate(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
+}
+
+// Validate refuses what cannot work.
+func (c *HealthConfig) Validate() error {
+	return configcheck.Between("probe_interval", c.ProbeInterval, minInterval, time.Hour)
 }
 
 // Validate refuses what cannot work.
 func (c *ActorsConfig) Validate() error {
 	return errors.Join(
-		oneOf("bots", c.Bots, botsInclude, botsExclude),
-		oneOf("label", c.Label, labelLogin, labelID, labelHashed, labelNone),
+		configcheck.OneOf("bots", c.Bots, botsInclude, botsExclude),
+		configcheck.OneOf("label", c.Label, labelLogin, labelID, labelHashed, labelNone),
 		validGlobs("exclude", c.Exclude))
-}
-
-func between(field string, value, least, most time.Duration) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %s, want a duration from %s to %s, written with its unit", field, value, least, most)
-	}
-	return nil
-}
-
-func betweenInts(field string, value, least, most int) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %d, want %d to %d", field, value, least, most)
-	}
-	return nil
-}
-
-func oneOf(field, value string, allowed ...string) error {
-	if !slices.Contains(allowed, value) {
-		return fmt.Errorf("%s: %q, want one of %s", field, value, strings.Join(allowed, ", "))
-	}
-	return nil
 }
 
 func validGlobs(field string, patterns []string) error {

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
 // OrgConfig is an organization and how it is read.
@@ -91,9 +93,9 @@ func (c *OrgConfig) Validate() error {
 		errs = append(errs, fmt.Errorf("name: %q, want the login of an organization: letters, digits and hyphens", c.Name))
 	}
 	return errors.Join(append(errs,
-		between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
-		betweenInts("concurrency", c.Concurrency, 1, 100),
-		between("lookback", c.Lookback, minLookback, maxRetention))...)
+		configcheck.Between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
+		configcheck.BetweenInts("concurrency", c.Concurrency, 1, 100),
+		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention))...)
 }
 
 // Validate refuses what cannot work.

@@ -24,7 +24,7 @@ const graceIntervals = 3
 
 // newOrganization puts an organization together. Its error is one of the configuration.
 func (r *githubReceiver) newOrganization(
-	ctx context.Context, config *OrgConfig, host component.Host, status *status,
+	ctx context.Context, config *OrgConfig, host component.Host, troubles *troubles,
 ) (*organization, error) {
 	logger := r.settings.Logger.With(zap.String("org", config.Name))
 	tallies := &collect.Tallies{}
@@ -36,24 +36,26 @@ func (r *githubReceiver) newOrganization(
 	if err != nil {
 		return nil, err
 	}
-	client, err := r.githubClient(config, httpClient, limits.observer(tallies))
-	if err != nil {
-		return nil, err
-	}
-	collector, err := r.newCollector(config, client, tallies)
-	if err != nil {
-		return nil, err
-	}
-	return &organization{
+	org := &organization{
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
-		logger: logger, telemetry: r.telemetry, store: r.store, collector: collector, http: httpClient, limits: limits,
-		condition: &condition{org: config.Name, status: status, logger: logger},
+		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, limits: limits, monitor: r.monitor,
+		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
 			Label:     labeller(&r.config.Actors),
 		}),
-	}, nil
+	}
+	count := limits.observer(tallies)
+	client, err := r.githubClient(config, httpClient, func(o github.Observation) {
+		org.progress.move(time.Now())
+		count(o)
+	})
+	if err != nil {
+		return nil, err
+	}
+	org.collector, err = r.newCollector(config, client, tallies)
+	return org, err
 }
 
 func (r *githubReceiver) newCollector(config *OrgConfig, client *github.Client, tallies *collect.Tallies) (*collect.Collector, error) {

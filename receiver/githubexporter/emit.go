@@ -2,6 +2,9 @@ package githubexporter
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -21,12 +24,17 @@ type emitter struct {
 	forms      *forms
 	operations *operations
 	woken      chan struct{}
-	failing    bool
+	emitted    chan struct{} // has a token when the pipeline's answer changed
+
+	mu      sync.Mutex
+	refused error     // what the pipeline said last
+	last    time.Time // of the last emission, or of the beginning
 }
 
 func newEmitter(r *githubReceiver) *emitter {
 	return &emitter{
 		receiver: r, forms: newForms(r), operations: newOperations(r), woken: make(chan struct{}, 1),
+		emitted: make(chan struct{}, 1), last: time.Now(),
 	}
 }
 
@@ -38,17 +46,21 @@ func (e *emitter) wake() {
 	}
 }
 
+// run emits at whole multiples of the interval, as all replicas do: at one moment they show the same.
 func (e *emitter) run(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
 	for {
+		at := time.Now().Truncate(interval).Add(interval)
+		timer := time.NewTimer(time.Until(at))
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-ticker.C:
+		case <-timer.C:
+			e.emit(ctx, at)
 		case <-e.woken:
+			timer.Stop()
+			e.emit(ctx, time.Now())
 		}
-		e.emit(ctx, time.Now())
 	}
 }
 
@@ -56,14 +68,24 @@ func (e *emitter) run(ctx context.Context, interval time.Duration) {
 func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
-		if !org.summary.Caught {
+		if !org.summary.Caught || !e.receiver.shows(org) {
 			continue
 		}
 		for _, md := range e.activity(org, now) {
 			e.send(ctx, md)
 		}
 	}
-	e.send(ctx, e.operations.metrics(now))
+	if slices.ContainsFunc(e.receiver.orgs, e.receiver.shows) {
+		e.send(ctx, e.operations.metrics(now))
+	}
+	e.mu.Lock()
+	e.last = time.Now()
+	e.mu.Unlock()
+}
+
+// shows reports whether this replica emits an organization.
+func (r *githubReceiver) shows(org *organization) bool {
+	return r.config.EmitFrom == emitFromAll || r.monitor.Leads(org.name)
 }
 
 // send hands metrics to the pipeline. It logs when that begins to fail and when it is over.
@@ -75,14 +97,45 @@ func (e *emitter) send(ctx context.Context, md pmetric.Metrics) {
 	obsCtx := e.receiver.obs.StartMetricsOp(ctx)
 	err := e.receiver.next.ConsumeMetrics(obsCtx, md)
 	e.receiver.obs.EndMetricsOp(obsCtx, metadata.Type.String(), points, err)
-	if failing := err != nil && ctx.Err() == nil; failing != e.failing {
-		e.failing = failing
-		if failing {
+	if ctx.Err() == nil && e.answered(err) {
+		if err != nil {
 			e.receiver.settings.Logger.Warn("The pipeline refuses metrics.", zap.Error(err))
 		} else {
 			e.receiver.settings.Logger.Info("The pipeline takes metrics again.")
 		}
 	}
+}
+
+// answered notes what the pipeline said, and reports whether that is a change.
+func (e *emitter) answered(err error) (changed bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	changed = (err != nil) != (e.refused != nil)
+	e.refused = err
+	if changed {
+		select {
+		case e.emitted <- struct{}{}:
+		default:
+		}
+	}
+	return changed
+}
+
+// refusal is why the pipeline took nothing the last time.
+func (e *emitter) refusal() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.refused == nil {
+		return nil
+	}
+	return fmt.Errorf("the pipeline refuses metrics: %w", e.refused)
+}
+
+// age is how long the last emission is ago.
+func (e *emitter) age(now time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return now.Sub(e.last)
 }
 
 // activity is an organization's view as metrics.

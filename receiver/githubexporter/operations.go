@@ -62,6 +62,7 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 		o.builder.RecordGhExporterScrapeDurationDataPoint(at, lastTook.Seconds(), org.name)
 	}
 	o.limits(org, at)
+	o.builder.RecordGhExporterLeaderDataPoint(at, flag(o.receiver.monitor.Leads(org.name)), org.name)
 	sum := &org.summary
 	if !sum.Caught || sum.Began.IsZero() {
 		return now // nothing was ever recorded
@@ -131,6 +132,22 @@ func (o *operations) whole(at pcommon.Timestamp, all *whole) {
 	}
 	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, all.caughtUp.Seconds())
 	o.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, o.receiver.store.corrupt.Load())
+	if alone := o.receiver.store.alone; alone != nil {
+		o.builder.RecordGhExporterStoreFallbackDataPoint(at, flag(alone()))
+	}
+	report := o.receiver.monitor.Report()
+	for i := range report.Dependencies {
+		d := &report.Dependencies[i]
+		o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name)
+	}
+}
+
+// flag is 1 for true.
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func asInt(n uint64) int64 { return int64(n) } //nolint:gosec // no counter gets there

@@ -11,14 +11,13 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
 const (
-	// soleLeader is the fence of a process that leads without an election.
-	soleLeader = 1
 	// jitter is how much of the interval passes are moved.
 	jitter = 0.1
 	// pruneInterval is how often events past the retention are taken out.
@@ -27,6 +26,8 @@ const (
 	idleFill = time.Minute
 	// failedFill is the wait after a gap could not be filled because of the store.
 	failedFill = 10 * time.Second
+	// flushFor bounds the last commit of a term.
+	flushFor = 500 * time.Millisecond
 )
 
 // organization is everything about one organization: its loop, its view and what is known of its last pass.
@@ -42,6 +43,7 @@ type organization struct {
 	http      *http.Client
 	limits    *limits
 	condition *condition
+	monitor   *health.Monitor
 	view      *ledger.View
 	// wake asks for an emission now.
 	wake func()
@@ -52,6 +54,10 @@ type organization struct {
 	summary ledger.Summary
 	shown   [ledger.NumMetrics]int
 
+	progress progress
+	// ledgerBegan is of the last snapshot; it belongs to follow.
+	ledgerBegan time.Time
+
 	mu         sync.Mutex
 	lastRun    time.Time
 	lastTook   time.Duration
@@ -60,27 +66,26 @@ type organization struct {
 	reconciled time.Time
 }
 
-// run starts the organization's goroutines: one follows the store, one makes passes, one fills gaps. None waits for
-// another.
-func (o *organization) run(ctx context.Context, tasks *sync.WaitGroup) {
-	o.passed = make(chan struct{}, 1)
-	tasks.Go(func() { o.follow(ctx) })
-	tasks.Go(func() { o.fill(ctx) })
-	tasks.Go(func() {
-		loop := schedule.Loop{Interval: o.config.ScrapeInterval, Jitter: jitter}
-		_ = loop.Run(ctx, o.turn) // ends with the context only
+// schedule makes passes until the term ends.
+func (o *organization) schedule(ctx context.Context, fence uint64) {
+	loop := schedule.Loop{Interval: o.config.ScrapeInterval, Jitter: jitter}
+	_ = loop.Run(ctx, func(ctx context.Context) time.Time { // ends with the context only
+		o.progress.begin(time.Now())
+		notBefore := o.turn(ctx, fence)
+		o.progress.end(time.Now(), o.config.ScrapeInterval, notBefore)
+		return notBefore
 	})
 }
 
 // turn makes a pass and what is due after it. It says when the next one may begin.
-func (o *organization) turn(ctx context.Context) time.Time {
-	sum, err := o.collector.Pass(ctx, soleLeader)
+func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
+	sum, err := o.collector.Pass(ctx, fence)
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
 	o.report(ctx, &sum, err)
 	if err == nil {
-		o.afterPass(ctx)
+		o.afterPass(ctx, fence)
 	}
 	return sum.RetryAt
 }
@@ -108,7 +113,7 @@ func (o *organization) report(ctx context.Context, sum *collect.Summary, err err
 }
 
 // afterPass prunes and reconciles when it is time.
-func (o *organization) afterPass(ctx context.Context) {
+func (o *organization) afterPass(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(o.pruned) >= pruneInterval {
 		if err := o.store.Prune(ctx, o.name, now.Add(-o.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
@@ -121,12 +126,12 @@ func (o *organization) afterPass(ctx context.Context) {
 		o.reconciled = now // the first pass has just read the last 24 h
 	}
 	if o.reconcile > 0 && now.Sub(o.reconciled) >= o.reconcile {
-		o.reconcileNow(ctx, now)
+		o.reconcileNow(ctx, fence, now)
 	}
 }
 
-func (o *organization) reconcileNow(ctx context.Context, now time.Time) {
-	sum, err := o.collector.Reconcile(ctx, soleLeader)
+func (o *organization) reconcileNow(ctx context.Context, fence uint64, now time.Time) {
+	sum, err := o.collector.Reconcile(ctx, fence)
 	if ctx.Err() != nil {
 		return
 	}
@@ -177,6 +182,7 @@ func (o *organization) follow(ctx context.Context) {
 		err := o.store.Follow(ctx, o.name, func(c ledger.Change) error {
 			if c.Reset {
 				began = time.Now()
+				o.startOver(&c)
 			}
 			o.view.Apply(c)
 			if c.Caught {
@@ -192,11 +198,29 @@ func (o *organization) follow(ctx context.Context) {
 	}
 }
 
+// startOver says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
+func (o *organization) startOver(first *ledger.Change) {
+	was := o.ledgerBegan
+	o.ledgerBegan = first.Began
+	if !was.IsZero() && !was.Equal(first.Began) {
+		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
+			zap.Time("ledger_began", first.Began), zap.Time("former_ledger_began", was))
+	}
+}
+
 func (o *organization) caught(took time.Duration) {
 	o.mu.Lock()
 	o.caughtUp = took
 	o.mu.Unlock()
 	o.wake()
+}
+
+// rest forgets the last pass: it is the leader who shows it.
+func (o *organization) rest() {
+	o.progress.rest()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lastRun = time.Time{}
 }
 
 // state is what is known of the last pass and of the view's last catching-up.

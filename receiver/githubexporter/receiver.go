@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -26,10 +27,12 @@ type githubReceiver struct {
 	obs       *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
 
-	store *backend
-	orgs  []*organization
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
+	store    *backend
+	election election
+	monitor  *health.Monitor
+	orgs     []*organization
+	stop     context.CancelFunc
+	tasks    sync.WaitGroup
 }
 
 func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
@@ -46,31 +49,42 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 	return &githubReceiver{config: config, settings: settings, next: next, obs: obs, telemetry: telemetry}, nil
 }
 
-// Start begins reading and emitting. It fails for what only another configuration can mend, never because GitHub is
-// out of reach.
+// Start begins reading and emitting. It fails for what only another configuration can mend, never because GitHub or
+// another server is out of reach.
 func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
-	store, err := openBackend(ctx, r.config, r.settings, host)
-	if err != nil {
+	var err error
+	if r.election, err = r.elections(host); err != nil {
 		return err
 	}
-	r.store = store
-	status := newStatus(host, r.settings.Logger)
+	r.monitor = newMonitor(r.config, host)
+	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
+		return err
+	}
+	troubles := newTroubles(r.monitor)
 	for i := range r.config.Orgs {
-		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, status)
+		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {
-			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), store.close(ctx))
+			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), r.store.close(ctx))
 		}
 		r.orgs = append(r.orgs, org)
 	}
 	// The context of Start ends with it; the work ends with Shutdown.
 	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	r.run(ctx)
+	return nil
+}
+
+// run starts what every replica does, follow the store, emit and watch its health, and the campaign for what leaders do.
+func (r *githubReceiver) run(ctx context.Context) {
 	emitter := newEmitter(r)
 	for _, org := range r.orgs {
-		org.wake = emitter.wake
-		org.run(ctx, &r.tasks)
+		org.wake = func() { emitter.wake(); r.store.lookAgain() }
+		r.tasks.Go(func() { org.follow(ctx) })
 	}
 	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
-	return nil
+	watch := newWatch(r, emitter)
+	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
+	r.campaign(ctx)
 }
 
 // Shutdown stops everything at once and waits until it has stopped.

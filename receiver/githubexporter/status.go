@@ -6,62 +6,96 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// status reports the receiver's component status: recoverable while any organization is in trouble. It reports on
-// changes only, for each report starts the recovery clock of the health check anew.
-type status struct {
-	host   component.Host
-	logger *zap.Logger
-
-	mu       sync.Mutex
-	troubles map[string]error
-	reported bool // that there is trouble
+// newMonitor makes the monitor of a receiver. What changes becomes the component status, with the whole report among the
+// attributes: recoverable while anything is in trouble. Nothing is permanent, for all of it can heal.
+func newMonitor(config *Config, host component.Host) *health.Monitor {
+	var orgs []string
+	for i := range config.Orgs {
+		orgs = append(orgs, config.Orgs[i].Name)
+	}
+	var spare []string
+	if config.Redis.Unavailable == unavailableMemory {
+		spare = append(spare, health.Redis) // the replica does its work without it
+	}
+	return health.NewMonitor(orgs, spare, time.Now, func(r health.Report) {
+		attributes := pcommon.NewMap()
+		if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {
+			attributes = pcommon.NewMap() // cannot be: a report has plain values
+		}
+		status, err := componentstatus.StatusOK, error(nil)
+		if r.Mode != health.Healthy {
+			status, err = componentstatus.StatusRecoverableError, errors.New(r.Summary())
+		}
+		componentstatus.ReportStatus(host, event(status, err, attributes))
+	})
 }
 
-func newStatus(host component.Host, logger *zap.Logger) *status {
-	return &status{host: host, logger: logger, troubles: make(map[string]error)}
+// event is a status event with attributes.
+func event(status componentstatus.Status, err error, attributes pcommon.Map) *componentstatus.Event {
+	options := []componentstatus.EventBuilderOption{componentstatus.WithAttributes(attributes)}
+	if err != nil {
+		options = append(options, componentstatus.WithError(err))
+	}
+	return componentstatus.NewEvent(status, options...)
 }
 
-// set is called when an organization's condition has changed; nil is good.
-func (s *status) set(org string, trouble error) {
+// troubles are the organizations that cannot be read completely.
+type troubles struct {
+	monitor *health.Monitor
+
+	mu   sync.Mutex
+	orgs map[string]error
+}
+
+func newTroubles(monitor *health.Monitor) *troubles {
+	return &troubles{monitor: monitor, orgs: make(map[string]error)}
+}
+
+// set is called when an organization's condition is known; nil is good.
+func (s *troubles) set(org string, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if trouble != nil {
-		s.troubles[org] = fmt.Errorf("organization %s: %w", org, trouble)
+		s.orgs[org] = fmt.Errorf("organization %s: %w", org, trouble)
 	} else {
-		delete(s.troubles, org)
+		delete(s.orgs, org)
 	}
-	if len(s.troubles) > 0 {
-		s.reported = true
-		componentstatus.ReportStatus(s.host, componentstatus.NewRecoverableErrorEvent(s.err()))
-	} else if s.reported {
-		s.reported = false
-		componentstatus.ReportStatus(s.host, componentstatus.NewEvent(componentstatus.StatusOK))
-	}
+	err := s.err()
+	s.monitor.Set(map[string]error{health.GitHub: err, health.Core: err})
 }
 
-func (s *status) err() error {
+func (s *troubles) err() error {
 	var errs []error
-	for _, org := range slices.Sorted(maps.Keys(s.troubles)) {
-		errs = append(errs, s.troubles[org])
+	for _, org := range slices.Sorted(maps.Keys(s.orgs)) {
+		errs = append(errs, s.orgs[org])
 	}
 	return errors.Join(errs...)
 }
 
 // condition is how an organization is doing. It is logged once per change, not once per pass.
 type condition struct {
-	org    string
-	status *status
-	logger *zap.Logger
-	class  string
+	org      string
+	troubles *troubles
+	logger   *zap.Logger
+	class    string
+}
+
+// forget is for a replica that leads no more: how GitHub does is the leader's business.
+func (c *condition) forget() {
+	c.class = ""
+	c.troubles.set(c.org, nil)
 }
 
 // passed takes the outcome of a pass.
@@ -88,12 +122,18 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 		c.logger.Warn("The organization cannot be read completely; what is known of it stays as it was.",
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
 	}
-	c.status.set(c.org, trouble)
+	if c.class != classStore { // how the store does is not GitHub's business
+		c.troubles.set(c.org, trouble)
+	}
 }
+
+// classStore is the class of trouble with the store.
+const classStore = "store"
 
 // classify names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
 func classify(sum *collect.Summary, trouble error) string {
 	var (
+		store       *collect.StoreError
 		limit       *github.LimitError
 		credential  *github.CredentialError
 		forbidden   *github.ForbiddenError
@@ -103,6 +143,8 @@ func classify(sum *collect.Summary, trouble error) string {
 	switch {
 	case trouble == nil:
 		return "ok"
+	case errors.As(trouble, &store):
+		return classStore
 	case errors.As(trouble, &limit):
 		return "limited"
 	case errors.As(trouble, &credential):

@@ -25,8 +25,8 @@ type knowledge struct {
 
 // facts are what a commit takes for granted.
 type facts struct {
-	epoch  string               // "" before the ledger began
-	pruned string               // in Unix seconds, "" when nothing was
+	epoch  string              // "" before the ledger began
+	pruned string              // in Unix seconds, "" when nothing was
 	since  map[int64]time.Time // of the repositories met so far
 }
 
@@ -130,7 +130,7 @@ func (s *Store) forget(org string) {
 }
 
 // learn takes what a commit made true.
-func (s *Store) learn(org string, epoch string, introduced map[int64]time.Time) {
+func (s *Store) learn(org, epoch string, introduced map[int64]time.Time) {
 	k := s.known(org)
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -34,5 +34,8 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(tb, server, 0) },
-		func(tb testing.TB, maxSeries int) storetest.Harness { tb.Helper(); return harness(tb, server, maxSeries) })
+		func(tb testing.TB, maxSeries int) storetest.Harness {
+			tb.Helper()
+			return harness(tb, server, maxSeries)
+		})
 }

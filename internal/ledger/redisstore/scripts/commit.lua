@@ -323,6 +323,9 @@ if recorded > 0 or said ~= '' then
   if folds > 0 then
     entry[#entry + 1], entry[#entry + 2] = 'f', folds
   end
+  if fence ~= '0' then
+    entry[#entry + 1], entry[#entry + 2] = 't', fence -- nobody needs it, but who looks sees that terms only grow
+  end
   note('last', redis.call('XADD', log, '*', unpack(entry)))
 end
 write('HSET', meta, set)

@@ -347,6 +347,26 @@ func (ms *GhExporterCoverageLagMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhExporterDependencyHealthMetricConfig provides config for the gh.exporter.dependency_health metric.
+type GhExporterDependencyHealthMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterDependencyHealthMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterGapsMetricConfig provides config for the gh.exporter.gaps metric.
 type GhExporterGapsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -474,6 +494,26 @@ type GhExporterInvalidValuesMetricConfig struct {
 }
 
 func (ms *GhExporterInvalidValuesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterLeaderMetricConfig provides config for the gh.exporter.leader metric.
+type GhExporterLeaderMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterLeaderMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -667,6 +707,26 @@ func (ms *GhExporterStoreEventsMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhExporterStoreFallbackMetricConfig provides config for the gh.exporter.store_fallback metric.
+type GhExporterStoreFallbackMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterStoreFallbackMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterStoreSeriesMetricConfig provides config for the gh.exporter.store_series metric.
 type GhExporterStoreSeriesMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -726,6 +786,7 @@ type MetricsConfig struct {
 	GhActivityReviewsSubmitted24h          GhActivityReviewsSubmitted24hMetricConfig          `mapstructure:"gh.activity.reviews_submitted_24h"`
 	GhAppRateLimitRemaining                GhAppRateLimitRemainingMetricConfig                `mapstructure:"gh.app.rate_limit_remaining"`
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
+	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
 	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
 	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
@@ -733,6 +794,7 @@ type MetricsConfig struct {
 	GhExporterGithubRequests               GhExporterGithubRequestsMetricConfig               `mapstructure:"gh.exporter.github_requests"`
 	GhExporterGithubSecondaryLimitHits     GhExporterGithubSecondaryLimitHitsMetricConfig     `mapstructure:"gh.exporter.github_secondary_limit_hits"`
 	GhExporterInvalidValues                GhExporterInvalidValuesMetricConfig                `mapstructure:"gh.exporter.invalid_values"`
+	GhExporterLeader                       GhExporterLeaderMetricConfig                       `mapstructure:"gh.exporter.leader"`
 	GhExporterLeaderCycleLastRunUnixtime   GhExporterLeaderCycleLastRunUnixtimeMetricConfig   `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
 	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
 	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
@@ -742,6 +804,7 @@ type MetricsConfig struct {
 	GhExporterSeriesOverflow               GhExporterSeriesOverflowMetricConfig               `mapstructure:"gh.exporter.series_overflow"`
 	GhExporterStoreCorruptRecords          GhExporterStoreCorruptRecordsMetricConfig          `mapstructure:"gh.exporter.store_corrupt_records"`
 	GhExporterStoreEvents                  GhExporterStoreEventsMetricConfig                  `mapstructure:"gh.exporter.store_events"`
+	GhExporterStoreFallback                GhExporterStoreFallbackMetricConfig                `mapstructure:"gh.exporter.store_fallback"`
 	GhExporterStoreSeries                  GhExporterStoreSeriesMetricConfig                  `mapstructure:"gh.exporter.store_series"`
 	GhExporterStoreWrite                   GhExporterStoreWriteMetricConfig                   `mapstructure:"gh.exporter.store_write"`
 }
@@ -799,6 +862,9 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 			Enabled: true,
 		},
+		GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
+			Enabled: true,
+		},
 		GhExporterGaps: GhExporterGapsMetricConfig{
 			Enabled: true,
 		},
@@ -818,6 +884,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterInvalidValues: GhExporterInvalidValuesMetricConfig{
+			Enabled: true,
+		},
+		GhExporterLeader: GhExporterLeaderMetricConfig{
 			Enabled: true,
 		},
 		GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
@@ -845,6 +914,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterStoreEvents: GhExporterStoreEventsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterStoreFallback: GhExporterStoreFallbackMetricConfig{
 			Enabled: true,
 		},
 		GhExporterStoreSeries: GhExporterStoreSeriesMetricConfig{

@@ -77,6 +77,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: true,
 					},
+					GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
+						Enabled: true,
+					},
 					GhExporterGaps: GhExporterGapsMetricConfig{
 						Enabled: true,
 					},
@@ -96,6 +99,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					GhExporterInvalidValues: GhExporterInvalidValuesMetricConfig{
+						Enabled: true,
+					},
+					GhExporterLeader: GhExporterLeaderMetricConfig{
 						Enabled: true,
 					},
 					GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
@@ -123,6 +129,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					GhExporterStoreEvents: GhExporterStoreEventsMetricConfig{
+						Enabled: true,
+					},
+					GhExporterStoreFallback: GhExporterStoreFallbackMetricConfig{
 						Enabled: true,
 					},
 					GhExporterStoreSeries: GhExporterStoreSeriesMetricConfig{
@@ -193,6 +202,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: false,
 					},
+					GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
+						Enabled: false,
+					},
 					GhExporterGaps: GhExporterGapsMetricConfig{
 						Enabled: false,
 					},
@@ -212,6 +224,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					GhExporterInvalidValues: GhExporterInvalidValuesMetricConfig{
+						Enabled: false,
+					},
+					GhExporterLeader: GhExporterLeaderMetricConfig{
 						Enabled: false,
 					},
 					GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
@@ -241,6 +256,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterStoreEvents: GhExporterStoreEventsMetricConfig{
 						Enabled: false,
 					},
+					GhExporterStoreFallback: GhExporterStoreFallbackMetricConfig{
+						Enabled: false,
+					},
 					GhExporterStoreSeries: GhExporterStoreSeriesMetricConfig{
 						Enabled: false,
 					},
@@ -258,7 +276,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -246,6 +246,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.coverage_lag",
 		Attributes: []string{"org"},
 	},
+	GhExporterDependencyHealth: metricInfo{
+		Name:       "gh.exporter.dependency_health",
+		Attributes: []string{"dependency"},
+	},
 	GhExporterGaps: metricInfo{
 		Name:       "gh.exporter.gaps",
 		Attributes: []string{"org"},
@@ -272,6 +276,10 @@ var MetricsInfo = metricsInfo{
 	},
 	GhExporterInvalidValues: metricInfo{
 		Name:       "gh.exporter.invalid_values",
+		Attributes: []string{"org"},
+	},
+	GhExporterLeader: metricInfo{
+		Name:       "gh.exporter.leader",
 		Attributes: []string{"org"},
 	},
 	GhExporterLeaderCycleLastRunUnixtime: metricInfo{
@@ -308,6 +316,9 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.store_events",
 		Attributes: []string{"org"},
 	},
+	GhExporterStoreFallback: metricInfo{
+		Name: "gh.exporter.store_fallback",
+	},
 	GhExporterStoreSeries: metricInfo{
 		Name:       "gh.exporter.store_series",
 		Attributes: []string{"org"},
@@ -336,6 +347,7 @@ type metricsInfo struct {
 	GhActivityReviewsSubmitted24h          metricInfo
 	GhAppRateLimitRemaining                metricInfo
 	GhExporterCoverageLag                  metricInfo
+	GhExporterDependencyHealth             metricInfo
 	GhExporterGaps                         metricInfo
 	GhExporterGithubPoints                 metricInfo
 	GhExporterGithubRateLimitRemaining     metricInfo
@@ -343,6 +355,7 @@ type metricsInfo struct {
 	GhExporterGithubRequests               metricInfo
 	GhExporterGithubSecondaryLimitHits     metricInfo
 	GhExporterInvalidValues                metricInfo
+	GhExporterLeader                       metricInfo
 	GhExporterLeaderCycleLastRunUnixtime   metricInfo
 	GhExporterMetricsCacheRefreshDuration  metricInfo
 	GhExporterMetricsSeriesLoaded          metricInfo
@@ -352,6 +365,7 @@ type metricsInfo struct {
 	GhExporterSeriesOverflow               metricInfo
 	GhExporterStoreCorruptRecords          metricInfo
 	GhExporterStoreEvents                  metricInfo
+	GhExporterStoreFallback                metricInfo
 	GhExporterStoreSeries                  metricInfo
 	GhExporterStoreWrite                   metricInfo
 }
@@ -1290,6 +1304,58 @@ func newMetricGhExporterCoverageLag(cfg GhExporterCoverageLagMetricConfig) metri
 	return m
 }
 
+type metricGhExporterDependencyHealth struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   GhExporterDependencyHealthMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.dependency_health metric with initial data.
+func (m *metricGhExporterDependencyHealth) init() {
+	m.data.SetName("gh.exporter.dependency_health")
+	m.data.SetDescription("1 for a dependency that is healthy, 0 for one that is not.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterDependencyHealth) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, dependencyAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("dependency", dependencyAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterDependencyHealth) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterDependencyHealth) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterDependencyHealth(cfg GhExporterDependencyHealthMetricConfig) metricGhExporterDependencyHealth {
+	m := metricGhExporterDependencyHealth{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterGaps struct {
 	data     pmetric.Metric             // data buffer for generated metric.
 	config   GhExporterGapsMetricConfig // metric config provided by user.
@@ -1661,6 +1727,58 @@ func (m *metricGhExporterInvalidValues) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhExporterInvalidValues(cfg GhExporterInvalidValuesMetricConfig) metricGhExporterInvalidValues {
 	m := metricGhExporterInvalidValues{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterLeader struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   GhExporterLeaderMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.leader metric with initial data.
+func (m *metricGhExporterLeader) init() {
+	m.data.SetName("gh.exporter.leader")
+	m.data.SetDescription("1 on the replica that leads the organization, 0 on the others.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterLeader) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterLeader) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterLeader) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterLeader(cfg GhExporterLeaderMetricConfig) metricGhExporterLeader {
+	m := metricGhExporterLeader{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2142,6 +2260,56 @@ func newMetricGhExporterStoreEvents(cfg GhExporterStoreEventsMetricConfig) metri
 	return m
 }
 
+type metricGhExporterStoreFallback struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhExporterStoreFallbackMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.store_fallback metric with initial data.
+func (m *metricGhExporterStoreFallback) init() {
+	m.data.SetName("gh.exporter.store_fallback")
+	m.data.SetDescription("1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricGhExporterStoreFallback) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterStoreFallback) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterStoreFallback) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterStoreFallback(cfg GhExporterStoreFallbackMetricConfig) metricGhExporterStoreFallback {
+	m := metricGhExporterStoreFallback{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterStoreSeries struct {
 	data     pmetric.Metric                    // data buffer for generated metric.
 	config   GhExporterStoreSeriesMetricConfig // metric config provided by user.
@@ -2276,6 +2444,7 @@ type MetricsBuilder struct {
 	metricGhActivityReviewsSubmitted24h          metricGhActivityReviewsSubmitted24h
 	metricGhAppRateLimitRemaining                metricGhAppRateLimitRemaining
 	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
+	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
 	metricGhExporterGaps                         metricGhExporterGaps
 	metricGhExporterGithubPoints                 metricGhExporterGithubPoints
 	metricGhExporterGithubRateLimitRemaining     metricGhExporterGithubRateLimitRemaining
@@ -2283,6 +2452,7 @@ type MetricsBuilder struct {
 	metricGhExporterGithubRequests               metricGhExporterGithubRequests
 	metricGhExporterGithubSecondaryLimitHits     metricGhExporterGithubSecondaryLimitHits
 	metricGhExporterInvalidValues                metricGhExporterInvalidValues
+	metricGhExporterLeader                       metricGhExporterLeader
 	metricGhExporterLeaderCycleLastRunUnixtime   metricGhExporterLeaderCycleLastRunUnixtime
 	metricGhExporterMetricsCacheRefreshDuration  metricGhExporterMetricsCacheRefreshDuration
 	metricGhExporterMetricsSeriesLoaded          metricGhExporterMetricsSeriesLoaded
@@ -2292,6 +2462,7 @@ type MetricsBuilder struct {
 	metricGhExporterSeriesOverflow               metricGhExporterSeriesOverflow
 	metricGhExporterStoreCorruptRecords          metricGhExporterStoreCorruptRecords
 	metricGhExporterStoreEvents                  metricGhExporterStoreEvents
+	metricGhExporterStoreFallback                metricGhExporterStoreFallback
 	metricGhExporterStoreSeries                  metricGhExporterStoreSeries
 	metricGhExporterStoreWrite                   metricGhExporterStoreWrite
 }
@@ -2336,6 +2507,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhActivityReviewsSubmitted24h:          newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
 		metricGhAppRateLimitRemaining:                newMetricGhAppRateLimitRemaining(mbc.Metrics.GhAppRateLimitRemaining),
 		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
+		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
 		metricGhExporterGaps:                         newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
 		metricGhExporterGithubPoints:                 newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
 		metricGhExporterGithubRateLimitRemaining:     newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
@@ -2343,6 +2515,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterGithubRequests:               newMetricGhExporterGithubRequests(mbc.Metrics.GhExporterGithubRequests),
 		metricGhExporterGithubSecondaryLimitHits:     newMetricGhExporterGithubSecondaryLimitHits(mbc.Metrics.GhExporterGithubSecondaryLimitHits),
 		metricGhExporterInvalidValues:                newMetricGhExporterInvalidValues(mbc.Metrics.GhExporterInvalidValues),
+		metricGhExporterLeader:                       newMetricGhExporterLeader(mbc.Metrics.GhExporterLeader),
 		metricGhExporterLeaderCycleLastRunUnixtime:   newMetricGhExporterLeaderCycleLastRunUnixtime(mbc.Metrics.GhExporterLeaderCycleLastRunUnixtime),
 		metricGhExporterMetricsCacheRefreshDuration:  newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
 		metricGhExporterMetricsSeriesLoaded:          newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
@@ -2352,6 +2525,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterSeriesOverflow:               newMetricGhExporterSeriesOverflow(mbc.Metrics.GhExporterSeriesOverflow),
 		metricGhExporterStoreCorruptRecords:          newMetricGhExporterStoreCorruptRecords(mbc.Metrics.GhExporterStoreCorruptRecords),
 		metricGhExporterStoreEvents:                  newMetricGhExporterStoreEvents(mbc.Metrics.GhExporterStoreEvents),
+		metricGhExporterStoreFallback:                newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
 		metricGhExporterStoreSeries:                  newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
 		metricGhExporterStoreWrite:                   newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
 		resourceAttributeIncludeFilter:               make(map[string]filter.Filter),
@@ -2456,6 +2630,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityReviewsSubmitted24h.emit(ils.Metrics())
 	mb.metricGhAppRateLimitRemaining.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
+	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
 	mb.metricGhExporterGaps.emit(ils.Metrics())
 	mb.metricGhExporterGithubPoints.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitRemaining.emit(ils.Metrics())
@@ -2463,6 +2638,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterGithubRequests.emit(ils.Metrics())
 	mb.metricGhExporterGithubSecondaryLimitHits.emit(ils.Metrics())
 	mb.metricGhExporterInvalidValues.emit(ils.Metrics())
+	mb.metricGhExporterLeader.emit(ils.Metrics())
 	mb.metricGhExporterLeaderCycleLastRunUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterMetricsCacheRefreshDuration.emit(ils.Metrics())
 	mb.metricGhExporterMetricsSeriesLoaded.emit(ils.Metrics())
@@ -2472,6 +2648,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterSeriesOverflow.emit(ils.Metrics())
 	mb.metricGhExporterStoreCorruptRecords.emit(ils.Metrics())
 	mb.metricGhExporterStoreEvents.emit(ils.Metrics())
+	mb.metricGhExporterStoreFallback.emit(ils.Metrics())
 	mb.metricGhExporterStoreSeries.emit(ils.Metrics())
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
 
@@ -2590,6 +2767,11 @@ func (mb *MetricsBuilder) RecordGhExporterCoverageLagDataPoint(ts pcommon.Timest
 	mb.metricGhExporterCoverageLag.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
 }
 
+// RecordGhExporterDependencyHealthDataPoint adds a data point to gh.exporter.dependency_health metric.
+func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.Timestamp, val int64, dependencyAttributeValue string) {
+	mb.metricGhExporterDependencyHealth.recordDataPoint(mb.startTime, ts, val, dependencyAttributeValue)
+}
+
 // RecordGhExporterGapsDataPoint adds a data point to gh.exporter.gaps metric.
 func (mb *MetricsBuilder) RecordGhExporterGapsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterGaps.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
@@ -2623,6 +2805,11 @@ func (mb *MetricsBuilder) RecordGhExporterGithubSecondaryLimitHitsDataPoint(ts p
 // RecordGhExporterInvalidValuesDataPoint adds a data point to gh.exporter.invalid_values metric.
 func (mb *MetricsBuilder) RecordGhExporterInvalidValuesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterInvalidValues.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterLeaderDataPoint adds a data point to gh.exporter.leader metric.
+func (mb *MetricsBuilder) RecordGhExporterLeaderDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterLeader.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
 }
 
 // RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint adds a data point to gh.exporter.leader_cycle_last_run_unixtime metric.
@@ -2668,6 +2855,11 @@ func (mb *MetricsBuilder) RecordGhExporterStoreCorruptRecordsDataPoint(ts pcommo
 // RecordGhExporterStoreEventsDataPoint adds a data point to gh.exporter.store_events metric.
 func (mb *MetricsBuilder) RecordGhExporterStoreEventsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterStoreEvents.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterStoreFallbackDataPoint adds a data point to gh.exporter.store_fallback metric.
+func (mb *MetricsBuilder) RecordGhExporterStoreFallbackDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricGhExporterStoreFallback.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordGhExporterStoreSeriesDataPoint adds a data point to gh.exporter.store_series metric.

@@ -119,6 +119,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterCoverageLagDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterDependencyHealthDataPoint(ts, 1, "dependency-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterGapsDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -138,6 +141,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterInvalidValuesDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterLeaderDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(ts, 1, "org-val")
@@ -165,6 +171,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterStoreEventsDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterStoreFallbackDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterStoreSeriesDataPoint(ts, 1, "org-val")
@@ -565,6 +574,21 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.dependency_health":
+					assert.False(t, validatedMetrics["gh.exporter.dependency_health"], "Found a duplicate in the metrics slice: gh.exporter.dependency_health")
+					validatedMetrics["gh.exporter.dependency_health"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for a dependency that is healthy, 0 for one that is not.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					dependencyAttrVal, ok := dp.Attributes().Get("dependency")
+					assert.True(t, ok)
+					assert.Equal(t, "dependency-val", dependencyAttrVal.Str())
 				case "gh.exporter.gaps":
 					assert.False(t, validatedMetrics["gh.exporter.gaps"], "Found a duplicate in the metrics slice: gh.exporter.gaps")
 					validatedMetrics["gh.exporter.gaps"] = true
@@ -692,6 +716,21 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
 					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.leader":
+					assert.False(t, validatedMetrics["gh.exporter.leader"], "Found a duplicate in the metrics slice: gh.exporter.leader")
+					validatedMetrics["gh.exporter.leader"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 on the replica that leads the organization, 0 on the others.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
@@ -839,6 +878,18 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.store_fallback":
+					assert.False(t, validatedMetrics["gh.exporter.store_fallback"], "Found a duplicate in the metrics slice: gh.exporter.store_fallback")
+					validatedMetrics["gh.exporter.store_fallback"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "gh.exporter.store_series":
 					assert.False(t, validatedMetrics["gh.exporter.store_series"], "Found a duplicate in the metrics slice: gh.exporter.store_series")
 					validatedMetrics["gh.exporter.store_series"] = true

@@ -1,4 +1,5 @@
-package githubexporter
+// Package configcheck refuses wrong configuration with the field's path, the value and what is allowed.
+package configcheck
 
 import (
 	"errors"
@@ -14,9 +15,12 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// checkKeys refuses keys that the configuration does not have and values of another type, each with its path and with
+// module is the path under which types read themselves as this package expects.
+const module = "github.com/seed-358c4d9d/githubexporter/"
+
+// Keys refuses keys that the configuration does not have and values of another type, each with its path and with
 // what is allowed there. The decoder itself does not show the value, and cuts fractions off without a word.
-func checkKeys(raw map[string]any, config any) error {
+func Keys(raw map[string]any, config any) error {
 	return errors.Join(unknownKeys("", raw, reflect.TypeOf(config))...)
 }
 
@@ -90,7 +94,7 @@ func unknownFields(path string, raw map[string]any, t reflect.Type) []error {
 // foreign reports whether a type reads itself in a way of its own, as the collector's optional blocks do.
 func foreign(t reflect.Type) bool {
 	reads := reflect.TypeFor[confmap.Unmarshaler]()
-	ours := t.PkgPath() == reflect.TypeFor[Config]().PkgPath()
+	ours := strings.HasPrefix(t.PkgPath(), module)
 	return !ours && t.Kind() == reflect.Struct && (t.Implements(reads) || reflect.PointerTo(t).Implements(reads))
 }
 

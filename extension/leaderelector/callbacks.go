@@ -1,0 +1,85 @@
+package leaderelector
+
+import (
+	"context"
+	"sync"
+)
+
+// callbacks serves contrib's interface. It campaigns when the first one registers.
+type callbacks struct {
+	leader leader
+	ctx    context.Context //nolint:containedctx // of the extension's life: contrib's interface has none
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	list    []callback
+	term    *callbackTerm // nil while others lead
+	stopped bool
+	tasks   sync.WaitGroup
+}
+
+type callback struct {
+	start func(context.Context)
+	stop  func()
+}
+
+// callbackTerm is a term and those who were started in it.
+type callbackTerm struct {
+	ctx     context.Context //nolint:containedctx // of the term, for those who register late
+	serving sync.WaitGroup
+}
+
+func newCallbacks(leader leader) *callbacks {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &callbacks{leader: leader, ctx: ctx, cancel: cancel}
+}
+
+func (c *callbacks) register(start func(context.Context), stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	one := callback{start, stop}
+	c.list = append(c.list, one)
+	if len(c.list) == 1 {
+		c.tasks.Go(func() { _ = c.leader.Lead(c.ctx, "", c.lead) }) // ends with the extension
+	}
+	if c.term != nil {
+		c.term.serve(one)
+	}
+}
+
+// serve starts one callback and stops it when the term ends.
+func (t *callbackTerm) serve(one callback) {
+	t.serving.Go(func() {
+		one.start(t.ctx)
+		<-t.ctx.Done()
+		one.stop()
+	})
+}
+
+// lead is a term: it ends when all callbacks were stopped.
+func (c *callbacks) lead(ctx context.Context, _ uint64) error {
+	term := &callbackTerm{ctx: ctx}
+	c.mu.Lock()
+	c.term = term
+	for _, one := range c.list {
+		term.serve(one)
+	}
+	c.mu.Unlock()
+	<-ctx.Done()
+	c.mu.Lock()
+	c.term = nil
+	c.mu.Unlock()
+	term.serving.Wait()
+	return ctx.Err()
+}
+
+func (c *callbacks) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	c.cancel()
+	c.tasks.Wait()
+}

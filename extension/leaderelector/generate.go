@@ -1,0 +1,3 @@
+package leaderelector
+
+//go:generate go tool mdatagen metadata.yaml

@@ -1,0 +1,41 @@
+package replicahealth
+
+import (
+	"fmt"
+	"net"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// Config is the extension's configuration: that of the collector's HTTP servers.
+type Config struct {
+	confighttp.ServerConfig `mapstructure:",squash"`
+
+	_ struct{}
+}
+
+func createDefaultConfig() component.Config {
+	server := confighttp.NewDefaultServerConfig()
+	server.NetAddr.Endpoint = "localhost:13133"
+	return &Config{ServerConfig: server}
+}
+
+// Unmarshal reads the configuration. Unknown keys are refused with those that are allowed.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := configcheck.Keys(conf.ToStringMap(), c); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
+}
+
+// Validate refuses what cannot work.
+func (c *Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.NetAddr.Endpoint); err != nil {
+		return fmt.Errorf("endpoint: %q, want host:port such as localhost:13133", c.NetAddr.Endpoint)
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+package replicahealth
+
+//go:generate go tool mdatagen metadata.yaml

@@ -1,0 +1,103 @@
+package replicahealth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/extension/extensioncapabilities"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// server is the extension.
+type server struct {
+	config   *Config
+	settings extension.Settings
+	state    *state
+	http     *http.Server
+	serving  sync.WaitGroup
+}
+
+var (
+	_ extension.Extension                   = (*server)(nil)
+	_ extensioncapabilities.PipelineWatcher = (*server)(nil)
+	_ componentstatus.Watcher               = (*server)(nil)
+)
+
+// Start serves. It fails when the address is taken.
+func (s *server) Start(ctx context.Context, host component.Host) error {
+	var err error
+	if s.http, err = s.config.ToServer(ctx, host.GetExtensions(), s.settings.TelemetrySettings, s.handler()); err != nil {
+		return err
+	}
+	listener, err := s.config.ToListener(ctx)
+	if err != nil {
+		return fmt.Errorf("endpoint: %w", err)
+	}
+	s.serving.Go(func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))
+		}
+	})
+	return nil
+}
+
+// Shutdown lets requests end and stops.
+func (s *server) Shutdown(ctx context.Context) error {
+	if s.http == nil {
+		return nil
+	}
+	err := s.http.Shutdown(ctx)
+	s.serving.Wait()
+	return err
+}
+
+// Ready implements extensioncapabilities.PipelineWatcher.
+func (s *server) Ready() error {
+	s.state.ready(true)
+	return nil
+}
+
+// NotReady implements extensioncapabilities.PipelineWatcher.
+func (s *server) NotReady() error {
+	s.state.ready(false)
+	return nil
+}
+
+// ComponentStatusChanged implements componentstatus.Watcher.
+func (s *server) ComponentStatusChanged(source *componentstatus.InstanceID, event *componentstatus.Event) {
+	s.state.changed(source, event)
+}
+
+// handler answers GET and HEAD on three paths.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, true, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		r := s.state.readiness()
+		answer(w, r.Ready, r)
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		d := s.state.detail()
+		answer(w, d.Mode != health.Unhealthy, d)
+	})
+	return mux
+}
+
+func answer(w http.ResponseWriter, good bool, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !good {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(body) // the client may have gone
+}

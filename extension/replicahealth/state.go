@@ -1,0 +1,219 @@
+package replicahealth
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// reporter is the type of components that say how their replica does: until one has, the collector is not ready.
+var reporter = component.MustNewType("githubexporter")
+
+// state is what the collector has told of its components.
+type state struct {
+	logger *zap.Logger
+
+	mu        sync.Mutex
+	pipelines bool // are ready
+	parts     map[*componentstatus.InstanceID]*part
+}
+
+// part is a component instance.
+type part struct {
+	name   string
+	status componentstatus.Status
+	since  time.Time
+	err    error
+	// awaited says that the component is one that reports.
+	awaited bool
+	report  *health.Report
+	broken  bool // its last report could not be read
+}
+
+func newState(logger *zap.Logger) *state {
+	return &state{logger: logger, parts: make(map[*componentstatus.InstanceID]*part)}
+}
+
+func (s *state) ready(ready bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pipelines = ready
+}
+
+// changed takes an event.
+func (s *state) changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts[source]
+	if p == nil {
+		id := source.ComponentID()
+		p = &part{
+			name:    source.Kind().String() + ":" + id.String(),
+			awaited: source.Kind() == component.KindReceiver && id.Type() == reporter,
+		}
+		s.parts[source] = p
+	}
+	if p.status != event.Status() {
+		p.since = event.Timestamp()
+	}
+	p.status, p.err = event.Status(), event.Err()
+	s.read(p, event)
+}
+
+// read takes the report of an event. One that cannot be read leaves the former one.
+func (s *state) read(p *part, event *componentstatus.Event) {
+	value, there := event.Attributes().Get(health.Attribute)
+	if !there {
+		return
+	}
+	raw, ok := value.AsRaw().(map[string]any)
+	err := fmt.Errorf("it is a %s", value.Type())
+	var report health.Report
+	if ok {
+		report, err = health.FromRaw(raw)
+	}
+	if err != nil {
+		if !p.broken {
+			s.logger.Warn("A report of health cannot be read; the last one stands.", zap.String("component", p.name), zap.Error(err))
+		}
+		p.broken = true
+		return
+	}
+	p.broken, p.report = false, &report
+}
+
+// failed reports whether the component will not come back by itself.
+func (p *part) failed() bool {
+	return p.status == componentstatus.StatusPermanentError || p.status == componentstatus.StatusFatalError
+}
+
+// unready says why the component is not ready, "" when it is.
+func (p *part) unready() string {
+	switch {
+	case p.failed():
+		return p.name + ": " + p.status.String()
+	case p.report != nil && !p.report.Ready:
+		return p.name + ": " + p.report.Summary()
+	case p.report == nil && p.awaited:
+		return p.name + ": has not reported yet"
+	default:
+		return ""
+	}
+}
+
+// mode is the component's: a report says it, else the status.
+func (p *part) mode() health.Mode {
+	switch {
+	case p.failed() || p.unready() != "":
+		return health.Unhealthy
+	case p.report != nil:
+		return p.report.Mode
+	case p.status == componentstatus.StatusRecoverableError:
+		return health.Degraded
+	default:
+		return health.Healthy
+	}
+}
+
+// readiness is what /readyz shows.
+type readiness struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+func (s *state) readiness() readiness {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readinessLocked()
+}
+
+func (s *state) readinessLocked() readiness {
+	r := readiness{}
+	if !s.pipelines {
+		r.Reasons = append(r.Reasons, "the pipelines are not ready")
+	}
+	for _, p := range s.parts {
+		if why := p.unready(); why != "" {
+			r.Reasons = append(r.Reasons, why)
+		}
+	}
+	slices.Sort(r.Reasons)
+	r.Ready = len(r.Reasons) == 0
+	return r
+}
+
+// detail is what /healthz shows.
+type detail struct {
+	readiness
+
+	Role       health.Role            `json:"role,omitempty"`
+	Mode       health.Mode            `json:"mode"`
+	Components map[string]*shownPart `json:"components"`
+}
+
+// shownPart is a component on the page.
+type shownPart struct {
+	Status        string                 `json:"status"`
+	Since         time.Time              `json:"since"`
+	Error         string                 `json:"error,omitempty"`
+	Role          health.Role            `json:"role,omitempty"`
+	Ready         *bool                  `json:"ready,omitempty"`
+	Mode          health.Mode            `json:"mode"`
+	ModeSince     *time.Time             `json:"mode_since,omitempty"`
+	Dependencies  map[string]dependency  `json:"dependencies,omitempty"`
+	Organizations map[string]health.Role `json:"organizations,omitempty"`
+}
+
+type dependency struct {
+	Healthy  bool      `json:"healthy"`
+	Required bool      `json:"required"`
+	Since    time.Time `json:"since"`
+	Detail   string    `json:"detail,omitempty"`
+}
+
+// worse are the modes in their order.
+var worse = []health.Mode{health.Healthy, health.Degraded, health.Unhealthy}
+
+func (s *state) detail() detail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := detail{readiness: s.readinessLocked(), Mode: health.Healthy, Components: make(map[string]*shownPart, len(s.parts))}
+	if !d.Ready {
+		d.Mode = health.Unhealthy
+	}
+	for _, p := range s.parts {
+		mode := p.mode()
+		if slices.Index(worse, mode) > slices.Index(worse, d.Mode) {
+			d.Mode = mode
+		}
+		if p.report != nil && d.Role != health.Leader {
+			d.Role = p.report.Role
+		}
+		d.Components[p.name] = p.show(mode)
+	}
+	return d
+}
+
+func (p *part) show(mode health.Mode) *shownPart {
+	c := &shownPart{Status: p.status.String(), Since: p.since.UTC(), Mode: mode}
+	if p.err != nil {
+		c.Error = p.err.Error()
+	}
+	if r := p.report; r != nil {
+		since := r.Since
+		c.Role, c.Ready, c.ModeSince, c.Organizations = r.Role, &r.Ready, &since, maps.Clone(r.Organizations)
+		c.Dependencies = make(map[string]dependency, len(r.Dependencies))
+		for _, d := range r.Dependencies {
+			c.Dependencies[d.Name] = dependency{Healthy: d.Healthy, Required: d.Required, Since: d.Since, Detail: d.Detail}
+		}
+	}
+	return c
+}

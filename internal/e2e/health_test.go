@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// healthPage is what /healthz says of the receiver, and the status codes of all three pages.
+type healthPage struct {
+	live, ready, health int
+	Role, Mode          string
+	Components          map[string]struct {
+		Role, Mode   string
+		Ready        bool
+		Dependencies map[string]struct {
+			Healthy, Required bool
+			Since             time.Time
+			Detail            string
+		}
+	}
+}
+
+func (r *replica) ask(t *testing.T, path string, body any) int {
+	t.Helper()
+	response, err := http.Get("http://" + r.health + path) //nolint:noctx // it is this machine's
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, body))
+	return response.StatusCode
+}
+
+func (r *replica) healthz(t *testing.T) healthPage {
+	t.Helper()
+	var page healthPage
+	page.live, page.ready = r.ask(t, "/livez", &struct{}{}), r.ask(t, "/readyz", &struct{}{})
+	page.health = r.ask(t, "/healthz", &page)
+	return page
+}
+
+// expected is what a replica in a role has to say.
+type expected struct {
+	role, mode string
+	dependency string // the one that is in question
+	healthy    bool
+}
+
+// check waits until a replica says what is expected, for at most a probe interval and what the machine takes.
+func (r *replica) check(t *testing.T, want expected, within time.Duration) {
+	t.Helper()
+	ready := http.StatusOK
+	if want.mode == "unhealthy" {
+		ready = http.StatusServiceUnavailable
+	}
+	began := time.Now()
+	eventually(t, within, func() error {
+		page := r.healthz(t)
+		one := page.Components["Receiver:githubexporter"]
+		d := one.Dependencies[want.dependency]
+		if page.live != http.StatusOK || page.ready != ready || page.health != ready || page.Mode != want.mode ||
+			page.Role != want.role || d.Healthy != want.healthy || d.Since.IsZero() || (d.Detail == "") != want.healthy {
+			return fmt.Errorf("want %+v after %s, the page is %+v", want, time.Since(began), page)
+		}
+		return nil
+	})
+}
+
+const healthConfig = `
+orgs:
+  - name: %s
+    auth: {token: %s}
+    scrape_interval: 2s
+github:
+  endpoint: %q
+  timeout: %s
+  retry: {max_attempts: 1}
+  health: {probe_interval: 1s}
+emit_interval: 1s
+`
+
+// within is a probe interval, the time-out of a probe and something for the machine.
+const within = 4 * time.Second
+
+// TestHealth has each dependency down, slow and back again in both roles.
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+	redis := redistest.Start(t)
+	var replicas []*replica
+	for range 2 {
+		store := startProxy(t, redis.Address)
+		r := startReplica(t, fmt.Sprintf("redis: {endpoints: [%q]}", redis.Address), fmt.Sprintf("{endpoints: [%q]}", store.Listen),
+			fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "1s"))
+		r.redis = store
+		replicas = append(replicas, r)
+	}
+	leads := leader(t, replicas)
+	roles := map[string]*replica{"leader": replicas[leads], "follower": replicas[1-leads]}
+	both := func(mode map[string]string, dependency string, healthy bool, within time.Duration) {
+		t.Helper()
+		for role, r := range roles {
+			r.check(t, expected{role, mode[role], dependency, healthy || mode[role] == "healthy"}, within)
+		}
+	}
+	good := map[string]string{"leader": "healthy", "follower": "healthy"}
+	bad := map[string]string{"leader": "unhealthy", "follower": "unhealthy"}
+	both(good, "redis", true, 30*time.Second)
+	for _, outage := range []struct {
+		name       string
+		begin, end func(r *replica)
+	}{
+		{"down", func(r *replica) { r.redis.cut() }, func(r *replica) { r.redis.mend() }},
+		{"slow", func(r *replica) { r.redis.slow(5 * time.Second) }, func(r *replica) { r.redis.quick() }},
+	} {
+		t.Logf("redis is %s", outage.name)
+		for _, r := range roles {
+			outage.begin(r)
+		}
+		both(bad, "redis", false, within)
+		for _, r := range roles {
+			outage.end(r)
+		}
+		both(good, "redis", true, 2*within) // what was on its way is waited for
+	}
+	degraded := map[string]string{"leader": "degraded", "follower": "healthy"}
+	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503), "slow": {Kind: githubtest.KindHang}} {
+		t.Logf("GitHub is %s", name)
+		server.Fault(githubtest.Fault{Do: effect})
+		both(degraded, "github", false, 4*within) // a pass that fails tells, and it tries with smaller pages first
+		server.ClearFaults()
+		both(good, "github", true, within)
+	}
+}
+
+// TestStuckLoop: a leader whose loop does not move is not ready.
+func TestStuckLoop(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+	redis := redistest.Start(t)
+	block := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
+	r := startReplica(t, "redis: "+block, block, fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "10m"))
+	r.check(t, expected{"leader", "healthy", "scheduler", true}, 30*time.Second)
+	server.Fault(githubtest.Fault{Do: githubtest.Effect{Kind: githubtest.KindHang}})
+	r.check(t, expected{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*within)
+	require.Less(t, r.stop(t), time.Second)
+}

@@ -1,0 +1,171 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// outage is two collectors on a Redis, with all data there.
+type outage struct {
+	data     *githubtest.Dataset
+	timeline githubtest.Timeline
+	visible  time.Time
+	replicas []*replica
+	prom     *prometheus
+}
+
+// newOutage starts collectors with the given settings of Redis and waits until they show the truth.
+func newOutage(t *testing.T, redis string) *outage {
+	t.Helper()
+	o := &outage{data: loadData(t)}
+	timeline := githubtest.EndingAt(o.data, time.Hour, time.Now(), 1)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: plenty})
+	o.timeline, o.visible = server.Timeline(), time.Now()
+	server.Hold(o.visible)
+	for range 2 {
+		o.replicas = append(o.replicas, startReplica(t, "redis: "+redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
+	}
+	o.prom = startPrometheus(t, o.replicas[1].metrics)
+	o.right(t)
+	return o
+}
+
+// right waits until both replicas show the truth again.
+func (o *outage) right(t *testing.T) {
+	t.Helper()
+	drained(t, o.replicas)
+	compare(t, o.prom, o.data, o.timeline, o.visible)
+	for _, r := range o.replicas {
+		eventually(t, 30*time.Second, func() error { return r.dependency(t, "redis", 1) })
+	}
+}
+
+// down waits until both replicas say that Redis is down. What is known is still served.
+func (o *outage) down(t *testing.T) {
+	t.Helper()
+	for _, r := range o.replicas {
+		eventually(t, 30*time.Second, func() error { return r.dependency(t, "redis", 0) })
+		require.NotEmpty(t, sharedPage(t, r))
+	}
+	compare(t, o.prom, o.data, o.timeline, o.visible)
+}
+
+// dependency is an error unless the page says that a dependency is healthy (1) or not (0).
+func (r *replica) dependency(t *testing.T, name string, want float64) error {
+	t.Helper()
+	got, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_dependency_health{dependency=%q}", name))
+	if err == nil && got != want {
+		page, _ := get(t.Context(), "http://"+r.health+"/healthz")
+		err = fmt.Errorf("the health of %s is %v, want %v: %s", name, got, want, page)
+	}
+	return err
+}
+
+// TestRedisRestarts restarts Redis with its data, and empty.
+func TestRedisRestarts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "appendonly yes", "appendfsync always")
+	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", server.Address))
+	server.Kill()
+	o.down(t)
+	server.Run()
+	o.right(t)
+	requireNoReset(t, o.prom)
+
+	client := server.Client()
+	began := client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val()
+	require.NotEmpty(t, began)
+	server.Wipe()
+	o.down(t)
+	server.Run()
+	o.right(t)
+	require.NotEqual(t, began, client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val())
+	for _, r := range o.replicas {
+		require.Contains(t, r.output.String(), "The store is not what it was")
+	}
+}
+
+// TestSentinelFailover kills the master: the Sentinels make the replica the master.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinels(t)
+	o := newOutage(t, fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.Master, quoted(s.Addresses)))
+	s.Servers[0].Kill()
+	o.down(t)
+	o.right(t)
+}
+
+// TestClusterFailover kills the master that has the organization's keys: its replica takes over.
+func TestClusterFailover(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.StartCluster(t)
+	o := newOutage(t, fmt.Sprintf("{mode: cluster, endpoints: [%s]}", quoted([]string{nodes[0].Address, nodes[1].Address, nodes[2].Address})))
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}})
+	defer cluster.Close()
+	master, err := cluster.MasterForKey(t.Context(), "gx:1:{"+org+"}:meta")
+	require.NoError(t, err)
+	for _, node := range nodes {
+		if strings.HasSuffix(master.Options().Addr, fmt.Sprintf(":%d", node.Port())) {
+			node.Kill()
+		}
+	}
+	o.down(t)
+	o.right(t)
+}
+
+// TestGoOnAlone cuts off Redis from a collector that may go on in memory: what is known stays, what is new is read, nothing
+// counts down, and what was recorded alone is in Redis afterwards.
+func TestGoOnAlone(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	timeline = server.Timeline()
+	server.Hold(timeline.Start)
+	store := redistest.Start(t)
+	link := startProxy(t, store.Address)
+	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)
+	block := fmt.Sprintf("{endpoints: [%q], unavailable: memory}", link.Listen)
+	one := startReplica(t, "static: {role: leader}", block, receiver)
+	prom := startPrometheus(t, one.metrics)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, timeline.Start)
+
+	link.cut()
+	fallback := func(want float64) func() error {
+		return func() error {
+			got, err := one.value(t.Context(), `gh_exporter_store_fallback`)
+			if err == nil && got != want {
+				err = fmt.Errorf("the fallback is %v, want %v", got, want)
+			}
+			return err
+		}
+	}
+	eventually(t, 30*time.Second, fallback(1))
+	one.check(t, expected{"leader", "degraded", "redis", false}, 2*within)
+	visible := timeline.Start.Add(45 * time.Second)
+	waitUntil(t, visible)
+	server.Hold(visible)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, visible)
+
+	link.mend()
+	eventually(t, 30*time.Second, fallback(0))
+	one.check(t, expected{"leader", "healthy", "redis", true}, 2*within)
+	one.complete(t, org)
+	compare(t, prom, data, timeline, visible)
+	requireNoReset(t, prom)
+	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	other := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", store.Address), receiver)
+	compare(t, startPrometheus(t, other.metrics), data, timeline, visible)
+}
+
+func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }

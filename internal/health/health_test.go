@@ -1,0 +1,131 @@
+package health_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// TestMatrix is each role with each dependency down, and back again.
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler, health.Consumer, health.Exporter}
+	for role, needs := range map[health.Role][]string{
+		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter},
+		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter},
+	} {
+		for _, down := range all {
+			t.Run(string(role)+" without "+down, func(t *testing.T) {
+				t.Parallel()
+				m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) {})
+				m.Lead("acme", role == health.Leader)
+				for _, name := range all {
+					m.Set(map[string]error{name: nil})
+				}
+				r := m.Report()
+				require.Equal(t, role, r.Role)
+				require.True(t, r.Ready)
+				require.Equal(t, health.Healthy, r.Mode)
+				m.Set(map[string]error{down: errors.New("connection refused")})
+				r = m.Report()
+				required := strings.Contains(strings.Join(needs, ","), down) && down != health.GitHub
+				require.Equal(t, !required, r.Ready)
+				if required {
+					require.Equal(t, health.Unhealthy, r.Mode)
+				} else {
+					require.Equal(t, health.Degraded, r.Mode)
+				}
+				require.Equal(t, down+": connection refused", r.Summary())
+				m.Set(map[string]error{down: nil})
+				require.Equal(t, health.Healthy, m.Report().Mode)
+			})
+		}
+	}
+}
+
+// TestChanges: reports are told on changes only, with the time of the change.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	now := noon
+	var told []health.Report
+	m := health.NewMonitor([]string{"acme", "other"}, nil, func() time.Time { return now }, func(r health.Report) { told = append(told, r) })
+	step := func(wanted int, do func()) health.Report {
+		t.Helper()
+		now = now.Add(time.Minute)
+		do()
+		require.Len(t, told, wanted)
+		return told[wanted-1]
+	}
+	down := errors.New("down")
+	r := step(1, func() { m.Set(map[string]error{health.Redis: nil}) })
+	require.Equal(t, now, r.Since)
+	require.Equal(t, now, r.Dependencies[0].Since)
+	step(1, func() { m.Set(map[string]error{health.Redis: nil}) })
+	r = step(2, func() { m.Set(map[string]error{health.Redis: down}) })
+	require.Equal(t, now, r.Since)
+	failed := now
+	step(2, func() { m.Set(map[string]error{health.Redis: errors.New("down in another way")}) })
+	report := m.Report()
+	require.Contains(t, report.Summary(), "another way")
+	r = step(3, func() { m.Set(map[string]error{health.GitHub: down}) })
+	require.Equal(t, failed, r.Since, "neither role nor readiness nor mode changed")
+	r = step(4, func() { m.Lead("acme", true) })
+	require.Equal(t, health.Leader, r.Role)
+	r = step(5, func() { m.Lead("other", true) })
+	require.Equal(t, map[string]health.Role{"acme": health.Leader, "other": health.Leader}, r.Organizations)
+	step(5, func() { m.Lead("other", true) })
+	require.True(t, m.Leads("acme"))
+}
+
+// TestSpare: a replica is ready without what it can do without.
+func TestSpare(t *testing.T) {
+	t.Parallel()
+	m := health.NewMonitor([]string{"acme"}, []string{health.Redis}, func() time.Time { return noon }, func(health.Report) {})
+	m.Set(map[string]error{health.Redis: errors.New("down")})
+	r := m.Report()
+	require.True(t, r.Ready)
+	require.Equal(t, health.Degraded, r.Mode)
+}
+
+func TestRaw(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), nil, func() time.Time { return noon }, func(health.Report) {})
+		for _, name := range rapid.SliceOf(rapid.SampledFrom([]string{"redis", "github", "amqp"})).Draw(t, "names") {
+			if m.Set(map[string]error{name: nil}); rapid.Bool().Draw(t, "down") {
+				m.Set(map[string]error{name: errors.New(rapid.String().Draw(t, "detail"))})
+			}
+		}
+		want := m.Report()
+		got, err := health.FromRaw(want.Raw())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	})
+}
+
+func TestRawRefuses(t *testing.T) {
+	t.Parallel()
+	for name, raw := range map[string]map[string]any{
+		"a number for a flag":      {"ready": 1},
+		"a time that is none":      {"since": "yesterday"},
+		"a dependency of nothing":  {"dependencies": map[string]any{"redis": nil}},
+		"a dependency of a number": {"dependencies": map[string]any{"redis": map[string]any{"healthy": 1}}},
+		"a role that is none":      {"organizations": map[string]any{"acme": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := health.FromRaw(raw)
+			require.Error(t, err)
+		})
+	}
+	_, err := health.FromRaw(nil)
+	require.NoError(t, err)
+}

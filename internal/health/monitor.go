@@ -1,0 +1,153 @@
+package health
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The dependencies. Of GitHub the paths of Copilot stand apart.
+const (
+	Redis     = "redis"
+	AMQP      = "amqp"
+	GitHub    = "github"
+	Core      = "github_api_core"
+	Scheduler = "scheduler"
+	Consumer  = "consumer"
+	Exporter  = "exporter"
+)
+
+// required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
+// is still served.
+var required = map[string][]Role{
+	Redis:     {Leader, Follower},
+	AMQP:      {Leader, Follower},
+	Scheduler: {Leader},
+	Consumer:  {Follower},
+	Exporter:  {Leader, Follower},
+}
+
+// maxDetail bounds a detail in bytes.
+const maxDetail = 500
+
+// Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe for
+// concurrent use.
+type Monitor struct {
+	spare  []string
+	now    func() time.Time
+	change func(Report)
+
+	mu     sync.Mutex
+	deps   map[string]*Dependency
+	orgs   map[string]Role
+	report Report
+}
+
+// NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
+// from the one before in more than details, one call at a time.
+func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
+	m := &Monitor{spare: spare, now: now, change: change, deps: make(map[string]*Dependency), orgs: make(map[string]Role)}
+	for _, org := range orgs {
+		m.orgs[org] = Follower
+	}
+	return m
+}
+
+// Set says how dependencies do, by name: nil is healthy.
+func (m *Monitor) Set(states map[string]error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, err := range states {
+		m.set(name, err)
+	}
+	m.evaluate()
+}
+
+func (m *Monitor) set(name string, err error) {
+	d := m.deps[name]
+	if d == nil {
+		d = &Dependency{Name: name, Healthy: err != nil} // so that it changes now
+		m.deps[name] = d
+	}
+	if healthy := err == nil; healthy != d.Healthy {
+		d.Healthy, d.Since = healthy, m.now()
+	}
+	d.Detail = ""
+	if err != nil {
+		d.Detail = cut(err.Error())
+	}
+}
+
+func cut(text string) string {
+	if len(text) > maxDetail {
+		text = text[:maxDetail] + "..."
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// Lead says whether this replica leads an organization.
+func (m *Monitor) Lead(org string, leads bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.orgs[org] = Follower
+	if leads {
+		m.orgs[org] = Leader
+	}
+	m.evaluate()
+}
+
+// Leads reports whether this replica leads an organization.
+func (m *Monitor) Leads(org string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.orgs[org] == Leader
+}
+
+// Report is the present state.
+func (m *Monitor) Report() Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.current()
+}
+
+// evaluate tells a report that differs.
+func (m *Monitor) evaluate() {
+	r := m.current()
+	last := &m.report
+	if r.Role != last.Role || r.Ready != last.Ready || r.Mode != last.Mode {
+		r.Since = m.now()
+	}
+	same := r.Since.Equal(last.Since) && maps.Equal(r.Organizations, last.Organizations) &&
+		slices.EqualFunc(r.Dependencies, last.Dependencies, func(a, b Dependency) bool {
+			return a.Name == b.Name && a.Healthy == b.Healthy && a.Required == b.Required
+		})
+	m.report = r
+	if !same {
+		m.change(r)
+	}
+}
+
+// current computes the report of this moment.
+func (m *Monitor) current() Report {
+	r := Report{Role: Follower, Ready: true, Mode: Healthy, Since: m.report.Since, Organizations: maps.Clone(m.orgs)}
+	for _, role := range m.orgs {
+		if role == Leader {
+			r.Role = Leader
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.deps)) {
+		d := *m.deps[name]
+		d.Required = slices.Contains(required[name], r.Role) && !slices.Contains(m.spare, name)
+		if !d.Healthy {
+			r.Mode = Degraded
+			r.Ready = r.Ready && !d.Required
+		}
+		r.Dependencies = append(r.Dependencies, d)
+	}
+	if !r.Ready {
+		r.Mode = Unhealthy
+	}
+	return r
+}

@@ -1,0 +1,254 @@
+// Package fallback is a ledger.Store that goes on in memory while the shared store is out of reach. It mirrors what the shared
+// store has, so that nothing is shown less when it goes; what is recorded alone is kept and given to the shared store when
+// it is back. That is always safe, because recording is a set union.
+package fallback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// every is how often the shared store is asked whether it is there, answerWithin how long it may take.
+	every        = 2 * time.Second
+	answerWithin = 2 * time.Second
+	// failures in a row are an outage.
+	failures = 3
+	// maxKept bounds the events that are kept for the shared store. What is beyond is read from GitHub again.
+	maxKept = 1_000_000
+)
+
+// errBack refuses a commit in the moment in which the shared store comes back.
+var errBack = errors.New("the shared store is back: commit again")
+
+// Shared is the store that all replicas share.
+type Shared interface {
+	ledger.Store
+	Ping(ctx context.Context) error
+}
+
+// Store is a ledger.Store. Close ends what it does in the background.
+type Store struct {
+	shared Shared
+	mirror *ledger.Local
+	notify func(alone bool)
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu    sync.Mutex
+	alone bool
+	kept  []ledger.Batch // what was recorded alone, in order
+	size  int            // its events
+	full  bool           // nothing more was kept after some moment
+	orgs  map[string]*mirrored
+}
+
+// mirrored is an organization whose state is mirrored.
+type mirrored struct {
+	ready chan struct{} // closed when there is something to follow
+	once  sync.Once
+}
+
+func (m *mirrored) open() { m.once.Do(func() { close(m.ready) }) }
+
+var _ ledger.Store = (*Store)(nil)
+
+// New makes a store over a shared one that mirrors some organizations. notify is told when it goes on alone, and when that
+// is over.
+func New(shared Shared, orgs []string, maxSeries int, notify func(alone bool)) *Store {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Store{
+		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), notify: notify, cancel: cancel, orgs: make(map[string]*mirrored),
+	}
+	for _, org := range orgs {
+		s.orgs[org] = &mirrored{ready: make(chan struct{})}
+	}
+	s.tasks.Go(func() { s.keep(ctx) })
+	return s
+}
+
+// Close ends the mirroring. The shared store is the caller's.
+func (s *Store) Close() {
+	s.cancel()
+	s.tasks.Wait()
+}
+
+// Alone reports whether the store goes on in memory.
+func (s *Store) Alone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alone
+}
+
+// keep mirrors while the shared store is there and watches over it.
+func (s *Store) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		mirroring, stop := context.WithCancel(ctx)
+		var following sync.WaitGroup
+		for org, m := range s.orgs {
+			following.Go(func() { s.follow(mirroring, org, m) })
+		}
+		s.awaitOutage(ctx)
+		stop()
+		following.Wait()
+		if ctx.Err() != nil {
+			return
+		}
+		s.leave()
+		for ctx.Err() == nil && !s.giveBack(ctx) {
+			pause(ctx, every)
+		}
+	}
+}
+
+// awaitOutage returns when the shared store did not answer some times in a row.
+func (s *Store) awaitOutage(ctx context.Context) {
+	for failed := 0; failed < failures; {
+		pause(ctx, every)
+		switch err := s.ping(ctx); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failed++
+		default:
+			failed = 0
+		}
+	}
+}
+
+func (s *Store) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return s.shared.Ping(ctx)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// follow mirrors an organization. A snapshot takes the place of what was there when it is complete.
+func (s *Store) follow(ctx context.Context, org string, m *mirrored) {
+	var snapshot *ledger.State
+	_ = s.shared.Follow(ctx, org, func(c ledger.Change) error { // ends with the context
+		if c.Reset {
+			snapshot = ledger.NewState()
+		}
+		if snapshot == nil {
+			s.mirror.Ingest(org, c)
+			return nil
+		}
+		snapshot.Apply(&c)
+		if c.Caught {
+			s.mirror.Replace(org, snapshot)
+			snapshot = nil
+			m.open()
+		}
+		return nil
+	})
+}
+
+// leave goes on alone.
+func (s *Store) leave() {
+	s.mu.Lock()
+	s.alone = true
+	for _, m := range s.orgs {
+		m.open()
+	}
+	s.mu.Unlock()
+	s.notify(true)
+}
+
+// giveBack records in the shared store what was recorded alone, and reports whether it is back. Nobody commits alone between
+// the last batch and the return.
+func (s *Store) giveBack(ctx context.Context) bool {
+	if s.ping(ctx) != nil {
+		return false
+	}
+	for {
+		s.mu.Lock()
+		if len(s.kept) == 0 {
+			s.alone, s.full, s.size = false, false, 0
+			s.mu.Unlock()
+			s.notify(false)
+			return true
+		}
+		next := s.kept[0]
+		s.mu.Unlock()
+		if _, err := s.shared.Commit(ctx, 0, next); err != nil && !errors.Is(err, ledger.ErrInvalid) {
+			return false
+		}
+		s.mu.Lock()
+		s.kept = s.kept[1:]
+		s.mu.Unlock()
+	}
+}
+
+// Commit implements ledger.Store.
+func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	if !s.Alone() {
+		return s.shared.Commit(ctx, fence, b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.alone { // it has come back in this moment
+		return ledger.Receipt{}, errBack
+	}
+	receipt, err := s.mirror.Commit(ctx, fence, b)
+	if err == nil {
+		s.remember(b)
+	}
+	return receipt, err
+}
+
+// remember keeps a batch for the shared store. Once one does not fit none is kept any more: each builds on those before it.
+func (s *Store) remember(b ledger.Batch) {
+	s.full = s.full || s.size+len(b.Events) > maxKept
+	if s.full {
+		return
+	}
+	s.size += len(b.Events)
+	s.kept = append(s.kept, b)
+}
+
+// Coverage implements ledger.Store.
+func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
+	if s.Alone() {
+		return s.mirror.Coverage(ctx, org)
+	}
+	return s.shared.Coverage(ctx, org)
+}
+
+// Prune implements ledger.Store.
+func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
+	if s.Alone() {
+		return s.mirror.Prune(ctx, org, before)
+	}
+	return s.shared.Prune(ctx, org, before)
+}
+
+// Follow implements ledger.Store for the organizations that are mirrored.
+func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change) error) error {
+	m := s.orgs[org]
+	if m == nil {
+		return fmt.Errorf("organization %s is not mirrored", org)
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-m.ready:
+	}
+	return s.mirror.Follow(ctx, org, apply)
+}
+
+// Sizes is how many series and events an organization has.
+func (s *Store) Sizes(org string) (series, events int) { return s.mirror.Sizes(org) }

@@ -1,0 +1,158 @@
+package fallback_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
+)
+
+var errDown = errors.New("down")
+
+// shared is a store that can be down.
+type shared struct {
+	ledger.Store
+	down atomic.Bool
+}
+
+func (s *shared) Ping(context.Context) error {
+	if s.down.Load() {
+		return errDown
+	}
+	return nil
+}
+
+func (s *shared) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	if s.down.Load() {
+		return ledger.Receipt{}, errDown
+	}
+	return s.Store.Commit(ctx, fence, b)
+}
+
+func (s *shared) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
+	if s.down.Load() {
+		return ledger.Coverage{}, errDown
+	}
+	return s.Store.Coverage(ctx, org)
+}
+
+// system is a fallback over a shared store, with a view of it.
+type system struct {
+	t      *testing.T
+	shared *shared
+	store  *fallback.Store
+	view   *ledger.View
+	alone  []bool
+}
+
+func start(t *testing.T) *system {
+	t.Helper()
+	s := &system{t: t, shared: &shared{Store: memstore.New(memstore.Settings{})}}
+	s.store = fallback.New(s.shared, []string{"acme"}, 0, func(alone bool) { s.alone = append(s.alone, alone) })
+	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.store.Follow(ctx, "acme", func(c ledger.Change) error { s.view.Apply(c); return nil })
+	}()
+	t.Cleanup(func() { cancel(); <-done; s.store.Close() })
+	return s
+}
+
+// record commits a commit of ada, with the introduction of her repository.
+func (s *system) record(number int64) error {
+	_, err := s.store.Commit(s.t.Context(), 1, ledger.Batch{
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Events: []activity.Event{storetest.Event(activity.KindCommit, number, "ada", storetest.Noon)},
+	})
+	return err
+}
+
+func (s *system) requireShown(want uint64) {
+	s.t.Helper()
+	synctest.Wait()
+	shown := storetest.Shown{}
+	s.view.Visit(storetest.Noon, shown)
+	require.Equal(s.t, want, shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+}
+
+// TestOutage: nothing that is known is lost when the shared store goes, reading goes on, and what was recorded alone is in the
+// shared store when it comes back.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t)
+		require.NoError(t, s.record(1))
+		s.requireShown(1)
+		s.shared.down.Store(true)
+		require.ErrorIs(t, s.record(2), errDown)
+		require.False(t, s.store.Alone())
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.True(t, s.store.Alone())
+		s.requireShown(1)
+		require.NoError(t, s.record(2))
+		require.NoError(t, s.record(3))
+		s.requireShown(3)
+		cov, err := s.store.Coverage(t.Context(), "acme")
+		require.NoError(t, err)
+		require.Len(t, cov.Repos, 1)
+		require.NoError(t, s.store.Prune(t.Context(), "acme", storetest.Noon.AddDate(-1, 0, 0)))
+		s.shared.down.Store(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.False(t, s.store.Alone())
+		require.Equal(t, []bool{true, false}, s.alone)
+		s.requireShown(3)
+		require.NoError(t, s.record(4))
+		s.requireShown(4)
+		shown := storetest.Shown{}
+		storetest.Latest(t, s.shared, "acme").Visit(storetest.Noon, shown)
+		require.Equal(t, uint64(4), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+	})
+}
+
+// TestDownFromTheStart: without the shared store nothing is shown until it is clear that it is not there.
+func TestDownFromTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		down := &shared{Store: blocked{}}
+		down.down.Store(true)
+		s := fallback.New(down, []string{"acme"}, 0, func(bool) {})
+		defer s.Close()
+		caught := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			_ = s.Follow(ctx, "acme", func(c ledger.Change) error {
+				if c.Caught {
+					close(caught)
+				}
+				return nil
+			})
+		}()
+		began := time.Now()
+		<-caught
+		require.GreaterOrEqual(t, time.Since(began), 6*time.Second)
+		require.True(t, s.Alone())
+	})
+}
+
+// blocked is a store that never answers.
+type blocked struct{ ledger.Store }
+
+func (blocked) Follow(ctx context.Context, _ string, _ func(ledger.Change) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}

@@ -1,0 +1,132 @@
+// Package redisconn connects to Redis as the configuration says. Receiver and extension share its settings.
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// The modes.
+const (
+	Standalone = "standalone"
+	Sentinel   = "sentinel"
+	Cluster    = "cluster"
+)
+
+const (
+	timeout = 3 * time.Second
+	// maxRetries repeats a command whose connection broke, as in a failover. All commands here may be repeated.
+	maxRetries = 2
+	// reloadInterval is how old the knowledge of a cluster's nodes may be: who took over for a master that died is found in
+	// no other way.
+	reloadInterval = 2 * time.Second
+)
+
+// Config is how Redis is reached.
+type Config struct {
+	// Mode is standalone, sentinel or cluster.
+	Mode string `mapstructure:"mode"`
+	// Endpoints are host:port of the server, of Sentinels or of some of the cluster's nodes.
+	Endpoints []string `mapstructure:"endpoints"`
+	// MasterName is the name of the master that the Sentinels watch.
+	MasterName string `mapstructure:"master_name"`
+	// Username and Password are of an ACL user; without a username the default user's password.
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+	// SentinelUsername and SentinelPassword are of the Sentinels themselves.
+	SentinelUsername string              `mapstructure:"sentinel_username"`
+	SentinelPassword configopaque.String `mapstructure:"sentinel_password"`
+	// DB is the number of the database; a cluster has only 0.
+	DB int `mapstructure:"db"`
+	// TLS encrypts connections when it is there and not insecure.
+	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	// KeyPrefix begins the names of all keys.
+	KeyPrefix string `mapstructure:"key_prefix"`
+
+	_ struct{}
+}
+
+// Default is the configuration of which only the endpoints are left to say.
+func Default() Config {
+	return Config{Mode: Standalone, KeyPrefix: "gx", TLS: configoptional.Default(configtls.NewDefaultClientConfig())}
+}
+
+// Enabled reports whether Redis is configured at all.
+func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
+
+// Validate refuses what cannot work.
+func (c *Config) Validate() error {
+	errs := []error{configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.BetweenInts("db", c.DB, 0, 1<<16)}
+	for i, endpoint := range c.Endpoints {
+		if host, port, err := net.SplitHostPort(endpoint); err != nil || host == "" || port == "" {
+			errs = append(errs, fmt.Errorf("endpoints::%d: %q, want host:port", i, endpoint))
+		}
+	}
+	if !c.Enabled() {
+		errs = append(errs, c.unused())
+	}
+	if c.Mode == Standalone && len(c.Endpoints) > 1 {
+		errs = append(errs, fmt.Errorf("endpoints: %d, want exactly one with mode standalone", len(c.Endpoints)))
+	}
+	if (c.Mode == Sentinel) != (c.MasterName != "") && c.Enabled() {
+		errs = append(errs, fmt.Errorf("master_name: %q, want the master's name with mode sentinel, and nothing otherwise", c.MasterName))
+	}
+	if c.Mode == Cluster && c.DB != 0 {
+		errs = append(errs, fmt.Errorf("db: %d, want 0 with mode cluster", c.DB))
+	}
+	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
+		errs = append(errs, fmt.Errorf("key_prefix: %q, want a name without braces and blanks", c.KeyPrefix))
+	}
+	return errors.Join(errs...)
+}
+
+// unused refuses settings of a Redis that is not there: an endpoint was forgotten, or its variable is empty.
+func (c *Config) unused() error {
+	if c.Mode != Standalone || c.MasterName != "" || c.Username != "" || c.Password != "" || c.TLS.HasValue() {
+		return errors.New("endpoints: the list is empty, want host:port of Redis")
+	}
+	return nil
+}
+
+// silence keeps the library's own lines out of the collector's log: what it has to say comes as errors, too.
+var silence = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
+
+// Connect makes a client. It does not wait for Redis.
+func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
+	options := &redis.UniversalOptions{
+		Addrs: c.Endpoints, MasterName: c.MasterName, IsClusterMode: c.Mode == Cluster,
+		Username: c.Username, Password: string(c.Password), DB: c.DB,
+		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true, MaxRetries: maxRetries,
+		ClientName: "githubexporter", DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	silence()
+	if c.TLS.HasValue() {
+		tls, err := c.TLS.Get().LoadTLSConfig(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		options.TLSConfig = tls
+	}
+	if c.Mode == Cluster {
+		cluster := options.Cluster()
+		cluster.ClusterStateReloadInterval = reloadInterval
+		return redis.NewClusterClient(cluster), nil
+	}
+	return redis.NewUniversalClient(options), nil
+}

@@ -1,0 +1,104 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// settled bounds how long a topology may take to come up.
+const settled = 30 * time.Second
+
+// Sentinels is a master with a replica, watched by three Sentinels.
+type Sentinels struct {
+	// Master is the name under which the Sentinels know the master.
+	Master string
+	// Servers are the master and the replica at the beginning.
+	Servers [2]*Server
+	// Addresses are of the Sentinels.
+	Addresses []string
+}
+
+// StartSentinels starts servers and Sentinels. A master that is down for a second is replaced.
+func StartSentinels(tb testing.TB) *Sentinels {
+	tb.Helper()
+	s := &Sentinels{Master: "gx"}
+	s.Servers[0] = Start(tb, "appendonly yes")
+	s.Servers[1] = Start(tb, "appendonly yes", "replicaof 127.0.0.1 "+strconv.Itoa(s.Servers[0].Port()))
+	for range 3 {
+		sentinel := prepare(tb, []string{
+			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", s.Master, s.Servers[0].Port()),
+			"sentinel down-after-milliseconds " + s.Master + " 1000",
+			"sentinel failover-timeout " + s.Master + " 5000",
+		}, "--sentinel")
+		sentinel.Run()
+		s.Addresses = append(s.Addresses, sentinel.Address)
+	}
+	for _, address := range s.Addresses {
+		client := redis.NewSentinelClient(&redis.Options{Addr: address})
+		require.Eventually(tb, func() bool {
+			others, err := client.Sentinels(tb.Context(), s.Master).Result()
+			replicas, err2 := client.Replicas(tb.Context(), s.Master).Result()
+			return err == nil && err2 == nil && len(others) == 2 && len(replicas) == 1
+		}, settled, 50*time.Millisecond, "the Sentinels do not find each other")
+		require.NoError(tb, client.Close())
+	}
+	return s
+}
+
+// StartCluster starts three masters with a replica each, and gives them in this order. A master that is down for two
+// seconds is replaced.
+func StartCluster(tb testing.TB) []*Server {
+	tb.Helper()
+	const masters = 3
+	nodes := make([]*Server, 2*masters)
+	buses := make([]string, len(nodes))
+	for i := range nodes {
+		_, bus, err := net.SplitHostPort(FreeAddress(tb))
+		require.NoError(tb, err)
+		buses[i] = bus
+		nodes[i] = Start(tb, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+bus, "appendonly yes")
+	}
+	ctx := tb.Context()
+	ids := make([]string, len(nodes))
+	for i, node := range nodes {
+		var err error
+		ids[i], err = node.Client().Do(ctx, "CLUSTER", "MYID").Text()
+		require.NoError(tb, err)
+		require.NoError(tb, nodes[0].Client().Do(ctx, "CLUSTER", "MEET", "127.0.0.1", node.Port(), buses[i]).Err())
+		if i < masters {
+			const slots = 16384
+			require.NoError(tb, node.Client().Do(ctx, "CLUSTER", "ADDSLOTSRANGE", i*slots/masters, (i+1)*slots/masters-1).Err())
+		}
+	}
+	for i, node := range nodes[masters:] {
+		client := node.Client()
+		require.Eventually(tb, func() bool {
+			return client.Do(ctx, "CLUSTER", "REPLICATE", ids[i]).Err() == nil
+		}, settled, 50*time.Millisecond, "the nodes do not find each other")
+	}
+	for _, node := range nodes {
+		awaitCluster(ctx, tb, node, masters)
+	}
+	return nodes
+}
+
+// awaitCluster waits until a node sees the whole cluster, with a replica of each master in step.
+func awaitCluster(ctx context.Context, tb testing.TB, node *Server, masters int) {
+	tb.Helper()
+	client := node.Client()
+	require.Eventually(tb, func() bool {
+		info, err := client.ClusterInfo(ctx).Result()
+		nodes, err2 := client.ClusterNodes(ctx).Result()
+		link, err3 := client.Info(ctx, "replication").Result()
+		return err == nil && err2 == nil && err3 == nil && strings.Contains(info, "cluster_state:ok") &&
+			strings.Count(nodes, "slave") == masters && !strings.Contains(link, "master_link_status:down")
+	}, settled, 50*time.Millisecond, "the cluster does not come up")
+}

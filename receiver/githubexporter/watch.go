@@ -1,0 +1,92 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// answerWithin is how long a dependency may take to answer a probe: one that is slower is as good as down.
+const answerWithin = 2 * time.Second
+
+// watch probes what this replica depends on.
+type watch struct {
+	receiver *githubReceiver
+	emitter  *emitter
+}
+
+func newWatch(r *githubReceiver, e *emitter) *watch { return &watch{receiver: r, emitter: e} }
+
+// run probes at every interval, and at once when the store was in trouble or a view has caught up.
+func (w *watch) run(ctx context.Context, interval time.Duration) {
+	states := map[string]error{health.Exporter: errStarting, health.Scheduler: nil, health.GitHub: nil, health.Core: nil}
+	if w.receiver.store.ping != nil {
+		states[health.Redis] = errUnasked
+	}
+	w.receiver.monitor.Set(states)
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		w.probe(ctx, interval)
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		case <-w.receiver.store.look:
+		case <-w.emitter.emitted:
+		}
+	}
+}
+
+var (
+	errStarting = errors.New("the view has not caught up yet")
+	errUnasked  = errors.New("not asked yet")
+)
+
+func (w *watch) probe(ctx context.Context, interval time.Duration) {
+	states := make(map[string]error)
+	if ping := w.receiver.store.ping; ping != nil {
+		probe, cancel := context.WithTimeout(ctx, min(interval, answerWithin))
+		err := ping(probe)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		states[health.Redis] = err
+	}
+	now := time.Now()
+	states[health.Scheduler], states[health.Exporter] = w.scheduler(now), w.exporter(now)
+	w.receiver.monitor.Set(states)
+}
+
+// scheduler says which loop does not move.
+func (w *watch) scheduler(now time.Time) error {
+	var errs []error
+	for _, org := range w.receiver.orgs {
+		if err := org.progress.stuck(now, org.config.ScrapeInterval); err != nil {
+			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// exporter says which view is not fresh, or that the pipeline takes nothing.
+func (w *watch) exporter(now time.Time) error {
+	errs := []error{w.emitter.refusal()}
+	for _, org := range w.receiver.orgs {
+		if !org.view.Caught() {
+			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, errStarting))
+		} else if err := w.receiver.store.trouble(org.name); err != nil {
+			errs = append(errs, fmt.Errorf("organization %s: the view cannot follow the store: %w", org.name, err))
+		}
+	}
+	if age := w.emitter.age(now); age > staleAfter(w.receiver.config.EmitInterval) {
+		errs = append(errs, fmt.Errorf("nothing was emitted for %s", age.Round(time.Second)))
+	}
+	return errors.Join(errs...)
+}
+
+// staleAfter is how long there may be no emission.
+func staleAfter(interval time.Duration) time.Duration { return max(3*interval, 30*time.Second) }
