@@ -49,6 +49,13 @@ func replica(name string) kubelease.Settings {
 	return settings
 }
 
+// steady is a replica whose lease outlives what a busy machine does to it.
+func steady(name string) kubelease.Settings {
+	settings := replica(name)
+	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 10*time.Second, 8*time.Second, 400*time.Millisecond
+	return settings
+}
+
 // TestCluster elects on a healthy API server.
 func TestCluster(t *testing.T) {
 	c := newCluster(t)
@@ -200,23 +207,23 @@ func testDeletedWhileHeld(t *testing.T, c *cluster) {
 func testManyNames(t *testing.T, c *cluster) {
 	t.Helper()
 	const names = 50
-	elector := kubelease.New(c.admin, replica("many"))
+	settings := steady("many")
+	elector := kubelease.New(c.admin, settings)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
-	var began, terms atomic.Int32
+	var terms atomic.Int32
 	for n := range names {
 		group.Go(func() error {
 			return elector.Lead(ctx, fmt.Sprintf("org-%d", n), func(ctx context.Context, _ uint64) error {
 				terms.Add(1)
-				began.Add(1)
 				<-ctx.Done()
 				return nil
 			})
 		})
 	}
-	require.Eventually(t, func() bool { return began.Load() == names }, limit, tick)
+	require.Eventually(t, func() bool { return terms.Load() >= names }, limit, tick)
 	renewed := c.lease("many-org-0").renewed
-	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > 2*electiontest.Timing.LeaseDuration }, limit, tick)
+	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration }, limit, tick)
 	require.EqualValues(t, names, terms.Load(), "a lease was lost")
 	cancel()
 	require.ErrorIs(t, group.Wait(), context.Canceled)
@@ -297,7 +304,10 @@ func TestDisturbances(t *testing.T) {
 			"slow": slow, "now and then 409": every(3, status(http.StatusConflict)),
 			"now and then 503": every(3, status(http.StatusServiceUnavailable)), "now and then silent": every(5, silent),
 		} {
-			t.Run(name, func(t *testing.T) { testBearable(t, c, disturb) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				testBearable(t, c, disturb)
+			})
 		}
 	})
 	t.Run("unbearable", func(t *testing.T) {
@@ -334,7 +344,7 @@ func TestDisturbances(t *testing.T) {
 // testBearable: a term outlives what is no outage.
 func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *http.Request) bool) {
 	t.Helper()
-	settings, terms := replica(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
+	settings, terms := steady(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
 	l := c.proxy(t)
 	leads(t, kubelease.New(l.client, settings), terms, 1)
 	first := receive(t, terms)

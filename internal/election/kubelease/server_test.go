@@ -186,13 +186,13 @@ func (c *cluster) authority() string {
 	return path
 }
 
-// connect makes a client as the extension does.
+// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their requests.
 func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	c.t.Helper()
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
 	path := c.file(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
 		strings.NewReplacer("SERVER", server, "secret", token).Replace(kubeconfig))
-	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: quick("").RenewDeadline})
+	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: limit})
 	require.NoError(c.t, err)
 	require.Equal(c.t, namespace, got)
 	return client
