@@ -46,6 +46,11 @@ demo: build ## Run the collector against a scripted GitHub, no account needed; C
 	@go build -o bin/githubtest ./internal/github/githubtest/cmd/githubtest
 	@scripts/demo
 
+.PHONY: redis-ha
+redis-ha: test-deps build ## Run three replicas on Redis against a scripted GitHub, with Prometheus; Ctrl-C ends it
+	@go build -o bin/githubtest ./internal/github/githubtest/cmd/githubtest
+	@scripts/redis-ha
+
 .PHONY: run
 run: run-settings build ## Run the collector against github.com: make run GITHUB_ORG=name, with GITHUB_TOKEN in the environment
 	@scripts/run

@@ -1,4 +1,4 @@
-# Sourced by scripts/demo and scripts/run: starts programs, watches the metrics page, and stops what it started.
+# Sourced by scripts/demo, scripts/redis-ha and scripts/run: starts programs, watches the metrics page, and stops what it started.
 # shellcheck shell=bash
 
 names=()
@@ -81,6 +81,21 @@ page() {
 # sum NAME reads a metrics page and prints the sum of a metric's samples, or "-" when there is none.
 sum() { awk -v name="$1" '$1 ~ "^" name "({|$)" { n++; s += $NF } END { if (n) printf "%d", s; else printf "-" }'; }
 
+# start_scripted_github SPEED starts a GitHub that replays $GITHUB_ORG for $GITHUB_TOKEN, and sets GITHUB_ENDPOINT.
+start_scripted_github() {
+  local port
+  port=$(free_port "${GX_GITHUB_PORT:-18080}")
+  start github bin/githubtest -listen "127.0.0.1:$port" -org "$GITHUB_ORG=testdata/$GITHUB_ORG" -token "$GITHUB_TOKEN" \
+    -pivot 48h -speed "$1"
+  until grep -q '^listening on ' "$work/github.log"; do
+    check_all
+    sleep 0.1
+  done
+  GITHUB_ENDPOINT=$(sed -n 's/^listening on //p' "$work/github.log" | head -n 1)
+  export GITHUB_ENDPOINT
+  say "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
+}
+
 # start_collector CONFIG starts the collector on free ports.
 start_collector() {
   metrics_port=$(free_port "${GX_METRICS_PORT:-9464}")
@@ -117,7 +132,7 @@ watch_progress() {
 show_where() {
   say ''
   say "metrics          http://127.0.0.1:$metrics_port/metrics"
-  say "health           http://127.0.0.1:$health_port/"
+  say "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
   say "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
   say "collector's log  $work/collector.log"
   say ''

@@ -130,7 +130,7 @@ func (c *RedisConfig) Validate() error {
 	if !c.Enabled() {
 		return errors.New("endpoints: the list is empty, want host:port of Redis")
 	}
-	return c.Config.Validate()
+	return c.Check()
 }
 
 // Validate refuses what cannot work.

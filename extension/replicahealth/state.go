@@ -154,8 +154,8 @@ func (s *state) readinessLocked() readiness {
 type detail struct {
 	readiness
 
-	Role       health.Role            `json:"role,omitempty"`
-	Mode       health.Mode            `json:"mode"`
+	Role       health.Role           `json:"role,omitempty"`
+	Mode       health.Mode           `json:"mode"`
 	Components map[string]*shownPart `json:"components"`
 }
 

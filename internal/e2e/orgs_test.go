@@ -3,6 +3,8 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
 // twoOrgsConfig reads two organizations with credentials and intervals of their own.
@@ -138,20 +141,44 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 }
 
-// TestExamples starts the shipped configurations, as far as their sections go, in the built collector.
+// TestExamples starts the collector with each configuration that is shipped: it is accepted, and says that it lives, that it is
+// ready and how it does.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	examples, err := filepath.Glob("../../examples/*/collector.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, examples)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	redis := redistest.Start(t)
 	for _, example := range examples {
 		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
 			t.Parallel()
-			check := exec.Command(program(t, "GX_COLLECTOR"), "validate", "--config", example)
-			check.Env = append(os.Environ(), "GITHUB_ORG=open-telemetry", "GITHUB_TOKEN=not-a-token",
-				"GITHUB_ENDPOINT=http://127.0.0.1:1", "GX_STORAGE_DIR="+t.TempDir())
-			output, err := check.CombinedOutput()
-			require.NoError(t, err, string(output))
+			r := &replica{health: freeAddress(t), collector: &collector{metrics: freeAddress(t)}}
+			env := append(os.Environ(), "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken, "GITHUB_ENDPOINT="+server.URL,
+				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address, "GX_METRICS_ENDPOINT="+r.metrics,
+				"GX_HEALTH_ENDPOINT="+r.health, "GX_TELEMETRY_PORT="+port(t))
+			r.process = startWith(t, env, program(t, "GX_COLLECTOR"), "--config", example)
+			eventually(t, time.Minute, func() error {
+				if r.ended() {
+					return nil
+				}
+				_, err := get(t.Context(), "http://"+r.health+"/readyz")
+				return err
+			})
+			require.False(t, r.ended(), tail(r.output.String(), 5))
+			page := r.healthz(t)
+			require.Equal(t, http.StatusOK, page.live)
+			require.Equal(t, http.StatusOK, page.health)
+			require.Equal(t, "healthy", page.Mode)
+			require.Less(t, r.stop(t), time.Second)
 		})
 	}
+}
+
+// port is a free one.
+func port(t *testing.T) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(freeAddress(t))
+	require.NoError(t, err)
+	return port
 }

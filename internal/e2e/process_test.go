@@ -37,7 +37,14 @@ type process struct {
 // start runs a program until the test ends.
 func start(t *testing.T, path string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, path, args...)
+}
+
+// startWith runs a program with an environment until the test ends.
+func startWith(t *testing.T, env []string, path string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: exec.Command(path, args...), output: &buffer{}, done: make(chan struct{})}
+	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	require.NoError(t, p.cmd.Start())
 	go func() {

@@ -109,7 +109,7 @@ func TestClusterFailover(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	o := newOutage(t, fmt.Sprintf("{mode: cluster, endpoints: [%s]}", quoted([]string{nodes[0].Address, nodes[1].Address, nodes[2].Address})))
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}})
-	defer cluster.Close()
+	defer func() { _ = cluster.Close() }()
 	master, err := cluster.MasterForKey(t.Context(), "gx:1:{"+org+"}:meta")
 	require.NoError(t, err)
 	for _, node := range nodes {

@@ -290,7 +290,7 @@ func requireTermsGrow(t *testing.T, redis *redistest.Server) {
 func TestLeadershipPerOrganization(t *testing.T) {
 	t.Parallel()
 	const orgs = 4
-	receiver := "leadership: org\nemit_interval: 1s\norgs:\n"
+	var list strings.Builder
 	settings := githubtest.Settings{Limits: plenty}
 	var names []string
 	for n := range orgs {
@@ -298,10 +298,10 @@ func TestLeadershipPerOrganization(t *testing.T) {
 		data.Org.Login = fmt.Sprintf("org-%d", n)
 		settings.Datasets = append(settings.Datasets, data)
 		names = append(names, data.Org.Login)
-		receiver += fmt.Sprintf("  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", data.Org.Login, githubtest.DefaultToken)
+		fmt.Fprintf(&list, "  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", data.Org.Login, githubtest.DefaultToken)
 	}
 	server := githubtest.Start(t, settings)
-	receiver += fmt.Sprintf("github: {endpoint: %q}\n", server.URL)
+	receiver := fmt.Sprintf("leadership: org\nemit_interval: 1s\ngithub: {endpoint: %q}\norgs:\n%s", server.URL, list.String())
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 2, redis.Address, receiver)
 	spread := func(want ...int) {

@@ -74,7 +74,7 @@ func TestLead(t *testing.T) {
 		"errors":         {scripted{renew: func(context.Context) error { return errors.New("refused") }}, usual, 10 * time.Second, ErrExpired, true},
 		"short of lease": {scripted{renew: hang}, Timing{10 * time.Second, 10 * time.Second, time.Second}, 9500 * time.Millisecond, ErrExpired, true},
 		// What the request took counts: the lease began somewhere in between.
-		"slow to acquire": {scripted{acquire: func(context.Context) error { time.Sleep(time.Second); return nil }, renew: hang}, usual, 9 * time.Second, ErrExpired, true},
+		"slow to acquire": {scripted{acquire: func(context.Context) error { <-time.After(time.Second); return nil }, renew: hang}, usual, 9 * time.Second, ErrExpired, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func TestWorkIsWaitedFor(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		err := New(s, usual, nil, Hooks{}).Lead(ctx, "", func(ctx context.Context, _ uint64) error {
 			<-ctx.Done()
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 			require.Empty(t, s.released)
 			return nil
 		})

@@ -9,5 +9,5 @@ const fenceBits = 20
 // then. Fences of all leasers are made this way: they grow on when a leaser lost its memory, or was replaced by one of
 // another kind. They stay below 2⁵³, so that they are exact in Lua.
 func FenceAt(t time.Time) uint64 {
-	return uint64(max(0, t.Unix())) << fenceBits //nolint:gosec // not negative
+	return uint64(max(0, t.Unix())) << fenceBits
 }

@@ -30,8 +30,8 @@ type Server struct {
 	lines []string // of the configuration
 	args  []string
 	cmd   *exec.Cmd
-	done chan struct{}
-	out  *output
+	done  chan struct{}
+	out   *output
 }
 
 // output is what a server says, for several goroutines.
@@ -95,7 +95,7 @@ func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	return listener.Addr().String()
 }
 
@@ -133,7 +133,7 @@ func (s *Server) answers() bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := fmt.Fprint(conn, "PING\r\n"); err != nil {
 		return false

@@ -13,10 +13,10 @@ func TestTopologies(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}})
-	defer cluster.Close()
+	defer func() { _ = cluster.Close() }()
 	require.NoError(t, cluster.Set(t.Context(), "key", "value", 0).Err())
 	s := redistest.StartSentinels(t)
 	master := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: s.Master, SentinelAddrs: s.Addresses})
-	defer master.Close()
+	defer func() { _ = master.Close() }()
 	require.NoError(t, master.Set(t.Context(), "key", "value", 0).Err())
 }

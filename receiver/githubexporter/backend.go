@@ -111,7 +111,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		refresh = config.EmitInterval
 	}
 	store := redisstore.New(client, redisstore.Settings{
-		Prefix: config.Redis.KeyPrefix, MaxSeries: config.MaxSeries, Refresh: refresh, OnCorrupt: b.found(settings.Logger),
+		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, Refresh: refresh, OnCorrupt: b.found(settings.Logger),
 		OnTrouble: func(org string, err error) {
 			if err != nil {
 				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
@@ -123,7 +123,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	})
 	b.Store, b.sizer, b.ping = store, store, store.Ping
 	if config.Redis.Unavailable == unavailableMemory {
-		b.fallBack(store, client, config, settings.Logger)
+		b.fallBack(store, client, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
 }

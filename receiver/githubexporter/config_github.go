@@ -86,7 +86,7 @@ func (c *RateLimitConfig) Validate() error {
 
 // Validate refuses what cannot work.
 func (c *RedisConfig) Validate() error {
-	return errors.Join(c.Config.Validate(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
+	return errors.Join(c.Check(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
 }
 
 // Validate refuses what cannot work.

@@ -128,7 +128,7 @@ func (t *callbackTerms) Lead(ctx context.Context, _ string, work func(context.Co
 		term, cancel := context.WithCancel(t.current())
 		stop := context.AfterFunc(ctx, cancel)
 		for term.Err() == nil {
-			_ = work(term, noFence) // returns when the term has ended
+			_ = work(term, noFence) //nolint:contextcheck // returns when the term has ended, which ends with ctx
 		}
 		stop()
 		cancel()

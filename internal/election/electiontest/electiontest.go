@@ -143,8 +143,8 @@ func endOfContext(t *testing.T, h Harness) {
 	receive(t, began)
 	cancel()
 	select {
-	case <-done:
-		require.Fail(t, "Lead did not wait for the work")
+	case err := <-done:
+		require.Fail(t, "Lead did not wait for the work", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(wait)

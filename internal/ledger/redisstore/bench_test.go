@@ -52,7 +52,7 @@ func benchEvents(from, n int) []activity.Event {
 // introduced is a store that has met all repositories.
 func introduced(b *testing.B, client redis.UniversalClient) *redisstore.Store {
 	b.Helper()
-	store := redisstore.New(client, redisstore.Settings{Prefix: "bench"})
+	store := redisstore.New(client, redisstore.Settings{Prefix: "bench", Now: time.Now})
 	batch := ledger.Batch{Org: benchOrg, Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}}
 	for i := range int64(benchRepos) {
 		batch.Progress.Repos = append(batch.Progress.Repos, ledger.RepoProgress{

@@ -108,7 +108,6 @@ type seriesTable struct {
 	places map[seriesOf]int // from 1 on
 	fields []any
 	heads  []byte
-	newest []any
 	times  []int64
 }
 
@@ -215,7 +214,7 @@ func (t *seriesTable) place(e *activity.Event) int {
 		n = len(t.fields) + 1
 		t.places[key] = n
 		head := appendRepo(nil, e.Repo)
-		t.heads = append(t.heads, byte(len(head)))
+		t.heads = append(t.heads, byte(len(head))) //nolint:gosec // at most ten bytes
 		t.fields = append(t.fields, appendActor(head, e.Actor))
 		t.times = append(t.times, 0)
 	}

@@ -86,11 +86,11 @@ func parseWindows(value string) (activity.Windows, error) {
 	for i := 0; i < len(numbers); i += 2 {
 		start, ok1 := parseStamp(numbers[i])
 		end, ok2 := parseStamp(numbers[i+1])
-		if w := (activity.Window{Start: start, End: end}); ok1 && ok2 && !w.Empty() {
-			windows = windows.Add(w)
-		} else {
+		w := activity.Window{Start: start, End: end}
+		if !ok1 || !ok2 || w.Empty() {
 			return nil, fmt.Errorf("%w: a window", ledger.ErrCorrupt)
 		}
+		windows = windows.Add(w)
 	}
 	return windows, nil
 }

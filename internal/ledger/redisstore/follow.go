@@ -83,16 +83,18 @@ type follower struct {
 	reader  reader
 }
 
+func (f *follower) now() time.Time { return f.store.settings.Now() }
+
 // step takes a snapshot, or what is new.
 func (f *follower) step(ctx context.Context) error {
 	if !f.caught {
 		return f.snapshot(ctx)
 	}
-	if refresh := f.store.settings.Refresh; refresh > 0 && time.Since(f.began) >= refresh {
+	if refresh := f.store.settings.Refresh; refresh > 0 && f.now().Sub(f.began) >= refresh {
 		return f.snapshot(ctx)
 	}
 	n, err := f.read(ctx)
-	if err == nil && n == 0 && time.Since(f.checked) >= checkEvery {
+	if err == nil && n == 0 && f.now().Sub(f.checked) >= checkEvery {
 		err = f.check(ctx)
 	}
 	if errors.Is(err, errStartOver) {
@@ -159,7 +161,7 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 // check looks whether the log is still the one that is followed: Redis may have lost its memory, or a part of it in a
 // failover.
 func (f *follower) check(ctx context.Context) error {
-	f.checked = time.Now()
+	f.checked = f.now()
 	pipe := f.store.client.Pipeline()
 	meta := pipe.HMGet(ctx, f.keys.meta, "epoch", "last", "edge")
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
@@ -192,7 +194,7 @@ func (s *Store) sized(org string, series, events int64) {
 
 // snapshot applies the whole ledger.
 func (f *follower) snapshot(ctx context.Context) error {
-	f.began = time.Now()
+	f.began = f.now()
 	pipe := f.store.client.TxPipeline()
 	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
 	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
@@ -223,7 +225,7 @@ func (f *follower) snapshot(ctx context.Context) error {
 	} else if text(now[0]) != meta["epoch"] || text(now[1]) != meta["carried"] {
 		return nil // pruned meanwhile, so that entries may be missing: once more
 	}
-	f.caught, f.checked = true, time.Now()
+	f.caught, f.checked = true, f.now()
 	return f.apply(ledger.Change{Pruned: fromUnix(meta["pruned"]), Caught: true})
 }
 

@@ -27,7 +27,7 @@ func appendKey(b []byte, e *activity.Event) []byte {
 	for len(id) > 0 && id[0] == 0 {
 		id = id[1:]
 	}
-	b = append(b, byte(len(id)))
+	b = append(b, byte(len(id))) //nolint:gosec // at most 20
 	return append(b, id...)
 }
 
@@ -39,7 +39,7 @@ func appendBody(b []byte, e *activity.Event) []byte {
 
 func appendActor(b []byte, a activity.Actor) []byte {
 	b = binary.AppendVarint(b, a.ID)
-	b = append(b, byte(len(a.Login)))
+	b = append(b, byte(len(a.Login))) //nolint:gosec // valid actors have at most 255
 	return append(b, a.Login...)
 }
 
@@ -129,7 +129,7 @@ func uvarint(data string) (uint64, string, error) {
 
 func varint(data string) (int64, string, error) {
 	v, rest, err := uvarint(data)
-	return int64(v>>1) ^ -int64(v&1), rest, err //nolint:gosec // zigzag
+	return int64(v>>1) ^ -int64(v&1), rest, err
 }
 
 // seriesField is the field of a series.

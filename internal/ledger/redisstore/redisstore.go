@@ -54,6 +54,8 @@ var (
 type Settings struct {
 	// Prefix begins the names of all keys.
 	Prefix string
+	// Now is the clock.
+	Now func() time.Time
 	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
 	MaxSeries int
 	// Refresh, when positive, makes followers read a whole snapshot so often instead of the changes.
@@ -96,7 +98,7 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 
 // Ping asks whether Redis answers and may be written to.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.client.HSet(ctx, s.settings.Prefix+":"+layout+":probe", "at", time.Now().Unix()).Err(); err != nil {
+	if err := s.client.HSet(ctx, s.settings.Prefix+":"+layout+":probe", "at", s.settings.Now().Unix()).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil

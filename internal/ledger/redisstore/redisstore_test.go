@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
@@ -17,14 +19,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var prefixes atomic.Int64
 
-// harness is a store on a server, under a prefix of its own.
-func harness(tb testing.TB, server *redistest.Server, maxSeries int) storetest.Harness {
-	tb.Helper()
+// harness is a store under a prefix of its own.
+func harness(client redis.UniversalClient, maxSeries int) storetest.Harness {
 	prefix := fmt.Sprintf("test-%d", prefixes.Add(1))
-	client := server.Client()
 	return storetest.Harness{Durable: true, Open: func(tb testing.TB) ledger.Store {
 		tb.Helper()
-		return redisstore.New(client, redisstore.Settings{Prefix: prefix, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
+		return redisstore.New(client, redisstore.Settings{Prefix: prefix, Now: time.Now, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
 			tb.Errorf("%s: %v", key, err)
 		}})
 	}}
@@ -32,10 +32,10 @@ func harness(tb testing.TB, server *redistest.Server, maxSeries int) storetest.H
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(tb, server, 0) },
+	client := redistest.Start(t).Client()
+	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(client, 0) },
 		func(tb testing.TB, maxSeries int) storetest.Harness {
 			tb.Helper()
-			return harness(tb, server, maxSeries)
+			return harness(client, maxSeries)
 		})
 }

@@ -1,0 +1,202 @@
+package leaderelector
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/xconfmap"
+	"go.opentelemetry.io/collector/extension/extensiontest"
+
+	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// contrib is the interface of contrib's k8s_leader_elector, as its receivers declare it.
+type contrib interface {
+	SetCallBackFuncs(onStartLeading func(context.Context), onStopLeading func())
+}
+
+var _ contrib = (*elector)(nil)
+
+type settings = map[string]any
+
+// load reads a configuration as the collector does.
+func load(t *testing.T, values settings) (*Config, error) {
+	t.Helper()
+	config := createDefaultConfig().(*Config)
+	if err := config.Unmarshal(confmap.NewFromStringMap(values)); err != nil {
+		return nil, err
+	}
+	return config, xconfmap.Validate(config)
+}
+
+func TestWrongConfig(t *testing.T) {
+	t.Parallel()
+	static := settings{"role": "leader"}
+	redis := func(more settings) settings {
+		one := settings{"endpoints": []any{"127.0.0.1:6379"}}
+		for k, v := range more {
+			one[k] = v
+		}
+		return settings{"redis": one}
+	}
+	for want, values := range map[string]settings{
+		"0 backends, want exactly one of static, redis, kubernetes": {},
+		"2 backends, want exactly one":                              {"static": static, "kubernetes": settings{}},
+		`static: role: "boss", want one of leader, follower`:        {"static": settings{"role": "boss"}},
+		"statics: unknown key, want one of":                         {"statics": static},
+		"static::rule: unknown key, want one of role":               {"static": settings{"rule": "leader"}},
+		`lease_duration: "soon", want a duration`:                   {"static": static, "lease_duration": "soon"},
+		"lease_duration: 15ns, want a duration from 1s":             {"static": static, "lease_duration": 15},
+		"renew_deadline: 20s, want a duration from":                 {"static": static, "renew_deadline": "20s"},
+		"retry_period: 9s, want a duration from":                    {"static": static, "retry_period": "9s"},
+		"identity: \"a b\", want at most 128 characters":            {"static": static, "identity": "a b"},
+		"redis: endpoints: the list is empty, want host:port":       {"redis": settings{}},
+		`redis: endpoints::0: "nowhere", want host:port`:            redis(settings{"endpoints": []any{"nowhere"}}),
+		"redis: mode: \"ring\", want one of standalone":             redis(settings{"mode": "ring"}),
+		"redis: master_name":                                        redis(settings{"mode": "sentinel"}),
+		"redis: db: 1, want 0 with mode cluster":                    redis(settings{"mode": "cluster", "db": 1}),
+		"redis: key_prefix: \"{a}\", want a name":                   redis(settings{"key_prefix": "{a}"}),
+		"endpoints: 2, want exactly one with mode standalone":       redis(settings{"endpoints": []any{"a:1", "b:2"}}),
+		"kubernetes: lease_name: empty":                             {"kubernetes": settings{"lease_name": ""}},
+		`kubernetes: kubeconfig: "/not/there": no such file`:        {"kubernetes": settings{"kubeconfig": "/not/there"}},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, values)
+			require.Error(t, err)
+			require.Contains(t, err.Error(), want)
+		})
+	}
+}
+
+// start starts an elector that ends with the test.
+func start(t *testing.T, values settings) *elector {
+	t.Helper()
+	config, err := load(t, values)
+	require.NoError(t, err)
+	one, err := create(t.Context(), extensiontest.NewNopSettings(metadata.Type), config)
+	require.NoError(t, err)
+	require.NoError(t, one.Start(t.Context(), componenttest.NewNopHost()))
+	t.Cleanup(func() { require.NoError(t, one.Shutdown(context.WithoutCancel(t.Context()))) })
+	return one.(*elector)
+}
+
+// TestRedis: two electors over one Redis, and one that cannot reach it starts all the same.
+func TestRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	values := settings{
+		"redis":          settings{"endpoints": []any{server.Address}},
+		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
+	}
+	var mu sync.Mutex
+	var fences []uint64
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var leading sync.WaitGroup
+	for range 2 {
+		one := start(t, values)
+		leading.Go(func() {
+			_ = one.Lead(ctx, "", func(_ context.Context, fence uint64) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if fences = append(fences, fence); len(fences) == 4 {
+					cancel()
+				}
+				return errors.New("next")
+			})
+		})
+	}
+	leading.Wait()
+	require.IsIncreasing(t, fences)
+	start(t, settings{"redis": settings{"endpoints": []any{redistest.FreeAddress(t)}}})
+}
+
+func TestNoKubernetes(t *testing.T) {
+	t.Parallel()
+	config, err := load(t, settings{"kubernetes": settings{}})
+	require.NoError(t, err)
+	one, err := create(t.Context(), extensiontest.NewNopSettings(metadata.Type), config)
+	require.NoError(t, err)
+	require.ErrorContains(t, one.Start(t.Context(), componenttest.NewNopHost()), "kubernetes: use the pod's service account")
+}
+
+// scripted is a backend whose terms a test begins and ends.
+type scripted struct{ terms chan context.Context }
+
+func (s *scripted) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case term := <-s.terms:
+			_ = work(term, 1)
+		}
+	}
+}
+
+// recorder notes the callbacks of one registration.
+type recorder struct {
+	calls chan string
+	mu    sync.Mutex
+	ctx   context.Context //nolint:containedctx // what the callback got
+}
+
+func (r *recorder) register(c *callbacks) {
+	c.register(func(ctx context.Context) {
+		r.mu.Lock()
+		r.ctx = ctx
+		r.mu.Unlock()
+		r.calls <- "start"
+	}, func() { r.calls <- "stop" })
+}
+
+func (r *recorder) term() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ctx
+}
+
+// TestCallbacks: a stop follows its start, there is none without one, who comes late gets the term's context, a callback that
+// blocks keeps no other from being called, and the term is not over before all were stopped.
+func TestCallbacks(t *testing.T) {
+	t.Parallel()
+	backend := &scripted{terms: make(chan context.Context)}
+	c := newCallbacks(backend)
+	first, late := &recorder{calls: make(chan string)}, &recorder{calls: make(chan string)}
+	first.register(c)
+	term, end := context.WithCancel(t.Context())
+	backend.terms <- term
+	late.register(c) // first is in its start callback all the time
+	require.Equal(t, "start", <-late.calls)
+	require.Equal(t, "start", <-first.calls)
+	require.NoError(t, late.term().Err())
+	end()
+	<-late.term().Done()
+	select {
+	case backend.terms <- t.Context():
+		require.Fail(t, "the next term began before the stops of the last one")
+	case call := <-first.calls:
+		require.Equal(t, "stop", call)
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "no stop")
+	}
+	require.Equal(t, "stop", <-late.calls)
+	second, endSecond := context.WithCancel(t.Context())
+	backend.terms <- second
+	require.Equal(t, "start", <-first.calls)
+	require.Equal(t, "start", <-late.calls)
+	endSecond()
+	require.Equal(t, "stop", <-first.calls)
+	require.Equal(t, "stop", <-late.calls)
+	c.stop()
+	never := &recorder{}
+	never.register(c) // after the end: nothing is called
+}

@@ -1,0 +1,89 @@
+package redisconn_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/election/redislease"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// certificate writes a self-signed certificate for this machine and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	require.NoError(t, err)
+	secret, err := x509.MarshalECPrivateKey(private)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name, kind string, data []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600))
+		return path
+	}
+	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
+}
+
+// TestTLSAndACL: store and leases work over TLS as an ACL user that may do just what docs/redis.md says.
+func TestTLSAndACL(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	_, port, err := net.SplitHostPort(redistest.FreeAddress(t))
+	require.NoError(t, err)
+	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no",
+		"user default off",
+		`user gx on >"pass word" ~gx:* -@all +hello +client|setname +ping +multi +exec +evalsha +eval +script|load +hget +hmget +hgetall +hset +hsetnx `+
+			`+hdel +hincrby +hlen +sadd +srem +scard +smismember +xadd +xread +xrange +xtrim +get +set +del +pexpire +time`)
+	config := redisconn.Default()
+	raw := confmap.NewFromStringMap(map[string]any{
+		"endpoints": []any{"127.0.0.1:" + port}, "username": "gx", "password": "pass word", "tls": map[string]any{"ca_file": cert},
+	})
+	require.NoError(t, raw.Unmarshal(&config))
+	require.NoError(t, config.Check())
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", config, config, config), "pass word")
+	client, err := config.Connect(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
+	require.NoError(t, store.Ping(t.Context()))
+	receipt, err := store.Commit(t.Context(), 1, ledger.Batch{
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Events: []activity.Event{storetest.Event(activity.KindCommit, 1, "ada", storetest.Noon.AddDate(0, 0, -1))},
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, receipt.New)
+	require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon))
+	require.Equal(t, 0, storetest.Latest(t, store, "acme").Summary().Gaps)
+	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one", Duration: time.Second})
+	term, err := leases.Acquire(t.Context(), "")
+	require.NoError(t, err)
+	_, err = leases.Announce(t.Context(), 1)
+	require.NoError(t, err)
+	require.NoError(t, leases.Renew(t.Context(), term))
+	require.NoError(t, leases.Release(t.Context(), term))
+}

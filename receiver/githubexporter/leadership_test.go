@@ -1,0 +1,238 @@
+package githubexporter
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// ballot is an extension whose terms a test begins and ends.
+type ballot struct {
+	component.StartFunc
+	component.ShutdownFunc
+	terms chan ballotTerm
+	ended chan error
+}
+
+type ballotTerm struct {
+	ctx   context.Context
+	fence uint64
+}
+
+func newBallot() *ballot { return &ballot{terms: make(chan ballotTerm), ended: make(chan error)} }
+
+func (b *ballot) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case term := <-b.terms:
+			merged, cancel := context.WithCancel(ctx)
+			stop := context.AfterFunc(term.ctx, cancel)
+			err := work(merged, term.fence)
+			stop()
+			cancel()
+			select {
+			case b.ended <- err:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// replicaOf starts a receiver under an election, on a Redis.
+func replicaOf(t *testing.T, config *Config, elector component.Component) (*githubReceiver, *sinkOf) {
+	t.Helper()
+	id := component.MustNewID("elector")
+	config.LeaderElection = &id
+	sink := newSink()
+	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), sink)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(), extensions: map[component.ID]component.Component{id: elector}}))
+	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })
+	return r, sink
+}
+
+func onRedis(t *testing.T) *Config {
+	t.Helper()
+	config := testConfig(testServer(t))
+	config.Redis.Endpoints = []string{redistest.Start(t).Address}
+	return config
+}
+
+// TestLeadAndLose begins and ends terms as fast as it can: each waits for the one before, and the last one works.
+func TestLeadAndLose(t *testing.T) {
+	t.Parallel()
+	elector := newBallot()
+	_, sink := replicaOf(t, onRedis(t), elector)
+	for fence := uint64(1); fence <= 50; fence++ {
+		ctx, end := context.WithCancel(t.Context())
+		elector.terms <- ballotTerm{ctx, fence}
+		if fence%2 == 0 {
+			<-time.After(time.Duration(fence) * 100 * time.Microsecond)
+		}
+		end()
+		<-elector.ended
+	}
+	elector.terms <- ballotTerm{t.Context(), 51}
+	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
+}
+
+// TestFencedWrites: the writes of a leader whose term is over are refused, and counted.
+func TestFencedWrites(t *testing.T) {
+	t.Parallel()
+	elector := newBallot()
+	config := onRedis(t)
+	r, sink := replicaOf(t, config, elector)
+	ctx, end := context.WithCancel(t.Context())
+	elector.terms <- ballotTerm{ctx, 10}
+	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
+	_, err := r.store.Commit(t.Context(), 11, ledger.Batch{Org: "open-telemetry", Observed: time.Now()})
+	require.NoError(t, err)
+	passes := r.orgs[0].progress.count()
+	sink.until(t, func(map[string]int) bool { return r.orgs[0].progress.count() > passes+2 })
+	end()
+	<-elector.ended
+	sink.until(t, func(map[string]int) bool {
+		fenced := int64(0)
+		for _, md := range sink.AllMetrics() {
+			fenced = max(fenced, valueOf(md, "gh.exporter.store_write", map[string]string{"source": "leader_scrape", "result": "fenced"}))
+		}
+		return fenced > 0
+	})
+	elector.terms <- ballotTerm{t.Context(), 9}
+	require.ErrorIs(t, <-elector.ended, ledger.ErrFenced, "a term that is older than what was written does not begin")
+}
+
+// valueOf is the value of a point, 0 when it is not there.
+func valueOf(md pmetric.Metrics, name string, labels map[string]string) int64 {
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			if m.Name() != name {
+				continue
+			}
+			for _, point := range points(m).All() {
+				same := true
+				for key, want := range labels {
+					got, _ := point.Attributes().Get(key)
+					same = same && got.Str() == want
+				}
+				if same {
+					return point.IntValue()
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// TestEmitFromLeader: a follower emits nothing, and a leader everything.
+func TestEmitFromLeader(t *testing.T) {
+	t.Parallel()
+	elector := newBallot()
+	config := onRedis(t)
+	config.EmitFrom = emitFromLeader
+	config.Snapshot = snapshotFull
+	r, sink := replicaOf(t, config, elector)
+	require.Eventually(t, r.orgs[0].view.Caught, 10*time.Second, 10*time.Millisecond)
+	<-time.After(5 * config.EmitInterval)
+	require.Empty(t, sink.AllMetrics())
+	elector.terms <- ballotTerm{t.Context(), 1}
+	sink.until(t, func(names map[string]int) bool {
+		return names["gh.activity.commits"] > 0 && names["gh.exporter.leader"] > 0
+	})
+}
+
+// callbacksOnly is contrib's interface.
+type callbacksOnly struct {
+	component.StartFunc
+	component.ShutdownFunc
+	start func(context.Context)
+	stop  func()
+}
+
+func (c *callbacksOnly) SetCallBackFuncs(start func(context.Context), stop func()) {
+	c.start, c.stop = start, stop
+}
+
+// TestContribElection leads with contrib's callbacks, whatever their order: a stop without a start, a start in a term that is
+// over, two starts.
+func TestContribElection(t *testing.T) {
+	t.Parallel()
+	elector := &callbacksOnly{}
+	terms := newCallbackTerms(elector)
+	ctx, cancel := context.WithCancel(t.Context())
+	began := make(chan context.Context)
+	var active atomic.Int32
+	done := make(chan error, 1)
+	go func() {
+		done <- terms.Lead(ctx, "", func(ctx context.Context, fence uint64) error {
+			if active.Add(1) != 1 || fence != noFence {
+				t.Error("two terms at once, or a fence")
+			}
+			defer active.Add(-1)
+			began <- ctx
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	elector.stop()
+	over, end := context.WithCancel(t.Context())
+	end()
+	elector.start(over)
+	elector.start(t.Context())
+	first := <-began
+	for first.Err() != nil {
+		first = <-began // of the term that was over
+	}
+	elector.stop()
+	<-first.Done()
+	elector.stop()
+	elector.start(t.Context())
+	second := <-began
+	elector.start(t.Context()) // a new term without the end of the last one
+	<-second.Done()
+	third := <-began
+	cancel()
+	<-third.Done()
+	require.ErrorIs(t, <-done, context.Canceled)
+
+	config := onRedis(t)
+	_, sink := replicaOf(t, config, elector)
+	elector.start(t.Context())
+	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
+	elector.stop()
+}
+
+// TestElectionReferences names what is wrong with the election.
+func TestElectionReferences(t *testing.T) {
+	t.Parallel()
+	id := component.MustNewID("elector")
+	for want, extension := range map[string]component.Component{
+		`leader_election: there is no extension "elector"`:            nil,
+		`leader_election: the extension "elector" elects nobody`:      &bearer{},
+		`leadership: org, want receiver with the extension "elector"`: &callbacksOnly{},
+	} {
+		config := testConfig(testServer(t))
+		config.Redis.Endpoints = []string{redistest.FreeAddress(t)}
+		config.LeaderElection, config.Leadership = &id, leadershipOrg
+		r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
+		require.NoError(t, err)
+		extensions := map[component.ID]component.Component{}
+		if extension != nil {
+			extensions[id] = extension
+		}
+		require.ErrorContains(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(), extensions: extensions}), want)
+	}
+}
