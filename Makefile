@@ -15,11 +15,16 @@ export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
 
+# The same for `make test-kubernetes`.
+export GX_ETCD           ?= $(CURDIR)/$(CACHE)/etcd/usr/bin/etcd
+export GX_KUBE_APISERVER ?= $(CURDIR)/$(CACHE)/kube-apiserver/kube-apiserver
+
 FUZZTIME      ?= 30s
 FUZZPARALLEL  ?= 2
 BENCH         ?= .
 TESTTIMEOUT   ?= 40m
 E2E           := ./internal/e2e/...
+KUBERNETES    := ./internal/election/kubelease/...
 
 ##@ Build and run
 
@@ -77,9 +82,10 @@ lint-selftest: ## Prove that the architecture rules of .golangci.yaml fire
 	cd internal/tools && go test -count=1 ./...
 
 .PHONY: tidy
-tidy: ## Tidy go.mod and go.sum of both modules
+tidy: ## Tidy go.mod and go.sum of all modules
 	go mod tidy
 	cd internal/tools && go mod tidy
+	cd internal/tools/kube && go mod tidy
 
 ##@ Test
 
@@ -99,6 +105,10 @@ race: test-deps ## Run the quick tests under the race detector
 test-e2e: test-deps build ## Run only the tests through the built collector
 	go test -race -timeout $(TESTTIMEOUT) -v $(E2E)
 
+.PHONY: test-kubernetes
+test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
+	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
+
 .PHONY: bench
 bench: ## Run the benchmarks; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
@@ -111,10 +121,14 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Redis, GitHub's GraphQL schema
 	@scripts/install-test-deps "$(CURDIR)/$(CACHE)"
 
+.PHONY: kube-test-deps
+kube-test-deps: ## Fetch etcd and compile kube-apiserver into .cache/; the first time takes minutes
+	@scripts/install-kube-test-deps "$(CURDIR)/$(CACHE)"
+
 ##@ Check
 
 .PHONY: check
-check: check-static test ## Everything CI checks: format, generated code, vet, lint, build, tests
+check: check-static test ## Everything CI checks but test-kubernetes: format, generated code, vet, lint, build, tests
 
 .PHONY: check-static
 check-static: check-fmt check-tidy check-generate vet lint lint-selftest ## All of check but the build and the tests
@@ -127,6 +141,7 @@ check-fmt: ## Fail when the Go code is not formatted
 check-tidy: ## Fail when go.mod or go.sum is not tidy
 	go mod tidy -diff
 	cd internal/tools && go mod tidy -diff
+	cd internal/tools/kube && go mod tidy -diff
 
 .PHONY: check-generate
 check-generate: ## Fail when generated files are not up to date
@@ -135,10 +150,12 @@ check-generate: ## Fail when generated files are not up to date
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
+	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
-	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR"
+	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
+		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
 .PHONY: clean
 clean: ## Remove what the targets above made

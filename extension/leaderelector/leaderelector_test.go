@@ -3,6 +3,7 @@ package leaderelector
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -41,9 +42,7 @@ func TestWrongConfig(t *testing.T) {
 	static := settings{"role": "leader"}
 	redis := func(more settings) settings {
 		one := settings{"endpoints": []any{"127.0.0.1:6379"}}
-		for k, v := range more {
-			one[k] = v
-		}
+		maps.Copy(one, more)
 		return settings{"redis": one}
 	}
 	for want, values := range map[string]settings{

@@ -83,7 +83,7 @@ func TestLeadAndLose(t *testing.T) {
 			<-time.After(time.Duration(fence) * 100 * time.Microsecond)
 		}
 		end()
-		<-elector.ended
+		require.Error(t, <-elector.ended)
 	}
 	elector.terms <- ballotTerm{t.Context(), 51}
 	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
@@ -103,7 +103,7 @@ func TestFencedWrites(t *testing.T) {
 	passes := r.orgs[0].progress.count()
 	sink.until(t, func(map[string]int) bool { return r.orgs[0].progress.count() > passes+2 })
 	end()
-	<-elector.ended
+	require.Error(t, <-elector.ended)
 	sink.until(t, func(map[string]int) bool {
 		fenced := int64(0)
 		for _, md := range sink.AllMetrics() {
@@ -193,8 +193,8 @@ func TestContribElection(t *testing.T) {
 	elector.start(over)
 	elector.start(t.Context())
 	first := <-began
-	for first.Err() != nil {
-		first = <-began // of the term that was over
+	if first.Err() != nil { // of the term that was over
+		first = <-began
 	}
 	elector.stop()
 	<-first.Done()

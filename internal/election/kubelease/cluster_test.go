@@ -4,8 +4,9 @@ package kubelease_test
 
 import (
 	"context"
-	"errors"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -45,6 +46,13 @@ func receive[T any](t *testing.T, from <-chan T) T {
 func replica(name string) kubelease.Settings {
 	settings := quick(name)
 	settings.Namespace = namespace
+	return settings
+}
+
+// steady is a replica whose lease outlives what a busy machine does to it.
+func steady(name string) kubelease.Settings {
+	settings := replica(name)
+	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 10*time.Second, 8*time.Second, 400*time.Millisecond
 	return settings
 }
 
@@ -186,48 +194,36 @@ func testDeletedWhileHeld(t *testing.T, c *cluster) {
 		case <-time.After(2 * electiontest.Timing.RetryPeriod): // the leader made it again, or makes it
 		}
 	}
-	require.NoError(t, drain(terms, &last, t))
+	for len(terms) > 0 {
+		next := receive(t, terms)
+		require.Greater(t, next.fence, last.fence)
+		last = next
+	}
 	require.ErrorIs(t, stops[last.replica](), context.Canceled)
 	require.Greater(t, receive(t, terms).fence, last.fence)
-}
-
-// drain takes the terms there are.
-func drain(terms <-chan term, last *term, t *testing.T) error {
-	t.Helper()
-	for {
-		select {
-		case next := <-terms:
-			if next.fence <= last.fence {
-				return errors.New("the fence went back")
-			}
-			*last = next
-		default:
-			return nil
-		}
-	}
 }
 
 // testManyNames: an elector for many organizations holds all leases, unhindered by limits of the client.
 func testManyNames(t *testing.T, c *cluster) {
 	t.Helper()
 	const names = 50
-	elector := kubelease.New(c.admin, replica("many"))
+	settings := steady("many")
+	elector := kubelease.New(c.admin, settings)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
-	var began, terms atomic.Int32
+	var terms atomic.Int32
 	for n := range names {
 		group.Go(func() error {
 			return elector.Lead(ctx, fmt.Sprintf("org-%d", n), func(ctx context.Context, _ uint64) error {
 				terms.Add(1)
-				began.Add(1)
 				<-ctx.Done()
 				return nil
 			})
 		})
 	}
-	require.Eventually(t, func() bool { return began.Load() == names }, limit, tick)
+	require.Eventually(t, func() bool { return terms.Load() >= names }, limit, tick)
 	renewed := c.lease("many-org-0").renewed
-	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > 2*electiontest.Timing.LeaseDuration }, limit, tick)
+	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration }, limit, tick)
 	require.EqualValues(t, names, terms.Load(), "a lease was lost")
 	cancel()
 	require.ErrorIs(t, group.Wait(), context.Canceled)
@@ -244,20 +240,22 @@ func (c *cluster) proxy(t *testing.T) *line {
 	t.Helper()
 	target, err := url.Parse(c.url)
 	require.NoError(t, err)
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.dir + "/certificates/apiserver.crt"}})
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.authority()}})
 	require.NoError(t, err)
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	l := &line{}
 	l.behave(nil)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if disturb := *l.disturber.Load(); disturb == nil || !disturb(w, r) {
 			forward.ServeHTTP(w, r)
 		}
 	}))
 	t.Cleanup(server.Close)
-	l.client = c.connect(server.URL, adminToken)
+	authority := c.file(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	l.client = c.connect(server.URL, authority, adminToken)
 	return l
 }
 
@@ -271,13 +269,14 @@ func status(code int) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, http.StatusText(code), code)
+		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, http.StatusText(code), code)
 		return true
 	}
 }
 
 // silent answers no request.
 func silent(_ http.ResponseWriter, r *http.Request) bool {
+	_, _ = io.Copy(io.Discard, r.Body) // a server sees the end of a request only when it has read it
 	<-r.Context().Done()
 	return true
 }
@@ -305,7 +304,10 @@ func TestDisturbances(t *testing.T) {
 			"slow": slow, "now and then 409": every(3, status(http.StatusConflict)),
 			"now and then 503": every(3, status(http.StatusServiceUnavailable)), "now and then silent": every(5, silent),
 		} {
-			t.Run(name, func(t *testing.T) { testBearable(t, c, disturb) })
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				testBearable(t, c, disturb)
+			})
 		}
 	})
 	t.Run("unbearable", func(t *testing.T) {
@@ -342,7 +344,7 @@ func TestDisturbances(t *testing.T) {
 // testBearable: a term outlives what is no outage.
 func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *http.Request) bool) {
 	t.Helper()
-	settings, terms := replica(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
+	settings, terms := steady(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
 	l := c.proxy(t)
 	leads(t, kubelease.New(l.client, settings), terms, 1)
 	first := receive(t, terms)

@@ -54,7 +54,7 @@ func (h klogHandler) Handle(ctx context.Context, record slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h klogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return klogHandler{attrs: append(slices.Clip(h.attrs), attrs...)}
+	return klogHandler{attrs: slices.Concat(h.attrs, attrs)}
 }
 
 // WithGroup implements slog.Handler; klog makes no groups.

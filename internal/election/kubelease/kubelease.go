@@ -117,6 +117,6 @@ func (e *Elector) campaign(ctx context.Context, name string, health *health, wor
 	}
 	stop()
 	<-stopped
-	t.release() //nolint:contextcheck // it has the term's, which has ended
+	t.release(context.WithoutCancel(ctx))
 	return nil
 }

@@ -16,7 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	coordination "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/klog/v2"
@@ -247,6 +249,27 @@ func TestTermEndsWhenSomebodyElseHoldsTheLease(t *testing.T) {
 		<-first.ctx.Done()
 		require.LessOrEqual(t, time.Since(began), settings.RetryPeriod)
 		require.ErrorIs(t, context.Cause(first.ctx), election.ErrLost)
+		require.Greater(t, (<-terms).fence, first.fence)
+	})
+}
+
+// TestLeaseMadeByHand is what deploy/rbac advises for a role without create.
+func TestLeaseMadeByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api, terms := newLeases(), make(chan term, 1)
+		_, err := api.CoordinationV1().Leases("default").Create(t.Context(),
+			&coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: leaseName}}, meta.CreateOptions{})
+		require.NoError(t, err)
+		api.answer(func(action clienttesting.Action) error {
+			if action.GetVerb() == "create" {
+				return apierrors.NewForbidden(resource, leaseName, nil)
+			}
+			return nil
+		})
+		stop := leads(t, kubelease.New(api, usual()), terms, 1)
+		first := <-terms
+		require.ErrorIs(t, stop(), context.Canceled)
+		leads(t, kubelease.New(api, usual()), terms, 2)
 		require.Greater(t, (<-terms).fence, first.fence)
 	})
 }

@@ -63,7 +63,7 @@ func (c *cluster) accountToken() string {
 func testRole(t *testing.T, c *cluster) {
 	t.Helper()
 	ctx := t.Context()
-	client := c.connect(c.url, c.accountToken())
+	client := c.connect(c.url, c.authority(), c.accountToken())
 	state, terms := &states{}, make(chan term, 1)
 	settings := quick(leaseName)
 	settings.Namespace, settings.OnState = namespace, state.observe
@@ -102,7 +102,7 @@ func testRefusal(t *testing.T, c *cluster) {
 	state, terms := &states{}, make(chan term, 1)
 	settings := quick("not-allowed")
 	settings.Namespace, settings.OnState = namespace, state.observe
-	leads(t, kubelease.New(c.connect(c.url, c.accountToken()), settings), terms, 1)
+	leads(t, kubelease.New(c.connect(c.url, c.authority(), c.accountToken()), settings), terms, 1)
 	require.Eventually(t, func() bool { return len(state.all()) > 0 }, limit, tick)
 	require.True(t, apierrors.IsForbidden(state.all()[0]))
 	require.Empty(t, terms)

@@ -139,7 +139,7 @@ func newCluster(t *testing.T) *cluster {
 		"--authorization-mode=RBAC", "--token-auth-file="+c.tokens())
 	c.etcd.run()
 	c.api.run()
-	c.admin = c.connect(c.url, adminToken)
+	c.admin = c.connect(c.url, c.authority(), adminToken)
 	c.awaitReady()
 	c.apply()
 	return c
@@ -172,24 +172,27 @@ func (c *cluster) awaitReady() {
 		code := 0
 		c.admin.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(c.t.Context()).StatusCode(&code)
 		return code == http.StatusOK
-	}, 2*time.Minute, 100*time.Millisecond, "the API server is not ready")
+	}, limit, 100*time.Millisecond, "the API server is not ready")
 }
 
-// connect makes a client as the extension does.
-func (c *cluster) connect(url, token string) kubernetes.Interface {
+// authority is the file of the API server's certificate, which it makes when it starts first.
+func (c *cluster) authority() string {
 	c.t.Helper()
-	tls := ""
-	if strings.HasPrefix(url, "https:") {
-		tls = fmt.Sprintf(", certificate-authority: %q", filepath.Join(c.dir, "certificates", "apiserver.crt"))
-	}
+	path := filepath.Join(c.dir, "certificates", "apiserver.crt")
 	require.Eventually(c.t, func() bool {
-		_, err := os.Stat(filepath.Join(c.dir, "certificates", "apiserver.crt"))
+		_, err := os.Stat(path)
 		return err == nil
-	}, time.Minute, 20*time.Millisecond, "the API server has no certificate")
-	path := filepath.Join(c.t.TempDir(), "kubeconfig")
-	text := strings.NewReplacer("SERVER", fmt.Sprintf("%q%s", url, tls), "secret", token).Replace(kubeconfig)
-	require.NoError(c.t, os.WriteFile(path, []byte(text), 0o600))
-	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: quick("").RenewDeadline})
+	}, limit, tick, "the API server has no certificate")
+	return path
+}
+
+// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their requests.
+func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
+	c.t.Helper()
+	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
+	path := c.file(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
+		strings.NewReplacer("SERVER", server, "secret", token).Replace(kubeconfig))
+	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: limit})
 	require.NoError(c.t, err)
 	require.Equal(c.t, namespace, got)
 	return client
@@ -219,6 +222,7 @@ func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	address := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	return address
 }

@@ -67,18 +67,18 @@ func (t *term) serve(work func(context.Context, uint64) error) {
 	t.log.Info("stopped leading", "fence", fence, "cause", context.Cause(t.ctx))
 }
 
-// fence is the number of the term, read from the lease while it is held.
+// fence is the number of the term, read from the lease while it is held. Seconds of creation tell a Lease from the one that
+// replaces it: no fence of a Lease is used in its first second.
 func (t *term) fence() (uint64, error) {
 	lease, err := t.read()
+	for settled := lease.settled(time.Now()); err == nil && !settled; {
+		before := lease
+		pause(t.ctx, second)
+		lease, err = t.read()
+		settled = lease.at.Equal(before.at)
+	}
 	if err != nil {
 		return 0, err
-	}
-	if lease.transitions == 0 || time.Since(lease.at) < 2*second {
-		// Seconds of creation tell a Lease from the one that replaces it: no fence of a Lease is used in its first second.
-		pause(t.ctx, second)
-		if lease, err = t.read(); err != nil {
-			return 0, err
-		}
 	}
 	return lease.fence(), context.Cause(t.ctx)
 }
@@ -92,9 +92,14 @@ type created struct {
 	transitions int32
 }
 
+// settled reports whether a Lease is surely older than a second, even if the clocks here and there differ.
+func (c created) settled(now time.Time) bool {
+	return c.transitions > 0 && now.Sub(c.at) >= 2*second
+}
+
 // fence grows with every transition, and is greater still for a Lease that was created later.
 func (c created) fence() uint64 {
-	return uint64(max(c.at.Unix(), 0))<<20 + uint64(max(c.transitions, 0)) + 1
+	return election.FenceAt(c.at) + uint64(max(c.transitions, 0)) + 1
 }
 
 // read asks for the Lease, which must be held by this term.
@@ -127,11 +132,11 @@ func holder(lease *coordination.Lease) string {
 
 // release gives the lease back when it is, or may be, held. If that fails it expires. client-go would do it before work has
 // returned, and without looking at who holds the lease.
-func (t *term) release() {
+func (t *term) release(ctx context.Context) {
 	if !t.lock.asked {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.elector.settings.RetryPeriod)
+	ctx, cancel := context.WithTimeout(ctx, t.elector.settings.RetryPeriod)
 	defer cancel()
 	if err := t.lock.release(ctx); err != nil {
 		t.log.Warn("cannot release the lease: it expires by itself", "error", err)

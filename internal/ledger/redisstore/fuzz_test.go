@@ -27,7 +27,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		read, err2 := r.events(nil, string(again))
 		require.NoError(t, err2)
-		require.Equal(t, len(list), len(read))
+		require.Len(t, read, len(list))
 		for i := range read {
 			require.Equal(t, list[i], read[i])
 		}
