@@ -98,9 +98,23 @@ func (f *follower) step(ctx context.Context) error {
 		err = f.check(ctx)
 	}
 	if errors.Is(err, errStartOver) {
-		return f.snapshot(ctx)
+		return f.startOver(ctx)
 	}
 	return err
+}
+
+// startOver takes a new snapshot. Of a ledger that has just begun, because Redis lost its memory, it waits until a pass has
+// looked at everything: what is known is better than a part.
+func (f *follower) startOver(ctx context.Context) error {
+	values, err := f.store.client.HMGet(ctx, f.keys.meta, "epoch", "edge").Result()
+	if err != nil {
+		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
+	}
+	if epoch, edge := text(values[0]), text(values[1]); f.epoch != "" && epoch != f.epoch && edge == "" {
+		pause(ctx, retryAfter)
+		return nil
+	}
+	return f.snapshot(ctx)
 }
 
 // read applies the entries that are new.
@@ -163,20 +177,21 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 func (f *follower) check(ctx context.Context) error {
 	f.checked = f.now()
 	pipe := f.store.client.Pipeline()
-	meta := pipe.HMGet(ctx, f.keys.meta, "epoch", "last", "edge")
+	meta := pipe.HMGet(ctx, f.keys.meta, "epoch", "last")
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
 	}
 	f.store.sized(f.org, series.Val(), seen.Val())
-	epoch, last, edge := text(meta.Val()[0]), text(meta.Val()[1]), text(meta.Val()[2])
+	epoch, last := text(meta.Val()[0]), text(meta.Val()[1])
 	switch {
-	case epoch == f.epoch && last == f.last:
+	case f.epoch == "" && last == f.last:
+		f.epoch = epoch // the ledger began, and the follower has it from its first entry on
 		return nil
-	case epoch != f.epoch && edge == "" && f.last != "":
-		return nil // a new ledger: what is known stays until a pass has looked at everything
 	case epoch != f.epoch:
 		return errStartOver
+	case last == f.last:
+		return nil
 	}
 	// There are entries that the log does not give, unless they came since.
 	if n, err := f.read(ctx); err != nil || n > 0 {

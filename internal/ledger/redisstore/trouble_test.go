@@ -164,6 +164,50 @@ func TestLostTail(t *testing.T) {
 	require.Eventually(t, func() bool { return totalOf(view) == 3 }, 10*time.Second, 10*time.Millisecond)
 }
 
+// TestMemoryLost: when Redis lost everything, a follower keeps what it knows until a pass has looked at everything again.
+func TestMemoryLost(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now})
+	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	snapshots := make(chan struct{}, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	defer func() { cancel(); <-done }()
+	go func() {
+		defer close(done)
+		_ = store.Follow(ctx, "acme", func(c ledger.Change) error {
+			view.Apply(c)
+			if c.Caught {
+				snapshots <- struct{}{}
+			}
+			return nil
+		})
+	}()
+	<-snapshots
+	commitOf(t, store, 1)
+	commitOf(t, store, 2)
+	require.Eventually(t, func() bool { return totalOf(view) == 2 }, 10*time.Second, 10*time.Millisecond)
+	<-time.After(3 * time.Second) // long enough for a look at the state
+	require.Empty(t, snapshots, "a ledger that begins is followed from its first entry on")
+	require.NoError(t, client.FlushAll(t.Context()).Err())
+	again := ledger.Batch{
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Events: []activity.Event{storetest.Event(activity.KindCommit, 1, "ada", storetest.Noon)},
+	}
+	again.Progress.Edge = time.Time{}
+	receipt, err := store.Commit(t.Context(), 1, again)
+	require.NoError(t, err)
+	require.Equal(t, ledger.Receipt{New: 1}, receipt, "nothing is known any more")
+	<-time.After(3 * time.Second)
+	require.Empty(t, snapshots)
+	require.Equal(t, uint64(2), totalOf(view))
+	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}})
+	require.NoError(t, err)
+	<-snapshots
+	require.Eventually(t, func() bool { return totalOf(view) == 1 }, 10*time.Second, 10*time.Millisecond)
+}
+
 // TestConformanceCluster is the suite on a cluster.
 func TestConformanceCluster(t *testing.T) {
 	t.Parallel()
