@@ -58,6 +58,21 @@ func (o *outage) down(t *testing.T) {
 	compare(t, o.prom, o.data, o.timeline, o.visible)
 }
 
+// noticed waits until both replicas have said that Redis was down and is back, however short that was.
+func (o *outage) noticed(t *testing.T, began time.Time) {
+	t.Helper()
+	for _, r := range o.replicas {
+		eventually(t, time.Minute, func() error {
+			d := r.healthz(t).Components["Receiver:githubexporter"].Dependencies["redis"]
+			if !d.Healthy || d.Since.Before(began) {
+				return fmt.Errorf("the health of redis is %+v", d)
+			}
+			return nil
+		})
+		require.Contains(t, r.output.String(), "Redis cannot be read")
+	}
+}
+
 // dependency is an error unless the page says that a dependency is healthy (1) or not (0).
 func (r *replica) dependency(t *testing.T, name string, want float64) error {
 	t.Helper()
@@ -98,8 +113,9 @@ func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
 	o := newOutage(t, fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.Master, quoted(s.Addresses)))
+	began := time.Now()
 	s.Servers[0].Kill()
-	o.down(t)
+	o.noticed(t, began)
 	o.right(t)
 }
 
@@ -112,12 +128,13 @@ func TestClusterFailover(t *testing.T) {
 	defer func() { _ = cluster.Close() }()
 	master, err := cluster.MasterForKey(t.Context(), "gx:1:{"+org+"}:meta")
 	require.NoError(t, err)
+	began := time.Now()
 	for _, node := range nodes {
 		if strings.HasSuffix(master.Options().Addr, fmt.Sprintf(":%d", node.Port())) {
 			node.Kill()
 		}
 	}
-	o.down(t)
+	o.noticed(t, began)
 	o.right(t)
 }
 
