@@ -185,4 +185,22 @@ func TestGoOnAlone(t *testing.T) {
 	compare(t, startPrometheus(t, other.metrics), data, timeline, visible)
 }
 
+// TestStopWithoutRedis: a collector stops in time while Redis does not answer.
+func TestStopWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	for _, unavailable := range []string{"wait", "memory"} {
+		store := redistest.Start(t)
+		block := fmt.Sprintf("{endpoints: [%q], unavailable: %s}", store.Address, unavailable)
+		one := startReplica(t, "redis: "+strings.Replace(block, ", unavailable: "+unavailable, "", 1), block,
+			fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
+		one.complete(t, org)
+		store.Pause()
+		took := one.stop(t)
+		t.Logf("%s: stopped in %s", unavailable, took)
+		require.Less(t, took, 4*time.Second)
+		store.Resume()
+	}
+}
+
 func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }

@@ -54,13 +54,19 @@ func (c *Client) judge(
 
 // misread completes the error of a body that could not be understood.
 func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q quota, err error) error {
-	var limited *limitMessage
+	var (
+		limited *limitMessage
+		refused *refusedMessage
+	)
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &limited):
 		answer.Message = printable(limited.message)
 		return c.limit(x, header, q, *answer, limited.secondary)
+	case errors.As(err, &refused):
+		answer.Message = printable(refused.message)
+		return &ForbiddenError{Answer: *answer}
 	case errors.Is(err, errTooMuch):
 		return &UnavailableError{Answer: *answer, Err: err, tooMuch: true}
 	default:
@@ -118,6 +124,11 @@ type limitMessage struct {
 }
 
 func (e *limitMessage) Error() string { return e.message }
+
+// refusedMessage is a refusal of the whole question that was said in a body with a good status: asking again would not help.
+type refusedMessage struct{ message string }
+
+func (e *refusedMessage) Error() string { return e.message }
 
 // errTooMuch says that a smaller question may be answered.
 var errTooMuch = errors.New("the query asks for too much")

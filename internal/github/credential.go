@@ -100,7 +100,8 @@ func (a *appCredential) token(ctx context.Context) (string, error) {
 func (a *appCredential) valid() (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.current, a.current != "" && a.client.settings.Now().Before(a.expires.Add(-refreshBefore))
+	now := a.client.settings.Now().Add(a.client.Skew()) // the end is by GitHub's clock
+	return a.current, a.current != "" && now.Before(a.expires.Add(-refreshBefore))
 }
 
 // forget drops a token that GitHub no longer accepts, unless there is another one already.

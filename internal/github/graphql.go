@@ -168,10 +168,15 @@ func overall(errs []graphqlError, hasData bool) error {
 		return errors.New("an answer with neither data nor errors")
 	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
 		return fmt.Errorf("%w: %s", errTooMuch, printable(errs[0].Message))
+	case errs[0].refused():
+		return &refusedMessage{message: errs[0].Message}
 	default:
 		return errors.New(printable(errs[0].Message))
 	}
 }
+
+// refused reports whether the credential may not ask that.
+func (e *graphqlError) refused() bool { return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES" }
 
 // failure is the error of a part of an answer that is missing.
 func failure(doc document, e *graphqlError) error {

@@ -155,6 +155,19 @@ func TestRepositoriesThatFailAreNotTakenForGone(t *testing.T) {
 	require.Len(t, found, 1)
 }
 
+// TestRefusedAltogether: a credential that may not ask a question at all is not asked again and again.
+func TestRefusedAltogether(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"FORBIDDEN", "INSUFFICIENT_SCOPES"} {
+		b := newBench(t, github.APIGraphQL, fullRepository())
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.StatusBody(200, nil,
+			`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`)})
+		_, err := b.discover()
+		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
+		require.Equal(t, 1, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
+	}
+}
+
 // TestMarksThatFail leave the repositories, whose signals are unknown then.
 func TestMarksThatFail(t *testing.T) {
 	t.Parallel()

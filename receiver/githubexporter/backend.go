@@ -30,6 +30,8 @@ type backend struct {
 	ledger.Store
 	sizer
 	close func(ctx context.Context) error
+	// connection is what the store waits for; nil for a store in this process.
+	connection io.Closer
 	// ping asks whether the store can be written to; nil for a store in this process.
 	ping func(ctx context.Context) error
 	// alone reports whether the store goes on in memory without Redis; nil where it never does.
@@ -39,8 +41,23 @@ type backend struct {
 	// corrupt counts records of the store that could not be what was written.
 	corrupt atomic.Int64
 
+	disconnected  sync.Once
+	disconnectErr error
+
 	mu       sync.Mutex
 	troubles map[string]error // of following, by organization
+}
+
+// interrupt ends what waits for an answer of the store.
+func (b *backend) interrupt() { _ = b.disconnect() }
+
+// disconnect may be called more than once.
+func (b *backend) disconnect() error {
+	if b.connection == nil {
+		return nil
+	}
+	b.disconnected.Do(func() { b.disconnectErr = b.connection.Close() })
+	return b.disconnectErr
 }
 
 // troubled notes that an organization cannot be followed, or can be again.
@@ -105,7 +122,8 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b := &backend{look: make(chan struct{}, 1), close: func(context.Context) error { return client.Close() }}
+	b := &backend{look: make(chan struct{}, 1), connection: client}
+	b.close = func(context.Context) error { return b.disconnect() }
 	var refresh time.Duration
 	if config.Snapshot == snapshotFull {
 		refresh = config.EmitInterval
@@ -123,13 +141,13 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	})
 	b.Store, b.sizer, b.ping = store, store, store.Ping
 	if config.Redis.Unavailable == unavailableMemory {
-		b.fallBack(store, client, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
+		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
 }
 
 // fallBack goes on in memory while Redis is down.
-func (b *backend) fallBack(store *redisstore.Store, client io.Closer, config *Config, logger *zap.Logger) {
+func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.Logger) {
 	var orgs []string
 	for i := range config.Orgs {
 		orgs = append(orgs, config.Orgs[i].Name)
@@ -144,8 +162,10 @@ func (b *backend) fallBack(store *redisstore.Store, client io.Closer, config *Co
 	})
 	b.Store, b.sizer, b.alone = alone, alone, alone.Alone
 	b.close = func(context.Context) error {
+		interrupt := time.AfterFunc(patience, b.interrupt)
+		defer interrupt.Stop()
 		alone.Close()
-		return client.Close()
+		return b.disconnect()
 	}
 }
 

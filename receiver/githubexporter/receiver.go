@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -87,13 +88,23 @@ func (r *githubReceiver) run(ctx context.Context) {
 	r.campaign(ctx)
 }
 
+// patience is how long what runs may take to end by itself.
+const patience = 700 * time.Millisecond
+
+// await waits until everything has stopped. What still waits for an answer of the store after a while gets none any more.
+func (r *githubReceiver) await() {
+	interrupt := time.AfterFunc(patience, r.store.interrupt)
+	defer interrupt.Stop()
+	r.tasks.Wait()
+}
+
 // Shutdown stops everything at once and waits until it has stopped.
 func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	if r.stop == nil {
 		return nil // never started
 	}
 	r.stop()
-	r.tasks.Wait()
+	r.await()
 	for _, org := range r.orgs {
 		org.http.CloseIdleConnections()
 	}

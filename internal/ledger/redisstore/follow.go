@@ -19,6 +19,8 @@ const (
 	blockFor = 250 * time.Millisecond
 	// checkEvery is how often followers look whether the log is still the one that they follow.
 	checkEvery = 2 * time.Second
+	// answerWithin is how long Redis may take beyond that.
+	answerWithin = 2 * time.Second
 	// retryAfter is the wait after Redis could not be read.
 	retryAfter = time.Second
 	// entriesAtOnce is how many commits are read at once.
@@ -123,7 +125,9 @@ func (f *follower) read(ctx context.Context) (int, error) {
 	if from == "" {
 		from = "0"
 	}
-	streams, err := f.store.client.XRead(ctx, &redis.XReadArgs{
+	limited, cancel := context.WithTimeout(ctx, blockFor+answerWithin) // the library would wait for 10 s more
+	defer cancel()
+	streams, err := f.store.client.XRead(limited, &redis.XReadArgs{
 		Streams: []string{f.keys.log, from}, Count: entriesAtOnce, Block: blockFor,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
@@ -202,9 +206,8 @@ func (f *follower) check(ctx context.Context) error {
 
 func (s *Store) sized(org string, series, events int64) {
 	k := s.known(org)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.series, k.events = int(series), int(events)
+	k.series.Store(series)
+	k.events.Store(events)
 }
 
 // snapshot applies the whole ledger.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
@@ -19,8 +20,8 @@ type knowledge struct {
 	mu     sync.Mutex
 	loaded bool
 	facts
-	grant          string // the series granted, as last heard of
-	series, events int
+	// series and events are what followers saw last. Whoever shows them does not wait for who talks to Redis.
+	series, events atomic.Int64
 }
 
 // facts are what a commit takes for granted.
@@ -75,12 +76,11 @@ func (s *Store) facts(ctx context.Context, b *ledger.Batch) (facts, error) {
 }
 
 func (s *Store) load(ctx context.Context, org string, k *knowledge) error {
-	values, err := s.client.HMGet(ctx, s.keys(org).meta, "epoch", "pruned", "granted").Result()
+	values, err := s.client.HMGet(ctx, s.keys(org).meta, "epoch", "pruned").Result()
 	if err != nil {
 		return fmt.Errorf("redis: read the state of %s: %w", org, err)
 	}
 	k.facts = facts{epoch: text(values[0]), pruned: text(values[1]), since: make(map[int64]time.Time)}
-	k.grant = text(values[2])
 	k.loaded = true
 	return nil
 }

@@ -122,7 +122,5 @@ func (s *Store) grants() string { return s.settings.Prefix + ":" + layout + ":gr
 // Sizes is how many series and events an organization had when its followers last looked.
 func (s *Store) Sizes(org string) (series, events int) {
 	k := s.known(org)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.series, k.events
+	return int(k.series.Load()), int(k.events.Load())
 }
