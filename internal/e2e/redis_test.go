@@ -198,7 +198,7 @@ func TestStopWithoutRedis(t *testing.T) {
 		store.Pause()
 		took := one.stop(t)
 		t.Logf("%s: stopped in %s", unavailable, took)
-		require.Less(t, took, 4*time.Second)
+		require.Less(t, took, 3*time.Second)
 		store.Resume()
 	}
 }

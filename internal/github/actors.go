@@ -65,7 +65,11 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	}
 }
 
+// actor is an account. REST shows a deleted one as the account "ghost", GraphQL as null: one actor comes out.
 func actor(id int64, login string, bot bool) activity.Actor {
+	if login == activity.LoginGhost {
+		return activity.Ghost()
+	}
 	if bot || strings.HasSuffix(login, "[bot]") {
 		return activity.Bot(id, login)
 	}

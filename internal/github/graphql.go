@@ -176,7 +176,9 @@ func overall(errs []graphqlError, hasData bool) error {
 }
 
 // refused reports whether the credential may not ask that.
-func (e *graphqlError) refused() bool { return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES" }
+func (e *graphqlError) refused() bool {
+	return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES"
+}
 
 // failure is the error of a part of an answer that is missing.
 func failure(doc document, e *graphqlError) error {

@@ -55,7 +55,7 @@ type organization struct {
 	shown   [ledger.NumMetrics]int
 
 	progress progress
-	// ledgerBegan is of the last snapshot; it belongs to follow.
+	// ledgerBegan is when the ledger began that is followed; it belongs to follow.
 	ledgerBegan time.Time
 
 	mu         sync.Mutex
@@ -182,8 +182,8 @@ func (o *organization) follow(ctx context.Context) {
 		err := o.store.Follow(ctx, o.name, func(c ledger.Change) error {
 			if c.Reset {
 				began = time.Now()
-				o.startOver(&c)
 			}
+			o.noteLedger(&c)
 			o.view.Apply(c)
 			if c.Caught {
 				o.caught(time.Since(began))
@@ -198,13 +198,15 @@ func (o *organization) follow(ctx context.Context) {
 	}
 }
 
-// startOver says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
-func (o *organization) startOver(first *ledger.Change) {
+// noteLedger says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
+func (o *organization) noteLedger(c *ledger.Change) {
 	was := o.ledgerBegan
-	o.ledgerBegan = first.Began
-	if !was.IsZero() && !was.Equal(first.Began) {
+	if c.Reset || !c.Began.IsZero() {
+		o.ledgerBegan = c.Began
+	}
+	if c.Reset && !was.IsZero() && !was.Equal(c.Began) {
 		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
-			zap.Time("ledger_began", first.Began), zap.Time("former_ledger_began", was))
+			zap.Time("ledger_began", c.Began), zap.Time("former_ledger_began", was))
 	}
 }
 

@@ -1,0 +1,69 @@
+package redisstore
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// TestInterruptedPruning ends a pruning after each of its steps: the sums are right at every moment, and the next pruning
+// finishes it.
+func TestInterruptedPruning(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	limit := storetest.Noon.Add(-time.Hour)
+	steps := map[string]func(t *testing.T, p *pruning){
+		"nothing": func(*testing.T, *pruning) {},
+		"marked": func(t *testing.T, p *pruning) {
+			t.Helper()
+			require.NoError(t, p.mark(t.Context(), limit))
+		},
+		"carried": func(t *testing.T, p *pruning) {
+			t.Helper()
+			require.NoError(t, p.mark(t.Context(), limit))
+			old := storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour))
+			totals := new(ledger.Totals)
+			totals.Count(&old)
+			require.NoError(t, p.carry(t.Context(), limit, map[string]*ledger.Totals{seriesField(1, old.Actor): totals}))
+		},
+	}
+	for name, step := range steps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := New(server.Client(), Settings{Prefix: "prune-" + name, Now: time.Now})
+			events := []activity.Event{
+				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)), storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
+			}
+			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1), Events: events}
+			_, err := store.Commit(t.Context(), 1, batch)
+			require.NoError(t, err)
+			right := func() {
+				t.Helper()
+				shown := storetest.Shown{}
+				storetest.Latest(t, store, "acme").Visit(storetest.Noon, shown)
+				require.Equal(t, uint64(2), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+			}
+			p := &pruning{store: store, org: "acme", keys: store.keys("acme")}
+			require.NoError(t, p.load(t.Context()))
+			step(t, p)
+			right()
+			receipt, err := store.Commit(t.Context(), 1, batch)
+			require.NoError(t, err)
+			require.Zero(t, receipt.New)
+			for range 2 {
+				require.NoError(t, store.Prune(t.Context(), "acme", limit))
+				right()
+			}
+			require.Equal(t, int64(1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "the key of what was pruned is forgotten")
+			receipt, err = store.Commit(t.Context(), 1, batch)
+			require.NoError(t, err)
+			require.Equal(t, ledger.Receipt{Known: 1, Dropped: 1}, receipt)
+		})
+	}
+}
