@@ -148,11 +148,54 @@ func sharedSeries(page string) map[string]string {
 	series := make(map[string]string)
 	for line := range strings.Lines(page) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
-		if ok && (strings.HasPrefix(name, "gh_activity_") || strings.HasPrefix(name, "gh_exporter_reconciled")) {
+		if ok && strings.HasPrefix(name, "gh_activity_") {
 			series[name] = value
 		}
 	}
 	return series
+}
+
+// sharedCounters are the exporter's own counters that all replicas share.
+var sharedCounters = []string{
+	"gh_exporter_scrape_runs_total", "gh_exporter_reconciled_events_total", "gh_exporter_github_requests_total",
+	"gh_exporter_github_points_total", "gh_exporter_github_secondary_limit_hits_total", "gh_exporter_store_write_total",
+	"gh_exporter_series_overflow_total", "gh_exporter_invalid_values_total",
+}
+
+// counters are the values of the shared counters on a page.
+func counters(page string) map[string]string {
+	series := make(map[string]string)
+	for line := range strings.Lines(page) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
+		metric, _, _ := strings.Cut(name, "{")
+		if slices.Contains(sharedCounters, metric) {
+			series[name] = value
+		}
+	}
+	return series
+}
+
+// requireEqualCounters waits for a scrape at which all replicas show the same shared counters. They count on with every pass,
+// and one may end in the moment of an emission.
+func requireEqualCounters(t *testing.T, replicas []*replica) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() error {
+		waitUntil(t, time.Now().Truncate(time.Second).Add(time.Second+400*time.Millisecond))
+		var first map[string]string
+		for i, r := range replicas {
+			page, err := r.page(t.Context())
+			if err != nil {
+				return err
+			}
+			shown := counters(page)
+			if i == 0 {
+				first = shown
+			} else if difference := cmp.Diff(first, shown); difference != "" || len(shown) < 8 {
+				return fmt.Errorf("replica %d shows %d counters, different ones:\n%s", i, len(shown), difference)
+			}
+		}
+		return nil
+	})
 }
 
 // requireEqualPages compares what all replicas show, just after an emission. It is so at every scrape.
@@ -253,6 +296,7 @@ func TestReplicas(t *testing.T) {
 	visible := time.Now()
 	drained(t, replicas)
 	requireEqualPages(t, replicas, 5)
+	requireEqualCounters(t, replicas)
 	compare(t, startPrometheus(t, replicas[0].metrics), data, timeline, visible)
 	requireTermsGrow(t, redis)
 	for _, r := range replicas {
