@@ -186,7 +186,7 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 }
 
 func (o *organization) claim(ctx context.Context, fence uint64) error {
-	for {
+	for tries := 0; ; tries++ {
 		_, err := o.store.Commit(ctx, fence, ledger.Batch{Org: o.name, Observed: time.Now()})
 		if err == nil || errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil {
 			if err != nil {
@@ -194,7 +194,9 @@ func (o *organization) claim(ctx context.Context, fence uint64) error {
 			}
 			return err
 		}
-		o.logger.Warn("The store does not take the new leader's claim; it is tried again.", zap.Error(err))
+		if tries == 0 {
+			o.logger.Warn("The store does not take the new leader's claim; it is tried again and again.", zap.Error(err))
+		}
 		o.pause(ctx, claimAgain, false)
 	}
 }

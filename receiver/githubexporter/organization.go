@@ -237,13 +237,21 @@ type fillProgress struct {
 	logger *zap.Logger
 	logged time.Time
 	busy   bool
+	failed bool
 }
 
 // report says how long to wait before the next gap, and whether the end of a pass ends the wait.
 func (p *fillProgress) report(filled *collect.Filled, err error) (wait time.Duration, afterPass bool) {
 	if err != nil {
-		p.logger.Error("A gap could not be filled; it is tried again.", zap.Error(err))
+		if !p.failed {
+			p.logger.Error("Gaps cannot be filled; it is tried again and again.", zap.Error(err))
+		}
+		p.failed = true
 		return failedFill, false
+	}
+	if p.failed {
+		p.failed = false
+		p.logger.Info("Gaps can be filled again.")
 	}
 	if filled.Repo == "" {
 		if p.busy && filled.Left == 0 {
