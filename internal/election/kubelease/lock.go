@@ -20,6 +20,10 @@ type lock struct {
 	expire  func() // the term cannot be trusted any more
 	lost    func() // somebody else holds the lease
 
+	// every is the time between two renewals: what comes earlier is left out.
+	every   time.Duration
+	renewed time.Time // the start of the last renewal
+
 	asked  bool        // the lease may be held: a request for it was sent
 	expiry *time.Timer // set while the lease is held
 }
@@ -50,10 +54,14 @@ func (l *lock) hold(
 	ctx context.Context, record resourcelock.LeaderElectionRecord,
 	write func(context.Context, resourcelock.LeaderElectionRecord) error,
 ) error {
-	l.asked = true
 	start := time.Now()
+	if l.expiry != nil && start.Sub(l.renewed) < l.every {
+		return nil
+	}
+	l.asked = true
 	err := l.request(ctx, func(ctx context.Context) error { return write(ctx, record) })
 	if err == nil {
+		l.renewed = start
 		l.arm(start.Add(l.trust))
 	}
 	return err

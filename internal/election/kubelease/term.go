@@ -46,6 +46,7 @@ func (e *Elector) newTerm(ctx context.Context, name string, health *health) *ter
 		health:  health,
 		timeout: e.settings.RenewDeadline / 3,
 		trust:   e.settings.RenewDeadline,
+		every:   e.settings.RetryPeriod,
 		expire:  func() { t.end(election.ErrExpired) },
 		lost:    func() { t.end(election.ErrLost) },
 	}
