@@ -11,7 +11,6 @@ import (
 type progress struct {
 	mu      sync.Mutex
 	running bool
-	passes  int // that have ended
 	moved   time.Time
 	due     time.Time // of the next pass; zero while this replica follows
 }
@@ -28,18 +27,10 @@ func (p *progress) begin(now time.Time) {
 func (p *progress) end(now time.Time, interval time.Duration, notBefore time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.passes++
 	p.running, p.moved, p.due = false, now, now.Add(interval)
 	if notBefore.After(p.due) {
 		p.due = notBefore.Add(interval)
 	}
-}
-
-// count is how many passes have ended in this process.
-func (p *progress) count() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.passes
 }
 
 // move notes an answer.
