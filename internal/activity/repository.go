@@ -58,6 +58,21 @@ func (s *Signals) Changed(older *Signals, observed time.Time, settle time.Durati
 	return changed
 }
 
+// Quiet is the set of streams in which nothing has happened since a time, as far as the signals can tell.
+func (s *Signals) Quiet(since time.Time) Streams {
+	var quiet Streams
+	if s.Known.Has(StreamCommits) && s.PushedAt.Before(since) {
+		quiet = quiet.With(StreamCommits)
+	}
+	if s.Known.Has(StreamPulls) && s.Pulls.UpdatedAt.Before(since) {
+		quiet = quiet.With(StreamPulls)
+	}
+	if s.Known.Has(StreamComments) && s.Pulls.UpdatedAt.Before(since) && s.Issues.UpdatedAt.Before(since) {
+		quiet = quiet.With(StreamComments)
+	}
+	return quiet
+}
+
 // commitsMoved compares heads, which are exact, and push times where discovery does not tell the head.
 func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {

@@ -1,6 +1,9 @@
 package activity
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Stream is what is read and covered together in a repository.
 type Stream uint8
@@ -70,6 +73,9 @@ func (set Streams) With(s Stream) Streams { return set | 1<<s }
 
 // Without is the set with s taken out.
 func (set Streams) Without(s Stream) Streams { return set &^ (1 << s) }
+
+// Len is how many streams are in the set.
+func (set Streams) Len() int { return bits.OnesCount8(uint8(set)) }
 
 // String lists the names, joined by "+".
 func (set Streams) String() string {

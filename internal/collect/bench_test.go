@@ -103,15 +103,20 @@ func (b *bench) pass() Summary {
 	return sum
 }
 
-// fill fills gaps until there are none that are due.
+// fill has every gap read once, one order for each window of a repository.
 func (b *bench) fill() {
 	b.t.Helper()
-	for {
-		filled, err := b.collector.Fill(b.t.Context())
+	cov := b.coverage()
+	orders := make(map[string]Order)
+	for _, gap := range cov.Gaps() {
+		key := fmt.Sprint(gap.Repo, gap.Window)
+		order := orders[key]
+		order = Order{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
+		orders[key] = order
+	}
+	for _, order := range orders {
+		_, err := b.collector.Fill(b.t.Context(), order)
 		require.NoError(b.t, err)
-		if filled.Repo == "" {
-			return
-		}
 	}
 }
 

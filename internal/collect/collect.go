@@ -64,6 +64,9 @@ type Settings struct {
 	Concurrency int
 	// Lookback is how far back a repository is read when it is met for the first time.
 	Lookback time.Duration
+	// Handover says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
+	// Otherwise the next pass reads it together with what is new, the last 24 h of it.
+	Handover bool
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
 	Now  func() time.Time
 	Skew func() time.Duration
@@ -76,10 +79,10 @@ type Collector struct {
 	settings Settings
 	tallies  *Tallies
 	refusals *refusals
-	unfilled *refusals
 
-	mu    sync.Mutex
-	known map[int64]activity.Repository
+	mu      sync.Mutex
+	known   map[int64]activity.Repository
+	pending map[int64]activity.Streams // what the present pass is still to read
 }
 
 // New makes a collector. It counts into tallies, which go to the store with the next commit.
@@ -93,7 +96,7 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	settings.Concurrency = max(1, settings.Concurrency)
 	return &Collector{
 		settings: settings, tallies: tallies,
-		refusals: newRefusals(firstPutOff, lastPutOff), unfilled: newRefusals(firstRefill, lastRefill),
+		refusals: newRefusals(firstPutOff, lastPutOff),
 	}
 }
 

@@ -3,6 +3,8 @@ package collect
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -10,79 +12,115 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Filled says what one call of Fill did.
-type Filled struct {
-	// Repo is whose gaps were read; empty when there was nothing to do now.
-	Repo string
-	// Events is how many were new, Failures what could not be read.
-	Events   int
-	Failures []Failure
-	// Left is how many gaps there were before, those of this call included.
-	Left int
+// Order asks for what is missing of a window of the past.
+type Order struct {
+	// RepoID is the repository; 0 for the one that is called Repo now.
+	RepoID  int64
+	Repo    string
+	Streams activity.Streams
+	Window  activity.Window
+	// Anew asks for all of the window that was ever asked for, whether it is missing or not.
+	Anew bool
 }
 
-// Fill reads the newest gap that no scheduled pass will read, and with it the newest gaps of the repository's other
-// streams. It writes as a worker: without authority, because recording is a set union.
-func (c *Collector) Fill(ctx context.Context) (Filled, error) {
+// Filled says what came of an order.
+type Filled struct {
+	// Streams are those of which something was missing.
+	Streams activity.Streams
+	// Events is how many were new, Failures what could not be read and is still missing.
+	Events   int
+	Failures []Failure
+}
+
+// ErrUnknownRepository refuses an order for a repository that the organization never had.
+var ErrUnknownRepository = errors.New("the ledger knows no such repository")
+
+// Fill reads what is missing of a window. It writes as a worker: without authority, because recording is a set union. Its
+// error is the store's or the context's; what GitHub refused is in Filled.
+func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	cov, err := c.coverage(ctx)
 	if err != nil {
 		return Filled{}, err
 	}
-	gaps := cov.Gaps()
-	done := Filled{Left: len(gaps)}
-	todo, ok := c.nextGap(&cov, gaps)
-	if !ok {
+	repo := repositoryOf(&cov, &order)
+	switch {
+	case repo == nil && order.Anew:
+		return Filled{}, fmt.Errorf("repository %q: %w", order.Repo, ErrUnknownRepository)
+	case repo == nil || repo.Gone():
+		return Filled{}, nil
+	}
+	todo := c.fillReading(&cov, repo, &order)
+	done := Filled{Streams: todo.request.Streams}
+	if done.Streams == 0 {
 		return done, nil
 	}
-	done.Repo = todo.request.Repo.Name
 	outcome, events, err := c.readWindow(ctx, &todo)
-	if err != nil {
-		return done, err
-	}
 	done.Events = events
-	c.noteFill(&todo, &outcome, &done)
-	return done, nil
+	for _, s := range activity.AllStreams() {
+		if failure := outcome.Failed[s]; failure != nil {
+			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure})
+		}
+	}
+	return done, err
 }
 
-// nextGap makes a reading of the newest gap that is due. What passes read, the part since recent, is left to them.
-func (c *Collector) nextGap(cov *ledger.Coverage, gaps []ledger.Gap) (reading, bool) {
-	now := c.now()
-	var todo reading
-	for i := range gaps {
-		gap := &gaps[i]
-		if !leaveToPasses(&gap.Window, now) || c.unfilled.putOff(gap.Repo, gap.Stream, now) != nil {
+// repositoryOf finds the repository of an order. A name is looked up among those that are there.
+func repositoryOf(cov *ledger.Coverage, order *Order) *ledger.RepoCoverage {
+	if order.RepoID != 0 {
+		return cov.Repos[order.RepoID]
+	}
+	for _, r := range cov.Repos {
+		if !r.Gone() && strings.EqualFold(r.Name, order.Repo) {
+			return r
+		}
+	}
+	return nil
+}
+
+// fillReading is what has to be read for an order.
+func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *Order) reading {
+	todo := reading{request: github.Request{Org: c.settings.Org, Repo: c.repository(r)}}
+	for _, s := range activity.AllStreams() {
+		if !order.Streams.Has(s) {
 			continue
 		}
-		if todo.request.Streams == 0 {
-			todo.request.Org = c.settings.Org
-			todo.request.Repo = c.repository(cov.Repos[gap.Repo])
+		missing := r.Missing[s]
+		if order.Anew {
+			missing = activity.Windows{{Start: r.Since, End: cov.RepoEdge(r, s)}}
 		}
-		if gap.Repo == todo.request.Repo.ID && !todo.request.Streams.Has(gap.Stream) {
-			todo.take(gap)
+		if w := hull(missing, order.Window); !w.Empty() {
+			todo.take(s, w)
 		}
 	}
-	return todo, todo.request.Streams != 0
+	return todo
 }
 
-// leaveToPasses cuts off what the passes read and reports whether enough is left: the border moves with the clock, and
-// a gap that crosses it must not be read second by second.
-func leaveToPasses(w *activity.Window, now time.Time) bool {
-	limit := now.Add(-recent)
-	if !w.End.After(limit) {
-		return !w.Empty()
+// hull is the smallest window around what two sets have in common.
+func hull(ws activity.Windows, in activity.Window) activity.Window {
+	var all activity.Window
+	for _, w := range ws {
+		if w.Start.Before(in.Start) {
+			w.Start = in.Start
+		}
+		if w.End.After(in.End) {
+			w.End = in.End
+		}
+		switch {
+		case w.Empty():
+		case all.Empty():
+			all = w
+		default:
+			all.End = w.End
+		}
 	}
-	w.End = limit
-	return w.End.Sub(w.Start) >= time.Hour
+	return all
 }
 
-// take adds a gap to a reading.
-func (r *reading) take(gap *ledger.Gap) {
-	r.request.Streams = r.request.Streams.With(gap.Stream)
-	r.request.Since[gap.Stream] = gap.Window.Start
-	r.covers[gap.Stream] = gap.Window
-	if gap.Stream == activity.StreamCommits {
-		r.request.Until = gap.Window.End
-	}
+// take adds a window of a stream to a reading.
+func (r *reading) take(s activity.Stream, w activity.Window) {
+	r.request.Streams = r.request.Streams.With(s)
+	r.request.Since[s], r.request.Until[s] = w.Start, w.End
+	r.covers[s] = w
 }
 
 // readWindow reads and commits windows of the past. Its error is the store's or the context's.
@@ -102,23 +140,6 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outco
 	}
 	pages.finish(ctx, ledger.Progress{Repos: []ledger.RepoProgress{progress}})
 	return outcome, pages.recorded, pages.err
-}
-
-func (c *Collector) noteFill(todo *reading, outcome *github.Outcome, done *Filled) {
-	repo := todo.request.Repo
-	for _, s := range activity.AllStreams() {
-		err := outcome.Failed[s]
-		switch {
-		case !todo.request.Streams.Has(s):
-		case err == nil:
-			c.unfilled.forget(repo.ID, s)
-		default:
-			if limit := (*github.LimitError)(nil); !errors.As(err, &limit) { // a limit says itself how long it lasts
-				c.unfilled.note(repo.ID, s, err, c.now())
-			}
-			done.Failures = append(done.Failures, Failure{Repo: repo.Name, Stream: s, Err: err})
-		}
-	}
 }
 
 // RetryAt is when the limit ends that one of the failures is about; zero when none is.

@@ -38,15 +38,26 @@ type Summary struct {
 	Events int
 	// Failures are what could not be read, now or when it was asked for last; they have become gaps.
 	Failures []Failure
+	// Later are the streams of which the pass read the last 24 h only, because nobody had read for longer.
+	Later []StreamOf
 	// RetryAt is when a limit ends that was met; zero when none was.
 	RetryAt time.Time
 }
 
 // Failure is a stream of a repository that could not be read.
 type Failure struct {
+	RepoID int64
 	Repo   string
 	Stream activity.Stream
 	Err    error
+	// Whole says that nothing could be read of what the pass wanted of the repository.
+	Whole bool
+}
+
+// StreamOf is a stream of a repository.
+type StreamOf struct {
+	RepoID int64
+	Stream activity.Stream
 }
 
 // ErrVanished refuses a discovery that shows nothing of an organization of which there was something: an account
@@ -115,6 +126,8 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	c.remember(found)
 	todo := c.plan(&cov, began, found)
 	sum.Repositories, sum.Changed = len(found), len(todo.readings)
+	c.begin(&todo)
+	defer c.begin(nil)
 	if err := c.announce(ctx, fence, &todo); err != nil {
 		return sum, err
 	}
@@ -122,7 +135,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err := run.readAll(ctx); err != nil {
 		return sum, err
 	}
-	sum.Events, sum.Failures = run.events, slices.Concat(run.failures, todo.putOff)
+	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
 	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: began, Repos: todo.missed(run.read)})
 }
 
@@ -166,6 +179,35 @@ func (c *Collector) remember(found []activity.Repository) {
 	c.known = known
 }
 
+// begin notes what a pass is about to read; nil for nothing any more.
+func (c *Collector) begin(todo *plan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending = nil
+	if todo == nil {
+		return
+	}
+	c.pending = make(map[int64]activity.Streams, len(todo.readings))
+	for i := range todo.readings {
+		request := &todo.readings[i].request
+		c.pending[request.Repo.ID] = request.Streams
+	}
+}
+
+// settle notes that a repository was read.
+func (c *Collector) settle(repo int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, repo)
+}
+
+// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business.
+func (c *Collector) Pending(repo int64) activity.Streams {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pending[repo]
+}
+
 // repository is what is known of a repository, at least what its coverage says.
 func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
 	c.mu.Lock()
@@ -179,7 +221,8 @@ func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
 func (c *Collector) plan(cov *ledger.Coverage, began time.Time, found []activity.Repository) plan {
 	p := planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		putOff: func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, began) },
+		handover: c.settings.Handover,
+		putOff:   func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, began) },
 	}
 	return p.make(found)
 }

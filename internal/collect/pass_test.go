@@ -136,6 +136,7 @@ func TestFirstContact(t *testing.T) {
 		commit(data, "one", noon.Add(-10*24*time.Hour))
 		commit(data, "one", noon.Add(-2*time.Hour))
 		commit(data, "one", noon.Add(-20*24*time.Hour)) // before the look-back
+		pull(data, "one", 1, noon.Add(-5*24*time.Hour), nil)
 		b := newBench(t, api, data)
 		require.Equal(t, 1, b.pass().Events)
 		cov := b.coverage()
@@ -332,35 +333,6 @@ func TestLongOutage(t *testing.T) {
 			require.Equal(t, want, b.metrics().of("one", kind), kind)
 		}
 	})
-}
-
-// TestGapAtTheBorder: a gap that crosses the border between passes and filling is not read in slices of seconds.
-func TestGapAtTheBorder(t *testing.T) {
-	t.Parallel()
-	data := dataset("one")
-	comment(data, "one", 1, noon.Add(-time.Hour))
-	b := newBench(t, github.APIGraphQL, data)
-	b.pass()
-	b.fill()
-	route := "/repos/{owner}/{repo}/issues/comments"
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: route}, Do: githubtest.Status(503)})
-	for range 30 {
-		at := b.clock.Advance(time.Hour)
-		b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1, at) })
-		b.pass()
-	}
-	b.server.ClearFaults()
-	b.server.Reset()
-	for range 10 {
-		b.clock.Advance(time.Second)
-		b.fill()
-	}
-	require.Equal(t, 1, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == route }))
-	b.pass()
-	b.fill()
-	cov := b.coverage()
-	require.Empty(t, cov.Gaps())
-	require.Equal(t, uint64(31), b.metrics().of("one", activity.KindIssueComment))
 }
 
 // TestForbiddenRepository holds nothing up and is asked for ever more rarely.

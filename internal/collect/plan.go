@@ -38,6 +38,7 @@ type planner struct {
 	began    time.Time
 	lookback time.Duration
 	filter   *Filter
+	handover bool
 	// putOff says why a stream that was refused lately is to be put off; nil when it is not.
 	putOff func(repo int64, s activity.Stream) error
 	plan   plan
@@ -73,27 +74,36 @@ func (p *planner) repository(r *activity.Repository) bool {
 		return known != nil && !known.Gone()
 	case wanted:
 	}
+	var quiet activity.Streams
 	if known == nil || known.Gone() {
-		known = p.introduce(r, known)
+		known, quiet = p.introduce(r, known)
 	} else if known.Name != r.Name {
 		p.plan.changes = append(p.plan.changes, ledger.RepoProgress{ID: r.ID, Name: r.Name})
 	}
-	p.read(r, known)
+	p.read(r, known, quiet)
 	return true
 }
 
 // introduce plans the first contact with a repository, or its return: everything that is wanted of it is missing until
-// it is read.
-func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) *ledger.RepoCoverage {
+// it is read, but for the quiet streams, in which nothing has happened for so long.
+func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) (*ledger.RepoCoverage, activity.Streams) {
 	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceThere}
 	missing := activity.Window{Start: p.began.Add(-p.lookback), End: p.began}
+	var quiet activity.Streams
 	if known == nil {
 		change.Contact, change.Since = p.began, missing.Start
+		quiet = r.Signals.Quiet(missing.Start.Add(-recent))
 	} else {
 		missing.Start = known.GoneSince
 	}
 	for _, s := range activity.AllStreams() {
-		change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
+		if !quiet.Has(s) {
+			change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
+		}
+	}
+	if quiet == activity.EveryStream {
+		signals := r.Signals
+		change.Signals, change.Observed = &signals, p.began
 	}
 	p.plan.changes = append(p.plan.changes, change)
 	after := ledger.Coverage{Edge: p.cov.Edge, Repos: map[int64]*ledger.RepoCoverage{}}
@@ -102,19 +112,31 @@ func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) 
 		after.Repos[r.ID] = &repo
 	}
 	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
-	return after.Repos[r.ID]
+	introduced := after.Repos[r.ID]
+	if quiet.Has(activity.StreamCommits) {
+		introduced.Signals.Head = r.Signals.Head // as good as read
+	}
+	return introduced, quiet
 }
 
-// read plans the reading of what moved and of what lags.
-func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage) {
+// read plans the reading of what moved and of what lags, but for the quiet streams.
+func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet activity.Streams) {
 	streams := r.Signals.Changed(&known.Signals, known.Observed, settle)
 	var from [activity.NumStreams]time.Time
+	var lags activity.Streams
 	for _, s := range activity.AllStreams() {
 		from[s] = p.cov.RepoEdge(known, s)
-		if lagging(known, s, from[s]) {
+		if !lagging(known, s, from[s]) {
+			continue
+		}
+		lags = lags.With(s)
+		if p.handedOver(known, s) {
+			from[s] = p.cov.Reached(known)
+		} else {
 			streams = streams.With(s)
 		}
 	}
+	streams &^= quiet
 	if streams == 0 {
 		return
 	}
@@ -125,12 +147,19 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage) {
 		}
 		if err := p.putOff(r.ID, s); err != nil {
 			streams = streams.Without(s)
-			p.plan.putOff = append(p.plan.putOff, Failure{Repo: r.Name, Stream: s, Err: err})
+			p.plan.putOff = append(p.plan.putOff, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 		}
 	}
 	if streams != 0 {
-		p.plan.readings = append(p.plan.readings, p.reading(r, known, streams, from))
+		p.plan.readings = append(p.plan.readings, p.reading(r, known, streams, from, lags))
 	}
+}
+
+// handedOver reports whether somebody else reads what lags. The first contact reads the last 24 h itself. Commits of which
+// the last head is known are read from head to head, gap and all: that is no dearer, and dates may hide some of them.
+func (p *planner) handedOver(known *ledger.RepoCoverage, s activity.Stream) bool {
+	return p.handover && known.Contact.Before(p.began) && p.cov.Repos[known.ID] != nil && !p.cov.Repos[known.ID].Gone() &&
+		(s != activity.StreamCommits || known.Signals.Head == "")
 }
 
 // lagging reports whether the newest part of the stream is missing.
@@ -150,6 +179,7 @@ func behind(streams activity.Streams, from [activity.NumStreams]time.Time) *[act
 
 func (p *planner) reading(
 	r *activity.Repository, known *ledger.RepoCoverage, streams activity.Streams, from [activity.NumStreams]time.Time,
+	lags activity.Streams,
 ) reading {
 	todo := reading{
 		observed: p.began,
@@ -165,7 +195,7 @@ func (p *planner) reading(
 		todo.later[s] = activity.Window{Start: from[s], End: start}
 		todo.request.Since[s] = start.Add(-overlap)
 	}
-	if known.Signals.Head != "" || !lagging(known, activity.StreamCommits, from[activity.StreamCommits]) {
+	if known.Signals.Head != "" || !lags.Has(activity.StreamCommits) {
 		// From head to head nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
 		// A repository that was empty gets all its history at once, and that may be old.
 		todo.request.SeenHead = known.Signals.Head
@@ -209,6 +239,20 @@ func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
 		signals.Head = outcome.Head
 	}
 	return &signals
+}
+
+// later are the streams that were not read as far back as they are missing.
+func (p *plan) later() []StreamOf {
+	var list []StreamOf
+	for i := range p.readings {
+		r := &p.readings[i]
+		for _, s := range activity.AllStreams() {
+			if r.request.Streams.Has(s) && !r.later[s].Empty() {
+				list = append(list, StreamOf{r.request.Repo.ID, s})
+			}
+		}
+	}
+	return list
 }
 
 // missed is the progress of the streams that should have been read and were not.

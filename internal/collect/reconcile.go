@@ -69,7 +69,7 @@ func (c *Collector) reconcileRepo(
 		return err
 	})
 	for s, err := range outcome.Failed {
-		sum.Failures = append(sum.Failures, Failure{Repo: r.Name, Stream: s, Err: err})
+		sum.Failures = append(sum.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 	}
 	return context.Cause(ctx)
 }

@@ -10,12 +10,10 @@ import (
 )
 
 // What is forbidden or not there is asked for again, but ever more rarely: a repository that a credential may not read
-// would otherwise cost requests in every pass for ever. A gap that could not be filled waits likewise.
+// would otherwise cost requests in every pass for ever.
 const (
 	firstPutOff = 15 * time.Minute
 	lastPutOff  = 6 * time.Hour
-	firstRefill = time.Minute
-	lastRefill  = time.Hour
 )
 
 // refusals remembers which streams of which repositories could not be read, and until when to leave them alone.

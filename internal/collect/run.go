@@ -49,6 +49,7 @@ func (r *run) readAll(ctx context.Context) error {
 }
 
 func (r *run) readOne(ctx context.Context, todo *reading) error {
+	defer r.collector.settle(todo.request.Repo.ID)
 	if err := r.stopped(); err != nil {
 		r.fail(todo, failedAll(todo.request.Streams, err))
 		return nil
@@ -85,8 +86,11 @@ func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
 func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	whole := len(failed) == todo.request.Streams.Len()
 	for s, err := range failed {
-		r.failures = append(r.failures, Failure{Repo: todo.request.Repo.Name, Stream: s, Err: err})
+		r.failures = append(r.failures, Failure{
+			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, Whole: whole,
+		})
 		if refused(err) {
 			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
 		}

@@ -16,6 +16,10 @@ const (
 	TallySecondary   = "github_secondary_hits" //
 	TallyStoreWrites = "store_write"           // source, result
 	TallyInvalid     = "invalid_values"        //
+	TallyEnqueued    = "backfill_enqueued"     // reason
+	TallyDeduped     = "backfill_deduped"      // reason
+	TallyDeferred    = "backfill_deferred"     // reason
+	TallyJobs        = "backfill_jobs"         // result
 	sourceLeader     = "leader_scrape"
 	sourceWorker     = "worker_backfill"
 	resultFailure    = "failure"

@@ -16,7 +16,7 @@ const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
 // the oldest first, and the next page begins with the last time of the one before: comments that are edited or deleted
 // meanwhile move rows only behind us.
 func (r *reader) comments(ctx context.Context) error {
-	since := r.request.Since[activity.StreamComments]
+	since, until := r.request.Since[activity.StreamComments], r.request.Until[activity.StreamComments]
 	for number, pages := 1, 0; pages < maxPages; pages++ {
 		rows, told, err := get[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/issues/comments"),
@@ -30,9 +30,13 @@ func (r *reader) comments(ctx context.Context) error {
 		if len(rows) == 0 || !told.next {
 			return nil
 		}
-		if last := rows[len(rows)-1].GetUpdatedAt().Time; last.After(since) {
+		last := rows[len(rows)-1].GetUpdatedAt().Time
+		switch {
+		case !until.IsZero() && last.After(until):
+			return nil // what was updated later was read with what is later
+		case last.After(since):
 			since, number = last, 1
-		} else {
+		default:
 			number++ // the whole page has one time
 		}
 	}

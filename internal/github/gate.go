@@ -13,8 +13,9 @@ type gate struct {
 
 	mu      sync.Mutex
 	closed  map[barrier]*LimitError
-	backoff time.Duration // of the next limit that does not say how long it lasts
-	waiting time.Time     // the end of the last such wait
+	told    map[Resource]quota // what answers told last
+	backoff time.Duration      // of the next limit that does not say how long it lasts
+	waiting time.Time          // the end of the last such wait
 }
 
 // barrier is a limit that may be closed beside others.
@@ -24,14 +25,18 @@ type barrier struct {
 }
 
 func newGate(settings RateLimitSettings) *gate {
-	return &gate{settings: settings, closed: make(map[barrier]*LimitError), backoff: settings.SecondaryBackoff}
+	return &gate{settings: settings, closed: make(map[barrier]*LimitError), told: make(map[Resource]quota), backoff: settings.SecondaryBackoff}
 }
 
-// pass refuses a request that would be in vain, until the last of the limits that forbid it ends.
-func (g *gate) pass(resource Resource, endpoint string, now time.Time) error {
+// pass refuses a request that would be in vain, until the last of the limits that forbid it ends, and one in the background
+// that would take what the foreground may need.
+func (g *gate) pass(resource Resource, endpoint string, background bool, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var last *LimitError
+	if q := g.told[resource]; background && now.Before(q.reset) && q.remaining <= reserve(q) {
+		last = &LimitError{Resource: resource, RetryAt: q.reset.Add(g.settings.ResetBuffer)}
+	}
 	for b, limit := range g.closed {
 		switch {
 		case !now.Before(limit.RetryAt):
@@ -48,6 +53,9 @@ func (g *gate) pass(resource Resource, endpoint string, now time.Time) error {
 	refused.Answer = Answer{Endpoint: endpoint}
 	return &refused
 }
+
+// reserve is what the background leaves to the foreground: a quarter of the limit.
+func reserve(q quota) int { return q.limit / 4 }
 
 // close notes a limit that was met.
 func (g *gate) close(limit *LimitError) {
@@ -88,7 +96,13 @@ func (g *gate) note(resource Resource, q quota, now time.Time) {
 	if !now.Before(g.waiting) {
 		g.backoff = g.settings.SecondaryBackoff
 	}
-	if q.reset.IsZero() || q.remaining > g.floor(q) {
+	if q.reset.IsZero() {
+		return
+	}
+	if before := g.told[resource]; q.reset.After(before.reset) || (q.reset.Equal(before.reset) && q.remaining < before.remaining) {
+		g.told[resource] = q
+	}
+	if q.remaining > g.floor(q) {
 		return
 	}
 	g.bar(&LimitError{Resource: resource, RetryAt: q.reset.Add(g.settings.ResetBuffer)})

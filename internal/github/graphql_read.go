@@ -135,8 +135,8 @@ func (r *reader) variables() map[string]any {
 	}
 	if r.request.SeenHead == "" {
 		v["since"] = stamp(r.request.Since[activity.StreamCommits])
-		if !r.request.Until.IsZero() {
-			v["until"] = stamp(r.request.Until)
+		if until := r.request.Until[activity.StreamCommits]; !until.IsZero() {
+			v["until"] = stamp(until)
 		}
 	}
 	return v

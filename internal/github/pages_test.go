@@ -265,7 +265,7 @@ func TestWindowOfThePast(t *testing.T) {
 		}
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(250*time.Hour), activity.StreamCommits)
-		request.Until = ago(100 * time.Hour)
+		request.Until[activity.StreamCommits] = ago(100 * time.Hour)
 		events := b.all(request)
 		require.Len(t, events, 151)
 		for _, e := range events {

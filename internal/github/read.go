@@ -16,8 +16,9 @@ type Request struct {
 	Streams activity.Streams
 	// Since is from when on everything must be in what is read, of each stream, in whole seconds and inclusive.
 	Since [activity.NumStreams]time.Time
-	// Until bounds the committer dates, for windows of the past; zero does not.
-	Until time.Time
+	// Until is the end of a window of the past, exclusive; zero for up to now. Commits are bounded by committer date and
+	// comments by update time; pull requests are listed from the newest on and cannot be.
+	Until [activity.NumStreams]time.Time
 	// SeenHead is the head up to which the commits were read before. Commits are then walked from the present head back
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.

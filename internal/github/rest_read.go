@@ -86,8 +86,8 @@ func (r *reader) compare(ctx context.Context, head string) error {
 // listCommits reads commits by committer date.
 func (r *reader) listCommits(ctx context.Context, head string) error {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "since", stamp(r.request.Since[activity.StreamCommits]))
-	if !r.request.Until.IsZero() && r.request.SeenHead == "" {
-		query.Set("until", stamp(r.request.Until))
+	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.SeenHead == "" {
+		query.Set("until", stamp(until))
 	}
 	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		numbered := make(url.Values, len(query)+1)

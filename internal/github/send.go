@@ -89,7 +89,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		return err
 	}
 	defer c.places.Release(1)
-	if err := c.gate.pass(x.resource, x.endpoint, c.settings.Now()); err != nil {
+	if err := c.gate.pass(x.resource, x.endpoint, inBackground(ctx), c.settings.Now()); err != nil {
 		return err
 	}
 	if c.settings.Timeout > 0 {

@@ -89,12 +89,17 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	}
 }
 
+// Reached is the moment up to which passes have looked at a repository, whatever they have missed.
+func (c *Coverage) Reached(r *RepoCoverage) time.Time {
+	if r.Contact.After(c.Edge) {
+		return r.Contact
+	}
+	return c.Edge
+}
+
 // RepoEdge is the moment up to which the newest part of a repository's stream has been read.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
-	edge := c.Edge
-	if r.Contact.After(edge) {
-		edge = r.Contact
-	}
+	edge := c.Reached(r)
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
 		edge = r.Missing[s][n-1].Start
 	}
@@ -156,10 +161,7 @@ func (c *Coverage) Prune(before time.Time) {
 // doubles nothing.
 func (c *Coverage) Invalidate(from time.Time) {
 	for _, r := range c.Repos {
-		edge := c.Edge
-		if r.Contact.After(edge) {
-			edge = r.Contact
-		}
+		edge := c.Reached(r)
 		start := r.Since
 		if from.After(start) {
 			start = from
