@@ -105,6 +105,13 @@ func (m *Monitor) Leads(org string) bool {
 	return m.orgs[org] == Leader
 }
 
+// LeadsAny reports whether this replica leads an organization at all.
+func (m *Monitor) LeadsAny() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.current().Role == Leader
+}
+
 // Report is the present state.
 func (m *Monitor) Report() Report {
 	m.mu.Lock()

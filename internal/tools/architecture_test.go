@@ -92,6 +92,13 @@ var imports = []struct {
 	{"internal/github/githubtest", activity, false},
 
 	{"internal/backfill", amqp, true},
+	{"internal/backfill", ledger, false},
+	{"internal/backfill", collect, true},
+	{"internal/backfill", github, true},
+	{"internal/backfill/memqueue", amqp, true},
+	{"internal/backfill/memqueue", ledger, true},
+	{"internal/backfill/redisclaims", redis, false},
+	{"internal/backfill/redisclaims", amqp, true},
 	{"internal/backfill/rabbitqueue", amqp, false},
 	{"internal/backfill/rabbitqueue", redis, true},
 	{"internal/election", kubernetes, true},

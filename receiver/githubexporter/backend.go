@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
@@ -36,6 +38,8 @@ type backend struct {
 	ping func(ctx context.Context) error
 	// alone reports whether the store goes on in memory without Redis; nil where it never does.
 	alone func() bool
+	// claims are of backfill jobs; nil where the store is not shared.
+	claims backfill.Claims
 	// look has a token when there may be something new about the store or the views.
 	look chan struct{}
 	// corrupt counts records of the store that could not be what was written.
@@ -140,6 +144,9 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		},
 	})
 	b.Store, b.sizer, b.ping = store, store, store.Ping
+	b.claims = redisclaims.New(client, redisclaims.Settings{
+		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
+	})
 	if config.Redis.Unavailable == unavailableMemory {
 		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}

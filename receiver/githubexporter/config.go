@@ -45,6 +45,10 @@ type Config struct {
 	Storage string `mapstructure:"storage"`
 	// Redis keeps the state for all replicas.
 	Redis RedisConfig `mapstructure:"redis"`
+	// RabbitMQ is the queue of backfill jobs. Without an endpoint the queue is in the process.
+	RabbitMQ RabbitMQConfig `mapstructure:"rabbitmq"`
+	// Backfill is how windows that were missed are read later.
+	Backfill BackfillConfig `mapstructure:"backfill"`
 	// ReconcileInterval is how often the last 24 h of recently active repositories are read again without asking what
 	// changed. Zero: never.
 	ReconcileInterval time.Duration `mapstructure:"reconcile_interval"`
@@ -159,6 +163,8 @@ func createDefaultConfig() component.Config {
 		},
 		Leadership:        leadershipReceiver,
 		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},
+		RabbitMQ:          defaultRabbitMQ(),
+		Backfill:          defaultBackfill(),
 		Actors:            ActorsConfig{Bots: botsInclude, Label: labelLogin},
 		ReconcileInterval: 6 * time.Hour,
 		Retention:         720 * time.Hour,

@@ -38,7 +38,7 @@ func (r *githubReceiver) newOrganization(
 	}
 	org := &organization{
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
-		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, limits: limits, monitor: r.monitor,
+		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
@@ -66,7 +66,7 @@ func (r *githubReceiver) newCollector(config *OrgConfig, client *github.Client, 
 	}
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
-		Lookback: config.Lookback, Now: time.Now, Skew: client.Skew,
+		Lookback: config.Lookback, Handover: r.jobs != nil, Now: time.Now, Skew: client.Skew,
 		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }

@@ -169,7 +169,7 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	return errors.Join(errs...)
 }
 
-// lead is a term over the organization: it makes passes and fills gaps until the term ends, and waits for both. The first
+// lead is a term over the organization: it makes passes, and jobs of what they miss, until the term ends, and waits for both. The first
 // write makes the fence known, so that nothing of an earlier term is accepted any more.
 func (o *organization) lead(ctx context.Context, fence uint64) error {
 	if err := o.claim(ctx, fence); err != nil {
@@ -179,7 +179,9 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 	o.wake() // whoever looks sees who leads
 	defer o.resign(ctx)
 	var work sync.WaitGroup
-	work.Go(func() { o.fill(ctx) })
+	if o.jobs != nil {
+		work.Go(func() { o.dispatch(ctx, o.jobs) })
+	}
 	o.schedule(ctx, fence)
 	work.Wait()
 	return context.Cause(ctx)

@@ -48,6 +48,7 @@ func (o *operations) metrics(now time.Time) pmetric.Metrics {
 			metadata.WithStartTimeOverride(pcommon.NewTimestampFromTime(began)))
 	}
 	o.whole(at, &all)
+	o.queue(now, at)
 	resource := o.builder.NewResourceBuilder()
 	resource.SetVcsProviderName(providerName)
 	return o.builder.Emit(metadata.WithResource(resource.Emit()))
@@ -115,6 +116,14 @@ func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledge
 			o.builder.RecordGhExporterGithubPointsDataPoint(at, asInt(n), org.name, metadata.MapAttributeResource[first])
 		case collect.TallyStoreWrites:
 			all.writes[key] += n
+		case collect.TallyEnqueued:
+			o.builder.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobReason[first])
+		case collect.TallyDeduped:
+			o.builder.RecordGhExporterBackfillJobsDedupedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobReason[first])
+		case collect.TallyDeferred:
+			o.builder.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, asInt(n), org.name, metadata.MapAttributeDeferReason[first])
+		case collect.TallyJobs:
+			o.builder.RecordGhExporterBackfillJobsProcessedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobResult[first])
 		}
 	}
 }
@@ -140,6 +149,33 @@ func (o *operations) whole(at pcommon.Timestamp, all *whole) {
 		d := &report.Dependencies[i]
 		o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name)
 	}
+}
+
+// queue records the backlog as it was seen last. What is not known is not shown.
+func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
+	j := o.receiver.jobs
+	if j == nil {
+		return
+	}
+	depth, oldest, known := j.backlog()
+	if !known {
+		return
+	}
+	for name, n := range depth {
+		o.builder.RecordGhExporterQueueDepthDataPoint(at, int64(n), name)
+	}
+	name := j.mainQueue()
+	o.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, j.invalid.Load(), name)
+	for _, org := range o.receiver.orgs {
+		if at := org.oldestUnderWay(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	age := 0.0
+	if depth[name] > 0 && !oldest.IsZero() {
+		age = max(0, now.Sub(oldest).Seconds())
+	}
+	o.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, name)
 }
 
 // flag is 1 for true.

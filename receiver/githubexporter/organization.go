@@ -22,10 +22,8 @@ const (
 	jitter = 0.1
 	// pruneInterval is how often events past the retention are taken out.
 	pruneInterval = time.Hour
-	// idleFill is how often the gaps are looked at when there was nothing to fill.
-	idleFill = time.Minute
-	// failedFill is the wait after a gap could not be filled because of the store.
-	failedFill = 10 * time.Second
+	// failedFollow is the wait after the store could not be followed.
+	failedFollow = 10 * time.Second
 	// flushFor bounds the last commit of a term.
 	flushFor = 500 * time.Millisecond
 )
@@ -40,6 +38,9 @@ type organization struct {
 	telemetry *metadata.TelemetryBuilder
 	store     ledger.Store
 	collector *collect.Collector
+	tallies   *collect.Tallies
+	jobs      *jobs // nil when there is no backfill
+	missed    missed
 	http      *http.Client
 	limits    *limits
 	condition *condition
@@ -64,6 +65,7 @@ type organization struct {
 	caughtUp   time.Duration
 	pruned     time.Time
 	reconciled time.Time
+	oldestJob  time.Time // that is under way; zero when there is none, or this replica follows
 }
 
 // schedule makes passes until the term ends.
@@ -93,6 +95,9 @@ func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
 // report makes a pass known: log, status, telemetry.
 func (o *organization) report(ctx context.Context, sum *collect.Summary, err error) {
 	o.condition.passed(sum, err)
+	if o.jobs != nil {
+		o.missed.add(sum)
+	}
 	o.telemetry.GithubexporterPassDuration.Record(ctx, sum.Duration.Seconds(),
 		metric.WithAttributes(attribute.String("org", o.name), attribute.String("result", string(sum.Result))))
 	o.mu.Lock()
@@ -144,20 +149,7 @@ func (o *organization) reconcileNow(ctx context.Context, fence uint64, now time.
 		zap.Int("found", sum.Found), zap.Int("failures", len(sum.Failures)), zap.Error(err))
 }
 
-// fill reads the windows that the schedule left behind, one repository after the other.
-func (o *organization) fill(ctx context.Context) {
-	progress := fillProgress{logger: o.logger}
-	for ctx.Err() == nil {
-		filled, err := o.collector.Fill(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		wait, afterPass := progress.report(&filled, err)
-		o.pause(ctx, wait, afterPass)
-	}
-}
-
-// pause waits until there may be something to fill again.
+// pause waits, at most until the end of a pass when that may have brought something to do.
 func (o *organization) pause(ctx context.Context, wait time.Duration, afterPass bool) {
 	if wait <= 0 {
 		return
@@ -194,7 +186,7 @@ func (o *organization) follow(ctx context.Context) {
 			return
 		}
 		o.logger.Error("Following the store failed; it is tried again.", zap.Error(err))
-		o.pause(ctx, failedFill, false)
+		o.pause(ctx, failedFollow, false)
 	}
 }
 
@@ -222,7 +214,7 @@ func (o *organization) rest() {
 	o.progress.rest()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lastRun = time.Time{}
+	o.lastRun, o.oldestJob = time.Time{}, time.Time{}
 }
 
 // state is what is known of the last pass and of the view's last catching-up.
@@ -230,41 +222,4 @@ func (o *organization) state() (lastRun time.Time, lastTook, caughtUp time.Durat
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lastRun, o.lastTook, o.caughtUp
-}
-
-// fillProgress logs how the gaps become fewer.
-type fillProgress struct {
-	logger *zap.Logger
-	logged time.Time
-	busy   bool
-	failed bool
-}
-
-// report says how long to wait before the next gap, and whether the end of a pass ends the wait.
-func (p *fillProgress) report(filled *collect.Filled, err error) (wait time.Duration, afterPass bool) {
-	if err != nil {
-		if !p.failed {
-			p.logger.Error("Gaps cannot be filled; it is tried again and again.", zap.Error(err))
-		}
-		p.failed = true
-		return failedFill, false
-	}
-	if p.failed {
-		p.failed = false
-		p.logger.Info("Gaps can be filled again.")
-	}
-	if filled.Repo == "" {
-		if p.busy && filled.Left == 0 {
-			p.logger.Info("All gaps are filled.")
-			p.busy = false
-		}
-		return idleFill, true
-	}
-	p.busy = true
-	if time.Since(p.logged) > 10*time.Second || len(filled.Failures) > 0 {
-		p.logged = time.Now()
-		p.logger.Info("Filling gaps.", zap.Int("left", filled.Left), zap.String("repo", filled.Repo),
-			zap.Int("events", filled.Events), failuresField(filled.Failures))
-	}
-	return time.Until(filled.RetryAt()), false
 }

@@ -31,7 +31,9 @@ type githubReceiver struct {
 	store    *backend
 	election election
 	monitor  *health.Monitor
+	jobs     *jobs
 	orgs     []*organization
+	turned   chan struct{} // has a token when this replica has begun or ceased to lead
 	stop     context.CancelFunc
 	tasks    sync.WaitGroup
 }
@@ -47,7 +49,7 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 	if err != nil {
 		return nil, err
 	}
-	return &githubReceiver{config: config, settings: settings, next: next, obs: obs, telemetry: telemetry}, nil
+	return &githubReceiver{config: config, settings: settings, next: next, obs: obs, telemetry: telemetry, turned: make(chan struct{}, 1)}, nil
 }
 
 // Start begins reading and emitting. It fails for what only another configuration can mend, never because GitHub or
@@ -61,10 +63,14 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
 		return err
 	}
+	if r.jobs, err = openJobs(ctx, r); err != nil {
+		return errors.Join(err, r.store.close(ctx))
+	}
 	troubles := newTroubles(r.monitor)
 	for i := range r.config.Orgs {
 		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {
+			r.jobs.close()
 			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), r.store.close(ctx))
 		}
 		r.orgs = append(r.orgs, org)
@@ -79,13 +85,24 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 func (r *githubReceiver) run(ctx context.Context) {
 	emitter := newEmitter(r)
 	for _, org := range r.orgs {
-		org.wake = func() { emitter.wake(); r.store.lookAgain() }
+		org.wake = func() { emitter.wake(); r.store.lookAgain(); r.turn() }
 		r.tasks.Go(func() { org.follow(ctx) })
 	}
 	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
 	watch := newWatch(r, emitter)
 	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
+	if r.jobs != nil {
+		r.tasks.Go(func() { r.jobs.run(ctx) })
+	}
 	r.campaign(ctx)
+}
+
+// turn has it looked at again what this replica is to do.
+func (r *githubReceiver) turn() {
+	select {
+	case r.turned <- struct{}{}:
+	default:
+	}
 }
 
 // patience is how long what runs may take to end by itself.
@@ -105,6 +122,7 @@ func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	}
 	r.stop()
 	r.await()
+	r.jobs.close()
 	for _, org := range r.orgs {
 		org.http.CloseIdleConnections()
 	}

@@ -29,6 +29,9 @@ func newMonitor(config *Config, host component.Host) *health.Monitor {
 	if config.Redis.Unavailable == unavailableMemory {
 		spare = append(spare, health.Redis) // the replica does its work without it
 	}
+	if config.RabbitMQ.Unavailable == unavailableMemory {
+		spare = append(spare, health.AMQP, health.Consumer)
+	}
 	return health.NewMonitor(orgs, spare, time.Now, func(r health.Report) {
 		attributes := pcommon.NewMap()
 		if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {

@@ -327,6 +327,86 @@ func (ms *GhAppRateLimitRemainingMetricConfig) Unmarshal(parser *confmap.Conf) e
 	return nil
 }
 
+// GhExporterBackfillEnqueuesDroppedMetricConfig provides config for the gh.exporter.backfill_enqueues_dropped metric.
+type GhExporterBackfillEnqueuesDroppedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterBackfillEnqueuesDroppedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterBackfillJobsDedupedMetricConfig provides config for the gh.exporter.backfill_jobs_deduped metric.
+type GhExporterBackfillJobsDedupedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterBackfillJobsDedupedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterBackfillJobsEnqueuedMetricConfig provides config for the gh.exporter.backfill_jobs_enqueued metric.
+type GhExporterBackfillJobsEnqueuedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterBackfillJobsEnqueuedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterBackfillJobsProcessedMetricConfig provides config for the gh.exporter.backfill_jobs_processed metric.
+type GhExporterBackfillJobsProcessedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterBackfillJobsProcessedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterCoverageLagMetricConfig provides config for the gh.exporter.coverage_lag metric.
 type GhExporterCoverageLagMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -587,6 +667,66 @@ func (ms *GhExporterMetricsSeriesLoadedMetricConfig) Unmarshal(parser *confmap.C
 	return nil
 }
 
+// GhExporterQueueDepthMetricConfig provides config for the gh.exporter.queue_depth metric.
+type GhExporterQueueDepthMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterQueueDepthMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterQueueInvalidMessagesMetricConfig provides config for the gh.exporter.queue_invalid_messages metric.
+type GhExporterQueueInvalidMessagesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterQueueInvalidMessagesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterQueueOldestMessageAgeMetricConfig provides config for the gh.exporter.queue_oldest_message_age metric.
+type GhExporterQueueOldestMessageAgeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterQueueOldestMessageAgeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterReconciledEventsMetricConfig provides config for the gh.exporter.reconciled_events metric.
 type GhExporterReconciledEventsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -785,6 +925,10 @@ type MetricsConfig struct {
 	GhActivityReviewsSubmitted             GhActivityReviewsSubmittedMetricConfig             `mapstructure:"gh.activity.reviews_submitted"`
 	GhActivityReviewsSubmitted24h          GhActivityReviewsSubmitted24hMetricConfig          `mapstructure:"gh.activity.reviews_submitted_24h"`
 	GhAppRateLimitRemaining                GhAppRateLimitRemainingMetricConfig                `mapstructure:"gh.app.rate_limit_remaining"`
+	GhExporterBackfillEnqueuesDropped      GhExporterBackfillEnqueuesDroppedMetricConfig      `mapstructure:"gh.exporter.backfill_enqueues_dropped"`
+	GhExporterBackfillJobsDeduped          GhExporterBackfillJobsDedupedMetricConfig          `mapstructure:"gh.exporter.backfill_jobs_deduped"`
+	GhExporterBackfillJobsEnqueued         GhExporterBackfillJobsEnqueuedMetricConfig         `mapstructure:"gh.exporter.backfill_jobs_enqueued"`
+	GhExporterBackfillJobsProcessed        GhExporterBackfillJobsProcessedMetricConfig        `mapstructure:"gh.exporter.backfill_jobs_processed"`
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
 	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
@@ -798,6 +942,9 @@ type MetricsConfig struct {
 	GhExporterLeaderCycleLastRunUnixtime   GhExporterLeaderCycleLastRunUnixtimeMetricConfig   `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
 	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
 	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
+	GhExporterQueueDepth                   GhExporterQueueDepthMetricConfig                   `mapstructure:"gh.exporter.queue_depth"`
+	GhExporterQueueInvalidMessages         GhExporterQueueInvalidMessagesMetricConfig         `mapstructure:"gh.exporter.queue_invalid_messages"`
+	GhExporterQueueOldestMessageAge        GhExporterQueueOldestMessageAgeMetricConfig        `mapstructure:"gh.exporter.queue_oldest_message_age"`
 	GhExporterReconciledEvents             GhExporterReconciledEventsMetricConfig             `mapstructure:"gh.exporter.reconciled_events"`
 	GhExporterScrapeDuration               GhExporterScrapeDurationMetricConfig               `mapstructure:"gh.exporter.scrape_duration"`
 	GhExporterScrapeRuns                   GhExporterScrapeRunsMetricConfig                   `mapstructure:"gh.exporter.scrape_runs"`
@@ -859,6 +1006,18 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 			Enabled: true,
 		},
+		GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterBackfillJobsDeduped: GhExporterBackfillJobsDedupedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterBackfillJobsEnqueued: GhExporterBackfillJobsEnqueuedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
+			Enabled: true,
+		},
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 			Enabled: true,
 		},
@@ -896,6 +1055,15 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterMetricsSeriesLoaded: GhExporterMetricsSeriesLoadedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterQueueDepth: GhExporterQueueDepthMetricConfig{
+			Enabled: true,
+		},
+		GhExporterQueueInvalidMessages: GhExporterQueueInvalidMessagesMetricConfig{
+			Enabled: true,
+		},
+		GhExporterQueueOldestMessageAge: GhExporterQueueOldestMessageAgeMetricConfig{
 			Enabled: true,
 		},
 		GhExporterReconciledEvents: GhExporterReconciledEventsMetricConfig{

@@ -74,6 +74,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 						Enabled: true,
 					},
+					GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterBackfillJobsDeduped: GhExporterBackfillJobsDedupedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterBackfillJobsEnqueued: GhExporterBackfillJobsEnqueuedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
+						Enabled: true,
+					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: true,
 					},
@@ -111,6 +123,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					GhExporterMetricsSeriesLoaded: GhExporterMetricsSeriesLoadedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterQueueDepth: GhExporterQueueDepthMetricConfig{
+						Enabled: true,
+					},
+					GhExporterQueueInvalidMessages: GhExporterQueueInvalidMessagesMetricConfig{
+						Enabled: true,
+					},
+					GhExporterQueueOldestMessageAge: GhExporterQueueOldestMessageAgeMetricConfig{
 						Enabled: true,
 					},
 					GhExporterReconciledEvents: GhExporterReconciledEventsMetricConfig{
@@ -199,6 +220,18 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 						Enabled: false,
 					},
+					GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterBackfillJobsDeduped: GhExporterBackfillJobsDedupedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterBackfillJobsEnqueued: GhExporterBackfillJobsEnqueuedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
+						Enabled: false,
+					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: false,
 					},
@@ -236,6 +269,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					GhExporterMetricsSeriesLoaded: GhExporterMetricsSeriesLoadedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterQueueDepth: GhExporterQueueDepthMetricConfig{
+						Enabled: false,
+					},
+					GhExporterQueueInvalidMessages: GhExporterQueueInvalidMessagesMetricConfig{
+						Enabled: false,
+					},
+					GhExporterQueueOldestMessageAge: GhExporterQueueOldestMessageAgeMetricConfig{
 						Enabled: false,
 					},
 					GhExporterReconciledEvents: GhExporterReconciledEventsMetricConfig{
@@ -276,7 +318,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

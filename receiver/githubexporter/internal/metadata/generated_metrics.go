@@ -19,6 +19,116 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeDeferReason specifies the value defer_reason attribute.
+type AttributeDeferReason int
+
+const (
+	_ AttributeDeferReason = iota
+	AttributeDeferReasonOrgRateCap
+	AttributeDeferReasonGlobalSafetyCap
+)
+
+// String returns the string representation of the AttributeDeferReason.
+func (av AttributeDeferReason) String() string {
+	switch av {
+	case AttributeDeferReasonOrgRateCap:
+		return "org_rate_cap"
+	case AttributeDeferReasonGlobalSafetyCap:
+		return "global_safety_cap"
+	}
+	return ""
+}
+
+// MapAttributeDeferReason is a helper map of string to AttributeDeferReason attribute value.
+var MapAttributeDeferReason = map[string]AttributeDeferReason{
+	"org_rate_cap":      AttributeDeferReasonOrgRateCap,
+	"global_safety_cap": AttributeDeferReasonGlobalSafetyCap,
+}
+
+// AttributeJobReason specifies the value job_reason attribute.
+type AttributeJobReason int
+
+const (
+	_ AttributeJobReason = iota
+	AttributeJobReasonScrapeError
+	AttributeJobReasonPartialScrapeError
+	AttributeJobReasonRateLimited
+	AttributeJobReasonGithubUnhealthy
+	AttributeJobReasonInitialLookback
+	AttributeJobReasonLeaderGap
+	AttributeJobReasonSweep
+)
+
+// String returns the string representation of the AttributeJobReason.
+func (av AttributeJobReason) String() string {
+	switch av {
+	case AttributeJobReasonScrapeError:
+		return "scrape_error"
+	case AttributeJobReasonPartialScrapeError:
+		return "partial_scrape_error"
+	case AttributeJobReasonRateLimited:
+		return "rate_limited"
+	case AttributeJobReasonGithubUnhealthy:
+		return "github_unhealthy"
+	case AttributeJobReasonInitialLookback:
+		return "initial_lookback"
+	case AttributeJobReasonLeaderGap:
+		return "leader_gap"
+	case AttributeJobReasonSweep:
+		return "sweep"
+	}
+	return ""
+}
+
+// MapAttributeJobReason is a helper map of string to AttributeJobReason attribute value.
+var MapAttributeJobReason = map[string]AttributeJobReason{
+	"scrape_error":         AttributeJobReasonScrapeError,
+	"partial_scrape_error": AttributeJobReasonPartialScrapeError,
+	"rate_limited":         AttributeJobReasonRateLimited,
+	"github_unhealthy":     AttributeJobReasonGithubUnhealthy,
+	"initial_lookback":     AttributeJobReasonInitialLookback,
+	"leader_gap":           AttributeJobReasonLeaderGap,
+	"sweep":                AttributeJobReasonSweep,
+}
+
+// AttributeJobResult specifies the value job_result attribute.
+type AttributeJobResult int
+
+const (
+	_ AttributeJobResult = iota
+	AttributeJobResultProcessed
+	AttributeJobResultFailed
+	AttributeJobResultExpired
+	AttributeJobResultDiscarded
+	AttributeJobResultDuplicate
+)
+
+// String returns the string representation of the AttributeJobResult.
+func (av AttributeJobResult) String() string {
+	switch av {
+	case AttributeJobResultProcessed:
+		return "processed"
+	case AttributeJobResultFailed:
+		return "failed"
+	case AttributeJobResultExpired:
+		return "expired"
+	case AttributeJobResultDiscarded:
+		return "discarded"
+	case AttributeJobResultDuplicate:
+		return "duplicate"
+	}
+	return ""
+}
+
+// MapAttributeJobResult is a helper map of string to AttributeJobResult attribute value.
+var MapAttributeJobResult = map[string]AttributeJobResult{
+	"processed": AttributeJobResultProcessed,
+	"failed":    AttributeJobResultFailed,
+	"expired":   AttributeJobResultExpired,
+	"discarded": AttributeJobResultDiscarded,
+	"duplicate": AttributeJobResultDuplicate,
+}
+
 // AttributeResource specifies the value resource attribute.
 type AttributeResource int
 
@@ -242,6 +352,22 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.app.rate_limit_remaining",
 		Attributes: []string{"org", "installation_id"},
 	},
+	GhExporterBackfillEnqueuesDropped: metricInfo{
+		Name:       "gh.exporter.backfill_enqueues_dropped",
+		Attributes: []string{"org", "defer_reason"},
+	},
+	GhExporterBackfillJobsDeduped: metricInfo{
+		Name:       "gh.exporter.backfill_jobs_deduped",
+		Attributes: []string{"org", "job_reason"},
+	},
+	GhExporterBackfillJobsEnqueued: metricInfo{
+		Name:       "gh.exporter.backfill_jobs_enqueued",
+		Attributes: []string{"org", "job_reason"},
+	},
+	GhExporterBackfillJobsProcessed: metricInfo{
+		Name:       "gh.exporter.backfill_jobs_processed",
+		Attributes: []string{"org", "job_result"},
+	},
 	GhExporterCoverageLag: metricInfo{
 		Name:       "gh.exporter.coverage_lag",
 		Attributes: []string{"org"},
@@ -292,6 +418,18 @@ var MetricsInfo = metricsInfo{
 	GhExporterMetricsSeriesLoaded: metricInfo{
 		Name:       "gh.exporter.metrics_series_loaded",
 		Attributes: []string{"metric"},
+	},
+	GhExporterQueueDepth: metricInfo{
+		Name:       "gh.exporter.queue_depth",
+		Attributes: []string{"queue"},
+	},
+	GhExporterQueueInvalidMessages: metricInfo{
+		Name:       "gh.exporter.queue_invalid_messages",
+		Attributes: []string{"queue"},
+	},
+	GhExporterQueueOldestMessageAge: metricInfo{
+		Name:       "gh.exporter.queue_oldest_message_age",
+		Attributes: []string{"queue"},
 	},
 	GhExporterReconciledEvents: metricInfo{
 		Name:       "gh.exporter.reconciled_events",
@@ -346,6 +484,10 @@ type metricsInfo struct {
 	GhActivityReviewsSubmitted             metricInfo
 	GhActivityReviewsSubmitted24h          metricInfo
 	GhAppRateLimitRemaining                metricInfo
+	GhExporterBackfillEnqueuesDropped      metricInfo
+	GhExporterBackfillJobsDeduped          metricInfo
+	GhExporterBackfillJobsEnqueued         metricInfo
+	GhExporterBackfillJobsProcessed        metricInfo
 	GhExporterCoverageLag                  metricInfo
 	GhExporterDependencyHealth             metricInfo
 	GhExporterGaps                         metricInfo
@@ -359,6 +501,9 @@ type metricsInfo struct {
 	GhExporterLeaderCycleLastRunUnixtime   metricInfo
 	GhExporterMetricsCacheRefreshDuration  metricInfo
 	GhExporterMetricsSeriesLoaded          metricInfo
+	GhExporterQueueDepth                   metricInfo
+	GhExporterQueueInvalidMessages         metricInfo
+	GhExporterQueueOldestMessageAge        metricInfo
 	GhExporterReconciledEvents             metricInfo
 	GhExporterScrapeDuration               metricInfo
 	GhExporterScrapeRuns                   metricInfo
@@ -1252,6 +1397,226 @@ func newMetricGhAppRateLimitRemaining(cfg GhAppRateLimitRemainingMetricConfig) m
 	return m
 }
 
+type metricGhExporterBackfillEnqueuesDropped struct {
+	data     pmetric.Metric                                // data buffer for generated metric.
+	config   GhExporterBackfillEnqueuesDroppedMetricConfig // metric config provided by user.
+	capacity int                                           // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.backfill_enqueues_dropped metric with initial data.
+func (m *metricGhExporterBackfillEnqueuesDropped) init() {
+	m.data.SetName("gh.exporter.backfill_enqueues_dropped")
+	m.data.SetDescription("Jobs put off by a cap, each counted once. Their windows stay gaps until there is room.")
+	m.data.SetUnit("{job}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterBackfillEnqueuesDropped) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, deferReasonAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("reason", deferReasonAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterBackfillEnqueuesDropped) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterBackfillEnqueuesDropped) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterBackfillEnqueuesDropped(cfg GhExporterBackfillEnqueuesDroppedMetricConfig) metricGhExporterBackfillEnqueuesDropped {
+	m := metricGhExporterBackfillEnqueuesDropped{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterBackfillJobsDeduped struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   GhExporterBackfillJobsDedupedMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.backfill_jobs_deduped metric with initial data.
+func (m *metricGhExporterBackfillJobsDeduped) init() {
+	m.data.SetName("gh.exporter.backfill_jobs_deduped")
+	m.data.SetDescription("Missed windows for which a job was under way already.")
+	m.data.SetUnit("{job}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterBackfillJobsDeduped) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, jobReasonAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("reason", jobReasonAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterBackfillJobsDeduped) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterBackfillJobsDeduped) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterBackfillJobsDeduped(cfg GhExporterBackfillJobsDedupedMetricConfig) metricGhExporterBackfillJobsDeduped {
+	m := metricGhExporterBackfillJobsDeduped{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterBackfillJobsEnqueued struct {
+	data     pmetric.Metric                             // data buffer for generated metric.
+	config   GhExporterBackfillJobsEnqueuedMetricConfig // metric config provided by user.
+	capacity int                                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.backfill_jobs_enqueued metric with initial data.
+func (m *metricGhExporterBackfillJobsEnqueued) init() {
+	m.data.SetName("gh.exporter.backfill_jobs_enqueued")
+	m.data.SetDescription("Jobs that the queue has confirmed.")
+	m.data.SetUnit("{job}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterBackfillJobsEnqueued) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, jobReasonAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("reason", jobReasonAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterBackfillJobsEnqueued) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterBackfillJobsEnqueued) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterBackfillJobsEnqueued(cfg GhExporterBackfillJobsEnqueuedMetricConfig) metricGhExporterBackfillJobsEnqueued {
+	m := metricGhExporterBackfillJobsEnqueued{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterBackfillJobsProcessed struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterBackfillJobsProcessedMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.backfill_jobs_processed metric with initial data.
+func (m *metricGhExporterBackfillJobsProcessed) init() {
+	m.data.SetName("gh.exporter.backfill_jobs_processed")
+	m.data.SetDescription("Deliveries of jobs by how they ended. A job that was put off because of a limit is not counted.")
+	m.data.SetUnit("{job}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterBackfillJobsProcessed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, jobResultAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("result", jobResultAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterBackfillJobsProcessed) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterBackfillJobsProcessed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterBackfillJobsProcessed(cfg GhExporterBackfillJobsProcessedMetricConfig) metricGhExporterBackfillJobsProcessed {
+	m := metricGhExporterBackfillJobsProcessed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterCoverageLag struct {
 	data     pmetric.Metric                    // data buffer for generated metric.
 	config   GhExporterCoverageLagMetricConfig // metric config provided by user.
@@ -1941,6 +2306,164 @@ func newMetricGhExporterMetricsSeriesLoaded(cfg GhExporterMetricsSeriesLoadedMet
 	return m
 }
 
+type metricGhExporterQueueDepth struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   GhExporterQueueDepthMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.queue_depth metric with initial data.
+func (m *metricGhExporterQueueDepth) init() {
+	m.data.SetName("gh.exporter.queue_depth")
+	m.data.SetDescription("Jobs that wait in the queue.")
+	m.data.SetUnit("{job}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterQueueDepth) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("queue", queueAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterQueueDepth) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterQueueDepth) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterQueueDepth(cfg GhExporterQueueDepthMetricConfig) metricGhExporterQueueDepth {
+	m := metricGhExporterQueueDepth{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterQueueInvalidMessages struct {
+	data     pmetric.Metric                             // data buffer for generated metric.
+	config   GhExporterQueueInvalidMessagesMetricConfig // metric config provided by user.
+	capacity int                                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.queue_invalid_messages metric with initial data.
+func (m *metricGhExporterQueueInvalidMessages) init() {
+	m.data.SetName("gh.exporter.queue_invalid_messages")
+	m.data.SetDescription("Messages in the queue that were no jobs. They wait in the dead-letter queue.")
+	m.data.SetUnit("{message}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterQueueInvalidMessages) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("queue", queueAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterQueueInvalidMessages) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterQueueInvalidMessages) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterQueueInvalidMessages(cfg GhExporterQueueInvalidMessagesMetricConfig) metricGhExporterQueueInvalidMessages {
+	m := metricGhExporterQueueInvalidMessages{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterQueueOldestMessageAge struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterQueueOldestMessageAgeMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.queue_oldest_message_age metric with initial data.
+func (m *metricGhExporterQueueOldestMessageAge) init() {
+	m.data.SetName("gh.exporter.queue_oldest_message_age")
+	m.data.SetDescription("Age of the oldest job that waits in the queue.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterQueueOldestMessageAge) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, queueAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("queue", queueAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterQueueOldestMessageAge) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterQueueOldestMessageAge) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterQueueOldestMessageAge(cfg GhExporterQueueOldestMessageAgeMetricConfig) metricGhExporterQueueOldestMessageAge {
+	m := metricGhExporterQueueOldestMessageAge{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterReconciledEvents struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhExporterReconciledEventsMetricConfig // metric config provided by user.
@@ -2443,6 +2966,10 @@ type MetricsBuilder struct {
 	metricGhActivityReviewsSubmitted             metricGhActivityReviewsSubmitted
 	metricGhActivityReviewsSubmitted24h          metricGhActivityReviewsSubmitted24h
 	metricGhAppRateLimitRemaining                metricGhAppRateLimitRemaining
+	metricGhExporterBackfillEnqueuesDropped      metricGhExporterBackfillEnqueuesDropped
+	metricGhExporterBackfillJobsDeduped          metricGhExporterBackfillJobsDeduped
+	metricGhExporterBackfillJobsEnqueued         metricGhExporterBackfillJobsEnqueued
+	metricGhExporterBackfillJobsProcessed        metricGhExporterBackfillJobsProcessed
 	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
 	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
 	metricGhExporterGaps                         metricGhExporterGaps
@@ -2456,6 +2983,9 @@ type MetricsBuilder struct {
 	metricGhExporterLeaderCycleLastRunUnixtime   metricGhExporterLeaderCycleLastRunUnixtime
 	metricGhExporterMetricsCacheRefreshDuration  metricGhExporterMetricsCacheRefreshDuration
 	metricGhExporterMetricsSeriesLoaded          metricGhExporterMetricsSeriesLoaded
+	metricGhExporterQueueDepth                   metricGhExporterQueueDepth
+	metricGhExporterQueueInvalidMessages         metricGhExporterQueueInvalidMessages
+	metricGhExporterQueueOldestMessageAge        metricGhExporterQueueOldestMessageAge
 	metricGhExporterReconciledEvents             metricGhExporterReconciledEvents
 	metricGhExporterScrapeDuration               metricGhExporterScrapeDuration
 	metricGhExporterScrapeRuns                   metricGhExporterScrapeRuns
@@ -2506,6 +3036,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhActivityReviewsSubmitted:             newMetricGhActivityReviewsSubmitted(mbc.Metrics.GhActivityReviewsSubmitted),
 		metricGhActivityReviewsSubmitted24h:          newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
 		metricGhAppRateLimitRemaining:                newMetricGhAppRateLimitRemaining(mbc.Metrics.GhAppRateLimitRemaining),
+		metricGhExporterBackfillEnqueuesDropped:      newMetricGhExporterBackfillEnqueuesDropped(mbc.Metrics.GhExporterBackfillEnqueuesDropped),
+		metricGhExporterBackfillJobsDeduped:          newMetricGhExporterBackfillJobsDeduped(mbc.Metrics.GhExporterBackfillJobsDeduped),
+		metricGhExporterBackfillJobsEnqueued:         newMetricGhExporterBackfillJobsEnqueued(mbc.Metrics.GhExporterBackfillJobsEnqueued),
+		metricGhExporterBackfillJobsProcessed:        newMetricGhExporterBackfillJobsProcessed(mbc.Metrics.GhExporterBackfillJobsProcessed),
 		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
 		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
 		metricGhExporterGaps:                         newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
@@ -2519,6 +3053,9 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterLeaderCycleLastRunUnixtime:   newMetricGhExporterLeaderCycleLastRunUnixtime(mbc.Metrics.GhExporterLeaderCycleLastRunUnixtime),
 		metricGhExporterMetricsCacheRefreshDuration:  newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
 		metricGhExporterMetricsSeriesLoaded:          newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
+		metricGhExporterQueueDepth:                   newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
+		metricGhExporterQueueInvalidMessages:         newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
+		metricGhExporterQueueOldestMessageAge:        newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
 		metricGhExporterReconciledEvents:             newMetricGhExporterReconciledEvents(mbc.Metrics.GhExporterReconciledEvents),
 		metricGhExporterScrapeDuration:               newMetricGhExporterScrapeDuration(mbc.Metrics.GhExporterScrapeDuration),
 		metricGhExporterScrapeRuns:                   newMetricGhExporterScrapeRuns(mbc.Metrics.GhExporterScrapeRuns),
@@ -2629,6 +3166,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityReviewsSubmitted.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted24h.emit(ils.Metrics())
 	mb.metricGhAppRateLimitRemaining.emit(ils.Metrics())
+	mb.metricGhExporterBackfillEnqueuesDropped.emit(ils.Metrics())
+	mb.metricGhExporterBackfillJobsDeduped.emit(ils.Metrics())
+	mb.metricGhExporterBackfillJobsEnqueued.emit(ils.Metrics())
+	mb.metricGhExporterBackfillJobsProcessed.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
 	mb.metricGhExporterGaps.emit(ils.Metrics())
@@ -2642,6 +3183,9 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterLeaderCycleLastRunUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterMetricsCacheRefreshDuration.emit(ils.Metrics())
 	mb.metricGhExporterMetricsSeriesLoaded.emit(ils.Metrics())
+	mb.metricGhExporterQueueDepth.emit(ils.Metrics())
+	mb.metricGhExporterQueueInvalidMessages.emit(ils.Metrics())
+	mb.metricGhExporterQueueOldestMessageAge.emit(ils.Metrics())
 	mb.metricGhExporterReconciledEvents.emit(ils.Metrics())
 	mb.metricGhExporterScrapeDuration.emit(ils.Metrics())
 	mb.metricGhExporterScrapeRuns.emit(ils.Metrics())
@@ -2762,6 +3306,26 @@ func (mb *MetricsBuilder) RecordGhAppRateLimitRemainingDataPoint(ts pcommon.Time
 	mb.metricGhAppRateLimitRemaining.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, installationIDAttributeValue)
 }
 
+// RecordGhExporterBackfillEnqueuesDroppedDataPoint adds a data point to gh.exporter.backfill_enqueues_dropped metric.
+func (mb *MetricsBuilder) RecordGhExporterBackfillEnqueuesDroppedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, deferReasonAttributeValue AttributeDeferReason) {
+	mb.metricGhExporterBackfillEnqueuesDropped.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, deferReasonAttributeValue.String())
+}
+
+// RecordGhExporterBackfillJobsDedupedDataPoint adds a data point to gh.exporter.backfill_jobs_deduped metric.
+func (mb *MetricsBuilder) RecordGhExporterBackfillJobsDedupedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, jobReasonAttributeValue AttributeJobReason) {
+	mb.metricGhExporterBackfillJobsDeduped.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, jobReasonAttributeValue.String())
+}
+
+// RecordGhExporterBackfillJobsEnqueuedDataPoint adds a data point to gh.exporter.backfill_jobs_enqueued metric.
+func (mb *MetricsBuilder) RecordGhExporterBackfillJobsEnqueuedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, jobReasonAttributeValue AttributeJobReason) {
+	mb.metricGhExporterBackfillJobsEnqueued.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, jobReasonAttributeValue.String())
+}
+
+// RecordGhExporterBackfillJobsProcessedDataPoint adds a data point to gh.exporter.backfill_jobs_processed metric.
+func (mb *MetricsBuilder) RecordGhExporterBackfillJobsProcessedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, jobResultAttributeValue AttributeJobResult) {
+	mb.metricGhExporterBackfillJobsProcessed.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, jobResultAttributeValue.String())
+}
+
 // RecordGhExporterCoverageLagDataPoint adds a data point to gh.exporter.coverage_lag metric.
 func (mb *MetricsBuilder) RecordGhExporterCoverageLagDataPoint(ts pcommon.Timestamp, val float64, orgAttributeValue string) {
 	mb.metricGhExporterCoverageLag.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
@@ -2825,6 +3389,21 @@ func (mb *MetricsBuilder) RecordGhExporterMetricsCacheRefreshDurationDataPoint(t
 // RecordGhExporterMetricsSeriesLoadedDataPoint adds a data point to gh.exporter.metrics_series_loaded metric.
 func (mb *MetricsBuilder) RecordGhExporterMetricsSeriesLoadedDataPoint(ts pcommon.Timestamp, val int64, metricAttributeValue string) {
 	mb.metricGhExporterMetricsSeriesLoaded.recordDataPoint(mb.startTime, ts, val, metricAttributeValue)
+}
+
+// RecordGhExporterQueueDepthDataPoint adds a data point to gh.exporter.queue_depth metric.
+func (mb *MetricsBuilder) RecordGhExporterQueueDepthDataPoint(ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	mb.metricGhExporterQueueDepth.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
+}
+
+// RecordGhExporterQueueInvalidMessagesDataPoint adds a data point to gh.exporter.queue_invalid_messages metric.
+func (mb *MetricsBuilder) RecordGhExporterQueueInvalidMessagesDataPoint(ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	mb.metricGhExporterQueueInvalidMessages.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
+}
+
+// RecordGhExporterQueueOldestMessageAgeDataPoint adds a data point to gh.exporter.queue_oldest_message_age metric.
+func (mb *MetricsBuilder) RecordGhExporterQueueOldestMessageAgeDataPoint(ts pcommon.Timestamp, val float64, queueAttributeValue string) {
+	mb.metricGhExporterQueueOldestMessageAge.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
 }
 
 // RecordGhExporterReconciledEventsDataPoint adds a data point to gh.exporter.reconciled_events metric.

@@ -116,6 +116,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhAppRateLimitRemainingDataPoint(ts, 1, "org-val", "installation_id-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterBackfillEnqueuesDroppedDataPoint(ts, 1, "org-val", AttributeDeferReasonOrgRateCap)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterBackfillJobsDedupedDataPoint(ts, 1, "org-val", AttributeJobReasonScrapeError)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterBackfillJobsEnqueuedDataPoint(ts, 1, "org-val", AttributeJobReasonScrapeError)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterBackfillJobsProcessedDataPoint(ts, 1, "org-val", AttributeJobResultProcessed)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterCoverageLagDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -153,6 +165,15 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterMetricsSeriesLoadedDataPoint(ts, 1, "metric-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterQueueDepthDataPoint(ts, 1, "queue-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterQueueInvalidMessagesDataPoint(ts, 1, "queue-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterQueueOldestMessageAgeDataPoint(ts, 1, "queue-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterReconciledEventsDataPoint(ts, 1, "org-val")
@@ -559,6 +580,86 @@ func TestMetricsBuilder(t *testing.T) {
 					installationIDAttrVal, ok := dp.Attributes().Get("installation_id")
 					assert.True(t, ok)
 					assert.Equal(t, "installation_id-val", installationIDAttrVal.Str())
+				case "gh.exporter.backfill_enqueues_dropped":
+					assert.False(t, validatedMetrics["gh.exporter.backfill_enqueues_dropped"], "Found a duplicate in the metrics slice: gh.exporter.backfill_enqueues_dropped")
+					validatedMetrics["gh.exporter.backfill_enqueues_dropped"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Jobs put off by a cap, each counted once. Their windows stay gaps until there is room.", mi.Description())
+					assert.Equal(t, "{job}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					deferReasonAttrVal, ok := dp.Attributes().Get("reason")
+					assert.True(t, ok)
+					assert.Equal(t, "org_rate_cap", deferReasonAttrVal.Str())
+				case "gh.exporter.backfill_jobs_deduped":
+					assert.False(t, validatedMetrics["gh.exporter.backfill_jobs_deduped"], "Found a duplicate in the metrics slice: gh.exporter.backfill_jobs_deduped")
+					validatedMetrics["gh.exporter.backfill_jobs_deduped"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Missed windows for which a job was under way already.", mi.Description())
+					assert.Equal(t, "{job}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					jobReasonAttrVal, ok := dp.Attributes().Get("reason")
+					assert.True(t, ok)
+					assert.Equal(t, "scrape_error", jobReasonAttrVal.Str())
+				case "gh.exporter.backfill_jobs_enqueued":
+					assert.False(t, validatedMetrics["gh.exporter.backfill_jobs_enqueued"], "Found a duplicate in the metrics slice: gh.exporter.backfill_jobs_enqueued")
+					validatedMetrics["gh.exporter.backfill_jobs_enqueued"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Jobs that the queue has confirmed.", mi.Description())
+					assert.Equal(t, "{job}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					jobReasonAttrVal, ok := dp.Attributes().Get("reason")
+					assert.True(t, ok)
+					assert.Equal(t, "scrape_error", jobReasonAttrVal.Str())
+				case "gh.exporter.backfill_jobs_processed":
+					assert.False(t, validatedMetrics["gh.exporter.backfill_jobs_processed"], "Found a duplicate in the metrics slice: gh.exporter.backfill_jobs_processed")
+					validatedMetrics["gh.exporter.backfill_jobs_processed"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Deliveries of jobs by how they ended. A job that was put off because of a limit is not counted.", mi.Description())
+					assert.Equal(t, "{job}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					jobResultAttrVal, ok := dp.Attributes().Get("result")
+					assert.True(t, ok)
+					assert.Equal(t, "processed", jobResultAttrVal.Str())
 				case "gh.exporter.coverage_lag":
 					assert.False(t, validatedMetrics["gh.exporter.coverage_lag"], "Found a duplicate in the metrics slice: gh.exporter.coverage_lag")
 					validatedMetrics["gh.exporter.coverage_lag"] = true
@@ -780,6 +881,53 @@ func TestMetricsBuilder(t *testing.T) {
 					metricAttrVal, ok := dp.Attributes().Get("metric")
 					assert.True(t, ok)
 					assert.Equal(t, "metric-val", metricAttrVal.Str())
+				case "gh.exporter.queue_depth":
+					assert.False(t, validatedMetrics["gh.exporter.queue_depth"], "Found a duplicate in the metrics slice: gh.exporter.queue_depth")
+					validatedMetrics["gh.exporter.queue_depth"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Jobs that wait in the queue.", mi.Description())
+					assert.Equal(t, "{job}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					queueAttrVal, ok := dp.Attributes().Get("queue")
+					assert.True(t, ok)
+					assert.Equal(t, "queue-val", queueAttrVal.Str())
+				case "gh.exporter.queue_invalid_messages":
+					assert.False(t, validatedMetrics["gh.exporter.queue_invalid_messages"], "Found a duplicate in the metrics slice: gh.exporter.queue_invalid_messages")
+					validatedMetrics["gh.exporter.queue_invalid_messages"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Messages in the queue that were no jobs. They wait in the dead-letter queue.", mi.Description())
+					assert.Equal(t, "{message}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					queueAttrVal, ok := dp.Attributes().Get("queue")
+					assert.True(t, ok)
+					assert.Equal(t, "queue-val", queueAttrVal.Str())
+				case "gh.exporter.queue_oldest_message_age":
+					assert.False(t, validatedMetrics["gh.exporter.queue_oldest_message_age"], "Found a duplicate in the metrics slice: gh.exporter.queue_oldest_message_age")
+					validatedMetrics["gh.exporter.queue_oldest_message_age"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Age of the oldest job that waits in the queue.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					queueAttrVal, ok := dp.Attributes().Get("queue")
+					assert.True(t, ok)
+					assert.Equal(t, "queue-val", queueAttrVal.Str())
 				case "gh.exporter.reconciled_events":
 					assert.False(t, validatedMetrics["gh.exporter.reconciled_events"], "Found a duplicate in the metrics slice: gh.exporter.reconciled_events")
 					validatedMetrics["gh.exporter.reconciled_events"] = true

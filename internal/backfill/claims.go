@@ -1,0 +1,97 @@
+package backfill
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Claim says that a job is under way for a window, so that no second one is published.
+type Claim struct {
+	// ID is the job's.
+	ID      string           `json:"id"`
+	RepoID  int64            `json:"repo_id"`
+	Streams activity.Streams `json:"streams"`
+	From    time.Time        `json:"from"`
+	Until   time.Time        `json:"until"`
+	// Published is when the job was, Seen when there was the last sign of it.
+	Published time.Time `json:"published"`
+	Seen      time.Time `json:"seen"`
+	// Open says that the job has failed or was put off: what is missed after its window waits for it, so that what fails for
+	// long does not make a job for every step. Dead says that it waits for an operator.
+	Open bool `json:"open,omitempty"`
+	Dead bool `json:"dead,omitempty"`
+}
+
+// distant is an end of windows that have none.
+var distant = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// covers is what needs no further job.
+func (c *Claim) covers() activity.Window {
+	if c.Open || c.Dead {
+		return activity.Window{Start: c.From, End: distant}
+	}
+	return activity.Window{Start: c.From, End: c.Until}
+}
+
+// claimOf is a job's claim.
+func claimOf(j *Job) Claim {
+	return Claim{
+		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, From: j.Window.Start, Until: j.Window.End,
+		Published: j.CreatedAt, Seen: j.CreatedAt, Open: j.Attempt > 1,
+	}
+}
+
+// Claims keeps claims where all replicas see them, at least as long as the queue keeps the jobs. A claim that is lost costs
+// a second job at most.
+type Claims interface {
+	// List gives the organization's claims.
+	List(ctx context.Context, org string) ([]Claim, error)
+	// Put sets claims.
+	Put(ctx context.Context, org string, claims []Claim) error
+	// Drop takes claims away.
+	Drop(ctx context.Context, org string, ids []string) error
+}
+
+// LocalClaims are claims of one process. The zero value is ready.
+type LocalClaims struct {
+	mu   sync.Mutex
+	orgs map[string]map[string]Claim
+}
+
+// List implements Claims.
+func (c *LocalClaims) List(_ context.Context, org string) ([]Claim, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.orgs[org])), nil
+}
+
+// Put implements Claims.
+func (c *LocalClaims) Put(_ context.Context, org string, claims []Claim) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.orgs == nil {
+		c.orgs = make(map[string]map[string]Claim)
+	}
+	if c.orgs[org] == nil {
+		c.orgs[org] = make(map[string]Claim)
+	}
+	for _, claim := range claims {
+		c.orgs[org][claim.ID] = claim
+	}
+	return nil
+}
+
+// Drop implements Claims.
+func (c *LocalClaims) Drop(_ context.Context, org string, ids []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.orgs[org], id)
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package backfill
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// maxWaiting is how many jobs may wait in a queue before the rest stays where it is: in the coverage.
+	maxWaiting = 20_000
+	// batch is how many jobs are published at a time.
+	batch = 100
+)
+
+// Causes why the publishing of a job is put off.
+const (
+	CauseOrgCap    = "org_rate_cap"
+	CauseSafetyCap = "global_safety_cap"
+)
+
+// Counters are told what happens to jobs. Their methods must not block.
+type Counters struct {
+	Enqueued, Deduped func(reason Reason, n int)
+	Deferred          func(cause string, n int)
+}
+
+// Publisher is the part of a queue that a dispatcher needs.
+type Publisher interface {
+	Publish(ctx context.Context, jobs []Job) (confirmed int, err error)
+	Depth(ctx context.Context) (Depth, error)
+}
+
+// DispatchSettings are a dispatcher's.
+type DispatchSettings struct {
+	Org    string
+	Queue  Publisher
+	Claims Claims
+	Count  Counters
+	Now    func() time.Time
+	// NewID makes an id for a job.
+	NewID func() string
+	// Coalesce is the step that windows are aligned to: missing windows that are closer are one.
+	Coalesce time.Duration
+	// PerMinute bounds how many jobs are published in a minute.
+	PerMinute int
+	// Silence is how long there may be no sign of a job while nothing waits in the queue, and Forget how long at all, before
+	// it is published again.
+	Silence, Forget time.Duration
+}
+
+// Dispatcher publishes jobs for what is missing of one organization. It must not be used concurrently.
+type Dispatcher struct {
+	settings DispatchSettings
+	sent     []time.Time // of the last minute
+	notes    map[noteKey]*note
+	deferred map[deferredKey]bool
+}
+
+type noteKey struct {
+	repo   int64
+	stream activity.Stream
+}
+
+// note is why a stream was not read; fresh until it was seen whether a job is under way.
+type note struct {
+	reason Reason
+	fresh  bool
+}
+
+type deferredKey struct {
+	repo       int64
+	streams    activity.Streams
+	start, end int64
+}
+
+// NewDispatcher makes a dispatcher.
+func NewDispatcher(settings DispatchSettings) *Dispatcher {
+	return &Dispatcher{settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool)}
+}
+
+// Missed notes why a stream of a repository was not read.
+func (d *Dispatcher) Missed(repo int64, s activity.Stream, reason Reason) {
+	d.notes[noteKey{repo, s}] = &note{reason: reason, fresh: true}
+}
+
+// Dispatched says what one call of Dispatch did.
+type Dispatched struct {
+	// Published is how many jobs the queue has confirmed, UnderWay how many were there, Deferred how many were put off.
+	Published, UnderWay, Deferred int
+	// Again is when there is room for what was put off; zero when nothing was.
+	Again time.Time
+	// Oldest is when the oldest job that is under way was published; zero when none is.
+	Oldest time.Time
+}
+
+// Dispatch publishes jobs for what is missing, as far as none are under way and the caps allow. busy are the streams of a
+// repository that a pass is about to read. After an error what was not published is still missing: call again.
+func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy func(repo int64) activity.Streams) (Dispatched, error) {
+	var done Dispatched
+	depth, err := d.settings.Queue.Depth(ctx)
+	if err != nil {
+		return done, fmt.Errorf("ask the queue for its depth: %w", err)
+	}
+	live, silent, err := d.claims(ctx, &depth)
+	if err != nil {
+		return done, err
+	}
+	done.UnderWay, done.Oldest = len(live), oldest(live)
+	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: byRepo(live), busy: busy, reason: d.reason}
+	todo := p.jobs(cov)
+	d.countDeduped(cov, todo)
+	now := d.settings.Now()
+	room := d.room(now, &depth)
+	done.Deferred = max(0, len(todo)-room)
+	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.perMinute(now))
+	done.Published, err = d.publish(ctx, todo[:len(todo)-done.Deferred])
+	if done.Deferred > 0 {
+		done.Again = d.again(now)
+	}
+	if err != nil {
+		return done, err
+	}
+	if len(silent) > 0 {
+		err = d.settings.Claims.Drop(ctx, d.settings.Org, silent)
+	}
+	return done, err
+}
+
+// claims parts those of jobs that are under way from the ids of those that are not: there was no sign of them for too long.
+func (d *Dispatcher) claims(ctx context.Context, depth *Depth) (live []Claim, silent []string, err error) {
+	all, err := d.settings.Claims.List(ctx, d.settings.Org)
+	if err != nil {
+		return nil, nil, fmt.Errorf("list the claims: %w", err)
+	}
+	now := d.settings.Now()
+	for i := range all {
+		quiet := now.Sub(all[i].Seen)
+		lost := !all[i].Dead && depth.Waiting() == 0 && quiet >= d.settings.Silence
+		if lost || quiet >= d.settings.Forget {
+			silent = append(silent, all[i].ID)
+		} else {
+			live = append(live, all[i])
+		}
+	}
+	return live, silent, nil
+}
+
+func byRepo(claims []Claim) map[int64][]Claim {
+	m := make(map[int64][]Claim)
+	for i := range claims {
+		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
+	}
+	return m
+}
+
+func oldest(claims []Claim) time.Time {
+	var first time.Time
+	for i := range claims {
+		if at := claims[i].Published; !claims[i].Dead && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// reason of a window: what a pass has said, unless the window is from before the first contact.
+func (d *Dispatcher) reason(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
+	if !w.End.Add(-d.settings.Coalesce).After(r.Contact) {
+		return ReasonInitial
+	}
+	if said := d.notes[noteKey{r.ID, s}]; said != nil {
+		return said.reason
+	}
+	return ReasonSweep
+}
+
+// countDeduped counts what passes have missed again while a job was under way, and forgets what is missing no more.
+func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
+	published := make(map[noteKey]bool)
+	for i := range todo {
+		for _, s := range activity.AllStreams() {
+			if todo[i].Streams.Has(s) {
+				published[noteKey{todo[i].RepoID, s}] = true
+			}
+		}
+	}
+	for key, said := range d.notes {
+		r := cov.Repos[key.repo]
+		switch {
+		case r == nil || r.Gone() || len(r.Missing[key.stream]) == 0:
+			delete(d.notes, key)
+		case said.fresh && !published[key]:
+			d.settings.Count.Deduped(said.reason, 1)
+		}
+		said.fresh = false
+	}
+}
+
+// perMinute is how many jobs the cap has room for.
+func (d *Dispatcher) perMinute(now time.Time) int {
+	d.sent = slices.DeleteFunc(d.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
+	return max(0, d.settings.PerMinute-len(d.sent))
+}
+
+// room is how many jobs may be published now.
+func (d *Dispatcher) room(now time.Time, depth *Depth) int {
+	return min(d.perMinute(now), max(0, maxWaiting-depth.Waiting()))
+}
+
+// again is when there is room again.
+func (d *Dispatcher) again(now time.Time) time.Time {
+	if len(d.sent) == 0 || len(d.sent) < d.settings.PerMinute {
+		return now.Add(time.Minute)
+	}
+	return d.sent[0].Add(time.Minute)
+}
+
+// countDeferred counts each job once that is put off.
+func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
+	cause := CauseOrgCap
+	if safety {
+		cause = CauseSafetyCap
+	}
+	still := make(map[deferredKey]bool, len(jobs))
+	n := 0
+	for i := range jobs {
+		key := deferredKey{jobs[i].RepoID, jobs[i].Streams, jobs[i].Window.Start.Unix(), jobs[i].Window.End.Unix()}
+		if !d.deferred[key] {
+			n++
+		}
+		still[key] = true
+	}
+	d.deferred = still
+	if n > 0 {
+		d.settings.Count.Deferred(cause, n)
+	}
+}
+
+// publish claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
+func (d *Dispatcher) publish(ctx context.Context, jobs []Job) (published int, err error) {
+	for part := range slices.Chunk(jobs, batch) {
+		n, err := d.publishBatch(ctx, part)
+		published += n
+		if err != nil {
+			return published, err
+		}
+	}
+	return published, nil
+}
+
+func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job) (int, error) {
+	now := d.settings.Now().UTC().Truncate(time.Millisecond)
+	claims := make([]Claim, len(jobs))
+	for i := range jobs {
+		jobs[i].ID, jobs[i].CreatedAt = d.settings.NewID(), now
+		claims[i] = claimOf(&jobs[i])
+	}
+	if err := d.settings.Claims.Put(ctx, d.settings.Org, claims); err != nil {
+		return 0, fmt.Errorf("claim windows: %w", err)
+	}
+	confirmed, err := d.settings.Queue.Publish(ctx, jobs)
+	d.enqueued(jobs[:confirmed], now)
+	if err == nil {
+		return confirmed, nil
+	}
+	ids := make([]string, 0, len(jobs))
+	for i := range jobs[confirmed:] {
+		ids = append(ids, jobs[confirmed+i].ID)
+	}
+	// Not with ctx, which may be what has ended. What cannot be given back is taken for lost after a while.
+	_ = d.settings.Claims.Drop(context.WithoutCancel(ctx), d.settings.Org, ids)
+	return confirmed, fmt.Errorf("publish jobs: %w", err)
+}
+
+func (d *Dispatcher) enqueued(jobs []Job, now time.Time) {
+	reasons := make(map[Reason]int)
+	for i := range jobs {
+		reasons[jobs[i].Reason]++
+		d.sent = append(d.sent, now)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		d.settings.Count.Enqueued(reason, reasons[reason])
+	}
+}

@@ -1,0 +1,106 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Queue carries jobs to whoever consumes them: each at least once, until a handler is done with it.
+type Queue interface {
+	// Publish returns when the queue has the jobs. After an error the first confirmed ones of them are there for sure; the
+	// others may be.
+	Publish(ctx context.Context, jobs []Job) (confirmed int, err error)
+	// Consume hands jobs to the handler, several at a time, until ctx ends. It waits for the handlers. A job whose handler
+	// did not return is delivered again, here or elsewhere. Its error is ctx's.
+	Consume(ctx context.Context, handler Handler) error
+	// Depth is how many jobs wait.
+	Depth(ctx context.Context) (Depth, error)
+}
+
+// Handler works on a job. nil means done; Snooze, Discard and any other error say what becomes of it.
+type Handler func(ctx context.Context, job Job) error
+
+// Depth is how many jobs wait, and for whom.
+type Depth struct {
+	// Jobs wait for a consumer, Retries for their time, Dead for an operator.
+	Jobs, Retries, Dead int
+	// Consumers is how many consumers the jobs have, in all replicas.
+	Consumers int
+	// Oldest is when the job was published that was delivered last; zero when none was, or nothing waits.
+	Oldest time.Time
+}
+
+// Waiting is how many jobs are still to be done.
+func (d *Depth) Waiting() int { return d.Jobs + d.Retries }
+
+// SnoozeError puts a job off. That does not count as an attempt.
+type SnoozeError struct {
+	For time.Duration
+	Err error
+}
+
+// Error implements error.
+func (e *SnoozeError) Error() string { return fmt.Sprintf("put off for %s: %v", e.For, e.Err) }
+
+// Unwrap gives the reason.
+func (e *SnoozeError) Unwrap() error { return e.Err }
+
+// Snooze is the error of a job that cannot be done now, through no fault of its own.
+func Snooze(d time.Duration, reason error) error { return &SnoozeError{For: d, Err: reason} }
+
+// DiscardError sends a job to the dead ones at once.
+type DiscardError struct{ Err error }
+
+// Error implements error.
+func (e *DiscardError) Error() string { return "discarded: " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *DiscardError) Unwrap() error { return e.Err }
+
+// Discard is the error of a job that can never be done.
+func Discard(reason error) error { return &DiscardError{Err: reason} }
+
+// Retries say how often a job is tried, and when again. All queues judge by them.
+type Retries struct {
+	// Delays are the waits after the first, the second and every further failed attempt; the last one goes on. At least one,
+	// ascending.
+	Delays []time.Duration
+	// MaxAttempts is how often a job may fail.
+	MaxAttempts int
+}
+
+// Fate is what becomes of a delivered job.
+type Fate struct {
+	// Done jobs are over; Dead ones wait for an operator. Any other comes again, with this Attempt, after Delay, which is
+	// one of the delays.
+	Done, Dead bool
+	Attempt    int
+	Delay      time.Duration
+}
+
+// Judge says what becomes of a job whose handler returned err.
+func (r *Retries) Judge(job *Job, err error) Fate {
+	if err == nil {
+		return Fate{Done: true}
+	}
+	if snooze, ok := errors.AsType[*SnoozeError](err); ok {
+		return Fate{Attempt: job.Attempt, Delay: r.within(snooze.For)}
+	}
+	if _, ok := errors.AsType[*DiscardError](err); ok || job.Attempt >= r.MaxAttempts {
+		return Fate{Dead: true}
+	}
+	return Fate{Attempt: job.Attempt + 1, Delay: r.Delays[min(job.Attempt, len(r.Delays))-1]}
+}
+
+// within is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.
+func (r *Retries) within(d time.Duration) time.Duration {
+	best := r.Delays[0]
+	for _, delay := range r.Delays {
+		if delay <= d {
+			best = delay
+		}
+	}
+	return best
+}

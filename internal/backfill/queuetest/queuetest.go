@@ -1,0 +1,291 @@
+// Package queuetest is the conformance suite that every queue passes.
+package queuetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+)
+
+// Settings are what the suite needs a queue to be made with.
+func Settings() backfill.Retries {
+	return backfill.Retries{Delays: []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}, MaxAttempts: 3}
+}
+
+// Consumers is how many jobs a queue of the suite hands out at a time.
+const Consumers = 2
+
+// patience bounds every wait.
+const patience = 30 * time.Second
+
+// Job is a job that a dispatcher could have made.
+func Job(n int) backfill.Job {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	return backfill.Job{
+		ID: fmt.Sprintf("job-%d", n), Org: "octo", Repo: fmt.Sprintf("repo-%d", n), RepoID: int64(n + 1),
+		Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments),
+		Window:  activity.Window{Start: now.Add(-2 * time.Hour).Truncate(time.Minute), End: now.Add(-time.Hour).Truncate(time.Minute)},
+		Reason:  backfill.ReasonScrapeError, Attempt: 1, CreatedAt: now,
+	}
+}
+
+// Jobs are n of them.
+func Jobs(n int) []backfill.Job {
+	list := make([]backfill.Job, n)
+	for i := range list {
+		list[i] = Job(i)
+	}
+	return list
+}
+
+// Run runs the suite. start makes an empty queue with Settings and Consumers.
+func Run(t *testing.T, start func(t *testing.T) backfill.Queue) {
+	t.Helper()
+	tests := map[string]func(t *testing.T, q backfill.Queue){
+		"each job comes as it was published": comesAsPublished,
+		"no more at a time than asked for":   concurrency,
+		"a failed job comes again":           comesAgain,
+		"the attempts end":                   attemptsEnd,
+		"a discarded job is dead at once":    discarded,
+		"putting off spends no attempt":      putOff,
+		"an unfinished job comes again":      unfinished,
+		"the depth":                          depth,
+		"several consumers share the jobs":   shared,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, start(t)) })
+	}
+}
+
+// log notes what a handler was given.
+type log struct {
+	mu   sync.Mutex
+	seen []backfill.Job
+}
+
+func (l *log) add(job backfill.Job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, job)
+}
+
+func (l *log) jobs() []backfill.Job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]backfill.Job(nil), l.seen...)
+}
+
+// consume runs a consumer until the test ends, or the returned function is called.
+func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- q.Consume(ctx, handler) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+		})
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
+	t.Helper()
+	n, err := q.Publish(t.Context(), jobs)
+	require.NoError(t, err)
+	require.Len(t, jobs, n)
+}
+
+// eventually waits for what has to come true.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	require.Eventually(t, is, patience, 5*time.Millisecond, what)
+}
+
+func empty(t *testing.T, q backfill.Queue) func() bool {
+	t.Helper()
+	return func() bool {
+		depth, err := q.Depth(t.Context())
+		return err == nil && depth.Waiting() == 0
+	}
+}
+
+func comesAsPublished(t *testing.T, q backfill.Queue) {
+	jobs := Jobs(250)
+	publish(t, q, jobs...)
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		return nil
+	})
+	eventually(t, "all jobs", func() bool { return len(got.jobs()) == len(jobs) })
+	require.ElementsMatch(t, jobs, got.jobs())
+	eventually(t, "an empty queue", empty(t, q))
+}
+
+func concurrency(t *testing.T, q backfill.Queue) {
+	publish(t, q, Jobs(20)...)
+	var mu sync.Mutex
+	now, most, all := 0, 0, 0
+	both := make(chan struct{})
+	consume(t, q, func(ctx context.Context, _ backfill.Job) error {
+		mu.Lock()
+		now++
+		all++
+		most = max(most, now)
+		if now == Consumers && all == Consumers {
+			close(both)
+		}
+		mu.Unlock()
+		select { // nobody goes on before the others are there
+		case <-both:
+		case <-ctx.Done():
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		now--
+		return nil
+	})
+	eventually(t, "all jobs", func() bool { mu.Lock(); defer mu.Unlock(); return all == 20 })
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, Consumers, most)
+}
+
+func comesAgain(t *testing.T, q backfill.Queue) {
+	job := Job(1)
+	publish(t, q, job)
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		if job.Attempt == 1 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	eventually(t, "a second attempt", func() bool { return len(got.jobs()) == 2 })
+	second := job
+	second.Attempt = 2
+	require.Equal(t, []backfill.Job{job, second}, got.jobs())
+	eventually(t, "an empty queue", empty(t, q))
+}
+
+func attemptsEnd(t *testing.T, q backfill.Queue) {
+	publish(t, q, Job(1))
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		return errors.New("never")
+	})
+	eventually(t, "a dead job", dead(t, q, 1))
+	require.Len(t, got.jobs(), Settings().MaxAttempts)
+	require.True(t, empty(t, q)())
+}
+
+func dead(t *testing.T, q backfill.Queue, n int) func() bool {
+	t.Helper()
+	return func() bool {
+		depth, err := q.Depth(t.Context())
+		return err == nil && depth.Dead == n
+	}
+}
+
+func discarded(t *testing.T, q backfill.Queue) {
+	publish(t, q, Jobs(2)...)
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		if job.ID == Job(0).ID {
+			return backfill.Discard(errors.New("senseless"))
+		}
+		return nil
+	})
+	eventually(t, "a dead job", dead(t, q, 1))
+	eventually(t, "the other job", func() bool { return len(got.jobs()) == 2 })
+	eventually(t, "an empty queue", empty(t, q))
+}
+
+func putOff(t *testing.T, q backfill.Queue) {
+	publish(t, q, Job(1))
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		if len(got.jobs()) <= 2*Settings().MaxAttempts {
+			return backfill.Snooze(time.Millisecond, errors.New("a limit"))
+		}
+		return nil
+	})
+	eventually(t, "the end", func() bool { return len(got.jobs()) == 2*Settings().MaxAttempts+1 })
+	for _, job := range got.jobs() {
+		require.Equal(t, 1, job.Attempt)
+	}
+	require.True(t, dead(t, q, 0)())
+}
+
+func unfinished(t *testing.T, q backfill.Queue) {
+	publish(t, q, Job(1))
+	began := make(chan struct{})
+	stop := consume(t, q, func(ctx context.Context, _ backfill.Job) error {
+		close(began)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	<-began
+	stop()
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		return nil
+	})
+	eventually(t, "the job again", func() bool { return len(got.jobs()) == 1 })
+	require.Equal(t, 1, got.jobs()[0].Attempt)
+}
+
+func depth(t *testing.T, q backfill.Queue) {
+	publish(t, q, Jobs(7)...)
+	eventually(t, "the jobs in the depth", func() bool {
+		depth, err := q.Depth(t.Context())
+		return err == nil && depth.Jobs == 7 && depth.Waiting() == 7 && depth.Consumers == 0
+	})
+	consume(t, q, func(context.Context, backfill.Job) error { return nil })
+	eventually(t, "a consumer in the depth", func() bool {
+		depth, err := q.Depth(t.Context())
+		return err == nil && depth.Waiting() == 0 && depth.Consumers == 1
+	})
+}
+
+func shared(t *testing.T, q backfill.Queue) {
+	var first, second log
+	handler := func(mine, theirs *log) backfill.Handler {
+		return func(ctx context.Context, job backfill.Job) error {
+			mine.add(job)
+			for len(theirs.jobs()) == 0 { // the other one gets its share even when one could do it all
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(time.Millisecond):
+				}
+			}
+			return nil
+		}
+	}
+	consume(t, q, handler(&first, &second))
+	consume(t, q, handler(&second, &first))
+	eventually(t, "two consumers", func() bool {
+		depth, err := q.Depth(t.Context())
+		return err == nil && depth.Consumers == 2
+	})
+	publish(t, q, Jobs(400)...)
+	eventually(t, "all jobs", func() bool { return len(first.jobs())+len(second.jobs()) == 400 })
+}

@@ -1,0 +1,220 @@
+package rabbitqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	amqp "github.com/rabbitmq/amqp091-go"
+	"go.uber.org/zap"
+)
+
+const (
+	heartbeat   = 10 * time.Second
+	dialTimeout = 10 * time.Second
+	// closeWithin bounds a farewell that nobody may hear.
+	closeWithin = 500 * time.Millisecond
+	firstRedial = 250 * time.Millisecond
+	lastRedial  = 15 * time.Second
+)
+
+var errNotYet = errors.New("not connected yet")
+
+// link keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a former
+// connection is used with a new one: its delivery tags would acknowledge other jobs.
+type link struct {
+	queue   *Queue
+	name    string
+	tell    func(error)
+	prepare func(*amqp.Connection) error
+
+	mu   sync.Mutex
+	conn *amqp.Connection
+	err  error         // why there is none
+	up   chan struct{} // closed when there is one
+}
+
+func newLink(q *Queue, name string, tell func(error), prepare func(*amqp.Connection) error) *link {
+	return &link{queue: q, name: name, tell: tell, prepare: prepare, err: errNotYet, up: make(chan struct{})}
+}
+
+// run keeps the connection until ctx ends.
+func (l *link) run(ctx context.Context) {
+	wait := &backoff.ExponentialBackOff{
+		InitialInterval: firstRedial, MaxInterval: lastRedial, Multiplier: 2, RandomizationFactor: 0.3,
+	}
+	wait.Reset()
+	for ctx.Err() == nil {
+		conn, err := l.open(ctx)
+		if err == nil {
+			l.set(conn, nil)
+			wait.Reset()
+			err = l.watch(ctx, conn)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		l.set(nil, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait.NextBackOff()):
+		}
+	}
+}
+
+// open makes a connection. The library's call knows no context: one that comes too late is closed.
+func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
+	type result struct {
+		conn *amqp.Connection
+		err  error
+	}
+	dialed := make(chan result, 1)
+	go func() {
+		conn, err := l.dial()
+		dialed <- result{conn, err}
+	}()
+	select {
+	case <-ctx.Done():
+		go func() {
+			if late := <-dialed; late.err == nil {
+				hangUp(late.conn)
+			}
+		}()
+		return nil, context.Cause(ctx)
+	case r := <-dialed:
+		return r.conn, r.err
+	}
+}
+
+func (l *link) dial() (*amqp.Connection, error) {
+	s := &l.queue.settings
+	conn, err := amqp.DialConfig(s.URL, amqp.Config{
+		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS, Heartbeat: heartbeat, Locale: "en_US",
+		Dial:       amqp.DefaultDial(dialTimeout),
+		Properties: amqp.Table{"connection_name": s.Name + " " + l.name, "product": "githubexporter"},
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	if err := l.prepare(conn); err != nil {
+		hangUp(conn)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// explain keeps addresses and reasons and leaves out what may hold a credential.
+func explain(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op
+	}
+	return fmt.Errorf("connect: %w", err)
+}
+
+func hangUp(conn *amqp.Connection) {
+	_ = conn.CloseDeadline(time.Now().Add(closeWithin))
+}
+
+// watch waits for the end of the connection, and tells of a broker that takes nothing meanwhile.
+func (l *link) watch(ctx context.Context, conn *amqp.Connection) error {
+	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
+	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 8))
+	defer hangUp(conn)
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-closed:
+			if err == nil {
+				return errors.New("the connection was closed")
+			}
+			return err
+		case b, open := <-blocked:
+			if !open {
+				blocked = nil
+				continue
+			}
+			l.block(b)
+		}
+	}
+}
+
+// block tells that the broker takes nothing, or takes jobs again.
+func (l *link) block(b amqp.Blocking) {
+	var err error
+	if b.Active {
+		err = fmt.Errorf("RabbitMQ takes nothing: %s", b.Reason)
+	}
+	l.mu.Lock()
+	l.err = err
+	l.mu.Unlock()
+	l.log(err)
+	l.tell(err)
+}
+
+// set notes a new connection, or that there is none.
+func (l *link) set(conn *amqp.Connection, err error) {
+	l.mu.Lock()
+	had := l.conn != nil || l.err == nil
+	same := err != nil && l.err != nil && err.Error() == l.err.Error()
+	l.conn, l.err = conn, err
+	if conn != nil {
+		close(l.up)
+	} else if had {
+		l.up = make(chan struct{})
+	}
+	l.mu.Unlock()
+	if !same {
+		l.log(err)
+	}
+	l.tell(err)
+}
+
+func (l *link) log(err error) {
+	if err != nil {
+		l.queue.settings.Logger.Warn("RabbitMQ is not available; it is tried again and again.", zap.String("connection", l.name), zap.Error(err))
+	} else {
+		l.queue.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", l.name))
+	}
+}
+
+// now is the connection, or why there is none that can be used.
+func (l *link) now() (*amqp.Connection, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return nil, down(l.err)
+	}
+	return l.conn, nil
+}
+
+// await waits for a connection.
+func (l *link) await(ctx context.Context) (*amqp.Connection, error) {
+	for {
+		l.mu.Lock()
+		conn, up := l.conn, l.up
+		l.mu.Unlock()
+		if conn != nil {
+			return conn, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-up:
+		}
+	}
+}
+
+// restart ends the connection, so that a new one is made.
+func (l *link) restart() {
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		hangUp(conn)
+	}
+}

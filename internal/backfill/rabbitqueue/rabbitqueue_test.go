@@ -1,0 +1,390 @@
+package rabbitqueue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/queuetest"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
+)
+
+const patience = 60 * time.Second
+
+var names atomic.Int64
+
+// fixture is a queue with names of its own.
+type fixture struct {
+	*rabbitqueue.Queue
+	settings rabbitqueue.Settings
+	logs     *observer.ObservedLogs
+	state    atomic.Pointer[error]
+	invalid  atomic.Int64
+}
+
+func (f *fixture) trouble() error {
+	if err := f.state.Load(); err != nil {
+		return *err
+	}
+	return errors.New("nothing was told")
+}
+
+// start starts a queue on a server; change may change its settings.
+func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Settings)) *fixture {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	name := fmt.Sprintf("test%d", names.Add(1))
+	f := &fixture{logs: logs}
+	f.settings = rabbitqueue.Settings{
+		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
+		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq",
+		Retries: queuetest.Settings(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
+		OnState:   func(err error) { f.state.Store(&err) },
+		OnInvalid: func() { f.invalid.Add(1) },
+	}
+	for _, c := range change {
+		c(&f.settings)
+	}
+	f.Queue = rabbitqueue.New(f.settings)
+	t.Cleanup(f.Close)
+	return f
+}
+
+// ready waits until the queue can be used.
+func (f *fixture) ready(t *testing.T) *fixture {
+	t.Helper()
+	eventually(t, "a connection", func() bool { return f.trouble() == nil })
+	return f
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	require.Eventually(t, is, patience, 10*time.Millisecond, what)
+}
+
+func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
+	t.Helper()
+	n, err := q.Publish(t.Context(), jobs)
+	require.NoError(t, err)
+	require.Len(t, jobs, n)
+}
+
+// consume runs a consumer until the test ends, or it is told to stop.
+func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- q.Consume(ctx, handler) }()
+	stopped := false
+	stop = func() {
+		if !stopped {
+			stopped = true
+			cancel()
+			require.Error(t, <-done)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// count counts what it is given.
+func count(n *atomic.Int64) backfill.Handler {
+	return func(context.Context, backfill.Job) error {
+		n.Add(1)
+		return nil
+	}
+}
+
+func depth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func() bool {
+	t.Helper()
+	return func() bool {
+		d, err := q.Depth(t.Context())
+		return err == nil && is(d)
+	}
+}
+
+func idle(d backfill.Depth) bool { return d.Waiting() == 0 }
+
+// channel is a bare channel to the broker.
+func channel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	return ch
+}
+
+func TestOnOneBroker(t *testing.T) {
+	s := rabbittest.Start(t)
+	t.Run("conformance", func(t *testing.T) {
+		queuetest.Run(t, func(t *testing.T) backfill.Queue { return start(t, s).ready(t) })
+	})
+	t.Run("dead jobs tell their history", func(t *testing.T) { deadHistory(t, s) })
+	t.Run("what is no job is dead at once", func(t *testing.T) { poison(t, s) })
+	t.Run("a queue of other settings is named", func(t *testing.T) { otherSettings(t, s) })
+	t.Run("wrong credentials are named and not shown", func(t *testing.T) { wrongPassword(t, s) })
+	t.Run("a deleted queue is declared again", func(t *testing.T) { deletedQueue(t, s) })
+	t.Run("a broker without memory is told and waited for", func(t *testing.T) { alarm(t, s) })
+	t.Run("a lost connection loses no job", func(t *testing.T) { lostConnections(t, s) })
+	t.Run("a job that is delivered over and over is dead", func(t *testing.T) { deliveredOver(t, s) })
+	t.Run("dead jobs are listed and replayed", func(t *testing.T) { replay(t, s) })
+}
+
+func deadHistory(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Job(1))
+	consume(t, f, func(_ context.Context, job backfill.Job) error {
+		return fmt.Errorf("GitHub answered %d00", job.Attempt+3)
+	})
+	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
+	d, ok, err := channel(t, s).Get(f.settings.DeadQueue, true)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, "attempt 3: GitHub answered 600", d.Headers[rabbitqueue.HeaderError])
+	require.Equal(t, "3", d.Headers[rabbitqueue.HeaderAttempts])
+	history := d.Headers[rabbitqueue.HeaderHistory].([]any)
+	require.Len(t, history, 3)
+	for i, entry := range history {
+		require.Contains(t, entry, fmt.Sprintf("attempt %d: GitHub answered %d00", i+1, i+4))
+	}
+	job, err := backfill.Decode(d.Body)
+	require.NoError(t, err)
+	require.Equal(t, 3, job.Attempt)
+	require.Equal(t, queuetest.Job(1).ID, d.MessageId)
+	require.Equal(t, amqp.Persistent, d.DeliveryMode)
+}
+
+func poison(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	good := queuetest.Job(1)
+	text := string(good.Encode())
+	long := good
+	long.Window.Start = long.Window.End.AddDate(-100, 0, 0)
+	bodies := []string{
+		"", "no json", "null", "[]", "{}", strings.Repeat("x", 2<<20), text + text, "\x00\xff\xfe",
+		strings.Replace(text, `"version":1`, `"version":2`, 1),
+		strings.Replace(text, `"org":"octo"`, `"org":null`, 1),
+		strings.Replace(text, `"streams":[`, `"streams":["stars",`, 1),
+		strings.Replace(text, `"attempt":1`, `"attempt":-1`, 1),
+		strings.Replace(text, `"attempt":1`, `"attempt":1,"force":true`, 1),
+		string(long.Encode()),
+	}
+	ch := channel(t, s)
+	for _, body := range bodies {
+		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.settings.Queue, true, false, amqp.Publishing{Body: []byte(body)}))
+	}
+	publish(t, f, good)
+	var n atomic.Int64
+	consume(t, f, count(&n))
+	eventually(t, "dead messages", depth(t, f, func(d backfill.Depth) bool { return d.Dead == len(bodies) && d.Waiting() == 0 }))
+	eventually(t, "the good one", func() bool { return n.Load() == 1 })
+	require.EqualValues(t, len(bodies), f.invalid.Load())
+	for _, body := range bodies { // in their order, for there was one publisher; two workers may change neighbours
+		d, ok, err := ch.Get(f.settings.DeadQueue, true)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Contains(t, d.Headers[rabbitqueue.HeaderError], backfill.ErrInvalid.Error())
+		require.Contains(t, bodies, string(d.Body), "as it came, %.20q", body)
+	}
+}
+
+func otherSettings(t *testing.T, s *rabbittest.Server) {
+	ch := channel(t, s)
+	_, err := ch.QueueDeclare("other.jobs", true, false, false, false, nil) // a classic one
+	require.NoError(t, err)
+	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Queue = "other.jobs" })
+	eventually(t, "an explanation", func() bool {
+		err := f.trouble()
+		return err != nil && strings.Contains(err.Error(), `the queue "other.jobs" exists with other settings`)
+	})
+	_, err = f.Publish(t.Context(), queuetest.Jobs(1))
+	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	_, err = ch.QueueDelete("other.jobs", false, true, false)
+	require.NoError(t, err)
+	f.ready(t) // by itself
+	require.LessOrEqual(t, f.logs.FilterMessageSnippet("is not available").Len(), 6, "one line for each change, not for each try")
+}
+
+func wrongPassword(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.Plain("guest", "s3cret-wrong") })
+	eventually(t, "an explanation", func() bool {
+		err := f.trouble()
+		return err != nil && strings.Contains(err.Error(), "username or password")
+	})
+	for _, entry := range f.logs.All() {
+		require.NotContains(t, fmt.Sprint(entry.Message, entry.ContextMap()), "s3cret")
+	}
+}
+
+func deletedQueue(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	var n atomic.Int64
+	consume(t, f, count(&n))
+	publish(t, f, queuetest.Job(1))
+	eventually(t, "a job", func() bool { return n.Load() == 1 })
+	ch := channel(t, s)
+	for _, name := range []string{f.settings.Queue, f.settings.DeadQueue} {
+		_, err := ch.QueueDelete(name, false, false, false)
+		require.NoError(t, err)
+	}
+	eventually(t, "a job through the new queue", func() bool {
+		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		return err == nil && n.Load() >= 2
+	})
+	eventually(t, "all queues", depth(t, f, idle))
+}
+
+func alarm(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Jobs(3)...)
+	s.Alarm(true)
+	defer s.Alarm(false)
+	eventually(t, "a refused job", func() bool { // the broker tells a connection when that publishes
+		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		return errors.Is(err, rabbitqueue.ErrDown)
+	})
+	eventually(t, "the state", func() bool { return f.trouble() != nil })
+	var n atomic.Int64
+	consume(t, f, count(&n))
+	eventually(t, "jobs in spite of the alarm", func() bool { return n.Load() >= 3 })
+	s.Alarm(false)
+	eventually(t, "a job after the alarm", func() bool {
+		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		return err == nil
+	})
+	f.ready(t)
+}
+
+func lostConnections(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Jobs(50)...)
+	var n, lost atomic.Int64
+	consume(t, f, func(context.Context, backfill.Job) error {
+		if n.Add(1)%20 == 5 && lost.Add(1) <= 2 {
+			s.Control("close_all_connections", "lost")
+		}
+		return nil
+	})
+	eventually(t, "all jobs", func() bool {
+		d, err := f.Depth(t.Context())
+		return err == nil && n.Load() >= 50 && d.Waiting() == 0
+	})
+	require.True(t, depth(t, f, func(d backfill.Depth) bool { return d.Dead == 0 })())
+}
+
+func deliveredOver(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Job(1))
+	ch := channel(t, s)
+	for range 100 {
+		d, ok, err := ch.Get(f.settings.Queue, false)
+		require.NoError(t, err)
+		if !ok {
+			break
+		}
+		require.NoError(t, d.Nack(false, true)) // as when its worker was killed
+	}
+	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
+}
+
+func replay(t *testing.T, s *rabbittest.Server) {
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Jobs(5)...)
+	stop := consume(t, f, func(context.Context, backfill.Job) error { return backfill.Discard(errors.New("no, thanks")) })
+	eventually(t, "dead jobs", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 5 && d.Waiting() == 0 }))
+	stop()
+	require.NoError(t, channel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
+		amqp.Publishing{Body: []byte("junk")}))
+	eventually(t, "junk", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 6 }))
+
+	var seen []rabbitqueue.Dead
+	require.NoError(t, rabbitqueue.EachDead(t.Context(), f.settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
+		seen = append(seen, d)
+		return rabbitqueue.Keep
+	}))
+	require.Len(t, seen, 6)
+	require.Equal(t, "attempt 1: discarded: no, thanks", seen[0].Reason)
+	require.NoError(t, seen[0].Invalid)
+	require.Equal(t, "octo", seen[0].Job.Org)
+	require.ErrorIs(t, seen[5].Invalid, backfill.ErrInvalid)
+	eventually(t, "all kept", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 6 }))
+
+	require.NoError(t, rabbitqueue.EachDead(t.Context(), f.settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
+		switch {
+		case d.Invalid != nil:
+			return rabbitqueue.Remove
+		case d.Job.ID == queuetest.Job(0).ID:
+			return rabbitqueue.Keep
+		default:
+			return rabbitqueue.Replay
+		}
+	}))
+	eventually(t, "replayed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Jobs == 4 }))
+	got := make(chan backfill.Job, 10)
+	consume(t, f, func(_ context.Context, job backfill.Job) error { got <- job; return nil })
+	for range 4 {
+		job := <-got
+		require.Equal(t, 1, job.Attempt)
+		require.Less(t, time.Since(job.CreatedAt), patience)
+	}
+}
+
+func TestBrokerKilledAndWiped(t *testing.T) {
+	s := rabbittest.Start(t)
+	f := start(t, s).ready(t)
+	publish(t, f, queuetest.Jobs(100)...)
+	s.Kill()
+	eventually(t, "trouble", func() bool { return f.trouble() != nil })
+	_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	s.Run()
+	f.ready(t)
+	eventually(t, "the confirmed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Jobs == 100 }))
+	var n atomic.Int64
+	consume(t, f, count(&n))
+	eventually(t, "all jobs", func() bool { return n.Load() == 100 })
+	eventually(t, "an empty queue", depth(t, f, idle))
+
+	s.Wipe()
+	s.Run()
+	f.ready(t)
+	n.Store(0)
+	eventually(t, "jobs through the new queues", func() bool {
+		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		return err == nil && n.Load() > 0
+	})
+
+	s.Pause()
+	defer s.Resume()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = f.Depth(ctx)
+	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+}
+
+func TestCloseWithoutBroker(t *testing.T) {
+	s := rabbittest.Start(t)
+	f := start(t, s).ready(t)
+	consume(t, f, func(context.Context, backfill.Job) error { return nil })
+	s.Pause()
+	defer s.Resume()
+	began := time.Now()
+	f.Close()
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+func TestMain(m *testing.M) { os.Exit(m.Run()) }

@@ -1,0 +1,116 @@
+// Package redisclaims keeps the claims of backfill jobs in Redis, where all replicas see them: a hash for each organization,
+// "<prefix>:1:{<organization>}:claims", from a job's id to its claim in JSON. The 1 is the version of this layout.
+package redisclaims
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+)
+
+// Settings are the claims'.
+type Settings struct {
+	// Prefix begins the names of all keys.
+	Prefix string
+	// TTL is how long the claims of an organization outlive the last sign of any of its jobs.
+	TTL time.Duration
+	// OnCorrupt is told of values that cannot be what was written; they are taken away.
+	OnCorrupt func(key string, err error)
+}
+
+// Claims are claims in Redis. They do not own their client.
+type Claims struct {
+	client   redis.UniversalClient
+	settings Settings
+}
+
+var _ backfill.Claims = (*Claims)(nil)
+
+// New makes claims.
+func New(client redis.UniversalClient, settings Settings) *Claims {
+	return &Claims{client: client, settings: settings}
+}
+
+func (c *Claims) key(org string) string {
+	return c.settings.Prefix + ":1:{" + strings.ToLower(org) + "}:claims"
+}
+
+// List implements backfill.Claims.
+func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error) {
+	key := c.key(org)
+	fields, err := c.client.HGetAll(ctx, key).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	list := make([]backfill.Claim, 0, len(fields))
+	var corrupt []string
+	for id, value := range fields {
+		claim, err := decode(id, value)
+		if err != nil {
+			corrupt = append(corrupt, id)
+			c.settings.OnCorrupt(key, err)
+			continue
+		}
+		list = append(list, claim)
+	}
+	if len(corrupt) > 0 {
+		if err := c.client.HDel(ctx, key, corrupt...).Err(); err != nil {
+			return nil, fmt.Errorf("redis: %w", err)
+		}
+	}
+	return list, nil
+}
+
+// decode reads a claim that stands under an id.
+func decode(id, value string) (backfill.Claim, error) {
+	var claim backfill.Claim
+	if err := json.Unmarshal([]byte(value), &claim); err != nil {
+		return claim, fmt.Errorf("the claim of job %.100q: %w", id, err)
+	}
+	if claim.ID != id || claim.Streams == 0 || !claim.From.Before(claim.Until) || claim.Seen.IsZero() {
+		return claim, fmt.Errorf("the claim of job %.100q has impossible values", id)
+	}
+	return claim, nil
+}
+
+// Put implements backfill.Claims.
+func (c *Claims) Put(ctx context.Context, org string, claims []backfill.Claim) error {
+	if len(claims) == 0 {
+		return nil
+	}
+	values := make([]any, 0, 2*len(claims))
+	for i := range claims {
+		value, err := json.Marshal(&claims[i])
+		if err != nil {
+			return fmt.Errorf("encode a claim: %w", err)
+		}
+		values = append(values, claims[i].ID, value)
+	}
+	key := c.key(org)
+	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, key, values...)
+		p.Expire(ctx, key, c.settings.TTL)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}
+
+// Drop implements backfill.Claims.
+func (c *Claims) Drop(ctx context.Context, org string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := c.client.HDel(ctx, c.key(org), ids...).Err(); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package backfill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Result is how a delivered job ended.
+type Result string
+
+// The results. A job that was put off has none.
+const (
+	ResultProcessed Result = "processed"
+	ResultDuplicate Result = "duplicate" // nothing of it was missing any more
+	ResultFailed    Result = "failed"    // an attempt
+	ResultExpired   Result = "expired"   // too old: what it was for is found again
+	ResultDiscarded Result = "discarded" // never to be done
+)
+
+// Reader reads jobs of one organization.
+type Reader interface {
+	// Read reads what is missing of the job's window and says whether there was anything. It commits before it returns.
+	// Errors that are not the job's fault are a SnoozeError, those that nobody can mend a DiscardError.
+	Read(ctx context.Context, job Job) (missing bool, err error)
+	// Done is told how a job ended. It must not wait for anybody but the store.
+	Done(ctx context.Context, result Result)
+}
+
+// WorkerSettings are a worker's.
+type WorkerSettings struct {
+	// Reader is who reads an organization; nil when it is unknown.
+	Reader  func(org string) Reader
+	Claims  Claims
+	Retries Retries
+	// MaxAge is how old a job may be.
+	MaxAge time.Duration
+	// Beat is how often there is a sign of a job that is being worked on.
+	Beat   time.Duration
+	Now    func() time.Time
+	Logger *zap.Logger
+}
+
+// Worker works on jobs, several at a time.
+type Worker struct{ settings WorkerSettings }
+
+// NewWorker makes a worker.
+func NewWorker(settings WorkerSettings) *Worker { return &Worker{settings: settings} }
+
+// Handle is the handler of a queue's jobs.
+func (w *Worker) Handle(ctx context.Context, job Job) error {
+	reader := w.settings.Reader(job.Org)
+	if reader == nil {
+		return Discard(fmt.Errorf("organization %q is not configured here", job.Org))
+	}
+	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
+		w.settings.Logger.Warn("A backfill job is too old; what it was for is found again.",
+			zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Duration("age", age))
+		return w.end(ctx, reader, &job, ResultExpired, nil)
+	}
+	stop := w.beat(ctx, &job)
+	missing, err := reader.Read(ctx, job)
+	stop()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // it is delivered again
+	case err == nil && missing:
+		return w.end(ctx, reader, &job, ResultProcessed, nil)
+	case err == nil:
+		return w.end(ctx, reader, &job, ResultDuplicate, nil)
+	default:
+		return w.failed(ctx, reader, &job, err)
+	}
+}
+
+// failed says how it goes on with a job.
+func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error) error {
+	fields := []zap.Field{
+		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
+		zap.Stringer("window", job.Window), zap.Int("attempt", job.Attempt), zap.Error(err),
+	}
+	fate := w.settings.Retries.Judge(job, err)
+	result := ResultFailed
+	if errors.As(err, new(*DiscardError)) {
+		result = ResultDiscarded
+	}
+	switch {
+	case fate.Dead:
+		w.settings.Logger.Warn("A backfill job is given up; it waits for an operator, and its window stays a gap.", fields...)
+		return w.end(ctx, reader, job, result, err)
+	case errors.As(err, new(*SnoozeError)):
+		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", fate.Delay))...)
+		w.sign(ctx, job, open)
+	default:
+		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", fate.Delay))...)
+		w.sign(ctx, job, open)
+		reader.Done(ctx, result)
+	}
+	return err
+}
+
+// end is the end of a job: its claim goes, or stays for a dead one, so that the same window does not come again at once.
+func (w *Worker) end(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
+	if err != nil {
+		w.sign(ctx, job, dead)
+	} else if dropErr := w.settings.Claims.Drop(ctx, job.Org, []string{job.ID}); dropErr != nil {
+		w.settings.Logger.Debug("The claim of a job that is done stays for a while.", zap.String("job", job.ID), zap.Error(dropErr))
+	}
+	reader.Done(ctx, result)
+	return err
+}
+
+// state is what a sign says of a job.
+type state uint8
+
+const (
+	underWay state = iota
+	open           // it comes again
+	dead
+)
+
+// sign is a sign of the job. One that is not seen costs a second job at most.
+func (w *Worker) sign(ctx context.Context, job *Job, now state) {
+	claim := claimOf(job)
+	claim.Seen = w.settings.Now().UTC().Truncate(time.Millisecond)
+	claim.Open, claim.Dead = claim.Open || now == open, now == dead
+	if err := w.settings.Claims.Put(ctx, job.Org, []Claim{claim}); err != nil && ctx.Err() == nil {
+		w.settings.Logger.Debug("There is no sign of a job.", zap.String("job", job.ID), zap.Error(err))
+	}
+}
+
+// beat gives a sign of the job now and again and again until it is stopped.
+func (w *Worker) beat(ctx context.Context, job *Job) (stop func()) {
+	w.sign(ctx, job, underWay)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(w.settings.Beat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				w.sign(ctx, job, underWay)
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}

@@ -1,0 +1,177 @@
+package backfill_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
+)
+
+var retries = backfill.Retries{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
+
+// reader reads as the test says.
+type reader struct {
+	read    func(ctx context.Context, job backfill.Job) (bool, error)
+	results []backfill.Result
+	jobs    []backfill.Job
+}
+
+func (r *reader) Read(ctx context.Context, job backfill.Job) (bool, error) {
+	r.jobs = append(r.jobs, job)
+	return r.read(ctx, job)
+}
+
+func (r *reader) Done(_ context.Context, result backfill.Result) {
+	r.results = append(r.results, result)
+}
+
+func newWorker(r *reader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
+	return backfill.NewWorker(backfill.WorkerSettings{
+		Reader: func(org string) backfill.Reader {
+			if org == "acme" {
+				return r
+			}
+			return nil
+		},
+		Claims: claims, Retries: retries, MaxAge: 24 * time.Hour, Beat: time.Minute, Now: now, Logger: zap.NewNop(),
+	})
+}
+
+func TestWorker(t *testing.T) {
+	failed := errors.New("502")
+	for name, test := range map[string]struct {
+		job    func(*backfill.Job)
+		read   func(context.Context, backfill.Job) (bool, error)
+		result []backfill.Result
+		fate   backfill.Fate
+		claim  string
+	}{
+		"done": {
+			read:   func(context.Context, backfill.Job) (bool, error) { return true, nil },
+			result: []backfill.Result{backfill.ResultProcessed}, fate: backfill.Fate{Done: true},
+		},
+		"nothing missing": {
+			read:   func(context.Context, backfill.Job) (bool, error) { return false, nil },
+			result: []backfill.Result{backfill.ResultDuplicate}, fate: backfill.Fate{Done: true},
+		},
+		"failed": {
+			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Attempt: 2, Delay: time.Minute}, claim: "open",
+		},
+		"failed often": {
+			job:    func(j *backfill.Job) { j.Attempt = 4 },
+			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
+		},
+		"failed for the last time": {
+			job:    func(j *backfill.Job) { j.Attempt = 5 },
+			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Dead: true}, claim: "dead",
+		},
+		"a limit": {
+			job: func(j *backfill.Job) { j.Attempt = 5 },
+			read: func(context.Context, backfill.Job) (bool, error) {
+				return true, backfill.Snooze(12*time.Minute, failed)
+			},
+			fate: backfill.Fate{Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
+		},
+		"a short limit": {
+			read: func(context.Context, backfill.Job) (bool, error) { return true, backfill.Snooze(time.Second, failed) },
+			fate: backfill.Fate{Attempt: 1, Delay: time.Minute}, claim: "open",
+		},
+		"senseless": {
+			read:   func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
+			result: []backfill.Result{backfill.ResultDiscarded}, fate: backfill.Fate{Dead: true}, claim: "dead",
+		},
+		"too old": {
+			job:    func(j *backfill.Job) { j.CreatedAt = noon.Add(-25 * time.Hour) },
+			result: []backfill.Result{backfill.ResultExpired}, fate: backfill.Fate{Done: true},
+		},
+		"unknown organization": {
+			job: func(j *backfill.Job) { j.Org = "other" }, fate: backfill.Fate{Dead: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reader{read: test.read}
+			claims := &backfill.LocalClaims{}
+			j := job()
+			j.Attempt = 1
+			if test.job != nil {
+				test.job(&j)
+			}
+			err := newWorker(r, claims, func() time.Time { return noon }).Handle(t.Context(), j)
+			require.Equal(t, test.fate, retries.Judge(&j, err))
+			require.Equal(t, test.result, r.results)
+			left, listErr := claims.List(t.Context(), "acme")
+			require.NoError(t, listErr)
+			if test.claim == "" {
+				require.Empty(t, left)
+				return
+			}
+			require.Len(t, left, 1)
+			require.Equal(t, test.claim == "dead", left[0].Dead)
+			require.True(t, left[0].Dead || left[0].Open)
+			require.Equal(t, noon, left[0].Seen)
+		})
+	}
+}
+
+// TestWorkerStops: a job that could not be finished is neither done nor failed.
+func TestWorkerStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &reader{read: func(ctx context.Context, _ backfill.Job) (bool, error) {
+		cancel()
+		return true, ctx.Err()
+	}}
+	err := newWorker(r, &backfill.LocalClaims{}, func() time.Time { return noon }).Handle(ctx, job())
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, r.results)
+}
+
+// TestSigns: a job that takes long shows signs, and one that fails goes through all its attempts with their waits.
+func TestSigns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		claims := &backfill.LocalClaims{}
+		var seen time.Time
+		var tried []time.Duration
+		r := &reader{}
+		r.read = func(ctx context.Context, _ backfill.Job) (bool, error) {
+			tried = append(tried, time.Since(began).Round(time.Minute))
+			select {
+			case <-ctx.Done():
+				return true, ctx.Err()
+			case <-time.After(10 * time.Minute):
+			}
+			list, err := claims.List(ctx, "acme")
+			require.NoError(t, err)
+			seen = list[0].Seen
+			require.Less(t, time.Since(seen), 2*time.Minute)
+			return true, errors.New("no")
+		}
+		q := memqueue.New(memqueue.Settings{Retries: retries, Consumers: 1})
+		j := job()
+		j.Attempt, j.CreatedAt = 1, began
+		_, err := q.Publish(t.Context(), []backfill.Job{j})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- q.Consume(ctx, newWorker(r, claims, time.Now).Handle) }()
+		time.Sleep(4 * time.Hour) //nolint:forbidigo // the clock is synctest's
+		synctest.Wait()
+		depth, err := q.Depth(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, backfill.Depth{Dead: 1, Consumers: 1}, depth)
+		require.Equal(t, []time.Duration{0, 11 * time.Minute, 26 * time.Minute, 66 * time.Minute, 106 * time.Minute}, tried)
+		require.Len(t, r.results, 5)
+		cancel()
+		require.Error(t, <-done)
+	})
+}

@@ -1,0 +1,220 @@
+package githubexporter
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// failedDispatch is the wait after jobs could not be published.
+	failedDispatch = 10 * time.Second
+	// afterStore is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
+	afterStore      = 30 * time.Second
+	afterCredential = 5 * time.Minute
+	// progressInterval is how often the log says how far backfill is.
+	progressInterval = time.Minute
+)
+
+// Read implements backfill.Reader.
+func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool, err error) {
+	filled, err := o.collector.Fill(github.Background(ctx), collect.Order{
+		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Anew: job.Reason == backfill.ReasonOperator,
+	})
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, collect.ErrUnknownRepository):
+		return false, backfill.Discard(err)
+	case err != nil:
+		return false, backfill.Snooze(afterStore, err)
+	}
+	return filled.Streams != 0, o.refusal(&filled)
+}
+
+// refusal says how it goes on with a job of which something could not be read. A limit or a refused credential is not the
+// job's fault.
+func (o *organization) refusal(filled *collect.Filled) error {
+	var errs []error
+	for _, f := range filled.Failures {
+		errs = append(errs, fmt.Errorf("%s: %w", f.Stream, f.Err))
+	}
+	err := errors.Join(errs...)
+	if at := filled.RetryAt(); !at.IsZero() {
+		return backfill.Snooze(time.Until(at), err)
+	}
+	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
+		return backfill.Snooze(afterCredential, err)
+	}
+	return err
+}
+
+// Done implements backfill.Reader.
+func (o *organization) Done(ctx context.Context, result backfill.Result) {
+	o.tallies.Add(collect.TallyJobs, string(result))
+	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
+		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
+	}
+}
+
+// missed are the failures of passes that no dispatch has seen yet.
+type missed struct {
+	mu       sync.Mutex
+	failures []collect.Failure
+	later    []collect.StreamOf
+}
+
+func (m *missed) add(sum *collect.Summary) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failures, m.later = append(m.failures, sum.Failures...), append(m.later, sum.Later...)
+}
+
+func (m *missed) take() ([]collect.Failure, []collect.StreamOf) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	failures, later := m.failures, m.later
+	m.failures, m.later = nil, nil
+	return failures, later
+}
+
+// reasonOf names why a stream was not read.
+func reasonOf(f *collect.Failure) backfill.Reason {
+	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
+		return backfill.ReasonLimited
+	}
+	if f.Whole {
+		return backfill.ReasonScrapeError
+	}
+	return backfill.ReasonPartial
+}
+
+// dispatch makes jobs of what is missing, after every pass and at every sweep, until the term ends.
+func (o *organization) dispatch(ctx context.Context, j *jobs) {
+	c := &j.receiver.config.Backfill
+	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
+		Org: o.name, Queue: j, Claims: j.claims, Now: time.Now, NewID: rand.Text,
+		Count: backfill.Counters{
+			Enqueued: func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
+			Deduped:  func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
+			Deferred: func(cause string, n int) { o.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
+		},
+		Coalesce: c.CoalesceWindow, PerMinute: c.MaxEnqueuesPerOrgPerMinute, Silence: silence(c), Forget: c.DedupTTL,
+	})
+	progress := backfillProgress{logger: o.logger}
+	for ctx.Err() == nil {
+		wait := o.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
+		o.pause(ctx, wait, true)
+	}
+}
+
+// dispatchOnce says how long to wait before the next time.
+func (o *organization) dispatchOnce(
+	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillProgress, interval time.Duration,
+) time.Duration {
+	failures, later := o.missed.take()
+	for i := range failures {
+		dispatcher.Missed(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i]))
+	}
+	for _, l := range later {
+		dispatcher.Missed(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
+	}
+	cov, err := o.store.Coverage(ctx, o.name)
+	var done backfill.Dispatched
+	if err == nil {
+		done, err = dispatcher.Dispatch(ctx, &cov, o.collector.Pending)
+	}
+	if ctx.Err() != nil {
+		return 0
+	}
+	o.setOldestJob(done.Oldest)
+	progress.report(&cov, &done, err, time.Now())
+	switch {
+	case err != nil:
+		return min(interval, failedDispatch)
+	case !done.Again.IsZero():
+		return min(interval, max(time.Second, time.Until(done.Again)))
+	default:
+		return interval
+	}
+}
+
+func (o *organization) setOldestJob(at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.oldestJob = at
+}
+
+func (o *organization) oldestUnderWay() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.oldestJob
+}
+
+// backfillProgress logs how the gaps become fewer.
+type backfillProgress struct {
+	logger *zap.Logger
+	failed bool
+	logged time.Time
+	left   time.Duration // missing time over all streams when it was logged
+}
+
+func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatched, err error, now time.Time) {
+	if err != nil {
+		if !p.failed {
+			p.logger.Error("Backfill jobs cannot be published; their windows stay gaps, and it is tried again and again.", zap.Error(err))
+		}
+		p.failed = true
+		return
+	}
+	if p.failed {
+		p.failed = false
+		p.logger.Info("Backfill jobs can be published again.")
+	}
+	gaps, left := missingOf(cov)
+	switch {
+	case gaps == 0 && !p.logged.IsZero():
+		p.logger.Info("All gaps are filled.")
+		p.logged = time.Time{}
+	case gaps > 0 && now.Sub(p.logged) >= progressInterval:
+		p.logger.Info("Backfill is under way.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
+			zap.Int("jobs_under_way", done.UnderWay), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
+		p.logged, p.left = now, left
+	}
+}
+
+// estimate is when all is read if it goes on as since the last line.
+func (p *backfillProgress) estimate(left time.Duration, now time.Time) zap.Field {
+	if p.logged.IsZero() || left >= p.left {
+		return zap.Skip()
+	}
+	rate := float64(p.left-left) / float64(now.Sub(p.logged))
+	return zap.Duration("estimated_left", time.Duration(float64(left)/rate).Round(time.Second))
+}
+
+// missingOf counts the gaps and adds them up.
+func missingOf(cov *ledger.Coverage) (gaps int, left time.Duration) {
+	for _, r := range cov.Repos {
+		if r.Gone() {
+			continue
+		}
+		for _, s := range activity.AllStreams() {
+			for _, w := range r.Missing[s] {
+				gaps++
+				left += w.End.Sub(w.Start)
+			}
+		}
+	}
+	return gaps, left
+}

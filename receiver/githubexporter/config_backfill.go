@@ -1,0 +1,185 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// RabbitMQConfig is how the queue of backfill jobs is reached.
+type RabbitMQConfig struct {
+	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the process.
+	Endpoint string `mapstructure:"endpoint"`
+	// Auth is how the client authenticates.
+	Auth RabbitMQAuthConfig `mapstructure:"auth"`
+	// TLS is for amqps.
+	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	// Exchange, Queue and DeadLetterQueue are names. Those of the retry queues are made of Queue.
+	Exchange        string `mapstructure:"exchange"`
+	Queue           string `mapstructure:"queue"`
+	DeadLetterQueue string `mapstructure:"dead_letter_queue"`
+	// Prefetch is how many jobs this replica holds that are not done.
+	Prefetch int `mapstructure:"prefetch"`
+	// Unavailable is wait (not ready until RabbitMQ is back) or memory (the jobs of the leader go through a queue in its
+	// process meanwhile).
+	Unavailable string `mapstructure:"unavailable"`
+
+	_ struct{}
+}
+
+// RabbitMQAuthConfig has exactly one of its mechanisms.
+type RabbitMQAuthConfig struct {
+	// Plain is a name and a password.
+	Plain *RabbitMQPlainConfig `mapstructure:"plain"`
+	// External is the certificate of the TLS client.
+	External *RabbitMQExternalConfig `mapstructure:"external"`
+
+	_ struct{}
+}
+
+// RabbitMQPlainConfig is a name and a password.
+type RabbitMQPlainConfig struct {
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+
+	_ struct{}
+}
+
+// RabbitMQExternalConfig has nothing to say.
+type RabbitMQExternalConfig struct{ _ struct{} }
+
+// BackfillConfig is how windows that were missed are read later.
+type BackfillConfig struct {
+	// Enabled makes jobs of missed windows. Otherwise passes read the last 24 h of them, and what is older stays missing.
+	Enabled bool `mapstructure:"enabled"`
+	// MaxMessageAge is how old a job may be; what an older one was for is found again.
+	MaxMessageAge time.Duration `mapstructure:"max_message_age"`
+	// ConsumerCount is how many jobs a replica works on at a time.
+	ConsumerCount int `mapstructure:"consumer_count"`
+	// RequeueDelays are the waits after failed attempts, ascending; the last one goes on.
+	RequeueDelays []time.Duration `mapstructure:"requeue_delays"`
+	// MaxAttempts is how often a job may fail before it goes to the dead-letter queue.
+	MaxAttempts int `mapstructure:"max_attempts"`
+	// CoalesceWindow is the step to which windows are aligned: missing windows that are closer become one job.
+	CoalesceWindow time.Duration `mapstructure:"coalesce_window"`
+	// DedupTTL is how long a job may be under way without a sign before it is made again.
+	DedupTTL time.Duration `mapstructure:"dedup_ttl"`
+	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization; the rest is put off.
+	MaxEnqueuesPerOrgPerMinute int `mapstructure:"max_enqueues_per_org_per_minute"`
+	// SweepInterval is how often gaps without a job are looked for, beside the end of each pass.
+	SweepInterval time.Duration `mapstructure:"sweep_interval"`
+
+	_ struct{}
+}
+
+func defaultRabbitMQ() RabbitMQConfig {
+	return RabbitMQConfig{
+		TLS:      configoptional.Default(configtls.NewDefaultClientConfig()),
+		Exchange: "gh.backfill", Queue: "gh.backfill.jobs", DeadLetterQueue: "gh.backfill.dlq",
+		Prefetch: 8, Unavailable: unavailableWait,
+	}
+}
+
+func defaultBackfill() BackfillConfig {
+	return BackfillConfig{
+		Enabled: true, MaxMessageAge: 24 * time.Hour, ConsumerCount: 2,
+		RequeueDelays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour},
+		MaxAttempts:   7, CoalesceWindow: 15 * time.Minute, DedupTTL: 12 * time.Hour,
+		MaxEnqueuesPerOrgPerMinute: 100, SweepInterval: 5 * time.Minute,
+	}
+}
+
+// Enabled reports whether RabbitMQ is configured at all.
+func (c *RabbitMQConfig) Enabled() bool { return c.Endpoint != "" }
+
+// Validate refuses what cannot work.
+func (c *RabbitMQConfig) Validate() error {
+	errs := []error{
+		configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory),
+		configcheck.BetweenInts("prefetch", c.Prefetch, 1, 65_535),
+	}
+	names := make(map[string]string)
+	for field, name := range map[string]string{"queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
+		if before, twice := names[name]; twice {
+			errs = append(errs, fmt.Errorf("%s: %q like %s, want two queues", field, name, before))
+		}
+		names[name] = field
+	}
+	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
+		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
+			errs = append(errs, fmt.Errorf("%s: %q, want a name without blanks, not one of the broker's own that begin with amq", field, name))
+		}
+	}
+	if c.Enabled() {
+		errs = append(errs, c.validateEndpoint(), c.validateAuth())
+	} else if c.Auth.Plain != nil || c.Auth.External != nil || c.TLS.HasValue() {
+		errs = append(errs, errors.New("endpoint: empty, want amqp://host:port/vhost (is the environment variable set?)"))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *RabbitMQConfig) validateEndpoint() error {
+	u, err := url.Parse(c.Endpoint)
+	switch {
+	case err != nil:
+		return errors.New("endpoint: not a URL, want amqp://host:port/vhost or amqps://host:port/vhost") // err would repeat what may be a secret
+	case u.User != nil:
+		return errors.New("endpoint: with credentials, want them in auth::plain, where no log shows them")
+	case (u.Scheme != "amqp" && u.Scheme != "amqps") || u.Hostname() == "":
+		return fmt.Errorf("endpoint: %q, want amqp://host:port/vhost or amqps://host:port/vhost", c.Endpoint)
+	case u.Scheme == "amqp" && c.TLS.HasValue():
+		return fmt.Errorf("tls: with the endpoint %q, want one that begins with amqps", c.Endpoint)
+	case u.Scheme == "amqp" && c.Auth.External != nil:
+		return fmt.Errorf("auth::external: with the endpoint %q, want one that begins with amqps, and a certificate in tls", c.Endpoint)
+	default:
+		return nil
+	}
+}
+
+func (c *RabbitMQConfig) validateAuth() error {
+	if (c.Auth.Plain == nil) == (c.Auth.External == nil) {
+		return errors.New("auth: want exactly one of plain, external")
+	}
+	if plain := c.Auth.Plain; plain != nil && plain.Username == "" {
+		return errors.New("auth::plain::username: empty, want a user of the broker (is the environment variable set?)")
+	}
+	return nil
+}
+
+// retries are the rules by which all queues judge.
+func (c *BackfillConfig) retries() backfill.Retries {
+	return backfill.Retries{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
+}
+
+// Validate refuses what cannot work.
+func (c *BackfillConfig) Validate() error {
+	errs := []error{
+		configcheck.Between("max_message_age", c.MaxMessageAge, time.Minute, 30*24*time.Hour),
+		configcheck.BetweenInts("consumer_count", c.ConsumerCount, 1, 100),
+		configcheck.BetweenInts("max_attempts", c.MaxAttempts, 1, 1000),
+		configcheck.Between("coalesce_window", c.CoalesceWindow, time.Second, 24*time.Hour),
+		configcheck.Between("sweep_interval", c.SweepInterval, time.Second, 24*time.Hour),
+		configcheck.Between("dedup_ttl", c.DedupTTL, c.SweepInterval, 30*24*time.Hour),
+		configcheck.BetweenInts("max_enqueues_per_org_per_minute", c.MaxEnqueuesPerOrgPerMinute, 1, 1_000_000),
+	}
+	if len(c.RequeueDelays) == 0 || len(c.RequeueDelays) > 10 {
+		errs = append(errs, fmt.Errorf("requeue_delays: %d, want 1 to 10", len(c.RequeueDelays)))
+	}
+	for i, delay := range c.RequeueDelays {
+		field := fmt.Sprintf("requeue_delays::%d", i)
+		errs = append(errs, configcheck.Between(field, delay, time.Second, 7*24*time.Hour))
+		if i > 0 && delay <= c.RequeueDelays[i-1] {
+			errs = append(errs, fmt.Errorf("%s: %s, want more than the %s before it", field, delay, c.RequeueDelays[i-1]))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,253 @@
+package githubexporter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+const (
+	// lookInterval is how often the queue's depth is asked for, and whether this replica should consume.
+	lookInterval = 5 * time.Second
+	// lookFor bounds the question.
+	lookFor = 3 * time.Second
+	// aloneAfter is how many looks in a row find no other consumer before a leader that was elected consumes.
+	aloneAfter = 2
+	// inProcess names the queue in the process.
+	inProcess = "memory"
+)
+
+// jobs is the queue of backfill jobs, and who consumes it here.
+type jobs struct {
+	receiver *githubReceiver
+	// shared is the queue of all replicas, local the one in the process. There is one of them, or both, when the local one
+	// stands in for the other.
+	shared *rabbitqueue.Queue
+	local  *memqueue.Queue
+	claims backfill.Claims
+	worker *backfill.Worker
+
+	invalid atomic.Int64
+
+	mu     sync.Mutex
+	depth  map[string]int // by the queue's name
+	oldest time.Time      // when the oldest job was published that waits in the main queue; zero for none
+	known  bool
+	alone  int
+}
+
+// openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the broker.
+func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
+	if !r.config.Backfill.Enabled {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	j := &jobs{receiver: r, claims: &backfill.LocalClaims{}}
+	if r.config.RabbitMQ.Enabled() {
+		var err error
+		if j.shared, err = openRabbitMQ(ctx, r, j); err != nil {
+			return nil, fmt.Errorf("rabbitmq: %w", err)
+		}
+		if r.store.claims != nil {
+			j.claims = r.store.claims
+		}
+	}
+	if !r.config.RabbitMQ.Enabled() || r.config.RabbitMQ.Unavailable == unavailableMemory {
+		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(), Consumers: r.config.Backfill.ConsumerCount})
+	}
+	j.worker = backfill.NewWorker(backfill.WorkerSettings{
+		Reader: r.reader, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
+		Beat: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger,
+	})
+	return j, nil
+}
+
+func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue.Queue, error) {
+	c := &r.config.RabbitMQ
+	auth := rabbitqueue.External()
+	if c.Auth.Plain != nil {
+		auth = rabbitqueue.Plain(c.Auth.Plain.Username, string(c.Auth.Plain.Password))
+	}
+	encryption, err := c.loadTLS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
+		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue,
+		Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
+		Name: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
+		OnState:    func(err error) { r.monitor.Set(map[string]error{health.AMQP: err}) },
+		OnConsumer: func(err error) { r.monitor.Set(map[string]error{health.Consumer: err}) },
+		OnInvalid:  func() { j.invalid.Add(1) },
+	}), nil
+}
+
+// loadTLS gives the settings for amqps, those of the system where nothing is configured.
+func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
+	if !c.TLS.HasValue() {
+		return nil, nil //nolint:nilnil // the library's defaults
+	}
+	settings, err := c.TLS.Get().LoadTLSConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return settings, nil
+}
+
+// silence is how long there may be no sign of a job.
+func silence(c *BackfillConfig) time.Duration { return max(5*time.Second, c.SweepInterval) }
+
+// close ends the connections.
+func (j *jobs) close() {
+	if j != nil && j.shared != nil {
+		j.shared.Close()
+	}
+}
+
+// Publish implements backfill.Publisher: the local queue takes what the shared one cannot.
+func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
+	if j.shared == nil {
+		return j.local.Publish(ctx, list)
+	}
+	n, err := j.shared.Publish(ctx, list)
+	if err == nil || j.local == nil || !errors.Is(err, rabbitqueue.ErrDown) {
+		return n, err
+	}
+	more, err := j.local.Publish(ctx, list[n:])
+	return n + more, err
+}
+
+// Depth implements backfill.Publisher.
+func (j *jobs) Depth(ctx context.Context) (backfill.Depth, error) {
+	var depth backfill.Depth
+	if j.local != nil {
+		depth, _ = j.local.Depth(ctx) // it has no errors
+	}
+	if j.shared == nil {
+		return depth, nil
+	}
+	shared, err := j.shared.Depth(ctx)
+	if err != nil && j.local != nil && errors.Is(err, rabbitqueue.ErrDown) {
+		return depth, nil
+	}
+	shared.Jobs += depth.Jobs
+	shared.Retries += depth.Retries
+	shared.Dead += depth.Dead
+	return shared, err
+}
+
+// run consumes until ctx ends: the local queue always, the shared one where it is this replica's part.
+func (j *jobs) run(ctx context.Context) {
+	var consumers sync.WaitGroup
+	defer consumers.Wait()
+	if j.local != nil {
+		consumers.Go(func() { _ = j.local.Consume(ctx, j.worker.Handle) }) // ends with the context only
+	}
+	var stop context.CancelFunc
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		j.look(ctx)
+		should := j.shared != nil && j.should(stop != nil)
+		switch {
+		case should && stop == nil:
+			var consuming context.Context
+			consuming, stop = context.WithCancel(ctx)
+			consumers.Go(func() { _ = j.shared.Consume(consuming, j.worker.Handle) })
+		case !should && stop != nil:
+			stop()
+			stop = nil
+		}
+		if stop == nil {
+			j.receiver.monitor.Set(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		case <-j.receiver.turned:
+		}
+	}
+}
+
+// should reports whether this replica is to consume the shared queue: followers are, and who leads when nobody else does, or
+// when the organizations are divided.
+func (j *jobs) should(does bool) bool {
+	if !j.receiver.monitor.LeadsAny() || j.receiver.config.Leadership == leadershipOrg {
+		return true
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if does {
+		return j.alone > 0
+	}
+	return j.alone >= aloneAfter || (j.alone > 0 && j.receiver.config.LeaderElection == nil)
+}
+
+// look asks for the depth and who else consumes.
+func (j *jobs) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	depth := make(map[string]int)
+	var oldest time.Time
+	if j.local != nil {
+		local, _ := j.local.Depth(ctx) // it has no errors
+		depth[inProcess], depth[inProcess+".retry"], depth[inProcess+".dead"] = local.Jobs, local.Retries, local.Dead
+		oldest = local.Oldest
+	}
+	others, known := 1, true
+	if j.shared != nil {
+		shared, err := j.shared.Depth(ctx)
+		if known = err == nil; known {
+			c := &j.receiver.config.RabbitMQ
+			depth[c.Queue], depth[rabbitqueue.RetryQueues(c.Queue)], depth[c.DeadLetterQueue] = shared.Jobs, shared.Retries, shared.Dead
+			oldest, others = shared.Oldest, shared.Consumers-j.shared.Consuming()
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.depth, j.oldest, j.known = depth, oldest, known
+	switch {
+	case !known:
+	case others > 0:
+		j.alone = 0
+	default:
+		j.alone++
+	}
+}
+
+// backlog is what was seen last.
+func (j *jobs) backlog() (depth map[string]int, oldest time.Time, known bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.depth, j.oldest, j.known
+}
+
+// mainQueue names the queue of which the age is shown.
+func (j *jobs) mainQueue() string {
+	if j.shared != nil {
+		return j.receiver.config.RabbitMQ.Queue
+	}
+	return inProcess
+}
+
+// reader is who reads jobs of an organization; nil when it is not configured.
+func (r *githubReceiver) reader(name string) backfill.Reader {
+	key := (&OrgConfig{Name: name}).key()
+	for _, org := range r.orgs {
+		if org.config.key() == key {
+			return org
+		}
+	}
+	r.settings.Logger.Warn("A backfill job is for an organization that is not configured.", zap.String("org", name))
+	return nil
+}
