@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 MODULE    := github.com/seed-358c4d9d/githubexporter
 COLLECTOR := bin/otelcol-githubexporter
+BACKFILLCTL := bin/backfillctl
 CACHE     := .cache
 LINT      := go tool -modfile=internal/tools/go.mod golangci-lint
 
@@ -15,6 +16,7 @@ export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
+export GX_BACKFILLCTL   ?= $(CURDIR)/$(BACKFILLCTL)
 
 # The same for `make test-kubernetes`.
 export GX_ETCD           ?= $(CURDIR)/$(CACHE)/etcd/usr/bin/etcd
@@ -36,11 +38,12 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build: ## Build the collector with ocb: bin/otelcol-githubexporter
+build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/backfillctl
 	@GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go tool builder --config builder-config.yaml
 	@mkdir -p bin
 	@cmp -s _build/otelcol-githubexporter $(COLLECTOR) || { \
 		cp _build/otelcol-githubexporter $(COLLECTOR).new; mv -f $(COLLECTOR).new $(COLLECTOR); }
+	@go build -buildvcs=false -o $(BACKFILLCTL) ./cmd/backfillctl
 
 .PHONY: demo
 demo: build ## Run the collector against a scripted GitHub, no account needed; Ctrl-C ends it
@@ -156,6 +159,7 @@ vet: ## Run go vet
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
+		GX_BACKFILLCTL "$$GX_BACKFILLCTL" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
 .PHONY: clean

@@ -2,6 +2,7 @@ package rabbitqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -33,20 +34,11 @@ const (
 // EachDead shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
 // before it again. Those that are kept go back when all were seen.
 func EachDead(ctx context.Context, settings Settings, decide func(Dead) Decision) error {
-	q := &Queue{settings: settings, topology: newTopology(&settings)}
-	l := newLink(q, "operator", func(error) {}, q.topology.declare)
-	conn, err := l.open(ctx)
+	ch, hangUp, err := operator(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer hangUp(conn)
-	ch, err := conn.Channel()
-	if err != nil {
-		return fmt.Errorf("open a channel: %w", err)
-	}
-	if err := ch.Confirm(false); err != nil {
-		return fmt.Errorf("ask for confirms: %w", err)
-	}
+	defer hangUp()
 	for ctx.Err() == nil {
 		d, there, err := ch.Get(settings.DeadQueue, false)
 		if err != nil {
@@ -60,6 +52,56 @@ func EachDead(ctx context.Context, settings Settings, decide func(Dead) Decision
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// Publish publishes one job, without a claim: an operator's.
+func Publish(ctx context.Context, settings Settings, job backfill.Job) error {
+	ch, hangUp, err := operator(ctx, settings)
+	if err != nil {
+		return err
+	}
+	defer hangUp()
+	return confirmed(ctx, &settings, ch, &job)
+}
+
+// operator opens a channel with confirms on a connection of its own. It declares nothing.
+func operator(ctx context.Context, settings Settings) (*amqp.Channel, func(), error) {
+	l := newLink(&Queue{settings: settings}, "operator", func(error) {}, func(*amqp.Connection) error { return nil })
+	conn, err := l.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	ch, err := conn.Channel()
+	if err == nil {
+		err = ch.Confirm(false)
+	}
+	if err != nil {
+		hangUp(conn)
+		return nil, nil, fmt.Errorf("open a channel: %w", err)
+	}
+	return ch, func() { hangUp(conn) }, nil
+}
+
+// confirmed publishes a job and waits until the broker has it.
+func confirmed(ctx context.Context, settings *Settings, ch *amqp.Channel, job *backfill.Job) error {
+	returned := ch.NotifyReturn(make(chan amqp.Return, 1))
+	confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, settings.Exchange, settings.Queue, true, false, fresh(job))
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	acked, err := confirmation.WaitContext(ctx)
+	if err != nil {
+		return fmt.Errorf("wait for the confirm: %w", err)
+	}
+	select {
+	case back := <-returned:
+		return fmt.Errorf("publish: there is no queue %q behind the exchange %q: %s", settings.Queue, settings.Exchange, back.ReplyText)
+	default:
+	}
+	if !acked {
+		return errors.New("publish: RabbitMQ did not take the job")
+	}
+	return nil
 }
 
 func deadOf(d *amqp.Delivery) Dead {
@@ -85,12 +127,8 @@ func settle(ctx context.Context, settings *Settings, ch *amqp.Channel, d *amqp.D
 		return nil
 	case decision == Replay:
 		job.Attempt, job.CreatedAt = 1, settings.Now().UTC()
-		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, settings.Exchange, settings.Queue, true, false, fresh(&job))
-		if err != nil {
-			return fmt.Errorf("replay: %w", err)
-		}
-		if acked, err := confirmation.WaitContext(ctx); err != nil || !acked {
-			return fmt.Errorf("replay: RabbitMQ did not confirm: %w", err)
+		if err := confirmed(ctx, settings, ch, &job); err != nil {
+			return err
 		}
 	}
 	return d.Ack(false)

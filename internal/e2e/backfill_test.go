@@ -1,0 +1,537 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// backfillConfig has the delays of a test and shows each replica's requests by its token.
+const backfillConfig = `
+orgs:
+  - name: %[1]s
+    auth: {token: %[2]s}
+    scrape_interval: %[3]s
+    lookback: %[4]s
+github: {endpoint: %[5]q, timeout: 1s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s}}
+retention: 1440h
+emit_interval: 1s
+rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}
+backfill: {requeue_delays: [1s, 3s, 10s], sweep_interval: 5s, max_enqueues_per_org_per_minute: 10000%[8]s}
+`
+
+// system is several collectors on a Redis and a RabbitMQ, and the GitHub that they read.
+type system struct {
+	data     *githubtest.Dataset
+	server   *githubtest.Server
+	redis    *redistest.Server
+	rabbit   *rabbittest.Server
+	replicas []*replica
+	tokens   []string // of each replica
+}
+
+// plan is what a system is started with.
+type plan struct {
+	data             *githubtest.Dataset
+	timeline         githubtest.Timeline
+	replicas         int
+	interval         time.Duration
+	lookback         time.Duration
+	rabbit, backfill string   // more settings
+	redis            []string // more lines of its configuration
+}
+
+// startSystem starts everything but the collectors; startReplica does that.
+func startSystem(t *testing.T, p plan) *system {
+	t.Helper()
+	s := &system{data: p.data, redis: redistest.Start(t, p.redis...), rabbit: rabbittest.Start(t)}
+	s.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty})
+	for n := range p.replicas {
+		token := fmt.Sprintf("token-of-replica-%d", n)
+		s.tokens = append(s.tokens, token)
+		s.server.AddCredential(githubtest.Credential{Token: token, Name: fmt.Sprintf("replica-%d", n), Bucket: token})
+	}
+	for n := range p.replicas {
+		redis := startProxy(t, s.redis.Address)
+		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
+		r := startReplica(t, "redis: "+block, block, fmt.Sprintf(backfillConfig, org, s.tokens[n], p.interval, p.lookback,
+			s.server.URL, s.rabbit.URL(), p.rabbit, p.backfill))
+		r.redis = redis
+		s.replicas = append(s.replicas, r)
+	}
+	return s
+}
+
+// active is an organization in which every repository has something of every kind every so often.
+func active(repositories int, span, every time.Duration) *githubtest.Dataset {
+	end := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: end.Add(-span), Until: end}}
+	for i := range repositories {
+		addActive(d, fmt.Sprintf("repo-%02d", i), i, span, every)
+	}
+	return d
+}
+
+func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
+	end := d.Org.Until
+	d.Repos = append(d.Repos, githubtest.Repo{Name: repo, DefaultBranch: "main", CreatedAt: end.Add(-2 * span)})
+	user := new(fmt.Sprintf("user-%d", i%5))
+	for n := int64(0); ; n++ {
+		at := end.Add(-span).Add(time.Duration(n) * every).Add(time.Duration(i) * every / 100)
+		if at.After(end) {
+			return
+		}
+		id := int64(i)*1_000_000 + n
+		d.Commits = append(d.Commits, githubtest.Commit{
+			Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3, Deletions: 1, Parents: 1,
+		})
+		number := int(n) + 1
+		d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: number, Login: user, CreatedAt: at, MergedAt: &at, ClosedAt: &at})
+		d.Reviews = append(d.Reviews, githubtest.Review{Repo: repo, Pull: number, ID: id, Login: user, SubmittedAt: &at, State: "APPROVED"})
+		d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: number, ID: id, Login: user, CreatedAt: at, UpdatedAt: at})
+	}
+}
+
+// audit gets a copy of every job that is published.
+type audit struct {
+	channel *amqp.Channel
+
+	mu   sync.Mutex
+	jobs map[string]backfill.Job // by id, as they were published first
+}
+
+func startAudit(t *testing.T, s *rabbittest.Server) *audit {
+	t.Helper()
+	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	ch, err := conn.Channel()
+	require.NoError(t, err)
+	a := &audit{channel: ch, jobs: make(map[string]backfill.Job)}
+	require.NoError(t, ch.ExchangeDeclare("gh.backfill", amqp.ExchangeDirect, true, false, false, false, nil))
+	q, err := ch.QueueDeclare("", false, true, true, false, nil)
+	require.NoError(t, err)
+	require.NoError(t, ch.QueueBind(q.Name, "gh.backfill.jobs", "gh.backfill", false, nil))
+	deliveries, err := ch.Consume(q.Name, "", true, true, false, false, nil)
+	require.NoError(t, err)
+	go func() {
+		for d := range deliveries {
+			if job, err := backfill.Decode(d.Body); err == nil {
+				a.note(job)
+			}
+		}
+	}()
+	return a
+}
+
+func (a *audit) note(job backfill.Job) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, there := a.jobs[job.ID]; !there {
+		a.jobs[job.ID] = job
+	}
+}
+
+func (a *audit) all() []backfill.Job {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []backfill.Job
+	for _, job := range a.jobs {
+		list = append(list, job)
+	}
+	return list
+}
+
+// windows counts the jobs' windows per repository and streams after joining those that overlap or adjoin.
+func windows(jobs []backfill.Job) int {
+	type key struct {
+		repo    string
+		streams activity.Streams
+	}
+	sets := make(map[key]activity.Windows)
+	for _, job := range jobs {
+		k := key{job.Repo, job.Streams}
+		sets[k] = sets[k].Add(job.Window)
+	}
+	n := 0
+	for _, set := range sets {
+		n += len(set)
+	}
+	return n
+}
+
+// queueEmpty waits until no job waits anywhere, and none is dead but for what is expected.
+func (s *system) queueEmpty(t *testing.T, dead int) {
+	t.Helper()
+	eventually(t, 2*time.Minute, func() error {
+		for i, r := range s.replicas {
+			for queue, want := range map[string]int{"gh.backfill.jobs": 0, "gh.backfill.retry": 0, "gh.backfill.dlq": dead} {
+				got, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_queue_depth{queue=%q}", queue))
+				if err != nil || int(got) != want {
+					return fmt.Errorf("replica %d shows %v jobs in %s, want %d: %w", i, got, queue, want, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// TestBackfillFaults: for two minutes GitHub answers with errors, limits or nothing for some streams of some repositories, while
+// things happen in all of them. Then it heals, and every metric is the truth, with about one job for each window.
+func TestBackfillFaults(t *testing.T) {
+	t.Parallel()
+	const faulty = 2 * time.Minute
+	data := active(24, 10*24*time.Hour, 3*time.Hour)
+	for i := range data.Repos { // and every ten seconds in the end
+		addBurst(data, data.Repos[i].Name, i, 5*time.Minute, 10*time.Second)
+	}
+	timeline := githubtest.EndingAt(data, 4*time.Minute, time.Now().Add(45*time.Second), 1)
+	s := startSystem(t, plan{data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour, backfill: ", max_attempts: 100"})
+	timeline = s.server.Timeline()
+	drained(t, s.replicas)
+	first := startAudit(t, s.rabbit)
+
+	rnd := rand.New(rand.NewPCG(4, 2))
+	effects := []githubtest.Effect{githubtest.Status(500), githubtest.Status(502), githubtest.Hang(), githubtest.SecondaryLimit(403, 2*time.Second)}
+	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
+	for i, repo := range data.Repos {
+		if i%2 == 0 {
+			continue
+		}
+		effect := effects[min(rnd.IntN(10), 9)%3]
+		if i == 1 {
+			effect = effects[3]
+		}
+		which := rnd.IntN(3)
+		for n, match := range matches {
+			if which == n {
+				continue
+			}
+			match.Repo = repo.Name
+			fault := githubtest.Fault{Match: match, Do: effect}
+			if i == 1 {
+				fault.Times = 5
+			}
+			s.server.Fault(fault)
+			t.Logf("%s: %s for %s%s", repo.Name, effect.Kind, match.Operation, match.Route)
+		}
+	}
+	waitUntil(t, time.Now().Add(faulty))
+	s.server.ClearFaults()
+	visible := time.Now()
+	s.server.Hold(visible)
+	drained(t, s.replicas)
+	s.queueEmpty(t, 0)
+	compare(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
+	jobs := first.all()
+	n := windows(jobs)
+	t.Logf("%d jobs for %d windows", len(jobs), n)
+	require.NotEmpty(t, jobs)
+	require.LessOrEqual(t, float64(len(jobs)), 1.1*float64(n))
+	requireEqualPages(t, s.replicas, 2)
+	for _, r := range s.replicas {
+		requireNoSecret(t, r.output.String())
+		require.Less(t, r.stop(t), 2*time.Second)
+	}
+}
+
+// addBurst adds what happens often, in the last part of the data.
+func addBurst(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
+	for n := range int64(span / every) {
+		at := d.Org.Until.Add(-span).Add(time.Duration(n) * every).Add(time.Duration(i%7) * time.Second)
+		id := int64(i)*1_000_000 + 500_000 + n
+		user := new(fmt.Sprintf("user-%d", i%5))
+		d.Commits = append(d.Commits, githubtest.Commit{
+			Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3, Deletions: 1, Parents: 1,
+		})
+		d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: 1, ID: id, Login: user, CreatedAt: at, UpdatedAt: at})
+		number := 10_000 + int(n)
+		d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: number, Login: user, CreatedAt: at})
+	}
+}
+
+// TestFollowersRead: followers read the look-back of 30 days, and the leader goes on with its schedule.
+func TestFollowersRead(t *testing.T) {
+	t.Parallel()
+	const interval = 4 * time.Second
+	data := active(40, 30*24*time.Hour, 2*time.Hour)
+	s := startSystem(t, plan{
+		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 3, interval: interval, lookback: 720 * time.Hour,
+	})
+	s.server.Hold(time.Now())
+	leads := leader(t, s.replicas)
+	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(5 * time.Millisecond)})
+	eventually(t, time.Minute, func() error {
+		n := s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+		if n < 40 {
+			return fmt.Errorf("%v gaps", n)
+		}
+		return nil
+	})
+	// The first pass is over: what is read from here on, but for discovery, is the look-back.
+	s.server.Reset()
+	began := time.Now()
+	drained(t, s.replicas)
+	took := time.Since(began)
+	read := make(map[string]int)
+	for _, request := range s.server.Requests() {
+		if request.Operation != "Discover" {
+			read[request.Credential]++
+		}
+	}
+	led := read[fmt.Sprintf("replica-%d", leads)]
+	total := 0
+	for _, n := range read {
+		total += n
+	}
+	t.Logf("read in %s: %v, of which the leader %d", took, read, led)
+	require.GreaterOrEqual(t, total, 200)
+	require.GreaterOrEqual(t, float64(total-led), 0.9*float64(total))
+	for i := range s.replicas {
+		if i != leads {
+			require.Positive(t, read[fmt.Sprintf("replica-%d", i)], "every follower has its share")
+		}
+	}
+	passes := passTimes(s.replicas[leads].output.String(), began)
+	require.GreaterOrEqual(t, len(passes), 2)
+	mean := passes[len(passes)-1].Sub(passes[0]) / time.Duration(len(passes)-1)
+	t.Logf("%d passes, one every %s", len(passes), mean)
+	require.Less(t, mean, interval+interval/10)
+	compare(t, startPrometheus(t, s.replicas[leads].metrics), data, s.server.Timeline(), s.server.Timeline().Start)
+	s.queueEmpty(t, 0)
+}
+
+// passTimes are when passes ended, after the one that was running then.
+func passTimes(log string, since time.Time) []time.Time {
+	var list []time.Time
+	for line := range strings.Lines(log) {
+		var entry struct {
+			Time time.Time `json:"ts"`
+			Msg  string    `json:"msg"`
+		}
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Time.After(since) && strings.HasPrefix(entry.Msg, "Pass ended") {
+			list = append(list, entry.Time)
+		}
+	}
+	return list
+}
+
+// TestBackfillCrashes: workers are killed in the middle of jobs, the broker is killed and wiped, Redis is restarted, and every
+// job is delivered three times. In the end nothing is missing, and no total has moved twice.
+func TestBackfillCrashes(t *testing.T) {
+	t.Parallel()
+	data := active(30, 30*24*time.Hour, 2*time.Hour)
+	s := startSystem(t, plan{
+		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 3, interval: 3 * time.Second, lookback: 720 * time.Hour, redis: []string{"appendonly yes", "appendfsync always"},
+	})
+	visible := time.Now()
+	s.server.Hold(visible)
+	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(40 * time.Millisecond)})
+	copies := startAudit(t, s.rabbit)
+	working := func() {
+		t.Helper()
+		eventually(t, time.Minute, func() error {
+			if len(copies.all()) < 30 {
+				return fmt.Errorf("%d jobs", len(copies.all()))
+			}
+			return nil
+		})
+	}
+	working()
+	for _, job := range copies.all() { // twice more
+		for range 2 {
+			publishJob(t, copies.channel, job.Encode())
+		}
+	}
+	leads := leader(t, s.replicas)
+	for range 3 {
+		waitUntil(t, time.Now().Add(1500*time.Millisecond))
+		victim := s.replicas[(leads+1)%3]
+		victim.kill()
+		victim.restart(t)
+	}
+	s.rabbit.Kill()
+	eventually(t, 30*time.Second, func() error { return s.replicas[leads].dependency(t, "amqp", 0) })
+	s.replicas[leads].check(t, expected{"leader", "unhealthy", "amqp", false}, 30*time.Second)
+	s.rabbit.Run()
+	for _, r := range s.replicas {
+		eventually(t, time.Minute, func() error { return r.dependency(t, "amqp", 1) })
+	}
+	s.redis.Kill()
+	s.redis.Run()
+	s.rabbit.Wipe()
+	s.rabbit.Run()
+	for _, r := range s.replicas {
+		eventually(t, time.Minute, func() error { return r.dependency(t, "amqp", 1) })
+	}
+	s.server.ClearFaults()
+	drained(t, s.replicas)
+	compare(t, startPrometheus(t, s.replicas[0].metrics), data, s.server.Timeline(), visible)
+	s.queueEmpty(t, 0)
+	requireEqualPages(t, s.replicas, 2)
+}
+
+func publishJob(t *testing.T, ch *amqp.Channel, body []byte) {
+	t.Helper()
+	require.NoError(t, ch.PublishWithContext(t.Context(), "gh.backfill", "gh.backfill.jobs", true, false,
+		amqp.Publishing{Body: body, DeliveryMode: amqp.Persistent}))
+}
+
+// TestDeadJobs: what can never be done ends in the dead-letter queue with its history, what is no job does so at once, and the
+// others go on. An operator sees why, replays them when GitHub has healed, and may have a window read again.
+func TestDeadJobs(t *testing.T) {
+	t.Parallel()
+	data := active(6, 9*24*time.Hour, 3*time.Hour)
+	s := startSystem(t, plan{
+		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 2, interval: 3 * time.Second, lookback: 240 * time.Hour, backfill: ", max_attempts: 3",
+	})
+	visible := time.Now()
+	s.server.Hold(visible)
+	comments := "/repos/{owner}/{repo}/issues/comments"
+	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Do: githubtest.Status(403)})
+	a := startAudit(t, s.rabbit)
+	publishJob(t, a.channel, []byte("junk"))
+	unknown := backfill.Job{
+		ID: "from-elsewhere", Org: "somebody-else", Repo: "x", Streams: activity.EveryStream,
+		Window: activity.Window{Start: visible.Add(-time.Hour), End: visible}, Reason: backfill.ReasonSweep, Attempt: 1, CreatedAt: visible,
+	}
+	publishJob(t, a.channel, unknown.Encode())
+	const dead = 3
+	s.queueEmpty(t, dead)
+	for _, r := range s.replicas {
+		gaps, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+		require.NoError(t, err)
+		require.Equal(t, 1.0, gaps, "of comments in one repository")
+	}
+	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
+	tool := func(args ...string) string {
+		t.Helper()
+		cmd := start(t, program(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
+		<-cmd.done
+		require.Zero(t, cmd.cmd.ProcessState.ExitCode(), cmd.output.String())
+		return cmd.output.String()
+	}
+	listed := tool("dead")
+	t.Log(listed)
+	for _, want := range []string{"no job: not the JSON", "organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
+		require.Contains(t, listed, want)
+	}
+	job := deadJob(t, a.channel, "repo-03")
+	require.Equal(t, 3, job.Attempt)
+
+	s.server.ClearFaults()
+	t.Log(tool("replay", "--org", org))
+	drained(t, s.replicas)
+	s.queueEmpty(t, dead-1)
+	compare(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
+
+	s.server.Reset()
+	t.Log(tool("read", "--org", org, "--repo", "repo-01", "--streams", "comments", "--from", visible.Add(-72*time.Hour).UTC().Format(time.RFC3339),
+		"--until", visible.UTC().Format(time.RFC3339)))
+	eventually(t, 30*time.Second, func() error {
+		if n := s.server.Count(func(r githubtest.RequestInfo) bool { return r.Repo == "repo-01" && r.Route == comments }); n == 0 {
+			return fmt.Errorf("it is not read again: %d", n)
+		}
+		return nil
+	})
+	t.Log(tool("drop"))
+	s.queueEmpty(t, 0)
+	for _, r := range s.replicas {
+		requireNoSecret(t, r.output.String())
+	}
+}
+
+// deadJob looks into the dead-letter queue without taking anything out.
+func deadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
+	t.Helper()
+	var held []amqp.Delivery
+	defer func() {
+		for i := range held {
+			require.NoError(t, held[i].Nack(false, true))
+		}
+	}()
+	for {
+		d, there, err := ch.Get("gh.backfill.dlq", false)
+		require.NoError(t, err)
+		require.True(t, there, "no dead job of %s", repo)
+		held = append(held, d)
+		if job, err := backfill.Decode(d.Body); err == nil && job.Repo == repo {
+			require.Len(t, d.Headers["gx-history"], 3)
+			return job
+		}
+	}
+}
+
+// TestRabbitMQDown: without the broker nobody is ready, unless it may go on in memory: then gaps are filled all the same.
+func TestRabbitMQDown(t *testing.T) {
+	t.Parallel()
+	for _, unavailable := range []string{"wait", "memory"} {
+		t.Run(unavailable, func(t *testing.T) {
+			data := active(6, 10*24*time.Hour, 3*time.Hour)
+			s := startSystem(t, plan{
+				data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+				replicas: 2, interval: 2 * time.Second, lookback: 24 * time.Hour, rabbit: ", unavailable: " + unavailable,
+			})
+			visible := time.Now()
+			s.server.Hold(visible)
+			drained(t, s.replicas)
+			leads := leader(t, s.replicas)
+			roles := map[string]*replica{"leader": s.replicas[leads], "follower": s.replicas[1-leads]}
+			for role, r := range roles {
+				r.check(t, expected{role, "healthy", "amqp", true}, 30*time.Second)
+				r.check(t, expected{role, "healthy", "consumer", true}, 30*time.Second)
+			}
+			s.rabbit.Kill()
+			mode := map[string]string{"wait": "unhealthy", "memory": "degraded"}[unavailable]
+			for role, r := range roles {
+				r.check(t, expected{role, mode, "amqp", false}, 30*time.Second)
+			}
+			s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Do: githubtest.Status(500)})
+			gaps := func() float64 {
+				return s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+			}
+			s.server.Release()
+			s.server.Update(func(d *githubtest.Dataset) {
+				at := s.server.Timeline().Data(time.Now().Add(-time.Second))
+				d.Comments = append(d.Comments, githubtest.Comment{Repo: "repo-02", Issue: 1, ID: 77_777_777, Login: new("user-1"), CreatedAt: at, UpdatedAt: at})
+			})
+			eventually(t, 30*time.Second, func() error {
+				if gaps() == 0 {
+					return errors.New("nothing is missing")
+				}
+				return nil
+			})
+			s.server.ClearFaults()
+			visible = time.Now()
+			s.server.Hold(visible)
+			if unavailable == "wait" {
+				s.rabbit.Run()
+			}
+			drained(t, s.replicas)
+			if unavailable == "memory" {
+				s.rabbit.Run()
+			}
+			for role, r := range roles {
+				r.check(t, expected{role, "healthy", "amqp", true}, time.Minute)
+			}
+			s.queueEmpty(t, 0)
+		})
+	}
+}
