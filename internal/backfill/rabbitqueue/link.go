@@ -93,7 +93,7 @@ func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
 func (l *link) dial() (*amqp.Connection, error) {
 	s := &l.queue.settings
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
-		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS, Heartbeat: heartbeat, Locale: "en_US",
+		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeat, Locale: "en_US",
 		Dial:       amqp.DefaultDial(dialTimeout),
 		Properties: amqp.Table{"connection_name": s.Name + " " + l.name, "product": "githubexporter"},
 	})

@@ -16,7 +16,7 @@ import (
 const (
 	// inFlight is how many messages are published before their confirms are waited for.
 	inFlight = 128
-	// confirmWithin is how long confirms may take altogether.
+	// confirmWithin is how long the confirms of those may take.
 	confirmWithin = 15 * time.Second
 )
 
@@ -67,8 +67,6 @@ func (p *publisher) open() (*amqp.Channel, error) {
 func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
-	defer cancel()
 	for part := range slices.Chunk(messages, inFlight) {
 		n, err := p.publishPart(ctx, part)
 		confirmed += n
@@ -81,6 +79,8 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed
 }
 
 func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
+	defer cancel()
 	ch, err := p.open()
 	if err != nil {
 		return 0, err
