@@ -96,6 +96,35 @@ start_scripted_github() {
   say "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
 }
 
+# start_rabbitmq PROGRAM starts RabbitMQ, with its data in $work, and sets RABBITMQ_ENDPOINT. Erlang finds nodes through a program
+# of its own, which is started here so that it ends with the rest.
+start_rabbitmq() {
+  local program=$1 port mapper
+  port=$(free_port 15672)
+  mapper=$(dirname "$program")/epmd
+  [[ -x $mapper ]] || mapper=epmd
+  ERL_EPMD_PORT=$(free_port 14369)
+  export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
+  start epmd "$mapper" -port "$ERL_EPMD_PORT" -address 127.0.0.1
+  mkdir -p "$work/rabbitmq"
+  printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.console = true\nlog.file = false\ndisk_free_limit.absolute = 1MB\n' "$port" \
+    >"$work/rabbitmq/rabbitmq.conf"
+  printf '[].\n' >"$work/rabbitmq/enabled_plugins"
+  HOME=$work/rabbitmq RABBITMQ_NODENAME=githubexporter@localhost RABBITMQ_DIST_PORT=$(free_port 15673) \
+    RABBITMQ_CONFIG_FILE=$work/rabbitmq/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/dev/null \
+    RABBITMQ_MNESIA_BASE=$work/rabbitmq/data RABBITMQ_LOG_BASE=$work/rabbitmq/log RABBITMQ_PID_FILE=$work/rabbitmq/pid \
+    RABBITMQ_ENABLED_PLUGINS_FILE=$work/rabbitmq/enabled_plugins RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}' \
+    start rabbitmq "$program"
+  RABBITMQ_ENDPOINT=127.0.0.1:$port
+  export RABBITMQ_ENDPOINT
+  say "RabbitMQ is starting at $RABBITMQ_ENDPOINT."
+  until connects 127.0.0.1 "$port"; do
+    check_all
+    sleep 0.1
+  done
+}
+
 # start_collector CONFIG starts the collector on free ports.
 start_collector() {
   metrics_port=$(free_port "${GX_METRICS_PORT:-9464}")

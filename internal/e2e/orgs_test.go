@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -149,13 +150,14 @@ func TestExamples(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, examples)
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
-	redis := redistest.Start(t)
+	redis, rabbit := redistest.Start(t), rabbittest.Start(t)
 	for _, example := range examples {
 		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
 			t.Parallel()
 			r := &replica{health: freeAddress(t), collector: &collector{metrics: freeAddress(t)}}
 			env := append(os.Environ(), "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken, "GITHUB_ENDPOINT="+server.URL,
-				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address, "GX_METRICS_ENDPOINT="+r.metrics,
+				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address,
+				"RABBITMQ_ENDPOINT="+rabbit.Address, "GX_METRICS_ENDPOINT="+r.metrics,
 				"GX_HEALTH_ENDPOINT="+r.health, "GX_TELEMETRY_PORT="+port(t))
 			r.process = startWith(t, env, program(t, "GX_COLLECTOR"), "--config", example)
 			eventually(t, time.Minute, func() error {

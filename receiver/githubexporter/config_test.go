@@ -82,6 +82,7 @@ func TestConfigWrong(t *testing.T) {
 	t.Parallel()
 	org := func(line string) string { return "orgs:\n  - name: a\n    auth: {token: abc}\n    " + line }
 	auth := func(block string) string { return "orgs:\n  - name: a\n    auth: " + block }
+	rabbit := func(block string) string { return strings.TrimSpace(valid) + "\nrabbitmq: " + block }
 	with := func(line string) string { return strings.TrimSpace(valid) + "\n" + line }
 	for name, test := range map[string]struct {
 		config string
@@ -160,6 +161,30 @@ func TestConfigWrong(t *testing.T) {
 		"Redis is unavailable":     {with("redis: {unavailable: panic, endpoints: ['a:1']}"), []string{"redis", "unavailable", `"panic"`, "wait, memory"}},
 		"Redis key prefix":         {with("redis: {key_prefix: 'a b', endpoints: ['a:1']}"), []string{"redis", "key_prefix", `"a b"`, "without braces and blanks"}},
 		"Redis TLS":                {with("redis: {tls: {ca_fil: x}, endpoints: ['a:1']}"), []string{"redis", "tls", "ca_fil"}},
+		"RabbitMQ no URL":          {rabbit("{endpoint: 'rabbit:5672', auth: {plain: {username: a}}}"), []string{"rabbitmq", "endpoint", "rabbit:5672", "amqp://host:port/vhost"}},
+		"RabbitMQ broken URL":      {rabbit("{endpoint: 'amqp://me:hunter2@[x/', auth: {plain: {username: a}}}"), []string{"rabbitmq", "endpoint", "not a URL"}},
+		"RabbitMQ over HTTP":       {rabbit("{endpoint: 'http://rabbit', auth: {plain: {username: a}}}"), []string{"rabbitmq", "endpoint", "http://rabbit", "amqps://"}},
+		"RabbitMQ with a password": {rabbit("{endpoint: 'amqp://me:hunter2@rabbit', auth: {plain: {username: a}}}"), []string{"rabbitmq", "endpoint", "credentials", "auth::plain"}},
+		"RabbitMQ without auth":    {rabbit("{endpoint: 'amqp://rabbit'}"), []string{"rabbitmq", "auth", "exactly one of plain, external"}},
+		"RabbitMQ with two":        {rabbit("{endpoint: 'amqps://rabbit', auth: {external: {}, plain: {username: a}}}"), []string{"rabbitmq", "auth", "exactly one"}},
+		"RabbitMQ without a user":  {rabbit("{endpoint: 'amqp://rabbit', auth: {plain: {password: hunter2}}}"), []string{"rabbitmq", "auth::plain::username", "empty", "environment variable"}},
+		"RabbitMQ no certificate":  {rabbit("{endpoint: 'amqp://rabbit', auth: {external: {}}}"), []string{"rabbitmq", "auth::external", "amqps"}},
+		"RabbitMQ TLS in clear":    {rabbit("{endpoint: 'amqp://rabbit', auth: {plain: {username: a}}, tls: {}}"), []string{"rabbitmq", "tls", "amqp://rabbit", "amqps"}},
+		"RabbitMQ no endpoint":     {rabbit("{auth: {plain: {username: a, password: hunter2}}}"), []string{"rabbitmq", "endpoint", "empty", "environment variable"}},
+		"RabbitMQ one queue":       {rabbit("{queue: a, dead_letter_queue: a}"), []string{"rabbitmq", `"a"`, "two queues"}},
+		"RabbitMQ queue":           {rabbit("{queue: amq.jobs}"), []string{"rabbitmq", "queue", "amq.jobs", "blanks"}},
+		"RabbitMQ prefetch":        {rabbit("{prefetch: 0}"), []string{"rabbitmq", "prefetch", "0", "1 to 65535"}},
+		"RabbitMQ is unavailable":  {rabbit("{unavailable: drop}"), []string{"rabbitmq", "unavailable", `"drop"`, "wait, memory"}},
+		"RabbitMQ unknown key":     {rabbit("{url: a}"), []string{"rabbitmq::url", "unknown key", "endpoint"}},
+		"no delays":                {with("backfill: {requeue_delays: []}"), []string{"backfill", "requeue_delays", "0", "1 to 10"}},
+		"delays that descend":      {with("backfill: {requeue_delays: [5m, 1m]}"), []string{"backfill", "requeue_delays::1", "1m0s", "more than the 5m0s"}},
+		"no attempts at jobs":      {with("backfill: {max_attempts: 0}"), []string{"backfill", "max_attempts", "0", "1 to 1000"}},
+		"no consumers":             {with("backfill: {consumer_count: 0}"), []string{"backfill", "consumer_count", "0", "1 to 100"}},
+		"sweeps without unit":      {with("backfill: {sweep_interval: 300}"), []string{"backfill", "sweep_interval", "300ns", "1s"}},
+		"claims that end at once":  {with("backfill: {dedup_ttl: 1m}"), []string{"backfill", "dedup_ttl", "1m0s", "5m0s"}},
+		"no jobs in a minute":      {with("backfill: {max_enqueues_per_org_per_minute: 0}"), []string{"backfill", "max_enqueues_per_org_per_minute", "0"}},
+		"age of jobs":              {with("backfill: {max_message_age: 1s}"), []string{"backfill", "max_message_age", "1s", "1m0s"}},
+		"no step":                  {with("backfill: {coalesce_window: 0s}"), []string{"backfill", "coalesce_window", "0s", "1s"}},
 		"a list for a block":       {with("github: [a]"), []string{"github", "map"}},
 		"unknown metric":           {with("metrics: {gh.activity.stars: {enabled: true}}"), []string{"metrics::gh.activity.stars", "unknown key", "gh.activity.commits"}},
 	} {

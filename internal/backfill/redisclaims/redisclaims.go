@@ -95,7 +95,7 @@ func (c *Claims) Put(ctx context.Context, org string, claims []backfill.Claim) e
 	key := c.key(org)
 	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, values...)
-		p.Expire(ctx, key, c.settings.TTL)
+		p.PExpire(ctx, key, c.settings.TTL)
 		return nil
 	})
 	if err != nil {
