@@ -42,6 +42,7 @@ type system struct {
 	rabbit   *rabbittest.Server
 	replicas []*replica
 	tokens   []string // of each replica
+	plan     plan
 }
 
 // plan is what a system is started with.
@@ -55,25 +56,37 @@ type plan struct {
 	redis            []string // more lines of its configuration
 }
 
-// startSystem starts everything but the collectors; startReplica does that.
+// startSystem starts a system whose beginning nobody has to see.
 func startSystem(t *testing.T, p plan) *system {
 	t.Helper()
-	s := &system{data: p.data, redis: redistest.Start(t, p.redis...), rabbit: rabbittest.Start(t)}
+	s := prepareSystem(t, p)
+	s.run(t)
+	return s
+}
+
+// prepareSystem starts everything but the collectors; run does that.
+func prepareSystem(t *testing.T, p plan) *system {
+	t.Helper()
+	s := &system{data: p.data, plan: p, redis: redistest.Start(t, p.redis...), rabbit: rabbittest.Start(t)}
 	s.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty})
 	for n := range p.replicas {
 		token := fmt.Sprintf("token-of-replica-%d", n)
 		s.tokens = append(s.tokens, token)
 		s.server.AddCredential(githubtest.Credential{Token: token, Name: fmt.Sprintf("replica-%d", n), Bucket: token})
 	}
-	for n := range p.replicas {
+	return s
+}
+
+func (s *system) run(t *testing.T) {
+	t.Helper()
+	for _, token := range s.tokens {
 		redis := startProxy(t, s.redis.Address)
 		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
-		r := startReplica(t, "redis: "+block, block, fmt.Sprintf(backfillConfig, org, s.tokens[n], p.interval, p.lookback,
-			s.server.URL, s.rabbit.URL(), p.rabbit, p.backfill))
+		r := startReplica(t, "redis: "+block, block, fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
+			s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill))
 		r.redis = redis
 		s.replicas = append(s.replicas, r)
 	}
-	return s
 }
 
 // active is an organization in which every repository has something of every kind every so often.
@@ -269,13 +282,14 @@ func TestFollowersRead(t *testing.T) {
 	t.Parallel()
 	const interval = 4 * time.Second
 	data := active(40, 30*24*time.Hour, 2*time.Hour)
-	s := startSystem(t, plan{
+	s := prepareSystem(t, plan{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3, interval: interval, lookback: 720 * time.Hour,
 	})
 	s.server.Hold(time.Now())
-	leads := leader(t, s.replicas)
 	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(5 * time.Millisecond)})
+	s.run(t)
+	leads := leader(t, s.replicas)
 	eventually(t, time.Minute, func() error {
 		n := s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
 		if n < 40 {
@@ -336,7 +350,7 @@ func passTimes(log string, since time.Time) []time.Time {
 func TestBackfillCrashes(t *testing.T) {
 	t.Parallel()
 	data := active(30, 30*24*time.Hour, 2*time.Hour)
-	s := startSystem(t, plan{
+	s := prepareSystem(t, plan{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3, interval: 3 * time.Second, lookback: 720 * time.Hour, redis: []string{"appendonly yes", "appendfsync always"},
 	})
@@ -344,6 +358,7 @@ func TestBackfillCrashes(t *testing.T) {
 	s.server.Hold(visible)
 	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(40 * time.Millisecond)})
 	copies := startAudit(t, s.rabbit)
+	s.run(t)
 	working := func() {
 		t.Helper()
 		eventually(t, time.Minute, func() error {
@@ -407,6 +422,9 @@ func TestDeadJobs(t *testing.T) {
 	comments := "/repos/{owner}/{repo}/issues/comments"
 	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Do: githubtest.Status(403)})
 	a := startAudit(t, s.rabbit)
+	for _, r := range s.replicas { // until the queue is there
+		eventually(t, 30*time.Second, func() error { return r.dependency(t, "amqp", 1) })
+	}
 	publishJob(t, a.channel, []byte("junk"))
 	unknown := backfill.Job{
 		ID: "from-elsewhere", Org: "somebody-else", Repo: "x", Streams: activity.EveryStream,

@@ -56,6 +56,7 @@ func perSecond(b *testing.B, began time.Time) {
 }
 
 func benchPublish(b *testing.B, q *rabbitqueue.Queue) {
+	b.Helper()
 	jobs := queuetest.Jobs(benchJobs)
 	b.ResetTimer()
 	began := time.Now()
@@ -69,6 +70,7 @@ func benchPublish(b *testing.B, q *rabbitqueue.Queue) {
 }
 
 func benchConsume(b *testing.B, q *rabbitqueue.Queue) {
+	b.Helper()
 	jobs := queuetest.Jobs(b.N)
 	n, err := q.Publish(b.Context(), jobs)
 	require.NoError(b, err)
@@ -135,6 +137,7 @@ func (r *bare) send(b *testing.B, n int) {
 }
 
 func benchBarePublish(b *testing.B, r *bare) {
+	b.Helper()
 	b.ResetTimer()
 	began := time.Now()
 	r.send(b, b.N)
@@ -142,6 +145,7 @@ func benchBarePublish(b *testing.B, r *bare) {
 }
 
 func benchBareConsume(b *testing.B, r *bare) {
+	b.Helper()
 	r.send(b, b.N)
 	deliveries, err := r.consume.Consume(r.name, "bench", false, false, false, false, nil)
 	require.NoError(b, err)
