@@ -169,9 +169,12 @@ func oldest(claims []Claim) time.Time {
 	return first
 }
 
-// reason of a window: what a pass has said, unless the window is from before the first contact.
+// reason of a window: what a pass has said, unless all that is missing there is from before the first contact.
 func (d *Dispatcher) reason(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
-	if !w.End.Add(-d.settings.Coalesce).After(r.Contact) {
+	if r.Contact.After(w.Start) {
+		w.Start = r.Contact
+	}
+	if !r.Missing[s].Overlaps(w) {
 		return ReasonInitial
 	}
 	if said := d.notes[noteKey{r.ID, s}]; said != nil {

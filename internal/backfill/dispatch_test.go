@@ -130,6 +130,7 @@ func TestCoalesce(t *testing.T) {
 	b.missing(1, at("0311T10:16:00"), at("0311T10:29:59"), commits, pulls) // the next step: adjoining
 	b.missing(1, at("0311T10:01:07"), at("0311T10:14:00"), comments)       // another window
 	b.missing(2, at("0311T11:59:00"), at("0311T12:00:00"), comments)
+	b.cov.Repos[2].Contact = at("0311T11:58:00") // just before
 	b.missing(2, at("0311T08:00:00"), at("0311T08:15:00"), comments) // far away
 	b.missing(3, at("0311T11:59:00"), at("0311T12:00:00"), comments, pulls, commits)
 	b.cov.Repos[3].GoneSince = noon
@@ -141,9 +142,9 @@ func TestCoalesce(t *testing.T) {
 		"repo-2 comments 0311T11:45-0311T12:00 rate_limited",
 		"repo-1 commits+pulls 0311T10:00-0311T10:30 partial_scrape_error",
 		"repo-1 comments 0311T10:00-0311T10:15 sweep",
-		"repo-2 comments 0311T08:00-0311T08:15 rate_limited",
+		"repo-2 comments 0311T08:00-0311T08:15 initial_lookback",
 	}, b.take())
-	require.Equal(t, 2, b.counted["enqueued rate_limited"])
+	require.Equal(t, 1, b.counted["enqueued rate_limited"])
 }
 
 func TestOneJobForAWindow(t *testing.T) {

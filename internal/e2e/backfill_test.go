@@ -27,7 +27,7 @@ orgs:
     auth: {token: %[2]s}
     scrape_interval: %[3]s
     lookback: %[4]s
-github: {endpoint: %[5]q, timeout: 1s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s}}
+github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s}}
 retention: 1440h
 emit_interval: 1s
 rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}
@@ -253,6 +253,9 @@ func TestBackfillFaults(t *testing.T) {
 	jobs := first.all()
 	n := windows(jobs)
 	t.Logf("%d jobs for %d windows", len(jobs), n)
+	for _, job := range jobs {
+		t.Logf("%s: %s %s %s because of %s", job.CreatedAt.Format(time.TimeOnly), job.Repo, job.Streams, job.Window, job.Reason)
+	}
 	require.NotEmpty(t, jobs)
 	require.LessOrEqual(t, float64(len(jobs)), 1.1*float64(n))
 	requireEqualPages(t, s.replicas, 2)
