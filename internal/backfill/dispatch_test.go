@@ -130,7 +130,7 @@ func TestCoalesce(t *testing.T) {
 	b.missing(1, at("0311T10:16:00"), at("0311T10:29:59"), commits, pulls) // the next step: adjoining
 	b.missing(1, at("0311T10:01:07"), at("0311T10:14:00"), comments)       // another window
 	b.missing(2, at("0311T11:59:00"), at("0311T12:00:00"), comments)
-	b.cov.Repos[2].Contact = at("0311T11:58:00") // just before
+	b.cov.Repos[2].Contact = at("0311T11:58:00")                     // just before
 	b.missing(2, at("0311T08:00:00"), at("0311T08:15:00"), comments) // far away
 	b.missing(3, at("0311T11:59:00"), at("0311T12:00:00"), comments, pulls, commits)
 	b.cov.Repos[3].GoneSince = noon

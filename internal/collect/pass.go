@@ -25,6 +25,8 @@ const (
 	ResultPartial Result = "partial" // some of it was
 	ResultFailure Result = "failure" // the organization could not be read at all
 	ResultLimited Result = "skipped_limited"
+	// ResultUnhealthy is of a pass that was not made, because GitHub answers nothing but errors.
+	ResultUnhealthy Result = "skipped_unhealthy"
 )
 
 // Summary says what a pass did.

@@ -27,7 +27,7 @@ orgs:
     auth: {token: %[2]s}
     scrape_interval: %[3]s
     lookback: %[4]s
-github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s}}
+github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}}
 retention: 1440h
 emit_interval: 1s
 rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}

@@ -84,7 +84,7 @@ github:
   endpoint: %q
   timeout: %s
   retry: {max_attempts: 1}
-  health: {probe_interval: 1s}
+  health: {probe_interval: 1s, failure_threshold: 1000}
 emit_interval: 1s
 `
 

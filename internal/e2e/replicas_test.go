@@ -239,7 +239,7 @@ orgs:
     auth: {token: %s}
     scrape_interval: 2s
     lookback: 1440h
-github: {endpoint: %q, retry: {initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s}}
+github: {endpoint: %q, retry: {initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}}
 retention: 1440h
 emit_interval: 1s
 `

@@ -22,6 +22,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Remaining: q.remaining, Limit: q.limit, Reset: q.reset,
+		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
 	}
 	if limit, ok := errors.AsType[*LimitError](err); ok {
 		c.gate.close(limit)

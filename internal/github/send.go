@@ -24,6 +24,8 @@ type exchange struct {
 	quota func() quota
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
 	smaller bool
+	// probe requests are sent once, whatever holds others back.
+	probe bool
 	// bare requests are not authorized by the client's credential.
 	bare bool
 	// token authorized the last attempt.
@@ -63,7 +65,7 @@ func (x *exchange) final(err error) error {
 		return err
 	}
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if !ok || (x.smaller && unavailable.tooMuch) {
+	if !ok || x.probe || (x.smaller && unavailable.tooMuch) {
 		return backoff.Permanent(err)
 	}
 	return err
@@ -89,7 +91,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		return err
 	}
 	defer c.places.Release(1)
-	if err := c.gate.pass(x.resource, x.endpoint, inBackground(ctx), c.settings.Now()); err != nil {
+	if err := c.mayAsk(ctx, x); err != nil {
 		return err
 	}
 	if c.settings.Timeout > 0 {
@@ -103,13 +105,26 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		c.settings.Observe(Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error"})
+		c.settings.Observe(Observation{
+			Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe, Unavailable: ctx.Err() == nil || timedOut(ctx),
+		})
 		return c.unreachable(ctx, x, err)
 	}
 	defer response.Body.Close()
 	c.noteDate(response.Header)
 	body, err := bounded(response.Body)
 	return c.understand(ctx, x, response, body, err)
+}
+
+// mayAsk says why a request must not be sent now: a limit, or a pause of all requests.
+func (c *Client) mayAsk(ctx context.Context, x *exchange) error {
+	if x.probe {
+		return nil
+	}
+	if err := c.settings.Paused(); err != nil {
+		return backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
+	}
+	return c.gate.pass(x.resource, x.endpoint, inBackground(ctx), c.settings.Now())
 }
 
 // token is what authorizes a request, empty when nothing of ours does.
@@ -133,6 +148,11 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 		request.Header.Set("Authorization", "Bearer "+x.token)
 	}
 	return request, nil
+}
+
+// timedOut reports whether the attempt's own time-out ended it, and nobody's wish to stop.
+func timedOut(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 }
 
 // unreachable is the error of a request without an answer.

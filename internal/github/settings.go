@@ -43,6 +43,8 @@ type Settings struct {
 	RateLimit RateLimitSettings
 	// Observe is told of each request that left, once. It must not block.
 	Observe func(Observation)
+	// Paused says why no request may be sent now; nil when requests may. Probes are sent all the same.
+	Paused func() error
 	// OnInvalid is told of values that no honest answer has; they are left out.
 	OnInvalid func(error)
 	Now       func() time.Time
@@ -76,6 +78,9 @@ type Observation struct {
 	Resource    Resource
 	// Points is what it cost of the primary limit.
 	Points int
+	// Unavailable says that there was no answer that could be used, and that this was not anybody's wish. Probe says that the
+	// request was one of Probe's.
+	Unavailable, Probe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
 	// Remaining and Limit are of the primary limit; Reset is zero when the answer did not tell them.
@@ -93,6 +98,9 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	}
 	if s.Observe == nil {
 		s.Observe = func(Observation) {}
+	}
+	if s.Paused == nil {
+		s.Paused = func() error { return nil }
 	}
 	if s.OnInvalid == nil {
 		s.OnInvalid = func(error) {}

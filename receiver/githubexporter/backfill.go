@@ -14,6 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -29,6 +30,9 @@ const (
 
 // Read implements backfill.Reader.
 func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool, err error) {
+	if err := o.cooling(o.cooldown.Err()); err != nil {
+		return false, err
+	}
 	filled, err := o.collector.Fill(github.Background(ctx), collect.Order{
 		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Anew: job.Reason == backfill.ReasonOperator,
 	})
@@ -54,10 +58,21 @@ func (o *organization) refusal(filled *collect.Filled) error {
 	if at := filled.RetryAt(); !at.IsZero() {
 		return backfill.Snooze(time.Until(at), err)
 	}
+	if cooling := o.cooling(err); cooling != nil {
+		return cooling
+	}
 	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
 		return backfill.Snooze(afterCredential, err)
 	}
 	return err
+}
+
+// cooling puts a job off that would have to ask GitHub during a cooldown.
+func (o *organization) cooling(err error) error {
+	if cooling := (*health.CoolingError)(nil); errors.As(err, &cooling) {
+		return backfill.Snooze(time.Until(cooling.Until), err)
+	}
+	return nil
 }
 
 // Done implements backfill.Reader.
@@ -90,7 +105,10 @@ func (m *missed) take() ([]collect.Failure, []collect.StreamOf) {
 }
 
 // reasonOf names why a stream was not read.
-func reasonOf(f *collect.Failure) backfill.Reason {
+func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
+	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CoolingError))) {
+		return backfill.ReasonUnhealthy
+	}
 	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
 		return backfill.ReasonLimited
 	}
@@ -124,8 +142,9 @@ func (o *organization) dispatchOnce(
 	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillProgress, interval time.Duration,
 ) time.Duration {
 	failures, later := o.missed.take()
+	cooling := o.cooldown.Err() != nil
 	for i := range failures {
-		dispatcher.Missed(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i]))
+		dispatcher.Missed(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i], cooling))
 	}
 	for _, l := range later {
 		dispatcher.Missed(l.RepoID, l.Stream, backfill.ReasonLeaderGap)

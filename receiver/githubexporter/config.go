@@ -86,6 +86,11 @@ type GitHubConfig struct {
 type HealthConfig struct {
 	// ProbeInterval is how often.
 	ProbeInterval time.Duration `mapstructure:"probe_interval"`
+	// FailureThreshold is how many requests in a row GitHub may leave without an answer, or answer with errors, before nobody
+	// asks it for the Cooldown. RecoverThreshold is how many good probes in a row end that.
+	FailureThreshold int           `mapstructure:"failure_threshold"`
+	Cooldown         time.Duration `mapstructure:"cooldown"`
+	RecoverThreshold int           `mapstructure:"recover_threshold"`
 
 	_ struct{}
 }
@@ -159,7 +164,7 @@ func createDefaultConfig() component.Config {
 			RateLimit: RateLimitConfig{
 				MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 			},
-			Health: HealthConfig{ProbeInterval: 30 * time.Second},
+			Health: HealthConfig{ProbeInterval: 30 * time.Second, FailureThreshold: 6, Cooldown: 2 * time.Minute, RecoverThreshold: 3},
 		},
 		Leadership:        leadershipReceiver,
 		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},

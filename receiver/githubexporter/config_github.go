@@ -91,7 +91,11 @@ func (c *RedisConfig) Validate() error {
 
 // Validate refuses what cannot work.
 func (c *HealthConfig) Validate() error {
-	return configcheck.Between("probe_interval", c.ProbeInterval, minInterval, time.Hour)
+	return errors.Join(
+		configcheck.Between("probe_interval", c.ProbeInterval, minInterval, time.Hour),
+		configcheck.BetweenInts("failure_threshold", c.FailureThreshold, 1, 1_000_000),
+		configcheck.Between("cooldown", c.Cooldown, minInterval, 24*time.Hour),
+		configcheck.BetweenInts("recover_threshold", c.RecoverThreshold, 1, 1000))
 }
 
 // Validate refuses what cannot work.

@@ -39,6 +39,7 @@ func (r *githubReceiver) newOrganization(
 	org := &organization{
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
+		cooldown:  r.cooldown,
 		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
@@ -47,14 +48,17 @@ func (r *githubReceiver) newOrganization(
 		}),
 	}
 	count := limits.observer(tallies)
-	client, err := r.githubClient(config, httpClient, func(o github.Observation) {
-		org.progress.move(time.Now())
+	observe := func(o github.Observation) {
 		count(o)
-	})
-	if err != nil {
+		if !o.Probe {
+			org.progress.move(time.Now())
+			r.answered(org.name, &o)
+		}
+	}
+	if org.client, err = r.githubClient(config, httpClient, observe, org.invalid); err != nil {
 		return nil, err
 	}
-	org.collector, err = r.newCollector(config, client, tallies)
+	org.collector, err = r.newCollector(config, org.client, tallies)
 	return org, err
 }
 
@@ -81,7 +85,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 }
 
 func (r *githubReceiver) githubClient(
-	config *OrgConfig, httpClient *http.Client, observe func(github.Observation),
+	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), invalid func(error),
 ) (*github.Client, error) {
 	credential, err := credentialOf(&config.Auth)
 	if err != nil {
@@ -98,7 +102,7 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Observe: observe, Now: time.Now,
+		Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
@@ -24,6 +25,8 @@ const (
 	pruneInterval = time.Hour
 	// failedFollow is the wait after the store could not be followed.
 	failedFollow = 10 * time.Second
+	// invalidInterval is how often a value that cannot be is shown in the log.
+	invalidInterval = time.Minute
 	// flushFor bounds the last commit of a term.
 	flushFor = 500 * time.Millisecond
 )
@@ -42,6 +45,8 @@ type organization struct {
 	jobs      *jobs // nil when there is no backfill
 	missed    missed
 	http      *http.Client
+	client    *github.Client
+	cooldown  *health.Cooldown
 	limits    *limits
 	condition *condition
 	monitor   *health.Monitor
@@ -59,13 +64,14 @@ type organization struct {
 	// ledgerBegan is when the ledger began that is followed; it belongs to follow.
 	ledgerBegan time.Time
 
-	mu         sync.Mutex
-	lastRun    time.Time
-	lastTook   time.Duration
-	caughtUp   time.Duration
-	pruned     time.Time
-	reconciled time.Time
-	oldestJob  time.Time // that is under way; zero when there is none, or this replica follows
+	mu           sync.Mutex
+	lastRun      time.Time
+	lastTook     time.Duration
+	caughtUp     time.Duration
+	pruned       time.Time
+	reconciled   time.Time
+	shownInvalid time.Time
+	oldestJob    time.Time // that is under way; zero when there is none, or this replica follows
 }
 
 // schedule makes passes until the term ends.
@@ -79,8 +85,36 @@ func (o *organization) schedule(ctx context.Context, fence uint64) {
 	})
 }
 
+// invalid counts a value that no honest answer has, and shows one of many.
+func (o *organization) invalid(err error) {
+	o.tallies.Add(collect.TallyInvalid)
+	now := time.Now()
+	o.mu.Lock()
+	show := now.Sub(o.shownInvalid) >= invalidInterval
+	if show {
+		o.shownInvalid = now
+	}
+	o.mu.Unlock()
+	if show {
+		o.logger.Warn("An answer of GitHub has a value that cannot be; it is left out. Others like it are only counted for a while.", zap.Error(err))
+	}
+}
+
+// skip is a turn while GitHub is not to be asked.
+func (o *organization) skip(ctx context.Context, cooling error) {
+	o.tallies.Add(collect.TallyRuns, string(collect.ResultUnhealthy))
+	o.condition.troubles.set(o.name, cooling)
+	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
+		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
+	}
+}
+
 // turn makes a pass and what is due after it. It says when the next one may begin.
 func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
+	if cooling := o.cooldown.Err(); cooling != nil {
+		o.skip(ctx, cooling)
+		return time.Time{}
+	}
 	sum, err := o.collector.Pass(ctx, fence)
 	if ctx.Err() != nil {
 		return time.Time{}

@@ -31,6 +31,7 @@ type githubReceiver struct {
 	store    *backend
 	election election
 	monitor  *health.Monitor
+	cooldown *health.Cooldown
 	jobs     *jobs
 	orgs     []*organization
 	turned   chan struct{} // has a token when this replica has begun or ceased to lead
@@ -60,6 +61,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	r.monitor = newMonitor(r.config, host)
+	r.cooldown = newCooldown(r.config)
 	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package githubexporter
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -240,4 +241,43 @@ func TestStorageReferences(t *testing.T) {
 	id := component.MustNewIDWithName("file_storage", "none")
 	h := &host{Host: componenttest.NewNopHost(), extensions: map[component.ID]component.Component{id: &bearer{}}}
 	require.ErrorContains(t, r.Start(t.Context(), h), "stores nothing")
+}
+
+// TestInvalidValues: what GitHub says that cannot be is counted, and nothing else suffers.
+func TestInvalidValues(t *testing.T) {
+	t.Parallel()
+	login, at := "somebody", time.Now().Add(-time.Hour).Truncate(time.Second)
+	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: at.Add(-time.Hour), Until: at}, Repos: []githubtest.Repo{{Name: "repo", DefaultBranch: "main", CreatedAt: at.Add(-time.Hour)}}}
+	for n := range 5 {
+		data.Commits = append(data.Commits, githubtest.Commit{
+			Repo: "repo", SHA: fmt.Sprintf("%040x", n+1), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 3, Parents: 1,
+		})
+	}
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
+	server.Fault(githubtest.Fault{
+		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Do: githubtest.Status(404),
+	})
+	config := testConfig(server)
+	config.GitHub.API = "rest"
+	sink := newSink()
+	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), sink)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
+	sink.until(t, func(map[string]int) bool { return lastValue(sink, "gh.exporter.invalid_values") == 3 })
+	require.NoError(t, r.Shutdown(t.Context()))
+}
+
+// lastValue is the newest value of a sum with one series; -1 before there is any.
+func lastValue(s *sinkOf, name string) int64 {
+	value := int64(-1)
+	for _, md := range s.AllMetrics() {
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				if m.Name() == name {
+					value = m.Sum().DataPoints().At(0).IntValue()
+				}
+			}
+		}
+	}
+	return value
 }

@@ -56,6 +56,10 @@ func (w *watch) probe(ctx context.Context, interval time.Duration) {
 		}
 		states[health.Redis] = err
 	}
+	w.receiver.probeGitHub(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	now := time.Now()
 	states[health.Scheduler], states[health.Exporter] = w.scheduler(now), w.exporter(now)
 	w.receiver.monitor.Set(states)

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+const cooldownConfig = `
+orgs:
+  - name: %s
+    auth: {token: %s}
+    scrape_interval: 1s
+    lookback: 1440h
+github:
+  endpoint: %q
+  retry: {max_attempts: 2, initial_interval: 10ms, max_interval: 20ms}
+  health: {probe_interval: 1s, failure_threshold: 6, cooldown: 6s, recover_threshold: 3}
+retention: 1440h
+storage: file_storage
+emit_interval: 1s
+`
+
+// TestCooldown: while GitHub answers nothing but errors it is left alone but for probes that cost nothing; a probe that is
+// answered does not hide that readings fail; and when it has healed, every metric is the truth.
+func TestCooldown(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/60)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	timeline = server.Timeline()
+	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, githubtest.DefaultToken, server.URL))
+	gx.complete(t, org)
+	prom := startPrometheus(t, gx.metrics)
+
+	reading := func(r githubtest.RequestInfo) bool { return r.Route != "/rate_limit" }
+	probe := func(r githubtest.RequestInfo) bool { return r.Route == "/rate_limit" }
+	server.Fault(githubtest.Fault{Match: githubtest.Match{Func: reading}, Do: githubtest.Status(503)})
+	cooling := func() {
+		t.Helper()
+		eventually(t, 30*time.Second, func() error {
+			if gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").IsZero() {
+				return errors.New("no cooldown has begun")
+			}
+			return nil
+		})
+	}
+	cooling()
+	server.Reset()
+	waitUntil(t, time.Now().Add(4*time.Second))
+	require.Zero(t, server.Count(reading), "nothing is asked during the cooldown")
+	require.Zero(t, server.Count(probe), "not even by probes before its end")
+	skipped := gx.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org))
+	require.Positive(t, skipped)
+
+	// Probes are answered and readings still fail: three probes end the cooldown, six readings begin the next one.
+	eventually(t, 30*time.Second, func() error {
+		if server.Count(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
+			return fmt.Errorf("%d probes", server.Count(probe))
+		}
+		return nil
+	})
+	require.Zero(t, server.Points("core"), "probes cost nothing")
+	ended := gx.logged("GitHub answers again; reading goes on.")
+	eventually(t, 30*time.Second, func() error {
+		if !gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").After(ended) {
+			return errors.New("no second cooldown has begun")
+		}
+		return nil
+	})
+	require.LessOrEqual(t, server.Count(reading), 8)
+
+	server.ClearFaults()
+	server.Fault(githubtest.Fault{Match: githubtest.Match{Func: probe}, Times: 2, Do: githubtest.Status(403)})
+	visible := timeline.Start.Add(50 * time.Second)
+	waitUntil(t, visible)
+	server.Hold(visible)
+	gx.complete(t, org)
+	compare(t, prom, data, timeline, visible)
+	requireNoReset(t, prom)
+	requireNoSecret(t, gx.output.String())
+}

@@ -1,0 +1,45 @@
+package githubexporter
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+func newCooldown(config *Config) *health.Cooldown {
+	c := &config.GitHub.Health
+	return health.NewCooldown(health.CooldownSettings{
+		Failures: c.FailureThreshold, Askers: min(2, len(config.Orgs)), Pause: c.Cooldown, Probes: c.RecoverThreshold,
+	})
+}
+
+// answered notes whether GitHub had a usable answer for an organization. All of them are behind one address and share its
+// condition.
+func (r *githubReceiver) answered(org string, o *github.Observation) {
+	if begun := r.cooldown.Read(org, !o.Unavailable, time.Now()); begun {
+		r.settings.Logger.Error("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.",
+			zap.Duration("cooldown", r.config.GitHub.Health.Cooldown))
+	}
+}
+
+// probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough.
+func (r *githubReceiver) probeGitHub(ctx context.Context) {
+	if !r.cooldown.Due(time.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	good := false
+	for _, org := range r.orgs {
+		if good = org.client.Probe(ctx) == nil; good || ctx.Err() != nil {
+			break
+		}
+	}
+	if r.cooldown.Probe(good) {
+		r.settings.Logger.Info("GitHub answers again; reading goes on.")
+	}
+}
