@@ -213,7 +213,10 @@ func TestBackfillFaults(t *testing.T) {
 		addBurst(data, data.Repos[i].Name, i, 5*time.Minute, 10*time.Second)
 	}
 	timeline := githubtest.EndingAt(data, 4*time.Minute, time.Now().Add(45*time.Second), 1)
-	s := startSystem(t, plan{data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour, backfill: ", max_attempts: 100"})
+	s := startSystem(t, plan{
+		data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour,
+		backfill: ", max_attempts: 100, coalesce_window: " + coalesceAround(time.Now().Add(5*time.Minute)).String(),
+	})
 	timeline = s.server.Timeline()
 	drained(t, s.replicas)
 	first := startAudit(t, s.rabbit)
@@ -263,6 +266,17 @@ func TestBackfillFaults(t *testing.T) {
 		requireNoSecret(t, r.output.String())
 		require.Less(t, r.stop(t), 2*time.Second)
 	}
+}
+
+// coalesceAround is a step of coalescing with no border within five minutes of a time: an outage that crosses one makes two
+// jobs, for the first is under way when the second window begins.
+func coalesceAround(at time.Time) time.Duration {
+	const near = 5 * time.Minute
+	step := 15 * time.Minute
+	for at.Sub(at.Truncate(step)) < near || at.Truncate(step).Add(step).Sub(at) < near {
+		step += time.Minute
+	}
+	return step
 }
 
 // addBurst adds what happens often, in the last part of the data.
