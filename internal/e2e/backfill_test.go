@@ -27,7 +27,7 @@ orgs:
     auth: {token: %[2]s}
     scrape_interval: %[3]s
     lookback: %[4]s
-github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}}
+github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}%[9]s}
 retention: 1440h
 emit_interval: 1s
 rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}
@@ -47,13 +47,14 @@ type system struct {
 
 // plan is what a system is started with.
 type plan struct {
-	data             *githubtest.Dataset
-	timeline         githubtest.Timeline
-	replicas         int
-	interval         time.Duration
-	lookback         time.Duration
-	rabbit, backfill string   // more settings
-	redis            []string // more lines of its configuration
+	data                     *githubtest.Dataset
+	timeline                 githubtest.Timeline
+	replicas                 int
+	interval                 time.Duration
+	lookback                 time.Duration
+	rabbit, backfill, github string   // more settings
+	redis                    []string // more lines of its configuration
+	oneToken                 bool     // for all replicas
 }
 
 // startSystem starts a system whose beginning nobody has to see.
@@ -71,6 +72,9 @@ func prepareSystem(t *testing.T, p plan) *system {
 	s.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty})
 	for n := range p.replicas {
 		token := fmt.Sprintf("token-of-replica-%d", n)
+		if p.oneToken {
+			token = "token-of-all"
+		}
 		s.tokens = append(s.tokens, token)
 		s.server.AddCredential(githubtest.Credential{Token: token, Name: fmt.Sprintf("replica-%d", n), Bucket: token})
 	}
@@ -83,7 +87,7 @@ func (s *system) run(t *testing.T) {
 		redis := startProxy(t, s.redis.Address)
 		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
 		r := startReplica(t, "redis: "+block, block, fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
-			s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill))
+			s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github))
 		r.redis = redis
 		s.replicas = append(s.replicas, r)
 	}

@@ -21,21 +21,19 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
-		Points: x.points(), Remaining: q.remaining, Limit: q.limit, Reset: q.reset,
+		Points: x.points(), Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
 		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
 	}
 	if limit, ok := errors.AsType[*LimitError](err); ok {
-		c.gate.close(limit)
 		seen.SecondaryLimit = limit.Secondary
-	} else if err == nil {
-		c.gate.note(x.resource, q, c.settings.Now())
 	}
+	c.leave(ctx, x, q, err)
 	c.settings.Observe(seen)
 	return err
 }
 
 func (c *Client) judge(
-	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Answer, q *quota,
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Answer, q *Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errTooLong) {
@@ -47,14 +45,14 @@ func (c *Client) judge(
 		return c.refusal(x, response.Header, body, answer, *q)
 	}
 	err := x.read(response.Header, body)
-	if told := x.quota(); !told.reset.IsZero() {
+	if told := x.quota(); !told.Reset.IsZero() {
 		*q = told
 	}
 	return c.misread(x, response.Header, answer, *q, err)
 }
 
 // misread completes the error of a body that could not be understood.
-func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q quota, err error) error {
+func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q Quota, err error) error {
 	var (
 		limited *limitMessage
 		refused *refusedMessage
@@ -75,16 +73,17 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q quot
 	}
 }
 
-func (c *Client) limit(x *exchange, header http.Header, q quota, answer Answer, secondary bool) *LimitError {
+// limit is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
+func (c *Client) limit(x *exchange, header http.Header, q Quota, answer Answer, secondary bool) *LimitError {
 	return &LimitError{
 		Answer: answer, Resource: x.resource, Secondary: secondary,
-		RetryAt: c.gate.retryAt(header, q, !secondary, c.settings.Now()),
+		RetryAt: c.settings.RateLimit.toldEnd(header, q, !secondary, c.githubNow()),
 	}
 }
 
 // refusal is the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
-func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Answer, q quota) error {
+func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Answer, q Quota) error {
 	var said struct {
 		Message string `json:"message"`
 	}

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -50,6 +51,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		Retry:     github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond, MaxInterval: 2 * time.Millisecond},
 		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 8},
 		Now:       b.clock, UserAgent: "test",
+		Wait:      func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
 		Observe:   func(o github.Observation) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
 		OnInvalid: func(err error) { b.mu.Lock(); defer b.mu.Unlock(); b.invalid = append(b.invalid, err) },
 	}

@@ -27,7 +27,6 @@ type Client struct {
 	rest     *gogithub.Client // builds requests and knows the answers' shapes; it sends nothing
 	graphql  *url.URL
 	http     *http.Client
-	gate     *gate
 	places   *semaphore.Weighted
 	pages    pageSize
 	skew     atomic.Int64
@@ -41,7 +40,6 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
-		gate:   newGate(settings.RateLimit),
 		places: semaphore.NewWeighted(int64(settings.RateLimit.MaxConcurrentRequests)),
 	}
 	c.rest.BaseURL = rest
@@ -50,7 +48,7 @@ func New(settings Settings) (*Client, error) {
 	own.CheckRedirect = checkRedirect
 	c.http = &own
 	if app, ok := settings.Credential.(*appCredential); ok {
-		app.client = c
+		app.useFirst(c)
 	}
 	return c, nil
 }

@@ -53,7 +53,7 @@ const (
 type appCredential struct {
 	settings AppSettings
 	key      *rsa.PrivateKey
-	client   *Client // set by New
+	client   *Client // set by New: the first of those that share the credential
 
 	refreshing *semaphore.Weighted // held while a token is asked for
 	mu         sync.Mutex
@@ -68,6 +68,15 @@ func AppCredential(settings AppSettings) (Credential, error) {
 		return nil, errors.New("the App's private key is no RSA key in PEM form")
 	}
 	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
+}
+
+// useFirst asks for tokens with the first client that has the credential.
+func (a *appCredential) useFirst(c *Client) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.client == nil {
+		a.client = c
+	}
 }
 
 // String hides the key.
@@ -134,7 +143,7 @@ func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
 		},
 		read:   func(_ http.Header, body []byte) error { return decodeToken(body, &answer) },
 		points: func() int { return 1 },
-		quota:  func() quota { return quota{} },
+		quota:  func() Quota { return Quota{} },
 	})
 	if err != nil {
 		return "", time.Time{}, a.failed(err)

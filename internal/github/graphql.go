@@ -115,11 +115,11 @@ func (r *rateLimit) cost() int {
 	return max(0, r.RateLimit.Cost)
 }
 
-func (r *rateLimit) quota() quota {
+func (r *rateLimit) quota() Quota {
 	if r.RateLimit == nil {
-		return quota{}
+		return Quota{}
 	}
-	return quota{remaining: r.RateLimit.Remaining, limit: r.RateLimit.Limit, reset: r.RateLimit.ResetAt}
+	return Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
 }
 
 // decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else

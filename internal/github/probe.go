@@ -35,7 +35,7 @@ func (c *Client) Probe(ctx context.Context) error {
 			return nil
 		},
 		points: func() int { return 0 },
-		quota:  func() quota { return quota{} },
+		quota:  func() Quota { return Quota{} },
 	})
 	missing, ok := errors.AsType[*NotFoundError](err)
 	if ok && missing.Status == http.StatusNotFound && strings.Contains(missing.Message, "not enabled") {

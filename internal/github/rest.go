@@ -46,7 +46,7 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 			return nil
 		},
 		points: func() int { return 1 },
-		quota:  func() quota { return quota{} },
+		quota:  func() Quota { return Quota{} },
 	})
 	return data, told, err
 }

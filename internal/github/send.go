@@ -21,15 +21,15 @@ type exchange struct {
 	// points is what the answer cost, known after read.
 	points func() int
 	// quota is what the body told of the limit, where the header does not.
-	quota func() quota
+	quota func() Quota
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
 	smaller bool
 	// probe requests are sent once, whatever holds others back.
 	probe bool
 	// bare requests are not authorized by the client's credential.
 	bare bool
-	// token authorized the last attempt.
-	token string
+	// token authorized the last attempt, place is the last attempt's among all that are on their way, empty without one.
+	token, place string
 }
 
 // send asks until there is an answer, or it is clear that there will be none.
@@ -91,7 +91,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		return err
 	}
 	defer c.places.Release(1)
-	if err := c.mayAsk(ctx, x); err != nil {
+	if err := c.enter(ctx, x); err != nil {
 		return err
 	}
 	if c.settings.Timeout > 0 {
@@ -101,10 +101,12 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	}
 	request, err := c.request(ctx, x)
 	if err != nil {
+		c.leave(ctx, x, Quota{}, err)
 		return err
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
+		c.leave(ctx, x, Quota{}, err)
 		c.settings.Observe(Observation{
 			Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe, Unavailable: ctx.Err() == nil || timedOut(ctx),
 		})
@@ -114,17 +116,6 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	c.noteDate(response.Header)
 	body, err := bounded(response.Body)
 	return c.understand(ctx, x, response, body, err)
-}
-
-// mayAsk says why a request must not be sent now: a limit, or a pause of all requests.
-func (c *Client) mayAsk(ctx context.Context, x *exchange) error {
-	if x.probe {
-		return nil
-	}
-	if err := c.settings.Paused(); err != nil {
-		return backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
-	}
-	return c.gate.pass(x.resource, x.endpoint, inBackground(ctx), c.settings.Now())
 }
 
 // token is what authorizes a request, empty when nothing of ours does.

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -41,6 +42,8 @@ type Settings struct {
 	Timeout   time.Duration
 	Retry     RetrySettings
 	RateLimit RateLimitSettings
+	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
+	Budget Budget
 	// Observe is told of each request that left, once. It must not block.
 	Observe func(Observation)
 	// Paused says why no request may be sent now; nil when requests may. Probes are sent all the same.
@@ -48,6 +51,8 @@ type Settings struct {
 	// OnInvalid is told of values that no honest answer has; they are left out.
 	OnInvalid func(error)
 	Now       func() time.Time
+	// Wait waits for a while by the clock of Now, no longer than ctx; nil for a timer.
+	Wait      func(ctx context.Context, d time.Duration) error
 	UserAgent string
 }
 
@@ -96,8 +101,14 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	if s.Wait == nil {
+		s.Wait = wait
+	}
 	if s.Observe == nil {
 		s.Observe = func(Observation) {}
+	}
+	if s.Budget == nil {
+		s.Budget = &LocalBudget{}
 	}
 	if s.Paused == nil {
 		s.Paused = func() error { return nil }

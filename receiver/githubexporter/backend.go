@@ -15,6 +15,8 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/redisbudget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
@@ -38,6 +40,8 @@ type backend struct {
 	ping func(ctx context.Context) error
 	// alone reports whether the store goes on in memory without Redis; nil where it never does.
 	alone func() bool
+	// budget makes the budget of a credential's limits.
+	budget func(credential string) github.Budget
 	// claims are of backfill jobs; nil where the store is not shared.
 	claims backfill.Claims
 	// look has a token when there may be something new about the store or the views.
@@ -100,13 +104,13 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the look-back again " +
 			"and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, look: make(chan struct{}, 1), close: func(context.Context) error { return nil }}, nil
+		return &backend{Store: store, sizer: store, look: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings.ID, host)
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{look: make(chan struct{}, 1), close: client.Close}
+	b := &backend{look: make(chan struct{}, 1), budget: localBudget, close: client.Close}
 	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.found(settings.Logger)})
 	b.Store, b.sizer = store, store
 	return b, nil
@@ -147,10 +151,28 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
 	})
+	b.budget = func(credential string) github.Budget {
+		return redisbudget.New(client, redisbudget.Settings{
+			Prefix: config.Redis.KeyPrefix, Credential: credential, OnTrouble: budgetTrouble(settings.Logger),
+		})
+	}
 	if config.Redis.Unavailable == unavailableMemory {
 		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
+}
+
+func localBudget(string) github.Budget { return &github.LocalBudget{} }
+
+// budgetTrouble says that GitHub's limits are not shared.
+func budgetTrouble(logger *zap.Logger) func(err error) {
+	return func(err error) {
+		if err != nil {
+			logger.Warn("Redis does not tell what other replicas use of GitHub's limits; this one goes by its own.", zap.Error(err))
+		} else {
+			logger.Info("GitHub's limits are shared with other replicas again.")
+		}
+	}
 }
 
 // fallBack goes on in memory while Redis is down.

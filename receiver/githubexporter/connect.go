@@ -2,9 +2,7 @@ package githubexporter
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"os"
 	"strconv"
 	"time"
 
@@ -87,14 +85,14 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 func (r *githubReceiver) githubClient(
 	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), invalid func(error),
 ) (*github.Client, error) {
-	credential, err := credentialOf(&config.Auth)
+	credential, budget, err := r.credentials.of(&config.Auth, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}
 	c := &r.config.GitHub
 	return github.New(github.Settings{
 		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
-		Credential: credential, Timeout: c.Timeout,
+		Credential: credential, Budget: budget, Timeout: c.Timeout,
 		Retry: github.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval, MaxInterval: c.Retry.MaxInterval,
 		},
@@ -105,33 +103,4 @@ func (r *githubReceiver) githubClient(
 		Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
-}
-
-// credentialOf is the credential that the configuration gives; nil when an authenticator has it.
-func credentialOf(auth *AuthConfig) (github.Credential, error) {
-	switch {
-	case auth.Token != nil:
-		return github.TokenCredential(string(*auth.Token)), nil
-	case auth.App != nil:
-		key, err := privateKey(auth.App)
-		if err != nil {
-			return nil, err
-		}
-		return github.AppCredential(github.AppSettings{
-			AppID: auth.App.AppID, InstallationID: auth.App.InstallationID, PrivateKeyPEM: key,
-		})
-	default:
-		return nil, nil //nolint:nilnil // the HTTP client authenticates by itself
-	}
-}
-
-func privateKey(app *AppConfig) ([]byte, error) {
-	if app.PrivateKey != nil {
-		return []byte(*app.PrivateKey), nil
-	}
-	key, err := os.ReadFile(app.PrivateKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("auth::app::private_key_file: %w", err)
-	}
-	return key, nil
 }

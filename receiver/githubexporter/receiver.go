@@ -32,11 +32,13 @@ type githubReceiver struct {
 	election election
 	monitor  *health.Monitor
 	cooldown *health.Cooldown
-	jobs     *jobs
-	orgs     []*organization
-	turned   chan struct{} // has a token when this replica has begun or ceased to lead
-	stop     context.CancelFunc
-	tasks    sync.WaitGroup
+	// credentials are used while the organizations are put together.
+	credentials *credentials
+	jobs        *jobs
+	orgs        []*organization
+	turned      chan struct{} // has a token when this replica has begun or ceased to lead
+	stop        context.CancelFunc
+	tasks       sync.WaitGroup
 }
 
 func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
@@ -69,6 +71,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		return errors.Join(err, r.store.close(ctx))
 	}
 	troubles := newTroubles(r.monitor)
+	r.credentials = newCredentials(r.store.budget)
 	for i := range r.config.Orgs {
 		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {

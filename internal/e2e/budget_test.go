@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// TestOneLimitForAll: what one of three replicas is told of a limit all of them obey, so that no more than what is on its way
+// leaves after it; then they go on, and every metric is the truth.
+func TestOneLimitForAll(t *testing.T) {
+	t.Parallel()
+	const (
+		concurrency = 6
+		wait        = 12 * time.Second
+	)
+	data := active(30, 30*24*time.Hour, 2*time.Hour)
+	s := prepareSystem(t, plan{
+		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 3, interval: 2 * time.Second, lookback: 720 * time.Hour, oneToken: true,
+		github: fmt.Sprintf(", rate_limit: {max_concurrent_requests: %d}", concurrency),
+	})
+	visible := time.Now()
+	s.server.Hold(visible)
+	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(40 * time.Millisecond)})
+	s.run(t)
+	reading := func(r githubtest.RequestInfo) bool { return r.Operation != "Discover" }
+	eventually(t, time.Minute, func() error {
+		if s.server.Count(reading) < 60 {
+			return errors.New("the look-back is not being read yet")
+		}
+		return nil
+	})
+	s.server.Reset()
+	s.server.ClearFaults()
+	s.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, wait)})
+	limited := func(r githubtest.RequestInfo) bool { return r.Status == 403 }
+	eventually(t, 30*time.Second, func() error {
+		if s.server.Count(limited) == 0 {
+			return errors.New("no limit yet")
+		}
+		return nil
+	})
+	met := time.Now()
+	waitUntil(t, met.Add(wait-2*time.Second))
+	after := s.server.Count(limited)
+	t.Logf("%d requests met the limit", after)
+	require.LessOrEqual(t, after, 1+concurrency)
+	s.server.ClearFaults()
+	drained(t, s.replicas)
+	require.Equal(t, after, s.server.Count(limited))
+	compare(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
+	s.queueEmpty(t, 0)
+}

@@ -1,0 +1,295 @@
+package github
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// window is the length of GitHub's primary limits
+	// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+	window = time.Hour
+	// LongestClosed bounds what is believed of a limit's end: no honest one is further away.
+	LongestClosed = 25 * time.Hour
+	// LongestWait bounds the growth of waits that GitHub does not tell.
+	LongestWait = time.Hour
+	// LargestLimit is the largest limit of github.com. What grants more is somebody's own server, where the limits of a minute are
+	// others, or none.
+	LargestLimit = 15_000
+)
+
+// Quota is what an answer tells of a primary limit. Without a reset it tells nothing, as Enterprise Server by default.
+type Quota struct {
+	Remaining, Limit int
+	Reset            time.Time
+}
+
+// Known is what is known of the limits of a credential.
+type Known struct {
+	// Quotas are what answers told last.
+	Quotas map[Resource]Quota
+	// Closed says until when requests of a resource are in vain, Secondary until when all are.
+	Closed    map[Resource]time.Time
+	Secondary time.Time
+	// Flight is how many requests are on their way.
+	Flight int
+	// Busy says that there was no place, Paced, unless it is zero, when there is one again in the points of a minute.
+	Busy  bool
+	Paced time.Time
+}
+
+// Question is about to be asked. All times of a budget are by GitHub's clock.
+type Question struct {
+	// ID names it among all that are on their way.
+	ID       string
+	Resource Resource
+	Now      time.Time
+	// Until is when its place is free again even if nobody says so.
+	Until time.Time
+	// Places is how many requests may be on their way together.
+	Places int
+	// Interval is the time that one request stands for of a minute's points, Burst how much of it may be used at once. They count
+	// once a quota is known that github.com could have.
+	Interval, Burst time.Duration
+}
+
+// Ending is how a question ended.
+type Ending struct {
+	ID       string
+	Resource Resource
+	Now      time.Time
+	// Quota is what the answer told; zero when there was none, or it told nothing.
+	Quota Quota
+	// Good says that the answer was of use: waits that grow begin anew.
+	Good bool
+	// Limited says that a limit was met, Secondary that it was a secondary one. Until is its end, zero when the answer did not
+	// tell: then there is a wait that doubles from First, once for all requests that were on their way together.
+	Limited, Secondary bool
+	Until              time.Time
+	First              time.Duration
+}
+
+// Budget is what everybody who uses one credential knows of its limits together. It never sleeps. It is safe for concurrent
+// use.
+type Budget interface {
+	// Begin gives what is known, and takes a place unless a limit is closed, no place is free or the minute's points are used.
+	Begin(ctx context.Context, q Question) (Known, error)
+	// End gives a place back and takes what was learned. It gives the end of the limit that was met.
+	End(ctx context.Context, o Ending) (until time.Time, err error)
+}
+
+// ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
+func (k *Known) ClosedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
+	believed := func(t time.Time) bool { return t.After(now) && t.Before(now.Add(LongestClosed)) }
+	if at := k.Closed[resource]; believed(at) {
+		until = at
+	}
+	if believed(k.Secondary) && k.Secondary.After(until) {
+		return k.Secondary, true
+	}
+	return until, false
+}
+
+// Taken reports whether a place was taken.
+func (k *Known) Taken(resource Resource, now time.Time) bool {
+	until, _ := k.ClosedUntil(resource, now)
+	return until.IsZero() && !k.Busy && k.Paced.IsZero()
+}
+
+// PacedBy reports whether the points of a minute count: where a limit of github.com is known.
+func (q *Quota) PacedBy(now time.Time) bool {
+	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= LargestLimit
+}
+
+// share is how much of a limit is left to others, and how much may be used at once: the rest is spread over the time to the
+// reset.
+type share struct{ kept, burst int }
+
+// foreground leaves the floor, never more than a fifth of a small limit; half of the limit may be used at once.
+func (s *RateLimitSettings) foreground(q *Quota) share {
+	if q.Limit == 0 {
+		return share{kept: s.MinRemaining}
+	}
+	return share{kept: min(s.MinRemaining, q.Limit/5), burst: q.Limit / 2}
+}
+
+// background leaves a quarter to the foreground; a tenth may be used at once.
+func background(q *Quota) share { return share{kept: q.Limit / 4, burst: q.Limit / 10} }
+
+// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now.
+func (s *RateLimitSettings) allowed(q *Quota, flight int, inBackground bool, now time.Time) time.Time {
+	if !now.Before(q.Reset) {
+		return time.Time{}
+	}
+	of := s.foreground(q)
+	if inBackground {
+		if b := background(q); b.kept > of.kept {
+			of = b
+		}
+	}
+	left := q.Remaining - flight
+	if left <= of.kept {
+		return q.Reset.Add(s.ResetBuffer)
+	}
+	if q.Limit <= of.kept {
+		return time.Time{}
+	}
+	// The line falls from the whole limit to what is kept; who is above it less a burst may go on.
+	lasts := time.Duration(float64(window) * float64(left-of.kept+of.burst) / float64(q.Limit-of.kept))
+	if at := q.Reset.Add(-lasts); at.After(now) {
+		return at
+	}
+	return time.Time{}
+}
+
+// refused is the limit that forbids a request, nil when none does.
+func (s *RateLimitSettings) refused(known *Known, resource Resource, inBackground bool, now time.Time) *LimitError {
+	if until, secondary := known.ClosedUntil(resource, now); !until.IsZero() {
+		return &LimitError{Resource: resource, RetryAt: until, Secondary: secondary}
+	}
+	q := known.Quotas[resource]
+	if at := s.allowed(&q, known.Flight, inBackground, now); !at.IsZero() {
+		return &LimitError{Resource: resource, RetryAt: at}
+	}
+	return nil
+}
+
+// LocalBudget is the budget of the users in this process. The zero value is ready.
+type LocalBudget struct {
+	mu        sync.Mutex
+	quotas    map[Resource]Quota
+	closed    map[Resource]time.Time
+	paced     map[Resource]time.Time
+	flight    map[string]time.Time
+	secondary time.Time
+	backoff   time.Duration // the next wait that is not told, 0 for the first
+	waiting   time.Time     // the end of the last such wait
+}
+
+var _ Budget = (*LocalBudget)(nil)
+
+// Begin implements Budget.
+func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.prepare()
+	for id, until := range l.flight {
+		if until.Before(q.Now) {
+			delete(l.flight, id)
+		}
+	}
+	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
+	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
+		return known, nil
+	}
+	if known.Busy = known.Flight >= q.Places; known.Busy {
+		return known, nil
+	}
+	if quota := l.quotas[q.Resource]; quota.PacedBy(q.Now) {
+		next := later(l.paced[q.Resource], q.Now)
+		if at := next.Add(-q.Burst); at.After(q.Now) {
+			known.Paced = at
+			return known, nil
+		}
+		l.paced[q.Resource] = next.Add(q.Interval)
+	}
+	l.flight[q.ID] = q.Until
+	return known, nil
+}
+
+func (l *LocalBudget) prepare() {
+	if l.quotas == nil {
+		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]time.Time), make(map[Resource]time.Time)
+		l.flight = make(map[string]time.Time)
+	}
+}
+
+// End implements Budget.
+func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.prepare()
+	delete(l.flight, o.ID)
+	l.told(&o)
+	if o.Good && !o.Now.Before(l.waiting) {
+		l.backoff = 0
+	}
+	if !o.Limited {
+		return time.Time{}, nil
+	}
+	until := o.Until
+	if until.IsZero() {
+		until = l.wait(&o)
+	}
+	if o.Secondary {
+		l.secondary = laterEnd(l.secondary, until, o.Now)
+	} else {
+		l.closed[o.Resource] = laterEnd(l.closed[o.Resource], until, o.Now)
+	}
+	return until, nil
+}
+
+// told keeps the newest: answers to requests that were on their way together come in any order.
+func (l *LocalBudget) told(o *Ending) {
+	if o.Quota.Reset.IsZero() {
+		return
+	}
+	before := l.quotas[o.Resource]
+	if o.Quota.Reset.After(before.Reset) || (o.Quota.Reset.Equal(before.Reset) && o.Quota.Remaining < before.Remaining) {
+		l.quotas[o.Resource] = o.Quota
+	}
+}
+
+// wait is the end of a wait that GitHub did not tell
+// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
+func (l *LocalBudget) wait(o *Ending) time.Time {
+	if o.Now.Before(l.waiting) {
+		return l.waiting
+	}
+	wait := l.backoff
+	if wait == 0 {
+		wait = max(time.Second, o.First)
+	}
+	l.backoff, l.waiting = min(2*wait, LongestWait), o.Now.Add(wait)
+	return l.waiting
+}
+
+// laterEnd is the later end of two limits; one that no honest limit has does not count.
+func laterEnd(before, until, now time.Time) time.Time {
+	if before.After(now.Add(LongestClosed)) {
+		return until
+	}
+	return later(before, until)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func quotaOf(header http.Header) Quota {
+	reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64)
+	remaining, err2 := strconv.Atoi(header.Get("X-Ratelimit-Remaining"))
+	if err != nil || err2 != nil {
+		return Quota{}
+	}
+	limit, _ := strconv.Atoi(header.Get("X-Ratelimit-Limit")) // 0 when it is missing
+	return Quota{Remaining: remaining, Limit: limit, Reset: time.Unix(reset, 0).UTC()}
+}
+
+// toldEnd is the end of a limit that was met, by its answer: retry-after, else the reset when nothing remains, else zero.
+func (s *RateLimitSettings) toldEnd(header http.Header, q Quota, primary bool, now time.Time) time.Time {
+	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds >= 0 {
+		return now.Add(time.Duration(min(seconds, 86400)) * time.Second)
+	}
+	if primary && q.Reset.After(now) {
+		return q.Reset.Add(s.ResetBuffer)
+	}
+	return time.Time{}
+}

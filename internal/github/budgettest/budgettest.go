@@ -1,0 +1,248 @@
+// Package budgettest is what every github.Budget does.
+package budgettest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+const first = time.Minute
+
+// user is somebody who asks with the credential, maybe in another process than the others.
+type user struct {
+	t      *testing.T
+	budget github.Budget
+	name   string
+	n      int
+}
+
+func question(id string, resource github.Resource, now time.Time) github.Question {
+	return github.Question{
+		ID: id, Resource: resource, Now: now, Until: now.Add(time.Minute), Places: 4, Interval: 100 * time.Millisecond, Burst: time.Second,
+	}
+}
+
+func (u *user) begin(resource github.Resource, now time.Time) (id string, known github.Known) {
+	u.t.Helper()
+	u.n++
+	id = fmt.Sprintf("%s-%d", u.name, u.n)
+	known, err := u.budget.Begin(u.t.Context(), question(id, resource, now))
+	require.NoError(u.t, err)
+	return id, known
+}
+
+func (u *user) end(e github.Ending) time.Time {
+	u.t.Helper()
+	until, err := u.budget.End(u.t.Context(), e)
+	require.NoError(u.t, err)
+	return until
+}
+
+// told sends a request and lets its answer tell a quota.
+func (u *user) told(resource github.Resource, now time.Time, q github.Quota) {
+	u.t.Helper()
+	id, known := u.begin(resource, now)
+	require.True(u.t, known.Taken(resource, now))
+	u.end(github.Ending{ID: id, Resource: resource, Now: now, Quota: q, Good: true})
+}
+
+// limited sends a request that meets a limit; until is zero where the answer does not tell its end.
+func (u *user) limited(resource github.Resource, now, until time.Time, secondary bool) time.Time {
+	u.t.Helper()
+	id, known := u.begin(resource, now)
+	require.True(u.t, known.Taken(resource, now))
+	return u.end(github.Ending{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, Until: until, First: first})
+}
+
+// Run runs the suite. open gives two users of one budget.
+func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
+	t.Helper()
+	for name, test := range map[string]func(t *testing.T, a, b *user){
+		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
+		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := open(t)
+			test(t, &user{t: t, budget: a, name: "a"}, &user{t: t, budget: b, name: "b"})
+		})
+	}
+}
+
+// places are of all users and both resources together.
+func places(t *testing.T, a, b *user) {
+	var ids []string
+	for range 2 {
+		id, known := a.begin(github.ResourceREST, noon)
+		require.True(t, known.Taken(github.ResourceREST, noon))
+		ids = append(ids, id)
+		_, known = b.begin(github.ResourceGraphQL, noon)
+		require.True(t, known.Taken(github.ResourceGraphQL, noon))
+	}
+	_, known := b.begin(github.ResourceREST, noon)
+	require.Equal(t, 4, known.Flight)
+	require.True(t, known.Busy)
+	require.False(t, known.Taken(github.ResourceREST, noon))
+	a.end(github.Ending{ID: ids[0], Resource: github.ResourceREST, Now: noon})
+	_, known = b.begin(github.ResourceREST, noon)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+}
+
+// placesOfTheDead are free again when their time is over.
+func placesOfTheDead(t *testing.T, a, b *user) {
+	for range 4 {
+		a.begin(github.ResourceREST, noon)
+	}
+	_, known := b.begin(github.ResourceREST, noon.Add(time.Minute))
+	require.True(t, known.Busy)
+	_, known = b.begin(github.ResourceREST, noon.Add(time.Minute+time.Second))
+	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.Zero(t, known.Flight)
+}
+
+// quotas keep the newest, whatever the order of the answers is.
+func quotas(t *testing.T, a, b *user) {
+	reset := noon.Add(30 * time.Minute)
+	a.told(github.ResourceREST, noon, github.Quota{Remaining: 900, Limit: 5000, Reset: reset})
+	b.told(github.ResourceREST, noon, github.Quota{Remaining: 901, Limit: 5000, Reset: reset}) // it was on its way before
+	b.told(github.ResourceREST, noon, github.Quota{})                                          // and this one tells nothing
+	_, known := b.begin(github.ResourceREST, noon)
+	require.Equal(t, github.Quota{Remaining: 900, Limit: 5000, Reset: reset}, known.Quotas[github.ResourceREST])
+	require.Zero(t, known.Quotas[github.ResourceGraphQL])
+	later := noon.Add(time.Hour)
+	a.told(github.ResourceREST, later, github.Quota{Remaining: 5000, Limit: 5000, Reset: later.Add(time.Hour)})
+	b.told(github.ResourceREST, later, github.Quota{Remaining: 880, Limit: 5000, Reset: reset})
+	_, known = b.begin(github.ResourceREST, later)
+	require.Equal(t, 5000, known.Quotas[github.ResourceREST].Remaining)
+}
+
+// primary limits close their own resource for everybody; the later end counts.
+func primary(t *testing.T, a, b *user) {
+	until := noon.Add(20 * time.Minute)
+	one, _ := a.begin(github.ResourceREST, noon)
+	require.Equal(t, until, a.limited(github.ResourceREST, noon, until, false))
+	a.end(github.Ending{ID: one, Resource: github.ResourceREST, Now: noon, Limited: true, Until: until.Add(-time.Minute), First: first})
+	_, known := b.begin(github.ResourceREST, noon)
+	require.False(t, known.Taken(github.ResourceREST, noon))
+	at, second := known.ClosedUntil(github.ResourceREST, noon)
+	require.Equal(t, until, at)
+	require.False(t, second)
+	_, known = b.begin(github.ResourceGraphQL, noon)
+	require.True(t, known.Taken(github.ResourceGraphQL, noon))
+	_, known = b.begin(github.ResourceREST, until)
+	require.True(t, known.Taken(github.ResourceREST, until))
+}
+
+// secondary limits close both, and a good answer that was on its way ends nothing.
+func secondary(t *testing.T, a, b *user) {
+	until := noon.Add(2 * time.Minute)
+	one, _ := b.begin(github.ResourceGraphQL, noon)
+	a.limited(github.ResourceREST, noon, until, true)
+	b.end(github.Ending{ID: one, Resource: github.ResourceGraphQL, Now: noon, Good: true})
+	for _, resource := range []github.Resource{github.ResourceREST, github.ResourceGraphQL} {
+		_, known := b.begin(resource, noon)
+		at, second := known.ClosedUntil(resource, noon)
+		require.Equal(t, until, at)
+		require.True(t, second)
+		require.False(t, known.Taken(resource, noon))
+	}
+	_, known := b.begin(github.ResourceREST, until)
+	require.True(t, known.Taken(github.ResourceREST, until))
+}
+
+// untoldWaits double, once for all that were on their way, and begin anew after a good answer.
+func untoldWaits(t *testing.T, a, b *user) {
+	one, _ := b.begin(github.ResourceREST, noon)
+	now := noon
+	require.Equal(t, now.Add(first), a.limited(github.ResourceREST, now, time.Time{}, true))
+	ending := github.Ending{ID: one, Resource: github.ResourceREST, Now: now.Add(time.Second), Limited: true, Secondary: true, First: first}
+	require.Equal(t, now.Add(first), b.end(ending))
+	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour, time.Hour} {
+		now = now.Add(2 * time.Hour)
+		require.Equal(t, now.Add(wait), b.limited(github.ResourceREST, now, time.Time{}, true))
+	}
+	now = now.Add(2 * time.Hour)
+	a.told(github.ResourceREST, now, github.Quota{})
+	require.Equal(t, now.Add(first), b.limited(github.ResourceREST, now, time.Time{}, true))
+}
+
+// pace spreads the points of a minute over all users, once a limit of github.com is known.
+func pace(t *testing.T, a, b *user) {
+	send := func(u *user, resource github.Resource, now time.Time) time.Time {
+		id, known := u.begin(resource, now)
+		u.end(github.Ending{ID: id, Resource: resource, Now: now})
+		return known.Paced
+	}
+	for range 100 {
+		require.Zero(t, send(a, github.ResourceREST, noon), "nothing is known of limits")
+	}
+	a.told(github.ResourceGraphQL, noon, github.Quota{Remaining: 90_000, Limit: 100_000, Reset: noon.Add(time.Hour)})
+	for range 100 {
+		require.Zero(t, send(b, github.ResourceGraphQL, noon), "a limit that github.com has not")
+	}
+	a.told(github.ResourceREST, noon, github.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(time.Hour)})
+	sent := 0
+	for n := range 40 {
+		if u := []*user{a, b}[n%2]; send(u, github.ResourceREST, noon).IsZero() {
+			sent++
+		}
+	}
+	require.InDelta(t, 11, sent, 1, "the burst, ten requests, and one")
+	require.Equal(t, noon.Add(100*time.Millisecond), send(b, github.ResourceREST, noon))
+	require.Zero(t, send(b, github.ResourceREST, noon.Add(100*time.Millisecond)))
+	require.NotZero(t, send(b, github.ResourceREST, noon.Add(100*time.Millisecond)))
+	require.Zero(t, send(a, github.ResourceREST, noon.Add(time.Hour)), "after the reset it is not known any more")
+}
+
+// believed is no limit that ends in years.
+func believed(t *testing.T, a, b *user) {
+	a.limited(github.ResourceREST, noon, noon.AddDate(30, 0, 0), true)
+	_, known := b.begin(github.ResourceREST, noon)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+	until := noon.Add(time.Minute)
+	a.limited(github.ResourceGraphQL, noon, until, true)
+	_, known = b.begin(github.ResourceREST, noon)
+	at, _ := known.ClosedUntil(github.ResourceREST, noon)
+	require.Equal(t, until, at, "and it does not hide an honest one")
+}
+
+// together never has more on their way than there are places.
+func together(t *testing.T, a, b *user) {
+	var mu sync.Mutex
+	flight, most, sent := 0, 0, 0
+	var all sync.WaitGroup
+	for _, u := range []*user{a, b} {
+		for w := range 4 {
+			own := &user{t: t, budget: u.budget, name: fmt.Sprint(u.name, w)}
+			all.Go(func() {
+				for range 50 {
+					id, known := own.begin(github.ResourceREST, noon)
+					if !known.Taken(github.ResourceREST, noon) {
+						continue
+					}
+					mu.Lock()
+					flight++
+					sent++
+					most = max(most, flight)
+					mu.Unlock()
+					mu.Lock()
+					flight--
+					mu.Unlock()
+					own.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
+				}
+			})
+		}
+	}
+	all.Wait()
+	require.LessOrEqual(t, most, 4)
+	require.GreaterOrEqual(t, sent, 50)
+	_, known := a.begin(github.ResourceREST, noon)
+	require.Zero(t, known.Flight)
+}

@@ -1,0 +1,104 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	// busyWait is how long a request waits for a place that another replica has, before it looks again.
+	busyWait = 50 * time.Millisecond
+	// overdue is how long after its time-out a request that nobody has ended has no place any more.
+	overdue = time.Minute
+	// burst is how much of a minute's points may be used at once.
+	burst = 10 * time.Second
+)
+
+// perMinute are four fifths of the points of a minute, each of which is a request for something
+// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits).
+var perMinute = map[Resource]int{ResourceREST: 900 * 4 / 5, ResourceGraphQL: 2000 * 4 / 5}
+
+// enter takes a place for a request, or says why it must not be sent now: a limit, or a pause of all requests. For a place and
+// for the points of a minute it waits, at most some seconds when the system keeps still, and never longer than ctx.
+func (c *Client) enter(ctx context.Context, x *exchange) error {
+	x.place = ""
+	if x.probe {
+		return nil
+	}
+	if err := c.settings.Paused(); err != nil {
+		return backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
+	}
+	q := Question{
+		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.resource, //nolint:gosec // a name, no secret
+		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.resource]), Burst: burst,
+	}
+	for {
+		q.Now = c.githubNow()
+		q.Until = q.Now.Add(c.settings.Timeout + overdue)
+		known, err := c.settings.Budget.Begin(ctx, q)
+		if err != nil {
+			return err
+		}
+		taken := known.Taken(q.Resource, q.Now)
+		if limit := c.settings.RateLimit.refused(&known, q.Resource, inBackground(ctx), q.Now); limit != nil {
+			if taken {
+				_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+			}
+			limit.Endpoint = x.endpoint
+			limit.RetryAt = c.ours(limit.RetryAt)
+			return limit
+		}
+		if taken {
+			x.place = q.ID
+			return nil
+		}
+		if err := c.settings.Wait(ctx, max(known.Paced.Sub(q.Now), busyWait/2+rand.N(busyWait))); err != nil { //nolint:gosec // no secret
+			return err
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// leave gives a request's place back with what was learned, and completes a limit that did not say when it ends.
+func (c *Client) leave(ctx context.Context, x *exchange, q Quota, err error) {
+	if x.place == "" {
+		return
+	}
+	o := Ending{ID: x.place, Resource: x.resource, Now: c.githubNow(), Good: err == nil, First: c.settings.RateLimit.SecondaryBackoff}
+	if !x.bare { // the App's own token has limits of its own
+		o.Quota = q
+	}
+	limit, limited := errors.AsType[*LimitError](err)
+	if limited {
+		o.Limited, o.Secondary, o.Until = true, limit.Secondary, limit.RetryAt
+	}
+	until, err := c.settings.Budget.End(context.WithoutCancel(ctx), o)
+	if err != nil {
+		until = later(o.Until, o.Now.Add(o.First))
+	}
+	if limited {
+		limit.RetryAt = c.ours(until)
+	}
+}
+
+// githubNow is the time by GitHub's clock as far as it is known. The budget goes by it, because resets do, and because it is
+// the same one for all replicas.
+func (c *Client) githubNow() time.Time { return c.settings.Now().Add(c.Skew()) }
+
+// ours is a time of GitHub's by our clock.
+func (c *Client) ours(t time.Time) time.Time { return t.Add(-c.Skew()) }

@@ -1,0 +1,233 @@
+// Package redisbudget shares a credential's budget with all replicas, in Redis: a hash of what is known of the limits,
+// "<prefix>:1:{budget:<credential>}:known", and a sorted set of the requests that are on their way, ...":flight". Times are
+// milliseconds since the epoch, by GitHub's clock. The 1 is the version of this layout.
+package redisbudget
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+const (
+	// patience is how long a request waits for Redis before it goes on with what this process knows, and so do all others for
+	// the time of aside.
+	patience = 250 * time.Millisecond
+	aside    = time.Second
+	// keep is how long what is known outlives the last request. It is longer than every honest limit.
+	keep = 25 * time.Hour
+)
+
+var (
+	//go:embed scripts/begin.lua
+	beginSource string
+	//go:embed scripts/end.lua
+	endSource string
+
+	beginScript = redis.NewScript(beginSource)
+	endScript   = redis.NewScript(endSource)
+)
+
+// Settings are a budget's.
+type Settings struct {
+	// Prefix begins the names of the keys, Credential names what the limits are of; it is no secret.
+	Prefix, Credential string
+	// OnTrouble is told once that this process goes on with what it knows by itself, and with nil that it does no more.
+	OnTrouble func(err error)
+}
+
+// Budget is a budget in Redis. It never fails: without Redis it is one of this process. It does not own its client.
+type Budget struct {
+	client   redis.UniversalClient
+	settings Settings
+	keys     []string
+	local    github.LocalBudget
+
+	mu    sync.Mutex
+	alone time.Time // until when Redis is not asked, by this machine's clock; zero when it answers
+}
+
+var _ github.Budget = (*Budget)(nil)
+
+// New makes a budget.
+func New(client redis.UniversalClient, settings Settings) *Budget {
+	tag := settings.Prefix + ":1:{budget:" + settings.Credential + "}:"
+	return &Budget{client: client, settings: settings, keys: []string{tag + "known", tag + "flight"}}
+}
+
+// Begin implements github.Budget.
+func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
+	known, err := b.local.Begin(ctx, q)
+	if err != nil || !known.Taken(q.Resource, q.Now) || b.aside() {
+		return known, err
+	}
+	shared, err := b.begin(ctx, &q)
+	if err != nil {
+		return known, b.trouble(ctx, err)
+	}
+	b.together()
+	if !shared.Taken(q.Resource, q.Now) { // the place in this process is given back
+		_, err = b.local.End(ctx, github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+	}
+	return shared, err
+}
+
+func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := beginScript.Run(ctx, b.client, b.keys,
+		q.Now.UnixMilli(), q.ID, q.Until.UnixMilli(), q.Places, string(q.Resource), q.Interval.Milliseconds(), q.Burst.Milliseconds(),
+		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds()).Slice()
+	if err != nil {
+		return github.Known{}, fmt.Errorf("redis: %w", err)
+	}
+	return decode(answer)
+}
+
+// End implements github.Budget.
+func (b *Budget) End(ctx context.Context, e github.Ending) (time.Time, error) {
+	until, err := b.local.End(ctx, e)
+	if err != nil || b.aside() {
+		return until, err
+	}
+	shared, err := b.end(ctx, &e)
+	if err != nil {
+		return until, b.trouble(ctx, err)
+	}
+	return shared, nil
+}
+
+func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	limited, good := "", 0
+	switch {
+	case e.Limited && e.Secondary:
+		limited = "secondary"
+	case e.Limited:
+		limited = "primary"
+	}
+	if e.Good {
+		good = 1
+	}
+	till, err := endScript.Run(ctx, b.client, b.keys,
+		e.Now.UnixMilli(), e.ID, string(e.Resource), e.Quota.Remaining, e.Quota.Limit, milli(e.Quota.Reset), good, limited, milli(e.Until),
+		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds()).Int64()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("redis: %w", err)
+	}
+	return at(till), nil
+}
+
+// aside reports whether Redis is not asked for a moment, because it did not answer.
+func (b *Budget) aside() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Before(b.alone)
+}
+
+// together notes that Redis answers.
+func (b *Budget) together() {
+	b.mu.Lock()
+	again := !b.alone.IsZero()
+	b.alone = time.Time{}
+	b.mu.Unlock()
+	if again {
+		b.settings.OnTrouble(nil)
+	}
+}
+
+// trouble goes on without Redis, unless it was the caller who gave up.
+func (b *Budget) trouble(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	b.mu.Lock()
+	begun := b.alone.IsZero()
+	b.alone = time.Now().Add(aside)
+	b.mu.Unlock()
+	if begun {
+		b.settings.OnTrouble(err)
+	}
+	return nil
+}
+
+// decode reads what the script says. A value that cannot be is taken for none.
+func decode(answer []any) (github.Known, error) {
+	if len(answer) != 4 {
+		return github.Known{}, errors.New("redis: an answer of another form")
+	}
+	flight, ok1 := answer[0].(int64)
+	busy, ok2 := answer[1].(int64)
+	fields, ok3 := answer[3].([]any)
+	if !ok1 || !ok2 || !ok3 {
+		return github.Known{}, errors.New("redis: an answer of another form")
+	}
+	known := github.Known{
+		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]time.Time),
+		Flight: int(flight), Busy: busy != 0, Paced: at(number(answer[2])),
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, _ := fields[i].(string)
+		put(&known, name, number(fields[i+1]))
+	}
+	return known, nil
+}
+
+// put sets what a field of the hash says: "secondary", or "<resource>:closed", ":remaining", ":limit" and ":reset".
+func put(known *github.Known, field string, value int64) {
+	if field == "secondary" {
+		known.Secondary = at(value)
+		return
+	}
+	name, what, _ := strings.Cut(field, ":")
+	resource := github.Resource(name)
+	quota := known.Quotas[resource]
+	switch what {
+	case "closed":
+		known.Closed[resource] = at(value)
+		return
+	case "remaining":
+		quota.Remaining = int(value)
+	case "limit":
+		quota.Limit = int(value)
+	case "reset":
+		quota.Reset = at(value)
+	default:
+		return
+	}
+	known.Quotas[resource] = quota
+}
+
+func number(v any) int64 {
+	text, _ := v.(string)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// at is a time of the store, zero for 0.
+func at(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

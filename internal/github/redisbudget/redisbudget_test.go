@@ -1,0 +1,143 @@
+package redisbudget
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budgettest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+func budgetOf(t *testing.T, client redis.UniversalClient, credential string) *Budget {
+	t.Helper()
+	return New(client, Settings{Prefix: "gx", Credential: credential, OnTrouble: func(err error) { t.Errorf("trouble: %v", err) }})
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := atomic.Int64{}
+	budgettest.Run(t, func(t *testing.T) (a, b github.Budget) {
+		t.Helper()
+		name := fmt.Sprint("credential-", n.Add(1))
+		return budgetOf(t, server.Client(), name), budgetOf(t, server.Client(), name)
+	})
+}
+
+func question(id string, now time.Time) github.Question {
+	return github.Question{ID: id, Resource: github.ResourceREST, Now: now, Until: now.Add(time.Minute), Places: 4}
+}
+
+// TestCorruptBudget: values that nobody has written stop nobody, and what is learned later counts.
+func TestCorruptBudget(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	for name, value := range map[string]string{"text": "soon", "negative": "-7", "far": "99999999999999999", "float": "1e300", "empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			b := budgetOf(t, client, name)
+			for _, field := range []string{
+				"secondary", "rest:closed", "rest:remaining", "rest:limit", "rest:reset", "rest:paced", "backoff", "waiting", "junk", "a:b:c",
+			} {
+				require.NoError(t, client.HSet(t.Context(), b.keys[0], field, value).Err())
+			}
+			known, err := b.Begin(t.Context(), question("one", noon))
+			require.NoError(t, err)
+			require.True(t, known.Taken(github.ResourceREST, noon))
+			quota := github.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
+			until, err := b.End(t.Context(), github.Ending{
+				ID: "one", Resource: github.ResourceREST, Now: noon, Quota: quota, Limited: true, First: time.Minute,
+			})
+			require.NoError(t, err)
+			require.Equal(t, noon.Add(time.Minute), until)
+			known, err = budgetOf(t, client, name).Begin(t.Context(), question("two", noon))
+			require.NoError(t, err)
+			require.Equal(t, quota, known.Quotas[github.ResourceREST])
+			at, _ := known.ClosedUntil(github.ResourceREST, noon)
+			require.Equal(t, until, at)
+		})
+	}
+	wrong := budgetOf(t, client, "wrong type")
+	wrong.settings.OnTrouble = func(error) {}
+	require.NoError(t, client.Set(t.Context(), wrong.keys[0], "x", 0).Err())
+	known, err := wrong.Begin(t.Context(), question("one", noon))
+	require.NoError(t, err)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+}
+
+// TestWithoutRedis: limits are kept in the process while Redis is away, said once, and shared again afterwards.
+func TestWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	said := make(chan error, 10)
+	b := New(server.Client(), Settings{Prefix: "gx", Credential: "c", OnTrouble: func(err error) { said <- err }})
+	server.Kill()
+	until := noon.Add(time.Minute)
+	known, err := b.Begin(t.Context(), question("one", noon))
+	require.NoError(t, err)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.Error(t, <-said)
+	at, err := b.End(t.Context(), github.Ending{ID: "one", Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: until})
+	require.NoError(t, err)
+	require.Equal(t, until, at)
+	known, err = b.Begin(t.Context(), question("two", noon))
+	require.NoError(t, err)
+	require.False(t, known.Taken(github.ResourceREST, noon))
+
+	server.Run()
+	require.Eventually(t, func() bool {
+		_, err := b.Begin(t.Context(), question("three", until))
+		return err == nil && len(said) == 1
+	}, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, <-said)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = b.Begin(ctx, question("four", until))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, said, "who gives up is no trouble")
+}
+
+// TestRoundTrips: a request costs two.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	b := budgetOf(t, client, "c")
+	ask := func(n int) {
+		id := strconv.Itoa(n)
+		_, err := b.Begin(t.Context(), question(id, noon))
+		require.NoError(t, err)
+		_, err = b.End(t.Context(), github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
+		require.NoError(t, err)
+	}
+	ask(0) // loads the scripts
+	counter := &roundTrips{}
+	client.AddHook(counter)
+	for n := range 10 {
+		ask(n + 1)
+	}
+	require.Equal(t, int64(20), counter.n.Load())
+}
+
+type roundTrips struct{ n atomic.Int64 }
+
+func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r *roundTrips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		r.n.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}

@@ -1,0 +1,45 @@
+-- Takes a place for a request unless a limit is closed, no place is free or the points of the minute are used.
+-- KEYS: what is known (hash), requests on their way (sorted set of names by the time when they are given up)
+-- ARGV: now, name, given up at, places, resource, interval, burst, largest limit, furthest end, time to live; times in ms
+-- Gives: how many are on their way, whether there is no place, when there are points again or 0, and the hash.
+local state, flight = KEYS[1], KEYS[2]
+local now, resource = tonumber(ARGV[1]), ARGV[5]
+local furthest = now + tonumber(ARGV[9])
+
+local function known(field)
+  return tonumber(redis.call('HGET', state, field) or 0) or 0
+end
+
+local function closed(field)
+  local till = known(field)
+  return till > now and till < furthest
+end
+
+redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
+local count = redis.call('ZCARD', flight)
+local busy, paced = 0, 0
+if closed(resource .. ':closed') or closed('secondary') then
+  return {count, busy, paced, redis.call('HGETALL', state)}
+end
+if count >= tonumber(ARGV[4]) then
+  busy = 1
+else
+  local limit = known(resource .. ':limit')
+  if now < known(resource .. ':reset') and limit > 0 and limit <= tonumber(ARGV[8]) then
+    local next = known(resource .. ':paced')
+    if next < now or next > now + 600000 then
+      next = now
+    end
+    if next - tonumber(ARGV[7]) > now then
+      paced = next - tonumber(ARGV[7])
+    else
+      redis.call('HSET', state, resource .. ':paced', string.format('%.0f', next + tonumber(ARGV[6])))
+    end
+  end
+  if paced == 0 then
+    redis.call('ZADD', flight, ARGV[3], ARGV[2])
+    redis.call('PEXPIRE', flight, ARGV[10])
+    redis.call('PEXPIRE', state, ARGV[10])
+  end
+end
+return {count, busy, string.format('%.0f', paced), redis.call('HGETALL', state)}

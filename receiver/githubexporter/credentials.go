@@ -1,0 +1,80 @@
+package githubexporter
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"os"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+// credentials are what the organizations authenticate with. Organizations that use the same one share its limits and its
+// installation token.
+type credentials struct {
+	budget  func(credential string) github.Budget
+	budgets map[string]github.Budget
+	apps    map[string]github.Credential
+}
+
+func newCredentials(budget func(credential string) github.Budget) *credentials {
+	return &credentials{budget: budget, budgets: make(map[string]github.Budget), apps: make(map[string]github.Credential)}
+}
+
+// of is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
+func (c *credentials) of(auth *AuthConfig, endpoint string) (github.Credential, github.Budget, error) {
+	name := credentialName(auth, endpoint)
+	budget := c.budgets[name]
+	if budget == nil {
+		budget = c.budget(name)
+		c.budgets[name] = budget
+	}
+	switch {
+	case auth.Token != nil:
+		return github.TokenCredential(string(*auth.Token)), budget, nil
+	case auth.App == nil:
+		return nil, budget, nil // the HTTP client authenticates by itself
+	case c.apps[name] != nil:
+		return c.apps[name], budget, nil
+	}
+	app, err := appCredential(auth.App)
+	c.apps[name] = app
+	return app, budget, err
+}
+
+// credentialName names what GitHub counts limits of. It tells no secret: of a token it has a part of its SHA-256.
+func credentialName(auth *AuthConfig, endpoint string) string {
+	host := endpoint
+	if u, err := url.Parse(endpoint); err == nil {
+		host = u.Host
+	}
+	switch {
+	case auth.Token != nil:
+		sum := sha256.Sum256([]byte(*auth.Token))
+		return host + "/token/" + hex.EncodeToString(sum[:8])
+	case auth.App != nil:
+		return fmt.Sprintf("%s/app/%d/%d", host, auth.App.AppID, auth.App.InstallationID)
+	default:
+		return host + "/authenticator/" + auth.Authenticator.String()
+	}
+}
+
+func appCredential(app *AppConfig) (github.Credential, error) {
+	key, err := privateKey(app)
+	if err != nil {
+		return nil, err
+	}
+	return github.AppCredential(github.AppSettings{AppID: app.AppID, InstallationID: app.InstallationID, PrivateKeyPEM: key})
+}
+
+func privateKey(app *AppConfig) ([]byte, error) {
+	if app.PrivateKey != nil {
+		return []byte(*app.PrivateKey), nil
+	}
+	key, err := os.ReadFile(app.PrivateKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("auth::app::private_key_file: %w", err)
+	}
+	return key, nil
+}
