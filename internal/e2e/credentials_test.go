@@ -23,17 +23,20 @@ orgs:
     auth: {token: plain-token}
     scrape_interval: 2s
   - name: by-app
-    auth: {app: {app_id: 11, installation_id: 22, private_key_file: %s}}
+    auth: {app: {app_id: 11, installation_id: 22, private_key_file: %[1]s}}
+    scrape_interval: 2s
+  - name: by-found-app
+    auth: {app: {app_id: 11, private_key_file: %[1]s}}
     scrape_interval: 2s
   - name: by-extension
     auth: {authenticator: bearertokenauth/github}
     scrape_interval: 2s
-github: {endpoint: %q}
+github: {endpoint: %[2]q}
 storage: file_storage
 emit_interval: 1s
 `
 
-// TestCredentials reads three organizations, each with another kind of credential that sees only this one.
+// TestCredentials reads four organizations, each with another kind of credential that sees only this one.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -47,9 +50,11 @@ func TestCredentials(t *testing.T) {
 			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
 			{Token: "extension-token", Name: "extension", Login: "e", Orgs: []string{"by-extension"}},
 		},
-		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: "by-app"}}}},
+		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
+			{ID: 22, Org: "by-app"}, {ID: 33, Org: "by-found-app"},
+		}}},
 	}
-	names := []string{"by-token", "by-app", "by-extension"}
+	names := []string{"by-token", "by-app", "by-found-app", "by-extension"}
 	for _, name := range names {
 		data := loadData(t)
 		data.Org.Login = name
@@ -63,13 +68,17 @@ func TestCredentials(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, events, 500.0, name)
 	}
-	_, err = gx.value(t.Context(), `gh_app_rate_limit_remaining{installation_id="22",org="by-app"}`)
-	require.NoError(t, err)
+	for name, id := range map[string]string{"by-app": "22", "by-found-app": "33", "by-token": ""} {
+		_, err = gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
+		require.NoError(t, err)
+	}
 	tokens := server.Count(func(r githubtest.RequestInfo) bool {
 		return r.Route == "/app/installations/{installation_id}/access_tokens"
 	})
-	require.Equal(t, 1, tokens, "one installation token for all requests")
-	require.NotContains(t, gx.output.String(), "extension-token")
+	require.Equal(t, 2, tokens, "one installation token for all requests of an installation")
+	for _, secret := range []string{"extension-token", "plain-token", "BEGIN", "ghs_", "eyJ"} {
+		require.NotContains(t, gx.output.String(), secret)
+	}
 	require.Less(t, gx.stop(t), time.Second)
 }
 

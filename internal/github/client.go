@@ -57,6 +57,15 @@ func New(settings Settings) (*Client, error) {
 // behind. Before the first answer it is 0.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
+// Installation is the id of the App's installation that the client reads with; 0 for another credential, and as long as it is
+// not found out.
+func (c *Client) Installation() int64 {
+	if app, ok := c.settings.Credential.(*appCredential); ok {
+		return app.installation()
+	}
+	return 0
+}
+
 // noteDate learns the skew from an answer's Date.
 func (c *Client) noteDate(header http.Header) {
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {

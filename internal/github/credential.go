@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -36,8 +37,12 @@ func (t tokenCredential) GoString() string { return "[REDACTED]" }
 // AppSettings are of a GitHub App's installation
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation).
 type AppSettings struct {
-	AppID, InstallationID int64
-	PrivateKeyPEM         []byte
+	AppID int64
+	// InstallationID is 0 where it is to be found out: the one of Org.
+	InstallationID int64
+	Org            string
+	// PrivateKey gives the App's private key in PEM form. It is asked for every token, so that a key may be replaced.
+	PrivateKey func() ([]byte, error)
 }
 
 const (
@@ -52,22 +57,38 @@ const (
 // appCredential makes installation tokens, one at a time however many requests wait for it.
 type appCredential struct {
 	settings AppSettings
-	key      *rsa.PrivateKey
 	client   *Client // set by New: the first of those that share the credential
 
 	refreshing *semaphore.Weighted // held while a token is asked for
-	mu         sync.Mutex
-	current    string
-	expires    time.Time
+	key        *rsa.PrivateKey     // the last good one; belongs to who refreshes
+	keyErr     error               // why there is no newer one; likewise
+
+	mu      sync.Mutex
+	found   int64 // the installation's id, when it was found out
+	current string
+	expires time.Time
 }
 
-// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that is none.
+// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read, or is none.
 func AppCredential(settings AppSettings) (Credential, error) {
-	key, err := jwt.ParseRSAPrivateKeyFromPEM(settings.PrivateKeyPEM)
+	key, err := readKey(settings.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
+}
+
+// readKey never shows what it has read.
+func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
+	text, err := read()
+	if err != nil {
+		return nil, err
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
 	if err != nil {
 		return nil, errors.New("the App's private key is no RSA key in PEM form")
 	}
-	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
+	return key, nil
 }
 
 // useFirst asks for tokens with the first client that has the credential.
@@ -122,15 +143,69 @@ func (a *appCredential) forget(token string) {
 	}
 }
 
+// installation is the id of the installation, 0 as long as it is not found out.
+func (a *appCredential) installation() int64 {
+	if a.settings.InstallationID != 0 {
+		return a.settings.InstallationID
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.found
+}
+
+func (a *appCredential) setFound(id int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.found = id
+}
+
 // ask gets an installation token from the configured endpoint
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
 func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
+	id := a.installation()
+	if id == 0 {
+		var err error
+		if id, err = a.find(ctx); err != nil {
+			return "", time.Time{}, a.failed(err)
+		}
+		a.setFound(id)
+	}
 	var answer gogithub.InstallationToken
-	err := a.client.send(ctx, &exchange{
-		endpoint: "/app/installations/{installation_id}/access_tokens", resource: ResourceREST, bare: true,
+	err := a.askAsApp(ctx, http.MethodPost, "/app/installations/{installation_id}/access_tokens",
+		"app/installations/"+strconv.FormatInt(id, 10)+"/access_tokens",
+		func(body []byte) error { return decodeToken(body, &answer) })
+	if err != nil {
+		if _, gone := errors.AsType[*NotFoundError](err); gone {
+			a.setFound(0) // an App that is installed anew has another one
+		}
+		return "", time.Time{}, a.failed(err)
+	}
+	return answer.GetToken(), answer.GetExpiresAt().Time, nil
+}
+
+// find asks for the installation in the organization
+// (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
+func (a *appCredential) find(ctx context.Context) (int64, error) {
+	var answer gogithub.Installation
+	err := a.askAsApp(ctx, http.MethodGet, "/orgs/{org}/installation", "orgs/"+url.PathEscape(a.settings.Org)+"/installation",
+		func(body []byte) error {
+			if err := decodeJSON(body, &answer); err != nil {
+				return err
+			}
+			if answer.GetID() <= 0 {
+				return errors.New("an installation without an id")
+			}
+			return nil
+		})
+	return answer.GetID(), err
+}
+
+// askAsApp sends a request that the App's own token authorizes.
+func (a *appCredential) askAsApp(ctx context.Context, method, endpoint, path string, read func(body []byte) error) error {
+	return a.client.send(ctx, &exchange{
+		endpoint: endpoint, resource: ResourceREST, bare: true,
 		make: func(ctx context.Context) (*http.Request, error) {
-			path := "app/installations/" + strconv.FormatInt(a.settings.InstallationID, 10) + "/access_tokens"
-			request, err := a.client.rest.NewRequest(http.MethodPost, path, nil)
+			request, err := a.client.rest.NewRequest(method, path, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -141,25 +216,26 @@ func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
 			request.Header.Set("Authorization", "Bearer "+signed)
 			return request.WithContext(ctx), nil
 		},
-		read:   func(_ http.Header, body []byte) error { return decodeToken(body, &answer) },
+		read:   func(_ http.Header, body []byte) error { return read(body) },
 		points: func() int { return 1 },
 		quota:  func() Quota { return Quota{} },
 	})
-	if err != nil {
-		return "", time.Time{}, a.failed(err)
-	}
-	return answer.GetToken(), answer.GetExpiresAt().Time, nil
 }
 
 // failed makes a refusal of the App a matter of the credential. What may pass stays what it is.
 func (a *appCredential) failed(err error) error {
-	var forbidden *ForbiddenError
-	var missing *NotFoundError
+	var (
+		forbidden *ForbiddenError
+		missing   *NotFoundError
+		refused   *CredentialError
+	)
 	switch {
 	case errors.As(err, &forbidden):
 		return &CredentialError{Answer: forbidden.Answer, Err: errors.New("the installation may not be used")}
 	case errors.As(err, &missing):
 		return &CredentialError{Answer: missing.Answer, Err: errors.New("there is no such installation of the App")}
+	case errors.As(err, &refused) && a.keyErr != nil:
+		return &CredentialError{Answer: refused.Answer, Err: fmt.Errorf("the App's older key is used: %w", a.keyErr)}
 	}
 	return err
 }
@@ -176,6 +252,11 @@ func decodeToken(body []byte, into *gogithub.InstallationToken) error {
 
 // sign makes the App's own token. Its clock is GitHub's as far as it is known.
 func (a *appCredential) sign() (string, error) {
+	if key, err := readKey(a.settings.PrivateKey); err == nil {
+		a.key, a.keyErr = key, nil
+	} else {
+		a.keyErr = err // the last one may still do
+	}
 	now := a.client.settings.Now().Add(a.client.Skew())
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
 		Issuer:    strconv.FormatInt(a.settings.AppID, 10),

@@ -38,9 +38,127 @@ func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings,
 
 func appCredential(t *testing.T, installation int64, pemKey []byte) github.Credential {
 	t.Helper()
-	credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: installation, PrivateKeyPEM: pemKey})
+	credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: installation, PrivateKey: fixed(pemKey)})
 	require.NoError(t, err)
 	return credential
+}
+
+func fixed(pemKey []byte) func() ([]byte, error) {
+	return func() ([]byte, error) { return pemKey, nil }
+}
+
+// TestOneTokenALifetime: three replicas, each with two organizations on one installation, ask for one token each in each of its
+// lifetimes, however many requests they make.
+func TestOneTokenALifetime(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		key, pemKey := privateKey(t)
+		b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+			s.Apps[0].PublicKey, s.Limits = &key.PublicKey, githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
+			g.Credential = appCredential(t, 22, pemKey)
+		})
+		var clients []*github.Client
+		for range 3 {
+			settings := b.settings
+			settings.Credential = appCredential(t, 22, pemKey)
+			for range 2 {
+				client, err := github.New(settings)
+				require.NoError(t, err)
+				clients = append(clients, client)
+			}
+		}
+		const requests = 1000
+		for n := range requests {
+			var together sync.WaitGroup
+			for range 2 {
+				together.Go(func() {
+					if err := clients[n%len(clients)].Discover(t.Context(), org, pages); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			together.Wait()
+			b.advance(2 * time.Hour / requests)
+		}
+		tokens := b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == tokensRoute })
+		require.GreaterOrEqual(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route != tokensRoute }), 2*requests)
+		// A token is replaced five minutes before its end, so two hours begin a third one.
+		require.LessOrEqual(t, tokens, 3*3)
+		require.GreaterOrEqual(t, tokens, 3*2)
+	})
+}
+
+// TestInstallationIsFoundOut from the organization, once, and again when the App was installed anew.
+func TestInstallationIsFoundOut(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		key, pemKey := privateKey(t)
+		b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+			s.Apps[0] = githubtest.App{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}
+			var err error
+			g.Credential, err = github.AppCredential(github.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)})
+			require.NoError(t, err)
+		})
+		const finding = "/orgs/{org}/installation"
+		count := func(route string) int {
+			return b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == route })
+		}
+		require.Zero(t, b.client.Installation())
+		for range 3 {
+			_, err := b.discover()
+			require.NoError(t, err)
+			b.advance(58 * time.Minute)
+		}
+		require.Equal(t, int64(22), b.client.Installation())
+		require.Equal(t, 1, count(finding))
+		require.Equal(t, 3, count(tokensRoute))
+
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Do: githubtest.Status(404)})
+		_, err := b.discover()
+		require.True(t, is[*github.CredentialError](err), "%v", err)
+		_, err = b.discover()
+		require.NoError(t, err)
+		require.Equal(t, 2, count(finding))
+
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: finding}, Do: githubtest.Status(404)})
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: githubtest.Status(404)})
+		b.advance(time.Hour)
+		for range 2 {
+			_, err = b.discover()
+			require.True(t, is[*github.CredentialError](err), "%v", err)
+			require.ErrorContains(t, err, "no such installation")
+		}
+	})
+}
+
+// TestKeyIsReplaced without a restart; a file that is not whole for a moment does not matter.
+func TestKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	first, firstPEM := privateKey(t)
+	second, secondPEM := privateKey(t)
+	current := firstPEM
+	app := githubtest.App{ID: 11, PublicKey: &first.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}
+	b := appBench(t, github.APIREST, func(s *githubtest.Settings, g *github.Settings) {
+		s.Apps[0] = app
+		var err error
+		g.Credential, err = github.AppCredential(github.AppSettings{AppID: 11, InstallationID: 22, PrivateKey: func() ([]byte, error) { return current, nil }})
+		require.NoError(t, err)
+	})
+	_, err := b.discover()
+	require.NoError(t, err)
+	current = []byte("-----BEGIN half a file")
+	b.advance(time.Hour)
+	_, err = b.discover()
+	require.NoError(t, err, "the old key is still good")
+
+	b.server.ReplaceAppKey(11, &second.PublicKey)
+	b.advance(time.Hour)
+	_, err = b.discover()
+	require.True(t, is[*github.CredentialError](err), "%v", err)
+	require.ErrorContains(t, err, "older key is used: the App's private key is no RSA key in PEM form")
+	current = secondPEM
+	_, err = b.discover()
+	require.NoError(t, err)
 }
 
 // TestAppReadsWithBothAPIs: the App's own token is accepted, and is for nothing but the installation's token.

@@ -285,7 +285,7 @@ func withApp(t *testing.T, public *rsa.PublicKey, pemKey []byte) *bench {
 	return newBench(t, github.APIGraphQL, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
 		s.Apps = []githubtest.App{{ID: 11, PublicKey: public, Installations: []githubtest.Installation{{ID: 22, Org: org}}}}
 		s.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
-		credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: 22, PrivateKeyPEM: pemKey})
+		credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: 22, PrivateKey: fixed(pemKey)})
 		require.NoError(t, err)
 		g.Credential = credential
 	})
@@ -329,7 +329,7 @@ func TestAppRefused(t *testing.T) {
 	_, err := b.discover()
 	_, is := errorAs[*github.CredentialError](err)
 	require.True(t, is, "%T: %v", err, err)
-	_, err = github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2, PrivateKeyPEM: []byte("-----BEGIN NONSENSE")})
+	_, err = github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2, PrivateKey: fixed([]byte("-----BEGIN NONSENSE"))})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "NONSENSE")
 }
@@ -338,7 +338,7 @@ func TestAppRefused(t *testing.T) {
 func TestSecretsHide(t *testing.T) {
 	t.Parallel()
 	_, pemKey := privateKey(t)
-	app, err := github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2, PrivateKeyPEM: pemKey})
+	app, err := github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2, PrivateKey: fixed(pemKey)})
 	require.NoError(t, err)
 	for _, credential := range []github.Credential{github.TokenCredential("ghp_secret"), app} {
 		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {

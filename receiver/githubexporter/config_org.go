@@ -44,7 +44,7 @@ type AuthConfig struct {
 	_ struct{}
 }
 
-// AppConfig is a GitHub App's installation with exactly one form of the App's private key.
+// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one form of the App's private key.
 type AppConfig struct {
 	AppID          int64                `mapstructure:"app_id"`
 	InstallationID int64                `mapstructure:"installation_id"`
@@ -132,8 +132,8 @@ func (c *AppConfig) Validate() error {
 	if c.AppID <= 0 {
 		errs = append(errs, fmt.Errorf("app_id: %d, want the App's positive id", c.AppID))
 	}
-	if c.InstallationID <= 0 {
-		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id", c.InstallationID))
+	if c.InstallationID < 0 {
+		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id, or nothing to have it found out", c.InstallationID))
 	}
 	if (c.PrivateKeyFile == "") == (c.PrivateKey == nil) {
 		errs = append(errs, errors.New("private_key: want exactly one of private_key_file and private_key"))

@@ -99,7 +99,7 @@ func TestConfigWrong(t *testing.T) {
 		"empty token":              {auth("{token: ''}"), []string{"orgs::0", "auth", "token", "empty", "environment variable"}},
 		"token with white space":   {auth("{token: 'abc def'}"), []string{"orgs::0", "auth", "token", "white space", "bare secret"}},
 		"app without id":           {auth("{app: {installation_id: 1, private_key_file: k}}"), []string{"app", "app_id", "0", "positive"}},
-		"app without installation": {auth("{app: {app_id: 1, private_key_file: k}}"), []string{"app", "installation_id", "0", "positive"}},
+		"app of nowhere":           {auth("{app: {app_id: 1, installation_id: -2, private_key_file: k}}"), []string{"app", "installation_id", "-2", "positive"}},
 		"app without key":          {auth("{app: {app_id: 1, installation_id: 2}}"), []string{"app", "private_key", "exactly one"}},
 		"app with two keys":        {auth("{app: {app_id: 1, installation_id: 2, private_key_file: k, private_key: '-----BEGIN'}}"), []string{"app", "private_key", "exactly one"}},
 		"app with an empty key":    {auth("{app: {app_id: 1, installation_id: 2, private_key: ''}}"), []string{"app", "private_key", "PEM", "environment variable"}},

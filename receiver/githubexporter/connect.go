@@ -3,7 +3,6 @@ package githubexporter
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -27,9 +26,6 @@ func (r *githubReceiver) newOrganization(
 	logger := r.settings.Logger.With(zap.String("org", config.Name))
 	tallies := &collect.Tallies{}
 	limits := &limits{}
-	if config.Auth.App != nil {
-		limits.installation = strconv.FormatInt(config.Auth.App.InstallationID, 10)
-	}
 	httpClient, err := r.httpClient(ctx, config, host)
 	if err != nil {
 		return nil, err
@@ -85,7 +81,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 func (r *githubReceiver) githubClient(
 	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), invalid func(error),
 ) (*github.Client, error) {
-	credential, budget, err := r.credentials.of(&config.Auth, r.config.GitHub.Endpoint)
+	credential, budget, err := r.credentials.of(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}

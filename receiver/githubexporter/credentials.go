@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
@@ -23,8 +24,8 @@ func newCredentials(budget func(credential string) github.Budget) *credentials {
 }
 
 // of is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
-func (c *credentials) of(auth *AuthConfig, endpoint string) (github.Credential, github.Budget, error) {
-	name := credentialName(auth, endpoint)
+func (c *credentials) of(auth *AuthConfig, org, endpoint string) (github.Credential, github.Budget, error) {
+	name := credentialName(auth, org, endpoint)
 	budget := c.budgets[name]
 	if budget == nil {
 		budget = c.budget(name)
@@ -38,13 +39,13 @@ func (c *credentials) of(auth *AuthConfig, endpoint string) (github.Credential, 
 	case c.apps[name] != nil:
 		return c.apps[name], budget, nil
 	}
-	app, err := appCredential(auth.App)
+	app, err := appCredential(auth.App, org)
 	c.apps[name] = app
 	return app, budget, err
 }
 
 // credentialName names what GitHub counts limits of. It tells no secret: of a token it has a part of its SHA-256.
-func credentialName(auth *AuthConfig, endpoint string) string {
+func credentialName(auth *AuthConfig, org, endpoint string) string {
 	host := endpoint
 	if u, err := url.Parse(endpoint); err == nil {
 		host = u.Host
@@ -53,6 +54,8 @@ func credentialName(auth *AuthConfig, endpoint string) string {
 	case auth.Token != nil:
 		sum := sha256.Sum256([]byte(*auth.Token))
 		return host + "/token/" + hex.EncodeToString(sum[:8])
+	case auth.App != nil && auth.App.InstallationID == 0:
+		return fmt.Sprintf("%s/app/%d/%s", host, auth.App.AppID, strings.ToLower(org))
 	case auth.App != nil:
 		return fmt.Sprintf("%s/app/%d/%d", host, auth.App.AppID, auth.App.InstallationID)
 	default:
@@ -60,21 +63,22 @@ func credentialName(auth *AuthConfig, endpoint string) string {
 	}
 }
 
-func appCredential(app *AppConfig) (github.Credential, error) {
-	key, err := privateKey(app)
-	if err != nil {
-		return nil, err
-	}
-	return github.AppCredential(github.AppSettings{AppID: app.AppID, InstallationID: app.InstallationID, PrivateKeyPEM: key})
+func appCredential(app *AppConfig, org string) (github.Credential, error) {
+	return github.AppCredential(github.AppSettings{
+		AppID: app.AppID, InstallationID: app.InstallationID, Org: org, PrivateKey: privateKey(app),
+	})
 }
 
-func privateKey(app *AppConfig) ([]byte, error) {
-	if app.PrivateKey != nil {
-		return []byte(*app.PrivateKey), nil
+// privateKey reads the key's file each time, so that a key can be replaced without a restart.
+func privateKey(app *AppConfig) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		if app.PrivateKey != nil {
+			return []byte(*app.PrivateKey), nil
+		}
+		key, err := os.ReadFile(app.PrivateKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("auth::app::private_key_file: %w", err)
+		}
+		return key, nil
 	}
-	key, err := os.ReadFile(app.PrivateKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("auth::app::private_key_file: %w", err)
-	}
-	return key, nil
 }

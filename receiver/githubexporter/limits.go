@@ -10,9 +10,6 @@ import (
 
 // limits keeps what GitHub last said of the rate limits of an organization's credential.
 type limits struct {
-	// installation is the id of the App's installation, empty for other credentials.
-	installation string
-
 	mu   sync.Mutex
 	last map[string]limit
 }

@@ -1,6 +1,7 @@
 package githubexporter
 
 import (
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -87,12 +88,16 @@ func (o *operations) coverage(org *organization, now time.Time, at pcommon.Times
 }
 
 func (o *operations) limits(org *organization, at pcommon.Timestamp) {
+	installation := ""
+	if id := org.client.Installation(); id != 0 {
+		installation = strconv.FormatInt(id, 10)
+	}
 	for _, l := range org.limits.all() {
 		resource := metadata.MapAttributeResource[l.resource]
-		o.builder.RecordGhExporterGithubRateLimitRemainingDataPoint(at, l.remaining, org.name, org.limits.installation, resource)
-		o.builder.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, l.reset.Unix(), org.name, org.limits.installation, resource)
+		o.builder.RecordGhExporterGithubRateLimitRemainingDataPoint(at, l.remaining, org.name, installation, resource)
+		o.builder.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, l.reset.Unix(), org.name, installation, resource)
 		if resource == metadata.AttributeResourceRest {
-			o.builder.RecordGhAppRateLimitRemainingDataPoint(at, l.remaining, org.name, org.limits.installation)
+			o.builder.RecordGhAppRateLimitRemainingDataPoint(at, l.remaining, org.name, installation)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package githubtest
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,6 +45,8 @@ func (s *Server) verifyJWT(token string) (*App, int, string) {
 		if app == nil {
 			return nil, errUnknownApp
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		return app.PublicKey, nil
 	})
 	switch {
@@ -64,6 +67,14 @@ func (s *Server) verifyJWT(token string) (*App, int, string) {
 		return nil, http.StatusUnauthorized, msgJWTTooFar
 	}
 	return app, 0, ""
+}
+
+// ReplaceAppKey lets another key verify an app's tokens; the one before is deleted.
+func (s *Server) ReplaceAppKey(id int64, key *rsa.PublicKey) {
+	app := s.appByIssuer(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	app.PublicKey = key
 }
 
 var errUnknownApp = errors.New("unknown app")
