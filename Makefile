@@ -113,6 +113,10 @@ test-e2e: test-deps build ## Run only the tests through the built collector
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
 
+.PHONY: simulate
+simulate: ## Simulate a day of large organizations before a GitHub that enforces every limit (some 20 minutes)
+	GX_SIMULATE=day go test -count=1 -timeout 120m -v -run TestDayAtScale ./internal/collect
+
 .PHONY: bench
 bench: ## Run the benchmarks; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...

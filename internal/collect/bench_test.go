@@ -44,6 +44,14 @@ func (c *clock) Advance(d time.Duration) time.Time {
 	return c.now
 }
 
+func (c *clock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.After(c.now) {
+		c.now = now
+	}
+}
+
 // bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
 type bench struct {
 	t         *testing.T
@@ -83,6 +91,7 @@ func (b *bench) client(api github.API) *github.Client {
 		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
+		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	})
 	require.NoError(b.t, err)
 	return client

@@ -1,0 +1,174 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+)
+
+// installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
+// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations).
+func installationLimit(repositories int) int { return min(12_500, 5000+50*max(0, repositories-20)) }
+
+// inProcess sends requests to a handler without a network, in no time.
+type inProcess struct{ handler http.Handler }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	p.handler.ServeHTTP(recorder, r)
+	return recorder.Result(), nil
+}
+
+// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time.
+type simulated struct {
+	bench
+
+	limit    int
+	most     map[github.Resource]int // points used in any hour, by its reset
+	resets   map[github.Resource]time.Time
+	refused  int
+	requests int
+}
+
+func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulated {
+	t.Helper()
+	limit := installationLimit(len(data.Repos))
+	s := &simulated{
+		bench: bench{t: t, clock: clock, store: memstore.New(memstore.Settings{}), tallies: &Tallies{}},
+		limit: limit, most: make(map[github.Resource]int), resets: make(map[github.Resource]time.Time),
+	}
+	s.server = githubtest.NewServer(githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, EnforceLimits: true, KeepRequests: 1,
+		Limits: githubtest.Limits{Core: limit, GraphQL: limit},
+	})
+	t.Cleanup(s.server.Close)
+	client, err := github.New(github.Settings{
+		HTTP: &http.Client{Transport: inProcess{s.server}}, Endpoint: "https://api.github.com", API: api,
+		Credential: github.TokenCredential(githubtest.DefaultToken),
+		Retry:      github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+		RateLimit: github.RateLimitSettings{
+			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
+		},
+		Now: clock.Now, Observe: s.observe,
+		Wait: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
+	})
+	require.NoError(t, err)
+	s.collector = New(Settings{
+		Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
+		Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
+	}, s.tallies)
+	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	return s
+}
+
+func (s *simulated) observe(o github.Observation) {
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	s.requests++
+	if o.StatusClass != "2xx" {
+		s.refused++
+	}
+	if !o.Reset.IsZero() {
+		s.most[o.Resource] = max(s.most[o.Resource], o.Limit-o.Remaining)
+	}
+}
+
+// busyOrg is an organization in which so many repositories change in each interval, from noon on.
+func busyOrg(login string, repositories, changed, intervals int, seed uint64) *githubtest.Dataset {
+	rnd := rand.New(rand.NewPCG(seed, 5))
+	d := &githubtest.Dataset{Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon.AddDate(0, 0, 60)}}
+	names := make([]string, repositories)
+	for i := range names {
+		names[i] = fmt.Sprintf("repo-%05d", i)
+		d.Repos = append(d.Repos, githubtest.Repo{Name: names[i], DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
+	}
+	number := 0
+	for n := range intervals {
+		begin := noon.Add(time.Duration(n) * interval)
+		for _, i := range rnd.Perm(repositories)[:changed] {
+			at := begin.Add(time.Duration(rnd.IntN(int(interval/time.Second))) * time.Second)
+			number++
+			switch rnd.IntN(4) {
+			case 0:
+				commit(d, names[i], at)
+			case 1:
+				pull(d, names[i], number, at, nil)
+			case 2:
+				pull(d, names[i], number, at, &at)
+				review(d, names[i], number, at)
+			default:
+				pull(d, names[i], number, at, nil)
+				comment(d, names[i], number, at)
+			}
+		}
+	}
+	return d
+}
+
+// turn is a pass and what its jobs would do.
+func (s *simulated) turn() {
+	s.t.Helper()
+	sum := s.pass()
+	require.Equal(s.t, ResultSuccess, sum.Result)
+	require.Empty(s.t, sum.Failures)
+	s.fill()
+}
+
+// TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that enforces
+// every documented limit: none is met, the budgets are used sparingly, and everything is recorded.
+func TestDayAtScale(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		orgs, repositories, changed int
+		passes                      int     // without GX_SIMULATE=day
+		share                       float64 // of each budget that may be used in an hour
+	}{
+		"10 x 1,000 repositories, 3 % changing": {10, 1000, 30, 3, 0.4},
+		"1 x 10,000 repositories, 1 % changing": {1, 10_000, 100, 1, 0.5},
+	} {
+		for _, api := range []github.API{github.APIGraphQL} {
+			t.Run(name, func(t *testing.T) {
+				intervals := test.passes
+				if os.Getenv("GX_SIMULATE") == "day" {
+					intervals = int(24 * time.Hour / interval)
+				}
+				clock := newClock(noon)
+				var orgs []*simulated
+				var data []*githubtest.Dataset
+				for n := range test.orgs {
+					d := busyOrg(fmt.Sprintf("org-%d", n), test.repositories, test.changed, intervals, uint64(n))
+					data, orgs = append(data, d), append(orgs, simulate(t, api, d, clock))
+				}
+				for n := range intervals + 2 {
+					clock.set(noon.Add(time.Duration(n) * interval))
+					for _, org := range orgs {
+						org.turn()
+					}
+				}
+				for n, org := range orgs {
+					require.Zero(t, org.refused, "answers that are none")
+					cov := org.coverage()
+					require.Empty(t, cov.Gaps())
+					requireAllRecorded(t, &org.bench, data[n])
+					for resource, most := range org.most {
+						require.LessOrEqual(t, float64(most), test.share*float64(org.limit), "%s", resource)
+					}
+				}
+				t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
+					intervals+2, orgs[0].limit, orgs[0].most[github.ResourceREST], orgs[0].most[github.ResourceGraphQL], orgs[0].requests/(intervals+2))
+			})
+		}
+	}
+}
