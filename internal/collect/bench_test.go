@@ -87,7 +87,7 @@ func (b *bench) client(api github.API) *github.Client {
 	b.t.Cleanup(transport.CloseIdleConnections)
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken), Timeout: 10 * time.Second,
+		Credential: github.TokenCredential(githubtest.DefaultToken), Timeout: time.Second,
 		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -14,6 +15,9 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 	if target == nil {
 		if e := fieldError(errs, "defaultBranchRef", "target"); e != nil {
 			return failure(activityQuery, e)
+		}
+		if r.request.SeenHead != "" { // one that had commits cannot become empty
+			return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
 		}
 		return nil // an empty repository
 	}

@@ -233,8 +233,9 @@ func TestARepositoryVanishesWhileItIsRead(t *testing.T) {
 	})
 }
 
-// TestARepositoryBecomesEmptyOrFull: neither is an error.
-func TestARepositoryBecomesEmptyOrFull(t *testing.T) {
+// TestARepositoryBecomesFullOrEmpty: the first is no error. The second cannot be, so what is said of it is not believed: the
+// commits are missing until they are there again.
+func TestARepositoryBecomesFullOrEmpty(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		data := fullRepository()
@@ -251,7 +252,9 @@ func TestARepositoryBecomesEmptyOrFull(t *testing.T) {
 		require.Len(t, b.all(request), 1)
 		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Empty = true })
 		request.SeenHead = sha(0)
-		require.Empty(t, b.all(request))
+		events, outcome = b.read(request)
+		require.Empty(t, events)
+		require.True(t, is[*github.NotFoundError](outcome.Failed[activity.StreamCommits]), "%v", outcome.Failed)
 	})
 }
 

@@ -1,7 +1,9 @@
 package github
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -38,6 +40,9 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 			return request.WithContext(ctx), nil
 		},
 		read: func(header http.Header, body []byte) error {
+			if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
+				return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
+			}
 			var fresh T
 			if err := decodeJSON(body, &fresh); err != nil {
 				return err

@@ -6,7 +6,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gogithub "github.com/google/go-github/v66/github"
@@ -60,7 +62,8 @@ func (r *reader) restHead(ctx context.Context) (string, error) {
 	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
 		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), values("per_page", "1"))
 	var refused *NotFoundError
-	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+	// One that had commits cannot become empty.
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && r.request.SeenHead == "" {
 		return "", nil
 	}
 	if err != nil || len(rows) == 0 {
@@ -69,6 +72,9 @@ func (r *reader) restHead(ctx context.Context) (string, error) {
 	return rows[0].GetSHA(), nil
 }
 
+// comparisons are what one commit may be to another.
+var comparisons = []string{"ahead", "behind", "diverged", "identical"}
+
 // compare reads the commits that the new head reaches and the old one does not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) compare(ctx context.Context, head string) error {
@@ -76,6 +82,9 @@ func (r *reader) compare(ctx context.Context, head string) error {
 	return r.commitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint, path,
 			values("per_page", strconv.Itoa(perPage), "page", number))
+		if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
+			err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
+		}
 		if comparison == nil {
 			return nil, told, err
 		}
@@ -153,6 +162,9 @@ func (r *reader) commitLines(ctx context.Context, sha string) (added, removed in
 	if _, ok := errors.AsType[*NotFoundError](err); ok {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil
+	}
+	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
 	}
 	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
 }

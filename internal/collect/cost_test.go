@@ -1,0 +1,87 @@
+package collect
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+)
+
+// restLists is what one REST list for each repository and stream would be: commits, pull requests, reviews, comments.
+const restLists = 4
+
+// BenchmarkPassCost counts the requests and points of a pass over R repositories of which a part has changed since the last one:
+// each of them a commit, a merged pull request with a review, and a comment on it.
+func BenchmarkPassCost(b *testing.B) {
+	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
+		for _, repositories := range []int{100, 1000, 10_000} {
+			for _, percent := range []int{0, 1, 5, 20} {
+				b.Run(fmt.Sprintf("%s/R=%d/changed=%d%%", api, repositories, percent), func(b *testing.B) {
+					benchPassCost(b, api, repositories, repositories*percent/100)
+				})
+			}
+		}
+	}
+}
+
+func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
+	b.Helper()
+	clock := newClock(noon)
+	server := githubtest.NewServer(githubtest.Settings{
+		Datasets: []*githubtest.Dataset{busyOrg(org, repositories, 0, 0, 1)}, Now: clock.Now, KeepRequests: 1,
+		Limits: githubtest.Limits{Core: 10_000_000, GraphQL: 10_000_000},
+	})
+	defer server.Close()
+	requests, points := 0, make(map[github.Resource]int)
+	client, err := github.New(github.Settings{
+		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
+		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+		RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 32},
+		Observe: func(o github.Observation) {
+			clock.mu.Lock()
+			defer clock.mu.Unlock()
+			requests++
+			points[o.Resource] += o.Points
+		},
+	})
+	require.NoError(b, err)
+	filter, err := NewFilter([]string{"*"}, nil, false, false)
+	require.NoError(b, err)
+	collector := New(Settings{
+		Org: org, Source: client, Store: memstore.New(memstore.Settings{}), Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
+	}, &Tallies{})
+	pass := func() {
+		clock.Advance(interval)
+		sum, err := collector.Pass(b.Context(), 1)
+		require.NoError(b, err)
+		require.Equal(b, ResultSuccess, sum.Result)
+	}
+	pass()
+	pass()
+	requests, points = 0, make(map[github.Resource]int)
+	b.ResetTimer()
+	for n := range b.N {
+		server.Update(func(d *githubtest.Dataset) {
+			at := clock.Now().Add(time.Minute)
+			for i := range changed {
+				name := d.Repos[(n+i*repositories/changed)%repositories].Name
+				number := 1 + len(d.Pulls)
+				commit(d, name, at)
+				pull(d, name, number, at, &at)
+				review(d, name, number, at)
+				comment(d, name, number, at)
+			}
+		})
+		pass()
+	}
+	b.ReportMetric(float64(requests)/float64(b.N), "requests/pass")
+	b.ReportMetric(float64(points[github.ResourceREST])/float64(b.N), "REST-points/pass")
+	b.ReportMetric(float64(points[github.ResourceGraphQL])/float64(b.N), "GraphQL-points/pass")
+	b.ReportMetric(float64(restLists*repositories), "REST-lists/pass")
+}
