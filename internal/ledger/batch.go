@@ -72,12 +72,16 @@ type SampleKey struct {
 	Labels [2]string
 }
 
-// Sample is a keyed value of which the newest observation wins.
+// Sample is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
+// know what its Data is, which has at most MaxSample bytes: whoever makes a sample has its own code for it.
 type Sample struct {
 	SampleKey
-	Value    float64
+	Data     []byte
 	Observed time.Time
 }
+
+// MaxSample bounds in bytes the data of a sample.
+const MaxSample = 64 << 10
 
 // TallyKey names an operational counter that all replicas share.
 type TallyKey struct {

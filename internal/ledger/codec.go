@@ -17,9 +17,10 @@ import (
 //	version (1 byte) │ CRC-32C of the rest (4 bytes, big endian) │ CBOR of a wireChange
 //
 // The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
-// form gets another version.
+// form gets another version. In version 1 a sample was a number; nobody has ever made one.
 const (
-	codecVersion = 1
+	codecVersion = 2
+	numbers      = 1 // the version with numbers as samples, still read
 	frameHead    = 5
 )
 
@@ -113,7 +114,7 @@ type wireSample struct {
 	_        struct{} `cbor:",toarray"`
 	Name     string
 	Labels   []string
-	Value    float64
+	Data     cbor.RawMessage // a byte string
 	Observed int64
 }
 
@@ -147,8 +148,8 @@ func seal(body []byte) []byte {
 
 // DecodeChange reads a frame. Its errors wrap ErrCorrupt.
 func DecodeChange(frame []byte) (Change, error) {
-	if len(frame) < frameHead || frame[0] != codecVersion {
-		return Change{}, fmt.Errorf("%w: not a frame of version %d", ErrCorrupt, codecVersion)
+	if len(frame) < frameHead || (frame[0] != codecVersion && frame[0] != numbers) {
+		return Change{}, fmt.Errorf("%w: not a frame of version %d or %d", ErrCorrupt, numbers, codecVersion)
 	}
 	body := frame[frameHead:]
 	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
@@ -217,13 +218,21 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Samples {
 		s := &c.Samples[i]
-		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels[:], Value: s.Value, Observed: seconds(s.Observed)})
+		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels[:], Data: must(encoding.Marshal(nonNil(s.Data))), Observed: seconds(s.Observed)})
 	}
 	for i := range c.Tallies {
 		t := &c.Tallies[i]
 		w.Tallies = append(w.Tallies, wireTally{Name: t.Name, Labels: t.Labels[:], Add: t.Add})
 	}
 	return w
+}
+
+// nonNil is data that is written as a byte string, and not as null, when it is empty.
+func nonNil(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
 }
 
 func progressToWire(p *RepoProgress) wireProgress {

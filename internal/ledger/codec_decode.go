@@ -14,6 +14,9 @@ var (
 	errLength = errors.New("a list of the wrong length")
 )
 
+// cborBytes is the major type of byte strings (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
+const cborBytes = 2
+
 // change is the change of a frame; it remains to be validated.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
@@ -47,7 +50,14 @@ func (w *wireChange) operations(c *Change) error {
 		if len(s.Labels) != len(SampleKey{}.Labels) {
 			return errLength
 		}
-		c.Samples = append(c.Samples, Sample{SampleKey{s.Name, [2]string(s.Labels)}, s.Value, moment(s.Observed)})
+		if len(s.Data) > 0 && s.Data[0]>>5 != cborBytes {
+			continue // a number of version 1
+		}
+		var data []byte
+		if err := decoding.Unmarshal(s.Data, &data); err != nil {
+			return fmt.Errorf("sample: %w", err)
+		}
+		c.Samples = append(c.Samples, Sample{SampleKey{s.Name, [2]string(s.Labels)}, data, moment(s.Observed)})
 	}
 	for _, t := range w.Tallies {
 		if len(t.Labels) != len(TallyKey{}.Labels) {

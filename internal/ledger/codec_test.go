@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func drawChange(t *rapid.T) Change {
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
 		Samples: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sample {
-			return Sample{SampleKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.Float64().Draw(t, "value"), drawTime(t)}
+			return Sample{SampleKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
 		}), 0, 3).Draw(t, "samples"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
@@ -141,7 +142,7 @@ func golden() Change {
 			},
 			Missed: window, Read: window,
 		}}},
-		Samples: []Sample{{SampleKey{"sample", [2]string{"a", "b"}}, 1.5, noon}},
+		Samples: []Sample{{SampleKey{"sample", [2]string{"a", "b"}}, []byte("1.5"), noon}},
 		Tallies: []Tally{{TallyKey{"tally", [2]string{"c"}}, 3}},
 	}
 }
@@ -151,7 +152,7 @@ func TestCodecGolden(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
 	require.NoError(t, err)
-	file := filepath.Join("testdata", "change.v1.hex")
+	file := filepath.Join("testdata", "change.v2.hex")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(hex.EncodeToString(frame)+"\n"), 0o600))
 	}
@@ -161,6 +162,20 @@ func TestCodecGolden(t *testing.T) {
 	got, err := DecodeChange(frame)
 	require.NoError(t, err)
 	require.Equal(t, golden(), got)
+}
+
+// TestCodecReadsVersion1, in which a sample was a number.
+func TestCodecReadsVersion1(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("testdata", "change.v1.hex"))
+	require.NoError(t, err)
+	frame, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	require.NoError(t, err)
+	got, err := DecodeChange(frame)
+	require.NoError(t, err)
+	want := golden()
+	want.Samples = nil
+	require.Equal(t, want, got)
 }
 
 func TestCodecSize(t *testing.T) {

@@ -62,8 +62,8 @@ func (c *Change) validateRest() error {
 func (c *Change) validateOperations() error {
 	for i := range c.Samples {
 		s := &c.Samples[i]
-		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) {
-			return fmt.Errorf("%w: sample %.64q", ErrInvalid, s.Name)
+		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) || len(s.Data) > MaxSample {
+			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}
 	for i := range c.Tallies {

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -281,6 +280,27 @@ func LastWeek(t time.Time) activity.Window {
 	return activity.Window{Start: end.AddDate(0, 0, -7), End: end}
 }
 
+// Sample is the newest observation of a value, and false when there is none. Its data must not be changed.
+func (v *View) Sample(key SampleKey) (Sample, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	sample, ok := v.samples[key]
+	return sample, ok
+}
+
+// Samples are the newest observations of all values of a name, in no order. Their data must not be changed.
+func (v *View) Samples(name string) []Sample {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var list []Sample
+	for key, sample := range v.samples {
+		if key.Name == name {
+			list = append(list, sample)
+		}
+	}
+	return list
+}
+
 // Summary is the size and the state of a view.
 type Summary struct {
 	Caught         bool
@@ -290,7 +310,6 @@ type Summary struct {
 	// Shown is how many series of each metric the last visit showed.
 	Shown   [NumMetrics]int
 	Tallies map[TallyKey]uint64
-	Samples []Sample
 }
 
 // Summary counts.
@@ -299,7 +318,7 @@ func (v *View) Summary() Summary {
 	defer v.mu.Unlock()
 	sum := Summary{
 		Caught: v.caught, Began: v.cov.Began, Oldest: v.cov.Oldest(), Gaps: len(v.cov.Gaps()),
-		Tallies: maps.Clone(v.tallies), Samples: slices.Collect(maps.Values(v.samples)),
+		Tallies: maps.Clone(v.tallies),
 	}
 	for _, repo := range v.repos {
 		for _, s := range repo.series {

@@ -40,7 +40,7 @@ func (p *RepoProgress) round() {
 func wholeSamples(list []Sample) []Sample {
 	list = slices.Clone(list)
 	for i := range list {
-		list[i].Observed = floor(list[i].Observed)
+		list[i].Observed, list[i].Data = floor(list[i].Observed), slices.Clone(list[i].Data)
 	}
 	return list
 }

@@ -312,7 +312,7 @@ func (p *plan) samples() []any {
 	for i := range p.said.Samples {
 		sample := &p.said.Samples[i]
 		list = append(list, joinName(sample.Name, sample.Labels),
-			stamp(sample.Observed)+" "+strconv.FormatFloat(sample.Value, 'g', -1, 64))
+			stamp(sample.Observed)+" "+string(sample.Data))
 	}
 	return list
 }

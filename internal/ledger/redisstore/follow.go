@@ -363,16 +363,15 @@ func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
 	list := make([]ledger.Sample, 0, len(fields))
 	for name, text := range fields {
 		sample := ledger.Sample{}
-		observed, value, _ := strings.Cut(text, " ")
+		observed, data, whole := strings.Cut(text, " ")
 		at, ok := parseStamp(observed)
-		v, err := strconv.ParseFloat(value, 64)
-		var errName error
-		sample.Name, sample.Labels, errName = splitName(name)
-		if err = errors.Join(err, errName); err != nil || !ok {
+		var err error
+		sample.Name, sample.Labels, err = splitName(name)
+		if err != nil || !ok || !whole || len(data) > ledger.MaxSample {
 			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
 			continue
 		}
-		sample.Value, sample.Observed = v, at
+		sample.Data, sample.Observed = []byte(data), at
 		list = append(list, sample)
 	}
 	return list

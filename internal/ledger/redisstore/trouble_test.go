@@ -104,7 +104,7 @@ func TestCorrupt(t *testing.T) {
 		"cov": {
 			"c2": "soon", "x": "", "cx": "1 1", "s1": "1 frame", "g1": "gone", "m1:9": "1 2", "m1:1": "2 1", "m1:2": "1", "z1": "?",
 		},
-		"samples": {"a": "1 1", "b\x1f\x1f": "1 x"}, "tallies": {"a": "1", "b\x1f\x1f": "-1"}, "carried": {"\xff": "1", "\x01\x00\x01a": "1 2"},
+		"samples": {"a": "1 1", "b\x1f\x1f": "x 1"}, "tallies": {"a": "1", "b\x1f\x1f": "-1"}, "carried": {"\xff": "1", "\x01\x00\x01a": "1 2"},
 	} {
 		for field, value := range fields {
 			require.NoError(t, client.HSet(ctx, key(name), field, value).Err())

@@ -144,18 +144,20 @@ func callersBatch(t *testing.T, h Harness) {
 	b := batch(Event(activity.KindCommit, 1, "ada", Noon))
 	b.Progress = Contact(1)
 	b.Progress.Repos[0].Missed = window(Noon.Add(-3*time.Hour), Noon.Add(-2*time.Hour))
-	b.Samples = []ledger.Sample{{SampleKey: ledger.SampleKey{Name: "kept"}, Observed: Noon}}
+	b.Samples = []ledger.Sample{{SampleKey: ledger.SampleKey{Name: "kept"}, Data: []byte("data"), Observed: Noon}}
 	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
 	commit(t, s, b)
 	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Samples[0].Name, b.Tallies[0].Name = "eve", "used again", "other", "other"
 	b.Progress.Repos[0].Missed[0].Window.End = Noon
+	copy(b.Samples[0].Data, "eve")
 	setMark(t, s, 1)
 	follower.wait(1)
 	for _, view := range []*ledger.View{follower.view, Latest(t, s, org)} {
 		require.Contains(t, visited(view, Noon), ledger.Series{Repo: "repo-1", User: "ada"})
 		sum := view.Summary()
 		require.Equal(t, map[ledger.TallyKey]uint64{{Name: "kept"}: 1}, sum.Tallies)
-		require.Len(t, sum.Samples, 2)
+		require.Len(t, view.Samples("kept"), 1)
+		require.Equal(t, "data", string(view.Samples("kept")[0].Data))
 		require.Equal(t, 1, sum.Gaps)
 	}
 }

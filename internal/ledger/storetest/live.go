@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -19,9 +20,9 @@ type live struct {
 
 	mu   sync.Mutex
 	cond *sync.Cond
-	seen float64 // the newest mark that was applied
-	mark float64 // the same, when the view has caught up: the mark of a snapshot comes before its events
-	err  error   // why following ended before it was stopped
+	seen int   // the newest mark that was applied
+	mark int   // the same, when the view has caught up: the mark of a snapshot comes before its events
+	err  error // why following ended before it was stopped
 }
 
 var mark = ledger.SampleKey{Name: "mark"}
@@ -52,7 +53,7 @@ func (l *live) apply(c ledger.Change) error {
 	defer l.mu.Unlock()
 	for _, sample := range c.Samples {
 		if sample.SampleKey == mark {
-			l.seen = sample.Value
+			l.seen, _ = strconv.Atoi(string(sample.Data)) // as setMark wrote it
 		}
 	}
 	if l.view.Caught() && l.mark != l.seen {
@@ -65,7 +66,7 @@ func (l *live) apply(c ledger.Change) error {
 // setMark commits a mark after everything that was committed before.
 func setMark(t *testing.T, s ledger.Store, n int) {
 	t.Helper()
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Samples: []ledger.Sample{{SampleKey: mark, Value: float64(n), Observed: Noon}}})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Samples: []ledger.Sample{{SampleKey: mark, Data: []byte(strconv.Itoa(n)), Observed: Noon}}})
 }
 
 // wait waits until a mark has been applied, and everything before it with it.
@@ -73,7 +74,7 @@ func (l *live) wait(n int) {
 	l.t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.mark < float64(n) && l.err == nil {
+	for l.mark < n && l.err == nil {
 		l.cond.Wait()
 	}
 	require.NoError(l.t, l.err)

@@ -254,20 +254,24 @@ func talliesAndSamples(t *testing.T, h Harness) {
 	s := h.Open(t)
 	key := ledger.TallyKey{Name: "runs", Labels: [2]string{"success"}}
 	sample := ledger.SampleKey{Name: "remaining"}
-	put := func(add uint64, value float64, at time.Time) {
+	put := func(add uint64, data string, at time.Time) {
 		commit(t, s, ledger.Batch{
 			Org: org, Observed: Noon, Tallies: []ledger.Tally{{TallyKey: key, Add: add}},
-			Samples: []ledger.Sample{{SampleKey: sample, Value: value, Observed: at}},
+			Samples: []ledger.Sample{{SampleKey: sample, Data: []byte(data), Observed: at}},
 		})
 	}
-	put(1, 10, Noon)
-	put(2, 5, Noon.Add(-time.Hour))
-	put(4, 20, Noon.Add(time.Hour))
-	put(8, 15, Noon.Add(30*time.Minute))
-	sum := Latest(t, s, org).Summary()
-	require.Equal(t, uint64(15), sum.Tallies[key])
-	require.Len(t, sum.Samples, 1)
-	require.InDelta(t, 20, sum.Samples[0].Value, 0)
+	put(1, "10", Noon)
+	put(2, "5", Noon.Add(-time.Hour))
+	put(4, "2 0\x00\xff", Noon.Add(time.Hour))
+	put(8, "15", Noon.Add(30*time.Minute))
+	view := Latest(t, s, org)
+	require.Equal(t, uint64(15), view.Summary().Tallies[key])
+	require.Len(t, view.Samples("remaining"), 1)
+	newest, ok := view.Sample(sample)
+	require.True(t, ok)
+	require.Equal(t, "2 0\x00\xff", string(newest.Data), "any bytes")
+	_, ok = view.Sample(ledger.SampleKey{Name: "other"})
+	require.False(t, ok)
 }
 
 func organizationsApart(t *testing.T, h Harness) {
