@@ -15,7 +15,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
 // installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
@@ -46,7 +45,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	t.Helper()
 	limit := installationLimit(len(data.Repos))
 	s := &simulated{
-		bench: bench{t: t, clock: clock, store: memstore.New(memstore.Settings{}), tallies: &Tallies{}},
+		bench: bench{t: t, clock: clock, store: newRecorded(), tallies: &Tallies{}},
 		limit: limit, most: make(map[github.Resource]int), resets: make(map[github.Resource]time.Time),
 	}
 	s.server = githubtest.NewServer(githubtest.Settings{
@@ -66,7 +65,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	})
 	require.NoError(t, err)
 	s.collector = New(Settings{
-		Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
 		Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
 	}, s.tallies)
 	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
