@@ -34,6 +34,8 @@ const (
 type Source interface {
 	// Discover calls page for each page of the repositories that the credential can see in the organization.
 	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
+	// Prepare asks for what several readings begin with, where that is cheaper together.
+	Prepare(ctx context.Context, requests []*github.Request)
 	// Read yields the events of a repository page by page.
 	Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -31,16 +32,35 @@ func newRun(c *Collector, fence uint64, todo *plan) *run {
 	return &run{collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams)}
 }
 
+// prepared is how many readings are prepared together. What they begin with is held until they are read.
+const prepared = 50
+
 // readAll reads several repositories at a time. Its error is the store's or the context's: what GitHub refused is in
 // failures.
 func (r *run) readAll(ctx context.Context) error {
+	for some := range slices.Chunk(r.plan.readings, prepared) {
+		if err := r.readSome(ctx, some); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+func (r *run) readSome(ctx context.Context, some []reading) error {
+	if r.stopped() == nil {
+		requests := make([]*github.Request, len(some))
+		for i := range some {
+			requests[i] = &some[i].request
+		}
+		r.collector.settings.Source.Prepare(ctx, requests)
+	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.collector.settings.Concurrency)
-	for i := range r.plan.readings {
+	for i := range some {
 		if groupCtx.Err() != nil {
 			break
 		}
-		group.Go(func() error { return r.readOne(groupCtx, &r.plan.readings[i]) })
+		group.Go(func() error { return r.readOne(groupCtx, &some[i]) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

@@ -21,7 +21,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
-		Points: x.points(), Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
+		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
 		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
 	}
 	if limit, ok := errors.AsType[*LimitError](err); ok {

@@ -120,8 +120,9 @@ func (s *RateLimitSettings) foreground(q *Quota) share {
 // background leaves a quarter to the foreground; a tenth may be used at once.
 func background(q *Quota) share { return share{kept: q.Limit / 4, burst: q.Limit / 10} }
 
-// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now.
-func (s *RateLimitSettings) allowed(q *Quota, flight int, inBackground bool, now time.Time) time.Time {
+// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now. due is what it costs itself,
+// and what those on their way cost at least.
+func (s *RateLimitSettings) allowed(q *Quota, due int, inBackground bool, now time.Time) time.Time {
 	if !now.Before(q.Reset) {
 		return time.Time{}
 	}
@@ -131,8 +132,8 @@ func (s *RateLimitSettings) allowed(q *Quota, flight int, inBackground bool, now
 			of = b
 		}
 	}
-	left := q.Remaining - flight
-	if left <= of.kept {
+	left := q.Remaining - due
+	if left < of.kept {
 		return q.Reset.Add(s.ResetBuffer)
 	}
 	if q.Limit <= of.kept {
@@ -147,12 +148,12 @@ func (s *RateLimitSettings) allowed(q *Quota, flight int, inBackground bool, now
 }
 
 // refused is the limit that forbids a request, nil when none does.
-func (s *RateLimitSettings) refused(known *Known, resource Resource, inBackground bool, now time.Time) *LimitError {
+func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, inBackground bool, now time.Time) *LimitError {
 	if until, secondary := known.ClosedUntil(resource, now); !until.IsZero() {
 		return &LimitError{Resource: resource, RetryAt: until, Secondary: secondary}
 	}
 	q := known.Quotas[resource]
-	if at := s.allowed(&q, known.Flight, inBackground, now); !at.IsZero() {
+	if at := s.allowed(&q, known.Flight+price, inBackground, now); !at.IsZero() {
 		return &LimitError{Resource: resource, RetryAt: at}
 	}
 	return nil

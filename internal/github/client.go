@@ -28,8 +28,10 @@ type Client struct {
 	graphql  *url.URL
 	http     *http.Client
 	places   *semaphore.Weighted
-	pages    pageSize
-	skew     atomic.Int64
+	// pages, details and together are the sizes of a page of repositories, of a page of one repository's activity in percent, and
+	// of a group of repositories that are asked for together.
+	pages, details, together *pageSize
+	skew                     atomic.Int64
 }
 
 // New makes a client. Its error is one of the settings.
@@ -40,6 +42,7 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
+		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2, 1),
 		places: semaphore.NewWeighted(int64(settings.RateLimit.MaxConcurrentRequests)),
 	}
 	c.rest.BaseURL = rest

@@ -112,14 +112,15 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 // discoverPage asks for a page, and for a smaller one when that was too much.
 func (c *Client) discoverPage(ctx context.Context, org string, after *string) (discovered, []graphqlError, error) {
 	for {
-		found, errs, err := ask[discovered](ctx, c, discoverQuery, !c.pages.smallest(), map[string]any{
-			"org": org, "first": c.pages.now(), "after": after,
+		size := c.pages.now()
+		found, errs, err := ask[discovered](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, map[string]any{
+			"org": org, "first": size, "after": after,
 		})
 		if err == nil {
-			c.pages.worked()
+			c.pages.worked(size)
 			return found, errs, nil
 		}
-		if !c.pages.shrink(err) {
+		if !c.pages.shrink(size, err) {
 			return discovered{}, nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -28,8 +29,8 @@ func officialSchema(t *testing.T) *ast.Schema {
 func TestGraphQLDocuments(t *testing.T) {
 	t.Parallel()
 	schema := officialSchema(t)
-	for _, doc := range []document{discoverQuery, activityQuery, reviewsQuery, linesQuery} {
-		t.Run(doc.name, func(t *testing.T) {
+	for _, doc := range everyDocument() {
+		t.Run(fmt.Sprint(doc.name, " ", len(doc.text)), func(t *testing.T) {
 			t.Parallel()
 			parsed, errs := gqlparser.LoadQueryWithRules(schema, doc.text, rules.NewDefaultRules())
 			require.Empty(t, errs)
@@ -39,6 +40,14 @@ func TestGraphQLDocuments(t *testing.T) {
 			}
 		})
 	}
+}
+
+func everyDocument() []document {
+	list := []document{discoverQuery, activityQuery, reviewsQuery, linesQuery}
+	for n := 1; n <= mostTogether; n++ {
+		list = append(list, activitiesQuery[n])
+	}
+	return list
 }
 
 // deprecated are the deprecated fields that a document uses.

@@ -3,7 +3,6 @@ package github
 import (
 	"bytes"
 	"context"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,32 +11,6 @@ import (
 	"strings"
 	"time"
 )
-
-// The query documents. A test validates them against GitHub's published schema.
-//
-//go:embed queries/*.graphql
-var documents embed.FS
-
-// document is a query that can be sent.
-type document struct {
-	name string // of the operation
-	text string
-}
-
-var (
-	discoverQuery = mustDocument("Discover", "discover")
-	activityQuery = mustDocument("Activity", "activity")
-	reviewsQuery  = mustDocument("Reviews", "reviews")
-	linesQuery    = mustDocument("Lines", "lines")
-)
-
-func mustDocument(name, file string) document {
-	text, err := documents.ReadFile("queries/" + file + ".graphql")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	return document{name: name, text: string(text)}
-}
 
 // graphqlError is an error in an answer
 // (https://spec.graphql.org/October2021/#sec-Errors).
@@ -76,18 +49,33 @@ type rateLimit struct {
 	} `json:"rateLimit"`
 }
 
-// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. A query that
-// can be made smaller is not repeated when it asked for too much.
-func ask[T any](ctx context.Context, c *Client, doc document, smaller bool, variables map[string]any) (T, []graphqlError, error) {
+// question says how a query is sent.
+type question struct {
+	// smaller says that the query can be made smaller: it is not repeated when it asked for too much.
+	smaller bool
+	// once says that the query is not repeated at all.
+	once bool
+}
+
+// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing.
+func ask[T any](ctx context.Context, c *Client, doc document, q question, variables map[string]any) (T, []graphqlError, error) {
+	data, errs, _, err := askCosting[T](ctx, c, doc, q, variables)
+	return data, errs, err
+}
+
+// askCosting is ask, and says what the answer cost.
+func askCosting[T any](
+	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
+) (T, []graphqlError, int, error) {
 	var data T
 	body, err := json.Marshal(map[string]any{"query": doc.text, "variables": variables, "operationName": doc.name})
 	if err != nil {
-		return data, nil, fmt.Errorf("%s: %w", doc.name, err)
+		return data, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
 	var told rateLimit
 	var errs []graphqlError
 	err = c.send(ctx, &exchange{
-		endpoint: doc.name, resource: ResourceGraphQL, smaller: smaller,
+		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, price: doc.price(variables),
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {
@@ -105,7 +93,7 @@ func ask[T any](ctx context.Context, c *Client, doc document, smaller bool, vari
 		points: told.cost,
 		quota:  told.quota,
 	})
-	return data, errs, err
+	return data, errs, told.cost(), err
 }
 
 func (r *rateLimit) cost() int {

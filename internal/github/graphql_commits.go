@@ -136,7 +136,7 @@ func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	data, _, err := ask[linesData](ctx, r.client, linesQuery, false, map[string]any{"ids": ids})
+	data, _, err := ask[linesData](ctx, r.client, linesQuery, question{}, map[string]any{"ids": ids})
 	if err != nil {
 		return err
 	}

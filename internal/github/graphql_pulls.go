@@ -13,7 +13,7 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
 			v := r.variables()
-			v["pulls"], v["pullsFirst"] = true, r.size(pullsFollowed, pullsLeast)
+			v["pulls"], v["pullsFirst"] = true, pullsFollowed
 			if cursor != "" {
 				v["pullsAfter"] = cursor
 			}
@@ -72,7 +72,7 @@ func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf,
 			Reviews *reviewsOf `json:"reviews"`
 		} `json:"node"`
 	}
-	data, errs, err := ask[reviewsData](ctx, r.client, reviewsQuery, false, map[string]any{"id": id, "after": after})
+	data, errs, err := ask[reviewsData](ctx, r.client, reviewsQuery, question{}, map[string]any{"id": id, "after": after})
 	if err != nil {
 		return nil, err
 	}

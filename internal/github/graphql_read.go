@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -13,7 +14,6 @@ const (
 	commitsFirst  = 100
 	pullsFirst    = 25 // beside commits: one point together
 	pullsFollowed = 50
-	commitsLeast  = 10
 	pullsLeast    = 5
 )
 
@@ -118,8 +118,11 @@ func (r *reader) failBoth(commits, pulls bool, err error) {
 	}
 }
 
-// first asks for the first page.
+// first is the first page, asked for together with others or alone.
 func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryActivity, []graphqlError, error) {
+	if data, errs := r.request.first.take(); data != nil {
+		return data, errs, nil
+	}
 	v := r.variables()
 	v["head"], v["pulls"] = commits, pulls
 	return r.activity(ctx, v)
@@ -130,11 +133,11 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": r.size(commitsFirst, commitsLeast), "commitsAfter": nil,
-		"since": nil, "until": nil, "pulls": false, "pullsFirst": r.size(pullsFirst, pullsLeast), "pullsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": commitsFirst, "commitsAfter": nil,
+		"since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
+	v["since"] = r.request.commitsSince()
 	if r.request.SeenHead == "" {
-		v["since"] = stamp(r.request.Since[activity.StreamCommits])
 		if until := r.request.Until[activity.StreamCommits]; !until.IsZero() {
 			v["until"] = stamp(until)
 		}
@@ -142,26 +145,40 @@ func (r *reader) variables() map[string]any {
 	return v
 }
 
-// size is a page size that is no more than what worked for this repository.
-func (r *reader) size(most, least int) int { return max(least, most>>r.halved) }
+// commitsSince is from when on commits are listed: a walk from head to head knows no time.
+func (r *Request) commitsSince() any {
+	if r.SeenHead != "" {
+		return nil
+	}
+	return stamp(r.Since[activity.StreamCommits])
+}
 
-// activity asks, and asks for less when it was too much, from then on.
-func (r *reader) activity(ctx context.Context, v map[string]any) (*repositoryActivity, []graphqlError, error) {
+// activity asks for pages of the size that works for the organization, and for smaller ones when that was too much.
+func (r *reader) activity(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+	sizes := r.client.details
 	for {
-		small := v["commitsFirst"].(int) <= commitsLeast && v["pullsFirst"].(int) <= pullsLeast
-		data, errs, err := ask[activityData](ctx, r.client, activityQuery, !small, v)
-		var unavailable *UnavailableError
-		switch {
-		case err == nil && data.repository() == nil:
-			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
-		case err == nil:
-			return data.repository(), errs, nil
-		case small || !errors.As(err, &unavailable) || !unavailable.tooMuch:
+		size := sizes.now()
+		data, errs, err := ask[activityData](ctx, r.client, activityQuery, question{smaller: size > sizes.least()}, sized(full, size))
+		if err != nil && sizes.shrink(size, err) {
+			continue
+		}
+		if err != nil {
 			return nil, nil, err
 		}
-		r.halved++
-		v["commitsFirst"], v["pullsFirst"] = max(commitsLeast, v["commitsFirst"].(int)/2), max(pullsLeast, v["pullsFirst"].(int)/2)
+		sizes.worked(size)
+		if data.repository() == nil {
+			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
+		}
+		return data.repository(), errs, nil
 	}
+}
+
+// sized are the variables with pages of a size in percent.
+func sized(full map[string]any, percent int) map[string]any {
+	v := maps.Clone(full)
+	v["commitsFirst"] = full["commitsFirst"].(int) * percent / 100
+	v["pullsFirst"] = max(pullsLeast, full["pullsFirst"].(int)*percent/100)
+	return v
 }
 
 func repositoryErrors(errs []graphqlError) []graphqlError {

@@ -5,56 +5,57 @@ import (
 	"sync"
 )
 
-// pageSizes are the sizes that are tried in turn: GitHub gives a query ten seconds, and what does not fit costs extra.
-var pageSizes = []int{100, 50, 25, 10, 5}
-
-// growAfter is how many pages of a smaller size must succeed before a larger one is tried again.
+// growAfter is how many questions of a smaller size must succeed before a larger one is tried again.
 const growAfter = 20
 
-// pageSize remembers the page size that worked, as a place in pageSizes. Its zero value begins with the largest.
+// pageSize remembers the size of a question that worked: GitHub gives a query ten seconds, and what does not fit costs extra.
 type pageSize struct {
+	sizes []int // that are tried in turn, the largest first
+
 	mu      sync.Mutex
 	place   int
 	succeed int
 }
 
+func newPageSize(sizes ...int) *pageSize { return &pageSize{sizes: sizes} }
+
 func (p *pageSize) now() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return pageSizes[p.place]
+	return p.sizes[p.place]
 }
 
-// shrink reports whether a smaller page may be tried after an error.
-func (p *pageSize) shrink(err error) bool {
-	var unavailable *UnavailableError
-	if !errors.As(err, &unavailable) || !unavailable.tooMuch {
+// least is the smallest size.
+func (p *pageSize) least() int { return p.sizes[len(p.sizes)-1] }
+
+// shrink reports whether a smaller size may be tried after an error of a question of the given one. Of several that fail
+// together the first makes the next ones smaller.
+func (p *pageSize) shrink(size int, err error) bool {
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	if !ok || !unavailable.tooMuch || size == p.least() {
 		return false
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.succeed = 0
-	if p.place == len(pageSizes)-1 {
-		return false
-	}
-	p.place++
+	p.smaller(size)
 	return true
 }
 
-// worked counts a page that succeeded.
-func (p *pageSize) worked() {
+// smaller has smaller questions asked than one of the given size.
+func (p *pageSize) smaller(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.place == 0 {
+	if p.sizes[p.place] == size && size != p.least() {
+		p.place, p.succeed = p.place+1, 0
+	}
+}
+
+// worked counts a question of the given size that succeeded.
+func (p *pageSize) worked(size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.place == 0 || p.sizes[p.place] != size {
 		return
 	}
 	if p.succeed++; p.succeed >= growAfter {
 		p.place, p.succeed = p.place-1, 0
 	}
-}
-
-// smallest reports whether there is no smaller page.
-func (p *pageSize) smallest() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.place == len(pageSizes)-1
 }

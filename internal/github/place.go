@@ -45,7 +45,7 @@ func (c *Client) enter(ctx context.Context, x *exchange) error {
 			return err
 		}
 		taken := known.Taken(q.Resource, q.Now)
-		if limit := c.settings.RateLimit.refused(&known, q.Resource, inBackground(ctx), q.Now); limit != nil {
+		if limit := c.settings.RateLimit.refused(&known, q.Resource, x.price, inBackground(ctx), q.Now); limit != nil {
 			if taken {
 				_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
 			}

@@ -14,7 +14,7 @@ const probeEndpoint = "/rate_limit"
 // other refusal is none.
 func (c *Client) Probe(ctx context.Context) error {
 	err := c.send(ctx, &exchange{
-		endpoint: probeEndpoint, resource: ResourceREST, probe: true,
+		endpoint: probeEndpoint, resource: ResourceREST, once: true, probe: true,
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := c.rest.NewRequest(http.MethodGet, "rate_limit", nil)
 			if err != nil {

@@ -25,6 +25,8 @@ type Request struct {
 	SeenHead string
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
+	// first is what Prepare has got.
+	first *firstPage
 }
 
 // Outcome says what was read.
@@ -69,8 +71,6 @@ type reader struct {
 	request *Request
 	emit    func([]activity.Event) error
 	outcome Outcome
-	// halved is how often a page of this repository was too much.
-	halved int
 }
 
 // give hands out what is honest of a page.

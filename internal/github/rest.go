@@ -38,8 +38,8 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, etag: etag}
-	x.make =  func(ctx context.Context) (*http.Request, error) {
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: etag}
+	x.make = func(ctx context.Context) (*http.Request, error) {
 		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
 		if err != nil {
 			return nil, err

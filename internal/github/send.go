@@ -22,9 +22,13 @@ type exchange struct {
 	points func() int
 	// quota is what the body told of the limit, where the header does not.
 	quota func() Quota
+	// price is what it is predicted to cost.
+	price int
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
 	smaller bool
-	// probe requests are sent once, whatever holds others back.
+	// once says that it is sent once, because the caller has another question.
+	once bool
+	// probe requests are sent whatever holds others back.
 	probe bool
 	// bare requests are not authorized by the client's credential.
 	bare bool
@@ -68,7 +72,7 @@ func (x *exchange) final(err error) error {
 		return err
 	}
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if !ok || x.probe || (x.smaller && unavailable.tooMuch) {
+	if !ok || x.once || (x.smaller && unavailable.tooMuch) {
 		return backoff.Permanent(err)
 	}
 	return err

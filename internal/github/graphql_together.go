@@ -1,0 +1,124 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const (
+	// mostTogether is how many repositories are asked for in one query at most.
+	mostTogether = 10
+	// commitsTogether and pullsTogether are how much of each is asked for: what usually happens between two passes. Whoever has more
+	// is read on alone.
+	commitsTogether = 10
+	pullsTogether   = 10
+	// littleAfter is how far back a reading may reach of which little is expected.
+	littleAfter = 25 * time.Hour
+	// preparing is how many such queries are sent at once.
+	preparing = 4
+)
+
+// firstPage is the answer to the first question of a reading, asked together with those of others.
+type firstPage struct {
+	data *repositoryActivity
+	errs []graphqlError
+}
+
+// take hands the page out once: whoever holds the request for longer does not hold the page.
+func (p *firstPage) take() (*repositoryActivity, []graphqlError) {
+	if p == nil {
+		return nil, nil
+	}
+	data, errs := p.data, p.errs
+	*p = firstPage{}
+	return data, errs
+}
+
+// Prepare asks for the beginnings of several readings at once, where that is cheaper than one by one. It never fails: what it does
+// not get Read asks for itself.
+func (c *Client) Prepare(ctx context.Context, requests []*Request) {
+	if c.settings.API == APIREST {
+		return
+	}
+	fit := slices.DeleteFunc(slices.Clone(requests), func(r *Request) bool { return !c.little(r) })
+	if len(fit) < 2 {
+		return
+	}
+	var group errgroup.Group
+	group.SetLimit(preparing)
+	size := c.together.now()
+	for several := range slices.Chunk(fit, size) {
+		if len(several) > 1 {
+			group.Go(func() error { c.prepare(ctx, several, size); return nil })
+		}
+	}
+	_ = group.Wait() // nothing fails
+}
+
+// little reports whether a first page that is small may be all that there is.
+func (c *Client) little(r *Request) bool {
+	if r.Repo.NodeID == "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
+		return false
+	}
+	from := c.settings.Now().Add(-littleAfter)
+	for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
+		byHead := s == activity.StreamCommits && r.SeenHead != ""
+		if r.Streams.Has(s) && !byHead && (r.Since[s].Before(from) || !r.Until[s].IsZero()) {
+			return false
+		}
+	}
+	return true
+}
+
+// prepare sends one query. When it asked for too much, or cost no less than single ones, the next ones are smaller.
+func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
+	doc := activitiesQuery[len(several)]
+	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, together(several))
+	switch {
+	case err != nil:
+		c.together.shrink(size, err)
+		return
+	case cost >= len(several):
+		c.together.smaller(size)
+	default:
+		c.together.worked(size)
+	}
+	for i, r := range several {
+		r.first = firstOf(found, errs, "r"+strconv.Itoa(i))
+	}
+}
+
+// together are the variables of a query for several repositories.
+func together(several []*Request) map[string]any {
+	v := map[string]any{"lines": true, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
+	for i, r := range several {
+		n := strconv.Itoa(i)
+		v["id"+n], v["since"+n] = r.Repo.NodeID, r.commitsSince()
+		v["commits"+n], v["pulls"+n] = r.Streams.Has(activity.StreamCommits), r.Streams.Has(activity.StreamPulls)
+	}
+	return v
+}
+
+// firstOf is the part of an answer that is about one repository; nil when there is none, or an error may be about any of them.
+func firstOf(found map[string]json.RawMessage, errs []graphqlError, name string) *firstPage {
+	page := &firstPage{}
+	for i := range errs {
+		if len(errs[i].Path) == 0 {
+			return nil
+		}
+		if errs[i].under(name) {
+			page.errs = append(page.errs, errs[i])
+		}
+	}
+	if err := json.Unmarshal(found[name], &page.data); err != nil || page.data == nil {
+		return nil
+	}
+	return page
+}

@@ -1,0 +1,60 @@
+package github
+
+import (
+	"strconv"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// price predicts what the query costs of the primary limit: the requests that its connections need if each of them is full,
+// divided by a hundred and rounded, at least one
+// (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query).
+// The answer tells what it did cost.
+func (d *document) price(variables map[string]any) int {
+	p := pricing{document: d.parsed, variables: variables}
+	return max(1, (p.requests(d.parsed.Operations.ForName(d.name).SelectionSet, 1)+50)/100)
+}
+
+type pricing struct {
+	document  *ast.QueryDocument
+	variables map[string]any
+}
+
+// requests are those for the connections of a selection that is made so many times.
+func (p *pricing) requests(set ast.SelectionSet, times int) int {
+	sum := 0
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			sum += p.field(s, times)
+		case *ast.InlineFragment:
+			sum += p.requests(s.SelectionSet, times)
+		case *ast.FragmentSpread:
+			sum += p.requests(p.document.Fragments.ForName(s.Name).SelectionSet, times)
+		}
+	}
+	return sum
+}
+
+func (p *pricing) field(f *ast.Field, times int) int {
+	for _, d := range f.Directives {
+		if d.Name == "include" && p.variables[d.Arguments[0].Value.Raw] == false {
+			return 0
+		}
+	}
+	first := f.Arguments.ForName("first")
+	if first == nil {
+		return p.requests(f.SelectionSet, times)
+	}
+	return times + p.requests(f.SelectionSet, times*p.number(first.Value))
+}
+
+// number is a page size, written down or in a variable.
+func (p *pricing) number(v *ast.Value) int {
+	if v.Kind == ast.Variable {
+		n, _ := p.variables[v.Raw].(int)
+		return n
+	}
+	n, _ := strconv.Atoi(v.Raw)
+	return n
+}
