@@ -29,6 +29,7 @@ type Client struct {
 	http     *http.Client
 	places   *semaphore.Weighted
 	pages    pageSize
+	starts   starts
 	skew     atomic.Int64
 }
 

@@ -28,7 +28,7 @@ func officialSchema(t *testing.T) *ast.Schema {
 func TestGraphQLDocuments(t *testing.T) {
 	t.Parallel()
 	schema := officialSchema(t)
-	for _, doc := range []document{discoverQuery, activityQuery, reviewsQuery, linesQuery} {
+	for _, doc := range []document{discoverQuery, lookupQuery, activityQuery, reviewsQuery, linesQuery} {
 		t.Run(doc.name, func(t *testing.T) {
 			t.Parallel()
 			parsed, errs := gqlparser.LoadQueryWithRules(schema, doc.text, rules.NewDefaultRules())
