@@ -106,11 +106,11 @@ func TestALimitEndsAllRanges(t *testing.T) {
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
 		fault.Clear()
 		b.advance(2 * time.Minute)
-		b.server.Reset()
+		b.seen = nil // the server may still have what nobody waits for
 		found, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, found, 1200)
-		require.Equal(t, 12, b.requests(discoverQuery(api)))
+		require.Len(t, b.seen, 12)
 	})
 }
 
