@@ -16,6 +16,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
+// discoverQuestion is what repositories are listed with.
+var discoverQuestion = map[github.API]string{github.APIGraphQL: "Discover", github.APIREST: "/orgs/{org}/repos"}
+
 // lookupQuestion is what a repository that a listing does not show is asked for with.
 var lookupQuestion = map[github.API]string{github.APIGraphQL: "Lookup", github.APIREST: "/repos/{owner}/{repo}"}
 
@@ -54,7 +57,7 @@ func (b *bench) during(api github.API, n int, change func(*githubtest.Dataset)) 
 	var mu sync.Mutex
 	count := 0
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
-		if !asks(questions[api][0])(r) {
+		if !asks(discoverQuestion[api])(r) {
 			return
 		}
 		mu.Lock()
@@ -161,7 +164,7 @@ func TestRowsShift(t *testing.T) {
 	at := b.clock.Advance(interval).Add(-time.Minute)
 	var once sync.Once
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
-		if !asks(questions[github.APIREST][0])(r) || strings.Contains(r.Query, "page=1&") {
+		if !asks(discoverQuestion[github.APIREST])(r) || strings.Contains(r.Query, "page=1&") {
 			return
 		}
 		once.Do(func() {
@@ -300,18 +303,38 @@ func TestANullNodeOfANewRepository(t *testing.T) {
 	require.Equal(t, uint64(1), b.metrics().of("two", activity.KindCommit))
 }
 
+// lookupFaults leave it open whether a repository is there, and what each becomes. (GitHub says 403, 404, 410 and 451 of what is
+// gone.)
+var lookupFaults = map[string]struct {
+	do   githubtest.Effect
+	want func(error) bool
+}{
+	"401":             {githubtest.Status(401), isA[*github.CredentialError]},
+	"409":             {githubtest.Status(409), isA[*github.NotFoundError]},
+	"422":             {githubtest.Status(422), isA[*github.NotFoundError]},
+	"429":             {githubtest.Status(429), isA[*github.LimitError]},
+	"500":             {githubtest.Status(500), isA[*github.UnavailableError]},
+	"502":             {githubtest.Status(502), isA[*github.UnavailableError]},
+	"503":             {githubtest.Status(503), isA[*github.UnavailableError]},
+	"504":             {githubtest.Status(504), isA[*github.UnavailableError]},
+	"primary limit":   {githubtest.PrimaryLimit(403), isA[*github.LimitError]},
+	"secondary limit": {githubtest.SecondaryLimit(403, time.Minute), isA[*github.LimitError]},
+	"reset":           {githubtest.ConnectionReset(), isA[*github.UnavailableError]},
+	"time-out":        {githubtest.Hang(), isA[*github.UnavailableError]},
+	"HTML":            {githubtest.HTML(200), isA[*github.UnavailableError]},
+	"wrong length":    {githubtest.WrongLength(), isA[*github.UnavailableError]},
+	"redirect loop":   {githubtest.RedirectLoop(), isA[*github.UnavailableError]},
+	"null":            {githubtest.StatusBody(200, jsonType, "null"), isA[*github.UnavailableError]},
+	"another form":    {githubtest.StatusBody(200, jsonType, `"text"`), isA[*github.UnavailableError]},
+	"nothing":         {githubtest.StatusBody(200, jsonType, ""), isA[*github.UnavailableError]},
+}
+
 // TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the next pass
 // that can finds out.
 func TestLookupFails(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for name, fault := range theFaults {
-			if fault.want(&github.ForbiddenError{}) || (fault.want(&github.NotFoundError{}) && name != "409" && name != "422") {
-				continue // so says GitHub of what is gone
-			}
-			if api == github.APIREST && name == "truncated JSON" {
-				continue // the status has said it
-			}
+		for name, fault := range lookupFaults {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				b := newBench(t, api, dataset("one", "two", "three"), handover)
