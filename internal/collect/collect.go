@@ -32,10 +32,13 @@ const (
 
 // Source is where activity is read from. Its errors are package github's.
 type Source interface {
-	// Discover calls page for each page of the repositories that the credential can see in the organization.
+	// Discover calls page for each page of the repositories that the credential can see in the organization. Its error is
+	// a *github.IncompleteError when it could not tell some of them.
 	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
 	// Prepare asks for what several readings begin with, where that is cheaper together.
 	Prepare(ctx context.Context, requests []*github.Request)
+	// Lookup calls seen once for each of the repositories, with what it is now.
+	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.Sighting))
 	// Read yields the events of a repository page by page.
 	Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome
 }
@@ -96,7 +99,7 @@ type Collector struct {
 	refusals *refusals
 
 	mu      sync.Mutex
-	known   map[int64]activity.Repository
+	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read
 }
 

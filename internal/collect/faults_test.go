@@ -110,7 +110,9 @@ func faultCase(t *testing.T, api github.API, question string, discovery bool, do
 	happens()
 	b.server.Reset()
 	armed := b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Route == question || r.Operation == question || question == "Activity" && r.Operation == "Activities" }}, Do: do,
+		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
+			return r.Route == question || r.Operation == question || question == "Activity" && r.Operation == "Activities"
+		}}, Do: do,
 	})
 	sum, err := b.collector.Pass(t.Context(), 1)
 	require.Positive(t, armed.Struck())

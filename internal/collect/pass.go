@@ -40,6 +40,9 @@ type Summary struct {
 	Events int
 	// Failures are what could not be read, now or when it was asked for last; they have become gaps.
 	Failures []Failure
+	// Incomplete is why the listing did not tell all repositories, where those that were known do not account for it; nil
+	// when it did.
+	Incomplete error
 	// Later are the streams of which the pass read the last 24 h only, because nobody had read for longer.
 	Later []StreamOf
 	// RetryAt is when a limit ends that was met; zero when none was.
@@ -61,10 +64,6 @@ type StreamOf struct {
 	RepoID int64
 	Stream activity.Stream
 }
-
-// ErrVanished refuses a discovery that shows nothing of an organization of which there was something: an account
-// that lost its access sees an empty list, and that must not end every series.
-var ErrVanished = errors.New("the credential sees no repository of the organization any more")
 
 // Pass looks for what changed in the organization and reads it. Its error says that the organization as a whole could
 // not be read, or that the store refused what was found; what could not be read of single repositories is in the
@@ -109,25 +108,16 @@ func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
 }
 
 func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
-	began := c.now()
-	sum := Summary{Began: began}
+	sum := Summary{Began: c.now()}
 	cov, err := c.coverage(ctx)
 	if err != nil {
 		return sum, err
 	}
-	found, err := c.discover(ctx)
+	todo, err := c.look(ctx, &cov, &sum)
 	if err != nil {
-		return sum, fmt.Errorf("discover repositories: %w", err)
+		return sum, err
 	}
-	if skewed := c.now(); skewed.Before(began) {
-		began = skewed // only the first answer tells that GitHub's clock is behind ours
-	}
-	if len(found) == 0 && anyThere(&cov) {
-		return sum, ErrVanished
-	}
-	c.remember(found)
-	todo := c.plan(&cov, began, found)
-	sum.Repositories, sum.Changed = len(found), len(todo.readings)
+	sum.Changed = len(todo.readings)
 	c.begin(&todo)
 	defer c.begin(nil)
 	if err := c.announce(ctx, fence, &todo); err != nil {
@@ -138,16 +128,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 		return sum, err
 	}
 	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
-	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: began, Repos: todo.missed(run.read)})
-}
-
-func anyThere(cov *ledger.Coverage) bool {
-	for _, r := range cov.Repos {
-		if !r.Gone() {
-			return true
-		}
-	}
-	return false
+	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read)})
 }
 
 // conclude moves the edge. The pass is counted in the same commit.
@@ -159,26 +140,6 @@ func (c *Collector) conclude(ctx context.Context, fence uint64, sum *Summary, pr
 		return fmt.Errorf("commit the pass: %w", err)
 	}
 	return nil
-}
-
-func (c *Collector) discover(ctx context.Context) ([]activity.Repository, error) {
-	var found []activity.Repository
-	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
-		found = append(found, page...)
-		return nil
-	})
-	return found, err
-}
-
-// remember keeps what discovery said last: readings outside a pass need the repositories' names.
-func (c *Collector) remember(found []activity.Repository) {
-	known := make(map[int64]activity.Repository, len(found))
-	for i := range found {
-		known[found[i].ID] = found[i]
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known = known
 }
 
 // begin notes what a pass is about to read; nil for nothing any more.
@@ -210,25 +171,6 @@ func (c *Collector) Pending(repo int64) activity.Streams {
 	return c.pending[repo]
 }
 
-// repository is what is known of a repository, at least what its coverage says.
-func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, ok := c.known[r.ID]; ok {
-		return known
-	}
-	return activity.Repository{ID: r.ID, Name: r.Name, Signals: r.Signals}
-}
-
-func (c *Collector) plan(cov *ledger.Coverage, began time.Time, found []activity.Repository) plan {
-	p := planner{
-		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		handover: c.settings.Handover,
-		putOff:   func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, began) },
-	}
-	return p.make(found)
-}
-
 // announce records what changed about the repositories themselves, before any of their events.
 func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) error {
 	if len(todo.changes) == 0 {
@@ -256,7 +198,7 @@ func judge(sum *Summary, err error) (Result, time.Time) {
 			retryAt = limit.RetryAt
 		}
 	}
-	if len(sum.Failures) > 0 {
+	if len(sum.Failures) > 0 || sum.Incomplete != nil {
 		return ResultPartial, retryAt
 	}
 	return ResultSuccess, retryAt

@@ -29,11 +29,13 @@ type plan struct {
 	// behind are, of each repository that is there, the streams whose newest part is not known to be complete unless
 	// it is read, with the moment up to which they are.
 	behind map[int64]*[activity.NumStreams]time.Time
-	// putOff are the streams that were refused and are not asked for in this pass.
+	// putOff are the streams that are not asked for in this pass: they were refused, or nobody knows whether their
+	// repository is there.
 	putOff []Failure
 }
 
-// planner makes a plan from what is covered and what was discovered. It is pure.
+// planner makes a plan from what is covered and what is discovered, page by page. It is pure, and of what was discovered
+// it keeps what has to be read and the ids.
 type planner struct {
 	org      string
 	cov      *ledger.Coverage
@@ -44,20 +46,49 @@ type planner struct {
 	// putOff says why a stream that was refused lately is to be put off; nil when it is not.
 	putOff func(repo int64, s activity.Stream) error
 	plan   plan
+	// there has the repositories that were discovered, with whether they count as there.
+	there map[int64]bool
+	// unknown are those of which nobody could tell whether they are there.
+	unknown map[int64]bool
 }
 
-func (p *planner) make(found []activity.Repository) plan {
-	p.plan = plan{began: p.began, behind: make(map[int64]*[activity.NumStreams]time.Time)}
-	there := make(map[int64]bool, len(found))
+// page takes some of what was discovered.
+func (p *planner) page(found []activity.Repository) {
 	for i := range found {
 		r := &found[i]
-		if there[r.ID] {
-			continue // seen on two pages: it moved between them
+		if _, seen := p.there[r.ID]; seen {
+			continue // on two pages: it moved between them
 		}
-		there[r.ID] = p.repository(r)
+		p.there[r.ID] = p.repository(r)
 	}
+}
+
+// absent are the repositories that were there and were not discovered.
+func (p *planner) absent() []*ledger.RepoCoverage {
+	var list []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
-		if !there[id] && !known.Gone() {
+		if _, seen := p.there[id]; !seen && !known.Gone() {
+			list = append(list, known)
+		}
+	}
+	return list
+}
+
+// unsure takes a repository of which nobody could tell whether it is there: it is neither gone nor covered.
+func (p *planner) unsure(known *ledger.RepoCoverage, err error) {
+	p.unknown[known.ID] = true
+	from, _ := p.edges(known)
+	p.plan.behind[known.ID] = &from
+	for _, s := range activity.AllStreams() {
+		p.plan.putOff = append(p.plan.putOff, Failure{RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, Whole: true})
+	}
+}
+
+// finish takes what was not discovered for gone, and gives the plan.
+func (p *planner) finish() plan {
+	p.plan.began = p.began
+	for id, known := range p.cov.Repos {
+		if !p.there[id] && !p.unknown[id] && !known.Gone() {
 			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
 				ID: id, Presence: ledger.PresenceGone, GoneSince: p.cov.Edge,
 			})
@@ -123,18 +154,10 @@ func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) 
 
 // read plans the reading of what moved and of what lags, but for the quiet streams.
 func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet activity.Streams) {
+	from, lags := p.edges(known)
 	streams := r.Signals.Changed(&known.Signals, known.Observed, settle)
-	var from [activity.NumStreams]time.Time
-	var lags activity.Streams
 	for _, s := range activity.AllStreams() {
-		from[s] = p.cov.RepoEdge(known, s)
-		if !lagging(known, s, from[s]) {
-			continue
-		}
-		lags = lags.With(s)
-		if p.handedOver(known, s) {
-			from[s] = p.cov.Reached(known)
-		} else {
+		if lags.Has(s) && !p.handedOver(known, s) {
 			streams = streams.With(s)
 		}
 	}
@@ -155,6 +178,22 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 	if streams != 0 {
 		p.plan.readings = append(p.plan.readings, p.reading(r, known, streams, from, lags))
 	}
+}
+
+// edges are the moments up to which the streams of a repository are covered, or up to which somebody else reads them, and
+// the streams of which the newest part is missing.
+func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]time.Time, lags activity.Streams) {
+	for _, s := range activity.AllStreams() {
+		from[s] = p.cov.RepoEdge(known, s)
+		if !lagging(known, s, from[s]) {
+			continue
+		}
+		lags = lags.With(s)
+		if p.handedOver(known, s) {
+			from[s] = p.cov.Reached(known)
+		}
+	}
+	return from, lags
 }
 
 // handedOver reports whether somebody else reads what lags. The first contact reads the last 24 h itself. Commits of which

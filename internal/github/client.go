@@ -31,6 +31,7 @@ type Client struct {
 	// pages, details and together are the sizes of a page of repositories, of a page of one repository's activity in percent, and
 	// of a group of repositories that are asked for together.
 	pages, details, together *pageSize
+	starts                   starts
 	skew                     atomic.Int64
 }
 

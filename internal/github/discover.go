@@ -2,18 +2,19 @@ package github
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Discover calls page for each page of the repositories that the credential can see in the organization. A repository
-// may come twice. It never searches: a search ends after 1,000 results.
+// atOnce is how many pages of a listing, or how many repositories, are asked for at once.
+const atOnce = 4
+
+// Discover calls page for each page of the repositories that the credential can see in the organization, one page at a
+// time and in no order. A repository may come twice, and one that was there all the time may be missing when the listing
+// shifted meanwhile: Lookup tells whether it is gone. The error is an *IncompleteError when all pages were read and GitHub
+// could not tell some of the repositories in them. It never searches: a search ends after 1,000 results.
 func (c *Client) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	if c.settings.API == APIREST {
 		return c.discoverREST(ctx, org, page)
@@ -28,8 +29,8 @@ type discovered struct {
 			Nodes    []*repositoryNode `json:"nodes"`
 		} `json:"repositories"`
 	} `json:"organization"`
-	Pulls  *marks `json:"pulls"`
-	Issues *marks `json:"issues"`
+	Pulls  *markedOrg `json:"pulls"`
+	Issues *markedOrg `json:"issues"`
 }
 
 type pageInfo struct {
@@ -45,6 +46,7 @@ type repositoryNode struct {
 	IsFork     bool      `json:"isFork"`
 	IsPrivate  bool      `json:"isPrivate"`
 	IsEmpty    bool      `json:"isEmpty"`
+	CreatedAt  time.Time `json:"createdAt"`
 	PushedAt   time.Time `json:"pushedAt"`
 	Branch     *struct {
 		Target *struct {
@@ -53,15 +55,24 @@ type repositoryNode struct {
 	} `json:"defaultBranchRef"`
 }
 
-// marks are the newest pull request or issue of each repository.
-type marks struct {
+// markedOrg has the newest pull request or issue of each repository of a page.
+type markedOrg struct {
 	Repositories struct {
-		Nodes []*struct {
-			ID     string    `json:"id"`
-			Pulls  *markList `json:"pullRequests"`
-			Issues *markList `json:"issues"`
-		} `json:"nodes"`
+		Nodes []*markedNode `json:"nodes"`
 	} `json:"repositories"`
+}
+
+func (o *markedOrg) nodes() []*markedNode {
+	if o == nil {
+		return nil
+	}
+	return o.Repositories.Nodes
+}
+
+type markedNode struct {
+	ID     string    `json:"id"`
+	Pulls  *markList `json:"pullRequests"`
+	Issues *markList `json:"issues"`
 }
 
 type markList struct {
@@ -71,143 +82,62 @@ type markList struct {
 	} `json:"nodes"`
 }
 
-func (l *markList) mark() activity.Mark {
-	if len(l.Nodes) == 0 || l.Nodes[0] == nil {
-		return activity.Mark{}
-	}
-	return activity.Mark{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}
-}
-
-// discoverGraphQL reads pages in the order of creation: what is created meanwhile comes last, and what vanishes moves
-// nothing, because a cursor is a value. A page of 100 costs 2 points.
-func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
-	var after *string
-	for range maxPages {
-		found, errs, err := c.discoverPage(ctx, org, after)
-		if err != nil {
-			return err
-		}
-		if found.Organization == nil {
-			return missing(discoverQuery, under(errs, "organization"), "organization")
-		}
-		repositories, err := c.repositories(&found, errs)
-		if err != nil {
-			return err
-		}
-		if err := page(repositories); err != nil {
-			return err
-		}
-		info := found.Organization.Repositories.PageInfo
-		if !info.HasNextPage {
-			return nil
-		}
-		if after != nil && *after == info.EndCursor {
-			return errEndless(discoverQuery.name)
-		}
-		after = &info.EndCursor
-	}
-	return errEndless(discoverQuery.name)
-}
-
-// discoverPage asks for a page, and for a smaller one when that was too much.
-func (c *Client) discoverPage(ctx context.Context, org string, after *string) (discovered, []graphqlError, error) {
-	for {
-		size := c.pages.now()
-		found, errs, err := ask[discovered](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, map[string]any{
-			"org": org, "first": size, "after": after,
-		})
-		if err == nil {
-			c.pages.worked(size)
-			return found, errs, nil
-		}
-		if !c.pages.shrink(size, err) {
-			return discovered{}, nil, err
-		}
+// mark is the newest of the list; false when GitHub could not tell it.
+func (l *markList) mark() (activity.Mark, bool) {
+	switch {
+	case l == nil || l.Nodes == nil:
+		return activity.Mark{}, false
+	case len(l.Nodes) == 0:
+		return activity.Mark{}, true
+	case l.Nodes[0] == nil:
+		return activity.Mark{}, false
+	default:
+		return activity.Mark{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}, true
 	}
 }
 
-// repositories makes repositories of a page. A node that is null without a good reason fails the page: the repository
-// is there, and taking it for gone would end its series.
-func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activity.Repository, error) {
-	pulls, issues := index(found.Pulls), index(found.Issues)
-	list := make([]activity.Repository, 0, len(found.Organization.Repositories.Nodes))
-	for i, node := range found.Organization.Repositories.Nodes {
+// marks are by the repository's node id. What the credential may not read, or GitHub could not tell, is not in them.
+type marks map[string]activity.Mark
+
+func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
+	byID := make(marks, len(nodes))
+	for _, node := range nodes {
 		if node == nil {
-			if err := nullNode(errs, i); err != nil {
-				return nil, err
-			}
 			continue
 		}
-		if !c.honest(node.DatabaseID, node.Name) {
-			continue
-		}
-		repo := node.repository()
-		if mark, ok := pulls[node.ID]; ok {
-			repo.Signals.Pulls = mark
-			repo.Signals.Known = repo.Signals.Known.With(activity.StreamPulls)
-		}
-		if mark, ok := issues[node.ID]; ok && repo.Signals.Known.Has(activity.StreamPulls) {
-			repo.Signals.Issues = mark
-			repo.Signals.Known = repo.Signals.Known.With(activity.StreamComments)
-		}
-		list = append(list, repo)
-	}
-	return list, nil
-}
-
-// nullNode is the error of a repository that is null: none when the credential may not see it.
-func nullNode(errs []graphqlError, i int) error {
-	for k := range errs {
-		e := &errs[k]
-		if len(e.Path) < 4 || e.Path[0] != "organization" || e.Path[3] != float64(i) {
-			continue
-		}
-		err := failure(discoverQuery, e)
-		if _, ok := errors.AsType[*UnavailableError](err); ok {
-			return err
-		}
-		return nil
-	}
-	return missing(discoverQuery, nil, "repository in its place of the page")
-}
-
-func (n *repositoryNode) repository() activity.Repository {
-	repo := activity.Repository{
-		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
-		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
-		Signals: activity.Signals{Known: activity.StreamsOf(activity.StreamCommits), PushedAt: n.PushedAt},
-	}
-	if n.Branch != nil && n.Branch.Target != nil {
-		repo.Signals.Head = n.Branch.Target.OID
-	}
-	return repo
-}
-
-// index has the marks by the repository's node id. What the credential may not read is not in it.
-func index(m *marks) map[string]activity.Mark {
-	if m == nil {
-		return nil
-	}
-	byID := make(map[string]activity.Mark, len(m.Repositories.Nodes))
-	for _, node := range m.Repositories.Nodes {
-		switch {
-		case node == nil:
-		case node.Pulls != nil:
-			byID[node.ID] = node.Pulls.mark()
-		case node.Issues != nil:
-			byID[node.ID] = node.Issues.mark()
+		if mark, ok := list(node).mark(); ok {
+			byID[node.ID] = mark
 		}
 	}
 	return byID
 }
 
-func under(errs []graphqlError, first string) []graphqlError {
-	for i := range errs {
-		if errs[i].under(first) {
-			return errs[i : i+1]
-		}
+func (n *markedNode) pulls() *markList  { return n.Pulls }
+func (n *markedNode) issues() *markList { return n.Issues }
+
+// repository makes a repository of a node. broken says that GitHub could not tell a part of it: then its push time and
+// head are no signals.
+func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.Repository {
+	repo := activity.Repository{
+		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
+		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
+		Signals: activity.Signals{PushedAt: n.PushedAt},
 	}
-	return nil
+	if n.Branch != nil && n.Branch.Target != nil {
+		repo.Signals.Head = n.Branch.Target.OID
+	}
+	if !broken {
+		repo.Signals.Known = repo.Signals.Known.With(activity.StreamCommits)
+	}
+	mark, ok := pulls[n.ID]
+	if !ok {
+		return repo
+	}
+	repo.Signals.Pulls, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamPulls)
+	if mark, ok := issues[n.ID]; ok {
+		repo.Signals.Issues, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamComments)
+	}
+	return repo
 }
 
 // honest reports whether a repository can be one of GitHub's.
@@ -217,76 +147,4 @@ func (c *Client) honest(id int64, name string) bool {
 	}
 	c.settings.OnInvalid(fmt.Errorf("repository %d %q: no id, or a name that GitHub does not give", id, printable(name)))
 	return false
-}
-
-const orgReposEndpoint = "/orgs/{org}/repos"
-
-// discoverREST reads the first page, then the last one and so on down to the first again: a repository that is deleted
-// meanwhile moves others only towards pages that are still to be read.
-func (c *Client) discoverREST(ctx context.Context, org string, page func([]activity.Repository) error) error {
-	repositories, told, err := c.orgRepos(ctx, org, 1)
-	if err != nil {
-		return err
-	}
-	if err := page(repositories); err != nil {
-		return err
-	}
-	last := told.last
-	if last == 0 && told.next {
-		return c.discoverOnwards(ctx, org, page)
-	}
-	if last > maxPages {
-		return errEndless(orgReposEndpoint)
-	}
-	for number := last; number >= 1; number-- {
-		repositories, _, err := c.orgRepos(ctx, org, number)
-		if err != nil {
-			return err
-		}
-		if err := page(repositories); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// discoverOnwards reads page after page where the number of the last one is not told.
-func (c *Client) discoverOnwards(ctx context.Context, org string, page func([]activity.Repository) error) error {
-	for number := 2; number <= maxPages; number++ {
-		repositories, told, err := c.orgRepos(ctx, org, number)
-		if err != nil {
-			return err
-		}
-		if err := page(repositories); err != nil {
-			return err
-		}
-		if !told.next || len(repositories) == 0 {
-			return nil
-		}
-	}
-	return errEndless(orgReposEndpoint)
-}
-
-// orgRepos is a page of the listing
-// (https://docs.github.com/rest/repos/repos#list-organization-repositories).
-func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activity.Repository, page, error) {
-	rows, told, err := get[[]*gogithub.Repository](ctx, c, orgReposEndpoint, "orgs/"+org+"/repos",
-		values("type", "all", "sort", "created", "direction", "asc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
-	if err != nil {
-		return nil, told, err
-	}
-	list := make([]activity.Repository, 0, len(rows))
-	for _, row := range rows {
-		if !c.honest(row.GetID(), row.GetName()) {
-			continue
-		}
-		list = append(list, activity.Repository{
-			ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
-			Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
-			Signals: activity.Signals{
-				Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time,
-			},
-		})
-	}
-	return list, told, nil
 }

@@ -23,6 +23,7 @@ type document struct {
 
 var (
 	discoverQuery = mustDocument("Discover", file("discover"))
+	lookupQuery   = mustDocument("Lookup", file("lookup"))
 	activityQuery = mustDocument("Activity", file("activity")+file("pages"))
 	reviewsQuery  = mustDocument("Reviews", file("reviews"))
 	linesQuery    = mustDocument("Lines", file("lines"))

@@ -43,7 +43,7 @@ func TestGraphQLDocuments(t *testing.T) {
 }
 
 func everyDocument() []document {
-	list := []document{discoverQuery, activityQuery, reviewsQuery, linesQuery}
+	list := []document{discoverQuery, lookupQuery, activityQuery, reviewsQuery, linesQuery}
 	for n := 1; n <= mostTogether; n++ {
 		list = append(list, activitiesQuery[n])
 	}

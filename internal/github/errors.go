@@ -103,6 +103,20 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
+// IncompleteError says that a listing was read to its end, and that GitHub could not tell some repositories in it.
+type IncompleteError struct {
+	// Holes is how many they are, at least.
+	Holes int
+	// Err is why one of them could not be told.
+	Err error
+}
+
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("%d repositories of the listing could not be told: %v", e.Holes, e.Err)
+}
+
+func (e *IncompleteError) Unwrap() error { return e.Err }
+
 // maxMessage bounds in bytes what is kept of a message.
 const maxMessage = 300
 

@@ -57,7 +57,8 @@ type question struct {
 	once bool
 }
 
-// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing.
+// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. What came with an
+// error of the whole is given beside it.
 func ask[T any](ctx context.Context, c *Client, doc document, q question, variables map[string]any) (T, []graphqlError, error) {
 	data, errs, _, err := askCosting[T](ctx, c, doc, q, variables)
 	return data, errs, err
@@ -127,7 +128,10 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 		}
 	}
 	if err := overall(answer.Errors, hasData); err != nil {
-		return nil, err
+		if hasData && errors.Is(err, errTooMuch) {
+			_ = json.Unmarshal(answer.Data, into) // who cannot ask for less uses what there is
+		}
+		return answer.Errors, err
 	}
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return nil, fmt.Errorf("not the data that was expected: %w", err)
@@ -181,6 +185,38 @@ func failure(doc document, e *graphqlError) error {
 	}
 }
 
+// at reports whether the error is of the i-th of a list, or of something in it.
+func (e *graphqlError) at(list []string, i int) bool {
+	if len(e.Path) <= len(list) || e.Path[len(list)] != float64(i) {
+		return false
+	}
+	for k, name := range list {
+		if e.Path[k] != name {
+			return false
+		}
+	}
+	return true
+}
+
+// mentioned reports whether an error is of the i-th of a list, or of something in it.
+func mentioned(errs []graphqlError, list []string, i int) bool {
+	return slices.ContainsFunc(errs, func(e graphqlError) bool { return e.at(list, i) })
+}
+
+// untold is the error of the i-th of a list, or of something in it, that GitHub could not tell this time; nil for none. What
+// the credential may not read, or is gone, is told.
+func untold(doc document, errs []graphqlError, list []string, i int) error {
+	for k := range errs {
+		if !errs[k].at(list, i) {
+			continue
+		}
+		if err := failure(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
+			return err
+		}
+	}
+	return nil
+}
+
 // unanswered is the error of what is null below a field because GitHub could not tell it this time: null would be taken
 // for an event that did not happen. What the credential may not read, or is gone, is null and stays so.
 func unanswered(doc document, errs []graphqlError, field string) error {
@@ -202,4 +238,14 @@ func missing(doc document, errs []graphqlError, what string) error {
 		return failure(doc, &errs[0])
 	}
 	return &UnavailableError{Answer: Answer{Endpoint: doc.name, Status: http.StatusOK}, Err: errors.New("no " + what)}
+}
+
+// under are the first of the errors whose path begins with a name.
+func under(errs []graphqlError, first string) []graphqlError {
+	for i := range errs {
+		if errs[i].under(first) {
+			return errs[i : i+1]
+		}
+	}
+	return nil
 }

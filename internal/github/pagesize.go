@@ -2,6 +2,7 @@ package github
 
 import (
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -28,27 +29,26 @@ func (p *pageSize) now() int {
 // least is the smallest size.
 func (p *pageSize) least() int { return p.sizes[len(p.sizes)-1] }
 
-// shrink reports whether a smaller size may be tried after an error of a question of the given one. Of several that fail
-// together the first makes the next ones smaller.
-func (p *pageSize) shrink(size int, err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if !ok || !unavailable.tooMuch || size == p.least() {
+// shrink reports whether a smaller question than one of the given size, which ended in an error, may be asked. Of several that
+// were under way at once the first makes the next ones smaller.
+func (p *pageSize) shrink(size int, err error) bool { return tooMuch(err) && p.smaller(size) }
+
+// smaller has smaller questions asked than one of the given size; false when there are none.
+func (p *pageSize) smaller(size int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	place := slices.IndexFunc(p.sizes, func(s int) bool { return s < size })
+	if place < 0 {
+		p.succeed = 0
 		return false
 	}
-	p.smaller(size)
+	if place > p.place {
+		p.place, p.succeed = place, 0
+	}
 	return true
 }
 
-// smaller has smaller questions asked than one of the given size.
-func (p *pageSize) smaller(size int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sizes[p.place] == size && size != p.least() {
-		p.place, p.succeed = p.place+1, 0
-	}
-}
-
-// worked counts a question of the given size that succeeded.
+// worked counts a question of the present size that succeeded.
 func (p *pageSize) worked(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,4 +58,10 @@ func (p *pageSize) worked(size int) {
 	if p.succeed++; p.succeed >= growAfter {
 		p.place, p.succeed = p.place-1, 0
 	}
+}
+
+// tooMuch reports whether a smaller question may be answered.
+func tooMuch(err error) bool {
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	return ok && unavailable.tooMuch
 }

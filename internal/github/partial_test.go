@@ -132,27 +132,94 @@ func TestOneStreamDoesNotFailTheOther(t *testing.T) {
 	}
 }
 
-// TestRepositoriesThatFailAreNotTakenForGone: a page with a repository that GitHub could not tell fails, unless the
-// credential may not see it.
-func TestRepositoriesThatFailAreNotTakenForGone(t *testing.T) {
+// TestAListingThatFailsIsNoEmptyOne: without an organization, or without its listing, there is nothing to go on with.
+func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{
-		"organization", "organization.repositories", "organization.repositories.nodes.1", "organization.repositories.nodes.1.name",
-	} {
+	for _, path := range []string{"organization", "organization.repositories", "organization.repositories.pageInfo"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		fault := b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
 		_, err := b.discover()
 		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
-		fault.Clear()
-		b.server.Fault(githubtest.Fault{Do: githubtest.NullAt("organization.repositories.nodes.1")})
-		_, err = b.discover()
-		require.True(t, is[*github.UnavailableError](err), "null without a reason: %T: %v", err, err)
+		require.False(t, is[*github.IncompleteError](err), "%s: %T: %v", path, err, err)
 	}
-	b := newBench(t, github.APIGraphQL, fullRepository())
-	b.server.Fault(githubtest.Fault{Do: githubtest.FieldError("organization.repositories.nodes.1.name", "FORBIDDEN", "Not for this token.")})
+}
+
+// TestARepositoryThatFailsIsAHole: the others are told, and it is said that there is one more. One that the credential may not
+// see is none.
+func TestARepositoryThatFailsIsAHole(t *testing.T) {
+	t.Parallel()
+	const nodes = "organization.repositories.nodes"
+	broken := func(path string) githubtest.Effect {
+		return githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")
+	}
+	for name, test := range map[string]struct {
+		do    githubtest.Effect
+		found int
+		holes int
+	}{
+		"a repository":          {broken(nodes + ".1"), 1, 1},
+		"a part of it":          {broken(nodes + ".1.name"), 1, 1},
+		"null without a reason": {githubtest.NullAt(nodes + ".1"), 1, 1},
+		"all of a page":         {broken(nodes + ".*"), 0, 2},
+		"a list that is null":   {broken(nodes), 0, 1},
+		"forbidden":             {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Not for this token."), 1, 0},
+		"not found":             {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, github.APIGraphQL, fullRepository())
+			fault := b.server.Fault(githubtest.Fault{Do: test.do})
+			found, err := b.discover()
+			require.Positive(t, fault.Struck())
+			require.Len(t, found, test.found)
+			incomplete, _ := errorAs[*github.IncompleteError](err)
+			if test.holes == 0 {
+				require.NoError(t, err)
+			} else {
+				require.Equal(t, test.holes, incomplete.Holes)
+				require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+			}
+			fault.Clear()
+			found, err = b.discover()
+			require.NoError(t, err)
+			require.Len(t, found, 2)
+		})
+	}
+}
+
+// TestTheSmallestPageIsUsedAsFarAsItGoes when even that is too much for GitHub; a larger one is halved.
+func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIGraphQL, many(12))
+	b.server.Fault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.ResourceLimitsExceeded("organization.repositories.nodes.3"),
+	})
 	found, err := b.discover()
-	require.NoError(t, err)
-	require.Len(t, found, 1)
+	incomplete, ok := errorAs[*github.IncompleteError](err)
+	require.True(t, ok, "%T: %v", err, err)
+	require.Equal(t, 2, incomplete.Holes, "one in each full page of five")
+	require.Len(t, found, 10)
+	require.NotContains(t, found, "repo-0003")
+	require.NotContains(t, found, "repo-0008")
+}
+
+// TestSignalsThatFailAreUnknown: a push time, a head or a mark that GitHub could not tell this time is not taken for none, in
+// which nothing has happened.
+func TestSignalsThatFailAreUnknown(t *testing.T) {
+	t.Parallel()
+	for path, known := range map[string]activity.Streams{
+		"organization.repositories.nodes.0.pushedAt":         activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
+		"organization.repositories.nodes.0.defaultBranchRef": activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
+		"pulls.repositories.nodes.0.pullRequests.nodes":      activity.StreamsOf(activity.StreamCommits),
+		"pulls.repositories.nodes.0.pullRequests.nodes.0":    activity.StreamsOf(activity.StreamCommits),
+		"issues.repositories.nodes.0.issues.nodes":           activity.StreamsOf(activity.StreamCommits, activity.StreamPulls),
+	} {
+		b := newBench(t, github.APIGraphQL, fullRepository())
+		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		found, err := b.discover()
+		require.NoError(t, err, path)
+		require.Equal(t, known, found["one"].Signals.Known, path)
+	}
 }
 
 // TestRefusedAltogether: a credential that may not ask a question at all is not asked again and again.

@@ -453,37 +453,6 @@ func TestDiscoveryNeverSearches(t *testing.T) {
 	})
 }
 
-// TestRepositoriesMoveBetweenPages: what vanishes, appears or is renamed makes no other one be missed.
-func TestRepositoriesMoveBetweenPages(t *testing.T) {
-	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		route := "Discover"
-		if api == github.APIREST {
-			route = "/orgs/{org}/repos"
-		}
-		for n := 1; n <= 4; n++ {
-			b := newBench(t, api, many(350))
-			b.once(route, n, func(d *githubtest.Dataset) {
-				for i := range 10 {
-					d.RemoveRepo(fmt.Sprintf("repo-%04d", i*7))
-				}
-				d.Rename("repo-0200", "moved")
-				d.Repos = append(d.Repos, githubtest.Repo{Name: "new", DefaultBranch: "main", CreatedAt: noon})
-			})
-			found, err := b.discover()
-			require.NoError(t, err)
-			for i := range 350 {
-				name := fmt.Sprintf("repo-%04d", i)
-				_, renamed := found["moved"]
-				if (i%7 == 0 && i < 70) || (i == 200 && renamed) {
-					continue
-				}
-				require.Contains(t, found, name, "changed at request %d", n)
-			}
-		}
-	})
-}
-
 // TestPageHalves on time-outs and resource limits, and the size that worked is remembered.
 func TestPageHalves(t *testing.T) {
 	t.Parallel()

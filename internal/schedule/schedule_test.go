@@ -81,6 +81,29 @@ func TestTurnPutsOffTheNext(t *testing.T) {
 	})
 }
 
+// TestManyPutOffToOneMomentDoNotBeginAtOnce: a limit ends for all organizations of a credential in the same second.
+func TestManyPutOffToOneMomentDoNotBeginAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const loops, reset = 60, 40 * time.Minute
+		began := make(map[time.Duration]int) // by the second
+		for range loops {
+			turns := record(t, Loop{Interval: 5 * time.Minute, Jitter: 0.1}, reset+20*time.Second, func(n int) (time.Duration, time.Duration) {
+				return 0, reset - 2*time.Second*time.Duration(n-1)
+			})
+			require.GreaterOrEqual(t, len(turns), 2)
+			late := turns[1] - turns[0] - reset
+			require.GreaterOrEqual(t, late, time.Duration(0), "never before it")
+			require.LessOrEqual(t, late, 15*time.Second)
+			began[late.Truncate(time.Second)]++
+		}
+		require.Greater(t, len(began), 8, "of fifteen seconds: %v", began)
+		for _, n := range began {
+			require.Less(t, n, loops/4)
+		}
+	})
+}
+
 func TestEndsAtOnceWithItsReason(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -108,6 +108,9 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
 	}
 	trouble := err
+	if trouble == nil {
+		trouble = sum.Incomplete
+	}
 	if trouble == nil && len(sum.Failures) > 0 {
 		first := sum.Failures[0]
 		trouble = fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)

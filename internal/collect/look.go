@@ -1,0 +1,122 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// ErrVanished refuses a discovery that shows nothing of an organization of which there was something: an account
+// that lost its access sees an empty list, and that must not end every series.
+var ErrVanished = errors.New("the credential sees no repository of the organization any more")
+
+// look finds out which repositories there are and plans what has to be read of them. It keeps one page at a time.
+func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary) (plan, error) {
+	p := c.planner(cov, sum.Began)
+	first := true
+	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
+		if skewed := c.now(); first && skewed.Before(p.began) {
+			p.began = skewed // only the first answer tells that GitHub's clock is behind ours
+		}
+		first = false
+		p.page(page)
+		c.remember(page, p.there)
+		return nil
+	})
+	incomplete, ok := errors.AsType[*github.IncompleteError](err)
+	if err != nil && !ok {
+		return plan{}, fmt.Errorf("discover repositories: %w", err)
+	}
+	absent := p.absent()
+	if len(p.there) == 0 && len(absent) > 0 && incomplete == nil {
+		return plan{}, ErrVanished
+	}
+	explained := c.lookUp(ctx, p, absent)
+	sum.Repositories = len(p.there)
+	switch {
+	case ctx.Err() != nil:
+		return plan{}, context.Cause(ctx)
+	case len(absent) > 0 && len(p.there)+len(p.unknown) == 0:
+		return plan{}, ErrVanished
+	}
+	if incomplete != nil && incomplete.Holes > explained {
+		sum.Incomplete = incomplete
+	}
+	c.forget(p.there, p.unknown)
+	return p.finish(), nil
+}
+
+func (c *Collector) planner(cov *ledger.Coverage, began time.Time) *planner {
+	p := &planner{
+		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
+		handover: c.settings.Handover, there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
+		plan: plan{behind: make(map[int64]*[activity.NumStreams]time.Time)},
+	}
+	p.putOff = func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, p.began) }
+	return p
+}
+
+// lookUp asks for the repositories that were there and that the listing did not show: it may have shifted while it was read,
+// and some of it may have been missing. It gives how many of them are there after all, or may be.
+func (c *Collector) lookUp(ctx context.Context, p *planner, absent []*ledger.RepoCoverage) int {
+	if len(absent) == 0 {
+		return 0
+	}
+	asked := make([]activity.Repository, len(absent))
+	for i, known := range absent {
+		asked[i] = c.repository(known)
+	}
+	explained := 0
+	c.settings.Source.Lookup(ctx, c.settings.Org, asked, func(s github.Sighting) {
+		switch {
+		case s.Err != nil:
+			explained++
+			p.unsure(p.cov.Repos[s.ID], s.Err)
+		case s.Repo != nil:
+			explained++
+			page := []activity.Repository{*s.Repo}
+			p.page(page)
+			c.remember(page, p.there)
+		}
+	})
+	return explained
+}
+
+// remember keeps the global ids of the repositories that are there: readings outside a pass and look-ups need them, and the
+// coverage has the rest.
+func (c *Collector) remember(page []activity.Repository, there map[int64]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.nodeIDs == nil {
+		c.nodeIDs = make(map[int64]string)
+	}
+	for i := range page {
+		r := &page[i]
+		if there[r.ID] && r.NodeID != "" && c.nodeIDs[r.ID] != r.NodeID {
+			c.nodeIDs[r.ID] = r.NodeID
+		}
+	}
+}
+
+// forget drops what is not there any more.
+func (c *Collector) forget(there, unknown map[int64]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.nodeIDs {
+		if !there[id] && !unknown[id] {
+			delete(c.nodeIDs, id)
+		}
+	}
+}
+
+// repository is what is known of a repository.
+func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return activity.Repository{ID: r.ID, NodeID: c.nodeIDs[r.ID], Name: r.Name, Signals: r.Signals}
+}

@@ -1,0 +1,440 @@
+package collect
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// discoverQuestion is what repositories are listed with.
+var discoverQuestion = map[github.API]string{github.APIGraphQL: "Discover", github.APIREST: "/orgs/{org}/repos"}
+
+// lookupQuestion is what a repository that a listing does not show is asked for with.
+var lookupQuestion = map[github.API]string{github.APIGraphQL: "Lookup", github.APIREST: "/repos/{owner}/{repo}"}
+
+func asks(question string) func(githubtest.RequestInfo) bool {
+	return func(r githubtest.RequestInfo) bool { return r.Route == question || r.Operation == question }
+}
+
+// oldOrg has repositories of different ages, each fortieth and the one after it with a commit.
+func oldOrg(n int) *githubtest.Dataset {
+	d := dataset()
+	for i := range n {
+		name := fmt.Sprintf("repo-%04d", i)
+		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Minute)})
+		if i%40 < 2 {
+			commit(d, name, noon.Add(-time.Hour))
+		}
+	}
+	return d
+}
+
+// gone are the names of the repositories that have left.
+func (b *bench) gone() []string {
+	b.t.Helper()
+	names := []string{}
+	for _, r := range b.coverage().Repos {
+		if r.Gone() {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// during changes the data when the n-th page of the listing is asked for; pages that are asked for at the same time come after it.
+func (b *bench) during(api github.API, n int, change func(*githubtest.Dataset)) {
+	var mu sync.Mutex
+	count := 0
+	b.server.OnRequest(func(r githubtest.RequestInfo) {
+		if !asks(discoverQuestion[api])(r) {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if count++; count == n {
+			b.server.Update(change)
+		}
+	})
+}
+
+func everyFortieth(n int) []string {
+	var names []string
+	for i := 0; i < n; i += 40 {
+		names = append(names, fmt.Sprintf("repo-%04d", i))
+	}
+	return names
+}
+
+// requireOnlyOf holds failures to those of repositories that left after they were listed and before they were read.
+func requireOnlyOf(t *testing.T, left []string, failures []Failure) {
+	t.Helper()
+	for _, f := range failures {
+		require.Contains(t, left, f.Repo)
+		require.ErrorAs(t, f.Err, new(*github.NotFoundError))
+	}
+}
+
+// TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one leaves,
+// for no moment; those that left have left in the next pass at the latest; and everything is recorded once.
+func TestRepositoriesMoveDuringAPass(t *testing.T) {
+	t.Parallel()
+	const repositories = 210
+	moved := everyFortieth(repositories)
+	each := func(change func(d *githubtest.Dataset, name string)) func(*githubtest.Dataset) {
+		return func(d *githubtest.Dataset) {
+			for _, name := range moved {
+				change(d, name)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*githubtest.Dataset)
+		leave  bool
+		come   int
+	}{
+		"appear": {change: each(func(d *githubtest.Dataset, name string) {
+			d.Repos = append(d.Repos, githubtest.Repo{Name: "new-" + name, DefaultBranch: "main", CreatedAt: noon})
+		}), come: len(moved)},
+		"transferred in": {change: each(func(d *githubtest.Dataset, name string) {
+			d.Repos = append(d.Repos, githubtest.Repo{Name: "in-" + name, DefaultBranch: "main", CreatedAt: d.Repo(name).CreatedAt})
+		}), come: len(moved)},
+		"vanish":           {change: each((*githubtest.Dataset).RemoveRepo), leave: true},
+		"transferred away": {change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).TransferredTo = "elsewhere" }), leave: true},
+		"made private":     {change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).Private = true }), leave: true},
+		"renamed":          {change: each(func(d *githubtest.Dataset, name string) { d.Rename(name, "moved-"+name) })},
+	} {
+		for _, known := range []bool{false, true} { // where the pages begin
+			for n := 1; n <= 3; n++ {
+				eachAPI(t, func(t *testing.T, api github.API) {
+					t.Run(fmt.Sprintf("%s/known=%v/request %d", name, known, n), func(t *testing.T) {
+						t.Parallel()
+						b := newBench(t, api, oldOrg(repositories))
+						b.server.AddCredential(githubtest.Credential{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true})
+						b.pass()
+						require.Len(t, b.coverage().Repos, repositories)
+						if !known {
+							b.collector.settings.Source = b.client(api)
+						}
+						at := b.clock.Advance(interval).Add(-time.Minute)
+						b.during(api, n, func(d *githubtest.Dataset) {
+							test.change(d)
+							for i := 1; i < repositories; i += 40 { // what is next to them has a commit
+								commit(d, fmt.Sprintf("repo-%04d", i), at)
+							}
+						})
+						left := []string{}
+						if test.leave {
+							left = moved
+						}
+						requireOnlyOf(t, left, b.pass().Failures)
+						require.Subset(t, left, b.gone())
+						b.clock.Advance(interval)
+						sum := b.pass()
+						require.Equal(t, ResultSuccess, sum.Result)
+						require.Equal(t, left, b.gone())
+						require.Equal(t, repositories-len(left)+test.come, sum.Repositories)
+						require.Len(t, b.coverage().Repos, repositories+test.come)
+						for i := 1; i < repositories; i += 40 {
+							require.Equal(t, uint64(2), b.metrics().of(fmt.Sprintf("repo-%04d", i), activity.KindCommit))
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// TestRowsShift: what a listing by page numbers skips because others were deleted is looked up, one request each, and is read in
+// the same pass.
+func TestRowsShift(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIREST, oldOrg(250))
+	b.pass()
+	at := b.clock.Advance(interval).Add(-time.Minute)
+	var once sync.Once
+	b.server.OnRequest(func(r githubtest.RequestInfo) {
+		if !asks(discoverQuestion[github.APIREST])(r) || strings.Contains(r.Query, "page=1&") {
+			return
+		}
+		once.Do(func() {
+			b.server.Update(func(d *githubtest.Dataset) {
+				for i := range 5 {
+					d.RemoveRepo(fmt.Sprintf("repo-%04d", i))
+				}
+				commit(d, "repo-0102", at)
+			})
+		})
+	})
+	b.server.Reset()
+	sum := b.pass()
+	requireOnlyOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, sum.Failures)
+	require.Equal(t, 1, sum.Events)
+	require.Equal(t, 250, sum.Repositories, "the five that were deleted are on the first page")
+	require.Equal(t, 5, b.server.Count(asks(lookupQuestion[github.APIREST])), "those that moved to the first page")
+	require.Empty(t, b.gone())
+	b.clock.Advance(interval)
+	b.pass()
+	require.Len(t, b.gone(), 5)
+}
+
+// TestOneLookupForWhatIsGone, in the pass after which it is gone, and none after that.
+func TestOneLookupForWhatIsGone(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for _, restarted := range []bool{false, true} {
+			b := newBench(t, api, dataset("one", "two", "three"))
+			b.pass()
+			b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo("two") })
+			question := lookupQuestion[api]
+			if restarted { // the node ids are not known any more
+				b.collector = New(b.collector.settings, b.tallies)
+				question = lookupQuestion[github.APIREST]
+			}
+			b.server.Reset()
+			for range 3 {
+				b.clock.Advance(interval)
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Equal(t, []string{"two"}, b.gone())
+			}
+			require.Equal(t, 1, b.server.Count(asks(question)))
+		}
+	})
+}
+
+var brokenNode = githubtest.FieldError("organization.repositories.nodes.1", "", "Something went wrong while executing your query.")
+
+// TestANullNodeCostsNobodyElse: it is looked up, and read like the others.
+func TestANullNodeCostsNobodyElse(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "two", "three")
+	b := newBench(t, github.APIGraphQL, data)
+	b.pass()
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: brokenNode})
+	at := b.clock.Advance(interval).Add(-time.Minute)
+	b.server.Update(func(d *githubtest.Dataset) {
+		for _, repo := range []string{"one", "two", "three"} {
+			commit(d, repo, at)
+		}
+		*data = *d
+	})
+	b.server.Reset()
+	sum := b.pass()
+	require.Equal(t, ResultSuccess, sum.Result)
+	require.Equal(t, 3, sum.Events)
+	require.Equal(t, 1, b.server.Count(asks("Discover")))
+	require.Equal(t, 1, b.server.Count(asks("Lookup")))
+	require.Empty(t, b.gone())
+}
+
+// TestANullNodeThatNobodyTells costs that repository alone: it neither leaves nor is taken for read, and heals.
+func TestANullNodeThatNobodyTells(t *testing.T) {
+	t.Parallel()
+	for _, handed := range []bool{false, true} {
+		data := dataset("one", "two", "three")
+		b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Handover = handed })
+		b.pass()
+		b.fill()
+		edge := b.coverage().Edge
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: brokenNode})
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Do: githubtest.FieldError("nodes.0", "", "Something went wrong.")})
+		for range 3 {
+			at := b.clock.Advance(interval).Add(-time.Minute)
+			b.server.Update(func(d *githubtest.Dataset) {
+				for _, repo := range []string{"one", "two", "three"} {
+					commit(d, repo, at)
+					comment(d, repo, 1, at)
+				}
+				*data = *d
+			})
+			sum := b.pass()
+			require.Equal(t, ResultPartial, sum.Result)
+			require.Equal(t, 4, sum.Events, "of the other two")
+			require.Len(t, sum.Failures, activity.NumStreams)
+			require.NoError(t, sum.Incomplete, "it is known which one it was")
+		}
+		require.Empty(t, b.gone())
+		cov := b.coverage()
+		require.Len(t, cov.Gaps(), activity.NumStreams)
+		for _, gap := range cov.Gaps() {
+			require.Equal(t, activity.Window{Start: edge, End: b.clock.Now()}, gap.Window)
+		}
+		b.server.ClearFaults()
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		cov = b.coverage()
+		require.Empty(t, cov.Gaps())
+		requireAllRecorded(t, b, data)
+	}
+}
+
+// TestANullNodeOfANewRepository: the pass says that there is something that it does not know, and finds it when it is told.
+func TestANullNodeOfANewRepository(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "three")
+	commit(data, "one", noon.Add(-time.Hour))
+	b := newBench(t, github.APIGraphQL, data)
+	b.pass()
+	b.clock.Advance(interval)
+	b.server.Update(func(d *githubtest.Dataset) {
+		d.Repos = append(d.Repos, githubtest.Repo{Name: "two", DefaultBranch: "main", CreatedAt: noon})
+		commit(d, "two", noon.Add(time.Minute))
+	})
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.NullAt("organization.repositories.nodes.2")})
+	sum := b.pass()
+	require.Equal(t, ResultPartial, sum.Result)
+	require.Empty(t, sum.Failures)
+	require.ErrorAs(t, sum.Incomplete, new(*github.IncompleteError))
+	require.Equal(t, 2, sum.Repositories)
+	b.server.ClearFaults()
+	b.clock.Advance(interval)
+	require.Equal(t, ResultSuccess, b.pass().Result)
+	require.Equal(t, uint64(1), b.metrics().of("two", activity.KindCommit))
+}
+
+// lookupFaults leave it open whether a repository is there, and what each becomes. (GitHub says 403, 404, 410 and 451 of what is
+// gone.)
+var lookupFaults = map[string]struct {
+	do   githubtest.Effect
+	want func(error) bool
+}{
+	"401":             {githubtest.Status(401), isA[*github.CredentialError]},
+	"409":             {githubtest.Status(409), isA[*github.NotFoundError]},
+	"422":             {githubtest.Status(422), isA[*github.NotFoundError]},
+	"429":             {githubtest.Status(429), isA[*github.LimitError]},
+	"500":             {githubtest.Status(500), isA[*github.UnavailableError]},
+	"502":             {githubtest.Status(502), isA[*github.UnavailableError]},
+	"503":             {githubtest.Status(503), isA[*github.UnavailableError]},
+	"504":             {githubtest.Status(504), isA[*github.UnavailableError]},
+	"primary limit":   {githubtest.PrimaryLimit(403), isA[*github.LimitError]},
+	"secondary limit": {githubtest.SecondaryLimit(403, time.Minute), isA[*github.LimitError]},
+	"reset":           {githubtest.ConnectionReset(), isA[*github.UnavailableError]},
+	"time-out":        {githubtest.Hang(), isA[*github.UnavailableError]},
+	"HTML":            {githubtest.HTML(200), isA[*github.UnavailableError]},
+	"wrong length":    {githubtest.WrongLength(), isA[*github.UnavailableError]},
+	"redirect loop":   {githubtest.RedirectLoop(), isA[*github.UnavailableError]},
+	"null":            {githubtest.StatusBody(200, jsonType, "null"), isA[*github.UnavailableError]},
+	"another form":    {githubtest.StatusBody(200, jsonType, `"text"`), isA[*github.UnavailableError]},
+	"nothing":         {githubtest.StatusBody(200, jsonType, ""), isA[*github.UnavailableError]},
+}
+
+// TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the next pass
+// that can finds out.
+func TestLookupFails(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for name, fault := range lookupFaults {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t, api, dataset("one", "two", "three"), handover)
+				b.pass()
+				b.fill()
+				edge := b.coverage().Edge
+				at := b.clock.Advance(interval).Add(-time.Minute)
+				b.server.Update(func(d *githubtest.Dataset) {
+					d.RemoveRepo("two")
+					commit(d, "one", at)
+				})
+				armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(lookupQuestion[api])}, Do: fault.do})
+				sum := b.pass()
+				require.Positive(t, armed.Struck())
+				require.Equal(t, ResultPartial, sum.Result)
+				require.GreaterOrEqual(t, len(sum.Failures), activity.NumStreams)
+				limited := fault.want(&github.LimitError{})
+				require.Equal(t, limited, !sum.RetryAt.IsZero())
+				for i := range sum.Failures {
+					require.True(t, fault.want(sum.Failures[i].Err), "%T: %v", sum.Failures[i].Err, sum.Failures[i].Err)
+					require.True(t, limited || sum.Failures[i].Repo == "two")
+					require.True(t, sum.Failures[i].Whole)
+				}
+				require.Empty(t, b.gone())
+				cov := b.coverage()
+				missing := 0
+				for _, gap := range cov.Gaps() {
+					require.Equal(t, edge, gap.Window.Start)
+					if gap.Name == "two" {
+						missing++
+					}
+				}
+				require.Equal(t, activity.NumStreams, missing)
+				b.server.ClearFaults()
+				b.clock.Advance(2 * time.Hour)
+				b.pass()
+				require.Equal(t, []string{"two"}, b.gone())
+				b.fill()
+				require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
+			})
+		}
+	})
+}
+
+// TestManyVanish: finding that out is bounded in each pass, and comes to its end.
+func TestManyVanish(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset()
+		for i := range 600 {
+			data.Repos = append(data.Repos, githubtest.Repo{
+				Name: fmt.Sprintf("repo-%04d", i), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0), Empty: true,
+			})
+		}
+		b := newBench(t, api, data)
+		b.pass()
+		b.server.Update(func(d *githubtest.Dataset) { d.Repos = d.Repos[:50] })
+		want := map[github.API][]int{github.APIGraphQL: {550}, github.APIREST: {200, 400, 550}}[api]
+		for i, gone := range want {
+			b.clock.Advance(interval)
+			b.server.Reset()
+			sum := b.pass()
+			require.Len(t, b.gone(), gone)
+			require.LessOrEqual(t, b.server.Count(asks(lookupQuestion[api])), 200)
+			last := i == len(want)-1
+			require.Equal(t, last, sum.Result == ResultSuccess)
+		}
+	})
+}
+
+// TestEverythingVanishesWithAHole: neither a hole in the listing nor answers by id make an organization of which nothing is left to
+// be seen lose everything.
+func TestEverythingVanishesWithAHole(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "two")
+	commit(data, "one", noon.Add(-time.Hour))
+	b := newBench(t, github.APIGraphQL, data)
+	b.pass()
+	b.server.Update(func(d *githubtest.Dataset) {
+		d.Repos = []githubtest.Repo{{Name: "other", DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)}}
+	})
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.NullAt("organization.repositories.nodes.0")})
+	_, err := b.collector.Pass(t.Context(), 1)
+	require.ErrorIs(t, err, ErrVanished)
+	require.Empty(t, b.gone())
+}
+
+// TestNodeIDsFollow the repositories that are there: they are all that is kept of a discovery.
+func TestNodeIDsFollow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIGraphQL, dataset("one", "two", "fork"))
+	b.server.Update(func(d *githubtest.Dataset) { d.Repo("fork").Fork = true })
+	b.pass()
+	require.Len(t, b.collector.nodeIDs, 2)
+	b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo("two") })
+	b.clock.Advance(interval)
+	b.pass()
+	one := b.coverage()
+	for id := range maps.Keys(b.collector.nodeIDs) {
+		require.Equal(t, "one", one.Repos[id].Name)
+	}
+	require.Len(t, b.collector.nodeIDs, 1)
+}

@@ -1,0 +1,222 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	gogithub "github.com/google/go-github/v66/github"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// lookupMost bounds the requests of one look-up. With GraphQL a request is for a hundred repositories.
+const lookupMost = 200
+
+// Sighting is what came of looking a repository up.
+type Sighting struct {
+	ID int64
+	// Repo is the repository as it is now; nil when the organization does not have it any more, or the credential does not
+	// see it.
+	Repo *activity.Repository
+	// Err is why nobody knows.
+	Err error
+}
+
+// errLeftOut is the error of the repositories that were too many for one look-up.
+var errLeftOut = errors.New("too many repositories to be looked up at once")
+
+// Lookup asks for repositories by their ids, whatever a listing says, and calls seen once for each, one at a time.
+// After a limit nothing more is asked, and what is left is not known.
+func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(Sighting)) {
+	l := &lookup{client: c, org: org, seen: seen}
+	var nodes, single []activity.Repository
+	for i := range asked {
+		if c.settings.API == APIREST || asked[i].NodeID == "" {
+			single = append(single, asked[i])
+		} else {
+			nodes = append(nodes, asked[i])
+		}
+	}
+	l.nodes(ctx, nodes)
+	l.each(ctx, single)
+}
+
+type lookup struct {
+	client *Client
+	org    string
+	seen   func(Sighting)
+
+	mu       sync.Mutex
+	requests int
+	failures int
+	// halted is why nothing more is asked.
+	halted error
+}
+
+// may counts a request, or says why it must not be sent.
+func (l *lookup) may(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.halted == nil {
+		l.halted = context.Cause(ctx)
+	}
+	if l.halted == nil && l.requests >= lookupMost {
+		l.halted = &UnavailableError{Answer: Answer{Endpoint: lookupQuery.name}, Err: errLeftOut}
+	}
+	if l.halted == nil {
+		l.requests++
+	}
+	return l.halted
+}
+
+// tell hands out what is known of one.
+func (l *lookup) tell(s Sighting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen(s)
+}
+
+// fail notes a request that failed: after a limit, or when several did, the others are not sent.
+func (l *lookup) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures++
+	_, limited := errors.AsType[*LimitError](err)
+	_, refused := errors.AsType[*CredentialError](err)
+	if limited || refused || l.failures >= atOnce {
+		l.halted = err
+	}
+}
+
+// lookedUp is an answer of the query Lookup.
+type lookedUp struct {
+	Nodes  []*ownedNode  `json:"nodes"`
+	Pulls  []*markedNode `json:"pulls"`
+	Issues []*markedNode `json:"issues"`
+}
+
+type ownedNode struct {
+	repositoryNode
+
+	Owner struct {
+		Login string `json:"login"`
+	} `json:"owner"`
+}
+
+// nodes asks with GraphQL, page by page.
+func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
+	for len(asked) > 0 {
+		part := asked[:min(len(asked), l.client.pages.now())]
+		found, errs, err := l.page(ctx, part)
+		if l.client.pages.shrink(len(part), err) {
+			continue
+		}
+		asked = asked[len(part):]
+		pulls, issues := marksOf(found.Pulls, (*markedNode).pulls), marksOf(found.Issues, (*markedNode).issues)
+		for i := range part {
+			s := Sighting{ID: part[i].ID, Err: err}
+			if err == nil {
+				s.Repo, s.Err = l.node(found.Nodes[i], s.ID, errs, i, pulls, issues)
+			}
+			l.tell(s)
+		}
+	}
+}
+
+// page asks for some. Of a question that cannot be made smaller it uses what there is.
+func (l *lookup) page(ctx context.Context, part []activity.Repository) (lookedUp, []graphqlError, error) {
+	if err := l.may(ctx); err != nil {
+		return lookedUp{}, nil, err
+	}
+	ids := make([]string, len(part))
+	for i := range part {
+		ids[i] = part[i].NodeID
+	}
+	smaller := len(part) > l.client.pages.least()
+	found, errs, err := ask[lookedUp](ctx, l.client, lookupQuery, question{smaller: smaller}, map[string]any{"ids": ids})
+	switch {
+	case smaller && tooMuch(err):
+		return lookedUp{}, nil, err // for less of it
+	case err != nil && (!tooMuch(err) || found.Nodes == nil):
+		l.fail(err)
+		return lookedUp{}, nil, err
+	case len(found.Nodes) != len(part):
+		return lookedUp{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of what was asked for")
+	default:
+		return found, errs, nil
+	}
+}
+
+var lookupPath = []string{"nodes"}
+
+// node is what an answer says of the i-th that was asked for.
+func (l *lookup) node(
+	node *ownedNode, id int64, errs []graphqlError, i int, pulls, issues marks,
+) (*activity.Repository, error) {
+	broken := untold(lookupQuery, errs, lookupPath, i)
+	switch {
+	case node == nil && broken != nil:
+		return nil, broken
+	case node == nil && mentioned(errs, lookupPath, i):
+		return nil, nil // not found, or not for this credential
+	case node == nil || node.DatabaseID != id || !l.client.honest(node.DatabaseID, node.Name):
+		return nil, missing(lookupQuery, nil, "repository in its place")
+	case !strings.EqualFold(node.Owner.Login, l.org):
+		return nil, nil
+	}
+	repo := node.repository(pulls, issues, broken != nil)
+	return &repo, nil
+}
+
+// repositoryEndpoint is where renamed and transferred repositories are redirected to
+// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects). Its answer is that of
+// https://docs.github.com/rest/repos/repos#get-a-repository.
+const repositoryEndpoint = "/repositories/{id}"
+
+// each asks with REST, several at once.
+func (l *lookup) each(ctx context.Context, asked []activity.Repository) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i := range asked {
+		group.Go(func() error {
+			l.tell(l.single(ctx, &asked[i]))
+			return nil
+		})
+	}
+	_ = group.Wait() // what failed was told
+}
+
+func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sighting {
+	if err := l.may(ctx); err != nil {
+		return Sighting{ID: asked.ID, Err: err}
+	}
+	row, _, err := get[*gogithub.Repository](ctx, l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
+	switch {
+	case gone(err):
+		return Sighting{ID: asked.ID}
+	case err == nil && (row.GetID() != asked.ID || !l.client.honest(row.GetID(), row.GetName())):
+		err = &UnavailableError{Answer: Answer{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
+	}
+	if err != nil {
+		l.fail(err)
+		return Sighting{ID: asked.ID, Err: err}
+	}
+	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
+		return Sighting{ID: asked.ID}
+	}
+	repo := restRepository(row)
+	return Sighting{ID: asked.ID, Repo: &repo}
+}
+
+// gone reports whether the answer is that there is no such repository, at least for this credential.
+func gone(err error) bool {
+	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
+	}
+	return errors.As(err, new(*ForbiddenError))
+}

@@ -1,0 +1,90 @@
+package githubexporter
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// slowSource is an organization without repositories that takes its time to say so.
+type slowSource struct {
+	takes  func(pass int32) time.Duration
+	passes atomic.Int32
+	there  atomic.Int32
+	most   atomic.Int32
+}
+
+func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activity.Repository) error) error {
+	s.most.Store(max(s.most.Load(), s.there.Add(1)))
+	defer s.there.Add(-1)
+	select {
+	case <-time.After(s.takes(s.passes.Add(1))):
+		return page(nil)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *slowSource) Lookup(context.Context, string, []activity.Repository, func(github.Sighting)) {}
+
+func (s *slowSource) Read(context.Context, github.Request, func([]activity.Event) error) github.Outcome {
+	return github.Outcome{}
+}
+
+func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organization {
+	t.Helper()
+	telemetry, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	config := defaultOrg()
+	config.Name, config.ScrapeInterval = "acme", time.Minute
+	store := memstore.New(memstore.Settings{})
+	monitor := health.NewMonitor([]string{config.Name}, nil, time.Now, func(health.Report) {})
+	tallies := &collect.Tallies{}
+	return &organization{
+		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
+		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
+		cooldown:  health.NewCooldown(health.CooldownSettings{}),
+		condition: &condition{org: config.Name, troubles: newTroubles(monitor), logger: logger},
+		wake:      func() {}, passed: make(chan struct{}, 1),
+	}
+}
+
+// TestAPassThatTakesLongerThanTheInterval is followed by the next one when it ends, is never overlapped by it, and is said to be
+// too long; one that is in time is not.
+func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zap.WarnLevel)
+		source := &slowSource{takes: func(pass int32) time.Duration {
+			if pass <= 3 {
+				return 150 * time.Second
+			}
+			return time.Second
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*150*time.Second+3*time.Second)
+		defer cancel()
+		o := scheduled(t, source, zap.New(core))
+		o.schedule(ctx, 1)
+		require.Equal(t, int32(4), source.passes.Load(), "no pass is waited for and none is left out")
+		require.Equal(t, int32(1), source.most.Load())
+		warned := logs.FilterMessage("A pass takes longer than the scrape interval; the next one begins when it ends.").All()
+		require.Len(t, warned, 3)
+		require.Equal(t, 150*time.Second, warned[0].ContextMap()["took"])
+		require.Equal(t, time.Minute, warned[0].ContextMap()["scrape_interval"])
+		require.Len(t, logs.All(), 3)
+	})
+}
