@@ -17,6 +17,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	answer := Answer{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
+	x.status = response.StatusCode
 	q := quotaOf(response.Header)
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{

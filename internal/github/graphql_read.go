@@ -130,7 +130,7 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": r.size(commitsFirst, commitsLeast), "commitsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines, "commitsFirst": r.size(commitsFirst, commitsLeast), "commitsAfter": nil,
 		"since": nil, "until": nil, "pulls": false, "pullsFirst": r.size(pullsFirst, pullsLeast), "pullsAfter": nil,
 	}
 	if r.request.SeenHead == "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,14 +32,7 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 	}
 	var told page
 	err := c.send(ctx, &exchange{
-		endpoint: endpoint, resource: ResourceREST,
-		make: func(ctx context.Context) (*http.Request, error) {
-			request, err := c.rest.NewRequest(http.MethodGet, path, nil)
-			if err != nil {
-				return nil, err
-			}
-			return request.WithContext(ctx), nil
-		},
+		endpoint: endpoint, resource: ResourceREST, make: c.getting(path),
 		read: func(header http.Header, body []byte) error {
 			if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 				return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
@@ -54,6 +48,17 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 		quota:  func() Quota { return Quota{} },
 	})
 	return data, told, err
+}
+
+// getting makes requests for a path below the base.
+func (c *Client) getting(path string) func(ctx context.Context) (*http.Request, error) {
+	return func(ctx context.Context) (*http.Request, error) {
+		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		return request.WithContext(ctx), nil
+	}
 }
 
 // pageOf reads Link headers
@@ -72,6 +77,16 @@ func pageOf(links []string) page {
 		}
 	}
 	return p
+}
+
+// there are the rows of a list that are not null: no honest list has such a row.
+func there[T any](c *Client, endpoint string, rows []*T) []*T {
+	return slices.DeleteFunc(rows, func(row *T) bool {
+		if row == nil {
+			c.settings.OnInvalid(fmt.Errorf("%s: null in a list", endpoint))
+		}
+		return row == nil
+	})
 }
 
 func numberOf(address string) int {

@@ -30,6 +30,8 @@ type exchange struct {
 	bare bool
 	// token authorized the last attempt, place is the last attempt's among all that are on their way, empty without one.
 	token, place string
+	// status is the last answer's, known to read.
+	status int
 }
 
 // send asks until there is an answer, or it is clear that there will be none.
