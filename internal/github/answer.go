@@ -25,10 +25,14 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Points: x.points(), Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
 		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
 	}
-	if limit, ok := errors.AsType[*LimitError](err); ok {
+	told := err
+	if bodyErr != nil {
+		told = errNoAnswer
+	}
+	if limit, ok := errors.AsType[*LimitError](told); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}
-	c.leave(ctx, x, q, err)
+	c.leave(ctx, x, q, told)
 	c.settings.Observe(seen)
 	return err
 }

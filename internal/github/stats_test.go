@@ -256,3 +256,24 @@ func TestSampleLinesEnds(t *testing.T) {
 		require.Equal(t, 50, outcome.Position)
 	})
 }
+
+// TestALimitForTheBackgroundIsNobodyElses: when one of several requests on their way in the background meets the quarter that is
+// not its own, the others are called off, and that closes nothing for the foreground.
+func TestALimitForTheBackgroundIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	data := dataset("one")
+	for i := range 60 {
+		commit(data, "one", lastWeek.Start.Add(time.Duration(i)*time.Hour))
+	}
+	for range 20 {
+		b := newBench(t, github.APIREST, data.Clone())
+		repo := b.repo("one")
+		b.advance(56 * time.Minute)
+		b.server.Use("default", githubtest.ResourceCore, 5000-1250-20)
+		_, err := b.client.SampleLines(github.Background(t.Context()), github.LinesRequest{Org: org, Repo: repo, Window: lastWeek, Max: 60},
+			func([]activity.Event) error { return nil })
+		require.True(t, is[*github.LimitError](err), "%v", err)
+		_, err = b.discover()
+		require.NoError(t, err)
+	}
+}
