@@ -55,7 +55,7 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		return nil
 	}
 	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
-	outcome := r.collector.settings.Source.Read(ctx, todo.request, func(events []activity.Event) error {
+	outcome := r.collector.read(ctx, todo.request, func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {
