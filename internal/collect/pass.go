@@ -120,7 +120,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 		return sum, fmt.Errorf("discover repositories: %w", err)
 	}
 	if skewed := c.now(); skewed.Before(began) {
-		began = skewed // only the first answer tells that GitHub's clock is behind ours
+		began, sum.Began = skewed, skewed // only the first answer tells that GitHub's clock is behind ours
 	}
 	if len(found) == 0 && anyThere(&cov) {
 		return sum, ErrVanished

@@ -42,7 +42,7 @@ func (m Mode) String() string {
 	return [NumModes]string{"warming", "ready", "stale", "fallback"}[min(m, ModeFallback)]
 }
 
-// The waits, each doubled from the first to the last.
+// The waits, each doubled from the first to the last. None of the first is longer than a refresh interval.
 var (
 	whilePending = waits{time.Minute, 15 * time.Minute}
 	afterError   = waits{time.Minute, time.Hour}
@@ -204,7 +204,7 @@ func (r *Rules) Good(_ State, at *Situation) State {
 
 // Pending takes the answer that GitHub is still computing.
 func (r *Rules) Pending(s State, at *Situation) State {
-	s.Asking = whilePending.next(s.Asking, at.Now)
+	s.Asking = whilePending.next(s.Asking, at.Now, r.Refresh)
 	return s
 }
 
@@ -224,7 +224,7 @@ func (r *Rules) Zero(s State, at *Situation) State {
 
 // Failed takes an error of asking; refused says that GitHub will say the same if it is asked again soon.
 func (r *Rules) Failed(s State, at *Situation, refused bool) State {
-	s.Asking = errorWaits(refused).next(s.Asking, at.Now)
+	s.Asking = errorWaits(refused).next(s.Asking, at.Now, r.Refresh)
 	return s
 }
 
@@ -234,7 +234,7 @@ func (r *Rules) ReadFailed(s State, at *Situation, refused bool) State {
 	if refused {
 		s.Reading = Reading{Week: at.Week.Start, Retry: s.Reading.Retry}
 	}
-	s.Reading.Retry = errorWaits(refused).next(s.Reading.Retry, at.Now)
+	s.Reading.Retry = errorWaits(refused).next(s.Reading.Retry, at.Now, r.Refresh)
 	return s
 }
 
@@ -278,8 +278,8 @@ func errorWaits(refused bool) waits {
 	return afterError
 }
 
-func (w waits) next(before Retry, now time.Time) Retry {
-	wait := max(w.first, min(w.last, 2*before.Wait))
+func (w waits) next(before Retry, now time.Time, refresh time.Duration) Retry {
+	wait := max(min(w.first, refresh), min(w.last, 2*before.Wait))
 	return Retry{At: now.Add(wait), Wait: wait}
 }
 

@@ -81,7 +81,11 @@ func TestStory(t *testing.T) {
 			{day + 2*time.Hour, zero, ModeReady, StepNone, day + 3*time.Hour},
 			{day + 3*time.Hour, good, ModeReady, StepNone, 2*day + 3*time.Hour},
 		}},
-		"zero with a short interval": {quick, []line{{0, zero, ModeWarming, StepNone, 10 * time.Minute}}},
+		"a short interval": {quick, []line{
+			{0, zero, ModeWarming, StepNone, 10 * time.Minute},
+			{10 * time.Minute, refused, ModeWarming, StepNone, 20 * time.Minute},
+			{20 * time.Minute, refused, ModeWarming, StepNone, 40 * time.Minute},
+		}},
 		"fallback": {rules, []line{
 			{0, zero, ModeWarming, StepNone, time.Hour},
 			{time.Hour, zero, ModeFallback, StepRead, 0},
