@@ -22,24 +22,28 @@ type allowance struct {
 	used int
 }
 
-// take gives up to so many, and the end of the hour.
-func (a *allowance) take(now time.Time, want int) (got int, until time.Time) {
+// take gives up to so many.
+func (a *allowance) take(now time.Time, want int) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if hour := now.Truncate(time.Hour); hour.After(a.hour) {
-		a.hour, a.used = hour, 0
-	}
-	got = max(0, min(want, a.most-a.used))
+	a.turn(now)
+	got := max(0, min(want, a.most-a.used))
 	a.used += got
-	return got, a.hour.Add(time.Hour)
+	return got
 }
 
-// giveBack returns what was not used of the hour that ends then.
-func (a *allowance) giveBack(until time.Time, n int) {
+// left is how many there are, and when there will be others.
+func (a *allowance) left(now time.Time) (n int, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if until.Equal(a.hour.Add(time.Hour)) {
-		a.used = max(0, a.used-n)
+	a.turn(now)
+	return max(0, a.most-a.used), a.hour.Add(time.Hour)
+}
+
+// turn begins another hour when it is time.
+func (a *allowance) turn(now time.Time) {
+	if hour := now.Truncate(time.Hour); hour.After(a.hour) {
+		a.hour, a.used = hour, 0
 	}
 }
 

@@ -241,21 +241,19 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, at *lo
 	rules, reading := &r.lines.settings.Rules, step.state.ReadingOf(at)
 	whole, sums := r.partOf(&reading, &step.part)
 	left := r.lines.settings.MaxCommits - reading.Asked
-	allowed, until := r.lines.allowance.take(at.Now, left)
-	if left > 0 && allowed == 0 {
-		r.lines.collector.tallies.Add(TallyLinesWait)
-		step.state = rules.Waits(step.state, at, until)
+	if allowed, _ := r.lines.allowance.left(at.Now); allowed == 0 {
+		r.waits(at, step)
 		return true
 	}
 	outcome, err := r.lines.settings.Source.SampleLines(ctx, github.LinesRequest{
-		Org: r.lines.collector.settings.Org, Repo: *repo, Window: r.week, Head: reading.Head, Position: reading.Position, Max: allowed,
+		Org: r.lines.collector.settings.Org, Repo: *repo, Window: r.week, Head: reading.Head, Position: reading.Position, Max: left,
+		Take: func(n int) int { return r.lines.allowance.take(at.Now, n) },
 	}, func(events []activity.Event) error {
 		for i := range events {
 			sums.add(events[i].Actor, uint64(events[i].Additions), uint64(events[i].Deletions))
 		}
 		return nil
 	})
-	r.lines.allowance.giveBack(until, allowed-outcome.Asked)
 	if ctx.Err() != nil {
 		return false
 	}
@@ -273,8 +271,17 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, at *lo
 		whole = whole && outcome.Whole
 		step.state = rules.Read(step.state, at, !whole)
 		step.week, step.part = sums.weekly(r.week, whole), ledger.Weekly{}
+	default:
+		r.waits(at, step)
 	}
 	return true
+}
+
+// waits puts the rest of a week off until there is another hour's allowance.
+func (r *linesRound) waits(at *loc.Situation, step *taken) {
+	_, until := r.lines.allowance.left(at.Now)
+	r.lines.collector.tallies.Add(TallyLinesWait)
+	step.state = r.lines.settings.Rules.Waits(step.state, at, until)
 }
 
 // partOf is what was read of the week before, and whether nothing of it was left out.

@@ -554,3 +554,30 @@ func TestLinesEndWithTheTerm(t *testing.T) {
 	_, err = b.lines.Refresh(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// TestTheHourIsShared: repositories that are read at once take of the hour's allowance what they need, and no more.
+func TestTheHourIsShared(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two", "three", "four", "five")
+		for _, r := range data.Repos {
+			for i := range 10 {
+				commit(data, r.Name, sunday.Add(-time.Duration(1+i)*time.Hour))
+			}
+		}
+		b := newLinesBench(t, api, data, func(s *LinesSettings) { s.Rules.ZeroAnswers, s.MaxCommits, s.MaxCommitsPerHour = 1, 40, 45 })
+		b.zeros()
+		b.round()
+		complete := 0
+		for _, r := range data.Repos {
+			complete += len(b.weekly(r.Name))
+		}
+		require.Equal(t, 4, complete)
+		require.Equal(t, uint64(1), b.tally(TallyLinesWait))
+		b.clock.set(noon.Add(time.Hour))
+		b.round()
+		for _, r := range data.Repos {
+			require.Equal(t, map[string][2]uint64{"ada": {100, 10}}, b.weekly(r.Name))
+		}
+	})
+}

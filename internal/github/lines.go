@@ -26,6 +26,9 @@ type LinesRequest struct {
 	Position int
 	// Max is how many commits may be asked for their lines. Merges are not asked.
 	Max int
+	// Take says of how many of some commits it may be now, before they are asked; nil for all of them. When it is not all of
+	// them the reading stops.
+	Take func(n int) int
 }
 
 // LinesOutcome says what was read, error or not.
@@ -48,7 +51,10 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &sampler{
 		reader: reader{client: c, request: &request, emit: emit},
-		max:    req.Max, outcome: LinesOutcome{Head: req.Head, Position: req.Position},
+		max:    req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position},
+	}
+	if s.grant == nil {
+		s.grant = func(n int) int { return n }
 	}
 	read := s.graphql
 	if c.settings.API == APIREST {
@@ -62,6 +68,7 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 type sampler struct {
 	reader  reader
 	max     int
+	grant   func(n int) int
 	outcome LinesOutcome
 }
 
@@ -85,11 +92,18 @@ func (s *sampler) sampled(n *commitNode, author activity.Actor) sampled {
 func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool) (bool, error) {
 	rows = rows[min(len(rows), max(0, s.outcome.Position-first)):]
 	for len(rows) > 0 {
-		n := s.chunk(rows)
+		n, asks := chunk(rows, min(linesTogether, s.max-s.outcome.Asked))
+		granted := asks
+		if asks > 0 {
+			granted = s.grant(asks)
+		}
+		if granted < asks {
+			n, _ = chunk(rows, granted)
+		}
 		if n == 0 {
 			return false, nil // there is more, and no more may be asked
 		}
-		if err := s.take(ctx, rows[:n]); err != nil {
+		if err := s.take(ctx, rows[:n]); err != nil || granted < asks {
 			return false, err
 		}
 		rows = rows[n:]
@@ -98,18 +112,17 @@ func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool
 	return next && s.outcome.Asked < s.max, nil
 }
 
-// chunk is how many of the rows are taken together: up to the last that may be asked.
-func (s *sampler) chunk(rows []sampled) int {
-	room := min(linesTogether, s.max-s.outcome.Asked)
+// chunk is how many of the rows are taken together, up to the last for which there is room, and how many of them are asked.
+func chunk(rows []sampled, room int) (n, asks int) {
 	for n, row := range rows {
-		if room == 0 {
-			return n
+		if asks >= room {
+			return n, asks
 		}
 		if !row.skip {
-			room--
+			asks++
 		}
 	}
-	return len(rows)
+	return len(rows), asks
 }
 
 // take asks for the lines of some rows and hands them out.
