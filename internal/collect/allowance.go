@@ -51,8 +51,8 @@ func (a *allowance) turn(now time.Time) {
 func (a *allowance) encode() []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	data := binary.AppendUvarint(nil, uint64(max(0, a.hour.Unix()/3600))) //nolint:gosec // not negative
-	return binary.AppendUvarint(data, uint64(a.used))                     //nolint:gosec // not negative
+	data := binary.AppendUvarint(nil, uint64(max(0, a.hour.Unix()/3600)))
+	return binary.AppendUvarint(data, uint64(a.used)) //nolint:gosec // not negative
 }
 
 // decode takes what was encoded; what was not is as good as nothing.
@@ -67,5 +67,5 @@ func (a *allowance) decode(data []byte) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hour, a.used = time.Unix(int64(hour)*3600, 0).UTC(), int(used) //nolint:gosec // 31 bits
+	a.hour, a.used = time.Unix(int64(hour)*3600, 0).UTC(), int(used)
 }

@@ -126,7 +126,9 @@ func (b *linesBench) mode() string {
 func (b *linesBench) asked() int { return b.server.Count(about(statsRoute)) }
 
 // details are the commits that were asked for their lines with REST.
-func (b *linesBench) details() int { return b.server.Count(about("/repos/{owner}/{repo}/commits/{ref...}")) }
+func (b *linesBench) details() int {
+	return b.server.Count(about("/repos/{owner}/{repo}/commits/{ref...}"))
+}
 
 // zeros makes the statistics answer as those of a large repository, until the faults are cleared.
 func (b *linesBench) zeros() {
@@ -337,13 +339,6 @@ func manyCommits(n int) *githubtest.Dataset {
 	return data
 }
 
-func total(weekly map[string][2]uint64) (added uint64) {
-	for _, lines := range weekly {
-		added += lines[0]
-	}
-	return added
-}
-
 // TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by hour, and
 // both APIs end with the same.
 func TestCaps(t *testing.T) {
@@ -365,7 +360,9 @@ func TestCaps(t *testing.T) {
 			t.Parallel()
 			results := make(map[github.API]map[string][2]uint64)
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
-				b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) { s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1 })
+				b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) {
+					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
+				})
 				b.zeros()
 				b.round()
 				for hour := range test.hours {

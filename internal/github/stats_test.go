@@ -2,7 +2,6 @@ package github_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -216,7 +215,7 @@ func TestSampleLines(t *testing.T) {
 			require.Equal(t, commits, total)
 			asked[most][api] = outcomes
 		}
-		require.Equal(t, asked[most][github.APIGraphQL], asked[most][github.APIREST], fmt.Sprint(most))
+		require.Equal(t, asked[most][github.APIGraphQL], asked[most][github.APIREST], "%d at a time", most)
 	}
 }
 

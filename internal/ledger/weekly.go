@@ -72,7 +72,7 @@ func (w *Weekly) Encode() []byte {
 		}
 		return slices.Compare([]byte(a.Actor.Login), []byte(b.Actor.Login))
 	})
-	data := binary.AppendUvarint([]byte{weeklyVersion, 0}, uint64(max(0, w.Week.Unix())/(24*60*60))) //nolint:gosec // not negative
+	data := binary.AppendUvarint([]byte{weeklyVersion, 0}, uint64(max(0, w.Week.Unix())/(24*60*60)))
 	everybody := w.Everybody
 	for i := range users {
 		longer := users[i].append(data)
@@ -91,7 +91,7 @@ func (w *Weekly) Encode() []byte {
 func (u *WeeklyUser) lines() uint64 { return u.Added + u.Removed }
 
 func (u *WeeklyUser) append(data []byte) []byte {
-	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID))) //nolint:gosec // not negative
+	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
 	data = binary.AppendUvarint(data, uint64(len(u.Actor.Login)))
 	data = append(data, u.Actor.Login...)
 	data = binary.AppendUvarint(data, u.Added)
@@ -148,4 +148,3 @@ func (in *weeklyInput) text() string {
 	in.data = in.data[n:]
 	return text
 }
-

@@ -2,6 +2,9 @@ package ledger
 
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
+// metricCommits is the count of commits: it is there for who has any within the retention.
+const metricCommits = MetricCount // commits are the first of the kinds
+
 // weekView are given weekly lines by the users' labels.
 type weekView struct {
 	end       int64 // of the week, in Unix seconds
@@ -90,7 +93,7 @@ func (g *givenWeek) set(r *repoView, user string, v *Values) {
 		lines.plus(g.folded.added, g.folded.removed)
 		listed = listed || g.folded != weekLines{}
 	}
-	commits := v.Present.Has(MetricCount + Metric(activity.KindCommit.Index()))
+	commits := v.Present.Has(metricCommits)
 	some := lines != weekLines{} && (r.known(user) || !g.folds)
 	if some || (commits && (listed || g.week.everybody)) {
 		v.set(MetricLinesAdded, lines.added)

@@ -36,7 +36,7 @@ func (s *State) Encode() []byte {
 	for _, n := range []int{
 		s.Zeros, int(s.Asking.Wait / time.Second), s.Reading.Position, s.Reading.Asked, int(s.Reading.Retry.Wait / time.Second),
 	} {
-		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32))) //nolint:gosec // not negative
+		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32)))
 	}
 	data = binary.AppendUvarint(data, uint64(len(s.Reading.Head)))
 	return append(data, s.Reading.Head...)
@@ -72,7 +72,7 @@ func flag(set bool, bit byte) byte {
 }
 
 // seconds are since 1970, 0 for the zero time.
-func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) } //nolint:gosec // not negative
+func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 
 // input reads what Encode wrote; bad says that it did not.
 type input struct {

@@ -46,7 +46,9 @@ func TestStory(t *testing.T) {
 	read := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, false) }
 	capped := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, true) }
 	progress := func(r *Rules, s State, at *Situation) State { return r.Progress(s, at, "head", 10, 9) }
-	waits := func(r *Rules, s State, at *Situation) State { return r.Waits(s, at, at.Now.Truncate(time.Hour).Add(time.Hour)) }
+	waits := func(r *Rules, s State, at *Situation) State {
+		return r.Waits(s, at, at.Now.Truncate(time.Hour).Add(time.Hour))
+	}
 	readFailed := func(r *Rules, s State, at *Situation) State { return r.ReadFailed(s, at, false) }
 	off := rules
 	off.Fallback = false

@@ -3,6 +3,7 @@ package githubexporter
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,12 +42,11 @@ func statsConfig(server *githubtest.Server) *Config {
 
 // newest is the last value of a series that the sink has got, -1 before there is any.
 func (s *sinkOf) newest(name string, labels map[string]string) int64 {
-	all := s.AllMetrics()
-	for i := len(all) - 1; i >= 0; i-- {
-		for _, rm := range all[i].ResourceMetrics().All() {
+	for _, md := range slices.Backward(s.AllMetrics()) {
+		for _, rm := range md.ResourceMetrics().All() {
 			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 				if m.Name() == name {
-					return valueOf(all[i], name, labels)
+					return valueOf(md, name, labels)
 				}
 			}
 		}
@@ -112,7 +112,9 @@ func TestWeeklyLinesOfCommits(t *testing.T) {
 	r, err := newReceiver(testConfig(server), receivertest.NewNopSettings(metadata.Type), sink)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
-	sink.until(t, func(names map[string]int) bool { return names["gh.activity.loc_added_weekly"] > 1 && names["gh.activity.loc_added"] > 1 })
+	sink.until(t, func(names map[string]int) bool {
+		return names["gh.activity.loc_added_weekly"] > 1 && names["gh.activity.loc_added"] > 1
+	})
 	sink.until(t, func(names map[string]int) bool {
 		return names["gh.exporter.loc_source_mode"]+names["gh.exporter.loc_fallback_budget_exhausted"] == 0
 	})
