@@ -245,7 +245,9 @@ func (v *View) visitRepo(id int64, repo *repoView, now time.Time, sink Sink) {
 	given := v.given(repo, &at)
 	for user, s := range repo.series {
 		s.values(&at, &values)
-		given.set(repo, user, &values)
+		if given != nil {
+			given.set(repo, user, &values)
+		}
 		name := Series{cov.Name, user}
 		if gone := s.shown &^ values.Present; gone != 0 {
 			sink.End(name, gone)

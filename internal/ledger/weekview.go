@@ -47,7 +47,7 @@ type givenWeek struct {
 	other  string
 }
 
-// given prepares the visit of a repository: every user with lines has a series, also one of whom no event is known, as long as
+// given prepares the visit of a repository, nil where no weeks are given: every user with lines has a series, also one of whom no event is known, as long as
 // the week's commits have not been read. Where the budget has folded users, he is taken for one of them.
 func (v *View) given(r *repoView, at *moments) *givenWeek {
 	if !v.settings.GivenWeeks {
@@ -81,9 +81,6 @@ func (r *repoView) known(user string) bool {
 // set gives a series the given lines in place of those of its commits. Who is not listed has none if the week speaks for
 // everybody; otherwise nobody knows.
 func (g *givenWeek) set(r *repoView, user string, v *Values) {
-	if g == nil {
-		return
-	}
 	v.Present &^= 1<<MetricTotalAdded | 1<<MetricTotalGone // single commits' lines are not read
 	if g.week == nil {
 		return
