@@ -103,7 +103,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
 	b.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
-		Credentials: []githubtest.Credential{{Token: githubtest.DefaultToken}, {Token: "another"}},
+		Credentials: []githubtest.Credential{{Name: "default", Token: githubtest.DefaultToken}, {Name: "another", Token: "another"}},
 	})
 	settings := Settings{
 		Org: data.Org.Login, Source: b.client(api), Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4,

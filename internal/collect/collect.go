@@ -85,6 +85,8 @@ type Settings struct {
 	// Handover says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
 	// Otherwise the next pass reads it together with what is new, the last 24 h of it.
 	Handover bool
+	// WithoutLines reads commits without their lines: Lines has those of a week.
+	WithoutLines bool
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
 	Now  func() time.Time
 	Skew func() time.Duration
@@ -125,6 +127,12 @@ func New(settings Settings, tallies *Tallies) *Collector {
 // dates that GitHub gives.
 func (c *Collector) now() time.Time {
 	return c.settings.Now().Add(min(0, c.settings.Skew())).UTC().Truncate(time.Second)
+}
+
+// read reads from the source, with lines or without.
+func (c *Collector) read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome {
+	req.WithoutLines = c.settings.WithoutLines
+	return c.settings.Source.Read(ctx, req, emit)
 }
 
 // commit records a batch together with the tallies that have come up.

@@ -126,7 +126,7 @@ func (r *reading) take(s activity.Stream, w activity.Window) {
 // readWindow reads and commits windows of the past. Its error is the store's or the context's.
 func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outcome, int, error) {
 	pages := &pager{collector: c, source: sourceWorker}
-	outcome := c.settings.Source.Read(ctx, todo.request, func(events []activity.Event) error {
+	outcome := c.read(ctx, todo.request, func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {

@@ -117,7 +117,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
-	sum.Changed = len(todo.readings)
+	sum.Began, sum.Changed = todo.began, len(todo.readings)
 	c.begin(&todo)
 	defer c.begin(nil)
 	if err := c.announce(ctx, fence, &todo); err != nil {

@@ -54,7 +54,7 @@ func (c *Collector) reconcileRepo(
 		settled[s] = cov.RepoEdge(r, s).Add(-overlap)
 		request.Since[s] = cov.Edge.Add(-recent)
 	}
-	outcome := c.settings.Source.Read(ctx, request, func(events []activity.Event) error {
+	outcome := c.read(ctx, request, func(events []activity.Event) error {
 		old, fresh := split(events, &settled)
 		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old})
 		if err != nil {

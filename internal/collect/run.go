@@ -51,6 +51,7 @@ func (r *run) readSome(ctx context.Context, some []reading) error {
 		requests := make([]*github.Request, len(some))
 		for i := range some {
 			requests[i] = &some[i].request
+			requests[i].WithoutLines = r.collector.settings.WithoutLines
 		}
 		r.collector.settings.Source.Prepare(ctx, requests)
 	}
@@ -76,7 +77,7 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 	}
 	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
 	r.collector.addValidators(todo)
-	outcome := r.collector.settings.Source.Read(ctx, todo.request, func(events []activity.Event) error {
+	outcome := r.collector.read(ctx, todo.request, func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {

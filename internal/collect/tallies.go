@@ -20,6 +20,7 @@ const (
 	TallyDeduped     = "backfill_deduped"      // reason
 	TallyDeferred    = "backfill_deferred"     // reason
 	TallyJobs        = "backfill_jobs"         // result
+	TallyLinesWait   = "loc_fallback_waits"    //
 	sourceLeader     = "leader_scrape"
 	sourceWorker     = "worker_backfill"
 	resultFailure    = "failure"

@@ -80,6 +80,12 @@ func TestMainJob(t *testing.T) {
 // answer, an event may leave a window.
 func compare(t *testing.T, prom *prometheus, data *githubtest.Dataset, timeline githubtest.Timeline, visible time.Time) {
 	t.Helper()
+	compareWith(t, prom, func(at time.Time) map[series]float64 { return truthAt(data, timeline, visible, at) })
+}
+
+// compareWith is compare with a truth of the test's.
+func compareWith(t *testing.T, prom *prometheus, truth func(at time.Time) map[series]float64) {
+	t.Helper()
 	eventually(t, 30*time.Second, func() error {
 		now := time.Now().Truncate(time.Second)
 		found, err := prom.activity(t.Context(), org, now)
@@ -88,7 +94,7 @@ func compare(t *testing.T, prom *prometheus, data *githubtest.Dataset, timeline 
 		}
 		var difference string
 		for at := now; now.Sub(at) <= 5*time.Second; at = at.Add(-time.Second) {
-			difference = cmp.Diff(truthAt(data, timeline, visible, at), found)
+			difference = cmp.Diff(truth(at), found)
 			if difference == "" {
 				t.Logf("%d series are as the data files say", len(found))
 				return nil

@@ -127,6 +127,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"unknown key": {"orgs: [{name: a, auth: {token: abc}, interval: 30s}]", "orgs::0::interval: unknown key, want one of auth, concurrency, lookback, name, repositories, scrape_interval"},
 		"token unset": {"orgs: [{name: a, auth: {token: '${env:GX_NOT_SET}'}}]", "0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)"},
 		"extension":   {"{orgs: [{name: a, auth: {token: abc}}], storage: redis_storage}", `there is no extension "redis_storage"`},
+		"source":      {"{orgs: [{name: a, auth: {token: abc}}], loc: {source: stats}}", `receivers::githubexporter::loc: source: "stats", want one of commits, stats_contributors`},
 		"key file":    {"orgs: [{name: a, auth: {app: {app_id: 1, installation_id: 2, private_key_file: /nowhere.pem}}}]", "/nowhere.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {

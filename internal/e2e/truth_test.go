@@ -90,3 +90,46 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 	}
 	t.metrics[series{metric, repo, user}] += float64(n)
 }
+
+// linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines only those
+// that somebody could know. The statistics know who has an account and a commit that is no merge. Where all commits of the week
+// were read, and where nobody has pushed since it began, everybody is known.
+func linesTruthAt(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time, fallback bool) map[series]float64 {
+	listed := make(map[series]bool)
+	for _, c := range data.Commits {
+		if c.Login != nil && c.Parents < 2 && !timeline.Served(c.CommittedAt).After(timeline.Start) {
+			listed[series{"", c.Repo, *c.Login}] = true
+		}
+	}
+	quiet := quietRepos(data, timeline, at)
+	metrics := truthAt(data, timeline, timeline.Start, at)
+	for s := range metrics {
+		switch s.metric {
+		case "gh_activity_loc_added_total", "gh_activity_loc_removed_total":
+			delete(metrics, s)
+		case "gh_activity_loc_added_weekly", "gh_activity_loc_removed_weekly":
+			if !fallback && !quiet[s.repo] && !listed[series{"", s.repo, s.user}] {
+				delete(metrics, s)
+			}
+		}
+	}
+	return metrics
+}
+
+// quietRepos are those into which nobody has pushed since the last complete week began.
+func quietRepos(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time) map[string]bool {
+	sunday := at.UTC().Truncate(24 * time.Hour)
+	for sunday.Weekday() != time.Sunday {
+		sunday = sunday.Add(-24 * time.Hour)
+	}
+	quiet := make(map[string]bool)
+	for _, r := range data.Repos {
+		quiet[r.Name] = true
+	}
+	for _, c := range data.Commits {
+		if happened := timeline.Served(c.CommittedAt); !happened.After(timeline.Start) && !happened.Before(sunday.Add(-7*24*time.Hour)) {
+			quiet[c.Repo] = false
+		}
+	}
+	return quiet
+}

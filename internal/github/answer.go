@@ -17,6 +17,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	answer := Answer{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
+	x.status = response.StatusCode
 	q := quotaOf(response.Header)
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
@@ -24,10 +25,14 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
 		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
 	}
-	if limit, ok := errors.AsType[*LimitError](err); ok {
+	told := err
+	if bodyErr != nil {
+		told = errNoAnswer
+	}
+	if limit, ok := errors.AsType[*LimitError](told); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}
-	c.leave(ctx, x, q, err)
+	c.leave(ctx, x, q, told)
 	c.settings.Observe(seen)
 	return err
 }

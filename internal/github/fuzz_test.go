@@ -67,6 +67,32 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 			return nil
 		})
 	}
+	fuzzedLines(t, client)
+}
+
+// fuzzedLines reads the statistics and the lines of a week, in parts.
+func fuzzedLines(t *testing.T, client *Client) {
+	t.Helper()
+	repo := activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}
+	told, err := client.Contributors(t.Context(), "acme", repo)
+	require.True(t, err == nil || len(told.List) == 0)
+	for _, c := range told.List {
+		require.NoError(t, c.Actor.Validate())
+		for _, w := range c.Weeks {
+			require.Equal(t, time.Sunday, w.Start.Weekday())
+			require.LessOrEqual(t, max(w.Added, w.Removed, w.Commits), uint64(maxWeekLines))
+		}
+	}
+	end := time.Unix(1_770_000_000, 0)
+	outcome, _ := client.SampleLines(t.Context(), LinesRequest{
+		Org: "acme", Repo: repo, Window: activity.Window{Start: end.AddDate(0, 0, -7), End: end}, Max: 3,
+	}, func(events []activity.Event) error {
+		for i := range events {
+			require.NoError(t, events[i].Validate())
+		}
+		return nil
+	})
+	require.LessOrEqual(t, outcome.Asked, 3)
 }
 
 // FuzzGraphQLAnswer: no answer of GraphQL panics or gives an event that cannot be.
@@ -90,6 +116,8 @@ func FuzzRESTAnswer(f *testing.F) {
 	f.Add(200, []byte(`[{"sha":"0123456789012345678901234567890123456789","commit":{"author":null,"committer":{"date":"2026-03-11T12:00:00Z"}},"author":{},"parents":[{}]}]`), "")
 	f.Add(200, []byte(`[{"number":1,"id":2,"user":{"login":"a\nb","id":3},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z","submitted_at":"2026-03-11T12:00:00Z"}]`), `<%>; rel="last"`)
 	f.Add(403, []byte(`{"message":"You have exceeded a secondary rate limit"}`), "")
+	f.Add(202, []byte(`{}`), "")
+	f.Add(200, []byte(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":1772323200,"a":5,"d":-1,"c":1},{"w":1772323200,"a":5,"d":1,"c":1},{"w":1}]},{"author":null},null]`), "")
 	f.Fuzz(func(t *testing.T, status int, body []byte, link string) {
 		if status < 200 || status > 599 || (status >= 300 && status < 400) {
 			return

@@ -47,14 +47,9 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 func (r *reader) commitPage(
 	ctx context.Context, target *commitTarget, errs []graphqlError, w *walk, v map[string]any,
 ) (bool, error) {
-	if err := unanswered(activityQuery, errs, "history"); err != nil {
+	target, err := r.wholePage(ctx, target, errs, v)
+	if err != nil {
 		return false, err
-	}
-	if target.History == nil || target.History.Nodes == nil || anyNull(target.History.Nodes) {
-		var err error
-		if target, err = r.withoutLines(ctx, errs, v); err != nil {
-			return false, err
-		}
 	}
 	nodes := target.History.Nodes
 	fresh := nodes
@@ -73,6 +68,17 @@ func (r *reader) commitPage(
 	}
 	v["commitsAfter"] = info.EndCursor
 	return true, nil
+}
+
+// wholePage is a page of which nothing is missing, or an error.
+func (r *reader) wholePage(ctx context.Context, target *commitTarget, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+	if err := unanswered(activityQuery, errs, "history"); err != nil {
+		return nil, err
+	}
+	if target.History == nil || target.History.Nodes == nil || anyNull(target.History.Nodes) {
+		return r.withoutLines(ctx, errs, v)
+	}
+	return target, nil
 }
 
 func anyNull(nodes []*commitNode) bool {

@@ -133,7 +133,7 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": true, "commitsFirst": commitsFirst, "commitsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines, "commitsFirst": commitsFirst, "commitsAfter": nil,
 		"since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()

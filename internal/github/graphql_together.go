@@ -97,7 +97,7 @@ func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
 
 // together are the variables of a query for several repositories.
 func together(several []*Request) map[string]any {
-	v := map[string]any{"lines": true, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
+	v := map[string]any{"lines": !several[0].WithoutLines, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
 	for i, r := range several {
 		n := strconv.Itoa(i)
 		v["id"+n], v["since"+n] = r.Repo.NodeID, r.commitsSince()

@@ -23,6 +23,8 @@ type Request struct {
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.
 	SeenHead string
+	// WithoutLines reads commits without their lines, which is far cheaper with REST.
+	WithoutLines bool
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
 	// first is what Prepare has got.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,14 +39,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: etag}
-	x.make = func(ctx context.Context) (*http.Request, error) {
-		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
-		if err != nil {
-			return nil, err
-		}
-		return request.WithContext(ctx), nil
-	}
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: etag, make: c.getting(path)}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
@@ -70,6 +64,17 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 	return data, told, err
 }
 
+// getting makes requests for a path below the base.
+func (c *Client) getting(path string) func(ctx context.Context) (*http.Request, error) {
+	return func(ctx context.Context) (*http.Request, error) {
+		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		return request.WithContext(ctx), nil
+	}
+}
+
 // pageOf reads Link headers
 // (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers).
 func pageOf(links []string) page {
@@ -86,6 +91,16 @@ func pageOf(links []string) page {
 		}
 	}
 	return p
+}
+
+// there are the rows of a list that are not null: no honest list has such a row.
+func there[T any](c *Client, endpoint string, rows []*T) []*T {
+	return slices.DeleteFunc(rows, func(row *T) bool {
+		if row == nil {
+			c.settings.OnInvalid(fmt.Errorf("%s: null in a list", endpoint))
+		}
+		return row == nil
+	})
 }
 
 func numberOf(address string) int {

@@ -3,9 +3,7 @@ package github
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,17 +92,19 @@ func (r *reader) compare(ctx context.Context, head string) error {
 
 // listCommits reads commits by committer date.
 func (r *reader) listCommits(ctx context.Context, head string) error {
-	query := values("sha", head, "per_page", strconv.Itoa(perPage), "since", stamp(r.request.Since[activity.StreamCommits]))
+	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		return r.commitList(ctx, head, number)
+	})
+}
+
+// commitList asks for a page of the commits by committer date.
+func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
+	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.SeenHead == "" {
 		query.Set("until", stamp(until))
 	}
-	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
-		numbered := make(url.Values, len(query)+1)
-		maps.Copy(numbered, query)
-		numbered.Set("page", number)
-		return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
-			repoPath(r.request.Org, r.request.Repo.Name, "/commits"), numbered)
-	})
+	return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
+		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), query)
 }
 
 func (r *reader) commitPages(
@@ -142,8 +142,8 @@ func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.Reposito
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
 		events[i] = r.event(activity.KindCommit, id, restAuthor(row), at)
-		if len(row.Parents) > 1 || at.Before(r.request.Since[activity.StreamCommits]) {
-			continue // a merge, or too old to be recorded
+		if len(row.Parents) > 1 || r.request.WithoutLines || at.Before(r.request.Since[activity.StreamCommits]) {
+			continue // a merge, not asked for, or too old to be recorded
 		}
 		group.Go(func() error {
 			added, removed, err := r.commitLines(ctx, row.GetSHA())
@@ -201,7 +201,7 @@ func (r *reader) restPulls(ctx context.Context) error {
 
 func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {
 	list := make(pullPage, 0, len(rows))
-	for _, row := range rows {
+	for _, row := range there(r.client, pullsEndpoint, rows) {
 		list = append(list, pullRow{
 			updated: row.GetUpdatedAt().Time,
 			events: func(ctx context.Context) ([]activity.Event, error) {
@@ -235,7 +235,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 
 func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
-	for _, row := range rows {
+	for _, row := range there(r.client, reviewsEndpoint, rows) {
 		if row.SubmittedAt == nil {
 			continue // pending: nobody has submitted it
 		}

@@ -37,6 +37,8 @@ type exchange struct {
 	unchanged bool
 	// token authorized the last attempt, place is the last attempt's among all that are on their way, empty without one.
 	token, place string
+	// status is the last answer's, known to read.
+	status int
 }
 
 // send asks until there is an answer, or it is clear that there will be none.
@@ -113,7 +115,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		c.leave(ctx, x, Quota{}, err)
+		c.leave(ctx, x, Quota{}, errNoAnswer)
 		c.settings.Observe(Observation{
 			Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe, Unavailable: ctx.Err() == nil || timedOut(ctx),
 		})
@@ -124,6 +126,10 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	body, err := bounded(response.Body)
 	return c.understand(ctx, x, response, body, err)
 }
+
+// errNoAnswer is what a request without a whole answer leaves behind. Its own error may be why its context ended: a limit that
+// another request has met, which may be one for background requests only.
+var errNoAnswer = errors.New("no answer")
 
 // token is what authorizes a request, empty when nothing of ours does.
 func (c *Client) token(ctx context.Context, x *exchange) (string, error) {

@@ -17,6 +17,8 @@ const (
 	Scheduler = "scheduler"
 	Consumer  = "consumer"
 	Exporter  = "exporter"
+	// Lines is about weekly lines that have not been confirmed for too long.
+	Lines = "loc"
 )
 
 // required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known

@@ -18,6 +18,8 @@ type ViewSettings struct {
 	// Label is a user's label value, and false for users who are not shown. Users with one label are one series.
 	// Nil shows logins.
 	Label func(activity.Actor) (string, bool)
+	// GivenWeeks shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
+	GivenWeeks bool
 }
 
 // View is the state of one organization as one replica shows it. It is built from a store's changes alone; its metrics
@@ -32,6 +34,7 @@ type View struct {
 	tallies map[TallyKey]uint64
 	samples map[SampleKey]Sample
 	pruned  time.Time
+	unread  time.Time // until when commits were read without their lines
 	// ended are series that were shown and are gone since the last visit.
 	ended []endedSeries
 }
@@ -39,7 +42,8 @@ type View struct {
 // repoView has a repository's series by the user's label.
 type repoView struct {
 	series map[string]*series
-	shown  string // the name under which the series were last shown
+	week   *weekView // the given lines, nil without any
+	shown  string    // the name under which the series were last shown
 }
 
 type endedSeries struct {
@@ -63,7 +67,7 @@ func (v *View) reset() {
 	v.repos = make(map[int64]*repoView)
 	v.tallies = make(map[TallyKey]uint64)
 	v.samples = make(map[SampleKey]Sample)
-	v.pruned = time.Time{}
+	v.pruned, v.unread = time.Time{}, time.Time{}
 }
 
 // Apply adds a change. Changes must come in the order in which Follow gives them.
@@ -108,7 +112,19 @@ func (v *View) applyOperations(c *Change) {
 	for _, sample := range c.Samples {
 		if have, ok := v.samples[sample.SampleKey]; !ok || !sample.Observed.Before(have.Observed) {
 			v.samples[sample.SampleKey] = sample
+			v.takeSample(&sample)
 		}
+	}
+}
+
+func (v *View) takeSample(sample *Sample) {
+	switch sample.Name {
+	case SampleWeekly:
+		if v.settings.GivenWeeks {
+			v.takeWeekly(sample)
+		}
+	case SampleUnread:
+		v.unread = sample.Observed
 	}
 }
 
@@ -130,17 +146,22 @@ func (v *View) seriesOf(repo int64, actor activity.Actor) *series {
 	if !shown {
 		return nil
 	}
-	r := v.repos[repo]
-	if r == nil {
-		r = &repoView{series: make(map[string]*series)}
-		v.repos[repo] = r
-	}
+	r := v.repoOf(repo)
 	s := r.series[label]
 	if s == nil {
 		s = &series{}
 		r.series[label] = s
 	}
 	return s
+}
+
+func (v *View) repoOf(repo int64) *repoView {
+	r := v.repos[repo]
+	if r == nil {
+		r = &repoView{series: make(map[string]*series)}
+		v.repos[repo] = r
+	}
+	return r
 }
 
 func (v *View) prune(before time.Time) {
@@ -221,8 +242,12 @@ func (v *View) visitRepo(id int64, repo *repoView, now time.Time, sink Sink) {
 	}
 	at := v.moments(cov, now)
 	var values Values
+	given := v.given(repo, &at)
 	for user, s := range repo.series {
 		s.values(&at, &values)
+		if given != nil {
+			given.set(repo, user, &values)
+		}
 		name := Series{cov.Name, user}
 		if gone := s.shown &^ values.Present; gone != 0 {
 			sink.End(name, gone)
@@ -268,7 +293,8 @@ func (v *View) moments(r *RepoCoverage, now time.Time) moments {
 	}
 	week := LastWeek(time.Unix(m.until[activity.StreamCommits], 0))
 	m.weekStart, m.weekEnd = week.Start.Unix(), week.End.Unix()
-	m.hasWeek = !r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
+	m.hasWeek = !v.settings.GivenWeeks && !week.Start.Before(v.unread) &&
+		!r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
 	return m
 }
 
@@ -299,6 +325,24 @@ func (v *View) Samples(name string) []Sample {
 		}
 	}
 	return list
+}
+
+// Name is the present name of a repository that is there.
+func (v *View) Name(repo int64) (string, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	cov := v.cov.Repos[repo]
+	if cov == nil || cov.Gone() {
+		return "", false
+	}
+	return cov.Name, true
+}
+
+// Edge is the beginning of the last pass that the view knows of.
+func (v *View) Edge() time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.cov.Edge
 }
 
 // Summary is the size and the state of a view.

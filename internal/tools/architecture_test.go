@@ -57,6 +57,10 @@ var imports = []struct {
 	{"internal/ledger/codec", cbor, false},
 	{"internal/ledger/codec", zap, true},
 
+	{"internal/loc", activity, false},
+	{"internal/loc", ledger, true},
+	{"internal/loc", github, true},
+
 	{"internal/ledger/memstore", ledger, false},
 	{"internal/ledger/memstore", redis, true},
 	{"internal/ledger/extstore", codec, false},
@@ -136,6 +140,7 @@ var calls = []struct {
 	{"internal/activity/clock.go", "time", "time.Now()", true},
 	{"internal/activity/clock_test.go", "time", "time.Now()", false},
 	{"internal/ledger/clock.go", "time", "time.Now()", true},
+	{"internal/loc/clock.go", "time", "time.Now()", true},
 	{"internal/collect/clock.go", "time", "time.Since(time.Time{})", true},
 	{"internal/schedule/clock.go", "time", "time.Now()", false},
 	{"internal/github/clock.go", "time", "time.Now()", false},

@@ -38,6 +38,8 @@ type Config struct {
 	Orgs []OrgConfig `mapstructure:"orgs"`
 	// GitHub is how GitHub is reached.
 	GitHub GitHubConfig `mapstructure:"github"`
+	// LOC is where the weekly lines come from.
+	LOC LOCConfig `mapstructure:"loc"`
 	// Actors is how users are shown.
 	Actors ActorsConfig `mapstructure:"actors"`
 	// Storage is the id of a storage extension that keeps the state over restarts. Empty: the state is in memory, and
@@ -166,6 +168,7 @@ func createDefaultConfig() component.Config {
 			},
 			Health: HealthConfig{ProbeInterval: 30 * time.Second, FailureThreshold: 6, Cooldown: 2 * time.Minute, RecoverThreshold: 3},
 		},
+		LOC:               defaultLOC(),
 		Leadership:        leadershipReceiver,
 		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},
 		RabbitMQ:          defaultRabbitMQ(),

@@ -51,6 +51,11 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, RateLimitConfig{
 		MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 	}, config.GitHub.RateLimit)
+	require.Equal(t, LOCConfig{
+		Source: "commits", RefreshInterval: 24 * time.Hour, Fallback: LOCFallbackConfig{
+			Enabled: true, MaxCommitsPerRepoPerWeek: 500, MaxCommitDetailCallsPerOrgPerHour: 1000, ZeroDetectionWindows: 2, Cooldown: 168 * time.Hour,
+		},
+	}, config.LOC)
 	require.Equal(t, "include", config.Actors.Bots)
 	require.Equal(t, "login", config.Actors.Label)
 	require.Empty(t, config.Storage)
@@ -73,6 +78,8 @@ func TestConfigFull(t *testing.T) {
 	require.Equal(t, "bearertokenauth/github", got.Orgs[2].Auth.Authenticator.String())
 	require.Equal(t, "rest", got.GitHub.API)
 	require.Equal(t, "http://proxy.example:3128", got.GitHub.ProxyURL)
+	require.Equal(t, "stats_contributors", got.LOC.Source)
+	require.Equal(t, 250, got.LOC.Fallback.MaxCommitsPerRepoPerWeek)
 	require.Equal(t, "hashed", got.Actors.Label)
 	require.Equal(t, "file_storage/state", got.Storage)
 }
@@ -188,6 +195,15 @@ func TestConfigWrong(t *testing.T) {
 		"no jobs in a minute":      {with("backfill: {max_enqueues_per_org_per_minute: 0}"), []string{"backfill", "max_enqueues_per_org_per_minute", "0"}},
 		"age of jobs":              {with("backfill: {max_message_age: 1s}"), []string{"backfill", "max_message_age", "1s", "1m0s"}},
 		"no step":                  {with("backfill: {coalesce_window: 0s}"), []string{"backfill", "coalesce_window", "0s", "1s"}},
+		"LOC source":               {with("loc: {source: stats}"), []string{"loc", "source", `"stats"`, "commits, stats_contributors"}},
+		"LOC without unit":         {with("loc: {refresh_interval: 24}"), []string{"loc", "refresh_interval", "24ns", "1s to 720h0m0s"}},
+		"LOC unknown key":          {with("loc: {interval: 24h}"), []string{"loc::interval", "unknown key", "refresh_interval"}},
+		"LOC cap of a week":        {with("loc: {fallback: {max_commits_per_repo_per_week: 0}}"), []string{"loc::fallback", "max_commits_per_repo_per_week", "0", "1 to 100000"}},
+		"LOC cap of an hour":       {with("loc: {fallback: {max_commit_detail_calls_per_org_per_hour: -1}}"), []string{"loc::fallback", "max_commit_detail_calls_per_org_per_hour", "-1", "1 to 1000000"}},
+		"LOC zeros":                {with("loc: {fallback: {zero_detection_windows: 0}}"), []string{"loc::fallback", "zero_detection_windows", "0", "1 to 1000"}},
+		"LOC cooldown":             {with("loc: {fallback: {cooldown: 0s}}"), []string{"loc::fallback", "cooldown", "0s", "1s to 8760h0m0s"}},
+		"LOC fallback unknown key": {with("loc: {fallback: {on: true}}"), []string{"loc::fallback::on", "unknown key", "enabled"}},
+		"LOC fallback no block":    {with("loc: {fallback: true}"), []string{"loc", "fallback", "map"}},
 		"a list for a block":       {with("github: [a]"), []string{"github", "map"}},
 		"unknown metric":           {with("metrics: {gh.activity.stars: {enabled: true}}"), []string{"metrics::gh.activity.stars", "unknown key", "gh.activity.commits"}},
 	} {

@@ -39,6 +39,8 @@ func (r *githubReceiver) newOrganization(
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
 			Label:     labeller(&r.config.Actors),
+
+			GivenWeeks: r.config.LOC.statistics(),
 		}),
 	}
 	count := limits.observer(tallies)
@@ -51,6 +53,11 @@ func (r *githubReceiver) newOrganization(
 	}
 	if org.client, err = r.githubClient(config, httpClient, observe, org.invalid); err != nil {
 		return nil, err
+	}
+	if r.config.LOC.statistics() {
+		settings := r.config.LOC.settings(r.config.Retention)
+		settings.Source, settings.Paused = org.client, r.cooldown.Err
+		org.lines = newLines(settings)
 	}
 	org.collector, err = r.newCollector(config, org.client, org.view, tallies)
 	return org, err
@@ -66,7 +73,7 @@ func (r *githubReceiver) newCollector(
 	}
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: client, Store: r.store, Samples: samples, Filter: filter, Concurrency: config.Concurrency,
-		Lookback: config.Lookback, Handover: r.jobs != nil, Now: time.Now, Skew: client.Skew,
+		Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: client.Skew,
 		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }

@@ -169,8 +169,8 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	return errors.Join(errs...)
 }
 
-// lead is a term over the organization: it makes passes, and jobs of what they miss, until the term ends, and waits for both. The first
-// write makes the fence known, so that nothing of an earlier term is accepted any more.
+// lead is a term over the organization: it makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends,
+// and waits for all of them. The first write makes the fence known, so that nothing of an earlier term is accepted any more.
 func (o *organization) lead(ctx context.Context, fence uint64) error {
 	if err := o.claim(ctx, fence); err != nil {
 		return err
@@ -181,6 +181,10 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 	var work sync.WaitGroup
 	if o.jobs != nil {
 		work.Go(func() { o.dispatch(ctx, o.jobs) })
+	}
+	if o.lines != nil {
+		o.lines.begin()
+		work.Go(func() { o.refreshLines(ctx, fence) })
 	}
 	o.schedule(ctx, fence)
 	work.Wait()

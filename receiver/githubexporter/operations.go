@@ -74,6 +74,7 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 	o.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.name)
 	o.coverage(org, now, at, sum)
 	o.tallies(org, at, sum, all)
+	o.lines(org, now, at, sum)
 	for m, n := range org.shown {
 		all.shown[m] += n
 	}

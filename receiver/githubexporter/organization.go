@@ -44,6 +44,7 @@ type organization struct {
 	tallies   *collect.Tallies
 	jobs      *jobs // nil when there is no backfill
 	missed    missed
+	lines     *lines // nil where weekly lines are those of the commits
 	http      *http.Client
 	client    *github.Client
 	cooldown  *health.Cooldown
@@ -121,6 +122,7 @@ func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
 	}
 	o.report(ctx, &sum, err)
 	if err == nil {
+		o.lines.pass(sum.Began)
 		o.afterPass(ctx, fence)
 	}
 	return sum.RetryAt
@@ -211,6 +213,7 @@ func (o *organization) follow(ctx context.Context) {
 			}
 			o.noteLedger(&c)
 			o.view.Apply(c)
+			o.lines.changed()
 			if c.Caught {
 				o.caught(time.Since(began))
 			}

@@ -28,6 +28,8 @@ type slowSource struct {
 	most   atomic.Int32
 }
 
+func (*slowSource) Prepare(context.Context, []*github.Request) {}
+
 func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activity.Repository) error) error {
 	s.most.Store(max(s.most.Load(), s.there.Add(1)))
 	defer s.there.Add(-1)

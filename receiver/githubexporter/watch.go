@@ -62,6 +62,9 @@ func (w *watch) probe(ctx context.Context, interval time.Duration) {
 	}
 	now := time.Now()
 	states[health.Scheduler], states[health.Exporter] = w.scheduler(now), w.exporter(now)
+	if w.receiver.config.LOC.statistics() {
+		states[health.Lines] = w.lines(now)
+	}
 	w.receiver.monitor.Set(states)
 }
 

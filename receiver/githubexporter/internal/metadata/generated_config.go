@@ -627,6 +627,66 @@ func (ms *GhExporterLeaderCycleLastRunUnixtimeMetricConfig) Unmarshal(parser *co
 	return nil
 }
 
+// GhExporterLocFallbackBudgetExhaustedMetricConfig provides config for the gh.exporter.loc_fallback_budget_exhausted metric.
+type GhExporterLocFallbackBudgetExhaustedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterLocFallbackBudgetExhaustedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterLocFallbackIncompleteMetricConfig provides config for the gh.exporter.loc_fallback_incomplete metric.
+type GhExporterLocFallbackIncompleteMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterLocFallbackIncompleteMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterLocSourceModeMetricConfig provides config for the gh.exporter.loc_source_mode metric.
+type GhExporterLocSourceModeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterLocSourceModeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterMetricsCacheRefreshDurationMetricConfig provides config for the gh.exporter.metrics_cache_refresh_duration metric.
 type GhExporterMetricsCacheRefreshDurationMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -940,6 +1000,9 @@ type MetricsConfig struct {
 	GhExporterInvalidValues                GhExporterInvalidValuesMetricConfig                `mapstructure:"gh.exporter.invalid_values"`
 	GhExporterLeader                       GhExporterLeaderMetricConfig                       `mapstructure:"gh.exporter.leader"`
 	GhExporterLeaderCycleLastRunUnixtime   GhExporterLeaderCycleLastRunUnixtimeMetricConfig   `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
+	GhExporterLocFallbackBudgetExhausted   GhExporterLocFallbackBudgetExhaustedMetricConfig   `mapstructure:"gh.exporter.loc_fallback_budget_exhausted"`
+	GhExporterLocFallbackIncomplete        GhExporterLocFallbackIncompleteMetricConfig        `mapstructure:"gh.exporter.loc_fallback_incomplete"`
+	GhExporterLocSourceMode                GhExporterLocSourceModeMetricConfig                `mapstructure:"gh.exporter.loc_source_mode"`
 	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
 	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
 	GhExporterQueueDepth                   GhExporterQueueDepthMetricConfig                   `mapstructure:"gh.exporter.queue_depth"`
@@ -1049,6 +1112,15 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhExporterLocFallbackBudgetExhausted: GhExporterLocFallbackBudgetExhaustedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterLocFallbackIncomplete: GhExporterLocFallbackIncompleteMetricConfig{
+			Enabled: true,
+		},
+		GhExporterLocSourceMode: GhExporterLocSourceModeMetricConfig{
 			Enabled: true,
 		},
 		GhExporterMetricsCacheRefreshDuration: GhExporterMetricsCacheRefreshDurationMetricConfig{

@@ -119,6 +119,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
 						Enabled: true,
 					},
+					GhExporterLocFallbackBudgetExhausted: GhExporterLocFallbackBudgetExhaustedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterLocFallbackIncomplete: GhExporterLocFallbackIncompleteMetricConfig{
+						Enabled: true,
+					},
+					GhExporterLocSourceMode: GhExporterLocSourceModeMetricConfig{
+						Enabled: true,
+					},
 					GhExporterMetricsCacheRefreshDuration: GhExporterMetricsCacheRefreshDurationMetricConfig{
 						Enabled: true,
 					},
@@ -265,6 +274,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterLeaderCycleLastRunUnixtime: GhExporterLeaderCycleLastRunUnixtimeMetricConfig{
 						Enabled: false,
 					},
+					GhExporterLocFallbackBudgetExhausted: GhExporterLocFallbackBudgetExhaustedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterLocFallbackIncomplete: GhExporterLocFallbackIncompleteMetricConfig{
+						Enabled: false,
+					},
+					GhExporterLocSourceMode: GhExporterLocSourceModeMetricConfig{
+						Enabled: false,
+					},
 					GhExporterMetricsCacheRefreshDuration: GhExporterMetricsCacheRefreshDurationMetricConfig{
 						Enabled: false,
 					},
@@ -318,7 +336,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

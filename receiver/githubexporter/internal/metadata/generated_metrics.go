@@ -129,6 +129,40 @@ var MapAttributeJobResult = map[string]AttributeJobResult{
 	"duplicate": AttributeJobResultDuplicate,
 }
 
+// AttributeLocMode specifies the value loc_mode attribute.
+type AttributeLocMode int
+
+const (
+	_ AttributeLocMode = iota
+	AttributeLocModeWarming
+	AttributeLocModeReady
+	AttributeLocModeStale
+	AttributeLocModeFallback
+)
+
+// String returns the string representation of the AttributeLocMode.
+func (av AttributeLocMode) String() string {
+	switch av {
+	case AttributeLocModeWarming:
+		return "warming"
+	case AttributeLocModeReady:
+		return "ready"
+	case AttributeLocModeStale:
+		return "stale"
+	case AttributeLocModeFallback:
+		return "fallback"
+	}
+	return ""
+}
+
+// MapAttributeLocMode is a helper map of string to AttributeLocMode attribute value.
+var MapAttributeLocMode = map[string]AttributeLocMode{
+	"warming":  AttributeLocModeWarming,
+	"ready":    AttributeLocModeReady,
+	"stale":    AttributeLocModeStale,
+	"fallback": AttributeLocModeFallback,
+}
+
 // AttributeResource specifies the value resource attribute.
 type AttributeResource int
 
@@ -412,6 +446,18 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.leader_cycle_last_run_unixtime",
 		Attributes: []string{"org"},
 	},
+	GhExporterLocFallbackBudgetExhausted: metricInfo{
+		Name:       "gh.exporter.loc_fallback_budget_exhausted",
+		Attributes: []string{"org"},
+	},
+	GhExporterLocFallbackIncomplete: metricInfo{
+		Name:       "gh.exporter.loc_fallback_incomplete",
+		Attributes: []string{"org", "repo"},
+	},
+	GhExporterLocSourceMode: metricInfo{
+		Name:       "gh.exporter.loc_source_mode",
+		Attributes: []string{"org", "repo", "loc_mode"},
+	},
 	GhExporterMetricsCacheRefreshDuration: metricInfo{
 		Name: "gh.exporter.metrics_cache_refresh_duration",
 	},
@@ -499,6 +545,9 @@ type metricsInfo struct {
 	GhExporterInvalidValues                metricInfo
 	GhExporterLeader                       metricInfo
 	GhExporterLeaderCycleLastRunUnixtime   metricInfo
+	GhExporterLocFallbackBudgetExhausted   metricInfo
+	GhExporterLocFallbackIncomplete        metricInfo
+	GhExporterLocSourceMode                metricInfo
 	GhExporterMetricsCacheRefreshDuration  metricInfo
 	GhExporterMetricsSeriesLoaded          metricInfo
 	GhExporterQueueDepth                   metricInfo
@@ -2204,6 +2253,167 @@ func newMetricGhExporterLeaderCycleLastRunUnixtime(cfg GhExporterLeaderCycleLast
 	return m
 }
 
+type metricGhExporterLocFallbackBudgetExhausted struct {
+	data     pmetric.Metric                                   // data buffer for generated metric.
+	config   GhExporterLocFallbackBudgetExhaustedMetricConfig // metric config provided by user.
+	capacity int                                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.loc_fallback_budget_exhausted metric with initial data.
+func (m *metricGhExporterLocFallbackBudgetExhausted) init() {
+	m.data.SetName("gh.exporter.loc_fallback_budget_exhausted")
+	m.data.SetDescription("Times that a repository had to wait because the commits of an hour had been asked for their lines. Only with `loc::source` at `stats_contributors`.")
+	m.data.SetUnit("{wait}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterLocFallbackBudgetExhausted) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterLocFallbackBudgetExhausted) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterLocFallbackBudgetExhausted) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterLocFallbackBudgetExhausted(cfg GhExporterLocFallbackBudgetExhaustedMetricConfig) metricGhExporterLocFallbackBudgetExhausted {
+	m := metricGhExporterLocFallbackBudgetExhausted{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterLocFallbackIncomplete struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterLocFallbackIncompleteMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.loc_fallback_incomplete metric with initial data.
+func (m *metricGhExporterLocFallbackIncomplete) init() {
+	m.data.SetName("gh.exporter.loc_fallback_incomplete")
+	m.data.SetDescription("1 for a repository in fallback of whose week a cap has cut commits off, 0 for one whose week was read completely.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterLocFallbackIncomplete) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterLocFallbackIncomplete) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterLocFallbackIncomplete) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterLocFallbackIncomplete(cfg GhExporterLocFallbackIncompleteMetricConfig) metricGhExporterLocFallbackIncomplete {
+	m := metricGhExporterLocFallbackIncomplete{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterLocSourceMode struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhExporterLocSourceModeMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.loc_source_mode metric with initial data.
+func (m *metricGhExporterLocSourceMode) init() {
+	m.data.SetName("gh.exporter.loc_source_mode")
+	m.data.SetDescription("1 for the mode in force of a repository's weekly lines, 0 for the others. Only with `loc::source` at `stats_contributors`.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterLocSourceMode) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, locModeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("mode", locModeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterLocSourceMode) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterLocSourceMode) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterLocSourceMode(cfg GhExporterLocSourceModeMetricConfig) metricGhExporterLocSourceMode {
+	m := metricGhExporterLocSourceMode{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterMetricsCacheRefreshDuration struct {
 	data     pmetric.Metric                                    // data buffer for generated metric.
 	config   GhExporterMetricsCacheRefreshDurationMetricConfig // metric config provided by user.
@@ -2981,6 +3191,9 @@ type MetricsBuilder struct {
 	metricGhExporterInvalidValues                metricGhExporterInvalidValues
 	metricGhExporterLeader                       metricGhExporterLeader
 	metricGhExporterLeaderCycleLastRunUnixtime   metricGhExporterLeaderCycleLastRunUnixtime
+	metricGhExporterLocFallbackBudgetExhausted   metricGhExporterLocFallbackBudgetExhausted
+	metricGhExporterLocFallbackIncomplete        metricGhExporterLocFallbackIncomplete
+	metricGhExporterLocSourceMode                metricGhExporterLocSourceMode
 	metricGhExporterMetricsCacheRefreshDuration  metricGhExporterMetricsCacheRefreshDuration
 	metricGhExporterMetricsSeriesLoaded          metricGhExporterMetricsSeriesLoaded
 	metricGhExporterQueueDepth                   metricGhExporterQueueDepth
@@ -3051,6 +3264,9 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterInvalidValues:                newMetricGhExporterInvalidValues(mbc.Metrics.GhExporterInvalidValues),
 		metricGhExporterLeader:                       newMetricGhExporterLeader(mbc.Metrics.GhExporterLeader),
 		metricGhExporterLeaderCycleLastRunUnixtime:   newMetricGhExporterLeaderCycleLastRunUnixtime(mbc.Metrics.GhExporterLeaderCycleLastRunUnixtime),
+		metricGhExporterLocFallbackBudgetExhausted:   newMetricGhExporterLocFallbackBudgetExhausted(mbc.Metrics.GhExporterLocFallbackBudgetExhausted),
+		metricGhExporterLocFallbackIncomplete:        newMetricGhExporterLocFallbackIncomplete(mbc.Metrics.GhExporterLocFallbackIncomplete),
+		metricGhExporterLocSourceMode:                newMetricGhExporterLocSourceMode(mbc.Metrics.GhExporterLocSourceMode),
 		metricGhExporterMetricsCacheRefreshDuration:  newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
 		metricGhExporterMetricsSeriesLoaded:          newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
 		metricGhExporterQueueDepth:                   newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
@@ -3181,6 +3397,9 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterInvalidValues.emit(ils.Metrics())
 	mb.metricGhExporterLeader.emit(ils.Metrics())
 	mb.metricGhExporterLeaderCycleLastRunUnixtime.emit(ils.Metrics())
+	mb.metricGhExporterLocFallbackBudgetExhausted.emit(ils.Metrics())
+	mb.metricGhExporterLocFallbackIncomplete.emit(ils.Metrics())
+	mb.metricGhExporterLocSourceMode.emit(ils.Metrics())
 	mb.metricGhExporterMetricsCacheRefreshDuration.emit(ils.Metrics())
 	mb.metricGhExporterMetricsSeriesLoaded.emit(ils.Metrics())
 	mb.metricGhExporterQueueDepth.emit(ils.Metrics())
@@ -3379,6 +3598,21 @@ func (mb *MetricsBuilder) RecordGhExporterLeaderDataPoint(ts pcommon.Timestamp, 
 // RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint adds a data point to gh.exporter.leader_cycle_last_run_unixtime metric.
 func (mb *MetricsBuilder) RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterLeaderCycleLastRunUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterLocFallbackBudgetExhaustedDataPoint adds a data point to gh.exporter.loc_fallback_budget_exhausted metric.
+func (mb *MetricsBuilder) RecordGhExporterLocFallbackBudgetExhaustedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterLocFallbackBudgetExhausted.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterLocFallbackIncompleteDataPoint adds a data point to gh.exporter.loc_fallback_incomplete metric.
+func (mb *MetricsBuilder) RecordGhExporterLocFallbackIncompleteDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhExporterLocFallbackIncomplete.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhExporterLocSourceModeDataPoint adds a data point to gh.exporter.loc_source_mode metric.
+func (mb *MetricsBuilder) RecordGhExporterLocSourceModeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, locModeAttributeValue AttributeLocMode) {
+	mb.metricGhExporterLocSourceMode.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, locModeAttributeValue.String())
 }
 
 // RecordGhExporterMetricsCacheRefreshDurationDataPoint adds a data point to gh.exporter.metrics_cache_refresh_duration metric.

@@ -161,6 +161,15 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterLocFallbackBudgetExhaustedDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterLocFallbackIncompleteDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterLocSourceModeDataPoint(ts, 1, "org-val", "repo-val", AttributeLocModeWarming)
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterMetricsCacheRefreshDurationDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
@@ -854,6 +863,62 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.loc_fallback_budget_exhausted":
+					assert.False(t, validatedMetrics["gh.exporter.loc_fallback_budget_exhausted"], "Found a duplicate in the metrics slice: gh.exporter.loc_fallback_budget_exhausted")
+					validatedMetrics["gh.exporter.loc_fallback_budget_exhausted"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Times that a repository had to wait because the commits of an hour had been asked for their lines. Only with `loc::source` at `stats_contributors`.", mi.Description())
+					assert.Equal(t, "{wait}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.loc_fallback_incomplete":
+					assert.False(t, validatedMetrics["gh.exporter.loc_fallback_incomplete"], "Found a duplicate in the metrics slice: gh.exporter.loc_fallback_incomplete")
+					validatedMetrics["gh.exporter.loc_fallback_incomplete"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for a repository in fallback of whose week a cap has cut commits off, 0 for one whose week was read completely.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.exporter.loc_source_mode":
+					assert.False(t, validatedMetrics["gh.exporter.loc_source_mode"], "Found a duplicate in the metrics slice: gh.exporter.loc_source_mode")
+					validatedMetrics["gh.exporter.loc_source_mode"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for the mode in force of a repository's weekly lines, 0 for the others. Only with `loc::source` at `stats_contributors`.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					locModeAttrVal, ok := dp.Attributes().Get("mode")
+					assert.True(t, ok)
+					assert.Equal(t, "warming", locModeAttrVal.Str())
 				case "gh.exporter.metrics_cache_refresh_duration":
 					assert.False(t, validatedMetrics["gh.exporter.metrics_cache_refresh_duration"], "Found a duplicate in the metrics slice: gh.exporter.metrics_cache_refresh_duration")
 					validatedMetrics["gh.exporter.metrics_cache_refresh_duration"] = true

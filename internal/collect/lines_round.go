@@ -1,0 +1,297 @@
+package collect
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+)
+
+// quietTogether is how many quiet repositories are one commit.
+const quietTogether = 500
+
+// linesRound is one round over the repositories.
+type linesRound struct {
+	lines *Lines
+	// week is the last one that was over when the last pass began: that pass has seen every push of it.
+	week  activity.Window
+	repos []*ledger.RepoCoverage
+
+	mu     sync.Mutex
+	done   Refreshed
+	halted bool
+}
+
+func newLinesRound(l *Lines, cov *ledger.Coverage) *linesRound {
+	r := &linesRound{lines: l, week: ledger.LastWeek(cov.Edge)}
+	for _, repo := range cov.Repos {
+		if !repo.Gone() && !cov.Edge.IsZero() {
+			r.repos = append(r.repos, repo)
+		}
+	}
+	slices.SortFunc(r.repos, func(a, b *ledger.RepoCoverage) int { // those first that wait for longest
+		if n := l.repo(a.ID).state.Refreshed.Compare(l.repo(b.ID).state.Refreshed); n != 0 {
+			return n
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	r.due(l.collector.now().Add(l.settings.Rules.Refresh))
+	return r
+}
+
+// due notes that there is something to do at a time.
+func (r *linesRound) due(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.halted && (r.done.Next.IsZero() || at.Before(r.done.Next)) {
+		r.done.Next = at
+	}
+}
+
+// halt ends the round; there is nothing to do before a time.
+func (r *linesRound) halt(until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.halted || until.After(r.done.Next) {
+		r.done.Next = until
+	}
+	r.halted = true
+}
+
+func (r *linesRound) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.halted
+}
+
+func (r *linesRound) count(change func(done *Refreshed)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.done)
+}
+
+func (r *linesRound) situation(repo *activity.Repository) *loc.Situation {
+	return &loc.Situation{Now: r.lines.collector.now(), Week: r.week, Pushed: repo.Signals.PushedAt}
+}
+
+// quiet takes the repositories in which nobody has lines in the week, without a request.
+func (r *linesRound) quiet(ctx context.Context) error {
+	var steps []*taken
+	for _, cov := range r.repos {
+		repo, known := r.lines.collector.repository(cov), r.lines.repo(cov.ID)
+		at := r.situation(&repo)
+		if step, _ := r.lines.settings.Rules.Next(&known.state, at); step == loc.StepQuiet {
+			steps = append(steps, &taken{
+				repo: cov.ID, known: known, state: r.lines.settings.Rules.Silent(known.state, at),
+				week: &ledger.Weekly{Week: r.week.Start, Everybody: true},
+			})
+		}
+	}
+	for chunk := range slices.Chunk(steps, quietTogether) {
+		if err := r.lines.commit(ctx, chunk...); err != nil {
+			return err
+		}
+		r.count(func(done *Refreshed) { done.Quiet += len(chunk) })
+	}
+	return nil
+}
+
+// work takes every step that is due, with several repositories at a time.
+func (r *linesRound) work(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(github.Background(ctx))
+	group.SetLimit(r.lines.collector.settings.Concurrency)
+	for _, cov := range r.repos {
+		if groupCtx.Err() != nil || r.ended() {
+			break
+		}
+		group.Go(func() error { return r.repository(groupCtx, cov) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// maxSteps is how many steps a repository has in a round at most: it is asked, has zeros, is read, and waits.
+const maxSteps = 4
+
+func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) error {
+	repo, known := r.lines.collector.repository(cov), r.lines.repo(cov.ID)
+	for range maxSteps {
+		if r.ended() {
+			return nil
+		}
+		at := r.situation(&repo)
+		step, next := r.lines.settings.Rules.Next(&known.state, at)
+		if step == loc.StepNone {
+			r.due(next)
+			return nil
+		}
+		if r.lines.settings.Paused() != nil {
+			r.halt(at.Now.Add(afterPause))
+			return nil
+		}
+		result := &taken{repo: cov.ID, known: known, state: known.state, part: known.part}
+		changed := false
+		if step == loc.StepAsk {
+			changed = r.ask(ctx, &repo, at, result)
+		} else {
+			changed = r.read(ctx, &repo, at, result)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !changed {
+			return nil // the round is over
+		}
+		if err := r.lines.commit(ctx, result); err != nil {
+			return err
+		}
+	}
+	r.due(r.lines.collector.now())
+	return nil
+}
+
+// ask asks for statistics, and reports whether anything is known that was not.
+func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, at *loc.Situation, step *taken) bool {
+	rules := &r.lines.settings.Rules
+	told, err := r.lines.settings.Source.Contributors(ctx, r.lines.collector.settings.Org, *repo)
+	switch {
+	case ctx.Err() != nil || r.halts(err, at):
+		return false
+	case err != nil:
+		r.fail(repo, err)
+		step.state = rules.Failed(step.state, at, refused(err))
+		return true
+	case told.Pending:
+		step.state = rules.Pending(step.state, at)
+	case told.Zero():
+		step.state = rules.Zero(step.state, at)
+	default:
+		step.state, step.part = rules.Good(step.state, at), ledger.Weekly{}
+		step.week = r.weekly(&told, at)
+	}
+	r.count(func(done *Refreshed) { done.Asked++ })
+	return true
+}
+
+// halts ends the round when an error says that every other request would be refused as well.
+func (r *linesRound) halts(err error, at *loc.Situation) bool {
+	after, until, halts := linesHalts(err)
+	if !halts {
+		return false
+	}
+	if until.IsZero() {
+		until = at.Now.Add(after)
+	}
+	r.halt(until)
+	return true
+}
+
+func (r *linesRound) fail(repo *activity.Repository, err error) {
+	r.count(func(done *Refreshed) {
+		done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: activity.StreamCommits, Err: err})
+	})
+}
+
+// weekly are the week's lines as the statistics tell them. They have users who have lines, and those who had commits within the
+// retention. Of others nothing is known: there are at most a hundred, and none without an account.
+func (r *linesRound) weekly(told *github.Contributors, at *loc.Situation) *ledger.Weekly {
+	retained := at.Now.Add(-r.lines.settings.Retention)
+	users := make(lineSums)
+	for i := range told.List {
+		for _, w := range told.List[i].Weeks {
+			switch {
+			case w.Start.Equal(r.week.Start):
+				users.add(told.List[i].Actor, w.Added, w.Removed)
+			case w.Start.AddDate(0, 0, 7).After(retained):
+				users.add(told.List[i].Actor, 0, 0)
+			}
+		}
+	}
+	return users.weekly(r.week, told.Empty)
+}
+
+// lineSums are lines by user.
+type lineSums map[activity.Actor]ledger.WeeklyUser
+
+func (s lineSums) add(who activity.Actor, added, removed uint64) {
+	sum := s[who]
+	s[who] = ledger.WeeklyUser{Actor: who, Added: sum.Added + added, Removed: sum.Removed + removed}
+}
+
+func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.Weekly {
+	w := &ledger.Weekly{Week: week.Start, Everybody: everybody}
+	for _, user := range s {
+		w.Users = append(w.Users, user)
+	}
+	return w
+}
+
+// read reads the lines of the week's commits as far as the caps allow, and reports whether anything is known that was not.
+func (r *linesRound) read(ctx context.Context, repo *activity.Repository, at *loc.Situation, step *taken) bool {
+	rules, reading := &r.lines.settings.Rules, step.state.ReadingOf(at)
+	whole, sums := r.partOf(&reading, &step.part)
+	left := r.lines.settings.MaxCommits - reading.Asked
+	if allowed, _ := r.lines.allowance.left(at.Now); allowed == 0 {
+		r.waits(at, step)
+		return true
+	}
+	outcome, err := r.lines.settings.Source.SampleLines(ctx, github.LinesRequest{
+		Org: r.lines.collector.settings.Org, Repo: *repo, Window: r.week, Head: reading.Head, Position: reading.Position, Max: left,
+		Take: func(n int) int { return r.lines.allowance.take(at.Now, n) },
+	}, func(events []activity.Event) error {
+		for i := range events {
+			sums.add(events[i].Actor, uint64(events[i].Additions), uint64(events[i].Deletions))
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return false
+	}
+	r.count(func(done *Refreshed) { done.Read++ })
+	moved := outcome.Position > reading.Position
+	step.state = rules.Progress(step.state, at, outcome.Head, outcome.Position, outcome.Asked)
+	step.part = *sums.weekly(r.week, whole)
+	switch {
+	case r.halts(err, at):
+		return moved
+	case err != nil:
+		r.fail(repo, err)
+		step.state = rules.ReadFailed(step.state, at, refused(err))
+	case outcome.Whole || outcome.Asked >= left:
+		whole = whole && outcome.Whole
+		step.state = rules.Read(step.state, at, !whole)
+		step.week, step.part = sums.weekly(r.week, whole), ledger.Weekly{}
+	default:
+		r.waits(at, step)
+	}
+	return true
+}
+
+// waits puts the rest of a week off until there is another hour's allowance.
+func (r *linesRound) waits(at *loc.Situation, step *taken) {
+	_, until := r.lines.allowance.left(at.Now)
+	r.lines.collector.tallies.Add(TallyLinesWait)
+	step.state = r.lines.settings.Rules.Waits(step.state, at, until)
+}
+
+// partOf is what was read of the week before, and whether nothing of it was left out.
+func (r *linesRound) partOf(reading *loc.Reading, part *ledger.Weekly) (whole bool, sums lineSums) {
+	sums = make(lineSums)
+	if reading.Position == 0 || !part.Week.Equal(reading.Week) {
+		return true, sums
+	}
+	for _, u := range part.Users {
+		sums.add(u.Actor, u.Added, u.Removed)
+	}
+	return part.Everybody, sums
+}

@@ -1,0 +1,580 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+)
+
+const (
+	statsRoute = "/repos/{owner}/{repo}/stats/contributors"
+	day        = 24 * time.Hour
+)
+
+// sunday is the end of the complete week before noon.
+var sunday = time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)
+
+// linesBench is a bench whose weekly lines are given.
+type linesBench struct {
+	*bench
+	settings LinesSettings
+	lines    *Lines
+}
+
+func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*LinesSettings)) *linesBench {
+	t.Helper()
+	b := &linesBench{bench: newBench(t, api, data, func(s *Settings) { s.WithoutLines = true })}
+	b.settings = LinesSettings{
+		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 1000, Retention: 720 * time.Hour,
+		Rules: loc.Rules{Refresh: day, Fallback: true, ZeroAnswers: 2, Cooldown: 7 * day},
+	}
+	for _, f := range change {
+		f(&b.settings)
+	}
+	b.pass()
+	b.fill()
+	b.newTerm()
+	return b
+}
+
+// newTerm is another leader, who knows what the store has.
+func (b *linesBench) newTerm() { b.lines = b.collector.Lines(b.settings, 1, b.given()) }
+
+// given is what a replica that starts now sees.
+func (b *linesBench) given() *ledger.View {
+	b.t.Helper()
+	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, GivenWeeks: true})
+	ctx, cancel := context.WithCancel(b.t.Context())
+	defer cancel()
+	err := b.store.Follow(ctx, org, func(c ledger.Change) error {
+		view.Apply(c)
+		if c.Caught {
+			cancel()
+		}
+		return nil
+	})
+	require.ErrorIs(b.t, err, context.Canceled)
+	return view
+}
+
+// round makes a round, and a pass before it.
+func (b *linesBench) round() Refreshed {
+	b.t.Helper()
+	b.pass()
+	done, err := b.lines.Refresh(b.t.Context())
+	require.NoError(b.t, err)
+	return done
+}
+
+// after makes a round some time later.
+func (b *linesBench) after(d time.Duration) Refreshed {
+	b.t.Helper()
+	b.clock.Advance(d)
+	return b.round()
+}
+
+// until makes rounds when they are due, as long as that is before a time.
+func (b *linesBench) until(end time.Time) {
+	b.t.Helper()
+	for done := b.round(); done.Next.Before(end); done = b.round() {
+		b.clock.set(done.Next)
+	}
+	b.clock.set(end)
+}
+
+// weekly is what is shown of a repository: added and removed lines by user.
+func (b *linesBench) weekly(repo string) map[string][2]uint64 {
+	b.t.Helper()
+	result := shown{}
+	b.given().Visit(b.clock.Now(), result)
+	lines := make(map[string][2]uint64)
+	for series, v := range result {
+		require.False(b.t, v.Present.Has(ledger.MetricTotalAdded))
+		if series.Repo == repo && v.Present.Has(ledger.MetricLinesAdded) {
+			lines[series.User] = [2]uint64{v.Of[ledger.MetricLinesAdded], v.Of[ledger.MetricLinesGone]}
+		}
+	}
+	return lines
+}
+
+// state is what is known of the only repository, and its mode.
+func (b *linesBench) state() (loc.State, loc.Mode) {
+	b.t.Helper()
+	samples := b.given().Samples(SampleLinesState)
+	require.Len(b.t, samples, 1)
+	state, err := loc.Decode(samples[0].Data)
+	require.NoError(b.t, err)
+	now := b.clock.Now()
+	return state, b.settings.Rules.Mode(&state, now, ledger.LastWeek(now))
+}
+
+func (b *linesBench) mode() string {
+	b.t.Helper()
+	_, mode := b.state()
+	return mode.String()
+}
+
+func (b *linesBench) asked() int { return b.server.Count(about(statsRoute)) }
+
+// details are the commits that were asked for their lines with REST.
+func (b *linesBench) details() int {
+	return b.server.Count(about("/repos/{owner}/{repo}/commits/{ref...}"))
+}
+
+// zeros makes the statistics answer as those of a large repository, until the faults are cleared.
+func (b *linesBench) zeros() {
+	body := fmt.Sprintf(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":%d,"a":0,"d":0,"c":3}]}]`, sunday.AddDate(0, 0, -7).Unix())
+	b.server.Fault(githubtest.Fault{
+		Match: githubtest.Match{Route: statsRoute}, Do: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body),
+	})
+}
+
+// lastWeek is a repository with commits of ada's and bob's in the last week, a merge, one without an account, and others around it.
+func lastWeek() *githubtest.Dataset {
+	data := dataset("one")
+	commit(data, "one", sunday.AddDate(0, 0, -7).Add(-time.Second))
+	commit(data, "one", sunday.AddDate(0, 0, -7))
+	commit(data, "one", sunday.Add(-2*day)).Login = new("bob")
+	commit(data, "one", sunday.Add(-day)).Parents = 2
+	commit(data, "one", sunday.Add(-2*time.Hour)).Login = nil
+	commit(data, "one", sunday.Add(-time.Second))
+	commit(data, "one", sunday).Login = new("eve")
+	return data
+}
+
+// TestStatistics: what is still computed is asked for again, then every listed author has his lines, who is not listed has none
+// that anybody knew, and nothing is asked before it is due.
+func TestStatistics(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newLinesBench(t, api, lastWeek())
+		require.Empty(t, b.weekly("one"), "commits were read without lines")
+		require.Zero(t, b.details())
+		done := b.round()
+		require.Equal(t, 1, done.Asked)
+		require.Equal(t, b.clock.Now().Add(time.Minute), done.Next)
+		require.Equal(t, "warming", b.mode())
+		require.Zero(t, b.after(30*time.Second).Asked)
+		done = b.after(30 * time.Second)
+		require.Equal(t, 1, done.Asked)
+		require.Equal(t, b.clock.Now().Add(day), done.Next)
+		require.Equal(t, "ready", b.mode())
+		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}}
+		require.Equal(t, want, b.weekly("one"))
+		require.Zero(t, b.after(12*time.Hour).Asked)
+
+		t.Log("a push voids GitHub's numbers; the ones that are known stay")
+		b.server.Update(func(d *githubtest.Dataset) {
+			c := commit(d, "one", sunday.Add(-time.Hour))
+			c.PushedAt = b.clock.Now().Add(time.Minute)
+		})
+		done = b.after(12 * time.Hour)
+		require.Equal(t, 1, done.Asked)
+		require.Equal(t, want, b.weekly("one"))
+		require.Equal(t, "ready", b.mode())
+		b.after(time.Minute)
+		want["ada"] = [2]uint64{30, 3}
+		require.Equal(t, want, b.weekly("one"))
+		require.Zero(t, b.details())
+
+		t.Log("another week")
+		b.clock.set(sunday.Add(7*day - time.Second))
+		b.round()
+		require.Equal(t, want, b.weekly("one"))
+		require.Equal(t, 1, b.after(time.Second).Asked, "the week has changed")
+		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
+	})
+}
+
+// TestQuietRepositories: a week without a push costs no request, and everybody has no lines in it.
+func TestQuietRepositories(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		commit(data, "one", sunday.AddDate(0, 0, -8))
+		b := newLinesBench(t, api, data)
+		done := b.round()
+		require.Equal(t, 1, done.Quiet)
+		require.Zero(t, b.asked())
+		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
+		require.Equal(t, "ready", b.mode())
+		require.Zero(t, b.round().Quiet)
+		b.clock.Advance(3 * day)
+		require.Equal(t, "ready", b.mode())
+
+		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Second)) })
+		require.Equal(t, 1, b.after(time.Minute).Asked)
+		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"), "what is known stays")
+	})
+}
+
+// TestHundredAuthors: GitHub has the hundred most active authors. Of the others nothing is shown.
+func TestHundredAuthors(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for i := range 103 {
+			for n := range 1 + i/3 {
+				commit(data, "one", sunday.Add(-time.Duration(1+i)*time.Hour-time.Duration(n)*time.Second)).Login = new(fmt.Sprintf("user-%03d", i))
+			}
+		}
+		b := newLinesBench(t, api, data)
+		b.round()
+		b.after(time.Minute)
+		weekly := b.weekly("one")
+		require.Len(t, weekly, 100)
+		total := 0
+		for user := range b.metricsOf("one") {
+			if _, listed := weekly[user]; !listed {
+				require.Less(t, user, "user-003")
+				total++
+			}
+		}
+		require.Equal(t, 3, total)
+		require.Equal(t, [2]uint64{350, 35}, weekly["user-102"])
+	})
+}
+
+// metricsOf are the users of a repository.
+func (b *linesBench) metricsOf(repo string) map[string]bool {
+	b.t.Helper()
+	users := make(map[string]bool)
+	for series := range b.metrics() {
+		if series.Repo == repo {
+			users[series.User] = true
+		}
+	}
+	return users
+}
+
+// TestFallback: zeros in a row are not believed; the lines of the week's commits are read, week by week, until the statistics
+// are good again after the cooldown.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newLinesBench(t, api, lastWeek())
+		b.zeros()
+		done := b.round()
+		require.Equal(t, "warming", b.mode())
+		require.Empty(t, b.weekly("one"), "a zero is no value")
+		require.Equal(t, b.clock.Now().Add(time.Hour), done.Next)
+		done = b.after(time.Hour)
+		require.Equal(t, 1, done.Asked)
+		require.Equal(t, 1, done.Read)
+		require.Equal(t, "fallback", b.mode())
+		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "unlinked_git_author": {10, 1}, "eve": {0, 0}}
+		require.Equal(t, want, b.weekly("one"))
+		if api == github.APIREST {
+			require.Equal(t, 4, b.details(), "merges are not asked")
+		}
+		state, _ := b.state()
+		require.False(t, state.Incomplete)
+
+		t.Log("a week is read once")
+		b.server.Reset()
+		b.until(sunday.Add(7*day - time.Minute))
+		require.Zero(t, b.asked()+b.details())
+		require.Equal(t, want, b.weekly("one"))
+		done = b.after(time.Minute)
+		require.Equal(t, 1, done.Read)
+		require.Zero(t, done.Asked)
+		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "unlinked_git_author": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
+
+		t.Log("the cooldown is over: zeros again, then numbers")
+		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
+		b.until(noon.Add(time.Hour + 7*day))
+		require.Equal(t, 1, b.round().Asked)
+		require.Equal(t, "fallback", b.mode())
+		b.server.ClearFaults()
+		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(3*day)) })
+		b.until(noon.Add(time.Hour + 14*day))
+		require.Equal(t, "fallback", b.mode())
+		b.round()
+		b.after(time.Minute)
+		require.Equal(t, "ready", b.mode())
+		weekly := b.weekly("one")
+		require.Equal(t, [2]uint64{20, 2}, weekly["ada"])
+		require.NotContains(t, weekly, "unlinked_git_author", "the statistics do not know them")
+	})
+}
+
+// TestFallbackSwitchedOff: zeros never become a value, and the values before stay until they are stale.
+func TestFallbackSwitchedOff(t *testing.T) {
+	t.Parallel()
+	b := newLinesBench(t, github.APIGraphQL, lastWeek(), func(s *LinesSettings) { s.Rules.Fallback = false })
+	b.round()
+	b.after(time.Minute)
+	want := b.weekly("one")
+	require.NotEmpty(t, want)
+	b.zeros()
+	b.until(noon.Add(2 * day))
+	require.Equal(t, "ready", b.mode())
+	b.until(noon.Add(2*day + 2*time.Minute))
+	require.Equal(t, "stale", b.mode())
+	require.Equal(t, want, b.weekly("one"))
+	require.Zero(t, b.details())
+}
+
+// manyCommits is a repository with so many commits in the last week, and a merge among each ten.
+func manyCommits(n int) *githubtest.Dataset {
+	data := dataset("one")
+	commit(data, "one", sunday.AddDate(0, 0, -8))
+	for i := range n {
+		c := commit(data, "one", sunday.Add(-time.Duration(n-i)*time.Minute))
+		c.Login = new(fmt.Sprintf("user-%d", i%7))
+		c.Additions = i
+		if i%10 == 5 {
+			c.Parents = 2
+		}
+	}
+	return data
+}
+
+// TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by hour, and
+// both APIs end with the same.
+func TestCaps(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		most, hourly int
+		hours        int
+		incomplete   bool
+		removed      uint64 // one for each commit that was read
+	}{
+		"all":                {500, 1000, 0, false, 180},
+		"exactly":            {180, 1000, 0, false, 180},
+		"cut":                {100, 1000, 0, true, 100},
+		"hour by hour":       {500, 70, 2, false, 180},
+		"hour by hour, cut":  {150, 70, 2, true, 150},
+		"a commit at a time": {3, 1, 2, true, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			results := make(map[github.API]map[string][2]uint64)
+			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
+				b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) {
+					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
+				})
+				b.zeros()
+				b.round()
+				for hour := range test.hours {
+					require.Empty(t, b.weekly("one"), "a part of a week is no value")
+					require.Equal(t, uint64(hour+1), b.tally(TallyLinesWait))
+					at := b.clock.Now()
+					require.Zero(t, b.after(5*time.Minute).Read, "the hour is not over")
+					if hour == 0 {
+						b.newTerm()
+						require.Zero(t, b.after(5*time.Minute).Read, "neither is it for another leader")
+					}
+					b.clock.set(at.Truncate(time.Hour).Add(time.Hour))
+					b.round()
+				}
+				results[api] = b.weekly("one")
+				var removed uint64
+				for _, lines := range results[api] {
+					removed += lines[1]
+				}
+				require.Equal(t, test.removed, removed)
+				state, mode := b.state()
+				require.Equal(t, "fallback", mode.String())
+				require.Equal(t, test.incomplete, state.Incomplete)
+				require.Equal(t, uint64(test.hours), b.tally(TallyLinesWait))
+				require.Equal(t, 1, b.asked())
+				if api == github.APIREST {
+					require.Equal(t, int(test.removed), b.details(), "no commit is asked twice")
+				}
+				b.after(time.Hour)
+				require.Equal(t, results[api], b.weekly("one"), "it is not read again")
+			}
+			require.Equal(t, results[github.APIGraphQL], results[github.APIREST])
+		})
+	}
+}
+
+// TestStale: what cannot be refreshed for two intervals is kept and said to be stale.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newLinesBench(t, api, lastWeek())
+		b.round()
+		b.after(time.Minute)
+		want := b.weekly("one")
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: githubtest.Status(http.StatusForbidden)})
+		b.server.Reset()
+		b.until(noon.Add(3 * day))
+		require.Equal(t, "stale", b.mode())
+		require.Equal(t, want, b.weekly("one"))
+		require.Less(t, b.asked(), 15, "ever more rarely")
+		require.Len(t, b.after(6*time.Hour).Failures, 1)
+		b.server.ClearFaults()
+		b.until(b.clock.Now().Add(6*time.Hour + time.Minute))
+		b.round()
+		require.Equal(t, "ready", b.mode())
+	})
+}
+
+// TestFailover: another leader goes on with what the samples say, also one whose clock is behind, and samples that cannot be are
+// counted and as good as none.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	b := newLinesBench(t, github.APIGraphQL, lastWeek())
+	b.round()
+	b.newTerm()
+	require.Zero(t, b.round().Asked, "the wait goes on")
+	b.after(time.Minute)
+	require.Equal(t, "ready", b.mode())
+	b.newTerm()
+	require.Zero(t, b.after(time.Hour).Asked)
+
+	behind := b.clock.now
+	b.clock.now = behind.Add(-30 * time.Minute)
+	b.newTerm()
+	b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", behind.Add(-40*time.Minute)) })
+	b.clock.now = behind.Add(23 * time.Hour)
+	b.round()
+	b.clock.now = b.clock.now.Add(-10 * time.Minute)
+	b.newTerm()
+	b.clock.now = b.clock.now.Add(11 * time.Minute)
+	require.Equal(t, 1, b.round().Asked)
+	require.Equal(t, "ready", b.mode())
+
+	samples := []ledger.Sample{
+		{SampleKey: linesKey(SampleLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
+		{SampleKey: sampleAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
+	}
+	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Samples: samples})
+	require.NoError(t, err)
+	want := b.weekly("one")
+	b.newTerm()
+	require.Equal(t, 1, b.round().Asked)
+	require.Equal(t, uint64(1), b.tally(TallyInvalid))
+	require.Equal(t, want, b.weekly("one"))
+	require.Equal(t, "ready", b.mode())
+}
+
+// only is the id of the only repository.
+func (b *linesBench) only() int64 {
+	b.t.Helper()
+	for id := range b.coverage().Repos {
+		return id
+	}
+	return 0
+}
+
+// TestLinesLeaveTheBudgetAlone: when a quarter of a limit is left, neither statistics nor commits are read any more, passes are,
+// and what was read of a week is not read again.
+func TestLinesLeaveTheBudgetAlone(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+		b.zeros()
+		b.clock.Advance(56 * time.Minute) // by now all but the quarter may be used
+		resource, left := githubtest.ResourceCore, 60
+		if api == github.APIGraphQL {
+			resource, left = githubtest.ResourceGraphQL, 3
+		}
+		b.pass()
+		b.server.Use("default", resource, 5000-1250-left)
+		done, err := b.lines.Refresh(t.Context())
+		require.NoError(t, err)
+		require.True(t, done.Next.After(b.clock.Now()))
+		require.Empty(t, b.weekly("one"))
+		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
+		b.clock.Advance(time.Minute)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.server.Reset()
+		again, err := b.lines.Refresh(t.Context())
+		require.NoError(t, err)
+		require.True(t, again.Next.After(b.clock.Now()))
+		require.Empty(t, b.server.Requests(), "the round is over before it asks")
+
+		b.until(noon.Add(3 * time.Hour))
+		b.round()
+		require.Equal(t, "fallback", b.mode())
+		require.NotEmpty(t, b.weekly("one"))
+		require.Equal(t, ResultSuccess, b.pass().Result)
+	})
+}
+
+// TestLinesHalt: a limit and a refused credential end a round, and nothing of what is known changes.
+func TestLinesHalt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		effect githubtest.Effect
+		wait   time.Duration
+	}{
+		"secondary limit": {githubtest.SecondaryLimit(http.StatusForbidden, 7*time.Minute), 7 * time.Minute},
+		"credential":      {githubtest.Status(http.StatusUnauthorized), 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := dataset("one", "two", "three", "four", "five", "six", "seven", "eight")
+			for _, r := range data.Repos {
+				commit(data, r.Name, sunday.Add(-time.Hour))
+			}
+			b := newLinesBench(t, github.APIREST, data)
+			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: test.effect})
+			done := b.round()
+			require.LessOrEqual(t, b.asked(), 4, "one for each that is read at once")
+			require.Empty(t, b.given().Samples(SampleLinesState))
+			require.InDelta(t, test.wait, done.Next.Sub(b.clock.Now()), float64(2*time.Second))
+			b.settings.Paused = func() error { return context.Canceled }
+			b.newTerm()
+			b.server.Reset()
+			paused, err := b.lines.Refresh(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, b.clock.Now().Add(time.Minute), paused.Next)
+			require.Empty(t, b.server.Requests())
+		})
+	}
+}
+
+// TestLinesEndWithTheTerm: a leader whose fence is old writes nothing.
+func TestLinesEndWithTheTerm(t *testing.T) {
+	t.Parallel()
+	b := newLinesBench(t, github.APIGraphQL, lastWeek())
+	_, err := b.store.Commit(t.Context(), 2, ledger.Batch{Org: org, Observed: noon})
+	require.NoError(t, err)
+	_, err = b.lines.Refresh(t.Context())
+	require.ErrorIs(t, err, ledger.ErrFenced)
+	require.Empty(t, b.given().Samples(SampleLinesState))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = b.lines.Refresh(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestTheHourIsShared: repositories that are read at once take of the hour's allowance what they need, and no more.
+func TestTheHourIsShared(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two", "three", "four", "five")
+		for _, r := range data.Repos {
+			for i := range 10 {
+				commit(data, r.Name, sunday.Add(-time.Duration(1+i)*time.Hour))
+			}
+		}
+		b := newLinesBench(t, api, data, func(s *LinesSettings) { s.Rules.ZeroAnswers, s.MaxCommits, s.MaxCommitsPerHour = 1, 40, 45 })
+		b.zeros()
+		b.round()
+		complete := 0
+		for _, r := range data.Repos {
+			complete += len(b.weekly(r.Name))
+		}
+		require.Equal(t, 4, complete)
+		require.Equal(t, uint64(1), b.tally(TallyLinesWait))
+		b.clock.set(noon.Add(time.Hour))
+		b.round()
+		for _, r := range data.Repos {
+			require.Equal(t, map[string][2]uint64{"ada": {100, 10}}, b.weekly(r.Name))
+		}
+	})
+}

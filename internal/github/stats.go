@@ -1,0 +1,149 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const contributorsEndpoint = "/repos/{owner}/{repo}/stats/contributors"
+
+const (
+	// maxWeekLines bounds the lines that are believed of one user's week.
+	maxWeekLines = 1 << 40
+	// maxContributors bounds the authors of an answer, of which GitHub has at most 100.
+	maxContributors = 1000
+)
+
+// Contributors are GitHub's statistics of a repository's default branch: at most 100 authors with an account, and no merge
+// commits.
+type Contributors struct {
+	// Pending says that GitHub is still computing them: ask again later.
+	Pending bool
+	// Empty says that there are no commits at all.
+	Empty bool
+	List  []Contributor
+}
+
+// Contributor is an author with the weeks in which there is something to tell.
+type Contributor struct {
+	Actor activity.Actor
+	Weeks []ContributorWeek
+}
+
+// ContributorWeek is what an author did in a week. Weeks begin on Sunday 00:00 UTC.
+type ContributorWeek struct {
+	Start                   time.Time
+	Commits, Added, Removed uint64
+}
+
+// Zero reports whether there are commits and none of them has lines: GitHub answers that of repositories from 10,000 commits
+// on (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
+func (c *Contributors) Zero() bool {
+	commits := false
+	for i := range c.List {
+		for _, w := range c.List[i].Weeks {
+			if w.Added > 0 || w.Removed > 0 {
+				return false
+			}
+			commits = commits || w.Commits > 0
+		}
+	}
+	return commits
+}
+
+// contributorRow is an author in the answer.
+type contributorRow struct {
+	Author *gogithub.User   `json:"author"`
+	Weeks  []contributorSum `json:"weeks"`
+}
+
+type contributorSum struct {
+	Week      int64 `json:"w"`
+	Additions int64 `json:"a"`
+	Deletions int64 `json:"d"`
+	Commits   int64 `json:"c"`
+}
+
+// Contributors asks for the statistics of a repository
+// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
+func (c *Client) Contributors(ctx context.Context, org string, repo activity.Repository) (Contributors, error) {
+	var rows []*contributorRow
+	x := &exchange{
+		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, make: c.getting(repoPath(org, repo.Name, "/stats/contributors")),
+		points: func() int { return 1 }, quota: func() Quota { return Quota{} },
+	}
+	x.read = func(_ http.Header, body []byte) error {
+		rows = nil
+		switch x.status {
+		case http.StatusAccepted, http.StatusNoContent:
+			return nil
+		}
+		if err := decodeJSON(body, &rows); err != nil {
+			return err
+		}
+		if rows == nil {
+			return errors.New("null, not the list that was expected")
+		}
+		return nil
+	}
+	if err := c.send(ctx, x); err != nil {
+		return Contributors{}, err
+	}
+	return Contributors{
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, List: c.contributors(rows),
+	}, nil
+}
+
+// contributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
+func (c *Client) contributors(rows []*contributorRow) []Contributor {
+	if len(rows) > maxContributors {
+		c.settings.OnInvalid(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
+		rows = rows[:maxContributors]
+	}
+	list := make([]Contributor, 0, len(rows))
+	for _, row := range rows {
+		if row == nil || row.Author.GetLogin() == "" {
+			continue
+		}
+		who := restActor(row.Author)
+		if err := who.Validate(); err != nil {
+			c.settings.OnInvalid(err)
+			continue
+		}
+		list = append(list, Contributor{Actor: who, Weeks: c.contributorWeeks(row.Weeks)})
+	}
+	return list
+}
+
+func (c *Client) contributorWeeks(sums []contributorSum) []ContributorWeek {
+	var weeks []ContributorWeek
+	for i := range sums {
+		s := &sums[i]
+		start := time.Unix(s.Week, 0).UTC()
+		if !sunday(start) || !between(s.Additions, maxWeekLines) || !between(s.Deletions, maxWeekLines) || !between(s.Commits, maxWeekLines) {
+			c.settings.OnInvalid(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
+			continue
+		}
+		if s.Additions|s.Deletions|s.Commits == 0 {
+			continue
+		}
+		weeks = append(weeks, ContributorWeek{
+			Start: start, Commits: uint64(s.Commits), Added: uint64(s.Additions), Removed: uint64(s.Deletions), //nolint:gosec // not negative
+		})
+	}
+	return weeks
+}
+
+// sunday reports whether a time is a Sunday, 00:00 UTC, since 1970.
+func sunday(t time.Time) bool {
+	return t.Unix() >= 0 && t.Year() < 2107 && t.Weekday() == time.Sunday && t.Equal(t.Truncate(24*time.Hour))
+}
+
+func between(n, most int64) bool { return n >= 0 && n <= most }

@@ -1,0 +1,150 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const (
+	// SampleWeekly names the samples that have a repository's weekly lines where commits are read without theirs.
+	SampleWeekly = "weekly_lines"
+	// SampleUnread names the sample that says, by its time, until when commits were read without their lines.
+	SampleUnread = "commits_without_lines"
+)
+
+// WeeklyKey is the key of a repository's weekly lines.
+func WeeklyKey(repo int64) SampleKey {
+	return SampleKey{Name: SampleWeekly, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+}
+
+// RepoOf is the repository that a sample is about by its first label, 0 when it is about none.
+func (k *SampleKey) RepoOf() int64 {
+	id, err := strconv.ParseInt(k.Labels[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(0, id)
+}
+
+// Weekly are the lines of a repository's week by user.
+type Weekly struct {
+	// Week is the week's beginning.
+	Week time.Time
+	// Everybody says that who is not among the users has no lines in the week. Otherwise nothing is known of him.
+	Everybody bool
+	Users     []WeeklyUser
+}
+
+// WeeklyUser are the lines of a user's week.
+type WeeklyUser struct {
+	Actor          activity.Actor
+	Added, Removed uint64
+}
+
+const (
+	weeklyVersion   = 1
+	weeklyEverybody = 1
+)
+
+// ErrWeekly refuses what are no weekly lines.
+var ErrWeekly = errors.New("not the lines of a week")
+
+// Encode is the document of a sample:
+//
+//	version, flags (1 byte each) │ the week's beginning in days since 1970 │ for each user: id, the login's length, the login,
+//	lines added, lines removed; numbers are varints
+//
+// Should it be too long for a sample, it has the users with the most lines and does not speak for everybody.
+func (w *Weekly) Encode() []byte {
+	users := slices.Clone(w.Users)
+	slices.SortFunc(users, func(a, b WeeklyUser) int {
+		if a.lines() != b.lines() {
+			if a.lines() > b.lines() {
+				return -1
+			}
+			return 1
+		}
+		return slices.Compare([]byte(a.Actor.Login), []byte(b.Actor.Login))
+	})
+	data := binary.AppendUvarint([]byte{weeklyVersion, 0}, uint64(max(0, w.Week.Unix())/(24*60*60)))
+	everybody := w.Everybody
+	for i := range users {
+		longer := users[i].append(data)
+		if len(longer) > MaxSample {
+			everybody = false
+			break
+		}
+		data = longer
+	}
+	if everybody {
+		data[1] = weeklyEverybody
+	}
+	return data
+}
+
+func (u *WeeklyUser) lines() uint64 { return u.Added + u.Removed }
+
+func (u *WeeklyUser) append(data []byte) []byte {
+	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
+	data = binary.AppendUvarint(data, uint64(len(u.Actor.Login)))
+	data = append(data, u.Actor.Login...)
+	data = binary.AppendUvarint(data, u.Added)
+	return binary.AppendUvarint(data, u.Removed)
+}
+
+// DecodeWeekly gives what was encoded, or ErrWeekly.
+func DecodeWeekly(data []byte) (Weekly, error) {
+	var w Weekly
+	if len(data) < 2 || len(data) > MaxSample || data[0] != weeklyVersion || data[1]&^weeklyEverybody != 0 {
+		return w, ErrWeekly
+	}
+	w.Everybody = data[1]&weeklyEverybody != 0
+	in := weeklyInput{data: data[2:]}
+	w.Week = time.Unix(int64(in.number(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
+	if w.Week.Weekday() != time.Sunday {
+		return Weekly{}, ErrWeekly
+	}
+	for len(in.data) > 0 && !in.bad {
+		u := WeeklyUser{Actor: activity.Actor{ID: int64(in.number(math.MaxInt64)), Login: in.text()}} //nolint:gosec // 63 bits
+		u.Added, u.Removed = in.number(math.MaxInt64), in.number(math.MaxInt64)
+		in.bad = in.bad || u.Actor.Validate() != nil
+		w.Users = append(w.Users, u)
+	}
+	if in.bad {
+		return Weekly{}, ErrWeekly
+	}
+	return w, nil
+}
+
+// weeklyInput reads what Encode wrote; bad says that it did not.
+type weeklyInput struct {
+	data []byte
+	bad  bool
+}
+
+func (in *weeklyInput) number(most uint64) uint64 {
+	n, size := binary.Uvarint(in.data)
+	if size <= 0 || n > most {
+		in.data, in.bad = nil, true
+		return 0
+	}
+	in.data = in.data[size:]
+	return n
+}
+
+func (in *weeklyInput) text() string {
+	n := in.number(uint64(len(in.data)))
+	if n > uint64(len(in.data)) {
+		in.data, in.bad = nil, true
+		return ""
+	}
+	text := string(in.data[:n])
+	in.data = in.data[n:]
+	return text
+}

@@ -1,0 +1,110 @@
+package loc
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// version of the code of a state.
+const version = 1
+
+const (
+	flagQuiet = 1 << iota
+	flagFallback
+	flagIncomplete
+	flagsKnown = flagQuiet | flagFallback | flagIncomplete
+)
+
+// maxHead bounds the name of a commit in bytes.
+const maxHead = 128
+
+// ErrState refuses what is no state.
+var ErrState = errors.New("not a state of weekly lines")
+
+// Encode is the state in whole seconds:
+//
+//	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head
+func (s *State) Encode() []byte {
+	data := []byte{version, flag(s.Quiet, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
+	for _, t := range []time.Time{s.Week, s.Refreshed, s.Until, s.Asking.At, s.Reading.Week, s.Reading.Retry.At} {
+		data = binary.AppendUvarint(data, seconds(t))
+	}
+	for _, n := range []int{
+		s.Zeros, int(s.Asking.Wait / time.Second), s.Reading.Position, s.Reading.Asked, int(s.Reading.Retry.Wait / time.Second),
+	} {
+		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32)))
+	}
+	data = binary.AppendUvarint(data, uint64(len(s.Reading.Head)))
+	return append(data, s.Reading.Head...)
+}
+
+// Decode is a state that was encoded, or ErrState.
+func Decode(data []byte) (State, error) {
+	var s State
+	if len(data) < 2 || data[0] != version || data[1]&^flagsKnown != 0 {
+		return s, ErrState
+	}
+	s.Quiet, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
+	in := input{data: data[2:]}
+	for _, t := range []*time.Time{&s.Week, &s.Refreshed, &s.Until, &s.Asking.At, &s.Reading.Week, &s.Reading.Retry.At} {
+		*t = in.time()
+	}
+	s.Zeros = in.count()
+	s.Asking.Wait = time.Duration(in.count()) * time.Second
+	s.Reading.Position, s.Reading.Asked = in.count(), in.count()
+	s.Reading.Retry.Wait = time.Duration(in.count()) * time.Second
+	s.Reading.Head = in.rest(in.count())
+	if in.bad {
+		return State{}, ErrState
+	}
+	return s, nil
+}
+
+func flag(set bool, bit byte) byte {
+	if set {
+		return bit
+	}
+	return 0
+}
+
+// seconds are since 1970, 0 for the zero time.
+func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
+
+// input reads what Encode wrote; bad says that it did not.
+type input struct {
+	data []byte
+	bad  bool
+}
+
+func (in *input) number(most uint64) uint64 {
+	n, size := binary.Uvarint(in.data)
+	if size <= 0 || n > most {
+		in.data, in.bad = nil, true
+		return 0
+	}
+	in.data = in.data[size:]
+	return n
+}
+
+func (in *input) time() time.Time {
+	n := in.number(math.MaxUint32)
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(n), 0).UTC() //nolint:gosec // 32 bits
+}
+
+func (in *input) count() int { return int(in.number(math.MaxInt32)) } //nolint:gosec // 31 bits
+
+// rest is the text that remains, of a length.
+func (in *input) rest(length int) string {
+	if length != len(in.data) || length > maxHead || !activity.Printable(string(in.data)) {
+		in.bad = true
+		return ""
+	}
+	return string(in.data)
+}

@@ -1,0 +1,305 @@
+package loc
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+var (
+	rules = Rules{Refresh: 24 * time.Hour, Fallback: true, ZeroAnswers: 2, Cooldown: 168 * time.Hour}
+	// sunday is the end of the last complete week.
+	sunday = time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)
+)
+
+const weekLong = 7 * 24 * time.Hour
+
+// situation is one after some time in the week that begins on Sunday.
+func situation(after time.Duration) *Situation {
+	now := sunday.Add(after)
+	end := sunday
+	for !now.Before(end.Add(weekLong)) {
+		end = end.Add(weekLong)
+	}
+	return &Situation{Now: now, Week: activity.Window{Start: end.Add(-weekLong), End: end}, Pushed: now}
+}
+
+// TestStory tells what happens to a repository, answer by answer.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	type line struct {
+		after time.Duration
+		take  func(r *Rules, s State, at *Situation) State
+		mode  Mode
+		step  Step          // right afterwards
+		next  time.Duration // when there is something to do, if not now
+	}
+	nothing := func(_ *Rules, s State, _ *Situation) State { return s }
+	pending, zero, good := (*Rules).Pending, (*Rules).Zero, (*Rules).Good
+	failed := func(r *Rules, s State, at *Situation) State { return r.Failed(s, at, false) }
+	refused := func(r *Rules, s State, at *Situation) State { return r.Failed(s, at, true) }
+	read := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, false) }
+	capped := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, true) }
+	progress := func(r *Rules, s State, at *Situation) State { return r.Progress(s, at, "head", 10, 9) }
+	waits := func(r *Rules, s State, at *Situation) State {
+		return r.Waits(s, at, at.Now.Truncate(time.Hour).Add(time.Hour))
+	}
+	readFailed := func(r *Rules, s State, at *Situation) State { return r.ReadFailed(s, at, false) }
+	off := rules
+	off.Fallback = false
+	quick := rules
+	quick.Refresh = 10 * time.Minute
+	for name, test := range map[string]struct {
+		rules Rules
+		lines []line
+	}{
+		"computed": {rules, []line{
+			{0, nothing, ModeWarming, StepAsk, 0},
+			{0, pending, ModeWarming, StepNone, time.Minute},
+			{time.Minute, pending, ModeWarming, StepNone, 3 * time.Minute},
+			{3 * time.Minute, good, ModeReady, StepNone, day + 3*time.Minute},
+			{day + 3*time.Minute, nothing, ModeReady, StepAsk, 0},
+			{day + 3*time.Minute, pending, ModeReady, StepNone, day + 4*time.Minute},
+			{day + 4*time.Minute, good, ModeReady, StepNone, 2*day + 4*time.Minute},
+			{7 * day, nothing, ModeStale, StepAsk, 0},
+		}},
+		"stale": {rules, []line{
+			{0, good, ModeReady, StepNone, day},
+			{day, failed, ModeReady, StepNone, day + time.Minute},
+			{2 * day, failed, ModeReady, StepNone, 2*day + 2*time.Minute},
+			{2*day + time.Hour, refused, ModeStale, StepNone, 2*day + time.Hour + 15*time.Minute},
+			{2*day + 2*time.Hour, refused, ModeStale, StepNone, 2*day + 2*time.Hour + 30*time.Minute},
+			{3 * day, good, ModeReady, StepNone, 4 * day},
+		}},
+		"zero once": {rules, []line{
+			{0, zero, ModeWarming, StepNone, time.Hour},
+			{time.Hour, pending, ModeWarming, StepNone, time.Hour + time.Minute},
+			{2 * time.Hour, good, ModeReady, StepNone, day + 2*time.Hour},
+			{day + 2*time.Hour, zero, ModeReady, StepNone, day + 3*time.Hour},
+			{day + 3*time.Hour, good, ModeReady, StepNone, 2*day + 3*time.Hour},
+		}},
+		"a short interval": {quick, []line{
+			{0, zero, ModeWarming, StepNone, 10 * time.Minute},
+			{10 * time.Minute, refused, ModeWarming, StepNone, 20 * time.Minute},
+			{20 * time.Minute, refused, ModeWarming, StepNone, 40 * time.Minute},
+		}},
+		"fallback": {rules, []line{
+			{0, zero, ModeWarming, StepNone, time.Hour},
+			{time.Hour, zero, ModeFallback, StepRead, 0},
+			{time.Hour, progress, ModeFallback, StepRead, 0},
+			{time.Hour, waits, ModeFallback, StepNone, 2 * time.Hour},
+			{2 * time.Hour, nothing, ModeFallback, StepRead, 0},
+			{2 * time.Hour, readFailed, ModeFallback, StepNone, 2*time.Hour + time.Minute},
+			{3 * time.Hour, read, ModeFallback, StepNone, 7 * day},
+			{6 * day, nothing, ModeFallback, StepNone, 7 * day},
+			{7 * day, nothing, ModeFallback, StepRead, 0},
+			{7 * day, capped, ModeFallback, StepNone, 7*day + time.Hour},
+			{7*day + time.Hour, nothing, ModeFallback, StepAsk, 0},
+			{7*day + time.Hour, pending, ModeFallback, StepNone, 7*day + time.Hour + time.Minute},
+			{7*day + 2*time.Hour, zero, ModeFallback, StepNone, 14 * day},
+			{14 * day, nothing, ModeFallback, StepRead, 0},
+			{14*day + 2*time.Hour, nothing, ModeFallback, StepAsk, 0},
+			{14*day + 2*time.Hour, pending, ModeFallback, StepRead, 0},
+			{14*day + 3*time.Hour, good, ModeReady, StepNone, 15*day + 3*time.Hour},
+			{15*day + 3*time.Hour, zero, ModeReady, StepNone, 15*day + 4*time.Hour},
+		}},
+		"fallback without a way": {rules, []line{
+			{0, zero, ModeWarming, StepNone, time.Hour},
+			{time.Hour, zero, ModeFallback, StepRead, 0},
+			{time.Hour, read, ModeFallback, StepNone, 7 * day},
+			{9 * day, nothing, ModeFallback, StepAsk, 0},
+			{9 * day, zero, ModeFallback, StepRead, 0},
+			{9*day + time.Second, readFailed, ModeStale, StepNone, 9*day + time.Minute + time.Second},
+			{10 * day, read, ModeFallback, StepNone, 14 * day},
+		}},
+		"fallback off": {off, []line{
+			{0, zero, ModeWarming, StepNone, time.Hour},
+			{time.Hour, zero, ModeWarming, StepNone, day + time.Hour},
+			{day + time.Hour, good, ModeReady, StepNone, 2*day + time.Hour},
+			{2*day + time.Hour, zero, ModeReady, StepNone, 2*day + 2*time.Hour},
+			{4 * day, zero, ModeStale, StepNone, 5 * day},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var s State
+			for i, l := range test.lines {
+				at := situation(l.after)
+				s = l.take(&test.rules, s, at)
+				step, next := test.rules.Next(&s, at)
+				require.Equal(t, l.step, step, "line %d", i)
+				if l.step == StepNone {
+					require.Equal(t, sunday.Add(l.next), next, "line %d", i)
+				}
+				require.Equal(t, l.mode.String(), test.rules.Mode(&s, at.Now, at.Week).String(), "line %d", i)
+			}
+		})
+	}
+}
+
+// TestQuiet: a week without a push is known without a request, and stays so until there is one.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	at := situation(time.Hour)
+	at.Pushed = at.Week.Start.Add(-time.Second)
+	var s State
+	step, _ := rules.Next(&s, at)
+	require.Equal(t, StepQuiet, step)
+	s = rules.Silent(s, at)
+	step, next := rules.Next(&s, at)
+	require.Equal(t, StepNone, step)
+	require.Equal(t, sunday.Add(weekLong), next)
+	require.Equal(t, ModeReady, rules.Mode(&s, sunday.Add(6*24*time.Hour), at.Week), "what is final does not age")
+
+	pushed := situation(2 * time.Hour)
+	step, _ = rules.Next(&s, pushed)
+	require.Equal(t, StepAsk, step)
+	following := situation(weekLong)
+	following.Pushed = at.Pushed
+	step, _ = rules.Next(&s, following)
+	require.Equal(t, StepQuiet, step)
+	require.Equal(t, ModeReady, rules.Mode(&s, following.Now.Add(48*time.Hour), following.Week))
+	require.Equal(t, ModeStale, rules.Mode(&s, following.Now.Add(49*time.Hour), following.Week))
+}
+
+// TestWhatWasReadOfAnotherWeek is of no use.
+func TestWhatWasReadOfAnotherWeek(t *testing.T) {
+	t.Parallel()
+	at := situation(0)
+	s := rules.Progress(State{Fallback: true, Until: at.Now.Add(100 * weekLong)}, at, "head", 10, 9)
+	s = rules.Progress(s, at, "head", 20, 8)
+	require.Equal(t, Reading{Week: at.Week.Start, Head: "head", Position: 20, Asked: 17}, s.ReadingOf(at))
+	next := situation(weekLong)
+	require.Equal(t, Reading{Week: next.Week.Start}, s.ReadingOf(next))
+	require.Equal(t, 3, rules.Progress(s, next, "other", 3, 3).Reading.Asked)
+	require.Zero(t, rules.ReadFailed(s, next, false).Reading.Position)
+	require.Zero(t, rules.Waits(s, next, next.Now).Reading.Position)
+	require.Empty(t, rules.ReadFailed(s, at, true).Reading.Head, "what was refused begins anew")
+	require.Equal(t, 17, rules.ReadFailed(s, at, false).Reading.Asked)
+}
+
+// TestSwitchedOff: a repository in fallback asks again when the fallback is switched off.
+func TestSwitchedOff(t *testing.T) {
+	t.Parallel()
+	off := rules
+	off.Fallback = false
+	at := situation(time.Hour)
+	s := State{Fallback: true, Until: at.Now.Add(weekLong), Zeros: 2}
+	step, _ := off.Next(&s, at)
+	require.Equal(t, StepAsk, step)
+	require.Equal(t, ModeWarming, off.Mode(&s, at.Now, at.Week))
+}
+
+// drawState draws any state in whole seconds.
+func drawState(t *rapid.T) State {
+	moment := func(name string) time.Time {
+		n := rapid.Uint32().Draw(t, name)
+		if n == 0 {
+			return time.Time{}
+		}
+		return time.Unix(int64(n), 0).UTC()
+	}
+	retry := func(name string) Retry {
+		return Retry{At: moment(name), Wait: time.Duration(rapid.IntRange(0, 100_000).Draw(t, name+" wait")) * time.Second}
+	}
+	return State{
+		Week: moment("week"), Refreshed: moment("refreshed"), Quiet: rapid.Bool().Draw(t, "quiet"), Zeros: rapid.IntRange(0, 9).Draw(t, "zeros"),
+		Fallback: rapid.Bool().Draw(t, "fallback"), Until: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), Asking: retry("asking"),
+		Reading: Reading{
+			Week: moment("reading"), Head: rapid.StringMatching(`[0-9a-f]{0,64}`).Draw(t, "head"),
+			Position: rapid.IntRange(0, 1_000_000).Draw(t, "position"), Asked: rapid.IntRange(0, 1_000_000).Draw(t, "asked"), Retry: retry("retry"),
+		},
+	}
+}
+
+// TestRunsForEver: whatever GitHub answers, a repository is never left alone for longer than its waits, no zero becomes a value,
+// a good answer always makes it ready, and statistics are not asked more often than they should be.
+func TestRunsForEver(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := rules
+		r.Fallback = rapid.Bool().Draw(t, "fallback")
+		r.ZeroAnswers = rapid.IntRange(1, 4).Draw(t, "zeros")
+		var s State
+		at := situation(0)
+		asked := time.Time{}
+		for i := range 200 {
+			step, next := r.Next(&s, at)
+			before := s
+			switch step {
+			case StepNone:
+				require.True(t, next.After(at.Now), "step %d", i)
+				require.LessOrEqual(t, next.Sub(at.Now), max(r.Cooldown, r.Refresh, 2*weekLong))
+				at = situation(next.Sub(sunday))
+				continue
+			case StepAsk:
+				require.GreaterOrEqual(t, at.Now.Sub(asked), time.Minute)
+				asked = at.Now
+				switch rapid.IntRange(0, 4).Draw(t, "answer") {
+				case 0:
+					s = r.Pending(s, at)
+				case 1:
+					s = r.Zero(s, at)
+				case 2:
+					s = r.Failed(s, at, rapid.Bool().Draw(t, "refused"))
+				default:
+					s = r.Good(s, at)
+					require.Equal(t, ModeReady, r.Mode(&s, at.Now, at.Week))
+					continue
+				}
+				require.Equal(t, before.Week, s.Week)
+				require.Equal(t, before.Refreshed, s.Refreshed)
+			case StepRead:
+				require.True(t, r.Fallback && s.Zeros >= r.ZeroAnswers)
+				switch rapid.IntRange(0, 3).Draw(t, "reading") {
+				case 0:
+					s = r.ReadFailed(s, at, false)
+				case 1:
+					s = r.Waits(r.Progress(s, at, "head", 1, 1), at, at.Now.Add(time.Hour))
+				default:
+					s = r.Read(s, at, rapid.Bool().Draw(t, "capped"))
+					require.Equal(t, at.Week.Start, s.Week)
+				}
+			case StepQuiet:
+				require.Fail(t, "it is pushed all the time")
+			}
+		}
+	})
+}
+
+func TestCodec(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawState(t)
+		got, err := Decode(s.Encode())
+		require.NoError(t, err)
+		require.Equal(t, s, got)
+	})
+	good := (&State{Week: sunday, Reading: Reading{Head: "abc"}}).Encode()
+	for name, data := range map[string][]byte{
+		"nothing": nil, "another version": append([]byte{9}, good[1:]...), "unknown flags": append([]byte{version, 0xff}, good[2:]...),
+		"cut": good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2],
+	} {
+		_, err := Decode(data)
+		require.ErrorIs(t, err, ErrState, name)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add((&State{Week: sunday, Zeros: 2, Fallback: true, Reading: Reading{Head: "abc", Position: 3}}).Encode())
+	f.Add([]byte{1, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := Decode(s.Encode())
+		require.NoError(t, err)
+		require.Equal(t, s, again)
+	})
+}
