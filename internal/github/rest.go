@@ -48,7 +48,7 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 				return err
 			}
 			data, told = fresh, pageOf(header.Values("Link"))
-			return nil
+			return whole(data, told)
 		},
 		points: func() int { return 1 },
 		quota:  func() Quota { return Quota{} },

@@ -66,6 +66,9 @@ func (r *reader) restHead(ctx context.Context) (string, error) {
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && r.request.SeenHead == "" {
 		return "", nil
 	}
+	if err == nil && len(rows) == 0 && r.request.SeenHead != "" {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
+	}
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}
