@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
@@ -21,15 +20,6 @@ import (
 // installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations).
 func installationLimit(repositories int) int { return min(12_500, 5000+50*max(0, repositories-20)) }
-
-// inProcess sends requests to a handler without a network, in no time.
-type inProcess struct{ handler http.Handler }
-
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	recorder := httptest.NewRecorder()
-	p.handler.ServeHTTP(recorder, r)
-	return recorder.Result(), nil
-}
 
 // simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time.
 type simulated struct {

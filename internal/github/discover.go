@@ -128,6 +128,9 @@ func (c *Client) discoverPage(ctx context.Context, org string, after *string) (d
 // repositories makes repositories of a page. A node that is null without a good reason fails the page: the repository
 // is there, and taking it for gone would end its series.
 func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activity.Repository, error) {
+	if found.Organization.Repositories.Nodes == nil {
+		return nil, missing(discoverQuery, under(errs, "organization"), "repositories")
+	}
 	pulls, issues := index(found.Pulls), index(found.Issues)
 	list := make([]activity.Repository, 0, len(found.Organization.Repositories.Nodes))
 	for i, node := range found.Organization.Repositories.Nodes {
