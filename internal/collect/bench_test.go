@@ -100,11 +100,11 @@ func (p inProcess) RoundTrip(r *http.Request) (response *http.Response, err erro
 // serve reports whether the handler has ended the connection.
 func serve(handler http.Handler, w http.ResponseWriter, r *http.Request) (aborted bool) {
 	defer func() {
-		if p := recover(); p != nil && p != any(http.ErrAbortHandler) {
+		p := recover()
+		if p != nil && p != any(http.ErrAbortHandler) {
 			panic(p)
-		} else {
-			aborted = p != nil
 		}
+		aborted = p != nil
 	}()
 	handler.ServeHTTP(w, r)
 	return false
