@@ -2,10 +2,17 @@ package collect
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +104,83 @@ type bench struct {
 }
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// patience is how long an in-process server may think: only one that is told to keep still thinks that long.
+const patience = 3 * time.Millisecond
+
+// inProcess sends requests to a handler without a network, in no time.
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip implements http.RoundTripper. A handler that waits for its client to go away is a time-out.
+func (p inProcess) RoundTrip(r *http.Request) (response *http.Response, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	recorder := httptest.NewRecorder()
+	aborted := serve(p.handler, recorder, r.WithContext(ctx))
+	switch response = recorder.Result(); {
+	case aborted && recorder.Body.Len() == 0 && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case aborted && recorder.Body.Len() == 0:
+		return nil, syscall.ECONNRESET
+	case aborted:
+		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{io.ErrUnexpectedEOF}))
+	case response.ContentLength > int64(recorder.Body.Len()) && ctx.Err() != nil:
+		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{ctx.Err()}))
+	}
+	return response, nil
+}
+
+// serve reports whether the handler has ended the connection.
+func serve(handler http.Handler, w http.ResponseWriter, r *http.Request) (aborted bool) {
+	defer func() {
+		p := recover()
+		if p != nil && p != any(http.ErrAbortHandler) {
+			panic(p)
+		}
+		aborted = p != nil
+	}()
+	handler.ServeHTTP(w, r)
+	return false
+}
+
+// failing is a body that ends in an error.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its client may be
+// changed.
+func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings, *github.Settings, *Settings)) *bench {
+	t.Helper()
+	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now, Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}}
+	client := github.Settings{
+		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
+		Retry:     github.RetrySettings{MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond},
+		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+		Now:       b.clock.Now,
+		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
+	}
+	settings := Settings{
+		Org: data.Org.Login, Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
+	}
+	for _, f := range change {
+		f(&server, &client, &settings)
+	}
+	b.server = githubtest.NewServer(server)
+	t.Cleanup(b.server.Close)
+	client.HTTP = &http.Client{Transport: inProcess{b.server}}
+	source, err := github.New(client)
+	require.NoError(t, err)
+	if settings.Source == nil {
+		settings.Source = source
+	}
+	b.collector = New(settings, b.tallies)
+	return b
+}
+
+// maxAttempts is how often a request is sent before its failure counts.
+const maxAttempts = 3
 
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*Settings)) *bench {
 	t.Helper()
@@ -279,4 +363,28 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 			test(t, api)
 		})
 	}
+}
+
+// appKey is the private key of an App, in PEM form as well.
+var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+})
+
+// authenticateApp lets an App's installation read, which knows its id or has to find it out.
+func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.Settings, installed bool) {
+	t.Helper()
+	key, text := appKey()
+	server.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
+	server.Apps = []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}}
+	app := github.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
+	if installed {
+		app.InstallationID = 22
+	}
+	var err error
+	client.Credential, err = github.AppCredential(app)
+	require.NoError(t, err)
 }

@@ -324,8 +324,8 @@ func TestFallbackSwitchedOff(t *testing.T) {
 	require.Zero(t, b.details())
 }
 
-// manyCommits is a repository with so many commits in the last week, and a merge among each ten.
-func manyCommits(n int) *githubtest.Dataset {
+// busyWeek is a repository with so many commits in the last week, and a merge among each ten.
+func busyWeek(n int) *githubtest.Dataset {
 	data := dataset("one")
 	commit(data, "one", sunday.AddDate(0, 0, -8))
 	for i := range n {
@@ -360,7 +360,7 @@ func TestCaps(t *testing.T) {
 			t.Parallel()
 			results := make(map[github.API]map[string][2]uint64)
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
-				b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) {
+				b := newLinesBench(t, api, busyWeek(200), func(s *LinesSettings) {
 					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
 				})
 				b.zeros()
@@ -474,7 +474,7 @@ func (b *linesBench) only() int64 {
 func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, manyCommits(200), func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+		b := newLinesBench(t, api, busyWeek(200), func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
 		b.zeros()
 		b.clock.Advance(56 * time.Minute) // by now all but the quarter may be used
 		resource, left := githubtest.ResourceCore, 60

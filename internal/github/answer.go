@@ -18,7 +18,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
-	q := quotaOf(response.Header)
+	q := quotaOf(response.Header).believed(c.githubNow())
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
@@ -53,7 +53,7 @@ func (c *Client) judge(
 		return c.refusal(x, response.Header, body, answer, *q)
 	}
 	err := x.read(response.Header, body)
-	if told := x.quota(); !told.Reset.IsZero() {
+	if told := x.quota().believed(c.githubNow()); !told.Reset.IsZero() {
 		*q = told
 	}
 	return c.misread(x, response.Header, answer, *q, err)

@@ -13,6 +13,8 @@ const (
 	// window is the length of GitHub's primary limits
 	// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 	window = time.Hour
+	// furthestReset bounds what is believed of the reset of a primary limit, clocks that differ allowed for.
+	furthestReset = 2 * window
 	// LongestClosed bounds what is believed of a limit's end: no honest one is further away.
 	LongestClosed = 25 * time.Hour
 	// LongestWait bounds the growth of waits that GitHub does not tell.
@@ -26,6 +28,14 @@ const (
 type Quota struct {
 	Remaining, Limit int
 	Reset            time.Time
+}
+
+// believed is the quota, or none when no honest answer tells it: a reset in years would close the limit for good.
+func (q Quota) believed(now time.Time) Quota {
+	if q.Remaining < 0 || q.Limit < 0 || q.Reset.After(now.Add(furthestReset)) || q.Reset.Before(now.Add(-window)) {
+		return Quota{}
+	}
+	return q
 }
 
 // Known is what is known of the limits of a credential.
@@ -240,6 +250,9 @@ func (l *LocalBudget) told(o *Ending) {
 		return
 	}
 	before := l.quotas[o.Resource]
+	if before.Reset.After(o.Now.Add(furthestReset)) {
+		before = Quota{}
+	}
 	if o.Quota.Reset.After(before.Reset) || (o.Quota.Reset.Equal(before.Reset) && o.Quota.Remaining < before.Remaining) {
 		l.quotas[o.Resource] = o.Quota
 	}
@@ -286,11 +299,23 @@ func quotaOf(header http.Header) Quota {
 
 // toldEnd is the end of a limit that was met, by its answer: retry-after, else the reset when nothing remains, else zero.
 func (s *RateLimitSettings) toldEnd(header http.Header, q Quota, primary bool, now time.Time) time.Time {
-	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil && seconds >= 0 {
-		return now.Add(time.Duration(min(seconds, 86400)) * time.Second)
+	if told := retryAfter(header.Get("Retry-After"), now); told > 0 {
+		return now.Add(min(told, 24*time.Hour))
 	}
 	if primary && q.Reset.After(now) {
 		return q.Reset.Add(s.ResetBuffer)
 	}
 	return time.Time{}
+}
+
+// retryAfter is a wait in seconds or up to a date (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after), 0 for none.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), 86400)) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return at.Sub(now)
 }

@@ -19,6 +19,8 @@ const (
 	maxBody = 32 << 20
 	// maxRedirects bounds how often a renamed repository is followed.
 	maxRedirects = 5
+	// largestSkew bounds what is believed of clocks that differ.
+	largestSkew = 7 * 24 * time.Hour
 )
 
 // Client reads one organization's activity with one credential. It is safe for concurrent use.
@@ -44,7 +46,7 @@ func New(settings Settings) (*Client, error) {
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
 		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2, 1),
-		places: semaphore.NewWeighted(int64(settings.RateLimit.MaxConcurrentRequests)),
+		places: semaphore.NewWeighted(int64(settings.Concurrency)),
 	}
 	c.rest.BaseURL = rest
 	c.rest.UserAgent = settings.UserAgent
@@ -70,10 +72,11 @@ func (c *Client) Installation() int64 {
 	return 0
 }
 
-// noteDate learns the skew from an answer's Date.
+// noteDate learns the skew from an answer's Date. One that is years away is of a device without a clock between us and GitHub.
 func (c *Client) noteDate(header http.Header) {
-	if date, err := http.ParseTime(header.Get("Date")); err == nil {
-		c.skew.Store(int64(date.Sub(c.settings.Now()).Truncate(time.Second)))
+	date, err := http.ParseTime(header.Get("Date"))
+	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < largestSkew {
+		c.skew.Store(int64(skew.Truncate(time.Second)))
 	}
 }
 

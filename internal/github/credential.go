@@ -229,6 +229,9 @@ func (a *appCredential) failed(err error) error {
 		missing   *NotFoundError
 		refused   *CredentialError
 	)
+	if unavailable, ok := errors.AsType[*UnavailableError](err); ok {
+		unavailable.tooMuch = false // a smaller question needs a token as well
+	}
 	switch {
 	case errors.As(err, &forbidden):
 		return &CredentialError{Answer: forbidden.Answer, Err: errors.New("the installation may not be used")}

@@ -124,6 +124,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
+			*told = rateLimit{}
 			return nil, fmt.Errorf("not the data that was expected: %w", err)
 		}
 	}
@@ -136,7 +137,11 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return nil, fmt.Errorf("not the data that was expected: %w", err)
 	}
-	return answer.Errors, nil
+	err := unexplained(answer.Data, answer.Errors)
+	if err != nil {
+		*told = rateLimit{} // what it tells of the limit may be what is missing
+	}
+	return answer.Errors, err
 }
 
 // overall is the error of an answer as a whole

@@ -13,7 +13,7 @@ import (
 func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	target := data.target()
 	if target == nil {
-		if e := fieldError(errs, "defaultBranchRef", "target"); e != nil {
+		if e := errorIn(errs, "defaultBranchRef"); e != nil {
 			return failure(activityQuery, e)
 		}
 		if r.request.SeenHead != "" { // one that had commits cannot become empty
@@ -88,6 +88,16 @@ func anyNull(nodes []*commitNode) bool {
 		}
 	}
 	return false
+}
+
+// errorIn is the first error of a field or of something below it.
+func errorIn(errs []graphqlError, name string) *graphqlError {
+	for i := range errs {
+		if slices.Contains(errs[i].Path, any(name)) {
+			return &errs[i]
+		}
+	}
+	return nil
 }
 
 func fieldError(errs []graphqlError, names ...string) *graphqlError {

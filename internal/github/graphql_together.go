@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -106,16 +107,21 @@ func together(several []*Request) map[string]any {
 	return v
 }
 
-// firstOf is the part of an answer that is about one repository; nil when there is none, or an error may be about any of them.
+// firstOf is the part of an answer that is about one repository; nil when there is none, when an error may be about any of them,
+// and when a part is missing that GitHub may tell who asks again.
 func firstOf(found map[string]json.RawMessage, errs []graphqlError, name string) *firstPage {
 	page := &firstPage{}
 	for i := range errs {
 		if len(errs[i].Path) == 0 {
 			return nil
 		}
-		if errs[i].under(name) {
-			page.errs = append(page.errs, errs[i])
+		if !errs[i].under(name) {
+			continue
 		}
+		if _, ok := errors.AsType[*UnavailableError](failure(activitiesQuery[1], &errs[i])); ok {
+			return nil
+		}
+		page.errs = append(page.errs, errs[i])
 	}
 	if err := json.Unmarshal(found[name], &page.data); err != nil || page.data == nil {
 		return nil

@@ -32,7 +32,7 @@ func TestHostileAnswers(t *testing.T) {
 		"control characters":         {effect: githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, 1, "a\nb\tc")), invalid: true},
 		"an id that is no number":    {effect: githubtest.StatusBody(200, jsonType, `[{"id":"x"}]`), failed: true},
 		"a negative id":              {effect: githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, -1, "ann")), invalid: true},
-		"a row that is null":         {effect: githubtest.StatusBody(200, jsonType, "[null]"), invalid: true},
+		"a row that is null":         {effect: githubtest.StatusBody(200, jsonType, "[null]"), failed: true},
 		"another document behind it": {effect: githubtest.StatusBody(200, jsonType, "[][]"), failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {

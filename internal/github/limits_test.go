@@ -166,7 +166,12 @@ func TestFormsOfALimit(t *testing.T) {
 		"403 with a wait alone":   {github.APIREST, githubtest.StatusBody(403, header("Retry-After", "7"), `{}`), true, 7 * time.Second},
 		"403 with nothing left":   {github.APIREST, githubtest.StatusBody(403, header("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", reset), `{}`), false, 20*time.Minute + 10*time.Second},
 		"403 of abuse detection":  {github.APIREST, githubtest.StatusBody(403, header(), `{"message":"You have triggered an abuse detection mechanism."}`), true, time.Minute},
-		"a wait that is a date":   {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "Wed, 11 Mar 2026 12:30:00 GMT"), ``), true, time.Minute},
+		"a wait that is a date":   {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "Wed, 11 Mar 2026 12:30:00 GMT"), ``), true, 30 * time.Minute},
+		"a wait that is over":     {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "Wed, 11 Mar 2026 11:30:00 GMT"), ``), true, time.Minute},
+		"a wait of nothing":       {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "0"), ``), true, time.Minute},
+		"a reset in the past":     {github.APIREST, githubtest.StatusBody(403, header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "1500000000"), `{}`), false, time.Minute},
+		"a reset in years":        {github.APIREST, githubtest.StatusBody(403, header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "9999999999"), `{}`), false, time.Minute},
+		"a reset in milliseconds": {github.APIREST, githubtest.StatusBody(403, header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "1773231600000"), `{}`), false, time.Minute},
 		"a negative wait":         {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "-5"), ``), true, time.Minute},
 		"a wait of years":         {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "99999999"), ``), true, 24 * time.Hour},
 		"RATE_LIMIT without data": {github.APIGraphQL, githubtest.StatusBody(200, header(), `{"errors":[{"type":"RATE_LIMIT","message":"API rate limit exceeded"}]}`), false, time.Minute},
@@ -236,4 +241,79 @@ func TestARealLimitIsNeverPassed(t *testing.T) {
 			b.advance(limit.RetryAt.Sub(b.clock()))
 		}
 	})
+}
+
+// TestAnAbsurdQuotaTellsNothing: a good answer whose numbers cannot be closes nothing.
+func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]http.Header{
+		"a reset in years":    {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"9999999999"}},
+		"a reset in the past": {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"1500000000"}},
+		"less than nothing":   {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"-1"}, "X-Ratelimit-Reset": {"1773232200"}},
+		"a negative limit":    {"X-Ratelimit-Limit": {"-5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"1773232200"}},
+		"no numbers":          {"X-Ratelimit-Limit": {"many"}, "X-Ratelimit-Remaining": {"none"}, "X-Ratelimit-Reset": {"soon"}},
+		"too large for one":   {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {"99999999999999999999"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, github.APIREST, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
+				s.NoRateLimits, g.RateLimit.MinRemaining = true, 200
+			})
+			b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.StatusBody(200, header, `[]`)})
+			for range 3 {
+				_, err := b.discover()
+				require.NoError(t, err)
+			}
+			require.Zero(t, b.seen[0].Reset.Year()-time.Time{}.Year(), "nor is it shown")
+		})
+	}
+}
+
+// TestAnAbsurdDateTellsNoSkew: what stands before GitHub may have no clock.
+func TestAnAbsurdDateTellsNoSkew(t *testing.T) {
+	t.Parallel()
+	for _, date := range []string{"Thu, 01 Jan 1970 00:00:10 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "yesterday", ""} {
+		client, err := github.New(github.Settings{
+			Endpoint: "https://api.github.example", API: github.APIREST, Now: func() time.Time { return noon },
+			HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Date": {date}}, Body: http.NoBody, Request: r}, nil
+			})},
+		})
+		require.NoError(t, err)
+		require.Error(t, client.Discover(t.Context(), org, pages))
+		require.Zero(t, client.Skew(), date)
+	}
+}
+
+// TestAppAsksForItsTokenAtALimit: the App's own token has a primary limit of its own, so that GraphQL goes on with a new token of the
+// installation while REST has to wait; a secondary limit is everybody's.
+func TestAppAsksForItsTokenAtALimit(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		limit githubtest.Effect
+		goes  bool
+	}{
+		"primary":   {githubtest.PrimaryLimit(403), true},
+		"secondary": {githubtest.SecondaryLimit(403, 2*time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := appBench(t, github.APIGraphQL)
+			b.advance(-10 * time.Minute)
+			repo := b.repo("one")
+			b.advance(50 * time.Minute)
+			b.server.Use("installation-22", githubtest.ResourceCore, 0) // the hour of its limit begins now
+			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Times: 1, Do: test.limit})
+			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
+			_ = limitOf(t, outcome.Failed[activity.StreamComments])
+			b.advance(20 * time.Minute)
+			_, err := b.discover()
+			require.Equal(t, test.goes, err == nil, "%v", err)
+			if test.goes {
+				require.Equal(t, 2, b.requests(tokensRoute))
+			}
+			_, outcome = b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
+			_ = limitOf(t, outcome.Failed[activity.StreamComments])
+		})
+	}
 }

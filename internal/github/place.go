@@ -21,7 +21,18 @@ const (
 
 // perMinute are four fifths of the points of a minute, each of which is a request for something
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits).
-var perMinute = map[Resource]int{ResourceREST: 900 * 4 / 5, ResourceGraphQL: 2000 * 4 / 5}
+var perMinute = map[Resource]int{ResourceREST: 900 * 4 / 5, ResourceGraphQL: 2000 * 4 / 5, resourceApp: 900 * 4 / 5}
+
+// resourceApp is that of requests with an App's own token, whose primary limit is not the installation's.
+const resourceApp Resource = "app"
+
+// drains is the resource whose limits count for a request.
+func (x *exchange) drains() Resource {
+	if x.bare {
+		return resourceApp
+	}
+	return x.resource
+}
 
 // enter takes a place for a request, or says why it must not be sent now: a limit, or a pause of all requests. For a place and
 // for the points of a minute it waits, at most some seconds when the system keeps still, and never longer than ctx.
@@ -34,8 +45,8 @@ func (c *Client) enter(ctx context.Context, x *exchange) error {
 		return backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
 	}
 	q := Question{
-		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.resource, //nolint:gosec // a name, no secret
-		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.resource]), Burst: burst,
+		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), //nolint:gosec // a name, no secret
+		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
 	}
 	for {
 		q.Now = c.githubNow()
@@ -49,7 +60,7 @@ func (c *Client) enter(ctx context.Context, x *exchange) error {
 			if taken {
 				_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
 			}
-			limit.Endpoint = x.endpoint
+			limit.Endpoint, limit.Resource = x.endpoint, x.resource
 			limit.RetryAt = c.ours(limit.RetryAt)
 			return limit
 		}
@@ -79,9 +90,8 @@ func (c *Client) leave(ctx context.Context, x *exchange, q Quota, err error) {
 	if x.place == "" {
 		return
 	}
-	o := Ending{ID: x.place, Resource: x.resource, Now: c.githubNow(), Good: err == nil, First: c.settings.RateLimit.SecondaryBackoff}
-	if !x.bare { // the App's own token has limits of its own
-		o.Quota = q
+	o := Ending{
+		ID: x.place, Resource: x.drains(), Now: c.githubNow(), Quota: q, Good: err == nil, First: c.settings.RateLimit.SecondaryBackoff,
 	}
 	limit, limited := errors.AsType[*LimitError](err)
 	if limited {

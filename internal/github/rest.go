@@ -50,7 +50,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		}
 		data, told = fresh, pageOf(header.Values("Link"))
 		told.etag = etagOf(header.Get("Etag"))
-		return nil
+		return whole(data, told)
 	}
 	x.points = func() int {
 		if x.unchanged {

@@ -64,6 +64,9 @@ func (r *reader) restHead(ctx context.Context) (string, error) {
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && r.request.SeenHead == "" {
 		return "", nil
 	}
+	if err == nil && len(rows) == 0 && r.request.SeenHead != "" {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
+	}
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}
@@ -154,12 +157,12 @@ func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.Reposito
 	return events, group.Wait()
 }
 
-// commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 404 or 422, today or ever: they
-// have none (https://docs.github.com/rest/commits/commits#get-a-commit).
+// commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
+// (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
 	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
 		repoPath(r.request.Org, r.request.Repo.Name, "/commits/"+sha), values("per_page", "1"))
-	if _, ok := errors.AsType[*NotFoundError](err); ok {
+	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil
 	}

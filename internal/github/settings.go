@@ -42,6 +42,9 @@ type Settings struct {
 	Timeout   time.Duration
 	Retry     RetrySettings
 	RateLimit RateLimitSettings
+	// Concurrency is how many requests of this client may be on their way: after a limit was met no more than that are still sent.
+	// 0 for RateLimit's.
+	Concurrency int
 	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
 	Budget Budget
 	// Observe is told of each request that left, once. It must not block.
@@ -119,6 +122,9 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 		s.OnInvalid = func(error) {}
 	}
 	s.RateLimit.MaxConcurrentRequests = max(1, s.RateLimit.MaxConcurrentRequests)
+	if s.Concurrency <= 0 {
+		s.Concurrency = s.RateLimit.MaxConcurrentRequests
+	}
 	s.Retry.MaxAttempts = max(1, s.Retry.MaxAttempts)
 	rest, err := url.Parse(strings.TrimRight(s.Endpoint, "/") + "/")
 	if err != nil || rest.Host == "" {

@@ -105,7 +105,7 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
+		Concurrency: config.Concurrency, Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

@@ -121,6 +121,11 @@ func quotas(t *testing.T, a, b *user) {
 	b.told(github.ResourceREST, later, github.Quota{Remaining: 880, Limit: 5000, Reset: reset})
 	_, known = b.begin(github.ResourceREST, later)
 	require.Equal(t, 5000, known.Quotas[github.ResourceREST].Remaining)
+	honest := github.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
+	a.told(github.ResourceGraphQL, noon, github.Quota{Remaining: 0, Limit: 5000, Reset: noon.AddDate(1, 0, 0)})
+	b.told(github.ResourceGraphQL, noon, honest)
+	_, known = a.begin(github.ResourceGraphQL, noon)
+	require.Equal(t, honest, known.Quotas[github.ResourceGraphQL], "a reset that cannot be gives way to an honest one")
 }
 
 // primary limits close their own resource for everybody; the later end counts.

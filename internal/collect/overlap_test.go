@@ -1,0 +1,143 @@
+package collect
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// slow answers after a while of the bubble's clock, so that requests overlap as much as they can.
+type slow struct {
+	next http.RoundTripper
+
+	mu                 sync.Mutex
+	sent, flight, most int
+}
+
+func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.sent++
+	s.flight++
+	s.most = max(s.most, s.flight)
+	before := time.Duration(s.sent%7+1) * 10 * time.Millisecond
+	s.mu.Unlock()
+	time.Sleep(before) //nolint:forbidigo // the bubble's clock
+	response, err := s.next.RoundTrip(r)
+	time.Sleep(50 * time.Millisecond) //nolint:forbidigo // the bubble's clock
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight--
+	return response, err
+}
+
+var limitForms = map[string]githubtest.Effect{
+	"primary, 403":          githubtest.PrimaryLimit(403),
+	"primary, 429":          githubtest.PrimaryLimit(429),
+	"secondary, told":       githubtest.SecondaryLimit(403, 90*time.Second),
+	"secondary, 429":        githubtest.SecondaryLimit(429, 90*time.Second),
+	"secondary, untold":     githubtest.SecondaryLimit(403, 0),
+	"secondary, 200":        githubtest.SecondaryLimit(200, 0),
+	"nothing but a 429":     githubtest.StatusBody(429, nil, ""),
+	"RATE_LIMIT in GraphQL": graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""),
+}
+
+// TestAfterALimit no more than what is on its way is still sent: less than an organization's concurrency, of both who share the
+// credential, wherever it is met. And nothing leaves before its end.
+func TestAfterALimit(t *testing.T) {
+	t.Parallel()
+	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
+		for name, effect := range limitForms {
+			if api == github.APIREST && effect.Status == http.StatusOK {
+				continue // REST says it with a status
+			}
+			for _, orgs := range []int{1, 2} {
+				for _, skip := range []int{0, 1, 6, 25} {
+					t.Run(fmt.Sprintf("%s, %s, %d organizations, after %d", api, name, orgs, skip), func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) { afterALimit(t, api, effect, orgs, skip) })
+					})
+				}
+			}
+		}
+	}
+}
+
+func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, skip int) {
+	t.Helper()
+	const concurrency, repositories = 4, 40
+	clock := newClock(noon)
+	settings := githubtest.Settings{Now: clock.Now, Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}}
+	for n := range orgs {
+		settings.Datasets = append(settings.Datasets, changedOrg(fmt.Sprint("org-", n), repositories))
+	}
+	server := githubtest.NewServer(settings)
+	defer server.Close()
+	budget, transport := &github.LocalBudget{}, &slow{next: inProcess{server}}
+	match := githubtest.Match{}
+	if effect.Status == http.StatusOK {
+		match.Resource = githubtest.ResourceGraphQL
+		if skip > 1 { // repositories are asked for one by one
+			server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(500)})
+		}
+	}
+	armed := server.Fault(githubtest.Fault{Match: match, Skip: skip, Do: effect})
+	var passes sync.WaitGroup
+	for n := range orgs {
+		client, err := github.New(github.Settings{
+			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api, Concurrency: concurrency, Budget: budget,
+			Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+			RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+		})
+		require.NoError(t, err)
+		store := newRecorded()
+		collector := New(Settings{
+			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Samples: store, Filter: allRepositories(t),
+			Concurrency: concurrency, Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
+		}, &Tallies{})
+		passes.Go(func() {
+			sum, err := collector.Pass(t.Context(), 1)
+			if err == nil && len(sum.Failures) == 0 {
+				t.Error("no limit was met")
+			}
+			for range 3 {
+				_, _ = collector.Pass(t.Context(), 1)
+			}
+		})
+	}
+	passes.Wait()
+	limits := 1
+	if effect.Kind == githubtest.KindPrimary && api == github.APIGraphQL {
+		limits = 2 // a primary one is of one API: that of REST is met besides
+	}
+	require.Positive(t, armed.Struck())
+	require.LessOrEqual(t, armed.Struck(), limits*orgs*concurrency)
+	require.LessOrEqual(t, transport.most, orgs*concurrency)
+	if skip == 25 && api == github.APIREST {
+		require.Greater(t, transport.most, concurrency/2, "requests overlap")
+	}
+}
+
+// changedOrg is an organization whose repositories all have something of everything of the last hour.
+func changedOrg(login string, repositories int) *githubtest.Dataset {
+	data := &githubtest.Dataset{Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon}}
+	at := noon.Add(-time.Hour)
+	for n := range repositories {
+		name := fmt.Sprintf("repo-%02d", n)
+		data.Repos = append(data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
+		for range 5 {
+			commit(data, name, at)
+		}
+		pull(data, name, 1, at, &at)
+		review(data, name, 1, at)
+		comment(data, name, 1, at)
+	}
+	return data
+}

@@ -1,0 +1,178 @@
+package github
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	gogithub "github.com/google/go-github/v66/github"
+)
+
+// nullable are the fields of our queries that are null in an honest answer, by their name or that of their object and
+// theirs: no account, not merged, not submitted, never pushed to, no branch, no such commit, no limits.
+var nullable = map[string]bool{
+	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true, "submittedAt": true,
+	"pushedAt": true, "defaultBranchRef": true, "object": true, "databaseId": true, "rateLimit": true,
+}
+
+// markDepth is how far down the marks of repositories may be null: what has no mark is read whether it moved or not.
+const markDepth = 5 // pulls.repositories.nodes.0.pullRequests
+
+// unexplained is the error of a null for which there is neither a reason nor an error: it would be taken for nothing.
+func unexplained(data []byte, errs []graphqlError) error {
+	if !bytes.Contains(data, []byte("null")) {
+		return nil
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil {
+		return fmt.Errorf("not the data that was expected: %w", err)
+	}
+	return nullsIn(all, nil, errs)
+}
+
+func nullsIn(value any, path []any, errs []graphqlError) error {
+	switch value := value.(type) {
+	case nil:
+		if !mayBeNull(path) && !explained(path, errs) {
+			return fmt.Errorf("null at %s, where there is always something", pathText(path))
+		}
+	case map[string]any:
+		for key, below := range value {
+			if key == "endCursor" && below == nil && value["hasNextPage"] == false {
+				continue // an empty page
+			}
+			if err := nullsIn(below, append(slices.Clip(path), key), errs); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, below := range value {
+			if err := nullsIn(below, append(slices.Clip(path), float64(i)), errs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func mayBeNull(path []any) bool {
+	name, _ := path[len(path)-1].(string)
+	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= markDepth) || rowOfList(path) {
+		return true
+	}
+	if len(path) == 1 {
+		return false
+	}
+	object, _ := path[len(path)-2].(string)
+	return nullable[object+"."+name]
+}
+
+// rowOfList reports whether something is a row of a listing of repositories, or one that was asked for by its id: whoever asks
+// knows what it means that it is not there.
+func rowOfList(path []any) bool {
+	switch path[0] {
+	case "organization":
+		return len(path) == 4 // organization.repositories.nodes.0
+	case "nodes":
+		return len(path) == 2
+	}
+	return false
+}
+
+// explained reports whether an error is about what is null, or about something in it.
+func explained(path []any, errs []graphqlError) bool {
+	for i := range errs {
+		if about := errs[i].Path; len(about) >= len(path) && samePath(about[:len(path)], path) {
+			return true
+		}
+	}
+	return false
+}
+
+// samePath compares elements that are names or numbers; nothing else is one.
+func samePath(a, b []any) bool {
+	for i := range a {
+		switch element := a[i].(type) {
+		case string, float64:
+			if element != b[i] {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func pathText(path []any) string {
+	parts := make([]string, len(path))
+	for i, element := range path {
+		parts[i] = fmt.Sprint(element)
+	}
+	return printable(strings.Join(parts, "."))
+}
+
+var (
+	errIncomplete = errors.New("a row without what every row has")
+	errEmptyPage  = errors.New("an empty page that says there is another one")
+)
+
+// whole refuses an answer of REST whose rows lack what every honest one has, because a value that is missing would be
+// taken for nothing, and an empty page that says there is another one.
+func whole(data any, told page) error {
+	switch data := data.(type) {
+	case []*gogithub.Repository:
+		return every(data, told, func(r *gogithub.Repository) bool {
+			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil
+		})
+	case []*gogithub.RepositoryCommit:
+		return every(data, told, wholeCommit)
+	case *gogithub.CommitsComparison:
+		if data.Status == nil || data.Commits == nil {
+			return errIncomplete
+		}
+		return every(data.Commits, told, wholeCommit)
+	case *gogithub.RepositoryCommit:
+		if data.SHA == nil || data.Stats == nil || data.Stats.Additions == nil || data.Stats.Deletions == nil {
+			return errIncomplete
+		}
+	case []*gogithub.PullRequest:
+		return every(data, told, func(r *gogithub.PullRequest) bool {
+			return r.Number != nil && r.CreatedAt != nil && r.UpdatedAt != nil && wholeUser(r.User)
+		})
+	case []*gogithub.PullRequestReview:
+		return every(data, told, func(r *gogithub.PullRequestReview) bool { return r.ID != nil && wholeUser(r.User) })
+	case []*gogithub.IssueComment:
+		return every(data, told, func(r *gogithub.IssueComment) bool {
+			return r.ID != nil && r.CreatedAt != nil && r.UpdatedAt != nil && wholeUser(r.User)
+		})
+	}
+	return nil
+}
+
+func every[T any](rows []*T, told page, isWhole func(*T) bool) error {
+	if rows == nil {
+		return errIncomplete
+	}
+	if len(rows) == 0 && told.next {
+		return errEmptyPage
+	}
+	for _, row := range rows {
+		if row == nil || !isWhole(row) {
+			return errIncomplete
+		}
+	}
+	return nil
+}
+
+func wholeCommit(r *gogithub.RepositoryCommit) bool {
+	committer := r.GetCommit().GetCommitter()
+	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
+	return r.SHA != nil && r.Parents != nil && committer != nil && committer.Date != nil && author
+}
+
+// wholeUser reports whether an account has a name; null is a deleted one.
+func wholeUser(u *gogithub.User) bool { return u == nil || (u.Login != nil && u.ID != nil) }
