@@ -65,8 +65,9 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	}
 }
 
-// actor is an account. REST shows a deleted one as the account "ghost", GraphQL as null: one actor comes out.
+// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as null: one actor comes out.
 func actor(id int64, login string, bot bool) activity.Actor {
+	id = max(0, id)
 	if login == activity.LoginGhost {
 		return activity.Ghost()
 	}

@@ -15,6 +15,8 @@ const (
 	window = time.Hour
 	// furthestReset bounds what is believed of the reset of a primary limit, clocks that differ allowed for.
 	furthestReset = 2 * window
+	// mostGranted bounds what is believed of a limit.
+	mostGranted = 1 << 40
 	// LongestClosed bounds what is believed of a limit's end: no honest one is further away.
 	LongestClosed = 25 * time.Hour
 	// LongestWait bounds the growth of waits that GitHub does not tell.
@@ -32,7 +34,7 @@ type Quota struct {
 
 // believed is the quota, or none when no honest answer tells it: a reset in years would close the limit for good.
 func (q Quota) believed(now time.Time) Quota {
-	if q.Remaining < 0 || q.Limit < 0 || q.Reset.After(now.Add(furthestReset)) || q.Reset.Before(now.Add(-window)) {
+	if q.Remaining < 0 || q.Limit < 0 || q.Limit > mostGranted || q.Reset.After(now.Add(furthestReset)) || q.Reset.Before(now.Add(-window)) {
 		return Quota{}
 	}
 	return q

@@ -3,6 +3,8 @@ package github
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -140,9 +142,12 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	return repo
 }
 
+// repositoryName is what GitHub allows in the name of a repository; neither "." nor ".." is one.
+var repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+
 // honest reports whether a repository can be one of GitHub's.
 func (c *Client) honest(id int64, name string) bool {
-	if id > 0 && name != "" && len(name) <= 100 && activity.Printable(name) {
+	if id > 0 && repositoryName.MatchString(name) && strings.Trim(name, ".") != "" {
 		return true
 	}
 	c.settings.OnInvalid(fmt.Errorf("repository %d %q: no id, or a name that GitHub does not give", id, printable(name)))

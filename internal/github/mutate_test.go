@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,10 +155,8 @@ var documented = regexp.MustCompile(`\.(author|user|mergedAt|merged_at|submitted
 // numbers tell questions of one kind apart, but for the places of their occurrence.
 var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)
 
-// TestNoAnswerIsTakenForAnother: whatever is null, missing or of another form in an answer, what comes of it is the truth or an
-// error of its own; and with the next honest answer everything is the truth.
-func TestNoAnswerIsTakenForAnother(t *testing.T) {
-	t.Parallel()
+// works ask every question.
+func works() map[string]work {
 	failingLines := func(s *githubtest.Server) {
 		s.Fault(githubtest.Fault{
 			Match: githubtest.Match{Operation: "Activity"},
@@ -171,7 +170,14 @@ func TestNoAnswerIsTakenForAnother(t *testing.T) {
 		all[string(api)+" reading"] = work{api: api, data: rich(101, 101)}
 	}
 	all["graphql lines"] = work{api: github.APIGraphQL, data: rich(0, 0), before: failingLines}
-	for name, w := range all {
+	return all
+}
+
+// TestNoAnswerIsTakenForAnother: whatever is null, missing or of another form in an answer, what comes of it is the truth or an
+// error of its own; and with the next honest answer everything is the truth.
+func TestNoAnswerIsTakenForAnother(t *testing.T) {
+	t.Parallel()
+	for name, w := range works() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mutate(t, w)
@@ -179,57 +185,93 @@ func TestNoAnswerIsTakenForAnother(t *testing.T) {
 	}
 }
 
-func mutate(t *testing.T, w work) {
+// harness is a work with the server that answers it and what it finds there.
+type harness struct {
+	*mutator
+
+	work    work
+	truth   result
+	invalid atomic.Int64
+}
+
+// newHarness does the work once before an honest server.
+func newHarness(t *testing.T, w work) *harness {
 	t.Helper()
 	server := githubtest.NewServer(githubtest.Settings{
 		Datasets: []*githubtest.Dataset{w.data}, Now: func() time.Time { return noon }, Limits: githubtest.Limits{Core: 1e9, GraphQL: 1e9},
 	})
 	t.Cleanup(server.Close)
-	m := &mutator{server: server}
-	m.arm("", nil)
-	client := func() *github.Client {
-		c, err := github.New(github.Settings{
-			HTTP: &http.Client{Transport: m}, Endpoint: "https://api.github.example", API: w.api, Now: func() time.Time { return noon },
-			Credential: github.TokenCredential(githubtest.DefaultToken),
-			RateLimit:  github.RateLimitSettings{MaxConcurrentRequests: 8},
-		})
-		require.NoError(t, err)
-		return c
-	}
+	h := &harness{mutator: &mutator{server: server}, work: w}
+	h.arm("", nil)
 	if w.do == nil {
-		for _, repo := range discovering(t, client()).repos {
+		for _, repo := range discovering(t, h.client(t)).repos {
 			if repo.Name == "one" {
-				w.do = readingAll(repo, w.seen)
+				h.work.do = readingAll(repo, w.seen)
 			}
 		}
 	}
 	if w.before != nil {
 		w.before(server)
 	}
-	m.arm("", nil)
-	truth := w.do(t, client())
-	require.NoError(t, truth.err)
-	require.Empty(t, truth.failed)
-	var wrong []string
-	questions, cases := maps.Clone(m.bodies), 0
-	seen := make(map[string]bool)
-	for question, body := range questions {
-		alike := numbers.ReplaceAllString(question, "*")
-		if seen[alike] {
-			continue
+	h.arm("", nil)
+	h.truth = h.work.do(t, h.client(t))
+	require.NoError(t, h.truth.err)
+	require.Empty(t, h.truth.failed)
+	return h
+}
+
+func (h *harness) client(t *testing.T) *github.Client {
+	t.Helper()
+	c, err := github.New(github.Settings{
+		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api, Now: func() time.Time { return noon },
+		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 8},
+		OnInvalid: func(err error) {
+			h.invalid.Add(1)
+			if !activity.Printable(err.Error()) || len(err.Error()) > 600 {
+				t.Errorf("%d bytes: %.600q", len(err.Error()), err.Error())
+			}
+		},
+	})
+	require.NoError(t, err)
+	return c
+}
+
+// distinct are the honest answers, one for each kind of question.
+func (h *harness) distinct() map[string][]byte {
+	seen, all := make(map[string]bool), make(map[string][]byte)
+	for question, body := range h.bodies {
+		if alike := numbers.ReplaceAllString(question, "*"); !seen[alike] {
+			seen[alike] = true
+			all[question] = body
 		}
-		seen[alike] = true
+	}
+	return all
+}
+
+// healed says what is wrong with the same work before the honest server.
+func (h *harness) healed(t *testing.T, c *github.Client) string {
+	t.Helper()
+	h.arm("", nil)
+	got := h.work.do(t, c)
+	if got.err != nil || len(got.failed) > 0 {
+		return fmt.Sprintf("afterwards %v %v", got.err, got.failed)
+	}
+	return wrongIn("", &h.truth, got)
+}
+
+func mutate(t *testing.T, w work) {
+	t.Helper()
+	h := newHarness(t, w)
+	var wrong []string
+	questions, cases := h.distinct(), 0
+	for question, body := range questions {
 		for path, change := range mutations(t, body, w.api == github.APIREST) {
 			cases++
-			m.arm(question, change)
-			c := client()
-			if text := wrongIn(question+path, &truth, w.do(t, c)); text != "" {
+			h.arm(question, change)
+			c := h.client(t)
+			text := wrongIn(question+path, &h.truth, h.work.do(t, c))
+			if text += h.healed(t, c); text != "" {
 				wrong = append(wrong, question+path+": "+text)
-			}
-			m.arm("", nil)
-			healed := w.do(t, c)
-			if healed.err != nil || len(healed.failed) > 0 || wrongIn("", &truth, healed) != "" {
-				wrong = append(wrong, fmt.Sprintf("%s%s: afterwards %v %v", question, path, healed.err, healed.failed))
 			}
 		}
 	}

@@ -30,27 +30,44 @@ func unexplained(data []byte, errs []graphqlError) error {
 	if err := json.Unmarshal(data, &all); err != nil {
 		return fmt.Errorf("not the data that was expected: %w", err)
 	}
-	return nullsIn(all, nil, errs)
+	return nullsIn(all, nil, reasons(errs))
 }
 
-func nullsIn(value any, path []any, errs []graphqlError) error {
+// maxDepth bounds how deep a value lies in an answer to one of our queries.
+const maxDepth = 32
+
+// reasons are the places that errors are about, and those that have them in them.
+func reasons(errs []graphqlError) map[string]bool {
+	known := make(map[string]bool)
+	for i := range errs {
+		for n := range min(len(errs[i].Path), maxDepth) {
+			known[placeOf(errs[i].Path[:n+1])] = true
+		}
+	}
+	return known
+}
+
+func nullsIn(value any, path []any, known map[string]bool) error {
+	if len(path) > maxDepth {
+		return fmt.Errorf("something deep down at %s", placeOf(path))
+	}
 	switch value := value.(type) {
 	case nil:
-		if !mayBeNull(path) && !explained(path, errs) {
-			return fmt.Errorf("null at %s, where there is always something", pathText(path))
+		if !mayBeNull(path) && !known[placeOf(path)] {
+			return fmt.Errorf("null at %s, where there is always something", placeOf(path))
 		}
 	case map[string]any:
 		for key, below := range value {
 			if key == "endCursor" && below == nil && value["hasNextPage"] == false {
 				continue // an empty page
 			}
-			if err := nullsIn(below, append(slices.Clip(path), key), errs); err != nil {
+			if err := nullsIn(below, append(slices.Clip(path), key), known); err != nil {
 				return err
 			}
 		}
 	case []any:
 		for i, below := range value {
-			if err := nullsIn(below, append(slices.Clip(path), float64(i)), errs); err != nil {
+			if err := nullsIn(below, append(slices.Clip(path), float64(i)), known); err != nil {
 				return err
 			}
 		}
@@ -82,37 +99,13 @@ func rowOfList(path []any) bool {
 	return false
 }
 
-// explained reports whether an error is about what is null, or about something in it.
-func explained(path []any, errs []graphqlError) bool {
-	for i := range errs {
-		if about := errs[i].Path; len(about) >= len(path) && samePath(about[:len(path)], path) {
-			return true
-		}
-	}
-	return false
-}
-
-// samePath compares elements that are names or numbers; nothing else is one.
-func samePath(a, b []any) bool {
-	for i := range a {
-		switch element := a[i].(type) {
-		case string, float64:
-			if element != b[i] {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-func pathText(path []any) string {
+// placeOf names a place in an answer.
+func placeOf(path []any) string {
 	parts := make([]string, len(path))
 	for i, element := range path {
-		parts[i] = fmt.Sprint(element)
+		parts[i] = fmt.Sprintf("%.40v", element)
 	}
-	return printable(strings.Join(parts, "."))
+	return strings.Join(parts, ".")
 }
 
 var (
