@@ -36,6 +36,12 @@ type Mark struct {
 	UpdatedAt time.Time
 }
 
+// Same reports whether both say the same.
+func (s *Signals) Same(o *Signals) bool {
+	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
+	return s.Known == o.Known && s.Head == o.Head && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues)
+}
+
 // Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
 // observed: what they show within settle before that moment may have changed again in the same second, or before
 // all of GitHub's replicas had it, so it counts as moved.

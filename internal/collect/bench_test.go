@@ -59,12 +59,45 @@ func (c *clock) set(now time.Time) {
 	}
 }
 
+// recorded is a store that remembers the samples that it took, as a view that is never behind does.
+type recorded struct {
+	*memstore.Store
+
+	mu      sync.Mutex
+	samples map[ledger.SampleKey]ledger.Sample
+	commits int
+}
+
+func newRecorded() *recorded {
+	return &recorded{Store: memstore.New(memstore.Settings{}), samples: make(map[ledger.SampleKey]ledger.Sample)}
+}
+
+func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	receipt, err := r.Store.Commit(ctx, fence, b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.commits++
+	for _, sample := range b.Samples {
+		if err == nil {
+			r.samples[sample.SampleKey] = sample
+		}
+	}
+	return receipt, err
+}
+
+func (r *recorded) Sample(key ledger.SampleKey) (ledger.Sample, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sample, ok := r.samples[key]
+	return sample, ok
+}
+
 // bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
 type bench struct {
 	t         *testing.T
 	clock     *clock
 	server    *githubtest.Server
-	store     *memstore.Store
+	store     *recorded
 	view      *ledger.View
 	tallies   *Tallies
 	collector *Collector
@@ -119,7 +152,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // changed.
 func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings, *github.Settings, *Settings)) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: memstore.New(memstore.Settings{}), tallies: &Tallies{}}
+	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
 	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now, Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}}
 	client := github.Settings{
 		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
@@ -129,7 +162,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, chan
 		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
+		Org: data.Org.Login, Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
 		f(&server, &client, &settings)
@@ -151,10 +184,13 @@ const maxAttempts = 3
 
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*Settings)) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: memstore.New(memstore.Settings{}), tallies: &Tallies{}}
-	b.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now})
+	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	b.server = githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
+		Credentials: []githubtest.Credential{{Token: githubtest.DefaultToken}, {Token: "another"}},
+	})
 	settings := Settings{
-		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: b.client(api), Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4,
 		Lookback: 336 * time.Hour, Now: b.clock.Now,
 	}
 	for _, f := range change {
@@ -165,13 +201,13 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	return b
 }
 
-func (b *bench) client(api github.API) *github.Client {
+func (b *bench) client(api github.API, tokens ...string) *github.Client {
 	b.t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	b.t.Cleanup(transport.CloseIdleConnections)
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken), Timeout: time.Second,
+		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: time.Second,
 		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,

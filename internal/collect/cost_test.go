@@ -10,7 +10,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
 // restLists is what one REST list for each repository and stream would be: commits, pull requests, reviews, comments.
@@ -53,8 +52,9 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	require.NoError(b, err)
 	filter, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(b, err)
+	store := newRecorded()
 	collector := New(Settings{
-		Org: org, Source: client, Store: memstore.New(memstore.Settings{}), Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
+		Org: org, Source: client, Store: store, Samples: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
 	}, &Tallies{})
 	pass := func() {
 		clock.Advance(interval)

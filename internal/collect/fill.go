@@ -138,7 +138,7 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outco
 			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: todo.covers[s]})
 		}
 	}
-	pages.finish(ctx, ledger.Progress{Repos: []ledger.RepoProgress{progress}})
+	pages.finish(ctx, ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}})
 	return outcome, pages.recorded, pages.err
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
 // slow answers after a while of the bubble's clock, so that requests overlap as much as they can.
@@ -95,8 +94,9 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 			RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		})
 		require.NoError(t, err)
+		store := newRecorded()
 		collector := New(Settings{
-			Org: settings.Datasets[n].Org.Login, Source: client, Store: memstore.New(memstore.Settings{}), Filter: allRepositories(t),
+			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Samples: store, Filter: allRepositories(t),
 			Concurrency: concurrency, Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
 		}, &Tallies{})
 		passes.Go(func() {

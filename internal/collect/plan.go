@@ -17,6 +17,8 @@ type reading struct {
 	// observed is when the repository's signals were taken, known what they were before.
 	observed time.Time
 	known    activity.Signals
+	// lags are the streams of which more is missing than this interval.
+	lags activity.Streams
 }
 
 // plan is what a pass has to do: first say what changed about the repositories themselves, then read.
@@ -184,6 +186,7 @@ func (p *planner) reading(
 	todo := reading{
 		observed: p.began,
 		known:    known.Signals,
+		lags:     lags,
 		request:  github.Request{Org: p.org, Repo: *r, Streams: streams},
 	}
 	for _, s := range activity.AllStreams() {
@@ -225,6 +228,11 @@ func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
 		}
 	}
 	return progress
+}
+
+// needless reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
+func (r *reading) needless(outcome *github.Outcome) bool {
+	return len(outcome.Failed) == 0 && r.lags == 0 && !r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Same(&r.known)
 }
 
 // signals are the discovered ones, with the head up to which commits were really read.

@@ -55,6 +55,7 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		return nil
 	}
 	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
+	r.collector.addValidators(todo)
 	outcome := r.collector.settings.Source.Read(ctx, todo.request, func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
@@ -62,11 +63,19 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		return context.Cause(ctx)
 	}
 	if pages.err == nil {
-		progress := ledger.Progress{Repos: []ledger.RepoProgress{todo.done(&outcome)}}
-		pages.finish(ctx, progress)
+		r.finish(ctx, pages, todo, &outcome)
 	}
 	r.record(todo, &outcome, pages.recorded)
 	return pages.err
+}
+
+// finish commits the last page with what has been read, if that says anything.
+func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.Outcome) {
+	samples := validatorSamples(todo, outcome)
+	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
+		return
+	}
+	pages.finish(ctx, ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Samples: samples})
 }
 
 // record keeps what came of a reading.
@@ -144,8 +153,9 @@ func (p *pager) next(ctx context.Context, events []activity.Event) error {
 }
 
 // finish commits the last page with what has been read.
-func (p *pager) finish(ctx context.Context, progress ledger.Progress) {
-	p.commit(ctx, ledger.Batch{Events: p.waiting, Progress: progress})
+func (p *pager) finish(ctx context.Context, b ledger.Batch) {
+	b.Events = p.waiting
+	p.commit(ctx, b)
 }
 
 func (p *pager) commit(ctx context.Context, b ledger.Batch) {

@@ -17,7 +17,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
 // installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
@@ -66,7 +65,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	t.Helper()
 	limit := installationLimit(len(data.Repos))
 	s := &simulated{
-		bench: bench{t: t, clock: clock, store: memstore.New(memstore.Settings{}), tallies: &Tallies{}},
+		bench: bench{t: t, clock: clock, store: newRecorded(), tallies: &Tallies{}},
 		limit: limit, most: make(map[github.Resource]int), resets: make(map[github.Resource]time.Time),
 	}
 	s.server = githubtest.NewServer(githubtest.Settings{
@@ -87,7 +86,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	})
 	require.NoError(t, err)
 	s.collector = New(Settings{
-		Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
 		Lookback: 336 * time.Hour, Handover: true, Now: clock.Now,
 	}, s.tallies)
 	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
@@ -98,7 +97,7 @@ func (s *simulated) observe(o github.Observation) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.requests++
-	if o.StatusClass != "2xx" {
+	if o.StatusClass != "2xx" && o.StatusClass != "3xx" { // 3xx: as it was
 		s.refused++
 	}
 	if !o.Reset.IsZero() {
@@ -160,9 +159,10 @@ func TestDayAtScale(t *testing.T) {
 		passes                      int     // without GX_SIMULATE=day
 		share                       float64 // of each budget that may be used in an hour
 	}{
-		"10 x 1,000 repositories, 3 % changing":          {github.APIGraphQL, 10, 1000, 30, 3, 0.4},
-		"1 x 10,000 repositories, 1 % changing":          {github.APIGraphQL, 1, 10_000, 100, 1, 0.5},
-		"10 x 100 repositories, 3 % changing, with REST": {github.APIREST, 10, 100, 3, 14, 0.4},
+		"10 x 1,000 repositories, 3 % changing, graphql": {github.APIGraphQL, 10, 1000, 30, 3, 0.4},
+		"10 x 1,000 repositories, 3 % changing, rest":    {github.APIREST, 10, 1000, 30, 3, 0.4},
+		// With REST alone two lists of each repository are asked for at least once, which is more than an App may ask in an hour.
+		"1 x 10,000 repositories, 1 % changing, graphql": {github.APIGraphQL, 1, 10_000, 100, 1, 0.5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -41,6 +41,9 @@ func (c *Client) judge(
 		}
 		return c.unreachable(ctx, x, bodyErr)
 	}
+	if x.unchanged = x.etag != "" && response.StatusCode == http.StatusNotModified; x.unchanged {
+		return nil
+	}
 	if response.StatusCode >= 300 {
 		return c.refusal(x, response.Header, body, answer, *q)
 	}

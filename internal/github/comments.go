@@ -17,13 +17,25 @@ const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
 // meanwhile move rows only behind us.
 func (r *reader) comments(ctx context.Context) error {
 	since, until := r.request.Since[activity.StreamComments], r.request.Until[activity.StreamComments]
+	had := r.validator(activity.StreamComments)
+	if had.ETag != "" {
+		since = had.Since // what has come since is read with what was there then
+	}
 	for number, pages := 1, 0; pages < maxPages; pages++ {
-		rows, told, err := get[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
+		rows, told, err := getIf[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/issues/comments"),
-			values("sort", "updated", "direction", "asc", "since", stamp(since), "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+			values("sort", "updated", "direction", "asc", "since", stamp(since), "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), had.ETag)
 		if err != nil {
 			return err
 		}
+		if told.unchanged {
+			r.keep(activity.StreamComments, had)
+			return nil
+		}
+		if pages == 0 && len(rows) < perPage/2 && !told.next { // what is new will be on this page
+			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
+		}
+		had.ETag = ""
 		if err := r.give(r.commentEvents(rows)); err != nil {
 			return err
 		}

@@ -23,6 +23,8 @@ type Request struct {
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.
 	SeenHead string
+	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
+	Validators [activity.NumStreams]Validator
 }
 
 // Outcome says what was read.
@@ -31,6 +33,8 @@ type Outcome struct {
 	Head string
 	// Failed has the streams that were not read completely, with the reason.
 	Failed map[activity.Stream]error
+	// Validators will tell whether the streams that were read have changed; zero where nothing does.
+	Validators [activity.NumStreams]Validator
 }
 
 func (o *Outcome) fail(s activity.Stream, err error) {
@@ -40,7 +44,7 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 	if o.Failed == nil {
 		o.Failed = make(map[activity.Stream]error, activity.NumStreams)
 	}
-	o.Failed[s] = err
+	o.Failed[s], o.Validators[s] = err, Validator{}
 }
 
 // Read yields the events of a repository page by page. Events may come twice and may be older than asked for; none that

@@ -21,38 +21,52 @@ const maxPages = 5000
 type page struct {
 	next bool
 	last int // the number of the last page, 0 when it was not told
+	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
+	etag      string
+	unchanged bool
 }
 
 // get asks REST for a T. endpoint is the route template, path the address below the base.
 func get[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values) (T, page, error) {
+	return getIf[T](ctx, c, endpoint, path, query, "")
+}
+
+// getIf asks for a T unless it is what it was when the ETag was given; without one it asks for it in any case.
+func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values, etag string) (T, page, error) {
 	var data T
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
 	var told page
-	err := c.send(ctx, &exchange{
-		endpoint: endpoint, resource: ResourceREST,
-		make: func(ctx context.Context) (*http.Request, error) {
-			request, err := c.rest.NewRequest(http.MethodGet, path, nil)
-			if err != nil {
-				return nil, err
-			}
-			return request.WithContext(ctx), nil
-		},
-		read: func(header http.Header, body []byte) error {
-			if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-				return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
-			}
-			var fresh T
-			if err := decodeJSON(body, &fresh); err != nil {
-				return err
-			}
-			data, told = fresh, pageOf(header.Values("Link"))
-			return whole(data, told)
-		},
-		points: func() int { return 1 },
-		quota:  func() Quota { return Quota{} },
-	})
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, etag: etag}
+	x.make = func(ctx context.Context) (*http.Request, error) {
+		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
+		if err != nil {
+			return nil, err
+		}
+		return request.WithContext(ctx), nil
+	}
+	x.read = func(header http.Header, body []byte) error {
+		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
+			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
+		}
+		var fresh T
+		if err := decodeJSON(body, &fresh); err != nil {
+			return err
+		}
+		data, told = fresh, pageOf(header.Values("Link"))
+		told.etag = etagOf(header.Get("Etag"))
+		return whole(data, told)
+	}
+	x.points = func() int {
+		if x.unchanged {
+			return 0
+		}
+		return 1
+	}
+	x.quota = func() Quota { return Quota{} }
+	err := c.send(ctx, x)
+	told.unchanged = x.unchanged
 	return data, told, err
 }
 

@@ -175,20 +175,31 @@ func (r *reader) commitLines(ctx context.Context, sha string) (added, removed in
 // restPulls reads the listing by update time, which has to be asked for in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (r *reader) restPulls(ctx context.Context) error {
-	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+	had, first := r.validator(activity.StreamPulls), Validator{}
+	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
-		rows, told, err := get[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
+		rows, told, err := getIf[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/pulls"),
-			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), had.ETag)
 		if err != nil {
 			return nil, "", err
 		}
+		if told.unchanged {
+			first = had
+		} else if number == 1 { // whatever is touched comes to its top
+			first = Validator{ETag: told.etag}
+		}
+		had.ETag = ""
 		if !told.next {
 			return r.restPullPage(rows), "", nil
 		}
 		return r.restPullPage(rows), strconv.Itoa(number + 1), nil
 	})
+	if err == nil {
+		r.keep(activity.StreamPulls, first)
+	}
+	return err
 }
 
 func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {

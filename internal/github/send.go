@@ -28,6 +28,9 @@ type exchange struct {
 	probe bool
 	// bare requests are not authorized by the client's credential.
 	bare bool
+	// etag is the condition under which the answer is wanted; unchanged says that it is what it was.
+	etag      string
+	unchanged bool
 	// token authorized the last attempt, place is the last attempt's among all that are on their way, empty without one.
 	token, place string
 }
@@ -134,6 +137,9 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 	request.Header.Set("X-Github-Api-Version", apiVersion)
 	if c.settings.UserAgent != "" {
 		request.Header.Set("User-Agent", c.settings.UserAgent)
+	}
+	if x.etag != "" {
+		request.Header.Set("If-None-Match", x.etag)
 	}
 	if x.token != "" {
 		request.Header.Set("Authorization", "Bearer "+x.token)

@@ -255,7 +255,7 @@ func TestInvalidValues(t *testing.T) {
 	}
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
 	server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Do: githubtest.Status(404),
+		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Do: githubtest.Status(422),
 	})
 	config := testConfig(server)
 	config.GitHub.API = "rest"

@@ -1,0 +1,47 @@
+package github
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// Validator tells with the next question whether its answer has changed. What has not costs nothing of the primary limit
+// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate).
+// GitHub's depend on the token: with one that is an hour old and replaced, everything has changed once.
+type Validator struct {
+	ETag string
+	// Since is from when on the question asked, zero where it does not ask from a time.
+	Since time.Time
+}
+
+// Conditional are the streams of which, with REST alone, nothing else tells whether they have moved. With GraphQL discovery
+// tells, and most of what is asked for then has changed: there a condition would not pay.
+const Conditional = activity.Streams(1<<activity.StreamPulls | 1<<activity.StreamComments)
+
+// maxETag bounds in bytes what is kept of a foreign header.
+const maxETag = 200
+
+// etagOf is an answer's ETag, empty when it has none that can be kept.
+func etagOf(header string) string {
+	if len(header) > maxETag || !activity.Printable(header) {
+		return ""
+	}
+	return header
+}
+
+// validator is what the asker had of a stream, nothing when it cannot serve for what is asked now.
+func (r *reader) validator(s activity.Stream) Validator {
+	v := r.request.Validators[s]
+	if r.client.settings.API != APIREST || v.Since.After(r.request.Since[s]) {
+		return Validator{}
+	}
+	return v
+}
+
+// keep hands out what will tell whether a stream has changed that was read completely.
+func (r *reader) keep(s activity.Stream, v Validator) {
+	if r.client.settings.API == APIREST && v.ETag != "" {
+		r.outcome.Validators[s] = v
+	}
+}
