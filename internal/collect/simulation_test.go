@@ -100,6 +100,9 @@ func (s *simulated) observe(o github.Observation) {
 	if o.StatusClass != "2xx" && o.StatusClass != "3xx" { // 3xx: as it was
 		s.refused++
 	}
+	if o.Mispriced {
+		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.Price)
+	}
 	if !o.Reset.IsZero() {
 		s.most[o.Resource] = max(s.most[o.Resource], o.Limit-o.Remaining)
 	}

@@ -13,6 +13,7 @@ const (
 	TallyReconciled  = "reconciled_events"     //
 	TallyRequests    = "github_requests"       // endpoint, status_class
 	TallyPoints      = "github_points"         // resource
+	TallyMispriced   = "github_mispriced"      //
 	TallySecondary   = "github_secondary_hits" //
 	TallyStoreWrites = "store_write"           // source, result
 	TallyInvalid     = "invalid_values"        //

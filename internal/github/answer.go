@@ -29,6 +29,10 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	if bodyErr != nil {
 		told = errNoAnswer
 	}
+	if x.bare { // what the App's own token has left is not the installation's
+		seen.Remaining, seen.Limit, seen.Reset = 0, 0, time.Time{}
+	}
+	seen.Mispriced = err == nil && x.resource == ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.Price
 	if limit, ok := errors.AsType[*LimitError](told); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ func (e *endless) RoundTrip(r *http.Request) (*http.Response, error) {
 	if e.link != "" {
 		header.Set("Link", e.link)
 	}
-	body := strings.NewReplacer("{n}", fmt.Sprint(n), "{sha}", fmt.Sprintf("%040x", n), "{date}", time.Unix(1_770_000_000+int64(n), 0).UTC().Format(time.RFC3339)).Replace(e.body)
+	body := strings.NewReplacer("{n}", strconv.Itoa(n), "{sha}", fmt.Sprintf("%040x", n), "{date}", time.Unix(1_770_000_000+int64(n), 0).UTC().Format(time.RFC3339)).Replace(e.body)
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(bytes.NewReader([]byte(body))), Request: r, ProtoMajor: 1, ProtoMinor: 1,
 	}, nil

@@ -86,8 +86,9 @@ type Observation struct {
 	Resource    Resource
 	// Points is what it cost of the primary limit.
 	Points int
-	// Price is what it was predicted to cost. A good answer that cost something else means that the prediction is wrong.
-	Price int
+	// Price is what it was predicted to cost, Mispriced that a good answer told another price.
+	Price     int
+	Mispriced bool
 	// Unavailable says that there was no answer that could be used, and that this was not anybody's wish. Probe says that the
 	// request was one of Probe's.
 	Unavailable, Probe bool

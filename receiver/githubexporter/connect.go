@@ -43,7 +43,7 @@ func (r *githubReceiver) newOrganization(
 			GivenWeeks: r.config.LOC.statistics(),
 		}),
 	}
-	count := limits.observer(tallies)
+	count := limits.observer(tallies, logger)
 	observe := func(o github.Observation) {
 		count(o)
 		if !o.Probe {

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
@@ -21,8 +23,16 @@ type limit struct {
 }
 
 // observer counts each request and keeps the limits that its answer told.
-func (l *limits) observer(tallies *collect.Tallies) func(github.Observation) {
+func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(github.Observation) {
+	var mispriced sync.Once
 	return func(o github.Observation) {
+		if o.Mispriced {
+			tallies.Add(collect.TallyMispriced)
+			mispriced.Do(func() {
+				logger.Warn("A GraphQL query does not cost what GitHub's formula says; the answer counts. Others like it are only counted.",
+					zap.String("query", o.Endpoint), zap.Int("predicted", o.Price), zap.Int("points", o.Points))
+			})
+		}
 		tallies.Add(collect.TallyRequests, o.Endpoint, o.StatusClass)
 		tallies.AddN(collect.TallyPoints, uint64(max(0, o.Points)), string(o.Resource))
 		if o.SecondaryLimit {

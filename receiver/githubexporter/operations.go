@@ -109,6 +109,7 @@ func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledge
 	o.builder.RecordGhExporterReconciledEventsDataPoint(at, count(collect.TallyReconciled), org.name)
 	o.builder.RecordGhExporterSeriesOverflowDataPoint(at, count(ledger.TallySeriesOverflow), org.name)
 	o.builder.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, count(collect.TallySecondary), org.name)
+	o.builder.RecordGhExporterGithubMispricedQueriesDataPoint(at, count(collect.TallyMispriced), org.name)
 	o.builder.RecordGhExporterInvalidValuesDataPoint(at, count(collect.TallyInvalid), org.name)
 	for key, n := range sum.Tallies {
 		first, second := key.Labels[0], key.Labels[1]

@@ -467,6 +467,26 @@ func (ms *GhExporterGapsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// GhExporterGithubMispricedQueriesMetricConfig provides config for the gh.exporter.github_mispriced_queries metric.
+type GhExporterGithubMispricedQueriesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterGithubMispricedQueriesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterGithubPointsMetricConfig provides config for the gh.exporter.github_points metric.
 type GhExporterGithubPointsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -992,6 +1012,7 @@ type MetricsConfig struct {
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
 	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
+	GhExporterGithubMispricedQueries       GhExporterGithubMispricedQueriesMetricConfig       `mapstructure:"gh.exporter.github_mispriced_queries"`
 	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
 	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
 	GhExporterGithubRateLimitResetUnixtime GhExporterGithubRateLimitResetUnixtimeMetricConfig `mapstructure:"gh.exporter.github_rate_limit_reset_unixtime"`
@@ -1088,6 +1109,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterGaps: GhExporterGapsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterGithubMispricedQueries: GhExporterGithubMispricedQueriesMetricConfig{
 			Enabled: true,
 		},
 		GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{

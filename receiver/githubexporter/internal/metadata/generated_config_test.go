@@ -95,6 +95,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterGaps: GhExporterGapsMetricConfig{
 						Enabled: true,
 					},
+					GhExporterGithubMispricedQueries: GhExporterGithubMispricedQueriesMetricConfig{
+						Enabled: true,
+					},
 					GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{
 						Enabled: true,
 					},
@@ -250,6 +253,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterGaps: GhExporterGapsMetricConfig{
 						Enabled: false,
 					},
+					GhExporterGithubMispricedQueries: GhExporterGithubMispricedQueriesMetricConfig{
+						Enabled: false,
+					},
 					GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{
 						Enabled: false,
 					},
@@ -336,7 +342,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -414,6 +414,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.gaps",
 		Attributes: []string{"org"},
 	},
+	GhExporterGithubMispricedQueries: metricInfo{
+		Name:       "gh.exporter.github_mispriced_queries",
+		Attributes: []string{"org"},
+	},
 	GhExporterGithubPoints: metricInfo{
 		Name:       "gh.exporter.github_points",
 		Attributes: []string{"org", "resource"},
@@ -537,6 +541,7 @@ type metricsInfo struct {
 	GhExporterCoverageLag                  metricInfo
 	GhExporterDependencyHealth             metricInfo
 	GhExporterGaps                         metricInfo
+	GhExporterGithubMispricedQueries       metricInfo
 	GhExporterGithubPoints                 metricInfo
 	GhExporterGithubRateLimitRemaining     metricInfo
 	GhExporterGithubRateLimitResetUnixtime metricInfo
@@ -1814,6 +1819,60 @@ func (m *metricGhExporterGaps) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhExporterGaps(cfg GhExporterGapsMetricConfig) metricGhExporterGaps {
 	m := metricGhExporterGaps{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterGithubMispricedQueries struct {
+	data     pmetric.Metric                               // data buffer for generated metric.
+	config   GhExporterGithubMispricedQueriesMetricConfig // metric config provided by user.
+	capacity int                                          // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.github_mispriced_queries metric with initial data.
+func (m *metricGhExporterGithubMispricedQueries) init() {
+	m.data.SetName("gh.exporter.github_mispriced_queries")
+	m.data.SetDescription("GraphQL queries that cost something else than was predicted.")
+	m.data.SetUnit("{query}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterGithubMispricedQueries) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterGithubMispricedQueries) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterGithubMispricedQueries) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterGithubMispricedQueries(cfg GhExporterGithubMispricedQueriesMetricConfig) metricGhExporterGithubMispricedQueries {
+	m := metricGhExporterGithubMispricedQueries{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3183,6 +3242,7 @@ type MetricsBuilder struct {
 	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
 	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
 	metricGhExporterGaps                         metricGhExporterGaps
+	metricGhExporterGithubMispricedQueries       metricGhExporterGithubMispricedQueries
 	metricGhExporterGithubPoints                 metricGhExporterGithubPoints
 	metricGhExporterGithubRateLimitRemaining     metricGhExporterGithubRateLimitRemaining
 	metricGhExporterGithubRateLimitResetUnixtime metricGhExporterGithubRateLimitResetUnixtime
@@ -3256,6 +3316,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
 		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
 		metricGhExporterGaps:                         newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
+		metricGhExporterGithubMispricedQueries:       newMetricGhExporterGithubMispricedQueries(mbc.Metrics.GhExporterGithubMispricedQueries),
 		metricGhExporterGithubPoints:                 newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
 		metricGhExporterGithubRateLimitRemaining:     newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
 		metricGhExporterGithubRateLimitResetUnixtime: newMetricGhExporterGithubRateLimitResetUnixtime(mbc.Metrics.GhExporterGithubRateLimitResetUnixtime),
@@ -3389,6 +3450,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
 	mb.metricGhExporterGaps.emit(ils.Metrics())
+	mb.metricGhExporterGithubMispricedQueries.emit(ils.Metrics())
 	mb.metricGhExporterGithubPoints.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitRemaining.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitResetUnixtime.emit(ils.Metrics())
@@ -3558,6 +3620,11 @@ func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.T
 // RecordGhExporterGapsDataPoint adds a data point to gh.exporter.gaps metric.
 func (mb *MetricsBuilder) RecordGhExporterGapsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterGaps.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterGithubMispricedQueriesDataPoint adds a data point to gh.exporter.github_mispriced_queries metric.
+func (mb *MetricsBuilder) RecordGhExporterGithubMispricedQueriesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterGithubMispricedQueries.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
 }
 
 // RecordGhExporterGithubPointsDataPoint adds a data point to gh.exporter.github_points metric.

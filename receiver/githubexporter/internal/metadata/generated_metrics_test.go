@@ -137,6 +137,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterGapsDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterGithubMispricedQueriesDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterGithubPointsDataPoint(ts, 1, "org-val", AttributeResourceRest)
 			defaultMetricsCount++
 			allMetricsCount++
@@ -707,6 +710,23 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, "Windows that are known to be missing.", mi.Description())
 					assert.Equal(t, "{window}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.github_mispriced_queries":
+					assert.False(t, validatedMetrics["gh.exporter.github_mispriced_queries"], "Found a duplicate in the metrics slice: gh.exporter.github_mispriced_queries")
+					validatedMetrics["gh.exporter.github_mispriced_queries"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "GraphQL queries that cost something else than was predicted.", mi.Description())
+					assert.Equal(t, "{query}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())

@@ -1,0 +1,47 @@
+package github_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// TestMispriced: an answer that cost something else than was predicted says so, and what it cost counts.
+func TestMispriced(t *testing.T) {
+	t.Parallel()
+	data := dataset("one")
+	server := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
+	t.Cleanup(server.Close)
+	var seen []github.Observation
+	dear := false
+	client, err := github.New(github.Settings{
+		Endpoint: "https://api.github.example", Credential: github.TokenCredential(githubtest.DefaultToken),
+		Observe: func(o github.Observation) { seen = append(seen, o) },
+		HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			recorder := httptest.NewRecorder()
+			server.ServeHTTP(recorder, r)
+			response := recorder.Result()
+			body, err := io.ReadAll(response.Body)
+			if dear {
+				require.Contains(t, string(body), `"cost":2`)
+				body = bytes.Replace(body, []byte(`"cost":2`), []byte(`"cost":7`), 1)
+			}
+			response.Body = io.NopCloser(bytes.NewReader(body))
+			return response, err
+		})},
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Discover(t.Context(), org, pages))
+	dear = true
+	require.NoError(t, client.Discover(t.Context(), org, pages))
+	require.Len(t, seen, 2)
+	require.Equal(t, []any{2, 2, false}, []any{seen[0].Price, seen[0].Points, seen[0].Mispriced})
+	require.Equal(t, []any{2, 7, true}, []any{seen[1].Price, seen[1].Points, seen[1].Mispriced})
+}
