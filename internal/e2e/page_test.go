@@ -38,6 +38,7 @@ var pageMetrics = map[string]string{
 	"gh_exporter_github_rate_limit_reset_unixtime":       "gauge installation_id org resource",
 	"gh_exporter_github_requests_total":                  "counter endpoint org status_class",
 	"gh_exporter_github_secondary_limit_hits_total":      "counter org",
+	"gh_exporter_github_mispriced_queries_total":         "counter org",
 	"gh_exporter_invalid_values_total":                   "counter org",
 	"gh_exporter_leader":                                 "gauge org",
 	"gh_exporter_leader_cycle_last_run_unixtime":         "gauge org",
