@@ -227,6 +227,7 @@ func TestBackfillFaults(t *testing.T) {
 
 	rnd := rand.New(rand.NewPCG(4, 2))
 	effects := []githubtest.Effect{githubtest.Status(500), githubtest.Status(502), githubtest.Hang(), githubtest.SecondaryLimit(403, 2*time.Second)}
+	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(500)}) // each repository is asked for alone
 	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
 	for i, repo := range data.Repos {
 		if i%2 == 0 {
@@ -436,7 +437,7 @@ func TestDeadJobs(t *testing.T) {
 	data := active(6, 9*24*time.Hour, 3*time.Hour)
 	s := startSystem(t, plan{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
-		replicas: 2, interval: 3 * time.Second, lookback: 240 * time.Hour, backfill: ", max_attempts: 3",
+		replicas: 2, interval: 3 * time.Second, lookback: 480 * time.Hour, backfill: ", max_attempts: 3",
 	})
 	visible := time.Now()
 	s.server.Hold(visible)

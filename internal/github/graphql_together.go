@@ -20,8 +20,8 @@ const (
 	// is read on alone.
 	commitsTogether = 10
 	pullsTogether   = 10
-	// littleAfter is how far back a reading may reach of which little is expected.
-	littleAfter = 25 * time.Hour
+	// littleAfter is how far back a reading may reach of which little is expected, where nothing tells that it is nothing.
+	littleAfter = time.Hour
 	// preparing is how many such queries are sent at once.
 	preparing = 4
 )
@@ -71,7 +71,10 @@ func (c *Client) little(r *Request) bool {
 	from := c.settings.Now().Add(-littleAfter)
 	for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
 		byHead := s == activity.StreamCommits && r.SeenHead != ""
-		if r.Streams.Has(s) && !byHead && (r.Since[s].Before(from) || !r.Until[s].IsZero()) {
+		if !r.Streams.Has(s) || byHead || r.Repo.Signals.Quiet(r.Since[s]).Has(s) {
+			continue
+		}
+		if r.Since[s].Before(from) || !r.Until[s].IsZero() {
 			return false
 		}
 	}

@@ -1,0 +1,144 @@
+package github_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// severalChanged is a bench with so many repositories in which something has happened within the last half hour, and requests for it.
+func severalChanged(t *testing.T, repositories int) (*bench, []*github.Request) {
+	t.Helper()
+	var names []string
+	for n := range repositories {
+		names = append(names, fmt.Sprintf("repo-%02d", n))
+	}
+	data := dataset(names...)
+	for n, name := range names {
+		at := ago(time.Duration(n%20+5) * time.Minute)
+		commit(data, name, at)
+		data.Pulls = append(data.Pulls, githubtest.Pull{Repo: name, Number: 1, Login: new("bob"), CreatedAt: at})
+	}
+	b := newBench(t, github.APIGraphQL, data)
+	return b, b.changed(names)
+}
+
+func (b *bench) changed(names []string) []*github.Request {
+	b.t.Helper()
+	found, err := b.discover()
+	require.NoError(b.t, err)
+	var requests []*github.Request
+	for _, name := range names {
+		request := since(found[name], ago(40*time.Minute), activity.StreamCommits, activity.StreamPulls)
+		requests = append(requests, &request)
+	}
+	return requests
+}
+
+// again is a request as it was before it was prepared.
+func again(r *github.Request) *github.Request {
+	return &github.Request{Org: r.Org, Repo: r.Repo, Streams: r.Streams, Since: r.Since, Until: r.Until, SeenHead: r.SeenHead, WithoutLines: r.WithoutLines}
+}
+
+// readAll prepares and reads, and gives how many queries of each kind that took.
+func (b *bench) readAll(requests []*github.Request) (together, alone int) {
+	b.t.Helper()
+	b.server.Reset()
+	fresh := make([]*github.Request, len(requests))
+	for i, r := range requests {
+		fresh[i] = again(r)
+	}
+	b.client.Prepare(b.t.Context(), fresh)
+	for _, r := range fresh {
+		require.Len(b.t, b.all(*r), 2, r.Repo.Name)
+	}
+	return b.requests("Activities"), b.requests("Activity")
+}
+
+// TestSeveralAtOnce: repositories that changed a little are read with a tenth of the queries and a fifth of the points.
+func TestSeveralAtOnce(t *testing.T) {
+	t.Parallel()
+	b, requests := severalChanged(t, 25)
+	together, alone := b.readAll(requests)
+	require.Equal(t, []int{3, 0}, []int{together, alone})
+	require.Equal(t, 2+2+1, b.server.Points(githubtest.ResourceGraphQL))
+	for _, o := range b.seen {
+		require.False(t, o.Mispriced, "%+v", o)
+	}
+}
+
+// TestWhatNeedsNoCompany: a window of the past, a long time without a head, and one alone.
+func TestWhatNeedsNoCompany(t *testing.T) {
+	t.Parallel()
+	b, requests := severalChanged(t, 4)
+	for name, change := range map[string]func(r *github.Request){
+		"a window of the past": func(r *github.Request) {
+			r.Until[activity.StreamCommits], r.Until[activity.StreamPulls] = noon, noon
+		},
+		"a long time":     func(r *github.Request) { r.Since[activity.StreamCommits] = ago(24 * time.Hour) },
+		"without a node":  func(r *github.Request) { r.Repo.NodeID = "" },
+		"comments, alone": func(r *github.Request) { r.Streams = activity.StreamsOf(activity.StreamComments) },
+	} {
+		b.server.Reset()
+		var changed []*github.Request
+		for _, r := range requests {
+			r = again(r)
+			change(r)
+			changed = append(changed, r)
+		}
+		b.client.Prepare(t.Context(), changed)
+		require.Empty(t, b.server.Requests(), name)
+	}
+	b.client.Prepare(t.Context(), requests[:1])
+	require.Empty(t, b.server.Requests())
+}
+
+// TestOneDoesNotSpoilTheOthers: a repository that cannot be told with others is asked for alone, and they are not asked for again.
+func TestOneDoesNotSpoilTheOthers(t *testing.T) {
+	t.Parallel()
+	for name, effect := range map[string]githubtest.Effect{
+		"null with a reason":    githubtest.FieldError("r3", "SERVICE_UNAVAILABLE", "Something went wrong"),
+		"a part of it":          githubtest.FieldError("r3.defaultBranchRef.target.history.nodes", "SERVICE_UNAVAILABLE", "Something went wrong"),
+		"not found, this time":  githubtest.FieldError("r3", "NOT_FOUND", "Could not resolve to a node"),
+		"lines that take long":  githubtest.FieldError("r3.defaultBranchRef.target.history.nodes.0.additions", "", "timeout"),
+		"one's pull requests":   githubtest.FieldError("r3.pullRequests", "SERVICE_UNAVAILABLE", "Something went wrong"),
+		"null without a reason": githubtest.NullAt("r3.pullRequests.nodes.0.createdAt"), // all of that answer is void
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, requests := severalChanged(t, 8)
+			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: effect})
+			together, alone := b.readAll(requests)
+			require.Equal(t, 1, armed.Struck())
+			require.Equal(t, 1, together)
+			if effect.Kind == githubtest.KindNull {
+				require.Equal(t, 8, alone)
+			} else {
+				require.LessOrEqual(t, alone, 1)
+			}
+		})
+	}
+}
+
+// TestGroupsHalve when they are too much, for all that follows, and grow again; each time the repositories are read all the same.
+func TestGroupsHalve(t *testing.T) {
+	t.Parallel()
+	b, requests := severalChanged(t, 20)
+	tooMuch := githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Times: 2, Do: githubtest.GraphQLTimeout(502)}
+	b.server.Fault(tooMuch)
+	together, alone := b.readAll(requests)
+	require.Equal(t, []int{2, 20}, []int{together, alone}, "both groups of ten were too much, which halves them once")
+	together, alone = b.readAll(requests)
+	require.Equal(t, []int{4, 0}, []int{together, alone})
+	for range 4 {
+		b.readAll(requests)
+	}
+	together, _ = b.readAll(requests)
+	require.Equal(t, 2, together, "after twenty good groups they are tens again")
+}
