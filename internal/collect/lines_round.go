@@ -78,16 +78,19 @@ func (r *linesRound) count(change func(done *Refreshed)) {
 	change(&r.done)
 }
 
-func (r *linesRound) situation(repo *activity.Repository) *loc.Situation {
-	return &loc.Situation{Now: r.lines.collector.now(), Week: r.week, Pushed: repo.Signals.PushedAt}
+func (r *linesRound) situation(cov *ledger.RepoCoverage) *loc.Situation {
+	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week}
+	if !cov.Missing[activity.StreamCommits].Overlaps(activity.Window{Start: r.week.Start, End: at.Now.Add(recent)}) {
+		at.Pushed = cov.Signals.PushedAt // otherwise there may have been one that nobody has seen
+	}
+	return at
 }
 
 // quiet takes the repositories in which nobody has lines in the week, without a request.
 func (r *linesRound) quiet(ctx context.Context) error {
 	var steps []*taken
 	for _, cov := range r.repos {
-		repo, known := r.lines.collector.repository(cov), r.lines.repo(cov.ID)
-		at := r.situation(&repo)
+		known, at := r.lines.repo(cov.ID), r.situation(cov)
 		if step, _ := r.lines.settings.Rules.Next(&known.state, at); step == loc.StepQuiet {
 			steps = append(steps, &taken{
 				repo: cov.ID, known: known, state: r.lines.settings.Rules.Silent(known.state, at),
@@ -129,7 +132,7 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 		if r.ended() {
 			return nil
 		}
-		at := r.situation(&repo)
+		at := r.situation(cov)
 		step, next := r.lines.settings.Rules.Next(&known.state, at)
 		if step == loc.StepNone {
 			r.due(next)

@@ -578,3 +578,30 @@ func TestTheHourIsShared(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyHasSeenAPush: a week over whose end the commits could not be read is not taken for one without a push.
+func TestNobodyHasSeenAPush(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		commit(data, "one", sunday.AddDate(0, 0, -8))
+		b := newLinesBench(t, api, data)
+		b.round()
+		b.clock.Advance(interval)
+		b.round()
+		unreadable := func(r githubtest.RequestInfo) bool {
+			return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == "/repos/{owner}/{repo}/commits"
+		}
+		armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: unreadable}, Do: githubtest.Status(503)})
+		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })
+		b.clock.Advance(interval)
+		b.pass()
+		b.clock.set(sunday.Add(7*day + time.Hour))
+		b.pass()
+		require.Positive(t, armed.Struck())
+		done, err := b.lines.Refresh(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, done.Quiet)
+		require.Equal(t, 1, done.Asked)
+	})
+}

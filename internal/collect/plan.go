@@ -271,7 +271,13 @@ func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
 
 // needless reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
 func (r *reading) needless(outcome *github.Outcome) bool {
-	return len(outcome.Failed) == 0 && r.lags == 0 && !r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Same(&r.known)
+	for _, w := range r.later {
+		if !w.Empty() {
+			return false
+		}
+	}
+	return len(outcome.Failed) == 0 && r.lags == 0 && r.request.Streams&r.request.Repo.Signals.Known == 0 &&
+		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Same(&r.known)
 }
 
 // signals are the discovered ones, with the head up to which commits were really read.

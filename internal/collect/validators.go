@@ -35,12 +35,14 @@ func validatorSamples(todo *reading, outcome *github.Outcome) []ledger.Sample {
 	var samples []ledger.Sample
 	for _, s := range activity.AllStreams() {
 		had, has := todo.request.Validators[s], outcome.Validators[s]
-		if has.ETag == "" || (has.ETag == had.ETag && has.Since.Equal(had.Since)) {
+		if outcome.Failed[s] != nil || (has.ETag == had.ETag && has.Since.Equal(had.Since)) {
 			continue
 		}
-		samples = append(samples, ledger.Sample{
-			SampleKey: validatorKey(todo.request.Repo.ID, s), Data: encodeValidator(has), Observed: todo.observed,
-		})
+		var data []byte
+		if has.ETag != "" {
+			data = encodeValidator(has)
+		}
+		samples = append(samples, ledger.Sample{SampleKey: validatorKey(todo.request.Repo.ID, s), Data: data, Observed: todo.observed})
 	}
 	return samples
 }

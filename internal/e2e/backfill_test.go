@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -258,7 +259,8 @@ func TestBackfillFaults(t *testing.T) {
 	drained(t, s.replicas)
 	s.queueEmpty(t, 0)
 	compare(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
-	jobs := first.all()
+	// A pass that was under way when GitHub healed makes jobs of what had failed until then, while the ones before are done already.
+	jobs := slices.DeleteFunc(first.all(), func(j backfill.Job) bool { return j.CreatedAt.After(visible.Add(-time.Second)) })
 	n := windows(jobs)
 	t.Logf("%d jobs for %d windows", len(jobs), n)
 	for _, job := range jobs {
@@ -453,7 +455,7 @@ func TestDeadJobs(t *testing.T) {
 		Window: activity.Window{Start: visible.Add(-time.Hour), End: visible}, Reason: backfill.ReasonSweep, Attempt: 1, CreatedAt: visible,
 	}
 	publishJob(t, a.channel, unknown.Encode())
-	const dead = 3
+	const dead = 4 // the junk, the unknown, and two pieces of the look-back
 	s.queueEmpty(t, dead)
 	for _, r := range s.replicas {
 		gaps, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
@@ -479,7 +481,7 @@ func TestDeadJobs(t *testing.T) {
 	s.server.ClearFaults()
 	t.Log(tool("replay", "--org", org))
 	drained(t, s.replicas)
-	s.queueEmpty(t, dead-1)
+	s.queueEmpty(t, 2)
 	compare(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
 
 	s.server.Reset()

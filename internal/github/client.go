@@ -45,7 +45,7 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
-		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2, 1),
+		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2),
 		places: semaphore.NewWeighted(int64(settings.Concurrency)),
 	}
 	c.rest.BaseURL = rest

@@ -97,11 +97,14 @@ func askCosting[T any](
 	return data, errs, told.cost(), err
 }
 
+// mostCost bounds what is believed of a query's cost: the dearest that GitHub takes has half a million nodes.
+const mostCost = 10_000
+
 func (r *rateLimit) cost() int {
 	if r.RateLimit == nil {
 		return 1
 	}
-	return max(0, r.RateLimit.Cost)
+	return min(max(0, r.RateLimit.Cost), mostCost)
 }
 
 func (r *rateLimit) quota() Quota {
@@ -110,6 +113,9 @@ func (r *rateLimit) quota() Quota {
 	}
 	return Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
 }
+
+// maxErrors bounds the errors of an answer: a page has at most some for each of its rows.
+const maxErrors = 2000
 
 // decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else
 // is missing is left to the caller.
@@ -120,6 +126,9 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	}
 	if err := decodeJSON(body, &answer); err != nil {
 		return nil, err
+	}
+	if len(answer.Errors) > maxErrors {
+		return nil, fmt.Errorf("an answer with %d errors", len(answer.Errors))
 	}
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {

@@ -51,7 +51,7 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &sampler{
 		reader: reader{client: c, request: &request, emit: emit},
-		max:    req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position},
+		max:    req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
 	}
 	if s.grant == nil {
 		s.grant = func(n int) int { return n }
@@ -70,6 +70,8 @@ type sampler struct {
 	max     int
 	grant   func(n int) int
 	outcome LinesOutcome
+	// met are the commits of this reading: sums must not count one twice.
+	met map[string]bool
 }
 
 // sampled is a commit of the listing. Its node has the lines when they were asked for.
@@ -90,6 +92,13 @@ func (s *sampler) sampled(n *commitNode, author activity.Actor) sampled {
 
 // page takes a page of the listing, of which the first place is known, and says whether the next one is wanted.
 func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool) (bool, error) {
+	for i := range rows {
+		oid := rows[i].node.OID
+		if oid != "" && s.met[oid] {
+			return false, errEndless(commitsEndpoint)
+		}
+		s.met[oid] = true
+	}
 	rows = rows[min(len(rows), max(0, s.outcome.Position-first)):]
 	for len(rows) > 0 {
 		n, asks := chunk(rows, min(linesTogether, s.max-s.outcome.Asked))
@@ -227,7 +236,10 @@ func (s *sampler) graphql(ctx context.Context) error {
 			return err
 		}
 		history := target.History
-		next := history.PageInfo.HasNextPage && history.PageInfo.EndCursor != v["commitsAfter"]
+		next := history.PageInfo.HasNextPage
+		if next && history.PageInfo.EndCursor == v["commitsAfter"] {
+			return errEndless(activityQuery.name)
+		}
 		more, err := s.page(ctx, s.graphqlRows(history.Nodes), first, next)
 		if err != nil || !more {
 			return err

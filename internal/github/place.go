@@ -34,44 +34,60 @@ func (x *exchange) drains() Resource {
 	return x.resource
 }
 
-// enter takes a place for a request, or says why it must not be sent now: a limit, or a pause of all requests. For a place and
-// for the points of a minute it waits, at most some seconds when the system keeps still, and never longer than ctx.
+// enter takes a place for a request, of this client's and of the credential's, or says why it must not be sent now: a limit, or a
+// pause of all requests. For a place and for the points of a minute it waits, at most some seconds when the system keeps still, and
+// never longer than ctx; it holds nothing meanwhile.
 func (c *Client) enter(ctx context.Context, x *exchange) error {
-	x.place = ""
-	if x.probe {
-		return nil
-	}
-	if err := c.settings.Paused(); err != nil {
-		return backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
-	}
-	q := Question{
-		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), //nolint:gosec // a name, no secret
-		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
-	}
 	for {
-		q.Now = c.githubNow()
-		q.Until = q.Now.Add(c.settings.Timeout + overdue)
-		known, err := c.settings.Budget.Begin(ctx, q)
+		if err := c.places.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		again, err := c.take(ctx, x)
+		if err == nil && again == 0 {
+			return nil
+		}
+		c.places.Release(1)
 		if err != nil {
 			return err
 		}
-		taken := known.Taken(q.Resource, q.Now)
-		if limit := c.settings.RateLimit.refused(&known, q.Resource, x.price, inBackground(ctx), q.Now); limit != nil {
-			if taken {
-				_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
-			}
-			limit.Endpoint, limit.Resource = x.endpoint, x.resource
-			limit.RetryAt = c.ours(limit.RetryAt)
-			return limit
-		}
-		if taken {
-			x.place = q.ID
-			return nil
-		}
-		if err := c.settings.Wait(ctx, max(known.Paced.Sub(q.Now), busyWait/2+rand.N(busyWait))); err != nil { //nolint:gosec // no secret
+		if err := c.settings.Wait(ctx, again); err != nil {
 			return err
 		}
 	}
+}
+
+// take takes one of the credential's places, or says after which wait to try again.
+func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, err error) {
+	x.place = ""
+	if x.probe {
+		return 0, nil
+	}
+	if err := c.settings.Paused(); err != nil {
+		return 0, backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
+	}
+	q := Question{
+		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), Now: c.githubNow(), //nolint:gosec // a name, no secret
+		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
+	}
+	q.Until = q.Now.Add(c.settings.Timeout + overdue)
+	known, err := c.settings.Budget.Begin(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	taken := known.Taken(q.Resource, q.Now)
+	if limit := c.settings.RateLimit.refused(&known, q.Resource, x.price, inBackground(ctx), q.Now); limit != nil {
+		if taken {
+			_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+		}
+		limit.Endpoint, limit.Resource = x.endpoint, x.resource
+		limit.RetryAt = c.ours(limit.RetryAt)
+		return 0, limit
+	}
+	if taken {
+		x.place = q.ID
+		return 0, nil
+	}
+	return max(known.Paced.Sub(q.Now), busyWait/2+rand.N(busyWait)), nil //nolint:gosec // no secret
 }
 
 func wait(ctx context.Context, d time.Duration) error {

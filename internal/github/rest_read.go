@@ -188,7 +188,10 @@ func (r *reader) restPulls(ctx context.Context) error {
 		if told.unchanged {
 			first = had
 		} else if number == 1 { // whatever is touched comes to its top
-			first = Validator{ETag: told.etag}
+			first = Validator{}
+			if r.settled(rows) {
+				first.ETag = told.etag
+			}
 		}
 		had.ETag = ""
 		if !told.next {
@@ -200,6 +203,14 @@ func (r *reader) restPulls(ctx context.Context) error {
 		r.keep(activity.StreamPulls, first)
 	}
 	return err
+}
+
+// settleAfter is how old the newest change of a listing must be for its validator to stand for all that belongs to it: times are in
+// whole seconds, and not all of GitHub's replicas have a review at once.
+const settleAfter = 30 * time.Second
+
+func (r *reader) settled(rows []*gogithub.PullRequest) bool {
+	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
 }
 
 func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {

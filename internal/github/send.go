@@ -96,13 +96,10 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	if x.token, err = c.token(ctx, x); err != nil {
 		return backoff.Permanent(err) // it was repeated as often as it may be
 	}
-	if err := c.places.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer c.places.Release(1)
 	if err := c.enter(ctx, x); err != nil {
 		return err
 	}
+	defer c.places.Release(1)
 	if c.settings.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.settings.Timeout)

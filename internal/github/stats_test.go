@@ -276,3 +276,29 @@ func TestALimitForTheBackgroundIsNobodyElses(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// TestAnEndlessWeek ends, and no commit is counted twice.
+func TestAnEndlessWeek(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for n := range 7 {
+			commit(data, "one", lastWeek.Start.Add(time.Duration(n)*time.Hour))
+		}
+		b := newBench(t, api, data)
+		repo := b.repo("one")
+		b.server.Fault(githubtest.Fault{Do: githubtest.EndlessPages()})
+		met := make(map[activity.Key]int)
+		outcome, err := b.client.SampleLines(t.Context(), github.LinesRequest{Org: org, Repo: repo, Window: lastWeek, Max: 10_000}, func(events []activity.Event) error {
+			for _, e := range events {
+				met[e.Key()]++
+			}
+			return nil
+		})
+		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+		require.False(t, outcome.Whole)
+		for key, times := range met {
+			require.Equal(t, 1, times, "%v", key)
+		}
+	})
+}

@@ -79,9 +79,12 @@ func (l *lines) await(ctx context.Context, view *ledger.View) bool {
 	return true
 }
 
+// leastWait is between two rounds: their times are by the slower of our clock and GitHub's.
+const leastWait = time.Second
+
 // wait waits until a time, at most until the end of a pass.
 func (l *lines) wait(ctx context.Context, until time.Time) {
-	timer := time.NewTimer(max(0, time.Until(until)))
+	timer := time.NewTimer(max(leastWait, time.Until(until)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -306,7 +306,7 @@ end
 
 local tally, amounts = list()
 for i = tally + 1, tally + amounts, 2 do
-  redis.call('HINCRBY', tallies, ARGV[i], ARGV[i + 1])
+  redis.pcall('HINCRBY', tallies, ARGV[i], ARGV[i + 1]) -- one that would overflow stays as it is: nothing may fail from here on
 end
 if folds > 0 then
   redis.call('HINCRBY', tallies, overflow, folds)
