@@ -45,7 +45,7 @@ func (r *reader) restCommits(ctx context.Context) error {
 	}
 	if r.request.SeenHead != "" {
 		err = r.compare(ctx, head)
-		if _, ok := errors.AsType[*NotFoundError](err); !ok {
+		if gone, ok := errors.AsType[*NotFoundError](err); !ok || gone.Endpoint != compareEndpoint {
 			r.outcome.Head = head
 			return err
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
