@@ -377,6 +377,7 @@ var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 // authenticateApp lets an App's installation read, which knows its id or has to find it out.
 func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.Settings, installed bool) {
 	t.Helper()
+	org := server.Datasets[0].Org.Login
 	key, text := appKey()
 	server.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
 	server.Apps = []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}}

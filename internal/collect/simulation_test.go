@@ -68,22 +68,25 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		bench: bench{t: t, clock: clock, store: newRecorded(), tallies: &Tallies{}},
 		limit: limit, most: make(map[github.Resource]int), resets: make(map[github.Resource]time.Time),
 	}
-	s.server = githubtest.NewServer(githubtest.Settings{
+	scripted := githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, EnforceLimits: true, KeepRequests: 1,
 		Limits: githubtest.Limits{Core: limit, GraphQL: limit},
-	})
-	t.Cleanup(s.server.Close)
-	s.answers = &limitAnswers{inProcess: inProcess{s.server}}
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: s.answers}, Endpoint: "https://api.github.com", API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken),
-		Retry:      github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+	}
+	settings := github.Settings{
+		Endpoint: "https://api.github.com", API: api,
+		Retry: github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: github.RateLimitSettings{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
 		Now: clock.Now, Observe: s.observe,
 		Wait: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
-	})
+	}
+	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before
+	s.server = githubtest.NewServer(scripted)
+	t.Cleanup(s.server.Close)
+	s.answers = &limitAnswers{inProcess: inProcess{s.server}}
+	settings.HTTP = &http.Client{Transport: s.answers}
+	client, err := github.New(settings)
 	require.NoError(t, err)
 	s.collector = New(Settings{
 		Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
@@ -173,16 +176,15 @@ func TestDayAtScale(t *testing.T) {
 			if os.Getenv("GX_SIMULATE") == "day" {
 				intervals = int(24 * time.Hour / interval)
 			}
-			clock := newClock(noon)
 			var orgs []*simulated
 			var data []*githubtest.Dataset
 			for n := range test.orgs {
 				d := busyOrg(fmt.Sprintf("org-%d", n), test.repositories, test.changed, intervals, uint64(n))
-				data, orgs = append(data, d), append(orgs, simulate(t, test.api, d, clock))
+				data, orgs = append(data, d), append(orgs, simulate(t, test.api, d, newClock(noon)))
 			}
 			for n := range intervals + 2 {
-				clock.set(noon.Add(time.Duration(n) * interval))
-				for _, org := range orgs {
+				for _, org := range orgs { // each in a time of its own: they do not wait for each other
+					org.clock.set(noon.Add(time.Duration(n) * interval))
 					org.turn()
 				}
 			}
