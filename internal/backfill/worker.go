@@ -104,6 +104,8 @@ func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error)
 
 // end is the end of a job: its claim goes, or stays for a dead one, so that the same window does not come again at once.
 func (w *Worker) end(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
+	w.settings.Logger.Debug("A backfill job has ended.", zap.String("job", job.ID), zap.String("org", job.Org),
+		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window), zap.String("result", string(result)))
 	if err != nil {
 		w.sign(ctx, job, dead)
 	} else if dropErr := w.settings.Claims.Drop(ctx, job.Org, []string{job.ID}); dropErr != nil {

@@ -51,7 +51,7 @@ service:
     metrics:
       level: none
     logs:
-      level: info
+      level: %[8]s
       encoding: json
       sampling: {enabled: false}
   pipelines:
@@ -81,10 +81,15 @@ func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replic
 // startReplica starts a collector with the given settings of the election, of the store in Redis and of the receiver.
 func startReplica(t *testing.T, election, store, receiver string) *replica {
 	t.Helper()
+	return startReplicaLogging(t, "info", election, store, receiver)
+}
+
+func startReplicaLogging(t *testing.T, level, election, store, receiver string) *replica {
+	t.Helper()
 	r := &replica{health: freeAddress(t), collector: &collector{
 		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: freeAddress(t),
 	}}
-	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election)
+	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, level)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
 	r.restart(t)
 	return r
