@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -18,6 +19,11 @@ func (b *Batch) Said(first bool, pruned time.Time) (Change, error) {
 	}
 	if err := c.validateRest(); err != nil {
 		return Change{}, err
+	}
+	for i := range c.Progress.Repos {
+		if r := &c.Progress.Repos[i]; r.Presence == PresenceForgotten {
+			return Change{}, fmt.Errorf("%w: repository %d: forgetting is for pruning", ErrInvalid, r.ID)
+		}
 	}
 	c.Progress.clip(pruned)
 	return c, nil

@@ -57,6 +57,9 @@ const (
 	PresenceUnchanged Presence = iota
 	PresenceThere
 	PresenceGone
+	// PresenceForgotten is of a repository that left so long ago that nothing of it is kept any more: should it come back, it
+	// is met for the first time. Only pruning says so.
+	PresenceForgotten
 )
 
 // StreamWindow is a stretch of time of one stream.
@@ -74,6 +77,7 @@ type SampleKey struct {
 
 // Sample is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
 // know what its Data is, which has at most MaxSample bytes: whoever makes a sample has its own code for it.
+// A sample that was not observed again within the retention goes.
 type Sample struct {
 	SampleKey
 	Data     []byte

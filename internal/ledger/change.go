@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -23,6 +24,25 @@ type Change struct {
 	Tallies []Tally
 	// Pruned is the time before which everything was taken out; zero when nothing was.
 	Pruned time.Time
+}
+
+// forgotten are the repositories that are forgotten, nil when there are none.
+func (p *Progress) forgotten() map[int64]bool {
+	var forgotten map[int64]bool
+	for i := range p.Repos {
+		if p.Repos[i].Presence == PresenceForgotten {
+			if forgotten == nil {
+				forgotten = make(map[int64]bool)
+			}
+			forgotten[p.Repos[i].ID] = true
+		}
+	}
+	return forgotten
+}
+
+// pruneSamples takes out what was observed before a time and never since: of what is there, everything is observed again.
+func pruneSamples(samples map[SampleKey]Sample, before time.Time) {
+	maps.DeleteFunc(samples, func(_ SampleKey, s Sample) bool { return s.Observed.Before(before) })
 }
 
 // NumTotals is the number of cumulative sums of a series: one a kind, then lines added and lines removed.

@@ -30,7 +30,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"many totals":        func(w *wireChange) { w.Carried[0].Totals = append(w.Carried[0].Totals, 1) },
 		"a stream":           func(w *wireChange) { w.Progress[0].Missed[0].Stream = activity.NumStreams },
 		"a stream read":      func(w *wireChange) { w.Progress[0].Read[0].Stream = 255 },
-		"a presence":         func(w *wireChange) { w.Progress[0].Presence = 3 },
+		"a presence":         func(w *wireChange) { w.Progress[0].Presence = 4 },
 		"known streams":      func(w *wireChange) { w.Progress[0].Signals.Known = 8 },
 		"a time":             func(w *wireChange) { w.Progress[0].Contact = math.MaxInt64 },
 		"an edge":            func(w *wireChange) { w.Edge = math.MinInt64 + 1 },

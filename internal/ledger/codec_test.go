@@ -54,7 +54,7 @@ func drawWindows(t *rapid.T) []StreamWindow {
 func drawProgress(t *rapid.T) RepoProgress {
 	p := RepoProgress{
 		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Contact: drawTime(t), Since: drawTime(t),
-		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 2).Draw(t, "presence")), GoneSince: drawTime(t),
+		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
 		Missed: drawWindows(t), Read: drawWindows(t),
 	}
 	if rapid.Bool().Draw(t, "signals") {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -56,6 +57,10 @@ func (c *Coverage) Apply(p Progress) {
 }
 
 func (c *Coverage) applyRepo(p *RepoProgress) {
+	if p.Presence == PresenceForgotten {
+		delete(c.Repos, p.ID)
+		return
+	}
 	r, known := c.Repos[p.ID]
 	if !known {
 		if p.Since.IsZero() {
@@ -79,7 +84,7 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 		r.GoneSince = time.Time{}
 	case PresenceGone:
 		r.GoneSince = p.GoneSince
-	case PresenceUnchanged:
+	case PresenceUnchanged, PresenceForgotten:
 	}
 	for _, m := range p.Missed {
 		r.Missing[m.Stream] = r.Missing[m.Stream].Add(m.Window)
@@ -155,6 +160,23 @@ func (c *Coverage) Prune(before time.Time) {
 			r.Missing[s] = r.Missing[s].Remove(activity.Window{End: before})
 		}
 	}
+}
+
+// forgottenAtOnce bounds how many repositories one pruning forgets; the next ones are for the next pruning.
+const forgottenAtOnce = 1000
+
+// Forgettable are the repositories of which nothing is kept when everything before a time is pruned: they left a day before
+// it, so that no event of theirs is younger.
+func (c *Coverage) Forgettable(pruned time.Time) []RepoProgress {
+	limit := pruned.AddDate(0, 0, -1)
+	var list []RepoProgress
+	for id, r := range c.Repos {
+		if r.Gone() && r.GoneSince.Before(limit) {
+			list = append(list, RepoProgress{ID: id, Presence: PresenceForgotten, GoneSince: r.GoneSince})
+		}
+	}
+	slices.SortFunc(list, func(a, b RepoProgress) int { return cmp.Compare(a.ID, b.ID) })
+	return list[:min(len(list), forgottenAtOnce)]
 }
 
 // Invalidate declares everything from a time on as missing, after a part of the record was lost: reading it again

@@ -110,6 +110,31 @@ func TestPruneOfGaps(t *testing.T) {
 	require.Equal(t, noon, c.Oldest())
 }
 
+// TestForgettable: what left more than a day before what is kept, at most so much at once.
+func TestForgettable(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 1, Contact: hour(-100), Since: hour(-336)},
+		{ID: 2, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-24)},
+		{ID: 3, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-25)},
+	}})
+	require.Empty(t, c.Forgettable(hour(-1)))
+	forgotten := c.Forgettable(noon)
+	require.Equal(t, []RepoProgress{{ID: 3, Presence: PresenceForgotten, GoneSince: hour(-25)}}, forgotten)
+	c.Apply(Progress{Repos: forgotten})
+	require.Len(t, c.Repos, 2)
+	for id := int64(10); id < 2500; id++ {
+		c.Apply(Progress{Repos: []RepoProgress{{ID: id, Contact: noon, Since: noon, Presence: PresenceGone, GoneSince: hour(-90)}}})
+	}
+	for range 3 {
+		list := c.Forgettable(noon)
+		require.LessOrEqual(t, len(list), 1000)
+		c.Apply(Progress{Repos: list})
+	}
+	require.Len(t, c.Repos, 2)
+}
+
 // TestInvalidate: everything that was wanted and read is missing, nothing that was not.
 func TestInvalidate(t *testing.T) {
 	t.Parallel()
@@ -168,7 +193,7 @@ func drawSteps(t *rapid.T) []Progress {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Progress {
 		return Progress{Edge: hour(rapid.IntRange(-10, 10).Draw(t, "edge")), Repos: []RepoProgress{{
 			ID: rapid.Int64Range(1, 2).Draw(t, "id"), Contact: noon, Since: hour(-48),
-			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 2).Draw(t, "presence")), GoneSince: noon,
+			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: noon,
 		}}}
 	}), 1, 10).Draw(t, "steps")
 }
@@ -189,6 +214,10 @@ func TestCoverageIsIdempotent(t *testing.T) {
 			require.Equal(t, want, clone.progress())
 			require.False(t, once.Edge.Before(edge))
 			for _, r := range p.Repos {
+				if r.Presence == PresenceForgotten {
+					require.NotContains(t, once.Repos, r.ID)
+					continue
+				}
 				for _, read := range r.Read {
 					require.False(t, once.Repos[r.ID].Missing[read.Stream].Overlaps(read.Window))
 				}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -231,6 +232,16 @@ func (s *State) Apply(c *Change) {
 	if c.Pruned.After(s.pruned) {
 		s.prune(c.Pruned)
 	}
+	s.forget(&c.Progress)
+}
+
+// forget takes out the totals of the repositories that are forgotten.
+func (s *State) forget(p *Progress) {
+	forgotten := p.forgotten()
+	if len(forgotten) == 0 {
+		return
+	}
+	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
 }
 
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
@@ -261,12 +272,14 @@ func (s *State) add(e *activity.Event) {
 // PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
 func (s *State) PlanPrune(before time.Time) (c Change, needless bool) {
 	c.Pruned = floor(before)
+	c.Progress.Repos = s.cov.Forgettable(c.Pruned)
 	return c, !c.Pruned.After(s.pruned)
 }
 
 func (s *State) prune(before time.Time) {
 	s.pruned = before
 	s.cov.Prune(before)
+	pruneSamples(s.samples, before)
 	limit := unix32(before)
 	for key, r := range s.events {
 		if r.at >= limit {

@@ -53,7 +53,7 @@ func TestPlanRefusesWhatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *Batch, r *RepoProgress){
 		"a stream":   func(_ *Batch, r *RepoProgress) { r.Missed = []StreamWindow{{Stream: activity.NumStreams}} },
-		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresenceGone + 1 },
+		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresenceForgotten + 1 },
 		"a name":     func(_ *Batch, r *RepoProgress) { r.Name = "\xff" },
 		"a head":     func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Head: "\xff"} },
 		"signals":    func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Known: 1 << activity.NumStreams} },

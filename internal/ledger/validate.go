@@ -79,7 +79,7 @@ func (p *RepoProgress) validate() error {
 	switch {
 	case p.ID <= 0:
 		return activity.ErrRepo
-	case p.Presence > PresenceGone:
+	case p.Presence > PresenceForgotten:
 		return fmt.Errorf("presence %d", p.Presence)
 	case !text(p.Name):
 		return fmt.Errorf("name %.64q", p.Name)

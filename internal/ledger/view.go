@@ -91,6 +91,9 @@ func (v *View) Apply(c Change) {
 	if c.Pruned.After(v.pruned) {
 		v.prune(c.Pruned)
 	}
+	for id := range c.Progress.forgotten() {
+		v.forget(id)
+	}
 	v.caught = v.caught || c.Caught
 }
 
@@ -167,11 +170,25 @@ func (v *View) repoOf(repo int64) *repoView {
 func (v *View) prune(before time.Time) {
 	v.pruned = before
 	v.cov.Prune(before)
+	pruneSamples(v.samples, before)
 	limit := unix32(before)
 	for _, repo := range v.repos {
 		for _, s := range repo.series {
 			s.prune(limit)
 		}
+	}
+}
+
+// forget takes out the totals of a repository that is forgotten.
+func (v *View) forget(id int64) {
+	repo := v.repos[id]
+	if repo == nil {
+		return
+	}
+	v.ended = repo.end(v.ended)
+	maps.DeleteFunc(repo.series, func(_ string, s *series) bool { return s.events() == 0 })
+	if len(repo.series) == 0 {
+		delete(v.repos, id)
 	}
 }
 

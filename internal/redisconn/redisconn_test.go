@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,11 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
 	"github.com/seed-358c4d9d/githubexporter/internal/election/redislease"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/redisbudget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
@@ -49,7 +54,18 @@ func certificate(t *testing.T) (cert, key string) {
 	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
 }
 
-// TestTLSAndACL: store and leases work over TLS as an ACL user that may do just what docs/redis.md says.
+// documentedUser is the ACL user of docs/redis.md, with another password.
+func documentedUser(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "redis.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "    user gx on >SECRET ")
+	require.True(t, found)
+	rights, _, _ := strings.Cut(rest, "\n\n")
+	return `user gx on >"pass word" ` + strings.Join(strings.Fields(rights), " ")
+}
+
+// TestTLSAndACL: store, leases, claims and budgets work over TLS as an ACL user that may do just what docs/redis.md says.
 func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
@@ -57,8 +73,7 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, err)
 	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no",
 		"user default off",
-		`user gx on >"pass word" ~gx:* -@all +hello +client|setname +ping +multi +exec +evalsha +eval +script|load +hget +hmget +hgetall +hset +hsetnx `+
-			`+hdel +hincrby +hlen +sadd +srem +scard +smismember +xadd +xread +xrange +xtrim +get +set +del +pexpire +time`)
+		documentedUser(t))
 	config := redisconn.Default()
 	raw := confmap.NewFromStringMap(map[string]any{
 		"endpoints": []any{"127.0.0.1:" + port}, "username": "gx", "password": "pass word", "tls": map[string]any{"ca_file": cert},
@@ -77,6 +92,10 @@ func TestTLSAndACL(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, 1, receipt.New)
+	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{
+		Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceGone, GoneSince: storetest.Noon.AddDate(0, 0, -2)}},
+	}})
+	require.NoError(t, err)
 	require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon))
 	require.Equal(t, 0, storetest.Latest(t, store, "acme").Summary().Gaps)
 	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one", Duration: time.Second})
@@ -86,4 +105,17 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, leases.Renew(t.Context(), term))
 	require.NoError(t, leases.Release(t.Context(), term))
+	claims := redisclaims.New(client, redisclaims.Settings{Prefix: config.KeyPrefix, TTL: time.Hour})
+	require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{{ID: "one"}}))
+	require.NoError(t, claims.Drop(t.Context(), "acme", []string{"one"}))
+	_, err = claims.List(t.Context(), "acme")
+	require.NoError(t, err)
+	budget := redisbudget.New(client, redisbudget.Settings{
+		Prefix: config.KeyPrefix, Credential: "one", OnTrouble: func(err error) { t.Errorf("the budget is not shared: %v", err) },
+	})
+	now := time.Now()
+	_, err = budget.Begin(t.Context(), github.Question{ID: "one", Resource: github.ResourceREST, Now: now, Until: now.Add(time.Minute), Places: 1})
+	require.NoError(t, err)
+	_, err = budget.End(t.Context(), github.Ending{ID: "one", Resource: github.ResourceREST, Now: now, Limited: true, First: time.Minute})
+	require.NoError(t, err)
 }

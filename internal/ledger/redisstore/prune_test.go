@@ -12,6 +12,23 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
+// leftLongAgo is what is said of repository 2, which left long before a time, and two samples: one of them old.
+func leftLongAgo(limit time.Time) ledger.Batch {
+	left := limit.AddDate(0, 0, -3)
+	e := storetest.Event(activity.KindCommit, 7, "eve", left.Add(-time.Hour))
+	e.Repo = 2
+	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(2), Events: []activity.Event{e}}
+	r := &b.Progress.Repos[0]
+	r.Presence, r.GoneSince, r.Signals, r.Observed = ledger.PresenceGone, left, &activity.Signals{}, left
+	for _, stream := range activity.AllStreams() {
+		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream, Window: activity.Window{Start: left, End: storetest.Noon}})
+	}
+	for name, at := range map[string]time.Time{"old": left, "new": storetest.Noon} {
+		b.Samples = append(b.Samples, ledger.Sample{SampleKey: ledger.SampleKey{Name: name}, Data: []byte("x"), Observed: at})
+	}
+	return b
+}
+
 // TestInterruptedPruning ends a pruning after each of its steps: the sums are right at every moment, and the next pruning
 // finishes it.
 func TestInterruptedPruning(t *testing.T) {
@@ -30,7 +47,9 @@ func TestInterruptedPruning(t *testing.T) {
 			old := storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour))
 			totals := new(ledger.Totals)
 			totals.Count(&old)
-			require.NoError(t, p.carry(t.Context(), limit, map[string]*ledger.Totals{seriesField(1, old.Actor): totals}))
+			require.NoError(t, p.carry(t.Context(), limit, map[string]*ledger.Totals{
+				seriesField(1, old.Actor): totals, seriesField(2, activity.Actor{Login: "eve"}): totals,
+			}))
 		},
 	}
 	for name, step := range steps {
@@ -41,8 +60,11 @@ func TestInterruptedPruning(t *testing.T) {
 				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)), storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
 			}
 			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1), Events: events}
-			_, err := store.Commit(t.Context(), 1, batch)
-			require.NoError(t, err)
+			left := leftLongAgo(limit)
+			for _, b := range []ledger.Batch{batch, left} {
+				_, err := store.Commit(t.Context(), 1, b)
+				require.NoError(t, err)
+			}
 			right := func() {
 				t.Helper()
 				shown := storetest.Shown{}
@@ -61,6 +83,12 @@ func TestInterruptedPruning(t *testing.T) {
 				right()
 			}
 			require.Equal(t, int64(1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "the key of what was pruned is forgotten")
+			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.carried).Val(), "totals of what is there")
+			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.series).Val())
+			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.samples).Val())
+			for _, field := range server.Client().HKeys(t.Context(), p.keys.cov).Val() {
+				require.NotContains(t, field, "2", "what is about the repository that left")
+			}
 			receipt, err = store.Commit(t.Context(), 1, batch)
 			require.NoError(t, err)
 			require.Equal(t, ledger.Receipt{Known: 1, Dropped: 1}, receipt)

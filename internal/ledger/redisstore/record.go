@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -135,6 +136,12 @@ func varint(data string) (int64, string, error) {
 // seriesField is the field of a series.
 func seriesField(repo int64, actor activity.Actor) string {
 	return string(appendActor(appendRepo(nil, repo), actor))
+}
+
+// repoOfSeries is the repository of a series' field.
+func repoOfSeries(field string) (int64, bool) {
+	repo, _, err := uvarint(field)
+	return int64(repo), err == nil && repo > 0 && repo <= math.MaxInt64 //nolint:gosec // checked
 }
 
 // carried reads a field of the hash "carried".

@@ -58,6 +58,74 @@ func goneAndBack(t *testing.T, h Harness) {
 	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
+// forgetting: of a repository that left before everything that is kept, nothing is kept: it is met again like a new one. Samples
+// that nobody observed again go, too.
+func forgetting(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1, 2, 3)
+	follower := follow(t, s, newView())
+	defer func() { follower.stop() }()
+	old, kept := Noon.AddDate(0, 0, -10), ledger.SampleKey{Name: "kept"}
+	events := func(number int64, at time.Time) (list []activity.Event) {
+		for repo := range int64(3) {
+			e := Event(activity.KindCommit, 10*number+repo, "ada", at)
+			e.Repo = repo + 1
+			list = append(list, e)
+		}
+		return list
+	}
+	limit := Noon.AddDate(0, 0, -5)
+	b := batch(events(1, old)...)
+	b.Samples = []ledger.Sample{{SampleKey: kept, Data: []byte("1"), Observed: Noon}, {SampleKey: ledger.SampleKey{Name: "gone"}, Data: []byte("1"), Observed: old}}
+	b.Progress.Repos = []ledger.RepoProgress{
+		{ID: 1, Presence: ledger.PresenceGone, GoneSince: old},
+		{ID: 3, Presence: ledger.PresenceGone, GoneSince: limit.Add(-23 * time.Hour)},
+	}
+	commit(t, s, b)
+	require.NoError(t, s.Prune(t.Context(), org, limit))
+	require.NoError(t, s.Prune(t.Context(), org, limit.Add(time.Second)))
+
+	same := func(check func(view *ledger.View)) {
+		t.Helper()
+		check(follower.view)
+		check(Latest(t, s, org))
+		if h.Durable {
+			follower.stop()
+			s = h.Open(t)
+			follower = follow(t, s, follower.view)
+			check(Latest(t, s, org))
+		}
+	}
+	setMark(t, s, 1)
+	follower.wait(1)
+	same(func(view *ledger.View) {
+		require.Empty(t, view.Samples("gone"))
+		require.Len(t, view.Samples("kept"), 1)
+		cov, err := s.Coverage(t.Context(), org)
+		require.NoError(t, err)
+		require.Len(t, cov.Repos, 2)
+		require.NotContains(t, cov.Repos, int64(1))
+	})
+	back := batch(events(2, Noon)...)
+	require.Equal(t, ledger.Receipt{New: 2, Dropped: 1}, commit(t, s, back), "nobody wants what is of a repository that is forgotten")
+	back.Progress = Contact(1, 3)
+	back.Progress.Repos[1].Presence = ledger.PresenceThere
+	require.Equal(t, ledger.Receipt{New: 1, Known: 2}, commit(t, s, back))
+	setMark(t, s, 2)
+	follower.wait(2)
+	same(func(view *ledger.View) {
+		got := visited(view, Noon)
+		for repo, want := range map[string]uint64{"repo-1": 1, "repo-2": 2, "repo-3": 2} {
+			require.Equal(t, want, got[ledger.Series{Repo: repo, User: "ada"}].Of[ledger.MetricTotal], repo)
+		}
+	})
+	_, err := s.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
+		Repos: []ledger.RepoProgress{{ID: 2, Presence: ledger.PresenceForgotten}},
+	}})
+	require.ErrorIs(t, err, ledger.ErrInvalid)
+}
+
 // say commits what is to be said about repository 1.
 func say(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
 	t.Helper()

@@ -49,6 +49,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"what cannot be kept":          notKept,
 		"the batch is the caller's":    callersBatch,
 		"pruning":                      pruning,
+		"forgetting":                   forgetting,
 		"tallies and samples":          talliesAndSamples,
 		"organizations apart":          organizationsApart,
 		"spelling":                     spelling,
