@@ -3,6 +3,7 @@ package collect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,9 @@ import (
 
 // quietTogether is how many quiet repositories are one commit.
 const quietTogether = 500
+
+// errNotEmpty is the error of statistics of no commits where there are some.
+var errNotEmpty = &github.UnavailableError{Answer: github.Answer{Endpoint: "/repos/{owner}/{repo}/stats/contributors"}, Err: errors.New("no commits where there were some")}
 
 // linesRound is one round over the repositories.
 type linesRound struct {
@@ -145,9 +149,9 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 		result := &taken{repo: cov.ID, known: known, state: known.state, part: known.part}
 		changed := false
 		if step == loc.StepAsk {
-			changed = r.ask(ctx, &repo, at, result)
+			changed = r.ask(ctx, &repo, cov.Signals.Head != "", at, result)
 		} else {
-			changed = r.read(ctx, &repo, at, result)
+			changed = r.read(ctx, &repo, cov.Signals.Head != "", at, result)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -164,9 +168,12 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 }
 
 // ask asks for statistics, and reports whether anything is known that was not.
-func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, at *loc.Situation, step *taken) bool {
+func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
 	rules := &r.lines.settings.Rules
 	told, err := r.lines.settings.Source.Contributors(ctx, r.lines.collector.settings.Org, *repo)
+	if err == nil && told.Empty && had {
+		err = errNotEmpty
+	}
 	switch {
 	case ctx.Err() != nil || r.halts(err, at):
 		return false
@@ -240,7 +247,7 @@ func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.Weekly {
 }
 
 // read reads the lines of the week's commits as far as the caps allow, and reports whether anything is known that was not.
-func (r *linesRound) read(ctx context.Context, repo *activity.Repository, at *loc.Situation, step *taken) bool {
+func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
 	rules, reading := &r.lines.settings.Rules, step.state.ReadingOf(at)
 	whole, sums := r.partOf(&reading, &step.part)
 	left := r.lines.settings.MaxCommits - reading.Asked
@@ -249,7 +256,7 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, at *lo
 		return true
 	}
 	outcome, err := r.lines.settings.Source.SampleLines(ctx, github.LinesRequest{
-		Org: r.lines.collector.settings.Org, Repo: *repo, Window: r.week, Head: reading.Head, Position: reading.Position, Max: left,
+		Org: r.lines.collector.settings.Org, Repo: *repo, HadCommits: had, Window: r.week, Head: reading.Head, Position: reading.Position, Max: left,
 		Take: func(n int) int { return r.lines.allowance.take(at.Now, n) },
 	}, func(events []activity.Event) error {
 		for i := range events {

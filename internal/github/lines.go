@@ -19,6 +19,8 @@ const linesTogether = 50
 type LinesRequest struct {
 	Org  string
 	Repo activity.Repository
+	// HadCommits says that the repository is known to have commits: it is not believed to be empty.
+	HadCommits bool
 	// Window is in whole seconds.
 	Window activity.Window
 	// Head and Position are where an earlier reading of the window stopped. An empty head is the present one.
@@ -51,7 +53,7 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &sampler{
 		reader: reader{client: c, request: &request, emit: emit},
-		max:    req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
+		had:    req.HadCommits, max: req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
 	}
 	if s.grant == nil {
 		s.grant = func(n int) int { return n }
@@ -67,6 +69,7 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 // sampler reads the lines of one window.
 type sampler struct {
 	reader  reader
+	had     bool
 	max     int
 	grant   func(n int) int
 	outcome LinesOutcome
@@ -184,7 +187,7 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 
 func (s *sampler) rest(ctx context.Context) error {
 	if s.outcome.Head == "" {
-		head, err := s.reader.restHead(ctx)
+		head, err := s.reader.restHead(ctx, s.had)
 		if err != nil || head == "" {
 			s.outcome.Whole = err == nil // an empty repository
 			return err
@@ -264,7 +267,7 @@ func (s *sampler) nothing(errs []graphqlError) error {
 	if e := fieldError(errs, "defaultBranchRef", "target", "object"); e != nil {
 		return failure(activityQuery, e)
 	}
-	if s.outcome.Head != "" {
+	if s.outcome.Head != "" || s.had {
 		return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
 	}
 	s.outcome.Whole = true // an empty repository

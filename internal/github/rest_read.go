@@ -38,7 +38,7 @@ func (r *reader) rest(ctx context.Context) {
 
 // restCommits pins the head first, so that a push meanwhile moves nothing.
 func (r *reader) restCommits(ctx context.Context) error {
-	head, err := r.restHead(ctx)
+	head, err := r.restHead(ctx, r.request.SeenHead != "")
 	if err != nil || head == "" || head == r.request.SeenHead {
 		r.outcome.Head = head
 		return err
@@ -54,17 +54,17 @@ func (r *reader) restCommits(ctx context.Context) error {
 	return r.listCommits(ctx, head)
 }
 
-// restHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409
+// restHead is the object name of the default branch's newest commit; empty in an empty repository, unless it had commits, which answers 409
 // (https://docs.github.com/rest/commits/commits#list-commits).
-func (r *reader) restHead(ctx context.Context) (string, error) {
+func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
 		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), values("per_page", "1"))
 	var refused *NotFoundError
 	// One that had commits cannot become empty.
-	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && r.request.SeenHead == "" {
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && !had {
 		return "", nil
 	}
-	if err == nil && len(rows) == 0 && r.request.SeenHead != "" {
+	if err == nil && len(rows) == 0 && had {
 		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
 	}
 	if err != nil || len(rows) == 0 {
