@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
 // sampleAllowance names the sample that has what was used of the present hour.
@@ -57,15 +58,12 @@ func (a *allowance) encode() []byte {
 
 // decode takes what was encoded; what was not is as good as nothing.
 func (a *allowance) decode(data []byte) {
-	hour, n := binary.Uvarint(data)
-	if n <= 0 {
-		return
-	}
-	used, m := binary.Uvarint(data[n:])
-	if m != len(data)-n || hour > math.MaxInt32 || used > math.MaxInt32 {
+	in := varint.Read(data)
+	hour, used := in.Number(math.MaxInt32), in.Number(math.MaxInt32)
+	if !in.End() {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.hour, a.used = time.Unix(int64(hour)*3600, 0).UTC(), int(used)
+	a.hour, a.used = time.Unix(int64(hour)*3600, 0).UTC(), int(used) //nolint:gosec // 31 bits
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
 const (
@@ -105,46 +106,21 @@ func DecodeWeekly(data []byte) (Weekly, error) {
 		return w, ErrWeekly
 	}
 	w.Everybody = data[1]&weeklyEverybody != 0
-	in := weeklyInput{data: data[2:]}
-	w.Week = time.Unix(int64(in.number(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
+	in := varint.Read(data[2:])
+	w.Week = time.Unix(int64(in.Number(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
 	if w.Week.Weekday() != time.Sunday {
 		return Weekly{}, ErrWeekly
 	}
-	for len(in.data) > 0 && !in.bad {
-		u := WeeklyUser{Actor: activity.Actor{ID: int64(in.number(math.MaxInt64)), Login: in.text()}} //nolint:gosec // 63 bits
-		u.Added, u.Removed = in.number(math.MaxInt64), in.number(math.MaxInt64)
-		in.bad = in.bad || u.Actor.Validate() != nil
+	for in.More() {
+		u := WeeklyUser{Actor: activity.Actor{ID: int64(in.Number(math.MaxInt64)), Login: in.Text()}} //nolint:gosec // 63 bits
+		u.Added, u.Removed = in.Number(math.MaxInt64), in.Number(math.MaxInt64)
+		if u.Actor.Validate() != nil {
+			in.Refuse()
+		}
 		w.Users = append(w.Users, u)
 	}
-	if in.bad {
+	if !in.End() {
 		return Weekly{}, ErrWeekly
 	}
 	return w, nil
-}
-
-// weeklyInput reads what Encode wrote; bad says that it did not.
-type weeklyInput struct {
-	data []byte
-	bad  bool
-}
-
-func (in *weeklyInput) number(most uint64) uint64 {
-	n, size := binary.Uvarint(in.data)
-	if size <= 0 || n > most {
-		in.data, in.bad = nil, true
-		return 0
-	}
-	in.data = in.data[size:]
-	return n
-}
-
-func (in *weeklyInput) text() string {
-	n := in.number(uint64(len(in.data)))
-	if n > uint64(len(in.data)) {
-		in.data, in.bad = nil, true
-		return ""
-	}
-	text := string(in.data[:n])
-	in.data = in.data[n:]
-	return text
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
 // version of the code of a state.
@@ -49,7 +50,7 @@ func Decode(data []byte) (State, error) {
 		return s, ErrState
 	}
 	s.Quiet, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
-	in := input{data: data[2:]}
+	in := input{varint.Read(data[2:])}
 	for _, t := range []*time.Time{&s.Week, &s.Refreshed, &s.Until, &s.Asking.At, &s.Reading.Week, &s.Reading.Retry.At} {
 		*t = in.time()
 	}
@@ -57,8 +58,8 @@ func Decode(data []byte) (State, error) {
 	s.Asking.Wait = time.Duration(in.count()) * time.Second
 	s.Reading.Position, s.Reading.Asked = in.count(), in.count()
 	s.Reading.Retry.Wait = time.Duration(in.count()) * time.Second
-	s.Reading.Head = in.rest(in.count())
-	if in.bad {
+	s.Reading.Head = in.Text()
+	if !in.End() || len(s.Reading.Head) > maxHead || !activity.Printable(s.Reading.Head) {
 		return State{}, ErrState
 	}
 	return s, nil
@@ -74,37 +75,15 @@ func flag(set bool, bit byte) byte {
 // seconds are since 1970, 0 for the zero time.
 func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 
-// input reads what Encode wrote; bad says that it did not.
-type input struct {
-	data []byte
-	bad  bool
-}
+// input reads what Encode wrote.
+type input struct{ *varint.Reader }
 
-func (in *input) number(most uint64) uint64 {
-	n, size := binary.Uvarint(in.data)
-	if size <= 0 || n > most {
-		in.data, in.bad = nil, true
-		return 0
-	}
-	in.data = in.data[size:]
-	return n
-}
-
-func (in *input) time() time.Time {
-	n := in.number(math.MaxUint32)
+func (in input) time() time.Time {
+	n := in.Number(math.MaxUint32)
 	if n == 0 {
 		return time.Time{}
 	}
 	return time.Unix(int64(n), 0).UTC() //nolint:gosec // 32 bits
 }
 
-func (in *input) count() int { return int(in.number(math.MaxInt32)) } //nolint:gosec // 31 bits
-
-// rest is the text that remains, of a length.
-func (in *input) rest(length int) string {
-	if length != len(in.data) || length > maxHead || !activity.Printable(string(in.data)) {
-		in.bad = true
-		return ""
-	}
-	return string(in.data)
-}
+func (in input) count() int { return int(in.Number(math.MaxInt32)) } //nolint:gosec // 31 bits

@@ -23,6 +23,7 @@ const (
 	memstore   = module + "/internal/ledger/memstore/leaf"
 	github     = module + "/internal/github/leaf"
 	collect    = module + "/internal/collect/leaf"
+	varint     = module + "/internal/varint/leaf"
 	schedule   = module + "/internal/schedule/leaf"
 	receiver   = module + "/receiver/githubexporter/leaf"
 	extension  = module + "/extension/leaderelector/leaf"
@@ -57,6 +58,9 @@ var imports = []struct {
 	{"internal/ledger/codec", cbor, false},
 	{"internal/ledger/codec", zap, true},
 
+	{"internal/varint", activity, true},
+	{"internal/ledger", varint, false},
+	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
 	{"internal/loc", github, true},
