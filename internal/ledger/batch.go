@@ -70,14 +70,14 @@ type StreamWindow struct {
 
 // SampleKey names a sample.
 type SampleKey struct {
-	// Name is the sample's metric, Labels its label values in the metric's order.
+	// Name is the sample's metric, Labels its label values in the metric's order. A first label that is a number is a repository's
+	// id: the sample is forgotten with the repository.
 	Name   string
 	Labels [2]string
 }
 
 // Sample is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
 // know what its Data is, which has at most MaxSample bytes: whoever makes a sample has its own code for it.
-// A sample that was not observed again within the retention goes.
 type Sample struct {
 	SampleKey
 	Data     []byte

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"maps"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -38,11 +37,6 @@ func (p *Progress) forgotten() map[int64]bool {
 		}
 	}
 	return forgotten
-}
-
-// pruneSamples takes out what was observed before a time and never since: of what is there, everything is observed again.
-func pruneSamples(samples map[SampleKey]Sample, before time.Time) {
-	maps.DeleteFunc(samples, func(_ SampleKey, s Sample) bool { return s.Observed.Before(before) })
 }
 
 // NumTotals is the number of cumulative sums of a series: one a kind, then lines added and lines removed.

@@ -17,7 +17,8 @@ import (
 //	version (1 byte) │ CRC-32C of the rest (4 bytes, big endian) │ CBOR of a wireChange
 //
 // The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
-// form gets another version. In version 1 a sample was a number; nobody has ever made one.
+// form gets another version. In version 1 a sample was a number; nobody has ever made one. Version 2 has had all presences since it
+// was released.
 const (
 	codecVersion = 2
 	numbers      = 1 // the version with numbers as samples, still read

@@ -165,13 +165,14 @@ func (c *Coverage) Prune(before time.Time) {
 // forgottenAtOnce bounds how many repositories one pruning forgets; the next ones are for the next pruning.
 const forgottenAtOnce = 1000
 
-// Forgettable are the repositories of which nothing is kept when everything before a time is pruned: they left a day before
-// it, so that no event of theirs is younger.
-func (c *Coverage) Forgettable(pruned time.Time) []RepoProgress {
+// Forgettable are the repositories of which nothing need be kept when everything before a time is pruned: they left, and nothing was
+// seen of them, a day before it. live says which of them have events all the same: passes may have failed for days before one
+// found out that they left.
+func (c *Coverage) Forgettable(pruned time.Time, live map[int64]bool) []RepoProgress {
 	limit := pruned.AddDate(0, 0, -1)
 	var list []RepoProgress
 	for id, r := range c.Repos {
-		if r.Gone() && r.GoneSince.Before(limit) {
+		if r.Gone() && !live[id] && r.GoneSince.Before(limit) && r.Contact.Before(limit) && r.Observed.Before(limit) {
 			list = append(list, RepoProgress{ID: id, Presence: PresenceForgotten, GoneSince: r.GoneSince})
 		}
 	}

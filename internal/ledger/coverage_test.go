@@ -119,20 +119,26 @@ func TestForgettable(t *testing.T) {
 		{ID: 2, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-24)},
 		{ID: 3, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-25)},
 	}})
-	require.Empty(t, c.Forgettable(hour(-1)))
-	forgotten := c.Forgettable(noon)
+	require.Empty(t, c.Forgettable(hour(-1), nil))
+	forgotten := c.Forgettable(noon, nil)
 	require.Equal(t, []RepoProgress{{ID: 3, Presence: PresenceForgotten, GoneSince: hour(-25)}}, forgotten)
+	require.Empty(t, c.Forgettable(noon, map[int64]bool{3: true}), "there are events")
 	c.Apply(Progress{Repos: forgotten})
 	require.Len(t, c.Repos, 2)
+	c.Apply(Progress{Repos: []RepoProgress{ // seen after it left, as far as passes that came to their end know
+		{ID: 4, Contact: hour(-23), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)},
+		{ID: 5, Contact: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23), Presence: PresenceGone, GoneSince: hour(-90)},
+	}})
+	require.Empty(t, c.Forgettable(noon, nil))
 	for id := int64(10); id < 2500; id++ {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: id, Contact: noon, Since: noon, Presence: PresenceGone, GoneSince: hour(-90)}}})
+		c.Apply(Progress{Repos: []RepoProgress{{ID: id, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)}}})
 	}
 	for range 3 {
-		list := c.Forgettable(noon)
+		list := c.Forgettable(noon, nil)
 		require.LessOrEqual(t, len(list), 1000)
 		c.Apply(Progress{Repos: list})
 	}
-	require.Len(t, c.Repos, 2)
+	require.Len(t, c.Repos, 4)
 }
 
 // TestInvalidate: everything that was wanted and read is missing, nothing that was not.

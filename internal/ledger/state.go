@@ -235,13 +235,14 @@ func (s *State) Apply(c *Change) {
 	s.forget(&c.Progress)
 }
 
-// forget takes out the totals of the repositories that are forgotten.
+// forget takes out the totals and samples of the repositories that are forgotten.
 func (s *State) forget(p *Progress) {
 	forgotten := p.forgotten()
 	if len(forgotten) == 0 {
 		return
 	}
 	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
+	maps.DeleteFunc(s.samples, func(key SampleKey, _ Sample) bool { return forgotten[key.RepoOf()] })
 }
 
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
@@ -272,14 +273,26 @@ func (s *State) add(e *activity.Event) {
 // PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
 func (s *State) PlanPrune(before time.Time) (c Change, needless bool) {
 	c.Pruned = floor(before)
-	c.Progress.Repos = s.cov.Forgettable(c.Pruned)
+	if len(s.cov.Forgettable(c.Pruned, nil)) > 0 {
+		c.Progress.Repos = s.cov.Forgettable(c.Pruned, s.livesFrom(c.Pruned))
+	}
 	return c, !c.Pruned.After(s.pruned)
+}
+
+// livesFrom are the repositories with events from a time on.
+func (s *State) livesFrom(from time.Time) map[int64]bool {
+	live, limit := make(map[int64]bool), unix32(from)
+	for key, r := range s.events {
+		if r.at >= limit {
+			live[key.Repo] = true
+		}
+	}
+	return live
 }
 
 func (s *State) prune(before time.Time) {
 	s.pruned = before
 	s.cov.Prune(before)
-	pruneSamples(s.samples, before)
 	limit := unix32(before)
 	for key, r := range s.events {
 		if r.at >= limit {

@@ -19,8 +19,8 @@ type Store interface {
 	Follow(ctx context.Context, org string, apply func(Change) error) error
 	// Coverage is a copy of what has been read of the organization.
 	Coverage(ctx context.Context, org string) (Coverage, error)
-	// Prune takes out the events before the given time, their totals stay, and the samples that were observed before it. What
-	// is known of a repository that left more than a day before it, totals too, is forgotten.
+	// Prune takes out the events before the given time; their totals stay. Of repositories that left more than a day before it, and
+	// have no event since, everything is forgotten, totals and samples too: some of them at once, at the latest by the next pruning.
 	Prune(ctx context.Context, org string, before time.Time) error
 }
 

@@ -91,8 +91,8 @@ func (v *View) Apply(c Change) {
 	if c.Pruned.After(v.pruned) {
 		v.prune(c.Pruned)
 	}
-	for id := range c.Progress.forgotten() {
-		v.forget(id)
+	if forgotten := c.Progress.forgotten(); len(forgotten) > 0 {
+		v.forget(forgotten)
 	}
 	v.caught = v.caught || c.Caught
 }
@@ -170,7 +170,6 @@ func (v *View) repoOf(repo int64) *repoView {
 func (v *View) prune(before time.Time) {
 	v.pruned = before
 	v.cov.Prune(before)
-	pruneSamples(v.samples, before)
 	limit := unix32(before)
 	for _, repo := range v.repos {
 		for _, s := range repo.series {
@@ -179,17 +178,20 @@ func (v *View) prune(before time.Time) {
 	}
 }
 
-// forget takes out the totals of a repository that is forgotten.
-func (v *View) forget(id int64) {
-	repo := v.repos[id]
-	if repo == nil {
-		return
+// forget takes out what is known of repositories that are forgotten.
+func (v *View) forget(forgotten map[int64]bool) {
+	for id := range forgotten {
+		repo := v.repos[id]
+		if repo == nil {
+			continue
+		}
+		v.ended, repo.week = repo.end(v.ended), nil
+		maps.DeleteFunc(repo.series, func(_ string, s *series) bool { return s.events() == 0 })
+		if len(repo.series) == 0 {
+			delete(v.repos, id)
+		}
 	}
-	v.ended = repo.end(v.ended)
-	maps.DeleteFunc(repo.series, func(_ string, s *series) bool { return s.events() == 0 })
-	if len(repo.series) == 0 {
-		delete(v.repos, id)
-	}
+	maps.DeleteFunc(v.samples, func(key SampleKey, _ Sample) bool { return forgotten[key.RepoOf()] })
 }
 
 // Caught reports whether the view is complete: before, nothing it could show would be true.

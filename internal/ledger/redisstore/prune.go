@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"time"
 
@@ -18,15 +16,16 @@ import (
 const (
 	// removedAtOnce is how many members one command takes out of the set of keys.
 	removedAtOnce = 500
-	// scannedAtOnce is how many fields one step of a scan of a hash looks at.
-	scannedAtOnce = 500
 	// slack is how much longer the log is kept than what is in it: Redis's clock may be behind that of the replicas.
 	slack = 24 * time.Hour
 )
 
+// errChanged ends a pruning that somebody has outrun: another replica prunes, or a repository is back. The next one goes on.
+var errChanged = errors.New("the ledger has changed meanwhile")
+
 // Prune implements ledger.Store. Its steps can be interrupted between any two of them and are finished by the next
-// pruning: first nothing older is admitted any more and repositories that left are forgotten, then the totals of the old events
-// are carried, then old samples are taken out, then the keys of the old events are forgotten, then the log is cut.
+// pruning: first nothing older is admitted any more and repositories that left are forgotten (see forget.go), then the totals of the
+// old events are carried, then their keys are forgotten, then the log is cut.
 func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	p := &pruning{store: s, org: org, keys: s.keys(org)}
 	if err := p.load(ctx); err != nil || p.epoch == "" {
@@ -67,77 +66,27 @@ func (p *pruning) load(ctx context.Context) error {
 
 // mark refuses and hides what is older from now on.
 func (p *pruning) mark(ctx context.Context, limit time.Time) error {
-	cov, err := p.store.Coverage(ctx, p.org)
+	f, err := p.forgettable(ctx)
 	if err != nil {
 		return err
 	}
-	change := ledger.Change{Pruned: limit, Progress: ledger.Progress{Repos: cov.Forgettable(limit)}}
-	said, err := ledger.EncodeChange(change)
+	said, err := ledger.EncodeChange(ledger.Change{Pruned: limit, Progress: f.said()})
 	if err != nil {
 		return err
 	}
-	lists, err := p.forgetting(ctx, change.Progress.Repos)
-	if err != nil {
-		return err
-	}
-	args := append([]any{p.epoch, unix(p.pruned), unix(limit), said}, lists...)
-	done, err := markScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.log, p.keys.cov, p.keys.carried}, args...).Int()
+	args := append([]any{p.epoch, unix(p.pruned), unix(p.carried), unix(limit), said}, f.arguments()...)
+	done, err := markScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.log, p.keys.cov, p.keys.carried, p.keys.samples}, args...).Int()
 	if err != nil {
 		return fmt.Errorf("redis: prune %s: %w", p.org, err)
 	}
 	p.store.forget(p.org)
 	if done == 0 {
-		return fmt.Errorf("redis: prune %s: another replica prunes", p.org)
+		return fmt.Errorf("redis: prune %s: %w", p.org, errChanged)
 	}
 	if err := p.unmiss(ctx, limit); err != nil {
 		return err
 	}
 	return p.load(ctx)
-}
-
-// forgetting are the lists that mark.lua wants for the repositories that are forgotten.
-func (p *pruning) forgetting(ctx context.Context, repos []ledger.RepoProgress) ([]any, error) {
-	var gone, known []any
-	for i := range repos {
-		id := repos[i].ID
-		gone = append(gone, goneField(id), stamp(repos[i].GoneSince))
-		known = append(known, contactField(id), nameField(id), goneField(id), signalsField(id))
-		for _, stream := range activity.AllStreams() {
-			known = append(known, missingField(id, stream))
-		}
-	}
-	totals, err := p.totalsOf(ctx, repos)
-	var args []any
-	for _, list := range [][]any{gone, known, totals} {
-		args = append(append(args, len(list)), list...)
-	}
-	return args, err
-}
-
-// totalsOf are the fields of the hash "carried" that are some repositories'.
-func (p *pruning) totalsOf(ctx context.Context, repos []ledger.RepoProgress) ([]any, error) {
-	if len(repos) == 0 {
-		return nil, nil
-	}
-	wanted := make(map[int64]bool, len(repos))
-	for i := range repos {
-		wanted[repos[i].ID] = true
-	}
-	var list []any
-	for cursor := uint64(0); ; {
-		fields, next, err := p.store.client.HScan(ctx, p.keys.carried, cursor, "", scannedAtOnce).Result()
-		if err != nil {
-			return nil, fmt.Errorf("redis: prune %s: %w", p.org, err)
-		}
-		for i := 0; i+1 < len(fields); i += 2 {
-			if repo, ok := repoOfSeries(fields[i]); ok && wanted[repo] {
-				list = append(list, fields[i])
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return list, nil
-		}
-	}
 }
 
 // unmiss takes what is older out of what is missing: nobody wants it any more.
@@ -189,51 +138,7 @@ func (p *pruning) sweep(ctx context.Context, limit time.Time) error {
 			return err
 		}
 	}
-	if err := p.dropSamples(ctx, limit); err != nil {
-		return err
-	}
 	return p.cut(ctx, limit, forget)
-}
-
-// leaveOut takes the series of repositories that are forgotten out of those to carry, and out of the ledger.
-func (p *pruning) leaveOut(ctx context.Context, carry map[string]*ledger.Totals) error {
-	of := make(map[string][]string) // by the field that every repository has
-	for series := range carry {
-		if repo, ok := repoOfSeries(series); ok {
-			of[contactField(repo)] = append(of[contactField(repo)], series)
-		}
-	}
-	for fields := range slices.Chunk(slices.Collect(maps.Keys(of)), scannedAtOnce) {
-		values, err := p.store.client.HMGet(ctx, p.keys.cov, fields...).Result()
-		if err != nil {
-			return err
-		}
-		for i, value := range values {
-			if value != nil {
-				continue
-			}
-			if err := p.store.client.HDel(ctx, p.keys.series, of[fields[i]]...).Err(); err != nil {
-				return err
-			}
-			for _, series := range of[fields[i]] {
-				delete(carry, series)
-			}
-		}
-	}
-	return nil
-}
-
-// dropSamples takes out samples that were observed before a time.
-func (p *pruning) dropSamples(ctx context.Context, limit time.Time) error {
-	for cursor := "0"; ; {
-		next, err := expireScript.Run(ctx, p.store.client, []string{p.keys.samples}, cursor, scannedAtOnce, stamp(limit)).Text()
-		if err != nil {
-			return err
-		}
-		if cursor = next; cursor == "0" {
-			return nil
-		}
-	}
 }
 
 // take looks at an event of the log.
@@ -255,9 +160,6 @@ func (p *pruning) take(e *activity.Event, limit time.Time, carry map[string]*led
 }
 
 func (p *pruning) carry(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
-	if err := p.leaveOut(ctx, carry); err != nil {
-		return err
-	}
 	args := make([]any, 0, 4+len(carry)*(1+ledger.NumTotals))
 	args = append(args, p.epoch, unix(p.carried), unix(limit), ledger.NumTotals)
 	for field, totals := range carry {
@@ -268,7 +170,7 @@ func (p *pruning) carry(ctx context.Context, limit time.Time, carry map[string]*
 	}
 	done, err := carryScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.series, p.keys.carried}, args...).Int()
 	if err == nil && done == 0 {
-		err = errors.New("another replica prunes")
+		err = errChanged
 	}
 	return err
 }

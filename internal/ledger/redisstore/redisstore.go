@@ -41,15 +41,12 @@ var (
 	markSource string
 	//go:embed scripts/carry.lua
 	carrySource string
-	//go:embed scripts/expire.lua
-	expireSource string
 	//go:embed scripts/grant.lua
 	grantSource string
 
 	commitScript = redis.NewScript(commitSource)
 	markScript   = redis.NewScript(markSource)
 	carryScript  = redis.NewScript(carrySource)
-	expireScript = redis.NewScript(expireSource)
 	grantScript  = redis.NewScript(grantSource)
 )
 

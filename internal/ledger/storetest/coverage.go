@@ -58,15 +58,18 @@ func goneAndBack(t *testing.T, h Harness) {
 	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
-// forgetting: of a repository that left before everything that is kept, nothing is kept: it is met again like a new one. Samples
-// that nobody observed again go, too.
+// forgetting: of a repository that left before everything that is kept, nothing is kept: it is met again like a new one.
 func forgetting(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
-	introduce(t, s, 1, 2, 3)
+	introduced := Contact(1, 2, 3)
+	for i := range introduced.Repos {
+		introduced.Repos[i].Contact = introduced.Repos[i].Since
+	}
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: introduced})
 	follower := follow(t, s, newView())
 	defer func() { follower.stop() }()
-	old, kept := Noon.AddDate(0, 0, -10), ledger.SampleKey{Name: "kept"}
+	old := Noon.AddDate(0, 0, -10)
 	events := func(number int64, at time.Time) (list []activity.Event) {
 		for repo := range int64(3) {
 			e := Event(activity.KindCommit, 10*number+repo, "ada", at)
@@ -77,7 +80,9 @@ func forgetting(t *testing.T, h Harness) {
 	}
 	limit := Noon.AddDate(0, 0, -5)
 	b := batch(events(1, old)...)
-	b.Samples = []ledger.Sample{{SampleKey: kept, Data: []byte("1"), Observed: Noon}, {SampleKey: ledger.SampleKey{Name: "gone"}, Data: []byte("1"), Observed: old}}
+	for _, label := range []string{"1", "2", "3", "other"} {
+		b.Samples = append(b.Samples, ledger.Sample{SampleKey: ledger.SampleKey{Name: "of", Labels: [2]string{label, "x"}}, Data: []byte(label), Observed: old})
+	}
 	b.Progress.Repos = []ledger.RepoProgress{
 		{ID: 1, Presence: ledger.PresenceGone, GoneSince: old},
 		{ID: 3, Presence: ledger.PresenceGone, GoneSince: limit.Add(-23 * time.Hour)},
@@ -100,8 +105,11 @@ func forgetting(t *testing.T, h Harness) {
 	setMark(t, s, 1)
 	follower.wait(1)
 	same(func(view *ledger.View) {
-		require.Empty(t, view.Samples("gone"))
-		require.Len(t, view.Samples("kept"), 1)
+		var of []string
+		for _, sample := range view.Samples("of") {
+			of = append(of, string(sample.Data))
+		}
+		require.ElementsMatch(t, []string{"2", "3", "other"}, of)
 		cov, err := s.Coverage(t.Context(), org)
 		require.NoError(t, err)
 		require.Len(t, cov.Repos, 2)

@@ -44,12 +44,18 @@ if (state[2] or '') ~= epoch or (state[3] or '') ~= pruned then
   return { 'STALE' }
 end
 
+-- Whether a first contact can be read: two times in seconds.
+local function whole(value)
+  local contact, since = string.match(value, '^%-?(%d+) %-?(%d+)$')
+  return contact and #contact <= 18 and #since <= 18
+end
+
 -- Repositories that the batch introduces: field, value, ...
 local intro, intros = list()
 for i = intro + 1, intro + intros, 2 do
   local have = redis.call('HGET', cov, ARGV[i])
-  if have and have ~= ARGV[i + 1] then
-    return { 'STALE' }
+  if have and have ~= ARGV[i + 1] and whole(have) then
+    return { 'STALE' } -- what is damaged is met again
   end
 end
 
@@ -209,9 +215,9 @@ if recorded > 0 then
   write('HSET', series, moved)
 end
 
--- Coverage: fields to set, unless they are there; fields to set; fields to delete.
+-- Coverage: fields to set, the same as what is there if it can be read; fields to set; fields to delete.
 for i = intro + 1, intro + intros, 2 do
-  redis.call('HSETNX', cov, ARGV[i], ARGV[i + 1])
+  redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
 end
 local value, values = list()
 for i = value + 1, value + values, 2 do
