@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/extension/extensiontest"
 
 	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -115,7 +116,7 @@ func TestRedis(t *testing.T) {
 	}
 	leading.Wait()
 	require.IsIncreasing(t, fences)
-	start(t, settings{"redis": settings{"endpoints": []any{redistest.FreeAddress(t)}}})
+	start(t, settings{"redis": settings{"endpoints": []any{proctest.FreeAddress(t)}}})
 }
 
 func TestNoKubernetes(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -183,7 +185,7 @@ func (a *audit) all() []backfill.Job {
 func (s *system) ended() map[string]time.Time {
 	ended := make(map[string]time.Time)
 	for _, r := range s.replicas {
-		for line := range strings.Lines(r.output.String()) {
+		for line := range strings.Lines(r.Output()) {
 			var entry struct {
 				Time time.Time `json:"ts"`
 				Msg  string    `json:"msg"`
@@ -288,8 +290,8 @@ func TestBackfillFaults(t *testing.T) {
 	require.LessOrEqual(t, float64(len(twice)), 0.1*float64(len(jobs)-len(twice)))
 	requireEqualPages(t, s.replicas, 2)
 	for _, r := range s.replicas {
-		requireNoSecret(t, r.output.String())
-		require.Less(t, r.stop(t), 2*time.Second)
+		requireNoSecret(t, r.Output())
+		require.Less(t, r.Stop(), 2*time.Second)
 	}
 }
 
@@ -362,7 +364,7 @@ func TestFollowersRead(t *testing.T) {
 			require.Positive(t, read[fmt.Sprintf("replica-%d", i)], "every follower has its share")
 		}
 	}
-	passes := passTimes(s.replicas[leads].output.String(), began)
+	passes := passTimes(s.replicas[leads].Output(), began)
 	due := float64(time.Since(began)) / float64(interval)
 	t.Logf("%d passes ended where %.1f were due", len(passes), due)
 	require.GreaterOrEqual(t, float64(len(passes)), 0.9*due-1)
@@ -428,7 +430,7 @@ func TestBackfillCrashes(t *testing.T) {
 	for range 3 {
 		waitUntil(t, time.Now().Add(1500*time.Millisecond))
 		victim := s.replicas[(leads+1)%3]
-		victim.kill()
+		victim.Kill()
 		victim.restart(t)
 	}
 	s.rabbit.Kill()
@@ -492,10 +494,10 @@ func TestDeadJobs(t *testing.T) {
 	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
 	tool := func(args ...string) string {
 		t.Helper()
-		cmd := start(t, program(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
-		<-cmd.done
-		require.Zero(t, cmd.cmd.ProcessState.ExitCode(), cmd.output.String())
-		return cmd.output.String()
+		cmd := exec.Command(proctest.Program(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
+		output, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(output))
+		return string(output)
 	}
 	listed := tool("dead")
 	t.Log(listed)
@@ -529,7 +531,7 @@ func TestDeadJobs(t *testing.T) {
 	t.Log(tool("drop"))
 	s.queueEmpty(t, 0)
 	for _, r := range s.replicas {
-		requireNoSecret(t, r.output.String())
+		requireNoSecret(t, r.Output())
 	}
 }
 

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // collector is the built collector with a configuration of the test's.
 type collector struct {
-	*process
+	*proctest.Process
 	binary  string
 	config  string
 	metrics string // the address of the Prometheus exporter
@@ -56,7 +58,7 @@ func startCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
 	dir := t.TempDir()
 	c := &collector{
-		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: freeAddress(t),
+		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: proctest.FreeAddress(t),
 	}
 	text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(receiver), c.metrics)
 	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
@@ -67,15 +69,16 @@ func startCollector(t *testing.T, receiver string) *collector {
 // restart runs the collector again, after its process has ended.
 func (c *collector) restart(t *testing.T) {
 	t.Helper()
-	c.process = start(t, c.binary, "--config", c.config)
+	c.Process = proctest.New(t, c.binary, "--config", c.config)
+	c.Run()
 	eventually(t, time.Minute, func() error {
-		if c.ended() {
+		if c.Ended() {
 			return nil // what follows will tell
 		}
 		_, err := c.page(t.Context())
 		return err
 	})
-	require.False(t, c.ended(), "the collector has ended:\n%s", tail(c.output.String(), 20))
+	require.False(t, c.Ended(), "the collector has ended")
 }
 
 func (c *collector) page(ctx context.Context) (string, error) {

@@ -83,5 +83,5 @@ func TestCooldown(t *testing.T) {
 	gx.complete(t, org)
 	compare(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
-	requireNoSecret(t, gx.output.String())
+	requireNoSecret(t, gx.Output())
 }

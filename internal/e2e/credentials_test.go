@@ -77,9 +77,9 @@ func TestCredentials(t *testing.T) {
 	})
 	require.Equal(t, 2, tokens, "one installation token for all requests of an installation")
 	for _, secret := range []string{"extension-token", "plain-token", "BEGIN", "ghs_", "eyJ"} {
-		require.NotContains(t, gx.output.String(), secret)
+		require.NotContains(t, gx.Output(), secret)
 	}
-	require.Less(t, gx.stop(t), time.Second)
+	require.Less(t, gx.Stop(), time.Second)
 }
 
 // TestStop ends within a second in the middle of the look-back and while every request hangs.
@@ -101,7 +101,7 @@ func TestStop(t *testing.T) {
 				return nil
 			})
 			<-time.After(2 * time.Second)
-			require.Less(t, gx.stop(t), time.Second)
+			require.Less(t, gx.Stop(), time.Second)
 		})
 	}
 }

@@ -154,5 +154,5 @@ func TestStuckLoop(t *testing.T) {
 	r.check(t, expected{"leader", "healthy", "scheduler", true}, 30*time.Second)
 	server.Fault(githubtest.Fault{Do: githubtest.Effect{Kind: githubtest.KindHang}})
 	r.check(t, expected{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*within)
-	require.Less(t, r.stop(t), time.Second)
+	require.Less(t, r.Stop(), time.Second)
 }

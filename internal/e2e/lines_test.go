@@ -47,8 +47,8 @@ func TestWeeklyLines(t *testing.T) {
 			if test.pending > 0 {
 				require.GreaterOrEqual(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Status == 202 }), 2)
 			}
-			require.Less(t, gx.stop(t), time.Second)
-			requireNoSecret(t, gx.output.String())
+			require.Less(t, gx.Stop(), time.Second)
+			requireNoSecret(t, gx.Output())
 		})
 	}
 }

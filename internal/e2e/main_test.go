@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -65,13 +68,13 @@ func TestMainJob(t *testing.T) {
 				requirePage(t, gx)
 			}
 
-			gx.kill()
+			gx.Kill()
 			gx.restart(t)
 			gx.complete(t, org)
 			compare(t, prom, data, timeline, timeline.Start.Add(95*time.Second))
 			requireNoReset(t, prom)
-			require.Less(t, gx.stop(t), time.Second)
-			requireNoSecret(t, gx.output.String())
+			require.Less(t, gx.Stop(), time.Second)
+			requireNoSecret(t, gx.Output())
 		})
 	}
 }
@@ -125,5 +128,41 @@ func waitUntil(t *testing.T, moment time.Time) {
 	select {
 	case <-time.After(time.Until(moment)):
 	case <-t.Context().Done():
+	}
+}
+
+// get is the body of a page.
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return string(body), err
+}
+
+// eventually waits until check has no error.
+func eventually(t *testing.T, limit time.Duration, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			require.NoError(t, err, "still so after %s", limit)
+		}
+		<-ticker.C
 	}
 }

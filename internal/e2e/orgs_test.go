@@ -3,11 +3,11 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -70,10 +71,10 @@ func TestOneOrganizationFails(t *testing.T) {
 		{githubtest.Hang(), "failure: GitHub unavailable"},
 		{githubtest.TruncatedJSON(), "failure: GitHub unavailable"},
 	} {
-		began := len(gx.output.String())
+		began := len(gx.Output())
 		server.Fault(githubtest.Fault{Match: githubtest.Match{Org: "troubled"}, Do: trouble.fault})
 		eventually(t, time.Minute, func() error {
-			if !strings.Contains(gx.output.String()[began:], trouble.class) {
+			if !strings.Contains(gx.Output()[began:], trouble.class) {
 				return fmt.Errorf("no %q in the log", trouble.class)
 			}
 			return nil
@@ -86,14 +87,14 @@ func TestOneOrganizationFails(t *testing.T) {
 			}
 			return nil
 		})
-		require.Equal(t, 1, changes(gx.output.String()[began:]), "each change of state is logged once")
+		require.Equal(t, 1, changes(gx.Output()[began:]), "each change of state is logged once")
 		gx.complete(t, org)
 		compare(t, prom, data, timeline, timeline.Start)
 		requireUnmoved(t, prom, before)
 
 		server.ClearFaults()
 		eventually(t, time.Minute, func() error {
-			if !strings.Contains(gx.output.String()[began:], "can be read completely again") {
+			if !strings.Contains(gx.Output()[began:], "can be read completely again") {
 				return errors.New("not well again")
 			}
 			return nil
@@ -134,9 +135,9 @@ func TestWrongConfiguration(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			file := filepath.Join(dir, "collector.yaml")
-			text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(test.receiver), freeAddress(t))
+			text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(test.receiver), proctest.FreeAddress(t))
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			output, err := exec.Command(program(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
+			output, err := exec.Command(proctest.Program(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
 			require.Error(t, err)
 			require.Contains(t, string(output), test.want)
 		})
@@ -155,33 +156,27 @@ func TestExamples(t *testing.T) {
 	for _, example := range examples {
 		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
 			t.Parallel()
-			r := &replica{health: freeAddress(t), collector: &collector{metrics: freeAddress(t)}}
+			r := &replica{health: proctest.FreeAddress(t), collector: &collector{metrics: proctest.FreeAddress(t)}}
 			env := append(os.Environ(), "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken, "GITHUB_ENDPOINT="+server.URL,
 				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address,
 				"RABBITMQ_ENDPOINT="+rabbit.Address, "GX_METRICS_ENDPOINT="+r.metrics,
-				"GX_HEALTH_ENDPOINT="+r.health, "GX_TELEMETRY_PORT="+port(t))
-			r.process = startWith(t, env, program(t, "GX_COLLECTOR"), "--config", example)
+				"GX_HEALTH_ENDPOINT="+r.health, "GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))))
+			r.Process = proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", example)
+			r.Env = env
+			r.Run()
 			eventually(t, time.Minute, func() error {
-				if r.ended() {
+				if r.Ended() {
 					return nil
 				}
 				_, err := get(t.Context(), "http://"+r.health+"/readyz")
 				return err
 			})
-			require.False(t, r.ended(), tail(r.output.String(), 5))
+			require.False(t, r.Ended(), "the collector has ended")
 			page := r.healthz(t)
 			require.Equal(t, http.StatusOK, page.live)
 			require.Equal(t, http.StatusOK, page.health)
 			require.Equal(t, "healthy", page.Mode)
-			require.Less(t, r.stop(t), time.Second)
+			require.Less(t, r.Stop(), time.Second)
 		})
 	}
-}
-
-// port is a free one.
-func port(t *testing.T) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(freeAddress(t))
-	require.NoError(t, err)
-	return port
 }

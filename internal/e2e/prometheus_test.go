@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // prometheus is a real one that scrapes a collector every second.
@@ -32,9 +34,9 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, prometheusConfig, target), 0o600))
-	p := &prometheus{address: freeAddress(t)}
-	start(t, program(t, "GX_PROMETHEUS"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+p.address, "--log.level=warn")
+	p := &prometheus{address: proctest.FreeAddress(t)}
+	proctest.New(t, proctest.Program(t, "GX_PROMETHEUS"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+p.address, "--log.level=warn").Run()
 	eventually(t, time.Minute, func() error {
 		_, err := get(t.Context(), "http://"+p.address+"/-/ready")
 		return err

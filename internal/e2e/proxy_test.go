@@ -9,6 +9,8 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // proxy stands between a collector and a server, and can be cut or slowed.
@@ -20,7 +22,7 @@ type proxy struct {
 func startProxy(t *testing.T, upstream string) *proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := &proxy{Proxy: toxiproxy.NewProxy(server, t.Name(), freeAddress(t), upstream), t: t}
+	p := &proxy{Proxy: toxiproxy.NewProxy(server, t.Name(), proctest.FreeAddress(t), upstream), t: t}
 	require.NoError(t, p.Start())
 	t.Cleanup(p.Stop)
 	return p

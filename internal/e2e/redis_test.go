@@ -69,7 +69,7 @@ func (o *outage) noticed(t *testing.T, began time.Time) {
 			}
 			return nil
 		})
-		require.Contains(t, r.output.String(), "Redis cannot be read")
+		require.Contains(t, r.Output(), "Redis cannot be read")
 	}
 }
 
@@ -104,7 +104,7 @@ func TestRedisRestarts(t *testing.T) {
 	o.right(t)
 	require.NotEqual(t, began, client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val())
 	for _, r := range o.replicas {
-		require.Contains(t, r.output.String(), "The store is not what it was")
+		require.Contains(t, r.Output(), "The store is not what it was")
 	}
 }
 
@@ -196,7 +196,7 @@ func TestStopWithoutRedis(t *testing.T) {
 			fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
 		one.complete(t, org)
 		store.Pause()
-		took := one.stop(t)
+		took := one.Stop()
 		t.Logf("%s: stopped in %s", unavailable, took)
 		require.Less(t, took, 3*time.Second)
 		store.Resume()

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -86,8 +86,8 @@ func startReplica(t *testing.T, election, store, receiver string) *replica {
 
 func startReplicaLogging(t *testing.T, level, election, store, receiver string) *replica {
 	t.Helper()
-	r := &replica{health: freeAddress(t), collector: &collector{
-		binary: program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: freeAddress(t),
+	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
+		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
 	}}
 	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, level)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
@@ -106,7 +106,7 @@ func leader(t *testing.T, replicas []*replica) int {
 				found, last = i, began
 			}
 		}
-		if found < 0 || replicas[found].ended() || replicas[found].logged("This replica leads no more.").After(last) {
+		if found < 0 || replicas[found].Ended() || replicas[found].logged("This replica leads no more.").After(last) {
 			return errors.New("nobody leads")
 		}
 		return nil
@@ -136,7 +136,7 @@ func term(t *testing.T, replicas []*replica, since time.Time, except int) time.T
 // logged is when the process logged a message last.
 func (c *collector) logged(message string) time.Time {
 	var at time.Time
-	for line := range strings.Lines(c.output.String()) {
+	for line := range strings.Lines(c.Output()) {
 		if strings.Contains(line, strconv.Quote(message)) {
 			_, rest, _ := strings.Cut(line, `"ts":"`)
 			stamp, _, _ := strings.Cut(rest, `"`)
@@ -268,18 +268,18 @@ func TestReplicas(t *testing.T) {
 	}{
 		{"SIGTERM", time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
-			require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
-			return func() { <-r.done; r.restart(t) }
+			r.Stop()
+			return func() { r.restart(t) }
 		}},
 		{"kill -9", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
-			r.kill()
+			r.Kill()
 			return func() { r.restart(t) }
 		}},
 		{"SIGSTOP", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
-			require.NoError(t, r.cmd.Process.Signal(syscall.SIGSTOP))
-			return func() { require.NoError(t, r.cmd.Process.Signal(syscall.SIGCONT)) }
+			r.Pause()
+			return r.Resume
 		}},
 		{"Redis cut off", lease + 2*time.Second, func(_ *testing.T, r *replica) func() {
 			r.redis.cut()
@@ -306,8 +306,8 @@ func TestReplicas(t *testing.T) {
 	requireTermsGrow(t, redis)
 	for _, r := range replicas {
 		t.Logf("fenced writes: %v", r.count(t.Context(), `gh_exporter_store_write_total{result="fenced",source="leader_scrape"}`))
-		require.Less(t, r.stop(t), time.Second)
-		requireNoSecret(t, r.output.String())
+		require.Less(t, r.Stop(), time.Second)
+		requireNoSecret(t, r.Output())
 	}
 }
 
@@ -364,7 +364,7 @@ func TestLeadershipPerOrganization(t *testing.T) {
 	spread(2, 1, 1)
 	for i, r := range replicas {
 		if leads, _ := r.led(t, names); leads == 2 {
-			r.kill()
+			r.Kill()
 			replicas = slices.Delete(replicas, i, i+1)
 			break
 		}

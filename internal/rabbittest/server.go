@@ -3,19 +3,18 @@
 package rabbittest
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // startsWithin is how long a server may take to answer.
@@ -23,124 +22,43 @@ const startsWithin = 90 * time.Second
 
 // Server is a RabbitMQ server of a test.
 type Server struct {
-	// Address is where it takes plain connections, TLSAddress those with TLS when it was started WithTLS.
-	Address, TLSAddress string
+	*proctest.Process
+	Address string // where it takes plain connections
 
 	tb                testing.TB
-	dir               string
+	dir, bin          string
 	distPort, mapPort int
-	lines             []string // of the configuration
-	mapper            *process // finds nodes for Erlang; it lives as long as the test
-	broker            *process
-	out               *output
-}
-
-// output is what a server says, for several goroutines.
-type output struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.data.Write(p)
-}
-
-func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.data.Bytes()
-	return string(b[max(0, len(b)-4000):])
-}
-
-// process is a program in a process group of its own.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-func run(tb testing.TB, cmd *exec.Cmd) *process {
-	tb.Helper()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(tb, cmd.Start())
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		_ = cmd.Wait() // how it ended is what tests look at
-	}()
-	return p
-}
-
-// signal goes to the process and its children.
-func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
-
-func (p *process) end(s syscall.Signal) {
-	p.signal(syscall.SIGCONT)
-	p.signal(s)
-	<-p.done
-}
-
-// Program is the path of rabbitmq-server, which `make test` puts into the environment.
-func Program(tb testing.TB) string {
-	tb.Helper()
-	path := os.Getenv("GX_RABBITMQ")
-	require.NotEmpty(tb, path, `GX_RABBITMQ is not set: run these tests with "make test", or after eval "$(make -s env)"`)
-	require.FileExists(tb, path)
-	return path
 }
 
 // Start starts a server that ends with the test, with further lines of configuration.
 func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
+	program := proctest.Program(tb, "GX_RABBITMQ")
+	mapAddress := proctest.FreeAddress(tb)
 	s := &Server{
-		Address: freeAddress(tb), tb: tb, dir: tb.TempDir(), distPort: port(tb, freeAddress(tb)), mapPort: port(tb, freeAddress(tb)),
-		out: &output{},
+		Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir(), bin: filepath.Dir(program),
+		distPort: proctest.Port(tb, proctest.FreeAddress(tb)), mapPort: proctest.Port(tb, mapAddress),
 	}
-	s.lines = append([]string{
+	s.write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].")
+	s.write("rabbitmq.conf", append([]string{
 		"listeners.tcp.1 = " + s.Address, "log.console = true", "log.console.level = info", "log.file = false",
 		"vm_memory_high_watermark.absolute = 2GB", "disk_free_limit.absolute = 1MB", "loopback_users = none",
 		"queue_index_embed_msgs_below = 4096", "management_agent.disable_metrics_collector = true",
-	}, lines...)
-	s.run()
+	}, lines...)...)
+	// It finds nodes for Erlang; it lives as long as the test.
+	mapper := proctest.New(tb, filepath.Join(s.bin, "epmd"), "-port", strconv.Itoa(s.mapPort), "-address", "127.0.0.1")
+	mapper.Run()
+	require.Eventually(tb, func() bool { return connects(mapAddress) },
+		startsWithin, 10*time.Millisecond, "Erlang's port mapper does not answer")
+	s.Process = proctest.New(tb, program)
+	s.Env, s.Group = s.environment(), true
+	s.Run()
 	return s
 }
 
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-func port(tb testing.TB, address string) int {
-	tb.Helper()
-	_, text, err := net.SplitHostPort(address)
-	require.NoError(tb, err)
-	n, err := strconv.Atoi(text)
-	require.NoError(tb, err)
-	return n
-}
-
-// run starts the server for the first time.
-func (s *Server) run() {
+func (s *Server) write(name string, lines ...string) {
 	s.tb.Helper()
-	s.tb.Cleanup(func() {
-		s.Kill()
-		if s.mapper != nil {
-			s.mapper.end(syscall.SIGKILL)
-		}
-		if s.tb.Failed() {
-			s.tb.Logf("the end of the output of RabbitMQ at %s:\n%s", s.Address, s.out.tail())
-		}
-	})
-	epmd := exec.Command(filepath.Join(filepath.Dir(Program(s.tb)), "epmd"), "-port", strconv.Itoa(s.mapPort), "-address", "127.0.0.1")
-	epmd.Stdout, epmd.Stderr = s.out, s.out
-	s.mapper = run(s.tb, epmd)
-	require.Eventually(s.tb, func() bool { return connects(net.JoinHostPort("127.0.0.1", strconv.Itoa(s.mapPort))) },
-		startsWithin, 10*time.Millisecond, "Erlang's port mapper does not answer")
-	s.Run()
+	require.NoError(s.tb, os.WriteFile(filepath.Join(s.dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
 func connects(address string) bool {
@@ -165,14 +83,10 @@ func (s *Server) environment() []string {
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}")
 }
 
-// Run starts the server again after it ended, and waits until it answers.
+// Run starts the server, also again after it ended, and waits until it answers.
 func (s *Server) Run() {
 	s.tb.Helper()
-	require.NoError(s.tb, os.WriteFile(filepath.Join(s.dir, "rabbitmq.conf"), []byte(strings.Join(s.lines, "\n")+"\n"), 0o600))
-	require.NoError(s.tb, os.WriteFile(filepath.Join(s.dir, "enabled_plugins"), []byte("[rabbitmq_auth_mechanism_ssl].\n"), 0o600))
-	cmd := exec.Command(Program(s.tb))
-	cmd.Env, cmd.Stdout, cmd.Stderr = s.environment(), s.out, s.out
-	s.broker = run(s.tb, cmd)
+	s.Process.Run()
 	require.Eventually(s.tb, s.answers, startsWithin, 20*time.Millisecond, "RabbitMQ does not answer")
 }
 
@@ -195,28 +109,6 @@ func (s *Server) answers() bool {
 // URL is where the server is, without credentials; the user guest has the password guest.
 func (s *Server) URL() string { return "amqp://" + s.Address + "/" }
 
-// Kill ends the server at once, as a crash does.
-func (s *Server) Kill() {
-	if s.broker != nil {
-		s.broker.end(syscall.SIGKILL)
-		s.broker = nil
-	}
-}
-
-// Stop asks the server to end.
-func (s *Server) Stop() {
-	if s.broker != nil {
-		s.broker.end(syscall.SIGTERM)
-		s.broker = nil
-	}
-}
-
-// Pause lets the server hang: connections stay open and nothing is answered.
-func (s *Server) Pause() { s.broker.signal(syscall.SIGSTOP) }
-
-// Resume ends a pause.
-func (s *Server) Resume() { s.broker.signal(syscall.SIGCONT) }
-
 // Wipe kills the server and takes away what it has kept.
 func (s *Server) Wipe() {
 	s.tb.Helper()
@@ -227,7 +119,7 @@ func (s *Server) Wipe() {
 // Control runs rabbitmqctl.
 func (s *Server) Control(args ...string) string {
 	s.tb.Helper()
-	cmd := exec.Command(filepath.Join(filepath.Dir(Program(s.tb)), "rabbitmqctl"), args...)
+	cmd := exec.Command(filepath.Join(s.bin, "rabbitmqctl"), args...)
 	cmd.Env = s.environment()
 	out, err := cmd.CombinedOutput()
 	require.NoError(s.tb, err, string(out))

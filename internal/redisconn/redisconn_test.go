@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -69,8 +71,7 @@ func documentedUser(t *testing.T) string {
 func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
-	_, port, err := net.SplitHostPort(redistest.FreeAddress(t))
-	require.NoError(t, err)
+	port := strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t)))
 	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no",
 		"user default off",
 		documentedUser(t))

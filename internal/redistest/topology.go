@@ -3,7 +3,6 @@ package redistest
 import (
 	"context"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // settled bounds how long a topology may take to come up.
@@ -61,10 +62,8 @@ func StartCluster(tb testing.TB) []*Server {
 	nodes := make([]*Server, 2*masters)
 	buses := make([]string, len(nodes))
 	for i := range nodes {
-		_, bus, err := net.SplitHostPort(FreeAddress(tb))
-		require.NoError(tb, err)
-		buses[i] = bus
-		nodes[i] = Start(tb, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+bus, "appendonly yes")
+		buses[i] = strconv.Itoa(proctest.Port(tb, proctest.FreeAddress(tb)))
+		nodes[i] = Start(tb, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+buses[i], "appendonly yes")
 	}
 	ctx := tb.Context()
 	ids := make([]string, len(nodes))

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -229,7 +230,7 @@ func TestElectionReferences(t *testing.T) {
 		`leadership: org, want receiver with the extension "elector"`: &callbacksOnly{},
 	} {
 		config := testConfig(testServer(t))
-		config.Redis.Endpoints = []string{redistest.FreeAddress(t)}
+		config.Redis.Endpoints = []string{proctest.FreeAddress(t)}
 		config.LeaderElection, config.Leadership = &id, leadershipOrg
 		r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
 		require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/queuetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 )
 
@@ -92,10 +93,7 @@ func TestTLS(t *testing.T) {
 	a.issue("server", false)
 	a.issue("githubexporter", false)
 	stranger := newAuthority(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	address := proctest.FreeAddress(t)
 	s := rabbittest.Start(t,
 		"listeners.ssl.1 = "+address, "ssl_options.cacertfile = "+a.path("ca.crt"), "ssl_options.certfile = "+a.path("server.crt"),
 		"ssl_options.keyfile = "+a.path("server.key"), "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false",

@@ -12,7 +12,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -327,15 +326,15 @@ func TestDisturbances(t *testing.T) {
 	})
 	t.Run("API server killed", func(t *testing.T) {
 		testOutage(t, c.admin, c.admin, 0, func() func() {
-			c.api.kill()
-			return func() { c.api.run(); c.awaitReady() }
+			c.api.Kill()
+			return func() { c.api.Run(); c.awaitReady() }
 		})
 	})
 	for name, length := range map[string]time.Duration{"etcd stopped": 2 * electiontest.Timing.LeaseDuration, "etcd stopped for a minute": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			testOutage(t, c.admin, c.admin, length, func() func() {
-				c.etcd.signal(syscall.SIGSTOP)
-				return func() { c.etcd.signal(syscall.SIGCONT) }
+				c.etcd.Pause()
+				return c.etcd.Resume
 			})
 		})
 	}

@@ -3,20 +3,15 @@
 package kubelease_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,92 +20,15 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
-
-// process is a server of a test, ended by its process id.
-type process struct {
-	t    *testing.T
-	path string
-	args []string
-	out  *output
-	cmd  *exec.Cmd
-	done chan struct{}
-}
-
-// output is what a server says, for several goroutines.
-type output struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.data.Write(p)
-}
-
-func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.data.Bytes()
-	return string(b[max(0, len(b)-3000):])
-}
-
-// program is the path of a program that make puts in the environment.
-func program(t *testing.T, variable string) string {
-	t.Helper()
-	path := os.Getenv(variable)
-	require.NotEmptyf(t, path, "%s is not set: run these tests with `make test-kubernetes`", variable)
-	require.FileExists(t, path)
-	return path
-}
-
-func newProcess(t *testing.T, path string, args ...string) *process {
-	t.Helper()
-	p := &process{t: t, path: path, args: args, out: &output{}}
-	t.Cleanup(func() {
-		p.kill()
-		if t.Failed() {
-			t.Logf("the end of the output of %s:\n%s", filepath.Base(path), p.out.tail())
-		}
-	})
-	return p
-}
-
-func (p *process) run() {
-	p.t.Helper()
-	p.cmd = exec.Command(p.path, p.args...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	require.NoError(p.t, p.cmd.Start())
-	done := make(chan struct{})
-	p.done = done
-	go func(cmd *exec.Cmd) {
-		defer close(done)
-		_ = cmd.Wait() // killed
-	}(p.cmd)
-}
-
-// signal sends a signal, to stop a process in its tracks and let it go on.
-func (p *process) signal(s syscall.Signal) {
-	p.t.Helper()
-	require.NoError(p.t, p.cmd.Process.Signal(s))
-}
-
-func (p *process) kill() {
-	if p.cmd == nil {
-		return
-	}
-	_ = p.cmd.Process.Kill() // it may have ended
-	<-p.done
-	p.cmd = nil
-}
 
 // cluster is a real API server on a real etcd.
 type cluster struct {
 	t         *testing.T
 	dir       string
 	url       string
-	etcd, api *process
+	etcd, api *proctest.Process
 	admin     kubernetes.Interface
 }
 
@@ -123,22 +41,22 @@ const (
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir()}
-	client, peer, secure := freeAddress(t), freeAddress(t), freeAddress(t)
+	client, peer, secure := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
 	c.url = "https://" + secure
-	c.etcd = newProcess(t, program(t, "GX_ETCD"),
+	c.etcd = proctest.New(t, proctest.Program(t, "GX_ETCD"),
 		"--data-dir="+filepath.Join(c.dir, "etcd"),
 		"--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
 		"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=default=http://"+peer)
 	key := c.signingKey()
 	_, port, _ := strings.Cut(secure, ":")
-	c.api = newProcess(t, program(t, "GX_KUBE_APISERVER"),
+	c.api = proctest.New(t, proctest.Program(t, "GX_KUBE_APISERVER"),
 		"--etcd-servers=http://"+client, "--bind-address=127.0.0.1", "--secure-port="+port, "--advertise-address=127.0.0.1",
 		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir="+filepath.Join(c.dir, "certificates"),
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file="+key, "--service-account-signing-key-file="+key,
 		"--authorization-mode=RBAC", "--token-auth-file="+c.tokens())
-	c.etcd.run()
-	c.api.run()
+	c.etcd.Run()
+	c.api.Run()
 	c.admin = c.connect(c.url, c.authority(), adminToken)
 	c.awaitReady()
 	c.apply()
@@ -215,14 +133,4 @@ type leaseView struct {
 func (c *cluster) deleteLease(name string) {
 	c.t.Helper()
 	require.NoError(c.t, c.admin.CoordinationV1().Leases(namespace).Delete(c.t.Context(), name, meta.DeleteOptions{}))
-}
-
-// freeAddress is an address of this machine on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
-	return address
 }

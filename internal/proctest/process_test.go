@@ -1,0 +1,100 @@
+package proctest_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+)
+
+// run starts a script and waits until it has said something.
+func run(tb testing.TB, script string) *proctest.Process {
+	tb.Helper()
+	p := proctest.New(tb, "sh", "-c", script)
+	p.Group = true
+	p.Env = append(os.Environ(), "GX_WORD=ready")
+	require.True(tb, p.Ended())
+	p.Run()
+	await(tb, p, 1)
+	return p
+}
+
+func await(tb testing.TB, p *proctest.Process, times int) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return strings.Count(p.Output(), "ready\n") == times }, 20*time.Second, time.Millisecond)
+	require.False(tb, p.Ended())
+}
+
+// The shell waits for a child that has the output, too.
+const parent = `sleep 600 & echo "$GX_WORD" >&2; wait`
+
+func TestProcess(t *testing.T) {
+	t.Parallel()
+	p := run(t, parent)
+	p.Kill()
+	require.True(t, p.Ended())
+	p.Kill()
+	p.Run()
+	await(t, p, 2)
+	p.Pause()
+	require.Less(t, p.Stop(), 20*time.Second)
+	require.True(t, p.Ended())
+	p.Run()
+	await(t, p, 3)
+	p.Pause()
+	p.Kill()
+	p.Run()
+	await(t, p, 4)
+	p.Pause()
+	p.Resume()
+	require.Less(t, p.Stop(), 20*time.Second)
+}
+
+// failed is a test that has failed.
+type failed struct {
+	testing.TB
+
+	log string
+}
+
+func (f *failed) Failed() bool { return true }
+
+func (f *failed) Logf(format string, args ...any) { f.log += fmt.Sprintf(format, args...) }
+
+func TestEndOfTheTest(t *testing.T) {
+	t.Parallel()
+	f := &failed{}
+	var running, paused *proctest.Process
+	t.Run("body", func(t *testing.T) {
+		f.TB = t
+		running, paused = run(t, parent), run(f, "yes | head -c 100000; echo; "+parent)
+		paused.Pause()
+	})
+	require.True(t, running.Ended())
+	require.True(t, paused.Ended())
+	require.Greater(t, len(paused.Output()), 100_000)
+	require.Contains(t, f.log, "y\ny\n\nready\n")
+	require.Less(t, len(f.log), 5000)
+}
+
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	address := proctest.FreeAddress(t)
+	listener, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	require.Equal(t, address, fmt.Sprintf("127.0.0.1:%d", proctest.Port(t, address)))
+}
+
+func TestProgram(t *testing.T) {
+	path, err := os.Executable()
+	require.NoError(t, err)
+	t.Setenv("GX_PROGRAM", path)
+	require.Equal(t, path, proctest.Program(t, "GX_PROGRAM"))
+}
