@@ -39,7 +39,8 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/backfillctl
-	@GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go tool builder --config builder-config.yaml
+	@temp=$$(mktemp -d) && trap 'rm -rf "$$temp"' EXIT && \
+		TMPDIR="$$temp" GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go tool builder --config builder-config.yaml
 	@mkdir -p bin
 	@cmp -s _build/otelcol-githubexporter $(COLLECTOR) || { \
 		cp _build/otelcol-githubexporter $(COLLECTOR).new; mv -f $(COLLECTOR).new $(COLLECTOR); }

@@ -92,6 +92,9 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 			todo.take(s, w)
 		}
 	}
+	if !order.Anew {
+		c.addScan(r, &todo)
+	}
 	return todo
 }
 
@@ -134,12 +137,29 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outco
 	}
 	progress := ledger.RepoProgress{ID: todo.request.Repo.ID}
 	for _, s := range activity.AllStreams() {
-		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
-			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: todo.covers[s]})
+		if w := todo.came(s, &outcome); !w.Empty() {
+			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}
-	pages.finish(ctx, ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}})
+	pages.finish(ctx, ledger.Batch{
+		Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}, Samples: scanSamples(todo, &outcome, c.now()),
+	})
 	return outcome, pages.recorded, pages.err
+}
+
+// came is how far a reading of a window of the past has come: all of it, or its newest part.
+func (r *reading) came(s activity.Stream, outcome *github.Outcome) activity.Window {
+	w := r.covers[s]
+	switch {
+	case !r.request.Streams.Has(s):
+		return activity.Window{}
+	case outcome.Failed[s] == nil:
+	case outcome.Reached[s].IsZero():
+		return activity.Window{}
+	case outcome.Reached[s].After(w.Start):
+		w.Start = outcome.Reached[s]
+	}
+	return w
 }
 
 // RetryAt is when the limit ends that one of the failures is about; zero when none is.

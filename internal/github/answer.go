@@ -23,7 +23,10 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		Probe: x.probe, Unavailable: errors.As(err, new(*UnavailableError)),
+		Probe: x.probe,
+	}
+	if errors.As(err, new(*UnavailableError)) {
+		seen.Trouble = err
 	}
 	told := err
 	if bodyErr != nil {

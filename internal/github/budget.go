@@ -121,12 +121,13 @@ func (q *Quota) PacedBy(now time.Time) bool {
 // reset.
 type share struct{ kept, burst int }
 
-// foreground leaves the floor, never more than a fifth of a small limit; half of the limit may be used at once.
+// foreground leaves the floor, and a fifth of a limit that is no larger than it; half of the limit may be used at once.
 func (s *RateLimitSettings) foreground(q *Quota) share {
-	if q.Limit == 0 {
-		return share{kept: s.MinRemaining}
+	kept := s.MinRemaining
+	if q.Limit > 0 && kept >= q.Limit {
+		kept = q.Limit / 5
 	}
-	return share{kept: min(s.MinRemaining, q.Limit/5), burst: q.Limit / 2}
+	return share{kept: kept, burst: q.Limit / 2}
 }
 
 // background leaves a quarter to the foreground; a tenth may be used at once.
@@ -166,7 +167,7 @@ func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, 
 	}
 	q := known.Quotas[resource]
 	if at := s.allowed(&q, known.Flight+price, inBackground, now); !at.IsZero() {
-		return &LimitError{Resource: resource, RetryAt: at}
+		return &LimitError{Resource: resource, RetryAt: at, HeldBack: true}
 	}
 	return nil
 }
@@ -190,11 +191,7 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	for id, until := range l.flight {
-		if until.Before(q.Now) {
-			delete(l.flight, id)
-		}
-	}
+	l.forget(q.Now)
 	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
 	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
 		return known, nil
@@ -204,6 +201,9 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	}
 	if quota := l.quotas[q.Resource]; quota.PacedBy(q.Now) {
 		next := later(l.paced[q.Resource], q.Now)
+		if next.After(q.Now.Add(q.Burst + q.Interval)) {
+			next = q.Now // the clock was set back
+		}
 		if at := next.Add(-q.Burst); at.After(q.Now) {
 			known.Paced = at
 			return known, nil
@@ -212,6 +212,16 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	}
 	l.flight[q.ID] = q.Until
 	return known, nil
+}
+
+// forget takes out what is over, so that it does not come back when the clock is set back.
+func (l *LocalBudget) forget(now time.Time) {
+	over := func(until time.Time) bool { return !until.After(now) }
+	maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(now) })
+	maps.DeleteFunc(l.closed, func(_ Resource, until time.Time) bool { return over(until) })
+	if over(l.secondary) {
+		l.secondary = time.Time{}
+	}
 }
 
 func (l *LocalBudget) prepare() {
@@ -252,8 +262,8 @@ func (l *LocalBudget) told(o *Ending) {
 		return
 	}
 	before := l.quotas[o.Resource]
-	if before.Reset.After(o.Now.Add(furthestReset)) {
-		before = Quota{}
+	if before.Reset.After(o.Now.Add(window + time.Minute)) {
+		before = Quota{} // the clock was set back
 	}
 	if o.Quota.Reset.After(before.Reset) || (o.Quota.Reset.Equal(before.Reset) && o.Quota.Remaining < before.Remaining) {
 		l.quotas[o.Resource] = o.Quota

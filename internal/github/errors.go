@@ -40,11 +40,18 @@ type LimitError struct {
 	Resource Resource
 	// Secondary limits are those on concurrency and on requests a minute.
 	Secondary bool
+	// HeldBack says that GitHub was not asked, though it would have answered: what is left of the primary limit is spread over the
+	// time to its reset, or kept for others.
+	HeldBack bool
 	// RetryAt is when requests are allowed again.
 	RetryAt time.Time
 }
 
 func (e *LimitError) Error() string {
+	if e.HeldBack {
+		return e.text(fmt.Sprintf("held back until %s: what is left of the primary rate limit of %s is spread over the time to its reset, or reserved",
+			e.RetryAt.UTC().Format(time.RFC3339), e.Resource))
+	}
 	kind := "primary"
 	if e.Secondary {
 		kind = "secondary"

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// linesTogether is how many commits are asked for their lines before what they have is handed out: what an error can lose.
+// linesTogether is how many commits are asked for their lines before what they have is handed out: what an error can lose. With
+// GraphQL they are one request.
 const linesTogether = 50
 
 // LinesRequest asks for the lines of the commits of a window, by committer date, the newest first.
@@ -104,7 +105,7 @@ func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool
 	}
 	rows = rows[min(len(rows), max(0, s.outcome.Position-first)):]
 	for len(rows) > 0 {
-		n, asks := chunk(rows, min(linesTogether, s.max-s.outcome.Asked))
+		n, asks := chunk(rows, min(s.together(), s.max-s.outcome.Asked))
 		granted := asks
 		if asks > 0 {
 			granted = s.grant(asks)
@@ -122,6 +123,13 @@ func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool
 	}
 	s.outcome.Whole = !next
 	return next && s.outcome.Asked < s.max, nil
+}
+
+func (s *sampler) together() int {
+	if s.reader.client.settings.API == APIREST {
+		return detailConcurrency
+	}
+	return linesTogether
 }
 
 // chunk is how many of the rows are taken together, up to the last for which there is room, and how many of them are asked.

@@ -17,6 +17,12 @@ type pullRow struct {
 // pullPage is a page of the listing by update time, the newest first.
 type pullPage []pullRow
 
+// Scan is how far a listing of pull requests by update time, the newest first, was read: everything of those that were last updated
+// between the two times, both exclusive, was handed out. Whatever happens to one of them later moves it out of there.
+type Scan struct{ Reached, Top time.Time }
+
+func (s Scan) has(updated time.Time) bool { return updated.After(s.Reached) && updated.Before(s.Top) }
+
 // maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
 const maxRescans = 10
 
@@ -27,8 +33,9 @@ const maxRescans = 10
 // several pages the top is read again, down to what was the newest row before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
 	since := r.request.Since[activity.StreamPulls]
-	for range maxRescans {
-		newest, pages, err := r.scanOnce(ctx, since, fetch)
+	r.outcome.Scan = r.request.Scan
+	for n := range maxRescans {
+		newest, pages, err := r.scanOnce(ctx, since, n == 0, fetch)
 		if err != nil || pages <= 1 {
 			return err
 		}
@@ -39,7 +46,7 @@ func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, 
 
 // scanOnce gives the update time of the newest row and how many pages it took.
 func (r *reader) scanOnce(
-	ctx context.Context, since time.Time, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
+	ctx context.Context, since time.Time, first bool, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
 ) (newest time.Time, pages int, err error) {
 	cursor := ""
 	for pages < maxPages {
@@ -51,7 +58,11 @@ func (r *reader) scanOnce(
 		if pages == 1 && len(rows) > 0 {
 			newest = rows[0].updated
 		}
-		more, err := r.pullRows(ctx, rows, since)
+		more, err := r.pullRows(ctx, rows, since, func(updated time.Time) {
+			if first {
+				r.scanned(updated, newest)
+			}
+		})
 		if err != nil || !more || next == "" {
 			return newest, pages, err
 		}
@@ -63,8 +74,21 @@ func (r *reader) scanOnce(
 	return newest, pages, errEndless("pull requests")
 }
 
-// pullRows hands out the rows that were updated at since or later and reports whether all of them were.
-func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time) (bool, error) {
+// scanned notes that a row was read, and every one above it. newest is the first of all.
+func (r *reader) scanned(updated, newest time.Time) {
+	if had := r.request.Scan; !had.Top.IsZero() && updated.After(had.Reached) {
+		return // it has changed since the former reading, which came further
+	}
+	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
+		newest = settled
+	}
+	r.outcome.Scan = Scan{Reached: updated, Top: newest}
+	r.outcome.Reached[activity.StreamPulls] = updated.Add(time.Second) // there may be others of the same second
+}
+
+// pullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
+// error is handed out, too.
+func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
 	var events []activity.Event
 	more := len(rows) > 0
 	for _, row := range rows {
@@ -72,11 +96,18 @@ func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time) (
 			more = false
 			break
 		}
+		if r.request.Scan.has(row.updated) {
+			continue
+		}
 		found, err := row.events(ctx)
 		if err != nil {
+			if broken := r.give(events); broken != nil {
+				err = broken
+			}
 			return false, err
 		}
 		events = append(events, found...)
+		done(row.updated)
 	}
 	return more, r.give(events)
 }

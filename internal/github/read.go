@@ -25,6 +25,8 @@ type Request struct {
 	SeenHead string
 	// WithoutLines reads commits without their lines, which is far cheaper with REST.
 	WithoutLines bool
+	// Scan is how far a former reading of pull requests has come: what it handed out is not asked for again.
+	Scan Scan
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
 	// first is what Prepare has got.
@@ -35,8 +37,12 @@ type Request struct {
 type Outcome struct {
 	// Head is the head up to which the commits were read; empty in an empty repository.
 	Head string
-	// Failed has the streams that were not read completely, with the reason.
-	Failed map[activity.Stream]error
+	// Failed has the streams that were not read completely, with the reason. Of those, everything from Reached on was handed out, up
+	// to the end of a window of the past; zero when that is not known of any of it.
+	Failed  map[activity.Stream]error
+	Reached [activity.NumStreams]time.Time
+	// Scan is how far a failed reading of pull requests has come.
+	Scan Scan
 	// Validators will tell whether the streams that were read have changed; zero where nothing does.
 	Validators [activity.NumStreams]Validator
 }

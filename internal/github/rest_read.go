@@ -51,6 +51,9 @@ func (r *reader) restCommits(ctx context.Context) error {
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
 	}
 	r.outcome.Head = head
+	if !r.request.Until[activity.StreamCommits].IsZero() && !r.request.WithoutLines {
+		return r.pastCommits(ctx, head)
+	}
 	return r.listCommits(ctx, head)
 }
 
@@ -100,6 +103,37 @@ func (r *reader) listCommits(ctx context.Context, head string) error {
 	})
 }
 
+// pastCommits reads a window of the past. Each commit is asked for its lines, and that may be more than may be asked for now: first
+// all commits are listed, then they are asked for by their dates, the newest first, so that what was read counts when the rest fails.
+func (r *reader) pastCommits(ctx context.Context, head string) error {
+	var all []*gogithub.RepositoryCommit
+	err := r.commitRows(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		return r.commitList(ctx, head, number)
+	}, func(rows []*gogithub.RepositoryCommit) error {
+		all = append(all, rows...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b *gogithub.RepositoryCommit) int { return committed(b).Compare(committed(a)) })
+	for rows := range slices.Chunk(all, detailConcurrency) {
+		events, err := r.restCommitEvents(ctx, rows)
+		if err == nil {
+			err = r.give(events)
+		}
+		if err != nil {
+			return err
+		}
+		r.outcome.Reached[activity.StreamCommits] = committed(rows[len(rows)-1]).Add(time.Second) // there may be others of the same second
+	}
+	return nil
+}
+
+func committed(row *gogithub.RepositoryCommit) time.Time {
+	return row.GetCommit().GetCommitter().GetDate().UTC().Truncate(time.Second)
+}
+
 // commitList asks for a page of the commits by committer date.
 func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
@@ -110,19 +144,30 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), query)
 }
 
+// commitPages hands out the commits of a listing page by page.
 func (r *reader) commitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
+) error {
+	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error {
+		events, err := r.restCommitEvents(ctx, rows)
+		if err != nil {
+			return err
+		}
+		return r.give(events)
+	})
+}
+
+// commitRows gives the pages of a listing of commits.
+func (r *reader) commitRows(
+	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
+	take func(rows []*gogithub.RepositoryCommit) error,
 ) error {
 	for number := 1; number <= maxPages; number++ {
 		rows, told, err := fetch(ctx, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		events, err := r.restCommitEvents(ctx, rows)
-		if err != nil {
-			return err
-		}
-		if err := r.give(events); err != nil {
+		if err := take(rows); err != nil {
 			return err
 		}
 		if !told.next || len(rows) == 0 {

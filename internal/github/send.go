@@ -113,10 +113,13 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.leave(ctx, x, Quota{}, errNoAnswer)
-		c.settings.Observe(Observation{
-			Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe, Unavailable: ctx.Err() == nil || timedOut(ctx),
-		})
-		return c.unreachable(ctx, x, err)
+		seen := Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe}
+		err = c.unreachable(ctx, x, err)
+		if ctx.Err() == nil || timedOut(ctx) {
+			seen.Trouble = err
+		}
+		c.settings.Observe(seen)
+		return err
 	}
 	defer response.Body.Close()
 	c.noteDate(response.Header)

@@ -89,9 +89,10 @@ type Observation struct {
 	// Price is what it was predicted to cost, Mispriced that a good answer told another price.
 	Price     int
 	Mispriced bool
-	// Unavailable says that there was no answer that could be used, and that this was not anybody's wish. Probe says that the
-	// request was one of Probe's.
-	Unavailable, Probe bool
+	// Trouble is why there was no answer that could be used; nil when there was one, or when somebody wanted it so. Probe says that
+	// the request was one of Probe's.
+	Trouble error
+	Probe   bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
 	// Remaining and Limit are of the primary limit; Reset is zero when the answer did not tell them.

@@ -26,6 +26,7 @@ type Cooldown struct {
 	failed int             // readings in a row
 	askers map[string]bool // whose readings those were
 	began  time.Time       // zero while the server counts as healthy
+	cause  error           // the last failure before it began
 	good   int             // probes in a row
 }
 
@@ -34,11 +35,11 @@ func NewCooldown(settings CooldownSettings) *Cooldown {
 	return &Cooldown{settings: settings, askers: make(map[string]bool)}
 }
 
-// Read notes whether an asker's reading was answered. It reports whether a cooldown has begun with it.
-func (c *Cooldown) Read(asker string, answered bool, now time.Time) (begun bool) {
+// Read notes why an asker's reading was not answered, nil when it was. It reports whether a cooldown has begun with it.
+func (c *Cooldown) Read(asker string, trouble error, now time.Time) (begun bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if answered {
+	if trouble == nil {
 		c.failed = 0
 		clear(c.askers)
 		return false
@@ -48,7 +49,7 @@ func (c *Cooldown) Read(asker string, answered bool, now time.Time) (begun bool)
 	if c.failed < c.settings.Failures || len(c.askers) < c.settings.Askers || !c.began.IsZero() {
 		return false
 	}
-	c.began, c.good = now, 0
+	c.began, c.cause, c.good = now, trouble, 0
 	return true
 }
 
@@ -83,11 +84,13 @@ func (c *Cooldown) Probe(good bool) (ended bool) {
 type CoolingError struct {
 	// Until is when the pause ends and probes begin.
 	Until time.Time
+	// Cause is the last error before it began.
+	Cause error
 }
 
 // Error implements error.
 func (e *CoolingError) Error() string {
-	return fmt.Sprintf("not asked before %s, for it answers nothing but errors", e.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("not asked before %s, for it answers nothing but errors: %v", e.Until.UTC().Format(time.RFC3339), e.Cause)
 }
 
 // Err is a CoolingError during a cooldown, otherwise nil.
@@ -97,5 +100,5 @@ func (c *Cooldown) Err() error {
 	if c.began.IsZero() {
 		return nil
 	}
-	return &CoolingError{Until: c.began.Add(c.settings.Pause)}
+	return &CoolingError{Until: c.began.Add(c.settings.Pause), Cause: c.cause}
 }

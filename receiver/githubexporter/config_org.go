@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,14 +101,18 @@ func (c *OrgConfig) Validate() error {
 
 // Validate refuses what cannot work.
 func (c *AuthConfig) Validate() error {
-	given := 0
-	for _, is := range []bool{c.Token != nil, c.App != nil, c.Authenticator != nil} {
+	var given []string
+	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil, "authenticator": c.Authenticator != nil} {
 		if is {
-			given++
+			given = append(given, name)
 		}
 	}
-	if given != 1 {
-		return fmt.Errorf("%d credentials, want exactly one of token, app, authenticator (is the environment variable set?)", given)
+	switch slices.Sort(given); len(given) {
+	case 0:
+		return errors.New("0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)")
+	case 1:
+	default:
+		return fmt.Errorf("%s: %d credentials, want exactly one of token, app, authenticator", strings.Join(given, " and "), len(given))
 	}
 	if c.Token != nil {
 		return validSecret("token", string(*c.Token))

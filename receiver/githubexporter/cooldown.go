@@ -20,9 +20,9 @@ func newCooldown(config *Config) *health.Cooldown {
 // answered notes whether GitHub had a usable answer for an organization. All of them are behind one address and share its
 // condition.
 func (r *githubReceiver) answered(org string, o *github.Observation) {
-	if begun := r.cooldown.Read(org, !o.Unavailable, time.Now()); begun {
-		r.settings.Logger.Error("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.",
-			zap.Duration("cooldown", r.config.GitHub.Health.Cooldown))
+	if begun := r.cooldown.Read(org, o.Trouble, time.Now()); begun {
+		r.settings.Logger.Warn("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.",
+			zap.String("org", org), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown), zap.Error(o.Trouble))
 	}
 }
 

@@ -129,8 +129,21 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
 	}
 	if c.class != classStore { // how the store does is not GitHub's business
-		c.troubles.set(c.org, trouble)
+		c.troubles.set(c.org, ofGitHub(sum, trouble))
 	}
+}
+
+// ofGitHub is the trouble that GitHub is in. What it refuses to this credential, and nothing else, is none: that stays a gap.
+func ofGitHub(sum *collect.Summary, trouble error) error {
+	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
+		return trouble
+	}
+	for i := range sum.Failures {
+		if err := sum.Failures[i].Err; !errors.As(err, new(*github.ForbiddenError)) && !errors.As(err, new(*github.NotFoundError)) {
+			return trouble
+		}
+	}
+	return nil
 }
 
 // classStore is the class of trouble with the store.

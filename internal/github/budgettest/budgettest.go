@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
-		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together,
+		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := open(t)
@@ -250,4 +250,36 @@ func together(t *testing.T, a, b *user) {
 	require.GreaterOrEqual(t, sent, 50)
 	_, known := a.begin(github.ResourceREST, noon)
 	require.Zero(t, known.Flight)
+}
+
+// clockSetBack: GitHub's clock, or what is known of it, goes back. What was over stays over, nobody waits for points that were used
+// in a future that is none, and a reset of that future does not stand against those that are told now.
+func clockSetBack(t *testing.T, a, b *user) {
+	t.Helper()
+	future := noon.Add(time.Hour)
+	a.told(github.ResourceREST, future, github.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
+	for range 5 {
+		id, _ := a.begin(github.ResourceREST, future)
+		a.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: future})
+	}
+	honest := github.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(40 * time.Minute)}
+	b.told(github.ResourceREST, noon, honest)
+	id, known := a.begin(github.ResourceREST, noon)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, honest.Reset.Equal(known.Quotas[github.ResourceREST].Reset))
+	require.Equal(t, honest.Remaining, known.Quotas[github.ResourceREST].Remaining)
+	a.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon})
+
+	for _, secondary := range []bool{false, true} {
+		end := noon.Add(time.Minute)
+		a.limited(github.ResourceGraphQL, noon, end, secondary)
+		for _, u := range []*user{a, b} {
+			id, known = u.begin(github.ResourceGraphQL, end)
+			require.True(t, known.Taken(github.ResourceGraphQL, end))
+			u.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: end})
+		}
+		id, known = b.begin(github.ResourceGraphQL, noon)
+		require.True(t, known.Taken(github.ResourceGraphQL, noon), "it was over")
+		b.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: noon})
+	}
 }

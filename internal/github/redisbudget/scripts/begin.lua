@@ -10,15 +10,20 @@ local function known(field)
   return tonumber(redis.call('HGET', state, field) or 0) or 0
 end
 
+-- What is over is taken out, so that it does not come back when the clock is set back.
 local function closed(field)
   local till = known(field)
+  if till ~= 0 and till <= now then
+    redis.call('HDEL', state, field)
+  end
   return till > now and till < furthest
 end
 
 redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
 local count = redis.call('ZCARD', flight)
 local busy, paced = 0, 0
-if closed(resource .. ':closed') or closed('secondary') then
+local of_resource, of_all = closed(resource .. ':closed'), closed('secondary')
+if of_resource or of_all then
   return {count, busy, paced, redis.call('HGETALL', state)}
 end
 if count >= tonumber(ARGV[4]) then
@@ -27,7 +32,7 @@ else
   local limit = known(resource .. ':limit')
   if now < known(resource .. ':reset') and limit > 0 and limit <= tonumber(ARGV[8]) then
     local next = known(resource .. ':paced')
-    if next < now or next > now + 600000 then
+    if next < now or next > now + tonumber(ARGV[6]) + tonumber(ARGV[7]) then -- then the clock was set back
       next = now
     end
     if next - tonumber(ARGV[7]) > now then

@@ -19,8 +19,8 @@ redis.call('ZREM', flight, ARGV[2])
 local remaining, reset = tonumber(ARGV[4]), tonumber(ARGV[6])
 if reset > 0 then
   local before = known(resource .. ':reset')
-  if before > now + 2 * 3600000 then
-    before = 0
+  if before > now + 3660000 then
+    before = 0 -- the clock was set back
   end
   if reset > before or (reset == before and remaining < known(resource .. ':remaining')) then
     keep(resource .. ':reset', reset)

@@ -13,9 +13,12 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
@@ -90,6 +93,7 @@ type options struct {
 	speed               float64
 	start, hold         time.Time
 	limits, enterprise  bool
+	app                 *githubtest.App
 }
 
 // orgFlag is name=DIR[,token].
@@ -108,6 +112,7 @@ func parse(arguments []string, stderr io.Writer) (options, error) {
 	fs.Func("start", "moment that the pivot is served as, RFC 3339 (default: now)", timeFlag(&o.start))
 	fs.Func("hold", "nothing after this moment is visible until released, RFC 3339", timeFlag(&o.hold))
 	fs.BoolVar(&o.limits, "limits", false, "enforce the rate limits")
+	fs.Func("app", "GitHub App as ID=KEY.pem, installed as 1, 2, ... on the organizations in their order", o.addApp)
 	fs.BoolVar(&o.enterprise, "no-rate-limits", false, "leave out everything about rate limits, as Enterprise Server does")
 	if err := fs.Parse(arguments); err != nil {
 		return o, err
@@ -128,6 +133,24 @@ func (o *options) addOrg(s string) error {
 		return fmt.Errorf("want name=DIR[,token], have %q", s)
 	}
 	o.orgs = append(o.orgs, orgFlag{name, dir, token})
+	return nil
+}
+
+func (o *options) addApp(s string) error {
+	number, file, _ := strings.Cut(s, "=")
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || file == "" {
+		return fmt.Errorf("want ID=KEY.pem, have %q", s)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	o.app = &githubtest.App{ID: id, PublicKey: &key.PublicKey}
 	return nil
 }
 
@@ -161,6 +184,12 @@ func (o *options) settings(now time.Time) (githubtest.Settings, error) {
 			end = d.End()
 		}
 		set.Datasets = append(set.Datasets, d)
+		if o.app != nil {
+			o.app.Installations = append(o.app.Installations, githubtest.Installation{ID: int64(len(set.Datasets)), Org: d.Org.Login})
+		}
+	}
+	if o.app != nil {
+		set.Apps = []githubtest.App{*o.app}
 	}
 	set.Timeline = githubtest.Timeline{Pivot: end.Add(-o.pivot), Start: o.start, Speed: o.speed}
 	if o.start.IsZero() {

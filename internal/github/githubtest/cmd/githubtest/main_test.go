@@ -3,13 +3,20 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -95,5 +102,23 @@ func TestFlags(t *testing.T) {
 		{"-data", dataDir, "-listen", "nowhere:-1"},
 	} {
 		require.Error(t, run(t.Context(), arguments, io.Discard, io.Discard), "%v", arguments)
+	}
+}
+
+// TestServesAnApp whose key is in a file.
+func TestServesAnApp(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "key.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600))
+	address := start(t, "-data", dataDir, "-app", "7="+file)
+	now := time.Now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": "7", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}).SignedString(key)
+	require.NoError(t, err)
+	var installation struct{ ID int64 }
+	require.Equal(t, http.StatusOK, get(t, address+"/orgs/open-telemetry/installation", token, &installation))
+	require.Equal(t, int64(1), installation.ID)
+	for _, wrong := range []string{"7", "x=" + file, "7=" + file + ".none", "7=main_test.go"} {
+		require.Error(t, run(t.Context(), []string{"-data", dataDir, "-app", wrong}, io.Discard, io.Discard), wrong)
 	}
 }

@@ -1,0 +1,124 @@
+package collect
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// large is a repository with more to read of its past than a minute's share of a limit: each of its pull requests and commits is a
+// request with REST.
+func large(pulls, commits int) *githubtest.Dataset {
+	data := dataset("one")
+	for i := range pulls {
+		at := noon.Add(-time.Duration(30+i/2) * time.Hour)
+		pull(data, "one", i+1, at, &at)
+		review(data, "one", i+1, at.Add(time.Minute))
+	}
+	for i := range commits {
+		commit(data, "one", noon.Add(-time.Duration(30+i/3)*time.Hour))
+	}
+	comment(data, "one", 1, noon.AddDate(0, 0, -3))
+	return data
+}
+
+// fillInBackground has gaps read once a minute, as far as a limit allows, until there are none; between the readings something may
+// happen. It gives how many readings it took.
+func (b *bench) fillInBackground(between func(n int)) int {
+	b.t.Helper()
+	ctx := github.Background(b.t.Context())
+	for n := 1; n < 100; n++ {
+		b.clock.Advance(time.Minute)
+		between(n)
+		cov := b.coverage()
+		for _, gap := range cov.Gaps() {
+			_, err := b.collector.Fill(ctx, Order{RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window})
+			require.NoError(b.t, err)
+		}
+		if cov = b.coverage(); len(cov.Gaps()) == 0 {
+			return n
+		}
+	}
+	b.t.Fatal("something is missing for ever")
+	return 0
+}
+
+// TestWhatWasReadCounts: a past that needs more requests than a limit leaves at once is read bit by bit, each thing once, also when
+// what was read is touched meanwhile.
+func TestWhatWasReadCounts(t *testing.T) {
+	t.Parallel()
+	const pulls, commits = 140, 150
+	for _, touched := range []bool{false, true} {
+		eachAPI(t, func(t *testing.T, api github.API) {
+			data := large(pulls, commits)
+			b := newBench(t, api, data, handover)
+			b.pass()
+			b.server.Reset()
+			b.server.Use("default", githubtest.ResourceCore, 560) // a tenth at once, and then one a second
+			extra := 0
+			readings := b.fillInBackground(func(n int) {
+				if !touched || n > 4 {
+					return
+				}
+				b.server.Update(func(d *githubtest.Dataset) { // one that may have been read, and one that has not
+					for _, number := range []int{n, pulls - n} {
+						review(d, "one", number, b.clock.Now())
+						extra++
+					}
+					*data = *d.Clone()
+				})
+			})
+			t.Logf("%d readings", readings)
+			if api == github.APIREST {
+				require.Greater(t, readings, 3, "more than there may be at once")
+				require.LessOrEqual(t, b.server.Count(about(reviewsRoute)), pulls+2*extra+2*readings, "but for those of one second")
+				require.LessOrEqual(t, b.server.Count(about(commitRoute)), commits+4*readings)
+			}
+			b.clock.Advance(2 * time.Hour)
+			b.pass()
+			requireTruth(t, b, data)
+		})
+	}
+}
+
+// TestScanOfALostStore: how far a reading came says nothing when the store does not have what it read.
+func TestScanOfALostStore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIREST, large(30, 0), handover)
+	b.pass()
+	window := activity.Window{Start: noon.AddDate(0, 0, -10), End: noon.AddDate(0, 0, -1)}
+	order := Order{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: window}
+	armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: 20, Do: githubtest.Status(503)})
+	done, err := b.collector.Fill(t.Context(), order)
+	require.NoError(t, err)
+	require.Positive(t, armed.Struck())
+	require.Len(t, done.Failures, 1)
+	b.server.ClearFaults()
+	b.server.Reset()
+	id := slices.Collect(maps.Keys(b.coverage().Repos))[0]
+	_, err = b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{
+		{ID: id, Missed: []ledger.StreamWindow{{Stream: activity.StreamPulls, Window: window}}},
+	}}})
+	require.NoError(t, err)
+	done, err = b.collector.Fill(t.Context(), order)
+	require.NoError(t, err)
+	require.Empty(t, done.Failures)
+	require.Equal(t, 30, b.server.Count(about(reviewsRoute)))
+}
+
+func TestScanCode(t *testing.T) {
+	t.Parallel()
+	scan := github.Scan{Reached: noon, Top: noon.Add(time.Hour)}
+	require.Equal(t, scan, decodeScan(encodeScan(scan)))
+	for _, data := range [][]byte{nil, {1}, {1, 2, 3}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}} {
+		require.Zero(t, decodeScan(data))
+	}
+}
