@@ -201,7 +201,7 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	}
 	if quota := l.quotas[q.Resource]; quota.PacedBy(q.Now) {
 		next := later(l.paced[q.Resource], q.Now)
-		if next.After(q.Now.Add(q.Burst + q.Interval)) {
+		if next.After(q.Now.Add(q.Burst + q.Interval + time.Minute)) { // users' times differ a little
 			next = q.Now // the clock was set back
 		}
 		if at := next.Add(-q.Burst); at.After(q.Now) {

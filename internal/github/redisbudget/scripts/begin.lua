@@ -32,7 +32,7 @@ else
   local limit = known(resource .. ':limit')
   if now < known(resource .. ':reset') and limit > 0 and limit <= tonumber(ARGV[8]) then
     local next = known(resource .. ':paced')
-    if next < now or next > now + tonumber(ARGV[6]) + tonumber(ARGV[7]) then -- then the clock was set back
+    if next < now or next > now + tonumber(ARGV[6]) + tonumber(ARGV[7]) + 60000 then -- the clock was set back
       next = now
     end
     if next - tonumber(ARGV[7]) > now then
