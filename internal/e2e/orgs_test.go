@@ -20,7 +20,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// twoOrgsConfig reads two organizations with credentials and intervals of their own.
+// twoOrgsConfig reads two organizations with credentials and intervals of their own, and one that is not there.
 const twoOrgsConfig = `
 orgs:
   - name: %[1]s
@@ -31,6 +31,9 @@ orgs:
     auth: {token: troubled-token}
     scrape_interval: 1s
     lookback: 1440h
+  - name: nobodys
+    auth: {token: healthy-token}
+    scrape_interval: 2s
 github: {endpoint: %[2]q, timeout: 1s, retry: {max_attempts: 2, initial_interval: 10ms, max_interval: 20ms}}
 storage: file_storage
 retention: 1440h
@@ -100,6 +103,8 @@ func TestOneOrganizationFails(t *testing.T) {
 			return nil
 		})
 	}
+	lag := gx.count(t.Context(), `gh_exporter_coverage_lag_seconds{org="nobodys"}`)
+	require.Greater(t, lag, 10.0, "what was never read lags, too")
 }
 
 // changes counts the log lines that say that an organization is in trouble.

@@ -83,9 +83,11 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 
 func (o *operations) coverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
 	o.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.name)
-	if !sum.Oldest.IsZero() {
-		o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(sum.Oldest).Seconds()), org.name)
+	oldest := sum.Oldest
+	if oldest.IsZero() {
+		oldest = sum.Began // an organization that could never be read lags since then
 	}
+	o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.name)
 }
 
 func (o *operations) limits(org *organization, at pcommon.Timestamp) {
