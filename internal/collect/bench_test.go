@@ -8,9 +8,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -235,18 +237,22 @@ func (b *bench) pass() Summary {
 // fill has every gap read once, one order for each window of a repository.
 func (b *bench) fill() {
 	b.t.Helper()
+	for _, order := range b.orders() {
+		_, err := b.collector.Fill(b.t.Context(), order)
+		require.NoError(b.t, err)
+	}
+}
+
+func (b *bench) orders() []Order {
+	b.t.Helper()
 	cov := b.coverage()
 	orders := make(map[string]Order)
 	for _, gap := range cov.Gaps() {
 		key := fmt.Sprint(gap.Repo, gap.Window)
 		order := orders[key]
-		order = Order{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
-		orders[key] = order
+		orders[key] = Order{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
 	}
-	for _, order := range orders {
-		_, err := b.collector.Fill(b.t.Context(), order)
-		require.NoError(b.t, err)
-	}
+	return slices.Collect(maps.Values(orders))
 }
 
 func (b *bench) coverage() ledger.Coverage {

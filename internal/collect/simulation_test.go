@@ -23,9 +23,13 @@ import (
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations).
 func installationLimit(repositories int) int { return min(12_500, 5000+50*max(0, repositories-20)) }
 
-// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time.
+// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time. One replica leads
+// and makes the passes, two follow and read what is older, each with a token of its own; they share what is known of the budget.
 type simulated struct {
 	bench
+
+	followers []*Collector
+	tokens    int // that were made
 
 	limit    int
 	most     map[github.Resource]int // points used in any hour, by its reset
@@ -78,7 +82,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		RateLimit: github.RateLimitSettings{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
-		Now: clock.Now, Observe: s.observe,
+		Budget: &github.LocalBudget{}, Now: clock.Now, Observe: s.observe,
 		Wait: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
 	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before
@@ -86,12 +90,19 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	t.Cleanup(s.server.Close)
 	s.answers = &limitAnswers{inProcess: inProcess{s.server}}
 	settings.HTTP = &http.Client{Transport: s.answers}
-	client, err := github.New(settings)
-	require.NoError(t, err)
-	s.collector = New(Settings{
-		Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
-		Lookback: 336 * time.Hour, Handover: true, Now: clock.Now,
-	}, s.tallies)
+	replica := func() *Collector {
+		client, err := github.New(settings)
+		require.NoError(t, err)
+		return New(Settings{
+			Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
+			Lookback: 336 * time.Hour, Handover: true, Now: clock.Now,
+		}, s.tallies)
+	}
+	s.collector = replica()
+	for range 2 {
+		authenticateApp(t, &scripted, &settings, true) // the App is the same one
+		s.followers = append(s.followers, replica())
+	}
 	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	return s
 }
@@ -100,6 +111,9 @@ func (s *simulated) observe(o github.Observation) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.requests++
+	if o.Endpoint == tokensRoute {
+		s.tokens++
+	}
 	if o.StatusClass != "2xx" && o.StatusClass != "3xx" { // 3xx: as it was
 		s.refused++
 	}
@@ -152,7 +166,11 @@ func (s *simulated) turn() {
 	sum := s.pass()
 	require.Empty(s.t, sum.Failures)
 	require.Equal(s.t, ResultSuccess, sum.Result)
-	s.fill()
+	ctx := github.Background(s.t.Context())
+	for i, order := range s.orders() {
+		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)
+		require.NoError(s.t, err)
+	}
 }
 
 // TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that enforces
@@ -191,6 +209,7 @@ func TestDayAtScale(t *testing.T) {
 			}
 			for n, org := range orgs {
 				org.requireSparing(test.share)
+				require.LessOrEqual(t, org.tokens, 3*(1+intervals*int(interval/time.Minute)/55), "one for each replica and lifetime")
 				requireTruth(t, &org.bench, data[n])
 			}
 			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
