@@ -61,17 +61,16 @@ func (c *clock) set(now time.Time) {
 	}
 }
 
-// recorded is a store that remembers the samples that it took, as a view that is never behind does.
+// recorded is a store that counts its commits.
 type recorded struct {
 	*memstore.Store
 
 	mu      sync.Mutex
-	samples map[ledger.SampleKey]ledger.Sample
 	commits int
 }
 
 func newRecorded() *recorded {
-	return &recorded{Store: memstore.New(memstore.Settings{}), samples: make(map[ledger.SampleKey]ledger.Sample)}
+	return &recorded{Store: memstore.New(memstore.Settings{})}
 }
 
 func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
@@ -79,19 +78,7 @@ func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (le
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.commits++
-	for _, sample := range b.Samples {
-		if err == nil {
-			r.samples[sample.SampleKey] = sample
-		}
-	}
 	return receipt, err
-}
-
-func (r *recorded) Sample(key ledger.SampleKey) (ledger.Sample, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	sample, ok := r.samples[key]
-	return sample, ok
 }
 
 // bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
@@ -164,7 +151,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, chan
 		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
+		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
 		f(&server, &client, &settings)
@@ -192,7 +179,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		Credentials: []githubtest.Credential{{Name: "default", Token: githubtest.DefaultToken}, {Name: "another", Token: "another"}},
 	})
 	settings := Settings{
-		Org: data.Org.Login, Source: b.client(api), Store: b.store, Samples: b.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
 		Lookback: 336 * time.Hour, Now: b.clock.Now,
 	}
 	for _, f := range change {

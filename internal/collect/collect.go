@@ -47,11 +47,7 @@ type Source interface {
 type Recorder interface {
 	Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
 	Coverage(ctx context.Context, org string) (ledger.Coverage, error)
-}
-
-// Samples are what the store holds of values that are replaced as a whole, as far as this replica knows.
-type Samples interface {
-	Sample(key ledger.SampleKey) (ledger.Sample, bool)
+	ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error)
 }
 
 // StoreError is the store's error, as opposed to one of the source.
@@ -63,19 +59,11 @@ func (e *StoreError) Error() string { return "the store: " + e.Err.Error() }
 // Unwrap gives the store's own error.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// none has no samples.
-type none struct{}
-
-// Sample implements Samples.
-func (none) Sample(ledger.SampleKey) (ledger.Sample, bool) { return ledger.Sample{}, false }
-
 // Settings are a collector's.
 type Settings struct {
 	Org    string
 	Source Source
 	Store  Recorder
-	// Samples may lag behind the store: what is asked again without need costs requests, and nothing else. Nil for none.
-	Samples Samples
 	// Filter says which repositories are read.
 	Filter Filter
 	// Concurrency is how many repositories are read at once.
@@ -112,9 +100,6 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	}
 	if settings.Skew == nil {
 		settings.Skew = func() time.Duration { return 0 }
-	}
-	if settings.Samples == nil {
-		settings.Samples = none{}
 	}
 	settings.Concurrency = max(1, settings.Concurrency)
 	return &Collector{

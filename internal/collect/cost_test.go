@@ -54,7 +54,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	require.NoError(b, err)
 	store := newRecorded()
 	collector := New(Settings{
-		Org: org, Source: client, Store: store, Samples: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
+		Org: org, Source: client, Store: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
 	}, &Tallies{})
 	pass := func() {
 		clock.Advance(interval)

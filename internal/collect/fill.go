@@ -54,6 +54,11 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	if done.Streams == 0 {
 		return done, nil
 	}
+	if !order.Anew {
+		if err := c.addScan(ctx, &todo); err != nil {
+			return done, err
+		}
+	}
 	outcome, events, err := c.readWindow(ctx, &todo)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
@@ -91,9 +96,6 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 		if w := hull(missing, order.Window); !w.Empty() {
 			todo.take(s, w)
 		}
-	}
-	if !order.Anew {
-		c.addScan(r, &todo)
 	}
 	return todo
 }

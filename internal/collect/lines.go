@@ -40,6 +40,11 @@ type LinesSettings struct {
 	Paused func() error
 }
 
+// Samples are what the store holds of values that are replaced as a whole, as far as this replica knows.
+type Samples interface {
+	Sample(key ledger.SampleKey) (ledger.Sample, bool)
+}
+
 // Lines gets the weekly lines of an organization's repositories from GitHub's statistics, and where those are worthless from
 // single commits. It goes on where the samples say that a former leader stopped. One is for one term.
 type Lines struct {

@@ -99,7 +99,7 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 		require.NoError(t, err)
 		store := newRecorded()
 		collector := New(Settings{
-			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Samples: store, Filter: allRepositories(t),
+			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Filter: allRepositories(t),
 			Concurrency: concurrency, Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
 		}, &Tallies{})
 		passes.Go(func() {

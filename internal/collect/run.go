@@ -53,6 +53,9 @@ func (r *run) readSome(ctx context.Context, some []reading) error {
 			requests[i] = &some[i].request
 			requests[i].WithoutLines = r.collector.settings.WithoutLines
 		}
+		if err := r.collector.addValidators(ctx, some); err != nil {
+			return err
+		}
 		r.collector.settings.Source.Prepare(ctx, requests)
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -76,7 +79,6 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		return nil
 	}
 	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
-	r.collector.addValidators(todo)
 	outcome := r.collector.read(ctx, todo.request, func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})

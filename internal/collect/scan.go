@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -20,17 +21,18 @@ func scanKey(repo int64) ledger.SampleKey {
 	return ledger.SampleKey{Name: sampleScan, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
-// addScan adds what is known to the request. The coverage must say the same: it is read from the store, which may have lost what this
-// replica has seen.
-func (c *Collector) addScan(r *ledger.RepoCoverage, todo *reading) {
-	sample, ok := c.settings.Samples.Sample(scanKey(r.ID))
-	if !ok || !todo.request.Streams.Has(activity.StreamPulls) {
-		return
+// addScan adds what is known to the request. It asks the store itself, which may have lost what this replica has seen.
+func (c *Collector) addScan(ctx context.Context, todo *reading) error {
+	if !todo.request.Streams.Has(activity.StreamPulls) {
+		return nil
 	}
-	scan, missing := decodeScan(sample.Data), r.Missing[activity.StreamPulls]
-	if n := len(missing); n > 0 && !missing[n-1].End.After(scan.Reached.Add(time.Second)) {
-		todo.request.Scan = scan
+	key := scanKey(todo.request.Repo.ID)
+	samples, err := c.settings.Store.ReadSamples(ctx, c.settings.Org, []ledger.SampleKey{key})
+	if err != nil {
+		return &StoreError{err}
 	}
+	todo.request.Scan = decodeScan(samples[key].Data)
+	return nil
 }
 
 // scanSamples is how far a reading has come, if that is further than before.

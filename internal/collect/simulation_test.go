@@ -94,7 +94,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		client, err := github.New(settings)
 		require.NoError(t, err)
 		return New(Settings{
-			Org: data.Org.Login, Source: client, Store: s.store, Samples: s.store, Filter: allRepositories(t), Concurrency: 4,
+			Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
 			Lookback: 336 * time.Hour, Handover: true, Now: clock.Now,
 		}, s.tallies)
 	}

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -18,16 +19,37 @@ func validatorKey(repo int64, s activity.Stream) ledger.SampleKey {
 	return ledger.SampleKey{Name: sampleValidator, Labels: [2]string{strconv.FormatInt(repo, 10), s.String()}}
 }
 
-// addValidators adds what is known to the request, but for the streams that lag: what is missing of those is older than it.
-func (c *Collector) addValidators(todo *reading) {
-	for _, s := range activity.AllStreams() {
-		if !github.Conditional.Has(s) || !todo.request.Streams.Has(s) || todo.lags.Has(s) {
-			continue
-		}
-		if sample, ok := c.settings.Samples.Sample(validatorKey(todo.request.Repo.ID, s)); ok {
-			todo.request.Validators[s] = decodeValidator(sample.Data)
+// addValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks
+// the store itself, which may have lost what this replica has seen.
+func (c *Collector) addValidators(ctx context.Context, some []reading) error {
+	var keys []ledger.SampleKey
+	for i := range some {
+		for _, s := range activity.AllStreams() {
+			if some[i].conditional(s) {
+				keys = append(keys, validatorKey(some[i].request.Repo.ID, s))
+			}
 		}
 	}
+	if len(keys) == 0 {
+		return nil
+	}
+	samples, err := c.settings.Store.ReadSamples(ctx, c.settings.Org, keys)
+	if err != nil {
+		return &StoreError{err}
+	}
+	for i := range some {
+		for _, s := range activity.AllStreams() {
+			if some[i].conditional(s) {
+				some[i].request.Validators[s] = decodeValidator(samples[validatorKey(some[i].request.Repo.ID, s)].Data)
+			}
+		}
+	}
+	return nil
+}
+
+// conditional reports whether a stream is read on the condition that it has changed.
+func (r *reading) conditional(s activity.Stream) bool {
+	return github.Conditional.Has(s) && r.request.Streams.Has(s) && !r.lags.Has(s)
 }
 
 // validatorSamples are the validators that differ from the ones that were known.

@@ -83,7 +83,6 @@ func (r *reader) scanned(updated, newest time.Time) {
 		newest = settled
 	}
 	r.outcome.Scan = Scan{Reached: updated, Top: newest}
-	r.outcome.Reached[activity.StreamPulls] = updated.Add(time.Second) // there may be others of the same second
 }
 
 // pullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an

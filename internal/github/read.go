@@ -38,7 +38,8 @@ type Outcome struct {
 	// Head is the head up to which the commits were read; empty in an empty repository.
 	Head string
 	// Failed has the streams that were not read completely, with the reason. Of those, everything from Reached on was handed out, up
-	// to the end of a window of the past; zero when that is not known of any of it.
+	// to the end of a window of the past; zero when that is not known of any of it, as of pull requests: one that is touched meanwhile
+	// is met at the end.
 	Failed  map[activity.Stream]error
 	Reached [activity.NumStreams]time.Time
 	// Scan is how far a failed reading of pull requests has come.

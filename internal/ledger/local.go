@@ -100,6 +100,23 @@ func (l *Local) Coverage(ctx context.Context, name string) (Coverage, error) {
 	return org.state.Coverage(), nil
 }
 
+// ReadSamples implements Store.
+func (l *Local) ReadSamples(ctx context.Context, name string, keys []SampleKey) (map[SampleKey]Sample, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	org, err := l.org(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[SampleKey]Sample)
+	for _, key := range keys {
+		if sample, ok := org.state.samples[key]; ok {
+			found[key] = sample
+		}
+	}
+	return found, nil
+}
+
 // Follow implements Store.
 func (l *Local) Follow(ctx context.Context, name string, apply func(Change) error) error {
 	return l.named(name).feed.Follow(ctx, func(subscribe func()) ([]Change, error) {

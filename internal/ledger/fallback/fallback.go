@@ -228,6 +228,14 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	return s.shared.Coverage(ctx, org)
 }
 
+// ReadSamples implements ledger.Store.
+func (s *Store) ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error) {
+	if s.Alone() {
+		return s.mirror.ReadSamples(ctx, org, keys)
+	}
+	return s.shared.ReadSamples(ctx, org, keys)
+}
+
 // Prune implements ledger.Store.
 func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	if s.Alone() {

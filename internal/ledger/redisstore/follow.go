@@ -362,17 +362,50 @@ func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
 	list := make([]ledger.Sample, 0, len(fields))
 	for name, text := range fields {
-		sample := ledger.Sample{}
-		observed, data, whole := strings.Cut(text, " ")
-		at, ok := parseStamp(observed)
+		sample, ok := parseSample(text)
 		var err error
 		sample.Name, sample.Labels, err = splitName(name)
-		if err != nil || !ok || !whole || len(data) > ledger.MaxSample {
+		if err != nil || !ok {
 			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
 			continue
 		}
-		sample.Data, sample.Observed = []byte(data), at
 		list = append(list, sample)
 	}
 	return list
+}
+
+// parseSample reads a value of the hash "samples".
+func parseSample(text string) (sample ledger.Sample, ok bool) {
+	observed, data, whole := strings.Cut(text, " ")
+	at, ok := parseStamp(observed)
+	sample.Data, sample.Observed = []byte(data), at
+	return sample, ok && whole && len(data) <= ledger.MaxSample
+}
+
+// ReadSamples implements ledger.Store.
+func (s *Store) ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error) {
+	found := make(map[ledger.SampleKey]ledger.Sample)
+	if len(keys) == 0 {
+		return found, nil
+	}
+	k, fields := s.keys(org), make([]string, len(keys))
+	for i, key := range keys {
+		fields[i] = joinName(key.Name, key.Labels)
+	}
+	values, err := s.client.HMGet(ctx, k.samples, fields...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: read samples of %s: %w", org, err)
+	}
+	for i, value := range values {
+		if value == nil {
+			continue
+		}
+		sample, ok := parseSample(text(value))
+		if sample.SampleKey = keys[i]; !ok {
+			s.corrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+			continue
+		}
+		found[keys[i]] = sample
+	}
+	return found, nil
 }

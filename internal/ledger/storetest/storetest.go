@@ -273,6 +273,14 @@ func talliesAndSamples(t *testing.T, h Harness) {
 	require.Equal(t, "2 0\x00\xff", string(newest.Data), "any bytes")
 	_, ok = view.Sample(ledger.SampleKey{Name: "other"})
 	require.False(t, ok)
+	read, err := s.ReadSamples(t.Context(), org, []ledger.SampleKey{sample, {Name: "other"}})
+	require.NoError(t, err)
+	require.Len(t, read, 1)
+	require.Equal(t, newest, read[sample])
+	require.Equal(t, Noon.Add(time.Hour), read[sample].Observed)
+	read, err = s.ReadSamples(t.Context(), "nobody", []ledger.SampleKey{sample})
+	require.NoError(t, err)
+	require.Empty(t, read)
 }
 
 func organizationsApart(t *testing.T, h Harness) {
