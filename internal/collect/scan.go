@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,30 +32,36 @@ func (c *Collector) addScan(ctx context.Context, todo *reading) error {
 	if err != nil {
 		return &StoreError{err}
 	}
-	todo.request.Scan = decodeScan(samples[key].Data)
+	todo.request.Scans = decodeScans(samples[key].Data)
 	return nil
 }
 
-// scanSamples is how far a reading has come, if that is further than before.
+// scanSamples is how far a failed reading has come, if that is further than before.
 func scanSamples(todo *reading, outcome *github.Outcome, now time.Time) []ledger.Sample {
-	if outcome.Failed[activity.StreamPulls] == nil || outcome.Scan == todo.request.Scan {
+	if outcome.Failed[activity.StreamPulls] == nil || slices.Equal(outcome.Scans, todo.request.Scans) {
 		return nil
 	}
-	return []ledger.Sample{{SampleKey: scanKey(todo.request.Repo.ID), Data: encodeScan(outcome.Scan), Observed: now}}
+	return []ledger.Sample{{SampleKey: scanKey(todo.request.Repo.ID), Data: encodeScans(outcome.Scans), Observed: now}}
 }
 
-// encodeScan writes the times in seconds since 1970, as varints.
-func encodeScan(s github.Scan) []byte {
-	data := binary.AppendUvarint(nil, uint64(max(0, s.Reached.Unix())))
-	return binary.AppendUvarint(data, uint64(max(0, s.Top.Unix())))
-}
-
-// decodeScan gives nothing for what encodeScan did not write: then everything is asked for.
-func decodeScan(data []byte) github.Scan {
-	in := varint.Read(data)
-	reached, top := in.Number(math.MaxInt32*8), in.Number(math.MaxInt32*8)
-	if !in.End() {
-		return github.Scan{}
+// encodeScans writes the times in seconds since 1970, as varints.
+func encodeScans(scans github.Scans) (data []byte) {
+	for _, s := range scans {
+		data = binary.AppendUvarint(data, uint64(max(0, s.Reached.Unix())))
+		data = binary.AppendUvarint(data, uint64(max(0, s.Top.Unix())))
 	}
-	return github.Scan{Reached: time.Unix(int64(reached), 0).UTC(), Top: time.Unix(int64(top), 0).UTC()} //nolint:gosec // 34 bits
+	return data
+}
+
+// decodeScans gives nothing for what encodeScans did not write: then everything is asked for.
+func decodeScans(data []byte) (scans github.Scans) {
+	in := varint.Read(data)
+	moment := func() time.Time { return time.Unix(int64(in.Number(math.MaxUint32)), 0).UTC() } //nolint:gosec // 32 bits
+	for in.More() {
+		scans = append(scans, github.Scan{Reached: moment(), Top: moment()})
+	}
+	if !in.End() {
+		return nil
+	}
+	return scans
 }

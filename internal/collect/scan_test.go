@@ -55,7 +55,7 @@ func (b *bench) fillInBackground(between func(n int)) int {
 func TestWhatWasReadCounts(t *testing.T) {
 	t.Parallel()
 	const pulls, commits = 140, 150
-	for _, touched := range []bool{false, true} {
+	for _, touched := range []int{0, 2, 120} { // at once, the last of them more than there may be read in a minute
 		eachAPI(t, func(t *testing.T, api github.API) {
 			data := large(pulls, commits)
 			b := newBench(t, api, data, handover)
@@ -64,13 +64,15 @@ func TestWhatWasReadCounts(t *testing.T) {
 			b.server.Use("default", githubtest.ResourceCore, 560) // a tenth at once, and then one a second
 			extra := 0
 			readings := b.fillInBackground(func(n int) {
-				if !touched || n > 4 {
+				if touched > 2 && n != 3 || n > 4 {
 					return
 				}
-				b.server.Update(func(d *githubtest.Dataset) { // one that may have been read, and one that has not
-					for _, number := range []int{n, pulls - n} {
-						review(d, "one", number, b.clock.Now())
-						extra++
+				b.server.Update(func(d *githubtest.Dataset) { // some that may have been read, and some that have not
+					for i := range touched / 2 {
+						for _, number := range []int{n + i, pulls - n - i} {
+							review(d, "one", number, b.clock.Now().Add(-time.Duration(i)*time.Second))
+							extra++
+						}
 					}
 					*data = *d.Clone()
 				})
@@ -118,11 +120,46 @@ func TestScanOfALostStore(t *testing.T) {
 	require.Equal(t, 30, b.server.Count(about(reviewsRoute)))
 }
 
+// TestScansOfSeveralReadings: each of several readings that fail counts, also those that do not come past what is new at the top.
+func TestScansOfSeveralReadings(t *testing.T) {
+	t.Parallel()
+	const pulls, touched, atOnce = 140, 100, 40
+	data := large(pulls, 0)
+	b := newBench(t, github.APIREST, data, handover)
+	b.pass()
+	b.server.Reset()
+	order := Order{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -13), End: noon.AddDate(0, 0, -1)}}
+	readings := 0
+	for failed := true; failed && readings < 20; readings++ {
+		if readings == 1 {
+			b.clock.Advance(time.Hour)
+			b.server.Update(func(d *githubtest.Dataset) {
+				for i := range touched {
+					review(d, "one", 1+(i*17)%pulls, b.clock.Now().Add(-time.Duration(40+i)*time.Second))
+				}
+				*data = *d.Clone()
+			})
+		}
+		b.server.ClearFaults()
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: atOnce, Do: githubtest.Status(503)})
+		done, err := b.collector.Fill(t.Context(), order)
+		require.NoError(t, err)
+		failed = len(done.Failures) > 0
+	}
+	b.server.ClearFaults()
+	require.LessOrEqual(t, readings, 1+(pulls+touched)/(atOnce-3))
+	require.LessOrEqual(t, b.server.Count(about(reviewsRoute)), pulls+touched+5*readings, "but for what failed, and those of one second")
+	b.fill()
+	b.pass()
+	requireTruth(t, b, data)
+}
+
 func TestScanCode(t *testing.T) {
 	t.Parallel()
-	scan := github.Scan{Reached: noon, Top: noon.Add(time.Hour)}
-	require.Equal(t, scan, decodeScan(encodeScan(scan)))
-	for _, data := range [][]byte{nil, {1}, {1, 2, 3}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}} {
-		require.Zero(t, decodeScan(data))
+	for _, scans := range []github.Scans{nil, {{Reached: noon, Top: noon.Add(time.Hour)}}, {{Reached: noon, Top: noon}, {Reached: noon, Top: noon}}} {
+		require.Equal(t, scans, decodeScans(encodeScans(scans)))
+	}
+	for _, data := range [][]byte{{1}, {1, 2, 3}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}} {
+		require.Empty(t, decodeScans(data))
 	}
 }

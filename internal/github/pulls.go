@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -21,7 +22,26 @@ type pullPage []pullRow
 // between the two times, both exclusive, was handed out. Whatever happens to one of them later moves it out of there.
 type Scan struct{ Reached, Top time.Time }
 
-func (s Scan) has(updated time.Time) bool { return updated.After(s.Reached) && updated.Before(s.Top) }
+// Scans are what several readings know: one that fails near the top has its part, and those before it have theirs.
+type Scans []Scan
+
+// maxScans bounds what is kept; what is forgotten is read again.
+const maxScans = 4
+
+func (s Scans) has(updated time.Time) bool {
+	return slices.ContainsFunc(s, func(scan Scan) bool { return updated.After(scan.Reached) && updated.Before(scan.Top) })
+}
+
+// with are the scans and another one, which swallows those that it has come past.
+func (s Scans) with(scan Scan) Scans {
+	all := Scans{scan}
+	for _, had := range s {
+		if had.Reached.Before(scan.Reached) {
+			all = append(all, had)
+		}
+	}
+	return all[:min(len(all), maxScans)]
+}
 
 // maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
 const maxRescans = 10
@@ -33,7 +53,7 @@ const maxRescans = 10
 // several pages the top is read again, down to what was the newest row before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
 	since := r.request.Since[activity.StreamPulls]
-	r.outcome.Scan = r.request.Scan
+	r.outcome.Scans = r.request.Scans
 	for n := range maxRescans {
 		newest, pages, err := r.scanOnce(ctx, since, n == 0, fetch)
 		if err != nil || pages <= 1 {
@@ -74,15 +94,12 @@ func (r *reader) scanOnce(
 	return newest, pages, errEndless("pull requests")
 }
 
-// scanned notes that a row was read, and every one above it. newest is the first of all.
+// scanned notes that a row was read, now or before, and every one above it. newest is the first of all.
 func (r *reader) scanned(updated, newest time.Time) {
-	if had := r.request.Scan; !had.Top.IsZero() && updated.After(had.Reached) {
-		return // it has changed since the former reading, which came further
-	}
 	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
-	r.outcome.Scan = Scan{Reached: updated, Top: newest}
+	r.outcome.Scans = r.request.Scans.with(Scan{Reached: updated, Top: newest})
 }
 
 // pullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
@@ -95,7 +112,8 @@ func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time, d
 			more = false
 			break
 		}
-		if r.request.Scan.has(row.updated) {
+		if r.request.Scans.has(row.updated) {
+			done(row.updated)
 			continue
 		}
 		found, err := row.events(ctx)

@@ -25,8 +25,8 @@ type Request struct {
 	SeenHead string
 	// WithoutLines reads commits without their lines, which is far cheaper with REST.
 	WithoutLines bool
-	// Scan is how far a former reading of pull requests has come: what it handed out is not asked for again.
-	Scan Scan
+	// Scans are how far former readings of pull requests have come: what they handed out is not asked for again.
+	Scans Scans
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
 	// first is what Prepare has got.
@@ -42,8 +42,8 @@ type Outcome struct {
 	// is met at the end.
 	Failed  map[activity.Stream]error
 	Reached [activity.NumStreams]time.Time
-	// Scan is how far a failed reading of pull requests has come.
-	Scan Scan
+	// Scans are how far this reading of pull requests and the former ones have come.
+	Scans Scans
 	// Validators will tell whether the streams that were read have changed; zero where nothing does.
 	Validators [activity.NumStreams]Validator
 }

@@ -368,10 +368,11 @@ func unix32(t time.Time) uint32 {
 }
 
 // Invalidate declares everything that is wanted from a time on as missing, after a part of the record was lost. What was
-// pruned is not wanted any more.
+// pruned is not wanted any more. Samples of repositories go: they may promise that what was lost need not be read.
 func (s *State) Invalidate(from time.Time) {
 	if s.pruned.After(from) {
 		from = s.pruned
 	}
 	s.cov.Invalidate(from)
+	maps.DeleteFunc(s.samples, func(key SampleKey, _ Sample) bool { return key.RepoOf() != 0 })
 }

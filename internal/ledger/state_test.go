@@ -124,3 +124,14 @@ func TestSnapshotInParts(t *testing.T) {
 	require.Equal(t, s.Coverage(), again.Coverage())
 	require.Equal(t, [2]int{s.Series(), s.Events()}, [2]int{again.Series(), again.Events()})
 }
+
+// TestInvalidateForgetsSamples of repositories, which may promise that what was lost need not be read.
+func TestInvalidateForgetsSamples(t *testing.T) {
+	t.Parallel()
+	s := NewState()
+	for _, label := range []string{"", "1", "x"} {
+		s.Apply(&Change{Samples: []Sample{{SampleKey{"sample", [2]string{label}}, []byte("x"), noon}}})
+	}
+	s.Invalidate(noon)
+	require.Len(t, s.Snapshot()[0].Samples, 2)
+}
