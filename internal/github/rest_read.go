@@ -57,7 +57,7 @@ func (r *reader) restCommits(ctx context.Context) error {
 	return r.listCommits(ctx, head)
 }
 
-// restHead is the object name of the default branch's newest commit; empty in an empty repository, unless it had commits, which answers 409
+// restHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
@@ -106,32 +106,29 @@ func (r *reader) listCommits(ctx context.Context, head string) error {
 // pastCommits reads a window of the past. Each commit is asked for its lines, and that may be more than may be asked for now: first
 // all commits are listed, then they are asked for by their dates, the newest first, so that what was read counts when the rest fails.
 func (r *reader) pastCommits(ctx context.Context, head string) error {
-	var all []*gogithub.RepositoryCommit
+	var all []restCommit
 	err := r.commitRows(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		return r.commitList(ctx, head, number)
 	}, func(rows []*gogithub.RepositoryCommit) error {
-		all = append(all, rows...)
+		all = append(all, r.commitsOf(rows)...)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(all, func(a, b *gogithub.RepositoryCommit) int { return committed(b).Compare(committed(a)) })
-	for rows := range slices.Chunk(all, detailConcurrency) {
-		events, err := r.restCommitEvents(ctx, rows)
+	slices.SortStableFunc(all, func(a, b restCommit) int { return b.event.Time.Compare(a.event.Time) })
+	for some := range slices.Chunk(all, detailConcurrency) {
+		events, err := r.withLines(ctx, some)
 		if err == nil {
 			err = r.give(events)
 		}
 		if err != nil {
 			return err
 		}
-		r.outcome.Reached[activity.StreamCommits] = committed(rows[len(rows)-1]).Add(time.Second) // there may be others of the same second
+		oldest := some[len(some)-1].event.Time.Truncate(time.Second)
+		r.outcome.Reached[activity.StreamCommits] = oldest.Add(time.Second) // there may be others of the same second
 	}
 	return nil
-}
-
-func committed(row *gogithub.RepositoryCommit) time.Time {
-	return row.GetCommit().GetCommitter().GetDate().UTC().Truncate(time.Second)
 }
 
 // commitList asks for a page of the commits by committer date.
@@ -149,7 +146,7 @@ func (r *reader) commitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 ) error {
 	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error {
-		events, err := r.restCommitEvents(ctx, rows)
+		events, err := r.withLines(ctx, r.commitsOf(rows))
 		if err != nil {
 			return err
 		}
@@ -177,11 +174,14 @@ func (r *reader) commitRows(
 	return errEndless(endpoint)
 }
 
-// restCommitEvents asks for the lines of each commit, one request each: no listing of REST has them.
-func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.RepositoryCommit) ([]activity.Event, error) {
-	events := make([]activity.Event, len(rows))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(detailConcurrency)
+// restCommit is what is kept of a row: the rest of it is a hundred times as much.
+type restCommit struct {
+	event activity.Event
+	sha   string // whose lines are asked for; empty when they are not
+}
+
+func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit) []restCommit {
+	commits := make([]restCommit, len(rows))
 	for i, row := range rows {
 		id, err := activity.CommitID(row.GetSHA())
 		if err != nil {
@@ -189,12 +189,27 @@ func (r *reader) restCommitEvents(ctx context.Context, rows []*gogithub.Reposito
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
-		events[i] = r.event(activity.KindCommit, id, restAuthor(row), at)
+		commits[i].event = r.event(activity.KindCommit, id, restAuthor(row), at)
 		if len(row.Parents) > 1 || r.request.WithoutLines || at.Before(r.request.Since[activity.StreamCommits]) {
 			continue // a merge, not asked for, or too old to be recorded
 		}
+		commits[i].sha = row.GetSHA()
+	}
+	return commits
+}
+
+// withLines asks for the lines of each commit, one request each: no listing of REST has them.
+func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
+	events := make([]activity.Event, len(commits))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(detailConcurrency)
+	for i, commit := range commits {
+		events[i] = commit.event
+		if commit.sha == "" {
+			continue
+		}
 		group.Go(func() error {
-			added, removed, err := r.commitLines(ctx, row.GetSHA())
+			added, removed, err := r.commitLines(ctx, commit.sha)
 			events[i].Additions, events[i].Deletions = lines(added), lines(removed)
 			return err
 		})
