@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// failedDispatch is the wait after jobs could not be published.
+	// failedDispatch is the wait after jobs could not be published, firstFailed after the first time: a process that starts has
+	// not reached the queue yet.
 	failedDispatch = 10 * time.Second
+	firstFailed    = time.Second
 	// afterStore is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
 	afterStore      = 30 * time.Second
 	afterCredential = 5 * time.Minute
@@ -160,6 +162,8 @@ func (o *organization) dispatchOnce(
 	o.setOldestJob(done.Oldest)
 	progress.report(&cov, &done, err, time.Now())
 	switch {
+	case err != nil && progress.failures == 1:
+		return min(interval, firstFailed)
 	case err != nil:
 		return min(interval, failedDispatch)
 	case !done.Again.IsZero():
@@ -181,26 +185,28 @@ func (o *organization) oldestUnderWay() time.Time {
 	return o.oldestJob
 }
 
+// loggedFailure is which failure in a row is logged.
+const loggedFailure = 2
+
 // backfillProgress logs how the gaps become fewer.
 type backfillProgress struct {
-	logger *zap.Logger
-	failed bool
-	logged time.Time
-	left   time.Duration // missing time over all streams when it was logged
+	logger   *zap.Logger
+	failures int // in a row
+	logged   time.Time
+	left     time.Duration // missing time over all streams when it was logged
 }
 
 func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatched, err error, now time.Time) {
 	if err != nil {
-		if !p.failed {
+		if p.failures++; p.failures == loggedFailure {
 			p.logger.Error("Backfill jobs cannot be published; their windows stay gaps, and it is tried again and again.", zap.Error(err))
 		}
-		p.failed = true
 		return
 	}
-	if p.failed {
-		p.failed = false
+	if p.failures >= loggedFailure {
 		p.logger.Info("Backfill jobs can be published again.")
 	}
+	p.failures = 0
 	gaps, left := missingOf(cov)
 	switch {
 	case gaps == 0 && !p.logged.IsZero():

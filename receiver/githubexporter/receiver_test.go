@@ -3,6 +3,7 @@ package githubexporter
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -280,4 +282,31 @@ func lastValue(s *sinkOf, name string) int64 {
 		}
 	}
 	return value
+}
+
+// TestNotReadyBeforeTheBrokerIs: a replica whose broker has not said anything yet is not ready, however well all else does.
+func TestNotReadyBeforeTheBrokerIs(t *testing.T) {
+	t.Parallel()
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, silent.Close()) }()
+	h := &host{Host: componenttest.NewNopHost()}
+	sink := newSink()
+	config := testConfig(testServer(t))
+	config.RabbitMQ.Endpoint = "amqp://" + silent.Addr().String()
+	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), sink)
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), h))
+	sink.until(t, func(names map[string]int) bool {
+		return names["gh.activity.commits"] > 0 && r.monitor.Leads("open-telemetry")
+	})
+	emitted := len(sink.AllMetrics())
+	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > emitted+5 })
+	require.NotContains(t, h.reported(), componentstatus.StatusOK)
+	report := r.monitor.Report()
+	require.False(t, report.Ready)
+	for _, d := range report.Dependencies {
+		require.Equal(t, d.Name != health.AMQP, d.Healthy, d.Name) // a leader need not consume
+	}
+	require.NoError(t, r.Shutdown(t.Context()))
 }

@@ -20,13 +20,21 @@ type watch struct {
 
 func newWatch(r *githubReceiver, e *emitter) *watch { return &watch{receiver: r, emitter: e} }
 
-// run probes at every interval, and at once when the store was in trouble or a view has caught up.
-func (w *watch) run(ctx context.Context, interval time.Duration) {
+// beginnings are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
+// lest a replica say for a moment that it is ready.
+func beginnings(c *Config) map[string]error {
 	states := map[string]error{health.Exporter: errStarting, health.Scheduler: nil, health.GitHub: nil, health.Core: nil}
-	if w.receiver.store.ping != nil {
+	if c.Redis.Enabled() {
 		states[health.Redis] = errUnasked
 	}
-	w.receiver.monitor.Set(states)
+	if c.Backfill.Enabled && c.RabbitMQ.Enabled() {
+		states[health.AMQP], states[health.Consumer] = errUnasked, errUnasked
+	}
+	return states
+}
+
+// run probes at every interval, and at once when the store was in trouble or a view has caught up.
+func (w *watch) run(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
