@@ -466,7 +466,7 @@ func TestDeadJobs(t *testing.T) {
 	t.Parallel()
 	const lookback = 240 * time.Hour // one piece
 	data := active(6, 9*24*time.Hour, 3*time.Hour)
-	s := startSystem(t, plan{
+	s := prepareSystem(t, plan{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 2, interval: 3 * time.Second, lookback: lookback, backfill: ", max_attempts: 3",
 	})
@@ -474,6 +474,7 @@ func TestDeadJobs(t *testing.T) {
 	s.server.Hold(visible)
 	comments := "/repos/{owner}/{repo}/issues/comments"
 	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Do: githubtest.Status(403)})
+	s.run(t)
 	a := startAudit(t, s.rabbit)
 	for _, r := range s.replicas { // until the queue is there
 		eventually(t, 30*time.Second, func() error { return r.dependency(t, "amqp", 1) })
