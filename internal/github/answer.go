@@ -12,12 +12,18 @@ import (
 	"time"
 )
 
+// pageForPeople is what is to be said of a page where there should be an API.
+const pageForPeople = "a page and no data: the endpoint of an Enterprise Server ends in /api/v3"
+
 // understand makes an error of an answer that is none, and observes it.
 func (c *Client) understand(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
 	answer := Answer{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
+	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		answer.Message = pageForPeople
+	}
 	q := quotaOf(response.Header).believed(c.githubNow())
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
@@ -102,8 +108,9 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *A
 	var said struct {
 		Message string `json:"message"`
 	}
-	_ = json.Unmarshal(body, &said) // what is no JSON has no message
-	answer.Message = printable(said.Message)
+	if json.Unmarshal(body, &said) == nil { // what is no JSON has no message
+		answer.Message = printable(said.Message)
+	}
 	switch status := answer.Status; {
 	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && limitsSaid(header, said.Message)):
 		secondary := header.Get("X-Ratelimit-Remaining") != "0" || secondarySaid(said.Message)

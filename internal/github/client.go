@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,8 @@ type Client struct {
 	graphql  *url.URL
 	http     *http.Client
 	places   *semaphore.Weighted
+	// maybeNoAPI says that the endpoint is the root of a host that is not named as those of an API are.
+	maybeNoAPI bool
 	// pages, details and together are the sizes of a page of repositories, of a page of one repository's activity in percent, and
 	// of a group of repositories that are asked for together.
 	pages, details, together *pageSize
@@ -46,7 +49,8 @@ func New(settings Settings) (*Client, error) {
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
 		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2),
-		places: semaphore.NewWeighted(int64(settings.Concurrency)),
+		places:     semaphore.NewWeighted(int64(settings.Concurrency)),
+		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}
 	c.rest.BaseURL = rest
 	c.rest.UserAgent = settings.UserAgent

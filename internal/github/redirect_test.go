@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -163,6 +164,26 @@ func TestEndpoints(t *testing.T) {
 	}
 	_, err := github.New(github.Settings{Endpoint: "https://api.github.com", GraphQLEndpoint: "graphql"})
 	require.Error(t, err)
+}
+
+// TestAPageForPeople: who leaves /api/v3 out of the endpoint of an Enterprise Server is told.
+func TestAPageForPeople(t *testing.T) {
+	t.Parallel()
+	for base, told := range map[string]bool{"https://ghe.example.com": true, "https://ghe.example.com/api/v3": false, "https://api.github.com": false} {
+		for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
+			for _, status := range []int{200, 404, 406} {
+				client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
+					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+						return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("\n<!DOCTYPE html><p>Sign in to GitHub</p>"))}, nil
+					}),
+				}})
+				require.NoError(t, err)
+				err = client.Discover(t.Context(), org, pages)
+				require.Error(t, err)
+				require.Equal(t, told, strings.Contains(err.Error(), "ends in /api/v3"), err)
+			}
+		}
+	}
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
