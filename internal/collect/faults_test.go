@@ -205,7 +205,7 @@ var questions = map[string]question{
 	"an App's installation":   {api: github.APIGraphQL, matches: route(installationRoute), app: true},
 	"repos":                   {api: github.APIREST, matches: route(reposRoute)},
 	"repos, page 2":           {api: github.APIREST, matches: routePage2(reposRoute), repositories: 100},
-	"commits":                 {api: github.APIREST, matches: route(commitsRoute), streams: commits},
+	"commits":                 {api: github.APIREST, matches: route(commitsRoute), streams: commits, more: manyCommits},
 	"commit":                  {api: github.APIREST, matches: route(commitRoute), streams: commits, otherwise: untold},
 	"compare":                 {api: github.APIREST, matches: route(compareRoute), streams: commits, otherwise: gone},
 	"compare, page 2":         {api: github.APIREST, matches: routePage2(compareRoute), streams: commits, more: manyCommits, otherwise: gone},

@@ -189,6 +189,13 @@ func TestQuietAtFirstContact(t *testing.T) {
 	})
 }
 
+// pageOfComments adds so many old ones that the first question of a first contact does not show all.
+func pageOfComments(d *githubtest.Dataset) {
+	for range 100 {
+		comment(d, "one", 1, noon.AddDate(0, 0, -10))
+	}
+}
+
 // TestFill reads of a window what is missing, and nothing twice.
 func TestFill(t *testing.T) {
 	t.Parallel()
@@ -197,6 +204,7 @@ func TestFill(t *testing.T) {
 		commit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
 		comment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
 	}
+	pageOfComments(data)
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
 	window := activity.Window{Start: noon.AddDate(0, 0, -5), End: noon}
@@ -238,6 +246,7 @@ func TestFillFails(t *testing.T) {
 		commit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
 		comment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
 	}
+	pageOfComments(data)
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
 	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Do: githubtest.Status(503)})
@@ -253,6 +262,6 @@ func TestFillFails(t *testing.T) {
 	filled, err = b.collector.Fill(t.Context(), order)
 	require.NoError(t, err)
 	require.Equal(t, activity.StreamsOf(activity.StreamComments), filled.Streams)
-	require.Equal(t, uint64(5), b.metrics().of("one", activity.KindIssueComment))
+	require.Equal(t, uint64(105), b.metrics().of("one", activity.KindIssueComment))
 	require.Positive(t, b.tally(TallyStoreWrites, sourceWorker, "success"))
 }

@@ -593,7 +593,7 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 		b.clock.Advance(interval)
 		b.round()
 		unreadable := func(r githubtest.RequestInfo) bool {
-			return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == "/repos/{owner}/{repo}/commits"
+			return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == compareRoute
 		}
 		armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: unreadable}, Do: githubtest.Status(503)})
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })

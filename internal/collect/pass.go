@@ -34,7 +34,7 @@ type Summary struct {
 	Result   Result
 	Began    time.Time
 	Duration time.Duration
-	// Repositories is how many are there, Changed how many had to be read.
+	// Repositories is how many are there, Changed in how many of them there was, or may have been, something new.
 	Repositories, Changed int
 	// Events is how many were new.
 	Events int
@@ -127,6 +127,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err := run.readAll(ctx); err != nil {
 		return sum, err
 	}
+	sum.Changed -= run.idle
 	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
 	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read)})
 }

@@ -236,6 +236,9 @@ func (p *planner) reading(
 		todo.covers[s] = activity.Window{Start: start, End: p.began}
 		todo.later[s] = activity.Window{Start: from[s], End: start}
 		todo.request.Since[s] = start.Add(-overlap)
+		if !todo.later[s].Empty() {
+			todo.request.Back[s] = from[s].Add(-overlap)
+		}
 	}
 	if known.Signals.Head != "" || !lags.Has(activity.StreamCommits) {
 		// From head to head nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
@@ -244,8 +247,18 @@ func (p *planner) reading(
 		todo.request.Since[activity.StreamCommits] = known.Since
 		todo.covers[activity.StreamCommits].Start = from[activity.StreamCommits]
 		todo.later[activity.StreamCommits] = activity.Window{}
+		todo.request.Back[activity.StreamCommits] = time.Time{}
 	}
 	return todo
+}
+
+// reach takes what was read that is older than what was asked for: nothing of that stream is left for later.
+func (r *reading) reach(outcome *github.Outcome) {
+	for _, s := range activity.AllStreams() {
+		if !outcome.Back[s].IsZero() && !r.later[s].Empty() {
+			r.covers[s].Start, r.later[s] = r.later[s].Start, activity.Window{}
+		}
+	}
 }
 
 // done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in

@@ -83,7 +83,12 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 		b.clock.Advance(interval)
 		b.pass()
 		b.clock.Advance(72 * time.Hour)
-		b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1000, noon.Add(24*time.Hour)); data = d })
+		b.server.Update(func(d *githubtest.Dataset) {
+			for range 101 { // more than a page
+				comment(d, "one", 1000, noon.Add(24*time.Hour))
+			}
+			data = d
+		})
 		require.Equal(t, ResultSuccess, b.pass().Result)
 		cov := b.coverage()
 		require.NotEmpty(t, cov.Gaps())

@@ -24,6 +24,8 @@ type run struct {
 	read     map[int64]activity.Streams
 	failures []Failure
 	events   int
+	// idle is how many readings have found that nothing had happened.
+	idle int
 	// halted is the error after which reading anything else is in vain: a limit or a refused credential.
 	halted error
 }
@@ -86,6 +88,7 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		return context.Cause(ctx)
 	}
 	if pages.err == nil {
+		todo.reach(&outcome)
 		r.finish(ctx, pages, todo, &outcome)
 	}
 	r.record(todo, &outcome, pages.recorded)
@@ -96,6 +99,9 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.Outcome) {
 	samples := validatorSamples(todo, outcome)
 	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.idle++
 		return
 	}
 	pages.finish(ctx, ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Samples: samples})

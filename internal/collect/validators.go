@@ -47,9 +47,9 @@ func (c *Collector) addValidators(ctx context.Context, some []reading) error {
 	return nil
 }
 
-// conditional reports whether a stream is read on the condition that it has changed.
+// conditional reports whether a stream is read on the condition that it has changed: nothing else tells whether it has.
 func (r *reading) conditional(s activity.Stream) bool {
-	return github.Conditional.Has(s) && r.request.Streams.Has(s) && !r.lags.Has(s)
+	return github.Conditional.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Known.Has(s) && !r.lags.Has(s)
 }
 
 // validatorSamples are the validators that differ from the ones that were known.

@@ -50,6 +50,8 @@ func TestAnIdlePassOfRESTIsFree(t *testing.T) {
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
 	require.Equal(t, 6, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }))
+	b.clock.Advance(interval)
+	require.Zero(t, b.pass().Changed, "what was asked for had not changed")
 }
 
 // TestWhatChangedIsFoundUnderACondition, stream by stream, and is paid for once.

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"strconv"
+	"time"
 
 	gogithub "github.com/google/go-github/v66/github"
 
@@ -21,6 +22,10 @@ func (r *reader) comments(ctx context.Context) error {
 	if had.ETag != "" {
 		since = had.Since // what has come since is read with what was there then
 	}
+	back := r.request.Back[activity.StreamComments]
+	if !back.IsZero() {
+		since = back // all of it may be one page
+	}
 	for number, pages := 1, 0; pages < maxPages; pages++ {
 		rows, told, err := getIf[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/issues/comments"),
@@ -32,6 +37,10 @@ func (r *reader) comments(ctx context.Context) error {
 			r.keep(activity.StreamComments, had)
 			return nil
 		}
+		if !back.IsZero() && told.next {
+			back, since = time.Time{}, r.request.Since[activity.StreamComments]
+			continue // it is not: what is older than asked for is left for later
+		}
 		if pages == 0 && len(rows) < perPage/2 && !told.next { // what is new will be on this page
 			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
 		}
@@ -40,6 +49,7 @@ func (r *reader) comments(ctx context.Context) error {
 			return err
 		}
 		if len(rows) == 0 || !told.next {
+			r.outcome.Back[activity.StreamComments] = back
 			return nil
 		}
 		last := rows[len(rows)-1].GetUpdatedAt().Time

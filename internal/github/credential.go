@@ -50,8 +50,9 @@ const (
 	jwtLife = 9 * time.Minute
 	// jwtBackdate allows for clocks that differ.
 	jwtBackdate = time.Minute
-	// refreshBefore is how long before its end an installation token is replaced. It lives an hour.
-	refreshBefore = 5 * time.Minute
+	// refreshBefore is how long before its end an installation token is replaced. It lives an hour. No later, for a request that has its
+	// token may still wait for its turn; no earlier, for everything that is known under a token is paid for again with the next one.
+	refreshBefore = 2 * time.Minute
 )
 
 // appCredential makes installation tokens, one at a time however many requests wait for it.

@@ -78,6 +78,10 @@ func (r *reader) scanOnce(
 		if pages == 1 && len(rows) > 0 {
 			newest = rows[0].updated
 		}
+		if pages == 1 && first && r.shows(rows, next) {
+			since = r.request.Back[activity.StreamPulls]
+			r.outcome.Back[activity.StreamPulls] = since
+		}
 		more, err := r.pullRows(ctx, rows, since, func(updated time.Time) {
 			if first {
 				r.scanned(updated, newest)
@@ -92,6 +96,18 @@ func (r *reader) scanOnce(
 		cursor = next
 	}
 	return newest, pages, errEndless("pull requests")
+}
+
+// shows reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
+// needs a question of its own, nothing older may be on it: there is a time for that.
+func (r *reader) shows(rows pullPage, next string) bool {
+	since, back := r.request.Since[activity.StreamPulls], r.request.Back[activity.StreamPulls]
+	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updated.Before(back))) {
+		return false
+	}
+	return r.client.settings.API != APIREST || !slices.ContainsFunc(rows, func(row pullRow) bool {
+		return row.updated.Before(since) && !row.updated.Before(back)
+	})
 }
 
 // scanned notes that a row was read, now or before, and every one above it. newest is the first of all.

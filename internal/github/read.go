@@ -16,6 +16,9 @@ type Request struct {
 	Streams activity.Streams
 	// Since is from when on everything must be in what is read, of each stream, in whole seconds and inclusive.
 	Since [activity.NumStreams]time.Time
+	// Back is from when on more is missing than Since asks for; zero when nothing is. What is asked for anyway may show all of that,
+	// too, and then no further question is needed.
+	Back [activity.NumStreams]time.Time
 	// Until is the end of a window of the past, exclusive; zero for up to now. Commits are bounded by committer date and
 	// comments by update time; pull requests are listed from the newest on and cannot be.
 	Until [activity.NumStreams]time.Time
@@ -42,6 +45,8 @@ type Outcome struct {
 	// is met at the end.
 	Failed  map[activity.Stream]error
 	Reached [activity.NumStreams]time.Time
+	// Back is from when on everything was handed out of a stream that did not fail; zero when that is what Since asked for.
+	Back [activity.NumStreams]time.Time
 	// Scans are how far this reading of pull requests and the former ones have come.
 	Scans Scans
 	// Validators will tell whether the streams that were read have changed; zero where nothing does.
@@ -55,7 +60,7 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 	if o.Failed == nil {
 		o.Failed = make(map[activity.Stream]error, activity.NumStreams)
 	}
-	o.Failed[s], o.Validators[s] = err, Validator{}
+	o.Failed[s], o.Validators[s], o.Back[s] = err, Validator{}, time.Time{}
 }
 
 // Read yields the events of a repository page by page. Events may come twice and may be older than asked for; none that

@@ -36,25 +36,93 @@ func (r *reader) rest(ctx context.Context) {
 	}
 }
 
-// restCommits pins the head first, so that a push meanwhile moves nothing.
+// restCommits reads from the head that was seen to the present one, or what was committed since a time.
 func (r *reader) restCommits(ctx context.Context) error {
+	if r.request.SeenHead != "" {
+		if done, err := r.toBranch(ctx); done || err != nil {
+			return err
+		}
+	}
+	return r.toHead(ctx)
+}
+
+// defaultBranch is Git's name for it, which no other branch or tag has.
+const defaultBranch = "HEAD"
+
+// toBranch compares with the default branch itself, which is one question where a page shows everything: it shows the new head, too.
+// Otherwise it is not done: a push between two pages would shift the rows.
+func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
+	comparison, told, err := r.comparison(ctx, defaultBranch, "1")
+	if noComparison(err) {
+		return false, nil // the old head is gone
+	}
+	if err != nil || told.next {
+		return false, err
+	}
+	head := r.request.SeenHead
+	if comparison.GetStatus() != "identical" {
+		head = tip(comparison)
+	}
+	if head == "" {
+		return false, nil
+	}
+	r.outcome.Head = head
+	return true, r.giveCommits(ctx, comparison.Commits)
+}
+
+// tip is the one commit that is no other one's parent; empty when the comparison does not show that.
+func tip(c *gogithub.CommitsComparison) string {
+	if c.GetTotalCommits() != len(c.Commits) {
+		return ""
+	}
+	parents := make(map[string]bool, len(c.Commits))
+	for _, row := range c.Commits {
+		if row == nil {
+			return ""
+		}
+		for _, parent := range row.Parents {
+			parents[parent.GetSHA()] = true
+		}
+	}
+	found := ""
+	for _, row := range c.Commits {
+		switch sha := row.GetSHA(); {
+		case parents[sha]:
+		case found != "":
+			return ""
+		default:
+			found = sha
+		}
+	}
+	if _, err := activity.CommitID(found); err != nil {
+		return ""
+	}
+	return found
+}
+
+// toHead pins the head first, so that a push meanwhile moves nothing.
+func (r *reader) toHead(ctx context.Context) error {
 	head, err := r.restHead(ctx, r.request.SeenHead != "")
 	if err != nil || head == "" || head == r.request.SeenHead {
 		r.outcome.Head = head
 		return err
 	}
+	r.outcome.Head = head
 	if r.request.SeenHead != "" {
-		err = r.compare(ctx, head)
-		if gone, ok := errors.AsType[*NotFoundError](err); !ok || gone.Endpoint != compareEndpoint {
-			r.outcome.Head = head
+		if err = r.compare(ctx, head); !noComparison(err) {
 			return err
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
 	}
-	r.outcome.Head = head
 	if !r.request.Until[activity.StreamCommits].IsZero() && !r.request.WithoutLines {
 		return r.pastCommits(ctx, head)
 	}
 	return r.listCommits(ctx, head)
+}
+
+// noComparison reports whether one of two commits is not there.
+func noComparison(err error) bool {
+	gone, ok := errors.AsType[*NotFoundError](err)
+	return ok && gone.Endpoint == compareEndpoint
 }
 
 // restHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
@@ -79,21 +147,27 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 // comparisons are what one commit may be to another.
 var comparisons = []string{"ahead", "behind", "diverged", "identical"}
 
-// compare reads the commits that the new head reaches and the old one does not
-// (https://docs.github.com/rest/commits/commits#compare-two-commits).
+// compare reads the commits that the new head reaches and the old one does not.
 func (r *reader) compare(ctx context.Context, head string) error {
-	path := repoPath(r.request.Org, r.request.Repo.Name, "/compare/"+r.request.SeenHead+"..."+head)
 	return r.commitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
-		comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint, path,
-			values("per_page", strconv.Itoa(perPage), "page", number))
-		if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
-			err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
-		}
+		comparison, told, err := r.comparison(ctx, head, number)
 		if comparison == nil {
 			return nil, told, err
 		}
 		return comparison.Commits, told, err
 	})
+}
+
+// comparison is a page of what a commit or a branch has and the old head has not
+// (https://docs.github.com/rest/commits/commits#compare-two-commits).
+func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
+	comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
+		repoPath(r.request.Org, r.request.Repo.Name, "/compare/"+r.request.SeenHead+"..."+head),
+		values("per_page", strconv.Itoa(perPage), "page", number))
+	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
+		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
+	}
+	return comparison, told, err
 }
 
 // listCommits reads commits by committer date.
@@ -145,13 +219,16 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 func (r *reader) commitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 ) error {
-	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error {
-		events, err := r.withLines(ctx, r.commitsOf(rows))
-		if err != nil {
-			return err
-		}
-		return r.give(events)
-	})
+	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error { return r.giveCommits(ctx, rows) })
+}
+
+// giveCommits hands out commits with their lines.
+func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit) error {
+	events, err := r.withLines(ctx, r.commitsOf(rows))
+	if err != nil {
+		return err
+	}
+	return r.give(events)
 }
 
 // commitRows gives the pages of a listing of commits.

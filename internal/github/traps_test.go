@@ -282,11 +282,11 @@ func TestPushBetweenPages(t *testing.T) {
 			commit(data, "one", ago(time.Duration(400-i)*time.Hour))
 		}
 		b := newBench(t, api, data)
-		route := "Activity"
+		route, page := "Activity", 2
 		if api == github.APIREST {
-			route = "/repos/{owner}/{repo}/compare/{basehead...}"
+			route, page = "/repos/{owner}/{repo}/compare/{basehead...}", 3 // the first one is for the head
 		}
-		b.once(route, 2, func(d *githubtest.Dataset) {
+		b.once(route, page, func(d *githubtest.Dataset) {
 			for range 30 {
 				commit(d, "one", noon)
 			}
