@@ -89,10 +89,12 @@ func (p *Process) Stop() time.Duration {
 	return time.Since(began)
 }
 
-// Pause lets the process hang: connections stay open and nothing is answered. The test fails when it has ended.
+// Pause lets the process hang: connections stay open and nothing is answered, once it returns. The test fails when the process has ended.
 func (p *Process) Pause() {
 	p.tb.Helper()
 	require.NoError(p.tb, p.signal(syscall.SIGSTOP))
+	member := func(s status) bool { return s.pid == p.cmd.Process.Pid || (p.Group && s.group == p.cmd.Process.Pid) }
+	require.Eventually(p.tb, func() bool { return stopped(member) }, patience, time.Millisecond, p.command[0]+" does not stop")
 }
 
 // Resume ends a pause. The test fails when the process has ended.

@@ -1,0 +1,42 @@
+package proctest
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// status is what the kernel says of a thread (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
+type status struct {
+	pid, group int
+	state      string
+}
+
+// stopped reports whether every thread of the processes is stopped: a signal that was sent takes effect a little later.
+func stopped(member func(status) bool) bool {
+	tasks, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*/stat") // the pattern is a good one
+	for _, file := range tasks {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		s := parse(string(text))
+		s.pid, _ = strconv.Atoi(strings.Split(file, "/")[2]) // it is a number
+		if member(s) && s.state != "T" && s.state != "Z" {
+			return false
+		}
+	}
+	return true
+}
+
+// parse reads the state and the group, which follow the name of the program in parentheses.
+func parse(stat string) status {
+	var s status
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) > 2 {
+		s.state = fields[0]
+		s.group, _ = strconv.Atoi(fields[2])
+	}
+	return s
+}
