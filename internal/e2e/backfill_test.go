@@ -487,10 +487,14 @@ func TestDeadJobs(t *testing.T) {
 	publishJob(t, a.channel, unknown.Encode())
 	const dead = 3
 	s.queueEmpty(t, dead)
-	for _, r := range s.replicas {
-		gaps, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
-		require.NoError(t, err)
-		require.Equal(t, 1.0, gaps, "of comments in one repository")
+	for i, r := range s.replicas {
+		eventually(t, 30*time.Second, func() error {
+			gaps, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+			if err != nil || gaps != 1 { // of comments in one repository
+				return fmt.Errorf("replica %d shows %v gaps: %w", i, gaps, err)
+			}
+			return nil
+		})
 	}
 	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
 	tool := func(args ...string) string {
