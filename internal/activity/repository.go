@@ -24,6 +24,11 @@ type Signals struct {
 	// Head is the object name of the default branch's newest commit; empty in an empty repository and where discovery
 	// could not tell it. Of a repository that was read, it is the head up to which the commits were.
 	Head string
+	// HeadAt is, of a repository that was read, when its commits were read up to Head: what was pushed later is what a new head reaches
+	// and Head does not; all of it when Head is empty. Zero when they never were.
+	HeadAt time.Time
+	// Archived says that nothing can happen in it any more. Of a repository that was read, it was read since.
+	Archived bool
 	// PushedAt is the time of the newest push to any branch.
 	PushedAt time.Time
 	// Pulls and Issues are the most recently updated pull request and issue.
@@ -39,7 +44,7 @@ type Mark struct {
 // Same reports whether both say the same.
 func (s *Signals) Same(o *Signals) bool {
 	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
-	return s.Known == o.Known && s.Head == o.Head && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues)
+	return s.Known == o.Known && s.Head == o.Head && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues)
 }
 
 // Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
@@ -60,6 +65,9 @@ func (s *Signals) Changed(older *Signals, observed time.Time, settle time.Durati
 	if s.Known.Has(StreamComments) && older.Known.Has(StreamComments) &&
 		!moved(s.Pulls, older.Pulls) && !moved(s.Issues, older.Issues) {
 		changed = changed.Without(StreamComments)
+	}
+	if s.Archived && older.Archived {
+		changed &= s.Known // of the others nothing tells, and nothing can happen
 	}
 	return changed
 }

@@ -90,7 +90,7 @@ func (p *planner) finish() plan {
 	for id, known := range p.cov.Repos {
 		if !p.there[id] && !p.unknown[id] && !known.Gone() {
 			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
-				ID: id, Presence: ledger.PresenceGone, GoneSince: p.cov.Edge,
+				ID: id, Presence: ledger.PresenceGone, GoneSince: p.cov.Reached(known),
 			})
 		}
 	}
@@ -104,7 +104,9 @@ func (p *planner) repository(r *activity.Repository) bool {
 	case unwanted:
 		return false
 	case resting:
-		return known != nil && !known.Gone()
+		if known == nil || known.Gone() {
+			return false
+		}
 	case wanted:
 	}
 	var quiet activity.Streams
@@ -134,9 +136,8 @@ func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) 
 			change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
 		}
 	}
-	if quiet == activity.EveryStream {
-		signals := r.Signals
-		change.Signals, change.Observed = &signals, p.began
+	if quiet != 0 {
+		change.Signals, change.Observed = asRead(&r.Signals, quiet, p.began), p.began
 	}
 	p.plan.changes = append(p.plan.changes, change)
 	after := ledger.Coverage{Edge: p.cov.Edge, Repos: map[int64]*ledger.RepoCoverage{}}
@@ -145,11 +146,20 @@ func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) 
 		after.Repos[r.ID] = &repo
 	}
 	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
-	introduced := after.Repos[r.ID]
+	return after.Repos[r.ID], quiet
+}
+
+// asRead are the signals of which the quiet streams are as good as read.
+func asRead(now *activity.Signals, quiet activity.Streams, at time.Time) *activity.Signals {
+	signals := *now
+	signals.Known &= quiet
+	signals.Archived = signals.Archived && quiet == activity.EveryStream
 	if quiet.Has(activity.StreamCommits) {
-		introduced.Signals.Head = r.Signals.Head // as good as read
+		signals.HeadAt = at
+	} else {
+		signals.Head = ""
 	}
-	return introduced, quiet
+	return &signals
 }
 
 // read plans the reading of what moved and of what lags, but for the quiet streams.
@@ -196,11 +206,11 @@ func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]t
 	return from, lags
 }
 
-// handedOver reports whether somebody else reads what lags. The first contact reads the last 24 h itself. Commits of which
-// the last head is known are read from head to head, gap and all: that is no dearer, and dates may hide some of them.
+// handedOver reports whether somebody else reads what lags. The first contact reads the last 24 h itself. Commits that were read up
+// to some head are read on from there: that is no dearer, and dates may hide some of them.
 func (p *planner) handedOver(known *ledger.RepoCoverage, s activity.Stream) bool {
 	return p.handover && known.Contact.Before(p.began) && p.cov.Repos[known.ID] != nil && !p.cov.Repos[known.ID].Gone() &&
-		(s != activity.StreamCommits || known.Signals.Head == "")
+		(s != activity.StreamCommits || known.Signals.HeadAt.IsZero())
 }
 
 // lagging reports whether the newest part of the stream is missing.
@@ -240,16 +250,31 @@ func (p *planner) reading(
 			todo.request.Back[s] = from[s].Add(-overlap)
 		}
 	}
-	if known.Signals.Head != "" || !lags.Has(activity.StreamCommits) {
-		// From head to head nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
-		// A repository that was empty gets all its history at once, and that may be old.
-		todo.request.SeenHead = known.Signals.Head
-		todo.request.Since[activity.StreamCommits] = known.Since
-		todo.covers[activity.StreamCommits].Start = from[activity.StreamCommits]
-		todo.later[activity.StreamCommits] = activity.Window{}
-		todo.request.Back[activity.StreamCommits] = time.Time{}
+	if !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits) {
+		todo.fromHead(known, lags.Has(activity.StreamCommits), from[activity.StreamCommits])
 	}
 	return todo
+}
+
+// fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
+// A repository that was empty gets all its history at once, and that may be old. What is missing from before the old head was read
+// is not behind it: when a pass ends before its end, others may have read the newest part only.
+func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
+	const s = activity.StreamCommits
+	start := from
+	if lags {
+		missing := known.Missing[s]
+		start = missing[len(missing)-1].End
+		if at := known.Signals.HeadAt; at.Before(start) {
+			start = at
+		}
+		if start.Before(from) {
+			start = from
+		}
+	}
+	r.request.SeenHead = known.Signals.Head
+	r.request.Since[s], r.request.Back[s] = known.Since, time.Time{}
+	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
 }
 
 // reach takes what was read that is older than what was asked for: nothing of that stream is left for later.
@@ -296,13 +321,16 @@ func (r *reading) needless(outcome *github.Outcome) bool {
 // signals are the discovered ones, with the head up to which commits were really read.
 func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
 	signals := r.request.Repo.Signals
-	signals.Head = r.known.Head
+	signals.Head, signals.HeadAt = r.known.Head, r.known.HeadAt
 	switch {
 	case !r.request.Streams.Has(activity.StreamCommits):
 	case outcome.Failed[activity.StreamCommits] != nil:
 		signals.PushedAt = r.known.PushedAt
-	case outcome.Head != "":
-		signals.Head = outcome.Head
+	default:
+		signals.HeadAt = r.observed
+		if outcome.Head != "" {
+			signals.Head = outcome.Head
+		}
 	}
 	return &signals
 }

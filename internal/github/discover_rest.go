@@ -95,6 +95,6 @@ func restRepository(row *gogithub.Repository) activity.Repository {
 	return activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
-		Signals: activity.Signals{Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time},
+		Signals: activity.Signals{Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived()},
 	}
 }

@@ -40,7 +40,7 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 		if n == nil || n.Reviews == nil {
 			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
 		}
-		rows = append(rows, pullRow{updated: n.UpdatedAt, events: func(ctx context.Context) ([]activity.Event, error) {
+		rows = append(rows, pullRow{updated: n.UpdatedAt, whole: !n.Reviews.PageInfo.HasNextPage, events: func(ctx context.Context) ([]activity.Event, error) {
 			return r.pullEvents(ctx, n)
 		}})
 	}

@@ -11,6 +11,8 @@ import (
 // pullRow is a row of a listing of pull requests.
 type pullRow struct {
 	updated time.Time
+	// whole says that events asks for nothing.
+	whole bool
 	// events are the pull request's and its reviews'; what they need beside the row is asked for when they are.
 	events func(ctx context.Context) ([]activity.Event, error)
 }
@@ -105,8 +107,8 @@ func (r *reader) shows(rows pullPage, next string) bool {
 	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updated.Before(back))) {
 		return false
 	}
-	return r.client.settings.API != APIREST || !slices.ContainsFunc(rows, func(row pullRow) bool {
-		return row.updated.Before(since) && !row.updated.Before(back)
+	return !slices.ContainsFunc(rows, func(row pullRow) bool {
+		return !row.whole && row.updated.Before(since) && !row.updated.Before(back)
 	})
 }
 

@@ -29,17 +29,25 @@ type page struct {
 
 // get asks REST for a T. endpoint is the route template, path the address below the base.
 func get[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values) (T, page, error) {
-	return getIf[T](ctx, c, endpoint, path, query, "")
+	return getIf[T](ctx, c, endpoint, path, query, condition{})
 }
 
-// getIf asks for a T unless it is what it was when the ETag was given; without one it asks for it in any case.
-func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values, etag string) (T, page, error) {
+// condition is under which something is asked for.
+type condition struct {
+	// etag is of the answer that is known: only another one is wanted. Empty: any.
+	etag string
+	// once says that there is another question if this one is not answered.
+	once bool
+}
+
+// getIf asks for a T under a condition.
+func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values, when condition) (T, page, error) {
 	var data T
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: etag, make: c.getting(path)}
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, make: c.getting(path)}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list

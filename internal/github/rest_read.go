@@ -75,11 +75,12 @@ func tip(c *gogithub.CommitsComparison) string {
 	if c.GetTotalCommits() != len(c.Commits) {
 		return ""
 	}
-	parents := make(map[string]bool, len(c.Commits))
+	parents, met := make(map[string]bool, len(c.Commits)), make(map[string]bool, len(c.Commits))
 	for _, row := range c.Commits {
-		if row == nil {
+		if row == nil || met[row.GetSHA()] {
 			return ""
 		}
+		met[row.GetSHA()] = true
 		for _, parent := range row.Parents {
 			parents[parent.GetSHA()] = true
 		}
@@ -318,7 +319,7 @@ func (r *reader) restPulls(ctx context.Context) error {
 		number = max(1, number)
 		rows, told, err := getIf[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
 			repoPath(r.request.Org, r.request.Repo.Name, "/pulls"),
-			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), had.ETag)
+			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag})
 		if err != nil {
 			return nil, "", err
 		}

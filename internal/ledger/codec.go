@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -18,14 +19,14 @@ import (
 //
 // The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
 // form gets another version. In version 1 a sample was a number; nobody has ever made one. Version 2 has had all presences since it
-// was released.
+// was released, and no time of a head. All are still read. Versions differ in two bits, so that one that flips is noticed.
 const (
-	codecVersion = 2
-	numbers      = 1 // the version with numbers as samples, still read
+	codecVersion = 4
 	frameHead    = 5
 )
 
 var (
+	readable   = []byte{1, 2, codecVersion}
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	encoding   = must(cbor.CoreDetEncOptions().EncMode())
 	decoding   = must(cbor.DecOptions{
@@ -103,6 +104,18 @@ type wireSignals struct {
 	PushedAt                  int64
 	PullNumber, PullUpdated   int64
 	IssueNumber, IssueUpdated int64
+	HeadAt                    int64
+	Archived                  bool
+}
+
+// wireSignals2 are those of versions 1 and 2.
+type wireSignals2 struct {
+	_                         struct{} `cbor:",toarray"`
+	Known                     uint8
+	Head                      string
+	PushedAt                  int64
+	PullNumber, PullUpdated   int64
+	IssueNumber, IssueUpdated int64
 }
 
 type wireWindow struct {
@@ -149,8 +162,8 @@ func seal(body []byte) []byte {
 
 // DecodeChange reads a frame. Its errors wrap ErrCorrupt.
 func DecodeChange(frame []byte) (Change, error) {
-	if len(frame) < frameHead || (frame[0] != codecVersion && frame[0] != numbers) {
-		return Change{}, fmt.Errorf("%w: not a frame of version %d or %d", ErrCorrupt, numbers, codecVersion)
+	if len(frame) < frameHead || !slices.Contains(readable, frame[0]) {
+		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readable)
 	}
 	body := frame[frameHead:]
 	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
@@ -246,6 +259,7 @@ func progressToWire(p *RepoProgress) wireProgress {
 			Known: uint8(s.Known), Head: s.Head, PushedAt: seconds(s.PushedAt),
 			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
 			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
+			HeadAt: seconds(s.HeadAt), Archived: s.Archived,
 		}
 	}
 	return w

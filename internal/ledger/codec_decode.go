@@ -95,6 +95,24 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	return e, nil
 }
 
+// signals2 begins an array of as many values as wireSignals2 has (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
+const signals2 = 0x87
+
+// UnmarshalCBOR implements cbor.Unmarshaler.
+func (w *wireSignals) UnmarshalCBOR(data []byte) error {
+	if len(data) > 0 && data[0] == signals2 {
+		var old wireSignals2
+		err := decoding.Unmarshal(data, &old)
+		*w = wireSignals{
+			Known: old.Known, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
+			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
+		}
+		return err
+	}
+	type plain wireSignals // without this method
+	return decoding.Unmarshal(data, (*plain)(w))
+}
+
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
 		ID: w.ID, Name: w.Name, Contact: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
@@ -103,7 +121,7 @@ func (w *wireProgress) progress() RepoProgress {
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Known: activity.Streams(s.Known), Head: s.Head, PushedAt: moment(s.PushedAt),
+			Known: activity.Streams(s.Known), Head: s.Head, HeadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
 			Pulls:  activity.Mark{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
 			Issues: activity.Mark{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
 		}

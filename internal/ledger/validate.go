@@ -102,7 +102,7 @@ func validSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil
 	}
-	if s.Known&^activity.EveryStream != 0 || !text(s.Head) || !storable(s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt) {
+	if s.Known&^activity.EveryStream != 0 || !text(s.Head) || !storable(s.HeadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt) {
 		return fmt.Errorf("signals of head %.64q", s.Head)
 	}
 	return nil

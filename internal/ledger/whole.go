@@ -31,7 +31,7 @@ func (p *RepoProgress) round() {
 	}
 	if p.Signals != nil {
 		signals := *p.Signals
-		signals.PushedAt = floor(signals.PushedAt)
+		signals.HeadAt, signals.PushedAt = floor(signals.HeadAt), floor(signals.PushedAt)
 		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floor(signals.Pulls.UpdatedAt), floor(signals.Issues.UpdatedAt)
 		p.Signals = &signals
 	}
