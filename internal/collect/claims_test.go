@@ -305,3 +305,44 @@ func TestQuietAtAContactThatEnded(t *testing.T) {
 		})
 	})
 }
+
+// TestALostRecordIsReadAgain: what a store has lost is missing in its coverage, while the heads that were read are still known.
+func TestALostRecordIsReadAgain(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, _ bool, change func(*Settings)) {
+		eachAPI(t, func(t *testing.T, api github.API) {
+			data := dataset("one", "two")
+			for day := range 10 {
+				for _, repo := range []string{"one", "two"} {
+					at := noon.Add(-time.Duration(24*day+2) * time.Hour)
+					commit(data, repo, at)
+					pull(data, repo, len(data.Pulls)+1, at, &at)
+					comment(data, repo, len(data.Pulls), at)
+				}
+			}
+			b := newBench(t, api, data, change)
+			b.pass()
+			b.fill()
+			b.later(1)
+			cov := b.coverage()
+			cov.Invalidate(time.Time{})
+			lost := ledger.Progress{Edge: cov.Edge}
+			for _, r := range cov.Repos {
+				p := ledger.RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Signals: &r.Signals, Observed: r.Observed}
+				for s, windows := range r.Missing {
+					for _, w := range windows {
+						p.Missed = append(p.Missed, ledger.StreamWindow{Stream: activity.Stream(s), Window: w})
+					}
+				}
+				lost.Repos = append(lost.Repos, p)
+			}
+			b.store = newRecorded()
+			b.collector.settings.Store = b.store
+			_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Progress: lost})
+			require.NoError(t, err)
+			b.later(3)
+			b.requireNoGaps()
+			requireAllRecorded(t, b, data)
+		})
+	})
+}

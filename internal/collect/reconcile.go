@@ -39,10 +39,10 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, er
 	return sum, nil
 }
 
-// active reports whether anything moved since a time.
+// active reports whether anything moved, or may have, since a time.
 func active(s *activity.Signals, since time.Time) bool {
 	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
-		s.Known != activity.EveryStream
+		(s.Known != activity.EveryStream && !s.Archived)
 }
 
 func (c *Collector) reconcileRepo(
