@@ -79,6 +79,16 @@ func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Eve
 	return r.outcome
 }
 
+// rest reads commits and pull requests with REST alone.
+func (r *reader) rest(ctx context.Context) {
+	if r.has(activity.StreamCommits) {
+		r.outcome.fail(activity.StreamCommits, r.restCommits(ctx))
+	}
+	if r.has(activity.StreamPulls) {
+		r.outcome.fail(activity.StreamPulls, r.restPulls(ctx))
+	}
+}
+
 // reader reads one repository.
 type reader struct {
 	client  *Client

@@ -1,0 +1,103 @@
+package github
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const (
+	pullsEndpoint   = "/repos/{owner}/{repo}/pulls"
+	reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
+)
+
+// restPulls reads the listing by update time, which has to be asked for in descending order
+// (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
+func (r *reader) restPulls(ctx context.Context) error {
+	had, first := r.validator(activity.StreamPulls), Validator{}
+	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+		number, _ := strconv.Atoi(cursor) // empty is the first page
+		number = max(1, number)
+		rows, told, err := getIf[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/pulls"),
+			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag})
+		if err != nil {
+			return nil, "", err
+		}
+		if told.unchanged {
+			first = had
+		} else if number == 1 { // whatever is touched comes to its top
+			first = Validator{}
+			if r.settled(rows) {
+				first.ETag = told.etag
+			}
+		}
+		had.ETag = ""
+		if !told.next {
+			return r.restPullPage(rows), "", nil
+		}
+		return r.restPullPage(rows), strconv.Itoa(number + 1), nil
+	})
+	if err == nil {
+		r.keep(activity.StreamPulls, first)
+	}
+	return err
+}
+
+// settleAfter is how old the newest change of a listing must be for its validator to stand for all that belongs to it: times are in
+// whole seconds, and not all of GitHub's replicas have a review at once.
+const settleAfter = 30 * time.Second
+
+func (r *reader) settled(rows []*gogithub.PullRequest) bool {
+	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
+}
+
+func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {
+	list := make(pullPage, 0, len(rows))
+	for _, row := range there(r.client, pullsEndpoint, rows) {
+		list = append(list, pullRow{
+			updated: row.GetUpdatedAt().Time,
+			events: func(ctx context.Context) ([]activity.Event, error) {
+				return r.restPullEvents(ctx, row)
+			},
+		})
+	}
+	return list
+}
+
+func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
+	var merged *time.Time
+	if row.MergedAt != nil {
+		merged = &row.MergedAt.Time
+	}
+	events := r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+	for number := 1; number <= maxPages; number++ {
+		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
+			repoPath(r.request.Org, r.request.Repo.Name, "/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
+			values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, r.restReviewEvents(reviews)...)
+		if !told.next || len(reviews) == 0 {
+			return events, nil
+		}
+	}
+	return nil, errEndless(reviewsEndpoint)
+}
+
+func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview) []activity.Event {
+	events := make([]activity.Event, 0, len(rows))
+	for _, row := range there(r.client, reviewsEndpoint, rows) {
+		if row.SubmittedAt == nil {
+			continue // pending: nobody has submitted it
+		}
+		id := activity.NumberID(row.GetID())
+		events = append(events, r.event(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
+	}
+	return events
+}
