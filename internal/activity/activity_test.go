@@ -106,7 +106,7 @@ func TestSignalsChanged(t *testing.T) {
 			with(func(s *Signals) { s.Head = "" }), with(func(s *Signals) { s.Head, s.PushedAt = "", noon.Add(-time.Minute) }),
 			StreamsOf(StreamCommits),
 		},
-		"the same push time without a head": {with(func(s *Signals) { s.Head = "read" }), with(func(s *Signals) { s.Head = "" }), 0},
+		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadAt = "read", noon }), with(func(s *Signals) { s.Head = "" }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -87,10 +87,11 @@ func (s *Signals) Quiet(since time.Time) Streams {
 	return quiet
 }
 
-// commitsMoved compares heads, which are exact, and push times where discovery does not tell the head.
+// commitsMoved compares heads, which are exact, and push times where discovery does not tell the head. A push that is known and was not
+// read counts.
 func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head
 	}
-	return !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled)
+	return !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) || s.PushedAt.After(older.HeadAt)
 }

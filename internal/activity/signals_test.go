@@ -15,7 +15,7 @@ func TestSignalsSettle(t *testing.T) {
 	const settle = 30 * time.Second
 	border := noon.Add(-settle)
 	signals := func(pushed, pulls, issues time.Time) Signals {
-		return Signals{Known: EveryStream, PushedAt: pushed, Pulls: Mark{1, pulls}, Issues: Mark{2, issues}}
+		return Signals{Known: EveryStream, HeadAt: noon, PushedAt: pushed, Pulls: Mark{1, pulls}, Issues: Mark{2, issues}}
 	}
 	old := border.Add(-time.Hour)
 	for name, test := range map[string]struct {
@@ -25,6 +25,7 @@ func TestSignalsSettle(t *testing.T) {
 		"everything settled":             {signals(old, old, old), 0},
 		"at the border":                  {signals(border, border, border), 0},
 		"push right after the border":    {signals(border.Add(1), border, border), StreamsOf(StreamCommits)},
+		"push that was not read":         {Signals{Known: EveryStream, HeadAt: old, PushedAt: old.Add(1)}, StreamsOf(StreamCommits)},
 		"pull right after the border":    {signals(border, border.Add(1), border), StreamsOf(StreamPulls, StreamComments)},
 		"issue right after the border":   {signals(border, border, border.Add(1)), StreamsOf(StreamComments)},
 		"dated after the moment seen":    {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments)},
@@ -80,7 +81,7 @@ func TestSignalsNotKnown(t *testing.T) {
 		old := noon.Add(-time.Hour)
 		now := Signals{
 			Known: streams.Draw(t, "now"), Head: rapid.SampledFrom([]string{"", "a"}).Draw(t, "head"),
-			PushedAt: old, Pulls: Mark{1, old}, Issues: Mark{2, old},
+			HeadAt: old, PushedAt: old, Pulls: Mark{1, old}, Issues: Mark{2, old},
 		}
 		older := now
 		older.Known = streams.Draw(t, "older")

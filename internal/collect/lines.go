@@ -55,6 +55,7 @@ type Lines struct {
 	allowance allowance
 
 	mu    sync.Mutex
+	began time.Time // when the ledger did
 	repos map[int64]*repoLines
 }
 
@@ -92,6 +93,23 @@ func (l *Lines) repo(id int64) *repoLines {
 	}
 	return known
 }
+
+// follow forgets everything when the ledger is another one than before: the store has lost its memory, and what this replica knows of
+// the samples is of the former one.
+func (l *Lines) follow(began time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.began.IsZero() && !began.Equal(l.began) {
+		clear(l.repos)
+		l.samples = noSamples{}
+	}
+	l.began = began
+}
+
+// noSamples are those of a ledger that has just begun.
+type noSamples struct{}
+
+func (noSamples) Sample(ledger.SampleKey) (ledger.Sample, bool) { return ledger.Sample{}, false }
 
 // load reads the samples of a repository. What cannot be read is counted, and as good as nothing.
 func (l *Lines) load(id int64) *repoLines {
@@ -184,6 +202,7 @@ func (l *Lines) Refresh(ctx context.Context) (Refreshed, error) {
 	if err != nil {
 		return Refreshed{}, err
 	}
+	l.follow(cov.Began)
 	r := newLinesRound(l, &cov)
 	if err := r.quiet(ctx); err != nil {
 		return r.done, err

@@ -608,3 +608,67 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 		require.Equal(t, 1, done.Asked)
 	})
 }
+
+// TestAPushThatAWorkerHasRead: a week is not quiet because the pass that saw the push could not read it.
+func TestAPushThatAWorkerHasRead(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]githubtest.Effect{
+		"error": githubtest.Status(http.StatusInternalServerError), "limit": githubtest.SecondaryLimit(http.StatusForbidden, 30*time.Second),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachAPI(t, func(t *testing.T, api github.API) {
+				data := dataset("one", "two")
+				for _, repo := range []string{"one", "two"} {
+					commit(data, repo, sunday.AddDate(0, 0, -8)).Login = new("bob")
+				}
+				b := newLinesBench(t, api, data)
+				b.collector.settings.Handover = true
+				b.clock.set(sunday.Add(6*day + 12*time.Hour))
+				b.pass()
+				b.server.Update(func(d *githubtest.Dataset) {
+					for _, repo := range []string{"one", "two"} {
+						commit(d, repo, b.clock.Now().Add(time.Hour)).Login = new("bob")
+					}
+				})
+				b.clock.set(sunday.Add(7*day + 5*time.Minute))
+				for _, m := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"}, {Route: commitsRoute}, {Route: compareRoute}} {
+					b.server.Fault(githubtest.Fault{Match: m, Do: trouble})
+				}
+				b.pass()
+				b.server.ClearFaults()
+				b.clock.Advance(time.Minute)
+				b.fill()
+				b.requireNoGaps()
+				for range 3 {
+					done, err := b.lines.Refresh(t.Context())
+					require.NoError(t, err)
+					require.Zero(t, done.Quiet)
+					b.clock.Advance(time.Minute)
+				}
+				for _, repo := range []string{"one", "two"} {
+					require.Equal(t, map[string][2]uint64{"bob": {10, 1}}, b.weekly(repo))
+				}
+			})
+		})
+	}
+}
+
+// TestLinesOfALostLedger: a store that was emptied within a term gets the weekly lines again.
+func TestLinesOfALostLedger(t *testing.T) {
+	t.Parallel()
+	data := dataset("one")
+	commit(data, "one", sunday.AddDate(0, 0, -8))
+	b := newLinesBench(t, github.APIGraphQL, data)
+	b.round()
+	require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
+	b.store = newRecorded()
+	b.collector.settings.Store = b.store
+	b.clock.Advance(interval)
+	b.pass()
+	b.fill()
+	require.Empty(t, b.weekly("one"))
+	b.clock.Advance(interval)
+	b.round()
+	require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
+}

@@ -129,7 +129,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	}
 	sum.Changed -= run.idle
 	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
-	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read)})
+	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read, run.asked)})
 }
 
 // conclude moves the edge. The pass is counted in the same commit.

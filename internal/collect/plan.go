@@ -27,11 +27,19 @@ type plan struct {
 	changes  []ledger.RepoProgress
 	readings []reading
 	// behind are, of each repository that is there, the streams whose newest part is not known to be complete unless
-	// it is read, with the moment up to which they are.
-	behind map[int64]*[activity.NumStreams]time.Time
+	// it is read.
+	behind map[int64]*behind
 	// putOff are the streams that are not asked for in this pass: they were refused, or nobody knows whether their
 	// repository is there.
 	putOff []Failure
+}
+
+// behind is what is to be said of a repository if it is not read.
+type behind struct {
+	// from is up to when its streams are complete, zero for those that are in any case.
+	from [activity.NumStreams]time.Time
+	// seen are its signals as they were, with the push that was discovered; nil when none was.
+	seen *activity.Signals
 }
 
 // planner makes a plan from what is covered and what is discovered, page by page. It is pure, and of what was discovered
@@ -78,7 +86,7 @@ func (p *planner) absent() []*ledger.RepoCoverage {
 func (p *planner) unsure(known *ledger.RepoCoverage, err error) {
 	p.unknown[known.ID] = true
 	from, _ := p.edges(known)
-	p.plan.behind[known.ID] = &from
+	p.plan.behind[known.ID] = &behind{from: from}
 	for _, s := range activity.AllStreams() {
 		p.plan.putOff = append(p.plan.putOff, Failure{RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, Whole: true})
 	}
@@ -175,7 +183,7 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 	if streams == 0 {
 		return
 	}
-	p.plan.behind[r.ID] = behind(streams, from)
+	p.plan.behind[r.ID] = behindOf(r, known, streams, from)
 	for _, s := range activity.AllStreams() {
 		if !streams.Has(s) {
 			continue
@@ -219,13 +227,21 @@ func lagging(known *ledger.RepoCoverage, s activity.Stream, edge time.Time) bool
 	return n > 0 && known.Missing[s][n-1].Start.Equal(edge)
 }
 
-func behind(streams activity.Streams, from [activity.NumStreams]time.Time) *[activity.NumStreams]time.Time {
+func behindOf(
+	r *activity.Repository, known *ledger.RepoCoverage, streams activity.Streams, from [activity.NumStreams]time.Time,
+) *behind {
 	for _, s := range activity.AllStreams() {
 		if !streams.Has(s) {
 			from[s] = time.Time{}
 		}
 	}
-	return &from
+	b := &behind{from: from}
+	if !r.Signals.PushedAt.Equal(known.Signals.PushedAt) {
+		seen := known.Signals
+		seen.PushedAt = r.Signals.PushedAt
+		b.seen = &seen
+	}
+	return b
 }
 
 func (p *planner) reading(
@@ -322,11 +338,7 @@ func (r *reading) needless(outcome *github.Outcome) bool {
 func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
 	signals := r.request.Repo.Signals
 	signals.Head, signals.HeadAt = r.known.Head, r.known.HeadAt
-	switch {
-	case !r.request.Streams.Has(activity.StreamCommits):
-	case outcome.Failed[activity.StreamCommits] != nil:
-		signals.PushedAt = r.known.PushedAt
-	default:
+	if r.request.Streams.Has(activity.StreamCommits) && outcome.Failed[activity.StreamCommits] == nil {
 		signals.HeadAt = r.observed
 		if outcome.Head != "" {
 			signals.Head = outcome.Head
@@ -349,16 +361,20 @@ func (p *plan) later() []StreamOf {
 	return list
 }
 
-// missed is the progress of the streams that should have been read and were not.
-func (p *plan) missed(read map[int64]activity.Streams) []ledger.RepoProgress {
+// missed is the progress of the streams that should have been read and were not. Of repositories that were not asked for at all,
+// it has the push that nobody has read: others may read it, and who asks whether there was one must know.
+func (p *plan) missed(read map[int64]activity.Streams, asked map[int64]bool) []ledger.RepoProgress {
 	var list []ledger.RepoProgress
-	for id, from := range p.behind {
+	for id, b := range p.behind {
 		progress := ledger.RepoProgress{ID: id}
+		if b.seen != nil && !asked[id] {
+			progress.Signals, progress.Observed = b.seen, p.began
+		}
 		for _, s := range activity.AllStreams() {
-			if from[s].IsZero() || read[id].Has(s) {
+			if b.from[s].IsZero() || read[id].Has(s) {
 				continue
 			}
-			window := activity.Window{Start: from[s], End: p.began}
+			window := activity.Window{Start: b.from[s], End: p.began}
 			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: window})
 		}
 		if len(progress.Missed) > 0 {

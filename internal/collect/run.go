@@ -22,6 +22,7 @@ type run struct {
 
 	mu       sync.Mutex
 	read     map[int64]activity.Streams
+	asked    map[int64]bool // whose signals were recorded, or are what they were
 	failures []Failure
 	events   int
 	// idle is how many readings have found that nothing had happened.
@@ -31,7 +32,7 @@ type run struct {
 }
 
 func newRun(c *Collector, fence uint64, todo *plan) *run {
-	return &run{collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams)}
+	return &run{collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), asked: make(map[int64]bool)}
 }
 
 // prepared is how many readings are prepared together. What they begin with is held until they are read.
@@ -113,6 +114,7 @@ func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events += events
+	r.asked[todo.request.Repo.ID] = true
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)

@@ -29,7 +29,7 @@ func (r *reader) comments(ctx context.Context) error {
 	}
 	for number, pages := 1, 0; pages < maxPages; pages++ {
 		rows, told, err := getIf[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
-			repoPath(r.request.Org, r.request.Repo.Name, "/issues/comments"),
+			r.path("/issues/comments"),
 			values("sort", "updated", "direction", "asc", "since", stamp(since), "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag, once: !back.IsZero()})
 		if _, ok := errors.AsType[*UnavailableError](err); ok && !back.IsZero() {
 			back, since = time.Time{}, r.request.Since[activity.StreamComments]

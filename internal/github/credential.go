@@ -204,7 +204,7 @@ func (a *appCredential) find(ctx context.Context) (int64, error) {
 // askAsApp sends a request that the App's own token authorizes.
 func (a *appCredential) askAsApp(ctx context.Context, method, endpoint, path string, read func(body []byte) error) error {
 	return a.client.send(ctx, &exchange{
-		endpoint: endpoint, resource: ResourceREST, price: 1, bare: true,
+		endpoint: endpoint, resource: ResourceREST, price: 1, bare: true, probe: ctx.Value(probing{}) != nil, once: ctx.Value(probing{}) != nil,
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := a.client.rest.NewRequest(method, path, nil)
 			if err != nil {

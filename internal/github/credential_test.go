@@ -2,7 +2,9 @@ package github_test
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -337,4 +339,34 @@ func TestTheEndOfOneCallerIsNotThatOfAnother(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-asking, context.Canceled)
 	require.NoError(t, <-other)
+}
+
+// TestACooldownEndsWithoutAToken: an outage may outlive an App's token, and the probe that would end the cooldown needs one.
+func TestACooldownEndsWithoutAToken(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		cooling := errors.New("cooling")
+		var paused atomic.Bool
+		b := appBench(t, api, func(_ *githubtest.Settings, g *github.Settings) {
+			g.Paused = func() error {
+				if paused.Load() {
+					return cooling
+				}
+				return nil
+			}
+		})
+		_, err := b.discover()
+		require.NoError(t, err)
+		paused.Store(true)
+		b.advance(2 * time.Hour)
+		_, err = b.discover()
+		require.ErrorIs(t, err, cooling)
+		require.Equal(t, 1, b.requests(tokensRoute), "nobody else gets one meanwhile")
+		require.NoError(t, b.client.Probe(t.Context()))
+		require.Equal(t, 2, b.requests(tokensRoute))
+		b.server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+		b.advance(2 * time.Hour)
+		require.Error(t, b.client.Probe(t.Context()))
+		require.Equal(t, 3, b.requests(tokensRoute), "a probe is one request, and so is what it needs")
+	})
 }

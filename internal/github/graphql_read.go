@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -31,7 +32,8 @@ func (d *activityData) repository() *repositoryActivity {
 }
 
 type repositoryActivity struct {
-	Branch *struct {
+	DatabaseID int64 `json:"databaseId"`
+	Branch     *struct {
 		Target *commitTarget `json:"target"`
 	} `json:"defaultBranchRef"`
 	Object *commitTarget `json:"object"`
@@ -121,7 +123,7 @@ func (r *reader) failBoth(commits, pulls bool, err error) {
 // first is the first page, asked for together with others or alone.
 func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryActivity, []graphqlError, error) {
 	if data, errs := r.request.first.take(); data != nil {
-		return data, errs, nil
+		return data, errs, nil // by its id
 	}
 	v := r.variables()
 	v["head"], v["pulls"] = commits, pulls
@@ -169,8 +171,16 @@ func (r *reader) activity(ctx context.Context, full map[string]any) (*repository
 		if data.repository() == nil {
 			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
 		}
-		return data.repository(), errs, nil
+		return data.repository(), errs, r.same(data.repository())
 	}
+}
+
+// same refuses another repository: one that was asked for by its name may have lost it to that.
+func (r *reader) same(data *repositoryActivity) error {
+	if r.request.Repo.NodeID != "" || data.DatabaseID == r.request.Repo.ID {
+		return nil
+	}
+	return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
 }
 
 // sized are the variables with pages of a size in percent.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
 // perPage is the largest page of REST.
@@ -120,10 +122,17 @@ func numberOf(address string) int {
 	return max(0, n)
 }
 
-// repoPath is the path of something in a repository.
-func repoPath(org, repo, rest string) string {
-	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo) + rest
+// repoPath is the path of something in a repository. It is the one that GitHub redirects to when a repository was renamed: a name may
+// be another repository's a moment later
+// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
+func repoPath(org string, repo *activity.Repository, rest string) string {
+	if repo.ID > 0 {
+		return "repositories/" + strconv.FormatInt(repo.ID, 10) + rest
+	}
+	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo.Name) + rest
 }
+
+func (r *reader) path(rest string) string { return repoPath(r.request.Org, &r.request.Repo, rest) }
 
 func values(pairs ...string) url.Values {
 	v := make(url.Values, len(pairs)/2+1)

@@ -118,7 +118,7 @@ func noComparison(err error) bool {
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
-		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), values("per_page", "1"))
+		r.path("/commits"), values("per_page", "1"))
 	var refused *NotFoundError
 	// One that had commits cannot become empty.
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && !had {
@@ -151,7 +151,7 @@ func (r *reader) compare(ctx context.Context, head string) error {
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
 	comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
-		repoPath(r.request.Org, r.request.Repo.Name, "/compare/"+r.request.SeenHead+"..."+head),
+		r.path("/compare/"+r.request.SeenHead+"..."+head),
 		values("per_page", strconv.Itoa(perPage), "page", number))
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
 		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
@@ -201,7 +201,7 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 		query.Set("until", stamp(until))
 	}
 	return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
-		repoPath(r.request.Org, r.request.Repo.Name, "/commits"), query)
+		r.path("/commits"), query)
 }
 
 // commitPages hands out the commits of a listing page by page.
@@ -287,7 +287,7 @@ func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activit
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
 	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
-		repoPath(r.request.Org, r.request.Repo.Name, "/commits/"+sha), values("per_page", "1"))
+		r.path("/commits/"+sha), values("per_page", "1"))
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil

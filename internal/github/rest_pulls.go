@@ -23,7 +23,7 @@ func (r *reader) restPulls(ctx context.Context) error {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
 		rows, told, err := getIf[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
-			repoPath(r.request.Org, r.request.Repo.Name, "/pulls"),
+			r.path("/pulls"),
 			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag})
 		if err != nil {
 			return nil, "", err
@@ -77,7 +77,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	events := r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	for number := 1; number <= maxPages; number++ {
 		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
-			repoPath(r.request.Org, r.request.Repo.Name, "/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
+			r.path("/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
 			values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
 		if err != nil {
 			return nil, err

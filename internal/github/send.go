@@ -136,8 +136,14 @@ func (c *Client) token(ctx context.Context, x *exchange) (string, error) {
 	if x.bare || c.settings.Credential == nil {
 		return "", nil
 	}
+	if x.probe {
+		ctx = context.WithValue(ctx, probing{}, true)
+	}
 	return c.settings.Credential.token(ctx)
 }
+
+// probing marks the context of a token that a probe needs: what holds other requests back must not hold that back either.
+type probing struct{}
 
 func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error) {
 	request, err := x.make(ctx)

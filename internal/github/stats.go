@@ -76,7 +76,7 @@ type contributorSum struct {
 func (c *Client) Contributors(ctx context.Context, org string, repo activity.Repository) (Contributors, error) {
 	var rows []*contributorRow
 	x := &exchange{
-		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, make: c.getting(repoPath(org, repo.Name, "/stats/contributors")),
+		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, make: c.getting(repoPath(org, &repo, "/stats/contributors")),
 		points: func() int { return 1 }, quota: func() Quota { return Quota{} },
 	}
 	x.read = func(_ http.Header, body []byte) error {

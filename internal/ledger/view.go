@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"maps"
 	"sync"
 	"time"
@@ -219,10 +220,33 @@ type Sink interface {
 func (v *View) Visit(now time.Time, sink Sink) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	owners := v.owners()
 	for id, repo := range v.repos {
-		v.visitRepo(id, repo, now, sink)
+		cov := v.cov.Repos[id]
+		if cov == nil || cov.Gone() || owners[cov.Name] != id {
+			v.ended = repo.end(v.ended)
+			repo.shown = "" // another repository may take the name, or has taken it
+			continue
+		}
+		v.visitRepo(repo, cov, now, sink)
 	}
 	v.endGone(sink)
+}
+
+// owners says which repository is shown under a name. Two have one name when it was taken over while discovery read its pages, until the
+// next pass: the one that was met last has it then, and the other one is not shown.
+func (v *View) owners() map[string]int64 {
+	owners := make(map[string]int64, len(v.repos))
+	for id := range v.repos {
+		cov := v.cov.Repos[id]
+		if cov == nil || cov.Gone() {
+			continue
+		}
+		if had := v.cov.Repos[owners[cov.Name]]; had == nil || cmp.Or(cov.Contact.Compare(had.Contact), cmp.Compare(cov.ID, had.ID)) > 0 {
+			owners[cov.Name] = id
+		}
+	}
+	return owners
 }
 
 // endGone ends what vanished with a former snapshot or a former name, unless it is shown again.
@@ -248,13 +272,7 @@ func (v *View) endGone(sink Sink) {
 	v.ended = nil
 }
 
-func (v *View) visitRepo(id int64, repo *repoView, now time.Time, sink Sink) {
-	cov := v.cov.Repos[id]
-	if cov == nil || cov.Gone() {
-		v.ended = repo.end(v.ended)
-		repo.shown = "" // another repository may take the name
-		return
-	}
+func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
 	if repo.shown != cov.Name {
 		v.ended = repo.end(v.ended)
 		repo.shown = cov.Name

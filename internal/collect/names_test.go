@@ -1,0 +1,188 @@
+package collect
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// takeName renames a repository to "older" and lets another one take its name, in which eve has pushed an old history and commented.
+func takeName(d *githubtest.Dataset, name string, now time.Time) {
+	id := d.Repo(name).ID
+	d.Rename(name, "older")
+	d.Repo("older").RenamedFrom = nil // no redirect: the name is in use
+	d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: now, ID: id + 1})
+	c := commit(d, name, now.Add(-time.Hour))
+	c.Login, c.PushedAt, c.Additions = new("eve"), now, 777
+	comment(d, name, 1, now.Add(-time.Second))
+	d.Comments[len(d.Comments)-1].Login = new("eve")
+}
+
+// requireNotEve: she has never been in the repository that was renamed.
+func requireNotEve(b *bench) {
+	b.t.Helper()
+	for series, v := range b.metrics() {
+		require.False(b.t, series.Repo == "older" && series.User == "eve", "%v", v.Of)
+	}
+}
+
+// listing reports whether a request is one of discovery.
+func listing(r githubtest.RequestInfo) bool {
+	return r.Operation == "Discover" || r.Route == reposRoute
+}
+
+// TestNameTakenInAPass: what is read after discovery is of the repository that was discovered.
+func TestNameTakenInAPass(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		commit(data, "one", noon.AddDate(0, 0, -3))
+		comment(data, "one", 1, noon.Add(-time.Hour))
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.clock.Advance(interval)
+		b.server.Update(func(d *githubtest.Dataset) {
+			at := b.clock.Now().Add(-time.Second)
+			comment(d, "one", 1, at)
+			commit(d, "one", at)
+		})
+		var once sync.Once
+		b.server.OnRequest(func(r githubtest.RequestInfo) {
+			if !listing(r) {
+				once.Do(func() { b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) }) })
+			}
+		})
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		requireNotEve(b)
+		require.Equal(t, uint64(2), b.metrics().of("older", activity.KindIssueComment))
+	})
+}
+
+// TestNameTakenBeforeAWorker: a worker that knows a repository by its former name reads that repository, or nothing.
+func TestNameTakenBeforeAWorker(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		commit(data, "one", noon.AddDate(0, 0, -3))
+		comment(data, "one", 1, noon.Add(-time.Hour))
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.clock.Advance(interval)
+		b.server.Update(func(d *githubtest.Dataset) {
+			comment(d, "one", 1, b.clock.Now())
+			commit(d, "one", b.clock.Now())
+		})
+		b.clock.Advance(interval)
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(http.StatusInternalServerError)})
+		b.pass()
+		b.server.ClearFaults()
+		b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) })
+		worker := New(b.collector.settings, b.tallies) // it has made no pass and knows no global ids
+		for _, order := range b.orders() {
+			_, err := worker.Fill(t.Context(), order)
+			require.NoError(t, err)
+		}
+		requireNotEve(b)
+		b.later(3)
+		requireNotEve(b)
+		b.requireNoGaps()
+		require.Equal(t, uint64(2), b.metrics().of("older", activity.KindIssueComment))
+	})
+}
+
+// TestNameTakenInARound: a round over the weekly lines may last for hours.
+func TestNameTakenInARound(t *testing.T) {
+	t.Parallel()
+	for name, zeros := range map[string]bool{"statistics": false, "fallback": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachAPI(t, func(t *testing.T, api github.API) {
+				data := dataset("one")
+				commit(data, "one", sunday.AddDate(0, 0, -8))
+				commit(data, "one", sunday.Add(-time.Hour)).Login = new("bob")
+				b := newLinesBench(t, api, data, func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+				b.pass()
+				b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", sunday.Add(-time.Minute)) })
+				if zeros {
+					b.zeros()
+				}
+				for range 2 {
+					_, err := b.lines.Refresh(t.Context())
+					require.NoError(t, err)
+					b.clock.Advance(time.Minute)
+				}
+				b.pass()
+				require.NotContains(t, b.weekly("older"), "eve")
+			})
+		})
+	}
+}
+
+// doubles counts how often a series is shown.
+type doubles map[ledger.Series]int
+
+func (s doubles) Show(series ledger.Series, _ *ledger.Values) { s[series]++ }
+func (s doubles) End(ledger.Series, ledger.Mask)              {}
+
+// TestNameTakenBetweenPages: of two repositories that are listed with one name, one is shown.
+func TestNameTakenBetweenPages(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		names := make([]string, 150)
+		for i := range names {
+			names[i] = fmt.Sprintf("repo-%03d", i)
+		}
+		data := dataset(names...)
+		for i := range data.Repos {
+			data.Repos[i].CreatedAt = noon.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Hour)
+		}
+		commit(data, "repo-000", noon.Add(-time.Hour))
+		b := newBench(t, api, data)
+		b.pass()
+		var mu sync.Mutex
+		pages := 0
+		b.server.OnRequest(func(r githubtest.RequestInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !listing(r) {
+				return
+			}
+			if pages++; pages == 2 {
+				b.server.Update(func(d *githubtest.Dataset) { takeName(d, "repo-000", noon.Add(-time.Minute)) })
+			}
+		})
+		b.clock.Advance(interval)
+		b.pass()
+		view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		require.ErrorIs(t, b.store.Follow(ctx, org, func(c ledger.Change) error {
+			view.Apply(c)
+			if c.Caught {
+				cancel()
+			}
+			return nil
+		}), context.Canceled)
+		times := doubles{}
+		view.Visit(b.clock.Now(), times)
+		require.NotEmpty(t, times)
+		for series, n := range times {
+			require.Equal(t, 1, n, "%v", series)
+		}
+		b.clock.Advance(interval)
+		b.pass()
+		require.Positive(t, b.metrics().of("older", activity.KindCommit))
+	})
+}
