@@ -23,20 +23,26 @@ import (
 // API.
 func TestRandomClaims(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(8)
-	if text := os.Getenv("GX_SEEDS"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 32)
-		require.NoError(t, err)
-		seeds = n
-	}
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for seed := range seeds {
+		for seed := range seeds(t, 8) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
 				newTurmoil(t, api, seed).run()
 			})
 		}
 	})
+}
+
+// seeds is how many histories a random test has, or what GX_SEEDS says.
+func seeds(t *testing.T, usual uint64) uint64 {
+	t.Helper()
+	text := os.Getenv("GX_SEEDS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	require.NoError(t, err)
+	return n
 }
 
 var turmoilNames = []string{"a", "b", "c", "d"}
