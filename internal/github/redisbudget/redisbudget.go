@@ -72,7 +72,10 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 	}
 	shared, err := b.begin(ctx, &q)
 	if err != nil {
-		return known, b.trouble(ctx, err)
+		if err = b.trouble(ctx, err); err != nil { // nobody will end it, and the script may have taken a place all the same
+			_, _ = b.End(context.WithoutCancel(ctx), github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+		}
+		return known, err
 	}
 	b.together()
 	if !shared.Taken(q.Resource, q.Now) { // the place in this process is given back
