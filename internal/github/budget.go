@@ -13,6 +13,9 @@ const (
 	// window is the length of GitHub's primary limits
 	// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 	window = time.Hour
+	// longestWindow is a window with what clocks differ by. A stored reset that is further away was told before the clock was set back,
+	// or to somebody whose clock is ahead of ours, and says nothing.
+	longestWindow = window + time.Minute
 	// furthestReset bounds what is believed of the reset of a primary limit, clocks that differ allowed for.
 	furthestReset = 2 * window
 	// mostGranted bounds what is believed of a limit.
@@ -117,6 +120,9 @@ func (q *Quota) PacedBy(now time.Time) bool {
 	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= LargestLimit
 }
 
+// dearest is what one request costs at most, one point where it says nothing. Those that are on their way may all be that dear.
+var dearest = map[Resource]int{ResourceGraphQL: 2}
+
 // share is how much of a limit is left to others, and how much may be used at once: the rest is spread over the time to the
 // reset.
 type share struct{ kept, burst int }
@@ -133,10 +139,10 @@ func (s *RateLimitSettings) foreground(q *Quota) share {
 // background leaves a quarter to the foreground; a tenth may be used at once.
 func background(q *Quota) share { return share{kept: q.Limit / 4, burst: q.Limit / 10} }
 
-// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now. due is what it costs itself,
-// and what those on their way cost at least.
+// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now, and when the quota is not known.
+// due is what it costs itself, and what those on their way cost at most.
 func (s *RateLimitSettings) allowed(q *Quota, due int, inBackground bool, now time.Time) time.Time {
-	if !now.Before(q.Reset) {
+	if !now.Before(q.Reset) || q.Reset.After(now.Add(longestWindow)) {
 		return time.Time{}
 	}
 	of := s.foreground(q)
@@ -166,7 +172,8 @@ func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, 
 		return &LimitError{Resource: resource, RetryAt: until, Secondary: secondary}
 	}
 	q := known.Quotas[resource]
-	if at := s.allowed(&q, known.Flight+price, inBackground, now); !at.IsZero() {
+	due := known.Flight*max(1, dearest[resource], price) + price
+	if at := s.allowed(&q, due, inBackground, now); !at.IsZero() {
 		return &LimitError{Resource: resource, RetryAt: at, HeldBack: true}
 	}
 	return nil
@@ -262,7 +269,7 @@ func (l *LocalBudget) told(o *Ending) {
 		return
 	}
 	before := l.quotas[o.Resource]
-	if before.Reset.After(o.Now.Add(window + time.Minute)) {
+	if before.Reset.After(o.Now.Add(longestWindow)) {
 		before = Quota{} // the clock was set back
 	}
 	if o.Quota.Reset.After(before.Reset) || (o.Quota.Reset.Equal(before.Reset) && o.Quota.Remaining < before.Remaining) {

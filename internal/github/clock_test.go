@@ -1,0 +1,59 @@
+package github_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// ownClock gives the client a clock of its own, which is off from GitHub's by so much.
+func ownClock(b **bench, off *time.Duration) func(*githubtest.Settings, *github.Settings) {
+	return func(_ *githubtest.Settings, g *github.Settings) {
+		g.Now = func() time.Time { return (*b).clock().Add(*off) }
+		g.RateLimit.MinRemaining = 200
+	}
+}
+
+// TestClockIsSetRight: a machine whose clock was ahead, and that is set right, goes on reading at once.
+func TestClockIsSetRight(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for _, ahead := range []time.Duration{20 * time.Minute, 2 * time.Hour, 12 * time.Hour, 3 * 24 * time.Hour} {
+			var b *bench
+			off := ahead
+			b = newBench(t, api, dataset("one"), ownClock(&b, &off))
+			_, err := b.discover()
+			require.NoError(t, err)
+			off = 0
+			_, err = b.discover()
+			require.NoError(t, err, "%s ahead, with an unused limit", ahead)
+		}
+	})
+}
+
+// replica is a client that shares the bench's budget, has had no answer yet, and whose clock is off by so much.
+func (b *bench) replica(off time.Duration) *github.Client {
+	b.t.Helper()
+	settings := b.settings
+	settings.Now = func() time.Time { return b.clock().Add(off) }
+	client, err := github.New(settings)
+	require.NoError(b.t, err)
+	return client
+}
+
+func sharedBudget(_ *githubtest.Settings, g *github.Settings) { g.Budget = &github.LocalBudget{} }
+
+// TestSlowReplicaStarts: a replica whose clock is behind, and that shares a budget, begins to read at once.
+func TestSlowReplicaStarts(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, dataset("one"), sharedBudget)
+		_, err := b.discover()
+		require.NoError(t, err)
+		require.NoError(t, b.replica(-3*time.Hour).Discover(t.Context(), org, pages))
+	})
+}
