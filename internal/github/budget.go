@@ -63,6 +63,9 @@ type Question struct {
 	ID       string
 	Resource Resource
 	Now      time.Time
+	// Guessed says that Now is by the asker's own clock, because he has had no answer yet. He goes by it, but what is over by it is not
+	// forgotten: others may know better.
+	Guessed bool
 	// Until is when its place is free again even if nobody says so.
 	Until time.Time
 	// Places is how many requests may be on their way together.
@@ -198,8 +201,10 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	l.forget(q.Now)
-	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
+	if !q.Guessed {
+		l.forget(q.Now)
+	}
+	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: l.flying(q.Now)}
 	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
 		return known, nil
 	}
@@ -231,6 +236,17 @@ func (l *LocalBudget) forget(now time.Time) {
 	}
 }
 
+// flying is how many requests are on their way.
+func (l *LocalBudget) flying(now time.Time) int {
+	n := 0
+	for _, until := range l.flight {
+		if !until.Before(now) {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *LocalBudget) prepare() {
 	if l.quotas == nil {
 		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]time.Time), make(map[Resource]time.Time)
@@ -245,7 +261,7 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 	l.prepare()
 	delete(l.flight, o.ID)
 	l.told(&o)
-	if o.Good && !o.Now.Before(l.waiting) {
+	if o.Good && !o.Now.Before(l.untold(o.Now)) {
 		l.backoff = 0
 	}
 	if !o.Limited {
@@ -280,14 +296,22 @@ func (l *LocalBudget) told(o *Ending) {
 // wait is the end of a wait that GitHub did not tell
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
 func (l *LocalBudget) wait(o *Ending) time.Time {
-	if o.Now.Before(l.waiting) {
-		return l.waiting
+	if before := l.untold(o.Now); o.Now.Before(before) {
+		return before
 	}
 	wait := l.backoff
 	if wait == 0 {
 		wait = max(time.Second, o.First)
 	}
 	l.backoff, l.waiting = min(2*wait, LongestWait), o.Now.Add(wait)
+	return l.waiting
+}
+
+// untold is the end of the last wait that was not told; zero when it is so far away that the clock was set back meanwhile.
+func (l *LocalBudget) untold(now time.Time) time.Time {
+	if l.waiting.After(now.Add(LongestWait)) {
+		return time.Time{}
+	}
 	return l.waiting
 }
 

@@ -57,3 +57,25 @@ func TestSlowReplicaStarts(t *testing.T) {
 		require.NoError(t, b.replica(-3*time.Hour).Discover(t.Context(), org, pages))
 	})
 }
+
+// TestFastReplicaEndsNoLimit: a replica that has just started, and whose clock is ahead, ends a limit for nobody.
+func TestFastReplicaEndsNoLimit(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, dataset("one"), sharedBudget)
+		_, err := b.discover()
+		require.NoError(t, err)
+		b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, 5*time.Minute)})
+		_, err = b.discover()
+		until := limitOf(t, err).RetryAt
+		fast := b.replica(10 * time.Minute)
+		require.NoError(t, fast.Discover(t.Context(), org, pages), "it cannot know better yet")
+		_, err = b.discover()
+		require.Equal(t, until, limitOf(t, err).RetryAt)
+		err = fast.Discover(t.Context(), org, pages)
+		require.Equal(t, until.Add(10*time.Minute), limitOf(t, err).RetryAt, "the same by its clock, and now it knows")
+		b.advance(5 * time.Minute)
+		_, err = b.discover()
+		require.NoError(t, err)
+	})
+}

@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
 		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
+		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := open(t)
@@ -282,4 +283,49 @@ func clockSetBack(t *testing.T, a, b *user) {
 		require.True(t, known.Taken(github.ResourceGraphQL, noon), "it was over")
 		b.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: noon})
 	}
+}
+
+// clockSetBackByHours: an untold wait of that future is none, and what was over for one resource is over when another is asked for.
+func clockSetBackByHours(t *testing.T, a, b *user) {
+	future := noon.Add(5 * time.Hour)
+	require.Equal(t, future.Add(first), a.limited(github.ResourceREST, future, time.Time{}, false))
+	b.told(github.ResourceGraphQL, future.Add(first), github.Quota{}) // forgets the other's, too
+	a.told(github.ResourceGraphQL, future.Add(first), github.Quota{})
+	b.told(github.ResourceREST, future, github.Quota{})
+	require.Equal(t, noon.Add(first), a.limited(github.ResourceREST, noon, time.Time{}, false))
+}
+
+// guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know better.
+func guessedClocks(t *testing.T, a, b *user) {
+	guess := func(u *user, now time.Time) github.Known {
+		u.n++
+		q := question(fmt.Sprintf("%s-%d", u.name, u.n), github.ResourceREST, now)
+		q.Guessed = true
+		known, err := u.budget.Begin(t.Context(), q)
+		require.NoError(t, err)
+		if known.Taken(q.Resource, now) {
+			u.end(github.Ending{ID: q.ID, Resource: q.Resource, Now: now})
+		}
+		return known
+	}
+	for range 3 {
+		a.begin(github.ResourceGraphQL, noon)
+	}
+	a.limited(github.ResourceREST, noon, noon.Add(time.Minute), false)
+	a.end(github.Ending{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: noon.Add(2 * time.Minute), First: first})
+	ahead := noon.Add(time.Hour)
+	for _, u := range []*user{a, b} {
+		known := guess(u, ahead)
+		require.True(t, known.Taken(github.ResourceREST, ahead), "he cannot know better")
+		require.Zero(t, known.Flight)
+	}
+	for _, u := range []*user{a, b} {
+		known := guess(u, noon)
+		at, second := known.ClosedUntil(github.ResourceREST, noon)
+		require.Equal(t, noon.Add(2*time.Minute), at)
+		require.True(t, second)
+	}
+	_, known := b.begin(github.ResourceREST, noon)
+	require.False(t, known.Taken(github.ResourceREST, noon))
+	require.Equal(t, 3, known.Flight)
 }

@@ -87,9 +87,13 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	guessed := 0
+	if q.Guessed {
+		guessed = 1
+	}
 	answer, err := beginScript.Run(ctx, b.client, b.keys,
 		q.Now.UnixMilli(), q.ID, q.Until.UnixMilli(), q.Places, string(q.Resource), q.Interval.Milliseconds(), q.Burst.Milliseconds(),
-		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds()).Slice()
+		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds(), guessed).Slice()
 	if err != nil {
 		return github.Known{}, fmt.Errorf("redis: %w", err)
 	}

@@ -1,6 +1,7 @@
 -- Takes a place for a request unless a limit is closed, no place is free or the points of the minute are used.
 -- KEYS: what is known (hash), requests on their way (sorted set of names by the time when they are given up)
--- ARGV: now, name, given up at, places, resource, interval, burst, largest limit, furthest end, time to live; times in ms
+-- ARGV: now, name, given up at, places, resource, interval, burst, largest limit, furthest end, time to live, whether now is
+--       a guess (1 or 0); times in ms
 -- Gives: how many are on their way, whether there is no place, when there are points again or 0, and the hash.
 local state, flight = KEYS[1], KEYS[2]
 local now, resource = tonumber(ARGV[1]), ARGV[5]
@@ -10,20 +11,27 @@ local function known(field)
   return tonumber(redis.call('HGET', state, field) or 0) or 0
 end
 
--- What is over is taken out, so that it does not come back when the clock is set back.
 local function closed(field)
   local till = known(field)
-  if till ~= 0 and till <= now then
-    redis.call('HDEL', state, field)
-  end
   return till > now and till < furthest
 end
 
-redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
-local count = redis.call('ZCARD', flight)
+-- What is over is taken out, so that it does not come back when the clock is set back.
+local function forget()
+  redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
+  for _, field in ipairs(redis.call('HKEYS', state)) do
+    if (field == 'secondary' or field:sub(-7) == ':closed') and known(field) <= now then
+      redis.call('HDEL', state, field)
+    end
+  end
+end
+
+if ARGV[11] ~= '1' then
+  forget()
+end
+local count = redis.call('ZCOUNT', flight, ARGV[1], '+inf')
 local busy, paced = 0, 0
-local of_resource, of_all = closed(resource .. ':closed'), closed('secondary')
-if of_resource or of_all then
+if closed(resource .. ':closed') or closed('secondary') then
   return {count, busy, paced, redis.call('HGETALL', state)}
 end
 if count >= tonumber(ARGV[4]) then
