@@ -102,14 +102,18 @@ type Budget interface {
 
 // ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
 func (k *Known) ClosedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
-	believed := func(t time.Time) bool { return t.After(now) && t.Before(now.Add(LongestClosed)) }
-	if at := k.Closed[resource]; believed(at) {
+	if at := k.Closed[resource]; closes(at, now) {
 		until = at
 	}
-	if believed(k.Secondary) && k.Secondary.After(until) {
+	if closes(k.Secondary, now) && k.Secondary.After(until) {
 		return k.Secondary, true
 	}
 	return until, false
+}
+
+// closes reports whether an end is one of a limit that lasts, and that is believed.
+func closes(until, now time.Time) bool {
+	return until.After(now) && until.Before(now.Add(LongestClosed))
 }
 
 // Taken reports whether a place was taken.
@@ -277,6 +281,26 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 		l.closed[o.Resource] = laterEnd(l.closed[o.Resource], until, o.Now)
 	}
 	return until, nil
+}
+
+// Learn takes what others know of the same limits, as if it had been told here.
+func (l *LocalBudget) Learn(known *Known, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.prepare()
+	for resource, until := range known.Closed {
+		if closes(until, now) {
+			l.closed[resource] = laterEnd(l.closed[resource], until, now)
+		}
+	}
+	if closes(known.Secondary, now) {
+		l.secondary = laterEnd(l.secondary, known.Secondary, now)
+	}
+	for resource, q := range known.Quotas {
+		if !q.Reset.After(now.Add(longestWindow)) {
+			l.told(&Ending{Resource: resource, Now: now, Quota: q.believed(now)})
+		}
+	}
 }
 
 // told keeps the newest: answers to requests that were on their way together come in any order.

@@ -308,24 +308,32 @@ func guessedClocks(t *testing.T, a, b *user) {
 		}
 		return known
 	}
+	ahead := noon.Add(time.Hour)
+	inVain := func() {
+		for _, u := range []*user{a, b} {
+			known := guess(u, ahead)
+			require.True(t, known.Taken(github.ResourceREST, ahead), "he cannot know better")
+			require.Zero(t, known.Flight)
+		}
+	}
 	for range 3 {
 		a.begin(github.ResourceGraphQL, noon)
 	}
+	inVain()
+	id, known := b.begin(github.ResourceREST, noon)
+	require.Equal(t, 3, known.Flight)
+	b.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon})
+
 	a.limited(github.ResourceREST, noon, noon.Add(time.Minute), false)
-	a.end(github.Ending{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: noon.Add(2 * time.Minute), First: first})
-	ahead := noon.Add(time.Hour)
-	for _, u := range []*user{a, b} {
-		known := guess(u, ahead)
-		require.True(t, known.Taken(github.ResourceREST, ahead), "he cannot know better")
-		require.Zero(t, known.Flight)
-	}
-	for _, u := range []*user{a, b} {
+	end := noon.Add(2 * time.Minute)
+	a.end(github.Ending{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: end, First: first})
+	inVain()
+	for _, u := range []*user{b, a} {
 		known := guess(u, noon)
 		at, second := known.ClosedUntil(github.ResourceREST, noon)
-		require.Equal(t, noon.Add(2*time.Minute), at)
+		require.Equal(t, end, at)
 		require.True(t, second)
+		_, known = u.begin(github.ResourceREST, noon)
+		require.False(t, known.Taken(github.ResourceREST, noon))
 	}
-	_, known := b.begin(github.ResourceREST, noon)
-	require.False(t, known.Taken(github.ResourceREST, noon))
-	require.Equal(t, 3, known.Flight)
 }

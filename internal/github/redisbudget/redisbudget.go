@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	aside    = time.Second
 	// keep is how long what is known outlives the last request. It is longer than every honest limit.
 	keep = 25 * time.Hour
+	// mostMissed bounds the endings that are kept for Redis while it does not answer.
+	mostMissed = 64
 )
 
 var (
@@ -54,6 +57,8 @@ type Budget struct {
 
 	mu    sync.Mutex
 	alone time.Time // until when Redis is not asked, by this machine's clock; zero when it answers
+	// missed are the endings that Redis was not told, in their order.
+	missed []github.Ending
 }
 
 var _ github.Budget = (*Budget)(nil)
@@ -67,7 +72,13 @@ func New(client redis.UniversalClient, settings Settings) *Budget {
 // Begin implements github.Budget.
 func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
 	known, err := b.local.Begin(ctx, q)
-	if err != nil || !known.Taken(q.Resource, q.Now) || b.aside() {
+	if err != nil || b.aside() {
+		return known, err
+	}
+	if !known.Taken(q.Resource, q.Now) {
+		if err = b.makeUp(ctx, q.Now); err != nil {
+			err = b.trouble(ctx, err)
+		}
 		return known, err
 	}
 	shared, err := b.begin(ctx, &q)
@@ -78,6 +89,7 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 		return known, err
 	}
 	b.together()
+	b.local.Learn(&shared, q.Now)
 	if !shared.Taken(q.Resource, q.Now) { // the place in this process is given back
 		_, err = b.local.End(ctx, github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
 	}
@@ -85,6 +97,9 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 }
 
 func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, error) {
+	if err := b.makeUp(ctx, q.Now); err != nil {
+		return github.Known{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	guessed := 0
@@ -103,14 +118,64 @@ func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, e
 // End implements github.Budget.
 func (b *Budget) End(ctx context.Context, e github.Ending) (time.Time, error) {
 	until, err := b.local.End(ctx, e)
-	if err != nil || b.aside() {
+	if err != nil {
 		return until, err
 	}
-	shared, err := b.end(ctx, &e)
+	if b.aside() {
+		b.miss(e, until)
+		return until, nil
+	}
+	shared := until
+	if err = b.makeUp(ctx, e.Now); err == nil {
+		shared, err = b.end(ctx, &e)
+	}
 	if err != nil {
+		b.miss(e, until)
 		return until, b.trouble(ctx, err)
 	}
 	return shared, nil
+}
+
+// miss keeps an ending for when Redis answers again, its limit with the end that this process has given it. A good answer of then
+// says nothing of limits that were met since.
+func (b *Budget) miss(e github.Ending, until time.Time) {
+	e.Good = false
+	if e.Limited {
+		e.Until = until
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missed = bounded(append(b.missed, e))
+}
+
+// bounded leaves out the oldest of too many endings, those with a limit last: what else they tell, later ones tell again.
+func bounded(missed []github.Ending) []github.Ending {
+	for len(missed) > mostMissed {
+		i := max(0, slices.IndexFunc(missed, func(e github.Ending) bool { return !e.Limited }))
+		missed = slices.Delete(missed, i, i+1)
+	}
+	return missed
+}
+
+// makeUp tells Redis the endings that it was not told.
+func (b *Budget) makeUp(ctx context.Context, now time.Time) error {
+	b.mu.Lock()
+	missed := b.missed
+	b.missed = nil
+	b.mu.Unlock()
+	for i, e := range missed {
+		e.Now = now // what others have told since is judged by the time of now
+		if _, err := b.end(ctx, &e); err != nil {
+			b.mu.Lock()
+			b.missed = bounded(append(missed[i:], b.missed...))
+			b.mu.Unlock()
+			return err
+		}
+	}
+	if len(missed) > 0 {
+		b.together()
+	}
+	return nil
 }
 
 func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
