@@ -47,14 +47,35 @@ func (q Quota) believed(now time.Time) Quota {
 type Known struct {
 	// Quotas are what answers told last.
 	Quotas map[Resource]Quota
-	// Closed says until when requests of a resource are in vain, Secondary until when all are.
-	Closed    map[Resource]time.Time
-	Secondary time.Time
+	// Closed are the limits for which requests of a resource are in vain, Secondary is the one for which all are.
+	Closed    map[Resource]Limit
+	Secondary Limit
 	// Flight is how many requests are on their way.
 	Flight int
 	// Busy says that there was no place, Paced, unless it is zero, when there is one again in the points of a minute.
 	Busy  bool
 	Paced time.Time
+}
+
+// Limit is one that was met: its end, and when that was learned, zero where nobody knows.
+type Limit struct{ Until, Met time.Time }
+
+// lasts reports whether the limit is one that is not over. One that ends later than any honest one, or in much more time than it had
+// when it was met, is none: the clock was set back, or it is another's.
+func (l Limit) lasts(now time.Time) bool {
+	left := l.Until.Sub(now)
+	if left <= 0 || left >= LongestClosed {
+		return false
+	}
+	return l.Met.IsZero() || left <= 2*l.Until.Sub(l.Met)+time.Minute
+}
+
+// or is the one that counts of two limits: the one with the later end, and the other unless this one lasts.
+func (l Limit) or(other Limit, now time.Time) Limit {
+	if l.lasts(now) && !other.Until.After(l.Until) {
+		return l
+	}
+	return other
 }
 
 // Question is about to be asked. All times of a budget are by GitHub's clock.
@@ -102,18 +123,13 @@ type Budget interface {
 
 // ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
 func (k *Known) ClosedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
-	if at := k.Closed[resource]; closes(at, now) {
-		until = at
+	if limit := k.Closed[resource]; limit.lasts(now) {
+		until = limit.Until
 	}
-	if closes(k.Secondary, now) && k.Secondary.After(until) {
-		return k.Secondary, true
+	if k.Secondary.lasts(now) && k.Secondary.Until.After(until) {
+		return k.Secondary.Until, true
 	}
 	return until, false
-}
-
-// closes reports whether an end is one of a limit that lasts, and that is believed.
-func closes(until, now time.Time) bool {
-	return until.After(now) && until.Before(now.Add(LongestClosed))
 }
 
 // Taken reports whether a place was taken.
@@ -190,10 +206,10 @@ func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, 
 type LocalBudget struct {
 	mu        sync.Mutex
 	quotas    map[Resource]Quota
-	closed    map[Resource]time.Time
+	closed    map[Resource]Limit
 	paced     map[Resource]time.Time
 	flight    map[string]time.Time
-	secondary time.Time
+	secondary Limit
 	backoff   time.Duration // the next wait that is not told, 0 for the first
 	waiting   time.Time     // the end of the last such wait
 }
@@ -232,11 +248,11 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 
 // forget takes out what is over, so that it does not come back when the clock is set back.
 func (l *LocalBudget) forget(now time.Time) {
-	over := func(until time.Time) bool { return !until.After(now) }
+	over := func(limit Limit) bool { return !limit.Until.After(now) }
 	maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(now) })
-	maps.DeleteFunc(l.closed, func(_ Resource, until time.Time) bool { return over(until) })
+	maps.DeleteFunc(l.closed, func(_ Resource, limit Limit) bool { return over(limit) })
 	if over(l.secondary) {
-		l.secondary = time.Time{}
+		l.secondary = Limit{}
 	}
 }
 
@@ -253,7 +269,7 @@ func (l *LocalBudget) flying(now time.Time) int {
 
 func (l *LocalBudget) prepare() {
 	if l.quotas == nil {
-		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]time.Time), make(map[Resource]time.Time)
+		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]Limit), make(map[Resource]time.Time)
 		l.flight = make(map[string]time.Time)
 	}
 }
@@ -275,10 +291,11 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 	if until.IsZero() {
 		until = l.wait(&o)
 	}
+	met := Limit{Until: until, Met: o.Now}
 	if o.Secondary {
-		l.secondary = laterEnd(l.secondary, until, o.Now)
+		l.secondary = l.secondary.or(met, o.Now)
 	} else {
-		l.closed[o.Resource] = laterEnd(l.closed[o.Resource], until, o.Now)
+		l.closed[o.Resource] = l.closed[o.Resource].or(met, o.Now)
 	}
 	return until, nil
 }
@@ -288,13 +305,13 @@ func (l *LocalBudget) Learn(known *Known, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	for resource, until := range known.Closed {
-		if closes(until, now) {
-			l.closed[resource] = laterEnd(l.closed[resource], until, now)
+	for resource, limit := range known.Closed {
+		if limit.lasts(now) {
+			l.closed[resource] = l.closed[resource].or(limit, now)
 		}
 	}
-	if closes(known.Secondary, now) {
-		l.secondary = laterEnd(l.secondary, known.Secondary, now)
+	if known.Secondary.lasts(now) {
+		l.secondary = l.secondary.or(known.Secondary, now)
 	}
 	for resource, q := range known.Quotas {
 		if !q.Reset.After(now.Add(longestWindow)) {
@@ -337,14 +354,6 @@ func (l *LocalBudget) untold(now time.Time) time.Time {
 		return time.Time{}
 	}
 	return l.waiting
-}
-
-// laterEnd is the later end of two limits; one that no honest limit has does not count.
-func laterEnd(before, until, now time.Time) time.Time {
-	if before.After(now.Add(LongestClosed)) {
-		return until
-	}
-	return later(before, until)
 }
 
 func later(a, b time.Time) time.Time {

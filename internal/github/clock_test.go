@@ -35,6 +35,26 @@ func TestClockIsSetRight(t *testing.T) {
 	})
 }
 
+// TestClockIsSetRightInALimit: a limit of a minute does not last for hours, whatever happens to our clock meanwhile.
+func TestClockIsSetRightInALimit(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		var b *bench
+		off := 2 * time.Hour
+		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings, _ *github.Settings) { s.NoRateLimits = true })
+		_, err := b.discover()
+		require.NoError(t, err)
+		b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, time.Minute)})
+		_, err = b.discover()
+		_ = limitOf(t, err)
+		_, err = b.discover()
+		_ = limitOf(t, err)
+		off = 0
+		_, err = b.discover()
+		require.NoError(t, err, "its end seems to be in two hours")
+	})
+}
+
 // replica is a client that shares the bench's budget, has had no answer yet, and whose clock is off by so much.
 func (b *bench) replica(off time.Duration) *github.Client {
 	b.t.Helper()

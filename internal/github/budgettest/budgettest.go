@@ -293,6 +293,23 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 	a.told(github.ResourceGraphQL, future.Add(first), github.Quota{})
 	b.told(github.ResourceREST, future, github.Quota{})
 	require.Equal(t, noon.Add(first), a.limited(github.ResourceREST, noon, time.Time{}, false))
+
+	for _, secondary := range []bool{false, true} {
+		a.limited(github.ResourceGraphQL, future, future.Add(10*time.Minute), secondary)
+		for _, u := range []*user{a, b} {
+			for _, ago := range []time.Duration{10 * time.Minute, 11 * time.Minute} {
+				_, known := u.begin(github.ResourceGraphQL, future.Add(-ago))
+				until, _ := known.ClosedUntil(github.ResourceGraphQL, future.Add(-ago))
+				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
+			}
+			u.told(github.ResourceGraphQL, future.Add(-12*time.Minute), github.Quota{}) // more than twice its time
+		}
+		b.limited(github.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
+		_, known := a.begin(github.ResourceGraphQL, noon)
+		until, _ := known.ClosedUntil(github.ResourceGraphQL, noon)
+		require.Equal(t, noon.Add(time.Minute), until, "and hides no honest one")
+		a.told(github.ResourceGraphQL, future.Add(time.Hour), github.Quota{})
+	}
 }
 
 // guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know better.

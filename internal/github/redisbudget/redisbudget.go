@@ -193,7 +193,7 @@ func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
 	}
 	till, err := endScript.Run(ctx, b.client, b.keys,
 		e.Now.UnixMilli(), e.ID, string(e.Resource), e.Quota.Remaining, e.Quota.Limit, milli(e.Quota.Reset), good, limited, milli(e.Until),
-		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds()).Int64()
+		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds(), github.LongestClosed.Milliseconds()).Int64()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("redis: %w", err)
 	}
@@ -245,7 +245,7 @@ func decode(answer []any) (github.Known, error) {
 		return github.Known{}, errors.New("redis: an answer of another form")
 	}
 	known := github.Known{
-		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]time.Time),
+		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]github.Limit),
 		Flight: int(flight), Busy: busy != 0, Paced: at(number(answer[2])),
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -255,19 +255,31 @@ func decode(answer []any) (github.Known, error) {
 	return known, nil
 }
 
-// put sets what a field of the hash says: "secondary", or "<resource>:closed", ":remaining", ":limit" and ":reset".
+// put sets what a field of the hash says: "secondary" and "secondary:met", or "<resource>:closed", ":closed:met", ":remaining", ":limit"
+// and ":reset".
 func put(known *github.Known, field string, value int64) {
-	if field == "secondary" {
-		known.Secondary = at(value)
-		return
-	}
 	name, what, _ := strings.Cut(field, ":")
 	resource := github.Resource(name)
+	closed := known.Closed[resource]
+	switch {
+	case field == "secondary":
+		known.Secondary.Until = at(value)
+	case field == "secondary:met":
+		known.Secondary.Met = at(value)
+	case what == "closed":
+		closed.Until = at(value)
+		known.Closed[resource] = closed
+	case what == "closed:met":
+		closed.Met = at(value)
+		known.Closed[resource] = closed
+	default:
+		putQuota(known, resource, what, value)
+	}
+}
+
+func putQuota(known *github.Known, resource github.Resource, what string, value int64) {
 	quota := known.Quotas[resource]
 	switch what {
-	case "closed":
-		known.Closed[resource] = at(value)
-		return
 	case "remaining":
 		quota.Remaining = int(value)
 	case "limit":

@@ -57,6 +57,7 @@ func TestCorruptBudget(t *testing.T) {
 			b := budgetOf(t, client, name)
 			for _, field := range []string{
 				"secondary", "rest:closed", "rest:remaining", "rest:limit", "rest:reset", "rest:paced", "backoff", "waiting", "junk", "a:b:c",
+				"secondary:met", "rest:closed:met",
 			} {
 				require.NoError(t, client.HSet(t.Context(), b.keys[0], field, value).Err())
 			}

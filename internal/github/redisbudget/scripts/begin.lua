@@ -11,9 +11,10 @@ local function known(field)
   return tonumber(redis.call('HGET', state, field) or 0) or 0
 end
 
+-- A limit that ends in much more time than it had when it was met is none: the clock was set back.
 local function closed(field)
-  local till = known(field)
-  return till > now and till < furthest
+  local till, met = known(field), known(field .. ':met')
+  return till > now and till < furthest and (met <= 0 or till - now <= 2 * (till - met) + 60000)
 end
 
 -- What is over is taken out, so that it does not come back when the clock is set back.
@@ -21,7 +22,7 @@ local function forget()
   redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
   for _, field in ipairs(redis.call('HKEYS', state)) do
     if (field == 'secondary' or field:sub(-7) == ':closed') and known(field) <= now then
-      redis.call('HDEL', state, field)
+      redis.call('HDEL', state, field, field .. ':met')
     end
   end
 end
