@@ -85,7 +85,7 @@ type Question struct {
 	Resource Resource
 	Now      time.Time
 	// Guessed says that Now is by the asker's own clock, because he has had no answer yet. He goes by it, but what is over by it is not
-	// forgotten: others may know better.
+	// forgotten, because others may know better; places only where none is left otherwise.
 	Guessed bool
 	// Until is when its place is free again even if nobody says so.
 	Until time.Time
@@ -224,7 +224,10 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	if !q.Guessed {
 		l.forget(q.Now)
 	}
-	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: l.flying(q.Now)}
+	if !q.Guessed || len(l.flight) >= q.Places {
+		maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(q.Now) })
+	}
+	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
 	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
 		return known, nil
 	}
@@ -246,25 +249,13 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	return known, nil
 }
 
-// forget takes out what is over, so that it does not come back when the clock is set back.
+// forget takes out limits that are over, so that they do not come back when the clock is set back.
 func (l *LocalBudget) forget(now time.Time) {
 	over := func(limit Limit) bool { return !limit.Until.After(now) }
-	maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(now) })
 	maps.DeleteFunc(l.closed, func(_ Resource, limit Limit) bool { return over(limit) })
 	if over(l.secondary) {
 		l.secondary = Limit{}
 	}
-}
-
-// flying is how many requests are on their way.
-func (l *LocalBudget) flying(now time.Time) int {
-	n := 0
-	for _, until := range l.flight {
-		if !until.Before(now) {
-			n++
-		}
-	}
-	return n
 }
 
 func (l *LocalBudget) prepare() {

@@ -17,25 +17,30 @@ local function closed(field)
   return till > now and till < furthest and (met <= 0 or till - now <= 2 * (till - met) + 60000)
 end
 
--- What is over is taken out, so that it does not come back when the clock is set back.
+-- Limits that are over are taken out, so that they do not come back when the clock is set back.
 local function forget()
-  redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
-  for _, field in ipairs(redis.call('HKEYS', state)) do
+  local fields = redis.call('HGETALL', state)
+  for i = 1, #fields, 2 do
+    local field = fields[i]
     if (field == 'secondary' or field:sub(-7) == ':closed') and known(field) <= now then
       redis.call('HDEL', state, field, field .. ':met')
     end
   end
 end
 
-if ARGV[11] ~= '1' then
+local guessed, places = ARGV[11] == '1', tonumber(ARGV[4])
+if not guessed then
   forget()
 end
-local count = redis.call('ZCOUNT', flight, ARGV[1], '+inf')
+if not guessed or redis.call('ZCARD', flight) >= places then
+  redis.call('ZREMRANGEBYSCORE', flight, '-inf', '(' .. ARGV[1])
+end
+local count = redis.call('ZCARD', flight)
 local busy, paced = 0, 0
 if closed(resource .. ':closed') or closed('secondary') then
   return {count, busy, paced, redis.call('HGETALL', state)}
 end
-if count >= tonumber(ARGV[4]) then
+if count >= places then
   busy = 1
 else
   local limit = known(resource .. ':limit')
