@@ -13,6 +13,9 @@ const (
 	// window is the length of GitHub's primary limits
 	// (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 	window = time.Hour
+	// longestWindow is a window with what clocks differ by. A stored reset that is further away was told before the clock was set back,
+	// or to somebody whose clock is ahead of ours, and says nothing.
+	longestWindow = window + time.Minute
 	// furthestReset bounds what is believed of the reset of a primary limit, clocks that differ allowed for.
 	furthestReset = 2 * window
 	// mostGranted bounds what is believed of a limit.
@@ -44,14 +47,35 @@ func (q Quota) believed(now time.Time) Quota {
 type Known struct {
 	// Quotas are what answers told last.
 	Quotas map[Resource]Quota
-	// Closed says until when requests of a resource are in vain, Secondary until when all are.
-	Closed    map[Resource]time.Time
-	Secondary time.Time
+	// Closed are the limits for which requests of a resource are in vain, Secondary is the one for which all are.
+	Closed    map[Resource]Limit
+	Secondary Limit
 	// Flight is how many requests are on their way.
 	Flight int
 	// Busy says that there was no place, Paced, unless it is zero, when there is one again in the points of a minute.
 	Busy  bool
 	Paced time.Time
+}
+
+// Limit is one that was met: its end, and when that was learned, zero where nobody knows.
+type Limit struct{ Until, Met time.Time }
+
+// lasts reports whether the limit is one that is not over. One that ends later than any honest one, or in much more time than it had
+// when it was met, is none: the clock was set back, or it is another's.
+func (l Limit) lasts(now time.Time) bool {
+	left := l.Until.Sub(now)
+	if left <= 0 || left >= LongestClosed {
+		return false
+	}
+	return l.Met.IsZero() || left <= 2*l.Until.Sub(l.Met)+time.Minute
+}
+
+// or is the one that counts of two limits: the one with the later end, and the other unless this one lasts.
+func (l Limit) or(other Limit, now time.Time) Limit {
+	if l.lasts(now) && !other.Until.After(l.Until) {
+		return l
+	}
+	return other
 }
 
 // Question is about to be asked. All times of a budget are by GitHub's clock.
@@ -60,6 +84,9 @@ type Question struct {
 	ID       string
 	Resource Resource
 	Now      time.Time
+	// Guessed says that Now is by the asker's own clock, because he has had no answer yet. He goes by it, but what is over by it is not
+	// forgotten, because others may know better; places only where none is left otherwise.
+	Guessed bool
 	// Until is when its place is free again even if nobody says so.
 	Until time.Time
 	// Places is how many requests may be on their way together.
@@ -96,12 +123,11 @@ type Budget interface {
 
 // ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
 func (k *Known) ClosedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
-	believed := func(t time.Time) bool { return t.After(now) && t.Before(now.Add(LongestClosed)) }
-	if at := k.Closed[resource]; believed(at) {
-		until = at
+	if limit := k.Closed[resource]; limit.lasts(now) {
+		until = limit.Until
 	}
-	if believed(k.Secondary) && k.Secondary.After(until) {
-		return k.Secondary, true
+	if k.Secondary.lasts(now) && k.Secondary.Until.After(until) {
+		return k.Secondary.Until, true
 	}
 	return until, false
 }
@@ -116,6 +142,9 @@ func (k *Known) Taken(resource Resource, now time.Time) bool {
 func (q *Quota) PacedBy(now time.Time) bool {
 	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= LargestLimit
 }
+
+// dearest is what one request costs at most, one point where it says nothing. Those that are on their way may all be that dear.
+var dearest = map[Resource]int{ResourceGraphQL: 2}
 
 // share is how much of a limit is left to others, and how much may be used at once: the rest is spread over the time to the
 // reset.
@@ -133,10 +162,10 @@ func (s *RateLimitSettings) foreground(q *Quota) share {
 // background leaves a quarter to the foreground; a tenth may be used at once.
 func background(q *Quota) share { return share{kept: q.Limit / 4, burst: q.Limit / 10} }
 
-// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now. due is what it costs itself,
-// and what those on their way cost at least.
+// allowed is when a request may be sent that leaves to others what is theirs; zero when it is now, and when the quota is not known.
+// due is what it costs itself, and what those on their way cost at most.
 func (s *RateLimitSettings) allowed(q *Quota, due int, inBackground bool, now time.Time) time.Time {
-	if !now.Before(q.Reset) {
+	if !now.Before(q.Reset) || q.Reset.After(now.Add(longestWindow)) {
 		return time.Time{}
 	}
 	of := s.foreground(q)
@@ -166,7 +195,8 @@ func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, 
 		return &LimitError{Resource: resource, RetryAt: until, Secondary: secondary}
 	}
 	q := known.Quotas[resource]
-	if at := s.allowed(&q, known.Flight+price, inBackground, now); !at.IsZero() {
+	due := known.Flight*max(1, dearest[resource], price) + price
+	if at := s.allowed(&q, due, inBackground, now); !at.IsZero() {
 		return &LimitError{Resource: resource, RetryAt: at, HeldBack: true}
 	}
 	return nil
@@ -176,10 +206,10 @@ func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, 
 type LocalBudget struct {
 	mu        sync.Mutex
 	quotas    map[Resource]Quota
-	closed    map[Resource]time.Time
+	closed    map[Resource]Limit
 	paced     map[Resource]time.Time
 	flight    map[string]time.Time
-	secondary time.Time
+	secondary Limit
 	backoff   time.Duration // the next wait that is not told, 0 for the first
 	waiting   time.Time     // the end of the last such wait
 }
@@ -191,7 +221,12 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	l.forget(q.Now)
+	if !q.Guessed {
+		l.forget(q.Now)
+	}
+	if !q.Guessed || len(l.flight) >= q.Places {
+		maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(q.Now) })
+	}
 	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
 	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
 		return known, nil
@@ -214,19 +249,18 @@ func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
 	return known, nil
 }
 
-// forget takes out what is over, so that it does not come back when the clock is set back.
+// forget takes out limits that are over, so that they do not come back when the clock is set back.
 func (l *LocalBudget) forget(now time.Time) {
-	over := func(until time.Time) bool { return !until.After(now) }
-	maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(now) })
-	maps.DeleteFunc(l.closed, func(_ Resource, until time.Time) bool { return over(until) })
+	over := func(limit Limit) bool { return !limit.Until.After(now) }
+	maps.DeleteFunc(l.closed, func(_ Resource, limit Limit) bool { return over(limit) })
 	if over(l.secondary) {
-		l.secondary = time.Time{}
+		l.secondary = Limit{}
 	}
 }
 
 func (l *LocalBudget) prepare() {
 	if l.quotas == nil {
-		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]time.Time), make(map[Resource]time.Time)
+		l.quotas, l.closed, l.paced = make(map[Resource]Quota), make(map[Resource]Limit), make(map[Resource]time.Time)
 		l.flight = make(map[string]time.Time)
 	}
 }
@@ -238,7 +272,7 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 	l.prepare()
 	delete(l.flight, o.ID)
 	l.told(&o)
-	if o.Good && !o.Now.Before(l.waiting) {
+	if o.Good && !o.Now.Before(l.untold(o.Now)) {
 		l.backoff = 0
 	}
 	if !o.Limited {
@@ -248,12 +282,33 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 	if until.IsZero() {
 		until = l.wait(&o)
 	}
+	met := Limit{Until: until, Met: o.Now}
 	if o.Secondary {
-		l.secondary = laterEnd(l.secondary, until, o.Now)
+		l.secondary = l.secondary.or(met, o.Now)
 	} else {
-		l.closed[o.Resource] = laterEnd(l.closed[o.Resource], until, o.Now)
+		l.closed[o.Resource] = l.closed[o.Resource].or(met, o.Now)
 	}
 	return until, nil
+}
+
+// Learn takes what others know of the same limits, as if it had been told here.
+func (l *LocalBudget) Learn(known *Known, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.prepare()
+	for resource, limit := range known.Closed {
+		if limit.lasts(now) {
+			l.closed[resource] = l.closed[resource].or(limit, now)
+		}
+	}
+	if known.Secondary.lasts(now) {
+		l.secondary = l.secondary.or(known.Secondary, now)
+	}
+	for resource, q := range known.Quotas {
+		if !q.Reset.After(now.Add(longestWindow)) {
+			l.told(&Ending{Resource: resource, Now: now, Quota: q.believed(now)})
+		}
+	}
 }
 
 // told keeps the newest: answers to requests that were on their way together come in any order.
@@ -262,7 +317,7 @@ func (l *LocalBudget) told(o *Ending) {
 		return
 	}
 	before := l.quotas[o.Resource]
-	if before.Reset.After(o.Now.Add(window + time.Minute)) {
+	if before.Reset.After(o.Now.Add(longestWindow)) {
 		before = Quota{} // the clock was set back
 	}
 	if o.Quota.Reset.After(before.Reset) || (o.Quota.Reset.Equal(before.Reset) && o.Quota.Remaining < before.Remaining) {
@@ -273,8 +328,8 @@ func (l *LocalBudget) told(o *Ending) {
 // wait is the end of a wait that GitHub did not tell
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
 func (l *LocalBudget) wait(o *Ending) time.Time {
-	if o.Now.Before(l.waiting) {
-		return l.waiting
+	if before := l.untold(o.Now); o.Now.Before(before) {
+		return before
 	}
 	wait := l.backoff
 	if wait == 0 {
@@ -284,12 +339,12 @@ func (l *LocalBudget) wait(o *Ending) time.Time {
 	return l.waiting
 }
 
-// laterEnd is the later end of two limits; one that no honest limit has does not count.
-func laterEnd(before, until, now time.Time) time.Time {
-	if before.After(now.Add(LongestClosed)) {
-		return until
+// untold is the end of the last wait that was not told; zero when it is so far away that the clock was set back meanwhile.
+func (l *LocalBudget) untold(now time.Time) time.Time {
+	if l.waiting.After(now.Add(LongestWait)) {
+		return time.Time{}
 	}
-	return later(before, until)
+	return l.waiting
 }
 
 func later(a, b time.Time) time.Time {

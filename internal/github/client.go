@@ -38,6 +38,8 @@ type Client struct {
 	pages, details, together *pageSize
 	starts                   starts
 	skew                     atomic.Int64
+	// dated says that an answer has told the skew.
+	dated atomic.Bool
 }
 
 // New makes a client. Its error is one of the settings.
@@ -81,6 +83,7 @@ func (c *Client) noteDate(header http.Header) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < largestSkew {
 		c.skew.Store(int64(skew.Truncate(time.Second)))
+		c.dated.Store(true)
 	}
 }
 

@@ -317,3 +317,29 @@ func TestAppAsksForItsTokenAtALimit(t *testing.T) {
 		})
 	}
 }
+
+// TestFloorOfManyTogether: requests that leave together do not cross the floor, whatever they cost.
+func TestFloorOfManyTogether(t *testing.T) {
+	t.Parallel()
+	names := make([]string, 150)
+	for i := range names {
+		names[i] = "repo-" + strconv.Itoa(i)
+	}
+	b := newBench(t, github.APIGraphQL, dataset(names...), func(_ *githubtest.Settings, g *github.Settings) {
+		g.RateLimit.MinRemaining, g.RateLimit.MaxConcurrentRequests = 200, 50
+	})
+	b.server.Use("default", githubtest.ResourceGraphQL, 5000-250)
+	b.advance(50 * time.Minute)
+	_, err := b.discover() // learns, and leaves 246
+	require.NoError(t, err)
+	for _, err := range together(b, 20) {
+		if err != nil {
+			_ = limitOf(t, err)
+		}
+	}
+	for _, o := range b.seen {
+		if !o.Reset.IsZero() { // its page was not given up because of another's limit
+			require.GreaterOrEqual(t, o.Remaining, 200)
+		}
+	}
+}

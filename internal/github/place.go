@@ -65,8 +65,9 @@ func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, er
 	if err := c.settings.Paused(); err != nil {
 		return 0, backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
 	}
+	dated := c.dated.Load() // before the time is asked for: an answer may come in between
 	q := Question{
-		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), Now: c.githubNow(), //nolint:gosec // a name, no secret
+		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), Now: c.githubNow(), Guessed: !dated, //nolint:gosec // a name, no secret
 		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
 	}
 	q.Until = q.Now.Add(c.settings.Timeout + overdue)

@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
 		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
+		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := open(t)
@@ -281,5 +282,80 @@ func clockSetBack(t *testing.T, a, b *user) {
 		id, known = b.begin(github.ResourceGraphQL, noon)
 		require.True(t, known.Taken(github.ResourceGraphQL, noon), "it was over")
 		b.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: noon})
+	}
+}
+
+// clockSetBackByHours: an untold wait of that future is none, and what was over for one resource is over when another is asked for.
+func clockSetBackByHours(t *testing.T, a, b *user) {
+	future := noon.Add(5 * time.Hour)
+	require.Equal(t, future.Add(first), a.limited(github.ResourceREST, future, time.Time{}, false))
+	b.told(github.ResourceGraphQL, future.Add(first), github.Quota{}) // forgets the other's, too
+	a.told(github.ResourceGraphQL, future.Add(first), github.Quota{})
+	b.told(github.ResourceREST, future, github.Quota{})
+	require.Equal(t, noon.Add(first), a.limited(github.ResourceREST, noon, time.Time{}, false))
+
+	for _, secondary := range []bool{false, true} {
+		a.limited(github.ResourceGraphQL, future, future.Add(10*time.Minute), secondary)
+		for _, u := range []*user{a, b} {
+			for _, ago := range []time.Duration{10 * time.Minute, 11 * time.Minute} {
+				_, known := u.begin(github.ResourceGraphQL, future.Add(-ago))
+				until, _ := known.ClosedUntil(github.ResourceGraphQL, future.Add(-ago))
+				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
+			}
+			u.told(github.ResourceGraphQL, future.Add(-12*time.Minute), github.Quota{}) // more than twice its time
+		}
+		b.limited(github.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
+		_, known := a.begin(github.ResourceGraphQL, noon)
+		until, _ := known.ClosedUntil(github.ResourceGraphQL, noon)
+		require.Equal(t, noon.Add(time.Minute), until, "and hides no honest one")
+		a.told(github.ResourceGraphQL, future.Add(time.Hour), github.Quota{})
+	}
+}
+
+// guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know better.
+func guessedClocks(t *testing.T, a, b *user) {
+	guess := func(u *user, now time.Time) github.Known {
+		u.n++
+		q := question(fmt.Sprintf("%s-%d", u.name, u.n), github.ResourceREST, now)
+		q.Guessed = true
+		known, err := u.budget.Begin(t.Context(), q)
+		require.NoError(t, err)
+		if known.Taken(q.Resource, now) {
+			u.end(github.Ending{ID: q.ID, Resource: q.Resource, Now: now})
+		}
+		return known
+	}
+	ahead := noon.Add(time.Hour)
+	inVain := func() {
+		for _, u := range []*user{a, b} {
+			known := guess(u, ahead)
+			require.True(t, known.Taken(github.ResourceREST, ahead), "he cannot know better")
+		}
+	}
+	for range 3 {
+		a.begin(github.ResourceGraphQL, noon)
+	}
+	inVain()
+	id, known := b.begin(github.ResourceREST, noon)
+	require.Equal(t, 3, known.Flight)
+	b.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon})
+	for range 3 {
+		b.begin(github.ResourceGraphQL, noon)
+	}
+	inVain() // places of the dead hold nobody up for good
+	_, known = b.begin(github.ResourceREST, noon)
+	require.Less(t, known.Flight, 4)
+
+	a.limited(github.ResourceREST, noon, noon.Add(time.Minute), false)
+	end := noon.Add(2 * time.Minute)
+	a.end(github.Ending{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: end, First: first})
+	inVain()
+	for _, u := range []*user{b, a} {
+		known := guess(u, noon)
+		at, second := known.ClosedUntil(github.ResourceREST, noon)
+		require.Equal(t, end, at)
+		require.True(t, second)
+		_, known = u.begin(github.ResourceREST, noon)
+		require.False(t, known.Taken(github.ResourceREST, noon))
 	}
 }

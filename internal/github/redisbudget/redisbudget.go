@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	aside    = time.Second
 	// keep is how long what is known outlives the last request. It is longer than every honest limit.
 	keep = 25 * time.Hour
+	// mostMissed bounds the endings that are kept for Redis while it does not answer.
+	mostMissed = 64
 )
 
 var (
@@ -54,6 +57,8 @@ type Budget struct {
 
 	mu    sync.Mutex
 	alone time.Time // until when Redis is not asked, by this machine's clock; zero when it answers
+	// missed are the endings that Redis was not told, in their order.
+	missed []github.Ending
 }
 
 var _ github.Budget = (*Budget)(nil)
@@ -67,14 +72,24 @@ func New(client redis.UniversalClient, settings Settings) *Budget {
 // Begin implements github.Budget.
 func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
 	known, err := b.local.Begin(ctx, q)
-	if err != nil || !known.Taken(q.Resource, q.Now) || b.aside() {
+	if err != nil || b.aside() {
+		return known, err
+	}
+	if !known.Taken(q.Resource, q.Now) {
+		if err = b.makeUp(ctx, q.Now); err != nil {
+			err = b.trouble(ctx, err)
+		}
 		return known, err
 	}
 	shared, err := b.begin(ctx, &q)
 	if err != nil {
-		return known, b.trouble(ctx, err)
+		if err = b.trouble(ctx, err); err != nil { // nobody will end it, and the script may have taken a place all the same
+			_, _ = b.End(context.WithoutCancel(ctx), github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+		}
+		return known, err
 	}
 	b.together()
+	b.local.Learn(&shared, q.Now)
 	if !shared.Taken(q.Resource, q.Now) { // the place in this process is given back
 		_, err = b.local.End(ctx, github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
 	}
@@ -82,11 +97,18 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 }
 
 func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, error) {
+	if err := b.makeUp(ctx, q.Now); err != nil {
+		return github.Known{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	guessed := 0
+	if q.Guessed {
+		guessed = 1
+	}
 	answer, err := beginScript.Run(ctx, b.client, b.keys,
 		q.Now.UnixMilli(), q.ID, q.Until.UnixMilli(), q.Places, string(q.Resource), q.Interval.Milliseconds(), q.Burst.Milliseconds(),
-		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds()).Slice()
+		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds(), guessed).Slice()
 	if err != nil {
 		return github.Known{}, fmt.Errorf("redis: %w", err)
 	}
@@ -96,14 +118,64 @@ func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, e
 // End implements github.Budget.
 func (b *Budget) End(ctx context.Context, e github.Ending) (time.Time, error) {
 	until, err := b.local.End(ctx, e)
-	if err != nil || b.aside() {
+	if err != nil {
 		return until, err
 	}
-	shared, err := b.end(ctx, &e)
+	if b.aside() {
+		b.miss(e, until)
+		return until, nil
+	}
+	shared := until
+	if err = b.makeUp(ctx, e.Now); err == nil {
+		shared, err = b.end(ctx, &e)
+	}
 	if err != nil {
+		b.miss(e, until)
 		return until, b.trouble(ctx, err)
 	}
 	return shared, nil
+}
+
+// miss keeps an ending for when Redis answers again, its limit with the end that this process has given it. A good answer of then
+// says nothing of limits that were met since.
+func (b *Budget) miss(e github.Ending, until time.Time) {
+	e.Good = false
+	if e.Limited {
+		e.Until = until
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.missed = bounded(append(b.missed, e))
+}
+
+// bounded leaves out the oldest of too many endings, those with a limit last: what else they tell, later ones tell again.
+func bounded(missed []github.Ending) []github.Ending {
+	for len(missed) > mostMissed {
+		i := max(0, slices.IndexFunc(missed, func(e github.Ending) bool { return !e.Limited }))
+		missed = slices.Delete(missed, i, i+1)
+	}
+	return missed
+}
+
+// makeUp tells Redis the endings that it was not told.
+func (b *Budget) makeUp(ctx context.Context, now time.Time) error {
+	b.mu.Lock()
+	missed := b.missed
+	b.missed = nil
+	b.mu.Unlock()
+	for i, e := range missed {
+		e.Now = now // what others have told since is judged by the time of now
+		if _, err := b.end(ctx, &e); err != nil {
+			b.mu.Lock()
+			b.missed = bounded(append(missed[i:], b.missed...))
+			b.mu.Unlock()
+			return err
+		}
+	}
+	if len(missed) > 0 {
+		b.together()
+	}
+	return nil
 }
 
 func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
@@ -121,7 +193,7 @@ func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
 	}
 	till, err := endScript.Run(ctx, b.client, b.keys,
 		e.Now.UnixMilli(), e.ID, string(e.Resource), e.Quota.Remaining, e.Quota.Limit, milli(e.Quota.Reset), good, limited, milli(e.Until),
-		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds()).Int64()
+		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds(), github.LongestClosed.Milliseconds()).Int64()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("redis: %w", err)
 	}
@@ -173,7 +245,7 @@ func decode(answer []any) (github.Known, error) {
 		return github.Known{}, errors.New("redis: an answer of another form")
 	}
 	known := github.Known{
-		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]time.Time),
+		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]github.Limit),
 		Flight: int(flight), Busy: busy != 0, Paced: at(number(answer[2])),
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -183,19 +255,31 @@ func decode(answer []any) (github.Known, error) {
 	return known, nil
 }
 
-// put sets what a field of the hash says: "secondary", or "<resource>:closed", ":remaining", ":limit" and ":reset".
+// put sets what a field of the hash says: "secondary" and "secondary:met", or "<resource>:closed", ":closed:met", ":remaining", ":limit"
+// and ":reset".
 func put(known *github.Known, field string, value int64) {
-	if field == "secondary" {
-		known.Secondary = at(value)
-		return
-	}
 	name, what, _ := strings.Cut(field, ":")
 	resource := github.Resource(name)
+	closed := known.Closed[resource]
+	switch {
+	case field == "secondary":
+		known.Secondary.Until = at(value)
+	case field == "secondary:met":
+		known.Secondary.Met = at(value)
+	case what == "closed":
+		closed.Until = at(value)
+		known.Closed[resource] = closed
+	case what == "closed:met":
+		closed.Met = at(value)
+		known.Closed[resource] = closed
+	default:
+		putQuota(known, resource, what, value)
+	}
+}
+
+func putQuota(known *github.Known, resource github.Resource, what string, value int64) {
 	quota := known.Quotas[resource]
 	switch what {
-	case "closed":
-		known.Closed[resource] = at(value)
-		return
 	case "remaining":
 		quota.Remaining = int(value)
 	case "limit":

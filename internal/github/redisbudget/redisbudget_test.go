@@ -38,6 +38,16 @@ func question(id string, now time.Time) github.Question {
 	return github.Question{ID: id, Resource: github.ResourceREST, Now: now, Until: now.Add(time.Minute), Places: 4}
 }
 
+// ask sends a request that is answered.
+func ask(t *testing.T, b *Budget, id string) {
+	t.Helper()
+	known, err := b.Begin(t.Context(), question(id, noon))
+	require.NoError(t, err)
+	require.True(t, known.Taken(github.ResourceREST, noon))
+	_, err = b.End(t.Context(), github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
+	require.NoError(t, err)
+}
+
 // TestCorruptBudget: values that nobody has written stop nobody, and what is learned later counts.
 func TestCorruptBudget(t *testing.T) {
 	t.Parallel()
@@ -47,6 +57,7 @@ func TestCorruptBudget(t *testing.T) {
 			b := budgetOf(t, client, name)
 			for _, field := range []string{
 				"secondary", "rest:closed", "rest:remaining", "rest:limit", "rest:reset", "rest:paced", "backoff", "waiting", "junk", "a:b:c",
+				"secondary:met", "rest:closed:met",
 			} {
 				require.NoError(t, client.HSet(t.Context(), b.keys[0], field, value).Err())
 			}
@@ -111,18 +122,11 @@ func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	b := budgetOf(t, client, "c")
-	ask := func(n int) {
-		id := strconv.Itoa(n)
-		_, err := b.Begin(t.Context(), question(id, noon))
-		require.NoError(t, err)
-		_, err = b.End(t.Context(), github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
-		require.NoError(t, err)
-	}
-	ask(0) // loads the scripts
+	ask(t, b, "loads the scripts")
 	counter := &roundTrips{}
 	client.AddHook(counter)
 	for n := range 10 {
-		ask(n + 1)
+		ask(t, b, strconv.Itoa(n))
 	}
 	require.Equal(t, int64(20), counter.n.Load())
 }

@@ -1,7 +1,7 @@
 -- Gives a place back and takes what was learned.
 -- KEYS: as in begin.lua
 -- ARGV: now, name, resource, remaining, limit, reset or 0, good (1 or 0), limited ('', 'primary' or 'secondary'), its end or 0,
---       first wait, longest wait, time to live; times in ms
+--       first wait, longest wait, time to live, furthest end; times in ms
 -- Gives: the end of the limit that was met, 0 when none was.
 local state, flight = KEYS[1], KEYS[2]
 local now, resource = tonumber(ARGV[1]), ARGV[3]
@@ -12,6 +12,12 @@ end
 
 local function keep(field, value)
   redis.call('HSET', state, field, string.format('%.0f', value))
+end
+
+-- As in begin.lua.
+local function closed(field)
+  local till, met = known(field), known(field .. ':met')
+  return till > now and till < now + tonumber(ARGV[13]) and (met <= 0 or till - now <= 2 * (till - met) + 60000)
 end
 
 redis.call('ZREM', flight, ARGV[2])
@@ -56,9 +62,9 @@ if ARGV[8] ~= '' then
   if ARGV[8] == 'secondary' then
     field = 'secondary'
   end
-  local before = known(field)
-  if till > before or before > now + 25 * 3600000 then
+  if till > known(field) or not closed(field) then
     keep(field, till)
+    keep(field .. ':met', now)
   end
 end
 redis.call('PEXPIRE', state, ARGV[12])

@@ -1,0 +1,130 @@
+package redisbudget
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+var resources = []github.Resource{github.ResourceREST, github.ResourceGraphQL, "app"}
+
+// twins are a budget in memory and one in Redis to which the same happens.
+type twins struct {
+	t      *testing.T
+	r      *rand.Rand
+	local  github.LocalBudget
+	shared *Budget
+	now    time.Time
+	back   bool // the clock is set back, too
+	flying []string
+	log    []string
+}
+
+// TestSame: the budget in memory and the scripts do the same, whatever happens, also when clocks are set back.
+func TestSame(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	for seed := range uint64(60) {
+		w := &twins{
+			t: t, r: rand.New(rand.NewPCG(seed, 7)), shared: budgetOf(t, client, fmt.Sprint("s", seed)), now: noon, back: seed%2 == 1,
+		}
+		for n := range 150 {
+			w.tick()
+			if w.r.IntN(2) == 0 || len(w.flying) == 0 {
+				w.begin(strconv.Itoa(n))
+			} else {
+				w.end()
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		}
+	}
+}
+
+func (w *twins) resource() github.Resource { return resources[w.r.IntN(len(resources))] }
+
+// upTo is a time of some units, fewer than n.
+func (w *twins) upTo(n int, unit time.Duration) time.Duration {
+	return time.Duration(w.r.IntN(n)) * unit
+}
+
+func (w *twins) tick() {
+	switch k := w.r.IntN(20); {
+	case k < 12:
+		w.now = w.now.Add(w.upTo(3000, time.Millisecond))
+	case k < 15:
+		w.now = w.now.Add(w.upTo(40, time.Minute))
+	case k == 15 && w.back:
+		w.now = w.now.Add(-w.upTo(72, time.Hour))
+	case k == 16 && w.back:
+		w.now = w.now.Add(w.upTo(72, time.Hour))
+	case k == 17 && w.back:
+		w.now = w.now.Add(-w.upTo(300, time.Second))
+	}
+}
+
+func (w *twins) begin(id string) {
+	q := github.Question{
+		ID: id, Resource: w.resource(), Now: w.now, Until: w.now.Add(90 * time.Second), Places: 4, Interval: 83 * time.Millisecond,
+		Burst: time.Second, Guessed: w.r.IntN(8) == 0,
+	}
+	w.log = append(w.log, fmt.Sprintf("begin %+v", q))
+	a, err := w.local.Begin(w.t.Context(), q)
+	require.NoError(w.t, err)
+	b, err := w.shared.begin(w.t.Context(), &q)
+	require.NoError(w.t, err)
+	require.Equal(w.t, w.told(&a, q.Resource), w.told(&b, q.Resource), "%v", w.log)
+	if a.Taken(q.Resource, w.now) {
+		w.flying = append(w.flying, id)
+	}
+}
+
+// told is what of the known has a meaning.
+func (w *twins) told(k *github.Known, resource github.Resource) any {
+	until, secondary := k.ClosedUntil(resource, w.now)
+	quotas := make([]string, len(resources))
+	for i, r := range resources {
+		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, milli(k.Quotas[r].Reset))
+	}
+	return []any{k.Taken(resource, w.now), milli(until), secondary, k.Flight, k.Busy, milli(k.Paced), quotas}
+}
+
+func (w *twins) end() {
+	i := w.r.IntN(len(w.flying))
+	id := w.flying[i]
+	w.flying = append(w.flying[:i], w.flying[i+1:]...)
+	if w.r.IntN(15) == 0 {
+		return // its replica has died
+	}
+	e := w.ending(id)
+	w.log = append(w.log, fmt.Sprintf("end %+v", e))
+	a, err := w.local.End(w.t.Context(), e)
+	require.NoError(w.t, err)
+	b, err := w.shared.end(w.t.Context(), &e)
+	require.NoError(w.t, err)
+	require.Equal(w.t, milli(a), milli(b), "%v", w.log)
+}
+
+func (w *twins) ending(id string) github.Ending {
+	e := github.Ending{ID: id, Resource: w.resource(), Now: w.now, First: w.upTo(90, time.Second), Good: w.r.IntN(3) == 0}
+	if w.r.IntN(2) == 0 {
+		limits := []int{0, 60, 5000, 15_000, 20_000}
+		reset := w.now.Add(w.upTo(7200, time.Second)).Truncate(time.Second)
+		e.Quota = github.Quota{Remaining: w.r.IntN(5000), Limit: limits[w.r.IntN(len(limits))], Reset: reset}
+	}
+	if w.r.IntN(4) == 0 {
+		e.Limited, e.Secondary, e.Good = true, w.r.IntN(2) == 0, false
+		if w.r.IntN(2) == 0 {
+			e.Until = w.now.Add(w.upTo(90_000, time.Second))
+		}
+	}
+	return e
+}
