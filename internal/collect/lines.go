@@ -159,6 +159,7 @@ func (l *Lines) commit(ctx context.Context, steps ...*taken) error {
 		if step.known.observed.After(observed) {
 			observed = step.known.observed
 		}
+		step.known.observed = observed // the next one is no older, whatever the clock does
 		add := func(key ledger.SampleKey, data []byte) {
 			b.Samples = append(b.Samples, ledger.Sample{SampleKey: key, Data: data, Observed: observed})
 		}

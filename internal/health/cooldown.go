@@ -10,7 +10,8 @@ import (
 type CooldownSettings struct {
 	// Failures in a row begin a cooldown, when they are of at least so many Askers: where there are several, the trouble of one
 	// must not stop the others.
-	Failures, Askers int
+	Failures int
+	Askers   func() int // nil is one
 	// Pause is how long nobody asks anything then.
 	Pause time.Duration
 	// Probes in a row that are good end it.
@@ -32,6 +33,9 @@ type Cooldown struct {
 
 // NewCooldown makes a cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
+	if settings.Askers == nil {
+		settings.Askers = func() int { return 1 }
+	}
 	return &Cooldown{settings: settings, askers: make(map[string]bool)}
 }
 
@@ -46,7 +50,7 @@ func (c *Cooldown) Read(asker string, trouble error, now time.Time) (begun bool)
 	}
 	c.failed++
 	c.askers[asker] = true
-	if c.failed < c.settings.Failures || len(c.askers) < c.settings.Askers || !c.began.IsZero() {
+	if c.failed < c.settings.Failures || len(c.askers) < c.settings.Askers() || !c.began.IsZero() {
 		return false
 	}
 	c.began, c.cause, c.good = now, trouble, 0

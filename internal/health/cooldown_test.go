@@ -13,7 +13,7 @@ var errBroken = errors.New("status 502")
 func TestCooldown(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
-	c := NewCooldown(CooldownSettings{Failures: 3, Askers: 1, Pause: 2 * time.Minute, Probes: 2})
+	c := NewCooldown(CooldownSettings{Failures: 3, Pause: 2 * time.Minute, Probes: 2})
 	require.False(t, c.Read("acme", errBroken, now))
 	require.False(t, c.Read("acme", errBroken, now))
 	require.False(t, c.Read("acme", nil, now), "an answer ends the row")
@@ -49,7 +49,7 @@ func TestCooldown(t *testing.T) {
 func TestCooldownOfSeveral(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
-	c := NewCooldown(CooldownSettings{Failures: 3, Askers: 2, Pause: time.Minute, Probes: 1})
+	c := NewCooldown(CooldownSettings{Failures: 3, Askers: func() int { return 2 }, Pause: time.Minute, Probes: 1})
 	for range 10 {
 		require.False(t, c.Read("acme", errBroken, now))
 	}

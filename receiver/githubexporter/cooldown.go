@@ -10,11 +10,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-func newCooldown(config *Config) *health.Cooldown {
+func newCooldown(config *Config, monitor *health.Monitor) *health.Cooldown {
 	c := &config.GitHub.Health
 	return health.NewCooldown(health.CooldownSettings{
-		Failures: c.FailureThreshold, Askers: min(2, len(config.Orgs)), Pause: c.Cooldown, Probes: c.RecoverThreshold,
+		Failures: c.FailureThreshold, Pause: c.Cooldown, Probes: c.RecoverThreshold,
+		Askers: func() int { return askers(config, monitor) },
 	})
+}
+
+// askers is of how many organizations the failures must be that begin a cooldown: two, where this replica may ask about so many. One that
+// leads a single one, where leadership is divided, may have nobody else to ask for.
+func askers(config *Config, monitor *health.Monitor) int {
+	leads := 0
+	for i := range config.Orgs {
+		if monitor.Leads(config.Orgs[i].Name) {
+			leads++
+		}
+	}
+	if leads == 1 {
+		return 1
+	}
+	return min(2, len(config.Orgs))
 }
 
 // answered notes whether GitHub had a usable answer for an organization. All of them are behind one address and share its
