@@ -1,0 +1,317 @@
+package collect
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+)
+
+// TestRandomLines: whatever happens, the weekly lines that are shown were true when they were confirmed, and when trouble ends they are
+// confirmed. GX_SEEDS is how many histories there are with each API.
+func TestRandomLines(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for seed := range seeds(t, 4) {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				newLinesTurmoil(t, api, seed).run()
+			})
+		}
+	})
+}
+
+// linesTurmoil is an organization to which people push at random, whose weekly lines are got through faults, limits and changes of leader.
+type linesTurmoil struct {
+	*linesBench
+
+	rnd *rand.Rand
+	log []string
+	ids []int64
+}
+
+func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
+	t.Helper()
+	c := &linesTurmoil{rnd: rand.New(rand.NewPCG(seed, 3))}
+	data := dataset("a", "b", "c")
+	for i, repo := range data.Repos {
+		for n := range 3 + 6*i {
+			at := noon.Add(-time.Duration(c.rnd.IntN(20*24))*time.Hour - time.Duration(n)*time.Second)
+			commit(data, repo.Name, at).Login = c.somebody()
+		}
+	}
+	b := inProcessBench(t, api, data, func(s *githubtest.Settings, g *github.Settings, set *Settings) {
+		s.StatsZeroFrom, s.StatsPending = 14, c.rnd.IntN(3)
+		set.WithoutLines, set.Handover = true, c.rnd.IntN(2) == 0
+		g.Retry.MaxAttempts = 1
+	})
+	c.linesBench = &linesBench{bench: b}
+	c.settings = LinesSettings{
+		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 4 + c.rnd.IntN(10), Retention: 720 * time.Hour,
+		Rules: loc.Rules{
+			Refresh: day, Fallback: c.rnd.IntN(4) > 0, ZeroAnswers: 1 + c.rnd.IntN(2), Cooldown: time.Duration(1+c.rnd.IntN(5)) * day,
+		},
+	}
+	if c.rnd.IntN(4) == 0 {
+		c.settings.MaxCommits = 5
+	}
+	b.pass()
+	b.fill()
+	c.newTerm()
+	for id := range b.coverage().Repos {
+		c.ids = append(c.ids, id)
+	}
+	return c
+}
+
+// somebody is the author of a commit; nobody that GitHub knows, at times.
+func (c *linesTurmoil) somebody() *string {
+	return []*string{new("ada"), new("bob"), new("eve"), nil}[c.rnd.IntN(4)]
+}
+
+func (c *linesTurmoil) run() {
+	for range 120 {
+		c.step()
+		c.requireTrue()
+	}
+	c.server.ClearFaults()
+	c.server.Update(func(d *githubtest.Dataset) {
+		for i := range d.Repos {
+			d.Repos[i].TransferredTo = ""
+		}
+	})
+	c.newTerm()
+	c.clock.Advance(26 * time.Hour)
+	for end := c.clock.Now().Add(6 * day); c.clock.Now().Before(end); {
+		now, next := c.clock.Now(), c.round().Next
+		if next.Before(now.Add(time.Second)) {
+			next = now.Add(time.Second)
+		}
+		if next.After(now.Add(6 * time.Hour)) {
+			next = now.Add(6 * time.Hour)
+		}
+		c.clock.set(next)
+		c.fill()
+		c.requireTrue()
+	}
+	c.round()
+	c.requireTrue()
+	c.requireCurrent()
+}
+
+// requireCurrent: with the fallback everything is known of the last week in the end.
+func (c *linesTurmoil) requireCurrent() {
+	c.t.Helper()
+	if !c.settings.Rules.Fallback {
+		return
+	}
+	week, view := ledger.LastWeek(c.clock.Now()), c.given()
+	for _, id := range c.ids {
+		sample, _ := view.Sample(ledger.WeeklyKey(id))
+		doc, err := ledger.DecodeWeekly(sample.Data)
+		require.NoError(c.t, err, "nothing is known of %d", id)
+		c.require(doc.Week.Equal(week.Start), "%d: the week of %s", id, doc.Week)
+	}
+}
+
+func (c *linesTurmoil) require(ok bool, format string, args ...any) {
+	c.t.Helper()
+	if ok {
+		return
+	}
+	for _, line := range c.log {
+		c.t.Log(line)
+	}
+	require.Fail(c.t, fmt.Sprintf(format, args...))
+}
+
+// step lets time pass and people push, and makes a pass, what workers do then, and a round, which may be in trouble.
+func (c *linesTurmoil) step() {
+	pauses := []time.Duration{
+		time.Minute, 5 * time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, time.Hour, 5 * time.Hour, 11 * time.Hour, 25 * time.Hour,
+	}
+	pause := pauses[c.rnd.IntN(len(pauses))]
+	from := c.clock.Now()
+	now := c.clock.Advance(pause)
+	what := []string{fmt.Sprintf("%s after %s", now.Format(time.DateTime), pause)}
+	c.server.Update(func(d *githubtest.Dataset) {
+		for range c.rnd.IntN(3) {
+			what = append(what, c.push(d, c.name(d), from.Add(time.Duration(c.rnd.Int64N(int64(pause))))))
+		}
+		what = append(what, c.move(d, now))
+	})
+	what = append(what, c.trouble())
+	if c.rnd.IntN(12) == 0 {
+		c.newTerm()
+		what = append(what, "a new leader")
+	}
+	if c.rnd.IntN(5) > 0 {
+		sum, err := c.collector.Pass(c.t.Context(), 1)
+		what = append(what, fmt.Sprintf("pass: %s (%v)", sum.Result, err))
+		if c.rnd.IntN(2) == 0 {
+			c.fill()
+			what = append(what, "and workers")
+		}
+	}
+	done, err := c.lines.Refresh(c.t.Context())
+	require.NoError(c.t, err)
+	what = append(what, fmt.Sprintf("%d asked, %d read, %d quiet, %d failed", done.Asked, done.Read, done.Quiet, len(done.Failures)))
+	c.log = append(c.log, strings.Join(what, "; "))
+}
+
+// name is one of the repositories'.
+func (c *linesTurmoil) name(d *githubtest.Dataset) string {
+	return nameOf(d, c.ids[c.rnd.IntN(len(c.ids))])
+}
+
+func nameOf(d *githubtest.Dataset, id int64) string {
+	for i := range d.Repos {
+		if d.Repos[i].ID == id {
+			return d.Repos[i].Name
+		}
+	}
+	return ""
+}
+
+// push pushes a commit, behind the history that is there; at times a merge, or one that was made long before.
+func (c *linesTurmoil) push(d *githubtest.Dataset, repo string, at time.Time) string {
+	at = at.Truncate(time.Second)
+	for i := range d.Commits {
+		if had := &d.Commits[i]; had.Repo == repo && had.PushedAt.After(at) {
+			at = had.PushedAt
+		}
+	}
+	x := commit(d, repo, at)
+	x.PushedAt, x.Login, x.Additions = at, c.somebody(), 1+c.rnd.IntN(1000)
+	if c.rnd.IntN(6) == 0 {
+		x.Parents = 2
+	}
+	if c.rnd.IntN(6) == 0 {
+		x.CommittedAt = at.Add(-time.Duration(c.rnd.IntN(72)) * time.Hour)
+		x.AuthoredAt = x.CommittedAt
+	}
+	return fmt.Sprintf("%s of %s to %s at %s, +%d", authorOf(x), x.CommittedAt.Format(time.DateTime), repo, at.Format(time.TimeOnly), x.Additions)
+}
+
+func authorOf(x *githubtest.Commit) string {
+	if x.Login == nil {
+		return activity.UnlinkedGitAuthor().Login
+	}
+	return *x.Login
+}
+
+// move renames or transfers a repository at times.
+func (c *linesTurmoil) move(d *githubtest.Dataset, now time.Time) string {
+	name := c.name(d)
+	switch c.rnd.IntN(25) {
+	case 0:
+		d.Rename(name, fmt.Sprint("renamed-", now.Unix()))
+		return "renamed " + name
+	case 1:
+		repo := d.Repo(name)
+		if repo.TransferredTo == "" {
+			repo.TransferredTo = "elsewhere"
+		} else {
+			repo.TransferredTo = ""
+		}
+		return "moved " + name
+	default:
+		return ""
+	}
+}
+
+// trouble arms faults.
+func (c *linesTurmoil) trouble() string {
+	c.server.ClearFaults()
+	once := func(match githubtest.Match, skip int, do githubtest.Effect) {
+		c.server.Fault(githubtest.Fault{Match: match, Skip: c.rnd.IntN(skip), Do: do, Times: 1 + c.rnd.IntN(2)})
+	}
+	switch c.rnd.IntN(8) {
+	case 0:
+		status := []int{http.StatusAccepted, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusBadGateway}[c.rnd.IntN(5)]
+		do := githubtest.Status(status)
+		if status == http.StatusAccepted {
+			do = githubtest.StatusBody(status, http.Header{"Content-Type": {"application/json"}}, "{}")
+		}
+		once(githubtest.Match{Route: statsRoute}, 1, do)
+		return fmt.Sprintf("statistics: %d", status)
+	case 1:
+		once(githubtest.Match{}, 12, githubtest.SecondaryLimit(http.StatusForbidden, time.Minute))
+		return "a limit"
+	case 2:
+		for _, match := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"}, {Route: commitRoute}, {Route: commitsRoute}, {Route: compareRoute}} {
+			once(match, 4, githubtest.Status(http.StatusInternalServerError))
+		}
+		return "commits: 500"
+	default:
+		return ""
+	}
+}
+
+// sums are a week's lines of those commits that had been pushed by a time.
+func (c *linesTurmoil) sums(id int64, week, by time.Time) map[string][2]uint64 {
+	sums := make(map[string][2]uint64)
+	c.server.Update(func(d *githubtest.Dataset) {
+		name := nameOf(d, id)
+		for i := range d.Commits {
+			x := &d.Commits[i]
+			pushed := x.PushedAt
+			if pushed.IsZero() {
+				pushed = x.CommittedAt
+			}
+			if x.Repo != name || x.Parents > 1 || x.CommittedAt.Before(week) || !x.CommittedAt.Before(week.AddDate(0, 0, 7)) || pushed.After(by) {
+				continue
+			}
+			had := sums[authorOf(x)]
+			sums[authorOf(x)] = [2]uint64{had[0] + uint64(x.Additions), had[1] + uint64(x.Deletions)}
+		}
+	})
+	return sums
+}
+
+// requireTrue: what is shown lies between the truth at the end of the week and the truth at its confirmation.
+func (c *linesTurmoil) requireTrue() {
+	c.t.Helper()
+	view := c.given()
+	for _, id := range c.ids {
+		sample, ok := view.Sample(ledger.WeeklyKey(id))
+		if !ok {
+			continue
+		}
+		doc, err := ledger.DecodeWeekly(sample.Data)
+		require.NoError(c.t, err)
+		sample, _ = view.Sample(linesKey(SampleLinesState, id))
+		state, err := loc.Decode(sample.Data)
+		require.NoError(c.t, err)
+		c.require(state.Week.Equal(doc.Week), "%d: the state is of the week of %s, the lines are of %s", id, state.Week, doc.Week)
+		end := doc.Week.AddDate(0, 0, 7)
+		c.require(!end.After(c.clock.Now()), "%d: the week of %s is not over", id, doc.Week)
+		c.requireBetween(id, &doc, state.Incomplete, c.sums(id, doc.Week, end), c.sums(id, doc.Week, state.Refreshed))
+	}
+}
+
+func (c *linesTurmoil) requireBetween(id int64, doc *ledger.Weekly, incomplete bool, low, high map[string][2]uint64) {
+	c.t.Helper()
+	listed := make(map[string]bool)
+	for i := range doc.Users {
+		u := &doc.Users[i]
+		who := u.Actor.Login
+		listed[who] = true
+		ok := u.Added <= high[who][0] && u.Removed <= high[who][1] && (incomplete || (u.Added >= low[who][0] && u.Removed >= low[who][1]))
+		c.require(ok, "%d: %s has %d and %d in the week of %s, want %v to %v", id, who, u.Added, u.Removed, doc.Week, low[who], high[who])
+	}
+	for who, lines := range low {
+		c.require(!doc.Everybody || listed[who] || lines == [2]uint64{}, "%d: %s is said to have nothing in the week of %s, and has %v", id, who, doc.Week, lines)
+	}
+}
