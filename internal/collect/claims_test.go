@@ -43,6 +43,11 @@ func (f *breaking) Commit(ctx context.Context, fence uint64, b ledger.Batch) (le
 	return f.recorded.Commit(ctx, fence, b)
 }
 
+// asksForCommits reports whether a request is for new commits.
+func asksForCommits(r githubtest.RequestInfo) bool {
+	return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == commitsRoute || r.Route == compareRoute
+}
+
 // later makes some passes, an interval apart, and has every gap read.
 func (b *bench) later(passes int) {
 	b.t.Helper()
@@ -120,9 +125,7 @@ func TestFirstPushThatFails(t *testing.T) {
 					commit(d, "one", noon.Add(-time.Duration(100-i)*time.Hour)).PushedAt = b.clock.Now()
 				}
 			})
-			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
-				return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == commitsRoute
-			}}, Do: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(http.StatusServiceUnavailable)})
 			b.pass()
 			require.Positive(t, armed.Struck())
 			armed.Clear()
@@ -293,9 +296,7 @@ func TestQuietAtAContactThatEnded(t *testing.T) {
 			b.server.Update(func(d *githubtest.Dataset) {
 				commit(d, "one", noon.AddDate(0, 0, -2)).PushedAt = b.clock.Now().Add(-time.Minute)
 			})
-			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
-				return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == commitsRoute
-			}}, Do: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(http.StatusServiceUnavailable)})
 			b.pass()
 			require.Positive(t, armed.Struck())
 			armed.Clear()

@@ -592,10 +592,7 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 		b.round()
 		b.clock.Advance(interval)
 		b.round()
-		unreadable := func(r githubtest.RequestInfo) bool {
-			return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == compareRoute
-		}
-		armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: unreadable}, Do: githubtest.Status(503)})
+		armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(503)})
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })
 		b.clock.Advance(interval)
 		b.pass()
@@ -632,9 +629,7 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 					}
 				})
 				b.clock.set(sunday.Add(7*day + 5*time.Minute))
-				for _, m := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"}, {Route: commitsRoute}, {Route: compareRoute}} {
-					b.server.Fault(githubtest.Fault{Match: m, Do: trouble})
-				}
+				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: trouble})
 				b.pass()
 				b.server.ClearFaults()
 				b.clock.Advance(time.Minute)

@@ -14,7 +14,7 @@ import (
 const cooldownConfig = `
 orgs:
   - name: %s
-    auth: {token: %s}
+    auth: %s
     scrape_interval: 1s
     lookback: 1440h
 github:
@@ -34,7 +34,7 @@ func TestCooldown(t *testing.T) {
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/60)
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
 	timeline = server.Timeline()
-	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, githubtest.DefaultToken, server.URL))
+	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, "{token: "+githubtest.DefaultToken+"}", server.URL))
 	gx.complete(t, org)
 	prom := startPrometheus(t, gx.metrics)
 
@@ -83,5 +83,31 @@ func TestCooldown(t *testing.T) {
 	gx.complete(t, org)
 	compare(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
+	requireNoSecret(t, gx.Output())
+}
+
+// TestCooldownWithoutAToken: an App that has no token needs one for the probes that end a cooldown.
+func TestCooldownWithoutAToken(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	key, keyFile := appKey(t)
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Timeline: githubtest.EndingAt(data, 72*time.Hour, time.Now(), 1), Limits: plenty,
+		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}},
+	})
+	timeline := server.Timeline()
+	server.Hold(timeline.Start)
+	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	app := fmt.Sprintf("{app: {app_id: 11, installation_id: 22, private_key_file: %q}}", keyFile)
+	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, app, server.URL))
+	eventually(t, 30*time.Second, func() error {
+		if gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").IsZero() {
+			return errors.New("no cooldown has begun")
+		}
+		return nil
+	})
+	server.ClearFaults()
+	gx.complete(t, org)
+	compare(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
 	requireNoSecret(t, gx.Output())
 }

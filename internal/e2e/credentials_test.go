@@ -36,15 +36,21 @@ storage: file_storage
 emit_interval: 1s
 `
 
+// appKey makes the key of an App, and a file with it.
+func appKey(t *testing.T) (key *rsa.PrivateKey, file string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	file = filepath.Join(t.TempDir(), "key.pem")
+	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
+	return key, file
+}
+
 // TestCredentials reads four organizations, each with another kind of credential that sees only this one.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	require.NoError(t, err)
-	keyFile := filepath.Join(t.TempDir(), "key.pem")
-	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(block), 0o600))
-
+	key, keyFile := appKey(t)
 	settings := githubtest.Settings{
 		Credentials: []githubtest.Credential{
 			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
@@ -69,7 +75,7 @@ func TestCredentials(t *testing.T) {
 		require.Greater(t, events, 500.0, name)
 	}
 	for name, id := range map[string]string{"by-app": "22", "by-found-app": "33", "by-token": ""} {
-		_, err = gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
+		_, err := gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
 		require.NoError(t, err)
 	}
 	tokens := server.Count(func(r githubtest.RequestInfo) bool {
