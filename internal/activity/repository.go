@@ -33,6 +33,12 @@ type Signals struct {
 	PushedAt time.Time
 	// Pulls and Issues are the most recently updated pull request and issue.
 	Pulls, Issues Mark
+	// Off is the set of streams in which nothing can be read, because the repository has the feature switched off. It is
+	// neither a gap nor a zero: what was recorded stays.
+	Off Streams
+	// OffSince is, of a repository that was read, the moment up to which the streams in Off had been read when the first
+	// of them was found to be off; zero when none is off.
+	OffSince time.Time
 }
 
 // Mark is the most recently updated one of a list. The zero value stands for an empty list.
@@ -44,7 +50,9 @@ type Mark struct {
 // Same reports whether both say the same.
 func (s *Signals) Same(o *Signals) bool {
 	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
-	return s.Known == o.Known && s.Head == o.Head && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues)
+	return s.Known == o.Known && s.Head == o.Head && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived &&
+		s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
+		s.Off == o.Off && s.OffSince.Equal(o.OffSince)
 }
 
 // Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
