@@ -30,7 +30,16 @@ type RepoCoverage struct {
 	// GoneSince is when the repository left; zero while it is there.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
+	// Tips are heads, other than that of Signals, which may reach recorded commits that the head of Signals does not. They
+	// are sorted.
+	Tips []string
 }
+
+// maxTips bounds the tips of a repository. More are replaced by LostTip.
+const maxTips = 32
+
+// LostTip stands for tips that are not known any more. It is no commit's object name.
+const LostTip = "0000000000000000000000000000000000000000"
 
 // Gap is a window that is known to be missing.
 type Gap struct {
@@ -76,9 +85,11 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
 	}
+	head := r.Signals.Head
 	if p.Signals != nil && !p.Observed.Before(r.Observed) {
 		r.Signals, r.Observed = *p.Signals, p.Observed
 	}
+	r.applyTips(p, head)
 	switch p.Presence {
 	case PresenceThere:
 		r.GoneSince = time.Time{}
@@ -91,6 +102,30 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	}
 	for _, m := range p.Read {
 		r.Missing[m.Stream] = r.Missing[m.Stream].Remove(m.Window)
+	}
+}
+
+// applyTips keeps the heads from which commits were listed and that are not settled. had is the head of before.
+func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
+	if len(p.Tips) == 0 && len(p.Settled) == 0 && r.Signals.Head == had && p.Signals == nil {
+		return
+	}
+	tips := append(slices.Clone(r.Tips), p.Tips...)
+	tips = append(tips, had)
+	if p.Signals != nil {
+		tips = append(tips, p.Signals.Head)
+	}
+	tips = slices.DeleteFunc(tips, func(tip string) bool {
+		return tip == "" || tip == r.Signals.Head || slices.Contains(p.Settled, tip)
+	})
+	slices.Sort(tips)
+	tips = slices.Compact(tips)
+	if len(tips) > maxTips {
+		tips = []string{LostTip}
+	}
+	r.Tips = slices.Clip(tips)
+	if len(r.Tips) == 0 {
+		r.Tips = nil
 	}
 }
 
@@ -216,7 +251,7 @@ func (c *Coverage) progress() Progress {
 }
 
 func (r *RepoCoverage) progress() RepoProgress {
-	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed}
+	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
 	signals := r.Signals
 	p.Signals = &signals
 	if r.Gone() {
