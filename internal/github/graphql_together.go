@@ -65,7 +65,7 @@ func (c *Client) Prepare(ctx context.Context, requests []*Request) {
 
 // little reports whether a first page that is small may be all that there is.
 func (c *Client) little(r *Request) bool {
-	if r.Repo.NodeID == "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
+	if r.Repo.NodeID == "" || r.At != "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
 		return false
 	}
 	from := c.settings.Now().Add(-littleAfter)

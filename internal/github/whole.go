@@ -121,6 +121,13 @@ func whole(data any, told page) error {
 		return every(data, told, func(r *gogithub.Repository) bool {
 			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil
 		})
+	case *reverseComparison:
+		if !data.isComplete() {
+			return errIncomplete
+		}
+		return every(data.Commits, told, (*objectName).isComplete)
+	case []*objectName:
+		return every(data, told, (*objectName).isComplete)
 	case []*gogithub.RepositoryCommit:
 		return every(data, told, wholeCommit)
 	case *gogithub.CommitsComparison:

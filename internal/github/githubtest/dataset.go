@@ -62,6 +62,8 @@ type Repo struct {
 	Pushes []time.Time `json:"pushes,omitempty"`
 	// Resets move a branch to an existing commit, as a force push does.
 	Resets []Reset `json:"resets,omitempty"`
+	// Switches make another branch the default one. Commits without a branch are pushed to DefaultBranch all the same.
+	Switches []Switch `json:"switches,omitempty"`
 	// Blocked makes every request for the repository answer 451.
 	Blocked bool `json:"blocked,omitempty"`
 }
@@ -70,6 +72,12 @@ type Repo struct {
 type Reset struct {
 	Branch string    `json:"branch,omitempty"`
 	SHA    string    `json:"sha"`
+	At     time.Time `json:"at"`
+}
+
+// Switch makes a branch the default one from a time on. Only a branch that exists by then can be.
+type Switch struct {
+	Branch string    `json:"branch"`
 	At     time.Time `json:"at"`
 }
 
@@ -89,6 +97,9 @@ type Commit struct {
 	ParentSHAs []string `json:"parent_shas,omitempty"`
 	// PushedAt is when the commit became visible, CommittedAt when it is zero.
 	PushedAt time.Time `json:"pushed_at,omitzero"`
+	// GoneAt is when the object is deleted, never when it is zero: requests that name it fail from then on. What a branch
+	// reaches must stay.
+	GoneAt time.Time `json:"gone_at,omitzero"`
 	// Branch is the branch it was pushed to, the default branch when empty.
 	Branch string `json:"branch,omitempty"`
 	// NoAuthor leaves the author out altogether: `author: null` in GraphQL, `commit.author: null` in REST.
@@ -169,6 +180,7 @@ func (d *Dataset) Clone() *Dataset {
 	for i := range c.Repos {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
+		r.Switches = slices.Clone(r.Switches)
 	}
 	for i := range c.Commits {
 		r := &c.Commits[i]

@@ -58,6 +58,7 @@ type commitIndex struct {
 	parents                     []*commitIndex
 	shas                        []string
 	authored, committed, pushed time.Time
+	gone                        *time.Time
 }
 
 type pullIndex struct {

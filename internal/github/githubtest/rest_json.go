@@ -48,7 +48,7 @@ func (x *exchange) repoJSON(r *repoIndex) obj {
 	return obj{
 		"id": r.id, "node_id": nodeID(nodeRepo, r.id), "name": r.Name, "full_name": r.fullName(), "owner": x.ownerJSON(r),
 		"private": r.private(), "visibility": r.visibility, "fork": r.Fork, "archived": r.Archived, "disabled": r.Disabled,
-		"default_branch": r.DefaultBranch, "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
+		"default_branch": x.defaultBranch(r), "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
 		"created_at": stamp(r.created), "updated_at": stamp(x.repoUpdatedAt(r)), "pushed_at": stamp(x.pushedAt(r)),
 		"html_url": repoHTML(r), "url": x.repoURL(r), "clone_url": repoHTML(r) + ".git",
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},

@@ -65,7 +65,21 @@ func (v view) repos(o *orgIndex) []*repoIndex {
 	return out
 }
 
-func (v view) commitVisible(c *commitIndex) bool { return !c.repo.Empty && v.visible(c.pushed) }
+func (v view) commitVisible(c *commitIndex) bool {
+	return !c.repo.Empty && v.visible(c.pushed) && v.past(c.gone) == nil
+}
+
+// defaultBranch is the branch that the newest visible switch names.
+func (v view) defaultBranch(r *repoIndex) string {
+	name := r.DefaultBranch
+	var newest time.Time
+	for _, s := range r.Switches {
+		if at := v.ix.tl.Served(s.At); v.visible(at) && !at.Before(newest) && v.head(r, s.Branch) != nil {
+			name, newest = s.Branch, at
+		}
+	}
+	return name
+}
 
 // head is where a branch stands, nil if it does not exist.
 func (v view) head(r *repoIndex, branch string) *commitIndex {
@@ -85,7 +99,7 @@ func (v view) head(r *repoIndex, branch string) *commitIndex {
 func (v view) resolve(r *repoIndex, ref string) *commitIndex {
 	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "refs/"), "heads/")
 	if ref == "HEAD" {
-		ref = r.DefaultBranch
+		ref = v.defaultBranch(r)
 	}
 	if c := v.head(r, ref); c != nil {
 		return c
@@ -115,7 +129,7 @@ func (v view) branchNames(r *repoIndex) []string {
 	return names
 }
 
-func (v view) isEmpty(r *repoIndex) bool { return v.head(r, r.DefaultBranch) == nil }
+func (v view) isEmpty(r *repoIndex) bool { return v.head(r, v.defaultBranch(r)) == nil }
 
 // pushedAt is the newest visible push to any branch.
 func (v view) pushedAt(r *repoIndex) time.Time {
