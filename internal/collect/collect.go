@@ -78,6 +78,9 @@ type Settings struct {
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
 	Now  func() time.Time
 	Skew func() time.Duration
+	// Login is under which login this replica shows an account, and false for one that it does not know; nil does not
+	// look for renamed accounts.
+	Login func(account int64) (string, bool)
 	// Tracer traces passes; nil for none.
 	Tracer trace.Tracer
 }
@@ -124,6 +127,7 @@ func (c *Collector) read(ctx context.Context, req github.Request, emit func([]ac
 func (c *Collector) commit(ctx context.Context, fence uint64, source string, b ledger.Batch) (ledger.Receipt, error) {
 	b.Org = c.settings.Org
 	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
+	c.addLogins(&b)
 	pending := c.tallies.take()
 	written := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1}
 	b.Tallies = slices.Concat(b.Tallies, pending, []ledger.Tally{written})

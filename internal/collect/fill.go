@@ -97,6 +97,11 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 			todo.take(s, w)
 		}
 	}
+	if !r.Signals.HeadAt.IsZero() {
+		// What this head reaches is what the pass compares with the next one. When it is not there any more, the stream
+		// fails until a pass has read the new one.
+		todo.request.At = r.Signals.Head
+	}
 	return todo
 }
 
@@ -130,8 +135,8 @@ func (r *reading) take(s activity.Stream, w activity.Window) {
 
 // readWindow reads and commits windows of the past. Its error is the store's or the context's.
 func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outcome, int, error) {
-	pages := &pager{collector: c, source: sourceWorker}
-	outcome := c.read(ctx, todo.request, func(events []activity.Event) error {
+	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID}
+	outcome := c.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {

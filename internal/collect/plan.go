@@ -179,6 +179,9 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 			streams = streams.With(s)
 		}
 	}
+	if len(known.Tips) > 0 && readsFromHead(known, lags) {
+		streams = streams.With(activity.StreamCommits)
+	}
 	streams &^= quiet
 	if streams == 0 {
 		return
@@ -266,10 +269,15 @@ func (p *planner) reading(
 			todo.request.Back[s] = from[s].Add(-overlap)
 		}
 	}
-	if !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits) {
+	if readsFromHead(known, lags) {
 		todo.fromHead(known, lags.Has(activity.StreamCommits), from[activity.StreamCommits])
 	}
 	return todo
+}
+
+// readsFromHead reports whether commits are read from the head that was read last, and not by their dates.
+func readsFromHead(known *ledger.RepoCoverage, lags activity.Streams) bool {
+	return !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits)
 }
 
 // fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
@@ -288,7 +296,7 @@ func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time
 			start = from
 		}
 	}
-	r.request.SeenHead = known.Signals.Head
+	r.request.SeenHead, r.request.Tips = known.Signals.Head, known.Tips
 	r.request.Since[s], r.request.Back[s] = known.Since, time.Time{}
 	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
 }
@@ -305,7 +313,9 @@ func (r *reading) reach(outcome *github.Outcome) {
 // done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
 // every pass, whatever the signals say, so that the signals can be kept for the rest.
 func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
-	progress := ledger.RepoProgress{ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed}
+	progress := ledger.RepoProgress{
+		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, Settled: outcome.Settled,
+	}
 	for _, s := range activity.AllStreams() {
 		if !r.request.Streams.Has(s) {
 			continue

@@ -59,20 +59,20 @@ func (r *githubReceiver) newOrganization(
 		settings.Source, settings.Paused = org.client, r.cooldown.Err
 		org.lines = newLines(settings)
 	}
-	org.collector, err = r.newCollector(config, org.client, tallies)
+	org.collector, err = r.newCollector(config, org, tallies)
 	return org, err
 }
 
-func (r *githubReceiver) newCollector(config *OrgConfig, client *github.Client, tallies *collect.Tallies) (*collect.Collector, error) {
+func (r *githubReceiver) newCollector(config *OrgConfig, org *organization, tallies *collect.Tallies) (*collect.Collector, error) {
 	repos := &config.Repositories
 	filter, err := collect.NewFilter(repos.Include, repos.Exclude, repos.Archived, repos.Forks)
 	if err != nil {
 		return nil, err
 	}
 	return collect.New(collect.Settings{
-		Org: config.Name, Source: client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
-		Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: client.Skew,
-		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
+		Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now,
+		Skew: org.client.Skew, Login: org.view.Login, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }
 
