@@ -222,7 +222,9 @@ type reverseComparison struct {
 	Commits []*objectName `json:"commits"`
 }
 
-func (c *reverseComparison) isComplete() bool { return slices.Contains(comparisons, c.Status) && c.Total != nil }
+func (c *reverseComparison) isComplete() bool {
+	return slices.Contains(comparisons, c.Status) && c.Total != nil
+}
 
 // isReached reports whether the base reaches the head.
 func (c *reverseComparison) isReached() bool { return c.Status == "behind" || c.Status == "identical" }
