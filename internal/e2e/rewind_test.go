@@ -45,7 +45,7 @@ var rewindSteps = []struct {
 		r.branch = []int{0, 1, 2, 3, 4}
 	}},
 	{"nothing in common", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", nil, 5) }},
-	{"fast-forward", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch, 2) }},
+	{"fast-forward", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch, 1) }},
 }
 
 // TestRewoundBranch: after a force-push, a rebase, a switch of the default branch and a reset, the windows and the weekly lines are
