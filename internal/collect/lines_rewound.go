@@ -8,9 +8,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// sampleRewound names the samples that say, by their time, when the default branch of a repository was found to have lost commits. They
-// are written where weekly lines do not come from the events of commits: those lines must then be read again, by the leader
-// that follows, too.
+// sampleRewound names the samples that say, by their time, when the default branch of a repository was found to have
+// lost commits. They are written where weekly lines do not come from the events of commits: those lines must then be
+// read again, by the leader that follows, too.
 const sampleRewound = "branch_rewound"
 
 // rewindSamples notes that a reading has found commits that the default branch does not reach any more.
@@ -29,7 +29,8 @@ func (c *Collector) rewindSamples(todo *reading, outcome *github.Outcome) []ledg
 	return []ledger.Sample{{SampleKey: linesKey(sampleRewound, todo.request.Repo.ID), Observed: now}}
 }
 
-// rewoundAt is when the default branch of a repository was found to have lost commits for the last time, zero when it never was.
+// rewoundAt is when the default branch of a repository was found to have lost commits for the last time, zero when it
+// never was.
 func (l *Lines) rewoundAt(repo int64) time.Time {
 	l.collector.mu.Lock()
 	at := l.collector.rewound[repo]

@@ -339,8 +339,8 @@ func busyWeek(n int) *githubtest.Dataset {
 	return data
 }
 
-// TestLinesOfARewoundBranch: after a force-push, and when another branch is the default one, the lines of the week are those of the
-// branch as it is, from statistics, from commits, and also when another leader has begun meanwhile.
+// TestLinesOfARewoundBranch: after a force-push, and when another branch is the default one, the lines of the week are
+// those of the branch as it is, from statistics, from commits, and also when another leader has begun meanwhile.
 func TestLinesOfARewoundBranch(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

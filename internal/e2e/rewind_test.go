@@ -25,8 +25,8 @@ type rewound struct {
 	totals map[string]float64
 }
 
-// rewindSteps are what happens to the branch, one after the other. Every second commit is of the last complete week, the others are
-// of the last hours.
+// rewindSteps are what happens to the branch, one after the other. Every second commit is of the last complete week,
+// the others are of the last hours.
 var rewindSteps = []struct {
 	name    string
 	happens func(r *rewound, d *githubtest.Dataset)
@@ -48,8 +48,8 @@ var rewindSteps = []struct {
 	{"fast-forward", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch, 1) }},
 }
 
-// TestRewoundBranch: after a force-push, a rebase, a switch of the default branch and a reset, the windows and the weekly lines are
-// those of the branch as it is; the sums never fall; a kill -9 and a restart change nothing of it.
+// TestRewoundBranch: after a force-push, a rebase, a switch of the default branch and a reset, the windows and the
+// weekly lines are those of the branch as it is; the sums never fall; a kill -9 and a restart change nothing of it.
 func TestRewoundBranch(t *testing.T) {
 	t.Parallel()
 	statistics := receiverConfig + "\nloc: {source: stats_contributors}\n"
@@ -107,8 +107,8 @@ func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) 
 		}
 		c := githubtest.Commit{
 			Repo: "one", SHA: fmt.Sprintf("%040x", 1+number), Login: &rewoundUsers[number%len(rewoundUsers)], Branch: branch,
-			AuthoredAt: at, CommittedAt: at, PushedAt: now.Add(-time.Second), Additions: 1 << min(number, 20), Deletions: 1, Parents: 1,
-			ParentSHAs: []string{},
+			AuthoredAt: at, CommittedAt: at, PushedAt: now.Add(-time.Second),
+			Additions: 1 << min(number, 20), Deletions: 1, Parents: 1, ParentSHAs: []string{},
 		}
 		if len(next) > 0 {
 			c.ParentSHAs = []string{r.commits[next[len(next)-1]].SHA}

@@ -32,7 +32,8 @@ var ErrState = errors.New("not a state of weekly lines")
 
 // Encode is the state in whole seconds:
 //
-//	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head │ from version 2 on: Rewound
+//	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head │
+//	from version 2 on Rewound
 func (s *State) Encode() []byte {
 	data := []byte{version, flag(s.Quiet, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
 	if !s.Rewound.IsZero() {

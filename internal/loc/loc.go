@@ -75,8 +75,8 @@ type State struct {
 	Until    time.Time
 	// Incomplete says that the values are those of a part of the week's commits.
 	Incomplete bool
-	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the values are
-	// those of before.
+	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the values
+	// are those of before.
 	Rewound  time.Time
 	Outdated bool
 	// Asking is about asking for statistics, Reading about reading commits.
@@ -120,8 +120,8 @@ const (
 	StepRead       // read the lines of commits
 )
 
-// Rewind takes that the default branch has lost commits: the values and what was read so far may count them. The values stay until
-// there are others.
+// Rewind takes that the default branch has lost commits: the values and what was read so far may count them. The values
+// stay until there are others.
 func (r *Rules) Rewind(s State, at *Situation) State {
 	if at.Rewound.Truncate(time.Second).After(s.Rewound) {
 		s.Rewound, s.Outdated, s.Reading = at.Rewound.Truncate(time.Second), !s.Week.IsZero(), Reading{}
@@ -208,7 +208,8 @@ func (r *Rules) stale(s *State, now time.Time, week activity.Window) bool {
 
 // Silent takes a week without a push.
 func (r *Rules) Silent(s State, at *Situation) State {
-	s.Week, s.Refreshed, s.Quiet, s.Incomplete, s.Outdated, s.Reading = at.Week.Start, at.Now, true, false, false, Reading{}
+	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, true
+	s.Incomplete, s.Outdated, s.Reading = false, false, Reading{}
 	return s
 }
 
@@ -272,7 +273,8 @@ func (r *Rules) Waits(s State, at *Situation, until time.Time) State {
 
 // Read takes that the week's commits were read, incomplete when a cap has cut them.
 func (r *Rules) Read(s State, at *Situation, incomplete bool) State {
-	s.Week, s.Refreshed, s.Quiet, s.Incomplete, s.Outdated, s.Reading = at.Week.Start, at.Now, false, incomplete, false, Reading{}
+	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, false
+	s.Incomplete, s.Outdated, s.Reading = incomplete, false, Reading{}
 	return s
 }
 

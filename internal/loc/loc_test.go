@@ -183,21 +183,23 @@ func TestWhatWasReadOfAnotherWeek(t *testing.T) {
 	require.Equal(t, 17, rules.ReadFailed(s, at, false).Reading.Asked)
 }
 
-// TestRewind: lines that may count commits which the branch has lost are shown until others are known, and those are got at once.
+// TestRewind: lines that may count commits which the branch has lost are shown until others are known, and those are
+// got at once.
 func TestRewind(t *testing.T) {
 	t.Parallel()
 	at := situation(time.Hour)
 	rewound := situation(2 * time.Hour)
 	rewound.Rewound = rewound.Now
 	fallback := State{Fallback: true, Until: at.Now.Add(100 * weekLong), Zeros: 2}
+	read := func(s State) State { return rules.Read(s, rewound, false) }
 	for name, test := range map[string]struct {
 		state State
 		step  Step
 		take  func(s State) State
 	}{
 		"statistics": {rules.Good(State{}, at), StepAsk, func(s State) State { return rules.Good(s, rewound) }},
-		"commits":    {rules.Read(fallback, at, true), StepRead, func(s State) State { return rules.Read(s, rewound, false) }},
-		"a part":     {rules.Progress(fallback, at, "head", 10, 9), StepRead, func(s State) State { return rules.Read(s, rewound, false) }},
+		"commits":    {rules.Read(fallback, at, true), StepRead, read},
+		"a part":     {rules.Progress(fallback, at, "head", 10, 9), StepRead, read},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -249,7 +251,8 @@ func drawState(t *rapid.T) State {
 	}
 	rewound := moment("rewound")
 	return State{
-		Rewound: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"), Week: moment("week"), Refreshed: moment("refreshed"), Quiet: rapid.Bool().Draw(t, "quiet"), Zeros: rapid.IntRange(0, 9).Draw(t, "zeros"),
+		Rewound: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"),
+		Week: moment("week"), Refreshed: moment("refreshed"), Quiet: rapid.Bool().Draw(t, "quiet"), Zeros: rapid.IntRange(0, 9).Draw(t, "zeros"),
 		Fallback: rapid.Bool().Draw(t, "fallback"), Until: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), Asking: retry("asking"),
 		Reading: Reading{
 			Week: moment("reading"), Head: rapid.StringMatching(`[0-9a-f]{0,64}`).Draw(t, "head"),
