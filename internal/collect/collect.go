@@ -91,7 +91,9 @@ type Collector struct {
 	tallies  *Tallies
 	refusals *refusals
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// rewound has when the default branches of repositories were found to have lost commits.
+	rewound map[int64]time.Time
 	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read
 }

@@ -98,7 +98,7 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 
 // finish commits the last page with what has been read, if that says anything.
 func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.Outcome) {
-	samples := validatorSamples(todo, outcome)
+	samples := append(validatorSamples(todo, outcome), r.collector.rewindSamples(todo, outcome)...)
 	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -16,10 +16,11 @@ import (
 )
 
 const (
-	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing the branch.
+	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing the
+	// branch.
 	maxComparisonPages = 50
-	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a commit may
-	// be listed after one that is older.
+	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a commit
+	// may be listed after one that is older.
 	sweepMargin = 24 * time.Hour
 )
 
@@ -121,8 +122,8 @@ func (r *reader) giveListed(events []activity.Event) error {
 	return r.give(events)
 }
 
-// resolveHeads finds out what the former heads reach and the present one does not, when the commits were read without an error.
-// It asks nothing when the reading has met all of them. Its error is that of the commits.
+// resolveHeads finds out what the former heads reach and the present one does not, when the commits were read without
+// an error. It asks nothing when the reading has met all of them. Its error is that of the commits.
 func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	former := r.formerHeads()
 	if err != nil || len(former) == 0 {
@@ -165,8 +166,9 @@ func (r *reader) formerHeads() []string {
 	return list
 }
 
-// lostOf are the commits that a former head reaches and the present one does not. compared is false when GitHub does not tell
-// all of them: the former head is not there any more, has nothing in common with the present one, or the comparison is too large.
+// lostOf are the commits that a former head reaches and the present one does not. compared is false when GitHub does
+// not tell all of them: the former head is not there any more, has nothing in common with the present one, or the
+// comparison is too large.
 func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, compared bool, err error) {
 	switch r.heads.relations[tip] {
 	case relationReached:
@@ -198,8 +200,8 @@ func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, co
 	return lost, false, nil
 }
 
-// unlessIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference of all files,
-// which may take too long for ever. An error without an answer stays.
+// unlessIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference
+// of all files, which may take too long for ever. An error without an answer stays.
 func unlessIncomparable(err error) error {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	if noComparison(err) || ok && unavailable.Status != 0 {
@@ -229,8 +231,8 @@ func (c *reverseComparison) isComplete() bool {
 // isReached reports whether the base reaches the head.
 func (c *reverseComparison) isReached() bool { return c.Status == "behind" || c.Status == "identical" }
 
-// objectName is what is used of a commit in a listing that says which commits there are: its name, and its date where that can be
-// decoded.
+// objectName is what is used of a commit in a listing that says which commits there are: its name, and its date where
+// that can be decoded.
 type objectName struct {
 	SHA    string `json:"sha"`
 	Commit struct {
@@ -259,8 +261,8 @@ func isObjectName(name string) bool {
 	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdefABCDEF") == ""
 }
 
-// sweep lists the commits of the present head. It asks for no time, which would hide commits behind those that are older, and ends
-// when a page has only commits from before the horizon.
+// sweep lists the commits of the present head. It asks for no time, which would hide commits behind those that are
+// older, and ends when a page has only commits from before the horizon.
 func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
 	keep := slices.Clone(r.heads.listed)
@@ -271,14 +273,15 @@ func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
 			return nil, err
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.outcome.Head)) {
-			return nil, &UnavailableError{
-				Answer: Answer{Endpoint: commitsEndpoint, Status: http.StatusOK}, Err: errors.New("a listing of commits without its head"),
-			}
+			answer := Answer{Endpoint: commitsEndpoint, Status: http.StatusOK}
+			return nil, &UnavailableError{Answer: answer, Err: errors.New("a listing of commits without its head")}
 		}
+		isPast := true
 		for _, row := range rows {
 			keep = append(keep, row.id())
+			isPast = isPast && row.isBefore(since.Add(-sweepMargin))
 		}
-		if !told.next || !slices.ContainsFunc(rows, func(n *objectName) bool { return !n.isBefore(since.Add(-sweepMargin)) }) {
+		if isPast || !told.next {
 			slices.SortFunc(keep, compareIDs)
 			return &Sweep{Since: since, Keep: slices.Compact(keep)}, nil
 		}

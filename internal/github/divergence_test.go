@@ -132,8 +132,8 @@ var rewinds = map[string]rewound{
 	},
 }
 
-// TestRewoundHeads: what former heads reach and the present one does not is told once for each of them, with as few questions as
-// that takes, and both APIs say the same.
+// TestRewoundHeads: what former heads reach and the present one does not is told once for each of them, with as few
+// questions as that takes, and both APIs say the same.
 func TestRewoundHeads(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -198,7 +198,8 @@ func ids(t *testing.T, numbers []int) (list []activity.ID) {
 	return list
 }
 
-// TestUnresolvedHeads: as long as a former head is not resolved the commits have failed, and nothing is said of any head.
+// TestUnresolvedHeads: as long as a former head is not resolved the commits have failed, and nothing is said of any
+// head.
 func TestUnresolvedHeads(t *testing.T) {
 	t.Parallel()
 	forced, unrelated := rewinds["force-push"], rewinds["nothing in common"]
@@ -209,21 +210,23 @@ func TestUnresolvedHeads(t *testing.T) {
 	unrelated.tips = []int{4}
 	noHead := githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `[]`)
 	noName := githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `[null,{"sha":""}]`)
+	comparing, listing := githubtest.Match{Route: compareRoute}, githubtest.Match{Route: commitsRoute}
 	for name, test := range map[string]struct {
 		history *rewound
-		fault   githubtest.Fault
+		match   githubtest.Match
+		do      githubtest.Effect
 	}{
-		"no answer":                  {&forced, githubtest.Fault{Match: githubtest.Match{Route: compareRoute}, Do: githubtest.ConnectionReset()}},
-		"forbidden":                  {&forced, githubtest.Fault{Match: githubtest.Match{Route: compareRoute}, Do: githubtest.Status(403)}},
-		"a limit":                    {&forced, githubtest.Fault{Match: githubtest.Match{Route: compareRoute}, Do: githubtest.PrimaryLimit(403)}},
-		"a listing that fails":       {&unrelated, githubtest.Fault{Match: githubtest.Match{Route: commitsRoute}, Do: githubtest.Status(502)}},
-		"a listing without its head": {&unrelated, githubtest.Fault{Match: githubtest.Match{Route: commitsRoute}, Do: noHead}},
-		"rows without names":         {&unrelated, githubtest.Fault{Match: githubtest.Match{Route: commitsRoute}, Do: noName}},
+		"no answer":                  {&forced, comparing, githubtest.ConnectionReset()},
+		"forbidden":                  {&forced, comparing, githubtest.Status(403)},
+		"a limit":                    {&forced, comparing, githubtest.PrimaryLimit(403)},
+		"a listing that fails":       {&unrelated, listing, githubtest.Status(502)},
+		"a listing without its head": {&unrelated, listing, noHead},
+		"rows without names":         {&unrelated, listing, noName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, request := rewind(t, github.APIGraphQL, test.history)
-			armed := b.server.Fault(test.fault)
+			armed := b.server.Fault(githubtest.Fault{Match: test.match, Do: test.do})
 			events, outcome := b.read(request)
 			require.Positive(t, armed.Struck())
 			require.NotEmpty(t, events, "what was read is recorded all the same")
@@ -240,8 +243,8 @@ func TestUnresolvedHeads(t *testing.T) {
 	}
 }
 
-// TestComparisonThatCannotBeMade: GitHub has no time for the differences of some commits, and answers some questions with rows that
-// are not all. Then the branch is listed.
+// TestComparisonThatCannotBeMade: GitHub has no time for the differences of some commits, and answers some questions
+// with rows that are not all. Then the branch is listed.
 func TestComparisonThatCannotBeMade(t *testing.T) {
 	t.Parallel()
 	few := `{"status":"ahead","total_commits":2,"commits":[{"sha":"` + sha(2) + `"}]}`
@@ -269,7 +272,8 @@ func TestComparisonThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// TestLongDivergence: all pages of a comparison are read; a listing goes on over its pages until one lies before the horizon.
+// TestLongDivergence: all pages of a comparison are read; a listing goes on over its pages until one lies before the
+// horizon.
 func TestLongDivergence(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -344,8 +348,8 @@ func TestPin(t *testing.T) {
 	})
 }
 
-// TestWindowAtACommit: a window of the past is listed from the commit that is named, also when that is on no branch any more, and
-// not from another one when it is gone.
+// TestWindowAtACommit: a window of the past is listed from the commit that is named, also when that is on no branch any
+// more, and not from another one when it is gone.
 func TestWindowAtACommit(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -378,8 +382,8 @@ func TestWindowAtACommit(t *testing.T) {
 	})
 }
 
-// TestRandomRewinds: whatever happened to the branch, and from whichever heads commits were recorded, what was recorded before and
-// is read now, without what is told to be lost, is what the branch has within the horizon.
+// TestRandomRewinds: whatever happened to the branch, and from whichever heads commits were recorded, what was recorded
+// before and is read now, without what is told to be lost, is what the branch has within the horizon.
 func TestRandomRewinds(t *testing.T) {
 	t.Parallel()
 	var removals, sweeps atomic.Int64
@@ -456,8 +460,8 @@ func rewoundHistory(rnd *rand.Rand) *rewritten {
 	return h
 }
 
-// record records all that the head that was seen reaches within the horizon, and some of what the tips reach. Some of the objects
-// that are on no branch any more are deleted.
+// record records all that the head that was seen reaches within the horizon, and some of what the tips reach. Some of
+// the objects that are on no branch any more are deleted.
 func (h *rewritten) record(rnd *rand.Rand) {
 	for name := range h.within(h.seen) {
 		h.recorded[name] = true

@@ -151,8 +151,8 @@ func TestCommitAuthors(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, get(t, s, "/repos/acme/api/commits/c4").StatusCode)
 }
 
-// TestRewrittenBranch: a branch that was set back, another default branch, objects that are deleted, and commits without a common
-// ancestor look as on GitHub with both APIs.
+// TestRewrittenBranch: a branch that was set back, another default branch, objects that are deleted, and commits
+// without a common ancestor look as on GitHub with both APIs.
 func TestRewrittenBranch(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
