@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
 // rewoundUsers push in turn.
@@ -17,12 +19,13 @@ var rewoundUsers = []string{"ada", "bob", "eve"}
 // rewound is a repository whose default branch is rewritten while a collector reads it.
 type rewound struct {
 	server *githubtest.Server
-	gx     *collector
+	// pages are the collectors that show it.
+	pages []*collector
 	// commits are all that there were, branch those that the default branch has: indexes of commits.
 	commits []githubtest.Commit
 	branch  []int
-	// totals are the sums that were shown last.
-	totals map[string]float64
+	// totals are the sums that each page showed last.
+	totals map[*collector]map[string]float64
 }
 
 // rewindSteps are what happens to the branch, one after the other. Every second commit is of the last complete week,
@@ -69,29 +72,71 @@ func TestRewoundBranch(t *testing.T) {
 				r.server.Update(func(d *githubtest.Dataset) { step.happens(r, d) })
 				r.requireBranch(t, step.name)
 			}
-			r.gx.Kill()
-			r.gx.restart(t)
-			r.gx.complete(t, org)
+			gx := r.pages[0]
+			gx.Kill()
+			gx.restart(t)
+			gx.complete(t, org)
 			r.requireBranch(t, "kill -9")
-			require.Less(t, r.gx.Stop(), time.Second)
-			requireNoSecret(t, r.gx.Output())
+			require.Less(t, gx.Stop(), time.Second)
+			requireNoSecret(t, gx.Output())
 		})
 	}
+}
+
+// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whoever leads when it is rewritten:
+// after each rewrite the leader is killed, or a new replica starts.
+func TestRewoundBranchOnReplicas(t *testing.T) {
+	t.Parallel()
+	r := newRewound(t, 0)
+	redis := redistest.Start(t)
+	config := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL)
+	replicas := startReplicas(t, 2, redis.Address, config)
+	show := func() {
+		r.pages = nil
+		for _, replica := range replicas {
+			r.pages = append(r.pages, replica.collector)
+		}
+	}
+	show()
+	r.requireBranch(t, "first contact")
+	for n, step := range rewindSteps {
+		if n%2 == 0 {
+			replicas = append(replicas, startReplicas(t, 1, redis.Address, config)...)
+		}
+		r.server.Update(func(d *githubtest.Dataset) { step.happens(r, d) })
+		show()
+		r.requireBranch(t, step.name)
+		if n%2 == 1 {
+			led := leader(t, replicas)
+			replicas[led].Kill()
+			replicas = slices.Delete(replicas, led, led+1)
+			show()
+			r.requireBranch(t, "the leader was killed after a "+step.name)
+		}
+	}
+	requireEqualPages(t, replicas, 3)
 }
 
 // startRewound starts a collector that has read a branch of ten commits.
 func startRewound(t *testing.T, api, config string, zerosFrom int) *rewound {
 	t.Helper()
+	r := newRewound(t, zerosFrom)
+	r.pages = []*collector{startCollector(t, fmt.Sprintf(config, org, githubtest.DefaultToken, r.server.URL, api))}
+	r.requireBranch(t, "first contact")
+	return r
+}
+
+// newRewound serves a branch of ten commits.
+func newRewound(t *testing.T, zerosFrom int) *rewound {
+	t.Helper()
 	begun := time.Now().Add(-59 * 24 * time.Hour)
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: begun, Until: time.Now()}}
 	data.Repos = []githubtest.Repo{{Name: "one", DefaultBranch: "main", CreatedAt: begun}}
-	r := &rewound{totals: make(map[string]float64)}
+	r := &rewound{totals: make(map[*collector]map[string]float64)}
 	r.push(data, "", nil, 10)
 	r.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: plenty, StatsPending: -1, StatsZeroFrom: zerosFrom,
 	})
-	r.gx = startCollector(t, fmt.Sprintf(config, org, githubtest.DefaultToken, r.server.URL, api))
-	r.requireBranch(t, "first contact")
 	return r
 }
 
@@ -126,20 +171,31 @@ func lastSunday(at time.Time) time.Time {
 	return sunday.AddDate(0, 0, -int(sunday.Weekday()))
 }
 
-// requireBranch waits until the page has the windows and the weekly lines of the branch. Meanwhile no sum falls.
+// requireBranch waits until every page has the windows and the weekly lines of the branch. Meanwhile no sum falls.
 func (r *rewound) requireBranch(t *testing.T, when string) {
 	t.Helper()
 	begun := time.Now()
+	for _, gx := range r.pages {
+		r.requirePage(t, gx, when)
+	}
+	t.Logf("%s: %d pages right after %v", when, len(r.pages), time.Since(begun).Round(100*time.Millisecond))
+}
+
+func (r *rewound) requirePage(t *testing.T, gx *collector, when string) {
+	t.Helper()
+	if r.totals[gx] == nil {
+		r.totals[gx] = make(map[string]float64)
+	}
 	eventually(t, time.Minute, func() error {
-		page, err := r.gx.page(t.Context())
+		page, err := gx.page(t.Context())
 		if err != nil {
 			return err
 		}
 		shown := activityOf(page)
 		for name, value := range shown {
 			if strings.Contains(name, "_total ") {
-				require.GreaterOrEqual(t, value, r.totals[name], "%s after %s", name, when)
-				r.totals[name] = value
+				require.GreaterOrEqual(t, value, r.totals[gx][name], "%s after %s", name, when)
+				r.totals[gx][name] = value
 			}
 		}
 		for name, want := range r.truth() {
@@ -149,7 +205,6 @@ func (r *rewound) requireBranch(t *testing.T, when string) {
 		}
 		return nil
 	})
-	t.Logf("%s: right after %v", when, time.Since(begun).Round(100*time.Millisecond))
 }
 
 // truth has what must be shown by "metric user".
