@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
@@ -56,7 +57,7 @@ type AppConfig struct {
 }
 
 // RepositoriesConfig says which repositories are read: those of which the name matches one of Include and none of
-// Exclude.
+// Exclude. Both are names, or patterns with * and ?, with the organization in front or without it. Case is ignored.
 type RepositoriesConfig struct {
 	Include  []string `mapstructure:"include"`
 	Exclude  []string `mapstructure:"exclude"`
@@ -96,7 +97,42 @@ func (c *OrgConfig) Validate() error {
 	return errors.Join(append(errs,
 		configcheck.Between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
 		configcheck.BetweenInts("concurrency", c.Concurrency, 1, 100),
-		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention))...)
+		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention),
+		c.validateOwners("include", c.Repositories.Include),
+		c.validateOwners("exclude", c.Repositories.Exclude))...)
+}
+
+// validateOwners refuses patterns of repositories of another owner, which can match nothing.
+func (c *OrgConfig) validateOwners(field string, patterns []string) error {
+	var errs []error
+	for i, p := range patterns {
+		if name := c.withoutOwner(p); strings.Contains(name, "/") || (name == "" && p != "") {
+			errs = append(errs, fmt.Errorf("repositories::%s::%d: %q, want a repository of the organization %s: its name, or %s/NAME",
+				field, i, p, c.Name, c.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withoutOwner is a pattern of repositories without the organization in front of it.
+func (c *OrgConfig) withoutOwner(pattern string) string {
+	if owner, name, ok := strings.Cut(pattern, "/"); ok && strings.EqualFold(owner, c.Name) {
+		return name
+	}
+	return pattern
+}
+
+// filter is what the settings of repositories select.
+func (c *OrgConfig) filter() (collect.Filter, error) {
+	names := func(patterns []string) []string {
+		list := make([]string, len(patterns))
+		for i, p := range patterns {
+			list[i] = c.withoutOwner(p)
+		}
+		return list
+	}
+	repos := &c.Repositories
+	return collect.NewFilter(names(repos.Include), names(repos.Exclude), repos.Archived, repos.Forks)
 }
 
 // Validate refuses what cannot work.
@@ -152,7 +188,7 @@ func (c *AppConfig) Validate() error {
 // Validate refuses what cannot work.
 func (c *RepositoriesConfig) Validate() error {
 	if len(c.Include) == 0 {
-		return errors.New(`include: the list is empty, want at least one name or glob, "*" for all`)
+		return errors.New(`include: the list is empty, want at least one name or pattern, "*" for all`)
 	}
-	return errors.Join(validGlobs("include", c.Include), validGlobs("exclude", c.Exclude))
+	return errors.Join(validPatterns("include", c.Include), validPatterns("exclude", c.Exclude))
 }

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 )
 
 // load reads a configuration as the collector does: unmarshal, then validate.
@@ -123,8 +125,11 @@ func TestConfigWrong(t *testing.T) {
 		"look-back too short":      {org("lookback: 1h"), []string{"orgs::0", "lookback", "1h0m0s", "24h0m0s"}},
 		"look-back over retention": {org("lookback: 800h"), []string{"orgs::0::lookback", "800h0m0s", "at most the retention of 720h0m0s"}},
 		"nothing included":         {org("repositories: {include: []}"), []string{"orgs::0", "repositories", "include", "empty", `"*" for all`}},
-		"broken glob":              {org("repositories: {include: ['[a']}"), []string{"repositories", "include::0", "[a", "glob"}},
-		"empty exclusion":          {org("repositories: {exclude: ['']}"), []string{"repositories", "exclude::0", `""`, "glob"}},
+		"empty exclusion":          {org("repositories: {exclude: ['']}"), []string{"repositories", "exclude::0", `""`, "name or a pattern"}},
+		"another owner":            {org("repositories: {include: [b/app]}"), []string{"orgs::0", "repositories::include::0", `"b/app"`, "organization a", "a/NAME"}},
+		"another owner excluded":   {org("repositories: {exclude: [x, '*/app']}"), []string{"repositories::exclude::1", `"*/app"`, "organization a"}},
+		"an owner and no name":     {org("repositories: {include: [a/]}"), []string{"repositories::include::0", `"a/"`, "organization a"}},
+		"an address":               {org("repositories: {include: ['https://github.com/a/app']}"), []string{"repositories::include::0", "https://github.com/a/app", "its name"}},
 		"misspelt key":             {org("scrape_intervall: 5m"), []string{"orgs::0::scrape_intervall", "unknown key", "scrape_interval"}},
 		"misspelt key at the top":  {with("retension: 5m"), []string{"retension", "unknown key", "retention"}},
 		"misspelt key of TLS":      {with("github: {tls: {insecur: true}}"), []string{"github::tls::insecur", "unknown key", "insecure"}},
@@ -146,7 +151,7 @@ func TestConfigWrong(t *testing.T) {
 		"no backoff":               {with("github: {rate_limit: {secondary_backoff: 0s}}"), []string{"github::rate_limit", "secondary_backoff", "0s", "1s"}},
 		"bots":                     {with("actors: {bots: maybe}"), []string{"actors", "bots", `"maybe"`, "include, exclude"}},
 		"label":                    {with("actors: {label: email}"), []string{"actors", "label", `"email"`, "login, id, hashed, none"}},
-		"excluded actor":           {with("actors: {exclude: ['[a']}"), []string{"actors", "exclude::0", "[a", "glob"}},
+		"excluded actor":           {with("actors: {exclude: [a, '']}"), []string{"actors", "exclude::1", `""`, "name or a pattern"}},
 		"storage":                  {with("storage: 'file storage!'"), []string{"storage", "file storage!", "storage extension"}},
 		"reconciling all the time": {with("reconcile_interval: 1s"), []string{"reconcile_interval", "1s", "0s (never)", "10m0s"}},
 		"retention too short":      {with("retention: 24h"), []string{"retention", "24h0m0s", "336h0m0s"}},
@@ -217,6 +222,19 @@ func TestConfigWrong(t *testing.T) {
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
+}
+
+// TestRepositoriesAsWritten: a name or a pattern, in any case, with the organization in front or without it.
+func TestRepositoriesAsWritten(t *testing.T) {
+	t.Parallel()
+	config, err := load(t, "orgs: [{name: Acme, auth: {token: abc}, "+
+		"repositories: {include: [Lib-Core, 'acme/app-*', 'ACME/web', '*[x]'], exclude: ['Acme/APP-2']}}]")
+	require.NoError(t, err)
+	filter, err := config.Orgs[0].filter()
+	require.NoError(t, err)
+	want, err := collect.NewFilter([]string{"Lib-Core", "app-*", "web", "*[x]"}, []string{"APP-2"}, false, false)
+	require.NoError(t, err)
+	require.Equal(t, want, filter)
 }
 
 func TestConfigPlainHTTP(t *testing.T) {
