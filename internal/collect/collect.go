@@ -88,6 +88,8 @@ type Collector struct {
 	tallies  *Tallies
 	refusals *refusals
 
+	permissions permissions
+
 	mu      sync.Mutex
 	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read

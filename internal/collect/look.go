@@ -29,6 +29,12 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 		return nil
 	})
 	incomplete, ok := errors.AsType[*github.IncompleteError](err)
+	if ok {
+		c.permissions.noteListing(nil)
+	} else {
+		c.permissions.noteListing(err)
+	}
+	c.permissions.prune(cov)
 	if err != nil && !ok {
 		return plan{}, fmt.Errorf("discover repositories: %w", err)
 	}

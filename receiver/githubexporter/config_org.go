@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
 // OrgConfig is an organization and how it is read.
@@ -46,9 +47,11 @@ type AuthConfig struct {
 	_ struct{}
 }
 
-// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one form of the App's private key.
+// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the App, its numeric id
+// or its client id, and exactly one form of the App's private key.
 type AppConfig struct {
 	AppID          int64                `mapstructure:"app_id"`
+	ClientID       string               `mapstructure:"client_id"`
 	InstallationID int64                `mapstructure:"installation_id"`
 	PrivateKeyFile string               `mapstructure:"private_key_file"`
 	PrivateKey     *configopaque.String `mapstructure:"private_key"`
@@ -170,9 +173,7 @@ func validSecret(field, secret string) error {
 // Validate refuses what cannot work.
 func (c *AppConfig) Validate() error {
 	var errs []error
-	if c.AppID <= 0 {
-		errs = append(errs, fmt.Errorf("app_id: %d, want the App's positive id", c.AppID))
-	}
+	errs = append(errs, c.validateName())
 	if c.InstallationID < 0 {
 		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id, or nothing to have it found out", c.InstallationID))
 	}
@@ -182,7 +183,28 @@ func (c *AppConfig) Validate() error {
 	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
 		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
 	}
+	if c.PrivateKey != nil {
+		if err := github.CheckKeyLines(string(*c.PrivateKey)); err != nil {
+			errs = append(errs, fmt.Errorf("private_key: %w", err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef.
+var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,99}$`)
+
+// validateName refuses an App that has no name, or two.
+func (c *AppConfig) validateName() error {
+	switch {
+	case c.AppID != 0 && c.ClientID != "":
+		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
+	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
+		return fmt.Errorf("client_id: %q, want the App's client id such as Iv23liABCDEF0123456789; its numeric id goes into app_id", c.ClientID)
+	case c.ClientID == "" && c.AppID <= 0:
+		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
+	}
+	return nil
 }
 
 // Validate refuses what cannot work.
