@@ -107,7 +107,7 @@ func CheckKeyLines(text string) error {
 		return nil // no key at all
 	case strings.Contains(text, `\n`):
 		return ErrKeyEscaped
-	case !strings.ContainsAny(text, "\r\n"):
+	case strings.Contains(text, "-----END") && !strings.ContainsAny(text, "\r\n"):
 		return ErrKeyOneLine
 	}
 	return nil

@@ -14,9 +14,10 @@ import (
 type limits struct {
 	mu   sync.Mutex
 	last map[string]limit
-	// expires is when the credential ends, as an answer of expiresOf told last; zero when it does not end, or GitHub does not tell.
-	expires   time.Time
-	expiresOf github.Resource
+	// expires is when the credential ends, as GitHub told last; zero when it does not end, or GitHub does not tell. expiryTold are the APIs
+	// whose answers told it.
+	expires    time.Time
+	expiryTold map[github.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
 	deprecated map[string]bool
 }
@@ -73,9 +74,14 @@ func (l *limits) setExpiry(o *github.Observation) {
 	defer l.mu.Unlock()
 	switch {
 	case !o.CredentialExpires.IsZero():
-		l.expires, l.expiresOf = o.CredentialExpires, o.Resource
-	case o.Told && o.Resource == l.expiresOf:
+		l.expires = o.CredentialExpires
+		if l.expiryTold == nil {
+			l.expiryTold = make(map[github.Resource]bool)
+		}
+		l.expiryTold[o.Resource] = true
+	case o.Told && l.expiryTold[o.Resource]:
 		l.expires = time.Time{}
+		clear(l.expiryTold)
 	}
 }
 
