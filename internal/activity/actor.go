@@ -50,8 +50,9 @@ type agent struct {
 	address string
 }
 
-// agents are the known ones by the database id of their account. The coding agent is "Copilot" in REST, in commits without the type Bot,
-// and "copilot-swe-agent" in GraphQL; the reviewer is "Copilot" or "copilot-pull-request-reviewer[bot]" in REST, by the endpoint
+// agents are the known ones by the database id of their account. The coding agent is "Copilot" in REST, in commits
+// without the type Bot, and "copilot-swe-agent" in GraphQL; the reviewer is "Copilot" or
+// "copilot-pull-request-reviewer[bot]" in REST, by the endpoint
 // (https://docs.github.com/copilot/concepts/agents/coding-agent/about-coding-agent,
 // https://github.com/copilot-coding-agent/user-feedback/issues/73, https://api.github.com/user/198982749).
 var agents = map[int64]agent{
@@ -59,8 +60,9 @@ var agents = map[int64]agent{
 	175728472: {login: "copilot-pull-request-reviewer", slug: "copilot-pull-request-reviewer"},
 }
 
-// Canonical is the actor under the one login that comes out for a known agent of GitHub's, whichever of its logins and types an answer
-// had. An App's name that ends in "[bot]" is unique, so it tells a known agent without an id, too. Other actors are what they are.
+// Canonical is the actor under the one login that comes out for a known agent of GitHub's, whichever of its logins and
+// types an answer had. An App's name that ends in "[bot]" is unique, so it tells a known agent without an id, too.
+// Other actors are what they are.
 func (a Actor) Canonical() Actor {
 	if known, ok := agents[a.ID]; ok {
 		return Bot(a.ID, known.login)
@@ -76,8 +78,8 @@ func (a Actor) Canonical() Actor {
 	return a
 }
 
-// AgentOfAddress is the known agent of GitHub's whose commits have exactly this address, and false for every other address: no other is
-// ever taken for an account.
+// AgentOfAddress is the known agent of GitHub's whose commits have exactly this address, and false for every other
+// address: no other is ever taken for an account.
 func AgentOfAddress(address string) (Actor, bool) {
 	for id, known := range agents {
 		if known.address != "" && address == known.address {

@@ -60,7 +60,8 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 func (c *Collector) planner(cov *ledger.Coverage, began time.Time) *planner {
 	p := &planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		handover: c.settings.Handover, matched: c.settings.Filter.newMatching(), there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
+		handover: c.settings.Handover, matched: c.settings.Filter.newMatching(),
+		there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
 		plan: plan{behind: make(map[int64]*behind)},
 	}
 	p.putOff = func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, p.began) }

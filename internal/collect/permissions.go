@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// permissions remembers which permissions the credential lacks for what is to be read. Its zero value is ready; it is safe for
-// concurrent use.
+// permissions remembers which permissions the credential lacks for what is to be read. Its zero value is ready; it is
+// safe for concurrent use.
 type permissions struct {
 	mu sync.Mutex
 	// streams are the permissions that streams of repositories lack, listing those of the list of repositories.
@@ -45,8 +45,8 @@ func lacking(err error, wanted string) []string {
 	return missing
 }
 
-// note takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is not known whether
-// the credential may read it now: what was known stays.
+// note takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is
+// not known whether the credential may read it now: what was known stays.
 func (p *permissions) note(repo int64, s activity.Stream, err error) {
 	missing := lacking(err, permissionOf(s))
 	if err != nil && missing == nil {
@@ -76,7 +76,8 @@ func (p *permissions) noteListing(err error) {
 	p.listing = missing
 }
 
-// prune drops the streams of repositories that are not there any more, and those of which nothing is missing: others have read them.
+// prune drops the streams of repositories that are not there any more, and those of which nothing is missing: others
+// have read them.
 func (p *permissions) prune(cov *ledger.Coverage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,6 +99,6 @@ func (p *permissions) missing() []string {
 	return slices.Compact(all)
 }
 
-// MissingPermissions are the permissions that the credential lacks for something that is to be read, as GitHub names them, sorted. One is
-// in them until what needs it was read, or is not there any more.
+// MissingPermissions are the permissions that the credential lacks for something that is to be read, as GitHub names
+// them, sorted. One is in them until what needs it was read, or is not there any more.
 func (c *Collector) MissingPermissions() []string { return c.permissions.missing() }

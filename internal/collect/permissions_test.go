@@ -12,7 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// TestMissingPermissions: a permission is missing from the first refusal on until what needs it was read, with both APIs.
+// TestMissingPermissions: a permission is missing from the first refusal on until what needs it was read, with both
+// APIs.
 func TestMissingPermissions(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {

@@ -37,9 +37,12 @@ func namedData() *githubtest.Dataset {
 		at := now.Add(-time.Duration(i+2) * time.Hour)
 		for r, repo := range data.Repos {
 			data.Commits = append(data.Commits, githubtest.Commit{
-				Repo: repo.Name, SHA: fmt.Sprintf("%040x", 100*(r+1)+i), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 3, Parents: 1,
+				Repo: repo.Name, SHA: fmt.Sprintf("%040x", 100*(r+1)+i), Login: &login,
+				AuthoredAt: at, CommittedAt: at, Additions: 3, Parents: 1,
 			})
-			data.Pulls = append(data.Pulls, githubtest.Pull{Repo: repo.Name, Number: i + 1, Login: &login, CreatedAt: at, MergedAt: &merged, ClosedAt: &merged})
+			data.Pulls = append(data.Pulls, githubtest.Pull{
+				Repo: repo.Name, Number: i + 1, Login: &login, CreatedAt: at, MergedAt: &merged, ClosedAt: &merged,
+			})
 			data.Reviews = append(data.Reviews, githubtest.Review{
 				Repo: repo.Name, Pull: i + 1, ID: int64(1000*(r+1) + i), Login: &login, SubmittedAt: &merged, State: "APPROVED",
 			})
@@ -56,15 +59,17 @@ func namedData() *githubtest.Dataset {
 	return data
 }
 
-// TestNamesAsWritten: only * and ? are wildcards, case is ignored, the organization may stand in front, patterns without a match are said
-// once, and GitHub's coding agent is one bot on every path.
+// TestNamesAsWritten: only * and ? are wildcards, case is ignored, the organization may stand in front, patterns
+// without a match are said once, and GitHub's coding agent is one bot on every path.
 func TestNamesAsWritten(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {
 		for _, bots := range []string{"include", "exclude"} {
 			t.Run(api+" "+bots, func(t *testing.T) {
 				t.Parallel()
-				server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty})
+				server := githubtest.Start(t, githubtest.Settings{
+					Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
+				})
 				gx := startCollector(t, fmt.Sprintf(namesConfig, githubtest.DefaultToken, server.URL, api, bots))
 				gx.complete(t, "Acme")
 				want := map[string]float64{"dependabob": 1, "eve": 1}
@@ -126,7 +131,8 @@ func (c *collector) users(t *testing.T, kind, repo string) map[string]float64 {
 	found := make(map[string]float64)
 	for line := range strings.Lines(page) {
 		series, text, _ := strings.Cut(strings.TrimSpace(line), "} ")
-		if !strings.HasPrefix(series, "gh_activity_"+kind+"_24h{") || !strings.Contains(series, fmt.Sprintf("repo=%q", repo)) {
+		prefix, label := "gh_activity_"+kind+"_24h{", fmt.Sprintf("repo=%q", repo)
+		if !strings.HasPrefix(series, prefix) || !strings.Contains(series, label) {
 			continue
 		}
 		_, user, _ := strings.Cut(series, `user="`)
@@ -157,9 +163,12 @@ func TestWhatACredentialLacks(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			ends := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
-			credential := githubtest.Credential{Token: githubtest.DefaultToken, Login: "l", Expires: ends, Forbidden: []string{"pull_requests"}}
+			credential := githubtest.Credential{
+				Token: githubtest.DefaultToken, Login: "l", Expires: ends, Forbidden: []string{"pull_requests"},
+			}
 			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty, Credentials: []githubtest.Credential{credential},
+				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
+				Credentials: []githubtest.Credential{credential},
 			})
 			gx := startCollector(t, fmt.Sprintf(permissionsConfig, githubtest.DefaultToken, server.URL, api))
 			const missing = `gh_exporter_missing_permission{org="acme",permission="pull_requests"}`
@@ -191,12 +200,13 @@ func TestWhatACredentialLacks(t *testing.T) {
 			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announces the end of an endpoint"))
 			require.Contains(t, gx.Output(), "Sunset: Thu, 31 Dec 2026 23:59:59 GMT")
 
-			server.Update(func(d *githubtest.Dataset) { d.Repos[2].Name = "no-app" }) // what needs the permission is not wanted any more
+			// What needs the permission is not wanted any more.
+			server.Update(func(d *githubtest.Dataset) { d.Repos[2].Name = "no-app" })
 			credential.Expires = time.Time{}
 			server.AddCredential(credential)
 			eventually(t, 30*time.Second, func() error {
 				page, err := gx.page(t.Context())
-				if strings.Contains(page, "gh_exporter_missing_permission{") || strings.Contains(page, "gh_exporter_credential_expires_unixtime{") {
+				if strings.Contains(page, "_missing_permission{") || strings.Contains(page, "_credential_expires_unixtime{") {
 					return errors.New("still shown")
 				}
 				return err

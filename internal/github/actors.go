@@ -56,8 +56,8 @@ func (a *gitActor) author() activity.Actor {
 	}
 }
 
-// unlinked is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does not always link,
-// or one of the actors who are no account.
+// unlinked is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
+// not always link, or one of the actors who are no account.
 func unlinked(name, address string) activity.Actor {
 	if agent, ok := activity.AgentOfAddress(address); ok {
 		return agent
@@ -85,8 +85,8 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	return unlinked(git.GetName(), git.GetEmail())
 }
 
-// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as null: one actor comes
-// out, as it does for an agent of GitHub's that the APIs show under several logins.
+// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as
+// null: one actor comes out, as it does for an agent of GitHub's that the APIs show under several logins.
 func actor(id int64, login string, bot bool) activity.Actor {
 	id = max(0, id)
 	if login == activity.LoginGhost {

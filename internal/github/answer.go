@@ -119,7 +119,9 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *A
 	case status == http.StatusUnauthorized:
 		return &CredentialError{Answer: *answer}
 	case status == http.StatusForbidden:
-		return &ForbiddenError{Answer: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != ""}
+		return &ForbiddenError{
+			Answer: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
+		}
 	case status == http.StatusUnavailableForLegalReasons:
 		return &ForbiddenError{Answer: *answer, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||

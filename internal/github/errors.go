@@ -71,7 +71,8 @@ type ForbiddenError struct {
 	Answer
 	// Legal is set when it was taken down for legal reasons (451).
 	Legal bool
-	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the answer did not tell.
+	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the
+	// answer did not tell.
 	Permissions [][]string
 	// ownerRule says that the owner of the organization wants single sign-on.
 	ownerRule bool
@@ -84,9 +85,10 @@ func (e *ForbiddenError) Error() string {
 	return e.text("forbidden")
 }
 
-// LacksPermission reports whether the refusal is that the credential lacks a permission, and no rule of an organization's owner or of the
-// law that another permission would not change. Missing are the permissions: those that the answer names, of several alternatives the one
-// that has wanted or else the first; wanted alone where it names none.
+// LacksPermission reports whether the refusal is that the credential lacks a permission, and no rule of an
+// organization's owner or of the law that another permission would not change. Missing are the permissions: those that
+// the answer names, of several alternatives the one that has wanted or else the first; wanted alone where it names
+// none.
 func (e *ForbiddenError) LacksPermission(wanted string) (missing []string, ok bool) {
 	if e.Legal || e.ownerRule || otherRefusal(e.Message) {
 		return nil, false

@@ -8,15 +8,18 @@ import (
 	"time"
 )
 
+// expiryHeader tells when a personal access token ends.
+const expiryHeader = "Github-Authentication-Token-Expiration"
+
 // expiryForms are how GitHub writes the end of a token
 // (https://docs.github.com/rest/authentication/keeping-your-api-credentials-secure,
 // https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/).
 var expiryForms = []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", time.RFC3339}
 
-// credentialExpires is when the credential ends; zero when the answer does not tell. An App's installation token ends every hour and is
-// replaced before: its end is nothing to tell.
+// credentialExpires is when the credential ends; zero when the answer does not tell. An App's installation token ends
+// every hour and is replaced before: its end is nothing to tell.
 func (c *Client) credentialExpires(x *exchange, header http.Header) time.Time {
-	text := header.Get("Github-Authentication-Token-Expiration")
+	text := header.Get(expiryHeader)
 	if _, app := c.settings.Credential.(*appCredential); text == "" || x.bare || app {
 		return time.Time{}
 	}
@@ -25,8 +28,7 @@ func (c *Client) credentialExpires(x *exchange, header http.Header) time.Time {
 			return at.UTC()
 		}
 	}
-	c.settings.OnInvalid(fmt.Errorf("%s: the end of the credential in the header Github-Authentication-Token-Expiration: %q, want a time",
-		x.endpoint, printable(text)))
+	c.settings.OnInvalid(fmt.Errorf("%s: header %s: %q, want a time", x.endpoint, expiryHeader, printable(text)))
 	return time.Time{}
 }
 
@@ -48,9 +50,10 @@ var permissionName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
 // mostAlternatives bounds what is believed of a list of permissions.
 const mostAlternatives = 16
 
-// acceptedPermissions are the alternatives that the header names, such as "contents=read" or "issues=read; pull_requests=read"
-// (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions). Alternatives are parted by
-// semicolons, the permissions of one by commas.
+// acceptedPermissions are the alternatives that the header names, such as "contents=read" or "issues=read;
+// pull_requests=read"
+// (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions). Alternatives
+// are parted by semicolons, the permissions of one by commas.
 func acceptedPermissions(header http.Header) [][]string {
 	var alternatives [][]string
 	for text := range strings.SplitSeq(header.Get("X-Accepted-Github-Permissions"), ";") {

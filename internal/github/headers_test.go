@@ -14,7 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestCredentialExpires: an answer tells when the token ends. What is no time is counted, and of an App's token nothing is told.
+// TestCredentialExpires: an answer tells when the token ends. What is no time is counted, and of an App's token nothing
+// is told.
 func TestCredentialExpires(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -62,7 +63,8 @@ func TestCredentialExpires(t *testing.T) {
 	t.Run("of an App", func(t *testing.T) {
 		t.Parallel()
 		b := appBench(t, github.APIGraphQL)
-		b.server.Fault(githubtest.Fault{Do: githubtest.Headers(http.Header{"Github-Authentication-Token-Expiration": {"2027-01-31 12:00:00 UTC"}})})
+		header := http.Header{"Github-Authentication-Token-Expiration": {"2027-01-31 12:00:00 UTC"}}
+		b.server.Fault(githubtest.Fault{Do: githubtest.Headers(header)})
 		_, err := b.discover()
 		require.NoError(t, err)
 		for _, o := range b.seen {
@@ -91,8 +93,8 @@ func TestDeprecations(t *testing.T) {
 	})
 }
 
-// TestMissingPermissions: a refusal names the permissions that are missing, and is not about permissions where the owner's rules or the law
-// refuse.
+// TestMissingPermissions: a refusal names the permissions that are missing, and is not about permissions where the
+// owner's rules or the law refuse.
 func TestMissingPermissions(t *testing.T) {
 	t.Parallel()
 	const notAccessible = "Resource not accessible by personal access token"
@@ -120,7 +122,8 @@ func TestMissingPermissions(t *testing.T) {
 			b := newBench(t, github.APIREST, dataset("one"))
 			repo := b.repo("one")
 			b.server.Fault(githubtest.Fault{
-				Match: githubtest.Match{Route: commentsRoute}, Do: githubtest.StatusBody(test.status, test.header, `{"message": "`+test.message+`"}`),
+				Match: githubtest.Match{Route: commentsRoute},
+				Do:    githubtest.StatusBody(test.status, test.header, `{"message": "`+test.message+`"}`),
 			})
 			_, outcome := b.read(since(repo, ago(time.Hour), activity.StreamComments))
 			refused, ok := outcome.Failed[activity.StreamComments].(*github.ForbiddenError) //nolint:errorlint // as it is

@@ -97,7 +97,8 @@ type Observation struct {
 	SecondaryLimit bool
 	// Told says that an answer with a good status came, which tells what it has no header for as well.
 	Told bool
-	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's installation.
+	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's
+	// installation.
 	CredentialExpires time.Time
 	// Deprecation is what the answer announced of the end of what was asked for; empty when it announced nothing.
 	Deprecation string

@@ -1,6 +1,7 @@
-// Package pattern matches the logins and the names of repositories that people write into a configuration. `*` stands for any number of
-// characters and `?` for one; every other character stands for itself, so that "dependabot[bot]" is the login that it looks like. Case is
-// ignored, as GitHub ignores it in both (https://docs.github.com/rest/repos/repos#get-a-repository).
+// Package pattern matches the logins and the names of repositories that people write into a configuration. `*` stands
+// for any number of characters and `?` for one; every other character stands for itself, so that "dependabot[bot]" is
+// the login that it looks like. Case is ignored, as GitHub ignores it in both
+// (https://docs.github.com/rest/repos/repos#get-a-repository).
 package pattern
 
 import (
@@ -22,7 +23,8 @@ var ErrEmpty = errors.New("the pattern is empty")
 // wildcards turns what regexp.QuoteMeta makes of the wildcards into expressions.
 var wildcards = strings.NewReplacer(`\*`, `.*`, `\?`, `.`, `\\`, `\\`)
 
-// Compile makes a pattern of its text. Matching takes time in proportion to the length of the name, whatever the pattern is.
+// Compile makes a pattern of its text. Matching takes time in proportion to the length of the name, whatever the
+// pattern is.
 func Compile(text string) (Pattern, error) {
 	if text == "" {
 		return Pattern{}, ErrEmpty

@@ -65,8 +65,8 @@ func (u *users) unmatched() []string {
 	return texts
 }
 
-// reportUnmatchedUsers warns once of patterns in actors::exclude that match no user, when every organization that this replica leads has
-// been read once and the views had an emission's interval to follow.
+// reportUnmatchedUsers warns once of patterns in actors::exclude that match no user, when every organization that this
+// replica leads has been read once and the views had an emission's interval to follow.
 func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 	if r.users.reported || len(r.users.exclude) == 0 {
 		return
@@ -89,8 +89,8 @@ func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 	}
 	r.users.reported = true
 	if texts := r.users.unmatched(); len(texts) > 0 {
-		r.settings.Logger.Warn("Patterns in actors::exclude match no user who is known after the first complete pass; they exclude none so far. "+
-			"Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
+		r.settings.Logger.Warn("Patterns in actors::exclude match no user who is known after the first complete pass; "+
+			"they exclude none so far. Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
 	}
 }
 

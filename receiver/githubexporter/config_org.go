@@ -47,8 +47,8 @@ type AuthConfig struct {
 	_ struct{}
 }
 
-// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the App, its numeric id
-// or its client id, and exactly one form of the App's private key.
+// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the
+// App, its numeric id or its client id, and exactly one form of the App's private key.
 type AppConfig struct {
 	AppID          int64                `mapstructure:"app_id"`
 	ClientID       string               `mapstructure:"client_id"`
@@ -110,8 +110,8 @@ func (c *OrgConfig) validateOwners(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
 		if name := c.withoutOwner(p); strings.Contains(name, "/") || (name == "" && p != "") {
-			errs = append(errs, fmt.Errorf("repositories::%s::%d: %q, want a repository of the organization %s: its name, or %s/NAME",
-				field, i, p, c.Name, c.Name))
+			const wrong = "repositories::%s::%d: %q, want a repository of the organization %s: its name, or %s/NAME"
+			errs = append(errs, fmt.Errorf(wrong, field, i, p, c.Name, c.Name))
 		}
 	}
 	return errors.Join(errs...)
@@ -191,8 +191,9 @@ func (c *AppConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef.
-var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,99}$`)
+// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef. A
+// client secret has 40 characters.
+var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}$`)
 
 // validateName refuses an App that has no name, or two.
 func (c *AppConfig) validateName() error {
@@ -200,7 +201,9 @@ func (c *AppConfig) validateName() error {
 	case c.AppID != 0 && c.ClientID != "":
 		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
 	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
-		return fmt.Errorf("client_id: %q, want the App's client id such as Iv23liABCDEF0123456789; its numeric id goes into app_id", c.ClientID)
+		// The value may be a secret that was put into the wrong place.
+		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; " +
+			"its numeric id goes into app_id, and its client secret is not used")
 	case c.ClientID == "" && c.AppID <= 0:
 		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
 	}

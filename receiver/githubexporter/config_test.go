@@ -97,29 +97,21 @@ func TestConfigWrong(t *testing.T) {
 		config string
 		want   []string // the path, the value, what is allowed
 	}{
-		"no organization":        {"{}", []string{"orgs", "empty", "at least one"}},
-		"empty list":             {"orgs: []", []string{"orgs", "empty", "at least one"}},
-		"no name":                {"orgs: [{auth: {token: abc}}]", []string{"orgs::0", "name", `""`, "login of an organization"}},
-		"name with a slash":      {"orgs: [{name: a/b, auth: {token: abc}}]", []string{"orgs::0", "name", `"a/b"`, "letters, digits and hyphens"}},
-		"name that is a URL":     {"orgs: [{name: 'https://github.com/a', auth: {token: abc}}]", []string{"orgs::0", "name", "https://github.com/a", "login"}},
-		"twice the same":         {"orgs: [{name: a, auth: {token: abc}}, {name: A, auth: {token: abc}}]", []string{"orgs::1::name", `"A"`, "only once"}},
-		"no credential":          {"orgs: [{name: a}]", []string{"orgs::0", "auth", "0 credentials", "exactly one of token, app, authenticator"}},
-		"two credentials":        {auth("{token: abc, authenticator: bearertokenauth}"), []string{"orgs::0", "auth", "2 credentials", "exactly one"}},
-		"empty token":            {auth("{token: ''}"), []string{"orgs::0", "auth", "token", "empty", "environment variable"}},
-		"token with white space": {auth("{token: 'abc def'}"), []string{"orgs::0", "auth", "token", "white space", "bare secret"}},
-		"app without id":         {auth("{app: {installation_id: 1, private_key_file: k}}"), []string{"app", "app_id", "0", "positive"}},
-		"app with two names":     {auth("{app: {app_id: 1, client_id: Iv23liAB, private_key_file: k}}"), []string{"orgs::0", "app", "app_id, client_id", "exactly one"}},
-		"app id as client id":    {auth("{app: {client_id: '12345', private_key_file: k}}"), []string{"app", "client_id", `"12345"`, "app_id"}},
-		"client id no id":        {auth("{app: {client_id: 'a b', private_key_file: k}}"), []string{"app", "client_id", `"a b"`, "Iv23li"}},
-		"app without a name":     {auth("{app: {client_id: '', private_key_file: k}}"), []string{"app", "app_id", "client_id", "environment variable"}},
-		"app with an escaped key": {
-			auth(`{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----\n'}}`),
-			[]string{"app", "private_key", `the two characters \n where line breaks belong`, "private_key: |", "private_key_file"},
-		},
-		"app with a key on a line": {
-			auth("{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY----- hunter2 -----END RSA PRIVATE KEY-----'}}"),
-			[]string{"app", "private_key", "on one line", "private_key_file"},
-		},
+		"no organization":          {"{}", []string{"orgs", "empty", "at least one"}},
+		"empty list":               {"orgs: []", []string{"orgs", "empty", "at least one"}},
+		"no name":                  {"orgs: [{auth: {token: abc}}]", []string{"orgs::0", "name", `""`, "login of an organization"}},
+		"name with a slash":        {"orgs: [{name: a/b, auth: {token: abc}}]", []string{"orgs::0", "name", `"a/b"`, "letters, digits and hyphens"}},
+		"name that is a URL":       {"orgs: [{name: 'https://github.com/a', auth: {token: abc}}]", []string{"orgs::0", "name", "https://github.com/a", "login"}},
+		"twice the same":           {"orgs: [{name: a, auth: {token: abc}}, {name: A, auth: {token: abc}}]", []string{"orgs::1::name", `"A"`, "only once"}},
+		"no credential":            {"orgs: [{name: a}]", []string{"orgs::0", "auth", "0 credentials", "exactly one of token, app, authenticator"}},
+		"two credentials":          {auth("{token: abc, authenticator: bearertokenauth}"), []string{"orgs::0", "auth", "2 credentials", "exactly one"}},
+		"empty token":              {auth("{token: ''}"), []string{"orgs::0", "auth", "token", "empty", "environment variable"}},
+		"token with white space":   {auth("{token: 'abc def'}"), []string{"orgs::0", "auth", "token", "white space", "bare secret"}},
+		"app without id":           {auth("{app: {installation_id: 1, private_key_file: k}}"), []string{"app", "app_id", "0", "positive"}},
+		"app with two names":       {auth("{app: {app_id: 1, client_id: Iv23liAB, private_key_file: k}}"), []string{"orgs::0", "app", "app_id, client_id", "exactly one"}},
+		"app id as client id":      {auth("{app: {client_id: '12345', private_key_file: k}}"), []string{"app", "client_id", "not a client id", "app_id"}},
+		"client id no id":          {auth("{app: {client_id: 'hunter2 hunter2', private_key_file: k}}"), []string{"app", "client_id", "Iv23li"}},
+		"app without a name":       {auth("{app: {client_id: '', private_key_file: k}}"), []string{"app", "app_id", "client_id", "environment variable"}},
 		"app of nowhere":           {auth("{app: {app_id: 1, installation_id: -2, private_key_file: k}}"), []string{"app", "installation_id", "-2", "positive"}},
 		"app without key":          {auth("{app: {app_id: 1, installation_id: 2}}"), []string{"app", "private_key", "exactly one"}},
 		"app with two keys":        {auth("{app: {app_id: 1, installation_id: 2, private_key_file: k, private_key: '-----BEGIN'}}"), []string{"app", "private_key", "exactly one"}},
@@ -223,6 +215,14 @@ func TestConfigWrong(t *testing.T) {
 		"LOC fallback no block":    {with("loc: {fallback: true}"), []string{"loc", "fallback", "map"}},
 		"a list for a block":       {with("github: [a]"), []string{"github", "map"}},
 		"unknown metric":           {with("metrics: {gh.activity.stars: {enabled: true}}"), []string{"metrics::gh.activity.stars", "unknown key", "gh.activity.commits"}},
+		"app with an escaped key": {
+			auth(`{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----\n'}}`),
+			[]string{"app", "private_key", `the two characters \n where line breaks belong`, "private_key: |", "private_key_file"},
+		},
+		"app with a key on a line": {
+			auth("{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY----- hunter2 -----END RSA PRIVATE KEY-----'}}"),
+			[]string{"app", "private_key", "on one line", "private_key_file"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// TestCredentialNames: a name of an App is the id that it was given, whichever of the two. What a former version named stays.
+// TestCredentialNames: a name of an App is the id that it was given, whichever of the two. What a former version named
+// stays.
 func TestCredentialNames(t *testing.T) {
 	t.Parallel()
 	for want, app := range map[string]AppConfig{

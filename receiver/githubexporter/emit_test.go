@@ -175,7 +175,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestUnmatchedUsers: a pattern is unmatched until a user of any organization matches it, a bot that is not shown as well.
+// TestUnmatchedUsers: a pattern is unmatched until a user of any organization matches it, a bot that is not shown as
+// well.
 func TestUnmatchedUsers(t *testing.T) {
 	t.Parallel()
 	u := newUsers(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}", "bob"}})
@@ -186,7 +187,8 @@ func TestUnmatchedUsers(t *testing.T) {
 	require.Equal(t, []string{"{a,b}", "bob"}, u.unmatched())
 }
 
-// TestAgentsInOlderRecords: what was recorded of an agent under another login, or without the mark of a bot, is a bot's.
+// TestAgentsInOlderRecords: what was recorded of an agent under another login, or without the mark of a bot, is a
+// bot's.
 func TestAgentsInOlderRecords(t *testing.T) {
 	t.Parallel()
 	shown, hidden := newUsers(&ActorsConfig{Bots: "include", Label: "login"}), newUsers(&ActorsConfig{Bots: "exclude", Label: "login"})

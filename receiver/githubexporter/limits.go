@@ -14,8 +14,8 @@ import (
 type limits struct {
 	mu   sync.Mutex
 	last map[string]limit
-	// expires is when the credential ends, as GitHub told last; zero when it does not end, or GitHub does not tell. expiryTold are the APIs
-	// whose answers told it.
+	// expires is when the credential ends, as GitHub told last; zero when it does not end, or GitHub does not tell.
+	// expiryTold are the APIs whose answers told it.
 	expires    time.Time
 	expiryTold map[github.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
@@ -47,7 +47,8 @@ func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(git
 		if o.Deprecation != "" {
 			tallies.Add(collect.TallyDeprecated, o.Endpoint)
 			if l.isNewlyDeprecated(o.Endpoint) {
-				logger.Warn("GitHub announces the end of an endpoint. Look for a newer version of the exporter; further announcements are only counted.",
+				logger.Warn("GitHub announces the end of an endpoint. Look for a newer version of the exporter; "+
+					"further announcements are only counted.",
 					zap.String("endpoint", o.Endpoint), zap.String("announced", o.Deprecation))
 			}
 		}
@@ -67,8 +68,8 @@ func (l *limits) set(told limit) {
 	l.last[told.resource] = told
 }
 
-// setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a credential that
-// does not end: an authenticator may have replaced it.
+// setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
+// credential that does not end: an authenticator may have replaced it.
 func (l *limits) setExpiry(o *github.Observation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -66,8 +66,8 @@ func (o *operations) show(series selfSeries, at pcommon.Timestamp, value int64) 
 	o.shown[series] = endMarks + 1
 }
 
-// marks are metrics that end the series of an organization which were shown before and are not now. Each needs a metric of its own: the
-// Prometheus exporter leaves out the points of a metric that come after one without a value.
+// marks are metrics that end the series of an organization which were shown before and are not now. Each needs a metric
+// of its own: the Prometheus exporter leaves out the points of a metric that come after one without a value.
 func (o *operations) marks(org string, at pcommon.Timestamp) []pmetric.Metrics {
 	var ends []pmetric.Metrics
 	for series, left := range o.shown {
@@ -180,7 +180,8 @@ func (o *operations) limits(org *organization, at pcommon.Timestamp) {
 	}
 }
 
-// credential records when the credential ends, as this replica knows it, and on the leader what the credential may not read.
+// credential records when the credential ends, as this replica knows it, and on the leader what the credential may not
+// read.
 func (o *operations) credential(org *organization, at pcommon.Timestamp) {
 	if expires := org.limits.expiry(); !expires.IsZero() {
 		o.show(selfSeries{record: recordExpiry, org: org.name}, at, expires.Unix())

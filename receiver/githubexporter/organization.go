@@ -182,10 +182,12 @@ func (o *organization) reportFilter(sum *collect.Summary) {
 	o.filtered = found
 	if un := &sum.Unmatched; len(un.Include)+len(un.Exclude) > 0 {
 		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the organization. "+
-			"Only * and ? are wildcards; case is ignored.", zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
+			"Only * and ? are wildcards; case is ignored.",
+			zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
 	}
 	if none {
-		o.logger.Warn("No repository of the organization is read: the credential sees none that the settings of repositories select.")
+		o.logger.Warn("No repository of the organization is read: " +
+			"the credential sees none that the settings of repositories select.")
 	}
 }
 

@@ -74,8 +74,8 @@ const (
 func (k EffectKind) known() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
-		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless, KindHuge,
-		KindHeader:
+		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless,
+		KindHuge, KindHeader:
 		return true
 	default:
 		return false

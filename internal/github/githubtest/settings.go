@@ -73,8 +73,9 @@ type Credential struct {
 	Orgs []string
 	// PublicOnly hides private and internal repositories.
 	PublicOnly bool
-	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of repositories). REST
-	// answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls the field, and with it the repository where the field cannot be null
+	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
+	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls the
+	// field, and with it the repository where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
 	// Expires is when a personal token ends: every answer tells it, and then it is refused. Zero: never.
