@@ -35,7 +35,7 @@ func TestAgents(t *testing.T) {
 	}
 	for address, want := range map[string]bool{
 		"198982749+Copilot@users.noreply.github.com": true, "198982749+copilot@users.noreply.github.com": false,
-		" 198982749+Copilot@users.noreply.github.com": false, "Copilot@users.noreply.github.com": false,
+		"<198982749+Copilot@users.noreply.github.com>": false, "Copilot@users.noreply.github.com": false,
 		"1+ada@users.noreply.github.com": false, "": false,
 	} {
 		agent, ok := AgentOfAddress(address)

@@ -175,7 +175,7 @@ func TestWhatACredentialLacks(t *testing.T) {
 			shows := func(series string, want float64) {
 				t.Helper()
 				eventually(t, 30*time.Second, func() error {
-					if value, err := gx.value(t.Context(), series); err != nil || value != want { //nolint:testifylint // exact
+					if value, err := gx.value(t.Context(), series); err != nil || value != want {
 						return fmt.Errorf("%s: %v, %w", series, value, err)
 					}
 					return nil
