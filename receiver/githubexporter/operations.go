@@ -60,6 +60,14 @@ func newOperations(r *githubReceiver) *operations {
 	}
 }
 
+// resource is an organization's.
+func (o *operations) resource(org string) pcommon.Resource {
+	resource := o.builder.NewResourceBuilder()
+	resource.SetVcsOwnerName(org)
+	resource.SetVcsProviderName(providerName)
+	return resource.Emit()
+}
+
 // show records a point of a series of which the end is marked.
 func (o *operations) show(series selfSeries, at pcommon.Timestamp, value int64) {
 	series.recordAt(o.builder, at, value)
@@ -83,7 +91,7 @@ func (o *operations) marks(org string, at pcommon.Timestamp) []pmetric.Metrics {
 			continue // it is shown now
 		}
 		series.recordAt(o.ending, at, 0)
-		md := o.ending.Emit()
+		md := o.ending.Emit(metadata.WithResource(o.resource(org)))
 		for _, rm := range md.ResourceMetrics().All() {
 			for _, sm := range rm.ScopeMetrics().All() {
 				for _, m := range sm.Metrics().All() {
@@ -111,11 +119,8 @@ func (o *operations) metrics(now time.Time) pmetric.Metrics {
 	for _, org := range o.receiver.orgs {
 		began := o.organization(org, now, at, &all)
 		ends = append(ends, o.marks(org.name, at)...)
-		resource := o.builder.NewResourceBuilder()
-		resource.SetVcsOwnerName(org.name)
-		resource.SetVcsProviderName(providerName)
 		o.builder.EmitForResource(
-			metadata.WithResource(resource.Emit()),
+			metadata.WithResource(o.resource(org.name)),
 			metadata.WithStartTimeOverride(pcommon.NewTimestampFromTime(began)))
 	}
 	o.whole(at, &all)
