@@ -91,6 +91,8 @@ type Collector struct {
 	tallies  *Tallies
 	refusals *refusals
 
+	permissions permissions
+
 	mu sync.Mutex
 	// rewound has when the default branches of repositories were found to have lost commits.
 	rewound map[int64]time.Time

@@ -62,6 +62,9 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	outcome, events, err := c.readWindow(ctx, &todo)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
+		if todo.request.Streams.Has(s) && err == nil {
+			c.permissions.note(repo.ID, s, outcome.Failed[s])
+		}
 		if failure := outcome.Failed[s]; failure != nil {
 			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure})
 		}

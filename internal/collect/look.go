@@ -29,6 +29,12 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 		return nil
 	})
 	incomplete, ok := errors.AsType[*github.IncompleteError](err)
+	if ok {
+		c.permissions.noteListing(nil)
+	} else {
+		c.permissions.noteListing(err)
+	}
+	c.permissions.prune(cov)
 	if err != nil && !ok {
 		return plan{}, fmt.Errorf("discover repositories: %w", err)
 	}
@@ -37,7 +43,7 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 		return plan{}, ErrVanished
 	}
 	explained := c.lookUp(ctx, p, absent)
-	sum.Repositories = len(p.there)
+	sum.Repositories, sum.Unmatched = p.selected(), p.matched.unmatched(p.filter)
 	switch {
 	case ctx.Err() != nil:
 		return plan{}, context.Cause(ctx)
@@ -54,7 +60,8 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 func (c *Collector) planner(cov *ledger.Coverage, began time.Time) *planner {
 	p := &planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		handover: c.settings.Handover, there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
+		handover: c.settings.Handover, matched: c.settings.Filter.newMatching(),
+		there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
 		plan: plan{behind: make(map[int64]*behind)},
 	}
 	p.putOff = func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, p.began) }

@@ -34,8 +34,11 @@ type Summary struct {
 	Result   Result
 	Began    time.Time
 	Duration time.Duration
-	// Repositories is how many are there, Changed in how many of them there was, or may have been, something new.
+	// Repositories is how many there are that the filter selects, Changed in how many of them there was, or may have
+	// been, something new.
 	Repositories, Changed int
+	// Unmatched are the filter's patterns that match none of the repositories that were discovered.
+	Unmatched Unmatched
 	// Events is how many were new.
 	Events int
 	// Failures are what could not be read, now or when it was asked for last; they have become gaps.

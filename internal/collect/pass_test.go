@@ -472,13 +472,13 @@ func TestArchivedAndForks(t *testing.T) {
 		"default":  {allRepositories, []string{"one", "secret"}},
 		"archived": {filter([]string{"*"}, nil, true, false), []string{"one", "secret", "attic"}},
 		"forks":    {filter([]string{"*"}, nil, false, true), []string{"one", "secret", "fork"}},
-		"globs":    {filter([]string{"*"}, []string{"sec*"}, true, true), []string{"one", "attic", "fork"}},
-		"names":    {filter([]string{"one", "{two,secret}"}, nil, false, false), []string{"one", "secret"}},
+		"patterns": {filter([]string{"*"}, []string{"SEC*"}, true, true), []string{"one", "attic", "fork"}},
+		"names":    {filter([]string{"One", "two", "secret"}, nil, false, false), []string{"one", "secret"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = test.filter(t) })
-			b.pass()
+			require.Equal(t, len(test.want), b.pass().Repositories, "what the filter leaves out does not count")
 			var got []string
 			for series := range b.metrics() {
 				got = append(got, series.Repo)
@@ -495,6 +495,24 @@ func filter(include, exclude []string, archived, forks bool) func(t *testing.T) 
 		require.NoError(t, err)
 		return f
 	}
+}
+
+// TestPatternsWithoutAMatch: a pass says which patterns match no repository, whether it would be read or not.
+func TestPatternsWithoutAMatch(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "attic", "fork")
+	data.Repo("attic").Archived = true
+	data.Repo("fork").Fork = true
+	include, exclude := []string{"o*", "Attic", "{one,two}", "fork", "on"}, []string{"FORK", "*[bot]", "one?"}
+	b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = filter(include, exclude, false, false)(t) })
+	sum := b.pass()
+	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}}, sum.Unmatched)
+	require.Equal(t, 1, sum.Repositories)
+	b.server.Update(func(d *githubtest.Dataset) {
+		d.Repos = append(d.Repos, githubtest.Repo{Name: "One2", CreatedAt: noon.Add(-time.Hour)})
+	})
+	sum = b.pass()
+	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.Unmatched)
 }
 
 // TestArchivedLater keeps what was recorded of a repository that is archived.

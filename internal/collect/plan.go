@@ -56,6 +56,8 @@ type planner struct {
 	plan   plan
 	// there has the repositories that were discovered, with whether they count as there.
 	there map[int64]bool
+	// matched are the patterns of the filter that match what was discovered.
+	matched matching
 	// unknown are those of which nobody could tell whether they are there.
 	unknown map[int64]bool
 }
@@ -67,8 +69,20 @@ func (p *planner) page(found []activity.Repository) {
 		if _, seen := p.there[r.ID]; seen {
 			continue // on two pages: it moved between them
 		}
+		p.matched.add(p.filter, r.Name)
 		p.there[r.ID] = p.repository(r)
 	}
+}
+
+// selected is how many of the repositories that were discovered count as there: what the filter leaves out does not.
+func (p *planner) selected() int {
+	n := 0
+	for _, there := range p.there {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 // absent are the repositories that were there and were not discovered.

@@ -121,6 +121,7 @@ func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
 		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
 			r.collector.refusals.forget(todo.request.Repo.ID, s)
+			r.collector.permissions.note(todo.request.Repo.ID, s, nil)
 		}
 	}
 }
@@ -133,6 +134,7 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 		r.failures = append(r.failures, Failure{
 			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, Whole: whole,
 		})
+		r.collector.permissions.note(todo.request.Repo.ID, s, err)
 		if refused(err) {
 			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
 		}

@@ -2,6 +2,8 @@ package github
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -69,6 +71,11 @@ type ForbiddenError struct {
 	Answer
 	// Legal is set when it was taken down for legal reasons (451).
 	Legal bool
+	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the
+	// answer did not tell.
+	Permissions [][]string
+	// ownerRule says that the owner of the organization wants single sign-on.
+	ownerRule bool
 }
 
 func (e *ForbiddenError) Error() string {
@@ -76,6 +83,28 @@ func (e *ForbiddenError) Error() string {
 		return e.text("unavailable for legal reasons")
 	}
 	return e.text("forbidden")
+}
+
+// LacksPermission reports whether the refusal is that the credential lacks a permission, and no rule of an
+// organization's owner or of the law that another permission would not change. Missing are the permissions: those that
+// the answer names, of several alternatives the one that has wanted or else the first; wanted alone where it names
+// none.
+func (e *ForbiddenError) LacksPermission(wanted string) (missing []string, ok bool) {
+	if e.Legal || e.ownerRule || otherRefusal(e.Message) {
+		return nil, false
+	}
+	for _, alternative := range e.Permissions {
+		if slices.Contains(alternative, wanted) {
+			return alternative, true
+		}
+	}
+	if len(e.Permissions) > 0 {
+		return e.Permissions[0], true
+	}
+	if wanted == "" || (e.Status == http.StatusForbidden && !strings.Contains(e.Message, notAccessible)) {
+		return nil, false // REST names the permissions where it is about them
+	}
+	return []string{wanted}, true
 }
 
 // CredentialError says that GitHub does not accept the credential.

@@ -38,7 +38,7 @@ func (r *githubReceiver) newOrganization(
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
-			Label:     labeller(&r.config.Actors),
+			Label:     r.users.label,
 
 			GivenWeeks: r.config.LOC.statistics(),
 		}),
@@ -64,8 +64,7 @@ func (r *githubReceiver) newOrganization(
 }
 
 func (r *githubReceiver) newCollector(config *OrgConfig, org *organization, tallies *collect.Tallies) (*collect.Collector, error) {
-	repos := &config.Repositories
-	filter, err := collect.NewFilter(repos.Include, repos.Exclude, repos.Archived, repos.Forks)
+	filter, err := config.filter()
 	if err != nil {
 		return nil, err
 	}

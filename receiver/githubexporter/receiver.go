@@ -35,6 +35,7 @@ type githubReceiver struct {
 	// credentials are used while the organizations are put together.
 	credentials *credentials
 	jobs        *jobs
+	users       *users
 	orgs        []*organization
 	turned      chan struct{} // has a token when this replica has begun or ceased to lead
 	stop        context.CancelFunc
@@ -73,6 +74,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	}
 	troubles := newTroubles(r.monitor)
 	r.credentials = newCredentials(r.store.budget)
+	r.users = newUsers(&r.config.Actors)
 	for i := range r.config.Orgs {
 		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {

@@ -170,7 +170,21 @@ type User struct {
 	RenamedTo string `json:"renamed_to,omitempty"`
 	// Deleted accounts are served as null.
 	Deleted bool `json:"deleted,omitempty"`
+	// Slug is the login that GraphQL serves for a Bot, the login without "[bot]" when it is empty.
+	Slug string `json:"slug,omitempty"`
+	// UserInCommits serves a Bot as a User where it is the author of a commit, in both APIs.
+	UserInCommits bool `json:"user_in_commits,omitempty"`
 }
+
+// CodingAgent is the account of GitHub's coding agent as GitHub serves it: "Copilot" in REST, "copilot-swe-agent" in
+// GraphQL, and "Copilot" without a mark of a bot as the author of a commit. Its commits have the address
+// CodingAgentAddress, linked to the account or not.
+func CodingAgent() User {
+	return User{Login: "Copilot", ID: 198982749, Type: "Bot", Slug: "copilot-swe-agent", UserInCommits: true}
+}
+
+// CodingAgentAddress is the address of the coding agent's commits.
+const CodingAgentAddress = "198982749+Copilot@users.noreply.github.com"
 
 // Clone is a deep copy.
 func (d *Dataset) Clone() *Dataset {

@@ -68,12 +68,14 @@ const (
 	KindResourceLimits EffectKind = "resource_limits"
 	KindEndless        EffectKind = "endless"
 	KindHuge           EffectKind = "huge"
+	KindHeader         EffectKind = "header"
 )
 
 func (k EffectKind) known() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
-		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless, KindHuge:
+		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless,
+		KindHuge, KindHeader:
 		return true
 	default:
 		return false
@@ -189,6 +191,9 @@ func EndlessPages() Effect { return Effect{Kind: KindEndless} }
 
 // HugeBody sends so many bytes of white space before the body.
 func HugeBody(size int64) Effect { return Effect{Kind: KindHuge, Size: size} }
+
+// Headers adds headers to an answer that is as it would be otherwise, such as "Deprecation" and "Sunset".
+func Headers(header http.Header) Effect { return Effect{Kind: KindHeader, Header: header} }
 
 // ArmedFault is a fault that is in force.
 type ArmedFault struct {

@@ -218,7 +218,7 @@ func (n userNode) typeName() string { return n.typ }
 func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 	login := n.a.login
 	if n.typ == "Bot" {
-		login = strings.TrimSuffix(login, "[bot]")
+		login = cmp.Or(n.a.slug, strings.TrimSuffix(login, "[bot]"))
 	}
 	path := "/" + login
 	if n.a.bot() {
@@ -233,6 +233,8 @@ func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 		return login, nil
 	case "name":
 		return nil, nil
+	case "user": // of an enterprise's user
+		return userNode{n.a, "User"}, nil
 	case "url":
 		return htmlBase + path, nil
 	case "resourcePath":

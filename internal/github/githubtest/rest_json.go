@@ -115,7 +115,7 @@ func (x *exchange) commitJSON(c *commitIndex) obj {
 			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
 			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
 		},
-		"author": x.userJSON(x.ix.account(c.Login)), "committer": x.userJSON(x.ix.account(c.Login)), "parents": parents,
+		"author": x.userJSON(x.ix.committer(c.Login)), "committer": x.userJSON(x.ix.committer(c.Login)), "parents": parents,
 	}
 	switch {
 	case c.NoAuthor:
