@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -643,6 +644,47 @@ func TestClockAheadOfGitHub(t *testing.T) {
 			at := b.clock.Advance(interval)
 			b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1, at.Add(-time.Minute)) })
 			require.Equal(t, 1, b.pass().Events)
+		}
+	})
+}
+
+// TestReconcileFindsWhatIsDeleted: a comment that was deleted, or moved away with its issue, is in no window any more; the
+// sums keep it, and what is older than the last day is not judged.
+func TestReconcileFindsWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two")
+		for i := range 4 {
+			comment(data, "one", 10+i, noon.Add(-time.Duration(i+1)*time.Hour))
+		}
+		comment(data, "one", 20, noon.Add(-30*time.Hour))
+		b := newBench(t, api, data)
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		counted := func(repo string) [2]uint64 {
+			var window, total uint64
+			for series, values := range b.metrics() {
+				if series.Repo == repo {
+					window += values.Of[ledger.MetricCount+ledger.Metric(activity.KindIssueComment.Index())]
+					total += values.Of[ledger.MetricTotal+ledger.Metric(activity.KindIssueComment.Index())]
+				}
+			}
+			return [2]uint64{window, total}
+		}
+		require.Equal(t, [2]uint64{4, 5}, counted("one"))
+		b.server.Update(func(d *githubtest.Dataset) {
+			d.Comments[1].Repo = "two" // transferred with its issue
+			d.Comments = slices.Delete(d.Comments, 2, 3)
+			comment(d, "one", 11, b.clock.Advance(time.Second))
+			d.Comments[len(d.Comments)-1].ID = 99_999
+		})
+		for range 2 {
+			b.clock.Advance(interval)
+			b.pass()
+			_, err := b.collector.Reconcile(t.Context(), 1)
+			require.NoError(t, err)
+			require.Equal(t, [2]uint64{3, 6}, counted("one"))
 		}
 	})
 }
