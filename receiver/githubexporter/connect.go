@@ -34,7 +34,7 @@ func (r *githubReceiver) newOrganization(
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
+		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
@@ -43,6 +43,7 @@ func (r *githubReceiver) newOrganization(
 			GivenWeeks: r.config.LOC.statistics(),
 		}),
 	}
+	r.access.add(org.name, org.view.Edge)
 	count := limits.observer(tallies, logger)
 	observe := func(o github.Observation) {
 		count(o)
