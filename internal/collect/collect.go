@@ -98,6 +98,10 @@ type Collector struct {
 	rewound map[int64]time.Time
 	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read
+	// suspects are the repositories that the pass which began at suspectedAt did not find, absent those and the ones that it
+	// could not see.
+	suspects, absent map[int64]bool
+	suspectedAt      time.Time
 }
 
 // New makes a collector. It counts into tallies, which go to the store with the next commit.

@@ -89,8 +89,8 @@ func repositoryOf(cov *ledger.Coverage, order *Order) *ledger.RepoCoverage {
 func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *Order) reading {
 	todo := reading{request: github.Request{Org: c.settings.Org, Repo: c.repository(r)}}
 	for _, s := range activity.AllStreams() {
-		if !order.Streams.Has(s) {
-			continue
+		if !order.Streams.Has(s) || r.Signals.Off.Has(s) {
+			continue // there is nothing to read of a stream that is switched off
 		}
 		missing := r.Missing[s]
 		if order.Anew {

@@ -20,7 +20,8 @@ type Reconciled struct {
 	sweeps []ledger.Sweep
 }
 
-// Reconcile reads the last 24 h of the recently active repositories again without asking what changed. Run it right
+// Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the streams
+// that are switched off. Run it right
 // after a pass: what has happened since is recorded, but it is not counted as found.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
 	var sum Reconciled
@@ -60,7 +61,7 @@ func active(s *activity.Signals, since time.Time) bool {
 func (c *Collector) reconcileRepo(
 	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *Reconciled,
 ) error {
-	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream}
+	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Off}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {
 		settled[s] = cov.RepoEdge(r, s).Add(-overlap)

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -139,16 +140,31 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// IncompleteError says that a listing was read to its end, and that GitHub could not tell some repositories in it.
+// IncompleteError says that a listing was read to its end, and that GitHub did not show some repositories in it.
 type IncompleteError struct {
-	// Holes is how many they are, at least.
-	Holes int
-	// Err is why one of them could not be told.
+	// Holes is how many they are, at least; Forbidden how many of them the credential may not see.
+	Holes, Forbidden int
+	// Err is why one of them was not shown: a *ForbiddenError only if all of them are forbidden.
 	Err error
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("%d repositories of the listing could not be told: %v", e.Holes, e.Err)
+	if e.Forbidden == e.Holes {
+		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Holes, e.Err)
+	}
+	return fmt.Sprintf("%d repositories of the listing could not be told, %d of them forbidden: %v", e.Holes, e.Forbidden, e.Err)
+}
+
+// add counts a repository that was not shown.
+func (e *IncompleteError) add(err error) {
+	e.Holes++
+	forbidden := errors.As(err, new(*ForbiddenError))
+	if forbidden {
+		e.Forbidden++
+	}
+	if e.Err == nil || !forbidden {
+		e.Err = err
+	}
 }
 
 func (e *IncompleteError) Unwrap() error { return e.Err }

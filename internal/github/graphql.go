@@ -64,8 +64,33 @@ func ask[T any](ctx context.Context, c *Client, doc document, q question, variab
 	return data, errs, err
 }
 
-// askCosting is ask, and says what the answer cost.
+// askCosting is ask, and says what the answer cost. Of the document it sends what the server's schema has.
 func askCosting[T any](
+	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
+) (T, []graphqlError, int, error) {
+	for {
+		known, err := c.schema.document(doc, c.settings.Now())
+		if err != nil {
+			var none T
+			return none, nil, 0, err
+		}
+		data, errs, cost, err := askOnce[T](ctx, c, known, q, variables)
+		lacking, ok := errors.AsType[*SchemaError](err)
+		if !ok {
+			return data, errs, cost, err
+		}
+		again, fresh := c.schema.note(known, lacking, c.settings.Now())
+		if fresh {
+			c.settings.OnSchema(lacking)
+		}
+		if !again {
+			return data, errs, cost, err
+		}
+	}
+}
+
+// askOnce sends a document as it is.
+func askOnce[T any](
 	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
 ) (T, []graphqlError, int, error) {
 	var data T
@@ -167,6 +192,9 @@ func overall(errs []graphqlError, hasData bool) error {
 			return fmt.Errorf("%w: %s", errTooMuch, printable(e.Message))
 		}
 	}
+	if err := schemaRefusal(errs); err != nil && !hasData {
+		return err
+	}
 	switch {
 	case hasData:
 		return nil
@@ -193,7 +221,7 @@ func failure(doc document, e *graphqlError) error {
 	case "NOT_FOUND":
 		return &NotFoundError{Answer: answer}
 	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &ForbiddenError{Answer: answer}
+		return &ForbiddenError{Answer: answer, Legal: strings.Contains(e.Message, "access blocked")}
 	default:
 		return &UnavailableError{Answer: answer}
 	}
@@ -225,6 +253,20 @@ func untold(doc document, errs []graphqlError, list []string, i int) error {
 			continue
 		}
 		if err := failure(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// forbiddenAt is the error of the i-th of a list that the credential may not see, though it is there; nil for none.
+func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error {
+	for k := range errs {
+		if !errs[k].at(list, i) {
+			continue
+		}
+		err := failure(doc, &errs[k])
+		if forbidden, ok := errors.AsType[*ForbiddenError](err); ok && !forbidden.Legal {
 			return err
 		}
 	}

@@ -24,6 +24,8 @@ const maxPages = 5000
 type page struct {
 	next bool
 	last int // the number of the last page, 0 when it was not told
+	// partial is what the server says of rows that the credential may not see; empty when there are none.
+	partial string
 	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
 	etag      string
 	unchanged bool
@@ -59,7 +61,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 			return err
 		}
 		data, told = fresh, pageOf(header.Values("Link"))
-		told.etag = etagOf(header.Get("Etag"))
+		told.etag, told.partial = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
 		return whole(data, told)
 	}
 	x.points = func() int {
@@ -83,6 +85,15 @@ func (c *Client) getting(path string) func(ctx context.Context) (*http.Request, 
 		}
 		return request.WithContext(ctx), nil
 	}
+}
+
+// partialOf is the header of a list that leaves rows out because the credential is not authorized for single sign-on
+// (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
+func partialOf(sso string) string {
+	if !strings.HasPrefix(sso, "partial-results") {
+		return ""
+	}
+	return printable("X-GitHub-SSO: " + sso)
 }
 
 // pageOf reads Link headers

@@ -52,6 +52,15 @@ type Gap struct {
 // Gone reports whether the repository has left.
 func (r *RepoCoverage) Gone() bool { return !r.GoneSince.IsZero() }
 
+// Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is switched
+// off. What is missing then is kept, and counts again when the stream is switched on.
+func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
+	if r.Gone() || r.Signals.Off.Has(s) {
+		return nil
+	}
+	return r.Missing[s]
+}
+
 // Apply adds what a batch says. Repeating it changes nothing.
 func (c *Coverage) Apply(p Progress) {
 	if c.Repos == nil {
@@ -137,24 +146,26 @@ func (c *Coverage) Reached(r *RepoCoverage) time.Time {
 	return c.Edge
 }
 
-// RepoEdge is the moment up to which the newest part of a repository's stream has been read.
+// RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched off
+// does not lag, whatever is missing of it.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.Reached(r)
+	if r.Signals.Off.Has(s) {
+		return edge
+	}
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
 		edge = r.Missing[s][n-1].Start
 	}
 	return edge
 }
 
-// Gaps lists the missing windows of the repositories that are there, the newest first.
+// Gaps lists the missing windows of the repositories that are there and of their streams that are not switched off, the
+// newest first.
 func (c *Coverage) Gaps() []Gap {
 	var gaps []Gap
 	for _, r := range c.Repos {
-		if r.Gone() {
-			continue
-		}
 		for _, s := range activity.AllStreams() {
-			for _, w := range r.Missing[s] {
+			for _, w := range r.Gaps(s) {
 				gaps = append(gaps, Gap{Repo: r.ID, Name: r.Name, Stream: s, Window: w})
 			}
 		}
@@ -176,12 +187,9 @@ func (c *Coverage) Gaps() []Gap {
 func (c *Coverage) Oldest() time.Time {
 	oldest := c.Edge
 	for _, r := range c.Repos {
-		if r.Gone() {
-			continue
-		}
-		for _, missing := range r.Missing {
-			if len(missing) > 0 && missing[0].Start.Before(oldest) {
-				oldest = missing[0].Start
+		for _, s := range activity.AllStreams() {
+			if gaps := r.Gaps(s); len(gaps) > 0 && gaps[0].Start.Before(oldest) {
+				oldest = gaps[0].Start
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func (r *githubReceiver) newOrganization(
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
+		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
@@ -43,6 +43,7 @@ func (r *githubReceiver) newOrganization(
 			GivenWeeks: r.config.LOC.statistics(),
 		}),
 	}
+	r.access.add(org.name, org.view.Edge)
 	count := limits.observer(tallies, logger)
 	observe := func(o github.Observation) {
 		count(o)
@@ -51,7 +52,7 @@ func (r *githubReceiver) newOrganization(
 			r.answered(org.name, &o)
 		}
 	}
-	if org.client, err = r.githubClient(config, httpClient, observe, org.invalid); err != nil {
+	if org.client, err = r.githubClient(config, httpClient, observe, org); err != nil {
 		return nil, err
 	}
 	if r.config.LOC.statistics() {
@@ -85,7 +86,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 }
 
 func (r *githubReceiver) githubClient(
-	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), invalid func(error),
+	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), org *organization,
 ) (*github.Client, error) {
 	credential, budget, err := r.credentials.of(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
@@ -102,7 +103,7 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
+		Concurrency: config.Concurrency, Observe: observe, OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

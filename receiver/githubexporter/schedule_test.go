@@ -60,7 +60,7 @@ func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organiz
 		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
 		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
 		cooldown:  health.NewCooldown(health.CooldownSettings{}),
-		condition: &condition{org: config.Name, troubles: newTroubles(monitor), logger: logger},
+		condition: &condition{org: config.Name, troubles: newTroubles(monitor), access: newAccess(monitor), logger: logger},
 		wake:      func() {}, passed: make(chan struct{}, 1),
 	}
 }

@@ -66,6 +66,19 @@ type Repo struct {
 	Switches []Switch `json:"switches,omitempty"`
 	// Blocked makes every request for the repository answer 451.
 	Blocked bool `json:"blocked,omitempty"`
+	// PullsOff and IssuesOff are when the feature is switched off: then /pulls is 404, and so is /issues/comments while both
+	// are off.
+	PullsOff  []Period `json:"pulls_off,omitempty"`
+	IssuesOff []Period `json:"issues_off,omitempty"`
+	// Forbidden is when no credential may see the repository, as without the authorization for single sign-on: 403 in REST,
+	// null and FORBIDDEN in GraphQL, and lists of REST leave it out and say so in X-GitHub-SSO.
+	Forbidden []Period `json:"forbidden,omitempty"`
+}
+
+// Period is a part of time, without its end; a zero Until is no end.
+type Period struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Reset is a force push that leaves a branch at an existing commit.
@@ -195,6 +208,7 @@ func (d *Dataset) Clone() *Dataset {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
 		r.Switches = slices.Clone(r.Switches)
+		r.PullsOff, r.IssuesOff, r.Forbidden = slices.Clone(r.PullsOff), slices.Clone(r.IssuesOff), slices.Clone(r.Forbidden)
 	}
 	for i := range c.Commits {
 		r := &c.Commits[i]

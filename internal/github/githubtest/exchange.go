@@ -193,6 +193,12 @@ func (x *exchange) answerRepo() answer {
 		return notFound()
 	case x.repo.Blocked:
 		return x.blockedAnswer()
+	case x.forbidden(x.repo):
+		a := fail(http.StatusForbidden, ssoMessage)
+		a.header.Set("X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA")
+		return a
+	case x.featureOff():
+		return notFound()
 	case x.route.permission != "" && x.cred.lacks(x.route.permission):
 		return x.lacking(x.route.permission)
 	}
@@ -209,6 +215,20 @@ func (x *exchange) lacking(permission string) answer {
 	}
 	a.header.Set("X-Accepted-Github-Permissions", accepted)
 	return a
+}
+
+// ssoMessage is GitHub's for what needs an authorization for single sign-on.
+const ssoMessage = "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization."
+
+// featureOff reports whether what is asked for is of a feature that the repository has switched off.
+func (x *exchange) featureOff() bool {
+	switch {
+	case strings.Contains(x.route.template, "/pulls"):
+		return x.pullsOff(x.repo)
+	case strings.Contains(x.route.template, "/issues"):
+		return x.pullsOff(x.repo) && x.issuesOff(x.repo)
+	}
+	return false
 }
 
 // movedAnswer points to the address by id

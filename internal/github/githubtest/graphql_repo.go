@@ -99,6 +99,10 @@ func (e *execution) repoScalar(r *repoIndex, name string) any {
 		return r.Fork
 	case "isLocked":
 		return r.Locked
+	case "hasIssuesEnabled":
+		return !e.issuesOff(r)
+	case "hasPullRequestsEnabled":
+		return !e.pullsOff(r)
 	case "isPrivate":
 		return r.private()
 	case "createdAt":

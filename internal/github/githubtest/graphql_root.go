@@ -43,6 +43,9 @@ func (e *execution) visibleRepo(r *repoIndex) (any, error) {
 	if r.Blocked {
 		return nil, &fieldError{typ: "FORBIDDEN", message: "Repository access blocked"}
 	}
+	if e.forbidden(r) {
+		return nil, &fieldError{typ: "FORBIDDEN", message: ssoMessage}
+	}
 	return repoNode{r}, nil
 }
 
@@ -169,10 +172,18 @@ func (e *execution) orgRepositories(o *orgIndex, a args) (any, error) {
 	var rows []row
 	for _, r := range e.repos(o) {
 		if repoChosen(r, a) && !r.Blocked {
-			rows = append(rows, row{key: e.repoKey(r, field), node: repoNode{r}})
+			rows = append(rows, row{key: e.repoKey(r, field), node: repoNode{r}, err: e.forbiddenRow(r)})
 		}
 	}
 	return connect("RepositoryConnection", rows, a, desc)
+}
+
+// forbiddenRow is the error that a list has in the place of a repository, nil for none.
+func (e *execution) forbiddenRow(r *repoIndex) error {
+	if !e.forbidden(r) {
+		return nil
+	}
+	return &fieldError{typ: "FORBIDDEN", message: ssoMessage}
 }
 
 func (e *execution) repoKey(r *repoIndex, field string) string {

@@ -55,6 +55,17 @@ func (v view) repoVisible(r *repoIndex) bool {
 	return v.visible(r.created) && v.cred.covers(r.owner) && (!r.private() || !v.cred.PublicOnly)
 }
 
+// during reports whether one of the periods is now.
+func (v view) during(periods []Period) bool {
+	return slices.ContainsFunc(periods, func(p Period) bool {
+		return v.visible(v.ix.tl.Served(p.From)) && (p.Until.IsZero() || !v.visible(v.ix.tl.Served(p.Until)))
+	})
+}
+
+func (v view) pullsOff(r *repoIndex) bool  { return v.during(r.PullsOff) }
+func (v view) issuesOff(r *repoIndex) bool { return v.during(r.IssuesOff) }
+func (v view) forbidden(r *repoIndex) bool { return v.during(r.Forbidden) }
+
 func (v view) repos(o *orgIndex) []*repoIndex {
 	var out []*repoIndex
 	for _, r := range o.repos {
@@ -206,8 +217,12 @@ func (s *pullState) touch(t time.Time) {
 	}
 }
 
+// pulls are the visible ones, none while they are switched off.
 func (v view) pulls(r *repoIndex) []pullState {
 	var out []pullState
+	if v.pullsOff(r) {
+		return nil
+	}
 	for _, p := range r.pulls {
 		if s, ok := v.pull(p); ok {
 			out = append(out, s)
@@ -273,8 +288,12 @@ func (v view) issue(is *issueIndex) (issueState, bool) {
 	return issueState{issueIndex: is, created: first.created, login: first.Login, updated: *v.lastComment(is.comments)}, true
 }
 
+// issues are the visible ones, none while they are switched off.
 func (v view) issues(r *repoIndex) []issueState {
 	var out []issueState
+	if v.issuesOff(r) {
+		return nil
+	}
 	for _, is := range r.issues {
 		if s, ok := v.issue(is); ok {
 			out = append(out, s)

@@ -43,6 +43,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"fences":                       fences,
 		"coverage":                     coverage,
 		"gone and back":                goneAndBack,
+		"switched off":                 switchedOff,
 		"rename":                       rename,
 		"lagging":                      lagging,
 		"read wins":                    readWins,
