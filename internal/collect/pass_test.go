@@ -688,3 +688,31 @@ func TestReconcileFindsWhatIsDeleted(t *testing.T) {
 		}
 	})
 }
+
+// TestSwitchWithoutAPush: another default branch is read with the next pass, also where nothing is pushed.
+func TestSwitchWithoutAPush(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for i := range 5 {
+			commit(data, "one", noon.Add(-time.Duration(60-i)*time.Minute))
+		}
+		data.Repo("one").Resets = []githubtest.Reset{{Branch: "old", SHA: data.Commits[1].SHA, At: noon.Add(-10 * time.Minute)}}
+		b := newBench(t, api, data)
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		commits := func() uint64 {
+			var n uint64
+			for _, values := range b.metrics() {
+				n += values.Of[ledger.MetricCount]
+			}
+			return n
+		}
+		require.Equal(t, uint64(5), commits())
+		at := b.clock.Advance(interval)
+		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Switches = []githubtest.Switch{{Branch: "old", At: at}} })
+		b.pass()
+		require.Equal(t, uint64(2), commits())
+	})
+}

@@ -117,14 +117,14 @@ type repositoryRow struct {
 	HasPullRequests *bool `json:"has_pull_requests"`
 }
 
-// restRepository makes a repository of a row: the push time is all that REST tells of changes.
+// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes.
 func restRepository(row *repositoryRow) activity.Repository {
 	return activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
 		Signals: activity.Signals{
 			Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
-			Off: streamsOff(row.HasPullRequests, row.HasIssues),
+			Off: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
 		},
 	}
 }

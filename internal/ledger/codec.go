@@ -125,6 +125,7 @@ type wireSignals struct {
 	Archived                  bool
 	Off                       uint8
 	OffSince                  int64
+	Branch                    string
 }
 
 type wireWindow struct {
@@ -279,6 +280,7 @@ func progressToWire(p *RepoProgress) wireProgress {
 			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
 			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
 			HeadAt: seconds(s.HeadAt), Archived: s.Archived, Off: uint8(s.Off), OffSince: seconds(s.OffSince),
+			Branch: s.Branch,
 		}
 	}
 	return w

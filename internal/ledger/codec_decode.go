@@ -141,7 +141,7 @@ func (w *wireProgress) progress() RepoProgress {
 			Known: activity.Streams(s.Known), Head: s.Head, HeadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
 			Pulls:  activity.Mark{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
 			Issues: activity.Mark{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
-			Off:    activity.Streams(s.Off), OffSince: moment(s.OffSince),
+			Off:    activity.Streams(s.Off), OffSince: moment(s.OffSince), Branch: s.Branch,
 		}
 	}
 	return p

@@ -64,6 +64,7 @@ func drawProgress(t *rapid.T) RepoProgress {
 			PushedAt: drawTime(t), Pulls: activity.Mark{Number: rapid.Int64().Draw(t, "pull"), UpdatedAt: drawTime(t)},
 			Issues: activity.Mark{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
 			Off:    activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")), OffSince: drawTime(t),
+			Branch: rapid.String().Draw(t, "branch"),
 		}
 	}
 	return p
@@ -157,6 +158,7 @@ func golden() Change {
 				Known: activity.EveryStream, Head: "abc", HeadAt: noon.Add(-time.Minute), Archived: true, PushedAt: noon,
 				Pulls: activity.Mark{Number: 1, UpdatedAt: noon}, Issues: activity.Mark{Number: 2, UpdatedAt: noon},
 				Off: activity.StreamsOf(activity.StreamPulls), OffSince: noon.Add(-2 * time.Minute),
+				Branch: "main",
 			},
 			Missed: window, Read: window, Tips: []string{"89abcdef"}, Settled: []string{"01234567"},
 		}}},
@@ -196,6 +198,7 @@ func TestCodecReadsOlderVersions(t *testing.T) {
 		want.Removed, want.Restored = nil, nil
 		repo := &want.Progress.Repos[0]
 		repo.Tips, repo.Settled, repo.Signals.Off, repo.Signals.OffSince = nil, nil, 0, time.Time{}
+		repo.Signals.Branch = ""
 		if version < 4 { // the time of a head was not known
 			repo.Signals.HeadAt, repo.Signals.Archived = time.Time{}, false
 		}

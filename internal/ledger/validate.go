@@ -124,7 +124,7 @@ func validSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil
 	}
-	if (s.Known|s.Off)&^activity.EveryStream != 0 || !text(s.Head) ||
+	if (s.Known|s.Off)&^activity.EveryStream != 0 || !text(s.Head, s.Branch) ||
 		!storable(s.HeadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.OffSince) {
 		return fmt.Errorf("signals of head %.64q", s.Head)
 	}
