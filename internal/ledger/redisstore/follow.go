@@ -223,7 +223,7 @@ func (f *follower) snapshot(ctx context.Context) error {
 	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
 	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
 	talliesCmd, samplesCmd := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
-	removedCmd := pipe.SMembers(ctx, f.keys.removed)
+	removedCmd := pipe.HGetAll(ctx, f.keys.removed)
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("redis: read a snapshot of %s: %w", f.org, err)
@@ -255,9 +255,9 @@ func (f *follower) snapshot(ctx context.Context) error {
 }
 
 // removed are the keys of the events that are not there any more.
-func (f *follower) removed(members []string) []activity.Key {
-	keys := make([]activity.Key, 0, len(members))
-	for _, member := range members {
+func (f *follower) removed(fields map[string]string) []activity.Key {
+	keys := make([]activity.Key, 0, len(fields))
+	for member := range fields {
 		list, err := readKeys(nil, member)
 		if err != nil {
 			f.store.corrupt(f.keys.removed, strconv.Quote(member), err)

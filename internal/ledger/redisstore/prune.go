@@ -178,7 +178,7 @@ func (p *pruning) cut(ctx context.Context, limit time.Time, forget []any) error 
 	for len(forget) > 0 {
 		n := min(len(forget), removedAtOnce)
 		pipe.SRem(ctx, p.keys.seen, forget[:n]...)
-		pipe.SRem(ctx, p.keys.removed, forget[:n]...)
+		pipe.HDel(ctx, p.keys.removed, fieldsOf(forget[:n])...)
 		forget = forget[n:]
 	}
 	pipe.HSet(ctx, p.keys.meta, "swept", unix(limit))
@@ -194,4 +194,13 @@ func legacyOrder() string {
 		ids = append(ids, strconv.Itoa(int(id)))
 	}
 	return strings.Join(ids, " ")
+}
+
+// fieldsOf are keys as the fields of a hash.
+func fieldsOf(keys []any) []string {
+	fields := make([]string, len(keys))
+	for i, key := range keys {
+		fields[i] = string(key.([]byte)) //nolint:forcetypeassert // appendKey made them
+	}
+	return fields
 }

@@ -21,8 +21,8 @@ import (
 //	body   time (4 bytes, big endian, Unix seconds) │ number of measures (1 byte) │ each measure (uvarint)
 //	actor  account (zigzag varint) │ length of the login (1 byte) │ login
 //
-// The measures are those of the kind in its order (ledger.MeasuresOf). The key is the member of the sets "seen" and
-// "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
+// The measures are those of the kind in its order (ledger.MeasuresOf). The key is a member of the set "seen" and a
+// field of the hash "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
 // wrote, a body has two numbers of lines and does not say how many they are.
 
 func appendKey(b []byte, k activity.Key) []byte {

@@ -6,7 +6,7 @@
 //
 //	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
 //	seen     set     the keys of the events that the ledger has
-//	removed  set     the keys of those of them that are not there any more
+//	removed  hash    the keys of those of them that are not there any more
 //	log      stream  every commit: its new events, what it says of coverage, samples and tallies
 //	series   hash    a user in a repository → the newest event
 //	carried  hash    a user in a repository → totals of the events that were pruned

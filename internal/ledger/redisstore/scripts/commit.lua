@@ -219,9 +219,9 @@ end
 
 -- What was removed and is there again.
 local restored = {}
-if #had > 0 and redis.call('EXISTS', removed) == 1 then
+if #had > 0 and redis.call('HLEN', removed) > 0 then
   for k = 1, #had do
-    if redis.call('SREM', removed, had[k]) == 1 then
+    if redis.call('HDEL', removed, had[k]) == 1 then
       restored[#restored + 1] = had[k]
     end
   end
@@ -346,7 +346,7 @@ end
 local removal, removals = list()
 local taken = {}
 for i = removal + 1, removal + removals do
-  if redis.call('SISMEMBER', seen, ARGV[i]) == 1 and redis.call('SADD', removed, ARGV[i]) == 1 then
+  if redis.call('SMISMEMBER', seen, ARGV[i])[1] == 1 and redis.call('HSET', removed, ARGV[i], '') == 1 then
     taken[#taken + 1] = ARGV[i]
   end
 end
