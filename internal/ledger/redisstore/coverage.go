@@ -237,7 +237,7 @@ func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) e
 // fillTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
 // signals.
 func fillTips(p *ledger.RepoProgress, value string) error {
-	for _, tip := range strings.Fields(value) {
+	for tip := range strings.FieldsSeq(value) {
 		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {
 			p.Tips = []string{ledger.LostTip}
 			return fmt.Errorf("%w: heads", ledger.ErrCorrupt)

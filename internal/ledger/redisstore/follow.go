@@ -169,10 +169,10 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 	if c.Events, err = f.reader.events(nil, entry); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
-	if c.Removed, err = readKeys(nil, field(entry, "r")); err != nil {
+	if c.Removed, err = readKeys(field(entry, "r")); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
-	if c.Restored, err = readKeys(nil, field(entry, "b")); err != nil {
+	if c.Restored, err = readKeys(field(entry, "b")); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
 	if folded, err := strconv.ParseUint(field(entry, "f"), 10, 32); err == nil {
@@ -258,7 +258,7 @@ func (f *follower) snapshot(ctx context.Context) error {
 func (f *follower) removed(fields map[string]string) []activity.Key {
 	keys := make([]activity.Key, 0, len(fields))
 	for member := range fields {
-		list, err := readKeys(nil, member)
+		list, err := readKeys(member)
 		if err != nil {
 			f.store.corrupt(f.keys.removed, strconv.Quote(member), err)
 			continue

@@ -128,7 +128,8 @@ func readKey(data string) (k activity.Key, rest string, err error) {
 }
 
 // readKeys reads keys that stand one after the other.
-func readKeys(list []activity.Key, data string) ([]activity.Key, error) {
+func readKeys(data string) ([]activity.Key, error) {
+	var list []activity.Key
 	for data != "" {
 		key, rest, err := readKey(data)
 		if err != nil || key.Repo <= 0 || !key.Kind.Valid() {
@@ -265,7 +266,7 @@ func parseTotals(text string) (t ledger.Totals, err error) {
 		if err != nil {
 			return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
-		t.Set(ledger.TotalID(id), n) //nolint:gosec // 16 bits
+		t.Set(ledger.TotalID(id), n)
 	}
 	return t, nil
 }
