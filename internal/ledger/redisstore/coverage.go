@@ -142,6 +142,9 @@ func (s *Store) progress(key, edge string, fields map[string]string) ledger.Prog
 	}
 	p := ledger.Progress{Edge: fromUnix(edge)}
 	for field, value := range fields {
+		if field == markField {
+			continue
+		}
 		if err := fillIn(repos, p.Edge, field, value); err != nil {
 			s.corrupt(key, field, err)
 		}

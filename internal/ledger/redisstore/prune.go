@@ -76,7 +76,7 @@ func (p *pruning) mark(ctx context.Context, limit time.Time) error {
 		return err
 	}
 	args := append([]any{p.epoch, unix(p.pruned), unix(p.carried), unix(limit), said}, f.arguments()...)
-	done, err := markScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.log, p.keys.cov, p.keys.carried, p.keys.samples}, args...).Int()
+	done, err := markScript.Run(ctx, p.store.client, p.keys.ofMark(), args...).Int()
 	if err != nil {
 		return fmt.Errorf("redis: prune %s: %w", p.org, err)
 	}
@@ -88,6 +88,11 @@ func (p *pruning) mark(ctx context.Context, limit time.Time) error {
 		return err
 	}
 	return p.load(ctx)
+}
+
+// ofMark are the keys that mark.lua wants.
+func (k *keys) ofMark() []string {
+	return []string{k.meta, k.log, k.cov, k.carried, k.samples, k.seen, k.series, k.tallies, k.removed}
 }
 
 // unmiss takes what is older out of what is missing: nobody wants it any more.

@@ -56,6 +56,9 @@ func appendRepo(b []byte, repo int64) []byte {
 	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // valid events have positive ones
 }
 
+// markField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record begins with it.
+const markField = "\x00"
+
 var errShort = errors.New("the record is cut off")
 
 // reader takes records apart. Its zero value is ready; it keeps the actors that it has met.
