@@ -77,6 +77,7 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q Quot
 	var (
 		limited *limitMessage
 		refused *refusedMessage
+		lacking *schemaMessage
 	)
 	switch {
 	case err == nil:
@@ -87,6 +88,9 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q Quot
 	case errors.As(err, &refused):
 		answer.Message = printable(refused.message)
 		return &ForbiddenError{Answer: *answer}
+	case errors.As(err, &lacking):
+		answer.Message = printable(lacking.message)
+		return lacking.schemaError(*answer)
 	case errors.Is(err, errTooMuch):
 		return &UnavailableError{Answer: *answer, Err: err, tooMuch: true}
 	default:

@@ -37,7 +37,9 @@ type Client struct {
 	// of a group of repositories that are asked for together.
 	pages, details, together *pageSize
 	starts                   starts
-	skew                     atomic.Int64
+	// schema is what the server's GraphQL schema lacks.
+	schema schemaGaps
+	skew   atomic.Int64
 	// dated says that an answer has told the skew.
 	dated atomic.Bool
 }

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,7 +22,11 @@ func (c *Client) Discover(ctx context.Context, org string, page func([]activity.
 	if c.settings.API == APIREST {
 		return c.discoverREST(ctx, org, page)
 	}
-	return c.discoverGraphQL(ctx, org, page)
+	err := c.discoverGraphQL(ctx, org, page)
+	if errors.As(err, new(*SchemaError)) {
+		return c.discoverREST(ctx, org, page) // what it does not tell of changes is read every time
+	}
+	return err
 }
 
 type discovered struct {

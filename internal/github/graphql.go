@@ -64,8 +64,33 @@ func ask[T any](ctx context.Context, c *Client, doc document, q question, variab
 	return data, errs, err
 }
 
-// askCosting is ask, and says what the answer cost.
+// askCosting is ask, and says what the answer cost. Of the document it sends what the server's schema has.
 func askCosting[T any](
+	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
+) (T, []graphqlError, int, error) {
+	for {
+		known, err := c.schema.document(doc, c.settings.Now())
+		if err != nil {
+			var none T
+			return none, nil, 0, err
+		}
+		data, errs, cost, err := askOnce[T](ctx, c, known, q, variables)
+		lacking, ok := errors.AsType[*SchemaError](err)
+		if !ok {
+			return data, errs, cost, err
+		}
+		again, fresh := c.schema.note(known, lacking, c.settings.Now())
+		if fresh {
+			c.settings.OnSchema(lacking)
+		}
+		if !again {
+			return data, errs, cost, err
+		}
+	}
+}
+
+// askOnce sends a document as it is.
+func askOnce[T any](
 	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
 ) (T, []graphqlError, int, error) {
 	var data T
@@ -166,6 +191,9 @@ func overall(errs []graphqlError, hasData bool) error {
 		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
 			return fmt.Errorf("%w: %s", errTooMuch, printable(e.Message))
 		}
+	}
+	if err := schemaRefusal(errs); err != nil && !hasData {
+		return err
 	}
 	switch {
 	case hasData:

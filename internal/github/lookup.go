@@ -113,6 +113,10 @@ func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
 	for len(asked) > 0 {
 		part := asked[:min(len(asked), l.client.pages.now())]
 		found, errs, err := l.page(ctx, part)
+		if errors.As(err, new(*SchemaError)) {
+			l.each(ctx, asked)
+			return
+		}
 		if l.client.pages.shrink(len(part), err) {
 			continue
 		}
@@ -142,6 +146,8 @@ func (l *lookup) page(ctx context.Context, part []activity.Repository) (lookedUp
 	switch {
 	case smaller && tooMuch(err):
 		return lookedUp{}, nil, err // for less of it
+	case errors.As(err, new(*SchemaError)):
+		return lookedUp{}, nil, err // REST is asked
 	case err != nil && (!tooMuch(err) || found.Nodes == nil):
 		l.fail(err)
 		return lookedUp{}, nil, err

@@ -51,6 +51,8 @@ type Settings struct {
 	Observe func(Observation)
 	// Paused says why no request may be sent now; nil when requests may. Probes are sent all the same.
 	Paused func() error
+	// OnSchema is called with each query that the server's GraphQL schema does not take, once an hour for each.
+	OnSchema func(*SchemaError)
 	// OnInvalid is told of values that no honest answer has; they are left out.
 	OnInvalid func(error)
 	Now       func() time.Time
@@ -122,6 +124,9 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	}
 	if s.OnInvalid == nil {
 		s.OnInvalid = func(error) {}
+	}
+	if s.OnSchema == nil {
+		s.OnSchema = func(*SchemaError) {}
 	}
 	s.RateLimit.MaxConcurrentRequests = max(1, s.RateLimit.MaxConcurrentRequests)
 	if s.Concurrency <= 0 {

@@ -51,7 +51,7 @@ func (r *githubReceiver) newOrganization(
 			r.answered(org.name, &o)
 		}
 	}
-	if org.client, err = r.githubClient(config, httpClient, observe, org.invalid); err != nil {
+	if org.client, err = r.githubClient(config, httpClient, observe, org); err != nil {
 		return nil, err
 	}
 	if r.config.LOC.statistics() {
@@ -86,7 +86,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 }
 
 func (r *githubReceiver) githubClient(
-	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), invalid func(error),
+	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), org *organization,
 ) (*github.Client, error) {
 	credential, budget, err := r.credentials.of(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, Observe: observe, OnInvalid: invalid, Paused: r.cooldown.Err, Now: time.Now,
+		Concurrency: config.Concurrency, Observe: observe, OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -61,16 +62,19 @@ func (s *Server) parseGraphQL(r *http.Request) *graphqlRequest {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return g.refuse(fail(http.StatusBadRequest, "Problems parsing JSON"))
 	}
-	return g.prepare(in.Query, in.OperationName, in.Variables)
+	return g.prepare(in.Query, in.OperationName, in.Variables, s.settings.MissingFields)
 }
 
-func (g *graphqlRequest) prepare(query, name string, vars map[string]any) *graphqlRequest {
+func (g *graphqlRequest) prepare(query, name string, vars map[string]any, lacking []string) *graphqlRequest {
 	if strings.TrimSpace(query) == "" {
 		return g.refuse(reply(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
 	}
 	doc, errs := gqlparser.LoadQueryWithRules(schema(), query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		return g.refuse(graphqlErrors(errs))
+	}
+	if missing := missingFields(doc, lacking); len(missing) > 0 {
+		return g.refuse(reply(http.StatusOK, obj{"errors": missing}))
 	}
 	g.doc, g.op = doc, doc.Operations.ForName(name)
 	if g.op == nil || g.op.Operation != ast.Query {
@@ -88,16 +92,57 @@ func (g *graphqlRequest) prepare(query, name string, vars map[string]any) *graph
 	return g
 }
 
+// missingFields are the errors of the fields of a document that the schema lacks.
+func missingFields(doc *ast.QueryDocument, lacking []string) []obj {
+	var out []obj
+	var visit func(set ast.SelectionSet)
+	visit = func(set ast.SelectionSet) {
+		for _, s := range set {
+			switch s := s.(type) {
+			case *ast.Field:
+				if s.ObjectDefinition != nil && slices.Contains(lacking, s.ObjectDefinition.Name+"."+s.Name) {
+					out = append(out, undefinedField(s.ObjectDefinition.Name, s.Name))
+				}
+				visit(s.SelectionSet)
+			case *ast.InlineFragment:
+				visit(s.SelectionSet)
+			}
+		}
+	}
+	for _, op := range doc.Operations {
+		visit(op.SelectionSet)
+	}
+	for _, f := range doc.Fragments {
+		visit(f.SelectionSet)
+	}
+	return out
+}
+
+// undefinedField is GitHub's error of a field that the schema lacks.
+func undefinedField(typ, field string) obj {
+	return obj{
+		"message":    fmt.Sprintf("Field '%s' doesn't exist on type '%s'", field, typ),
+		"extensions": obj{"code": "undefinedField", "typeName": typ, "fieldName": field},
+	}
+}
+
+// unknownField is the validator's message for a field that the schema lacks.
+var unknownField = regexp.MustCompile(`^Cannot query field "(\w+)" on type "(\w+)"`)
+
 // graphqlErrors is the answer to a document that is not valid: HTTP 200 without data.
 func graphqlErrors(errs gqlerror.List) answer {
 	var out []obj
 	for _, e := range errs {
 		j := obj{"message": e.Message}
+		if found := unknownField.FindStringSubmatch(e.Message); found != nil {
+			out = append(out, undefinedField(found[2], found[1]))
+			continue
+		}
 		if len(e.Locations) > 0 {
 			j["locations"] = e.Locations
 		}
 		if e.Rule != "" {
-			j["extensions"] = obj{"code": "undefinedField", "rule": e.Rule}
+			j["extensions"] = obj{"rule": e.Rule}
 		}
 		out = append(out, j)
 	}

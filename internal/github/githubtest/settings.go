@@ -31,6 +31,8 @@ type Settings struct {
 	// NoRateLimits leaves out the x-ratelimit headers, GraphQL's rateLimit and /rate_limit, as GitHub Enterprise Server
 	// does by default.
 	NoRateLimits bool
+	// MissingFields are fields that the GraphQL schema lacks, as one of an older Enterprise Server does: "Repository.isEmpty".
+	MissingFields []string
 	// StatsPending is how often /stats/contributors answers 202 after a push before it has numbers; 0 means once, a
 	// negative number never.
 	StatsPending int
