@@ -31,9 +31,6 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
 		Probe: x.probe,
 	}
-	if errors.As(err, new(*UnavailableError)) {
-		seen.Trouble = err
-	}
 	told := err
 	if bodyErr != nil {
 		told = errNoAnswer

@@ -56,6 +56,11 @@ func (r *reader) commitPage(
 	if r.request.SeenHead != "" {
 		fresh = w.page(nodes)
 	}
+	if r.linesApart && !r.request.WithoutLines {
+		if err := r.linesOf(ctx, fresh); err != nil {
+			return false, err
+		}
+	}
 	if err := r.give(r.commitEvents(fresh)); err != nil {
 		return false, err
 	}
@@ -129,49 +134,6 @@ func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[st
 		return nil, err
 	}
 	return target, r.linesOf(ctx, target.History.Nodes)
-}
-
-type linesData struct {
-	Nodes []*struct {
-		OID       string `json:"oid"`
-		Additions int    `json:"additions"`
-		Deletions int    `json:"deletions"`
-	} `json:"nodes"`
-}
-
-// linesOf fills in the lines of commits. For those that GraphQL does not tell REST is asked; what neither knows has none.
-func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
-	ids := make([]string, 0, len(nodes))
-	byOID := make(map[string]*commitNode, len(nodes))
-	for _, n := range nodes {
-		if !n.merge() {
-			ids = append(ids, n.ID)
-			byOID[n.OID] = n
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	data, _, err := ask[linesData](ctx, r.client, linesQuery, question{}, map[string]any{"ids": ids})
-	if err != nil {
-		return err
-	}
-	for _, told := range data.Nodes {
-		if told == nil || byOID[told.OID] == nil {
-			continue
-		}
-		n := byOID[told.OID]
-		n.Additions, n.Deletions = &told.Additions, &told.Deletions
-		delete(byOID, told.OID)
-	}
-	for oid, n := range byOID {
-		added, removed, err := r.commitLines(ctx, oid)
-		if err != nil {
-			return err
-		}
-		n.Additions, n.Deletions = &added, &removed
-	}
-	return nil
 }
 
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {

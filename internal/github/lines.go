@@ -63,7 +63,11 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	if c.settings.API == APIREST {
 		read = s.rest
 	}
-	err := read(ctx)
+	s.reader.wantsLines = !c.repos.haveSamplesFailed(req.Repo.ID)
+	err := read(withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, false)))
+	if ctx.Err() == nil {
+		c.repos.noteSamples(req.Repo.ID, err)
+	}
 	return s.outcome, err
 }
 
@@ -181,16 +185,19 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 	if s.reader.client.settings.API != APIREST {
 		return s.reader.linesOf(ctx, nodes)
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for _, n := range nodes {
 		group.Go(func() error {
-			added, removed, err := s.reader.commitLines(ctx, n.OID)
+			added, removed, err := s.reader.singleLines(inGroup, n.OID)
 			n.Additions, n.Deletions = &added, &removed
 			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return s.reader.checkLines(ctx)
 }
 
 func (s *sampler) rest(ctx context.Context) error {

@@ -235,15 +235,20 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 	if after != "" {
 		variables["after"] = after
 	}
+	size, shrank := c.pages.now(), false
 	for {
-		size := c.pages.now()
 		variables["first"] = size
 		found, errs, err := ask[discovered](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, variables)
+		next, smaller := c.pages.below(size, err)
 		switch {
+		case err == nil && shrank:
+			c.pages.remember(size)
+			return found, errs, nil
 		case err == nil:
 			c.pages.worked(size)
 			return found, errs, nil
-		case c.pages.shrink(size, err):
+		case smaller:
+			size, shrank = next, true
 		case found.Organization != nil && tooMuch(err):
 			return found, errs, nil
 		default:

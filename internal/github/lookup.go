@@ -110,14 +110,16 @@ type ownedNode struct {
 
 // nodes asks with GraphQL, page by page.
 func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
+	size := l.client.pages.now()
 	for len(asked) > 0 {
-		part := asked[:min(len(asked), l.client.pages.now())]
+		part := asked[:min(len(asked), size)]
 		found, errs, err := l.page(ctx, part)
 		if errors.As(err, new(*SchemaError)) {
 			l.each(ctx, asked)
 			return
 		}
-		if l.client.pages.shrink(len(part), err) {
+		if next, ok := l.client.pages.below(len(part), err); ok {
+			size = next
 			continue
 		}
 		asked = asked[len(part):]
@@ -201,7 +203,7 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 	if err := l.may(ctx); err != nil {
 		return Sighting{ID: asked.ID, Err: err}
 	}
-	row, _, err := get[*gogithub.Repository](ctx, l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
+	row, _, err := get[*gogithub.Repository](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
 	switch {
 	case gone(err):
 		return Sighting{ID: asked.ID}

@@ -32,6 +32,9 @@ type Request struct {
 	Scans Scans
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
+	// Brief asks each question once, in its smallest form, and one stream after the other: an earlier reading of the repository
+	// failed.
+	Brief bool
 	// first is what Prepare has got.
 	first *firstPage
 }
@@ -68,13 +71,16 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 // not done.
 func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
 	r := &reader{client: c, request: &req, emit: emit}
+	r.linesApart = r.linesFailedBefore()
+	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Brief))
 	if c.settings.API == APIREST {
-		r.rest(ctx)
+		r.rest(inPart)
 	} else {
-		r.graphql(ctx)
+		r.graphql(inPart)
 	}
 	if req.Streams.Has(activity.StreamComments) {
-		r.outcome.fail(activity.StreamComments, r.comments(ctx))
+		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Brief))
+		r.outcome.fail(activity.StreamComments, r.comments(inComments))
 	}
 	return r.outcome
 }
@@ -95,6 +101,12 @@ type reader struct {
 	request *Request
 	emit    func([]activity.Event) error
 	outcome Outcome
+	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not be able to
+	// compute them in time.
+	linesApart bool
+	// wantsLines says that what cannot be read of lines is an error, because all of it is read again.
+	wantsLines bool
+	lines      linesPatience
 }
 
 // give hands out what is honest of a page.

@@ -38,8 +38,8 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 type condition struct {
 	// etag is of the answer that is known: only another one is wanted. Empty: any.
 	etag string
-	// once says that there is another question if this one is not answered.
-	once bool
+	// once says that there is another question if this one is not answered; normal that a refusal is a normal answer.
+	once, normal bool
 }
 
 // getIf asks for a T under a condition.
@@ -49,7 +49,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, make: c.getting(path)}
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal, make: c.getting(path)}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list

@@ -150,9 +150,9 @@ func (r *reader) compare(ctx context.Context, head string) error {
 // comparison is a page of what a commit or a branch has and the old head has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
-	comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
+	comparison, told, err := getIf[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
 		r.path("/compare/"+r.request.SeenHead+"..."+head),
-		values("per_page", strconv.Itoa(perPage), "page", number))
+		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
 		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
@@ -267,6 +267,7 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit) []restCommit {
 // withLines asks for the lines of each commit, one request each: no listing of REST has them.
 func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
 	events := make([]activity.Event, len(commits))
+	wide := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for i, commit := range commits {
@@ -275,19 +276,22 @@ func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activit
 			continue
 		}
 		group.Go(func() error {
-			added, removed, err := r.commitLines(ctx, commit.sha)
+			added, removed, err := r.singleLines(ctx, commit.sha)
 			events[i].Additions, events[i].Deletions = lines(added), lines(removed)
 			return err
 		})
 	}
-	return events, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return events, r.checkLines(wide)
 }
 
 // commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
-		r.path("/commits/"+sha), values("per_page", "1"))
+	row, _, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
+		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.linesFailedBefore()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil

@@ -93,7 +93,7 @@ func (c *Client) Contributors(ctx context.Context, org string, repo activity.Rep
 		}
 		return nil
 	}
-	if err := c.send(ctx, x); err != nil {
+	if err := c.send(withRepository(ctx, repo.ID, nil), x); err != nil {
 		return Contributors{}, err
 	}
 	return Contributors{
