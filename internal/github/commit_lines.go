@@ -12,25 +12,29 @@ import (
 )
 
 const (
-	// mostLineFailures is how many questions for lines may fail in a row in one reading, mostLineFailuresAgain where they have
-	// failed in an earlier one. The lines that are not asked for then are not known.
-	mostLineFailures      = 5
-	mostLineFailuresAgain = 2
+	// mostLineFailures is how many questions for lines may fail in a row in one reading; the others are not asked.
+	mostLineFailures = 5
 	// linesGroup is how many commits are asked for their lines together when more of them were too much.
 	linesGroup = 10
+	// missedReadings is in how many readings in a row lines must have failed before commits are recorded without theirs, which
+	// is for ever; missedSamples is that for the samples of a week.
+	missedReadings = 2
+	missedSamples  = 3
 )
 
 // linesPatience bounds what the lines of commits cost that GitHub cannot compute. It is safe for concurrent use.
 type linesPatience struct {
 	mu sync.Mutex
-	// failed is how many questions failed in a row, answered and unknown how many commits were and were not told in all.
-	failed, answered, unknown int
+	// failed is how many questions failed in a row, answered and missed how many commits were and were not told in all.
+	failed, answered, missed int
+	// cause is why the first was not.
+	cause error
 }
 
-func (l *linesPatience) mayAsk(most int) bool {
+func (l *linesPatience) mayAsk() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failed < most
+	return l.failed < mostLineFailures
 }
 
 func (l *linesPatience) fail() {
@@ -46,39 +50,23 @@ func (l *linesPatience) answer() {
 	l.answered++
 }
 
-func (l *linesPatience) miss() {
+func (l *linesPatience) miss(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unknown++
+	l.missed++
+	if l.cause == nil {
+		l.cause = cause
+	}
 }
 
-// noneAnswered reports whether lines were asked for and none were told.
-func (l *linesPatience) noneAnswered() bool {
+// sums are how many commits were told their lines, how many were not, and why.
+func (l *linesPatience) sums() (answered, missed int, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.unknown > 0 && l.answered == 0
+	return l.answered, l.missed, l.cause
 }
 
 var errLinesNotAsked = errors.New("its lines are not asked for after others of the repository failed")
-
-// linesFailedBefore reports whether an earlier reading could not get the repository's lines.
-func (r *reader) linesFailedBefore() bool {
-	return r.client.repos.haveLinesFailed(r.request.Repo.ID, r.client.settings.Now())
-}
-
-func (r *reader) mayAskLines() bool {
-	most := mostLineFailures
-	if r.linesFailedBefore() {
-		most = mostLineFailuresAgain
-	}
-	return r.lines.mayAsk(most)
-}
-
-// missLines counts a commit whose lines GitHub cannot tell: it is recorded without.
-func (r *reader) missLines(sha string, err error) {
-	r.lines.miss()
-	r.client.settings.OnInvalid(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), err))
-}
 
 // isOverload reports whether GitHub had no answer, as it has none for a commit that takes it too long. An answer that cannot be
 // understood is something else: it may be that of another server.
@@ -87,45 +75,69 @@ func isOverload(err error) bool {
 	return ok && (unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// singleLines asks REST for the lines of one commit. Those of a commit that GitHub cannot tell are none.
-func (r *reader) singleLines(ctx context.Context, sha string) (added, removed int, err error) {
-	if !r.mayAskLines() && !r.wantsLines {
-		r.missLines(sha, errLinesNotAsked)
-		return 0, 0, nil
-	}
-	added, removed, err = r.commitLines(ctx, sha)
-	switch {
-	case err != nil && r.wantsLines:
-		return 0, 0, err
-	case isOverload(err) && ctx.Err() == nil:
+// singleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is recorded
+// without: after several readings it is, and it is counted.
+func (r *reader) singleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
+	var cause error = &UnavailableError{Answer: Answer{Endpoint: commitEndpoint}, Err: errLinesNotAsked}
+	if r.lines.mayAsk() {
+		added, removed, err = r.commitLines(ctx, sha)
+		if err == nil {
+			r.lines.answer()
+			return added, removed, true, nil
+		}
+		if !isOverload(err) || ctx.Err() != nil {
+			return 0, 0, false, err
+		}
 		r.lines.fail()
-		r.missLines(sha, err)
-		return 0, 0, nil
-	case err == nil:
-		r.lines.answer()
+		cause = err
 	}
-	return added, removed, err
+	r.lines.miss(cause)
+	if r.acceptsMissingLines() {
+		r.client.settings.OnInvalid(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause))
+		return 0, 0, true, nil
+	}
+	return 0, 0, false, nil
 }
 
-// checkLines makes sure that lines are missing because GitHub cannot tell them, and not because it answers nothing: a commit
-// that is recorded without lines stays so. While no lines were told at all, the newest commit is asked for without them.
+// acceptsMissingLines reports whether commits are recorded without lines that GitHub does not tell.
+func (r *reader) acceptsMissingLines() bool {
+	least := missedReadings
+	if r.samples {
+		least = missedSamples
+	}
+	return r.client.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
+}
+
+// checkLines is the error of commits that were left out because GitHub did not tell their lines. Where they are recorded without,
+// it makes sure that GitHub answers at all: while no lines were told, the newest commit is asked for without them.
 func (r *reader) checkLines(ctx context.Context) error {
-	if !r.lines.noneAnswered() {
+	answered, missed, cause := r.lines.sums()
+	switch {
+	case missed == 0:
+		return nil
+	case !r.acceptsMissingLines():
+		return cause
+	case answered > 0:
 		return nil
 	}
-	now := r.client.settings.Now()
 	outside := withRepository(ctx, r.request.Repo.ID, r.client.newPatience(1, true))
 	_, _, err := get[[]*gogithub.RepositoryCommit](outside, r.client, commitsEndpoint, r.path("/commits"), values("per_page", "1"))
-	r.client.repos.noteLines(r.request.Repo.ID, err == nil, now)
 	return err
 }
 
+// noteLines remembers whether GitHub told the lines of the reading's commits.
+func (r *reader) noteLines() {
+	if answered, missed, _ := r.lines.sums(); answered+missed > 0 {
+		r.client.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
+	}
+}
+
 // linesOf fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST. What cannot
-// be had is counted, and has none.
+// be had is for checkLines.
 func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 	left := slices.DeleteFunc(slices.Clone(nodes), (*commitNode).merge)
 	sizes := []int{len(left), linesGroup}
-	if len(left) <= linesGroup || r.linesFailedBefore() {
+	if len(left) <= linesGroup || r.client.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
 		sizes = []int{linesGroup}
 	}
 	var single []*commitNode
@@ -134,7 +146,7 @@ func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 		for group := range slices.Chunk(left, max(1, size)) {
 			untold, err := r.groupLines(ctx, group)
 			switch {
-			case isOverload(err) && ctx.Err() == nil:
+			case errors.As(err, new(*UnavailableError)) && ctx.Err() == nil:
 				failed = append(failed, group...)
 			case err != nil:
 				return err
@@ -144,13 +156,13 @@ func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 		left = failed
 	}
 	for _, n := range append(single, left...) {
-		added, removed, err := r.singleLines(ctx, n.OID)
+		added, removed, known, err := r.singleLines(ctx, n.OID)
 		if err != nil {
 			return err
 		}
-		n.Additions, n.Deletions = &added, &removed
+		n.Additions, n.Deletions, n.withoutLines = &added, &removed, !known
 	}
-	return r.checkLines(ctx)
+	return nil
 }
 
 type linesData struct {
@@ -165,7 +177,7 @@ type linesNode struct {
 
 // groupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
 func (r *reader) groupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
-	if !r.mayAskLines() {
+	if !r.lines.mayAsk() {
 		return nil, &UnavailableError{Answer: Answer{Endpoint: linesQuery.name}, Err: errLinesNotAsked}
 	}
 	ids := make([]string, 0, len(group))

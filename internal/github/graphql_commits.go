@@ -64,6 +64,9 @@ func (r *reader) commitPage(
 	if err := r.give(r.commitEvents(fresh)); err != nil {
 		return false, err
 	}
+	if err := r.checkLines(ctx); err != nil {
+		return false, err
+	}
 	info := target.History.PageInfo
 	if !info.HasNextPage || (r.request.SeenHead != "" && w.done(nodes)) {
 		return false, nil
@@ -139,6 +142,9 @@ func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[st
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
+		if n.withoutLines {
+			continue
+		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
 			r.client.settings.OnInvalid(err)

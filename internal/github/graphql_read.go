@@ -180,7 +180,7 @@ func (r *reader) activity(ctx context.Context, full map[string]any) (*repository
 	data, errs, err = r.activityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
-		r.client.repos.noteLines(r.request.Repo.ID, true, r.client.settings.Now())
+		r.client.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
 	}
 	return data, errs, err
 }

@@ -65,7 +65,7 @@ func (c *Client) Prepare(ctx context.Context, requests []*Request) {
 
 // little reports whether a first page that is small may be all that there is.
 func (c *Client) little(r *Request) bool {
-	if r.Brief || c.repos.haveLinesFailed(r.Repo.ID, c.settings.Now()) {
+	if r.Brief || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
 	if r.Repo.NodeID == "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {

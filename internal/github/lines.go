@@ -63,11 +63,9 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	if c.settings.API == APIREST {
 		read = s.rest
 	}
-	s.reader.wantsLines = !c.repos.haveSamplesFailed(req.Repo.ID)
+	s.reader.samples = true
 	err := read(withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, false)))
-	if ctx.Err() == nil {
-		c.repos.noteSamples(req.Repo.ID, err)
-	}
+	s.reader.noteLines()
 	return s.outcome, err
 }
 
@@ -154,6 +152,9 @@ func (s *sampler) take(ctx context.Context, rows []sampled) error {
 	if err := s.lines(ctx, rows); err != nil {
 		return err
 	}
+	if err := s.reader.checkLines(ctx); err != nil {
+		return err
+	}
 	var events []activity.Event
 	for i := range rows {
 		if rows[i].skip {
@@ -185,19 +186,16 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 	if s.reader.client.settings.API != APIREST {
 		return s.reader.linesOf(ctx, nodes)
 	}
-	group, inGroup := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for _, n := range nodes {
 		group.Go(func() error {
-			added, removed, err := s.reader.singleLines(inGroup, n.OID)
+			added, removed, _, err := s.reader.singleLines(ctx, n.OID)
 			n.Additions, n.Deletions = &added, &removed
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return s.reader.checkLines(ctx)
+	return group.Wait()
 }
 
 func (s *sampler) rest(ctx context.Context) error {

@@ -71,13 +71,14 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 // not done.
 func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
 	r := &reader{client: c, request: &req, emit: emit}
-	r.linesApart = r.linesFailedBefore()
+	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
 	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Brief))
 	if c.settings.API == APIREST {
 		r.rest(inPart)
 	} else {
 		r.graphql(inPart)
 	}
+	r.noteLines()
 	if req.Streams.Has(activity.StreamComments) {
 		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Brief))
 		r.outcome.fail(activity.StreamComments, r.comments(inComments))
@@ -104,9 +105,9 @@ type reader struct {
 	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not be able to
 	// compute them in time.
 	linesApart bool
-	// wantsLines says that what cannot be read of lines is an error, because all of it is read again.
-	wantsLines bool
-	lines      linesPatience
+	// samples says that the lines of a week are read, which are asked for again and again.
+	samples bool
+	lines   linesPatience
 }
 
 // give hands out what is honest of a page.

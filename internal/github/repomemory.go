@@ -1,12 +1,12 @@
 package github
 
 import (
-	"errors"
 	"sync"
 	"time"
 )
 
-// linesMemory is how long the client remembers that GitHub cannot tell the lines of a repository's commits.
+// linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not together with
+// them.
 const linesMemory = time.Hour
 
 // repoMemory is what the client remembers of repositories that need other questions than most. Its zero value is ready; it is
@@ -15,33 +15,15 @@ type repoMemory struct {
 	mu sync.Mutex
 	// sizes are of repositories whose pages are smaller than the largest, in percent.
 	sizes map[int64]*pageSize
-	// linesFail has until when the lines of a repository's commits are asked for apart.
-	linesFail map[int64]time.Time
-	// samplesFail has how often in a row the lines of a repository could not be sampled.
-	samplesFail map[int64]int
+	// linesApart has until when the lines of a repository's commits are asked for apart.
+	linesApart map[int64]time.Time
+	// linesMissed are the repositories of which GitHub did not tell the lines of commits.
+	linesMissed map[int64]linesMissed
 }
 
-// mostSamplesFailed is how often in a row the lines of a week may fail before those of single commits are left out.
-const mostSamplesFailed = 3
-
-func (m *repoMemory) noteSamples(repo int64, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case err == nil:
-		delete(m.samplesFail, repo)
-	case !errors.As(err, new(*UnavailableError)):
-	case m.samplesFail == nil:
-		m.samplesFail = map[int64]int{repo: 1}
-	default:
-		m.samplesFail[repo]++
-	}
-}
-
-func (m *repoMemory) haveSamplesFailed(repo int64) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.samplesFail[repo] >= mostSamplesFailed
+type linesMissed struct {
+	readings int // in a row
+	until    time.Time
 }
 
 // size is the page size of a repository: that of one does not make the pages of another smaller.
@@ -73,23 +55,46 @@ func (m *repoMemory) worked(repo int64, sizes *pageSize, size int, shrank bool) 
 	}
 }
 
-// noteLines remembers that the lines of a repository's commits fail, or that they do not any more.
-func (m *repoMemory) noteLines(repo int64, fail bool, now time.Time) {
+// setLinesApart remembers that a query for commits with their lines fails where one without is answered.
+func (m *repoMemory) setLinesApart(repo int64, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !fail {
-		delete(m.linesFail, repo)
-		return
+	if m.linesApart == nil {
+		m.linesApart = make(map[int64]time.Time)
 	}
-	if m.linesFail == nil {
-		m.linesFail = make(map[int64]time.Time)
-	}
-	m.linesFail[repo] = now.Add(linesMemory)
+	m.linesApart[repo] = now.Add(linesMemory)
 }
 
-// haveLinesFailed reports whether the lines of a repository's commits have failed lately.
-func (m *repoMemory) haveLinesFailed(repo int64, now time.Time) bool {
+func (m *repoMemory) areLinesApart(repo int64, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return now.Before(m.linesFail[repo])
+	return now.Before(m.linesApart[repo])
+}
+
+// noteLines remembers whether a reading missed lines.
+func (m *repoMemory) noteLines(repo int64, missed bool, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !missed {
+		delete(m.linesMissed, repo)
+		return
+	}
+	was := m.linesMissed[repo]
+	if !now.Before(was.until) {
+		was.readings = 0
+	}
+	if m.linesMissed == nil {
+		m.linesMissed = make(map[int64]linesMissed)
+	}
+	m.linesMissed[repo] = linesMissed{readings: was.readings + 1, until: now.Add(linesMemory)}
+}
+
+// missedLines is how many readings in a row missed lines lately.
+func (m *repoMemory) missedLines(repo int64, now time.Time) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.linesMissed[repo]; now.Before(last.until) {
+		return last.readings
+	}
+	return 0
 }

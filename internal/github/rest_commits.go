@@ -181,11 +181,7 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 	}
 	slices.SortStableFunc(all, func(a, b restCommit) int { return b.event.Time.Compare(a.event.Time) })
 	for some := range slices.Chunk(all, detailConcurrency) {
-		events, err := r.withLines(ctx, some)
-		if err == nil {
-			err = r.give(events)
-		}
-		if err != nil {
+		if err := r.giveWithLines(ctx, some); err != nil {
 			return err
 		}
 		oldest := some[len(some)-1].event.Time.Truncate(time.Second)
@@ -213,11 +209,19 @@ func (r *reader) commitPages(
 
 // giveCommits hands out commits with their lines.
 func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit) error {
-	events, err := r.withLines(ctx, r.commitsOf(rows))
-	if err != nil {
-		return err
+	return r.giveWithLines(ctx, r.commitsOf(rows))
+}
+
+// giveWithLines hands out commits with their lines, and those that have them also where others fail.
+func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error {
+	events, err := r.withLines(ctx, commits)
+	if err == nil {
+		err = r.give(events)
 	}
-	return r.give(events)
+	if err == nil {
+		err = r.checkLines(ctx)
+	}
+	return err
 }
 
 // commitRows gives the pages of a listing of commits.
@@ -264,34 +268,38 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit) []restCommit {
 	return commits
 }
 
-// withLines asks for the lines of each commit, one request each: no listing of REST has them.
+// withLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines GitHub does not
+// tell are left out.
 func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
-	events := make([]activity.Event, len(commits))
-	wide := ctx
+	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for i, commit := range commits {
-		events[i] = commit.event
+		events[i], known[i] = commit.event, true
 		if commit.sha == "" {
 			continue
 		}
 		group.Go(func() error {
-			added, removed, err := r.singleLines(ctx, commit.sha)
-			events[i].Additions, events[i].Deletions = lines(added), lines(removed)
+			added, removed, told, err := r.singleLines(ctx, commit.sha)
+			events[i].Additions, events[i].Deletions, known[i] = lines(added), lines(removed), told
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	err := group.Wait()
+	some := make([]activity.Event, 0, len(events))
+	for i := range events {
+		if known[i] {
+			some = append(some, events[i])
+		}
 	}
-	return events, r.checkLines(wide)
+	return some, err
 }
 
 // commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
 	row, _, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
-		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.linesFailedBefore()})
+		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
 		return 0, 0, nil

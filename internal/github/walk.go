@@ -16,6 +16,9 @@ type commitNode struct {
 			OID string `json:"oid"`
 		} `json:"nodes"`
 	} `json:"parents"`
+
+	// withoutLines says that the commit is left out of this reading, because GitHub does not tell its lines.
+	withoutLines bool
 }
 
 func (n *commitNode) merge() bool { return n.Parents.TotalCount > 1 }
