@@ -135,7 +135,9 @@ func (r *reader) noteLines() {
 // linesOf fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST. What cannot
 // be had is for checkLines.
 func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
-	left := slices.DeleteFunc(slices.Clone(nodes), (*commitNode).merge)
+	left := slices.DeleteFunc(slices.Clone(nodes), func(n *commitNode) bool {
+		return n.merge() || (n.wrong != nil && !n.wrong.only("additions", "deletions"))
+	})
 	sizes := []int{len(left), linesGroup}
 	if len(left) <= linesGroup || r.client.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
 		sizes = []int{linesGroup}
@@ -173,6 +175,17 @@ type linesNode struct {
 	OID       string `json:"oid"`
 	Additions int    `json:"additions"`
 	Deletions int    `json:"deletions"`
+
+	// wrong says that a value cannot be decoded.
+	wrong bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *linesNode) UnmarshalJSON(raw []byte) error {
+	type plain linesNode
+	wrong, err := decodeRow(raw, (*plain)(n))
+	n.wrong = wrong != nil
+	return err
 }
 
 // groupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
@@ -192,7 +205,7 @@ func (r *reader) groupLines(ctx context.Context, group []*commitNode) ([]*commit
 		return nil, err
 	}
 	for _, told := range data.Nodes {
-		if told == nil || byOID[told.OID] == nil {
+		if told == nil || told.wrong || byOID[told.OID] == nil {
 			continue
 		}
 		n := byOID[told.OID]

@@ -82,19 +82,27 @@ func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activi
 		return nil, told, err
 	}
 	list := make([]activity.Repository, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
+		if wrong := told.broken[i]; wrong != nil {
+			c.invalidRow(orgReposEndpoint, wrong)
+		}
 		if c.honest(row.GetID(), row.GetName()) {
-			list = append(list, restRepository(row))
+			list = append(list, restRepository(row, told.broken[i]))
 		}
 	}
 	return list, told, nil
 }
 
-// restRepository makes a repository of a row: the push time is all that REST tells of changes.
-func restRepository(row *gogithub.Repository) activity.Repository {
-	return activity.Repository{
+// restRepository makes a repository of a row: the push time is all that REST tells of changes, and nothing does where a value
+// cannot be decoded.
+func restRepository(row *gogithub.Repository, wrong fieldErrors) activity.Repository {
+	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
 		Signals: activity.Signals{Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived()},
 	}
+	if wrong != nil {
+		repo.Signals.Known = 0
+	}
+	return repo
 }

@@ -47,6 +47,9 @@ type rateLimit struct {
 		Remaining int       `json:"remaining"`
 		ResetAt   time.Time `json:"resetAt"`
 	} `json:"rateLimit"`
+
+	// wrong is why it cannot be decoded; nil when it can.
+	wrong error
 }
 
 // question says how a query is sent.
@@ -117,6 +120,9 @@ func askOnce[T any](
 		told = rateLimit{}
 		errs, err = decodeGraphQL(body, &fresh, &told)
 		data = fresh
+		if err == nil && told.wrong != nil {
+			c.settings.OnInvalid(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.wrong))
+		}
 		x.refusedWhole = err == nil && slices.ContainsFunc(errs, isOfWhole)
 		return err
 	}
@@ -160,8 +166,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimit{}
-			return nil, fmt.Errorf("not the data that was expected: %w", err)
+			*told = rateLimit{wrong: shortened(err)} // then the headers tell
 		}
 	}
 	if err := overall(answer.Errors, hasData); err != nil {

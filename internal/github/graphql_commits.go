@@ -145,6 +145,12 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 		if n.withoutLines {
 			continue
 		}
+		if n.wrong != nil {
+			r.client.invalidRow(activityQuery.name, n.wrong)
+			if !n.wrong.only("additions", "deletions") {
+				continue
+			}
+		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
 			r.client.settings.OnInvalid(err)

@@ -69,6 +69,16 @@ type pullNode struct {
 	UpdatedAt time.Time  `json:"updatedAt"`
 	Author    *account   `json:"author"`
 	Reviews   *reviewsOf `json:"reviews"`
+
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain pullNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 type reviewsOf struct {
@@ -80,6 +90,16 @@ type reviewNode struct {
 	FullDatabaseID json.Number `json:"fullDatabaseId"`
 	SubmittedAt    *time.Time  `json:"submittedAt"`
 	Author         *account    `json:"author"`
+
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain reviewNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 // graphql reads commits and pull requests.

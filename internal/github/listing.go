@@ -272,6 +272,9 @@ func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activit
 	holes := make(map[int]error)
 	for i, node := range page.Nodes {
 		broken := untold(discoverQuery, errs, nodesPath, i)
+		if node != nil && node.wrong != nil {
+			c.invalidRow(discoverQuery.name, node.wrong)
+		}
 		switch {
 		case node != nil && c.honest(node.DatabaseID, node.Name):
 			list = append(list, node.repository(pulls, issues, broken != nil))

@@ -108,6 +108,22 @@ type ownedNode struct {
 	} `json:"owner"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
+	type plainRepository repositoryNode
+	var row struct {
+		plainRepository
+
+		Owner struct {
+			Login string `json:"login"`
+		} `json:"owner"`
+	}
+	wrong, err := decodeRow(raw, &row)
+	n.repositoryNode, n.Owner = repositoryNode(row.plainRepository), row.Owner
+	n.wrong = wrong
+	return err
+}
+
 // nodes asks with GraphQL, page by page.
 func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
 	size := l.client.pages.now()
@@ -177,6 +193,9 @@ func (l *lookup) node(
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		return nil, nil
 	}
+	if node.wrong != nil {
+		l.client.invalidRow(lookupQuery.name, node.wrong)
+	}
 	repo := node.repository(pulls, issues, broken != nil)
 	return &repo, nil
 }
@@ -203,7 +222,7 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 	if err := l.may(ctx); err != nil {
 		return Sighting{ID: asked.ID, Err: err}
 	}
-	row, _, err := get[*gogithub.Repository](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
+	row, told, err := get[*gogithub.Repository](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
 	switch {
 	case gone(err):
 		return Sighting{ID: asked.ID}
@@ -217,7 +236,10 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
 		return Sighting{ID: asked.ID}
 	}
-	repo := restRepository(row)
+	if wrong := told.broken[0]; wrong != nil {
+		l.client.invalidRow(repositoryEndpoint, wrong)
+	}
+	repo := restRepository(row, told.broken[0])
 	return Sighting{ID: asked.ID, Repo: &repo}
 }
 

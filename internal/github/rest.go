@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +26,8 @@ type page struct {
 	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
 	etag      string
 	unchanged bool
+	// broken are the rows that have a value that cannot be decoded, by their places: the rest of them is there.
+	broken map[int]fieldErrors
 }
 
 // get asks REST for a T. endpoint is the route template, path the address below the base.
@@ -38,7 +39,7 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 type condition struct {
 	// etag is of the answer that is known: only another one is wanted. Empty: any.
 	etag string
-	// once says that there is another question if this one is not answered; normal that a refusal is a normal answer.
+	// once says that there is another question if this one is not answered; normal that "not found" is a normal answer.
 	once, normal bool
 }
 
@@ -55,10 +56,12 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
 		}
 		var fresh T
-		if err := decodeJSON(body, &fresh); err != nil {
+		broken, err := decodeAnswer(body, &fresh)
+		if err != nil {
 			return err
 		}
 		data, told = fresh, pageOf(header.Values("Link"))
+		told.broken = broken
 		told.etag = etagOf(header.Get("Etag"))
 		return whole(data, told)
 	}
@@ -101,16 +104,6 @@ func pageOf(links []string) page {
 		}
 	}
 	return p
-}
-
-// there are the rows of a list that are not null: no honest list has such a row.
-func there[T any](c *Client, endpoint string, rows []*T) []*T {
-	return slices.DeleteFunc(rows, func(row *T) bool {
-		if row == nil {
-			c.settings.OnInvalid(fmt.Errorf("%s: null in a list", endpoint))
-		}
-		return row == nil
-	})
 }
 
 func numberOf(address string) int {

@@ -55,7 +55,7 @@ func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.outcome.Head = head
-	return true, r.giveCommits(ctx, comparison.Commits)
+	return true, r.giveCommits(ctx, comparison.Commits, told.broken)
 }
 
 // tip is the one commit that is no other one's parent; empty when the comparison does not show that.
@@ -172,8 +172,8 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 	var all []restCommit
 	err := r.commitRows(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		return r.commitList(ctx, head, number)
-	}, func(rows []*gogithub.RepositoryCommit) error {
-		all = append(all, r.commitsOf(rows)...)
+	}, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+		all = append(all, r.commitsOf(rows, broken)...)
 		return nil
 	})
 	if err != nil {
@@ -204,12 +204,14 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 func (r *reader) commitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 ) error {
-	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error { return r.giveCommits(ctx, rows) })
+	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+		return r.giveCommits(ctx, rows, broken)
+	})
 }
 
 // giveCommits hands out commits with their lines.
-func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit) error {
-	return r.giveWithLines(ctx, r.commitsOf(rows))
+func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+	return r.giveWithLines(ctx, r.commitsOf(rows, broken))
 }
 
 // giveWithLines hands out commits with their lines, and those that have them also where others fail.
@@ -227,14 +229,14 @@ func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error 
 // commitRows gives the pages of a listing of commits.
 func (r *reader) commitRows(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
-	take func(rows []*gogithub.RepositoryCommit) error,
+	take func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error,
 ) error {
 	for number := 1; number <= maxPages; number++ {
 		rows, told, err := fetch(ctx, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		if err := take(rows); err != nil {
+		if err := take(rows, told.broken); err != nil {
 			return err
 		}
 		if !told.next || len(rows) == 0 {
@@ -250,20 +252,25 @@ type restCommit struct {
 	sha   string // whose lines are asked for; empty when they are not
 }
 
-func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit) []restCommit {
-	commits := make([]restCommit, len(rows))
+// commitsOf are the commits of rows; those that cannot be decoded are left out.
+func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []restCommit {
+	commits := make([]restCommit, 0, len(rows))
 	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.invalidRow(commitsEndpoint, broken[i])
+			continue
+		}
 		id, err := activity.CommitID(row.GetSHA())
 		if err != nil {
 			r.client.settings.OnInvalid(err)
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
-		commits[i].event = r.event(activity.KindCommit, id, restAuthor(row), at)
-		if len(row.Parents) > 1 || r.request.WithoutLines || at.Before(r.request.Since[activity.StreamCommits]) {
-			continue // a merge, not asked for, or too old to be recorded
+		commit := restCommit{event: r.event(activity.KindCommit, id, restAuthor(row), at)}
+		if len(row.Parents) <= 1 && !r.request.WithoutLines && !at.Before(r.request.Since[activity.StreamCommits]) {
+			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
 		}
-		commits[i].sha = row.GetSHA()
+		commits = append(commits, commit)
 	}
 	return commits
 }
@@ -298,10 +305,14 @@ func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activit
 // commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, _, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
+	row, told, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
 		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
+		return 0, 0, nil
+	}
+	if wrong := told.broken[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
+		r.client.invalidRow(commitEndpoint, wrong)
 		return 0, 0, nil
 	}
 	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {

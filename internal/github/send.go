@@ -30,7 +30,7 @@ type exchange struct {
 	// once says that it is sent once, because the caller has another question; split that the caller has several smaller ones:
 	// it is not repeated when it asked for too much, and its failure counts only when theirs do.
 	once, split bool
-	// normal says that a refusal is a normal answer: it is not asked for once more.
+	// normal says that "not found" is a normal answer: it is not asked for once more.
 	normal bool
 	// probe requests are sent whatever holds others back.
 	probe bool
@@ -139,9 +139,9 @@ func (x *exchange) final(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
-	refused := (err == nil && x.refusedWhole) || mayPass(err)
+	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !(x.normal && errors.As(err, new(*NotFoundError))))
 	switch {
-	case refused && !x.askedAgain && !x.normal && !x.once && !x.probe && !x.bare:
+	case refused && !x.askedAgain && !x.once && !x.probe && !x.bare:
 		x.askedAgain = true
 		if err == nil {
 			err = errAskAgain
