@@ -127,6 +127,9 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	if err == nil && len(rows) == 0 && had {
 		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
 	}
+	if err == nil && len(rows) > 0 && rows[0].GetSHA() == "" {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("a head without an object name")}
+	}
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}
