@@ -27,6 +27,7 @@ github:
   api: %s
   timeout: %s
   retry: {initial_interval: 20ms, max_interval: 200ms}
+backfill: {requeue_delays: [2s, 5s], sweep_interval: 5s}
 storage: file_storage
 emit_interval: 1s
 `
