@@ -93,9 +93,33 @@ type choice struct{ org, repo, id string }
 func (c *choice) flags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.StringVar(&c.org, "org", "", "only jobs of this organization")
-	flags.StringVar(&c.repo, "repo", "", "only jobs of this repository")
+	flags.StringVar(&c.repo, "repo", "", "only jobs of this repository, with its owner in front or without")
 	flags.StringVar(&c.id, "id", "", "only the job with this id")
 	return flags
+}
+
+// parse reads the arguments of a command that chooses dead messages.
+func (c *choice) parse(name string, args []string) error {
+	if err := c.flags(name).Parse(args); err != nil {
+		return err
+	}
+	return splitOwner(&c.org, &c.repo)
+}
+
+// splitOwner takes the owner out of a repository that is written as OWNER/NAME.
+func splitOwner(org, repo *string) error {
+	owner, name, ok := strings.Cut(*repo, "/")
+	if !ok {
+		return nil
+	}
+	if *org == "" {
+		*org = owner
+	}
+	if owner == "" || name == "" || strings.Contains(name, "/") || !strings.EqualFold(owner, *org) {
+		return fmt.Errorf("--repo: %q, want the name of a repository of the organization %q, or OWNER/NAME", *repo, *org)
+	}
+	*repo = name
+	return nil
 }
 
 func (c *choice) has(d *rabbitqueue.Dead) bool {
@@ -108,7 +132,7 @@ func (c *choice) has(d *rabbitqueue.Dead) bool {
 
 func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
 	var c choice
-	if err := c.flags("dead").Parse(args); err != nil {
+	if err := c.parse("dead", args); err != nil {
 		return "", err
 	}
 	var text strings.Builder
@@ -145,7 +169,7 @@ func move(
 	ctx context.Context, settings rabbitqueue.Settings, args []string, name string, decision rabbitqueue.Decision,
 ) (string, error) {
 	var c choice
-	if err := c.flags(name).Parse(args); err != nil {
+	if err := c.parse(name, args); err != nil {
 		return "", err
 	}
 	done, kept := 0, 0
@@ -177,12 +201,15 @@ func order(args []string, now time.Time) (backfill.Job, error) {
 	job := backfill.Job{ID: "operator-" + rand.Text(), Reason: backfill.ReasonOperator, Attempt: 1, CreatedAt: now}
 	flags := flag.NewFlagSet("read", flag.ContinueOnError)
 	flags.StringVar(&job.Org, "org", "", "the organization")
-	flags.StringVar(&job.Repo, "repo", "", "the repository, without its owner")
+	flags.StringVar(&job.Repo, "repo", "", "the repository, with its owner in front or without")
 	from := flags.String("from", "", "the beginning, like 2026-01-31T00:00:00Z")
 	until := flags.String("until", now.Format(time.RFC3339), "the end")
 	streams := flags.String("streams", "commits,pulls,comments", "what to read")
 	err := flags.Parse(args)
 	if err != nil {
+		return job, err
+	}
+	if err = splitOwner(&job.Org, &job.Repo); err != nil {
 		return job, err
 	}
 	if job.Window.Start, err = time.Parse(time.RFC3339, *from); err != nil {

@@ -24,6 +24,32 @@ func TestOrder(t *testing.T) {
 	}, job)
 }
 
+// TestRepositoriesWithTheirOwner are understood, in any case, when the owner is the organization or none is named.
+func TestRepositoriesWithTheirOwner(t *testing.T) {
+	for name, test := range map[string]struct{ org, repo, wantOrg, wantRepo string }{
+		"both":             {"Acme", "acme/widgets", "Acme", "widgets"},
+		"owner only":       {"", "acme/widgets", "acme", "widgets"},
+		"no owner":         {"acme", "widgets", "acme", "widgets"},
+		"another owner":    {"acme", "umbrella/widgets", "", ""},
+		"no name":          {"acme", "acme/", "", ""},
+		"more than a name": {"acme", "acme/widgets/issues", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := choice{}
+			err := c.parse("dead", []string{"--org", test.org, "--repo", test.repo})
+			if test.wantRepo == "" {
+				require.ErrorContains(t, err, "--repo")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, choice{org: test.wantOrg, repo: test.wantRepo}, c)
+			job, err := order([]string{"--org", test.org, "--repo", test.repo, "--from", "2026-03-01T00:00:00Z"}, noon)
+			require.NoError(t, err)
+			require.Equal(t, []string{test.wantOrg, test.wantRepo}, []string{job.Org, job.Repo})
+		})
+	}
+}
+
 func TestWrongArguments(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--endpoint":       {"--endpoint", "", "dead"},

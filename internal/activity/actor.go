@@ -40,6 +40,55 @@ func Bot(id int64, login string) Actor {
 	return Actor{ID: id, Login: strings.TrimSuffix(login, botSuffix) + botSuffix}
 }
 
+// agent is an account of GitHub's own that the APIs show under several logins, on some paths without a mark of a bot.
+type agent struct {
+	// login is the one login that comes out, without the suffix of bots.
+	login string
+	// slug is the App's name, which is the login in GraphQL.
+	slug string
+	// address is the one that the agent's commits have; empty where it makes none.
+	address string
+}
+
+// agents are the known ones by the database id of their account. The coding agent is "Copilot" in REST, in commits
+// without the type Bot, and "copilot-swe-agent" in GraphQL; the reviewer is "Copilot" or
+// "copilot-pull-request-reviewer[bot]" in REST, by the endpoint
+// (https://docs.github.com/copilot/concepts/agents/coding-agent/about-coding-agent,
+// https://github.com/copilot-coding-agent/user-feedback/issues/73, https://api.github.com/user/198982749).
+var agents = map[int64]agent{
+	198982749: {login: "Copilot", slug: "copilot-swe-agent", address: "198982749+Copilot@users.noreply.github.com"},
+	175728472: {login: "copilot-pull-request-reviewer", slug: "copilot-pull-request-reviewer"},
+}
+
+// Canonical is the actor under the one login that comes out for a known agent of GitHub's, whichever of its logins and
+// types an answer had. An App's name that ends in "[bot]" is unique, so it tells a known agent without an id, too.
+// Other actors are what they are.
+func (a Actor) Canonical() Actor {
+	if known, ok := agents[a.ID]; ok {
+		return Bot(a.ID, known.login)
+	}
+	if a.ID != 0 || !a.IsBot() {
+		return a
+	}
+	for id, known := range agents {
+		if a.Login == known.slug+botSuffix {
+			return Bot(id, known.login)
+		}
+	}
+	return a
+}
+
+// AgentOfAddress is the known agent of GitHub's whose commits have exactly this address, and false for every other
+// address: no other is ever taken for an account.
+func AgentOfAddress(address string) (Actor, bool) {
+	for id, known := range agents {
+		if known.address != "" && address == known.address {
+			return Bot(id, known.login), true
+		}
+	}
+	return Actor{}, false
+}
+
 // Ghost is a deleted account.
 func Ghost() Actor { return Actor{Login: LoginGhost} }
 

@@ -24,6 +24,8 @@ type Signals struct {
 	// Head is the object name of the default branch's newest commit; empty in an empty repository and where discovery
 	// could not tell it. Of a repository that was read, it is the head up to which the commits were.
 	Head string
+	// Branch is the default branch's name where discovery tells it and not its head; empty otherwise.
+	Branch string
 	// HeadAt is, of a repository that was read, when its commits were read up to Head: what was pushed later is what a new head reaches
 	// and Head does not; all of it when Head is empty. Zero when they never were.
 	HeadAt time.Time
@@ -33,6 +35,12 @@ type Signals struct {
 	PushedAt time.Time
 	// Pulls and Issues are the most recently updated pull request and issue.
 	Pulls, Issues Mark
+	// Off is the set of streams in which nothing can be read, because the repository has the feature switched off. It is
+	// neither a gap nor a zero: what was recorded stays.
+	Off Streams
+	// OffSince is, of a repository that was read, the moment up to which the streams in Off had been read when the first
+	// of them was found to be off; zero when none is off.
+	OffSince time.Time
 }
 
 // Mark is the most recently updated one of a list. The zero value stands for an empty list.
@@ -44,7 +52,9 @@ type Mark struct {
 // Same reports whether both say the same.
 func (s *Signals) Same(o *Signals) bool {
 	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
-	return s.Known == o.Known && s.Head == o.Head && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues)
+	return s.Known == o.Known && s.Head == o.Head && s.Branch == o.Branch && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived &&
+		s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
+		s.Off == o.Off && s.OffSince.Equal(o.OffSince)
 }
 
 // Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
@@ -87,11 +97,11 @@ func (s *Signals) Quiet(since time.Time) Streams {
 	return quiet
 }
 
-// commitsMoved compares heads, which are exact, and push times where discovery does not tell the head. A push that is known and was not
-// read counts.
+// commitsMoved compares heads, which are exact, and push times and the branch where discovery does not tell the head. A push that is
+// known and was not read counts.
 func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head
 	}
-	return !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) || s.PushedAt.After(older.HeadAt)
+	return s.Branch != older.Branch || !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) || s.PushedAt.After(older.HeadAt)
 }

@@ -196,7 +196,7 @@ func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
 	for key, said := range d.notes {
 		r := cov.Repos[key.repo]
 		switch {
-		case r == nil || r.Gone() || len(r.Missing[key.stream]) == 0:
+		case r == nil || len(r.Gaps(key.stream)) == 0:
 			delete(d.notes, key)
 		case said.fresh && !published[key]:
 			d.settings.Count.Deduped(said.reason, 1)

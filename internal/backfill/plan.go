@@ -58,7 +58,7 @@ func (p *planner) repository(jobs []Job, r *ledger.RepoCoverage) []Job {
 
 // open is what is missing of a stream and not under way, aligned: windows that are close are one.
 func (p *planner) open(r *ledger.RepoCoverage, s activity.Stream) activity.Windows {
-	rest := r.Missing[s]
+	rest := r.Gaps(s)
 	for i := range p.claimed[r.ID] {
 		if claim := &p.claimed[r.ID][i]; claim.Streams.Has(s) {
 			rest = rest.Remove(claim.covers())

@@ -80,6 +80,9 @@ type Settings struct {
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
 	Now  func() time.Time
 	Skew func() time.Duration
+	// Login is under which login this replica shows an account, and false for one that it does not know; nil does not
+	// look for renamed accounts.
+	Login func(account int64) (string, bool)
 	// Tracer traces passes; nil for none.
 	Tracer trace.Tracer
 }
@@ -90,9 +93,17 @@ type Collector struct {
 	tallies  *Tallies
 	refusals *refusals
 
-	mu      sync.Mutex
+	permissions permissions
+
+	mu sync.Mutex
+	// rewound has when the default branches of repositories were found to have lost commits.
+	rewound map[int64]time.Time
 	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read
+	// suspects are the repositories that the pass which began at suspectedAt did not find, absent those and the ones that it
+	// could not see.
+	suspects, absent map[int64]bool
+	suspectedAt      time.Time
 }
 
 // New makes a collector. It counts into tallies, which go to the store with the next commit.
@@ -126,6 +137,7 @@ func (c *Collector) read(ctx context.Context, req github.Request, emit func([]ac
 func (c *Collector) commit(ctx context.Context, fence uint64, source string, b ledger.Batch) (ledger.Receipt, error) {
 	b.Org = c.settings.Org
 	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
+	c.addLogins(&b)
 	pending := c.tallies.take()
 	written := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1}
 	b.Tallies = slices.Concat(b.Tallies, pending, []ledger.Tally{written})

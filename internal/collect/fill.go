@@ -67,6 +67,9 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	outcome, events, err := c.readWindow(ctx, &todo)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
+		if todo.request.Streams.Has(s) && err == nil {
+			c.permissions.note(repo.ID, s, outcome.Failed[s])
+		}
 		if failure := outcome.Failed[s]; failure == nil && todo.request.Streams.Has(s) && err == nil {
 			c.refusals.forget(repo.ID, s)
 		} else if failure != nil {
@@ -115,8 +118,8 @@ func repositoryOf(cov *ledger.Coverage, order *Order) *ledger.RepoCoverage {
 func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *Order) reading {
 	todo := reading{request: github.Request{Org: c.settings.Org, Repo: c.repository(r)}}
 	for _, s := range activity.AllStreams() {
-		if !order.Streams.Has(s) {
-			continue
+		if !order.Streams.Has(s) || r.Signals.Off.Has(s) {
+			continue // there is nothing to read of a stream that is switched off
 		}
 		missing := r.Missing[s]
 		if order.Anew {
@@ -125,6 +128,11 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 		if w := hull(missing, order.Window); !w.Empty() {
 			todo.take(s, w)
 		}
+	}
+	if !todo.covers[activity.StreamCommits].End.After(r.Signals.HeadAt) {
+		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with the next
+		// one. When it is not there any more, the stream fails until a pass has read the new one.
+		todo.request.At = r.Signals.Head
 	}
 	return todo
 }
@@ -159,8 +167,8 @@ func (r *reading) take(s activity.Stream, w activity.Window) {
 
 // readWindow reads and commits windows of the past. Its error is the store's or the context's.
 func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outcome, int, error) {
-	pages := &pager{collector: c, source: sourceWorker}
-	outcome := c.read(ctx, todo.request, func(events []activity.Event) error {
+	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID}
+	outcome := c.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {

@@ -1,41 +1,26 @@
 package collect
 
 import (
-	"fmt"
-
-	"github.com/gobwas/glob"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
 // Filter says which repositories are read.
 type Filter struct {
-	include, exclude []glob.Glob
+	include, exclude pattern.List
 	archived, forks  bool
 }
 
 // NewFilter reads repositories of which a pattern of include and none of exclude matches the name, archived ones and
-// forks only when asked for. Patterns are names or globs (*, ?, [a-z], {a,b}).
+// forks only when asked for.
 func NewFilter(include, exclude []string, archived, forks bool) (Filter, error) {
 	f := Filter{archived: archived, forks: forks}
 	var err error
-	if f.include, err = compile(include); err != nil {
+	if f.include, err = pattern.CompileList(include); err != nil {
 		return f, err
 	}
-	f.exclude, err = compile(exclude)
+	f.exclude, err = pattern.CompileList(exclude)
 	return f, err
-}
-
-func compile(patterns []string) ([]glob.Glob, error) {
-	globs := make([]glob.Glob, 0, len(patterns))
-	for _, p := range patterns {
-		g, err := glob.Compile(p)
-		if err != nil {
-			return nil, fmt.Errorf("pattern %q: %w", p, err)
-		}
-		globs = append(globs, g)
-	}
-	return globs, nil
 }
 
 // verdict is what a filter says of a repository.
@@ -49,7 +34,7 @@ const (
 
 func (f *Filter) judge(r *activity.Repository) verdict {
 	switch {
-	case !matches(f.include, r.Name) || matches(f.exclude, r.Name) || (r.Fork && !f.forks):
+	case !f.include.Match(r.Name) || f.exclude.Match(r.Name) || (r.Fork && !f.forks):
 		return unwanted
 	case r.Archived && !f.archived:
 		return resting
@@ -58,11 +43,38 @@ func (f *Filter) judge(r *activity.Repository) verdict {
 	}
 }
 
-func matches(globs []glob.Glob, name string) bool {
-	for _, g := range globs {
-		if g.Match(name) {
-			return true
+// Unmatched are the patterns that match no repository of the organization, archived ones and forks included.
+type Unmatched struct{ Include, Exclude []string }
+
+// matching records which patterns of a filter match a repository. A pass has one.
+type matching struct{ include, exclude []bool }
+
+func (f *Filter) newMatching() matching {
+	return matching{include: make([]bool, len(f.include)), exclude: make([]bool, len(f.exclude))}
+}
+
+// add records the patterns that match the name of a repository.
+func (m *matching) add(f *Filter, name string) {
+	mark(f.include, m.include, name)
+	mark(f.exclude, m.exclude, name)
+}
+
+func mark(list pattern.List, matched []bool, name string) {
+	for i := range list {
+		matched[i] = matched[i] || list[i].Match(name)
+	}
+}
+
+func (m *matching) unmatched(f *Filter) Unmatched {
+	return Unmatched{Include: without(f.include, m.include), Exclude: without(f.exclude, m.exclude)}
+}
+
+func without(list pattern.List, matched []bool) []string {
+	var texts []string
+	for i := range list {
+		if !matched[i] {
+			texts = append(texts, list[i].String())
 		}
 	}
-	return false
+	return texts
 }

@@ -83,7 +83,7 @@ func (r *linesRound) count(change func(done *Refreshed)) {
 }
 
 func (r *linesRound) situation(cov *ledger.RepoCoverage) *loc.Situation {
-	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week}
+	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week, Rewound: r.lines.rewoundAt(cov.ID)}
 	if !cov.Missing[activity.StreamCommits].Overlaps(activity.Window{Start: r.week.Start, End: at.Now.Add(recent)}) {
 		at.Pushed = cov.Signals.PushedAt // otherwise there may have been one that nobody has seen
 	}
@@ -95,9 +95,10 @@ func (r *linesRound) quiet(ctx context.Context) error {
 	var steps []*taken
 	for _, cov := range r.repos {
 		known, at := r.lines.repo(cov.ID), r.situation(cov)
-		if step, _ := r.lines.settings.Rules.Next(&known.state, at); step == loc.StepQuiet {
+		state := r.lines.settings.Rules.Rewind(known.state, at)
+		if step, _ := r.lines.settings.Rules.Next(&state, at); step == loc.StepQuiet {
 			steps = append(steps, &taken{
-				repo: cov.ID, known: known, state: r.lines.settings.Rules.Silent(known.state, at),
+				repo: cov.ID, known: known, state: r.lines.settings.Rules.Silent(state, at),
 				week: &ledger.Weekly{Week: r.week.Start, Everybody: true},
 			})
 		}
@@ -137,7 +138,8 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 			return nil
 		}
 		at := r.situation(cov)
-		step, next := r.lines.settings.Rules.Next(&known.state, at)
+		state := r.lines.settings.Rules.Rewind(known.state, at)
+		step, next := r.lines.settings.Rules.Next(&state, at)
 		if step == loc.StepNone {
 			r.due(next)
 			return nil
@@ -146,7 +148,7 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 			r.halt(at.Now.Add(afterPause))
 			return nil
 		}
-		result := &taken{repo: cov.ID, known: known, state: known.state, part: known.part}
+		result := &taken{repo: cov.ID, known: known, state: state, part: known.part}
 		changed := false
 		if step == loc.StepAsk {
 			changed = r.ask(ctx, &repo, cov.Signals.Head != "", at, result)

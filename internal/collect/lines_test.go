@@ -339,6 +339,48 @@ func busyWeek(n int) *githubtest.Dataset {
 	return data
 }
 
+// TestLinesOfARewoundBranch: after a force-push, and when another branch is the default one, the lines of the week are
+// those of the branch as it is, from statistics, from commits, and also when another leader has begun meanwhile.
+func TestLinesOfARewoundBranch(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		for name, change := range map[string]func(b *linesBench){
+			"statistics": func(*linesBench) {},
+			"commits":    func(b *linesBench) { b.zeros() },
+			"an hour's allowance": func(b *linesBench) {
+				b.zeros()
+				b.settings.MaxCommitsPerHour = 2
+				b.newTerm()
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				data := lastWeek()
+				b := newLinesBench(t, api, data)
+				change(b)
+				b.until(b.clock.Now().Add(8 * time.Hour))
+				want := b.weekly("one")
+				require.Equal(t, []any{[2]uint64{20, 2}, [2]uint64{10, 1}}, []any{want["ada"], want["bob"]})
+				b.server.Update(func(d *githubtest.Dataset) { // bob's commit and what followed it are no more
+					c := commit(d, "one", sunday.Add(-3*day))
+					c.PushedAt, c.Login, c.ParentSHAs = b.clock.Now().Add(time.Second), new("eve"), []string{d.Commits[1].SHA}
+				})
+				b.clock.Advance(time.Minute)
+				b.pass()
+				b.newTerm()
+				require.Equal(t, want, b.weekly("one"), "until they are known")
+				b.until(b.clock.Now().Add(8 * time.Hour))
+				after := b.weekly("one")
+				require.Equal(t, []any{[2]uint64{10, 1}, [2]uint64{10, 1}}, []any{after["ada"], after["eve"]})
+				require.Zero(t, after["bob"])
+				asked, details := b.asked(), b.details()
+				b.until(b.clock.Now().Add(8 * time.Hour))
+				require.Equal(t, []int{asked, details}, []int{b.asked(), b.details()}, "once")
+			})
+		}
+	})
+}
+
 // TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by hour, and
 // both APIs end with the same.
 func TestCaps(t *testing.T) {

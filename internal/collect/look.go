@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -18,6 +19,8 @@ var ErrVanished = errors.New("the credential sees no repository of the organizat
 // look finds out which repositories there are and plans what has to be read of them. It keeps one page at a time.
 func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary) (plan, error) {
 	p := c.planner(cov, sum.Began)
+	suspected := c.suspectsOf(cov)
+	p.suspected = func(repo int64) bool { return suspected[repo] }
 	first := true
 	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
 		if skewed := c.now(); first && skewed.Before(p.began) {
@@ -29,6 +32,12 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 		return nil
 	})
 	incomplete, ok := errors.AsType[*github.IncompleteError](err)
+	if ok {
+		c.permissions.noteListing(nil)
+	} else {
+		c.permissions.noteListing(err)
+	}
+	c.permissions.prune(cov)
 	if err != nil && !ok {
 		return plan{}, fmt.Errorf("discover repositories: %w", err)
 	}
@@ -37,7 +46,7 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 		return plan{}, ErrVanished
 	}
 	explained := c.lookUp(ctx, p, absent)
-	sum.Repositories = len(p.there)
+	sum.Repositories, sum.Unmatched = p.selected(), p.matched.unmatched(p.filter)
 	switch {
 	case ctx.Err() != nil:
 		return plan{}, context.Cause(ctx)
@@ -47,14 +56,18 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 	if incomplete != nil && incomplete.Holes > explained {
 		sum.Incomplete = incomplete
 	}
-	c.forget(p.there, p.unknown)
-	return p.finish(), nil
+	todo := p.finish()
+	sum.Vanishing = p.vanishing
+	c.forget(p)
+	return todo, nil
 }
 
 func (c *Collector) planner(cov *ledger.Coverage, began time.Time) *planner {
 	p := &planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		handover: c.settings.Handover, there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
+		handover: c.settings.Handover, matched: c.settings.Filter.newMatching(),
+		there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
+		moved: make(map[int64]bool), suspects: make(map[int64]bool),
 		plan: plan{behind: make(map[int64]*behind)},
 	}
 	p.putOff = func(repo int64, s activity.Stream) error { return c.refusals.putOff(repo, s, p.began) }
@@ -67,16 +80,26 @@ func (c *Collector) lookUp(ctx context.Context, p *planner, absent []*ledger.Rep
 	if len(absent) == 0 {
 		return 0
 	}
-	asked := make([]activity.Repository, len(absent))
-	for i, known := range absent {
-		asked[i] = c.repository(known)
-	}
+	var asked []activity.Repository
 	explained := 0
+	for _, known := range absent {
+		if err := c.refusals.putOff(known.ID, presence, p.began); err != nil {
+			explained++
+			p.unsure(known, err)
+			continue
+		}
+		asked = append(asked, c.repository(known))
+	}
 	c.settings.Source.Lookup(ctx, c.settings.Org, asked, func(s github.Sighting) {
 		switch {
 		case s.Err != nil:
 			explained++
 			p.unsure(p.cov.Repos[s.ID], s.Err)
+			if refused(s.Err) {
+				c.refusals.note(s.ID, presence, s.Err, p.began)
+			}
+		case s.Moved:
+			p.moved[s.ID] = true
 		case s.Repo != nil:
 			explained++
 			page := []activity.Repository{*s.Repo}
@@ -87,8 +110,23 @@ func (c *Collector) lookUp(ctx context.Context, p *planner, absent []*ledger.Rep
 	return explained
 }
 
+// presence stands beside the streams for whether a repository is there: one that the credential may not see is looked up ever
+// more rarely. The listing shows when it may again.
+const presence = activity.Stream(activity.NumStreams)
+
+// suspectsOf are the repositories that the pass before this one did not find. When another replica has made passes since,
+// they are none.
+func (c *Collector) suspectsOf(cov *ledger.Coverage) map[int64]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cov.Edge.After(c.suspectedAt) {
+		return nil
+	}
+	return c.suspects
+}
+
 // remember keeps the global ids of the repositories that are there: readings outside a pass and look-ups need them, and the
-// coverage has the rest.
+// coverage has the rest. What was refused of a stream that is switched off, or of a repository that is there again, is over.
 func (c *Collector) remember(page []activity.Repository, there map[int64]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,18 +138,27 @@ func (c *Collector) remember(page []activity.Repository, there map[int64]bool) {
 		if there[r.ID] && r.NodeID != "" && c.nodeIDs[r.ID] != r.NodeID {
 			c.nodeIDs[r.ID] = r.NodeID
 		}
+		c.refusals.forget(r.ID, presence)
+		for _, s := range activity.AllStreams() {
+			if r.Signals.Off.Has(s) {
+				c.refusals.forget(r.ID, s)
+			}
+		}
 	}
 }
 
-// forget drops what is not there any more.
-func (c *Collector) forget(there, unknown map[int64]bool) {
+// forget drops what is not there any more, and keeps what the next pass has to know of what was not found.
+func (c *Collector) forget(p *planner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id := range c.nodeIDs {
-		if !there[id] && !unknown[id] {
+		if !p.there[id] && !p.unknown[id] && !p.suspects[id] {
 			delete(c.nodeIDs, id)
 		}
 	}
+	c.suspects, c.suspectedAt = p.suspects, p.began
+	c.absent = maps.Clone(p.unknown)
+	maps.Copy(c.absent, p.suspects)
 }
 
 // repository is what is known of a repository.

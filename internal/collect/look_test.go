@@ -86,7 +86,7 @@ func requireOnlyOf(t *testing.T, left []string, failures []Failure) {
 }
 
 // TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one leaves,
-// for no moment; those that left have left in the next pass at the latest; and everything is recorded once.
+// for no moment; those that left have left when two passes did not find them; and everything is recorded once.
 func TestRepositoriesMoveDuringAPass(t *testing.T) {
 	t.Parallel()
 	const repositories = 210
@@ -142,6 +142,11 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 						b.clock.Advance(interval)
 						sum := b.pass()
 						require.Equal(t, ResultSuccess, sum.Result)
+						require.Subset(t, left, b.gone())
+						require.Zero(t, sum.Vanishing)
+						b.clock.Advance(interval)
+						sum = b.pass() // the second one that does not find them
+						require.Equal(t, ResultSuccess, sum.Result)
 						require.Equal(t, left, b.gone())
 						require.Equal(t, repositories-len(left)+test.come, sum.Repositories)
 						require.Len(t, b.coverage().Repos, repositories+test.come)
@@ -185,11 +190,14 @@ func TestRowsShift(t *testing.T) {
 	require.Empty(t, b.gone())
 	b.clock.Advance(interval)
 	b.pass()
+	require.Empty(t, b.gone(), "one pass alone did not find them")
+	b.clock.Advance(interval)
+	b.pass()
 	require.Len(t, b.gone(), 5)
 }
 
-// TestOneLookupForWhatIsGone, in the pass after which it is gone, and none after that.
-func TestOneLookupForWhatIsGone(t *testing.T) {
+// TestTwoLookupsForWhatIsGone: it is gone when two passes in a row did not find it, and is not looked up after that.
+func TestTwoLookupsForWhatIsGone(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, restarted := range []bool{false, true} {
@@ -202,12 +210,12 @@ func TestOneLookupForWhatIsGone(t *testing.T) {
 				question = lookupQuestion[github.APIREST]
 			}
 			b.server.Reset()
-			for range 3 {
+			for _, gone := range [][]string{{}, {"two"}, {"two"}, {"two"}} {
 				b.clock.Advance(interval)
 				require.Equal(t, ResultSuccess, b.pass().Result)
-				require.Equal(t, []string{"two"}, b.gone())
+				require.Equal(t, gone, b.gone())
 			}
-			require.Equal(t, 1, b.server.Count(asks(question)))
+			require.Equal(t, 2, b.server.Count(asks(question)))
 		}
 	})
 }
@@ -306,7 +314,7 @@ func TestANullNodeOfANewRepository(t *testing.T) {
 // tellsAllTheSame reports whether a fault leaves it clear that a repository is gone: the status of the answer says it, and there are
 // no pages.
 func tellsAllTheSame(api github.API, fault string) bool {
-	return fault == "endless pages" || api == github.APIREST && slices.Contains([]string{"403", "404", "410", "451", "truncated JSON"}, fault)
+	return fault == "endless pages" || api == github.APIREST && slices.Contains([]string{"404", "410", "451", "truncated JSON"}, fault)
 }
 
 // TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the next pass
@@ -331,6 +339,9 @@ func TestLookupFails(t *testing.T) {
 				require.Positive(t, armed.Struck())
 				if tellsAllTheSame(api, name) {
 					require.Equal(t, ResultSuccess, sum.Result)
+					require.Empty(t, b.gone())
+					b.clock.Advance(interval)
+					require.Equal(t, ResultSuccess, b.pass().Result)
 					require.Equal(t, []string{"two"}, b.gone())
 					return
 				}
@@ -356,6 +367,9 @@ func TestLookupFails(t *testing.T) {
 				b.server.ClearFaults()
 				b.clock.Advance(2 * time.Hour)
 				b.pass()
+				require.Empty(t, b.gone())
+				b.clock.Advance(interval)
+				b.pass()
 				require.Equal(t, []string{"two"}, b.gone())
 				b.fill()
 				require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
@@ -377,15 +391,16 @@ func TestManyVanish(t *testing.T) {
 		b := newBench(t, api, data)
 		b.pass()
 		b.server.Update(func(d *githubtest.Dataset) { d.Repos = d.Repos[:50] })
-		want := map[github.API][]int{github.APIGraphQL: {550}, github.APIREST: {200, 400, 550}}[api]
+		want := map[github.API][]int{github.APIGraphQL: {0, 550}, github.APIREST: {0, 200, 200, 400, 400, 550}}[api]
 		for i, gone := range want {
 			b.clock.Advance(interval)
 			b.server.Reset()
 			sum := b.pass()
 			require.Len(t, b.gone(), gone)
 			require.LessOrEqual(t, b.server.Count(asks(lookupQuestion[api])), 200)
-			last := i == len(want)-1
-			require.Equal(t, last, sum.Result == ResultSuccess)
+			told := api == github.APIGraphQL || i >= len(want)-2 // what is there of all of them
+			require.Equal(t, told, sum.Result == ResultSuccess)
+			require.Equal(t, i == 0 && told, sum.Vanishing == 550)
 		}
 	})
 }
@@ -415,8 +430,10 @@ func TestNodeIDsFollow(t *testing.T) {
 	b.pass()
 	require.Len(t, b.collector.nodeIDs, 2)
 	b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo("two") })
-	b.clock.Advance(interval)
-	b.pass()
+	for range 2 {
+		b.clock.Advance(interval)
+		b.pass()
+	}
 	one := b.coverage()
 	for id := range maps.Keys(b.collector.nodeIDs) {
 		require.Equal(t, "one", one.Repos[id].Name)

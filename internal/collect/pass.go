@@ -34,8 +34,11 @@ type Summary struct {
 	Result   Result
 	Began    time.Time
 	Duration time.Duration
-	// Repositories is how many are there, Changed in how many of them there was, or may have been, something new.
+	// Repositories is how many there are that the filter selects, Changed in how many of them there was, or may have
+	// been, something new.
 	Repositories, Changed int
+	// Unmatched are the filter's patterns that match none of the repositories that were discovered.
+	Unmatched Unmatched
 	// Events is how many were new.
 	Events int
 	// Failures are what could not be read, now or when it was asked for last; they have become gaps.
@@ -43,6 +46,9 @@ type Summary struct {
 	// Incomplete is why the listing did not tell all repositories, where those that were known do not account for it; nil
 	// when it did.
 	Incomplete error
+	// Vanishing is how many repositories were not there any more, when they were most of those that had been: they are looked
+	// for again in the next pass, before anything of them ends. 0 otherwise.
+	Vanishing int
 	// Later are the streams of which the pass read the last 24 h only, because nobody had read for longer.
 	Later []StreamOf
 	// RetryAt is when a limit ends that was met; zero when none was.
@@ -57,6 +63,8 @@ type Failure struct {
 	Err    error
 	// Whole says that nothing could be read of what the pass wanted of the repository.
 	Whole bool
+	// Absent says that discovery did not show the repository, and could not tell whether it is there.
+	Absent bool
 }
 
 // StreamOf is a stream of a repository.
@@ -165,10 +173,14 @@ func (c *Collector) settle(repo int64) {
 	delete(c.pending, repo)
 }
 
-// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business.
+// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business. Nothing
+// can be read of a repository that the last pass did not find, so they are all of them then.
 func (c *Collector) Pending(repo int64) activity.Streams {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.absent[repo] {
+		return activity.EveryStream
+	}
 	return c.pending[repo]
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -472,13 +473,13 @@ func TestArchivedAndForks(t *testing.T) {
 		"default":  {allRepositories, []string{"one", "secret"}},
 		"archived": {filter([]string{"*"}, nil, true, false), []string{"one", "secret", "attic"}},
 		"forks":    {filter([]string{"*"}, nil, false, true), []string{"one", "secret", "fork"}},
-		"globs":    {filter([]string{"*"}, []string{"sec*"}, true, true), []string{"one", "attic", "fork"}},
-		"names":    {filter([]string{"one", "{two,secret}"}, nil, false, false), []string{"one", "secret"}},
+		"patterns": {filter([]string{"*"}, []string{"SEC*"}, true, true), []string{"one", "attic", "fork"}},
+		"names":    {filter([]string{"One", "two", "secret"}, nil, false, false), []string{"one", "secret"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = test.filter(t) })
-			b.pass()
+			require.Equal(t, len(test.want), b.pass().Repositories, "what the filter leaves out does not count")
 			var got []string
 			for series := range b.metrics() {
 				got = append(got, series.Repo)
@@ -495,6 +496,24 @@ func filter(include, exclude []string, archived, forks bool) func(t *testing.T) 
 		require.NoError(t, err)
 		return f
 	}
+}
+
+// TestPatternsWithoutAMatch: a pass says which patterns match no repository, whether it would be read or not.
+func TestPatternsWithoutAMatch(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "attic", "fork")
+	data.Repo("attic").Archived = true
+	data.Repo("fork").Fork = true
+	include, exclude := []string{"o*", "Attic", "{one,two}", "fork", "on"}, []string{"FORK", "*[bot]", "one?"}
+	b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = filter(include, exclude, false, false)(t) })
+	sum := b.pass()
+	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}}, sum.Unmatched)
+	require.Equal(t, 1, sum.Repositories)
+	b.server.Update(func(d *githubtest.Dataset) {
+		d.Repos = append(d.Repos, githubtest.Repo{Name: "One2", CreatedAt: noon.Add(-time.Hour)})
+	})
+	sum = b.pass()
+	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.Unmatched)
 }
 
 // TestArchivedLater keeps what was recorded of a repository that is archived.
@@ -626,5 +645,74 @@ func TestClockAheadOfGitHub(t *testing.T) {
 			b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1, at.Add(-time.Minute)) })
 			require.Equal(t, 1, b.pass().Events)
 		}
+	})
+}
+
+// TestReconcileFindsWhatIsDeleted: a comment that was deleted, or moved away with its issue, is in no window any more; the
+// sums keep it, and what is older than the last day is not judged.
+func TestReconcileFindsWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two")
+		for i := range 4 {
+			comment(data, "one", 10+i, noon.Add(-time.Duration(i+1)*time.Hour))
+		}
+		comment(data, "one", 20, noon.Add(-30*time.Hour))
+		b := newBench(t, api, data)
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		counted := func(repo string) [2]uint64 {
+			var window, total uint64
+			for series, values := range b.metrics() {
+				if series.Repo == repo {
+					window += values.Of[ledger.MetricCount+ledger.Metric(activity.KindIssueComment.Index())]
+					total += values.Of[ledger.MetricTotal+ledger.Metric(activity.KindIssueComment.Index())]
+				}
+			}
+			return [2]uint64{window, total}
+		}
+		require.Equal(t, [2]uint64{4, 5}, counted("one"))
+		b.server.Update(func(d *githubtest.Dataset) {
+			d.Comments[1].Repo = "two" // transferred with its issue
+			d.Comments = slices.Delete(d.Comments, 2, 3)
+			comment(d, "one", 11, b.clock.Advance(time.Second))
+			d.Comments[len(d.Comments)-1].ID = 99_999
+		})
+		for range 2 {
+			b.clock.Advance(interval)
+			b.pass()
+			_, err := b.collector.Reconcile(t.Context(), 1)
+			require.NoError(t, err)
+			require.Equal(t, [2]uint64{3, 6}, counted("one"))
+		}
+	})
+}
+
+// TestSwitchWithoutAPush: another default branch is read with the next pass, also where nothing is pushed.
+func TestSwitchWithoutAPush(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for i := range 5 {
+			commit(data, "one", noon.Add(-time.Duration(60-i)*time.Minute))
+		}
+		data.Repo("one").Resets = []githubtest.Reset{{Branch: "old", SHA: data.Commits[1].SHA, At: noon.Add(-10 * time.Minute)}}
+		b := newBench(t, api, data)
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		commits := func() uint64 {
+			var n uint64
+			for _, values := range b.metrics() {
+				n += values.Of[ledger.MetricCount]
+			}
+			return n
+		}
+		require.Equal(t, uint64(5), commits())
+		at := b.clock.Advance(interval)
+		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Switches = []githubtest.Switch{{Branch: "old", At: at}} })
+		b.pass()
+		require.Equal(t, uint64(2), commits())
 	})
 }

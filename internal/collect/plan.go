@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -53,11 +54,21 @@ type planner struct {
 	handover bool
 	// putOff says why a stream that was refused lately is to be put off; nil when it is not.
 	putOff func(repo int64, s activity.Stream) error
-	plan   plan
+	// suspected reports whether the pass before found a repository to be missing, too.
+	suspected func(repo int64) bool
+	plan      plan
 	// there has the repositories that were discovered, with whether they count as there.
 	there map[int64]bool
+	// matched are the patterns of the filter that match what was discovered.
+	matched matching
 	// unknown are those of which nobody could tell whether they are there.
 	unknown map[int64]bool
+	// moved are those that have another owner now.
+	moved map[int64]bool
+	// suspects are those that are gone if the next pass does not find them either.
+	suspects map[int64]bool
+	// vanishing is how many of the suspects vanished at once; 0 unless they are most of what was there.
+	vanishing int
 }
 
 // page takes some of what was discovered.
@@ -67,11 +78,24 @@ func (p *planner) page(found []activity.Repository) {
 		if _, seen := p.there[r.ID]; seen {
 			continue // on two pages: it moved between them
 		}
+		p.matched.add(p.filter, r.Name)
 		p.there[r.ID] = p.repository(r)
 	}
 }
 
-// absent are the repositories that were there and were not discovered.
+// selected is how many of the repositories that were discovered count as there: what the filter leaves out does not.
+func (p *planner) selected() int {
+	n := 0
+	for _, there := range p.there {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// absent are the repositories that were there and were not discovered, those first that the pass before did not find either: a
+// look-up may not come to all of them.
 func (p *planner) absent() []*ledger.RepoCoverage {
 	var list []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
@@ -79,28 +103,77 @@ func (p *planner) absent() []*ledger.RepoCoverage {
 			list = append(list, known)
 		}
 	}
+	slices.SortFunc(list, func(a, b *ledger.RepoCoverage) int {
+		switch one, other := p.suspected(a.ID), p.suspected(b.ID); {
+		case one == other:
+			return 0
+		case one:
+			return -1
+		default:
+			return 1
+		}
+	})
 	return list
 }
 
 // unsure takes a repository of which nobody could tell whether it is there: it is neither gone nor covered.
 func (p *planner) unsure(known *ledger.RepoCoverage, err error) {
 	p.unknown[known.ID] = true
-	from, _ := p.edges(known)
-	p.plan.behind[known.ID] = &behind{from: from}
+	p.leaveUnread(known)
 	for _, s := range activity.AllStreams() {
-		p.plan.putOff = append(p.plan.putOff, Failure{RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, Whole: true})
+		if !known.Signals.Off.Has(s) {
+			p.plan.putOff = append(p.plan.putOff, Failure{
+				RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, Whole: true, Absent: true,
+			})
+		}
 	}
 }
 
-// finish takes what was not discovered for gone, and gives the plan.
+// leaveUnread lets the pass claim nothing of a repository.
+func (p *planner) leaveUnread(known *ledger.RepoCoverage) {
+	from, _ := p.edges(known)
+	for _, s := range activity.AllStreams() {
+		if known.Signals.Off.Has(s) {
+			from[s] = time.Time{}
+		}
+	}
+	p.plan.behind[known.ID] = &behind{from: from}
+}
+
+// vanishingLeast is how many repositories must vanish at once, half of what was there or more, to be looked for a second time
+// whatever the reason is.
+const vanishingLeast = 3
+
+// finish takes for gone what two passes in a row have not found, and what has another owner or is not wanted any more, and
+// gives the plan. A filter or an owner is believed at once unless most of what was there would go.
 func (p *planner) finish() plan {
 	p.plan.began = p.began
+	present := 0
+	var leaving []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
-		if !p.there[id] && !p.unknown[id] && !known.Gone() {
-			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
-				ID: id, Presence: ledger.PresenceGone, GoneSince: p.cov.Reached(known),
-			})
+		if known.Gone() {
+			continue
 		}
+		present++
+		if !p.there[id] && !p.unknown[id] {
+			leaving = append(leaving, known)
+		}
+	}
+	most := len(leaving) >= vanishingLeast && 2*len(leaving) >= present
+	for _, known := range leaving {
+		_, unwanted := p.there[known.ID]
+		switch {
+		case p.suspected(known.ID) || (!most && (unwanted || p.moved[known.ID])):
+			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
+				ID: known.ID, Presence: ledger.PresenceGone, GoneSince: p.cov.Reached(known),
+			})
+		default:
+			p.suspects[known.ID] = true
+			p.leaveUnread(known)
+		}
+	}
+	if most {
+		p.vanishing = len(p.suspects)
 	}
 	return p.plan
 }
@@ -120,31 +193,36 @@ func (p *planner) repository(r *activity.Repository) bool {
 	var quiet activity.Streams
 	if known == nil || known.Gone() {
 		known, quiet = p.introduce(r, known)
-	} else if known.Name != r.Name {
-		p.plan.changes = append(p.plan.changes, ledger.RepoProgress{ID: r.ID, Name: r.Name})
+	} else {
+		if known.Name != r.Name {
+			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{ID: r.ID, Name: r.Name})
+		}
+		known = p.planOff(r, known)
 	}
 	p.read(r, known, quiet)
 	return true
 }
 
 // introduce plans the first contact with a repository, or its return: everything that is wanted of it is missing until
-// it is read, but for the quiet streams, in which nothing has happened for so long.
+// it is read, but for the quiet streams, in which nothing has happened for so long or which are switched off.
 func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) (*ledger.RepoCoverage, activity.Streams) {
 	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceThere}
 	missing := activity.Window{Start: p.began.Add(-p.lookback), End: p.began}
 	var quiet activity.Streams
 	if known == nil {
 		change.Contact, change.Since = p.began, missing.Start
-		quiet = r.Signals.Quiet(missing.Start.Add(-recent))
+		r.Signals.OffSince = offSince(r.Signals.Off, &activity.Signals{}, missing.Start)
+		quiet = r.Signals.Quiet(missing.Start.Add(-recent)) | r.Signals.Off
 	} else {
 		missing.Start = known.GoneSince
+		quiet = p.returnOff(r, known, &change)
 	}
 	for _, s := range activity.AllStreams() {
 		if !quiet.Has(s) {
 			change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
 		}
 	}
-	if quiet != 0 {
+	if quiet != 0 && known == nil {
 		change.Signals, change.Observed = asRead(&r.Signals, quiet, p.began), p.began
 	}
 	p.plan.changes = append(p.plan.changes, change)
@@ -179,11 +257,14 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 			streams = streams.With(s)
 		}
 	}
-	streams &^= quiet
+	if len(known.Tips) > 0 && readsFromHead(known, lags) {
+		streams = streams.With(activity.StreamCommits)
+	}
+	streams &^= quiet | r.Signals.Off
 	if streams == 0 {
 		return
 	}
-	p.plan.behind[r.ID] = behindOf(r, known, streams, from)
+	p.plan.behind[r.ID] = behindOf(r, known, p.cov.Repos[r.ID], streams, from)
 	for _, s := range activity.AllStreams() {
 		if !streams.Has(s) {
 			continue
@@ -203,7 +284,7 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]time.Time, lags activity.Streams) {
 	for _, s := range activity.AllStreams() {
 		from[s] = p.cov.RepoEdge(known, s)
-		if !lagging(known, s, from[s]) {
+		if known.Signals.Off.Has(s) || !lagging(known, s, from[s]) {
 			continue
 		}
 		lags = lags.With(s)
@@ -214,10 +295,12 @@ func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]t
 	return from, lags
 }
 
-// handedOver reports whether somebody else reads what lags. The first contact reads the last 24 h itself. Commits that were read up
-// to some head are read on from there: that is no dearer, and dates may hide some of them.
+// handedOver reports whether backfill reads what lags. The first contact, and the pass in which a stream is switched on again,
+// read the last 24 h themselves. Commits that were read up to some head are read on from there: that is no dearer, and dates
+// may hide some of them.
 func (p *planner) handedOver(known *ledger.RepoCoverage, s activity.Stream) bool {
-	return p.handover && known.Contact.Before(p.began) && p.cov.Repos[known.ID] != nil && !p.cov.Repos[known.ID].Gone() &&
+	was := p.cov.Repos[known.ID]
+	return p.handover && known.Contact.Before(p.began) && was != nil && !was.Gone() && !was.Signals.Off.Has(s) &&
 		(s != activity.StreamCommits || known.Signals.HeadAt.IsZero())
 }
 
@@ -227,8 +310,9 @@ func lagging(known *ledger.RepoCoverage, s activity.Stream, edge time.Time) bool
 	return n > 0 && known.Missing[s][n-1].Start.Equal(edge)
 }
 
+// behindOf is what is to be said of a repository if it is not read. was is what the ledger has of it, nil for nothing.
 func behindOf(
-	r *activity.Repository, known *ledger.RepoCoverage, streams activity.Streams, from [activity.NumStreams]time.Time,
+	r *activity.Repository, known, was *ledger.RepoCoverage, streams activity.Streams, from [activity.NumStreams]time.Time,
 ) *behind {
 	for _, s := range activity.AllStreams() {
 		if !streams.Has(s) {
@@ -236,9 +320,9 @@ func behindOf(
 		}
 	}
 	b := &behind{from: from}
-	if !r.Signals.PushedAt.Equal(known.Signals.PushedAt) {
+	if !r.Signals.PushedAt.Equal(known.Signals.PushedAt) || (was != nil && was.Signals.Off&^r.Signals.Off != 0) {
 		seen := known.Signals
-		seen.PushedAt = r.Signals.PushedAt
+		seen.PushedAt, seen.Off, seen.OffSince = r.Signals.PushedAt, r.Signals.Off, r.Signals.OffSince
 		b.seen = &seen
 	}
 	return b
@@ -266,10 +350,15 @@ func (p *planner) reading(
 			todo.request.Back[s] = from[s].Add(-overlap)
 		}
 	}
-	if !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits) {
+	if readsFromHead(known, lags) {
 		todo.fromHead(known, lags.Has(activity.StreamCommits), from[activity.StreamCommits])
 	}
 	return todo
+}
+
+// readsFromHead reports whether commits are read from the head that was read last, and not by their dates.
+func readsFromHead(known *ledger.RepoCoverage, lags activity.Streams) bool {
+	return !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits)
 }
 
 // fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
@@ -288,7 +377,7 @@ func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time
 			start = from
 		}
 	}
-	r.request.SeenHead = known.Signals.Head
+	r.request.SeenHead, r.request.Tips = known.Signals.Head, known.Tips
 	r.request.Since[s], r.request.Back[s] = known.Since, time.Time{}
 	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
 }
@@ -305,7 +394,9 @@ func (r *reading) reach(outcome *github.Outcome) {
 // done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
 // every pass, whatever the signals say, so that the signals can be kept for the rest.
 func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
-	progress := ledger.RepoProgress{ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed}
+	progress := ledger.RepoProgress{
+		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, Settled: outcome.Settled,
+	}
 	for _, s := range activity.AllStreams() {
 		if !r.request.Streams.Has(s) {
 			continue

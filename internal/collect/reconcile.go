@@ -16,9 +16,12 @@ type Reconciled struct {
 	// think.
 	Found    int
 	Failures []Failure
+	// sweeps say which comments the repositories have.
+	sweeps []ledger.Sweep
 }
 
-// Reconcile reads the last 24 h of the recently active repositories again without asking what changed. Run it right
+// Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the streams
+// that are switched off. Run it right
 // after a pass: what has happened since is recorded, but it is not counted as found.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
 	var sum Reconciled
@@ -36,7 +39,17 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, er
 			return sum, err
 		}
 	}
-	return sum, nil
+	return sum, c.sweep(ctx, fence, &sum)
+}
+
+// sweep removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved away
+// with their issue. One batch does it for all repositories.
+func (c *Collector) sweep(ctx context.Context, fence uint64, sum *Reconciled) error {
+	if len(sum.sweeps) == 0 {
+		return nil
+	}
+	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Sweeps: sum.sweeps})
+	return err
 }
 
 // active reports whether anything moved, or may have, since a time.
@@ -48,15 +61,25 @@ func active(s *activity.Signals, since time.Time) bool {
 func (c *Collector) reconcileRepo(
 	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *Reconciled,
 ) error {
-	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream}
+	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Off}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {
 		settled[s] = cov.RepoEdge(r, s).Add(-overlap)
 		request.Since[s] = cov.Edge.Add(-recent)
 	}
-	outcome := c.read(ctx, request, func(events []activity.Event) error {
+	comments := ledger.Sweep{
+		Repo: r.ID, Kind: activity.KindIssueComment, Keep: make(map[activity.ID]struct{}),
+		Window: activity.Window{Start: request.Since[activity.StreamComments], End: settled[activity.StreamComments]},
+	}
+	pages := &pager{repo: r.ID}
+	outcome := c.read(ctx, pages.pinned(request), func(events []activity.Event) error {
+		for i := range events {
+			if events[i].Kind == comments.Kind {
+				comments.Keep[events[i].ID] = struct{}{}
+			}
+		}
 		old, fresh := split(events, &settled)
-		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old})
+		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old, Progress: pages.progress()})
 		if err != nil {
 			return err
 		}
@@ -65,9 +88,12 @@ func (c *Collector) reconcileRepo(
 		if len(fresh) == 0 {
 			return nil
 		}
-		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh})
+		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh, Progress: pages.progress()})
 		return err
 	})
+	if request.Streams.Has(activity.StreamComments) && outcome.Failed[activity.StreamComments] == nil {
+		sum.sweeps = append(sum.sweeps, comments)
+	}
 	for s, err := range outcome.Failed {
 		sum.Failures = append(sum.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 	}

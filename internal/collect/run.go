@@ -122,8 +122,8 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		r.fail(todo, failedAll(todo.request.Streams, err))
 		return nil
 	}
-	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader}
-	outcome := r.collector.read(ctx, todo.request, func(events []activity.Event) error {
+	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID}
+	outcome := r.collector.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
 	if ctx.Err() != nil {
@@ -139,14 +139,16 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 
 // finish commits the last page with what has been read, if that says anything.
 func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.Outcome) {
-	samples := validatorSamples(todo, outcome)
+	samples := append(validatorSamples(todo, outcome), r.collector.rewindSamples(todo, outcome)...)
 	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.idle++
 		return
 	}
-	pages.finish(ctx, ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Samples: samples})
+	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Samples: samples}
+	addRemovals(&b, todo.request.Repo.ID, outcome)
+	pages.finish(ctx, b)
 }
 
 // record keeps what came of a reading.
@@ -160,6 +162,7 @@ func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
 		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
 			r.collector.refusals.forget(todo.request.Repo.ID, s)
+			r.collector.permissions.note(todo.request.Repo.ID, s, nil)
 		}
 	}
 }
@@ -172,6 +175,7 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 		r.failures = append(r.failures, Failure{
 			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, Whole: whole,
 		})
+		r.collector.permissions.note(todo.request.Repo.ID, s, err)
 		switch {
 		case refused(err):
 			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
@@ -215,15 +219,18 @@ type pager struct {
 	collector *Collector
 	fence     uint64
 	source    string
-	waiting   []activity.Event
-	recorded  int
-	err       error
+	repo      int64
+	// tips are the heads from which the commits of the pages were listed.
+	tips     []string
+	waiting  []activity.Event
+	recorded int
+	err      error
 }
 
 // next takes a page.
 func (p *pager) next(ctx context.Context, events []activity.Event) error {
 	if len(p.waiting) > 0 {
-		p.commit(ctx, ledger.Batch{Events: p.waiting})
+		p.commit(ctx, ledger.Batch{Events: p.waiting, Progress: p.progress()})
 		p.waiting = nil
 	}
 	p.waiting = append(p.waiting, events...)
@@ -233,7 +240,28 @@ func (p *pager) next(ctx context.Context, events []activity.Event) error {
 // finish commits the last page with what has been read.
 func (p *pager) finish(ctx context.Context, b ledger.Batch) {
 	b.Events = p.waiting
+	for i := range b.Progress.Repos {
+		b.Progress.Repos[i].Tips = p.tips
+	}
 	p.commit(ctx, b)
+}
+
+// pinned is a request whose heads the pager learns before their commits.
+func (p *pager) pinned(request github.Request) github.Request {
+	request.Pin = func(head string) {
+		if !slices.Contains(p.tips, head) {
+			p.tips = append(p.tips, head)
+		}
+	}
+	return request
+}
+
+// progress says from which heads the commits of a page were listed: it is committed with them.
+func (p *pager) progress() ledger.Progress {
+	if len(p.tips) == 0 {
+		return ledger.Progress{}
+	}
+	return ledger.Progress{Repos: []ledger.RepoProgress{{ID: p.repo, Tips: p.tips}}}
 }
 
 func (p *pager) commit(ctx context.Context, b ledger.Batch) {

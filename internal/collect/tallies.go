@@ -22,6 +22,7 @@ const (
 	TallyDeferred    = "backfill_deferred"     // reason
 	TallyJobs        = "backfill_jobs"         // result
 	TallyLinesWait   = "loc_fallback_waits"    //
+	TallyDeprecated  = "github_deprecations"   // endpoint
 	sourceLeader     = "leader_scrape"
 	sourceWorker     = "worker_backfill"
 	resultFailure    = "failure"

@@ -45,13 +45,13 @@ func smallOrg(now time.Time) *githubtest.Dataset {
 		data.Repos = append(data.Repos, githubtest.Repo{
 			ID: int64(1000 + n), Name: name, DefaultBranch: "main", CreatedAt: now.AddDate(-1, 0, n),
 		})
-		happens(data, name, now.Add(-time.Hour))
+		addActivity(data, name, now.Add(-time.Hour))
 	}
 	return data
 }
 
-// happens adds a commit, a pull request and a comment to a repository.
-func happens(data *githubtest.Dataset, repo string, at time.Time) {
+// addActivity adds a commit, a pull request and a comment to a repository.
+func addActivity(data *githubtest.Dataset, repo string, at time.Time) {
 	login := "ada"
 	at = at.UTC().Truncate(time.Second)
 	data.Commits = append(data.Commits, githubtest.Commit{
@@ -106,7 +106,7 @@ func (f *follower) round(t *testing.T, within time.Duration) {
 	f.rounds++
 	f.server.Update(func(d *githubtest.Dataset) {
 		for n := range goodRepos + 1 {
-			happens(d, fmt.Sprintf("r%02d", n), time.Now().Add(-2*time.Second))
+			addActivity(d, fmt.Sprintf("r%02d", n), time.Now().Add(-2*time.Second))
 		}
 	})
 	f.follows(t, within, func(repo string) bool { return repo != badRepo })
@@ -259,7 +259,7 @@ func TestUndecodableValues(t *testing.T) {
 			}
 			f.server.Update(func(d *githubtest.Dataset) {
 				for range 2 {
-					happens(d, badRepo, time.Now().Add(-2*time.Second))
+					addActivity(d, badRepo, time.Now().Add(-2*time.Second))
 				}
 			})
 			eventually(t, 20*time.Second, func() error {

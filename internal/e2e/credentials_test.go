@@ -28,6 +28,9 @@ orgs:
   - name: by-found-app
     auth: {app: {app_id: 11, private_key_file: %[1]s}}
     scrape_interval: 2s
+  - name: by-client-id
+    auth: {app: {client_id: Iv23liABCDEF0123456789, private_key_file: %[1]s}}
+    scrape_interval: 2s
   - name: by-extension
     auth: {authenticator: bearertokenauth/github}
     scrape_interval: 2s
@@ -47,7 +50,7 @@ func appKey(t *testing.T) (key *rsa.PrivateKey, file string) {
 	return key, file
 }
 
-// TestCredentials reads four organizations, each with another kind of credential that sees only this one.
+// TestCredentials reads five organizations, each with another kind of credential that sees only this one.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	key, keyFile := appKey(t)
@@ -56,11 +59,11 @@ func TestCredentials(t *testing.T) {
 			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
 			{Token: "extension-token", Name: "extension", Login: "e", Orgs: []string{"by-extension"}},
 		},
-		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
-			{ID: 22, Org: "by-app"}, {ID: 33, Org: "by-found-app"},
+		Apps: []githubtest.App{{ID: 11, ClientID: "Iv23liABCDEF0123456789", PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
+			{ID: 22, Org: "by-app"}, {ID: 33, Org: "by-found-app"}, {ID: 44, Org: "by-client-id"},
 		}}},
 	}
-	names := []string{"by-token", "by-app", "by-found-app", "by-extension"}
+	names := []string{"by-token", "by-app", "by-found-app", "by-client-id", "by-extension"}
 	for _, name := range names {
 		data := loadData(t)
 		data.Org.Login = name
@@ -74,14 +77,14 @@ func TestCredentials(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, events, 500.0, name)
 	}
-	for name, id := range map[string]string{"by-app": "22", "by-found-app": "33", "by-token": ""} {
+	for name, id := range map[string]string{"by-app": "22", "by-found-app": "33", "by-client-id": "44", "by-token": ""} {
 		_, err := gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
 		require.NoError(t, err)
 	}
 	tokens := server.Count(func(r githubtest.RequestInfo) bool {
 		return r.Route == "/app/installations/{installation_id}/access_tokens"
 	})
-	require.Equal(t, 2, tokens, "one installation token for all requests of an installation")
+	require.Equal(t, 3, tokens, "one installation token for all requests of an installation")
 	for _, secret := range []string{"extension-token", "plain-token", "BEGIN", "ghs_", "eyJ"} {
 		require.NotContains(t, gx.Output(), secret)
 	}

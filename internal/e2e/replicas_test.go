@@ -165,6 +165,7 @@ var sharedCounters = []string{
 	"gh_exporter_scrape_runs_total", "gh_exporter_reconciled_events_total", "gh_exporter_github_requests_total",
 	"gh_exporter_github_points_total", "gh_exporter_github_secondary_limit_hits_total", "gh_exporter_store_write_total",
 	"gh_exporter_series_overflow_total", "gh_exporter_github_mispriced_queries_total", "gh_exporter_invalid_values_total",
+	"gh_exporter_github_deprecations_total",
 }
 
 // counters are the values of the shared counters on a page.

@@ -14,6 +14,18 @@ type account struct {
 	Typename   string `json:"__typename"`
 	Login      string `json:"login"`
 	DatabaseID int64  `json:"databaseId"`
+	// User is the account of a managed user of an enterprise, which has an id where the other has none
+	// (https://docs.github.com/graphql/reference/objects#enterpriseuseraccount).
+	User *struct {
+		DatabaseID int64 `json:"databaseId"`
+	} `json:"user"`
+}
+
+func (a *account) id() int64 {
+	if a.DatabaseID == 0 && a.User != nil {
+		return a.User.DatabaseID
+	}
+	return a.DatabaseID
 }
 
 // actorOf is the actor of an account; a deleted one is null.
@@ -21,7 +33,7 @@ func (a *account) actor() activity.Actor {
 	if a == nil || a.Login == "" {
 		return activity.Ghost()
 	}
-	return actor(a.DatabaseID, a.Login, a.Typename == "Bot")
+	return actor(a.id(), a.Login, a.Typename == "Bot")
 }
 
 // gitActor is who git says wrote a commit
@@ -35,13 +47,25 @@ type gitActor struct {
 // author is the actor of a commit: never who committed it, and never a mail address.
 func (a *gitActor) author() activity.Actor {
 	switch {
-	case a == nil || (a.Name == "" && a.Email == "" && a.User == nil):
+	case a == nil:
 		return activity.UnattributedCommit()
 	case a.User == nil || a.User.Login == "":
-		return activity.UnlinkedGitAuthor()
+		return unlinked(a.Name, a.Email)
 	default:
-		return actor(a.User.DatabaseID, a.User.Login, a.User.Typename == "Bot")
+		return actor(a.User.id(), a.User.Login, a.User.Typename == "Bot")
 	}
+}
+
+// unlinked is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
+// not always link, or one of the actors who are no account.
+func unlinked(name, address string) activity.Actor {
+	if agent, ok := activity.AgentOfAddress(address); ok {
+		return agent
+	}
+	if name == "" && address == "" {
+		return activity.UnattributedCommit()
+	}
+	return activity.UnlinkedGitAuthor()
 }
 
 // restActor is the actor of an account in an answer of REST.
@@ -55,24 +79,21 @@ func restActor(u *gogithub.User) activity.Actor {
 // restAuthor is the actor of a commit in an answer of REST, where a missing account is null or {}.
 func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	git := c.GetCommit().GetAuthor()
-	switch {
-	case c.GetAuthor().GetLogin() != "":
+	if c.GetAuthor().GetLogin() != "" {
 		return restActor(c.GetAuthor())
-	case git.GetName() == "" && git.GetEmail() == "":
-		return activity.UnattributedCommit()
-	default:
-		return activity.UnlinkedGitAuthor()
 	}
+	return unlinked(git.GetName(), git.GetEmail())
 }
 
-// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as null: one actor comes out.
+// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as
+// null: one actor comes out, as it does for an agent of GitHub's that the APIs show under several logins.
 func actor(id int64, login string, bot bool) activity.Actor {
 	id = max(0, id)
 	if login == activity.LoginGhost {
 		return activity.Ghost()
 	}
 	if bot || strings.HasSuffix(login, "[bot]") {
-		return activity.Bot(id, login)
+		return activity.Bot(id, login).Canonical()
 	}
-	return activity.Actor{ID: id, Login: login}
+	return activity.Actor{ID: id, Login: login}.Canonical()
 }

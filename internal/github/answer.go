@@ -29,7 +29,8 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		Probe: x.probe,
+		Probe: x.probe, Told: response.StatusCode/100 == 2,
+		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err
 	if bodyErr != nil {
@@ -119,7 +120,9 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *A
 	case status == http.StatusUnauthorized:
 		return &CredentialError{Answer: *answer}
 	case status == http.StatusForbidden:
-		return &ForbiddenError{Answer: *answer}
+		return &ForbiddenError{
+			Answer: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
+		}
 	case status == http.StatusUnavailableForLegalReasons:
 		return &ForbiddenError{Answer: *answer, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,7 +38,10 @@ func (t tokenCredential) GoString() string { return "[REDACTED]" }
 // AppSettings are of a GitHub App's installation
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation).
 type AppSettings struct {
-	AppID int64
+	// AppID or ClientID names the App; where both are given ClientID does, which GitHub prefers
+	// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app).
+	AppID    int64
+	ClientID string
 	// InstallationID is 0 where it is to be found out: the one of Org.
 	InstallationID int64
 	Org            string
@@ -79,11 +83,44 @@ func AppCredential(settings AppSettings) (Credential, error) {
 	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
 }
 
+// issuer is the name under which the App signs its own token.
+func (s *AppSettings) issuer() string {
+	if s.ClientID != "" {
+		return s.ClientID
+	}
+	return strconv.FormatInt(s.AppID, 10)
+}
+
+// Errors of a private key in which the line breaks are lost, as of one that came through a variable of the environment.
+var (
+	ErrKeyEscaped = errors.New(`has the two characters \n where line breaks belong, want real line breaks: ` +
+		`a YAML block (private_key: |), or a file named in private_key_file`)
+	ErrKeyOneLine = errors.New("is on one line, want the line breaks of the PEM form: " +
+		"a YAML block (private_key: |), or a file named in private_key_file")
+)
+
+// CheckKeyLines refuses the text of a private key in which the line breaks are lost.
+func CheckKeyLines(text string) error {
+	text = strings.TrimSpace(text)
+	switch {
+	case !strings.Contains(text, "-----BEGIN"):
+		return nil // no key at all
+	case strings.Contains(text, `\n`):
+		return ErrKeyEscaped
+	case strings.Contains(text, "-----END") && !strings.ContainsAny(text, "\r\n"):
+		return ErrKeyOneLine
+	}
+	return nil
+}
+
 // readKey never shows what it has read.
 func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
 	text, err := read()
 	if err != nil {
 		return nil, err
+	}
+	if err := CheckKeyLines(string(text)); err != nil {
+		return nil, fmt.Errorf("the App's private key %w", err)
 	}
 	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
 	if err != nil {
@@ -263,7 +300,7 @@ func (a *appCredential) sign() (string, error) {
 	}
 	now := a.client.settings.Now().Add(a.client.Skew())
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
-		Issuer:    strconv.FormatInt(a.settings.AppID, 10),
+		Issuer:    a.settings.issuer(),
 		IssuedAt:  jwt.NewNumericDate(now.Add(-jwtBackdate)),
 		ExpiresAt: jwt.NewNumericDate(now.Add(jwtLife)),
 	}).SignedString(a.key)

@@ -55,7 +55,11 @@ type repositoryNode struct {
 	IsEmpty    bool      `json:"isEmpty"`
 	CreatedAt  time.Time `json:"createdAt"`
 	PushedAt   time.Time `json:"pushedAt"`
-	Branch     *struct {
+	// HasIssues and HasPulls say which features are on. HasPulls is nil where the server does not know that pull requests can
+	// be switched off.
+	HasIssues *bool `json:"hasIssuesEnabled"`
+	HasPulls  *bool `json:"hasPullRequestsEnabled"`
+	Branch    *struct {
 		Target *struct {
 			OID string `json:"oid"`
 		} `json:"target"`
@@ -142,6 +146,30 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	return byID
 }
 
+// of is the mark of a repository, none at all where the feature is switched off.
+func (m marks) of(id string, enabled *bool) (activity.Mark, bool) {
+	if isOff(enabled) {
+		return activity.Mark{}, true
+	}
+	mark, ok := m[id]
+	return mark, ok
+}
+
+func isOff(enabled *bool) bool { return enabled != nil && !*enabled }
+
+// streamsOff are the streams of which there is nothing to read: pull requests where they are switched off, and comments where
+// issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). What is not known is on.
+func streamsOff(pulls, issues *bool) activity.Streams {
+	switch {
+	case !isOff(pulls):
+		return 0
+	case !isOff(issues):
+		return activity.StreamsOf(activity.StreamPulls)
+	default:
+		return activity.StreamsOf(activity.StreamPulls, activity.StreamComments)
+	}
+}
+
 func (n *markedNode) pulls() *markList  { return n.Pulls }
 func (n *markedNode) issues() *markList { return n.Issues }
 
@@ -151,7 +179,7 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
-		Signals: activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived},
+		Signals: activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Off: streamsOff(n.HasPulls, n.HasIssues)},
 	}
 	if n.Branch != nil && n.Branch.Target != nil {
 		repo.Signals.Head = n.Branch.Target.OID
@@ -159,12 +187,12 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	if !broken && n.wrong == nil {
 		repo.Signals.Known = repo.Signals.Known.With(activity.StreamCommits)
 	}
-	mark, ok := pulls[n.ID]
+	mark, ok := pulls.of(n.ID, n.HasPulls)
 	if !ok {
 		return repo
 	}
 	repo.Signals.Pulls, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamPulls)
-	if mark, ok := issues[n.ID]; ok {
+	if mark, ok := issues.of(n.ID, n.HasIssues); ok {
 		repo.Signals.Issues, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamComments)
 	}
 	return repo

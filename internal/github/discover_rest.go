@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"sync"
 
@@ -17,37 +18,58 @@ const orgReposEndpoint = "/orgs/{org}/repos"
 // a repository that is deleted meanwhile moves others only towards pages that are still to be read, but for those of the
 // pages that are under way.
 func (c *Client) discoverREST(ctx context.Context, org string, page func([]activity.Repository) error) error {
-	repositories, told, err := c.orgRepos(ctx, org, 1)
+	l := &restListing{client: c, org: org, page: page}
+	told, _, err := l.read(ctx, 1)
 	if err != nil {
-		return err
-	}
-	if err := page(repositories); err != nil {
 		return err
 	}
 	switch last := told.last; {
 	case last == 0 && told.next:
-		return c.discoverOnwards(ctx, org, page)
+		err = l.onwards(ctx)
 	case last > maxPages:
-		return errEndless(orgReposEndpoint)
+		err = errEndless(orgReposEndpoint)
 	default:
-		return c.discoverDown(ctx, org, last, page)
+		err = l.down(ctx, last)
 	}
+	if err == nil && l.holes.Holes > 0 {
+		return &l.holes
+	}
+	return err
 }
 
-// discoverDown reads the pages from the last one down to the second.
-func (c *Client) discoverDown(ctx context.Context, org string, last int, page func([]activity.Repository) error) error {
-	var mu sync.Mutex
+// restListing is one discovery with REST.
+type restListing struct {
+	client *Client
+	org    string
+
+	mu   sync.Mutex // held while a page is handed out
+	page func([]activity.Repository) error
+	// holes are the repositories that GitHub did not show: how many they are is not told, so that they count as one.
+	holes IncompleteError
+}
+
+// read reads a page and hands it out. It returns how many repositories were in it.
+func (l *restListing) read(ctx context.Context, number int) (page, int, error) {
+	repositories, told, err := l.client.orgRepos(ctx, l.org, number)
+	if err != nil {
+		return told, 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if told.partial != "" && l.holes.Holes == 0 {
+		l.holes.add(&ForbiddenError{Answer: Answer{Endpoint: orgReposEndpoint, Status: http.StatusOK, Message: told.partial}})
+	}
+	return told, len(repositories), l.page(repositories)
+}
+
+// down reads the pages from the last one down to the second.
+func (l *restListing) down(ctx context.Context, last int) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for number := last; number >= 2 && groupCtx.Err() == nil; number-- {
 		group.Go(func() error {
-			repositories, _, err := c.orgRepos(groupCtx, org, number)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			return page(repositories)
+			_, _, err := l.read(groupCtx, number)
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -56,17 +78,14 @@ func (c *Client) discoverDown(ctx context.Context, org string, last int, page fu
 	return context.Cause(ctx)
 }
 
-// discoverOnwards reads page after page where the number of the last one is not told.
-func (c *Client) discoverOnwards(ctx context.Context, org string, page func([]activity.Repository) error) error {
+// onwards reads page after page where the number of the last one is not told.
+func (l *restListing) onwards(ctx context.Context) error {
 	for number := 2; number <= maxPages; number++ {
-		repositories, told, err := c.orgRepos(ctx, org, number)
+		told, rows, err := l.read(ctx, number)
 		if err != nil {
 			return err
 		}
-		if err := page(repositories); err != nil {
-			return err
-		}
-		if !told.next || len(repositories) == 0 {
+		if !told.next || rows == 0 {
 			return nil
 		}
 	}
@@ -76,7 +95,7 @@ func (c *Client) discoverOnwards(ctx context.Context, org string, page func([]ac
 // orgRepos is a page of the listing
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
 func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activity.Repository, page, error) {
-	rows, told, err := get[[]*gogithub.Repository](ctx, c, orgReposEndpoint, "orgs/"+org+"/repos",
+	rows, told, err := get[[]*repositoryRow](ctx, c, orgReposEndpoint, "orgs/"+org+"/repos",
 		values("type", "all", "sort", "created", "direction", "asc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
 	if err != nil {
 		return nil, told, err
@@ -93,13 +112,24 @@ func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activi
 	return list, told, nil
 }
 
-// restRepository makes a repository of a row: the push time is all that REST tells of changes, and nothing does where a value
-// cannot be decoded.
-func restRepository(row *gogithub.Repository, wrong fieldErrors) activity.Repository {
+// repositoryRow is a repository of an answer of REST.
+type repositoryRow struct {
+	gogithub.Repository
+
+	// HasPullRequests is nil where the server does not know that pull requests can be switched off.
+	HasPullRequests *bool `json:"has_pull_requests"`
+}
+
+// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes, and nothing
+// does where a value cannot be decoded.
+func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
 	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
-		Signals: activity.Signals{Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived()},
+		Signals: activity.Signals{
+			Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
+			Off: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
+		},
 	}
 	if wrong != nil {
 		repo.Signals.Known = 0

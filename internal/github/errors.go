@@ -1,7 +1,10 @@
 package github
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -69,6 +72,11 @@ type ForbiddenError struct {
 	Answer
 	// Legal is set when it was taken down for legal reasons (451).
 	Legal bool
+	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the
+	// answer did not tell.
+	Permissions [][]string
+	// ownerRule says that the owner of the organization wants single sign-on.
+	ownerRule bool
 }
 
 func (e *ForbiddenError) Error() string {
@@ -76,6 +84,28 @@ func (e *ForbiddenError) Error() string {
 		return e.text("unavailable for legal reasons")
 	}
 	return e.text("forbidden")
+}
+
+// LacksPermission reports whether the refusal is that the credential lacks a permission, and no rule of an
+// organization's owner or of the law that another permission would not change. Missing are the permissions: those that
+// the answer names, of several alternatives the one that has wanted or else the first; wanted alone where it names
+// none.
+func (e *ForbiddenError) LacksPermission(wanted string) (missing []string, ok bool) {
+	if e.Legal || e.ownerRule || otherRefusal(e.Message) {
+		return nil, false
+	}
+	for _, alternative := range e.Permissions {
+		if slices.Contains(alternative, wanted) {
+			return alternative, true
+		}
+	}
+	if len(e.Permissions) > 0 {
+		return e.Permissions[0], true
+	}
+	if wanted == "" || (e.Status == http.StatusForbidden && !strings.Contains(e.Message, notAccessible)) {
+		return nil, false // REST names the permissions where it is about them
+	}
+	return []string{wanted}, true
 }
 
 // CredentialError says that GitHub does not accept the credential.
@@ -110,16 +140,31 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// IncompleteError says that a listing was read to its end, and that GitHub could not tell some repositories in it.
+// IncompleteError says that a listing was read to its end, and that GitHub did not show some repositories in it.
 type IncompleteError struct {
-	// Holes is how many they are, at least.
-	Holes int
-	// Err is why one of them could not be told.
+	// Holes is how many they are, at least; Forbidden how many of them the credential may not see.
+	Holes, Forbidden int
+	// Err is why one of them was not shown: a *ForbiddenError only if all of them are forbidden.
 	Err error
 }
 
 func (e *IncompleteError) Error() string {
-	return fmt.Sprintf("%d repositories of the listing could not be told: %v", e.Holes, e.Err)
+	if e.Forbidden == e.Holes {
+		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Holes, e.Err)
+	}
+	return fmt.Sprintf("%d repositories of the listing could not be told, %d of them forbidden: %v", e.Holes, e.Forbidden, e.Err)
+}
+
+// add counts a repository that was not shown.
+func (e *IncompleteError) add(err error) {
+	e.Holes++
+	forbidden := errors.As(err, new(*ForbiddenError))
+	if forbidden {
+		e.Forbidden++
+	}
+	if e.Err == nil || !forbidden {
+		e.Err = err
+	}
 }
 
 func (e *IncompleteError) Unwrap() error { return e.Err }

@@ -59,13 +59,17 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 	})
 	for _, head := range []string{"", strings.Repeat("a", 40)} {
 		request := Request{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream, SeenHead: head}
-		client.Read(ctx, request, func(events []activity.Event) error {
+		if head != "" {
+			request.Tips = []string{strings.Repeat("b", 40), "../c"}
+		}
+		outcome := client.Read(ctx, request, func(events []activity.Event) error {
 			bound()
 			for i := range events {
 				require.NoError(t, events[i].Validate())
 			}
 			return nil
 		})
+		require.True(t, outcome.Failed[activity.StreamCommits] == nil || len(outcome.Settled) == 0)
 	}
 	fuzzedLines(t, client)
 }
@@ -116,6 +120,7 @@ func FuzzRESTAnswer(f *testing.F) {
 	f.Add(200, []byte(`[{"id":1,"name":"repo","pushed_at":"2026-03-11T12:00:00Z"}]`), `<https://api.github.example/x?page=2>; rel="next", <https://api.github.example/x?page=9>; rel="last"`)
 	f.Add(200, []byte(`[{"sha":"0123456789012345678901234567890123456789","commit":{"author":null,"committer":{"date":"2026-03-11T12:00:00Z"}},"author":{},"parents":[{}]}]`), "")
 	f.Add(200, []byte(`[{"number":1,"id":2,"user":{"login":"a\nb","id":3},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z","submitted_at":"2026-03-11T12:00:00Z"}]`), `<%>; rel="last"`)
+	f.Add(200, []byte(`{"status":"diverged","total_commits":1,"commits":[{"sha":"0123456789012345678901234567890123456789","parents":[],"commit":{"committer":{"date":"2026-03-11T12:00:00Z"}}}]}`), "")
 	f.Add(403, []byte(`{"message":"You have exceeded a secondary rate limit"}`), "")
 	f.Add(200, []byte(`[{"id":18446744073709551616,"sha":"0123456789012345678901234567890123456789","commit":{"committer":{"date":"12200-05-05T00:00:00Z"}},"parents":[],"number":1,"user":{"login":7},"created_at":7,"updated_at":"12200-05-05T00:00:00Z"},{"id":2,"number":2}]`), "")
 	f.Add(202, []byte(`{}`), "")

@@ -233,7 +233,7 @@ func failure(doc document, e *graphqlError) error {
 	case "NOT_FOUND":
 		return &NotFoundError{Answer: answer}
 	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &ForbiddenError{Answer: answer}
+		return &ForbiddenError{Answer: answer, Legal: strings.Contains(e.Message, "access blocked")}
 	default:
 		return &UnavailableError{Answer: answer}
 	}
@@ -265,6 +265,20 @@ func untold(doc document, errs []graphqlError, list []string, i int) error {
 			continue
 		}
 		if err := failure(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// forbiddenAt is the error of the i-th of a list that the credential may not see, though it is there; nil for none.
+func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error {
+	for k := range errs {
+		if !errs[k].at(list, i) {
+			continue
+		}
+		err := failure(doc, &errs[k])
+		if forbidden, ok := errors.AsType[*ForbiddenError](err); ok && !forbidden.Legal {
 			return err
 		}
 	}

@@ -12,11 +12,14 @@ import (
 // graphqlCommits reads the commits from the first page on.
 func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	target := data.target()
+	if at := r.request.At; at != "" && (target == nil || target.OID != at) {
+		return noSuchCommit(errs)
+	}
 	if target == nil {
 		if e := errorIn(errs, "defaultBranchRef"); e != nil {
 			return failure(activityQuery, e)
 		}
-		if r.request.SeenHead != "" { // one that had commits cannot become empty
+		if r.request.hadCommits() { // one that had commits cannot become empty
 			return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
 		}
 		return nil // an empty repository
@@ -56,12 +59,13 @@ func (r *reader) commitPage(
 	if r.request.SeenHead != "" {
 		fresh = w.page(nodes)
 	}
+	r.heads.addNodes(nodes)
 	if r.linesApart && !r.request.WithoutLines {
 		if err := r.linesOf(ctx, fresh); err != nil {
 			return false, err
 		}
 	}
-	if err := r.give(r.commitEvents(fresh)); err != nil {
+	if err := r.giveListed(r.commitEvents(fresh)); err != nil {
 		return false, err
 	}
 	if err := r.checkLines(ctx); err != nil {

@@ -127,7 +127,7 @@ func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
 		return
 	}
 	if commits {
-		r.outcome.fail(activity.StreamCommits, r.graphqlCommits(ctx, data, errs))
+		r.outcome.fail(activity.StreamCommits, r.resolveHeads(ctx, r.graphqlCommits(ctx, data, errs)))
 	}
 	if pulls {
 		r.outcome.fail(activity.StreamPulls, r.graphqlPulls(ctx, data, errs))
@@ -162,6 +162,9 @@ func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryAct
 	}
 	v := r.variables()
 	v["head"], v["pulls"] = commits, pulls
+	if at := r.request.At; commits && at != "" {
+		v["head"], v["pinned"], v["oid"] = false, true, at
+	}
 	return r.activity(ctx, v)
 }
 

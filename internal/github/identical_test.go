@@ -141,6 +141,56 @@ func TestCoAuthorsAreNoFurtherEvents(t *testing.T) {
 	})
 }
 
+// TestTheCodingAgentIsOneBot on every path of both APIs, linked to its commits or not.
+func TestTheCodingAgentIsOneBot(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		data.Users = append(data.Users, githubtest.CodingAgent())
+		agent := new("Copilot")
+		commit(data, "one", ago(5*time.Hour)).Login = agent
+		unlinked := commit(data, "one", ago(4*time.Hour))
+		unlinked.Login, unlinked.AuthorName, unlinked.AuthorEmail = nil, "copilot-swe-agent[bot]", githubtest.CodingAgentAddress
+		other := commit(data, "one", ago(3*time.Hour))
+		other.Login, other.AuthorName, other.AuthorEmail = nil, "copilot-swe-agent[bot]", "1+Copilot@users.noreply.github.com"
+		merged := ago(time.Hour)
+		p := pull(data, 1, ago(2*time.Hour))
+		p.Login, p.MergedAt, p.ClosedAt = agent, &merged, &merged
+		review(data, 1, ago(90*time.Minute)).Login = agent
+		review(data, 1, ago(80*time.Minute)).Login = new("copilot-pull-request-reviewer[bot]")
+		comment(data, 1, ago(70*time.Minute)).Login = agent
+		b := newBench(t, api, data)
+		events := b.all(everything(b.repo("one")))
+		require.Equal(t, map[string]int{
+			"commit Copilot[bot]": 2, "commit unlinked_git_author": 1, "pull_request_opened Copilot[bot]": 1, "pull_request_merged Copilot[bot]": 1,
+			"review_submitted Copilot[bot]": 1, "review_submitted copilot-pull-request-reviewer[bot]": 1, "issue_comment Copilot[bot]": 1,
+		}, users(events))
+		for _, e := range events {
+			require.Equal(t, e.Actor.Login == "Copilot[bot]", e.Actor.ID == 198982749, e.Actor)
+		}
+	})
+}
+
+// TestEveryKindOfAccountHasItsID in both APIs.
+func TestEveryKindOfAccountHasItsID(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for i, kind := range []string{"User", "Bot", "Organization", "Mannequin", "EnterpriseUserAccount"} {
+			login := "account-" + kind
+			data.Users = append(data.Users, githubtest.User{Login: login, ID: int64(1000 + i), Type: kind})
+			pull(data, i+1, ago(2*time.Hour)).Login = &login
+			review(data, 1, ago(time.Duration(i)*time.Minute)).Login = &login
+		}
+		b := newBench(t, api, data)
+		events := b.all(everything(b.repo("one")))
+		require.Len(t, events, 10)
+		for _, e := range events {
+			require.GreaterOrEqual(t, e.Actor.ID, int64(1000), e.Actor)
+		}
+	})
+}
+
 // TestARenamedAccountKeepsItsID, by which it is known.
 func TestARenamedAccountKeepsItsID(t *testing.T) {
 	t.Parallel()

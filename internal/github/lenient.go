@@ -92,7 +92,7 @@ func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error)
 		return nil, strict
 	}
 	switch into := into.(type) {
-	case *[]*gogithub.Repository:
+	case *[]*repositoryRow:
 		broken, err = decodeRows(body, into)
 	case *[]*gogithub.RepositoryCommit:
 		broken, err = decodeRows(body, into)
@@ -106,7 +106,7 @@ func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error)
 		broken, err = decodeRows(body, into)
 	case **gogithub.CommitsComparison:
 		broken, err = decodeComparison(body, into)
-	case **gogithub.Repository:
+	case **repositoryRow:
 		broken, err = decodeSingle(body, into)
 	case **gogithub.RepositoryCommit:
 		broken, err = decodeSingle(body, into)
@@ -121,8 +121,8 @@ func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error)
 
 // used are the fields of go-github's rows that are used: what is wrong with another one does not matter.
 var used = map[reflect.Type][]string{
-	reflect.TypeFor[gogithub.Repository](): {
-		"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner", "has_issues",
+	reflect.TypeFor[repositoryRow](): {
+		"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner", "has_issues", "has_pull_requests", "default_branch",
 	},
 	reflect.TypeFor[gogithub.RepositoryCommit]():  {"sha", "commit", "author", "parents", "stats"},
 	reflect.TypeFor[gogithub.PullRequest]():       {"number", "user", "created_at", "updated_at", "merged_at"},

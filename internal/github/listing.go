@@ -79,8 +79,8 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 		begun = nil
 	}
 	c.starts.set(org, begun)
-	if err == nil && l.holes > 0 {
-		err = &IncompleteError{Holes: l.holes, Err: l.hole}
+	if err == nil && l.holes.Holes > 0 {
+		return &l.holes
 	}
 	return err
 }
@@ -94,9 +94,8 @@ type listing struct {
 	mu sync.Mutex
 	// pages is how many were read, nodes how many repositories were in them, those of another range left out.
 	pages, nodes int
-	// holes is how many of them GitHub could not tell, and why.
-	holes int
-	hole  error
+	// holes are those that GitHub did not show.
+	holes IncompleteError
 }
 
 // needed is how many pages of the present size the listing has.
@@ -201,8 +200,7 @@ func (l *listing) take(s *stretch, found *discovered, errs []graphqlError) (over
 	l.nodes += within
 	for i, hole := range holes {
 		if i < max(1, within) { // those of another range are its own; a page of which nothing came has one
-			l.holes++
-			l.hole = hole
+			l.holes.add(hole)
 		}
 	}
 	if l.pages > maxPages {
@@ -260,8 +258,9 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 // nodesPath leads to the repositories of a page.
 var nodesPath = []string{"organization", "repositories", "nodes"}
 
-// repositories makes repositories of a page, and gives the reasons of those that GitHub could not tell, by their places.
-// One that is null because the credential may not see it is not there.
+// repositories makes repositories of a page, and gives the reasons of those that GitHub did not show, by their places: it could
+// not, or the credential may not see them (https://docs.github.com/authentication/authenticating-with-single-sign-on). One that
+// is null for another reason is not there.
 func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {
@@ -282,6 +281,10 @@ func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activit
 			holes[i] = broken
 		case node == nil && !mentioned(errs, nodesPath, i):
 			holes[i] = missing(discoverQuery, nil, "repository in its place of the page")
+		case node == nil:
+			if err := forbiddenAt(discoverQuery, errs, nodesPath, i); err != nil {
+				holes[i] = err
+			}
 		}
 	}
 	return list, holes

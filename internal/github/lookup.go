@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	gogithub "github.com/google/go-github/v66/github"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -20,9 +19,11 @@ const lookupMost = 200
 // Sighting is what came of looking a repository up.
 type Sighting struct {
 	ID int64
-	// Repo is the repository as it is now; nil when the organization does not have it any more, or the credential does not
-	// see it.
+	// Repo is the repository as it is now; nil when the organization does not have it any more, as far as the credential
+	// can see.
 	Repo *activity.Repository
+	// Moved says that Repo is nil because the repository has another owner now.
+	Moved bool
 	// Err is why nobody knows.
 	Err error
 }
@@ -143,7 +144,7 @@ func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
 		for i := range part {
 			s := Sighting{ID: part[i].ID, Err: err}
 			if err == nil {
-				s.Repo, s.Err = l.node(found.Nodes[i], s.ID, errs, i, pulls, issues)
+				s = l.node(found.Nodes[i], s.ID, errs, i, pulls, issues)
 			}
 			l.tell(s)
 		}
@@ -181,23 +182,26 @@ var lookupPath = []string{"nodes"}
 // node is what an answer says of the i-th that was asked for.
 func (l *lookup) node(
 	node *ownedNode, id int64, errs []graphqlError, i int, pulls, issues marks,
-) (*activity.Repository, error) {
+) Sighting {
 	broken := untold(lookupQuery, errs, lookupPath, i)
+	s := Sighting{ID: id}
 	switch {
 	case node == nil && broken != nil:
-		return nil, broken
+		s.Err = broken
 	case node == nil && mentioned(errs, lookupPath, i):
-		return nil, nil // not found, or not for this credential
+		s.Err = forbiddenAt(lookupQuery, errs, lookupPath, i) // or not found
 	case node == nil || node.DatabaseID != id || !l.client.honest(node.DatabaseID, node.Name):
-		return nil, missing(lookupQuery, nil, "repository in its place")
+		s.Err = missing(lookupQuery, nil, "repository in its place")
 	case !strings.EqualFold(node.Owner.Login, l.org):
-		return nil, nil
+		s.Moved = true
+	default:
+		repo := node.repository(pulls, issues, broken != nil)
+		s.Repo = &repo
 	}
-	if node.wrong != nil {
+	if node != nil && node.wrong != nil {
 		l.client.invalidRow(lookupQuery.name, node.wrong)
 	}
-	repo := node.repository(pulls, issues, broken != nil)
-	return &repo, nil
+	return s
 }
 
 // repositoryEndpoint is where renamed and transferred repositories are redirected to
@@ -222,7 +226,8 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 	if err := l.may(ctx); err != nil {
 		return Sighting{ID: asked.ID, Err: err}
 	}
-	row, told, err := get[*gogithub.Repository](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
+	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,
+		"repositories/"+strconv.FormatInt(asked.ID, 10), nil, condition{believed: true})
 	switch {
 	case gone(err):
 		return Sighting{ID: asked.ID}
@@ -234,7 +239,7 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 		return Sighting{ID: asked.ID, Err: err}
 	}
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
-		return Sighting{ID: asked.ID}
+		return Sighting{ID: asked.ID, Moved: true}
 	}
 	if wrong := told.broken[0]; wrong != nil {
 		l.client.invalidRow(repositoryEndpoint, wrong)
@@ -243,10 +248,12 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sightin
 	return Sighting{ID: asked.ID, Repo: &repo}
 }
 
-// gone reports whether the answer is that there is no such repository, at least for this credential.
+// gone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is only
+// forbidden to this credential may be there.
 func gone(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
 	}
-	return errors.As(err, new(*ForbiddenError))
+	forbidden, ok := errors.AsType[*ForbiddenError](err)
+	return ok && forbidden.Legal
 }

@@ -153,17 +153,19 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 		return githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")
 	}
 	for name, test := range map[string]struct {
-		do    githubtest.Effect
-		found int
-		holes int
+		do        githubtest.Effect
+		found     int
+		holes     int
+		forbidden int
 	}{
-		"a repository":          {broken(nodes + ".1"), 1, 1},
-		"a part of it":          {broken(nodes + ".1.name"), 1, 1},
-		"null without a reason": {githubtest.NullAt(nodes + ".1"), 1, 1},
-		"all of a page":         {broken(nodes + ".*"), 0, 2},
-		"a list that is null":   {broken(nodes), 0, 1},
-		"forbidden":             {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Not for this token."), 1, 0},
-		"not found":             {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0},
+		"a repository":          {broken(nodes + ".1"), 1, 1, 0},
+		"a part of it":          {broken(nodes + ".1.name"), 1, 1, 0},
+		"null without a reason": {githubtest.NullAt(nodes + ".1"), 1, 1, 0},
+		"all of a page":         {broken(nodes + ".*"), 0, 2, 0},
+		"a list that is null":   {broken(nodes), 0, 1, 0},
+		"forbidden":             {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Not for this token."), 1, 1, 1},
+		"taken down":            {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Repository access blocked"), 1, 0, 0},
+		"not found":             {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -177,7 +179,9 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 				require.NoError(t, err)
 			} else {
 				require.Equal(t, test.holes, incomplete.Holes)
-				require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden, incomplete.Forbidden)
+				require.Equal(t, test.forbidden > 0, is[*github.ForbiddenError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden == 0, is[*github.UnavailableError](err), "%T: %v", err, err)
 			}
 			fault.Clear()
 			found, err = b.discover()

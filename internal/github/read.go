@@ -26,6 +26,16 @@ type Request struct {
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.
 	SeenHead string
+	// Tips are heads, other than SeenHead, from which commits may have been recorded: what the present head does not reach
+	// of them is in Outcome.Removed. Since[StreamCommits] must then be the horizon: older commits are not looked at.
+	Tips []string
+	// At lists a window of the past (Until is set, SeenHead is empty) from this commit instead of from the default
+	// branch's present head; empty: the present head. When the commit is not there, the stream fails with a
+	// *NotFoundError.
+	At string
+	// Pin is called with the object name of the head before the first events of the commits are emitted that are listed
+	// from it; nil for not at all. It may be called again.
+	Pin func(head string)
 	// WithoutLines reads commits without their lines, which is far cheaper with REST.
 	WithoutLines bool
 	// Scans are how far former readings of pull requests have come: what they handed out is not asked for again.
@@ -52,8 +62,25 @@ type Outcome struct {
 	Back [activity.NumStreams]time.Time
 	// Scans are how far this reading of pull requests and the former ones have come.
 	Scans Scans
+	// Removed are commits that SeenHead or one of Tips reaches and Head does not: after a force-push, a rebase, or when
+	// another branch is the default one. Commits that are older than the horizon may be among them. Empty when the commits
+	// failed.
+	Removed []activity.ID
+	// Settled are those of SeenHead and Tips about which Removed and Sweep say everything, Head itself excluded. Empty
+	// when the commits failed.
+	Settled []string
+	// Sweep, when not nil, says which commits the branch has: GitHub could not compare Head with one of the other heads,
+	// because that is not there any more, or has nothing in common with Head. It holds for Head, as Removed does.
+	Sweep *Sweep
 	// Validators will tell whether the streams that were read have changed; zero where nothing does.
 	Validators [activity.NumStreams]Validator
+}
+
+// Sweep says that of the commits dated Since or later the branch has exactly Keep. Keep may have older commits, too.
+// Every commit that was emitted by the same reading is in it.
+type Sweep struct {
+	Since time.Time
+	Keep  []activity.ID
 }
 
 func (o *Outcome) fail(s activity.Stream, err error) {
@@ -70,7 +97,7 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 // happened in the time asked for is missing from a stream that did not fail. An error of emit ends the streams that are
 // not done.
 func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
-	r := &reader{client: c, request: &req, emit: emit}
+	r := &reader{client: c, request: &req, emit: emit, heads: newFormerHeads(&req)}
 	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
 	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Brief))
 	if c.settings.API == APIREST {
@@ -89,7 +116,7 @@ func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Eve
 // rest reads commits and pull requests with REST alone.
 func (r *reader) rest(ctx context.Context) {
 	if r.has(activity.StreamCommits) {
-		r.outcome.fail(activity.StreamCommits, r.restCommits(ctx))
+		r.outcome.fail(activity.StreamCommits, r.resolveHeads(ctx, r.restCommits(ctx)))
 	}
 	if r.has(activity.StreamPulls) {
 		r.outcome.fail(activity.StreamPulls, r.restPulls(ctx))
@@ -102,6 +129,9 @@ type reader struct {
 	request *Request
 	emit    func([]activity.Event) error
 	outcome Outcome
+	heads   formerHeads
+	// pinned says that Request.Pin was called.
+	pinned bool
 	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not be able to
 	// compute them in time.
 	linesApart bool

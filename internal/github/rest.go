@@ -23,6 +23,8 @@ const maxPages = 5000
 type page struct {
 	next bool
 	last int // the number of the last page, 0 when it was not told
+	// partial is what the server says of rows that the credential may not see; empty when there are none.
+	partial string
 	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
 	etag      string
 	unchanged bool
@@ -41,6 +43,8 @@ type condition struct {
 	etag string
 	// once says that there is another question if this one is not answered; normal that "not found" is a normal answer.
 	once, normal bool
+	// believed says that a refusal is taken as it is.
+	believed bool
 }
 
 // getIf asks for a T under a condition.
@@ -50,7 +54,8 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal, make: c.getting(path)}
+	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal,
+		believed: when.believed, make: c.getting(path)}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
@@ -62,7 +67,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		}
 		data, told = fresh, pageOf(header.Values("Link"))
 		told.broken = broken
-		told.etag = etagOf(header.Get("Etag"))
+		told.etag, told.partial = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
 		return whole(data, told)
 	}
 	x.points = func() int {
@@ -86,6 +91,15 @@ func (c *Client) getting(path string) func(ctx context.Context) (*http.Request, 
 		}
 		return request.WithContext(ctx), nil
 	}
+}
+
+// partialOf is the header of a list that leaves rows out because the credential is not authorized for single sign-on
+// (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
+func partialOf(sso string) string {
+	if !strings.HasPrefix(sso, "partial-results") {
+		return ""
+	}
+	return printable("X-GitHub-SSO: " + sso)
 }
 
 // pageOf reads Link headers

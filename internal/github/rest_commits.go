@@ -26,7 +26,7 @@ const detailConcurrency = 4
 
 // restCommits reads from the head that was seen to the present one, or what was committed since a time.
 func (r *reader) restCommits(ctx context.Context) error {
-	if r.request.SeenHead != "" {
+	if r.request.SeenHead != "" && r.request.At == "" {
 		if done, err := r.toBranch(ctx); done || err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func tip(c *gogithub.CommitsComparison) string {
 
 // toHead pins the head first, so that a push meanwhile moves nothing.
 func (r *reader) toHead(ctx context.Context) error {
-	head, err := r.restHead(ctx, r.request.SeenHead != "")
+	head, err := r.restBase(ctx)
 	if err != nil || head == "" || head == r.request.SeenHead {
 		r.outcome.Head = head
 		return err
@@ -106,6 +106,14 @@ func (r *reader) toHead(ctx context.Context) error {
 		return r.pastCommits(ctx, head)
 	}
 	return r.listCommits(ctx, head)
+}
+
+// restBase is the commit from which commits are listed.
+func (r *reader) restBase(ctx context.Context) (string, error) {
+	if r.request.At != "" {
+		return r.request.At, nil
+	}
+	return r.restHead(ctx, r.request.hadCommits())
 }
 
 // noComparison reports whether one of two commits is not there.
@@ -159,6 +167,7 @@ func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
 		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
+	r.heads.observe(r.request.SeenHead, comparison.GetStatus(), err)
 	return comparison, told, err
 }
 
@@ -214,6 +223,7 @@ func (r *reader) commitPages(
 
 // giveCommits hands out commits with their lines.
 func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+	r.heads.addRows(rows)
 	return r.giveWithLines(ctx, r.commitsOf(rows, broken))
 }
 
@@ -221,7 +231,7 @@ func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCom
 func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error {
 	events, err := r.withLines(ctx, commits)
 	if err == nil {
-		err = r.give(events)
+		err = r.giveListed(events)
 	}
 	if err == nil {
 		err = r.checkLines(ctx)

@@ -30,8 +30,9 @@ type exchange struct {
 	// once says that it is sent once, because the caller has another question; split that the caller has several smaller ones:
 	// it is not repeated when it asked for too much, and its failure counts only when theirs do.
 	once, split bool
-	// normal says that "not found" is a normal answer: it is not asked for once more.
-	normal bool
+	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked for once
+	// more, because the caller asks again later.
+	normal, believed bool
 	// probe requests are sent whatever holds others back.
 	probe bool
 	// bare requests are not authorized by the client's credential.
@@ -141,7 +142,7 @@ func (x *exchange) final(err error) error {
 	}
 	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !(x.normal && errors.As(err, new(*NotFoundError))))
 	switch {
-	case refused && !x.askedAgain && !x.once && !x.probe && !x.bare:
+	case refused && !x.askedAgain && !x.believed && !x.once && !x.probe && !x.bare:
 		x.askedAgain = true
 		if err == nil {
 			err = errAskAgain

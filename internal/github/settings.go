@@ -106,6 +106,13 @@ type Observation struct {
 	Probe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
+	// Told says that an answer with a good status came, which tells what it has no header for as well.
+	Told bool
+	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's
+	// installation.
+	CredentialExpires time.Time
+	// Deprecation is what the answer announced of the end of what was asked for; empty when it announced nothing.
+	Deprecation string
 	// Remaining and Limit are of the primary limit; Reset is zero when the answer did not tell them.
 	Remaining, Limit int
 	Reset            time.Time

@@ -119,10 +119,17 @@ var (
 // taken for nothing, and an empty page that says there is another one.
 func whole(data any, told page) error {
 	switch data := data.(type) {
-	case []*gogithub.Repository:
-		return every(data, told, func(r *gogithub.Repository) bool {
+	case []*repositoryRow:
+		return every(data, told, func(r *repositoryRow) bool {
 			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil
 		})
+	case *reverseComparison:
+		if !data.isComplete() {
+			return errIncomplete
+		}
+		return every(data.Commits, told, (*objectName).isComplete)
+	case []*objectName:
+		return every(data, told, (*objectName).isComplete)
 	case []*gogithub.RepositoryCommit:
 		return every(data, told, wholeCommit)
 	case *gogithub.CommitsComparison:

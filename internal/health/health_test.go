@@ -2,7 +2,7 @@ package health_test
 
 import (
 	"errors"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,10 +17,10 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 // TestMatrix is each role with each dependency down, and back again.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler, health.Consumer, health.Exporter}
+	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler, health.Consumer, health.Exporter, health.Access}
 	for role, needs := range map[health.Role][]string{
-		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter},
-		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter},
+		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access},
+		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access},
 	} {
 		for _, down := range all {
 			t.Run(string(role)+" without "+down, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestMatrix(t *testing.T) {
 				require.Equal(t, health.Healthy, r.Mode)
 				m.Set(map[string]error{down: errors.New("connection refused")})
 				r = m.Report()
-				required := strings.Contains(strings.Join(needs, ","), down) && down != health.GitHub
+				required := slices.Contains(needs, down)
 				require.Equal(t, !required, r.Ready)
 				if required {
 					require.Equal(t, health.Unhealthy, r.Mode)

@@ -17,6 +17,8 @@ const (
 	Scheduler = "scheduler"
 	Consumer  = "consumer"
 	Exporter  = "exporter"
+	// Access says which organization this replica could not read yet.
+	Access = "github_access"
 	// Lines is about weekly lines that have not been confirmed for too long.
 	Lines = "loc"
 )
@@ -29,6 +31,7 @@ var required = map[string][]Role{
 	Scheduler: {Leader},
 	Consumer:  {Follower},
 	Exporter:  {Leader, Follower},
+	Access:    {Leader, Follower},
 }
 
 // maxDetail bounds a detail in bytes.

@@ -11,9 +11,13 @@ import (
 // What every store does with a batch before it looks at what it has.
 
 // Said is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says that
-// the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch.
-func (b *Batch) Said(first bool, pruned time.Time) (Change, error) {
+// the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch. Without
+// authority (fence 0) no head is settled: it remains a tip.
+func (b *Batch) Said(fence uint64, first bool, pruned time.Time) (Change, error) {
 	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
+	if fence == 0 {
+		c.Progress.unsettle()
+	}
 	if first {
 		c.Began = floor(b.Observed)
 	}
@@ -27,6 +31,22 @@ func (b *Batch) Said(first bool, pruned time.Time) (Change, error) {
 	}
 	c.Progress.clip(pruned)
 	return c, nil
+}
+
+// unsettle makes tips of the heads that are settled.
+func (p *Progress) unsettle() {
+	for i := range p.Repos {
+		r := &p.Repos[i]
+		r.Tips, r.Settled = append(r.Tips, r.Settled...), nil
+	}
+}
+
+// Removals are the keys of the events that a batch with this fence may remove: none without authority.
+func (b *Batch) Removals(fence uint64) []activity.Key {
+	if fence == 0 {
+		return nil
+	}
+	return b.Removed
 }
 
 // Admit reports whether an event of the batch is wanted of a repository that is wanted since a time, and gives one from

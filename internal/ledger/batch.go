@@ -14,10 +14,29 @@ type Batch struct {
 	Observed time.Time
 	// Events are a set: what the ledger has already is not recorded again, and an event older than the first contact
 	// with its repository asked for, or than what was pruned, is left out.
-	Events   []activity.Event
+	Events []activity.Event
+	// Removed are events that are not there any more, as a commit is not that a force-push took off the branch. A batch
+	// that has one in both lists removes it. Sweeps say the same of all events but those that they list. Both count in
+	// batches with authority only.
+	Removed  []activity.Key
+	Sweeps   []Sweep
 	Progress Progress
 	Samples  []Sample
 	Tallies  []Tally
+}
+
+// Sweep says that of a repository's events of one kind in a window exactly those are there that it keeps.
+type Sweep struct {
+	Repo   int64
+	Kind   activity.Kind
+	Window activity.Window
+	Keep   map[activity.ID]struct{}
+}
+
+// Removes reports whether the sweep says that an event is not there. at is the event's time.
+func (s *Sweep) Removes(k activity.Key, at time.Time) bool {
+	_, kept := s.Keep[k.ID]
+	return k.Repo == s.Repo && k.Kind == s.Kind && s.Window.Contains(at) && !kept
 }
 
 // Progress is what a batch says about reading.
@@ -47,6 +66,10 @@ type RepoProgress struct {
 	// Missed are windows that could not be read or were put off. Read are windows that were read completely. Of a
 	// batch that has both for one moment, Read wins.
 	Missed, Read []StreamWindow
+	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. Settled are heads of which
+	// only those commits count as there that the head of Signals reaches, for the others have been removed; it counts in
+	// batches with authority only.
+	Tips, Settled []string
 }
 
 // Presence says whether a repository is there to be read.

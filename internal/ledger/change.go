@@ -14,6 +14,9 @@ type Change struct {
 	Began time.Time
 	// Events are the ones recorded, each once in the life of the ledger.
 	Events []activity.Event
+	// Removed are recorded events that are not there any more, Restored those of them that are there again. They change
+	// what windows count, and no total. What is both is not there.
+	Removed, Restored []activity.Key
 	// Carried are totals of events that have been pruned; only in snapshots.
 	Carried []Carried
 	// Progress is what was read.
@@ -37,32 +40,6 @@ func (p *Progress) forgotten() map[int64]bool {
 		}
 	}
 	return forgotten
-}
-
-// NumTotals is the number of cumulative sums of a series: one a kind, then lines added and lines removed.
-const NumTotals = activity.NumKinds + 2
-
-// Indexes of the lines in Totals.
-const (
-	TotalAdded   = activity.NumKinds
-	TotalRemoved = activity.NumKinds + 1
-)
-
-// Totals are the cumulative sums of a series.
-type Totals [NumTotals]uint64
-
-// Count adds an event.
-func (t *Totals) Count(e *activity.Event) {
-	t[e.Kind.Index()]++
-	t[TotalAdded] += uint64(e.Additions)
-	t[TotalRemoved] += uint64(e.Deletions)
-}
-
-// plus adds other sums.
-func (t *Totals) plus(o *Totals) {
-	for i := range t {
-		t[i] += o[i]
-	}
 }
 
 // Carried are the totals of a user in a repository that no event in the ledger explains any more.

@@ -18,15 +18,21 @@ import (
 //	version (1 byte) │ CRC-32C of the rest (4 bytes, big endian) │ CBOR of a wireChange
 //
 // The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
-// form gets another version. In version 1 a sample was a number; nobody has ever made one. Version 2 has had all presences since it
-// was released, and no time of a head. All are still read. Versions differ in two bits, so that one that flips is noticed.
+// form gets another version, and the types of the one before move to codec_legacy.go, from where it is still read.
+//
+//	version 1  a sample was a number; no ledger has one
+//	version 2  all presences, no time of a head
+//	version 4  an event has two numbers of lines, carried totals are seven numbers in a fixed order
+//	version 7  measures and totals by their ids, what is removed and restored, tips, streams that are off
+//
+// Versions differ in two bits, so that one that flips is noticed.
 const (
-	codecVersion = 4
+	codecVersion = 7
 	frameHead    = 5
 )
 
 var (
-	readable   = []byte{1, 2, codecVersion}
+	readable   = []byte{1, 2, 4, codecVersion}
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	encoding   = must(cbor.CoreDetEncOptions().EncMode())
 	decoding   = must(cbor.DecOptions{
@@ -55,6 +61,8 @@ type wireChange struct {
 	Progress []wireProgress
 	Samples  []wireSample
 	Tallies  []wireTally
+	Removed  []wireKey
+	Restored []wireKey
 }
 
 const (
@@ -69,20 +77,28 @@ type wireActor struct {
 }
 
 type wireEvent struct {
-	_                    struct{} `cbor:",toarray"`
-	Kind                 uint8
-	Repo                 uint32 // its place in the table
-	ID                   []byte // without leading zeros
-	Actor                uint32 // its place in the table
-	At                   uint32
-	Additions, Deletions uint32
+	_        struct{} `cbor:",toarray"`
+	Kind     uint8
+	Repo     uint32 // its place in the table
+	ID       []byte // without leading zeros
+	Actor    uint32 // its place in the table
+	At       uint32
+	Measures []uint64 // of the kind, in its order; zeros at the end are left out
+}
+
+// wireKey is the key of an event.
+type wireKey struct {
+	_    struct{} `cbor:",toarray"`
+	Kind uint8
+	Repo uint32 // its place in the table
+	ID   []byte // without leading zeros
 }
 
 type wireCarried struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
 	Actor  uint32
-	Totals []uint64
+	Totals []uint64 // id, value, id, value, ... of those that are not zero
 }
 
 type wireProgress struct {
@@ -95,6 +111,7 @@ type wireProgress struct {
 	Presence       uint8
 	GoneSince      int64
 	Missed, Read   []wireWindow
+	Tips, Settled  []string
 }
 
 type wireSignals struct {
@@ -106,16 +123,9 @@ type wireSignals struct {
 	IssueNumber, IssueUpdated int64
 	HeadAt                    int64
 	Archived                  bool
-}
-
-// wireSignals2 are those of versions 1 and 2.
-type wireSignals2 struct {
-	_                         struct{} `cbor:",toarray"`
-	Known                     uint8
-	Head                      string
-	PushedAt                  int64
-	PullNumber, PullUpdated   int64
-	IssueNumber, IssueUpdated int64
+	Off                       uint8
+	OffSince                  int64
+	Branch                    string
 }
 
 type wireWindow struct {
@@ -169,8 +179,8 @@ func DecodeChange(frame []byte) (Change, error) {
 	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
 		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
 	}
-	var w wireChange
-	if err := decoding.Unmarshal(body, &w); err != nil {
+	w, err := decodeWire(frame[0], body)
+	if err != nil {
 		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	c, err := w.change()
@@ -216,13 +226,14 @@ func toWire(c *Change) *wireChange {
 		e := &c.Events[i]
 		w.Events = append(w.Events, wireEvent{
 			Kind: uint8(e.Kind), Repo: repos.place(e.Repo), ID: trimID(e.ID), Actor: actors.place(e.Actor),
-			At: unix32(e.Time), Additions: e.Additions, Deletions: e.Deletions,
+			At: unix32(e.Time), Measures: MeasuresOf(e),
 		})
 	}
 	for i := range c.Carried {
 		k := &c.Carried[i]
-		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals[:]})
+		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals.pairs()})
 	}
+	w.Removed, w.Restored = keysToWire(c.Removed, &repos), keysToWire(c.Restored, &repos)
 	for _, a := range actors.list {
 		w.Actors = append(w.Actors, wireActor{ID: a.ID, Login: a.Login})
 	}
@@ -241,6 +252,14 @@ func toWire(c *Change) *wireChange {
 	return w
 }
 
+func keysToWire(keys []activity.Key, repos *table[int64]) []wireKey {
+	var list []wireKey
+	for _, k := range keys {
+		list = append(list, wireKey{Kind: uint8(k.Kind), Repo: repos.place(k.Repo), ID: trimID(k.ID)})
+	}
+	return list
+}
+
 // nonNil is data that is written as a byte string, and not as null, when it is empty.
 func nonNil(data []byte) []byte {
 	if data == nil {
@@ -253,13 +272,15 @@ func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
 		ID: p.ID, Name: p.Name, Contact: seconds(p.Contact), Since: seconds(p.Since), Observed: seconds(p.Observed),
 		Presence: uint8(p.Presence), GoneSince: seconds(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
+		Tips: p.Tips, Settled: p.Settled,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
 			Known: uint8(s.Known), Head: s.Head, PushedAt: seconds(s.PushedAt),
 			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
 			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
-			HeadAt: seconds(s.HeadAt), Archived: s.Archived,
+			HeadAt: seconds(s.HeadAt), Archived: s.Archived, Off: uint8(s.Off), OffSince: seconds(s.OffSince),
+			Branch: s.Branch,
 		}
 	}
 	return w

@@ -22,12 +22,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"an actor":           func(w *wireChange) { w.Events[0].Actor = 2 },
 		"an actor's login":   func(w *wireChange) { w.Actors[0].Login = "\n" },
 		"a long id":          func(w *wireChange) { w.Events[0].ID = make([]byte, 21) },
-		"lines of a comment": func(w *wireChange) { w.Events[1].Additions = 1 },
+		"lines of a comment": func(w *wireChange) { w.Events[1].Measures = []uint64{1} },
+		"many measures":      func(w *wireChange) { w.Events[0].Measures = []uint64{1, 2, 3} },
+		"a large measure":    func(w *wireChange) { w.Events[0].Measures = []uint64{1 << 32} },
 		"a carried id":       func(w *wireChange) { w.Carried[0].Repo = 0 },
 		"a progress id":      func(w *wireChange) { w.Progress[0].ID = -1 },
 		"a carried actor":    func(w *wireChange) { w.Carried[0].Actor = math.MaxUint32 },
-		"few totals":         func(w *wireChange) { w.Carried[0].Totals = w.Carried[0].Totals[1:] },
-		"many totals":        func(w *wireChange) { w.Carried[0].Totals = append(w.Carried[0].Totals, 1) },
+		"half a total":       func(w *wireChange) { w.Carried[0].Totals = w.Carried[0].Totals[1:] },
+		"a total's id":       func(w *wireChange) { w.Carried[0].Totals = append(w.Carried[0].Totals, 1<<16, 1) },
+		"a total without id": func(w *wireChange) { w.Carried[0].Totals = append(w.Carried[0].Totals, 0, 1) },
+		"a removed kind":     func(w *wireChange) { w.Removed[0].Kind = 0 },
+		"a removed place":    func(w *wireChange) { w.Removed[0].Repo = 2 },
+		"a restored id":      func(w *wireChange) { w.Restored[0].ID = make([]byte, 21) },
+		"a tip":              func(w *wireChange) { w.Progress[0].Tips[0] = "no head" },
+		"an empty tip":       func(w *wireChange) { w.Progress[0].Settled[0] = "" },
+		"streams off":        func(w *wireChange) { w.Progress[0].Signals.Off = 8 },
 		"a stream":           func(w *wireChange) { w.Progress[0].Missed[0].Stream = activity.NumStreams },
 		"a stream read":      func(w *wireChange) { w.Progress[0].Read[0].Stream = 255 },
 		"a presence":         func(w *wireChange) { w.Progress[0].Presence = 4 },
@@ -57,7 +66,7 @@ func TestDecodeOfGarbage(t *testing.T) {
 	frame, err := EncodeChange(golden())
 	require.NoError(t, err)
 	other := bytes.Clone(frame)
-	other[0]++
+	other[0] = 3
 	body := frame[frameHead:]
 	for name, garbage := range map[string][]byte{
 		"nothing": nil, "no body": seal(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1], "another version": other,
@@ -77,15 +86,15 @@ func TestDecodeOfGarbage(t *testing.T) {
 // TestDecodeAllocates in proportion to the frame only, also where one byte stands for a large element.
 func TestDecodeAllocates(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
 	const n = 100_000
-	hollow := []byte{0x8b, 0, 0, 0, 0, 0x80, 0x80}
-	for list := range 5 {
+	hollow := []byte{0x8d, 0, 0, 0, 0, 0x80, 0x80}
+	for list := range 7 {
 		body := bytes.Clone(hollow)
 		for range list {
 			body = append(body, 0x80)
 		}
 		body = append(body, 0x9a, 0, n>>16&0xff, n>>8&0xff, n&0xff)
 		body = append(body, bytes.Repeat([]byte{0xf6}, n)...)
-		for range 4 - list {
+		for range 6 - list {
 			body = append(body, 0x80)
 		}
 		frame := seal(body)

@@ -17,6 +17,16 @@ var (
 // cborBytes is the major type of byte strings (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
 const cborBytes = 2
 
+// decodeWire decodes the body of a frame of any version.
+func decodeWire(version byte, body []byte) (*wireChange, error) {
+	if version != codecVersion {
+		return decodeLegacy(body)
+	}
+	var w wireChange
+	err := decoding.Unmarshal(body, &w)
+	return &w, err
+}
+
 // change is the change of a frame; it remains to be validated.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
@@ -31,10 +41,11 @@ func (w *wireChange) change() (Change, error) {
 		if int(k.Actor) >= len(w.Actors) {
 			return c, errPlace
 		}
-		if len(k.Totals) != NumTotals {
-			return c, errLength
+		totals, err := totalsOf(k.Totals)
+		if err != nil {
+			return c, err
 		}
-		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: Totals(k.Totals)})
+		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: totals})
 	}
 	for i := range w.Progress {
 		if w.Progress[i].ID <= 0 { // before anything is made of a list of nothings
@@ -42,7 +53,28 @@ func (w *wireChange) change() (Change, error) {
 		}
 		c.Progress.Repos = append(c.Progress.Repos, w.Progress[i].progress())
 	}
+	var err error
+	if c.Removed, err = w.keys(w.Removed); err != nil {
+		return c, err
+	}
+	if c.Restored, err = w.keys(w.Restored); err != nil {
+		return c, err
+	}
 	return c, w.operations(&c)
+}
+
+func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
+	var keys []activity.Key
+	for _, wk := range list {
+		k := activity.Key{Kind: activity.Kind(wk.Kind)}
+		if int(wk.Repo) >= len(w.Repos) || len(wk.ID) > len(k.ID) {
+			return nil, errPlace
+		}
+		k.Repo = w.Repos[wk.Repo]
+		copy(k.ID[len(k.ID)-len(wk.ID):], wk.ID)
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 func (w *wireChange) operations(c *Change) error {
@@ -85,7 +117,10 @@ func (w *wireChange) events(c *Change) error {
 
 func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	e := activity.Event{
-		Kind: activity.Kind(we.Kind), Time: time.Unix(int64(we.At), 0).UTC(), Additions: we.Additions, Deletions: we.Deletions,
+		Kind: activity.Kind(we.Kind), Time: time.Unix(int64(we.At), 0).UTC(),
+	}
+	if err := SetMeasures(&e, we.Measures); err != nil {
+		return e, err
 	}
 	if int(we.Actor) >= len(w.Actors) || int(we.Repo) >= len(w.Repos) || len(we.ID) > len(e.ID) {
 		return e, errPlace
@@ -95,35 +130,18 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	return e, nil
 }
 
-// signals2 begins an array of as many values as wireSignals2 has (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
-const signals2 = 0x87
-
-// UnmarshalCBOR implements cbor.Unmarshaler.
-func (w *wireSignals) UnmarshalCBOR(data []byte) error {
-	if len(data) > 0 && data[0] == signals2 {
-		var old wireSignals2
-		err := decoding.Unmarshal(data, &old)
-		*w = wireSignals{
-			Known: old.Known, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
-			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
-		}
-		return err
-	}
-	type plain wireSignals // without this method
-	return decoding.Unmarshal(data, (*plain)(w))
-}
-
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
 		ID: w.ID, Name: w.Name, Contact: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: moment(w.GoneSince),
-		Missed: windows(w.Missed), Read: windows(w.Read),
+		Missed: windows(w.Missed), Read: windows(w.Read), Tips: w.Tips, Settled: w.Settled,
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
 			Known: activity.Streams(s.Known), Head: s.Head, HeadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
 			Pulls:  activity.Mark{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
 			Issues: activity.Mark{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
+			Off:    activity.Streams(s.Off), OffSince: moment(s.OffSince), Branch: s.Branch,
 		}
 	}
 	return p

@@ -30,7 +30,16 @@ type RepoCoverage struct {
 	// GoneSince is when the repository left; zero while it is there.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
+	// Tips are heads, other than that of Signals, which may reach recorded commits that the head of Signals does not. They
+	// are sorted.
+	Tips []string
 }
+
+// maxTips bounds the tips of a repository. More are replaced by LostTip.
+const maxTips = 32
+
+// LostTip stands for tips that are not known any more. It is no commit's object name.
+const LostTip = "0000000000000000000000000000000000000000"
 
 // Gap is a window that is known to be missing.
 type Gap struct {
@@ -42,6 +51,15 @@ type Gap struct {
 
 // Gone reports whether the repository has left.
 func (r *RepoCoverage) Gone() bool { return !r.GoneSince.IsZero() }
+
+// Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is switched
+// off. What is missing then is kept, and counts again when the stream is switched on.
+func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
+	if r.Gone() || r.Signals.Off.Has(s) {
+		return nil
+	}
+	return r.Missing[s]
+}
 
 // Apply adds what a batch says. Repeating it changes nothing.
 func (c *Coverage) Apply(p Progress) {
@@ -76,9 +94,11 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
 	}
+	head := r.Signals.Head
 	if p.Signals != nil && !p.Observed.Before(r.Observed) {
 		r.Signals, r.Observed = *p.Signals, p.Observed
 	}
+	r.applyTips(p, head)
 	switch p.Presence {
 	case PresenceThere:
 		r.GoneSince = time.Time{}
@@ -94,6 +114,30 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	}
 }
 
+// applyTips keeps the heads from which commits were listed and that are not settled. had is the head of before.
+func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
+	if len(p.Tips) == 0 && len(p.Settled) == 0 && r.Signals.Head == had && p.Signals == nil {
+		return
+	}
+	tips := append(slices.Clone(r.Tips), p.Tips...)
+	tips = append(tips, had)
+	if p.Signals != nil {
+		tips = append(tips, p.Signals.Head)
+	}
+	tips = slices.DeleteFunc(tips, func(tip string) bool {
+		return tip == "" || tip == r.Signals.Head || slices.Contains(p.Settled, tip)
+	})
+	slices.Sort(tips)
+	tips = slices.Compact(tips)
+	if len(tips) > maxTips {
+		tips = []string{LostTip}
+	}
+	r.Tips = slices.Clip(tips)
+	if len(r.Tips) == 0 {
+		r.Tips = nil
+	}
+}
+
 // Reached is the moment up to which passes have looked at a repository, whatever they have missed.
 func (c *Coverage) Reached(r *RepoCoverage) time.Time {
 	if r.Contact.After(c.Edge) {
@@ -102,24 +146,26 @@ func (c *Coverage) Reached(r *RepoCoverage) time.Time {
 	return c.Edge
 }
 
-// RepoEdge is the moment up to which the newest part of a repository's stream has been read.
+// RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched off
+// does not lag, whatever is missing of it.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.Reached(r)
+	if r.Signals.Off.Has(s) {
+		return edge
+	}
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
 		edge = r.Missing[s][n-1].Start
 	}
 	return edge
 }
 
-// Gaps lists the missing windows of the repositories that are there, the newest first.
+// Gaps lists the missing windows of the repositories that are there and of their streams that are not switched off, the
+// newest first.
 func (c *Coverage) Gaps() []Gap {
 	var gaps []Gap
 	for _, r := range c.Repos {
-		if r.Gone() {
-			continue
-		}
 		for _, s := range activity.AllStreams() {
-			for _, w := range r.Missing[s] {
+			for _, w := range r.Gaps(s) {
 				gaps = append(gaps, Gap{Repo: r.ID, Name: r.Name, Stream: s, Window: w})
 			}
 		}
@@ -141,12 +187,9 @@ func (c *Coverage) Gaps() []Gap {
 func (c *Coverage) Oldest() time.Time {
 	oldest := c.Edge
 	for _, r := range c.Repos {
-		if r.Gone() {
-			continue
-		}
-		for _, missing := range r.Missing {
-			if len(missing) > 0 && missing[0].Start.Before(oldest) {
-				oldest = missing[0].Start
+		for _, s := range activity.AllStreams() {
+			if gaps := r.Gaps(s); len(gaps) > 0 && gaps[0].Start.Before(oldest) {
+				oldest = gaps[0].Start
 			}
 		}
 	}
@@ -216,7 +259,7 @@ func (c *Coverage) progress() Progress {
 }
 
 func (r *RepoCoverage) progress() RepoProgress {
-	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed}
+	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
 	signals := r.Signals
 	p.Signals = &signals
 	if r.Gone() {

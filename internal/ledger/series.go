@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"slices"
 	"sort"
 
@@ -39,36 +40,100 @@ func (v *Values) set(m Metric, value uint64) {
 	v.Of[m] = value
 }
 
-// series is a user in a repository: when what happened, in Unix seconds, and the totals since the ledger began.
+// merge adds the values of another series that is shown under the same label.
+func (v *Values) merge(o *Values) {
+	for m := range Metric(NumMetrics) {
+		switch {
+		case !o.Present.Has(m):
+		case m == MetricLastEvent:
+			v.set(m, max(v.Of[m], o.Of[m]))
+		default:
+			v.set(m, v.Of[m]+o.Of[m])
+		}
+	}
+}
+
+// setTotals sets the sums of the kinds that have any, those of lines where there are commits.
+func (v *Values) setTotals(totals *Totals) {
+	for i, total := range totals[:activity.NumKinds] {
+		if total > 0 {
+			v.set(MetricTotal+Metric(i), total)
+		}
+	}
+	if totals[activity.KindCommit.Index()] > 0 {
+		v.set(MetricTotalAdded, totals[TotalAdded])
+		v.set(MetricTotalGone, totals[TotalRemoved])
+	}
+}
+
+// series is an account in a repository: what happened, and the totals since the ledger began.
 type series struct {
-	commits []commit
-	times   [activity.NumKinds - 1][]uint32 // of the kinds after the commits
+	events [activity.NumKinds][]entry
+	// removed are events that are not there any more, which may be restored.
+	removed *[activity.NumKinds][]entry
 	totals  Totals
 	shown   Mask
 	sorted  bool
 }
 
-// commit is a commit's date and lines.
-type commit struct {
+// entry is an event of a series: its identity, when it happened, in Unix seconds, and a commit's lines.
+type entry struct {
+	id                       uint64
 	at, additions, deletions uint32
+}
+
+// entryID is the identity of an event among those of its kind in its repository: numbers are their own, and of the
+// 160 bits of a commit's object name 64 are as good as all.
+func entryID(id *activity.ID) uint64 {
+	return binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[12:])
 }
 
 func (s *series) add(e *activity.Event) {
 	s.totals.Count(e)
 	s.sorted = false
-	at := unix32(e.Time)
-	if e.Kind == activity.KindCommit {
-		s.commits = append(s.commits, commit{at, e.Additions, e.Deletions})
-		return
-	}
-	times := &s.times[e.Kind.Index()-1]
-	*times = append(*times, at)
+	list := &s.events[e.Kind.Index()]
+	*list = append(*list, entry{entryID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
 }
 
-func (s *series) events() int {
-	n := len(s.commits)
-	for _, times := range s.times {
-		n += len(times)
+// remove takes events of a kind out that are not there any more; the totals stay.
+func (s *series) remove(kind activity.Kind, ids map[uint64]bool) {
+	if len(s.events[kind.Index()]) == 0 {
+		return
+	}
+	if s.removed == nil {
+		s.removed = new([activity.NumKinds][]entry)
+	}
+	s.sorted = false
+	move(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
+}
+
+// restore puts removed events of a kind back.
+func (s *series) restore(kind activity.Kind, ids map[uint64]bool) {
+	if s.removed == nil {
+		return
+	}
+	s.sorted = false
+	move(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
+}
+
+// move moves the entries with some ids from one list to another.
+func move(from, to *[]entry, ids map[uint64]bool) {
+	moved := func(e entry) bool { return ids[e.id] }
+	if !slices.ContainsFunc(*from, moved) {
+		return
+	}
+	for _, e := range *from {
+		if moved(e) {
+			*to = append(*to, e)
+		}
+	}
+	*from = slices.DeleteFunc(*from, moved)
+}
+
+func (s *series) numEvents() int {
+	n := 0
+	for _, list := range s.events {
+		n += len(list)
 	}
 	return n
 }
@@ -78,9 +143,8 @@ func (s *series) sort() {
 	if s.sorted {
 		return
 	}
-	slices.SortFunc(s.commits, func(a, b commit) int { return int(int64(a.at) - int64(b.at)) })
-	for i := range s.times {
-		slices.Sort(s.times[i])
+	for _, list := range s.events {
+		slices.SortFunc(list, func(a, b entry) int { return int(int64(a.at) - int64(b.at)) })
 	}
 	s.sorted = true
 }
@@ -88,9 +152,14 @@ func (s *series) sort() {
 // prune forgets what happened before a time; the totals stay.
 func (s *series) prune(before uint32) {
 	s.sort()
-	s.commits = trim(s.commits, s.commitsUntil(int64(before)-1))
-	for i, times := range s.times {
-		s.times[i] = trim(times, until(times, int64(before)-1))
+	for i, list := range s.events {
+		s.events[i] = trim(list, until(list, int64(before)-1))
+	}
+	if s.removed == nil {
+		return
+	}
+	for i := range s.removed {
+		s.removed[i] = slices.DeleteFunc(s.removed[i], func(e entry) bool { return e.at < before })
 	}
 }
 
@@ -102,8 +171,9 @@ func trim[T any](list []T, n int) []T {
 	return slices.Clone(list[n:])
 }
 
-// values computes the series' values as of the moments.
-func (s *series) values(at *moments, v *Values) {
+// windowValues computes the series' values as of the moments but for the totals. It reports whether there is an event
+// within the retention; without one there is no value.
+func (s *series) windowValues(at *moments, v *Values) bool {
 	s.sort()
 	*v = Values{}
 	last := int64(-1)
@@ -113,32 +183,24 @@ func (s *series) values(at *moments, v *Values) {
 	}
 	if last < 0 {
 		*v = Values{}
-		return
+		return false
 	}
 	v.set(MetricLastEvent, uint64(last))
-	for i, total := range s.totals[:activity.NumKinds] {
-		if total > 0 {
-			v.set(MetricTotal+Metric(i), total)
-		}
-	}
-	if s.totals[activity.KindCommit.Index()] > 0 {
-		v.set(MetricTotalAdded, s.totals[TotalAdded])
-		v.set(MetricTotalGone, s.totals[TotalRemoved])
-	}
+	return true
 }
 
 // kindValues sets the values of one kind and gives its newest event within the retention, -1 when there is none.
 func (s *series) kindValues(kind activity.Kind, at *moments, v *Values) int64 {
-	stream := kind.Stream()
-	upTo := s.until(kind, at.until[stream])
+	stream, list := kind.Stream(), s.events[kind.Index()]
+	upTo := until(list, at.until[stream])
 	if upTo == 0 {
 		return -1
 	}
-	newest := s.at(kind, upTo-1)
+	newest := int64(list[upTo-1].at)
 	if newest <= at.retained[stream] {
 		return -1
 	}
-	v.set(MetricCount+Metric(kind.Index()), uint64(upTo-s.until(kind, at.day[stream]))) //nolint:gosec // a count
+	v.set(MetricCount+Metric(kind.Index()), uint64(upTo-until(list, at.day[stream]))) //nolint:gosec // a count
 	if kind == activity.KindCommit && at.hasWeek {
 		s.weekValues(at, v)
 	}
@@ -147,7 +209,8 @@ func (s *series) kindValues(kind activity.Kind, at *moments, v *Values) int64 {
 
 func (s *series) weekValues(at *moments, v *Values) {
 	var added, removed uint64
-	for _, c := range s.commits[s.commitsUntil(at.weekStart-1):s.commitsUntil(at.weekEnd-1)] {
+	commits := s.events[activity.KindCommit.Index()]
+	for _, c := range commits[until(commits, at.weekStart-1):until(commits, at.weekEnd-1)] {
 		added += uint64(c.additions)
 		removed += uint64(c.deletions)
 	}
@@ -155,26 +218,7 @@ func (s *series) weekValues(at *moments, v *Values) {
 	v.set(MetricLinesGone, removed)
 }
 
-// until is how many events of a kind happened at t or before.
-func (s *series) until(kind activity.Kind, t int64) int {
-	if kind == activity.KindCommit {
-		return s.commitsUntil(t)
-	}
-	return until(s.times[kind.Index()-1], t)
-}
-
-// at is when event i of a kind happened.
-func (s *series) at(kind activity.Kind, i int) int64 {
-	if kind == activity.KindCommit {
-		return int64(s.commits[i].at)
-	}
-	return int64(s.times[kind.Index()-1][i])
-}
-
-func (s *series) commitsUntil(t int64) int {
-	return sort.Search(len(s.commits), func(i int) bool { return int64(s.commits[i].at) > t })
-}
-
-func until(times []uint32, t int64) int {
-	return sort.Search(len(times), func(i int) bool { return int64(times[i]) > t })
+// until is how many of the events happened at t or before.
+func until(list []entry, t int64) int {
+	return sort.Search(len(list), func(i int) bool { return int64(list[i].at) > t })
 }

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -26,9 +28,10 @@ type State struct {
 	fence   uint64
 }
 
-// record is an event without its key.
+// record is an event without its key. A removed one is kept, so that it is not counted again when it is restored.
 type record struct {
 	at, actor, additions, deletions uint32
+	removed                         bool
 }
 
 // seriesKey is a user in a repository.
@@ -96,12 +99,13 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 		return Change{}, Receipt{}, ErrFenced
 	}
 	s.fence = max(s.fence, fence)
-	c, err := b.Said(s.cov.Began.IsZero(), s.pruned)
+	c, err := b.Said(fence, s.cov.Began.IsZero(), s.pruned)
 	if err != nil {
 		return Change{}, Receipt{}, err
 	}
-	a := admission{state: s, batch: b, room: room, since: s.wanted(&c.Progress)}
+	a := admission{state: s, batch: b, room: room, since: s.wanted(&c.Progress), seen: make(map[activity.Key]struct{})}
 	c.Events = a.events()
+	c.Removed, c.Restored = a.removals(fence), a.restored
 	if a.receipt.Folded > 0 {
 		overflow := Tally{TallyKey{Name: TallySeriesOverflow}, uint64(a.receipt.Folded)}
 		c.Tallies = append(c.Tallies, overflow)
@@ -136,11 +140,39 @@ type admission struct {
 	since   func(repo int64) (time.Time, bool)
 	room    int
 	receipt Receipt
+	// seen are the admitted events of the batch, restored those of them that were removed.
+	seen     map[activity.Key]struct{}
+	restored []activity.Key
+}
+
+// removals are the events that the batch removes: of those that it has itself and of those that are recorded.
+func (a *admission) removals(fence uint64) []activity.Key {
+	removals := make(map[activity.Key]bool)
+	for _, key := range a.batch.Removals(fence) {
+		r, recorded := a.state.events[key]
+		if _, has := a.seen[key]; has || (recorded && !r.removed) {
+			removals[key] = true
+		}
+	}
+	if fence != 0 && len(a.batch.Sweeps) > 0 {
+		for key, r := range a.state.events {
+			at := time.Unix(int64(r.at), 0)
+			removes := func(sweep Sweep) bool { return sweep.Removes(key, at) }
+			if !r.removed && slices.ContainsFunc(a.batch.Sweeps, removes) {
+				removals[key] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(removals), compareKeys)
+}
+
+func compareKeys(a, b activity.Key) int {
+	return cmp.Or(cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 func (a *admission) events() []activity.Event {
 	fresh := make([]activity.Event, 0, len(a.batch.Events))
-	seen := make(map[activity.Key]struct{})
+	seen := a.seen
 	opened := make(map[seriesOf]bool)
 	for _, e := range a.batch.Events {
 		if !a.admit(&e) {
@@ -148,13 +180,16 @@ func (a *admission) events() []activity.Event {
 			continue
 		}
 		key := e.Key()
-		_, recorded := a.state.events[key]
+		had, recorded := a.state.events[key]
 		_, twice := seen[key]
+		seen[key] = struct{}{}
 		if recorded || twice {
 			a.receipt.Known++
+			if had.removed && !twice {
+				a.restored = append(a.restored, key)
+			}
 			continue
 		}
-		seen[key] = struct{}{}
 		a.fold(&e, opened)
 		fresh = append(fresh, e)
 	}
@@ -221,6 +256,8 @@ func (s *State) Apply(c *Change) {
 	for i := range c.Events {
 		s.add(&c.Events[i])
 	}
+	s.setRemoved(c.Restored, false)
+	s.setRemoved(c.Removed, true)
 	for _, t := range c.Tallies {
 		s.tallies[t.TallyKey] += t.Add
 	}
@@ -268,6 +305,16 @@ func (s *State) add(e *activity.Event) {
 		s.live++
 	}
 	series.events++
+}
+
+// setRemoved marks recorded events as removed, or as there.
+func (s *State) setRemoved(keys []activity.Key, removed bool) {
+	for _, key := range keys {
+		if r, recorded := s.events[key]; recorded {
+			r.removed = removed
+			s.events[key] = r
+		}
+	}
 }
 
 // PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
@@ -346,18 +393,22 @@ func (s *State) carriedChanges() []Change {
 	return changes
 }
 
+// eventChanges have all events, and say in the same change which of them are removed.
 func (s *State) eventChanges() []Change {
 	var changes []Change
-	chunk := make([]activity.Event, 0, min(SnapshotEvents, len(s.events)))
+	chunk := Change{}
 	for key, r := range s.events {
-		chunk = append(chunk, s.event(key, r))
-		if len(chunk) == SnapshotEvents {
-			changes = append(changes, Change{Events: chunk})
-			chunk = make([]activity.Event, 0, SnapshotEvents)
+		chunk.Events = append(chunk.Events, s.event(key, r))
+		if r.removed {
+			chunk.Removed = append(chunk.Removed, key)
+		}
+		if len(chunk.Events) == SnapshotEvents {
+			changes = append(changes, chunk)
+			chunk = Change{}
 		}
 	}
-	if len(chunk) > 0 {
-		changes = append(changes, Change{Events: chunk})
+	if len(chunk.Events) > 0 {
+		changes = append(changes, chunk)
 	}
 	return changes
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,6 +27,16 @@ func (c *Change) validate() error {
 	for i := range c.Events {
 		if err := c.Events[i].Validate(); err != nil {
 			return fmt.Errorf("%w: event %d: %w", ErrInvalid, i, err)
+		}
+	}
+	for _, keys := range [][]activity.Key{c.Removed, c.Restored} {
+		if len(keys) > maxElements {
+			return fmt.Errorf("%w: a list of %d, want at most %d", ErrInvalid, len(keys), maxElements)
+		}
+		for i, k := range keys {
+			if k.Repo <= 0 || !k.Kind.Valid() {
+				return fmt.Errorf("%w: key %d: of repository %d and kind %d", ErrInvalid, i, k.Repo, k.Kind)
+			}
 		}
 	}
 	for i := range c.Carried {
@@ -95,14 +107,25 @@ func (p *RepoProgress) validate() error {
 			}
 		}
 	}
+	for _, list := range [][]string{p.Tips, p.Settled} {
+		if len(list) > maxElements || slices.ContainsFunc(list, func(head string) bool { return !isHead(head) }) {
+			return fmt.Errorf("%d heads, or one that is no object name", len(list))
+		}
+	}
 	return validSignals(p.Signals)
+}
+
+// isHead reports whether a text can be a commit's object name: it is stored in a list with blanks between.
+func isHead(text string) bool {
+	return len(text) > 0 && len(text) <= 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 func validSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil
 	}
-	if s.Known&^activity.EveryStream != 0 || !text(s.Head) || !storable(s.HeadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt) {
+	if (s.Known|s.Off)&^activity.EveryStream != 0 || !text(s.Head, s.Branch) ||
+		!storable(s.HeadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.OffSince) {
 		return fmt.Errorf("signals of head %.64q", s.Head)
 	}
 	return nil

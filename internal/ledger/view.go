@@ -1,8 +1,8 @@
 package ledger
 
 import (
-	"cmp"
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,8 +16,8 @@ type ViewSettings struct {
 	// Grace is how far a repository's coverage may lag before its windows stop sliding: an outage freezes the numbers
 	// as they were last known, it does not count them down to zero.
 	Grace time.Duration
-	// Label is a user's label value, and false for users who are not shown. Users with one label are one series.
-	// Nil shows logins.
+	// Label is a user's label value, and false for users who are not shown. It is called with an account's newest login.
+	// Users with one label are one series. Nil shows logins.
 	Label func(activity.Actor) (string, bool)
 	// GivenWeeks shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
 	GivenWeeks bool
@@ -28,23 +28,36 @@ type ViewSettings struct {
 type View struct {
 	settings ViewSettings
 
-	mu      sync.Mutex
-	caught  bool
-	cov     Coverage
-	repos   map[int64]*repoView
-	tallies map[TallyKey]uint64
-	samples map[SampleKey]Sample
-	pruned  time.Time
-	unread  time.Time // until when commits were read without their lines
+	mu       sync.Mutex
+	caught   bool
+	cov      Coverage
+	repos    map[int64]*repoView
+	accounts *accounts
+	visits   uint64 // so far
+	tallies  map[TallyKey]uint64
+	samples  map[SampleKey]Sample
+	pruned   time.Time
+	unread   time.Time // until when commits were read without their lines
 	// ended are series that were shown and are gone since the last visit.
 	ended []endedSeries
 }
 
-// repoView has a repository's series by the user's label.
+// repoView has a repository's series by account.
 type repoView struct {
-	series map[string]*series
+	series map[uint32]*series
+	// groups are what accounts with one label show together.
+	groups map[*userLabel]*group
 	week   *weekView // the given lines, nil without any
 	shown  string    // the name under which the series were last shown
+}
+
+// group is the series that accounts with one label show together.
+type group struct {
+	visit  uint64 // of which the values are
+	alive  bool   // one of the accounts has an event within the retention
+	values Values
+	totals Totals
+	shown  Mask
 }
 
 type endedSeries struct {
@@ -66,6 +79,7 @@ func (v *View) reset() {
 	v.caught = false
 	v.cov = Coverage{Repos: make(map[int64]*RepoCoverage)}
 	v.repos = make(map[int64]*repoView)
+	v.accounts = newAccounts(v.settings.Label, v.relabel)
 	v.tallies = make(map[TallyKey]uint64)
 	v.samples = make(map[SampleKey]Sample)
 	v.pruned, v.unread = time.Time{}, time.Time{}
@@ -88,6 +102,8 @@ func (v *View) Apply(c Change) {
 	for i := range c.Events {
 		v.add(&c.Events[i])
 	}
+	v.move(c.Restored, (*series).restore)
+	v.move(c.Removed, (*series).remove)
 	v.applyOperations(&c)
 	if c.Pruned.After(v.pruned) {
 		v.prune(c.Pruned)
@@ -103,7 +119,7 @@ func (v *View) Apply(c Change) {
 func (v *View) restart() {
 	ended := v.ended
 	for _, repo := range v.repos {
-		ended = repo.end(ended)
+		ended = repo.end(ended, v.accounts)
 	}
 	v.reset()
 	v.ended = ended
@@ -129,40 +145,90 @@ func (v *View) takeSample(sample *Sample) {
 		}
 	case SampleUnread:
 		v.unread = sample.Observed
+	case SampleLogin:
+		v.takeLogin(sample)
+	}
+}
+
+// takeLogin takes an account's present login. What is none is left out.
+func (v *View) takeLogin(sample *Sample) {
+	id, err := strconv.ParseInt(sample.Labels[1], 10, 64)
+	actor := activity.Actor{ID: id, Login: string(sample.Data)}
+	if err == nil && id != 0 && actor.Validate() == nil {
+		v.accounts.observe(id, actor.Login, sample.Observed)
 	}
 }
 
 func (v *View) carry(c *Carried) {
-	if s := v.seriesOf(c.Repo, c.Actor); s != nil {
-		s.totals.plus(&c.Totals)
-	}
+	v.seriesOf(c.Repo, v.accounts.see(c.Actor, 0)).totals.plus(&c.Totals)
 }
 
 func (v *View) add(e *activity.Event) {
-	if s := v.seriesOf(e.Repo, e.Actor); s != nil {
-		s.add(e)
+	v.seriesOf(e.Repo, v.accounts.see(e.Actor, unix32(e.Time))).add(e)
+}
+
+// move removes or restores events, all of a repository and kind at once.
+func (v *View) move(keys []activity.Key, move func(s *series, kind activity.Kind, ids map[uint64]bool)) {
+	type place struct {
+		repo int64
+		kind activity.Kind
+	}
+	moved := make(map[place]map[uint64]bool)
+	for i := range keys {
+		at := place{keys[i].Repo, keys[i].Kind}
+		if moved[at] == nil {
+			moved[at] = make(map[uint64]bool)
+		}
+		moved[at][entryID(&keys[i].ID)] = true
+	}
+	for at, ids := range moved {
+		repo := v.repos[at.repo]
+		if repo == nil {
+			continue
+		}
+		for _, s := range repo.series {
+			move(s, at.kind, ids)
+		}
 	}
 }
 
-// seriesOf is the series of a user in a repository, nil when the user is not shown.
-func (v *View) seriesOf(repo int64, actor activity.Actor) *series {
-	label, shown := v.settings.Label(actor)
-	if !shown {
-		return nil
-	}
+// seriesOf is the series of an account in a repository.
+func (v *View) seriesOf(repo int64, account uint32) *series {
 	r := v.repoOf(repo)
-	s := r.series[label]
+	s := r.series[account]
 	if s == nil {
 		s = &series{}
-		r.series[label] = s
+		r.series[account] = s
 	}
 	return s
+}
+
+// relabel ends what is shown of accounts: the next visit shows it under their labels of then.
+func (v *View) relabel(members []uint32) {
+	for _, repo := range v.repos {
+		for _, n := range members {
+			if s := repo.series[n]; s != nil {
+				v.ended = repo.endSeries(v.ended, v.accounts.list[n].label, s)
+			}
+		}
+	}
+}
+
+// Login is the newest login of an account, and false for an account of which nothing is known.
+func (v *View) Login(account int64) (string, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n, known := v.accounts.byKey[accountKey{id: account}]
+	if !known || account == 0 {
+		return "", false
+	}
+	return v.accounts.list[n].actor.Login, true
 }
 
 func (v *View) repoOf(repo int64) *repoView {
 	r := v.repos[repo]
 	if r == nil {
-		r = &repoView{series: make(map[string]*series)}
+		r = &repoView{series: make(map[uint32]*series), groups: make(map[*userLabel]*group)}
 		v.repos[repo] = r
 	}
 	return r
@@ -186,8 +252,8 @@ func (v *View) forget(forgotten map[int64]bool) {
 		if repo == nil {
 			continue
 		}
-		v.ended, repo.week = repo.end(v.ended), nil
-		maps.DeleteFunc(repo.series, func(_ string, s *series) bool { return s.events() == 0 })
+		v.ended, repo.week = repo.end(v.ended, v.accounts), nil
+		maps.DeleteFunc(repo.series, func(_ uint32, s *series) bool { return s.numEvents() == 0 })
 		if len(repo.series) == 0 {
 			delete(v.repos, id)
 		}
@@ -206,133 +272,6 @@ func (v *View) Caught() bool {
 type Series struct {
 	// Repo is the repository's present name, User the user's label.
 	Repo, User string
-}
-
-// Sink takes what a visit finds. Its methods are called under the view's lock and must not call the view.
-type Sink interface {
-	// Show gets the values of a series that is there.
-	Show(s Series, v *Values)
-	// End gets the metrics that the last visit showed of a series and that are not there any more.
-	End(s Series, metrics Mask)
-}
-
-// Visit shows every series as of now, and ends those that the visit before showed and that are gone.
-func (v *View) Visit(now time.Time, sink Sink) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	owners := v.owners()
-	for id, repo := range v.repos {
-		cov := v.cov.Repos[id]
-		if cov == nil || cov.Gone() || owners[cov.Name] != id {
-			v.ended = repo.end(v.ended)
-			repo.shown = "" // another repository may take the name, or has taken it
-			continue
-		}
-		v.visitRepo(repo, cov, now, sink)
-	}
-	v.endGone(sink)
-}
-
-// owners says which repository is shown under a name. Two have one name when it was taken over while discovery read its pages, until the
-// next pass: the one that was met last has it then, and the other one is not shown.
-func (v *View) owners() map[string]int64 {
-	owners := make(map[string]int64, len(v.repos))
-	for id := range v.repos {
-		cov := v.cov.Repos[id]
-		if cov == nil || cov.Gone() {
-			continue
-		}
-		if had := v.cov.Repos[owners[cov.Name]]; had == nil || cmp.Or(cov.Contact.Compare(had.Contact), cmp.Compare(cov.ID, had.ID)) > 0 {
-			owners[cov.Name] = id
-		}
-	}
-	return owners
-}
-
-// endGone ends what vanished with a former snapshot or a former name, unless it is shown again.
-func (v *View) endGone(sink Sink) {
-	if len(v.ended) == 0 {
-		return
-	}
-	byName := make(map[string]*repoView, len(v.repos))
-	for _, repo := range v.repos {
-		if repo.shown != "" {
-			byName[repo.shown] = repo
-		}
-	}
-	for _, e := range v.ended {
-		gone := e.shown
-		if repo := byName[e.repo]; repo != nil && repo.series[e.user] != nil {
-			gone &^= repo.series[e.user].shown
-		}
-		if gone != 0 {
-			sink.End(Series{e.repo, e.user}, gone)
-		}
-	}
-	v.ended = nil
-}
-
-func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
-	if repo.shown != cov.Name {
-		v.ended = repo.end(v.ended)
-		repo.shown = cov.Name
-	}
-	at := v.moments(cov, now)
-	var values Values
-	given := v.given(repo, &at)
-	for user, s := range repo.series {
-		s.values(&at, &values)
-		if given != nil {
-			given.set(repo, user, &values)
-		}
-		name := Series{cov.Name, user}
-		if gone := s.shown &^ values.Present; gone != 0 {
-			sink.End(name, gone)
-		}
-		if values.Present != 0 {
-			sink.Show(name, &values)
-		}
-		s.shown = values.Present
-	}
-}
-
-// end moves what is shown of a repository to the ended series.
-func (r *repoView) end(ended []endedSeries) []endedSeries {
-	for user, s := range r.series {
-		if s.shown != 0 {
-			ended = append(ended, endedSeries{r.shown, user, s.shown})
-			s.shown = 0
-		}
-	}
-	return ended
-}
-
-// moments are the times, in Unix seconds, for which a repository's values are computed.
-type moments struct {
-	// until, day and retained are, of each stream, the moment that is shown and the exclusive beginnings of the 24 h
-	// and of the retention before it.
-	until, day, retained [activity.NumStreams]int64
-	// week is the last complete week, and hasWeek says that it has been read.
-	weekStart, weekEnd int64
-	hasWeek            bool
-}
-
-func (v *View) moments(r *RepoCoverage, now time.Time) moments {
-	var m moments
-	for _, s := range activity.AllStreams() {
-		at := now
-		if limit := v.cov.RepoEdge(r, s).Add(v.settings.Grace); limit.Before(at) {
-			at = limit
-		}
-		m.until[s] = at.Unix()
-		m.day[s] = at.Add(-24 * time.Hour).Unix()
-		m.retained[s] = at.Add(-v.settings.Retention).Unix()
-	}
-	week := LastWeek(time.Unix(m.until[activity.StreamCommits], 0))
-	m.weekStart, m.weekEnd = week.Start.Unix(), week.End.Unix()
-	m.hasWeek = !v.settings.GivenWeeks && !week.Start.Before(v.unread) &&
-		!r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
-	return m
 }
 
 // LastWeek is the last complete week before t. Weeks begin on Sunday 00:00 UTC, as in GitHub's statistics
@@ -384,9 +323,10 @@ func (v *View) Edge() time.Time {
 
 // Summary is the size and the state of a view.
 type Summary struct {
-	Caught         bool
-	Began, Oldest  time.Time
-	Gaps           int
+	Caught        bool
+	Began, Oldest time.Time
+	Gaps          int
+	// Series is how many accounts in repositories have events, and how many those are, of users who are shown.
 	Series, Events int
 	// Shown is how many series of each metric the last visit showed.
 	Shown   [NumMetrics]int
@@ -402,20 +342,29 @@ func (v *View) Summary() Summary {
 		Tallies: maps.Clone(v.tallies),
 	}
 	for _, repo := range v.repos {
-		for _, s := range repo.series {
-			sum.add(s)
+		for n, s := range repo.series {
+			if v.accounts.list[n].label != nil {
+				sum.add(s)
+			}
+		}
+		for _, g := range repo.groups {
+			sum.show(g.shown)
 		}
 	}
 	return sum
 }
 
 func (sum *Summary) add(s *series) {
-	if n := s.events(); n > 0 {
+	if n := s.numEvents(); n > 0 {
 		sum.Series++
 		sum.Events += n
 	}
+	sum.show(s.shown)
+}
+
+func (sum *Summary) show(shown Mask) {
 	for m := range NumMetrics {
-		if s.shown.Has(Metric(m)) {
+		if shown.Has(Metric(m)) {
 			sum.Shown[m]++
 		}
 	}

@@ -279,8 +279,9 @@ func TestLabelsFold(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, uint64(2), got[Series{"one", "team"}].Of[count(activity.KindCommit)])
 	require.Equal(t, uint64(noon.Unix()), got[Series{"one", "team"}].Of[MetricLastEvent])
-	require.Equal(t, 1, v.Summary().Series)
+	require.Equal(t, 2, v.Summary().Series, "accounts in repositories, of those that are shown")
 	require.Equal(t, 2, v.Summary().Events)
+	require.Equal(t, 1, v.Summary().Shown[count(activity.KindCommit)])
 }
 
 // TestCoverage computes edges, gaps and the oldest moment.

@@ -15,7 +15,7 @@ import (
 var given = ViewSettings{Grace: 100 * time.Hour, GivenWeeks: true}
 
 func linesOf(user string, added, removed uint64) WeeklyUser {
-	return WeeklyUser{Actor: activity.Actor{ID: int64(len(user)), Login: user}, Added: added, Removed: removed}
+	return WeeklyUser{Actor: activity.Actor{Login: user}, Added: added, Removed: removed}
 }
 
 // give has a replica see a repository's weekly lines.

@@ -5,11 +5,11 @@ import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 // metricCommits is the count of commits: it is there for who has any within the retention.
 const metricCommits = MetricCount // commits are the first of the kinds
 
-// weekView are given weekly lines by the users' labels.
+// weekView are given weekly lines by account.
 type weekView struct {
 	end       int64 // of the week, in Unix seconds
 	everybody bool
-	lines     map[string]weekLines
+	lines     map[uint32]weekLines
 }
 
 type weekLines struct{ added, removed uint64 }
@@ -26,14 +26,13 @@ func (v *View) takeWeekly(sample *Sample) {
 	if repo == 0 || err != nil {
 		return
 	}
-	week := &weekView{end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Everybody, lines: make(map[string]weekLines, len(w.Users))}
+	week := &weekView{end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Everybody, lines: make(map[uint32]weekLines, len(w.Users))}
 	for i := range w.Users {
 		u := &w.Users[i]
-		if label, shown := v.settings.Label(u.Actor); shown {
-			sum := week.lines[label]
-			sum.plus(u.Added, u.Removed)
-			week.lines[label] = sum
-		}
+		n := v.accounts.see(u.Actor, 0)
+		sum := week.lines[n]
+		sum.plus(u.Added, u.Removed)
+		week.lines[n] = sum
 	}
 	v.repoOf(repo).week = week
 }
@@ -44,7 +43,9 @@ type givenWeek struct {
 	// folded are the lines of users whom the budget of series has made the one with the label other.
 	folded weekLines
 	folds  bool
-	other  string
+	other  uint32
+	// known are the labels under which events are shown; only where users were folded.
+	known map[*userLabel]bool
 }
 
 // given prepares the visit of a repository, nil where no weeks are given: every user with lines has a series, also one of whom no event is known, as long as
@@ -58,12 +59,16 @@ func (v *View) given(r *repoView, at *moments) *givenWeek {
 		return g
 	}
 	g.week = r.week
-	g.other, _ = v.settings.Label(activity.Other())
-	g.folds = r.known(g.other)
+	g.other = v.accounts.see(activity.Other(), 0)
+	g.folds = r.hasEvents(g.other)
+	if g.folds {
+		g.known = v.labelsWithEvents(r)
+	}
 	for user, lines := range r.week.lines {
+		label := v.accounts.list[user].label
 		switch {
-		case lines == (weekLines{}) || r.known(user):
-		case g.folds:
+		case lines == (weekLines{}) || label == nil:
+		case g.folds && !g.known[label]:
 			g.folded.plus(lines.added, lines.removed)
 		case r.series[user] == nil:
 			r.series[user] = &series{}
@@ -72,16 +77,26 @@ func (v *View) given(r *repoView, at *moments) *givenWeek {
 	return g
 }
 
-// known reports whether there are events of a user.
-func (r *repoView) known(user string) bool {
-	s := r.series[user]
-	return s != nil && s.events() > 0
+// hasEvents reports whether there are events of an account.
+func (r *repoView) hasEvents(account uint32) bool {
+	s := r.series[account]
+	return s != nil && s.numEvents() > 0
+}
+
+// labelsWithEvents are the labels of the accounts of which there are events.
+func (v *View) labelsWithEvents(r *repoView) map[*userLabel]bool {
+	labels := make(map[*userLabel]bool, len(r.series))
+	for n, s := range r.series {
+		if s.numEvents() > 0 {
+			labels[v.accounts.list[n].label] = true
+		}
+	}
+	return labels
 }
 
 // set gives a series the given lines in place of those of its commits. Who is not listed has none if the week speaks for
 // everybody; otherwise nobody knows.
-func (g *givenWeek) set(r *repoView, user string, v *Values) {
-	v.Present &^= 1<<MetricTotalAdded | 1<<MetricTotalGone // single commits' lines are not read
+func (g *givenWeek) set(label *userLabel, user uint32, v *Values) {
 	if g.week == nil {
 		return
 	}
@@ -91,7 +106,7 @@ func (g *givenWeek) set(r *repoView, user string, v *Values) {
 		listed = listed || g.folded != weekLines{}
 	}
 	commits := v.Present.Has(metricCommits)
-	some := lines != weekLines{} && (r.known(user) || !g.folds)
+	some := lines != weekLines{} && (!g.folds || g.known[label])
 	if some || (commits && (listed || g.week.everybody)) {
 		v.set(MetricLinesAdded, lines.added)
 		v.set(MetricLinesGone, lines.removed)

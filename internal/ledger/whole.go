@@ -23,6 +23,7 @@ func (p *Progress) whole() Progress {
 func (p *RepoProgress) round() {
 	p.Contact, p.Since, p.Observed, p.GoneSince = floor(p.Contact), floor(p.Since), floor(p.Observed), floor(p.GoneSince)
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
+	p.Tips, p.Settled = slices.Clone(p.Tips), slices.Clone(p.Settled)
 	for i := range p.Missed {
 		p.Missed[i].Window = activity.Window{Start: floor(p.Missed[i].Window.Start), End: ceil(p.Missed[i].Window.End)}
 	}
@@ -33,6 +34,7 @@ func (p *RepoProgress) round() {
 		signals := *p.Signals
 		signals.HeadAt, signals.PushedAt = floor(signals.HeadAt), floor(signals.PushedAt)
 		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floor(signals.Pulls.UpdatedAt), floor(signals.Issues.UpdatedAt)
+		signals.OffSince = floor(signals.OffSince)
 		p.Signals = &signals
 	}
 }

@@ -10,14 +10,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
-// version of the code of a state.
-const version = 1
+// The versions of the code of a state. The older one has no rewrite, and is written where there was none.
+const (
+	version        = 1
+	versionRewound = 2
+)
 
 const (
 	flagQuiet = 1 << iota
 	flagFallback
 	flagIncomplete
-	flagsKnown = flagQuiet | flagFallback | flagIncomplete
+	flagOutdated // from versionRewound on
+	flagsKnown   = flagQuiet | flagFallback | flagIncomplete
 )
 
 // maxHead bounds the name of a commit in bytes.
@@ -28,9 +32,13 @@ var ErrState = errors.New("not a state of weekly lines")
 
 // Encode is the state in whole seconds:
 //
-//	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head
+//	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head │
+//	from version 2 on Rewound
 func (s *State) Encode() []byte {
 	data := []byte{version, flag(s.Quiet, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
+	if !s.Rewound.IsZero() {
+		data[0], data[1] = versionRewound, data[1]|flag(s.Outdated, flagOutdated)
+	}
 	for _, t := range []time.Time{s.Week, s.Refreshed, s.Until, s.Asking.At, s.Reading.Week, s.Reading.Retry.At} {
 		data = binary.AppendUvarint(data, seconds(t))
 	}
@@ -40,13 +48,17 @@ func (s *State) Encode() []byte {
 		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32)))
 	}
 	data = binary.AppendUvarint(data, uint64(len(s.Reading.Head)))
-	return append(data, s.Reading.Head...)
+	data = append(data, s.Reading.Head...)
+	if !s.Rewound.IsZero() {
+		data = binary.AppendUvarint(data, seconds(s.Rewound))
+	}
+	return data
 }
 
 // Decode is a state that was encoded, or ErrState.
 func Decode(data []byte) (State, error) {
 	var s State
-	if len(data) < 2 || data[0] != version || data[1]&^flagsKnown != 0 {
+	if len(data) < 2 || !flagsOf(data[0], data[1]) {
 		return s, ErrState
 	}
 	s.Quiet, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
@@ -59,10 +71,25 @@ func Decode(data []byte) (State, error) {
 	s.Reading.Position, s.Reading.Asked = in.count(), in.count()
 	s.Reading.Retry.Wait = time.Duration(in.count()) * time.Second
 	s.Reading.Head = in.Text()
+	if data[0] == versionRewound {
+		s.Rewound, s.Outdated = in.time(), data[1]&flagOutdated != 0
+	}
 	if !in.End() || len(s.Reading.Head) > maxHead || !activity.Printable(s.Reading.Head) {
 		return State{}, ErrState
 	}
 	return s, nil
+}
+
+// flagsOf reports whether a version is known and has such flags.
+func flagsOf(of, flags byte) bool {
+	switch of {
+	case version:
+		return flags&^flagsKnown == 0
+	case versionRewound:
+		return flags&^(flagsKnown|flagOutdated) == 0
+	default:
+		return false
+	}
 }
 
 func flag(set bool, bit byte) byte {

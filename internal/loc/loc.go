@@ -75,6 +75,10 @@ type State struct {
 	Until    time.Time
 	// Incomplete says that the values are those of a part of the week's commits.
 	Incomplete bool
+	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the values
+	// are those of before.
+	Rewound  time.Time
+	Outdated bool
 	// Asking is about asking for statistics, Reading about reading commits.
 	Asking  Retry
 	Reading Reading
@@ -101,6 +105,8 @@ type Situation struct {
 	// Week is the last complete week, Pushed the repository's newest push, zero when nobody knows.
 	Week   activity.Window
 	Pushed time.Time
+	// Rewound is when the default branch was found to have lost commits for the last time, zero when it never was.
+	Rewound time.Time
 }
 
 // Step is what is to be done.
@@ -113,6 +119,15 @@ const (
 	StepAsk        // ask for statistics
 	StepRead       // read the lines of commits
 )
+
+// Rewind takes that the default branch has lost commits: the values and what was read so far may count them. The values
+// stay until there are others.
+func (r *Rules) Rewind(s State, at *Situation) State {
+	if at.Rewound.Truncate(time.Second).After(s.Rewound) {
+		s.Rewound, s.Outdated, s.Reading = at.Rewound.Truncate(time.Second), !s.Week.IsZero(), Reading{}
+	}
+	return s
+}
 
 // Next is what is to be done now, or when there will be something to do.
 func (r *Rules) Next(s *State, at *Situation) (Step, time.Time) {
@@ -144,7 +159,7 @@ func (r *Rules) askAt(s *State, at *Situation) time.Time {
 	switch {
 	case r.falls(s):
 		due = s.Until
-	case s.Quiet || !s.Week.Equal(at.Week.Start):
+	case s.Quiet || s.Outdated || !s.Week.Equal(at.Week.Start):
 		due = time.Time{}
 	}
 	return later(due, s.Asking.At)
@@ -153,7 +168,7 @@ func (r *Rules) askAt(s *State, at *Situation) time.Time {
 // readAt is when the commits of the week are read.
 func (s *State) readAt(at *Situation) time.Time {
 	switch {
-	case s.Week.Equal(at.Week.Start) && !s.Quiet:
+	case s.Week.Equal(at.Week.Start) && !s.Quiet && !s.Outdated:
 		return at.Week.End.Add(at.Week.End.Sub(at.Week.Start)) // it is known, until there is another one
 	case s.Reading.Week.Equal(at.Week.Start):
 		return s.Reading.Retry.At
@@ -193,13 +208,14 @@ func (r *Rules) stale(s *State, now time.Time, week activity.Window) bool {
 
 // Silent takes a week without a push.
 func (r *Rules) Silent(s State, at *Situation) State {
-	s.Week, s.Refreshed, s.Quiet, s.Incomplete, s.Reading = at.Week.Start, at.Now, true, false, Reading{}
+	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, true
+	s.Incomplete, s.Outdated, s.Reading = false, false, Reading{}
 	return s
 }
 
 // Good takes an answer that has lines, or no commits at all.
-func (r *Rules) Good(_ State, at *Situation) State {
-	return State{Week: at.Week.Start, Refreshed: at.Now}
+func (r *Rules) Good(s State, at *Situation) State {
+	return State{Week: at.Week.Start, Refreshed: at.Now, Rewound: s.Rewound}
 }
 
 // Pending takes the answer that GitHub is still computing.
@@ -257,7 +273,8 @@ func (r *Rules) Waits(s State, at *Situation, until time.Time) State {
 
 // Read takes that the week's commits were read, incomplete when a cap has cut them.
 func (r *Rules) Read(s State, at *Situation, incomplete bool) State {
-	s.Week, s.Refreshed, s.Quiet, s.Incomplete, s.Reading = at.Week.Start, at.Now, false, incomplete, Reading{}
+	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, false
+	s.Incomplete, s.Outdated, s.Reading = incomplete, false, Reading{}
 	return s
 }
 

@@ -183,6 +183,48 @@ func TestWhatWasReadOfAnotherWeek(t *testing.T) {
 	require.Equal(t, 17, rules.ReadFailed(s, at, false).Reading.Asked)
 }
 
+// TestRewind: lines that may count commits which the branch has lost are shown until others are known, and those are
+// got at once.
+func TestRewind(t *testing.T) {
+	t.Parallel()
+	at := situation(time.Hour)
+	rewound := situation(2 * time.Hour)
+	rewound.Rewound = rewound.Now
+	fallback := State{Fallback: true, Until: at.Now.Add(100 * weekLong), Zeros: 2}
+	read := func(s State) State { return rules.Read(s, rewound, false) }
+	for name, test := range map[string]struct {
+		state State
+		step  Step
+		take  func(s State) State
+	}{
+		"statistics": {rules.Good(State{}, at), StepAsk, func(s State) State { return rules.Good(s, rewound) }},
+		"commits":    {rules.Read(fallback, at, true), StepRead, read},
+		"a part":     {rules.Progress(fallback, at, "head", 10, 9), StepRead, read},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := rules.Rewind(test.state, rewound)
+			require.Equal(t, test.state.Week, s.Week, "it is shown as it was")
+			require.Equal(t, Reading{}, s.Reading)
+			require.Equal(t, s, rules.Rewind(s, rewound), "once")
+			for _, state := range []State{s, rules.Failed(s, at, false), rules.Pending(s, at)} {
+				again, err := Decode(state.Encode())
+				require.NoError(t, err)
+				later := *rewound
+				later.Now = later.Now.Add(time.Hour)
+				step, _ := rules.Next(&again, &later)
+				require.Equal(t, test.step, step)
+			}
+			s = test.take(s)
+			require.False(t, s.Outdated)
+			step, _ := rules.Next(&s, rewound)
+			require.Equal(t, StepNone, step)
+			require.Equal(t, s, rules.Rewind(s, rewound))
+		})
+	}
+	require.Equal(t, byte(version), (&State{Week: sunday}).Encode()[0], "who does not know rewrites reads what has none")
+}
+
 // TestSwitchedOff: a repository in fallback asks again when the fallback is switched off.
 func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
@@ -207,7 +249,9 @@ func drawState(t *rapid.T) State {
 	retry := func(name string) Retry {
 		return Retry{At: moment(name), Wait: time.Duration(rapid.IntRange(0, 100_000).Draw(t, name+" wait")) * time.Second}
 	}
+	rewound := moment("rewound")
 	return State{
+		Rewound: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"),
 		Week: moment("week"), Refreshed: moment("refreshed"), Quiet: rapid.Bool().Draw(t, "quiet"), Zeros: rapid.IntRange(0, 9).Draw(t, "zeros"),
 		Fallback: rapid.Bool().Draw(t, "fallback"), Until: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), Asking: retry("asking"),
 		Reading: Reading{
@@ -229,13 +273,20 @@ func TestRunsForEver(t *testing.T) {
 		at := situation(0)
 		asked := time.Time{}
 		for i := range 200 {
+			if rapid.IntRange(0, 9).Draw(t, "rewound") == 0 && at.Now.After(at.Rewound) {
+				at.Rewound, asked = at.Now, time.Time{}
+				s = r.Rewind(s, at)
+				require.Equal(t, !s.Week.IsZero(), s.Outdated)
+			}
 			step, next := r.Next(&s, at)
 			before := s
 			switch step {
 			case StepNone:
 				require.True(t, next.After(at.Now), "step %d", i)
 				require.LessOrEqual(t, next.Sub(at.Now), max(r.Cooldown, r.Refresh, 2*weekLong))
+				rewound := at.Rewound
 				at = situation(next.Sub(sunday))
+				at.Rewound = rewound
 				continue
 			case StepAsk:
 				require.GreaterOrEqual(t, at.Now.Sub(asked), time.Minute)

@@ -59,6 +59,8 @@ var imports = []struct {
 	{"internal/ledger/codec", zap, true},
 
 	{"internal/varint", activity, true},
+	{"internal/pattern", "regexp", false},
+	{"internal/pattern", activity, true},
 	{"internal/ledger", varint, false},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},

@@ -4,32 +4,93 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"sync/atomic"
+	"time"
 
-	"github.com/gobwas/glob"
+	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
 // labelAll is the user label when users are not told apart. No login begins with an underscore.
 const labelAll = "_all"
 
-// labeller makes the user labels that the configuration asks for. The configuration has been validated.
-func labeller(config *ActorsConfig) func(activity.Actor) (string, bool) {
-	excluded := make([]glob.Glob, 0, len(config.Exclude))
-	for _, pattern := range config.Exclude {
-		excluded = append(excluded, glob.MustCompile(pattern))
+// users makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent use.
+type users struct {
+	bots    string
+	exclude pattern.List
+	labelOf func(activity.Actor) string
+	// matched are the patterns of exclude that match a user of any organization.
+	matched []atomic.Bool
+	// reported says that the patterns which match no user were reported; it belongs to the emitter.
+	reported bool
+}
+
+// newUsers takes a configuration that has been validated.
+func newUsers(config *ActorsConfig) *users {
+	exclude, err := pattern.CompileList(config.Exclude)
+	if err != nil {
+		panic(err) // Validate has refused it
 	}
-	label := labelOf(config.Label)
-	return func(a activity.Actor) (string, bool) {
-		if config.Bots == botsExclude && a.IsBot() {
-			return "", false
+	return &users{
+		bots: config.Bots, exclude: exclude, labelOf: labelOf(config.Label), matched: make([]atomic.Bool, len(exclude)),
+	}
+}
+
+// label is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is complete.
+func (u *users) label(a activity.Actor) (string, bool) {
+	a = a.Canonical()
+	shown := u.bots != botsExclude || !a.IsBot()
+	for i := range u.exclude {
+		if u.exclude[i].Match(a.Login) {
+			u.matched[i].Store(true)
+			shown = false
 		}
-		for _, g := range excluded {
-			if g.Match(a.Login) {
-				return "", false
-			}
+	}
+	if !shown {
+		return "", false
+	}
+	return u.labelOf(a), true
+}
+
+// unmatched are the patterns that match no user so far.
+func (u *users) unmatched() []string {
+	var texts []string
+	for i := range u.exclude {
+		if !u.matched[i].Load() {
+			texts = append(texts, u.exclude[i].String())
 		}
-		return label(a), true
+	}
+	return texts
+}
+
+// reportUnmatchedUsers warns once of patterns in actors::exclude that match no user, when every organization that this
+// replica leads has been read once and the views had an emission's interval to follow.
+func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
+	if r.users.reported || len(r.users.exclude) == 0 {
+		return
+	}
+	leads := false
+	for _, org := range r.orgs {
+		if !org.view.Caught() {
+			return
+		}
+		if !r.monitor.Leads(org.name) {
+			continue
+		}
+		leads = true
+		if at := org.firstComplete(); at.IsZero() || now.Sub(at) < r.config.EmitInterval {
+			return
+		}
+	}
+	if !leads {
+		return
+	}
+	r.users.reported = true
+	if texts := r.users.unmatched(); len(texts) > 0 {
+		r.settings.Logger.Warn("Patterns in actors::exclude match no user who is known after the first complete pass; "+
+			"they exclude none so far. Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
 	}
 }
 

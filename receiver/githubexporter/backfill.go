@@ -234,11 +234,8 @@ func (p *backfillProgress) estimate(left time.Duration, now time.Time) zap.Field
 // missingOf counts the gaps and adds them up.
 func missingOf(cov *ledger.Coverage) (gaps int, left time.Duration) {
 	for _, r := range cov.Repos {
-		if r.Gone() {
-			continue
-		}
 		for _, s := range activity.AllStreams() {
-			for _, w := range r.Missing[s] {
+			for _, w := range r.Gaps(s) {
 				gaps++
 				left += w.End.Sub(w.Start)
 			}

@@ -145,7 +145,7 @@ type RateLimitConfig struct {
 type ActorsConfig struct {
 	// Bots is include or exclude.
 	Bots string `mapstructure:"bots"`
-	// Exclude are logins or globs of users who are not shown.
+	// Exclude are logins, or patterns with * and ?, of users who are not shown. Case is ignored.
 	Exclude []string `mapstructure:"exclude"`
 	// Label is what the user label has: login, id, hashed or none.
 	Label string `mapstructure:"label"`

@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 )
 
 // FuzzConfig shows that no configuration panics, and that a valid one can be used.
@@ -34,9 +33,9 @@ func FuzzConfig(f *testing.F) {
 		if conf.Unmarshal(config) != nil || xconfmap.Validate(config) != nil {
 			return
 		}
-		labeller(&config.Actors)(activity.Ghost())
-		for _, org := range config.Orgs {
-			_, err := collect.NewFilter(org.Repositories.Include, org.Repositories.Exclude, false, false)
+		newUsers(&config.Actors).label(activity.Ghost())
+		for i := range config.Orgs {
+			_, err := config.Orgs[i].filter()
 			require.NoError(t, err)
 		}
 	})

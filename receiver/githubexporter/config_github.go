@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gobwas/glob"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
 const (
@@ -103,14 +102,15 @@ func (c *ActorsConfig) Validate() error {
 	return errors.Join(
 		configcheck.OneOf("bots", c.Bots, botsInclude, botsExclude),
 		configcheck.OneOf("label", c.Label, labelLogin, labelID, labelHashed, labelNone),
-		validGlobs("exclude", c.Exclude))
+		validPatterns("exclude", c.Exclude))
 }
 
-func validGlobs(field string, patterns []string) error {
+// validPatterns refuses texts that are no patterns of names.
+func validPatterns(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
-		if _, err := glob.Compile(p); err != nil || p == "" {
-			errs = append(errs, fmt.Errorf("%s::%d: %q, want a name or a glob such as app-* or {api,web}", field, i, p))
+		if _, err := pattern.Compile(p); err != nil {
+			errs = append(errs, fmt.Errorf("%s::%d: %q, want a name or a pattern such as app-*", field, i, p))
 		}
 	}
 	return errors.Join(errs...)

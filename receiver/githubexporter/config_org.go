@@ -12,7 +12,9 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
 // OrgConfig is an organization and how it is read.
@@ -45,9 +47,11 @@ type AuthConfig struct {
 	_ struct{}
 }
 
-// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one form of the App's private key.
+// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the
+// App, its numeric id or its client id, and exactly one form of the App's private key.
 type AppConfig struct {
 	AppID          int64                `mapstructure:"app_id"`
+	ClientID       string               `mapstructure:"client_id"`
 	InstallationID int64                `mapstructure:"installation_id"`
 	PrivateKeyFile string               `mapstructure:"private_key_file"`
 	PrivateKey     *configopaque.String `mapstructure:"private_key"`
@@ -56,7 +60,7 @@ type AppConfig struct {
 }
 
 // RepositoriesConfig says which repositories are read: those of which the name matches one of Include and none of
-// Exclude.
+// Exclude. Both are names, or patterns with * and ?, with the organization in front or without it. Case is ignored.
 type RepositoriesConfig struct {
 	Include  []string `mapstructure:"include"`
 	Exclude  []string `mapstructure:"exclude"`
@@ -96,7 +100,42 @@ func (c *OrgConfig) Validate() error {
 	return errors.Join(append(errs,
 		configcheck.Between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
 		configcheck.BetweenInts("concurrency", c.Concurrency, 1, 100),
-		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention))...)
+		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention),
+		c.validateOwners("include", c.Repositories.Include),
+		c.validateOwners("exclude", c.Repositories.Exclude))...)
+}
+
+// validateOwners refuses patterns of repositories of another owner, which can match nothing.
+func (c *OrgConfig) validateOwners(field string, patterns []string) error {
+	var errs []error
+	for i, p := range patterns {
+		if name := c.withoutOwner(p); strings.Contains(name, "/") || (name == "" && p != "") {
+			const wrong = "repositories::%s::%d: %q, want a repository of the organization %s: its name, or %s/NAME"
+			errs = append(errs, fmt.Errorf(wrong, field, i, p, c.Name, c.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// withoutOwner is a pattern of repositories without the organization in front of it.
+func (c *OrgConfig) withoutOwner(pattern string) string {
+	if owner, name, ok := strings.Cut(pattern, "/"); ok && strings.EqualFold(owner, c.Name) {
+		return name
+	}
+	return pattern
+}
+
+// filter is what the settings of repositories select.
+func (c *OrgConfig) filter() (collect.Filter, error) {
+	names := func(patterns []string) []string {
+		list := make([]string, len(patterns))
+		for i, p := range patterns {
+			list[i] = c.withoutOwner(p)
+		}
+		return list
+	}
+	repos := &c.Repositories
+	return collect.NewFilter(names(repos.Include), names(repos.Exclude), repos.Archived, repos.Forks)
 }
 
 // Validate refuses what cannot work.
@@ -134,9 +173,7 @@ func validSecret(field, secret string) error {
 // Validate refuses what cannot work.
 func (c *AppConfig) Validate() error {
 	var errs []error
-	if c.AppID <= 0 {
-		errs = append(errs, fmt.Errorf("app_id: %d, want the App's positive id", c.AppID))
-	}
+	errs = append(errs, c.validateName())
 	if c.InstallationID < 0 {
 		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id, or nothing to have it found out", c.InstallationID))
 	}
@@ -146,13 +183,37 @@ func (c *AppConfig) Validate() error {
 	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
 		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
 	}
+	if c.PrivateKey != nil {
+		if err := github.CheckKeyLines(string(*c.PrivateKey)); err != nil {
+			errs = append(errs, fmt.Errorf("private_key: %w", err))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef. A
+// client secret has 40 characters.
+var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}$`)
+
+// validateName refuses an App that has no name, or two.
+func (c *AppConfig) validateName() error {
+	switch {
+	case c.AppID != 0 && c.ClientID != "":
+		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
+	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
+		// The value may be a secret that was put into the wrong place.
+		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; " +
+			"its numeric id goes into app_id, and its client secret is not used")
+	case c.ClientID == "" && c.AppID <= 0:
+		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
+	}
+	return nil
 }
 
 // Validate refuses what cannot work.
 func (c *RepositoriesConfig) Validate() error {
 	if len(c.Include) == 0 {
-		return errors.New(`include: the list is empty, want at least one name or glob, "*" for all`)
+		return errors.New(`include: the list is empty, want at least one name or pattern, "*" for all`)
 	}
-	return errors.Join(validGlobs("include", c.Include), validGlobs("exclude", c.Exclude))
+	return errors.Join(validPatterns("include", c.Include), validPatterns("exclude", c.Exclude))
 }

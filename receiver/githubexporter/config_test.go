@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 )
 
 // load reads a configuration as the collector does: unmarshal, then validate.
@@ -106,6 +108,10 @@ func TestConfigWrong(t *testing.T) {
 		"empty token":              {auth("{token: ''}"), []string{"orgs::0", "auth", "token", "empty", "environment variable"}},
 		"token with white space":   {auth("{token: 'abc def'}"), []string{"orgs::0", "auth", "token", "white space", "bare secret"}},
 		"app without id":           {auth("{app: {installation_id: 1, private_key_file: k}}"), []string{"app", "app_id", "0", "positive"}},
+		"app with two names":       {auth("{app: {app_id: 1, client_id: Iv23liAB, private_key_file: k}}"), []string{"orgs::0", "app", "app_id, client_id", "exactly one"}},
+		"app id as client id":      {auth("{app: {client_id: '12345', private_key_file: k}}"), []string{"app", "client_id", "not a client id", "app_id"}},
+		"client id no id":          {auth("{app: {client_id: 'hunter2 hunter2', private_key_file: k}}"), []string{"app", "client_id", "Iv23li"}},
+		"app without a name":       {auth("{app: {client_id: '', private_key_file: k}}"), []string{"app", "app_id", "client_id", "environment variable"}},
 		"app of nowhere":           {auth("{app: {app_id: 1, installation_id: -2, private_key_file: k}}"), []string{"app", "installation_id", "-2", "positive"}},
 		"app without key":          {auth("{app: {app_id: 1, installation_id: 2}}"), []string{"app", "private_key", "exactly one"}},
 		"app with two keys":        {auth("{app: {app_id: 1, installation_id: 2, private_key_file: k, private_key: '-----BEGIN'}}"), []string{"app", "private_key", "exactly one"}},
@@ -123,8 +129,11 @@ func TestConfigWrong(t *testing.T) {
 		"look-back too short":      {org("lookback: 1h"), []string{"orgs::0", "lookback", "1h0m0s", "24h0m0s"}},
 		"look-back over retention": {org("lookback: 800h"), []string{"orgs::0::lookback", "800h0m0s", "at most the retention of 720h0m0s"}},
 		"nothing included":         {org("repositories: {include: []}"), []string{"orgs::0", "repositories", "include", "empty", `"*" for all`}},
-		"broken glob":              {org("repositories: {include: ['[a']}"), []string{"repositories", "include::0", "[a", "glob"}},
-		"empty exclusion":          {org("repositories: {exclude: ['']}"), []string{"repositories", "exclude::0", `""`, "glob"}},
+		"empty exclusion":          {org("repositories: {exclude: ['']}"), []string{"repositories", "exclude::0", `""`, "name or a pattern"}},
+		"another owner":            {org("repositories: {include: [b/app]}"), []string{"orgs::0", "repositories::include::0", `"b/app"`, "organization a", "a/NAME"}},
+		"another owner excluded":   {org("repositories: {exclude: [x, '*/app']}"), []string{"repositories::exclude::1", `"*/app"`, "organization a"}},
+		"an owner and no name":     {org("repositories: {include: [a/]}"), []string{"repositories::include::0", `"a/"`, "organization a"}},
+		"an address":               {org("repositories: {include: ['https://github.com/a/app']}"), []string{"repositories::include::0", "https://github.com/a/app", "its name"}},
 		"misspelt key":             {org("scrape_intervall: 5m"), []string{"orgs::0::scrape_intervall", "unknown key", "scrape_interval"}},
 		"misspelt key at the top":  {with("retension: 5m"), []string{"retension", "unknown key", "retention"}},
 		"misspelt key of TLS":      {with("github: {tls: {insecur: true}}"), []string{"github::tls::insecur", "unknown key", "insecure"}},
@@ -146,7 +155,7 @@ func TestConfigWrong(t *testing.T) {
 		"no backoff":               {with("github: {rate_limit: {secondary_backoff: 0s}}"), []string{"github::rate_limit", "secondary_backoff", "0s", "1s"}},
 		"bots":                     {with("actors: {bots: maybe}"), []string{"actors", "bots", `"maybe"`, "include, exclude"}},
 		"label":                    {with("actors: {label: email}"), []string{"actors", "label", `"email"`, "login, id, hashed, none"}},
-		"excluded actor":           {with("actors: {exclude: ['[a']}"), []string{"actors", "exclude::0", "[a", "glob"}},
+		"excluded actor":           {with("actors: {exclude: [a, '']}"), []string{"actors", "exclude::1", `""`, "name or a pattern"}},
 		"storage":                  {with("storage: 'file storage!'"), []string{"storage", "file storage!", "storage extension"}},
 		"reconciling all the time": {with("reconcile_interval: 1s"), []string{"reconcile_interval", "1s", "0s (never)", "10m0s"}},
 		"retention too short":      {with("retention: 24h"), []string{"retention", "24h0m0s", "336h0m0s"}},
@@ -206,6 +215,14 @@ func TestConfigWrong(t *testing.T) {
 		"LOC fallback no block":    {with("loc: {fallback: true}"), []string{"loc", "fallback", "map"}},
 		"a list for a block":       {with("github: [a]"), []string{"github", "map"}},
 		"unknown metric":           {with("metrics: {gh.activity.stars: {enabled: true}}"), []string{"metrics::gh.activity.stars", "unknown key", "gh.activity.commits"}},
+		"app with an escaped key": {
+			auth(`{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----\n'}}`),
+			[]string{"app", "private_key", `the two characters \n where line breaks belong`, "private_key: |", "private_key_file"},
+		},
+		"app with a key on a line": {
+			auth("{app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE KEY----- hunter2 -----END RSA PRIVATE KEY-----'}}"),
+			[]string{"app", "private_key", "on one line", "private_key_file"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -217,6 +234,19 @@ func TestConfigWrong(t *testing.T) {
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
+}
+
+// TestRepositoriesAsWritten: a name or a pattern, in any case, with the organization in front or without it.
+func TestRepositoriesAsWritten(t *testing.T) {
+	t.Parallel()
+	config, err := load(t, "orgs: [{name: Acme, auth: {token: abc}, "+
+		"repositories: {include: [Lib-Core, 'acme/app-*', 'ACME/web', '*[x]'], exclude: ['Acme/APP-2']}}]")
+	require.NoError(t, err)
+	filter, err := config.Orgs[0].filter()
+	require.NoError(t, err)
+	want, err := collect.NewFilter([]string{"Lib-Core", "app-*", "web", "*[x]"}, []string{"APP-2"}, false, false)
+	require.NoError(t, err)
+	require.Equal(t, want, filter)
 }
 
 func TestConfigPlainHTTP(t *testing.T) {

@@ -34,15 +34,16 @@ func (r *githubReceiver) newOrganization(
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		condition: &condition{org: config.Name, troubles: troubles, logger: logger}, passed: make(chan struct{}, 1),
+		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger}, passed: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
-			Label:     labeller(&r.config.Actors),
+			Label:     r.users.label,
 
 			GivenWeeks: r.config.LOC.statistics(),
 		}),
 	}
+	r.access.add(org.name, org.view.Edge)
 	count := limits.observer(tallies, logger)
 	observe := func(o github.Observation) {
 		count(o)
@@ -58,20 +59,19 @@ func (r *githubReceiver) newOrganization(
 		settings.Source, settings.Paused = org.client, r.cooldown.Err
 		org.lines = newLines(settings)
 	}
-	org.collector, err = r.newCollector(config, org.client, tallies)
+	org.collector, err = r.newCollector(config, org, tallies)
 	return org, err
 }
 
-func (r *githubReceiver) newCollector(config *OrgConfig, client *github.Client, tallies *collect.Tallies) (*collect.Collector, error) {
-	repos := &config.Repositories
-	filter, err := collect.NewFilter(repos.Include, repos.Exclude, repos.Archived, repos.Forks)
+func (r *githubReceiver) newCollector(config *OrgConfig, org *organization, tallies *collect.Tallies) (*collect.Collector, error) {
+	filter, err := config.filter()
 	if err != nil {
 		return nil, err
 	}
 	return collect.New(collect.Settings{
-		Org: config.Name, Source: client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
-		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: client.Skew,
-		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
+		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now,
+		Skew: org.client.Skew, Login: org.view.Login, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }
 

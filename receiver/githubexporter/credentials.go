@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
@@ -55,17 +56,25 @@ func credentialName(auth *AuthConfig, org, endpoint string) string {
 		sum := sha256.Sum256([]byte(*auth.Token))
 		return host + "/token/" + hex.EncodeToString(sum[:8])
 	case auth.App != nil && auth.App.InstallationID == 0:
-		return fmt.Sprintf("%s/app/%d/%s", host, auth.App.AppID, strings.ToLower(org))
+		return fmt.Sprintf("%s/app/%s/%s", host, auth.App.name(), strings.ToLower(org))
 	case auth.App != nil:
-		return fmt.Sprintf("%s/app/%d/%d", host, auth.App.AppID, auth.App.InstallationID)
+		return fmt.Sprintf("%s/app/%s/%d", host, auth.App.name(), auth.App.InstallationID)
 	default:
 		return host + "/authenticator/" + auth.Authenticator.String()
 	}
 }
 
+// name is the App's id or its client id.
+func (c *AppConfig) name() string {
+	if c.ClientID != "" {
+		return c.ClientID
+	}
+	return strconv.FormatInt(c.AppID, 10)
+}
+
 func appCredential(app *AppConfig, org string) (github.Credential, error) {
 	return github.AppCredential(github.AppSettings{
-		AppID: app.AppID, InstallationID: app.InstallationID, Org: org, PrivateKey: privateKey(app),
+		AppID: app.AppID, ClientID: app.ClientID, InstallationID: app.InstallationID, Org: org, PrivateKey: privateKey(app),
 	})
 }
 

@@ -78,6 +78,7 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	if slices.ContainsFunc(e.receiver.orgs, e.receiver.shows) {
 		e.send(ctx, e.operations.metrics(now))
 	}
+	e.receiver.reportUnmatchedUsers(now)
 	e.mu.Lock()
 	e.last = time.Now()
 	e.mu.Unlock()

@@ -28,7 +28,7 @@ func emitting(tb testing.TB, change ...func(*Config)) (*emitter, *organization) 
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), consumertest.NewNop())
 	require.NoError(tb, err)
 	org := &organization{name: "acme", view: ledger.NewView(ledger.ViewSettings{
-		Retention: 720 * time.Hour, Grace: time.Hour, Label: labeller(&config.Actors),
+		Retention: 720 * time.Hour, Grace: time.Hour, Label: newUsers(&config.Actors).label,
 	})}
 	return newEmitter(r), org
 }
@@ -142,6 +142,9 @@ func TestChunks(t *testing.T) {
 func TestLabels(t *testing.T) {
 	t.Parallel()
 	ada, bot, ghost := activity.Actor{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()
+	label := func(exclude ...string) ActorsConfig {
+		return ActorsConfig{Bots: "include", Label: "login", Exclude: exclude}
+	}
 	for name, test := range map[string]struct {
 		config ActorsConfig
 		want   [3]string // of ada, the bot and the ghost; empty when not shown
@@ -151,11 +154,13 @@ func TestLabels(t *testing.T) {
 		"hashed":       {ActorsConfig{Bots: "include", Label: "hashed"}, [3]string{"7a05e1f0c8a7ba72", "", "ghost"}},
 		"none":         {ActorsConfig{Bots: "include", Label: "none"}, [3]string{"_all", "_all", "_all"}},
 		"without bots": {ActorsConfig{Bots: "exclude", Label: "login"}, [3]string{"ada", "", "ghost"}},
-		"excluded":     {ActorsConfig{Bots: "include", Label: "login", Exclude: []string{"a*"}}, [3]string{"", "renovate[bot]", "ghost"}},
+		"excluded":     {label("a*"), [3]string{"", "renovate[bot]", "ghost"}},
+		"bot by name":  {label("Renovate[bot]", "renovateb", "{ada,ghost}"), [3]string{"ada", "", "ghost"}},
+		"other case":   {label("ADA", "gh?st"), [3]string{"", "renovate[bot]", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			label := labeller(&test.config)
+			label := newUsers(&test.config).label
 			for i, actor := range []activity.Actor{ada, bot, ghost} {
 				got, shown := label(actor)
 				if name == "hashed" && actor.Login != "ghost" {
@@ -167,6 +172,31 @@ func TestLabels(t *testing.T) {
 				require.Equal(t, test.want[i], got)
 			}
 		})
+	}
+}
+
+// TestUnmatchedUsers: a pattern is unmatched until a user of any organization matches it, a bot that is not shown as
+// well.
+func TestUnmatchedUsers(t *testing.T) {
+	t.Parallel()
+	u := newUsers(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}", "bob"}})
+	require.Equal(t, []string{"Ada", "*[bot]", "{a,b}", "bob"}, u.unmatched())
+	for _, a := range []activity.Actor{{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()} {
+		u.label(a)
+	}
+	require.Equal(t, []string{"{a,b}", "bob"}, u.unmatched())
+}
+
+// TestAgentsInOlderRecords: what was recorded of an agent under another login, or without the mark of a bot, is a
+// bot's.
+func TestAgentsInOlderRecords(t *testing.T) {
+	t.Parallel()
+	shown, hidden := newUsers(&ActorsConfig{Bots: "include", Label: "login"}), newUsers(&ActorsConfig{Bots: "exclude", Label: "login"})
+	for _, a := range []activity.Actor{{ID: 198982749, Login: "Copilot"}, activity.Bot(198982749, "copilot-swe-agent")} {
+		label, _ := shown.label(a)
+		require.Equal(t, "Copilot[bot]", label)
+		_, there := hidden.label(a)
+		require.False(t, there)
 	}
 }
 

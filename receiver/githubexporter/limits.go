@@ -10,10 +10,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// limits keeps what GitHub last said of the rate limits of an organization's credential.
+// limits keeps what GitHub last said of an organization's credential: its rate limits and its end.
 type limits struct {
 	mu   sync.Mutex
 	last map[string]limit
+	// expires is when the credential ends, as GitHub told last; zero when it does not end, or GitHub does not tell.
+	// expiryTold are the APIs whose answers told it.
+	expires    time.Time
+	expiryTold map[github.Resource]bool
+	// deprecated are the endpoints of which the end was logged.
+	deprecated map[string]bool
 }
 
 type limit struct {
@@ -38,6 +44,15 @@ func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(git
 		if o.SecondaryLimit {
 			tallies.Add(collect.TallySecondary)
 		}
+		if o.Deprecation != "" {
+			tallies.Add(collect.TallyDeprecated, o.Endpoint)
+			if l.isNewlyDeprecated(o.Endpoint) {
+				logger.Warn("GitHub announces the end of an endpoint. Look for a newer version of the exporter; "+
+					"further announcements are only counted.",
+					zap.String("endpoint", o.Endpoint), zap.String("announced", o.Deprecation))
+			}
+		}
+		l.setExpiry(&o)
 		if !o.Reset.IsZero() {
 			l.set(limit{resource: string(o.Resource), remaining: int64(o.Remaining), reset: o.Reset})
 		}
@@ -51,6 +66,45 @@ func (l *limits) set(told limit) {
 		l.last = make(map[string]limit)
 	}
 	l.last[told.resource] = told
+}
+
+// setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
+// credential that does not end: an authenticator may have replaced it.
+func (l *limits) setExpiry(o *github.Observation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case !o.CredentialExpires.IsZero():
+		l.expires = o.CredentialExpires
+		if l.expiryTold == nil {
+			l.expiryTold = make(map[github.Resource]bool)
+		}
+		l.expiryTold[o.Resource] = true
+	case o.Told && l.expiryTold[o.Resource]:
+		l.expires = time.Time{}
+		clear(l.expiryTold)
+	}
+}
+
+// expiry is when the credential ends; zero when that is not known.
+func (l *limits) expiry() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.expires
+}
+
+// isNewlyDeprecated reports whether the end of an endpoint is announced for the first time.
+func (l *limits) isNewlyDeprecated(endpoint string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deprecated[endpoint] {
+		return false
+	}
+	if l.deprecated == nil {
+		l.deprecated = make(map[string]bool)
+	}
+	l.deprecated[endpoint] = true
+	return true
 }
 
 func (l *limits) all() []limit {

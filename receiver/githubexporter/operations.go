@@ -18,14 +18,90 @@ type operations struct {
 	builder  *metadata.MetricsBuilder
 	forms    *forms
 	started  pcommon.Timestamp
+	// ending makes the marks of series that end, shown has the series that the last emissions had.
+	ending *metadata.MetricsBuilder
+	shown  map[selfSeries]int
 }
+
+// selfSeries is a series of the exporter's own metrics that ends when there is nothing to show.
+type selfSeries struct {
+	record     recordSelf
+	org, label string
+}
+
+// recordSelf names the method of the builder that records a point of such a series.
+type recordSelf uint8
+
+const (
+	recordExpiry recordSelf = iota
+	recordPermission
+)
+
+// recordAt records a point.
+func (s *selfSeries) recordAt(builder *metadata.MetricsBuilder, at pcommon.Timestamp, value int64) {
+	switch s.record {
+	case recordExpiry:
+		builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, value, s.org)
+	case recordPermission:
+		builder.RecordGhExporterMissingPermissionDataPoint(at, value, s.org, s.label)
+	}
+}
+
+// endMarks is how many emissions say that a series has ended: the pipeline may refuse one.
+const endMarks = 3
 
 func newOperations(r *githubReceiver) *operations {
 	started := pcommon.NewTimestampFromTime(time.Now())
 	return &operations{
 		receiver: r, forms: newForms(r), started: started,
 		builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings, metadata.WithStartTime(started)),
+		ending:  metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings),
+		shown:   make(map[selfSeries]int),
 	}
+}
+
+// resource is an organization's.
+func (o *operations) resource(org string) pcommon.Resource {
+	resource := o.builder.NewResourceBuilder()
+	resource.SetVcsOwnerName(org)
+	resource.SetVcsProviderName(providerName)
+	return resource.Emit()
+}
+
+// show records a point of a series of which the end is marked.
+func (o *operations) show(series selfSeries, at pcommon.Timestamp, value int64) {
+	series.recordAt(o.builder, at, value)
+	o.shown[series] = endMarks + 1
+}
+
+// marks are metrics that end the series of an organization which were shown before and are not now. Each needs a metric
+// of its own: the Prometheus exporter leaves out the points of a metric that come after one without a value.
+func (o *operations) marks(org string, at pcommon.Timestamp) []pmetric.Metrics {
+	var ends []pmetric.Metrics
+	for series, left := range o.shown {
+		if series.org != org {
+			continue
+		}
+		if left--; left < 0 {
+			delete(o.shown, series)
+			continue
+		}
+		o.shown[series] = left
+		if left == endMarks {
+			continue // it is shown now
+		}
+		series.recordAt(o.ending, at, 0)
+		md := o.ending.Emit(metadata.WithResource(o.resource(org)))
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, sm := range rm.ScopeMetrics().All() {
+				for _, m := range sm.Metrics().All() {
+					points(m).At(0).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+				}
+			}
+		}
+		ends = append(ends, md)
+	}
+	return ends
 }
 
 // whole is what is summed up over all organizations.
@@ -39,20 +115,23 @@ type whole struct {
 func (o *operations) metrics(now time.Time) pmetric.Metrics {
 	at := pcommon.NewTimestampFromTime(now)
 	all := whole{writes: make(map[ledger.TallyKey]uint64)}
+	var ends []pmetric.Metrics
 	for _, org := range o.receiver.orgs {
 		began := o.organization(org, now, at, &all)
-		resource := o.builder.NewResourceBuilder()
-		resource.SetVcsOwnerName(org.name)
-		resource.SetVcsProviderName(providerName)
+		ends = append(ends, o.marks(org.name, at)...)
 		o.builder.EmitForResource(
-			metadata.WithResource(resource.Emit()),
+			metadata.WithResource(o.resource(org.name)),
 			metadata.WithStartTimeOverride(pcommon.NewTimestampFromTime(began)))
 	}
 	o.whole(at, &all)
 	o.queue(now, at)
 	resource := o.builder.NewResourceBuilder()
 	resource.SetVcsProviderName(providerName)
-	return o.builder.Emit(metadata.WithResource(resource.Emit()))
+	md := o.builder.Emit(metadata.WithResource(resource.Emit()))
+	for _, end := range ends {
+		end.ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
+	}
+	return md
 }
 
 // organization records what is about one organization, and gives when its ledger began.
@@ -64,6 +143,7 @@ func (o *operations) organization(org *organization, now time.Time, at pcommon.T
 		o.builder.RecordGhExporterScrapeDurationDataPoint(at, lastTook.Seconds(), org.name)
 	}
 	o.limits(org, at)
+	o.credential(org, at)
 	o.builder.RecordGhExporterLeaderDataPoint(at, flag(o.receiver.monitor.Leads(org.name)), org.name)
 	sum := &org.summary
 	if !sum.Caught || sum.Began.IsZero() {
@@ -105,6 +185,20 @@ func (o *operations) limits(org *organization, at pcommon.Timestamp) {
 	}
 }
 
+// credential records when the credential ends, as this replica knows it, and on the leader what the credential may not
+// read.
+func (o *operations) credential(org *organization, at pcommon.Timestamp) {
+	if expires := org.limits.expiry(); !expires.IsZero() {
+		o.show(selfSeries{record: recordExpiry, org: org.name}, at, expires.Unix())
+	}
+	if !o.receiver.monitor.Leads(org.name) {
+		return
+	}
+	for _, permission := range org.collector.MissingPermissions() {
+		o.show(selfSeries{record: recordPermission, org: org.name, label: permission}, at, 1)
+	}
+}
+
 // tallies records the shared counters. Those without labels start at zero, so that their first increase is seen.
 func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledger.Summary, all *whole) {
 	count := func(name string) int64 { return asInt(sum.Tallies[ledger.TallyKey{Name: name}]) }
@@ -123,6 +217,8 @@ func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledge
 			o.builder.RecordGhExporterGithubRequestsDataPoint(at, asInt(n), org.name, first, class)
 		case collect.TallyPoints:
 			o.builder.RecordGhExporterGithubPointsDataPoint(at, asInt(n), org.name, metadata.MapAttributeResource[first])
+		case collect.TallyDeprecated:
+			o.builder.RecordGhExporterGithubDeprecationsDataPoint(at, asInt(n), org.name, first)
 		case collect.TallyStoreWrites:
 			all.writes[key] += n
 		case collect.TallyEnqueued:

@@ -2,6 +2,7 @@ package githubexporter
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -73,6 +74,10 @@ type organization struct {
 	reconciled   time.Time
 	shownInvalid time.Time
 	oldestJob    time.Time // that is under way; zero when there is none, or this replica follows
+	// completeAt is when this replica first made a pass that saw all repositories; zero before.
+	completeAt time.Time
+	// filtered is what was last found of the settings of repositories; it belongs to who makes passes.
+	filtered string
 }
 
 // schedule makes passes until the term ends.
@@ -142,10 +147,17 @@ func (o *organization) report(ctx context.Context, sum *collect.Summary, err err
 	}
 	o.telemetry.GithubexporterPassDuration.Record(ctx, sum.Duration.Seconds(),
 		metric.WithAttributes(attribute.String("org", o.name), attribute.String("result", string(sum.Result))))
+	complete := err == nil && sum.Incomplete == nil
 	o.mu.Lock()
 	first := o.lastRun.IsZero()
 	o.lastRun, o.lastTook = time.Now(), sum.Duration
+	if complete && o.completeAt.IsZero() {
+		o.completeAt = o.lastRun
+	}
 	o.mu.Unlock()
+	if complete {
+		o.reportFilter(sum)
+	}
 	if sum.Duration > o.config.ScrapeInterval {
 		o.logger.Warn("A pass takes longer than the scrape interval; the next one begins when it ends.",
 			zap.Duration("took", sum.Duration), zap.Duration("scrape_interval", o.config.ScrapeInterval))
@@ -156,6 +168,32 @@ func (o *organization) report(ctx context.Context, sum *collect.Summary, err err
 	select {
 	case o.passed <- struct{}{}:
 	default:
+	}
+}
+
+// firstComplete is when this replica first made a pass that saw all repositories; zero before.
+func (o *organization) firstComplete() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.completeAt
+}
+
+// reportFilter warns of settings of repositories that select nothing, once for each change.
+func (o *organization) reportFilter(sum *collect.Summary) {
+	none := sum.Repositories == 0
+	found := fmt.Sprintf("%q %t", sum.Unmatched, none)
+	if found == o.filtered {
+		return
+	}
+	o.filtered = found
+	if un := &sum.Unmatched; len(un.Include)+len(un.Exclude) > 0 {
+		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the organization. "+
+			"Only * and ? are wildcards; case is ignored.",
+			zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
+	}
+	if none {
+		o.logger.Warn("No repository of the organization is read: " +
+			"the credential sees none that the settings of repositories select.")
 	}
 }
 

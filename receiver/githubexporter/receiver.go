@@ -32,9 +32,11 @@ type githubReceiver struct {
 	election election
 	monitor  *health.Monitor
 	cooldown *health.Cooldown
+	access   *access
 	// credentials are used while the organizations are put together.
 	credentials *credentials
 	jobs        *jobs
+	users       *users
 	orgs        []*organization
 	turned      chan struct{} // has a token when this replica has begun or ceased to lead
 	stop        context.CancelFunc
@@ -72,7 +74,9 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		return errors.Join(err, r.store.close(ctx))
 	}
 	troubles := newTroubles(r.monitor)
+	r.access = newAccess(r.monitor)
 	r.credentials = newCredentials(r.store.budget)
+	r.users = newUsers(&r.config.Actors)
 	for i := range r.config.Orgs {
 		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {
@@ -97,6 +101,9 @@ func (r *githubReceiver) run(ctx context.Context) {
 	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
 	watch := newWatch(r, emitter)
 	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
+	if r.config.LeaderElection != nil {
+		r.tasks.Go(func() { r.checkCredentials(ctx, r.config.GitHub.Health.ProbeInterval) })
+	}
 	if r.jobs != nil {
 		r.tasks.Go(func() { r.jobs.run(ctx) })
 	}

@@ -60,7 +60,7 @@ func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organiz
 		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
 		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
 		cooldown:  health.NewCooldown(health.CooldownSettings{}),
-		condition: &condition{org: config.Name, troubles: newTroubles(monitor), logger: logger},
+		condition: &condition{org: config.Name, troubles: newTroubles(monitor), access: newAccess(monitor), logger: logger},
 		wake:      func() {}, passed: make(chan struct{}, 1),
 	}
 }
@@ -87,6 +87,7 @@ func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 		require.Len(t, warned, 3)
 		require.Equal(t, 150*time.Second, warned[0].ContextMap()["took"])
 		require.Equal(t, time.Minute, warned[0].ContextMap()["scrape_interval"])
-		require.Len(t, logs.All(), 3)
+		require.Equal(t, 1, logs.FilterMessageSnippet("No repository of the organization is read").Len(), "once for all passes")
+		require.Len(t, logs.All(), 4)
 	})
 }

@@ -91,6 +91,7 @@ func (s *troubles) err() error {
 type condition struct {
 	org      string
 	troubles *troubles
+	access   *access
 	logger   *zap.Logger
 	class    string
 }
@@ -107,14 +108,9 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 		zap.String("result", string(sum.Result)), zap.Int("repositories", sum.Repositories), zap.Int("changed", sum.Changed),
 		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
 	}
-	trouble := err
-	if trouble == nil {
-		trouble = sum.Incomplete
-	}
-	if trouble == nil && len(sum.Failures) > 0 {
-		first := sum.Failures[0]
-		trouble = fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)
-	}
+	c.access.passed(c.org, err)
+	c.warnVanishing(sum)
+	trouble := troubleOf(sum, err)
 	was := c.class
 	c.class = classify(sum, trouble)
 	switch {
@@ -133,9 +129,60 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 	}
 }
 
-// ofGitHub is the trouble that GitHub is in. What it refuses to this credential, and nothing else, is none: that stays a gap.
+// warnVanishing says that most of the repositories are not there any more: their series end with the next pass, unless it
+// finds them.
+func (c *condition) warnVanishing(sum *collect.Summary) {
+	if sum.Vanishing == 0 {
+		return
+	}
+	c.logger.Warn("Most of the organization's repositories vanished at once. Their series end if the next pass does not find them either; "+
+		"check what the credential may see, and repositories::include and exclude.",
+		zap.Int("vanished", sum.Vanishing), zap.Int("repositories", sum.Repositories))
+}
+
+// troubleOf is the error that stands for all that a pass could not read; nil when it has read everything. Repositories that
+// are forbidden come first: their series are in question, and the remedy is a matter of the credential.
+func troubleOf(sum *collect.Summary, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case sum.Incomplete != nil:
+		return sum.Incomplete
+	case len(sum.Failures) == 0:
+		return nil
+	}
+	if first, n := forbiddenRepositories(sum); n > 0 {
+		return fmt.Errorf("%d repositories that were there are forbidden to the credential, among them %s; their windows are missing: %w",
+			n, first.Repo, first.Err)
+	}
+	first := sum.Failures[0]
+	return fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)
+}
+
+// forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a failure of
+// one of them.
+func forbiddenRepositories(sum *collect.Summary) (first *collect.Failure, n int) {
+	counted := make(map[int64]bool)
+	for i := range sum.Failures {
+		f := &sum.Failures[i]
+		if !f.Absent || counted[f.RepoID] || !errors.As(f.Err, new(*github.ForbiddenError)) {
+			continue
+		}
+		counted[f.RepoID] = true
+		if first == nil {
+			first = f
+		}
+	}
+	return first, len(counted)
+}
+
+// ofGitHub is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none: that stays
+// a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
 func ofGitHub(sum *collect.Summary, trouble error) error {
 	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
+		return trouble
+	}
+	if _, n := forbiddenRepositories(sum); n > 0 {
 		return trouble
 	}
 	for i := range sum.Failures {

@@ -140,6 +140,14 @@ func (x *exchange) orgInstallation() answer {
 	return notFound()
 }
 
+// tokenLength is how many characters an installation token has: some 520 since April 2026, and more is not excluded.
+const tokenLength = 540
+
+func installationToken(id int64, seq int) string {
+	token := fmt.Sprintf("ghs_%d_%d_", id, seq)
+	return token + strings.Repeat("x", tokenLength-len(token))
+}
+
 // createInstallationToken makes a token that expires after an hour
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
 func (x *exchange) createInstallationToken() answer {
@@ -152,7 +160,7 @@ func (x *exchange) createInstallationToken() answer {
 		}
 		name := fmt.Sprintf("installation-%d", i.ID)
 		c := Credential{
-			Token: fmt.Sprintf("ghs_%d_%d", i.ID, x.info.Seq), Name: name, Login: x.cred.app.Slug + "[bot]", Orgs: []string{i.Org},
+			Token: installationToken(i.ID, x.info.Seq), Name: name, Login: x.cred.app.Slug + "[bot]", Orgs: []string{i.Org},
 			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
 		x.s.AddCredential(c)

@@ -62,14 +62,35 @@ type Repo struct {
 	Pushes []time.Time `json:"pushes,omitempty"`
 	// Resets move a branch to an existing commit, as a force push does.
 	Resets []Reset `json:"resets,omitempty"`
+	// Switches make another branch the default one. Commits without a branch are pushed to DefaultBranch all the same.
+	Switches []Switch `json:"switches,omitempty"`
 	// Blocked makes every request for the repository answer 451.
 	Blocked bool `json:"blocked,omitempty"`
+	// PullsOff and IssuesOff are when the feature is switched off: then /pulls is 404, and so is /issues/comments while both
+	// are off.
+	PullsOff  []Period `json:"pulls_off,omitempty"`
+	IssuesOff []Period `json:"issues_off,omitempty"`
+	// Forbidden is when no credential may see the repository, as without the authorization for single sign-on: 403 in REST,
+	// null and FORBIDDEN in GraphQL, and lists of REST leave it out and say so in X-GitHub-SSO.
+	Forbidden []Period `json:"forbidden,omitempty"`
+}
+
+// Period is a part of time, without its end; a zero Until is no end.
+type Period struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Reset is a force push that leaves a branch at an existing commit.
 type Reset struct {
 	Branch string    `json:"branch,omitempty"`
 	SHA    string    `json:"sha"`
+	At     time.Time `json:"at"`
+}
+
+// Switch makes a branch the default one from a time on. Only a branch that exists by then can be.
+type Switch struct {
+	Branch string    `json:"branch"`
 	At     time.Time `json:"at"`
 }
 
@@ -89,6 +110,9 @@ type Commit struct {
 	ParentSHAs []string `json:"parent_shas,omitempty"`
 	// PushedAt is when the commit became visible, CommittedAt when it is zero.
 	PushedAt time.Time `json:"pushed_at,omitzero"`
+	// GoneAt is when the object is deleted, never when it is zero: requests that name it fail from then on. What a branch
+	// reaches must stay.
+	GoneAt time.Time `json:"gone_at,omitzero"`
 	// Branch is the branch it was pushed to, the default branch when empty.
 	Branch string `json:"branch,omitempty"`
 	// NoAuthor leaves the author out altogether: `author: null` in GraphQL, `commit.author: null` in REST.
@@ -159,7 +183,21 @@ type User struct {
 	RenamedTo string `json:"renamed_to,omitempty"`
 	// Deleted accounts are served as null.
 	Deleted bool `json:"deleted,omitempty"`
+	// Slug is the login that GraphQL serves for a Bot, the login without "[bot]" when it is empty.
+	Slug string `json:"slug,omitempty"`
+	// UserInCommits serves a Bot as a User where it is the author of a commit, in both APIs.
+	UserInCommits bool `json:"user_in_commits,omitempty"`
 }
+
+// CodingAgent is the account of GitHub's coding agent as GitHub serves it: "Copilot" in REST, "copilot-swe-agent" in
+// GraphQL, and "Copilot" without a mark of a bot as the author of a commit. Its commits have the address
+// CodingAgentAddress, linked to the account or not.
+func CodingAgent() User {
+	return User{Login: "Copilot", ID: 198982749, Type: "Bot", Slug: "copilot-swe-agent", UserInCommits: true}
+}
+
+// CodingAgentAddress is the address of the coding agent's commits.
+const CodingAgentAddress = "198982749+Copilot@users.noreply.github.com"
 
 // Clone is a deep copy.
 func (d *Dataset) Clone() *Dataset {
@@ -169,6 +207,8 @@ func (d *Dataset) Clone() *Dataset {
 	for i := range c.Repos {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
+		r.Switches = slices.Clone(r.Switches)
+		r.PullsOff, r.IssuesOff, r.Forbidden = slices.Clone(r.PullsOff), slices.Clone(r.IssuesOff), slices.Clone(r.Forbidden)
 	}
 	for i := range c.Commits {
 		r := &c.Commits[i]

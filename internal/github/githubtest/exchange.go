@@ -169,6 +169,9 @@ func (x *exchange) answerRoute() answer {
 		return fail(http.StatusUnauthorized, "A JSON web token could not be decoded")
 	}
 	if x.vars["owner"] == "" && x.vars["repository_id"] == "" {
+		if x.route.permission != "" && x.cred.lacks(x.route.permission) {
+			return x.lacking(x.route.permission)
+		}
 		return x.route.handler(x)
 	}
 	return x.answerRepo()
@@ -190,10 +193,42 @@ func (x *exchange) answerRepo() answer {
 		return notFound()
 	case x.repo.Blocked:
 		return x.blockedAnswer()
+	case x.forbidden(x.repo):
+		a := fail(http.StatusForbidden, ssoMessage)
+		a.header.Set("X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA")
+		return a
+	case x.featureOff():
+		return notFound()
 	case x.route.permission != "" && x.cred.lacks(x.route.permission):
-		return fail(http.StatusForbidden, "Resource not accessible by personal access token")
+		return x.lacking(x.route.permission)
 	}
 	return x.route.handler(x)
+}
+
+// lacking is the answer to a credential that lacks a permission
+// (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions).
+func (x *exchange) lacking(permission string) answer {
+	a := fail(http.StatusForbidden, "Resource not accessible by personal access token")
+	accepted := permission + "=read"
+	if permission == "issues" { // comments are those of issues and of pull requests
+		accepted += "; pull_requests=read"
+	}
+	a.header.Set("X-Accepted-Github-Permissions", accepted)
+	return a
+}
+
+// ssoMessage is GitHub's for what needs an authorization for single sign-on.
+const ssoMessage = "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization."
+
+// featureOff reports whether what is asked for is of a feature that the repository has switched off.
+func (x *exchange) featureOff() bool {
+	switch {
+	case strings.Contains(x.route.template, "/pulls"):
+		return x.pullsOff(x.repo)
+	case strings.Contains(x.route.template, "/issues"):
+		return x.pullsOff(x.repo) && x.issuesOff(x.repo)
+	}
+	return false
 }
 
 // movedAnswer points to the address by id
@@ -236,6 +271,14 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 	a.header.Set("Date", x.info.Time.UTC().Format(http.TimeFormat))
 	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits && a.header.Get("X-Ratelimit-Limit") == "" {
 		x.s.limits.quota(x.key(), x.s.now()).header(a.header)
+	}
+	if x.cred != nil && !x.cred.Expires.IsZero() {
+		a.header.Set("Github-Authentication-Token-Expiration", x.cred.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if x.fault != nil && x.fault.Kind == KindHeader {
+		for name, values := range x.fault.Header {
+			a.header[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	maps.Copy(w.Header(), a.header)
 	if x.fault != nil && x.deliver(w, a) {

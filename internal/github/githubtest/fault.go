@@ -82,13 +82,14 @@ const (
 	KindEndless        EffectKind = "endless"
 	KindHuge           EffectKind = "huge"
 	KindValue          EffectKind = "value"
+	KindHeader         EffectKind = "header"
 )
 
 func (k EffectKind) known() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
-		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless, KindHuge,
-		KindValue:
+		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless,
+		KindHuge, KindHeader, KindValue:
 		return true
 	default:
 		return false
@@ -213,6 +214,9 @@ func EndlessPages() Effect { return Effect{Kind: KindEndless} }
 
 // HugeBody sends so many bytes of white space before the body.
 func HugeBody(size int64) Effect { return Effect{Kind: KindHuge, Size: size} }
+
+// Headers adds headers to an answer that is as it would be otherwise, such as "Deprecation" and "Sunset".
+func Headers(header http.Header) Effect { return Effect{Kind: KindHeader, Header: header} }
 
 // ArmedFault is a fault that is in force.
 type ArmedFault struct {

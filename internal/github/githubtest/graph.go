@@ -45,6 +45,9 @@ func (ix *index) addCommit(r *repoIndex, c *Commit) *commitIndex {
 		Commit: c, repo: r,
 		authored: ix.tl.Served(c.AuthoredAt), committed: ix.tl.Served(c.CommittedAt), pushed: ix.tl.Served(c.pushed()),
 	}
+	if !c.GoneAt.IsZero() {
+		ci.gone = ix.servedPtr(&c.GoneAt)
+	}
 	ix.know(c.Login)
 	for i := range c.CoAuthors {
 		ix.know(&c.CoAuthors[i])

@@ -11,6 +11,15 @@ import (
 type row struct {
 	key  string
 	node node
+	// err is what the answer has in the place of the row; nil for the row.
+	err error
+}
+
+func (r row) value() any {
+	if r.err != nil {
+		return r.err
+	}
+	return r.node
 }
 
 // connection is a page of a list. Its cursors are values, not places: a row whose value changes while the list is
@@ -99,13 +108,13 @@ func (c *connection) typeName() string { return c.typ }
 func (c *connection) field(e *execution, name string, _ args) (any, error) {
 	switch name {
 	case "nodes":
-		return c.each(func(r row) any { return r.node }), nil
+		return c.each(row.value), nil
 	case "edges":
 		edge := strings.TrimSuffix(c.typ, "Connection") + "Edge"
 		if c.typ == "CommitHistoryConnection" {
 			edge = "CommitEdge"
 		}
-		return c.each(func(r row) any { return record{edge, obj{"cursor": c.cursor(r), "node": r.node}} }), nil
+		return c.each(func(r row) any { return record{edge, obj{"cursor": c.cursor(r), "node": r.value()}} }), nil
 	case "totalCount":
 		return c.total(), nil
 	case "pageInfo":

@@ -26,7 +26,7 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	case "owner":
 		return e.ownerNode(r), nil
 	case "defaultBranchRef":
-		return e.ref(r, r.DefaultBranch), nil
+		return e.ref(r, e.defaultBranch(r)), nil
 	case "ref":
 		return e.ref(r, strings.TrimPrefix(a.str("qualifiedName"), "refs/heads/")), nil
 	case "refs":
@@ -99,6 +99,10 @@ func (e *execution) repoScalar(r *repoIndex, name string) any {
 		return r.Fork
 	case "isLocked":
 		return r.Locked
+	case "hasIssuesEnabled":
+		return !e.issuesOff(r)
+	case "hasPullRequestsEnabled":
+		return !e.pullsOff(r)
 	case "isPrivate":
 		return r.private()
 	case "createdAt":

@@ -43,6 +43,9 @@ func (e *execution) visibleRepo(r *repoIndex) (any, error) {
 	if r.Blocked {
 		return nil, &fieldError{typ: "FORBIDDEN", message: "Repository access blocked"}
 	}
+	if e.forbidden(r) {
+		return nil, &fieldError{typ: "FORBIDDEN", message: ssoMessage}
+	}
 	return repoNode{r}, nil
 }
 
@@ -169,10 +172,18 @@ func (e *execution) orgRepositories(o *orgIndex, a args) (any, error) {
 	var rows []row
 	for _, r := range e.repos(o) {
 		if repoChosen(r, a) && !r.Blocked {
-			rows = append(rows, row{key: e.repoKey(r, field), node: repoNode{r}})
+			rows = append(rows, row{key: e.repoKey(r, field), node: repoNode{r}, err: e.forbiddenRow(r)})
 		}
 	}
 	return connect("RepositoryConnection", rows, a, desc)
+}
+
+// forbiddenRow is the error that a list has in the place of a repository, nil for none.
+func (e *execution) forbiddenRow(r *repoIndex) error {
+	if !e.forbidden(r) {
+		return nil
+	}
+	return &fieldError{typ: "FORBIDDEN", message: ssoMessage}
 }
 
 func (e *execution) repoKey(r *repoIndex, field string) string {
@@ -218,7 +229,7 @@ func (n userNode) typeName() string { return n.typ }
 func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 	login := n.a.login
 	if n.typ == "Bot" {
-		login = strings.TrimSuffix(login, "[bot]")
+		login = cmp.Or(n.a.slug, strings.TrimSuffix(login, "[bot]"))
 	}
 	path := "/" + login
 	if n.a.bot() {
@@ -233,6 +244,8 @@ func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 		return login, nil
 	case "name":
 		return nil, nil
+	case "user": // of an enterprise's user
+		return userNode{n.a, "User"}, nil
 	case "url":
 		return htmlBase + path, nil
 	case "resourcePath":

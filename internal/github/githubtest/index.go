@@ -58,6 +58,7 @@ type commitIndex struct {
 	parents                     []*commitIndex
 	shas                        []string
 	authored, committed, pushed time.Time
+	gone                        *time.Time
 }
 
 type pullIndex struct {
@@ -97,8 +98,11 @@ type commentIndex struct {
 // account is who a login is served as.
 type account struct {
 	login, typ string
+	slug       string // the login in GraphQL of a Bot, empty for the one in REST without its suffix
 	id         int64
 	deleted    bool
+	// userInCommits says that it is a User as the author of a commit.
+	userInCommits bool
 }
 
 func (a *account) bot() bool { return a.typ == "Bot" }
@@ -141,7 +145,7 @@ func (ix *index) addDataset(d *Dataset) {
 }
 
 func (ix *index) addUser(u User) *account {
-	a := &account{login: u.Login, typ: u.Type, id: u.ID, deleted: u.Deleted}
+	a := &account{login: u.Login, typ: u.Type, slug: u.Slug, id: u.ID, deleted: u.Deleted, userInCommits: u.UserInCommits}
 	if u.RenamedTo != "" {
 		a.login = u.RenamedTo
 	}
@@ -174,6 +178,17 @@ func (ix *index) account(login *string) *account {
 		return a
 	}
 	return nil
+}
+
+// committer is the account of a login as the author of a commit.
+func (ix *index) committer(login *string) *account {
+	a := ix.account(login)
+	if a == nil || !a.userInCommits {
+		return a
+	}
+	user := *a
+	user.typ = "User"
+	return &user
 }
 
 func (ix *index) addRepo(org string, r *Repo) *repoIndex {

@@ -82,8 +82,14 @@ func (x *exchange) listOrgRepos() answer {
 	}
 	q := x.r.URL.Query()
 	repos := slices.DeleteFunc(x.repos(o), func(r *repoIndex) bool { return !repoOfType(r, q.Get("type")) })
+	all := len(repos)
+	repos = slices.DeleteFunc(repos, x.forbidden)
 	x.sortRepos(repos, q.Get("sort"), q.Get("direction"))
-	return list(x, fmt.Sprintf("%s/organizations/%d/repos", x.base, o.id), repos, x.repoJSON)
+	a := list(x, fmt.Sprintf("%s/organizations/%d/repos", x.base, o.id), repos, x.repoJSON)
+	if len(repos) < all {
+		a.header.Set("X-Github-Sso", fmt.Sprintf("partial-results; organizations=%d", o.id))
+	}
+	return a
 }
 
 func repoOfType(r *repoIndex, typ string) bool {

@@ -21,7 +21,7 @@ func (x *exchange) listCommits() answer {
 		return emptyRepository()
 	}
 	q := x.r.URL.Query()
-	from := x.resolve(x.repo, cmp.Or(q.Get("sha"), x.repo.DefaultBranch))
+	from := x.resolve(x.repo, cmp.Or(q.Get("sha"), x.defaultBranch(x.repo)))
 	if from == nil {
 		return notFound()
 	}
@@ -73,6 +73,9 @@ func (x *exchange) compare() answer {
 	base, head := x.compareEnd(baseRef), x.compareEnd(headRef)
 	if base == nil || head == nil {
 		return notFound()
+	}
+	if !x.haveCommonAncestor(base, head) {
+		return fail(http.StatusNotFound, "No common ancestor between "+baseRef+" and "+headRef+".")
 	}
 	ahead, behind := x.missing(head, base), x.missing(base, head)
 	slices.Reverse(ahead)
@@ -128,6 +131,17 @@ func (x *exchange) comparePage(base, head *commitIndex, ahead []*commitIndex, be
 		a.header.Set("Link", l)
 	}
 	return a
+}
+
+// haveCommonAncestor reports whether two commits can be compared.
+func (v view) haveCommonAncestor(a, b *commitIndex) bool {
+	known := v.reachable(a)
+	for c := range v.walk(b) {
+		if known[c] {
+			return true
+		}
+	}
+	return false
 }
 
 func (x *exchange) mergeBase(base, head *commitIndex) any {

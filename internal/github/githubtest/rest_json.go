@@ -2,6 +2,7 @@ package githubtest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -45,15 +46,19 @@ func repoHTML(r *repoIndex) string { return htmlBase + "/" + r.fullName() }
 
 // repoJSON is a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
 func (x *exchange) repoJSON(r *repoIndex) obj {
-	return obj{
+	j := obj{
 		"id": r.id, "node_id": nodeID(nodeRepo, r.id), "name": r.Name, "full_name": r.fullName(), "owner": x.ownerJSON(r),
 		"private": r.private(), "visibility": r.visibility, "fork": r.Fork, "archived": r.Archived, "disabled": r.Disabled,
-		"default_branch": r.DefaultBranch, "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
+		"default_branch": x.defaultBranch(r), "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
 		"created_at": stamp(r.created), "updated_at": stamp(x.repoUpdatedAt(r)), "pushed_at": stamp(x.pushedAt(r)),
 		"html_url": repoHTML(r), "url": x.repoURL(r), "clone_url": repoHTML(r) + ".git",
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},
-		"has_issues": true, "has_wiki": false, "has_projects": false,
+		"has_issues": !x.issuesOff(r), "has_wiki": false, "has_projects": false,
 	}
+	if !slices.Contains(x.s.settings.MissingFields, "Repository.hasPullRequestsEnabled") {
+		j["has_pull_requests"] = !x.pullsOff(r)
+	}
+	return j
 }
 
 func (x *exchange) orgJSON(o *orgIndex) obj {
@@ -115,7 +120,7 @@ func (x *exchange) commitJSON(c *commitIndex) obj {
 			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
 			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
 		},
-		"author": x.userJSON(x.ix.account(c.Login)), "committer": x.userJSON(x.ix.account(c.Login)), "parents": parents,
+		"author": x.userJSON(x.ix.committer(c.Login)), "committer": x.userJSON(x.ix.committer(c.Login)), "parents": parents,
 	}
 	switch {
 	case c.NoAuthor:

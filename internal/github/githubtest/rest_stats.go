@@ -38,7 +38,7 @@ type week struct{ additions, deletions, commits int }
 // commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() answer {
-	head := x.head(x.repo, x.repo.DefaultBranch)
+	head := x.head(x.repo, x.defaultBranch(x.repo))
 	if head == nil {
 		return answer{status: http.StatusNoContent}
 	}

@@ -151,6 +151,45 @@ func TestCommitAuthors(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, get(t, s, "/repos/acme/api/commits/c4").StatusCode)
 }
 
+// TestRewrittenBranch: a branch that was set back, another default branch, objects that are deleted, and commits
+// without a common ancestor look as on GitHub with both APIs.
+func TestRewrittenBranch(t *testing.T) {
+	t.Parallel()
+	s := acme(t, nil)
+	s.Update(func(d *githubtest.Dataset) {
+		d.Commits[3].GoneAt = at("07:00:00")
+		push := func(branch, sha string, parents ...string) {
+			d.Commits = append(d.Commits, githubtest.Commit{
+				Repo: "api", SHA: sha, Branch: branch, CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), ParentSHAs: append([]string{}, parents...),
+			})
+		}
+		push("next", "n1", "c2")
+		push("other", "o1")
+		repo := d.Repo("api")
+		repo.Resets = []githubtest.Reset{{SHA: "c3", At: at("06:00:00")}}
+		repo.Switches = []githubtest.Switch{{Branch: "next", At: at("06:30:00")}, {Branch: "no such branch", At: at("06:40:00")}}
+	})
+	commits := func(parameters string) []any {
+		return column(t, get(t, s, "/repos/acme/api/commits?"+parameters).json(t), "sha")
+	}
+	s.Hold(at("06:00:00"))
+	require.Equal(t, []any{"c3", "c2", "c1"}, commits(""))
+	require.Equal(t, []any{"c4", "c3", "c2", "c1"}, commits("sha=c4"))
+	s.Release()
+	require.Equal(t, []any{"n1", "c2", "c1"}, commits(""))
+	require.Equal(t, "next", dig(t, get(t, s, "/repos/acme/api").json(t), "default_branch"))
+	require.Equal(t, http.StatusNotFound, get(t, s, "/repos/acme/api/commits?sha=c4").StatusCode)
+	require.Equal(t, http.StatusNotFound, get(t, s, "/repos/acme/api/compare/HEAD...c4").StatusCode)
+	unrelated := get(t, s, "/repos/acme/api/compare/n1...o1")
+	require.Equal(t, http.StatusNotFound, unrelated.StatusCode)
+	require.Equal(t, "No common ancestor between n1 and o1.", dig(t, unrelated.json(t), "message"))
+	data := ask(t, s, `{ repository(owner: "acme", name: "api") { defaultBranchRef { name target { oid } }
+		gone: object(oid: "c4") { oid } there: object(oid: "c3") { oid } } }`, nil).json(t)
+	require.Equal(t, "next", dig(t, data, "data", "repository", "defaultBranchRef", "name"))
+	require.Nil(t, dig(t, data, "data", "repository", "gone"))
+	require.Equal(t, "c3", dig(t, data, "data", "repository", "there", "oid"))
+}
+
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)

@@ -26,7 +26,7 @@ func restRoutes() []route {
 	get("/rate_limit", (*exchange).rateLimit).free = true
 	get("/user", (*exchange).authenticatedUser)
 	get("/orgs/{org}", (*exchange).getOrg)
-	get("/orgs/{org}/repos", (*exchange).listOrgRepos)
+	get("/orgs/{org}/repos", (*exchange).listOrgRepos).permission = "metadata"
 	get("/organizations/{organization_id}/repos", (*exchange).listOrgRepos)
 	get("/app", (*exchange).getApp).app = true
 	get("/app/installations", (*exchange).listInstallations).app = true

@@ -173,8 +173,11 @@ func (s *Server) credential(r *http.Request) (cred *Credential, given bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	cred = s.tokens[token]
-	if cred != nil && !cred.expiresAt.IsZero() && !s.now().Before(cred.expiresAt) {
+	if cred != nil && (ended(cred.expiresAt, s.now()) || ended(cred.Expires, s.now())) {
 		return nil, true
 	}
 	return cred, true
 }
+
+// ended reports whether an end is reached; zero is none.
+func ended(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }

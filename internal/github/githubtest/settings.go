@@ -75,15 +75,18 @@ type Credential struct {
 	Orgs []string
 	// PublicOnly hides private and internal repositories.
 	PublicOnly bool
-	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents". REST answers 403 then, GraphQL
-	// nulls the field, and with it the repository where the field cannot be null
+	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
+	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls the
+	// field, and with it the repository where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
+	// Expires is when a personal token ends: every answer tells it, and then it is refused. Zero: never.
+	Expires time.Time
 	// Bucket names the rate limit that it drains; tokens of one login share one unless this says otherwise.
 	Bucket string
 
 	app       *App      // an app's own JSON web token
-	expiresAt time.Time // of an installation's token
+	expiresAt time.Time // of an installation's token, which no header tells
 }
 
 func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }

@@ -55,6 +55,17 @@ func (v view) repoVisible(r *repoIndex) bool {
 	return v.visible(r.created) && v.cred.covers(r.owner) && (!r.private() || !v.cred.PublicOnly)
 }
 
+// during reports whether one of the periods is now.
+func (v view) during(periods []Period) bool {
+	return slices.ContainsFunc(periods, func(p Period) bool {
+		return v.visible(v.ix.tl.Served(p.From)) && (p.Until.IsZero() || !v.visible(v.ix.tl.Served(p.Until)))
+	})
+}
+
+func (v view) pullsOff(r *repoIndex) bool  { return v.during(r.PullsOff) }
+func (v view) issuesOff(r *repoIndex) bool { return v.during(r.IssuesOff) }
+func (v view) forbidden(r *repoIndex) bool { return v.during(r.Forbidden) }
+
 func (v view) repos(o *orgIndex) []*repoIndex {
 	var out []*repoIndex
 	for _, r := range o.repos {
@@ -65,7 +76,21 @@ func (v view) repos(o *orgIndex) []*repoIndex {
 	return out
 }
 
-func (v view) commitVisible(c *commitIndex) bool { return !c.repo.Empty && v.visible(c.pushed) }
+func (v view) commitVisible(c *commitIndex) bool {
+	return !c.repo.Empty && v.visible(c.pushed) && v.past(c.gone) == nil
+}
+
+// defaultBranch is the branch that the newest visible switch names.
+func (v view) defaultBranch(r *repoIndex) string {
+	name := r.DefaultBranch
+	var newest time.Time
+	for _, s := range r.Switches {
+		if at := v.ix.tl.Served(s.At); v.visible(at) && !at.Before(newest) && v.head(r, s.Branch) != nil {
+			name, newest = s.Branch, at
+		}
+	}
+	return name
+}
 
 // head is where a branch stands, nil if it does not exist.
 func (v view) head(r *repoIndex, branch string) *commitIndex {
@@ -85,7 +110,7 @@ func (v view) head(r *repoIndex, branch string) *commitIndex {
 func (v view) resolve(r *repoIndex, ref string) *commitIndex {
 	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "refs/"), "heads/")
 	if ref == "HEAD" {
-		ref = r.DefaultBranch
+		ref = v.defaultBranch(r)
 	}
 	if c := v.head(r, ref); c != nil {
 		return c
@@ -115,7 +140,7 @@ func (v view) branchNames(r *repoIndex) []string {
 	return names
 }
 
-func (v view) isEmpty(r *repoIndex) bool { return v.head(r, r.DefaultBranch) == nil }
+func (v view) isEmpty(r *repoIndex) bool { return v.head(r, v.defaultBranch(r)) == nil }
 
 // pushedAt is the newest visible push to any branch.
 func (v view) pushedAt(r *repoIndex) time.Time {
@@ -192,8 +217,12 @@ func (s *pullState) touch(t time.Time) {
 	}
 }
 
+// pulls are the visible ones, none while they are switched off.
 func (v view) pulls(r *repoIndex) []pullState {
 	var out []pullState
+	if v.pullsOff(r) {
+		return nil
+	}
 	for _, p := range r.pulls {
 		if s, ok := v.pull(p); ok {
 			out = append(out, s)
@@ -259,8 +288,12 @@ func (v view) issue(is *issueIndex) (issueState, bool) {
 	return issueState{issueIndex: is, created: first.created, login: first.Login, updated: *v.lastComment(is.comments)}, true
 }
 
+// issues are the visible ones, none while they are switched off.
 func (v view) issues(r *repoIndex) []issueState {
 	var out []issueState
+	if v.issuesOff(r) {
+		return nil
+	}
 	for _, is := range r.issues {
 		if s, ok := v.issue(is); ok {
 			out = append(out, s)

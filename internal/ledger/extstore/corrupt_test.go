@@ -42,7 +42,7 @@ func get(t *testing.T, client storage.Client, key string) []byte {
 	return append([]byte(nil), record...)
 }
 
-// filled is a storage to which a number of crashBatches were committed, two events each. From 54 on it has a snapshot.
+// filled is a storage to which a number of crashBatches were committed, two events each. From 53 on it has a snapshot.
 func filled(t *testing.T, batches int64) storage.Client {
 	t.Helper()
 	client := opened(t)
@@ -80,7 +80,7 @@ func TestCorruptRecords(t *testing.T) {
 		{"a change", "v1/acme/0/3", 6, 10},
 		{"the first change", "v1/acme/0/0", 6, 10},
 		{"a change after a snapshot", "v1/acme/1/2", 60, 118},
-		{"the events of a snapshot", "v1/acme/1/s1", 60, 14},
+		{"the events of a snapshot", "v1/acme/1/s1", 60, 16},
 	} {
 		for name, damage := range damages {
 			t.Run(test.name+" "+name, func(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -33,8 +35,11 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		if err != nil {
 			return ledger.Receipt{}, err
 		}
-		p, err := newPlan(&b, &known)
+		p, err := newPlan(fence, &b, &known)
 		if err != nil {
+			return ledger.Receipt{}, err
+		}
+		if err := s.sweep(ctx, fence, p); err != nil {
 			return ledger.Receipt{}, err
 		}
 		answer, err := s.run(ctx, b.Org, p.arguments(fence, &known, room, grant))
@@ -68,7 +73,7 @@ type answer struct {
 func (s *Store) run(ctx context.Context, org string, arguments []any) (answer, error) {
 	k := s.keys(org)
 	values, err := commitScript.Run(ctx, s.pipeline,
-		[]string{k.meta, k.seen, k.series, k.cov, k.samples, k.tallies, k.log}, arguments...).Slice()
+		[]string{k.meta, k.seen, k.series, k.cov, k.samples, k.tallies, k.log, k.removed}, arguments...).Slice()
 	if err != nil {
 		return answer{}, fmt.Errorf("redis: commit to %s: %w", org, err)
 	}
@@ -93,6 +98,7 @@ type plan struct {
 	frame      []byte
 	introduced map[int64]time.Time // repositories that the batch introduces
 	events     int
+	removed    []any // keys
 	dropped    int
 	known      int // events that are twice in the batch
 	fields     []any
@@ -116,11 +122,11 @@ type seriesOf struct {
 	actor activity.Actor
 }
 
-func newPlan(b *ledger.Batch, known *facts) (*plan, error) {
+func newPlan(fence uint64, b *ledger.Batch, known *facts) (*plan, error) {
 	p := &plan{batch: b, introduced: make(map[int64]time.Time), series: seriesTable{places: make(map[seriesOf]int)}}
 	first := known.epoch == ""
 	var err error
-	if p.said, err = b.Said(first, known.prunedTime()); err != nil {
+	if p.said, err = b.Said(fence, first, known.prunedTime()); err != nil {
 		return nil, err
 	}
 	if first {
@@ -128,6 +134,9 @@ func newPlan(b *ledger.Batch, known *facts) (*plan, error) {
 	}
 	p.introduce(known)
 	p.take(known)
+	for _, key := range b.Removals(fence) {
+		p.removed = append(p.removed, string(appendKey(nil, key)))
+	}
 	if len(p.series.fields) > maxSeriesOfBatch {
 		return nil, fmt.Errorf("%w: %d users in repositories, want at most %d", ledger.ErrInvalid, len(p.series.fields), maxSeriesOfBatch)
 	}
@@ -194,7 +203,7 @@ func (p *plan) take(known *facts) {
 // add plans an event.
 func (p *plan) add(e *activity.Event) {
 	from := len(p.records)
-	p.records = appendKey(p.records, e)
+	p.records = appendKey(p.records, e.Key())
 	p.fields = append(p.fields, string(p.records[from:]))
 	p.records = appendActor(appendBody(p.records, e), e.Actor)
 	length, place := len(p.records)-from, p.series.place(e)
@@ -270,12 +279,14 @@ func (p *plan) arguments(fence uint64, known *facts, room string, g grant) []any
 	list(c.signals)
 	list(p.samples())
 	list(c.windows)
+	list(c.tips)
+	list(p.removed)
 	list(p.tallies())
 	return args
 }
 
 // coverageArguments are the fields of the hash "cov" that a batch changes.
-type coverageArguments struct{ contacts, set, gone, signals, windows []any }
+type coverageArguments struct{ contacts, set, gone, signals, windows, tips []any }
 
 func (p *plan) coverage() coverageArguments {
 	var c coverageArguments
@@ -297,6 +308,9 @@ func (p *plan) coverage() coverageArguments {
 				c.signals = append(c.signals, signalsField(r.ID), value)
 			}
 		}
+		if tips := tipsOf(r); tips != "" || len(r.Settled) > 0 {
+			c.tips = append(c.tips, tipsField(r.ID), tips, strings.Join(r.Settled, " "))
+		}
 		for _, stream := range activity.AllStreams() {
 			missed, read := windowsValue(r.Missed, stream), windowsValue(r.Read, stream)
 			if missed != "" || read != "" {
@@ -305,6 +319,15 @@ func (p *plan) coverage() coverageArguments {
 		}
 	}
 	return c
+}
+
+// tipsOf are the heads from which the commits of a batch were listed.
+func tipsOf(r *ledger.RepoProgress) string {
+	tips := r.Tips
+	if r.Signals != nil && r.Signals.Head != "" {
+		tips = append(slices.Clone(tips), r.Signals.Head)
+	}
+	return strings.Join(tips, " ")
 }
 
 func (p *plan) samples() []any {

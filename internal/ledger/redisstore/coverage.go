@@ -20,6 +20,7 @@ import (
 //	g<id>           since when it is gone, while it is
 //	s<id>           signals: "observed frame", the newest observation wins
 //	m<id>:<stream>  missing windows, "start end start end ..." in ascending order
+//	t<id>           heads from which commits were recorded, that of the signals included, with blanks between
 //
 // Times are decimal Unix seconds.
 
@@ -27,6 +28,8 @@ func contactField(id int64) string { return "c" + strconv.FormatInt(id, 10) }
 func nameField(id int64) string    { return "n" + strconv.FormatInt(id, 10) }
 func goneField(id int64) string    { return "g" + strconv.FormatInt(id, 10) }
 func signalsField(id int64) string { return "s" + strconv.FormatInt(id, 10) }
+
+func tipsField(id int64) string { return "t" + strconv.FormatInt(id, 10) }
 
 func missingField(id int64, stream activity.Stream) string {
 	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
@@ -188,6 +191,8 @@ func fillIn(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value s
 		return fillSignals(p, value)
 	case 'm':
 		return fillMissing(p, edge, rest, value)
+	case 't':
+		return fillTips(p, value)
 	default:
 		return ledger.ErrCorrupt
 	}
@@ -227,4 +232,17 @@ func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) e
 		p.Missed = append(p.Missed, ledger.StreamWindow{Stream: activity.Stream(n), Window: w})
 	}
 	return err
+}
+
+// fillTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
+// signals.
+func fillTips(p *ledger.RepoProgress, value string) error {
+	for _, tip := range strings.Fields(value) {
+		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {
+			p.Tips = []string{ledger.LostTip}
+			return fmt.Errorf("%w: heads", ledger.ErrCorrupt)
+		}
+		p.Tips = append(p.Tips, tip)
+	}
+	return nil
 }

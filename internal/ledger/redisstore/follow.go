@@ -166,7 +166,13 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 		}
 	}
 	var err error
-	if c.Events, err = f.reader.events(nil, field(entry, "e")); err != nil {
+	if c.Events, err = f.reader.events(nil, entry); err != nil {
+		f.store.corrupt(f.keys.log, entry.ID, err)
+	}
+	if c.Removed, err = readKeys(nil, field(entry, "r")); err != nil {
+		f.store.corrupt(f.keys.log, entry.ID, err)
+	}
+	if c.Restored, err = readKeys(nil, field(entry, "b")); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
 	if folded, err := strconv.ParseUint(field(entry, "f"), 10, 32); err == nil {
@@ -217,6 +223,7 @@ func (f *follower) snapshot(ctx context.Context) error {
 	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
 	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
 	talliesCmd, samplesCmd := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
+	removedCmd := pipe.SMembers(ctx, f.keys.removed)
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("redis: read a snapshot of %s: %w", f.org, err)
@@ -244,7 +251,21 @@ func (f *follower) snapshot(ctx context.Context) error {
 		return nil // pruned meanwhile, so that entries may be missing: once more
 	}
 	f.caught, f.checked = true, f.now()
-	return f.apply(ledger.Change{Pruned: fromUnix(meta["pruned"]), Caught: true})
+	return f.apply(ledger.Change{Removed: f.removed(removedCmd.Val()), Pruned: fromUnix(meta["pruned"]), Caught: true})
+}
+
+// removed are the keys of the events that are not there any more.
+func (f *follower) removed(members []string) []activity.Key {
+	keys := make([]activity.Key, 0, len(members))
+	for _, member := range members {
+		list, err := readKeys(nil, member)
+		if err != nil {
+			f.store.corrupt(f.keys.removed, strconv.Quote(member), err)
+			continue
+		}
+		keys = append(keys, list...)
+	}
+	return keys
 }
 
 func (f *follower) carried(fields map[string]string) error {
@@ -272,7 +293,7 @@ func (f *follower) events(ctx context.Context, carried time.Time) error {
 		for _, entry := range entries {
 			from := len(list)
 			var err error
-			if list, err = f.reader.events(list, field(entry, "e")); err != nil {
+			if list, err = f.reader.events(list, entry); err != nil {
 				f.store.corrupt(f.keys.log, entry.ID, err)
 			}
 			if !carried.IsZero() {

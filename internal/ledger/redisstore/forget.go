@@ -97,7 +97,7 @@ func (f *forgotten) arguments() []any {
 	for i := range f.repos {
 		id := f.repos[i].ID
 		gone = append(gone, goneField(id), stamp(f.repos[i].GoneSince))
-		known = append(known, contactField(id), nameField(id), goneField(id), signalsField(id))
+		known = append(known, contactField(id), nameField(id), goneField(id), signalsField(id), tipsField(id))
 		for _, stream := range activity.AllStreams() {
 			known = append(known, missingField(id, stream))
 		}

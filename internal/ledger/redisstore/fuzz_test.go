@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -13,19 +14,36 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
+// entryOf is an entry of the log with a field.
+func entryOf(field, data string) redis.XMessage {
+	return redis.XMessage{ID: "1-0", Values: map[string]any{field: data}}
+}
+
+func appendRecord(b []byte, e *activity.Event) []byte {
+	return appendActor(appendBody(appendKey(b, e.Key()), e), e.Actor)
+}
+
 // FuzzRecords: no log entry panics or gives an event that cannot be, and what is read is written alike.
 func FuzzRecords(f *testing.F) {
 	f.Add("")
 	f.Add("\x01\x01\x01\x07\x65\x00\x00\x00\x0a\x01\x00\x03ada")
+	f.Add("\x01\x01\x01\x07\x65\x00\x00\x00\x02\x0a\x01\x00\x03ada")
 	f.Fuzz(func(t *testing.T, data string) {
 		var r reader
-		list, err := r.events(nil, data)
+		_, err := r.events(nil, entryOf("e", data))
+		if err != nil {
+			require.ErrorIs(t, err, ledger.ErrCorrupt)
+		}
+		if _, err := readKeys(nil, data); err != nil {
+			require.ErrorIs(t, err, ledger.ErrCorrupt)
+		}
+		list, err := r.events(nil, entryOf("n", data))
 		var again []byte
 		for i := range list {
 			require.NoError(t, list[i].Validate())
-			again = appendActor(appendBody(appendKey(again, &list[i]), &list[i]), list[i].Actor)
+			again = appendRecord(again, &list[i])
 		}
-		read, err2 := r.events(nil, string(again))
+		read, err2 := r.events(nil, entryOf("n", string(again)))
 		require.NoError(t, err2)
 		require.Len(t, read, len(list))
 		for i := range read {
@@ -43,6 +61,7 @@ func FuzzCoverage(f *testing.F) {
 	f.Add("m1:1", "10 20 30 40")
 	f.Add("s1", "100 frame")
 	f.Add("g1", "5")
+	f.Add("t1", "0123abcd 4567")
 	f.Fuzz(func(t *testing.T, field, value string) {
 		s := storeless(func(string, error) {})
 		p := s.progress("key", "100", map[string]string{"c1": "100 50", field: value})
@@ -77,10 +96,35 @@ func TestRecords(t *testing.T) {
 		if e.Kind == activity.KindCommit {
 			e.Additions, e.Deletions = rapid.Uint32().Draw(t, "additions"), rapid.Uint32().Draw(t, "deletions")
 		}
-		record := appendActor(appendBody(appendKey(nil, &e), &e), e.Actor)
+		record := appendRecord(nil, &e)
 		var r reader
-		list, err := r.events(nil, strings.Repeat(string(record), 2))
+		list, err := r.events(nil, entryOf("n", strings.Repeat(string(record), 2)))
 		require.NoError(t, err)
 		require.Equal(t, []activity.Event{e, e}, list)
 	})
+}
+
+// TestLegacyForms: records and totals that versions before wrote are read.
+func TestLegacyForms(t *testing.T) {
+	t.Parallel()
+	var r reader
+	list, err := r.events(nil, entryOf("e", "\x01\x05\x01\x07\x65\x00\x00\x00\x0a\x02\x0e\x03ada\x05\x05\x01\x08\x65\x00\x00\x01\x00\x00\x00\x03bob"))
+	require.NoError(t, err)
+	at := time.Unix(0x65000000, 0).UTC()
+	require.Equal(t, []activity.Event{
+		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"}, Time: at, Additions: 10, Deletions: 2},
+		{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"}, Time: at.Add(time.Second)},
+	}, list)
+	want := ledger.Totals{1, 2, 3, 4, 5, 6, 7}
+	totals, err := parseTotals("1 2 3 4 5 6 7")
+	require.NoError(t, err)
+	require.Equal(t, want, totals)
+	require.Equal(t, "256:1 512:2 768:3 1024:4 1280:5 257:6 258:7", formatTotals(&want))
+	totals, err = parseTotals(formatTotals(&want) + " 9999:8")
+	require.NoError(t, err, "an id of a later version")
+	require.Equal(t, want, totals)
+	for _, damaged := range []string{"1 2 3", "1 2 3 4 5 6 x", "256:", "256:-1", ":1", "70000:1", "256:1 2"} {
+		_, err := parseTotals(damaged)
+		require.ErrorIs(t, err, ledger.ErrCorrupt, damaged)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -123,7 +124,7 @@ func (p *pruning) sweep(ctx context.Context, limit time.Time) error {
 	var r reader
 	err := p.store.scan(ctx, p.keys.log, p.last, func(entries []redis.XMessage) error {
 		for _, entry := range entries {
-			list, _ := r.events(nil, field(entry, "e")) // damage is reported by who follows
+			list, _ := r.events(nil, entry) // damage is reported by who follows
 			for i := range list {
 				forget = p.take(&list[i], limit, carry, forget)
 			}
@@ -154,19 +155,16 @@ func (p *pruning) take(e *activity.Event, limit time.Time, carry map[string]*led
 		carry[field].Count(e)
 	}
 	if !e.Time.Before(p.swept) {
-		forget = append(forget, appendKey(nil, e))
+		forget = append(forget, appendKey(nil, e.Key()))
 	}
 	return forget
 }
 
 func (p *pruning) carry(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
-	args := make([]any, 0, 4+len(carry)*(1+ledger.NumTotals))
-	args = append(args, p.epoch, unix(p.carried), unix(limit), ledger.NumTotals)
+	args := make([]any, 0, 4+2*len(carry))
+	args = append(args, p.epoch, unix(p.carried), unix(limit), legacyOrder())
 	for field, totals := range carry {
-		args = append(args, field)
-		for _, n := range totals {
-			args = append(args, strconv.FormatUint(n, 10))
-		}
+		args = append(args, field, formatTotals(totals))
 	}
 	done, err := carryScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.series, p.keys.carried}, args...).Int()
 	if err == nil && done == 0 {
@@ -180,10 +178,20 @@ func (p *pruning) cut(ctx context.Context, limit time.Time, forget []any) error 
 	for len(forget) > 0 {
 		n := min(len(forget), removedAtOnce)
 		pipe.SRem(ctx, p.keys.seen, forget[:n]...)
+		pipe.SRem(ctx, p.keys.removed, forget[:n]...)
 		forget = forget[n:]
 	}
 	pipe.HSet(ctx, p.keys.meta, "swept", unix(limit))
 	pipe.XTrimMinIDApprox(ctx, p.keys.log, strconv.FormatInt(max(0, limit.Add(-slack).UnixMilli()), 10), 0)
 	_, err := pipe.Exec(ctx)
 	return err
+}
+
+// legacyOrder are the ids of the totals that are stored without them.
+func legacyOrder() string {
+	var ids []string
+	for _, id := range ledger.LegacyTotals() {
+		ids = append(ids, strconv.Itoa(int(id)))
+	}
+	return strings.Join(ids, " ")
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
@@ -16,15 +18,17 @@ import (
 // A record of an event in the log, one after the other without anything between:
 //
 //	key    kind (1 byte) │ repository (uvarint) │ length of the id (1 byte) │ id without leading zeros
-//	body   time (4 bytes, big endian, Unix seconds) │ additions (uvarint) │ deletions (uvarint)
+//	body   time (4 bytes, big endian, Unix seconds) │ number of measures (1 byte) │ each measure (uvarint)
 //	actor  account (zigzag varint) │ length of the login (1 byte) │ login
 //
-// The key is the member of the set "seen"; a repository (uvarint) and an actor are the field of a series.
+// The measures are those of the kind in its order (ledger.MeasuresOf). The key is the member of the sets "seen" and
+// "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
+// wrote, a body has two numbers of lines and does not say how many they are.
 
-func appendKey(b []byte, e *activity.Event) []byte {
-	b = append(b, byte(e.Kind))
-	b = binary.AppendUvarint(b, uint64(e.Repo)) //nolint:gosec // valid events have positive ones
-	id := e.ID[:]
+func appendKey(b []byte, k activity.Key) []byte {
+	b = append(b, byte(k.Kind))
+	b = binary.AppendUvarint(b, uint64(k.Repo)) //nolint:gosec // valid events have positive ones
+	id := k.ID[:]
 	for len(id) > 0 && id[0] == 0 {
 		id = id[1:]
 	}
@@ -34,8 +38,12 @@ func appendKey(b []byte, e *activity.Event) []byte {
 
 func appendBody(b []byte, e *activity.Event) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(e.Time.Unix())) //nolint:gosec // valid events fit
-	b = binary.AppendUvarint(b, uint64(e.Additions))
-	return binary.AppendUvarint(b, uint64(e.Deletions))
+	measures := ledger.MeasuresOf(e)
+	b = append(b, byte(len(measures))) //nolint:gosec // there are few
+	for _, m := range measures {
+		b = binary.AppendUvarint(b, m)
+	}
+	return b
 }
 
 func appendActor(b []byte, a activity.Actor) []byte {
@@ -56,9 +64,19 @@ type reader struct {
 }
 
 // events appends the events of a log entry. What comes after a damaged record cannot be told apart and is left out.
-func (r *reader) events(list []activity.Event, data string) ([]activity.Event, error) {
+func (r *reader) events(list []activity.Event, entry redis.XMessage) ([]activity.Event, error) {
+	list, err := r.records(list, field(entry, "n"), measures)
+	if err != nil {
+		return list, err
+	}
+	return r.records(list, field(entry, "e"), legacyLines)
+}
+
+func (r *reader) records(
+	list []activity.Event, data string, body func(data string) ([]uint64, string, error),
+) ([]activity.Event, error) {
 	for data != "" {
-		e, rest, err := r.event(data)
+		e, rest, err := r.event(data, body)
 		if err != nil {
 			return list, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
@@ -67,31 +85,83 @@ func (r *reader) events(list []activity.Event, data string) ([]activity.Event, e
 	return list, nil
 }
 
-func (r *reader) event(data string) (e activity.Event, rest string, err error) {
-	e.Kind = activity.Kind(data[0])
-	repo, data, err := uvarint(data[1:])
-	if err != nil || data == "" {
+func (r *reader) event(
+	data string, body func(data string) ([]uint64, string, error),
+) (e activity.Event, rest string, err error) {
+	key, data, err := readKey(data)
+	if err != nil || len(data) < 4 {
 		return e, "", errShort
 	}
-	n := int(data[0])
-	if n > len(e.ID) || len(data) < 1+n+4 {
-		return e, "", errShort
-	}
-	copy(e.ID[len(e.ID)-n:], data[1:1+n])
-	data = data[1+n:]
-	e.Repo = int64(repo) //nolint:gosec // checked by Validate
+	e.Kind, e.Repo, e.ID = key.Kind, key.Repo, key.ID
 	e.Time = time.Unix(int64(data[0])<<24|int64(data[1])<<16|int64(data[2])<<8|int64(data[3]), 0).UTC()
-	additions, data, err1 := uvarint(data[4:])
-	deletions, data, err2 := uvarint(data)
-	if err1 != nil || err2 != nil || additions>>32 != 0 || deletions>>32 != 0 {
-		return e, "", errShort
+	numbers, data, err := body(data[4:])
+	if err != nil {
+		return e, "", err
 	}
-	e.Additions, e.Deletions = uint32(additions), uint32(deletions)
+	if err := ledger.SetMeasures(&e, numbers); err != nil {
+		return e, "", err
+	}
 	e.Actor, rest, err = r.actor(data)
 	if err != nil {
 		return e, "", err
 	}
 	return e, rest, e.Validate()
+}
+
+// readKey takes a key from the beginning of data.
+func readKey(data string) (k activity.Key, rest string, err error) {
+	if data == "" {
+		return k, "", errShort
+	}
+	k.Kind = activity.Kind(data[0])
+	repo, data, err := uvarint(data[1:])
+	if err != nil || data == "" {
+		return k, "", errShort
+	}
+	n := int(data[0])
+	if n > len(k.ID) || len(data) < 1+n {
+		return k, "", errShort
+	}
+	copy(k.ID[len(k.ID)-n:], data[1:1+n])
+	k.Repo = int64(repo) //nolint:gosec // its users check
+	return k, data[1+n:], nil
+}
+
+// readKeys reads keys that stand one after the other.
+func readKeys(list []activity.Key, data string) ([]activity.Key, error) {
+	for data != "" {
+		key, rest, err := readKey(data)
+		if err != nil || key.Repo <= 0 || !key.Kind.Valid() {
+			return list, fmt.Errorf("%w: a key", ledger.ErrCorrupt)
+		}
+		list, data = append(list, key), rest
+	}
+	return list, nil
+}
+
+// maxMeasures bounds the measures of a record.
+const maxMeasures = 32
+
+// measures reads how many measures there are, and them.
+func measures(data string) ([]uint64, string, error) {
+	if data == "" || data[0] > maxMeasures {
+		return nil, "", errShort
+	}
+	return numbers(data[1:], int(data[0]))
+}
+
+// legacyLines reads the two numbers of lines that each record of versions before has.
+func legacyLines(data string) ([]uint64, string, error) { return numbers(data, 2) }
+
+func numbers(data string, n int) (list []uint64, rest string, err error) {
+	for range n {
+		var number uint64
+		if number, data, err = uvarint(data); err != nil {
+			return nil, "", err
+		}
+		list = append(list, number)
+	}
+	return list, data, nil
 }
 
 // actor takes an actor from the beginning of data.
@@ -152,16 +222,52 @@ func (r *reader) carried(field, value string) (c ledger.Carried, err error) {
 	}
 	c.Repo = int64(repo) //nolint:gosec // checked below
 	c.Actor, rest, err = r.actor(rest)
-	totals := strings.Fields(value)
-	if err != nil || rest != "" || c.Repo <= 0 || len(totals) != len(c.Totals) || c.Actor.Validate() != nil {
+	if err != nil || rest != "" || c.Repo <= 0 || c.Actor.Validate() != nil {
 		return c, fmt.Errorf("%w: carried totals of a series", ledger.ErrCorrupt)
 	}
-	for i, total := range totals {
-		if c.Totals[i], err = strconv.ParseUint(total, 10, 64); err != nil {
-			return c, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+	c.Totals, err = parseTotals(value)
+	return c, err
+}
+
+// Totals are "id:value id:value ...", with the ids of ledger.TotalIDs in decimal. Versions before wrote the values of
+// ledger.LegacyTotals without ids.
+
+func formatTotals(t *ledger.Totals) string {
+	var b strings.Builder
+	for i, id := range ledger.TotalIDs() {
+		if t[i] == 0 {
+			continue
 		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%d:%d", id, t[i])
 	}
-	return c, nil
+	return b.String()
+}
+
+func parseTotals(text string) (t ledger.Totals, err error) {
+	list := strings.Fields(text)
+	legacy := !strings.Contains(text, ":")
+	if legacy && len(list) != len(ledger.LegacyTotals()) {
+		return t, fmt.Errorf("%w: %d totals", ledger.ErrCorrupt, len(list))
+	}
+	for i, value := range list {
+		id := uint64(ledger.LegacyTotals()[min(i, len(ledger.LegacyTotals())-1)])
+		if !legacy {
+			name, rest, _ := strings.Cut(value, ":")
+			value = rest
+			if id, err = strconv.ParseUint(name, 10, 16); err != nil {
+				return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+			}
+		}
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+		}
+		t.Set(ledger.TotalID(id), n) //nolint:gosec // 16 bits
+	}
+	return t, nil
 }
 
 // Names with labels are one field: the parts are separated by a character that no metric's label has.

@@ -1,11 +1,12 @@
 // Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone, under
 // Sentinel and as a Cluster.
 //
-// Each organization has seven keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version of
+// Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version of
 // this layout:
 //
 //	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
 //	seen     set     the keys of the events that the ledger has
+//	removed  set     the keys of those of them that are not there any more
 //	log      stream  every commit: its new events, what it says of coverage, samples and tallies
 //	series   hash    a user in a repository → the newest event
 //	carried  hash    a user in a repository → totals of the events that were pruned
@@ -105,14 +106,14 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // keys are the names of an organization's keys.
-type keys struct{ meta, seen, log, series, carried, cov, tallies, samples string }
+type keys struct{ meta, seen, removed, log, series, carried, cov, tallies, samples string }
 
 func (s *Store) keys(org string) keys {
 	name := func(part string) string {
 		return s.settings.Prefix + ":" + layout + ":{" + strings.ToLower(org) + "}:" + part
 	}
 	return keys{
-		meta: name("meta"), seen: name("seen"), log: name("log"), series: name("series"), carried: name("carried"),
+		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"), carried: name("carried"),
 		cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
 	}
 }

@@ -102,7 +102,7 @@ func TestCorrupt(t *testing.T) {
 	bad := 0
 	for name, fields := range map[string]map[string]string{
 		"cov": {
-			"c2": "soon", "x": "", "cx": "1 1", "s1": "1 frame", "g1": "gone", "m1:9": "1 2", "m1:1": "2 1", "m1:2": "1", "z1": "?",
+			"c2": "soon", "x": "", "cx": "1 1", "s1": "1 frame", "g1": "gone", "m1:9": "1 2", "m1:1": "2 1", "m1:2": "1", "z1": "?", "t1": "no head",
 		},
 		"samples": {"a": "1 1", "b\x1f\x1f": "x 1"}, "tallies": {"a": "1", "b\x1f\x1f": "-1"}, "carried": {"\xff": "1", "\x01\x00\x01a": "1 2"},
 	} {
@@ -111,14 +111,16 @@ func TestCorrupt(t *testing.T) {
 			bad++
 		}
 	}
-	for _, values := range []map[string]any{{"c": "frame"}, {"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
+	require.NoError(t, client.SAdd(ctx, key("removed"), "\x01").Err())
+	bad++
+	for _, values := range []map[string]any{{"c": "frame"}, {"n": "\x01"}, {"r": "\x01"}, {"b": "\x00\x01\x00"}, {"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
 		values["p"] = last
 		last = client.XAdd(ctx, &redis.XAddArgs{Stream: key("log"), Values: values}).Val()
 		require.NoError(t, client.HSet(ctx, key("meta"), "last", last).Err())
 	}
 	commitOf(t, store, 2)
 	require.Equal(t, uint64(2), totalOf(storetest.Latest(t, store, "acme")))
-	require.Equal(t, int64(bad+2), corrupt.Load(), "a frame is not looked at in a snapshot")
+	require.Equal(t, int64(bad+3), corrupt.Load(), "frames and keys of entries are not looked at in a snapshot")
 	cov, err := store.Coverage(ctx, "acme")
 	require.NoError(t, err)
 	require.NotEmpty(t, cov.Repos[1].Missing[1], "damaged windows are everything: reading again doubles nothing")

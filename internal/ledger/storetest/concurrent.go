@@ -109,7 +109,7 @@ func property(t *testing.T, newHarness func(tb testing.TB) Harness) {
 			n := rapid.IntRange(1, len(stream)).Draw(rt, "batch")
 			run.commit(stream[:n])
 			stream = stream[rapid.IntRange(1, n).Draw(rt, "go on"):] // batches overlap
-			run.disturb(rt)
+			run.disturb(rt, events)
 		}
 		run.require(rt)
 	})
@@ -130,9 +130,13 @@ func (r *propertyRun) commit(events []activity.Event) {
 	require.Equal(r.t, r.model.record(events), receipt.New)
 }
 
-// disturb prunes or restarts now and then.
-func (r *propertyRun) disturb(rt *rapid.T) {
-	switch rapid.IntRange(0, 5).Draw(rt, "then") {
+// disturb prunes, restarts or removes now and then.
+func (r *propertyRun) disturb(rt *rapid.T, events []activity.Event) {
+	switch rapid.IntRange(0, 7).Draw(rt, "then") {
+	case 2:
+		r.remove(rt, events)
+	case 3:
+		r.sweep(rt, events)
 	case 0:
 		before := Noon.Add(-time.Duration(rapid.IntRange(1, 400).Draw(rt, "hours")) * time.Hour)
 		require.NoError(r.t, r.store.Prune(r.t.Context(), org, before))
@@ -144,6 +148,41 @@ func (r *propertyRun) disturb(rt *rapid.T) {
 			r.live = follow(r.t, r.store, r.live.view)
 		}
 	}
+}
+
+// remove has some events removed, together with others, twice, and by who may not.
+func (r *propertyRun) remove(rt *rapid.T, events []activity.Event) {
+	b := batch(rapid.SliceOfN(rapid.SampledFrom(events), 0, 3).Draw(rt, "beside")...)
+	for _, e := range rapid.SliceOfN(rapid.SampledFrom(events), 1, 5).Draw(rt, "removed") {
+		b.Removed = append(b.Removed, e.Key())
+	}
+	for _, fence := range []uint64{0, 1, 1}[rapid.IntRange(0, 2).Draw(rt, "who"):] {
+		receipt, err := r.store.Commit(r.t.Context(), fence, b)
+		require.NoError(r.t, err)
+		require.Equal(r.t, r.model.record(b.Events), receipt.New)
+		if fence != 0 {
+			r.model.remove(b.Removed)
+		}
+	}
+}
+
+// sweep has all events removed of a repository and kind in a window, but for some.
+func (r *propertyRun) sweep(rt *rapid.T, events []activity.Event) {
+	of := rapid.SampledFrom(events).Draw(rt, "swept")
+	sweep := ledger.Sweep{
+		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{Start: of.Time.Add(-24 * time.Hour), End: of.Time.Add(time.Hour)},
+		Keep: map[activity.ID]struct{}{rapid.SampledFrom(events).Draw(rt, "kept").ID: {}},
+	}
+	var removed []activity.Key
+	for key, e := range r.model.kept {
+		if sweep.Removes(key, e.Time) {
+			removed = append(removed, key)
+		}
+	}
+	b := batch()
+	b.Sweeps = []ledger.Sweep{sweep}
+	commit(r.t, r.store, b)
+	r.model.remove(removed)
 }
 
 func (r *propertyRun) require(rt *rapid.T) {

@@ -44,6 +44,43 @@ func coverage(t *testing.T, h Harness) {
 	require.Len(t, cov.Repos, 2)
 }
 
+// switchedOff: what is missing of a stream that is off is kept and is no gap, its window slides, and on again it is one.
+func switchedOff(t *testing.T, h Harness) {
+	t.Helper()
+	s := h.Open(t)
+	introduce(t, s, 1)
+	edge := Noon.Add(48 * time.Hour)
+	commit(t, s, batch(Event(activity.KindPullRequestOpened, 1, "ada", Noon.Add(-time.Hour))))
+	say(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
+	signals := func(off activity.Streams, since time.Time) ledger.Coverage {
+		say(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Known: activity.EveryStream, Off: off, OffSince: since}, Observed: Noon})
+		cov, err := s.Coverage(t.Context(), org)
+		require.NoError(t, err)
+		require.Equal(t, off, cov.Repos[1].Signals.Off)
+		require.True(t, since.Equal(cov.Repos[1].Signals.OffSince))
+		require.Len(t, cov.Repos[1].Missing[activity.StreamPulls], 1)
+		return cov
+	}
+	day := func() uint64 {
+		return shown(t, s, edge)[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
+	}
+	require.Equal(t, uint64(1), day(), "the window is frozen")
+	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
+	require.Empty(t, cov.Gaps())
+	require.Equal(t, edge, cov.Oldest())
+	require.Equal(t, edge, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
+	require.Zero(t, day())
+	if h.Durable {
+		s = h.Open(t)
+		require.Zero(t, day())
+	}
+	cov = signals(0, time.Time{})
+	require.Len(t, cov.Gaps(), 1)
+	require.Equal(t, Noon, cov.Oldest())
+	require.Equal(t, Noon, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
+	require.Equal(t, uint64(1), day())
+}
+
 func goneAndBack(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)

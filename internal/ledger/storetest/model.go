@@ -12,20 +12,49 @@ import (
 
 func drawEvent(t *rapid.T) activity.Event {
 	kind := rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind")
-	e := Event(kind, rapid.Int64Range(1, 30).Draw(t, "number"), rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(t, "user"),
+	e := Event(kind, rapid.Int64Range(1, 30).Draw(t, "number"), "",
 		Noon.Add(-time.Duration(rapid.IntRange(0, 15*24*60).Draw(t, "minutes"))*time.Minute))
+	e.Actor = rapid.SampledFrom([]activity.Actor{
+		{Login: "ada"}, {Login: "bob"}, {ID: 7, Login: "eve"}, {ID: 7, Login: "eve-2"}, {ID: 8, Login: "kim"},
+	}).Draw(t, "user")
 	e.Repo = rapid.Int64Range(1, 2).Draw(t, "repo")
 	return e
 }
 
-// model computes the metrics in the plainest way: a set of events and what was ever in it.
+// model computes the metrics in the plainest way: a set of events, what was ever in it, and what of it was removed.
 type model struct {
 	ever, kept map[activity.Key]activity.Event
+	removed    map[activity.Key]bool
 	pruned     time.Time
 }
 
 func newModel() *model {
-	return &model{ever: map[activity.Key]activity.Event{}, kept: map[activity.Key]activity.Event{}}
+	return &model{
+		ever: map[activity.Key]activity.Event{}, kept: map[activity.Key]activity.Event{}, removed: map[activity.Key]bool{},
+	}
+}
+
+// remove takes out what was recorded.
+func (m *model) remove(keys []activity.Key) {
+	for _, key := range keys {
+		if _, recorded := m.kept[key]; recorded {
+			m.removed[key] = true
+		}
+	}
+}
+
+// user is an account's newest login.
+func (m *model) user(actor activity.Actor) string {
+	newest := activity.Event{Actor: actor}
+	for _, e := range m.ever {
+		if actor.ID == 0 || e.Actor.ID != actor.ID {
+			continue
+		}
+		if e.Time.After(newest.Time) || (e.Time.Equal(newest.Time) && e.Actor.Login > newest.Actor.Login) {
+			newest = e
+		}
+	}
+	return newest.Actor.Login
 }
 
 // record says how many events are new.
@@ -33,6 +62,9 @@ func (m *model) record(events []activity.Event) int {
 	before := len(m.ever)
 	for _, e := range events {
 		_, known := m.ever[e.Key()]
+		if _, kept := m.kept[e.Key()]; kept {
+			delete(m.removed, e.Key())
+		}
 		if known || e.Time.Before(Noon.AddDate(0, 0, -14)) || e.Time.Before(m.pruned) {
 			continue
 		}
@@ -72,8 +104,11 @@ func plain(s Shown) map[line]uint64 {
 
 func (m *model) shown(at time.Time) map[line]uint64 {
 	lines := make(map[line]uint64)
-	for _, e := range m.kept {
-		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: e.Actor.Login}
+	for key, e := range m.kept {
+		if m.removed[key] {
+			continue
+		}
+		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
 		count := line{series, ledger.MetricCount + ledger.Metric(e.Kind.Index())}
 		lines[count] += 0
 		if e.Time.After(at.Add(-24 * time.Hour)) {
@@ -98,7 +133,7 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 // totals adds the sums of the series that are there.
 func (m *model) totals(lines map[line]uint64) {
 	for _, e := range m.ever {
-		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: e.Actor.Login}
+		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
 		if _, alive := lines[line{series, ledger.MetricLastEvent}]; !alive {
 			continue
 		}

@@ -1,11 +1,11 @@
 -- Commits a batch, whole or not at all. Nothing is written before everything has been checked.
 --
--- KEYS  meta, seen, series, cov, samples, tallies, log: all of one organization
+-- KEYS  meta, seen, series, cov, samples, tallies, log, removed: all of one organization
 -- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
 --       began; then lists, each after its length: see commit.go
 -- Gives {'OK', recorded, folded}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
 -- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted).
-local meta, seen, series, cov, samples, tallies, log = unpack(KEYS)
+local meta, seen, series, cov, samples, tallies, log, removed = unpack(KEYS)
 local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began = unpack(ARGV, 1, 11)
 local at = 11
 local CHUNK = 1000 -- unpack's results must fit Lua's stack
@@ -74,10 +74,12 @@ at = at + 1
 
 -- Mostly all events of a batch are new: then there is nothing to do for each of them here, and "fresh" stays empty.
 local fresh, recorded, all = {}, 0, true
+local had = {} -- keys of events that were recorded before
 each_chunk(events, function(from, to)
   local have = redis.call('SMISMEMBER', seen, unpack(ARGV, field + from, field + to))
   for i = 1, #have do
     if have[i] ~= 0 then
+      had[#had + 1] = ARGV[field + from + i - 1]
       if all then
         all = false
         for k = 1, recorded do
@@ -215,6 +217,16 @@ if recorded > 0 then
   write('HSET', series, moved)
 end
 
+-- What was removed and is there again.
+local restored = {}
+if #had > 0 and redis.call('EXISTS', removed) == 1 then
+  for k = 1, #had do
+    if redis.call('SREM', removed, had[k]) == 1 then
+      restored[#restored + 1] = had[k]
+    end
+  end
+end
+
 -- Coverage: fields to set, the same as what is there if it can be read; fields to set; fields to delete.
 for i = intro + 1, intro + intros, 2 do
   redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
@@ -306,6 +318,38 @@ for i = window + 1, window + windows, 3 do
     redis.call('HSET', cov, ARGV[i], table.concat(missing, ' '))
   end
 end
+-- field, heads from which commits were listed, heads that are settled
+local lost_tip = string.rep('0', 40)
+local tip, tips = list()
+for i = tip + 1, tip + tips, 3 do
+  local settled, met, heads = {}, {}, {}
+  for head in string.gmatch(ARGV[i + 2], '%x+') do
+    settled[head] = true
+  end
+  for head in string.gmatch((redis.call('HGET', cov, ARGV[i]) or '') .. ' ' .. ARGV[i + 1], '%x+') do
+    if not settled[head] and not met[head] then
+      met[head] = true
+      heads[#heads + 1] = head
+    end
+  end
+  if #heads > 33 then -- ledger.maxTips, and the head
+    heads = { lost_tip }
+  end
+  if #heads == 0 then
+    redis.call('HDEL', cov, ARGV[i])
+  else
+    redis.call('HSET', cov, ARGV[i], table.concat(heads, ' '))
+  end
+end
+
+-- Events that are not there any more. One that was never recorded is none.
+local removal, removals = list()
+local taken = {}
+for i = removal + 1, removal + removals do
+  if redis.call('SISMEMBER', seen, ARGV[i]) == 1 and redis.call('SADD', removed, ARGV[i]) == 1 then
+    taken[#taken + 1] = ARGV[i]
+  end
+end
 if edge ~= '' and tonumber(edge) > (tonumber(state[6] or '') or -math.huge) then
   note('edge', edge)
 end
@@ -318,13 +362,19 @@ if folds > 0 then
   redis.call('HINCRBY', tallies, overflow, folds)
 end
 
-if recorded > 0 or said ~= '' then
+if recorded > 0 or said ~= '' or #restored > 0 or #taken > 0 then
   local entry = { 'p', state[5] or '' }
   if said ~= '' then
     entry[3], entry[4] = 'c', said
   end
   if recorded > 0 then
-    entry[#entry + 1], entry[#entry + 2] = 'e', records
+    entry[#entry + 1], entry[#entry + 2] = 'n', records
+  end
+  if #restored > 0 then
+    entry[#entry + 1], entry[#entry + 2] = 'b', table.concat(restored)
+  end
+  if #taken > 0 then
+    entry[#entry + 1], entry[#entry + 2] = 'r', table.concat(taken)
   end
   if folds > 0 then
     entry[#entry + 1], entry[#entry + 2] = 'f', folds

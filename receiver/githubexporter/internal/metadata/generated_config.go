@@ -427,6 +427,26 @@ func (ms *GhExporterCoverageLagMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhExporterCredentialExpiresUnixtimeMetricConfig provides config for the gh.exporter.credential_expires_unixtime metric.
+type GhExporterCredentialExpiresUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterCredentialExpiresUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterDependencyHealthMetricConfig provides config for the gh.exporter.dependency_health metric.
 type GhExporterDependencyHealthMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -454,6 +474,26 @@ type GhExporterGapsMetricConfig struct {
 }
 
 func (ms *GhExporterGapsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterGithubDeprecationsMetricConfig provides config for the gh.exporter.github_deprecations metric.
+type GhExporterGithubDeprecationsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterGithubDeprecationsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -747,6 +787,26 @@ func (ms *GhExporterMetricsSeriesLoadedMetricConfig) Unmarshal(parser *confmap.C
 	return nil
 }
 
+// GhExporterMissingPermissionMetricConfig provides config for the gh.exporter.missing_permission metric.
+type GhExporterMissingPermissionMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterMissingPermissionMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterQueueDepthMetricConfig provides config for the gh.exporter.queue_depth metric.
 type GhExporterQueueDepthMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1010,8 +1070,10 @@ type MetricsConfig struct {
 	GhExporterBackfillJobsEnqueued         GhExporterBackfillJobsEnqueuedMetricConfig         `mapstructure:"gh.exporter.backfill_jobs_enqueued"`
 	GhExporterBackfillJobsProcessed        GhExporterBackfillJobsProcessedMetricConfig        `mapstructure:"gh.exporter.backfill_jobs_processed"`
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
+	GhExporterCredentialExpiresUnixtime    GhExporterCredentialExpiresUnixtimeMetricConfig    `mapstructure:"gh.exporter.credential_expires_unixtime"`
 	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
+	GhExporterGithubDeprecations           GhExporterGithubDeprecationsMetricConfig           `mapstructure:"gh.exporter.github_deprecations"`
 	GhExporterGithubMispricedQueries       GhExporterGithubMispricedQueriesMetricConfig       `mapstructure:"gh.exporter.github_mispriced_queries"`
 	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
 	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
@@ -1026,6 +1088,7 @@ type MetricsConfig struct {
 	GhExporterLocSourceMode                GhExporterLocSourceModeMetricConfig                `mapstructure:"gh.exporter.loc_source_mode"`
 	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
 	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
+	GhExporterMissingPermission            GhExporterMissingPermissionMetricConfig            `mapstructure:"gh.exporter.missing_permission"`
 	GhExporterQueueDepth                   GhExporterQueueDepthMetricConfig                   `mapstructure:"gh.exporter.queue_depth"`
 	GhExporterQueueInvalidMessages         GhExporterQueueInvalidMessagesMetricConfig         `mapstructure:"gh.exporter.queue_invalid_messages"`
 	GhExporterQueueOldestMessageAge        GhExporterQueueOldestMessageAgeMetricConfig        `mapstructure:"gh.exporter.queue_oldest_message_age"`
@@ -1105,10 +1168,16 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 			Enabled: true,
 		},
+		GhExporterCredentialExpiresUnixtime: GhExporterCredentialExpiresUnixtimeMetricConfig{
+			Enabled: true,
+		},
 		GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
 			Enabled: true,
 		},
 		GhExporterGaps: GhExporterGapsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterGithubDeprecations: GhExporterGithubDeprecationsMetricConfig{
 			Enabled: true,
 		},
 		GhExporterGithubMispricedQueries: GhExporterGithubMispricedQueriesMetricConfig{
@@ -1151,6 +1220,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterMetricsSeriesLoaded: GhExporterMetricsSeriesLoadedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterMissingPermission: GhExporterMissingPermissionMetricConfig{
 			Enabled: true,
 		},
 		GhExporterQueueDepth: GhExporterQueueDepthMetricConfig{

@@ -406,6 +406,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.coverage_lag",
 		Attributes: []string{"org"},
 	},
+	GhExporterCredentialExpiresUnixtime: metricInfo{
+		Name:       "gh.exporter.credential_expires_unixtime",
+		Attributes: []string{"org"},
+	},
 	GhExporterDependencyHealth: metricInfo{
 		Name:       "gh.exporter.dependency_health",
 		Attributes: []string{"dependency"},
@@ -413,6 +417,10 @@ var MetricsInfo = metricsInfo{
 	GhExporterGaps: metricInfo{
 		Name:       "gh.exporter.gaps",
 		Attributes: []string{"org"},
+	},
+	GhExporterGithubDeprecations: metricInfo{
+		Name:       "gh.exporter.github_deprecations",
+		Attributes: []string{"org", "endpoint"},
 	},
 	GhExporterGithubMispricedQueries: metricInfo{
 		Name:       "gh.exporter.github_mispriced_queries",
@@ -468,6 +476,10 @@ var MetricsInfo = metricsInfo{
 	GhExporterMetricsSeriesLoaded: metricInfo{
 		Name:       "gh.exporter.metrics_series_loaded",
 		Attributes: []string{"metric"},
+	},
+	GhExporterMissingPermission: metricInfo{
+		Name:       "gh.exporter.missing_permission",
+		Attributes: []string{"org", "permission"},
 	},
 	GhExporterQueueDepth: metricInfo{
 		Name:       "gh.exporter.queue_depth",
@@ -539,8 +551,10 @@ type metricsInfo struct {
 	GhExporterBackfillJobsEnqueued         metricInfo
 	GhExporterBackfillJobsProcessed        metricInfo
 	GhExporterCoverageLag                  metricInfo
+	GhExporterCredentialExpiresUnixtime    metricInfo
 	GhExporterDependencyHealth             metricInfo
 	GhExporterGaps                         metricInfo
+	GhExporterGithubDeprecations           metricInfo
 	GhExporterGithubMispricedQueries       metricInfo
 	GhExporterGithubPoints                 metricInfo
 	GhExporterGithubRateLimitRemaining     metricInfo
@@ -555,6 +569,7 @@ type metricsInfo struct {
 	GhExporterLocSourceMode                metricInfo
 	GhExporterMetricsCacheRefreshDuration  metricInfo
 	GhExporterMetricsSeriesLoaded          metricInfo
+	GhExporterMissingPermission            metricInfo
 	GhExporterQueueDepth                   metricInfo
 	GhExporterQueueInvalidMessages         metricInfo
 	GhExporterQueueOldestMessageAge        metricInfo
@@ -1723,6 +1738,58 @@ func newMetricGhExporterCoverageLag(cfg GhExporterCoverageLagMetricConfig) metri
 	return m
 }
 
+type metricGhExporterCredentialExpiresUnixtime struct {
+	data     pmetric.Metric                                  // data buffer for generated metric.
+	config   GhExporterCredentialExpiresUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                             // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.credential_expires_unixtime metric with initial data.
+func (m *metricGhExporterCredentialExpiresUnixtime) init() {
+	m.data.SetName("gh.exporter.credential_expires_unixtime")
+	m.data.SetDescription("When the personal access token of the organization expires, in seconds since 1970. Missing where GitHub does not say so, as for an App.")
+	m.data.SetUnit("{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterCredentialExpiresUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterCredentialExpiresUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterCredentialExpiresUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterCredentialExpiresUnixtime(cfg GhExporterCredentialExpiresUnixtimeMetricConfig) metricGhExporterCredentialExpiresUnixtime {
+	m := metricGhExporterCredentialExpiresUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterDependencyHealth struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhExporterDependencyHealthMetricConfig // metric config provided by user.
@@ -1819,6 +1886,61 @@ func (m *metricGhExporterGaps) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhExporterGaps(cfg GhExporterGapsMetricConfig) metricGhExporterGaps {
 	m := metricGhExporterGaps{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterGithubDeprecations struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   GhExporterGithubDeprecationsMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.github_deprecations metric with initial data.
+func (m *metricGhExporterGithubDeprecations) init() {
+	m.data.SetName("gh.exporter.github_deprecations")
+	m.data.SetDescription("Answers in which GitHub announces the end of an endpoint.")
+	m.data.SetUnit("{answer}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterGithubDeprecations) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, endpointAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("endpoint", endpointAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterGithubDeprecations) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterGithubDeprecations) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterGithubDeprecations(cfg GhExporterGithubDeprecationsMetricConfig) metricGhExporterGithubDeprecations {
+	m := metricGhExporterGithubDeprecations{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2575,6 +2697,59 @@ func newMetricGhExporterMetricsSeriesLoaded(cfg GhExporterMetricsSeriesLoadedMet
 	return m
 }
 
+type metricGhExporterMissingPermission struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhExporterMissingPermissionMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.missing_permission metric with initial data.
+func (m *metricGhExporterMissingPermission) init() {
+	m.data.SetName("gh.exporter.missing_permission")
+	m.data.SetDescription("1 while the credential lacks a permission for something that is to be read. Missing otherwise.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterMissingPermission) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, permissionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("permission", permissionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterMissingPermission) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterMissingPermission) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterMissingPermission(cfg GhExporterMissingPermissionMetricConfig) metricGhExporterMissingPermission {
+	m := metricGhExporterMissingPermission{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterQueueDepth struct {
 	data     pmetric.Metric                   // data buffer for generated metric.
 	config   GhExporterQueueDepthMetricConfig // metric config provided by user.
@@ -3240,8 +3415,10 @@ type MetricsBuilder struct {
 	metricGhExporterBackfillJobsEnqueued         metricGhExporterBackfillJobsEnqueued
 	metricGhExporterBackfillJobsProcessed        metricGhExporterBackfillJobsProcessed
 	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
+	metricGhExporterCredentialExpiresUnixtime    metricGhExporterCredentialExpiresUnixtime
 	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
 	metricGhExporterGaps                         metricGhExporterGaps
+	metricGhExporterGithubDeprecations           metricGhExporterGithubDeprecations
 	metricGhExporterGithubMispricedQueries       metricGhExporterGithubMispricedQueries
 	metricGhExporterGithubPoints                 metricGhExporterGithubPoints
 	metricGhExporterGithubRateLimitRemaining     metricGhExporterGithubRateLimitRemaining
@@ -3256,6 +3433,7 @@ type MetricsBuilder struct {
 	metricGhExporterLocSourceMode                metricGhExporterLocSourceMode
 	metricGhExporterMetricsCacheRefreshDuration  metricGhExporterMetricsCacheRefreshDuration
 	metricGhExporterMetricsSeriesLoaded          metricGhExporterMetricsSeriesLoaded
+	metricGhExporterMissingPermission            metricGhExporterMissingPermission
 	metricGhExporterQueueDepth                   metricGhExporterQueueDepth
 	metricGhExporterQueueInvalidMessages         metricGhExporterQueueInvalidMessages
 	metricGhExporterQueueOldestMessageAge        metricGhExporterQueueOldestMessageAge
@@ -3314,8 +3492,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterBackfillJobsEnqueued:         newMetricGhExporterBackfillJobsEnqueued(mbc.Metrics.GhExporterBackfillJobsEnqueued),
 		metricGhExporterBackfillJobsProcessed:        newMetricGhExporterBackfillJobsProcessed(mbc.Metrics.GhExporterBackfillJobsProcessed),
 		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
+		metricGhExporterCredentialExpiresUnixtime:    newMetricGhExporterCredentialExpiresUnixtime(mbc.Metrics.GhExporterCredentialExpiresUnixtime),
 		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
 		metricGhExporterGaps:                         newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
+		metricGhExporterGithubDeprecations:           newMetricGhExporterGithubDeprecations(mbc.Metrics.GhExporterGithubDeprecations),
 		metricGhExporterGithubMispricedQueries:       newMetricGhExporterGithubMispricedQueries(mbc.Metrics.GhExporterGithubMispricedQueries),
 		metricGhExporterGithubPoints:                 newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
 		metricGhExporterGithubRateLimitRemaining:     newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
@@ -3330,6 +3510,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterLocSourceMode:                newMetricGhExporterLocSourceMode(mbc.Metrics.GhExporterLocSourceMode),
 		metricGhExporterMetricsCacheRefreshDuration:  newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
 		metricGhExporterMetricsSeriesLoaded:          newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
+		metricGhExporterMissingPermission:            newMetricGhExporterMissingPermission(mbc.Metrics.GhExporterMissingPermission),
 		metricGhExporterQueueDepth:                   newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
 		metricGhExporterQueueInvalidMessages:         newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
 		metricGhExporterQueueOldestMessageAge:        newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
@@ -3448,8 +3629,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterBackfillJobsEnqueued.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsProcessed.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
+	mb.metricGhExporterCredentialExpiresUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
 	mb.metricGhExporterGaps.emit(ils.Metrics())
+	mb.metricGhExporterGithubDeprecations.emit(ils.Metrics())
 	mb.metricGhExporterGithubMispricedQueries.emit(ils.Metrics())
 	mb.metricGhExporterGithubPoints.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitRemaining.emit(ils.Metrics())
@@ -3464,6 +3647,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterLocSourceMode.emit(ils.Metrics())
 	mb.metricGhExporterMetricsCacheRefreshDuration.emit(ils.Metrics())
 	mb.metricGhExporterMetricsSeriesLoaded.emit(ils.Metrics())
+	mb.metricGhExporterMissingPermission.emit(ils.Metrics())
 	mb.metricGhExporterQueueDepth.emit(ils.Metrics())
 	mb.metricGhExporterQueueInvalidMessages.emit(ils.Metrics())
 	mb.metricGhExporterQueueOldestMessageAge.emit(ils.Metrics())
@@ -3612,6 +3796,11 @@ func (mb *MetricsBuilder) RecordGhExporterCoverageLagDataPoint(ts pcommon.Timest
 	mb.metricGhExporterCoverageLag.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
 }
 
+// RecordGhExporterCredentialExpiresUnixtimeDataPoint adds a data point to gh.exporter.credential_expires_unixtime metric.
+func (mb *MetricsBuilder) RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterCredentialExpiresUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
 // RecordGhExporterDependencyHealthDataPoint adds a data point to gh.exporter.dependency_health metric.
 func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.Timestamp, val int64, dependencyAttributeValue string) {
 	mb.metricGhExporterDependencyHealth.recordDataPoint(mb.startTime, ts, val, dependencyAttributeValue)
@@ -3620,6 +3809,11 @@ func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.T
 // RecordGhExporterGapsDataPoint adds a data point to gh.exporter.gaps metric.
 func (mb *MetricsBuilder) RecordGhExporterGapsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterGaps.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhExporterGithubDeprecationsDataPoint adds a data point to gh.exporter.github_deprecations metric.
+func (mb *MetricsBuilder) RecordGhExporterGithubDeprecationsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, endpointAttributeValue string) {
+	mb.metricGhExporterGithubDeprecations.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, endpointAttributeValue)
 }
 
 // RecordGhExporterGithubMispricedQueriesDataPoint adds a data point to gh.exporter.github_mispriced_queries metric.
@@ -3690,6 +3884,11 @@ func (mb *MetricsBuilder) RecordGhExporterMetricsCacheRefreshDurationDataPoint(t
 // RecordGhExporterMetricsSeriesLoadedDataPoint adds a data point to gh.exporter.metrics_series_loaded metric.
 func (mb *MetricsBuilder) RecordGhExporterMetricsSeriesLoadedDataPoint(ts pcommon.Timestamp, val int64, metricAttributeValue string) {
 	mb.metricGhExporterMetricsSeriesLoaded.recordDataPoint(mb.startTime, ts, val, metricAttributeValue)
+}
+
+// RecordGhExporterMissingPermissionDataPoint adds a data point to gh.exporter.missing_permission metric.
+func (mb *MetricsBuilder) RecordGhExporterMissingPermissionDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, permissionAttributeValue string) {
+	mb.metricGhExporterMissingPermission.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, permissionAttributeValue)
 }
 
 // RecordGhExporterQueueDepthDataPoint adds a data point to gh.exporter.queue_depth metric.

@@ -131,10 +131,16 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterCoverageLagDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterDependencyHealthDataPoint(ts, 1, "dependency-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterGapsDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterGithubDeprecationsDataPoint(ts, 1, "org-val", "endpoint-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterGithubMispricedQueriesDataPoint(ts, 1, "org-val")
@@ -177,6 +183,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterMetricsSeriesLoadedDataPoint(ts, 1, "metric-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterMissingPermissionDataPoint(ts, 1, "org-val", "permission-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterQueueDepthDataPoint(ts, 1, "queue-val")
@@ -687,6 +696,21 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.credential_expires_unixtime":
+					assert.False(t, validatedMetrics["gh.exporter.credential_expires_unixtime"], "Found a duplicate in the metrics slice: gh.exporter.credential_expires_unixtime")
+					validatedMetrics["gh.exporter.credential_expires_unixtime"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "When the personal access token of the organization expires, in seconds since 1970. Missing where GitHub does not say so, as for an App.", mi.Description())
+					assert.Equal(t, "{unixtime}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
 				case "gh.exporter.dependency_health":
 					assert.False(t, validatedMetrics["gh.exporter.dependency_health"], "Found a duplicate in the metrics slice: gh.exporter.dependency_health")
 					validatedMetrics["gh.exporter.dependency_health"] = true
@@ -717,6 +741,26 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.github_deprecations":
+					assert.False(t, validatedMetrics["gh.exporter.github_deprecations"], "Found a duplicate in the metrics slice: gh.exporter.github_deprecations")
+					validatedMetrics["gh.exporter.github_deprecations"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Answers in which GitHub announces the end of an endpoint.", mi.Description())
+					assert.Equal(t, "{answer}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					endpointAttrVal, ok := dp.Attributes().Get("endpoint")
+					assert.True(t, ok)
+					assert.Equal(t, "endpoint-val", endpointAttrVal.Str())
 				case "gh.exporter.github_mispriced_queries":
 					assert.False(t, validatedMetrics["gh.exporter.github_mispriced_queries"], "Found a duplicate in the metrics slice: gh.exporter.github_mispriced_queries")
 					validatedMetrics["gh.exporter.github_mispriced_queries"] = true
@@ -966,6 +1010,24 @@ func TestMetricsBuilder(t *testing.T) {
 					metricAttrVal, ok := dp.Attributes().Get("metric")
 					assert.True(t, ok)
 					assert.Equal(t, "metric-val", metricAttrVal.Str())
+				case "gh.exporter.missing_permission":
+					assert.False(t, validatedMetrics["gh.exporter.missing_permission"], "Found a duplicate in the metrics slice: gh.exporter.missing_permission")
+					validatedMetrics["gh.exporter.missing_permission"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 while the credential lacks a permission for something that is to be read. Missing otherwise.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					permissionAttrVal, ok := dp.Attributes().Get("permission")
+					assert.True(t, ok)
+					assert.Equal(t, "permission-val", permissionAttrVal.Str())
 				case "gh.exporter.queue_depth":
 					assert.False(t, validatedMetrics["gh.exporter.queue_depth"], "Found a duplicate in the metrics slice: gh.exporter.queue_depth")
 					validatedMetrics["gh.exporter.queue_depth"] = true

@@ -1,0 +1,45 @@
+package activity
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestAgents: each agent of GitHub's is one bot, whatever an answer calls it; nobody else is.
+func TestAgents(t *testing.T) {
+	t.Parallel()
+	coding, reviewer := Actor{198982749, "Copilot[bot]"}, Actor{175728472, "copilot-pull-request-reviewer[bot]"}
+	for name, test := range map[string]struct{ given, want Actor }{
+		"REST":                         {Bot(198982749, "Copilot"), coding},
+		"GraphQL":                      {Bot(198982749, "copilot-swe-agent"), coding},
+		"commits":                      {Actor{198982749, "Copilot"}, coding},
+		"GraphQL without an id":        {Bot(0, "copilot-swe-agent"), coding},
+		"a login of later":             {Actor{198982749, "something-else"}, coding},
+		"the reviewer of reviews":      {Bot(175728472, "copilot-pull-request-reviewer[bot]"), reviewer},
+		"the reviewer of comments":     {Bot(175728472, "Copilot"), reviewer},
+		"the reviewer without an id":   {Bot(0, "copilot-pull-request-reviewer"), reviewer},
+		"a person":                     {Actor{5, "copilot-swe-agent"}, Actor{5, "copilot-swe-agent"}},
+		"a person without an id":       {Actor{0, "Copilot"}, Actor{0, "Copilot"}},
+		"another App":                  {Bot(7, "copilot-swe-agent"), Bot(7, "copilot-swe-agent")},
+		"an account that is deleted":   {Ghost(), Ghost()},
+		"another App without an id":    {Bot(0, "renovate"), Bot(0, "renovate")},
+		"an author without an address": {UnlinkedGitAuthor(), UnlinkedGitAuthor()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, test.given.Canonical())
+			require.Equal(t, test.want, test.want.Canonical())
+			require.NoError(t, test.want.Validate())
+		})
+	}
+	for address, want := range map[string]bool{
+		"198982749+Copilot@users.noreply.github.com": true, "198982749+copilot@users.noreply.github.com": false,
+		"<198982749+Copilot@users.noreply.github.com>": false, "Copilot@users.noreply.github.com": false,
+		"1+ada@users.noreply.github.com": false, "": false,
+	} {
+		agent, ok := AgentOfAddress(address)
+		require.Equal(t, want, ok, address)
+		require.Equal(t, ok, agent == coding)
+	}
+}

@@ -1,0 +1,235 @@
+package collect
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// asksForStreams reports whether a request is for pull requests or comments of a repository.
+func asksForStreams(repo string) func(githubtest.RequestInfo) bool {
+	return func(r githubtest.RequestInfo) bool {
+		return r.Repo == repo && (asks("/repos/{owner}/{repo}/pulls")(r) || asks("/repos/{owner}/{repo}/issues/comments")(r) ||
+			(r.Operation == "Activity" && r.Variables["pulls"] == true))
+	}
+}
+
+// switchOff switches pull requests and issues of a repository off from now on.
+func (b *bench) switchOff(repo string) {
+	off := []githubtest.Period{{From: b.clock.Now()}}
+	b.server.Update(func(d *githubtest.Dataset) { d.Repo(repo).PullsOff, d.Repo(repo).IssuesOff = off, off })
+}
+
+func (b *bench) switchOn(repo string) {
+	b.server.Update(func(d *githubtest.Dataset) { d.Repo(repo).PullsOff, d.Repo(repo).IssuesOff = nil, nil })
+}
+
+// TestSwitchedOff: nothing is asked of what is switched off, nothing is missing, and the windows slide. Switched on again,
+// everything since it was read last is found, whatever was missing before that too.
+func TestSwitchedOff(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		both(t, func(t *testing.T, alone bool, change func(*Settings)) {
+			data := dataset("one", "two")
+			pull(data, "one", 1, noon.Add(-time.Hour), nil)
+			comment(data, "one", 1, noon.Add(-time.Hour))
+			b := newBench(t, api, data, change)
+			b.pass()
+			b.fill()
+			require.Equal(t, uint64(1), b.metrics().of("one", activity.KindPullRequestOpened))
+
+			at := b.clock.Advance(interval).Add(-time.Minute) // nobody reads this before it is switched off
+			b.server.Update(func(d *githubtest.Dataset) {
+				pull(d, "one", 2, at, nil)
+				comment(d, "one", 2, at)
+				*data = *d
+			})
+			edge := b.coverage().Edge
+			b.switchOff("one")
+			b.server.Reset()
+			for range 3 {
+				sum := b.pass()
+				require.Equal(t, ResultSuccess, sum.Result)
+				b.clock.Advance(12 * time.Hour)
+				b.requireNoGaps()
+			}
+			require.Zero(t, b.server.Count(asksForStreams("one")))
+			for s, v := range b.metrics() {
+				require.Zero(t, v.Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())], "the windows of %v slide", s)
+			}
+			cov := b.coverage()
+			off := cov.Repos[b.idOf("one")]
+			require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments), off.Signals.Off)
+			require.Equal(t, edge, off.Signals.OffSince)
+			require.Equal(t, cov.Edge, cov.Oldest())
+			_, err := b.collector.Reconcile(t.Context(), 1)
+			require.NoError(t, err)
+			require.Zero(t, b.server.Count(asksForStreams("one")), "nor does a reconciliation ask")
+			filled, err := b.collector.Fill(t.Context(), Order{
+				RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}, Anew: true,
+			})
+			require.NoError(t, err)
+			require.Equal(t, commits, filled.Streams)
+			require.Empty(t, filled.Failures)
+
+			b.switchOn("one")
+			b.clock.Advance(interval)
+			sum := b.pass()
+			require.Equal(t, ResultSuccess, sum.Result)
+			cov = b.coverage()
+			require.Zero(t, cov.Repos[off.ID].Signals.Off)
+			require.Zero(t, cov.Repos[off.ID].Signals.OffSince)
+			b.fill()
+			for range 3 { // without backfill, passes read what lags
+				b.clock.Advance(interval)
+				b.pass()
+			}
+			if !alone {
+				b.requireNoGaps()
+			}
+			requireAllRecorded(t, b, data)
+		})
+	})
+}
+
+// idOf is the id of a repository.
+func (b *bench) idOf(repo string) int64 {
+	b.t.Helper()
+	for id, r := range b.coverage().Repos {
+		if r.Name == repo {
+			return id
+		}
+	}
+	require.Fail(b.t, "no such repository", repo)
+	return 0
+}
+
+// TestOffWhileMissing: what was missing when the feature was switched off counts no more, and again afterwards.
+func TestOffWhileMissing(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		pull(data, "one", 1, noon.Add(-time.Hour), nil)
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.fill()
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Do: githubtest.Status(404)})
+		at := b.clock.Advance(interval).Add(-time.Minute)
+		b.server.Update(func(d *githubtest.Dataset) {
+			pull(d, "one", 2, at, nil)
+			comment(d, "one", 2, at)
+			*data = *d
+		})
+		require.Equal(t, ResultPartial, b.pass().Result)
+		cov := b.coverage()
+		require.NotEmpty(t, cov.Gaps())
+		orders := b.orders()
+		b.switchOff("one")
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.requireNoGaps()
+		for _, order := range orders { // a job that was under way has nothing to do
+			filled, err := b.collector.Fill(t.Context(), order)
+			require.NoError(t, err)
+			require.Zero(t, filled.Streams)
+		}
+		b.server.ClearFaults()
+		b.switchOn("one")
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result, "what was refused before is asked for at once")
+		b.fill()
+		b.requireNoGaps()
+		requireAllRecorded(t, b, data)
+	})
+}
+
+// TestOffAtFirstContact: what happened before is read when the feature is switched on.
+func TestOffAtFirstContact(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		pull(data, "one", 1, noon.Add(-5*24*time.Hour), nil)
+		comment(data, "one", 7, noon.Add(-5*24*time.Hour))
+		b := newBench(t, api, data, handover)
+		b.switchOff("one")
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		b.requireNoGaps()
+		require.Zero(t, b.server.Count(asksForStreams("one")))
+		b.switchOn("one")
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		b.requireNoGaps()
+		requireAllRecorded(t, b, data)
+	})
+}
+
+// TestPullsOffAlone: comments of issues go on, and come back as one stream.
+func TestPullsOffAlone(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.fill()
+		off := []githubtest.Period{{From: b.clock.Now()}}
+		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").PullsOff = off })
+		for range 2 {
+			at := b.clock.Advance(interval).Add(-time.Minute)
+			b.server.Update(func(d *githubtest.Dataset) {
+				comment(d, "one", 9, at)
+				*data = *d
+			})
+			sum := b.pass()
+			require.Equal(t, ResultSuccess, sum.Result)
+			require.Equal(t, 1, sum.Events)
+		}
+		b.clock.Advance(interval)
+		b.pass()
+		b.server.Reset()
+		b.clock.Advance(interval)
+		b.pass()
+		if api == github.APIGraphQL {
+			require.Zero(t, b.server.Count(asksForStreams("one")), "the marks tell that nothing has happened")
+		}
+		requireAllRecorded(t, b, data)
+	})
+}
+
+// TestOffWhileGone: a repository that returns has what it had, whatever was switched meanwhile.
+func TestOffWhileGone(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two")
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.fill()
+		repo := *data.Repo("one")
+		b.switchOff("one")
+		b.clock.Advance(interval)
+		b.pass()
+		at := b.clock.Now()
+		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").TransferredTo = "elsewhere" })
+		b.clock.Advance(interval)
+		b.pass()
+		require.Equal(t, []string{"one"}, b.gone())
+		b.server.Update(func(d *githubtest.Dataset) {
+			commit(d, "one", at.Add(time.Minute))
+			pull(d, "one", 3, at.Add(time.Minute), nil)
+			*d.Repo("one") = repo
+			*data = *d
+		})
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		b.requireNoGaps()
+		requireAllRecorded(t, b, data)
+	})
+}

@@ -1,0 +1,104 @@
+package collect
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// permissions remembers which permissions the credential lacks for what is to be read. Its zero value is ready; it is
+// safe for concurrent use.
+type permissions struct {
+	mu sync.Mutex
+	// streams are the permissions that streams of repositories lack, listing those of the list of repositories.
+	streams map[refusalKey][]string
+	listing []string
+}
+
+// permissionOf is the permission that reading a stream needs
+// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
+func permissionOf(s activity.Stream) string {
+	switch s {
+	case activity.StreamCommits:
+		return "contents"
+	case activity.StreamPulls:
+		return "pull_requests"
+	case activity.StreamComments:
+		return "issues"
+	default:
+		return ""
+	}
+}
+
+// lacking are the permissions that an error says are missing.
+func lacking(err error, wanted string) []string {
+	forbidden, ok := errors.AsType[*github.ForbiddenError](err)
+	if !ok {
+		return nil
+	}
+	missing, _ := forbidden.LacksPermission(wanted)
+	return missing
+}
+
+// note takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is
+// not known whether the credential may read it now: what was known stays.
+func (p *permissions) note(repo int64, s activity.Stream, err error) {
+	missing := lacking(err, permissionOf(s))
+	if err != nil && missing == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := refusalKey{repo, s}
+	if err == nil {
+		delete(p.streams, key)
+		return
+	}
+	if p.streams == nil {
+		p.streams = make(map[refusalKey][]string)
+	}
+	p.streams[key] = missing
+}
+
+// noteListing takes the outcome of asking for the list of repositories.
+func (p *permissions) noteListing(err error) {
+	missing := lacking(err, "metadata")
+	if err != nil && missing == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listing = missing
+}
+
+// prune drops the streams of repositories that are not there any more, and those of which nothing is missing: others
+// have read them.
+func (p *permissions) prune(cov *ledger.Coverage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.streams, func(key refusalKey, _ []string) bool {
+		repo := cov.Repos[key.repo]
+		return repo == nil || repo.Gone() || len(repo.Missing[key.stream]) == 0
+	})
+}
+
+// missing are the permissions that are missing for anything, sorted.
+func (p *permissions) missing() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.Clone(p.listing)
+	for _, list := range p.streams {
+		all = append(all, list...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// MissingPermissions are the permissions that the credential lacks for something that is to be read, as GitHub names
+// them, sorted. One is in them until what needs it was read, or is not there any more.
+func (c *Collector) MissingPermissions() []string { return c.permissions.missing() }

@@ -1,0 +1,365 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// offConfig is of a replica that makes a pass a second.
+const offConfig = `
+orgs:
+  - name: %[1]s
+    auth: {token: %[2]s}
+    scrape_interval: 1s
+    lookback: 96h
+github:
+  endpoint: %[3]q
+  api: %[4]s
+  timeout: 2s
+  retry: {max_attempts: 2, initial_interval: 10ms, max_interval: 20ms}
+  health: {probe_interval: 1s, failure_threshold: 1000}
+backfill: {requeue_delays: [1s], sweep_interval: 1s, max_enqueues_per_org_per_minute: 10000}
+emit_interval: 1s
+`
+
+// startLeader starts a replica that leads, on a Redis of its own.
+func startLeader(t *testing.T, receiver string) *replica {
+	t.Helper()
+	return startReplica(t, "static: {role: leader}", fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address), receiver)
+}
+
+// startAlone starts a collector on the embedded store.
+func startAlone(t *testing.T, receiver string) *replica {
+	t.Helper()
+	return &replica{collector: startCollector(t, receiver+"storage: file_storage\n")}
+}
+
+var stores = map[string]func(t *testing.T, receiver string) *replica{"embedded": startAlone, "redis": startLeader}
+
+// eachStoreAndAPI runs a test with each store and each API.
+func eachStoreAndAPI(t *testing.T, test func(t *testing.T, api string, start func(t *testing.T, receiver string) *replica)) {
+	t.Helper()
+	for name, start := range stores {
+		for _, api := range []string{"graphql", "rest"} {
+			t.Run(name+"/"+api, func(t *testing.T) {
+				t.Parallel()
+				test(t, api, start)
+			})
+		}
+	}
+}
+
+// shown adds up the series of a metric and a repository, and reports whether there are any.
+func (c *collector) shown(t *testing.T, metric, repo string) (sum float64, there bool) {
+	t.Helper()
+	page, err := c.page(t.Context())
+	require.NoError(t, err)
+	for line := range strings.Lines(page) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
+		if !ok || !strings.HasPrefix(name, metric+"{") || !strings.Contains(name, fmt.Sprintf("repo=%q", repo)) {
+			continue
+		}
+		number, err := strconv.ParseFloat(value, 64)
+		require.NoError(t, err)
+		sum, there = sum+number, true
+	}
+	return sum, there
+}
+
+// showing waits until the series of a metric and a repository add up to a number.
+func (c *collector) showing(t *testing.T, metric, repo string, want int) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		if sum, _ := c.shown(t, metric, repo); sum != float64(want) { //nolint:testifylint // both are counts
+			return fmt.Errorf("%s of %s is %v, want %d", metric, repo, sum, want)
+		}
+		return nil
+	})
+}
+
+func (c *collector) runs(t *testing.T, result string) float64 {
+	t.Helper()
+	return c.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=%q}", org, result))
+}
+
+// passes waits for some more passes with a result.
+func (c *collector) passes(t *testing.T, result string, more float64) {
+	t.Helper()
+	began := c.runs(t, result)
+	eventually(t, time.Minute, func() error {
+		if now := c.runs(t, result); now < began+more {
+			return fmt.Errorf("%v passes are %s, %v were", now, result, began)
+		}
+		return nil
+	})
+}
+
+// happens adds a commit, a pull request and a comment to a repository, now.
+func happens(d *githubtest.Dataset, timeline githubtest.Timeline, repo string, id int) {
+	at := timeline.Data(time.Now())
+	user := new("ada")
+	d.Commits = append(d.Commits, githubtest.Commit{Repo: repo, SHA: fmt.Sprintf("%040x", id), Login: user, AuthoredAt: at, CommittedAt: at, Parents: 1})
+	d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: id, Login: user, CreatedAt: at})
+	d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: id, ID: int64(id), Login: user, CreatedAt: at, UpdatedAt: at})
+}
+
+const added = 900_000_000 // the id of what a test adds
+
+// TestFeatureSwitchedOff: pull requests and issues that a repository has switched off are not asked for, and nothing of them is
+// missing; switched on again, what happened before is found.
+func TestFeatureSwitchedOff(t *testing.T) {
+	t.Parallel()
+	eachStoreAndAPI(t, func(t *testing.T, api string, start func(*testing.T, string) *replica) {
+		data := active(3, 72*time.Hour, 6*time.Hour)
+		server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+		gx := start(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, api))
+		const off = "repo-01"
+		gx.complete(t, org)
+		pulls, _ := gx.shown(t, "gh_activity_prs_opened_total", off)
+		comments, _ := gx.shown(t, "gh_activity_issue_comments_total", off)
+		require.Positive(t, pulls)
+		switchOff := func(d *githubtest.Dataset, off []githubtest.Period) {
+			d.Repo("repo-01").PullsOff, d.Repo("repo-01").IssuesOff = off, off
+		}
+		server.Update(func(d *githubtest.Dataset) {
+			happens(d, server.Timeline(), off, added) // read by the commit alone
+			switchOff(d, []githubtest.Period{{From: server.Timeline().Data(time.Now().Add(-time.Second))}})
+		})
+		gx.complete(t, org)
+		gx.showing(t, "gh_activity_commits_total", off, int(pulls)+1) // each has a commit beside it
+		gx.showing(t, "gh_activity_prs_opened_total", off, int(pulls))
+		partial := gx.runs(t, "partial")
+		server.Reset()
+		gx.passes(t, "success", 5)
+		require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool {
+			return r.Repo == off && (strings.Contains(r.Route, "/pulls") || strings.Contains(r.Route, "/issues"))
+		}))
+		require.InDelta(t, partial, gx.runs(t, "partial"), 0)
+		lag, err := gx.value(t.Context(), fmt.Sprintf("gh_exporter_coverage_lag_seconds{org=%q}", org))
+		require.NoError(t, err)
+		require.Less(t, lag, 15.0)
+		require.Zero(t, gx.count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org)))
+
+		server.Update(func(d *githubtest.Dataset) { switchOff(d, nil) })
+		gx.showing(t, "gh_activity_prs_opened_total", off, int(pulls)+1)
+		gx.showing(t, "gh_activity_issue_comments_total", off, int(comments)+1)
+		gx.complete(t, org)
+	})
+}
+
+// TestOldServerWithoutTheFlag: a server that does not know that pull requests can be switched off is read with GraphQL all the same.
+func TestOldServerWithoutTheFlag(t *testing.T) {
+	t.Parallel()
+	data := active(2, 24*time.Hour, 6*time.Hour)
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Limits: plenty, MissingFields: []string{"Repository.hasPullRequestsEnabled"},
+	})
+	gx := startAlone(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
+	gx.complete(t, org)
+	gx.showing(t, "gh_activity_prs_opened_total", "repo-01", 4)
+	require.Zero(t, gx.runs(t, "partial")+gx.runs(t, "failure"))
+	require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Route == "/orgs/{org}/repos" }))
+}
+
+const forbiddenText = "Resource protected by organization SAML enforcement"
+
+// TestForbiddenForAWhile: repositories that the credential may not see for a while keep their series, their windows are gaps, and the
+// log and the health page have GitHub's text; afterwards everything is there.
+func TestForbiddenForAWhile(t *testing.T) {
+	t.Parallel()
+	eachStoreAndAPI(t, func(t *testing.T, api string, start func(*testing.T, string) *replica) {
+		data := active(4, 72*time.Hour, 6*time.Hour)
+		server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+		gx := start(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, api))
+		gx.complete(t, org)
+		names := []string{"repo-00", "repo-01", "repo-02"}
+		before := make(map[string]float64)
+		for _, name := range names {
+			before[name], _ = gx.shown(t, "gh_activity_commits_total", name)
+			require.Positive(t, before[name])
+		}
+		forbid := func(d *githubtest.Dataset, periods []githubtest.Period) {
+			for _, name := range names {
+				d.Repo(name).Forbidden = periods
+			}
+		}
+		server.Update(func(d *githubtest.Dataset) {
+			forbid(d, []githubtest.Period{{From: server.Timeline().Data(time.Now().Add(-time.Second))}})
+			for i, name := range names {
+				happens(d, server.Timeline(), name, added+i)
+			}
+		})
+		gx.passes(t, "partial", 4)
+		gaps := gx.count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+		require.GreaterOrEqual(t, gaps, 9.0, "three streams of each")
+		for _, name := range names {
+			commits, there := gx.shown(t, "gh_activity_commits_total", name)
+			require.True(t, there)
+			require.InDelta(t, before[name], commits, 0)
+		}
+		require.Contains(t, gx.Output(), "3 repositories that were there are forbidden to the credential")
+		require.Contains(t, gx.Output(), forbiddenText)
+		if gx.health != "" {
+			gx.check(t, expected{"leader", "degraded", "github", false}, within)
+			require.Contains(t, gx.healthz(t).detail("github"), forbiddenText)
+		}
+		require.Zero(t, gx.count(t.Context(), fmt.Sprintf(`gh_exporter_backfill_dlq_total{org=%q}`, org)))
+		server.Update(func(d *githubtest.Dataset) { forbid(d, nil) })
+		gx.complete(t, org)
+		for _, name := range names {
+			for _, metric := range []string{"commits", "prs_opened", "issue_comments"} {
+				gx.showing(t, "gh_activity_"+metric+"_total", name, int(before[name])+1)
+			}
+		}
+		if gx.health != "" {
+			gx.check(t, expected{"leader", "healthy", "github", true}, within)
+		}
+	})
+}
+
+func (p healthPage) detail(dependency string) string {
+	return p.Components["Receiver:githubexporter"].Dependencies[dependency].Detail
+}
+
+// TestForbiddenWhenFirstMet: repositories that the credential never could see are counted in a warning with GitHub's text.
+func TestForbiddenWhenFirstMet(t *testing.T) {
+	t.Parallel()
+	for api, texts := range map[string][]string{
+		"graphql": {"at least 2 repositories of the listing are forbidden to the credential", forbiddenText},
+		"rest":    {"repositories of the listing are forbidden to the credential", "X-GitHub-SSO: partial-results"},
+	} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			data := active(3, 24*time.Hour, 6*time.Hour)
+			for _, name := range []string{"repo-01", "repo-02"} {
+				data.Repo(name).Forbidden = []githubtest.Period{{From: data.Org.From}}
+			}
+			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+			gx := startLeader(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, api))
+			gx.passes(t, "partial", 2)
+			gx.showing(t, "gh_activity_commits_total", "repo-00", 5)
+			for _, text := range texts {
+				require.Contains(t, gx.Output(), text)
+			}
+			gx.check(t, expected{"leader", "degraded", "github", false}, within)
+			server.Update(func(d *githubtest.Dataset) { d.Repo("repo-01").Forbidden, d.Repo("repo-02").Forbidden = nil, nil })
+			gx.complete(t, org)
+			gx.showing(t, "gh_activity_commits_total", "repo-02", 4)
+			gx.check(t, expected{"leader", "healthy", "github", true}, within)
+		})
+	}
+}
+
+// TestMostVanishAtOnce: a second pass has to miss them before any series ends, and the log warns meanwhile.
+func TestMostVanishAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, api := range []string{"graphql", "rest"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			data := active(4, 24*time.Hour, 6*time.Hour)
+			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+			config := fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, api)
+			gx := startAlone(t, strings.Replace(config, "scrape_interval: 1s", "scrape_interval: 5s", 1))
+			gx.complete(t, org)
+			server.Update(func(d *githubtest.Dataset) {
+				for _, name := range []string{"repo-00", "repo-01", "repo-02"} {
+					d.Repo(name).TransferredTo = "elsewhere"
+				}
+			})
+			eventually(t, 30*time.Second, func() error {
+				if !strings.Contains(gx.Output(), "Most of the organization's repositories vanished at once.") {
+					return errors.New("no warning")
+				}
+				return nil
+			})
+			waitUntil(t, time.Now().Add(2*time.Second)) // an emission
+			for _, name := range []string{"repo-00", "repo-01", "repo-02"} {
+				_, there := gx.shown(t, "gh_activity_commits_total", name)
+				require.True(t, there, "no series has ended yet")
+			}
+			eventually(t, 30*time.Second, func() error {
+				if _, there := gx.shown(t, "gh_activity_commits_total", "repo-00"); there {
+					return errors.New("the series has not ended")
+				}
+				return nil
+			})
+			_, there := gx.shown(t, "gh_activity_commits_total", "repo-03")
+			require.True(t, there)
+			require.Equal(t, 1, strings.Count(gx.Output(), "vanished at once"))
+		})
+	}
+}
+
+// TestAccess: a replica that could never read an organization is not ready, and says why; afterwards trouble with GitHub is degraded.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	data := active(2, 24*time.Hour, 6*time.Hour)
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Limits: plenty, Credentials: []githubtest.Credential{{Token: "good", Name: "good", Login: "g"}},
+	})
+	redis := redistest.Start(t)
+	store := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
+	config := func(org, token string) string { return fmt.Sprintf(offConfig, org, token, server.URL, "graphql") }
+	unready := func(r *replica, role string, texts ...string) {
+		t.Helper()
+		r.check(t, expected{role, "unhealthy", "github_access", false}, 30*time.Second)
+		eventually(t, 2*within, func() error {
+			for _, text := range texts {
+				if detail := r.healthz(t).detail("github_access"); !strings.Contains(detail, text) {
+					return fmt.Errorf("no %q in %q", text, detail)
+				}
+			}
+			return nil
+		})
+	}
+	server.Fault(githubtest.Fault{Do: githubtest.Status(http.StatusServiceUnavailable)})
+	leads := startReplica(t, "static: {role: leader}", store, config(org, "good"))
+	unready(leads, "leader", "organization "+org+": nothing has been read yet", "503")
+	server.ClearFaults()
+	leads.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
+
+	t.Run("a wrong credential", func(t *testing.T) {
+		r := startLeader(t, config(org, "wrong"))
+		unready(r, "leader", "credential refused (status 401): Bad credentials")
+	})
+	t.Run("an unknown organization", func(t *testing.T) {
+		r := startLeader(t, config("nobodys", "good"))
+		unready(r, "leader", "organization nobodys: ", "not found")
+	})
+	t.Run("a follower with a wrong credential", func(t *testing.T) {
+		r := startReplica(t, "static: {role: follower}", store, config(org, "another"))
+		unready(r, "follower", "credential refused (status 401): Bad credentials")
+		server.AddCredential(githubtest.Credential{Token: "another", Name: "another", Login: "a"})
+		r.check(t, expected{"follower", "healthy", "github_access", true}, 30*time.Second)
+		server.Reset()
+		waitUntil(t, time.Now().Add(3*time.Second))
+		require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Credential == "another" }), "it is asked once")
+	})
+	access := func() bool {
+		return leads.healthz(t).Components["Receiver:githubexporter"].Dependencies["github_access"].Healthy
+	}
+	server.Revoke("good") // later trouble
+	leads.check(t, expected{"leader", "degraded", "github", false}, 30*time.Second)
+	require.True(t, access())
+	leads.Stop()
+	leads.restart(t)
+	unready(leads, "leader", "credential refused")
+	server.AddCredential(githubtest.Credential{Token: "good", Name: "good", Login: "g"})
+	leads.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
+
+	server.Fault(githubtest.Fault{Do: githubtest.Status(http.StatusServiceUnavailable)}) // GitHub is down at the start
+	leads.Stop()
+	leads.restart(t)
+	leads.check(t, expected{"leader", "degraded", "github", false}, 30*time.Second)
+	require.True(t, access())
+}

@@ -1,0 +1,298 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+const (
+	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing the
+	// branch.
+	maxComparisonPages = 50
+	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a commit
+	// may be listed after one that is older.
+	sweepMargin = 24 * time.Hour
+)
+
+// relation is what is known of a former head and the present one.
+type relation uint8
+
+const (
+	relationUnknown relation = iota
+	// relationReached says that the present head reaches it.
+	relationReached
+	// relationNone says that GitHub has no comparison of the two.
+	relationNone
+)
+
+// formerHeads is what a reading learns, beside its events, of the heads that former readings have listed commits from.
+type formerHeads struct {
+	relations map[string]relation
+	// listed are the commits that this reading has listed from the present head.
+	listed []activity.ID
+}
+
+func newFormerHeads(request *Request) formerHeads {
+	var h formerHeads
+	if !request.hadCommits() {
+		return h
+	}
+	h.relations = make(map[string]relation, 1+len(request.Tips))
+	for _, name := range append([]string{request.SeenHead}, request.Tips...) {
+		h.relations[name] = relationUnknown
+	}
+	return h
+}
+
+// hadCommits reports whether commits of the repository were read before.
+func (r *Request) hadCommits() bool { return r.SeenHead != "" || len(r.Tips) > 0 }
+
+// addNodes takes commits that the present head reaches, and so their parents.
+func (h *formerHeads) addNodes(nodes []*commitNode) {
+	if h.relations == nil {
+		return
+	}
+	for _, n := range nodes {
+		h.addListed(n.OID)
+		for _, parent := range n.Parents.Nodes {
+			if parent != nil {
+				h.addReached(parent.OID)
+			}
+		}
+	}
+}
+
+// addRows is addNodes for the rows of REST.
+func (h *formerHeads) addRows(rows []*gogithub.RepositoryCommit) {
+	if h.relations == nil {
+		return
+	}
+	for _, row := range rows {
+		h.addListed(row.GetSHA())
+		for _, parent := range row.Parents {
+			h.addReached(parent.GetSHA())
+		}
+	}
+}
+
+func (h *formerHeads) addListed(name string) {
+	h.addReached(name)
+	if id, err := activity.CommitID(name); err == nil {
+		h.listed = append(h.listed, id)
+	}
+}
+
+func (h *formerHeads) addReached(name string) {
+	if _, is := h.relations[name]; is {
+		h.relations[name] = relationReached
+	}
+}
+
+// observe takes a comparison from a former head to the present one. The newest one counts.
+func (h *formerHeads) observe(name, status string, err error) {
+	if h.relations == nil {
+		return
+	}
+	switch {
+	case noComparison(err):
+		h.relations[name] = relationNone
+	case err == nil && (status == "ahead" || status == "identical"):
+		h.relations[name] = relationReached
+	default:
+		h.relations[name] = relationUnknown
+	}
+}
+
+// giveListed emits commits that are listed from the head of the outcome, after Request.Pin was called with that.
+func (r *reader) giveListed(events []activity.Event) error {
+	if len(events) > 0 && !r.pinned && r.request.Pin != nil {
+		r.request.Pin(r.outcome.Head)
+		r.pinned = true
+	}
+	return r.give(events)
+}
+
+// resolveHeads finds out what the former heads reach and the present one does not, when the commits were read without
+// an error. It asks nothing when the reading has met all of them. Its error is that of the commits.
+func (r *reader) resolveHeads(ctx context.Context, err error) error {
+	former := r.formerHeads()
+	if err != nil || len(former) == 0 {
+		return err
+	}
+	if !isObjectName(r.outcome.Head) {
+		return &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("a head without an object name")}
+	}
+	var removed []activity.ID
+	var sweep *Sweep
+	for _, tip := range former {
+		lost, compared, err := r.lostOf(ctx, tip)
+		if err != nil {
+			return err
+		}
+		removed = append(removed, lost...)
+		if compared {
+			continue
+		}
+		if sweep, err = r.sweep(ctx); err != nil {
+			return err
+		}
+		break // the sweep is about the other heads, too
+	}
+	slices.SortFunc(removed, compareIDs)
+	r.outcome.Removed, r.outcome.Settled, r.outcome.Sweep = slices.Compact(removed), former, sweep
+	return nil
+}
+
+func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
+
+// formerHeads are SeenHead and Tips, each once, but for the present head.
+func (r *reader) formerHeads() []string {
+	var list []string
+	for _, name := range append([]string{r.request.SeenHead}, r.request.Tips...) {
+		if name != "" && name != r.outcome.Head && !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// lostOf are the commits that a former head reaches and the present one does not. compared is false when GitHub does
+// not tell all of them: the former head is not there any more, has nothing in common with the present one, or the
+// comparison is too large.
+func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, compared bool, err error) {
+	switch r.heads.relations[tip] {
+	case relationReached:
+		return nil, true, nil
+	case relationNone:
+		return nil, false, nil
+	case relationUnknown:
+	}
+	if !isObjectName(tip) {
+		return nil, false, nil
+	}
+	for number := 1; number <= maxComparisonPages; number++ {
+		comparison, told, err := r.compareBack(ctx, tip, number)
+		if err != nil {
+			return nil, false, unlessIncomparable(err)
+		}
+		if comparison.isReached() {
+			return nil, true, nil
+		}
+		for _, row := range comparison.Commits {
+			lost = append(lost, row.id())
+		}
+		if *comparison.Total > maxComparisonPages*perPage || !told.next {
+			slices.SortFunc(lost, compareIDs)
+			lost = slices.Compact(lost)
+			return lost, len(lost) == *comparison.Total, nil
+		}
+	}
+	return lost, false, nil
+}
+
+// unlessIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference
+// of all files, which may take too long for ever. An error without an answer stays.
+func unlessIncomparable(err error) error {
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	if noComparison(err) || ok && unavailable.Status != 0 {
+		return nil
+	}
+	return err
+}
+
+// compareBack is a page of what a former head has and the present one has not
+// (https://docs.github.com/rest/commits/commits#compare-two-commits).
+func (r *reader) compareBack(ctx context.Context, tip string, number int) (*reverseComparison, page, error) {
+	return getIf[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.outcome.Head+"..."+tip),
+		values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{normal: true})
+}
+
+// reverseComparison is what is used of a comparison: only the names of its commits.
+type reverseComparison struct {
+	Status  string        `json:"status"`
+	Total   *int          `json:"total_commits"`
+	Commits []*objectName `json:"commits"`
+}
+
+func (c *reverseComparison) isComplete() bool {
+	return slices.Contains(comparisons, c.Status) && c.Total != nil
+}
+
+// isReached reports whether the base reaches the head.
+func (c *reverseComparison) isReached() bool { return c.Status == "behind" || c.Status == "identical" }
+
+// objectName is what is used of a commit in a listing that says which commits there are: its name, and its date where
+// that can be decoded.
+type objectName struct {
+	SHA    string `json:"sha"`
+	Commit struct {
+		Committer struct {
+			Date json.RawMessage `json:"date"`
+		} `json:"committer"`
+	} `json:"commit"`
+}
+
+func (n *objectName) isComplete() bool { return isObjectName(n.SHA) }
+
+// id is the commit's, of a name that is complete.
+func (n *objectName) id() activity.ID {
+	id, _ := activity.CommitID(n.SHA)
+	return id
+}
+
+// isBefore reports whether the commit is older than a time. One without a valid date is not.
+func (n *objectName) isBefore(t time.Time) bool {
+	var date time.Time
+	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
+}
+
+// isObjectName reports whether a name is one of SHA-1 or SHA-256, in hexadecimal digits.
+func isObjectName(name string) bool {
+	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdefABCDEF") == ""
+}
+
+// sweep lists the commits of the present head. It asks for no time, which would hide commits behind those that are
+// older, and ends when a page has only commits from before the horizon.
+func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
+	since := r.request.Since[activity.StreamCommits]
+	keep := slices.Clone(r.heads.listed)
+	for number := 1; number <= maxPages; number++ {
+		rows, told, err := get[[]*objectName](ctx, r.client, commitsEndpoint, r.path("/commits"),
+			values("sha", r.outcome.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		if err != nil {
+			return nil, err
+		}
+		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.outcome.Head)) {
+			answer := Answer{Endpoint: commitsEndpoint, Status: http.StatusOK}
+			return nil, &UnavailableError{Answer: answer, Err: errors.New("a listing of commits without its head")}
+		}
+		isPast := true
+		for _, row := range rows {
+			keep = append(keep, row.id())
+			isPast = isPast && row.isBefore(since.Add(-sweepMargin))
+		}
+		if isPast || !told.next {
+			slices.SortFunc(keep, compareIDs)
+			return &Sweep{Since: since, Keep: slices.Compact(keep)}, nil
+		}
+	}
+	return nil, errEndless(commitsEndpoint)
+}
+
+// noSuchCommit is the error of Request.At when it names no commit that is there.
+func noSuchCommit(errs []graphqlError) error {
+	if e := errorIn(errs, "object"); e != nil {
+		return failure(activityQuery, e)
+	}
+	return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
+}

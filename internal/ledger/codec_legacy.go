@@ -1,0 +1,134 @@
+package ledger
+
+import "math"
+
+// The wire types of the versions before, which are read and never written.
+
+// wireChange4 is a change of versions 1, 2 and 4.
+type wireChange4 struct {
+	_        struct{} `cbor:",toarray"`
+	Flags    uint8
+	Began    int64
+	Pruned   int64
+	Edge     int64
+	Actors   []wireActor
+	Repos    []int64
+	Events   []wireEvent4
+	Carried  []wireCarried4
+	Progress []wireProgress4
+	Samples  []wireSample
+	Tallies  []wireTally
+}
+
+type wireEvent4 struct {
+	_                    struct{} `cbor:",toarray"`
+	Kind                 uint8
+	Repo                 uint32
+	ID                   []byte
+	Actor                uint32
+	At                   uint32
+	Additions, Deletions uint32
+}
+
+type wireCarried4 struct {
+	_      struct{} `cbor:",toarray"`
+	Repo   int64
+	Actor  uint32
+	Totals []uint64
+}
+
+type wireProgress4 struct {
+	_              struct{} `cbor:",toarray"`
+	ID             int64
+	Name           string
+	Contact, Since int64
+	Observed       int64
+	Signals        *wireSignals4
+	Presence       uint8
+	GoneSince      int64
+	Missed, Read   []wireWindow
+}
+
+type wireSignals4 struct {
+	_                         struct{} `cbor:",toarray"`
+	Known                     uint8
+	Head                      string
+	PushedAt                  int64
+	PullNumber, PullUpdated   int64
+	IssueNumber, IssueUpdated int64
+	HeadAt                    int64
+	Archived                  bool
+}
+
+// wireSignals2 are those of versions 1 and 2.
+type wireSignals2 struct {
+	_                         struct{} `cbor:",toarray"`
+	Known                     uint8
+	Head                      string
+	PushedAt                  int64
+	PullNumber, PullUpdated   int64
+	IssueNumber, IssueUpdated int64
+}
+
+// signals2 begins an array of as many values as wireSignals2 has (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
+const signals2 = 0x87
+
+// UnmarshalCBOR implements cbor.Unmarshaler.
+func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
+	if len(data) > 0 && data[0] == signals2 {
+		var old wireSignals2
+		err := decoding.Unmarshal(data, &old)
+		*w = wireSignals4{
+			Known: old.Known, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
+			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
+		}
+		return err
+	}
+	type plain wireSignals4 // without this method
+	return decoding.Unmarshal(data, (*plain)(w))
+}
+
+// decodeLegacy decodes a body of version 1, 2 or 4 into the present form.
+func decodeLegacy(body []byte) (*wireChange, error) {
+	var old wireChange4
+	if err := decoding.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	w := &wireChange{
+		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
+		Samples: old.Samples, Tallies: old.Tallies,
+	}
+	for _, e := range old.Events {
+		w.Events = append(w.Events, wireEvent{
+			Kind: e.Kind, Repo: e.Repo, ID: e.ID, Actor: e.Actor, At: e.At,
+			Measures: []uint64{uint64(e.Additions), uint64(e.Deletions)},
+		})
+	}
+	for _, c := range old.Carried {
+		pairs, err := legacyTotals(c.Totals)
+		if err != nil {
+			return nil, err
+		}
+		w.Carried = append(w.Carried, wireCarried{Repo: c.Repo, Actor: c.Actor, Totals: pairs})
+	}
+	for i := range old.Progress {
+		w.Progress = append(w.Progress, old.Progress[i].present())
+	}
+	return w, nil
+}
+
+// present is the progress in the present form.
+func (p *wireProgress4) present() wireProgress {
+	w := wireProgress{
+		ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Presence: p.Presence,
+		GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
+	}
+	if s := p.Signals; s != nil {
+		w.Signals = &wireSignals{
+			Known: s.Known, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber, PullUpdated: s.PullUpdated,
+			IssueNumber: s.IssueNumber, IssueUpdated: s.IssueUpdated, HeadAt: s.HeadAt, Archived: s.Archived,
+			OffSince: math.MinInt64,
+		}
+	}
+	return w
+}

@@ -1,0 +1,39 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept: it
+// was read after the sweep's own reading, or from a head that remains a tip.
+func (s *Store) sweep(ctx context.Context, fence uint64, p *plan) error {
+	if fence == 0 || len(p.batch.Sweeps) == 0 {
+		return nil
+	}
+	keys := s.keys(p.batch.Org)
+	last, err := s.client.HGet(ctx, keys.meta, "last").Result()
+	if err != nil && err != redis.Nil { //nolint:errorlint // the library gives it as it is
+		return fmt.Errorf("redis: read the state of %s: %w", p.batch.Org, err)
+	}
+	var r reader
+	err = s.scan(ctx, keys.log, last, func(entries []redis.XMessage) error {
+		for _, entry := range entries {
+			list, _ := r.events(nil, entry) // damage is reported by who follows
+			for i := range list {
+				for k := range p.batch.Sweeps {
+					if p.batch.Sweeps[k].Removes(list[i].Key(), list[i].Time) {
+						p.removed = append(p.removed, string(appendKey(nil, list[i].Key())))
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("redis: sweep %s: %w", p.batch.Org, err)
+	}
+	return nil
+}

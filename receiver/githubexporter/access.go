@@ -1,0 +1,175 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// errUnread is the state of an organization of which the ledger has nothing yet.
+var errUnread = errors.New("nothing has been read yet")
+
+// access is what this replica knows of its access to the organizations. A replica is not ready before each of them was read
+// once, by whichever replica, or while GitHub refuses this replica's credential, or does not know the organization, and this
+// process has never read it. Once it has, later trouble is a matter of the passes.
+type access struct {
+	monitor *health.Monitor
+
+	mu   sync.Mutex
+	orgs map[string]*orgAccess
+}
+
+// orgAccess is what is known of the access to one organization.
+type orgAccess struct {
+	// edge is up to when the ledger has the organization, zero when it never was read.
+	edge func() time.Time
+	// read says that a pass of this process has read the organization, accepted that GitHub takes the credential.
+	read, accepted bool
+	// refused is why GitHub refuses the credential or the organization, last the last error; nil for none.
+	refused, last error
+}
+
+func newAccess(monitor *health.Monitor) *access {
+	return &access{monitor: monitor, orgs: make(map[string]*orgAccess)}
+}
+
+// add begins to watch an organization.
+func (a *access) add(org string, edge func() time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.orgs[org] = &orgAccess{edge: edge}
+}
+
+// passed takes the end of a pass. err is that of the organization as a whole.
+func (a *access) passed(org string, err error) {
+	a.change(org, func(o *orgAccess) {
+		switch {
+		case err == nil:
+			o.read, o.accepted, o.refused, o.last = true, true, nil, nil
+		case errors.As(err, new(*collect.StoreError)) || errors.Is(err, collect.ErrVanished):
+			o.last = err
+		case refusesAccess(err):
+			o.accepted, o.refused, o.last = false, err, err
+		default:
+			o.last = err
+		}
+	})
+}
+
+// checked takes the answer to the question whether GitHub takes the credential.
+func (a *access) checked(org string, err error) {
+	a.change(org, func(o *orgAccess) {
+		switch {
+		case err == nil:
+			o.accepted, o.refused, o.last = true, nil, nil
+		case refusesAccess(err):
+			o.refused, o.last = err, err
+		default:
+			o.last = err
+		}
+	})
+}
+
+func (a *access) change(org string, change func(o *orgAccess)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.orgs[org]; o != nil {
+		change(o)
+	}
+	a.monitor.Set(map[string]error{health.Access: a.err()})
+}
+
+// update computes the state again: another replica may have read an organization.
+func (a *access) update() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.monitor.Set(map[string]error{health.Access: a.err()})
+}
+
+// unchecked reports whether it is still to be found out whether GitHub takes the credential of an organization.
+func (a *access) unchecked(org string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.orgs[org].accepted
+}
+
+func (a *access) err() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(a.orgs)) {
+		if err := a.orgs[name].err(); err != nil {
+			errs = append(errs, fmt.Errorf("organization %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o *orgAccess) err() error {
+	switch {
+	case o.read:
+		return nil
+	case o.refused != nil:
+		return o.refused
+	case !o.edge().IsZero():
+		return nil
+	case o.last != nil:
+		return fmt.Errorf("%w: %w", errUnread, o.last)
+	default:
+		return errUnread
+	}
+}
+
+// refusesAccess reports whether GitHub does not accept the credential, or does not know what is asked for. A replica with
+// another secret, or another name of the organization, is needed then.
+func refusesAccess(err error) bool {
+	return errors.As(err, new(*github.CredentialError)) || errors.As(err, new(*github.NotFoundError))
+}
+
+// checksAtOnce is how many credentials are checked at a time.
+const checksAtOnce = 8
+
+// checkCredentials asks GitHub whether it takes the credentials of the organizations that this replica does not lead, until it has
+// taken each of them once. The question costs nothing of a limit. Passes tell it of the others.
+func (r *githubReceiver) checkCredentials(ctx context.Context, interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		r.checkUnchecked(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (r *githubReceiver) checkUnchecked(ctx context.Context) {
+	if r.cooldown.Err() != nil {
+		return // GitHub answers nothing but errors
+	}
+	var group errgroup.Group
+	group.SetLimit(checksAtOnce)
+	for _, org := range r.orgs {
+		if r.monitor.Leads(org.name) || !r.access.unchecked(org.name) {
+			continue
+		}
+		group.Go(func() error {
+			asking, cancel := context.WithTimeout(ctx, answerWithin)
+			defer cancel()
+			if err := org.client.Probe(asking); ctx.Err() == nil {
+				r.access.checked(org.name, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // what failed was noted
+}

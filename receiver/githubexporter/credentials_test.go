@@ -1,0 +1,66 @@
+package githubexporter
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+)
+
+// TestCredentialNames: a name of an App is the id that it was given, whichever of the two. What a former version named
+// stays.
+func TestCredentialNames(t *testing.T) {
+	t.Parallel()
+	for want, app := range map[string]AppConfig{
+		"api.example/app/11/22":         {AppID: 11, InstallationID: 22},
+		"api.example/app/11/acme":       {AppID: 11},
+		"api.example/app/Iv23liAB/22":   {ClientID: "Iv23liAB", InstallationID: 22},
+		"api.example/app/Iv23liAB/acme": {ClientID: "Iv23liAB"},
+	} {
+		require.Equal(t, want, credentialName(&AuthConfig{App: &app}, "Acme", "https://api.example/"))
+	}
+}
+
+// TestExpiryOfACredential is what GitHub told last, and ends with a credential that has none.
+func TestExpiryOfACredential(t *testing.T) {
+	t.Parallel()
+	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	l := &limits{}
+	for _, step := range []struct {
+		name string
+		seen github.Observation
+		want time.Time
+	}{
+		{"nothing is told", github.Observation{Resource: github.ResourceREST, Told: true}, time.Time{}},
+		{"an answer tells", github.Observation{Resource: github.ResourceREST, Told: true, CredentialExpires: end}, end},
+		{"an answer of the other API does not", github.Observation{Resource: github.ResourceGraphQL, Told: true}, end},
+		{"no answer", github.Observation{Resource: github.ResourceREST}, end},
+		{"a refusal tells", github.Observation{Resource: github.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
+		{"the other API tells, too", github.Observation{Resource: github.ResourceGraphQL, Told: true, CredentialExpires: end}, end},
+		{"another credential", github.Observation{Resource: github.ResourceREST, Told: true}, time.Time{}},
+		{"the other API", github.Observation{Resource: github.ResourceGraphQL, Told: true}, time.Time{}},
+	} {
+		l.setExpiry(&step.seen)
+		require.Equal(t, step.want, l.expiry(), step.name)
+	}
+}
+
+// TestDeprecationsAreLoggedOnce for each endpoint, and counted each time.
+func TestDeprecationsAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	l := &limits{}
+	observe := l.observer(&collect.Tallies{}, zap.New(core))
+	for range 3 {
+		observe(github.Observation{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
+		observe(github.Observation{Endpoint: "Discover", Deprecation: "Sunset: later"})
+		observe(github.Observation{Endpoint: "Activity"})
+	}
+	require.Equal(t, 2, logs.Len())
+	require.Equal(t, "Sunset: soon", logs.All()[0].ContextMap()["announced"])
+}
