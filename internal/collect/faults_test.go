@@ -378,8 +378,8 @@ func (s *faulty) requireGaps(cov *ledger.Coverage, failures []Failure) {
 	require.Equal(s.t, want, got)
 }
 
-// requireAttempts: what may pass is asked maxAttempts times, or once and then for less, a refusal that may pass twice, and
-// anything else once.
+// requireAttempts: what may pass is asked maxAttempts times, or once and then for less, a refusal that may pass twice,
+// and anything else once.
 func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 	s.t.Helper()
 	attempts, most := make(map[string]int), 0

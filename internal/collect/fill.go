@@ -30,7 +30,8 @@ type Filled struct {
 	// Events is how many were new, Failures what could not be read and is still missing.
 	Events   int
 	Failures []Failure
-	// NotBefore is when the order may be tried again, where GitHub does not answer for the repository; zero for at any time.
+	// NotBefore is when the order may be tried again, where GitHub does not answer for the repository; zero for at any
+	// time.
 	NotBefore time.Time
 }
 
@@ -79,8 +80,8 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	return done, err
 }
 
-// defersFill reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it is
-// answered again, orders for it are brief.
+// defersFill reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
+// is answered again, orders for it are brief.
 func (c *Collector) defersFill(todo *reading, done *Filled) bool {
 	repo := &todo.request.Repo
 	todo.request.Brief = c.refusals.isUnavailable(repo.ID)
@@ -91,7 +92,7 @@ func (c *Collector) defersFill(todo *reading, done *Filled) bool {
 		if !todo.request.Streams.Has(s) {
 			continue
 		}
-		if err, until := c.refusals.deferred(repo.ID, s, c.now()); unanswered(err) {
+		if until, err := c.refusals.deferred(repo.ID, s, c.now()); unanswered(err) {
 			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: err})
 			if until.After(done.NotBefore) {
 				done.NotBefore = until

@@ -62,8 +62,8 @@ func (r *refusals) note(repo int64, s activity.Stream, err error, now time.Time)
 	r.add(refusalKey{repo, s}, err, now, false, r.first, r.last)
 }
 
-// noteUnavailable remembers that a stream was not answered while others were: the wait is that of a scrape interval after the
-// second failure in a row, and doubles.
+// noteUnavailable remembers that a stream was not answered while others were: the wait is that of a scrape interval
+// after the second failure in a row, and doubles.
 func (r *refusals) noteUnavailable(repo int64, s activity.Stream, err error, now time.Time) {
 	r.add(refusalKey{repo, s}, err, now, true, min(r.interval, lastUnavailable), lastUnavailable)
 }
@@ -85,19 +85,19 @@ func (r *refusals) add(key refusalKey, err error, now time.Time, unavailable boo
 
 // putOff is the reason why the stream is not to be asked for yet; nil when it may be.
 func (r *refusals) putOff(repo int64, s activity.Stream, now time.Time) error {
-	err, _ := r.deferred(repo, s, now)
+	_, err := r.deferred(repo, s, now)
 	return err
 }
 
 // deferred is the reason why the stream is not to be asked for yet, and until when; nil when it may be.
-func (r *refusals) deferred(repo int64, s activity.Stream, now time.Time) (err error, until time.Time) {
+func (r *refusals) deferred(repo int64, s activity.Stream, now time.Time) (until time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last := r.list[refusalKey{repo, s}]
 	if now.Before(last.until) {
-		return last.err, last.until
+		return last.until, last.err
 	}
-	return nil, time.Time{}
+	return time.Time{}, nil
 }
 
 // isUnavailable reports whether a stream of the repository was not answered when it was asked for last.

@@ -43,8 +43,9 @@ func newRun(c *Collector, fence uint64, todo *plan) *run {
 // prepared is how many readings are prepared together. What they begin with is held until they are read.
 const prepared = 50
 
-// readAll reads several repositories at a time, those last that were not answered in the last pass. Its error is the store's or
-// the context's: what GitHub refused is in failures. One that takes long keeps a place, and the others go on.
+// readAll reads several repositories at a time, those last that were not answered in the last pass. Its error is the
+// store's or the context's: what GitHub refused is in failures. One that takes long keeps a place, and the others go
+// on.
 func (r *run) readAll(ctx context.Context) error {
 	r.markBrief()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -61,7 +62,8 @@ func (r *run) readAll(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// markBrief makes the readings brief of repositories that were not answered in the last pass, and puts them behind the others.
+// markBrief makes the readings brief of repositories that were not answered in the last pass, and puts them behind the
+// others.
 func (r *run) markBrief() {
 	for i := range r.plan.readings {
 		request := &r.plan.readings[i].request
@@ -79,8 +81,8 @@ func (r *run) markBrief() {
 	})
 }
 
-// noteUnanswered remembers the repositories that GitHub did not answer, where it answered others: when several are unanswered and
-// none is read, the trouble is not theirs.
+// noteUnanswered remembers the repositories that GitHub did not answer, where it answered others: when several are
+// unanswered and none is read, the trouble is not theirs.
 func (r *run) noteUnanswered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

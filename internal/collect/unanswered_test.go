@@ -12,8 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestUnansweredRepository is asked in the next pass, then ever more rarely and briefly, while the others are read; it is read again
-// by itself.
+// TestUnansweredRepository is asked in the next pass, then ever more rarely and briefly, while the others are read; it
+// is read again by itself.
 func TestUnansweredRepository(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -96,7 +96,7 @@ func TestDeferral(t *testing.T) {
 	var waits []time.Duration
 	for range 6 {
 		r.noteUnavailable(1, activity.StreamPulls, err, noon)
-		_, until := r.deferred(1, activity.StreamPulls, noon)
+		until, _ := r.deferred(1, activity.StreamPulls, noon)
 		waits = append(waits, max(0, until.Sub(noon)))
 	}
 	require.True(t, r.isUnavailable(1))

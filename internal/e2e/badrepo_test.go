@@ -136,8 +136,8 @@ func (f *follower) requireNoCooldown(t *testing.T) {
 
 func everyRepo(string) bool { return true }
 
-// TestOneBadRepository: whatever one repository does, the twelve others stay within a scrape interval of the truth, no cooldown
-// begins, and the one is read again when it heals.
+// TestOneBadRepository: whatever one repository does, the twelve others stay within a scrape interval of the truth, no
+// cooldown begins, and the one is read again when it heals.
 func TestOneBadRepository(t *testing.T) {
 	t.Parallel()
 	const interval = 2 * time.Second
@@ -174,8 +174,8 @@ func inGroup(r githubtest.RequestInfo) bool {
 	return false
 }
 
-// TestOneHangingRepository: a repository that GitHub does not answer in time takes one place of a pass and a bounded time; passes
-// end, and it is read again when it heals.
+// TestOneHangingRepository: a repository that GitHub does not answer in time takes one place of a pass and a bounded
+// time; passes end, and it is read again when it heals.
 func TestOneHangingRepository(t *testing.T) {
 	t.Parallel()
 	const interval = 10 * time.Second
@@ -197,8 +197,8 @@ func TestOneHangingRepository(t *testing.T) {
 	}
 }
 
-// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where nothing tells them; pull requests
-// and comments of the repository go on.
+// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where nothing tells them;
+// pull requests and comments of the repository go on.
 func TestLinesThatFail(t *testing.T) {
 	t.Parallel()
 	withLines := githubtest.Match{Operation: "Activity", Repo: badRepo, Variables: map[string]any{"lines": true}}
@@ -277,8 +277,8 @@ func TestUndecodableValues(t *testing.T) {
 	}
 }
 
-// TestPassingRefusals: every twentieth request is answered with 404. No series ends, and nothing is late by more than two
-// intervals.
+// TestPassingRefusals: every twentieth request is answered with 404. No series ends, and nothing is late by more than
+// two intervals.
 func TestPassingRefusals(t *testing.T) {
 	t.Parallel()
 	const interval = 2 * time.Second
@@ -302,7 +302,8 @@ func TestPassingRefusals(t *testing.T) {
 	}
 }
 
-// TestServerThatLacksAField: the log names the field and the setting that helps, no cooldown follows, and what REST has is read.
+// TestServerThatLacksAField: the log names the field and the setting that helps, no cooldown follows, and what REST
+// has is read.
 func TestServerThatLacksAField(t *testing.T) {
 	t.Parallel()
 	const logged = "The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; the rest stays a gap."

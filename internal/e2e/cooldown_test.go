@@ -61,7 +61,8 @@ func TestCooldown(t *testing.T) {
 	skipped := gx.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org))
 	require.Positive(t, skipped)
 
-	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the next one.
+	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
+	// next one.
 	eventually(t, 30*time.Second, func() error {
 		if server.Count(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
 			return fmt.Errorf("%d probes", server.Count(probe))

@@ -33,7 +33,8 @@ type Client struct {
 	places   *semaphore.Weighted
 	// maybeNoAPI says that the endpoint is the root of a host that is not named as those of an API are.
 	maybeNoAPI bool
-	// pages and together are the sizes of a page of repositories, and of a group of repositories that are asked for together.
+	// pages and together are the sizes of a page of repositories, and of a group of repositories that are asked for
+	// together.
 	pages, together *pageSize
 	// repos is what is remembered of single repositories.
 	repos  repoMemory

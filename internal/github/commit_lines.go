@@ -16,8 +16,8 @@ const (
 	mostLineFailures = 5
 	// linesGroup is how many commits are asked for their lines together when more of them were too much.
 	linesGroup = 10
-	// missedReadings is in how many readings in a row lines must have failed before commits are recorded without theirs, which
-	// is for ever; missedSamples is that for the samples of a week.
+	// missedReadings is in how many readings in a row lines must have failed before commits are recorded without
+	// theirs, which is for ever; missedSamples is that for the samples of a week.
 	missedReadings = 2
 	missedSamples  = 3
 )
@@ -25,7 +25,7 @@ const (
 // linesPatience bounds what the lines of commits cost that GitHub cannot compute. It is safe for concurrent use.
 type linesPatience struct {
 	mu sync.Mutex
-	// failed is how many questions failed in a row, answered and missed how many commits were and were not told in all.
+	// failed is how many questions failed in a row, answered and missed how many commits have their lines and have not.
 	failed, answered, missed int
 	// cause is why the first was not.
 	cause error
@@ -59,7 +59,7 @@ func (l *linesPatience) miss(cause error) {
 	}
 }
 
-// sums are how many commits were told their lines, how many were not, and why.
+// sums are how many commits have their lines, how many have not, and why the first has not.
 func (l *linesPatience) sums() (answered, missed int, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,15 +68,15 @@ func (l *linesPatience) sums() (answered, missed int, cause error) {
 
 var errLinesNotAsked = errors.New("its lines are not asked for after others of the repository failed")
 
-// isOverload reports whether GitHub had no answer, as it has none for a commit that takes it too long. An answer that cannot be
-// understood is something else: it may be that of another server.
+// isOverload reports whether GitHub had no answer, as it has none for a commit that takes it too long. An answer that
+// cannot be understood is something else: it may be that of another server.
 func isOverload(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	return ok && (unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// singleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is recorded
-// without: after several readings it is, and it is counted.
+// singleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is
+// recorded without: after several readings it is, and it is counted.
 func (r *reader) singleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
 	var cause error = &UnavailableError{Answer: Answer{Endpoint: commitEndpoint}, Err: errLinesNotAsked}
 	if r.lines.mayAsk() {
@@ -108,8 +108,9 @@ func (r *reader) acceptsMissingLines() bool {
 	return r.client.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
 }
 
-// checkLines is the error of commits that were left out because GitHub did not tell their lines. Where they are recorded without,
-// it makes sure that GitHub answers at all: while no lines were told, the newest commit is asked for without them.
+// checkLines is the error of commits that were left out because GitHub did not tell their lines. Where they are
+// recorded without, it makes sure that GitHub answers at all: while no lines are known, the newest commit is asked for
+// without them.
 func (r *reader) checkLines(ctx context.Context) error {
 	answered, missed, cause := r.lines.sums()
 	switch {
@@ -125,15 +126,15 @@ func (r *reader) checkLines(ctx context.Context) error {
 	return err
 }
 
-// noteLines remembers whether GitHub told the lines of the reading's commits.
+// noteLines remembers whether GitHub gave the lines of the reading's commits.
 func (r *reader) noteLines() {
 	if answered, missed, _ := r.lines.sums(); answered+missed > 0 {
 		r.client.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
 	}
 }
 
-// linesOf fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST. What cannot
-// be had is for checkLines.
+// linesOf fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST.
+// What cannot be had is for checkLines.
 func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 	left := slices.DeleteFunc(slices.Clone(nodes), func(n *commitNode) bool {
 		return n.merge() || (n.wrong != nil && !n.wrong.only("additions", "deletions"))

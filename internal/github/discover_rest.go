@@ -120,8 +120,8 @@ type repositoryRow struct {
 	HasPullRequests *bool `json:"has_pull_requests"`
 }
 
-// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes, and nothing
-// does where a value cannot be decoded.
+// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes,
+// and nothing does where a value cannot be decoded.
 func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
 	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),

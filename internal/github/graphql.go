@@ -166,7 +166,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimit{wrong: shortened(err)} // then the headers tell
+			*told = rateLimit{wrong: shortened(err)} // the headers count then
 		}
 	}
 	if err := overall(answer.Errors, hasData); err != nil {

@@ -134,13 +134,15 @@ func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
 	}
 }
 
-// graphqlApart reads pull requests and commits with queries of their own. Commits, which may need more than one, come last.
+// graphqlApart reads pull requests and commits with queries of their own. Commits, which may need more than one, come
+// last.
 func (r *reader) graphqlApart(ctx context.Context) {
 	r.graphqlStreams(ctx, false, true)
 	r.graphqlStreams(ctx, true, false)
 }
 
-// mayHelpToSplit reports whether the parts of a question that failed may be answered: GitHub has answered, or run out of time.
+// mayHelpToSplit reports whether the parts of a question that failed may be answered: GitHub has answered, or run out
+// of time.
 func mayHelpToSplit(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	return ok && (unavailable.tooMuch || unavailable.Status != 0)

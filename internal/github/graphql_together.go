@@ -84,8 +84,8 @@ func (c *Client) little(r *Request) bool {
 	return true
 }
 
-// prepare sends one query. When it asked for too much, both halves are asked for: where both are answered the next queries are
-// smaller, where one fails it has a repository in it that fails by itself.
+// prepare sends one query. When it asked for too much, both halves are asked for: where both are answered the next
+// queries are smaller, where one fails it has a repository in it that fails by itself.
 func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
 	err := c.prepareOnce(ctx, several, size)
 	if next, ok := c.together.below(size, err); ok && len(several) > 2 {

@@ -12,9 +12,9 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 )
 
-// A value that cannot be decoded, such as a time in a year of five digits, must not lose what stands beside it: whoever can push
-// can put one on GitHub. So rows are decoded field by field where they cannot be decoded as a whole. What is not an object, or no
-// JSON, is an error as before.
+// A value that cannot be decoded, such as a time in a year of five digits, must not lose what stands beside it:
+// whoever can push can put one on GitHub. So rows are decoded field by field where they cannot be decoded as a whole.
+// What is not an object, or no JSON, is an error as before.
 
 // fieldErrors are the fields of a row that could not be decoded, by their names in JSON.
 type fieldErrors map[string]error
@@ -44,8 +44,8 @@ func (e fieldErrors) only(names ...string) bool {
 
 var errNoRow = errors.New("a row that is no object")
 
-// decodeRow decodes an object into the struct that into points to. A field that cannot be decoded is left zero and is among the
-// fieldErrors. The error is that of a value that is no object.
+// decodeRow decodes an object into the struct that into points to. A field that cannot be decoded is left zero and is
+// among the fieldErrors. The error is that of a value that is no object.
 func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	strict := json.Unmarshal(raw, into)
 	if strict == nil {

@@ -9,8 +9,9 @@ import (
 // growAfter is how many questions of a smaller size must succeed before a larger one is tried again.
 const growAfter = 20
 
-// pageSize remembers the size of a question that worked: GitHub gives a query ten seconds, and what does not fit costs extra. A
-// smaller size is remembered when it has worked, not when a larger one failed: what fails at every size has another reason.
+// pageSize remembers the size of a question that worked: GitHub gives a query ten seconds, and what does not fit costs
+// extra. A smaller size is remembered when it has worked, not when a larger one failed: what fails at every size has
+// another reason.
 type pageSize struct {
 	sizes []int // that are tried in turn, the largest first
 

@@ -11,8 +11,9 @@ import (
 const (
 	// questionPatience is how many time-outs the attempts of one question may take together.
 	questionPatience = 2
-	// partPatience and commentsPatience are how many time-outs the failed questions of one reading may take: those for commits
-	// and pull requests, and those for comments. With the default settings both are less than a scrape interval.
+	// partPatience and commentsPatience are how many time-outs the failed questions of one reading may take: those for
+	// commits and pull requests, and those for comments. With the default settings both are less than a scrape
+	// interval.
 	partPatience     = 6
 	commentsPatience = 2
 )

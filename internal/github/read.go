@@ -42,8 +42,8 @@ type Request struct {
 	Scans Scans
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
-	// Brief asks each question once, in its smallest form, and one stream after the other: an earlier reading of the repository
-	// failed.
+	// Brief asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
+	// repository failed.
 	Brief bool
 	// first is what Prepare has got.
 	first *firstPage
@@ -132,8 +132,8 @@ type reader struct {
 	heads   formerHeads
 	// pinned says that Request.Pin was called.
 	pinned bool
-	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not be able to
-	// compute them in time.
+	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not
+	// be able to compute them in time.
 	linesApart bool
 	// samples says that the lines of a week are read, which are asked for again and again.
 	samples bool

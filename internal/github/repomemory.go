@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not together with
-// them.
+// linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not
+// together with them.
 const linesMemory = time.Hour
 
-// repoMemory is what the client remembers of repositories that need other questions than most. Its zero value is ready; it is
-// safe for concurrent use.
+// repoMemory is what the client remembers of repositories that need other questions than most. Its zero value is
+// ready; it is safe for concurrent use.
 type repoMemory struct {
 	mu sync.Mutex
 	// sizes are of repositories whose pages are smaller than the largest, in percent.

@@ -54,8 +54,10 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal,
-		believed: when.believed, make: c.getting(path)}
+	x := &exchange{
+		endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal,
+		believed: when.believed, make: c.getting(path),
+	}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list

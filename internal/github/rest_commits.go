@@ -288,8 +288,8 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 	return commits
 }
 
-// withLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines GitHub does not
-// tell are left out.
+// withLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
+// GitHub does not tell are left out.
 func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
 	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
 	group, ctx := errgroup.WithContext(ctx)

@@ -27,11 +27,11 @@ type exchange struct {
 	price int
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
 	smaller bool
-	// once says that it is sent once, because the caller has another question; split that the caller has several smaller ones:
-	// it is not repeated when it asked for too much, and its failure counts only when theirs do.
+	// once says that it is sent once, because the caller has another question; split that the caller has several
+	// smaller ones: it is not repeated when it asked for too much, and its failure counts only when theirs do.
 	once, split bool
-	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked for once
-	// more, because the caller asks again later.
+	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
+	// for once more, because the caller asks again later.
 	normal, believed bool
 	// probe requests are sent whatever holds others back.
 	probe bool
@@ -46,8 +46,8 @@ type exchange struct {
 	status int
 	// sent says that a request has left, paused that one must not.
 	sent, paused bool
-	// refusedWhole says that the last answer has a refusal of all that was asked for, in a body with a good status; asked again
-	// that a refusal was met and the question repeated.
+	// refusedWhole says that the last answer has a refusal of all that was asked for, in a body with a good status;
+	// asked again that a refusal was met and the question repeated.
 	refusedWhole, askedAgain bool
 }
 
@@ -60,7 +60,8 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	began := time.Now()
 	err := c.ask(ctx, x, began)
 	if ctx.Err() == nil {
-		patience.note(err, time.Since(began), !x.once && !(x.smaller && tooMuch(err)))
+		inOther := x.once || (x.smaller && tooMuch(err))
+		patience.note(err, time.Since(began), !inOther)
 		c.report(ctx, x, err)
 	}
 	return err
@@ -71,8 +72,8 @@ func (x *exchange) hasOther(err error) bool {
 	return x.once || x.split || (x.smaller && tooMuch(err))
 }
 
-// report tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another way
-// fails only when that does.
+// report tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another
+// way fails only when that does.
 func (c *Client) report(ctx context.Context, x *exchange, err error) {
 	unavailable := errors.As(err, new(*UnavailableError))
 	limit, limited := errors.AsType[*LimitError](err)
@@ -134,13 +135,14 @@ func permanent(err error) error {
 	return backoff.Permanent(err)
 }
 
-// final marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and allowed:
-// a refusal is believed when it comes twice.
+// final marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and
+// allowed: a refusal is believed when it comes twice.
 func (x *exchange) final(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
-	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !(x.normal && errors.As(err, new(*NotFoundError))))
+	isNormal := x.normal && errors.As(err, new(*NotFoundError))
+	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !isNormal)
 	switch {
 	case refused && !x.askedAgain && !x.believed && !x.once && !x.probe && !x.bare:
 		x.askedAgain = true
@@ -151,7 +153,8 @@ func (x *exchange) final(err error) error {
 	case err == nil:
 		return nil
 	}
-	if unavailable, ok := errors.AsType[*UnavailableError](err); ok && !x.once && (!unavailable.tooMuch || !(x.smaller || x.split)) {
+	isSmaller := tooMuch(err) && (x.smaller || x.split)
+	if errors.As(err, new(*UnavailableError)) && !x.once && !isSmaller {
 		return err
 	}
 	return backoff.Permanent(err)

@@ -67,8 +67,8 @@ func undecodableData() *githubtest.Dataset {
 	return data
 }
 
-// TestUndecodable: a value that cannot be decoded loses its row, which is counted; those beside it are used, and no request is
-// repeated.
+// TestUndecodable: a value that cannot be decoded loses its row, which is counted; those beside it are used, and no
+// request is repeated.
 func TestUndecodable(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -115,7 +115,8 @@ func reads(s activity.Stream, path string) func(githubtest.RequestInfo) bool {
 	}
 }
 
-// TestUndecodableRepository: a repository whose push time cannot be decoded is there, and is read whether it moved or not.
+// TestUndecodableRepository: a repository whose push time cannot be decoded is there, and is read whether it moved or
+// not.
 func TestUndecodableRepository(t *testing.T) {
 	t.Parallel()
 	for api, path := range map[github.API]string{github.APIGraphQL: "organization.repositories.nodes.0.pushedAt", github.APIREST: "0.pushed_at"} {

@@ -8,9 +8,9 @@ import (
 
 // CooldownSettings say when a server counts as unhealthy and when it does no more.
 type CooldownSettings struct {
-	// Failures is how many questions must fail in a row through one API, where they are about different repositories, at
-	// least half as many and two, or all of them about an organization as a whole. Askers is of how many organizations they
-	// must be: where there are several, the trouble of one must not stop the others.
+	// Failures is how many questions must fail in a row through one API, where they are about different repositories,
+	// at least half as many and two, or all of them about an organization as a whole. Askers is of how many
+	// organizations they must be: where there are several, the trouble of one must not stop the others.
 	Failures int
 	Askers   func() int // nil is one
 	// Pause is how long nobody asks anything then.
@@ -19,8 +19,8 @@ type CooldownSettings struct {
 	Probes int
 }
 
-// Question says what a server was asked for, by one request or several: its repeats and the smaller questions in place of it
-// are the same question.
+// Question says what a server was asked for, by one request or several: its repeats and the smaller questions in place
+// of it are the same question.
 type Question struct {
 	// Asker is the organization whose credential asked; API is the way.
 	Asker, API string
@@ -28,8 +28,9 @@ type Question struct {
 	Repo int64
 }
 
-// Cooldown pauses requests to a server that leaves questions of several repositories unanswered. Questions begin it and only
-// probes end it: a probe that is answered while questions fail says nothing about them. It is safe for concurrent use.
+// Cooldown pauses requests to a server that leaves questions of several repositories unanswered. Questions begin it
+// and only probes end it: a probe that is answered while questions fail says nothing about them. It is safe for
+// concurrent use.
 type Cooldown struct {
 	settings CooldownSettings
 
@@ -136,8 +137,8 @@ func (c *Cooldown) Probe(good bool) (ended bool) {
 type CoolingError struct {
 	// Until is when the pause ends and probes begin.
 	Until time.Time
-	// API is the one whose questions failed, Failures how many in a row, Repositories of how many repositories: 0 when they
-	// were about an organization as a whole.
+	// API is the one whose questions failed, Failures how many in a row, Repositories of how many repositories: 0 when
+	// they were about an organization as a whole.
 	API                    string
 	Failures, Repositories int
 	// Cause is the last error before it began.

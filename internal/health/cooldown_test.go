@@ -34,7 +34,7 @@ func TestCooldown(t *testing.T) {
 	require.Equal(t, begun, c.Err())
 	require.ErrorIs(t, c.Err(), errBroken)
 	require.Nil(t, c.Read(of("acme", 3), errBroken, now), "it has begun already")
-	c.Read(of("acme", 1), nil, now)
+	require.Nil(t, c.Read(of("acme", 1), nil, now))
 	require.Error(t, c.Err(), "what was on its way ends nothing")
 
 	require.False(t, c.Due(now.Add(119*time.Second)))
@@ -52,7 +52,8 @@ func TestCooldown(t *testing.T) {
 	}
 }
 
-// TestCooldownBegins: failures of different repositories, or of an organization as a whole, with no good answer of the same API.
+// TestCooldownBegins: failures of different repositories, or of an organization as a whole, with no good answer of the
+// same API.
 func TestCooldownBegins(t *testing.T) {
 	t.Parallel()
 	repos := func(ids ...int64) (list []Question) {
@@ -92,7 +93,7 @@ func TestCooldownOfOneAPI(t *testing.T) {
 	t.Parallel()
 	c := NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
 	for repo := range int64(4) {
-		c.Read(Question{Asker: "acme", API: "rest", Repo: repo + 1}, nil, wednesday)
+		require.Nil(t, c.Read(Question{Asker: "acme", API: "rest", Repo: repo + 1}, nil, wednesday))
 		require.Equal(t, repo == 3, c.Read(of("acme", repo+1), errBroken, wednesday) != nil)
 	}
 	c = NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})

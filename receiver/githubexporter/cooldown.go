@@ -33,8 +33,8 @@ func askers(config *Config, monitor *health.Monitor) int {
 	return min(2, len(config.Orgs))
 }
 
-// answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one address and
-// share its condition.
+// answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
+// address and share its condition.
 func (r *githubReceiver) answered(org string, reply *github.Reply) {
 	q := health.Question{Asker: org, API: string(reply.Resource), Repo: reply.RepoID}
 	begun := r.cooldown.Read(q, reply.Err, time.Now())
