@@ -68,6 +68,8 @@ type Settings struct {
 	Filter Filter
 	// Concurrency is how many repositories are read at once.
 	Concurrency int
+	// Interval is the time between two passes: what fails in one repository alone is asked for again after some of them.
+	Interval time.Duration
 	// Lookback is how far back a repository is read when it is met for the first time.
 	Lookback time.Duration
 	// Handover says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
@@ -115,7 +117,7 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	settings.Concurrency = max(1, settings.Concurrency)
 	return &Collector{
 		settings: settings, tallies: tallies,
-		refusals: newRefusals(firstPutOff, lastPutOff),
+		refusals: newRefusals(firstPutOff, lastPutOff, settings.Interval),
 	}
 }
 

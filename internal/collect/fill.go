@@ -30,6 +30,9 @@ type Filled struct {
 	// Events is how many were new, Failures what could not be read and is still missing.
 	Events   int
 	Failures []Failure
+	// NotBefore is when the order may be tried again, where GitHub does not answer for the repository; zero for at any
+	// time.
+	NotBefore time.Time
 }
 
 // ErrUnknownRepository refuses an order for a repository that the organization never had.
@@ -59,17 +62,44 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 			return done, err
 		}
 	}
+	if c.defersFill(&todo, &done) {
+		return done, nil
+	}
 	outcome, events, err := c.readWindow(ctx, &todo)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && err == nil {
 			c.permissions.note(repo.ID, s, outcome.Failed[s])
 		}
-		if failure := outcome.Failed[s]; failure != nil {
+		if failure := outcome.Failed[s]; failure == nil && todo.request.Streams.Has(s) && err == nil {
+			c.refusals.forget(repo.ID, s)
+		} else if failure != nil {
 			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure})
 		}
 	}
 	return done, err
+}
+
+// defersFill reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
+// is answered again, orders for it are brief.
+func (c *Collector) defersFill(todo *reading, done *Filled) bool {
+	repo := &todo.request.Repo
+	todo.request.Brief = c.refusals.isUnavailable(repo.ID)
+	if !todo.request.Brief {
+		return false
+	}
+	for _, s := range activity.AllStreams() {
+		if !todo.request.Streams.Has(s) {
+			continue
+		}
+		if until, err := c.refusals.deferred(repo.ID, s, c.now()); unanswered(err) {
+			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: err})
+			if until.After(done.NotBefore) {
+				done.NotBefore = until
+			}
+		}
+	}
+	return len(done.Failures) > 0
 }
 
 // repositoryOf finds the repository of an order. A name is looked up among those that are there.

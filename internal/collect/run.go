@@ -27,29 +27,77 @@ type run struct {
 	events   int
 	// idle is how many readings have found that nothing had happened.
 	idle int
+	// unanswered are the streams that GitHub did not answer, by repository.
+	unanswered map[int64]map[activity.Stream]error
 	// halted is the error after which reading anything else is in vain: a limit or a refused credential.
 	halted error
 }
 
 func newRun(c *Collector, fence uint64, todo *plan) *run {
-	return &run{collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), asked: make(map[int64]bool)}
+	return &run{
+		collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), asked: make(map[int64]bool),
+		unanswered: make(map[int64]map[activity.Stream]error),
+	}
 }
 
 // prepared is how many readings are prepared together. What they begin with is held until they are read.
 const prepared = 50
 
-// readAll reads several repositories at a time. Its error is the store's or the context's: what GitHub refused is in
-// failures.
+// readAll reads several repositories at a time, those last that were not answered in the last pass. Its error is the
+// store's or the context's: what GitHub refused is in failures. One that takes long keeps a place, and the others go
+// on.
 func (r *run) readAll(ctx context.Context) error {
+	r.markBrief()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(r.collector.settings.Concurrency)
 	for some := range slices.Chunk(r.plan.readings, prepared) {
-		if err := r.readSome(ctx, some); err != nil {
-			return err
+		if err := r.readSome(ctx, groupCtx, group, some); err != nil {
+			return errors.Join(err, group.Wait())
 		}
 	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.noteUnanswered()
 	return context.Cause(ctx)
 }
 
-func (r *run) readSome(ctx context.Context, some []reading) error {
+// markBrief makes the readings brief of repositories that were not answered in the last pass, and puts them behind the
+// others.
+func (r *run) markBrief() {
+	for i := range r.plan.readings {
+		request := &r.plan.readings[i].request
+		request.Brief = r.collector.refusals.isUnavailable(request.Repo.ID)
+	}
+	slices.SortStableFunc(r.plan.readings, func(a, b reading) int {
+		switch {
+		case a.request.Brief == b.request.Brief:
+			return 0
+		case b.request.Brief:
+			return -1
+		default:
+			return 1
+		}
+	})
+}
+
+// noteUnanswered remembers the repositories that GitHub did not answer, where it answered others: when several are
+// unanswered and none is read, the trouble is not theirs.
+func (r *run) noteUnanswered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.halted != nil || (len(r.unanswered) > 1 && len(r.read) == 0) {
+		return
+	}
+	for repo, streams := range r.unanswered {
+		for s, err := range streams {
+			r.collector.refusals.noteUnavailable(repo, s, err, r.plan.began)
+		}
+	}
+}
+
+// readSome prepares some readings and begins them. Its error is the store's or the context's.
+func (r *run) readSome(ctx, groupCtx context.Context, group *errgroup.Group, some []reading) error {
 	if r.stopped() == nil {
 		requests := make([]*github.Request, len(some))
 		for i := range some {
@@ -61,18 +109,13 @@ func (r *run) readSome(ctx context.Context, some []reading) error {
 		}
 		r.collector.settings.Source.Prepare(ctx, requests)
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(r.collector.settings.Concurrency)
 	for i := range some {
 		if groupCtx.Err() != nil {
 			break
 		}
 		group.Go(func() error { return r.readOne(groupCtx, &some[i]) })
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
+	return context.Cause(groupCtx)
 }
 
 func (r *run) readOne(ctx context.Context, todo *reading) error {
@@ -135,8 +178,14 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, Whole: whole,
 		})
 		r.collector.permissions.note(todo.request.Repo.ID, s, err)
-		if refused(err) {
+		switch {
+		case refused(err):
 			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
+		case unanswered(err) && err != r.halted: //nolint:errorlint // the same one
+			if r.unanswered[todo.request.Repo.ID] == nil {
+				r.unanswered[todo.request.Repo.ID] = make(map[activity.Stream]error)
+			}
+			r.unanswered[todo.request.Repo.ID][s] = err
 		}
 		if halts(err) {
 			r.halted = err

@@ -65,6 +65,25 @@ func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
+// punctual is a budget that is asked with the time of the moment: on a clock that waiting moves, minutes pass while a goroutine is
+// not scheduled, which looks like a clock that was set back.
+type punctual struct {
+	*github.LocalBudget
+
+	mu  sync.Mutex
+	now func() time.Time
+}
+
+// Begin implements github.Budget.
+func (p *punctual) Begin(ctx context.Context, q github.Question) (github.Known, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if late := p.now().Sub(q.Now); late > 0 {
+		q.Now, q.Until = q.Now.Add(late), q.Until.Add(late)
+	}
+	return p.LocalBudget.Begin(ctx, q)
+}
+
 func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulated {
 	t.Helper()
 	limit := installationLimit(len(data.Repos))
@@ -82,7 +101,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		RateLimit: github.RateLimitSettings{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
-		Budget: &github.LocalBudget{}, Now: clock.Now, Observe: s.observe,
+		Budget: &punctual{LocalBudget: &github.LocalBudget{}, now: clock.Now}, Now: clock.Now, Observe: s.observe,
 		Wait: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
 	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before

@@ -11,6 +11,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
+// cooldownBegins is the log line of a cooldown.
+const cooldownBegins = "GitHub leaves questions unanswered. Requests pause; what is known stays as it was."
+
 const cooldownConfig = `
 orgs:
   - name: %s
@@ -44,7 +47,7 @@ func TestCooldown(t *testing.T) {
 	cooling := func() {
 		t.Helper()
 		eventually(t, 30*time.Second, func() error {
-			if gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").IsZero() {
+			if gx.logged(cooldownBegins).IsZero() {
 				return errors.New("no cooldown has begun")
 			}
 			return nil
@@ -58,7 +61,8 @@ func TestCooldown(t *testing.T) {
 	skipped := gx.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org))
 	require.Positive(t, skipped)
 
-	// Probes are answered and readings still fail: three probes end the cooldown, six readings begin the next one.
+	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
+	// next one.
 	eventually(t, 30*time.Second, func() error {
 		if server.Count(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
 			return fmt.Errorf("%d probes", server.Count(probe))
@@ -68,12 +72,12 @@ func TestCooldown(t *testing.T) {
 	require.Zero(t, server.Points("core"), "probes cost nothing")
 	ended := gx.logged("GitHub answers again; reading goes on.")
 	eventually(t, 30*time.Second, func() error {
-		if !gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").After(ended) {
+		if !gx.logged(cooldownBegins).After(ended) {
 			return errors.New("no second cooldown has begun")
 		}
 		return nil
 	})
-	require.LessOrEqual(t, server.Count(reading), 8)
+	require.LessOrEqual(t, server.Count(reading), 6*2+2, "six questions of two attempts each, and what is on its way")
 
 	server.ClearFaults()
 	server.Fault(githubtest.Fault{Match: githubtest.Match{Func: probe}, Times: 2, Do: githubtest.Status(403)})
@@ -101,7 +105,7 @@ func TestCooldownWithoutAToken(t *testing.T) {
 	app := fmt.Sprintf("{app: {app_id: 11, installation_id: 22, private_key_file: %q}}", keyFile)
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, app, server.URL))
 	eventually(t, 30*time.Second, func() error {
-		if gx.logged("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.").IsZero() {
+		if gx.logged(cooldownBegins).IsZero() {
 			return errors.New("no cooldown has begun")
 		}
 		return nil

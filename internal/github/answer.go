@@ -32,9 +32,6 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 		Probe:             x.probe,
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
-	if errors.As(err, new(*UnavailableError)) {
-		seen.Trouble = err
-	}
 	told := err
 	if bodyErr != nil {
 		told = errNoAnswer

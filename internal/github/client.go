@@ -33,10 +33,12 @@ type Client struct {
 	places   *semaphore.Weighted
 	// maybeNoAPI says that the endpoint is the root of a host that is not named as those of an API are.
 	maybeNoAPI bool
-	// pages, details and together are the sizes of a page of repositories, of a page of one repository's activity in percent, and
-	// of a group of repositories that are asked for together.
-	pages, details, together *pageSize
-	starts                   starts
+	// pages and together are the sizes of a page of repositories, and of a group of repositories that are asked for
+	// together.
+	pages, together *pageSize
+	// repos is what is remembered of single repositories.
+	repos  repoMemory
+	starts starts
 	// schema is what the server's GraphQL schema lacks.
 	schema schemaGaps
 	skew   atomic.Int64
@@ -52,7 +54,7 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
-		pages: newPageSize(100, 50, 25, 10, 5), details: newPageSize(100, 50, 25, 10), together: newPageSize(mostTogether, 5, 2),
+		pages: newPageSize(100, 50, 25, 10, 5), together: newPageSize(mostTogether, 5, 2),
 		places:     semaphore.NewWeighted(int64(settings.Concurrency)),
 		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,14 +52,14 @@ func (r *reader) comments(ctx context.Context) error {
 			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
 		}
 		had.ETag = ""
-		if err := r.give(r.commentEvents(rows)); err != nil {
+		if err := r.give(r.commentEvents(rows, told.broken)); err != nil {
 			return err
 		}
 		if len(rows) == 0 || !told.next {
 			r.outcome.Back[activity.StreamComments] = back
 			return nil
 		}
-		last := rows[len(rows)-1].GetUpdatedAt().Time
+		last := lastUpdate(rows)
 		switch {
 		case !until.IsZero() && last.After(until):
 			return nil // what was updated later was read with what is later
@@ -71,9 +72,23 @@ func (r *reader) comments(ctx context.Context) error {
 	return errEndless(commentsEndpoint)
 }
 
-func (r *reader) commentEvents(rows []*gogithub.IssueComment) []activity.Event {
+// lastUpdate is the update time of the last row that has one.
+func lastUpdate(rows []*gogithub.IssueComment) time.Time {
+	for _, row := range slices.Backward(rows) {
+		if row.UpdatedAt != nil {
+			return row.GetUpdatedAt().Time
+		}
+	}
+	return time.Time{}
+}
+
+func (r *reader) commentEvents(rows []*gogithub.IssueComment, broken map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.invalidRow(commentsEndpoint, broken[i])
+			continue
+		}
 		id := activity.NumberID(row.GetID())
 		events = append(events, r.event(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time))
 	}

@@ -64,6 +64,16 @@ type repositoryNode struct {
 			OID string `json:"oid"`
 		} `json:"target"`
 	} `json:"defaultBranchRef"`
+
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *repositoryNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain repositoryNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 // markedOrg has the newest pull request or issue of each repository of a page.
@@ -87,10 +97,23 @@ type markedNode struct {
 }
 
 type markList struct {
-	Nodes []*struct {
-		Number    int64     `json:"number"`
-		UpdatedAt time.Time `json:"updatedAt"`
-	} `json:"nodes"`
+	Nodes []*markNode `json:"nodes"`
+}
+
+type markNode struct {
+	Number    int64     `json:"number"`
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// wrong says that a value cannot be decoded: the mark is not known.
+	wrong bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *markNode) UnmarshalJSON(raw []byte) error {
+	type plain markNode
+	wrong, err := decodeRow(raw, (*plain)(n))
+	n.wrong = wrong != nil
+	return err
 }
 
 // mark is the newest of the list; false when GitHub could not tell it.
@@ -100,7 +123,7 @@ func (l *markList) mark() (activity.Mark, bool) {
 		return activity.Mark{}, false
 	case len(l.Nodes) == 0:
 		return activity.Mark{}, true
-	case l.Nodes[0] == nil:
+	case l.Nodes[0] == nil || l.Nodes[0].wrong:
 		return activity.Mark{}, false
 	default:
 		return activity.Mark{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}, true
@@ -161,7 +184,7 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	if n.Branch != nil && n.Branch.Target != nil {
 		repo.Signals.Head = n.Branch.Target.OID
 	}
-	if !broken {
+	if !broken && n.wrong == nil {
 		repo.Signals.Known = repo.Signals.Known.With(activity.StreamCommits)
 	}
 	mark, ok := pulls.of(n.ID, n.HasPulls)

@@ -101,9 +101,12 @@ func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activi
 		return nil, told, err
 	}
 	list := make([]activity.Repository, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
+		if wrong := told.broken[i]; wrong != nil {
+			c.invalidRow(orgReposEndpoint, wrong)
+		}
 		if c.honest(row.GetID(), row.GetName()) {
-			list = append(list, restRepository(row))
+			list = append(list, restRepository(row, told.broken[i]))
 		}
 	}
 	return list, told, nil
@@ -117,9 +120,10 @@ type repositoryRow struct {
 	HasPullRequests *bool `json:"has_pull_requests"`
 }
 
-// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes.
-func restRepository(row *repositoryRow) activity.Repository {
-	return activity.Repository{
+// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes,
+// and nothing does where a value cannot be decoded.
+func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
+	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
 		Signals: activity.Signals{
@@ -127,4 +131,8 @@ func restRepository(row *repositoryRow) activity.Repository {
 			Off: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
 		},
 	}
+	if wrong != nil {
+		repo.Signals.Known = 0
+	}
+	return repo
 }

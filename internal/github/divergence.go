@@ -213,8 +213,8 @@ func unlessIncomparable(err error) error {
 // compareBack is a page of what a former head has and the present one has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) compareBack(ctx context.Context, tip string, number int) (*reverseComparison, page, error) {
-	return get[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.outcome.Head+"..."+tip),
-		values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+	return getIf[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.outcome.Head+"..."+tip),
+		values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{normal: true})
 }
 
 // reverseComparison is what is used of a comparison: only the names of its commits.

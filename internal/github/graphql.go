@@ -47,14 +47,17 @@ type rateLimit struct {
 		Remaining int       `json:"remaining"`
 		ResetAt   time.Time `json:"resetAt"`
 	} `json:"rateLimit"`
+
+	// wrong is why it cannot be decoded; nil when it can.
+	wrong error
 }
 
 // question says how a query is sent.
 type question struct {
 	// smaller says that the query can be made smaller: it is not repeated when it asked for too much.
 	smaller bool
-	// once says that the query is not repeated at all.
-	once bool
+	// once says that the query is not repeated at all; split that several smaller ones follow when it fails.
+	once, split bool
 }
 
 // ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. What came with an
@@ -100,8 +103,8 @@ func askOnce[T any](
 	}
 	var told rateLimit
 	var errs []graphqlError
-	err = c.send(ctx, &exchange{
-		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, price: doc.price(variables),
+	x := &exchange{
+		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split, price: doc.price(variables),
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {
@@ -109,16 +112,21 @@ func askOnce[T any](
 			}
 			return request, err
 		},
-		read: func(_ http.Header, body []byte) (err error) {
-			var fresh T
-			told = rateLimit{}
-			errs, err = decodeGraphQL(body, &fresh, &told)
-			data = fresh
-			return err
-		},
 		points: told.cost,
 		quota:  told.quota,
-	})
+	}
+	x.read = func(_ http.Header, body []byte) (err error) {
+		var fresh T
+		told = rateLimit{}
+		errs, err = decodeGraphQL(body, &fresh, &told)
+		data = fresh
+		if err == nil && told.wrong != nil {
+			c.settings.OnInvalid(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.wrong))
+		}
+		x.refusedWhole = err == nil && slices.ContainsFunc(errs, isOfWhole)
+		return err
+	}
+	err = c.send(ctx, x)
 	return data, errs, told.cost(), err
 }
 
@@ -158,8 +166,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimit{}
-			return nil, fmt.Errorf("not the data that was expected: %w", err)
+			*told = rateLimit{wrong: shortened(err)} // the headers count then
 		}
 	}
 	if err := overall(answer.Errors, hasData); err != nil {
@@ -212,6 +219,11 @@ func overall(errs []graphqlError, hasData bool) error {
 // refused reports whether the credential may not ask that.
 func (e *graphqlError) refused() bool {
 	return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES"
+}
+
+// isOfWhole reports whether the error says that something that was asked for as a whole is not there, or not allowed.
+func isOfWhole(e graphqlError) bool {
+	return len(e.Path) == 1 && (e.kind() == "NOT_FOUND" || e.refused())
 }
 
 // failure is the error of a part of an answer that is missing.

@@ -60,7 +60,15 @@ func (r *reader) commitPage(
 		fresh = w.page(nodes)
 	}
 	r.heads.addNodes(nodes)
+	if r.linesApart && !r.request.WithoutLines {
+		if err := r.linesOf(ctx, fresh); err != nil {
+			return false, err
+		}
+	}
 	if err := r.giveListed(r.commitEvents(fresh)); err != nil {
+		return false, err
+	}
+	if err := r.checkLines(ctx); err != nil {
 		return false, err
 	}
 	info := target.History.PageInfo
@@ -135,52 +143,18 @@ func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[st
 	return target, r.linesOf(ctx, target.History.Nodes)
 }
 
-type linesData struct {
-	Nodes []*struct {
-		OID       string `json:"oid"`
-		Additions int    `json:"additions"`
-		Deletions int    `json:"deletions"`
-	} `json:"nodes"`
-}
-
-// linesOf fills in the lines of commits. For those that GraphQL does not tell REST is asked; what neither knows has none.
-func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
-	ids := make([]string, 0, len(nodes))
-	byOID := make(map[string]*commitNode, len(nodes))
-	for _, n := range nodes {
-		if !n.merge() {
-			ids = append(ids, n.ID)
-			byOID[n.OID] = n
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	data, _, err := ask[linesData](ctx, r.client, linesQuery, question{}, map[string]any{"ids": ids})
-	if err != nil {
-		return err
-	}
-	for _, told := range data.Nodes {
-		if told == nil || byOID[told.OID] == nil {
-			continue
-		}
-		n := byOID[told.OID]
-		n.Additions, n.Deletions = &told.Additions, &told.Deletions
-		delete(byOID, told.OID)
-	}
-	for oid, n := range byOID {
-		added, removed, err := r.commitLines(ctx, oid)
-		if err != nil {
-			return err
-		}
-		n.Additions, n.Deletions = &added, &removed
-	}
-	return nil
-}
-
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
+		if n.withoutLines {
+			continue
+		}
+		if n.wrong != nil {
+			r.client.invalidRow(activityQuery.name, n.wrong)
+			if !n.wrong.only("additions", "deletions") {
+				continue
+			}
+		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
 			r.client.settings.OnInvalid(err)

@@ -37,10 +37,16 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 	}
 	rows := make(pullPage, 0, len(data.Pulls.Nodes))
 	for _, n := range data.Pulls.Nodes {
-		if n == nil || n.Reviews == nil {
+		if n == nil || (n.Reviews == nil && n.wrong["reviews"] == nil) {
 			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
 		}
-		rows = append(rows, pullRow{updated: n.UpdatedAt, whole: !n.Reviews.PageInfo.HasNextPage, events: func(ctx context.Context) ([]activity.Event, error) {
+		if n.wrong != nil {
+			r.client.invalidRow(activityQuery.name, n.wrong)
+			if n.wrong["updatedAt"] != nil {
+				continue // it has no place in the order
+			}
+		}
+		rows = append(rows, pullRow{updated: n.UpdatedAt, whole: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage, events: func(ctx context.Context) ([]activity.Event, error) {
 			return r.pullEvents(ctx, n)
 		}})
 	}
@@ -51,8 +57,14 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 }
 
 func (r *reader) pullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
-	events := r.pullRequest(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
+	var events []activity.Event
+	if n.wrong == nil || n.wrong.only("reviews") {
+		events = r.pullRequest(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
+	}
 	reviews := n.Reviews
+	if reviews == nil {
+		return events, nil
+	}
 	for range maxPages {
 		events = append(events, r.reviewEvents(reviews.Nodes)...)
 		if !reviews.PageInfo.HasNextPage {
@@ -91,8 +103,12 @@ func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf,
 func (r *reader) reviewEvents(nodes []*reviewNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
-		if n == nil || n.SubmittedAt == nil {
+		if n == nil || (n.SubmittedAt == nil && n.wrong == nil) {
 			continue // pending: nobody has submitted it
+		}
+		if n.wrong != nil {
+			r.client.invalidRow(reviewsQuery.name, n.wrong)
+			continue
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
 		if err != nil {

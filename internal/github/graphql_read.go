@@ -69,6 +69,16 @@ type pullNode struct {
 	UpdatedAt time.Time  `json:"updatedAt"`
 	Author    *account   `json:"author"`
 	Reviews   *reviewsOf `json:"reviews"`
+
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain pullNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 type reviewsOf struct {
@@ -80,6 +90,16 @@ type reviewNode struct {
 	FullDatabaseID json.Number `json:"fullDatabaseId"`
 	SubmittedAt    *time.Time  `json:"submittedAt"`
 	Author         *account    `json:"author"`
+
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain reviewNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 // graphql reads commits and pull requests.
@@ -91,12 +111,15 @@ func (r *reader) graphql(ctx context.Context) {
 }
 
 // graphqlStreams reads one or both. The first page of both is one query; where the credential may not read one of them
-// that made the whole repository null, they are read one by one.
+// that made the whole repository null, or the query fails at every size, they are read one by one.
 func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
+	if commits && pulls && r.request.Brief {
+		r.graphqlApart(ctx)
+		return
+	}
 	data, errs, err := r.first(ctx, commits, pulls)
-	if commits && pulls && errors.As(err, new(*ForbiddenError)) {
-		r.graphqlStreams(ctx, true, false)
-		r.graphqlStreams(ctx, false, true)
+	if commits && pulls && (errors.As(err, new(*ForbiddenError)) || mayHelpToSplit(err)) {
+		r.graphqlApart(ctx)
 		return
 	}
 	if err != nil {
@@ -109,6 +132,20 @@ func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
 	if pulls {
 		r.outcome.fail(activity.StreamPulls, r.graphqlPulls(ctx, data, errs))
 	}
+}
+
+// graphqlApart reads pull requests and commits with queries of their own. Commits, which may need more than one, come
+// last.
+func (r *reader) graphqlApart(ctx context.Context) {
+	r.graphqlStreams(ctx, false, true)
+	r.graphqlStreams(ctx, true, false)
+}
+
+// mayHelpToSplit reports whether the parts of a question that failed may be answered: GitHub has answered, or run out
+// of time.
+func mayHelpToSplit(err error) bool {
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	return ok && (unavailable.tooMuch || unavailable.Status != 0)
 }
 
 func (r *reader) failBoth(commits, pulls bool, err error) {
@@ -138,7 +175,7 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines, "commitsFirst": commitsFirst, "commitsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines && !r.linesApart, "commitsFirst": commitsFirst, "commitsAfter": nil,
 		"since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()
@@ -158,19 +195,45 @@ func (r *Request) commitsSince() any {
 	return stamp(r.Since[activity.StreamCommits])
 }
 
-// activity asks for pages of the size that works for the organization, and for smaller ones when that was too much.
+// activity asks for pages, and for commits without their lines where those with lines fail at every size.
 func (r *reader) activity(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
-	sizes := r.client.details
+	data, errs, err := r.activityPage(ctx, full)
+	if !mayHelpToSplit(err) || !asksCommits(full) || full["pulls"] == true || full["lines"] != true {
+		return data, errs, err
+	}
+	full["lines"] = false
+	data, errs, err = r.activityPage(ctx, full)
+	if err == nil {
+		r.linesApart = true
+		r.client.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
+	}
+	return data, errs, err
+}
+
+func asksCommits(v map[string]any) bool { return v["head"] == true || v["pinned"] == true }
+
+// activityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
+func (r *reader) activityPage(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+	repo, memory := r.request.Repo.ID, &r.client.repos
+	sizes := memory.size(repo)
+	size, shrank := sizes.now(), false
+	if r.request.Brief {
+		size = sizes.least()
+	}
+	q := question{split: asksCommits(full) && (full["pulls"] == true || full["lines"] == true)}
 	for {
-		size := sizes.now()
-		data, errs, err := ask[activityData](ctx, r.client, activityQuery, question{smaller: size > sizes.least()}, sized(full, size))
-		if err != nil && sizes.shrink(size, err) {
+		q.smaller = size > sizes.least()
+		data, errs, err := ask[activityData](ctx, r.client, activityQuery, q, sized(full, size))
+		if next, ok := sizes.below(size, err); ok {
+			size, shrank = next, true
 			continue
 		}
 		if err != nil {
+			r.request.Brief = r.request.Brief || errors.As(err, new(*UnavailableError)) // its parts are asked for in small pages
 			return nil, nil, err
 		}
-		sizes.worked(size)
+		memory.worked(repo, sizes, size, shrank)
+		r.request.Brief = false // it is answered again
 		if data.repository() == nil {
 			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
 		}

@@ -65,6 +65,9 @@ func (c *Client) Prepare(ctx context.Context, requests []*Request) {
 
 // little reports whether a first page that is small may be all that there is.
 func (c *Client) little(r *Request) bool {
+	if r.Brief || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
+		return false // the others of the query would wait for it
+	}
 	if r.Repo.NodeID == "" || r.At != "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
 		return false
 	}
@@ -81,22 +84,35 @@ func (c *Client) little(r *Request) bool {
 	return true
 }
 
-// prepare sends one query. When it asked for too much, or cost no less than single ones, the next ones are smaller.
+// prepare sends one query. When it asked for too much, both halves are asked for: where both are answered the next
+// queries are smaller, where one fails it has a repository in it that fails by itself.
 func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
+	err := c.prepareOnce(ctx, several, size)
+	if next, ok := c.together.below(size, err); ok && len(several) > 2 {
+		half := len(several) / 2
+		first, second := c.prepareOnce(ctx, several[:half], 0), c.prepareOnce(ctx, several[half:], 0)
+		if first == nil && second == nil {
+			c.together.remember(next)
+		}
+	}
+}
+
+// prepareOnce sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
+func (c *Client) prepareOnce(ctx context.Context, several []*Request, size int) error {
 	doc := activitiesQuery[len(several)]
 	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, together(several))
 	switch {
 	case err != nil:
-		c.together.shrink(size, err)
-		return
-	case cost >= len(several):
-		c.together.smaller(size)
+		return err
+	case cost >= len(several) && size > 0:
+		c.together.shrink(size)
 	default:
 		c.together.worked(size)
 	}
 	for i, r := range several {
 		r.first = firstOf(found, errs, "r"+strconv.Itoa(i))
 	}
+	return nil
 }
 
 // together are the variables of a query for several repositories.

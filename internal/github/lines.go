@@ -63,7 +63,9 @@ func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]
 	if c.settings.API == APIREST {
 		read = s.rest
 	}
-	err := read(ctx)
+	s.reader.samples = true
+	err := read(withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, false)))
+	s.reader.noteLines()
 	return s.outcome, err
 }
 
@@ -150,6 +152,9 @@ func (s *sampler) take(ctx context.Context, rows []sampled) error {
 	if err := s.lines(ctx, rows); err != nil {
 		return err
 	}
+	if err := s.reader.checkLines(ctx); err != nil {
+		return err
+	}
 	var events []activity.Event
 	for i := range rows {
 		if rows[i].skip {
@@ -185,7 +190,7 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 	group.SetLimit(detailConcurrency)
 	for _, n := range nodes {
 		group.Go(func() error {
-			added, removed, err := s.reader.commitLines(ctx, n.OID)
+			added, removed, _, err := s.reader.singleLines(ctx, n.OID)
 			n.Additions, n.Deletions = &added, &removed
 			return err
 		})
@@ -207,7 +212,7 @@ func (s *sampler) rest(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		more, err := s.page(ctx, s.restRows(rows), (number-1)*perPage, told.next && len(rows) > 0)
+		more, err := s.page(ctx, s.restRows(rows, told.broken), (number-1)*perPage, told.next && len(rows) > 0)
 		if err != nil || !more {
 			return err
 		}
@@ -215,11 +220,13 @@ func (s *sampler) rest(ctx context.Context) error {
 	return errEndless(commitsEndpoint)
 }
 
-func (s *sampler) restRows(rows []*gogithub.RepositoryCommit) []sampled {
+func (s *sampler) restRows(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []sampled {
 	list := make([]sampled, 0, len(rows))
-	for _, row := range rows {
-		if row == nil {
-			row = &gogithub.RepositoryCommit{} // it has a place, and no object name that can be
+	for i, row := range rows {
+		if broken[i] != nil {
+			s.reader.client.invalidRow(commitsEndpoint, broken[i])
+			list = append(list, sampled{node: &commitNode{}, skip: true}) // it has a place
+			continue
 		}
 		n := &commitNode{OID: row.GetSHA(), CommittedDate: row.GetCommit().GetCommitter().GetDate().Time}
 		n.Parents.TotalCount = len(row.Parents)
@@ -285,6 +292,11 @@ func (s *sampler) nothing(errs []graphqlError) error {
 func (s *sampler) graphqlRows(nodes []*commitNode) []sampled {
 	list := make([]sampled, 0, len(nodes))
 	for _, n := range nodes {
+		if n.wrong != nil {
+			s.reader.client.invalidRow(activityQuery.name, n.wrong)
+			list = append(list, sampled{node: n, skip: true})
+			continue
+		}
 		list = append(list, s.sampled(n, n.Author.author()))
 	}
 	return list

@@ -233,15 +233,20 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 	if after != "" {
 		variables["after"] = after
 	}
+	size, shrank := c.pages.now(), false
 	for {
-		size := c.pages.now()
 		variables["first"] = size
 		found, errs, err := ask[discovered](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, variables)
+		next, smaller := c.pages.below(size, err)
 		switch {
+		case err == nil && shrank:
+			c.pages.remember(size)
+			return found, errs, nil
 		case err == nil:
 			c.pages.worked(size)
 			return found, errs, nil
-		case c.pages.shrink(size, err):
+		case smaller:
+			size, shrank = next, true
 		case found.Organization != nil && tooMuch(err):
 			return found, errs, nil
 		default:
@@ -266,6 +271,9 @@ func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activit
 	holes := make(map[int]error)
 	for i, node := range page.Nodes {
 		broken := untold(discoverQuery, errs, nodesPath, i)
+		if node != nil && node.wrong != nil {
+			c.invalidRow(discoverQuery.name, node.wrong)
+		}
 		switch {
 		case node != nil && c.honest(node.DatabaseID, node.Name):
 			list = append(list, node.repository(pulls, issues, broken != nil))

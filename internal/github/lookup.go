@@ -119,16 +119,34 @@ type ownedNode struct {
 	} `json:"owner"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
+	type plainRepository repositoryNode
+	var row struct {
+		plainRepository
+
+		Owner struct {
+			Login string `json:"login"`
+		} `json:"owner"`
+	}
+	wrong, err := decodeRow(raw, &row)
+	n.repositoryNode, n.Owner = repositoryNode(row.plainRepository), row.Owner
+	n.wrong = wrong
+	return err
+}
+
 // nodes asks with GraphQL, page by page.
 func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
+	size := l.client.pages.now()
 	for len(asked) > 0 {
-		part := asked[:min(len(asked), l.client.pages.now())]
+		part := asked[:min(len(asked), size)]
 		found, errs, err := l.page(ctx, part)
 		if errors.As(err, new(*SchemaError)) {
 			l.each(ctx, asked)
 			return
 		}
-		if l.client.pages.shrink(len(part), err) {
+		if next, ok := l.client.pages.below(len(part), err); ok {
+			size = next
 			continue
 		}
 		asked = asked[len(part):]
@@ -190,6 +208,9 @@ func (l *lookup) node(
 		repo := node.repository(pulls, issues, broken != nil)
 		s.Repo = &repo
 	}
+	if node != nil && node.wrong != nil {
+		l.client.invalidRow(lookupQuery.name, node.wrong)
+	}
 	return s
 }
 
@@ -220,7 +241,8 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository, err err
 	if err != nil {
 		return Sighting{ID: asked.ID, Err: err}
 	}
-	row, _, err := get[*repositoryRow](ctx, l.client, repositoryEndpoint, "repositories/"+strconv.FormatInt(asked.ID, 10), nil)
+	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,
+		"repositories/"+strconv.FormatInt(asked.ID, 10), nil, condition{believed: true})
 	switch {
 	case gone(err):
 		return Sighting{ID: asked.ID}
@@ -234,7 +256,10 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository, err err
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
 		return Sighting{ID: asked.ID, Moved: true}
 	}
-	repo := restRepository(row)
+	if wrong := told.broken[0]; wrong != nil {
+		l.client.invalidRow(repositoryEndpoint, wrong)
+	}
+	repo := restRepository(row, told.broken[0])
 	return Sighting{ID: asked.ID, Repo: &repo}
 }
 

@@ -269,7 +269,12 @@ func mutate(t *testing.T, w work) {
 			cases++
 			h.arm(question, change)
 			c := h.client(t)
-			text := wrongIn(question+path, &h.truth, h.work.do(t, c))
+			before := h.invalid.Load()
+			got := h.work.do(t, c)
+			text := wrongIn(question+path, &h.truth, got)
+			if strings.HasSuffix(path, " = another form") && h.invalid.Load() > before && isPartOf(&got, &h.truth) {
+				text = "" // a row was left out, and counted
+			}
 			if text += h.healed(t, c); text != "" {
 				wrong = append(wrong, question+path+": "+text)
 			}
@@ -278,6 +283,27 @@ func mutate(t *testing.T, w work) {
 	t.Logf("%d changes to the answers of %d questions", cases, len(questions))
 	slices.Sort(wrong)
 	require.Empty(t, strings.Join(wrong, "\n"))
+}
+
+// isPartOf reports whether a result has nothing that the truth has not, but for lines and signals that are not known.
+func isPartOf(got, truth *result) bool {
+	for id, repo := range got.repos {
+		if known, ok := truth.repos[id]; !ok || known.Name != repo.Name || repo.Signals.Known&^known.Signals.Known != 0 {
+			return false
+		}
+	}
+	for s := range got.events {
+		for key, e := range got.events[s] {
+			known, ok := truth.events[s][key]
+			if e.Additions == 0 && e.Deletions == 0 {
+				known.Additions, known.Deletions = 0, 0
+			}
+			if !ok || e != known {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // wrongIn says what is neither the truth nor an error of its own.

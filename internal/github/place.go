@@ -63,6 +63,7 @@ func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, er
 		return 0, nil
 	}
 	if err := c.settings.Paused(); err != nil {
+		x.paused = true
 		return 0, backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
 	}
 	dated := c.dated.Load() // before the time is asked for: an answer may come in between

@@ -124,7 +124,7 @@ func (r *reader) scanned(updated, newest time.Time) {
 // error is handed out, too.
 func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
 	var events []activity.Event
-	more := len(rows) > 0
+	more := true // a page may have no row that can be decoded
 	for _, row := range rows {
 		if row.updated.Before(since) {
 			more = false

@@ -42,6 +42,9 @@ type Request struct {
 	Scans Scans
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
+	// Brief asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
+	// repository failed.
+	Brief bool
 	// first is what Prepare has got.
 	first *firstPage
 }
@@ -95,13 +98,17 @@ func (o *Outcome) fail(s activity.Stream, err error) {
 // not done.
 func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
 	r := &reader{client: c, request: &req, emit: emit, heads: newFormerHeads(&req)}
+	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
+	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Brief))
 	if c.settings.API == APIREST {
-		r.rest(ctx)
+		r.rest(inPart)
 	} else {
-		r.graphql(ctx)
+		r.graphql(inPart)
 	}
+	r.noteLines()
 	if req.Streams.Has(activity.StreamComments) {
-		r.outcome.fail(activity.StreamComments, r.comments(ctx))
+		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Brief))
+		r.outcome.fail(activity.StreamComments, r.comments(inComments))
 	}
 	return r.outcome
 }
@@ -125,6 +132,12 @@ type reader struct {
 	heads   formerHeads
 	// pinned says that Request.Pin was called.
 	pinned bool
+	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not
+	// be able to compute them in time.
+	linesApart bool
+	// samples says that the lines of a week are read, which are asked for again and again.
+	samples bool
+	lines   linesPatience
 }
 
 // give hands out what is honest of a page.

@@ -34,9 +34,9 @@ func TestRefusals(t *testing.T) {
 		sent  int
 	}{
 		"401":           {githubtest.Status(401), credential, 1},
-		"403":           {githubtest.Status(403), forbidden, 1},
-		"404":           {githubtest.Status(404), missing, 1},
-		"410":           {githubtest.Status(410), missing, 1},
+		"403":           {githubtest.Status(403), forbidden, 2},
+		"404":           {githubtest.Status(404), missing, 2},
+		"410":           {githubtest.Status(410), missing, 2},
 		"422":           {githubtest.Status(422), missing, 1},
 		"451":           {githubtest.Status(451), forbidden, 1},
 		"500":           {githubtest.Status(500), unavailable, 3},

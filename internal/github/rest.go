@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +28,8 @@ type page struct {
 	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
 	etag      string
 	unchanged bool
+	// broken are the rows that have a value that cannot be decoded, by their places: the rest of them is there.
+	broken map[int]fieldErrors
 }
 
 // get asks REST for a T. endpoint is the route template, path the address below the base.
@@ -40,8 +41,10 @@ func get[T any](ctx context.Context, c *Client, endpoint, path string, query url
 type condition struct {
 	// etag is of the answer that is known: only another one is wanted. Empty: any.
 	etag string
-	// once says that there is another question if this one is not answered.
-	once bool
+	// once says that there is another question if this one is not answered; normal that "not found" is a normal answer.
+	once, normal bool
+	// believed says that a refusal is taken as it is.
+	believed bool
 }
 
 // getIf asks for a T under a condition.
@@ -51,16 +54,21 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		path += "?" + query.Encode()
 	}
 	var told page
-	x := &exchange{endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, make: c.getting(path)}
+	x := &exchange{
+		endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal,
+		believed: when.believed, make: c.getting(path),
+	}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
 		}
 		var fresh T
-		if err := decodeJSON(body, &fresh); err != nil {
+		broken, err := decodeAnswer(body, &fresh)
+		if err != nil {
 			return err
 		}
 		data, told = fresh, pageOf(header.Values("Link"))
+		told.broken = broken
 		told.etag, told.partial = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
 		return whole(data, told)
 	}
@@ -112,16 +120,6 @@ func pageOf(links []string) page {
 		}
 	}
 	return p
-}
-
-// there are the rows of a list that are not null: no honest list has such a row.
-func there[T any](c *Client, endpoint string, rows []*T) []*T {
-	return slices.DeleteFunc(rows, func(row *T) bool {
-		if row == nil {
-			c.settings.OnInvalid(fmt.Errorf("%s: null in a list", endpoint))
-		}
-		return row == nil
-	})
 }
 
 func numberOf(address string) int {

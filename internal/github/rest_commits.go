@@ -55,7 +55,7 @@ func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.outcome.Head = head
-	return true, r.giveCommits(ctx, comparison.Commits)
+	return true, r.giveCommits(ctx, comparison.Commits, told.broken)
 }
 
 // tip is the one commit that is no other one's parent; empty when the comparison does not show that.
@@ -135,6 +135,9 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	if err == nil && len(rows) == 0 && had {
 		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
 	}
+	if err == nil && len(rows) > 0 && rows[0].GetSHA() == "" {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("a head without an object name")}
+	}
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}
@@ -158,9 +161,9 @@ func (r *reader) compare(ctx context.Context, head string) error {
 // comparison is a page of what a commit or a branch has and the old head has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
-	comparison, told, err := get[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
+	comparison, told, err := getIf[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
 		r.path("/compare/"+r.request.SeenHead+"..."+head),
-		values("per_page", strconv.Itoa(perPage), "page", number))
+		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
 		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
@@ -181,8 +184,8 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 	var all []restCommit
 	err := r.commitRows(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
 		return r.commitList(ctx, head, number)
-	}, func(rows []*gogithub.RepositoryCommit) error {
-		all = append(all, r.commitsOf(rows)...)
+	}, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+		all = append(all, r.commitsOf(rows, broken)...)
 		return nil
 	})
 	if err != nil {
@@ -190,11 +193,7 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 	}
 	slices.SortStableFunc(all, func(a, b restCommit) int { return b.event.Time.Compare(a.event.Time) })
 	for some := range slices.Chunk(all, detailConcurrency) {
-		events, err := r.withLines(ctx, some)
-		if err == nil {
-			err = r.giveListed(events)
-		}
-		if err != nil {
+		if err := r.giveWithLines(ctx, some); err != nil {
 			return err
 		}
 		oldest := some[len(some)-1].event.Time.Truncate(time.Second)
@@ -217,30 +216,40 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 func (r *reader) commitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 ) error {
-	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit) error { return r.giveCommits(ctx, rows) })
+	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+		return r.giveCommits(ctx, rows, broken)
+	})
 }
 
 // giveCommits hands out commits with their lines.
-func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit) error {
+func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
 	r.heads.addRows(rows)
-	events, err := r.withLines(ctx, r.commitsOf(rows))
-	if err != nil {
-		return err
+	return r.giveWithLines(ctx, r.commitsOf(rows, broken))
+}
+
+// giveWithLines hands out commits with their lines, and those that have them also where others fail.
+func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error {
+	events, err := r.withLines(ctx, commits)
+	if err == nil {
+		err = r.giveListed(events)
 	}
-	return r.giveListed(events)
+	if err == nil {
+		err = r.checkLines(ctx)
+	}
+	return err
 }
 
 // commitRows gives the pages of a listing of commits.
 func (r *reader) commitRows(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
-	take func(rows []*gogithub.RepositoryCommit) error,
+	take func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error,
 ) error {
 	for number := 1; number <= maxPages; number++ {
 		rows, told, err := fetch(ctx, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		if err := take(rows); err != nil {
+		if err := take(rows, told.broken); err != nil {
 			return err
 		}
 		if !told.next || len(rows) == 0 {
@@ -256,50 +265,67 @@ type restCommit struct {
 	sha   string // whose lines are asked for; empty when they are not
 }
 
-func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit) []restCommit {
-	commits := make([]restCommit, len(rows))
+// commitsOf are the commits of rows; those that cannot be decoded are left out.
+func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []restCommit {
+	commits := make([]restCommit, 0, len(rows))
 	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.invalidRow(commitsEndpoint, broken[i])
+			continue
+		}
 		id, err := activity.CommitID(row.GetSHA())
 		if err != nil {
 			r.client.settings.OnInvalid(err)
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
-		commits[i].event = r.event(activity.KindCommit, id, restAuthor(row), at)
-		if len(row.Parents) > 1 || r.request.WithoutLines || at.Before(r.request.Since[activity.StreamCommits]) {
-			continue // a merge, not asked for, or too old to be recorded
+		commit := restCommit{event: r.event(activity.KindCommit, id, restAuthor(row), at)}
+		if len(row.Parents) <= 1 && !r.request.WithoutLines && !at.Before(r.request.Since[activity.StreamCommits]) {
+			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
 		}
-		commits[i].sha = row.GetSHA()
+		commits = append(commits, commit)
 	}
 	return commits
 }
 
-// withLines asks for the lines of each commit, one request each: no listing of REST has them.
+// withLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
+// GitHub does not tell are left out.
 func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
-	events := make([]activity.Event, len(commits))
+	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for i, commit := range commits {
-		events[i] = commit.event
+		events[i], known[i] = commit.event, true
 		if commit.sha == "" {
 			continue
 		}
 		group.Go(func() error {
-			added, removed, err := r.commitLines(ctx, commit.sha)
-			events[i].Additions, events[i].Deletions = lines(added), lines(removed)
+			added, removed, told, err := r.singleLines(ctx, commit.sha)
+			events[i].Additions, events[i].Deletions, known[i] = lines(added), lines(removed), told
 			return err
 		})
 	}
-	return events, group.Wait()
+	err := group.Wait()
+	some := make([]activity.Event, 0, len(events))
+	for i := range events {
+		if known[i] {
+			some = append(some, events[i])
+		}
+	}
+	return some, err
 }
 
 // commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, _, err := get[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
-		r.path("/commits/"+sha), values("per_page", "1"))
+	row, told, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
+		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalid(err)
+		return 0, 0, nil
+	}
+	if wrong := told.broken[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
+		r.client.invalidRow(commitEndpoint, wrong)
 		return 0, 0, nil
 	}
 	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {

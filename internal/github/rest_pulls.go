@@ -38,9 +38,9 @@ func (r *reader) restPulls(ctx context.Context) error {
 		}
 		had.ETag = ""
 		if !told.next {
-			return r.restPullPage(rows), "", nil
+			return r.restPullPage(rows, told.broken), "", nil
 		}
-		return r.restPullPage(rows), strconv.Itoa(number + 1), nil
+		return r.restPullPage(rows, told.broken), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
 		r.keep(activity.StreamPulls, first)
@@ -56,9 +56,16 @@ func (r *reader) settled(rows []*gogithub.PullRequest) bool {
 	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
 }
 
-func (r *reader) restPullPage(rows []*gogithub.PullRequest) pullPage {
+func (r *reader) restPullPage(rows []*gogithub.PullRequest, broken map[int]fieldErrors) pullPage {
 	list := make(pullPage, 0, len(rows))
-	for _, row := range there(r.client, pullsEndpoint, rows) {
+	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.invalidRow(pullsEndpoint, broken[i])
+			if row.Number == nil || row.UpdatedAt == nil {
+				continue // it has no place in the order, or no reviews that can be asked for
+			}
+			row.CreatedAt, row.MergedAt = nil, nil // its reviews are read, and it is left out
+		}
 		list = append(list, pullRow{
 			updated: row.GetUpdatedAt().Time,
 			events: func(ctx context.Context) ([]activity.Event, error) {
@@ -74,7 +81,10 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	if row.MergedAt != nil {
 		merged = &row.MergedAt.Time
 	}
-	events := r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+	var events []activity.Event
+	if row.CreatedAt != nil {
+		events = r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+	}
 	for number := 1; number <= maxPages; number++ {
 		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
 			r.path("/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
@@ -82,7 +92,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, r.restReviewEvents(reviews)...)
+		events = append(events, r.restReviewEvents(reviews, told.broken)...)
 		if !told.next || len(reviews) == 0 {
 			return events, nil
 		}
@@ -90,9 +100,13 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	return nil, errEndless(reviewsEndpoint)
 }
 
-func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview) []activity.Event {
+func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, broken map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
-	for _, row := range there(r.client, reviewsEndpoint, rows) {
+	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.invalidRow(reviewsEndpoint, broken[i])
+			continue
+		}
 		if row.SubmittedAt == nil {
 			continue // pending: nobody has submitted it
 		}

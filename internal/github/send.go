@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -26,8 +27,12 @@ type exchange struct {
 	price int
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
 	smaller bool
-	// once says that it is sent once, because the caller has another question.
-	once bool
+	// once says that it is sent once, because the caller has another question; split that the caller has several
+	// smaller ones: it is not repeated when it asked for too much, and its failure counts only when theirs do.
+	once, split bool
+	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
+	// for once more, because the caller asks again later.
+	normal, believed bool
 	// probe requests are sent whatever holds others back.
 	probe bool
 	// bare requests are not authorized by the client's credential.
@@ -39,23 +44,74 @@ type exchange struct {
 	token, place string
 	// status is the last answer's, known to read.
 	status int
+	// sent says that a request has left, paused that one must not.
+	sent, paused bool
+	// refusedWhole says that the last answer has a refusal of all that was asked for, in a body with a good status;
+	// asked again that a refusal was met and the question repeated.
+	refusedWhole, askedAgain bool
 }
 
-// send asks until there is an answer, or it is clear that there will be none.
+// send asks until there is an answer, or it is clear that there will be none, and reports the outcome.
 func (c *Client) send(ctx context.Context, x *exchange) error {
+	patience := aboutOf(ctx).patience
+	if err := patience.check(x.endpoint); err != nil {
+		return err
+	}
+	began := time.Now()
+	err := c.ask(ctx, x, began)
+	if ctx.Err() == nil {
+		inOther := x.once || (x.smaller && tooMuch(err))
+		patience.note(err, time.Since(began), !inOther)
+		c.report(ctx, x, err)
+	}
+	return err
+}
+
+// hasOther reports whether the caller has another question in place of one that failed.
+func (x *exchange) hasOther(err error) bool {
+	return x.once || x.split || (x.smaller && tooMuch(err))
+}
+
+// report tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another
+// way fails only when that does.
+func (c *Client) report(ctx context.Context, x *exchange, err error) {
+	unavailable := errors.As(err, new(*UnavailableError))
+	limit, limited := errors.AsType[*LimitError](err)
+	switch {
+	case x.probe || x.paused || !x.sent || (limited && limit.HeldBack) || (unavailable && x.hasOther(err)):
+		return
+	case !unavailable:
+		err = nil
+	}
+	c.settings.Answered(Reply{Resource: x.resource, RepoID: aboutOf(ctx).repo, Err: err})
+}
+
+// errAskAgain repeats a question that was refused as a whole in a body with a good status.
+var errAskAgain = errors.New("refused, asked once more")
+
+// ask sends the request and its repeats. Attempts that time out end before they have taken too long together.
+func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
+	inAttempts := time.Duration(0)
 	attempt := func() (struct{}, error) {
+		start := time.Now()
 		err := c.attempt(ctx, x)
+		inAttempts += time.Since(start)
 		var credential *CredentialError
 		if errors.As(err, &credential) && credential.Status == http.StatusUnauthorized && !refreshed && c.renew(x) {
 			refreshed = true // an installation token may end early: one more attempt with a new one
 			err = c.attempt(ctx, x)
 		}
-		return struct{}{}, x.final(err)
+		err = x.final(err)
+		most := questionPatience * c.settings.Timeout
+		if err != nil && most > 0 && (inAttempts >= most || time.Since(began) >= most+c.settings.Retry.MaxInterval) {
+			err = permanent(err)
+		}
+		return struct{}{}, err
 	}
 	retry := c.settings.Retry
 	_, err := backoff.Retry(ctx, attempt,
-		backoff.WithMaxTries(uint(retry.MaxAttempts)),
+		backoff.WithMaxTries(uint(aboutOf(ctx).patience.attempts(retry.MaxAttempts))),
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
 			// A factor of 1 draws from zero to twice the interval: full jitter over twice as much.
@@ -63,21 +119,54 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 			RandomizationFactor: 1, Multiplier: 2,
 		}))
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
-		return permanent.Unwrap()
+		err = permanent.Unwrap()
+	}
+	if errors.Is(err, errAskAgain) {
+		return nil // it was not asked again: the caller has the answer
 	}
 	return err
 }
 
-// final marks an error that is not to be met by asking the same again.
-func (x *exchange) final(err error) error {
-	if _, ok := errors.AsType[*backoff.PermanentError](err); ok || err == nil {
+// permanent ends the repeats of a question.
+func permanent(err error) error {
+	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if !ok || x.once || (x.smaller && unavailable.tooMuch) {
-		return backoff.Permanent(err)
+	return backoff.Permanent(err)
+}
+
+// final marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and
+// allowed: a refusal is believed when it comes twice.
+func (x *exchange) final(err error) error {
+	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		return err
 	}
-	return err
+	isNormal := x.normal && errors.As(err, new(*NotFoundError))
+	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !isNormal)
+	switch {
+	case refused && !x.askedAgain && !x.believed && !x.once && !x.probe && !x.bare:
+		x.askedAgain = true
+		if err == nil {
+			err = errAskAgain
+		}
+		return err
+	case err == nil:
+		return nil
+	}
+	isSmaller := tooMuch(err) && (x.smaller || x.split)
+	if errors.As(err, new(*UnavailableError)) && !x.once && !isSmaller {
+		return err
+	}
+	return backoff.Permanent(err)
+}
+
+// mayPass reports whether an error is a refusal that GitHub gives now and then for what is there and allowed.
+func mayPass(err error) bool {
+	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
+	}
+	forbidden, ok := errors.AsType[*ForbiddenError](err)
+	return ok && forbidden.Status == http.StatusForbidden
 }
 
 // renew makes the credential forget its token; false when it has none to forget.
@@ -110,14 +199,12 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		c.leave(ctx, x, Quota{}, err)
 		return err
 	}
+	x.sent, x.refusedWhole = true, false
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.leave(ctx, x, Quota{}, errNoAnswer)
 		seen := Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe}
 		err = c.unreachable(ctx, x, err)
-		if ctx.Err() == nil || timedOut(ctx) {
-			seen.Trouble = err
-		}
 		c.settings.Observe(seen)
 		return err
 	}
@@ -161,11 +248,6 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 		request.Header.Set("Authorization", "Bearer "+x.token)
 	}
 	return request, nil
-}
-
-// timedOut reports whether the attempt's own time-out ended it, and nobody's wish to stop.
-func timedOut(ctx context.Context) bool {
-	return errors.Is(context.Cause(ctx), context.DeadlineExceeded)
 }
 
 // unreachable is the error of a request without an answer.

@@ -47,6 +47,8 @@ type Settings struct {
 	Concurrency int
 	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
 	Budget Budget
+	// Answered is called when a question has ended that was sent, with all its repeats. It must not block.
+	Answered func(Reply)
 	// Observe is told of each request that left, once. It must not block.
 	Observe func(Observation)
 	// Paused says why no request may be sent now; nil when requests may. Probes are sent all the same.
@@ -79,6 +81,15 @@ type RateLimitSettings struct {
 	MaxConcurrentRequests int
 }
 
+// Reply is the outcome of a question: of a request, its repeats, and the smaller requests in place of it.
+type Reply struct {
+	Resource Resource
+	// RepoID is the repository that it was about; 0 for the organization as a whole.
+	RepoID int64
+	// Err is why there was no usable answer; nil when there was one. A refusal and a limit are answers.
+	Err error
+}
+
 // Observation is what is known of a request that left.
 type Observation struct {
 	// Endpoint is the route template or the name of the query.
@@ -91,10 +102,8 @@ type Observation struct {
 	// Price is what it was predicted to cost, Mispriced that a good answer told another price.
 	Price     int
 	Mispriced bool
-	// Trouble is why there was no answer that could be used; nil when there was one, or when somebody wanted it so. Probe says that
-	// the request was one of Probe's.
-	Trouble error
-	Probe   bool
+	// Probe says that the request was one of Probe's.
+	Probe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
 	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's
@@ -120,6 +129,9 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	}
 	if s.Observe == nil {
 		s.Observe = func(Observation) {}
+	}
+	if s.Answered == nil {
+		s.Answered = func(Reply) {}
 	}
 	if s.Budget == nil {
 		s.Budget = &LocalBudget{}

@@ -75,8 +75,9 @@ type contributorSum struct {
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (c *Client) Contributors(ctx context.Context, org string, repo activity.Repository) (Contributors, error) {
 	var rows []*contributorRow
+	var broken map[int]fieldErrors
 	x := &exchange{
-		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, make: c.getting(repoPath(org, &repo, "/stats/contributors")),
+		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, believed: true, make: c.getting(repoPath(org, &repo, "/stats/contributors")),
 		points: func() int { return 1 }, quota: func() Quota { return Quota{} },
 	}
 	x.read = func(_ http.Header, body []byte) error {
@@ -85,7 +86,8 @@ func (c *Client) Contributors(ctx context.Context, org string, repo activity.Rep
 		case http.StatusAccepted, http.StatusNoContent:
 			return nil
 		}
-		if err := decodeJSON(body, &rows); err != nil {
+		var err error
+		if broken, err = decodeAnswer(body, &rows); err != nil {
 			return err
 		}
 		if rows == nil {
@@ -93,22 +95,26 @@ func (c *Client) Contributors(ctx context.Context, org string, repo activity.Rep
 		}
 		return nil
 	}
-	if err := c.send(ctx, x); err != nil {
+	if err := c.send(withRepository(ctx, repo.ID, nil), x); err != nil {
 		return Contributors{}, err
 	}
 	return Contributors{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, List: c.contributors(rows),
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, List: c.contributors(rows, broken),
 	}, nil
 }
 
 // contributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
-func (c *Client) contributors(rows []*contributorRow) []Contributor {
+func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
 		c.settings.OnInvalid(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
 		rows = rows[:maxContributors]
 	}
 	list := make([]Contributor, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
+		if broken[i] != nil {
+			c.invalidRow(contributorsEndpoint, broken[i])
+			continue
+		}
 		if row == nil || row.Author.GetLogin() == "" {
 			continue
 		}

@@ -16,6 +16,18 @@ type commitNode struct {
 			OID string `json:"oid"`
 		} `json:"nodes"`
 	} `json:"parents"`
+
+	// withoutLines says that the commit is left out of this reading, because GitHub does not tell its lines.
+	withoutLines bool
+	// wrong are the fields that cannot be decoded; the others are there.
+	wrong fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain commitNode
+	n.wrong, err = decodeRow(raw, (*plain)(n))
+	return err
 }
 
 func (n *commitNode) merge() bool { return n.Parents.TotalCount > 1 }
@@ -78,10 +90,15 @@ func (w *walk) done(nodes []*commitNode) bool {
 	if w.met && len(w.open) == 0 {
 		return true
 	}
+	dated := false
 	for _, n := range nodes {
+		if n.wrong["committedDate"] != nil {
+			continue // it says nothing about those that follow
+		}
 		if !n.CommittedDate.Before(w.horizon) {
 			return false
 		}
+		dated = true
 	}
-	return len(nodes) > 0
+	return dated
 }

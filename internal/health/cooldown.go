@@ -8,8 +8,9 @@ import (
 
 // CooldownSettings say when a server counts as unhealthy and when it does no more.
 type CooldownSettings struct {
-	// Failures in a row begin a cooldown, when they are of at least so many Askers: where there are several, the trouble of one
-	// must not stop the others.
+	// Failures is how many questions must fail in a row through one API, where they are about different repositories,
+	// at least half as many and two, or all of them about an organization as a whole. Askers is of how many
+	// organizations they must be: where there are several, the trouble of one must not stop the others.
 	Failures int
 	Askers   func() int // nil is one
 	// Pause is how long nobody asks anything then.
@@ -18,43 +19,91 @@ type CooldownSettings struct {
 	Probes int
 }
 
-// Cooldown keeps away from a server that answers nothing but errors. Readings begin it and only probes end it: a probe that is
-// answered while readings fail says nothing about them. It is safe for concurrent use.
+// Question says what a server was asked for, by one request or several: its repeats and the smaller questions in place
+// of it are the same question.
+type Question struct {
+	// Asker is the organization whose credential asked; API is the way.
+	Asker, API string
+	// Repo is the repository that it is about; 0 for the organization as a whole.
+	Repo int64
+}
+
+// Cooldown pauses requests to a server that leaves questions of several repositories unanswered. Questions begin it
+// and only probes end it: a probe that is answered while questions fail says nothing about them. It is safe for
+// concurrent use.
 type Cooldown struct {
 	settings CooldownSettings
 
-	mu     sync.Mutex
-	failed int             // readings in a row
-	askers map[string]bool // whose readings those were
-	began  time.Time       // zero while the server counts as healthy
-	cause  error           // the last failure before it began
-	good   int             // probes in a row
+	mu    sync.Mutex
+	rows  map[string]*failureRow // by API
+	began time.Time              // zero while the server counts as healthy
+	cause CoolingError           // why it began
+	good  int                    // probes in a row
 }
+
+// failureRow are the questions of one API that failed since the last good answer.
+type failureRow struct {
+	failed int
+	// whole are those about an organization as a whole, repos the repositories of the others.
+	whole int
+	repos map[Question]bool
+	// askers are whose questions those were.
+	askers map[string]bool
+}
+
+// fewestRepositories is of how many repositories failures must be, whatever the threshold is: one is its own trouble.
+const fewestRepositories = 2
 
 // NewCooldown makes a cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
 	if settings.Askers == nil {
 		settings.Askers = func() int { return 1 }
 	}
-	return &Cooldown{settings: settings, askers: make(map[string]bool)}
+	return &Cooldown{settings: settings, rows: make(map[string]*failureRow)}
 }
 
-// Read notes why an asker's reading was not answered, nil when it was. It reports whether a cooldown has begun with it.
-func (c *Cooldown) Read(asker string, trouble error, now time.Time) (begun bool) {
+// Read notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins with it,
+// otherwise nil.
+func (c *Cooldown) Read(q Question, trouble error, now time.Time) (begun *CoolingError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if trouble == nil {
-		c.failed = 0
-		clear(c.askers)
+		delete(c.rows, q.API)
+		return nil
+	}
+	row := c.rows[q.API]
+	if row == nil {
+		row = &failureRow{repos: make(map[Question]bool), askers: make(map[string]bool)}
+		c.rows[q.API] = row
+	}
+	row.add(q)
+	if !c.began.IsZero() || !c.isServerTrouble(row) {
+		return nil
+	}
+	c.began, c.good = now, 0
+	c.cause = CoolingError{
+		Until: now.Add(c.settings.Pause), API: q.API, Failures: row.failed, Repositories: len(row.repos), Cause: trouble,
+	}
+	cause := c.cause
+	return &cause
+}
+
+func (r *failureRow) add(q Question) {
+	r.failed++
+	r.askers[q.Asker] = true
+	if q.Repo == 0 {
+		r.whole++
+	} else {
+		r.repos[q] = true
+	}
+}
+
+// isServerTrouble reports whether the failures are the server's, and not those of one repository or one organization.
+func (c *Cooldown) isServerTrouble(row *failureRow) bool {
+	if row.failed < c.settings.Failures || len(row.askers) < c.settings.Askers() {
 		return false
 	}
-	c.failed++
-	c.askers[asker] = true
-	if c.failed < c.settings.Failures || len(c.askers) < c.settings.Askers() || !c.began.IsZero() {
-		return false
-	}
-	c.began, c.cause, c.good = now, trouble, 0
-	return true
+	return row.whole >= c.settings.Failures || len(row.repos) >= max(fewestRepositories, c.settings.Failures/2)
 }
 
 // Due reports whether it is time for a probe.
@@ -79,23 +128,31 @@ func (c *Cooldown) Probe(good bool) (ended bool) {
 	if c.good < c.settings.Probes {
 		return false
 	}
-	c.began, c.failed = time.Time{}, 0
-	clear(c.askers)
+	c.began = time.Time{}
+	clear(c.rows)
 	return true
 }
 
-// CoolingError says that nobody asks a server now.
+// CoolingError says that requests to a server pause.
 type CoolingError struct {
 	// Until is when the pause ends and probes begin.
 	Until time.Time
+	// API is the one whose questions failed, Failures how many in a row, Repositories of how many repositories: 0 when
+	// they were about an organization as a whole.
+	API                    string
+	Failures, Repositories int
 	// Cause is the last error before it began.
 	Cause error
 }
 
 // Error implements error.
 func (e *CoolingError) Error() string {
-	return fmt.Sprintf("not asked before %s, for it answers nothing but errors: %v", e.Until.UTC().Format(time.RFC3339), e.Cause)
+	return fmt.Sprintf("requests pause until %s after %d questions in a row without a usable answer (%s, %d repositories): %v",
+		e.Until.UTC().Format(time.RFC3339), e.Failures, e.API, e.Repositories, e.Cause)
 }
+
+// Unwrap gives the last error before the cooldown began.
+func (e *CoolingError) Unwrap() error { return e.Cause }
 
 // Err is a CoolingError during a cooldown, otherwise nil.
 func (c *Cooldown) Err() error {
@@ -104,5 +161,6 @@ func (c *Cooldown) Err() error {
 	if c.began.IsZero() {
 		return nil
 	}
-	return &CoolingError{Until: c.began.Add(c.settings.Pause), Cause: c.cause}
+	cause := c.cause
+	return &cause
 }

@@ -8,26 +8,33 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var errBroken = errors.New("status 502")
+var (
+	errBroken = errors.New("status 502")
+	wednesday = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+)
+
+// of is a question of an organization about a repository, through one API.
+func of(asker string, repo int64) Question { return Question{Asker: asker, API: "graphql", Repo: repo} }
 
 func TestCooldown(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+	now := wednesday
 	c := NewCooldown(CooldownSettings{Failures: 3, Pause: 2 * time.Minute, Probes: 2})
-	require.False(t, c.Read("acme", errBroken, now))
-	require.False(t, c.Read("acme", errBroken, now))
-	require.False(t, c.Read("acme", nil, now), "an answer ends the row")
-	for range 2 {
-		require.False(t, c.Read("acme", errBroken, now))
+	require.Nil(t, c.Read(of("acme", 1), errBroken, now))
+	require.Nil(t, c.Read(of("acme", 2), errBroken, now))
+	require.Nil(t, c.Read(of("acme", 3), nil, now), "an answer ends the row")
+	for repo := range int64(2) {
+		require.Nil(t, c.Read(of("acme", 1+repo), errBroken, now))
 	}
 	require.NoError(t, c.Err())
 	require.False(t, c.Probe(true), "there is nothing to end")
-	require.True(t, c.Read("acme", errBroken, now))
-	var cooling *CoolingError
-	require.ErrorAs(t, c.Err(), &cooling)
-	require.Equal(t, now.Add(2*time.Minute), cooling.Until)
-	require.False(t, c.Read("acme", errBroken, now), "it has begun already")
-	c.Read("acme", nil, now)
+	begun := c.Read(of("acme", 1), errBroken, now)
+	require.NotNil(t, begun)
+	require.Equal(t, &CoolingError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
+	require.Equal(t, begun, c.Err())
+	require.ErrorIs(t, c.Err(), errBroken)
+	require.Nil(t, c.Read(of("acme", 3), errBroken, now), "it has begun already")
+	require.Nil(t, c.Read(of("acme", 1), nil, now))
 	require.Error(t, c.Err(), "what was on its way ends nothing")
 
 	require.False(t, c.Due(now.Add(119*time.Second)))
@@ -40,26 +47,81 @@ func TestCooldown(t *testing.T) {
 	require.NoError(t, c.Err())
 	require.False(t, c.Due(now))
 
-	for n := range 3 {
-		require.Equal(t, n == 2, c.Read("acme", errBroken, now), "good probes do not make the next row longer")
+	for n := range int64(3) {
+		require.Equal(t, n == 2, c.Read(of("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
+	}
+}
+
+// TestCooldownBegins: failures of different repositories, or of an organization as a whole, with no good answer of the
+// same API.
+func TestCooldownBegins(t *testing.T) {
+	t.Parallel()
+	repos := func(ids ...int64) (list []Question) {
+		for _, id := range ids {
+			list = append(list, of("acme", id))
+		}
+		return list
+	}
+	for name, test := range map[string]struct {
+		failed []Question
+		begins bool
+	}{
+		"one repository":                    {repos(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), false},
+		"two of six":                        {repos(1, 2, 1, 2, 1, 2, 1, 2, 1, 2), false},
+		"three of six":                      {repos(1, 2, 3, 1, 2, 3), true},
+		"too few":                           {repos(1, 2, 3, 4, 5), false},
+		"different ones":                    {repos(1, 2, 3, 4, 5, 6), true},
+		"the organization":                  {repos(0, 0, 0, 0, 0, 0), true},
+		"the organization, too few":         {repos(0, 0, 0, 0, 0), false},
+		"the organization and a repository": {repos(0, 0, 0, 1, 1, 1), false},
+		"both, often enough":                {repos(0, 0, 0, 1, 0, 0, 0), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := NewCooldown(CooldownSettings{Failures: 6, Pause: time.Minute, Probes: 1})
+			begun := false
+			for _, q := range test.failed {
+				begun = c.Read(q, errBroken, wednesday) != nil || begun
+			}
+			require.Equal(t, test.begins, begun)
+		})
+	}
+}
+
+// TestCooldownOfOneAPI: a good answer of one API says nothing about the other.
+func TestCooldownOfOneAPI(t *testing.T) {
+	t.Parallel()
+	c := NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
+	for repo := range int64(4) {
+		require.Nil(t, c.Read(Question{Asker: "acme", API: "rest", Repo: repo + 1}, nil, wednesday))
+		require.Equal(t, repo == 3, c.Read(of("acme", repo+1), errBroken, wednesday) != nil)
+	}
+	c = NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
+	for n := range int64(20) {
+		q := of("acme", n)
+		q.API = []string{"rest", "graphql"}[n%2]
+		if n%6 >= 4 {
+			require.Nil(t, c.Read(q, nil, wednesday))
+		} else {
+			require.Nil(t, c.Read(q, errBroken, wednesday), "two of each API in a row")
+		}
 	}
 }
 
 // TestCooldownOfSeveral: one organization in trouble does not stop the others.
 func TestCooldownOfSeveral(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 	c := NewCooldown(CooldownSettings{Failures: 3, Askers: func() int { return 2 }, Pause: time.Minute, Probes: 1})
-	for range 10 {
-		require.False(t, c.Read("acme", errBroken, now))
+	for repo := range int64(10) {
+		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday))
 	}
-	require.False(t, c.Read("other", nil, now), "an answer for another one ends the row")
-	for range 10 {
-		require.False(t, c.Read("acme", errBroken, now))
+	require.Nil(t, c.Read(of("other", 11), nil, wednesday), "an answer for another one ends the row")
+	for repo := range int64(10) {
+		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday))
 	}
-	require.True(t, c.Read("other", errBroken, now))
+	require.NotNil(t, c.Read(of("other", 11), errBroken, wednesday))
 	require.True(t, c.Probe(true))
-	for range 10 {
-		require.False(t, c.Read("acme", errBroken, now), "it takes two again")
+	for repo := range int64(10) {
+		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday), "it takes two again")
 	}
 }

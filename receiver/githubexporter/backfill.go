@@ -63,6 +63,9 @@ func (o *organization) refusal(filled *collect.Filled) error {
 	if cooling := o.cooling(err); cooling != nil {
 		return cooling
 	}
+	if !filled.NotBefore.IsZero() {
+		return backfill.Snooze(time.Until(filled.NotBefore), err)
+	}
 	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
 		return backfill.Snooze(afterCredential, err)
 	}

@@ -88,8 +88,9 @@ type GitHubConfig struct {
 type HealthConfig struct {
 	// ProbeInterval is how often.
 	ProbeInterval time.Duration `mapstructure:"probe_interval"`
-	// FailureThreshold is how many requests in a row GitHub may leave without an answer, or answer with errors, before nobody
-	// asks it for the Cooldown. RecoverThreshold is how many good probes in a row end that.
+	// FailureThreshold is how many questions in a row, of different repositories or of the organization as a whole,
+	// GitHub may leave without a usable answer before requests pause for the Cooldown. RecoverThreshold is how many
+	// good probes in a row end that.
 	FailureThreshold int           `mapstructure:"failure_threshold"`
 	Cooldown         time.Duration `mapstructure:"cooldown"`
 	RecoverThreshold int           `mapstructure:"recover_threshold"`

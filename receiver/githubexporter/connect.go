@@ -49,7 +49,6 @@ func (r *githubReceiver) newOrganization(
 		count(o)
 		if !o.Probe {
 			org.progress.move(time.Now())
-			r.answered(org.name, &o)
 		}
 	}
 	if org.client, err = r.githubClient(config, httpClient, observe, org); err != nil {
@@ -71,7 +70,7 @@ func (r *githubReceiver) newCollector(config *OrgConfig, org *organization, tall
 	}
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
-		Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now,
+		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now,
 		Skew: org.client.Skew, Login: org.view.Login, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }
@@ -103,7 +102,8 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, Observe: observe, OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
+		Concurrency: config.Concurrency, Observe: observe, Answered: func(reply github.Reply) { r.answered(config.Name, &reply) },
+		OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

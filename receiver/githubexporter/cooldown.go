@@ -33,13 +33,17 @@ func askers(config *Config, monitor *health.Monitor) int {
 	return min(2, len(config.Orgs))
 }
 
-// answered notes whether GitHub had a usable answer for an organization. All of them are behind one address and share its
-// condition.
-func (r *githubReceiver) answered(org string, o *github.Observation) {
-	if begun := r.cooldown.Read(org, o.Trouble, time.Now()); begun {
-		r.settings.Logger.Warn("GitHub answers nothing but errors. It is not asked for a while; what is known stays as it was.",
-			zap.String("org", org), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown), zap.Error(o.Trouble))
+// answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
+// address and share its condition.
+func (r *githubReceiver) answered(org string, reply *github.Reply) {
+	q := health.Question{Asker: org, API: string(reply.Resource), Repo: reply.RepoID}
+	begun := r.cooldown.Read(q, reply.Err, time.Now())
+	if begun == nil {
+		return
 	}
+	r.settings.Logger.Warn("GitHub leaves questions unanswered. Requests pause; what is known stays as it was.",
+		zap.String("org", org), zap.String("api", begun.API), zap.Int("questions_in_a_row", begun.Failures),
+		zap.Int("repositories", begun.Repositories), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown), zap.Error(begun.Cause))
 }
 
 // probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough.

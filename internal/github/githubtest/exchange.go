@@ -124,7 +124,7 @@ func (x *exchange) limited() answer {
 		}
 	}
 	if x.gql != nil {
-		return x.answerGraphQL()
+		return x.replace(x.answerGraphQL(), "data")
 	}
 	return x.answerREST()
 }
@@ -138,7 +138,7 @@ func (x *exchange) answerREST() answer {
 	}
 	a := x.answerRoute()
 	if x.fault != nil {
-		a = x.after(*x.fault, a)
+		a = x.replace(x.after(*x.fault, a), "")
 	}
 	if a.validate(x.r) {
 		x.info.Cost = 0

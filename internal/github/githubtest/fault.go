@@ -2,6 +2,7 @@ package githubtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +35,8 @@ type Match struct {
 	Credential string `json:"credential,omitempty"`
 	// Query is a part of the query string, like "page=2".
 	Query string `json:"query,omitempty"`
+	// Variables are values that a GraphQL query has: {"lines": true} chooses those for commits with their lines.
+	Variables map[string]any `json:"variables,omitempty"`
 	// Func is a further condition.
 	Func func(RequestInfo) bool `json:"-"`
 }
@@ -43,7 +46,17 @@ func (m Match) matches(r RequestInfo) bool {
 	same := func(want, got string) bool { return want == "" || want == got }
 	return fold(m.Org, r.Org) && fold(m.Repo, r.Repo) && same(m.Route, r.Route) && same(m.Operation, r.Operation) &&
 		fold(m.Method, r.Method) && same(m.Resource, r.Resource) && same(m.Credential, r.Credential) &&
-		strings.Contains(r.Query, m.Query) && (m.Func == nil || m.Func(r))
+		strings.Contains(r.Query, m.Query) && m.hasVariables(r) && (m.Func == nil || m.Func(r))
+}
+
+// hasVariables compares values as they are written: a number of a test and one of JSON are the same.
+func (m Match) hasVariables(r RequestInfo) bool {
+	for name, want := range m.Variables {
+		if got, ok := r.Variables[name]; !ok || fmt.Sprint(got) != fmt.Sprint(want) {
+			return false
+		}
+	}
+	return true
 }
 
 // EffectKind names an effect.
@@ -68,6 +81,7 @@ const (
 	KindResourceLimits EffectKind = "resource_limits"
 	KindEndless        EffectKind = "endless"
 	KindHuge           EffectKind = "huge"
+	KindValue          EffectKind = "value"
 	KindHeader         EffectKind = "header"
 )
 
@@ -75,7 +89,7 @@ func (k EffectKind) known() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
 		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless,
-		KindHuge, KindHeader:
+		KindHuge, KindHeader, KindValue:
 		return true
 	default:
 		return false
@@ -93,9 +107,13 @@ type Effect struct {
 	// Delay between the parts of a slow body.
 	Delay Duration `json:"delay,omitempty"`
 	URL   string   `json:"url,omitempty"`
-	// Path is a path of response keys in a GraphQL answer, like "organization.repositories.nodes.*.issues"; numbers are
-	// places in lists, * is any, and ** in front is any beginning.
+	// Path is a path of response keys in a GraphQL answer, like "organization.repositories.nodes.*.issues", and in a REST
+	// answer for a value, like "0.commit.committer.date"; numbers are places in lists, * is any, and ** in front is any
+	// beginning.
 	Path string `json:"path,omitempty"`
+	// Value takes the place of what is at the path, of an answer of either API: JSON as it is, like 12 or
+	// "12200-05-05T00:00:00Z".
+	Value json.RawMessage `json:"value,omitempty"`
 	// Nulls is how many elements of the path lead to what becomes null besides; 0 leaves that to GraphQL's rules.
 	Nulls int `json:"nulls,omitempty"`
 	// Type and Message of a GraphQL error.
@@ -177,6 +195,11 @@ func FieldError(path, typ, message string) Effect {
 
 // GraphQLTimeout answers 502 or 504 with GitHub's body for a query that took too long.
 func GraphQLTimeout(status int) Effect { return Effect{Kind: KindGraphQLTimeout, Status: status} }
+
+// ValueAt puts a JSON text in the place of the values at a path, in an answer of either API.
+func ValueAt(path, value string) Effect {
+	return Effect{Kind: KindValue, Path: path, Value: json.RawMessage(value)}
+}
 
 // ResourceLimitsExceeded makes the value at a path null because the query was too expensive; the rest is there.
 func ResourceLimitsExceeded(path string) Effect {

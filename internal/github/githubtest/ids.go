@@ -38,6 +38,9 @@ func nodeID(kind string, parts ...any) string {
 	return kind + "_" + base64.RawURLEncoding.EncodeToString([]byte(strings.Join(s, ":")))
 }
 
+// RepositoryNodeID is the global id of a repository, as queries have it among their variables.
+func RepositoryNodeID(id int64) string { return nodeID(nodeRepo, id) }
+
 func parseNodeID(id string) (kind string, parts []string, ok bool) {
 	kind, enc, ok := strings.Cut(id, "_")
 	if !ok {

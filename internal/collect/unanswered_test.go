@@ -1,0 +1,109 @@
+package collect
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// TestUnansweredRepository is asked in the next pass, then ever more rarely and briefly, while the others are read; it
+// is read again by itself.
+func TestUnansweredRepository(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one", "two", "three")
+		b := newBench(t, api, data, func(s *Settings) { s.Interval = interval })
+		b.pass()
+		of := func(repo string) func(githubtest.RequestInfo) bool {
+			return func(r githubtest.RequestInfo) bool { return r.Repo == repo && r.Operation != "Activities" }
+		}
+		fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(503)})
+		var asked []int
+		for n := range 24 { // two hours
+			b.clock.Advance(interval)
+			at := b.clock.Now().Add(-time.Minute)
+			b.server.Update(func(d *githubtest.Dataset) {
+				for _, repo := range []string{"one", "two", "three"} {
+					comment(d, repo, 100*n+len(d.Comments)+1, at)
+				}
+			})
+			b.server.Reset()
+			require.Equal(t, ResultPartial, b.pass().Result, "also while it is not asked")
+			asked = append(asked, b.server.Count(of("one")))
+			require.Equal(t, uint64(n+1), b.metrics().of("two", activity.KindIssueComment))
+		}
+		passes := 0
+		for _, n := range asked {
+			passes += min(n, 1)
+		}
+		require.Positive(t, asked[1], "the next pass asks again")
+		require.Less(t, asked[1], asked[0], "and briefly")
+		require.GreaterOrEqual(t, passes, 6)
+		require.LessOrEqual(t, passes, 10, "after 5, 10, 20 and each 30 minutes: %v", asked)
+		b.server.Reset()
+		filled, err := b.collector.Fill(t.Context(), Order{
+			Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon, End: b.clock.Now()},
+		})
+		require.NoError(t, err)
+		require.NotEmpty(t, filled.Failures)
+		require.True(t, filled.NotBefore.After(b.clock.Now()), "its jobs wait, too")
+		require.Empty(t, b.server.Requests())
+		fault.Clear()
+		for range 6 {
+			b.clock.Advance(interval)
+			b.pass()
+		}
+		require.Equal(t, uint64(24), b.metrics().of("one", activity.KindIssueComment))
+	})
+}
+
+// TestNothingAnswered: when GitHub answers for no repository, all are asked again in the next pass.
+func TestNothingAnswered(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIGraphQL, dataset("one", "two"), func(s *Settings) { s.Interval = interval })
+	b.pass()
+	fault := b.server.Fault(githubtest.Fault{
+		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }}, Do: githubtest.Status(503),
+	})
+	for n := range 12 {
+		b.clock.Advance(interval)
+		at := b.clock.Now().Add(-time.Minute)
+		b.server.Update(func(d *githubtest.Dataset) {
+			for _, repo := range []string{"one", "two"} {
+				comment(d, repo, 100*n+len(d.Comments)+1, at)
+			}
+		})
+		b.pass()
+	}
+	fault.Clear()
+	b.clock.Advance(interval)
+	require.Equal(t, ResultSuccess, b.pass().Result)
+	require.Equal(t, uint64(12), b.metrics().of("two", activity.KindIssueComment))
+}
+
+// TestDeferral: the first failure in a row defers nothing; the others do ever longer, by what they are.
+func TestDeferral(t *testing.T) {
+	t.Parallel()
+	r := newRefusals(firstPutOff, lastPutOff, interval)
+	err := &github.UnavailableError{Err: errors.New("broken")}
+	require.False(t, r.isUnavailable(1))
+	var waits []time.Duration
+	for range 6 {
+		r.noteUnavailable(1, activity.StreamPulls, err, noon)
+		until, _ := r.deferred(1, activity.StreamPulls, noon)
+		waits = append(waits, max(0, until.Sub(noon)))
+	}
+	require.True(t, r.isUnavailable(1))
+	require.Equal(t, []time.Duration{0, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}, waits)
+	r.note(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	require.NoError(t, r.putOff(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing")
+	r.note(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	require.Error(t, r.putOff(1, activity.StreamPulls, noon.Add(firstPutOff-time.Second)))
+	require.NoError(t, r.putOff(1, activity.StreamPulls, noon.Add(firstPutOff)))
+}

@@ -1,0 +1,57 @@
+package githubtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// replaceValues puts a JSON text in the place of the values at a path of a body. Paths of GraphQL begin below data.
+func replaceValues(body []byte, e Effect, below string) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var root any
+	if err := decoder.Decode(&root); err != nil {
+		return body
+	}
+	part := root
+	if object, ok := root.(map[string]any); ok && below != "" {
+		part = object[below]
+	}
+	replaceBelow(part, nil, e)
+	changed, err := json.Marshal(root)
+	if err != nil {
+		panic(err) // the effect's value is no JSON
+	}
+	return changed
+}
+
+func replaceBelow(value any, path []any, e Effect) {
+	visit := func(key, below any, set func(any)) {
+		at := append(slices.Clip(path), key)
+		if pathMatches(e.Path, at) {
+			set(e.Value)
+			return
+		}
+		replaceBelow(below, at, e)
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		for key, below := range value {
+			visit(key, below, func(v any) { value[key] = v })
+		}
+	case []any:
+		for i, below := range value {
+			visit(i, below, func(v any) { value[i] = v })
+		}
+	}
+}
+
+// replace changes the values of an answer that a fault is about.
+func (x *exchange) replace(a answer, below string) answer {
+	if x.fault != nil && x.fault.Kind == KindValue && strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
+		a.body = replaceValues(a.body, *x.fault, below)
+	}
+	return a
+}

@@ -1,0 +1,96 @@
+package github
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// questionPatience is how many time-outs the attempts of one question may take together.
+	questionPatience = 2
+	// partPatience and commentsPatience are how many time-outs the failed questions of one reading may take: those for
+	// commits and pull requests, and those for comments. With the default settings both are less than a scrape
+	// interval.
+	partPatience     = 6
+	commentsPatience = 2
+)
+
+// patience bounds what the failures of a reading of one repository cost. It is safe for concurrent use.
+type patience struct {
+	mu sync.Mutex
+	// left is how long failed questions may still take; bounded says that there is a bound.
+	left    time.Duration
+	bounded bool
+	// brief says that each question has one attempt: an earlier one has failed.
+	brief bool
+	last  error
+}
+
+// newPatience makes a patience of so many time-outs; without a time-out there is no bound.
+func (c *Client) newPatience(timeouts int, brief bool) *patience {
+	if brief {
+		timeouts = max(1, timeouts/2)
+	}
+	return &patience{left: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0, brief: brief}
+}
+
+// attempts is how often the next question may be asked, of most.
+func (p *patience) attempts(most int) int {
+	if p == nil {
+		return most
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.brief {
+		return 1
+	}
+	return most
+}
+
+// check is the error of a question for which no time is left.
+func (p *patience) check(endpoint string) error {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.bounded || p.left > 0 {
+		return nil
+	}
+	err := fmt.Errorf("not asked in this reading after questions that failed for too long: %w", p.last)
+	return &UnavailableError{Answer: Answer{Endpoint: endpoint}, Err: err}
+}
+
+// note charges a question that failed. After one in its smallest form, those that follow are asked once.
+func (p *patience) note(err error, took time.Duration, smallest bool) {
+	if p == nil || !errors.As(err, new(*UnavailableError)) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left -= took
+	p.brief = p.brief || smallest
+	p.last = err
+}
+
+// about is what the questions of a reading have in common.
+type about struct {
+	// repo is the repository's id.
+	repo     int64
+	patience *patience
+}
+
+type aboutKey struct{}
+
+// withRepository marks the questions of a context as being about a repository.
+func withRepository(ctx context.Context, repo int64, p *patience) context.Context {
+	return context.WithValue(ctx, aboutKey{}, about{repo: repo, patience: p})
+}
+
+func aboutOf(ctx context.Context) about {
+	a, _ := ctx.Value(aboutKey{}).(about)
+	return a
+}

@@ -1,0 +1,116 @@
+package github_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+)
+
+// replies collects the outcomes of questions.
+type replies struct {
+	mu   sync.Mutex
+	list []github.Reply
+}
+
+func (r *replies) add(reply github.Reply) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, reply)
+}
+
+// take gives how many questions failed and how many were answered, and forgets them.
+func (r *replies) take() (failed, answered int, repos map[int64]bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	repos = make(map[int64]bool)
+	for _, reply := range r.list {
+		repos[reply.RepoID] = true
+		if reply.Err != nil {
+			failed++
+		} else {
+			answered++
+		}
+	}
+	r.list = nil
+	return failed, answered, repos
+}
+
+// TestQuestionsAreCounted, not their attempts, pages and parts.
+func TestQuestionsAreCounted(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		var replies replies
+		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) { g.Answered = replies.add })
+		repo := b.repo("one")
+		_, _, repos := replies.take()
+		require.Equal(t, map[int64]bool{0: true}, repos, "a listing is about the organization")
+		for name, effect := range map[string]githubtest.Effect{
+			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
+		} {
+			fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: effect})
+			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+			require.Len(t, outcome.Failed, 3)
+			failed, answered, repos := replies.take()
+			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
+			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
+			fault.Clear()
+		}
+		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403), "404": githubtest.Status(404)} {
+			fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: effect})
+			b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
+			failed, answered, _ := replies.take()
+			require.Equal(t, []int{0, 1}, []int{failed, answered}, "%s is an answer", name)
+			fault.Clear()
+		}
+	})
+}
+
+// TestPagesOfOneRepository: a repository that needs small pages does not make those of the others smaller.
+func TestPagesOfOneRepository(t *testing.T) {
+	t.Parallel()
+	data := dataset("one", "two")
+	for _, repo := range []string{"one", "two"} {
+		for i := range 120 {
+			commit(data, repo, ago(time.Duration(i)*time.Minute))
+		}
+	}
+	b := newBench(t, github.APIGraphQL, data)
+	one, two := b.repo("one"), b.repo("two")
+	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one", Func: func(r githubtest.RequestInfo) bool {
+		return number(r, "commitsFirst") > 25
+	}}, Do: githubtest.GraphQLTimeout(502)})
+	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
+	b.server.Reset()
+	require.Len(t, b.all(since(two, ago(24*time.Hour), activity.StreamCommits)), 120)
+	require.Equal(t, 2, b.requests("Activity"))
+	b.server.Reset()
+	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
+	require.Equal(t, 5, b.requests("Activity"), "the size that worked is remembered for the repository")
+}
+
+// TestPatience: what a repository that is not answered in time costs is bounded, and a brief reading costs less.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		const timeout = 100 * time.Millisecond
+		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+			g.Timeout, g.Retry.MaxAttempts = timeout, 20
+		})
+		repo := b.repo("one")
+		b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
+		request := since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		for brief, most := range map[bool]time.Duration{false: 12 * timeout, true: 7 * timeout} {
+			request.Brief = brief
+			began := time.Now()
+			_, outcome := b.read(request)
+			require.Len(t, outcome.Failed, 3)
+			require.Less(t, time.Since(began), most)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package github
+
+import (
+	"sync"
+	"time"
+)
+
+// linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not
+// together with them.
+const linesMemory = time.Hour
+
+// repoMemory is what the client remembers of repositories that need other questions than most. Its zero value is
+// ready; it is safe for concurrent use.
+type repoMemory struct {
+	mu sync.Mutex
+	// sizes are of repositories whose pages are smaller than the largest, in percent.
+	sizes map[int64]*pageSize
+	// linesApart has until when the lines of a repository's commits are asked for apart.
+	linesApart map[int64]time.Time
+	// linesMissed are the repositories of which GitHub did not tell the lines of commits.
+	linesMissed map[int64]linesMissed
+}
+
+type linesMissed struct {
+	readings int // in a row
+	until    time.Time
+}
+
+// size is the page size of a repository: that of one does not make the pages of another smaller.
+func (m *repoMemory) size(repo int64) *pageSize {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.sizes[repo]; known != nil {
+		return known
+	}
+	return newPageSize(100, 50, 25, 10)
+}
+
+// worked notes a question that succeeded; shrank says that larger ones had failed.
+func (m *repoMemory) worked(repo int64, sizes *pageSize, size int, shrank bool) {
+	if shrank {
+		sizes.remember(size)
+	} else {
+		sizes.worked(size)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case sizes.isFull():
+		delete(m.sizes, repo)
+	case m.sizes == nil:
+		m.sizes = map[int64]*pageSize{repo: sizes}
+	default:
+		m.sizes[repo] = sizes
+	}
+}
+
+// setLinesApart remembers that a query for commits with their lines fails where one without is answered.
+func (m *repoMemory) setLinesApart(repo int64, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.linesApart == nil {
+		m.linesApart = make(map[int64]time.Time)
+	}
+	m.linesApart[repo] = now.Add(linesMemory)
+}
+
+func (m *repoMemory) areLinesApart(repo int64, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return now.Before(m.linesApart[repo])
+}
+
+// noteLines remembers whether a reading missed lines.
+func (m *repoMemory) noteLines(repo int64, missed bool, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !missed {
+		delete(m.linesMissed, repo)
+		return
+	}
+	was := m.linesMissed[repo]
+	if !now.Before(was.until) {
+		was.readings = 0
+	}
+	if m.linesMissed == nil {
+		m.linesMissed = make(map[int64]linesMissed)
+	}
+	m.linesMissed[repo] = linesMissed{readings: was.readings + 1, until: now.Add(linesMemory)}
+}
+
+// missedLines is how many readings in a row missed lines lately.
+func (m *repoMemory) missedLines(repo int64, now time.Time) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.linesMissed[repo]; now.Before(last.until) {
+		return last.readings
+	}
+	return 0
+}
