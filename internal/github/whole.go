@@ -121,7 +121,8 @@ func whole(data any, told page) error {
 	switch data := data.(type) {
 	case []*repositoryRow:
 		return every(data, told, func(r *repositoryRow) bool {
-			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil
+			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil &&
+				r.DefaultBranch != nil
 		})
 	case *reverseComparison:
 		if !data.isComplete() {

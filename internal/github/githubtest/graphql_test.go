@@ -102,7 +102,7 @@ func TestGraphQLRefusals(t *testing.T) {
 		`{organization(login:"acme"){repositories(first:1,after:"x"){nodes{id}}}}`:                                               "INVALID_CURSOR_ARGUMENTS",
 		`{organization(login:"nobody"){id}}`:                                                                                     "NOT_FOUND",
 		`{repository(owner:"acme",name:"api"){pullRequest(number:9){id}}}`:                                                       "NOT_FOUND",
-		`{organization(login:"acme"){stars}}`:                                                                                    `Cannot query field`,
+		`{organization(login:"acme"){stars}}`:                                                                                    "doesn't exist on type 'Organization'",
 		`{organization(`:                                                                                                         `Expected Name`,
 		`query($l:String!){organization(login:$l){id}}`:                                                                          `must be defined`,
 		`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:1,since:"x"){nodes{oid}}}}}}}`: "not a valid time",

@@ -187,7 +187,7 @@ func (p *pruning) cut(ctx context.Context, limit time.Time, forget []any) error 
 		forget = forget[n:]
 	}
 	pipe.HSet(ctx, p.keys.meta, "swept", unix(limit))
-	pipe.XTrimMinIDApprox(ctx, p.keys.log, strconv.FormatInt(max(0, limit.Add(-slack).UnixMilli()), 10), 0)
+	pipe.XTrimMinIDApprox(ctx, p.keys.log, p.trimBefore(limit), 0)
 	_, err := pipe.Exec(ctx)
 	return err
 }
@@ -199,6 +199,18 @@ func legacyOrder() string {
 		ids = append(ids, strconv.Itoa(int(id)))
 	}
 	return strings.Join(ids, " ")
+}
+
+// trimBefore is the id of the log before which entries are cut. The last entry stays, whatever Redis's clock says: without
+// it the ledger is not whole.
+func (p *pruning) trimBefore(limit time.Time) string {
+	before := max(0, limit.Add(-slack).UnixMilli())
+	if last, _, ok := strings.Cut(p.last, "-"); ok {
+		if n, err := strconv.ParseInt(last, 10, 64); err == nil {
+			before = min(before, n)
+		}
+	}
+	return strconv.FormatInt(before, 10)
 }
 
 // fieldsOf are keys as the fields of a hash.
