@@ -204,3 +204,29 @@ func TestStopWithoutRedis(t *testing.T) {
 }
 
 func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }
+
+// TestLostKeys: whichever keys of the ledger an eviction takes from a running Redis, the replicas are right again, with a
+// warning, and never show anything twice.
+func TestLostKeys(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", redis.Address))
+	for _, lost := range [][]string{{"seen", "cov"}, {"log"}, {"meta"}, {"log", "meta"}, {"carried", "series"}, {"tallies"}} {
+		var keys []string
+		for _, name := range lost {
+			keys = append(keys, "gx:1:{"+org+"}:"+name)
+		}
+		began := time.Now()
+		require.NoError(t, redis.Client().Del(t.Context(), keys...).Err())
+		eventually(t, 30*time.Second, func() error {
+			for _, r := range o.replicas {
+				if r.logged("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read from GitHub " +
+					"again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction.").After(began) {
+					return nil
+				}
+			}
+			return fmt.Errorf("no warning that %v are gone", lost)
+		})
+		o.right(t)
+	}
+}
