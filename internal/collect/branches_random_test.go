@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -237,13 +238,8 @@ func (b *branches) deleteLost(d *githubtest.Dataset, at time.Time) {
 			c.GoneAt = at
 		}
 	}
-	former := b.former[:0]
-	for _, sha := range b.former {
-		if reached[sha] {
-			former = append(former, sha)
-		}
-	}
-	b.former = append(former, b.heads[b.main])
+	b.former = slices.DeleteFunc(b.former, func(sha string) bool { return !reached[sha] })
+	b.former = append(b.former, b.heads[b.main])
 }
 
 func (b *branches) reach(head string, reached map[string]bool) {

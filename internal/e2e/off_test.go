@@ -80,7 +80,7 @@ func (c *collector) shown(t *testing.T, metric, repo string) (sum float64, there
 func (c *collector) showing(t *testing.T, metric, repo string, want int) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
-		if sum, _ := c.shown(t, metric, repo); sum != float64(want) { //nolint:testifylint // both are counts
+		if sum, _ := c.shown(t, metric, repo); sum != float64(want) {
 			return fmt.Errorf("%s of %s is %v, want %d", metric, repo, sum, want)
 		}
 		return nil

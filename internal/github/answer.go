@@ -29,7 +29,7 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		Probe: x.probe, Told: response.StatusCode/100 == 2,
+		Probe:             x.probe,
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err

@@ -41,7 +41,6 @@ func TestCredentialExpires(t *testing.T) {
 				_, err := b.discover()
 				require.NoError(t, err)
 				require.Equal(t, test.want, b.seen[0].CredentialExpires)
-				require.True(t, b.seen[0].Told)
 				require.Equal(t, test.invalid, len(b.invalid) > 0)
 			})
 		})

@@ -75,6 +75,16 @@ func (l *lookup) may(ctx context.Context) error {
 	return l.halted
 }
 
+// failed is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number is none.
+func (l *lookup) failed() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.halted, errLeftOut) {
+		return nil
+	}
+	return l.halted
+}
+
 // tell hands out what is known of one.
 func (l *lookup) tell(s Sighting) {
 	l.mu.Lock()
@@ -214,16 +224,21 @@ func (l *lookup) each(ctx context.Context, asked []activity.Repository) {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i := range asked {
+		err := l.may(ctx) // in the order of what is asked: the bound cuts off the last ones
 		group.Go(func() error {
-			l.tell(l.single(ctx, &asked[i]))
+			l.tell(l.single(ctx, &asked[i], err))
 			return nil
 		})
 	}
 	_ = group.Wait() // what failed was told
 }
 
-func (l *lookup) single(ctx context.Context, asked *activity.Repository) Sighting {
-	if err := l.may(ctx); err != nil {
+// single asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
+func (l *lookup) single(ctx context.Context, asked *activity.Repository, err error) Sighting {
+	if err == nil {
+		err = l.failed()
+	}
+	if err != nil {
 		return Sighting{ID: asked.ID, Err: err}
 	}
 	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,

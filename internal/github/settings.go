@@ -106,8 +106,6 @@ type Observation struct {
 	Probe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
-	// Told says that an answer with a good status came, which tells what it has no header for as well.
-	Told bool
 	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's
 	// installation.
 	CredentialExpires time.Time

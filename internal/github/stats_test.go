@@ -43,7 +43,7 @@ func TestContributors(t *testing.T) {
 		require.True(t, b.contributors("one").Pending)
 		last := b.seen[len(b.seen)-1]
 		require.Equal(t, github.Observation{
-			Endpoint: statsRoute, StatusClass: "2xx", Resource: github.ResourceREST, Points: 1, Price: 1, Told: true,
+			Endpoint: statsRoute, StatusClass: "2xx", Resource: github.ResourceREST, Points: 1, Price: 1,
 			Remaining: last.Remaining, Limit: 5000, Reset: last.Reset,
 		}, last)
 		require.Equal(t, 1, b.requests(statsRoute))

@@ -131,7 +131,7 @@ func (a *accounts) rename(n uint32, login string) {
 		delete(a.holders, former)
 		for i := range a.list {
 			if a.list[i].superseded && a.list[i].actor.Login == former {
-				a.claim(uint32(i)) //nolint:gosec // there are not 2³² accounts
+				a.claim(uint32(i))
 			}
 		}
 	}

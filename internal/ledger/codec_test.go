@@ -230,23 +230,37 @@ func FuzzDecodeChange(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(frame[frameHead:])
 	f.Add([]byte{0x8c})
+	text, err := os.ReadFile(filepath.Join("testdata", "change.v4.hex"))
+	require.NoError(f, err)
+	legacy, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	require.NoError(f, err)
+	f.Add(legacy[frameHead:])
 	f.Fuzz(func(t *testing.T, body []byte) {
 		framed := seal(body)
-		c, err := DecodeChange(framed)
-		if err != nil {
-			require.ErrorIs(t, err, ErrCorrupt)
-			return
+		for _, version := range readable {
+			framed[0] = version
+			requireDecoded(t, framed)
 		}
-		for i := range c.Events {
-			require.NoError(t, c.Events[i].Validate())
-		}
-		state, view := NewState(), NewView(ViewSettings{Retention: time.Hour})
-		state.Apply(&c)
-		view.Apply(c)
-		view.Visit(noon, discard{})
-		_, err = EncodeChange(c)
-		require.NoError(t, err)
 	})
+}
+
+// requireDecoded decodes a frame and has everything that takes a change take it.
+func requireDecoded(t *testing.T, framed []byte) {
+	t.Helper()
+	c, err := DecodeChange(framed)
+	if err != nil {
+		require.ErrorIs(t, err, ErrCorrupt)
+		return
+	}
+	for i := range c.Events {
+		require.NoError(t, c.Events[i].Validate())
+	}
+	state, view := NewState(), NewView(ViewSettings{Retention: time.Hour})
+	state.Apply(&c)
+	view.Apply(c)
+	view.Visit(noon, discard{})
+	_, err = EncodeChange(c)
+	require.NoError(t, err)
 }
 
 type discard struct{}

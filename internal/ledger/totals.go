@@ -93,7 +93,7 @@ func totalsOf(pairs []uint64) (t Totals, err error) {
 		if pairs[i] == 0 || pairs[i] > math.MaxUint16 {
 			return t, errPlace
 		}
-		t.Set(TotalID(pairs[i]), pairs[i+1]) //nolint:gosec // checked
+		t.Set(TotalID(pairs[i]), pairs[i+1])
 	}
 	return t, nil
 }
@@ -135,13 +135,15 @@ func MeasuresOf(e *activity.Event) []uint64 {
 
 // SetMeasures gives an event of a kind the measures that MeasuresOf gave, and refuses what its kind does not have.
 func SetMeasures(e *activity.Event, measures []uint64) error {
-	var lines [2]uint32
+	lines := [2]*uint32{&e.Additions, &e.Deletions}
+	if len(measures) > len(lines) {
+		return errMeasures
+	}
 	for i, m := range measures {
-		if m > math.MaxUint32 || i >= len(lines) || (m != 0 && i >= numMeasures(e.Kind)) {
+		if m > math.MaxUint32 || (m != 0 && i >= numMeasures(e.Kind)) {
 			return errMeasures
 		}
-		lines[i] = uint32(m)
+		*lines[i] = uint32(m)
 	}
-	e.Additions, e.Deletions = lines[0], lines[1]
 	return nil
 }

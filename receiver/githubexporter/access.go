@@ -89,11 +89,13 @@ func (a *access) change(org string, change func(o *orgAccess)) {
 	a.monitor.Set(map[string]error{health.Access: a.err()})
 }
 
-// update computes the state again: another replica may have read an organization.
-func (a *access) update() {
+// update computes the state again, for another replica may have read an organization, and returns it.
+func (a *access) update() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.monitor.Set(map[string]error{health.Access: a.err()})
+	err := a.err()
+	a.monitor.Set(map[string]error{health.Access: err})
+	return err
 }
 
 // unchecked reports whether it is still to be found out whether GitHub takes the credential of an organization.

@@ -36,14 +36,14 @@ func TestExpiryOfACredential(t *testing.T) {
 		seen github.Observation
 		want time.Time
 	}{
-		{"nothing is told", github.Observation{Resource: github.ResourceREST, Told: true}, time.Time{}},
-		{"an answer tells", github.Observation{Resource: github.ResourceREST, Told: true, CredentialExpires: end}, end},
-		{"an answer of the other API does not", github.Observation{Resource: github.ResourceGraphQL, Told: true}, end},
+		{"nothing is told", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"an answer tells", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"an answer of the other API does not", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, end},
 		{"no answer", github.Observation{Resource: github.ResourceREST}, end},
 		{"a refusal tells", github.Observation{Resource: github.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
-		{"the other API tells, too", github.Observation{Resource: github.ResourceGraphQL, Told: true, CredentialExpires: end}, end},
-		{"another credential", github.Observation{Resource: github.ResourceREST, Told: true}, time.Time{}},
-		{"the other API", github.Observation{Resource: github.ResourceGraphQL, Told: true}, time.Time{}},
+		{"the other API tells, too", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"another credential", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"the other API", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
 	} {
 		l.setExpiry(&step.seen)
 		require.Equal(t, step.want, l.expiry(), step.name)

@@ -80,7 +80,7 @@ func (l *limits) setExpiry(o *github.Observation) {
 			l.expiryTold = make(map[github.Resource]bool)
 		}
 		l.expiryTold[o.Resource] = true
-	case o.Told && l.expiryTold[o.Resource]:
+	case o.StatusClass == "2xx" && l.expiryTold[o.Resource]:
 		l.expires = time.Time{}
 		clear(l.expiryTold)
 	}

@@ -56,6 +56,9 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 			if grant, room, err = s.grant(ctx, b.Org, answer); err != nil {
 				return ledger.Receipt{}, err
 			}
+		case "DAMAGED":
+			s.forget(b.Org)
+			s.settings.OnDamaged(b.Org)
 		default:
 			s.forget(b.Org)
 		}
@@ -73,7 +76,7 @@ type answer struct {
 func (s *Store) run(ctx context.Context, org string, arguments []any) (answer, error) {
 	k := s.keys(org)
 	values, err := commitScript.Run(ctx, s.pipeline,
-		[]string{k.meta, k.seen, k.series, k.cov, k.samples, k.tallies, k.log, k.removed}, arguments...).Slice()
+		[]string{k.meta, k.seen, k.series, k.cov, k.samples, k.tallies, k.log, k.removed, k.carried}, arguments...).Slice()
 	if err != nil {
 		return answer{}, fmt.Errorf("redis: commit to %s: %w", org, err)
 	}

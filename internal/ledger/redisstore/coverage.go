@@ -142,6 +142,9 @@ func (s *Store) progress(key, edge string, fields map[string]string) ledger.Prog
 	}
 	p := ledger.Progress{Edge: fromUnix(edge)}
 	for field, value := range fields {
+		if field == markField {
+			continue
+		}
 		if err := fillIn(repos, p.Edge, field, value); err != nil {
 			s.corrupt(key, field, err)
 		}
@@ -237,7 +240,7 @@ func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) e
 // fillTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
 // signals.
 func fillTips(p *ledger.RepoProgress, value string) error {
-	for _, tip := range strings.Fields(value) {
+	for tip := range strings.FieldsSeq(value) {
 		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {
 			p.Tips = []string{ledger.LostTip}
 			return fmt.Errorf("%w: heads", ledger.ErrCorrupt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,10 +170,10 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 	if c.Events, err = f.reader.events(nil, entry); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
-	if c.Removed, err = readKeys(nil, field(entry, "r")); err != nil {
+	if c.Removed, err = readKeys(field(entry, "r")); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
-	if c.Restored, err = readKeys(nil, field(entry, "b")); err != nil {
+	if c.Restored, err = readKeys(field(entry, "b")); err != nil {
 		f.store.corrupt(f.keys.log, entry.ID, err)
 	}
 	if folded, err := strconv.ParseUint(field(entry, "f"), 10, 32); err == nil {
@@ -210,10 +211,11 @@ func (f *follower) check(ctx context.Context) error {
 	return errStartOver
 }
 
+// sized keeps the sizes of a hash and of a set, each of which has a mark.
 func (s *Store) sized(org string, series, events int64) {
 	k := s.known(org)
-	k.series.Store(series)
-	k.events.Store(events)
+	k.series.Store(max(0, series-1))
+	k.events.Store(max(0, events-1))
 }
 
 // snapshot applies the whole ledger.
@@ -223,13 +225,21 @@ func (f *follower) snapshot(ctx context.Context) error {
 	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
 	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
 	talliesCmd, samplesCmd := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
-	removedCmd := pipe.SMembers(ctx, f.keys.removed)
+	removedCmd := pipe.HGetAll(ctx, f.keys.removed)
+	marked, seriesMark := pipe.SMIsMember(ctx, f.keys.seen, markField), pipe.HGet(ctx, f.keys.series, markField)
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("redis: read a snapshot of %s: %w", f.org, err)
 	}
-	f.store.sized(f.org, series.Val(), seen.Val())
 	meta := metaCmd.Val()
+	marks := []string{
+		seriesMark.Val(), covCmd.Val()[markField], carriedCmd.Val()[markField], talliesCmd.Val()[markField],
+		samplesCmd.Val()[markField], removedCmd.Val()[markField],
+	}
+	if err := f.requireWhole(ctx, meta, marks, marked.Val()); err != nil {
+		return err
+	}
+	f.store.sized(f.org, series.Val(), seen.Val())
 	f.caught = false
 	f.epoch, f.last, f.reader = meta["epoch"], meta["last"], reader{}
 	first := ledger.Change{
@@ -254,11 +264,38 @@ func (f *follower) snapshot(ctx context.Context) error {
 	return f.apply(ledger.Change{Removed: f.removed(removedCmd.Val()), Pruned: fromUnix(meta["pruned"]), Caught: true})
 }
 
+// errDamaged is the state of a ledger of which keys are gone. What was shown stays until the next commit has found it out and
+// the ledger was read again.
+var errDamaged = errors.New("keys of the ledger are gone")
+
+// requireWhole refuses a snapshot of a ledger of which a key is gone.
+func (f *follower) requireWhole(ctx context.Context, meta map[string]string, marks []string, seen []bool) error {
+	if last := meta["last"]; last != "" {
+		entries, err := f.store.client.XRangeN(ctx, f.keys.log, last, last, 1).Result()
+		if err != nil {
+			return fmt.Errorf("redis: read the log of %s: %w", f.org, err)
+		}
+		if len(entries) == 0 {
+			return fmt.Errorf("redis: %s: %w: the log ends before its last entry", f.org, errDamaged)
+		}
+	}
+	switch {
+	case meta["whole"] == "":
+		return nil // from before there were marks, or nothing yet
+	case len(seen) != 1 || !seen[0] || slices.ContainsFunc(marks, func(mark string) bool { return mark != meta["epoch"] }):
+		return fmt.Errorf("redis: %s: %w", f.org, errDamaged)
+	}
+	return nil
+}
+
 // removed are the keys of the events that are not there any more.
-func (f *follower) removed(members []string) []activity.Key {
-	keys := make([]activity.Key, 0, len(members))
-	for _, member := range members {
-		list, err := readKeys(nil, member)
+func (f *follower) removed(fields map[string]string) []activity.Key {
+	keys := make([]activity.Key, 0, len(fields))
+	for member := range fields {
+		if member == markField {
+			continue
+		}
+		list, err := readKeys(member)
 		if err != nil {
 			f.store.corrupt(f.keys.removed, strconv.Quote(member), err)
 			continue
@@ -271,6 +308,9 @@ func (f *follower) removed(members []string) []activity.Key {
 func (f *follower) carried(fields map[string]string) error {
 	list := make([]ledger.Carried, 0, min(len(fields), ledger.SnapshotEvents))
 	for series, totals := range fields {
+		if series == markField {
+			continue
+		}
 		c, err := f.reader.carried(series, totals)
 		if err != nil {
 			f.store.corrupt(f.keys.carried, strconv.Quote(series), err)
@@ -367,6 +407,9 @@ func (s *Store) pages(ctx context.Context, log, last string) <-chan page {
 func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 	list := make([]ledger.Tally, 0, len(fields))
 	for name, value := range fields {
+		if name == markField {
+			continue
+		}
 		t := ledger.Tally{}
 		var err, errName error
 		t.Add, err = strconv.ParseUint(value, 10, 64)
@@ -383,6 +426,9 @@ func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
 	list := make([]ledger.Sample, 0, len(fields))
 	for name, text := range fields {
+		if name == markField {
+			continue
+		}
 		sample, ok := parseSample(text)
 		var err error
 		sample.Name, sample.Labels, err = splitName(name)

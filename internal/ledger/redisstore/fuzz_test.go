@@ -34,7 +34,7 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			require.ErrorIs(t, err, ledger.ErrCorrupt)
 		}
-		if _, err := readKeys(nil, data); err != nil {
+		if _, err := readKeys(data); err != nil {
 			require.ErrorIs(t, err, ledger.ErrCorrupt)
 		}
 		list, err := r.events(nil, entryOf("n", data))

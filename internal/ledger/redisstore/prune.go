@@ -76,7 +76,7 @@ func (p *pruning) mark(ctx context.Context, limit time.Time) error {
 		return err
 	}
 	args := append([]any{p.epoch, unix(p.pruned), unix(p.carried), unix(limit), said}, f.arguments()...)
-	done, err := markScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.log, p.keys.cov, p.keys.carried, p.keys.samples}, args...).Int()
+	done, err := markScript.Run(ctx, p.store.client, p.keys.ofMark(), args...).Int()
 	if err != nil {
 		return fmt.Errorf("redis: prune %s: %w", p.org, err)
 	}
@@ -88,6 +88,11 @@ func (p *pruning) mark(ctx context.Context, limit time.Time) error {
 		return err
 	}
 	return p.load(ctx)
+}
+
+// ofMark are the keys that mark.lua wants.
+func (k *keys) ofMark() []string {
+	return []string{k.meta, k.log, k.cov, k.carried, k.samples, k.seen, k.series, k.tallies, k.removed}
 }
 
 // unmiss takes what is older out of what is missing: nobody wants it any more.
@@ -178,7 +183,7 @@ func (p *pruning) cut(ctx context.Context, limit time.Time, forget []any) error 
 	for len(forget) > 0 {
 		n := min(len(forget), removedAtOnce)
 		pipe.SRem(ctx, p.keys.seen, forget[:n]...)
-		pipe.SRem(ctx, p.keys.removed, forget[:n]...)
+		pipe.HDel(ctx, p.keys.removed, fieldsOf(forget[:n])...)
 		forget = forget[n:]
 	}
 	pipe.HSet(ctx, p.keys.meta, "swept", unix(limit))
@@ -194,4 +199,13 @@ func legacyOrder() string {
 		ids = append(ids, strconv.Itoa(int(id)))
 	}
 	return strings.Join(ids, " ")
+}
+
+// fieldsOf are keys as the fields of a hash.
+func fieldsOf(keys []any) []string {
+	fields := make([]string, len(keys))
+	for i, key := range keys {
+		fields[i] = string(key.([]byte)) //nolint:forcetypeassert // appendKey made them
+	}
+	return fields
 }

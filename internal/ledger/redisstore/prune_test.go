@@ -83,10 +83,10 @@ func TestInterruptedPruning(t *testing.T) {
 				require.NoError(t, store.Prune(t.Context(), "acme", limit.Add(time.Duration(max(0, i-1))*time.Second)))
 				right()
 			}
-			require.Equal(t, int64(1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "the key of what was pruned is forgotten")
-			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.carried).Val(), "totals of what is there")
-			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.series).Val())
-			require.Equal(t, int64(1), server.Client().HLen(t.Context(), p.keys.samples).Val())
+			require.Equal(t, int64(1+1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "beside the mark: the key of what was pruned is forgotten")
+			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.carried).Val(), "totals of what is there")
+			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.series).Val())
+			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.samples).Val())
 			for _, field := range server.Client().HKeys(t.Context(), p.keys.cov).Val() {
 				require.NotContains(t, field, "2", "what is about the repository that left")
 			}

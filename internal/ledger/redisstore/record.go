@@ -21,8 +21,8 @@ import (
 //	body   time (4 bytes, big endian, Unix seconds) │ number of measures (1 byte) │ each measure (uvarint)
 //	actor  account (zigzag varint) │ length of the login (1 byte) │ login
 //
-// The measures are those of the kind in its order (ledger.MeasuresOf). The key is the member of the sets "seen" and
-// "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
+// The measures are those of the kind in its order (ledger.MeasuresOf). The key is a member of the set "seen" and a
+// field of the hash "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
 // wrote, a body has two numbers of lines and does not say how many they are.
 
 func appendKey(b []byte, k activity.Key) []byte {
@@ -55,6 +55,9 @@ func appendActor(b []byte, a activity.Actor) []byte {
 func appendRepo(b []byte, repo int64) []byte {
 	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // valid events have positive ones
 }
+
+// markField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record begins with it.
+const markField = "\x00"
 
 var errShort = errors.New("the record is cut off")
 
@@ -128,7 +131,8 @@ func readKey(data string) (k activity.Key, rest string, err error) {
 }
 
 // readKeys reads keys that stand one after the other.
-func readKeys(list []activity.Key, data string) ([]activity.Key, error) {
+func readKeys(data string) ([]activity.Key, error) {
+	var list []activity.Key
 	for data != "" {
 		key, rest, err := readKey(data)
 		if err != nil || key.Repo <= 0 || !key.Kind.Valid() {
@@ -265,7 +269,7 @@ func parseTotals(text string) (t ledger.Totals, err error) {
 		if err != nil {
 			return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
-		t.Set(ledger.TotalID(id), n) //nolint:gosec // 16 bits
+		t.Set(ledger.TotalID(id), n)
 	}
 	return t, nil
 }

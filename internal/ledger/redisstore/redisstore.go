@@ -6,12 +6,15 @@
 //
 //	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
 //	seen     set     the keys of the events that the ledger has
-//	removed  set     the keys of those of them that are not there any more
+//	removed  hash    the keys of those of them that are not there any more
 //	log      stream  every commit: its new events, what it says of coverage, samples and tallies
 //	series   hash    a user in a repository → the newest event
 //	carried  hash    a user in a repository → totals of the events that were pruned
 //	cov      hash    what is exceptional about each repository: see coverage.go
 //	tallies, samples hash
+//
+// The keys are one thing: all of them but the log and meta have a mark (scripts/whole.lua), and a ledger of which one is gone
+// begins anew with the next commit.
 //
 // The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
 // up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,
@@ -36,6 +39,8 @@ const layout = "1"
 
 // The scripts. Each checks everything before it writes anything.
 var (
+	//go:embed scripts/whole.lua
+	wholeSource string
 	//go:embed scripts/commit.lua
 	commitSource string
 	//go:embed scripts/mark.lua
@@ -45,8 +50,8 @@ var (
 	//go:embed scripts/grant.lua
 	grantSource string
 
-	commitScript = redis.NewScript(commitSource)
-	markScript   = redis.NewScript(markSource)
+	commitScript = redis.NewScript(wholeSource + commitSource)
+	markScript   = redis.NewScript(wholeSource + markSource)
 	carryScript  = redis.NewScript(carrySource)
 	grantScript  = redis.NewScript(grantSource)
 )
@@ -63,6 +68,8 @@ type Settings struct {
 	Refresh time.Duration
 	// OnCorrupt is told of values that cannot be what was written; they are left out.
 	OnCorrupt func(key string, err error)
+	// OnDamaged is told of organizations of which keys were gone: what was left is deleted, and the ledger begins anew.
+	OnDamaged func(org string)
 	// OnTrouble is told when followers cannot read (an error) and when they can again (nil): on changes only, one
 	// organization at a time.
 	OnTrouble func(org string, err error)
@@ -84,6 +91,9 @@ var _ ledger.Store = (*Store)(nil)
 func New(client redis.UniversalClient, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
+	}
+	if settings.OnDamaged == nil {
+		settings.OnDamaged = func(string) {}
 	}
 	if settings.OnTrouble == nil {
 		settings.OnTrouble = func(string, error) {}

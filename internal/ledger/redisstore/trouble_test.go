@@ -111,7 +111,7 @@ func TestCorrupt(t *testing.T) {
 			bad++
 		}
 	}
-	require.NoError(t, client.SAdd(ctx, key("removed"), "\x01").Err())
+	require.NoError(t, client.HSet(ctx, key("removed"), "\x01", "").Err())
 	bad++
 	for _, values := range []map[string]any{{"c": "frame"}, {"n": "\x01"}, {"r": "\x01"}, {"b": "\x00\x01\x00"}, {"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
 		values["p"] = last

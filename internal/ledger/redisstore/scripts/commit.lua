@@ -1,11 +1,12 @@
--- Commits a batch, whole or not at all. Nothing is written before everything has been checked.
+-- Commits a batch, whole or not at all. Nothing is written before everything has been checked. whole.lua stands before it.
 --
--- KEYS  meta, seen, series, cov, samples, tallies, log, removed: all of one organization
+-- KEYS  meta, seen, series, cov, samples, tallies, log, removed, carried: all of one organization
 -- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
 --       began; then lists, each after its length: see commit.go
 -- Gives {'OK', recorded, folded}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
--- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted).
-local meta, seen, series, cov, samples, tallies, log, removed = unpack(KEYS)
+-- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted). {'DAMAGED'} says that
+-- keys of the ledger are gone, and that the others are gone now, too: it begins anew.
+local meta, seen, series, cov, samples, tallies, log, removed, carried = unpack(KEYS)
 local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began = unpack(ARGV, 1, 11)
 local at = 11
 local CHUNK = 1000 -- unpack's results must fit Lua's stack
@@ -36,12 +37,43 @@ local function write(command, key, values)
   end)
 end
 
-local state = redis.call('HMGET', meta, 'fence', 'epoch', 'pruned', 'granted', 'last', 'edge')
+local state = redis.call('HMGET', meta, 'fence', 'epoch', 'pruned', 'granted', 'last', 'edge', 'whole')
 if fence ~= '0' and less(fence, state[1] or '0') then
   return { 'FENCED' }
 end
 if (state[2] or '') ~= epoch or (state[3] or '') ~= pruned then
   return { 'STALE' }
+end
+
+local hashes = { series, cov, samples, tallies, removed, carried }
+
+local function is_damaged()
+  local lasts = state[5] or ''
+  if epoch == '' then -- meta is gone, or there never was one
+    for i = 1, #hashes do
+      if redis.call('HLEN', hashes[i]) > 0 then
+        return true
+      end
+    end
+    return redis.call('SCARD', seen) > 0 or #redis.call('XRANGE', log, '-', '+', 'COUNT', 1) > 0
+  end
+  if state[7] then
+    return not is_whole(epoch, lasts, seen, log, hashes)
+  end
+  -- From before there were marks: what can be told is that the log ends where it should, and that events have keys and repositories.
+  local events = redis.call('HLEN', series) > 0
+  return (lasts ~= '' and #redis.call('XRANGE', log, lasts, lasts) == 0)
+    or (events and (redis.call('SCARD', seen) == 0 or redis.call('HLEN', cov) == 0))
+end
+
+if is_damaged() then
+  for i = 1, #KEYS do
+    redis.call('DEL', KEYS[i])
+  end
+  if state[1] then
+    redis.call('HSET', meta, 'fence', state[1])
+  end
+  return { 'DAMAGED' }
 end
 
 -- Whether a first contact can be read: two times in seconds.
@@ -140,7 +172,7 @@ if room ~= 'any' and #order > 0 then
   if grant ~= '' and granted == grant_from then
     granted = grant
   end
-  local have = redis.call('HLEN', series)
+  local have = math.max(0, redis.call('HLEN', series) - 1) -- but for the mark
   local free = (tonumber(granted) or 0) - have
   if free < #order then
     if room ~= 'final' or granted ~= grant then
@@ -161,6 +193,9 @@ local function note(name, value)
 end
 if fence ~= '0' and fence ~= state[1] then
   note('fence', fence)
+end
+if not state[7] then
+  mark_whole(meta, epoch == '' and new_epoch or epoch, seen, hashes)
 end
 if epoch == '' then
   note('epoch', new_epoch)
@@ -219,9 +254,9 @@ end
 
 -- What was removed and is there again.
 local restored = {}
-if #had > 0 and redis.call('EXISTS', removed) == 1 then
+if #had > 0 and redis.call('HLEN', removed) > 1 then -- more than the mark
   for k = 1, #had do
-    if redis.call('SREM', removed, had[k]) == 1 then
+    if redis.call('HDEL', removed, had[k]) == 1 then
       restored[#restored + 1] = had[k]
     end
   end
@@ -346,7 +381,7 @@ end
 local removal, removals = list()
 local taken = {}
 for i = removal + 1, removal + removals do
-  if redis.call('SISMEMBER', seen, ARGV[i]) == 1 and redis.call('SADD', removed, ARGV[i]) == 1 then
+  if redis.call('SMISMEMBER', seen, ARGV[i])[1] == 1 and redis.call('HSET', removed, ARGV[i], '') == 1 then
     taken[#taken + 1] = ARGV[i]
   end
 end

@@ -1,12 +1,12 @@
 -- Sets the time before which nothing is wanted any more, forgets repositories that left long ago, and tells the followers. The
 -- events stay until they are carried.
 --
--- KEYS  meta, log, cov, carried, samples
+-- KEYS  meta, log, cov, carried, samples, seen, series, tallies, removed. whole.lua stands before it.
 -- ARGV  expected epoch, expected pruned, expected carried, new pruned, what is said, then lists, each after its length: for each
 --       repository that is forgotten the field that says since when it is gone, and that time; fields to delete of cov; those of
 --       carried; those of samples
--- Gives 1, or 0 when what the client expects is not so.
-local meta, log, cov, carried, samples = unpack(KEYS)
+-- Gives 1, or 0 when what the client expects is not so: also when a key of the ledger is gone, which the next commit finds.
+local meta, log, cov, carried, samples, seen, series, tallies, removed = unpack(KEYS)
 local epoch, expected, expected_carried, pruned, said = unpack(ARGV, 1, 5)
 local at = 5
 local CHUNK = 1000 -- unpack's results must fit Lua's stack
@@ -19,8 +19,11 @@ local function list()
   return first, at
 end
 
-local state = redis.call('HMGET', meta, 'epoch', 'pruned', 'carried', 'last')
+local state = redis.call('HMGET', meta, 'epoch', 'pruned', 'carried', 'last', 'whole')
 if (state[1] or '') ~= epoch or (state[2] or '') ~= expected or (state[3] or '') ~= expected_carried then
+  return 0
+end
+if state[5] and not is_whole(epoch, state[4] or '', seen, log, { series, cov, samples, tallies, removed, carried }) then
   return 0
 end
 local first, last = list()
