@@ -338,6 +338,9 @@ func noMoreKnown(truth, got activity.Repository) bool {
 	if !known.Has(activity.StreamComments) {
 		truth.Signals.Issues, got.Signals.Issues = activity.Mark{}, activity.Mark{}
 	}
+	if got.Signals.Branch == "" { // another one than before: its commits are read
+		truth.Signals.Branch = ""
+	}
 	truth.Signals.Known &= known
 	return reflect.DeepEqual(truth, got)
 }

@@ -2,6 +2,7 @@ package github_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,9 +76,9 @@ func TestUndecodable(t *testing.T) {
 		for name, test := range undecodable[api] {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				invalid := 0
+				var invalid atomic.Int64
 				b := newBench(t, api, undecodableData(), func(_ *githubtest.Settings, g *github.Settings) {
-					g.OnInvalid = func(error) { invalid++ }
+					g.OnInvalid = func(error) { invalid.Add(1) }
 				})
 				repo := b.repo("one")
 				request := since(repo, ago(24*time.Hour), test.stream)
@@ -85,7 +86,7 @@ func TestUndecodable(t *testing.T) {
 				truth, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				honest := len(b.server.Requests())
-				invalid = 0
+				invalid.Store(0)
 				b.server.Reset()
 				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: reads(test.stream, test.path)}, Do: githubtest.ValueAt(test.path, test.value)})
 				got, outcome := b.read(request)
@@ -93,7 +94,7 @@ func TestUndecodable(t *testing.T) {
 				require.LessOrEqual(t, len(b.server.Requests()), honest)
 				require.Len(t, got, len(truth)-test.lost, fmt.Sprint(got))
 				if name != "a field that is not used" {
-					require.Positive(t, invalid, "it is counted")
+					require.Positive(t, invalid.Load(), "it is counted")
 				}
 			})
 		}
@@ -120,15 +121,15 @@ func reads(s activity.Stream, path string) func(githubtest.RequestInfo) bool {
 func TestUndecodableRepository(t *testing.T) {
 	t.Parallel()
 	for api, path := range map[github.API]string{github.APIGraphQL: "organization.repositories.nodes.0.pushedAt", github.APIREST: "0.pushed_at"} {
-		invalid := 0
+		var invalid atomic.Int64
 		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *github.Settings) {
-			g.OnInvalid = func(error) { invalid++ }
+			g.OnInvalid = func(error) { invalid.Add(1) }
 		})
 		b.server.Fault(githubtest.Fault{Do: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
 		repos, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, repos, 2)
-		require.Equal(t, 1, invalid)
+		require.Equal(t, int64(1), invalid.Load())
 		known := make(map[bool]int)
 		for _, r := range repos {
 			known[r.Signals.Known.Has(activity.StreamCommits)]++

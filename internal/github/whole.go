@@ -120,17 +120,14 @@ var (
 func whole(data any, told page) error {
 	switch data := data.(type) {
 	case []*repositoryRow:
-		return every(data, told, func(r *repositoryRow) bool {
-			return r.ID != nil && r.NodeID != nil && r.Name != nil && r.Archived != nil && r.Fork != nil && r.Private != nil &&
-				r.DefaultBranch != nil
-		})
+		return every(data, told, (*repositoryRow).isWhole)
 	case *reverseComparison:
 		if !data.isComplete() {
 			return errIncomplete
 		}
-		return every(data.Commits, told, (*objectName).isComplete)
+		return every(data.Commits, told, (*objectName).isWhole)
 	case []*objectName:
-		return every(data, told, (*objectName).isComplete)
+		return every(data, told, (*objectName).isWhole)
 	case []*gogithub.RepositoryCommit:
 		return every(data, told, wholeCommit)
 	case *gogithub.CommitsComparison:
@@ -146,20 +143,27 @@ func whole(data any, told page) error {
 			return errIncomplete
 		}
 	case []*gogithub.PullRequest:
-		return every(data, told, func(r *gogithub.PullRequest) bool {
-			return r.Number != nil && r.CreatedAt != nil && r.UpdatedAt != nil && wholeUser(r.User)
+		return every(data, told, func(r *gogithub.PullRequest, wrong fieldErrors) bool {
+			return wrong.has(r.Number != nil, "number") && wrong.has(r.CreatedAt != nil, "created_at") &&
+				wrong.has(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
 		})
 	case []*gogithub.PullRequestReview:
-		return every(data, told, func(r *gogithub.PullRequestReview) bool { return r.ID != nil && wholeUser(r.User) })
+		return every(data, told, func(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
+			return wrong.has(r.ID != nil, "id") && wholeUser(r.User)
+		})
 	case []*gogithub.IssueComment:
-		return every(data, told, func(r *gogithub.IssueComment) bool {
-			return r.ID != nil && r.CreatedAt != nil && r.UpdatedAt != nil && wholeUser(r.User)
+		return every(data, told, func(r *gogithub.IssueComment, wrong fieldErrors) bool {
+			return wrong.has(r.ID != nil, "id") && wrong.has(r.CreatedAt != nil, "created_at") &&
+				wrong.has(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
 		})
 	}
 	return nil
 }
 
-func every[T any](rows []*T, told page, isWhole func(*T) bool) error {
+// has reports whether a field is there, or cannot be decoded: then the row is left out.
+func (e fieldErrors) has(isThere bool, name string) bool { return isThere || e[name] != nil }
+
+func every[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) error {
 	if rows == nil {
 		return errIncomplete
 	}
@@ -167,17 +171,26 @@ func every[T any](rows []*T, told page, isWhole func(*T) bool) error {
 		return errEmptyPage
 	}
 	for i, row := range rows {
-		if row == nil || (told.broken[i] == nil && !isWhole(row)) {
+		if row == nil || !isWhole(row, told.broken[i]) {
 			return errIncomplete
 		}
 	}
 	return nil
 }
 
-func wholeCommit(r *gogithub.RepositoryCommit) bool {
+func (r *repositoryRow) isWhole(wrong fieldErrors) bool {
+	return wrong.has(r.ID != nil, "id") && wrong.has(r.NodeID != nil, "node_id") && wrong.has(r.Name != nil, "name") &&
+		wrong.has(r.Archived != nil, "archived") && wrong.has(r.Fork != nil, "fork") && wrong.has(r.Private != nil, "private") &&
+		wrong.has(r.DefaultBranch != nil, "default_branch")
+}
+
+func (n *objectName) isWhole(fieldErrors) bool { return n.isComplete() }
+
+func wholeCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	committer := r.GetCommit().GetCommitter()
 	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return r.SHA != nil && r.Parents != nil && committer != nil && committer.Date != nil && author
+	return wrong.has(r.SHA != nil, "sha") && wrong.has(r.Parents != nil, "parents") && author &&
+		wrong.has(committer != nil && committer.Date != nil, "commit")
 }
 
 // wholeUser reports whether an account has a name; null is a deleted one.
