@@ -35,11 +35,11 @@ type Signals struct {
 	PushedAt time.Time
 	// Pulls and Issues are the most recently updated pull request and issue.
 	Pulls, Issues Mark
-	// Off is the set of streams in which nothing can be read, because the repository has the feature switched off. It is
-	// neither a gap nor a zero: what was recorded stays.
+	// Off is the set of streams in which nothing can be read, because the repository has the feature switched off. It
+	// is neither a gap nor a zero: what was recorded stays.
 	Off Streams
-	// OffSince is, of a repository that was read, the moment up to which the streams in Off had been read when the first
-	// of them was found to be off; zero when none is off.
+	// OffSince is, of a repository that was read, the moment up to which the streams in Off had been read when the
+	// first of them was found to be off; zero when none is off.
 	OffSince time.Time
 }
 
@@ -97,8 +97,8 @@ func (s *Signals) Quiet(since time.Time) Streams {
 	return quiet
 }
 
-// commitsMoved compares heads, which are exact, and push times and the branch where discovery does not tell the head. A push that is
-// known and was not read counts.
+// commitsMoved compares heads, which are exact, and push times and the branch where discovery does not tell the head. A
+// push that is known and was not read counts.
 func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head

@@ -19,8 +19,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// TestRandomBranches: whatever is pushed, rewritten and switched, and whatever fails meanwhile, in the end the ledger has
-// exactly the commits of the default branch. GX_SEEDS is how many histories there are with each API.
+// TestRandomBranches: whatever is pushed, rewritten and switched, and whatever fails meanwhile, in the end the ledger
+// has exactly the commits of the default branch. GX_SEEDS is how many histories there are with each API.
 func TestRandomBranches(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -68,7 +68,8 @@ type Settings struct {
 	Filter Filter
 	// Concurrency is how many repositories are read at once.
 	Concurrency int
-	// Interval is the time between two passes: what fails in one repository alone is asked for again after some of them.
+	// Interval is the time between two passes: what fails in one repository alone is asked for again after some of
+	// them.
 	Interval time.Duration
 	// Lookback is how far back a repository is read when it is met for the first time.
 	Lookback time.Duration
@@ -100,8 +101,8 @@ type Collector struct {
 	rewound map[int64]time.Time
 	nodeIDs map[int64]string           // of the repositories that are there
 	pending map[int64]activity.Streams // what the present pass is still to read
-	// suspects are the repositories that the pass which began at suspectedAt did not find, absent those and the ones that it
-	// could not see.
+	// suspects are the repositories that the pass which began at suspectedAt did not find, absent those and the ones
+	// that it could not see.
 	suspects, absent map[int64]bool
 	suspectedAt      time.Time
 }

@@ -131,8 +131,8 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 		}
 	}
 	if !todo.covers[activity.StreamCommits].End.After(r.Signals.HeadAt) {
-		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with the next
-		// one. When it is not there any more, the stream fails until a pass has read the new one.
+		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with
+		// the next one. When it is not there any more, the stream fails until a pass has read the new one.
 		todo.request.At = r.Signals.Head
 	}
 	return todo

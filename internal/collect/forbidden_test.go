@@ -29,8 +29,8 @@ func (b *bench) allow() {
 	})
 }
 
-// TestForbiddenIsNotGone: what the credential may not see for a while is missing, and is looked up ever more rarely; nothing
-// ends, and afterwards nothing is missing.
+// TestForbiddenIsNotGone: what the credential may not see for a while is missing, and is looked up ever more rarely;
+// nothing ends, and afterwards nothing is missing.
 func TestForbiddenIsNotGone(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -97,7 +97,8 @@ func dataOf(b *bench) *githubtest.Dataset {
 	return data
 }
 
-// TestForbiddenAtFirstContact: the pass says that there are repositories that the credential may not see, with GitHub's text.
+// TestForbiddenAtFirstContact: the pass says that there are repositories that the credential may not see, with GitHub's
+// text.
 func TestForbiddenAtFirstContact(t *testing.T) {
 	t.Parallel()
 	for api, text := range map[github.API]string{
@@ -124,8 +125,8 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 	}
 }
 
-// TestGoneAtTheSecondLook: one pass that does not find a repository ends nothing and claims nothing; a transfer, which GitHub
-// tells, and a filter are believed at once.
+// TestGoneAtTheSecondLook: one pass that does not find a repository ends nothing and claims nothing; a transfer, which
+// GitHub tells, and a filter are believed at once.
 func TestGoneAtTheSecondLook(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

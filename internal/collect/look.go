@@ -110,12 +110,12 @@ func (c *Collector) lookUp(ctx context.Context, p *planner, absent []*ledger.Rep
 	return explained
 }
 
-// presence stands beside the streams for whether a repository is there: one that the credential may not see is looked up ever
-// more rarely. The listing shows when it may again.
+// presence stands beside the streams for whether a repository is there: one that the credential may not see is looked
+// up ever more rarely. The listing shows when it may again.
 const presence = activity.Stream(activity.NumStreams)
 
-// suspectsOf are the repositories that the pass before this one did not find. When another replica has made passes since,
-// they are none.
+// suspectsOf are the repositories that the pass before this one did not find. When another replica has made passes
+// since, they are none.
 func (c *Collector) suspectsOf(cov *ledger.Coverage) map[int64]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,8 +125,9 @@ func (c *Collector) suspectsOf(cov *ledger.Coverage) map[int64]bool {
 	return c.suspects
 }
 
-// remember keeps the global ids of the repositories that are there: readings outside a pass and look-ups need them, and the
-// coverage has the rest. What was refused of a stream that is switched off, or of a repository that is there again, is over.
+// remember keeps the global ids of the repositories that are there: readings outside a pass and look-ups need them, and
+// the coverage has the rest. What was refused of a stream that is switched off, or of a repository that is there again,
+// is over.
 func (c *Collector) remember(page []activity.Repository, there map[int64]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,11 +7,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// planOff compares the streams that are switched off with those that were. It plans to record the ones that went off, and
-// returns the coverage with what is missing of the ones that came on: everything since they were read last.
+// planOff compares the streams that are switched off with those that were. It plans to record the ones that went off,
+// and returns the coverage with what is missing of the ones that came on: everything since they were read last.
 //
-// The ledger has a stream as off until a reading, or the end of the pass, commits its window together with the new signals.
-// So a pass that ends before that leaves all of it to the next one.
+// The ledger has a stream as off until a reading, or the end of the pass, commits its window together with the new
+// signals. So a pass that ends before that leaves all of it to the next one.
 func (p *planner) planOff(r *activity.Repository, known *ledger.RepoCoverage) *ledger.RepoCoverage {
 	was, now := known.Signals.Off, r.Signals.Off
 	r.Signals.OffSince = offSince(now, &known.Signals, p.cov.Reached(known))
@@ -30,8 +30,8 @@ func (p *planner) planOff(r *activity.Repository, known *ledger.RepoCoverage) *l
 	return &repo
 }
 
-// returnOff adds to the change of a repository that is back what is missing of the streams that came on while it was away,
-// and returns the streams that are off.
+// returnOff adds to the change of a repository that is back what is missing of the streams that came on while it was
+// away, and returns the streams that are off.
 func (p *planner) returnOff(r *activity.Repository, known *ledger.RepoCoverage, change *ledger.RepoProgress) activity.Streams {
 	was, now := known.Signals.Off, r.Signals.Off
 	r.Signals.OffSince = offSince(now, &known.Signals, known.GoneSince)
@@ -43,8 +43,8 @@ func (p *planner) returnOff(r *activity.Repository, known *ledger.RepoCoverage, 
 	return now
 }
 
-// offSince is the moment up to which the streams that are off were read: what was known of those that were off before, or
-// else the moment up to which passes have looked at the repository. Zero when none is off.
+// offSince is the moment up to which the streams that are off were read: what was known of those that were off before,
+// or else the moment up to which passes have looked at the repository. Zero when none is off.
 func offSince(off activity.Streams, known *activity.Signals, reached time.Time) time.Time {
 	switch {
 	case off == 0:
@@ -56,8 +56,8 @@ func offSince(off activity.Streams, known *activity.Signals, reached time.Time) 
 	}
 }
 
-// offChange records which streams are off and changes nothing else of the signals: they are those of the moment at which
-// they were observed.
+// offChange records which streams are off and changes nothing else of the signals: they are those of the moment at
+// which they were observed.
 func (p *planner) offChange(known *ledger.RepoCoverage, off activity.Streams, since time.Time) ledger.RepoProgress {
 	signals, observed := known.Signals, known.Observed
 	signals.Off, signals.OffSince = off, since

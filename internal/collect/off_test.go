@@ -30,8 +30,8 @@ func (b *bench) switchOn(repo string) {
 	b.server.Update(func(d *githubtest.Dataset) { d.Repo(repo).PullsOff, d.Repo(repo).IssuesOff = nil, nil })
 }
 
-// TestSwitchedOff: nothing is asked of what is switched off, nothing is missing, and the windows slide. Switched on again,
-// everything since it was read last is found, whatever was missing before that too.
+// TestSwitchedOff: nothing is asked of what is switched off, nothing is missing, and the windows slide. Switched on
+// again, everything since it was read last is found, whatever was missing before that too.
 func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -46,8 +46,8 @@ type Summary struct {
 	// Incomplete is why the listing did not tell all repositories, where those that were known do not account for it; nil
 	// when it did.
 	Incomplete error
-	// Vanishing is how many repositories were not there any more, when they were most of those that had been: they are looked
-	// for again in the next pass, before anything of them ends. 0 otherwise.
+	// Vanishing is how many repositories were not there any more, when they were most of those that had been: they are
+	// looked for again in the next pass, before anything of them ends. 0 otherwise.
 	Vanishing int
 	// Later are the streams of which the pass read the last 24 h only, because nobody had read for longer.
 	Later []StreamOf
@@ -173,8 +173,8 @@ func (c *Collector) settle(repo int64) {
 	delete(c.pending, repo)
 }
 
-// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business. Nothing
-// can be read of a repository that the last pass did not find, so they are all of them then.
+// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business.
+// Nothing can be read of a repository that the last pass did not find, so they are all of them then.
 func (c *Collector) Pending(repo int64) activity.Streams {
 	c.mu.Lock()
 	defer c.mu.Unlock()

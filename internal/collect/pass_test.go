@@ -648,8 +648,8 @@ func TestClockAheadOfGitHub(t *testing.T) {
 	})
 }
 
-// TestReconcileFindsWhatIsDeleted: a comment that was deleted, or moved away with its issue, is in no window any more; the
-// sums keep it, and what is older than the last day is not judged.
+// TestReconcileFindsWhatIsDeleted: a comment that was deleted, or moved away with its issue, is in no window any more;
+// the sums keep it, and what is older than the last day is not judged.
 func TestReconcileFindsWhatIsDeleted(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

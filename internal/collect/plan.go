@@ -94,8 +94,8 @@ func (p *planner) selected() int {
 	return n
 }
 
-// absent are the repositories that were there and were not discovered, those first that the pass before did not find either: a
-// look-up may not come to all of them.
+// absent are the repositories that were there and were not discovered, those first that the pass before did not find
+// either: a look-up may not come to all of them.
 func (p *planner) absent() []*ledger.RepoCoverage {
 	var list []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
@@ -140,12 +140,12 @@ func (p *planner) leaveUnread(known *ledger.RepoCoverage) {
 	p.plan.behind[known.ID] = &behind{from: from}
 }
 
-// vanishingLeast is how many repositories must vanish at once, half of what was there or more, to be looked for a second time
-// whatever the reason is.
+// vanishingLeast is how many repositories must vanish at once, half of what was there or more, to be looked for a
+// second time whatever the reason is.
 const vanishingLeast = 3
 
-// finish takes for gone what two passes in a row have not found, and what has another owner or is not wanted any more, and
-// gives the plan. A filter or an owner is believed at once unless most of what was there would go.
+// finish takes for gone what two passes in a row have not found, and what has another owner or is not wanted any more,
+// and gives the plan. A filter or an owner is believed at once unless most of what was there would go.
 func (p *planner) finish() plan {
 	p.plan.began = p.began
 	present := 0
@@ -295,9 +295,9 @@ func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]t
 	return from, lags
 }
 
-// handedOver reports whether backfill reads what lags. The first contact, and the pass in which a stream is switched on again,
-// read the last 24 h themselves. Commits that were read up to some head are read on from there: that is no dearer, and dates
-// may hide some of them.
+// handedOver reports whether backfill reads what lags. The first contact, and the pass in which a stream is switched on
+// again, read the last 24 h themselves. Commits that were read up to some head are read on from there: that is no
+// dearer, and dates may hide some of them.
 func (p *planner) handedOver(known *ledger.RepoCoverage, s activity.Stream) bool {
 	was := p.cov.Repos[known.ID]
 	return p.handover && known.Contact.Before(p.began) && was != nil && !was.Gone() && !was.Signals.Off.Has(s) &&

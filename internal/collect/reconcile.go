@@ -20,9 +20,9 @@ type Reconciled struct {
 	sweeps []ledger.Sweep
 }
 
-// Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the streams
-// that are switched off. Run it right
-// after a pass: what has happened since is recorded, but it is not counted as found.
+// Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the
+// streams that are switched off. Run it right after a pass: what has happened since is recorded, but it is not counted
+// as found.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
 	var sum Reconciled
 	cov, err := c.coverage(ctx)
@@ -42,8 +42,8 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, er
 	return sum, c.sweep(ctx, fence, &sum)
 }
 
-// sweep removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved away
-// with their issue. One batch does it for all repositories.
+// sweep removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved
+// away with their issue. One batch does it for all repositories.
 func (c *Collector) sweep(ctx context.Context, fence uint64, sum *Reconciled) error {
 	if len(sum.sweeps) == 0 {
 		return nil

@@ -65,8 +65,8 @@ func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// punctual is a budget that is asked with the time of the moment: on a clock that waiting moves, minutes pass while a goroutine is
-// not scheduled, which looks like a clock that was set back.
+// punctual is a budget that is asked with the time of the moment: on a clock that waiting moves, minutes pass while a
+// goroutine is not scheduled, which looks like a clock that was set back.
 type punctual struct {
 	*github.LocalBudget
 

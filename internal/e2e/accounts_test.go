@@ -86,8 +86,8 @@ func isUserOf(name string, users map[string]float64) bool {
 	return false
 }
 
-// TestRenamedAccount: an account is one user under its newest login, also for what is past; who takes the login that has
-// become free is another one. A kill -9, a new replica and a takeover show the same.
+// TestRenamedAccount: an account is one user under its newest login, also for what is past; who takes the login that
+// has become free is another one. A kill -9, a new replica and a takeover show the same.
 func TestRenamedAccount(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {

@@ -115,8 +115,8 @@ func happens(d *githubtest.Dataset, timeline githubtest.Timeline, repo string, i
 
 const added = 900_000_000 // the id of what a test adds
 
-// TestFeatureSwitchedOff: pull requests and issues that a repository has switched off are not asked for, and nothing of them is
-// missing; switched on again, what happened before is found.
+// TestFeatureSwitchedOff: pull requests and issues that a repository has switched off are not asked for, and nothing of
+// them is missing; switched on again, what happened before is found.
 func TestFeatureSwitchedOff(t *testing.T) {
 	t.Parallel()
 	eachStoreAndAPI(t, func(t *testing.T, api string, start func(*testing.T, string) *replica) {
@@ -157,7 +157,8 @@ func TestFeatureSwitchedOff(t *testing.T) {
 	})
 }
 
-// TestOldServerWithoutTheFlag: a server that does not know that pull requests can be switched off is read with GraphQL all the same.
+// TestOldServerWithoutTheFlag: a server that does not know that pull requests can be switched off is read with GraphQL
+// all the same.
 func TestOldServerWithoutTheFlag(t *testing.T) {
 	t.Parallel()
 	data := active(2, 24*time.Hour, 6*time.Hour)
@@ -173,8 +174,8 @@ func TestOldServerWithoutTheFlag(t *testing.T) {
 
 const forbiddenText = "Resource protected by organization SAML enforcement"
 
-// TestForbiddenForAWhile: repositories that the credential may not see for a while keep their series, their windows are gaps, and the
-// log and the health page have GitHub's text; afterwards everything is there.
+// TestForbiddenForAWhile: repositories that the credential may not see for a while keep their series, their windows are
+// gaps, and the log and the health page have GitHub's text; afterwards everything is there.
 func TestForbiddenForAWhile(t *testing.T) {
 	t.Parallel()
 	eachStoreAndAPI(t, func(t *testing.T, api string, start func(*testing.T, string) *replica) {
@@ -231,7 +232,8 @@ func (p healthPage) detail(dependency string) string {
 	return p.Components["Receiver:githubexporter"].Dependencies[dependency].Detail
 }
 
-// TestForbiddenWhenFirstMet: repositories that the credential never could see are counted in a warning with GitHub's text.
+// TestForbiddenWhenFirstMet: repositories that the credential never could see are counted in a warning with GitHub's
+// text.
 func TestForbiddenWhenFirstMet(t *testing.T) {
 	t.Parallel()
 	for api, texts := range map[string][]string{
@@ -300,7 +302,8 @@ func TestMostVanishAtOnce(t *testing.T) {
 	}
 }
 
-// TestAccess: a replica that could never read an organization is not ready, and says why; afterwards trouble with GitHub is degraded.
+// TestAccess: a replica that could never read an organization is not ready, and says why; afterwards trouble with
+// GitHub is degraded.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	data := active(2, 24*time.Hour, 6*time.Hour)

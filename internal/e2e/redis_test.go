@@ -205,8 +205,8 @@ func TestStopWithoutRedis(t *testing.T) {
 
 func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }
 
-// TestLostKeys: whichever keys of the ledger an eviction takes from a running Redis, the replicas are right again, with a
-// warning, and never show anything twice.
+// TestLostKeys: whichever keys of the ledger an eviction takes from a running Redis, the replicas are right again, with
+// a warning, and never show anything twice.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)

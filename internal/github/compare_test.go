@@ -12,9 +12,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestNewCommitsAreOneQuestion: with REST alone the comparison with the default branch shows the new head, too, and nothing else is
-// asked but the lines of each commit. Where it does not show it, the head is asked for and the comparison is with that. A head that
-// is not reached any more is compared the other way round, too.
+// TestNewCommitsAreOneQuestion: with REST alone the comparison with the default branch shows the new head, too, and
+// nothing else is asked but the lines of each commit. Where it does not show it, the head is asked for and the
+// comparison is with that. A head that is not reached any more is compared the other way round, too.
 func TestNewCommitsAreOneQuestion(t *testing.T) {
 	t.Parallel()
 	more := func(n int) func(d *githubtest.Dataset) {

@@ -55,8 +55,8 @@ type repositoryNode struct {
 	IsEmpty    bool      `json:"isEmpty"`
 	CreatedAt  time.Time `json:"createdAt"`
 	PushedAt   time.Time `json:"pushedAt"`
-	// HasIssues and HasPulls say which features are on. HasPulls is nil where the server does not know that pull requests can
-	// be switched off.
+	// HasIssues and HasPulls say which features are on. HasPulls is nil where the server does not know that pull
+	// requests can be switched off.
 	HasIssues *bool `json:"hasIssuesEnabled"`
 	HasPulls  *bool `json:"hasPullRequestsEnabled"`
 	Branch    *struct {
@@ -157,8 +157,9 @@ func (m marks) of(id string, enabled *bool) (activity.Mark, bool) {
 
 func isOff(enabled *bool) bool { return enabled != nil && !*enabled }
 
-// streamsOff are the streams of which there is nothing to read: pull requests where they are switched off, and comments where
-// issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). What is not known is on.
+// streamsOff are the streams of which there is nothing to read: pull requests where they are switched off, and comments
+// where issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). What is not known
+// is on.
 func streamsOff(pulls, issues *bool) activity.Streams {
 	switch {
 	case !isOff(pulls):

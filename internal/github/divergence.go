@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing the
-	// branch.
+	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing
+	// the branch.
 	maxComparisonPages = 50
-	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a commit
-	// may be listed after one that is older.
+	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a
+	// commit may be listed after one that is older.
 	sweepMargin = 24 * time.Hour
 )
 

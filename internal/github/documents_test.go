@@ -26,7 +26,8 @@ func officialSchema(t *testing.T) *ast.Schema {
 	return schema
 }
 
-// TestGraphQLDocuments validates the query documents against the official schema, but for the fields that a schema may lack.
+// TestGraphQLDocuments validates the query documents against the official schema, but for the fields that a schema may
+// lack.
 func TestGraphQLDocuments(t *testing.T) {
 	t.Parallel()
 	schema := officialSchema(t)

@@ -258,9 +258,10 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 // nodesPath leads to the repositories of a page.
 var nodesPath = []string{"organization", "repositories", "nodes"}
 
-// repositories makes repositories of a page, and gives the reasons of those that GitHub did not show, by their places: it could
-// not, or the credential may not see them (https://docs.github.com/authentication/authenticating-with-single-sign-on). One that
-// is null for another reason is not there.
+// repositories makes repositories of a page, and gives the reasons of those that GitHub did not show, by their places:
+// it could not, or the credential may not see them
+// (https://docs.github.com/authentication/authenticating-with-single-sign-on). One that is null for another reason is
+// not there.
 func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {

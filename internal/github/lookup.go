@@ -19,8 +19,8 @@ const lookupMost = 200
 // Sighting is what came of looking a repository up.
 type Sighting struct {
 	ID int64
-	// Repo is the repository as it is now; nil when the organization does not have it any more, as far as the credential
-	// can see.
+	// Repo is the repository as it is now; nil when the organization does not have it any more, as far as the
+	// credential can see.
 	Repo *activity.Repository
 	// Moved says that Repo is nil because the repository has another owner now.
 	Moved bool
@@ -75,7 +75,8 @@ func (l *lookup) may(ctx context.Context) error {
 	return l.halted
 }
 
-// failed is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number is none.
+// failed is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number
+// is none.
 func (l *lookup) failed() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -263,8 +264,8 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository, err err
 	return Sighting{ID: asked.ID, Repo: &repo}
 }
 
-// gone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is only
-// forbidden to this credential may be there.
+// gone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is
+// only forbidden to this credential may be there.
 func gone(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone

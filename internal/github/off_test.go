@@ -13,7 +13,8 @@ import (
 
 var always = []githubtest.Period{{From: time.Unix(0, 0)}}
 
-// TestStreamsOff: what a repository has switched off is told by discovery and by a look-up, and nothing of its marks is unknown.
+// TestStreamsOff: what a repository has switched off is told by discovery and by a look-up, and nothing of its marks is
+// unknown.
 func TestStreamsOff(t *testing.T) {
 	t.Parallel()
 	pulls, comments := activity.StreamsOf(activity.StreamPulls), activity.StreamsOf(activity.StreamComments)
@@ -46,8 +47,8 @@ func TestStreamsOff(t *testing.T) {
 	}
 }
 
-// TestForbiddenRepositories: a listing says that there are repositories which the credential may not see, and a look-up of one says
-// that it is forbidden, not that it is not there; a transferred one has moved.
+// TestForbiddenRepositories: a listing says that there are repositories which the credential may not see, and a look-up
+// of one says that it is forbidden, not that it is not there; a transferred one has moved.
 func TestForbiddenRepositories(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {

@@ -26,8 +26,9 @@ type Request struct {
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.
 	SeenHead string
-	// Tips are heads, other than SeenHead, from which commits may have been recorded: what the present head does not reach
-	// of them is in Outcome.Removed. Since[StreamCommits] must then be the horizon: older commits are not looked at.
+	// Tips are heads, other than SeenHead, from which commits may have been recorded: what the present head does not
+	// reach of them is in Outcome.Removed. Since[StreamCommits] must then be the horizon: older commits are not looked
+	// at.
 	Tips []string
 	// At lists a window of the past (Until is set, SeenHead is empty) from this commit instead of from the default
 	// branch's present head; empty: the present head. When the commit is not there, the stream fails with a
@@ -63,14 +64,15 @@ type Outcome struct {
 	// Scans are how far this reading of pull requests and the former ones have come.
 	Scans Scans
 	// Removed are commits that SeenHead or one of Tips reaches and Head does not: after a force-push, a rebase, or when
-	// another branch is the default one. Commits that are older than the horizon may be among them. Empty when the commits
-	// failed.
+	// another branch is the default one. Commits that are older than the horizon may be among them. Empty when the
+	// commits failed.
 	Removed []activity.ID
 	// Settled are those of SeenHead and Tips about which Removed and Sweep say everything, Head itself excluded. Empty
 	// when the commits failed.
 	Settled []string
-	// Sweep, when not nil, says which commits the branch has: GitHub could not compare Head with one of the other heads,
-	// because that is not there any more, or has nothing in common with Head. It holds for Head, as Removed does.
+	// Sweep, when not nil, says which commits the branch has: GitHub could not compare Head with one of the other
+	// heads, because that is not there any more, or has nothing in common with Head. It holds for Head, as Removed
+	// does.
 	Sweep *Sweep
 	// Validators will tell whether the streams that were read have changed; zero where nothing does.
 	Validators [activity.NumStreams]Validator

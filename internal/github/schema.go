@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// optionalFields are the fields of our documents that some servers' GraphQL schema lacks. A schema refuses a document that has
-// an unknown field even behind @include(if: false), so such a field is left out of the text. In a document it is a leaf on a
-// line of its own, and its Go field is a pointer: nil is not known.
+// optionalFields are the fields of our documents that some servers' GraphQL schema lacks. A schema refuses a document
+// that has an unknown field even behind @include(if: false), so such a field is left out of the text. In a document it
+// is a leaf on a line of its own, and its Go field is a pointer: nil is not known.
 var optionalFields = []string{
 	// Enterprise Server has it from 3.21 on.
 	"hasPullRequestsEnabled",
@@ -19,7 +19,8 @@ var optionalFields = []string{
 // schemaMemory is how long the client remembers what the schema lacks: an upgrade of the server may add it.
 const schemaMemory = time.Hour
 
-// SchemaError says that the server's GraphQL schema lacks something that a query needs. Repeating the query does not help.
+// SchemaError says that the server's GraphQL schema lacks something that a query needs. Repeating the query does not
+// help.
 type SchemaError struct {
 	Answer
 	// Type and Field name the missing field; empty when the message has another form.
@@ -126,8 +127,8 @@ func (s *schemaGaps) document(doc document, now time.Time) (document, error) {
 	return s.trimmed[key], nil
 }
 
-// note remembers a refusal. It reports whether the document can be sent without what is missing; otherwise fresh says that the
-// refusal was not known.
+// note remembers a refusal. It reports whether the document can be sent without what is missing; otherwise fresh says
+// that the refusal was not known.
 func (s *schemaGaps) note(doc document, err *SchemaError, now time.Time) (again, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,8 +54,8 @@ func TestOptionalField(t *testing.T) {
 	require.Len(t, server.Requests(), 6, "after an hour the field is asked for again")
 }
 
-// TestMissingField: an error names the field and the setting that helps, and costs one request an hour; discovery and look-ups
-// go on with REST.
+// TestMissingField: an error names the field and the setting that helps, and costs one request an hour; discovery and
+// look-ups go on with REST.
 func TestMissingField(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)

@@ -10,9 +10,9 @@ import (
 
 // What every store does with a batch before it looks at what it has.
 
-// Said is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says that
-// the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch. Without
-// authority (fence 0) no head is settled: it remains a tip.
+// Said is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says
+// that the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch.
+// Without authority (fence 0) no head is settled: it remains a tip.
 func (b *Batch) Said(fence uint64, first bool, pruned time.Time) (Change, error) {
 	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
 	if fence == 0 {

@@ -66,9 +66,9 @@ type RepoProgress struct {
 	// Missed are windows that could not be read or were put off. Read are windows that were read completely. Of a
 	// batch that has both for one moment, Read wins.
 	Missed, Read []StreamWindow
-	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. Settled are heads of which
-	// only those commits count as there that the head of Signals reaches, for the others have been removed; it counts in
-	// batches with authority only.
+	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. Settled are heads of
+	// which only those commits count as there that the head of Signals reaches, for the others have been removed; it
+	// counts in batches with authority only.
 	Tips, Settled []string
 }
 

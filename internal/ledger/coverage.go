@@ -30,8 +30,8 @@ type RepoCoverage struct {
 	// GoneSince is when the repository left; zero while it is there.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
-	// Tips are heads, other than that of Signals, which may reach recorded commits that the head of Signals does not. They
-	// are sorted.
+	// Tips are heads, other than that of Signals, which may reach recorded commits that the head of Signals does not.
+	// They are sorted.
 	Tips []string
 }
 
@@ -52,8 +52,8 @@ type Gap struct {
 // Gone reports whether the repository has left.
 func (r *RepoCoverage) Gone() bool { return !r.GoneSince.IsZero() }
 
-// Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is switched
-// off. What is missing then is kept, and counts again when the stream is switched on.
+// Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is
+// switched off. What is missing then is kept, and counts again when the stream is switched on.
 func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	if r.Gone() || r.Signals.Off.Has(s) {
 		return nil
@@ -146,8 +146,8 @@ func (c *Coverage) Reached(r *RepoCoverage) time.Time {
 	return c.Edge
 }
 
-// RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched off
-// does not lag, whatever is missing of it.
+// RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched
+// off does not lag, whatever is missing of it.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.Reached(r)
 	if r.Signals.Off.Has(s) {

@@ -33,9 +33,9 @@ func (t *Totals) plus(o *Totals) {
 	}
 }
 
-// TotalID names a sum where it is stored: the kind's stored value times 256, plus 0 for the number of events, 1 and more
-// for the sums of the kind's measures in their order, and 16 and more for the buckets of a histogram. An id never changes
-// its meaning, and one that this version does not know is left out.
+// TotalID names a sum where it is stored: the kind's stored value times 256, plus 0 for the number of events, 1 and
+// more for the sums of the kind's measures in their order, and 16 and more for the buckets of a histogram. An id never
+// changes its meaning, and one that this version does not know is left out.
 type TotalID uint16
 
 // totalID is the id of the sum of a kind's measure; 0 is the number of its events.
@@ -53,8 +53,8 @@ func TotalIDs() [NumTotals]TotalID {
 	return ids
 }
 
-// legacyOrder has the ids of the sums in the order in which they were stored before they had ids: in frames of version 4
-// and less, and in Redis.
+// legacyOrder has the ids of the sums in the order in which they were stored before they had ids: in frames of version
+// 4 and less, and in Redis.
 var legacyOrder = []TotalID{
 	totalID(activity.KindCommit, 0), totalID(activity.KindPullRequestOpened, 0), totalID(activity.KindPullRequestMerged, 0),
 	totalID(activity.KindReviewSubmitted, 0), totalID(activity.KindIssueComment, 0),

@@ -16,8 +16,8 @@ type ViewSettings struct {
 	// Grace is how far a repository's coverage may lag before its windows stop sliding: an outage freezes the numbers
 	// as they were last known, it does not count them down to zero.
 	Grace time.Duration
-	// Label is a user's label value, and false for users who are not shown. It is called with an account's newest login.
-	// Users with one label are one series. Nil shows logins.
+	// Label is a user's label value, and false for users who are not shown. It is called with an account's newest
+	// login. Users with one label are one series. Nil shows logins.
 	Label func(activity.Actor) (string, bool)
 	// GivenWeeks shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
 	GivenWeeks bool

@@ -33,8 +33,8 @@ func (v *View) Visit(now time.Time, sink Sink) {
 	v.endGone(sink)
 }
 
-// owners says which repository is shown under a name. Two have one name when it was taken over while discovery read its pages, until the
-// next pass: the one that was met last has it then, and the other one is not shown.
+// owners says which repository is shown under a name. Two have one name when it was taken over while discovery read its
+// pages, until the next pass: the one that was met last has it then, and the other one is not shown.
 func (v *View) owners() map[string]int64 {
 	owners := make(map[string]int64, len(v.repos))
 	for id := range v.repos {

@@ -75,8 +75,8 @@ type State struct {
 	Until    time.Time
 	// Incomplete says that the values are those of a part of the week's commits.
 	Incomplete bool
-	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the values
-	// are those of before.
+	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the
+	// values are those of before.
 	Rewound  time.Time
 	Outdated bool
 	// Asking is about asking for statistics, Reading about reading commits.

@@ -19,9 +19,9 @@ import (
 // errUnread is the state of an organization of which the ledger has nothing yet.
 var errUnread = errors.New("nothing has been read yet")
 
-// access is what this replica knows of its access to the organizations. A replica is not ready before each of them was read
-// once, by whichever replica, or while GitHub refuses this replica's credential, or does not know the organization, and this
-// process has never read it. Once it has, later trouble is a matter of the passes.
+// access is what this replica knows of its access to the organizations. A replica is not ready before each of them was
+// read once, by whichever replica, or while GitHub refuses this replica's credential, or does not know the
+// organization, and this process has never read it. Once it has, later trouble is a matter of the passes.
 type access struct {
 	monitor *health.Monitor
 
@@ -130,8 +130,8 @@ func (o *orgAccess) err() error {
 	}
 }
 
-// refusesAccess reports whether GitHub does not accept the credential, or does not know what is asked for. A replica with
-// another secret, or another name of the organization, is needed then.
+// refusesAccess reports whether GitHub does not accept the credential, or does not know what is asked for. A replica
+// with another secret, or another name of the organization, is needed then.
 func refusesAccess(err error) bool {
 	return errors.As(err, new(*github.CredentialError)) || errors.As(err, new(*github.NotFoundError))
 }
@@ -139,8 +139,8 @@ func refusesAccess(err error) bool {
 // checksAtOnce is how many credentials are checked at a time.
 const checksAtOnce = 8
 
-// checkCredentials asks GitHub whether it takes the credentials of the organizations that this replica does not lead, until it has
-// taken each of them once. The question costs nothing of a limit. Passes tell it of the others.
+// checkCredentials asks GitHub whether it takes the credentials of the organizations that this replica does not lead,
+// until it has taken each of them once. The question costs nothing of a limit. Passes tell it of the others.
 func (r *githubReceiver) checkCredentials(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 )
 
-// TestEndOfOwnSeries: a series of the exporter's own metrics that is not shown any more is marked as ended in some emissions, under the
-// resource that it had, and never while it is shown.
+// TestEndOfOwnSeries: a series of the exporter's own metrics that is not shown any more is marked as ended in some
+// emissions, under the resource that it had, and never while it is shown.
 func TestEndOfOwnSeries(t *testing.T) {
 	t.Parallel()
 	e, _ := emitting(t)

@@ -129,8 +129,8 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 	}
 }
 
-// warnVanishing says that most of the repositories are not there any more: their series end with the next pass, unless it
-// finds them.
+// warnVanishing says that most of the repositories are not there any more: their series end with the next pass, unless
+// it finds them.
 func (c *condition) warnVanishing(sum *collect.Summary) {
 	if sum.Vanishing == 0 {
 		return
@@ -140,8 +140,8 @@ func (c *condition) warnVanishing(sum *collect.Summary) {
 		zap.Int("vanished", sum.Vanishing), zap.Int("repositories", sum.Repositories))
 }
 
-// troubleOf is the error that stands for all that a pass could not read; nil when it has read everything. Repositories that
-// are forbidden come first: their series are in question, and the remedy is a matter of the credential.
+// troubleOf is the error that stands for all that a pass could not read; nil when it has read everything. Repositories
+// that are forbidden come first: their series are in question, and the remedy is a matter of the credential.
 func troubleOf(sum *collect.Summary, err error) error {
 	switch {
 	case err != nil:
@@ -159,8 +159,8 @@ func troubleOf(sum *collect.Summary, err error) error {
 	return fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)
 }
 
-// forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a failure of
-// one of them.
+// forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a
+// failure of one of them.
 func forbiddenRepositories(sum *collect.Summary) (first *collect.Failure, n int) {
 	counted := make(map[int64]bool)
 	for i := range sum.Failures {
@@ -176,8 +176,8 @@ func forbiddenRepositories(sum *collect.Summary) (first *collect.Failure, n int)
 	return first, len(counted)
 }
 
-// ofGitHub is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none: that stays
-// a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
+// ofGitHub is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none:
+// that stays a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
 func ofGitHub(sum *collect.Summary, trouble error) error {
 	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
 		return trouble

@@ -66,12 +66,12 @@ type Repo struct {
 	Switches []Switch `json:"switches,omitempty"`
 	// Blocked makes every request for the repository answer 451.
 	Blocked bool `json:"blocked,omitempty"`
-	// PullsOff and IssuesOff are when the feature is switched off: then /pulls is 404, and so is /issues/comments while both
-	// are off.
+	// PullsOff and IssuesOff are when the feature is switched off: then /pulls is 404, and so is /issues/comments while
+	// both are off.
 	PullsOff  []Period `json:"pulls_off,omitempty"`
 	IssuesOff []Period `json:"issues_off,omitempty"`
-	// Forbidden is when no credential may see the repository, as without the authorization for single sign-on: 403 in REST,
-	// null and FORBIDDEN in GraphQL, and lists of REST leave it out and say so in X-GitHub-SSO.
+	// Forbidden is when no credential may see the repository, as without the authorization for single sign-on: 403 in
+	// REST, null and FORBIDDEN in GraphQL, and lists of REST leave it out and say so in X-GitHub-SSO.
 	Forbidden []Period `json:"forbidden,omitempty"`
 }
 
@@ -110,8 +110,8 @@ type Commit struct {
 	ParentSHAs []string `json:"parent_shas,omitempty"`
 	// PushedAt is when the commit became visible, CommittedAt when it is zero.
 	PushedAt time.Time `json:"pushed_at,omitzero"`
-	// GoneAt is when the object is deleted, never when it is zero: requests that name it fail from then on. What a branch
-	// reaches must stay.
+	// GoneAt is when the object is deleted, never when it is zero: requests that name it fail from then on. What a
+	// branch reaches must stay.
 	GoneAt time.Time `json:"gone_at,omitzero"`
 	// Branch is the branch it was pushed to, the default branch when empty.
 	Branch string `json:"branch,omitempty"`

@@ -107,9 +107,9 @@ type Effect struct {
 	// Delay between the parts of a slow body.
 	Delay Duration `json:"delay,omitempty"`
 	URL   string   `json:"url,omitempty"`
-	// Path is a path of response keys in a GraphQL answer, like "organization.repositories.nodes.*.issues", and in a REST
-	// answer for a value, like "0.commit.committer.date"; numbers are places in lists, * is any, and ** in front is any
-	// beginning.
+	// Path is a path of response keys in a GraphQL answer, like "organization.repositories.nodes.*.issues", and in a
+	// REST answer for a value, like "0.commit.committer.date"; numbers are places in lists, * is any, and ** in front
+	// is any beginning.
 	Path string `json:"path,omitempty"`
 	// Value takes the place of what is at the path, of an answer of either API: JSON as it is, like 12 or
 	// "12200-05-05T00:00:00Z".

@@ -31,7 +31,8 @@ type Settings struct {
 	// NoRateLimits leaves out the x-ratelimit headers, GraphQL's rateLimit and /rate_limit, as GitHub Enterprise Server
 	// does by default.
 	NoRateLimits bool
-	// MissingFields are fields that the GraphQL schema lacks, as one of an older Enterprise Server does: "Repository.isEmpty".
+	// MissingFields are fields that the GraphQL schema lacks, as one of an older Enterprise Server does:
+	// "Repository.isEmpty".
 	MissingFields []string
 	// StatsPending is how often /stats/contributors answers 202 after a push before it has numbers; 0 means once, a
 	// negative number never.
@@ -76,8 +77,8 @@ type Credential struct {
 	// PublicOnly hides private and internal repositories.
 	PublicOnly bool
 	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
-	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls the
-	// field, and with it the repository where the field cannot be null
+	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls
+	// the field, and with it the repository where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
 	// Expires is when a personal token ends: every answer tells it, and then it is refused. Zero: never.

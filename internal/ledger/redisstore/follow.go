@@ -264,8 +264,8 @@ func (f *follower) snapshot(ctx context.Context) error {
 	return f.apply(ledger.Change{Removed: f.removed(removedCmd.Val()), Pruned: fromUnix(meta["pruned"]), Caught: true})
 }
 
-// errDamaged is the state of a ledger of which keys are gone. What was shown stays until the next commit has found it out and
-// the ledger was read again.
+// errDamaged is the state of a ledger of which keys are gone. What was shown stays until the next commit has found it
+// out and the ledger was read again.
 var errDamaged = errors.New("keys of the ledger are gone")
 
 // requireWhole refuses a snapshot of a ledger of which a key is gone.

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// legacyKey is a key of Redis as it was written: fields and values, or members, in hexadecimal, and entries of a log, each
-// an id with fields and values.
+// legacyKey is a key of Redis as it was written: fields and values, or members, in hexadecimal, and entries of a log,
+// each an id with fields and values.
 type legacyKey struct {
 	Type   string     `json:"type"`
 	Values []string   `json:"values"`

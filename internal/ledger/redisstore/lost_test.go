@@ -22,8 +22,9 @@ import (
 // ledgerKeys are the keys of an organization's ledger.
 var ledgerKeys = []string{"meta", "seen", "removed", "log", "series", "carried", "cov", "tallies", "samples"}
 
-// TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts and one that writes show what
-// GitHub has after it was read again, never twice and never less; what was left is not mixed with it, and it is said aloud.
+// TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts and one that writes show
+// what GitHub has after it was read again, never twice and never less; what was left is not mixed with it, and it is
+// said aloud.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{

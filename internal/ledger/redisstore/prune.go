@@ -201,8 +201,8 @@ func legacyOrder() string {
 	return strings.Join(ids, " ")
 }
 
-// trimBefore is the id of the log before which entries are cut. The last entry stays, whatever Redis's clock says: without
-// it the ledger is not whole.
+// trimBefore is the id of the log before which entries are cut. The last entry stays, whatever Redis's clock says:
+// without it the ledger is not whole.
 func (p *pruning) trimBefore(limit time.Time) string {
 	before := max(0, limit.Add(-slack).UnixMilli())
 	if last, _, ok := strings.Cut(p.last, "-"); ok {

@@ -22,8 +22,8 @@ import (
 //	actor  account (zigzag varint) │ length of the login (1 byte) │ login
 //
 // The measures are those of the kind in its order (ledger.MeasuresOf). The key is a member of the set "seen" and a
-// field of the hash "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e", which versions before
-// wrote, a body has two numbers of lines and does not say how many they are.
+// field of the hash "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e",
+// which versions before wrote, a body has two numbers of lines and does not say how many they are.
 
 func appendKey(b []byte, k activity.Key) []byte {
 	b = append(b, byte(k.Kind))
@@ -56,7 +56,8 @@ func appendRepo(b []byte, repo int64) []byte {
 	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // valid events have positive ones
 }
 
-// markField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record begins with it.
+// markField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record
+// begins with it.
 const markField = "\x00"
 
 var errShort = errors.New("the record is cut off")

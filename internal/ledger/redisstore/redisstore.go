@@ -1,8 +1,8 @@
 // Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone, under
 // Sentinel and as a Cluster.
 //
-// Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version of
-// this layout:
+// Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version
+// of this layout:
 //
 //	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
 //	seen     set     the keys of the events that the ledger has
@@ -13,8 +13,8 @@
 //	cov      hash    what is exceptional about each repository: see coverage.go
 //	tallies, samples hash
 //
-// The keys are one thing: all of them but the log and meta have a mark (scripts/whole.lua), and a ledger of which one is gone
-// begins anew with the next commit.
+// The keys are one thing: all of them but the log and meta have a mark (scripts/whole.lua), and a ledger of which one
+// is gone begins anew with the next commit.
 //
 // The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
 // up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,

@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept: it
-// was read after the sweep's own reading, or from a head that remains a tip.
+// sweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept:
+// it was read after the sweep's own reading, or from a head that remains a tip.
 func (s *Store) sweep(ctx context.Context, fence uint64, p *plan) error {
 	if fence == 0 || len(p.batch.Sweeps) == 0 {
 		return nil

@@ -44,7 +44,8 @@ func coverage(t *testing.T, h Harness) {
 	require.Len(t, cov.Repos, 2)
 }
 
-// switchedOff: what is missing of a stream that is off is kept and is no gap, its window slides, and on again it is one.
+// switchedOff: what is missing of a stream that is off is kept and is no gap, its window slides, and on again it is
+// one.
 func switchedOff(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)

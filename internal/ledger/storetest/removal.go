@@ -18,7 +18,8 @@ func counted(view *ledger.View, user string) [2]uint64 {
 	return [2]uint64{values.Of[metricCommits], values.Of[ledger.MetricTotal]}
 }
 
-// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a restart.
+// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
+// restart.
 func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledger.View)) {
 	t.Helper()
 	setMark(t, *s, mark)
@@ -33,8 +34,8 @@ func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark 
 	}
 }
 
-// removedAndRestored: what is removed is in no window, what is read again is there again, and the totals count each event
-// once.
+// removedAndRestored: what is removed is in no window, what is read again is there again, and the totals count each
+// event once.
 func removedAndRestored(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)

@@ -1,4 +1,5 @@
--- Commits a batch, whole or not at all. Nothing is written before everything has been checked. whole.lua stands before it.
+-- Commits a batch, whole or not at all. Nothing is written before everything has been checked. whole.lua stands before
+-- it.
 --
 -- KEYS  meta, seen, series, cov, samples, tallies, log, removed, carried: all of one organization
 -- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
@@ -60,7 +61,8 @@ local function is_damaged()
   if state[7] then
     return not is_whole(epoch, lasts, seen, log, hashes)
   end
-  -- From before there were marks: what can be told is that the log ends where it should, and that events have keys and repositories.
+  -- From before there were marks: what can be told is that the log ends where it should, and that events have keys and
+  -- repositories.
   local events = redis.call('HLEN', series) > 0
   return (lasts ~= '' and #redis.call('XRANGE', log, lasts, lasts) == 0)
     or (events and (redis.call('SCARD', seen) == 0 or redis.call('HLEN', cov) == 0))
