@@ -76,14 +76,14 @@ func (p *permissions) noteListing(err error) {
 	p.listing = missing
 }
 
-// prune drops the streams of repositories that are not there any more, and those of which nothing is missing: others
-// have read them.
+// prune drops the streams of repositories that are not there any more, and those without a gap: others have read them,
+// or they are switched off.
 func (p *permissions) prune(cov *ledger.Coverage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.streams, func(key refusalKey, _ []string) bool {
 		repo := cov.Repos[key.repo]
-		return repo == nil || repo.Gone() || len(repo.Missing[key.stream]) == 0
+		return repo == nil || len(repo.Gaps(key.stream)) == 0
 	})
 }
 

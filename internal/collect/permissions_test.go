@@ -74,7 +74,8 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 	require.Empty(t, b.collector.MissingPermissions())
 }
 
-// TestMissingPermissionOfAnotherReader ends when others have read what was missing, and with the repository.
+// TestMissingPermissionOfAnotherReader ends when others have read what was missing, when the stream is switched off, and
+// with the repository.
 func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	t.Parallel()
 	var p permissions
@@ -94,4 +95,8 @@ func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	require.Equal(t, []string{"contents"}, p.missing())
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: {ID: 2}}})
 	require.Empty(t, p.missing(), "nothing of it is missing any more")
+	p.note(2, activity.StreamCommits, refused)
+	missing.Signals.Off = activity.StreamsOf(activity.StreamCommits)
+	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: &missing}})
+	require.Empty(t, p.missing(), "it is not wanted")
 }
