@@ -52,7 +52,10 @@ func (r *run) readAll(ctx context.Context) error {
 	group.SetLimit(r.collector.settings.Concurrency)
 	for some := range slices.Chunk(r.plan.readings, prepared) {
 		if err := r.readSome(ctx, groupCtx, group, some); err != nil {
-			return errors.Join(err, group.Wait())
+			if first := group.Wait(); first != nil {
+				return first
+			}
+			return err
 		}
 	}
 	if err := group.Wait(); err != nil {
