@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAgents: each agent of GitHub's is one bot, whatever an answer calls it; nobody else is.
+// TestAgents: each agent of GitHub's is one bot, whatever an answer calls it, and no other account is.
 func TestAgents(t *testing.T) {
 	t.Parallel()
 	coding, reviewer := Actor{198982749, "Copilot[bot]"}, Actor{175728472, "copilot-pull-request-reviewer[bot]"}

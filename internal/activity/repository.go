@@ -52,8 +52,8 @@ type Mark struct {
 // Same reports whether both say the same.
 func (s *Signals) Same(o *Signals) bool {
 	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
-	return s.Known == o.Known && s.Head == o.Head && s.Branch == o.Branch && s.HeadAt.Equal(o.HeadAt) && s.Archived == o.Archived &&
-		s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
+	return s.Known == o.Known && s.Head == o.Head && s.Branch == o.Branch && s.HeadAt.Equal(o.HeadAt) &&
+		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
 		s.Off == o.Off && s.OffSince.Equal(o.OffSince)
 }
 
@@ -103,5 +103,6 @@ func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head
 	}
-	return s.Branch != older.Branch || !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) || s.PushedAt.After(older.HeadAt)
+	return s.Branch != older.Branch || !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) ||
+		s.PushedAt.After(older.HeadAt)
 }

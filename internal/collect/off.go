@@ -32,7 +32,9 @@ func (p *planner) planOff(r *activity.Repository, known *ledger.RepoCoverage) *l
 
 // returnOff adds to the change of a repository that is back what is missing of the streams that came on while it was
 // away, and returns the streams that are off.
-func (p *planner) returnOff(r *activity.Repository, known *ledger.RepoCoverage, change *ledger.RepoProgress) activity.Streams {
+func (p *planner) returnOff(
+	r *activity.Repository, known *ledger.RepoCoverage, change *ledger.RepoProgress,
+) activity.Streams {
 	was, now := known.Signals.Off, r.Signals.Off
 	r.Signals.OffSince = offSince(now, &known.Signals, known.GoneSince)
 	if was != now {

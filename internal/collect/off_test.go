@@ -44,7 +44,7 @@ func TestSwitchedOff(t *testing.T) {
 			b.fill()
 			require.Equal(t, uint64(1), b.metrics().of("one", activity.KindPullRequestOpened))
 
-			at := b.clock.Advance(interval).Add(-time.Minute) // nobody reads this before it is switched off
+			at := b.clock.Advance(interval).Add(-time.Minute) // not read before it is switched off
 			b.server.Update(func(d *githubtest.Dataset) {
 				pull(d, "one", 2, at, nil)
 				comment(d, "one", 2, at)

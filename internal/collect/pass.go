@@ -173,7 +173,7 @@ func (c *Collector) settle(repo int64) {
 	delete(c.pending, repo)
 }
 
-// Pending are the streams of a repository that a pass is about to read: what they miss is nobody else's business.
+// Pending are the streams of a repository that a pass is about to read: no job is made of what they miss.
 // Nothing can be read of a repository that the last pass did not find, so they are all of them then.
 func (c *Collector) Pending(repo int64) activity.Streams {
 	c.mu.Lock()

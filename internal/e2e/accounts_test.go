@@ -44,7 +44,7 @@ func (r *renamed) happens(d *githubtest.Dataset, login string, at time.Time) {
 	})
 }
 
-// require waits until every page counts so much of each user, and of nobody else.
+// require waits until every page counts so much of each user, and of no other.
 func (r *renamed) require(t *testing.T, when string, want map[string]float64, pages ...*collector) {
 	t.Helper()
 	for _, gx := range pages {

@@ -85,7 +85,7 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	return unlinked(git.GetName(), git.GetEmail())
 }
 
-// actor is an account; an id that none has is not told. REST shows a deleted one as the account "ghost", GraphQL as
+// actor is an account; a negative id counts as none. REST shows a deleted one as the account "ghost", GraphQL as
 // null: one actor comes out, as it does for an agent of GitHub's that the APIs show under several logins.
 func actor(id int64, login string, bot bool) activity.Actor {
 	id = max(0, id)

@@ -122,7 +122,8 @@ func (r *reader) checkLines(ctx context.Context) error {
 		return nil
 	}
 	outside := withRepository(ctx, r.request.Repo.ID, r.client.newPatience(1, true))
-	_, _, err := get[[]*gogithub.RepositoryCommit](outside, r.client, commitsEndpoint, r.path("/commits"), values("per_page", "1"))
+	_, _, err := get[[]*gogithub.RepositoryCommit](
+		outside, r.client, commitsEndpoint, r.path("/commits"), values("per_page", "1"))
 	return err
 }
 

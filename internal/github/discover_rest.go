@@ -44,7 +44,7 @@ type restListing struct {
 
 	mu   sync.Mutex // held while a page is handed out
 	page func([]activity.Repository) error
-	// holes are the repositories that GitHub did not show: how many they are is not told, so that they count as one.
+	// holes are the repositories that GitHub did not show: it does not say how many, so that they count as one.
 	holes IncompleteError
 }
 
@@ -78,7 +78,7 @@ func (l *restListing) down(ctx context.Context, last int) error {
 	return context.Cause(ctx)
 }
 
-// onwards reads page after page where the number of the last one is not told.
+// onwards reads page after page where GitHub does not say the number of the last one.
 func (l *restListing) onwards(ctx context.Context) error {
 	for number := 2; number <= maxPages; number++ {
 		told, rows, err := l.read(ctx, number)

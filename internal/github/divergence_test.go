@@ -132,7 +132,7 @@ var rewinds = map[string]rewound{
 	},
 }
 
-// TestRewoundHeads: what former heads reach and the present one does not is told once for each of them, with as few
+// TestRewoundHeads: what former heads reach and the present one does not is reported once for each of them, with as few
 // questions as that takes, and both APIs say the same.
 func TestRewoundHeads(t *testing.T) {
 	t.Parallel()
@@ -383,7 +383,7 @@ func TestWindowAtACommit(t *testing.T) {
 }
 
 // TestRandomRewinds: whatever happened to the branch, and from whichever heads commits were recorded, what was recorded
-// before and is read now, without what is told to be lost, is what the branch has within the horizon.
+// before and is read now, without what is reported to be lost, is what the branch has within the horizon.
 func TestRandomRewinds(t *testing.T) {
 	t.Parallel()
 	var removals, sweeps atomic.Int64

@@ -152,7 +152,8 @@ func (e *IncompleteError) Error() string {
 	if e.Forbidden == e.Holes {
 		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Holes, e.Err)
 	}
-	return fmt.Sprintf("%d repositories of the listing could not be told, %d of them forbidden: %v", e.Holes, e.Forbidden, e.Err)
+	return fmt.Sprintf("%d repositories of the listing could not be read, %d of them forbidden: %v",
+		e.Holes, e.Forbidden, e.Err)
 }
 
 // add counts a repository that was not shown.

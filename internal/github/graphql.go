@@ -104,7 +104,8 @@ func askOnce[T any](
 	var told rateLimit
 	var errs []graphqlError
 	x := &exchange{
-		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split, price: doc.price(variables),
+		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split,
+		price: doc.price(variables),
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {

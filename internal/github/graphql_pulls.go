@@ -46,9 +46,10 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 				continue // it has no place in the order
 			}
 		}
-		rows = append(rows, pullRow{updated: n.UpdatedAt, whole: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage, events: func(ctx context.Context) ([]activity.Event, error) {
-			return r.pullEvents(ctx, n)
-		}})
+		rows = append(rows, pullRow{
+			updated: n.UpdatedAt, whole: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage,
+			events: func(ctx context.Context) ([]activity.Event, error) { return r.pullEvents(ctx, n) },
+		})
 	}
 	if info := data.Pulls.PageInfo; info.HasNextPage {
 		return rows, info.EndCursor, nil

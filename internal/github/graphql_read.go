@@ -175,8 +175,8 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines && !r.linesApart, "commitsFirst": commitsFirst, "commitsAfter": nil,
-		"since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
+		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines && !r.linesApart,
+		"commitsFirst": commitsFirst, "commitsAfter": nil, "since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()
 	if r.request.SeenHead == "" {

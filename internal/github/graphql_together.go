@@ -68,7 +68,8 @@ func (c *Client) little(r *Request) bool {
 	if r.Brief || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
-	if r.Repo.NodeID == "" || r.At != "" || !r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
+	if r.Repo.NodeID == "" || r.At != "" ||
+		!r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
 		return false
 	}
 	from := c.settings.Now().Add(-littleAfter)

@@ -15,7 +15,7 @@ import (
 )
 
 // TestCredentialExpires: an answer tells when the token ends. What is no time is counted, and of an App's token nothing
-// is told.
+// is observed.
 func TestCredentialExpires(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -72,7 +72,7 @@ func TestCredentialExpires(t *testing.T) {
 	})
 }
 
-// TestDeprecations: what an answer announces of its end is told, whatever else it is.
+// TestDeprecations: what an answer announces of its end is observed, whatever else it is.
 func TestDeprecations(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

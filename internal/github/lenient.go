@@ -122,7 +122,8 @@ func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error)
 // used are the fields of go-github's rows that are used: what is wrong with another one does not matter.
 var used = map[reflect.Type][]string{
 	reflect.TypeFor[repositoryRow](): {
-		"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner", "has_issues", "has_pull_requests", "default_branch",
+		"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner",
+		"has_issues", "has_pull_requests", "default_branch",
 	},
 	reflect.TypeFor[gogithub.RepositoryCommit]():  {"sha", "commit", "author", "parents", "stats"},
 	reflect.TypeFor[gogithub.PullRequest]():       {"number", "user", "created_at", "updated_at", "merged_at"},

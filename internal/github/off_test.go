@@ -13,7 +13,7 @@ import (
 
 var always = []githubtest.Period{{From: time.Unix(0, 0)}}
 
-// TestStreamsOff: what a repository has switched off is told by discovery and by a look-up, and nothing of its marks is
+// TestStreamsOff: what a repository has switched off is in the answers of discovery and of a look-up, and nothing of its marks is
 // unknown.
 func TestStreamsOff(t *testing.T) {
 	t.Parallel()

@@ -106,7 +106,7 @@ type Observation struct {
 	Probe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
-	// CredentialExpires is when the credential ends, as the answer told; zero when it did not, as of an App's
+	// CredentialExpires is when the credential ends, as the answer says; zero when it does not, as of an App's
 	// installation.
 	CredentialExpires time.Time
 	// Deprecation is what the answer announced of the end of what was asked for; empty when it announced nothing.

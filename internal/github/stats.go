@@ -77,7 +77,8 @@ func (c *Client) Contributors(ctx context.Context, org string, repo activity.Rep
 	var rows []*contributorRow
 	var broken map[int]fieldErrors
 	x := &exchange{
-		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, believed: true, make: c.getting(repoPath(org, &repo, "/stats/contributors")),
+		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, believed: true,
+		make:   c.getting(repoPath(org, &repo, "/stats/contributors")),
 		points: func() int { return 1 }, quota: func() Quota { return Quota{} },
 	}
 	x.read = func(_ http.Header, body []byte) error {

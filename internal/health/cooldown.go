@@ -147,7 +147,8 @@ type CoolingError struct {
 
 // Error implements error.
 func (e *CoolingError) Error() string {
-	return fmt.Sprintf("requests pause until %s after %d questions in a row without a usable answer (%s, %d repositories): %v",
+	return fmt.Sprintf(
+		"requests pause until %s after %d questions in a row without a usable answer (%s, %d repositories): %v",
 		e.Until.UTC().Format(time.RFC3339), e.Failures, e.API, e.Repositories, e.Cause)
 }
 

@@ -42,7 +42,8 @@ func (v *View) owners() map[string]int64 {
 		if cov == nil || cov.Gone() {
 			continue
 		}
-		if had := v.cov.Repos[owners[cov.Name]]; had == nil || cmp.Or(cov.Contact.Compare(had.Contact), cmp.Compare(cov.ID, had.ID)) > 0 {
+		had := v.cov.Repos[owners[cov.Name]]
+		if had == nil || cmp.Or(cov.Contact.Compare(had.Contact), cmp.Compare(cov.ID, had.ID)) > 0 {
 			owners[cov.Name] = id
 		}
 	}

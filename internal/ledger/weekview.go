@@ -26,7 +26,9 @@ func (v *View) takeWeekly(sample *Sample) {
 	if repo == 0 || err != nil {
 		return
 	}
-	week := &weekView{end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Everybody, lines: make(map[uint32]weekLines, len(w.Users))}
+	week := &weekView{
+		end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Everybody, lines: make(map[uint32]weekLines, len(w.Users)),
+	}
 	for i := range w.Users {
 		u := &w.Users[i]
 		n := v.accounts.see(u.Actor, 0)

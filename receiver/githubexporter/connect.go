@@ -34,7 +34,8 @@ func (r *githubReceiver) newOrganization(
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger}, passed: make(chan struct{}, 1),
+		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger},
+		passed:    make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
@@ -63,15 +64,17 @@ func (r *githubReceiver) newOrganization(
 	return org, err
 }
 
-func (r *githubReceiver) newCollector(config *OrgConfig, org *organization, tallies *collect.Tallies) (*collect.Collector, error) {
+func (r *githubReceiver) newCollector(
+	config *OrgConfig, org *organization, tallies *collect.Tallies,
+) (*collect.Collector, error) {
 	filter, err := config.filter()
 	if err != nil {
 		return nil, err
 	}
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
-		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil, WithoutLines: r.config.LOC.statistics(), Now: time.Now,
-		Skew: org.client.Skew, Login: org.view.Login, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil,
+		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew, Login: org.view.Login, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }
 
@@ -102,7 +105,8 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, Observe: observe, Answered: func(reply github.Reply) { r.answered(config.Name, &reply) },
+		Concurrency: config.Concurrency, Observe: observe,
+		Answered:  func(reply github.Reply) { r.answered(config.Name, &reply) },
 		OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})

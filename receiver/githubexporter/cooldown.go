@@ -43,7 +43,8 @@ func (r *githubReceiver) answered(org string, reply *github.Reply) {
 	}
 	r.settings.Logger.Warn("GitHub leaves questions unanswered. Requests pause; what is known stays as it was.",
 		zap.String("org", org), zap.String("api", begun.API), zap.Int("questions_in_a_row", begun.Failures),
-		zap.Int("repositories", begun.Repositories), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown), zap.Error(begun.Cause))
+		zap.Int("repositories", begun.Repositories), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown),
+		zap.Error(begun.Cause))
 }
 
 // probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough.

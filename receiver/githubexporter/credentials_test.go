@@ -26,7 +26,7 @@ func TestCredentialNames(t *testing.T) {
 	}
 }
 
-// TestExpiryOfACredential is what GitHub told last, and ends with a credential that has none.
+// TestExpiryOfACredential is what GitHub said last, and ends with a credential that has none.
 func TestExpiryOfACredential(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)

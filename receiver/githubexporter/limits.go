@@ -14,8 +14,8 @@ import (
 type limits struct {
 	mu   sync.Mutex
 	last map[string]limit
-	// expires is when the credential ends, as GitHub told last; zero when it does not end, or GitHub does not tell.
-	// expiryTold are the APIs whose answers told it.
+	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
+	// expiryTold are the APIs whose answers said so.
 	expires    time.Time
 	expiryTold map[github.Resource]bool
 	// deprecated are the endpoints of which the end was logged.

@@ -108,8 +108,8 @@ func (o *organization) invalid(err error) {
 
 // schemaLacks logs that the server's GraphQL schema does not take a query.
 func (o *organization) schemaLacks(err *github.SchemaError) {
-	o.logger.Warn("The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; the rest stays a gap.",
-		zap.Error(err))
+	o.logger.Warn("The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; "+
+		"the rest stays a gap.", zap.Error(err))
 }
 
 // skip is a turn while GitHub is not to be asked.

@@ -135,8 +135,8 @@ func (c *condition) warnVanishing(sum *collect.Summary) {
 	if sum.Vanishing == 0 {
 		return
 	}
-	c.logger.Warn("Most of the organization's repositories vanished at once. Their series end if the next pass does not find them either; "+
-		"check what the credential may see, and repositories::include and exclude.",
+	c.logger.Warn("Most of the organization's repositories vanished at once. "+
+		"Their series end if the next pass does not find them either; check what the credential may see, and repositories::include and exclude.",
 		zap.Int("vanished", sum.Vanishing), zap.Int("repositories", sum.Repositories))
 }
 
@@ -152,8 +152,8 @@ func troubleOf(sum *collect.Summary, err error) error {
 		return nil
 	}
 	if first, n := forbiddenRepositories(sum); n > 0 {
-		return fmt.Errorf("%d repositories that were there are forbidden to the credential, among them %s; their windows are missing: %w",
-			n, first.Repo, first.Err)
+		return fmt.Errorf("%d repositories that were there are forbidden to the credential, among them %s; "+
+			"their windows are missing: %w", n, first.Repo, first.Err)
 	}
 	first := sum.Failures[0]
 	return fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)

@@ -23,7 +23,9 @@ func newWatch(r *githubReceiver, e *emitter) *watch { return &watch{receiver: r,
 // beginnings are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
 // lest a replica say for a moment that it is ready.
 func beginnings(c *Config) map[string]error {
-	states := map[string]error{health.Exporter: errStarting, health.Access: errUnread, health.Scheduler: nil, health.GitHub: nil, health.Core: nil}
+	states := map[string]error{
+		health.Exporter: errStarting, health.Access: errUnread, health.Scheduler: nil, health.GitHub: nil, health.Core: nil,
+	}
 	if c.Redis.Enabled() {
 		states[health.Redis] = errUnasked
 	}

@@ -218,7 +218,8 @@ func (x *exchange) lacking(permission string) answer {
 }
 
 // ssoMessage is GitHub's for what needs an authorization for single sign-on.
-const ssoMessage = "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization."
+const ssoMessage = "Resource protected by organization SAML enforcement. " +
+	"You must grant your Personal Access token access to this organization."
 
 // featureOff reports whether what is asked for is of a feature that the repository has switched off.
 func (x *exchange) featureOff() bool {

@@ -116,7 +116,7 @@ func loseKeys(ctx context.Context, client redis.UniversalClient, mask int) error
 	if err := awaitCommits(ctx, late, 3, total); err != nil {
 		return fmt.Errorf("who starts: %w", err)
 	}
-	if said := l.damaged.Load() > 0; said != (mask != 0 && mask != 1<<len(ledgerKeys)-1) { // what is all gone has begun anew, which followers say
+	if said := l.damaged.Load() > 0; said != (mask != 0 && mask != 1<<len(ledgerKeys)-1) { // a ledger that is gone as a whole is reported by followers
 		return fmt.Errorf("said aloud: %v", said)
 	}
 	return nil

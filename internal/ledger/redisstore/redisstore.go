@@ -4,7 +4,7 @@
 // Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version
 // of this layout:
 //
-//	meta     hash    fence, epoch, pruned, carried, swept, granted, last, edge
+//	meta     hash    fence, epoch, began, pruned, carried, swept, granted, last, edge, whole
 //	seen     set     the keys of the events that the ledger has
 //	removed  hash    the keys of those of them that are not there any more
 //	log      stream  every commit: its new events, what it says of coverage, samples and tallies
@@ -14,7 +14,7 @@
 //	tallies, samples hash
 //
 // The keys are one thing: all of them but the log and meta have a mark (scripts/whole.lua), and a ledger of which one
-// is gone begins anew with the next commit.
+// is gone begins again with the next commit.
 //
 // The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
 // up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,
@@ -68,7 +68,8 @@ type Settings struct {
 	Refresh time.Duration
 	// OnCorrupt is told of values that cannot be what was written; they are left out.
 	OnCorrupt func(key string, err error)
-	// OnDamaged is told of organizations of which keys were gone: what was left is deleted, and the ledger begins anew.
+	// OnDamaged is called with each organization of which keys were gone: what was left is deleted, and the ledger
+	// begins again.
 	OnDamaged func(org string)
 	// OnTrouble is told when followers cannot read (an error) and when they can again (nil): on changes only, one
 	// organization at a time.
@@ -123,8 +124,8 @@ func (s *Store) keys(org string) keys {
 		return s.settings.Prefix + ":" + layout + ":{" + strings.ToLower(org) + "}:" + part
 	}
 	return keys{
-		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"), carried: name("carried"),
-		cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
+		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"),
+		carried: name("carried"), cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
 	}
 }
 

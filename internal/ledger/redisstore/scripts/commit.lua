@@ -6,7 +6,7 @@
 --       began; then lists, each after its length: see commit.go
 -- Gives {'OK', recorded, folded}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
 -- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted). {'DAMAGED'} says that
--- keys of the ledger are gone, and that the others are gone now, too: it begins anew.
+-- keys of the ledger are gone, and that the script has deleted the others: the ledger begins again.
 local meta, seen, series, cov, samples, tallies, log, removed, carried = unpack(KEYS)
 local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began = unpack(ARGV, 1, 11)
 local at = 11
@@ -61,7 +61,7 @@ local function is_damaged()
   if state[7] then
     return not is_whole(epoch, lasts, seen, log, hashes)
   end
-  -- From before there were marks: what can be told is that the log ends where it should, and that events have keys and
+  -- From before there were marks: what can be checked is that the log ends where it should, and that events have keys and
   -- repositories.
   local events = redis.call('HLEN', series) > 0
   return (lasts ~= '' and #redis.call('XRANGE', log, lasts, lasts) == 0)

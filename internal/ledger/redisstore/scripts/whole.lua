@@ -1,5 +1,5 @@
--- What scripts share: whether the keys of a ledger belong together. A Redis that evicts, or somebody who deletes, takes
--- whole keys; a ledger of which one is gone would count twice, or show less. Each hash has the epoch in a field, the
+-- What scripts share: whether the keys of a ledger belong together. Eviction and DEL take whole
+-- keys; a ledger of which one is gone would count twice, or show less. Each hash has the epoch in a field, the
 -- set a member, and the log the entry that meta calls its last. None of them can be mistaken for anything else in its
 -- key.
 local MARK = '\0'
