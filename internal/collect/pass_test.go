@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -715,4 +717,34 @@ func TestSwitchWithoutAPush(t *testing.T) {
 		b.pass()
 		require.Equal(t, uint64(2), commits())
 	})
+}
+
+// TestHeadWithoutAnObjectName: a head that is no object name makes a gap of its repository's commits, and nothing of it
+// reaches the ledger; the other repository is read.
+func TestHeadWithoutAnObjectName(t *testing.T) {
+	t.Parallel()
+	paths := map[github.API][]string{
+		github.APIGraphQL: {"organization.repositories.nodes.0.defaultBranchRef.target.oid", "byId.*.target.oid", "r0.*.target.oid"},
+		github.APIREST:    {"0.sha"},
+	}
+	for api, paths := range paths {
+		for _, name := range []string{"zzz", "0A" + strings.Repeat("0", 38), strings.Repeat("0", 48)} {
+			t.Run(string(api)+" "+name[:3], func(t *testing.T) {
+				t.Parallel()
+				b := newBench(t, api, full(t))
+				for _, path := range paths {
+					match := githubtest.Match{Repo: "one"}
+					if strings.HasPrefix(path, "organization") {
+						match = githubtest.Match{Operation: "Discover"}
+					}
+					b.server.Fault(githubtest.Fault{Match: match, Do: githubtest.ValueAt(path, strconv.Quote(name))})
+				}
+				sum := b.pass()
+				require.Equal(t, ResultPartial, sum.Result)
+				for i := range sum.Failures {
+					require.Equal(t, "one commits", sum.Failures[i].Repo+" "+sum.Failures[i].Stream.String())
+				}
+			})
+		}
+	}
 }

@@ -73,7 +73,20 @@ type repositoryNode struct {
 func (n *repositoryNode) UnmarshalJSON(raw []byte) (err error) {
 	type plain repositoryNode
 	n.wrong, err = decodeRow(raw, (*plain)(n))
+	n.checkHead()
 	return err
+}
+
+// checkHead takes a head without an object name for a field that cannot be decoded.
+func (n *repositoryNode) checkHead() {
+	if n.Branch == nil || n.Branch.Target == nil || isObjectName(n.Branch.Target.OID) {
+		return
+	}
+	n.Branch = nil
+	if n.wrong == nil {
+		n.wrong = make(fieldErrors)
+	}
+	n.wrong["defaultBranchRef"] = errNoHead
 }
 
 // markedOrg has the newest pull request or issue of each repository of a page.

@@ -129,9 +129,6 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	if err != nil || len(former) == 0 {
 		return err
 	}
-	if !isObjectName(r.outcome.Head) {
-		return &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("a head without an object name")}
-	}
 	var removed []activity.ID
 	var sweep *Sweep
 	for _, tip := range former {
@@ -256,9 +253,12 @@ func (n *objectName) isBefore(t time.Time) bool {
 	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
 }
 
-// isObjectName reports whether a name is one of SHA-1 or SHA-256, in hexadecimal digits.
+// errNoHead is the reason why the commits of a head cannot be recorded: the ledger keeps heads by their object names.
+var errNoHead = errors.New("a head without an object name")
+
+// isObjectName reports whether a name is one of SHA-1 or SHA-256, in hexadecimal digits as git writes them.
 func isObjectName(name string) bool {
-	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdefABCDEF") == ""
+	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // sweep lists the commits of the present head. It asks for no time, which would hide commits behind those that are

@@ -24,6 +24,9 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 		}
 		return nil // an empty repository
 	}
+	if !isObjectName(target.OID) {
+		return &UnavailableError{Answer: Answer{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
+	}
 	r.outcome.Head = target.OID
 	if target.OID == r.request.SeenHead {
 		return nil

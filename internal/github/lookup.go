@@ -133,6 +133,7 @@ func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
 	wrong, err := decodeRow(raw, &row)
 	n.repositoryNode, n.Owner = repositoryNode(row.plainRepository), row.Owner
 	n.wrong = wrong
+	n.checkHead()
 	return err
 }
 

@@ -83,7 +83,7 @@ func tip(c *gogithub.CommitsComparison) string {
 			found = sha
 		}
 	}
-	if _, err := activity.CommitID(found); err != nil {
+	if !isObjectName(found) {
 		return ""
 	}
 	return found
@@ -135,8 +135,8 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	if err == nil && len(rows) == 0 && had {
 		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
 	}
-	if err == nil && len(rows) > 0 && rows[0].GetSHA() == "" {
-		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("a head without an object name")}
+	if err == nil && len(rows) > 0 && !isObjectName(rows[0].GetSHA()) {
+		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errNoHead}
 	}
 	if err != nil || len(rows) == 0 {
 		return "", err
