@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -35,8 +36,33 @@ type Sweep struct {
 
 // Removes reports whether the sweep says that an event is not there. at is the event's time.
 func (s *Sweep) Removes(k activity.Key, at time.Time) bool {
+	if k.Repo != s.Repo || k.Kind != s.Kind || !s.Window.Contains(at) {
+		return false
+	}
 	_, kept := s.Keep[k.ID]
-	return k.Repo == s.Repo && k.Kind == s.Kind && s.Window.Contains(at) && !kept
+	return !kept
+}
+
+// Sweeper finds the sweeps of a batch by their repository: a reconciliation has one for each that is active, and all
+// events of the ledger are compared with them.
+type Sweeper map[int64][]*Sweep
+
+// Sweeper gives the sweeps of a batch with this fence: none without authority.
+func (b *Batch) Sweeper(fence uint64) Sweeper {
+	if fence == 0 {
+		return nil
+	}
+	sweeper := make(Sweeper, len(b.Sweeps))
+	for i := range b.Sweeps {
+		sweep := &b.Sweeps[i]
+		sweeper[sweep.Repo] = append(sweeper[sweep.Repo], sweep)
+	}
+	return sweeper
+}
+
+// Removes reports whether one of the sweeps says that an event is not there. at is the event's time.
+func (s Sweeper) Removes(k activity.Key, at time.Time) bool {
+	return slices.ContainsFunc(s[k.Repo], func(sweep *Sweep) bool { return sweep.Removes(k, at) })
 }
 
 // Progress is what a batch says about reading.

@@ -154,11 +154,9 @@ func (a *admission) removals(fence uint64) []activity.Key {
 			removals[key] = true
 		}
 	}
-	if fence != 0 && len(a.batch.Sweeps) > 0 {
+	if sweeper := a.batch.Sweeper(fence); len(sweeper) > 0 {
 		for key, r := range a.state.events {
-			at := time.Unix(int64(r.at), 0)
-			removes := func(sweep Sweep) bool { return sweep.Removes(key, at) }
-			if !r.removed && slices.ContainsFunc(a.batch.Sweeps, removes) {
+			if !r.removed && sweeper.Removes(key, time.Unix(int64(r.at), 0)) {
 				removals[key] = true
 			}
 		}

@@ -10,7 +10,8 @@ import (
 // sweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept:
 // it was read after the sweep's own reading, or from a head that remains a tip.
 func (s *Store) sweep(ctx context.Context, fence uint64, p *plan) error {
-	if fence == 0 || len(p.batch.Sweeps) == 0 {
+	sweeper := p.batch.Sweeper(fence)
+	if len(sweeper) == 0 {
 		return nil
 	}
 	keys := s.keys(p.batch.Org)
@@ -23,10 +24,8 @@ func (s *Store) sweep(ctx context.Context, fence uint64, p *plan) error {
 		for _, entry := range entries {
 			list, _ := r.events(nil, entry) // damage is reported by who follows
 			for i := range list {
-				for k := range p.batch.Sweeps {
-					if p.batch.Sweeps[k].Removes(list[i].Key(), list[i].Time) {
-						p.removed = append(p.removed, string(appendKey(nil, list[i].Key())))
-					}
+				if key := list[i].Key(); sweeper.Removes(key, list[i].Time) {
+					p.removed = append(p.removed, string(appendKey(nil, key)))
 				}
 			}
 		}
