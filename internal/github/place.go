@@ -38,6 +38,8 @@ func (x *exchange) drains() Resource {
 // pause of all requests. For a place and for the points of a minute it waits, at most some seconds when the system keeps still, and
 // never longer than ctx; it holds nothing meanwhile.
 func (c *Client) enter(ctx context.Context, x *exchange) error {
+	began := time.Now()
+	defer func() { x.waited += time.Since(began) }()
 	for {
 		if err := c.places.Acquire(ctx, 1); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package github_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"time"
@@ -112,5 +113,38 @@ func TestPatience(t *testing.T) {
 			require.Len(t, outcome.Failed, 3)
 			require.Less(t, time.Since(began), most)
 		}
+	})
+}
+
+// slowBudget is one at which each request waits for its place.
+type slowBudget struct {
+	github.LocalBudget
+
+	wait time.Duration
+}
+
+// Begin implements github.Budget.
+func (b *slowBudget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
+	timer := time.NewTimer(b.wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return b.LocalBudget.Begin(ctx, q)
+}
+
+// TestWaitingIsNoFailure: the time for which requests wait for their places ends neither the repeats of a question nor
+// the patience with a repository.
+func TestWaitingIsNoFailure(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
+		})
+		repo := b.repo("one")
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1, Do: githubtest.Status(503)})
+		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
+		require.Empty(t, outcome.Failed)
 	})
 }

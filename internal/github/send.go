@@ -44,6 +44,8 @@ type exchange struct {
 	token, place string
 	// status is the last answer's, known to read.
 	status int
+	// waited is how long the attempts have waited for their places: that says nothing about GitHub.
+	waited time.Duration
 	// sent says that a request has left, paused that one must not.
 	sent, paused bool
 	// refusedWhole says that the last answer has a refusal of all that was asked for, in a body with a good status;
@@ -61,7 +63,7 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	err := c.ask(ctx, x, began)
 	if ctx.Err() == nil {
 		inOther := x.once || (x.smaller && tooMuch(err))
-		patience.note(err, time.Since(began), !inOther)
+		patience.note(err, time.Since(began)-x.waited, !inOther)
 		c.report(ctx, x, err)
 	}
 	return err
@@ -94,9 +96,9 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)
 	attempt := func() (struct{}, error) {
-		start := time.Now()
+		start, waited := time.Now(), x.waited
 		err := c.attempt(ctx, x)
-		inAttempts += time.Since(start)
+		inAttempts += time.Since(start) - (x.waited - waited)
 		var credential *CredentialError
 		if errors.As(err, &credential) && credential.Status == http.StatusUnauthorized && !refreshed && c.renew(x) {
 			refreshed = true // an installation token may end early: one more attempt with a new one
@@ -104,7 +106,7 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 		}
 		err = x.final(err)
 		most := questionPatience * c.settings.Timeout
-		if err != nil && most > 0 && (inAttempts >= most || time.Since(began) >= most+c.settings.Retry.MaxInterval) {
+		if err != nil && most > 0 && (inAttempts >= most || time.Since(began)-x.waited >= most+c.settings.Retry.MaxInterval) {
 			err = permanent(err)
 		}
 		return struct{}{}, err
