@@ -233,3 +233,43 @@ func TestOffWhileGone(t *testing.T) {
 		requireAllRecorded(t, b, data)
 	})
 }
+
+// TestOffBeforeAPassNotices: a reading that meets what was switched off after the last pass has not read it, and it is still
+// missing when it is switched on again.
+func TestOffBeforeAPassNotices(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.fill()
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Do: githubtest.Status(404)})
+		at := b.clock.Advance(interval).Add(-time.Minute)
+		b.server.Update(func(d *githubtest.Dataset) {
+			pull(d, "one", 2, at, nil)
+			comment(d, "one", 2, at)
+			*data = *d
+		})
+		require.Equal(t, ResultPartial, b.pass().Result)
+		b.clock.Advance(time.Hour)
+		b.pass() // what is missing is the workers' now
+		b.server.ClearFaults()
+		orders := b.orders()
+		require.NotEmpty(t, orders)
+		b.switchOff("one")
+		for _, order := range orders {
+			filled, err := b.collector.Fill(t.Context(), order)
+			require.NoError(t, err)
+			require.Len(t, filled.Failures, order.Streams.Len(), "an empty list says nothing")
+		}
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.requireNoGaps()
+		b.switchOn("one")
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		b.requireNoGaps()
+		requireAllRecorded(t, b, data)
+	})
+}
