@@ -273,3 +273,36 @@ func TestOffBeforeAPassNotices(t *testing.T) {
 		requireAllRecorded(t, b, data)
 	})
 }
+
+// TestCommentsBeforeOff: where one of issues and pull requests is switched off, comments are still read, and those from
+// before are found: at first contact, and when the first one comes between two passes.
+func TestCommentsBeforeOff(t *testing.T) {
+	t.Parallel()
+	for name, off := range map[string]func(*githubtest.Repo, []githubtest.Period){
+		"issues":        func(r *githubtest.Repo, off []githubtest.Period) { r.IssuesOff = off },
+		"pull requests": func(r *githubtest.Repo, off []githubtest.Period) { r.PullsOff = off },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachAPI(t, func(t *testing.T, api github.API) {
+				data := dataset("met", "later")
+				comment(data, "met", 7, noon.Add(-time.Hour))
+				b := newBench(t, api, data, handover)
+				begin := []githubtest.Period{{From: noon.Add(-time.Minute)}}
+				b.server.Update(func(d *githubtest.Dataset) { off(d.Repo("met"), begin) })
+				b.pass()
+				b.fill()
+				at := b.clock.Advance(interval).Add(-time.Minute)
+				b.server.Update(func(d *githubtest.Dataset) {
+					comment(d, "later", 8, at)
+					off(d.Repo("later"), []githubtest.Period{{From: at.Add(time.Second)}})
+					*data = *d
+				})
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				b.fill()
+				b.requireNoGaps()
+				requireAllRecorded(t, b, data)
+			})
+		})
+	}
+}

@@ -146,10 +146,10 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	return byID
 }
 
-// of is the mark of a repository, none at all where the feature is switched off.
+// of is the mark of a repository.
 func (m marks) of(id string, enabled *bool) (activity.Mark, bool) {
 	if isOff(enabled) {
-		return activity.Mark{}, true
+		return activity.MarkOff(), true
 	}
 	mark, ok := m[id]
 	return mark, ok
