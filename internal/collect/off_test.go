@@ -306,3 +306,41 @@ func TestCommentsBeforeOff(t *testing.T) {
 		})
 	}
 }
+
+// TestFlagsThatCannotBeDecoded: what is not known of a repository changes nothing of it, and it is not met.
+func TestFlagsThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for api, flags := range map[github.API][]string{
+		github.APIGraphQL: {"**.isFork", "**.isArchived", "**.hasPullRequestsEnabled", "**.hasIssuesEnabled"},
+		github.APIREST:    {"*.fork", "*.archived", "*.has_pull_requests", "*.has_issues"},
+	} {
+		for _, flag := range flags {
+			t.Run(flag, func(t *testing.T) {
+				t.Parallel()
+				data := dataset("app", "off", "fork")
+				data.Repo("fork").Fork = true
+				pull(data, "off", 1, noon.Add(-5*24*time.Hour), nil)
+				b := newBench(t, api, data, handover)
+				b.switchOff("off")
+				wrong := githubtest.ValueAt(flag, "12")
+				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
+				b.pass()
+				require.Empty(t, b.coverage().Repos, "neither the filter nor what is off can be judged")
+				b.server.ClearFaults()
+				b.clock.Advance(interval)
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				before := b.coverage()
+				require.Len(t, before.Repos, 2)
+				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
+				b.server.Reset()
+				b.clock.Advance(interval)
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Zero(t, b.server.Count(asksForStreams("off")))
+				for id, r := range b.coverage().Repos {
+					require.False(t, r.Gone())
+					require.Equal(t, before.Repos[id].Signals.Off, r.Signals.Off)
+				}
+			})
+		}
+	}
+}
