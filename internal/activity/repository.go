@@ -12,6 +12,8 @@ type Repository struct {
 	Name string
 	// Archived, Fork, Private and Empty are GitHub's flags. An empty repository has no commit yet.
 	Archived, Fork, Private, Empty bool
+	// FlagsUnknown says that a flag, or what is switched off, could not be told: none of them counts then.
+	FlagsUnknown bool
 	// Signals tell whether something changed.
 	Signals Signals
 }
@@ -48,6 +50,13 @@ type Mark struct {
 	Number    int64
 	UpdatedAt time.Time
 }
+
+// MarkOff is the mark of a list that is hidden because the feature is switched off. It is not that of an empty list: what
+// happened before the feature was switched off may not have been read.
+func MarkOff() Mark { return Mark{Number: -1} }
+
+// isQuiet reports whether nothing of the list was updated since a time.
+func (m Mark) isQuiet(since time.Time) bool { return m.Number >= 0 && m.UpdatedAt.Before(since) }
 
 // Same reports whether both say the same.
 func (s *Signals) Same(o *Signals) bool {
@@ -88,10 +97,10 @@ func (s *Signals) Quiet(since time.Time) Streams {
 	if s.Known.Has(StreamCommits) && s.PushedAt.Before(since) {
 		quiet = quiet.With(StreamCommits)
 	}
-	if s.Known.Has(StreamPulls) && s.Pulls.UpdatedAt.Before(since) {
+	if s.Known.Has(StreamPulls) && s.Pulls.isQuiet(since) {
 		quiet = quiet.With(StreamPulls)
 	}
-	if s.Known.Has(StreamComments) && s.Pulls.UpdatedAt.Before(since) && s.Issues.UpdatedAt.Before(since) {
+	if s.Known.Has(StreamComments) && s.Pulls.isQuiet(since) && s.Issues.isQuiet(since) {
 		quiet = quiet.With(StreamComments)
 	}
 	return quiet

@@ -233,3 +233,114 @@ func TestOffWhileGone(t *testing.T) {
 		requireAllRecorded(t, b, data)
 	})
 }
+
+// TestOffBeforeAPassNotices: a reading that meets what was switched off after the last pass has not read it, and it is still
+// missing when it is switched on again.
+func TestOffBeforeAPassNotices(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		b := newBench(t, api, data, handover)
+		b.pass()
+		b.fill()
+		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Do: githubtest.Status(404)})
+		at := b.clock.Advance(interval).Add(-time.Minute)
+		b.server.Update(func(d *githubtest.Dataset) {
+			pull(d, "one", 2, at, nil)
+			comment(d, "one", 2, at)
+			*data = *d
+		})
+		require.Equal(t, ResultPartial, b.pass().Result)
+		b.clock.Advance(time.Hour)
+		b.pass() // what is missing is the workers' now
+		b.server.ClearFaults()
+		orders := b.orders()
+		require.NotEmpty(t, orders)
+		b.switchOff("one")
+		for _, order := range orders {
+			filled, err := b.collector.Fill(t.Context(), order)
+			require.NoError(t, err)
+			require.Len(t, filled.Failures, order.Streams.Len(), "an empty list says nothing")
+		}
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.requireNoGaps()
+		b.switchOn("one")
+		b.clock.Advance(interval)
+		require.Equal(t, ResultSuccess, b.pass().Result)
+		b.fill()
+		b.requireNoGaps()
+		requireAllRecorded(t, b, data)
+	})
+}
+
+// TestCommentsBeforeOff: where one of issues and pull requests is switched off, comments are still read, and those from
+// before are found: at first contact, and when the first one comes between two passes.
+func TestCommentsBeforeOff(t *testing.T) {
+	t.Parallel()
+	for name, off := range map[string]func(*githubtest.Repo, []githubtest.Period){
+		"issues":        func(r *githubtest.Repo, off []githubtest.Period) { r.IssuesOff = off },
+		"pull requests": func(r *githubtest.Repo, off []githubtest.Period) { r.PullsOff = off },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachAPI(t, func(t *testing.T, api github.API) {
+				data := dataset("met", "later")
+				comment(data, "met", 7, noon.Add(-time.Hour))
+				b := newBench(t, api, data, handover)
+				begin := []githubtest.Period{{From: noon.Add(-time.Minute)}}
+				b.server.Update(func(d *githubtest.Dataset) { off(d.Repo("met"), begin) })
+				b.pass()
+				b.fill()
+				at := b.clock.Advance(interval).Add(-time.Minute)
+				b.server.Update(func(d *githubtest.Dataset) {
+					comment(d, "later", 8, at)
+					off(d.Repo("later"), []githubtest.Period{{From: at.Add(time.Second)}})
+					*data = *d
+				})
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				b.fill()
+				b.requireNoGaps()
+				requireAllRecorded(t, b, data)
+			})
+		})
+	}
+}
+
+// TestFlagsThatCannotBeDecoded: what is not known of a repository changes nothing of it, and it is not met.
+func TestFlagsThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for api, flags := range map[github.API][]string{
+		github.APIGraphQL: {"**.isFork", "**.isArchived", "**.hasPullRequestsEnabled", "**.hasIssuesEnabled"},
+		github.APIREST:    {"*.fork", "*.archived", "*.has_pull_requests", "*.has_issues"},
+	} {
+		for _, flag := range flags {
+			t.Run(flag, func(t *testing.T) {
+				t.Parallel()
+				data := dataset("app", "off", "fork")
+				data.Repo("fork").Fork = true
+				pull(data, "off", 1, noon.Add(-5*24*time.Hour), nil)
+				b := newBench(t, api, data, handover)
+				b.switchOff("off")
+				wrong := githubtest.ValueAt(flag, "12")
+				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
+				b.pass()
+				require.Empty(t, b.coverage().Repos, "neither the filter nor what is off can be judged")
+				b.server.ClearFaults()
+				b.clock.Advance(interval)
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				before := b.coverage()
+				require.Len(t, before.Repos, 2)
+				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
+				b.server.Reset()
+				b.clock.Advance(interval)
+				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Zero(t, b.server.Count(asksForStreams("off")))
+				for id, r := range b.coverage().Repos {
+					require.False(t, r.Gone())
+					require.Equal(t, before.Repos[id].Signals.Off, r.Signals.Off)
+				}
+			})
+		}
+	}
+}

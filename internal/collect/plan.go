@@ -181,6 +181,12 @@ func (p *planner) finish() plan {
 // repository plans one repository and reports whether it counts as there.
 func (p *planner) repository(r *activity.Repository) bool {
 	known := p.cov.Repos[r.ID]
+	if r.FlagsUnknown {
+		if known == nil || known.Gone() {
+			return false // neither the filter nor what is switched off can be judged
+		}
+		r.Fork, r.Archived, r.Signals.Archived, r.Signals.Off = false, false, known.Signals.Archived, known.Signals.Off
+	}
 	switch p.filter.judge(r) {
 	case unwanted:
 		return false

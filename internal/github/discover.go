@@ -159,10 +159,10 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	return byID
 }
 
-// of is the mark of a repository, none at all where the feature is switched off.
+// of is the mark of a repository.
 func (m marks) of(id string, enabled *bool) (activity.Mark, bool) {
 	if isOff(enabled) {
-		return activity.Mark{}, true
+		return activity.MarkOff(), true
 	}
 	mark, ok := m[id]
 	return mark, ok
@@ -193,7 +193,8 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
-		Signals: activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Off: streamsOff(n.HasPulls, n.HasIssues)},
+		FlagsUnknown: n.wrong.has("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
+		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Off: streamsOff(n.HasPulls, n.HasIssues)},
 	}
 	if n.Branch != nil && n.Branch.Target != nil {
 		repo.Signals.Head = n.Branch.Target.OID

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -28,7 +29,18 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 	})
 }
 
+// errPullsOff is what REST says of pull requests that are switched off. They may have been switched off after the
+// repository was discovered: an empty list says nothing then.
+func errPullsOff() error {
+	return &NotFoundError{Answer{
+		Endpoint: activityQuery.name, Status: http.StatusOK, Message: "pull requests are switched off",
+	}}
+}
+
 func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
+	if string(data.HasPulls) == "false" {
+		return nil, "", errPullsOff()
+	}
 	if data.Pulls == nil || data.Pulls.Nodes == nil {
 		return nil, "", missing(activityQuery, errs, "pull requests")
 	}

@@ -33,7 +33,9 @@ func (d *activityData) repository() *repositoryActivity {
 
 type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
-	Branch     *struct {
+	// HasPulls is the flag that pull requests are switched on, as it was answered; empty where the server does not know it.
+	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
+	Branch   *struct {
 		Target *commitTarget `json:"target"`
 	} `json:"defaultBranchRef"`
 	Object *commitTarget `json:"object"`

@@ -32,6 +32,11 @@ func (e fieldErrors) first() error {
 	return fmt.Errorf("%s: %w", names[0], e[names[0]])
 }
 
+// has reports whether one of the fields is among them.
+func (e fieldErrors) has(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return e[name] != nil })
+}
+
 // only reports whether there are errors, and of no other fields.
 func (e fieldErrors) only(names ...string) bool {
 	for name := range e {
