@@ -96,13 +96,33 @@ start_scripted_github() {
   say "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
 }
 
+# rabbitmq_program PATH prints the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which runs for
+# one user and in that user's folder only. Any other program is itself.
+rabbitmq_program() {
+  local path behind
+  path=$(command -v "$1") || fail "there is no program $1"
+  behind=$(dirname "$path")/../lib/rabbitmq/bin/$(basename "$path")
+  [[ -x $behind ]] || behind=$path
+  say "$behind"
+}
+
+# port_mapper PROGRAM prints Erlang's port mapper: beside RabbitMQ, where Debian installs Erlang, or on the path.
+port_mapper() {
+  local bin mapper
+  bin=$(dirname "$1")
+  for mapper in "$bin/epmd" "$bin"/../../erlang/bin/epmd "$bin"/../../erlang/erts-*/bin/epmd; do
+    [[ -x $mapper ]] && say "$mapper" && return
+  done
+  command -v epmd || fail "Erlang's port mapper (epmd) is neither beside $1 nor on the path"
+}
+
 # start_rabbitmq PROGRAM starts RabbitMQ, with its data in $work, and sets RABBITMQ_ENDPOINT. Erlang finds nodes through a program
 # of its own, which is started here so that it ends with the rest.
 start_rabbitmq() {
-  local program=$1 port mapper
+  local program port mapper
+  program=$(rabbitmq_program "$1")
+  mapper=$(port_mapper "$program")
   port=$(free_port 15672)
-  mapper=$(dirname "$program")/epmd
-  [[ -x $mapper ]] || mapper=epmd
   ERL_EPMD_PORT=$(free_port 14369)
   export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
   start epmd "$mapper" -port "$ERL_EPMD_PORT" -address 127.0.0.1
