@@ -26,7 +26,7 @@ const (
 // Validate refuses what cannot work.
 func (c *GitHubConfig) Validate() error {
 	errs := []error{
-		c.checkAddresses(),
+		c.checkAddresses(), c.checkAPI(),
 		c.checkEncryption("endpoint", c.Endpoint),
 		c.checkEncryption("graphql_endpoint", c.GraphQLEndpoint),
 		configcheck.Between("timeout", c.Timeout, minInterval, time.Hour),
@@ -67,6 +67,28 @@ func (c *GitHubConfig) checkAddresses() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkAPI refuses an endpoint at which there is no REST API, where that is known
+// (https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api).
+func (c *GitHubConfig) checkAPI() error {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil //nolint:nilerr // the address itself is refused
+	}
+	path, host := strings.TrimRight(u.Path, "/"), strings.ToLower(u.Hostname())
+	tenant, hosted := strings.CutSuffix(host, ".ghe.com")
+	tenant = tenant[strings.LastIndex(tenant, ".")+1:]
+	switch {
+	case host == "github.com" || host == "www.github.com" || (host == "api.github.com" && path != ""):
+		return fmt.Errorf("endpoint: %s%s is not the API, want https://api.github.com", host, path)
+	case hosted && (host != "api."+tenant+".ghe.com" || path != ""):
+		return fmt.Errorf("endpoint: %s%s is not the API, want https://api.%s.ghe.com", host, path, tenant)
+	case path == "/api/graphql" || path == "/graphql":
+		return errors.New("endpoint: ends in /graphql, want the base URL of REST such as https://api.github.com or " +
+			"https://HOST/api/v3: that of GraphQL follows from it")
+	}
+	return nil
 }
 
 // checkEncryption refuses a URL by which a credential would cross a network in the clear by accident.

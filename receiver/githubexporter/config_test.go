@@ -221,6 +221,13 @@ func TestConfigWrong(t *testing.T) {
 		"GraphQL with a token": {
 			with("github: {graphql_endpoint: 'https://x:hunter2@h/graphql'}"), []string{"github::graphql_endpoint", "orgs::N::auth"},
 		},
+		"endpoint of the site":      {with("github: {endpoint: 'https://github.com'}"), []string{"github", "endpoint", "github.com is not", "https://api.github.com"}},
+		"endpoint of the site, org": {with("github: {endpoint: 'https://www.github.com/acme'}"), []string{"github", "/acme is not", "https://api.github.com"}},
+		"endpoint with a version":   {with("github: {endpoint: 'https://api.github.com/v3/'}"), []string{"github", "endpoint", "/v3", "https://api.github.com"}},
+		"endpoint of a tenant":      {with("github: {endpoint: 'https://acme.ghe.com/'}"), []string{"github", "endpoint", "https://api.acme.ghe.com"}},
+		"endpoint like a server's":  {with("github: {endpoint: 'https://Acme.ghe.com/api/v3'}"), []string{"github", "endpoint", "https://api.acme.ghe.com"}},
+		"endpoint of GraphQL":       {with("github: {endpoint: 'https://ghe.example/api/graphql'}"), []string{"github", "endpoint", "/graphql", "/api/v3"}},
+		"endpoint of its GraphQL":   {with("github: {endpoint: 'https://api.github.com/graphql'}"), []string{"github", "endpoint", "https://api.github.com"}},
 		"proxy with a password": {
 			with("github: {proxy_url: 'http://me:hunter2@proxy:3128'}"), []string{"github::proxy_url", "password in it", "HTTPS_PROXY"},
 		},
