@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
 // bash runs a script in the root of the tree and gives what it has written.
@@ -88,4 +92,41 @@ func TestInstalledRabbitMQ(t *testing.T) {
 		program=$(rabbitmq_program "$PROGRAM"); realpath "$program" "$(port_mapper "$program")"`, "PROGRAM="+front)
 	require.NoError(t, err, out)
 	require.Equal(t, []string{server, mapper}, strings.Fields(out))
+}
+
+// TestRunSaysWhatIsWrong: `make run` names a wrong token, an unknown organization and a missing network within seconds, and
+// keeps its log.
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	nowhere := "http://" + proctest.FreeAddress(t)
+	for name, test := range map[string]struct{ org, token, endpoint, want, hint string }{
+		"wrong token":          {org, "hunter2", server.URL, "credential refused (status 401)", "GitHub refuses GITHUB_TOKEN"},
+		"unknown organization": {"octocat", githubtest.DefaultToken, server.URL, "Could not resolve to an Organization", "is GITHUB_ORG=octocat"},
+		"no network":           {org, githubtest.DefaultToken, nowhere, "connection refused", "can this machine reach " + nowhere},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			run := proctest.New(t, filepath.Join("..", "..", "scripts", "run"))
+			run.Env = append(os.Environ(), "GITHUB_ORG="+test.org, "GITHUB_TOKEN="+test.token, "GITHUB_ENDPOINT="+test.endpoint,
+				"GX_STORAGE_DIR="+filepath.Join(dir, "storage"), "GX_LOG_DIR="+filepath.Join(dir, "log"), "TMPDIR="+dir)
+			for _, variable := range []string{"GX_METRICS_PORT", "GX_HEALTH_PORT", "GX_TELEMETRY_PORT"} {
+				run.Env = append(run.Env, fmt.Sprintf("%s=%d", variable, proctest.Port(t, proctest.FreeAddress(t))))
+			}
+			run.Run()
+			logs(t, run, "cannot be read: organization "+test.org)
+			logs(t, run, test.want)
+			logs(t, run, test.hint)
+			run.Stop()
+			require.Contains(t, run.Output(), "The logs are kept in "+filepath.Join(dir, "log"))
+			log, err := os.ReadFile(filepath.Join(dir, "log", "collector.log"))
+			require.NoError(t, err)
+			require.Contains(t, string(log), "Everything is ready")
+			require.NotContains(t, run.Output()+string(log), "hunter2")
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, left, 2, "more than the storage and the log is left")
+		})
+	}
 }

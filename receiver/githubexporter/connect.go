@@ -50,6 +50,9 @@ func (r *githubReceiver) newOrganization(
 		if !o.Probe {
 			org.progress.move(time.Now())
 			r.answered(org.name, &o)
+			if o.Trouble != nil {
+				r.access.troubled(org.name, o.Trouble)
+			}
 		}
 	}
 	if org.client, err = r.githubClient(config, httpClient, observe, org); err != nil {
