@@ -145,8 +145,11 @@ func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 		}
 		return rabbitqueue.Keep
 	})
+	if err != nil {
+		return text.String(), err // how many there are is not known
+	}
 	fmt.Fprintf(&text, "%d dead messages\n", n)
-	return text.String(), err
+	return text.String(), nil
 }
 
 func show(d *rabbitqueue.Dead) string {
@@ -182,7 +185,13 @@ func move(
 		done++
 		return decision
 	})
-	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), err
+	switch {
+	case err != nil && done == 0:
+		return "", err
+	case err != nil:
+		return fmt.Sprintf("%s: at most %d messages before the error\n", name, done), err
+	}
+	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), nil
 }
 
 // read publishes a job that is read whatever the coverage says.

@@ -133,10 +133,42 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		}
 		options.TLSConfig = tls
 	}
+	var client redis.UniversalClient
 	if c.Mode == Cluster {
 		cluster := options.Cluster()
 		cluster.ClusterStateReloadInterval = reloadInterval
-		return redis.NewClusterClient(cluster), nil
+		client = redis.NewClusterClient(cluster)
+	} else {
+		client = redis.NewUniversalClient(options)
 	}
-	return redis.NewUniversalClient(options), nil
+	client.AddHook(abortReason{})
+	return client, nil
 }
+
+// abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM: EXECABORT
+// says no more than that a command was refused.
+type abortReason struct{}
+
+// DialHook implements redis.Hook.
+func (abortReason) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (abortReason) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (abortReason) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if err == nil || !isAbort(err) {
+			return err
+		}
+		for _, cmd := range cmds {
+			if reason := cmd.Err(); reason != nil && !isAbort(reason) {
+				return reason
+			}
+		}
+		return err
+	}
+}
+
+func isAbort(err error) bool { return strings.HasPrefix(err.Error(), "EXECABORT") }

@@ -76,6 +76,25 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestTransactionsNameTheReason: a transaction that Redis does not execute fails for the reason of its command.
+func TestTransactionsNameTheReason(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "maxmemory 1mb", "maxmemory-policy noeviction")
+	config := redisconn.Default()
+	config.Endpoints = []string{server.Address}
+	client, err := config.Connect(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	for i := 0; err == nil; i++ {
+		err = client.Set(t.Context(), strconv.Itoa(i), strings.Repeat("x", 100_000), 0).Err()
+	}
+	require.ErrorContains(t, err, "OOM")
+	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
+	_, err = store.Coverage(t.Context(), "acme")
+	require.ErrorContains(t, err, "OOM command not allowed when used memory > 'maxmemory'")
+	require.NotContains(t, err.Error(), "EXECABORT")
+}
+
 // documentedUser is the ACL user of docs/redis.md, with another password.
 func documentedUser(t *testing.T) string {
 	t.Helper()
