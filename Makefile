@@ -10,7 +10,8 @@ BACKFILLCTL := bin/backfillctl
 CACHE     := .cache
 LINT      := go tool -modfile=internal/tools/go.mod golangci-lint
 
-# Where the tests find what is not Go code. `make test` puts these things there; `make -s env` prints them for a shell.
+# Where the tests find what is not Go code. `make test` puts these things there, unless they are set to something else;
+# `make -s env` prints them for a shell.
 export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
 export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server

@@ -4,13 +4,14 @@
 names=()
 pids=()
 work=$(mktemp -d "${TMPDIR:-/tmp}/githubexporter.XXXXXX")
+logs=${GX_LOG_DIR:-$work/log}
 
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
-# stop_all ends the programs, last started first: they are asked, and after ten seconds they are killed.
+# stop_all ends the programs, last started first: they are asked, and after ten seconds they are killed. Their logs are kept.
 stop_all() {
   trap '' INT TERM HUP
   local i waited pid
@@ -24,7 +25,13 @@ stop_all() {
     kill -KILL "$pid" 2>/dev/null || :
     wait "$pid" 2>/dev/null || :
   done
-  rm -rf "$work"
+  if ((${#names[@]} == 0)); then
+    rm -rf "$work"
+    return
+  fi
+  find "$work" -mindepth 1 -maxdepth 1 ! -path "$logs" -exec rm -rf {} +
+  rmdir "$work" 2>/dev/null || :
+  say "The logs are kept in $logs."
 }
 
 end_all() {
@@ -37,11 +44,13 @@ end_all() {
 trap stop_all EXIT
 trap end_all INT TERM HUP
 
-# start NAME COMMAND... runs a program in the background; its output goes to $work/NAME.log.
+# start NAME COMMAND... runs a program in the background; its output goes to $logs/NAME.log, that of the last run to NAME.log.old.
 start() {
   local name=$1
   shift
-  "$@" >"$work/$name.log" 2>&1 </dev/null &
+  mkdir -p "$logs"
+  [[ ! -e $logs/$name.log ]] || mv -f "$logs/$name.log" "$logs/$name.log.old"
+  "$@" >"$logs/$name.log" 2>&1 </dev/null &
   pids+=("$!")
   names+=("$name")
 }
@@ -52,7 +61,7 @@ check_all() {
   for i in "${!pids[@]}"; do
     alive "${pids[i]}" && continue
     printf '%s has ended. The last lines of its log:\n' "${names[i]}" >&2
-    tail -n 20 "$work/${names[i]}.log" >&2
+    tail -n 20 "$logs/${names[i]}.log" >&2
     exit 1
   done
 }
@@ -87,22 +96,42 @@ start_scripted_github() {
   port=$(free_port "${GX_GITHUB_PORT:-18080}")
   start github bin/githubtest -listen "127.0.0.1:$port" -org "$GITHUB_ORG=testdata/$GITHUB_ORG" -token "$GITHUB_TOKEN" \
     -pivot 48h -speed "$1"
-  until grep -q '^listening on ' "$work/github.log"; do
+  until grep -q '^listening on ' "$logs/github.log"; do
     check_all
     sleep 0.1
   done
-  GITHUB_ENDPOINT=$(sed -n 's/^listening on //p' "$work/github.log" | head -n 1)
+  GITHUB_ENDPOINT=$(sed -n 's/^listening on //p' "$logs/github.log" | head -n 1)
   export GITHUB_ENDPOINT
   say "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
+}
+
+# rabbitmq_program PATH prints the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which runs for
+# one user and in that user's folder only. Any other program is itself.
+rabbitmq_program() {
+  local path behind
+  path=$(command -v "$1") || fail "there is no program $1"
+  behind=$(dirname "$path")/../lib/rabbitmq/bin/$(basename "$path")
+  [[ -x $behind ]] || behind=$path
+  say "$behind"
+}
+
+# port_mapper PROGRAM prints Erlang's port mapper: beside RabbitMQ, where Debian installs Erlang, or on the path.
+port_mapper() {
+  local bin mapper
+  bin=$(dirname "$1")
+  for mapper in "$bin/epmd" "$bin"/../../erlang/bin/epmd "$bin"/../../erlang/erts-*/bin/epmd; do
+    [[ -x $mapper ]] && say "$mapper" && return
+  done
+  command -v epmd || fail "Erlang's port mapper (epmd) is neither beside $1 nor on the path"
 }
 
 # start_rabbitmq PROGRAM starts RabbitMQ, with its data in $work, and sets RABBITMQ_ENDPOINT. Erlang finds nodes through a program
 # of its own, which is started here so that it ends with the rest.
 start_rabbitmq() {
-  local program=$1 port mapper
+  local program port mapper
+  program=$(rabbitmq_program "$1")
+  mapper=$(port_mapper "$program")
   port=$(free_port 15672)
-  mapper=$(dirname "$program")/epmd
-  [[ -x $mapper ]] || mapper=epmd
   ERL_EPMD_PORT=$(free_port 14369)
   export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
   start epmd "$mapper" -port "$ERL_EPMD_PORT" -address 127.0.0.1
@@ -135,6 +164,22 @@ start_collector() {
   start collector bin/otelcol-githubexporter --config "$1"
 }
 
+# refusal prints why nothing could be read yet, as the health page has it, and nothing while the first pass is under way.
+refusal() {
+  local detail
+  detail=$(page "$health_port" /healthz | sed -n \
+    's/.*"github_access":{"healthy":false,"required":[a-z]*,"since":"[^"]*","detail":"\(\([^"\\]\|\\.\)*\)".*/\1/p')
+  printf -v detail '%b' "$detail"
+  [[ -n $detail && $detail != *'nothing has been read yet' ]] || return 0
+  say "cannot be read: ${detail//nothing has been read yet: /}"
+  case $detail in
+    *'credential refused'*) say "          GitHub refuses GITHUB_TOKEN: is it complete, and has it not ended?" ;;
+    *'not found'* | *'Could not resolve'*) say "          is GITHUB_ORG=$GITHUB_ORG an organization that GITHUB_TOKEN may see?" ;;
+    *forbidden*) say "          GITHUB_TOKEN may not read $GITHUB_ORG: see Permissions in receiver/githubexporter/README.md" ;;
+    *unavailable*) say "          can this machine reach $GITHUB_ENDPOINT? It is tried again and again." ;;
+  esac
+}
+
 # watch_progress prints what the metrics page says until the first activity is there and no window is missing, SECONDS at most.
 watch_progress() {
   local until=$((SECONDS + $1)) text series gaps commits line last=''
@@ -145,7 +190,10 @@ watch_progress() {
     gaps=$(sum gh_exporter_gaps <<<"$text")
     commits=$(sum gh_activity_commits_total <<<"$text")
     line="$series activity series, $commits commits, $gaps windows still missing"
-    ((series > 0)) || line="the first pass is under way"
+    if ((series == 0)); then
+      line=$(refusal)
+      : "${line:=the first pass is under way}"
+    fi
     if [[ $line != "$last" ]]; then
       printf '%(%H:%M:%S)T  %s\n' -1 "$line"
       last=$line
@@ -163,7 +211,7 @@ show_where() {
   say "metrics          http://127.0.0.1:$metrics_port/metrics"
   say "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
   say "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
-  say "collector's log  $work/collector.log"
+  say "collector's log  $logs/collector.log"
   say ''
   page "$metrics_port" /metrics | awk -F'{' '/^gh_activity_/ && $NF !~ / 0\r?$/ && seen[$1]++ < 2' | head -n 12 | sed 's/^/  /'
   say ''

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,8 +52,8 @@ func run(ctx context.Context, args []string) (string, error) {
 		_, _ = io.WriteString(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
-	endpoint := flags.String("endpoint", os.Getenv("RABBITMQ_URL"),
-		"amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
+	// The default stays out of the flag: usage would show the password.
+	endpoint := flags.String("endpoint", "", "amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
 	settings := rabbitqueue.Settings{Name: "backfillctl", Now: time.Now, Logger: zap.NewNop()}
 	flags.StringVar(&settings.Exchange, "exchange", "gh.backfill", "rabbitmq::exchange of the receiver")
 	flags.StringVar(&settings.Queue, "queue", "gh.backfill.jobs", "rabbitmq::queue")
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string) (string, error) {
 	if err := flags.Parse(args); err != nil {
 		return "", err
 	}
-	if err := connection(&settings, *endpoint); err != nil {
+	if err := connection(&settings, cmp.Or(*endpoint, os.Getenv("RABBITMQ_URL"))); err != nil {
 		return "", err
 	}
 	commands := map[string]func(context.Context, rabbitqueue.Settings, []string) (string, error){
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string) (string, error) {
 // connection takes the credentials out of the endpoint.
 func connection(settings *rabbitqueue.Settings, endpoint string) error {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Hostname() == "" {
+	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("--endpoint: want amqp://user:password@host:port/vhost")
 	}
 	password, _ := u.User.Password()
@@ -144,8 +145,11 @@ func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 		}
 		return rabbitqueue.Keep
 	})
+	if err != nil {
+		return text.String(), err // how many there are is not known
+	}
 	fmt.Fprintf(&text, "%d dead messages\n", n)
-	return text.String(), err
+	return text.String(), nil
 }
 
 func show(d *rabbitqueue.Dead) string {
@@ -181,7 +185,13 @@ func move(
 		done++
 		return decision
 	})
-	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), err
+	switch {
+	case err != nil && done == 0:
+		return "", err
+	case err != nil:
+		return fmt.Sprintf("%s: at most %d messages before the error\n", name, done), err
+	}
+	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), nil
 }
 
 // read publishes a job that is read whatever the coverage says.

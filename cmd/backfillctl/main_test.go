@@ -64,7 +64,12 @@ func TestWrongArguments(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "s3cret")
 	}
-	_, err := run(t.Context(), []string{"--endpoint", "amqp://user:s3cret@127.0.0.1:1/", "dead"})
-	require.Error(t, err)
-	require.NotContains(t, err.Error(), "s3cret")
+	for _, endpoint := range []string{
+		"amqp://user:s3cret@127.0.0.1:1/", "user:s3cret@127.0.0.1:1", "amqp://user:s3%cret@h/", "http://user:s3cret@127.0.0.1:1/",
+		"amqp://127.0.0.1:1/?password=s3cret",
+	} {
+		_, err := run(t.Context(), []string{"--endpoint", endpoint, "dead"})
+		require.Error(t, err, endpoint)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
 }

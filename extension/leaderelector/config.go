@@ -91,7 +91,13 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if _, ok := raw["kubernetes"]; ok {
 		c.Kubernetes = &KubernetesConfig{LeaseName: "githubexporter"}
 	}
-	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
+	if err := conf.Unmarshal(c, confmap.WithIgnoreUnused()); err != nil {
+		return err
+	}
+	if c.Redis == nil {
+		return nil
+	}
+	return configcheck.Inside("redis", c.Redis.CheckAddresses())
 }
 
 // Validate refuses what cannot work.
@@ -115,7 +121,8 @@ func (c *Config) Validate() error {
 
 func validIdentity(identity string) error {
 	if strings.ContainsAny(identity, " \t\r\n/") || len(identity) > 128 {
-		return fmt.Errorf("identity: %.128q, want at most 128 characters without blanks and slashes, different in every process", identity)
+		return fmt.Errorf("identity: %s, want at most 128 characters without blanks and slashes, different in every process",
+			configcheck.Quoted(identity))
 	}
 	return nil
 }
@@ -140,7 +147,7 @@ func (c *KubernetesConfig) Validate() error {
 	}
 	if c.Kubeconfig != "" {
 		if _, err := os.Stat(c.Kubeconfig); err != nil {
-			return fmt.Errorf("kubeconfig: %q: %w", c.Kubeconfig, errors.Unwrap(err))
+			return fmt.Errorf("kubeconfig: %s: %w", configcheck.Quoted(c.Kubeconfig), errors.Unwrap(err))
 		}
 	}
 	return nil

@@ -58,7 +58,7 @@ func TestWrongConfig(t *testing.T) {
 		"retry_period: 9s, want a duration from":                    {"static": static, "retry_period": "9s"},
 		"identity: \"a b\", want at most 128 characters":            {"static": static, "identity": "a b"},
 		"redis: endpoints: the list is empty, want host:port":       {"redis": settings{}},
-		`redis: endpoints::0: "nowhere", want host:port`:            redis(settings{"endpoints": []any{"nowhere"}}),
+		"redis::endpoints::0: without a port, want host:port":       redis(settings{"endpoints": []any{"nowhere"}}),
 		"redis: mode: \"ring\", want one of standalone":             redis(settings{"mode": "ring"}),
 		"redis: master_name":                                        redis(settings{"mode": "sentinel"}),
 		"redis: db: 1, want 0 with mode cluster":                    redis(settings{"mode": "cluster", "db": 1}),

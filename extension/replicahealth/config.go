@@ -35,7 +35,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // Validate refuses what cannot work.
 func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.NetAddr.Endpoint); err != nil {
-		return fmt.Errorf("endpoint: %q, want host:port such as localhost:13133", c.NetAddr.Endpoint)
+		return fmt.Errorf("endpoint: %s, want host:port such as localhost:13133", configcheck.Quoted(c.NetAddr.Endpoint))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Result is how a delivered job ended.
@@ -42,13 +43,20 @@ type WorkerSettings struct {
 	Beat   time.Duration
 	Now    func() time.Time
 	Logger *zap.Logger
+	// DeadLetter is the field of the log that says where a job that was given up can be replayed; zap.Skip() where it cannot.
+	DeadLetter zap.Field
 }
 
 // Worker works on jobs, several at a time.
 type Worker struct{ settings WorkerSettings }
 
 // NewWorker makes a worker.
-func NewWorker(settings WorkerSettings) *Worker { return &Worker{settings: settings} }
+func NewWorker(settings WorkerSettings) *Worker {
+	if settings.DeadLetter.Type == zapcore.UnknownType {
+		settings.DeadLetter = zap.Skip()
+	}
+	return &Worker{settings: settings}
+}
 
 // Handle is the handler of a queue's jobs.
 func (w *Worker) Handle(ctx context.Context, job Job) error {
@@ -89,7 +97,8 @@ func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error)
 	}
 	switch {
 	case fate.Dead:
-		w.settings.Logger.Warn("A backfill job is given up; it waits for an operator, and its window stays a gap.", fields...)
+		w.settings.Logger.Warn("Gave up a backfill job; its window stays a gap and gets a new job after backfill::dedup_ttl.",
+			append(fields, w.settings.DeadLetter)...)
 		return w.end(ctx, reader, job, result, err)
 	case errors.As(err, new(*SnoozeError)):
 		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", fate.Delay))...)

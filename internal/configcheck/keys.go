@@ -47,13 +47,16 @@ func wrongNumber(path string, raw any, t reflect.Type) []error {
 	text, isText := raw.(string)
 	if t == reflect.TypeFor[time.Duration]() {
 		if _, err := time.ParseDuration(text); isText && err != nil {
-			return []error{fmt.Errorf("%s: %q, want a duration such as 90s, 5m or 24h", path, text)}
+			return []error{fmt.Errorf("%s: %s, want a duration such as 90s, 5m or 24h", path, Quoted(text))}
 		}
 		return nil
 	}
 	_, err := strconv.ParseInt(text, 10, 64)
+	if isText && err != nil {
+		return []error{fmt.Errorf("%s: %s, want a whole number (int)", path, Quoted(text))}
+	}
 	fraction, isFraction := raw.(float64)
-	if (isText && err != nil) || (isFraction && fraction != math.Trunc(fraction)) {
+	if isFraction && fraction != math.Trunc(fraction) {
 		return []error{fmt.Errorf("%s: %v, want a whole number (int)", path, raw)}
 	}
 	return nil

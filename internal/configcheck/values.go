@@ -1,6 +1,7 @@
 package configcheck
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,7 +27,22 @@ func BetweenInts(field string, value, least, most int) error {
 // OneOf refuses a value that is not in a list.
 func OneOf(field, value string, allowed ...string) error {
 	if !slices.Contains(allowed, value) {
-		return fmt.Errorf("%s: %q, want one of %s", field, value, strings.Join(allowed, ", "))
+		return fmt.Errorf("%s: %s, want one of %s", field, Quoted(value), strings.Join(allowed, ", "))
 	}
 	return nil
+}
+
+// Inside puts the name of a block before the errors of what is in it, as validation does; nil stays nil.
+func Inside(block string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the parts of this one
+		var errs []error
+		for _, part := range several.Unwrap() {
+			errs = append(errs, Inside(block, part))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%s::%w", block, err)
 }

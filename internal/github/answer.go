@@ -12,8 +12,38 @@ import (
 	"time"
 )
 
-// pageForPeople is what is to be said of a page where there should be an API.
-const pageForPeople = "a page and no data: the endpoint of an Enterprise Server ends in /api/v3"
+// pageForPeople explains a page where there should be an API.
+func (c *Client) pageForPeople() string {
+	host := strings.ToLower(c.rest.BaseURL.Host)
+	switch {
+	case host == "github.com" || host == "www.github.com":
+		return "a page and no data: the endpoint of github.com is https://api.github.com"
+	case strings.HasSuffix(host, ".ghe.com"):
+		return "a page and no data: the endpoint of " + host + " is https://api." + host
+	default:
+		return "a page and no data: the endpoint of an Enterprise Server ends in /api/v3"
+	}
+}
+
+// explain adds to the message of a missing address what may be wrong with it: GitHub's own says no more than that.
+func (c *Client) explain(x *exchange, answer *Answer) {
+	if answer.Status != http.StatusNotFound || answer.Message == c.pageForPeople() {
+		return
+	}
+	var hint string
+	switch {
+	case x.resource == ResourceGraphQL:
+		hint = "there is no GraphQL API at " + c.graphql.EscapedPath() + ": check endpoint and graphql_endpoint"
+	case x.endpoint == orgReposEndpoint:
+		hint = notAnOrganization
+	default:
+		return
+	}
+	answer.Message = strings.TrimPrefix(answer.Message+": "+hint, ": ")
+}
+
+// notAnOrganization is why an organization may be unknown.
+const notAnOrganization = "no organization of this name that the credential may see; a user account is not an organization"
 
 // understand makes an error of an answer that is none, and observes it.
 func (c *Client) understand(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
@@ -22,14 +52,14 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-		answer.Message = pageForPeople
+		answer.Message = c.pageForPeople()
 	}
 	q := quotaOf(response.Header).believed(c.githubNow())
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Observation{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		Probe:             x.probe,
+		Probe: x.probe, Err: unavailableOf(err),
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err
@@ -127,6 +157,7 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *A
 		return &ForbiddenError{Answer: *answer, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||
 		status == http.StatusUnprocessableEntity:
+		c.explain(x, answer)
 		return &NotFoundError{Answer: *answer}
 	default:
 		tooMuch := status == http.StatusBadGateway || status == http.StatusGatewayTimeout

@@ -2,6 +2,7 @@ package github
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -91,21 +92,27 @@ func (c *Client) noteDate(header http.Header) {
 	}
 }
 
-var (
-	errRedirectHost   = errors.New("redirect to another host is not followed")
-	errRedirectMethod = errors.New("redirect of a query is not followed")
-	errRedirectLoop   = errors.New("too many redirects")
-)
+var errRedirectLoop = errors.New("too many redirects")
+
+// errRedirect names the target of a redirect that is not followed, without what may be a secret in it.
+func errRedirect(from, to *url.URL) error {
+	target := to.Scheme + "://" + to.Host
+	if from.Hostname() == to.Hostname() && from.Scheme != to.Scheme {
+		return fmt.Errorf("redirect from %s:// to %s is not followed: configure the endpoint with %s://", from.Scheme, target, to.Scheme)
+	}
+	if from.Host != to.Host {
+		return fmt.Errorf("redirect to another host, %s, is not followed: the credential would go there", target)
+	}
+	return fmt.Errorf("redirect of a query to %s%s is not followed: check graphql_endpoint", target, to.EscapedPath())
+}
 
 // checkRedirect follows renamed and transferred repositories, which answer 301 to /repositories/{id}, and nothing that
 // would take the credential elsewhere
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
-	case via[0].Method != http.MethodGet:
-		return errRedirectMethod
-	case req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme:
-		return errRedirectHost
+	case via[0].Method != http.MethodGet, req.URL.Host != via[0].URL.Host, req.URL.Scheme != via[0].URL.Scheme:
+		return errRedirect(via[0].URL, req.URL)
 	case len(via) > maxRedirects:
 		return errRedirectLoop
 	}

@@ -166,10 +166,53 @@ func TestEndpoints(t *testing.T) {
 	require.Error(t, err)
 }
 
+// TestRedirectShowsTheTarget, and of it no more than what says where it leads to.
+func TestRedirectShowsTheTarget(t *testing.T) {
+	t.Parallel()
+	for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
+		for target, want := range map[string]string{
+			"https://ghe.example.com/x?token=hunter2":  "redirect from http:// to https://ghe.example.com is not followed: configure the endpoint with https://",
+			"https://me:hunter2@sso.example.com/login": "another host, https://sso.example.com, is not followed",
+		} {
+			client, err := github.New(github.Settings{Endpoint: "http://ghe.example.com", API: api, HTTP: &http.Client{
+				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: 301, Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
+				}),
+			}})
+			require.NoError(t, err)
+			err = client.Discover(t.Context(), org, pages)
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "hunter2")
+		}
+	}
+}
+
+// TestNoSuchAddress: the status alone does not say what is wrong.
+func TestNoSuchAddress(t *testing.T) {
+	t.Parallel()
+	for api, want := range map[github.API]string{
+		github.APIREST:    "not found (status 404): Not Found: no organization of this name that the credential may see; a user account is not",
+		github.APIGraphQL: "not found (status 404): Not Found: there is no GraphQL API at /api/graphql: check endpoint and graphql_endpoint",
+	} {
+		client, err := github.New(github.Settings{Endpoint: "https://ghe.example.com/api/v3", API: api, HTTP: &http.Client{
+			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 404, Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
+			}),
+		}})
+		require.NoError(t, err)
+		err = client.Discover(t.Context(), org, pages)
+		require.True(t, is[*github.NotFoundError](err), "%T: %v", err, err)
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // TestAPageForPeople: who leaves /api/v3 out of the endpoint of an Enterprise Server is told.
 func TestAPageForPeople(t *testing.T) {
 	t.Parallel()
-	for base, told := range map[string]bool{"https://ghe.example.com": true, "https://ghe.example.com/api/v3": false, "https://api.github.com": false} {
+	for base, told := range map[string]string{
+		"https://ghe.example.com": "ends in /api/v3", "https://ghe.example.com/api/v3": "", "https://api.github.com": "",
+		"https://github.com": "of github.com is https://api.github.com", "https://acme.ghe.com": "is https://api.acme.ghe.com",
+	} {
 		for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			for _, status := range []int{200, 404, 406} {
 				client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
@@ -180,7 +223,8 @@ func TestAPageForPeople(t *testing.T) {
 				require.NoError(t, err)
 				err = client.Discover(t.Context(), org, pages)
 				require.Error(t, err)
-				require.Equal(t, told, strings.Contains(err.Error(), "ends in /api/v3"), err)
+				require.Equal(t, told != "", strings.Contains(err.Error(), "a page and no data"), err)
+				require.ErrorContains(t, err, told)
 			}
 		}
 	}

@@ -207,6 +207,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		c.leave(ctx, x, Quota{}, errNoAnswer)
 		seen := Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe}
 		err = c.unreachable(ctx, x, err)
+		seen.Err = unavailableOf(err)
 		c.settings.Observe(seen)
 		return err
 	}
@@ -250,6 +251,14 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 		request.Header.Set("Authorization", "Bearer "+x.token)
 	}
 	return request, nil
+}
+
+// unavailableOf is an error that says that there was no usable answer, otherwise nil.
+func unavailableOf(err error) error {
+	if errors.As(err, new(*UnavailableError)) {
+		return err
+	}
+	return nil
 }
 
 // unreachable is the error of a request without an answer.

@@ -102,6 +102,8 @@ type Observation struct {
 	// Price is what it was predicted to cost, Mispriced that a good answer told another price.
 	Price     int
 	Mispriced bool
+	// Err is why this attempt had no usable answer; nil when it had one, or when the caller ended it. It may be repeated.
+	Err error
 	// Probe says that the request was one of Probe's.
 	Probe bool
 	// SecondaryLimit says that a secondary limit was met.

@@ -144,24 +144,24 @@ func whole(data any, told page) error {
 		}
 	case []*gogithub.PullRequest:
 		return every(data, told, func(r *gogithub.PullRequest, wrong fieldErrors) bool {
-			return wrong.has(r.Number != nil, "number") && wrong.has(r.CreatedAt != nil, "created_at") &&
-				wrong.has(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
+			return wrong.allows(r.Number != nil, "number") && wrong.allows(r.CreatedAt != nil, "created_at") &&
+				wrong.allows(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
 		})
 	case []*gogithub.PullRequestReview:
 		return every(data, told, func(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
-			return wrong.has(r.ID != nil, "id") && wholeUser(r.User)
+			return wrong.allows(r.ID != nil, "id") && wholeUser(r.User)
 		})
 	case []*gogithub.IssueComment:
 		return every(data, told, func(r *gogithub.IssueComment, wrong fieldErrors) bool {
-			return wrong.has(r.ID != nil, "id") && wrong.has(r.CreatedAt != nil, "created_at") &&
-				wrong.has(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
+			return wrong.allows(r.ID != nil, "id") && wrong.allows(r.CreatedAt != nil, "created_at") &&
+				wrong.allows(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
 		})
 	}
 	return nil
 }
 
-// has reports whether a field is there, or cannot be decoded: then the row is left out.
-func (e fieldErrors) has(isThere bool, name string) bool { return isThere || e[name] != nil }
+// allows reports whether a field is there, or cannot be decoded: then the row is left out.
+func (e fieldErrors) allows(isThere bool, name string) bool { return isThere || e[name] != nil }
 
 func every[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) error {
 	if rows == nil {
@@ -179,9 +179,9 @@ func every[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) erro
 }
 
 func (r *repositoryRow) isWhole(wrong fieldErrors) bool {
-	return wrong.has(r.ID != nil, "id") && wrong.has(r.NodeID != nil, "node_id") && wrong.has(r.Name != nil, "name") &&
-		wrong.has(r.Archived != nil, "archived") && wrong.has(r.Fork != nil, "fork") && wrong.has(r.Private != nil, "private") &&
-		wrong.has(r.DefaultBranch != nil, "default_branch")
+	return wrong.allows(r.ID != nil, "id") && wrong.allows(r.NodeID != nil, "node_id") && wrong.allows(r.Name != nil, "name") &&
+		wrong.allows(r.Archived != nil, "archived") && wrong.allows(r.Fork != nil, "fork") && wrong.allows(r.Private != nil, "private") &&
+		wrong.allows(r.DefaultBranch != nil, "default_branch")
 }
 
 func (n *objectName) isWhole(fieldErrors) bool { return n.isComplete() }
@@ -189,8 +189,8 @@ func (n *objectName) isWhole(fieldErrors) bool { return n.isComplete() }
 func wholeCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	committer := r.GetCommit().GetCommitter()
 	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return wrong.has(r.SHA != nil, "sha") && wrong.has(r.Parents != nil, "parents") && author &&
-		wrong.has(committer != nil && committer.Date != nil, "commit")
+	return wrong.allows(r.SHA != nil, "sha") && wrong.allows(r.Parents != nil, "parents") && author &&
+		wrong.allows(committer != nil && committer.Date != nil, "commit")
 }
 
 // wholeUser reports whether an account has a name; null is a deleted one.

@@ -124,7 +124,7 @@ func (m *Monitor) Report() Report {
 	return m.current()
 }
 
-// evaluate tells a report that differs.
+// evaluate passes on a report that differs, also one that differs in a reason alone: the present reason is what a person needs.
 func (m *Monitor) evaluate() {
 	r := m.current()
 	last := &m.report
@@ -133,7 +133,7 @@ func (m *Monitor) evaluate() {
 	}
 	same := r.Since.Equal(last.Since) && maps.Equal(r.Organizations, last.Organizations) &&
 		slices.EqualFunc(r.Dependencies, last.Dependencies, func(a, b Dependency) bool {
-			return a.Name == b.Name && a.Healthy == b.Healthy && a.Required == b.Required
+			return a.Name == b.Name && a.Healthy == b.Healthy && a.Required == b.Required && a.Detail == b.Detail
 		})
 	m.report = r
 	if !same {

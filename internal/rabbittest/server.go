@@ -33,7 +33,7 @@ type Server struct {
 // Start starts a server that ends with the test, with further lines of configuration.
 func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
-	program := proctest.Program(tb, "GX_RABBITMQ")
+	program := serverProgram(proctest.Program(tb, "GX_RABBITMQ"))
 	mapAddress := proctest.FreeAddress(tb)
 	s := &Server{
 		Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir(), bin: filepath.Dir(program),
@@ -46,7 +46,7 @@ func Start(tb testing.TB, lines ...string) *Server {
 		"queue_index_embed_msgs_below = 4096", "management_agent.disable_metrics_collector = true",
 	}, lines...)...)
 	// It finds nodes for Erlang; it lives as long as the test.
-	mapper := proctest.New(tb, filepath.Join(s.bin, "epmd"), "-port", strconv.Itoa(s.mapPort), "-address", "127.0.0.1")
+	mapper := proctest.New(tb, portMapper(tb, s.bin), "-port", strconv.Itoa(s.mapPort), "-address", "127.0.0.1")
 	mapper.Run()
 	require.Eventually(tb, func() bool { return connects(mapAddress) },
 		startsWithin, 10*time.Millisecond, "Erlang's port mapper does not answer")
@@ -54,6 +54,32 @@ func Start(tb testing.TB, lines ...string) *Server {
 	s.Env, s.Group = s.environment(), true
 	s.Run()
 	return s
+}
+
+// serverProgram is the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which runs for one user and
+// in that user's folder only. Any other program is itself.
+func serverProgram(path string) string {
+	behind := filepath.Join(filepath.Dir(path), "..", "lib", "rabbitmq", "bin", filepath.Base(path))
+	if _, err := os.Stat(behind); err == nil {
+		return behind
+	}
+	return path
+}
+
+// portMapper finds Erlang's port mapper: beside the server, where Debian installs Erlang, or on the path.
+func portMapper(tb testing.TB, bin string) string {
+	tb.Helper()
+	usr := filepath.Join(bin, "..", "..")
+	for _, pattern := range []string{
+		filepath.Join(bin, "epmd"), filepath.Join(usr, "erlang", "bin", "epmd"), filepath.Join(usr, "erlang", "erts-*", "bin", "epmd"),
+	} {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return found[0]
+		}
+	}
+	found, err := exec.LookPath("epmd")
+	require.NoError(tb, err, "Erlang's port mapper: not beside %s, and not on the path", bin)
+	return found
 }
 
 func (s *Server) write(name string, lines ...string) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -70,11 +69,9 @@ func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
 
 // Check refuses what cannot work. It is not called Validate, which the collector would call besides that of the block around it.
 func (c *Config) Check() error {
-	errs := []error{configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.BetweenInts("db", c.DB, 0, 1<<16)}
-	for i, endpoint := range c.Endpoints {
-		if host, port, err := net.SplitHostPort(endpoint); err != nil || host == "" || port == "" {
-			errs = append(errs, fmt.Errorf("endpoints::%d: %q, want host:port", i, endpoint))
-		}
+	errs := []error{
+		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.BetweenInts("db", c.DB, 0, 1<<16),
+		c.CheckAddresses(),
 	}
 	if !c.Enabled() {
 		errs = append(errs, c.unused())
@@ -83,13 +80,26 @@ func (c *Config) Check() error {
 		errs = append(errs, fmt.Errorf("endpoints: %d, want exactly one with mode standalone", len(c.Endpoints)))
 	}
 	if (c.Mode == Sentinel) != (c.MasterName != "") && c.Enabled() {
-		errs = append(errs, fmt.Errorf("master_name: %q, want the master's name with mode sentinel, and nothing otherwise", c.MasterName))
+		errs = append(errs, fmt.Errorf("master_name: %s, want the master's name with mode sentinel, and nothing otherwise",
+			configcheck.Quoted(c.MasterName)))
 	}
 	if c.Mode == Cluster && c.DB != 0 {
 		errs = append(errs, fmt.Errorf("db: %d, want 0 with mode cluster", c.DB))
 	}
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
-		errs = append(errs, fmt.Errorf("key_prefix: %q, want a name without braces and blanks", c.KeyPrefix))
+		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks", configcheck.Quoted(c.KeyPrefix)))
+	}
+	return errors.Join(errs...)
+}
+
+// CheckAddresses refuses endpoints that are no addresses. It is for those who read the configuration: what may hold a password
+// must not get as far as a configuration that is printed.
+func (c *Config) CheckAddresses() error {
+	const credentials = "the password goes into password, the user name into username, the number of the database into db, " +
+		"and rediss or ssl becomes tls: {}"
+	var errs []error
+	for i, endpoint := range c.Endpoints {
+		errs = append(errs, configcheck.HostPort(fmt.Sprintf("endpoints::%d", i), endpoint, credentials))
 	}
 	return errors.Join(errs...)
 }
@@ -123,10 +133,42 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		}
 		options.TLSConfig = tls
 	}
+	var client redis.UniversalClient
 	if c.Mode == Cluster {
 		cluster := options.Cluster()
 		cluster.ClusterStateReloadInterval = reloadInterval
-		return redis.NewClusterClient(cluster), nil
+		client = redis.NewClusterClient(cluster)
+	} else {
+		client = redis.NewUniversalClient(options)
 	}
-	return redis.NewUniversalClient(options), nil
+	client.AddHook(abortReason{})
+	return client, nil
 }
+
+// abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM: EXECABORT
+// says no more than that a command was refused.
+type abortReason struct{}
+
+// DialHook implements redis.Hook.
+func (abortReason) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (abortReason) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (abortReason) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if err == nil || !isAbort(err) {
+			return err
+		}
+		for _, cmd := range cmds {
+			if reason := cmd.Err(); reason != nil && !isAbort(reason) {
+				return reason
+			}
+		}
+		return err
+	}
+}
+
+func isAbort(err error) bool { return strings.HasPrefix(err.Error(), "EXECABORT") }

@@ -56,6 +56,45 @@ func certificate(t *testing.T) (cert, key string) {
 	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
 }
 
+// TestAddresses: names and addresses with a port are taken, and nothing else.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{
+		"redis:6379", "127.0.0.1:1", "[::1]:6379", "[fe80::1%eth0]:6379", "redis-0.redis.svc.cluster.local.:6379", "my_redis:65535",
+	} {
+		config := redisconn.Default()
+		config.Endpoints = []string{endpoint}
+		require.NoError(t, config.Check(), endpoint)
+	}
+	for _, endpoint := range []string{":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379", "redis:6379/0", "-:1"} {
+		config := redisconn.Default()
+		config.Endpoints = []string{endpoint}
+		err := config.Check()
+		require.ErrorContains(t, err, "endpoints::0: ", endpoint)
+		require.ErrorContains(t, err, "want host:port", endpoint)
+		require.NotContains(t, err.Error(), endpoint)
+	}
+}
+
+// TestTransactionsNameTheReason: a transaction that Redis does not execute fails for the reason of its command.
+func TestTransactionsNameTheReason(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "maxmemory 1mb", "maxmemory-policy noeviction")
+	config := redisconn.Default()
+	config.Endpoints = []string{server.Address}
+	client, err := config.Connect(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = client.Close() }()
+	for i := 0; err == nil; i++ {
+		err = client.Set(t.Context(), strconv.Itoa(i), strings.Repeat("x", 100_000), 0).Err()
+	}
+	require.ErrorContains(t, err, "OOM")
+	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
+	_, err = store.Coverage(t.Context(), "acme")
+	require.ErrorContains(t, err, "OOM command not allowed when used memory > 'maxmemory'")
+	require.NotContains(t, err.Error(), "EXECABORT")
+}
+
 // documentedUser is the ACL user of docs/redis.md, with another password.
 func documentedUser(t *testing.T) string {
 	t.Helper()

@@ -80,6 +80,18 @@ func (a *access) checked(org string, err error) {
 	})
 }
 
+// troubled takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats such requests for
+// half a minute before it fails.
+func (a *access) troubled(org string, trouble error) {
+	a.mu.Lock()
+	o := a.orgs[org]
+	unread := o != nil && !o.read && o.refused == nil && o.edge().IsZero()
+	a.mu.Unlock()
+	if unread {
+		a.change(org, func(o *orgAccess) { o.last = trouble })
+	}
+}
+
 func (a *access) change(org string, change func(o *orgAccess)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

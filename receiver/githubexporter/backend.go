@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,7 +107,7 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
 		return &backend{Store: store, sizer: store, look: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
 	}
-	client, err := storageClient(ctx, config.Storage, settings.ID, host)
+	client, err := storageClient(ctx, config.Storage, settings, host)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +204,9 @@ func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.
 	}
 }
 
-func storageClient(ctx context.Context, name string, receiverID component.ID, host component.Host) (storage.Client, error) {
+func storageClient(
+	ctx context.Context, name string, settings receiver.Settings, host component.Host,
+) (storage.Client, error) {
 	var id component.ID
 	if err := id.UnmarshalText([]byte(name)); err != nil {
 		return nil, fmt.Errorf("storage: %q: %w", name, err)
@@ -216,9 +219,18 @@ func storageClient(ctx context.Context, name string, receiverID component.ID, ho
 	if !ok {
 		return nil, fmt.Errorf("storage: the extension %q stores nothing, want a storage extension such as file_storage", name)
 	}
-	client, err := provider.GetClient(ctx, component.KindReceiver, receiverID, "")
+	guard := &storageGuard{
+		extension: name, file: strings.Join([]string{"receiver", settings.ID.Type().String(), settings.ID.Name()}, "_"),
+	}
+	// The database checks the file in a goroutine of its own, whose panic ends the process: only a line before it can explain it.
+	settings.Logger.Info("Opening the state in the storage extension. If a panic of go.etcd.io/bbolt follows, the file is damaged: "+moveAway+".",
+		zap.String("storage", name), zap.String("file", guard.file))
+	err := guard.call(func() (err error) {
+		guard.client, err = provider.GetClient(ctx, component.KindReceiver, settings.ID, "")
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("storage: open %q: %w", name, err)
 	}
-	return client, nil
+	return guard, nil
 }

@@ -189,7 +189,20 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := configcheck.Keys(conf.ToStringMap(), c); err != nil {
 		return err
 	}
-	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
+	if err := conf.Unmarshal(c, confmap.WithIgnoreUnused()); err != nil {
+		return err
+	}
+	return c.checkAddresses()
+}
+
+// checkAddresses refuses addresses that may hold a password. Reading refuses them, not Validate alone: a configuration that
+// was read can be printed.
+func (c *Config) checkAddresses() error {
+	_, err := c.RabbitMQ.address()
+	return errors.Join(
+		configcheck.Inside("github", c.GitHub.checkAddresses()),
+		configcheck.Inside("redis", c.Redis.CheckAddresses()),
+		configcheck.Inside("rabbitmq", err))
 }
 
 // Validate refuses what cannot work. The settings of nested blocks are checked by their own Validate.

@@ -116,7 +116,8 @@ func (c *RabbitMQConfig) Validate() error {
 	}
 	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
 		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
-			errs = append(errs, fmt.Errorf("%s: %q, want a name without blanks, not one of the broker's own that begin with amq", field, name))
+			errs = append(errs, fmt.Errorf("%s: %s, want a name without blanks, not one of the broker's own that begin with amq",
+				field, configcheck.Quoted(name)))
 		}
 	}
 	if c.Enabled() {
@@ -127,19 +128,27 @@ func (c *RabbitMQConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// address is the endpoint; nil when there is none. Its error never shows it.
+func (c *RabbitMQConfig) address() (*url.URL, error) {
+	if !c.Enabled() {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	return configcheck.URLs{
+		Schemes: []string{"amqp", "amqps"}, Want: "want amqp://host:port/vhost or amqps://host:port/vhost",
+		Credentials: "user name and password go into auth::plain",
+	}.Parse("endpoint", c.Endpoint)
+}
+
 func (c *RabbitMQConfig) validateEndpoint() error {
-	u, err := url.Parse(c.Endpoint)
+	u, err := c.address()
 	switch {
 	case err != nil:
-		return errors.New("endpoint: not a URL, want amqp://host:port/vhost or amqps://host:port/vhost") // err would repeat what may be a secret
-	case u.User != nil:
-		return errors.New("endpoint: with credentials, want them in auth::plain, where no log shows them")
-	case (u.Scheme != "amqp" && u.Scheme != "amqps") || u.Hostname() == "":
-		return fmt.Errorf("endpoint: %q, want amqp://host:port/vhost or amqps://host:port/vhost", c.Endpoint)
+		return err
 	case u.Scheme == "amqp" && c.TLS.HasValue():
-		return fmt.Errorf("tls: with the endpoint %q, want one that begins with amqps", c.Endpoint)
+		return fmt.Errorf("tls: with the endpoint amqp://%s, want one that begins with amqps", u.Host)
 	case u.Scheme == "amqp" && c.Auth.External != nil:
-		return fmt.Errorf("auth::external: with the endpoint %q, want one that begins with amqps, and a certificate in tls", c.Endpoint)
+		return fmt.Errorf("auth::external: with the endpoint amqp://%s, want one that begins with amqps, and a certificate in tls",
+			u.Host)
 	default:
 		return nil
 	}

@@ -26,12 +26,11 @@ const (
 // Validate refuses what cannot work.
 func (c *GitHubConfig) Validate() error {
 	errs := []error{
-		c.validateURL("endpoint", c.Endpoint),
+		c.checkAddresses(), c.checkAPI(),
+		c.checkEncryption("endpoint", c.Endpoint),
+		c.checkEncryption("graphql_endpoint", c.GraphQLEndpoint),
 		configcheck.Between("timeout", c.Timeout, minInterval, time.Hour),
 		configcheck.OneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
-	}
-	if c.GraphQLEndpoint != "" {
-		errs = append(errs, c.validateURL("graphql_endpoint", c.GraphQLEndpoint))
 	}
 	if c.Auth.HasValue() {
 		errs = append(errs, errors.New("auth: not here, want orgs::N::auth, where each organization has its own credential"))
@@ -44,19 +43,60 @@ func (c *GitHubConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateURL refuses what is no base URL of an API. A credential must not cross a network in the clear by accident.
-func (c *GitHubConfig) validateURL(field, value string) error {
-	const want = "want an https URL such as https://api.github.com or https://HOST/api/v3"
-	u, err := url.Parse(value)
+// addresses are the settings that take a URL, with what they take.
+func (c *GitHubConfig) addresses() map[string]configcheck.URLs {
+	api := configcheck.URLs{
+		Schemes: []string{"https", "http"}, Want: "want an https URL such as https://api.github.com or https://HOST/api/v3",
+		Credentials: "the credential goes into orgs::N::auth",
+	}
+	return map[string]configcheck.URLs{"endpoint": api, "graphql_endpoint": api, "proxy_url": {
+		Schemes: []string{"http", "https", "socks5", "socks5h"}, Want: "want a URL such as http://proxy.example:3128",
+		Credentials: "leave proxy_url out and give the URL with its user name and password to the process in HTTPS_PROXY",
+	}}
+}
+
+// checkAddresses refuses URLs that are none, or that may hold a password.
+func (c *GitHubConfig) checkAddresses() error {
+	addresses := c.addresses()
+	_, err := addresses["endpoint"].Parse("endpoint", c.Endpoint)
+	errs := []error{err}
+	for field, value := range map[string]string{"graphql_endpoint": c.GraphQLEndpoint, "proxy_url": c.ProxyURL} {
+		if value != "" {
+			_, err := addresses[field].Parse(field, value)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkAPI refuses an endpoint at which there is no REST API, where that is known
+// (https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api).
+func (c *GitHubConfig) checkAPI() error {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return nil //nolint:nilerr // the address itself is refused
+	}
+	path, host := strings.TrimRight(u.Path, "/"), strings.ToLower(u.Hostname())
+	tenant, hosted := strings.CutSuffix(host, ".ghe.com")
+	tenant = tenant[strings.LastIndex(tenant, ".")+1:]
 	switch {
-	case err != nil:
-		return fmt.Errorf("%s: not a URL, %s", field, want) // the error would repeat a password in it
-	case u.User != nil:
-		return fmt.Errorf("%s: a URL with a user name in it, %s", field, want)
-	case (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s: %q, %s", field, value, want)
-	case u.Scheme == "http" && !loopback(u.Hostname()) && !c.TLS.Insecure:
-		return fmt.Errorf("%s: %q would send credentials in the clear, want https (or tls::insecure: true to allow it)", field, value)
+	case host == "github.com" || host == "www.github.com" || (host == "api.github.com" && path != ""):
+		return fmt.Errorf("endpoint: %s%s is not the API, want https://api.github.com", host, path)
+	case hosted && (host != "api."+tenant+".ghe.com" || path != ""):
+		return fmt.Errorf("endpoint: %s%s is not the API, want https://api.%s.ghe.com", host, path, tenant)
+	case path == "/api/graphql" || path == "/graphql":
+		return errors.New("endpoint: ends in /graphql, want the base URL of REST such as https://api.github.com or " +
+			"https://HOST/api/v3: that of GraphQL follows from it")
+	}
+	return nil
+}
+
+// checkEncryption refuses a URL by which a credential would cross a network in the clear by accident.
+func (c *GitHubConfig) checkEncryption(field, value string) error {
+	u, err := url.Parse(value)
+	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) && !c.TLS.Insecure {
+		return fmt.Errorf("%s: http://%s would send credentials in the clear, want https (or tls::insecure: true to allow it)",
+			field, u.Host)
 	}
 	return nil
 }
@@ -110,7 +150,7 @@ func validPatterns(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
 		if _, err := pattern.Compile(p); err != nil {
-			errs = append(errs, fmt.Errorf("%s::%d: %q, want a name or a pattern such as app-*", field, i, p))
+			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.Quoted(p)))
 		}
 	}
 	return errors.Join(errs...)

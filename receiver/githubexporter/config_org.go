@@ -95,7 +95,8 @@ var orgName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_]
 func (c *OrgConfig) Validate() error {
 	var errs []error
 	if !orgName.MatchString(c.Name) {
-		errs = append(errs, fmt.Errorf("name: %q, want the login of an organization: letters, digits and hyphens", c.Name))
+		errs = append(errs, fmt.Errorf("name: %s, want the login of an organization: letters, digits and hyphens",
+			configcheck.Quoted(c.Name)))
 	}
 	return errors.Join(append(errs,
 		configcheck.Between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
@@ -110,8 +111,8 @@ func (c *OrgConfig) validateOwners(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
 		if name := c.withoutOwner(p); strings.Contains(name, "/") || (name == "" && p != "") {
-			const wrong = "repositories::%s::%d: %q, want a repository of the organization %s: its name, or %s/NAME"
-			errs = append(errs, fmt.Errorf(wrong, field, i, p, c.Name, c.Name))
+			const wrong = "repositories::%s::%d: %s, want a repository of the organization %s: its name, or %s/NAME"
+			errs = append(errs, fmt.Errorf(wrong, field, i, configcheck.Quoted(p), c.Name, c.Name))
 		}
 	}
 	return errors.Join(errs...)
@@ -179,6 +180,9 @@ func (c *AppConfig) Validate() error {
 	}
 	if (c.PrivateKeyFile == "") == (c.PrivateKey == nil) {
 		errs = append(errs, errors.New("private_key: want exactly one of private_key_file and private_key"))
+	}
+	if strings.ContainsAny(c.PrivateKeyFile, "\r\n") || strings.Contains(c.PrivateKeyFile, "-----BEGIN") {
+		errs = append(errs, errors.New("private_key_file: has a key in it, want the name of a file; the key itself goes into private_key"))
 	}
 	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
 		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))

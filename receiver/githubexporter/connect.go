@@ -50,6 +50,9 @@ func (r *githubReceiver) newOrganization(
 		count(o)
 		if !o.Probe {
 			org.progress.move(time.Now())
+			if o.Err != nil {
+				r.access.troubled(org.name, o.Err)
+			}
 		}
 	}
 	if org.client, err = r.githubClient(config, httpClient, observe, org); err != nil {

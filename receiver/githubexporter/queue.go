@@ -67,9 +67,18 @@ func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
 		Reader: r.reader, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
-		Beat: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger,
+		Beat: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
+}
+
+// deadLetter is the field of the log that names the dead-letter queue, from which an operator can have a job replayed. The queue
+// in the process has none.
+func (j *jobs) deadLetter() zap.Field {
+	if j.shared == nil || j.local != nil {
+		return zap.Skip()
+	}
+	return zap.String("dead_letter_queue", j.receiver.config.RabbitMQ.DeadLetterQueue)
 }
 
 func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue.Queue, error) {

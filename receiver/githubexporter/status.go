@@ -156,7 +156,11 @@ func troubleOf(sum *collect.Summary, err error) error {
 			"their windows are missing: %w", n, first.Repo, first.Err)
 	}
 	first := sum.Failures[0]
-	return fmt.Errorf("%s of %s and %d more: %w", first.Stream, first.Repo, len(sum.Failures)-1, first.Err)
+	more := ""
+	if n := len(sum.Failures) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Errorf("%s of %s%s: %w", first.Stream, first.Repo, more, first.Err)
 }
 
 // forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a

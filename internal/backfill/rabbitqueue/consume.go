@@ -44,6 +44,7 @@ func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler back
 	}
 	// Jobs that are not done go back when the channel ends.
 	defer func() { _ = ch.Close() }()
+	ended := watchChannel(ch)
 	if err := ch.Qos(max(q.settings.Prefetch, q.settings.Consumers), 0, false); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler back
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("the broker ended the deliveries of %q", q.settings.Queue)
+	return fmt.Errorf("the broker ended the deliveries of %q: %w", q.settings.Queue, ended.reason(errUnexplained))
 }
 
 // consume works on deliveries until there are no more.

@@ -115,6 +115,41 @@ func explain(err error) error {
 	return fmt.Errorf("connect: %w", err)
 }
 
+// channelEnd learns why the broker ended a channel or the consuming on it. The library has no other way to learn it.
+type channelEnd struct {
+	closed    chan *amqp.Error
+	cancelled chan string
+}
+
+// errUnexplained is the reason of an end for which the broker gave none.
+var errUnexplained = errors.New("no reason was given")
+
+// watchChannel is called before the channel is used.
+func watchChannel(ch *amqp.Channel) channelEnd {
+	return channelEnd{
+		closed: ch.NotifyClose(make(chan *amqp.Error, 1)), cancelled: ch.NotifyCancel(make(chan string, 1)),
+	}
+}
+
+// reason is the broker's, such as the acknowledgement time-out with its value, or otherwise where there is none.
+func (e channelEnd) reason(otherwise error) error {
+	select {
+	case err, open := <-e.closed:
+		if open && err != nil {
+			return err
+		}
+	default:
+	}
+	select {
+	case _, open := <-e.cancelled:
+		if open {
+			return errors.New("the queue was deleted, or is not available")
+		}
+	default:
+	}
+	return otherwise
+}
+
 func hangUp(conn *amqp.Connection) {
 	_ = conn.CloseDeadline(time.Now().Add(closeWithin))
 }

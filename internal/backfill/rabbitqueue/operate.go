@@ -2,7 +2,6 @@ package rabbitqueue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -84,22 +83,25 @@ func operator(ctx context.Context, settings Settings) (*amqp.Channel, func(), er
 
 // confirmed publishes a job and waits until the broker has it.
 func confirmed(ctx context.Context, settings *Settings, ch *amqp.Channel, job *backfill.Job) error {
-	returned := ch.NotifyReturn(make(chan amqp.Return, 1))
+	returned, ended := ch.NotifyReturn(make(chan amqp.Return, 1)), watchChannel(ch)
 	confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, settings.Exchange, settings.Queue, true, false, fresh(job))
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	acked, err := confirmation.WaitContext(ctx)
 	if err != nil {
-		return fmt.Errorf("wait for the confirm: %w", err)
+		return fmt.Errorf("wait for the confirm: %w", ended.reason(err))
 	}
 	select {
-	case back := <-returned:
+	case back, open := <-returned:
+		if !open { // the channel has ended
+			return fmt.Errorf("publish: %w", ended.reason(errRefused))
+		}
 		return fmt.Errorf("publish: there is no queue %q behind the exchange %q: %s", settings.Queue, settings.Exchange, back.ReplyText)
 	default:
 	}
 	if !acked {
-		return errors.New("publish: RabbitMQ did not take the job")
+		return fmt.Errorf("publish: RabbitMQ did not take the job: %w", ended.reason(errRefused))
 	}
 	return nil
 }

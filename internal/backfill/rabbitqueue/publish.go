@@ -30,6 +30,7 @@ type publisher struct {
 	conn     *amqp.Connection
 	channel  *amqp.Channel
 	returned chan amqp.Return
+	ended    channelEnd
 }
 
 type outgoing struct {
@@ -59,7 +60,7 @@ func (p *publisher) open() (*amqp.Channel, error) {
 	if err := ch.Confirm(false); err != nil {
 		return nil, down(err)
 	}
-	p.conn, p.channel, p.returned = conn, ch, ch.NotifyReturn(make(chan amqp.Return, inFlight))
+	p.conn, p.channel, p.ended, p.returned = conn, ch, watchChannel(ch), ch.NotifyReturn(make(chan amqp.Return, inFlight))
 	return ch, nil
 }
 
@@ -90,26 +91,32 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 		m := &messages[i]
 		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, p.queue.settings.Exchange, m.key, true, false, m.message)
 		if err != nil {
-			return 0, down(err)
+			return 0, down(p.ended.reason(err))
 		}
 		waiting = append(waiting, confirmation)
 	}
 	for i, confirmation := range waiting {
 		acked, err := confirmation.WaitContext(ctx)
 		if err != nil {
-			return i, down(fmt.Errorf("no confirm came: %w", err))
+			return i, down(fmt.Errorf("no confirm came: %w", p.ended.reason(err)))
 		}
 		if !acked {
-			return i, down(errors.New("a message was refused, or the connection was lost"))
+			return i, down(fmt.Errorf("a message was not confirmed: %w", p.ended.reason(errRefused)))
 		}
 	}
 	return p.unroutable(len(messages))
 }
 
+// errRefused is the reason of a message that the broker refused on a channel that is still open.
+var errRefused = errors.New("the broker refused it, or the connection was lost")
+
 // unroutable finds messages that came back, which the broker does before it confirms them: their queue is gone.
 func (p *publisher) unroutable(n int) (int, error) {
 	select {
-	case back := <-p.returned:
+	case back, open := <-p.returned:
+		if !open { // the channel has ended
+			return 0, down(p.ended.reason(errRefused))
+		}
 		for range len(p.returned) {
 			<-p.returned
 		}

@@ -136,6 +136,8 @@ func TestOnOneBroker(t *testing.T) {
 	t.Run("dead jobs tell their history", func(t *testing.T) { deadHistory(t, s) })
 	t.Run("what is no job is dead at once", func(t *testing.T) { poison(t, s) })
 	t.Run("a queue of other settings is named", func(t *testing.T) { otherSettings(t, s) })
+	t.Run("a limit of the virtual host is no other setting", func(t *testing.T) { queueLimit(t, s) })
+	t.Run("the broker's reason of an end is told", func(t *testing.T) { endsWithReasons(t, s) })
 	t.Run("wrong credentials are named and not shown", func(t *testing.T) { wrongPassword(t, s) })
 	t.Run("a deleted queue is declared again", func(t *testing.T) { deletedQueue(t, s) })
 	t.Run("a broker without memory is told and waited for", func(t *testing.T) { alarm(t, s) })
@@ -217,6 +219,45 @@ func otherSettings(t *testing.T, s *rabbittest.Server) {
 	require.NoError(t, err)
 	f.ready(t) // by itself
 	require.LessOrEqual(t, f.logs.FilterMessageSnippet("is not available").Len(), 6, "one line for each change, not for each try")
+}
+
+func queueLimit(t *testing.T, s *rabbittest.Server) {
+	s.Control("set_vhost_limits", "-p", "/", `{"max-queues": 1}`)
+	f := start(t, s)
+	eventually(t, "an explanation", func() bool {
+		err := f.trouble()
+		return err != nil && strings.Contains(err.Error(), "queue limit in vhost")
+	})
+	require.NotContains(t, f.trouble().Error(), "other settings")
+	s.Control("clear_vhost_limits", "-p", "/")
+	f.ready(t)
+}
+
+// endsWithReasons: a job that takes longer than the broker allows, and an exchange that is gone.
+func endsWithReasons(t *testing.T, s *rabbittest.Server) {
+	s.Control("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
+	defer s.Control("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
+	f := start(t, s).ready(t)
+	var n atomic.Int64
+	consume(t, f, func(context.Context, backfill.Job) error {
+		if n.Add(1) == 1 {
+			eventually(t, "the job in the queue again", depth(t, f, func(d backfill.Depth) bool { return d.Jobs == 1 }))
+		}
+		return nil
+	})
+	publish(t, f, queuetest.Job(1))
+	eventually(t, "the job again", func() bool { return n.Load() == 2 })
+	lines := f.logs.FilterMessage("Consuming jobs was interrupted.").All()
+	require.Len(t, lines, 1)
+	require.Contains(t, lines[0].ContextMap()["error"], "timed out. Timeout value used: 500 ms")
+
+	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
+	_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
+	f.ready(t) // by itself
+	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
+	err = rabbitqueue.Publish(t.Context(), f.settings, queuetest.Job(1))
+	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
 }
 
 func wrongPassword(t *testing.T, s *rabbittest.Server) {

@@ -93,7 +93,9 @@ func (t *topology) declare(conn *amqp.Connection) error {
 
 // refusedDeclaration explains what an operator has to do about it.
 func refusedDeclaration(what, name string, err error) error {
-	if refusal, ok := errors.AsType[*amqp.Error](err); ok && refusal.Code == amqp.PreconditionFailed {
+	// The same code stands for other refusals, such as a limit of the virtual host, which the broker explains itself.
+	refusal, ok := errors.AsType[*amqp.Error](err)
+	if ok && refusal.Code == amqp.PreconditionFailed && strings.Contains(refusal.Reason, "inequivalent") {
 		return fmt.Errorf("the %s %q exists with other settings than those that are needed: delete it when it is empty, or configure another name: %w",
 			what, name, err)
 	}

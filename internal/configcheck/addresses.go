@@ -1,0 +1,98 @@
+package configcheck
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// hostName is the name of a host, internationalized ones included.
+var hostName = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN._-]*[\pL\pN_.])?$`)
+
+// HostPort refuses what is no host:port. The error never shows the value: what is no address may be a password, or have one
+// in it, and configurations are printed and logged. Credentials says where a password and the like belong.
+func HostPort(field, value, credentials string) error {
+	const want = "want host:port"
+	host, port, err := net.SplitHostPort(value)
+	number, notNumber := strconv.ParseUint(port, 10, 16)
+	switch {
+	case value == "":
+		return fmt.Errorf("%s: empty, %s (is the environment variable set?)", field, want)
+	case strings.Contains(value, "://"):
+		return fmt.Errorf("%s: a URL, %s: %s", field, want, credentials)
+	case strings.Contains(value, "@"):
+		return fmt.Errorf("%s: with a user name or a password in it, %s: %s", field, want, credentials)
+	case strings.ContainsAny(value, ",;= "):
+		return fmt.Errorf("%s: with something behind the address, or several of them, %s, each in an entry of its own: %s",
+			field, want, credentials)
+	case err != nil && !strings.Contains(value, ":"):
+		return fmt.Errorf("%s: without a port, %s", field, want)
+	case err != nil || !isHost(host):
+		return fmt.Errorf("%s: not an address, %s", field, want)
+	case notNumber != nil || number == 0:
+		return fmt.Errorf("%s: the port is no number from 1 to 65535, %s", field, want)
+	}
+	return nil
+}
+
+func isHost(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || hostName.MatchString(host)
+}
+
+// URLs are what a setting takes.
+type URLs struct {
+	// Schemes are those allowed, the usual one first.
+	Schemes []string
+	// Want shows one that is allowed.
+	Want string
+	// Credentials says where a user name and a password belong.
+	Credentials string
+}
+
+// Parse refuses what is no such URL, and one with user information, a query or a fragment. The error never shows the value.
+func (r URLs) Parse(field, value string) (*url.URL, error) {
+	refuse := func(what string) (*url.URL, error) { return nil, errors.New(field + ": " + what) }
+	u, err := url.Parse(value)
+	switch {
+	case value == "":
+		return refuse("empty, " + r.Want + " (is the environment variable set?)")
+	case (err == nil && u.User != nil) || strings.Contains(authority(value), "@"):
+		return refuse("with a user name or a password in it, " + r.Want + ": " + r.Credentials)
+	case err != nil:
+		return refuse("not a URL, " + r.Want)
+	case !slices.Contains(r.Schemes, u.Scheme):
+		return refuse("does not begin with " + strings.Join(r.Schemes, ":// or ") + "://, " + r.Want)
+	case u.Opaque != "" || !isHost(u.Hostname()):
+		return refuse("a URL without a host, " + r.Want)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return refuse("a URL with a query or a fragment, " + r.Want + ": " + r.Credentials)
+	}
+	return u, nil
+}
+
+// authority is what stands before the path of what may be a URL.
+func authority(value string) string {
+	if _, rest, ok := strings.Cut(value, "://"); ok {
+		value = rest
+	}
+	before, _, _ := strings.Cut(value, "/")
+	return before
+}
+
+// Quoted shows a value in an error, unless it may have a password in it, as a URL has.
+func Quoted(value string) string {
+	if strings.ContainsAny(value, "@=") || len(value) > maxQuoted {
+		return "a value that is not shown because it may hold a password"
+	}
+	return strconv.Quote(value)
+}
+
+// maxQuoted bounds in bytes what an error shows of a value.
+const maxQuoted = 200

@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+)
+
+// bash runs a script in the root of the tree and gives what it has written.
+func bash(t *testing.T, script string, env ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir, cmd.Env = filepath.Join("..", ".."), append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestTestDepsSelect: the programs that must lie in one folder are fetched also where they are installed, and of what they
+// depend on, what this machine lacks.
+func TestTestDepsSelect(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ installed, want string }{
+		"nothing but a library":  {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
+		"Redis and Erlang":       {"libc6 libjemalloc2 redis-server redis-tools erlang-base", "redis-server redis-tools erlang-base erlang-crypto"},
+		"removed, but its files": {"libc6 libjemalloc2:config-files", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var status strings.Builder
+			for name := range strings.FieldsSeq(test.installed) {
+				state := "ok installed"
+				if bare, ok := strings.CutSuffix(name, ":config-files"); ok {
+					name, state = bare, "ok config-files"
+				}
+				status.WriteString("Package: " + name + "\nStatus: install " + state +
+					"\nArchitecture: all\nMaintainer: a\nVersion: 1\nDescription: a\n\n")
+			}
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "status"), []byte(status.String()), 0o600))
+			out, err := bash(t, `source scripts/debian-packages.bash
+				printf '%s\n' redis-server redis-tools erlang-base erlang-crypto libc6 libjemalloc2 |
+					select_packages redis-server redis-tools 'erlang-*'`, "DPKG_ADMINDIR="+dir)
+			require.NoError(t, err, out)
+			require.ElementsMatch(t, strings.Fields(test.want), strings.Fields(out))
+		})
+	}
+}
+
+// TestTestDepsNamed: what the variables name is used as it is, and nothing is fetched for it.
+func TestTestDepsNamed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	there := filepath.Join(dir, "program")
+	require.NoError(t, os.WriteFile(there, []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // it is run
+	env := []string{
+		"GX_PROMETHEUS=" + there, "GX_REDIS=" + there, "GX_RABBITMQ=" + there, "GX_GITHUB_SCHEMA=" + there,
+	}
+	const run = `apt-get() { echo "apt-get was called"; return 1; }; npm() { echo "npm was called"; return 1; }
+		export -f apt-get npm; scripts/install-test-deps "$CACHE"`
+	cache := "CACHE=" + filepath.Join(dir, "cache")
+	out, err := bash(t, run, append(env, cache)...)
+	require.NoError(t, err, out)
+	require.Contains(t, out, "GX_RABBITMQ is used as it is: "+there)
+	require.NotContains(t, out, "was called")
+	out, err = bash(t, run, append(env, cache, "GX_REDIS="+there+"-server")...)
+	require.Error(t, err)
+	require.Contains(t, out, "GX_REDIS is "+there+"-server, and there is no such file")
+}
+
+// TestInstalledRabbitMQ: an installed RabbitMQ has its port mapper elsewhere, and a program in front of it that works for one
+// user only.
+func TestInstalledRabbitMQ(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(path ...string) string {
+		file := filepath.Join(append([]string{dir}, path...)...)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700)) //nolint:gosec // it is run
+		return file
+	}
+	front, server := write("usr", "sbin", "rabbitmq-server"), write("usr", "lib", "rabbitmq", "bin", "rabbitmq-server")
+	mapper := write("usr", "lib", "erlang", "erts-13", "bin", "epmd")
+	out, err := bash(t, `source scripts/processes.bash
+		program=$(rabbitmq_program "$PROGRAM"); realpath "$program" "$(port_mapper "$program")"`, "PROGRAM="+front)
+	require.NoError(t, err, out)
+	require.Equal(t, []string{server, mapper}, strings.Fields(out))
+}
+
+// TestRunSaysWhatIsWrong: `make run` names a wrong token, an unknown organization and a missing network within seconds, and
+// keeps its log.
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	nowhere := "http://" + proctest.FreeAddress(t)
+	for name, test := range map[string]struct{ org, token, endpoint, want, hint string }{
+		"wrong token":          {org, "hunter2", server.URL, "credential refused (status 401)", "GitHub refuses GITHUB_TOKEN"},
+		"unknown organization": {"octocat", githubtest.DefaultToken, server.URL, "Could not resolve to an Organization", "is GITHUB_ORG=octocat"},
+		"no network":           {org, githubtest.DefaultToken, nowhere, "connection refused", "can this machine reach " + nowhere},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			run := proctest.New(t, filepath.Join("..", "..", "scripts", "run"))
+			run.Env = append(os.Environ(), "GITHUB_ORG="+test.org, "GITHUB_TOKEN="+test.token, "GITHUB_ENDPOINT="+test.endpoint,
+				"GX_STORAGE_DIR="+filepath.Join(dir, "storage"), "GX_LOG_DIR="+filepath.Join(dir, "log"), "TMPDIR="+dir)
+			for _, variable := range []string{"GX_METRICS_PORT", "GX_HEALTH_PORT", "GX_TELEMETRY_PORT"} {
+				run.Env = append(run.Env, fmt.Sprintf("%s=%d", variable, proctest.Port(t, proctest.FreeAddress(t))))
+			}
+			run.Run()
+			logs(t, run, "cannot be read: organization "+test.org)
+			logs(t, run, test.want)
+			logs(t, run, test.hint)
+			run.Stop()
+			require.Contains(t, run.Output(), "The logs are kept in "+filepath.Join(dir, "log"))
+			log, err := os.ReadFile(filepath.Join(dir, "log", "collector.log"))
+			require.NoError(t, err)
+			require.Contains(t, string(log), "Everything is ready")
+			require.NotContains(t, run.Output()+string(log), "hunter2")
+			left, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, left, 2, "more than the storage and the log is left")
+		})
+	}
+}

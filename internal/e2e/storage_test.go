@@ -1,0 +1,75 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+)
+
+const storageConfig = `
+extensions: {file_storage: {directory: %q, create_directory: true, fsync: true}}
+receivers:
+  githubexporter:
+    orgs: [{name: %s, auth: {token: %s}, scrape_interval: 1s}]
+    github: {endpoint: %q}
+    storage: file_storage
+exporters: {debug: {}}
+service:
+  extensions: [file_storage]
+  telemetry: {metrics: {level: none}}
+  pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}
+`
+
+// TestDamagedStorage: a file that is damaged, anywhere, and one that another process has open stop the start with what to do.
+func TestDamagedStorage(t *testing.T) {
+	t.Parallel()
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	dir := filepath.Join(t.TempDir(), "storage")
+	run := func() *proctest.Process {
+		config := writeConfig(t, fmt.Sprintf(storageConfig, dir, org, githubtest.DefaultToken, server.URL))
+		gx := proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", config)
+		gx.Run()
+		return gx
+	}
+	refused := func(want ...string) {
+		t.Helper()
+		gx := run()
+		require.Eventually(t, gx.Ended, 20*time.Second, 10*time.Millisecond, "the collector goes on")
+		for _, text := range want {
+			require.Contains(t, gx.Output(), text)
+		}
+	}
+	gx := run()
+	logs(t, gx, "Pass ended.")
+	refused("another process has the file", "receiver_githubexporter_", "want a directory for each process")
+	gx.Stop()
+
+	file := filepath.Join(dir, "receiver_githubexporter_")
+	good, err := os.ReadFile(file)
+	require.NoError(t, err)
+	page := os.Getpagesize()
+	for name, damage := range map[string]func([]byte) []byte{
+		"both heads":     func(b []byte) []byte { return append(bytes.Repeat([]byte{1}, 2*page), b[2*page:]...) },
+		"half of it":     func(b []byte) []byte { return b[:page] },
+		"something else": func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
+	} {
+		t.Log(name)
+		require.NoError(t, os.WriteFile(file, damage(bytes.Clone(good)), 0o600))
+		refused("is damaged: ", "receiver_githubexporter_", "move the file away", "Error: cannot start pipelines")
+	}
+	// This one the database finds in a goroutine of its own.
+	require.NoError(t, os.WriteFile(file, append(good[:2*page:2*page], make([]byte, len(good)-2*page)...), 0o600))
+	refused("go.etcd.io/bbolt follows, the file is damaged: move the file away", "receiver_githubexporter_", "panic: ")
+	require.NoError(t, os.Rename(file, file+".damaged"))
+	gx = run()
+	logs(t, gx, "Pass ended.")
+	gx.Stop()
+}

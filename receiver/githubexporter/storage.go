@@ -1,0 +1,82 @@
+package githubexporter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/collector/extension/xextension/storage"
+)
+
+// storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics where the
+// file is damaged, which would end the whole collector, at every start. It is safe for concurrent use as its client is.
+type storageGuard struct {
+	client storage.Client
+	// extension is the id of the storage extension, file the name of the file that it keeps for this receiver
+	// (https://pkg.go.dev/github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage).
+	extension, file string
+}
+
+var _ storage.Client = (*storageGuard)(nil)
+
+// Get implements storage.Client.
+func (g *storageGuard) Get(ctx context.Context, key string) (value []byte, err error) {
+	err = g.call(func() (err error) {
+		value, err = g.client.Get(ctx, key)
+		return err
+	})
+	return value, err
+}
+
+// Set implements storage.Client.
+func (g *storageGuard) Set(ctx context.Context, key string, value []byte) error {
+	return g.call(func() error { return g.client.Set(ctx, key, value) })
+}
+
+// Delete implements storage.Client.
+func (g *storageGuard) Delete(ctx context.Context, key string) error {
+	return g.call(func() error { return g.client.Delete(ctx, key) })
+}
+
+// Batch implements storage.Client.
+func (g *storageGuard) Batch(ctx context.Context, ops ...*storage.Operation) error {
+	return g.call(func() error { return g.client.Batch(ctx, ops...) })
+}
+
+// Close implements storage.Client.
+func (g *storageGuard) Close(ctx context.Context) error {
+	return g.call(func() error { return g.client.Close(ctx) })
+}
+
+// damages are what the database says of a file that it cannot read
+// (https://pkg.go.dev/go.etcd.io/bbolt/errors).
+var damages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
+
+// moveAway is the remedy for a damaged file. The extension's own, recreate: true, mends some damages only.
+const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums start from what it shows"
+
+// call makes an error of a panic, and explains an error.
+func (g *storageGuard) call(do func() error) (err error) {
+	defer func() {
+		if damage := recover(); damage != nil {
+			err = g.damaged(fmt.Errorf("%v", damage))
+		}
+	}()
+	if err = do(); err == nil {
+		return nil
+	}
+	for _, damage := range damages {
+		if strings.Contains(err.Error(), damage) {
+			return g.damaged(err)
+		}
+	}
+	if err.Error() == "timeout" { // what the database says when it did not get the lock of the file
+		return fmt.Errorf("another process has the file %q in the directory of %q open, want a directory for each process: %w",
+			g.file, g.extension, err)
+	}
+	return err
+}
+
+func (g *storageGuard) damaged(err error) error {
+	return fmt.Errorf("the file %q in the directory of %q is damaged: %w; %s", g.file, g.extension, err, moveAway)
+}
