@@ -178,7 +178,8 @@ func (r *reader) variables() map[string]any {
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
 		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines && !r.linesApart,
-		"commitsFirst": commitsFirst, "commitsAfter": nil, "since": nil, "until": nil, "pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
+		"commitsFirst": commitsFirst, "commitsAfter": nil, "since": nil, "until": nil,
+		"pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()
 	if r.request.SeenHead == "" {

@@ -56,7 +56,8 @@ func TotalIDs() [NumTotals]TotalID {
 // legacyOrder has the ids of the sums in the order in which they were stored before they had ids: in frames of version
 // 4 and less, and in Redis.
 var legacyOrder = []TotalID{
-	totalID(activity.KindCommit, 0), totalID(activity.KindPullRequestOpened, 0), totalID(activity.KindPullRequestMerged, 0),
+	totalID(activity.KindCommit, 0), totalID(activity.KindPullRequestOpened, 0),
+	totalID(activity.KindPullRequestMerged, 0),
 	totalID(activity.KindReviewSubmitted, 0), totalID(activity.KindIssueComment, 0),
 	totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2),
 }

@@ -140,9 +140,9 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	store := redisstore.New(client, redisstore.Settings{
 		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, Refresh: refresh, OnCorrupt: b.found(settings.Logger),
 		OnDamaged: func(org string) {
-			settings.Logger.Warn("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read "+
-				"from GitHub again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy "+
-				"is noeviction.", zap.String("org", org))
+			settings.Logger.Warn("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization "+
+				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
+				"that maxmemory-policy is noeviction.", zap.String("org", org))
 		},
 		OnTrouble: func(org string, err error) {
 			if err != nil {

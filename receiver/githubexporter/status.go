@@ -136,7 +136,8 @@ func (c *condition) warnVanishing(sum *collect.Summary) {
 		return
 	}
 	c.logger.Warn("Most of the organization's repositories vanished at once. "+
-		"Their series end if the next pass does not find them either; check what the credential may see, and repositories::include and exclude.",
+		"Their series end if the next pass does not find them either; "+
+		"check what the credential may see, and repositories::include and exclude.",
 		zap.Int("vanished", sum.Vanishing), zap.Int("repositories", sum.Repositories))
 }
 
