@@ -258,19 +258,8 @@ func (s shown) End(ledger.Series, ledger.Mask)              {}
 // metrics are what a replica that starts now would show.
 func (b *bench) metrics() shown {
 	b.t.Helper()
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
-	ctx, cancel := context.WithCancel(b.t.Context())
-	defer cancel()
-	err := b.store.Follow(ctx, b.collector.settings.Org, func(c ledger.Change) error {
-		view.Apply(c)
-		if c.Caught {
-			cancel()
-		}
-		return nil
-	})
-	require.ErrorIs(b.t, err, context.Canceled)
 	result := shown{}
-	view.Visit(b.clock.Now(), result)
+	b.viewNow().Visit(b.clock.Now(), result)
 	return result
 }
 

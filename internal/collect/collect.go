@@ -81,9 +81,8 @@ type Settings struct {
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
 	Now  func() time.Time
 	Skew func() time.Duration
-	// Login is under which login this replica shows an account, and false for one that it does not know; nil does not
-	// look for renamed accounts.
-	Login func(account int64) (string, bool)
+	// ShowsLogin reports whether this replica shows an account under its login; nil does not look for renamed accounts.
+	ShowsLogin func(activity.Actor) bool
 	// Tracer traces passes; nil for none.
 	Tracer trace.Tracer
 }

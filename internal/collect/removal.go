@@ -32,7 +32,7 @@ func addRemovals(b *ledger.Batch, repo int64, outcome *github.Outcome) {
 
 // addLogins adds to a batch the present logins of accounts that the view shows under another one.
 func (c *Collector) addLogins(b *ledger.Batch) {
-	if c.settings.Login == nil {
+	if c.settings.ShowsLogin == nil {
 		return
 	}
 	met := make(map[int64]bool)
@@ -42,7 +42,7 @@ func (c *Collector) addLogins(b *ledger.Batch) {
 			continue
 		}
 		met[actor.ID] = true
-		if login, known := c.settings.Login(actor.ID); known && login != actor.Login {
+		if !c.settings.ShowsLogin(actor) {
 			sample := ledger.Sample{SampleKey: ledger.LoginKey(actor.ID), Data: []byte(actor.Login), Observed: b.Observed}
 			b.Samples = append(b.Samples, sample)
 		}

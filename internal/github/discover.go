@@ -193,7 +193,7 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
-		FlagsUnknown: n.wrong.has("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
+		FlagsUnknown: n.wrong.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
 		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Off: streamsOff(n.HasPulls, n.HasIssues)},
 	}
 	if n.Branch != nil && n.Branch.Target != nil {

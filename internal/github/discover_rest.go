@@ -126,7 +126,7 @@ func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
 	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
-		FlagsUnknown: wrong.has("archived", "fork", "has_issues", "has_pull_requests"),
+		FlagsUnknown: wrong.hasAny("archived", "fork", "has_issues", "has_pull_requests"),
 		Signals: activity.Signals{
 			Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
 			Off: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),

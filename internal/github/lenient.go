@@ -32,8 +32,8 @@ func (e fieldErrors) first() error {
 	return fmt.Errorf("%s: %w", names[0], e[names[0]])
 }
 
-// has reports whether one of the fields is among them.
-func (e fieldErrors) has(names ...string) bool {
+// hasAny reports whether one of the fields is among them.
+func (e fieldErrors) hasAny(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return e[name] != nil })
 }
 

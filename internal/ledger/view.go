@@ -214,15 +214,20 @@ func (v *View) relabel(members []uint32) {
 	}
 }
 
-// Login is the newest login of an account, and false for an account of which nothing is known.
-func (v *View) Login(account int64) (string, bool) {
+// ShowsLogin reports whether an account is shown under its login, or would be after its first event, whenever that was:
+// the login may be that of another account for the view, which had it before.
+func (v *View) ShowsLogin(actor activity.Actor) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	n, known := v.accounts.byKey[accountKey{id: account}]
-	if !known || account == 0 {
-		return "", false
+	if actor.ID == 0 {
+		return true
 	}
-	return v.accounts.list[n].actor.Login, true
+	holder, held := v.accounts.holders[actor.Login]
+	n, known := v.accounts.byKey[keyOf(actor)]
+	if !known {
+		return !held
+	}
+	return held && holder == n
 }
 
 func (v *View) repoOf(repo int64) *repoView {

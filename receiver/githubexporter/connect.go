@@ -77,8 +77,8 @@ func (r *githubReceiver) newCollector(
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
 		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil,
-		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew, Login: org.view.Login,
-		Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
+		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil
 }
 
