@@ -404,3 +404,36 @@ func requireSpread(t *testing.T, replicas []*replica, names []string, want []int
 	}
 	return nil
 }
+
+// TestStopWhileRedisTakesNoWrites: a replica stops in under two seconds while Redis holds writes back, as in a failover, and
+// while it answers nothing at all.
+func TestStopWhileRedisTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	for _, unavailable := range []string{"wait", "memory"} {
+		for name, hang := range map[string]func(*redistest.Server){
+			"writes": func(s *redistest.Server) {
+				require.NoError(t, s.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err())
+			},
+			"everything": func(s *redistest.Server) { s.Pause() },
+		} {
+			for _, wait := range []time.Duration{300 * time.Millisecond, 2 * lease} {
+				t.Run(fmt.Sprintf("%s %s for %s", unavailable, name, wait), func(t *testing.T) {
+					t.Parallel()
+					redis := redistest.Start(t)
+					election := fmt.Sprintf("redis: {endpoints: [%q]}", redis.Address)
+					store := fmt.Sprintf("{endpoints: [%q], unavailable: %s}", redis.Address, unavailable)
+					receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql")
+					r := startReplica(t, election, store, strings.ReplaceAll(receiver, "storage: file_storage\n", ""))
+					r.complete(t, org)
+					redis.Client() // before the pause
+					hang(redis)
+					waitUntil(t, time.Now().Add(wait))
+					took := r.Stop()
+					t.Logf("stopped in %s", took)
+					require.Less(t, took, 2*time.Second)
+				})
+			}
+		}
+	}
+}

@@ -189,9 +189,12 @@ func (e *Elector) keep(ctx context.Context, term Term, until time.Time, end cont
 	}
 }
 
+// releaseWithin bounds how long a replica that stops waits to give its lease back.
+const releaseWithin = 500 * time.Millisecond
+
 // release gives a lease back. If that fails it expires.
 func (e *Elector) release(ctx context.Context, term Term) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, time.Second))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, releaseWithin))
 	defer cancel()
 	if err := e.leaser.Release(ctx, term); err != nil {
 		e.hooks.Reached(term.Name, err)

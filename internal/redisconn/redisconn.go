@@ -115,7 +115,7 @@ func (c *Config) unused() error {
 // silence keeps the library's own lines out of the collector's log: what it has to say comes as errors, too.
 var silence = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
 
-// Connect makes a client. It does not wait for Redis.
+// Connect makes a client. It does not wait for Redis, neither does the client's Close.
 func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 	options := &redis.UniversalOptions{
 		Addrs: c.Endpoints, MasterName: c.MasterName, IsClusterMode: c.Mode == Cluster,
@@ -133,16 +133,29 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		}
 		options.TLSConfig = tls
 	}
-	var client redis.UniversalClient
-	if c.Mode == Cluster {
+	connections := newConnections(options.TLSConfig) //nolint:contextcheck // they live until the client is closed
+	options.Dialer = connections.dial
+	universal := c.universal(options, connections)
+	universal.AddHook(abortReason{})
+	return &client{UniversalClient: universal, connections: connections}, nil
+}
+
+// universal makes the library's client for the mode.
+func (c *Config) universal(options *redis.UniversalOptions, connections *connections) redis.UniversalClient {
+	switch c.Mode {
+	case Cluster:
 		cluster := options.Cluster()
-		cluster.ClusterStateReloadInterval = reloadInterval
-		client = redis.NewClusterClient(cluster)
-	} else {
-		client = redis.NewUniversalClient(options)
+		cluster.ClusterStateReloadInterval, cluster.DialerRetryBackoff = reloadInterval, connections.retryAfter
+		return redis.NewClusterClient(cluster)
+	case Sentinel:
+		failover := options.Failover()
+		failover.DialerRetryBackoff = connections.retryAfter
+		return redis.NewFailoverClient(failover)
+	default:
+		simple := options.Simple()
+		simple.DialerRetryBackoff = connections.retryAfter
+		return redis.NewClient(simple)
 	}
-	client.AddHook(abortReason{})
-	return client, nil
 }
 
 // abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM: EXECABORT

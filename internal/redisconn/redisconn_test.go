@@ -1,6 +1,7 @@
 package redisconn_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -93,6 +94,35 @@ func TestTransactionsNameTheReason(t *testing.T) {
 	_, err = store.Coverage(t.Context(), "acme")
 	require.ErrorContains(t, err, "OOM command not allowed when used memory > 'maxmemory'")
 	require.NotContains(t, err.Error(), "EXECABORT")
+}
+
+// TestCloseDoesNotWait for what Redis does not answer: commands that wait end with an error, and there are no new connections.
+func TestCloseDoesNotWait(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	config := redisconn.Default()
+	config.Endpoints = []string{server.Address}
+	client, err := config.Connect(t.Context())
+	require.NoError(t, err)
+	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
+	batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1)}
+	_, err = store.Commit(t.Context(), 1, batch)
+	require.NoError(t, err)
+	require.NoError(t, server.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err())
+	committed := make(chan error, 1)
+	go func() {
+		_, err := store.Commit(context.WithoutCancel(t.Context()), 1, batch)
+		committed <- err
+	}()
+	require.Eventually(t, func() bool { // it waits for its answer
+		list, err := server.Client().Do(t.Context(), "CLIENT", "LIST").Text()
+		return err == nil && strings.Contains(list, "name=githubexporter") && strings.Contains(list, "cmd=evalsha")
+	}, 10*time.Second, 10*time.Millisecond)
+	began := time.Now()
+	require.NoError(t, client.Close())
+	require.Error(t, <-committed)
+	require.Less(t, time.Since(began), time.Second)
+	require.Error(t, client.Ping(t.Context()).Err())
 }
 
 // documentedUser is the ACL user of docs/redis.md, with another password.
