@@ -16,8 +16,8 @@ import (
 var hostName = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN._-]*[\pL\pN_.])?$`)
 
 // HostPort refuses what is no host:port. The error never shows the value: what is no address may be a password, or have one
-// in it, and configurations are printed and logged. Credentials says where a password and the like belong.
-func HostPort(field, value, credentials string) error {
+// in it, and configurations are printed and logged. Remedy says where a password and the like belong.
+func HostPort(field, value, remedy string) error {
 	const want = "want host:port"
 	host, port, err := net.SplitHostPort(value)
 	number, notNumber := strconv.ParseUint(port, 10, 16)
@@ -25,12 +25,12 @@ func HostPort(field, value, credentials string) error {
 	case value == "":
 		return fmt.Errorf("%s: empty, %s (is the environment variable set?)", field, want)
 	case strings.Contains(value, "://"):
-		return fmt.Errorf("%s: a URL, %s: %s", field, want, credentials)
+		return fmt.Errorf("%s: a URL, %s: %s", field, want, remedy)
 	case strings.Contains(value, "@"):
-		return fmt.Errorf("%s: with a user name or a password in it, %s: %s", field, want, credentials)
+		return fmt.Errorf("%s: with a user name or a password in it, %s: %s", field, want, remedy)
 	case strings.ContainsAny(value, ",;= "):
 		return fmt.Errorf("%s: with something behind the address, or several of them, %s, each in an entry of its own: %s",
-			field, want, credentials)
+			field, want, remedy)
 	case err != nil && !strings.Contains(value, ":"):
 		return fmt.Errorf("%s: without a port, %s", field, want)
 	case err != nil || !isHost(host):
@@ -52,8 +52,8 @@ type URLs struct {
 	Schemes []string
 	// Want shows one that is allowed.
 	Want string
-	// Credentials says where a user name and a password belong.
-	Credentials string
+	// Remedy says where a user name and a password belong.
+	Remedy string
 }
 
 // Parse refuses what is no such URL, and one with user information, a query or a fragment. The error never shows the value.
@@ -64,7 +64,7 @@ func (r URLs) Parse(field, value string) (*url.URL, error) {
 	case value == "":
 		return refuse("empty, " + r.Want + " (is the environment variable set?)")
 	case (err == nil && u.User != nil) || strings.Contains(authority(value), "@"):
-		return refuse("with a user name or a password in it, " + r.Want + ": " + r.Credentials)
+		return refuse("with a user name or a password in it, " + r.Want + ": " + r.Remedy)
 	case err != nil:
 		return refuse("not a URL, " + r.Want)
 	case !slices.Contains(r.Schemes, u.Scheme):
@@ -72,7 +72,7 @@ func (r URLs) Parse(field, value string) (*url.URL, error) {
 	case u.Opaque != "" || !isHost(u.Hostname()):
 		return refuse("a URL without a host, " + r.Want)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return refuse("a URL with a query or a fragment, " + r.Want + ": " + r.Credentials)
+		return refuse("a URL with a query or a fragment, " + r.Want + ": " + r.Remedy)
 	}
 	return u, nil
 }

@@ -37,7 +37,7 @@ func Inside(block string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the parts of this one
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
 		for _, part := range several.Unwrap() {
 			errs = append(errs, Inside(block, part))

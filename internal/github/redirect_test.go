@@ -176,7 +176,7 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 		} {
 			client, err := github.New(github.Settings{Endpoint: "http://ghe.example.com", API: api, HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: 301, Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
+					return &http.Response{StatusCode: http.StatusMovedPermanently, Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
 				}),
 			}})
 			require.NoError(t, err)
@@ -196,7 +196,7 @@ func TestNoSuchAddress(t *testing.T) {
 	} {
 		client, err := github.New(github.Settings{Endpoint: "https://ghe.example.com/api/v3", API: api, HTTP: &http.Client{
 			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: 404, Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
+				return &http.Response{StatusCode: http.StatusNotFound, Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
 			}),
 		}})
 		require.NoError(t, err)

@@ -62,7 +62,7 @@ func (c *connections) close() {
 func (c *connections) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.closed, cancel)()
+	defer context.AfterFunc(c.closed, cancel)() //nolint:contextcheck // the client's end is a second reason to stop
 	dialer := &net.Dialer{Timeout: timeout, KeepAliveConfig: keepAlive}
 	var conn net.Conn
 	var err error

@@ -133,7 +133,7 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		}
 		options.TLSConfig = tls
 	}
-	connections := newConnections(options.TLSConfig) //nolint:contextcheck // they live until the client is closed
+	connections := newConnections(options.TLSConfig)
 	options.Dialer = connections.dial
 	universal := c.universal(options, connections)
 	universal.AddHook(abortReason{})

@@ -135,7 +135,7 @@ func (c *RabbitMQConfig) address() (*url.URL, error) {
 	}
 	return configcheck.URLs{
 		Schemes: []string{"amqp", "amqps"}, Want: "want amqp://host:port/vhost or amqps://host:port/vhost",
-		Credentials: "user name and password go into auth::plain",
+		Remedy: "user name and password go into auth::plain",
 	}.Parse("endpoint", c.Endpoint)
 }
 

@@ -47,11 +47,11 @@ func (c *GitHubConfig) Validate() error {
 func (c *GitHubConfig) addresses() map[string]configcheck.URLs {
 	api := configcheck.URLs{
 		Schemes: []string{"https", "http"}, Want: "want an https URL such as https://api.github.com or https://HOST/api/v3",
-		Credentials: "the credential goes into orgs::N::auth",
+		Remedy: "the credential goes into orgs::N::auth",
 	}
 	return map[string]configcheck.URLs{"endpoint": api, "graphql_endpoint": api, "proxy_url": {
 		Schemes: []string{"http", "https", "socks5", "socks5h"}, Want: "want a URL such as http://proxy.example:3128",
-		Credentials: "leave proxy_url out and give the URL with its user name and password to the process in HTTPS_PROXY",
+		Remedy: "leave proxy_url out and give the URL with its user name and password to the process in HTTPS_PROXY",
 	}}
 }
 
