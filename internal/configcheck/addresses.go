@@ -15,8 +15,8 @@ import (
 // hostName is the name of a host, internationalized ones included.
 var hostName = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN._-]*[\pL\pN_.])?$`)
 
-// HostPort refuses what is no host:port. The error never shows the value: what is no address may be a password, or have one
-// in it, and configurations are printed and logged. Remedy says where a password and the like belong.
+// HostPort refuses what is no host:port. The error never shows the value: what is no address may be a password, or have
+// one in it, and configurations are printed and logged. Remedy says where a password and the like belong.
 func HostPort(field, value, remedy string) error {
 	const want = "want host:port"
 	host, port, err := net.SplitHostPort(value)
@@ -56,7 +56,8 @@ type URLs struct {
 	Remedy string
 }
 
-// Parse refuses what is no such URL, and one with user information, a query or a fragment. The error never shows the value.
+// Parse refuses what is no such URL, and one with user information, a query or a fragment. The error never shows the
+// value.
 func (r URLs) Parse(field, value string) (*url.URL, error) {
 	refuse := func(what string) (*url.URL, error) { return nil, errors.New(field + ": " + what) }
 	u, err := url.Parse(value)

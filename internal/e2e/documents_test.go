@@ -31,7 +31,8 @@ type block struct{ file, language, text string }
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
-// documents are the texts of the tree's documents by their names. Left out are decisions, the changelog, and what is generated.
+// documents are the texts of the tree's documents by their names. Left out are decisions, the changelog, and what is
+// generated.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -99,7 +100,8 @@ func TestYAMLOfDocuments(t *testing.T) {
 	}
 }
 
-// runDocumented runs a whole configuration on addresses and in folders of the test's until it has read the scripted GitHub.
+// runDocumented runs a whole configuration on addresses and in folders of the test's until it has read the scripted
+// GitHub.
 func runDocumented(t *testing.T, conf *confmap.Conf, config string) {
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
@@ -155,6 +157,7 @@ func TestOtherBlocksOfDocuments(t *testing.T) {
 
 var (
 	makeTarget = regexp.MustCompile("(?m)(?:^|`|^    )make ([a-z][a-z0-9-]*)")
+	comment    = regexp.MustCompile(`(?:^|\s)#\s.*`)
 	continued  = regexp.MustCompile(`\\\n\s*`)
 )
 
@@ -174,7 +177,13 @@ func TestCommandsOfDocuments(t *testing.T) {
 		out, err := bash(t, "set -n\n"+b.text)
 		require.NoError(t, err, "%s: %s", b.file, out)
 		for line := range strings.Lines(continued.ReplaceAllString(b.text, "")) {
-			commands = append(commands, strings.TrimSpace(line))
+			last := len(commands) - 1
+			switch line = strings.TrimSpace(comment.ReplaceAllString(line, "")); {
+			case last >= 0 && strings.Count(commands[last], "'")%2 == 1:
+				commands[last] += " " + line // a quoted text of several lines
+			case line != "":
+				commands = append(commands, line)
+			}
 		}
 	}
 	nowhere := proctest.FreeAddress(t)

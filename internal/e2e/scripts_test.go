@@ -23,8 +23,8 @@ func bash(t *testing.T, script string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// TestTestDepsSelect: the programs that must lie in one folder are fetched also where they are installed, and of what they
-// depend on, what this machine lacks.
+// TestTestDepsSelect: the programs that must lie in one folder are fetched also where they are installed, and of what
+// they depend on, what this machine lacks.
 func TestTestDepsSelect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ installed, want string }{
@@ -75,8 +75,8 @@ func TestTestDepsNamed(t *testing.T) {
 	require.Contains(t, out, "GX_REDIS is "+there+"-server, and there is no such file")
 }
 
-// TestInstalledRabbitMQ: an installed RabbitMQ has its port mapper elsewhere, and a program in front of it that works for one
-// user only.
+// TestInstalledRabbitMQ: an installed RabbitMQ has its port mapper elsewhere, and a program in front of it that works
+// for one user only.
 func TestInstalledRabbitMQ(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -94,8 +94,8 @@ func TestInstalledRabbitMQ(t *testing.T) {
 	require.Equal(t, []string{server, mapper}, strings.Fields(out))
 }
 
-// TestRunSaysWhatIsWrong: `make run` names a wrong token, an unknown organization and a missing network within seconds, and
-// keeps its log.
+// TestRunSaysWhatIsWrong: `make run` names a wrong token, an unknown organization and a missing network within seconds,
+// and keeps its log.
 func TestRunSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})

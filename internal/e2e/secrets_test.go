@@ -38,8 +38,8 @@ service:
     metrics: {receivers: [githubexporter], exporters: [debug]}
 `
 
-// TestSecretsInAddresses: an address that may hold a password stops whatever reads the configuration. What is said shows no
-// value, and where the password belongs.
+// TestSecretsInAddresses: an address that may hold a password stops whatever reads the configuration. What is said
+// shows no value, and where the password belongs.
 func TestSecretsInAddresses(t *testing.T) {
 	t.Parallel()
 	good := map[string]string{

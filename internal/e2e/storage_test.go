@@ -28,7 +28,8 @@ service:
   pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}
 `
 
-// TestDamagedStorage: a file that is damaged, anywhere, and one that another process has open stop the start with what to do.
+// TestDamagedStorage: a file that is damaged, anywhere, and one that another process has open stop the start with what
+// to do.
 func TestDamagedStorage(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})

@@ -18,8 +18,8 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // errClosed is the error of a connection that is wanted of a client that was closed.
 var errClosed = errors.New("the Redis client is closed")
 
-// client ends at once when it is closed. The library's own Close waits for answers to commands that are under way: for as long
-// as Redis holds writes back, as in a failover.
+// client ends at once when it is closed. The library's own Close waits for answers to commands that are under way: for
+// as long as Redis holds writes back, as in a failover.
 type client struct {
 	redis.UniversalClient
 	connections *connections

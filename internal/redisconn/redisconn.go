@@ -30,8 +30,8 @@ const (
 	timeout = 3 * time.Second
 	// maxRetries repeats a command whose connection broke, as in a failover. All commands here may be repeated.
 	maxRetries = 2
-	// reloadInterval is how old the knowledge of a cluster's nodes may be: who took over for a master that died is found in
-	// no other way.
+	// reloadInterval is how old the knowledge of a cluster's nodes may be: who took over for a master that died is found
+	// in no other way.
 	reloadInterval = 2 * time.Second
 )
 
@@ -67,7 +67,8 @@ func Default() Config {
 // Enabled reports whether Redis is configured at all.
 func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
 
-// Check refuses what cannot work. It is not called Validate, which the collector would call besides that of the block around it.
+// Check refuses what cannot work. It is not called Validate, which the collector would call besides that of the block
+// around it.
 func (c *Config) Check() error {
 	errs := []error{
 		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.BetweenInts("db", c.DB, 0, 1<<16),
@@ -92,8 +93,8 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckAddresses refuses endpoints that are no addresses. It is for those who read the configuration: what may hold a password
-// must not get as far as a configuration that is printed.
+// CheckAddresses refuses endpoints that are no addresses. It is for those who read the configuration: what may hold a
+// password must not get as far as a configuration that is printed.
 func (c *Config) CheckAddresses() error {
 	const credentials = "the password goes into password, the user name into username, the number of the database into db, " +
 		"and rediss or ssl becomes tls: {}"
@@ -158,8 +159,8 @@ func (c *Config) universal(options *redis.UniversalOptions, connections *connect
 	}
 }
 
-// abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM: EXECABORT
-// says no more than that a command was refused.
+// abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM:
+// EXECABORT says no more than that a command was refused.
 type abortReason struct{}
 
 // DialHook implements redis.Hook.

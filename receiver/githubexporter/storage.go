@@ -8,8 +8,9 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
 
-// storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics where the
-// file is damaged, which would end the whole collector, at every start. It is safe for concurrent use as its client is.
+// storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics where
+// the file is damaged, which would end the whole collector, at every start. It is safe for concurrent use as its client
+// is.
 type storageGuard struct {
 	client storage.Client
 	// extension is the id of the storage extension, file the name of the file that it keeps for this receiver
@@ -53,7 +54,8 @@ func (g *storageGuard) Close(ctx context.Context) error {
 var damages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
 
 // moveAway is the remedy for a damaged file. The extension's own, recreate: true, mends some damages only.
-const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums start from what it shows"
+const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums start " +
+	"from what it shows"
 
 // call makes an error of a panic, and explains an error.
 func (g *storageGuard) call(do func() error) (err error) {
@@ -71,8 +73,8 @@ func (g *storageGuard) call(do func() error) (err error) {
 		}
 	}
 	if err.Error() == "timeout" { // what the database says when it did not get the lock of the file
-		return fmt.Errorf("another process has the file %q in the directory of %q open, want a directory for each process: %w",
-			g.file, g.extension, err)
+		const opened = "another process has the file %q in the directory of %q open, want a directory for each process: %w"
+		return fmt.Errorf(opened, g.file, g.extension, err)
 	}
 	return err
 }
