@@ -12,7 +12,7 @@ type Repository struct {
 	Name string
 	// Archived, Fork, Private and Empty are GitHub's flags. An empty repository has no commit yet.
 	Archived, Fork, Private, Empty bool
-	// FlagsUnknown says that a flag, or what is switched off, could not be told: none of them counts then.
+	// FlagsUnknown says that a flag, or what is switched off, is not known: none of them counts then.
 	FlagsUnknown bool
 	// Signals tell whether something changed.
 	Signals Signals

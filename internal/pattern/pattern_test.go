@@ -86,7 +86,7 @@ func FuzzMatch(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text, name string) {
 		if len(text) > 12 || len(name) > 24 || !utf8.ValidString(name) {
-			t.Skip("what takes the definition too long, and what no name is")
+			return // it takes the definition too long, or is no name
 		}
 		p, err := Compile(text)
 		if err != nil {
