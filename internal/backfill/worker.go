@@ -43,7 +43,8 @@ type WorkerSettings struct {
 	Beat   time.Duration
 	Now    func() time.Time
 	Logger *zap.Logger
-	// DeadLetter is the field of the log that says where a job that was given up can be replayed; zap.Skip() where it cannot.
+	// DeadLetter is the field of the log that says where a job that was given up can be replayed; zap.Skip() where it
+	// cannot.
 	DeadLetter zap.Field
 }
 

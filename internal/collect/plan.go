@@ -9,19 +9,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// reading is what has to be read of one repository, and what is known when it has been.
-type reading struct {
-	request github.Request
-	// covers is, of each stream of the request, the window that is read when it succeeds, and later the window before
-	// it that is left for afterwards: after a long outage a pass reads the last 24 h.
-	covers, later [activity.NumStreams]activity.Window
-	// observed is when the repository's signals were taken, known what they were before.
-	observed time.Time
-	known    activity.Signals
-	// lags are the streams of which more is missing than this interval.
-	lags activity.Streams
-}
-
 // plan is what a pass has to do: first say what changed about the repositories themselves, then read.
 type plan struct {
 	began    time.Time
@@ -365,83 +352,6 @@ func (p *planner) reading(
 // readsFromHead reports whether commits are read from the head that was read last, and not by their dates.
 func readsFromHead(known *ledger.RepoCoverage, lags activity.Streams) bool {
 	return !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits)
-}
-
-// fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
-// A repository that was empty gets all its history at once, and that may be old. What is missing from before the old head was read
-// is not behind it: when a pass ends before its end, others may have read the newest part only.
-func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
-	const s = activity.StreamCommits
-	start := from
-	if lags {
-		missing := known.Missing[s]
-		start = missing[len(missing)-1].End
-		if at := known.Signals.HeadAt; at.Before(start) {
-			start = at
-		}
-		if start.Before(from) {
-			start = from
-		}
-	}
-	r.request.SeenHead, r.request.Tips = known.Signals.Head, known.Tips
-	r.request.Since[s], r.request.Back[s] = known.Since, time.Time{}
-	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
-}
-
-// reach takes what was read that is older than what was asked for: nothing of that stream is left for later.
-func (r *reading) reach(outcome *github.Outcome) {
-	for _, s := range activity.AllStreams() {
-		if !outcome.Back[s].IsZero() && !r.later[s].Empty() {
-			r.covers[s].Start, r.later[s] = r.later[s].Start, activity.Window{}
-		}
-	}
-}
-
-// done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
-// every pass, whatever the signals say, so that the signals can be kept for the rest.
-func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
-	progress := ledger.RepoProgress{
-		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, Settled: outcome.Settled,
-	}
-	for _, s := range activity.AllStreams() {
-		if !r.request.Streams.Has(s) {
-			continue
-		}
-		window := ledger.StreamWindow{Stream: s, Window: r.covers[s]}
-		if outcome.Failed[s] == nil {
-			progress.Read = append(progress.Read, window)
-		} else {
-			progress.Missed = append(progress.Missed, window)
-		}
-		if !r.later[s].Empty() {
-			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: r.later[s]})
-		}
-	}
-	return progress
-}
-
-// needless reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
-func (r *reading) needless(outcome *github.Outcome) bool {
-	for _, w := range r.later {
-		if !w.Empty() {
-			return false
-		}
-	}
-	return len(outcome.Failed) == 0 && r.lags == 0 && r.request.Streams&r.request.Repo.Signals.Known == 0 &&
-		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Same(&r.known)
-}
-
-// signals are the discovered ones, with the head up to which commits were really read.
-func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
-	signals := r.request.Repo.Signals
-	signals.Head, signals.HeadAt = r.known.Head, r.known.HeadAt
-	if r.request.Streams.Has(activity.StreamCommits) && outcome.Failed[activity.StreamCommits] == nil {
-		signals.HeadAt = r.observed
-		if outcome.Head != "" {
-			signals.Head = outcome.Head
-		}
-	}
-	return &signals
 }
 
 // later are the streams that were not read as far back as they are missing.

@@ -33,7 +33,8 @@ func (d *activityData) repository() *repositoryActivity {
 
 type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
-	// HasPulls is the flag that pull requests are switched on, as it was answered; empty where the server does not know it.
+	// HasPulls is the flag that pull requests are switched on, as it was answered; empty where the server does not know
+	// it.
 	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
 	Branch   *struct {
 		Target *commitTarget `json:"target"`

@@ -222,7 +222,8 @@ func storageClient(
 	guard := &storageGuard{
 		extension: name, file: strings.Join([]string{"receiver", settings.ID.Type().String(), settings.ID.Name()}, "_"),
 	}
-	// The database checks the file in a goroutine of its own, whose panic ends the process: only a line before it can explain it.
+	// The database checks the file in a goroutine of its own, whose panic ends the process: only a line before it can
+	// explain it.
 	settings.Logger.Info("Opening the state in the storage extension. If the process ends here in go.etcd.io/bbolt, the file is damaged: "+moveAway+".",
 		zap.String("storage", name), zap.String("file", guard.file))
 	err := guard.call(func() (err error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -402,77 +401,4 @@ func (s *Store) pages(ctx context.Context, log, last string) <-chan page {
 		}
 	}()
 	return pages
-}
-
-func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
-	list := make([]ledger.Tally, 0, len(fields))
-	for name, value := range fields {
-		if name == markField {
-			continue
-		}
-		t := ledger.Tally{}
-		var err, errName error
-		t.Add, err = strconv.ParseUint(value, 10, 64)
-		t.Name, t.Labels, errName = splitName(name)
-		if err = errors.Join(err, errName); err != nil {
-			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: %w", ledger.ErrCorrupt, err))
-			continue
-		}
-		list = append(list, t)
-	}
-	return list
-}
-
-func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
-	list := make([]ledger.Sample, 0, len(fields))
-	for name, text := range fields {
-		if name == markField {
-			continue
-		}
-		sample, ok := parseSample(text)
-		var err error
-		sample.Name, sample.Labels, err = splitName(name)
-		if err != nil || !ok {
-			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
-			continue
-		}
-		list = append(list, sample)
-	}
-	return list
-}
-
-// parseSample reads a value of the hash "samples".
-func parseSample(text string) (sample ledger.Sample, ok bool) {
-	observed, data, whole := strings.Cut(text, " ")
-	at, ok := parseStamp(observed)
-	sample.Data, sample.Observed = []byte(data), at
-	return sample, ok && whole && len(data) <= ledger.MaxSample
-}
-
-// ReadSamples implements ledger.Store.
-func (s *Store) ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error) {
-	found := make(map[ledger.SampleKey]ledger.Sample)
-	if len(keys) == 0 {
-		return found, nil
-	}
-	k, fields := s.keys(org), make([]string, len(keys))
-	for i, key := range keys {
-		fields[i] = joinName(key.Name, key.Labels)
-	}
-	values, err := s.client.HMGet(ctx, k.samples, fields...).Result()
-	if err != nil {
-		return nil, fmt.Errorf("redis: read samples of %s: %w", org, err)
-	}
-	for i, value := range values {
-		if value == nil {
-			continue
-		}
-		sample, ok := parseSample(text(value))
-		if sample.SampleKey = keys[i]; !ok {
-			s.corrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
-			continue
-		}
-		found[keys[i]] = sample
-	}
-	return found, nil
 }
