@@ -8,7 +8,9 @@ MODULE    := github.com/seed-358c4d9d/githubexporter
 COLLECTOR := bin/otelcol-githubexporter
 BACKFILLCTL := bin/backfillctl
 CACHE     := .cache
-LINT      := go tool -modfile=internal/tools/go.mod golangci-lint
+LINT      := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
+# Its own go.mod stands in for the module's, so that what the tests through the built collector need is not what integrators get.
+E2E       := internal/e2e
 
 # Where the tests find what is not Go code. `make test` puts these things there, unless they are set to something else;
 # `make -s env` prints them for a shell.
@@ -18,6 +20,8 @@ export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
 export GX_BACKFILLCTL   ?= $(CURDIR)/$(BACKFILLCTL)
+# The collector that the components' lowest requirements make: the other end of the supported range.
+export GX_COLLECTOR_OLDEST ?= $(CURDIR)/$(COLLECTOR)-oldest
 
 # The same for `make test-kubernetes`.
 export GX_ETCD           ?= $(CURDIR)/$(CACHE)/etcd/usr/bin/etcd
@@ -27,7 +31,6 @@ FUZZTIME      ?= 30s
 FUZZPARALLEL  ?= 2
 BENCH         ?= .
 TESTTIMEOUT   ?= 40m
-E2E           := ./internal/e2e/...
 KUBERNETES    := ./internal/election/kubelease/...
 
 ##@ Build and run
@@ -40,12 +43,14 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/backfillctl
-	@temp=$$(mktemp -d) && trap 'rm -rf "$$temp"' EXIT && \
-		TMPDIR="$$temp" GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go tool builder --config builder-config.yaml
-	@mkdir -p bin
-	@cmp -s _build/otelcol-githubexporter $(COLLECTOR) || { \
-		cp _build/otelcol-githubexporter $(COLLECTOR).new; mv -f $(COLLECTOR).new $(COLLECTOR); }
+	@scripts/build-collector builder-config.yaml ocb $(COLLECTOR)
 	@go build -buildvcs=false -o $(BACKFILLCTL) ./cmd/backfillctl
+
+.PHONY: build-oldest
+build-oldest: ## Build the collector from the oldest supported versions: bin/otelcol-githubexporter-oldest
+	@mkdir -p _build
+	@scripts/oldest-versions builder-config.yaml > _build/builder-config.oldest.yaml
+	@scripts/build-collector _build/builder-config.oldest.yaml ocb-oldest $(COLLECTOR)-oldest
 
 .PHONY: demo
 demo: build ## Run the collector against a scripted GitHub, no account needed; Ctrl-C ends it
@@ -76,10 +81,12 @@ generate: test-deps ## Regenerate code and documentation from metadata.yaml; che
 .PHONY: fmt
 fmt: ## Format the Go code
 	$(LINT) fmt
+	cd $(E2E) && $(LINT) fmt
 
 .PHONY: lint
 lint: ## Lint the Go code and the scripts
 	$(LINT) run
+	cd $(E2E) && $(LINT) run
 	cd internal/tools && go vet ./...
 	scripts/lint-shell
 
@@ -89,27 +96,26 @@ lint-selftest: ## Prove that the architecture rules of .golangci.yaml fire
 
 .PHONY: tidy
 tidy: ## Tidy go.mod and go.sum of all modules
-	go mod tidy
-	cd internal/tools && go mod tidy
-	cd internal/tools/kube && go mod tidy
+	@scripts/each-module go mod tidy
 
 ##@ Test
 
 .PHONY: test
-test: test-deps build ## Run every test, through the built collector and a real Prometheus too
+test: test-deps build build-oldest ## Run every test, through the built collector and a real Prometheus too
 	go test -race -timeout $(TESTTIMEOUT) ./...
+	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: test-unit
 test-unit: test-deps ## Run the quick tests only, without building the collector
-	go test $(UNIT_PACKAGES)
+	go test ./...
 
 .PHONY: race
 race: test-deps ## Run the quick tests under the race detector
-	go test -race $(UNIT_PACKAGES)
+	go test -race ./...
 
 .PHONY: test-e2e
-test-e2e: test-deps build ## Run only the tests through the built collector
-	go test -race -timeout $(TESTTIMEOUT) -v $(E2E)
+test-e2e: test-deps build build-oldest ## Run only the tests through the built collector
+	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -v ./...
 
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
@@ -146,12 +152,11 @@ check-static: check-fmt check-tidy check-generate vet lint lint-selftest ## All 
 .PHONY: check-fmt
 check-fmt: ## Fail when the Go code is not formatted
 	$(LINT) fmt --diff
+	cd $(E2E) && $(LINT) fmt --diff
 
 .PHONY: check-tidy
 check-tidy: ## Fail when go.mod or go.sum is not tidy
-	go mod tidy -diff
-	cd internal/tools && go mod tidy -diff
-	cd internal/tools/kube && go mod tidy -diff
+	@scripts/each-module go mod tidy -diff
 
 .PHONY: check-generate
 check-generate: ## Fail when generated files are not up to date
@@ -160,17 +165,15 @@ check-generate: ## Fail when generated files are not up to date
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
+	cd $(E2E) && go vet ./...
 	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
-		GX_BACKFILLCTL "$$GX_BACKFILLCTL" \
+		GX_BACKFILLCTL "$$GX_BACKFILLCTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
 .PHONY: clean
 clean: ## Remove what the targets above made
 	rm -rf _build bin $(CACHE)
-
-# Expanded only where it is used.
-UNIT_PACKAGES = $(shell go list ./... | grep -v '^$(MODULE)/internal/e2e')

@@ -1,3 +1,3 @@
 package leaderelector
 
-//go:generate go tool mdatagen metadata.yaml
+//go:generate go tool -modfile=../../internal/tools/mdatagen/go.mod mdatagen metadata.yaml

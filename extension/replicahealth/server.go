@@ -71,8 +71,14 @@ func (s *server) NotReady() error {
 	return nil
 }
 
-// ComponentStatusChanged implements componentstatus.Watcher.
+// ComponentStatusChanged implements componentstatus.Watcher, by which collectors before 0.165 tell of changes.
 func (s *server) ComponentStatusChanged(source *componentstatus.InstanceID, event *componentstatus.Event) {
+	s.Changed(source, event)
+}
+
+// Changed implements extensioncapabilities.ComponentStatusWatcher, by which collectors from 0.165 on tell of changes. The oldest
+// supported collector does not have that interface, so it is not asserted here.
+func (s *server) Changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.state.changed(source, event)
 }
 

@@ -140,6 +140,9 @@ func (s *state) readinessLocked() readiness {
 	if !s.pipelines {
 		r.Reasons = append(r.Reasons, "the pipelines are not ready")
 	}
+	if len(s.parts) == 0 {
+		r.Reasons = append(r.Reasons, "no component has reported its status")
+	}
 	for _, p := range s.parts {
 		if why := p.unready(); why != "" {
 			r.Reasons = append(r.Reasons, why)

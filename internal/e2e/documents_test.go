@@ -88,7 +88,7 @@ func TestYAMLOfDocuments(t *testing.T) {
 			require.NoError(t, err)
 			config := writeConfig(t, b.text)
 			if conf.IsSet("service::pipelines") {
-				runDocumented(t, conf, config)
+				runDocumented(t, proctest.Program(t, "GX_COLLECTOR"), conf, config)
 				return
 			}
 			cmd := exec.CommandContext(t.Context(), proctest.Program(t, "GX_COLLECTOR"), "validate",
@@ -102,7 +102,7 @@ func TestYAMLOfDocuments(t *testing.T) {
 
 // runDocumented runs a whole configuration on addresses and in folders of the test's until it has read the scripted
 // GitHub.
-func runDocumented(t *testing.T, conf *confmap.Conf, config string) {
+func runDocumented(t *testing.T, program string, conf *confmap.Conf, config string) {
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
 	args := []string{"--config", config}
@@ -117,7 +117,7 @@ func runDocumented(t *testing.T, conf *confmap.Conf, config string) {
 			args = append(args, "--config", "yaml:"+path+": "+value)
 		}
 	}
-	gx := proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), args...)
+	gx := proctest.New(t, program, args...)
 	gx.Env = append(os.Environ(), "GITHUB_TOKEN="+githubtest.DefaultToken)
 	gx.Run()
 	eventually(t, 30*time.Second, func() error {
