@@ -121,6 +121,11 @@ test-e2e: test-deps build build-oldest ## Run only the tests through the built c
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
 
+.PHONY: test-upgrade
+test-upgrade: test-deps build ## Run a rolling update from another commit and back: make test-upgrade FROM=commit
+	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
+	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" go test -count=1 -race -tags upgrade -v -run TestRollingUpdate .
+
 .PHONY: simulate
 simulate: ## Simulate a day of large organizations before a GitHub that enforces every limit (some 20 minutes)
 	GX_SIMULATE=day go test -count=1 -timeout 120m -v -run TestDayAtScale ./internal/collect
@@ -165,7 +170,7 @@ check-generate: ## Fail when generated files are not up to date
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
-	cd $(E2E) && go vet ./...
+	cd $(E2E) && go vet -tags upgrade ./...
 	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env
