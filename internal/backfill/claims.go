@@ -25,7 +25,12 @@ type Claim struct {
 	// long does not make a job for every step. Dead says that it waits for an operator.
 	Open bool `json:"open,omitempty"`
 	Dead bool `json:"dead,omitempty"`
+	// Lost is how many jobs for the window, one after the other, the queue confirmed before this one and never delivered.
+	Lost int `json:"lost,omitempty"`
 }
+
+// isDelivered reports whether a worker has had the job.
+func (c *Claim) isDelivered() bool { return c.Open || c.Dead || !c.Seen.Equal(c.Published) }
 
 // distant is an end of windows that have none.
 var distant = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)

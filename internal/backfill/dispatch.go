@@ -58,6 +58,7 @@ type DispatchSettings struct {
 type Dispatcher struct {
 	settings DispatchSettings
 	sent     []time.Time // of the last minute
+	lost     lostJobs
 	notes    map[noteKey]*note
 	deferred map[deferredKey]bool
 }
@@ -81,7 +82,7 @@ type deferredKey struct {
 
 // NewDispatcher makes a dispatcher.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
-	return &Dispatcher{settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool)}
+	return &Dispatcher{settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool), lost: make(lostJobs)}
 }
 
 // Missed notes why a stream of a repository was not read.
@@ -97,6 +98,8 @@ type Dispatched struct {
 	Again time.Time
 	// Oldest is when the oldest job that is under way was published; zero when none is.
 	Oldest time.Time
+	// Vanishing are windows whose jobs the queue confirmed and did not deliver, several times in a row.
+	Vanishing int
 }
 
 // Dispatch publishes jobs for what is missing, as far as none are under way and the caps allow. busy are the streams of a
@@ -107,11 +110,15 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 	if err != nil {
 		return done, fmt.Errorf("ask the queue for its depth: %w", err)
 	}
-	live, silent, err := d.claims(ctx, &depth)
+	all, err := d.settings.Claims.List(ctx, d.settings.Org)
 	if err != nil {
-		return done, err
+		return done, fmt.Errorf("list the claims: %w", err)
 	}
-	done.UnderWay, done.Oldest = len(live), oldest(live)
+	quiet := quietClaims{now: d.settings.Now(), silence: d.settings.Silence, forget: d.settings.Forget, depth: &depth}
+	live, silent := quiet.part(all)
+	done.UnderWay, done.Oldest, done.Vanishing = len(live), oldest(live), vanishing(live)
+	d.lost.add(silent, quiet.isCertain(live, silent))
+	d.lost.dropRead(cov)
 	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: byRepo(live), busy: busy, reason: d.reason}
 	todo := p.jobs(cov)
 	d.countDeduped(cov, todo)
@@ -119,7 +126,8 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 	room := d.room(now, &depth)
 	done.Deferred = max(0, len(todo)-room)
 	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.perMinute(now))
-	done.Published, err = d.publish(ctx, todo[:len(todo)-done.Deferred])
+	done.Published, err = d.publish(ctx, todo[:len(todo)-done.Deferred], &done)
+	done.Vanishing += d.lost.vanishing()
 	if done.Deferred > 0 {
 		done.Again = d.again(now)
 	}
@@ -127,28 +135,17 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 		return done, err
 	}
 	if len(silent) > 0 {
-		err = d.settings.Claims.Drop(ctx, d.settings.Org, silent)
+		err = d.settings.Claims.Drop(ctx, d.settings.Org, idsOf(silent))
 	}
 	return done, err
 }
 
-// claims parts those of jobs that are under way from the ids of those that are not: there was no sign of them for too long.
-func (d *Dispatcher) claims(ctx context.Context, depth *Depth) (live []Claim, silent []string, err error) {
-	all, err := d.settings.Claims.List(ctx, d.settings.Org)
-	if err != nil {
-		return nil, nil, fmt.Errorf("list the claims: %w", err)
+func idsOf(claims []Claim) []string {
+	ids := make([]string, len(claims))
+	for i := range claims {
+		ids[i] = claims[i].ID
 	}
-	now := d.settings.Now()
-	for i := range all {
-		quiet := now.Sub(all[i].Seen)
-		lost := !all[i].Dead && depth.Waiting() == 0 && quiet >= d.settings.Silence
-		if lost || quiet >= d.settings.Forget {
-			silent = append(silent, all[i].ID)
-		} else {
-			live = append(live, all[i])
-		}
-	}
-	return live, silent, nil
+	return ids
 }
 
 func byRepo(claims []Claim) map[int64][]Claim {
@@ -246,10 +243,13 @@ func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 }
 
 // publish claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
-func (d *Dispatcher) publish(ctx context.Context, jobs []Job) (published int, err error) {
+func (d *Dispatcher) publish(ctx context.Context, jobs []Job, done *Dispatched) (published int, err error) {
+	lost := d.lost.byRepo()
 	for part := range slices.Chunk(jobs, batch) {
-		n, err := d.publishBatch(ctx, part)
-		published += n
+		claims, err := d.publishBatch(ctx, part, lost)
+		published += len(claims)
+		done.Vanishing += vanishing(claims)
+		d.lost.dropPublished(claims)
 		if err != nil {
 			return published, err
 		}
@@ -257,28 +257,26 @@ func (d *Dispatcher) publish(ctx context.Context, jobs []Job) (published int, er
 	return published, nil
 }
 
-func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job) (int, error) {
+// publishBatch gives the claims of the jobs that the queue has confirmed.
+func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int64][]Claim) ([]Claim, error) {
 	now := d.settings.Now().UTC().Truncate(time.Millisecond)
 	claims := make([]Claim, len(jobs))
 	for i := range jobs {
 		jobs[i].ID, jobs[i].CreatedAt = d.settings.NewID(), now
 		claims[i] = claimOf(&jobs[i])
+		claims[i].Lost = lostBefore(lost[jobs[i].RepoID], &claims[i])
 	}
 	if err := d.settings.Claims.Put(ctx, d.settings.Org, claims); err != nil {
-		return 0, fmt.Errorf("claim windows: %w", err)
+		return nil, fmt.Errorf("claim windows: %w", err)
 	}
 	confirmed, err := d.settings.Queue.Publish(ctx, jobs)
 	d.enqueued(jobs[:confirmed], now)
 	if err == nil {
-		return confirmed, nil
-	}
-	ids := make([]string, 0, len(jobs))
-	for i := range jobs[confirmed:] {
-		ids = append(ids, jobs[confirmed+i].ID)
+		return claims, nil
 	}
 	// Not with ctx, which may be what has ended. What cannot be given back is taken for lost after a while.
-	_ = d.settings.Claims.Drop(context.WithoutCancel(ctx), d.settings.Org, ids)
-	return confirmed, fmt.Errorf("publish jobs: %w", err)
+	_ = d.settings.Claims.Drop(context.WithoutCancel(ctx), d.settings.Org, idsOf(claims[confirmed:]))
+	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }
 
 func (d *Dispatcher) enqueued(jobs []Job, now time.Time) {

@@ -19,16 +19,31 @@ type Queue interface {
 	Depth(ctx context.Context) (Depth, error)
 }
 
-// Handler works on a job. nil means done; Snooze, Discard and any other error say what becomes of it.
+// Handler works on a job. nil means done; Snooze, Discard, a ForeignError and any other error say what becomes of it.
 type Handler func(ctx context.Context, job Job) error
 
 // Depth is how many jobs wait, and for whom.
 type Depth struct {
 	// Jobs wait for a consumer, Retries for their time, Dead for an operator.
 	Jobs, Retries, Dead int
-	// Consumers is how many consumers the jobs have, in all replicas.
+	// Held is how many jobs consumers have received and not acknowledged, at most. They are not among Jobs.
+	Held int
+	// Consumers is how many consumers the jobs have, in all replicas; where there are several queues, that of the queue
+	// with the fewest.
 	Consumers int
 	// Oldest is when the job was published that was delivered last; zero when none was, or nothing waits.
+	Oldest time.Time
+	// Queues are the queues of jobs one by one, where there are several.
+	Queues []QueueDepth
+}
+
+// QueueDepth is how many jobs wait in one queue.
+type QueueDepth struct {
+	Name string
+	// Org is whose jobs they are; "" where organizations share the queue.
+	Org             string
+	Jobs, Consumers int
+	// Oldest is as in Depth.
 	Oldest time.Time
 }
 
@@ -62,6 +77,23 @@ func (e *DiscardError) Unwrap() error { return e.Err }
 // Discard is the error of a job that can never be done.
 func Discard(reason error) error { return &DiscardError{Err: reason} }
 
+// ForeignError gives back a job of an organization that is not configured here. Another deployment that shares the queue
+// may have it.
+type ForeignError struct{ Org string }
+
+// Error implements error.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("organization %q is not configured here", e.Org)
+}
+
+const (
+	// MaxReturns is how often a job is given back before it is dead: a queue that no other deployment consumes must not
+	// pass it round for ever.
+	MaxReturns = 30
+	// returnsPerDelay is how many returns in a row wait for the same delay.
+	returnsPerDelay = 5
+)
+
 // Retries say how often a job is tried, and when again. All queues judge by them.
 type Retries struct {
 	// Delays are the waits after the first, the second and every further failed attempt; the last one goes on. At least one,
@@ -77,7 +109,9 @@ type Fate struct {
 	// one of the delays.
 	Done, Dead bool
 	Attempt    int
-	Delay      time.Duration
+	// Returns is how often the job was given back, in a row. One that is given back comes again in the queue it came from.
+	Returns int
+	Delay   time.Duration
 }
 
 // Judge says what becomes of a job whose handler returned err.
@@ -88,10 +122,27 @@ func (r *Retries) Judge(job *Job, err error) Fate {
 	if snooze, ok := errors.AsType[*SnoozeError](err); ok {
 		return Fate{Attempt: job.Attempt, Delay: r.within(snooze.For)}
 	}
-	if _, ok := errors.AsType[*DiscardError](err); ok || job.Attempt >= r.MaxAttempts {
+	if _, ok := errors.AsType[*DiscardError](err); ok {
+		return Fate{Dead: true}
+	}
+	if _, ok := errors.AsType[*ForeignError](err); ok {
+		return r.giveBack(job)
+	}
+	if job.Attempt >= r.MaxAttempts {
 		return Fate{Dead: true}
 	}
 	return Fate{Attempt: job.Attempt + 1, Delay: r.Delays[min(job.Attempt, len(r.Delays))-1]}
+}
+
+// giveBack spends no attempt, and waits longer the more often it was in vain.
+func (r *Retries) giveBack(job *Job) Fate {
+	if job.Returns >= MaxReturns {
+		return Fate{Dead: true}
+	}
+	return Fate{
+		Attempt: job.Attempt, Returns: job.Returns + 1,
+		Delay: r.Delays[min(job.Returns/returnsPerDelay, len(r.Delays)-1)],
+	}
 }
 
 // within is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.

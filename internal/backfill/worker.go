@@ -63,7 +63,7 @@ func NewWorker(settings WorkerSettings) *Worker {
 func (w *Worker) Handle(ctx context.Context, job Job) error {
 	reader := w.settings.Reader(job.Org)
 	if reader == nil {
-		return Discard(fmt.Errorf("organization %q is not configured here", job.Org))
+		return w.foreign(&job)
 	}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		w.settings.Logger.Warn("A backfill job is too old; what it was for is found again.",
@@ -83,6 +83,15 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 	default:
 		return w.failed(ctx, reader, &job, err)
 	}
+}
+
+// foreign gives back a job of an organization that is not configured here, until it is too old.
+func (w *Worker) foreign(job *Job) error {
+	err := &ForeignError{Org: job.Org}
+	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
+		return Discard(fmt.Errorf("%w, and no other deployment took the job within backfill::max_message_age", err))
+	}
+	return err
 }
 
 // failed says how it goes on with a job.

@@ -47,6 +47,7 @@ var pageMetrics = map[string]string{
 	"gh_exporter_queue_depth":                            "gauge queue",
 	"gh_exporter_queue_invalid_messages_total":           "counter queue",
 	"gh_exporter_queue_oldest_message_age_seconds":       "gauge queue",
+	"gh_exporter_queue_returned_messages_total":          "counter queue",
 	"gh_exporter_reconciled_events_total":                "counter org",
 	"gh_exporter_scrape_duration_seconds":                "gauge org",
 	"gh_exporter_scrape_runs_total":                      "counter org result",

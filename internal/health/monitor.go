@@ -21,6 +21,8 @@ const (
 	Access = "github_access"
 	// Lines is about weekly lines that have not been confirmed for too long.
 	Lines = "loc"
+	// Backfill says whether the queue of jobs loses or refuses any.
+	Backfill = "backfill"
 )
 
 // required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known

@@ -127,7 +127,7 @@ func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
 func (o *organization) dispatch(ctx context.Context, j *jobs) {
 	c := &j.receiver.config.Backfill
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
-		Org: o.name, Queue: j, Claims: j.claims, Now: time.Now, NewID: rand.Text,
+		Org: o.name, Queue: orgJobs{j, o.config.key()}, Claims: j.claims, Now: time.Now, NewID: rand.Text,
 		Count: backfill.Counters{
 			Enqueued: func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
 			Deduped:  func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
@@ -135,11 +135,13 @@ func (o *organization) dispatch(ctx context.Context, j *jobs) {
 		},
 		Coalesce: c.CoalesceWindow, PerMinute: c.MaxEnqueuesPerOrgPerMinute, Silence: silence(c), Forget: c.DedupTTL,
 	})
-	progress := backfillProgress{logger: o.logger}
+	queue := j.queueOf(o.config)
+	progress := backfillProgress{logger: o.logger, vanishing: func(n int) error { return j.condition.vanishing(o.name, queue, n) }}
 	for ctx.Err() == nil {
 		wait := o.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
 		o.pause(ctx, wait, true)
 	}
+	_ = j.condition.vanishing(o.name, queue, 0) // the next leader finds it out
 }
 
 // dispatchOnce says how long to wait before the next time.
@@ -197,6 +199,9 @@ type backfillProgress struct {
 	failures int // in a row
 	logged   time.Time
 	left     time.Duration // missing time over all streams when it was logged
+	// vanishing notes how many windows have jobs that vanish, and gives the trouble that this is.
+	vanishing func(windows int) error
+	vanish    bool // whether it was logged
 }
 
 func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatched, err error, now time.Time) {
@@ -210,6 +215,7 @@ func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatche
 		p.logger.Info("Backfill jobs can be published again.")
 	}
 	p.failures = 0
+	p.reportVanishing(done)
 	gaps, left := missingOf(cov)
 	switch {
 	case gaps == 0 && !p.logged.IsZero():
@@ -220,6 +226,18 @@ func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatche
 			zap.Int("jobs_under_way", done.UnderWay), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
 		p.logged, p.left = now, left
 	}
+}
+
+// reportVanishing logs when jobs begin to vanish, and when they do so no more.
+func (p *backfillProgress) reportVanishing(done *backfill.Dispatched) {
+	err := p.vanishing(done.Vanishing)
+	switch {
+	case err != nil && !p.vanish:
+		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.", zap.Error(err))
+	case err == nil && p.vanish:
+		p.logger.Info("Backfill jobs that vanished are delivered again.")
+	}
+	p.vanish = err != nil
 }
 
 // estimate is when all is read if it goes on as since the last line.

@@ -262,25 +262,30 @@ func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
 	if j == nil {
 		return
 	}
-	depth, oldest, known := j.backlog()
+	seen, known := j.seen()
 	if !known {
 		return
 	}
-	for name, n := range depth {
+	for name, n := range seen.depth {
 		o.builder.RecordGhExporterQueueDepthDataPoint(at, int64(n), name)
 	}
-	name := j.mainQueue()
-	o.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, j.invalid.Load(), name)
-	for _, org := range o.receiver.orgs {
-		if at := org.oldestUnderWay(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
-			oldest = at
+	for i := range seen.queues {
+		queue := &seen.queues[i]
+		o.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, seen.invalid[queue.Name], queue.Name)
+		o.builder.RecordGhExporterQueueReturnedMessagesDataPoint(at, seen.returned[queue.Name], queue.Name)
+		oldest := queue.Oldest
+		for _, org := range o.receiver.orgs {
+			published := org.oldestUnderWay()
+			if (queue.Org == "" || queue.Org == org.config.key()) && !published.IsZero() && (oldest.IsZero() || published.Before(oldest)) {
+				oldest = published
+			}
 		}
+		age := 0.0
+		if queue.Jobs > 0 && !oldest.IsZero() {
+			age = max(0, now.Sub(oldest).Seconds())
+		}
+		o.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, queue.Name)
 	}
-	age := 0.0
-	if depth[name] > 0 && !oldest.IsZero() {
-		age = max(0, now.Sub(oldest).Seconds())
-	}
-	o.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, name)
 }
 
 // flag is 1 for true.

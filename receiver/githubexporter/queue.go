@@ -5,8 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -38,13 +38,26 @@ type jobs struct {
 	claims backfill.Claims
 	worker *backfill.Worker
 
-	invalid atomic.Int64
+	condition *queueCondition
+	// foreign are organizations of other deployments whose jobs were met.
+	foreign foreignOrgs
 
-	mu     sync.Mutex
-	depth  map[string]int // by the queue's name
-	oldest time.Time      // when the oldest job was published that waits in the main queue; zero for none
-	known  bool
-	alone  int
+	mu      sync.Mutex
+	backlog backlog
+	known   bool
+	alone   int
+	// invalid and returned count messages since the start, by the queue's name.
+	invalid, returned map[string]int64
+}
+
+// backlog is what waits, as it was seen last.
+type backlog struct {
+	// depth is by the queue's name.
+	depth map[string]int
+	// queues are those of which the age of the oldest job is shown.
+	queues []backfill.QueueDepth
+	// invalid and returned are what was counted since the start, by the queue's name.
+	invalid, returned map[string]int64
 }
 
 // openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the broker.
@@ -52,7 +65,10 @@ func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
 	if !r.config.Backfill.Enabled {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	j := &jobs{receiver: r, claims: &backfill.LocalClaims{}}
+	j := &jobs{
+		receiver: r, claims: &backfill.LocalClaims{}, condition: newQueueCondition(r.monitor),
+		invalid: make(map[string]int64), returned: make(map[string]int64),
+	}
 	if r.config.RabbitMQ.Enabled() {
 		var err error
 		if j.shared, err = openRabbitMQ(ctx, r, j); err != nil {
@@ -91,13 +107,19 @@ func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue
 	if err != nil {
 		return nil, err
 	}
+	var orgs []string
+	for i := range r.config.Orgs {
+		orgs = append(orgs, r.config.Orgs[i].key())
+	}
 	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
-		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue,
+		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue, Orgs: orgs,
 		Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
 		Name: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
 		OnState:    func(err error) { r.monitor.Set(map[string]error{health.AMQP: err}) },
 		OnConsumer: func(err error) { r.monitor.Set(map[string]error{health.Consumer: err}) },
-		OnInvalid:  func() { j.invalid.Add(1) },
+		OnInvalid:  func(queue string) { j.count(j.invalid, queue) },
+		OnReturned: func(queue string) { j.count(j.returned, queue) },
+		OnRefused:  j.condition.refused,
 	}), nil
 }
 
@@ -123,6 +145,24 @@ func (j *jobs) close() {
 	}
 }
 
+// count counts a message of a queue.
+func (j *jobs) count(counters map[string]int64, queue string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	counters[queue]++
+}
+
+// orgJobs are the jobs of one organization.
+type orgJobs struct {
+	*jobs
+	org string
+}
+
+// Depth implements backfill.Publisher.
+func (j orgJobs) Depth(ctx context.Context) (backfill.Depth, error) {
+	return j.depth(ctx, func(ctx context.Context) (backfill.Depth, error) { return j.shared.DepthOf(ctx, j.org) })
+}
+
 // Publish implements backfill.Publisher: the local queue takes what the shared one cannot.
 func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 	if j.shared == nil {
@@ -136,8 +176,8 @@ func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 	return n + more, err
 }
 
-// Depth implements backfill.Publisher.
-func (j *jobs) Depth(ctx context.Context) (backfill.Depth, error) {
+// depth is that of the local queue and of the shared one together.
+func (j *jobs) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth, error) {
 	var depth backfill.Depth
 	if j.local != nil {
 		depth, _ = j.local.Depth(ctx) // it has no errors
@@ -145,7 +185,7 @@ func (j *jobs) Depth(ctx context.Context) (backfill.Depth, error) {
 	if j.shared == nil {
 		return depth, nil
 	}
-	shared, err := j.shared.Depth(ctx)
+	shared, err := ask(ctx)
 	if err != nil && j.local != nil && errors.Is(err, rabbitqueue.ErrDown) {
 		return depth, nil
 	}
@@ -206,25 +246,30 @@ func (j *jobs) should(does bool) bool {
 func (j *jobs) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	depth := make(map[string]int)
-	var oldest time.Time
+	seen := backlog{depth: make(map[string]int)}
 	if j.local != nil {
 		local, _ := j.local.Depth(ctx) // it has no errors
-		depth[inProcess], depth[inProcess+".retry"], depth[inProcess+".dead"] = local.Jobs, local.Retries, local.Dead
-		oldest = local.Oldest
+		seen.depth[inProcess], seen.depth[inProcess+".retry"], seen.depth[inProcess+".dead"] = local.Jobs, local.Retries, local.Dead
+		if j.shared == nil {
+			seen.queues = []backfill.QueueDepth{{Name: inProcess, Jobs: local.Jobs, Oldest: local.Oldest}}
+		}
 	}
 	others, known := 1, true
 	if j.shared != nil {
 		shared, err := j.shared.Depth(ctx)
 		if known = err == nil; known {
 			c := &j.receiver.config.RabbitMQ
-			depth[c.Queue], depth[rabbitqueue.RetryQueues(c.Queue)], depth[c.DeadLetterQueue] = shared.Jobs, shared.Retries, shared.Dead
-			oldest, others = shared.Oldest, shared.Consumers-j.shared.Consuming()
+			seen.queues = shared.Queues
+			seen.depth[rabbitqueue.RetryQueues(c.Queue)], seen.depth[c.DeadLetterQueue] = shared.Retries, shared.Dead
+			for i := range shared.Queues {
+				seen.depth[shared.Queues[i].Name] = shared.Queues[i].Jobs
+			}
+			others = shared.Consumers - j.shared.Consuming()
 		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.depth, j.oldest, j.known = depth, oldest, known
+	j.backlog, j.known = seen, known
 	switch {
 	case !known:
 	case others > 0:
@@ -234,19 +279,13 @@ func (j *jobs) look(ctx context.Context) {
 	}
 }
 
-// backlog is what was seen last.
-func (j *jobs) backlog() (depth map[string]int, oldest time.Time, known bool) {
+// seen is the backlog as it was seen last.
+func (j *jobs) seen() (seen backlog, known bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.depth, j.oldest, j.known
-}
-
-// mainQueue names the queue of which the age is shown.
-func (j *jobs) mainQueue() string {
-	if j.shared != nil {
-		return j.receiver.config.RabbitMQ.Queue
-	}
-	return inProcess
+	seen = j.backlog
+	seen.invalid, seen.returned = maps.Clone(j.invalid), maps.Clone(j.returned)
+	return seen, j.known
 }
 
 // reader is who reads jobs of an organization; nil when it is not configured.
@@ -257,6 +296,32 @@ func (r *githubReceiver) reader(name string) backfill.Reader {
 			return org
 		}
 	}
-	r.settings.Logger.Warn("A backfill job is for an organization that is not configured.", zap.String("org", name))
+	if r.jobs.foreign.isNew(key) {
+		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that is not "+
+			"configured here. Its jobs are given back, and are dead when no deployment takes them.", zap.String("org", name))
+	}
 	return nil
+}
+
+// maxForeign bounds the organizations of other deployments that are named in the log.
+const maxForeign = 100
+
+// foreignOrgs are organizations of other deployments that were named in the log. The zero value has none.
+type foreignOrgs struct {
+	mu    sync.Mutex
+	named map[string]bool
+}
+
+// isNew reports whether an organization is to be named, which is so once.
+func (f *foreignOrgs) isNew(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.named[key] || len(f.named) >= maxForeign {
+		return false
+	}
+	if f.named == nil {
+		f.named = make(map[string]bool)
+	}
+	f.named[key] = true
+	return true
 }

@@ -140,7 +140,7 @@ func (q *Queue) judge(job *backfill.Job, err error) {
 		q.dead = append(q.dead[max(0, len(q.dead)+1-maxDead):], Dead{Job: *job, Err: err})
 	default:
 		again := *job
-		again.Attempt = fate.Attempt
+		again.Attempt, again.Returns = fate.Attempt, fate.Returns
 		q.retries++
 		time.AfterFunc(fate.Delay, func() {
 			q.mu.Lock()

@@ -3,6 +3,8 @@ package rabbitqueue
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -44,82 +46,149 @@ func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler back
 	}
 	// Jobs that are not done go back when the channel ends.
 	defer func() { _ = ch.Close() }()
-	ended := watchChannel(ch)
-	if err := ch.Qos(max(q.settings.Prefetch, q.settings.Consumers), 0, false); err != nil {
+	s := &session{
+		queue: q, channel: ch, handler: handler, ended: watchChannel(ch), over: make(chan struct{}),
+		slots: make(chan struct{}, max(1, q.settings.Consumers)),
+	}
+	if err := ch.Qos(q.prefetch(), 0, false); err != nil {
 		return err
 	}
-	deliveries, err := ch.Consume(q.settings.Queue, "", false, false, false, false, nil)
-	if err != nil {
-		return fmt.Errorf("consume: %w", err)
+	sources := q.sources
+	if old := q.oldQueues(); len(old) > 0 && old[0] == q.shared.name {
+		sources = append(slices.Clone(sources), q.shared)
+	}
+	deliveries := make([]<-chan amqp.Delivery, len(sources))
+	for i, from := range sources {
+		if deliveries[i], err = ch.Consume(from.name, "", false, false, false, false, nil); err != nil {
+			return fmt.Errorf("consume %q: %w", from.name, err)
+		}
 	}
 	q.consuming.Add(1)
 	defer q.consuming.Add(-1)
 	q.settings.OnConsumer(nil)
 	var consumers sync.WaitGroup
-	for range max(1, q.settings.Consumers) {
-		consumers.Go(func() { q.consume(ctx, deliveries, handler) })
+	for i, from := range sources {
+		for range cap(s.slots) {
+			consumers.Go(func() { s.consume(ctx, from, deliveries[i]) })
+		}
 	}
 	consumers.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("the broker ended the deliveries of %q: %w", q.settings.Queue, ended.reason(errUnexplained))
+	return fmt.Errorf("the broker ended the deliveries of %q: %w", s.endedBy, s.ended.reason(errUnexplained))
 }
 
-// consume works on deliveries until there are no more.
-func (q *Queue) consume(ctx context.Context, deliveries <-chan amqp.Delivery, handler backfill.Handler) {
+// session is the consuming on one channel.
+type session struct {
+	queue   *Queue
+	channel *amqp.Channel
+	handler backfill.Handler
+	ended   channelEnd
+	// slots bound the jobs that are worked on at a time. Who waits for one is served in turn, so that many jobs of one
+	// organization do not keep those of another waiting.
+	slots chan struct{}
+	// over is closed when the deliveries of a queue have ended; then the session ends.
+	once    sync.Once
+	over    chan struct{}
+	endedBy string
+}
+
+// consume works on a queue's deliveries until there are no more.
+func (s *session) consume(ctx context.Context, from *source, deliveries <-chan amqp.Delivery) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.over:
+			return
 		case d, open := <-deliveries:
 			if !open {
+				s.end(from)
 				return
 			}
-			q.deliver(ctx, &d, handler)
+			if !s.work(ctx, from, &d) {
+				return
+			}
 		}
 	}
 }
 
-// deliver has a message worked on, and acknowledges it when it is certain what becomes of it.
-func (q *Queue) deliver(ctx context.Context, d *amqp.Delivery, handler backfill.Handler) {
-	job, err := backfill.Decode(d.Body)
-	if err != nil {
-		q.invalid(ctx, d, err)
+// end ends the session, unless a queue of a version before was deleted, which is no loss.
+func (s *session) end(from *source) {
+	if from == s.queue.shared && !s.channel.IsClosed() {
 		return
 	}
-	q.oldest.Store(job.CreatedAt.UnixMilli())
+	s.once.Do(func() {
+		s.endedBy = from.name
+		close(s.over)
+	})
+}
+
+// work has a job worked on in its turn.
+func (s *session) work(ctx context.Context, from *source, d *amqp.Delivery) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.over:
+		return false
+	case s.slots <- struct{}{}:
+	}
+	defer func() { <-s.slots }()
+	s.queue.deliver(ctx, from, d, s.handler)
+	return true
+}
+
+// deliver has a message worked on, and acknowledges it when it is certain what becomes of it.
+func (q *Queue) deliver(ctx context.Context, from *source, d *amqp.Delivery, handler backfill.Handler) {
+	job, err := backfill.Decode(d.Body)
+	if err != nil {
+		q.invalid(ctx, from, d, err)
+		return
+	}
+	job.Returns = returnsOf(d.Headers)
+	from.oldest.Store(job.CreatedAt.UnixMilli())
 	err = handler(ctx, job)
 	if ctx.Err() != nil && err != nil {
 		return // unfinished: it is delivered again
 	}
 	fate := q.settings.Retries.Judge(&job, err)
-	switch {
-	case fate.Done:
-	case fate.Dead:
-		reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
-		if !q.move(ctx, outgoing{q.settings.DeadQueue, buried(d, job.Attempt, reason, q.settings.Now())}) {
-			return
-		}
-	default:
-		reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
-		next := job
-		next.Attempt = fate.Attempt
-		key := retryQueue(q.settings.Queue, fate.Delay)
-		if !q.move(ctx, outgoing{key, again(d, &next, reason, q.settings.Now())}) {
-			return
+	if fate.Done || q.move(ctx, q.next(from, d, &job, fate, err)) {
+		q.acknowledge(d)
+		if fate.Returns > 0 {
+			q.settings.OnReturned(from.name)
 		}
 	}
-	q.acknowledge(d)
+}
+
+// next is what becomes of a job that is not done.
+func (q *Queue) next(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Fate, err error) outgoing {
+	now := q.settings.Now()
+	reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
+	switch {
+	case fate.Dead:
+		if job.Returns > 0 {
+			reason = fmt.Errorf("given back %d times: %w", job.Returns, err)
+		}
+		return q.toJobs(q.settings.DeadQueue, buried(d, job.Attempt, reason, now))
+	case fate.Returns > 0:
+		reason = fmt.Errorf("given back: %w", err)
+		m := again(d, job, reason, now)
+		m.Headers[HeaderReturns] = strconv.Itoa(fate.Returns)
+		return q.toRetry(fate.Delay, from.name, m)
+	default:
+		following := *job
+		following.Attempt = fate.Attempt
+		return q.toRetry(fate.Delay, OrgQueue(q.settings.Queue, job.Org), again(d, &following, reason, now))
+	}
 }
 
 // invalid buries a message that is no job.
-func (q *Queue) invalid(ctx context.Context, d *amqp.Delivery, err error) {
-	q.settings.Logger.Warn("A message in the queue of jobs is no job; it waits among the dead ones.", zap.Error(err))
-	if q.settings.OnInvalid != nil {
-		q.settings.OnInvalid()
-	}
-	if q.move(ctx, outgoing{q.settings.DeadQueue, buried(d, 0, err, q.settings.Now())}) {
+func (q *Queue) invalid(ctx context.Context, from *source, d *amqp.Delivery, err error) {
+	q.settings.Logger.Warn("A message in the queue of jobs is no job; it waits among the dead ones.",
+		zap.String("queue", from.name), zap.Error(err))
+	q.settings.OnInvalid(from.name)
+	if q.move(ctx, q.toJobs(q.settings.DeadQueue, buried(d, 0, err, q.settings.Now()))) {
 		q.acknowledge(d)
 	}
 }

@@ -18,6 +18,8 @@ const (
 	HeaderHistory = "gx-history"
 	// HeaderAttempts is how often the job was tried.
 	HeaderAttempts = "gx-attempts"
+	// HeaderReturns is how often in a row a job was given back by replicas that do not know its organization.
+	HeaderReturns = "gx-returns"
 )
 
 const (
@@ -56,6 +58,16 @@ func headers(d *amqp.Delivery, reason error, now time.Time) amqp.Table {
 	history := append(historyOf(d.Headers), now.UTC().Format(time.RFC3339)+" "+what)
 	history = history[max(0, len(history)-maxHistory):]
 	return amqp.Table{HeaderError: what, HeaderHistory: history}
+}
+
+// returnsOf reads HeaderReturns; what is no number counts as none.
+func returnsOf(table amqp.Table) int {
+	text, _ := table[HeaderReturns].(string)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 func historyOf(table amqp.Table) []any {

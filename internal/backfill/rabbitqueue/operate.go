@@ -31,22 +31,22 @@ const (
 )
 
 // EachDead shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
-// before it again. Those that are kept go back when all were seen.
+// before it again, in the queue of its organization. Those that are kept go back when all were seen.
 func EachDead(ctx context.Context, settings Settings, decide func(Dead) Decision) error {
-	ch, hangUp, err := operator(ctx, settings)
+	o, err := newOperator(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer hangUp()
+	defer o.hangUp()
 	for ctx.Err() == nil {
-		d, there, err := ch.Get(settings.DeadQueue, false)
+		d, there, err := o.channel.Get(settings.DeadQueue, false)
 		if err != nil {
 			return fmt.Errorf("read %q: %w", settings.DeadQueue, err)
 		}
 		if !there {
 			return nil
 		}
-		if err := settle(ctx, &settings, ch, &d, decide(deadOf(&d))); err != nil {
+		if err := o.settle(ctx, &d, decide(deadOf(&d))); err != nil {
 			return err
 		}
 	}
@@ -55,20 +55,28 @@ func EachDead(ctx context.Context, settings Settings, decide func(Dead) Decision
 
 // Publish publishes one job, without a claim: an operator's.
 func Publish(ctx context.Context, settings Settings, job backfill.Job) error {
-	ch, hangUp, err := operator(ctx, settings)
+	o, err := newOperator(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer hangUp()
-	return confirmed(ctx, &settings, ch, &job)
+	defer o.hangUp()
+	return o.publish(ctx, &job)
 }
 
-// operator opens a channel with confirms on a connection of its own. It declares nothing.
-func operator(ctx context.Context, settings Settings) (*amqp.Channel, func(), error) {
+// operator is a channel with confirms on a connection of its own. It declares nothing.
+type operator struct {
+	settings *Settings
+	conn     *amqp.Connection
+	channel  *amqp.Channel
+	returned chan amqp.Return
+	ended    channelEnd
+}
+
+func newOperator(ctx context.Context, settings Settings) (*operator, error) {
 	l := newLink(&Queue{settings: settings}, "operator", func(error) {}, func(*amqp.Connection) error { return nil })
 	conn, err := l.open(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ch, err := conn.Channel()
 	if err == nil {
@@ -76,34 +84,54 @@ func operator(ctx context.Context, settings Settings) (*amqp.Channel, func(), er
 	}
 	if err != nil {
 		hangUp(conn)
-		return nil, nil, fmt.Errorf("open a channel: %w", err)
+		return nil, fmt.Errorf("open a channel: %w", err)
 	}
-	return ch, func() { hangUp(conn) }, nil
+	return &operator{
+		settings: &settings, conn: conn, channel: ch, returned: ch.NotifyReturn(make(chan amqp.Return, 1)), ended: watchChannel(ch),
+	}, nil
 }
 
-// confirmed publishes a job and waits until the broker has it.
-func confirmed(ctx context.Context, settings *Settings, ch *amqp.Channel, job *backfill.Job) error {
-	returned, ended := ch.NotifyReturn(make(chan amqp.Return, 1)), watchChannel(ch)
-	confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, settings.Exchange, settings.Queue, true, false, fresh(job))
+func (o *operator) hangUp() { hangUp(o.conn) }
+
+// publish publishes a job for its organization's queue, or, where replicas of a version before are all there are, for the
+// one queue of those. It waits until the broker has it.
+func (o *operator) publish(ctx context.Context, job *backfill.Job) error {
+	own := OrgQueue(o.settings.Queue, job.Org)
+	for _, queue := range []string{own, o.settings.Queue} {
+		if routed, err := o.confirmed(ctx, queue, job); err != nil || routed {
+			return err
+		}
+	}
+	return fmt.Errorf("publish: there is no queue %q behind the exchange %q: is the organization configured in a receiver that runs?",
+		own, o.settings.Exchange)
+}
+
+// confirmed reports whether a queue has taken the job.
+func (o *operator) confirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
+	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(ctx, o.settings.Exchange, queue, true, false, fresh(job))
 	if err != nil {
-		return fmt.Errorf("publish: %w", err)
+		return false, fmt.Errorf("publish: %w", err)
 	}
 	acked, err := confirmation.WaitContext(ctx)
 	if err != nil {
-		return fmt.Errorf("wait for the confirm: %w", ended.reason(err))
+		return false, fmt.Errorf("wait for the confirm: %w", o.ended.reason(err))
 	}
 	select {
-	case back, open := <-returned:
+	case _, open := <-o.returned:
 		if !open { // the channel has ended
-			return fmt.Errorf("publish: %w", ended.reason(errRefused))
+			return false, fmt.Errorf("publish: %w", o.ended.reason(errRefused))
 		}
-		return fmt.Errorf("publish: there is no queue %q behind the exchange %q: %s", settings.Queue, settings.Exchange, back.ReplyText)
+		return false, nil
 	default:
 	}
-	if !acked {
-		return fmt.Errorf("publish: RabbitMQ did not take the job: %w", ended.reason(errRefused))
+	switch {
+	case !acked && o.channel.IsClosed():
+		return false, fmt.Errorf("publish: RabbitMQ did not take the job: %w", o.ended.reason(errRefused))
+	case !acked:
+		return false, fmt.Errorf("publish: %w", &RefusedError{Queue: queue})
+	default:
+		return true, nil
 	}
-	return nil
 }
 
 func deadOf(d *amqp.Delivery) Dead {
@@ -122,14 +150,14 @@ func deadOf(d *amqp.Delivery) Dead {
 }
 
 // settle removes a message once it is replayed; what is kept is not acknowledged.
-func settle(ctx context.Context, settings *Settings, ch *amqp.Channel, d *amqp.Delivery, decision Decision) error {
+func (o *operator) settle(ctx context.Context, d *amqp.Delivery, decision Decision) error {
 	job, invalid := backfill.Decode(d.Body)
 	switch {
 	case decision == Keep || (decision == Replay && invalid != nil):
 		return nil
 	case decision == Replay:
-		job.Attempt, job.CreatedAt = 1, settings.Now().UTC()
-		if err := confirmed(ctx, settings, ch, &job); err != nil {
+		job.Attempt, job.CreatedAt = 1, o.settings.Now().UTC()
+		if err := o.publish(ctx, &job); err != nil {
 			return err
 		}
 	}

@@ -9,8 +9,7 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"go.uber.org/zap"
 )
 
 const (
@@ -31,16 +30,31 @@ type publisher struct {
 	channel  *amqp.Channel
 	returned chan amqp.Return
 	ended    channelEnd
+	refused  map[string]bool // queues that refused the last job
 }
 
+// outgoing is a message on its way to a queue.
 type outgoing struct {
-	key     string
-	message amqp.Publishing
+	queue         string
+	exchange, key string
+	message       amqp.Publishing
 }
+
+// RefusedError says that the broker did not take a job for a queue. It is ErrDown, too.
+type RefusedError struct{ Queue string }
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("RabbitMQ refuses jobs for the queue %q (basic.nack): it is full, or has no majority of its members; "+
+		"look at max-length and overflow in its policy (rabbitmqctl list_policies)", e.Queue)
+}
+
+// Is implements errors.Is.
+func (e *RefusedError) Is(target error) bool { return target == ErrDown }
 
 func newPublisher(q *Queue) *publisher {
-	p := &publisher{queue: q}
-	p.link = newLink(q, "publisher", func(err error) { q.trouble(0, err) }, q.topology.declare)
+	p := &publisher{queue: q, refused: make(map[string]bool)}
+	p.link = newLink(q, "publisher", func(err error) { q.trouble(0, err) }, q.prepare)
 	return p
 }
 
@@ -72,7 +86,9 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed
 		n, err := p.publishPart(ctx, part)
 		confirmed += n
 		if err != nil {
-			p.link.restart() // what is on its way there is of no use any more, and queues may have to be declared again
+			if !errors.As(err, new(*RefusedError)) {
+				p.link.restart() // what is on its way there is of no use any more, and queues may have to be declared again
+			}
 			return confirmed, err
 		}
 	}
@@ -89,22 +105,56 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 	waiting := make([]*amqp.DeferredConfirmation, 0, len(messages))
 	for i := range messages {
 		m := &messages[i]
-		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, p.queue.settings.Exchange, m.key, true, false, m.message)
+		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.exchange, m.key, true, false, m.message)
 		if err != nil {
 			return 0, down(p.ended.reason(err))
 		}
 		waiting = append(waiting, confirmation)
 	}
+	answers := make(map[string]bool) // by queue: whether it took every message
+	first := len(messages)           // that was refused
 	for i, confirmation := range waiting {
 		acked, err := confirmation.WaitContext(ctx)
-		if err != nil {
-			return i, down(fmt.Errorf("no confirm came: %w", p.ended.reason(err)))
+		switch took, before := answers[messages[i].queue]; {
+		case err != nil:
+			return min(i, first), down(fmt.Errorf("no confirm came: %w", p.ended.reason(err)))
+		case !acked && ch.IsClosed():
+			return min(i, first), down(fmt.Errorf("a message was not confirmed: %w", p.ended.reason(errRefused)))
+		default:
+			answers[messages[i].queue] = acked && (took || !before)
 		}
 		if !acked {
-			return i, down(fmt.Errorf("a message was not confirmed: %w", p.ended.reason(errRefused)))
+			first = min(i, first)
 		}
 	}
-	return p.unroutable(len(messages))
+	p.noteRefused(answers)
+	if n, err := p.unroutable(len(messages)); err != nil {
+		return n, err
+	}
+	if first < len(messages) {
+		return first, &RefusedError{Queue: messages[first].queue}
+	}
+	return len(messages), nil
+}
+
+// noteRefused logs and passes on which queues begin to refuse messages, and which take them again.
+func (p *publisher) noteRefused(took map[string]bool) {
+	for queue, ok := range took {
+		if ok != p.refused[queue] {
+			continue
+		}
+		if ok {
+			delete(p.refused, queue)
+			p.queue.settings.Logger.Info("RabbitMQ takes jobs for a queue again.", zap.String("queue", queue))
+			p.queue.settings.OnRefused(queue, nil)
+			continue
+		}
+		p.refused[queue] = true
+		err := &RefusedError{Queue: queue}
+		p.queue.settings.Logger.Warn("RabbitMQ refuses jobs for a queue; their windows stay gaps until it takes them.",
+			zap.String("queue", queue), zap.Error(err))
+		p.queue.settings.OnRefused(queue, err)
+	}
 }
 
 // errRefused is the reason of a message that the broker refused on a channel that is still open.
@@ -126,34 +176,40 @@ func (p *publisher) unroutable(n int) (int, error) {
 	}
 }
 
-// depth asks for the depths of the queues.
-func (p *publisher) depth(ctx context.Context) (backfill.Depth, error) {
+// depths asks for the depths of queues, and of those that a version before has left, by name.
+func (p *publisher) depths(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return backfill.Depth{}, err
+		return nil, err
 	}
-	var depth backfill.Depth
+	counts := make(map[string]amqp.Queue)
 	ch, err := p.open()
 	if err != nil {
-		return depth, err
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, p.link.restart) // the library's calls know no context
 	defer stop()
-	for _, q := range p.queue.topology.queues {
-		told, err := ch.QueueDeclarePassive(q.name, true, false, false, false, nil)
-		if err != nil {
+	for _, name := range names {
+		if counts[name], err = ch.QueueDeclarePassive(name, true, false, false, false, nil); err != nil {
 			p.link.restart()
-			return depth, down(fmt.Errorf("ask for the queue %q: %w", q.name, err))
-		}
-		switch q.name {
-		case p.queue.settings.Queue:
-			depth.Jobs, depth.Consumers = told.Messages, told.Consumers
-		case p.queue.settings.DeadQueue:
-			depth.Dead = told.Messages
-		default:
-			depth.Retries += told.Messages
+			return nil, down(fmt.Errorf("ask for the queue %q: %w", name, err))
 		}
 	}
-	return depth, nil
+	for _, name := range p.queue.oldQueues() {
+		found, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		switch {
+		case err == nil:
+			counts[name] = found
+			continue
+		case unlessAbsent(err) != nil:
+			p.link.restart()
+			return nil, down(fmt.Errorf("ask for the queue %q: %w", name, err))
+		}
+		p.queue.forgetOld(name)
+		if ch, err = p.open(); err != nil { // the broker has ended the channel
+			return nil, err
+		}
+	}
+	return counts, nil
 }

@@ -32,7 +32,12 @@ type fixture struct {
 	logs     *observer.ObservedLogs
 	state    atomic.Pointer[error]
 	invalid  atomic.Int64
+	returned atomic.Int64
+	refused  atomic.Pointer[error]
 }
+
+// jobs names the queue of the jobs that the tests publish.
+func (f *fixture) jobs() string { return rabbitqueue.OrgQueue(f.settings.Queue, "octo") }
 
 func (f *fixture) trouble() error {
 	if err := f.state.Load(); err != nil {
@@ -49,10 +54,12 @@ func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Setti
 	f := &fixture{logs: logs}
 	f.settings = rabbitqueue.Settings{
 		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
-		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq",
+		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
 		Retries: queuetest.Settings(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
 		OnState:   func(err error) { f.state.Store(&err) },
-		OnInvalid: func() { f.invalid.Add(1) },
+		OnInvalid:  func(string) { f.invalid.Add(1) },
+		OnReturned: func(string) { f.returned.Add(1) },
+		OnRefused:  func(_ string, err error) { f.refused.Store(&err) },
 	}
 	for _, c := range change {
 		c(&f.settings)
@@ -187,7 +194,7 @@ func poison(t *testing.T, s *rabbittest.Server) {
 	}
 	ch := channel(t, s)
 	for _, body := range bodies {
-		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.settings.Queue, true, false, amqp.Publishing{Body: []byte(body)}))
+		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.jobs(), true, false, amqp.Publishing{Body: []byte(body)}))
 	}
 	publish(t, f, good)
 	var n atomic.Int64
@@ -206,16 +213,16 @@ func poison(t *testing.T, s *rabbittest.Server) {
 
 func otherSettings(t *testing.T, s *rabbittest.Server) {
 	ch := channel(t, s)
-	_, err := ch.QueueDeclare("other.jobs", true, false, false, false, nil) // a classic one
+	_, err := ch.QueueDeclare("other.jobs.octo", true, false, false, false, nil) // a classic one
 	require.NoError(t, err)
 	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Queue = "other.jobs" })
 	eventually(t, "an explanation", func() bool {
 		err := f.trouble()
-		return err != nil && strings.Contains(err.Error(), `the queue "other.jobs" exists with other settings`)
+		return err != nil && strings.Contains(err.Error(), `the queue "other.jobs.octo" exists with other settings`)
 	})
 	_, err = f.Publish(t.Context(), queuetest.Jobs(1))
 	require.ErrorIs(t, err, rabbitqueue.ErrDown)
-	_, err = ch.QueueDelete("other.jobs", false, true, false)
+	_, err = ch.QueueDelete("other.jobs.octo", false, true, false)
 	require.NoError(t, err)
 	f.ready(t) // by itself
 	require.LessOrEqual(t, f.logs.FilterMessageSnippet("is not available").Len(), 6, "one line for each change, not for each try")
@@ -278,7 +285,7 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 	publish(t, f, queuetest.Job(1))
 	eventually(t, "a job", func() bool { return n.Load() == 1 })
 	ch := channel(t, s)
-	for _, name := range []string{f.settings.Queue, f.settings.DeadQueue} {
+	for _, name := range []string{f.jobs(), f.settings.DeadQueue} {
 		_, err := ch.QueueDelete(name, false, false, false)
 		require.NoError(t, err)
 	}
@@ -332,7 +339,7 @@ func deliveredOver(t *testing.T, s *rabbittest.Server) {
 	publish(t, f, queuetest.Job(1))
 	ch := channel(t, s)
 	for range 100 {
-		d, ok, err := ch.Get(f.settings.Queue, false)
+		d, ok, err := ch.Get(f.jobs(), false)
 		require.NoError(t, err)
 		if !ok {
 			break

@@ -16,43 +16,75 @@ const (
 	deliveryLimit = 20
 	// maxDead bounds the dead jobs; the oldest go first.
 	maxDead = 50_000
+	// alternateExchange is the argument of an exchange that names where messages go which no queue takes
+	// (https://www.rabbitmq.com/docs/ae).
+	alternateExchange = "alternate-exchange"
 )
 
 // topology is what is declared at the broker.
 type topology struct {
-	exchange string
-	queues   []queue
+	exchanges []exchange
+	queues    []queue
+	// old are queues of a version before, which had one queue of jobs for all organizations and retry queues that led to
+	// that one alone. They are never declared. The first one is the queue of jobs.
+	old []string
+	due string
 }
 
-// queue is a queue with its arguments. It is bound to the exchange by its own name.
+type exchange struct {
+	name, kind string
+	args       amqp.Table
+}
+
+// queue is a queue with its arguments and bindings.
 type queue struct {
-	name string
-	args amqp.Table
+	name     string
+	args     amqp.Table
+	bindings []binding
 }
 
+type binding struct{ exchange, key string }
+
+// newTopology has a queue of jobs for each organization. A job that comes again waits in a queue that all organizations
+// share, behind an exchange that takes any routing key; the broker keeps the key when the time has come, and the key names
+// the queue of the organization. Where that queue is gone the job is dead.
 func newTopology(s *Settings) topology {
-	t := topology{exchange: s.Exchange, queues: []queue{
-		{s.Queue, amqp.Table{
+	due, unrouted := RetryQueues(s.Queue)+".due", RetryQueues(s.Queue)+".unrouted"
+	t := topology{due: due, old: []string{s.Queue}, exchanges: []exchange{
+		{s.Exchange, amqp.ExchangeDirect, nil},
+		{unrouted, amqp.ExchangeFanout, nil},
+		{due, amqp.ExchangeDirect, amqp.Table{alternateExchange: unrouted}},
+	}}
+	t.queues = append(t.queues, queue{s.DeadQueue, amqp.Table{
+		amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(maxDead), "x-overflow": "drop-head",
+	}, []binding{{s.Exchange, s.DeadQueue}, {unrouted, ""}}})
+	for _, org := range s.Orgs {
+		name := OrgQueue(s.Queue, org)
+		t.queues = append(t.queues, queue{name, amqp.Table{
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(deliveryLimit),
 			"x-dead-letter-exchange": s.Exchange, "x-dead-letter-routing-key": s.DeadQueue,
-		}},
-		{s.DeadQueue, amqp.Table{
-			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(maxDead), "x-overflow": "drop-head",
-		}},
-	}}
+		}, []binding{{s.Exchange, name}, {due, name}}})
+	}
 	for _, delay := range s.Retries.Delays {
-		t.queues = append(t.queues, queue{retryQueue(s.Queue, delay), amqp.Table{
+		name := retryQueue(s.Queue, delay)
+		t.exchanges = append(t.exchanges, exchange{name, amqp.ExchangeFanout, nil})
+		t.queues = append(t.queues, queue{name, amqp.Table{
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-message-ttl": delay.Milliseconds(),
-			"x-dead-letter-exchange": s.Exchange, "x-dead-letter-routing-key": s.Queue,
-			"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
-		}})
+			"x-dead-letter-exchange": due, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+		}, []binding{{name, ""}}})
+		t.old = append(t.old, RetryQueues(s.Queue)+"."+short(delay))
 	}
 	return t
 }
 
-// retryQueue names the queue in which jobs wait for a delay: gh.backfill.retry.5m beside gh.backfill.jobs.
+// OrgQueue names the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs. Deployments with
+// different organizations do not meet in it.
+func OrgQueue(jobs, org string) string { return jobs + "." + strings.ToLower(org) }
+
+// retryQueue names the queue in which jobs wait for a delay, and the exchange in front of it: gh.backfill.retry.in.5m beside
+// gh.backfill.jobs.
 func retryQueue(jobs string, delay time.Duration) string {
-	return RetryQueues(jobs) + "." + short(delay)
+	return RetryQueues(jobs) + ".in." + short(delay)
 }
 
 func base(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
@@ -77,15 +109,19 @@ func (t *topology) declare(conn *amqp.Connection) error {
 		return err
 	}
 	defer func() { _ = ch.Close() }()
-	if err := ch.ExchangeDeclare(t.exchange, amqp.ExchangeDirect, true, false, false, false, nil); err != nil {
-		return refusedDeclaration("exchange", t.exchange, err)
+	for _, e := range t.exchanges {
+		if err := ch.ExchangeDeclare(e.name, e.kind, true, false, false, false, e.args); err != nil {
+			return refusedDeclaration("exchange", e.name, err)
+		}
 	}
 	for _, q := range t.queues {
 		if _, err := ch.QueueDeclare(q.name, true, false, false, false, q.args); err != nil {
 			return refusedDeclaration("queue", q.name, err)
 		}
-		if err := ch.QueueBind(q.name, q.name, t.exchange, false, nil); err != nil {
-			return fmt.Errorf("bind the queue %q: %w", q.name, err)
+		for _, b := range q.bindings {
+			if err := ch.QueueBind(q.name, b.key, b.exchange, false, nil); err != nil {
+				return fmt.Errorf("bind the queue %q to the exchange %q: %w", q.name, b.exchange, err)
+			}
 		}
 	}
 	return nil
@@ -100,4 +136,49 @@ func refusedDeclaration(what, name string, err error) error {
 			what, name, err)
 	}
 	return fmt.Errorf("declare the %s %q: %w", what, name, err)
+}
+
+// findOld lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none when
+// there is no queue of jobs. Jobs that are given back there come again there.
+func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
+	for i, name := range t.old {
+		there, err := exists(conn, name)
+		if err != nil {
+			return nil, fmt.Errorf("look for the queue %q: %w", name, err)
+		}
+		if there {
+			found = append(found, name)
+		} else if i == 0 {
+			return nil, nil
+		}
+	}
+	ch, err := conn.Channel()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = ch.Close() }()
+	if err := ch.QueueBind(found[0], found[0], t.due, false, nil); err != nil {
+		return nil, fmt.Errorf("bind the queue %q to the exchange %q: %w", found[0], t.due, err)
+	}
+	return found, nil
+}
+
+// exists reports whether a queue is there for this user. The broker ends the channel when it is not.
+func exists(conn *amqp.Connection, name string) (bool, error) {
+	ch, err := conn.Channel()
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = ch.Close() }()
+	_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
+	return err == nil, unlessAbsent(err)
+}
+
+// unlessAbsent is nil for the refusal of a queue that is not there, or that is not this user's.
+func unlessAbsent(err error) error {
+	refusal, ok := errors.AsType[*amqp.Error](err)
+	if ok && (refusal.Code == amqp.NotFound || refusal.Code == amqp.AccessRefused) {
+		return nil
+	}
+	return err
 }

@@ -867,6 +867,26 @@ func (ms *GhExporterQueueOldestMessageAgeMetricConfig) Unmarshal(parser *confmap
 	return nil
 }
 
+// GhExporterQueueReturnedMessagesMetricConfig provides config for the gh.exporter.queue_returned_messages metric.
+type GhExporterQueueReturnedMessagesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterQueueReturnedMessagesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterReconciledEventsMetricConfig provides config for the gh.exporter.reconciled_events metric.
 type GhExporterReconciledEventsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1092,6 +1112,7 @@ type MetricsConfig struct {
 	GhExporterQueueDepth                   GhExporterQueueDepthMetricConfig                   `mapstructure:"gh.exporter.queue_depth"`
 	GhExporterQueueInvalidMessages         GhExporterQueueInvalidMessagesMetricConfig         `mapstructure:"gh.exporter.queue_invalid_messages"`
 	GhExporterQueueOldestMessageAge        GhExporterQueueOldestMessageAgeMetricConfig        `mapstructure:"gh.exporter.queue_oldest_message_age"`
+	GhExporterQueueReturnedMessages        GhExporterQueueReturnedMessagesMetricConfig        `mapstructure:"gh.exporter.queue_returned_messages"`
 	GhExporterReconciledEvents             GhExporterReconciledEventsMetricConfig             `mapstructure:"gh.exporter.reconciled_events"`
 	GhExporterScrapeDuration               GhExporterScrapeDurationMetricConfig               `mapstructure:"gh.exporter.scrape_duration"`
 	GhExporterScrapeRuns                   GhExporterScrapeRunsMetricConfig                   `mapstructure:"gh.exporter.scrape_runs"`
@@ -1232,6 +1253,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterQueueOldestMessageAge: GhExporterQueueOldestMessageAgeMetricConfig{
+			Enabled: true,
+		},
+		GhExporterQueueReturnedMessages: GhExporterQueueReturnedMessagesMetricConfig{
 			Enabled: true,
 		},
 		GhExporterReconciledEvents: GhExporterReconciledEventsMetricConfig{

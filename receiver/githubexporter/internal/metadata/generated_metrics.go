@@ -493,6 +493,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.queue_oldest_message_age",
 		Attributes: []string{"queue"},
 	},
+	GhExporterQueueReturnedMessages: metricInfo{
+		Name:       "gh.exporter.queue_returned_messages",
+		Attributes: []string{"queue"},
+	},
 	GhExporterReconciledEvents: metricInfo{
 		Name:       "gh.exporter.reconciled_events",
 		Attributes: []string{"org"},
@@ -573,6 +577,7 @@ type metricsInfo struct {
 	GhExporterQueueDepth                   metricInfo
 	GhExporterQueueInvalidMessages         metricInfo
 	GhExporterQueueOldestMessageAge        metricInfo
+	GhExporterQueueReturnedMessages        metricInfo
 	GhExporterReconciledEvents             metricInfo
 	GhExporterScrapeDuration               metricInfo
 	GhExporterScrapeRuns                   metricInfo
@@ -2908,6 +2913,60 @@ func newMetricGhExporterQueueOldestMessageAge(cfg GhExporterQueueOldestMessageAg
 	return m
 }
 
+type metricGhExporterQueueReturnedMessages struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterQueueReturnedMessagesMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.queue_returned_messages metric with initial data.
+func (m *metricGhExporterQueueReturnedMessages) init() {
+	m.data.SetName("gh.exporter.queue_returned_messages")
+	m.data.SetDescription("Jobs of organizations that are not configured here, given back to a queue that another deployment shares.")
+	m.data.SetUnit("{message}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterQueueReturnedMessages) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("queue", queueAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterQueueReturnedMessages) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterQueueReturnedMessages) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterQueueReturnedMessages(cfg GhExporterQueueReturnedMessagesMetricConfig) metricGhExporterQueueReturnedMessages {
+	m := metricGhExporterQueueReturnedMessages{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterReconciledEvents struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhExporterReconciledEventsMetricConfig // metric config provided by user.
@@ -3437,6 +3496,7 @@ type MetricsBuilder struct {
 	metricGhExporterQueueDepth                   metricGhExporterQueueDepth
 	metricGhExporterQueueInvalidMessages         metricGhExporterQueueInvalidMessages
 	metricGhExporterQueueOldestMessageAge        metricGhExporterQueueOldestMessageAge
+	metricGhExporterQueueReturnedMessages        metricGhExporterQueueReturnedMessages
 	metricGhExporterReconciledEvents             metricGhExporterReconciledEvents
 	metricGhExporterScrapeDuration               metricGhExporterScrapeDuration
 	metricGhExporterScrapeRuns                   metricGhExporterScrapeRuns
@@ -3514,6 +3574,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterQueueDepth:                   newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
 		metricGhExporterQueueInvalidMessages:         newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
 		metricGhExporterQueueOldestMessageAge:        newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
+		metricGhExporterQueueReturnedMessages:        newMetricGhExporterQueueReturnedMessages(mbc.Metrics.GhExporterQueueReturnedMessages),
 		metricGhExporterReconciledEvents:             newMetricGhExporterReconciledEvents(mbc.Metrics.GhExporterReconciledEvents),
 		metricGhExporterScrapeDuration:               newMetricGhExporterScrapeDuration(mbc.Metrics.GhExporterScrapeDuration),
 		metricGhExporterScrapeRuns:                   newMetricGhExporterScrapeRuns(mbc.Metrics.GhExporterScrapeRuns),
@@ -3651,6 +3712,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterQueueDepth.emit(ils.Metrics())
 	mb.metricGhExporterQueueInvalidMessages.emit(ils.Metrics())
 	mb.metricGhExporterQueueOldestMessageAge.emit(ils.Metrics())
+	mb.metricGhExporterQueueReturnedMessages.emit(ils.Metrics())
 	mb.metricGhExporterReconciledEvents.emit(ils.Metrics())
 	mb.metricGhExporterScrapeDuration.emit(ils.Metrics())
 	mb.metricGhExporterScrapeRuns.emit(ils.Metrics())
@@ -3904,6 +3966,11 @@ func (mb *MetricsBuilder) RecordGhExporterQueueInvalidMessagesDataPoint(ts pcomm
 // RecordGhExporterQueueOldestMessageAgeDataPoint adds a data point to gh.exporter.queue_oldest_message_age metric.
 func (mb *MetricsBuilder) RecordGhExporterQueueOldestMessageAgeDataPoint(ts pcommon.Timestamp, val float64, queueAttributeValue string) {
 	mb.metricGhExporterQueueOldestMessageAge.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
+}
+
+// RecordGhExporterQueueReturnedMessagesDataPoint adds a data point to gh.exporter.queue_returned_messages metric.
+func (mb *MetricsBuilder) RecordGhExporterQueueReturnedMessagesDataPoint(ts pcommon.Timestamp, val int64, queueAttributeValue string) {
+	mb.metricGhExporterQueueReturnedMessages.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
 }
 
 // RecordGhExporterReconciledEventsDataPoint adds a data point to gh.exporter.reconciled_events metric.

@@ -197,6 +197,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterQueueOldestMessageAgeDataPoint(ts, 1, "queue-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterQueueReturnedMessagesDataPoint(ts, 1, "queue-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterReconciledEventsDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -1072,6 +1075,23 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+					queueAttrVal, ok := dp.Attributes().Get("queue")
+					assert.True(t, ok)
+					assert.Equal(t, "queue-val", queueAttrVal.Str())
+				case "gh.exporter.queue_returned_messages":
+					assert.False(t, validatedMetrics["gh.exporter.queue_returned_messages"], "Found a duplicate in the metrics slice: gh.exporter.queue_returned_messages")
+					validatedMetrics["gh.exporter.queue_returned_messages"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Jobs of organizations that are not configured here, given back to a queue that another deployment shares.", mi.Description())
+					assert.Equal(t, "{message}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 					queueAttrVal, ok := dp.Attributes().Get("queue")
 					assert.True(t, ok)
 					assert.Equal(t, "queue-val", queueAttrVal.Str())

@@ -1,0 +1,67 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// queueCondition joins what the queue of jobs does wrong: jobs that it refuses, and jobs that it confirms and does not
+// deliver. A replica stays ready: what was read is shown.
+type queueCondition struct {
+	monitor *health.Monitor
+
+	mu sync.Mutex
+	// troubles are by queue and, of jobs that vanish, by organization.
+	troubles map[string]error
+}
+
+func newQueueCondition(monitor *health.Monitor) *queueCondition {
+	return &queueCondition{monitor: monitor, troubles: make(map[string]error)}
+}
+
+// refused notes that a queue refuses jobs, or takes them again.
+func (c *queueCondition) refused(queue string, err error) { c.set("queue "+queue, err) }
+
+// set notes a trouble, or that it has passed.
+func (c *queueCondition) set(key string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.troubles, key)
+	} else {
+		c.troubles[key] = err
+	}
+	var all []error
+	for _, key := range slices.Sorted(maps.Keys(c.troubles)) {
+		all = append(all, c.troubles[key])
+	}
+	c.monitor.Set(map[string]error{health.Backfill: errors.Join(all...)})
+}
+
+// vanishing notes how many windows of an organization have jobs that vanish. It gives the trouble, nil when there is none.
+func (c *queueCondition) vanishing(org, queue string, windows int) error {
+	var err error
+	if windows > 0 {
+		err = fmt.Errorf("jobs of organization %s vanish in queue %q: %d windows were published %d times or more, confirmed each time "+
+			"and never delivered; look at max-length, message-ttl and overflow in the policy of that queue "+
+			"(rabbitmqctl list_policies), and whether another deployment with a store of its own consumes it",
+			org, queue, windows, backfill.VanishAfter)
+	}
+	c.set("organization "+org, err)
+	return err
+}
+
+// queueOf names the queue of an organization's jobs.
+func (j *jobs) queueOf(org *OrgConfig) string {
+	if j.shared == nil {
+		return inProcess
+	}
+	return rabbitqueue.OrgQueue(j.receiver.config.RabbitMQ.Queue, org.key())
+}
