@@ -50,15 +50,16 @@ func Jobs(n int) []backfill.Job {
 func Run(t *testing.T, start func(t *testing.T) backfill.Queue) {
 	t.Helper()
 	tests := map[string]func(t *testing.T, q backfill.Queue){
-		"each job comes as it was published": comesAsPublished,
-		"no more at a time than asked for":   concurrency,
-		"a failed job comes again":           comesAgain,
-		"the attempts end":                   attemptsEnd,
-		"a discarded job is dead at once":    discarded,
-		"putting off spends no attempt":      putOff,
-		"an unfinished job comes again":      unfinished,
-		"the depth":                          depth,
-		"several consumers share the jobs":   shared,
+		"each job comes as it was published":                     comesAsPublished,
+		"no more at a time than asked for":                       concurrency,
+		"a failed job comes again":                               comesAgain,
+		"the attempts end":                                       attemptsEnd,
+		"a discarded job is dead at once":                        discarded,
+		"putting off spends no attempt":                          putOff,
+		"an unfinished job comes again":                          unfinished,
+		"an unknown organization's job comes again, for a while": givenBack,
+		"the depth":                        depth,
+		"several consumers share the jobs": shared,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
@@ -231,6 +232,27 @@ func putOff(t *testing.T, q backfill.Queue) {
 		require.Equal(t, 1, job.Attempt)
 	}
 	require.True(t, dead(t, q, 0)())
+}
+
+func givenBack(t *testing.T, q backfill.Queue) {
+	publish(t, q, Jobs(2)...)
+	var got log
+	consume(t, q, func(_ context.Context, job backfill.Job) error {
+		got.add(job)
+		if job.ID == Job(0).ID || job.Returns == 0 {
+			return &backfill.ForeignError{Org: job.Org}
+		}
+		return nil
+	})
+	eventually(t, "a dead job", dead(t, q, 1))
+	returns := make(map[string][]int)
+	for _, job := range got.jobs() {
+		require.Equal(t, 1, job.Attempt)
+		returns[job.ID] = append(returns[job.ID], job.Returns)
+	}
+	require.Equal(t, []int{0, 1}, returns[Job(1).ID])
+	require.Len(t, returns[Job(0).ID], backfill.MaxReturns+1)
+	require.True(t, empty(t, q)())
 }
 
 func unfinished(t *testing.T, q backfill.Queue) {

@@ -17,6 +17,9 @@ const (
 	inFlight = 128
 	// confirmWithin is how long the confirms of those may take.
 	confirmWithin = 15 * time.Second
+	// refusedWithin is how long a channel is used on which a queue refuses jobs. A channel does not learn that the policy
+	// has changed, and a new one may exceed the queue's limit until it has learned it.
+	refusedWithin = time.Minute
 )
 
 // publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory takes
@@ -31,6 +34,8 @@ type publisher struct {
 	returned chan amqp.Return
 	ended    channelEnd
 	refused  map[string]bool // queues that refused the last job
+	opened   time.Time       // when the channel was opened
+	answered bool            // whether messages were confirmed on it
 }
 
 // outgoing is a message on its way to a queue.
@@ -74,6 +79,7 @@ func (p *publisher) open() (*amqp.Channel, error) {
 	if err := ch.Confirm(false); err != nil {
 		return nil, down(err)
 	}
+	p.opened, p.answered = p.queue.settings.Now(), false
 	p.conn, p.channel, p.ended, p.returned = conn, ch, watchChannel(ch), ch.NotifyReturn(make(chan amqp.Return, inFlight))
 	return ch, nil
 }
@@ -132,15 +138,21 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 		return n, err
 	}
 	if first < len(messages) {
+		if p.queue.settings.Now().Sub(p.opened) >= refusedWithin {
+			_ = ch.Close()
+		}
 		return first, &RefusedError{Queue: messages[first].queue}
 	}
 	return len(messages), nil
 }
 
-// noteRefused logs and passes on which queues begin to refuse messages, and which take them again.
+// noteRefused logs and passes on which queues begin to refuse messages, and which take them again. The first answers on a
+// channel do not say that: it does not know a queue's limit yet.
 func (p *publisher) noteRefused(took map[string]bool) {
+	first := !p.answered
+	p.answered = true
 	for queue, ok := range took {
-		if ok != p.refused[queue] {
+		if ok != p.refused[queue] || (ok && first) {
 			continue
 		}
 		if ok {

@@ -56,7 +56,7 @@ func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Setti
 		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
 		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
 		Retries: queuetest.Settings(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
-		OnState:   func(err error) { f.state.Store(&err) },
+		OnState:    func(err error) { f.state.Store(&err) },
 		OnInvalid:  func(string) { f.invalid.Add(1) },
 		OnReturned: func(string) { f.returned.Add(1) },
 		OnRefused:  func(_ string, err error) { f.refused.Store(&err) },

@@ -1,0 +1,143 @@
+package backfill_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+)
+
+// deliver gives a sign of every job that is under way for a repository, as a worker does.
+func (b *bench) deliver(repo int64) {
+	b.t.Helper()
+	claims, err := b.claims.List(b.t.Context(), "acme")
+	require.NoError(b.t, err)
+	for i := range claims {
+		if claims[i].RepoID == repo {
+			claims[i].Seen, claims[i].Lost = b.now, 0
+			require.NoError(b.t, b.claims.Put(b.t.Context(), "acme", claims[i:i+1]))
+		}
+	}
+}
+
+// TestVanishingJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end of
+// it; those of other windows that are delivered meanwhile do not hide them.
+func TestVanishingJobs(t *testing.T) {
+	b := newBench(t)
+	for repo := range int64(3) {
+		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits, comments)
+	}
+	var vanishing []int
+	for range 6 {
+		vanishing = append(vanishing, b.dispatch().Vanishing)
+		b.deliver(3)
+		b.now = b.now.Add(5 * time.Minute)
+	}
+	require.Equal(t, []int{0, 0, 0, 2, 2, 2}, vanishing)
+	b.dispatch()
+	b.deliver(1)
+	b.deliver(2)
+	require.Zero(t, b.dispatch().Vanishing, "they are delivered")
+}
+
+// TestVanishingEnds: the end of the gaps ends it, too.
+func TestVanishingEnds(t *testing.T) {
+	b := newBench(t)
+	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	for range 4 {
+		b.dispatch()
+		b.now = b.now.Add(5 * time.Minute)
+	}
+	b.busy[1] = activity.StreamsOf(commits) // a pass is about to read it: there is no further job
+	require.Equal(t, 1, b.dispatch().Vanishing)
+	require.Equal(t, 1, b.dispatch().Vanishing, "the count outlives the claim")
+	delete(b.cov.Repos, 1)
+	require.Zero(t, b.dispatch().Vanishing)
+}
+
+// TestVanishingSurvivesLeader: the count is in the claims, where the next leader finds it.
+func TestVanishingSurvivesLeader(t *testing.T) {
+	b := newBench(t)
+	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	for range 3 {
+		b.dispatch()
+		b.now = b.now.Add(5 * time.Minute)
+	}
+	require.Equal(t, 2, claimOf(t, b).Lost)
+	ids := 0
+	next := backfill.NewDispatcher(backfill.DispatchSettings{
+		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
+		NewID: func() string { ids++; return fmt.Sprintf("next-%d", ids) },
+		Count: backfill.Counters{
+			Enqueued: func(backfill.Reason, int) {}, Deduped: func(backfill.Reason, int) {}, Deferred: func(string, int) {},
+		},
+		Coalesce: 15 * time.Minute, PerMinute: 100, Silence: 5 * time.Minute, Forget: 12 * time.Hour,
+	})
+	done, err := next.Dispatch(context.Background(), &b.cov, func(int64) activity.Streams { return 0 })
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Vanishing)
+}
+
+// TestSurplus: a queue that is never empty, and shorter than the jobs that it should have, has lost the oldest of them.
+func TestSurplus(t *testing.T) {
+	b := newBench(t)
+	for repo := range int64(10) {
+		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+		b.dispatch()
+		b.now = b.now.Add(time.Second)
+	}
+	require.Len(t, b.take(), 10)
+	b.queue.depth.Jobs, b.queue.depth.Held = 2, 4
+	b.now = b.now.Add(4 * time.Minute)
+	b.dispatch()
+	require.Empty(t, b.take(), "they are not silent for long enough")
+	b.now = b.now.Add(time.Minute)
+	b.dispatch()
+	var lost []string
+	for _, j := range b.queue.jobs {
+		lost = append(lost, j.Repo)
+	}
+	require.Equal(t, []string{"repo-1", "repo-2", "repo-3", "repo-4"}, lost)
+	b.take()
+	b.queue.depth.Jobs = 10
+	b.now = b.now.Add(time.Hour)
+	b.dispatch()
+	require.Empty(t, b.take(), "all may wait")
+}
+
+// TestRetriesHideNothing: a job that waits for its next attempt does not keep jobs that never failed from being lost.
+func TestRetriesHideNothing(t *testing.T) {
+	b := newBench(t)
+	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.dispatch()
+	failing := claimOf(t, b)
+	failing.Open = true
+	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{failing}))
+	b.missing(2, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.dispatch()
+	b.take()
+	b.queue.depth.Retries = 1
+	b.now = b.now.Add(time.Hour)
+	b.dispatch()
+	require.Equal(t, []string{"repo-2 commits 0311T11:00-0311T12:00 sweep"}, b.take())
+}
+
+// TestHeldJobsDoNotVanish: while workers are busy, what consumers hold is made again and is not said to be lost.
+func TestHeldJobsDoNotVanish(t *testing.T) {
+	b := newBench(t)
+	b.queue.depth.Held = 8
+	for repo := range int64(3) {
+		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	}
+	for range 10 {
+		done := b.dispatch()
+		require.Zero(t, done.Vanishing)
+		b.now = b.now.Add(5 * time.Minute)
+		b.deliver(3) // it takes long
+	}
+}
