@@ -131,6 +131,9 @@ func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Durat
 	}
 }
 
+// jobsQueue is the queue of the organization's jobs.
+const jobsQueue = "gh.backfill.jobs." + org
+
 // audit gets a copy of every job that is published.
 type audit struct {
 	channel *amqp.Channel
@@ -150,7 +153,7 @@ func startAudit(t *testing.T, s *rabbittest.Server) *audit {
 	require.NoError(t, ch.ExchangeDeclare("gh.backfill", amqp.ExchangeDirect, true, false, false, false, nil))
 	q, err := ch.QueueDeclare("", false, true, true, false, nil)
 	require.NoError(t, err)
-	require.NoError(t, ch.QueueBind(q.Name, "gh.backfill.jobs", "gh.backfill", false, nil))
+	require.NoError(t, ch.QueueBind(q.Name, jobsQueue, "gh.backfill", false, nil))
 	deliveries, err := ch.Consume(q.Name, "", true, true, false, false, nil)
 	require.NoError(t, err)
 	go func() {
@@ -215,7 +218,7 @@ func (s *system) queueEmpty(t *testing.T, dead int) {
 	t.Helper()
 	eventually(t, 2*time.Minute, func() error {
 		for i, r := range s.replicas {
-			for queue, want := range map[string]int{"gh.backfill.jobs": 0, "gh.backfill.retry": 0, "gh.backfill.dlq": dead} {
+			for queue, want := range map[string]int{jobsQueue: 0, "gh.backfill.retry": 0, "gh.backfill.dlq": dead} {
 				got, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_queue_depth{queue=%q}", queue))
 				if err != nil || int(got) != want {
 					return fmt.Errorf("replica %d shows %v jobs in %s, want %d: %w", i, got, queue, want, err)
@@ -456,7 +459,7 @@ func TestBackfillCrashes(t *testing.T) {
 
 func publishJob(t *testing.T, ch *amqp.Channel, body []byte) {
 	t.Helper()
-	require.NoError(t, ch.PublishWithContext(t.Context(), "gh.backfill", "gh.backfill.jobs", true, false,
+	require.NoError(t, ch.PublishWithContext(t.Context(), "gh.backfill", jobsQueue, true, false,
 		amqp.Publishing{Body: body, DeliveryMode: amqp.Persistent}))
 }
 
@@ -482,7 +485,8 @@ func TestDeadJobs(t *testing.T) {
 	publishJob(t, a.channel, []byte("junk"))
 	unknown := backfill.Job{
 		ID: "from-elsewhere", Org: "somebody-else", Repo: "x", Streams: activity.EveryStream,
-		Window: activity.Window{Start: visible.Add(-time.Hour), End: visible}, Reason: backfill.ReasonSweep, Attempt: 1, CreatedAt: visible,
+		Window: activity.Window{Start: visible.Add(-time.Hour), End: visible}, Reason: backfill.ReasonSweep, Attempt: 1,
+		CreatedAt: visible.Add(-25 * time.Hour), // no other deployment has taken it
 	}
 	publishJob(t, a.channel, unknown.Encode())
 	const dead = 3

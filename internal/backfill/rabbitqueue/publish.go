@@ -33,7 +33,7 @@ type publisher struct {
 	channel  *amqp.Channel
 	returned chan amqp.Return
 	ended    channelEnd
-	refused  map[string]bool // queues that refused the last job
+	refused  map[string]time.Time // queues that refuse jobs, and when they did last
 	opened   time.Time       // when the channel was opened
 	answered bool            // whether messages were confirmed on it
 }
@@ -58,7 +58,7 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Is(target error) bool { return target == ErrDown }
 
 func newPublisher(q *Queue) *publisher {
-	p := &publisher{queue: q, refused: make(map[string]bool)}
+	p := &publisher{queue: q, refused: make(map[string]time.Time)}
 	p.link = newLink(q, "publisher", func(err error) { q.trouble(0, err) }, q.prepare)
 	return p
 }
@@ -146,27 +146,44 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 	return len(messages), nil
 }
 
-// noteRefused logs and passes on which queues begin to refuse messages, and which take them again. The first answers on a
-// channel do not say that: it does not know a queue's limit yet.
+// noteRefused notes which queues refused messages, and which took all of them. The first answers on a channel do not say
+// that a queue takes messages again: it does not know the queue's limit yet.
 func (p *publisher) noteRefused(took map[string]bool) {
 	first := !p.answered
 	p.answered = true
 	for queue, ok := range took {
-		if ok != p.refused[queue] || (ok && first) {
-			continue
+		last := p.refused[queue]
+		switch {
+		case !ok:
+			p.refuses(queue, last.IsZero())
+		case !first && !last.IsZero():
+			p.takesAgain(queue)
 		}
-		if ok {
-			delete(p.refused, queue)
-			p.queue.settings.Logger.Info("RabbitMQ takes jobs for a queue again.", zap.String("queue", queue))
-			p.queue.settings.OnRefused(queue, nil)
-			continue
-		}
-		p.refused[queue] = true
-		err := &RefusedError{Queue: queue}
-		p.queue.settings.Logger.Warn("RabbitMQ refuses jobs for a queue; their windows stay gaps until it takes them.",
-			zap.String("queue", queue), zap.Error(err))
-		p.queue.settings.OnRefused(queue, err)
 	}
+}
+
+// noteEmpty notes that a queue which refused messages a while ago is empty: there may be nothing to publish any more.
+func (p *publisher) noteEmpty(queue string) {
+	if last := p.refused[queue]; !last.IsZero() && p.queue.settings.Now().Sub(last) >= refusedWithin {
+		p.takesAgain(queue)
+	}
+}
+
+func (p *publisher) refuses(queue string, begins bool) {
+	p.refused[queue] = p.queue.settings.Now()
+	if !begins {
+		return
+	}
+	err := &RefusedError{Queue: queue}
+	p.queue.settings.Logger.Warn("RabbitMQ refuses jobs for a queue; their windows stay gaps until it takes them.",
+		zap.String("queue", queue), zap.Error(err))
+	p.queue.settings.OnRefused(queue, err)
+}
+
+func (p *publisher) takesAgain(queue string) {
+	delete(p.refused, queue)
+	p.queue.settings.Logger.Info("RabbitMQ takes jobs for a queue again.", zap.String("queue", queue))
+	p.queue.settings.OnRefused(queue, nil)
 }
 
 // errRefused is the reason of a message that the broker refused on a channel that is still open.
@@ -206,6 +223,9 @@ func (p *publisher) depths(ctx context.Context, names []string) (map[string]amqp
 		if counts[name], err = ch.QueueDeclarePassive(name, true, false, false, false, nil); err != nil {
 			p.link.restart()
 			return nil, down(fmt.Errorf("ask for the queue %q: %w", name, err))
+		}
+		if counts[name].Messages == 0 {
+			p.noteEmpty(name)
 		}
 	}
 	for _, name := range p.queue.oldQueues() {

@@ -298,4 +298,16 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 		return err == nil && *f.refused.Load() == nil
 	})
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("takes jobs for a queue again").Len())
+
+	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue, `{"max-length": 2, "overflow": "reject-publish"}`)
+	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), jobsOf("acme", 20)); return err != nil })
+	require.Error(t, *f.refused.Load())
+	var n atomic.Int64
+	consume(t, f, worker(&n, false, "acme"))
+	later.Add(int64(time.Minute))
+	eventually(t, "that an empty queue refuses nothing", func() bool {
+		_, err := f.Depth(t.Context())
+		return err == nil && *f.refused.Load() == nil
+	})
+	s.Control("clear_policy", "few")
 }
