@@ -193,8 +193,14 @@ func TestVanishingJobs(t *testing.T) {
 	s.server.ClearFaults()
 	r.complete(t, org)
 	r.check(t, expected{"leader", "healthy", "backfill", true}, 2*time.Minute)
-	for _, line := range []string{"Backfill jobs vanish in the queue", "RabbitMQ refuses jobs for a queue", "Backfill jobs that vanished are delivered again"} {
-		require.Equal(t, 1, strings.Count(r.Output(), line), line)
+	for _, line := range []string{
+		"Backfill jobs vanish in the queue", "Backfill jobs that vanished are delivered again",
+		"RabbitMQ refuses jobs for a queue", "RabbitMQ takes jobs for a queue again",
+	} {
+		n := strings.Count(r.Output(), line)
+		t.Logf("%d times: %s", n, line)
+		require.Positive(t, n, line)
+		require.LessOrEqual(t, n, 4, "one line for each change")
 	}
 	requireNoSecret(t, r.Output())
 }

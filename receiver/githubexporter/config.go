@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
@@ -215,6 +216,7 @@ func (c *Config) Validate() error {
 	errs = append(errs,
 		validStorage(c.Storage),
 		c.validateReplicas(),
+		c.validateQueues(),
 		configcheck.OneOf("leadership", c.Leadership, leadershipReceiver, leadershipOrg),
 		configcheck.OneOf("emit_from", c.EmitFrom, emitFromAll, emitFromLeader),
 		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),
@@ -240,6 +242,26 @@ func (c *Config) validateReplicas() error {
 	default:
 		return nil
 	}
+}
+
+// maxQueueName is how long AMQP lets a name be, in bytes.
+const maxQueueName = 255
+
+// validateQueues refuses names of queues that are none together with the names of the organizations.
+func (c *Config) validateQueues() error {
+	var errs []error
+	for i := range c.Orgs {
+		name := rabbitqueue.OrgQueue(c.RabbitMQ.Queue, c.Orgs[i].key())
+		switch {
+		case name == c.RabbitMQ.DeadLetterQueue:
+			errs = append(errs, fmt.Errorf("rabbitmq::dead_letter_queue: %q is the queue of the organization %s, want another name",
+				name, c.Orgs[i].Name))
+		case len(name) > maxQueueName:
+			errs = append(errs, fmt.Errorf("rabbitmq::queue: the name of the organization %s makes it %d bytes long, want at most %d",
+				c.Orgs[i].Name, len(name), maxQueueName))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func validStorage(storage string) error {

@@ -190,6 +190,7 @@ func TestConfigWrong(t *testing.T) {
 		"RabbitMQ no certificate":  {rabbit("{endpoint: 'amqp://rabbit', auth: {external: {}}}"), []string{"rabbitmq", "auth::external", "amqps"}},
 		"RabbitMQ TLS in clear":    {rabbit("{endpoint: 'amqp://rabbit', auth: {plain: {username: a}}, tls: {}}"), []string{"rabbitmq", "tls", "amqp://rabbit", "amqps"}},
 		"RabbitMQ no endpoint":     {rabbit("{auth: {plain: {username: a, password: hunter2}}}"), []string{"rabbitmq", "endpoint", "empty", "environment variable"}},
+		"RabbitMQ queue of an org": {rabbit("{queue: gh, dead_letter_queue: gh.open-telemetry}"), []string{"rabbitmq", "dead_letter_queue", `"gh.open-telemetry"`, "another name"}},
 		"RabbitMQ one queue":       {rabbit("{queue: a, dead_letter_queue: a}"), []string{"rabbitmq", `"a"`, "two queues"}},
 		"RabbitMQ queue":           {rabbit("{queue: amq.jobs}"), []string{"rabbitmq", "queue", "amq.jobs", "blanks"}},
 		"RabbitMQ prefetch":        {rabbit("{prefetch: 0}"), []string{"rabbitmq", "prefetch", "0", "1 to 65535"}},

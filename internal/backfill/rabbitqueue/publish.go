@@ -19,7 +19,7 @@ const (
 	confirmWithin = 15 * time.Second
 	// refusedWithin is how long a channel is used on which a queue refuses jobs. A channel does not learn that the policy
 	// has changed, and a new one may exceed the queue's limit until it has learned it.
-	refusedWithin = time.Minute
+	refusedWithin = 20 * time.Second
 )
 
 // publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory takes
@@ -34,8 +34,8 @@ type publisher struct {
 	returned chan amqp.Return
 	ended    channelEnd
 	refused  map[string]time.Time // queues that refuse jobs, and when they did last
-	opened   time.Time       // when the channel was opened
-	answered bool            // whether messages were confirmed on it
+	opened   time.Time            // when the channel was opened
+	answered bool                 // whether messages were confirmed on it
 }
 
 // outgoing is a message on its way to a queue.

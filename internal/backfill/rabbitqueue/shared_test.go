@@ -98,6 +98,7 @@ func TestSharedBroker(t *testing.T) {
 	t.Run("dead jobs of all organizations are replayed", func(t *testing.T) { replayAll(t, s) })
 	t.Run("a queue that is gone keeps no retry waiting", func(t *testing.T) { goneQueue(t, s) })
 	t.Run("the busy organization leaves room", func(t *testing.T) { fairness(t, s) })
+	t.Run("a user with the rights of one deployment", func(t *testing.T) { fewRights(t, s) })
 	t.Run("a queue that refuses is named", func(t *testing.T) { refusing(t, s) })
 }
 
@@ -266,6 +267,25 @@ func fairness(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "all jobs", func() bool { return busy.Load() == 60 && other.Load() == 4 })
 	require.Less(t, before.Load(), int64(30))
 	require.EqualValues(t, queuetest.Consumers, most.Load())
+}
+
+// fewRights: a user that may use the queues of its own organization only, as the documents say, does all that there is to do.
+func fewRights(t *testing.T, s *rabbittest.Server) {
+	shared := sharedNames()
+	oldTopology(t, channel(t, s), &shared) // not this user's
+	pattern := "^" + shared.Exchange + `(\.jobs\.acme|\.dlq|\.retry\.(in\..+|due|unrouted))?$`
+	s.Control("add_user", "acme", "s3cret")
+	s.Control("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
+	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) { s.Auth = rabbitqueue.Plain("acme", "s3cret") }).ready(t)
+	var n atomic.Int64
+	consume(t, f, worker(&n, true, "acme"))
+	publish(t, f, jobsOf("acme", 10)...)
+	eventually(t, "all jobs", func() bool { return n.Load() == 10 })
+	publish(t, f, jobsOf("acme", 1)...)
+	eventually(t, "one more", func() bool { return n.Load() == 11 })
+	d, err := f.Depth(t.Context())
+	require.NoError(t, err)
+	require.Len(t, d.Queues, 1)
 }
 
 // refusing: a policy that bounds a queue and refuses what is too much.

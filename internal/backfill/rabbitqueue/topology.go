@@ -139,7 +139,7 @@ func refusedDeclaration(what, name string, err error) error {
 }
 
 // findOld lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none when
-// there is no queue of jobs. Jobs that are given back there come again there.
+// there is no queue of jobs, or this user may not use it. Jobs that are given back there come again there.
 func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
 	for i, name := range t.old {
 		there, err := exists(conn, name)
@@ -157,13 +157,18 @@ func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
 		return nil, err
 	}
 	defer func() { _ = ch.Close() }()
-	if err := ch.QueueBind(found[0], found[0], t.due, false, nil); err != nil {
+	err = ch.QueueBind(found[0], found[0], t.due, false, nil)
+	switch {
+	case err == nil:
+		return found, nil
+	case unlessAbsent(err) == nil:
+		return nil, nil
+	default:
 		return nil, fmt.Errorf("bind the queue %q to the exchange %q: %w", found[0], t.due, err)
 	}
-	return found, nil
 }
 
-// exists reports whether a queue is there for this user. The broker ends the channel when it is not.
+// exists reports whether a queue is there. The broker ends the channel when it is not.
 func exists(conn *amqp.Connection, name string) (bool, error) {
 	ch, err := conn.Channel()
 	if err != nil {
