@@ -82,7 +82,9 @@ type deferredKey struct {
 
 // NewDispatcher makes a dispatcher.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
-	return &Dispatcher{settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool), lost: make(lostJobs)}
+	return &Dispatcher{
+		settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool), lost: make(lostJobs),
+	}
 }
 
 // Missed notes why a stream of a repository was not read.

@@ -8,8 +8,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// VanishAfter is how many jobs in a row for the same window have to be lost before the queue is said to lose jobs. One or
-// two are what a broker loses that is replaced.
+// VanishAfter is how many jobs in a row for the same window have to be lost before the queue is said to lose jobs. One
+// or two are what a broker loses that is replaced.
 const VanishAfter = 3
 
 // quietClaims decides which jobs are not under way any more. It is pure.
@@ -33,14 +33,14 @@ func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
 	return live, silent
 }
 
-// isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was put off can
-// be among those that wait for their time.
+// isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was put off
+// can be among those that wait for their time.
 func (q *quietClaims) isLost(c *Claim) bool {
 	return !c.Dead && q.depth.Jobs == 0 && (!c.Open || q.depth.Retries == 0)
 }
 
-// surplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops jobs
-// may be as long as it is allowed to be for ever. It drops the oldest first.
+// surplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops
+// jobs may be as long as it is allowed to be for ever. It drops the oldest first.
 func (q *quietClaims) surplus(all []Claim) map[string]bool {
 	var undelivered []Claim
 	for i := range all {
@@ -60,8 +60,8 @@ func (q *quietClaims) surplus(all []Claim) map[string]bool {
 	return lost
 }
 
-// isCertain reports whether the silent jobs that no worker has had are lost. While workers are busy they may be jobs that
-// consumers hold: the broker does not say how many those are.
+// isCertain reports whether the silent jobs that no worker has had are lost. While workers are busy they may be jobs
+// that consumers hold: the broker does not say how many those are.
 func (q *quietClaims) isCertain(live, silent []Claim) bool {
 	undelivered := 0
 	for i := range silent {
@@ -75,12 +75,12 @@ func (q *quietClaims) isCertain(live, silent []Claim) bool {
 	return !isBusy || undelivered > q.depth.Held
 }
 
-// lostJobs are claims, by id, of jobs that were confirmed and never delivered, until a job for their window is published
-// or the window is read.
+// lostJobs are claims, by id, of jobs that were confirmed and never delivered, until a job for their window is
+// published or the window is read.
 type lostJobs map[string]Claim
 
-// add adds those of silent jobs that no worker has had. Where it is not certain that they are lost, they do not count as
-// one more.
+// add adds those of silent jobs that no worker has had. Where it is not certain that they are lost, they do not count
+// as one more.
 func (l lostJobs) add(silent []Claim, certain bool) {
 	for i := range silent {
 		claim := silent[i]
@@ -169,5 +169,6 @@ func lostBefore(lost []Claim, claim *Claim) int {
 
 // meets reports whether two claims are for the same of a repository.
 func (c *Claim) meets(other *Claim) bool {
-	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 && c.From.Before(other.Until) && other.From.Before(c.Until)
+	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 &&
+		c.From.Before(other.Until) && other.From.Before(c.Until)
 }

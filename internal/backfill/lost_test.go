@@ -25,8 +25,8 @@ func (b *bench) deliver(repo int64) {
 	}
 }
 
-// TestVanishingJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end of
-// it; those of other windows that are delivered meanwhile do not hide them.
+// TestVanishingJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end
+// of it; those of other windows that are delivered meanwhile do not hide them.
 func TestVanishingJobs(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(3) {

@@ -77,8 +77,8 @@ func (e *DiscardError) Unwrap() error { return e.Err }
 // Discard is the error of a job that can never be done.
 func Discard(reason error) error { return &DiscardError{Err: reason} }
 
-// ForeignError gives back a job of an organization that is not configured here. Another deployment that shares the queue
-// may have it.
+// ForeignError gives back a job of an organization that is not configured here. Another deployment that shares the
+// queue may have it.
 type ForeignError struct{ Org string }
 
 // Error implements error.

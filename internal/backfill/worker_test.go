@@ -98,16 +98,19 @@ func TestWorker(t *testing.T) {
 			job: func(j *backfill.Job) { j.Org = "other" }, fate: backfill.Fate{Attempt: 1, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, in vain": {
-			job: func(j *backfill.Job) { j.Org, j.Returns = "other", 7 }, fate: backfill.Fate{Attempt: 1, Returns: 8, Delay: 5 * time.Minute},
+			job:  func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
+			fate: backfill.Fate{Attempt: 1, Returns: 8, Delay: 5 * time.Minute},
 		},
 		"unknown organization, after the last attempt": {
-			job: func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 }, fate: backfill.Fate{Attempt: 5, Returns: 1, Delay: time.Minute},
+			job:  func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 },
+			fate: backfill.Fate{Attempt: 5, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, too often": {
 			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, fate: backfill.Fate{Dead: true},
 		},
 		"unknown organization, too old": {
-			job: func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) }, fate: backfill.Fate{Dead: true},
+			job:  func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) },
+			fate: backfill.Fate{Dead: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

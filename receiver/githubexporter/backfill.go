@@ -136,7 +136,9 @@ func (o *organization) dispatch(ctx context.Context, j *jobs) {
 		Coalesce: c.CoalesceWindow, PerMinute: c.MaxEnqueuesPerOrgPerMinute, Silence: silence(c), Forget: c.DedupTTL,
 	})
 	queue := j.queueOf(o.config)
-	progress := backfillProgress{logger: o.logger, vanishing: func(n int) error { return j.condition.vanishing(o.name, queue, n) }}
+	progress := backfillProgress{
+		logger: o.logger, vanishing: func(n int) error { return j.condition.vanishing(o.name, queue, n) },
+	}
 	for ctx.Err() == nil {
 		wait := o.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
 		o.pause(ctx, wait, true)
@@ -233,7 +235,8 @@ func (p *backfillProgress) reportVanishing(done *backfill.Dispatched) {
 	err := p.vanishing(done.Vanishing)
 	switch {
 	case err != nil && !p.vanish:
-		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.", zap.Error(err))
+		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.",
+			zap.Error(err))
 	case err == nil && p.vanish:
 		p.logger.Info("Backfill jobs that vanished are delivered again.")
 	}

@@ -254,11 +254,12 @@ func (c *Config) validateQueues() error {
 		name := rabbitqueue.OrgQueue(c.RabbitMQ.Queue, c.Orgs[i].key())
 		switch {
 		case name == c.RabbitMQ.DeadLetterQueue:
-			errs = append(errs, fmt.Errorf("rabbitmq::dead_letter_queue: %q is the queue of the organization %s, want another name",
-				name, c.Orgs[i].Name))
+			errs = append(errs, fmt.Errorf(
+				"rabbitmq::dead_letter_queue: %q is the queue of the organization %s, want another name", name, c.Orgs[i].Name))
 		case len(name) > maxQueueName:
-			errs = append(errs, fmt.Errorf("rabbitmq::queue: the name of the organization %s makes it %d bytes long, want at most %d",
-				c.Orgs[i].Name, len(name), maxQueueName))
+			errs = append(errs, fmt.Errorf(
+				"rabbitmq::queue: %d bytes long with the name of the organization %s behind it, want at most %d",
+				len(name), c.Orgs[i].Name, maxQueueName))
 		}
 	}
 	return errors.Join(errs...)

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
@@ -273,19 +274,26 @@ func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
 		queue := &seen.queues[i]
 		o.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, seen.invalid[queue.Name], queue.Name)
 		o.builder.RecordGhExporterQueueReturnedMessagesDataPoint(at, seen.returned[queue.Name], queue.Name)
-		oldest := queue.Oldest
-		for _, org := range o.receiver.orgs {
-			published := org.oldestUnderWay()
-			if (queue.Org == "" || queue.Org == org.config.key()) && !published.IsZero() && (oldest.IsZero() || published.Before(oldest)) {
-				oldest = published
-			}
-		}
 		age := 0.0
-		if queue.Jobs > 0 && !oldest.IsZero() {
+		if oldest := o.oldestJob(queue); queue.Jobs > 0 && !oldest.IsZero() {
 			age = max(0, now.Sub(oldest).Seconds())
 		}
 		o.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, queue.Name)
 	}
+}
+
+// oldestJob is when the oldest job of a queue was published, as far as it is known.
+func (o *operations) oldestJob(queue *backfill.QueueDepth) time.Time {
+	oldest := queue.Oldest
+	for _, org := range o.receiver.orgs {
+		if queue.Org != "" && queue.Org != org.config.key() {
+			continue
+		}
+		if at := org.oldestUnderWay(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest
 }
 
 // flag is 1 for true.

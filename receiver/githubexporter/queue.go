@@ -112,8 +112,8 @@ func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue
 		orgs = append(orgs, r.config.Orgs[i].key())
 	}
 	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
-		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue, Orgs: orgs,
-		Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
+		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue,
+		Orgs: orgs, Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
 		Name: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
 		OnState:    func(err error) { r.monitor.Set(map[string]error{health.AMQP: err}) },
 		OnConsumer: func(err error) { r.monitor.Set(map[string]error{health.Consumer: err}) },
@@ -249,7 +249,8 @@ func (j *jobs) look(ctx context.Context) {
 	seen := backlog{depth: make(map[string]int)}
 	if j.local != nil {
 		local, _ := j.local.Depth(ctx) // it has no errors
-		seen.depth[inProcess], seen.depth[inProcess+".retry"], seen.depth[inProcess+".dead"] = local.Jobs, local.Retries, local.Dead
+		seen.depth[inProcess], seen.depth[inProcess+".retry"] = local.Jobs, local.Retries
+		seen.depth[inProcess+".dead"] = local.Dead
 		if j.shared == nil {
 			seen.queues = []backfill.QueueDepth{{Name: inProcess, Jobs: local.Jobs, Oldest: local.Oldest}}
 		}

@@ -41,7 +41,8 @@ func benchQueue(b *testing.B, s *rabbittest.Server, prefetch int) *rabbitqueue.Q
 	name := fmt.Sprintf("bench%d", names.Add(1))
 	var up atomic.Bool
 	q := rabbitqueue.New(rabbitqueue.Settings{
-		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name, Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
+		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
+		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
 		Retries: queuetest.Settings(), Prefetch: prefetch, Consumers: min(prefetch, 2), Now: time.Now, Logger: zap.NewNop(),
 		OnState: func(err error) { up.Store(err == nil) },
 	})

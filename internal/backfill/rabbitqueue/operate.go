@@ -87,14 +87,15 @@ func newOperator(ctx context.Context, settings Settings) (*operator, error) {
 		return nil, fmt.Errorf("open a channel: %w", err)
 	}
 	return &operator{
-		settings: &settings, conn: conn, channel: ch, returned: ch.NotifyReturn(make(chan amqp.Return, 1)), ended: watchChannel(ch),
+		settings: &settings, conn: conn, channel: ch,
+		returned: ch.NotifyReturn(make(chan amqp.Return, 1)), ended: watchChannel(ch),
 	}, nil
 }
 
 func (o *operator) hangUp() { hangUp(o.conn) }
 
-// publish publishes a job for its organization's queue, or, where replicas of a version before are all there are, for the
-// one queue of those. It waits until the broker has it.
+// publish publishes a job for its organization's queue, or, where replicas of a version before are all there are, for
+// the one queue of those. It waits until the broker has it.
 func (o *operator) publish(ctx context.Context, job *backfill.Job) error {
 	own := OrgQueue(o.settings.Queue, job.Org)
 	for _, queue := range []string{own, o.settings.Queue} {
@@ -102,13 +103,14 @@ func (o *operator) publish(ctx context.Context, job *backfill.Job) error {
 			return err
 		}
 	}
-	return fmt.Errorf("publish: there is no queue %q behind the exchange %q: is the organization configured in a receiver that runs?",
-		own, o.settings.Exchange)
+	return fmt.Errorf("publish: there is no queue %q behind the exchange %q: is the organization configured in a "+
+		"receiver that runs?", own, o.settings.Exchange)
 }
 
 // confirmed reports whether a queue has taken the job.
 func (o *operator) confirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
-	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(ctx, o.settings.Exchange, queue, true, false, fresh(job))
+	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(
+		ctx, o.settings.Exchange, queue, true, false, fresh(job))
 	if err != nil {
 		return false, fmt.Errorf("publish: %w", err)
 	}

@@ -50,8 +50,8 @@ type RefusedError struct{ Queue string }
 
 // Error implements error.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("RabbitMQ refuses jobs for the queue %q (basic.nack): it is full, or has no majority of its members; "+
-		"look at max-length and overflow in its policy (rabbitmqctl list_policies)", e.Queue)
+	return fmt.Sprintf("RabbitMQ refuses jobs for the queue %q (basic.nack): it is full, or has no majority of its "+
+		"members; look at max-length and overflow in its policy (rabbitmqctl list_policies)", e.Queue)
 }
 
 // Is implements errors.Is.
@@ -146,8 +146,8 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 	return len(messages), nil
 }
 
-// noteRefused notes which queues refused messages, and which took all of them. The first answers on a channel do not say
-// that a queue takes messages again: it does not know the queue's limit yet.
+// noteRefused notes which queues refused messages, and which took all of them. The first answers on a channel do not
+// say that a queue takes messages again: it does not know the queue's limit yet.
 func (p *publisher) noteRefused(took map[string]bool) {
 	first := !p.answered
 	p.answered = true

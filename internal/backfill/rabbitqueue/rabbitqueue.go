@@ -1,5 +1,5 @@
-// Package rabbitqueue is a queue on RabbitMQ: a quorum queue of jobs for each organization, a queue with a time to live for
-// every delay, and one for dead jobs. It publishes with confirms and acknowledges by hand, after the work. Whatever
+// Package rabbitqueue is a queue on RabbitMQ: a quorum queue of jobs for each organization, a queue with a time to live
+// for every delay, and one for dead jobs. It publishes with confirms and acknowledges by hand, after the work. Whatever
 // happens to a connection or to the broker ends in a new connection that declares everything again.
 package rabbitqueue
 
@@ -28,13 +28,14 @@ type Settings struct {
 	Auth amqp.Authentication
 	// TLS is for amqps.
 	TLS *tls.Config
-	// Exchange, Queue and DeadQueue are names. Those of the organizations' queues and of the retry queues are made of Queue.
+	// Exchange, Queue and DeadQueue are names. Those of the organizations' queues and of the retry queues are made of
+	// Queue.
 	Exchange, Queue, DeadQueue string
 	// Orgs are the organizations whose jobs are published and consumed.
 	Orgs    []string
 	Retries backfill.Retries
-	// Prefetch is how many jobs a replica holds that are not done; where it has so many organizations that Consumers of each
-	// are more, those. Consumers is how many it works on at a time.
+	// Prefetch is how many jobs a replica holds that are not done; where it has so many organizations that Consumers of
+	// each are more, those. Consumers is how many it works on at a time.
 	Prefetch, Consumers int
 	// Name shows in the broker's list of connections.
 	Name   string
@@ -192,7 +193,8 @@ func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
 	return q.depth(ctx, q.sources, q.settings.DeadQueue)
 }
 
-// DepthOf is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not counted.
+// DepthOf is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not
+// counted.
 func (q *Queue) DepthOf(ctx context.Context, org string) (backfill.Depth, error) {
 	for _, s := range q.sources {
 		if strings.EqualFold(s.org, org) {

@@ -194,7 +194,8 @@ func poison(t *testing.T, s *rabbittest.Server) {
 	}
 	ch := channel(t, s)
 	for _, body := range bodies {
-		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.jobs(), true, false, amqp.Publishing{Body: []byte(body)}))
+		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.jobs(), true, false,
+			amqp.Publishing{Body: []byte(body)}))
 	}
 	publish(t, f, good)
 	var n atomic.Int64

@@ -39,8 +39,8 @@ func jobsOf(org string, n int) []backfill.Job {
 	return jobs
 }
 
-// worker counts the jobs of the organizations that it knows, and gives back the others. The first attempt of a job fails
-// where fails is set.
+// worker counts the jobs of the organizations that it knows, and gives back the others. The first attempt of a job
+// fails where fails is set.
 func worker(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
 	return func(_ context.Context, job backfill.Job) error {
 		for _, org := range orgs {
@@ -105,7 +105,8 @@ func TestSharedBroker(t *testing.T) {
 // twoDeployments: with the same names, nothing of the one is the other's, whatever fails.
 func twoDeployments(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
-	first, second := start(t, s, sharing(shared, "acme", "Octo")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
+	first := start(t, s, sharing(shared, "acme", "Octo")).ready(t)
+	second := start(t, s, sharing(shared, "widgets")).ready(t)
 	var ofFirst, ofSecond atomic.Int64
 	consume(t, first, worker(&ofFirst, true, "acme", "Octo"))
 	consume(t, second, worker(&ofSecond, true, "widgets"))
@@ -136,7 +137,9 @@ func rollingUpdate(t *testing.T, s *rabbittest.Server) {
 	updated := start(t, s, sharing(shared, "acme", "widgets")).ready(t)
 	publish(t, updated, append(jobsOf("widgets", 20), jobsOf("acme", 20)...)...)
 	eventually(t, "the jobs of the organization that both know", func() bool { return n.Load() == 20 })
-	eventually(t, "the others in their queue", depth(t, updated, func(d backfill.Depth) bool { return d.Jobs == 20 && d.Consumers == 0 }))
+	eventually(t, "the others in their queue", depth(t, updated, func(d backfill.Depth) bool {
+		return d.Jobs == 20 && d.Consumers == 0
+	}))
 	consume(t, updated, worker(&n, false, "acme", "widgets"))
 	eventually(t, "all jobs", func() bool { return n.Load() == 40 })
 	require.Zero(t, present.returned.Load())
@@ -162,23 +165,25 @@ func upgrade(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "empty queues", depth(t, first, func(d backfill.Depth) bool { return d.Waiting() == 0 && d.Dead == 1 }))
 	t.Logf("given back: %d and %d times", first.returned.Load(), second.returned.Load())
 	require.Positive(t, first.returned.Load()+second.returned.Load())
-	send(t, ch, shared.Exchange, shared.Queue, jobsOf("acme", 1)...) // a replica of the version before lives on for a while
+	// A replica of the version before lives on for a while.
+	send(t, ch, shared.Exchange, shared.Queue, jobsOf("acme", 1)...)
 	eventually(t, "its job", func() bool { return ofFirst.Load() == 26 })
 
-	replayed := func(settings rabbitqueue.Settings) {
-		require.NoError(t, rabbitqueue.EachDead(t.Context(), settings, func(rabbitqueue.Dead) rabbitqueue.Decision { return rabbitqueue.Replay }))
-	}
-	replayed(first.settings)
+	require.NoError(t, rabbitqueue.EachDead(t.Context(), first.settings, replayed))
 	eventually(t, "the replayed job", func() bool { return ofFirst.Load() == 27 })
-	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("nobody-has-it", 1)...)
-	replayed(first.settings)
+	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("elsewhere", 1)...)
+	require.NoError(t, rabbitqueue.EachDead(t.Context(), first.settings, replayed))
 	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
 	dead, there, err := ch.Get(shared.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, there)
-	require.Equal(t, fmt.Sprintf(`given back %d times: organization "nobody-has-it" is not configured here`, backfill.MaxReturns),
+	require.Equal(t,
+		fmt.Sprintf(`given back %d times: organization "elsewhere" is not configured here`, backfill.MaxReturns),
 		dead.Headers[rabbitqueue.HeaderError])
 }
+
+// replayed replays every dead job.
+func replayed(rabbitqueue.Dead) rabbitqueue.Decision { return rabbitqueue.Replay }
 
 func oldDeleted(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
@@ -213,18 +218,18 @@ func replayAll(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "dead jobs", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 5 }))
 	operator := first.settings
 	operator.Orgs = nil // the tool does not know them
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), operator, func(rabbitqueue.Dead) rabbitqueue.Decision { return rabbitqueue.Replay }))
+	require.NoError(t, rabbitqueue.EachDead(t.Context(), operator, replayed))
 	eventually(t, "jobs", depth(t, first, func(d backfill.Depth) bool { return d.Jobs == 2 && d.Dead == 0 }))
 	eventually(t, "jobs", depth(t, second, func(d backfill.Depth) bool { return d.Jobs == 3 }))
 
 	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("gone", 1)...)
 	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 }))
-	err := rabbitqueue.EachDead(t.Context(), operator, func(rabbitqueue.Dead) rabbitqueue.Decision { return rabbitqueue.Replay })
+	err := rabbitqueue.EachDead(t.Context(), operator, replayed)
 	require.ErrorContains(t, err, fmt.Sprintf("there is no queue %q behind the exchange", shared.Queue+".gone"))
 	eventually(t, "it is kept", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 }))
 }
 
-// goneQueue: what waits for a queue that is deleted is dead, and keeps nobody's retries waiting.
+// goneQueue: what waits for a queue that is deleted is dead, and does not hold back the retries of others.
 func goneQueue(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
 	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
@@ -269,14 +274,17 @@ func fairness(t *testing.T, s *rabbittest.Server) {
 	require.EqualValues(t, queuetest.Consumers, most.Load())
 }
 
-// fewRights: a user that may use the queues of its own organization only, as the documents say, does all that there is to do.
+// fewRights: a user that may use the queues of its own organization only, as the documents say, does all that there is
+// to do.
 func fewRights(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
 	oldTopology(t, channel(t, s), &shared) // not this user's
 	pattern := "^" + shared.Exchange + `(\.jobs\.acme|\.dlq|\.retry\.(in\..+|due|unrouted))?$`
 	s.Control("add_user", "acme", "s3cret")
 	s.Control("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
-	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) { s.Auth = rabbitqueue.Plain("acme", "s3cret") }).ready(t)
+	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
+		s.Auth = rabbitqueue.Plain("acme", "s3cret")
+	}).ready(t)
 	var n atomic.Int64
 	consume(t, f, worker(&n, true, "acme"))
 	publish(t, f, jobsOf("acme", 10)...)
@@ -291,7 +299,8 @@ func fewRights(t *testing.T, s *rabbittest.Server) {
 // refusing: a policy that bounds a queue and refuses what is too much.
 func refusing(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
-	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue, `{"max-length": 2, "overflow": "reject-publish"}`)
+	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
+		`{"max-length": 2, "overflow": "reject-publish"}`)
 	var later atomic.Int64
 	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
 		s.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
@@ -319,7 +328,8 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 	})
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("takes jobs for a queue again").Len())
 
-	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue, `{"max-length": 2, "overflow": "reject-publish"}`)
+	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
+		`{"max-length": 2, "overflow": "reject-publish"}`)
 	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), jobsOf("acme", 20)); return err != nil })
 	require.Error(t, *f.refused.Load())
 	var n atomic.Int64

@@ -46,8 +46,8 @@ type queue struct {
 type binding struct{ exchange, key string }
 
 // newTopology has a queue of jobs for each organization. A job that comes again waits in a queue that all organizations
-// share, behind an exchange that takes any routing key; the broker keeps the key when the time has come, and the key names
-// the queue of the organization. Where that queue is gone the job is dead.
+// share, behind an exchange that takes any routing key; the broker keeps the key when the time has come, and the key
+// names the queue of the organization. Where that queue is gone the job is dead.
 func newTopology(s *Settings) topology {
 	due, unrouted := RetryQueues(s.Queue)+".due", RetryQueues(s.Queue)+".unrouted"
 	t := topology{due: due, old: []string{s.Queue}, exchanges: []exchange{
@@ -77,12 +77,12 @@ func newTopology(s *Settings) topology {
 	return t
 }
 
-// OrgQueue names the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs. Deployments with
-// different organizations do not meet in it.
+// OrgQueue names the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs. Deployments
+// with different organizations do not meet in it.
 func OrgQueue(jobs, org string) string { return jobs + "." + strings.ToLower(org) }
 
-// retryQueue names the queue in which jobs wait for a delay, and the exchange in front of it: gh.backfill.retry.in.5m beside
-// gh.backfill.jobs.
+// retryQueue names the queue in which jobs wait for a delay, and the exchange in front of it: gh.backfill.retry.in.5m
+// beside gh.backfill.jobs.
 func retryQueue(jobs string, delay time.Duration) string {
 	return RetryQueues(jobs) + ".in." + short(delay)
 }
@@ -138,8 +138,8 @@ func refusedDeclaration(what, name string, err error) error {
 	return fmt.Errorf("declare the %s %q: %w", what, name, err)
 }
 
-// findOld lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none when
-// there is no queue of jobs, or this user may not use it. Jobs that are given back there come again there.
+// findOld lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none
+// when there is no queue of jobs, or this user may not use it. Jobs that are given back there come again there.
 func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
 	for i, name := range t.old {
 		there, err := exists(conn, name)
