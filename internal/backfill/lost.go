@@ -33,7 +33,7 @@ func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
 	return live, silent
 }
 
-// isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was put off
+// isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was snoozed
 // can be among those that wait for their time.
 func (q *quietClaims) isLost(c *Claim) bool {
 	return !c.Dead && q.depth.Jobs == 0 && (!c.Open || q.depth.Retries == 0)
