@@ -119,6 +119,10 @@ type Budget interface {
 	Begin(ctx context.Context, q Question) (Known, error)
 	// End gives a place back and takes what was learned. It gives the end of the limit that was met.
 	End(ctx context.Context, o Ending) (until time.Time, err error)
+	// Refresh reads what other users of the credential have learned. It takes no place.
+	Refresh(ctx context.Context, now time.Time) error
+	// Quotas returns the primary limits that are known and not over at a time. It does no I/O.
+	Quotas(now time.Time) map[Resource]Quota
 }
 
 // ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
@@ -289,6 +293,22 @@ func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
 		l.closed[o.Resource] = l.closed[o.Resource].or(met, o.Now)
 	}
 	return until, nil
+}
+
+// Refresh implements Budget: all users are in this process.
+func (*LocalBudget) Refresh(context.Context, time.Time) error { return nil }
+
+// Quotas implements Budget.
+func (l *LocalBudget) Quotas(now time.Time) map[Resource]Quota {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	quotas := make(map[Resource]Quota, len(l.quotas))
+	for resource, q := range l.quotas {
+		if q.Reset.After(now) && !q.Reset.After(now.Add(longestWindow)) {
+			quotas[resource] = q
+		}
+	}
+	return quotas
 }
 
 // Learn takes what others know of the same limits, as if it had been told here.

@@ -1,6 +1,7 @@
 package github
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -81,6 +82,24 @@ func (c *Client) Installation() int64 {
 		return app.installation()
 	}
 	return 0
+}
+
+// Limits returns the primary limits of the credential that are known and not over, by GitHub's clock. It does no I/O.
+func (c *Client) Limits() map[Resource]Quota {
+	limits := c.settings.Budget.Quotas(c.githubNow())
+	delete(limits, resourceApp)
+	return limits
+}
+
+// RefreshLimits reads what other users of the credential have learned of its limits. It does not ask GitHub.
+func (c *Client) RefreshLimits(ctx context.Context) error {
+	return c.settings.Budget.Refresh(ctx, c.githubNow())
+}
+
+// InstallationPending reports whether the client reads with an App's installation whose id is not known yet.
+func (c *Client) InstallationPending() bool {
+	app, ok := c.settings.Credential.(*appCredential)
+	return ok && app.installation() == 0
 }
 
 // noteDate learns the skew from an answer's Date. One that is years away is of a device without a clock between us and GitHub.

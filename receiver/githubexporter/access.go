@@ -117,6 +117,16 @@ func (a *access) unchecked(org string) bool {
 	return !a.orgs[org].accepted
 }
 
+// of returns why this replica has no access to an organization, nil when it has.
+func (a *access) of(org string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.orgs[org]; o != nil {
+		return o.err()
+	}
+	return nil
+}
+
 func (a *access) err() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(a.orgs)) {

@@ -3,7 +3,6 @@ package githubexporter
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -46,25 +45,59 @@ func (e *emitter) wake() {
 	}
 }
 
-// run emits at whole multiples of the interval, as all replicas do: at one moment they show the same.
+// wakeGap is how far an emission that was asked for is apart from the one before and from the next one at a multiple of
+// the interval. Requests in between are one: a backend refuses two points of a series in one millisecond.
+func wakeGap(interval time.Duration) time.Duration { return min(interval/4, time.Second) }
+
+// run emits at whole multiples of the interval, as all replicas do: at one moment they show the same. The timestamps
+// of the emissions of a process strictly grow.
 func (e *emitter) run(ctx context.Context, interval time.Duration) {
+	var last time.Time
 	for {
-		at := time.Now().Truncate(interval).Add(interval)
-		timer := time.NewTimer(time.Until(at))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		at := e.next(ctx, last, interval)
+		if ctx.Err() != nil {
 			return
-		case <-timer.C:
-			e.emit(ctx, at)
-		case <-e.woken:
-			timer.Stop()
-			e.emit(ctx, time.Now())
 		}
+		e.emit(ctx, at)
+		last = at
 	}
 }
 
-// emit emits every view that has caught up, and the exporter's own metrics.
+// next waits until the next emission, and returns its timestamp: a multiple of the interval, or now after a wake.
+func (e *emitter) next(ctx context.Context, last time.Time, interval time.Duration) time.Time {
+	tick := time.Now().Truncate(interval).Add(interval)
+	timer := time.NewTimer(time.Until(tick))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return tick
+	case <-timer.C:
+		return tick
+	case <-e.woken:
+	}
+	gap := wakeGap(interval)
+	wait := time.Until(last.Add(gap))
+	if due := time.Now().Add(max(0, wait)); due.After(tick.Add(-gap)) {
+		wait = time.Until(tick)
+	}
+	if wait > 0 {
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+	select {
+	case <-e.woken: // it is served by this emission
+	default:
+	}
+	if now := time.Now(); now.Before(tick.Add(-gap / 2)) {
+		return now
+	}
+	return tick
+}
+
+// emit emits every view that has caught up and that this replica shows, and the exporter's own metrics.
 func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
@@ -75,9 +108,7 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 			e.send(ctx, md)
 		}
 	}
-	if slices.ContainsFunc(e.receiver.orgs, e.receiver.shows) {
-		e.send(ctx, e.operations.metrics(now))
-	}
+	e.send(ctx, e.operations.metrics(now))
 	e.receiver.reportUnmatchedUsers(now)
 	e.mu.Lock()
 	e.last = time.Now()

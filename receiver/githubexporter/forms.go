@@ -53,6 +53,7 @@ func newForms(r *githubReceiver) *forms {
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
 		f.take(m, f.builder.Emit())
 	}
+	r.identity.putScope(f.empty.Scope())
 	return f
 }
 

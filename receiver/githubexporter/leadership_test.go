@@ -142,7 +142,7 @@ func valueOf(md pmetric.Metrics, name string, labels map[string]string) int64 {
 	return 0
 }
 
-// TestEmitFromLeader: a follower emits nothing, and a leader everything.
+// TestEmitFromLeader: a follower emits what is about itself, under its identity, and a leader everything.
 func TestEmitFromLeader(t *testing.T) {
 	t.Parallel()
 	elector := newBallot()
@@ -151,8 +151,24 @@ func TestEmitFromLeader(t *testing.T) {
 	config.Snapshot = snapshotFull
 	r, sink := replicaOf(t, config, elector)
 	require.Eventually(t, r.orgs[0].view.Caught, 10*time.Second, 10*time.Millisecond)
-	<-time.After(5 * config.EmitInterval)
-	require.Empty(t, sink.AllMetrics())
+	sink.until(t, func(names map[string]int) bool { return names["gh.exporter.leader"] > 5 })
+	own := make(map[string]bool)
+	for _, md := range sink.AllMetrics() {
+		for _, rm := range md.ResourceMetrics().All() {
+			instance, there := rm.Resource().Attributes().Get("service.instance.id")
+			require.True(t, there)
+			require.Equal(t, r.identity.instance, instance.Str())
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				own[m.Name()] = true
+			}
+		}
+	}
+	require.Equal(t, map[string]bool{
+		"gh.exporter.leader": true, "gh.exporter.build_info": true, "gh.exporter.dependency_health": true,
+		"gh.exporter.metrics_cache_refresh_duration": true, "gh.exporter.store_corrupt_records": true,
+		"gh.exporter.queue_depth": true, "gh.exporter.queue_invalid_messages": true,
+		"gh.exporter.queue_oldest_message_age": true,
+	}, own)
 	elector.terms <- ballotTerm{t.Context(), 1}
 	sink.until(t, func(names map[string]int) bool {
 		return names["gh.activity.commits"] > 0 && names["gh.exporter.leader"] > 0

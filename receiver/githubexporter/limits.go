@@ -1,19 +1,20 @@
 package githubexporter
 
 import (
+	"context"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// limits keeps what GitHub last said of an organization's credential: its rate limits and its end.
+// limits keeps what GitHub last reported of an organization's credential beside its rate limits, which the budget has.
 type limits struct {
-	mu   sync.Mutex
-	last map[string]limit
+	mu sync.Mutex
 	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
 	// expiryTold are the APIs whose answers said so.
 	expires    time.Time
@@ -22,13 +23,7 @@ type limits struct {
 	deprecated map[string]bool
 }
 
-type limit struct {
-	resource  string
-	remaining int64
-	reset     time.Time
-}
-
-// observer counts each request and keeps the limits that its answer told.
+// observer counts each request and keeps what its answer reported of the credential.
 func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(github.Observation) {
 	var mispriced sync.Once
 	return func(o github.Observation) {
@@ -53,19 +48,7 @@ func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(git
 			}
 		}
 		l.setExpiry(&o)
-		if !o.Reset.IsZero() {
-			l.set(limit{resource: string(o.Resource), remaining: int64(o.Remaining), reset: o.Reset})
-		}
 	}
-}
-
-func (l *limits) set(told limit) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.last == nil {
-		l.last = make(map[string]limit)
-	}
-	l.last[told.resource] = told
 }
 
 // setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
@@ -107,12 +90,45 @@ func (l *limits) isNewlyDeprecated(endpoint string) bool {
 	return true
 }
 
-func (l *limits) all() []limit {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	list := make([]limit, 0, len(l.last))
-	for _, told := range l.last {
-		list = append(list, told)
+// refreshAtOnce is how many budgets are read at a time.
+const refreshAtOnce = 8
+
+// refreshLimits reads the shared budgets shortly before each emission, so that a replica that asks GitHub nothing shows
+// the same limits as those that do. It asks the store, never GitHub.
+func (r *githubReceiver) refreshLimits(ctx context.Context, interval time.Duration) {
+	lead := min(interval/4, time.Second)
+	for ctx.Err() == nil {
+		now := time.Now()
+		at := now.Truncate(interval).Add(interval - lead)
+		if !at.After(now) {
+			at = at.Add(interval)
+		}
+		timer := time.NewTimer(time.Until(at))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		var group errgroup.Group
+		group.SetLimit(refreshAtOnce)
+		for _, org := range r.oneOfEachCredential() {
+			group.Go(func() error { return org.client.RefreshLimits(ctx) })
+		}
+		_ = group.Wait() // without the store the limits are those that this process knows
+	}
+}
+
+// oneOfEachCredential returns one organization for each credential.
+func (r *githubReceiver) oneOfEachCredential() []*organization {
+	var list []*organization
+	seen := make(map[string]bool)
+	for _, org := range r.orgs {
+		name := credentialName(&org.config.Auth, org.name, r.config.GitHub.Endpoint)
+		if !seen[name] {
+			seen[name] = true
+			list = append(list, org)
+		}
 	}
 	return list
 }

@@ -141,12 +141,12 @@ func (o *organization) eachState(now time.Time, f func(repo string, state *loc.S
 }
 
 // lines records where the weekly lines of repositories stand.
-func (o *operations) lines(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+func (o *operations) lines(org *organization, now time.Time, at pcommon.Timestamp, c counts) {
 	if org.lines == nil {
 		return
 	}
-	waits := sum.Tallies[ledger.TallyKey{Name: collect.TallyLinesWait}]
-	o.builder.RecordGhExporterLocFallbackBudgetExhaustedDataPoint(at, asInt(waits), org.name)
+	waits := c.of(collect.TallyLinesWait)
+	o.builder.RecordGhExporterLocFallbackBudgetExhaustedDataPoint(at, waits, org.name)
 	org.eachState(now, func(repo string, state *loc.State, mode loc.Mode) {
 		for _, m := range loc.Modes() {
 			o.builder.RecordGhExporterLocSourceModeDataPoint(at, flag(m == mode), org.name, repo, metadata.MapAttributeLocMode[m.String()])

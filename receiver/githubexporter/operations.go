@@ -1,7 +1,10 @@
 package githubexporter
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -9,157 +12,118 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// operations makes the exporter's own metrics.
+// operations makes the exporter's own metrics. Those of an organization are the same whichever replica emits them, and
+// come from the replicas that show the organization. Those of the replica carry its identity, and come from every
+// replica (docs/own-metrics.md).
 type operations struct {
 	receiver *githubReceiver
 	builder  *metadata.MetricsBuilder
 	forms    *forms
+	identity identity
+	build    buildInfo
 	started  pcommon.Timestamp
-	// ending makes the marks of series that end, shown has the series that the last emissions had.
-	ending *metadata.MetricsBuilder
-	shown  map[selfSeries]int
+	endings  *endings
+	writes   storeWrites
 }
-
-// selfSeries is a series of the exporter's own metrics that ends when there is nothing to show.
-type selfSeries struct {
-	record     recordSelf
-	org, label string
-}
-
-// recordSelf names the method of the builder that records a point of such a series.
-type recordSelf uint8
-
-const (
-	recordExpiry recordSelf = iota
-	recordPermission
-)
-
-// recordAt records a point.
-func (s *selfSeries) recordAt(builder *metadata.MetricsBuilder, at pcommon.Timestamp, value int64) {
-	switch s.record {
-	case recordExpiry:
-		builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, value, s.org)
-	case recordPermission:
-		builder.RecordGhExporterMissingPermissionDataPoint(at, value, s.org, s.label)
-	}
-}
-
-// endMarks is how many emissions say that a series has ended: the pipeline may refuse one.
-const endMarks = 3
 
 func newOperations(r *githubReceiver) *operations {
 	started := pcommon.NewTimestampFromTime(time.Now())
 	return &operations{
 		receiver: r, forms: newForms(r), started: started,
+		identity: r.identity, build: readBuildInfo(&r.settings.BuildInfo), endings: newEndings(),
 		builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings, metadata.WithStartTime(started)),
-		ending:  metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings),
-		shown:   make(map[selfSeries]int),
 	}
 }
 
-// resource is an organization's.
-func (o *operations) resource(org string) pcommon.Resource {
+// metrics are the exporter's own metrics now.
+func (o *operations) metrics(now time.Time) pmetric.Metrics {
+	at := pcommon.NewTimestampFromTime(now)
+	all := pmetric.NewMetrics()
+	for _, org := range o.receiver.orgs {
+		if o.receiver.shows(org) {
+			o.recordOrganization(org, now, at)
+			o.emitOrganization(org, all)
+		} else {
+			o.endings.forget(o.organizationResource(org.name)) // another replica goes on with its series
+		}
+		o.recordReplicaOf(org, at)
+		o.emitReplica(org.name, all)
+	}
+	o.recordReplica(now, at)
+	o.emitReplica("", all)
+	o.endings.mark(all, at)
+	return all
+}
+
+// organizationResource is what the series of an organization are under.
+func (o *operations) organizationResource(org string) pcommon.Resource {
 	resource := o.builder.NewResourceBuilder()
 	resource.SetVcsOwnerName(org)
 	resource.SetVcsProviderName(providerName)
 	return resource.Emit()
 }
 
-// show records a point of a series of which the end is marked.
-func (o *operations) show(series selfSeries, at pcommon.Timestamp, value int64) {
-	series.recordAt(o.builder, at, value)
-	o.shown[series] = endMarks + 1
-}
-
-// marks are metrics that end the series of an organization which were shown before and are not now. Each needs a metric
-// of its own: the Prometheus exporter leaves out the points of a metric that come after one without a value.
-func (o *operations) marks(org string, at pcommon.Timestamp) []pmetric.Metrics {
-	var ends []pmetric.Metrics
-	for series, left := range o.shown {
-		if series.org != org {
-			continue
-		}
-		if left--; left < 0 {
-			delete(o.shown, series)
-			continue
-		}
-		o.shown[series] = left
-		if left == endMarks {
-			continue // it is shown now
-		}
-		series.recordAt(o.ending, at, 0)
-		md := o.ending.Emit(metadata.WithResource(o.resource(org)))
-		for _, rm := range md.ResourceMetrics().All() {
-			for _, sm := range rm.ScopeMetrics().All() {
-				for _, m := range sm.Metrics().All() {
-					points(m).At(0).SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-				}
-			}
-		}
-		ends = append(ends, md)
+// emitOrganization adds what was recorded of an organization. Its sums begin with its ledger, on every replica and
+// after every restart.
+func (o *operations) emitOrganization(org *organization, all pmetric.Metrics) {
+	start := o.started
+	if began := org.summary.Began; !began.IsZero() {
+		start = pcommon.NewTimestampFromTime(began)
 	}
-	return ends
-}
-
-// whole is what is summed up over all organizations.
-type whole struct {
-	writes   map[ledger.TallyKey]uint64
-	shown    [ledger.NumMetrics]int
-	caughtUp time.Duration
-}
-
-// metrics are the exporter's own metrics now.
-func (o *operations) metrics(now time.Time) pmetric.Metrics {
-	at := pcommon.NewTimestampFromTime(now)
-	all := whole{writes: make(map[ledger.TallyKey]uint64)}
-	var ends []pmetric.Metrics
-	for _, org := range o.receiver.orgs {
-		began := o.organization(org, now, at, &all)
-		ends = append(ends, o.marks(org.name, at)...)
-		o.builder.EmitForResource(
-			metadata.WithResource(o.resource(org.name)),
-			metadata.WithStartTimeOverride(pcommon.NewTimestampFromTime(began)))
+	md := o.builder.Emit(
+		metadata.WithResource(o.organizationResource(org.name)), metadata.WithStartTimeOverride(start))
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			o.identity.putScope(sm.Scope())
+		}
 	}
-	o.whole(at, &all)
-	o.queue(now, at)
+	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+}
+
+// emitReplica adds what was recorded of this replica, about an organization unless org is empty.
+func (o *operations) emitReplica(org string, all pmetric.Metrics) {
 	resource := o.builder.NewResourceBuilder()
+	resource.SetServiceInstanceID(o.identity.instance)
+	if org != "" {
+		resource.SetVcsOwnerName(org)
+	}
 	resource.SetVcsProviderName(providerName)
 	md := o.builder.Emit(metadata.WithResource(resource.Emit()))
-	for _, end := range ends {
-		end.ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
-	}
-	return md
+	o.identity.putReceiver(md)
+	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
 }
 
-// organization records what is about one organization, and gives when its ledger began.
-func (o *operations) organization(org *organization, now time.Time, at pcommon.Timestamp, all *whole) time.Time {
-	lastRun, lastTook, caughtUp := org.state()
-	all.caughtUp = max(all.caughtUp, caughtUp)
-	if !lastRun.IsZero() {
+// recordOrganization records what is about one organization. Before the view has caught up nothing of it is known.
+func (o *operations) recordOrganization(org *organization, now time.Time, at pcommon.Timestamp) {
+	if lastRun, _, _ := org.state(); !lastRun.IsZero() {
 		o.builder.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(at, lastRun.Unix(), org.name)
-		o.builder.RecordGhExporterScrapeDurationDataPoint(at, lastTook.Seconds(), org.name)
 	}
-	o.limits(org, at)
-	o.credential(org, at)
-	o.builder.RecordGhExporterLeaderDataPoint(at, flag(o.receiver.monitor.Leads(org.name)), org.name)
+	if o.receiver.monitor.Leads(org.name) {
+		for _, permission := range org.collector.MissingPermissions() {
+			o.builder.RecordGhExporterMissingPermissionDataPoint(at, 1, org.name, permission)
+		}
+	}
 	sum := &org.summary
 	if !sum.Caught || sum.Began.IsZero() {
-		return now // nothing was ever recorded
+		return
 	}
 	series, events := o.receiver.store.Sizes(org.name)
 	o.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.name)
 	o.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.name)
 	o.coverage(org, now, at, sum)
-	o.tallies(org, at, sum, all)
-	o.lines(org, now, at, sum)
-	for m, n := range org.shown {
-		all.shown[m] += n
+	counts := o.countsOf(sum, now)
+	o.recordCounters(org, at, counts)
+	o.recordRequests(org, at, counts)
+	if o.receiver.config.Backfill.Enabled {
+		o.recordBackfill(org, at, counts)
 	}
-	return sum.Began
+	o.lines(org, now, at, counts)
 }
 
 func (o *operations) coverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
@@ -171,93 +135,254 @@ func (o *operations) coverage(org *organization, now time.Time, at pcommon.Times
 	o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.name)
 }
 
+// counts are the shared counters of an organization.
+type counts struct {
+	tallies map[ledger.TallyKey]uint64
+	// unborn counters are shown at 0.
+	unborn bool
+}
+
+// countsOf returns the shared counters. Those of a new ledger are shown at 0 for two emission intervals before their
+// values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
+// it began.
+func (o *operations) countsOf(sum *ledger.Summary, now time.Time) counts {
+	unborn := now.Before(sum.Began.Add(2 * o.receiver.config.EmitInterval))
+	return counts{tallies: sum.Tallies, unborn: unborn}
+}
+
+// of returns the value of a counter, 0 for one that nothing was added to.
+func (c counts) of(name string, labels ...string) int64 {
+	if c.unborn {
+		return 0
+	}
+	key := ledger.TallyKey{Name: name}
+	copy(key.Labels[:], labels)
+	return int64(c.tallies[key]) //nolint:gosec // no counter gets there
+}
+
+// endpoints are those that requests were made to, in order.
+func (c counts) endpoints() []string {
+	seen := make(map[string]struct{})
+	for key := range c.tallies {
+		if key.Name == collect.TallyRequests || key.Name == collect.TallyDeprecated {
+			seen[key.Labels[0]] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// recordCounters records the shared counters whose labels are enumerations, every value from the start on.
+func (o *operations) recordCounters(org *organization, at pcommon.Timestamp, c counts) {
+	b := o.builder
+	b.RecordGhExporterReconciledEventsDataPoint(at, c.of(collect.TallyReconciled), org.name)
+	b.RecordGhExporterSeriesOverflowDataPoint(at, c.of(ledger.TallySeriesOverflow), org.name)
+	b.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, c.of(collect.TallySecondary), org.name)
+	b.RecordGhExporterGithubMispricedQueriesDataPoint(at, c.of(collect.TallyMispriced), org.name)
+	b.RecordGhExporterInvalidValuesDataPoint(at, c.of(collect.TallyInvalid), org.name)
+	for result, value := range metadata.MapAttributeRunResult {
+		b.RecordGhExporterScrapeRunsDataPoint(at, c.of(collect.TallyRuns, result), org.name, value)
+	}
+	for resource, value := range metadata.MapAttributeResource {
+		b.RecordGhExporterGithubPointsDataPoint(at, c.of(collect.TallyPoints, resource), org.name, value)
+	}
+}
+
+// recordRequests records the shared counters with the label endpoint, of which every status class shows once the
+// endpoint is known.
+func (o *operations) recordRequests(org *organization, at pcommon.Timestamp, c counts) {
+	for _, endpoint := range c.endpoints() {
+		for class, value := range metadata.MapAttributeStatusClass {
+			n := c.of(collect.TallyRequests, endpoint, class)
+			o.builder.RecordGhExporterGithubRequestsDataPoint(at, n, org.name, endpoint, value)
+		}
+		n := c.of(collect.TallyDeprecated, endpoint)
+		o.builder.RecordGhExporterGithubDeprecationsDataPoint(at, n, org.name, endpoint)
+	}
+}
+
+// recordBackfill records the shared counters of backfill jobs.
+func (o *operations) recordBackfill(org *organization, at pcommon.Timestamp, c counts) {
+	b := o.builder
+	for reason, value := range metadata.MapAttributeJobReason {
+		b.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, c.of(collect.TallyEnqueued, reason), org.name, value)
+		b.RecordGhExporterBackfillJobsDedupedDataPoint(at, c.of(collect.TallyDeduped, reason), org.name, value)
+	}
+	for cause, value := range metadata.MapAttributeDeferReason {
+		b.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, c.of(collect.TallyDeferred, cause), org.name, value)
+	}
+	for result, value := range metadata.MapAttributeJobResult {
+		b.RecordGhExporterBackfillJobsProcessedDataPoint(at, c.of(collect.TallyJobs, result), org.name, value)
+	}
+}
+
+// recordReplicaOf records what this replica knows and does about an organization.
+func (o *operations) recordReplicaOf(org *organization, at pcommon.Timestamp) {
+	o.builder.RecordGhExporterLeaderDataPoint(at, flag(o.receiver.monitor.Leads(org.name)), org.name)
+	if lastRun, took, _ := org.state(); !lastRun.IsZero() {
+		o.builder.RecordGhExporterScrapeDurationDataPoint(at, took.Seconds(), org.name)
+	}
+	if expires := org.limits.expiry(); !expires.IsZero() {
+		o.builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, expires.Unix(), org.name)
+	}
+	o.limits(org, at)
+}
+
+// limits records the rate limits that are known and not over. Without the id of an App's installation they would be
+// another series.
 func (o *operations) limits(org *organization, at pcommon.Timestamp) {
+	if org.client.InstallationPending() {
+		return
+	}
 	installation := ""
 	if id := org.client.Installation(); id != 0 {
 		installation = strconv.FormatInt(id, 10)
 	}
-	for _, l := range org.limits.all() {
-		resource := metadata.MapAttributeResource[l.resource]
-		o.builder.RecordGhExporterGithubRateLimitRemainingDataPoint(at, l.remaining, org.name, installation, resource)
-		o.builder.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, l.reset.Unix(), org.name, installation, resource)
-		if resource == metadata.AttributeResourceRest {
-			o.builder.RecordGhAppRateLimitRemainingDataPoint(at, l.remaining, org.name, installation)
+	b := o.builder
+	for resource, q := range org.client.Limits() {
+		value, left := metadata.MapAttributeResource[string(resource)], int64(q.Remaining)
+		b.RecordGhExporterGithubRateLimitRemainingDataPoint(at, left, org.name, installation, value)
+		b.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, q.Reset.Unix(), org.name, installation, value)
+		if q.Limit > 0 { // an answer may lack it
+			b.RecordGhExporterGithubRateLimitDataPoint(at, int64(q.Limit), org.name, installation, value)
+		}
+		if resource == github.ResourceREST {
+			b.RecordGhAppRateLimitRemainingDataPoint(at, left, org.name, installation)
 		}
 	}
 }
 
-// credential records when the credential ends, as this replica knows it, and on the leader what the credential may not
-// read.
-func (o *operations) credential(org *organization, at pcommon.Timestamp) {
-	if expires := org.limits.expiry(); !expires.IsZero() {
-		o.show(selfSeries{record: recordExpiry, org: org.name}, at, expires.Unix())
-	}
-	if !o.receiver.monitor.Leads(org.name) {
-		return
-	}
-	for _, permission := range org.collector.MissingPermissions() {
-		o.show(selfSeries{record: recordPermission, org: org.name, label: permission}, at, 1)
-	}
-}
-
-// tallies records the shared counters. Those without labels start at zero, so that their first increase is seen.
-func (o *operations) tallies(org *organization, at pcommon.Timestamp, sum *ledger.Summary, all *whole) {
-	count := func(name string) int64 { return asInt(sum.Tallies[ledger.TallyKey{Name: name}]) }
-	o.builder.RecordGhExporterReconciledEventsDataPoint(at, count(collect.TallyReconciled), org.name)
-	o.builder.RecordGhExporterSeriesOverflowDataPoint(at, count(ledger.TallySeriesOverflow), org.name)
-	o.builder.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, count(collect.TallySecondary), org.name)
-	o.builder.RecordGhExporterGithubMispricedQueriesDataPoint(at, count(collect.TallyMispriced), org.name)
-	o.builder.RecordGhExporterInvalidValuesDataPoint(at, count(collect.TallyInvalid), org.name)
-	for key, n := range sum.Tallies {
-		first, second := key.Labels[0], key.Labels[1]
-		switch key.Name {
-		case collect.TallyRuns:
-			o.builder.RecordGhExporterScrapeRunsDataPoint(at, asInt(n), org.name, metadata.MapAttributeRunResult[first])
-		case collect.TallyRequests:
-			class := metadata.MapAttributeStatusClass[second]
-			o.builder.RecordGhExporterGithubRequestsDataPoint(at, asInt(n), org.name, first, class)
-		case collect.TallyPoints:
-			o.builder.RecordGhExporterGithubPointsDataPoint(at, asInt(n), org.name, metadata.MapAttributeResource[first])
-		case collect.TallyDeprecated:
-			o.builder.RecordGhExporterGithubDeprecationsDataPoint(at, asInt(n), org.name, first)
-		case collect.TallyStoreWrites:
-			all.writes[key] += n
-		case collect.TallyEnqueued:
-			o.builder.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobReason[first])
-		case collect.TallyDeduped:
-			o.builder.RecordGhExporterBackfillJobsDedupedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobReason[first])
-		case collect.TallyDeferred:
-			o.builder.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, asInt(n), org.name, metadata.MapAttributeDeferReason[first])
-		case collect.TallyJobs:
-			o.builder.RecordGhExporterBackfillJobsProcessedDataPoint(at, asInt(n), org.name, metadata.MapAttributeJobResult[first])
-		}
-	}
-}
-
-// whole records what is about the receiver.
-func (o *operations) whole(at pcommon.Timestamp, all *whole) {
-	for key, n := range all.writes {
-		source, result := metadata.MapAttributeSource[key.Labels[0]], metadata.MapAttributeWriteResult[key.Labels[1]]
-		o.builder.RecordGhExporterStoreWriteDataPoint(at, asInt(n), source, result)
-	}
-	for m, n := range all.shown {
-		if name := o.forms.name(m); name != "" {
-			o.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
-		}
-	}
-	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, all.caughtUp.Seconds())
+// recordReplica records what is about this replica as a whole.
+func (o *operations) recordReplica(now time.Time, at pcommon.Timestamp) {
+	o.builder.RecordGhExporterBuildInfoDataPoint(
+		at, 1, o.build.version, o.build.revision, o.build.goVersion, o.build.collector)
+	o.view(at)
+	o.storeWrites(now, at)
 	o.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, o.receiver.store.corrupt.Load())
 	if alone := o.receiver.store.alone; alone != nil {
 		o.builder.RecordGhExporterStoreFallbackDataPoint(at, flag(alone()))
 	}
-	report := o.receiver.monitor.Report()
-	for i := range report.Dependencies {
-		d := &report.Dependencies[i]
-		o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name)
+	o.health(at)
+	o.queue(now, at)
+}
+
+// view records how large the views are that this replica emits from, and how long they took to catch up.
+func (o *operations) view(at pcommon.Timestamp) {
+	var (
+		caughtUp time.Duration
+		shown    [ledger.NumMetrics]int
+		shows    bool
+	)
+	for _, org := range o.receiver.orgs {
+		_, _, took := org.state()
+		caughtUp = max(caughtUp, took)
+		if !o.receiver.shows(org) {
+			continue
+		}
+		shows = true
+		for m, n := range org.shown {
+			shown[m] += n
+		}
+	}
+	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
+	if !shows {
+		return // the series of a view that is not shown are not counted
+	}
+	for m, n := range shown {
+		if name := o.forms.name(m); name != "" {
+			o.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
+		}
 	}
 }
 
-// queue records the backlog as it was seen last. What is not known is not shown.
+// storeWrites is the state of the one shared counter that is summed over the organizations.
+type storeWrites struct {
+	start time.Time
+	total int64
+}
+
+// restart returns when the sum began: with the oldest ledger, or with the newest after a ledger that began again let
+// the sum fall.
+func (w *storeWrites) restart(total int64, oldest, newest time.Time) time.Time {
+	switch {
+	case total < w.total:
+		w.start = newest
+	case w.start.IsZero():
+		w.start = oldest
+	}
+	w.total = total
+	return w.start
+}
+
+// storeWrites records the writes to the store once all organizations are known.
+func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
+	type label struct{ source, result string }
+	var oldest, newest time.Time
+	sums, total := make(map[label]int64), int64(0)
+	for _, org := range o.receiver.orgs {
+		sum := &org.summary
+		if !sum.Caught {
+			return
+		}
+		if sum.Began.IsZero() {
+			continue // nothing was written yet
+		}
+		if oldest.IsZero() || sum.Began.Before(oldest) {
+			oldest = sum.Began
+		}
+		if sum.Began.After(newest) {
+			newest = sum.Began
+		}
+		c := o.countsOf(sum, now)
+		for source := range metadata.MapAttributeSource {
+			for result := range metadata.MapAttributeWriteResult {
+				n := c.of(collect.TallyStoreWrites, source, result)
+				sums[label{source, result}] += n
+				total += n
+			}
+		}
+	}
+	if oldest.IsZero() {
+		return
+	}
+	start := o.writes.restart(total, oldest, newest)
+	o.builder.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
+	defer o.builder.Reset(metadata.WithStartTime(o.started))
+	for l, n := range sums {
+		o.builder.RecordGhExporterStoreWriteDataPoint(
+			at, n, metadata.MapAttributeSource[l.source], metadata.MapAttributeWriteResult[l.result])
+	}
+}
+
+// health records the dependencies, those that are an organization's for each organization.
+func (o *operations) health(at pcommon.Timestamp) {
+	report := o.receiver.monitor.Report()
+	for i := range report.Dependencies {
+		d := &report.Dependencies[i]
+		if !strings.HasPrefix(d.Name, health.GitHub) {
+			o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name, "")
+			continue
+		}
+		for _, org := range o.receiver.orgs {
+			healthy := o.receiver.healthOf(org, d.Name, d.Healthy)
+			o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(healthy), d.Name, org.name)
+		}
+	}
+}
+
+// healthOf reports whether a dependency is healthy for an organization; all is the state over all of them, which is
+// that of each where no more is known.
+func (r *githubReceiver) healthOf(org *organization, dependency string, all bool) bool {
+	switch dependency {
+	case health.GitHub, health.Core:
+		return org.condition.troubles.of(org.name) == nil
+	case health.Access:
+		return r.access.of(org.name) == nil
+	default:
+		return all
+	}
+}
+
+// queue records the backlog as this replica saw it last. What is not known is not shown.
 func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
 	j := o.receiver.jobs
 	if j == nil {
@@ -303,5 +428,3 @@ func flag(b bool) int64 {
 	}
 	return 0
 }
-
-func asInt(n uint64) int64 { return int64(n) } //nolint:gosec // no counter gets there

@@ -1,36 +1,233 @@
 package githubexporter
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
 // TestEndOfOwnSeries: a series of the exporter's own metrics that is not shown any more is marked as ended in some
-// emissions, under the resource that it had, and never while it is shown.
+// emissions, under the resource that it had, and never while it is shown. One that another process goes on with is not
+// marked.
 func TestEndOfOwnSeries(t *testing.T) {
 	t.Parallel()
 	e, _ := emitting(t)
 	o, at := e.operations, pcommon.NewTimestampFromTime(began)
-	series := selfSeries{record: recordPermission, org: "acme", label: "issues"}
+	emission := func(permissions ...string) pmetric.Metrics {
+		for _, p := range permissions {
+			o.builder.RecordGhExporterMissingPermissionDataPoint(at, 1, "acme", p)
+		}
+		o.builder.RecordGhExporterGapsDataPoint(at, 0, "acme")
+		md := o.builder.Emit(metadata.WithResource(o.organizationResource("acme")))
+		shown := md.DataPointCount()
+		o.endings.mark(md, at)
+		require.Equal(t, 1+len(permissions), shown)
+		return md
+	}
 	for range 2 {
-		o.show(series, at, 1)
-		require.Empty(t, o.marks("acme", at), "it is shown")
-		require.Empty(t, o.marks("other", at))
-		o.builder.Emit()
+		require.Equal(t, 1, emission("issues").ResourceMetrics().Len(), "it is shown")
 		for range endMarks {
-			marks := o.marks("acme", at)
-			require.Len(t, marks, 1)
-			rm := marks[0].ResourceMetrics().At(0)
-			require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"}, rm.Resource().Attributes().AsRaw())
+			md := emission()
+			require.Equal(t, 2, md.ResourceMetrics().Len())
+			rm := md.ResourceMetrics().At(1)
+			want := map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"}
+			require.Equal(t, want, rm.Resource().Attributes().AsRaw())
+			require.Equal(t, metadata.ScopeName, rm.ScopeMetrics().At(0).Scope().Name())
+			require.Equal(t, 1, rm.ScopeMetrics().At(0).Metrics().Len())
 			metric := rm.ScopeMetrics().At(0).Metrics().At(0)
 			require.Equal(t, "gh.exporter.missing_permission", metric.Name())
 			point := points(metric).At(0)
 			require.True(t, point.Flags().NoRecordedValue())
 			require.Equal(t, map[string]any{"org": "acme", "permission": "issues"}, point.Attributes().AsRaw())
 		}
-		require.Empty(t, o.marks("acme", at))
-		require.Empty(t, o.shown)
+		require.Equal(t, 1, emission().ResourceMetrics().Len())
 	}
+	emission("issues")
+	emission()
+	require.Equal(t, 1, emission("issues").ResourceMetrics().Len(), "it is back")
+	o.endings.forget(o.organizationResource("acme"))
+	require.Equal(t, 1, emission().ResourceMetrics().Len())
+}
+
+// zeroTallies are counters of a ledger that began a while ago.
+func zeroTallies(tallies map[ledger.TallyKey]uint64) *ledger.Summary {
+	return &ledger.Summary{Caught: true, Began: began, Tallies: tallies}
+}
+
+func tally(name string, labels ...string) ledger.TallyKey {
+	key := ledger.TallyKey{Name: name}
+	copy(key.Labels[:], labels)
+	return key
+}
+
+// TestEnumerationsBeginAtZero: every value of an enumerated label is shown at 0 before anything was counted, and a new
+// ledger shows zeros for two intervals whatever was counted meanwhile. An endpoint shows all its status classes.
+func TestEnumerationsBeginAtZero(t *testing.T) {
+	t.Parallel()
+	e, org := emitting(t)
+	o, at := e.operations, pcommon.NewTimestampFromTime(began)
+	tallies := map[ledger.TallyKey]uint64{
+		tally(collect.TallyRuns, "failure"): 3, tally(collect.TallyRequests, "Discover", "5xx"): 2,
+		tally(collect.TallyEnqueued, "sweep"): 4,
+	}
+	record := func(after time.Duration, tallies map[ledger.TallyKey]uint64) pmetric.Metrics {
+		c := o.countsOf(zeroTallies(tallies), began.Add(after))
+		o.recordCounters(org, at, c)
+		o.recordRequests(org, at, c)
+		o.recordBackfill(org, at, c)
+		return o.builder.Emit()
+	}
+	interval := o.receiver.config.EmitInterval
+	for _, after := range []time.Duration{0, 2*interval - time.Second, 2 * interval} {
+		value := int64(0)
+		if after == 2*interval {
+			value = 1
+		}
+		md := record(after, tallies)
+		for _, result := range []string{"success", "partial", "skipped_unhealthy", "skipped_limited"} {
+			require.Zero(t, seriesValue(t, md, "gh.exporter.scrape_runs", "result", result))
+		}
+		require.Equal(t, 3*value, seriesValue(t, md, "gh.exporter.scrape_runs", "result", "failure"))
+		require.Equal(t, 4*value, seriesValue(t, md, "gh.exporter.backfill_jobs_enqueued", "reason", "sweep"))
+		for _, class := range []string{"2xx", "3xx", "4xx", "error"} {
+			require.Zero(t, seriesValue(t, md, "gh.exporter.github_requests", "status_class", class))
+		}
+		require.Equal(t, 2*value, seriesValue(t, md, "gh.exporter.github_requests", "status_class", "5xx"))
+		require.Zero(t, seriesValue(t, md, "gh.exporter.github_deprecations", "endpoint", "Discover"))
+		for metric, labels := range map[string][]string{
+			"gh.exporter.github_points":             {"resource", "rest", "graphql"},
+			"gh.exporter.backfill_jobs_processed":   {"result", "processed", "failed", "expired", "discarded", "duplicate"},
+			"gh.exporter.backfill_enqueues_dropped": {"reason", "org_rate_cap", "global_safety_cap"},
+			"gh.exporter.backfill_jobs_deduped":     {"reason", "scrape_error", "rate_limited", "leader_gap"},
+		} {
+			for _, label := range labels[1:] {
+				require.Zero(t, seriesValue(t, md, metric, labels[0], label))
+			}
+		}
+	}
+}
+
+// seriesValue is the value of the one series with a label.
+func seriesValue(t *testing.T, md pmetric.Metrics, metric, label, value string) int64 {
+	t.Helper()
+	found := []int64{}
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+			if m.Name() != metric {
+				continue
+			}
+			for _, point := range points(m).All() {
+				if v, ok := point.Attributes().Get(label); ok && v.Str() == value {
+					found = append(found, point.IntValue())
+				}
+			}
+		}
+	}
+	require.Len(t, found, 1, "%s{%s=%q}", metric, label, value)
+	return found[0]
+}
+
+// TestStartOfStoreWrites: the sum over all organizations begins with the oldest ledger; when one begins again and the
+// sum falls, it begins with that.
+func TestStartOfStoreWrites(t *testing.T) {
+	t.Parallel()
+	var w storeWrites
+	newest := began.Add(time.Hour)
+	require.Equal(t, began, w.restart(5, began, newest))
+	require.Equal(t, began, w.restart(7, began, newest))
+	again := began.Add(2 * time.Hour)
+	require.Equal(t, again, w.restart(3, began, again))
+	require.Equal(t, again, w.restart(9, began, again))
+}
+
+// TestIdentity: the collector's own identity counts, one without gets its own, and a receiver with a name says so on the
+// metrics of the replica.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	settings := receivertest.NewNopSettings(metadata.Type)
+	config := createDefaultConfig().(*Config)
+	own := newIdentity(config, &settings)
+	require.NotEmpty(t, own.instance)
+	require.NotEqual(t, own.instance, newIdentity(config, &settings).instance)
+	settings.Resource = pcommon.NewResource()
+	settings.Resource.Attributes().PutStr("service.instance.id", "replica-7")
+	require.Equal(t, "replica-7", newIdentity(config, &settings).instance)
+
+	settings.ID = component.NewIDWithName(metadata.Type, "second")
+	elector := component.MustNewID("leader_elector")
+	config.LeaderElection = &elector
+	id := newIdentity(config, &settings)
+	require.Equal(t, identity{instance: "replica-7", receiver: "githubexporter/second", inScope: true}, id)
+	config.EmitFrom = emitFromLeader
+	require.False(t, newIdentity(config, &settings).inScope, "the leader's streams go on under the next one")
+
+	e, _ := emitting(t)
+	o := e.operations
+	o.identity = id
+	for _, org := range []string{"acme", ""} {
+		o.builder.RecordGhExporterLeaderDataPoint(o.started, 1, org)
+		all := pmetric.NewMetrics()
+		o.emitReplica(org, all)
+		rm := all.ResourceMetrics().At(0)
+		instance, _ := rm.Resource().Attributes().Get("service.instance.id")
+		require.Equal(t, "replica-7", instance.Str())
+		_, owned := rm.Resource().Attributes().Get("vcs.owner.name")
+		require.Equal(t, org != "", owned)
+		point := points(rm.ScopeMetrics().At(0).Metrics().At(0)).At(0)
+		require.Equal(t, map[string]any{"org": org, "receiver": "githubexporter/second"}, point.Attributes().AsRaw())
+		require.Equal(t, 0, rm.ScopeMetrics().At(0).Scope().Attributes().Len())
+	}
+}
+
+func TestBuildInfo(t *testing.T) {
+	t.Parallel()
+	b := readBuildInfo(&component.BuildInfo{Version: "1.2.3"})
+	require.Equal(t, "1.2.3", b.version)
+	require.NotEmpty(t, b.revision)
+	require.NotEmpty(t, b.collector)
+	require.Contains(t, b.goVersion, "go1.")
+}
+
+// TestWakesAreMerged: emissions have timestamps that strictly grow, those that are asked for keep their distance from
+// the one before and from the next multiple of the interval, and none of the multiples is left out.
+func TestWakesAreMerged(t *testing.T) {
+	t.Parallel()
+	const interval = time.Second
+	e, _ := emitting(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { // ask for emissions all the time
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			<-ticker.C
+			e.wake()
+		}
+	}()
+	var last time.Time
+	ticks := 0
+	for range 12 {
+		at := e.next(ctx, last, interval)
+		name := fmt.Sprintf("%s after %s", at, last)
+		if !last.IsZero() {
+			require.GreaterOrEqual(t, at.Sub(last), wakeGap(interval)/2, name)
+			require.Equal(t, last.Truncate(interval), at.Add(-1).Truncate(interval), "a multiple was left out: %s", name)
+		}
+		if at.Equal(at.Truncate(interval)) {
+			ticks++
+		}
+		last = at
+	}
+	require.GreaterOrEqual(t, ticks, 2)
 }

@@ -27,6 +27,7 @@ type githubReceiver struct {
 	next      consumer.Metrics
 	obs       *receiverhelper.ObsReport
 	telemetry *metadata.TelemetryBuilder
+	identity  identity
 
 	store    *backend
 	election election
@@ -54,7 +55,10 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 	if err != nil {
 		return nil, err
 	}
-	return &githubReceiver{config: config, settings: settings, next: next, obs: obs, telemetry: telemetry, turned: make(chan struct{}, 1)}, nil
+	return &githubReceiver{
+		config: config, settings: settings, next: next, obs: obs, telemetry: telemetry,
+		identity: newIdentity(config, &settings), turned: make(chan struct{}, 1),
+	}, nil
 }
 
 // Start begins reading and emitting. It fails for what only another configuration can mend, never because GitHub or
@@ -101,6 +105,9 @@ func (r *githubReceiver) run(ctx context.Context) {
 	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
 	watch := newWatch(r, emitter)
 	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
+	if r.config.Redis.Enabled() {
+		r.tasks.Go(func() { r.refreshLimits(ctx, r.config.EmitInterval) })
+	}
 	if r.config.LeaderElection != nil {
 		r.tasks.Go(func() { r.checkCredentials(ctx, r.config.GitHub.Health.ProbeInterval) })
 	}

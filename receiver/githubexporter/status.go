@@ -79,6 +79,13 @@ func (s *troubles) set(org string, trouble error) {
 	s.monitor.Set(map[string]error{health.GitHub: err, health.Core: err})
 }
 
+// of returns the trouble of an organization, nil when there is none.
+func (s *troubles) of(org string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orgs[org]
+}
+
 func (s *troubles) err() error {
 	var errs []error
 	for _, org := range slices.Sorted(maps.Keys(s.orgs)) {

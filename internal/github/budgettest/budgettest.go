@@ -68,13 +68,34 @@ func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
 		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
-		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks,
+		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks, "shown quotas": shownQuotas,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := open(t)
 			test(t, &user{t: t, budget: a, name: "a"}, &user{t: t, budget: b, name: "b"})
 		})
 	}
+}
+
+// shownQuotas are those that any user was told, as long as they are not over: also for a user who has asked nothing.
+func shownQuotas(t *testing.T, a, b *user) {
+	require.Empty(t, b.budget.Quotas(noon))
+	rest := github.Quota{Remaining: 40, Limit: 5000, Reset: noon.Add(time.Minute)}
+	graphql := github.Quota{Remaining: 7, Limit: 100, Reset: noon.Add(time.Hour)}
+	a.told(github.ResourceREST, noon, rest)
+	a.told(github.ResourceGraphQL, noon, graphql)
+	both := map[github.Resource]github.Quota{github.ResourceREST: rest, github.ResourceGraphQL: graphql}
+	for _, u := range []*user{a, b} {
+		require.NoError(t, u.budget.Refresh(t.Context(), noon))
+		require.Equal(t, both, u.budget.Quotas(noon))
+		require.Equal(t, both, u.budget.Quotas(rest.Reset.Add(-time.Second)))
+		require.Equal(t, map[github.Resource]github.Quota{github.ResourceGraphQL: graphql}, u.budget.Quotas(rest.Reset))
+		require.Empty(t, u.budget.Quotas(noon.Add(-2*time.Hour)), "the clock was set back")
+	}
+	next := github.Quota{Remaining: 4990, Limit: 5000, Reset: noon.Add(time.Hour)}
+	b.told(github.ResourceREST, rest.Reset, next)
+	require.NoError(t, a.budget.Refresh(t.Context(), rest.Reset))
+	require.Equal(t, next, a.budget.Quotas(rest.Reset)[github.ResourceREST])
 }
 
 // places are of all users and both resources together.

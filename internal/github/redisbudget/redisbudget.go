@@ -136,6 +136,31 @@ func (b *Budget) End(ctx context.Context, e github.Ending) (time.Time, error) {
 	return shared, nil
 }
 
+// Refresh implements github.Budget. While Redis does not answer, this process keeps what it knows.
+func (b *Budget) Refresh(ctx context.Context, now time.Time) error {
+	if b.aside() {
+		return nil
+	}
+	reading, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	fields, err := b.client.HGetAll(reading, b.keys[0]).Result()
+	if err != nil {
+		return b.trouble(ctx, fmt.Errorf("redis: %w", err))
+	}
+	b.together()
+	known := github.Known{
+		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]github.Limit),
+	}
+	for name, value := range fields {
+		put(&known, name, number(value))
+	}
+	b.local.Learn(&known, now)
+	return nil
+}
+
+// Quotas implements github.Budget.
+func (b *Budget) Quotas(now time.Time) map[github.Resource]github.Quota { return b.local.Quotas(now) }
+
 // miss keeps an ending for when Redis answers again, its limit with the end that this process has given it. A good answer of then
 // says nothing of limits that were met since.
 func (b *Budget) miss(e github.Ending, until time.Time) {

@@ -407,6 +407,26 @@ func (ms *GhExporterBackfillJobsProcessedMetricConfig) Unmarshal(parser *confmap
 	return nil
 }
 
+// GhExporterBuildInfoMetricConfig provides config for the gh.exporter.build_info metric.
+type GhExporterBuildInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterBuildInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterCoverageLagMetricConfig provides config for the gh.exporter.coverage_lag metric.
 type GhExporterCoverageLagMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -534,6 +554,26 @@ type GhExporterGithubPointsMetricConfig struct {
 }
 
 func (ms *GhExporterGithubPointsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterGithubRateLimitMetricConfig provides config for the gh.exporter.github_rate_limit metric.
+type GhExporterGithubRateLimitMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterGithubRateLimitMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1089,6 +1129,7 @@ type MetricsConfig struct {
 	GhExporterBackfillJobsDeduped          GhExporterBackfillJobsDedupedMetricConfig          `mapstructure:"gh.exporter.backfill_jobs_deduped"`
 	GhExporterBackfillJobsEnqueued         GhExporterBackfillJobsEnqueuedMetricConfig         `mapstructure:"gh.exporter.backfill_jobs_enqueued"`
 	GhExporterBackfillJobsProcessed        GhExporterBackfillJobsProcessedMetricConfig        `mapstructure:"gh.exporter.backfill_jobs_processed"`
+	GhExporterBuildInfo                    GhExporterBuildInfoMetricConfig                    `mapstructure:"gh.exporter.build_info"`
 	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
 	GhExporterCredentialExpiresUnixtime    GhExporterCredentialExpiresUnixtimeMetricConfig    `mapstructure:"gh.exporter.credential_expires_unixtime"`
 	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
@@ -1096,6 +1137,7 @@ type MetricsConfig struct {
 	GhExporterGithubDeprecations           GhExporterGithubDeprecationsMetricConfig           `mapstructure:"gh.exporter.github_deprecations"`
 	GhExporterGithubMispricedQueries       GhExporterGithubMispricedQueriesMetricConfig       `mapstructure:"gh.exporter.github_mispriced_queries"`
 	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
+	GhExporterGithubRateLimit              GhExporterGithubRateLimitMetricConfig              `mapstructure:"gh.exporter.github_rate_limit"`
 	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
 	GhExporterGithubRateLimitResetUnixtime GhExporterGithubRateLimitResetUnixtimeMetricConfig `mapstructure:"gh.exporter.github_rate_limit_reset_unixtime"`
 	GhExporterGithubRequests               GhExporterGithubRequestsMetricConfig               `mapstructure:"gh.exporter.github_requests"`
@@ -1186,6 +1228,9 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
 			Enabled: true,
 		},
+		GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+			Enabled: true,
+		},
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 			Enabled: true,
 		},
@@ -1205,6 +1250,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterGithubRateLimit: GhExporterGithubRateLimitMetricConfig{
 			Enabled: true,
 		},
 		GhExporterGithubRateLimitRemaining: GhExporterGithubRateLimitRemainingMetricConfig{
@@ -1316,12 +1364,16 @@ func (rac *ResourceAttributeConfig) Unmarshal(parser *confmap.Conf) error {
 
 // ResourceAttributesConfig provides config for githubexporter resource attributes.
 type ResourceAttributesConfig struct {
-	VcsOwnerName    ResourceAttributeConfig `mapstructure:"vcs.owner.name"`
-	VcsProviderName ResourceAttributeConfig `mapstructure:"vcs.provider.name"`
+	ServiceInstanceID ResourceAttributeConfig `mapstructure:"service.instance.id"`
+	VcsOwnerName      ResourceAttributeConfig `mapstructure:"vcs.owner.name"`
+	VcsProviderName   ResourceAttributeConfig `mapstructure:"vcs.provider.name"`
 }
 
 func DefaultResourceAttributesConfig() ResourceAttributesConfig {
 	return ResourceAttributesConfig{
+		ServiceInstanceID: ResourceAttributeConfig{
+			Enabled: true,
+		},
 		VcsOwnerName: ResourceAttributeConfig{
 			Enabled: true,
 		},

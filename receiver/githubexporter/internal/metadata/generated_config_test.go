@@ -86,6 +86,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
 						Enabled: true,
 					},
+					GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+						Enabled: true,
+					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: true,
 					},
@@ -105,6 +108,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{
+						Enabled: true,
+					},
+					GhExporterGithubRateLimit: GhExporterGithubRateLimitMetricConfig{
 						Enabled: true,
 					},
 					GhExporterGithubRateLimitRemaining: GhExporterGithubRateLimitRemainingMetricConfig{
@@ -187,8 +193,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
-					VcsOwnerName:    ResourceAttributeConfig{Enabled: true},
-					VcsProviderName: ResourceAttributeConfig{Enabled: true},
+					ServiceInstanceID: ResourceAttributeConfig{Enabled: true},
+					VcsOwnerName:      ResourceAttributeConfig{Enabled: true},
+					VcsProviderName:   ResourceAttributeConfig{Enabled: true},
 				},
 			},
 		},
@@ -256,6 +263,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterBackfillJobsProcessed: GhExporterBackfillJobsProcessedMetricConfig{
 						Enabled: false,
 					},
+					GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+						Enabled: false,
+					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
 						Enabled: false,
 					},
@@ -275,6 +285,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					GhExporterGithubPoints: GhExporterGithubPointsMetricConfig{
+						Enabled: false,
+					},
+					GhExporterGithubRateLimit: GhExporterGithubRateLimitMetricConfig{
 						Enabled: false,
 					},
 					GhExporterGithubRateLimitRemaining: GhExporterGithubRateLimitRemainingMetricConfig{
@@ -357,8 +370,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
-					VcsOwnerName:    ResourceAttributeConfig{Enabled: false},
-					VcsProviderName: ResourceAttributeConfig{Enabled: false},
+					ServiceInstanceID: ResourceAttributeConfig{Enabled: false},
+					VcsOwnerName:      ResourceAttributeConfig{Enabled: false},
+					VcsProviderName:   ResourceAttributeConfig{Enabled: false},
 				},
 			},
 		},
@@ -366,7 +380,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -394,15 +408,17 @@ func TestResourceAttributesConfig(t *testing.T) {
 		{
 			name: "all_set",
 			want: ResourceAttributesConfig{
-				VcsOwnerName:    ResourceAttributeConfig{Enabled: true},
-				VcsProviderName: ResourceAttributeConfig{Enabled: true},
+				ServiceInstanceID: ResourceAttributeConfig{Enabled: true},
+				VcsOwnerName:      ResourceAttributeConfig{Enabled: true},
+				VcsProviderName:   ResourceAttributeConfig{Enabled: true},
 			},
 		},
 		{
 			name: "none_set",
 			want: ResourceAttributesConfig{
-				VcsOwnerName:    ResourceAttributeConfig{Enabled: false},
-				VcsProviderName: ResourceAttributeConfig{Enabled: false},
+				ServiceInstanceID: ResourceAttributeConfig{Enabled: false},
+				VcsOwnerName:      ResourceAttributeConfig{Enabled: false},
+				VcsProviderName:   ResourceAttributeConfig{Enabled: false},
 			},
 		},
 	}

@@ -402,6 +402,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.backfill_jobs_processed",
 		Attributes: []string{"org", "job_result"},
 	},
+	GhExporterBuildInfo: metricInfo{
+		Name:       "gh.exporter.build_info",
+		Attributes: []string{"version", "revision", "goversion", "collector"},
+	},
 	GhExporterCoverageLag: metricInfo{
 		Name:       "gh.exporter.coverage_lag",
 		Attributes: []string{"org"},
@@ -412,7 +416,7 @@ var MetricsInfo = metricsInfo{
 	},
 	GhExporterDependencyHealth: metricInfo{
 		Name:       "gh.exporter.dependency_health",
-		Attributes: []string{"dependency"},
+		Attributes: []string{"dependency", "org"},
 	},
 	GhExporterGaps: metricInfo{
 		Name:       "gh.exporter.gaps",
@@ -429,6 +433,10 @@ var MetricsInfo = metricsInfo{
 	GhExporterGithubPoints: metricInfo{
 		Name:       "gh.exporter.github_points",
 		Attributes: []string{"org", "resource"},
+	},
+	GhExporterGithubRateLimit: metricInfo{
+		Name:       "gh.exporter.github_rate_limit",
+		Attributes: []string{"org", "installation_id", "resource"},
 	},
 	GhExporterGithubRateLimitRemaining: metricInfo{
 		Name:       "gh.exporter.github_rate_limit_remaining",
@@ -554,6 +562,7 @@ type metricsInfo struct {
 	GhExporterBackfillJobsDeduped          metricInfo
 	GhExporterBackfillJobsEnqueued         metricInfo
 	GhExporterBackfillJobsProcessed        metricInfo
+	GhExporterBuildInfo                    metricInfo
 	GhExporterCoverageLag                  metricInfo
 	GhExporterCredentialExpiresUnixtime    metricInfo
 	GhExporterDependencyHealth             metricInfo
@@ -561,6 +570,7 @@ type metricsInfo struct {
 	GhExporterGithubDeprecations           metricInfo
 	GhExporterGithubMispricedQueries       metricInfo
 	GhExporterGithubPoints                 metricInfo
+	GhExporterGithubRateLimit              metricInfo
 	GhExporterGithubRateLimitRemaining     metricInfo
 	GhExporterGithubRateLimitResetUnixtime metricInfo
 	GhExporterGithubRequests               metricInfo
@@ -824,7 +834,7 @@ type metricGhActivityLastEventUnixtime struct {
 func (m *metricGhActivityLastEventUnixtime) init() {
 	m.data.SetName("gh.activity.last_event_unixtime")
 	m.data.SetDescription("Time of the user's newest event in the repository within the retention, in seconds since 1970.")
-	m.data.SetUnit("{unixtime}")
+	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
@@ -1427,7 +1437,7 @@ type metricGhAppRateLimitRemaining struct {
 // init fills gh.app.rate_limit_remaining metric with initial data.
 func (m *metricGhAppRateLimitRemaining) init() {
 	m.data.SetName("gh.app.rate_limit_remaining")
-	m.data.SetDescription("Requests that are left of the primary REST limit.")
+	m.data.SetDescription("Requests that remain of the primary REST rate limit, as this replica knows it. Missing from the reset until GitHub reports the next window.")
 	m.data.SetUnit("{request}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -1480,7 +1490,7 @@ type metricGhExporterBackfillEnqueuesDropped struct {
 // init fills gh.exporter.backfill_enqueues_dropped metric with initial data.
 func (m *metricGhExporterBackfillEnqueuesDropped) init() {
 	m.data.SetName("gh.exporter.backfill_enqueues_dropped")
-	m.data.SetDescription("Jobs put off by a cap, each counted once. Their windows stay gaps until there is room.")
+	m.data.SetDescription("Jobs deferred by a cap, each counted once. None is lost; their windows stay gaps until the cap allows the jobs.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1691,6 +1701,61 @@ func newMetricGhExporterBackfillJobsProcessed(cfg GhExporterBackfillJobsProcesse
 	return m
 }
 
+type metricGhExporterBuildInfo struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   GhExporterBuildInfoMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.build_info metric with initial data.
+func (m *metricGhExporterBuildInfo) init() {
+	m.data.SetName("gh.exporter.build_info")
+	m.data.SetDescription("Always 1; the labels identify the build of this replica.")
+	m.data.SetUnit("{info}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterBuildInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, versionAttributeValue string, revisionAttributeValue string, goversionAttributeValue string, collectorAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("version", versionAttributeValue)
+	dp.Attributes().PutStr("revision", revisionAttributeValue)
+	dp.Attributes().PutStr("goversion", goversionAttributeValue)
+	dp.Attributes().PutStr("collector", collectorAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterBuildInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterBuildInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterBuildInfo(cfg GhExporterBuildInfoMetricConfig) metricGhExporterBuildInfo {
+	m := metricGhExporterBuildInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterCoverageLag struct {
 	data     pmetric.Metric                    // data buffer for generated metric.
 	config   GhExporterCoverageLagMetricConfig // metric config provided by user.
@@ -1752,8 +1817,8 @@ type metricGhExporterCredentialExpiresUnixtime struct {
 // init fills gh.exporter.credential_expires_unixtime metric with initial data.
 func (m *metricGhExporterCredentialExpiresUnixtime) init() {
 	m.data.SetName("gh.exporter.credential_expires_unixtime")
-	m.data.SetDescription("When the personal access token of the organization expires, in seconds since 1970. Missing where GitHub does not say so, as for an App.")
-	m.data.SetUnit("{unixtime}")
+	m.data.SetDescription("Expiry of the personal access token of the organization that this replica uses, in seconds since 1970. Missing where GitHub does not report it, as for an App.")
+	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
@@ -1804,13 +1869,13 @@ type metricGhExporterDependencyHealth struct {
 // init fills gh.exporter.dependency_health metric with initial data.
 func (m *metricGhExporterDependencyHealth) init() {
 	m.data.SetName("gh.exporter.dependency_health")
-	m.data.SetDescription("1 for a dependency that is healthy, 0 for one that is not.")
+	m.data.SetDescription("1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and is empty for the others.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
 
-func (m *metricGhExporterDependencyHealth) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, dependencyAttributeValue string) {
+func (m *metricGhExporterDependencyHealth) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, dependencyAttributeValue string, orgAttributeValue string) {
 	if !m.config.Enabled {
 		return
 	}
@@ -1819,6 +1884,7 @@ func (m *metricGhExporterDependencyHealth) recordDataPoint(start pcommon.Timesta
 	dp.SetTimestamp(ts)
 	dp.SetIntValue(val)
 	dp.Attributes().PutStr("dependency", dependencyAttributeValue)
+	dp.Attributes().PutStr("org", orgAttributeValue)
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -2017,7 +2083,7 @@ type metricGhExporterGithubPoints struct {
 // init fills gh.exporter.github_points metric with initial data.
 func (m *metricGhExporterGithubPoints) init() {
 	m.data.SetName("gh.exporter.github_points")
-	m.data.SetDescription("What requests to GitHub cost in points of the primary rate limit.")
+	m.data.SetDescription("Points of the primary rate limit that requests to GitHub cost.")
 	m.data.SetUnit("{point}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2063,6 +2129,60 @@ func newMetricGhExporterGithubPoints(cfg GhExporterGithubPointsMetricConfig) met
 	return m
 }
 
+type metricGhExporterGithubRateLimit struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhExporterGithubRateLimitMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.github_rate_limit metric with initial data.
+func (m *metricGhExporterGithubRateLimit) init() {
+	m.data.SetName("gh.exporter.github_rate_limit")
+	m.data.SetDescription("Points of the primary rate limit in a window, as this replica knows it. Missing from the reset until GitHub reports the next window.")
+	m.data.SetUnit("{point}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterGithubRateLimit) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, installationIDAttributeValue string, resourceAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("installation_id", installationIDAttributeValue)
+	dp.Attributes().PutStr("resource", resourceAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterGithubRateLimit) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterGithubRateLimit) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterGithubRateLimit(cfg GhExporterGithubRateLimitMetricConfig) metricGhExporterGithubRateLimit {
+	m := metricGhExporterGithubRateLimit{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterGithubRateLimitRemaining struct {
 	data     pmetric.Metric                                 // data buffer for generated metric.
 	config   GhExporterGithubRateLimitRemainingMetricConfig // metric config provided by user.
@@ -2072,7 +2192,7 @@ type metricGhExporterGithubRateLimitRemaining struct {
 // init fills gh.exporter.github_rate_limit_remaining metric with initial data.
 func (m *metricGhExporterGithubRateLimitRemaining) init() {
 	m.data.SetName("gh.exporter.github_rate_limit_remaining")
-	m.data.SetDescription("What is left of the primary rate limit.")
+	m.data.SetDescription("Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Missing from the reset until GitHub reports the next window.")
 	m.data.SetUnit("{point}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2126,8 +2246,8 @@ type metricGhExporterGithubRateLimitResetUnixtime struct {
 // init fills gh.exporter.github_rate_limit_reset_unixtime metric with initial data.
 func (m *metricGhExporterGithubRateLimitResetUnixtime) init() {
 	m.data.SetName("gh.exporter.github_rate_limit_reset_unixtime")
-	m.data.SetDescription("When the primary rate limit resets, in seconds since 1970.")
-	m.data.SetUnit("{unixtime}")
+	m.data.SetDescription("Reset of the primary rate limit, in seconds since 1970. Missing once it is over, until GitHub reports the next window.")
+	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
@@ -2290,7 +2410,7 @@ type metricGhExporterInvalidValues struct {
 // init fills gh.exporter.invalid_values metric with initial data.
 func (m *metricGhExporterInvalidValues) init() {
 	m.data.SetName("gh.exporter.invalid_values")
-	m.data.SetDescription("Values in GitHub's answers that no honest answer has; they were left out.")
+	m.data.SetDescription("Values in GitHub's answers that cannot be right; they were left out.")
 	m.data.SetUnit("{value}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2396,8 +2516,8 @@ type metricGhExporterLeaderCycleLastRunUnixtime struct {
 // init fills gh.exporter.leader_cycle_last_run_unixtime metric with initial data.
 func (m *metricGhExporterLeaderCycleLastRunUnixtime) init() {
 	m.data.SetName("gh.exporter.leader_cycle_last_run_unixtime")
-	m.data.SetDescription("End of the last scheduled pass, in seconds since 1970.")
-	m.data.SetUnit("{unixtime}")
+	m.data.SetDescription("End of the last pass, which is one scheduled reading of the organization, in seconds since 1970. Shown by the leader.")
+	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
@@ -2609,7 +2729,7 @@ type metricGhExporterMetricsCacheRefreshDuration struct {
 // init fills gh.exporter.metrics_cache_refresh_duration metric with initial data.
 func (m *metricGhExporterMetricsCacheRefreshDuration) init() {
 	m.data.SetName("gh.exporter.metrics_cache_refresh_duration")
-	m.data.SetDescription("Time that the last catching-up of the view took.")
+	m.data.SetDescription("Time that this replica last took to read its view of the store.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
@@ -2659,7 +2779,7 @@ type metricGhExporterMetricsSeriesLoaded struct {
 // init fills gh.exporter.metrics_series_loaded metric with initial data.
 func (m *metricGhExporterMetricsSeriesLoaded) init() {
 	m.data.SetName("gh.exporter.metrics_series_loaded")
-	m.data.SetDescription("Series in the view.")
+	m.data.SetDescription("Series of the metric that this replica emitted last.")
 	m.data.SetUnit("{series}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2764,7 +2884,7 @@ type metricGhExporterQueueDepth struct {
 // init fills gh.exporter.queue_depth metric with initial data.
 func (m *metricGhExporterQueueDepth) init() {
 	m.data.SetName("gh.exporter.queue_depth")
-	m.data.SetDescription("Jobs that wait in the queue.")
+	m.data.SetDescription("Jobs that wait in the queue, as this replica saw it last.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2816,7 +2936,7 @@ type metricGhExporterQueueInvalidMessages struct {
 // init fills gh.exporter.queue_invalid_messages metric with initial data.
 func (m *metricGhExporterQueueInvalidMessages) init() {
 	m.data.SetName("gh.exporter.queue_invalid_messages")
-	m.data.SetDescription("Messages in the queue that were no jobs. They wait in the dead-letter queue.")
+	m.data.SetDescription("Messages in the queue that this replica could not read as jobs. They wait in the dead-letter queue.")
 	m.data.SetUnit("{message}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2870,7 +2990,7 @@ type metricGhExporterQueueOldestMessageAge struct {
 // init fills gh.exporter.queue_oldest_message_age metric with initial data.
 func (m *metricGhExporterQueueOldestMessageAge) init() {
 	m.data.SetName("gh.exporter.queue_oldest_message_age")
-	m.data.SetDescription("Age of the oldest job that waits in the queue.")
+	m.data.SetDescription("Age of the oldest job that waits in the queue, as this replica saw it last.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -3030,7 +3150,7 @@ type metricGhExporterScrapeDuration struct {
 // init fills gh.exporter.scrape_duration metric with initial data.
 func (m *metricGhExporterScrapeDuration) init() {
 	m.data.SetName("gh.exporter.scrape_duration")
-	m.data.SetDescription("Duration of the last scheduled pass.")
+	m.data.SetDescription("Duration of the last pass of this replica. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -3082,7 +3202,7 @@ type metricGhExporterScrapeRuns struct {
 // init fills gh.exporter.scrape_runs metric with initial data.
 func (m *metricGhExporterScrapeRuns) init() {
 	m.data.SetName("gh.exporter.scrape_runs")
-	m.data.SetDescription("Scheduled passes by how they ended.")
+	m.data.SetDescription("Passes by how they ended. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.")
 	m.data.SetUnit("{pass}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3191,7 +3311,7 @@ type metricGhExporterStoreCorruptRecords struct {
 // init fills gh.exporter.store_corrupt_records metric with initial data.
 func (m *metricGhExporterStoreCorruptRecords) init() {
 	m.data.SetName("gh.exporter.store_corrupt_records")
-	m.data.SetDescription("Records of the store that could not be what was written. What they held is read again from GitHub.")
+	m.data.SetDescription("Records of the store that this replica found corrupt. Their contents are read again from GitHub.")
 	m.data.SetUnit("{record}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3397,7 +3517,7 @@ type metricGhExporterStoreWrite struct {
 // init fills gh.exporter.store_write metric with initial data.
 func (m *metricGhExporterStoreWrite) init() {
 	m.data.SetName("gh.exporter.store_write")
-	m.data.SetDescription("Batches committed to the store.")
+	m.data.SetDescription("Batches committed to the store by all replicas, summed over the organizations of the receiver.")
 	m.data.SetUnit("{batch}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3473,6 +3593,7 @@ type MetricsBuilder struct {
 	metricGhExporterBackfillJobsDeduped          metricGhExporterBackfillJobsDeduped
 	metricGhExporterBackfillJobsEnqueued         metricGhExporterBackfillJobsEnqueued
 	metricGhExporterBackfillJobsProcessed        metricGhExporterBackfillJobsProcessed
+	metricGhExporterBuildInfo                    metricGhExporterBuildInfo
 	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
 	metricGhExporterCredentialExpiresUnixtime    metricGhExporterCredentialExpiresUnixtime
 	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
@@ -3480,6 +3601,7 @@ type MetricsBuilder struct {
 	metricGhExporterGithubDeprecations           metricGhExporterGithubDeprecations
 	metricGhExporterGithubMispricedQueries       metricGhExporterGithubMispricedQueries
 	metricGhExporterGithubPoints                 metricGhExporterGithubPoints
+	metricGhExporterGithubRateLimit              metricGhExporterGithubRateLimit
 	metricGhExporterGithubRateLimitRemaining     metricGhExporterGithubRateLimitRemaining
 	metricGhExporterGithubRateLimitResetUnixtime metricGhExporterGithubRateLimitResetUnixtime
 	metricGhExporterGithubRequests               metricGhExporterGithubRequests
@@ -3551,6 +3673,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterBackfillJobsDeduped:          newMetricGhExporterBackfillJobsDeduped(mbc.Metrics.GhExporterBackfillJobsDeduped),
 		metricGhExporterBackfillJobsEnqueued:         newMetricGhExporterBackfillJobsEnqueued(mbc.Metrics.GhExporterBackfillJobsEnqueued),
 		metricGhExporterBackfillJobsProcessed:        newMetricGhExporterBackfillJobsProcessed(mbc.Metrics.GhExporterBackfillJobsProcessed),
+		metricGhExporterBuildInfo:                    newMetricGhExporterBuildInfo(mbc.Metrics.GhExporterBuildInfo),
 		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
 		metricGhExporterCredentialExpiresUnixtime:    newMetricGhExporterCredentialExpiresUnixtime(mbc.Metrics.GhExporterCredentialExpiresUnixtime),
 		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
@@ -3558,6 +3681,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterGithubDeprecations:           newMetricGhExporterGithubDeprecations(mbc.Metrics.GhExporterGithubDeprecations),
 		metricGhExporterGithubMispricedQueries:       newMetricGhExporterGithubMispricedQueries(mbc.Metrics.GhExporterGithubMispricedQueries),
 		metricGhExporterGithubPoints:                 newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
+		metricGhExporterGithubRateLimit:              newMetricGhExporterGithubRateLimit(mbc.Metrics.GhExporterGithubRateLimit),
 		metricGhExporterGithubRateLimitRemaining:     newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
 		metricGhExporterGithubRateLimitResetUnixtime: newMetricGhExporterGithubRateLimitResetUnixtime(mbc.Metrics.GhExporterGithubRateLimitResetUnixtime),
 		metricGhExporterGithubRequests:               newMetricGhExporterGithubRequests(mbc.Metrics.GhExporterGithubRequests),
@@ -3586,6 +3710,12 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterStoreWrite:                   newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
 		resourceAttributeIncludeFilter:               make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:               make(map[string]filter.Filter),
+	}
+	if mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude != nil {
+		mb.resourceAttributeIncludeFilter["service.instance.id"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude)
+	}
+	if mbc.ResourceAttributes.ServiceInstanceID.MetricsExclude != nil {
+		mb.resourceAttributeExcludeFilter["service.instance.id"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceInstanceID.MetricsExclude)
 	}
 	if mbc.ResourceAttributes.VcsOwnerName.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["vcs.owner.name"] = filter.CreateFilter(mbc.ResourceAttributes.VcsOwnerName.MetricsInclude)
@@ -3689,6 +3819,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterBackfillJobsDeduped.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsEnqueued.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsProcessed.emit(ils.Metrics())
+	mb.metricGhExporterBuildInfo.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
 	mb.metricGhExporterCredentialExpiresUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
@@ -3696,6 +3827,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterGithubDeprecations.emit(ils.Metrics())
 	mb.metricGhExporterGithubMispricedQueries.emit(ils.Metrics())
 	mb.metricGhExporterGithubPoints.emit(ils.Metrics())
+	mb.metricGhExporterGithubRateLimit.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitRemaining.emit(ils.Metrics())
 	mb.metricGhExporterGithubRateLimitResetUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterGithubRequests.emit(ils.Metrics())
@@ -3853,6 +3985,11 @@ func (mb *MetricsBuilder) RecordGhExporterBackfillJobsProcessedDataPoint(ts pcom
 	mb.metricGhExporterBackfillJobsProcessed.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, jobResultAttributeValue.String())
 }
 
+// RecordGhExporterBuildInfoDataPoint adds a data point to gh.exporter.build_info metric.
+func (mb *MetricsBuilder) RecordGhExporterBuildInfoDataPoint(ts pcommon.Timestamp, val int64, versionAttributeValue string, revisionAttributeValue string, goversionAttributeValue string, collectorAttributeValue string) {
+	mb.metricGhExporterBuildInfo.recordDataPoint(mb.startTime, ts, val, versionAttributeValue, revisionAttributeValue, goversionAttributeValue, collectorAttributeValue)
+}
+
 // RecordGhExporterCoverageLagDataPoint adds a data point to gh.exporter.coverage_lag metric.
 func (mb *MetricsBuilder) RecordGhExporterCoverageLagDataPoint(ts pcommon.Timestamp, val float64, orgAttributeValue string) {
 	mb.metricGhExporterCoverageLag.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
@@ -3864,8 +4001,8 @@ func (mb *MetricsBuilder) RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts 
 }
 
 // RecordGhExporterDependencyHealthDataPoint adds a data point to gh.exporter.dependency_health metric.
-func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.Timestamp, val int64, dependencyAttributeValue string) {
-	mb.metricGhExporterDependencyHealth.recordDataPoint(mb.startTime, ts, val, dependencyAttributeValue)
+func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.Timestamp, val int64, dependencyAttributeValue string, orgAttributeValue string) {
+	mb.metricGhExporterDependencyHealth.recordDataPoint(mb.startTime, ts, val, dependencyAttributeValue, orgAttributeValue)
 }
 
 // RecordGhExporterGapsDataPoint adds a data point to gh.exporter.gaps metric.
@@ -3886,6 +4023,11 @@ func (mb *MetricsBuilder) RecordGhExporterGithubMispricedQueriesDataPoint(ts pco
 // RecordGhExporterGithubPointsDataPoint adds a data point to gh.exporter.github_points metric.
 func (mb *MetricsBuilder) RecordGhExporterGithubPointsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, resourceAttributeValue AttributeResource) {
 	mb.metricGhExporterGithubPoints.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, resourceAttributeValue.String())
+}
+
+// RecordGhExporterGithubRateLimitDataPoint adds a data point to gh.exporter.github_rate_limit metric.
+func (mb *MetricsBuilder) RecordGhExporterGithubRateLimitDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, installationIDAttributeValue string, resourceAttributeValue AttributeResource) {
+	mb.metricGhExporterGithubRateLimit.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, installationIDAttributeValue, resourceAttributeValue.String())
 }
 
 // RecordGhExporterGithubRateLimitRemainingDataPoint adds a data point to gh.exporter.github_rate_limit_remaining metric.

@@ -128,13 +128,16 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterBackfillJobsProcessedDataPoint(ts, 1, "org-val", AttributeJobResultProcessed)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterBuildInfoDataPoint(ts, 1, "version-val", "revision-val", "goversion-val", "collector-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterCoverageLagDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
-			mb.RecordGhExporterDependencyHealthDataPoint(ts, 1, "dependency-val")
+			mb.RecordGhExporterDependencyHealthDataPoint(ts, 1, "dependency-val", "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterGapsDataPoint(ts, 1, "org-val")
@@ -147,6 +150,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterGithubPointsDataPoint(ts, 1, "org-val", AttributeResourceRest)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterGithubRateLimitDataPoint(ts, 1, "org-val", "installation_id-val", AttributeResourceRest)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterGithubRateLimitRemainingDataPoint(ts, 1, "org-val", "installation_id-val", AttributeResourceRest)
@@ -227,6 +233,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterStoreWriteDataPoint(ts, 1, AttributeSourceLeaderScrape, AttributeWriteResultSuccess)
 
 			rb := mb.NewResourceBuilder()
+			rb.SetServiceInstanceID("service.instance.id-val")
 			rb.SetVcsOwnerName("vcs.owner.name-val")
 			rb.SetVcsProviderName("vcs.provider.name-val")
 			res := rb.Emit()
@@ -351,7 +358,7 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Time of the user's newest event in the repository within the retention, in seconds since 1970.", mi.Description())
-					assert.Equal(t, "{unixtime}", mi.Unit())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
@@ -591,7 +598,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.app.rate_limit_remaining"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Requests that are left of the primary REST limit.", mi.Description())
+					assert.Equal(t, "Requests that remain of the primary REST rate limit, as this replica knows it. Missing from the reset until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "{request}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -609,7 +616,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.backfill_enqueues_dropped"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Jobs put off by a cap, each counted once. Their windows stay gaps until there is room.", mi.Description())
+					assert.Equal(t, "Jobs deferred by a cap, each counted once. None is lost; their windows stay gaps until the cap allows the jobs.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -684,6 +691,30 @@ func TestMetricsBuilder(t *testing.T) {
 					jobResultAttrVal, ok := dp.Attributes().Get("result")
 					assert.True(t, ok)
 					assert.Equal(t, "processed", jobResultAttrVal.Str())
+				case "gh.exporter.build_info":
+					assert.False(t, validatedMetrics["gh.exporter.build_info"], "Found a duplicate in the metrics slice: gh.exporter.build_info")
+					validatedMetrics["gh.exporter.build_info"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Always 1; the labels identify the build of this replica.", mi.Description())
+					assert.Equal(t, "{info}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					versionAttrVal, ok := dp.Attributes().Get("version")
+					assert.True(t, ok)
+					assert.Equal(t, "version-val", versionAttrVal.Str())
+					revisionAttrVal, ok := dp.Attributes().Get("revision")
+					assert.True(t, ok)
+					assert.Equal(t, "revision-val", revisionAttrVal.Str())
+					goversionAttrVal, ok := dp.Attributes().Get("goversion")
+					assert.True(t, ok)
+					assert.Equal(t, "goversion-val", goversionAttrVal.Str())
+					collectorAttrVal, ok := dp.Attributes().Get("collector")
+					assert.True(t, ok)
+					assert.Equal(t, "collector-val", collectorAttrVal.Str())
 				case "gh.exporter.coverage_lag":
 					assert.False(t, validatedMetrics["gh.exporter.coverage_lag"], "Found a duplicate in the metrics slice: gh.exporter.coverage_lag")
 					validatedMetrics["gh.exporter.coverage_lag"] = true
@@ -704,8 +735,8 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.credential_expires_unixtime"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "When the personal access token of the organization expires, in seconds since 1970. Missing where GitHub does not say so, as for an App.", mi.Description())
-					assert.Equal(t, "{unixtime}", mi.Unit())
+					assert.Equal(t, "Expiry of the personal access token of the organization that this replica uses, in seconds since 1970. Missing where GitHub does not report it, as for an App.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
@@ -719,7 +750,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.dependency_health"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 for a dependency that is healthy, 0 for one that is not.", mi.Description())
+					assert.Equal(t, "1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and is empty for the others.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -729,6 +760,9 @@ func TestMetricsBuilder(t *testing.T) {
 					dependencyAttrVal, ok := dp.Attributes().Get("dependency")
 					assert.True(t, ok)
 					assert.Equal(t, "dependency-val", dependencyAttrVal.Str())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
 				case "gh.exporter.gaps":
 					assert.False(t, validatedMetrics["gh.exporter.gaps"], "Found a duplicate in the metrics slice: gh.exporter.gaps")
 					validatedMetrics["gh.exporter.gaps"] = true
@@ -786,7 +820,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_points"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "What requests to GitHub cost in points of the primary rate limit.", mi.Description())
+					assert.Equal(t, "Points of the primary rate limit that requests to GitHub cost.", mi.Description())
 					assert.Equal(t, "{point}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -801,12 +835,33 @@ func TestMetricsBuilder(t *testing.T) {
 					resourceAttrVal, ok := dp.Attributes().Get("resource")
 					assert.True(t, ok)
 					assert.Equal(t, "rest", resourceAttrVal.Str())
+				case "gh.exporter.github_rate_limit":
+					assert.False(t, validatedMetrics["gh.exporter.github_rate_limit"], "Found a duplicate in the metrics slice: gh.exporter.github_rate_limit")
+					validatedMetrics["gh.exporter.github_rate_limit"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Points of the primary rate limit in a window, as this replica knows it. Missing from the reset until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "{point}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					installationIDAttrVal, ok := dp.Attributes().Get("installation_id")
+					assert.True(t, ok)
+					assert.Equal(t, "installation_id-val", installationIDAttrVal.Str())
+					resourceAttrVal, ok := dp.Attributes().Get("resource")
+					assert.True(t, ok)
+					assert.Equal(t, "rest", resourceAttrVal.Str())
 				case "gh.exporter.github_rate_limit_remaining":
 					assert.False(t, validatedMetrics["gh.exporter.github_rate_limit_remaining"], "Found a duplicate in the metrics slice: gh.exporter.github_rate_limit_remaining")
 					validatedMetrics["gh.exporter.github_rate_limit_remaining"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "What is left of the primary rate limit.", mi.Description())
+					assert.Equal(t, "Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Missing from the reset until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "{point}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -827,8 +882,8 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_rate_limit_reset_unixtime"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "When the primary rate limit resets, in seconds since 1970.", mi.Description())
-					assert.Equal(t, "{unixtime}", mi.Unit())
+					assert.Equal(t, "Reset of the primary rate limit, in seconds since 1970. Missing once it is over, until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
@@ -888,7 +943,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.invalid_values"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Values in GitHub's answers that no honest answer has; they were left out.", mi.Description())
+					assert.Equal(t, "Values in GitHub's answers that cannot be right; they were left out.", mi.Description())
 					assert.Equal(t, "{value}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -920,8 +975,8 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.leader_cycle_last_run_unixtime"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "End of the last scheduled pass, in seconds since 1970.", mi.Description())
-					assert.Equal(t, "{unixtime}", mi.Unit())
+					assert.Equal(t, "End of the last pass, which is one scheduled reading of the organization, in seconds since 1970. Shown by the leader.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
@@ -991,7 +1046,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.metrics_cache_refresh_duration"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time that the last catching-up of the view took.", mi.Description())
+					assert.Equal(t, "Time that this replica last took to read its view of the store.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1003,7 +1058,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.metrics_series_loaded"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Series in the view.", mi.Description())
+					assert.Equal(t, "Series of the metric that this replica emitted last.", mi.Description())
 					assert.Equal(t, "{series}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1036,7 +1091,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_depth"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Jobs that wait in the queue.", mi.Description())
+					assert.Equal(t, "Jobs that wait in the queue, as this replica saw it last.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1051,7 +1106,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_invalid_messages"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Messages in the queue that were no jobs. They wait in the dead-letter queue.", mi.Description())
+					assert.Equal(t, "Messages in the queue that this replica could not read as jobs. They wait in the dead-letter queue.", mi.Description())
 					assert.Equal(t, "{message}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1068,7 +1123,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_oldest_message_age"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Age of the oldest job that waits in the queue.", mi.Description())
+					assert.Equal(t, "Age of the oldest job that waits in the queue, as this replica saw it last.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1117,7 +1172,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.scrape_duration"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Duration of the last scheduled pass.", mi.Description())
+					assert.Equal(t, "Duration of the last pass of this replica. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1132,7 +1187,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.scrape_runs"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Scheduled passes by how they ended.", mi.Description())
+					assert.Equal(t, "Passes by how they ended. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.", mi.Description())
 					assert.Equal(t, "{pass}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1169,7 +1224,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.store_corrupt_records"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Records of the store that could not be what was written. What they held is read again from GitHub.", mi.Description())
+					assert.Equal(t, "Records of the store that this replica found corrupt. Their contents are read again from GitHub.", mi.Description())
 					assert.Equal(t, "{record}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1225,7 +1280,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.store_write"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Batches committed to the store.", mi.Description())
+					assert.Equal(t, "Batches committed to the store by all replicas, summed over the organizations of the receiver.", mi.Description())
 					assert.Equal(t, "{batch}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())

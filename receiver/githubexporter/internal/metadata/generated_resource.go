@@ -21,6 +21,13 @@ func NewResourceBuilder(rac ResourceAttributesConfig) *ResourceBuilder {
 	}
 }
 
+// SetServiceInstanceID sets provided value as "service.instance.id" attribute.
+func (rb *ResourceBuilder) SetServiceInstanceID(val string) {
+	if rb.config.ServiceInstanceID.Enabled {
+		rb.res.Attributes().PutStr("service.instance.id", val)
+	}
+}
+
 // SetVcsOwnerName sets provided value as "vcs.owner.name" attribute.
 func (rb *ResourceBuilder) SetVcsOwnerName(val string) {
 	if rb.config.VcsOwnerName.Enabled {

@@ -1,0 +1,127 @@
+package githubexporter
+
+import (
+	"crypto/rand"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+)
+
+// instanceKey is the attribute that identifies a process
+// (https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/).
+const instanceKey = "service.instance.id"
+
+// receiverKey is the label that tells the receivers of a collector apart, as in the collector's own telemetry.
+const receiverKey = "receiver"
+
+// identity is what keeps the streams of this receiver apart from those of other replicas and of other receivers.
+type identity struct {
+	// instance identifies the replica.
+	instance string
+	// receiver is the id of a receiver with a name, empty for the one without.
+	receiver string
+	// inScope says that the replica is identified in the scope of an organization's metrics, too: every replica emits
+	// them then. It is not an attribute of the resource, which the Prometheus exporter would make a label of.
+	inScope bool
+}
+
+func newIdentity(config *Config, settings *receiver.Settings) identity {
+	id := identity{
+		instance: instanceOf(settings.Resource),
+		inScope:  config.LeaderElection != nil && config.EmitFrom == emitFromAll,
+	}
+	if settings.ID.Name() != "" {
+		id.receiver = settings.ID.String()
+	}
+	return id
+}
+
+// instanceOf returns the collector's own service.instance.id, or one for this process where the collector has none.
+func instanceOf(resource pcommon.Resource) string {
+	if value, ok := resource.Attributes().Get(instanceKey); ok && value.AsString() != "" {
+		return value.AsString()
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "replica"
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:10])
+}
+
+// putScope adds the identity to the scope of an organization's metrics.
+func (i *identity) putScope(scope pcommon.InstrumentationScope) {
+	if i.inScope {
+		scope.Attributes().PutStr(instanceKey, i.instance)
+	}
+}
+
+// putReceiver adds the label receiver to every point of a replica's metrics.
+func (i *identity) putReceiver(md pmetric.Metrics) {
+	if i.receiver == "" {
+		return
+	}
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				for _, point := range points(m).All() {
+					point.Attributes().PutStr(receiverKey, i.receiver)
+				}
+			}
+		}
+	}
+}
+
+const (
+	// module is this repository's, core the one whose version is that of the collector.
+	module = "github.com/seed-358c4d9d/githubexporter"
+	core   = "go.opentelemetry.io/collector/otelcol"
+	// unknown stands for what the build did not record, unversioned is the version of a module that is built from a
+	// folder.
+	unknown     = "unknown"
+	unversioned = "v0.0.0"
+)
+
+// revision is the commit that the process was built from. `make build` sets it.
+var revision string //nolint:gochecknoglobals // the linker sets it
+
+// buildInfo identifies the build of the process.
+type buildInfo struct{ version, revision, goVersion, collector string }
+
+// readBuildInfo reads what the linker recorded. The version is that of the distribution unless the exporter has one.
+func readBuildInfo(distribution *component.BuildInfo) buildInfo {
+	b := buildInfo{
+		version: distribution.Version, revision: revision, goVersion: runtime.Version(), collector: unknown,
+	}
+	info, ok := debug.ReadBuildInfo()
+	if ok {
+		b.readModules(info)
+	}
+	if b.revision == "" {
+		b.revision = unknown
+	}
+	return b
+}
+
+func (b *buildInfo) readModules(info *debug.BuildInfo) {
+	for _, dependency := range info.Deps {
+		switch dependency.Path {
+		case core:
+			b.collector = dependency.Version
+		case module:
+			if dependency.Version != unversioned {
+				b.version = dependency.Version
+			}
+		}
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && info.Main.Path == module && b.revision == "" {
+			b.revision = setting.Value
+		}
+	}
+}
