@@ -85,7 +85,25 @@ func (c *collector) page(ctx context.Context) (string, error) {
 	return get(ctx, "http://"+c.metrics+"/metrics")
 }
 
-// value is the value of a series on the metrics page, named as on the page.
+// seriesName is a series as the tests name it: without the label of the replica, and without labels that are empty.
+func seriesName(series string) string {
+	name, labels, ok := strings.Cut(strings.TrimSuffix(series, "}"), "{")
+	if !ok {
+		return series
+	}
+	var list []string
+	for _, label := range pageLabel.FindAllString(labels, -1) {
+		if !strings.HasPrefix(label, "instance=") && !strings.HasSuffix(label, `=""`) {
+			list = append(list, label)
+		}
+	}
+	if len(list) == 0 {
+		return name
+	}
+	return name + "{" + strings.Join(list, ",") + "}"
+}
+
+// value is the value of a series on the metrics page, named as on the page but for the replica.
 func (c *collector) value(ctx context.Context, series string) (float64, error) {
 	page, err := c.page(ctx)
 	if err != nil {
@@ -98,7 +116,7 @@ func (c *collector) value(ctx context.Context, series string) (float64, error) {
 		} else {
 			name, value, _ = strings.Cut(strings.TrimSpace(line), " ")
 		}
-		if name == series {
+		if name == series || seriesName(name) == seriesName(series) {
 			return strconv.ParseFloat(value, 64)
 		}
 	}

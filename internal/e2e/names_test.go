@@ -186,9 +186,9 @@ func TestWhatACredentialLacks(t *testing.T) {
 			page, err := gx.page(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, 1, strings.Count(page, "\ngh_exporter_missing_permission{"))
-			require.NotContains(t, page, "gh_exporter_github_deprecations_total")
-
 			endpoint := map[string]string{"graphql": "Discover", "rest": "/orgs/{org}/repos"}[api]
+			announced := fmt.Sprintf(`gh_exporter_github_deprecations_total{endpoint=%q,org="acme"}`, endpoint)
+			shows(announced, 0)
 			match := githubtest.Match{Route: endpoint}
 			if api == "graphql" {
 				match = githubtest.Match{Operation: endpoint}
@@ -196,7 +196,7 @@ func TestWhatACredentialLacks(t *testing.T) {
 			server.Fault(githubtest.Fault{
 				Match: match, Times: 2, Do: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
 			})
-			shows(fmt.Sprintf(`gh_exporter_github_deprecations_total{endpoint=%q,org="acme"}`, endpoint), 2)
+			shows(announced, 2)
 			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announces the end of an endpoint"))
 			require.Contains(t, gx.Output(), "Sunset: Thu, 31 Dec 2026 23:59:59 GMT")
 

@@ -175,7 +175,7 @@ func counters(page string) map[string]string {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
 		metric, _, _ := strings.Cut(name, "{")
 		if slices.Contains(sharedCounters, metric) {
-			series[name] = value
+			series[seriesName(name+"}")] = value
 		}
 	}
 	return series

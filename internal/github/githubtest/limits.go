@@ -52,7 +52,7 @@ func (l *limiter) at(key bucketKey, now time.Time) *bucket {
 		l.buckets[key] = b
 	}
 	if !now.Before(b.reset) {
-		b.used, b.reset = 0, now.Add(time.Hour).UTC().Truncate(time.Second)
+		b.used, b.reset = 0, now.Add(l.limits.Window).UTC().Truncate(time.Second)
 	}
 	if !now.Before(b.minute.Add(time.Minute)) {
 		b.minute, b.minutePoints = now, 0

@@ -55,6 +55,8 @@ type Limits struct {
 	Concurrent int
 	// Status of an answer over a REST limit: 403 or 429.
 	Status int
+	// Window is the length of the primary limits' windows, an hour unless given.
+	Window time.Duration
 }
 
 func (l Limits) orDefault() Limits {
@@ -62,6 +64,7 @@ func (l Limits) orDefault() Limits {
 		Core: cmp.Or(l.Core, 5000), GraphQL: cmp.Or(l.GraphQL, 5000),
 		CoreMinute: cmp.Or(l.CoreMinute, 900), GraphQLMinute: cmp.Or(l.GraphQLMinute, 2000),
 		Concurrent: cmp.Or(l.Concurrent, 100), Status: cmp.Or(l.Status, 403),
+		Window: cmp.Or(l.Window, time.Hour),
 	}
 }
 
