@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
@@ -51,16 +50,16 @@ func startPushBackend(t *testing.T) *pushBackend {
 	b := &pushBackend{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		request := pmetricotlp.NewExportRequest()
-		if err == nil {
-			err = request.UnmarshalProto(body)
+		md := pmetric.NewMetrics()
+		if err == nil { // the request is encoded like metrics
+			md, err = (&pmetric.ProtoUnmarshaler{}).UnmarshalMetrics(body)
 		}
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		process, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		b.add(process, request.Metrics())
+		b.add(process, md)
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
 	t.Cleanup(b.Close)
