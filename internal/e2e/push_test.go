@@ -70,29 +70,45 @@ func (b *pushBackend) add(process string, md pmetric.Metrics) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, rm := range md.ResourceMetrics().All() {
-		instance, _ := rm.Resource().Attributes().Get("service.instance.id")
+		instance := attribute(rm.Resource().Attributes(), "service.instance.id")
 		for _, sm := range rm.ScopeMetrics().All() {
 			prefix := fmt.Sprint(rm.Resource().Attributes().AsRaw(), sm.Scope().Name(), sm.Scope().Attributes().AsRaw())
 			for _, m := range sm.Metrics().All() {
-				points, monotonic := m.Gauge().DataPoints(), false
-				if m.Type() == pmetric.MetricTypeSum {
-					points, monotonic = m.Sum().DataPoints(), m.Sum().IsMonotonic()
-				}
+				points, monotonic := pushedPoints(m)
 				for _, p := range points.All() {
-					org, _ := p.Attributes().Get("org")
 					value := p.DoubleValue()
 					if p.ValueType() == pmetric.NumberDataPointValueTypeInt {
 						value = float64(p.IntValue())
 					}
 					b.points = append(b.points, pushed{
 						process: process, stream: fmt.Sprint(prefix, m.Name(), p.Attributes().AsRaw()), metric: m.Name(),
-						instance: instance.Str(), org: org.Str(), at: p.Timestamp(), start: p.StartTimestamp(), value: value,
+						instance: instance, org: attribute(p.Attributes(), "org"), at: p.Timestamp(), start: p.StartTimestamp(), value: value,
 						monotonic: monotonic, ended: p.Flags().NoRecordedValue(),
 					})
 				}
 			}
 		}
 	}
+}
+
+// pushedPoints are the points of a gauge or a sum.
+func pushedPoints(m pmetric.Metric) (points pmetric.NumberDataPointSlice, monotonic bool) {
+	switch m.Type() {
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints(), false
+	case pmetric.MetricTypeSum:
+		return m.Sum().DataPoints(), m.Sum().IsMonotonic()
+	default:
+		return pmetric.NewNumberDataPointSlice(), false
+	}
+}
+
+// attribute is a text among attributes, empty when it is missing.
+func attribute(attributes pcommon.Map, name string) string {
+	if value, ok := attributes.Get(name); ok {
+		return value.Str()
+	}
+	return ""
 }
 
 func (b *pushBackend) all() []pushed {
