@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -147,15 +148,15 @@ func startPushing(t *testing.T, redis, receiver, exporter, settings string) *rep
 func twoOrganizations(t *testing.T, more string) (receiver string, server *githubtest.Server) {
 	t.Helper()
 	settings := githubtest.Settings{Now: time.Now, Limits: plenty}
-	orgs := ""
+	var orgs strings.Builder
 	for _, name := range []string{"acme", "umbrella"} {
 		data := namedData()
 		data.Org.Login = name
 		settings.Datasets = append(settings.Datasets, data)
-		orgs += fmt.Sprintf("\n  - {name: %s, auth: {token: %s}, scrape_interval: 1s}", name, githubtest.DefaultToken)
+		fmt.Fprintf(&orgs, "\n  - {name: %s, auth: {token: %s}, scrape_interval: 1s}", name, githubtest.DefaultToken)
 	}
 	server = githubtest.Start(t, settings)
-	return fmt.Sprintf("emit_interval: 1s\ngithub: {endpoint: %q}\norgs:%s\n%s", server.URL, orgs, more), server
+	return fmt.Sprintf("emit_interval: 1s\ngithub: {endpoint: %q}\norgs:%s\n%s", server.URL, orgs.String(), more), server
 }
 
 // ofEveryReplica are metrics that every replica pushes, ofTheOrganization are those that come from its leader alone
@@ -366,7 +367,7 @@ func requireWritten(t *testing.T, prom *prometheus, replicas int, emitFrom strin
 	} {
 		eventually(t, 30*time.Second, func() error {
 			samples, err := prom.query(t.Context(), query, time.Now())
-			if err == nil && samples[0].Value[1] != fmt.Sprint(want) {
+			if err == nil && samples[0].Value[1] != strconv.Itoa(want) {
 				err = fmt.Errorf("%s: %v, want %d", query, samples[0].Value[1], want)
 			}
 			return err
