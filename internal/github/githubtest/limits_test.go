@@ -37,6 +37,18 @@ func TestPrimaryLimit(t *testing.T) {
 	}
 }
 
+func TestWindowOfALimit(t *testing.T) {
+	t.Parallel()
+	c := &clock{at("12:00:00")}
+	s := acme(t, enforced(c, githubtest.Limits{Core: 1, Window: 20 * time.Second}))
+	require.Equal(t, http.StatusOK, get(t, s, "/orgs/acme").StatusCode)
+	over := get(t, s, "/orgs/acme")
+	require.Equal(t, http.StatusForbidden, over.StatusCode)
+	require.Equal(t, strconv.FormatInt(at("12:00:20").Unix(), 10), over.Header.Get("X-Ratelimit-Reset"))
+	c.Time = at("12:00:20")
+	require.Equal(t, http.StatusOK, get(t, s, "/orgs/acme").StatusCode)
+}
+
 func TestUnchangedAnswersNeedNoBudget(t *testing.T) {
 	t.Parallel()
 	s := acme(t, enforced(&clock{at("12:00:00")}, githubtest.Limits{Core: 2}))
