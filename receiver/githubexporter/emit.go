@@ -101,7 +101,8 @@ func (e *emitter) next(ctx context.Context, last time.Time, interval time.Durati
 func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
-		if !org.summary.Caught || !e.receiver.shows(org) {
+		org.emits = e.receiver.emits(org, now)
+		if !org.summary.Caught || !org.emits {
 			continue
 		}
 		for _, md := range e.activity(org, now) {
@@ -115,9 +116,18 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 }
 
-// shows reports whether this replica emits an organization.
-func (r *githubReceiver) shows(org *organization) bool {
-	return r.config.EmitFrom == emitFromAll || r.monitor.Leads(org.name)
+// emits reports whether this replica emits an organization now. Where only leaders emit, a new one begins at a multiple
+// of the interval: by then what the former one emitted last is out, and this replica's view has what it showed.
+func (r *githubReceiver) emits(org *organization, now time.Time) bool {
+	switch {
+	case r.config.EmitFrom == emitFromAll:
+		return true
+	case !r.monitor.Leads(org.name):
+		return false
+	default:
+		isTick := now.Equal(now.Truncate(r.config.EmitInterval))
+		return org.emits || isTick || r.config.LeaderElection == nil
+	}
 }
 
 // send hands metrics to the pipeline. It logs when that begins to fail and when it is over.

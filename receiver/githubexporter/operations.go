@@ -46,7 +46,7 @@ func (o *operations) metrics(now time.Time) pmetric.Metrics {
 	at := pcommon.NewTimestampFromTime(now)
 	all := pmetric.NewMetrics()
 	for _, org := range o.receiver.orgs {
-		if o.receiver.shows(org) {
+		if org.emits {
 			o.recordOrganization(org, now, at)
 			o.emitOrganization(org, all)
 		} else {
@@ -275,7 +275,7 @@ func (o *operations) view(at pcommon.Timestamp) {
 	for _, org := range o.receiver.orgs {
 		_, _, took := org.state()
 		caughtUp = max(caughtUp, took)
-		if !o.receiver.shows(org) {
+		if !org.emits {
 			continue
 		}
 		shows = true

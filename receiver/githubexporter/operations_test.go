@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -230,4 +231,36 @@ func TestWakesAreMerged(t *testing.T) {
 		last = at
 	}
 	require.GreaterOrEqual(t, ticks, 2)
+}
+
+// TestNewLeaderEmitsFromAMultipleOn: where only leaders emit, a new one does so from the next multiple of the interval on,
+// and ceases at once.
+func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
+	t.Parallel()
+	elector := component.MustNewID("leader_elector")
+	e, org := emitting(t, func(c *Config) { c.EmitFrom, c.LeaderElection = emitFromLeader, &elector })
+	r := e.receiver
+	r.monitor = health.NewMonitor([]string{"acme"}, nil, time.Now, func(health.Report) {})
+	tick := began.Truncate(r.config.EmitInterval)
+	for _, step := range []struct {
+		leads bool
+		at    time.Time
+		want  bool
+	}{
+		{false, tick, false},
+		{true, tick.Add(time.Second), false},
+		{true, tick.Add(r.config.EmitInterval), true},
+		{true, tick.Add(r.config.EmitInterval + time.Second), true},
+		{false, tick.Add(r.config.EmitInterval + 2*time.Second), false},
+		{true, tick.Add(r.config.EmitInterval + 3*time.Second), false},
+	} {
+		r.monitor.Lead("acme", step.leads)
+		org.emits = r.emits(org, step.at)
+		require.Equal(t, step.want, org.emits, step)
+	}
+	r.config.LeaderElection = nil
+	require.True(t, r.emits(org, tick.Add(time.Second)), "there is no other replica")
+	r.config.EmitFrom = emitFromAll
+	r.monitor.Lead("acme", false)
+	require.True(t, r.emits(org, tick.Add(time.Second)))
 }

@@ -58,8 +58,10 @@ type organization struct {
 	// passed has a token when a pass has ended: there may be gaps to fill.
 	passed chan struct{}
 
-	// summary and shown are of the last emission; they belong to the emitter.
+	// summary, emits and shown are of the last emission; they belong to the emitter. emits says that this replica emits
+	// the organization.
 	summary ledger.Summary
+	emits   bool
 	shown   [ledger.NumMetrics]int
 
 	progress progress
