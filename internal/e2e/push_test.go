@@ -166,7 +166,8 @@ var (
 		"gh.exporter.leader", "gh.exporter.dependency_health", "gh.exporter.build_info",
 		"gh.exporter.github_rate_limit", "gh.exporter.github_rate_limit_remaining",
 		"gh.exporter.github_rate_limit_reset_unixtime", "gh.app.rate_limit_remaining",
-		"gh.exporter.metrics_cache_refresh_duration", "gh.exporter.store_corrupt_records", "gh.exporter.store_write",
+		"gh.exporter.metrics_cache_refresh_duration", "gh.exporter.metrics_series_loaded",
+		"gh.exporter.store_corrupt_records", "gh.exporter.store_write",
 		"gh.exporter.queue_depth", "gh.exporter.queue_invalid_messages", "gh.exporter.queue_oldest_message_age",
 	}
 	ofTheOrganization = []string{

@@ -102,7 +102,11 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
 		org.emits = e.receiver.emits(org, now)
-		if !org.summary.Caught || !org.emits {
+		if !org.summary.Caught {
+			continue
+		}
+		if !org.emits {
+			e.count(org, now)
 			continue
 		}
 		for _, md := range e.activity(org, now) {
@@ -115,6 +119,32 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	e.last = time.Now()
 	e.mu.Unlock()
 }
+
+// count visits a view that another replica emits. So its size is known, and this replica knows which series end when it
+// takes over.
+func (e *emitter) count(org *organization, now time.Time) {
+	counter := &seriesCounter{forms: e.forms}
+	org.view.Visit(now, counter)
+	org.shown = counter.shown
+}
+
+// seriesCounter counts what a view shows.
+type seriesCounter struct {
+	forms *forms
+	shown [ledger.NumMetrics]int
+}
+
+// Show counts a series.
+func (c *seriesCounter) Show(_ ledger.Series, values *ledger.Values) {
+	for m := range ledger.NumMetrics {
+		if c.forms.enabled[m] && values.Present.Has(ledger.Metric(m)) {
+			c.shown[m]++
+		}
+	}
+}
+
+// End leaves the end of a series to the replica that emits it.
+func (*seriesCounter) End(ledger.Series, ledger.Mask) {}
 
 // emits reports whether this replica emits an organization now. Where only leaders emit, a new one begins at a multiple
 // of the interval: by then what the former one emitted last is out, and this replica's view has what it showed.

@@ -166,7 +166,8 @@ func TestEmitFromLeader(t *testing.T) {
 	require.Equal(t, map[string]bool{
 		"gh.exporter.leader": true, "gh.exporter.build_info": true, "gh.exporter.dependency_health": true,
 		"gh.exporter.metrics_cache_refresh_duration": true, "gh.exporter.store_corrupt_records": true,
-		"gh.exporter.queue_depth": true, "gh.exporter.queue_invalid_messages": true,
+		"gh.exporter.metrics_series_loaded": true,
+		"gh.exporter.queue_depth":           true, "gh.exporter.queue_invalid_messages": true,
 		"gh.exporter.queue_oldest_message_age": true,
 	}, own)
 	elector.terms <- ballotTerm{t.Context(), 1}

@@ -265,28 +265,23 @@ func (o *operations) recordReplica(now time.Time, at pcommon.Timestamp) {
 	o.queue(now, at)
 }
 
-// view records how large the views are that this replica emits from, and how long they took to catch up.
+// view records how large the views are, and how long they took to catch up, once all of them have.
 func (o *operations) view(at pcommon.Timestamp) {
 	var (
 		caughtUp time.Duration
 		shown    [ledger.NumMetrics]int
-		shows    bool
 	)
 	for _, org := range o.receiver.orgs {
+		if !org.summary.Caught {
+			return
+		}
 		_, _, took := org.state()
 		caughtUp = max(caughtUp, took)
-		if !org.emits {
-			continue
-		}
-		shows = true
 		for m, n := range org.shown {
 			shown[m] += n
 		}
 	}
 	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
-	if !shows {
-		return // the series of a view that is not shown are not counted
-	}
 	for m, n := range shown {
 		if name := o.forms.name(m); name != "" {
 			o.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)

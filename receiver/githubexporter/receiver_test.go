@@ -149,7 +149,7 @@ func TestTraces(t *testing.T) {
 	r, err := newReceiver(testConfig(server), settings, sink)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
-	sink.until(t, func(names map[string]int) bool { return names["gh.exporter.scrape_runs"] > 0 })
+	sink.until(t, func(names map[string]int) bool { return names["gh.exporter.leader_cycle_last_run_unixtime"] > 0 })
 	require.NoError(t, r.Shutdown(t.Context()))
 	passes, requests := make(map[string]bool), 0
 	for _, span := range recorder.Ended() {

@@ -2779,7 +2779,7 @@ type metricGhExporterMetricsSeriesLoaded struct {
 // init fills gh.exporter.metrics_series_loaded metric with initial data.
 func (m *metricGhExporterMetricsSeriesLoaded) init() {
 	m.data.SetName("gh.exporter.metrics_series_loaded")
-	m.data.SetDescription("Series of the metric that this replica emitted last.")
+	m.data.SetDescription("Series of the metric in this replica's view of the organizations.")
 	m.data.SetUnit("{series}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)

@@ -1058,7 +1058,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.metrics_series_loaded"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Series of the metric that this replica emitted last.", mi.Description())
+					assert.Equal(t, "Series of the metric in this replica's view of the organizations.", mi.Description())
 					assert.Equal(t, "{series}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
