@@ -195,7 +195,7 @@ func TestStreamsOfReplicas(t *testing.T) {
 				replicas := make(map[string]*replica)
 				for n := range 3 {
 					name := fmt.Sprintf("replica-%d", n)
-					replicas[name] = startPushing(t, redis.Address, receiver, "otlphttp",
+					replicas[name] = startPushing(t, redis.Address, receiver, "otlphttp", // before 0.165 the only name
 						fmt.Sprintf("{endpoint: %q, compression: none}", backend.URL+"/"+name))
 				}
 				awaitStreams(t, backend, replicas, emitFrom, time.Now())

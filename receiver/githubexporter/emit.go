@@ -101,7 +101,7 @@ func (e *emitter) next(ctx context.Context, last time.Time, interval time.Durati
 func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
-		org.emits = e.receiver.emits(org, now)
+		e.receiver.updateEmits(org, now)
 		if !org.summary.Caught {
 			continue
 		}
@@ -146,18 +146,24 @@ func (c *seriesCounter) Show(_ ledger.Series, values *ledger.Values) {
 // End leaves the end of a series to the replica that emits it.
 func (*seriesCounter) End(ledger.Series, ledger.Mask) {}
 
-// emits reports whether this replica emits an organization now. Where only leaders emit, a new one begins at a multiple
-// of the interval: by then what the former one emitted last is out, and this replica's view has what it showed.
-func (r *githubReceiver) emits(org *organization, now time.Time) bool {
-	switch {
-	case r.config.EmitFrom == emitFromAll:
-		return true
-	case !r.monitor.Leads(org.name):
-		return false
-	default:
-		isTick := now.Equal(now.Truncate(r.config.EmitInterval))
-		return org.emits || isTick || r.config.LeaderElection == nil
+// updateEmits decides whether this replica emits an organization now. Where only leaders emit, a new one begins at the
+// first multiple of the interval in its term, however late that emission is: by then the former leader has ceased, and
+// this replica's view has what that showed.
+func (r *githubReceiver) updateEmits(org *organization, now time.Time) {
+	if r.config.EmitFrom == emitFromAll {
+		org.emits = true
+		return
 	}
+	term := org.leadsSince()
+	switch {
+	case term.IsZero():
+		org.emits = false
+	case r.config.LeaderElection == nil:
+		org.emits = true
+	case !org.emits || !term.Equal(org.emitsTerm):
+		org.emits = now.Equal(now.Truncate(r.config.EmitInterval)) && term.Before(now)
+	}
+	org.emitsTerm = term
 }
 
 // send hands metrics to the pipeline. It logs when that begins to fail and when it is over.

@@ -175,6 +175,7 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 	if err := o.claim(ctx, fence); err != nil {
 		return err
 	}
+	o.beginTerm()
 	o.monitor.Lead(o.name, true)
 	o.wake() // whoever looks sees who leads
 	defer o.resign(ctx)

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -233,34 +232,38 @@ func TestWakesAreMerged(t *testing.T) {
 	require.GreaterOrEqual(t, ticks, 2)
 }
 
-// TestNewLeaderEmitsFromAMultipleOn: where only leaders emit, a new one does so from the next multiple of the interval on,
-// and ceases at once.
+// TestNewLeaderEmitsFromAMultipleOn: where only leaders emit, a new one does so from the first multiple of the interval in
+// its term on, also when that is emitted late, and ceases at once.
 func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 	t.Parallel()
 	elector := component.MustNewID("leader_elector")
 	e, org := emitting(t, func(c *Config) { c.EmitFrom, c.LeaderElection = emitFromLeader, &elector })
 	r := e.receiver
-	r.monitor = health.NewMonitor([]string{"acme"}, nil, time.Now, func(health.Report) {})
-	tick := began.Truncate(r.config.EmitInterval)
-	for _, step := range []struct {
-		leads bool
-		at    time.Time
-		want  bool
+	interval := r.config.EmitInterval
+	tick := began.Truncate(interval)
+	first, second := tick.Add(-time.Second), tick.Add(interval+time.Second)
+	for i, step := range []struct {
+		term, at time.Time
+		want     bool
 	}{
-		{false, tick, false},
-		{true, tick.Add(time.Second), false},
-		{true, tick.Add(r.config.EmitInterval), true},
-		{true, tick.Add(r.config.EmitInterval + time.Second), true},
-		{false, tick.Add(r.config.EmitInterval + 2*time.Second), false},
-		{true, tick.Add(r.config.EmitInterval + 3*time.Second), false},
+		{time.Time{}, tick.Add(-interval), false},
+		{first, tick.Add(-500 * time.Millisecond), false},
+		{first, tick, true},
+		{first, tick.Add(time.Second), true},
+		{time.Time{}, tick.Add(2 * time.Second), false},
+		{second, tick.Add(interval), false}, // it is late
+		{second, tick.Add(interval + 2*time.Second), false},
+		{second, tick.Add(2 * interval), true},
+		{second.Add(interval), tick.Add(2*interval + 2*time.Second), false}, // another may have led in between
 	} {
-		r.monitor.Lead("acme", step.leads)
-		org.emits = r.emits(org, step.at)
-		require.Equal(t, step.want, org.emits, step)
+		org.term = step.term
+		r.updateEmits(org, step.at)
+		require.Equal(t, step.want, org.emits, i)
 	}
 	r.config.LeaderElection = nil
-	require.True(t, r.emits(org, tick.Add(time.Second)), "there is no other replica")
-	r.config.EmitFrom = emitFromAll
-	r.monitor.Lead("acme", false)
-	require.True(t, r.emits(org, tick.Add(time.Second)))
+	r.updateEmits(org, tick.Add(time.Second))
+	require.True(t, org.emits, "there is no other replica")
+	r.config.EmitFrom, org.term = emitFromAll, time.Time{}
+	r.updateEmits(org, tick.Add(time.Second))
+	require.True(t, org.emits)
 }

@@ -59,16 +59,18 @@ type organization struct {
 	passed chan struct{}
 
 	// summary, emits and shown are of the last emission; they belong to the emitter. emits says that this replica emits
-	// the organization.
-	summary ledger.Summary
-	emits   bool
-	shown   [ledger.NumMetrics]int
+	// the organization, emitsTerm is the beginning of the term in which it does.
+	summary   ledger.Summary
+	emits     bool
+	emitsTerm time.Time
+	shown     [ledger.NumMetrics]int
 
 	progress progress
 	// ledgerBegan is when the ledger began that is followed; it belongs to follow.
 	ledgerBegan time.Time
 
 	mu           sync.Mutex
+	term         time.Time // when this replica began to lead; zero while it follows
 	lastRun      time.Time
 	lastTook     time.Duration
 	caughtUp     time.Duration
@@ -297,7 +299,21 @@ func (o *organization) rest() {
 	o.progress.rest()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lastRun, o.oldestJob = time.Time{}, time.Time{}
+	o.lastRun, o.oldestJob, o.term = time.Time{}, time.Time{}, time.Time{}
+}
+
+// beginTerm notes that this replica leads from now on.
+func (o *organization) beginTerm() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.term = time.Now()
+}
+
+// leadsSince is when this replica began to lead; zero while it follows.
+func (o *organization) leadsSince() time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.term
 }
 
 // state is what is known of the last pass and of the view's last catching-up.
