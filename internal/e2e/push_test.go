@@ -83,7 +83,8 @@ func (b *pushBackend) add(process string, md pmetric.Metrics) {
 					}
 					b.points = append(b.points, pushed{
 						process: process, stream: fmt.Sprint(prefix, m.Name(), p.Attributes().AsRaw()), metric: m.Name(),
-						instance: instance, org: attribute(p.Attributes(), "org"), at: p.Timestamp(), start: p.StartTimestamp(), value: value,
+						instance: instance, org: attribute(p.Attributes(), "org"),
+						at: p.Timestamp(), start: p.StartTimestamp(), value: value,
 						monotonic: monotonic, ended: p.Flags().NoRecordedValue(),
 					})
 				}
@@ -183,7 +184,8 @@ var (
 )
 
 // TestStreamsOfReplicas: three replicas push over OTLP in every combination of leadership and emit_from. No two of them
-// push one stream, nothing is missing, and no cumulative sum falls or begins anew, over a kill of a leader too.
+// push one stream, nothing is missing, and no cumulative sum falls or starts at another time, over a kill of a
+// leader too.
 func TestStreamsOfReplicas(t *testing.T) {
 	t.Parallel()
 	for _, leadership := range []string{"receiver", "org"} {
@@ -308,7 +310,8 @@ func startReceivingPrometheus(t *testing.T) *prometheus {
 	return p
 }
 
-// TestRemoteWriteOfReplicas: two replicas write into one Prometheus, which refuses nothing, over a change of leader too.
+// TestRemoteWriteOfReplicas: two replicas write into one Prometheus, which refuses nothing, over a change of leader
+// too.
 func TestRemoteWriteOfReplicas(t *testing.T) {
 	t.Parallel()
 	for _, emitFrom := range []string{"all", "leader"} {

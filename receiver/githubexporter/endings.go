@@ -10,8 +10,8 @@ import (
 // endMarks is how many emissions say that a series has ended: the pipeline may refuse one.
 const endMarks = 3
 
-// endings knows the series of the exporter's own metrics that the last emissions had, and marks those that are not shown
-// any more as ended. A backend would go on with the last value for minutes otherwise.
+// endings knows the series of the exporter's own metrics that the last emissions had, and marks those that are not
+// shown any more as ended. A backend would go on with the last value for minutes otherwise.
 type endings struct {
 	emission int
 	shown    map[ownSeries]int // the emission that showed the series last
@@ -78,8 +78,8 @@ func (e *endings) mark(md pmetric.Metrics, at pcommon.Timestamp) {
 	}
 }
 
-// markOne makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the points of a
-// metric that come after one without a value.
+// markOne makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the points of
+// a metric that come after one without a value.
 func (e *endings) markOne(metric pmetric.Metric, series ownSeries, at pcommon.Timestamp) {
 	e.metrics[series.metric].CopyTo(metric)
 	point := points(metric).AppendEmpty()

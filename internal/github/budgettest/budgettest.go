@@ -77,7 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b github.Budget)) {
 	}
 }
 
-// shownQuotas are those that any user was told, as long as they are not over: also for a user who has asked nothing.
+// shownQuotas are those that an answer to any user had, until their reset: also for a user who has asked nothing.
 func shownQuotas(t *testing.T, a, b *user) {
 	require.Empty(t, b.budget.Quotas(noon))
 	rest := github.Quota{Remaining: 40, Limit: 5000, Reset: noon.Add(time.Minute)}
