@@ -131,10 +131,12 @@ func TestStatusOnChanges(t *testing.T) {
 	sink.until(t, func(map[string]int) bool { return len(h.reported()) > begun })
 	before := len(sink.AllMetrics())
 	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > before+20 })
-	require.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError}, h.reported()[begun:])
+	require.Equal(t, []componentstatus.Status{componentstatus.StatusOK}, h.reported()[begun:], "degraded is ready")
+	require.Equal(t, health.Degraded, r.monitor.Report().Mode)
 	server.ClearFaults()
-	sink.until(t, good)
-	require.Equal(t, []componentstatus.Status{componentstatus.StatusRecoverableError, componentstatus.StatusOK}, h.reported()[begun:])
+	sink.until(t, func(map[string]int) bool { return len(h.reported()) > begun+1 })
+	require.Equal(t, []componentstatus.Status{componentstatus.StatusOK, componentstatus.StatusOK}, h.reported()[begun:])
+	require.Equal(t, health.Healthy, r.monitor.Report().Mode)
 	require.NoError(t, r.Shutdown(t.Context()))
 }
 
