@@ -28,6 +28,7 @@ receivers:
     github: {endpoint: %[6]q, health: {probe_interval: 1s}}
     storage: file_storage
     retention: 1440h
+    backfill: {enabled: false}
     emit_interval: 1s
 exporters: {prometheus: {endpoint: %[7]s, without_scope_info: true, metric_expiration: 10m}}
 service:
