@@ -54,6 +54,9 @@ func (g *storageGuard) Batch(ctx context.Context, ops ...*storage.Operation) err
 
 // observe notes the outcome of an operation that writes so many bytes; 0 is for one that writes none.
 func (g *storageGuard) observe(size int, probe bool, do func() error) error {
+	if err := g.state.damage(); err != nil {
+		return err // the database may still hold its lock: it would never answer
+	}
 	g.state.begin(time.Now())
 	err := g.call(do)
 	g.state.end(size, probe, err)
@@ -62,6 +65,9 @@ func (g *storageGuard) observe(size int, probe bool, do func() error) error {
 
 // Close implements storage.Client.
 func (g *storageGuard) Close(ctx context.Context) error {
+	if g.state.damage() != nil {
+		return nil
+	}
 	return g.call(func() error { return g.client.Close(ctx) })
 }
 

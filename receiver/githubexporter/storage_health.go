@@ -68,6 +68,16 @@ func (s *storageState) end(size int, probe bool, err error) {
 	}
 }
 
+// damage is the trouble that does not heal; nil for any other.
+func (s *storageState) damage() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isPermanent(s.trouble) {
+		return s.trouble
+	}
+	return nil
+}
+
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
 // judge gives the present trouble, and the size of the record with which to find out more; 0 while an operation runs,

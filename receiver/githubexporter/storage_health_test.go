@@ -76,8 +76,10 @@ func TestStorageThatIsDamaged(t *testing.T) {
 	require.ErrorAs(t, err, new(*health.PermanentError))
 	require.ErrorContains(t, err, "is damaged: page 7: invalid page type; move the file away")
 	client.broken, client.free = false, 1000
-	require.NoError(t, g.Set(t.Context(), "a", []byte("b")))
+	require.ErrorAs(t, g.Set(t.Context(), "a", []byte("b")), new(*health.PermanentError))
 	require.ErrorAs(t, g.ping(t.Context()), new(*health.PermanentError))
+	require.NoError(t, g.Close(t.Context()), "the client is not asked: it would wait for itself")
+	require.Empty(t, client.sizes)
 }
 
 // TestStorageThatHangs is one that does not answer, and no probe waits behind another.
