@@ -80,28 +80,28 @@ func (s *storageState) damage() error {
 
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
-// judge gives the present trouble, and the size of the record with which to find out more; 0 while an operation runs,
-// which says more itself.
-func (s *storageState) judge(now time.Time) (trouble error, probe int) {
+// judge gives the size of the record with which to find out more, 0 while an operation runs, which says more itself, and
+// the present trouble.
+func (s *storageState) judge(now time.Time) (probe int, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case isPermanent(s.trouble):
-		return s.trouble, 0
+		return 0, s.trouble
 	case s.running > 0 && now.Sub(s.began) > storageHangs:
-		return fmt.Errorf("no answer since %s", s.began.UTC().Format(time.RFC3339)), 0
+		return 0, fmt.Errorf("no answer since %s", s.began.UTC().Format(time.RFC3339))
 	case s.running > 0:
-		return s.trouble, 0
+		return 0, s.trouble
 	case s.trouble == nil:
-		return nil, 1
+		return 1, nil
 	default:
-		return s.trouble, min(2*s.size+storageProbeMargin, maxStorageProbe)
+		return min(2*s.size+storageProbeMargin, maxStorageProbe), s.trouble
 	}
 }
 
 // ping finds out whether the storage can be written to.
 func (g *storageGuard) ping(ctx context.Context) error {
-	if _, size := g.state.judge(time.Now()); size > 0 {
+	if size, _ := g.state.judge(time.Now()); size > 0 {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -112,7 +112,7 @@ func (g *storageGuard) ping(ctx context.Context) error {
 		case <-ctx.Done(): // what runs is judged by the next probes
 		}
 	}
-	trouble, _ := g.state.judge(time.Now())
+	_, trouble := g.state.judge(time.Now())
 	if trouble == nil {
 		return nil
 	}

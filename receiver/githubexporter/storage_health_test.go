@@ -109,6 +109,6 @@ func TestCanceledIsNoTrouble(t *testing.T) {
 	var s storageState
 	s.begin(time.Now())
 	s.end(10, false, errors.Join(errors.New("write"), context.Canceled))
-	trouble, _ := s.judge(time.Now())
+	_, trouble := s.judge(time.Now())
 	require.NoError(t, trouble)
 }
