@@ -63,7 +63,9 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
+	})
 	timeline = server.Timeline()
 	server.Hold(timeline.Start)
 	dir := t.TempDir()
@@ -72,7 +74,9 @@ func TestFullDisk(t *testing.T) {
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{metrics: proctest.FreeAddress(t)}}
 	ready := proctest.FreeAddress(t)
 	r.ready = []string{"http://" + ready + "/status"}
-	config := writeConfig(t, fmt.Sprintf(fullDiskConfig, disk, r.health, ready, org, githubtest.DefaultToken, server.URL, r.metrics))
+	config := writeConfig(t, fmt.Sprintf(
+		fullDiskConfig, disk, r.health, ready, org, githubtest.DefaultToken, server.URL, r.metrics,
+	))
 	r.Process = proctest.New(t, "unshare", "-rm", "sh", "-c", onSmallDisk, "sh", disk, full,
 		proctest.Program(t, "GX_COLLECTOR"), "--config", config)
 	r.Group = true

@@ -49,8 +49,8 @@ func (r *replica) names(t *testing.T, dependency, reason string) {
 
 const staticLeader = "static: {role: leader}"
 
-// TestPresentReasonOfGitHub: who was never read is not ready with the present reason, which the next probe finds however
-// long the interval of the passes is, with a cooldown or without; later trouble is degraded, with the present reason.
+// TestPresentReasonOfGitHub: before an organization was read the replica is not ready, with the present reason, which the
+// next probe finds however long the interval of the passes is, with a cooldown or without; later trouble is degraded.
 func TestPresentReasonOfGitHub(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -131,7 +131,8 @@ func TestPresentReasonOfRabbitMQ(t *testing.T) {
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
 	rabbit, redis := rabbittest.Start(t), redistest.Start(t)
 	for reason, address := range map[string]string{
-		"connect: Exception (403)": rabbit.Address, "no answer within 2s": silent.Addr().String(), "connection refused": proctest.FreeAddress(t),
+		"connect: Exception (403)": rabbit.Address, "no answer within 2s": silent.Addr().String(),
+		"connection refused": proctest.FreeAddress(t),
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()

@@ -34,20 +34,23 @@ func TestComponentStatus(t *testing.T) {
 	t.Parallel()
 	down := errors.New("connection refused")
 	broken := &health.PermanentError{Err: errors.New("damaged")}
+	const ok, unready = componentstatus.StatusOK, componentstatus.StatusRecoverableError
 	for name, c := range map[string]struct {
 		leads  bool
 		states map[string]error
 		want   componentstatus.Status
 		mode   health.Mode
 	}{
-		"healthy":                   {states: map[string]error{health.Redis: nil}, want: componentstatus.StatusOK, mode: health.Healthy},
-		"degraded":                  {states: map[string]error{health.GitHub: down}, want: componentstatus.StatusOK, mode: health.Degraded},
-		"not ready":                 {states: map[string]error{health.Redis: down}, want: componentstatus.StatusRecoverableError, mode: health.Unhealthy},
-		"a follower's scheduler":    {states: map[string]error{health.Scheduler: down}, want: componentstatus.StatusOK, mode: health.Degraded},
-		"a leader's scheduler":      {true, map[string]error{health.Scheduler: down}, componentstatus.StatusRecoverableError, health.Unhealthy},
-		"a leader's consumer":       {true, map[string]error{health.Consumer: down}, componentstatus.StatusOK, health.Degraded},
-		"beyond mending":            {states: map[string]error{health.Storage: broken}, want: componentstatus.StatusPermanentError, mode: health.Unhealthy},
-		"beyond mending, in a part": {states: map[string]error{health.GitHub: broken}, want: componentstatus.StatusOK, mode: health.Degraded},
+		"healthy":                   {false, map[string]error{health.Redis: nil}, ok, health.Healthy},
+		"degraded":                  {false, map[string]error{health.GitHub: down}, ok, health.Degraded},
+		"not ready":                 {false, map[string]error{health.Redis: down}, unready, health.Unhealthy},
+		"a follower's scheduler":    {false, map[string]error{health.Scheduler: down}, ok, health.Degraded},
+		"a leader's scheduler":      {true, map[string]error{health.Scheduler: down}, unready, health.Unhealthy},
+		"a leader's consumer":       {true, map[string]error{health.Consumer: down}, ok, health.Degraded},
+		"beyond mending, in a part": {false, map[string]error{health.GitHub: broken}, ok, health.Degraded},
+		"beyond mending": {
+			false, map[string]error{health.Storage: broken}, componentstatus.StatusPermanentError, health.Unhealthy,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,8 +80,8 @@ func (s *storageState) damage() error {
 
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
-// judge gives the size of the record with which to find out more, 0 while an operation runs, which says more itself, and
-// the present trouble.
+// judge gives the size of the record with which to find out more, 0 while an operation runs, which says more itself,
+// and the present trouble.
 func (s *storageState) judge(now time.Time) (probe int, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,8 +116,8 @@ func (g *storageGuard) ping(ctx context.Context) error {
 	if trouble == nil {
 		return nil
 	}
-	return fmt.Errorf("the storage extension %q does not keep what is recorded; it is read from GitHub again when it does: %w",
-		g.extension, trouble)
+	const text = "the storage extension %q does not keep what is recorded; it is read from GitHub again when it does: %w"
+	return fmt.Errorf(text, g.extension, trouble)
 }
 
 // probe writes a record. What a large one took is free for the store afterwards.
