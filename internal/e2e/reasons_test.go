@@ -49,8 +49,8 @@ func (r *replica) names(t *testing.T, dependency, reason string) {
 
 const staticLeader = "static: {role: leader}"
 
-// TestPresentReasonOfGitHub: before an organization was read the replica is not ready, with the present reason, which the
-// next probe finds however long the interval of the passes is, with a cooldown or without; later trouble is degraded.
+// TestPresentReasonOfGitHub: before an organization was read the replica is not ready, with the present reason, which
+// the next probe finds however long the interval of the passes is, with a cooldown or not; later trouble is degraded.
 func TestPresentReasonOfGitHub(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -110,7 +110,7 @@ func TestPresentReasonOfRedis(t *testing.T) {
 	link.cut()
 	r.names(t, "redis", "connection refused")
 	_, second := status(t, r.ready[0])
-	require.WithinDuration(t, first.StatusTime, second.StatusTime, 10*time.Millisecond, "another reason is the same outage")
+	require.WithinDuration(t, first.StatusTime, second.StatusTime, 10*time.Millisecond, "the outage is the same")
 	link.mend()
 	r.names(t, "redis", "WRONGPASS")
 	link.slow(5 * time.Second)
