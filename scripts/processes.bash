@@ -158,9 +158,12 @@ start_rabbitmq() {
 start_collector() {
   metrics_port=$(free_port "${GX_METRICS_PORT:-9464}")
   health_port=$(free_port "${GX_HEALTH_PORT:-13133}")
+  ready_port=$(free_port "${GX_READY_PORT:-13134}")
+  live_port=$(free_port "${GX_LIVE_PORT:-13135}")
   GX_TELEMETRY_PORT=$(free_port "${GX_TELEMETRY_PORT:-8888}")
   export GX_TELEMETRY_PORT
   export GX_METRICS_ENDPOINT=127.0.0.1:$metrics_port GX_HEALTH_ENDPOINT=127.0.0.1:$health_port
+  export GX_READY_ENDPOINT=127.0.0.1:$ready_port GX_LIVE_ENDPOINT=127.0.0.1:$live_port
   start collector bin/otelcol-githubexporter --config "$1"
 }
 
@@ -210,6 +213,7 @@ show_where() {
   say ''
   say "metrics          http://127.0.0.1:$metrics_port/metrics"
   say "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
+  say "probes           http://127.0.0.1:$ready_port/status?pipeline=metrics, http://127.0.0.1:$live_port/"
   say "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
   say "collector's log  $logs/collector.log"
   say ''

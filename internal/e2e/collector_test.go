@@ -21,6 +21,7 @@ type collector struct {
 	binary  string
 	config  string
 	metrics string // the address of the Prometheus exporter
+	args    []string
 }
 
 const collectorConfig = `
@@ -69,7 +70,7 @@ func startCollector(t *testing.T, receiver string) *collector {
 // restart runs the collector again, after its process has ended.
 func (c *collector) restart(t *testing.T) {
 	t.Helper()
-	c.Process = proctest.New(t, c.binary, "--config", c.config)
+	c.Process = proctest.New(t, c.binary, append([]string{"--config", c.config}, c.args...)...)
 	c.Run()
 	eventually(t, time.Minute, func() error {
 		if c.Ended() {

@@ -106,11 +106,14 @@ func runDocumented(t *testing.T, program string, conf *confmap.Conf, config stri
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
 	args := []string{"--config", config}
+	ready, live := proctest.FreeAddress(t), proctest.FreeAddress(t)
 	for path, value := range map[string]string{
-		"exporters::prometheus::endpoint":     proctest.FreeAddress(t),
-		"extensions::file_storage::directory": filepath.Join(t.TempDir(), "var", "lib"),
-		"receivers::githubexporter::github":   fmt.Sprintf("{endpoint: %q}", server.URL),
-		"service::telemetry::metrics::level":  "none",
+		"exporters::prometheus::endpoint":           proctest.FreeAddress(t),
+		"extensions::healthcheckv2::http::endpoint": ready,
+		"extensions::health_check::endpoint":        live,
+		"extensions::file_storage::directory":       filepath.Join(t.TempDir(), "var", "lib"),
+		"receivers::githubexporter::github":         fmt.Sprintf("{endpoint: %q}", server.URL),
+		"service::telemetry::metrics::level":        "none",
 	} {
 		part, _, _ := strings.Cut(path, "::")
 		if part != "extensions" || conf.IsSet(path) {
@@ -127,7 +130,10 @@ func runDocumented(t *testing.T, program string, conf *confmap.Conf, config stri
 		if !strings.Contains(gx.Output(), "Backfill is under way.") {
 			return errors.New("no pass has ended")
 		}
-		return nil
+		if !conf.IsSet("extensions::healthcheckv2") {
+			return nil
+		}
+		return probeShipped(t, ready, live)
 	})
 	gx.Stop()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,8 +72,69 @@ func (r *replica) check(t *testing.T, want expected, within time.Duration) {
 			page.Role != want.role || d.Healthy != want.healthy || d.Since.IsZero() || (d.Detail == "") != want.healthy {
 			return fmt.Errorf("want %+v after %s, the page is %+v", want, time.Since(began), page)
 		}
-		return nil
+		return r.checkContrib(t, want)
 	})
+}
+
+// statusPage is what contrib's extensions say of the component status.
+type statusPage struct {
+	Healthy    bool
+	Status     string
+	Error      string
+	StatusTime time.Time `json:"status_time"`
+	Attributes struct {
+		Health struct {
+			Role, Mode   string
+			Ready        bool
+			Dependencies map[string]struct {
+				Healthy bool
+				Detail  string
+			}
+		} `json:"gh.health"`
+	}
+	Components map[string]statusPage
+}
+
+// status asks one of contrib's extensions.
+func status(t *testing.T, url string) (code int, page statusPage) {
+	t.Helper()
+	response, err := http.Get(url) //nolint:noctx // it is this machine's
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&page))
+	return response.StatusCode, page
+}
+
+// checkContrib is an error unless contrib's extensions say what is expected: the code is the readiness, the attributes
+// have the report, and the error names what is not ready. The legacy one says that the process lives.
+func (r *replica) checkContrib(t *testing.T, want expected) error {
+	t.Helper()
+	wantCode, wantStatus := http.StatusOK, "StatusOK"
+	if want.mode == "unhealthy" {
+		wantCode, wantStatus = http.StatusInternalServerError, "StatusRecoverableError"
+	}
+	for _, url := range r.ready {
+		code, page := status(t, url+"?verbose")
+		one := page.Components["pipeline:metrics"].Components["receiver:githubexporter"]
+		report := one.Attributes.Health
+		d := report.Dependencies[want.dependency]
+		if code != wantCode || page.Status != wantStatus || one.Status != wantStatus || report.Role != want.role ||
+			report.Mode != want.mode || report.Ready != (wantCode == http.StatusOK) || d.Healthy != want.healthy {
+			return fmt.Errorf("want %+v, %s answers %d: %+v", want, url, code, page)
+		}
+		if metrics, _ := status(t, url+"?pipeline=metrics"); metrics != wantCode {
+			return fmt.Errorf("want %+v, %s answers %d of the pipeline", want, url, metrics)
+		}
+		if named := strings.Contains(page.Error, want.dependency+": "+d.Detail); !want.healthy && named == report.Ready {
+			return fmt.Errorf("want %+v, %s says %q", want, url, page.Error)
+		}
+	}
+	if r.live != "" {
+		if code, page := status(t, r.live); code != http.StatusOK || page.Status != "Server available" {
+			return fmt.Errorf("the legacy page answers %d: %+v", code, page)
+		}
+	}
+	return nil
 }
 
 const healthConfig = `

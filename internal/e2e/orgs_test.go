@@ -152,6 +152,17 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 }
 
+// probeShipped probes readiness and liveness as the shipped configurations have it.
+func probeShipped(t *testing.T, ready, live string) error {
+	t.Helper()
+	for _, url := range []string{"http://" + ready + "/status?pipeline=metrics", "http://" + ready + "/status", "http://" + live + "/"} {
+		if code, page := status(t, url); code != http.StatusOK {
+			return fmt.Errorf("%s answers %d: %+v", url, code, page)
+		}
+	}
+	return nil
+}
+
 // TestExamples starts the collector with each configuration that is shipped: it is accepted, and says that it lives, that it is
 // ready and how it does.
 func TestExamples(t *testing.T) {
@@ -165,10 +176,12 @@ func TestExamples(t *testing.T) {
 		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
 			t.Parallel()
 			r := &replica{health: proctest.FreeAddress(t), collector: &collector{metrics: proctest.FreeAddress(t)}}
+			ready, live := proctest.FreeAddress(t), proctest.FreeAddress(t)
 			env := append(os.Environ(), "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken, "GITHUB_ENDPOINT="+server.URL,
 				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address,
 				"RABBITMQ_ENDPOINT="+rabbit.Address, "GX_METRICS_ENDPOINT="+r.metrics,
-				"GX_HEALTH_ENDPOINT="+r.health, "GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))))
+				"GX_HEALTH_ENDPOINT="+r.health, "GX_READY_ENDPOINT="+ready, "GX_LIVE_ENDPOINT="+live,
+				"GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))))
 			r.Process = proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", example)
 			r.Env = env
 			r.Run()
@@ -185,7 +198,7 @@ func TestExamples(t *testing.T) {
 				if page.live != http.StatusOK || page.health != http.StatusOK || page.Mode != "healthy" {
 					return fmt.Errorf("the page is %+v", page)
 				}
-				return nil
+				return probeShipped(t, ready, live)
 			})
 			require.Less(t, r.Stop(), time.Second)
 		})

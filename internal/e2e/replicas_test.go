@@ -24,6 +24,10 @@ type replica struct {
 	*collector
 	redis  *proxy // nil when it reaches Redis directly
 	health string // the address of replica_health
+	// ready are the URLs of contrib's extensions that make readiness of the component status, live is that of the
+	// legacy one.
+	ready []string
+	live  string
 }
 
 const replicaConfig = `
@@ -35,6 +39,15 @@ extensions:
     retry_period: 500ms
   replica_health:
     endpoint: %[6]s
+  healthcheckv2:
+    use_v2: true
+    component_health: {include_permanent_errors: true, include_recoverable_errors: true}
+    http: {endpoint: %[9]s, status: {enabled: true, path: /status, include_attributes: true}}
+  health_check:
+    component_health: {include_permanent_errors: true, include_recoverable_errors: true}
+    http: {endpoint: %[10]s, status: {enabled: true, path: /status, include_attributes: true}}
+  healthcheckv2/live:
+    endpoint: %[11]s
 receivers:
   githubexporter:
     leader_election: leader_elector
@@ -46,7 +59,7 @@ exporters:
     metric_expiration: 10m
     without_scope_info: true
 service:
-  extensions: [leader_elector, replica_health]
+  extensions: [leader_elector, replica_health, healthcheckv2, health_check, healthcheckv2/live]
   telemetry:
     metrics:
       level: none
@@ -88,8 +101,12 @@ func startReplicaLogging(t *testing.T, level, election, store, receiver string) 
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
 		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
+		args: []string{"--feature-gates", "extension.healthcheck.useComponentStatus"},
 	}}
-	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, level)
+	v2, gated, live := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
+	r.ready, r.live = []string{"http://" + v2 + "/status", "http://" + gated + "/status"}, "http://"+live+"/"
+	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, level,
+		v2, gated, live)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
 	r.restart(t)
 	return r

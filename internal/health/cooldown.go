@@ -113,15 +113,16 @@ func (c *Cooldown) Due(now time.Time) bool {
 	return !c.began.IsZero() && now.Sub(c.began) >= c.settings.Pause
 }
 
-// Probe notes whether a probe was good. It reports whether the cooldown has ended with it.
-func (c *Cooldown) Probe(good bool) (ended bool) {
+// Probe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then on. It
+// reports whether the cooldown has ended with it.
+func (c *Cooldown) Probe(trouble error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.began.IsZero():
 		return false
-	case !good:
-		c.good = 0
+	case trouble != nil:
+		c.good, c.cause.Cause = 0, trouble
 		return false
 	}
 	c.good++
@@ -141,7 +142,7 @@ type CoolingError struct {
 	// they were about an organization as a whole.
 	API                    string
 	Failures, Repositories int
-	// Cause is the last error before it began.
+	// Cause is the last error: of a question before it began, or of a probe.
 	Cause error
 }
 

@@ -27,7 +27,7 @@ func TestCooldown(t *testing.T) {
 		require.Nil(t, c.Read(of("acme", 1+repo), errBroken, now))
 	}
 	require.NoError(t, c.Err())
-	require.False(t, c.Probe(true), "there is nothing to end")
+	require.False(t, c.Probe(nil), "there is nothing to end")
 	begun := c.Read(of("acme", 1), errBroken, now)
 	require.NotNil(t, begun)
 	require.Equal(t, &CoolingError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
@@ -40,10 +40,10 @@ func TestCooldown(t *testing.T) {
 	require.False(t, c.Due(now.Add(119*time.Second)))
 	now = now.Add(2 * time.Minute)
 	require.True(t, c.Due(now))
-	require.False(t, c.Probe(true))
-	require.False(t, c.Probe(false), "the row of good ones begins again")
-	require.False(t, c.Probe(true))
-	require.True(t, c.Probe(true))
+	require.False(t, c.Probe(nil))
+	require.False(t, c.Probe(errors.New("refused")), "the row of good ones begins again")
+	require.False(t, c.Probe(nil))
+	require.True(t, c.Probe(nil))
 	require.NoError(t, c.Err())
 	require.False(t, c.Due(now))
 
@@ -120,7 +120,7 @@ func TestCooldownOfSeveral(t *testing.T) {
 		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday))
 	}
 	require.NotNil(t, c.Read(of("other", 11), errBroken, wednesday))
-	require.True(t, c.Probe(true))
+	require.True(t, c.Probe(nil))
 	for repo := range int64(10) {
 		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday), "it takes two again")
 	}

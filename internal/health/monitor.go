@@ -1,7 +1,9 @@
 package health
 
 import (
+	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -10,7 +12,9 @@ import (
 
 // The dependencies. Of GitHub the paths of Copilot stand apart.
 const (
-	Redis     = "redis"
+	Redis = "redis"
+	// Storage is the embedded store.
+	Storage   = "storage"
 	AMQP      = "amqp"
 	GitHub    = "github"
 	Core      = "github_api_core"
@@ -29,6 +33,7 @@ const (
 // is still served.
 var required = map[string][]Role{
 	Redis:     {Leader, Follower},
+	Storage:   {Leader, Follower},
 	AMQP:      {Leader, Follower},
 	Scheduler: {Leader},
 	Consumer:  {Follower},
@@ -81,8 +86,9 @@ func (m *Monitor) set(name string, err error) {
 	if healthy := err == nil; healthy != d.Healthy {
 		d.Healthy, d.Since = healthy, m.now()
 	}
-	d.Detail = ""
+	d.Detail, d.Permanent = "", false
 	if err != nil {
+		d.Permanent = errors.As(err, new(*PermanentError))
 		d.Detail = cut(err.Error())
 	}
 }
@@ -136,12 +142,22 @@ func (m *Monitor) evaluate() {
 	}
 	same := r.Since.Equal(last.Since) && maps.Equal(r.Organizations, last.Organizations) &&
 		slices.EqualFunc(r.Dependencies, last.Dependencies, func(a, b Dependency) bool {
-			return a.Name == b.Name && a.Healthy == b.Healthy && a.Required == b.Required && a.Detail == b.Detail
+			return a.Name == b.Name && a.Healthy == b.Healthy && a.Required == b.Required &&
+				a.Permanent == b.Permanent && isSameReason(a.Detail, b.Detail)
 		})
 	m.report = r
 	if !same {
 		m.change(r)
 	}
+}
+
+// incidental is what differs between two errors of one cause: GitHub's id of a request, and the port from which a
+// connection was made.
+var incidental = regexp.MustCompile(`\[request [^\]]*\]|:[0-9]+->`)
+
+// isSameReason reports whether two details give one reason.
+func isSameReason(a, b string) bool {
+	return a == b || incidental.ReplaceAllString(a, "") == incidental.ReplaceAllString(b, "")
 }
 
 // current computes the report of this moment.

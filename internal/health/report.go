@@ -53,9 +53,26 @@ type Dependency struct {
 	Healthy bool
 	// Required says that the present role is not ready without it.
 	Required bool
+	// Permanent says that it cannot heal while this process runs.
+	Permanent bool
 	// Since is when Healthy changed last, Detail why it is not.
 	Since  time.Time
 	Detail string
+}
+
+// PermanentError is the trouble of a dependency that cannot heal while this process runs.
+type PermanentError struct{ Err error }
+
+// Error implements error.
+func (e *PermanentError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the trouble itself.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// HasFailed reports whether the replica cannot become ready again while this process runs: what its role requires
+// cannot heal.
+func (r *Report) HasFailed() bool {
+	return slices.ContainsFunc(r.Dependencies, func(d Dependency) bool { return d.Required && d.Permanent && !d.Healthy })
 }
 
 // Raw is the report in maps and plain values, as attributes can hold it.
@@ -63,7 +80,8 @@ func (r *Report) Raw() map[string]any {
 	dependencies := make(map[string]any, len(r.Dependencies))
 	for _, d := range r.Dependencies {
 		dependencies[d.Name] = map[string]any{
-			"healthy": d.Healthy, "required": d.Required, "since": d.Since.UTC().Format(time.RFC3339Nano), "detail": d.Detail,
+			"healthy": d.Healthy, "required": d.Required, "permanent": d.Permanent,
+			"since": d.Since.UTC().Format(time.RFC3339Nano), "detail": d.Detail,
 		}
 	}
 	organizations := make(map[string]any, len(r.Organizations))
@@ -92,7 +110,8 @@ func FromRaw(raw map[string]any) (Report, error) {
 		}
 		d := fields{raw: one}
 		r.Dependencies = append(r.Dependencies, Dependency{
-			Name: name, Healthy: d.flag("healthy"), Required: d.flag("required"), Since: d.moment("since"), Detail: d.text("detail"),
+			Name: name, Healthy: d.flag("healthy"), Required: d.flag("required"), Permanent: d.flag("permanent"),
+			Since: d.moment("since"), Detail: d.text("detail"),
 		})
 		f.errs = append(f.errs, d.errs...)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/redisbudget"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
@@ -37,8 +38,9 @@ type backend struct {
 	close func(ctx context.Context) error
 	// connection is what the store waits for; nil for a store in this process.
 	connection io.Closer
-	// ping asks whether the store can be written to; nil for a store in this process.
-	ping func(ctx context.Context) error
+	// ping asks whether the store can be written to, and dependency is its name; nil for a store in memory.
+	ping       func(ctx context.Context) error
+	dependency string
 	// alone reports whether the store goes on in memory without Redis; nil where it never does.
 	alone func() bool
 	// budget makes the budget of a credential's limits.
@@ -111,7 +113,10 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 	if err != nil {
 		return nil, err
 	}
-	b := &backend{look: make(chan struct{}, 1), budget: localBudget, close: client.Close}
+	b := &backend{
+		look: make(chan struct{}, 1), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
+	}
+	client.state.changed = b.lookAgain
 	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.found(settings.Logger)})
 	b.Store, b.sizer = store, store
 	return b, nil
@@ -153,7 +158,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 			b.troubled(org, err)
 		},
 	})
-	b.Store, b.sizer, b.ping = store, store, store.Ping
+	b.Store, b.sizer, b.ping, b.dependency = store, store, store.Ping, health.Redis
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
 	})
@@ -206,7 +211,7 @@ func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.
 
 func storageClient(
 	ctx context.Context, name string, settings receiver.Settings, host component.Host,
-) (storage.Client, error) {
+) (*storageGuard, error) {
 	var id component.ID
 	if err := id.UnmarshalText([]byte(name)); err != nil {
 		return nil, fmt.Errorf("storage: %q: %w", name, err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
@@ -47,20 +48,59 @@ func (r *githubReceiver) answered(org string, reply *github.Reply) {
 		zap.Error(begun.Cause))
 }
 
-// probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough.
+// probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough. While
+// there is no cooldown it asks for organizations that GitHub left without an answer, for the reason may be another one
+// by now.
 func (r *githubReceiver) probeGitHub(ctx context.Context) {
+	if r.cooldown.Err() == nil {
+		r.probeUnanswered(ctx)
+		return
+	}
 	if !r.cooldown.Due(time.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	good := false
+	var trouble error
 	for _, org := range r.orgs {
-		if good = org.client.Probe(ctx) == nil; good || ctx.Err() != nil {
+		if trouble = org.client.Probe(ctx); trouble == nil || ctx.Err() != nil {
 			break
 		}
 	}
-	if r.cooldown.Probe(good) {
+	if r.cooldown.Probe(trouble) {
 		r.settings.Logger.Info("GitHub answers again; reading goes on.")
+		return
 	}
+	for _, org := range r.orgs {
+		if cooling := r.cooldown.Err(); cooling != nil {
+			r.renewReason(org, cooling)
+		}
+	}
+}
+
+// probeUnanswered asks for each organization that has no answer why that is. An answer that is good says nothing: what
+// was not answered was another question.
+func (r *githubReceiver) probeUnanswered(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	var asking errgroup.Group
+	asking.SetLimit(checksAtOnce)
+	for _, org := range r.orgs {
+		if !org.condition.troubles.isUnanswered(org.name) {
+			continue
+		}
+		asking.Go(func() error {
+			if trouble := org.client.Probe(ctx); trouble != nil && ctx.Err() == nil {
+				r.renewReason(org, trouble)
+			}
+			return nil
+		})
+	}
+	_ = asking.Wait() // the reasons were noted
+}
+
+// renewReason shows why an organization has no answer from GitHub.
+func (r *githubReceiver) renewReason(org *organization, trouble error) {
+	org.condition.troubles.renew(org.name, trouble)
+	r.access.troubled(org.name, trouble)
 }

@@ -55,9 +55,9 @@ func (p *progress) stuck(now time.Time, interval time.Duration) error {
 	case p.due.IsZero():
 		return nil
 	case p.running && now.Sub(p.moved) > limit:
-		return fmt.Errorf("a pass has not moved for %s", now.Sub(p.moved).Round(time.Second))
+		return fmt.Errorf("a pass has not moved since %s", p.moved.UTC().Format(time.RFC3339))
 	case !p.running && now.Sub(p.due) > limit:
-		return fmt.Errorf("a pass is due for %s", now.Sub(p.due).Round(time.Second))
+		return fmt.Errorf("a pass is due since %s", p.due.UTC().Format(time.RFC3339))
 	default:
 		return nil
 	}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componentstatus"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
@@ -18,8 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// newMonitor makes the monitor of a receiver. What changes becomes the component status, with the whole report among the
-// attributes: recoverable while anything is in trouble. Nothing is permanent, for all of it can heal.
+// newMonitor makes the monitor of a receiver, whose changes become the component status.
 func newMonitor(config *Config, host component.Host) *health.Monitor {
 	var orgs []string
 	for i := range config.Orgs {
@@ -32,26 +29,8 @@ func newMonitor(config *Config, host component.Host) *health.Monitor {
 	if config.RabbitMQ.Unavailable == unavailableMemory {
 		spare = append(spare, health.AMQP, health.Consumer)
 	}
-	return health.NewMonitor(orgs, spare, time.Now, func(r health.Report) {
-		attributes := pcommon.NewMap()
-		if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {
-			attributes = pcommon.NewMap() // cannot be: a report has plain values
-		}
-		status, err := componentstatus.StatusOK, error(nil)
-		if r.Mode != health.Healthy {
-			status, err = componentstatus.StatusRecoverableError, errors.New(r.Summary())
-		}
-		componentstatus.ReportStatus(host, event(status, err, attributes))
-	})
-}
-
-// event is a status event with attributes.
-func event(status componentstatus.Status, err error, attributes pcommon.Map) *componentstatus.Event {
-	options := []componentstatus.EventBuilderOption{componentstatus.WithAttributes(attributes)}
-	if err != nil {
-		options = append(options, componentstatus.WithError(err))
-	}
-	return componentstatus.NewEvent(status, options...)
+	reporter := &statusReporter{host: host}
+	return health.NewMonitor(orgs, spare, time.Now, reporter.report)
 }
 
 // troubles are the organizations that cannot be read completely.
@@ -84,6 +63,23 @@ func (s *troubles) of(org string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.orgs[org]
+}
+
+// renew replaces the reason of an organization that is in trouble. It does nothing for one that is not.
+func (s *troubles) renew(org string, trouble error) {
+	s.mu.Lock()
+	_, troubled := s.orgs[org]
+	s.mu.Unlock()
+	if troubled {
+		s.set(org, trouble)
+	}
+}
+
+// isUnanswered reports whether the trouble of an organization is that GitHub does not answer.
+func (s *troubles) isUnanswered(org string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return errors.As(s.orgs[org], new(*github.UnavailableError))
 }
 
 func (s *troubles) err() error {
@@ -120,6 +116,9 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 	trouble := troubleOf(sum, err)
 	was := c.class
 	c.class = classify(sum, trouble)
+	if c.class != classStore { // how the store does is not GitHub's business
+		c.troubles.set(c.org, ofGitHub(sum, trouble))
+	}
 	switch {
 	case c.class == was:
 		c.logger.Info("Pass ended.", append(fields, zap.Error(trouble))...)
@@ -130,9 +129,6 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 	default:
 		c.logger.Warn("The organization cannot be read completely; what is known of it stays as it was.",
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
-	}
-	if c.class != classStore { // how the store does is not GitHub's business
-		c.troubles.set(c.org, ofGitHub(sum, trouble))
 	}
 }
 

@@ -4,25 +4,29 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
 // storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics where
-// the file is damaged, which would end the whole collector, at every start. It is safe for concurrent use as its client
-// is.
+// the file is damaged, which would end the whole collector, at every start. It notes how the client does. It is safe for
+// concurrent use as its client is.
 type storageGuard struct {
 	client storage.Client
 	// extension is the id of the storage extension, file the name of the file that it keeps for this receiver
 	// (https://pkg.go.dev/github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage).
 	extension, file string
+	state           storageState
 }
 
 var _ storage.Client = (*storageGuard)(nil)
 
 // Get implements storage.Client.
 func (g *storageGuard) Get(ctx context.Context, key string) (value []byte, err error) {
-	err = g.call(func() (err error) {
+	err = g.observe(0, false, func() (err error) {
 		value, err = g.client.Get(ctx, key)
 		return err
 	})
@@ -31,21 +35,39 @@ func (g *storageGuard) Get(ctx context.Context, key string) (value []byte, err e
 
 // Set implements storage.Client.
 func (g *storageGuard) Set(ctx context.Context, key string, value []byte) error {
-	return g.call(func() error { return g.client.Set(ctx, key, value) })
+	return g.observe(len(value), false, func() error { return g.client.Set(ctx, key, value) })
 }
 
 // Delete implements storage.Client.
 func (g *storageGuard) Delete(ctx context.Context, key string) error {
-	return g.call(func() error { return g.client.Delete(ctx, key) })
+	return g.observe(0, false, func() error { return g.client.Delete(ctx, key) })
 }
 
 // Batch implements storage.Client.
 func (g *storageGuard) Batch(ctx context.Context, ops ...*storage.Operation) error {
-	return g.call(func() error { return g.client.Batch(ctx, ops...) })
+	size := 0
+	for _, op := range ops {
+		size += len(op.Value)
+	}
+	return g.observe(size, false, func() error { return g.client.Batch(ctx, ops...) })
+}
+
+// observe notes the outcome of an operation that writes so many bytes; 0 is for one that writes none.
+func (g *storageGuard) observe(size int, probe bool, do func() error) error {
+	if err := g.state.damage(); err != nil {
+		return err // the database may still hold its lock: it would never answer
+	}
+	g.state.begin(time.Now())
+	err := g.call(do)
+	g.state.end(size, probe, err)
+	return err
 }
 
 // Close implements storage.Client.
 func (g *storageGuard) Close(ctx context.Context) error {
+	if g.state.damage() != nil {
+		return nil
+	}
 	return g.call(func() error { return g.client.Close(ctx) })
 }
 
@@ -61,7 +83,7 @@ const moveAway = "move the file away to begin a new one: the look-back is read a
 func (g *storageGuard) call(do func() error) (err error) {
 	defer func() {
 		if damage := recover(); damage != nil {
-			err = g.damaged(fmt.Errorf("%v", damage))
+			err = &health.PermanentError{Err: g.damaged(fmt.Errorf("%v", damage))}
 		}
 	}()
 	if err = do(); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
@@ -26,8 +27,11 @@ func beginnings(c *Config) map[string]error {
 	states := map[string]error{
 		health.Exporter: errStarting, health.Access: errUnread, health.Scheduler: nil, health.GitHub: nil, health.Core: nil,
 	}
-	if c.Redis.Enabled() {
+	switch {
+	case c.Redis.Enabled():
 		states[health.Redis] = errUnasked
+	case c.Storage != "":
+		states[health.Storage] = errUnasked
 	}
 	if c.Backfill.Enabled && c.RabbitMQ.Enabled() {
 		states[health.AMQP], states[health.Consumer] = errUnasked, errUnasked
@@ -55,23 +59,34 @@ var (
 	errUnasked  = errors.New("not asked yet")
 )
 
+// probe asks all dependencies at the same time, so that one that hangs keeps no other from being known.
 func (w *watch) probe(ctx context.Context, interval time.Duration) {
-	states := make(map[string]error)
-	if ping := w.receiver.store.ping; ping != nil {
-		probe, cancel := context.WithTimeout(ctx, min(interval, answerWithin))
-		err := ping(probe)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		states[health.Redis] = err
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	if w.receiver.store.ping != nil {
+		asking.Go(func() { w.probeStore(ctx, min(interval, answerWithin)) })
 	}
-	w.receiver.probeGitHub(ctx)
+	asking.Go(func() { w.receiver.probeGitHub(ctx) })
+	w.judge(time.Now())
+}
+
+// probeStore asks whether the store can be written to.
+func (w *watch) probeStore(ctx context.Context, within time.Duration) {
+	probe, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := w.receiver.store.ping(probe)
 	if ctx.Err() != nil {
 		return
 	}
-	now := time.Now()
-	states[health.Scheduler], states[health.Exporter] = w.scheduler(now), w.exporter(now)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s: %w", within, err)
+	}
+	w.receiver.monitor.Set(map[string]error{w.receiver.store.dependency: err})
+}
+
+// judge says how what is in this process does.
+func (w *watch) judge(now time.Time) {
+	states := map[string]error{health.Scheduler: w.scheduler(now), health.Exporter: w.exporter(now)}
 	if w.receiver.config.LOC.statistics() {
 		states[health.Lines] = w.lines(now)
 	}
@@ -101,7 +116,7 @@ func (w *watch) exporter(now time.Time) error {
 		}
 	}
 	if age := w.emitter.age(now); age > staleAfter(w.receiver.config.EmitInterval) {
-		errs = append(errs, fmt.Errorf("nothing was emitted for %s", age.Round(time.Second)))
+		errs = append(errs, fmt.Errorf("nothing was emitted since %s", now.Add(-age).UTC().Format(time.RFC3339)))
 	}
 	return errors.Join(errs...)
 }

@@ -21,7 +21,7 @@ const settleAgain = time.Second
 func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
 	q.settings.OnConsumer(errNotYet)
 	for ctx.Err() == nil {
-		conn, err := q.consumer.await(ctx)
+		conn, err := q.awaitConsumer(ctx)
 		if err != nil {
 			break
 		}

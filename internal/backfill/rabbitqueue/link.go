@@ -18,11 +18,16 @@ const (
 	dialTimeout = 10 * time.Second
 	// closeWithin bounds a farewell that nobody may hear.
 	closeWithin = 500 * time.Millisecond
+	// slowDial is after what time a first attempt to connect counts as trouble; it goes on.
+	slowDial    = 2 * time.Second
 	firstRedial = 250 * time.Millisecond
 	lastRedial  = 15 * time.Second
 )
 
-var errNotYet = errors.New("not connected yet")
+var (
+	errNotYet = errors.New("not connected yet")
+	errSlow   = fmt.Errorf("no answer within %s", slowDial)
+)
 
 // link keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a former
 // connection is used with a new one: its delivery tags would acknowledge other jobs.
@@ -77,16 +82,24 @@ func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
 		conn, err := l.dial()
 		dialed <- result{conn, err}
 	}()
-	select {
-	case <-ctx.Done():
-		go func() {
-			if late := <-dialed; late.err == nil {
-				hangUp(late.conn)
+	slow := time.NewTimer(slowDial)
+	defer slow.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			go func() {
+				if late := <-dialed; late.err == nil {
+					hangUp(late.conn)
+				}
+			}()
+			return nil, context.Cause(ctx)
+		case <-slow.C:
+			if _, err := l.now(); errors.Is(err, errNotYet) {
+				l.set(nil, errSlow)
 			}
-		}()
-		return nil, context.Cause(ctx)
-	case r := <-dialed:
-		return r.conn, r.err
+		case r := <-dialed:
+			return r.conn, r.err
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ type Queue struct {
 	running   sync.WaitGroup
 
 	consuming atomic.Int64
+	awaiting  atomic.Bool // says that Consume waits for a connection
 	// sources are the queues that are consumed, one for each organization; shared is the one of a version before, which
 	// is consumed while old has it.
 	sources []*source
@@ -121,7 +122,7 @@ func New(settings Settings) *Queue {
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.publisher = newPublisher(q)
-	q.consumer = newLink(q, "consumer", func(err error) { q.trouble(1, err) }, q.prepare)
+	q.consumer = newLink(q, "consumer", q.consumerTrouble, q.prepare)
 	q.running.Go(func() { q.publisher.link.run(ctx) })
 	q.running.Go(func() { q.consumer.run(ctx) })
 	return q
@@ -186,6 +187,24 @@ func (q *Queue) trouble(connection int, err error) {
 		q.state.told = true
 		q.settings.OnState(now)
 	}
+}
+
+// consumerTrouble notes how the connection of the consumers does, which is also why nothing is consumed without it.
+func (q *Queue) consumerTrouble(err error) {
+	q.trouble(1, err)
+	if err != nil && q.awaiting.Load() {
+		q.settings.OnConsumer(down(err))
+	}
+}
+
+// awaitConsumer waits for the connection of the consumers.
+func (q *Queue) awaitConsumer(ctx context.Context) (*amqp.Connection, error) {
+	q.awaiting.Store(true)
+	defer q.awaiting.Store(false)
+	if _, err := q.consumer.now(); err != nil {
+		q.settings.OnConsumer(err)
+	}
+	return q.consumer.await(ctx)
 }
 
 // Depth implements backfill.Queue.

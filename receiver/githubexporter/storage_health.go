@@ -1,0 +1,131 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+const (
+	// storageProbeKey is the key of the record that probes write. The store uses other keys.
+	storageProbeKey = "probe"
+	// storageHangs is how long an operation may take before the storage counts as one that does not answer. A snapshot
+	// of a large ledger takes seconds.
+	storageHangs = 15 * time.Second
+	// maxStorageProbe bounds the record of a probe in bytes.
+	maxStorageProbe = 16 << 20
+	// storageProbeMargin is what a probe writes beyond twice what could not be written: a database needs pages besides.
+	storageProbeMargin = 64 << 10
+)
+
+// storageState is what the operations of a storage client say about it. A database file has free pages, so that small
+// writes succeed on a full disk: only a write at least as large as the one that failed ends the trouble. It is safe for
+// concurrent use.
+type storageState struct {
+	// changed is called when trouble begins, ends or has another reason. It must not block. nil is none.
+	changed func()
+
+	mu      sync.Mutex
+	running int
+	began   time.Time // when the operation began that runs longest
+	trouble error     // nil while the storage does what it is asked for
+	size    int       // of the store's largest write that failed since the trouble began, in bytes
+}
+
+func (s *storageState) begin(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == 0 {
+		s.began = now
+	}
+	s.running++
+}
+
+// end notes the outcome of an operation that wrote so many bytes. A probe writes more than the store needs.
+func (s *storageState) end(size int, probe bool, err error) {
+	s.mu.Lock()
+	was := s.trouble
+	s.running--
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // says nothing of the storage
+	case isPermanent(was): // does not heal
+	case err != nil:
+		s.trouble = err
+		if !probe {
+			s.size = max(s.size, size)
+		}
+	case was != nil && size > 0 && size >= min(s.size, maxStorageProbe):
+		s.trouble, s.size = nil, 0
+	}
+	changed := (was == nil) != (s.trouble == nil) || (was != nil && was.Error() != s.trouble.Error())
+	s.mu.Unlock()
+	if changed && s.changed != nil {
+		s.changed()
+	}
+}
+
+// damage is the trouble that does not heal; nil for any other.
+func (s *storageState) damage() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isPermanent(s.trouble) {
+		return s.trouble
+	}
+	return nil
+}
+
+func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
+
+// judge gives the size of the record with which to find out more, 0 while an operation runs, which says more itself,
+// and the present trouble.
+func (s *storageState) judge(now time.Time) (probe int, trouble error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case isPermanent(s.trouble):
+		return 0, s.trouble
+	case s.running > 0 && now.Sub(s.began) > storageHangs:
+		return 0, fmt.Errorf("no answer since %s", s.began.UTC().Format(time.RFC3339))
+	case s.running > 0:
+		return 0, s.trouble
+	case s.trouble == nil:
+		return 1, nil
+	default:
+		return min(2*s.size+storageProbeMargin, maxStorageProbe), s.trouble
+	}
+}
+
+// ping finds out whether the storage can be written to.
+func (g *storageGuard) ping(ctx context.Context) error {
+	if size, _ := g.state.judge(time.Now()); size > 0 {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.probe(context.WithoutCancel(ctx), size)
+		}()
+		select {
+		case <-done:
+		case <-ctx.Done(): // what runs is judged by the next probes
+		}
+	}
+	_, trouble := g.state.judge(time.Now())
+	if trouble == nil {
+		return nil
+	}
+	const text = "the storage extension %q does not keep what is recorded; it is read from GitHub again when it does: %w"
+	return fmt.Errorf(text, g.extension, trouble)
+}
+
+// probe writes a record. What a large one took is free for the store afterwards.
+func (g *storageGuard) probe(ctx context.Context, size int) {
+	write := func(size int) error {
+		return g.observe(size, true, func() error { return g.client.Set(ctx, storageProbeKey, make([]byte, size)) })
+	}
+	if err := write(size); err == nil && size > 1 {
+		_ = write(1) // the state has the outcome
+	}
+}

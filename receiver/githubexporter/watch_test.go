@@ -1,0 +1,55 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+)
+
+// TestHangingDependency: a store that does not answer keeps nothing else from being known, and counts as down in time.
+func TestHangingDependency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		config := createDefaultConfig().(*Config)
+		config.Redis.Endpoints = []string{"127.0.0.1:6379"}
+		monitor := newMonitor(config, componenttest.NewNopHost())
+		monitor.Set(beginnings(config))
+		r := &githubReceiver{
+			config: config, monitor: monitor, access: newAccess(monitor), cooldown: newCooldown(config, monitor),
+			store: &backend{dependency: health.Redis, ping: func(ctx context.Context) error {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}},
+		}
+		emitter := &emitter{last: time.Now(), refused: errors.New("data refused due to high memory usage")}
+		go newWatch(r, emitter).probe(t.Context(), time.Minute)
+		synctest.Wait()
+		require.Equal(t, errUnasked.Error(), detailOf(monitor, health.Redis))
+		require.Contains(t, detailOf(monitor, health.Exporter), "data refused due to high memory usage")
+		time.Sleep(answerWithin) //nolint:forbidigo // in a bubble
+		synctest.Wait()
+		require.Contains(t, detailOf(monitor, health.Redis), "no answer within 2s")
+
+		emitter.refused = errors.New("queue is full")
+		newWatch(r, emitter).judge(time.Now())
+		require.Contains(t, detailOf(monitor, health.Exporter), "queue is full", "the present reason")
+	})
+}
+
+// detailOf is the reason of a dependency.
+func detailOf(monitor *health.Monitor, name string) string {
+	report := monitor.Report()
+	for i := range report.Dependencies {
+		if report.Dependencies[i].Name == name {
+			return report.Dependencies[i].Detail
+		}
+	}
+	return ""
+}
