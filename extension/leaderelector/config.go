@@ -145,6 +145,9 @@ func (c *KubernetesConfig) Validate() error {
 	if c.LeaseName == "" {
 		return errors.New("lease_name: empty, want the name of a Lease")
 	}
+	if err := checkLeaseName(c.LeaseName); err != nil {
+		return err
+	}
 	if c.Kubeconfig != "" {
 		if _, err := os.Stat(c.Kubeconfig); err != nil {
 			return fmt.Errorf("kubeconfig: %s: %w", configcheck.Quoted(c.Kubeconfig), errors.Unwrap(err))

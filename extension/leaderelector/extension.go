@@ -31,6 +31,8 @@ type elector struct {
 	reports  reports
 
 	backend   leader
+	// leaseName is a lease's name as the backend has it.
+	leaseName func(name string) string
 	closer    io.Closer // of the backend's connections, or nil
 	callbacks *callbacks
 }
@@ -67,6 +69,7 @@ func (e *elector) open(ctx context.Context) (leader, error) {
 	case e.config.Static != nil:
 		return election.New(static.New(e.config.Static.Role == roleLeader), e.config.timing(), nil, e.reports.hooks()), nil
 	case e.config.Redis != nil:
+		e.leaseName = redislease.LeaseName
 		client, err := e.config.Redis.Connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("redis: %w", err)
@@ -111,18 +114,22 @@ type reports struct {
 	host   component.Host
 	logger *zap.Logger
 
-	mu       sync.Mutex
-	troubled map[string]bool
+	mu     sync.Mutex
+	leases map[string]*leaseState
+	// reported is the kind of the error in the component status, "" for none.
+	reported string
 }
 
 func (r *reports) hooks() election.Hooks {
-	return election.Hooks{Reached: r.reached, Began: r.began, Ended: r.ended}
+	return election.Hooks{Reached: r.reached, Began: r.began, Ended: r.ended, Held: r.held}
 }
 
 func (r *reports) began(t election.Term) {
+	r.led(t.Name, true)
 	r.logger.Info("This replica leads.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence))
 }
 
 func (r *reports) ended(t election.Term, why error) {
+	r.led(t.Name, false)
 	r.logger.Info("This replica leads no more.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence), zap.NamedError("why", why))
 }

@@ -16,11 +16,21 @@ func (e *elector) openKubernetes() (leader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
-	return &reporting{reports: &e.reports, leader: kubelease.New(client, kubelease.Settings{
+	elector := kubelease.New(client, kubelease.Settings{
 		Namespace: namespace, LeaseName: e.config.Kubernetes.LeaseName, Identity: e.identity,
 		LeaseDuration: e.config.LeaseDuration, RenewDeadline: e.config.RenewDeadline, RetryPeriod: e.config.RetryPeriod,
-		OnState: e.reports.reached,
-	})}, nil
+		OnState: e.reports.reached, OnHeld: e.reports.held,
+	})
+	e.leaseName = elector.LeaseName
+	return &reporting{reports: &e.reports, leader: elector}, nil
+}
+
+// checkLeaseName refuses a name that a Lease cannot have.
+func checkLeaseName(name string) error {
+	if err := kubelease.CheckLeaseName(name); err != nil {
+		return fmt.Errorf("lease_name: %w", err)
+	}
+	return nil
 }
 
 // reporting tells of the terms of a backend that has no hooks.

@@ -39,6 +39,18 @@ var (
 	errReturned = errors.New("the work of the leader returned")
 )
 
+// HeldError is ErrHeld of a Leaser that knows who holds the lease.
+type HeldError struct {
+	// Holder is the identity of the replica that holds the lease.
+	Holder string
+}
+
+// Error implements error.
+func (e *HeldError) Error() string { return ErrHeld.Error() + ": " + e.Holder }
+
+// Is reports whether target is ErrHeld.
+func (*HeldError) Is(target error) bool { return target == ErrHeld }
+
 // Timing is how long things take. The zero value of a field is no valid one.
 type Timing struct {
 	// LeaseDuration is how long a lease is held without being renewed.
@@ -72,6 +84,8 @@ type Hooks struct {
 	// Began and Ended are told of this replica's terms; why is the cause of the end.
 	Began func(t Term)
 	Ended func(t Term, why error)
+	// Held is called with every refusal of a lease that another replica holds.
+	Held func(name, holder string)
 }
 
 // New makes an elector. roster may be nil: then leases are not spread over the replicas.
@@ -85,6 +99,9 @@ func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
 	if hooks.Ended == nil {
 		hooks.Ended = func(Term, error) {}
 	}
+	if hooks.Held == nil {
+		hooks.Held = func(string, string) {}
+	}
 	return &Elector{leaser: leaser, timing: timing, hooks: hooks, share: share{roster: roster, period: timing.RetryPeriod}}
 }
 
@@ -94,14 +111,26 @@ func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
 	e.share.join()
 	defer e.share.leave()
+	return e.campaign(ctx, name, &e.share, work)
+}
+
+// LeadBeside is Lead for a lease that a leader holds beside another one. It does not count where leases are spread over
+// the replicas.
+func (e *Elector) LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
+	return e.campaign(ctx, name, &share{period: e.timing.RetryPeriod}, work)
+}
+
+func (e *Elector) campaign(
+	ctx context.Context, name string, spread *share, work func(ctx context.Context, fence uint64) error,
+) error {
 	for ctx.Err() == nil {
 		term, until, ok := e.acquire(ctx, name)
 		if !ok {
-			e.share.look(ctx)
-			pause(ctx, e.timing.RetryPeriod/attempts+e.share.handicap())
+			spread.look(ctx)
+			pause(ctx, e.timing.RetryPeriod/attempts+spread.handicap())
 			continue
 		}
-		why := e.serve(ctx, term, until, work)
+		why := e.serve(ctx, term, until, spread, work)
 		if errors.Is(why, ErrYielded) || errors.Is(why, errReturned) {
 			pause(ctx, 2*e.timing.RetryPeriod) // others first
 		}
@@ -129,6 +158,9 @@ func (e *Elector) acquire(ctx context.Context, name string) (term Term, until ti
 	ctx, cancel := context.WithTimeout(ctx, e.timing.RetryPeriod)
 	defer cancel()
 	term, err := e.leaser.Acquire(ctx, name)
+	if held := new(HeldError); errors.As(err, &held) {
+		e.hooks.Held(name, held.Holder)
+	}
 	if err == nil || errors.Is(err, ErrHeld) {
 		e.hooks.Reached(name, nil)
 	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -138,12 +170,14 @@ func (e *Elector) acquire(ctx context.Context, name string) (term Term, until ti
 }
 
 // serve runs work for a term, and gives why the term ended.
-func (e *Elector) serve(ctx context.Context, term Term, until time.Time, work func(context.Context, uint64) error) error {
+func (e *Elector) serve(
+	ctx context.Context, term Term, until time.Time, spread *share, work func(context.Context, uint64) error,
+) error {
 	termCtx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	var keeping sync.WaitGroup
-	keeping.Go(func() { e.keep(termCtx, term, until, end) })
-	withdraw := e.share.hold(func() { end(ErrYielded) })
+	keeping.Go(func() { e.keep(termCtx, term, until, spread, end) })
+	withdraw := spread.hold(func() { end(ErrYielded) })
 	e.hooks.Began(term)
 	err := work(termCtx, term.Fence)
 	withdraw()
@@ -159,7 +193,9 @@ func (e *Elector) serve(ctx context.Context, term Term, until time.Time, work fu
 
 // keep renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser silent or
 // this process stopped for a while.
-func (e *Elector) keep(ctx context.Context, term Term, until time.Time, end context.CancelCauseFunc) {
+func (e *Elector) keep(
+	ctx context.Context, term Term, until time.Time, spread *share, end context.CancelCauseFunc,
+) {
 	expiry := time.AfterFunc(time.Until(until), func() { end(ErrExpired) })
 	defer expiry.Stop()
 	for {
@@ -185,7 +221,7 @@ func (e *Elector) keep(ctx context.Context, term Term, until time.Time, end cont
 			}
 		}
 		e.hooks.Reached(term.Name, err)
-		e.share.look(ctx)
+		spread.look(ctx)
 	}
 }
 

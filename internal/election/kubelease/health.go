@@ -6,13 +6,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// health reports whether the API server answers, on changes only.
+// health reports whether the API server answers, on changes only: of the state or of the reason.
 type health struct {
 	report func(error)
 
 	mu    sync.Mutex
 	known bool
-	ill   bool
+	why   string // "" while it answers
 }
 
 // observe learns from the outcome of a request. Conflicts are answers, too: another replica was faster.
@@ -22,9 +22,13 @@ func (h *health) observe(err error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.known && h.ill == (err != nil) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	if h.known && h.why == why {
 		return
 	}
-	h.known, h.ill = true, err != nil
+	h.known, h.why = true, why
 	h.report(err)
 }

@@ -30,6 +30,9 @@ type Settings struct {
 	// OnState may be nil. It is told of every change: nil when the API server answers, or why it does not answer, or
 	// refuses. It must not block.
 	OnState func(name string, err error)
+	// OnHeld may be nil. It is called with the identity of another replica that holds a lease, at each request that shows it.
+	// It must not block.
+	OnHeld func(name, holder string)
 }
 
 // Elector campaigns for leases. Its methods are safe for concurrent use.
@@ -51,6 +54,9 @@ func New(client kubernetes.Interface, settings Settings) *Elector {
 	}
 	if settings.OnState == nil {
 		settings.OnState = func(string, error) {}
+	}
+	if settings.OnHeld == nil {
+		settings.OnHeld = func(string, string) {}
 	}
 	settings.LeaseDuration = wholeSeconds(settings.LeaseDuration)
 	routeKlog(settings.Logger)

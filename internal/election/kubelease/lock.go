@@ -18,7 +18,8 @@ type lock struct {
 	timeout time.Duration
 	trust   time.Duration
 	expire  func() // the term cannot be trusted any more
-	lost    func() // somebody else holds the lease
+	lost    func() // another replica holds the lease
+	held    func(holder string)
 
 	// every is the time between two renewals: what comes earlier is left out.
 	every   time.Duration
@@ -34,8 +35,14 @@ func (l *lock) Get(ctx context.Context) (record *resourcelock.LeaderElectionReco
 		record, raw, err = l.LeaseLock.Get(ctx)
 		return err
 	})
-	if err == nil && l.expiry != nil && record.HolderIdentity != l.Identity() {
+	if err != nil || record.HolderIdentity == l.Identity() {
+		return record, raw, err
+	}
+	if l.expiry != nil {
 		l.lost()
+	}
+	if record.HolderIdentity != "" {
+		l.held(record.HolderIdentity)
 	}
 	return record, raw, err
 }

@@ -3,6 +3,7 @@ package kubelease
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -22,7 +23,27 @@ func (e *Elector) LeaseName(name string) string {
 	suffix := "-" + hex.EncodeToString(sum[:5])
 	full := e.settings.LeaseName + "-" + strings.Map(allowed, strings.ToLower(name))
 	full = full[:min(len(full), validation.DNS1123SubdomainMaxLength-len(suffix))]
-	return full + suffix
+	return strings.TrimRight(full, ".-") + suffix // a part of the name must not end with a dot before the hyphen
+}
+
+// CheckLeaseName refuses a name that a Lease cannot have.
+// See https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names.
+func CheckLeaseName(name string) error {
+	if len(validation.IsDNS1123Subdomain(name)) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q, want at most %d characters: small letters, digits, hyphens and dots, "+
+		"with a letter or digit at both ends and beside each dot", cut(name), validation.DNS1123SubdomainMaxLength)
+}
+
+// maxShown bounds a value in an error.
+const maxShown = 64
+
+func cut(name string) string {
+	if len(name) > maxShown {
+		return name[:maxShown] + "..."
+	}
+	return name
 }
 
 func allowed(r rune) rune {

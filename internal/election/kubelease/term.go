@@ -49,6 +49,7 @@ func (e *Elector) newTerm(ctx context.Context, name string, health *health) *ter
 		every:   e.settings.RetryPeriod,
 		expire:  func() { t.end(election.ErrExpired) },
 		lost:    func() { t.end(election.ErrLost) },
+		held:    func(holder string) { e.settings.OnHeld(name, holder) },
 	}
 	t.log = e.settings.Logger.With("lease", t.lock.Describe(), "identity", t.lock.Identity())
 	return t

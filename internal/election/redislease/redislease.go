@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -60,12 +61,17 @@ func New(client redis.UniversalClient, settings Settings) *Leaser {
 	return &Leaser{client: client, settings: settings}
 }
 
+// LeaseName is the name of a lease in the keys: "leader" for the one without a name.
+func LeaseName(name string) string {
+	if name == "" {
+		return "leader"
+	}
+	return name
+}
+
 // keys are the lock and the fence of a lease, on one node of a cluster.
 func (l *Leaser) keys(name string) []string {
-	if name == "" {
-		name = "leader"
-	}
-	lease := l.settings.Prefix + ":" + layout + ":{lease/" + name + "}:"
+	lease := l.settings.Prefix + ":" + layout + ":{lease/" + LeaseName(name) + "}:"
 	return []string{lease + "holder", lease + "fence"}
 }
 
@@ -77,13 +83,22 @@ func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error
 		return election.Term{}, fmt.Errorf("redis: acquire a lease: %w", err)
 	}
 	if len(answer) != 2 {
-		return election.Term{}, election.ErrHeld
+		return election.Term{}, heldBy(answer)
 	}
 	fence, err := strconv.ParseUint(answer[0], 10, 64)
 	if err != nil {
 		return election.Term{}, fmt.Errorf("redis: the fence of a lease: %w", err)
 	}
 	return election.Term{Name: name, Fence: fence, Token: answer[1]}, nil
+}
+
+// heldBy is the error of a lease that another term holds, by its token: the identity, a slash and the fence.
+func heldBy(answer []string) error {
+	if len(answer) == 0 {
+		return election.ErrHeld
+	}
+	holder, _, _ := strings.Cut(answer[0], "/")
+	return &election.HeldError{Holder: holder}
 }
 
 // Renew implements election.Leaser.

@@ -1,0 +1,74 @@
+package leaderelector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// besideLeader is a backend whose leases can have any names.
+type besideLeader interface {
+	LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
+}
+
+var errNoNames = errors.New("the backend of the election has no leases beside the one that lease_name or static::role names")
+
+// HasNamedLeases reports whether leases of any name can be had. They can in Redis. On Kubernetes the role of the service
+// account lists the names, and with static there are no leases.
+func (e *elector) HasNamedLeases() bool { return e.config.Redis != nil }
+
+// LeadBeside is Lead for a lease that a leader holds beside another one: it does not count where leases are spread over the
+// replicas. It returns an error at once where HasNamedLeases is false.
+func (e *elector) LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
+	backend, ok := e.backend.(besideLeader)
+	if !ok || !e.HasNamedLeases() {
+		return errNoNames
+	}
+	return backend.LeadBeside(ctx, name, work)
+}
+
+// LeaseDuration is how long a lease is held without being renewed.
+func (e *elector) LeaseDuration() time.Duration { return e.config.LeaseDuration }
+
+// Identity names this process in the leases.
+func (e *elector) Identity() string { return e.identity }
+
+// DescribeLease says in words who holds the lease called name, or why that is not known, and what a person can do.
+func (e *elector) DescribeLease(name string) string {
+	state := e.reports.state(name)
+	if e.config.Static != nil {
+		return e.describeStatic()
+	}
+	full := name
+	if e.leaseName != nil {
+		full = e.leaseName(name)
+	}
+	switch {
+	case state.trouble != nil:
+		return fmt.Sprintf("the lease %q cannot be acquired: %v: check the settings of %s and the rights of its account",
+			full, state.trouble, e.settings.ID)
+	case state.leads:
+		return fmt.Sprintf("this replica, %q, holds the lease %q", e.identity, full)
+	case state.holder != "":
+		return fmt.Sprintf("the lease %q is held by %q: if that process is of another deployment, %s", full, state.holder,
+			e.separateRemedy())
+	default:
+		return fmt.Sprintf("the lease %q has not been acquired yet", full)
+	}
+}
+
+func (e *elector) describeStatic() string {
+	if e.config.Static.Role == roleLeader {
+		return "static::role is leader here"
+	}
+	return "static::role is follower here: one replica must have static::role: leader"
+}
+
+// separateRemedy says how deployments get leases of their own.
+func (e *elector) separateRemedy() string {
+	if e.config.Kubernetes != nil {
+		return "give each deployment a kubernetes::lease_name of its own"
+	}
+	return "give each deployment a redis::key_prefix or a receiver name of its own"
+}
