@@ -27,6 +27,10 @@ const (
 	sourceWorker     = "worker_backfill"
 	resultFailure    = "failure"
 	resultFenced     = "fenced"
+
+	// SourceLeader and WriteSuccess are the labels of TallyStoreWrites of a leader's write that was taken.
+	SourceLeader = sourceLeader
+	WriteSuccess = "success"
 )
 
 // Tallies collects increments of shared counters until a commit takes them along. Its zero value is ready; it is safe

@@ -17,10 +17,10 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 // TestMatrix is each role with each dependency down, and back again.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler, health.Consumer, health.Exporter, health.Access}
+	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler, health.Consumer, health.Exporter, health.Access, health.Leadership}
 	for role, needs := range map[health.Role][]string{
-		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access},
-		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access},
+		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access, health.Leadership},
+		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access, health.Leadership},
 	} {
 		for _, down := range all {
 			t.Run(string(role)+" without "+down, func(t *testing.T) {
@@ -94,6 +94,25 @@ func TestSpare(t *testing.T) {
 	r := m.Report()
 	require.True(t, r.Ready)
 	require.Equal(t, health.Degraded, r.Mode)
+}
+
+// TestWarning: a warning is degraded, whatever the role requires, and the same trouble without it is not ready.
+func TestWarning(t *testing.T) {
+	t.Parallel()
+	changes := 0
+	m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) { changes++ })
+	silent := errors.New("no replica leads")
+	m.Set(map[string]error{health.Leadership: &health.Warning{Err: silent}})
+	r := m.Report()
+	require.True(t, r.Ready)
+	require.Equal(t, health.Degraded, r.Mode)
+	require.Equal(t, "leadership: no replica leads", r.Summary())
+	m.Set(map[string]error{health.Leadership: silent})
+	r = m.Report()
+	require.False(t, r.Ready)
+	require.Equal(t, 2, changes)
+	m.Set(map[string]error{health.Leadership: nil})
+	require.Equal(t, health.Healthy, m.Report().Mode)
 }
 
 func TestRaw(t *testing.T) {

@@ -27,7 +27,18 @@ const (
 	Lines = "loc"
 	// Backfill says whether the queue of jobs loses or refuses any.
 	Backfill = "backfill"
+	// Leadership says which organization no replica leads.
+	Leadership = "leadership"
 )
+
+// Warning is the state of a dependency that is in trouble and that no role requires yet: degraded, not unready.
+type Warning struct{ Err error }
+
+// Error implements error.
+func (w *Warning) Error() string { return w.Err.Error() }
+
+// Unwrap gives the trouble.
+func (w *Warning) Unwrap() error { return w.Err }
 
 // required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
 // is still served.
@@ -39,6 +50,8 @@ var required = map[string][]Role{
 	Consumer:  {Follower},
 	Exporter:  {Leader, Follower},
 	Access:    {Leader, Follower},
+
+	Leadership: {Leader, Follower},
 }
 
 // maxDetail bounds a detail in bytes.
@@ -51,8 +64,10 @@ type Monitor struct {
 	now    func() time.Time
 	change func(Report)
 
-	mu     sync.Mutex
-	deps   map[string]*Dependency
+	mu   sync.Mutex
+	deps map[string]*Dependency
+	// warned are the dependencies whose trouble is a Warning.
+	warned map[string]bool
 	orgs   map[string]Role
 	report Report
 }
@@ -60,7 +75,7 @@ type Monitor struct {
 // NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
 // from the one before in more than details, one call at a time.
 func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
-	m := &Monitor{spare: spare, now: now, change: change, deps: make(map[string]*Dependency), orgs: make(map[string]Role)}
+	m := &Monitor{spare: spare, now: now, change: change, deps: make(map[string]*Dependency), warned: make(map[string]bool), orgs: make(map[string]Role)}
 	for _, org := range orgs {
 		m.orgs[org] = Follower
 	}
@@ -87,6 +102,7 @@ func (m *Monitor) set(name string, err error) {
 		d.Healthy, d.Since = healthy, m.now()
 	}
 	d.Detail, d.Permanent = "", false
+	m.warned[name] = errors.As(err, new(*Warning))
 	if err != nil {
 		d.Permanent = errors.As(err, new(*PermanentError))
 		d.Detail = cut(err.Error())
@@ -123,6 +139,14 @@ func (m *Monitor) LeadsAny() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.current().Role == Leader
+}
+
+// IsHealthy reports whether a dependency was healthy when it was set last.
+func (m *Monitor) IsHealthy(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d := m.deps[name]
+	return d != nil && d.Healthy
 }
 
 // Report is the present state.
@@ -170,7 +194,7 @@ func (m *Monitor) current() Report {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.deps)) {
 		d := *m.deps[name]
-		d.Required = slices.Contains(required[name], r.Role) && !slices.Contains(m.spare, name)
+		d.Required = slices.Contains(required[name], r.Role) && !slices.Contains(m.spare, name) && !m.warned[name]
 		if !d.Healthy {
 			r.Mode = Degraded
 			r.Ready = r.Ready && !d.Required

@@ -30,9 +30,12 @@ func (r *githubReceiver) newOrganization(
 	if err != nil {
 		return nil, err
 	}
+	guarded := &authority{Store: r.store}
 	org := &organization{
 		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
-		logger: logger, telemetry: r.telemetry, store: r.store, http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
+		logger: logger, telemetry: r.telemetry,
+		store: guarded, authority: guarded, leases: r.leases, lease: r.leases.own(config.key()),
+		http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
 		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger},
 		passed:    make(chan struct{}, 1),
@@ -75,7 +78,7 @@ func (r *githubReceiver) newCollector(
 		return nil, err
 	}
 	return collect.New(collect.Settings{
-		Org: config.Name, Source: org.client, Store: r.store, Filter: filter, Concurrency: config.Concurrency,
+		Org: config.Name, Source: org.client, Store: org.store, Filter: filter, Concurrency: config.Concurrency,
 		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil,
 		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
 		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
 
+	fences "github.com/seed-358c4d9d/githubexporter/internal/election"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -25,13 +26,18 @@ type callbackElection interface {
 }
 
 const (
-	// soleLeader is the fence of a process that leads without an election.
+	// soleLeader is the fence of a process that leads without an election, on a store that belongs to it.
 	soleLeader = 1
 	// noFence is the fence under an election that gives none.
 	noFence = 0
 	// claimAgain is the wait before a new leader tries again to make its fence known.
 	claimAgain = time.Second
+	// fencedGrace is the wait before a refusal is logged: the term may be about to end, as after a pause of the process.
+	fencedGrace = 2 * time.Second
 )
+
+// errNewTerm ends a term in which the store refused the writes, so that the next one has a newer fence.
+var errNewTerm = errors.New("a new term is needed: the store refused the writes of this one, and their cause is silent now")
 
 // How leadership is divided.
 const (
@@ -43,7 +49,7 @@ const (
 func (r *githubReceiver) elections(host component.Host) (election, error) {
 	id := r.config.LeaderElection
 	if id == nil {
-		return alone{}, nil
+		return &alone{shared: r.config.Redis.Enabled()}, nil
 	}
 	extension, ok := host.GetExtensions()[*id]
 	if !ok {
@@ -64,12 +70,19 @@ func (r *githubReceiver) elections(host component.Host) (election, error) {
 }
 
 // alone leads for ever.
-type alone struct{}
+type alone struct {
+	// shared says that others may have led with the same store: then fences are made as elections make them.
+	shared bool
+}
 
 // Lead implements election.
-func (alone) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+func (a *alone) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+	fence := uint64(soleLeader)
 	for ctx.Err() == nil {
-		_ = work(ctx, soleLeader) // returns when ctx has ended
+		if a.shared {
+			fence = max(fence+1, fences.FenceAt(time.Now()))
+		}
+		_ = work(ctx, fence) // returns when ctx has ended, or a newer fence is needed
 	}
 	return context.Cause(ctx)
 }
@@ -137,30 +150,35 @@ func (t *callbackTerms) Lead(ctx context.Context, _ string, work func(context.Co
 
 // campaign leads what this replica is elected for, until ctx ends.
 func (r *githubReceiver) campaign(ctx context.Context) {
-	lease := r.settings.ID.Name() // two receivers of one collector have leases of their own
 	if r.config.Leadership == leadershipReceiver {
+		lease := r.leases.ofReceiver()
 		r.tasks.Go(func() { _ = r.election.Lead(ctx, lease, r.lead) }) // ends with the context only
 		return
 	}
 	for _, org := range r.orgs {
-		name := org.config.key()
-		if lease != "" {
-			name = lease + "/" + name
-		}
-		r.tasks.Go(func() { _ = r.election.Lead(ctx, name, org.lead) })
+		r.tasks.Go(func() {
+			_ = r.election.Lead(ctx, org.lease, func(ctx context.Context, fence uint64) error {
+				former := newFormerLeases(ctx, r.leases)
+				defer former.release()
+				return org.lead(ctx, fence, former)
+			})
+		})
 	}
 }
 
-// lead is a term over all organizations. None of them waits for another, and it ends when all have stopped.
+// lead is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of which the
+// store refuses the writes does not stop the others, until a new term is needed for it.
 func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	errs := make([]error, len(r.orgs))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	former := newFormerLeases(ctx, r.leases)
+	defer former.release()
 	var leading sync.WaitGroup
 	for i, org := range r.orgs {
 		leading.Go(func() {
-			errs[i] = org.lead(ctx, fence)
-			if errors.Is(errs[i], ledger.ErrFenced) {
+			errs[i] = org.lead(ctx, fence, former)
+			if errors.Is(errs[i], errNewTerm) {
 				cancel() // the term is over for all of them
 			}
 		})
@@ -169,15 +187,117 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	return errors.Join(errs...)
 }
 
-// lead is a term over the organization: it makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends,
-// and waits for all of them. The first write makes the fence known, so that nothing of an earlier term is accepted any more.
-func (o *organization) lead(ctx context.Context, fence uint64) error {
+// lead is a term over the organization. It begins when the lease of a former leader was acquired too, and after the store
+// refused a write it stands by.
+func (o *organization) lead(ctx context.Context, fence uint64, former *formerLeases) error {
+	fence, err := o.awaitFormer(ctx, fence, former)
+	if err != nil {
+		return err
+	}
+	err = o.serve(ctx, fence, former)
+	if ctx.Err() == nil && errors.Is(err, ledger.ErrFenced) {
+		return o.standBy(ctx, fence)
+	}
+	return err
+}
+
+// awaitFormer waits for the lease under which the organization was led before, where that is another one: its leader may be
+// of the version before, or have another set of organizations. It is held for the term. When it is not to be had and no
+// leader of the organization writes, the replica leads without it. The fence that it returns is the newer one of both leases.
+func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
+	if !o.leases.hasNames() {
+		return fence, nil
+	}
+	name, err := o.formerLease(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if name == nil {
+		return fence, nil
+	}
+	o.logger.Info("The organization was led under another lease; this replica acquires that one, too.",
+		zap.String("lease", o.lease), zap.String("former_lease", *name))
+	o.leaderWatch.setWaitsFor(name)
+	defer o.leaderWatch.setWaitsFor(nil)
+	lease := former.acquire(*name)
+	silent := o.awaitSilence(ctx, lease.acquired)
+	select {
+	case <-lease.acquired:
+		return max(fence, lease.fence), nil
+	default:
+	}
+	if !silent {
+		return 0, context.Cause(ctx)
+	}
+	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written for a "+
+		"while: this replica leads without it.", zap.String("former_lease", *name), zap.Duration("silent_for", o.silenceLimit()))
+	return fence, nil
+}
+
+// formerLease is the lease under which the organization was led last, nil when it is this replica's own or the organization
+// was never read. It asks until the store answers or ctx ends.
+func (o *organization) formerLease(ctx context.Context) (*string, error) {
+	for tries := 0; ; tries++ {
+		name, err := o.readFormerLease(ctx)
+		if err == nil || ctx.Err() != nil {
+			return name, err
+		}
+		if tries == 0 {
+			o.logger.Warn("Failed to read from the store who led the organization; the term begins when it answers.", zap.Error(err))
+		}
+		o.pause(ctx, claimAgain, false)
+	}
+}
+
+func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
+	samples, err := o.store.ReadSamples(ctx, o.name, []ledger.SampleKey{sampleLeader})
+	if err != nil {
+		return nil, fmt.Errorf("read the last leader: %w", err)
+	}
+	former := o.leases.unrecorded(o.config.key())
+	if sample, ok := samples[sampleLeader]; ok {
+		record, err := decodeLeader(sample.Data)
+		if err == nil {
+			return otherThan(o.lease, record.Lease), nil
+		}
+		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired instead.", zap.Error(err))
+	}
+	if former == o.lease {
+		return nil, nil //nolint:nilnil // nil is no other lease
+	}
+	cov, err := o.store.Coverage(ctx, o.name)
+	if err != nil {
+		return nil, fmt.Errorf("read the coverage: %w", err)
+	}
+	if cov.Edge.IsZero() && len(cov.Repos) == 0 {
+		return nil, nil //nolint:nilnil // nil is no other lease
+	}
+	return &former, nil
+}
+
+// otherThan is a lease, nil when it is one's own.
+func otherThan(own, lease string) *string {
+	if lease == own {
+		return nil
+	}
+	return &lease
+}
+
+// serve makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store refuses a
+// write, and waits for all of them. The first write makes the fence known, so that nothing of an earlier term is accepted
+// any more.
+func (o *organization) serve(ctx context.Context, fence uint64, former *formerLeases) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	o.authority.watch(func() { end(ledger.ErrFenced) })
+	defer o.authority.watch(nil)
 	if err := o.claim(ctx, fence); err != nil {
 		return err
 	}
+	former.claimed()
 	o.beginTerm()
 	o.monitor.Lead(o.name, true)
-	o.wake() // whoever looks sees who leads
+	o.wake() // the role is shown at once
 	defer o.resign(ctx)
 	var work sync.WaitGroup
 	if o.jobs != nil {
@@ -187,18 +307,56 @@ func (o *organization) lead(ctx context.Context, fence uint64) error {
 		o.lines.begin()
 		work.Go(func() { o.refreshLines(ctx, fence) })
 	}
+	if o.leases.elected {
+		work.Go(func() { o.repeatLead(ctx, fence) })
+	}
 	o.schedule(ctx, fence)
 	work.Wait()
 	return context.Cause(ctx)
 }
 
+// standBy is for a replica whose writes the store refuses while its own lease is valid: another election has authority over
+// the organization. It asks GitHub nothing, and ends the term when the other leader has written nothing for a while.
+func (o *organization) standBy(ctx context.Context, fence uint64) error {
+	o.leaderWatch.setStandsBy(fence, time.Now())
+	defer o.leaderWatch.setStandsBy(0, time.Now())
+	o.pause(ctx, fencedGrace, false)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It sends no more "+
+		"requests for it to GitHub, and tries again when the other leader has written nothing for a while.",
+		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
+	if !o.awaitSilence(ctx, nil) {
+		return context.Cause(ctx)
+	}
+	o.logger.Info("The other leader of the organization has stopped writing; this replica begins a new term.")
+	return errNewTerm
+}
+
+// claimBatch makes the fence known and says which lease leads.
+func (o *organization) claimBatch(now time.Time) ledger.Batch {
+	b := ledger.Batch{Org: o.name, Observed: now}
+	if !o.leases.elected {
+		return b
+	}
+	if last, ok := o.view.Sample(sampleLeader); ok && last.Observed.After(now) {
+		now = last.Observed // the newest observation wins, and the other clock may be fast
+	}
+	sample, err := leaderSample(o.lease, o.leases.identity, now)
+	if err != nil {
+		o.logger.Debug("Failed to record the leader.", zap.Error(err)) // cannot be: it has plain texts
+		return b
+	}
+	b.Samples = []ledger.Sample{sample}
+	return b
+}
+
+// claim commits the first batch of a term. It tries until the store answers or ctx ends.
 func (o *organization) claim(ctx context.Context, fence uint64) error {
 	for tries := 0; ; tries++ {
-		_, err := o.store.Commit(ctx, fence, ledger.Batch{Org: o.name, Observed: time.Now()})
+		_, err := o.store.Commit(ctx, fence, o.claimBatch(time.Now()))
 		if err == nil || errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil {
-			if err != nil {
-				o.logger.Warn("The term cannot begin.", zap.Uint64("fence", fence), zap.Error(err))
-			}
 			return err
 		}
 		if tries == 0 {

@@ -34,25 +34,29 @@ const (
 
 // organization is everything about one organization: its loop, its view and what is known of its last pass.
 type organization struct {
-	name      string
-	config    *OrgConfig
-	retention time.Duration
-	reconcile time.Duration
-	logger    *zap.Logger
-	telemetry *metadata.TelemetryBuilder
-	store     ledger.Store
-	collector *collect.Collector
-	tallies   *collect.Tallies
-	jobs      *jobs // nil when there is no backfill
-	missed    missed
-	lines     *lines // nil where weekly lines are those of the commits
-	http      *http.Client
-	client    *github.Client
-	cooldown  *health.Cooldown
-	limits    *limits
-	condition *condition
-	monitor   *health.Monitor
-	view      *ledger.View
+	name        string
+	config      *OrgConfig
+	retention   time.Duration
+	reconcile   time.Duration
+	logger      *zap.Logger
+	telemetry   *metadata.TelemetryBuilder
+	store       ledger.Store // authority
+	authority   *authority
+	leases      *leases
+	lease       string // under which this replica leads it
+	leaderWatch leaderWatch
+	collector   *collect.Collector
+	tallies     *collect.Tallies
+	jobs        *jobs // nil when there is no backfill
+	missed      missed
+	lines       *lines // nil where weekly lines are those of the commits
+	http        *http.Client
+	client      *github.Client
+	cooldown    *health.Cooldown
+	limits      *limits
+	condition   *condition
+	monitor     *health.Monitor
+	view        *ledger.View
 	// wake asks for an emission now.
 	wake func()
 	// passed has a token when a pass has ended: there may be gaps to fill.
@@ -260,6 +264,7 @@ func (o *organization) follow(ctx context.Context) {
 				began = time.Now()
 			}
 			o.noteLedger(&c)
+			o.leaderWatch.follow(&c, time.Now())
 			o.view.Apply(c)
 			o.lines.changed()
 			if c.Caught {

@@ -31,6 +31,7 @@ type githubReceiver struct {
 
 	store    *backend
 	election election
+	leases   *leases
 	monitor  *health.Monitor
 	cooldown *health.Cooldown
 	access   *access
@@ -68,6 +69,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	if r.election, err = r.elections(host); err != nil {
 		return err
 	}
+	r.leases = newLeases(r.config, r.settings.ID, r.election)
 	r.monitor = newMonitor(r.config, host)
 	r.monitor.Set(beginnings(r.config))
 	r.cooldown = newCooldown(r.config, r.monitor)

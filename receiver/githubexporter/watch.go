@@ -29,7 +29,7 @@ func beginnings(c *Config) map[string]error {
 	}
 	switch {
 	case c.Redis.Enabled():
-		states[health.Redis] = errUnasked
+		states[health.Redis], states[health.Leadership] = errUnasked, nil
 	case c.Storage != "":
 		states[health.Storage] = errUnasked
 	}
@@ -89,6 +89,9 @@ func (w *watch) judge(now time.Time) {
 	states := map[string]error{health.Scheduler: w.scheduler(now), health.Exporter: w.exporter(now)}
 	if w.receiver.config.LOC.statistics() {
 		states[health.Lines] = w.lines(now)
+	}
+	if w.receiver.config.Redis.Enabled() {
+		states[health.Leadership] = w.receiver.leadership(now, w.receiver.monitor.IsHealthy(health.Redis))
 	}
 	w.receiver.monitor.Set(states)
 	_ = w.receiver.access.update() // the monitor has it
