@@ -90,25 +90,22 @@ func TestLeadAndLose(t *testing.T) {
 	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
 }
 
-// TestFencedWrites: the writes of a leader whose term is over are refused, and counted.
+// TestFencedWrites: a leader whose writes are refused while its term lasts stops asking GitHub, counts the refusal, and
+// leads no more until the other one has been silent.
 func TestFencedWrites(t *testing.T) {
 	t.Parallel()
 	elector := newBallot()
-	config := onRedis(t)
+	server := testServer(t)
+	config := testConfig(server)
+	config.Redis.Endpoints = []string{redistest.Start(t).Address}
 	r, sink := replicaOf(t, config, elector)
 	ctx, end := context.WithCancel(t.Context())
 	elector.terms <- ballotTerm{ctx, 10}
 	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
 	_, err := r.store.Commit(t.Context(), 11, ledger.Batch{Org: "open-telemetry", Observed: time.Now()})
 	require.NoError(t, err)
-	ends := make(map[time.Time]bool) // of passes
-	sink.until(t, func(map[string]int) bool {
-		lastRun, _, _ := r.orgs[0].state()
-		ends[lastRun] = true
-		return len(ends) > 3
-	})
-	end()
-	require.Error(t, <-elector.ended)
+	require.Eventually(t, func() bool { return !r.monitor.Leads("open-telemetry") }, 20*time.Second, 10*time.Millisecond)
+	asked := len(server.Requests())
 	sink.until(t, func(map[string]int) bool {
 		fenced := int64(0)
 		for _, md := range sink.AllMetrics() {
@@ -116,8 +113,15 @@ func TestFencedWrites(t *testing.T) {
 		}
 		return fenced > 0
 	})
+	require.ErrorContains(t, r.leadership(time.Now(), true), "two elections lead it")
+	<-time.After(5 * config.Orgs[0].ScrapeInterval)
+	require.Len(t, server.Requests(), asked, "it sends requests to GitHub all the same")
+	end()
+	require.ErrorIs(t, <-elector.ended, context.Canceled)
 	elector.terms <- ballotTerm{t.Context(), 9}
-	require.ErrorIs(t, <-elector.ended, ledger.ErrFenced, "a term that is older than what was written does not begin")
+	require.ErrorIs(t, <-elector.ended, errNewTerm, "a term that is older than what was written does not begin")
+	elector.terms <- ballotTerm{t.Context(), 12}
+	require.Eventually(t, func() bool { return r.monitor.Leads("open-telemetry") }, 20*time.Second, 10*time.Millisecond)
 }
 
 // valueOf is the value of a point, 0 when it is not there.
