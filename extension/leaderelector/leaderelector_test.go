@@ -65,6 +65,8 @@ func TestWrongConfig(t *testing.T) {
 		"redis: key_prefix: \"{a}\", want a name":                   redis(settings{"key_prefix": "{a}"}),
 		"endpoints: 2, want exactly one with mode standalone":       redis(settings{"endpoints": []any{"a:1", "b:2"}}),
 		"kubernetes: lease_name: empty":                             {"kubernetes": settings{"lease_name": ""}},
+		`kubernetes: lease_name: "My_Lease", want at most 253`:      {"kubernetes": settings{"lease_name": "My_Lease"}},
+		`kubernetes: lease_name: "lease-", want at most 253`:        {"kubernetes": settings{"lease_name": "lease-"}},
 		`kubernetes: kubeconfig: "/not/there": no such file`:        {"kubernetes": settings{"kubeconfig": "/not/there"}},
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -316,6 +316,23 @@ func TestLeaseName(t *testing.T) {
 	}
 }
 
+// TestLongLeaseNames: whatever the settings and the organization are, the Lease has a name that Kubernetes takes.
+func TestLongLeaseNames(t *testing.T) {
+	for length := 200; length <= 253; length++ {
+		settings := usual()
+		settings.LeaseName = strings.Repeat("ab.", length/3) + strings.Repeat("x", length%3+1)
+		settings.LeaseName = settings.LeaseName[:min(len(settings.LeaseName), 253)]
+		if kubelease.CheckLeaseName(settings.LeaseName) != nil {
+			continue
+		}
+		got := kubelease.New(newLeases(), settings).LeaseName("Acme Corp")
+		require.NoError(t, kubelease.CheckLeaseName(got), settings.LeaseName)
+	}
+	for _, bad := range []string{"", "Acme", "a_b", "-a", "a-", "a..b", "a.-b", strings.Repeat("a", 254)} {
+		require.Error(t, kubelease.CheckLeaseName(bad), bad)
+	}
+}
+
 func TestKlogGoesToTheLogger(t *testing.T) {
 	var text bytes.Buffer
 	settings := usual()

@@ -1,0 +1,137 @@
+package leaderelector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// reportingHost takes the component status.
+type reportingHost struct {
+	component.Host
+
+	mu     sync.Mutex
+	events []*componentstatus.Event
+}
+
+func (h *reportingHost) Report(event *componentstatus.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, event)
+}
+
+// TestReports: the log has a line for each change, the component status also the present reason.
+func TestReports(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zapcore.InfoLevel)
+	host := &reportingHost{Host: componenttest.NewNopHost()}
+	r := &reports{host: host, logger: zap.New(core)}
+	for n := range 100 {
+		r.reached("a", fmt.Errorf("read tcp 127.0.0.1:%d: i/o timeout", 40000+n))
+	}
+	r.reached("b", nil)
+	require.Equal(t, 1, logs.Len(), "%v", logs.All())
+	require.Len(t, host.events, 1)
+	r.reached("a", errors.New("WRONGPASS invalid username-password pair"))
+	require.Equal(t, 1, logs.Len())
+	require.Len(t, host.events, 2)
+	require.ErrorContains(t, host.events[1].Err(), "WRONGPASS")
+	r.reached("b", errors.New("WRONGPASS invalid username-password pair"))
+	r.reached("a", nil)
+	require.Len(t, host.events, 2, "the other lease is still in trouble")
+	r.reached("b", nil)
+	require.Len(t, host.events, 3)
+	require.Equal(t, componentstatus.StatusOK, host.events[2].Status())
+	r.reached("a", nil)
+	require.Len(t, host.events, 3)
+}
+
+// TestDescribeLease says who holds a lease, or why it cannot be acquired.
+func TestDescribeLease(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	over := func(address, identity string) *elector {
+		return start(t, settings{
+			"redis": settings{"endpoints": []any{address}}, "identity": identity,
+			"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
+		})
+	}
+	one, two, lost := over(server.Address, "one"), over(server.Address, "two"), over(proctest.FreeAddress(t), "lost")
+	require.Contains(t, one.DescribeLease(""), `the lease "leader" has not been acquired yet`)
+	var leading sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { cancel(); leading.Wait() })
+	lead := func(e *elector) {
+		leading.Go(func() {
+			_ = e.Lead(ctx, "", func(ctx context.Context, _ uint64) error { <-ctx.Done(); return nil })
+		})
+	}
+	eventually := func(e *elector, want string) {
+		require.Eventually(t, func() bool { return strings.Contains(e.DescribeLease(""), want) }, 20*time.Second, 20*time.Millisecond)
+	}
+	lead(one)
+	eventually(one, `this replica, "one", holds the lease "leader"`)
+	lead(two)
+	eventually(two, `the lease "leader" is held by "one": if that process is of another deployment, give each deployment a redis::key_prefix`)
+	lead(lost)
+	eventually(lost, `the lease "leader" cannot be acquired: redis: acquire a lease: dial tcp`)
+	static := start(t, settings{"static": settings{"role": "follower"}})
+	require.Contains(t, static.DescribeLease(""), "static::role is follower here")
+	require.False(t, static.HasNamedLeases())
+	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNames)
+}
+
+// TestLeadBeside: a leader holds a second lease, which the other replica gets when it is given back.
+func TestLeadBeside(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	values := settings{
+		"redis":          settings{"endpoints": []any{server.Address}},
+		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
+	}
+	one, two := start(t, values), start(t, values)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	held, released := make(chan struct{}), make(chan struct{})
+	var leading sync.WaitGroup
+	leading.Go(func() {
+		_ = one.Lead(ctx, "own", func(ctx context.Context, _ uint64) error {
+			beside, end := context.WithCancel(ctx)
+			_ = one.LeadBeside(beside, "former", func(context.Context, uint64) error {
+				close(held)
+				<-time.After(3 * time.Second) // longer than the lease lasts unless it is renewed
+				close(released)
+				end()
+				return nil
+			})
+			<-ctx.Done()
+			return nil
+		})
+	})
+	<-held
+	_ = two.LeadBeside(ctx, "former", func(context.Context, uint64) error {
+		select {
+		case <-released:
+		default:
+			t.Error("two replicas hold the lease")
+		}
+		cancel()
+		return nil
+	})
+	leading.Wait()
+}

@@ -1,0 +1,277 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+)
+
+func tallyOf(name string, labels ...string) ledger.Tally {
+	t := ledger.Tally{TallyKey: ledger.TallyKey{Name: name}, Add: 1}
+	copy(t.Labels[:], labels)
+	return t
+}
+
+// TestSignsOfALeader: what a leader writes ends a silence, and what workers and followers write does not.
+func TestSignsOfALeader(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	led := ledger.Sample{SampleKey: sampleLeader, Observed: began}
+	pass := tallyOf(collect.TallyRuns, string(collect.ResultUnhealthy))
+	snapshot := ledger.Change{Reset: true, Caught: true, Tallies: []ledger.Tally{pass}}
+	for name, test := range map[string]struct {
+		changes []ledger.Change
+		sign    bool
+	}{
+		"a pass that was left out": {[]ledger.Change{{Tallies: []ledger.Tally{pass}}}, true},
+		"a page of a long pass": {[]ledger.Change{{Tallies: []ledger.Tally{
+			tallyOf(collect.TallyStoreWrites, collect.SourceLeader, collect.WriteSuccess),
+		}}}, true},
+		"the end of a pass": {[]ledger.Change{{Progress: ledger.Progress{Edge: began}}}, true},
+		"a claim":           {[]ledger.Change{{Samples: []ledger.Sample{led}}}, true},
+		"a worker's write": {[]ledger.Change{{
+			Events:  []activity.Event{{}},
+			Tallies: []ledger.Tally{tallyOf(collect.TallyStoreWrites, "worker_backfill", collect.WriteSuccess)},
+		}}, false},
+		"a refused write": {[]ledger.Change{{
+			Tallies: []ledger.Tally{tallyOf(collect.TallyStoreWrites, collect.SourceLeader, "fenced")},
+		}}, false},
+		"requests":                  {[]ledger.Change{{Tallies: []ledger.Tally{tallyOf(collect.TallyRequests, "rate_limit", "2xx")}}}, false},
+		"the same snapshot again":   {[]ledger.Change{snapshot, snapshot}, false},
+		"a snapshot that goes on":   {[]ledger.Change{snapshot, {Reset: true, Caught: true, Tallies: []ledger.Tally{pass, pass}}}, true},
+		"a snapshot in two changes": {[]ledger.Change{snapshot, {Reset: true}, {Caught: true, Tallies: []ledger.Tally{pass}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := &leaderWatch{since: began}
+			last := len(test.changes) - 1
+			for i := range test.changes {
+				if i == last {
+					w.restart(began)
+				}
+				w.follow(&test.changes[i], began.Add(time.Minute))
+			}
+			want := time.Minute
+			if test.sign {
+				want = 0
+			}
+			require.Equal(t, want, w.lasts(began.Add(time.Minute)))
+		})
+	}
+}
+
+// watched is an organization whose ledger a test writes.
+func watched(elector leaseElection) *organization {
+	config := &OrgConfig{Name: "acme", ScrapeInterval: 10 * time.Second}
+	l := &leases{elector: elector, keys: []string{"acme"}, identity: "one", elected: true}
+	store := memstore.New(memstore.Settings{MaxSeries: 10})
+	return &organization{
+		name: "acme", config: config, leases: l, lease: l.own("acme"), logger: zap.NewNop(), store: store,
+		view: ledger.NewView(ledger.ViewSettings{}),
+	}
+}
+
+// TestStagesOfASilence: degraded, then not ready, with the reason; back with the next sign; and nothing without knowledge.
+func TestStagesOfASilence(t *testing.T) {
+	t.Parallel()
+	o := watched(&polls{identity: "one"})
+	began := time.Now()
+	o.view.Apply(ledger.Change{Reset: true, Caught: true, Progress: ledger.Progress{Edge: began}})
+	o.leaderWatch.restart(began)
+	require.Equal(t, 30*time.Second, o.silenceLimit(), "three scrape intervals")
+	at := func(seconds int) error { return o.leadership(began.Add(time.Duration(seconds)*time.Second), true) }
+	require.NoError(t, at(29))
+	warning := new(health.Warning)
+	require.ErrorAs(t, at(31), &warning)
+	require.ErrorContains(t, at(31), "no replica has led it for 31s, the last pass began at ")
+	require.ErrorContains(t, at(31), "held by nobody in this test")
+	require.ErrorAs(t, o.leadership(began.Add(time.Hour), false), &warning, "what was known stays")
+	require.Error(t, at(61))
+	require.NotErrorAs(t, at(61), &warning)
+	o.leaderWatch.follow(&ledger.Change{Progress: ledger.Progress{Edge: began.Add(time.Minute)}}, began.Add(62*time.Second))
+	require.NoError(t, at(63))
+	require.NoError(t, o.leadership(began.Add(time.Hour), false))
+	require.NoError(t, o.leadership(began.Add(time.Hour+29*time.Second), true), "the time without knowledge does not count")
+}
+
+// polls is an election in this process: a lease is held by one at a time.
+type polls struct {
+	identity string
+	box      *ballotBox
+}
+
+type ballotBox struct {
+	mu    sync.Mutex
+	held  map[string]bool
+	fence uint64
+}
+
+func (p *polls) Lead(ctx context.Context, name string, work func(context.Context, uint64) error) error {
+	for ctx.Err() == nil {
+		if fence, ok := p.box.take(name); ok {
+			_ = work(ctx, fence)
+			p.box.give(name)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return context.Cause(ctx)
+}
+
+func (p *polls) LeadBeside(ctx context.Context, name string, work func(context.Context, uint64) error) error {
+	return p.Lead(ctx, name, work)
+}
+
+func (*polls) HasNamedLeases() bool         { return true }
+func (*polls) LeaseDuration() time.Duration { return time.Second }
+func (p *polls) Identity() string           { return p.identity }
+func (*polls) DescribeLease(string) string  { return "held by nobody in this test" }
+
+func (b *ballotBox) take(name string) (uint64, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.held[name] {
+		return 0, false
+	}
+	if b.held == nil {
+		b.held = make(map[string]bool)
+	}
+	b.held[name] = true
+	b.fence++
+	return b.fence, true
+}
+
+func (b *ballotBox) give(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held[name] = false
+}
+
+// TestFormerLeases: a term waits for the lease under which the organization was led before, and takes its newer fence.
+func TestFormerLeases(t *testing.T) {
+	t.Parallel()
+	led := func(lease string) ledger.Batch {
+		sample, err := leaderSample(lease, "another", time.Now())
+		require.NoError(t, err)
+		return ledger.Batch{Samples: []ledger.Sample{sample}}
+	}
+	read := ledger.Batch{Progress: ledger.Progress{Edge: time.Now()}}
+	own := watched(&polls{}).lease
+	require.Equal(t, "leader-", own[:7], "the name says what it is")
+	for name, test := range map[string]struct {
+		batches []ledger.Batch
+		former  string
+		waits   bool
+	}{
+		"never read":                        {nil, "", false},
+		"led under its own lease":           {[]ledger.Batch{read, led(own)}, "", false},
+		"led by the version before":         {[]ledger.Batch{read}, "", true},
+		"led with other organizations":      {[]ledger.Batch{read, led("leader-0badcafe")}, "leader-0badcafe", true},
+		"led under another one, never read": {[]ledger.Batch{led("other")}, "other", true},
+		"a record that is none": {[]ledger.Batch{read, {Samples: []ledger.Sample{
+			{SampleKey: sampleLeader, Data: []byte("{"), Observed: time.Now()},
+		}}}, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box := &ballotBox{}
+			o := watched(&polls{box: box})
+			for _, b := range test.batches {
+				b.Org, b.Observed = "acme", time.Now()
+				_, err := o.store.Commit(t.Context(), 0, b)
+				require.NoError(t, err)
+			}
+			o.leaderWatch.restart(time.Now())
+			if test.waits {
+				_, ok := box.take(test.former)
+				require.True(t, ok)
+			}
+			former := newFormerLeases(t.Context(), o.leases)
+			defer former.release()
+			result := make(chan uint64, 1)
+			go func() {
+				fence, err := o.awaitFormer(t.Context(), 0, former)
+				if err != nil {
+					t.Error(err)
+				}
+				result <- fence
+			}()
+			if !test.waits {
+				require.Zero(t, <-result)
+				return
+			}
+			select {
+			case <-result:
+				require.Fail(t, "the former leader still holds its lease")
+			case <-time.After(50 * time.Millisecond):
+			}
+			box.give(test.former)
+			require.Equal(t, uint64(2), <-result)
+			_, ok := box.take(test.former)
+			require.False(t, ok, "the lease is held for the term")
+		})
+	}
+}
+
+// TestSilentFormerLeader: a lease that is not to be had does not keep an organization from being read for ever.
+func TestSilentFormerLeader(t *testing.T) {
+	t.Parallel()
+	box := &ballotBox{held: map[string]bool{"": true}}
+	o := watched(&polls{box: box})
+	_, err := o.store.Commit(t.Context(), 0, ledger.Batch{Org: "acme", Observed: time.Now(), Progress: ledger.Progress{Edge: time.Now()}})
+	require.NoError(t, err)
+	o.leaderWatch.since = time.Now().Add(-o.silenceLimit())
+	former := newFormerLeases(t.Context(), o.leases)
+	defer former.release()
+	fence, err := o.awaitFormer(t.Context(), 7, former)
+	require.NoError(t, err)
+	require.Equal(t, uint64(7), fence)
+}
+
+// TestLeaseNames: deployments with different organizations or receivers have different leases, whatever their order and case.
+func TestLeaseNames(t *testing.T) {
+	t.Parallel()
+	name := func(id string, elected election, orgs ...string) string {
+		config := createDefaultConfig().(*Config)
+		for _, org := range orgs {
+			config.Orgs = append(config.Orgs, OrgConfig{Name: org})
+		}
+		return newLeases(config, component.MustNewIDWithName("githubexporter", id), elected).ofReceiver()
+	}
+	named := &polls{}
+	require.Equal(t, name("", named, "acme", "Other"), name("", named, "other", "ACME"))
+	require.NotEqual(t, name("", named, "acme"), name("", named, "acme", "other"))
+	require.NotEqual(t, name("", named, "acme"), name("copilot", named, "acme"))
+	require.Regexp(t, `^copilot-[0-9a-f]{8}$`, name("copilot", named, "acme"))
+	require.Equal(t, "copilot", name("copilot", newBallot(), "acme"), "an election without names keeps the receiver's")
+}
+
+// TestAloneAfterAnElection: a process that leads alone is not refused for ever by a ledger that an elected leader wrote.
+func TestAloneAfterAnElection(t *testing.T) {
+	t.Parallel()
+	var fences []uint64
+	ctx, cancel := context.WithCancel(t.Context())
+	err := (&alone{shared: true}).Lead(ctx, "", func(_ context.Context, fence uint64) error {
+		if fences = append(fences, fence); len(fences) == 3 {
+			cancel()
+		}
+		return errors.New("the store refuses it")
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.IsIncreasing(t, fences)
+	require.Greater(t, fences[0], uint64(1)<<40)
+}
