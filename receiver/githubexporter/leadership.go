@@ -196,7 +196,7 @@ func (o *organization) lead(ctx context.Context, fence uint64, former *formerLea
 	}
 	err = o.serve(ctx, fence, former)
 	if ctx.Err() == nil && errors.Is(err, ledger.ErrFenced) {
-		return o.standBy(ctx, fence)
+		return o.standBy(ctx, fence, former)
 	}
 	return err
 }
@@ -316,8 +316,9 @@ func (o *organization) serve(ctx context.Context, fence uint64, former *formerLe
 }
 
 // standBy is for a replica whose writes the store refuses while its own lease is valid: another election has authority over
-// the organization. It asks GitHub nothing, and ends the term when the other leader has written nothing for a while.
-func (o *organization) standBy(ctx context.Context, fence uint64) error {
+// the organization. It asks GitHub nothing, and ends the term when the other leader has written nothing for a while, or has
+// released its lease, where that is known.
+func (o *organization) standBy(ctx context.Context, fence uint64, former *formerLeases) error {
 	o.leaderWatch.setStandsBy(fence, time.Now())
 	defer o.leaderWatch.setStandsBy(0, time.Now())
 	o.pause(ctx, fencedGrace, false)
@@ -327,11 +328,56 @@ func (o *organization) standBy(ctx context.Context, fence uint64) error {
 	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It sends no more "+
 		"requests for it to GitHub, and tries again when the other leader has written nothing for a while.",
 		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
-	if !o.awaitSilence(ctx, nil) {
+	var released <-chan struct{}
+	if o.recordsFormerVersion(ctx) {
+		released = o.awaitFormerVersion(ctx, former)
+	}
+	o.awaitSilence(ctx, released)
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	o.logger.Info("The other leader of the organization has stopped writing; this replica begins a new term.")
+	o.logger.Info("The other leader of the organization has stopped; this replica begins a new term.")
 	return errNewTerm
+}
+
+// recordsFormerVersion records that a version leads which does not record it, where that explains why the store refuses the
+// writes of this replica: the next term, of whichever replica, then waits for the lease of that version. It reports whether
+// it is so.
+func (o *organization) recordsFormerVersion(ctx context.Context) bool {
+	lease := o.leases.unrecorded(o.config.key())
+	if !o.leases.hasNames() || lease == o.lease {
+		return false
+	}
+	samples, err := o.store.ReadSamples(ctx, o.name, []ledger.SampleKey{sampleLeader})
+	if err != nil {
+		return false
+	}
+	record, err := decodeLeader(samples[sampleLeader].Data)
+	if err != nil || record.Lease != o.lease {
+		return err == nil && record.Lease == lease
+	}
+	now := time.Now()
+	if last := samples[sampleLeader].Observed; last.After(now) {
+		now = last
+	}
+	sample, err := leaderSample(lease, "", now)
+	if err == nil {
+		_, err = o.store.Commit(ctx, noFence, ledger.Batch{Org: o.name, Observed: now, Samples: []ledger.Sample{sample}})
+	}
+	return err == nil
+}
+
+// awaitFormerVersion begins to campaign for the lease of the version before. What it returns is closed when its leader has
+// released it, nil when that leader does not hold it.
+func (o *organization) awaitFormerVersion(ctx context.Context, former *formerLeases) <-chan struct{} {
+	lease := former.acquire(o.leases.unrecorded(o.config.key()))
+	o.pause(ctx, fencedGrace, false)
+	select {
+	case <-lease.acquired:
+		return nil
+	default:
+		return lease.acquired
+	}
 }
 
 // claimBatch makes the fence known and says which lease leads.

@@ -283,5 +283,8 @@ func (o *organization) lastLeader() string {
 	if err != nil {
 		return ""
 	}
+	if record.Identity == "" {
+		return fmt.Sprintf(" (last led under the lease %q)", record.Lease)
+	}
 	return fmt.Sprintf(" (last led by %q under the lease %q)", record.Identity, record.Lease)
 }
