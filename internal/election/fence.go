@@ -1,6 +1,10 @@
 package election
 
-import "time"
+import (
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+)
 
 // fenceBits are the lower bits of a fence, which count terms; the upper ones are Unix seconds.
 const fenceBits = 20
@@ -10,4 +14,23 @@ const fenceBits = 20
 // another kind. They stay below 2⁵³, so that they are exact in Lua.
 func FenceAt(t time.Time) uint64 {
 	return uint64(max(0, t.Unix())) << fenceBits
+}
+
+// offsetBits are how many of the lower bits of a fence tell terms apart that began in one second under different leases.
+const offsetBits = 16
+
+// LeaseOffset is what the fences of a lease have in their lower bits at least: the terms of two leases that begin in one
+// second have different fences, so that a store can tell them apart. It is 0 for the lease without a name.
+func LeaseOffset(name string) uint64 {
+	if name == "" {
+		return 0
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(name)) // never fails
+	return 1 + sum.Sum64()%(1<<offsetBits-1)
+}
+
+// NewFence is a fence of a term that begins at a time without a lease: different replicas have different ones.
+func NewFence(t time.Time) uint64 {
+	return FenceAt(t) + 1 + rand.Uint64N(1<<offsetBits-1) //nolint:gosec // no secret
 }

@@ -80,7 +80,7 @@ func (a *alone) Lead(ctx context.Context, _ string, work func(context.Context, u
 	fence := uint64(soleLeader)
 	for ctx.Err() == nil {
 		if a.shared {
-			fence = max(fence+1, fences.FenceAt(time.Now()))
+			fence = max(fence+1, fences.NewFence(time.Now()))
 		}
 		_ = work(ctx, fence) // returns when ctx has ended, or a newer fence is needed
 	}
@@ -254,15 +254,18 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the last leader: %w", err)
 	}
-	former := o.leases.unrecorded(o.config.key())
+	unrecorded := o.leases.unrecorded(o.config.key())
 	if sample, ok := samples[sampleLeader]; ok {
 		record, err := decodeLeader(sample.Data)
+		if err == nil && record.Lease != o.lease {
+			return &record.Lease, nil
+		}
 		if err == nil {
-			return otherThan(o.lease, record.Lease), nil
+			return o.leaderSince(ctx, &record, unrecorded)
 		}
 		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired instead.", zap.Error(err))
 	}
-	if former == o.lease {
+	if unrecorded == o.lease {
 		return nil, nil //nolint:nilnil // nil is no other lease
 	}
 	cov, err := o.store.Coverage(ctx, o.name)
@@ -272,15 +275,24 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 	if cov.Edge.IsZero() && len(cov.Repos) == 0 {
 		return nil, nil //nolint:nilnil // nil is no other lease
 	}
-	return &former, nil
+	return &unrecorded, nil
 }
 
-// otherThan is a lease, nil when it is one's own.
-func otherThan(own, lease string) *string {
-	if lease == own {
-		return nil
+// leaderSince is the lease of a leader that has come after the recorded one and does not record itself, as the version before
+// does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store refuses it then.
+func (o *organization) leaderSince(ctx context.Context, record *leaderRecord, unrecorded string) (*string, error) {
+	if unrecorded == o.lease || record.Fence == 0 {
+		return nil, nil //nolint:nilnil // nil is no other lease
 	}
-	return &lease
+	_, err := o.store.Commit(ctx, record.Fence, ledger.Batch{Org: o.name, Observed: time.Now()})
+	switch {
+	case errors.Is(err, ledger.ErrFenced):
+		return &unrecorded, nil
+	case err != nil:
+		return nil, fmt.Errorf("compare the fence of the last leader: %w", err)
+	default:
+		return nil, nil //nolint:nilnil // nil is no other lease
+	}
 }
 
 // serve makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store refuses a
@@ -328,10 +340,7 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It sends no more "+
 		"requests for it to GitHub, and tries again when the other leader has written nothing for a while.",
 		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
-	var released <-chan struct{}
-	if o.recordsFormerVersion(ctx) {
-		released = o.awaitFormerVersion(ctx, former)
-	}
+	released := o.awaitRelease(ctx, former)
 	o.awaitSilence(ctx, released)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -340,37 +349,17 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	return errNewTerm
 }
 
-// recordsFormerVersion records that a version leads which does not record it, where that explains why the store refuses the
-// writes of this replica: the next term, of whichever replica, then waits for the lease of that version. It reports whether
-// it is so.
-func (o *organization) recordsFormerVersion(ctx context.Context) bool {
-	lease := o.leases.unrecorded(o.config.key())
-	if !o.leases.hasNames() || lease == o.lease {
-		return false
+// awaitRelease begins to campaign for the lease under which the other leader leads, where that is known. What it returns is
+// closed when the lease was released; it is nil when the other leader does not hold it.
+func (o *organization) awaitRelease(ctx context.Context, former *formerLeases) <-chan struct{} {
+	if !o.leases.hasNames() {
+		return nil
 	}
-	samples, err := o.store.ReadSamples(ctx, o.name, []ledger.SampleKey{sampleLeader})
-	if err != nil {
-		return false
+	name, err := o.readFormerLease(ctx)
+	if err != nil || name == nil {
+		return nil
 	}
-	record, err := decodeLeader(samples[sampleLeader].Data)
-	if err != nil || record.Lease != o.lease {
-		return err == nil && record.Lease == lease
-	}
-	now := time.Now()
-	if last := samples[sampleLeader].Observed; last.After(now) {
-		now = last
-	}
-	sample, err := leaderSample(lease, "", now)
-	if err == nil {
-		_, err = o.store.Commit(ctx, noFence, ledger.Batch{Org: o.name, Observed: now, Samples: []ledger.Sample{sample}})
-	}
-	return err == nil
-}
-
-// awaitFormerVersion begins to campaign for the lease of the version before. What it returns is closed when its leader has
-// released it, nil when that leader does not hold it.
-func (o *organization) awaitFormerVersion(ctx context.Context, former *formerLeases) <-chan struct{} {
-	lease := former.acquire(o.leases.unrecorded(o.config.key()))
+	lease := former.acquire(*name)
 	o.pause(ctx, fencedGrace, false)
 	select {
 	case <-lease.acquired:
@@ -381,7 +370,7 @@ func (o *organization) awaitFormerVersion(ctx context.Context, former *formerLea
 }
 
 // claimBatch makes the fence known and says which lease leads.
-func (o *organization) claimBatch(now time.Time) ledger.Batch {
+func (o *organization) claimBatch(fence uint64, now time.Time) ledger.Batch {
 	b := ledger.Batch{Org: o.name, Observed: now}
 	if !o.leases.elected {
 		return b
@@ -389,7 +378,7 @@ func (o *organization) claimBatch(now time.Time) ledger.Batch {
 	if last, ok := o.view.Sample(sampleLeader); ok && last.Observed.After(now) {
 		now = last.Observed // the newest observation wins, and the other clock may be fast
 	}
-	sample, err := leaderSample(o.lease, o.leases.identity, now)
+	sample, err := leaderSample(leaderRecord{Lease: o.lease, Identity: o.leases.identity, Fence: fence}, now)
 	if err != nil {
 		o.logger.Debug("Failed to record the leader.", zap.Error(err)) // cannot be: it has plain texts
 		return b
@@ -401,7 +390,7 @@ func (o *organization) claimBatch(now time.Time) ledger.Batch {
 // claim commits the first batch of a term. It tries until the store answers or ctx ends.
 func (o *organization) claim(ctx context.Context, fence uint64) error {
 	for tries := 0; ; tries++ {
-		_, err := o.store.Commit(ctx, fence, o.claimBatch(time.Now()))
+		_, err := o.store.Commit(ctx, fence, o.claimBatch(fence, time.Now()))
 		if err == nil || errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil {
 			return err
 		}

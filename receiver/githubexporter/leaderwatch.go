@@ -172,7 +172,7 @@ func (o *organization) repeatLead(ctx context.Context, fence uint64) {
 			continue
 		}
 		if now := time.Now(); o.progress.stuck(now, o.config.ScrapeInterval) == nil {
-			if _, err := o.store.Commit(ctx, fence, o.claimBatch(now)); err != nil && ctx.Err() == nil {
+			if _, err := o.store.Commit(ctx, fence, o.claimBatch(fence, now)); err != nil && ctx.Err() == nil {
 				o.logger.Debug("Failed to record that this replica leads; it is tried again.", zap.Error(err))
 			}
 		}
@@ -282,9 +282,6 @@ func (o *organization) lastLeader() string {
 	record, err := decodeLeader(sample.Data)
 	if err != nil {
 		return ""
-	}
-	if record.Identity == "" {
-		return fmt.Sprintf(" (last led under the lease %q)", record.Lease)
 	}
 	return fmt.Sprintf(" (last led by %q under the lease %q)", record.Identity, record.Lease)
 }

@@ -165,12 +165,13 @@ func (b *ballotBox) give(name string) {
 func TestFormerLeases(t *testing.T) {
 	t.Parallel()
 	led := func(lease string) ledger.Batch {
-		sample, err := leaderSample(lease, "another", time.Now())
+		sample, err := leaderSample(leaderRecord{Lease: lease, Identity: "another", Fence: 5}, time.Now())
 		require.NoError(t, err)
 		return ledger.Batch{Samples: []ledger.Sample{sample}}
 	}
 	read := ledger.Batch{Progress: ledger.Progress{Edge: time.Now()}}
 	own := watched(&polls{}).lease
+	unrecorded := time.Now() // marks a batch under a newer fence
 	require.Equal(t, "leader-", own[:7], "the name says what it is")
 	for name, test := range map[string]struct {
 		batches []ledger.Batch
@@ -180,6 +181,7 @@ func TestFormerLeases(t *testing.T) {
 		"never read":                        {nil, "", false},
 		"led under its own lease":           {[]ledger.Batch{read, led(own)}, "", false},
 		"led by the version before":         {[]ledger.Batch{read}, "", true},
+		"led by the version before since":   {[]ledger.Batch{read, led(own), {Observed: unrecorded}}, "", true},
 		"led with other organizations":      {[]ledger.Batch{read, led("leader-0badcafe")}, "leader-0badcafe", true},
 		"led under another one, never read": {[]ledger.Batch{led("other")}, "other", true},
 		"a record that is none": {[]ledger.Batch{read, {Samples: []ledger.Sample{
@@ -191,8 +193,12 @@ func TestFormerLeases(t *testing.T) {
 			box := &ballotBox{}
 			o := watched(&polls{box: box})
 			for _, b := range test.batches {
+				fence := uint64(5)
+				if b.Observed.Equal(unrecorded) {
+					fence = 6
+				}
 				b.Org, b.Observed = "acme", time.Now()
-				_, err := o.store.Commit(t.Context(), 0, b)
+				_, err := o.store.Commit(t.Context(), fence, b)
 				require.NoError(t, err)
 			}
 			o.leaderWatch.restart(time.Now())

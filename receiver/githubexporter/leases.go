@@ -133,14 +133,16 @@ var sampleLeader = ledger.SampleKey{Name: "leader"}
 type leaderRecord struct {
 	Lease    string `json:"lease"`
 	Identity string `json:"identity"`
+	// Fence is that of the term: a leader that does not record itself has a newer one.
+	Fence uint64 `json:"fence,string"`
 }
 
 // maxLeaderField bounds the texts of a leaderRecord in bytes.
 const maxLeaderField = 512
 
 // leaderSample is the sample of a replica that leads an organization.
-func leaderSample(lease, identity string, at time.Time) (ledger.Sample, error) {
-	data, err := json.Marshal(leaderRecord{Lease: lease, Identity: identity})
+func leaderSample(record leaderRecord, at time.Time) (ledger.Sample, error) {
+	data, err := json.Marshal(record)
 	if err != nil {
 		return ledger.Sample{}, fmt.Errorf("encode the leader: %w", err)
 	}

@@ -23,14 +23,15 @@ var _ election.Leaser = (*Leaser)(nil)
 // New makes the leaser of a leader or a follower.
 func New(leads bool) *Leaser { return &Leaser{leads: leads} }
 
-// Acquire implements election.Leaser. The fence is made of the time, so that a leader appointed later has a higher one.
+// Acquire implements election.Leaser. The fence is made of the time, so that a leader appointed later has a
+// higher one, and of a random part: of two leaders that start in one second the store accepts one.
 func (l *Leaser) Acquire(_ context.Context, name string) (election.Term, error) {
 	if !l.leads {
 		return election.Term{}, election.ErrHeld
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fence = max(l.fence+1, election.FenceAt(time.Now()))
+	l.fence = max(l.fence+1, election.NewFence(time.Now()))
 	return election.Term{Name: name, Fence: l.fence, Token: strconv.FormatUint(l.fence, 10)}, nil
 }
 
