@@ -30,7 +30,7 @@ type elector struct {
 	identity string
 	reports  reports
 
-	backend   leader
+	backend leader
 	// leaseName is a lease's name as the backend has it.
 	leaseName func(name string) string
 	closer    io.Closer // of the backend's connections, or nil

@@ -96,7 +96,7 @@ func TestStagesOfASilence(t *testing.T) {
 	warning := new(health.Warning)
 	require.ErrorAs(t, at(31), &warning)
 	require.ErrorContains(t, at(31), "no replica has led it for 31s, the last pass began at ")
-	require.ErrorContains(t, at(31), "held by nobody in this test")
+	require.ErrorContains(t, at(31), "the description of the lease")
 	require.ErrorAs(t, o.leadership(began.Add(time.Hour), false), &warning, "what was known stays")
 	require.Error(t, at(61))
 	require.NotErrorAs(t, at(61), &warning)
@@ -139,7 +139,7 @@ func (p *polls) LeadBeside(ctx context.Context, name string, work func(context.C
 func (*polls) HasNamedLeases() bool         { return true }
 func (*polls) LeaseDuration() time.Duration { return time.Second }
 func (p *polls) Identity() string           { return p.identity }
-func (*polls) DescribeLease(string) string  { return "held by nobody in this test" }
+func (*polls) DescribeLease(string) string  { return "the description of the lease" }
 
 func (b *ballotBox) take(name string) (uint64, bool) {
 	b.mu.Lock()
