@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,11 +17,12 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/extension/extensiontest"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -71,7 +76,8 @@ func TestDescribeLease(t *testing.T) {
 			"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
 		})
 	}
-	one, two, lost := over(server.Address, "one"), over(server.Address, "two"), over(proctest.FreeAddress(t), "lost")
+	one, two := over(server.Address, "one"), over(server.Address, "two")
+	refused := start(t, settings{"redis": settings{"endpoints": []any{server.Address}, "username": "exporter", "password": "wrong"}})
 	require.Contains(t, one.DescribeLease(""), `the lease "leader" has not been acquired yet`)
 	var leading sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
@@ -88,12 +94,51 @@ func TestDescribeLease(t *testing.T) {
 	eventually(one, `this replica, "one", holds the lease "leader"`)
 	lead(two)
 	eventually(two, `the lease "leader" is held by "one": if that process is of another deployment, give each deployment a redis::key_prefix`)
-	lead(lost)
-	eventually(lost, `the lease "leader" cannot be acquired: redis: acquire a lease: dial tcp`)
+	lead(refused)
+	eventually(refused, `the lease "leader" cannot be acquired: redis: acquire a lease: WRONGPASS`)
 	static := start(t, settings{"static": settings{"role": "follower"}})
 	require.Contains(t, static.DescribeLease(""), "static::role is follower here")
 	require.False(t, static.HasNamedLeases())
 	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNames)
+}
+
+// TestForbiddenLeases: a service account without rights for Leases is named, in one log line and one status.
+func TestForbiddenLeases(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,` +
+			`"message":"leases.coordination.k8s.io is forbidden: User \"system:serviceaccount:monitoring:default\" cannot get"}`))
+	}))
+	t.Cleanup(server.Close)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(kubeconfig, []byte(`{"apiVersion":"v1","kind":"Config","current-context":"a",`+
+		`"clusters":[{"name":"a","cluster":{"server":"`+server.URL+`"}}],"users":[{"name":"a","user":{}}],`+
+		`"contexts":[{"name":"a","context":{"cluster":"a","user":"a"}}]}`), 0o600))
+	core, logs := observer.New(zapcore.InfoLevel)
+	settings := extensiontest.NewNopSettings(metadata.Type)
+	settings.Logger = zap.New(core)
+	config, err := load(t, map[string]any{
+		"kubernetes":     map[string]any{"kubeconfig": kubeconfig, "namespace": "monitoring"},
+		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
+	})
+	require.NoError(t, err)
+	one := newElector(config, settings)
+	host := &reportingHost{Host: componenttest.NewNopHost()}
+	require.NoError(t, one.Start(t.Context(), host))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- one.Lead(ctx, "", func(context.Context, uint64) error { return nil }) }()
+	want := `the lease "githubexporter" cannot be acquired: leases.coordination.k8s.io is forbidden`
+	require.Eventually(t, func() bool { return strings.Contains(one.DescribeLease(""), want) }, 20*time.Second, 20*time.Millisecond)
+	<-time.After(time.Second) // many attempts
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+	require.NoError(t, one.Shutdown(context.WithoutCancel(t.Context())))
+	require.Equal(t, 1, logs.FilterMessageSnippet("Leader election backend unreachable").Len())
+	require.Len(t, host.events, 1)
+	require.ErrorContains(t, host.events[0].Err(), "forbidden")
 }
 
 // TestLeadBeside: a leader holds a second lease, which the other replica gets when it is given back.

@@ -26,7 +26,7 @@ type callbackElection interface {
 }
 
 const (
-	// soleLeader is the fence of a process that leads without an election, on a store that belongs to it.
+	// soleLeader is the fence of a process that leads without an election.
 	soleLeader = 1
 	// noFence is the fence under an election that gives none.
 	noFence = 0
@@ -71,18 +71,19 @@ func (r *githubReceiver) elections(host component.Host) (election, error) {
 
 // alone leads for ever.
 type alone struct {
-	// shared says that others may have led with the same store: then fences are made as elections make them.
+	// shared says that others may have led with the same store.
 	shared bool
 }
 
-// Lead implements election.
+// Lead implements election. A store that has seen an election refuses the fence of a sole leader: then it is made as
+// elections make theirs.
 func (a *alone) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	fence := uint64(soleLeader)
 	for ctx.Err() == nil {
-		if a.shared {
+		err := work(ctx, fence) // returns when ctx has ended, or a newer fence is needed
+		if a.shared && errors.Is(err, errNewTerm) {
 			fence = max(fence+1, fences.NewFence(time.Now()))
 		}
-		_ = work(ctx, fence) // returns when ctx has ended, or a newer fence is needed
 	}
 	return context.Cause(ctx)
 }
@@ -195,10 +196,14 @@ func (o *organization) lead(ctx context.Context, fence uint64, former *formerLea
 		return err
 	}
 	err = o.serve(ctx, fence, former)
-	if ctx.Err() == nil && errors.Is(err, ledger.ErrFenced) {
+	switch {
+	case ctx.Err() != nil || !errors.Is(err, ledger.ErrFenced):
+		return err
+	case fence == soleLeader:
+		return errNewTerm // it says nothing about who was first
+	default:
 		return o.standBy(ctx, fence, former)
 	}
-	return err
 }
 
 // awaitFormer waits for the lease under which the organization was led before, where that is another one: its leader may be

@@ -2,20 +2,23 @@ package githubexporter
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	fences "github.com/seed-358c4d9d/githubexporter/internal/election"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
 func tallyOf(name string, labels ...string) ledger.Tally {
@@ -269,15 +272,23 @@ func TestLeaseNames(t *testing.T) {
 // TestAloneAfterAnElection: a process that leads alone is not refused for ever by a ledger that an elected leader wrote.
 func TestAloneAfterAnElection(t *testing.T) {
 	t.Parallel()
-	var fences []uint64
-	ctx, cancel := context.WithCancel(t.Context())
-	err := (&alone{shared: true}).Lead(ctx, "", func(_ context.Context, fence uint64) error {
-		if fences = append(fences, fence); len(fences) == 3 {
-			cancel()
-		}
-		return errors.New("the store refuses it")
-	})
-	require.ErrorIs(t, err, context.Canceled)
-	require.IsIncreasing(t, fences)
-	require.Greater(t, fences[0], uint64(1)<<40)
+	config := onRedis(t)
+	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
+	require.NoError(t, err)
+	store := storeOf(t, config)
+	_, err = store.Commit(t.Context(), fences.NewFence(time.Now().Add(-time.Minute)), ledger.Batch{Org: "open-telemetry", Observed: time.Now()})
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
+	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })
+	require.Eventually(t, func() bool { return !r.orgs[0].view.Edge().IsZero() }, 20*time.Second, 10*time.Millisecond)
+	require.True(t, r.monitor.Leads("open-telemetry"))
+}
+
+// storeOf is the store of a configuration, beside the receiver's.
+func storeOf(t *testing.T, config *Config) *backend {
+	t.Helper()
+	store, err := openBackend(t.Context(), config, receivertest.NewNopSettings(metadata.Type), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.close(context.WithoutCancel(t.Context()))) })
+	return store
 }

@@ -316,6 +316,27 @@ func TestLeaseName(t *testing.T) {
 	}
 }
 
+// TestHolderIsNamed: who waits for a lease learns which process holds it.
+func TestHolderIsNamed(t *testing.T) {
+	t.Parallel()
+	client := newLeases()
+	name := fmt.Sprintf("held-%d", replicas.Add(1))
+	terms := make(chan term, 1)
+	first := quick(name)
+	leads(t, kubelease.New(client, first), terms, 0)
+	<-terms
+	holders := make(chan string, 1)
+	second := quick(name)
+	second.OnHeld = func(_, holder string) {
+		select {
+		case holders <- holder:
+		default:
+		}
+	}
+	leads(t, kubelease.New(client, second), terms, 1)
+	require.Contains(t, <-holders, first.Identity)
+}
+
 // TestLongLeaseNames: whatever the settings and the organization are, the Lease has a name that Kubernetes takes.
 func TestLongLeaseNames(t *testing.T) {
 	for length := 200; length <= 253; length++ {
