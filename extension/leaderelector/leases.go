@@ -12,15 +12,17 @@ type besideLeader interface {
 	LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
-var errNoNames = errors.New("the backend of the election has no leases beside the one that lease_name or static::role names")
+var errNoNames = errors.New("the backend of the election has no leases of other names")
 
-// HasNamedLeases reports whether leases of any name can be had. They can in Redis. On Kubernetes the role of the service
-// account lists the names, and with static there are no leases.
+// HasNamedLeases reports whether leases of any name can be had. They can in Redis. On Kubernetes the role of the
+// service account lists the names, and with static there are no leases.
 func (e *elector) HasNamedLeases() bool { return e.config.Redis != nil }
 
-// LeadBeside is Lead for a lease that a leader holds beside another one: it does not count where leases are spread over the
-// replicas. It returns an error at once where HasNamedLeases is false.
-func (e *elector) LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
+// LeadBeside is Lead for a lease that a leader holds beside another one: it does not count where leases are spread
+// over the replicas. It returns an error at once where HasNamedLeases is false.
+func (e *elector) LeadBeside(
+	ctx context.Context, name string, work func(ctx context.Context, fence uint64) error,
+) error {
 	backend, ok := e.backend.(besideLeader)
 	if !ok || !e.HasNamedLeases() {
 		return errNoNames

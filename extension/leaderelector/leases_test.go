@@ -77,7 +77,9 @@ func TestDescribeLease(t *testing.T) {
 		})
 	}
 	one, two := over(server.Address, "one"), over(server.Address, "two")
-	refused := start(t, settings{"redis": settings{"endpoints": []any{server.Address}, "username": "exporter", "password": "wrong"}})
+	refused := start(t, settings{"redis": settings{
+		"endpoints": []any{server.Address}, "username": "exporter", "password": "wrong",
+	}})
 	require.Contains(t, one.DescribeLease(""), `the lease "leader" has not been acquired yet`)
 	var leading sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
@@ -88,12 +90,14 @@ func TestDescribeLease(t *testing.T) {
 		})
 	}
 	eventually := func(e *elector, want string) {
-		require.Eventually(t, func() bool { return strings.Contains(e.DescribeLease(""), want) }, 20*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return strings.Contains(e.DescribeLease(""), want) },
+			20*time.Second, 20*time.Millisecond)
 	}
 	lead(one)
 	eventually(one, `this replica, "one", holds the lease "leader"`)
 	lead(two)
-	eventually(two, `the lease "leader" is held by "one": if that process is of another deployment, give each deployment a redis::key_prefix`)
+	eventually(two, `the lease "leader" is held by "one": if that process is of another deployment, `+
+		`give each deployment a redis::key_prefix`)
 	lead(refused)
 	eventually(refused, `the lease "leader" cannot be acquired: redis: acquire a lease: WRONGPASS`)
 	static := start(t, settings{"static": settings{"role": "follower"}})
@@ -109,7 +113,7 @@ func TestForbiddenLeases(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,` +
-			`"message":"leases.coordination.k8s.io is forbidden: User \"system:serviceaccount:monitoring:default\" cannot get"}`))
+			`"message":"leases.coordination.k8s.io is forbidden: User \"system:serviceaccount:a:b\" cannot get"}`))
 	}))
 	t.Cleanup(server.Close)
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
@@ -131,7 +135,8 @@ func TestForbiddenLeases(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- one.Lead(ctx, "", func(context.Context, uint64) error { return nil }) }()
 	want := `the lease "githubexporter" cannot be acquired: leases.coordination.k8s.io is forbidden`
-	require.Eventually(t, func() bool { return strings.Contains(one.DescribeLease(""), want) }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(one.DescribeLease(""), want) },
+		20*time.Second, 20*time.Millisecond)
 	<-time.After(time.Second) // many attempts
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)

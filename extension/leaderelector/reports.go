@@ -41,8 +41,8 @@ func (r *reports) state(name string) leaseState {
 	return leaseState{}
 }
 
-// reached takes an answer of the backend, or why there was none. The log has a line when a lease changes between the two,
-// the component status also the present reason.
+// reached takes an answer of the backend, or why there was none. The log has a line when a lease changes between the
+// two, the component status also the present reason.
 func (r *reports) reached(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,7 +59,8 @@ func (r *reports) reached(name string, err error) {
 	r.report(err)
 }
 
-// report makes the component status of the troubles of all leases, when it changes. err is the newest of them. r.mu is held.
+// report makes the component status of the troubles of all leases, when it changes. err is the newest of them. r.mu is
+// held.
 func (r *reports) report(err error) {
 	troubled := false
 	for _, state := range r.leases {

@@ -110,8 +110,8 @@ func (e *elected) terms(t *testing.T, name string) []uint64 {
 	return terms
 }
 
-// TestTwoDeploymentsOneRedis: two deployments with different organizations share a Redis, with the defaults of everything. Each
-// has a leader.
+// TestTwoDeploymentsOneRedis: two deployments with different organizations share a Redis, with the defaults of
+// everything. Each has a leader.
 func TestTwoDeploymentsOneRedis(t *testing.T) {
 	t.Parallel()
 	e := startElected(t, "acme", "other")
@@ -129,8 +129,8 @@ func TestTwoDeploymentsOneRedis(t *testing.T) {
 	require.Len(t, e.terms(t, "other"), 1)
 }
 
-// TestRollingUpdateOfOrganizations adds an organization to a deployment, replica by replica: the new one is read at once, the
-// others have one leader at a time, and the new replicas take over as soon as the old leader is stopped.
+// TestRollingUpdateOfOrganizations adds an organization to a deployment, replica by replica: the new one is read at
+// once, the others have one leader at a time, and the new replicas take over as soon as the old leader is stopped.
 func TestRollingUpdateOfOrganizations(t *testing.T) {
 	t.Parallel()
 	e := startElected(t, "acme", "other")
@@ -169,8 +169,8 @@ func TestRollingUpdateOfOrganizations(t *testing.T) {
 	require.Len(t, e.terms(t, "acme"), 3, "no leader was refused by another")
 }
 
-// TestTwoStaticLeaders: of two replicas that are both configured as leaders the one that is refused stops asking GitHub and
-// says so, once; it goes on when the other one is gone.
+// TestTwoStaticLeaders: of two replicas that are both configured as leaders the one that is refused stops asking
+// GitHub and says so, once; it goes on when the other one is gone.
 func TestTwoStaticLeaders(t *testing.T) {
 	t.Parallel()
 	const refused = "Another election leads the organization"
@@ -204,8 +204,8 @@ const withHealthCheck = `
     http: {endpoint: %s, status: {enabled: true, path: /status}}
 `
 
-// TestElectorCannotElect: where no replica can be elected, every replica is degraded and then not ready, with the reason, and
-// the log has one line for each change. The status of the extension reaches contrib's healthcheckv2.
+// TestElectorCannotElect: where no replica can be elected, every replica is degraded and then not ready, with the
+// reason, and the log has one line for each change. The status of the extension reaches contrib's healthcheckv2.
 func TestElectorCannotElect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -215,7 +215,8 @@ func TestElectorCannotElect(t *testing.T) {
 	}{
 		"followers everywhere": {"static: {role: follower}", "static::role is follower here", ""},
 		"a wrong password": {
-			"redis: {endpoints: [%q], username: exporter, password: wrong}", "cannot be acquired: redis: acquire a lease: ", "redis: acquire a lease: ",
+			"redis: {endpoints: [%q], username: exporter, password: wrong}",
+			"cannot be acquired: redis: acquire a lease: ", "redis: acquire a lease: ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -261,10 +262,12 @@ func modeOf(reports string) string {
 func startChecked(t *testing.T, status, election, store, receiver string) *replica {
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
+		binary: proctest.Program(t, "GX_COLLECTOR"), metrics: proctest.FreeAddress(t),
+		config: filepath.Join(t.TempDir(), "collector.yaml"),
 	}}
 	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, "info")
-	text = strings.Replace(text, "receivers:\n", strings.TrimPrefix(fmt.Sprintf(withHealthCheck, status), "\n")+"receivers:\n", 1)
+	check := strings.TrimPrefix(fmt.Sprintf(withHealthCheck, status), "\n")
+	text = strings.Replace(text, "receivers:\n", check+"receivers:\n", 1)
 	text = strings.Replace(text, "replica_health]", "replica_health, healthcheckv2]", 1)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
 	r.restart(t)

@@ -116,7 +116,9 @@ func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.C
 
 // LeadBeside is Lead for a lease that a leader holds beside another one. It does not count where leases are spread over
 // the replicas.
-func (e *Elector) LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
+func (e *Elector) LeadBeside(
+	ctx context.Context, name string, work func(ctx context.Context, fence uint64) error,
+) error {
 	return e.campaign(ctx, name, &share{period: e.timing.RetryPeriod}, work)
 }
 

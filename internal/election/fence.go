@@ -16,11 +16,12 @@ func FenceAt(t time.Time) uint64 {
 	return uint64(max(0, t.Unix())) << fenceBits
 }
 
-// offsetBits are how many of the lower bits of a fence tell terms apart that began in one second under different leases.
+// offsetBits are how many of the lower bits of a fence tell terms apart that began in one second under different
+// leases.
 const offsetBits = 16
 
-// LeaseOffset is what the fences of a lease have in their lower bits at least: the terms of two leases that begin in one
-// second have different fences, so that a store can tell them apart. It is 0 for the lease without a name.
+// LeaseOffset is what the fences of a lease have in their lower bits at least: the terms of two leases that begin in
+// one second have different fences, so that a store can tell them apart. It is 0 for the lease without a name.
 func LeaseOffset(name string) uint64 {
 	if name == "" {
 		return 0

@@ -75,7 +75,10 @@ type Monitor struct {
 // NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
 // from the one before in more than details, one call at a time.
 func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
-	m := &Monitor{spare: spare, now: now, change: change, deps: make(map[string]*Dependency), warned: make(map[string]bool), orgs: make(map[string]Role)}
+	m := &Monitor{
+		spare: spare, now: now, change: change,
+		deps: make(map[string]*Dependency), warned: make(map[string]bool), orgs: make(map[string]Role),
+	}
 	for _, org := range orgs {
 		m.orgs[org] = Follower
 	}

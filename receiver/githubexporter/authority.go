@@ -8,8 +8,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// authority is the store as one organization uses it. A write that the store refuses for its fence ends the term in which it
-// was made, whichever part of the leader made it: another election has authority over the organization.
+// authority is the store as one organization uses it. A write that the store refuses for its fence ends the term in
+// which it was made, whichever part of the leader made it: another election has authority over the organization.
 type authority struct {
 	ledger.Store
 

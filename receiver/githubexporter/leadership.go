@@ -37,7 +37,7 @@ const (
 )
 
 // errNewTerm ends a term in which the store refused the writes, so that the next one has a newer fence.
-var errNewTerm = errors.New("a new term is needed: the store refused the writes of this one, and their cause is silent now")
+var errNewTerm = errors.New("a new term is needed: the store refused the writes of this one")
 
 // How leadership is divided.
 const (
@@ -167,8 +167,8 @@ func (r *githubReceiver) campaign(ctx context.Context) {
 	}
 }
 
-// lead is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of which the
-// store refuses the writes does not stop the others, until a new term is needed for it.
+// lead is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of
+// which the store refuses the writes does not stop the others, until a new term is needed for it.
 func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	errs := make([]error, len(r.orgs))
 	ctx, cancel := context.WithCancel(ctx)
@@ -188,8 +188,8 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	return errors.Join(errs...)
 }
 
-// lead is a term over the organization. It begins when the lease of a former leader was acquired too, and after the store
-// refused a write it stands by.
+// lead is a term over the organization. It begins when the lease of a former leader was acquired too, and after the
+// store refused a write it stands by.
 func (o *organization) lead(ctx context.Context, fence uint64, former *formerLeases) error {
 	fence, err := o.awaitFormer(ctx, fence, former)
 	if err != nil {
@@ -206,9 +206,10 @@ func (o *organization) lead(ctx context.Context, fence uint64, former *formerLea
 	}
 }
 
-// awaitFormer waits for the lease under which the organization was led before, where that is another one: its leader may be
-// of the version before, or have another set of organizations. It is held for the term. When it is not to be had and no
-// leader of the organization writes, the replica leads without it. The fence that it returns is the newer one of both leases.
+// awaitFormer waits for the lease under which the organization was led before, where that is another one: its leader
+// may be of the version before, or have another set of organizations. It is held for the term. When it is not to be
+// had and no leader of the organization writes, the replica leads without it. The fence that it returns is the newer
+// one of both leases.
 func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
 	if !o.leases.hasNames() {
 		return fence, nil
@@ -234,13 +235,14 @@ func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *fo
 	if !silent {
 		return 0, context.Cause(ctx)
 	}
-	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written for a "+
-		"while: this replica leads without it.", zap.String("former_lease", *name), zap.Duration("silent_for", o.silenceLimit()))
+	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written for "+
+		"a while: this replica leads without it.",
+		zap.String("former_lease", *name), zap.Duration("silent_for", o.silenceLimit()))
 	return fence, nil
 }
 
-// formerLease is the lease under which the organization was led last, nil when it is this replica's own or the organization
-// was never read. It asks until the store answers or ctx ends.
+// formerLease is the lease under which the organization was led last, nil when it is this replica's own or the
+// organization was never read. It asks until the store answers or ctx ends.
 func (o *organization) formerLease(ctx context.Context) (*string, error) {
 	for tries := 0; ; tries++ {
 		name, err := o.readFormerLease(ctx)
@@ -248,7 +250,8 @@ func (o *organization) formerLease(ctx context.Context) (*string, error) {
 			return name, err
 		}
 		if tries == 0 {
-			o.logger.Warn("Failed to read from the store who led the organization; the term begins when it answers.", zap.Error(err))
+			o.logger.Warn("Failed to read from the store who led the organization; the term begins when it answers.",
+				zap.Error(err))
 		}
 		o.pause(ctx, claimAgain, false)
 	}
@@ -268,7 +271,8 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 		if err == nil {
 			return o.leaderSince(ctx, &record, unrecorded)
 		}
-		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired instead.", zap.Error(err))
+		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired instead.",
+			zap.Error(err))
 	}
 	if unrecorded == o.lease {
 		return nil, nil //nolint:nilnil // nil is no other lease
@@ -283,8 +287,9 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 	return &unrecorded, nil
 }
 
-// leaderSince is the lease of a leader that has come after the recorded one and does not record itself, as the version before
-// does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store refuses it then.
+// leaderSince is the lease of a leader that has come after the recorded one and does not record itself, as the version
+// before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store refuses it
+// then.
 func (o *organization) leaderSince(ctx context.Context, record *leaderRecord, unrecorded string) (*string, error) {
 	if unrecorded == o.lease || record.Fence == 0 {
 		return nil, nil //nolint:nilnil // nil is no other lease
@@ -300,9 +305,9 @@ func (o *organization) leaderSince(ctx context.Context, record *leaderRecord, un
 	}
 }
 
-// serve makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store refuses a
-// write, and waits for all of them. The first write makes the fence known, so that nothing of an earlier term is accepted
-// any more.
+// serve makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store
+// refuses a write, and waits for all of them. The first write makes the fence known, so that nothing of an earlier
+// term is accepted any more.
 func (o *organization) serve(ctx context.Context, fence uint64, former *formerLeases) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -332,9 +337,9 @@ func (o *organization) serve(ctx context.Context, fence uint64, former *formerLe
 	return context.Cause(ctx)
 }
 
-// standBy is for a replica whose writes the store refuses while its own lease is valid: another election has authority over
-// the organization. It asks GitHub nothing, and ends the term when the other leader has written nothing for a while, or has
-// released its lease, where that is known.
+// standBy is for a replica whose writes the store refuses while its own lease is valid: another election has authority
+// over the organization. It makes no passes, and ends the term when the other leader has written nothing for a
+// while, or has released its lease, where that is known.
 func (o *organization) standBy(ctx context.Context, fence uint64, former *formerLeases) error {
 	o.leaderWatch.setStandsBy(fence, time.Now())
 	defer o.leaderWatch.setStandsBy(0, time.Now())
@@ -342,8 +347,8 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It sends no more "+
-		"requests for it to GitHub, and tries again when the other leader has written nothing for a while.",
+	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It makes no more "+
+		"passes over it, and tries again when the other leader has written nothing for a while.",
 		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
 	released := o.awaitRelease(ctx, former)
 	o.awaitSilence(ctx, released)
@@ -354,8 +359,8 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	return errNewTerm
 }
 
-// awaitRelease begins to campaign for the lease under which the other leader leads, where that is known. What it returns is
-// closed when the lease was released; it is nil when the other leader does not hold it.
+// awaitRelease begins to campaign for the lease under which the other leader leads, where that is known. What it
+// returns is closed when the lease was released; it is nil when the other leader does not hold it.
 func (o *organization) awaitRelease(ctx context.Context, former *formerLeases) <-chan struct{} {
 	if !o.leases.hasNames() {
 		return nil

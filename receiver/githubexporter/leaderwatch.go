@@ -24,8 +24,8 @@ const (
 	minSilence = 10 * time.Second
 )
 
-// leaderWatch measures for how long no leader of an organization has written to the ledger, as far as this replica has followed it.
-// What a leader writes shows that it leads, whatever came of its passes.
+// leaderWatch measures for how long no leader of an organization has written to the ledger, as far as this replica has
+// followed it. What a leader writes shows that it leads, whatever came of its passes.
 type leaderWatch struct {
 	mu sync.Mutex
 	// since is when a leader's write was seen last, or when the watch began.
@@ -123,7 +123,8 @@ func (s *leaderWatch) setWaitsFor(lease *string) {
 	s.waitsFor = lease
 }
 
-// setStandsBy notes that the store refused this replica's writes; 0 ends it. What was seen of others counts from then on.
+// setStandsBy notes that the store refused this replica's writes; 0 ends it. What was seen of others counts from then
+// on.
 func (s *leaderWatch) setStandsBy(fence uint64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,8 +163,8 @@ func (o *organization) awaitSilence(ctx context.Context, stop <-chan struct{}) b
 	}
 }
 
-// repeatLead writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for a rate
-// limit, for instance. A loop that does not move is no sign of a leader.
+// repeatLead writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
+// a rate limit, for instance. A loop that does not move is no sign of a leader.
 func (o *organization) repeatLead(ctx context.Context, fence uint64) {
 	for ctx.Err() == nil {
 		rest := o.silenceLimit()/2 - o.leaderWatch.lasts(time.Now())
@@ -180,8 +181,8 @@ func (o *organization) repeatLead(ctx context.Context, fence uint64) {
 	}
 }
 
-// leadership is the state of the dependency of this name: which organization no replica leads. known says that the store
-// answers.
+// leadership is the state of the dependency of this name: which organization no replica leads. known says that the
+// store answers.
 func (r *githubReceiver) leadership(now time.Time, known bool) error {
 	var errs []error
 	warning := true
@@ -203,7 +204,8 @@ func (r *githubReceiver) leadership(now time.Time, known bool) error {
 	return nil
 }
 
-// leadership says why no replica leads the organization, nil when one does. Without knowledge of the store it is what it was.
+// leadership says why no replica leads the organization, nil when one does. Without knowledge of the store it is what
+// it was.
 func (o *organization) leadership(now time.Time, known bool) error {
 	s := &o.leaderWatch
 	if !known {
@@ -260,7 +262,8 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 	}
 	text += o.lastLeader()
 	if standsBy != 0 {
-		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of the last leader", standsBy)
+		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of the "+
+			"last leader", standsBy)
 	}
 	if waitsFor != nil {
 		text += "; this replica waits for the lease of the former leader: " + o.leases.describe(*waitsFor)

@@ -51,10 +51,16 @@ func TestSignsOfALeader(t *testing.T) {
 		"a refused write": {[]ledger.Change{{
 			Tallies: []ledger.Tally{tallyOf(collect.TallyStoreWrites, collect.SourceLeader, "fenced")},
 		}}, false},
-		"requests":                  {[]ledger.Change{{Tallies: []ledger.Tally{tallyOf(collect.TallyRequests, "rate_limit", "2xx")}}}, false},
-		"the same snapshot again":   {[]ledger.Change{snapshot, snapshot}, false},
-		"a snapshot that goes on":   {[]ledger.Change{snapshot, {Reset: true, Caught: true, Tallies: []ledger.Tally{pass, pass}}}, true},
-		"a snapshot in two changes": {[]ledger.Change{snapshot, {Reset: true}, {Caught: true, Tallies: []ledger.Tally{pass}}}, false},
+		"requests": {[]ledger.Change{{
+			Tallies: []ledger.Tally{tallyOf(collect.TallyRequests, "rate_limit", "2xx")},
+		}}, false},
+		"the same snapshot again": {[]ledger.Change{snapshot, snapshot}, false},
+		"a snapshot that goes on": {[]ledger.Change{
+			snapshot, {Reset: true, Caught: true, Tallies: []ledger.Tally{pass, pass}},
+		}, true},
+		"a snapshot in two changes": {[]ledger.Change{
+			snapshot, {Reset: true}, {Caught: true, Tallies: []ledger.Tally{pass}},
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +92,8 @@ func watched(elector leaseElection) *organization {
 	}
 }
 
-// TestStagesOfASilence: degraded, then not ready, with the reason; back with the next sign; and nothing without knowledge.
+// TestStagesOfASilence: degraded, then not ready, with the reason; back with the next sign; and nothing without
+// knowledge.
 func TestStagesOfASilence(t *testing.T) {
 	t.Parallel()
 	o := watched(&polls{identity: "one"})
@@ -103,10 +110,12 @@ func TestStagesOfASilence(t *testing.T) {
 	require.ErrorAs(t, o.leadership(began.Add(time.Hour), false), &warning, "what was known stays")
 	require.Error(t, at(61))
 	require.NotErrorAs(t, at(61), &warning)
-	o.leaderWatch.follow(&ledger.Change{Progress: ledger.Progress{Edge: began.Add(time.Minute)}}, began.Add(62*time.Second))
+	next := ledger.Change{Progress: ledger.Progress{Edge: began.Add(time.Minute)}}
+	o.leaderWatch.follow(&next, began.Add(62*time.Second))
 	require.NoError(t, at(63))
 	require.NoError(t, o.leadership(began.Add(time.Hour), false))
-	require.NoError(t, o.leadership(began.Add(time.Hour+29*time.Second), true), "the time without knowledge does not count")
+	later := began.Add(time.Hour + 29*time.Second)
+	require.NoError(t, o.leadership(later, true), "the time without knowledge does not count")
 }
 
 // polls is an election in this process: a lease is held by one at a time.
@@ -241,7 +250,8 @@ func TestSilentFormerLeader(t *testing.T) {
 	t.Parallel()
 	box := &ballotBox{held: map[string]bool{"": true}}
 	o := watched(&polls{box: box})
-	_, err := o.store.Commit(t.Context(), 0, ledger.Batch{Org: "acme", Observed: time.Now(), Progress: ledger.Progress{Edge: time.Now()}})
+	read := ledger.Batch{Org: "acme", Observed: time.Now(), Progress: ledger.Progress{Edge: time.Now()}}
+	_, err := o.store.Commit(t.Context(), 0, read)
 	require.NoError(t, err)
 	o.leaderWatch.since = time.Now().Add(-o.silenceLimit())
 	former := newFormerLeases(t.Context(), o.leases)
@@ -251,7 +261,8 @@ func TestSilentFormerLeader(t *testing.T) {
 	require.Equal(t, uint64(7), fence)
 }
 
-// TestLeaseNames: deployments with different organizations or receivers have different leases, whatever their order and case.
+// TestLeaseNames: deployments with different organizations or receivers have different leases, whatever their order
+// and case.
 func TestLeaseNames(t *testing.T) {
 	t.Parallel()
 	name := func(id string, elected election, orgs ...string) string {
@@ -269,14 +280,16 @@ func TestLeaseNames(t *testing.T) {
 	require.Equal(t, "copilot", name("copilot", newBallot(), "acme"), "an election without names keeps the receiver's")
 }
 
-// TestAloneAfterAnElection: a process that leads alone is not refused for ever by a ledger that an elected leader wrote.
+// TestAloneAfterAnElection: a process that leads alone is not refused for ever by a ledger that an elected leader
+// wrote.
 func TestAloneAfterAnElection(t *testing.T) {
 	t.Parallel()
 	config := onRedis(t)
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
 	require.NoError(t, err)
 	store := storeOf(t, config)
-	_, err = store.Commit(t.Context(), fences.NewFence(time.Now().Add(-time.Minute)), ledger.Batch{Org: "open-telemetry", Observed: time.Now()})
+	led := ledger.Batch{Org: "open-telemetry", Observed: time.Now()}
+	_, err = store.Commit(t.Context(), fences.NewFence(time.Now().Add(-time.Minute)), led)
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
 	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })

@@ -71,8 +71,8 @@ func (l *leases) hasNames() bool { return l.elector != nil && l.elector.HasNamed
 // hashDigits is how many hexadecimal digits of the hash of the organizations a lease's name has.
 const hashDigits = 8
 
-// ofReceiver is the lease of all organizations of the receiver. Where the backend has leases of any name it contains a hash
-// of the organizations, so that deployments with different ones do not wait for each other.
+// ofReceiver is the lease of all organizations of the receiver. Where the backend has leases of any name it contains a
+// hash of the organizations, so that deployments with different ones do not wait for each other.
 func (l *leases) ofReceiver() string {
 	if !l.hasNames() {
 		return l.receiver
@@ -125,8 +125,8 @@ func (l *leases) describe(name string) string {
 	return l.elector.DescribeLease(name)
 }
 
-// sampleLeader is the sample that says which lease leads an organization. Each term writes it with its first commit, and a
-// leader that has nothing else to write repeats it. Its data is a leaderRecord.
+// sampleLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
+// and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
 var sampleLeader = ledger.SampleKey{Name: "leader"}
 
 // leaderRecord is the data of sampleLeader, in JSON.
@@ -160,8 +160,8 @@ func decodeLeader(data []byte) (leaderRecord, error) {
 	return record, nil
 }
 
-// formerLeases are the leases of former leaders that a term holds beside its own: replicas of the version before, or with
-// another set of organizations, wait for those. Organizations with the same former leader share one.
+// formerLeases are the leases of former leaders that a term holds beside its own: replicas of the version before, or
+// with another set of organizations, wait for those. Organizations with the same former leader share one.
 type formerLeases struct {
 	elector leaseElection
 	// brief says that a lease is released as soon as the organization is claimed: with leadership: org the organizations

@@ -34,29 +34,30 @@ const (
 
 // organization is everything about one organization: its loop, its view and what is known of its last pass.
 type organization struct {
-	name        string
-	config      *OrgConfig
-	retention   time.Duration
-	reconcile   time.Duration
-	logger      *zap.Logger
-	telemetry   *metadata.TelemetryBuilder
-	store       ledger.Store // authority
-	authority   *authority
-	leases      *leases
-	lease       string // under which this replica leads it
+	name      string
+	config    *OrgConfig
+	retention time.Duration
+	reconcile time.Duration
+	logger    *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+	store     ledger.Store // authority
+	collector *collect.Collector
+	tallies   *collect.Tallies
+	jobs      *jobs // nil when there is no backfill
+	missed    missed
+	lines     *lines // nil where weekly lines are those of the commits
+	http      *http.Client
+	client    *github.Client
+	cooldown  *health.Cooldown
+	limits    *limits
+	condition *condition
+	monitor   *health.Monitor
+	view      *ledger.View
+	authority *authority
+	leases    *leases
+	// lease is the one under which this replica leads it.
+	lease       string
 	leaderWatch leaderWatch
-	collector   *collect.Collector
-	tallies     *collect.Tallies
-	jobs        *jobs // nil when there is no backfill
-	missed      missed
-	lines       *lines // nil where weekly lines are those of the commits
-	http        *http.Client
-	client      *github.Client
-	cooldown    *health.Cooldown
-	limits      *limits
-	condition   *condition
-	monitor     *health.Monitor
-	view        *ledger.View
 	// wake asks for an emission now.
 	wake func()
 	// passed has a token when a pass has ended: there may be gaps to fill.
