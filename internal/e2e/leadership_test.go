@@ -42,11 +42,12 @@ func (e *elected) store() string { return fmt.Sprintf("{endpoints: [%q]}", e.red
 
 // receiver are the settings of a receiver of organizations that are read with a token.
 func (e *elected) receiver(token string, orgs ...string) string {
-	text := fmt.Sprintf("github: {endpoint: %q, health: {probe_interval: 1s}}\nemit_interval: 1s\norgs:\n", e.server.URL)
+	var text strings.Builder
+	fmt.Fprintf(&text, "github: {endpoint: %q, health: {probe_interval: 1s}}\nemit_interval: 1s\norgs:\n", e.server.URL)
 	for _, name := range orgs {
-		text += fmt.Sprintf("  - {name: %s, auth: {token: %s}, scrape_interval: 1s}\n", name, token)
+		fmt.Fprintf(&text, "  - {name: %s, auth: {token: %s}, scrape_interval: 1s}\n", name, token)
 	}
-	return text
+	return text.String()
 }
 
 // replica starts a replica with the default names of leases and keys.
