@@ -17,8 +17,10 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 // TestMatrix is each role with each dependency down, and back again.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	all := []string{health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler,
-		health.Consumer, health.Exporter, health.Access, health.Leadership}
+	all := []string{
+		health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler,
+		health.Consumer, health.Exporter, health.Access, health.Leadership,
+	}
 	for role, needs := range map[health.Role][]string{
 		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access, health.Leadership},
 		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access, health.Leadership},
