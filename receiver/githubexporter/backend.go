@@ -144,6 +144,10 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
 				"that maxmemory-policy is noeviction.", zap.String("org", org))
 		},
+		OnLost: func(org string) {
+			settings.Logger.Warn("Redis lacks the last writes of this replica, as after a failover. They are read from "+
+				"GitHub again.", zap.String("org", org))
+		},
 		OnTrouble: func(org string, err error) {
 			if err != nil {
 				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
@@ -153,7 +157,8 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 			b.troubled(org, err)
 		},
 	})
-	b.Store, b.sizer, b.ping = store, store, store.Ping
+	b.Store, b.sizer = store, store
+	b.ping = (&riskWatch{client: client, logger: settings.Logger, ask: store.Ping}).ping
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
 	})
