@@ -9,7 +9,8 @@ local have = redis.call('GET', holder)
 if have then
   return { have }
 end
-local now = tonumber(redis.call('TIME')[1]) * tonumber(ARGV[3])
+local time = redis.call('TIME') -- the microseconds are less than the fences in a second
+local now = tonumber(time[1]) * tonumber(ARGV[3]) + tonumber(time[2])
 local number = string.format('%.0f', math.max((tonumber(redis.call('GET', fence) or '') or 0) + 1, now))
 local token = ARGV[1] .. '/' .. number
 redis.call('SET', fence, number)
