@@ -67,3 +67,22 @@ func TestRisksOfSentinels(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"maxmemory-policy is allkeys-lfu, want noeviction: keys may be evicted"}, risks)
 }
+
+// TestRiskWatch: what changes is said once; after an outage, and only then, the settings are asked for at once.
+func TestRiskWatch(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "maxmemory-policy allkeys-lru")
+	client := connect(t, func(c *redisconn.Config) { c.Endpoints = []string{server.Address} })
+	var said [][]string
+	watch := redisconn.NewRiskWatch(client, func(risks []string) { said = append(said, risks) })
+	watch.Look(t.Context(), true)
+	watch.Look(t.Context(), true)
+	require.Len(t, said, 1)
+	require.NoError(t, server.Client().ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
+	watch.Look(t.Context(), true)
+	require.Len(t, said, 1, "it is not time yet")
+	watch.Look(t.Context(), false)
+	watch.Look(t.Context(), true)
+	require.Len(t, said, 2)
+	require.Empty(t, said[1])
+}

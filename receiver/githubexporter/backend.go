@@ -23,6 +23,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 )
 
 // sizer tells how large an organization's ledger is.
@@ -158,7 +159,12 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		},
 	})
 	b.Store, b.sizer = store, store
-	b.ping = (&riskWatch{client: client, logger: settings.Logger, ask: store.Ping}).ping
+	risks := redisconn.NewRiskWatch(client, warnOfRisks(settings.Logger))
+	b.ping = func(ctx context.Context) error {
+		err := store.Ping(ctx)
+		risks.Look(ctx, err == nil)
+		return err
+	}
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
 	})
@@ -171,6 +177,19 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
+}
+
+// warnOfRisks logs the settings of Redis that endanger the ledger.
+func warnOfRisks(logger *zap.Logger) func(risks []string) {
+	return func(risks []string) {
+		if len(risks) == 0 {
+			logger.Info("The settings of Redis do not endanger the ledger any more.")
+			return
+		}
+		logger.Warn("The settings of Redis endanger the ledger: what it loses is read from GitHub again, and cumulative sums begin "+
+			"from zero. Set maxmemory-policy to noeviction and appendonly to yes, or use a separate Redis.",
+			zap.String("settings", strings.Join(risks, "; ")))
+	}
 }
 
 func localBudget(string) github.Budget { return &github.LocalBudget{} }

@@ -166,7 +166,7 @@ func TestLostRecords(t *testing.T) {
 	keys := slices.Sorted(maps.Keys(whole))
 	random := rand.New(rand.NewPCG(1, 2))
 	for subset := range 4 << 10 {
-		client, mask := &records{now: maps.Clone(whole)}, uint64(subset) //nolint:gosec // not negative
+		client, mask := &records{now: maps.Clone(whole)}, uint64(subset)
 		if subset >= 1<<10 {
 			mask = random.Uint64()
 		}

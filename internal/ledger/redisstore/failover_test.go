@@ -2,7 +2,6 @@ package redisstore_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -106,7 +105,7 @@ func loseWrites(t *testing.T, kept, lost int) {
 	}
 	require.Eventually(t, func() bool {
 		err := pass(t.Context(), store, 1)
-		require.False(t, errors.Is(err, ledger.ErrReplaced))
+		require.NotErrorIs(t, err, ledger.ErrReplaced)
 		return err == nil
 	}, 30*time.Second, 50*time.Millisecond)
 	require.Equal(t, int32(1), reported.Load())

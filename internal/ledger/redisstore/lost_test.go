@@ -93,29 +93,34 @@ func TestLostEntries(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 	var damages []damage
 	for _, name := range []string{"cov", "carried", "series", "removed", "tallies", "samples"} {
-		damages = append(damages, damage{name: "a field of " + name,
+		damages = append(damages, damage{
+			name: "a field of " + name,
 			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
 				fields := slices.DeleteFunc(client.HKeys(ctx, key(name)).Val(), isMark)
 				return client.HDel(ctx, key(name), fields[len(fields)-1]).Err()
 			},
 		})
 	}
-	damages = append(damages, damage{name: "a member of seen",
+	damages = append(damages, damage{
+		name: "a member of seen",
 		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
 			members := slices.DeleteFunc(client.SMembers(ctx, key("seen")).Val(), isMark)
 			return client.SRem(ctx, key("seen"), members[0]).Err()
 		},
-	}, damage{name: "an expired key",
+	}, damage{
+		name: "an expired key",
 		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
 			return client.PExpire(ctx, key("seen"), -time.Second).Err()
 		},
-	}, damage{name: "the beginning of the log",
+	}, damage{
+		name: "the beginning of the log",
 		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
 			return client.XTrimMaxLen(ctx, key("log"), 2).Err()
 		},
 	})
 	for i, name := range []string{"first", "second", "last but one", "last"} {
-		damages = append(damages, damage{name: "the " + name + " entry of the log",
+		damages = append(damages, damage{
+			name: "the " + name + " entry of the log",
 			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
 				entries := client.XRange(ctx, key("log"), "-", "+").Val()
 				entry := entries[min(i, 1)]
