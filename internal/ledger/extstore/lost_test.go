@@ -165,7 +165,7 @@ func TestLostRecords(t *testing.T) {
 	whole := lived(t).now
 	keys := slices.Sorted(maps.Keys(whole))
 	random := rand.New(rand.NewPCG(1, 2))
-	for subset := range 4 << 10 {
+	for subset := range 3 << 9 {
 		client, mask := &records{now: maps.Clone(whole)}, uint64(subset)
 		if subset >= 1<<10 {
 			mask = random.Uint64()
@@ -206,16 +206,19 @@ func TestOlderRecords(t *testing.T) {
 		}
 		return mix
 	}
+	tried := make(map[string]bool)
 	for moment, then := range client.history {
 		for _, one := range keys {
-			if string(then[one]) != string(client.now[one]) {
+			version := one + "=" + string(then[one])
+			if string(then[one]) != string(client.now[one]) && !tried[version] {
+				tried[version] = true
 				mix := mixed(then, func(key string) bool { return key == one })
 				requireRight(t, mix, fmt.Sprintf("%s as of moment %d", one, moment))
 			}
 		}
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
+	for range 500 {
 		moment := random.IntN(len(client.history))
 		older := make(map[string]bool)
 		for _, key := range keys {
