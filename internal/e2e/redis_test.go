@@ -254,7 +254,7 @@ func TestSharedRedis(t *testing.T) {
 	require.NotEmpty(t, right)
 	neighbour := redis.Client()
 	limit := redis.Memory(t.Context()) + 4<<20
-	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(limit)).Err())
+	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", strconv.FormatInt(limit, 10)).Err())
 	warned := func() bool {
 		return slices.ContainsFunc(o.replicas, func(r *replica) bool { return !r.logged(evicted).IsZero() })
 	}
