@@ -38,6 +38,9 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		if b.Basis != "" && b.Basis != known.basis {
 			return ledger.Receipt{}, fmt.Errorf("redis: commit to %s: %w", b.Org, ledger.ErrReplaced)
 		}
+		if b.Basis == "" {
+			known.wrote = "" // it builds on nothing
+		}
 		p, err := newPlan(fence, &b, &known)
 		if err != nil {
 			return ledger.Receipt{}, err
@@ -51,6 +54,9 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		}
 		switch answer.verdict {
 		case "OK":
+			if b.Basis == "" {
+				answer.text = ""
+			}
 			s.learn(b.Org, p.epoch(&known), answer.text, p.introduced)
 			return p.receipt(answer.numbers[0], answer.numbers[1]), nil
 		case "FENCED":

@@ -32,8 +32,8 @@ type facts struct {
 	epoch  string              // "" before the ledger began
 	pruned string              // in Unix seconds, "" when nothing was
 	since  map[int64]time.Time // of the repositories met so far
-	// wrote is the newest entry of the log that this process has written; "" for none. While the log has it, it has all
-	// that was written before.
+	// wrote is the newest entry of the log that this process has written with a basis; "" for none. While the log has it,
+	// it has all that was written before.
 	wrote string
 	basis string // see ledger.Batch
 }

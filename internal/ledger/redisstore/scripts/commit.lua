@@ -60,7 +60,7 @@ local function is_damaged()
     return redis.call('SCARD', seen) > 0 or #redis.call('XRANGE', log, '-', '+', 'COUNT', 1) > 0
   end
   if state.whole then
-    return not is_whole(state, seen, log, hashes)
+    return not is_whole(state, seen, log, hashes, edge == '')
   end
   -- From before there were marks: what can be checked is that the log ends where it should, and that events have keys and
   -- repositories.
@@ -78,7 +78,7 @@ if is_damaged() then
   end
   return { 'DAMAGED' }
 end
-if wrote ~= '' and not is_cut(wrote, state.swept) and #redis.call('XRANGE', log, wrote, wrote) == 0 then
+if wrote ~= '' and wrote ~= state.last and not is_cut(wrote, state.swept) and #redis.call('XRANGE', log, wrote, wrote) == 0 then
   return { 'LOST' }
 end
 
