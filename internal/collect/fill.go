@@ -65,7 +65,7 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 	if c.defersFill(&todo, &done) {
 		return done, nil
 	}
-	outcome, events, err := c.readWindow(ctx, &todo)
+	outcome, events, err := c.readWindow(ctx, &todo, cov.Basis)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && err == nil {
@@ -166,9 +166,10 @@ func (r *reading) take(s activity.Stream, w activity.Window) {
 	r.covers[s] = w
 }
 
-// readWindow reads and commits windows of the past. Its error is the store's or the context's.
-func (c *Collector) readWindow(ctx context.Context, todo *reading) (github.Outcome, int, error) {
-	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID}
+// readWindow reads and commits windows of the past. Its error is the store's or the context's. basis is that of the
+// coverage that the windows were taken from.
+func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.Outcome, int, error) {
+	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
 	outcome := c.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})

@@ -82,6 +82,9 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (Summary, error) {
 	defer span.End()
 	began := c.settings.Now()
 	sum, err := c.pass(ctx, fence)
+	if errors.Is(err, ledger.ErrReplaced) { // the coverage is another one now, and says what has to be read again
+		sum, err = c.pass(ctx, fence)
+	}
 	sum.Duration = c.settings.Now().Sub(began)
 	sum.Result, sum.RetryAt = judge(&sum, err)
 	span.SetAttributes(attribute.String("result", string(sum.Result)), attribute.Int("repositories", sum.Repositories),
@@ -125,6 +128,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	if err != nil {
 		return sum, err
 	}
+	todo.basis = cov.Basis
 	sum.Began, sum.Changed = todo.began, len(todo.readings)
 	c.begin(&todo)
 	defer c.begin(nil)
@@ -137,14 +141,17 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 	}
 	sum.Changed -= run.idle
 	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
-	return sum, c.conclude(ctx, fence, &sum, ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read, run.asked)})
+	b := ledger.Batch{
+		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read, run.asked)},
+	}
+	return sum, c.conclude(ctx, fence, &sum, b)
 }
 
 // conclude moves the edge. The pass is counted in the same commit.
-func (c *Collector) conclude(ctx context.Context, fence uint64, sum *Summary, progress ledger.Progress) error {
+func (c *Collector) conclude(ctx context.Context, fence uint64, sum *Summary, b ledger.Batch) error {
 	result, _ := judge(sum, nil)
 	counted := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyRuns, Labels: [2]string{string(result)}}, Add: 1}
-	b := ledger.Batch{Progress: progress, Tallies: []ledger.Tally{counted}}
+	b.Tallies = []ledger.Tally{counted}
 	if _, err := c.commit(ctx, fence, sourceLeader, b); err != nil {
 		return fmt.Errorf("commit the pass: %w", err)
 	}
@@ -189,7 +196,9 @@ func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) erro
 	if len(todo.changes) == 0 {
 		return nil
 	}
-	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Progress: ledger.Progress{Repos: todo.changes}})
+	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{
+		Basis: todo.basis, Progress: ledger.Progress{Repos: todo.changes},
+	})
 	if err != nil {
 		return fmt.Errorf("commit the repositories: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 // plan is what a pass has to do: first say what changed about the repositories themselves, then read.
 type plan struct {
 	began    time.Time
+	basis    string // of the coverage that the plan is made from
 	changes  []ledger.RepoProgress
 	readings []reading
 	// behind are, of each repository that is there, the streams whose newest part is not known to be complete unless

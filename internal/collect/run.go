@@ -127,7 +127,9 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 		r.fail(todo, failedAll(todo.request.Streams, err))
 		return nil
 	}
-	pages := &pager{collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID}
+	pages := &pager{
+		collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID, basis: r.plan.basis,
+	}
 	outcome := r.collector.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
 	})
@@ -225,6 +227,7 @@ type pager struct {
 	fence     uint64
 	source    string
 	repo      int64
+	basis     string // of the coverage that the reading was planned from
 	// tips are the heads from which the commits of the pages were listed.
 	tips     []string
 	waiting  []activity.Event
@@ -273,6 +276,7 @@ func (p *pager) commit(ctx context.Context, b ledger.Batch) {
 	if p.err != nil {
 		return
 	}
+	b.Basis = p.basis
 	receipt, err := p.collector.commit(ctx, p.fence, p.source, b)
 	if err != nil {
 		p.err = fmt.Errorf("commit a reading: %w", err)

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -220,13 +222,73 @@ func TestLostKeys(t *testing.T) {
 		require.NoError(t, redis.Client().Del(t.Context(), keys...).Err())
 		eventually(t, 30*time.Second, func() error {
 			for _, r := range o.replicas {
-				if r.logged("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read from GitHub " +
-					"again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction.").After(began) {
+				if r.logged(evicted).After(began) {
 					return nil
 				}
 			}
 			return fmt.Errorf("no warning that %v are gone", lost)
 		})
 		o.right(t)
+	}
+}
+
+// evicted is the warning of a ledger of which keys are gone.
+const evicted = "Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read from GitHub " +
+	"again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
+
+// TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all times
+// what is right: nothing twice, and less of nothing without a warning.
+func TestSharedRedis(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t, "maxmemory-policy allkeys-lru", "maxmemory-samples 1")
+	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", redis.Address))
+	for _, r := range o.replicas {
+		eventually(t, 10*time.Second, func() error {
+			if n := strings.Count(r.Output(), "maxmemory-policy is allkeys-lru, want noeviction"); n != 1 {
+				return fmt.Errorf("%d warnings of the policy", n)
+			}
+			return nil
+		})
+	}
+	right := sharedPage(t, o.replicas[0])
+	require.NotEmpty(t, right)
+	neighbour := redis.Client()
+	limit := redis.Memory(t.Context()) + 4<<20
+	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", strconv.FormatInt(limit, 10)).Err())
+	warned := func() bool {
+		return slices.ContainsFunc(o.replicas, func(r *replica) bool { return !r.logged(evicted).IsZero() })
+	}
+	noise, until := strings.Repeat("x", 10_000), time.Now().Add(15*time.Second)
+	for n := 0; time.Now().Before(until); {
+		for range 200 {
+			n++
+			require.NoError(t, neighbour.Set(t.Context(), fmt.Sprint("neighbour-", n), noise, 0).Err())
+		}
+		for _, r := range o.replicas {
+			requireNoMore(t, right, sharedPage(t, r), warned)
+		}
+		waitUntil(t, time.Now().Add(100*time.Millisecond)) // the pace of the neighbour
+	}
+	require.True(t, warned(), "nothing of the ledger was evicted")
+	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	o.right(t)
+	for _, r := range o.replicas {
+		require.Equal(t, 1, strings.Count(r.Output(), "maxmemory-policy is allkeys-lru"), "said once")
+	}
+}
+
+// requireNoMore: no series is above what is right, and none is below it, or not there, without a warning.
+func requireNoMore(t *testing.T, right, shown map[string]string, warned func() bool) {
+	t.Helper()
+	for series, value := range right {
+		want, err := strconv.ParseFloat(value, 64)
+		require.NoError(t, err)
+		got, err := strconv.ParseFloat(shown[series], 64)
+		if err == nil {
+			require.LessOrEqual(t, got, want, series)
+		}
+		if (err != nil || got < want) && !warned() {
+			require.Fail(t, "less is shown without a warning", "%s: %q, want %s", series, shown[series], value)
+		}
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
@@ -73,4 +75,48 @@ func TestDamagedStorage(t *testing.T) {
 	gx = run()
 	logs(t, gx, "Pass ended.")
 	gx.Stop()
+}
+
+// TestLostRecords: records of the embedded store are gone, as from a file that was repaired. The collector says so, and
+// reads from GitHub again what they held.
+func TestLostRecords(t *testing.T) {
+	t.Parallel()
+	data := loadData(t)
+	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	timeline, visible := server.Timeline(), time.Now()
+	server.Hold(visible)
+	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
+	prom := startPrometheus(t, gx.metrics)
+	gx.complete(t, org)
+	for _, lost := range [][]string{{"0/0", "0/1"}, {"head"}, {"head", "head2"}} {
+		gx.Stop()
+		deleteRecords(t, filepath.Join(filepath.Dir(gx.config), "storage", "receiver_githubexporter_"), lost)
+		gx.restart(t)
+		gx.complete(t, org)
+		compare(t, prom, data, timeline, visible)
+		require.Contains(t, gx.Output(), "A record of the store is corrupt.", "%v", lost)
+	}
+	gx.Stop()
+	gx.restart(t)
+	gx.complete(t, org)
+	require.NotContains(t, gx.Output(), "A record of the store is corrupt.")
+}
+
+// deleteRecords takes records of an organization out of the file of file_storage.
+func deleteRecords(t *testing.T, file string, names []string) {
+	t.Helper()
+	database, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: 10 * time.Second})
+	require.NoError(t, err)
+	require.NoError(t, database.Update(func(tx *bbolt.Tx) error {
+		for _, name := range names {
+			key, bucket := []byte("v1/"+strings.ToLower(org)+"/"+name), tx.Bucket([]byte("default"))
+			require.NotNil(t, bucket.Get(key), name)
+			if err := bucket.Delete(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	require.NoError(t, database.Close())
 }

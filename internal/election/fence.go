@@ -1,7 +1,6 @@
 package election
 
 import (
-	"hash/fnv"
 	"math/rand/v2"
 	"time"
 )
@@ -16,20 +15,8 @@ func FenceAt(t time.Time) uint64 {
 	return uint64(max(0, t.Unix())) << fenceBits
 }
 
-// offsetBits are how many of the lower bits of a fence tell terms apart that began in one second under different
-// leases.
+// offsetBits are how many of the lower bits of a fence tell terms apart that began in one second without a lease.
 const offsetBits = 16
-
-// LeaseOffset is what the fences of a lease have in their lower bits at least: the terms of two leases that begin in
-// one second have different fences, so that a store can tell them apart. It is 0 for the lease without a name.
-func LeaseOffset(name string) uint64 {
-	if name == "" {
-		return 0
-	}
-	sum := fnv.New64a()
-	_, _ = sum.Write([]byte(name)) // never fails
-	return 1 + sum.Sum64()%(1<<offsetBits-1)
-}
 
 // NewFence is a fence of a term that begins at a time without a lease: different replicas have different ones.
 func NewFence(t time.Time) uint64 {

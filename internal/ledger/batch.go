@@ -24,6 +24,10 @@ type Batch struct {
 	Progress Progress
 	Samples  []Sample
 	Tallies  []Tally
+	// Basis is that of the coverage on which the batch builds, or of which batches before it have recorded a part of
+	// what its progress says was read. The batch is refused with ErrReplaced when the store has lost records since.
+	// Empty for a batch that builds on nothing.
+	Basis string
 }
 
 // Sweep says that of a repository's events of one kind in a window exactly those are there that it keeps.

@@ -17,6 +17,9 @@ type Coverage struct {
 	// Edge is the beginning of the last pass that looked at every repository.
 	Edge  time.Time
 	Repos map[int64]*RepoCoverage
+	// Basis identifies the store's records of which this is the coverage, for Batch.Basis; empty where none can be lost
+	// while the process runs.
+	Basis string
 }
 
 // RepoCoverage is what has been read of a repository: of each stream everything from Since up to the organization's

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 )
 
 // sizer tells how large an organization's ledger is.
@@ -149,6 +150,10 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
 				"that maxmemory-policy is noeviction.", zap.String("org", org))
 		},
+		OnLost: func(org string) {
+			settings.Logger.Warn("Redis lacks the last writes of this replica, as after a failover. They are read from "+
+				"GitHub again.", zap.String("org", org))
+		},
 		OnTrouble: func(org string, err error) {
 			if err != nil {
 				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
@@ -158,7 +163,13 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 			b.troubled(org, err)
 		},
 	})
-	b.Store, b.sizer, b.ping, b.dependency = store, store, store.Ping, health.Redis
+	b.Store, b.sizer, b.dependency = store, store, health.Redis
+	risks := redisconn.NewRiskWatch(client, warnOfRisks(settings.Logger))
+	b.ping = func(ctx context.Context) error {
+		err := store.Ping(ctx)
+		risks.Look(ctx, err == nil)
+		return err
+	}
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
 	})
@@ -171,6 +182,19 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
+}
+
+// warnOfRisks logs the settings of Redis that endanger the ledger.
+func warnOfRisks(logger *zap.Logger) func(risks []string) {
+	return func(risks []string) {
+		if len(risks) == 0 {
+			logger.Info("The settings of Redis do not endanger the ledger any more.")
+			return
+		}
+		logger.Warn("The settings of Redis endanger the ledger: what it loses is read from GitHub again, and cumulative sums begin "+
+			"from zero. Set maxmemory-policy to noeviction and appendonly to yes, or use a separate Redis.",
+			zap.String("settings", strings.Join(risks, "; ")))
+	}
 }
 
 func localBudget(string) github.Budget { return &github.LocalBudget{} }

@@ -78,8 +78,7 @@ func (l *Leaser) keys(name string) []string {
 // Acquire implements election.Leaser.
 func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error) {
 	answer, err := acquireScript.Run(ctx, l.client, l.keys(name),
-		l.settings.Identity, l.settings.Duration.Milliseconds(), election.FenceAt(time.Unix(1, 0)),
-		election.LeaseOffset(name)).StringSlice()
+		l.settings.Identity, l.settings.Duration.Milliseconds(), election.FenceAt(time.Unix(1, 0))).StringSlice()
 	if err != nil {
 		return election.Term{}, fmt.Errorf("redis: acquire a lease: %w", err)
 	}

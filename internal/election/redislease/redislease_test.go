@@ -85,6 +85,25 @@ func TestMemoryLost(t *testing.T) {
 	require.Greater(t, term(t, one).Fence, first.Fence)
 }
 
+// TestLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher fence than all
+// before it, and a term that is over is not renewed.
+func TestLostKeys(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	for i, lost := range [][]string{{"holder"}, {"fence"}, {"holder", "fence"}} {
+		prefix := fmt.Sprintf("lost-%d", i)
+		old, next := leaser(client, prefix), leaser(client, prefix)
+		first := term(t, old)
+		for _, name := range lost {
+			require.Equal(t, int64(1), client.Del(t.Context(), prefix+":1:{lease/leader}:"+name).Val())
+		}
+		second := term(t, next)
+		require.Greater(t, second.Fence, first.Fence, "%v", lost)
+		require.ErrorIs(t, old.Renew(t.Context(), first), election.ErrLost)
+		require.NoError(t, next.Renew(t.Context(), second))
+	}
+}
+
 // TestSilence: a leader that Redis does not answer stops on its own clock before another one may lead.
 func TestSilence(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,9 @@
 package extstore_test
 
 import (
+	"encoding/binary"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +45,17 @@ func get(t *testing.T, client storage.Client, key string) []byte {
 	return append([]byte(nil), record...)
 }
 
+// keyOf is a key with the generation in force.
+func keyOf(t *testing.T, client storage.Client, key string) string {
+	t.Helper()
+	if !strings.Contains(key, "GENERATION") {
+		return key
+	}
+	record := get(t, client, "v1/acme/head")
+	require.Len(t, record, 17)
+	return strings.Replace(key, "GENERATION", strconv.FormatUint(binary.BigEndian.Uint64(record[5:]), 10), 1)
+}
+
 // filled is a storage to which a number of crashBatches were committed, two events each. From 53 on it has a snapshot.
 func filled(t *testing.T, batches int64) storage.Client {
 	t.Helper()
@@ -79,16 +93,17 @@ func TestCorruptRecords(t *testing.T) {
 	}{
 		{"a change", "v1/acme/0/3", 6, 10},
 		{"the first change", "v1/acme/0/0", 6, 10},
-		{"a change after a snapshot", "v1/acme/1/2", 60, 118},
-		{"the events of a snapshot", "v1/acme/1/s1", 60, 16},
+		{"a change after a snapshot", "v1/acme/GENERATION/2", 60, 118},
+		{"the events of a snapshot", "v1/acme/GENERATION/s1", 60, 16},
 	} {
 		for name, damage := range damages {
 			t.Run(test.name+" "+name, func(t *testing.T) {
 				t.Parallel()
 				client := filled(t, test.batches)
-				damage(t, client, test.key)
+				key := keyOf(t, client, test.key)
+				damage(t, client, key)
 				store, events, reported := reopen(t, client)
-				require.Equal(t, []string{test.key}, reported)
+				require.Equal(t, []string{key}, reported)
 				require.Equal(t, int(test.keep), events)
 				requireAllMissing(t, store)
 				store, events, reported = reopen(t, client)
@@ -132,12 +147,13 @@ func requireReadAgain(t *testing.T, store *extstore.Store, batches, keep int64) 
 func TestCorruptCoverage(t *testing.T) {
 	t.Parallel()
 	client := filled(t, 60)
-	damages["missing"](t, client, "v1/acme/1/s0")
+	first := keyOf(t, client, "v1/acme/GENERATION/s0")
+	damages["missing"](t, client, first)
 	for key := range 20 { // and no later change says anything about the repository
-		require.NoError(t, client.Delete(t.Context(), "v1/acme/1/"+string(rune('0'+key))))
+		require.NoError(t, client.Delete(t.Context(), keyOf(t, client, "v1/acme/GENERATION/"+strconv.Itoa(key))))
 	}
 	store, events, reported := reopen(t, client)
-	require.Equal(t, []string{"v1/acme/1/s0"}, reported)
+	require.Equal(t, []string{first}, reported)
 	receipt, err := store.Commit(t.Context(), 1, crashBatch(1))
 	require.NoError(t, err)
 	require.Equal(t, ledger.Receipt{Known: 2}, receipt)
@@ -160,7 +176,10 @@ func TestCorruptHead(t *testing.T) {
 			require.Empty(t, cov.Gaps(), "nothing was lost")
 			damage(t, client, "v1/acme/head2")
 			_, events, reported = reopen(t, client)
-			require.Empty(t, reported)
+			require.Equal(t, []string{"v1/acme/head2"}, reported)
+			require.Equal(t, 120, events)
+			_, events, reported = reopen(t, client)
+			require.Empty(t, reported, "both are repaired")
 			require.Equal(t, 120, events)
 		})
 	}

@@ -4,15 +4,19 @@
 // Each change is written before it is made, under a key of its own:
 //
 //	v1/ORG/head, head2      the generation in force and how many chunks its snapshot has, twice
+//	v1/ORG/began            that there is anything, so that a ledger without heads is not taken for a new one
 //	v1/ORG/GENERATION/sN    chunk N of the snapshot
 //	v1/ORG/GENERATION/N     change N after the snapshot
 //
-// When the changes outgrow the snapshot, a new generation replaces both in one call of Batch.
+// When the changes outgrow the snapshot, a new generation replaces both in one call of Batch. Its number is above all
+// before it, drawn by chance, so that no record of one that was lost is ever taken for one of it.
 package extstore
 
 import (
 	"context"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"net/url"
 	"strconv"
 	"time"
@@ -27,6 +31,8 @@ const (
 	minJournal = 1 << 20
 	// maxChanges is how many changes a start replays at most.
 	maxChanges = 5000
+	// lookAhead is how many changes in a row may be missing before later ones are found again.
+	lookAhead = 32
 )
 
 // Settings are a store's.
@@ -63,7 +69,8 @@ type journal struct {
 type position struct {
 	org           string
 	head          head
-	next          int // the number of the next change
+	next          int    // the number of the next change
+	link          uint32 // of the next change
 	snapshotBytes int
 	journalBytes  int
 }
@@ -71,6 +78,8 @@ type position struct {
 func (p *position) headKey() string { return "v1/" + url.PathEscape(p.org) + "/head" }
 
 func (p *position) copyKey() string { return p.headKey() + "2" }
+
+func (p *position) beganKey() string { return "v1/" + url.PathEscape(p.org) + "/began" }
 
 func (p *position) key(generation uint64, rest string) string {
 	return "v1/" + url.PathEscape(p.org) + "/" + strconv.FormatUint(generation, 10) + "/" + rest
@@ -95,18 +104,31 @@ func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state
 	if err != nil {
 		return err
 	}
-	if err := j.client.Set(ctx, p.changeKey(p.next), frame); err != nil {
+	if err := j.write(ctx, p, encodeRecord(p.link, frame)); err != nil {
 		return fmt.Errorf("write a change: %w", err)
 	}
 	p.next++
+	p.link = nextLink(p.link, frame)
 	p.journalBytes += len(frame)
 	return nil
+}
+
+// write keeps the record of the next change; with the first one of all that the ledger began.
+func (j *journal) write(ctx context.Context, p *position, record []byte) error {
+	if p.next > 0 || p.head.generation > 0 {
+		return j.client.Set(ctx, p.changeKey(p.next), record)
+	}
+	return j.client.Batch(ctx, p.beganOperation(), storage.SetOperation(p.changeKey(0), record))
+}
+
+func (p *position) beganOperation() *storage.Operation {
+	return storage.SetOperation(p.beganKey(), []byte{headVersion})
 }
 
 // compact writes the state as the snapshot of a new generation and takes the old one out, all in one call. Should a
 // storage not make it one transaction, nothing is taken out before the head says where the new generation is.
 func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
-	fresh := head{generation: p.head.generation + 1}
+	fresh := head{generation: p.head.generation + 1 + rand.Uint64N(math.MaxUint32)} //nolint:gosec // no secret
 	var operations []*storage.Operation
 	bytes := 0
 	for _, c := range state.Snapshot() {
@@ -118,12 +140,12 @@ func (j *journal) compact(ctx context.Context, p *position, state *ledger.State)
 		fresh.chunks++
 		bytes += len(frame)
 	}
-	operations = append(operations, p.headOperations(fresh)...)
+	operations = append(append(operations, p.beganOperation()), p.headOperations(fresh)...)
 	operations = append(operations, p.deleteOperations()...)
 	if err := j.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
-	*p = position{org: p.org, head: fresh, snapshotBytes: bytes}
+	*p = position{org: p.org, head: fresh, snapshotBytes: bytes, link: firstLink(fresh.generation)}
 	return nil
 }
 
@@ -156,7 +178,11 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if damaged || bad || worse {
+	lost, err := j.isLost(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	if damaged || bad || worse || lost {
 		state.Invalidate(time.Time{})
 		if err := j.compact(ctx, p, state); err != nil {
 			return nil, err
@@ -181,24 +207,31 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 	return damaged, nil
 }
 
-// loadChanges reads changes until there is none any more. One that is missing before another one was lost.
+// loadChanges reads changes until there is none any more. One that is missing before another one was lost, and so was
+// what a change names that does not follow the one before it.
 func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
-	for missing := 0; missing < 2; {
+	p.link = firstLink(p.head.generation)
+	for missing := 0; missing < lookAhead; {
 		key := p.changeKey(p.next + missing)
-		frame, err := j.client.Get(ctx, key)
+		record, err := j.client.Get(ctx, key)
 		if err != nil {
 			return false, fmt.Errorf("read a change: %w", err)
 		}
-		if frame == nil {
+		if record == nil {
 			missing++
 			continue
 		}
-		if missing > 0 {
-			damaged = true
+		frame, unlinked := splitRecord(p.link, record)
+		switch {
+		case damaged: // what follows what is lost is unlinked in any case
+		case missing > 0:
 			j.corrupt(p.changeKey(p.next), errMissing)
+		case unlinked:
+			j.corrupt(key, errUnlinked)
 		}
-		p.next += missing + 1
-		missing = 0
+		damaged = damaged || missing > 0 || unlinked
+		p.next, missing = p.next+missing+1, 0
+		p.link = nextLink(p.link, frame)
 		p.journalBytes += len(frame)
 		if !j.apply(key, frame, state) {
 			damaged = true

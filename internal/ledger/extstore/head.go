@@ -3,7 +3,6 @@ package extstore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -33,6 +32,7 @@ const (
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 	errMissing = fmt.Errorf("%w: it is missing", ledger.ErrCorrupt)
+	errStale   = fmt.Errorf("%w: it is older than the other copy", ledger.ErrCorrupt)
 )
 
 func (h head) encode() []byte {
@@ -65,37 +65,63 @@ func (p *position) headOperations(h head) []*storage.Operation {
 	return []*storage.Operation{storage.SetOperation(p.headKey(), h.encode()), storage.SetOperation(p.copyKey(), h.encode())}
 }
 
-// loadHead finds the generation in force. A head of which one copy is sound is repaired; without any, the organization
-// begins anew in a generation that was not used before.
+// loadHead finds the generation in force: the newer one of two copies, of which the other one is repaired. Without any,
+// the organization begins anew in a generation that was not used before.
 func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err error) {
-	first, err := j.client.Get(ctx, p.headKey())
-	if err != nil {
-		return false, fmt.Errorf("read the head: %w", err)
+	var heads [2]head
+	var errs [2]error
+	absent := true
+	for i, key := range []string{p.headKey(), p.copyKey()} {
+		record, err := j.client.Get(ctx, key)
+		if err != nil {
+			return false, fmt.Errorf("read the head: %w", err)
+		}
+		absent = absent && record == nil
+		heads[i], errs[i] = decodeHead(record)
 	}
-	h, firstErr := decodeHead(first)
-	if firstErr == nil {
-		p.head = h
-		return false, nil
+	if absent {
+		return false, nil // before the first snapshot: see isLost
 	}
-	second, err := j.client.Get(ctx, p.copyKey())
-	if err != nil {
-		return false, fmt.Errorf("read the copy of the head: %w", err)
+	p.head = heads[0]
+	if errs[0] != nil || (errs[1] == nil && heads[1].generation > heads[0].generation) {
+		p.head = heads[1]
 	}
-	if first == nil && second == nil {
-		return false, nil // before the first snapshot
+	for i, key := range []string{p.headKey(), p.copyKey()} {
+		if errs[i] == nil && heads[i] != p.head {
+			errs[i] = errStale
+		}
+		if errs[i] != nil {
+			j.corrupt(key, errs[i])
+		}
 	}
-	j.corrupt(p.headKey(), firstErr)
-	h, secondErr := decodeHead(second)
-	if secondErr == nil {
-		p.head = h
+	switch {
+	case errs[0] != nil && errs[1] != nil:
+		p.head = unusedHead()
+		return true, nil
+	case errs[0] != nil || errs[1] != nil:
 		return false, j.repairHead(ctx, p)
 	}
-	if !errors.Is(secondErr, errMissing) {
-		j.corrupt(p.copyKey(), secondErr)
+	return false, nil
+}
+
+// isLost reports whether an organization of which neither a head nor a change was found had any.
+func (j *journal) isLost(ctx context.Context, p *position) (lost bool, err error) {
+	if p.head != (head{}) || p.next > 0 {
+		return false, nil
 	}
-	// Which generations were used is not known any more: one that was not is found by chance.
-	p.head = head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
-	return true, nil
+	began, err := j.client.Get(ctx, p.beganKey())
+	if err != nil {
+		return false, fmt.Errorf("read whether there is a ledger: %w", err)
+	}
+	if began != nil {
+		j.corrupt(p.headKey(), errMissing)
+	}
+	return began != nil, nil
+}
+
+// unusedHead is that of a generation that was not used before: which ones were is not known any more.
+func unusedHead() head {
+	return head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
 }
 
 func (j *journal) repairHead(ctx context.Context, p *position) error {

@@ -46,6 +46,7 @@ type Store struct {
 	size  int            // its events
 	full  bool           // nothing more was kept after some moment
 	orgs  map[string]*mirrored
+	basis map[string]string // of the last coverage that the shared store gave, by organization
 }
 
 // mirrored is an organization whose state is mirrored.
@@ -64,6 +65,7 @@ func New(shared Shared, orgs []string, maxSeries int, notify func(alone bool)) *
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
 		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), notify: notify, cancel: cancel, orgs: make(map[string]*mirrored),
+		basis: make(map[string]string),
 	}
 	for _, org := range orgs {
 		s.orgs[org] = &mirrored{ready: make(chan struct{})}
@@ -184,7 +186,12 @@ func (s *Store) giveBack(ctx context.Context) bool {
 		}
 		next := s.kept[0]
 		s.mu.Unlock()
-		if _, err := s.shared.Commit(ctx, 0, next); err != nil && !errors.Is(err, ledger.ErrInvalid) {
+		_, err := s.shared.Commit(ctx, 0, next)
+		if errors.Is(err, ledger.ErrReplaced) { // what it says was read builds on what is lost: it is read again
+			events := ledger.Batch{Org: next.Org, Observed: next.Observed, Events: next.Events, Tallies: next.Tallies}
+			_, err = s.shared.Commit(ctx, 0, events)
+		}
+		if err != nil && !errors.Is(err, ledger.ErrInvalid) {
 			return false
 		}
 		s.mu.Lock()
@@ -220,12 +227,22 @@ func (s *Store) remember(b ledger.Batch) {
 	s.kept = append(s.kept, b)
 }
 
-// Coverage implements ledger.Store.
+// Coverage implements ledger.Store. What is read alone builds on what the shared store had.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
-	if s.Alone() {
-		return s.mirror.Coverage(ctx, org)
+	store := ledger.Store(s.shared)
+	alone := s.Alone()
+	if alone {
+		store = s.mirror
 	}
-	return s.shared.Coverage(ctx, org)
+	cov, err := store.Coverage(ctx, org)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if alone {
+		cov.Basis = s.basis[org]
+	} else if err == nil {
+		s.basis[org] = cov.Basis
+	}
+	return cov, err
 }
 
 // ReadSamples implements ledger.Store.

@@ -22,7 +22,7 @@ var errDown = errors.New("down")
 // shared is a store that can be down.
 type shared struct {
 	ledger.Store
-	down atomic.Bool
+	down, lost atomic.Bool
 }
 
 func (s *shared) Ping(context.Context) error {
@@ -36,6 +36,9 @@ func (s *shared) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledg
 	if s.down.Load() {
 		return ledger.Receipt{}, errDown
 	}
+	if s.lost.Load() && b.Basis != "" {
+		return ledger.Receipt{}, ledger.ErrReplaced
+	}
 	return s.Store.Commit(ctx, fence, b)
 }
 
@@ -43,7 +46,9 @@ func (s *shared) Coverage(ctx context.Context, org string) (ledger.Coverage, err
 	if s.down.Load() {
 		return ledger.Coverage{}, errDown
 	}
-	return s.Store.Coverage(ctx, org)
+	cov, err := s.Store.Coverage(ctx, org)
+	cov.Basis = "before"
+	return cov, err
 }
 
 // system is a fallback over a shared store, with a view of it.
@@ -120,6 +125,36 @@ func TestOutage(t *testing.T) {
 		shown := storetest.Shown{}
 		storetest.Latest(t, s.shared, "acme").Visit(storetest.Noon, shown)
 		require.Equal(t, uint64(4), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+	})
+}
+
+// TestBackWithLess: when the shared store comes back without what it had, it gets the events that were recorded alone, and
+// not that something was read.
+func TestBackWithLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t)
+		require.NoError(t, s.record(1))
+		before, err := s.store.Coverage(t.Context(), "acme")
+		require.NoError(t, err)
+		s.shared.down.Store(true)
+		<-time.After(10 * time.Second)
+		cov, err := s.store.Coverage(t.Context(), "acme")
+		require.NoError(t, err)
+		require.Equal(t, "before", cov.Basis)
+		_, err = s.store.Commit(t.Context(), 1, ledger.Batch{
+			Org: "acme", Basis: cov.Basis, Observed: storetest.Noon, Progress: ledger.Progress{Edge: cov.Edge.Add(time.Hour)},
+			Events: []activity.Event{storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon)},
+		})
+		require.NoError(t, err)
+		s.shared.lost.Store(true)
+		s.shared.down.Store(false)
+		<-time.After(10 * time.Second)
+		require.False(t, s.store.Alone())
+		s.requireShown(2)
+		after, err := s.store.Coverage(t.Context(), "acme")
+		require.NoError(t, err)
+		require.Equal(t, before.Edge, after.Edge)
 	})
 }
 

@@ -35,6 +35,12 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		if err != nil {
 			return ledger.Receipt{}, err
 		}
+		if b.Basis != "" && b.Basis != known.basis {
+			return ledger.Receipt{}, fmt.Errorf("redis: commit to %s: %w", b.Org, ledger.ErrReplaced)
+		}
+		if b.Basis == "" {
+			known.wrote = "" // it builds on nothing
+		}
 		p, err := newPlan(fence, &b, &known)
 		if err != nil {
 			return ledger.Receipt{}, err
@@ -48,7 +54,10 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		}
 		switch answer.verdict {
 		case "OK":
-			s.learn(b.Org, p.epoch(&known), p.introduced)
+			if b.Basis == "" {
+				answer.text = ""
+			}
+			s.learn(b.Org, p.epoch(&known), answer.text, p.introduced)
 			return p.receipt(answer.numbers[0], answer.numbers[1]), nil
 		case "FENCED":
 			return ledger.Receipt{}, ledger.ErrFenced
@@ -57,8 +66,10 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 				return ledger.Receipt{}, err
 			}
 		case "DAMAGED":
-			s.forget(b.Org)
+			s.reset(b.Org)
 			s.settings.OnDamaged(b.Org)
+		case "LOST":
+			s.lose(b.Org, known.wrote)
 		default:
 			s.forget(b.Org)
 		}
@@ -69,7 +80,7 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 // answer is what the script gave.
 type answer struct {
 	verdict string
-	text    string   // of ROOM: what is granted
+	text    string   // of OK: the log's last entry that this process wrote; of ROOM: what is granted
 	numbers [2]int64 // of OK: recorded, folded; of ROOM: the second is what is wanted
 }
 
@@ -264,7 +275,7 @@ var (
 func (p *plan) arguments(fence uint64, known *facts, room string, g grant) []any {
 	args := make([]any, 0, 64+p.events+3*len(p.series.fields)+4*len(p.said.Progress.Repos))
 	args = append(args, strconv.FormatUint(fence, 10), known.epoch, p.newEpoch, known.pruned,
-		unix(p.said.Progress.Edge), p.frame, room, g.from, g.to, overflowField, unix(p.said.Began))
+		unix(p.said.Progress.Edge), p.frame, room, g.from, g.to, overflowField, unix(p.said.Began), known.wrote)
 	list := func(values []any) {
 		args = append(args, len(values))
 		args = append(args, values...)

@@ -100,7 +100,7 @@ func parseWindows(value string) (activity.Windows, error) {
 
 // Coverage implements ledger.Store.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
-	keys := s.keys(org)
+	keys, basis := s.keys(org), s.basis(org) // the basis first: what is lost meanwhile counts
 	pipe := s.client.TxPipeline()
 	meta := pipe.HMGet(ctx, keys.meta, "began", "edge", "epoch", "pruned")
 	cov := pipe.HGetAll(ctx, keys.cov)
@@ -108,23 +108,40 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 		return ledger.Coverage{}, fmt.Errorf("redis: read the coverage of %s: %w", org, err)
 	}
 	var coverage ledger.Coverage
-	values := meta.Val()
+	values, fields := meta.Val(), cov.Val()
+	if text(values[2]) == "" {
+		fields = nil // they are of a ledger that the next commit deletes
+	}
 	coverage.Began = fromUnix(text(values[0]))
-	coverage.Apply(s.progress(keys.cov, text(values[1]), cov.Val()))
-	s.meetAll(org, text(values[2]), text(values[3]), &coverage)
+	coverage.Apply(s.progress(keys.cov, text(values[1]), fields))
+	coverage.Basis = s.meetAll(org, text(values[2]), text(values[3]), basis, &coverage)
 	return coverage, nil
 }
 
-// meetAll remembers what a reading of the coverage showed.
-func (s *Store) meetAll(org, epoch, pruned string, cov *ledger.Coverage) {
+// basis is that of a coverage of which the reading begins.
+func (s *Store) basis(org string) string {
 	k := s.known(org)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.facts = facts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
+	return k.present()
+}
+
+// meetAll remembers what a reading of the coverage showed, and gives its basis: that from before it, unless it shows
+// another ledger.
+func (s *Store) meetAll(org, epoch, pruned, basis string, cov *ledger.Coverage) string {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f := facts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
 	for id, r := range cov.Repos {
-		k.since[id] = r.Since
+		f.since[id] = r.Since
 	}
-	k.loaded = true
+	if k.epoch != "" && epoch != k.epoch && basis == k.present() {
+		k.adopt(f)
+		return k.present()
+	}
+	k.adopt(f)
+	return basis
 }
 
 // progress is the coverage as one batch's worth of progress.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -220,71 +219,36 @@ func (s *Store) sized(org string, series, events int64) {
 // snapshot applies the whole ledger.
 func (f *follower) snapshot(ctx context.Context) error {
 	f.began = f.now()
-	pipe := f.store.client.TxPipeline()
-	metaCmd, covCmd := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
-	carriedCmd := pipe.HGetAll(ctx, f.keys.carried)
-	talliesCmd, samplesCmd := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
-	removedCmd := pipe.HGetAll(ctx, f.keys.removed)
-	marked, seriesMark := pipe.SMIsMember(ctx, f.keys.seen, markField), pipe.HGet(ctx, f.keys.series, markField)
-	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return fmt.Errorf("redis: read a snapshot of %s: %w", f.org, err)
-	}
-	meta := metaCmd.Val()
-	marks := []string{
-		seriesMark.Val(), covCmd.Val()[markField], carriedCmd.Val()[markField], talliesCmd.Val()[markField],
-		samplesCmd.Val()[markField], removedCmd.Val()[markField],
-	}
-	if err := f.requireWhole(ctx, meta, marks, marked.Val()); err != nil {
+	c, err := f.readContents(ctx)
+	if err != nil {
 		return err
 	}
-	f.store.sized(f.org, series.Val(), seen.Val())
+	if !c.isWhole() {
+		return fmt.Errorf("redis: %s: %w", f.org, errDamaged)
+	}
+	f.store.sized(f.org, c.series, c.seen)
 	f.caught = false
-	f.epoch, f.last, f.reader = meta["epoch"], meta["last"], reader{}
+	f.epoch, f.last, f.reader = c.meta["epoch"], c.meta["last"], reader{}
 	first := ledger.Change{
-		Reset: true, Began: fromUnix(meta["began"]), Progress: f.store.progress(f.keys.cov, meta["edge"], covCmd.Val()),
-		Tallies: f.store.tallies(f.keys.tallies, talliesCmd.Val()), Samples: f.store.samples(f.keys.samples, samplesCmd.Val()),
+		Reset: true, Began: fromUnix(c.meta["began"]), Progress: f.store.progress(f.keys.cov, c.meta["edge"], c.cov),
+		Tallies: f.store.tallies(f.keys.tallies, c.tallies), Samples: f.store.samples(f.keys.samples, c.samples),
 	}
 	if err := f.apply(first); err != nil {
 		return err
 	}
-	if err := f.carried(carriedCmd.Val()); err != nil {
+	if err := f.carried(c.carried); err != nil {
 		return err
 	}
-	if err := f.events(ctx, fromUnix(meta["carried"])); err != nil {
+	if err := f.events(ctx, fromUnix(c.meta["carried"])); err != nil {
 		return err
 	}
 	if now, err := f.store.client.HMGet(ctx, f.keys.meta, "epoch", "carried").Result(); err != nil {
 		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
-	} else if text(now[0]) != meta["epoch"] || text(now[1]) != meta["carried"] {
+	} else if text(now[0]) != c.meta["epoch"] || text(now[1]) != c.meta["carried"] {
 		return nil // pruned meanwhile, so that entries may be missing: once more
 	}
 	f.caught, f.checked = true, f.now()
-	return f.apply(ledger.Change{Removed: f.removed(removedCmd.Val()), Pruned: fromUnix(meta["pruned"]), Caught: true})
-}
-
-// errDamaged is the state of a ledger of which keys are gone. What was shown stays until the next commit has found it
-// out and the ledger was read again.
-var errDamaged = errors.New("keys of the ledger are gone")
-
-// requireWhole refuses a snapshot of a ledger of which a key is gone.
-func (f *follower) requireWhole(ctx context.Context, meta map[string]string, marks []string, seen []bool) error {
-	if last := meta["last"]; last != "" {
-		entries, err := f.store.client.XRangeN(ctx, f.keys.log, last, last, 1).Result()
-		if err != nil {
-			return fmt.Errorf("redis: read the log of %s: %w", f.org, err)
-		}
-		if len(entries) == 0 {
-			return fmt.Errorf("redis: %s: %w: the log ends before its last entry", f.org, errDamaged)
-		}
-	}
-	switch {
-	case meta["whole"] == "":
-		return nil // from before there were marks, or nothing yet
-	case len(seen) != 1 || !seen[0] || slices.ContainsFunc(marks, func(mark string) bool { return mark != meta["epoch"] }):
-		return fmt.Errorf("redis: %s: %w", f.org, errDamaged)
-	}
-	return nil
+	return f.apply(ledger.Change{Removed: f.removed(c.removed), Pruned: fromUnix(c.meta["pruned"]), Caught: true})
 }
 
 // removed are the keys of the events that are not there any more.
@@ -327,7 +291,11 @@ func (f *follower) carried(fields map[string]string) error {
 
 // events applies the events of the log up to the snapshot's moment, but for those that are carried already.
 func (f *follower) events(ctx context.Context, carried time.Time) error {
-	return f.store.scan(ctx, f.keys.log, f.last, func(entries []redis.XMessage) error {
+	last := ""
+	err := f.store.scan(ctx, f.keys.log, f.last, func(entries []redis.XMessage) (err error) {
+		if last, err = f.requireChain(ctx, last, entries); err != nil {
+			return err
+		}
 		var list []activity.Event
 		for _, entry := range entries {
 			from := len(list)
@@ -341,6 +309,10 @@ func (f *follower) events(ctx context.Context, carried time.Time) error {
 		}
 		return f.apply(ledger.Change{Events: list})
 	})
+	if err == nil && last != f.last {
+		return fmt.Errorf("redis: %s: %w: the log ends before its last entry", f.org, errDamaged)
+	}
+	return err
 }
 
 // leaveOut moves the events that are not older to the front and gives their number.

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,6 +21,8 @@ type knowledge struct {
 	mu     sync.Mutex
 	loaded bool
 	facts
+	// losses counts the times that Redis turned out to have lost what it had.
+	losses int
 	// series and events are what followers saw last. Whoever shows them does not wait for who talks to Redis.
 	series, events atomic.Int64
 }
@@ -29,7 +32,24 @@ type facts struct {
 	epoch  string              // "" before the ledger began
 	pruned string              // in Unix seconds, "" when nothing was
 	since  map[int64]time.Time // of the repositories met so far
+	// wrote is the newest entry of the log that this process has written with a basis; "" for none. While the log has it,
+	// it has all that was written before.
+	wrote string
+	basis string // see ledger.Batch
 }
+
+// adopt takes what Redis says. Facts of another epoch than before are those of another ledger.
+func (k *knowledge) adopt(f facts) {
+	if k.epoch != "" && f.epoch != k.epoch {
+		k.losses++
+		k.wrote = ""
+	}
+	f.wrote = k.wrote
+	k.facts, k.loaded = f, true
+}
+
+// present is the basis of a coverage that is read now.
+func (k *knowledge) present() string { return strconv.Itoa(k.losses + 1) }
 
 func (f *facts) prunedTime() time.Time { return fromUnix(f.pruned) }
 
@@ -71,7 +91,9 @@ func (s *Store) facts(ctx context.Context, b *ledger.Batch) (facts, error) {
 			return facts{}, err
 		}
 	}
-	f := facts{epoch: k.epoch, pruned: k.pruned, since: make(map[int64]time.Time)}
+	f := facts{
+		epoch: k.epoch, pruned: k.pruned, since: make(map[int64]time.Time), wrote: k.wrote, basis: k.present(),
+	}
 	return f, s.meet(ctx, b, k, f.since)
 }
 
@@ -80,8 +102,7 @@ func (s *Store) load(ctx context.Context, org string, k *knowledge) error {
 	if err != nil {
 		return fmt.Errorf("redis: read the state of %s: %w", org, err)
 	}
-	k.facts = facts{epoch: text(values[0]), pruned: text(values[1]), since: make(map[int64]time.Time)}
-	k.loaded = true
+	k.adopt(facts{epoch: text(values[0]), pruned: text(values[1]), since: make(map[int64]time.Time)})
 	return nil
 }
 
@@ -129,8 +150,31 @@ func (s *Store) forget(org string) {
 	k.loaded = false
 }
 
+// reset forgets a ledger that was deleted because it was damaged.
+func (s *Store) reset(org string) {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.facts, k.loaded = facts{}, false
+	k.losses++
+}
+
+// lose notes that Redis does not have what this process wrote, once for each loss: commits under way find it at the same
+// time.
+func (s *Store) lose(org, wrote string) {
+	k := s.known(org)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded = false
+	if k.wrote == wrote {
+		k.losses++
+		k.wrote = ""
+		s.settings.OnLost(org)
+	}
+}
+
 // learn takes what a commit made true.
-func (s *Store) learn(org, epoch string, introduced map[int64]time.Time) {
+func (s *Store) learn(org, epoch, wrote string, introduced map[int64]time.Time) {
 	k := s.known(org)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -139,7 +183,17 @@ func (s *Store) learn(org, epoch string, introduced map[int64]time.Time) {
 	}
 	if k.epoch == epoch {
 		maps.Copy(k.since, introduced)
+		if isBefore(k.wrote, wrote) {
+			k.wrote = wrote
+		}
 	}
+}
+
+// isBefore reports whether an id of the log is before another one. "" is before all.
+func isBefore(a, b string) bool {
+	aTime, aNumber, _ := strings.Cut(a, "-")
+	bTime, bNumber, _ := strings.Cut(b, "-")
+	return cmp.Or(len(aTime)-len(bTime), strings.Compare(aTime, bTime), len(aNumber)-len(bNumber), strings.Compare(aNumber, bNumber)) < 0
 }
 
 // text is a string that Redis gave, "" for nil.

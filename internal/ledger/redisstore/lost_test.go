@@ -2,8 +2,11 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,33 +25,131 @@ import (
 // ledgerKeys are the keys of an organization's ledger.
 var ledgerKeys = []string{"meta", "seen", "removed", "log", "series", "carried", "cov", "tallies", "samples"}
 
-// TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts and one that writes show
-// what GitHub has after it was read again, never twice and never less; what was left is not mixed with it, and it is
-// said aloud.
+// isMark reports whether a field or member is the mark of its key.
+func isMark(field string) bool { return field == "\x00" }
+
+// topologies are clients of a single server, of Sentinels and of a cluster.
+func topologies(t *testing.T) map[string]redis.UniversalClient {
+	t.Helper()
+	const connections = 500 // of followers that wait
+	sentinels := redistest.StartSentinels(t)
+	clients := map[string]redis.UniversalClient{
+		"standalone": redis.NewClient(&redis.Options{
+			Addr: redistest.Start(t).Address, ContextTimeoutEnabled: true, PoolSize: connections,
+		}),
+		"sentinel": redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: sentinels.Master, SentinelAddrs: sentinels.Addresses, ContextTimeoutEnabled: true, PoolSize: connections,
+		}),
+		"cluster": redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: []string{redistest.StartCluster(t)[0].Address}, ContextTimeoutEnabled: true, PoolSize: connections,
+		}),
+	}
+	for _, client := range clients {
+		t.Cleanup(func() { _ = client.Close() })
+	}
+	return clients
+}
+
+// damage is what a ledger loses.
+type damage struct {
+	name string
+	do   func(ctx context.Context, client redis.UniversalClient, key func(string) string) error
+	// sums says that no total of the past is lost, silent that the ledger is gone as a whole, which followers report.
+	sums, silent bool
+}
+
+// TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts at that moment, one that
+// takes over and one that starts afterwards show what GitHub has, never twice and never less; what was left is not mixed
+// with it, and it is said aloud.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs: []string{redistest.StartCluster(t)[0].Address}, ContextTimeoutEnabled: true,
-	})
-	t.Cleanup(func() { _ = cluster.Close() })
-	for topology, client := range map[string]redis.UniversalClient{
-		"standalone": redistest.Start(t).Client(), "cluster": cluster,
-	} {
-		t.Run(topology, func(t *testing.T) {
-			t.Parallel()
-			group, ctx := errgroup.WithContext(t.Context())
-			group.SetLimit(32)
-			for mask := range 1 << len(ledgerKeys) {
-				group.Go(func() error {
-					if err := loseKeys(ctx, client, mask); err != nil {
-						return fmt.Errorf("without %s: %w", strings.Join(keysOf(mask), ", "), err)
+	var damages []damage
+	for mask := range 1 << len(ledgerKeys) {
+		damages = append(damages, damage{
+			name: "without " + strings.Join(keysOf(mask), ", "), sums: mask == 0, silent: mask == 1<<len(ledgerKeys)-1,
+			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+				for _, name := range keysOf(mask) {
+					if n, err := client.Del(ctx, key(name)).Result(); err != nil || n != 1 {
+						return fmt.Errorf("delete %s: %d, %w", name, n, err)
 					}
-					return nil
-				})
-			}
-			require.NoError(t, group.Wait())
+				}
+				return nil
+			},
 		})
 	}
+	for topology, client := range topologies(t) {
+		t.Run(topology, func(t *testing.T) {
+			t.Parallel()
+			suffer(t, client, damages)
+		})
+	}
+}
+
+// TestLostEntries: the same when single fields, members or entries are gone, or a key expires.
+func TestLostEntries(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Address, ContextTimeoutEnabled: true, PoolSize: 500})
+	t.Cleanup(func() { _ = client.Close() })
+	var damages []damage
+	for _, name := range []string{"cov", "carried", "series", "removed", "tallies", "samples"} {
+		damages = append(damages, damage{
+			name: "a field of " + name,
+			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+				fields := slices.DeleteFunc(client.HKeys(ctx, key(name)).Val(), isMark)
+				return client.HDel(ctx, key(name), fields[len(fields)-1]).Err()
+			},
+		})
+	}
+	damages = append(damages, damage{
+		name: "a member of seen",
+		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+			members := slices.DeleteFunc(client.SMembers(ctx, key("seen")).Val(), isMark)
+			return client.SRem(ctx, key("seen"), members[0]).Err()
+		},
+	}, damage{
+		name: "an expired key",
+		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+			return client.PExpire(ctx, key("seen"), -time.Second).Err()
+		},
+	}, damage{
+		name: "the beginning of the log",
+		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+			return client.XTrimMaxLen(ctx, key("log"), 2).Err()
+		},
+	})
+	for i, name := range []string{"first", "second", "last but one", "last"} {
+		damages = append(damages, damage{
+			name: "the " + name + " entry of the log",
+			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
+				entries := client.XRange(ctx, key("log"), "-", "+").Val()
+				entry := entries[min(i, 1)]
+				if i > 1 {
+					entry = entries[len(entries)-4+i]
+				}
+				return client.XDel(ctx, key("log"), entry.ID).Err()
+			},
+		})
+	}
+	suffer(t, client, damages)
+}
+
+// suffer damages a ledger in all of the ways, each of them with the replica that wrote it and with one that takes over.
+func suffer(t *testing.T, client redis.UniversalClient, damages []damage) {
+	t.Helper()
+	group, ctx := errgroup.WithContext(t.Context())
+	group.SetLimit(64)
+	for i := range damages {
+		for _, takeover := range []bool{false, true} {
+			group.Go(func() error {
+				if err := (&loss{client: client, takeover: takeover}).suffer(ctx, &damages[i]); err != nil {
+					return fmt.Errorf("%s, takeover %v: %w", damages[i].name, takeover, err)
+				}
+				return nil
+			})
+		}
+	}
+	require.NoError(t, group.Wait())
 }
 
 func keysOf(mask int) (names []string) {
@@ -60,66 +161,129 @@ func keysOf(mask int) (names []string) {
 	return names
 }
 
-// loss is a ledger that loses keys.
+// loss is a ledger that loses something.
 type loss struct {
-	client  redis.UniversalClient
-	prefix  string
-	damaged atomic.Int32
+	client   redis.UniversalClient
+	prefix   string
+	takeover bool // by another process, which goes on
+	damaged  atomic.Int32
 }
 
 func (l *loss) open() *redisstore.Store {
 	return redisstore.New(l.client, redisstore.Settings{Prefix: l.prefix, Now: time.Now, OnDamaged: func(string) { l.damaged.Add(1) }})
 }
 
-func loseKeys(ctx context.Context, client redis.UniversalClient, mask int) error {
-	l := &loss{client: client, prefix: fmt.Sprintf("m%d", mask)}
-	store := l.open()
+func (l *loss) key(name string) string { return l.prefix + ":1:{acme}:" + name }
+
+func (l *loss) suffer(ctx context.Context, d *damage) error {
+	l.prefix = fmt.Sprintf("loss-%d", prefixes.Add(1))
+	store, fence := l.open(), uint64(1)
 	if err := fillLedger(ctx, store); err != nil {
 		return err
 	}
-	live := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
-	following, stop := context.WithCancel(ctx)
+	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	go func() { _ = store.Follow(following, "acme", func(c ledger.Change) error { live.Apply(c); return nil }) }()
-	if err := awaitCommits(ctx, live, 3, 5); err != nil {
+	live := l.watch(watching, false)
+	if err := live.await(ctx, 5); err != nil {
 		return fmt.Errorf("before: %w", err)
 	}
-	for _, name := range keysOf(mask) {
-		if n, err := client.Del(ctx, l.prefix+":1:{acme}:"+name).Result(); err != nil || n != 1 {
-			return fmt.Errorf("delete %s: %d, %w", name, n, err)
-		}
+	if err := d.do(ctx, l.client, l.key); err != nil {
+		return err
 	}
-	if mask%3 == 0 {
-		store = l.open() // another process
+	starting := l.watch(watching, true)
+	if l.takeover {
+		store, fence = l.open(), 2
 	}
-	for range 3 {
-		if err := readAgain(ctx, store); err != nil {
-			return err
+	select {
+	case <-starting.tried:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for range 2 {
+		if err := pass(ctx, store, fence); err != nil {
+			return fmt.Errorf("a pass: %w", err)
 		}
 	}
 	total := uint64(3)
-	if mask == 0 {
+	if d.sums {
 		total = 5
 	}
-	if err := awaitCommits(ctx, live, 3, total); err != nil {
-		return fmt.Errorf("who follows: %w", err)
-	}
-	late := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
-	starting, caught := context.WithCancel(ctx)
-	defer caught()
-	_ = store.Follow(starting, "acme", func(c ledger.Change) error {
-		if late.Apply(c); c.Caught {
-			caught()
+	for name, view := range map[string]*watched{
+		"who follows": live, "who starts": starting, "who starts afterwards": l.watch(watching, false),
+	} {
+		if err := view.await(ctx, total); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		return nil
-	})
-	if err := awaitCommits(ctx, late, 3, total); err != nil {
-		return fmt.Errorf("who starts: %w", err)
 	}
-	if said := l.damaged.Load() > 0; said != (mask != 0 && mask != 1<<len(ledgerKeys)-1) { // a ledger that is gone as a whole is reported by followers
+	if said := l.damaged.Load() > 0; said == (d.sums || d.silent) {
 		return fmt.Errorf("said aloud: %v", said)
 	}
 	return nil
+}
+
+// watched is a view of which each state that it shows is checked.
+type watched struct {
+	*ledger.View
+	wrong atomic.Pointer[error]
+	tried chan struct{} // closed when a snapshot was applied, or none could be
+}
+
+// watch follows a ledger as another process. One that starts while the ledger is read again may show a part of it, as at
+// the first start of all.
+func (l *loss) watch(ctx context.Context, starting bool) *watched {
+	w := &watched{
+		View:  ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour}),
+		tried: make(chan struct{}),
+	}
+	tried := sync.OnceFunc(func() { close(w.tried) })
+	store := redisstore.New(l.client, redisstore.Settings{
+		Prefix: l.prefix, Now: time.Now, OnTrouble: func(string, error) { tried() },
+	})
+	go func() {
+		_ = store.Follow(ctx, "acme", func(c ledger.Change) error {
+			if w.Apply(c); !w.Caught() {
+				return nil
+			}
+			tried()
+			if day, _ := w.commits(); day > 3 || (day < 3 && (!starting || !w.Edge().IsZero())) {
+				err := fmt.Errorf("%d commits of the last day are shown, want 3", day)
+				w.wrong.CompareAndSwap(nil, &err)
+			}
+			return nil
+		})
+	}()
+	return w
+}
+
+func (w *watched) commits() (day, total uint64) {
+	got := storetest.Shown{}
+	w.Visit(storetest.Noon, got)
+	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
+	return ada.Of[ledger.MetricCount], ada.Of[ledger.MetricTotal]
+}
+
+// await waits until the view counts so many commits in all, and those of the last day.
+func (w *watched) await(ctx context.Context, want uint64) error {
+	deadline := time.Now().Add(60 * time.Second)
+	for {
+		if wrong := w.wrong.Load(); wrong != nil {
+			return *wrong
+		}
+		day, total := w.commits()
+		if w.Caught() && day == 3 && total == want {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d and %d commits, want 3 and %d", day, total, want)
+		}
+		timer := time.NewTimer(20 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
 }
 
 func lostEvents() []activity.Event {
@@ -140,48 +304,50 @@ func fillLedger(ctx context.Context, store *redisstore.Store) error {
 	if _, err := store.Commit(ctx, 1, first); err != nil {
 		return err
 	}
-	if _, err := store.Commit(ctx, 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Removed: []activity.Key{events[1].Key()}}); err != nil {
+	removal := ledger.Batch{Org: "acme", Observed: storetest.Noon, Removed: []activity.Key{events[1].Key()}}
+	removal.Progress.Repos = []ledger.RepoProgress{
+		{ID: 1, Signals: &activity.Signals{Head: "abc"}, Observed: storetest.Noon},
+	}
+	if _, err := store.Commit(ctx, 1, removal); err != nil {
 		return err
 	}
-	return store.Prune(ctx, "acme", storetest.Noon.AddDate(0, 0, -5))
+	if err := store.Prune(ctx, "acme", storetest.Noon.AddDate(0, 0, -5)); err != nil {
+		return err
+	}
+	idle := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}}
+	_, err := store.Commit(ctx, 1, idle)
+	return err
 }
 
-// readAgain is a pass: it meets the repository when the ledger does not have it, and reads its branch then.
-func readAgain(ctx context.Context, store *redisstore.Store) error {
+// pass reads what is missing of the repository as a pass does: it meets it, records two pages, of which the last one says
+// what was read, and moves the edge. What the store refuses because it has lost something is read again.
+func pass(ctx context.Context, store *redisstore.Store, fence uint64) error {
+	err := readOnce(ctx, store, fence, func() error { return nil })
+	if errors.Is(err, ledger.ErrReplaced) {
+		err = readOnce(ctx, store, fence, func() error { return nil })
+	}
+	return err
+}
+
+// readOnce calls a function before each of its commits.
+func readOnce(ctx context.Context, store *redisstore.Store, fence uint64, before func() error) error {
 	cov, err := store.Coverage(ctx, "acme")
 	if err != nil {
 		return err
 	}
-	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon.Add(time.Minute)}}
-	if cov.Repos[1] == nil {
-		b.Progress.Repos = storetest.Contact(1).Repos
-		b.Events = lostEvents()[2:]
+	commit := func(b ledger.Batch) error {
+		b.Org, b.Observed, b.Basis = "acme", storetest.Noon, cov.Basis
+		if err := before(); err != nil {
+			return err
+		}
+		_, err := store.Commit(ctx, fence, b)
+		return err
 	}
-	_, err = store.Commit(ctx, 1, b)
-	return err
-}
-
-// awaitCommits waits until a view counts so many commits, of the last day and in all.
-func awaitCommits(ctx context.Context, view *ledger.View, day, total uint64) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		got := storetest.Shown{}
-		view.Visit(storetest.Noon, got)
-		ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
-		if view.Caught() && ada.Of[ledger.MetricCount] == day && ada.Of[ledger.MetricTotal] == total {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%d and %d commits, want %d and %d", ada.Of[ledger.MetricCount], ada.Of[ledger.MetricTotal], day, total)
-		}
-		timer := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+	if repo := cov.Repos[1]; repo == nil || repo.Signals.Head == "" {
+		met := ledger.Progress{Repos: storetest.Contact(1).Repos}
+		last := ledger.RepoProgress{ID: 1, Signals: &activity.Signals{Head: "abc"}, Observed: storetest.Noon}
+		err = errors.Join(commit(ledger.Batch{Progress: met}), commit(ledger.Batch{Events: lostEvents()[2:4]}),
+			commit(ledger.Batch{Events: lostEvents()[4:], Progress: ledger.Progress{Repos: []ledger.RepoProgress{last}}}))
 	}
+	return errors.Join(err, commit(ledger.Batch{Progress: ledger.Progress{Edge: storetest.Noon.Add(time.Minute)}}))
 }

@@ -4,7 +4,7 @@
 // Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version
 // of this layout:
 //
-//	meta     hash    fence, epoch, began, pruned, carried, swept, granted, last, edge, whole
+//	meta     hash    fence, epoch, began, pruned, carried, swept, granted, last, edge, whole, sizes
 //	seen     set     the keys of the events that the ledger has
 //	removed  hash    the keys of those of them that are not there any more
 //	log      stream  every commit: its new events, what it says of coverage, samples and tallies
@@ -13,8 +13,8 @@
 //	cov      hash    what is exceptional about each repository: see coverage.go
 //	tallies, samples hash
 //
-// The keys are one thing: all of them but the log and meta have a mark (scripts/whole.lua), and a ledger of which one
-// is gone begins again with the next commit.
+// The keys are one thing: all of them but the log and meta have a mark and a known number of entries, and the entries of
+// the log are a chain (scripts/whole.lua). A ledger of which something is gone begins again with the next commit.
 //
 // The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
 // up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,
@@ -47,6 +47,8 @@ var (
 	markSource string
 	//go:embed scripts/carry.lua
 	carrySource string
+	//go:embed scripts/declare.lua
+	declareSource string
 	//go:embed scripts/grant.lua
 	grantSource string
 
@@ -54,6 +56,8 @@ var (
 	markScript   = redis.NewScript(wholeSource + markSource)
 	carryScript  = redis.NewScript(carrySource)
 	grantScript  = redis.NewScript(grantSource)
+
+	declareScript = redis.NewScript(wholeSource + declareSource)
 )
 
 // Settings are a store's.
@@ -71,6 +75,9 @@ type Settings struct {
 	// OnDamaged is called with each organization of which keys were gone: what was left is deleted, and the ledger
 	// begins again.
 	OnDamaged func(org string)
+	// OnLost is called when Redis does not have the last writes of this process, as after a failover: the readings that
+	// build on them are refused and begin again.
+	OnLost func(org string)
 	// OnTrouble is told when followers cannot read (an error) and when they can again (nil): on changes only, one
 	// organization at a time.
 	OnTrouble func(org string, err error)
@@ -95,6 +102,9 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	}
 	if settings.OnDamaged == nil {
 		settings.OnDamaged = func(string) {}
+	}
+	if settings.OnLost == nil {
+		settings.OnLost = func(string) {}
 	}
 	if settings.OnTrouble == nil {
 		settings.OnTrouble = func(string, error) {}

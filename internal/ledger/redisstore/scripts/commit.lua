@@ -3,13 +3,14 @@
 --
 -- KEYS  meta, seen, series, cov, samples, tallies, log, removed, carried: all of one organization
 -- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
---       began; then lists, each after its length: see commit.go
--- Gives {'OK', recorded, folded}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
+--       began, the last entry that the client wrote; then lists, each after its length: see commit.go
+-- Gives {'OK', recorded, folded, the log's last entry}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
 -- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted). {'DAMAGED'} says that
--- keys of the ledger are gone, and that the script has deleted the others: the ledger begins again.
+-- keys or entries of the ledger are gone, and that the script has deleted the rest: the ledger begins again. {'LOST'} says
+-- that the log lacks the entry that the client wrote last, as after a failover.
 local meta, seen, series, cov, samples, tallies, log, removed, carried = unpack(KEYS)
-local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began = unpack(ARGV, 1, 11)
-local at = 11
+local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began, wrote = unpack(ARGV, 1, 12)
+local at = 12
 local CHUNK = 1000 -- unpack's results must fit Lua's stack
 local byte, sub = string.byte, string.sub
 
@@ -38,18 +39,18 @@ local function write(command, key, values)
   end)
 end
 
-local state = redis.call('HMGET', meta, 'fence', 'epoch', 'pruned', 'granted', 'last', 'edge', 'whole')
-if fence ~= '0' and less(fence, state[1] or '0') then
+local state = read_state(meta)
+if fence ~= '0' and less(fence, state.fence or '0') then
   return { 'FENCED' }
 end
-if (state[2] or '') ~= epoch or (state[3] or '') ~= pruned then
+if (state.epoch or '') ~= epoch or (state.pruned or '') ~= pruned then
   return { 'STALE' }
 end
 
 local hashes = { series, cov, samples, tallies, removed, carried }
 
 local function is_damaged()
-  local lasts = state[5] or ''
+  local lasts = state.last or ''
   if epoch == '' then -- meta is gone, or there never was one
     for i = 1, #hashes do
       if redis.call('HLEN', hashes[i]) > 0 then
@@ -58,8 +59,8 @@ local function is_damaged()
     end
     return redis.call('SCARD', seen) > 0 or #redis.call('XRANGE', log, '-', '+', 'COUNT', 1) > 0
   end
-  if state[7] then
-    return not is_whole(epoch, lasts, seen, log, hashes)
+  if state.whole then
+    return not is_whole(state, seen, log, hashes, edge == '')
   end
   -- From before there were marks: what can be checked is that the log ends where it should, and that events have keys and
   -- repositories.
@@ -72,10 +73,13 @@ if is_damaged() then
   for i = 1, #KEYS do
     redis.call('DEL', KEYS[i])
   end
-  if state[1] then
-    redis.call('HSET', meta, 'fence', state[1])
+  if state.fence then
+    redis.call('HSET', meta, 'fence', state.fence)
   end
   return { 'DAMAGED' }
+end
+if wrote ~= '' and wrote ~= state.last and not is_cut(wrote, state.swept) and #redis.call('XRANGE', log, wrote, wrote) == 0 then
+  return { 'LOST' }
 end
 
 -- Whether a first contact can be read: two times in seconds.
@@ -169,7 +173,7 @@ end
 
 local folded = {}
 local folds = 0
-local granted = state[4] or ''
+local granted = state.granted or ''
 if room ~= 'any' and #order > 0 then
   if grant ~= '' and granted == grant_from then
     granted = grant
@@ -178,7 +182,7 @@ if room ~= 'any' and #order > 0 then
   local free = (tonumber(granted) or 0) - have
   if free < #order then
     if room ~= 'final' or granted ~= grant then
-      return { 'ROOM', state[4] or '', have + #order }
+      return { 'ROOM', state.granted or '', have + #order }
     end
     for k = math.max(free, 0) + 1, #order do
       folded[order[k]] = true
@@ -193,17 +197,17 @@ local function note(name, value)
   set[#set + 1] = name
   set[#set + 1] = value
 end
-if fence ~= '0' and fence ~= state[1] then
+if fence ~= '0' and fence ~= state.fence then
   note('fence', fence)
 end
-if not state[7] then
+if not state.whole then
   mark_whole(meta, epoch == '' and new_epoch or epoch, seen, hashes)
 end
 if epoch == '' then
   note('epoch', new_epoch)
   note('began', began)
 end
-if granted ~= (state[4] or '') then
+if granted ~= (state.granted or '') then
   note('granted', granted)
 end
 
@@ -387,7 +391,7 @@ for i = removal + 1, removal + removals do
     taken[#taken + 1] = ARGV[i]
   end
 end
-if edge ~= '' and tonumber(edge) > (tonumber(state[6] or '') or -math.huge) then
+if edge ~= '' and tonumber(edge) > (tonumber(state.edge or '') or -math.huge) then
   note('edge', edge)
 end
 
@@ -400,7 +404,7 @@ if folds > 0 then
 end
 
 if recorded > 0 or said ~= '' or #restored > 0 or #taken > 0 then
-  local entry = { 'p', state[5] or '' }
+  local entry = { 'p', state.last or '' }
   if said ~= '' then
     entry[3], entry[4] = 'c', said
   end
@@ -419,7 +423,9 @@ if recorded > 0 or said ~= '' or #restored > 0 or #taken > 0 then
   if fence ~= '0' then
     entry[#entry + 1], entry[#entry + 2] = 't', fence -- nobody needs it, but who looks sees that terms only grow
   end
-  note('last', redis.call('XADD', log, '*', unpack(entry)))
+  wrote = redis.call('XADD', log, '*', unpack(entry))
+  note('last', wrote)
+  note('sizes', sizes_of(wrote, state.carried, state.swept, seen, hashes))
 end
 write('HSET', meta, set)
-return { 'OK', recorded, folds }
+return { 'OK', recorded, folds, wrote }

@@ -19,11 +19,11 @@ local function list()
   return first, at
 end
 
-local state = redis.call('HMGET', meta, 'epoch', 'pruned', 'carried', 'last', 'whole')
-if (state[1] or '') ~= epoch or (state[2] or '') ~= expected or (state[3] or '') ~= expected_carried then
+local state = read_state(meta)
+if (state.epoch or '') ~= epoch or (state.pruned or '') ~= expected or (state.carried or '') ~= expected_carried then
   return 0
 end
-if state[5] and not is_whole(epoch, state[4] or '', seen, log, { series, cov, samples, tallies, removed, carried }) then
+if state.whole and not is_whole(state, seen, log, { series, cov, samples, tallies, removed, carried }) then
   return 0
 end
 local first, last = list()
@@ -39,5 +39,5 @@ for _, key in ipairs({ cov, carried, samples }) do
   end
 end
 redis.call('HSET', meta, 'pruned', pruned)
-redis.call('HSET', meta, 'last', redis.call('XADD', log, '*', 'p', state[4] or '', 'c', said))
+redis.call('HSET', meta, 'last', redis.call('XADD', log, '*', 'p', state.last or '', 'c', said))
 return 1

@@ -1,0 +1,84 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// unsavedFor is how long a server may have changes that it does not save before it counts as one that saves none: the
+// longest of Redis's own rules for snapshots.
+const unsavedFor = time.Hour
+
+// Risks are what the settings of the masters do to data that has to be kept, for a log: an eviction policy, and neither an
+// append-only file nor snapshots. They come from INFO, which needs no right to read the configuration; its error is that
+// of a user who may not ask, or of a server that does not answer.
+func Risks(ctx context.Context, universal redis.UniversalClient) ([]string, error) {
+	if wrapped, ok := universal.(*client); ok {
+		universal = wrapped.UniversalClient
+	}
+	cluster, ok := universal.(*redis.ClusterClient)
+	if !ok {
+		return risksOf(ctx, universal)
+	}
+	var mu sync.Mutex
+	var all []string
+	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		risks, err := risksOf(ctx, master)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, risk := range risks {
+			all = append(all, master.Options().Addr+": "+risk)
+		}
+		return err
+	})
+	slices.Sort(all)
+	return all, err
+}
+
+func risksOf(ctx context.Context, client redis.Cmdable) (risks []string, err error) {
+	memory, err := info(ctx, client, "memory")
+	if err != nil {
+		return nil, err
+	}
+	persistence, err := info(ctx, client, "persistence")
+	if err != nil {
+		return nil, err
+	}
+	if policy := memory["maxmemory_policy"]; policy != "" && policy != "noeviction" {
+		risks = append(risks, fmt.Sprintf("maxmemory-policy is %s, want noeviction: keys may be evicted", policy))
+	}
+	if isUnsaved(persistence, time.Now()) {
+		risks = append(risks, "appendonly is no and nothing has been saved for an hour: a restart loses everything")
+	}
+	return risks, nil
+}
+
+// isUnsaved reports whether a server writes neither an append-only file nor snapshots.
+func isUnsaved(persistence map[string]string, now time.Time) bool {
+	saved, err := strconv.ParseInt(persistence["rdb_last_save_time"], 10, 64)
+	changes := persistence["rdb_changes_since_last_save"]
+	return err == nil && persistence["aof_enabled"] == "0" && changes != "" && changes != "0" &&
+		now.Sub(time.Unix(saved, 0)) > unsavedFor
+}
+
+// info is a section of INFO.
+func info(ctx context.Context, client redis.Cmdable, section string) (map[string]string, error) {
+	text, err := client.Info(ctx, section).Result()
+	if err != nil {
+		return nil, fmt.Errorf("redis: INFO %s: %w", section, err)
+	}
+	fields := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields, nil
+}

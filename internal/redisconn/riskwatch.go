@@ -1,0 +1,47 @@
+package redisconn
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// riskInterval is how often the masters are asked for their settings while they answer.
+const riskInterval = 5 * time.Minute
+
+// RiskWatch notices when the risks of Redis change. Servers that the user may not ask have none, and are asked once. It is
+// not safe for concurrent use.
+type RiskWatch struct {
+	client  redis.UniversalClient
+	changed func(risks []string)
+
+	checked time.Time // zero when the settings have to be asked for
+	denied  bool
+	risks   []string
+}
+
+// NewRiskWatch makes a watch that calls a function with the risks when they are others than before, at first none.
+func NewRiskWatch(client redis.UniversalClient, changed func(risks []string)) *RiskWatch {
+	return &RiskWatch{client: client, changed: changed}
+}
+
+// Look asks for the risks when it is time to, or when Redis did not answer in between: then another server may have become
+// the master. answers says whether Redis answers now.
+func (w *RiskWatch) Look(ctx context.Context, answers bool) {
+	if !answers {
+		w.checked = time.Time{}
+	}
+	if !answers || w.denied || time.Since(w.checked) < riskInterval {
+		return
+	}
+	w.checked = time.Now()
+	risks, err := Risks(ctx, w.client)
+	w.denied = redis.IsPermissionError(err)
+	if err != nil || slices.Equal(risks, w.risks) {
+		return
+	}
+	w.risks = risks
+	w.changed(risks)
+}
