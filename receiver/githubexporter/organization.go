@@ -58,9 +58,12 @@ type organization struct {
 	// passed has a token when a pass has ended: there may be gaps to fill.
 	passed chan struct{}
 
-	// summary and shown are of the last emission; they belong to the emitter.
+	// summary and shown are of the last emission, showing says that it showed the organization. They belong to the
+	// emitter.
 	summary ledger.Summary
 	shown   [ledger.NumMetrics]int
+	showing bool
+	ends    seriesEnds
 
 	progress progress
 	// ledgerBegan is when the ledger began that is followed; it belongs to follow.
