@@ -110,7 +110,12 @@ func compareWith(t *testing.T, prom *prometheus, truth func(at time.Time) map[se
 // requireNoReset asks Prometheus for sums that ever went back: a restart must not show.
 func requireNoReset(t *testing.T, prom *prometheus) {
 	t.Helper()
-	for _, kind := range []string{"commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments", "loc_added", "loc_removed"} {
+	requireNoResetOf(t, prom, "commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments", "loc_added", "loc_removed")
+}
+
+func requireNoResetOf(t *testing.T, prom *prometheus, kinds ...string) {
+	t.Helper()
+	for _, kind := range kinds {
 		samples, err := prom.query(t.Context(), fmt.Sprintf("max(resets(gh_activity_%s_total[1h]))", kind), time.Now())
 		require.NoError(t, err)
 		require.Equal(t, "0", samples[0].Value[1], kind)

@@ -60,17 +60,21 @@ type accounts struct {
 	labeller func(activity.Actor) (string, bool)
 	// relabel is called with accounts whose series are about to be shown under another label, or alone, or together.
 	relabel func(members []uint32)
-	byKey   map[accountKey]uint32
-	list    []account
-	labels  map[string]*userLabel
+	// leaves is called with an account that is about to leave a label which others still have.
+	leaves func(label *userLabel, member uint32)
+	byKey  map[accountKey]uint32
+	list   []account
+	labels map[string]*userLabel
 	// holders have, of each login, the account with an id that has it.
 	holders map[string]uint32
 }
 
-func newAccounts(labeller func(activity.Actor) (string, bool), relabel func(members []uint32)) *accounts {
+func newAccounts(
+	labeller func(activity.Actor) (string, bool), relabel func([]uint32), leaves func(*userLabel, uint32),
+) *accounts {
 	return &accounts{
-		labeller: labeller, relabel: relabel, byKey: make(map[accountKey]uint32), labels: make(map[string]*userLabel),
-		holders: make(map[string]uint32),
+		labeller: labeller, relabel: relabel, leaves: leaves,
+		byKey: make(map[accountKey]uint32), labels: make(map[string]*userLabel), holders: make(map[string]uint32),
 	}
 }
 
@@ -193,6 +197,9 @@ func (a *accounts) setLabel(n uint32) {
 	if was := acc.label; was != nil {
 		if len(was.members) <= 2 { // one series less, or one that is alone from now on
 			a.relabel(was.members)
+		}
+		if len(was.members) > 1 {
+			a.leaves(was, n)
 		}
 		was.members = slices.DeleteFunc(was.members, func(m uint32) bool { return m == n })
 		if acc.label = nil; len(was.members) == 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
@@ -33,6 +34,8 @@ func (set Mask) Has(m Metric) bool { return set&(1<<m) != 0 }
 type Values struct {
 	Present Mask
 	Of      [NumMetrics]uint64
+	// Since is the moment from which the sums count, in Unix seconds.
+	Since int64
 }
 
 func (v *Values) set(m Metric, value uint64) {
@@ -53,8 +56,8 @@ func (v *Values) merge(o *Values) {
 	}
 }
 
-// setTotals sets the sums of the kinds that have any, those of lines where there are commits.
-func (v *Values) setTotals(totals *Totals) {
+// setTotals sets those of the open sums whose kinds have any events, those of lines where there are commits.
+func (v *Values) setTotals(totals *Totals, open Mask) {
 	for i, total := range totals[:activity.NumKinds] {
 		if total > 0 {
 			v.set(MetricTotal+Metric(i), total)
@@ -64,6 +67,7 @@ func (v *Values) setTotals(totals *Totals) {
 		v.set(MetricTotalAdded, totals[TotalAdded])
 		v.set(MetricTotalGone, totals[TotalRemoved])
 	}
+	v.Present &= open | (1<<MetricTotal - 1)
 }
 
 // series is an account in a repository: what happened, and the totals since the ledger began.
@@ -74,6 +78,7 @@ type series struct {
 	totals  Totals
 	shown   Mask
 	sorted  bool
+	newest  uint32 // the time of the newest event, 0 without any
 }
 
 // entry is an event of a series: its identity, when it happened, in Unix seconds, and a commit's lines.
@@ -93,6 +98,7 @@ func (s *series) add(e *activity.Event) {
 	s.sorted = false
 	list := &s.events[e.Kind.Index()]
 	*list = append(*list, entry{entryID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
+	s.newest = max(s.newest, unix32(e.Time))
 }
 
 // remove takes events of a kind out that are not there any more; the totals stay.
@@ -105,6 +111,7 @@ func (s *series) remove(kind activity.Kind, ids map[uint64]bool) {
 	}
 	s.sorted = false
 	move(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
+	s.setNewest()
 }
 
 // restore puts removed events of a kind back.
@@ -114,6 +121,21 @@ func (s *series) restore(kind activity.Kind, ids map[uint64]bool) {
 	}
 	s.sorted = false
 	move(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
+	s.setNewest()
+}
+
+func (s *series) setNewest() {
+	s.newest = 0
+	for _, list := range s.events {
+		for i := range list {
+			s.newest = max(s.newest, list[i].at)
+		}
+	}
+}
+
+// isAlive reports whether there is an event within the retention before a time, in Unix nanoseconds.
+func (s *series) isAlive(now int64, retention time.Duration) bool {
+	return s.numEvents() > 0 && int64(s.newest) > (now-int64(retention))/int64(time.Second)
 }
 
 // move moves the entries with some ids from one list to another.

@@ -21,6 +21,9 @@ type ViewSettings struct {
 	Label func(activity.Actor) (string, bool)
 	// GivenWeeks shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
 	GivenWeeks bool
+	// ZeroFor is how long a sum that begins is shown as it was before its first event, which is 0 unless the series had
+	// ended. Zero: it is shown with its value at once.
+	ZeroFor time.Duration
 }
 
 // View is the state of one organization as one replica shows it. It is built from a store's changes alone; its metrics
@@ -38,6 +41,13 @@ type View struct {
 	samples  map[SampleKey]Sample
 	pruned   time.Time
 	unread   time.Time // until when commits were read without their lines
+	// open are the streams of each repository of which the sums are shown.
+	open map[int64]activity.Streams
+	// noted is the moment of the last Visit or Pass, in Unix nanoseconds; elsewhere says that it was a Pass.
+	noted     int64
+	elsewhere bool
+	// held is of the view before a snapshot that is being applied.
+	held map[int64]heldSums
 	// ended are series that were shown and are gone since the last visit.
 	ended []endedSeries
 }
@@ -48,7 +58,8 @@ type repoView struct {
 	// groups are what accounts with one label show together.
 	groups map[*userLabel]*group
 	week   *weekView // the given lines, nil without any
-	shown  string    // the name under which the series were last shown
+	sums   repoSums
+	shown  string // the name under which the series were last shown
 }
 
 // group is the series that accounts with one label show together.
@@ -79,7 +90,8 @@ func (v *View) reset() {
 	v.caught = false
 	v.cov = Coverage{Repos: make(map[int64]*RepoCoverage)}
 	v.repos = make(map[int64]*repoView)
-	v.accounts = newAccounts(v.settings.Label, v.relabel)
+	v.accounts = newAccounts(v.settings.Label, v.relabel, v.keepSums)
+	v.open = make(map[int64]activity.Streams)
 	v.tallies = make(map[TallyKey]uint64)
 	v.samples = make(map[SampleKey]Sample)
 	v.pruned, v.unread = time.Time{}, time.Time{}
@@ -90,10 +102,13 @@ func (v *View) Apply(c Change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c.Reset {
-		v.restart()
+		v.restart(c.Began)
 	}
 	if !c.Began.IsZero() {
 		v.cov.Began = c.Began
+	}
+	for i := range c.Progress.Repos {
+		v.noteReturn(&c.Progress.Repos[i])
 	}
 	v.cov.Apply(c.Progress)
 	for i := range c.Carried {
@@ -111,12 +126,22 @@ func (v *View) Apply(c Change) {
 	if forgotten := c.Progress.forgotten(); len(forgotten) > 0 {
 		v.forget(forgotten)
 	}
+	for i := range c.Progress.Repos { // after the events: those that came with the last of the history are history
+		v.openSums(c.Progress.Repos[i].ID)
+	}
+	if c.Caught && !v.caught {
+		v.restoreSums()
+	}
 	v.caught = v.caught || c.Caught
 }
 
 // restart empties the view for a new snapshot and remembers what was shown, so that series which are not in the
 // snapshot end.
-func (v *View) restart() {
+func (v *View) restart(began time.Time) {
+	v.holdSums()
+	if !began.Equal(v.cov.Began) && v.caught {
+		v.held = nil // another ledger
+	}
 	ended := v.ended
 	for _, repo := range v.repos {
 		ended = repo.end(ended, v.accounts)
@@ -164,7 +189,10 @@ func (v *View) carry(c *Carried) {
 }
 
 func (v *View) add(e *activity.Event) {
-	v.seriesOf(e.Repo, v.accounts.see(e.Actor, unix32(e.Time))).add(e)
+	account := v.accounts.see(e.Actor, unix32(e.Time))
+	s := v.seriesOf(e.Repo, account)
+	v.noteBirth(e.Repo, v.repos[e.Repo], account, e.Kind)
+	s.add(e)
 }
 
 // move removes or restores events, all of a repository and kind at once.
@@ -247,6 +275,10 @@ func (v *View) prune(before time.Time) {
 		for _, s := range repo.series {
 			s.prune(limit)
 		}
+		repo.sums.dropUnused(v.accounts.labels)
+	}
+	for id := range v.cov.Repos { // what was missing is not wanted any more
+		v.openSums(id)
 	}
 }
 

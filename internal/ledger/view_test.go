@@ -22,6 +22,11 @@ type showing struct {
 func (s *showing) Show(series Series, v *Values) { s.values[series] = *v }
 func (s *showing) End(series Series, gone Mask)  { s.ended[series] |= gone }
 
+// pass shows a view to a replica that does not emit it.
+func pass(v *View, now time.Time) {
+	v.Pass(now, &showing{values: map[Series]Values{}, ended: map[Series]Mask{}})
+}
+
 func visit(v *View, now time.Time) *showing {
 	s := &showing{values: map[Series]Values{}, ended: map[Series]Mask{}}
 	v.Visit(now, s)

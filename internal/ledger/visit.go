@@ -19,7 +19,13 @@ type Sink interface {
 func (v *View) Visit(now time.Time, sink Sink) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.takeOver(now.UnixNano())
+	v.visit(now, sink)
+}
+
+func (v *View) visit(now time.Time, sink Sink) {
 	v.visits++
+	v.noted = now.UnixNano()
 	owners := v.owners()
 	for id, repo := range v.repos {
 		cov := v.cov.Repos[id]
@@ -97,6 +103,7 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 	}
 	at := v.moments(cov, now)
 	given := v.given(repo, &at)
+	open, since := v.openTotals(cov.ID), cov.Since.Unix()
 	var values Values
 	for n, s := range repo.series {
 		label := v.accounts.list[n].label
@@ -112,11 +119,12 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 			continue
 		}
 		if alive {
-			v.setTotals(&values, &s.totals)
+			v.setTotals(repo, label, open, &values, &s.totals)
 		}
+		values.Since = since
 		s.shown = show(sink, Series{cov.Name, label.text}, s.shown, &values)
 	}
-	v.visitGroups(repo, cov.Name, sink)
+	v.visitGroups(repo, cov, open, sink)
 }
 
 // show shows the values of a series and ends those that were shown before and are gone. It gives what is shown now.
@@ -130,11 +138,16 @@ func show(sink Sink, name Series, was Mask, values *Values) Mask {
 	return values.Present
 }
 
-// setTotals sets the sums. Those of lines are not known where weeks are given: the lines of commits are not read then.
-func (v *View) setTotals(values *Values, totals *Totals) {
-	values.setTotals(totals)
-	if v.settings.GivenWeeks {
-		values.Present &^= 1<<MetricTotalAdded | 1<<MetricTotalGone
+// setTotals sets the sums of a label that are open.
+func (v *View) setTotals(repo *repoView, label *userLabel, open Mask, values *Values, totals *Totals) {
+	if len(repo.sums.left) > 0 {
+		all := *totals
+		repo.sums.addLeft(label, &all)
+		totals = &all
+	}
+	values.setTotals(totals, open)
+	if len(repo.sums.born) > 0 {
+		repo.sums.holdBorn(label, values, v.noted, v.settings.ZeroFor)
 	}
 }
 
@@ -159,17 +172,18 @@ func (g *group) add(s *series, alive bool, values *Values) {
 	g.totals.plus(&s.totals)
 }
 
-func (v *View) visitGroups(repo *repoView, name string, sink Sink) {
+func (v *View) visitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Sink) {
 	for label, g := range repo.groups {
 		if g.visit != v.visits {
-			v.ended = append(v.ended, endedSeries{name, label.text, g.shown})
+			v.ended = append(v.ended, endedSeries{cov.Name, label.text, g.shown})
 			delete(repo.groups, label)
 			continue
 		}
 		if g.alive {
-			v.setTotals(&g.values, &g.totals)
+			v.setTotals(repo, label, open, &g.values, &g.totals)
 		}
-		g.shown = show(sink, Series{name, label.text}, g.shown, &g.values)
+		g.values.Since = cov.Since.Unix()
+		g.shown = show(sink, Series{cov.Name, label.text}, g.shown, &g.values)
 	}
 }
 

@@ -63,6 +63,8 @@ type Config struct {
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
 	// EmitFrom is all (every replica emits, as Prometheus expects) or leader (one copy, for push backends).
 	EmitFrom string `mapstructure:"emit_from"`
+	// Counters is how the sums of events are shown.
+	Counters CountersConfig `mapstructure:"counters"`
 	// Snapshot is incremental (the view follows every change) or full (it is read anew at each emission).
 	Snapshot string `mapstructure:"snapshot"`
 
@@ -222,6 +224,7 @@ func (c *Config) Validate() error {
 		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),
 		configcheck.Between("retention", c.Retention, minRetention, maxRetention),
 		configcheck.Between("emit_interval", c.EmitInterval, minInterval, maxInterval),
+		c.Counters.validate(c.EmitInterval),
 		configcheck.BetweenInts("max_series", c.MaxSeries, 1, maxSeries))
 	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
 		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval, minReconcile))

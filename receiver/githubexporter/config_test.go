@@ -65,6 +65,30 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, 720*time.Hour, config.Retention)
 	require.Equal(t, 500_000, config.MaxSeries)
 	require.Equal(t, 30*time.Second, config.EmitInterval)
+	require.Equal(t, time.Minute, config.Counters.zeroFor(config.EmitInterval))
+}
+
+// TestZeroFor: 0s is not the default, and a long interval of emission is a good value.
+func TestZeroFor(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"":                          time.Minute,
+		"emit_interval: 2h":         4 * time.Hour,
+		"counters: {}":              time.Minute,
+		"counters: {zero_for: 0s}":  0,
+		"counters: {zero_for: 30s}": 30 * time.Second,
+		"counters: {zero_for: 1h}":  time.Hour,
+		"{counters: {zero_for: 2h}, emit_interval: 2h}": 2 * time.Hour,
+	} {
+		conf, err := confmap.NewRetrievedFromYAML([]byte(text))
+		require.NoError(t, err)
+		part, err := conf.AsConf()
+		require.NoError(t, err)
+		config := createDefaultConfig().(*Config)
+		require.NoError(t, part.Unmarshal(config), text)
+		require.NoError(t, config.Counters.validate(config.EmitInterval), text)
+		require.Equal(t, want, config.Counters.zeroFor(config.EmitInterval), text)
+	}
 }
 
 func TestConfigFull(t *testing.T) {
@@ -161,6 +185,10 @@ func TestConfigWrong(t *testing.T) {
 		"retention too short":      {with("retention: 24h"), []string{"retention", "24h0m0s", "336h0m0s"}},
 		"no series":                {with("max_series: 0"), []string{"max_series", "0", "1 to"}},
 		"emission without unit":    {with("emit_interval: 10"), []string{"emit_interval", "10ns", "1s to 24h0m0s"}},
+		"zeros without unit":       {with("counters: {zero_for: 60}"), []string{"counters::zero_for", "60ns", "0s", "30s to 1h0m0s"}},
+		"zeros for less":           {with("counters: {zero_for: 10s}"), []string{"counters::zero_for", "10s", "0s", "30s to 1h0m0s"}},
+		"zeros for ever":           {with("counters: {zero_for: 2h}"), []string{"counters::zero_for", "2h0m0s", "30s to 1h0m0s"}},
+		"zeros unknown key":        {with("counters: {zero: 1m}"), []string{"counters::zero", "unknown key", "zero_for"}},
 		"leader election":          {with("leader_election: 'a b/'\nredis: {endpoints: ['127.0.0.1:1']}"), []string{"leader_election", "a b/"}},
 		"election without Redis":   {with("leader_election: leader_elector"), []string{"leader_election", "redis::endpoints"}},
 		"election with storage":    {with("leader_election: leader_elector\nstorage: file_storage"), []string{"storage", "file_storage", "leader_election", "redis"}},

@@ -45,6 +45,7 @@ func (r *githubReceiver) newOrganization(
 			Label:     r.users.label,
 
 			GivenWeeks: r.config.LOC.statistics(),
+			ZeroFor:    r.config.Counters.zeroFor(r.config.EmitInterval),
 		}),
 	}
 	r.access.add(org.name, org.view.Edge)

@@ -99,6 +99,7 @@ func (e *emitter) next(ctx context.Context, last time.Time, interval time.Durati
 
 // emit emits every view that has caught up and that this replica shows, and the exporter's own metrics.
 func (e *emitter) emit(ctx context.Context, now time.Time) {
+	at := pcommon.NewTimestampFromTime(now)
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
 		e.receiver.updateEmits(org, now)
@@ -109,9 +110,7 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 			e.count(org, now)
 			continue
 		}
-		for _, md := range e.activity(org, now) {
-			e.send(ctx, md)
-		}
+		e.emitOrganization(ctx, org, at, e.activity(org, now))
 	}
 	e.send(ctx, e.operations.metrics(now))
 	e.receiver.reportUnmatchedUsers(now)
@@ -120,12 +119,13 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 }
 
-// count visits a view that another replica emits. So its size is known, and this replica knows which series end when it
-// takes over.
+// count passes over a view that another replica emits. So its size is known, and this replica knows which series end and
+// begin when it takes over. What ended here before is the other replica's to mark.
 func (e *emitter) count(org *organization, now time.Time) {
 	counter := &seriesCounter{forms: e.forms}
-	org.view.Visit(now, counter)
+	org.view.Pass(now, counter)
 	org.shown = counter.shown
+	org.ends.clear()
 }
 
 // seriesCounter counts what a view shows.
@@ -166,11 +166,12 @@ func (r *githubReceiver) updateEmits(org *organization, now time.Time) {
 	org.emitsTerm = term
 }
 
-// send hands metrics to the pipeline. It logs when that begins to fail and when it is over.
-func (e *emitter) send(ctx context.Context, md pmetric.Metrics) {
+// send hands metrics to the pipeline, and reports whether it took them. It logs when that begins to fail and when it is
+// over.
+func (e *emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	points := md.DataPointCount()
 	if points == 0 || ctx.Err() != nil {
-		return
+		return ctx.Err() == nil
 	}
 	obsCtx := e.receiver.obs.StartMetricsOp(ctx)
 	err := e.receiver.next.ConsumeMetrics(obsCtx, md)
@@ -182,6 +183,7 @@ func (e *emitter) send(ctx context.Context, md pmetric.Metrics) {
 			e.receiver.settings.Logger.Info("The pipeline takes metrics again.")
 		}
 	}
+	return err == nil
 }
 
 // answered notes what the pipeline said, and reports whether that is a change.
@@ -219,8 +221,7 @@ func (e *emitter) age(now time.Time) time.Duration {
 // activity is an organization's view as metrics.
 func (e *emitter) activity(org *organization, now time.Time) []pmetric.Metrics {
 	sink := &sink{
-		forms: e.forms, org: org.name, expect: org.shown,
-		at: pcommon.NewTimestampFromTime(now), start: pcommon.NewTimestampFromTime(org.summary.Began),
+		forms: e.forms, org: org.name, expect: org.shown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
 	}
 	org.view.Visit(now, sink)
 	org.shown = sink.shown
@@ -229,9 +230,10 @@ func (e *emitter) activity(org *organization, now time.Time) []pmetric.Metrics {
 
 // sink collects what a view shows.
 type sink struct {
-	forms     *forms
-	org       string
-	at, start pcommon.Timestamp
+	forms *forms
+	org   string
+	at    pcommon.Timestamp
+	ends  *seriesEnds
 	// expect is how many series of each metric there were the last time, shown how many there are now.
 	expect, shown [ledger.NumMetrics]int
 
@@ -245,6 +247,8 @@ type sink struct {
 // Show adds the points of a series.
 func (s *sink) Show(series ledger.Series, values *ledger.Values) {
 	s.room()
+	s.ends.cancel(series, values.Present)
+	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.Since, 0)))
 	for m := range ledger.NumMetrics {
 		if !s.forms.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
 			continue
@@ -252,31 +256,18 @@ func (s *sink) Show(series ledger.Series, values *ledger.Values) {
 		s.shown[m]++
 		point := s.points[m].AppendEmpty()
 		point.SetIntValue(int64(values.Of[m])) //nolint:gosec // counts
-		s.fill(point, m, series)
-	}
-}
-
-// End adds staleness marks. Each needs a metric of its own: the Prometheus exporter leaves out the points of a metric
-// that come after one without a value.
-func (s *sink) End(series ledger.Series, gone ledger.Mask) {
-	s.room()
-	for m := range ledger.NumMetrics {
-		if !s.forms.enabled[m] || !gone.Has(ledger.Metric(m)) {
-			continue
+		if s.forms.cumulative[m] {
+			point.SetStartTimestamp(start)
 		}
-		metric := s.metrics.AppendEmpty()
-		s.forms.prototype[m].CopyTo(metric)
-		point := points(metric).AppendEmpty()
-		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-		s.fill(point, m, series)
+		s.fill(point, series)
 	}
 }
 
-func (s *sink) fill(point pmetric.NumberDataPoint, m int, series ledger.Series) {
+// End notes that metrics of a series ended.
+func (s *sink) End(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
+
+func (s *sink) fill(point pmetric.NumberDataPoint, series ledger.Series) {
 	point.SetTimestamp(s.at)
-	if s.forms.cumulative[m] {
-		point.SetStartTimestamp(s.start)
-	}
 	attributes := point.Attributes()
 	attributes.EnsureCapacity(3)
 	attributes.PutStr("org", s.org)

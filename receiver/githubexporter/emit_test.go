@@ -78,12 +78,12 @@ func TestEmission(t *testing.T) {
 		if m.Type() == pmetric.MetricTypeSum {
 			require.True(t, m.Sum().IsMonotonic())
 			require.Equal(t, pmetric.AggregationTemporalityCumulative, m.Sum().AggregationTemporality())
-			require.Equal(t, pcommon.NewTimestampFromTime(began), point.StartTimestamp())
+			require.Equal(t, pcommon.NewTimestampFromTime(began.AddDate(0, 0, -14)), point.StartTimestamp())
 		}
 	}
 }
 
-// TestEndOfSeries: zeros while the retention lasts, then one staleness mark each, then nothing.
+// TestEndOfSeries: zeros while the retention lasts, then three staleness marks each, then nothing.
 func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
@@ -101,13 +101,28 @@ func TestEndOfSeries(t *testing.T) {
 			require.Zero(t, points(m).At(0).IntValue(), m.Name())
 		}
 	}
-	ended := later(31)[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
-	require.Equal(t, 15, ended.Len(), "each mark has a metric of its own")
-	for _, m := range ended.All() {
-		require.Equal(t, 1, points(m).Len())
-		require.True(t, points(m).At(0).Flags().NoRecordedValue())
+	require.Empty(t, later(31))
+	for range endMarks {
+		ended := marks(e, org, began.AddDate(0, 0, 31))
+		require.Equal(t, 15, ended.Len(), "each mark has a metric of its own")
+		for _, m := range ended.All() {
+			require.Equal(t, 1, points(m).Len())
+			require.True(t, points(m).At(0).Flags().NoRecordedValue())
+		}
+		org.ends.taken()
 	}
 	require.Empty(t, later(32))
+	require.Zero(t, marks(e, org, began.AddDate(0, 0, 32)).Len())
+}
+
+// marks are the staleness marks of an emission.
+func marks(e *emitter, org *organization, at time.Time) pmetric.MetricSlice {
+	all := pmetric.NewMetricSlice()
+	org.ends.emit(e.forms, org.name, pcommon.NewTimestampFromTime(at), func(md pmetric.Metrics) bool {
+		md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().MoveAndAppendTo(all)
+		return true
+	})
+	return all
 }
 
 func TestDisabledMetric(t *testing.T) {

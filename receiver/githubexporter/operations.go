@@ -142,11 +142,11 @@ type counts struct {
 	unborn bool
 }
 
-// countsOf returns the shared counters. Those of a new ledger are shown at 0 for two emission intervals before their
+// countsOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
 // values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
 // it began.
 func (o *operations) countsOf(sum *ledger.Summary, now time.Time) counts {
-	unborn := now.Before(sum.Began.Add(2 * o.receiver.config.EmitInterval))
+	unborn := now.Before(sum.Began.Add(o.receiver.config.Counters.zeroFor(o.receiver.config.EmitInterval)))
 	return counts{tallies: sum.Tallies, unborn: unborn}
 }
 

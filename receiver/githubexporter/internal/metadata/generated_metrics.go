@@ -613,7 +613,7 @@ type metricGhActivityCommits struct {
 // init fills gh.activity.commits metric with initial data.
 func (m *metricGhActivityCommits) init() {
 	m.data.SetName("gh.activity.commits")
-	m.data.SetDescription("Commits of the default branch recorded since the ledger began.")
+	m.data.SetDescription("Commits of the default branch since the look-back of the repository began.")
 	m.data.SetUnit("{commit}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -723,7 +723,7 @@ type metricGhActivityIssueComments struct {
 // init fills gh.activity.issue_comments metric with initial data.
 func (m *metricGhActivityIssueComments) init() {
 	m.data.SetName("gh.activity.issue_comments")
-	m.data.SetDescription("Conversation comments on issues and pull requests recorded since the ledger began.")
+	m.data.SetDescription("Conversation comments on issues and pull requests since the look-back of the repository began.")
 	m.data.SetUnit("{comment}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -887,7 +887,7 @@ type metricGhActivityLocAdded struct {
 // init fills gh.activity.loc_added metric with initial data.
 func (m *metricGhActivityLocAdded) init() {
 	m.data.SetName("gh.activity.loc_added")
-	m.data.SetDescription("Lines added by commits recorded since the ledger began, without merge commits.")
+	m.data.SetDescription("Lines added by commits since the look-back of the repository began, without merge commits.")
 	m.data.SetUnit("{line}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -997,7 +997,7 @@ type metricGhActivityLocRemoved struct {
 // init fills gh.activity.loc_removed metric with initial data.
 func (m *metricGhActivityLocRemoved) init() {
 	m.data.SetName("gh.activity.loc_removed")
-	m.data.SetDescription("Lines removed by commits recorded since the ledger began, without merge commits.")
+	m.data.SetDescription("Lines removed by commits since the look-back of the repository began, without merge commits.")
 	m.data.SetUnit("{line}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1107,7 +1107,7 @@ type metricGhActivityPrsMerged struct {
 // init fills gh.activity.prs_merged metric with initial data.
 func (m *metricGhActivityPrsMerged) init() {
 	m.data.SetName("gh.activity.prs_merged")
-	m.data.SetDescription("Pull requests merged, counted for their author, recorded since the ledger began.")
+	m.data.SetDescription("Pull requests merged, counted for their author, since the look-back of the repository began.")
 	m.data.SetUnit("{pull_request}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1217,7 +1217,7 @@ type metricGhActivityPrsOpened struct {
 // init fills gh.activity.prs_opened metric with initial data.
 func (m *metricGhActivityPrsOpened) init() {
 	m.data.SetName("gh.activity.prs_opened")
-	m.data.SetDescription("Pull requests opened recorded since the ledger began.")
+	m.data.SetDescription("Pull requests opened since the look-back of the repository began.")
 	m.data.SetUnit("{pull_request}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1327,7 +1327,7 @@ type metricGhActivityReviewsSubmitted struct {
 // init fills gh.activity.reviews_submitted metric with initial data.
 func (m *metricGhActivityReviewsSubmitted) init() {
 	m.data.SetName("gh.activity.reviews_submitted")
-	m.data.SetDescription("Reviews of pull requests submitted recorded since the ledger began.")
+	m.data.SetDescription("Reviews of pull requests submitted since the look-back of the repository began.")
 	m.data.SetUnit("{review}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)

@@ -269,7 +269,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.commits"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Commits of the default branch recorded since the ledger began.", mi.Description())
+					assert.Equal(t, "Commits of the default branch since the look-back of the repository began.", mi.Description())
 					assert.Equal(t, "{commit}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -313,7 +313,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.issue_comments"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Conversation comments on issues and pull requests recorded since the ledger began.", mi.Description())
+					assert.Equal(t, "Conversation comments on issues and pull requests since the look-back of the repository began.", mi.Description())
 					assert.Equal(t, "{comment}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -378,7 +378,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.loc_added"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Lines added by commits recorded since the ledger began, without merge commits.", mi.Description())
+					assert.Equal(t, "Lines added by commits since the look-back of the repository began, without merge commits.", mi.Description())
 					assert.Equal(t, "{line}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -422,7 +422,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.loc_removed"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Lines removed by commits recorded since the ledger began, without merge commits.", mi.Description())
+					assert.Equal(t, "Lines removed by commits since the look-back of the repository began, without merge commits.", mi.Description())
 					assert.Equal(t, "{line}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -466,7 +466,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.prs_merged"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Pull requests merged, counted for their author, recorded since the ledger began.", mi.Description())
+					assert.Equal(t, "Pull requests merged, counted for their author, since the look-back of the repository began.", mi.Description())
 					assert.Equal(t, "{pull_request}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -510,7 +510,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.prs_opened"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Pull requests opened recorded since the ledger began.", mi.Description())
+					assert.Equal(t, "Pull requests opened since the look-back of the repository began.", mi.Description())
 					assert.Equal(t, "{pull_request}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -554,7 +554,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.activity.reviews_submitted"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Reviews of pull requests submitted recorded since the ledger began.", mi.Description())
+					assert.Equal(t, "Reviews of pull requests submitted since the look-back of the repository began.", mi.Description())
 					assert.Equal(t, "{review}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())

@@ -1,0 +1,418 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+)
+
+// backend is a server that takes metrics by OTLP over HTTP.
+type backend struct {
+	*httptest.Server
+	refuses atomic.Bool
+
+	mu     sync.Mutex
+	deltas map[series]float64 // and what cumulative sums rose after their first point
+	last   map[series]float64
+	ends   map[series]int // marks since the last value
+	errs   []error
+}
+
+func startBackend(t *testing.T) *backend {
+	t.Helper()
+	b := &backend{deltas: make(map[series]float64), last: make(map[series]float64), ends: make(map[series]int)}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		request := pmetricotlp.NewExportRequest()
+		if err == nil {
+			err = request.UnmarshalProto(body)
+		}
+		if err != nil || b.refuses.Load() {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-protobuf")
+		b.take(request.Metrics())
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+// take notes the points of the activity metrics.
+func (b *backend) take(md pmetric.Metrics) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				if strings.HasPrefix(m.Name(), "gh.activity.") {
+					b.metric(m)
+				}
+			}
+		}
+	}
+}
+
+func (b *backend) metric(m pmetric.Metric) {
+	for _, p := range pointsOf(m).All() {
+		repo, _ := p.Attributes().Get("repo")
+		user, _ := p.Attributes().Get("user")
+		s := series{m.Name(), repo.Str(), user.Str()}
+		if p.Flags().NoRecordedValue() {
+			b.ends[s]++
+			continue
+		}
+		delete(b.ends, s)
+		value := float64(p.IntValue())
+		if p.ValueType() == pmetric.NumberDataPointValueTypeDouble {
+			value = p.DoubleValue()
+		}
+		switch {
+		case m.Type() != pmetric.MetricTypeSum:
+		case p.StartTimestamp() == 0 || p.StartTimestamp() > p.Timestamp():
+			b.errs = append(b.errs, fmt.Errorf("%v starts at %s, at %s", s, p.StartTimestamp(), p.Timestamp()))
+		case m.Sum().AggregationTemporality() == pmetric.AggregationTemporalityDelta:
+			b.deltas[s] += value
+		case value < b.last[s]:
+			b.errs = append(b.errs, fmt.Errorf("%v fell from %v to %v", s, b.last[s], value))
+		default:
+			if last, met := b.last[s]; met {
+				b.deltas[s] += value - last
+			}
+		}
+		b.last[s] = value
+	}
+}
+
+func pointsOf(m pmetric.Metric) pmetric.NumberDataPointSlice {
+	if m.Type() == pmetric.MetricTypeSum {
+		return m.Sum().DataPoints()
+	}
+	return m.Gauge().DataPoints()
+}
+
+// seen is what has arrived of a metric, by user, zeros left out.
+func (b *backend) seen(of map[series]float64, metric string) map[string]float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	found := make(map[string]float64)
+	for s, value := range of {
+		if s.metric == metric && value != 0 {
+			found[s.user] = value
+		}
+	}
+	return found
+}
+
+func (b *backend) require(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Empty(t, b.errs)
+}
+
+const pushConfig = `
+extensions:
+  file_storage: {directory: %[1]s, create_directory: true}
+receivers:
+  githubexporter:
+%[2]s
+exporters:
+  otlphttp: {endpoint: %[3]q, compression: none, sending_queue: {enabled: false}, retry_on_failure: {enabled: false}}
+service:
+  extensions: [file_storage]
+  telemetry: {metrics: {level: none}, logs: {level: info, encoding: json, sampling: {enabled: false}}}
+  pipelines:
+    metrics: {receivers: [githubexporter], exporters: [otlphttp]}
+`
+
+const deltaConfig = `
+receivers:
+  otlp: {protocols: {http: {endpoint: %[1]s}}}
+processors:
+  cumulativetodelta: {}
+exporters:
+  otlphttp: {endpoint: %[2]q, compression: none, sending_queue: {enabled: false}}
+service:
+  telemetry: {metrics: {level: none}, logs: {level: info, encoding: json, sampling: {enabled: false}}}
+  pipelines:
+    metrics: {receivers: [otlp], processors: [cumulativetodelta], exporters: [otlphttp]}
+`
+
+// startPush runs a collector that pushes to an address.
+func startPush(t *testing.T, receiver, endpoint string) *collector {
+	t.Helper()
+	dir := t.TempDir()
+	c := &collector{binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml")}
+	text := fmt.Sprintf(pushConfig, filepath.Join(dir, "storage"), indent(receiver), endpoint)
+	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
+	c.run(t)
+	return c
+}
+
+func (c *collector) run(t *testing.T) {
+	t.Helper()
+	c.Process = proctest.New(t, c.binary, "--config", c.config)
+	c.Run()
+}
+
+// startDeltas runs a collector that makes deltas of what it gets, and gives the endpoint at which it gets it.
+func startDeltas(t *testing.T, endpoint string) string {
+	t.Helper()
+	address := proctest.FreeAddress(t)
+	c := &collector{binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml")}
+	require.NoError(t, os.WriteFile(c.config, fmt.Appendf(nil, deltaConfig, address, endpoint), 0o600))
+	c.run(t)
+	eventually(t, time.Minute, func() error {
+		response, err := http.Post("http://"+address+"/v1/metrics", "application/json", strings.NewReader("{}"))
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	})
+	return "http://" + address
+}
+
+// TestDeltasAreWhatHappened: a processor that makes deltas of the sums counts what happened after the first contact,
+// the first events of users among it, and nothing of the look-back; a kill -9 changes nothing.
+func TestDeltasAreWhatHappened(t *testing.T) {
+	t.Parallel()
+	for _, api := range []string{"graphql", "rest"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			r := newRenamed(t)
+			deltas := startBackend(t)
+			config := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, api)
+			gx := startPush(t, config, startDeltas(t, deltas.URL))
+			r.pushed(t, deltas, map[string]float64{})
+			r.add("eve", "ada")
+			r.pushed(t, deltas, map[string]float64{"eve": 1, "ada": 1})
+			r.add("eve")
+			r.pushed(t, deltas, map[string]float64{"eve": 2, "ada": 1})
+			gx.Kill()
+			r.add("joe", "bob")
+			gx.run(t)
+			r.pushed(t, deltas, map[string]float64{"eve": 2, "ada": 1, "joe": 1, "bob": 1})
+			deltas.require(t)
+			requireNoSecret(t, gx.Output())
+		})
+	}
+}
+
+// add has something of every kind but reviews and merges happen now.
+func (r *renamed) add(users ...string) {
+	r.server.Update(func(d *githubtest.Dataset) {
+		for _, user := range users {
+			r.happens(d, user, time.Now().Add(-time.Second))
+		}
+	})
+}
+
+// pushed waits until the windows have arrived and the deltas are as wanted, and stay so.
+func (r *renamed) pushed(t *testing.T, b *backend, want map[string]float64) {
+	t.Helper()
+	differs := func() error {
+		if len(b.seen(b.last, "gh.activity.commits_24h")) == 0 {
+			return errors.New("nothing has arrived")
+		}
+		for _, metric := range []string{"commits", "prs_opened", "issue_comments", "loc_added"} {
+			if difference := cmp.Diff(want, b.seen(b.deltas, "gh.activity."+metric)); difference != "" {
+				return fmt.Errorf("deltas of %s: %s", metric, difference)
+			}
+		}
+		return nil
+	}
+	eventually(t, time.Minute, differs)
+	waitUntil(t, time.Now().Add(3*time.Second))
+	require.NoError(t, differs())
+}
+
+// increase is by how much Prometheus says that the sums of commits have risen, by user, zeros left out.
+func increase(t *testing.T, prom *prometheus) (map[string]float64, error) {
+	t.Helper()
+	samples, err := prom.query(t.Context(), "sum by (user) (increase(gh_activity_commits_total[10m]))", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]float64)
+	for _, s := range samples {
+		value, err := strconv.ParseFloat(s.Value[1].(string), 64)
+		if err != nil {
+			return nil, err
+		}
+		if value = math.Round(value); value != 0 {
+			found[s.Metric["user"]] = value
+		}
+	}
+	return found, nil
+}
+
+// increased waits until Prometheus counts so much, and counts it still a moment later.
+func increased(t *testing.T, prom *prometheus, want map[string]float64) {
+	t.Helper()
+	check := func() error {
+		found, err := increase(t, prom)
+		if err == nil && !cmp.Equal(want, found) {
+			err = fmt.Errorf("increase: %s", cmp.Diff(want, found))
+		}
+		return err
+	}
+	eventually(t, time.Minute, check)
+	waitUntil(t, time.Now().Add(3*time.Second))
+	require.NoError(t, check())
+}
+
+// TestIncreaseIsWhatHappened: increase() of the sums is what happened after the first contact, over a restart and a
+// failover.
+func TestIncreaseIsWhatHappened(t *testing.T) {
+	t.Parallel()
+	t.Run("restart", func(t *testing.T) {
+		t.Parallel()
+		r := newRenamed(t)
+		gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, "graphql"))
+		prom := startPrometheus(t, gx.metrics)
+		increased(t, prom, map[string]float64{})
+		r.add("eve", "ada")
+		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		gx.Kill()
+		gx.restart(t)
+		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		r.add("eve", "joe")
+		increased(t, prom, map[string]float64{"eve": 2, "ada": 1, "joe": 1})
+		requireNoResetOf(t, prom, "commits")
+	})
+	t.Run("failover", func(t *testing.T) {
+		t.Parallel()
+		r := newRenamed(t)
+		redis := redistest.Start(t)
+		replicas := startReplicas(t, 2, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL))
+		led := leader(t, replicas)
+		prom := startPrometheus(t, replicas[1-led].metrics)
+		increased(t, prom, map[string]float64{})
+		replicas[led].Kill()
+		r.add("eve", "ada")
+		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		requireNoResetOf(t, prom, "commits")
+	})
+}
+
+// TestFormerLeaderShowsNothing: with emit_from: leader a replica that leads no more ends what it showed.
+func TestFormerLeaderShowsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRenamed(t)
+	redis := redistest.Start(t)
+	config := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL) + "emit_from: leader\n"
+	replicas := startReplicas(t, 2, redis.Address, config)
+	led := leader(t, replicas)
+	replicas[led].complete(t, org)
+	shows := func(gx *collector, want bool) {
+		eventually(t, 30*time.Second, func() error {
+			page, err := gx.page(t.Context())
+			if err == nil && strings.Contains(page, "gh_activity_commits_total{") != want {
+				err = fmt.Errorf("shows sums: %t, want %t", !want, want)
+			}
+			return err
+		})
+	}
+	shows(replicas[led].collector, true)
+	shows(replicas[1-led].collector, false)
+	replicas[led].redis.cut()
+	shows(replicas[1-led].collector, true)
+	shows(replicas[led].collector, false)
+}
+
+// TestEndsAreRepeated: a repository that is renamed while the pipeline refuses metrics ends under its former name when
+// the pipeline takes them again.
+func TestEndsAreRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRenamed(t)
+	b := startBackend(t)
+	startPush(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, "graphql"), b.URL)
+	arrived := func(name string) func() error {
+		return func() error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, metric := range []string{"gh.activity.commits", "gh.activity.commits_24h", "gh.activity.issue_comments"} {
+				if b.last[series{metric, name, "ada"}] != 3 {
+					return fmt.Errorf("no %s of %s", metric, name)
+				}
+			}
+			return nil
+		}
+	}
+	eventually(t, time.Minute, arrived("one"))
+	b.refuses.Store(true)
+	r.server.Update(func(d *githubtest.Dataset) { d.Rename("one", "other") })
+	waitUntil(t, time.Now().Add(6*time.Second)) // passes and emissions go by
+	b.refuses.Store(false)
+	eventually(t, time.Minute, arrived("other"))
+	eventually(t, 30*time.Second, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for s := range b.last {
+			if s.repo == "one" && b.ends[s] < 3 {
+				return fmt.Errorf("%v was ended %d times", s, b.ends[s])
+			}
+		}
+		return nil
+	})
+	b.require(t)
+}
+
+// TestPushOverAFailover: the replicas of which the leader pushes are one series to the backend, which does not fall and
+// rises by what happened, before and after the leader was killed.
+func TestPushOverAFailover(t *testing.T) {
+	t.Parallel()
+	r := newRenamed(t)
+	b := startBackend(t)
+	redis := redistest.Start(t)
+	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL) + "emit_from: leader\n"
+	replicas := make([]*replica, 2)
+	for i := range replicas {
+		replicas[i] = startPushingReplica(t, redis.Address, receiver, b.URL)
+	}
+	r.pushed(t, b, map[string]float64{})
+	r.add("eve")
+	r.pushed(t, b, map[string]float64{"eve": 1})
+	replicas[leader(t, replicas)].Kill()
+	r.add("joe", "eve", "ada")
+	r.pushed(t, b, map[string]float64{"eve": 2, "joe": 1, "ada": 1})
+	b.require(t)
+}
+
+// startPushingReplica starts a replica that pushes to an endpoint.
+func startPushingReplica(t *testing.T, redisAddress, receiver, endpoint string) *replica {
+	t.Helper()
+	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
+		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"),
+	}}
+	store := fmt.Sprintf("{endpoints: [%q]}", redisAddress)
+	text := fmt.Sprintf(replicaConfig,
+		indent(receiver), store, proctest.FreeAddress(t), lease, renew, r.health, "redis: "+store, "info")
+	text = strings.Replace(text, "exporters: [prometheus]", "exporters: [otlphttp]", 1)
+	text = strings.Replace(text, "exporters:\n", fmt.Sprintf(
+		"exporters:\n  otlphttp: {endpoint: %q, compression: none, sending_queue: {enabled: false}}\n", endpoint), 1)
+	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
+	r.run(t)
+	return r
+}

@@ -1,0 +1,35 @@
+package githubexporter
+
+import (
+	"fmt"
+	"time"
+)
+
+// maxZeroFor is how long a sum that begins may be shown at 0.
+const maxZeroFor = time.Hour
+
+// CountersConfig is how the sums of events are shown.
+type CountersConfig struct {
+	// ZeroFor is how long a sum that begins is shown at 0, so that increase() and rate() count its first event. Left
+	// out: twice the emission interval. Zero: it begins with its value.
+	ZeroFor *time.Duration `mapstructure:"zero_for"`
+
+	_ struct{}
+}
+
+// zeroFor is the setting, or its default.
+func (c *CountersConfig) zeroFor(emitInterval time.Duration) time.Duration {
+	if c.ZeroFor == nil {
+		return 2 * emitInterval
+	}
+	return *c.ZeroFor
+}
+
+func (c *CountersConfig) validate(emitInterval time.Duration) error {
+	zeroFor := c.zeroFor(emitInterval)
+	if c.ZeroFor == nil || zeroFor == 0 || (zeroFor >= emitInterval && zeroFor <= max(maxZeroFor, emitInterval)) {
+		return nil
+	}
+	return fmt.Errorf(
+		"counters::zero_for: %s, want 0s (a sum begins with its value) or from the emit_interval, %s to %s", zeroFor, emitInterval, max(maxZeroFor, emitInterval))
+}

@@ -1,0 +1,139 @@
+package githubexporter
+
+import (
+	"context"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+const (
+	// maxEnds bounds the series of an organization whose end is still to be marked.
+	maxEnds = 100_000
+	// chunkMarks is how many marks one emission has at most. Each has a metric of its own.
+	chunkMarks = 10_000
+)
+
+// seriesEnds are series of an organization that ended: marks say so in each emission until the pipeline has taken enough
+// of them. They belong to the emitter.
+type seriesEnds struct {
+	marks map[ledger.Series]*ending
+}
+
+// ending is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of them.
+type ending struct {
+	metrics ledger.Mask
+	left    [ledger.NumMetrics]uint8
+}
+
+// add adds the end of metrics of a series. Beyond the bound it is marked by none: what is shown elsewhere expires.
+func (e *seriesEnds) add(series ledger.Series, gone ledger.Mask) {
+	if e.marks == nil {
+		e.marks = make(map[ledger.Series]*ending)
+	}
+	end := e.marks[series]
+	if end == nil {
+		if len(e.marks) >= maxEnds {
+			return
+		}
+		end = &ending{}
+		e.marks[series] = end
+	}
+	end.metrics |= gone
+	for m := range end.left {
+		if gone.Has(ledger.Metric(m)) {
+			end.left[m] = endMarks
+		}
+	}
+}
+
+// cancel drops the marks of the metrics of a series that are shown again.
+func (e *seriesEnds) cancel(series ledger.Series, shown ledger.Mask) {
+	if len(e.marks) == 0 {
+		return
+	}
+	if end := e.marks[series]; end != nil {
+		end.metrics &^= shown
+		if end.metrics == 0 {
+			delete(e.marks, series)
+		}
+	}
+}
+
+// taken notes that the pipeline took all marks.
+func (e *seriesEnds) taken() {
+	for series, end := range e.marks {
+		for m := range end.left {
+			if !end.metrics.Has(ledger.Metric(m)) {
+				continue
+			}
+			if end.left[m]--; end.left[m] == 0 {
+				end.metrics &^= 1 << m
+			}
+		}
+		if end.metrics == 0 {
+			delete(e.marks, series)
+		}
+	}
+}
+
+func (e *seriesEnds) clear() { e.marks = nil }
+
+// emit gives staleness marks as metrics to send, some at a time, until one is not taken. It reports whether all were
+// taken. Each mark needs a metric of its own: the Prometheus exporter leaves out the points of a metric that come after
+// one without a value.
+func (e *seriesEnds) emit(forms *forms, org string, at pcommon.Timestamp, send func(pmetric.Metrics) bool) bool {
+	sink := &sink{forms: forms, org: org, at: at}
+	for series, end := range e.marks {
+		sink.mark(series, end.metrics)
+		if sink.count < chunkMarks {
+			continue
+		}
+		for _, md := range sink.chunks() {
+			if !send(md) {
+				return false
+			}
+		}
+		sink.done = nil
+	}
+	for _, md := range sink.chunks() {
+		if !send(md) {
+			return false
+		}
+	}
+	return true
+}
+
+// mark adds staleness marks of metrics of a series.
+func (s *sink) mark(series ledger.Series, metrics ledger.Mask) {
+	s.room()
+	for m := range ledger.NumMetrics {
+		if !s.forms.enabled[m] || !metrics.Has(ledger.Metric(m)) {
+			continue
+		}
+		metric := s.metrics.AppendEmpty()
+		s.forms.prototype[m].CopyTo(metric)
+		point := points(metric).AppendEmpty()
+		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
+		s.fill(point, series)
+	}
+}
+
+// emitOrganization emits what a view shows, and the ends of what it does not show any more.
+func (e *emitter) emitOrganization(
+	ctx context.Context, org *organization, at pcommon.Timestamp, chunks []pmetric.Metrics,
+) {
+	taken := true
+	for _, md := range chunks {
+		taken = e.send(ctx, md) && taken
+	}
+	if e.sendEnds(ctx, org, at) && taken {
+		org.ends.taken()
+	}
+}
+
+func (e *emitter) sendEnds(ctx context.Context, org *organization, at pcommon.Timestamp) bool {
+	return org.ends.emit(e.forms, org.name, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
+}
