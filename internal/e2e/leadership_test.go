@@ -3,8 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -197,14 +194,6 @@ func TestTwoStaticLeaders(t *testing.T) {
 	first.check(t, expected{"leader", "healthy", "leadership", true}, 2*within)
 }
 
-// withHealthCheck is contrib's healthcheckv2 beside replica_health.
-const withHealthCheck = `
-  healthcheckv2:
-    use_v2: true
-    component_health: {include_recoverable_errors: true, recovery_duration: 1s}
-    http: {endpoint: %s, status: {enabled: true, path: /status}}
-`
-
 // TestElectorCannotElect: where no replica can be elected, every replica is degraded and then not ready, with the
 // reason, and the log has one line for each change. The status of the extension reaches contrib's healthcheckv2.
 func TestElectorCannotElect(t *testing.T) {
@@ -225,15 +214,14 @@ func TestElectorCannotElect(t *testing.T) {
 			e := startElected(t, "acme")
 			former := startReplica(t, "static: {role: leader}", e.store(), e.receiver("one", "acme"))
 			former.reading(t, "acme")
-			status := proctest.FreeAddress(t)
 			election := test.election
 			if strings.Contains(election, "%q") {
 				election = fmt.Sprintf(election, e.redis.Address)
 			}
-			r := startChecked(t, status, election, e.store(), e.receiver("two", "acme"))
+			r := startReplica(t, election, e.store(), e.receiver("two", "acme"))
 			r.check(t, expected{"follower", modeOf(test.reports), "leadership", true}, 30*time.Second)
 			if test.reports != "" {
-				requireExtensionStatus(t, r, status, test.reports)
+				requireExtensionStatus(t, r, test.reports)
 			}
 			former.Stop()
 			stopped := time.Now()
@@ -259,26 +247,10 @@ func modeOf(reports string) string {
 	return "healthy"
 }
 
-// startChecked starts a replica with healthcheckv2 at an address.
-func startChecked(t *testing.T, status, election, store, receiver string) *replica {
-	t.Helper()
-	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), metrics: proctest.FreeAddress(t),
-		config: filepath.Join(t.TempDir(), "collector.yaml"),
-	}}
-	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, "info")
-	check := strings.TrimPrefix(fmt.Sprintf(withHealthCheck, status), "\n")
-	text = strings.Replace(text, "receivers:\n", check+"receivers:\n", 1)
-	text = strings.Replace(text, "replica_health]", "replica_health, healthcheckv2]", 1)
-	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
-	r.restart(t)
-	return r
-}
-
 // requireExtensionStatus waits until both health extensions show the error of leader_elector.
-func requireExtensionStatus(t *testing.T, r *replica, status, want string) {
+func requireExtensionStatus(t *testing.T, r *replica, want string) {
 	t.Helper()
-	for _, url := range []string{"http://" + r.health + "/healthz", "http://" + status + "/status?verbose"} {
+	for _, url := range []string{"http://" + r.health + "/healthz", r.ready[0] + "?verbose"} {
 		eventually(t, 30*time.Second, func() error {
 			page, err := get(t.Context(), url)
 			if err == nil && !strings.Contains(page, want) {

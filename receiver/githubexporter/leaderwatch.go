@@ -117,6 +117,13 @@ func (s *leaderWatch) lasts(now time.Time) time.Duration {
 	return now.Sub(s.since)
 }
 
+// isHealthy reports whether a leader was found when the state was computed last.
+func (s *leaderWatch) isHealthy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == nil
+}
+
 func (s *leaderWatch) setWaitsFor(lease *string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -353,7 +353,7 @@ func (o *operations) health(at pcommon.Timestamp) {
 	report := o.receiver.monitor.Report()
 	for i := range report.Dependencies {
 		d := &report.Dependencies[i]
-		if !strings.HasPrefix(d.Name, health.GitHub) {
+		if !strings.HasPrefix(d.Name, health.GitHub) && d.Name != health.Leadership {
 			o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name, "")
 			continue
 		}
@@ -372,6 +372,8 @@ func (r *githubReceiver) healthOf(org *organization, dependency string, all bool
 		return org.condition.troubles.of(org.name) == nil
 	case health.Access:
 		return r.access.of(org.name) == nil
+	case health.Leadership:
+		return org.leaderWatch.isHealthy()
 	default:
 		return all
 	}
