@@ -403,16 +403,11 @@ func TestPushOverAFailover(t *testing.T) {
 // startPushingReplica starts a replica that pushes to an endpoint.
 func startPushingReplica(t *testing.T, redisAddress, receiver, endpoint string) *replica {
 	t.Helper()
-	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"),
-	}}
 	store := fmt.Sprintf("{endpoints: [%q]}", redisAddress)
-	text := fmt.Sprintf(replicaConfig,
-		indent(receiver), store, proctest.FreeAddress(t), lease, renew, r.health, "redis: "+store, "info")
-	text = strings.Replace(text, "exporters: [prometheus]", "exporters: [otlphttp]", 1)
-	text = strings.Replace(text, "exporters:\n", fmt.Sprintf(
-		"exporters:\n  otlphttp: {endpoint: %q, compression: none, sending_queue: {enabled: false}}\n", endpoint), 1)
-	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
+	r := newReplica(t, "info", "redis: "+store, store, receiver,
+		"\nexporters:\n", fmt.Sprintf(
+			"\nexporters:\n  otlphttp: {endpoint: %q, compression: none, sending_queue: {enabled: false}}\n", endpoint),
+		"exporters: [prometheus]", "exporters: [otlphttp]")
 	r.run(t)
 	return r
 }

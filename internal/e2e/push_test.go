@@ -132,15 +132,10 @@ func (b *pushBackend) led(org string) (process string, at time.Time) {
 // startPushing starts a replica with another exporter beside the page.
 func startPushing(t *testing.T, redis, receiver, exporter, settings string) *replica {
 	t.Helper()
-	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"),
-		metrics: proctest.FreeAddress(t),
-	}}
 	block := fmt.Sprintf("{endpoints: [%q]}", redis)
-	text := fmt.Sprintf(replicaConfig, indent(receiver), block, r.metrics, lease, renew, r.health, "redis: "+block, "info")
-	text = strings.Replace(text, "\nexporters:\n", fmt.Sprintf("\nexporters:\n  %s: %s\n", exporter, settings), 1)
-	text = strings.Replace(text, "exporters: [prometheus]", fmt.Sprintf("exporters: [prometheus, %s]", exporter), 1)
-	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
+	r := newReplica(t, "info", "redis: "+block, block, receiver,
+		"\nexporters:\n", fmt.Sprintf("\nexporters:\n  %s: %s\n", exporter, settings),
+		"exporters: [prometheus]", fmt.Sprintf("exporters: [prometheus, %s]", exporter))
 	r.restart(t)
 	return r
 }

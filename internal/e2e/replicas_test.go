@@ -99,6 +99,14 @@ func startReplica(t *testing.T, election, store, receiver string) *replica {
 
 func startReplicaLogging(t *testing.T, level, election, store, receiver string) *replica {
 	t.Helper()
+	r := newReplica(t, level, election, store, receiver)
+	r.restart(t)
+	return r
+}
+
+// newReplica is a collector that is not started. replacements are texts of its configuration and what takes their place.
+func newReplica(t *testing.T, level, election, store, receiver string, replacements ...string) *replica {
+	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
 		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
 		args: []string{"--feature-gates", "extension.healthcheck.useComponentStatus"},
@@ -107,8 +115,8 @@ func startReplicaLogging(t *testing.T, level, election, store, receiver string) 
 	r.ready, r.live = []string{"http://" + v2 + "/status", "http://" + gated + "/status"}, "http://"+live+"/"
 	text := fmt.Sprintf(replicaConfig, indent(receiver), store, r.metrics, lease, renew, r.health, election, level,
 		v2, gated, live)
+	text = strings.NewReplacer(replacements...).Replace(text)
 	require.NoError(t, os.WriteFile(r.config, []byte(text), 0o600))
-	r.restart(t)
 	return r
 }
 
