@@ -316,31 +316,6 @@ func TestIncreaseIsWhatHappened(t *testing.T) {
 	})
 }
 
-// TestFormerLeaderShowsNothing: with emit_from: leader a replica that leads no more ends what it showed.
-func TestFormerLeaderShowsNothing(t *testing.T) {
-	t.Parallel()
-	r := newRenamed(t)
-	redis := redistest.Start(t)
-	config := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL) + "emit_from: leader\n"
-	replicas := startReplicas(t, 2, redis.Address, config)
-	led := leader(t, replicas)
-	replicas[led].complete(t, org)
-	shows := func(gx *collector, want bool) {
-		eventually(t, 30*time.Second, func() error {
-			page, err := gx.page(t.Context())
-			if err == nil && strings.Contains(page, "gh_activity_commits_total{") != want {
-				err = fmt.Errorf("shows sums: %t, want %t", !want, want)
-			}
-			return err
-		})
-	}
-	shows(replicas[led].collector, true)
-	shows(replicas[1-led].collector, false)
-	replicas[led].redis.cut()
-	shows(replicas[1-led].collector, true)
-	shows(replicas[led].collector, false)
-}
-
 // TestEndsAreRepeated: a repository that is renamed while the pipeline refuses metrics ends under its former name when
 // the pipeline takes them again.
 func TestEndsAreRepeated(t *testing.T) {

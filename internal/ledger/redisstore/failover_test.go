@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync/atomic"
@@ -46,8 +47,9 @@ func (p *pair) detach() {
 	p.t.Helper()
 	replica := p.servers[1].Client()
 	require.Eventually(p.t, func() bool {
-		n, err := p.client.Do(p.t.Context(), "WAIT", 1, 1000).Int()
-		return err == nil && n == 1
+		const meta = "gx:1:{acme}:meta"
+		written := p.client.HGetAll(p.t.Context(), meta).Val()
+		return len(written) > 0 && maps.Equal(written, replica.HGetAll(p.t.Context(), meta).Val())
 	}, 20*time.Second, 10*time.Millisecond)
 	require.NoError(p.t, replica.Do(p.t.Context(), "REPLICAOF", "NO", "ONE").Err())
 }
