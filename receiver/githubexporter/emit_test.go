@@ -63,6 +63,7 @@ func TestEmission(t *testing.T) {
 	chunks := e.activity(org, began)
 	require.Len(t, chunks, 1)
 	rm := chunks[0].ResourceMetrics().At(0)
+	require.Equal(t, "https://opentelemetry.io/schemas/1.44.0", rm.SchemaUrl())
 	require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"}, rm.Resource().Attributes().AsRaw())
 	require.Equal(t, ledger.NumMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
 	for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {

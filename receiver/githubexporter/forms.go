@@ -14,6 +14,10 @@ import (
 // (https://opentelemetry.io/docs/specs/semconv/registry/attributes/vcs/).
 const providerName = "github"
 
+// schemaURL is that of the semantic conventions 1.44.0, by whose names resources are described. The generated code has the
+// newest one for which there is a Go module; the attributes that are used are the same in both.
+const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
+
 // forms has the activity metrics without their points, as metadata.yaml describes them and the configuration enables
 // them. The generated builder makes them once; the points are added by hand, because there are many.
 type forms struct {
@@ -91,4 +95,5 @@ func (f *forms) resource(rm pmetric.ResourceMetrics, org string) {
 	builder.SetVcsOwnerName(org)
 	builder.SetVcsProviderName(providerName)
 	builder.Emit().MoveTo(rm.Resource())
+	rm.SetSchemaUrl(schemaURL)
 }

@@ -83,7 +83,7 @@ func (o *operations) emitOrganization(org *organization, all pmetric.Metrics) {
 			o.identity.putScope(sm.Scope())
 		}
 	}
-	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+	appendTo(all, md)
 }
 
 // emitReplica adds what was recorded of this replica, about an organization unless org is empty.
@@ -96,6 +96,14 @@ func (o *operations) emitReplica(org string, all pmetric.Metrics) {
 	resource.SetVcsProviderName(providerName)
 	md := o.builder.Emit(metadata.WithResource(resource.Emit()))
 	o.identity.putReceiver(md)
+	appendTo(all, md)
+}
+
+// appendTo moves metrics to the end of all.
+func appendTo(all, md pmetric.Metrics) {
+	for _, rm := range md.ResourceMetrics().All() {
+		rm.SetSchemaUrl(schemaURL)
+	}
 	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
 }
 
