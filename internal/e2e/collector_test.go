@@ -136,27 +136,37 @@ func (c *collector) count(ctx context.Context, series string) float64 {
 // complete waits until a pass has ended that began after now and nothing is missing.
 func (c *collector) complete(t *testing.T, org string) {
 	t.Helper()
-	begun := time.Now()
-	passes := 0
-	last := 0.0
-	eventually(t, 2*time.Minute, func() error {
-		run, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_leader_cycle_last_run_unixtime{org=%q}", org))
-		if err != nil {
-			return err
-		}
-		if run > last && run > float64(begun.Unix()) {
-			last = run
-			passes++
-		}
-		gaps, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
-		if err != nil {
-			return err
-		}
-		if passes < 3 || gaps != 0 {
-			return fmt.Errorf("%d passes since then, %v gaps", passes, gaps)
-		}
-		return nil
-	})
+	p := passesSince(time.Now())
+	eventually(t, 2*time.Minute, func() error { return p.look(t, c, org) })
+}
+
+// passes counts the passes that a test sees on pages.
+type passes struct {
+	last float64 // when the last one ended
+	seen int
+}
+
+func passesSince(begun time.Time) *passes { return &passes{last: float64(begun.Unix())} }
+
+// look reports what is not yet complete on the page of a collector that leads.
+func (p *passes) look(t *testing.T, c *collector, org string) error {
+	t.Helper()
+	run, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_leader_cycle_last_run_unixtime{org=%q}", org))
+	if err != nil {
+		return err
+	}
+	if run > p.last {
+		p.last = run
+		p.seen++
+	}
+	gaps, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
+	if err != nil {
+		return err
+	}
+	if p.seen < 3 || gaps != 0 {
+		return fmt.Errorf("%d passes since then, %v gaps", p.seen, gaps)
+	}
+	return nil
 }
 
 func indent(text string) string {

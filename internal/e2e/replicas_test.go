@@ -249,10 +249,12 @@ func sharedPage(t *testing.T, r *replica) map[string]string {
 	return sharedSeries(page)
 }
 
-// drained waits until a pass has ended that began after now, nothing is missing, and every replica shows it.
+// drained waits until a pass has ended that began after now, nothing is missing, and every replica shows it. Another
+// replica may come to lead meanwhile.
 func drained(t *testing.T, replicas []*replica) {
 	t.Helper()
-	replicas[leader(t, replicas)].complete(t, org)
+	p := passesSince(time.Now())
+	eventually(t, 2*time.Minute, func() error { return p.look(t, replicas[leader(t, replicas)].collector, org) })
 	eventually(t, 30*time.Second, func() error {
 		first := sharedPage(t, replicas[0])
 		for i, r := range replicas[1:] {
