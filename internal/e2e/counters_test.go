@@ -172,7 +172,7 @@ func startPush(t *testing.T, receiver, endpoint string) *collector {
 
 func (c *collector) run(t *testing.T) {
 	t.Helper()
-	c.Process = proctest.New(t, c.binary, "--config", c.config)
+	c.Process = proctest.New(t, c.binary, append([]string{"--config", c.config}, c.args...)...)
 	c.Run()
 }
 
