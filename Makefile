@@ -31,6 +31,8 @@ FUZZTIME      ?= 30s
 FUZZPARALLEL  ?= 2
 BENCH         ?= .
 TESTTIMEOUT   ?= 40m
+# Tests through the built collector wait most of the time.
+E2EPARALLEL   ?= 3
 KUBERNETES    := ./internal/election/kubelease/...
 
 ##@ Build and run
@@ -103,7 +105,7 @@ tidy: ## Tidy go.mod and go.sum of all modules
 .PHONY: test
 test: test-deps build build-oldest ## Run every test, through the built collector and a real Prometheus too
 	go test -race -timeout $(TESTTIMEOUT) ./...
-	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) ./...
+	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) ./...
 
 .PHONY: test-unit
 test-unit: test-deps ## Run the quick tests only, without building the collector
@@ -115,7 +117,7 @@ race: test-deps ## Run the quick tests under the race detector
 
 .PHONY: test-e2e
 test-e2e: test-deps build build-oldest ## Run only the tests through the built collector
-	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -v ./...
+	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) -v ./...
 
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
