@@ -1869,7 +1869,7 @@ type metricGhExporterDependencyHealth struct {
 // init fills gh.exporter.dependency_health metric with initial data.
 func (m *metricGhExporterDependencyHealth) init() {
 	m.data.SetName("gh.exporter.dependency_health")
-	m.data.SetDescription("1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and is empty for the others.")
+	m.data.SetDescription("1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and for leadership, and is empty for the others.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)

@@ -750,7 +750,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.dependency_health"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and is empty for the others.", mi.Description())
+					assert.Equal(t, "1 for a dependency of this replica that is healthy, 0 for one that is not. The org label names the organization for the github dependencies and for leadership, and is empty for the others.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
