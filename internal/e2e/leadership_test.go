@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -219,6 +220,7 @@ func TestElectorCannotElect(t *testing.T) {
 				election = fmt.Sprintf(election, e.redis.Address)
 			}
 			r := startReplica(t, election, e.store(), e.receiver("two", "acme"))
+			r.electorTrouble = test.reports != ""
 			r.check(t, expected{"follower", modeOf(test.reports), "leadership", true}, 30*time.Second)
 			if test.reports != "" {
 				requireExtensionStatus(t, r, test.reports)
@@ -250,13 +252,15 @@ func modeOf(reports string) string {
 // requireExtensionStatus waits until both health extensions show the error of leader_elector.
 func requireExtensionStatus(t *testing.T, r *replica, want string) {
 	t.Helper()
-	for _, url := range []string{"http://" + r.health + "/healthz", r.ready[0] + "?verbose"} {
-		eventually(t, 30*time.Second, func() error {
-			page, err := get(t.Context(), url)
-			if err == nil && !strings.Contains(page, want) {
-				err = fmt.Errorf("no %q on %s: %s", want, url, page)
-			}
+	eventually(t, 30*time.Second, func() error {
+		own, err := get(t.Context(), "http://"+r.health+"/healthz")
+		if err != nil {
 			return err
-		})
-	}
+		}
+		code, contrib := status(t, r.ready[0])
+		if !strings.Contains(own, want) || !strings.Contains(contrib.Error, want) || code != http.StatusInternalServerError {
+			err = fmt.Errorf("no %q on %s, or in %d: %+v", want, own, code, contrib)
+		}
+		return err
+	})
 }

@@ -28,6 +28,9 @@ type replica struct {
 	// legacy one.
 	ready []string
 	live  string
+	// electorTrouble says that the elector has a trouble of its own: the collector as a whole is not ready for contrib's
+	// extensions then, its pipeline is.
+	electorTrouble bool
 }
 
 const replicaConfig = `
