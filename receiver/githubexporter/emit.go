@@ -58,6 +58,9 @@ func (e *emitter) run(ctx context.Context, interval time.Duration) {
 		if ctx.Err() != nil {
 			return
 		}
+		if at.Equal(last) {
+			continue // that emission was made: the timer was late after a wake, or the clock stepped back
+		}
 		e.emit(ctx, at)
 		last = at
 	}

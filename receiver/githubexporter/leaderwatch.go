@@ -222,6 +222,9 @@ func (o *organization) leadership(now time.Time, known bool) error {
 		return s.state
 	}
 	lasts, limit := s.lasts(now), o.silenceLimit()
+	if !o.leases.elected && !o.leadsSince().IsZero() {
+		lasts = 0 // it leads without an election and may wait for a limit: whether its loop moves, the scheduler says
+	}
 	stage := stageLed
 	switch {
 	case lasts >= 2*limit:

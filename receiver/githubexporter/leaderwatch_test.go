@@ -118,6 +118,18 @@ func TestStagesOfASilence(t *testing.T) {
 	require.NoError(t, o.leadership(later, true), "the time without knowledge does not count")
 }
 
+// TestSoleLeaderIsNoSilence: a process that leads without an election writes nothing while it waits for a limit.
+func TestSoleLeaderIsNoSilence(t *testing.T) {
+	t.Parallel()
+	o := watched(&polls{identity: "one"})
+	o.leases.elected = false
+	now := time.Now()
+	o.leaderWatch.restart(now)
+	require.Error(t, o.leadership(now.Add(3*o.silenceLimit()), true))
+	o.beginTerm()
+	require.NoError(t, o.leadership(now.Add(3*o.silenceLimit()), true))
+}
+
 // polls is an election in this process: a lease is held by one at a time.
 type polls struct {
 	identity string

@@ -57,9 +57,9 @@ func (g *storageGuard) observe(size int, probe bool, do func() error) error {
 	if err := g.state.damage(); err != nil {
 		return err // the database may still hold its lock: it would never answer
 	}
-	g.state.begin(time.Now())
+	operation := g.state.begin(time.Now())
 	err := g.call(do)
-	g.state.end(size, probe, err)
+	g.state.end(operation, size, probe, err)
 	return err
 }
 

@@ -30,26 +30,39 @@ type storageState struct {
 	changed func()
 
 	mu      sync.Mutex
-	running int
-	began   time.Time // when the operation began that runs longest
+	running map[uint64]time.Time // when each operation began that runs
+	begun   uint64               // operations so far
 	trouble error     // nil while the storage does what it is asked for
 	size    int       // of the store's largest write that failed since the trouble began, in bytes
 }
 
-func (s *storageState) begin(now time.Time) {
+// begin notes that an operation begins. It gives the operation's number.
+func (s *storageState) begin(now time.Time) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running == 0 {
-		s.began = now
+	if s.running == nil {
+		s.running = make(map[uint64]time.Time)
 	}
-	s.running++
+	s.begun++
+	s.running[s.begun] = now
+	return s.begun
+}
+
+// oldest is when the operation began that runs longest, now when none does.
+func (s *storageState) oldest(now time.Time) time.Time {
+	for _, began := range s.running {
+		if began.Before(now) {
+			now = began
+		}
+	}
+	return now
 }
 
 // end notes the outcome of an operation that wrote so many bytes. A probe writes more than the store needs.
-func (s *storageState) end(size int, probe bool, err error) {
+func (s *storageState) end(operation uint64, size int, probe bool, err error) {
 	s.mu.Lock()
 	was := s.trouble
-	s.running--
+	delete(s.running, operation)
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // says nothing of the storage
 	case isPermanent(was): // does not heal
@@ -85,12 +98,13 @@ func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentEr
 func (s *storageState) judge(now time.Time) (probe int, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	oldest := s.oldest(now)
 	switch {
 	case isPermanent(s.trouble):
 		return 0, s.trouble
-	case s.running > 0 && now.Sub(s.began) > storageHangs:
-		return 0, fmt.Errorf("no answer since %s", s.began.UTC().Format(time.RFC3339))
-	case s.running > 0:
+	case now.Sub(oldest) > storageHangs:
+		return 0, fmt.Errorf("no answer since %s", oldest.UTC().Format(time.RFC3339))
+	case len(s.running) > 0:
 		return 0, s.trouble
 	case s.trouble == nil:
 		return 1, nil

@@ -107,8 +107,24 @@ func TestStorageThatHangs(t *testing.T) {
 func TestCanceledIsNoTrouble(t *testing.T) {
 	t.Parallel()
 	var s storageState
-	s.begin(time.Now())
-	s.end(10, false, errors.Join(errors.New("write"), context.Canceled))
+	s.end(s.begin(time.Now()), 10, false, errors.Join(errors.New("write"), context.Canceled))
 	_, trouble := s.judge(time.Now())
+	require.NoError(t, trouble)
+}
+
+// TestOverlappingOperations: short operations without a break between them are no operation that hangs.
+func TestOverlappingOperations(t *testing.T) {
+	t.Parallel()
+	var s storageState
+	began := time.Now()
+	first := s.begin(began)
+	second := s.begin(began.Add(storageHangs - time.Second))
+	s.end(first, 0, false, nil)
+	_, trouble := s.judge(began.Add(storageHangs + time.Second))
+	require.NoError(t, trouble)
+	_, trouble = s.judge(began.Add(2 * storageHangs))
+	require.ErrorContains(t, trouble, "no answer since")
+	s.end(second, 0, false, nil)
+	_, trouble = s.judge(began.Add(2 * storageHangs))
 	require.NoError(t, trouble)
 }
