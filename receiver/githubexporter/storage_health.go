@@ -32,8 +32,8 @@ type storageState struct {
 	mu      sync.Mutex
 	running map[uint64]time.Time // when each operation began that runs
 	begun   uint64               // operations so far
-	trouble error     // nil while the storage does what it is asked for
-	size    int       // of the store's largest write that failed since the trouble began, in bytes
+	trouble error                // nil while the storage does what it is asked for
+	size    int                  // of the store's largest write that failed since the trouble began, in bytes
 }
 
 // begin notes that an operation begins. It gives the operation's number.
