@@ -51,7 +51,8 @@ func (r *reports) reached(name string, err error) {
 	state.trouble = err
 	switch {
 	case err != nil && was == nil:
-		r.logger.Warn("Leader election backend unreachable; a leader steps down before its lease expires, and no other "+
+		r.logger.Warn("Leader election backend unreachable; a leader steps down before its lease expires, and no "+
+			"other "+
 			"replica begins to lead.", zap.String("lease", name), zap.Error(err))
 	case err == nil && was != nil:
 		r.logger.Info("Leader election backend reachable again.", zap.String("lease", name))

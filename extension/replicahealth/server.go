@@ -76,8 +76,8 @@ func (s *server) ComponentStatusChanged(source *componentstatus.InstanceID, even
 	s.Changed(source, event)
 }
 
-// Changed implements extensioncapabilities.ComponentStatusWatcher, by which collectors from 0.165 on tell of changes. The oldest
-// supported collector does not have that interface, so it is not asserted here.
+// Changed implements extensioncapabilities.ComponentStatusWatcher, by which collectors from 0.165 on tell of changes.
+// The oldest supported collector does not have that interface, so it is not asserted here.
 func (s *server) Changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.state.changed(source, event)
 }

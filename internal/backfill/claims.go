@@ -25,7 +25,8 @@ type Claim struct {
 	// long does not make a job for every step. Dead says that it waits for an operator.
 	Open bool `json:"open,omitempty"`
 	Dead bool `json:"dead,omitempty"`
-	// Lost is how many jobs for the window, one after the other, the queue confirmed before this one and never delivered.
+	// Lost is how many jobs for the window, one after the other, the queue confirmed before this one and never
+	// delivered.
 	Lost int `json:"lost,omitempty"`
 }
 

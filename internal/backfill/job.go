@@ -54,8 +54,8 @@ type Job struct {
 	Reason    Reason
 	// Attempt counts from 1. A delivery that was only put off does not count.
 	Attempt int
-	// Returns is how often the job was given back in a row by consumers that do not know its organization. The queue keeps
-	// it beside the message.
+	// Returns is how often the job was given back in a row by consumers that do not know its organization. The queue
+	// keeps it beside the message.
 	Returns int
 	// CreatedAt is when the job was published first.
 	CreatedAt time.Time

@@ -109,7 +109,8 @@ type Fate struct {
 	// one of the delays.
 	Done, Dead bool
 	Attempt    int
-	// Returns is how often the job was given back, in a row. One that is given back comes again in the queue it came from.
+	// Returns is how often the job was given back, in a row. One that is given back comes again in the queue it came
+	// from.
 	Returns int
 	Delay   time.Duration
 }

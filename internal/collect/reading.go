@@ -21,9 +21,10 @@ type reading struct {
 	lags activity.Streams
 }
 
-// fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where nobody wants more.
-// A repository that was empty gets all its history at once, and that may be old. What is missing from before the old head was read
-// is not behind it: when a pass ends before its end, others may have read the newest part only.
+// fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where
+// nobody wants more. A repository that was empty gets all its history at once, and that may be old. What is missing
+// from before the old head was read is not behind it: when a pass ends before its end, others may have read the newest
+// part only.
 func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
 	const s = activity.StreamCommits
 	start := from

@@ -73,9 +73,11 @@ func publishOld(t *testing.T, ch *amqp.Channel, key, login string, n int) {
 	now := time.Now().UTC()
 	for i := range n {
 		job := backfill.Job{
-			ID: fmt.Sprintf("old-%s-%s-%d", login, strings.TrimPrefix(key, "gh.backfill."), i), Org: login, Repo: "repo-01",
-			Streams: activity.StreamsOf(activity.StreamCommits), Window: activity.Window{Start: now.Add(-time.Hour), End: now},
-			Reason: backfill.ReasonOperator, Attempt: 1, CreatedAt: now,
+			ID:  fmt.Sprintf("old-%s-%s-%d", login, strings.TrimPrefix(key, "gh.backfill."), i),
+			Org: login, Repo: "repo-01",
+			Streams: activity.StreamsOf(activity.StreamCommits),
+			Window:  activity.Window{Start: now.Add(-time.Hour), End: now},
+			Reason:  backfill.ReasonOperator, Attempt: 1, CreatedAt: now,
 		}
 		require.NoError(t, ch.PublishWithContext(t.Context(), "gh.backfill", key, true, false,
 			amqp.Publishing{Body: job.Encode(), DeliveryMode: amqp.Persistent}))
@@ -156,7 +158,8 @@ func TestVanishingJobs(t *testing.T) {
 	t.Parallel()
 	data := active(60, 9*24*time.Hour, 12*time.Hour)
 	s := prepareSystem(t, plan{
-		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1), replicas: 1, interval: 3 * time.Second,
+		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 1, interval: 3 * time.Second,
 		lookback: 240 * time.Hour, rabbit: ", prefetch: 1", backfill: ", consumer_count: 1",
 	})
 	s.server.Hold(time.Now())

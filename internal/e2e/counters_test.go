@@ -327,7 +327,10 @@ func TestEndsAreRepeated(t *testing.T) {
 		return func() error {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			for _, metric := range []string{"gh.activity.commits", "gh.activity.commits_24h", "gh.activity.issue_comments"} {
+			for _, metric := range []string{
+				"gh.activity.commits", "gh.activity.commits_24h",
+				"gh.activity.issue_comments",
+			} {
 				if b.last[series{metric, name, "ada"}] != 3 {
 					return fmt.Errorf("no %s of %s", metric, name)
 				}

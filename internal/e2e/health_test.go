@@ -123,7 +123,8 @@ func (r *replica) checkContrib(t *testing.T, want expected) error {
 		report := one.Attributes.Health
 		d := report.Dependencies[want.dependency]
 		if code != wholeCode || page.Status != wholeStatus || one.Status != wantStatus || report.Role != want.role ||
-			(report.Mode != want.mode && !r.electorTrouble) || report.Ready != (wantCode == http.StatusOK) || d.Healthy != want.healthy {
+			(report.Mode != want.mode && !r.electorTrouble) || report.Ready != (wantCode == http.StatusOK) ||
+			d.Healthy != want.healthy {
 			return fmt.Errorf("want %+v, %s answers %d: %+v", want, url, code, page)
 		}
 		if metrics, _ := status(t, url+"?pipeline=metrics"); metrics != wantCode {

@@ -229,10 +229,12 @@ func TestElectorCannotElect(t *testing.T) {
 			stopped := time.Now()
 			for _, mode := range []string{"degraded", "unhealthy"} {
 				r.check(t, expected{"follower", mode, "leadership", false}, 30*time.Second)
-				t.Logf("%s after %s: %s", mode, time.Since(stopped).Round(time.Second), r.healthz(t).detail("leadership"))
+				t.Logf("%s after %s: %s", mode, time.Since(stopped).Round(time.Second),
+					r.healthz(t).detail("leadership"))
 				require.Contains(t, r.healthz(t).detail("leadership"), test.reason)
 			}
-			require.Equal(t, 2, strings.Count(r.Output(), "No replica leads the organization"), "degraded, and not ready")
+			require.Equal(t, 2, strings.Count(r.Output(), "No replica leads the organization"),
+				"degraded, and not ready")
 			require.LessOrEqual(t, strings.Count(r.Output(), "Leader election backend"), 1)
 			former.restart(t)
 			r.check(t, expected{"follower", modeOf(test.reports), "leadership", true}, 30*time.Second)
@@ -258,7 +260,8 @@ func requireExtensionStatus(t *testing.T, r *replica, want string) {
 			return err
 		}
 		code, contrib := status(t, r.ready[0])
-		if !strings.Contains(own, want) || !strings.Contains(contrib.Error, want) || code != http.StatusInternalServerError {
+		if !strings.Contains(own, want) || !strings.Contains(contrib.Error, want) ||
+			code != http.StatusInternalServerError {
 			err = fmt.Errorf("no %q on %s, or in %d: %+v", want, own, code, contrib)
 		}
 		return err

@@ -110,7 +110,8 @@ func compareWith(t *testing.T, prom *prometheus, truth func(at time.Time) map[se
 // requireNoReset asks Prometheus for sums that ever went back: a restart must not show.
 func requireNoReset(t *testing.T, prom *prometheus) {
 	t.Helper()
-	requireNoResetOf(t, prom, "commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments", "loc_added", "loc_removed")
+	requireNoResetOf(t, prom, "commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments",
+		"loc_added", "loc_removed")
 }
 
 func requireNoResetOf(t *testing.T, prom *prometheus, kinds ...string) {

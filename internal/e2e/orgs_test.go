@@ -155,7 +155,10 @@ func TestWrongConfiguration(t *testing.T) {
 // probeShipped probes readiness and liveness as the shipped configurations have it.
 func probeShipped(t *testing.T, ready, live string) error {
 	t.Helper()
-	for _, url := range []string{"http://" + ready + "/status?pipeline=metrics", "http://" + ready + "/status", "http://" + live + "/"} {
+	for _, url := range []string{
+		"http://" + ready + "/status?pipeline=metrics", "http://" + ready + "/status",
+		"http://" + live + "/",
+	} {
 		if code, page := status(t, url); code != http.StatusOK {
 			return fmt.Errorf("%s answers %d: %+v", url, code, page)
 		}

@@ -141,7 +141,8 @@ func TestLimitsOfReplicas(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if strings.Contains(page, "\ngh_exporter_github_rate_limit") || strings.Contains(page, "\ngh_app_rate_limit") {
+			if strings.Contains(page, "\ngh_exporter_github_rate_limit") ||
+				strings.Contains(page, "\ngh_app_rate_limit") {
 				return errors.New("a limit that is over is shown")
 			}
 		}

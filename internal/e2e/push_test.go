@@ -82,7 +82,8 @@ func (b *pushBackend) add(process string, md pmetric.Metrics) {
 						value = float64(p.IntValue())
 					}
 					b.points = append(b.points, pushed{
-						process: process, stream: fmt.Sprint(prefix, m.Name(), p.Attributes().AsRaw()), metric: m.Name(),
+						process: process, stream: fmt.Sprint(prefix, m.Name(), p.Attributes().AsRaw()),
+						metric:   m.Name(),
 						instance: instance, org: attribute(p.Attributes(), "org"),
 						at: p.Timestamp(), start: p.StartTimestamp(), value: value,
 						monotonic: monotonic, ended: p.Flags().NoRecordedValue(),

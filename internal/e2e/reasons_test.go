@@ -137,7 +137,8 @@ func TestPresentReasonOfRabbitMQ(t *testing.T) {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			config := fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "1s", server.URL, 1000) +
-				fmt.Sprintf("rabbitmq: {endpoint: %q, auth: {plain: {username: guest, password: wrong}}}\n", "amqp://"+address+"/")
+				fmt.Sprintf("rabbitmq: {endpoint: %q, auth: {plain: {username: guest, password: wrong}}}\n",
+					"amqp://"+address+"/")
 			r := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", redis.Address), config)
 			for _, dependency := range []string{"amqp", "consumer"} {
 				r.names(t, dependency, reason)

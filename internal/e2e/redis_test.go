@@ -236,8 +236,8 @@ func TestLostKeys(t *testing.T) {
 const evicted = "Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read from GitHub " +
 	"again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
 
-// TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all times
-// what is right: nothing twice, and less of nothing without a warning.
+// TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all
+// times what is right: nothing twice, and less of nothing without a warning.
 func TestSharedRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t, "maxmemory-policy allkeys-lru", "maxmemory-samples 1")

@@ -28,8 +28,8 @@ type replica struct {
 	// legacy one.
 	ready []string
 	live  string
-	// electorTrouble says that the elector has a trouble of its own: the collector as a whole is not ready for contrib's
-	// extensions then, its pipeline is.
+	// electorTrouble says that the elector has a trouble of its own: the collector as a whole is not ready for
+	// contrib's extensions then, its pipeline is.
 	electorTrouble bool
 }
 
@@ -107,7 +107,8 @@ func startReplicaLogging(t *testing.T, level, election, store, receiver string) 
 	return r
 }
 
-// newReplica is a collector that is not started. replacements are texts of its configuration and what takes their place.
+// newReplica is a collector that is not started. replacements are texts of its configuration and what takes their
+// place.
 func newReplica(t *testing.T, level, election, store, receiver string, replacements ...string) *replica {
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{

@@ -70,7 +70,8 @@ func TestDamagedStorage(t *testing.T) {
 	}
 	// This one the database finds in a goroutine of its own.
 	require.NoError(t, os.WriteFile(file, append(good[:2*page:2*page], make([]byte, len(good)-2*page)...), 0o600))
-	refused("ends here in go.etcd.io/bbolt, the file is damaged: move the file away", "receiver_githubexporter_", "panic: ")
+	refused("ends here in go.etcd.io/bbolt, the file is damaged: move the file away", "receiver_githubexporter_",
+		"panic: ")
 	require.NoError(t, os.Rename(file, file+".damaged"))
 	gx = run()
 	logs(t, gx, "Pass ended.")

@@ -18,9 +18,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// TestRollingUpdate replaces three replicas on one Redis and one RabbitMQ by those of another version, one after the other, and goes
-// back again. While nothing happens at GitHub no sum of any replica moves; after that data arrive, replicas are replaced again, and
-// no sum falls; in the end every page is the truth.
+// TestRollingUpdate replaces three replicas on one Redis and one RabbitMQ by those of another version, one after the
+// other, and goes back again. While nothing happens at GitHub no sum of any replica moves; after that data arrive,
+// replicas are replaced again, and no sum falls; in the end every page is the truth.
 func TestRollingUpdate(t *testing.T) {
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
@@ -70,7 +70,7 @@ func TestRollingUpdate(t *testing.T) {
 	}
 }
 
-// replace restarts one replica after the other with a program, and waits in between until somebody has made a pass.
+// replace restarts one replica after the other with a program, and waits in between until a replica has made a pass.
 func replace(t *testing.T, s *system, program string) {
 	t.Helper()
 	for _, r := range s.replicas {
@@ -133,8 +133,8 @@ func totals(series map[string]string) map[string]float64 {
 	return sums
 }
 
-// watchTotals compares every sum of every replica with its last value four times a second, until the function it returns is called,
-// which reports what was wrong.
+// watchTotals compares every sum of every replica with its last value four times a second, until the function it
+// returns is called, which reports what was wrong.
 func watchTotals(t *testing.T, replicas []*replica, check func(series string, last, now float64) error) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

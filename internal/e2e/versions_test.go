@@ -15,8 +15,8 @@ import (
 // coreModule is a module of the collector of which every collector has the version of the set.
 const coreModule = "go.opentelemetry.io/collector/component"
 
-// TestSupportedRange: the README's configuration runs in a collector of the oldest and of the newest versions that the README says
-// are supported.
+// TestSupportedRange: the README's configuration runs in a collector of the oldest and of the newest versions that the
+// README says are supported.
 func TestSupportedRange(t *testing.T) {
 	t.Parallel()
 	readme := documents(t)["README.md"]

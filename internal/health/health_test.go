@@ -22,8 +22,14 @@ func TestMatrix(t *testing.T) {
 		health.Consumer, health.Exporter, health.Access, health.Leadership,
 	}
 	for role, needs := range map[health.Role][]string{
-		health.Leader:   {health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access, health.Leadership},
-		health.Follower: {health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access, health.Leadership},
+		health.Leader: {
+			health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access,
+			health.Leadership,
+		},
+		health.Follower: {
+			health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access,
+			health.Leadership,
+		},
 	} {
 		for _, down := range all {
 			t.Run(string(role)+" without "+down, func(t *testing.T) {

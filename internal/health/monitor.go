@@ -159,8 +159,8 @@ func (m *Monitor) Report() Report {
 	return m.current()
 }
 
-// evaluate passes on a report that differs, also one that differs in a reason alone: the present reason is what a person
-// needs.
+// evaluate passes on a report that differs, also one that differs in a reason alone: the present reason is what a
+// person needs.
 func (m *Monitor) evaluate() {
 	r := m.current()
 	last := &m.report

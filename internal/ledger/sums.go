@@ -238,8 +238,8 @@ func (v *View) takeOver(now int64) {
 	}
 }
 
-// heldSums are the sums that begin, and those of accounts that left a label, of a repository while a new snapshot of its
-// ledger is applied. Labels and accounts have other numbers then.
+// heldSums are the sums that begin, and those of accounts that left a label, of a repository while a new snapshot of
+// its ledger is applied. Labels and accounts have other numbers then.
 type heldSums struct {
 	born map[string][]bornSum
 	left map[string]map[accountKey]Totals

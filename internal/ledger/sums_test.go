@@ -50,7 +50,8 @@ func live(v *View, events ...activity.Event) { v.Apply(Change{Events: events}) }
 func TestSumsWaitForHistory(t *testing.T) {
 	t.Parallel()
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, nil)
-	live(v, commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
+	live(v, commitOf(1, "ada", noon.Add(-time.Hour), 5),
+		event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
 	got := visit(v, noon).values[ada]
 	require.True(t, got.Present.Has(count(activity.KindCommit)), "windows are shown")
 	for i := range NumTotals {
@@ -204,7 +205,10 @@ func TestTakeOver(t *testing.T) {
 		"the event is older than the phase":      {[]time.Duration{0, 30 * time.Second}, zeroFor, 1},
 		"the other one cannot have shown it yet": {[]time.Duration{0, 30 * time.Second}, 50 * time.Second, 0},
 		"no pass since the event":                {[]time.Duration{0}, 10 * time.Second, 0},
-		"the phase is long over":                 {[]time.Duration{0, 30 * time.Second, 5 * time.Minute}, 6 * time.Minute, 1},
+		"the phase is long over": {
+			[]time.Duration{0, 30 * time.Second, 5 * time.Minute},
+			6 * time.Minute, 1,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

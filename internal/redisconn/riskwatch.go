@@ -11,8 +11,8 @@ import (
 // riskInterval is how often the masters are asked for their settings while they answer.
 const riskInterval = 5 * time.Minute
 
-// RiskWatch notices when the risks of Redis change. Servers that the user may not ask have none, and are asked once. It is
-// not safe for concurrent use.
+// RiskWatch notices when the risks of Redis change. Servers that the user may not ask have none, and are asked once.
+// It is not safe for concurrent use.
 type RiskWatch struct {
 	client  redis.UniversalClient
 	changed func(risks []string)
@@ -27,8 +27,8 @@ func NewRiskWatch(client redis.UniversalClient, changed func(risks []string)) *R
 	return &RiskWatch{client: client, changed: changed}
 }
 
-// Look asks for the risks when it is time to, or when Redis did not answer in between: then another server may have become
-// the master. answers says whether Redis answers now.
+// Look asks for the risks when it is time to, or when Redis did not answer in between: then another server may have
+// become the master. answers says whether Redis answers now.
 func (w *RiskWatch) Look(ctx context.Context, answers bool) {
 	if !answers {
 		w.checked = time.Time{}

@@ -151,7 +151,8 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 				"that maxmemory-policy is noeviction.", zap.String("org", org))
 		},
 		OnLost: func(org string) {
-			settings.Logger.Warn("Redis lacks the last writes of this replica, as after a failover. They are read from "+
+			settings.Logger.Warn("Redis lacks the last writes of this replica, as after a failover. They are read "+
+				"from "+
 				"GitHub again.", zap.String("org", org))
 		},
 		OnTrouble: func(org string, err error) {
@@ -191,7 +192,8 @@ func warnOfRisks(logger *zap.Logger) func(risks []string) {
 			logger.Info("The settings of Redis do not endanger the ledger any more.")
 			return
 		}
-		logger.Warn("The settings of Redis endanger the ledger: what it loses is read from GitHub again, and cumulative sums begin "+
+		logger.Warn("The settings of Redis endanger the ledger: what it loses is read from GitHub again, and "+
+			"cumulative sums begin "+
 			"from zero. Set maxmemory-policy to noeviction and appendonly to yes, or use a separate Redis.",
 			zap.String("settings", strings.Join(risks, "; ")))
 	}

@@ -185,10 +185,22 @@ func TestConfigWrong(t *testing.T) {
 		"retention too short":      {with("retention: 24h"), []string{"retention", "24h0m0s", "336h0m0s"}},
 		"no series":                {with("max_series: 0"), []string{"max_series", "0", "1 to"}},
 		"emission without unit":    {with("emit_interval: 10"), []string{"emit_interval", "10ns", "1s to 24h0m0s"}},
-		"zeros without unit":       {with("counters: {zero_for: 60}"), []string{"counters::zero_for", "60ns", "0s", "30s to 1h0m0s"}},
-		"zeros for less":           {with("counters: {zero_for: 10s}"), []string{"counters::zero_for", "10s", "0s", "30s to 1h0m0s"}},
-		"zeros for ever":           {with("counters: {zero_for: 2h}"), []string{"counters::zero_for", "2h0m0s", "30s to 1h0m0s"}},
-		"zeros unknown key":        {with("counters: {zero: 1m}"), []string{"counters::zero", "unknown key", "zero_for"}},
+		"zeros without unit": {
+			with("counters: {zero_for: 60}"),
+			[]string{"counters::zero_for", "60ns", "0s", "30s to 1h0m0s"},
+		},
+		"zeros for less": {
+			with("counters: {zero_for: 10s}"),
+			[]string{"counters::zero_for", "10s", "0s", "30s to 1h0m0s"},
+		},
+		"zeros for ever": {
+			with("counters: {zero_for: 2h}"),
+			[]string{"counters::zero_for", "2h0m0s", "30s to 1h0m0s"},
+		},
+		"zeros unknown key": {
+			with("counters: {zero: 1m}"),
+			[]string{"counters::zero", "unknown key", "zero_for"},
+		},
 		"leader election":          {with("leader_election: 'a b/'\nredis: {endpoints: ['127.0.0.1:1']}"), []string{"leader_election", "a b/"}},
 		"election without Redis":   {with("leader_election: leader_elector"), []string{"leader_election", "redis::endpoints"}},
 		"election with storage":    {with("leader_election: leader_elector\nstorage: file_storage"), []string{"storage", "file_storage", "leader_election", "redis"}},

@@ -122,8 +122,8 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 }
 
-// count passes over a view that another replica emits. So its size is known, and this replica knows which series end and
-// begin when it takes over. What ended here before is the other replica's to mark.
+// count passes over a view that another replica emits. So its size is known, and this replica knows which series end
+// and begin when it takes over. What ended here before is the other replica's to mark.
 func (e *emitter) count(org *organization, now time.Time) {
 	counter := &seriesCounter{forms: e.forms}
 	org.view.Pass(now, counter)

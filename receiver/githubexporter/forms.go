@@ -14,8 +14,8 @@ import (
 // (https://opentelemetry.io/docs/specs/semconv/registry/attributes/vcs/).
 const providerName = "github"
 
-// schemaURL is that of the semantic conventions 1.44.0, by whose names resources are described. The generated code has the
-// newest one for which there is a Go module; the attributes that are used are the same in both.
+// schemaURL is that of the semantic conventions 1.44.0, by whose names resources are described. The generated code has
+// the newest one for which there is a Go module; the attributes that are used are the same in both.
 const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 
 // forms has the activity metrics without their points, as metadata.yaml describes them and the configuration enables

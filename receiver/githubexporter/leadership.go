@@ -32,7 +32,8 @@ const (
 	noFence = 0
 	// claimAgain is the wait before a new leader tries again to make its fence known.
 	claimAgain = time.Second
-	// fencedGrace is the wait before a refusal is logged: the term may be about to end, as after a pause of the process.
+	// fencedGrace is the wait before a refusal is logged: the term may be about to end, as after a pause of the
+	// process.
 	fencedGrace = 2 * time.Second
 )
 
@@ -235,7 +236,8 @@ func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *fo
 	if !silent {
 		return 0, context.Cause(ctx)
 	}
-	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written for "+
+	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written "+
+		"for "+
 		"a while: this replica leads without it.",
 		zap.String("former_lease", *name), zap.Duration("silent_for", o.silenceLimit()))
 	return fence, nil
@@ -271,7 +273,8 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 		if err == nil {
 			return o.leaderSince(ctx, &record, unrecorded)
 		}
-		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired instead.",
+		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired "+
+			"instead.",
 			zap.Error(err))
 	}
 	if unrecorded == o.lease {
@@ -347,7 +350,8 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It makes no more "+
+	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It makes no "+
+		"more "+
 		"passes over it, and tries again when the other leader has written nothing for a while.",
 		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
 	released := o.awaitRelease(ctx, former)

@@ -155,7 +155,8 @@ func decodeLeader(data []byte) (leaderRecord, error) {
 		return leaderRecord{}, fmt.Errorf("%w: the leader: %w", ledger.ErrCorrupt, err)
 	}
 	if len(record.Lease) > maxLeaderField || len(record.Identity) > maxLeaderField {
-		return leaderRecord{}, fmt.Errorf("%w: the leader: a text of more than %d bytes", ledger.ErrCorrupt, maxLeaderField)
+		return leaderRecord{}, fmt.Errorf("%w: the leader: a text of more than %d bytes", ledger.ErrCorrupt,
+			maxLeaderField)
 	}
 	return record, nil
 }
@@ -164,8 +165,8 @@ func decodeLeader(data []byte) (leaderRecord, error) {
 // with another set of organizations, wait for those. Organizations with the same former leader share one.
 type formerLeases struct {
 	elector leaseElection
-	// brief says that a lease is released as soon as the organization is claimed: with leadership: org the organizations
-	// of other replicas may wait for the same one.
+	// brief says that a lease is released as soon as the organization is claimed: with leadership: org the
+	// organizations of other replicas may wait for the same one.
 	brief bool
 	ctx   context.Context //nolint:containedctx // of the term, and of what ends it
 	end   context.CancelFunc

@@ -106,8 +106,11 @@ func TestEnumerationsBeginAtZero(t *testing.T) {
 		require.Equal(t, 2*value, seriesValue(t, md, "gh.exporter.github_requests", "status_class", "5xx"))
 		require.Zero(t, seriesValue(t, md, "gh.exporter.github_deprecations", "endpoint", "Discover"))
 		for metric, labels := range map[string][]string{
-			"gh.exporter.github_points":             {"resource", "rest", "graphql"},
-			"gh.exporter.backfill_jobs_processed":   {"result", "processed", "failed", "expired", "discarded", "duplicate"},
+			"gh.exporter.github_points": {"resource", "rest", "graphql"},
+			"gh.exporter.backfill_jobs_processed": {
+				"result", "processed", "failed", "expired", "discarded",
+				"duplicate",
+			},
 			"gh.exporter.backfill_enqueues_dropped": {"reason", "org_rate_cap", "global_safety_cap"},
 			"gh.exporter.backfill_jobs_deduped":     {"reason", "scrape_error", "rate_limited", "leader_gap"},
 		} {
@@ -151,8 +154,8 @@ func TestStartOfStoreWrites(t *testing.T) {
 	require.Equal(t, again, w.restart(9, began, again))
 }
 
-// TestIdentity: the collector's own identity counts, one without gets its own, and a receiver with a name says so on the
-// metrics of the replica.
+// TestIdentity: the collector's own identity counts, one without gets its own, and a receiver with a name says so on
+// the metrics of the replica.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	settings := receivertest.NewNopSettings(metadata.Type)
@@ -222,7 +225,8 @@ func TestWakesAreMerged(t *testing.T) {
 		name := fmt.Sprintf("%s after %s", at, last)
 		if !last.IsZero() {
 			require.GreaterOrEqual(t, at.Sub(last), wakeGap(interval)/2, name)
-			require.Equal(t, last.Truncate(interval), at.Add(-1).Truncate(interval), "a multiple was left out: %s", name)
+			require.Equal(t, last.Truncate(interval), at.Add(-1).Truncate(interval), "a multiple was left out: %s",
+				name)
 		}
 		if at.Equal(at.Truncate(interval)) {
 			ticks++
@@ -232,8 +236,8 @@ func TestWakesAreMerged(t *testing.T) {
 	require.GreaterOrEqual(t, ticks, 2)
 }
 
-// TestNewLeaderEmitsFromAMultipleOn: where only leaders emit, a new one does so from the first multiple of the interval in
-// its term on, also when that is emitted late, and ceases at once.
+// TestNewLeaderEmitsFromAMultipleOn: where only leaders emit, a new one does so from the first multiple of the
+// interval in its term on, also when that is emitted late, and ceases at once.
 func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 	t.Parallel()
 	elector := component.MustNewID("leader_elector")

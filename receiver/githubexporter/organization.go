@@ -63,8 +63,8 @@ type organization struct {
 	// passed has a token when a pass has ended: there may be gaps to fill.
 	passed chan struct{}
 
-	// summary, emits, shown and ends are of the last emission; they belong to the emitter. emits says that this replica emits
-	// the organization, emitsTerm is the beginning of the term in which it does.
+	// summary, emits, shown and ends are of the last emission; they belong to the emitter. emits says that this
+	// replica emits the organization, emitsTerm is the beginning of the term in which it does.
 	summary   ledger.Summary
 	emits     bool
 	emitsTerm time.Time

@@ -298,8 +298,10 @@ func (r *githubReceiver) reader(name string) backfill.Reader {
 		}
 	}
 	if r.jobs.foreign.isNew(key) {
-		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that is not "+
-			"configured here. Its jobs are given back, and are dead when no deployment takes them.", zap.String("org", name))
+		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that is "+
+			"not "+
+			"configured here. Its jobs are given back, and are dead when no deployment takes them.", zap.String("org",
+			name))
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ func (c *queueCondition) set(key string, err error) {
 func (c *queueCondition) vanishing(org, queue string, windows int) error {
 	var err error
 	if windows > 0 {
-		err = fmt.Errorf("jobs of organization %s vanish in queue %q: those of %d windows were confirmed %d times in a row or more "+
+		err = fmt.Errorf("jobs of organization %s vanish in queue %q: those of %d windows were confirmed %d times in "+
+			"a row or more "+
 			"and never delivered; look at max-length, message-ttl and overflow in the policy of that queue "+
 			"(rabbitmqctl list_policies), and whether another deployment with a store of its own consumes it",
 			org, queue, windows, backfill.VanishAfter)

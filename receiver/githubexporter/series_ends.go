@@ -16,8 +16,8 @@ const (
 	chunkMarks = 10_000
 )
 
-// seriesEnds are series of an organization that ended: marks say so in each emission until the pipeline has taken enough
-// of them. They belong to the emitter.
+// seriesEnds are series of an organization that ended: marks say so in each emission until the pipeline has taken
+// enough of them. They belong to the emitter.
 type seriesEnds struct {
 	marks map[ledger.Series]*ending
 }

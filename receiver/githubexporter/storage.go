@@ -11,9 +11,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics where
-// the file is damaged, which would end the whole collector, at every start. It notes how the client does. It is safe for
-// concurrent use as its client is.
+// storageGuard is a storage client that explains what is wrong with the file of file_storage. Its database panics
+// where the file is damaged, which would end the whole collector, at every start. It notes how the client does. It is
+// safe for concurrent use as its client is.
 type storageGuard struct {
 	client storage.Client
 	// extension is the id of the storage extension, file the name of the file that it keeps for this receiver

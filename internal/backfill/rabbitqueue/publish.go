@@ -17,8 +17,8 @@ const (
 	inFlight = 128
 	// confirmWithin is how long the confirms of those may take.
 	confirmWithin = 15 * time.Second
-	// refusedWithin is how long a channel is used on which a queue refuses jobs. A channel does not learn that the policy
-	// has changed, and a new one may exceed the queue's limit until it has learned it.
+	// refusedWithin is how long a channel is used on which a queue refuses jobs. A channel does not learn that the
+	// policy has changed, and a new one may exceed the queue's limit until it has learned it.
 	refusedWithin = 20 * time.Second
 )
 

@@ -45,7 +45,8 @@ type Settings struct {
 	OnState func(error)
 	// OnConsumer is called when consuming begins (nil) or is interrupted. It must not block.
 	OnConsumer func(error)
-	// OnInvalid is called with the queue of a message that is no job, OnReturned with that of a job that was given back.
+	// OnInvalid is called with the queue of a message that is no job, OnReturned with that of a job that was given
+	// back.
 	OnInvalid, OnReturned func(queue string)
 	// OnRefused is called when a queue refuses jobs, and with nil when it takes jobs again. It must not block.
 	OnRefused func(queue string, err error)
@@ -138,7 +139,8 @@ func (q *Queue) prepare(conn *amqp.Connection) error {
 		return err
 	}
 	if before := q.old.Swap(&found); len(found) > 0 && before == nil {
-		q.settings.Logger.Info("The queue of a version before exists and is consumed, too; delete it with its retry queues "+
+		q.settings.Logger.Info("The queue of a version before exists and is consumed, too; delete it with its retry "+
+			"queues "+
 			"when all replicas have this version and it is empty.", zap.Strings("queues", found))
 	}
 	return nil

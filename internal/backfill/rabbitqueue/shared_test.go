@@ -66,7 +66,10 @@ func oldTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settings) {
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(20),
 			"x-dead-letter-exchange": s.Exchange, "x-dead-letter-routing-key": s.DeadQueue,
 		},
-		s.DeadQueue: {amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(50_000), "x-overflow": "drop-head"},
+		s.DeadQueue: {
+			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(50_000),
+			"x-overflow": "drop-head",
+		},
 		rabbitqueue.RetryQueues(s.Queue) + ".200ms": {
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-message-ttl": int64(200),
 			"x-dead-letter-exchange": s.Exchange, "x-dead-letter-routing-key": s.Queue,

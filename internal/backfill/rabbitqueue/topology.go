@@ -25,8 +25,8 @@ const (
 type topology struct {
 	exchanges []exchange
 	queues    []queue
-	// old are queues of a version before, which had one queue of jobs for all organizations and retry queues that led to
-	// that one alone. They are never declared. The first one is the queue of jobs.
+	// old are queues of a version before, which had one queue of jobs for all organizations and retry queues that led
+	// to that one alone. They are never declared. The first one is the queue of jobs.
 	old []string
 	due string
 }

@@ -30,8 +30,8 @@ type Settings struct {
 	// OnState may be nil. It is told of every change: nil when the API server answers, or why it does not answer, or
 	// refuses. It must not block.
 	OnState func(name string, err error)
-	// OnHeld may be nil. It is called with the identity of another replica that holds a lease, at each request that shows
-	// it. It must not block.
+	// OnHeld may be nil. It is called with the identity of another replica that holds a lease, at each request that
+	// shows it. It must not block.
 	OnHeld func(name, holder string)
 }
 

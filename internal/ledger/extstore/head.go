@@ -66,7 +66,7 @@ func (p *position) headOperations(h head) []*storage.Operation {
 }
 
 // loadHead finds the generation in force: the newer one of two copies, of which the other one is repaired. Without any,
-// the organization begins anew in a generation that was not used before.
+// the organization begins again in a generation that was not used before.
 func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err error) {
 	var heads [2]head
 	var errs [2]error

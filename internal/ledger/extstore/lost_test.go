@@ -121,7 +121,8 @@ func lived(t *testing.T) *records {
 	for n := range int64(2) {
 		for i := range int64(20) { // outgrows a snapshot
 			large := ledger.Sample{
-				SampleKey: ledger.SampleKey{Name: "large"}, Observed: storetest.Noon, Data: make([]byte, ledger.MaxSample),
+				SampleKey: ledger.SampleKey{Name: "large"}, Observed: storetest.Noon,
+				Data: make([]byte, ledger.MaxSample),
 			}
 			large.Data[0], large.Data[1] = byte(n), byte(i)
 			s.commit(t, ledger.Batch{Samples: []ledger.Sample{large}})

@@ -128,8 +128,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// TestBackWithLess: when the shared store comes back without what it had, it gets the events that were recorded alone, and
-// not that something was read.
+// TestBackWithLess: when the shared store comes back without what it had, it gets the events that were recorded alone,
+// and not that something was read.
 func TestBackWithLess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -32,8 +32,8 @@ type facts struct {
 	epoch  string              // "" before the ledger began
 	pruned string              // in Unix seconds, "" when nothing was
 	since  map[int64]time.Time // of the repositories met so far
-	// wrote is the newest entry of the log that this process has written with a basis; "" for none. While the log has it,
-	// it has all that was written before.
+	// wrote is the newest entry of the log that this process has written with a basis; "" for none. While the log has
+	// it, it has all that was written before.
 	wrote string
 	basis string // see ledger.Batch
 }
@@ -159,8 +159,8 @@ func (s *Store) reset(org string) {
 	k.losses++
 }
 
-// lose notes that Redis does not have what this process wrote, once for each loss: commits under way find it at the same
-// time.
+// lose notes that Redis does not have what this process wrote, once for each loss: commits under way find it at the
+// same time.
 func (s *Store) lose(org, wrote string) {
 	k := s.known(org)
 	k.mu.Lock()
@@ -193,7 +193,8 @@ func (s *Store) learn(org, epoch, wrote string, introduced map[int64]time.Time) 
 func isBefore(a, b string) bool {
 	aTime, aNumber, _ := strings.Cut(a, "-")
 	bTime, bNumber, _ := strings.Cut(b, "-")
-	return cmp.Or(len(aTime)-len(bTime), strings.Compare(aTime, bTime), len(aNumber)-len(bNumber), strings.Compare(aNumber, bNumber)) < 0
+	return cmp.Or(len(aTime)-len(bTime), strings.Compare(aTime, bTime), len(aNumber)-len(bNumber),
+		strings.Compare(aNumber, bNumber)) < 0
 }
 
 // text is a string that Redis gave, "" for nil.

@@ -59,8 +59,8 @@ type damage struct {
 }
 
 // TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts at that moment, one that
-// takes over and one that starts afterwards show what GitHub has, never twice and never less; what was left is not mixed
-// with it, and it is said aloud.
+// takes over and one that starts afterwards show what GitHub has, never twice and never less; what was left is not
+// mixed with it, and it is said aloud.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	var damages []damage
@@ -228,8 +228,8 @@ type watched struct {
 	tried chan struct{} // closed when a snapshot was applied, or none could be
 }
 
-// watch follows a ledger as another process. One that starts while the ledger is read again may show a part of it, as at
-// the first start of all.
+// watch follows a ledger as another process. One that starts while the ledger is read again may show a part of it, as
+// at the first start of all.
 func (l *loss) watch(ctx context.Context, starting bool) *watched {
 	w := &watched{
 		View:  ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour}),
@@ -319,8 +319,8 @@ func fillLedger(ctx context.Context, store *redisstore.Store) error {
 	return err
 }
 
-// pass reads what is missing of the repository as a pass does: it meets it, records two pages, of which the last one says
-// what was read, and moves the edge. What the store refuses because it has lost something is read again.
+// pass reads what is missing of the repository as a pass does: it meets it, records two pages, of which the last one
+// says what was read, and moves the edge. What the store refuses because it has lost something is read again.
 func pass(ctx context.Context, store *redisstore.Store, fence uint64) error {
 	err := readOnce(ctx, store, fence, func() error { return nil })
 	if errors.Is(err, ledger.ErrReplaced) {

@@ -13,8 +13,8 @@
 //	cov      hash    what is exceptional about each repository: see coverage.go
 //	tallies, samples hash
 //
-// The keys are one thing: all of them but the log and meta have a mark and a known number of entries, and the entries of
-// the log are a chain (scripts/whole.lua). A ledger of which something is gone begins again with the next commit.
+// The keys are one thing: all of them but the log and meta have a mark and a known number of entries, and the entries
+// of the log are a chain (scripts/whole.lua). A ledger of which something is gone begins again with the next commit.
 //
 // The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
 // up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,

@@ -58,7 +58,9 @@ func parseSample(text string) (sample ledger.Sample, ok bool) {
 }
 
 // ReadSamples implements ledger.Store.
-func (s *Store) ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error) {
+func (s *Store) ReadSamples(ctx context.Context, org string,
+	keys []ledger.SampleKey,
+) (map[ledger.SampleKey]ledger.Sample, error) {
 	found := make(map[ledger.SampleKey]ledger.Sample)
 	if len(keys) == 0 {
 		return found, nil

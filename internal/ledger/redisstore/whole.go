@@ -84,7 +84,8 @@ func (c *contents) isCounted() bool {
 func (f *follower) requireChain(ctx context.Context, before string, entries []redis.XMessage) (last string, err error) {
 	for _, entry := range entries {
 		if named := field(entry, "p"); named != before && named != "" {
-			gone, err := declareScript.Run(ctx, f.store.client, []string{f.keys.meta, f.keys.log}, f.epoch, entry.ID, named).Int()
+			gone, err := declareScript.Run(ctx, f.store.client, []string{f.keys.meta, f.keys.log}, f.epoch, entry.ID,
+				named).Int()
 			if err != nil {
 				return "", fmt.Errorf("redis: check the log of %s: %w", f.org, err)
 			}
