@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -140,10 +141,18 @@ func (r *Retries) giveBack(job *Job) Fate {
 	if job.Returns >= MaxReturns {
 		return Fate{Dead: true}
 	}
-	return Fate{
-		Attempt: job.Attempt, Returns: job.Returns + 1,
-		Delay: r.Delays[min(job.Returns/returnsPerDelay, len(r.Delays)-1)],
+	return Fate{Attempt: job.Attempt, Returns: job.Returns + 1, Delay: r.returnDelay(job)}
+}
+
+// returnDelay is one of two neighbouring delays, which job and return choose. A broker serves consumers in turn: two
+// jobs that always come again together would always meet the consumers in the same order, each the wrong one.
+func (r *Retries) returnDelay(job *Job) time.Duration {
+	if job.Returns == 0 || len(r.Delays) == 1 {
+		return r.Delays[0]
 	}
+	hash := sha256.Sum256(fmt.Append(nil, job.ID, "/", job.Returns))
+	lower := min(job.Returns/returnsPerDelay, len(r.Delays)-2)
+	return r.Delays[lower+int(hash[0]&1)]
 }
 
 // within is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.

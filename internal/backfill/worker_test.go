@@ -3,6 +3,7 @@ package backfill_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,7 +100,7 @@ func TestWorker(t *testing.T) {
 		},
 		"unknown organization, in vain": {
 			job:  func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
-			fate: backfill.Fate{Attempt: 1, Returns: 8, Delay: 5 * time.Minute},
+			fate: backfill.Fate{Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
 		},
 		"unknown organization, after the last attempt": {
 			job:  func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 },
@@ -189,4 +190,21 @@ func TestSigns(t *testing.T) {
 		cancel()
 		require.Error(t, <-done)
 	})
+}
+
+func TestReturnsPart(t *testing.T) {
+	t.Parallel()
+	foreign := &backfill.ForeignError{Org: "other"}
+	for i := range 200 {
+		differ := 0
+		for returns := range backfill.MaxReturns {
+			first := retries.Judge(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
+			second := retries.Judge(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
+			require.Contains(t, retries.Delays, first.Delay)
+			if first.Delay != second.Delay {
+				differ++
+			}
+		}
+		require.GreaterOrEqual(t, differ, 3, "jobs %d that are given back together come again at different times", i)
+	}
 }

@@ -158,9 +158,8 @@ func upgrade(t *testing.T, s *rabbittest.Server) {
 	send(t, ch, shared.Exchange, rabbitqueue.RetryQueues(shared.Queue)+".200ms", retried...)
 	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("acme", 26)[25:]...)
 	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
-	d, err := first.Depth(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 45, d.Waiting(), "what a version before has left waits, too")
+	eventually(t, "what a version before has left waits, too",
+		depth(t, first, func(d backfill.Depth) bool { return d.Waiting() == 45 }))
 	var ofFirst, ofSecond atomic.Int64
 	consume(t, first, worker(&ofFirst, true, "acme"))
 	consume(t, second, worker(&ofSecond, true, "widgets"))
