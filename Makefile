@@ -92,6 +92,10 @@ lint: ## Lint the Go code and the scripts
 	cd internal/tools && go vet ./...
 	scripts/lint-shell
 
+.PHONY: lint-words
+lint-words: ## Check names, words and the length of lines against the vocabulary of docs/glossary.md
+	@cd internal/tools && go run ./wordcheck ../..
+
 .PHONY: lint-selftest
 lint-selftest: ## Prove that the architecture rules of .golangci.yaml fire
 	cd internal/tools && go test -count=1 ./...

@@ -1,3 +1,3 @@
-// Package tools is a module of its own that pins the tools this repository is checked with. It holds no code but the test which
-// proves that the architecture rules in .golangci.yaml fire.
+// Package tools is a module of its own: it pins the tools that check this repository, and its tests prove that the
+// rules of those checks fire.
 package tools

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"path"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// shellFunction and luaFunction match the declaration of a function, with its name.
+var (
+	shellFunction = regexp.MustCompile(`^\s*([a-z_]+)\(\)`)
+	luaFunction   = regexp.MustCompile(`^\s*(?:local )?function ([A-Za-z_]+)`)
+)
+
+// longURL matches a line that consists of a URL, with what Markdown, a list or a comment puts around it.
+var longURL = regexp.MustCompile(`^[\s>#*-]*(?:\[[^\]]*\][:(] ?)?<?https?://\S+$`)
+
+// checkText checks a document, a script or a configuration file. Files that are not text have no findings.
+func checkText(name, text string) []finding {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return nil
+	}
+	var findings []finding
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.TrimRight(line, "\r\n")
+		if columns(line) > maxColumns && !mayBeLong(name, line) {
+			findings = append(findings, finding{name, number, "line", "longer than 120 columns"})
+		}
+		if word := deniedWords.FindString(line); word != "" {
+			findings = append(findings, finding{name, number, "word", word})
+		}
+		if function := functionIn(name, line); bareNames[function] {
+			findings = append(findings, finding{name, number, "name", function})
+		}
+	}
+	return findings
+}
+
+// columns counts the columns of a line.
+func columns(line string) int {
+	tabs := strings.Count(line, "\t")
+	return utf8.RuneCountInString(line) + tabs*(tabWidth-1)
+}
+
+// mayBeLong reports whether a line cannot be broken: a row of a table, a URL, a version of a module.
+func mayBeLong(name, line string) bool {
+	switch path.Ext(name) {
+	case ".md":
+		return strings.HasPrefix(strings.TrimSpace(line), "|") || longURL.MatchString(line)
+	case ".mod":
+		return true
+	default:
+		return longURL.MatchString(line)
+	}
+}
+
+// functionIn returns the name of the function that a line of a script declares, or "".
+func functionIn(name, line string) string {
+	pattern := shellFunction
+	if path.Ext(name) == ".lua" {
+		pattern = luaFunction
+	}
+	if match := pattern.FindStringSubmatch(line); match != nil {
+		return match[1]
+	}
+	return ""
+}
