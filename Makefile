@@ -128,9 +128,9 @@ test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on 
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
 
 .PHONY: test-upgrade
-test-upgrade: test-deps build ## Run a rolling update from another commit and back: make test-upgrade FROM=commit
+test-upgrade: test-deps build ## Upgrade a Redis and a file_storage that another commit wrote: make test-upgrade FROM=commit
 	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
-	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" go test -count=1 -race -tags upgrade -v -run TestRollingUpdate .
+	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestStorageUpgrade' .
 
 .PHONY: simulate
 simulate: ## Simulate a day of large organizations before a GitHub that enforces every limit (some 20 minutes)

@@ -57,13 +57,20 @@ service:
 // startCollector runs the collector with the given settings of the receiver, on a file_storage of its own.
 func startCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
+	c := newCollector(t, receiver)
+	c.restart(t)
+	return c
+}
+
+// newCollector writes the configuration of a collector, which restart runs.
+func newCollector(t *testing.T, receiver string) *collector {
+	t.Helper()
 	dir := t.TempDir()
 	c := &collector{
 		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: proctest.FreeAddress(t),
 	}
 	text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(receiver), c.metrics)
 	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
-	c.restart(t)
 	return c
 }
 
