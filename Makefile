@@ -9,11 +9,11 @@ COLLECTOR := bin/otelcol-githubexporter
 BACKFILLCTL := bin/backfillctl
 CACHE     := .cache
 LINT      := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
-# Its own go.mod stands in for the module's, so that what the tests through the built collector need is not what integrators get.
+# A module of its own: integrators do not get the requirements of the tests through the built collector.
 E2E       := internal/e2e
 
-# Where the tests find what is not Go code. `make test` puts these things there, unless they are set to something else;
-# `make -s env` prints them for a shell.
+# The programs and files that tests need besides Go code. `make test` fetches them to these places, unless the
+# variables name others; `make -s env` prints the variables for a shell.
 export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
 export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
@@ -34,6 +34,8 @@ TESTTIMEOUT   ?= 40m
 # Tests through the built collector wait most of the time.
 E2EPARALLEL   ?= 3
 KUBERNETES    := ./internal/election/kubelease/...
+# The build tag of tests that need a server, a fetched file or more than a few seconds.
+INTEGRATION   := -tags integration
 
 ##@ Build and run
 
@@ -41,7 +43,7 @@ KUBERNETES    := ./internal/election/kubelease/...
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/backfillctl
@@ -65,7 +67,7 @@ redis-ha: test-deps build ## Run three replicas on Redis against a scripted GitH
 	@scripts/redis-ha
 
 .PHONY: run
-run: run-settings build ## Run the collector against github.com: make run GITHUB_ORG=name, with GITHUB_TOKEN in the environment
+run: run-settings build ## Run the collector against github.com: GITHUB_TOKEN=... make run GITHUB_ORG=name
 	@scripts/run
 
 # Before the build: a missing setting should not cost minutes.
@@ -78,7 +80,7 @@ run-settings:
 .PHONY: generate
 generate: test-deps ## Regenerate code and documentation from metadata.yaml; check the GraphQL documents
 	go generate ./...
-	go test -run '(?i)graphql' ./internal/github
+	go test $(INTEGRATION) -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -108,16 +110,20 @@ tidy: ## Tidy go.mod and go.sum of all modules
 
 .PHONY: test
 test: test-deps build build-oldest ## Run every test, through the built collector and a real Prometheus too
-	go test -race -timeout $(TESTTIMEOUT) ./...
+	go test -race $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
 	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) ./...
 
 .PHONY: test-unit
-test-unit: test-deps ## Run the quick tests only, without building the collector
+test-unit: ## Run the quick tests: in memory, within a minute; they need nothing but Go
 	go test ./...
 
 .PHONY: race
-race: test-deps ## Run the quick tests under the race detector
+race: ## Run the quick tests under the race detector
 	go test -race ./...
+
+.PHONY: test-integration
+test-integration: test-deps ## Run the quick tests and those that need Redis, RabbitMQ, GitHub's schema or minutes
+	go test $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: test-e2e
 test-e2e: test-deps build build-oldest ## Run only the tests through the built collector
@@ -130,22 +136,23 @@ test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on 
 .PHONY: test-upgrade
 test-upgrade: test-deps build ## Upgrade a Redis and a file_storage that another commit wrote: make test-upgrade FROM=commit
 	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
-	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestStorageUpgrade' .
+	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" \
+		go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestStorageUpgrade' .
 
 .PHONY: simulate
-simulate: ## Simulate a day of large organizations before a GitHub that enforces every limit (some 20 minutes)
-	GX_SIMULATE=day go test -count=1 -timeout 120m -v -run TestDayAtScale ./internal/collect
+simulate: ## Simulate a day of large organizations against a GitHub that enforces all limits (20 minutes)
+	GX_SIMULATE=day go test $(INTEGRATION) -count=1 -timeout 120m -v -run TestDayAtScale ./internal/collect
 
 .PHONY: bench
-bench: ## Run the benchmarks; BENCH=regexp chooses
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+bench: test-deps ## Run the benchmarks; BENCH=regexp chooses
+	go test $(INTEGRATION) -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz "$(FUZZTIME)" "$(FUZZPARALLEL)"
 
 .PHONY: test-deps
-test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Redis, GitHub's GraphQL schema
+test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Redis, RabbitMQ, GitHub's schema
 	@scripts/install-test-deps "$(CURDIR)/$(CACHE)"
 
 .PHONY: kube-test-deps
@@ -176,12 +183,14 @@ check-generate: ## Fail when generated files are not up to date
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
+	go vet $(INTEGRATION) ./...
 	cd $(E2E) && go vet -tags upgrade ./...
 	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
-	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
+	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" \
+		GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
 		GX_BACKFILLCTL "$$GX_BACKFILLCTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 

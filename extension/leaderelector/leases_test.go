@@ -23,7 +23,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
-	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
 // reportingHost takes the component status.
@@ -66,46 +65,6 @@ func TestReports(t *testing.T) {
 	require.Len(t, host.events, 3)
 }
 
-// TestDescribeLease says who holds a lease, or why it cannot be acquired.
-func TestDescribeLease(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	over := func(address, identity string) *elector {
-		return start(t, settings{
-			"redis": settings{"endpoints": []any{address}}, "identity": identity,
-			"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
-		})
-	}
-	one, two := over(server.Address, "one"), over(server.Address, "two")
-	refused := start(t, settings{"redis": settings{
-		"endpoints": []any{server.Address}, "username": "exporter", "password": "wrong",
-	}})
-	require.Contains(t, one.DescribeLease(""), `the lease "leader" has not been acquired yet`)
-	var leading sync.WaitGroup
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(func() { cancel(); leading.Wait() })
-	lead := func(e *elector) {
-		leading.Go(func() {
-			_ = e.Lead(ctx, "", func(ctx context.Context, _ uint64) error { <-ctx.Done(); return nil })
-		})
-	}
-	eventually := func(e *elector, want string) {
-		require.Eventually(t, func() bool { return strings.Contains(e.DescribeLease(""), want) },
-			20*time.Second, 20*time.Millisecond)
-	}
-	lead(one)
-	eventually(one, `this replica, "one", holds the lease "leader"`)
-	lead(two)
-	eventually(two, `the lease "leader" is held by "one": if that process is of another deployment, `+
-		`give each deployment a redis::key_prefix`)
-	lead(refused)
-	eventually(refused, `the lease "leader" cannot be acquired: redis: acquire a lease: WRONGPASS`)
-	static := start(t, settings{"static": settings{"role": "follower"}})
-	require.Contains(t, static.DescribeLease(""), "static::role is follower here")
-	require.False(t, static.HasNamedLeases())
-	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNames)
-}
-
 // TestForbiddenLeases: a service account without rights for Leases is named, in one log line and one status.
 func TestForbiddenLeases(t *testing.T) {
 	t.Parallel()
@@ -144,44 +103,4 @@ func TestForbiddenLeases(t *testing.T) {
 	require.Equal(t, 1, logs.FilterMessageSnippet("Leader election backend unreachable").Len())
 	require.Len(t, host.events, 1)
 	require.ErrorContains(t, host.events[0].Err(), "forbidden")
-}
-
-// TestLeadBeside: a leader holds a second lease, which the other replica gets when it is given back.
-func TestLeadBeside(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	values := settings{
-		"redis":          settings{"endpoints": []any{server.Address}},
-		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
-	}
-	one, two := start(t, values), start(t, values)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	held, released := make(chan struct{}), make(chan struct{})
-	var leading sync.WaitGroup
-	leading.Go(func() {
-		_ = one.Lead(ctx, "own", func(ctx context.Context, _ uint64) error {
-			beside, end := context.WithCancel(ctx)
-			_ = one.LeadBeside(beside, "former", func(context.Context, uint64) error {
-				close(held)
-				<-time.After(3 * time.Second) // longer than the lease lasts unless it is renewed
-				close(released)
-				end()
-				return nil
-			})
-			<-ctx.Done()
-			return nil
-		})
-	})
-	<-held
-	_ = two.LeadBeside(ctx, "former", func(context.Context, uint64) error {
-		select {
-		case <-released:
-		default:
-			t.Error("two replicas hold the lease")
-		}
-		cancel()
-		return nil
-	})
-	leading.Wait()
 }

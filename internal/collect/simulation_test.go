@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -189,50 +188,6 @@ func (s *simulated) turn() {
 	for i, order := range s.orders() {
 		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)
 		require.NoError(s.t, err)
-	}
-}
-
-// TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that enforces
-// every documented limit: none is met, the budgets are used sparingly, and everything is recorded.
-func TestDayAtScale(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		api                         github.API
-		orgs, repositories, changed int
-		passes                      int     // without GX_SIMULATE=day
-		share                       float64 // of each budget that may be used in an hour
-	}{
-		"10 x 1,000 repositories, 3 % changing":            {github.APIGraphQL, 10, 1000, 30, 3, 0.4},
-		"10 x 1,000 repositories, 3 % changing, with REST": {github.APIREST, 10, 1000, 30, 3, 0.4},
-		// Two lists of each repository are asked for at least once, which is more than an App may ask in an hour.
-		"1 x 10,000 repositories, 1 % changing": {github.APIGraphQL, 1, 10_000, 100, 1, 0.5},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			intervals := test.passes
-			if os.Getenv("GX_SIMULATE") == "day" {
-				intervals = int(24 * time.Hour / interval)
-			}
-			var orgs []*simulated
-			var data []*githubtest.Dataset
-			for n := range test.orgs {
-				d := busyOrg(fmt.Sprintf("org-%d", n), test.repositories, test.changed, intervals, uint64(n))
-				data, orgs = append(data, d), append(orgs, simulate(t, test.api, d, newClock(noon)))
-			}
-			for n := range intervals + 2 {
-				for _, org := range orgs { // each in a time of its own: they do not wait for each other
-					org.clock.set(noon.Add(time.Duration(n) * interval))
-					org.turn()
-				}
-			}
-			for n, org := range orgs {
-				org.requireSparing(test.share)
-				require.LessOrEqual(t, org.tokens, 3*(1+intervals*int(interval/time.Minute)/58), "one for each replica and lifetime")
-				requireTruth(t, &org.bench, data[n])
-			}
-			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
-				intervals+2, orgs[0].limit, orgs[0].most[github.ResourceREST], orgs[0].most[github.ResourceGraphQL], orgs[0].requests/(intervals+2))
-		})
 	}
 }
 

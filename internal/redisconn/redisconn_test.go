@@ -57,26 +57,6 @@ func certificate(t *testing.T) (cert, key string) {
 	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
 }
 
-// TestAddresses: names and addresses with a port are taken, and nothing else.
-func TestAddresses(t *testing.T) {
-	t.Parallel()
-	for _, endpoint := range []string{
-		"redis:6379", "127.0.0.1:1", "[::1]:6379", "[fe80::1%eth0]:6379", "redis-0.redis.svc.cluster.local.:6379", "my_redis:65535",
-	} {
-		config := redisconn.Default()
-		config.Endpoints = []string{endpoint}
-		require.NoError(t, config.Check(), endpoint)
-	}
-	for _, endpoint := range []string{":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379", "redis:6379/0", "-:1"} {
-		config := redisconn.Default()
-		config.Endpoints = []string{endpoint}
-		err := config.Check()
-		require.ErrorContains(t, err, "endpoints::0: ", endpoint)
-		require.ErrorContains(t, err, "want host:port", endpoint)
-		require.NotContains(t, err.Error(), endpoint)
-	}
-}
-
 // TestTransactionsNameTheReason: a transaction that Redis does not execute fails for the reason of its command.
 func TestTransactionsNameTheReason(t *testing.T) {
 	t.Parallel()

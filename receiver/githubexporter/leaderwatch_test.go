@@ -8,17 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/receiver/receivertest"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	fences "github.com/seed-358c4d9d/githubexporter/internal/election"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
-	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
 func tallyOf(name string, labels ...string) ledger.Tally {
@@ -290,30 +286,4 @@ func TestLeaseNames(t *testing.T) {
 	require.NotEqual(t, name("", named, "acme"), name("copilot", named, "acme"))
 	require.Regexp(t, `^copilot-[0-9a-f]{8}$`, name("copilot", named, "acme"))
 	require.Equal(t, "copilot", name("copilot", newBallot(), "acme"), "an election without names keeps the receiver's")
-}
-
-// TestAloneAfterAnElection: a process that leads alone is not refused for ever by a ledger that an elected leader
-// wrote.
-func TestAloneAfterAnElection(t *testing.T) {
-	t.Parallel()
-	config := onRedis(t)
-	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
-	require.NoError(t, err)
-	store := storeOf(t, config)
-	led := ledger.Batch{Org: "open-telemetry", Observed: time.Now()}
-	_, err = store.Commit(t.Context(), fences.NewFence(time.Now().Add(-time.Minute)), led)
-	require.NoError(t, err)
-	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost()}))
-	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })
-	require.Eventually(t, func() bool { return !r.orgs[0].view.Edge().IsZero() }, 20*time.Second, 10*time.Millisecond)
-	require.True(t, r.monitor.Leads("open-telemetry"))
-}
-
-// storeOf is the store of a configuration, beside the receiver's.
-func storeOf(t *testing.T, config *Config) *backend {
-	t.Helper()
-	store, err := openBackend(t.Context(), config, receivertest.NewNopSettings(metadata.Type), nil)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.close(context.WithoutCancel(t.Context()))) })
-	return store
 }
