@@ -82,7 +82,7 @@ func createDefaultConfig() component.Config {
 // Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	raw := conf.ToStringMap()
-	if err := configcheck.Keys(raw, c); err != nil {
+	if err := configcheck.CheckKeys(raw, c); err != nil {
 		return err
 	}
 	if _, ok := raw["redis"]; ok {
@@ -97,7 +97,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if c.Redis == nil {
 		return nil
 	}
-	return configcheck.Inside("redis", c.Redis.CheckAddresses())
+	return configcheck.PrefixPath("redis", c.Redis.CheckAddresses())
 }
 
 // Validate refuses what cannot work.
@@ -113,16 +113,16 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("%d backends, want exactly one of static, redis, kubernetes", backends))
 	}
 	return errors.Join(append(errs,
-		configcheck.Between("lease_duration", c.LeaseDuration, minLease, maxLease),
-		configcheck.Between("renew_deadline", c.RenewDeadline, minRetry, c.LeaseDuration-time.Nanosecond),
-		configcheck.Between("retry_period", c.RetryPeriod, minRetry, c.RenewDeadline/2),
+		configcheck.DurationBetween("lease_duration", c.LeaseDuration, minLease, maxLease),
+		configcheck.DurationBetween("renew_deadline", c.RenewDeadline, minRetry, c.LeaseDuration-time.Nanosecond),
+		configcheck.DurationBetween("retry_period", c.RetryPeriod, minRetry, c.RenewDeadline/2),
 		validIdentity(c.Identity))...)
 }
 
 func validIdentity(identity string) error {
 	if strings.ContainsAny(identity, " \t\r\n/") || len(identity) > 128 {
 		return fmt.Errorf("identity: %s, want at most 128 characters without blanks and slashes, different in every process",
-			configcheck.Quoted(identity))
+			configcheck.QuoteUnlessSecret(identity))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (c *KubernetesConfig) Validate() error {
 	}
 	if c.Kubeconfig != "" {
 		if _, err := os.Stat(c.Kubeconfig); err != nil {
-			return fmt.Errorf("kubeconfig: %s: %w", configcheck.Quoted(c.Kubeconfig), errors.Unwrap(err))
+			return fmt.Errorf("kubeconfig: %s: %w", configcheck.QuoteUnlessSecret(c.Kubeconfig), errors.Unwrap(err))
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func createDefaultConfig() component.Config {
 
 // Unmarshal reads the configuration. Unknown keys are refused with those that are allowed.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := configcheck.Keys(conf.ToStringMap(), c); err != nil {
+	if err := configcheck.CheckKeys(conf.ToStringMap(), c); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
@@ -35,7 +35,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // Validate refuses what cannot work.
 func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.NetAddr.Endpoint); err != nil {
-		return fmt.Errorf("endpoint: %s, want host:port such as localhost:13133", configcheck.Quoted(c.NetAddr.Endpoint))
+		return fmt.Errorf("endpoint: %s, want host:port such as localhost:13133", configcheck.QuoteUnlessSecret(c.NetAddr.Endpoint))
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWindows(t *testing.T) {
 			require.Equal(t, naive[s], ws.Covers(one))
 		}
 		for i := range ws {
-			require.False(t, ws[i].Empty())
+			require.False(t, ws[i].IsEmpty())
 			require.True(t, i == 0 || ws[i-1].End.Before(ws[i].Start), "ascending, not touching: %v", ws)
 		}
 	})
@@ -67,7 +67,7 @@ func TestWindow(t *testing.T) {
 	w := Window{at(10), at(20)}
 	require.True(t, w.Contains(at(10)))
 	require.False(t, w.Contains(at(20)))
-	require.True(t, Window{at(10), at(10)}.Empty())
+	require.True(t, Window{at(10), at(10)}.IsEmpty())
 	require.False(t, w.Overlaps(Window{at(20), at(30)}), "half-open")
 	require.True(t, Windows(nil).Covers(Window{at(5), at(5)}))
 	require.False(t, Windows{w}.Covers(Window{at(15), at(25)}))
@@ -79,7 +79,7 @@ func TestSignalsChanged(t *testing.T) {
 	const settle = 30 * time.Second
 	old := noon.Add(-time.Hour)
 	known := Signals{
-		Known: EveryStream, Head: "a", PushedAt: old, Pulls: Mark{1, old}, Issues: Mark{2, old},
+		Streams: EveryStream, Head: "a", PushedAt: old, Pulls: LatestUpdate{1, old}, Issues: LatestUpdate{2, old},
 	}
 	with := func(change func(s *Signals)) Signals {
 		s := known
@@ -93,24 +93,24 @@ func TestSignalsChanged(t *testing.T) {
 		"nothing":              {known, known, 0},
 		"head":                 {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
 		"push elsewhere":       {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
-		"pull request":         {known, with(func(s *Signals) { s.Pulls = Mark{1, noon} }), StreamsOf(StreamPulls, StreamComments)},
-		"another pull request": {known, with(func(s *Signals) { s.Pulls = Mark{3, old} }), StreamsOf(StreamPulls, StreamComments)},
-		"issue":                {known, with(func(s *Signals) { s.Issues = Mark{2, noon} }), StreamsOf(StreamComments)},
+		"pull request":         {known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }), StreamsOf(StreamPulls, StreamComments)},
+		"another pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }), StreamsOf(StreamPulls, StreamComments)},
+		"issue":                {known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }), StreamsOf(StreamComments)},
 		"first of all":         {Signals{}, known, EveryStream},
-		"issues not told":      {known, with(func(s *Signals) { s.Known = s.Known.Without(StreamComments) }), StreamsOf(StreamComments)},
+		"issues not told":      {known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }), StreamsOf(StreamComments)},
 		"not settled": {
-			with(func(s *Signals) { s.Pulls = Mark{1, noon.Add(-10 * time.Second)} }),
-			with(func(s *Signals) { s.Pulls = Mark{1, noon.Add(-10 * time.Second)} }), StreamsOf(StreamPulls, StreamComments),
+			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
+			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }), StreamsOf(StreamPulls, StreamComments),
 		},
 		"push time without a head": {
 			with(func(s *Signals) { s.Head = "" }), with(func(s *Signals) { s.Head, s.PushedAt = "", noon.Add(-time.Minute) }),
 			StreamsOf(StreamCommits),
 		},
-		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadAt = "read", noon }), with(func(s *Signals) { s.Head = "" }), 0},
+		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadReadAt = "read", noon }), with(func(s *Signals) { s.Head = "" }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want.String(), test.now.Changed(&test.older, noon, settle).String())
+			require.Equal(t, test.want.String(), test.now.ChangedStreams(&test.older, noon, settle).String())
 		})
 	}
 }
@@ -174,7 +174,7 @@ func TestActors(t *testing.T) {
 func TestEnumerations(t *testing.T) {
 	t.Parallel()
 	for i, k := range Kinds() {
-		require.True(t, k.Valid())
+		require.True(t, k.IsValid())
 		require.Equal(t, i, k.Index())
 		require.NotContains(t, k.String(), "kind(")
 	}

@@ -78,9 +78,9 @@ func (a Actor) Canonical() Actor {
 	return a
 }
 
-// AgentOfAddress is the known agent of GitHub's whose commits have exactly this address, and false for every other
+// AgentByEmail is the known agent of GitHub's whose commits have exactly this address, and false for every other
 // address: no other is ever taken for an account.
-func AgentOfAddress(address string) (Actor, bool) {
+func AgentByEmail(address string) (Actor, bool) {
 	for id, known := range agents {
 		if known.address != "" && address == known.address {
 			return Bot(id, known.login), true
@@ -106,13 +106,13 @@ var ErrLogin = errors.New("login is empty, too long, not UTF-8 or has control ch
 
 // Validate refuses logins that GitHub cannot have given: they become label values.
 func (a Actor) Validate() error {
-	if a.Login == "" || len(a.Login) > maxLogin || !Printable(a.Login) {
+	if a.Login == "" || len(a.Login) > maxLogin || !IsPrintable(a.Login) {
 		return fmt.Errorf("%w: %.64q", ErrLogin, a.Login)
 	}
 	return nil
 }
 
-// Printable reports whether s is UTF-8 without control or other invisible characters, fit for a label or a log line.
-func Printable(s string) bool {
+// IsPrintable reports whether s is UTF-8 without control or other invisible characters, fit for a label or a log line.
+func IsPrintable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -38,7 +38,7 @@ func TestAgents(t *testing.T) {
 		"<198982749+Copilot@users.noreply.github.com>": false, "Copilot@users.noreply.github.com": false,
 		"1+ada@users.noreply.github.com": false, "": false,
 	} {
-		agent, ok := AgentOfAddress(address)
+		agent, ok := AgentByEmail(address)
 		require.Equal(t, want, ok, address)
 		require.Equal(t, ok, agent == coding)
 	}

@@ -31,8 +31,8 @@ func Kinds() [NumKinds]Kind {
 // Index is the kind's place in arrays over kinds, 0 to NumKinds-1. Only valid kinds have one.
 func (k Kind) Index() int { return int(k) - 1 }
 
-// Valid reports whether k is one of the kinds.
-func (k Kind) Valid() bool { return k >= KindCommit && k <= KindIssueComment }
+// IsValid reports whether k is one of the kinds.
+func (k Kind) IsValid() bool { return k >= KindCommit && k <= KindIssueComment }
 
 // String is the kind's name in logs.
 func (k Kind) String() string {
@@ -115,7 +115,7 @@ var (
 // the ledger.
 func (e *Event) Validate() error {
 	switch {
-	case !e.Kind.Valid():
+	case !e.Kind.IsValid():
 		return fmt.Errorf("%w: %d", ErrKind, e.Kind)
 	case e.Repo <= 0:
 		return fmt.Errorf("%w: %d", ErrRepo, e.Repo)

@@ -62,7 +62,7 @@ func TestErrorsAreFitForALog(t *testing.T) {
 	_, err := CommitID(hostile)
 	for _, err := range []error{err, Actor{Login: hostile}.Validate()} {
 		require.Error(t, err)
-		require.True(t, Printable(err.Error()))
+		require.True(t, IsPrintable(err.Error()))
 		require.Less(t, len(err.Error()), 500)
 	}
 }

@@ -21,86 +21,88 @@ type Repository struct {
 // Signals are what discovery can tell cheaply of a repository's newest changes. Two equal signals of one stream, the
 // older one settled, mean that nothing happened in between.
 type Signals struct {
-	// Known is the set of streams of which discovery could tell anything. A stream outside must be read to be known.
-	Known Streams
+	// Streams is the set of streams of which discovery could tell anything. A stream outside must be read to be known.
+	Streams Streams
 	// Head is the object name of the default branch's newest commit; empty in an empty repository and where discovery
 	// could not tell it. Of a repository that was read, it is the head up to which the commits were.
 	Head string
 	// Branch is the default branch's name where discovery tells it and not its head; empty otherwise.
 	Branch string
-	// HeadAt is, of a repository that was read, when its commits were read up to Head: what was pushed later is what a new head reaches
+	// HeadReadAt is, of a repository that was read, when its commits were read up to Head: what was pushed later is what a new head reaches
 	// and Head does not; all of it when Head is empty. Zero when they never were.
-	HeadAt time.Time
+	HeadReadAt time.Time
 	// Archived says that nothing can happen in it any more. Of a repository that was read, it was read since.
 	Archived bool
 	// PushedAt is the time of the newest push to any branch.
 	PushedAt time.Time
 	// Pulls and Issues are the most recently updated pull request and issue.
-	Pulls, Issues Mark
-	// Off is the set of streams in which nothing can be read, because the repository has the feature switched off. It
+	Pulls, Issues LatestUpdate
+	// Disabled is the set of streams in which nothing can be read, because the repository has the feature switched off. It
 	// is neither a gap nor a zero: what was recorded stays.
-	Off Streams
-	// OffSince is, of a repository that was read, the moment up to which the streams in Off had been read when the
+	Disabled Streams
+	// DisabledSince is, of a repository that was read, the moment up to which the streams in Off had been read when the
 	// first of them was found to be off; zero when none is off.
-	OffSince time.Time
+	DisabledSince time.Time
 }
 
-// Mark is the most recently updated one of a list. The zero value stands for an empty list.
-type Mark struct {
+// LatestUpdate is the most recently updated one of a list. The zero value stands for an empty list.
+type LatestUpdate struct {
 	Number    int64
 	UpdatedAt time.Time
 }
 
-// MarkOff is the mark of a list that is hidden because the feature is switched off. It is not that of an empty list: what
+// HiddenUpdate is the mark of a list that is hidden because the feature is switched off. It is not that of an empty list: what
 // happened before the feature was switched off may not have been read.
-func MarkOff() Mark { return Mark{Number: -1} }
+func HiddenUpdate() LatestUpdate { return LatestUpdate{Number: -1} }
 
 // isQuiet reports whether nothing of the list was updated since a time.
-func (m Mark) isQuiet(since time.Time) bool { return m.Number >= 0 && m.UpdatedAt.Before(since) }
-
-// Same reports whether both say the same.
-func (s *Signals) Same(o *Signals) bool {
-	same := func(a, b Mark) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
-	return s.Known == o.Known && s.Head == o.Head && s.Branch == o.Branch && s.HeadAt.Equal(o.HeadAt) &&
-		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
-		s.Off == o.Off && s.OffSince.Equal(o.OffSince)
+func (m LatestUpdate) isQuiet(since time.Time) bool {
+	return m.Number >= 0 && m.UpdatedAt.Before(since)
 }
 
-// Changed is the set of streams that may have moved from the older signals to s. The older ones were taken at
+// Equal reports whether both say the same.
+func (s *Signals) Equal(o *Signals) bool {
+	same := func(a, b LatestUpdate) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
+	return s.Streams == o.Streams && s.Head == o.Head && s.Branch == o.Branch && s.HeadReadAt.Equal(o.HeadReadAt) &&
+		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
+		s.Disabled == o.Disabled && s.DisabledSince.Equal(o.DisabledSince)
+}
+
+// ChangedStreams is the set of streams that may have moved from the older signals to s. The older ones were taken at
 // observed: what they show within settle before that moment may have changed again in the same second, or before
 // all of GitHub's replicas had it, so it counts as moved.
-func (s *Signals) Changed(older *Signals, observed time.Time, settle time.Duration) Streams {
+func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time.Duration) Streams {
 	unsettled := observed.Add(-settle)
-	moved := func(now, then Mark) bool {
+	moved := func(now, then LatestUpdate) bool {
 		return now.Number != then.Number || !now.UpdatedAt.Equal(then.UpdatedAt) || now.UpdatedAt.After(unsettled)
 	}
 	changed := EveryStream
-	if s.Known.Has(StreamCommits) && older.Known.Has(StreamCommits) && !s.commitsMoved(older, unsettled) {
+	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.commitsMoved(older, unsettled) {
 		changed = changed.Without(StreamCommits)
 	}
-	if s.Known.Has(StreamPulls) && older.Known.Has(StreamPulls) && !moved(s.Pulls, older.Pulls) {
+	if s.Streams.Has(StreamPulls) && older.Streams.Has(StreamPulls) && !moved(s.Pulls, older.Pulls) {
 		changed = changed.Without(StreamPulls)
 	}
-	if s.Known.Has(StreamComments) && older.Known.Has(StreamComments) &&
+	if s.Streams.Has(StreamComments) && older.Streams.Has(StreamComments) &&
 		!moved(s.Pulls, older.Pulls) && !moved(s.Issues, older.Issues) {
 		changed = changed.Without(StreamComments)
 	}
 	if s.Archived && older.Archived {
-		changed &= s.Known // of the others nothing tells, and nothing can happen
+		changed &= s.Streams // of the others nothing tells, and nothing can happen
 	}
 	return changed
 }
 
-// Quiet is the set of streams in which nothing has happened since a time, as far as the signals can tell.
-func (s *Signals) Quiet(since time.Time) Streams {
+// QuietStreams is the set of streams in which nothing has happened since a time, as far as the signals can tell.
+func (s *Signals) QuietStreams(since time.Time) Streams {
 	var quiet Streams
-	if s.Known.Has(StreamCommits) && s.PushedAt.Before(since) {
+	if s.Streams.Has(StreamCommits) && s.PushedAt.Before(since) {
 		quiet = quiet.With(StreamCommits)
 	}
-	if s.Known.Has(StreamPulls) && s.Pulls.isQuiet(since) {
+	if s.Streams.Has(StreamPulls) && s.Pulls.isQuiet(since) {
 		quiet = quiet.With(StreamPulls)
 	}
-	if s.Known.Has(StreamComments) && s.Pulls.isQuiet(since) && s.Issues.isQuiet(since) {
+	if s.Streams.Has(StreamComments) && s.Pulls.isQuiet(since) && s.Issues.isQuiet(since) {
 		quiet = quiet.With(StreamComments)
 	}
 	return quiet
@@ -113,5 +115,5 @@ func (s *Signals) commitsMoved(older *Signals, unsettled time.Time) bool {
 		return s.Head != older.Head
 	}
 	return s.Branch != older.Branch || !s.PushedAt.Equal(older.PushedAt) || s.PushedAt.After(unsettled) ||
-		s.PushedAt.After(older.HeadAt)
+		s.PushedAt.After(older.HeadReadAt)
 }

@@ -11,15 +11,15 @@ type Window struct {
 	Start, End time.Time
 }
 
-// Empty reports whether no moment is in the window.
-func (w Window) Empty() bool { return !w.Start.Before(w.End) }
+// IsEmpty reports whether no moment is in the window.
+func (w Window) IsEmpty() bool { return !w.Start.Before(w.End) }
 
 // Contains reports whether t is in the window.
 func (w Window) Contains(t time.Time) bool { return !t.Before(w.Start) && t.Before(w.End) }
 
 // Overlaps reports whether the windows have a moment in common.
 func (w Window) Overlaps(o Window) bool {
-	return !w.Empty() && !o.Empty() && w.Start.Before(o.End) && o.Start.Before(w.End)
+	return !w.IsEmpty() && !o.IsEmpty() && w.Start.Before(o.End) && o.Start.Before(w.End)
 }
 
 // String shows the window in RFC 3339.
@@ -33,7 +33,7 @@ type Windows []Window
 
 // Add is the set with every moment of w in it.
 func (ws Windows) Add(w Window) Windows {
-	if w.Empty() {
+	if w.IsEmpty() {
 		return ws
 	}
 	first, last := ws.touching(w)
@@ -46,7 +46,7 @@ func (ws Windows) Add(w Window) Windows {
 
 // Remove is the set with every moment of w taken out.
 func (ws Windows) Remove(w Window) Windows {
-	if w.Empty() || !ws.Overlaps(w) {
+	if w.IsEmpty() || !ws.Overlaps(w) {
 		return ws
 	}
 	var rest Windows
@@ -55,10 +55,10 @@ func (ws Windows) Remove(w Window) Windows {
 			rest = append(rest, have)
 			continue
 		}
-		if before := (Window{have.Start, w.Start}); !before.Empty() {
+		if before := (Window{have.Start, w.Start}); !before.IsEmpty() {
 			rest = append(rest, before)
 		}
-		if after := (Window{w.End, have.End}); !after.Empty() {
+		if after := (Window{w.End, have.End}); !after.IsEmpty() {
 			rest = append(rest, after)
 		}
 	}
@@ -72,7 +72,7 @@ func (ws Windows) Overlaps(w Window) bool {
 
 // Covers reports whether every moment of w is in the set.
 func (ws Windows) Covers(w Window) bool {
-	return w.Empty() || slices.ContainsFunc(ws, func(have Window) bool {
+	return w.IsEmpty() || slices.ContainsFunc(ws, func(have Window) bool {
 		return !w.Start.Before(have.Start) && !w.End.After(have.End)
 	})
 }

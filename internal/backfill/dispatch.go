@@ -170,8 +170,8 @@ func oldest(claims []Claim) time.Time {
 
 // reason of a window: what a pass has said, unless all that is missing there is from before the first contact.
 func (d *Dispatcher) reason(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
-	if r.Contact.After(w.Start) {
-		w.Start = r.Contact
+	if r.FirstSeen.After(w.Start) {
+		w.Start = r.FirstSeen
 	}
 	if !r.Missing[s].Overlaps(w) {
 		return ReasonInitial

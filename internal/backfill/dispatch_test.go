@@ -56,7 +56,7 @@ func (q *stubQueue) Depth(context.Context) (backfill.Depth, error) { return q.de
 func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: noon, counted: make(map[string]int), busy: make(map[int64]activity.Streams)}
-	b.cov = ledger.Coverage{Began: noon.AddDate(0, -2, 0), Edge: noon, Repos: make(map[int64]*ledger.RepoCoverage)}
+	b.cov = ledger.Coverage{LedgerStart: noon.AddDate(0, -2, 0), Edge: noon, Repos: make(map[int64]*ledger.RepoCoverage)}
 	ids := 0
 	settings := backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
@@ -79,7 +79,7 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 func (b *bench) missing(repo int64, from, until time.Time, streams ...activity.Stream) {
 	r := b.cov.Repos[repo]
 	if r == nil {
-		r = &ledger.RepoCoverage{ID: repo, Name: fmt.Sprintf("repo-%d", repo), Contact: noon.AddDate(0, -1, 0), Since: noon.AddDate(0, -2, 0)}
+		r = &ledger.RepoCoverage{ID: repo, Name: fmt.Sprintf("repo-%d", repo), FirstSeen: noon.AddDate(0, -1, 0), Since: noon.AddDate(0, -2, 0)}
 		b.cov.Repos[repo] = r
 	}
 	for _, s := range streams {
@@ -130,7 +130,7 @@ func TestCoalesce(t *testing.T) {
 	b.missing(1, at("0311T10:16:00"), at("0311T10:29:59"), commits, pulls) // the next step: adjoining
 	b.missing(1, at("0311T10:01:07"), at("0311T10:14:00"), comments)       // another window
 	b.missing(2, at("0311T11:59:00"), at("0311T12:00:00"), comments)
-	b.cov.Repos[2].Contact = at("0311T11:58:00")                     // just before
+	b.cov.Repos[2].FirstSeen = at("0311T11:58:00")                   // just before
 	b.missing(2, at("0311T08:00:00"), at("0311T08:15:00"), comments) // far away
 	b.missing(3, at("0311T11:59:00"), at("0311T12:00:00"), comments, pulls, commits)
 	b.cov.Repos[3].GoneSince = noon
@@ -269,7 +269,7 @@ func TestLongHistory(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(2) {
 		b.missing(repo+1, noon.Add(-2160*time.Hour), noon, commits, pulls, comments)
-		b.cov.Repos[repo+1].Contact = noon
+		b.cov.Repos[repo+1].FirstSeen = noon
 	}
 	b.dispatch()
 	require.Equal(t, []string{

@@ -98,7 +98,7 @@ func (l lostJobs) add(silent []Claim, certain bool) {
 func (l lostJobs) dropRead(cov *ledger.Coverage) {
 	for id := range l {
 		claim := l[id]
-		if r := cov.Repos[claim.RepoID]; r == nil || r.Gone() || !isMissing(r, &claim) {
+		if r := cov.Repos[claim.RepoID]; r == nil || r.IsGone() || !isMissing(r, &claim) {
 			delete(l, id)
 		}
 	}

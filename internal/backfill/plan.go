@@ -28,7 +28,7 @@ type planner struct {
 func (p *planner) jobs(cov *ledger.Coverage) []Job {
 	var jobs []Job
 	for _, r := range cov.Repos {
-		if !r.Gone() {
+		if !r.IsGone() {
 			jobs = p.repository(jobs, r)
 		}
 	}

@@ -50,7 +50,7 @@ func (b *bench) viewNow() *ledger.View {
 	defer cancel()
 	err := b.store.Follow(ctx, b.collector.settings.Org, func(c ledger.Change) error {
 		view.Apply(c)
-		if c.Caught {
+		if c.CaughtUp {
 			cancel()
 		}
 		return nil

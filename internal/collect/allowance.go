@@ -10,8 +10,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
-// sampleAllowance names the sample that has what was used of the present hour.
-var sampleAllowance = ledger.SampleKey{Name: "lines_allowance"}
+// entryAllowance names the sample that has what was used of the present hour.
+var entryAllowance = ledger.EntryKey{Name: "lines_allowance"}
 
 // allowance is how many commits may be asked for their lines in an hour of the clock, over all repositories. Every leader knows
 // what the one before has used. It is safe for concurrent use.
@@ -58,9 +58,9 @@ func (a *allowance) encode() []byte {
 
 // decode takes what was encoded; what was not is as good as nothing.
 func (a *allowance) decode(data []byte) {
-	in := varint.Read(data)
-	hour, used := in.Number(math.MaxInt32), in.Number(math.MaxInt32)
-	if !in.End() {
+	in := varint.NewReader(data)
+	hour, used := in.ReadUvarint(math.MaxInt32), in.ReadUvarint(math.MaxInt32)
+	if !in.IsComplete() {
 		return
 	}
 	a.mu.Lock()

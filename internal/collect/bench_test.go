@@ -151,7 +151,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, chan
 		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, Handover: true, Now: b.clock.Now,
+		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, BackfillEnabled: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
 		f(&server, &client, &settings)
@@ -214,7 +214,7 @@ func allRepositories(t *testing.T) Filter {
 }
 
 // pass makes a pass that must not fail.
-func (b *bench) pass() Summary {
+func (b *bench) pass() PassResult {
 	b.t.Helper()
 	sum, err := b.collector.Pass(b.t.Context(), 1)
 	require.NoError(b.t, err)
@@ -230,14 +230,14 @@ func (b *bench) fill() {
 	}
 }
 
-func (b *bench) orders() []Order {
+func (b *bench) orders() []FillRequest {
 	b.t.Helper()
 	cov := b.coverage()
-	orders := make(map[string]Order)
+	orders := make(map[string]FillRequest)
 	for _, gap := range cov.Gaps() {
 		key := fmt.Sprint(gap.Repo, gap.Window)
 		order := orders[key]
-		orders[key] = Order{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
+		orders[key] = FillRequest{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
 	}
 	return slices.Collect(maps.Values(orders))
 }
@@ -252,8 +252,8 @@ func (b *bench) coverage() ledger.Coverage {
 // shown is what the view shows, by repository and user.
 type shown map[ledger.Series]ledger.Values
 
-func (s shown) Show(series ledger.Series, v *ledger.Values) { s[series] = *v }
-func (s shown) End(ledger.Series, ledger.Mask)              {}
+func (s shown) Emit(series ledger.Series, v *ledger.Values) { s[series] = *v }
+func (s shown) MarkStale(ledger.Series, ledger.Mask)        {}
 
 // metrics are what a replica that starts now would show.
 func (b *bench) metrics() shown {
@@ -276,7 +276,7 @@ func (b *bench) tally(name string, labels ...string) uint64 {
 				n += tally.Add
 			}
 		}
-		if c.Caught {
+		if c.CaughtUp {
 			cancel()
 		}
 		return nil

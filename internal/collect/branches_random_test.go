@@ -55,7 +55,7 @@ func newBranches(t *testing.T, api github.API, seed uint64) *branches {
 	}
 	data := dataset("one")
 	b.push(data, noon.Add(-2*time.Hour), 1+b.rnd.IntN(8))
-	b.bench = newBench(t, api, data, func(s *Settings) { s.Handover = b.rnd.IntN(2) == 0 })
+	b.bench = newBench(t, api, data, func(s *Settings) { s.BackfillEnabled = b.rnd.IntN(2) == 0 })
 	b.store = &breaking{recorded: b.bench.store, left: -1}
 	b.lead()
 	return b
@@ -200,7 +200,7 @@ func (b *branches) step() {
 	case 1:
 		match := []githubtest.Match{{Route: compareRoute}, {Route: commitsRoute}, {Operation: "Activity"}}[b.rnd.IntN(3)]
 		status := []int{http.StatusBadGateway, http.StatusForbidden, http.StatusNotFound}[b.rnd.IntN(3)]
-		b.server.Fault(githubtest.Fault{Match: match, Do: githubtest.Status(status), Skip: b.rnd.IntN(2), Times: 1 + b.rnd.IntN(12)})
+		b.server.InjectFault(githubtest.Fault{Match: match, Effect: githubtest.Status(status), Skip: b.rnd.IntN(2), Times: 1 + b.rnd.IntN(12)})
 		what += fmt.Sprintf("; %d of %s%s", status, match.Route, match.Operation)
 	}
 	if b.rnd.IntN(6) == 0 {
@@ -209,7 +209,7 @@ func (b *branches) step() {
 	}
 	sum, err := b.collector.Pass(b.t.Context(), 1)
 	b.store.set(-1)
-	b.log = append(b.log, fmt.Sprintf("%s: %s: %s (%v)", at.Format(time.TimeOnly), what, sum.Result, err))
+	b.log = append(b.log, fmt.Sprintf("%s: %s: %s (%v)", at.Format(time.TimeOnly), what, sum.Status, err))
 	if b.rnd.IntN(4) == 0 {
 		b.work()
 	}
@@ -219,8 +219,8 @@ func (b *branches) step() {
 func (b *branches) work() {
 	cov := b.coverage()
 	for _, r := range cov.Repos {
-		_, err := b.collector.Fill(b.t.Context(), Order{
-			RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits), Anew: true,
+		_, err := b.collector.Fill(b.t.Context(), FillRequest{
+			RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits), Force: true,
 			Window: activity.Window{Start: noon.Add(-3 * time.Hour), End: b.clock.Now()},
 		})
 		require.NoError(b.t, err)
@@ -279,7 +279,7 @@ func (b *branches) there() map[activity.ID]bool {
 		for _, key := range change.Removed {
 			delete(set, key.ID)
 		}
-		if change.Caught {
+		if change.CaughtUp {
 			cancel()
 		}
 		return nil

@@ -67,7 +67,7 @@ func newTurmoil(t *testing.T, api github.API, seed uint64) *turmoil {
 	c.happens(data, noon.AddDate(0, 0, -20), noon, 40)
 	active, err := NewFilter([]string{"*"}, nil, false, true)
 	require.NoError(t, err)
-	c.bench = newBench(t, api, data, func(s *Settings) { s.Handover, s.Filter = c.rnd.IntN(2) == 0, active })
+	c.bench = newBench(t, api, data, func(s *Settings) { s.BackfillEnabled, s.Filter = c.rnd.IntN(2) == 0, active })
 	c.store = &breaking{recorded: c.bench.store, left: -1}
 	for _, token := range []string{"", "another"} {
 		source := c.client(api)
@@ -94,7 +94,7 @@ type restless struct {
 	turmoil *turmoil
 }
 
-func (r restless) Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome {
+func (r restless) Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
 	return r.Source.Read(ctx, req, func(events []activity.Event) error {
 		if r.turmoil.one(10) {
 			from := r.turmoil.clock.Now()
@@ -225,7 +225,7 @@ func (c *turmoil) step() {
 	c.store.set(-1)
 	require.GreaterOrEqual(c.t, sum.Changed, 0)
 	c.log = append(c.log, fmt.Sprintf("%s after %s: %s (%v), %d changed, %d events, %d failures, %d left for later%s",
-		to.Format(time.DateTime), pause, sum.Result, err, sum.Changed, sum.Events, len(sum.Failures), len(sum.Later), trouble))
+		to.Format(time.DateTime), pause, sum.Status, err, sum.Changed, sum.Events, len(sum.Failures), len(sum.Deferred), trouble))
 }
 
 // trouble arms faults and the like for a pass.
@@ -238,11 +238,11 @@ func (c *turmoil) trouble() (what string) {
 		what += fmt.Sprintf("; the store took %d commits", commits)
 	case 1:
 		f := githubtest.Fault{Match: c.match(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
-		f.Do = githubtest.Status([]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound}[c.rnd.IntN(4)])
-		c.server.Fault(f)
-		what += fmt.Sprintf("; %d times %d after %d of %s%s %s", f.Times, f.Do.Status, f.Skip, f.Match.Route, f.Match.Operation, f.Match.Repo)
+		f.Effect = githubtest.Status([]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound}[c.rnd.IntN(4)])
+		c.server.InjectFault(f)
+		what += fmt.Sprintf("; %d times %d after %d of %s%s %s", f.Times, f.Effect.Status, f.Skip, f.Match.Route, f.Match.Operation, f.Match.Repo)
 	case 2:
-		c.server.Fault(githubtest.Fault{Do: githubtest.PrimaryLimit(http.StatusForbidden), Skip: c.rnd.IntN(15), Times: 1})
+		c.server.InjectFault(githubtest.Fault{Effect: githubtest.PrimaryLimit(http.StatusForbidden), Skip: c.rnd.IntN(15), Times: 1})
 		what += "; a limit"
 	}
 	if c.rnd.IntN(10) == 0 {
@@ -331,7 +331,7 @@ func (c *turmoil) requireClaims() {
 	cov, has := c.coverage(), c.recordedKeys()
 	for _, h := range c.everything() {
 		r := cov.Repos[h.event.Repo]
-		if r == nil || r.Gone() || !claimed(&cov, r, &h) || has[h.event.Key()] {
+		if r == nil || r.IsGone() || !claimed(&cov, r, &h) || has[h.event.Key()] {
 			continue
 		}
 		for _, line := range c.log {
@@ -345,10 +345,10 @@ func (c *turmoil) requireClaims() {
 // the next walk from head to head.
 func claimed(cov *ledger.Coverage, r *ledger.RepoCoverage, h *happened) bool {
 	s, at := h.event.Kind.Stream(), h.event.Time
-	if at.Before(r.Since) || !at.Before(cov.Reached(r)) {
+	if at.Before(r.Since) || !at.Before(cov.PassEdge(r)) {
 		return false
 	}
-	if s == activity.StreamCommits && (!h.pushed.Before(cov.RepoEdge(r, s)) || (h.pushed.After(at) && h.pushed.After(r.Signals.HeadAt))) {
+	if s == activity.StreamCommits && (!h.pushed.Before(cov.RepoEdge(r, s)) || (h.pushed.After(at) && h.pushed.After(r.Signals.HeadReadAt))) {
 		return false
 	}
 	for _, w := range r.Missing[s] {
@@ -367,7 +367,7 @@ func (c *turmoil) recordedKeys() map[activity.Key]bool {
 		for i := range change.Events {
 			found[change.Events[i].Key()] = true
 		}
-		if change.Caught {
+		if change.CaughtUp {
 			cancel()
 		}
 		return nil

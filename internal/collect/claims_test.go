@@ -125,10 +125,10 @@ func TestFirstPushThatFails(t *testing.T) {
 					commit(d, "one", noon.Add(-time.Duration(100-i)*time.Hour)).PushedAt = b.clock.Now()
 				}
 			})
-			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(http.StatusServiceUnavailable)})
 			b.pass()
-			require.Positive(t, armed.Struck())
-			armed.Clear()
+			require.Positive(t, armed.Hits())
+			armed.Disarm()
 			b.later(3)
 			b.requireNoGaps()
 			require.Equal(t, uint64(10), b.metrics().of("one", activity.KindCommit))
@@ -159,9 +159,9 @@ func TestLastPushBeforeTheArchive(t *testing.T) {
 		require.Equal(t, uint64(2), metrics.of("one", activity.KindCommit))
 		require.Equal(t, uint64(1), metrics.of("one", activity.KindPullRequestMerged))
 		require.Equal(t, uint64(1), metrics.of("one", activity.KindIssueComment))
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.later(2)
-		require.Zero(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Repo == "one" }))
+		require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "one" }))
 		at = b.clock.Now()
 		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Archived = false; comment(d, "one", 7, at) })
 		b.later(1)
@@ -185,7 +185,7 @@ func TestGoneBeforeTheFirstEdge(t *testing.T) {
 		b.pass()
 		gone := 0
 		for _, r := range b.coverage().Repos {
-			if r.Gone() {
+			if r.IsGone() {
 				gone++
 			}
 		}
@@ -217,9 +217,9 @@ func TestOldReviewsCanWait(t *testing.T) {
 		reviewed(data, "one", more)
 		pull(data, "one", 2, noon.Add(-time.Hour), nil)
 		b := newBench(t, github.APIGraphQL, data, change)
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Reviews"}, Do: githubtest.Status(http.StatusBadGateway)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.Status(http.StatusBadGateway)})
 		b.pass()
-		require.Zero(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "Reviews" }))
+		require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Reviews" }))
 		b.later(3)
 		b.requireLastDay(activity.StreamPulls)
 	})
@@ -241,7 +241,7 @@ func TestOldReviewsCanWait(t *testing.T) {
 			server.Limits.GraphQL = 150
 			client.Timeout = time.Minute
 		})
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.requireLastDay(activity.StreamPulls)
 	})
 }
@@ -255,11 +255,11 @@ func TestOldCommentsThatFail(t *testing.T) {
 			comment(data, "one", 1, noon.Add(-time.Hour))
 			comment(data, "one", 1, noon.AddDate(0, 0, -5))
 			b := newBench(t, api, data, change)
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute, Func: func(r githubtest.RequestInfo) bool {
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute, Func: func(r githubtest.RequestInfo) bool {
 				return strings.Contains(r.Query, "since=2026-02")
-			}}, Do: githubtest.Status(http.StatusBadGateway)})
+			}}, Effect: githubtest.Status(http.StatusBadGateway)})
 			b.pass()
-			require.Equal(t, 2, b.server.Count(about(commentsRoute)), "it is not asked again what may be too much")
+			require.Equal(t, 2, b.server.CountRequests(about(commentsRoute)), "it is not asked again what may be too much")
 			b.later(3)
 			b.requireLastDay(activity.StreamComments)
 		})
@@ -296,10 +296,10 @@ func TestQuietAtAContactThatEnded(t *testing.T) {
 			b.server.Update(func(d *githubtest.Dataset) {
 				commit(d, "one", noon.AddDate(0, 0, -2)).PushedAt = b.clock.Now().Add(-time.Minute)
 			})
-			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(http.StatusServiceUnavailable)})
 			b.pass()
-			require.Positive(t, armed.Struck())
-			armed.Clear()
+			require.Positive(t, armed.Hits())
+			armed.Disarm()
 			b.later(3)
 			b.requireNoGaps()
 			require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
@@ -329,7 +329,7 @@ func TestALostRecordIsReadAgain(t *testing.T) {
 			cov.Invalidate(time.Time{})
 			lost := ledger.Progress{Edge: cov.Edge}
 			for _, r := range cov.Repos {
-				p := ledger.RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Signals: &r.Signals, Observed: r.Observed}
+				p := ledger.RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Signals: &r.Signals, Observed: r.Observed}
 				for s, windows := range r.Missing {
 					for _, w := range windows {
 						p.Missed = append(p.Missed, ledger.StreamWindow{Stream: activity.Stream(s), Window: w})

@@ -35,19 +35,19 @@ type Source interface {
 	// Discover calls page for each page of the repositories that the credential can see in the organization. Its error is
 	// a *github.IncompleteError when it could not tell some of them.
 	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
-	// Prepare asks for what several readings begin with, where that is cheaper together.
-	Prepare(ctx context.Context, requests []*github.Request)
+	// Prefetch asks for what several readings begin with, where that is cheaper together.
+	Prefetch(ctx context.Context, requests []*github.ReadRequest)
 	// Lookup calls seen once for each of the repositories, with what it is now.
-	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.Sighting))
+	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.LookupResult))
 	// Read yields the events of a repository page by page.
-	Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome
+	Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult
 }
 
 // Recorder is the part of a store that a collector needs.
 type Recorder interface {
 	Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
 	Coverage(ctx context.Context, org string) (ledger.Coverage, error)
-	ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error)
+	ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry, error)
 }
 
 // StoreError is the store's error, as opposed to one of the source.
@@ -73,9 +73,9 @@ type Settings struct {
 	Interval time.Duration
 	// Lookback is how far back a repository is read when it is met for the first time.
 	Lookback time.Duration
-	// Handover says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
+	// BackfillEnabled says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
 	// Otherwise the next pass reads it together with what is new, the last 24 h of it.
-	Handover bool
+	BackfillEnabled bool
 	// WithoutLines reads commits without their lines: Lines has those of a week.
 	WithoutLines bool
 	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
@@ -128,8 +128,8 @@ func (c *Collector) now() time.Time {
 }
 
 // read reads from the source, with lines or without.
-func (c *Collector) read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome {
-	req.WithoutLines = c.settings.WithoutLines
+func (c *Collector) read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
+	req.SkipLines = c.settings.WithoutLines
 	return c.settings.Source.Read(ctx, req, emit)
 }
 

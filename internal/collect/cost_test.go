@@ -64,7 +64,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		clock.Advance(interval)
 		sum, err := collector.Pass(b.Context(), 1)
 		require.NoError(b, err)
-		require.Equal(b, ResultSuccess, sum.Result)
+		require.Equal(b, PassSuccess, sum.Status)
 	}
 	pass()
 	pass()

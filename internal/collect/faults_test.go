@@ -71,7 +71,7 @@ var theFaults = map[string]fault{
 	"null":               {do: githubtest.StatusBody(200, jsonType, "null"), want: unavailable},
 	"another form":       {do: githubtest.StatusBody(200, jsonType, `"text"`), want: unavailable},
 	"nothing":            {do: githubtest.StatusBody(200, jsonType, ""), want: unavailable},
-	"endless pages":      {do: githubtest.EndlessPages(), want: unavailable, passes: true},
+	"endless pages":      {do: githubtest.NextLinkLoop(), want: unavailable, passes: true},
 }
 
 // graphqlFaults are those in GraphQL's own form, besides.
@@ -239,12 +239,12 @@ func faultCase(t *testing.T, q *question, f fault) {
 	}
 	s := newFaulty(t, q, f)
 	if q.alone {
-		s.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(http.StatusInternalServerError)})
+		s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(http.StatusInternalServerError)})
 	}
-	armed := s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: s.repo(), Func: q.matches}, Do: f.do})
+	armed := s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: s.repo(), Func: q.matches}, Effect: f.do})
 	began := s.coverage().Edge
 	sum, err := s.collector.Pass(t.Context(), 1)
-	require.Positive(t, armed.Struck())
+	require.Positive(t, armed.Hits())
 	s.requireFailure(&sum, err, began)
 	s.requireAttempts(armed)
 	requireNothingInvented(t, s.bench, s.data)
@@ -282,7 +282,7 @@ func newFaulty(t *testing.T, q *question, f fault) *faulty {
 		s.clock.Advance(interval)
 	}
 	s.happens()
-	s.server.Reset()
+	s.server.ResetRequests()
 	return s
 }
 
@@ -315,7 +315,7 @@ func (s *faulty) happens() {
 }
 
 // requireFailure holds what a pass says and what is missing after it against what had to fail.
-func (s *faulty) requireFailure(sum *Summary, err error, began time.Time) {
+func (s *faulty) requireFailure(sum *PassResult, err error, began time.Time) {
 	s.t.Helper()
 	cov := s.coverage()
 	switch halts := s.f.want(&github.LimitError{}) || s.f.want(&github.CredentialError{}); {
@@ -345,12 +345,12 @@ func (s *faulty) requireFailure(sum *Summary, err error, began time.Time) {
 // requireGaps: what failed is missing, and nothing else.
 func (s *faulty) requireGaps(cov *ledger.Coverage, failures []Failure) {
 	s.t.Helper()
-	want, got := make(map[StreamOf]bool), make(map[StreamOf]bool)
+	want, got := make(map[RepoStream]bool), make(map[RepoStream]bool)
 	for i := range failures {
-		want[StreamOf{failures[i].RepoID, failures[i].Stream}] = true
+		want[RepoStream{failures[i].RepoID, failures[i].Stream}] = true
 	}
 	for _, gap := range cov.Gaps() {
-		got[StreamOf{gap.Repo, gap.Stream}] = true
+		got[RepoStream{gap.Repo, gap.Stream}] = true
 	}
 	require.Equal(s.t, want, got)
 }
@@ -369,9 +369,9 @@ func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 	}
 	switch {
 	case s.f.listed && s.q.streams == 0:
-		require.LessOrEqual(s.t, armed.Struck(), 4*(s.q.repositories+3), "the smallest pages")
+		require.LessOrEqual(s.t, armed.Hits(), 4*(s.q.repositories+3), "the smallest pages")
 	case s.f.hops || s.f.passes || s.f.partly:
-		require.LessOrEqual(s.t, armed.Struck(), 12*maxAttempts)
+		require.LessOrEqual(s.t, armed.Hits(), 12*maxAttempts)
 	case s.q.together:
 		require.Equal(s.t, 1, most, "there is another question")
 	case s.f.want(&github.UnavailableError{}):
@@ -379,7 +379,7 @@ func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 			require.Equal(s.t, maxAttempts, most)
 		}
 		require.LessOrEqual(s.t, most, maxAttempts)
-		require.LessOrEqual(s.t, armed.Struck(), 4*maxAttempts)
+		require.LessOrEqual(s.t, armed.Hits(), 4*maxAttempts)
 	case s.q.app && s.f.do.Status == http.StatusUnauthorized:
 		require.Equal(s.t, 2, most, "the clocks might have differed")
 	case !s.q.app && !s.f.want(&github.LimitError{}) && slices.Contains(passing, s.f.do.Status) &&
@@ -389,7 +389,7 @@ func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 		require.Equal(s.t, 1, most)
 	}
 	if s.f.want(&github.LimitError{}) {
-		require.LessOrEqual(s.t, armed.Struck(), 1+s.collector.settings.Concurrency, "after the first limit only what is on its way")
+		require.LessOrEqual(s.t, armed.Hits(), 1+s.collector.settings.Concurrency, "after the first limit only what is on its way")
 	}
 }
 

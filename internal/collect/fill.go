@@ -12,19 +12,19 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Order asks for what is missing of a window of the past.
-type Order struct {
+// FillRequest asks for what is missing of a window of the past.
+type FillRequest struct {
 	// RepoID is the repository; 0 for the one that is called Repo now.
 	RepoID  int64
 	Repo    string
 	Streams activity.Streams
 	Window  activity.Window
-	// Anew asks for all of the window that was ever asked for, whether it is missing or not.
-	Anew bool
+	// Force asks for all of the window that was ever asked for, whether it is missing or not.
+	Force bool
 }
 
-// Filled says what came of an order.
-type Filled struct {
+// FillResult says what came of an order.
+type FillResult struct {
 	// Streams are those of which something was missing.
 	Streams activity.Streams
 	// Events is how many were new, Failures what could not be read and is still missing.
@@ -40,24 +40,24 @@ var ErrUnknownRepository = errors.New("the ledger knows no such repository")
 
 // Fill reads what is missing of a window. It writes as a worker: without authority, because recording is a set union. Its
 // error is the store's or the context's; what GitHub refused is in Filled.
-func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
+func (c *Collector) Fill(ctx context.Context, order FillRequest) (FillResult, error) {
 	cov, err := c.coverage(ctx)
 	if err != nil {
-		return Filled{}, err
+		return FillResult{}, err
 	}
 	repo := repositoryOf(&cov, &order)
 	switch {
-	case repo == nil && order.Anew:
-		return Filled{}, fmt.Errorf("repository %q: %w", order.Repo, ErrUnknownRepository)
-	case repo == nil || repo.Gone():
-		return Filled{}, nil
+	case repo == nil && order.Force:
+		return FillResult{}, fmt.Errorf("repository %q: %w", order.Repo, ErrUnknownRepository)
+	case repo == nil || repo.IsGone():
+		return FillResult{}, nil
 	}
 	todo := c.fillReading(&cov, repo, &order)
-	done := Filled{Streams: todo.request.Streams}
+	done := FillResult{Streams: todo.request.Streams}
 	if done.Streams == 0 {
 		return done, nil
 	}
-	if !order.Anew {
+	if !order.Force {
 		if err := c.addScan(ctx, &todo); err != nil {
 			return done, err
 		}
@@ -82,10 +82,10 @@ func (c *Collector) Fill(ctx context.Context, order Order) (Filled, error) {
 
 // defersFill reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
 // is answered again, orders for it are brief.
-func (c *Collector) defersFill(todo *reading, done *Filled) bool {
+func (c *Collector) defersFill(todo *reading, done *FillResult) bool {
 	repo := &todo.request.Repo
-	todo.request.Brief = c.refusals.isUnavailable(repo.ID)
-	if !todo.request.Brief {
+	todo.request.Minimal = c.refusals.isUnavailable(repo.ID)
+	if !todo.request.Minimal {
 		return false
 	}
 	for _, s := range activity.AllStreams() {
@@ -103,12 +103,12 @@ func (c *Collector) defersFill(todo *reading, done *Filled) bool {
 }
 
 // repositoryOf finds the repository of an order. A name is looked up among those that are there.
-func repositoryOf(cov *ledger.Coverage, order *Order) *ledger.RepoCoverage {
+func repositoryOf(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCoverage {
 	if order.RepoID != 0 {
 		return cov.Repos[order.RepoID]
 	}
 	for _, r := range cov.Repos {
-		if !r.Gone() && strings.EqualFold(r.Name, order.Repo) {
+		if !r.IsGone() && strings.EqualFold(r.Name, order.Repo) {
 			return r
 		}
 	}
@@ -116,24 +116,24 @@ func repositoryOf(cov *ledger.Coverage, order *Order) *ledger.RepoCoverage {
 }
 
 // fillReading is what has to be read for an order.
-func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *Order) reading {
-	todo := reading{request: github.Request{Org: c.settings.Org, Repo: c.repository(r)}}
+func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *FillRequest) reading {
+	todo := reading{request: github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r)}}
 	for _, s := range activity.AllStreams() {
-		if !order.Streams.Has(s) || r.Signals.Off.Has(s) {
+		if !order.Streams.Has(s) || r.Signals.Disabled.Has(s) {
 			continue // there is nothing to read of a stream that is switched off
 		}
 		missing := r.Missing[s]
-		if order.Anew {
+		if order.Force {
 			missing = activity.Windows{{Start: r.Since, End: cov.RepoEdge(r, s)}}
 		}
-		if w := hull(missing, order.Window); !w.Empty() {
+		if w := hull(missing, order.Window); !w.IsEmpty() {
 			todo.take(s, w)
 		}
 	}
-	if !todo.covers[activity.StreamCommits].End.After(r.Signals.HeadAt) {
+	if !todo.covers[activity.StreamCommits].End.After(r.Signals.HeadReadAt) {
 		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with
 		// the next one. When it is not there any more, the stream fails until a pass has read the new one.
-		todo.request.At = r.Signals.Head
+		todo.request.AtCommit = r.Signals.Head
 	}
 	return todo
 }
@@ -149,8 +149,8 @@ func hull(ws activity.Windows, in activity.Window) activity.Window {
 			w.End = in.End
 		}
 		switch {
-		case w.Empty():
-		case all.Empty():
+		case w.IsEmpty():
+		case all.IsEmpty():
 			all = w
 		default:
 			all.End = w.End
@@ -168,7 +168,7 @@ func (r *reading) take(s activity.Stream, w activity.Window) {
 
 // readWindow reads and commits windows of the past. Its error is the store's or the context's. basis is that of the
 // coverage that the windows were taken from.
-func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.Outcome, int, error) {
+func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.ReadResult, int, error) {
 	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
 	outcome := c.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
 		return pages.next(ctx, events)
@@ -178,33 +178,33 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string)
 	}
 	progress := ledger.RepoProgress{ID: todo.request.Repo.ID}
 	for _, s := range activity.AllStreams() {
-		if w := todo.came(s, &outcome); !w.Empty() {
+		if w := todo.came(s, &outcome); !w.IsEmpty() {
 			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}
 	pages.finish(ctx, ledger.Batch{
-		Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}, Samples: scanSamples(todo, &outcome, c.now()),
+		Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}, Entries: scanEntries(todo, &outcome, c.now()),
 	})
 	return outcome, pages.recorded, pages.err
 }
 
 // came is how far a reading of a window of the past has come: all of it, or its newest part.
-func (r *reading) came(s activity.Stream, outcome *github.Outcome) activity.Window {
+func (r *reading) came(s activity.Stream, outcome *github.ReadResult) activity.Window {
 	w := r.covers[s]
 	switch {
 	case !r.request.Streams.Has(s):
 		return activity.Window{}
 	case outcome.Failed[s] == nil:
-	case outcome.Reached[s].IsZero():
+	case outcome.CoveredFrom[s].IsZero():
 		return activity.Window{}
-	case outcome.Reached[s].After(w.Start):
-		w.Start = outcome.Reached[s]
+	case outcome.CoveredFrom[s].After(w.Start):
+		w.Start = outcome.CoveredFrom[s]
 	}
 	return w
 }
 
 // RetryAt is when the limit ends that one of the failures is about; zero when none is.
-func (f *Filled) RetryAt() time.Time {
-	_, at := judge(&Summary{Failures: f.Failures}, nil)
+func (f *FillResult) RetryAt() time.Time {
+	_, at := judge(&PassResult{Failures: f.Failures}, nil)
 	return at
 }

@@ -13,7 +13,7 @@ import (
 
 const commentsRoute = "/repos/{owner}/{repo}/issues/comments"
 
-func handover(s *Settings) { s.Handover = true }
+func handover(s *Settings) { s.BackfillEnabled = true }
 
 func about(route string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool { return r.Route == route }
@@ -31,7 +31,7 @@ func TestHandover(t *testing.T) {
 		b.pass()
 		b.fill()
 		failed := b.clock.Now()
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one", Route: commentsRoute}, Do: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one", Route: commentsRoute}, Effect: githubtest.Status(503)})
 		for range 2 {
 			at := b.clock.Advance(interval)
 			b.server.Update(func(d *githubtest.Dataset) {
@@ -40,17 +40,17 @@ func TestHandover(t *testing.T) {
 				}
 			})
 			sum := b.pass()
-			require.Equal(t, ResultPartial, sum.Result)
+			require.Equal(t, PassPartial, sum.Status)
 			require.Len(t, sum.Failures, 1)
 			require.NotZero(t, sum.Failures[0].RepoID)
 		}
 		until := b.clock.Now()
 		b.server.ClearFaults()
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		if api == github.APIGraphQL { // without signals every pass looks for what is new
-			require.Zero(t, b.server.Count(about(commentsRoute)), "nothing has happened since, and the gap is not the pass's business")
+			require.Zero(t, b.server.CountRequests(about(commentsRoute)), "nothing has happened since, and the gap is not the pass's business")
 		}
 
 		at := b.clock.Advance(interval)
@@ -83,8 +83,8 @@ func TestHandoverOfCommits(t *testing.T) {
 			c := commit(d, "one", noon.Add(-3*24*time.Hour))
 			c.PushedAt = b.clock.Now().Add(-time.Minute)
 		})
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(502)})
-		require.Equal(t, ResultPartial, b.pass().Result)
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(502)})
+		require.Equal(t, PassPartial, b.pass().Status)
 		b.server.ClearFaults()
 		b.fill()
 		b.clock.Advance(interval)
@@ -105,7 +105,7 @@ func TestHandoverAtFirstContact(t *testing.T) {
 		pull(data, "one", 1, noon.Add(-4*24*time.Hour), nil)
 		comment(data, "one", 2, noon.Add(-2*time.Hour))
 		b := newBench(t, api, data, handover)
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(500)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(500)})
 		b.pass()
 		b.server.ClearFaults()
 		for range 3 {
@@ -133,7 +133,7 @@ func TestPending(t *testing.T) {
 			cov, err := b.store.Coverage(t.Context(), org)
 			if err == nil {
 				for id := range cov.Repos {
-					during = b.collector.Pending(id)
+					during = b.collector.PendingStreams(id)
 				}
 			}
 		}
@@ -141,7 +141,7 @@ func TestPending(t *testing.T) {
 	b.pass()
 	require.True(t, during.Has(activity.StreamComments))
 	for id := range b.coverage().Repos {
-		require.Zero(t, b.collector.Pending(id))
+		require.Zero(t, b.collector.PendingStreams(id))
 	}
 }
 
@@ -159,9 +159,9 @@ func TestQuietAtFirstContact(t *testing.T) {
 		}
 		comment(data, "half", 2, noon.Add(-time.Hour))
 		b := newBench(t, api, data, handover)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		if api == github.APIGraphQL { // REST's listing tells of pushes alone
-			require.Zero(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Repo == "quiet" }))
+			require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "quiet" }))
 			cov := b.coverage()
 			for _, gap := range cov.Gaps() {
 				require.Equal(t, "half", gap.Name)
@@ -208,8 +208,8 @@ func TestFill(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
 	window := activity.Window{Start: noon.AddDate(0, 0, -5), End: noon}
-	order := Order{Repo: "ONE", Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments), Window: window}
-	fill := func(order Order) Filled {
+	order := FillRequest{Repo: "ONE", Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments), Window: window}
+	fill := func(order FillRequest) FillResult {
 		t.Helper()
 		filled, err := b.collector.Fill(t.Context(), order)
 		require.NoError(t, err)
@@ -223,18 +223,18 @@ func TestFill(t *testing.T) {
 	for _, gap := range cov.Gaps() {
 		require.Equal(t, activity.Window{Start: noon.AddDate(0, 0, -14), End: window.Start}, gap.Window)
 	}
-	b.server.Reset()
-	require.Equal(t, Filled{}, fill(order), "nothing is missing any more")
+	b.server.ResetRequests()
+	require.Equal(t, FillResult{}, fill(order), "nothing is missing any more")
 	require.Empty(t, b.server.Requests())
 
-	order.Anew = true
+	order.Force = true
 	filled = fill(order)
 	require.Equal(t, order.Streams, filled.Streams)
 	require.Zero(t, filled.Events)
 	require.NotEmpty(t, b.server.Requests())
 
-	require.Equal(t, Filled{}, fill(Order{RepoID: 1, Streams: order.Streams, Window: window}), "an unknown repository misses nothing")
-	_, err := b.collector.Fill(t.Context(), Order{Repo: "none", Streams: order.Streams, Window: window, Anew: true})
+	require.Equal(t, FillResult{}, fill(FillRequest{RepoID: 1, Streams: order.Streams, Window: window}), "an unknown repository misses nothing")
+	_, err := b.collector.Fill(t.Context(), FillRequest{Repo: "none", Streams: order.Streams, Window: window, Force: true})
 	require.ErrorIs(t, err, ErrUnknownRepository)
 }
 
@@ -249,8 +249,8 @@ func TestFillFails(t *testing.T) {
 	pageOfComments(data)
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Do: githubtest.Status(503)})
-	order := Order{Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon.AddDate(0, 0, -20), End: noon}}
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Effect: githubtest.Status(503)})
+	order := FillRequest{Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon.AddDate(0, 0, -20), End: noon}}
 	filled, err := b.collector.Fill(t.Context(), order)
 	require.NoError(t, err)
 	require.Len(t, filled.Failures, 1)

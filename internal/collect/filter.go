@@ -43,8 +43,8 @@ func (f *Filter) judge(r *activity.Repository) verdict {
 	}
 }
 
-// Unmatched are the patterns that match no repository of the organization, archived ones and forks included.
-type Unmatched struct{ Include, Exclude []string }
+// UnmatchedPatterns are the patterns that match no repository of the organization, archived ones and forks included.
+type UnmatchedPatterns struct{ Include, Exclude []string }
 
 // matching records which patterns of a filter match a repository. A pass has one.
 type matching struct{ include, exclude []bool }
@@ -65,8 +65,8 @@ func mark(list pattern.List, matched []bool, name string) {
 	}
 }
 
-func (m *matching) unmatched(f *Filter) Unmatched {
-	return Unmatched{Include: without(f.include, m.include), Exclude: without(f.exclude, m.exclude)}
+func (m *matching) unmatched(f *Filter) UnmatchedPatterns {
+	return UnmatchedPatterns{Include: without(f.include, m.include), Exclude: without(f.exclude, m.exclude)}
 }
 
 func without(list pattern.List, matched []bool) []string {

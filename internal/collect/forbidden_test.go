@@ -16,7 +16,7 @@ import (
 func (b *bench) forbid(names ...string) {
 	b.server.Update(func(d *githubtest.Dataset) {
 		for _, name := range names {
-			d.Repo(name).Forbidden = []githubtest.Period{{From: b.clock.Now()}}
+			d.Repo(name).Forbidden = []githubtest.Period{{Start: b.clock.Now()}}
 		}
 	})
 }
@@ -51,7 +51,7 @@ func TestForbiddenIsNotGone(t *testing.T) {
 					forbidden = names
 				}
 				b.forbid(forbidden...)
-				b.server.Reset()
+				b.server.ResetRequests()
 				for range 12 {
 					at := b.clock.Advance(interval).Add(-time.Minute)
 					b.server.Update(func(d *githubtest.Dataset) {
@@ -61,26 +61,26 @@ func TestForbiddenIsNotGone(t *testing.T) {
 						*data = *d
 					})
 					sum := b.pass()
-					require.Equal(t, ResultPartial, sum.Result)
-					require.Zero(t, sum.Vanishing)
+					require.Equal(t, PassPartial, sum.Status)
+					require.Zero(t, sum.VanishedRepositories)
 					require.Len(t, sum.Failures, len(forbidden)*activity.NumStreams)
 					for _, f := range sum.Failures {
-						require.True(t, f.Absent)
+						require.True(t, f.PresenceUnknown)
 						require.ErrorAs(t, f.Err, new(*github.ForbiddenError))
 						require.ErrorContains(t, f.Err, "organization SAML enforcement")
 					}
-					require.Equal(t, activity.EveryStream, b.collector.Pending(b.idOf("one")), "no job can read it")
+					require.Equal(t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")), "no job can read it")
 				}
 				require.Empty(t, b.gone())
-				lookups := b.server.Count(asks(lookupQuestion[api]))
+				lookups := b.server.CountRequests(asks(lookupQuestion[api]))
 				require.LessOrEqual(t, lookups, 4*len(forbidden), "in an hour")
 				cov := b.coverage()
 				require.Len(t, cov.Gaps(), len(forbidden)*activity.NumStreams)
-				require.Equal(t, edge, cov.Oldest())
+				require.Equal(t, edge, cov.OldestUncovered())
 				b.allow()
 				b.clock.Advance(interval)
-				require.Equal(t, ResultSuccess, b.pass().Result)
-				require.Zero(t, b.collector.Pending(b.idOf("one")))
+				require.Equal(t, PassSuccess, b.pass().Status)
+				require.Zero(t, b.collector.PendingStreams(b.idOf("one")))
 				b.fill()
 				b.requireNoGaps()
 				*data = *dataOf(b)
@@ -111,7 +111,7 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 			b.forbid("one", "two")
 			for range 2 {
 				sum := b.pass()
-				require.Equal(t, ResultPartial, sum.Result)
+				require.Equal(t, PassPartial, sum.Status)
 				require.ErrorContains(t, sum.Incomplete, text)
 				require.ErrorAs(t, sum.Incomplete, new(*github.ForbiddenError))
 				require.Empty(t, sum.Failures)
@@ -119,7 +119,7 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 				b.clock.Advance(interval)
 			}
 			b.allow()
-			require.Equal(t, ResultSuccess, b.pass().Result)
+			require.Equal(t, PassSuccess, b.pass().Status)
 			require.Len(t, b.coverage().Repos, 3)
 		})
 	}
@@ -142,13 +142,13 @@ func TestGoneAtTheSecondLook(t *testing.T) {
 		})
 		b.clock.Advance(interval)
 		sum := b.pass()
-		require.Equal(t, ResultSuccess, sum.Result)
+		require.Equal(t, PassSuccess, sum.Status)
 		require.Empty(t, sum.Failures)
 		require.Equal(t, []string{"two"}, b.gone())
 		cov := b.coverage()
 		require.Len(t, cov.Gaps(), activity.NumStreams)
-		require.Equal(t, edge, cov.Oldest())
-		require.Equal(t, activity.EveryStream, b.collector.Pending(b.idOf("one")))
+		require.Equal(t, edge, cov.OldestUncovered())
+		require.Equal(t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")))
 
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
@@ -169,7 +169,7 @@ func TestGoneAtTheSecondLook(t *testing.T) {
 		require.NoError(t, err)
 		b.collector.settings.Filter = filter
 		b.clock.Advance(interval)
-		require.Zero(t, b.pass().Vanishing)
+		require.Zero(t, b.pass().VanishedRepositories)
 		require.Equal(t, []string{"one", "six", "two"}, b.gone())
 	})
 }
@@ -180,19 +180,19 @@ func TestASuspicionOfLongAgo(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, dataset("one", "two"), handover)
 	other := New(b.collector.settings, b.tallies)
 	b.pass()
-	fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
+	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
 		return asks("Discover")(r) || asks("Lookup")(r)
-	}}, Do: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
+	}}, Effect: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
 	b.clock.Advance(interval)
 	b.pass()
 	require.Len(t, b.collector.suspects, 1)
-	fault.Clear()
+	fault.Disarm()
 	b.clock.Advance(interval)
 	_, err := other.Pass(t.Context(), 2)
 	require.NoError(t, err)
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
 		return asks("Discover")(r) || asks("Lookup")(r)
-	}}, Do: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
+	}}, Effect: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
 	b.clock.Advance(interval)
 	_, err = b.collector.Pass(t.Context(), 3)
 	require.NoError(t, err)
@@ -234,12 +234,12 @@ func TestMostVanish(t *testing.T) {
 				vanish(b)
 				b.clock.Advance(interval)
 				sum := b.pass()
-				require.Equal(t, 3, sum.Vanishing)
-				require.Equal(t, ResultSuccess, sum.Result)
+				require.Equal(t, 3, sum.VanishedRepositories)
+				require.Equal(t, PassSuccess, sum.Status)
 				require.Empty(t, b.gone())
 				b.clock.Advance(interval)
 				sum = b.pass()
-				require.Zero(t, sum.Vanishing)
+				require.Zero(t, sum.VanishedRepositories)
 				require.Len(t, b.gone(), 3)
 			})
 		}

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// SampleLinesState names the samples that have the loc.State of a repository; the label is the repository's id.
-	SampleLinesState = "lines_state"
-	// sampleLinesPart names the samples that have what was read of a week whose commits are not all read: a ledger.Weekly, which
+	// EntryLinesState names the samples that have the loc.State of a repository; the label is the repository's id.
+	EntryLinesState = "lines_state"
+	// entryLinesPart names the samples that have what was read of a week whose commits are not all read: a ledger.Weekly, which
 	// speaks for everybody as long as nothing had to be left out.
-	sampleLinesPart = "lines_part"
+	entryLinesPart = "lines_part"
 )
 
 // LinesSource is where the lines of a week are read from. Its errors are package github's.
 type LinesSource interface {
-	Contributors(ctx context.Context, org string, repo activity.Repository) (github.Contributors, error)
-	SampleLines(ctx context.Context, req github.LinesRequest, emit func([]activity.Event) error) (github.LinesOutcome, error)
+	ReadContributors(ctx context.Context, org string, repo activity.Repository) (github.ContributorStats, error)
+	ReadCommitLines(ctx context.Context, req github.CommitLinesRequest, emit func([]activity.Event) error) (github.CommitLinesResult, error)
 }
 
 // LinesSettings say how weekly lines are got.
@@ -36,13 +36,13 @@ type LinesSettings struct {
 	MaxCommits, MaxCommitsPerHour int
 	// Retention is how long a user who does nothing any more is shown.
 	Retention time.Duration
-	// Paused says why GitHub is not to be asked now, nil when it may be.
-	Paused func() error
+	// CheckPaused says why GitHub is not to be asked now, nil when it may be.
+	CheckPaused func() error
 }
 
-// Samples are what the store holds of values that are replaced as a whole, as far as this replica knows.
-type Samples interface {
-	Sample(key ledger.SampleKey) (ledger.Sample, bool)
+// EntryReader are what the store holds of values that are replaced as a whole, as far as this replica knows.
+type EntryReader interface {
+	Entry(key ledger.EntryKey) (ledger.Entry, bool)
 }
 
 // Lines gets the weekly lines of an organization's repositories from GitHub's statistics, and where those are worthless from
@@ -51,7 +51,7 @@ type Lines struct {
 	collector *Collector
 	settings  LinesSettings
 	fence     uint64
-	samples   Samples
+	samples   EntryReader
 	allowance allowance
 
 	mu    sync.Mutex
@@ -62,21 +62,21 @@ type Lines struct {
 // repoLines is what is known of one repository.
 type repoLines struct {
 	state loc.State
-	part  ledger.Weekly
+	part  ledger.WeeklyLines
 	// observed is when: a clock that is behind the one of the leader before must not make what is new look old.
 	observed time.Time
 }
 
 // Lines begins a term.
-func (c *Collector) Lines(settings LinesSettings, fence uint64, samples Samples) *Lines {
-	if settings.Paused == nil {
-		settings.Paused = func() error { return nil }
+func (c *Collector) Lines(settings LinesSettings, fence uint64, samples EntryReader) *Lines {
+	if settings.CheckPaused == nil {
+		settings.CheckPaused = func() error { return nil }
 	}
 	l := &Lines{
 		collector: c, settings: settings, fence: fence, samples: samples,
 		allowance: allowance{most: settings.MaxCommitsPerHour}, repos: make(map[int64]*repoLines),
 	}
-	if sample, ok := samples.Sample(sampleAllowance); ok {
+	if sample, ok := samples.Entry(entryAllowance); ok {
 		l.allowance.decode(sample.Data)
 	}
 	return l
@@ -101,20 +101,20 @@ func (l *Lines) follow(began time.Time) {
 	defer l.mu.Unlock()
 	if !l.began.IsZero() && !began.Equal(l.began) {
 		clear(l.repos)
-		l.samples = noSamples{}
+		l.samples = noEntries{}
 	}
 	l.began = began
 }
 
-// noSamples are those of a ledger that has just begun.
-type noSamples struct{}
+// noEntries are those of a ledger that has just begun.
+type noEntries struct{}
 
-func (noSamples) Sample(ledger.SampleKey) (ledger.Sample, bool) { return ledger.Sample{}, false }
+func (noEntries) Entry(ledger.EntryKey) (ledger.Entry, bool) { return ledger.Entry{}, false }
 
 // load reads the samples of a repository. What cannot be read is counted, and as good as nothing.
 func (l *Lines) load(id int64) *repoLines {
 	known := &repoLines{}
-	sample, ok := l.samples.Sample(linesKey(SampleLinesState, id))
+	sample, ok := l.samples.Entry(linesKey(EntryLinesState, id))
 	if !ok {
 		return known
 	}
@@ -124,19 +124,19 @@ func (l *Lines) load(id int64) *repoLines {
 		l.collector.tallies.Add(TallyInvalid)
 		return known
 	}
-	if state.Reading.Position > 0 {
-		part, _ := l.samples.Sample(linesKey(sampleLinesPart, id))
-		if known.part, err = ledger.DecodeWeekly(part.Data); err != nil || !known.part.Week.Equal(state.Reading.Week) {
+	if state.Commits.Position > 0 {
+		part, _ := l.samples.Entry(linesKey(entryLinesPart, id))
+		if known.part, err = ledger.DecodeWeeklyLines(part.Data); err != nil || !known.part.Week.Equal(state.Commits.Week) {
 			l.collector.tallies.Add(TallyInvalid)
-			state.Reading, known.part = loc.Reading{}, ledger.Weekly{}
+			state.Commits, known.part = loc.CommitProgress{}, ledger.WeeklyLines{}
 		}
 	}
 	known.state = state
 	return known
 }
 
-func linesKey(name string, repo int64) ledger.SampleKey {
-	return ledger.SampleKey{Name: name, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+func linesKey(name string, repo int64) ledger.EntryKey {
+	return ledger.EntryKey{Name: name, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
 // taken is a step that was taken with a repository.
@@ -145,9 +145,9 @@ type taken struct {
 	known *repoLines
 	state loc.State
 	// week is what is shown from now on, nil when that is what it was.
-	week *ledger.Weekly
+	week *ledger.WeeklyLines
 	// part is what was read so far of a week.
-	part ledger.Weekly
+	part ledger.WeeklyLines
 }
 
 // commit records steps.
@@ -160,23 +160,23 @@ func (l *Lines) commit(ctx context.Context, steps ...*taken) error {
 			observed = step.known.observed
 		}
 		step.known.observed = observed // the next one is no older, whatever the clock does
-		add := func(key ledger.SampleKey, data []byte) {
-			b.Samples = append(b.Samples, ledger.Sample{SampleKey: key, Data: data, Observed: observed})
+		add := func(key ledger.EntryKey, data []byte) {
+			b.Entries = append(b.Entries, ledger.Entry{EntryKey: key, Data: data, Observed: observed})
 		}
-		add(linesKey(SampleLinesState, step.repo), step.state.Encode())
+		add(linesKey(EntryLinesState, step.repo), step.state.Encode())
 		if step.week != nil {
-			add(ledger.WeeklyKey(step.repo), step.week.Encode())
+			add(ledger.WeeklyLinesKey(step.repo), step.week.Encode())
 		}
 		switch {
-		case step.state.Reading.Position > 0:
-			add(linesKey(sampleLinesPart, step.repo), step.part.Encode())
-		case step.known.state.Reading.Position > 0:
-			add(linesKey(sampleLinesPart, step.repo), nil)
+		case step.state.Commits.Position > 0:
+			add(linesKey(entryLinesPart, step.repo), step.part.Encode())
+		case step.known.state.Commits.Position > 0:
+			add(linesKey(entryLinesPart, step.repo), nil)
 		}
 	}
-	b.Samples = append(b.Samples,
-		ledger.Sample{SampleKey: sampleAllowance, Data: l.allowance.encode(), Observed: now},
-		ledger.Sample{SampleKey: ledger.SampleKey{Name: ledger.SampleUnread}, Observed: now})
+	b.Entries = append(b.Entries,
+		ledger.Entry{EntryKey: entryAllowance, Data: l.allowance.encode(), Observed: now},
+		ledger.Entry{EntryKey: ledger.EntryKey{Name: ledger.EntryCommitsWithoutLines}, Observed: now})
 	if _, err := l.collector.commit(ctx, l.fence, sourceLeader, b); err != nil {
 		return err
 	}
@@ -186,24 +186,24 @@ func (l *Lines) commit(ctx context.Context, steps ...*taken) error {
 	return nil
 }
 
-// Refreshed says what a round did.
-type Refreshed struct {
-	// Asked is how many repositories were asked for statistics, Read of how many the lines of commits were read, Quiet how many
+// LinesResult says what a round did.
+type LinesResult struct {
+	// StatisticsReads is how many repositories were asked for statistics, CommitReads of how many the lines of commits were read, QuietWeeks how many
 	// had a week without a push.
-	Asked, Read, Quiet int
+	StatisticsReads, CommitReads, QuietWeeks int
 	// Failures are repositories that could not be read; what is known of them stays.
 	Failures []Failure
-	// Next is when there will be something to do.
-	Next time.Time
+	// NextAt is when there will be something to do.
+	NextAt time.Time
 }
 
 // Refresh makes one round over the repositories. Its error is the store's or the context's.
-func (l *Lines) Refresh(ctx context.Context) (Refreshed, error) {
+func (l *Lines) Refresh(ctx context.Context) (LinesResult, error) {
 	cov, err := l.collector.coverage(ctx)
 	if err != nil {
-		return Refreshed{}, err
+		return LinesResult{}, err
 	}
-	l.follow(cov.Began)
+	l.follow(cov.LedgerStart)
 	r := newLinesRound(l, &cov)
 	if err := r.quiet(ctx); err != nil {
 		return r.done, err

@@ -53,14 +53,14 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 	}
 	b := inProcessBench(t, api, data, func(s *githubtest.Settings, g *github.Settings, set *Settings) {
 		s.StatsZeroFrom, s.StatsPending = 14, c.rnd.IntN(3)
-		set.WithoutLines, set.Handover = true, c.rnd.IntN(2) == 0
+		set.WithoutLines, set.BackfillEnabled = true, c.rnd.IntN(2) == 0
 		g.Retry.MaxAttempts = 1
 	})
 	c.linesBench = &linesBench{bench: b}
 	c.settings = LinesSettings{
 		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 4 + c.rnd.IntN(10), Retention: 720 * time.Hour,
 		Rules: loc.Rules{
-			Refresh: day, Fallback: c.rnd.IntN(4) > 0, ZeroAnswers: 1 + c.rnd.IntN(2), Cooldown: time.Duration(1+c.rnd.IntN(5)) * day,
+			RefreshInterval: day, Fallback: c.rnd.IntN(4) > 0, ZeroAnswers: 1 + c.rnd.IntN(2), Cooldown: time.Duration(1+c.rnd.IntN(5)) * day,
 		},
 	}
 	if c.rnd.IntN(4) == 0 {
@@ -94,7 +94,7 @@ func (c *linesTurmoil) run() {
 	c.newTerm()
 	c.clock.Advance(26 * time.Hour)
 	for end := c.clock.Now().Add(6 * day); c.clock.Now().Before(end); {
-		now, next := c.clock.Now(), c.round().Next
+		now, next := c.clock.Now(), c.round().NextAt
 		if next.Before(now.Add(time.Second)) {
 			next = now.Add(time.Second)
 		}
@@ -116,10 +116,10 @@ func (c *linesTurmoil) requireCurrent() {
 	if !c.settings.Rules.Fallback {
 		return
 	}
-	week, view := ledger.LastWeek(c.clock.Now()), c.given()
+	week, view := ledger.LastCompleteWeek(c.clock.Now()), c.given()
 	for _, id := range c.ids {
-		sample, _ := view.Sample(ledger.WeeklyKey(id))
-		doc, err := ledger.DecodeWeekly(sample.Data)
+		sample, _ := view.Entry(ledger.WeeklyLinesKey(id))
+		doc, err := ledger.DecodeWeeklyLines(sample.Data)
 		require.NoError(c.t, err, "nothing is known of %d", id)
 		c.require(doc.Week.Equal(week.Start), "%d: the week of %s", id, doc.Week)
 	}
@@ -158,7 +158,7 @@ func (c *linesTurmoil) step() {
 	}
 	if c.rnd.IntN(5) > 0 {
 		sum, err := c.collector.Pass(c.t.Context(), 1)
-		what = append(what, fmt.Sprintf("pass: %s (%v)", sum.Result, err))
+		what = append(what, fmt.Sprintf("pass: %s (%v)", sum.Status, err))
 		if c.rnd.IntN(2) == 0 {
 			c.fill()
 			what = append(what, "and workers")
@@ -166,7 +166,7 @@ func (c *linesTurmoil) step() {
 	}
 	done, err := c.lines.Refresh(c.t.Context())
 	require.NoError(c.t, err)
-	what = append(what, fmt.Sprintf("%d asked, %d read, %d quiet, %d failed", done.Asked, done.Read, done.Quiet, len(done.Failures)))
+	what = append(what, fmt.Sprintf("%d asked, %d read, %d quiet, %d failed", done.StatisticsReads, done.CommitReads, done.QuietWeeks, len(done.Failures)))
 	c.log = append(c.log, strings.Join(what, "; "))
 }
 
@@ -235,7 +235,7 @@ func (c *linesTurmoil) move(d *githubtest.Dataset, now time.Time) string {
 func (c *linesTurmoil) trouble() string {
 	c.server.ClearFaults()
 	once := func(match githubtest.Match, skip int, do githubtest.Effect) {
-		c.server.Fault(githubtest.Fault{Match: match, Skip: c.rnd.IntN(skip), Do: do, Times: 1 + c.rnd.IntN(2)})
+		c.server.InjectFault(githubtest.Fault{Match: match, Skip: c.rnd.IntN(skip), Effect: do, Times: 1 + c.rnd.IntN(2)})
 	}
 	switch c.rnd.IntN(8) {
 	case 0:
@@ -285,23 +285,23 @@ func (c *linesTurmoil) requireTrue() {
 	c.t.Helper()
 	view := c.given()
 	for _, id := range c.ids {
-		sample, ok := view.Sample(ledger.WeeklyKey(id))
+		sample, ok := view.Entry(ledger.WeeklyLinesKey(id))
 		if !ok {
 			continue
 		}
-		doc, err := ledger.DecodeWeekly(sample.Data)
+		doc, err := ledger.DecodeWeeklyLines(sample.Data)
 		require.NoError(c.t, err)
-		sample, _ = view.Sample(linesKey(SampleLinesState, id))
+		sample, _ = view.Entry(linesKey(EntryLinesState, id))
 		state, err := loc.Decode(sample.Data)
 		require.NoError(c.t, err)
 		c.require(state.Week.Equal(doc.Week), "%d: the state is of the week of %s, the lines are of %s", id, state.Week, doc.Week)
 		end := doc.Week.AddDate(0, 0, 7)
 		c.require(!end.After(c.clock.Now()), "%d: the week of %s is not over", id, doc.Week)
-		c.requireBetween(id, &doc, state.Incomplete, c.sums(id, doc.Week, end), c.sums(id, doc.Week, state.Refreshed))
+		c.requireBetween(id, &doc, state.Incomplete, c.sums(id, doc.Week, end), c.sums(id, doc.Week, state.ConfirmedAt))
 	}
 }
 
-func (c *linesTurmoil) requireBetween(id int64, doc *ledger.Weekly, incomplete bool, low, high map[string][2]uint64) {
+func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low, high map[string][2]uint64) {
 	c.t.Helper()
 	listed := make(map[string]bool)
 	for i := range doc.Users {
@@ -312,6 +312,6 @@ func (c *linesTurmoil) requireBetween(id int64, doc *ledger.Weekly, incomplete b
 		c.require(ok, "%d: %s has %d and %d in the week of %s, want %v to %v", id, who, u.Added, u.Removed, doc.Week, low[who], high[who])
 	}
 	for who, lines := range low {
-		c.require(!doc.Everybody || listed[who] || lines == [2]uint64{}, "%d: %s is said to have nothing in the week of %s, and has %v", id, who, doc.Week, lines)
+		c.require(!doc.Complete || listed[who] || lines == [2]uint64{}, "%d: %s is said to have nothing in the week of %s, and has %v", id, who, doc.Week, lines)
 	}
 }

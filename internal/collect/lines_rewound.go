@@ -8,13 +8,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// sampleRewound names the samples that say, by their time, when the default branch of a repository was found to have
+// entryRewound names the samples that say, by their time, when the default branch of a repository was found to have
 // lost commits. They are written where weekly lines do not come from the events of commits: those lines must then be
 // read again, by the leader that follows, too.
-const sampleRewound = "branch_rewound"
+const entryRewound = "branch_rewound"
 
-// rewindSamples notes that a reading has found commits that the default branch does not reach any more.
-func (c *Collector) rewindSamples(todo *reading, outcome *github.Outcome) []ledger.Sample {
+// rewindEntries notes that a reading has found commits that the default branch does not reach any more.
+func (c *Collector) rewindEntries(todo *reading, outcome *github.ReadResult) []ledger.Entry {
 	lost := len(outcome.Removed) > 0 || outcome.Sweep != nil
 	if !c.settings.WithoutLines || !lost || outcome.Failed[activity.StreamCommits] != nil {
 		return nil
@@ -26,7 +26,7 @@ func (c *Collector) rewindSamples(todo *reading, outcome *github.Outcome) []ledg
 		c.rewound = make(map[int64]time.Time)
 	}
 	c.rewound[todo.request.Repo.ID] = now
-	return []ledger.Sample{{SampleKey: linesKey(sampleRewound, todo.request.Repo.ID), Observed: now}}
+	return []ledger.Entry{{EntryKey: linesKey(entryRewound, todo.request.Repo.ID), Observed: now}}
 }
 
 // rewoundAt is when the default branch of a repository was found to have lost commits for the last time, zero when it
@@ -38,7 +38,7 @@ func (l *Lines) rewoundAt(repo int64) time.Time {
 	l.mu.Lock()
 	samples := l.samples
 	l.mu.Unlock()
-	if sample, ok := samples.Sample(linesKey(sampleRewound, repo)); ok && sample.Observed.After(at) {
+	if sample, ok := samples.Entry(linesKey(entryRewound, repo)); ok && sample.Observed.After(at) {
 		at = sample.Observed
 	}
 	return at

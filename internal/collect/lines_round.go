@@ -30,24 +30,24 @@ type linesRound struct {
 	repos []*ledger.RepoCoverage
 
 	mu     sync.Mutex
-	done   Refreshed
+	done   LinesResult
 	halted bool
 }
 
 func newLinesRound(l *Lines, cov *ledger.Coverage) *linesRound {
-	r := &linesRound{lines: l, week: ledger.LastWeek(cov.Edge)}
+	r := &linesRound{lines: l, week: ledger.LastCompleteWeek(cov.Edge)}
 	for _, repo := range cov.Repos {
-		if !repo.Gone() && !cov.Edge.IsZero() {
+		if !repo.IsGone() && !cov.Edge.IsZero() {
 			r.repos = append(r.repos, repo)
 		}
 	}
 	slices.SortFunc(r.repos, func(a, b *ledger.RepoCoverage) int { // those first that wait for longest
-		if n := l.repo(a.ID).state.Refreshed.Compare(l.repo(b.ID).state.Refreshed); n != 0 {
+		if n := l.repo(a.ID).state.ConfirmedAt.Compare(l.repo(b.ID).state.ConfirmedAt); n != 0 {
 			return n
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})
-	r.due(l.collector.now().Add(l.settings.Rules.Refresh))
+	r.due(l.collector.now().Add(l.settings.Rules.RefreshInterval))
 	return r
 }
 
@@ -55,8 +55,8 @@ func newLinesRound(l *Lines, cov *ledger.Coverage) *linesRound {
 func (r *linesRound) due(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.halted && (r.done.Next.IsZero() || at.Before(r.done.Next)) {
-		r.done.Next = at
+	if !r.halted && (r.done.NextAt.IsZero() || at.Before(r.done.NextAt)) {
+		r.done.NextAt = at
 	}
 }
 
@@ -64,8 +64,8 @@ func (r *linesRound) due(at time.Time) {
 func (r *linesRound) halt(until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.halted || until.After(r.done.Next) {
-		r.done.Next = until
+	if !r.halted || until.After(r.done.NextAt) {
+		r.done.NextAt = until
 	}
 	r.halted = true
 }
@@ -76,16 +76,16 @@ func (r *linesRound) ended() bool {
 	return r.halted
 }
 
-func (r *linesRound) count(change func(done *Refreshed)) {
+func (r *linesRound) count(change func(done *LinesResult)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.done)
 }
 
 func (r *linesRound) situation(cov *ledger.RepoCoverage) *loc.Situation {
-	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week, Rewound: r.lines.rewoundAt(cov.ID)}
+	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week, RewrittenAt: r.lines.rewoundAt(cov.ID)}
 	if !cov.Missing[activity.StreamCommits].Overlaps(activity.Window{Start: r.week.Start, End: at.Now.Add(recent)}) {
-		at.Pushed = cov.Signals.PushedAt // otherwise there may have been one that nobody has seen
+		at.PushedAt = cov.Signals.PushedAt // otherwise there may have been one that nobody has seen
 	}
 	return at
 }
@@ -95,11 +95,11 @@ func (r *linesRound) quiet(ctx context.Context) error {
 	var steps []*taken
 	for _, cov := range r.repos {
 		known, at := r.lines.repo(cov.ID), r.situation(cov)
-		state := r.lines.settings.Rules.Rewind(known.state, at)
-		if step, _ := r.lines.settings.Rules.Next(&state, at); step == loc.StepQuiet {
+		state := r.lines.settings.Rules.WithRewrite(known.state, at)
+		if step, _ := r.lines.settings.Rules.NextStep(&state, at); step == loc.StepQuietWeek {
 			steps = append(steps, &taken{
-				repo: cov.ID, known: known, state: r.lines.settings.Rules.Silent(state, at),
-				week: &ledger.Weekly{Week: r.week.Start, Everybody: true},
+				repo: cov.ID, known: known, state: r.lines.settings.Rules.WithQuietWeek(state, at),
+				week: &ledger.WeeklyLines{Week: r.week.Start, Complete: true},
 			})
 		}
 	}
@@ -107,7 +107,7 @@ func (r *linesRound) quiet(ctx context.Context) error {
 		if err := r.lines.commit(ctx, chunk...); err != nil {
 			return err
 		}
-		r.count(func(done *Refreshed) { done.Quiet += len(chunk) })
+		r.count(func(done *LinesResult) { done.QuietWeeks += len(chunk) })
 	}
 	return nil
 }
@@ -138,19 +138,19 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 			return nil
 		}
 		at := r.situation(cov)
-		state := r.lines.settings.Rules.Rewind(known.state, at)
-		step, next := r.lines.settings.Rules.Next(&state, at)
+		state := r.lines.settings.Rules.WithRewrite(known.state, at)
+		step, next := r.lines.settings.Rules.NextStep(&state, at)
 		if step == loc.StepNone {
 			r.due(next)
 			return nil
 		}
-		if r.lines.settings.Paused() != nil {
+		if r.lines.settings.CheckPaused() != nil {
 			r.halt(at.Now.Add(afterPause))
 			return nil
 		}
 		result := &taken{repo: cov.ID, known: known, state: state, part: known.part}
 		changed := false
-		if step == loc.StepAsk {
+		if step == loc.StepReadStatistics {
 			changed = r.ask(ctx, &repo, cov.Signals.Head != "", at, result)
 		} else {
 			changed = r.read(ctx, &repo, cov.Signals.Head != "", at, result)
@@ -172,7 +172,7 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 // ask asks for statistics, and reports whether anything is known that was not.
 func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
 	rules := &r.lines.settings.Rules
-	told, err := r.lines.settings.Source.Contributors(ctx, r.lines.collector.settings.Org, *repo)
+	told, err := r.lines.settings.Source.ReadContributors(ctx, r.lines.collector.settings.Org, *repo)
 	if err == nil && told.Empty && had {
 		err = errNotEmpty
 	}
@@ -181,17 +181,17 @@ func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, had boo
 		return false
 	case err != nil:
 		r.fail(repo, err)
-		step.state = rules.Failed(step.state, at, refused(err))
+		step.state = rules.WithStatisticsError(step.state, at, refused(err))
 		return true
 	case told.Pending:
-		step.state = rules.Pending(step.state, at)
-	case told.Zero():
-		step.state = rules.Zero(step.state, at)
+		step.state = rules.WithPending(step.state, at)
+	case told.HasNoLines():
+		step.state = rules.WithZero(step.state, at)
 	default:
-		step.state, step.part = rules.Good(step.state, at), ledger.Weekly{}
+		step.state, step.part = rules.WithStatistics(step.state, at), ledger.WeeklyLines{}
 		step.week = r.weekly(&told, at)
 	}
-	r.count(func(done *Refreshed) { done.Asked++ })
+	r.count(func(done *LinesResult) { done.StatisticsReads++ })
 	return true
 }
 
@@ -209,23 +209,23 @@ func (r *linesRound) halts(err error, at *loc.Situation) bool {
 }
 
 func (r *linesRound) fail(repo *activity.Repository, err error) {
-	r.count(func(done *Refreshed) {
+	r.count(func(done *LinesResult) {
 		done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: activity.StreamCommits, Err: err})
 	})
 }
 
 // weekly are the week's lines as the statistics tell them. They have users who have lines, and those who had commits within the
 // retention. Of others nothing is known: there are at most a hundred, and none without an account.
-func (r *linesRound) weekly(told *github.Contributors, at *loc.Situation) *ledger.Weekly {
+func (r *linesRound) weekly(told *github.ContributorStats, at *loc.Situation) *ledger.WeeklyLines {
 	retained := at.Now.Add(-r.lines.settings.Retention)
 	users := make(lineSums)
-	for i := range told.List {
-		for _, w := range told.List[i].Weeks {
+	for i := range told.Contributors {
+		for _, w := range told.Contributors[i].Weeks {
 			switch {
 			case w.Start.Equal(r.week.Start):
-				users.add(told.List[i].Actor, w.Added, w.Removed)
+				users.add(told.Contributors[i].Actor, w.Added, w.Removed)
 			case w.Start.AddDate(0, 0, 7).After(retained):
-				users.add(told.List[i].Actor, 0, 0)
+				users.add(told.Contributors[i].Actor, 0, 0)
 			}
 		}
 	}
@@ -233,15 +233,15 @@ func (r *linesRound) weekly(told *github.Contributors, at *loc.Situation) *ledge
 }
 
 // lineSums are lines by user.
-type lineSums map[activity.Actor]ledger.WeeklyUser
+type lineSums map[activity.Actor]ledger.UserLines
 
 func (s lineSums) add(who activity.Actor, added, removed uint64) {
 	sum := s[who]
-	s[who] = ledger.WeeklyUser{Actor: who, Added: sum.Added + added, Removed: sum.Removed + removed}
+	s[who] = ledger.UserLines{Actor: who, Added: sum.Added + added, Removed: sum.Removed + removed}
 }
 
-func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.Weekly {
-	w := &ledger.Weekly{Week: week.Start, Everybody: everybody}
+func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.WeeklyLines {
+	w := &ledger.WeeklyLines{Week: week.Start, Complete: everybody}
 	for _, user := range s {
 		w.Users = append(w.Users, user)
 	}
@@ -250,16 +250,16 @@ func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.Weekly {
 
 // read reads the lines of the week's commits as far as the caps allow, and reports whether anything is known that was not.
 func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
-	rules, reading := &r.lines.settings.Rules, step.state.ReadingOf(at)
+	rules, reading := &r.lines.settings.Rules, step.state.CommitProgress(at)
 	whole, sums := r.partOf(&reading, &step.part)
-	left := r.lines.settings.MaxCommits - reading.Asked
+	left := r.lines.settings.MaxCommits - reading.Requested
 	if allowed, _ := r.lines.allowance.left(at.Now); allowed == 0 {
 		r.waits(at, step)
 		return true
 	}
-	outcome, err := r.lines.settings.Source.SampleLines(ctx, github.LinesRequest{
-		Org: r.lines.collector.settings.Org, Repo: *repo, HadCommits: had, Window: r.week, Head: reading.Head, Position: reading.Position, Max: left,
-		Take: func(n int) int { return r.lines.allowance.take(at.Now, n) },
+	outcome, err := r.lines.settings.Source.ReadCommitLines(ctx, github.CommitLinesRequest{
+		Org: r.lines.collector.settings.Org, Repo: *repo, HadCommits: had, Window: r.week, Head: reading.Head, Position: reading.Position, MaxCommits: left,
+		Reserve: func(n int) int { return r.lines.allowance.take(at.Now, n) },
 	}, func(events []activity.Event) error {
 		for i := range events {
 			sums.add(events[i].Actor, uint64(events[i].Additions), uint64(events[i].Deletions))
@@ -269,20 +269,20 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bo
 	if ctx.Err() != nil {
 		return false
 	}
-	r.count(func(done *Refreshed) { done.Read++ })
+	r.count(func(done *LinesResult) { done.CommitReads++ })
 	moved := outcome.Position > reading.Position
-	step.state = rules.Progress(step.state, at, outcome.Head, outcome.Position, outcome.Asked)
+	step.state = rules.WithCommitProgress(step.state, at, outcome.Head, outcome.Position, outcome.Requested)
 	step.part = *sums.weekly(r.week, whole)
 	switch {
 	case r.halts(err, at):
 		return moved
 	case err != nil:
 		r.fail(repo, err)
-		step.state = rules.ReadFailed(step.state, at, refused(err))
-	case outcome.Whole || outcome.Asked >= left:
-		whole = whole && outcome.Whole
-		step.state = rules.Read(step.state, at, !whole)
-		step.week, step.part = sums.weekly(r.week, whole), ledger.Weekly{}
+		step.state = rules.WithCommitsError(step.state, at, refused(err))
+	case outcome.Complete || outcome.Requested >= left:
+		whole = whole && outcome.Complete
+		step.state = rules.WithCommits(step.state, at, !whole)
+		step.week, step.part = sums.weekly(r.week, whole), ledger.WeeklyLines{}
 	default:
 		r.waits(at, step)
 	}
@@ -293,11 +293,11 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bo
 func (r *linesRound) waits(at *loc.Situation, step *taken) {
 	_, until := r.lines.allowance.left(at.Now)
 	r.lines.collector.tallies.Add(TallyLinesWait)
-	step.state = r.lines.settings.Rules.Waits(step.state, at, until)
+	step.state = r.lines.settings.Rules.WithWait(step.state, at, until)
 }
 
 // partOf is what was read of the week before, and whether nothing of it was left out.
-func (r *linesRound) partOf(reading *loc.Reading, part *ledger.Weekly) (whole bool, sums lineSums) {
+func (r *linesRound) partOf(reading *loc.CommitProgress, part *ledger.WeeklyLines) (whole bool, sums lineSums) {
 	sums = make(lineSums)
 	if reading.Position == 0 || !part.Week.Equal(reading.Week) {
 		return true, sums
@@ -305,5 +305,5 @@ func (r *linesRound) partOf(reading *loc.Reading, part *ledger.Weekly) (whole bo
 	for _, u := range part.Users {
 		sums.add(u.Actor, u.Added, u.Removed)
 	}
-	return part.Everybody, sums
+	return part.Complete, sums
 }

@@ -35,7 +35,7 @@ func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, chang
 	b := &linesBench{bench: newBench(t, api, data, func(s *Settings) { s.WithoutLines = true })}
 	b.settings = LinesSettings{
 		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 1000, Retention: 720 * time.Hour,
-		Rules: loc.Rules{Refresh: day, Fallback: true, ZeroAnswers: 2, Cooldown: 7 * day},
+		Rules: loc.Rules{RefreshInterval: day, Fallback: true, ZeroAnswers: 2, Cooldown: 7 * day},
 	}
 	for _, f := range change {
 		f(&b.settings)
@@ -52,12 +52,12 @@ func (b *linesBench) newTerm() { b.lines = b.collector.Lines(b.settings, 1, b.gi
 // given is what a replica that starts now sees.
 func (b *linesBench) given() *ledger.View {
 	b.t.Helper()
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, GivenWeeks: true})
+	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
 	err := b.store.Follow(ctx, org, func(c ledger.Change) error {
 		view.Apply(c)
-		if c.Caught {
+		if c.CaughtUp {
 			cancel()
 		}
 		return nil
@@ -67,7 +67,7 @@ func (b *linesBench) given() *ledger.View {
 }
 
 // round makes a round, and a pass before it.
-func (b *linesBench) round() Refreshed {
+func (b *linesBench) round() LinesResult {
 	b.t.Helper()
 	b.pass()
 	done, err := b.lines.Refresh(b.t.Context())
@@ -76,7 +76,7 @@ func (b *linesBench) round() Refreshed {
 }
 
 // after makes a round some time later.
-func (b *linesBench) after(d time.Duration) Refreshed {
+func (b *linesBench) after(d time.Duration) LinesResult {
 	b.t.Helper()
 	b.clock.Advance(d)
 	return b.round()
@@ -85,8 +85,8 @@ func (b *linesBench) after(d time.Duration) Refreshed {
 // until makes rounds when they are due, as long as that is before a time.
 func (b *linesBench) until(end time.Time) {
 	b.t.Helper()
-	for done := b.round(); done.Next.Before(end); done = b.round() {
-		b.clock.set(done.Next)
+	for done := b.round(); done.NextAt.Before(end); done = b.round() {
+		b.clock.set(done.NextAt)
 	}
 	b.clock.set(end)
 }
@@ -98,9 +98,9 @@ func (b *linesBench) weekly(repo string) map[string][2]uint64 {
 	b.given().Visit(b.clock.Now(), result)
 	lines := make(map[string][2]uint64)
 	for series, v := range result {
-		require.False(b.t, v.Present.Has(ledger.MetricTotalAdded))
+		require.False(b.t, v.Present.Has(ledger.MetricTotalLinesAdded))
 		if series.Repo == repo && v.Present.Has(ledger.MetricLinesAdded) {
-			lines[series.User] = [2]uint64{v.Of[ledger.MetricLinesAdded], v.Of[ledger.MetricLinesGone]}
+			lines[series.User] = [2]uint64{v.Of[ledger.MetricLinesAdded], v.Of[ledger.MetricLinesRemoved]}
 		}
 	}
 	return lines
@@ -109,12 +109,12 @@ func (b *linesBench) weekly(repo string) map[string][2]uint64 {
 // state is what is known of the only repository, and its mode.
 func (b *linesBench) state() (loc.State, loc.Mode) {
 	b.t.Helper()
-	samples := b.given().Samples(SampleLinesState)
+	samples := b.given().Entries(EntryLinesState)
 	require.Len(b.t, samples, 1)
 	state, err := loc.Decode(samples[0].Data)
 	require.NoError(b.t, err)
 	now := b.clock.Now()
-	return state, b.settings.Rules.Mode(&state, now, ledger.LastWeek(now))
+	return state, b.settings.Rules.ModeAt(&state, now, ledger.LastCompleteWeek(now))
 }
 
 func (b *linesBench) mode() string {
@@ -123,18 +123,18 @@ func (b *linesBench) mode() string {
 	return mode.String()
 }
 
-func (b *linesBench) asked() int { return b.server.Count(about(statsRoute)) }
+func (b *linesBench) asked() int { return b.server.CountRequests(about(statsRoute)) }
 
 // details are the commits that were asked for their lines with REST.
 func (b *linesBench) details() int {
-	return b.server.Count(about("/repos/{owner}/{repo}/commits/{ref...}"))
+	return b.server.CountRequests(about("/repos/{owner}/{repo}/commits/{ref...}"))
 }
 
 // zeros makes the statistics answer as those of a large repository, until the faults are cleared.
 func (b *linesBench) zeros() {
 	body := fmt.Sprintf(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":%d,"a":0,"d":0,"c":3}]}]`, sunday.AddDate(0, 0, -7).Unix())
-	b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Route: statsRoute}, Do: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body),
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body),
 	})
 }
 
@@ -160,17 +160,17 @@ func TestStatistics(t *testing.T) {
 		require.Empty(t, b.weekly("one"), "commits were read without lines")
 		require.Zero(t, b.details())
 		done := b.round()
-		require.Equal(t, 1, done.Asked)
-		require.Equal(t, b.clock.Now().Add(time.Minute), done.Next)
+		require.Equal(t, 1, done.StatisticsReads)
+		require.Equal(t, b.clock.Now().Add(time.Minute), done.NextAt)
 		require.Equal(t, "warming", b.mode())
-		require.Zero(t, b.after(30*time.Second).Asked)
+		require.Zero(t, b.after(30*time.Second).StatisticsReads)
 		done = b.after(30 * time.Second)
-		require.Equal(t, 1, done.Asked)
-		require.Equal(t, b.clock.Now().Add(day), done.Next)
+		require.Equal(t, 1, done.StatisticsReads)
+		require.Equal(t, b.clock.Now().Add(day), done.NextAt)
 		require.Equal(t, "ready", b.mode())
 		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}}
 		require.Equal(t, want, b.weekly("one"))
-		require.Zero(t, b.after(12*time.Hour).Asked)
+		require.Zero(t, b.after(12*time.Hour).StatisticsReads)
 
 		t.Log("a push voids GitHub's numbers; the ones that are known stay")
 		b.server.Update(func(d *githubtest.Dataset) {
@@ -178,7 +178,7 @@ func TestStatistics(t *testing.T) {
 			c.PushedAt = b.clock.Now().Add(time.Minute)
 		})
 		done = b.after(12 * time.Hour)
-		require.Equal(t, 1, done.Asked)
+		require.Equal(t, 1, done.StatisticsReads)
 		require.Equal(t, want, b.weekly("one"))
 		require.Equal(t, "ready", b.mode())
 		b.after(time.Minute)
@@ -190,7 +190,7 @@ func TestStatistics(t *testing.T) {
 		b.clock.set(sunday.Add(7*day - time.Second))
 		b.round()
 		require.Equal(t, want, b.weekly("one"))
-		require.Equal(t, 1, b.after(time.Second).Asked, "the week has changed")
+		require.Equal(t, 1, b.after(time.Second).StatisticsReads, "the week has changed")
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
 	})
 }
@@ -203,16 +203,16 @@ func TestQuietRepositories(t *testing.T) {
 		commit(data, "one", sunday.AddDate(0, 0, -8))
 		b := newLinesBench(t, api, data)
 		done := b.round()
-		require.Equal(t, 1, done.Quiet)
+		require.Equal(t, 1, done.QuietWeeks)
 		require.Zero(t, b.asked())
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
 		require.Equal(t, "ready", b.mode())
-		require.Zero(t, b.round().Quiet)
+		require.Zero(t, b.round().QuietWeeks)
 		b.clock.Advance(3 * day)
 		require.Equal(t, "ready", b.mode())
 
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Second)) })
-		require.Equal(t, 1, b.after(time.Minute).Asked)
+		require.Equal(t, 1, b.after(time.Minute).StatisticsReads)
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"), "what is known stays")
 	})
 }
@@ -266,10 +266,10 @@ func TestFallback(t *testing.T) {
 		done := b.round()
 		require.Equal(t, "warming", b.mode())
 		require.Empty(t, b.weekly("one"), "a zero is no value")
-		require.Equal(t, b.clock.Now().Add(time.Hour), done.Next)
+		require.Equal(t, b.clock.Now().Add(time.Hour), done.NextAt)
 		done = b.after(time.Hour)
-		require.Equal(t, 1, done.Asked)
-		require.Equal(t, 1, done.Read)
+		require.Equal(t, 1, done.StatisticsReads)
+		require.Equal(t, 1, done.CommitReads)
 		require.Equal(t, "fallback", b.mode())
 		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "unlinked_git_author": {10, 1}, "eve": {0, 0}}
 		require.Equal(t, want, b.weekly("one"))
@@ -280,19 +280,19 @@ func TestFallback(t *testing.T) {
 		require.False(t, state.Incomplete)
 
 		t.Log("a week is read once")
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.until(sunday.Add(7*day - time.Minute))
 		require.Zero(t, b.asked()+b.details())
 		require.Equal(t, want, b.weekly("one"))
 		done = b.after(time.Minute)
-		require.Equal(t, 1, done.Read)
-		require.Zero(t, done.Asked)
+		require.Equal(t, 1, done.CommitReads)
+		require.Zero(t, done.StatisticsReads)
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "unlinked_git_author": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
 
 		t.Log("the cooldown is over: zeros again, then numbers")
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
 		b.until(noon.Add(time.Hour + 7*day))
-		require.Equal(t, 1, b.round().Asked)
+		require.Equal(t, 1, b.round().StatisticsReads)
 		require.Equal(t, "fallback", b.mode())
 		b.server.ClearFaults()
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(3*day)) })
@@ -411,10 +411,10 @@ func TestCaps(t *testing.T) {
 					require.Empty(t, b.weekly("one"), "a part of a week is no value")
 					require.Equal(t, uint64(hour+1), b.tally(TallyLinesWait))
 					at := b.clock.Now()
-					require.Zero(t, b.after(5*time.Minute).Read, "the hour is not over")
+					require.Zero(t, b.after(5*time.Minute).CommitReads, "the hour is not over")
 					if hour == 0 {
 						b.newTerm()
-						require.Zero(t, b.after(5*time.Minute).Read, "neither is it for another leader")
+						require.Zero(t, b.after(5*time.Minute).CommitReads, "neither is it for another leader")
 					}
 					b.clock.set(at.Truncate(time.Hour).Add(time.Hour))
 					b.round()
@@ -449,8 +449,8 @@ func TestStale(t *testing.T) {
 		b.round()
 		b.after(time.Minute)
 		want := b.weekly("one")
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: githubtest.Status(http.StatusForbidden)})
-		b.server.Reset()
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.Status(http.StatusForbidden)})
+		b.server.ResetRequests()
 		b.until(noon.Add(3 * day))
 		require.Equal(t, "stale", b.mode())
 		require.Equal(t, want, b.weekly("one"))
@@ -470,11 +470,11 @@ func TestFailover(t *testing.T) {
 	b := newLinesBench(t, github.APIGraphQL, lastWeek())
 	b.round()
 	b.newTerm()
-	require.Zero(t, b.round().Asked, "the wait goes on")
+	require.Zero(t, b.round().StatisticsReads, "the wait goes on")
 	b.after(time.Minute)
 	require.Equal(t, "ready", b.mode())
 	b.newTerm()
-	require.Zero(t, b.after(time.Hour).Asked)
+	require.Zero(t, b.after(time.Hour).StatisticsReads)
 
 	behind := b.clock.now
 	b.clock.now = behind.Add(-30 * time.Minute)
@@ -485,18 +485,18 @@ func TestFailover(t *testing.T) {
 	b.clock.now = b.clock.now.Add(-10 * time.Minute)
 	b.newTerm()
 	b.clock.now = b.clock.now.Add(11 * time.Minute)
-	require.Equal(t, 1, b.round().Asked)
+	require.Equal(t, 1, b.round().StatisticsReads)
 	require.Equal(t, "ready", b.mode())
 
-	samples := []ledger.Sample{
-		{SampleKey: linesKey(SampleLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
-		{SampleKey: sampleAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
+	samples := []ledger.Entry{
+		{EntryKey: linesKey(EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
+		{EntryKey: entryAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
 	}
-	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Samples: samples})
+	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Entries: samples})
 	require.NoError(t, err)
 	want := b.weekly("one")
 	b.newTerm()
-	require.Equal(t, 1, b.round().Asked)
+	require.Equal(t, 1, b.round().StatisticsReads)
 	require.Equal(t, uint64(1), b.tally(TallyInvalid))
 	require.Equal(t, want, b.weekly("one"))
 	require.Equal(t, "ready", b.mode())
@@ -524,25 +524,25 @@ func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 			resource, left = githubtest.ResourceGraphQL, 3
 		}
 		b.pass()
-		b.server.Use("default", resource, 5000-1250-left)
+		b.server.SetUsed("default", resource, 5000-1250-left)
 		done, err := b.lines.Refresh(t.Context())
 		require.NoError(t, err)
-		require.True(t, done.Next.After(b.clock.Now()))
+		require.True(t, done.NextAt.After(b.clock.Now()))
 		require.Empty(t, b.weekly("one"))
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
 		b.clock.Advance(time.Minute)
-		require.Equal(t, ResultSuccess, b.pass().Result)
-		b.server.Reset()
+		require.Equal(t, PassSuccess, b.pass().Status)
+		b.server.ResetRequests()
 		again, err := b.lines.Refresh(t.Context())
 		require.NoError(t, err)
-		require.True(t, again.Next.After(b.clock.Now()))
+		require.True(t, again.NextAt.After(b.clock.Now()))
 		require.Empty(t, b.server.Requests(), "the round is over before it asks")
 
 		b.until(noon.Add(3 * time.Hour))
 		b.round()
 		require.Equal(t, "fallback", b.mode())
 		require.NotEmpty(t, b.weekly("one"))
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 	})
 }
 
@@ -563,17 +563,17 @@ func TestLinesHalt(t *testing.T) {
 				commit(data, r.Name, sunday.Add(-time.Hour))
 			}
 			b := newLinesBench(t, github.APIREST, data)
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: test.effect})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: test.effect})
 			done := b.round()
 			require.LessOrEqual(t, b.asked(), 4, "one for each that is read at once")
-			require.Empty(t, b.given().Samples(SampleLinesState))
-			require.InDelta(t, test.wait, done.Next.Sub(b.clock.Now()), float64(2*time.Second))
-			b.settings.Paused = func() error { return context.Canceled }
+			require.Empty(t, b.given().Entries(EntryLinesState))
+			require.InDelta(t, test.wait, done.NextAt.Sub(b.clock.Now()), float64(2*time.Second))
+			b.settings.CheckPaused = func() error { return context.Canceled }
 			b.newTerm()
-			b.server.Reset()
+			b.server.ResetRequests()
 			paused, err := b.lines.Refresh(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, b.clock.Now().Add(time.Minute), paused.Next)
+			require.Equal(t, b.clock.Now().Add(time.Minute), paused.NextAt)
 			require.Empty(t, b.server.Requests())
 		})
 	}
@@ -587,7 +587,7 @@ func TestLinesEndWithTheTerm(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.lines.Refresh(t.Context())
 	require.ErrorIs(t, err, ledger.ErrFenced)
-	require.Empty(t, b.given().Samples(SampleLinesState))
+	require.Empty(t, b.given().Entries(EntryLinesState))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = b.lines.Refresh(ctx)
@@ -614,7 +614,7 @@ func TestTheHourIsShared(t *testing.T) {
 		require.Less(t, complete, len(data.Repos), "how many depends on who asked first")
 		require.Equal(t, uint64(len(data.Repos)-complete), b.tally(TallyLinesWait), "each of the others waits once")
 		if api == github.APIREST {
-			require.Equal(t, 45, b.server.Count(about(commitRoute)), "nothing of the allowance is left over, and nothing is taken beyond it")
+			require.Equal(t, 45, b.server.CountRequests(about(commitRoute)), "nothing of the allowance is left over, and nothing is taken beyond it")
 		}
 		b.clock.set(noon.Add(time.Hour))
 		b.round()
@@ -634,17 +634,17 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 		b.round()
 		b.clock.Advance(interval)
 		b.round()
-		armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: githubtest.Status(503)})
+		armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(503)})
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })
 		b.clock.Advance(interval)
 		b.pass()
 		b.clock.set(sunday.Add(7*day + time.Hour))
 		b.pass()
-		require.Positive(t, armed.Struck())
+		require.Positive(t, armed.Hits())
 		done, err := b.lines.Refresh(t.Context())
 		require.NoError(t, err)
-		require.Zero(t, done.Quiet)
-		require.Equal(t, 1, done.Asked)
+		require.Zero(t, done.QuietWeeks)
+		require.Equal(t, 1, done.StatisticsReads)
 	})
 }
 
@@ -662,7 +662,7 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 					commit(data, repo, sunday.AddDate(0, 0, -8)).Login = new("bob")
 				}
 				b := newLinesBench(t, api, data)
-				b.collector.settings.Handover = true
+				b.collector.settings.BackfillEnabled = true
 				b.clock.set(sunday.Add(6*day + 12*time.Hour))
 				b.pass()
 				b.server.Update(func(d *githubtest.Dataset) {
@@ -671,7 +671,7 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 					}
 				})
 				b.clock.set(sunday.Add(7*day + 5*time.Minute))
-				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Do: trouble})
+				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: trouble})
 				b.pass()
 				b.server.ClearFaults()
 				b.clock.Advance(time.Minute)
@@ -680,7 +680,7 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 				for range 3 {
 					done, err := b.lines.Refresh(t.Context())
 					require.NoError(t, err)
-					require.Zero(t, done.Quiet)
+					require.Zero(t, done.QuietWeeks)
 					b.clock.Advance(time.Minute)
 				}
 				for _, repo := range []string{"one", "two"} {

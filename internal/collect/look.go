@@ -12,13 +12,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// ErrVanished refuses a discovery that shows nothing of an organization of which there was something: an account
+// ErrNoRepositories refuses a discovery that shows nothing of an organization of which there was something: an account
 // that lost its access sees an empty list, and that must not end every series.
-var ErrVanished = errors.New("the credential sees no repository of the organization any more")
+var ErrNoRepositories = errors.New("the credential sees no repository of the organization any more")
 
 // look finds out which repositories there are and plans what has to be read of them. It keeps one page at a time.
-func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary) (plan, error) {
-	p := c.planner(cov, sum.Began)
+func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *PassResult) (plan, error) {
+	p := c.planner(cov, sum.Start)
 	suspected := c.suspectsOf(cov)
 	p.suspected = func(repo int64) bool { return suspected[repo] }
 	first := true
@@ -43,21 +43,21 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 	}
 	absent := p.absent()
 	if len(p.there) == 0 && len(absent) > 0 && incomplete == nil {
-		return plan{}, ErrVanished
+		return plan{}, ErrNoRepositories
 	}
 	explained := c.lookUp(ctx, p, absent)
-	sum.Repositories, sum.Unmatched = p.selected(), p.matched.unmatched(p.filter)
+	sum.Repositories, sum.UnmatchedPatterns = p.selected(), p.matched.unmatched(p.filter)
 	switch {
 	case ctx.Err() != nil:
 		return plan{}, context.Cause(ctx)
 	case len(absent) > 0 && len(p.there)+len(p.unknown) == 0:
-		return plan{}, ErrVanished
+		return plan{}, ErrNoRepositories
 	}
-	if incomplete != nil && incomplete.Holes > explained {
+	if incomplete != nil && incomplete.Missing > explained {
 		sum.Incomplete = incomplete
 	}
 	todo := p.finish()
-	sum.Vanishing = p.vanishing
+	sum.VanishedRepositories = p.vanishing
 	c.forget(p)
 	return todo, nil
 }
@@ -65,7 +65,7 @@ func (c *Collector) look(ctx context.Context, cov *ledger.Coverage, sum *Summary
 func (c *Collector) planner(cov *ledger.Coverage, began time.Time) *planner {
 	p := &planner{
 		org: c.settings.Org, cov: cov, began: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		handover: c.settings.Handover, matched: c.settings.Filter.newMatching(),
+		handover: c.settings.BackfillEnabled, matched: c.settings.Filter.newMatching(),
 		there: make(map[int64]bool, len(cov.Repos)), unknown: make(map[int64]bool),
 		moved: make(map[int64]bool), suspects: make(map[int64]bool),
 		plan: plan{behind: make(map[int64]*behind)},
@@ -90,7 +90,7 @@ func (c *Collector) lookUp(ctx context.Context, p *planner, absent []*ledger.Rep
 		}
 		asked = append(asked, c.repository(known))
 	}
-	c.settings.Source.Lookup(ctx, c.settings.Org, asked, func(s github.Sighting) {
+	c.settings.Source.Lookup(ctx, c.settings.Org, asked, func(s github.LookupResult) {
 		switch {
 		case s.Err != nil:
 			explained++
@@ -141,7 +141,7 @@ func (c *Collector) remember(page []activity.Repository, there map[int64]bool) {
 		}
 		c.refusals.forget(r.ID, presence)
 		for _, s := range activity.AllStreams() {
-			if r.Signals.Off.Has(s) {
+			if r.Signals.Disabled.Has(s) {
 				c.refusals.forget(r.ID, s)
 			}
 		}

@@ -141,14 +141,14 @@ func (r *restlessOrg) round() {
 	cov := r.coverage()
 	for id := range r.stayed {
 		known, had := cov.Repos[id], before.Repos[id]
-		if r.api == github.APIREST && (had == nil || had.Gone()) {
+		if r.api == github.APIREST && (had == nil || had.IsGone()) {
 			continue // one that is new, or back, may move between two pages: it is found with the next pass
 		}
 		require.NotNil(r.t, known, "%d was there all the time", id)
-		require.False(r.t, known.Gone(), "%d was there all the time", id)
+		require.False(r.t, known.IsGone(), "%d was there all the time", id)
 	}
 	for id, known := range cov.Repos {
-		if !known.Gone() && sum.Result != ResultPartial && !r.collector.suspects[id] {
+		if !known.IsGone() && sum.Status != PassPartial && !r.collector.suspects[id] {
 			require.True(r.t, r.names[id][known.Name], "%d was not called %s but %v", id, known.Name, r.names[id])
 		}
 	}

@@ -44,7 +44,7 @@ func (b *bench) gone() []string {
 	b.t.Helper()
 	names := []string{}
 	for _, r := range b.coverage().Repos {
-		if r.Gone() {
+		if r.IsGone() {
 			names = append(names, r.Name)
 		}
 	}
@@ -106,12 +106,12 @@ func TestRowsShift(t *testing.T) {
 			})
 		})
 	})
-	b.server.Reset()
+	b.server.ResetRequests()
 	sum := b.pass()
 	requireOnlyOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, sum.Failures)
 	require.Equal(t, 1, sum.Events)
 	require.Equal(t, 250, sum.Repositories, "the five that were deleted are on the first page")
-	require.Equal(t, 5, b.server.Count(asks(lookupQuestion[github.APIREST])), "those that moved to the first page")
+	require.Equal(t, 5, b.server.CountRequests(asks(lookupQuestion[github.APIREST])), "those that moved to the first page")
 	require.Empty(t, b.gone())
 	b.clock.Advance(interval)
 	b.pass()
@@ -134,13 +134,13 @@ func TestTwoLookupsForWhatIsGone(t *testing.T) {
 				b.collector = New(b.collector.settings, b.tallies)
 				question = lookupQuestion[github.APIREST]
 			}
-			b.server.Reset()
+			b.server.ResetRequests()
 			for _, gone := range [][]string{{}, {"two"}, {"two"}, {"two"}} {
 				b.clock.Advance(interval)
-				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Equal(t, PassSuccess, b.pass().Status)
 				require.Equal(t, gone, b.gone())
 			}
-			require.Equal(t, 2, b.server.Count(asks(question)))
+			require.Equal(t, 2, b.server.CountRequests(asks(question)))
 		}
 	})
 }
@@ -153,7 +153,7 @@ func TestANullNodeCostsNobodyElse(t *testing.T) {
 	data := dataset("one", "two", "three")
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: brokenNode})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: brokenNode})
 	at := b.clock.Advance(interval).Add(-time.Minute)
 	b.server.Update(func(d *githubtest.Dataset) {
 		for _, repo := range []string{"one", "two", "three"} {
@@ -161,12 +161,12 @@ func TestANullNodeCostsNobodyElse(t *testing.T) {
 		}
 		*data = *d
 	})
-	b.server.Reset()
+	b.server.ResetRequests()
 	sum := b.pass()
-	require.Equal(t, ResultSuccess, sum.Result)
+	require.Equal(t, PassSuccess, sum.Status)
 	require.Equal(t, 3, sum.Events)
-	require.Equal(t, 1, b.server.Count(asks("Discover")))
-	require.Equal(t, 1, b.server.Count(asks("Lookup")))
+	require.Equal(t, 1, b.server.CountRequests(asks("Discover")))
+	require.Equal(t, 1, b.server.CountRequests(asks("Lookup")))
 	require.Empty(t, b.gone())
 }
 
@@ -175,12 +175,12 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 	t.Parallel()
 	for _, handed := range []bool{false, true} {
 		data := dataset("one", "two", "three")
-		b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Handover = handed })
+		b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.BackfillEnabled = handed })
 		b.pass()
 		b.fill()
 		edge := b.coverage().Edge
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: brokenNode})
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Do: githubtest.FieldError("nodes.0", "", "Something went wrong.")})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: brokenNode})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: githubtest.FieldError("nodes.0", "", "Something went wrong.")})
 		for range 3 {
 			at := b.clock.Advance(interval).Add(-time.Minute)
 			b.server.Update(func(d *githubtest.Dataset) {
@@ -191,7 +191,7 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 				*data = *d
 			})
 			sum := b.pass()
-			require.Equal(t, ResultPartial, sum.Result)
+			require.Equal(t, PassPartial, sum.Status)
 			require.Equal(t, 4, sum.Events, "of the other two")
 			require.Len(t, sum.Failures, activity.NumStreams)
 			require.NoError(t, sum.Incomplete, "it is known which one it was")
@@ -204,7 +204,7 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 		}
 		b.server.ClearFaults()
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.fill()
 		cov = b.coverage()
 		require.Empty(t, cov.Gaps())
@@ -224,15 +224,15 @@ func TestANullNodeOfANewRepository(t *testing.T) {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "two", DefaultBranch: "main", CreatedAt: noon})
 		commit(d, "two", noon.Add(time.Minute))
 	})
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.NullAt("organization.repositories.nodes.2")})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.NullAt("organization.repositories.nodes.2")})
 	sum := b.pass()
-	require.Equal(t, ResultPartial, sum.Result)
+	require.Equal(t, PassPartial, sum.Status)
 	require.Empty(t, sum.Failures)
 	require.ErrorAs(t, sum.Incomplete, new(*github.IncompleteError))
 	require.Equal(t, 2, sum.Repositories)
 	b.server.ClearFaults()
 	b.clock.Advance(interval)
-	require.Equal(t, ResultSuccess, b.pass().Result)
+	require.Equal(t, PassSuccess, b.pass().Status)
 	require.Equal(t, uint64(1), b.metrics().of("two", activity.KindCommit))
 }
 
@@ -258,13 +258,13 @@ func TestManyVanish(t *testing.T) {
 		want := map[github.API][]int{github.APIGraphQL: {0, 550}, github.APIREST: {0, 200, 200, 400, 400, 550}}[api]
 		for i, gone := range want {
 			b.clock.Advance(interval)
-			b.server.Reset()
+			b.server.ResetRequests()
 			sum := b.pass()
 			require.Len(t, b.gone(), gone)
-			require.LessOrEqual(t, b.server.Count(asks(lookupQuestion[api])), 200)
+			require.LessOrEqual(t, b.server.CountRequests(asks(lookupQuestion[api])), 200)
 			told := api == github.APIGraphQL || i >= len(want)-2 // what is there of all of them
-			require.Equal(t, told, sum.Result == ResultSuccess)
-			require.Equal(t, i == 0 && told, sum.Vanishing == 550)
+			require.Equal(t, told, sum.Status == PassSuccess)
+			require.Equal(t, i == 0 && told, sum.VanishedRepositories == 550)
 		}
 	})
 }
@@ -280,9 +280,9 @@ func TestEverythingVanishesWithAHole(t *testing.T) {
 	b.server.Update(func(d *githubtest.Dataset) {
 		d.Repos = []githubtest.Repo{{Name: "other", DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)}}
 	})
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.NullAt("organization.repositories.nodes.0")})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.NullAt("organization.repositories.nodes.0")})
 	_, err := b.collector.Pass(t.Context(), 1)
-	require.ErrorIs(t, err, ErrVanished)
+	require.ErrorIs(t, err, ErrNoRepositories)
 	require.Empty(t, b.gone())
 }
 

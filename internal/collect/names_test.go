@@ -85,7 +85,7 @@ func TestNameTakenBeforeAWorker(t *testing.T) {
 			commit(d, "one", b.clock.Now())
 		})
 		b.clock.Advance(interval)
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(http.StatusInternalServerError)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(http.StatusInternalServerError)})
 		b.pass()
 		b.server.ClearFaults()
 		b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) })
@@ -133,8 +133,8 @@ func TestNameTakenInARound(t *testing.T) {
 // doubles counts how often a series is shown.
 type doubles map[ledger.Series]int
 
-func (s doubles) Show(series ledger.Series, _ *ledger.Values) { s[series]++ }
-func (s doubles) End(ledger.Series, ledger.Mask)              {}
+func (s doubles) Emit(series ledger.Series, _ *ledger.Values) { s[series]++ }
+func (s doubles) MarkStale(ledger.Series, ledger.Mask)        {}
 
 // TestNameTakenBetweenPages: of two repositories that are listed with one name, one is shown.
 func TestNameTakenBetweenPages(t *testing.T) {
@@ -170,7 +170,7 @@ func TestNameTakenBetweenPages(t *testing.T) {
 		defer cancel()
 		require.ErrorIs(t, b.store.Follow(ctx, org, func(c ledger.Change) error {
 			view.Apply(c)
-			if c.Caught {
+			if c.CaughtUp {
 				cancel()
 			}
 			return nil

@@ -13,18 +13,18 @@ import (
 // The ledger has a stream as off until a reading, or the end of the pass, commits its window together with the new
 // signals. So a pass that ends before that leaves all of it to the next one.
 func (p *planner) planOff(r *activity.Repository, known *ledger.RepoCoverage) *ledger.RepoCoverage {
-	was, now := known.Signals.Off, r.Signals.Off
-	r.Signals.OffSince = offSince(now, &known.Signals, p.cov.Reached(known))
+	was, now := known.Signals.Disabled, r.Signals.Disabled
+	r.Signals.DisabledSince = offSince(now, &known.Signals, p.cov.PassEdge(known))
 	if now&^was != 0 {
-		p.plan.changes = append(p.plan.changes, p.offChange(known, was|now, r.Signals.OffSince))
+		p.plan.changes = append(p.plan.changes, p.offChange(known, was|now, r.Signals.DisabledSince))
 	}
 	on := was &^ now
 	if on == 0 {
 		return known
 	}
 	repo := *known
-	repo.Signals.Off &^= on
-	for _, missed := range missedWhileOff(on, known.Signals.OffSince, p.began) {
+	repo.Signals.Disabled &^= on
+	for _, missed := range missedWhileOff(on, known.Signals.DisabledSince, p.began) {
 		repo.Missing[missed.Stream] = repo.Missing[missed.Stream].Add(missed.Window)
 	}
 	return &repo
@@ -35,13 +35,13 @@ func (p *planner) planOff(r *activity.Repository, known *ledger.RepoCoverage) *l
 func (p *planner) returnOff(
 	r *activity.Repository, known *ledger.RepoCoverage, change *ledger.RepoProgress,
 ) activity.Streams {
-	was, now := known.Signals.Off, r.Signals.Off
-	r.Signals.OffSince = offSince(now, &known.Signals, known.GoneSince)
+	was, now := known.Signals.Disabled, r.Signals.Disabled
+	r.Signals.DisabledSince = offSince(now, &known.Signals, known.GoneSince)
 	if was != now {
-		recorded := p.offChange(known, now, r.Signals.OffSince)
+		recorded := p.offChange(known, now, r.Signals.DisabledSince)
 		change.Signals, change.Observed = recorded.Signals, recorded.Observed
 	}
-	change.Missed = append(change.Missed, missedWhileOff(was&^now, known.Signals.OffSince, p.began)...)
+	change.Missed = append(change.Missed, missedWhileOff(was&^now, known.Signals.DisabledSince, p.began)...)
 	return now
 }
 
@@ -51,8 +51,8 @@ func offSince(off activity.Streams, known *activity.Signals, reached time.Time) 
 	switch {
 	case off == 0:
 		return time.Time{}
-	case known.Off != 0:
-		return known.OffSince
+	case known.Disabled != 0:
+		return known.DisabledSince
 	default:
 		return reached
 	}
@@ -62,7 +62,7 @@ func offSince(off activity.Streams, known *activity.Signals, reached time.Time) 
 // which they were observed.
 func (p *planner) offChange(known *ledger.RepoCoverage, off activity.Streams, since time.Time) ledger.RepoProgress {
 	signals, observed := known.Signals, known.Observed
-	signals.Off, signals.OffSince = off, since
+	signals.Disabled, signals.DisabledSince = off, since
 	if observed.IsZero() {
 		observed = p.began // nothing was observed yet, so that nothing can seem to be older than it is
 	}
@@ -73,7 +73,7 @@ func (p *planner) offChange(known *ledger.RepoCoverage, off activity.Streams, si
 func missedWhileOff(on activity.Streams, since, now time.Time) []ledger.StreamWindow {
 	var list []ledger.StreamWindow
 	for _, s := range activity.AllStreams() {
-		if w := (activity.Window{Start: since, End: now}); on.Has(s) && !w.Empty() {
+		if w := (activity.Window{Start: since, End: now}); on.Has(s) && !w.IsEmpty() {
 			list = append(list, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}

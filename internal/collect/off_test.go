@@ -22,7 +22,7 @@ func asksForStreams(repo string) func(githubtest.RequestInfo) bool {
 
 // switchOff switches pull requests and issues of a repository off from now on.
 func (b *bench) switchOff(repo string) {
-	off := []githubtest.Period{{From: b.clock.Now()}}
+	off := []githubtest.Period{{Start: b.clock.Now()}}
 	b.server.Update(func(d *githubtest.Dataset) { d.Repo(repo).PullsOff, d.Repo(repo).IssuesOff = off, off })
 }
 
@@ -52,27 +52,27 @@ func TestSwitchedOff(t *testing.T) {
 			})
 			edge := b.coverage().Edge
 			b.switchOff("one")
-			b.server.Reset()
+			b.server.ResetRequests()
 			for range 3 {
 				sum := b.pass()
-				require.Equal(t, ResultSuccess, sum.Result)
+				require.Equal(t, PassSuccess, sum.Status)
 				b.clock.Advance(12 * time.Hour)
 				b.requireNoGaps()
 			}
-			require.Zero(t, b.server.Count(asksForStreams("one")))
+			require.Zero(t, b.server.CountRequests(asksForStreams("one")))
 			for s, v := range b.metrics() {
 				require.Zero(t, v.Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())], "the windows of %v slide", s)
 			}
 			cov := b.coverage()
 			off := cov.Repos[b.idOf("one")]
-			require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments), off.Signals.Off)
-			require.Equal(t, edge, off.Signals.OffSince)
-			require.Equal(t, cov.Edge, cov.Oldest())
+			require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments), off.Signals.Disabled)
+			require.Equal(t, edge, off.Signals.DisabledSince)
+			require.Equal(t, cov.Edge, cov.OldestUncovered())
 			_, err := b.collector.Reconcile(t.Context(), 1)
 			require.NoError(t, err)
-			require.Zero(t, b.server.Count(asksForStreams("one")), "nor does a reconciliation ask")
-			filled, err := b.collector.Fill(t.Context(), Order{
-				RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}, Anew: true,
+			require.Zero(t, b.server.CountRequests(asksForStreams("one")), "nor does a reconciliation ask")
+			filled, err := b.collector.Fill(t.Context(), FillRequest{
+				RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}, Force: true,
 			})
 			require.NoError(t, err)
 			require.Equal(t, commits, filled.Streams)
@@ -81,10 +81,10 @@ func TestSwitchedOff(t *testing.T) {
 			b.switchOn("one")
 			b.clock.Advance(interval)
 			sum := b.pass()
-			require.Equal(t, ResultSuccess, sum.Result)
+			require.Equal(t, PassSuccess, sum.Status)
 			cov = b.coverage()
-			require.Zero(t, cov.Repos[off.ID].Signals.Off)
-			require.Zero(t, cov.Repos[off.ID].Signals.OffSince)
+			require.Zero(t, cov.Repos[off.ID].Signals.Disabled)
+			require.Zero(t, cov.Repos[off.ID].Signals.DisabledSince)
 			b.fill()
 			for range 3 { // without backfill, passes read what lags
 				b.clock.Advance(interval)
@@ -119,20 +119,20 @@ func TestOffWhileMissing(t *testing.T) {
 		b := newBench(t, api, data, handover)
 		b.pass()
 		b.fill()
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Do: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)})
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			pull(d, "one", 2, at, nil)
 			comment(d, "one", 2, at)
 			*data = *d
 		})
-		require.Equal(t, ResultPartial, b.pass().Result)
+		require.Equal(t, PassPartial, b.pass().Status)
 		cov := b.coverage()
 		require.NotEmpty(t, cov.Gaps())
 		orders := b.orders()
 		b.switchOff("one")
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.requireNoGaps()
 		for _, order := range orders { // a job that was under way has nothing to do
 			filled, err := b.collector.Fill(t.Context(), order)
@@ -142,7 +142,7 @@ func TestOffWhileMissing(t *testing.T) {
 		b.server.ClearFaults()
 		b.switchOn("one")
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result, "what was refused before is asked for at once")
+		require.Equal(t, PassSuccess, b.pass().Status, "what was refused before is asked for at once")
 		b.fill()
 		b.requireNoGaps()
 		requireAllRecorded(t, b, data)
@@ -158,13 +158,13 @@ func TestOffAtFirstContact(t *testing.T) {
 		comment(data, "one", 7, noon.Add(-5*24*time.Hour))
 		b := newBench(t, api, data, handover)
 		b.switchOff("one")
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.fill()
 		b.requireNoGaps()
-		require.Zero(t, b.server.Count(asksForStreams("one")))
+		require.Zero(t, b.server.CountRequests(asksForStreams("one")))
 		b.switchOn("one")
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.fill()
 		b.requireNoGaps()
 		requireAllRecorded(t, b, data)
@@ -179,7 +179,7 @@ func TestPullsOffAlone(t *testing.T) {
 		b := newBench(t, api, data, handover)
 		b.pass()
 		b.fill()
-		off := []githubtest.Period{{From: b.clock.Now()}}
+		off := []githubtest.Period{{Start: b.clock.Now()}}
 		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").PullsOff = off })
 		for range 2 {
 			at := b.clock.Advance(interval).Add(-time.Minute)
@@ -188,16 +188,16 @@ func TestPullsOffAlone(t *testing.T) {
 				*data = *d
 			})
 			sum := b.pass()
-			require.Equal(t, ResultSuccess, sum.Result)
+			require.Equal(t, PassSuccess, sum.Status)
 			require.Equal(t, 1, sum.Events)
 		}
 		b.clock.Advance(interval)
 		b.pass()
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		b.pass()
 		if api == github.APIGraphQL {
-			require.Zero(t, b.server.Count(asksForStreams("one")), "the marks tell that nothing has happened")
+			require.Zero(t, b.server.CountRequests(asksForStreams("one")), "the marks tell that nothing has happened")
 		}
 		requireAllRecorded(t, b, data)
 	})
@@ -227,7 +227,7 @@ func TestOffWhileGone(t *testing.T) {
 			*data = *d
 		})
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.fill()
 		b.requireNoGaps()
 		requireAllRecorded(t, b, data)
@@ -243,14 +243,14 @@ func TestOffBeforeAPassNotices(t *testing.T) {
 		b := newBench(t, api, data, handover)
 		b.pass()
 		b.fill()
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Do: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)})
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			pull(d, "one", 2, at, nil)
 			comment(d, "one", 2, at)
 			*data = *d
 		})
-		require.Equal(t, ResultPartial, b.pass().Result)
+		require.Equal(t, PassPartial, b.pass().Status)
 		b.clock.Advance(time.Hour)
 		b.pass() // what is missing is the workers' now
 		b.server.ClearFaults()
@@ -263,11 +263,11 @@ func TestOffBeforeAPassNotices(t *testing.T) {
 			require.Len(t, filled.Failures, order.Streams.Len(), "an empty list says nothing")
 		}
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.requireNoGaps()
 		b.switchOn("one")
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		b.fill()
 		b.requireNoGaps()
 		requireAllRecorded(t, b, data)
@@ -288,17 +288,17 @@ func TestCommentsBeforeOff(t *testing.T) {
 				data := dataset("met", "later")
 				comment(data, "met", 7, noon.Add(-time.Hour))
 				b := newBench(t, api, data, handover)
-				begin := []githubtest.Period{{From: noon.Add(-time.Minute)}}
+				begin := []githubtest.Period{{Start: noon.Add(-time.Minute)}}
 				b.server.Update(func(d *githubtest.Dataset) { off(d.Repo("met"), begin) })
 				b.pass()
 				b.fill()
 				at := b.clock.Advance(interval).Add(-time.Minute)
 				b.server.Update(func(d *githubtest.Dataset) {
 					comment(d, "later", 8, at)
-					off(d.Repo("later"), []githubtest.Period{{From: at.Add(time.Second)}})
+					off(d.Repo("later"), []githubtest.Period{{Start: at.Add(time.Second)}})
 					*data = *d
 				})
-				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Equal(t, PassSuccess, b.pass().Status)
 				b.fill()
 				b.requireNoGaps()
 				requireAllRecorded(t, b, data)
@@ -323,22 +323,22 @@ func TestFlagsThatCannotBeDecoded(t *testing.T) {
 				b := newBench(t, api, data, handover)
 				b.switchOff("off")
 				wrong := githubtest.ValueAt(flag, "12")
-				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
+				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong})
 				b.pass()
 				require.Empty(t, b.coverage().Repos, "neither the filter nor what is off can be judged")
 				b.server.ClearFaults()
 				b.clock.Advance(interval)
-				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Equal(t, PassSuccess, b.pass().Status)
 				before := b.coverage()
 				require.Len(t, before.Repos, 2)
-				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Do: wrong})
-				b.server.Reset()
+				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong})
+				b.server.ResetRequests()
 				b.clock.Advance(interval)
-				require.Equal(t, ResultSuccess, b.pass().Result)
-				require.Zero(t, b.server.Count(asksForStreams("off")))
+				require.Equal(t, PassSuccess, b.pass().Status)
+				require.Zero(t, b.server.CountRequests(asksForStreams("off")))
 				for id, r := range b.coverage().Repos {
-					require.False(t, r.Gone())
-					require.Equal(t, before.Repos[id].Signals.Off, r.Signals.Off)
+					require.False(t, r.IsGone())
+					require.Equal(t, before.Repos[id].Signals.Disabled, r.Signals.Disabled)
 				}
 			})
 		}

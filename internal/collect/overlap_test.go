@@ -85,10 +85,10 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL
 		if skip > 1 { // repositories are asked for one by one
-			server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(500)})
+			server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)})
 		}
 	}
-	armed := server.Fault(githubtest.Fault{Match: match, Skip: skip, Do: effect})
+	armed := server.InjectFault(githubtest.Fault{Match: match, Skip: skip, Effect: effect})
 	var passes sync.WaitGroup
 	for n := range orgs {
 		client, err := github.New(github.Settings{
@@ -100,7 +100,7 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 		store := newRecorded()
 		collector := New(Settings{
 			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Filter: allRepositories(t),
-			Concurrency: concurrency, Lookback: 24 * time.Hour, Handover: true, Now: clock.Now,
+			Concurrency: concurrency, Lookback: 24 * time.Hour, BackfillEnabled: true, Now: clock.Now,
 		}, &Tallies{})
 		passes.Go(func() {
 			sum, err := collector.Pass(t.Context(), 1)
@@ -117,8 +117,8 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	if effect.Kind == githubtest.KindPrimary && api == github.APIGraphQL {
 		limits = 2 // a primary one is of one API: that of REST is met besides
 	}
-	require.Positive(t, armed.Struck())
-	require.LessOrEqual(t, armed.Struck(), limits*orgs*concurrency)
+	require.Positive(t, armed.Hits())
+	require.LessOrEqual(t, armed.Hits(), limits*orgs*concurrency)
 	require.LessOrEqual(t, transport.most, orgs*concurrency)
 	if skip == 25 && api == github.APIREST {
 		require.Greater(t, transport.most, concurrency/2, "requests overlap")

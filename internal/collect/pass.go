@@ -16,29 +16,29 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Result is how a pass ended.
-type Result string
+// PassStatus is how a pass ended.
+type PassStatus string
 
 // The results of passes.
 const (
-	ResultSuccess Result = "success" // everything that changed was read
-	ResultPartial Result = "partial" // some of it was
-	ResultFailure Result = "failure" // the organization could not be read at all
-	ResultLimited Result = "skipped_limited"
-	// ResultUnhealthy is of a pass that was not made, because GitHub answers nothing but errors.
-	ResultUnhealthy Result = "skipped_unhealthy"
+	PassSuccess        PassStatus = "success" // everything that changed was read
+	PassPartial        PassStatus = "partial" // some of it was
+	PassFailure        PassStatus = "failure" // the organization could not be read at all
+	PassSkippedLimited PassStatus = "skipped_limited"
+	// PassSkippedUnhealthy is of a pass that was not made, because GitHub answers nothing but errors.
+	PassSkippedUnhealthy PassStatus = "skipped_unhealthy"
 )
 
-// Summary says what a pass did.
-type Summary struct {
-	Result   Result
-	Began    time.Time
+// PassResult says what a pass did.
+type PassResult struct {
+	Status   PassStatus
+	Start    time.Time
 	Duration time.Duration
 	// Repositories is how many there are that the filter selects, Changed in how many of them there was, or may have
 	// been, something new.
 	Repositories, Changed int
-	// Unmatched are the filter's patterns that match none of the repositories that were discovered.
-	Unmatched Unmatched
+	// UnmatchedPatterns are the filter's patterns that match none of the repositories that were discovered.
+	UnmatchedPatterns UnmatchedPatterns
 	// Events is how many were new.
 	Events int
 	// Failures are what could not be read, now or when it was asked for last; they have become gaps.
@@ -46,11 +46,11 @@ type Summary struct {
 	// Incomplete is why the listing did not tell all repositories, where those that were known do not account for it; nil
 	// when it did.
 	Incomplete error
-	// Vanishing is how many repositories were not there any more, when they were most of those that had been: they are
+	// VanishedRepositories is how many repositories were not there any more, when they were most of those that had been: they are
 	// looked for again in the next pass, before anything of them ends. 0 otherwise.
-	Vanishing int
-	// Later are the streams of which the pass read the last 24 h only, because nobody had read for longer.
-	Later []StreamOf
+	VanishedRepositories int
+	// Deferred are the streams of which the pass read the last 24 h only, because nobody had read for longer.
+	Deferred []RepoStream
 	// RetryAt is when a limit ends that was met; zero when none was.
 	RetryAt time.Time
 }
@@ -61,14 +61,14 @@ type Failure struct {
 	Repo   string
 	Stream activity.Stream
 	Err    error
-	// Whole says that nothing could be read of what the pass wanted of the repository.
-	Whole bool
-	// Absent says that discovery did not show the repository, and could not tell whether it is there.
-	Absent bool
+	// AllFailed says that nothing could be read of what the pass wanted of the repository.
+	AllFailed bool
+	// PresenceUnknown says that discovery did not show the repository, and could not tell whether it is there.
+	PresenceUnknown bool
 }
 
-// StreamOf is a stream of a repository.
-type StreamOf struct {
+// RepoStream is a stream of a repository.
+type RepoStream struct {
 	RepoID int64
 	Stream activity.Stream
 }
@@ -76,7 +76,7 @@ type StreamOf struct {
 // Pass looks for what changed in the organization and reads it. Its error says that the organization as a whole could
 // not be read, or that the store refused what was found; what could not be read of single repositories is in the
 // summary. fence is the authority under which it writes.
-func (c *Collector) Pass(ctx context.Context, fence uint64) (Summary, error) {
+func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) {
 	ctx, span := c.settings.Tracer.Start(ctx, "githubexporter/pass",
 		trace.WithAttributes(attribute.String("vcs.provider.name", "github"), attribute.String("vcs.owner.name", c.settings.Org)))
 	defer span.End()
@@ -86,14 +86,14 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (Summary, error) {
 		sum, err = c.pass(ctx, fence)
 	}
 	sum.Duration = c.settings.Now().Sub(began)
-	sum.Result, sum.RetryAt = judge(&sum, err)
-	span.SetAttributes(attribute.String("result", string(sum.Result)), attribute.Int("repositories", sum.Repositories),
+	sum.Status, sum.RetryAt = judge(&sum, err)
+	span.SetAttributes(attribute.String("result", string(sum.Status)), attribute.Int("repositories", sum.Repositories),
 		attribute.Int("changed", sum.Changed), attribute.Int("events", sum.Events))
 	if err != nil {
-		span.SetStatus(codes.Error, string(sum.Result))
+		span.SetStatus(codes.Error, string(sum.Status))
 	}
 	if err != nil && ctx.Err() == nil {
-		c.flush(ctx, fence, sum.Result)
+		c.flush(ctx, fence, sum.Status)
 	}
 	return sum, err
 }
@@ -113,13 +113,13 @@ func (c *Collector) Flush(ctx context.Context) error {
 }
 
 // flush commits the tallies of a pass that failed, as far as the store takes them.
-func (c *Collector) flush(ctx context.Context, fence uint64, result Result) {
+func (c *Collector) flush(ctx context.Context, fence uint64, result PassStatus) {
 	c.tallies.Add(TallyRuns, string(result))
 	_, _ = c.commit(ctx, fence, sourceLeader, ledger.Batch{}) // what it does not take stays with the tallies
 }
 
-func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
-	sum := Summary{Began: c.now()}
+func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) {
+	sum := PassResult{Start: c.now()}
 	cov, err := c.coverage(ctx)
 	if err != nil {
 		return sum, err
@@ -129,7 +129,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 		return sum, err
 	}
 	todo.basis = cov.Basis
-	sum.Began, sum.Changed = todo.began, len(todo.readings)
+	sum.Start, sum.Changed = todo.began, len(todo.readings)
 	c.begin(&todo)
 	defer c.begin(nil)
 	if err := c.announce(ctx, fence, &todo); err != nil {
@@ -140,7 +140,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 		return sum, err
 	}
 	sum.Changed -= run.idle
-	sum.Events, sum.Failures, sum.Later = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
+	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
 	b := ledger.Batch{
 		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read, run.asked)},
 	}
@@ -148,7 +148,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (Summary, error) {
 }
 
 // conclude moves the edge. The pass is counted in the same commit.
-func (c *Collector) conclude(ctx context.Context, fence uint64, sum *Summary, b ledger.Batch) error {
+func (c *Collector) conclude(ctx context.Context, fence uint64, sum *PassResult, b ledger.Batch) error {
 	result, _ := judge(sum, nil)
 	counted := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyRuns, Labels: [2]string{string(result)}}, Add: 1}
 	b.Tallies = []ledger.Tally{counted}
@@ -180,9 +180,9 @@ func (c *Collector) settle(repo int64) {
 	delete(c.pending, repo)
 }
 
-// Pending are the streams of a repository that a pass is about to read: no job is made of what they miss.
+// PendingStreams are the streams of a repository that a pass is about to read: no job is made of what they miss.
 // Nothing can be read of a repository that the last pass did not find, so they are all of them then.
-func (c *Collector) Pending(repo int64) activity.Streams {
+func (c *Collector) PendingStreams(repo int64) activity.Streams {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.absent[repo] {
@@ -206,13 +206,13 @@ func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) erro
 }
 
 // judge says how a pass ended.
-func judge(sum *Summary, err error) (Result, time.Time) {
+func judge(sum *PassResult, err error) (PassStatus, time.Time) {
 	var limit *github.LimitError
 	if errors.As(err, &limit) {
-		return ResultLimited, limit.RetryAt
+		return PassSkippedLimited, limit.RetryAt
 	}
 	if err != nil {
-		return ResultFailure, time.Time{}
+		return PassFailure, time.Time{}
 	}
 	var retryAt time.Time
 	for _, f := range sum.Failures {
@@ -221,7 +221,7 @@ func judge(sum *Summary, err error) (Result, time.Time) {
 		}
 	}
 	if len(sum.Failures) > 0 || sum.Incomplete != nil {
-		return ResultPartial, retryAt
+		return PassPartial, retryAt
 	}
-	return ResultSuccess, retryAt
+	return PassSuccess, retryAt
 }

@@ -26,7 +26,7 @@ func TestPassesFindWhatHappens(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		data := realData(t)
 		b := newBench(t, api, data, func(s *Settings) { s.Lookback = 720 * time.Hour })
-		end := data.End().Truncate(time.Second)
+		end := data.LastEventTime().Truncate(time.Second)
 		b.clock.now = end.Add(-24 * time.Hour)
 		for b.clock.Now().Before(end) {
 			require.Empty(t, b.pass().Failures)
@@ -97,19 +97,19 @@ func thousand() *githubtest.Dataset {
 func TestPassCost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, thousand(), func(s *Settings) { s.Concurrency = 8 })
-	require.Equal(t, ResultSuccess, b.pass().Result)
+	require.Equal(t, PassSuccess, b.pass().Status)
 	b.fill()
 	b.clock.Advance(interval)
-	b.server.Reset()
+	b.server.ResetRequests()
 
 	idle := b.pass()
 	require.Equal(t, 1000, idle.Repositories)
 	require.Zero(t, idle.Changed)
-	require.LessOrEqual(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Resource == "graphql" }), 10)
-	require.LessOrEqual(t, b.server.Points("graphql"), 25)
-	require.Zero(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Resource != "graphql" }))
-	require.Zero(t, b.server.Points("core"))
-	t.Logf("nothing of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.Points("graphql"))
+	require.LessOrEqual(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Resource == "graphql" }), 10)
+	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 25)
+	require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Resource != "graphql" }))
+	require.Zero(t, b.server.PointsSpent("core"))
+	t.Logf("nothing of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.PointsSpent("graphql"))
 
 	b.clock.Advance(interval)
 	b.server.Update(func(d *githubtest.Dataset) {
@@ -122,13 +122,13 @@ func TestPassCost(t *testing.T) {
 			comment(d, name, 2, at)
 		}
 	})
-	b.server.Reset()
+	b.server.ResetRequests()
 	changed := b.pass()
 	require.Equal(t, 50, changed.Changed)
 	require.Equal(t, 50*5, changed.Events)
 	require.Empty(t, changed.Failures)
 	require.LessOrEqual(t, len(b.server.Requests()), 120)
-	t.Logf("50 of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.Points("graphql"))
+	t.Logf("50 of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.PointsSpent("graphql"))
 }
 
 // TestFirstContact reads the last 24 h at once, takes what that shows of the time before, and leaves the rest as gaps. With REST, each
@@ -279,8 +279,8 @@ func TestFailingStream(t *testing.T) {
 		b := newBench(t, api, data)
 		b.pass()
 		b.fill()
-		b.server.Fault(githubtest.Fault{
-			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Do: githubtest.Status(503),
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Effect: githubtest.Status(503),
 		})
 		edge := b.coverage().Edge
 		for range 3 {
@@ -290,20 +290,20 @@ func TestFailingStream(t *testing.T) {
 				comment(d, "two", 1, at.Add(-time.Minute))
 			})
 			sum := b.pass()
-			require.Equal(t, ResultPartial, sum.Result)
+			require.Equal(t, PassPartial, sum.Status)
 			require.Len(t, sum.Failures, 1)
 			var unavailable *github.UnavailableError
 			require.ErrorAs(t, sum.Failures[0].Err, &unavailable)
 		}
 		cov := b.coverage()
 		require.Equal(t, b.clock.Now(), cov.Edge)
-		require.Equal(t, edge, cov.Oldest())
+		require.Equal(t, edge, cov.OldestUncovered())
 		require.Len(t, cov.Gaps(), 1)
 		require.Equal(t, uint64(4), b.metrics().of("two", activity.KindIssueComment))
 		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindIssueComment))
 		b.server.ClearFaults()
 		b.clock.Advance(interval)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		cov = b.coverage()
 		require.Empty(t, cov.Gaps())
 		require.Equal(t, uint64(4), b.metrics().of("one", activity.KindIssueComment))
@@ -331,7 +331,7 @@ func TestLongOutage(t *testing.T) {
 				comment(d, "one", 1000+h, at)
 			}
 		})
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		cov := b.coverage()
 		require.Equal(t, end, cov.Edge)
 		require.NotEmpty(t, cov.Gaps(), "two days are still to be read")
@@ -355,14 +355,14 @@ func TestForbiddenRepository(t *testing.T) {
 		comment(data, "one", 1, noon.Add(-time.Hour))
 		comment(data, "two", 1, noon.Add(-time.Hour))
 		b := newBench(t, api, data)
-		b.server.Fault(githubtest.Fault{
-			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Do: githubtest.Status(403),
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Effect: githubtest.Status(403),
 		})
 		for range 24 { // two hours
-			require.Equal(t, ResultPartial, b.pass().Result, "also while it is not asked for")
+			require.Equal(t, PassPartial, b.pass().Status, "also while it is not asked for")
 			b.clock.Advance(interval)
 		}
-		asked := b.server.Count(func(r githubtest.RequestInfo) bool {
+		asked := b.server.CountRequests(func(r githubtest.RequestInfo) bool {
 			return r.Repo == "one" && r.Route == "/repos/{owner}/{repo}/issues/comments"
 		})
 		require.LessOrEqual(t, asked, 2*5, "twice in the first pass and the next one, then after 15, 30 and 60 minutes")
@@ -387,18 +387,18 @@ func TestOrganizationFails(t *testing.T) {
 			githubtest.Status(401), githubtest.Status(404), githubtest.Status(403), githubtest.Status(500),
 			githubtest.TruncatedJSON(), githubtest.HTML(200), githubtest.ConnectionReset(), githubtest.WrongLength(),
 		} {
-			b.server.Fault(githubtest.Fault{Do: fault})
+			b.server.InjectFault(githubtest.Fault{Effect: fault})
 			b.clock.Advance(interval)
 			sum, err := b.collector.Pass(t.Context(), 1)
 			require.Error(t, err, fault.Kind)
-			require.Equal(t, ResultFailure, sum.Result, fault.Kind)
+			require.Equal(t, PassFailure, sum.Status, fault.Kind)
 			b.server.ClearFaults()
 		}
 		require.Equal(t, before, b.coverage())
 		b.clock.Advance(48 * time.Hour)
 		ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
 		require.Equal(t, uint64(1), ada.Of[ledger.MetricCount], "an outage does not count down")
-		require.Equal(t, uint64(8), b.tally(TallyRuns, string(ResultFailure)))
+		require.Equal(t, uint64(8), b.tally(TallyRuns, string(PassFailure)))
 	})
 }
 
@@ -411,18 +411,18 @@ func TestLimit(t *testing.T) {
 			comment(data, r.Name, 1, noon.Add(-time.Hour))
 		}
 		b := newBench(t, api, data, func(s *Settings) { s.Concurrency = 2 })
-		b.server.Fault(githubtest.Fault{
-			Match: githubtest.Match{Route: "/repos/{owner}/{repo}/issues/comments"},
-			Do:    githubtest.SecondaryLimit(429, 90*time.Second),
+		b.server.InjectFault(githubtest.Fault{
+			Match:  githubtest.Match{Route: "/repos/{owner}/{repo}/issues/comments"},
+			Effect: githubtest.SecondaryLimit(429, 90*time.Second),
 		})
 		sum := b.pass()
-		require.Equal(t, ResultPartial, sum.Result)
+		require.Equal(t, PassPartial, sum.Status)
 		require.Equal(t, b.clock.Now().Add(90*time.Second).Unix(), sum.RetryAt.Unix())
-		limited := b.server.Count(func(r githubtest.RequestInfo) bool { return r.Status == 429 })
+		limited := b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == 429 })
 		require.LessOrEqual(t, limited, 2, "at most as many as were under way")
 		b.server.ClearFaults()
 		b.clock.Advance(2 * time.Minute)
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		require.Equal(t, uint64(1), b.metrics().of("eight", activity.KindIssueComment))
 	})
 }
@@ -437,7 +437,7 @@ func TestNothingVisible(t *testing.T) {
 		b.pass()
 		b.server.Update(func(d *githubtest.Dataset) { d.Repos = nil })
 		_, err := b.collector.Pass(t.Context(), 1)
-		require.ErrorIs(t, err, ErrVanished)
+		require.ErrorIs(t, err, ErrNoRepositories)
 		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
 	})
 }
@@ -450,7 +450,7 @@ func TestEmptyRepository(t *testing.T) {
 		data.Repo("void").Empty = true
 		b := newBench(t, api, data)
 		for range 3 {
-			require.Equal(t, ResultSuccess, b.pass().Result)
+			require.Equal(t, PassSuccess, b.pass().Status)
 			b.clock.Advance(interval)
 		}
 		b.fill()
@@ -509,13 +509,13 @@ func TestPatternsWithoutAMatch(t *testing.T) {
 	include, exclude := []string{"o*", "Attic", "{one,two}", "fork", "on"}, []string{"FORK", "*[bot]", "one?"}
 	b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = filter(include, exclude, false, false)(t) })
 	sum := b.pass()
-	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}}, sum.Unmatched)
+	require.Equal(t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}}, sum.UnmatchedPatterns)
 	require.Equal(t, 1, sum.Repositories)
 	b.server.Update(func(d *githubtest.Dataset) {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "One2", CreatedAt: noon.Add(-time.Hour)})
 	})
 	sum = b.pass()
-	require.Equal(t, Unmatched{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.Unmatched)
+	require.Equal(t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.UnmatchedPatterns)
 }
 
 // TestArchivedLater keeps what was recorded of a repository that is archived.
@@ -557,7 +557,7 @@ func TestPassStops(t *testing.T) {
 	data := dataset("one")
 	commit(data, "one", noon.Add(-time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
-	b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
+	b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 	ctx, cancel := context.WithCancel(t.Context())
 	b.server.OnRequest(func(githubtest.RequestInfo) { cancel() })
 	_, err := b.collector.Pass(ctx, 1)
@@ -595,8 +595,8 @@ func TestStoreFails(t *testing.T) {
 	store.err = nil
 	require.Equal(t, 1, b.pass().Events)
 	require.Positive(t, b.tally(TallyStoreWrites, sourceLeader, resultFailure))
-	require.Equal(t, uint64(1), b.tally(TallyRuns, string(ResultFailure)))
-	require.Equal(t, uint64(1), b.tally(TallyRuns, string(ResultSuccess)))
+	require.Equal(t, uint64(1), b.tally(TallyRuns, string(PassFailure)))
+	require.Equal(t, uint64(1), b.tally(TallyRuns, string(PassSuccess)))
 }
 
 // TestReconcile finds nothing as long as the signals are good, and what they hid when they are not.
@@ -737,10 +737,10 @@ func TestHeadWithoutAnObjectName(t *testing.T) {
 					if strings.HasPrefix(path, "organization") {
 						match = githubtest.Match{Operation: "Discover"}
 					}
-					b.server.Fault(githubtest.Fault{Match: match, Do: githubtest.ValueAt(path, strconv.Quote(name))})
+					b.server.InjectFault(githubtest.Fault{Match: match, Effect: githubtest.ValueAt(path, strconv.Quote(name))})
 				}
 				sum := b.pass()
-				require.Equal(t, ResultPartial, sum.Result)
+				require.Equal(t, PassPartial, sum.Status)
 				for i := range sum.Failures {
 					require.Equal(t, "one commits", sum.Failures[i].Repo+" "+sum.Failures[i].Stream.String())
 				}

@@ -29,14 +29,14 @@ func TestMissingPermissions(t *testing.T) {
 				b.clock.Advance(time.Minute)
 				for range 3 {
 					sum := b.pass()
-					require.Equal(t, ResultPartial, sum.Result)
+					require.Equal(t, PassPartial, sum.Status)
 					require.Equal(t, []string{permission}, b.collector.MissingPermissions())
 					b.clock.Advance(time.Minute)
 				}
 				limited.Forbidden = nil
 				b.server.AddCredential(limited)
 				b.clock.Advance(lastPutOff)
-				require.Equal(t, ResultSuccess, b.pass().Result)
+				require.Equal(t, PassSuccess, b.pass().Status)
 				require.Empty(t, b.collector.MissingPermissions())
 			})
 		}
@@ -96,7 +96,7 @@ func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: {ID: 2}}})
 	require.Empty(t, p.missing(), "nothing of it is missing any more")
 	p.note(2, activity.StreamCommits, refused)
-	missing.Signals.Off = activity.StreamsOf(activity.StreamCommits)
+	missing.Signals.Disabled = activity.StreamsOf(activity.StreamCommits)
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: &missing}})
 	require.Empty(t, p.missing(), "it is not wanted")
 }

@@ -87,7 +87,7 @@ func (p *planner) selected() int {
 func (p *planner) absent() []*ledger.RepoCoverage {
 	var list []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
-		if _, seen := p.there[id]; !seen && !known.Gone() {
+		if _, seen := p.there[id]; !seen && !known.IsGone() {
 			list = append(list, known)
 		}
 	}
@@ -109,9 +109,9 @@ func (p *planner) unsure(known *ledger.RepoCoverage, err error) {
 	p.unknown[known.ID] = true
 	p.leaveUnread(known)
 	for _, s := range activity.AllStreams() {
-		if !known.Signals.Off.Has(s) {
+		if !known.Signals.Disabled.Has(s) {
 			p.plan.putOff = append(p.plan.putOff, Failure{
-				RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, Whole: true, Absent: true,
+				RepoID: known.ID, Repo: known.Name, Stream: s, Err: err, AllFailed: true, PresenceUnknown: true,
 			})
 		}
 	}
@@ -121,7 +121,7 @@ func (p *planner) unsure(known *ledger.RepoCoverage, err error) {
 func (p *planner) leaveUnread(known *ledger.RepoCoverage) {
 	from, _ := p.edges(known)
 	for _, s := range activity.AllStreams() {
-		if known.Signals.Off.Has(s) {
+		if known.Signals.Disabled.Has(s) {
 			from[s] = time.Time{}
 		}
 	}
@@ -139,7 +139,7 @@ func (p *planner) finish() plan {
 	present := 0
 	var leaving []*ledger.RepoCoverage
 	for id, known := range p.cov.Repos {
-		if known.Gone() {
+		if known.IsGone() {
 			continue
 		}
 		present++
@@ -153,7 +153,7 @@ func (p *planner) finish() plan {
 		switch {
 		case p.suspected(known.ID) || (!most && (unwanted || p.moved[known.ID])):
 			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
-				ID: known.ID, Presence: ledger.PresenceGone, GoneSince: p.cov.Reached(known),
+				ID: known.ID, Presence: ledger.PresenceGone, GoneSince: p.cov.PassEdge(known),
 			})
 		default:
 			p.suspects[known.ID] = true
@@ -170,22 +170,22 @@ func (p *planner) finish() plan {
 func (p *planner) repository(r *activity.Repository) bool {
 	known := p.cov.Repos[r.ID]
 	if r.FlagsUnknown {
-		if known == nil || known.Gone() {
+		if known == nil || known.IsGone() {
 			return false // neither the filter nor what is switched off can be judged
 		}
-		r.Fork, r.Archived, r.Signals.Archived, r.Signals.Off = false, false, known.Signals.Archived, known.Signals.Off
+		r.Fork, r.Archived, r.Signals.Archived, r.Signals.Disabled = false, false, known.Signals.Archived, known.Signals.Disabled
 	}
 	switch p.filter.judge(r) {
 	case unwanted:
 		return false
 	case resting:
-		if known == nil || known.Gone() {
+		if known == nil || known.IsGone() {
 			return false
 		}
 	case wanted:
 	}
 	var quiet activity.Streams
-	if known == nil || known.Gone() {
+	if known == nil || known.IsGone() {
 		known, quiet = p.introduce(r, known)
 	} else {
 		if known.Name != r.Name {
@@ -200,13 +200,13 @@ func (p *planner) repository(r *activity.Repository) bool {
 // introduce plans the first contact with a repository, or its return: everything that is wanted of it is missing until
 // it is read, but for the quiet streams, in which nothing has happened for so long or which are switched off.
 func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) (*ledger.RepoCoverage, activity.Streams) {
-	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceThere}
+	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceReadable}
 	missing := activity.Window{Start: p.began.Add(-p.lookback), End: p.began}
 	var quiet activity.Streams
 	if known == nil {
-		change.Contact, change.Since = p.began, missing.Start
-		r.Signals.OffSince = offSince(r.Signals.Off, &activity.Signals{}, missing.Start)
-		quiet = r.Signals.Quiet(missing.Start.Add(-recent)) | r.Signals.Off
+		change.FirstSeen, change.Since = p.began, missing.Start
+		r.Signals.DisabledSince = offSince(r.Signals.Disabled, &activity.Signals{}, missing.Start)
+		quiet = r.Signals.QuietStreams(missing.Start.Add(-recent)) | r.Signals.Disabled
 	} else {
 		missing.Start = known.GoneSince
 		quiet = p.returnOff(r, known, &change)
@@ -232,10 +232,10 @@ func (p *planner) introduce(r *activity.Repository, known *ledger.RepoCoverage) 
 // asRead are the signals of which the quiet streams are as good as read.
 func asRead(now *activity.Signals, quiet activity.Streams, at time.Time) *activity.Signals {
 	signals := *now
-	signals.Known &= quiet
+	signals.Streams &= quiet
 	signals.Archived = signals.Archived && quiet == activity.EveryStream
 	if quiet.Has(activity.StreamCommits) {
-		signals.HeadAt = at
+		signals.HeadReadAt = at
 	} else {
 		signals.Head = ""
 	}
@@ -245,7 +245,7 @@ func asRead(now *activity.Signals, quiet activity.Streams, at time.Time) *activi
 // read plans the reading of what moved and of what lags, but for the quiet streams.
 func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet activity.Streams) {
 	from, lags := p.edges(known)
-	streams := r.Signals.Changed(&known.Signals, known.Observed, settle)
+	streams := r.Signals.ChangedStreams(&known.Signals, known.Observed, settle)
 	for _, s := range activity.AllStreams() {
 		if lags.Has(s) && !p.handedOver(known, s) {
 			streams = streams.With(s)
@@ -254,7 +254,7 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 	if len(known.Tips) > 0 && readsFromHead(known, lags) {
 		streams = streams.With(activity.StreamCommits)
 	}
-	streams &^= quiet | r.Signals.Off
+	streams &^= quiet | r.Signals.Disabled
 	if streams == 0 {
 		return
 	}
@@ -278,12 +278,12 @@ func (p *planner) read(r *activity.Repository, known *ledger.RepoCoverage, quiet
 func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]time.Time, lags activity.Streams) {
 	for _, s := range activity.AllStreams() {
 		from[s] = p.cov.RepoEdge(known, s)
-		if known.Signals.Off.Has(s) || !lagging(known, s, from[s]) {
+		if known.Signals.Disabled.Has(s) || !lagging(known, s, from[s]) {
 			continue
 		}
 		lags = lags.With(s)
 		if p.handedOver(known, s) {
-			from[s] = p.cov.Reached(known)
+			from[s] = p.cov.PassEdge(known)
 		}
 	}
 	return from, lags
@@ -294,8 +294,8 @@ func (p *planner) edges(known *ledger.RepoCoverage) (from [activity.NumStreams]t
 // dearer, and dates may hide some of them.
 func (p *planner) handedOver(known *ledger.RepoCoverage, s activity.Stream) bool {
 	was := p.cov.Repos[known.ID]
-	return p.handover && known.Contact.Before(p.began) && was != nil && !was.Gone() && !was.Signals.Off.Has(s) &&
-		(s != activity.StreamCommits || known.Signals.HeadAt.IsZero())
+	return p.handover && known.FirstSeen.Before(p.began) && was != nil && !was.IsGone() && !was.Signals.Disabled.Has(s) &&
+		(s != activity.StreamCommits || known.Signals.HeadReadAt.IsZero())
 }
 
 // lagging reports whether the newest part of the stream is missing.
@@ -314,9 +314,9 @@ func behindOf(
 		}
 	}
 	b := &behind{from: from}
-	if !r.Signals.PushedAt.Equal(known.Signals.PushedAt) || (was != nil && was.Signals.Off&^r.Signals.Off != 0) {
+	if !r.Signals.PushedAt.Equal(known.Signals.PushedAt) || (was != nil && was.Signals.Disabled&^r.Signals.Disabled != 0) {
 		seen := known.Signals
-		seen.PushedAt, seen.Off, seen.OffSince = r.Signals.PushedAt, r.Signals.Off, r.Signals.OffSince
+		seen.PushedAt, seen.Disabled, seen.DisabledSince = r.Signals.PushedAt, r.Signals.Disabled, r.Signals.DisabledSince
 		b.seen = &seen
 	}
 	return b
@@ -330,7 +330,7 @@ func (p *planner) reading(
 		observed: p.began,
 		known:    known.Signals,
 		lags:     lags,
-		request:  github.Request{Org: p.org, Repo: *r, Streams: streams},
+		request:  github.ReadRequest{Org: p.org, Repo: *r, Streams: streams},
 	}
 	for _, s := range activity.AllStreams() {
 		start := from[s]
@@ -340,8 +340,8 @@ func (p *planner) reading(
 		todo.covers[s] = activity.Window{Start: start, End: p.began}
 		todo.later[s] = activity.Window{Start: from[s], End: start}
 		todo.request.Since[s] = start.Add(-overlap)
-		if !todo.later[s].Empty() {
-			todo.request.Back[s] = from[s].Add(-overlap)
+		if !todo.later[s].IsEmpty() {
+			todo.request.GapStart[s] = from[s].Add(-overlap)
 		}
 	}
 	if readsFromHead(known, lags) {
@@ -352,17 +352,17 @@ func (p *planner) reading(
 
 // readsFromHead reports whether commits are read from the head that was read last, and not by their dates.
 func readsFromHead(known *ledger.RepoCoverage, lags activity.Streams) bool {
-	return !known.Signals.HeadAt.IsZero() || !lags.Has(activity.StreamCommits)
+	return !known.Signals.HeadReadAt.IsZero() || !lags.Has(activity.StreamCommits)
 }
 
 // later are the streams that were not read as far back as they are missing.
-func (p *plan) later() []StreamOf {
-	var list []StreamOf
+func (p *plan) later() []RepoStream {
+	var list []RepoStream
 	for i := range p.readings {
 		r := &p.readings[i]
 		for _, s := range activity.AllStreams() {
-			if r.request.Streams.Has(s) && !r.later[s].Empty() {
-				list = append(list, StreamOf{r.request.Repo.ID, s})
+			if r.request.Streams.Has(s) && !r.later[s].IsEmpty() {
+				list = append(list, RepoStream{r.request.Repo.ID, s})
 			}
 		}
 	}

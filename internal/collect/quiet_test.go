@@ -17,7 +17,7 @@ type meddling struct {
 	Source
 
 	change  func(*activity.Repository)
-	outcome func(*github.Outcome)
+	outcome func(*github.ReadResult)
 }
 
 func (m meddling) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
@@ -29,7 +29,7 @@ func (m meddling) Discover(ctx context.Context, org string, page func([]activity
 	})
 }
 
-func (m meddling) Read(ctx context.Context, req github.Request, emit func([]activity.Event) error) github.Outcome {
+func (m meddling) Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
 	o := m.Source.Read(ctx, req, emit)
 	m.outcome(&o)
 	return o
@@ -46,9 +46,9 @@ func TestATouchedIssueIsReadOnce(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
 	b.fill()
-	mark := activity.Mark{Number: 7, UpdatedAt: noon.Add(2*interval - 10*time.Second)}
+	mark := activity.LatestUpdate{Number: 7, UpdatedAt: noon.Add(2*interval - 10*time.Second)}
 	b.collector.settings.Source = meddling{
-		Source: b.collector.settings.Source, outcome: func(*github.Outcome) {},
+		Source: b.collector.settings.Source, outcome: func(*github.ReadResult) {},
 		change: func(r *activity.Repository) {
 			if !b.clock.Now().Before(mark.UpdatedAt) {
 				r.Signals.Issues = mark
@@ -57,10 +57,10 @@ func TestATouchedIssueIsReadOnce(t *testing.T) {
 	}
 	asked := 0
 	for range 8 {
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		b.pass()
-		asked += b.server.Count(about(commentsRoute))
+		asked += b.server.CountRequests(about(commentsRoute))
 	}
 	require.LessOrEqual(t, asked, 3)
 }
@@ -75,9 +75,9 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 		pull(data, "one", 1, noon.Add(-time.Hour), nil)
 		b := newBench(t, api, data)
 		b.collector.settings.Source = meddling{Source: b.collector.settings.Source, change: func(r *activity.Repository) {
-			r.Signals.Known = r.Signals.Known.Without(activity.StreamComments)
-			r.Signals.Issues = activity.Mark{}
-		}, outcome: func(o *github.Outcome) { o.Validators = [activity.NumStreams]github.Validator{} }}
+			r.Signals.Streams = r.Signals.Streams.Without(activity.StreamComments)
+			r.Signals.Issues = activity.LatestUpdate{}
+		}, outcome: func(o *github.ReadResult) { o.Validators = [activity.NumStreams]github.Validator{} }}
 		b.pass()
 		b.fill()
 		b.clock.Advance(interval)
@@ -89,7 +89,7 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 			}
 			data = d
 		})
-		require.Equal(t, ResultSuccess, b.pass().Result)
+		require.Equal(t, PassSuccess, b.pass().Status)
 		cov := b.coverage()
 		require.NotEmpty(t, cov.Gaps())
 		b.fill()
@@ -156,16 +156,16 @@ func TestGroupsComeBack(t *testing.T) {
 				commit(d, n, b.clock.Now().Add(time.Minute))
 			}
 		})
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		b.pass()
-		return b.server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "Activities" })
+		return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Activities" })
 	}
-	armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(502)})
+	armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(502)})
 	for range 4 {
 		round()
 	}
-	armed.Clear()
+	armed.Disarm()
 	for range 20 {
 		round()
 	}

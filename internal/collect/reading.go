@@ -10,7 +10,7 @@ import (
 
 // reading is what has to be read of one repository, and what is known when it has been.
 type reading struct {
-	request github.Request
+	request github.ReadRequest
 	// covers is, of each stream of the request, the window that is read when it succeeds, and later the window before
 	// it that is left for afterwards: after a long outage a pass reads the last 24 h.
 	covers, later [activity.NumStreams]activity.Window
@@ -31,22 +31,22 @@ func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time
 	if lags {
 		missing := known.Missing[s]
 		start = missing[len(missing)-1].End
-		if at := known.Signals.HeadAt; at.Before(start) {
+		if at := known.Signals.HeadReadAt; at.Before(start) {
 			start = at
 		}
 		if start.Before(from) {
 			start = from
 		}
 	}
-	r.request.SeenHead, r.request.Tips = known.Signals.Head, known.Tips
-	r.request.Since[s], r.request.Back[s] = known.Since, time.Time{}
+	r.request.ReadHead, r.request.Tips = known.Signals.Head, known.Tips
+	r.request.Since[s], r.request.GapStart[s] = known.Since, time.Time{}
 	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
 }
 
 // reach takes what was read that is older than what was asked for: nothing of that stream is left for later.
-func (r *reading) reach(outcome *github.Outcome) {
+func (r *reading) reach(outcome *github.ReadResult) {
 	for _, s := range activity.AllStreams() {
-		if !outcome.Back[s].IsZero() && !r.later[s].Empty() {
+		if !outcome.GapCoveredFrom[s].IsZero() && !r.later[s].IsEmpty() {
 			r.covers[s].Start, r.later[s] = r.later[s].Start, activity.Window{}
 		}
 	}
@@ -54,9 +54,9 @@ func (r *reading) reach(outcome *github.Outcome) {
 
 // done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
 // every pass, whatever the signals say, so that the signals can be kept for the rest.
-func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
+func (r *reading) done(outcome *github.ReadResult) ledger.RepoProgress {
 	progress := ledger.RepoProgress{
-		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, Settled: outcome.Settled,
+		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, ResolvedTips: outcome.ResolvedTips,
 	}
 	for _, s := range activity.AllStreams() {
 		if !r.request.Streams.Has(s) {
@@ -68,7 +68,7 @@ func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
 		} else {
 			progress.Missed = append(progress.Missed, window)
 		}
-		if !r.later[s].Empty() {
+		if !r.later[s].IsEmpty() {
 			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: r.later[s]})
 		}
 	}
@@ -76,22 +76,22 @@ func (r *reading) done(outcome *github.Outcome) ledger.RepoProgress {
 }
 
 // needless reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
-func (r *reading) needless(outcome *github.Outcome) bool {
+func (r *reading) needless(outcome *github.ReadResult) bool {
 	for _, w := range r.later {
-		if !w.Empty() {
+		if !w.IsEmpty() {
 			return false
 		}
 	}
-	return len(outcome.Failed) == 0 && r.lags == 0 && r.request.Streams&r.request.Repo.Signals.Known == 0 &&
-		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Same(&r.known)
+	return len(outcome.Failed) == 0 && r.lags == 0 && r.request.Streams&r.request.Repo.Signals.Streams == 0 &&
+		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Equal(&r.known)
 }
 
 // signals are the discovered ones, with the head up to which commits were really read.
-func (r *reading) signals(outcome *github.Outcome) *activity.Signals {
+func (r *reading) signals(outcome *github.ReadResult) *activity.Signals {
 	signals := r.request.Repo.Signals
-	signals.Head, signals.HeadAt = r.known.Head, r.known.HeadAt
+	signals.Head, signals.HeadReadAt = r.known.Head, r.known.HeadReadAt
 	if r.request.Streams.Has(activity.StreamCommits) && outcome.Failed[activity.StreamCommits] == nil {
-		signals.HeadAt = r.observed
+		signals.HeadReadAt = r.observed
 		if outcome.Head != "" {
 			signals.Head = outcome.Head
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Reconciled says what a reconciliation did.
-type Reconciled struct {
+// ReconcileResult says what a reconciliation did.
+type ReconcileResult struct {
 	Repositories int
 	// Found is how many events only the reconciliation found. It stays 0 while the change signals are as good as we
 	// think.
@@ -23,15 +23,15 @@ type Reconciled struct {
 // Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the
 // streams that are switched off. Run it right after a pass: what has happened since is recorded, but it is not counted
 // as found.
-func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, error) {
-	var sum Reconciled
+func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResult, error) {
+	var sum ReconcileResult
 	cov, err := c.coverage(ctx)
 	if err != nil {
 		return sum, err
 	}
 	from := cov.Edge.Add(-recent)
 	for _, r := range cov.Repos {
-		if r.Gone() || !active(&r.Signals, from) {
+		if r.IsGone() || !active(&r.Signals, from) {
 			continue
 		}
 		sum.Repositories++
@@ -44,7 +44,7 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (Reconciled, er
 
 // sweep removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved
 // away with their issue. One batch does it for all repositories.
-func (c *Collector) sweep(ctx context.Context, fence uint64, sum *Reconciled) error {
+func (c *Collector) sweep(ctx context.Context, fence uint64, sum *ReconcileResult) error {
 	if len(sum.sweeps) == 0 {
 		return nil
 	}
@@ -55,27 +55,27 @@ func (c *Collector) sweep(ctx context.Context, fence uint64, sum *Reconciled) er
 // active reports whether anything moved, or may have, since a time.
 func active(s *activity.Signals, since time.Time) bool {
 	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
-		(s.Known != activity.EveryStream && !s.Archived)
+		(s.Streams != activity.EveryStream && !s.Archived)
 }
 
 func (c *Collector) reconcileRepo(
-	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *Reconciled,
+	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *ReconcileResult,
 ) error {
-	request := github.Request{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Off}
+	request := github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Disabled}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {
 		settled[s] = cov.RepoEdge(r, s).Add(-overlap)
 		request.Since[s] = cov.Edge.Add(-recent)
 	}
 	comments := ledger.Sweep{
-		Repo: r.ID, Kind: activity.KindIssueComment, Keep: make(map[activity.ID]struct{}),
+		Repo: r.ID, Kind: activity.KindIssueComment, Present: make(map[activity.ID]struct{}),
 		Window: activity.Window{Start: request.Since[activity.StreamComments], End: settled[activity.StreamComments]},
 	}
 	pages := &pager{repo: r.ID}
 	outcome := c.read(ctx, pages.pinned(request), func(events []activity.Event) error {
 		for i := range events {
 			if events[i].Kind == comments.Kind {
-				comments.Keep[events[i].ID] = struct{}{}
+				comments.Present[events[i].ID] = struct{}{}
 			}
 		}
 		old, fresh := split(events, &settled)
@@ -83,8 +83,8 @@ func (c *Collector) reconcileRepo(
 		if err != nil {
 			return err
 		}
-		sum.Found += found.New
-		c.tallies.AddN(TallyReconciled, uint64(found.New)) //nolint:gosec // a count
+		sum.Found += found.Recorded
+		c.tallies.AddN(TallyReconciled, uint64(found.Recorded)) //nolint:gosec // a count
 		if len(fresh) == 0 {
 			return nil
 		}

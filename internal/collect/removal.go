@@ -13,7 +13,7 @@ import (
 var endOfTime = time.Unix(math.MaxUint32, 0).UTC()
 
 // addRemovals adds to a batch the commits that are not on the default branch any more.
-func addRemovals(b *ledger.Batch, repo int64, outcome *github.Outcome) {
+func addRemovals(b *ledger.Batch, repo int64, outcome *github.ReadResult) {
 	for _, id := range outcome.Removed {
 		b.Removed = append(b.Removed, activity.Key{Repo: repo, Kind: activity.KindCommit, ID: id})
 	}
@@ -22,10 +22,10 @@ func addRemovals(b *ledger.Batch, repo int64, outcome *github.Outcome) {
 	}
 	sweep := ledger.Sweep{
 		Repo: repo, Kind: activity.KindCommit, Window: activity.Window{Start: outcome.Sweep.Since, End: endOfTime},
-		Keep: make(map[activity.ID]struct{}, len(outcome.Sweep.Keep)),
+		Present: make(map[activity.ID]struct{}, len(outcome.Sweep.Present)),
 	}
-	for _, id := range outcome.Sweep.Keep {
-		sweep.Keep[id] = struct{}{}
+	for _, id := range outcome.Sweep.Present {
+		sweep.Present[id] = struct{}{}
 	}
 	b.Sweeps = append(b.Sweeps, sweep)
 }
@@ -43,8 +43,8 @@ func (c *Collector) addLogins(b *ledger.Batch) {
 		}
 		met[actor.ID] = true
 		if !c.settings.ShowsLogin(actor) {
-			sample := ledger.Sample{SampleKey: ledger.LoginKey(actor.ID), Data: []byte(actor.Login), Observed: b.Observed}
-			b.Samples = append(b.Samples, sample)
+			sample := ledger.Entry{EntryKey: ledger.LoginKey(actor.ID), Data: []byte(actor.Login), Observed: b.Observed}
+			b.Entries = append(b.Entries, sample)
 		}
 	}
 }

@@ -70,13 +70,13 @@ func (r *run) readAll(ctx context.Context) error {
 func (r *run) markBrief() {
 	for i := range r.plan.readings {
 		request := &r.plan.readings[i].request
-		request.Brief = r.collector.refusals.isUnavailable(request.Repo.ID)
+		request.Minimal = r.collector.refusals.isUnavailable(request.Repo.ID)
 	}
 	slices.SortStableFunc(r.plan.readings, func(a, b reading) int {
 		switch {
-		case a.request.Brief == b.request.Brief:
+		case a.request.Minimal == b.request.Minimal:
 			return 0
-		case b.request.Brief:
+		case b.request.Minimal:
 			return -1
 		default:
 			return 1
@@ -102,15 +102,15 @@ func (r *run) noteUnanswered() {
 // readSome prepares some readings and begins them. Its error is the store's or the context's.
 func (r *run) readSome(ctx, groupCtx context.Context, group *errgroup.Group, some []reading) error {
 	if r.stopped() == nil {
-		requests := make([]*github.Request, len(some))
+		requests := make([]*github.ReadRequest, len(some))
 		for i := range some {
 			requests[i] = &some[i].request
-			requests[i].WithoutLines = r.collector.settings.WithoutLines
+			requests[i].SkipLines = r.collector.settings.WithoutLines
 		}
 		if err := r.collector.addValidators(ctx, some); err != nil {
 			return err
 		}
-		r.collector.settings.Source.Prepare(ctx, requests)
+		r.collector.settings.Source.Prefetch(ctx, requests)
 	}
 	for i := range some {
 		if groupCtx.Err() != nil {
@@ -145,21 +145,21 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 }
 
 // finish commits the last page with what has been read, if that says anything.
-func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.Outcome) {
-	samples := append(validatorSamples(todo, outcome), r.collector.rewindSamples(todo, outcome)...)
+func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.ReadResult) {
+	samples := append(validatorEntries(todo, outcome), r.collector.rewindEntries(todo, outcome)...)
 	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.idle++
 		return
 	}
-	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Samples: samples}
+	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Entries: samples}
 	addRemovals(&b, todo.request.Repo.ID, outcome)
 	pages.finish(ctx, b)
 }
 
 // record keeps what came of a reading.
-func (r *run) record(todo *reading, outcome *github.Outcome, events int) {
+func (r *run) record(todo *reading, outcome *github.ReadResult, events int) {
 	r.fail(todo, outcome.Failed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -180,7 +180,7 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 	whole := len(failed) == todo.request.Streams.Len()
 	for s, err := range failed {
 		r.failures = append(r.failures, Failure{
-			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, Whole: whole,
+			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, AllFailed: whole,
 		})
 		r.collector.permissions.note(todo.request.Repo.ID, s, err)
 		switch {
@@ -255,8 +255,8 @@ func (p *pager) finish(ctx context.Context, b ledger.Batch) {
 }
 
 // pinned is a request whose heads the pager learns before their commits.
-func (p *pager) pinned(request github.Request) github.Request {
-	request.Pin = func(head string) {
+func (p *pager) pinned(request github.ReadRequest) github.ReadRequest {
+	request.OnHead = func(head string) {
 		if !slices.Contains(p.tips, head) {
 			p.tips = append(p.tips, head)
 		}
@@ -282,5 +282,5 @@ func (p *pager) commit(ctx context.Context, b ledger.Batch) {
 		p.err = fmt.Errorf("commit a reading: %w", err)
 		return
 	}
-	p.recorded += receipt.New
+	p.recorded += receipt.Recorded
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
-// sampleScan names the sample that has how far a failed reading of a repository's pull requests has come. It is committed together
+// entryScan names the sample that has how far a failed reading of a repository's pull requests has come. It is committed together
 // with the last of what that reading handed out.
-const sampleScan = "pulls_scan"
+const entryScan = "pulls_scan"
 
-func scanKey(repo int64) ledger.SampleKey {
-	return ledger.SampleKey{Name: sampleScan, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+func scanKey(repo int64) ledger.EntryKey {
+	return ledger.EntryKey{Name: entryScan, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
 // addScan adds what is known to the request. It asks the store itself, which may have lost what this replica has seen.
@@ -28,39 +28,39 @@ func (c *Collector) addScan(ctx context.Context, todo *reading) error {
 		return nil
 	}
 	key := scanKey(todo.request.Repo.ID)
-	samples, err := c.settings.Store.ReadSamples(ctx, c.settings.Org, []ledger.SampleKey{key})
+	samples, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, []ledger.EntryKey{key})
 	if err != nil {
 		return &StoreError{err}
 	}
-	todo.request.Scans = decodeScans(samples[key].Data)
+	todo.request.PullScans = decodeScans(samples[key].Data)
 	return nil
 }
 
-// scanSamples is how far a failed reading has come, if that is further than before.
-func scanSamples(todo *reading, outcome *github.Outcome, now time.Time) []ledger.Sample {
-	if outcome.Failed[activity.StreamPulls] == nil || slices.Equal(outcome.Scans, todo.request.Scans) {
+// scanEntries is how far a failed reading has come, if that is further than before.
+func scanEntries(todo *reading, outcome *github.ReadResult, now time.Time) []ledger.Entry {
+	if outcome.Failed[activity.StreamPulls] == nil || slices.Equal(outcome.PullScans, todo.request.PullScans) {
 		return nil
 	}
-	return []ledger.Sample{{SampleKey: scanKey(todo.request.Repo.ID), Data: encodeScans(outcome.Scans), Observed: now}}
+	return []ledger.Entry{{EntryKey: scanKey(todo.request.Repo.ID), Data: encodeScans(outcome.PullScans), Observed: now}}
 }
 
 // encodeScans writes the times in seconds since 1970, as varints.
-func encodeScans(scans github.Scans) (data []byte) {
+func encodeScans(scans github.PullScans) (data []byte) {
 	for _, s := range scans {
-		data = binary.AppendUvarint(data, uint64(max(0, s.Reached.Unix())))
-		data = binary.AppendUvarint(data, uint64(max(0, s.Top.Unix())))
+		data = binary.AppendUvarint(data, uint64(max(0, s.Start.Unix())))
+		data = binary.AppendUvarint(data, uint64(max(0, s.End.Unix())))
 	}
 	return data
 }
 
 // decodeScans gives nothing for what encodeScans did not write: then everything is asked for.
-func decodeScans(data []byte) (scans github.Scans) {
-	in := varint.Read(data)
-	moment := func() time.Time { return time.Unix(int64(in.Number(math.MaxUint32)), 0).UTC() } //nolint:gosec // 32 bits
-	for in.More() {
-		scans = append(scans, github.Scan{Reached: moment(), Top: moment()})
+func decodeScans(data []byte) (scans github.PullScans) {
+	in := varint.NewReader(data)
+	moment := func() time.Time { return time.Unix(int64(in.ReadUvarint(math.MaxUint32)), 0).UTC() } //nolint:gosec // 32 bits
+	for in.HasMore() {
+		scans = append(scans, github.PullScan{Start: moment(), End: moment()})
 	}
-	if !in.End() {
+	if !in.IsComplete() {
 		return nil
 	}
 	return scans

@@ -39,7 +39,7 @@ func (b *bench) fillInBackground(between func(n int)) int {
 		between(n)
 		cov := b.coverage()
 		for _, gap := range cov.Gaps() {
-			_, err := b.collector.Fill(ctx, Order{RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window})
+			_, err := b.collector.Fill(ctx, FillRequest{RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window})
 			require.NoError(b.t, err)
 		}
 		if cov = b.coverage(); len(cov.Gaps()) == 0 {
@@ -60,8 +60,8 @@ func TestWhatWasReadCounts(t *testing.T) {
 			data := large(pulls, commits)
 			b := newBench(t, api, data, handover)
 			b.pass()
-			b.server.Reset()
-			b.server.Use("default", githubtest.ResourceCore, 560) // a tenth at once, and then one a second
+			b.server.ResetRequests()
+			b.server.SetUsed("default", githubtest.ResourceCore, 560) // a tenth at once, and then one a second
 			extra := 0
 			readings := b.fillInBackground(func(n int) {
 				if touched > 2 && n != 3 || n > 4 {
@@ -80,8 +80,8 @@ func TestWhatWasReadCounts(t *testing.T) {
 			t.Logf("%d readings", readings)
 			if api == github.APIREST {
 				require.Greater(t, readings, 3, "more than there may be at once")
-				require.LessOrEqual(t, b.server.Count(about(reviewsRoute)), pulls+2*extra+2*readings, "but for those of one second")
-				require.LessOrEqual(t, b.server.Count(about(commitRoute)), commits+4*readings)
+				require.LessOrEqual(t, b.server.CountRequests(about(reviewsRoute)), pulls+2*extra+2*readings, "but for those of one second")
+				require.LessOrEqual(t, b.server.CountRequests(about(commitRoute)), commits+4*readings)
 			}
 			b.clock.Advance(2 * time.Hour)
 			b.pass()
@@ -99,25 +99,25 @@ func TestScanOfALostStore(t *testing.T) {
 	caught := errors.New("caught up")
 	require.ErrorIs(t, b.store.Follow(t.Context(), org, func(c ledger.Change) error {
 		before.Apply(&c)
-		if c.Caught {
+		if c.CaughtUp {
 			return caught
 		}
 		return nil
 	}), caught)
-	order := Order{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -10), End: noon.AddDate(0, 0, -1)}}
+	order := FillRequest{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -10), End: noon.AddDate(0, 0, -1)}}
 	fill := func(failures int) {
 		t.Helper()
-		b.server.Reset()
+		b.server.ResetRequests()
 		done, err := b.collector.Fill(t.Context(), order)
 		require.NoError(t, err)
 		require.Len(t, done.Failures, failures)
 	}
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: 20, Do: githubtest.Status(503)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: 20, Effect: githubtest.Status(503)})
 	fill(1)
 	b.server.ClearFaults()
-	b.store.Replace(org, before)
+	b.store.ReplaceState(org, before)
 	fill(0)
-	require.Equal(t, 30, b.server.Count(about(reviewsRoute)))
+	require.Equal(t, 30, b.server.CountRequests(about(reviewsRoute)))
 }
 
 // TestScansOfSeveralReadings: each of several readings that fail counts, also those that do not come past what is new at the top.
@@ -127,8 +127,8 @@ func TestScansOfSeveralReadings(t *testing.T) {
 	data := large(pulls, 0)
 	b := newBench(t, github.APIREST, data, handover)
 	b.pass()
-	b.server.Reset()
-	order := Order{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -13), End: noon.AddDate(0, 0, -1)}}
+	b.server.ResetRequests()
+	order := FillRequest{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -13), End: noon.AddDate(0, 0, -1)}}
 	readings := 0
 	for failed := true; failed && readings < 20; readings++ {
 		if readings == 1 {
@@ -141,14 +141,14 @@ func TestScansOfSeveralReadings(t *testing.T) {
 			})
 		}
 		b.server.ClearFaults()
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: atOnce, Do: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: atOnce, Effect: githubtest.Status(503)})
 		done, err := b.collector.Fill(t.Context(), order)
 		require.NoError(t, err)
 		failed = len(done.Failures) > 0
 	}
 	b.server.ClearFaults()
 	require.LessOrEqual(t, readings, 1+(pulls+touched)/(atOnce-3))
-	require.LessOrEqual(t, b.server.Count(about(reviewsRoute)), pulls+touched+5*readings, "but for what failed, and those of one second")
+	require.LessOrEqual(t, b.server.CountRequests(about(reviewsRoute)), pulls+touched+5*readings, "but for what failed, and those of one second")
 	b.fill()
 	b.pass()
 	requireTruth(t, b, data)
@@ -156,7 +156,7 @@ func TestScansOfSeveralReadings(t *testing.T) {
 
 func TestScanCode(t *testing.T) {
 	t.Parallel()
-	for _, scans := range []github.Scans{nil, {{Reached: noon, Top: noon.Add(time.Hour)}}, {{Reached: noon, Top: noon}, {Reached: noon, Top: noon}}} {
+	for _, scans := range []github.PullScans{nil, {{Start: noon, End: noon.Add(time.Hour)}}, {{Start: noon, End: noon}, {Start: noon, End: noon}}} {
 		require.Equal(t, scans, decodeScans(encodeScans(scans)))
 	}
 	for _, data := range [][]byte{{1}, {1, 2, 3}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}} {

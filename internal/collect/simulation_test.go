@@ -113,7 +113,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		require.NoError(t, err)
 		return New(Settings{
 			Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
-			Lookback: 336 * time.Hour, Handover: true, Now: clock.Now,
+			Lookback: 336 * time.Hour, BackfillEnabled: true, Now: clock.Now,
 		}, s.tallies)
 	}
 	s.collector = replica()
@@ -183,7 +183,7 @@ func (s *simulated) turn() {
 	s.t.Helper()
 	sum := s.pass()
 	require.Empty(s.t, sum.Failures)
-	require.Equal(s.t, ResultSuccess, sum.Result)
+	require.Equal(s.t, PassSuccess, sum.Status)
 	ctx := github.Background(s.t.Context())
 	for i, order := range s.orders() {
 		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)

@@ -77,10 +77,10 @@ func (t *truth) lines(c *githubtest.Commit) {
 	had := c.Parents <= 1 && !c.DiffUnavailable
 	week := had && !c.CommittedAt.Before(end.AddDate(0, 0, -7)) && c.CommittedAt.Before(end)
 	shown := t.of(c.Repo, c.Login, activity.LoginUnlinkedGitAuthor)
-	shown[ledger.MetricTotalAdded] += counts(c.Additions, had)
-	shown[ledger.MetricTotalGone] += counts(c.Deletions, had)
+	shown[ledger.MetricTotalLinesAdded] += counts(c.Additions, had)
+	shown[ledger.MetricTotalLinesRemoved] += counts(c.Deletions, had)
 	shown[ledger.MetricLinesAdded] += counts(c.Additions, week)
-	shown[ledger.MetricLinesGone] += counts(c.Deletions, week)
+	shown[ledger.MetricLinesRemoved] += counts(c.Deletions, week)
 }
 
 // counts is a number if it counts, and 0, which is shown all the same, if it does not.

@@ -23,7 +23,7 @@ func TestUnansweredRepository(t *testing.T) {
 		of := func(repo string) func(githubtest.RequestInfo) bool {
 			return func(r githubtest.RequestInfo) bool { return r.Repo == repo && r.Operation != "Activities" }
 		}
-		fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: githubtest.Status(503)})
+		fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(503)})
 		var asked []int
 		for n := range 24 { // two hours
 			b.clock.Advance(interval)
@@ -33,9 +33,9 @@ func TestUnansweredRepository(t *testing.T) {
 					comment(d, repo, 100*n+len(d.Comments)+1, at)
 				}
 			})
-			b.server.Reset()
-			require.Equal(t, ResultPartial, b.pass().Result, "also while it is not asked")
-			asked = append(asked, b.server.Count(of("one")))
+			b.server.ResetRequests()
+			require.Equal(t, PassPartial, b.pass().Status, "also while it is not asked")
+			asked = append(asked, b.server.CountRequests(of("one")))
 			require.Equal(t, uint64(n+1), b.metrics().of("two", activity.KindIssueComment))
 		}
 		passes := 0
@@ -46,15 +46,15 @@ func TestUnansweredRepository(t *testing.T) {
 		require.Less(t, asked[1], asked[0], "and briefly")
 		require.GreaterOrEqual(t, passes, 6)
 		require.LessOrEqual(t, passes, 10, "after 5, 10, 20 and each 30 minutes: %v", asked)
-		b.server.Reset()
-		filled, err := b.collector.Fill(t.Context(), Order{
+		b.server.ResetRequests()
+		filled, err := b.collector.Fill(t.Context(), FillRequest{
 			Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon, End: b.clock.Now()},
 		})
 		require.NoError(t, err)
 		require.NotEmpty(t, filled.Failures)
 		require.True(t, filled.NotBefore.After(b.clock.Now()), "its jobs wait, too")
 		require.Empty(t, b.server.Requests())
-		fault.Clear()
+		fault.Disarm()
 		for range 6 {
 			b.clock.Advance(interval)
 			b.pass()
@@ -68,8 +68,8 @@ func TestNothingAnswered(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, dataset("one", "two"), func(s *Settings) { s.Interval = interval })
 	b.pass()
-	fault := b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }}, Do: githubtest.Status(503),
+	fault := b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }}, Effect: githubtest.Status(503),
 	})
 	for n := range 12 {
 		b.clock.Advance(interval)
@@ -81,9 +81,9 @@ func TestNothingAnswered(t *testing.T) {
 		})
 		b.pass()
 	}
-	fault.Clear()
+	fault.Disarm()
 	b.clock.Advance(interval)
-	require.Equal(t, ResultSuccess, b.pass().Result)
+	require.Equal(t, PassSuccess, b.pass().Status)
 	require.Equal(t, uint64(12), b.metrics().of("two", activity.KindIssueComment))
 }
 

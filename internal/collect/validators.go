@@ -13,16 +13,16 @@ import (
 
 // What tells whether a stream has changed is committed together with the events that were read then, so it never promises what
 // the ledger does not have. There is one for a repository and stream, which bounds them.
-const sampleValidator = "validator"
+const entryValidator = "validator"
 
-func validatorKey(repo int64, s activity.Stream) ledger.SampleKey {
-	return ledger.SampleKey{Name: sampleValidator, Labels: [2]string{strconv.FormatInt(repo, 10), s.String()}}
+func validatorKey(repo int64, s activity.Stream) ledger.EntryKey {
+	return ledger.EntryKey{Name: entryValidator, Labels: [2]string{strconv.FormatInt(repo, 10), s.String()}}
 }
 
 // addValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks
 // the store itself, which may have lost what this replica has seen.
 func (c *Collector) addValidators(ctx context.Context, some []reading) error {
-	var keys []ledger.SampleKey
+	var keys []ledger.EntryKey
 	for i := range some {
 		for _, s := range activity.AllStreams() {
 			if some[i].conditional(s) {
@@ -33,7 +33,7 @@ func (c *Collector) addValidators(ctx context.Context, some []reading) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	samples, err := c.settings.Store.ReadSamples(ctx, c.settings.Org, keys)
+	samples, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, keys)
 	if err != nil {
 		return &StoreError{err}
 	}
@@ -49,12 +49,12 @@ func (c *Collector) addValidators(ctx context.Context, some []reading) error {
 
 // conditional reports whether a stream is read on the condition that it has changed: nothing else tells whether it has.
 func (r *reading) conditional(s activity.Stream) bool {
-	return github.Conditional.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Known.Has(s) && !r.lags.Has(s)
+	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lags.Has(s)
 }
 
-// validatorSamples are the validators that differ from the ones that were known.
-func validatorSamples(todo *reading, outcome *github.Outcome) []ledger.Sample {
-	var samples []ledger.Sample
+// validatorEntries are the validators that differ from the ones that were known.
+func validatorEntries(todo *reading, outcome *github.ReadResult) []ledger.Entry {
+	var samples []ledger.Entry
 	for _, s := range activity.AllStreams() {
 		had, has := todo.request.Validators[s], outcome.Validators[s]
 		if outcome.Failed[s] != nil || (has.ETag == had.ETag && has.Since.Equal(had.Since)) {
@@ -64,7 +64,7 @@ func validatorSamples(todo *reading, outcome *github.Outcome) []ledger.Sample {
 		if has.ETag != "" {
 			data = encodeValidator(has)
 		}
-		samples = append(samples, ledger.Sample{SampleKey: validatorKey(todo.request.Repo.ID, s), Data: data, Observed: todo.observed})
+		samples = append(samples, ledger.Entry{EntryKey: validatorKey(todo.request.Repo.ID, s), Data: data, Observed: todo.observed})
 	}
 	return samples
 }
@@ -83,7 +83,7 @@ func decodeValidator(data []byte) github.Validator {
 	number, etag, ok := strings.Cut(string(data), " ")
 	since, err := strconv.ParseInt(number, 10, 64)
 	switch {
-	case !ok || err != nil || !activity.Printable(etag):
+	case !ok || err != nil || !activity.IsPrintable(etag):
 		return github.Validator{}
 	case since == 0:
 		return github.Validator{ETag: etag}

@@ -17,11 +17,11 @@ import (
 // spent makes a pass and gives what it cost of the primary limit, and how many commits it took.
 func (b *bench) spent() (points, commits int) {
 	b.t.Helper()
-	b.server.Reset()
+	b.server.ResetRequests()
 	before := b.store.commits
 	b.clock.Advance(interval)
-	require.Equal(b.t, ResultSuccess, b.pass().Result)
-	return b.server.Points(githubtest.ResourceCore), b.store.commits - before
+	require.Equal(b.t, PassSuccess, b.pass().Status)
+	return b.server.PointsSpent(githubtest.ResourceCore), b.store.commits - before
 }
 
 // conditionalBench has read an organization with something in every stream, with REST alone.
@@ -49,7 +49,7 @@ func TestAnIdlePassOfRESTIsFree(t *testing.T) {
 	points, commits := b.spent()
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
-	require.Equal(t, 6, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }))
+	require.Equal(t, 6, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }))
 	b.clock.Advance(interval)
 	require.Zero(t, b.pass().Changed, "what was asked for had not changed")
 }
@@ -97,7 +97,7 @@ func TestManyCommentsUnderACondition(t *testing.T) {
 func TestNoConditionWithoutTheEvents(t *testing.T) {
 	t.Parallel()
 	for _, handover := range []bool{false, true} {
-		b := conditionalBench(t, func(s *Settings) { s.Handover = handover })
+		b := conditionalBench(t, func(s *Settings) { s.BackfillEnabled = handover })
 		var data *githubtest.Dataset
 		b.server.Update(func(d *githubtest.Dataset) {
 			at := b.clock.Now().Add(time.Minute)
@@ -105,9 +105,9 @@ func TestNoConditionWithoutTheEvents(t *testing.T) {
 			comment(d, "two", 2, at)
 			data = d
 		})
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"}, Do: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"}, Effect: githubtest.Status(503)})
 		b.clock.Advance(interval)
-		require.Equal(t, ResultPartial, b.pass().Result)
+		require.Equal(t, PassPartial, b.pass().Status)
 		b.server.ClearFaults()
 		b.clock.Advance(interval)
 		b.pass()
@@ -122,7 +122,7 @@ func TestNoConditionWithoutTheEvents(t *testing.T) {
 type refusing struct{ *recorded }
 
 func (r refusing) Commit(ctx context.Context, fence uint64, batch ledger.Batch) (ledger.Receipt, error) {
-	if len(batch.Events)+len(batch.Samples) > 0 {
+	if len(batch.Events)+len(batch.Entries) > 0 {
 		return ledger.Receipt{}, ledger.ErrFenced
 	}
 	return r.recorded.Commit(ctx, fence, batch)
@@ -177,7 +177,7 @@ func FuzzDecodeValidator(f *testing.F) {
 	f.Add(encodeValidator(github.Validator{ETag: `W/"a"`, Since: noon}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v := decodeValidator(data)
-		require.True(t, activity.Printable(v.ETag))
+		require.True(t, activity.IsPrintable(v.ETag))
 		if v.ETag != "" && !v.Since.IsZero() {
 			require.Equal(t, v, decodeValidator(encodeValidator(v)))
 		}

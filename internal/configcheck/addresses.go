@@ -87,8 +87,8 @@ func authority(value string) string {
 	return before
 }
 
-// Quoted shows a value in an error, unless it may have a password in it, as a URL has.
-func Quoted(value string) string {
+// QuoteUnlessSecret shows a value in an error, unless it may have a password in it, as a URL has.
+func QuoteUnlessSecret(value string) string {
 	if strings.ContainsAny(value, "@=") || len(value) > maxQuoted {
 		return "a value that is not shown because it may hold a password"
 	}

@@ -18,9 +18,9 @@ import (
 // module is the path under which types read themselves as this package expects.
 const module = "github.com/seed-358c4d9d/githubexporter/"
 
-// Keys refuses keys that the configuration does not have and values of another type, each with its path and with
+// CheckKeys refuses keys that the configuration does not have and values of another type, each with its path and with
 // what is allowed there. The decoder itself does not show the value, and cuts fractions off without a word.
-func Keys(raw map[string]any, config any) error {
+func CheckKeys(raw map[string]any, config any) error {
 	return errors.Join(unknownKeys("", raw, reflect.TypeOf(config))...)
 }
 
@@ -47,13 +47,13 @@ func wrongNumber(path string, raw any, t reflect.Type) []error {
 	text, isText := raw.(string)
 	if t == reflect.TypeFor[time.Duration]() {
 		if _, err := time.ParseDuration(text); isText && err != nil {
-			return []error{fmt.Errorf("%s: %s, want a duration such as 90s, 5m or 24h", path, Quoted(text))}
+			return []error{fmt.Errorf("%s: %s, want a duration such as 90s, 5m or 24h", path, QuoteUnlessSecret(text))}
 		}
 		return nil
 	}
 	_, err := strconv.ParseInt(text, 10, 64)
 	if isText && err != nil {
-		return []error{fmt.Errorf("%s: %s, want a whole number (int)", path, Quoted(text))}
+		return []error{fmt.Errorf("%s: %s, want a whole number (int)", path, QuoteUnlessSecret(text))}
 	}
 	fraction, isFraction := raw.(float64)
 	if isFraction && fraction != math.Trunc(fraction) {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Between refuses a duration out of range.
-func Between(field string, value, least, most time.Duration) error {
+// DurationBetween refuses a duration out of range.
+func DurationBetween(field string, value, least, most time.Duration) error {
 	if value < least || value > most {
 		return fmt.Errorf("%s: %s, want a duration from %s to %s, written with its unit", field, value, least, most)
 	}
 	return nil
 }
 
-// BetweenInts refuses a number out of range.
-func BetweenInts(field string, value, least, most int) error {
+// IntBetween refuses a number out of range.
+func IntBetween(field string, value, least, most int) error {
 	if value < least || value > most {
 		return fmt.Errorf("%s: %d, want %d to %d", field, value, least, most)
 	}
@@ -27,20 +27,20 @@ func BetweenInts(field string, value, least, most int) error {
 // OneOf refuses a value that is not in a list.
 func OneOf(field, value string, allowed ...string) error {
 	if !slices.Contains(allowed, value) {
-		return fmt.Errorf("%s: %s, want one of %s", field, Quoted(value), strings.Join(allowed, ", "))
+		return fmt.Errorf("%s: %s, want one of %s", field, QuoteUnlessSecret(value), strings.Join(allowed, ", "))
 	}
 	return nil
 }
 
-// Inside puts the name of a block before the errors of what is in it, as validation does; nil stays nil.
-func Inside(block string, err error) error {
+// PrefixPath puts the name of a block before the errors of what is in it, as validation does; nil stays nil.
+func PrefixPath(block string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var errs []error
 		for _, part := range several.Unwrap() {
-			errs = append(errs, Inside(block, part))
+			errs = append(errs, PrefixPath(block, part))
 		}
 		return errors.Join(errs...)
 	}

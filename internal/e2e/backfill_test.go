@@ -249,7 +249,7 @@ func TestBackfillFaults(t *testing.T) {
 
 	rnd := rand.New(rand.NewPCG(4, 2))
 	effects := []githubtest.Effect{githubtest.Status(500), githubtest.Status(502), githubtest.Hang(), githubtest.SecondaryLimit(403, 2*time.Second)}
-	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: githubtest.Status(500)}) // each repository is asked for alone
+	s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)}) // each repository is asked for alone
 	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
 	for i, repo := range data.Repos {
 		if i%2 == 0 {
@@ -265,18 +265,18 @@ func TestBackfillFaults(t *testing.T) {
 				continue
 			}
 			match.Repo = repo.Name
-			fault := githubtest.Fault{Match: match, Do: effect}
+			fault := githubtest.Fault{Match: match, Effect: effect}
 			if i == 1 {
 				fault.Times = 5
 			}
-			s.server.Fault(fault)
+			s.server.InjectFault(fault)
 			t.Logf("%s: %s for %s%s", repo.Name, effect.Kind, match.Operation, match.Route)
 		}
 	}
 	waitUntil(t, time.Now().Add(faulty))
 	s.server.ClearFaults()
 	visible := time.Now()
-	s.server.Hold(visible)
+	s.server.HideAfter(visible)
 	drained(t, s.replicas)
 	s.queueEmpty(t, 0)
 	compare(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
@@ -332,8 +332,8 @@ func TestFollowersRead(t *testing.T) {
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3, interval: interval, lookback: 720 * time.Hour,
 	})
-	s.server.Hold(time.Now())
-	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(5 * time.Millisecond)})
+	s.server.HideAfter(time.Now())
+	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(5 * time.Millisecond)})
 	s.run(t)
 	leads := leader(t, s.replicas)
 	eventually(t, time.Minute, func() error {
@@ -343,7 +343,7 @@ func TestFollowersRead(t *testing.T) {
 		}
 		return nil
 	})
-	s.server.Reset()
+	s.server.ResetRequests()
 	began := time.Now()
 	drained(t, s.replicas)
 	took := time.Since(began)
@@ -410,8 +410,8 @@ func TestBackfillCrashes(t *testing.T) {
 		replicas: 3, interval: 3 * time.Second, lookback: 720 * time.Hour, redis: []string{"appendonly yes", "appendfsync always"},
 	})
 	visible := time.Now()
-	s.server.Hold(visible)
-	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(40 * time.Millisecond)})
+	s.server.HideAfter(visible)
+	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(40 * time.Millisecond)})
 	copies := startAudit(t, s.rabbit)
 	s.run(t)
 	working := func() {
@@ -474,9 +474,9 @@ func TestDeadJobs(t *testing.T) {
 		replicas: 2, interval: 3 * time.Second, lookback: lookback, backfill: ", max_attempts: 3",
 	})
 	visible := time.Now()
-	s.server.Hold(visible)
+	s.server.HideAfter(visible)
 	comments := "/repos/{owner}/{repo}/issues/comments"
-	s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Do: githubtest.Status(403)})
+	s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Effect: githubtest.Status(403)})
 	s.run(t)
 	a := startAudit(t, s.rabbit)
 	for _, r := range s.replicas { // until the queue is there
@@ -503,7 +503,7 @@ func TestDeadJobs(t *testing.T) {
 	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
 	tool := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command(proctest.Program(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
+		cmd := exec.Command(proctest.ProgramPath(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
 		output, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(output))
 		return string(output)
@@ -522,17 +522,17 @@ func TestDeadJobs(t *testing.T) {
 	s.queueEmpty(t, dead-1)
 	compareWith(t, startPrometheus(t, s.replicas[1].metrics), func(at time.Time) map[series]float64 {
 		truth := truthAt(data, s.server.Timeline(), visible, at)
-		if ledger.LastWeek(at).Start.Before(visible.Add(-lookback)) { // on some days ten of them do not reach over the last week
+		if ledger.LastCompleteWeek(at).Start.Before(visible.Add(-lookback)) { // on some days ten of them do not reach over the last week
 			maps.DeleteFunc(truth, func(s series, _ float64) bool { return strings.HasSuffix(s.metric, "_weekly") })
 		}
 		return truth
 	})
 
-	s.server.Reset()
+	s.server.ResetRequests()
 	t.Log(tool("read", "--org", org, "--repo", "repo-01", "--streams", "comments", "--from", visible.Add(-72*time.Hour).UTC().Format(time.RFC3339),
 		"--until", visible.UTC().Format(time.RFC3339)))
 	eventually(t, 30*time.Second, func() error {
-		if n := s.server.Count(func(r githubtest.RequestInfo) bool { return r.Repo == "repo-01" && r.Route == comments }); n == 0 {
+		if n := s.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "repo-01" && r.Route == comments }); n == 0 {
 			return fmt.Errorf("it is not read again: %d", n)
 		}
 		return nil
@@ -576,7 +576,7 @@ func TestRabbitMQDown(t *testing.T) {
 				replicas: 2, interval: 2 * time.Second, lookback: 24 * time.Hour, rabbit: ", unavailable: " + unavailable,
 			})
 			visible := time.Now()
-			s.server.Hold(visible)
+			s.server.HideAfter(visible)
 			drained(t, s.replicas)
 			leads := leader(t, s.replicas)
 			roles := map[string]*replica{"leader": s.replicas[leads], "follower": s.replicas[1-leads]}
@@ -589,13 +589,13 @@ func TestRabbitMQDown(t *testing.T) {
 			for role, r := range roles {
 				r.check(t, expected{role, mode, "amqp", false}, 30*time.Second)
 			}
-			s.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Do: githubtest.Status(500)})
+			s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Effect: githubtest.Status(500)})
 			gaps := func() float64 {
 				return s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
 			}
-			s.server.Release()
+			s.server.ShowAll()
 			s.server.Update(func(d *githubtest.Dataset) {
-				at := s.server.Timeline().Data(time.Now().Add(-time.Second))
+				at := s.server.Timeline().ToData(time.Now().Add(-time.Second))
 				d.Comments = append(d.Comments, githubtest.Comment{Repo: "repo-02", Issue: 1, ID: 77_777_777, Login: new("user-1"), CreatedAt: at, UpdatedAt: at})
 			})
 			eventually(t, 30*time.Second, func() error {
@@ -606,7 +606,7 @@ func TestRabbitMQDown(t *testing.T) {
 			})
 			s.server.ClearFaults()
 			visible = time.Now()
-			s.server.Hold(visible)
+			s.server.HideAfter(visible)
 			if unavailable == "wait" {
 				s.rabbit.Run()
 			}

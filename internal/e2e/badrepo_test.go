@@ -150,12 +150,12 @@ func TestOneBadRepository(t *testing.T) {
 				"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken JSON": githubtest.TruncatedJSON(),
 				"403": githubtest.Status(403), "404": githubtest.Status(404), "reset": githubtest.ConnectionReset(),
 			} {
-				fault := f.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Do: effect})
-				together := f.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Do: effect})
+				fault := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: effect})
+				together := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: effect})
 				for range 2 {
 					f.round(t, 2*interval+4*time.Second)
 				}
-				t.Logf("%s: struck %d times, and %d groups", name, fault.Struck(), together.Struck())
+				t.Logf("%s: struck %d times, and %d groups", name, fault.Hits(), together.Hits())
 				f.server.ClearFaults()
 			}
 			f.requireNoCooldown(t)
@@ -184,8 +184,8 @@ func TestOneHangingRepository(t *testing.T) {
 			t.Parallel()
 			f := startFollower(t, api, interval, time.Second)
 			f.follows(t, time.Minute, everyRepo)
-			f.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Do: githubtest.Hang()})
-			f.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Do: githubtest.Hang()})
+			f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: githubtest.Hang()})
+			f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: githubtest.Hang()})
 			for range 3 {
 				f.round(t, 2*interval)
 			}
@@ -218,7 +218,7 @@ func TestLinesThatFail(t *testing.T) {
 			f := startFollower(t, test.api, 2*time.Second, 5*time.Second)
 			f.follows(t, time.Minute, everyRepo)
 			for _, m := range test.faults {
-				f.server.Fault(githubtest.Fault{Match: m, Do: githubtest.GraphQLTimeout(502)})
+				f.server.InjectFault(githubtest.Fault{Match: m, Effect: githubtest.GraphQLTimeout(502)})
 			}
 			f.round(t, 15*time.Second)
 			f.follows(t, 45*time.Second, everyRepo)
@@ -252,9 +252,9 @@ func TestUndecodableValues(t *testing.T) {
 			f := startFollower(t, api, 2*time.Second, 5*time.Second)
 			f.follows(t, time.Minute, everyRepo)
 			for question, path := range paths {
-				f.server.Fault(githubtest.Fault{
-					Match: githubtest.Match{Repo: badRepo, Func: func(r githubtest.RequestInfo) bool { return r.Operation == question || r.Route == question }},
-					Do:    githubtest.ValueAt(path, year),
+				f.server.InjectFault(githubtest.Fault{
+					Match:  githubtest.Match{Repo: badRepo, Func: func(r githubtest.RequestInfo) bool { return r.Operation == question || r.Route == question }},
+					Effect: githubtest.ValueAt(path, year),
 				})
 			}
 			f.server.Update(func(d *githubtest.Dataset) {
@@ -288,13 +288,13 @@ func TestPassingRefusals(t *testing.T) {
 			f := startFollower(t, api, interval, 5*time.Second)
 			f.follows(t, time.Minute, everyRepo)
 			for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
-				fault := f.server.Fault(githubtest.Fault{Every: 20, Do: githubtest.Status(status)})
+				fault := f.server.InjectFault(githubtest.Fault{Every: 20, Effect: githubtest.Status(status)})
 				for range 4 {
 					f.round(t, 2*interval+3*time.Second)
 					f.follows(t, 2*interval+3*time.Second, everyRepo)
 				}
-				require.Positive(t, fault.Struck())
-				fault.Clear()
+				require.Positive(t, fault.Hits())
+				fault.Disarm()
 			}
 			require.Len(t, f.sums(t, "gh_activity_commits_total"), goodRepos+1, "no series has ended")
 			require.NotContains(t, f.Output(), "is gone")
@@ -334,7 +334,7 @@ func TestServerThatLacksAField(t *testing.T) {
 			return nil
 		})
 		f.requireNoCooldown(t)
-		graphql := f.server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "" && r.Route == "/graphql" })
+		graphql := f.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "" && r.Route == "/graphql" })
 		require.LessOrEqual(t, graphql, 12, "those that leave together, and then none: a document that the schema refuses is not asked for again and again")
 	})
 }

@@ -95,7 +95,7 @@ func TestSharedBroker(t *testing.T) {
 		Datasets: []*githubtest.Dataset{first, second}, Limits: plenty,
 		Timeline: githubtest.EndingAt(first, time.Minute, time.Now(), 1),
 	})
-	server.Hold(time.Now())
+	server.HideAfter(time.Now())
 	rabbit := rabbittest.Start(t)
 	ch := bareChannel(t, rabbit)
 	declareOldQueues(t, ch)
@@ -162,14 +162,14 @@ func TestVanishingJobs(t *testing.T) {
 		replicas: 1, interval: 3 * time.Second,
 		lookback: 240 * time.Hour, rabbit: ", prefetch: 1", backfill: ", consumer_count: 1",
 	})
-	s.server.Hold(time.Now())
+	s.server.HideAfter(time.Now())
 	policy := func(definition string) {
 		t.Helper()
-		s.rabbit.Control("set_policy", "--apply-to", "queues", "few", `^gh\.backfill\.jobs`, definition)
+		s.rabbit.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", `^gh\.backfill\.jobs`, definition)
 	}
 	policy(`{"max-length": 2}`)
 	slow := githubtest.Fault{
-		Match: githubtest.Match{Operation: "Activity"}, Do: githubtest.SlowBody(400 * time.Millisecond),
+		Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.SlowBody(400 * time.Millisecond),
 	}
 	s.run(t)
 	r := s.replicas[0]
@@ -179,7 +179,7 @@ func TestVanishingJobs(t *testing.T) {
 		}
 		return nil
 	})
-	s.server.Fault(slow)
+	s.server.InjectFault(slow)
 	r.check(t, expected{"leader", "degraded", "backfill", false}, 90*time.Second)
 	detail := func() string {
 		return r.healthz(t).Components["Receiver:githubexporter"].Dependencies["backfill"].Detail
@@ -197,7 +197,7 @@ func TestVanishingJobs(t *testing.T) {
 		}
 		return nil
 	})
-	s.rabbit.Control("clear_policy", "few")
+	s.rabbit.Rabbitmqctl("clear_policy", "few")
 	s.server.ClearFaults()
 	r.complete(t, org)
 	r.check(t, expected{"leader", "healthy", "backfill", true}, 2*time.Minute)

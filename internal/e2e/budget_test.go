@@ -26,34 +26,34 @@ func TestOneLimitForAll(t *testing.T) {
 		github: fmt.Sprintf(", rate_limit: {max_concurrent_requests: %d}", concurrency),
 	})
 	visible := time.Now()
-	s.server.Hold(visible)
-	s.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(40 * time.Millisecond)})
+	s.server.HideAfter(visible)
+	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(40 * time.Millisecond)})
 	s.run(t)
 	reading := func(r githubtest.RequestInfo) bool { return r.Operation != "Discover" }
 	eventually(t, time.Minute, func() error {
-		if s.server.Count(reading) < 60 {
+		if s.server.CountRequests(reading) < 60 {
 			return errors.New("the look-back is not being read yet")
 		}
 		return nil
 	})
-	s.server.Reset()
+	s.server.ResetRequests()
 	s.server.ClearFaults()
-	s.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, wait)})
+	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, wait)})
 	limited := func(r githubtest.RequestInfo) bool { return r.Status == 403 }
 	eventually(t, 30*time.Second, func() error {
-		if s.server.Count(limited) == 0 {
+		if s.server.CountRequests(limited) == 0 {
 			return errors.New("no limit yet")
 		}
 		return nil
 	})
 	met := time.Now()
 	waitUntil(t, met.Add(wait-2*time.Second))
-	after := s.server.Count(limited)
+	after := s.server.CountRequests(limited)
 	t.Logf("%d requests met the limit", after)
 	require.LessOrEqual(t, after, 1+concurrency)
 	s.server.ClearFaults()
 	drained(t, s.replicas)
-	require.Equal(t, after, s.server.Count(limited))
+	require.Equal(t, after, s.server.CountRequests(limited))
 	compare(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
 	s.queueEmpty(t, 0)
 }

@@ -67,7 +67,7 @@ func newCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
 	dir := t.TempDir()
 	c := &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: proctest.FreeAddress(t),
+		binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: proctest.FreeAddress(t),
 	}
 	text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(receiver), c.metrics)
 	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
@@ -80,13 +80,13 @@ func (c *collector) restart(t *testing.T) {
 	c.Process = proctest.New(t, c.binary, append([]string{"--config", c.config}, c.args...)...)
 	c.Run()
 	eventually(t, time.Minute, func() error {
-		if c.Ended() {
+		if c.HasExited() {
 			return nil // what follows will tell
 		}
 		_, err := c.page(t.Context())
 		return err
 	})
-	require.False(t, c.Ended(), "the collector has ended")
+	require.False(t, c.HasExited(), "the collector has ended")
 }
 
 func (c *collector) page(ctx context.Context) (string, error) {

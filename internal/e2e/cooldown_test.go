@@ -43,7 +43,7 @@ func TestCooldown(t *testing.T) {
 
 	reading := func(r githubtest.RequestInfo) bool { return r.Route != "/rate_limit" }
 	probe := func(r githubtest.RequestInfo) bool { return r.Route == "/rate_limit" }
-	server.Fault(githubtest.Fault{Match: githubtest.Match{Func: reading}, Do: githubtest.Status(503)})
+	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: reading}, Effect: githubtest.Status(503)})
 	cooling := func() {
 		t.Helper()
 		eventually(t, 30*time.Second, func() error {
@@ -54,22 +54,22 @@ func TestCooldown(t *testing.T) {
 		})
 	}
 	cooling()
-	server.Reset()
+	server.ResetRequests()
 	waitUntil(t, time.Now().Add(4*time.Second))
-	require.Zero(t, server.Count(reading), "nothing is asked during the cooldown")
-	require.Zero(t, server.Count(probe), "not even by probes before its end")
+	require.Zero(t, server.CountRequests(reading), "nothing is asked during the cooldown")
+	require.Zero(t, server.CountRequests(probe), "not even by probes before its end")
 	skipped := gx.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org))
 	require.Positive(t, skipped)
 
 	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
 	// next one.
 	eventually(t, 30*time.Second, func() error {
-		if server.Count(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
-			return fmt.Errorf("%d probes", server.Count(probe))
+		if server.CountRequests(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
+			return fmt.Errorf("%d probes", server.CountRequests(probe))
 		}
 		return nil
 	})
-	require.Zero(t, server.Points("core"), "probes cost nothing")
+	require.Zero(t, server.PointsSpent("core"), "probes cost nothing")
 	ended := gx.logged("GitHub answers again; reading goes on.")
 	eventually(t, 30*time.Second, func() error {
 		if !gx.logged(cooldownBegins).After(ended) {
@@ -77,13 +77,13 @@ func TestCooldown(t *testing.T) {
 		}
 		return nil
 	})
-	require.LessOrEqual(t, server.Count(reading), 6*2+2, "six questions of two attempts each, and what is on its way")
+	require.LessOrEqual(t, server.CountRequests(reading), 6*2+2, "six questions of two attempts each, and what is on its way")
 
 	server.ClearFaults()
-	server.Fault(githubtest.Fault{Match: githubtest.Match{Func: probe}, Times: 2, Do: githubtest.Status(403)})
+	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: probe}, Times: 2, Effect: githubtest.Status(403)})
 	visible := timeline.Start.Add(50 * time.Second)
 	waitUntil(t, visible)
-	server.Hold(visible)
+	server.HideAfter(visible)
 	gx.complete(t, org)
 	compare(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
@@ -100,8 +100,8 @@ func TestCooldownWithoutAToken(t *testing.T) {
 		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}},
 	})
 	timeline := server.Timeline()
-	server.Hold(timeline.Start)
-	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	server.HideAfter(timeline.Start)
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 	app := fmt.Sprintf("{app: {app_id: 11, installation_id: 22, private_key_file: %q}}", keyFile)
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, app, server.URL))
 	eventually(t, 30*time.Second, func() error {

@@ -163,7 +163,7 @@ service:
 func startPush(t *testing.T, receiver, endpoint string) *collector {
 	t.Helper()
 	dir := t.TempDir()
-	c := &collector{binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml")}
+	c := &collector{binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml")}
 	text := fmt.Sprintf(pushConfig, filepath.Join(dir, "storage"), indent(receiver), endpoint)
 	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))
 	c.run(t)
@@ -180,7 +180,7 @@ func (c *collector) run(t *testing.T) {
 func startDeltas(t *testing.T, endpoint string) string {
 	t.Helper()
 	address := proctest.FreeAddress(t)
-	c := &collector{binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml")}
+	c := &collector{binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml")}
 	require.NoError(t, os.WriteFile(c.config, fmt.Appendf(nil, deltaConfig, address, endpoint), 0o600))
 	c.run(t)
 	eventually(t, time.Minute, func() error {

@@ -81,7 +81,7 @@ func TestCredentials(t *testing.T) {
 		_, err := gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
 		require.NoError(t, err)
 	}
-	tokens := server.Count(func(r githubtest.RequestInfo) bool {
+	tokens := server.CountRequests(func(r githubtest.RequestInfo) bool {
 		return r.Route == "/app/installations/{installation_id}/access_tokens"
 	})
 	require.Equal(t, 3, tokens, "one installation token for all requests of an installation")
@@ -101,7 +101,7 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
-			server.Fault(githubtest.Fault{Do: fault})
+			server.InjectFault(githubtest.Fault{Effect: fault})
 			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "rest"))
 			eventually(t, 30*time.Second, func() error {
 				if len(server.Requests()) == 0 && fault.Kind != githubtest.KindHang {

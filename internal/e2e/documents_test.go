@@ -88,10 +88,10 @@ func TestYAMLOfDocuments(t *testing.T) {
 			require.NoError(t, err)
 			config := writeConfig(t, b.text)
 			if conf.IsSet("service::pipelines") {
-				runDocumented(t, proctest.Program(t, "GX_COLLECTOR"), conf, config)
+				runDocumented(t, proctest.ProgramPath(t, "GX_COLLECTOR"), conf, config)
 				return
 			}
-			cmd := exec.CommandContext(t.Context(), proctest.Program(t, "GX_COLLECTOR"), "validate",
+			cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"), "validate",
 				"--config", writeConfig(t, frame), "--config", config)
 			cmd.Env = append(os.Environ(), "GITHUB_TOKEN=abc")
 			out, err := cmd.CombinedOutput()
@@ -124,7 +124,7 @@ func runDocumented(t *testing.T, program string, conf *confmap.Conf, config stri
 	gx.Env = append(os.Environ(), "GITHUB_TOKEN="+githubtest.DefaultToken)
 	gx.Run()
 	eventually(t, 30*time.Second, func() error {
-		if gx.Ended() {
+		if gx.HasExited() {
 			require.Fail(t, "the collector has ended", gx.Output())
 		}
 		if !strings.Contains(gx.Output(), "Backfill is under way.") {

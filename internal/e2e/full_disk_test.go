@@ -67,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 		Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
 	})
 	timeline = server.Timeline()
-	server.Hold(timeline.Start)
+	server.HideAfter(timeline.Start)
 	dir := t.TempDir()
 	disk, full := filepath.Join(dir, "disk"), filepath.Join(dir, "full")
 	require.NoError(t, os.Mkdir(disk, 0o700))
@@ -78,8 +78,8 @@ func TestFullDisk(t *testing.T) {
 		fullDiskConfig, disk, r.health, ready, org, githubtest.DefaultToken, server.URL, r.metrics,
 	))
 	r.Process = proctest.New(t, "unshare", "-rm", "sh", "-c", onSmallDisk, "sh", disk, full,
-		proctest.Program(t, "GX_COLLECTOR"), "--config", config)
-	r.Group = true
+		proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", config)
+	r.OwnGroup = true
 	r.Run()
 	logs(t, r.Process, "Everything is ready.")
 	r.check(t, expected{"leader", "healthy", "storage", true}, 30*time.Second)
@@ -93,9 +93,9 @@ func TestFullDisk(t *testing.T) {
 		_, err := os.Stat(full + ".done")
 		return err
 	})
-	server.Release()
+	server.ShowAll()
 	server.Update(func(d *githubtest.Dataset) {
-		at := timeline.Data(time.Now().Add(-time.Second))
+		at := timeline.ToData(time.Now().Add(-time.Second))
 		repo := d.Comments[0].Repo
 		for i := range more {
 			d.Comments = append(d.Comments, githubtest.Comment{

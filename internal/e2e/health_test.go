@@ -204,7 +204,7 @@ func TestHealth(t *testing.T) {
 	degraded := map[string]string{"leader": "degraded", "follower": "healthy"}
 	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503), "slow": {Kind: githubtest.KindHang}} {
 		t.Logf("GitHub is %s", name)
-		server.Fault(githubtest.Fault{Do: effect})
+		server.InjectFault(githubtest.Fault{Effect: effect})
 		both(degraded, "github", false, 4*within) // a pass that fails tells, and it tries with smaller pages first
 		server.ClearFaults()
 		both(good, "github", true, within)
@@ -220,7 +220,7 @@ func TestStuckLoop(t *testing.T) {
 	block := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
 	r := startReplica(t, "redis: "+block, block, fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "10m"))
 	r.check(t, expected{"leader", "healthy", "scheduler", true}, 30*time.Second)
-	server.Fault(githubtest.Fault{Do: githubtest.Effect{Kind: githubtest.KindHang}})
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Effect{Kind: githubtest.KindHang}})
 	r.check(t, expected{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*within)
 	require.Less(t, r.Stop(), time.Second)
 }

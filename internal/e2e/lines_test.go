@@ -36,7 +36,7 @@ func TestWeeklyLines(t *testing.T) {
 				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty, StatsPending: test.pending, StatsZeroFrom: test.zerosFrom,
 			})
 			timeline = server.Timeline()
-			server.Hold(timeline.Start)
+			server.HideAfter(timeline.Start)
 			gx := startCollector(t, fmt.Sprintf(linesConfig, org, githubtest.DefaultToken, server.URL, test.api))
 			prom := startPrometheus(t, gx.metrics)
 			gx.complete(t, org)
@@ -45,7 +45,7 @@ func TestWeeklyLines(t *testing.T) {
 			})
 			requireModes(t, gx, data, timeline, test.mode)
 			if test.pending > 0 {
-				require.GreaterOrEqual(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Status == 202 }), 2)
+				require.GreaterOrEqual(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == 202 }), 2)
 			}
 			require.Less(t, gx.Stop(), time.Second)
 			requireNoSecret(t, gx.Output())

@@ -55,14 +55,14 @@ func TestMainJob(t *testing.T) {
 				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
 			})
 			timeline = server.Timeline()
-			server.Hold(timeline.Start)
+			server.HideAfter(timeline.Start)
 
 			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api))
 			prom := startPrometheus(t, gx.metrics)
 			for _, arrived := range []time.Duration{0, 30 * time.Second, 95 * time.Second} {
 				visible := timeline.Start.Add(arrived)
 				waitUntil(t, visible)
-				server.Hold(visible)
+				server.HideAfter(visible)
 				gx.complete(t, org)
 				compare(t, prom, data, timeline, visible)
 				requirePage(t, gx)

@@ -64,7 +64,7 @@ func TestMessagesAtStart(t *testing.T) {
 			t.Run(api, func(t *testing.T) {
 				t.Parallel()
 				text := fmt.Sprintf(oneOrganization, "octocat", githubtest.DefaultToken, endpoint, api)
-				gx := proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", writeConfig(t, text))
+				gx := proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", writeConfig(t, text))
 				gx.Run()
 				logs(t, gx, want)
 				gx.Stop()
@@ -82,7 +82,7 @@ func TestWrongEndpoints(t *testing.T) {
 		"https://api.github.com/graphql": "want https://api.github.com", "https://ghe.example/api/graphql": "/api/v3",
 	} {
 		config := writeConfig(t, fmt.Sprintf(oneOrganization, "octocat", "abc", endpoint, "graphql"))
-		out, err := exec.CommandContext(t.Context(), proctest.Program(t, "GX_COLLECTOR"), "validate", "--config", config).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"), "validate", "--config", config).CombinedOutput()
 		require.Error(t, err)
 		require.Contains(t, string(out), "github: endpoint: ")
 		require.Contains(t, string(out), want)

@@ -193,8 +193,8 @@ func TestWhatACredentialLacks(t *testing.T) {
 			if api == "graphql" {
 				match = githubtest.Match{Operation: endpoint}
 			}
-			server.Fault(githubtest.Fault{
-				Match: match, Times: 2, Do: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
+			server.InjectFault(githubtest.Fault{
+				Match: match, Times: 2, Effect: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
 			})
 			shows(announced, 2)
 			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announces the end of an endpoint"))

@@ -106,7 +106,7 @@ func (c *collector) passes(t *testing.T, result string, more float64) {
 
 // happens adds a commit, a pull request and a comment to a repository, now.
 func happens(d *githubtest.Dataset, timeline githubtest.Timeline, repo string, id int) {
-	at := timeline.Data(time.Now())
+	at := timeline.ToData(time.Now())
 	user := new("ada")
 	d.Commits = append(d.Commits, githubtest.Commit{Repo: repo, SHA: fmt.Sprintf("%040x", id), Login: user, AuthoredAt: at, CommittedAt: at, Parents: 1})
 	d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: id, Login: user, CreatedAt: at})
@@ -133,15 +133,15 @@ func TestFeatureSwitchedOff(t *testing.T) {
 		}
 		server.Update(func(d *githubtest.Dataset) {
 			happens(d, server.Timeline(), off, added) // read by the commit alone
-			switchOff(d, []githubtest.Period{{From: server.Timeline().Data(time.Now().Add(-time.Second))}})
+			switchOff(d, []githubtest.Period{{Start: server.Timeline().ToData(time.Now().Add(-time.Second))}})
 		})
 		gx.complete(t, org)
 		gx.showing(t, "gh_activity_commits_total", off, int(pulls)+1) // each has a commit beside it
 		gx.showing(t, "gh_activity_prs_opened_total", off, int(pulls))
 		partial := gx.runs(t, "partial")
-		server.Reset()
+		server.ResetRequests()
 		gx.passes(t, "success", 5)
-		require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool {
+		require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool {
 			return r.Repo == off && (strings.Contains(r.Route, "/pulls") || strings.Contains(r.Route, "/issues"))
 		}))
 		require.InDelta(t, partial, gx.runs(t, "partial"), 0)
@@ -169,7 +169,7 @@ func TestOldServerWithoutTheFlag(t *testing.T) {
 	gx.complete(t, org)
 	gx.showing(t, "gh_activity_prs_opened_total", "repo-01", 4)
 	require.Zero(t, gx.runs(t, "partial")+gx.runs(t, "failure"))
-	require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Route == "/orgs/{org}/repos" }))
+	require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == "/orgs/{org}/repos" }))
 }
 
 const forbiddenText = "Resource protected by organization SAML enforcement"
@@ -195,7 +195,7 @@ func TestForbiddenForAWhile(t *testing.T) {
 			}
 		}
 		server.Update(func(d *githubtest.Dataset) {
-			forbid(d, []githubtest.Period{{From: server.Timeline().Data(time.Now().Add(-time.Second))}})
+			forbid(d, []githubtest.Period{{Start: server.Timeline().ToData(time.Now().Add(-time.Second))}})
 			for i, name := range names {
 				happens(d, server.Timeline(), name, added+i)
 			}
@@ -244,7 +244,7 @@ func TestForbiddenWhenFirstMet(t *testing.T) {
 			t.Parallel()
 			data := active(3, 24*time.Hour, 6*time.Hour)
 			for _, name := range []string{"repo-01", "repo-02"} {
-				data.Repo(name).Forbidden = []githubtest.Period{{From: data.Org.From}}
+				data.Repo(name).Forbidden = []githubtest.Period{{Start: data.Org.From}}
 			}
 			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
 			gx := startLeader(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, api))
@@ -325,7 +325,7 @@ func TestAccess(t *testing.T) {
 			return nil
 		})
 	}
-	server.Fault(githubtest.Fault{Do: githubtest.Status(http.StatusServiceUnavailable)})
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(http.StatusServiceUnavailable)})
 	leads := startReplica(t, "static: {role: leader}", store, config(org, "good"))
 	unready(leads, "leader", "organization "+org+": nothing has been read yet", "503")
 	server.ClearFaults()
@@ -344,14 +344,14 @@ func TestAccess(t *testing.T) {
 		unready(r, "follower", "credential refused (status 401): Bad credentials")
 		server.AddCredential(githubtest.Credential{Token: "another", Name: "another", Login: "a"})
 		r.check(t, expected{"follower", "healthy", "github_access", true}, 30*time.Second)
-		server.Reset()
+		server.ResetRequests()
 		waitUntil(t, time.Now().Add(3*time.Second))
-		require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Credential == "another" }), "it is asked once")
+		require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "another" }), "it is asked once")
 	})
 	access := func() bool {
 		return leads.healthz(t).Components["Receiver:githubexporter"].Dependencies["github_access"].Healthy
 	}
-	server.Revoke("good") // later trouble
+	server.RevokeToken("good") // later trouble
 	leads.check(t, expected{"leader", "degraded", "github", false}, 30*time.Second)
 	require.True(t, access())
 	leads.Stop()
@@ -360,7 +360,7 @@ func TestAccess(t *testing.T) {
 	server.AddCredential(githubtest.Credential{Token: "good", Name: "good", Login: "g"})
 	leads.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
 
-	server.Fault(githubtest.Fault{Do: githubtest.Status(http.StatusServiceUnavailable)}) // GitHub is down at the start
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(http.StatusServiceUnavailable)}) // GitHub is down at the start
 	leads.Stop()
 	leads.restart(t)
 	leads.check(t, expected{"leader", "degraded", "github", false}, 30*time.Second)

@@ -56,7 +56,7 @@ func TestOneOrganizationFails(t *testing.T) {
 		},
 	})
 	timeline = server.Timeline()
-	server.Hold(timeline.Start)
+	server.HideAfter(timeline.Start)
 	gx := startCollector(t, fmt.Sprintf(twoOrgsConfig, org, server.URL))
 	prom := startPrometheus(t, gx.metrics)
 	gx.complete(t, org)
@@ -75,7 +75,7 @@ func TestOneOrganizationFails(t *testing.T) {
 		{githubtest.TruncatedJSON(), "failure: GitHub unavailable"},
 	} {
 		began := len(gx.Output())
-		server.Fault(githubtest.Fault{Match: githubtest.Match{Org: "troubled"}, Do: trouble.fault})
+		server.InjectFault(githubtest.Fault{Match: githubtest.Match{Org: "troubled"}, Effect: trouble.fault})
 		eventually(t, time.Minute, func() error {
 			if !strings.Contains(gx.Output()[began:], trouble.class) {
 				return fmt.Errorf("no %q in the log", trouble.class)
@@ -145,7 +145,7 @@ func TestWrongConfiguration(t *testing.T) {
 			file := filepath.Join(dir, "collector.yaml")
 			text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(test.receiver), proctest.FreeAddress(t))
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-			output, err := exec.Command(proctest.Program(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
+			output, err := exec.Command(proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
 			require.Error(t, err)
 			require.Contains(t, string(output), test.want)
 		})
@@ -185,17 +185,17 @@ func TestExamples(t *testing.T) {
 				"RABBITMQ_ENDPOINT="+rabbit.Address, "GX_METRICS_ENDPOINT="+r.metrics,
 				"GX_HEALTH_ENDPOINT="+r.health, "GX_READY_ENDPOINT="+ready, "GX_LIVE_ENDPOINT="+live,
 				"GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))))
-			r.Process = proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", example)
+			r.Process = proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", example)
 			r.Env = env
 			r.Run()
 			eventually(t, time.Minute, func() error {
-				if r.Ended() {
+				if r.HasExited() {
 					return nil
 				}
 				_, err := get(t.Context(), "http://"+r.health+"/readyz")
 				return err
 			})
-			require.False(t, r.Ended(), "the collector has ended")
+			require.False(t, r.HasExited(), "the collector has ended")
 			eventually(t, time.Minute, func() error { // a replica that has just become the leader may still stop to consume jobs
 				page := r.healthz(t)
 				if page.live != http.StatusOK || page.health != http.StatusOK || page.Mode != "healthy" {

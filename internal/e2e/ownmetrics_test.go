@@ -42,7 +42,7 @@ func TestFirstFailureIsAnIncrease(t *testing.T) {
 			server := githubtest.Start(t, githubtest.Settings{
 				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
 			})
-			refuse := func() { server.Fault(githubtest.Fault{Do: githubtest.Status(401)}) }
+			refuse := func() { server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)}) }
 			if first {
 				refuse()
 			}
@@ -134,7 +134,7 @@ func TestLimitsOfReplicas(t *testing.T) {
 		return nil
 	}
 	eventually(t, 30*time.Second, shown)
-	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 	eventually(t, limits.Window+20*time.Second, func() error {
 		for _, r := range replicas {
 			page, err := r.page(t.Context())
@@ -190,7 +190,7 @@ func TestTwoReceiversInACollector(t *testing.T) {
 	}
 	server := githubtest.Start(t, settings)
 	gx := &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"),
+		binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"),
 		metrics: proctest.FreeAddress(t),
 	}
 	text := fmt.Sprintf(twoReceivers, githubtest.DefaultToken, server.URL, gx.metrics)

@@ -296,7 +296,7 @@ func startReceivingPrometheus(t *testing.T) *prometheus {
 	config := filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(config, []byte("global: {scrape_interval: 1s}\n"), 0o600))
 	p := &prometheus{address: proctest.FreeAddress(t)}
-	proctest.New(t, proctest.Program(t, "GX_PROMETHEUS"), "--config.file="+config,
+	proctest.New(t, proctest.ProgramPath(t, "GX_PROMETHEUS"), "--config.file="+config,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+p.address, "--log.level=warn",
 		"--web.enable-remote-write-receiver").Run()
 	eventually(t, time.Minute, func() error {

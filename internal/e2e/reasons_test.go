@@ -58,7 +58,7 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
-			server.Fault(githubtest.Fault{Do: githubtest.Status(502)})
+			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(502)})
 			r := startReplica(t, staticLeader, fmt.Sprintf("{endpoints: [%q], key_prefix: p%d}", redis.Address, threshold),
 				fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "10m", server.URL, threshold))
 			for _, dependency := range []string{"github", "github_access"} {
@@ -66,7 +66,7 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 			}
 			require.NoError(t, r.checkContrib(t, expected{"leader", "unhealthy", "github_access", false}))
 			server.ClearFaults()
-			server.Fault(githubtest.Fault{Do: githubtest.Status(401)})
+			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)})
 			for _, dependency := range []string{"github", "github_access"} {
 				r.names(t, dependency, "credential refused (status 401)")
 			}
@@ -76,7 +76,7 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 	t.Run("after it was read", func(t *testing.T) {
 		t.Parallel()
 		server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
-		server.Fault(githubtest.Fault{Do: githubtest.Status(401)})
+		server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)})
 		r := startReplica(t, staticLeader, fmt.Sprintf("{endpoints: [%q]}", redis.Address),
 			fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "1s", server.URL, 1000))
 		r.names(t, "github_access", "credential refused (status 401)")
@@ -85,7 +85,7 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 		r.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
 		for _, code := range []int{502, 503, 401} {
 			server.ClearFaults()
-			server.Fault(githubtest.Fault{Do: githubtest.Status(code)})
+			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(code)})
 			r.names(t, "github", fmt.Sprintf("(status %d)", code))
 			r.check(t, expected{"leader", "degraded", "github", false}, within)
 		}

@@ -31,7 +31,7 @@ func newOutage(t *testing.T, redis string) *outage {
 	timeline := githubtest.EndingAt(o.data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: plenty})
 	o.timeline, o.visible = server.Timeline(), time.Now()
-	server.Hold(o.visible)
+	server.HideAfter(o.visible)
 	for range 2 {
 		o.replicas = append(o.replicas, startReplica(t, "redis: "+redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
 	}
@@ -114,7 +114,7 @@ func TestRedisRestarts(t *testing.T) {
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
-	o := newOutage(t, fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.Master, quoted(s.Addresses)))
+	o := newOutage(t, fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.MasterName, quoted(s.Addresses)))
 	began := time.Now()
 	s.Servers[0].Kill()
 	o.noticed(t, began)
@@ -148,7 +148,7 @@ func TestGoOnAlone(t *testing.T) {
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
 	timeline = server.Timeline()
-	server.Hold(timeline.Start)
+	server.HideAfter(timeline.Start)
 	store := redistest.Start(t)
 	link := startProxy(t, store.Address)
 	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)
@@ -172,7 +172,7 @@ func TestGoOnAlone(t *testing.T) {
 	one.check(t, expected{"leader", "degraded", "redis", false}, 2*within)
 	visible := timeline.Start.Add(45 * time.Second)
 	waitUntil(t, visible)
-	server.Hold(visible)
+	server.HideAfter(visible)
 	one.complete(t, org)
 	compare(t, prom, data, timeline, visible)
 
@@ -182,7 +182,7 @@ func TestGoOnAlone(t *testing.T) {
 	one.complete(t, org)
 	compare(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
-	server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 	other := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", store.Address), receiver)
 	compare(t, startPrometheus(t, other.metrics), data, timeline, visible)
 }
@@ -253,7 +253,7 @@ func TestSharedRedis(t *testing.T) {
 	right := sharedPage(t, o.replicas[0])
 	require.NotEmpty(t, right)
 	neighbour := redis.Client()
-	limit := redis.Memory(t.Context()) + 4<<20
+	limit := redis.UsedMemory(t.Context()) + 4<<20
 	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", strconv.FormatInt(limit, 10)).Err())
 	warned := func() bool {
 		return slices.ContainsFunc(o.replicas, func(r *replica) bool { return !r.logged(evicted).IsZero() })

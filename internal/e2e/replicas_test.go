@@ -112,7 +112,7 @@ func startReplicaLogging(t *testing.T, level, election, store, receiver string) 
 func newReplica(t *testing.T, level, election, store, receiver string, replacements ...string) *replica {
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.Program(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
+		binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
 		args: []string{"--feature-gates", "extension.healthcheck.useComponentStatus"},
 	}}
 	v2, gated, live := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
@@ -135,7 +135,7 @@ func leader(t *testing.T, replicas []*replica) int {
 				found, last = i, began
 			}
 		}
-		if found < 0 || replicas[found].Ended() || replicas[found].logged("This replica leads no more.").After(last) {
+		if found < 0 || replicas[found].HasExited() || replicas[found].logged("This replica leads no more.").After(last) {
 			return errors.New("nobody leads")
 		}
 		return nil
@@ -329,7 +329,7 @@ func TestReplicas(t *testing.T) {
 		mend()
 		leader(t, replicas)
 	}
-	server.Hold(time.Now())
+	server.HideAfter(time.Now())
 	visible := time.Now()
 	drained(t, replicas)
 	requireEqualPages(t, replicas, 5)

@@ -46,7 +46,7 @@ func TestSecretsInAddresses(t *testing.T) {
 		"LEASES": "127.0.0.1:1", "STATE": "127.0.0.1:1", "GITHUB": "https://127.0.0.1:1", "PROXY": "http://127.0.0.1:1",
 		"BROKER": "amqp://127.0.0.1:1/",
 	}
-	out, err := exec.CommandContext(t.Context(), proctest.Program(t, "GX_COLLECTOR"),
+	out, err := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"),
 		"validate", "--config", secretsConfigWith(t, good, nil)).CombinedOutput()
 	require.NoError(t, err, string(out))
 	const byName = "the password goes into password"
@@ -112,7 +112,7 @@ func refusedEverywhere(t *testing.T, config string) string {
 		{}, {"validate"}, {"print-config"}, {"print-config", "--validate=false"}, {"print-config", "--validate=false", "--mode=unredacted"},
 	} {
 		args = append(args, "--config", config)
-		out, err := exec.CommandContext(t.Context(), proctest.Program(t, "GX_COLLECTOR"), args...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"), args...).CombinedOutput()
 		require.Error(t, err, "%s\n%s", args, out)
 		require.NotContains(t, string(out), "hunter2", args)
 		require.Contains(t, string(out), "::", "%s", args)
@@ -125,7 +125,7 @@ func refusedEverywhere(t *testing.T, config string) string {
 func TestBackfillctlShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"show"}, {"--unknown"}, {"dead"}} {
-		cmd := exec.CommandContext(t.Context(), proctest.Program(t, "GX_BACKFILLCTL"), args...)
+		cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_BACKFILLCTL"), args...)
 		cmd.Env = append(os.Environ(), "RABBITMQ_URL=amqp://me:hunter2@127.0.0.1:1/")
 		out, _ := cmd.CombinedOutput() // --help alone has no error
 		require.NotEmpty(t, out, args)
@@ -155,7 +155,7 @@ exporters: {debug: {}}
 service: {telemetry: {metrics: {level: none}}, pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}}
 `
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
-	gx := proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", config)
+	gx := proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", config)
 	gx.Env = append(os.Environ(), "HTTP_PROXY="+strings.Replace(proxy.URL, "://", "://me:hunter2@", 1), "NO_PROXY=")
 	gx.Run()
 	want := "ghe.example Basic " + base64.StdEncoding.EncodeToString([]byte("me:hunter2"))

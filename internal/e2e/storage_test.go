@@ -38,14 +38,14 @@ func TestDamagedStorage(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "storage")
 	run := func() *proctest.Process {
 		config := writeConfig(t, fmt.Sprintf(storageConfig, dir, org, githubtest.DefaultToken, server.URL))
-		gx := proctest.New(t, proctest.Program(t, "GX_COLLECTOR"), "--config", config)
+		gx := proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", config)
 		gx.Run()
 		return gx
 	}
 	refused := func(want ...string) {
 		t.Helper()
 		gx := run()
-		require.Eventually(t, gx.Ended, 20*time.Second, 10*time.Millisecond, "the collector goes on")
+		require.Eventually(t, gx.HasExited, 20*time.Second, 10*time.Millisecond, "the collector goes on")
 		for _, text := range want {
 			require.Contains(t, gx.Output(), text)
 		}
@@ -86,7 +86,7 @@ func TestLostRecords(t *testing.T) {
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
 	timeline, visible := server.Timeline(), time.Now()
-	server.Hold(visible)
+	server.HideAfter(visible)
 	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
 	prom := startPrometheus(t, gx.metrics)
 	gx.complete(t, org)

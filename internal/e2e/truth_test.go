@@ -52,7 +52,7 @@ func login(login *string, otherwise string) string {
 
 // event counts something that happened, if it has been served.
 func (t *truth) event(kind, repo, user string, data time.Time) {
-	happened := t.timeline.Served(data)
+	happened := t.timeline.ToServed(data)
 	if happened.After(t.visible) {
 		return
 	}
@@ -64,7 +64,7 @@ func (t *truth) event(kind, repo, user string, data time.Time) {
 
 // lines counts a commit's lines; those of merge commits do not count, but show that there are commits.
 func (t *truth) lines(c *githubtest.Commit) {
-	happened := t.timeline.Served(c.CommittedAt)
+	happened := t.timeline.ToServed(c.CommittedAt)
 	if happened.After(t.visible) {
 		return
 	}
@@ -97,7 +97,7 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 func linesTruthAt(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time, fallback bool) map[series]float64 {
 	listed := make(map[series]bool)
 	for _, c := range data.Commits {
-		if c.Login != nil && c.Parents < 2 && !timeline.Served(c.CommittedAt).After(timeline.Start) {
+		if c.Login != nil && c.Parents < 2 && !timeline.ToServed(c.CommittedAt).After(timeline.Start) {
 			listed[series{"", c.Repo, *c.Login}] = true
 		}
 	}
@@ -127,7 +127,7 @@ func quietRepos(data *githubtest.Dataset, timeline githubtest.Timeline, at time.
 		quiet[r.Name] = true
 	}
 	for _, c := range data.Commits {
-		if happened := timeline.Served(c.CommittedAt); !happened.After(timeline.Start) && !happened.Before(sunday.Add(-7*24*time.Hour)) {
+		if happened := timeline.ToServed(c.CommittedAt); !happened.After(timeline.Start) && !happened.Before(sunday.Add(-7*24*time.Hour)) {
 			quiet[c.Repo] = false
 		}
 	}

@@ -27,10 +27,10 @@ func TestStorageUpgrade(t *testing.T) {
 				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
 			})
 			timeline = server.Timeline()
-			server.Hold(timeline.Start)
+			server.HideAfter(timeline.Start)
 			receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api)
 			gx := newCollector(t, receiver)
-			gx.binary = proctest.Program(t, "GX_COLLECTOR_BEFORE")
+			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE")
 			gx.restart(t)
 			gx.complete(t, org)
 			compare(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
@@ -45,14 +45,14 @@ func TestStorageUpgrade(t *testing.T) {
 			require.NotEmpty(t, want)
 
 			gx.Stop()
-			gx.binary = proctest.Program(t, "GX_COLLECTOR")
+			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR")
 			gx.restart(t)
 			gx.complete(t, org)
 			requireSameTotals(t, want, gx.totals(t))
 			require.NotContains(t, gx.Output(), "corrupt")
 
-			server.Release()
-			server.Hold(time.Now())
+			server.ShowAll()
+			server.HideAfter(time.Now())
 			gx.complete(t, org)
 			later, grew := gx.totals(t), 0.
 			for series, now := range later {

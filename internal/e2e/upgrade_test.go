@@ -26,8 +26,8 @@ func TestRollingUpdate(t *testing.T) {
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
 	s := prepareSystem(t, plan{data: data, timeline: timeline, replicas: 3, interval: 2 * time.Second, lookback: 1440 * time.Hour})
 	timeline = s.server.Timeline()
-	s.server.Hold(timeline.Start)
-	before, after := proctest.Program(t, "GX_COLLECTOR_BEFORE"), proctest.Program(t, "GX_COLLECTOR")
+	s.server.HideAfter(timeline.Start)
+	before, after := proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE"), proctest.ProgramPath(t, "GX_COLLECTOR")
 	s.run(t)
 	replace(t, s, before)
 	drained(t, s.replicas)
@@ -54,12 +54,12 @@ func TestRollingUpdate(t *testing.T) {
 		}
 		return nil
 	})
-	s.server.Release()
+	s.server.ShowAll()
 	for _, version := range []string{before, after, before, after} {
 		replace(t, s, version)
 	}
 	visible := time.Now()
-	s.server.Hold(visible)
+	s.server.HideAfter(visible)
 	drained(t, s.replicas)
 	grows()
 	compare(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)

@@ -26,7 +26,7 @@ func TestSupportedRange(t *testing.T) {
 	} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()
-			program := proctest.Program(t, variable)
+			program := proctest.ProgramPath(t, variable)
 			out, err := exec.CommandContext(t.Context(), "go", "version", "-m", program).CombinedOutput()
 			require.NoError(t, err, string(out))
 			require.Contains(t, strings.Join(strings.Fields(string(out)), " "), coreModule+" "+versions[0])

@@ -59,7 +59,7 @@ func (a *gitActor) author() activity.Actor {
 // unlinked is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
 // not always link, or one of the actors who are no account.
 func unlinked(name, address string) activity.Actor {
-	if agent, ok := activity.AgentOfAddress(address); ok {
+	if agent, ok := activity.AgentByEmail(address); ok {
 		return agent
 	}
 	if name == "" && address == "" {

@@ -66,7 +66,7 @@ func TestBack(t *testing.T) {
 				}
 				b := newBench(t, api, d)
 				request := since(b.repo("one"), ago(dayAgo), test.stream)
-				request.Back[test.stream] = ago(weekAgo)
+				request.GapStart[test.stream] = ago(weekAgo)
 				read := make(map[activity.Key]bool)
 				outcome := b.client.Read(t.Context(), request, func(events []activity.Event) error {
 					for _, e := range events {
@@ -82,7 +82,7 @@ func TestBack(t *testing.T) {
 				if test.back {
 					want[test.stream] = ago(weekAgo)
 				}
-				require.Equal(t, want, outcome.Back)
+				require.Equal(t, want, outcome.GapCoveredFrom)
 			})
 		}
 	}
@@ -99,13 +99,13 @@ func TestBackOfWhatFails(t *testing.T) {
 		}
 		b := newBench(t, api, d)
 		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls, activity.StreamComments)
-		request.Back = [activity.NumStreams]time.Time{activity.StreamPulls: ago(99 * time.Hour), activity.StreamComments: ago(99 * time.Hour)}
+		request.GapStart = [activity.NumStreams]time.Time{activity.StreamPulls: ago(99 * time.Hour), activity.StreamComments: ago(99 * time.Hour)}
 		asks := githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
 			return r.Route == commentsRoute || r.Operation == "Reviews" || r.Route == "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
 		}}
-		b.server.Fault(githubtest.Fault{Match: asks, Do: githubtest.Status(http.StatusBadGateway)})
+		b.server.InjectFault(githubtest.Fault{Match: asks, Effect: githubtest.Status(http.StatusBadGateway)})
 		_, outcome := b.read(request)
 		require.Len(t, outcome.Failed, 2)
-		require.Zero(t, outcome.Back)
+		require.Zero(t, outcome.GapCoveredFrom)
 	})
 }

@@ -103,8 +103,8 @@ func (b *bench) repo(name string) activity.Repository {
 }
 
 // since asks for everything of the streams since a time.
-func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.Request {
-	r := github.Request{Org: org, Repo: repo, Streams: activity.StreamsOf(streams...)}
+func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.ReadRequest {
+	r := github.ReadRequest{Org: org, Repo: repo, Streams: activity.StreamsOf(streams...)}
 	for _, s := range activity.AllStreams() {
 		r.Since[s] = at
 	}
@@ -112,7 +112,7 @@ func since(repo activity.Repository, at time.Time, streams ...activity.Stream) g
 }
 
 // read gives the events that happened at the request's Since or later, each once.
-func (b *bench) read(request github.Request) ([]activity.Event, github.Outcome) {
+func (b *bench) read(request github.ReadRequest) ([]activity.Event, github.ReadResult) {
 	b.t.Helper()
 	seen := make(map[activity.Key]bool)
 	var events []activity.Event
@@ -131,7 +131,7 @@ func (b *bench) read(request github.Request) ([]activity.Event, github.Outcome) 
 }
 
 // all reads everything that must be there.
-func (b *bench) all(request github.Request) []activity.Event {
+func (b *bench) all(request github.ReadRequest) []activity.Event {
 	b.t.Helper()
 	events, outcome := b.read(request)
 	require.Empty(b.t, outcome.Failed)
@@ -148,7 +148,7 @@ func users(events []activity.Event) map[string]int {
 }
 
 func (b *bench) requests(route string) int {
-	return b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == route || r.Operation == route })
+	return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == route || r.Operation == route })
 }
 
 // once runs a change when the n-th request for a route has come in.

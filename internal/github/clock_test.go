@@ -44,7 +44,7 @@ func TestClockIsSetRightInALimit(t *testing.T) {
 		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings, _ *github.Settings) { s.NoRateLimits = true })
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, time.Minute)})
+		b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, time.Minute)})
 		_, err = b.discover()
 		_ = limitOf(t, err)
 		_, err = b.discover()
@@ -85,7 +85,7 @@ func TestFastReplicaEndsNoLimit(t *testing.T) {
 		b := newBench(t, api, dataset("one"), sharedBudget)
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, 5*time.Minute)})
+		b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, 5*time.Minute)})
 		_, err = b.discover()
 		until := limitOf(t, err).RetryAt
 		fast := b.replica(10 * time.Minute)

@@ -24,7 +24,7 @@ func (r *reader) comments(ctx context.Context) error {
 	if had.ETag != "" {
 		since = had.Since // what has come since is read with what was there then
 	}
-	back := r.request.Back[activity.StreamComments]
+	back := r.request.GapStart[activity.StreamComments]
 	if !back.IsZero() {
 		since = back // all of it may be one page
 	}
@@ -40,7 +40,7 @@ func (r *reader) comments(ctx context.Context) error {
 			return err
 		}
 		if told.unchanged {
-			r.outcome.Back[activity.StreamComments] = back
+			r.outcome.GapCoveredFrom[activity.StreamComments] = back
 			r.keep(activity.StreamComments, had)
 			return nil
 		}
@@ -56,7 +56,7 @@ func (r *reader) comments(ctx context.Context) error {
 			return err
 		}
 		if len(rows) == 0 || !told.next {
-			r.outcome.Back[activity.StreamComments] = back
+			r.outcome.GapCoveredFrom[activity.StreamComments] = back
 			return nil
 		}
 		last := lastUpdate(rows)

@@ -69,8 +69,8 @@ func TestNewCommitsAreOneQuestion(t *testing.T) {
 			test.happens(data)
 			b := newBench(t, github.APIREST, data)
 			request := since(b.repo("one"), ago(200*time.Hour), activity.StreamCommits)
-			request.SeenHead = sha(2)
-			b.server.Reset()
+			request.ReadHead = sha(2)
+			b.server.ResetRequests()
 			events, outcome := b.read(request)
 			require.Empty(t, outcome.Failed)
 			require.Equal(t, sha(test.head), outcome.Head)
@@ -99,7 +99,7 @@ func TestPushAfterTheFirstComparison(t *testing.T) {
 		}
 	})
 	request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits)
-	request.SeenHead = first
+	request.ReadHead = first
 	events, outcome := b.read(request)
 	require.Empty(t, outcome.Failed)
 	id, err := activity.CommitID(outcome.Head)

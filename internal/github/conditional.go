@@ -15,16 +15,16 @@ type Validator struct {
 	Since time.Time
 }
 
-// Conditional are the streams of which, with REST alone, nothing else tells whether they have moved. With GraphQL discovery
+// ConditionalStreams are the streams of which, with REST alone, nothing else tells whether they have moved. With GraphQL discovery
 // tells, and most of what is asked for then has changed: there a condition would not pay.
-const Conditional = activity.Streams(1<<activity.StreamPulls | 1<<activity.StreamComments)
+const ConditionalStreams = activity.Streams(1<<activity.StreamPulls | 1<<activity.StreamComments)
 
 // maxETag bounds in bytes what is kept of a foreign header.
 const maxETag = 200
 
 // etagOf is an answer's ETag, empty when it has none that can be kept.
 func etagOf(header string) string {
-	if len(header) > maxETag || !activity.Printable(header) {
+	if len(header) > maxETag || !activity.IsPrintable(header) {
 		return ""
 	}
 	return header

@@ -83,8 +83,8 @@ func TestOneTokenALifetime(t *testing.T) {
 			together.Wait()
 			b.advance(2 * inUse / requests)
 		}
-		tokens := b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == tokensRoute })
-		require.GreaterOrEqual(t, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route != tokensRoute }), 2*requests)
+		tokens := b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == tokensRoute })
+		require.GreaterOrEqual(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route != tokensRoute }), 2*requests)
 		require.Equal(t, 3*2, tokens)
 	})
 }
@@ -102,7 +102,7 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		})
 		const finding = "/orgs/{org}/installation"
 		count := func(route string) int {
-			return b.server.Count(func(r githubtest.RequestInfo) bool { return r.Route == route })
+			return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == route })
 		}
 		require.Zero(t, b.client.Installation())
 		for range 3 {
@@ -114,15 +114,15 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		require.Equal(t, 1, count(finding))
 		require.Equal(t, 3, count(tokensRoute))
 
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Do: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Effect: githubtest.Status(404)})
 		_, err := b.discover()
 		require.True(t, is[*github.CredentialError](err), "%v", err)
 		_, err = b.discover()
 		require.NoError(t, err)
 		require.Equal(t, 2, count(finding))
 
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: finding}, Do: githubtest.Status(404)})
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: finding}, Effect: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Effect: githubtest.Status(404)})
 		b.advance(time.Hour)
 		for range 2 {
 			_, err = b.discover()
@@ -205,7 +205,7 @@ func TestALateRefusalKeepsTheNewToken(t *testing.T) {
 	require.NoError(t, err)
 	next := b.server.Requests()[len(b.server.Requests())-1].Seq
 	old := func(r githubtest.RequestInfo) bool { return r.Seq == next+1 || r.Seq == next+2 }
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: old}, Do: githubtest.Status(401)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: old}, Effect: githubtest.Status(401)})
 	arrived, renewed := make(chan struct{}), make(chan struct{})
 	var first sync.Once
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
@@ -236,8 +236,8 @@ func TestARevokedTokenIsRefreshedOnce(t *testing.T) {
 		b := appBench(t, api)
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Reset()
-		b.server.Fault(githubtest.Fault{Match: matching(discoverQuery(api)), Do: githubtest.Status(401)})
+		b.server.ResetRequests()
+		b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Effect: githubtest.Status(401)})
 		_, err = b.discover()
 		require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
 		require.NotContains(t, err.Error(), "ghs_")
@@ -267,7 +267,7 @@ func TestTokenRequestThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := appBench(t, github.APIGraphQL)
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: test.effect})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Effect: test.effect})
 			_, err := b.discover()
 			require.True(t, test.want(err), "%T: %v", err, err)
 			require.NotContains(t, err.Error(), "eyJ", "the App's own token")
@@ -302,7 +302,7 @@ func TestWrongKeyIsAskedAboutOnce(t *testing.T) {
 func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	b := appBench(t, github.APIGraphQL, func(_ *githubtest.Settings, g *github.Settings) { g.Timeout = 0 })
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Do: githubtest.Hang()})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Effect: githubtest.Hang()})
 	asked := make(chan struct{})
 	b.server.OnRequest(func(githubtest.RequestInfo) { close(asked) })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -327,7 +327,7 @@ func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 func TestTheEndOfOneCallerIsNotThatOfAnother(t *testing.T) {
 	t.Parallel()
 	b := appBench(t, github.APIGraphQL)
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Do: githubtest.Hang()})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1, Effect: githubtest.Hang()})
 	ctx, cancel := context.WithCancel(t.Context())
 	var once sync.Once
 	asked := make(chan struct{})
@@ -364,7 +364,7 @@ func TestACooldownEndsWithoutAToken(t *testing.T) {
 		require.Equal(t, 1, b.requests(tokensRoute), "nobody else gets one meanwhile")
 		require.NoError(t, b.client.Probe(t.Context()))
 		require.Equal(t, 2, b.requests(tokensRoute))
-		b.server.Fault(githubtest.Fault{Do: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 		b.advance(2 * time.Hour)
 		require.Error(t, b.client.Probe(t.Context()))
 		require.Equal(t, 3, b.requests(tokensRoute), "a probe is one request, and so is what it needs")

@@ -130,21 +130,21 @@ func (n *markNode) UnmarshalJSON(raw []byte) error {
 }
 
 // mark is the newest of the list; false when GitHub could not tell it.
-func (l *markList) mark() (activity.Mark, bool) {
+func (l *markList) mark() (activity.LatestUpdate, bool) {
 	switch {
 	case l == nil || l.Nodes == nil:
-		return activity.Mark{}, false
+		return activity.LatestUpdate{}, false
 	case len(l.Nodes) == 0:
-		return activity.Mark{}, true
+		return activity.LatestUpdate{}, true
 	case l.Nodes[0] == nil || l.Nodes[0].wrong:
-		return activity.Mark{}, false
+		return activity.LatestUpdate{}, false
 	default:
-		return activity.Mark{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}, true
+		return activity.LatestUpdate{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}, true
 	}
 }
 
 // marks are by the repository's node id. What the credential may not read, or GitHub could not tell, is not in them.
-type marks map[string]activity.Mark
+type marks map[string]activity.LatestUpdate
 
 func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	byID := make(marks, len(nodes))
@@ -160,9 +160,9 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 }
 
 // of is the mark of a repository.
-func (m marks) of(id string, enabled *bool) (activity.Mark, bool) {
+func (m marks) of(id string, enabled *bool) (activity.LatestUpdate, bool) {
 	if isOff(enabled) {
-		return activity.MarkOff(), true
+		return activity.HiddenUpdate(), true
 	}
 	mark, ok := m[id]
 	return mark, ok
@@ -194,21 +194,21 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
 		FlagsUnknown: n.wrong.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
-		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Off: streamsOff(n.HasPulls, n.HasIssues)},
+		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues)},
 	}
 	if n.Branch != nil && n.Branch.Target != nil {
 		repo.Signals.Head = n.Branch.Target.OID
 	}
 	if !broken && n.wrong == nil {
-		repo.Signals.Known = repo.Signals.Known.With(activity.StreamCommits)
+		repo.Signals.Streams = repo.Signals.Streams.With(activity.StreamCommits)
 	}
 	mark, ok := pulls.of(n.ID, n.HasPulls)
 	if !ok {
 		return repo
 	}
-	repo.Signals.Pulls, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamPulls)
+	repo.Signals.Pulls, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamPulls)
 	if mark, ok := issues.of(n.ID, n.HasIssues); ok {
-		repo.Signals.Issues, repo.Signals.Known = mark, repo.Signals.Known.With(activity.StreamComments)
+		repo.Signals.Issues, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamComments)
 	}
 	return repo
 }

@@ -31,7 +31,7 @@ func (c *Client) discoverREST(ctx context.Context, org string, page func([]activ
 	default:
 		err = l.down(ctx, last)
 	}
-	if err == nil && l.holes.Holes > 0 {
+	if err == nil && l.holes.Missing > 0 {
 		return &l.holes
 	}
 	return err
@@ -56,7 +56,7 @@ func (l *restListing) read(ctx context.Context, number int) (page, int, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if told.partial != "" && l.holes.Holes == 0 {
+	if told.partial != "" && l.holes.Missing == 0 {
 		l.holes.add(&ForbiddenError{Answer: Answer{Endpoint: orgReposEndpoint, Status: http.StatusOK, Message: told.partial}})
 	}
 	return told, len(repositories), l.page(repositories)
@@ -128,12 +128,12 @@ func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
 		FlagsUnknown: wrong.hasAny("archived", "fork", "has_issues", "has_pull_requests"),
 		Signals: activity.Signals{
-			Known: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
-			Off: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
+			Streams: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
+			Disabled: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
 		},
 	}
 	if wrong != nil {
-		repo.Signals.Known = 0
+		repo.Signals.Streams = 0
 	}
 	return repo
 }

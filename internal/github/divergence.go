@@ -42,20 +42,20 @@ type formerHeads struct {
 	listed []activity.ID
 }
 
-func newFormerHeads(request *Request) formerHeads {
+func newFormerHeads(request *ReadRequest) formerHeads {
 	var h formerHeads
 	if !request.hadCommits() {
 		return h
 	}
 	h.relations = make(map[string]relation, 1+len(request.Tips))
-	for _, name := range append([]string{request.SeenHead}, request.Tips...) {
+	for _, name := range append([]string{request.ReadHead}, request.Tips...) {
 		h.relations[name] = relationUnknown
 	}
 	return h
 }
 
 // hadCommits reports whether commits of the repository were read before.
-func (r *Request) hadCommits() bool { return r.SeenHead != "" || len(r.Tips) > 0 }
+func (r *ReadRequest) hadCommits() bool { return r.ReadHead != "" || len(r.Tips) > 0 }
 
 // addNodes takes commits that the present head reaches, and so their parents.
 func (h *formerHeads) addNodes(nodes []*commitNode) {
@@ -115,8 +115,8 @@ func (h *formerHeads) observe(name, status string, err error) {
 
 // giveListed emits commits that are listed from the head of the outcome, after Request.Pin was called with that.
 func (r *reader) giveListed(events []activity.Event) error {
-	if len(events) > 0 && !r.pinned && r.request.Pin != nil {
-		r.request.Pin(r.outcome.Head)
+	if len(events) > 0 && !r.pinned && r.request.OnHead != nil {
+		r.request.OnHead(r.outcome.Head)
 		r.pinned = true
 	}
 	return r.give(events)
@@ -146,7 +146,7 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 		break // the sweep is about the other heads, too
 	}
 	slices.SortFunc(removed, compareIDs)
-	r.outcome.Removed, r.outcome.Settled, r.outcome.Sweep = slices.Compact(removed), former, sweep
+	r.outcome.Removed, r.outcome.ResolvedTips, r.outcome.Sweep = slices.Compact(removed), former, sweep
 	return nil
 }
 
@@ -155,7 +155,7 @@ func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
 // formerHeads are SeenHead and Tips, each once, but for the present head.
 func (r *reader) formerHeads() []string {
 	var list []string
-	for _, name := range append([]string{r.request.SeenHead}, r.request.Tips...) {
+	for _, name := range append([]string{r.request.ReadHead}, r.request.Tips...) {
 		if name != "" && name != r.outcome.Head && !slices.Contains(list, name) {
 			list = append(list, name)
 		}
@@ -283,7 +283,7 @@ func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
 		}
 		if isPast || !told.next {
 			slices.SortFunc(keep, compareIDs)
-			return &Sweep{Since: since, Keep: slices.Compact(keep)}, nil
+			return &Sweep{Since: since, Present: slices.Compact(keep)}, nil
 		}
 	}
 	return nil, errEndless(commitsEndpoint)

@@ -144,13 +144,13 @@ func TestRewoundHeads(t *testing.T) {
 				_, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				require.Equal(t, sha(test.head), outcome.Head)
-				require.Equal(t, names(test.settled), outcome.Settled)
+				require.Equal(t, names(test.settled), outcome.ResolvedTips)
 				require.ElementsMatch(t, ids(t, test.removed), outcome.Removed)
 				if test.keep == nil {
 					require.Nil(t, outcome.Sweep)
 				} else {
 					require.Equal(t, request.Since[activity.StreamCommits], outcome.Sweep.Since)
-					require.ElementsMatch(t, ids(t, test.keep), outcome.Sweep.Keep)
+					require.ElementsMatch(t, ids(t, test.keep), outcome.Sweep.Present)
 				}
 				want := test.graphql
 				if api == github.APIREST {
@@ -167,7 +167,7 @@ func (b *bench) askedFor() asked {
 }
 
 // rewind is a bench with a history that has changed, and a request that follows a reading of its third commit.
-func rewind(t *testing.T, api github.API, test *rewound) (*bench, github.Request) {
+func rewind(t *testing.T, api github.API, test *rewound) (*bench, github.ReadRequest) {
 	t.Helper()
 	data := dataset("one")
 	for n := range 3 {
@@ -176,8 +176,8 @@ func rewind(t *testing.T, api github.API, test *rewound) (*bench, github.Request
 	test.happens(data)
 	b := newBench(t, api, data)
 	request := since(b.repo("one"), ago(200*time.Minute), activity.StreamCommits)
-	request.SeenHead, request.Tips, request.WithoutLines = sha(2), names(test.tips), true
-	b.server.Reset()
+	request.ReadHead, request.Tips, request.SkipLines = sha(2), names(test.tips), true
+	b.server.ResetRequests()
 	return b, request
 }
 
@@ -226,19 +226,19 @@ func TestUnresolvedHeads(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, request := rewind(t, github.APIGraphQL, test.history)
-			armed := b.server.Fault(githubtest.Fault{Match: test.match, Do: test.do})
+			armed := b.server.InjectFault(githubtest.Fault{Match: test.match, Effect: test.do})
 			events, outcome := b.read(request)
-			require.Positive(t, armed.Struck())
+			require.Positive(t, armed.Hits())
 			require.NotEmpty(t, events, "what was read is recorded all the same")
 			require.Error(t, outcome.Failed[activity.StreamCommits])
 			require.Empty(t, outcome.Removed)
-			require.Empty(t, outcome.Settled)
+			require.Empty(t, outcome.ResolvedTips)
 			require.Nil(t, outcome.Sweep)
 			b.server.ClearFaults()
 			b.advance(2 * time.Hour)
 			_, outcome = b.read(request)
 			require.Empty(t, outcome.Failed)
-			require.Len(t, outcome.Settled, 1+len(test.history.tips))
+			require.Len(t, outcome.ResolvedTips, 1+len(test.history.tips))
 		})
 	}
 }
@@ -263,11 +263,11 @@ func TestComparisonThatCannotBeMade(t *testing.T) {
 			t.Parallel()
 			test := rewinds["force-push"]
 			b, request := rewind(t, github.APIGraphQL, &test)
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: compareRoute}, Do: effect})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: compareRoute}, Effect: effect})
 			_, outcome := b.read(request)
 			require.Empty(t, outcome.Failed)
-			require.Equal(t, []string{sha(2)}, outcome.Settled)
-			require.ElementsMatch(t, ids(t, []int{0, 1, 3}), outcome.Sweep.Keep)
+			require.Equal(t, []string{sha(2)}, outcome.ResolvedTips)
+			require.ElementsMatch(t, ids(t, []int{0, 1, 3}), outcome.Sweep.Present)
 		})
 	}
 }
@@ -285,11 +285,11 @@ func TestLongDivergence(t *testing.T) {
 		c.ParentSHAs = []string{sha(349)}
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(400*time.Hour), activity.StreamCommits)
-		request.SeenHead, request.WithoutLines = sha(599), true
+		request.ReadHead, request.SkipLines = sha(599), true
 		_, outcome := b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Len(t, outcome.Removed, 250)
-		b.server.Reset()
+		b.server.ResetRequests()
 		b.server.Update(func(d *githubtest.Dataset) {
 			for n := 350; n < 600; n++ {
 				deleteObject(d, n)
@@ -298,7 +298,7 @@ func TestLongDivergence(t *testing.T) {
 		_, outcome = b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Empty(t, outcome.Removed)
-		require.GreaterOrEqual(t, len(outcome.Sweep.Keep), 151, "from the horizon on")
+		require.GreaterOrEqual(t, len(outcome.Sweep.Present), 151, "from the horizon on")
 		sweeping := 3
 		if api == github.APIREST {
 			sweeping += 1 + 2 // the head, and the pages of the commits themselves
@@ -315,12 +315,12 @@ func TestHeadsOfOddDates(t *testing.T) {
 	b, request := rewind(t, github.APIGraphQL, &test)
 	row := `{"sha":"` + sha(3) + `","commit":{"committer":{"date":"12200-05-05T00:00:00Z"}}},` +
 		`{"sha":"` + sha(7) + `","commit":{"committer":{"date":17}}},{"sha":"` + sha(8) + `","commit":{"committer":null}}`
-	b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Route: commitsRoute}, Do: githubtest.StatusBody(200, nil, "["+row+"]"),
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Route: commitsRoute}, Effect: githubtest.StatusBody(200, nil, "["+row+"]"),
 	})
 	_, outcome := b.read(request)
 	require.Empty(t, outcome.Failed)
-	require.ElementsMatch(t, ids(t, []int{3, 7, 8}), outcome.Sweep.Keep)
+	require.ElementsMatch(t, ids(t, []int{3, 7, 8}), outcome.Sweep.Present)
 }
 
 // TestPin: the head is known before its commits are handed out, and only then.
@@ -332,7 +332,7 @@ func TestPin(t *testing.T) {
 				t.Parallel()
 				b, request := rewind(t, api, &test)
 				var pinned []string
-				request.Pin = func(head string) { pinned = append(pinned, head) }
+				request.OnHead = func(head string) { pinned = append(pinned, head) }
 				outcome := b.client.Read(t.Context(), request, func([]activity.Event) error {
 					require.NotEmpty(t, pinned)
 					return nil
@@ -340,7 +340,7 @@ func TestPin(t *testing.T) {
 				for _, head := range pinned {
 					require.Equal(t, outcome.Head, head)
 				}
-				if outcome.Head == request.SeenHead {
+				if outcome.Head == request.ReadHead {
 					require.Empty(t, pinned)
 				}
 			})
@@ -356,10 +356,10 @@ func TestWindowAtACommit(t *testing.T) {
 		test := rewinds["force-push"]
 		b, request := rewind(t, api, &test)
 		pull := activity.StreamsOf(activity.StreamCommits, activity.StreamPulls)
-		request.SeenHead, request.At, request.Streams = "", sha(2), pull
+		request.ReadHead, request.AtCommit, request.Streams = "", sha(2), pull
 		request.Until[activity.StreamCommits] = noon
 		var pinned []string
-		request.Pin = func(head string) { pinned = append(pinned, head) }
+		request.OnHead = func(head string) { pinned = append(pinned, head) }
 		events, outcome := b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Equal(t, []string{sha(2), sha(2)}, []string{outcome.Head, pinned[0]})
@@ -375,7 +375,7 @@ func TestWindowAtACommit(t *testing.T) {
 		_, missing := errorAs[*github.NotFoundError](outcome.Failed[activity.StreamCommits])
 		require.True(t, missing, "%v", outcome.Failed)
 		require.Len(t, outcome.Failed, 1, "the pull requests are there")
-		request.At = ""
+		request.AtCommit = ""
 		events, outcome = b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Len(t, events, 3)
@@ -400,7 +400,7 @@ func TestRandomRewinds(t *testing.T) {
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 				b := newBench(t, api, h.data)
 				request := since(b.repo("one"), h.horizon, activity.StreamCommits)
-				request.SeenHead, request.Tips, request.WithoutLines = h.seen, h.tips, true
+				request.ReadHead, request.Tips, request.SkipLines = h.seen, h.tips, true
 				events, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				require.Equal(t, h.head, outcome.Head)
@@ -495,7 +495,7 @@ func (h *rewritten) within(from string) map[string]bool {
 }
 
 // after is what is recorded after a reading.
-func (h *rewritten) after(t *testing.T, events []activity.Event, outcome *github.Outcome) map[string]bool {
+func (h *rewritten) after(t *testing.T, events []activity.Event, outcome *github.ReadResult) map[string]bool {
 	t.Helper()
 	emitted, keep := make(map[activity.ID]bool), make(map[activity.ID]bool)
 	for _, e := range events {
@@ -503,7 +503,7 @@ func (h *rewritten) after(t *testing.T, events []activity.Event, outcome *github
 	}
 	if outcome.Sweep != nil {
 		require.Equal(t, h.horizon, outcome.Sweep.Since)
-		for _, id := range outcome.Sweep.Keep {
+		for _, id := range outcome.Sweep.Present {
 			keep[id] = true
 		}
 	}

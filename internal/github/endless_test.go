@@ -91,8 +91,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 			if test.stream == discovery {
 				err = client.Discover(t.Context(), "acme", func([]activity.Repository) error { return nil })
 			} else {
-				request := Request{
-					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.StreamsOf(test.stream), SeenHead: test.head,
+				request := ReadRequest{
+					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.StreamsOf(test.stream), ReadHead: test.head,
 				}
 				outcome := client.Read(t.Context(), request, func([]activity.Event) error { return nil })
 				require.Len(t, outcome.Failed, 1)

@@ -142,23 +142,23 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // IncompleteError says that a listing was read to its end, and that GitHub did not show some repositories in it.
 type IncompleteError struct {
-	// Holes is how many they are, at least; Forbidden how many of them the credential may not see.
-	Holes, Forbidden int
+	// Missing is how many they are, at least; Forbidden how many of them the credential may not see.
+	Missing, Forbidden int
 	// Err is why one of them was not shown: a *ForbiddenError only if all of them are forbidden.
 	Err error
 }
 
 func (e *IncompleteError) Error() string {
-	if e.Forbidden == e.Holes {
-		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Holes, e.Err)
+	if e.Forbidden == e.Missing {
+		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Missing, e.Err)
 	}
 	return fmt.Sprintf("%d repositories of the listing could not be read, %d of them forbidden: %v",
-		e.Holes, e.Forbidden, e.Err)
+		e.Missing, e.Forbidden, e.Err)
 }
 
 // add counts a repository that was not shown.
 func (e *IncompleteError) add(err error) {
-	e.Holes++
+	e.Missing++
 	forbidden := errors.As(err, new(*ForbiddenError))
 	if forbidden {
 		e.Forbidden++

@@ -43,8 +43,8 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 			b := newBench(t, api, data, func(_ *githubtest.Settings, g *github.Settings) { g.Retry.MaxAttempts = attempts })
 			repo := b.repo("one")
 			for _, route := range []string{discoverQuery(api), pullsQuery(api)} {
-				b.server.Reset()
-				fault := b.server.Fault(githubtest.Fault{Match: matching(route), Do: githubtest.Status(503)})
+				b.server.ResetRequests()
+				fault := b.server.InjectFault(githubtest.Fault{Match: matching(route), Effect: githubtest.Status(503)})
 				var err error
 				if route == discoverQuery(api) {
 					_, err = b.discover()
@@ -56,7 +56,7 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 				require.ErrorAs(t, err, &unavailable)
 				require.Equal(t, 503, unavailable.Status)
 				require.Equal(t, attempts, b.requests(route), route)
-				fault.Clear()
+				fault.Disarm()
 			}
 		}
 	})
@@ -74,8 +74,8 @@ func TestAServerErrorThatPassesIsForgotten(t *testing.T) {
 			data := dataset("one")
 			pull(data, 1, ago(time.Hour))
 			b := newBench(t, api, data)
-			b.server.Fault(githubtest.Fault{Match: matching(discoverQuery(api)), Times: 1, Do: effect})
-			b.server.Fault(githubtest.Fault{Match: matching(pullsQuery(api)), Times: 1, Do: effect})
+			b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Times: 1, Effect: effect})
+			b.server.InjectFault(githubtest.Fault{Match: matching(pullsQuery(api)), Times: 1, Effect: effect})
 			require.Len(t, b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls)), 1, name)
 		}
 	})
@@ -109,8 +109,8 @@ func TestRefusalsOfQueries(t *testing.T) {
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
 			for _, route := range []string{"Discover", "Activity"} {
-				b.server.Reset()
-				fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: route}, Do: test.effect})
+				b.server.ResetRequests()
+				fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: route}, Effect: test.effect})
 				_, err := b.discover()
 				if route == "Activity" {
 					_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
@@ -123,7 +123,7 @@ func TestRefusalsOfQueries(t *testing.T) {
 				if test.asked > 0 {
 					require.Equal(t, test.asked, b.requests(route))
 				}
-				fault.Clear()
+				fault.Disarm()
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func TestAHangingServerIsUnavailable(t *testing.T) {
 		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Retry.MaxAttempts, g.RateLimit.MaxConcurrentRequests = 100*time.Millisecond, 1, 1
 		})
-		b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 		errs := make(chan error, 4)
 		for range cap(errs) {
 			go func() {
@@ -163,7 +163,7 @@ func TestABodyThatNeverEndsIsUnavailable(t *testing.T) {
 		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = 100*time.Millisecond, 1
 		})
-		b.server.Fault(githubtest.Fault{Do: githubtest.SlowBody(time.Second)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(time.Second)})
 		_, err := b.discover()
 		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
 		b.server.ClearFaults()
@@ -216,7 +216,7 @@ func TestTheCallersDeadlineEndsAttempts(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"))
-		b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		err := b.client.Discover(ctx, org, func([]activity.Repository) error { return nil })
@@ -238,8 +238,8 @@ func TestEndlessListingsOfEachKindEnd(t *testing.T) {
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
-		b.server.Fault(githubtest.Fault{Do: githubtest.EndlessPages()})
-		b.server.Reset()
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
+		b.server.ResetRequests()
 		events, outcome := b.read(request)
 		for stream, err := range outcome.Failed {
 			require.True(t, is[*github.UnavailableError](err), "%v: %T: %v", stream, err, err)

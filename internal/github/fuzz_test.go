@@ -53,12 +53,12 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 		for _, r := range page {
 			require.Positive(t, r.ID)
 			require.NotEmpty(t, r.Name)
-			require.True(t, activity.Printable(r.Name))
+			require.True(t, activity.IsPrintable(r.Name))
 		}
 		return nil
 	})
 	for _, head := range []string{"", strings.Repeat("a", 40)} {
-		request := Request{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream, SeenHead: head}
+		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream, ReadHead: head}
 		if head != "" {
 			request.Tips = []string{strings.Repeat("b", 40), "../c"}
 		}
@@ -69,7 +69,7 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 			}
 			return nil
 		})
-		require.True(t, outcome.Failed[activity.StreamCommits] == nil || len(outcome.Settled) == 0)
+		require.True(t, outcome.Failed[activity.StreamCommits] == nil || len(outcome.ResolvedTips) == 0)
 	}
 	fuzzedLines(t, client)
 }
@@ -78,9 +78,9 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 func fuzzedLines(t *testing.T, client *Client) {
 	t.Helper()
 	repo := activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}
-	told, err := client.Contributors(t.Context(), "acme", repo)
-	require.True(t, err == nil || len(told.List) == 0)
-	for _, c := range told.List {
+	told, err := client.ReadContributors(t.Context(), "acme", repo)
+	require.True(t, err == nil || len(told.Contributors) == 0)
+	for _, c := range told.Contributors {
 		require.NoError(t, c.Actor.Validate())
 		for _, w := range c.Weeks {
 			require.Equal(t, time.Sunday, w.Start.Weekday())
@@ -88,15 +88,15 @@ func fuzzedLines(t *testing.T, client *Client) {
 		}
 	}
 	end := time.Unix(1_770_000_000, 0)
-	outcome, _ := client.SampleLines(t.Context(), LinesRequest{
-		Org: "acme", Repo: repo, Window: activity.Window{Start: end.AddDate(0, 0, -7), End: end}, Max: 3,
+	outcome, _ := client.ReadCommitLines(t.Context(), CommitLinesRequest{
+		Org: "acme", Repo: repo, Window: activity.Window{Start: end.AddDate(0, 0, -7), End: end}, MaxCommits: 3,
 	}, func(events []activity.Event) error {
 		for i := range events {
 			require.NoError(t, events[i].Validate())
 		}
 		return nil
 	})
-	require.LessOrEqual(t, outcome.Asked, 3)
+	require.LessOrEqual(t, outcome.Requested, 3)
 }
 
 // FuzzGraphQLAnswer: no answer of GraphQL panics or gives an event that cannot be.

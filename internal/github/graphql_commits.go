@@ -12,7 +12,7 @@ import (
 // graphqlCommits reads the commits from the first page on.
 func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	target := data.target()
-	if at := r.request.At; at != "" && (target == nil || target.OID != at) {
+	if at := r.request.AtCommit; at != "" && (target == nil || target.OID != at) {
 		return noSuchCommit(errs)
 	}
 	if target == nil {
@@ -28,10 +28,10 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 		return &UnavailableError{Answer: Answer{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
 	}
 	r.outcome.Head = target.OID
-	if target.OID == r.request.SeenHead {
+	if target.OID == r.request.ReadHead {
 		return nil
 	}
-	w := newWalk(r.request.SeenHead, r.request.Since[activity.StreamCommits])
+	w := newWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
 	v := r.variables()
 	v["pinned"], v["oid"] = true, target.OID
 	for range maxPages {
@@ -59,11 +59,11 @@ func (r *reader) commitPage(
 	}
 	nodes := target.History.Nodes
 	fresh := nodes
-	if r.request.SeenHead != "" {
+	if r.request.ReadHead != "" {
 		fresh = w.page(nodes)
 	}
 	r.heads.addNodes(nodes)
-	if r.linesApart && !r.request.WithoutLines {
+	if r.linesApart && !r.request.SkipLines {
 		if err := r.linesOf(ctx, fresh); err != nil {
 			return false, err
 		}
@@ -75,7 +75,7 @@ func (r *reader) commitPage(
 		return false, err
 	}
 	info := target.History.PageInfo
-	if !info.HasNextPage || (r.request.SeenHead != "" && w.done(nodes)) {
+	if !info.HasNextPage || (r.request.ReadHead != "" && w.done(nodes)) {
 		return false, nil
 	}
 	if v["commitsAfter"] == info.EndCursor {

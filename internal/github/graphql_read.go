@@ -116,7 +116,7 @@ func (r *reader) graphql(ctx context.Context) {
 // graphqlStreams reads one or both. The first page of both is one query; where the credential may not read one of them
 // that made the whole repository null, or the query fails at every size, they are read one by one.
 func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
-	if commits && pulls && r.request.Brief {
+	if commits && pulls && r.request.Minimal {
 		r.graphqlApart(ctx)
 		return
 	}
@@ -167,7 +167,7 @@ func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryAct
 	}
 	v := r.variables()
 	v["head"], v["pulls"] = commits, pulls
-	if at := r.request.At; commits && at != "" {
+	if at := r.request.AtCommit; commits && at != "" {
 		v["head"], v["pinned"], v["oid"] = false, true, at
 	}
 	return r.activity(ctx, v)
@@ -178,12 +178,12 @@ func (r *reader) variables() map[string]any {
 	repo := &r.request.Repo
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": !r.request.WithoutLines && !r.linesApart,
+		"head": false, "pinned": false, "oid": nil, "lines": !r.request.SkipLines && !r.linesApart,
 		"commitsFirst": commitsFirst, "commitsAfter": nil, "since": nil, "until": nil,
 		"pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()
-	if r.request.SeenHead == "" {
+	if r.request.ReadHead == "" {
 		if until := r.request.Until[activity.StreamCommits]; !until.IsZero() {
 			v["until"] = stamp(until)
 		}
@@ -192,8 +192,8 @@ func (r *reader) variables() map[string]any {
 }
 
 // commitsSince is from when on commits are listed: a walk from head to head knows no time.
-func (r *Request) commitsSince() any {
-	if r.SeenHead != "" {
+func (r *ReadRequest) commitsSince() any {
+	if r.ReadHead != "" {
 		return nil
 	}
 	return stamp(r.Since[activity.StreamCommits])
@@ -221,7 +221,7 @@ func (r *reader) activityPage(ctx context.Context, full map[string]any) (*reposi
 	repo, memory := r.request.Repo.ID, &r.client.repos
 	sizes := memory.size(repo)
 	size, shrank := sizes.now(), false
-	if r.request.Brief {
+	if r.request.Minimal {
 		size = sizes.least()
 	}
 	q := question{split: asksCommits(full) && (full["pulls"] == true || full["lines"] == true)}
@@ -233,11 +233,11 @@ func (r *reader) activityPage(ctx context.Context, full map[string]any) (*reposi
 			continue
 		}
 		if err != nil {
-			r.request.Brief = r.request.Brief || errors.As(err, new(*UnavailableError)) // its parts are asked for in small pages
+			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError)) // its parts are asked for in small pages
 			return nil, nil, err
 		}
 		memory.worked(repo, sizes, size, shrank)
-		r.request.Brief = false // it is answered again
+		r.request.Minimal = false // it is answered again
 		if data.repository() == nil {
 			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
 		}

@@ -42,13 +42,13 @@ func (p *firstPage) take() (*repositoryActivity, []graphqlError) {
 	return data, errs
 }
 
-// Prepare asks for the beginnings of several readings at once, where that is cheaper than one by one. It never fails: what it does
+// Prefetch asks for the beginnings of several readings at once, where that is cheaper than one by one. It never fails: what it does
 // not get Read asks for itself.
-func (c *Client) Prepare(ctx context.Context, requests []*Request) {
+func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	if c.settings.API == APIREST {
 		return
 	}
-	fit := slices.DeleteFunc(slices.Clone(requests), func(r *Request) bool { return !c.little(r) })
+	fit := slices.DeleteFunc(slices.Clone(requests), func(r *ReadRequest) bool { return !c.little(r) })
 	if len(fit) < 2 {
 		return
 	}
@@ -64,18 +64,18 @@ func (c *Client) Prepare(ctx context.Context, requests []*Request) {
 }
 
 // little reports whether a first page that is small may be all that there is.
-func (c *Client) little(r *Request) bool {
-	if r.Brief || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
+func (c *Client) little(r *ReadRequest) bool {
+	if r.Minimal || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
-	if r.Repo.NodeID == "" || r.At != "" ||
+	if r.Repo.NodeID == "" || r.AtCommit != "" ||
 		!r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
 		return false
 	}
 	from := c.settings.Now().Add(-littleAfter)
 	for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
-		byHead := s == activity.StreamCommits && r.SeenHead != ""
-		if !r.Streams.Has(s) || byHead || r.Repo.Signals.Quiet(r.Since[s]).Has(s) {
+		byHead := s == activity.StreamCommits && r.ReadHead != ""
+		if !r.Streams.Has(s) || byHead || r.Repo.Signals.QuietStreams(r.Since[s]).Has(s) {
 			continue
 		}
 		if r.Since[s].Before(from) || !r.Until[s].IsZero() {
@@ -87,7 +87,7 @@ func (c *Client) little(r *Request) bool {
 
 // prepare sends one query. When it asked for too much, both halves are asked for: where both are answered the next
 // queries are smaller, where one fails it has a repository in it that fails by itself.
-func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
+func (c *Client) prepare(ctx context.Context, several []*ReadRequest, size int) {
 	err := c.prepareOnce(ctx, several, size)
 	if next, ok := c.together.below(size, err); ok && len(several) > 2 {
 		half := len(several) / 2
@@ -99,7 +99,7 @@ func (c *Client) prepare(ctx context.Context, several []*Request, size int) {
 }
 
 // prepareOnce sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
-func (c *Client) prepareOnce(ctx context.Context, several []*Request, size int) error {
+func (c *Client) prepareOnce(ctx context.Context, several []*ReadRequest, size int) error {
 	doc := activitiesQuery[len(several)]
 	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, together(several))
 	switch {
@@ -117,8 +117,8 @@ func (c *Client) prepareOnce(ctx context.Context, several []*Request, size int) 
 }
 
 // together are the variables of a query for several repositories.
-func together(several []*Request) map[string]any {
-	v := map[string]any{"lines": !several[0].WithoutLines, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
+func together(several []*ReadRequest) map[string]any {
+	v := map[string]any{"lines": !several[0].SkipLines, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
 	for i, r := range several {
 		n := strconv.Itoa(i)
 		v["id"+n], v["since"+n] = r.Repo.NodeID, r.commitsSince()

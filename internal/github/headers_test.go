@@ -37,7 +37,7 @@ func TestCredentialExpires(t *testing.T) {
 			eachAPI(t, func(t *testing.T, api github.API) {
 				b := newBench(t, api, dataset("one"))
 				header := http.Header{"Github-Authentication-Token-Expiration": {test.header}}
-				b.server.Fault(githubtest.Fault{Do: githubtest.Headers(header)})
+				b.server.InjectFault(githubtest.Fault{Effect: githubtest.Headers(header)})
 				_, err := b.discover()
 				require.NoError(t, err)
 				require.Equal(t, test.want, b.seen[0].CredentialExpires)
@@ -63,7 +63,7 @@ func TestCredentialExpires(t *testing.T) {
 		t.Parallel()
 		b := appBench(t, github.APIGraphQL)
 		header := http.Header{"Github-Authentication-Token-Expiration": {"2027-01-31 12:00:00 UTC"}}
-		b.server.Fault(githubtest.Fault{Do: githubtest.Headers(header)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Headers(header)})
 		_, err := b.discover()
 		require.NoError(t, err)
 		for _, o := range b.seen {
@@ -84,7 +84,7 @@ func TestDeprecations(t *testing.T) {
 			"":                  {"Deprecation": {"false"}},
 		} {
 			b := newBench(t, api, dataset("one"))
-			b.server.Fault(githubtest.Fault{Do: githubtest.Headers(header)})
+			b.server.InjectFault(githubtest.Fault{Effect: githubtest.Headers(header)})
 			_, err := b.discover()
 			require.NoError(t, err)
 			require.Equal(t, want, b.seen[0].Deprecation)
@@ -120,9 +120,9 @@ func TestMissingPermissions(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIREST, dataset("one"))
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{
-				Match: githubtest.Match{Route: commentsRoute},
-				Do:    githubtest.StatusBody(test.status, test.header, `{"message": "`+test.message+`"}`),
+			b.server.InjectFault(githubtest.Fault{
+				Match:  githubtest.Match{Route: commentsRoute},
+				Effect: githubtest.StatusBody(test.status, test.header, `{"message": "`+test.message+`"}`),
 			})
 			_, outcome := b.read(since(repo, ago(time.Hour), activity.StreamComments))
 			refused, ok := outcome.Failed[activity.StreamComments].(*github.ForbiddenError) //nolint:errorlint // as it is

@@ -75,7 +75,7 @@ func TestRandomHistories(t *testing.T) {
 				head, seen := heads[len(heads)-1], heads[rnd.IntN(len(heads))]
 				b := newBench(t, api, data)
 				request := since(b.repo("one"), ago(3000*time.Minute), activity.StreamCommits)
-				request.SeenHead = seen
+				request.ReadHead = seen
 				events, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				require.Equal(t, head, outcome.Head)

@@ -39,7 +39,7 @@ func TestHostileAnswers(t *testing.T) {
 			data := dataset("one")
 			b := newBench(t, github.APIGraphQL, data, func(_ *githubtest.Settings, g *github.Settings) { g.Retry.MaxAttempts = 1; g.Timeout = time.Minute })
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: "/repos/{owner}/{repo}/issues/comments"}, Times: 1, Do: test.effect})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: "/repos/{owner}/{repo}/issues/comments"}, Times: 1, Effect: test.effect})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			events, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
@@ -54,7 +54,7 @@ func TestHostileAnswers(t *testing.T) {
 			if test.invalid {
 				for _, e := range events {
 					require.Less(t, len(e.Actor.Login), 200)
-					require.True(t, activity.Printable(e.Actor.Login))
+					require.True(t, activity.IsPrintable(e.Actor.Login))
 				}
 				if len(events) == 0 {
 					require.NotEmpty(t, b.invalid)

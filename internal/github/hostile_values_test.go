@@ -109,12 +109,12 @@ func hostileChanges(t *testing.T, body []byte, large map[string]bool) map[string
 // harmIn says what of a result cannot be recorded or shown.
 func harmIn(r result) string {
 	for _, err := range append(slices.Collect(maps.Values(r.failed)), r.err) {
-		if err != nil && (len(err.Error()) > 1000 || !activity.Printable(err.Error()) || strings.Contains(err.Error(), "ghp_")) {
+		if err != nil && (len(err.Error()) > 1000 || !activity.IsPrintable(err.Error()) || strings.Contains(err.Error(), "ghp_")) {
 			return fmt.Sprintf("%d bytes: %.600q", len(err.Error()), err.Error())
 		}
 	}
 	for _, repo := range r.repos {
-		if repo.ID <= 0 || !activity.Printable(repo.Name) || len(repo.Name) > 100 || strings.Contains(repo.Name, "/") {
+		if repo.ID <= 0 || !activity.IsPrintable(repo.Name) || len(repo.Name) > 100 || strings.Contains(repo.Name, "/") {
 			return fmt.Sprintf("repository %d %.100q", repo.ID, repo.Name)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 	t.Parallel()
 	data := openTelemetry(t)
-	end := data.End()
+	end := data.LastEventTime()
 	from := end.AddDate(0, 0, -8)
 	steps := []time.Time{from, end.Add(-5 * 24 * time.Hour), end.Add(-49 * time.Hour), end.Add(-48 * time.Hour), end.Add(-time.Minute), end}
 	whole := newBench(t, github.APIGraphQL, data)
@@ -37,9 +37,9 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 			got := make(map[activity.Key]activity.Event)
 			head, watermark := "", from
 			for _, step := range steps {
-				b.server.Hold(step)
+				b.server.HideAfter(step)
 				request := since(b.repo(repo.Name), watermark, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
-				request.SeenHead = head
+				request.ReadHead = head
 				// Where a history was rewritten the walk ends at the horizon, and the lines of what is older are not asked for.
 				request.Since[activity.StreamCommits] = from
 				events, outcome := b.read(request)
@@ -87,7 +87,7 @@ func TestBothAPIsReadTheSameOfEveryTrap(t *testing.T) {
 	read := func(api github.API, seenHead string) map[activity.Key]activity.Event {
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
-		request.SeenHead = seenHead
+		request.ReadHead = seenHead
 		return inWindow(b.all(request), time.Time{})
 	}
 	for _, seenHead := range []string{"", head} {
@@ -110,8 +110,8 @@ func TestWhoCommittedIsNeverTheAuthor(t *testing.T) {
 		`"committer":{"name":"GitHub","email":"noreply@github.com","date":"2026-03-11T10:00:00Z"}},` +
 		`"author":%s,"committer":{"login":"web-flow","id":19864447,"type":"User"},"parents":[{"sha":%q}]}`
 	body := fmt.Sprintf("["+row+","+row+"]", sha(1), `{"login":"ada","id":5,"type":"User"}`, sha(0), sha(0), "null", sha(9))
-	b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Route: commitsRoute}, Do: githubtest.StatusBody(200, http.Header{"Content-Type": {"application/json"}}, body),
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Route: commitsRoute}, Effect: githubtest.StatusBody(200, http.Header{"Content-Type": {"application/json"}}, body),
 	})
 	require.Equal(t, map[string]int{"commit ada": 1, "commit unlinked_git_author": 1},
 		users(b.all(since(repo, ago(24*time.Hour), activity.StreamCommits))))

@@ -53,7 +53,7 @@ func TestOneLimitIsOneWait(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"))
-		b.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, 0)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 0)})
 		for _, err := range together(b, 8) {
 			require.Equal(t, noon.Add(time.Minute), limitOf(t, err).RetryAt)
 		}
@@ -72,13 +72,13 @@ func TestTheLongestWaitCounts(t *testing.T) {
 			b := newBench(t, api, dataset("one"))
 			for i := range 8 {
 				wait := time.Duration(10*((i+round)%8+1)) * time.Second
-				b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(403, wait)})
+				b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, wait)})
 			}
 			for _, err := range together(b, 8) {
 				require.True(t, is[*github.LimitError](err))
 			}
 			b.server.ClearFaults()
-			b.server.Reset()
+			b.server.ResetRequests()
 			_, err := b.discover()
 			require.Equal(t, noon.Add(80*time.Second), limitOf(t, err).RetryAt)
 			require.Empty(t, b.server.Requests())
@@ -92,9 +92,9 @@ func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, floor := range []int{0, 200} {
 			b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = floor })
-			b.server.Use("default", githubtest.ResourceCore, 4900)
-			b.server.Use("default", githubtest.ResourceGraphQL, 4900)
-			b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.SecondaryLimit(429, 2*time.Hour)})
+			b.server.SetUsed("default", githubtest.ResourceCore, 4900)
+			b.server.SetUsed("default", githubtest.ResourceGraphQL, 4900)
+			b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(429, 2*time.Hour)})
 			limited := 0
 			for _, err := range together(b, 8) {
 				if err != nil {
@@ -103,7 +103,7 @@ func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
 				}
 			}
 			require.GreaterOrEqual(t, limited, 1)
-			b.server.Reset()
+			b.server.ResetRequests()
 			_, err := b.discover()
 			require.Equal(t, noon.Add(2*time.Hour), limitOf(t, err).RetryAt)
 			require.True(t, limitOf(t, err).Secondary)
@@ -128,10 +128,10 @@ func TestASecondaryLimitIsOfBothAPIs(t *testing.T) {
 			comment(data, 1, ago(time.Hour))
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: test.effect})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: test.effect})
 			_, err := b.discover()
 			require.Equal(t, test.both, limitOf(t, err).Secondary)
-			b.server.Reset()
+			b.server.ResetRequests()
 			events, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments)) // with REST
 			if test.both {
 				_ = limitOf(t, outcome.Failed[activity.StreamComments])
@@ -181,7 +181,7 @@ func TestFormsOfALimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, test.api, dataset("one"), func(s *githubtest.Settings, _ *github.Settings) { s.NoRateLimits = true })
-			b.server.Fault(githubtest.Fault{Do: test.effect, Times: 1})
+			b.server.InjectFault(githubtest.Fault{Effect: test.effect, Times: 1})
 			_, err := b.discover()
 			limit := limitOf(t, err)
 			require.Equal(t, test.secondary, limit.Secondary)
@@ -207,8 +207,8 @@ func TestNothingLeavesOfAReading(t *testing.T) {
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
 		repo := b.repo("one")
-		b.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, 90*time.Second)})
-		b.server.Reset()
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 90*time.Second)})
+		b.server.ResetRequests()
 		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
@@ -259,7 +259,7 @@ func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
 			b := newBench(t, github.APIREST, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
 				s.NoRateLimits, g.RateLimit.MinRemaining = true, 200
 			})
-			b.server.Fault(githubtest.Fault{Times: 1, Do: githubtest.StatusBody(200, header, `[]`)})
+			b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.StatusBody(200, header, `[]`)})
 			for range 3 {
 				_, err := b.discover()
 				require.NoError(t, err)
@@ -302,8 +302,8 @@ func TestAppAsksForItsTokenAtALimit(t *testing.T) {
 			b.advance(-10 * time.Minute)
 			repo := b.repo("one")
 			b.advance(50 * time.Minute)
-			b.server.Use("installation-22", githubtest.ResourceCore, 0) // the hour of its limit begins now
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Times: 1, Do: test.limit})
+			b.server.SetUsed("installation-22", githubtest.ResourceCore, 0) // the hour of its limit begins now
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Times: 1, Effect: test.limit})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			_ = limitOf(t, outcome.Failed[activity.StreamComments])
 			b.advance(20 * time.Minute)
@@ -328,7 +328,7 @@ func TestFloorOfManyTogether(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, dataset(names...), func(_ *githubtest.Settings, g *github.Settings) {
 		g.RateLimit.MinRemaining, g.RateLimit.MaxConcurrentRequests = 200, 50
 	})
-	b.server.Use("default", githubtest.ResourceGraphQL, 5000-250)
+	b.server.SetUsed("default", githubtest.ResourceGraphQL, 5000-250)
 	b.advance(50 * time.Minute)
 	_, err := b.discover() // learns, and leaves 246
 	require.NoError(t, err)

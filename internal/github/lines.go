@@ -16,8 +16,8 @@ import (
 // GraphQL they are one request.
 const linesTogether = 50
 
-// LinesRequest asks for the lines of the commits of a window, by committer date, the newest first.
-type LinesRequest struct {
+// CommitLinesRequest asks for the lines of the commits of a window, by committer date, the newest first.
+type CommitLinesRequest struct {
 	Org  string
 	Repo activity.Repository
 	// HadCommits says that the repository is known to have commits: it is not believed to be empty.
@@ -27,34 +27,34 @@ type LinesRequest struct {
 	// Head and Position are where an earlier reading of the window stopped. An empty head is the present one.
 	Head     string
 	Position int
-	// Max is how many commits may be asked for their lines. Merges are not asked.
-	Max int
-	// Take says of how many of some commits it may be now, before they are asked; nil for all of them. When it is not all of
+	// MaxCommits is how many commits may be asked for their lines. Merges are not asked.
+	MaxCommits int
+	// Reserve says of how many of some commits it may be now, before they are asked; nil for all of them. When it is not all of
 	// them the reading stops.
-	Take func(n int) int
+	Reserve func(n int) int
 }
 
-// LinesOutcome says what was read, error or not.
-type LinesOutcome struct {
+// CommitLinesResult says what was read, error or not.
+type CommitLinesResult struct {
 	// Head and Position are where to go on: the listing is of that head, so that a push moves nothing in it.
 	Head     string
 	Position int
-	// Asked is how many commits were asked for their lines and handed out.
-	Asked int
-	// Whole says that nothing of the window is left.
-	Whole bool
+	// Requested is how many commits were asked for their lines and handed out.
+	Requested int
+	// Complete says that nothing of the window is left.
+	Complete bool
 }
 
-// SampleLines yields the commits of a window that are no merges, with their lines, until all are read or Max of them were
+// ReadCommitLines yields the commits of a window that are no merges, with their lines, until all are read or Max of them were
 // asked. Both APIs count the same: one for a commit.
-func (c *Client) SampleLines(ctx context.Context, req LinesRequest, emit func([]activity.Event) error) (LinesOutcome, error) {
+func (c *Client) ReadCommitLines(ctx context.Context, req CommitLinesRequest, emit func([]activity.Event) error) (CommitLinesResult, error) {
 	streams := activity.StreamsOf(activity.StreamCommits)
-	request := Request{Org: req.Org, Repo: req.Repo, Streams: streams, WithoutLines: true}
+	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true}
 	request.Since[activity.StreamCommits] = req.Window.Start
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &sampler{
 		reader: reader{client: c, request: &request, emit: emit},
-		had:    req.HadCommits, max: req.Max, grant: req.Take, outcome: LinesOutcome{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
+		had:    req.HadCommits, max: req.MaxCommits, grant: req.Reserve, outcome: CommitLinesResult{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
 	}
 	if s.grant == nil {
 		s.grant = func(n int) int { return n }
@@ -75,7 +75,7 @@ type sampler struct {
 	had     bool
 	max     int
 	grant   func(n int) int
-	outcome LinesOutcome
+	outcome CommitLinesResult
 	// met are the commits of this reading: sums must not count one twice.
 	met map[string]bool
 }
@@ -107,7 +107,7 @@ func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool
 	}
 	rows = rows[min(len(rows), max(0, s.outcome.Position-first)):]
 	for len(rows) > 0 {
-		n, asks := chunk(rows, min(s.together(), s.max-s.outcome.Asked))
+		n, asks := chunk(rows, min(s.together(), s.max-s.outcome.Requested))
 		granted := asks
 		if asks > 0 {
 			granted = s.grant(asks)
@@ -123,8 +123,8 @@ func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool
 		}
 		rows = rows[n:]
 	}
-	s.outcome.Whole = !next
-	return next && s.outcome.Asked < s.max, nil
+	s.outcome.Complete = !next
+	return next && s.outcome.Requested < s.max, nil
 }
 
 func (s *sampler) together() int {
@@ -171,7 +171,7 @@ func (s *sampler) take(ctx context.Context, rows []sampled) error {
 		return err
 	}
 	s.outcome.Position += len(rows)
-	s.outcome.Asked += asked
+	s.outcome.Requested += asked
 	return nil
 }
 
@@ -202,7 +202,7 @@ func (s *sampler) rest(ctx context.Context) error {
 	if s.outcome.Head == "" {
 		head, err := s.reader.restHead(ctx, s.had)
 		if err != nil || head == "" {
-			s.outcome.Whole = err == nil // an empty repository
+			s.outcome.Complete = err == nil // an empty repository
 			return err
 		}
 		s.outcome.Head = head
@@ -285,7 +285,7 @@ func (s *sampler) nothing(errs []graphqlError) error {
 	if s.outcome.Head != "" || s.had {
 		return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
 	}
-	s.outcome.Whole = true // an empty repository
+	s.outcome.Complete = true // an empty repository
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 		begun = nil
 	}
 	c.starts.set(org, begun)
-	if err == nil && l.holes.Holes > 0 {
+	if err == nil && l.holes.Missing > 0 {
 		return &l.holes
 	}
 	return err

@@ -60,7 +60,7 @@ func TestPagesAreReadTogether(t *testing.T) {
 		b := newBench(t, api, many(1000))
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Reset()
+		b.server.ResetRequests()
 		o := meet(b, 4)
 		var handed sync.Mutex
 		seen := make(map[int64]int)
@@ -99,12 +99,12 @@ func TestALimitEndsAllRanges(t *testing.T) {
 		b := newBench(t, api, many(1200))
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Reset()
-		fault := b.server.Fault(githubtest.Fault{Match: matching(discoverQuery(api)), Skip: 1, Do: githubtest.SecondaryLimit(403, time.Minute)})
+		b.server.ResetRequests()
+		fault := b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Skip: 1, Effect: githubtest.SecondaryLimit(403, time.Minute)})
 		_, err = b.discover()
 		require.True(t, is[*github.LimitError](err), "%T: %v", err, err)
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
-		fault.Clear()
+		fault.Disarm()
 		b.advance(2 * time.Minute)
 		b.seen = nil // the server may still have what nobody waits for
 		found, err := b.discover()
@@ -121,7 +121,7 @@ func TestAnErrorOfTheCallerEndsAllRanges(t *testing.T) {
 		b := newBench(t, api, many(1200))
 		_, err := b.discover()
 		require.NoError(t, err)
-		b.server.Reset()
+		b.server.ResetRequests()
 		own := errors.New("enough")
 		require.Equal(t, own, b.client.Discover(t.Context(), org, func([]activity.Repository) error { return own }))
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 8)
@@ -134,17 +134,17 @@ func TestARefusedCursorIsForgotten(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, many(450))
 	_, err := b.discover()
 	require.NoError(t, err)
-	b.server.Reset()
-	fault := b.server.Fault(githubtest.Fault{
+	b.server.ResetRequests()
+	fault := b.server.InjectFault(githubtest.Fault{
 		Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool { return r.Variables["after"] != nil }}, Times: 1,
-		Do: githubtest.FieldError("organization.repositories", "INVALID_CURSOR_ARGUMENTS", "`x` does not appear to be a valid cursor."),
+		Effect: githubtest.FieldError("organization.repositories", "INVALID_CURSOR_ARGUMENTS", "`x` does not appear to be a valid cursor."),
 	})
 	found, err := b.discover()
 	require.NoError(t, err)
-	require.Equal(t, 1, fault.Struck())
+	require.Equal(t, 1, fault.Hits())
 	require.Len(t, found, 450)
 	require.LessOrEqual(t, b.requests("Discover"), 5+5)
-	b.server.Reset()
+	b.server.ResetRequests()
 	o := meet(b, 4)
 	_, err = b.discover()
 	require.NoError(t, err)
@@ -159,14 +159,14 @@ func TestPagesThatShrinkTogetherShrinkOnce(t *testing.T) {
 	_, err := b.discover()
 	require.NoError(t, err)
 	meet(b, 4)
-	fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
+	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
 		return number(r, "first") > 50
-	}}, Do: githubtest.GraphQLTimeout(504)})
-	b.server.Reset()
+	}}, Effect: githubtest.GraphQLTimeout(504)})
+	b.server.ResetRequests()
 	found, err := b.discover()
 	require.NoError(t, err)
 	require.Len(t, found, 400)
-	require.Equal(t, 4, fault.Struck())
+	require.Equal(t, 4, fault.Hits())
 	require.Equal(t, 4+8, b.requests("Discover"))
 }
 
@@ -176,7 +176,7 @@ func TestRangesFollowTheListing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(1000))
 	pages := func() int {
-		b.server.Reset()
+		b.server.ResetRequests()
 		_, err := b.discover()
 		require.NoError(t, err)
 		return b.requests("Discover")

@@ -16,8 +16,8 @@ import (
 // lookupMost bounds the requests of one look-up. With GraphQL a request is for a hundred repositories.
 const lookupMost = 200
 
-// Sighting is what came of looking a repository up.
-type Sighting struct {
+// LookupResult is what came of looking a repository up.
+type LookupResult struct {
 	ID int64
 	// Repo is the repository as it is now; nil when the organization does not have it any more, as far as the
 	// credential can see.
@@ -33,7 +33,7 @@ var errLeftOut = errors.New("too many repositories to be looked up at once")
 
 // Lookup asks for repositories by their ids, whatever a listing says, and calls seen once for each, one at a time.
 // After a limit nothing more is asked, and what is left is not known.
-func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(Sighting)) {
+func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(LookupResult)) {
 	l := &lookup{client: c, org: org, seen: seen}
 	var nodes, single []activity.Repository
 	for i := range asked {
@@ -50,7 +50,7 @@ func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Reposi
 type lookup struct {
 	client *Client
 	org    string
-	seen   func(Sighting)
+	seen   func(LookupResult)
 
 	mu       sync.Mutex
 	requests int
@@ -87,7 +87,7 @@ func (l *lookup) failed() error {
 }
 
 // tell hands out what is known of one.
-func (l *lookup) tell(s Sighting) {
+func (l *lookup) tell(s LookupResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen(s)
@@ -154,7 +154,7 @@ func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
 		asked = asked[len(part):]
 		pulls, issues := marksOf(found.Pulls, (*markedNode).pulls), marksOf(found.Issues, (*markedNode).issues)
 		for i := range part {
-			s := Sighting{ID: part[i].ID, Err: err}
+			s := LookupResult{ID: part[i].ID, Err: err}
 			if err == nil {
 				s = l.node(found.Nodes[i], s.ID, errs, i, pulls, issues)
 			}
@@ -194,9 +194,9 @@ var lookupPath = []string{"nodes"}
 // node is what an answer says of the i-th that was asked for.
 func (l *lookup) node(
 	node *ownedNode, id int64, errs []graphqlError, i int, pulls, issues marks,
-) Sighting {
+) LookupResult {
 	broken := untold(lookupQuery, errs, lookupPath, i)
-	s := Sighting{ID: id}
+	s := LookupResult{ID: id}
 	switch {
 	case node == nil && broken != nil:
 		s.Err = broken
@@ -236,33 +236,33 @@ func (l *lookup) each(ctx context.Context, asked []activity.Repository) {
 }
 
 // single asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
-func (l *lookup) single(ctx context.Context, asked *activity.Repository, err error) Sighting {
+func (l *lookup) single(ctx context.Context, asked *activity.Repository, err error) LookupResult {
 	if err == nil {
 		err = l.failed()
 	}
 	if err != nil {
-		return Sighting{ID: asked.ID, Err: err}
+		return LookupResult{ID: asked.ID, Err: err}
 	}
 	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,
 		"repositories/"+strconv.FormatInt(asked.ID, 10), nil, condition{believed: true})
 	switch {
 	case gone(err):
-		return Sighting{ID: asked.ID}
+		return LookupResult{ID: asked.ID}
 	case err == nil && (row.GetID() != asked.ID || !l.client.honest(row.GetID(), row.GetName())):
 		err = &UnavailableError{Answer: Answer{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
 	}
 	if err != nil {
 		l.fail(err)
-		return Sighting{ID: asked.ID, Err: err}
+		return LookupResult{ID: asked.ID, Err: err}
 	}
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
-		return Sighting{ID: asked.ID, Moved: true}
+		return LookupResult{ID: asked.ID, Moved: true}
 	}
 	if wrong := told.broken[0]; wrong != nil {
 		l.client.invalidRow(repositoryEndpoint, wrong)
 	}
 	repo := restRepository(row, told.broken[0])
-	return Sighting{ID: asked.ID, Repo: &repo}
+	return LookupResult{ID: asked.ID, Repo: &repo}
 }
 
 // gone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is

@@ -19,11 +19,11 @@ import (
 const repositoryRoute = "/repos/{owner}/{repo}"
 
 // lookUp looks repositories up and gives what came of each; each is told once, and one at a time.
-func (b *bench) lookUp(asked []activity.Repository) map[int64]github.Sighting {
+func (b *bench) lookUp(asked []activity.Repository) map[int64]github.LookupResult {
 	b.t.Helper()
-	told := make(map[int64]github.Sighting)
+	told := make(map[int64]github.LookupResult)
 	var handed sync.Mutex
-	b.client.Lookup(b.t.Context(), org, asked, func(s github.Sighting) {
+	b.client.Lookup(b.t.Context(), org, asked, func(s github.LookupResult) {
 		require.True(b.t, handed.TryLock())
 		defer handed.Unlock()
 		require.NotContains(b.t, told, s.ID)
@@ -106,17 +106,17 @@ func TestLookupCost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(250))
 	asked := b.known()
-	b.server.Reset()
+	b.server.ResetRequests()
 	b.lookUp(asked)
 	require.Equal(t, 3, b.requests("Lookup"))
 	require.Len(t, b.server.Requests(), 3)
-	require.LessOrEqual(t, b.server.Points("graphql"), 2*3)
+	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 2*3)
 
 	b.settings.API = github.APIREST
 	var err error
 	b.client, err = github.New(b.settings)
 	require.NoError(t, err)
-	b.server.Reset()
+	b.server.ResetRequests()
 	there, left := 0, 0
 	for _, s := range b.lookUp(asked) {
 		if s.Repo != nil {
@@ -145,7 +145,7 @@ func TestLookupOfSomeThatFail(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, many(5))
 			asked := b.known()
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Do: do})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: do})
 			told := b.lookUp(asked)
 			for i, r := range asked {
 				require.Equal(t, i == 1, told[r.ID].Err != nil, i)
@@ -160,11 +160,11 @@ func TestLookupHalves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(200))
 	asked := b.known()
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup", Func: func(r githubtest.RequestInfo) bool {
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup", Func: func(r githubtest.RequestInfo) bool {
 		ids, _ := r.Variables["ids"].([]any)
 		return len(ids) > 25
-	}}, Do: githubtest.GraphQLTimeout(502)})
-	b.server.Reset()
+	}}, Effect: githubtest.GraphQLTimeout(502)})
+	b.server.ResetRequests()
 	for _, s := range b.lookUp(asked) {
 		require.NotNil(t, s.Repo)
 	}
@@ -195,13 +195,13 @@ func TestLookupThatFails(t *testing.T) {
 				if api == github.APIREST {
 					route = repositoryRoute
 				}
-				fault := b.server.Fault(githubtest.Fault{Match: matching(route), Do: test.do})
+				fault := b.server.InjectFault(githubtest.Fault{Match: matching(route), Effect: test.do})
 				for _, s := range b.lookUp(asked) {
 					require.Nil(t, s.Repo)
 					require.True(t, test.want(s.Err), "%T: %v", s.Err, s.Err)
 				}
-				require.Positive(t, fault.Struck())
-				require.LessOrEqual(t, fault.Struck(), test.most)
+				require.Positive(t, fault.Hits())
+				require.LessOrEqual(t, fault.Hits(), test.most)
 			})
 		})
 	}
@@ -212,7 +212,7 @@ func TestLookupRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(3))
 	asked := b.known()
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Do: githubtest.StatusBody(200, nil,
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: githubtest.StatusBody(200, nil,
 		`{"errors": [{"type": "FORBIDDEN", "message": "Your token has not been granted the required scopes."}]}`)})
 	for _, s := range b.lookUp(asked) {
 		require.True(t, is[*github.ForbiddenError](s.Err), "%T: %v", s.Err, s.Err)
@@ -227,9 +227,9 @@ func TestLookupStops(t *testing.T) {
 		asked := b.known()
 		ctx, cancel := context.WithCancel(t.Context())
 		b.server.OnRequest(func(githubtest.RequestInfo) { cancel() })
-		b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
-		b.server.Reset()
-		b.client.Lookup(ctx, org, asked, func(s github.Sighting) {
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
+		b.server.ResetRequests()
+		b.client.Lookup(ctx, org, asked, func(s github.LookupResult) {
 			require.ErrorIs(t, s.Err, context.Canceled, strconv.FormatInt(s.ID, 10))
 		})
 		require.LessOrEqual(t, len(b.server.Requests()), 4)

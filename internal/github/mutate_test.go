@@ -108,7 +108,7 @@ func discovering(t *testing.T, client *github.Client) result {
 
 func readingAll(repo activity.Repository, seenHead string) func(*testing.T, *github.Client) result {
 	request := everything(repo)
-	request.SeenHead = seenHead
+	request.ReadHead = seenHead
 	return func(t *testing.T, client *github.Client) result {
 		t.Helper()
 		var r result
@@ -158,9 +158,9 @@ var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)
 // works ask every question.
 func works() map[string]work {
 	failingLines := func(s *githubtest.Server) {
-		s.Fault(githubtest.Fault{
-			Match: githubtest.Match{Operation: "Activity"},
-			Do:    githubtest.FieldError("byId.defaultBranchRef.target.history.nodes.1.additions", "INTERNAL", "Something broke."),
+		s.InjectFault(githubtest.Fault{
+			Match:  githubtest.Match{Operation: "Activity"},
+			Effect: githubtest.FieldError("byId.defaultBranchRef.target.history.nodes.1.additions", "INTERNAL", "Something broke."),
 		})
 	}
 	all := map[string]work{}
@@ -227,7 +227,7 @@ func (h *harness) client(t *testing.T) *github.Client {
 		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 8},
 		OnInvalid: func(err error) {
 			h.invalid.Add(1)
-			if !activity.Printable(err.Error()) || len(err.Error()) > 600 {
+			if !activity.IsPrintable(err.Error()) || len(err.Error()) > 600 {
 				t.Errorf("%d bytes: %.600q", len(err.Error()), err.Error())
 			}
 		},
@@ -288,7 +288,7 @@ func mutate(t *testing.T, w work) {
 // isPartOf reports whether a result has nothing that the truth has not, but for lines and signals that are not known.
 func isPartOf(got, truth *result) bool {
 	for id, repo := range got.repos {
-		if known, ok := truth.repos[id]; !ok || known.Name != repo.Name || repo.Signals.Known&^known.Signals.Known != 0 {
+		if known, ok := truth.repos[id]; !ok || known.Name != repo.Name || repo.Signals.Streams&^known.Signals.Streams != 0 {
 			return false
 		}
 	}
@@ -331,17 +331,17 @@ func wrongIn(what string, truth *result, got result) string {
 // noMoreKnown reports whether two repositories are the same, but for signals that are unknown: those streams are read whether they
 // moved or not.
 func noMoreKnown(truth, got activity.Repository) bool {
-	known := got.Signals.Known
+	known := got.Signals.Streams
 	if !known.Has(activity.StreamPulls) {
-		truth.Signals.Pulls, got.Signals.Pulls = activity.Mark{}, activity.Mark{}
+		truth.Signals.Pulls, got.Signals.Pulls = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
 	if !known.Has(activity.StreamComments) {
-		truth.Signals.Issues, got.Signals.Issues = activity.Mark{}, activity.Mark{}
+		truth.Signals.Issues, got.Signals.Issues = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
 	if got.Signals.Branch == "" { // another one than before: its commits are read
 		truth.Signals.Branch = ""
 	}
-	truth.Signals.Known &= known
+	truth.Signals.Streams &= known
 	return reflect.DeepEqual(truth, got)
 }
 

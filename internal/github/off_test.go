@@ -11,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-var always = []githubtest.Period{{From: time.Unix(0, 0)}}
+var always = []githubtest.Period{{Start: time.Unix(0, 0)}}
 
 // TestStreamsOff: what a repository has switched off is in the answers of discovery and of a look-up, and nothing of its marks is
 // unknown.
@@ -34,13 +34,13 @@ func TestStreamsOff(t *testing.T) {
 				data.Repos[0].PullsOff, data.Repos[0].IssuesOff = test.pulls, test.issues
 				b := newBench(t, api, data)
 				repo := b.repo(data.Repos[0].Name)
-				require.Equal(t, test.want, repo.Signals.Off)
+				require.Equal(t, test.want, repo.Signals.Disabled)
 				if api == github.APIGraphQL {
-					require.Equal(t, activity.EveryStream, repo.Signals.Known)
+					require.Equal(t, activity.EveryStream, repo.Signals.Streams)
 				}
-				b.client.Lookup(t.Context(), org, []activity.Repository{repo}, func(s github.Sighting) {
+				b.client.Lookup(t.Context(), org, []activity.Repository{repo}, func(s github.LookupResult) {
 					require.NoError(t, s.Err)
-					require.Equal(t, test.want, s.Repo.Signals.Off)
+					require.Equal(t, test.want, s.Repo.Signals.Disabled)
 				})
 			})
 		}
@@ -61,8 +61,8 @@ func TestForbiddenRepositories(t *testing.T) {
 			for _, r := range found {
 				repo = r
 			}
-			lookUp := func() (seen github.Sighting) {
-				b.client.Lookup(t.Context(), org, []activity.Repository{repo}, func(s github.Sighting) { seen = s })
+			lookUp := func() (seen github.LookupResult) {
+				b.client.Lookup(t.Context(), org, []activity.Repository{repo}, func(s github.LookupResult) { seen = s })
 				require.Equal(t, repo.ID, seen.ID)
 				require.Nil(t, seen.Repo)
 				return seen
@@ -72,7 +72,7 @@ func TestForbiddenRepositories(t *testing.T) {
 			require.Len(t, rest, len(found)-1)
 			incomplete, ok := errorAs[*github.IncompleteError](err)
 			require.True(t, ok, "%T: %v", err, err)
-			require.Equal(t, 1, incomplete.Holes)
+			require.Equal(t, 1, incomplete.Missing)
 			require.Equal(t, 1, incomplete.Forbidden)
 			require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
 			seen := lookUp()
@@ -84,7 +84,7 @@ func TestForbiddenRepositories(t *testing.T) {
 			})
 			require.True(t, lookUp().Moved)
 			b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo(repo.Name) })
-			require.Equal(t, github.Sighting{ID: repo.ID}, lookUp())
+			require.Equal(t, github.LookupResult{ID: repo.ID}, lookUp())
 		})
 	}
 }

@@ -35,11 +35,11 @@ func TestActivityPageHalves(t *testing.T) {
 			}
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
-			fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Func: func(r githubtest.RequestInfo) bool {
+			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Func: func(r githubtest.RequestInfo) bool {
 				return number(r, "commitsFirst") > 25 || number(r, "pullsFirst") > 12
-			}}, Do: effect})
+			}}, Effect: effect})
 			require.Len(t, b.all(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls)), 400)
-			require.LessOrEqual(t, fault.Struck(), 4, "a time-out costs points of the next hour: it is not run into page after page")
+			require.LessOrEqual(t, fault.Hits(), 4, "a time-out costs points of the next hour: it is not run into page after page")
 		})
 	}
 }
@@ -49,8 +49,8 @@ func TestAQueryThatIsAlwaysTooMuchEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, fullRepository())
 	repo := b.repo("one")
-	b.server.Fault(githubtest.Fault{Do: githubtest.GraphQLTimeout(504)})
-	b.server.Reset()
+	b.server.InjectFault(githubtest.Fault{Effect: githubtest.GraphQLTimeout(504)})
+	b.server.ResetRequests()
 	_, err := b.discover()
 	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
 	require.Equal(t, 4+3, b.requests("Discover"), "100, 50, 25 and 10 once, 5 as often as any")
@@ -63,12 +63,12 @@ func TestAQueryThatIsAlwaysTooMuchEnds(t *testing.T) {
 func TestThePageGrowsAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(120))
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 2, Do: githubtest.GraphQLTimeout(502)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 2, Effect: githubtest.GraphQLTimeout(502)})
 	for range 20 {
 		_, err := b.discover()
 		require.NoError(t, err)
 	}
-	b.server.Reset()
+	b.server.ResetRequests()
 	_, err := b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 2, b.requests("Discover"))
@@ -103,8 +103,8 @@ func TestNothingNewIsOneRequest(t *testing.T) {
 		b := newBench(t, api, fullRepository())
 		repo := b.repo("one")
 		request := since(repo, noon, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
-		request.SeenHead = sha(0)
-		b.server.Reset()
+		request.ReadHead = sha(0)
+		b.server.ResetRequests()
 		require.Empty(t, b.all(request))
 		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: 3}
 		require.Len(t, b.server.Requests(), want[api])
@@ -197,9 +197,9 @@ func TestForcePush(t *testing.T) {
 		}
 		b := newBench(t, api, data)
 		repo := b.repo("one")
-		b.server.Reset()
+		b.server.ResetRequests()
 		request := since(repo, ago(120*time.Hour), activity.StreamCommits)
-		request.SeenHead = old
+		request.ReadHead = old
 		events, outcome := b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Equal(t, sha(302), outcome.Head)
@@ -251,7 +251,7 @@ func TestARepositoryBecomesFullOrEmpty(t *testing.T) {
 		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Empty = false })
 		require.Len(t, b.all(request), 1)
 		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Empty = true })
-		request.SeenHead = sha(0)
+		request.ReadHead = sha(0)
 		events, outcome = b.read(request)
 		require.Empty(t, events)
 		require.True(t, is[*github.NotFoundError](outcome.Failed[activity.StreamCommits]), "%v", outcome.Failed)

@@ -24,7 +24,7 @@ func fullRepository() *githubtest.Dataset {
 }
 
 // everything asks for all streams of a day.
-func everything(repo activity.Repository) github.Request {
+func everything(repo activity.Repository) github.ReadRequest {
 	return since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
 }
 
@@ -75,13 +75,13 @@ func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, fullRepository())
 			repo := b.repo("one")
-			fault := b.server.Fault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Activity"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			fault := b.server.InjectFault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(everything(repo))
-			require.Positive(t, fault.Struck())
+			require.Positive(t, fault.Hits())
 			require.True(t, is[*github.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
-			fault.Clear()
+			fault.Disarm()
 			require.Len(t, b.all(everything(repo)), 5)
 		})
 	}
@@ -100,8 +100,8 @@ func TestMoreReviewsThatFail(t *testing.T) {
 			}
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Reviews"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			b.server.InjectFault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 			require.True(t, is[*github.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
@@ -122,8 +122,8 @@ func TestOneStreamDoesNotFailTheOther(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, fullRepository())
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Activity"}, Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+			b.server.InjectFault(githubtest.Fault{
+				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			events, outcome := b.read(everything(repo))
 			require.Len(t, outcome.Failed, 1)
@@ -137,7 +137,7 @@ func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"organization", "organization.repositories", "organization.repositories.pageInfo"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
 		_, err := b.discover()
 		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
 		require.False(t, is[*github.IncompleteError](err), "%s: %T: %v", path, err, err)
@@ -170,20 +170,20 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, fullRepository())
-			fault := b.server.Fault(githubtest.Fault{Do: test.do})
+			fault := b.server.InjectFault(githubtest.Fault{Effect: test.do})
 			found, err := b.discover()
-			require.Positive(t, fault.Struck())
+			require.Positive(t, fault.Hits())
 			require.Len(t, found, test.found)
 			incomplete, _ := errorAs[*github.IncompleteError](err)
 			if test.holes == 0 {
 				require.NoError(t, err)
 			} else {
-				require.Equal(t, test.holes, incomplete.Holes)
+				require.Equal(t, test.holes, incomplete.Missing)
 				require.Equal(t, test.forbidden, incomplete.Forbidden)
 				require.Equal(t, test.forbidden > 0, is[*github.ForbiddenError](err), "%T: %v", err, err)
 				require.Equal(t, test.forbidden == 0, is[*github.UnavailableError](err), "%T: %v", err, err)
 			}
-			fault.Clear()
+			fault.Disarm()
 			found, err = b.discover()
 			require.NoError(t, err)
 			require.Len(t, found, 2)
@@ -195,13 +195,13 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(12))
-	b.server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.ResourceLimitsExceeded("organization.repositories.nodes.3"),
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.ResourceLimitsExceeded("organization.repositories.nodes.3"),
 	})
 	found, err := b.discover()
 	incomplete, ok := errorAs[*github.IncompleteError](err)
 	require.True(t, ok, "%T: %v", err, err)
-	require.Equal(t, 2, incomplete.Holes, "one in each full page of five")
+	require.Equal(t, 2, incomplete.Missing, "one in each full page of five")
 	require.Len(t, found, 10)
 	require.NotContains(t, found, "repo-0003")
 	require.NotContains(t, found, "repo-0008")
@@ -219,10 +219,10 @@ func TestSignalsThatFailAreUnknown(t *testing.T) {
 		"issues.repositories.nodes.0.issues.nodes":           activity.StreamsOf(activity.StreamCommits, activity.StreamPulls),
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
 		found, err := b.discover()
 		require.NoError(t, err, path)
-		require.Equal(t, known, found["one"].Signals.Known, path)
+		require.Equal(t, known, found["one"].Signals.Streams, path)
 	}
 }
 
@@ -231,11 +231,11 @@ func TestRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"FORBIDDEN", "INSUFFICIENT_SCOPES"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.StatusBody(200, nil,
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.StatusBody(200, nil,
 			`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`)})
 		_, err := b.discover()
 		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
-		require.Equal(t, 1, b.server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
+		require.Equal(t, 1, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
 	}
 }
 
@@ -249,12 +249,12 @@ func TestMarksThatFail(t *testing.T) {
 		"issues.repositories.nodes.0": {activity.StreamComments},
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.Fault(githubtest.Fault{Do: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
 		found, err := b.discover()
 		require.NoError(t, err, path)
 		require.Len(t, found, 2, path)
 		for _, stream := range unknown {
-			require.False(t, found["one"].Signals.Known.Has(stream), "%s: %v", path, stream)
+			require.False(t, found["one"].Signals.Streams.Has(stream), "%s: %v", path, stream)
 		}
 	}
 }

@@ -15,9 +15,9 @@ func TestPrice(t *testing.T) {
 		}
 	}
 	several := func(n int) map[string]any {
-		requests := make([]*Request, n)
+		requests := make([]*ReadRequest, n)
 		for i := range requests {
-			requests[i] = &Request{Streams: 3}
+			requests[i] = &ReadRequest{Streams: 3}
 		}
 		return together(requests)
 	}

@@ -20,25 +20,25 @@ type pullRow struct {
 // pullPage is a page of the listing by update time, the newest first.
 type pullPage []pullRow
 
-// Scan is how far a listing of pull requests by update time, the newest first, was read: everything of those that were last updated
+// PullScan is how far a listing of pull requests by update time, the newest first, was read: everything of those that were last updated
 // between the two times, both exclusive, was handed out. Whatever happens to one of them later moves it out of there.
-type Scan struct{ Reached, Top time.Time }
+type PullScan struct{ Start, End time.Time }
 
-// Scans are what several readings know: one that fails near the top has its part, and those before it have theirs.
-type Scans []Scan
+// PullScans are what several readings know: one that fails near the top has its part, and those before it have theirs.
+type PullScans []PullScan
 
 // maxScans bounds what is kept; what is forgotten is read again.
 const maxScans = 4
 
-func (s Scans) has(updated time.Time) bool {
-	return slices.ContainsFunc(s, func(scan Scan) bool { return updated.After(scan.Reached) && updated.Before(scan.Top) })
+func (s PullScans) has(updated time.Time) bool {
+	return slices.ContainsFunc(s, func(scan PullScan) bool { return updated.After(scan.Start) && updated.Before(scan.End) })
 }
 
 // with are the scans and another one, which swallows those that it has come past.
-func (s Scans) with(scan Scan) Scans {
-	all := Scans{scan}
+func (s PullScans) with(scan PullScan) PullScans {
+	all := PullScans{scan}
 	for _, had := range s {
-		if had.Reached.Before(scan.Reached) {
+		if had.Start.Before(scan.Start) {
 			all = append(all, had)
 		}
 	}
@@ -55,7 +55,7 @@ const maxRescans = 10
 // several pages the top is read again, down to what was the newest row before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
 	since := r.request.Since[activity.StreamPulls]
-	r.outcome.Scans = r.request.Scans
+	r.outcome.PullScans = r.request.PullScans
 	for n := range maxRescans {
 		newest, pages, err := r.scanOnce(ctx, since, n == 0, fetch)
 		if err != nil || pages <= 1 {
@@ -81,8 +81,8 @@ func (r *reader) scanOnce(
 			newest = rows[0].updated
 		}
 		if pages == 1 && first && r.shows(rows, next) {
-			since = r.request.Back[activity.StreamPulls]
-			r.outcome.Back[activity.StreamPulls] = since
+			since = r.request.GapStart[activity.StreamPulls]
+			r.outcome.GapCoveredFrom[activity.StreamPulls] = since
 		}
 		more, err := r.pullRows(ctx, rows, since, func(updated time.Time) {
 			if first {
@@ -103,7 +103,7 @@ func (r *reader) scanOnce(
 // shows reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
 // needs a question of its own, nothing older may be on it: there is a time for that.
 func (r *reader) shows(rows pullPage, next string) bool {
-	since, back := r.request.Since[activity.StreamPulls], r.request.Back[activity.StreamPulls]
+	since, back := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
 	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updated.Before(back))) {
 		return false
 	}
@@ -117,7 +117,7 @@ func (r *reader) scanned(updated, newest time.Time) {
 	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
-	r.outcome.Scans = r.request.Scans.with(Scan{Reached: updated, Top: newest})
+	r.outcome.PullScans = r.request.PullScans.with(PullScan{Start: updated, End: newest})
 }
 
 // pullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
@@ -130,7 +130,7 @@ func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time, d
 			more = false
 			break
 		}
-		if r.request.Scans.has(row.updated) {
+		if r.request.PullScans.has(row.updated) {
 			done(row.updated)
 			continue
 		}

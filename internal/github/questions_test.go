@@ -54,20 +54,20 @@ func TestQuestionsAreCounted(t *testing.T) {
 		for name, effect := range map[string]githubtest.Effect{
 			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
 		} {
-			fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: effect})
+			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
 			require.Len(t, outcome.Failed, 3)
 			failed, answered, repos := replies.take()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
 			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
-			fault.Clear()
+			fault.Disarm()
 		}
 		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403), "404": githubtest.Status(404)} {
-			fault := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Do: effect})
+			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			failed, answered, _ := replies.take()
 			require.Equal(t, []int{0, 1}, []int{failed, answered}, "%s is an answer", name)
-			fault.Clear()
+			fault.Disarm()
 		}
 	})
 }
@@ -83,14 +83,14 @@ func TestPagesOfOneRepository(t *testing.T) {
 	}
 	b := newBench(t, github.APIGraphQL, data)
 	one, two := b.repo("one"), b.repo("two")
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one", Func: func(r githubtest.RequestInfo) bool {
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one", Func: func(r githubtest.RequestInfo) bool {
 		return number(r, "commitsFirst") > 25
-	}}, Do: githubtest.GraphQLTimeout(502)})
+	}}, Effect: githubtest.GraphQLTimeout(502)})
 	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
-	b.server.Reset()
+	b.server.ResetRequests()
 	require.Len(t, b.all(since(two, ago(24*time.Hour), activity.StreamCommits)), 120)
 	require.Equal(t, 2, b.requests("Activity"))
-	b.server.Reset()
+	b.server.ResetRequests()
 	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
 	require.Equal(t, 5, b.requests("Activity"), "the size that worked is remembered for the repository")
 }
@@ -104,10 +104,10 @@ func TestPatience(t *testing.T) {
 			g.Timeout, g.Retry.MaxAttempts = timeout, 20
 		})
 		repo := b.repo("one")
-		b.server.Fault(githubtest.Fault{Do: githubtest.Hang()})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 		request := since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
 		for brief, most := range map[bool]time.Duration{false: 12 * timeout, true: 7 * timeout} {
-			request.Brief = brief
+			request.Minimal = brief
 			began := time.Now()
 			_, outcome := b.read(request)
 			require.Len(t, outcome.Failed, 3)
@@ -143,7 +143,7 @@ func TestWaitingIsNoFailure(t *testing.T) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")
-		b.server.Fault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1, Do: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1, Effect: githubtest.Status(503)})
 		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 		require.Empty(t, outcome.Failed)
 	})

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Request asks for the activity of a repository.
-type Request struct {
+// ReadRequest asks for the activity of a repository.
+type ReadRequest struct {
 	Org string
 	// Repo is the repository as it was discovered.
 	Repo activity.Repository
@@ -16,60 +16,60 @@ type Request struct {
 	Streams activity.Streams
 	// Since is from when on everything must be in what is read, of each stream, in whole seconds and inclusive.
 	Since [activity.NumStreams]time.Time
-	// Back is from when on more is missing than Since asks for; zero when nothing is. What is asked for anyway may show all of that,
+	// GapStart is from when on more is missing than Since asks for; zero when nothing is. What is asked for anyway may show all of that,
 	// too, and then no further question is needed.
-	Back [activity.NumStreams]time.Time
+	GapStart [activity.NumStreams]time.Time
 	// Until is the end of a window of the past, exclusive; zero for up to now. Commits are bounded by committer date and
 	// comments by update time; pull requests are listed from the newest on and cannot be.
 	Until [activity.NumStreams]time.Time
-	// SeenHead is the head up to which the commits were read before. Commits are then walked from the present head back
+	// ReadHead is the head up to which the commits were read before. Commits are then walked from the present head back
 	// to it, whatever their dates are, and Since is only where the walk ends when the history was rewritten. Empty:
 	// commits are listed by committer date.
-	SeenHead string
+	ReadHead string
 	// Tips are heads, other than SeenHead, from which commits may have been recorded: what the present head does not
 	// reach of them is in Outcome.Removed. Since[StreamCommits] must then be the horizon: older commits are not looked
 	// at.
 	Tips []string
-	// At lists a window of the past (Until is set, SeenHead is empty) from this commit instead of from the default
+	// AtCommit lists a window of the past (Until is set, SeenHead is empty) from this commit instead of from the default
 	// branch's present head; empty: the present head. When the commit is not there, the stream fails with a
 	// *NotFoundError.
-	At string
-	// Pin is called with the object name of the head before the first events of the commits are emitted that are listed
+	AtCommit string
+	// OnHead is called with the object name of the head before the first events of the commits are emitted that are listed
 	// from it; nil for not at all. It may be called again.
-	Pin func(head string)
-	// WithoutLines reads commits without their lines, which is far cheaper with REST.
-	WithoutLines bool
-	// Scans are how far former readings of pull requests have come: what they handed out is not asked for again.
-	Scans Scans
+	OnHead func(head string)
+	// SkipLines reads commits without their lines, which is far cheaper with REST.
+	SkipLines bool
+	// PullScans are how far former readings of pull requests have come: what they handed out is not asked for again.
+	PullScans PullScans
 	// Validators are of each stream what its last complete reading handed out, when it has recorded everything before Since.
 	Validators [activity.NumStreams]Validator
-	// Brief asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
+	// Minimal asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
 	// repository failed.
-	Brief bool
+	Minimal bool
 	// first is what Prepare has got.
 	first *firstPage
 }
 
-// Outcome says what was read.
-type Outcome struct {
+// ReadResult says what was read.
+type ReadResult struct {
 	// Head is the head up to which the commits were read; empty in an empty repository.
 	Head string
 	// Failed has the streams that were not read completely, with the reason. Of those, everything from Reached on was handed out, up
 	// to the end of a window of the past; zero when that is not known of any of it, as of pull requests: one that is touched meanwhile
 	// is met at the end.
-	Failed  map[activity.Stream]error
-	Reached [activity.NumStreams]time.Time
-	// Back is from when on everything was handed out of a stream that did not fail; zero when that is what Since asked for.
-	Back [activity.NumStreams]time.Time
-	// Scans are how far this reading of pull requests and the former ones have come.
-	Scans Scans
+	Failed      map[activity.Stream]error
+	CoveredFrom [activity.NumStreams]time.Time
+	// GapCoveredFrom is from when on everything was handed out of a stream that did not fail; zero when that is what Since asked for.
+	GapCoveredFrom [activity.NumStreams]time.Time
+	// PullScans are how far this reading of pull requests and the former ones have come.
+	PullScans PullScans
 	// Removed are commits that SeenHead or one of Tips reaches and Head does not: after a force-push, a rebase, or when
 	// another branch is the default one. Commits that are older than the horizon may be among them. Empty when the
 	// commits failed.
 	Removed []activity.ID
-	// Settled are those of SeenHead and Tips about which Removed and Sweep say everything, Head itself excluded. Empty
+	// ResolvedTips are those of SeenHead and Tips about which Removed and Sweep say everything, Head itself excluded. Empty
 	// when the commits failed.
-	Settled []string
+	ResolvedTips []string
 	// Sweep, when not nil, says which commits the branch has: GitHub could not compare Head with one of the other
 	// heads, because that is not there any more, or has nothing in common with Head. It holds for Head, as Removed
 	// does.
@@ -81,27 +81,27 @@ type Outcome struct {
 // Sweep says that of the commits dated Since or later the branch has exactly Keep. Keep may have older commits, too.
 // Every commit that was emitted by the same reading is in it.
 type Sweep struct {
-	Since time.Time
-	Keep  []activity.ID
+	Since   time.Time
+	Present []activity.ID
 }
 
-func (o *Outcome) fail(s activity.Stream, err error) {
+func (o *ReadResult) fail(s activity.Stream, err error) {
 	if err == nil {
 		return
 	}
 	if o.Failed == nil {
 		o.Failed = make(map[activity.Stream]error, activity.NumStreams)
 	}
-	o.Failed[s], o.Validators[s], o.Back[s] = err, Validator{}, time.Time{}
+	o.Failed[s], o.Validators[s], o.GapCoveredFrom[s] = err, Validator{}, time.Time{}
 }
 
 // Read yields the events of a repository page by page. Events may come twice and may be older than asked for; none that
 // happened in the time asked for is missing from a stream that did not fail. An error of emit ends the streams that are
 // not done.
-func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Event) error) Outcome {
+func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
 	r := &reader{client: c, request: &req, emit: emit, heads: newFormerHeads(&req)}
 	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
-	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Brief))
+	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Minimal))
 	if c.settings.API == APIREST {
 		r.rest(inPart)
 	} else {
@@ -109,7 +109,7 @@ func (c *Client) Read(ctx context.Context, req Request, emit func([]activity.Eve
 	}
 	r.noteLines()
 	if req.Streams.Has(activity.StreamComments) {
-		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Brief))
+		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Minimal))
 		r.outcome.fail(activity.StreamComments, r.comments(inComments))
 	}
 	return r.outcome
@@ -128,9 +128,9 @@ func (r *reader) rest(ctx context.Context) {
 // reader reads one repository.
 type reader struct {
 	client  *Client
-	request *Request
+	request *ReadRequest
 	emit    func([]activity.Event) error
-	outcome Outcome
+	outcome ReadResult
 	heads   formerHeads
 	// pinned says that Request.Pin was called.
 	pinned bool

@@ -56,7 +56,7 @@ func TestEveryRequestKeepsItsCredentialAtHome(t *testing.T) {
 				d.Commits, d.Pulls, d.Reviews, d.Comments = full.Commits, full.Pulls, full.Reviews, full.Comments
 			})
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{Do: githubtest.RedirectTo(status, elsewhere.URL+"/steal")})
+			b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectTo(status, elsewhere.URL+"/steal")})
 			_, outcome := b.read(everything(repo))
 			require.Len(t, outcome.Failed, activity.NumStreams)
 			for _, err := range outcome.Failed {
@@ -85,7 +85,7 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 		b := newBench(t, github.APIREST, dataset("one"))
 		home, err := url.Parse(b.server.URL)
 		require.NoError(t, err)
-		b.server.Fault(githubtest.Fault{Do: githubtest.RedirectTo(301, target(home))})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectTo(301, target(home))})
 		_, err = b.discover()
 		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
 		require.NotContains(t, err.Error(), githubtest.DefaultToken)
@@ -96,10 +96,10 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 func TestALoopOfRedirectsEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) { g.Retry.MaxAttempts = 1 })
-	fault := b.server.Fault(githubtest.Fault{Do: githubtest.RedirectLoop()})
+	fault := b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectLoop()})
 	_, err := b.discover()
 	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
-	require.LessOrEqual(t, fault.Struck(), 7)
+	require.LessOrEqual(t, fault.Hits(), 7)
 }
 
 // TestTransferredRepository is read by its redirect, commit by commit and review by review, as long as the credential may

@@ -56,8 +56,8 @@ func TestRefusals(t *testing.T) {
 			comment(data, 1, ago(time.Hour))
 			b := newBench(t, github.APIREST, data)
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Do: test.fault})
-			b.server.Reset()
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Effect: test.fault})
+			b.server.ResetRequests()
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			err := outcome.Failed[activity.StreamComments]
 			require.Error(t, err)
@@ -116,7 +116,7 @@ func TestLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, test.api, dataset("one"))
-			b.server.Fault(githubtest.Fault{Do: test.fault, Times: 1})
+			b.server.InjectFault(githubtest.Fault{Effect: test.fault, Times: 1})
 			_, err := b.discover()
 			limit, is := errorAs[*github.LimitError](err)
 			require.True(t, is, "%T: %v", err, err)
@@ -127,7 +127,7 @@ func TestLimits(t *testing.T) {
 				require.True(t, limit.RetryAt.After(noon.Add(10*time.Second)))
 				require.False(t, limit.RetryAt.After(noon.Add(time.Hour+11*time.Second)))
 			}
-			b.server.Reset()
+			b.server.ResetRequests()
 			for range 5 {
 				_, err = b.discover()
 				again, is := errorAs[*github.LimitError](err)
@@ -149,7 +149,7 @@ func TestLimits(t *testing.T) {
 func TestWaitsGrow(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, dataset("one"))
-	b.server.Fault(githubtest.Fault{Do: githubtest.SecondaryLimit(403, 0)})
+	b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 0)})
 	for _, wait := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
 		_, err := b.discover()
 		limit, is := errorAs[*github.LimitError](err)
@@ -164,12 +164,12 @@ func TestFloor(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = 200 })
-		b.server.Use("default", githubtest.ResourceCore, 4850)
-		b.server.Use("default", githubtest.ResourceGraphQL, 4850)
+		b.server.SetUsed("default", githubtest.ResourceCore, 4850)
+		b.server.SetUsed("default", githubtest.ResourceGraphQL, 4850)
 		found, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, found, 1)
-		b.server.Reset()
+		b.server.ResetRequests()
 		_, err = b.discover()
 		limit, is := errorAs[*github.LimitError](err)
 		require.True(t, is, "%v", err)
@@ -209,7 +209,7 @@ func TestRedirectToAnotherHost(t *testing.T) {
 		t.Cleanup(elsewhere.Close)
 		for _, status := range []int{301, 302, 307, 308} {
 			b := newBench(t, api, dataset("one"))
-			b.server.Fault(githubtest.Fault{Do: githubtest.RedirectTo(status, elsewhere.URL+"/steal")})
+			b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectTo(status, elsewhere.URL+"/steal")})
 			_, err := b.discover()
 			_, is := errorAs[*github.UnavailableError](err)
 			require.True(t, is, "%v", err)
@@ -226,7 +226,7 @@ func TestEndlessListings(t *testing.T) {
 	data := dataset("one")
 	comment(data, 1, ago(time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Do: githubtest.EndlessPages()})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.NextLinkLoop()})
 	_, err := b.discover()
 	_, is := errorAs[*github.UnavailableError](err)
 	require.True(t, is, "%v", err)
@@ -242,7 +242,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 			b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
 				g.Retry = github.RetrySettings{MaxAttempts: 5, InitialInterval: time.Hour, MaxInterval: time.Hour}
 			})
-			b.server.Fault(githubtest.Fault{Do: fault})
+			b.server.InjectFault(githubtest.Fault{Effect: fault})
 			ctx, cancel := context.WithCancel(t.Context())
 			b.server.OnRequest(func(githubtest.RequestInfo) { time.AfterFunc(20*time.Millisecond, cancel) })
 			err := b.client.Discover(ctx, org, func([]activity.Repository) error { return nil })
@@ -314,7 +314,7 @@ func TestAppCredential(t *testing.T) {
 	_, err = b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 2, b.requests(tokensRoute), "two minutes before its end")
-	b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 1, Do: githubtest.Status(401)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 1, Effect: githubtest.Status(401)})
 	_, err = b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 3, b.requests(tokensRoute), "a token that ended early is replaced once")

@@ -26,7 +26,7 @@ const detailConcurrency = 4
 
 // restCommits reads from the head that was seen to the present one, or what was committed since a time.
 func (r *reader) restCommits(ctx context.Context) error {
-	if r.request.SeenHead != "" && r.request.At == "" {
+	if r.request.ReadHead != "" && r.request.AtCommit == "" {
 		if done, err := r.toBranch(ctx); done || err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
 	if err != nil || told.next {
 		return false, err
 	}
-	head := r.request.SeenHead
+	head := r.request.ReadHead
 	if comparison.GetStatus() != "identical" {
 		head = tip(comparison)
 	}
@@ -92,17 +92,17 @@ func tip(c *gogithub.CommitsComparison) string {
 // toHead pins the head first, so that a push meanwhile moves nothing.
 func (r *reader) toHead(ctx context.Context) error {
 	head, err := r.restBase(ctx)
-	if err != nil || head == "" || head == r.request.SeenHead {
+	if err != nil || head == "" || head == r.request.ReadHead {
 		r.outcome.Head = head
 		return err
 	}
 	r.outcome.Head = head
-	if r.request.SeenHead != "" {
+	if r.request.ReadHead != "" {
 		if err = r.compare(ctx, head); !noComparison(err) {
 			return err
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
 	}
-	if !r.request.Until[activity.StreamCommits].IsZero() && !r.request.WithoutLines {
+	if !r.request.Until[activity.StreamCommits].IsZero() && !r.request.SkipLines {
 		return r.pastCommits(ctx, head)
 	}
 	return r.listCommits(ctx, head)
@@ -110,8 +110,8 @@ func (r *reader) toHead(ctx context.Context) error {
 
 // restBase is the commit from which commits are listed.
 func (r *reader) restBase(ctx context.Context) (string, error) {
-	if r.request.At != "" {
-		return r.request.At, nil
+	if r.request.AtCommit != "" {
+		return r.request.AtCommit, nil
 	}
 	return r.restHead(ctx, r.request.hadCommits())
 }
@@ -162,12 +162,12 @@ func (r *reader) compare(ctx context.Context, head string) error {
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
 	comparison, told, err := getIf[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
-		r.path("/compare/"+r.request.SeenHead+"..."+head),
+		r.path("/compare/"+r.request.ReadHead+"..."+head),
 		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
 		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
-	r.heads.observe(r.request.SeenHead, comparison.GetStatus(), err)
+	r.heads.observe(r.request.ReadHead, comparison.GetStatus(), err)
 	return comparison, told, err
 }
 
@@ -197,7 +197,7 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 			return err
 		}
 		oldest := some[len(some)-1].event.Time.Truncate(time.Second)
-		r.outcome.Reached[activity.StreamCommits] = oldest.Add(time.Second) // there may be others of the same second
+		r.outcome.CoveredFrom[activity.StreamCommits] = oldest.Add(time.Second) // there may be others of the same second
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 // commitList asks for a page of the commits by committer date.
 func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
-	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.SeenHead == "" {
+	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", stamp(until))
 	}
 	return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
@@ -280,7 +280,7 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
 		commit := restCommit{event: r.event(activity.KindCommit, id, restAuthor(row), at)}
-		if len(row.Parents) <= 1 && !r.request.WithoutLines && !at.Before(r.request.Since[activity.StreamCommits]) {
+		if len(row.Parents) <= 1 && !r.request.SkipLines && !at.Before(r.request.Since[activity.StreamCommits]) {
 			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
 		}
 		commits = append(commits, commit)

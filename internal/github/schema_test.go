@@ -67,15 +67,15 @@ func TestMissingField(t *testing.T) {
 			return nil
 		}))
 		require.Len(t, found, 1)
-		require.Equal(t, activity.StreamsOf(activity.StreamCommits), found[0].Signals.Known)
+		require.Equal(t, activity.StreamsOf(activity.StreamCommits), found[0].Signals.Streams)
 		seen := 0
-		client.Lookup(t.Context(), "acme", found, func(s Sighting) {
+		client.Lookup(t.Context(), "acme", found, func(s LookupResult) {
 			seen++
 			require.NoError(t, s.Err)
 			require.NotNil(t, s.Repo)
 		})
 		require.Equal(t, 1, seen)
-		outcome := client.Read(t.Context(), Request{Org: "acme", Repo: found[0], Streams: activity.EveryStream},
+		outcome := client.Read(t.Context(), ReadRequest{Org: "acme", Repo: found[0], Streams: activity.EveryStream},
 			func([]activity.Event) error { return nil })
 		require.NotContains(t, outcome.Failed, activity.StreamComments)
 		for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
@@ -85,7 +85,7 @@ func TestMissingField(t *testing.T) {
 			require.ErrorContains(t, lacking, "github::api: rest")
 		}
 	}
-	refused := server.Count(func(r githubtest.RequestInfo) bool { return r.Route == "/graphql" })
+	refused := server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == "/graphql" })
 	require.Equal(t, 3, refused, "Discover, Lookup and Activity once each")
 	require.Len(t, *reported, 3)
 }

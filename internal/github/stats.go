@@ -21,14 +21,14 @@ const (
 	maxContributors = 1000
 )
 
-// Contributors are GitHub's statistics of a repository's default branch: at most 100 authors with an account, and no merge
+// ContributorStats are GitHub's statistics of a repository's default branch: at most 100 authors with an account, and no merge
 // commits.
-type Contributors struct {
+type ContributorStats struct {
 	// Pending says that GitHub is still computing them: ask again later.
 	Pending bool
 	// Empty says that there are no commits at all.
-	Empty bool
-	List  []Contributor
+	Empty        bool
+	Contributors []Contributor
 }
 
 // Contributor is an author with the weeks in which there is something to tell.
@@ -43,12 +43,12 @@ type ContributorWeek struct {
 	Commits, Added, Removed uint64
 }
 
-// Zero reports whether there are commits and none of them has lines: GitHub answers that of repositories from 10,000 commits
+// HasNoLines reports whether there are commits and none of them has lines: GitHub answers that of repositories from 10,000 commits
 // on (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
-func (c *Contributors) Zero() bool {
+func (c *ContributorStats) HasNoLines() bool {
 	commits := false
-	for i := range c.List {
-		for _, w := range c.List[i].Weeks {
+	for i := range c.Contributors {
+		for _, w := range c.Contributors[i].Weeks {
 			if w.Added > 0 || w.Removed > 0 {
 				return false
 			}
@@ -71,9 +71,9 @@ type contributorSum struct {
 	Commits   int64 `json:"c"`
 }
 
-// Contributors asks for the statistics of a repository
+// ReadContributors asks for the statistics of a repository
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
-func (c *Client) Contributors(ctx context.Context, org string, repo activity.Repository) (Contributors, error) {
+func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
 	var broken map[int]fieldErrors
 	x := &exchange{
@@ -97,10 +97,10 @@ func (c *Client) Contributors(ctx context.Context, org string, repo activity.Rep
 		return nil
 	}
 	if err := c.send(withRepository(ctx, repo.ID, nil), x); err != nil {
-		return Contributors{}, err
+		return ContributorStats{}, err
 	}
-	return Contributors{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, List: c.contributors(rows, broken),
+	return ContributorStats{
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.contributors(rows, broken),
 	}, nil
 }
 

@@ -47,20 +47,20 @@ func TestSampleLines(t *testing.T) {
 		sum := want[who]
 		want[who] = [2]uint32{sum[0] + uint32(c.Additions), sum[1] + uint32(c.Deletions)}
 	}
-	asked := make(map[int]map[github.API][]github.LinesOutcome)
+	asked := make(map[int]map[github.API][]github.CommitLinesResult)
 	for _, most := range []int{1, 30, 51, 100, 1000} {
-		asked[most] = make(map[github.API][]github.LinesOutcome)
+		asked[most] = make(map[github.API][]github.CommitLinesResult)
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			b := newBench(t, api, data.Clone())
 			repo := b.repo("one")
-			got, outcomes := b.sampleLines(github.LinesRequest{Org: org, Repo: repo, Window: lastWeek, Max: most}, func() {
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: most}, func() {
 				b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", lastWeek.Start.Add(time.Hour)).PushedAt = noon })
 			})
 			require.Equal(t, want, got, "%s, %d at a time", api, most)
 			total := 0
 			for _, o := range outcomes {
-				require.LessOrEqual(t, o.Asked, most)
-				total += o.Asked
+				require.LessOrEqual(t, o.Requested, most)
+				total += o.Requested
 			}
 			require.Equal(t, commits, total)
 			asked[most][api] = outcomes

@@ -21,9 +21,9 @@ var lastWeek = activity.Window{
 	Start: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC),
 }
 
-func (b *bench) contributors(repo string) github.Contributors {
+func (b *bench) contributors(repo string) github.ContributorStats {
 	b.t.Helper()
-	told, err := b.client.Contributors(b.t.Context(), org, b.repo(repo))
+	told, err := b.client.ReadContributors(b.t.Context(), org, b.repo(repo))
 	require.NoError(b.t, err)
 	return told
 }
@@ -49,15 +49,15 @@ func TestContributors(t *testing.T) {
 		require.Equal(t, 1, b.requests(statsRoute))
 
 		told := b.contributors("one")
-		require.False(t, told.Pending || told.Empty || told.Zero())
-		slices.SortFunc(told.List, func(a, c github.Contributor) int { return len(c.Weeks) - len(a.Weeks) })
-		require.Len(t, told.List, 2)
-		require.Equal(t, "ada", told.List[0].Actor.Login)
-		require.NotZero(t, told.List[0].Actor.ID)
+		require.False(t, told.Pending || told.Empty || told.HasNoLines())
+		slices.SortFunc(told.Contributors, func(a, c github.Contributor) int { return len(c.Weeks) - len(a.Weeks) })
+		require.Len(t, told.Contributors, 2)
+		require.Equal(t, "ada", told.Contributors[0].Actor.Login)
+		require.NotZero(t, told.Contributors[0].Actor.ID)
 		require.Equal(t, []github.ContributorWeek{
 			{Start: lastWeek.Start, Commits: 1, Added: 10, Removed: 1}, {Start: lastWeek.End, Commits: 1, Added: 10, Removed: 1},
-		}, told.List[0].Weeks)
-		require.Equal(t, "renovate[bot]", told.List[1].Actor.Login)
+		}, told.Contributors[0].Weeks)
+		require.Equal(t, "renovate[bot]", told.Contributors[1].Actor.Login)
 
 		require.True(t, b.contributors("empty").Empty)
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", ago(time.Minute)) })
@@ -72,9 +72,9 @@ func TestContributorsOfLargeRepositories(t *testing.T) {
 	commit(data, "one", lastWeek.Start)
 	b := newBench(t, github.APIREST, data, func(s *githubtest.Settings, _ *github.Settings) { s.StatsPending, s.StatsZeroFrom = -1, 1 })
 	told := b.contributors("one")
-	require.True(t, told.Zero())
-	require.False(t, (&github.Contributors{}).Zero(), "nobody has commits")
-	require.False(t, (&github.Contributors{Pending: true}).Zero())
+	require.True(t, told.HasNoLines())
+	require.False(t, (&github.ContributorStats{}).HasNoLines(), "nobody has commits")
+	require.False(t, (&github.ContributorStats{Pending: true}).HasNoLines())
 }
 
 // TestContributorsNobodyHas: what no honest answer has is left out and counted; an answer that is none is an error.
@@ -102,11 +102,11 @@ func TestContributorsNobodyHas(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIREST, dataset("one"))
 			repo := b.repo("one")
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, test.body)})
-			told, err := b.client.Contributors(t.Context(), org, repo)
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, test.body)})
+			told, err := b.client.ReadContributors(t.Context(), org, repo)
 			require.Equal(t, test.fails, is[*github.UnavailableError](err), "%v", err)
 			weeks := 0
-			for _, c := range told.List {
+			for _, c := range told.Contributors {
 				weeks += len(c.Weeks)
 			}
 			require.Equal(t, test.weeks, weeks)
@@ -126,8 +126,8 @@ func TestReadingWithoutLines(t *testing.T) {
 		data.Commits[3].DiffUnavailable = true
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(100*time.Hour), activity.StreamCommits)
-		request.WithoutLines = true
-		b.server.Reset()
+		request.SkipLines = true
+		b.server.ResetRequests()
 		events := b.all(request)
 		require.Len(t, events, 30)
 		for _, e := range events {
@@ -138,12 +138,12 @@ func TestReadingWithoutLines(t *testing.T) {
 }
 
 // sampleLines reads the lines of the last week and goes on where it stopped until all are read.
-func (b *bench) sampleLines(request github.LinesRequest, between func()) (map[string][2]uint32, []github.LinesOutcome) {
+func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (map[string][2]uint32, []github.CommitLinesResult) {
 	b.t.Helper()
 	sums := make(map[string][2]uint32)
-	var outcomes []github.LinesOutcome
+	var outcomes []github.CommitLinesResult
 	for {
-		outcome, err := b.client.SampleLines(b.t.Context(), request, func(events []activity.Event) error {
+		outcome, err := b.client.ReadCommitLines(b.t.Context(), request, func(events []activity.Event) error {
 			for _, e := range events {
 				require.True(b.t, lastWeek.Contains(e.Time), e.Time)
 				sum := sums[e.Actor.Login]
@@ -153,7 +153,7 @@ func (b *bench) sampleLines(request github.LinesRequest, between func()) (map[st
 		})
 		require.NoError(b.t, err)
 		outcomes = append(outcomes, outcome)
-		if outcome.Whole {
+		if outcome.Complete {
 			return sums, outcomes
 		}
 		request.Head, request.Position = outcome.Head, outcome.Position
@@ -173,28 +173,28 @@ func TestSampleLinesEnds(t *testing.T) {
 		commit(data, "quiet", ago(time.Hour))
 		b := newBench(t, api, data)
 		for _, name := range []string{"empty", "quiet"} {
-			got, outcomes := b.sampleLines(github.LinesRequest{Org: org, Repo: b.repo(name), Window: lastWeek, Max: 10}, nil)
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: b.repo(name), Window: lastWeek, MaxCommits: 10}, nil)
 			require.Empty(t, got)
-			require.Zero(t, outcomes[0].Asked)
+			require.Zero(t, outcomes[0].Requested)
 		}
 		none := func([]activity.Event) error { return nil }
-		request := github.LinesRequest{Org: org, Repo: b.repo("one"), Window: lastWeek, Max: 200, Head: sha(99_999)}
-		_, err := b.client.SampleLines(t.Context(), request, none)
+		request := github.CommitLinesRequest{Org: org, Repo: b.repo("one"), Window: lastWeek, MaxCommits: 200, Head: sha(99_999)}
+		_, err := b.client.ReadCommitLines(t.Context(), request, none)
 		require.True(t, is[*github.NotFoundError](err), "%v", err)
 
 		request.Head = ""
 		chunks := 0
 		stop := errors.New("stop")
-		outcome, err := b.client.SampleLines(t.Context(), request, func([]activity.Event) error {
+		outcome, err := b.client.ReadCommitLines(t.Context(), request, func([]activity.Event) error {
 			if chunks++; chunks == 2 {
 				return stop
 			}
 			return nil
 		})
 		require.ErrorIs(t, err, stop)
-		require.False(t, outcome.Whole)
+		require.False(t, outcome.Complete)
 		together := map[github.API]int{github.APIGraphQL: 50, github.APIREST: 4}[api] // what is one request, or four at once
-		require.Equal(t, together, outcome.Asked)
+		require.Equal(t, together, outcome.Requested)
 		require.Equal(t, together, outcome.Position)
 	})
 }
@@ -211,8 +211,8 @@ func TestALimitForTheBackgroundIsNobodyElses(t *testing.T) {
 		b := newBench(t, github.APIREST, data.Clone())
 		repo := b.repo("one")
 		b.advance(56 * time.Minute)
-		b.server.Use("default", githubtest.ResourceCore, 5000-1250-20)
-		_, err := b.client.SampleLines(github.Background(t.Context()), github.LinesRequest{Org: org, Repo: repo, Window: lastWeek, Max: 60},
+		b.server.SetUsed("default", githubtest.ResourceCore, 5000-1250-20)
+		_, err := b.client.ReadCommitLines(github.Background(t.Context()), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 60},
 			func([]activity.Event) error { return nil })
 		require.True(t, is[*github.LimitError](err), "%v", err)
 		_, err = b.discover()
@@ -230,16 +230,16 @@ func TestAnEndlessWeek(t *testing.T) {
 		}
 		b := newBench(t, api, data)
 		repo := b.repo("one")
-		b.server.Fault(githubtest.Fault{Do: githubtest.EndlessPages()})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		met := make(map[activity.Key]int)
-		outcome, err := b.client.SampleLines(t.Context(), github.LinesRequest{Org: org, Repo: repo, Window: lastWeek, Max: 10_000}, func(events []activity.Event) error {
+		outcome, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 10_000}, func(events []activity.Event) error {
 			for _, e := range events {
 				met[e.Key()]++
 			}
 			return nil
 		})
 		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
-		require.False(t, outcome.Whole)
+		require.False(t, outcome.Complete)
 		for key, times := range met {
 			require.Equal(t, 1, times, "%v", key)
 		}

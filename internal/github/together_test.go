@@ -13,7 +13,7 @@ import (
 )
 
 // severalChanged is a bench with so many repositories in which something has happened within the last half hour, and requests for it.
-func severalChanged(t *testing.T, repositories int) (*bench, []*github.Request) {
+func severalChanged(t *testing.T, repositories int) (*bench, []*github.ReadRequest) {
 	t.Helper()
 	var names []string
 	for n := range repositories {
@@ -29,11 +29,11 @@ func severalChanged(t *testing.T, repositories int) (*bench, []*github.Request) 
 	return b, b.changed(names)
 }
 
-func (b *bench) changed(names []string) []*github.Request {
+func (b *bench) changed(names []string) []*github.ReadRequest {
 	b.t.Helper()
 	found, err := b.discover()
 	require.NoError(b.t, err)
-	var requests []*github.Request
+	var requests []*github.ReadRequest
 	for _, name := range names {
 		request := since(found[name], ago(40*time.Minute), activity.StreamCommits, activity.StreamPulls)
 		requests = append(requests, &request)
@@ -42,19 +42,19 @@ func (b *bench) changed(names []string) []*github.Request {
 }
 
 // again is a request as it was before it was prepared.
-func again(r *github.Request) *github.Request {
-	return &github.Request{Org: r.Org, Repo: r.Repo, Streams: r.Streams, Since: r.Since, Until: r.Until, SeenHead: r.SeenHead, WithoutLines: r.WithoutLines}
+func again(r *github.ReadRequest) *github.ReadRequest {
+	return &github.ReadRequest{Org: r.Org, Repo: r.Repo, Streams: r.Streams, Since: r.Since, Until: r.Until, ReadHead: r.ReadHead, SkipLines: r.SkipLines}
 }
 
 // readAll prepares and reads, and gives how many queries of each kind that took.
-func (b *bench) readAll(requests []*github.Request) (together, alone int) {
+func (b *bench) readAll(requests []*github.ReadRequest) (together, alone int) {
 	b.t.Helper()
-	b.server.Reset()
-	fresh := make([]*github.Request, len(requests))
+	b.server.ResetRequests()
+	fresh := make([]*github.ReadRequest, len(requests))
 	for i, r := range requests {
 		fresh[i] = again(r)
 	}
-	b.client.Prepare(b.t.Context(), fresh)
+	b.client.Prefetch(b.t.Context(), fresh)
 	for _, r := range fresh {
 		require.Len(b.t, b.all(*r), 2, r.Repo.Name)
 	}
@@ -67,7 +67,7 @@ func TestSeveralAtOnce(t *testing.T) {
 	b, requests := severalChanged(t, 25)
 	together, alone := b.readAll(requests)
 	require.Equal(t, []int{3, 0}, []int{together, alone})
-	require.Equal(t, 2+2+1, b.server.Points(githubtest.ResourceGraphQL))
+	require.Equal(t, 2+2+1, b.server.PointsSpent(githubtest.ResourceGraphQL))
 	for _, o := range b.seen {
 		require.False(t, o.Mispriced, "%+v", o)
 	}
@@ -77,25 +77,25 @@ func TestSeveralAtOnce(t *testing.T) {
 func TestWhatNeedsNoCompany(t *testing.T) {
 	t.Parallel()
 	b, requests := severalChanged(t, 4)
-	for name, change := range map[string]func(r *github.Request){
-		"a window of the past": func(r *github.Request) {
+	for name, change := range map[string]func(r *github.ReadRequest){
+		"a window of the past": func(r *github.ReadRequest) {
 			r.Until[activity.StreamCommits], r.Until[activity.StreamPulls] = noon, noon
 		},
-		"a long time":     func(r *github.Request) { r.Since[activity.StreamCommits] = ago(24 * time.Hour) },
-		"without a node":  func(r *github.Request) { r.Repo.NodeID = "" },
-		"comments, alone": func(r *github.Request) { r.Streams = activity.StreamsOf(activity.StreamComments) },
+		"a long time":     func(r *github.ReadRequest) { r.Since[activity.StreamCommits] = ago(24 * time.Hour) },
+		"without a node":  func(r *github.ReadRequest) { r.Repo.NodeID = "" },
+		"comments, alone": func(r *github.ReadRequest) { r.Streams = activity.StreamsOf(activity.StreamComments) },
 	} {
-		b.server.Reset()
-		var changed []*github.Request
+		b.server.ResetRequests()
+		var changed []*github.ReadRequest
 		for _, r := range requests {
 			r = again(r)
 			change(r)
 			changed = append(changed, r)
 		}
-		b.client.Prepare(t.Context(), changed)
+		b.client.Prefetch(t.Context(), changed)
 		require.Empty(t, b.server.Requests(), name)
 	}
-	b.client.Prepare(t.Context(), requests[:1])
+	b.client.Prefetch(t.Context(), requests[:1])
 	require.Empty(t, b.server.Requests())
 }
 
@@ -113,9 +113,9 @@ func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, requests := severalChanged(t, 8)
-			armed := b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Do: effect})
+			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: effect})
 			together, alone := b.readAll(requests)
-			require.Equal(t, 1, armed.Struck())
+			require.Equal(t, 1, armed.Hits())
 			require.Equal(t, 1, together)
 			if effect.Kind == githubtest.KindNull {
 				require.Equal(t, 8, alone)
@@ -132,9 +132,9 @@ func TestGroupsHalve(t *testing.T) {
 	b, requests := severalChanged(t, 20)
 	ofTen := func(r githubtest.RequestInfo) bool { return r.Variables["id9"] != nil }
 	tooMuch := githubtest.Fault{
-		Match: githubtest.Match{Operation: "Activities", Func: ofTen}, Times: 2, Do: githubtest.GraphQLTimeout(502),
+		Match: githubtest.Match{Operation: "Activities", Func: ofTen}, Times: 2, Effect: githubtest.GraphQLTimeout(502),
 	}
-	b.server.Fault(tooMuch)
+	b.server.InjectFault(tooMuch)
 	together, alone := b.readAll(requests)
 	require.Equal(t, []int{6, 0}, []int{together, alone}, "both groups of ten were too much, and their halves were not")
 	together, alone = b.readAll(requests)

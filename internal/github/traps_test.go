@@ -36,11 +36,11 @@ func TestSignalsOfChange(t *testing.T) {
 	comment(data, 7, ago(2*time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
 	before := b.repo("one").Signals
-	require.Equal(t, activity.EveryStream, before.Known)
+	require.Equal(t, activity.EveryStream, before.Streams)
 	changed := func(change func(d *githubtest.Dataset)) activity.Streams {
 		b.server.Update(change)
 		now := b.repo("one").Signals
-		streams := now.Changed(&before, noon, time.Minute)
+		streams := now.ChangedStreams(&before, noon, time.Minute)
 		before = now
 		return streams
 	}
@@ -96,7 +96,7 @@ func TestPullsStopEarly(t *testing.T) {
 		}
 		b := newBench(t, api, data)
 		request := since(b.repo("one"), ago(3*time.Hour), activity.StreamPulls)
-		b.server.Reset()
+		b.server.ResetRequests()
 		require.Len(t, b.all(request), 3)
 		require.Equal(t, 1, b.requests(pullsQuery(api)))
 	})
@@ -203,7 +203,7 @@ func TestCommentsOfOneSecond(t *testing.T) {
 func walked(b *bench, head string, horizon time.Time) []activity.Event {
 	b.t.Helper()
 	request := since(b.repo("one"), horizon, activity.StreamCommits)
-	request.SeenHead = head
+	request.ReadHead = head
 	return b.all(request)
 }
 
@@ -263,9 +263,9 @@ func TestRewrittenHistory(t *testing.T) {
 		}
 		b := newBench(t, api, data)
 		repo := b.repo("one")
-		b.server.Reset()
+		b.server.ResetRequests()
 		request := since(repo, ago(10*time.Hour), activity.StreamCommits)
-		request.SeenHead = "ffffffffffffffffffffffffffffffffffffffff"
+		request.ReadHead = "ffffffffffffffffffffffffffffffffffffffff"
 		events := b.all(request)
 		require.GreaterOrEqual(t, len(events), 10)
 		require.Less(t, len(b.server.Requests()), 20)
@@ -292,7 +292,7 @@ func TestPushBetweenPages(t *testing.T) {
 			}
 		})
 		request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits)
-		request.SeenHead = first
+		request.ReadHead = first
 		events, outcome := b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Len(t, events, 250)
@@ -376,7 +376,7 @@ func TestTokenWithoutIssues(t *testing.T) {
 		found, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, found, 2)
-		require.False(t, found["one"].Signals.Known.Has(activity.StreamComments))
+		require.False(t, found["one"].Signals.Streams.Has(activity.StreamComments))
 		events, outcome := b.read(since(found["one"], ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
 		require.Len(t, events, 2)
 		require.Len(t, outcome.Failed, 1)
@@ -463,14 +463,14 @@ func TestPageHalves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, many(120))
-			b.server.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
 				first, _ := r.Variables["first"].(float64)
 				return first > 25
-			}}, Do: fault})
+			}}, Effect: fault})
 			found, err := b.discover()
 			require.NoError(t, err)
 			require.Len(t, found, 120)
-			b.server.Reset()
+			b.server.ResetRequests()
 			_, err = b.discover()
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(b.server.Requests()), 6, "it begins with the size that worked")
@@ -482,7 +482,7 @@ func TestPageHalves(t *testing.T) {
 func TestIdentical(t *testing.T) {
 	t.Parallel()
 	data := openTelemetry(t)
-	at := data.End()
+	at := data.LastEventTime()
 	set := func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = 0 }
 	graphql, rest := newBench(t, github.APIGraphQL, data, set), newBench(t, github.APIREST, data, set)
 	graphql.now, rest.now = at, at

@@ -82,13 +82,13 @@ func TestUndecodable(t *testing.T) {
 				})
 				repo := b.repo("one")
 				request := since(repo, ago(24*time.Hour), test.stream)
-				b.server.Reset()
+				b.server.ResetRequests()
 				truth, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				before := len(b.server.Requests())
 				invalid.Store(0)
-				b.server.Reset()
-				b.server.Fault(githubtest.Fault{Match: githubtest.Match{Func: reads(test.stream, test.path)}, Do: githubtest.ValueAt(test.path, test.value)})
+				b.server.ResetRequests()
+				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: reads(test.stream, test.path)}, Effect: githubtest.ValueAt(test.path, test.value)})
 				got, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				require.LessOrEqual(t, len(b.server.Requests()), before)
@@ -125,14 +125,14 @@ func TestUndecodableRepository(t *testing.T) {
 		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.OnInvalid = func(error) { invalid.Add(1) }
 		})
-		b.server.Fault(githubtest.Fault{Do: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
 		repos, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, repos, 2)
 		require.Equal(t, int64(1), invalid.Load())
 		known := make(map[bool]int)
 		for _, r := range repos {
-			known[r.Signals.Known.Has(activity.StreamCommits)]++
+			known[r.Signals.Streams.Has(activity.StreamCommits)]++
 		}
 		require.Equal(t, map[bool]int{true: 1, false: 1}, known)
 	}
@@ -155,9 +155,9 @@ func TestUndecodableInAWalk(t *testing.T) {
 				commit(d, "one", ago(time.Duration(30-n)*time.Minute))
 			}
 		})
-		b.server.Fault(githubtest.Fault{Do: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
 		request := since(repo, ago(24*time.Hour), activity.StreamCommits)
-		request.SeenHead = head
+		request.ReadHead = head
 		events, outcome := b.read(request)
 		require.Empty(t, outcome.Failed)
 		require.Len(t, events, 2)

@@ -8,12 +8,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// SampleLogin names the samples that have an account's present login, where that is not the one of its newest event.
-const SampleLogin = "account_login"
+// EntryLogin names the samples that have an account's present login, where that is not the one of its newest event.
+const EntryLogin = "account_login"
 
 // LoginKey is the key of an account's present login.
-func LoginKey(account int64) SampleKey {
-	return SampleKey{Name: SampleLogin, Labels: [2]string{"", strconv.FormatInt(account, 10)}}
+func LoginKey(account int64) EntryKey {
+	return EntryKey{Name: EntryLogin, Labels: [2]string{"", strconv.FormatInt(account, 10)}}
 }
 
 // accountKey is what makes a user one: the account's id, or the name where there is no id.

@@ -10,22 +10,22 @@ import (
 
 // What every store does with a batch before it looks at what it has.
 
-// Said is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says
+// Metadata is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says
 // that the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch.
 // Without authority (fence 0) no head is settled: it remains a tip.
-func (b *Batch) Said(fence uint64, first bool, pruned time.Time) (Change, error) {
-	c := Change{Progress: b.Progress.whole(), Samples: wholeSamples(b.Samples), Tallies: slices.Clone(b.Tallies)}
+func (b *Batch) Metadata(fence uint64, first bool, pruned time.Time) (Change, error) {
+	c := Change{Progress: b.Progress.whole(), Entries: wholeSamples(b.Entries), Tallies: slices.Clone(b.Tallies)}
 	if fence == 0 {
 		c.Progress.unsettle()
 	}
 	if first {
-		c.Began = floor(b.Observed)
+		c.LedgerStart = floor(b.Observed)
 	}
 	if err := c.validateRest(); err != nil {
 		return Change{}, err
 	}
 	for i := range c.Progress.Repos {
-		if r := &c.Progress.Repos[i]; r.Presence == PresenceForgotten {
+		if r := &c.Progress.Repos[i]; r.Presence == PresencePurged {
 			return Change{}, fmt.Errorf("%w: repository %d: forgetting is for pruning", ErrInvalid, r.ID)
 		}
 	}
@@ -37,12 +37,12 @@ func (b *Batch) Said(fence uint64, first bool, pruned time.Time) (Change, error)
 func (p *Progress) unsettle() {
 	for i := range p.Repos {
 		r := &p.Repos[i]
-		r.Tips, r.Settled = append(r.Tips, r.Settled...), nil
+		r.Tips, r.ResolvedTips = append(r.Tips, r.ResolvedTips...), nil
 	}
 }
 
-// Removals are the keys of the events that a batch with this fence may remove: none without authority.
-func (b *Batch) Removals(fence uint64) []activity.Key {
+// AuthorizedRemovals are the keys of the events that a batch with this fence may remove: none without authority.
+func (b *Batch) AuthorizedRemovals(fence uint64) []activity.Key {
 	if fence == 0 {
 		return nil
 	}

@@ -22,7 +22,7 @@ type Batch struct {
 	Removed  []activity.Key
 	Sweeps   []Sweep
 	Progress Progress
-	Samples  []Sample
+	Entries  []Entry
 	Tallies  []Tally
 	// Basis is that of the coverage on which the batch builds, or of which batches before it have recorded a part of
 	// what its progress says was read. The batch is refused with ErrReplaced when the store has lost records since.
@@ -32,10 +32,10 @@ type Batch struct {
 
 // Sweep says that of a repository's events of one kind in a window exactly those are there that it keeps.
 type Sweep struct {
-	Repo   int64
-	Kind   activity.Kind
-	Window activity.Window
-	Keep   map[activity.ID]struct{}
+	Repo    int64
+	Kind    activity.Kind
+	Window  activity.Window
+	Present map[activity.ID]struct{}
 }
 
 // Removes reports whether the sweep says that an event is not there. at is the event's time.
@@ -43,20 +43,20 @@ func (s *Sweep) Removes(k activity.Key, at time.Time) bool {
 	if k.Repo != s.Repo || k.Kind != s.Kind || !s.Window.Contains(at) {
 		return false
 	}
-	_, kept := s.Keep[k.ID]
+	_, kept := s.Present[k.ID]
 	return !kept
 }
 
-// Sweeper finds the sweeps of a batch by their repository: a reconciliation has one for each that is active, and all
+// SweepIndex finds the sweeps of a batch by their repository: a reconciliation has one for each that is active, and all
 // events of the ledger are compared with them.
-type Sweeper map[int64][]*Sweep
+type SweepIndex map[int64][]*Sweep
 
-// Sweeper gives the sweeps of a batch with this fence: none without authority.
-func (b *Batch) Sweeper(fence uint64) Sweeper {
+// AuthorizedSweeps gives the sweeps of a batch with this fence: none without authority.
+func (b *Batch) AuthorizedSweeps(fence uint64) SweepIndex {
 	if fence == 0 {
 		return nil
 	}
-	sweeper := make(Sweeper, len(b.Sweeps))
+	sweeper := make(SweepIndex, len(b.Sweeps))
 	for i := range b.Sweeps {
 		sweep := &b.Sweeps[i]
 		sweeper[sweep.Repo] = append(sweeper[sweep.Repo], sweep)
@@ -65,7 +65,7 @@ func (b *Batch) Sweeper(fence uint64) Sweeper {
 }
 
 // Removes reports whether one of the sweeps says that an event is not there. at is the event's time.
-func (s Sweeper) Removes(k activity.Key, at time.Time) bool {
+func (s SweepIndex) Removes(k activity.Key, at time.Time) bool {
 	return slices.ContainsFunc(s[k.Repo], func(sweep *Sweep) bool { return sweep.Removes(k, at) })
 }
 
@@ -83,9 +83,9 @@ type RepoProgress struct {
 	// ID is GitHub's id of the repository, Name its present name.
 	ID   int64
 	Name string
-	// Contact is the moment of the first contact and Since what was asked for then: the repository is wanted from
+	// FirstSeen is the moment of the first contact and Since what was asked for then: the repository is wanted from
 	// Since on. Both are set once, by the batch that introduces the repository.
-	Contact, Since time.Time
+	FirstSeen, Since time.Time
 	// Signals are what discovery saw at Observed, set when everything that they announce has been read.
 	Signals  *activity.Signals
 	Observed time.Time
@@ -96,10 +96,10 @@ type RepoProgress struct {
 	// Missed are windows that could not be read or were put off. Read are windows that were read completely. Of a
 	// batch that has both for one moment, Read wins.
 	Missed, Read []StreamWindow
-	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. Settled are heads of
+	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. ResolvedTips are heads of
 	// which only those commits count as there that the head of Signals reaches, for the others have been removed; it
 	// counts in batches with authority only.
-	Tips, Settled []string
+	Tips, ResolvedTips []string
 }
 
 // Presence says whether a repository is there to be read.
@@ -108,11 +108,11 @@ type Presence uint8
 // The presences. The zero value leaves it as it was.
 const (
 	PresenceUnchanged Presence = iota
-	PresenceThere
+	PresenceReadable
 	PresenceGone
-	// PresenceForgotten is of a repository that left so long ago that nothing of it is kept any more: should it come back, it
+	// PresencePurged is of a repository that left so long ago that nothing of it is kept any more: should it come back, it
 	// is met for the first time. Only pruning says so.
-	PresenceForgotten
+	PresencePurged
 )
 
 // StreamWindow is a stretch of time of one stream.
@@ -121,24 +121,24 @@ type StreamWindow struct {
 	Window activity.Window
 }
 
-// SampleKey names a sample.
-type SampleKey struct {
+// EntryKey names a sample.
+type EntryKey struct {
 	// Name is the sample's metric, Labels its label values in the metric's order. A first label that is a number is a repository's
 	// id: the sample is forgotten with the repository.
 	Name   string
 	Labels [2]string
 }
 
-// Sample is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
+// Entry is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
 // know what its Data is, which has at most MaxSample bytes: whoever makes a sample has its own code for it.
-type Sample struct {
-	SampleKey
+type Entry struct {
+	EntryKey
 	Data     []byte
 	Observed time.Time
 }
 
-// MaxSample bounds in bytes the data of a sample.
-const MaxSample = 64 << 10
+// MaxEntry bounds in bytes the data of a sample.
+const MaxEntry = 64 << 10
 
 // TallyKey names an operational counter that all replicas share.
 type TallyKey struct {
@@ -155,8 +155,8 @@ type Tally struct {
 
 // Receipt says what a commit did.
 type Receipt struct {
-	// New is how many events were recorded, Known how many the ledger had already.
-	New, Known int
+	// Recorded is how many events were recorded, Duplicates how many the ledger had already.
+	Recorded, Duplicates int
 	// Dropped is how many events were left out: of an unknown repository, older than asked for or than what was
 	// pruned, or invalid.
 	Dropped int

@@ -22,10 +22,10 @@ func benchView(events int) *View {
 	progress := Progress{Edge: noon}
 	for r := range benchRepos {
 		progress.Repos = append(progress.Repos, RepoProgress{
-			ID: int64(r + 1), Name: fmt.Sprintf("repository-%d", r), Contact: noon, Since: noon.AddDate(0, 0, -28),
+			ID: int64(r + 1), Name: fmt.Sprintf("repository-%d", r), FirstSeen: noon, Since: noon.AddDate(0, 0, -28),
 		})
 	}
-	v.Apply(Change{Reset: true, Began: noon, Progress: progress})
+	v.Apply(Change{Reset: true, LedgerStart: noon, Progress: progress})
 	actors := make([]activity.Actor, benchUsers)
 	for u := range actors {
 		actors[u] = activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("some-user-%d", u)}
@@ -44,7 +44,7 @@ func benchView(events int) *View {
 		}
 		v.Apply(Change{Events: batch})
 	}
-	v.Apply(Change{Caught: true})
+	v.Apply(Change{CaughtUp: true})
 	return v
 }
 
@@ -79,7 +79,7 @@ func BenchmarkStateMemory(b *testing.B) {
 	for b.Loop() {
 		state, bytes := held(func() *State {
 			s := NewState()
-			s.cov.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(-1, 0, 0)}}})
+			s.cov.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}})
 			for i := range int64(1_000_000) {
 				s.Apply(&Change{Events: []activity.Event{event(activity.KindIssueComment, i, fmt.Sprintf("user-%d", i%100), noon)}})
 			}
@@ -103,7 +103,7 @@ func BenchmarkViewVisit(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	store := NewLocal(nil, 0)
 	ctx := b.Context()
-	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(-1, 0, 0)}}}}
+	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}}}
 	if _, err := store.Commit(ctx, 1, introduction); err != nil {
 		b.Fatal(err)
 	}

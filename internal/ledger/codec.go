@@ -215,18 +215,18 @@ func (t *table[T]) place(v T) uint32 {
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{Began: seconds(c.Began), Pruned: seconds(c.Pruned), Edge: seconds(c.Progress.Edge)}
+	w := &wireChange{Began: seconds(c.LedgerStart), Pruned: seconds(c.PrunedBefore), Edge: seconds(c.Progress.Edge)}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
-	if c.Caught {
+	if c.CaughtUp {
 		w.Flags |= flagCaught
 	}
 	for i := range c.Events {
 		e := &c.Events[i]
 		w.Events = append(w.Events, wireEvent{
 			Kind: uint8(e.Kind), Repo: repos.place(e.Repo), ID: trimID(e.ID), Actor: actors.place(e.Actor),
-			At: unix32(e.Time), Measures: MeasuresOf(e),
+			At: unix32(e.Time), Measures: EventMeasures(e),
 		})
 	}
 	for i := range c.Carried {
@@ -241,8 +241,8 @@ func toWire(c *Change) *wireChange {
 	for i := range c.Progress.Repos {
 		w.Progress = append(w.Progress, progressToWire(&c.Progress.Repos[i]))
 	}
-	for i := range c.Samples {
-		s := &c.Samples[i]
+	for i := range c.Entries {
+		s := &c.Entries[i]
 		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels[:], Data: must(encoding.Marshal(nonNil(s.Data))), Observed: seconds(s.Observed)})
 	}
 	for i := range c.Tallies {
@@ -270,16 +270,16 @@ func nonNil(data []byte) []byte {
 
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: seconds(p.Contact), Since: seconds(p.Since), Observed: seconds(p.Observed),
+		ID: p.ID, Name: p.Name, Contact: seconds(p.FirstSeen), Since: seconds(p.Since), Observed: seconds(p.Observed),
 		Presence: uint8(p.Presence), GoneSince: seconds(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
-		Tips: p.Tips, Settled: p.Settled,
+		Tips: p.Tips, Settled: p.ResolvedTips,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Known: uint8(s.Known), Head: s.Head, PushedAt: seconds(s.PushedAt),
+			Known: uint8(s.Streams), Head: s.Head, PushedAt: seconds(s.PushedAt),
 			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
 			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
-			HeadAt: seconds(s.HeadAt), Archived: s.Archived, Off: uint8(s.Off), OffSince: seconds(s.OffSince),
+			HeadAt: seconds(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled), OffSince: seconds(s.DisabledSince),
 			Branch: s.Branch,
 		}
 	}

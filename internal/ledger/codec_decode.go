@@ -30,8 +30,8 @@ func decodeWire(version byte, body []byte) (*wireChange, error) {
 // change is the change of a frame; it remains to be validated.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
-		Reset: w.Flags&flagReset != 0, Caught: w.Flags&flagCaught != 0,
-		Began: moment(w.Began), Pruned: moment(w.Pruned), Progress: Progress{Edge: moment(w.Edge)},
+		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaught != 0,
+		LedgerStart: moment(w.Began), PrunedBefore: moment(w.Pruned), Progress: Progress{Edge: moment(w.Edge)},
 	}
 	if err := w.events(&c); err != nil {
 		return c, err
@@ -45,7 +45,7 @@ func (w *wireChange) change() (Change, error) {
 		if err != nil {
 			return c, err
 		}
-		c.Carried = append(c.Carried, Carried{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: totals})
+		c.Carried = append(c.Carried, CarriedTotals{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: totals})
 	}
 	for i := range w.Progress {
 		if w.Progress[i].ID <= 0 { // before anything is made of a list of nothings
@@ -79,7 +79,7 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 
 func (w *wireChange) operations(c *Change) error {
 	for _, s := range w.Samples {
-		if len(s.Labels) != len(SampleKey{}.Labels) {
+		if len(s.Labels) != len(EntryKey{}.Labels) {
 			return errLength
 		}
 		if len(s.Data) > 0 && s.Data[0]>>5 != cborBytes {
@@ -89,7 +89,7 @@ func (w *wireChange) operations(c *Change) error {
 		if err := decoding.Unmarshal(s.Data, &data); err != nil {
 			return fmt.Errorf("sample: %w", err)
 		}
-		c.Samples = append(c.Samples, Sample{SampleKey{s.Name, [2]string(s.Labels)}, data, moment(s.Observed)})
+		c.Entries = append(c.Entries, Entry{EntryKey{s.Name, [2]string(s.Labels)}, data, moment(s.Observed)})
 	}
 	for _, t := range w.Tallies {
 		if len(t.Labels) != len(TallyKey{}.Labels) {
@@ -132,16 +132,16 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
-		ID: w.ID, Name: w.Name, Contact: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
+		ID: w.ID, Name: w.Name, FirstSeen: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: moment(w.GoneSince),
-		Missed: windows(w.Missed), Read: windows(w.Read), Tips: w.Tips, Settled: w.Settled,
+		Missed: windows(w.Missed), Read: windows(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Known: activity.Streams(s.Known), Head: s.Head, HeadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
-			Pulls:  activity.Mark{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
-			Issues: activity.Mark{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
-			Off:    activity.Streams(s.Off), OffSince: moment(s.OffSince), Branch: s.Branch,
+			Streams: activity.Streams(s.Known), Head: s.Head, HeadReadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
+			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
+			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
+			Disabled: activity.Streams(s.Off), DisabledSince: moment(s.OffSince), Branch: s.Branch,
 		}
 	}
 	return p

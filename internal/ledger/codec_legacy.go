@@ -105,7 +105,7 @@ func decodeLegacy(body []byte) (*wireChange, error) {
 		})
 	}
 	for _, c := range old.Carried {
-		pairs, err := legacyTotals(c.Totals)
+		pairs, err := legacyPairs(c.Totals)
 		if err != nil {
 			return nil, err
 		}

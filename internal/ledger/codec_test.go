@@ -54,16 +54,16 @@ func drawWindows(t *rapid.T) []StreamWindow {
 
 func drawProgress(t *rapid.T) RepoProgress {
 	p := RepoProgress{
-		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"), Contact: drawTime(t), Since: drawTime(t),
+		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"), FirstSeen: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
-		Missed: drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), Settled: drawHeads(t),
+		Missed: drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), ResolvedTips: drawHeads(t),
 	}
 	if rapid.Bool().Draw(t, "signals") {
 		p.Signals = &activity.Signals{
-			Known: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")), Head: rapid.String().Draw(t, "head"),
-			PushedAt: drawTime(t), Pulls: activity.Mark{Number: rapid.Int64().Draw(t, "pull"), UpdatedAt: drawTime(t)},
-			Issues: activity.Mark{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
-			Off:    activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")), OffSince: drawTime(t),
+			Streams: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")), Head: rapid.String().Draw(t, "head"),
+			PushedAt: drawTime(t), Pulls: activity.LatestUpdate{Number: rapid.Int64().Draw(t, "pull"), UpdatedAt: drawTime(t)},
+			Issues:   activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
+			Disabled: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")), DisabledSince: drawTime(t),
 			Branch: rapid.String().Draw(t, "branch"),
 		}
 	}
@@ -84,14 +84,14 @@ func drawKeys(t *rapid.T) []activity.Key {
 
 func drawChange(t *rapid.T) Change {
 	return Change{
-		Reset: rapid.Bool().Draw(t, "reset"), Caught: rapid.Bool().Draw(t, "caught"), Began: drawTime(t), Pruned: drawTime(t),
+		Reset: rapid.Bool().Draw(t, "reset"), CaughtUp: rapid.Bool().Draw(t, "caught"), LedgerStart: drawTime(t), PrunedBefore: drawTime(t),
 		Events: rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"), Removed: drawKeys(t), Restored: drawKeys(t),
-		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Carried {
-			return Carried{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
+		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) CarriedTotals {
+			return CarriedTotals{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
-		Samples: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Sample {
-			return Sample{SampleKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
+		Entries: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Entry {
+			return Entry{EntryKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
 		}), 0, 3).Draw(t, "samples"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
@@ -121,12 +121,12 @@ func TestCodecRoundTrip(t *testing.T) {
 
 // plainChange has nil for every empty list, which the codec does not tell apart.
 func plainChange(c Change) Change {
-	c.Events, c.Carried, c.Samples, c.Tallies = orNil(c.Events), orNil(c.Carried), orNil(c.Samples), orNil(c.Tallies)
+	c.Events, c.Carried, c.Entries, c.Tallies = orNil(c.Events), orNil(c.Carried), orNil(c.Entries), orNil(c.Tallies)
 	c.Removed, c.Restored = orNil(c.Removed), orNil(c.Restored)
 	c.Progress.Repos = slices.Clone(orNil(c.Progress.Repos))
 	for i := range c.Progress.Repos {
 		r := &c.Progress.Repos[i]
-		r.Missed, r.Read, r.Tips, r.Settled = orNil(r.Missed), orNil(r.Read), orNil(r.Tips), orNil(r.Settled)
+		r.Missed, r.Read, r.Tips, r.ResolvedTips = orNil(r.Missed), orNil(r.Read), orNil(r.Tips), orNil(r.ResolvedTips)
 	}
 	return c
 }
@@ -144,25 +144,25 @@ func golden() Change {
 	ada, bot := activity.Actor{ID: 7, Login: "ada"}, activity.Bot(9, "renovate")
 	window := []StreamWindow{{activity.StreamPulls, activity.Window{Start: noon.Add(-time.Hour), End: noon}}}
 	return Change{
-		Reset: true, Caught: true, Began: noon, Pruned: noon.AddDate(0, 0, -30),
+		Reset: true, CaughtUp: true, LedgerStart: noon, PrunedBefore: noon.AddDate(0, 0, -30),
 		Events: []activity.Event{
 			{Kind: activity.KindCommit, Repo: 5, ID: id, Actor: ada, Time: noon, Additions: 10, Deletions: 2},
 			{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(4711), Actor: bot, Time: noon},
 		},
 		Removed:  []activity.Key{{Repo: 5, Kind: activity.KindCommit, ID: id}},
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
-		Carried:  []Carried{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 6, 7}}},
+		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 6, 7}}},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
-			ID: 5, Name: "repo", Contact: noon, Since: noon.AddDate(0, 0, -14), Observed: noon, Presence: PresenceGone, GoneSince: noon,
+			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon, Presence: PresenceGone, GoneSince: noon,
 			Signals: &activity.Signals{
-				Known: activity.EveryStream, Head: "abc", HeadAt: noon.Add(-time.Minute), Archived: true, PushedAt: noon,
-				Pulls: activity.Mark{Number: 1, UpdatedAt: noon}, Issues: activity.Mark{Number: 2, UpdatedAt: noon},
-				Off: activity.StreamsOf(activity.StreamPulls), OffSince: noon.Add(-2 * time.Minute),
+				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true, PushedAt: noon,
+				Pulls: activity.LatestUpdate{Number: 1, UpdatedAt: noon}, Issues: activity.LatestUpdate{Number: 2, UpdatedAt: noon},
+				Disabled: activity.StreamsOf(activity.StreamPulls), DisabledSince: noon.Add(-2 * time.Minute),
 				Branch: "main",
 			},
-			Missed: window, Read: window, Tips: []string{"89abcdef"}, Settled: []string{"01234567"},
+			Missed: window, Read: window, Tips: []string{"89abcdef"}, ResolvedTips: []string{"01234567"},
 		}}},
-		Samples: []Sample{{SampleKey{"sample", [2]string{"a", "b"}}, []byte("1.5"), noon}},
+		Entries: []Entry{{EntryKey{"sample", [2]string{"a", "b"}}, []byte("1.5"), noon}},
 		Tallies: []Tally{{TallyKey{"tally", [2]string{"c"}}, 3}},
 	}
 }
@@ -197,13 +197,13 @@ func TestCodecReadsOlderVersions(t *testing.T) {
 		want := golden()
 		want.Removed, want.Restored = nil, nil
 		repo := &want.Progress.Repos[0]
-		repo.Tips, repo.Settled, repo.Signals.Off, repo.Signals.OffSince = nil, nil, 0, time.Time{}
+		repo.Tips, repo.ResolvedTips, repo.Signals.Disabled, repo.Signals.DisabledSince = nil, nil, 0, time.Time{}
 		repo.Signals.Branch = ""
 		if version < 4 { // the time of a head was not known
-			repo.Signals.HeadAt, repo.Signals.Archived = time.Time{}, false
+			repo.Signals.HeadReadAt, repo.Signals.Archived = time.Time{}, false
 		}
 		if version == 1 { // a sample was a number
-			want.Samples = nil
+			want.Entries = nil
 		}
 		require.Equal(t, want, got, "version %d", version)
 	}
@@ -265,5 +265,5 @@ func requireDecoded(t *testing.T, framed []byte) {
 
 type discard struct{}
 
-func (discard) Show(Series, *Values) {}
-func (discard) End(Series, Mask)     {}
+func (discard) Emit(Series, *Values)   {}
+func (discard) MarkStale(Series, Mask) {}

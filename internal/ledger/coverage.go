@@ -12,8 +12,8 @@ import (
 // Coverage is what has been read of an organization: one edge for all of it, and what is exceptional about single
 // repositories.
 type Coverage struct {
-	// Began is when the ledger of the organization began; zero before the first commit.
-	Began time.Time
+	// LedgerStart is when the ledger of the organization began; zero before the first commit.
+	LedgerStart time.Time
 	// Edge is the beginning of the last pass that looked at every repository.
 	Edge  time.Time
 	Repos map[int64]*RepoCoverage
@@ -25,11 +25,11 @@ type Coverage struct {
 // RepoCoverage is what has been read of a repository: of each stream everything from Since up to the organization's
 // edge except what is missing.
 type RepoCoverage struct {
-	ID             int64
-	Name           string
-	Contact, Since time.Time
-	Signals        activity.Signals
-	Observed       time.Time
+	ID               int64
+	Name             string
+	FirstSeen, Since time.Time
+	Signals          activity.Signals
+	Observed         time.Time
 	// GoneSince is when the repository left; zero while it is there.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
@@ -41,8 +41,8 @@ type RepoCoverage struct {
 // maxTips bounds the tips of a repository. More are replaced by LostTip.
 const maxTips = 32
 
-// LostTip stands for tips that are not known any more. It is no commit's object name.
-const LostTip = "0000000000000000000000000000000000000000"
+// UnknownTip stands for tips that are not known any more. It is no commit's object name.
+const UnknownTip = "0000000000000000000000000000000000000000"
 
 // Gap is a window that is known to be missing.
 type Gap struct {
@@ -52,13 +52,13 @@ type Gap struct {
 	Window activity.Window
 }
 
-// Gone reports whether the repository has left.
-func (r *RepoCoverage) Gone() bool { return !r.GoneSince.IsZero() }
+// IsGone reports whether the repository has left.
+func (r *RepoCoverage) IsGone() bool { return !r.GoneSince.IsZero() }
 
 // Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is
 // switched off. What is missing then is kept, and counts again when the stream is switched on.
 func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
-	if r.Gone() || r.Signals.Off.Has(s) {
+	if r.IsGone() || r.Signals.Disabled.Has(s) {
 		return nil
 	}
 	return r.Missing[s]
@@ -78,7 +78,7 @@ func (c *Coverage) Apply(p Progress) {
 }
 
 func (c *Coverage) applyRepo(p *RepoProgress) {
-	if p.Presence == PresenceForgotten {
+	if p.Presence == PresencePurged {
 		delete(c.Repos, p.ID)
 		return
 	}
@@ -87,7 +87,7 @@ func (c *Coverage) applyRepo(p *RepoProgress) {
 		if p.Since.IsZero() {
 			return // from before the ledger lost its memory: the repository will be met again
 		}
-		r = &RepoCoverage{ID: p.ID, Contact: p.Contact, Since: p.Since}
+		r = &RepoCoverage{ID: p.ID, FirstSeen: p.FirstSeen, Since: p.Since}
 		c.Repos[p.ID] = r
 	}
 	r.apply(p)
@@ -103,11 +103,11 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	}
 	r.applyTips(p, head)
 	switch p.Presence {
-	case PresenceThere:
+	case PresenceReadable:
 		r.GoneSince = time.Time{}
 	case PresenceGone:
 		r.GoneSince = p.GoneSince
-	case PresenceUnchanged, PresenceForgotten:
+	case PresenceUnchanged, PresencePurged:
 	}
 	for _, m := range p.Missed {
 		r.Missing[m.Stream] = r.Missing[m.Stream].Add(m.Window)
@@ -119,7 +119,7 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 
 // applyTips keeps the heads from which commits were listed and that are not settled. had is the head of before.
 func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
-	if len(p.Tips) == 0 && len(p.Settled) == 0 && r.Signals.Head == had && p.Signals == nil {
+	if len(p.Tips) == 0 && len(p.ResolvedTips) == 0 && r.Signals.Head == had && p.Signals == nil {
 		return
 	}
 	tips := append(slices.Clone(r.Tips), p.Tips...)
@@ -128,12 +128,12 @@ func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
 		tips = append(tips, p.Signals.Head)
 	}
 	tips = slices.DeleteFunc(tips, func(tip string) bool {
-		return tip == "" || tip == r.Signals.Head || slices.Contains(p.Settled, tip)
+		return tip == "" || tip == r.Signals.Head || slices.Contains(p.ResolvedTips, tip)
 	})
 	slices.Sort(tips)
 	tips = slices.Compact(tips)
 	if len(tips) > maxTips {
-		tips = []string{LostTip}
+		tips = []string{UnknownTip}
 	}
 	r.Tips = slices.Clip(tips)
 	if len(r.Tips) == 0 {
@@ -141,10 +141,10 @@ func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
 	}
 }
 
-// Reached is the moment up to which passes have looked at a repository, whatever they have missed.
-func (c *Coverage) Reached(r *RepoCoverage) time.Time {
-	if r.Contact.After(c.Edge) {
-		return r.Contact
+// PassEdge is the moment up to which passes have looked at a repository, whatever they have missed.
+func (c *Coverage) PassEdge(r *RepoCoverage) time.Time {
+	if r.FirstSeen.After(c.Edge) {
+		return r.FirstSeen
 	}
 	return c.Edge
 }
@@ -152,8 +152,8 @@ func (c *Coverage) Reached(r *RepoCoverage) time.Time {
 // RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched
 // off does not lag, whatever is missing of it.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
-	edge := c.Reached(r)
-	if r.Signals.Off.Has(s) {
+	edge := c.PassEdge(r)
+	if r.Signals.Disabled.Has(s) {
 		return edge
 	}
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
@@ -185,9 +185,9 @@ func (c *Coverage) Gaps() []Gap {
 	return gaps
 }
 
-// Oldest is the oldest moment that is not covered: the edge, or the beginning of the oldest gap. Zero when nothing was
+// OldestUncovered is the oldest moment that is not covered: the edge, or the beginning of the oldest gap. Zero when nothing was
 // read yet.
-func (c *Coverage) Oldest() time.Time {
+func (c *Coverage) OldestUncovered() time.Time {
 	oldest := c.Edge
 	for _, r := range c.Repos {
 		for _, s := range activity.AllStreams() {
@@ -211,15 +211,15 @@ func (c *Coverage) Prune(before time.Time) {
 // forgottenAtOnce bounds how many repositories one pruning forgets; the next ones are for the next pruning.
 const forgottenAtOnce = 1000
 
-// Forgettable are the repositories of which nothing need be kept when everything before a time is pruned: they left, and nothing was
+// Purgeable are the repositories of which nothing need be kept when everything before a time is pruned: they left, and nothing was
 // seen of them, a day before it. live says which of them have events all the same: passes may have failed for days before one
 // found out that they left.
-func (c *Coverage) Forgettable(pruned time.Time, live map[int64]bool) []RepoProgress {
+func (c *Coverage) Purgeable(pruned time.Time, live map[int64]bool) []RepoProgress {
 	limit := pruned.AddDate(0, 0, -1)
 	var list []RepoProgress
 	for id, r := range c.Repos {
-		if r.Gone() && !live[id] && r.GoneSince.Before(limit) && r.Contact.Before(limit) && r.Observed.Before(limit) {
-			list = append(list, RepoProgress{ID: id, Presence: PresenceForgotten, GoneSince: r.GoneSince})
+		if r.IsGone() && !live[id] && r.GoneSince.Before(limit) && r.FirstSeen.Before(limit) && r.Observed.Before(limit) {
+			list = append(list, RepoProgress{ID: id, Presence: PresencePurged, GoneSince: r.GoneSince})
 		}
 	}
 	slices.SortFunc(list, func(a, b RepoProgress) int { return cmp.Compare(a.ID, b.ID) })
@@ -230,7 +230,7 @@ func (c *Coverage) Forgettable(pruned time.Time, live map[int64]bool) []RepoProg
 // doubles nothing.
 func (c *Coverage) Invalidate(from time.Time) {
 	for _, r := range c.Repos {
-		edge := c.Reached(r)
+		edge := c.PassEdge(r)
 		start := r.Since
 		if from.After(start) {
 			start = from
@@ -262,10 +262,10 @@ func (c *Coverage) progress() Progress {
 }
 
 func (r *RepoCoverage) progress() RepoProgress {
-	p := RepoProgress{ID: r.ID, Name: r.Name, Contact: r.Contact, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
+	p := RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
 	signals := r.Signals
 	p.Signals = &signals
-	if r.Gone() {
+	if r.IsGone() {
 		p.Presence, p.GoneSince = PresenceGone, r.GoneSince
 	}
 	for _, s := range activity.AllStreams() {

@@ -42,7 +42,7 @@ func TestRepoEdge(t *testing.T) {
 			t.Parallel()
 			var c Coverage
 			c.Apply(Progress{Edge: hour(test.edge), Repos: []RepoProgress{
-				{ID: 1, Name: "one", Contact: hour(test.contact), Since: hour(-336), Missed: test.missed},
+				{ID: 1, Name: "one", FirstSeen: hour(test.contact), Since: hour(-336), Missed: test.missed},
 			}})
 			require.Equal(t, hour(test.want), c.RepoEdge(c.Repos[1], commits))
 		})
@@ -53,12 +53,12 @@ func TestRepoEdge(t *testing.T) {
 func TestEdgeBeforeTheFirstPass(t *testing.T) {
 	t.Parallel()
 	var c Coverage
-	require.True(t, c.Oldest().IsZero())
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: noon, Since: hour(-24)}}})
+	require.True(t, c.OldestUncovered().IsZero())
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: hour(-24)}}})
 	require.Equal(t, noon, c.RepoEdge(c.Repos[1], activity.StreamPulls))
-	require.True(t, c.Oldest().IsZero(), "no pass has ended")
+	require.True(t, c.OldestUncovered().IsZero(), "no pass has ended")
 	c.Apply(Progress{Edge: hour(1)})
-	require.Equal(t, hour(1), c.Oldest())
+	require.Equal(t, hour(1), c.OldestUncovered())
 }
 
 // TestGapsInOrder: the newest end first, then by repository and stream, so that they are read in that order.
@@ -66,13 +66,13 @@ func TestGapsInOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 2, Name: "two", Contact: noon, Since: hour(-336), Missed: []StreamWindow{
+		{ID: 2, Name: "two", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{
 			hours(activity.StreamComments, -2, -1), hours(activity.StreamCommits, -5, -1), hours(activity.StreamCommits, -30, -20),
 		}},
-		{ID: 1, Name: "one", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3, -1)}},
-		{ID: 3, Name: "three", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -1, 0)}},
+		{ID: 1, Name: "one", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3, -1)}},
+		{ID: 3, Name: "three", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -1, 0)}},
 		{
-			ID: 4, Name: "gone", Contact: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
+			ID: 4, Name: "gone", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
 			Presence: PresenceGone, GoneSince: noon,
 		},
 	}})
@@ -87,27 +87,27 @@ func TestGapsInOrder(t *testing.T) {
 			{2, "two", activity.StreamCommits, hours(0, -30, -20).Window},
 		}, got)
 	}
-	require.Equal(t, hour(-30), c.Oldest(), "what left does not count")
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 4, Presence: PresenceThere}}})
+	require.Equal(t, hour(-30), c.OldestUncovered(), "what left does not count")
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 4, Presence: PresenceReadable}}})
 	require.Len(t, c.Gaps(), len(got)+1)
-	require.Equal(t, hour(-300), c.Oldest(), "what came back does")
+	require.Equal(t, hour(-300), c.OldestUncovered(), "what came back does")
 }
 
 // TestPruneOfGaps cuts what is missing at the border and keeps the rest.
 func TestPruneOfGaps(t *testing.T) {
 	t.Parallel()
 	var c Coverage
-	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Contact: noon, Since: hour(-336), Missed: []StreamWindow{
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{
 		hours(activity.StreamCommits, -100, -50), hours(activity.StreamCommits, -20, -10), hours(activity.StreamPulls, -90, -80),
 	}}}})
 	c.Prune(hour(-60))
 	require.Equal(t, activity.Windows{hours(0, -60, -50).Window, hours(0, -20, -10).Window}, c.Repos[1].Missing[activity.StreamCommits])
 	require.Empty(t, c.Repos[1].Missing[activity.StreamPulls])
 	c.Prune(time.Time{})
-	require.Equal(t, hour(-60), c.Oldest(), "nothing is before the beginning of time")
+	require.Equal(t, hour(-60), c.OldestUncovered(), "nothing is before the beginning of time")
 	c.Prune(noon)
 	require.Empty(t, c.Gaps())
-	require.Equal(t, noon, c.Oldest())
+	require.Equal(t, noon, c.OldestUncovered())
 }
 
 // TestForgettable: what left more than a day before what is kept, at most so much at once.
@@ -115,26 +115,26 @@ func TestForgettable(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, Contact: hour(-100), Since: hour(-336)},
-		{ID: 2, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-24)},
-		{ID: 3, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-25)},
+		{ID: 1, FirstSeen: hour(-100), Since: hour(-336)},
+		{ID: 2, FirstSeen: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-24)},
+		{ID: 3, FirstSeen: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-25)},
 	}})
-	require.Empty(t, c.Forgettable(hour(-1), nil))
-	forgotten := c.Forgettable(noon, nil)
-	require.Equal(t, []RepoProgress{{ID: 3, Presence: PresenceForgotten, GoneSince: hour(-25)}}, forgotten)
-	require.Empty(t, c.Forgettable(noon, map[int64]bool{3: true}), "there are events")
+	require.Empty(t, c.Purgeable(hour(-1), nil))
+	forgotten := c.Purgeable(noon, nil)
+	require.Equal(t, []RepoProgress{{ID: 3, Presence: PresencePurged, GoneSince: hour(-25)}}, forgotten)
+	require.Empty(t, c.Purgeable(noon, map[int64]bool{3: true}), "there are events")
 	c.Apply(Progress{Repos: forgotten})
 	require.Len(t, c.Repos, 2)
 	c.Apply(Progress{Repos: []RepoProgress{ // seen after it left, as far as passes that came to their end know
-		{ID: 4, Contact: hour(-23), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)},
-		{ID: 5, Contact: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23), Presence: PresenceGone, GoneSince: hour(-90)},
+		{ID: 4, FirstSeen: hour(-23), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)},
+		{ID: 5, FirstSeen: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23), Presence: PresenceGone, GoneSince: hour(-90)},
 	}})
-	require.Empty(t, c.Forgettable(noon, nil))
+	require.Empty(t, c.Purgeable(noon, nil))
 	for id := int64(10); id < 2500; id++ {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: id, Contact: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)}}})
+		c.Apply(Progress{Repos: []RepoProgress{{ID: id, FirstSeen: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)}}})
 	}
 	for range 3 {
-		list := c.Forgettable(noon, nil)
+		list := c.Purgeable(noon, nil)
 		require.LessOrEqual(t, len(list), 1000)
 		c.Apply(Progress{Repos: list})
 	}
@@ -146,7 +146,7 @@ func TestInvalidate(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, Contact: hour(-100), Since: hour(-336)}, {ID: 2, Contact: hour(3), Since: hour(2)},
+		{ID: 1, FirstSeen: hour(-100), Since: hour(-336)}, {ID: 2, FirstSeen: hour(3), Since: hour(2)},
 	}})
 	c.Invalidate(hour(-10))
 	for _, s := range activity.AllStreams() {
@@ -155,9 +155,9 @@ func TestInvalidate(t *testing.T) {
 		require.Equal(t, hour(-10), c.RepoEdge(c.Repos[1], s), "nothing slides before it is read again")
 	}
 	c.Invalidate(hour(5))
-	require.Equal(t, hour(-10), c.Oldest(), "after the edge there is nothing to lose")
+	require.Equal(t, hour(-10), c.OldestUncovered(), "after the edge there is nothing to lose")
 	c.Invalidate(time.Time{})
-	require.Equal(t, hour(-336), c.Oldest())
+	require.Equal(t, hour(-336), c.OldestUncovered())
 }
 
 // TestProgressOfStrangers: what is said of a repository that was never met is not believed.
@@ -166,9 +166,9 @@ func TestProgressOfStrangers(t *testing.T) {
 	var c Coverage
 	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Missed: []StreamWindow{hours(0, -1, 0)}}}})
 	require.Empty(t, c.Repos)
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: hour(-24)}}})
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: hour(5), Since: hour(-336)}}})
-	require.Equal(t, noon, c.Repos[1].Contact, "a repository is met once")
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: hour(-24)}}})
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: hour(5), Since: hour(-336)}}})
+	require.Equal(t, noon, c.Repos[1].FirstSeen, "a repository is met once")
 	require.Equal(t, hour(-24), c.Repos[1].Since)
 	require.Equal(t, "one", c.Repos[1].Name, "what is not said stays as it was")
 }
@@ -178,7 +178,7 @@ func TestSignalsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	say := func(head string, observed time.Time) string {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Contact: noon, Since: noon, Signals: &activity.Signals{Head: head}, Observed: observed}}})
+		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: noon, Signals: &activity.Signals{Head: head}, Observed: observed}}})
 		return c.Repos[1].Signals.Head
 	}
 	require.Equal(t, "a", say("a", hour(1)))
@@ -198,7 +198,7 @@ func drawSteps(t *rapid.T) []Progress {
 	}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Progress {
 		return Progress{Edge: hour(rapid.IntRange(-10, 10).Draw(t, "edge")), Repos: []RepoProgress{{
-			ID: rapid.Int64Range(1, 2).Draw(t, "id"), Contact: noon, Since: hour(-48),
+			ID: rapid.Int64Range(1, 2).Draw(t, "id"), FirstSeen: noon, Since: hour(-48),
 			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: noon,
 		}}}
 	}), 1, 10).Draw(t, "steps")
@@ -220,7 +220,7 @@ func TestCoverageIsIdempotent(t *testing.T) {
 			require.Equal(t, want, clone.progress())
 			require.False(t, once.Edge.Before(edge))
 			for _, r := range p.Repos {
-				if r.Presence == PresenceForgotten {
+				if r.Presence == PresencePurged {
 					require.NotContains(t, once.Repos, r.ID)
 					continue
 				}

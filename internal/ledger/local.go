@@ -35,7 +35,7 @@ type localOrg struct {
 
 // drop forgets the state; the followers begin again with a snapshot of what will be loaded.
 func (o *localOrg) drop() {
-	o.fence, o.series = o.state.fence, o.state.Series()
+	o.fence, o.series = o.state.fence, o.state.NumSeries()
 	o.state = nil
 	o.feed.restart()
 }
@@ -100,15 +100,15 @@ func (l *Local) Coverage(ctx context.Context, name string) (Coverage, error) {
 	return org.state.Coverage(), nil
 }
 
-// ReadSamples implements Store.
-func (l *Local) ReadSamples(ctx context.Context, name string, keys []SampleKey) (map[SampleKey]Sample, error) {
+// ReadEntries implements Store.
+func (l *Local) ReadEntries(ctx context.Context, name string, keys []EntryKey) (map[EntryKey]Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org, err := l.org(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[SampleKey]Sample)
+	found := make(map[EntryKey]Entry)
 	for _, key := range keys {
 		if sample, ok := org.state.samples[key]; ok {
 			found[key] = sample
@@ -131,9 +131,9 @@ func (l *Local) Follow(ctx context.Context, name string, apply func(Change) erro
 	}, apply)
 }
 
-// Replace makes a state the organization's. Its followers begin again with a snapshot. It is for stores without a journal
+// ReplaceState makes a state the organization's. Its followers begin again with a snapshot. It is for stores without a journal
 // that mirror another one; the state is the store's from now on.
-func (l *Local) Replace(name string, state *State) {
+func (l *Local) ReplaceState(name string, state *State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org := l.entry(name)
@@ -144,8 +144,8 @@ func (l *Local) Replace(name string, state *State) {
 	org.feed.restart()
 }
 
-// Ingest applies a change that another store has made, and tells it to the followers.
-func (l *Local) Ingest(name string, c Change) {
+// ApplyChange applies a change that another store has made, and tells it to the followers.
+func (l *Local) ApplyChange(name string, c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org := l.entry(name)
@@ -164,7 +164,7 @@ func (l *Local) Sizes(name string) (series, events int) {
 	if org == nil || org.state == nil {
 		return 0, 0
 	}
-	return org.state.Series(), org.state.Events()
+	return org.state.NumSeries(), org.state.NumEvents()
 }
 
 func (l *Local) named(name string) *localOrg {
@@ -206,7 +206,7 @@ func (o *localOrg) size() int {
 	if o.state == nil {
 		return o.series
 	}
-	return o.state.Series()
+	return o.state.NumSeries()
 }
 
 // room is how many more series there may be.

@@ -19,7 +19,7 @@ func TestNameOfAGoneRepositoryTakenOver(t *testing.T) {
 		other.Repo = 2
 		v.Apply(Change{Events: []activity.Event{other}, Progress: Progress{Repos: []RepoProgress{
 			{ID: 1, Presence: PresenceGone, GoneSince: noon},
-			{ID: 2, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+			{ID: 2, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 		}}})
 		got := visit(v, noon)
 		require.Contains(t, got.values, ada)

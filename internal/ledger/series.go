@@ -14,14 +14,14 @@ type Metric uint8
 
 // The activity metrics: the counts of the last 24 h and the totals are one a kind, in the order of the kinds.
 const (
-	MetricCount      Metric = 0
-	MetricLinesAdded        = MetricCount + activity.NumKinds
-	MetricLinesGone         = MetricLinesAdded + 1
-	MetricLastEvent         = MetricLinesGone + 1
-	MetricTotal             = MetricLastEvent + 1
-	MetricTotalAdded        = MetricTotal + TotalAdded
-	MetricTotalGone         = MetricTotal + TotalRemoved
-	NumMetrics              = int(MetricTotal) + NumTotals
+	MetricCount             Metric = 0
+	MetricLinesAdded               = MetricCount + activity.NumKinds
+	MetricLinesRemoved             = MetricLinesAdded + 1
+	MetricLastEvent                = MetricLinesRemoved + 1
+	MetricTotal                    = MetricLastEvent + 1
+	MetricTotalLinesAdded          = MetricTotal + TotalLinesAdded
+	MetricTotalLinesRemoved        = MetricTotal + TotalLinesRemoved
+	NumMetrics                     = int(MetricTotal) + NumTotals
 )
 
 // Mask is a set of metrics.
@@ -34,8 +34,8 @@ func (set Mask) Has(m Metric) bool { return set&(1<<m) != 0 }
 type Values struct {
 	Present Mask
 	Of      [NumMetrics]uint64
-	// Since is the moment from which the sums count, in Unix seconds.
-	Since int64
+	// StartTime is the moment from which the sums count, in Unix seconds.
+	StartTime int64
 }
 
 func (v *Values) set(m Metric, value uint64) {
@@ -64,8 +64,8 @@ func (v *Values) setTotals(totals *Totals, open Mask) {
 		}
 	}
 	if totals[activity.KindCommit.Index()] > 0 {
-		v.set(MetricTotalAdded, totals[TotalAdded])
-		v.set(MetricTotalGone, totals[TotalRemoved])
+		v.set(MetricTotalLinesAdded, totals[TotalLinesAdded])
+		v.set(MetricTotalLinesRemoved, totals[TotalLinesRemoved])
 	}
 	v.Present &= open | (1<<MetricTotal - 1)
 }
@@ -94,7 +94,7 @@ func entryID(id *activity.ID) uint64 {
 }
 
 func (s *series) add(e *activity.Event) {
-	s.totals.Count(e)
+	s.totals.AddEvent(e)
 	s.sorted = false
 	list := &s.events[e.Kind.Index()]
 	*list = append(*list, entry{entryID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
@@ -237,7 +237,7 @@ func (s *series) weekValues(at *moments, v *Values) {
 		removed += uint64(c.deletions)
 	}
 	v.set(MetricLinesAdded, added)
-	v.set(MetricLinesGone, removed)
+	v.set(MetricLinesRemoved, removed)
 }
 
 // until is how many of the events happened at t or before.

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// SnapshotEvents is how many events, or series with carried totals, a change of a snapshot has at most.
-const SnapshotEvents = 5000
+// SnapshotChunk is how many events, or series with carried totals, a change of a snapshot has at most.
+const SnapshotChunk = 5000
 
 // State is an organization's ledger in memory. It is the state machine of the stores that keep their data in this
 // process: Plan says what a batch would change, Apply changes it. It is not safe for concurrent use.
@@ -23,7 +23,7 @@ type State struct {
 	series  map[seriesKey]*seriesState
 	live    int
 	tallies map[TallyKey]uint64
-	samples map[SampleKey]Sample
+	samples map[EntryKey]Entry
 	pruned  time.Time
 	fence   uint64
 }
@@ -78,15 +78,15 @@ func (s *State) reset() {
 		actors:  actors{byActor: make(map[activity.Actor]uint32)},
 		series:  make(map[seriesKey]*seriesState),
 		tallies: make(map[TallyKey]uint64),
-		samples: make(map[SampleKey]Sample),
+		samples: make(map[EntryKey]Entry),
 	}
 }
 
-// Series is the number of users in repositories that have events.
-func (s *State) Series() int { return s.live }
+// NumSeries is the number of users in repositories that have events.
+func (s *State) NumSeries() int { return s.live }
 
-// Events is the number of events.
-func (s *State) Events() int { return len(s.events) }
+// NumEvents is the number of events.
+func (s *State) NumEvents() int { return len(s.events) }
 
 // Coverage is a copy of what has been read.
 func (s *State) Coverage() Coverage { return s.cov.Clone() }
@@ -99,7 +99,7 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 		return Change{}, Receipt{}, ErrFenced
 	}
 	s.fence = max(s.fence, fence)
-	c, err := b.Said(fence, s.cov.Began.IsZero(), s.pruned)
+	c, err := b.Metadata(fence, s.cov.LedgerStart.IsZero(), s.pruned)
 	if err != nil {
 		return Change{}, Receipt{}, err
 	}
@@ -148,13 +148,13 @@ type admission struct {
 // removals are the events that the batch removes: of those that it has itself and of those that are recorded.
 func (a *admission) removals(fence uint64) []activity.Key {
 	removals := make(map[activity.Key]bool)
-	for _, key := range a.batch.Removals(fence) {
+	for _, key := range a.batch.AuthorizedRemovals(fence) {
 		r, recorded := a.state.events[key]
 		if _, has := a.seen[key]; has || (recorded && !r.removed) {
 			removals[key] = true
 		}
 	}
-	if sweeper := a.batch.Sweeper(fence); len(sweeper) > 0 {
+	if sweeper := a.batch.AuthorizedSweeps(fence); len(sweeper) > 0 {
 		for key, r := range a.state.events {
 			if !r.removed && sweeper.Removes(key, time.Unix(int64(r.at), 0)) {
 				removals[key] = true
@@ -182,7 +182,7 @@ func (a *admission) events() []activity.Event {
 		_, twice := seen[key]
 		seen[key] = struct{}{}
 		if recorded || twice {
-			a.receipt.Known++
+			a.receipt.Duplicates++
 			if had.removed && !twice {
 				a.restored = append(a.restored, key)
 			}
@@ -191,7 +191,7 @@ func (a *admission) events() []activity.Event {
 		a.fold(&e, opened)
 		fresh = append(fresh, e)
 	}
-	a.receipt.New = len(fresh)
+	a.receipt.Recorded = len(fresh)
 	return fresh
 }
 
@@ -243,8 +243,8 @@ func (s *State) Apply(c *Change) {
 	if c.Reset {
 		s.reset()
 	}
-	if !c.Began.IsZero() {
-		s.cov.Began = c.Began
+	if !c.LedgerStart.IsZero() {
+		s.cov.LedgerStart = c.LedgerStart
 	}
 	s.cov.Apply(c.Progress)
 	for i := range c.Carried {
@@ -259,13 +259,13 @@ func (s *State) Apply(c *Change) {
 	for _, t := range c.Tallies {
 		s.tallies[t.TallyKey] += t.Add
 	}
-	for _, v := range c.Samples {
-		if have, ok := s.samples[v.SampleKey]; !ok || !v.Observed.Before(have.Observed) {
-			s.samples[v.SampleKey] = v
+	for _, v := range c.Entries {
+		if have, ok := s.samples[v.EntryKey]; !ok || !v.Observed.Before(have.Observed) {
+			s.samples[v.EntryKey] = v
 		}
 	}
-	if c.Pruned.After(s.pruned) {
-		s.prune(c.Pruned)
+	if c.PrunedBefore.After(s.pruned) {
+		s.prune(c.PrunedBefore)
 	}
 	s.forget(&c.Progress)
 }
@@ -277,7 +277,7 @@ func (s *State) forget(p *Progress) {
 		return
 	}
 	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
-	maps.DeleteFunc(s.samples, func(key SampleKey, _ Sample) bool { return forgotten[key.RepoOf()] })
+	maps.DeleteFunc(s.samples, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
 }
 
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
@@ -317,11 +317,11 @@ func (s *State) setRemoved(keys []activity.Key, removed bool) {
 
 // PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
 func (s *State) PlanPrune(before time.Time) (c Change, needless bool) {
-	c.Pruned = floor(before)
-	if len(s.cov.Forgettable(c.Pruned, nil)) > 0 {
-		c.Progress.Repos = s.cov.Forgettable(c.Pruned, s.livesFrom(c.Pruned))
+	c.PrunedBefore = floor(before)
+	if len(s.cov.Purgeable(c.PrunedBefore, nil)) > 0 {
+		c.Progress.Repos = s.cov.Purgeable(c.PrunedBefore, s.livesFrom(c.PrunedBefore))
 	}
-	return c, !c.Pruned.After(s.pruned)
+	return c, !c.PrunedBefore.After(s.pruned)
 }
 
 // livesFrom are the repositories with events from a time on.
@@ -345,7 +345,7 @@ func (s *State) prune(before time.Time) {
 		}
 		series := s.series[seriesKey{key.Repo, r.actor}]
 		e := s.event(key, r)
-		series.carried.Count(&e)
+		series.carried.AddEvent(&e)
 		series.events--
 		if series.events == 0 {
 			s.live--
@@ -363,30 +363,30 @@ func (s *State) event(key activity.Key, r record) activity.Event {
 
 // Snapshot is the state as changes: the first resets, the last has Caught.
 func (s *State) Snapshot() []Change {
-	first := Change{Reset: true, Began: s.cov.Began, Progress: s.cov.progress(), Pruned: s.pruned}
+	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.progress(), PrunedBefore: s.pruned}
 	for key, n := range s.tallies {
 		first.Tallies = append(first.Tallies, Tally{key, n})
 	}
 	for _, sample := range s.samples {
-		first.Samples = append(first.Samples, sample)
+		first.Entries = append(first.Entries, sample)
 	}
 	changes := slices.Concat([]Change{first}, s.carriedChanges(), s.eventChanges())
-	changes[len(changes)-1].Caught = true
+	changes[len(changes)-1].CaughtUp = true
 	return changes
 }
 
 // carriedChanges say themselves what was pruned: were the first change of a kept snapshot lost, events that the totals have
 // already must not be recorded again.
 func (s *State) carriedChanges() []Change {
-	var carried []Carried
+	var carried []CarriedTotals
 	for key, series := range s.series {
 		if series.carried != (Totals{}) {
-			carried = append(carried, Carried{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried})
+			carried = append(carried, CarriedTotals{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried})
 		}
 	}
 	var changes []Change
-	for chunk := range slices.Chunk(carried, SnapshotEvents) {
-		changes = append(changes, Change{Carried: chunk, Pruned: s.pruned})
+	for chunk := range slices.Chunk(carried, SnapshotChunk) {
+		changes = append(changes, Change{Carried: chunk, PrunedBefore: s.pruned})
 	}
 	return changes
 }
@@ -400,7 +400,7 @@ func (s *State) eventChanges() []Change {
 		if r.removed {
 			chunk.Removed = append(chunk.Removed, key)
 		}
-		if len(chunk.Events) == SnapshotEvents {
+		if len(chunk.Events) == SnapshotChunk {
 			changes = append(changes, chunk)
 			chunk = Change{}
 		}
@@ -423,5 +423,5 @@ func (s *State) Invalidate(from time.Time) {
 		from = s.pruned
 	}
 	s.cov.Invalidate(from)
-	maps.DeleteFunc(s.samples, func(key SampleKey, _ Sample) bool { return key.RepoOf() != 0 })
+	maps.DeleteFunc(s.samples, func(key EntryKey, _ Entry) bool { return key.RepoID() != 0 })
 }

@@ -12,7 +12,7 @@ import (
 
 // met introduces repository 1, wanted for four weeks before noon.
 func met() Progress {
-	return Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}}
+	return Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}
 }
 
 func plan(t *testing.T, s *State, b Batch) Change {
@@ -31,7 +31,7 @@ func TestWholeSeconds(t *testing.T) {
 	inexact := activity.Window{Start: noon.Add(-time.Hour + half), End: noon.Add(half)}
 	b := Batch{Observed: noon.Add(half), Progress: met()}
 	b.Progress.Repos[0].Missed = []StreamWindow{{activity.StreamPulls, inexact}}
-	b.Samples = []Sample{{Observed: noon.Add(half)}}
+	b.Entries = []Entry{{Observed: noon.Add(half)}}
 	for _, batch := range []Batch{b, {Observed: noon, Progress: Progress{Repos: []RepoProgress{
 		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{Start: inexact.Start, End: noon.Add(-time.Minute + half)}}}},
 	}}}} {
@@ -53,16 +53,16 @@ func TestPlanRefusesWhatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *Batch, r *RepoProgress){
 		"a stream":   func(_ *Batch, r *RepoProgress) { r.Missed = []StreamWindow{{Stream: activity.NumStreams}} },
-		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresenceForgotten + 1 },
+		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresencePurged + 1 },
 		"a name":     func(_ *Batch, r *RepoProgress) { r.Name = "\xff" },
 		"a head":     func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Head: "\xff"} },
-		"signals":    func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Known: 1 << activity.NumStreams} },
+		"signals":    func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Streams: 1 << activity.NumStreams} },
 		"a time":     func(_ *Batch, r *RepoProgress) { r.Since = time.Unix(1<<50, 0) },
 		"a window": func(_ *Batch, r *RepoProgress) {
 			r.Read = []StreamWindow{{Window: activity.Window{End: time.Unix(1<<50, 0)}}}
 		},
 		"an edge":       func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
-		"a sample":      func(b *Batch, _ *RepoProgress) { b.Samples = []Sample{{SampleKey: SampleKey{Name: "\xff"}}} },
+		"a sample":      func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
 		"a tally":       func(b *Batch, _ *RepoProgress) { b.Tallies = []Tally{{TallyKey: TallyKey{Labels: [2]string{"\xff"}}}} },
 		"too many of a": func(b *Batch, _ *RepoProgress) { b.Tallies = make([]Tally, maxElements+1) },
 	} {
@@ -72,7 +72,7 @@ func TestPlanRefusesWhatCannotBeKept(t *testing.T) {
 			change(&b, &b.Progress.Repos[0])
 			_, _, err := NewState().Plan(1, &b, 100)
 			require.ErrorIs(t, err, ErrInvalid)
-			_, err = EncodeChange(Change{Progress: b.Progress, Samples: b.Samples, Tallies: b.Tallies})
+			_, err = EncodeChange(Change{Progress: b.Progress, Entries: b.Entries, Tallies: b.Tallies})
 			require.ErrorIs(t, err, ErrInvalid)
 		})
 	}
@@ -85,13 +85,13 @@ func TestInvalidateWantsNothingPruned(t *testing.T) {
 	plan(t, s, Batch{Observed: noon, Progress: met()})
 	pruned, needless := s.PlanPrune(noon.AddDate(0, 0, -7).Add(time.Millisecond))
 	require.False(t, needless)
-	require.Equal(t, noon.AddDate(0, 0, -7), pruned.Pruned)
+	require.Equal(t, noon.AddDate(0, 0, -7), pruned.PrunedBefore)
 	s.Apply(&pruned)
 	_, needless = s.PlanPrune(noon.AddDate(0, 0, -8))
 	require.True(t, needless)
 	s.Invalidate(time.Time{})
 	cov := s.Coverage()
-	require.Equal(t, noon.AddDate(0, 0, -7), cov.Oldest())
+	require.Equal(t, noon.AddDate(0, 0, -7), cov.OldestUncovered())
 	require.Len(t, cov.Gaps(), activity.NumStreams)
 }
 
@@ -100,7 +100,7 @@ func TestSnapshotInParts(t *testing.T) {
 	t.Parallel()
 	s := NewState()
 	b := Batch{Observed: noon, Progress: met()}
-	const users = 2*SnapshotEvents + 1
+	const users = 2*SnapshotChunk + 1
 	for i := range int64(users) {
 		b.Events = append(b.Events, commitOf(i, fmt.Sprintf("user-%d", i), noon.AddDate(0, 0, -int(i%2)), 1))
 	}
@@ -114,15 +114,15 @@ func TestSnapshotInParts(t *testing.T) {
 	again, events, carried := NewState(), 0, 0
 	changes := s.Snapshot()
 	for i := range changes {
-		require.LessOrEqual(t, max(len(changes[i].Events), len(changes[i].Carried)), SnapshotEvents)
+		require.LessOrEqual(t, max(len(changes[i].Events), len(changes[i].Carried)), SnapshotChunk)
 		require.Equal(t, i == 0, changes[i].Reset)
-		require.Equal(t, i == len(changes)-1, changes[i].Caught)
+		require.Equal(t, i == len(changes)-1, changes[i].CaughtUp)
 		events, carried = events+len(changes[i].Events), carried+len(changes[i].Carried)
 		again.Apply(&changes[i])
 	}
-	require.Equal(t, [2]int{SnapshotEvents + 1, SnapshotEvents}, [2]int{events, carried})
+	require.Equal(t, [2]int{SnapshotChunk + 1, SnapshotChunk}, [2]int{events, carried})
 	require.Equal(t, s.Coverage(), again.Coverage())
-	require.Equal(t, [2]int{s.Series(), s.Events()}, [2]int{again.Series(), again.Events()})
+	require.Equal(t, [2]int{s.NumSeries(), s.NumEvents()}, [2]int{again.NumSeries(), again.NumEvents()})
 }
 
 // TestInvalidateForgetsSamples of repositories, which may promise that what was lost need not be read.
@@ -130,8 +130,8 @@ func TestInvalidateForgetsSamples(t *testing.T) {
 	t.Parallel()
 	s := NewState()
 	for _, label := range []string{"", "1", "x"} {
-		s.Apply(&Change{Samples: []Sample{{SampleKey{"sample", [2]string{label}}, []byte("x"), noon}}})
+		s.Apply(&Change{Entries: []Entry{{EntryKey{"sample", [2]string{label}}, []byte("x"), noon}}})
 	}
 	s.Invalidate(noon)
-	require.Len(t, s.Snapshot()[0].Samples, 2)
+	require.Len(t, s.Snapshot()[0].Entries, 2)
 }

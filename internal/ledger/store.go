@@ -19,9 +19,9 @@ type Store interface {
 	Follow(ctx context.Context, org string, apply func(Change) error) error
 	// Coverage is a copy of what has been read of the organization.
 	Coverage(ctx context.Context, org string) (Coverage, error)
-	// ReadSamples are the newest observations of some values as the store has them now; those that it does not have are left out. A
+	// ReadEntries are the newest observations of some values as the store has them now; those that it does not have are left out. A
 	// view may know more than a store that has lost its tail. Their data must not be changed.
-	ReadSamples(ctx context.Context, org string, keys []SampleKey) (map[SampleKey]Sample, error)
+	ReadEntries(ctx context.Context, org string, keys []EntryKey) (map[EntryKey]Entry, error)
 	// Prune takes out the events before the given time; their totals stay. Of repositories that left more than a day before it, and
 	// have no event since, everything is forgotten, totals and samples too: some of them at once, at the latest by the next pruning.
 	Prune(ctx context.Context, org string, before time.Time) error

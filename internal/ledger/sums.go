@@ -28,7 +28,7 @@ type repoSums struct {
 
 // kindOf is the kind whose events a sum counts.
 func kindOf(total int) activity.Kind {
-	if total == TotalAdded || total == TotalRemoved {
+	if total == TotalLinesAdded || total == TotalLinesRemoved {
 		return activity.KindCommit
 	}
 	return activity.Kinds()[total]
@@ -37,10 +37,10 @@ func kindOf(total int) activity.Kind {
 // HasHistory reports whether everything of a stream from before the first contact has been read, or was too old to be
 // read. A stream that has been off since before then was never read.
 func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
-	if r.Signals.Off.Has(s) && r.Signals.OffSince.Before(r.Contact) {
+	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
 		return false
 	}
-	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.Contact})
+	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
 }
 
 // openSums makes the sums of a repository's streams appear whose history has been read. They do not vanish again when
@@ -69,8 +69,8 @@ func (v *View) openTotals(id int64) Mask {
 			set |= 1 << (MetricTotal + Metric(i))
 		}
 	}
-	if v.settings.GivenWeeks { // the lines of commits are not read
-		set &^= 1<<MetricTotalAdded | 1<<MetricTotalGone
+	if v.settings.WeeklyLinesFromEntries { // the lines of commits are not read
+		set &^= 1<<MetricTotalLinesAdded | 1<<MetricTotalLinesRemoved
 	}
 	return set
 }
@@ -100,7 +100,7 @@ func (v *View) noteBirth(id int64, repo *repoView, account uint32, kind activity
 // about to be read.
 func (v *View) noteReturn(p *RepoProgress) {
 	repo, cov := v.repos[p.ID], v.cov.Repos[p.ID]
-	if repo == nil || cov == nil || !cov.Gone() || p.Presence != PresenceThere || !v.caught || v.settings.ZeroFor <= 0 {
+	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != PresenceReadable || !v.caught || v.settings.ZeroFor <= 0 {
 		return
 	}
 	for n := range repo.series {
@@ -213,9 +213,9 @@ func (s *repoSums) setBorn(label *userLabel, born []bornSum) {
 	}
 }
 
-// Pass shows the view as Visit does, to a replica that does not emit it: another one does, at the same moments. What it
+// VisitStandby shows the view as Visit does, to a replica that does not emit it: another one does, at the same moments. What it
 // ends is not marked here.
-func (v *View) Pass(now time.Time, sink Sink) {
+func (v *View) VisitStandby(now time.Time, sink Sink) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.elsewhere = true

@@ -19,12 +19,12 @@ func total(kind activity.Kind) Metric { return MetricTotal + Metric(kind.Index()
 func introduced(settings ViewSettings, signals *activity.Signals) *View {
 	settings.Retention, settings.Grace = 720*time.Hour, 1000*time.Hour
 	v := NewView(settings)
-	v.Apply(Change{Reset: true, Caught: true, Began: noon})
+	v.Apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon})
 	repo := RepoProgress{
-		ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -14), Signals: signals, Observed: noon,
+		ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Signals: signals, Observed: noon,
 	}
 	for _, s := range activity.AllStreams() {
-		if signals == nil || !signals.Off.Has(s) {
+		if signals == nil || !signals.Disabled.Has(s) {
 			repo.Missed = append(repo.Missed, StreamWindow{s, activity.Window{Start: repo.Since, End: noon}})
 		}
 	}
@@ -64,10 +64,10 @@ func TestSumsWaitForHistory(t *testing.T) {
 	shown := visit(v, noon)
 	got = shown.values[ada]
 	require.Equal(t, uint64(2), got.Of[MetricTotal], "history is in the first value")
-	require.Equal(t, uint64(12), got.Of[MetricTotalAdded])
+	require.Equal(t, uint64(12), got.Of[MetricTotalLinesAdded])
 	require.Equal(t, uint64(1), shown.values[Series{"one", "bob"}].Of[MetricTotal])
 	require.False(t, got.Present.Has(total(activity.KindIssueComment)), "comments are not read yet")
-	require.Equal(t, noon.AddDate(0, 0, -14).Unix(), got.Since)
+	require.Equal(t, noon.AddDate(0, 0, -14).Unix(), got.StartTime)
 
 	again := Progress{Repos: []RepoProgress{{ID: 1, Missed: missedIn(activity.StreamCommits, -fortnight, time.Hour)}}}
 	v.Apply(Change{Progress: again})
@@ -82,14 +82,14 @@ func TestSumsOfUnreadableHistory(t *testing.T) {
 	live(v, commitOf(1, "ada", noon.Add(time.Hour), 5))
 	cover(v, noon.Add(2*time.Hour))
 	require.False(t, visit(v, noon.Add(2*time.Hour)).values[ada].Present.Has(MetricTotal))
-	v.Apply(Change{Pruned: noon})
+	v.Apply(Change{PrunedBefore: noon})
 	require.Equal(t, uint64(1), visit(v, noon.Add(2*time.Hour)).values[ada].Of[MetricTotal])
 }
 
 // TestSumsOfAStreamThatWasOff: off since before the first contact, it has no sums until it is on and was read.
 func TestSumsOfAStreamThatWasOff(t *testing.T) {
 	t.Parallel()
-	off := activity.Signals{Off: activity.StreamsOf(activity.StreamComments), OffSince: noon.AddDate(0, 0, -14)}
+	off := activity.Signals{Disabled: activity.StreamsOf(activity.StreamComments), DisabledSince: noon.AddDate(0, 0, -14)}
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, &off)
 	comment := total(activity.KindIssueComment)
 	live(v, event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
@@ -111,8 +111,8 @@ func TestFirstEvents(t *testing.T) {
 	live(v, commitOf(2, "bob", noon, 7), event(activity.KindReviewSubmitted, 1, "ada", noon))
 	first := at(time.Second)
 	require.Equal(t, uint64(0), first[bob].Of[MetricTotal])
-	require.True(t, first[bob].Present.Has(MetricTotal) && first[bob].Present.Has(MetricTotalAdded))
-	require.Equal(t, uint64(0), first[bob].Of[MetricTotalAdded])
+	require.True(t, first[bob].Present.Has(MetricTotal) && first[bob].Present.Has(MetricTotalLinesAdded))
+	require.Equal(t, uint64(0), first[bob].Of[MetricTotalLinesAdded])
 	require.Equal(t, uint64(1), first[bob].Of[count(activity.KindCommit)], "windows do not wait")
 	require.Equal(t, uint64(1), first[ada].Of[MetricTotal])
 	require.Equal(t, uint64(0), first[ada].Of[total(activity.KindReviewSubmitted)])
@@ -122,7 +122,7 @@ func TestFirstEvents(t *testing.T) {
 	require.Equal(t, uint64(2), second[ada].Of[MetricTotal])
 	third := at(61 * time.Second)
 	require.Equal(t, uint64(2), third[bob].Of[MetricTotal])
-	require.Equal(t, uint64(14), third[bob].Of[MetricTotalAdded])
+	require.Equal(t, uint64(14), third[bob].Of[MetricTotalLinesAdded])
 	require.Equal(t, uint64(1), third[ada].Of[total(activity.KindReviewSubmitted)])
 	require.Empty(t, v.repos[1].sums.born)
 }
@@ -134,7 +134,7 @@ func TestReturningUser(t *testing.T) {
 		commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "ada", noon))
 	back := noon.AddDate(0, 0, 40)
 	cover(v, back)
-	v.Apply(Change{Pruned: noon.AddDate(0, 0, 10)})
+	v.Apply(Change{PrunedBefore: noon.AddDate(0, 0, 10)})
 	require.Empty(t, visit(v, back).values)
 	live(v, commitOf(2, "ada", back, 5))
 	got := visit(v, back).values[ada]
@@ -154,7 +154,7 @@ func TestReturningRepository(t *testing.T) {
 	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: noon}}}})
 	require.Empty(t, visit(v, noon).values)
 	v.Apply(Change{
-		Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceThere}}},
+		Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceReadable}}},
 		Events:   []activity.Event{commitOf(2, "ada", noon, 5)},
 	})
 	require.Equal(t, uint64(1), visit(v, noon).values[ada].Of[MetricTotal])
@@ -175,12 +175,12 @@ func TestNoZeroAfterASnapshot(t *testing.T) {
 			live(v, commitOf(1, "ada", noon, 5))
 			require.Equal(t, uint64(0), visit(v, noon).values[ada].Of[MetricTotal])
 			for range 2 { // the first one is not completed
-				v.Apply(Change{Reset: true, Began: test.began, Progress: Progress{Edge: noon, Repos: []RepoProgress{
-					{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+				v.Apply(Change{Reset: true, LedgerStart: test.began, Progress: Progress{Edge: noon, Repos: []RepoProgress{
+					{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 				}}})
 				v.Apply(Change{Events: []activity.Event{commitOf(1, "ada", noon, 5), commitOf(2, "bob", noon, 5)}})
 			}
-			v.Apply(Change{Caught: true})
+			v.Apply(Change{CaughtUp: true})
 			got := visit(v, noon.Add(time.Second)).values
 			require.Equal(t, test.want, got[ada].Of[MetricTotal])
 			require.Equal(t, uint64(1), got[Series{"one", "bob"}].Of[MetricTotal])
@@ -237,7 +237,7 @@ func TestSumsOfALabelThatIsLeft(t *testing.T) {
 		of(1, account), of(2, account), of(3, activity.Actor{Login: "ada"}))
 	require.Equal(t, uint64(3), visit(v, noon).values[ada].Of[MetricTotal])
 	login := func(name string, at time.Time) {
-		v.Apply(Change{Samples: []Sample{{SampleKey: LoginKey(7), Data: []byte(name), Observed: at}}})
+		v.Apply(Change{Entries: []Entry{{EntryKey: LoginKey(7), Data: []byte(name), Observed: at}}})
 	}
 	login("lovelace", noon)
 	got := visit(v, noon).values
@@ -259,8 +259,8 @@ type counters struct {
 // see compares the sums with the last ones and adds up what came.
 func (c *counters) see(t *rapid.T, now time.Time, shown *showing) {
 	for series, values := range shown.values {
-		if values.Since > now.Unix() {
-			t.Fatalf("%v counts from %d on at %s", series, values.Since, now)
+		if values.StartTime > now.Unix() {
+			t.Fatalf("%v counts from %d on at %s", series, values.StartTime, now)
 		}
 		for i := range NumTotals {
 			if !values.Present.Has(MetricTotal + Metric(i)) {
@@ -305,9 +305,9 @@ func newSimulation(t *rapid.T) *simulation {
 	for i := range s.replicas {
 		s.replicas[i] = NewView(settings)
 	}
-	s.apply(Change{Reset: true, Caught: true, Began: noon})
+	s.apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon})
 	for repo := range int64(2) {
-		p := RepoProgress{ID: repo + 1, Name: fmt.Sprint("repo", repo), Contact: noon, Since: noon.AddDate(0, 0, -14)}
+		p := RepoProgress{ID: repo + 1, Name: fmt.Sprint("repo", repo), FirstSeen: noon, Since: noon.AddDate(0, 0, -14)}
 		for _, stream := range activity.AllStreams() {
 			p.Missed = append(p.Missed, StreamWindow{stream, activity.Window{Start: p.Since, End: noon}})
 		}
@@ -372,7 +372,7 @@ func (s *simulation) wait(t *rapid.T) {
 	if !needless {
 		s.apply(pruned)
 	}
-	if !pruned.Pruned.Before(noon) {
+	if !pruned.PrunedBefore.Before(noon) {
 		s.read = [2]bool{true, true} // what is older than the retention is not wanted
 	}
 	s.emit(t)

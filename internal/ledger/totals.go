@@ -12,18 +12,18 @@ const NumTotals = activity.NumKinds + 2
 
 // Indexes of the lines in Totals.
 const (
-	TotalAdded   = activity.NumKinds
-	TotalRemoved = activity.NumKinds + 1
+	TotalLinesAdded   = activity.NumKinds
+	TotalLinesRemoved = activity.NumKinds + 1
 )
 
 // Totals are the cumulative sums of a series.
 type Totals [NumTotals]uint64
 
-// Count adds an event.
-func (t *Totals) Count(e *activity.Event) {
+// AddEvent adds an event.
+func (t *Totals) AddEvent(e *activity.Event) {
 	t[e.Kind.Index()]++
-	t[TotalAdded] += uint64(e.Additions)
-	t[TotalRemoved] += uint64(e.Deletions)
+	t[TotalLinesAdded] += uint64(e.Additions)
+	t[TotalLinesRemoved] += uint64(e.Deletions)
 }
 
 // plus adds other sums.
@@ -49,7 +49,7 @@ func TotalIDs() [NumTotals]TotalID {
 	for _, k := range activity.Kinds() {
 		ids[k.Index()] = totalID(k, 0)
 	}
-	ids[TotalAdded], ids[TotalRemoved] = totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2)
+	ids[TotalLinesAdded], ids[TotalLinesRemoved] = totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2)
 	return ids
 }
 
@@ -62,8 +62,8 @@ var legacyOrder = []TotalID{
 	totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2),
 }
 
-// LegacyTotals are the ids of sums that are stored without them, in their order.
-func LegacyTotals() []TotalID { return legacyOrder }
+// LegacyTotalIDs are the ids of sums that are stored without them, in their order.
+func LegacyTotalIDs() []TotalID { return legacyOrder }
 
 // Set sets the sum with an id; one that is not known is left out.
 func (t *Totals) Set(id TotalID, value uint64) {
@@ -99,8 +99,8 @@ func totalsOf(pairs []uint64) (t Totals, err error) {
 	return t, nil
 }
 
-// legacyTotals gives the pairs of sums that are stored in their order.
-func legacyTotals(list []uint64) ([]uint64, error) {
+// legacyPairs gives the pairs of sums that are stored in their order.
+func legacyPairs(list []uint64) ([]uint64, error) {
 	if len(list) != len(legacyOrder) {
 		return nil, errLength
 	}
@@ -121,9 +121,9 @@ func numMeasures(k activity.Kind) int {
 
 var errMeasures = errors.New("measures that the kind does not have")
 
-// MeasuresOf are the measures of an event in the order in which its kind has them: of a commit the lines added and the
+// EventMeasures are the measures of an event in the order in which its kind has them: of a commit the lines added and the
 // lines deleted. Zeros at the end are left out.
-func MeasuresOf(e *activity.Event) []uint64 {
+func EventMeasures(e *activity.Event) []uint64 {
 	switch {
 	case e.Deletions != 0:
 		return []uint64{uint64(e.Additions), uint64(e.Deletions)}

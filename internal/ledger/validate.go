@@ -34,7 +34,7 @@ func (c *Change) validate() error {
 			return fmt.Errorf("%w: a list of %d, want at most %d", ErrInvalid, len(keys), maxElements)
 		}
 		for i, k := range keys {
-			if k.Repo <= 0 || !k.Kind.Valid() {
+			if k.Repo <= 0 || !k.Kind.IsValid() {
 				return fmt.Errorf("%w: key %d: of repository %d and kind %d", ErrInvalid, i, k.Repo, k.Kind)
 			}
 		}
@@ -47,7 +47,7 @@ func (c *Change) validate() error {
 	return c.validateRest()
 }
 
-func (c *Carried) validate() error {
+func (c *CarriedTotals) validate() error {
 	if c.Repo <= 0 {
 		return activity.ErrRepo
 	}
@@ -56,11 +56,11 @@ func (c *Carried) validate() error {
 
 // validateRest is validate but for events and carried totals.
 func (c *Change) validateRest() error {
-	longest := max(len(c.Events), len(c.Carried), len(c.Progress.Repos), len(c.Samples), len(c.Tallies))
+	longest := max(len(c.Events), len(c.Carried), len(c.Progress.Repos), len(c.Entries), len(c.Tallies))
 	if longest > maxElements {
 		return fmt.Errorf("%w: a list of %d, want at most %d", ErrInvalid, longest, maxElements)
 	}
-	if !storable(c.Began, c.Pruned, c.Progress.Edge) {
+	if !storable(c.LedgerStart, c.PrunedBefore, c.Progress.Edge) {
 		return fmt.Errorf("%w: a time out of range", ErrInvalid)
 	}
 	for i := range c.Progress.Repos {
@@ -72,9 +72,9 @@ func (c *Change) validateRest() error {
 }
 
 func (c *Change) validateOperations() error {
-	for i := range c.Samples {
-		s := &c.Samples[i]
-		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) || len(s.Data) > MaxSample {
+	for i := range c.Entries {
+		s := &c.Entries[i]
+		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) || len(s.Data) > MaxEntry {
 			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}
@@ -91,11 +91,11 @@ func (p *RepoProgress) validate() error {
 	switch {
 	case p.ID <= 0:
 		return activity.ErrRepo
-	case p.Presence > PresenceForgotten:
+	case p.Presence > PresencePurged:
 		return fmt.Errorf("presence %d", p.Presence)
 	case !text(p.Name):
 		return fmt.Errorf("name %.64q", p.Name)
-	case !storable(p.Contact, p.Since, p.Observed, p.GoneSince):
+	case !storable(p.FirstSeen, p.Since, p.Observed, p.GoneSince):
 		return errors.New("a time out of range")
 	case len(p.Missed) > maxElements || len(p.Read) > maxElements:
 		return fmt.Errorf("%d and %d windows", len(p.Missed), len(p.Read))
@@ -107,7 +107,7 @@ func (p *RepoProgress) validate() error {
 			}
 		}
 	}
-	for _, list := range [][]string{p.Tips, p.Settled} {
+	for _, list := range [][]string{p.Tips, p.ResolvedTips} {
 		if len(list) > maxElements || slices.ContainsFunc(list, func(head string) bool { return !isHead(head) }) {
 			return fmt.Errorf("%d heads, or one that is no object name", len(list))
 		}
@@ -124,8 +124,8 @@ func validSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil
 	}
-	if (s.Known|s.Off)&^activity.EveryStream != 0 || !text(s.Head, s.Branch) ||
-		!storable(s.HeadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.OffSince) {
+	if (s.Streams|s.Disabled)&^activity.EveryStream != 0 || !text(s.Head, s.Branch) ||
+		!storable(s.HeadReadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.DisabledSince) {
 		return fmt.Errorf("signals of head %.64q", s.Head)
 	}
 	return nil

@@ -19,8 +19,8 @@ type ViewSettings struct {
 	// Label is a user's label value, and false for users who are not shown. It is called with an account's newest
 	// login. Users with one label are one series. Nil shows logins.
 	Label func(activity.Actor) (string, bool)
-	// GivenWeeks shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
-	GivenWeeks bool
+	// WeeklyLinesFromEntries shows the weekly lines that samples give (SampleWeekly), because commits are read without theirs.
+	WeeklyLinesFromEntries bool
 	// ZeroFor is how long a sum that begins is shown as it was before its first event, which is 0 unless the series had
 	// ended. Zero: it is shown with its value at once.
 	ZeroFor time.Duration
@@ -38,7 +38,7 @@ type View struct {
 	accounts *accounts
 	visits   uint64 // so far
 	tallies  map[TallyKey]uint64
-	samples  map[SampleKey]Sample
+	samples  map[EntryKey]Entry
 	pruned   time.Time
 	unread   time.Time // until when commits were read without their lines
 	// open are the streams of each repository of which the sums are shown.
@@ -93,7 +93,7 @@ func (v *View) reset() {
 	v.accounts = newAccounts(v.settings.Label, v.relabel, v.keepSums)
 	v.open = make(map[int64]activity.Streams)
 	v.tallies = make(map[TallyKey]uint64)
-	v.samples = make(map[SampleKey]Sample)
+	v.samples = make(map[EntryKey]Entry)
 	v.pruned, v.unread = time.Time{}, time.Time{}
 }
 
@@ -102,10 +102,10 @@ func (v *View) Apply(c Change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c.Reset {
-		v.restart(c.Began)
+		v.restart(c.LedgerStart)
 	}
-	if !c.Began.IsZero() {
-		v.cov.Began = c.Began
+	if !c.LedgerStart.IsZero() {
+		v.cov.LedgerStart = c.LedgerStart
 	}
 	for i := range c.Progress.Repos {
 		v.noteReturn(&c.Progress.Repos[i])
@@ -120,8 +120,8 @@ func (v *View) Apply(c Change) {
 	v.move(c.Restored, (*series).restore)
 	v.move(c.Removed, (*series).remove)
 	v.applyOperations(&c)
-	if c.Pruned.After(v.pruned) {
-		v.prune(c.Pruned)
+	if c.PrunedBefore.After(v.pruned) {
+		v.prune(c.PrunedBefore)
 	}
 	if forgotten := c.Progress.forgotten(); len(forgotten) > 0 {
 		v.forget(forgotten)
@@ -129,17 +129,17 @@ func (v *View) Apply(c Change) {
 	for i := range c.Progress.Repos { // after the events: those that came with the last of the history are history
 		v.openSums(c.Progress.Repos[i].ID)
 	}
-	if c.Caught && !v.caught {
+	if c.CaughtUp && !v.caught {
 		v.restoreSums()
 	}
-	v.caught = v.caught || c.Caught
+	v.caught = v.caught || c.CaughtUp
 }
 
 // restart empties the view for a new snapshot and remembers what was shown, so that series which are not in the
 // snapshot end.
 func (v *View) restart(began time.Time) {
 	v.holdSums()
-	if !began.Equal(v.cov.Began) && v.caught {
+	if !began.Equal(v.cov.LedgerStart) && v.caught {
 		v.held = nil // another ledger
 	}
 	ended := v.ended
@@ -154,29 +154,29 @@ func (v *View) applyOperations(c *Change) {
 	for _, t := range c.Tallies {
 		v.tallies[t.TallyKey] += t.Add
 	}
-	for _, sample := range c.Samples {
-		if have, ok := v.samples[sample.SampleKey]; !ok || !sample.Observed.Before(have.Observed) {
-			v.samples[sample.SampleKey] = sample
+	for _, sample := range c.Entries {
+		if have, ok := v.samples[sample.EntryKey]; !ok || !sample.Observed.Before(have.Observed) {
+			v.samples[sample.EntryKey] = sample
 			v.takeSample(&sample)
 		}
 	}
 }
 
-func (v *View) takeSample(sample *Sample) {
+func (v *View) takeSample(sample *Entry) {
 	switch sample.Name {
-	case SampleWeekly:
-		if v.settings.GivenWeeks {
+	case EntryWeeklyLines:
+		if v.settings.WeeklyLinesFromEntries {
 			v.takeWeekly(sample)
 		}
-	case SampleUnread:
+	case EntryCommitsWithoutLines:
 		v.unread = sample.Observed
-	case SampleLogin:
+	case EntryLogin:
 		v.takeLogin(sample)
 	}
 }
 
 // takeLogin takes an account's present login. What is none is left out.
-func (v *View) takeLogin(sample *Sample) {
+func (v *View) takeLogin(sample *Entry) {
 	id, err := strconv.ParseInt(sample.Labels[1], 10, 64)
 	actor := activity.Actor{ID: id, Login: string(sample.Data)}
 	if err == nil && id != 0 && actor.Validate() == nil {
@@ -184,7 +184,7 @@ func (v *View) takeLogin(sample *Sample) {
 	}
 }
 
-func (v *View) carry(c *Carried) {
+func (v *View) carry(c *CarriedTotals) {
 	v.seriesOf(c.Repo, v.accounts.see(c.Actor, 0)).totals.plus(&c.Totals)
 }
 
@@ -295,11 +295,11 @@ func (v *View) forget(forgotten map[int64]bool) {
 			delete(v.repos, id)
 		}
 	}
-	maps.DeleteFunc(v.samples, func(key SampleKey, _ Sample) bool { return forgotten[key.RepoOf()] })
+	maps.DeleteFunc(v.samples, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
 }
 
-// Caught reports whether the view is complete: before, nothing it could show would be true.
-func (v *View) Caught() bool {
+// IsCaughtUp reports whether the view is complete: before, nothing it could show would be true.
+func (v *View) IsCaughtUp() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.caught
@@ -311,27 +311,27 @@ type Series struct {
 	Repo, User string
 }
 
-// LastWeek is the last complete week before t. Weeks begin on Sunday 00:00 UTC, as in GitHub's statistics
+// LastCompleteWeek is the last complete week before t. Weeks begin on Sunday 00:00 UTC, as in GitHub's statistics
 // (https://docs.github.com/rest/metrics/statistics).
-func LastWeek(t time.Time) activity.Window {
+func LastCompleteWeek(t time.Time) activity.Window {
 	day := t.UTC().Truncate(24 * time.Hour) // the zero time is a midnight
 	end := day.AddDate(0, 0, -int(day.Weekday()))
 	return activity.Window{Start: end.AddDate(0, 0, -7), End: end}
 }
 
-// Sample is the newest observation of a value, and false when there is none. Its data must not be changed.
-func (v *View) Sample(key SampleKey) (Sample, bool) {
+// Entry is the newest observation of a value, and false when there is none. Its data must not be changed.
+func (v *View) Entry(key EntryKey) (Entry, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	sample, ok := v.samples[key]
 	return sample, ok
 }
 
-// Samples are the newest observations of all values of a name, in no order. Their data must not be changed.
-func (v *View) Samples(name string) []Sample {
+// Entries are the newest observations of all values of a name, in no order. Their data must not be changed.
+func (v *View) Entries(name string) []Entry {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var list []Sample
+	var list []Entry
 	for key, sample := range v.samples {
 		if key.Name == name {
 			list = append(list, sample)
@@ -340,12 +340,12 @@ func (v *View) Samples(name string) []Sample {
 	return list
 }
 
-// Name is the present name of a repository that is there.
-func (v *View) Name(repo int64) (string, bool) {
+// RepoName is the present name of a repository that is there.
+func (v *View) RepoName(repo int64) (string, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	cov := v.cov.Repos[repo]
-	if cov == nil || cov.Gone() {
+	if cov == nil || cov.IsGone() {
 		return "", false
 	}
 	return cov.Name, true
@@ -360,9 +360,9 @@ func (v *View) Edge() time.Time {
 
 // Summary is the size and the state of a view.
 type Summary struct {
-	Caught        bool
-	Began, Oldest time.Time
-	Gaps          int
+	CaughtUp                     bool
+	LedgerStart, OldestUncovered time.Time
+	Gaps                         int
 	// Series is how many accounts in repositories have events, and how many those are, of users who are shown.
 	Series, Events int
 	// Shown is how many series of each metric the last visit showed.
@@ -375,7 +375,7 @@ func (v *View) Summary() Summary {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	sum := Summary{
-		Caught: v.caught, Began: v.cov.Began, Oldest: v.cov.Oldest(), Gaps: len(v.cov.Gaps()),
+		CaughtUp: v.caught, LedgerStart: v.cov.LedgerStart, OldestUncovered: v.cov.OldestUncovered(), Gaps: len(v.cov.Gaps()),
 		Tallies: maps.Clone(v.tallies),
 	}
 	for _, repo := range v.repos {

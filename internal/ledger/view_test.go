@@ -19,12 +19,12 @@ type showing struct {
 	ended  map[Series]Mask
 }
 
-func (s *showing) Show(series Series, v *Values) { s.values[series] = *v }
-func (s *showing) End(series Series, gone Mask)  { s.ended[series] |= gone }
+func (s *showing) Emit(series Series, v *Values)      { s.values[series] = *v }
+func (s *showing) MarkStale(series Series, gone Mask) { s.ended[series] |= gone }
 
 // pass shows a view to a replica that does not emit it.
 func pass(v *View, now time.Time) {
-	v.Pass(now, &showing{values: map[Series]Values{}, ended: map[Series]Mask{}})
+	v.VisitStandby(now, &showing{values: map[Series]Values{}, ended: map[Series]Mask{}})
 }
 
 func visit(v *View, now time.Time) *showing {
@@ -49,8 +49,8 @@ func viewOf(settings ViewSettings, events ...activity.Event) *View {
 		settings.Retention = 720 * time.Hour
 	}
 	v := NewView(settings)
-	v.Apply(Change{Reset: true, Caught: true, Began: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+	v.Apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
+		{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 	}}, Events: events})
 	return v
 }
@@ -92,7 +92,7 @@ func TestLastWeek(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			week := LastWeek(test.at)
+			week := LastCompleteWeek(test.at)
 			require.Equal(t, test.start, week.Start)
 			require.Equal(t, test.start.AddDate(0, 0, 7), week.End)
 			require.Equal(t, time.Sunday, week.Start.Weekday())
@@ -103,12 +103,12 @@ func TestLastWeek(t *testing.T) {
 // TestWeeklyLines are of the last complete week, and absent while it has not been read.
 func TestWeeklyLines(t *testing.T) {
 	t.Parallel()
-	week := LastWeek(noon)
+	week := LastCompleteWeek(noon)
 	v := viewOf(ViewSettings{Grace: 1000 * time.Hour},
 		commitOf(1, "ada", week.Start.Add(-time.Second), 1), commitOf(2, "ada", week.Start, 10),
 		commitOf(3, "ada", week.End.Add(-time.Second), 100), commitOf(4, "ada", week.End, 1000))
 	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
-	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[MetricLinesGone])
+	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[MetricLinesRemoved])
 	require.Equal(t, uint64(1000), visit(v, noon.AddDate(0, 0, 7)).values[ada].Of[MetricLinesAdded])
 	require.Equal(t, uint64(0), visit(v, noon.AddDate(0, 0, 14)).values[ada].Of[MetricLinesAdded])
 	missing := StreamWindow{activity.StreamCommits, activity.Window{Start: week.Start, End: week.Start.Add(time.Hour)}}
@@ -137,7 +137,7 @@ func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	require.NotContains(t, ended.values, ada)
 	require.Equal(t, map[Series]Mask{ada: idle.Present}, ended.ended)
 	require.Empty(t, at(241*time.Hour).ended, "told once")
-	v.Apply(Change{Pruned: noon.Add(time.Hour)})
+	v.Apply(Change{PrunedBefore: noon.Add(time.Hour)})
 	v.Apply(Change{Events: []activity.Event{event(activity.KindIssueComment, 2, "ada", noon.Add(242*time.Hour))}})
 	require.Equal(t, uint64(2), at(242 * time.Hour).values[ada].Of[total])
 }
@@ -197,16 +197,16 @@ func TestOneRepositoryLags(t *testing.T) {
 func TestTotalsNeverGoBack(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}}}
+	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}}
 	for i := range int64(20) {
 		b.Events = append(b.Events, commitOf(i, "ada", noon.AddDate(0, 0, -int(i)), 5))
 	}
 	change, receipt, err := s.Plan(1, &b, 100)
 	require.NoError(t, err)
-	require.Equal(t, 20, receipt.New)
+	require.Equal(t, 20, receipt.Recorded)
 	s.Apply(&change)
 	live := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
-	live.Apply(Change{Reset: true, Caught: true})
+	live.Apply(Change{Reset: true, CaughtUp: true})
 	live.Apply(change)
 	for _, days := range []int{-15, -10, -3} {
 		pruned, _ := s.PlanPrune(noon.AddDate(0, 0, days))
@@ -219,7 +219,7 @@ func TestTotalsNeverGoBack(t *testing.T) {
 		for _, v := range []*View{live, late} {
 			got := visit(v, noon).values[ada]
 			require.Equal(t, uint64(20), got.Of[MetricTotal])
-			require.Equal(t, uint64(100), got.Of[MetricTotalAdded])
+			require.Equal(t, uint64(100), got.Of[MetricTotalLinesAdded])
 		}
 	}
 }
@@ -238,7 +238,7 @@ func TestRename(t *testing.T) {
 	other := event(activity.KindCommit, 9, "ada", noon)
 	other.Repo = 2
 	v.Apply(Change{Events: []activity.Event{other}, Progress: Progress{Repos: []RepoProgress{
-		{ID: 1, Name: "third"}, {ID: 2, Name: "moved", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+		{ID: 1, Name: "third"}, {ID: 2, Name: "moved", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 	}}})
 	got = visit(v, noon)
 	require.Len(t, got.values, 2)
@@ -254,7 +254,7 @@ func TestGoneRepository(t *testing.T) {
 	gone := visit(v, noon)
 	require.Empty(t, gone.values)
 	require.Contains(t, gone.ended, ada)
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceThere}}}})
+	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceReadable}}}})
 	require.Contains(t, visit(v, noon).values, ada)
 }
 
@@ -264,9 +264,9 @@ func TestNewSnapshotEndsWhatIsNoLongerThere(t *testing.T) {
 	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
 	visit(v, noon)
 	v.Apply(Change{Reset: true})
-	require.False(t, v.Caught())
+	require.False(t, v.IsCaughtUp())
 	v.Apply(Change{
-		Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)}}},
+		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}},
 		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)},
 	})
 	got := visit(v, noon)
@@ -298,12 +298,12 @@ func TestCoverage(t *testing.T) {
 	}
 	var c Coverage
 	c.Apply(Progress{Edge: at(0), Repos: []RepoProgress{
-		{ID: 1, Name: "one", Contact: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits, -336, -24)}},
-		{ID: 2, Name: "two", Contact: at(5), Since: at(-331)},
+		{ID: 1, Name: "one", FirstSeen: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits, -336, -24)}},
+		{ID: 2, Name: "two", FirstSeen: at(5), Since: at(-331)},
 	}})
 	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamCommits), "an old gap does not hold the edge back")
 	require.Equal(t, at(5), c.RepoEdge(c.Repos[2], activity.StreamCommits), "met after the edge")
-	require.Equal(t, at(-336), c.Oldest())
+	require.Equal(t, at(-336), c.OldestUncovered())
 	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0, 1)}}}})
 	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamPulls))
 	gaps := c.Gaps()
@@ -311,14 +311,14 @@ func TestCoverage(t *testing.T) {
 	require.Equal(t, activity.StreamPulls, gaps[0].Stream, "the newest first")
 	clone := c.Clone()
 	c.Prune(at(-100))
-	require.Equal(t, at(-100), c.Oldest())
-	require.Equal(t, at(-336), clone.Oldest(), "a clone is not touched")
+	require.Equal(t, at(-100), c.OldestUncovered())
+	require.Equal(t, at(-336), clone.OldestUncovered(), "a clone is not touched")
 	c.Invalidate(time.Time{})
-	require.Equal(t, at(-336), c.Oldest())
+	require.Equal(t, at(-336), c.OldestUncovered())
 	require.Len(t, c.Gaps(), 2*activity.NumStreams)
 	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: at(1)}, {ID: 2, Presence: PresenceGone, GoneSince: at(1)}}})
 	require.Empty(t, c.Gaps())
-	require.Equal(t, at(1), c.Oldest())
+	require.Equal(t, at(1), c.OldestUncovered())
 }
 
 // TestSlowFollower gets a new snapshot when it is too far behind, and ends with what everybody else has.
@@ -326,7 +326,7 @@ func TestSlowFollower(t *testing.T) {
 	t.Parallel()
 	store := NewLocal(nil, 0)
 	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, Name: "one", Contact: noon, Since: noon.AddDate(0, 0, -28)},
+		{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 	}}}
 	_, err := store.Commit(t.Context(), 1, introduction)
 	require.NoError(t, err)
@@ -338,7 +338,7 @@ func TestSlowFollower(t *testing.T) {
 		if c.Reset {
 			resets++
 		}
-		if c.Caught && resets == 1 {
+		if c.CaughtUp && resets == 1 {
 			go func() {
 				defer close(release)
 				<-blocked

@@ -9,10 +9,10 @@ import (
 
 // Sink takes what a visit finds. Its methods are called under the view's lock and must not call the view.
 type Sink interface {
-	// Show gets the values of a series that is there.
-	Show(s Series, v *Values)
-	// End gets the metrics that the last visit showed of a series and that are not there any more.
-	End(s Series, metrics Mask)
+	// Emit gets the values of a series that is there.
+	Emit(s Series, v *Values)
+	// MarkStale gets the metrics that the last visit showed of a series and that are not there any more.
+	MarkStale(s Series, metrics Mask)
 }
 
 // Visit shows every series as of now, and ends those that the visit before showed and that are gone.
@@ -29,7 +29,7 @@ func (v *View) visit(now time.Time, sink Sink) {
 	owners := v.owners()
 	for id, repo := range v.repos {
 		cov := v.cov.Repos[id]
-		if cov == nil || cov.Gone() || owners[cov.Name] != id {
+		if cov == nil || cov.IsGone() || owners[cov.Name] != id {
 			v.ended = repo.end(v.ended, v.accounts)
 			repo.shown = "" // another repository may take the name, or has taken it
 			continue
@@ -45,11 +45,11 @@ func (v *View) owners() map[string]int64 {
 	owners := make(map[string]int64, len(v.repos))
 	for id := range v.repos {
 		cov := v.cov.Repos[id]
-		if cov == nil || cov.Gone() {
+		if cov == nil || cov.IsGone() {
 			continue
 		}
 		had := v.cov.Repos[owners[cov.Name]]
-		if had == nil || cmp.Or(cov.Contact.Compare(had.Contact), cmp.Compare(cov.ID, had.ID)) > 0 {
+		if had == nil || cmp.Or(cov.FirstSeen.Compare(had.FirstSeen), cmp.Compare(cov.ID, had.ID)) > 0 {
 			owners[cov.Name] = id
 		}
 	}
@@ -73,7 +73,7 @@ func (v *View) endGone(sink Sink) {
 			gone &^= repo.shownOf(v.accounts.labels[e.user])
 		}
 		if gone != 0 {
-			sink.End(Series{e.repo, e.user}, gone)
+			sink.MarkStale(Series{e.repo, e.user}, gone)
 		}
 	}
 	v.ended = nil
@@ -121,7 +121,7 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 		if alive {
 			v.setTotals(repo, label, open, &values, &s.totals)
 		}
-		values.Since = since
+		values.StartTime = since
 		s.shown = show(sink, Series{cov.Name, label.text}, s.shown, &values)
 	}
 	v.visitGroups(repo, cov, open, sink)
@@ -130,10 +130,10 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 // show shows the values of a series and ends those that were shown before and are gone. It gives what is shown now.
 func show(sink Sink, name Series, was Mask, values *Values) Mask {
 	if gone := was &^ values.Present; gone != 0 {
-		sink.End(name, gone)
+		sink.MarkStale(name, gone)
 	}
 	if values.Present != 0 {
-		sink.Show(name, values)
+		sink.Emit(name, values)
 	}
 	return values.Present
 }
@@ -182,7 +182,7 @@ func (v *View) visitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Si
 		if g.alive {
 			v.setTotals(repo, label, open, &g.values, &g.totals)
 		}
-		g.values.Since = cov.Since.Unix()
+		g.values.StartTime = cov.Since.Unix()
 		g.shown = show(sink, Series{cov.Name, label.text}, g.shown, &g.values)
 	}
 }
@@ -232,9 +232,9 @@ func (v *View) moments(r *RepoCoverage, now time.Time) moments {
 		m.day[s] = at.Add(-24 * time.Hour).Unix()
 		m.retained[s] = at.Add(-v.settings.Retention).Unix()
 	}
-	week := LastWeek(time.Unix(m.until[activity.StreamCommits], 0))
+	week := LastCompleteWeek(time.Unix(m.until[activity.StreamCommits], 0))
 	m.weekStart, m.weekEnd = week.Start.Unix(), week.End.Unix()
-	m.hasWeek = !v.settings.GivenWeeks && !week.Start.Before(v.unread) &&
+	m.hasWeek = !v.settings.WeeklyLinesFromEntries && !week.Start.Before(v.unread) &&
 		!r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
 	return m
 }

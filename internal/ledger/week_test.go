@@ -17,7 +17,7 @@ func TestLastWeekIsTheLastWeek(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("drawn", rapid.IntRange(-12, 14).Draw(t, "zone")*3600)
 		at := time.Unix(rapid.Int64Range(0, 1<<32-1).Draw(t, "second"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")).In(zone)
-		week := LastWeek(at)
+		week := LastCompleteWeek(at)
 		require.Equal(t, time.Sunday, week.Start.UTC().Weekday())
 		require.Equal(t, week.Start.UTC(), week.Start.UTC().Truncate(24*time.Hour))
 		require.Equal(t, long, week.End.Sub(week.Start))
@@ -44,7 +44,7 @@ func TestLastWeekAtTheTurns(t *testing.T) {
 			t.Parallel()
 			moment, err := time.Parse(time.RFC3339, at)
 			require.NoError(t, err)
-			require.Equal(t, start, LastWeek(moment).Start.Format(time.RFC3339))
+			require.Equal(t, start, LastCompleteWeek(moment).Start.Format(time.RFC3339))
 		})
 	}
 }
@@ -55,8 +55,8 @@ func TestLinesChangeOnSunday(t *testing.T) {
 	t.Parallel()
 	sunday := time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC) // the week before has the turn of the year
 	v := NewView(ViewSettings{Retention: 1000 * time.Hour, Grace: time.Hour})
-	v.Apply(Change{Reset: true, Caught: true, Progress: Progress{Edge: sunday, Repos: []RepoProgress{
-		{ID: 1, Name: "one", Contact: sunday, Since: sunday.AddDate(0, 0, -28)},
+	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: sunday, Repos: []RepoProgress{
+		{ID: 1, Name: "one", FirstSeen: sunday, Since: sunday.AddDate(0, 0, -28)},
 	}}, Events: []activity.Event{
 		commitOf(1, "ada", sunday.AddDate(0, 0, -14), 1), commitOf(2, "ada", sunday.AddDate(0, 0, -7).Add(-time.Second), 10),
 		commitOf(3, "ada", sunday.AddDate(0, 0, -7), 100), commitOf(4, "ada", sunday.Add(-time.Second), 1000),
@@ -73,7 +73,7 @@ func TestLinesChangeOnSunday(t *testing.T) {
 // everything else is shown all the same, and nobody who made no commit gets lines.
 func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 	t.Parallel()
-	week := LastWeek(noon)
+	week := LastCompleteWeek(noon)
 	for name, test := range map[string]struct {
 		since  time.Time
 		missed activity.Window
@@ -91,20 +91,20 @@ func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := NewView(ViewSettings{Retention: 1000 * time.Hour, Grace: time.Hour})
-			p := RepoProgress{ID: 1, Name: "one", Contact: noon, Since: test.since}
-			if !test.missed.Empty() {
+			p := RepoProgress{ID: 1, Name: "one", FirstSeen: noon, Since: test.since}
+			if !test.missed.IsEmpty() {
 				p.Missed = []StreamWindow{{test.stream, test.missed}}
 			}
-			v.Apply(Change{Reset: true, Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}}, Events: []activity.Event{
+			v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}}, Events: []activity.Event{
 				commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "bob", noon),
 			}})
 			got := visit(v, noon).values
-			for _, m := range []Metric{MetricLinesAdded, MetricLinesGone} {
+			for _, m := range []Metric{MetricLinesAdded, MetricLinesRemoved} {
 				require.Equal(t, test.there, got[ada].Present.Has(m))
 				require.False(t, got[Series{"one", "bob"}].Present.Has(m))
 			}
 			require.True(t, got[ada].Present.Has(count(activity.KindCommit)))
-			require.Equal(t, uint64(5), got[ada].Of[MetricTotalAdded])
+			require.Equal(t, uint64(5), got[ada].Of[MetricTotalLinesAdded])
 		})
 	}
 }

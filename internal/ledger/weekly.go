@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// SampleWeekly names the samples that have a repository's weekly lines where commits are read without theirs.
-	SampleWeekly = "weekly_lines"
-	// SampleUnread names the sample that says, by its time, until when commits were read without their lines.
-	SampleUnread = "commits_without_lines"
+	// EntryWeeklyLines names the samples that have a repository's weekly lines where commits are read without theirs.
+	EntryWeeklyLines = "weekly_lines"
+	// EntryCommitsWithoutLines names the sample that says, by its time, until when commits were read without their lines.
+	EntryCommitsWithoutLines = "commits_without_lines"
 )
 
-// WeeklyKey is the key of a repository's weekly lines.
-func WeeklyKey(repo int64) SampleKey {
-	return SampleKey{Name: SampleWeekly, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+// WeeklyLinesKey is the key of a repository's weekly lines.
+func WeeklyLinesKey(repo int64) EntryKey {
+	return EntryKey{Name: EntryWeeklyLines, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
-// RepoOf is the repository that a sample is about by its first label, 0 when it is about none.
-func (k *SampleKey) RepoOf() int64 {
+// RepoID is the repository that a sample is about by its first label, 0 when it is about none.
+func (k *EntryKey) RepoID() int64 {
 	id, err := strconv.ParseInt(k.Labels[0], 10, 64)
 	if err != nil {
 		return 0
@@ -33,17 +33,17 @@ func (k *SampleKey) RepoOf() int64 {
 	return max(0, id)
 }
 
-// Weekly are the lines of a repository's week by user.
-type Weekly struct {
+// WeeklyLines are the lines of a repository's week by user.
+type WeeklyLines struct {
 	// Week is the week's beginning.
 	Week time.Time
-	// Everybody says that who is not among the users has no lines in the week. Otherwise nothing is known of him.
-	Everybody bool
-	Users     []WeeklyUser
+	// Complete says that who is not among the users has no lines in the week. Otherwise nothing is known of him.
+	Complete bool
+	Users    []UserLines
 }
 
-// WeeklyUser are the lines of a user's week.
-type WeeklyUser struct {
+// UserLines are the lines of a user's week.
+type UserLines struct {
 	Actor          activity.Actor
 	Added, Removed uint64
 }
@@ -53,8 +53,8 @@ const (
 	weeklyEverybody = 1
 )
 
-// ErrWeekly refuses what are no weekly lines.
-var ErrWeekly = errors.New("not the lines of a week")
+// ErrWeeklyLines refuses what are no weekly lines.
+var ErrWeeklyLines = errors.New("not the lines of a week")
 
 // Encode is the document of a sample:
 //
@@ -62,9 +62,9 @@ var ErrWeekly = errors.New("not the lines of a week")
 //	lines added, lines removed; numbers are varints
 //
 // Should it be too long for a sample, it has the users with the most lines and does not speak for everybody.
-func (w *Weekly) Encode() []byte {
+func (w *WeeklyLines) Encode() []byte {
 	users := slices.Clone(w.Users)
-	slices.SortFunc(users, func(a, b WeeklyUser) int {
+	slices.SortFunc(users, func(a, b UserLines) int {
 		if a.lines() != b.lines() {
 			if a.lines() > b.lines() {
 				return -1
@@ -74,10 +74,10 @@ func (w *Weekly) Encode() []byte {
 		return slices.Compare([]byte(a.Actor.Login), []byte(b.Actor.Login))
 	})
 	data := binary.AppendUvarint([]byte{weeklyVersion, 0}, uint64(max(0, w.Week.Unix())/(24*60*60)))
-	everybody := w.Everybody
+	everybody := w.Complete
 	for i := range users {
 		longer := users[i].append(data)
-		if len(longer) > MaxSample {
+		if len(longer) > MaxEntry {
 			everybody = false
 			break
 		}
@@ -89,9 +89,9 @@ func (w *Weekly) Encode() []byte {
 	return data
 }
 
-func (u *WeeklyUser) lines() uint64 { return u.Added + u.Removed }
+func (u *UserLines) lines() uint64 { return u.Added + u.Removed }
 
-func (u *WeeklyUser) append(data []byte) []byte {
+func (u *UserLines) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
 	data = binary.AppendUvarint(data, uint64(len(u.Actor.Login)))
 	data = append(data, u.Actor.Login...)
@@ -99,28 +99,28 @@ func (u *WeeklyUser) append(data []byte) []byte {
 	return binary.AppendUvarint(data, u.Removed)
 }
 
-// DecodeWeekly gives what was encoded, or ErrWeekly.
-func DecodeWeekly(data []byte) (Weekly, error) {
-	var w Weekly
-	if len(data) < 2 || len(data) > MaxSample || data[0] != weeklyVersion || data[1]&^weeklyEverybody != 0 {
-		return w, ErrWeekly
+// DecodeWeeklyLines gives what was encoded, or ErrWeekly.
+func DecodeWeeklyLines(data []byte) (WeeklyLines, error) {
+	var w WeeklyLines
+	if len(data) < 2 || len(data) > MaxEntry || data[0] != weeklyVersion || data[1]&^weeklyEverybody != 0 {
+		return w, ErrWeeklyLines
 	}
-	w.Everybody = data[1]&weeklyEverybody != 0
-	in := varint.Read(data[2:])
-	w.Week = time.Unix(int64(in.Number(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
+	w.Complete = data[1]&weeklyEverybody != 0
+	in := varint.NewReader(data[2:])
+	w.Week = time.Unix(int64(in.ReadUvarint(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
 	if w.Week.Weekday() != time.Sunday {
-		return Weekly{}, ErrWeekly
+		return WeeklyLines{}, ErrWeeklyLines
 	}
-	for in.More() {
-		u := WeeklyUser{Actor: activity.Actor{ID: int64(in.Number(math.MaxInt64)), Login: in.Text()}} //nolint:gosec // 63 bits
-		u.Added, u.Removed = in.Number(math.MaxInt64), in.Number(math.MaxInt64)
+	for in.HasMore() {
+		u := UserLines{Actor: activity.Actor{ID: int64(in.ReadUvarint(math.MaxInt64)), Login: in.ReadString()}} //nolint:gosec // 63 bits
+		u.Added, u.Removed = in.ReadUvarint(math.MaxInt64), in.ReadUvarint(math.MaxInt64)
 		if u.Actor.Validate() != nil {
-			in.Refuse()
+			in.Invalidate()
 		}
 		w.Users = append(w.Users, u)
 	}
-	if !in.End() {
-		return Weekly{}, ErrWeekly
+	if !in.IsComplete() {
+		return WeeklyLines{}, ErrWeeklyLines
 	}
 	return w, nil
 }

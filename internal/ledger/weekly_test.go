@@ -12,40 +12,40 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-var given = ViewSettings{Grace: 100 * time.Hour, GivenWeeks: true}
+var given = ViewSettings{Grace: 100 * time.Hour, WeeklyLinesFromEntries: true}
 
-func linesOf(user string, added, removed uint64) WeeklyUser {
-	return WeeklyUser{Actor: activity.Actor{Login: user}, Added: added, Removed: removed}
+func linesOf(user string, added, removed uint64) UserLines {
+	return UserLines{Actor: activity.Actor{Login: user}, Added: added, Removed: removed}
 }
 
 // give has a replica see a repository's weekly lines.
-func give(v *View, at time.Time, w Weekly) {
-	v.Apply(Change{Samples: []Sample{{SampleKey: WeeklyKey(1), Data: w.Encode(), Observed: at}}})
+func give(v *View, at time.Time, w WeeklyLines) {
+	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: w.Encode(), Observed: at}}})
 }
 
 // weekly is what a visit shows of a user's weekly lines: added and removed, nil when they are absent.
 func weekly(t *testing.T, v *View, now time.Time, user string) []uint64 {
 	t.Helper()
 	got, there := visit(v, now).values[Series{"one", user}]
-	require.Equal(t, got.Present.Has(MetricLinesAdded), got.Present.Has(MetricLinesGone))
-	require.False(t, got.Present.Has(MetricTotalAdded) || got.Present.Has(MetricTotalGone), "single commits' lines are not read")
+	require.Equal(t, got.Present.Has(MetricLinesAdded), got.Present.Has(MetricLinesRemoved))
+	require.False(t, got.Present.Has(MetricTotalLinesAdded) || got.Present.Has(MetricTotalLinesRemoved), "single commits' lines are not read")
 	if !there || !got.Present.Has(MetricLinesAdded) {
 		return nil
 	}
-	return []uint64{got.Of[MetricLinesAdded], got.Of[MetricLinesGone]}
+	return []uint64{got.Of[MetricLinesAdded], got.Of[MetricLinesRemoved]}
 }
 
 // TestGivenWeeks: who is listed has what is given, who is not is absent, unless the week speaks for everybody.
 func TestGivenWeeks(t *testing.T) {
 	t.Parallel()
-	week := LastWeek(noon).Start
+	week := LastCompleteWeek(noon).Start
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(given,
 		commitOf(1, "ada", old, 7), commitOf(2, "bob", old, 7), commitOf(3, "eve", old, 7), event(activity.KindIssueComment, 4, "kim", old))
 	for _, user := range []string{"ada", "bob", "eve", "kim"} {
 		require.Nil(t, weekly(t, v, noon, user), "nothing is given yet")
 	}
-	give(v, noon, Weekly{Week: week, Users: []WeeklyUser{linesOf("ada", 5, 3), linesOf("bob", 0, 0), linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
+	give(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0), linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "bob"), "listed with nothing, and has commits")
 	require.Nil(t, weekly(t, v, noon, "eve"), "not listed")
@@ -53,15 +53,15 @@ func TestGivenWeeks(t *testing.T) {
 	require.Equal(t, []uint64{1, 0}, weekly(t, v, noon, "new"), "his commits have not been read yet")
 	require.Nil(t, weekly(t, v, noon, "idle"))
 
-	give(v, noon.Add(time.Second), Weekly{Week: week, Everybody: true, Users: []WeeklyUser{linesOf("ada", 5, 3)}})
+	give(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "kim"))
 	require.Nil(t, weekly(t, v, noon, "new"))
 	require.Equal(t, 3, v.Summary().Shown[MetricLinesAdded])
 
-	give(v, noon, Weekly{Week: week, Users: []WeeklyUser{linesOf("ada", 99, 99)}})
+	give(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 99, 99)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "an older observation")
-	v.Apply(Change{Samples: []Sample{{SampleKey: WeeklyKey(1), Data: []byte("rubbish"), Observed: noon.Add(time.Minute)}}})
+	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"), Observed: noon.Add(time.Minute)}}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "what is no document changes nothing")
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon.Add(10*24*time.Hour), "ada"), "the last one is shown until it is replaced")
 }
@@ -69,14 +69,14 @@ func TestGivenWeeks(t *testing.T) {
 // TestGivenWeeksAge: a document that nobody replaces ends with the retention, as series do.
 func TestGivenWeeksAge(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: 10_000 * time.Hour, GivenWeeks: true, Retention: 336 * time.Hour})
-	week := LastWeek(noon)
-	give(v, noon, Weekly{Week: week.Start, Users: []WeeklyUser{linesOf("ada", 5, 3)}})
+	v := viewOf(ViewSettings{Grace: 10_000 * time.Hour, WeeklyLinesFromEntries: true, Retention: 336 * time.Hour})
+	week := LastCompleteWeek(noon)
+	give(v, noon, WeeklyLines{Week: week.Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	end := week.End.Add(336 * time.Hour)
 	require.NotNil(t, weekly(t, v, end.Add(-time.Second), "ada"))
 	shown := visit(v, end)
 	require.Empty(t, shown.values)
-	require.Equal(t, Mask(1<<MetricLinesAdded|1<<MetricLinesGone), shown.ended[ada])
+	require.Equal(t, Mask(1<<MetricLinesAdded|1<<MetricLinesRemoved), shown.ended[ada])
 }
 
 // TestGivenWeeksByLabel: users with one label are summed, users who are not shown are not, and where the budget has folded users
@@ -89,8 +89,8 @@ func TestGivenWeeksByLabel(t *testing.T) {
 	}
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(settings, commitOf(1, "ada1", old, 7), commitOf(2, "renovate[bot]", old, 7))
-	users := []WeeklyUser{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100), linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
-	give(v, noon, Weekly{Week: LastWeek(noon).Start, Users: users})
+	users := []UserLines{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100), linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
+	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: users})
 	require.Equal(t, []uint64{15, 4}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{7, 7}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "renovate[bot]"))
@@ -109,25 +109,25 @@ func TestGivenWeeksByLabel(t *testing.T) {
 func TestGivenWeeksOfARepository(t *testing.T) {
 	t.Parallel()
 	v := viewOf(given)
-	give(v, noon, Weekly{Week: LastWeek(noon).Start, Users: []WeeklyUser{linesOf("ada", 5, 3)}})
+	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
 	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "two"}}}})
 	renamed := visit(v, noon)
 	require.Contains(t, renamed.values, Series{"two", "ada"})
 	require.Contains(t, renamed.ended, ada)
-	name, there := v.Name(1)
+	name, there := v.RepoName(1)
 	require.True(t, there)
 	require.Equal(t, "two", name)
 	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: noon}}}})
 	gone := visit(v, noon)
 	require.Empty(t, gone.values)
 	require.Contains(t, gone.ended, Series{"two", "ada"})
-	_, there = v.Name(1)
+	_, there = v.RepoName(1)
 	require.False(t, there)
 
-	v.Apply(Change{Reset: true, Caught: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", Contact: noon, Since: noon}}}})
+	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}}}})
 	require.Empty(t, visit(v, noon).values)
-	give(v, noon, Weekly{Week: LastWeek(noon).Start, Users: []WeeklyUser{linesOf("ada", 5, 3)}})
+	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
 }
 
@@ -136,20 +136,20 @@ func TestGivenWeeksOfARepository(t *testing.T) {
 func TestWeeksAreNotGiven(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: 1000 * time.Hour}, commitOf(1, "ada", noon.Add(-9*24*time.Hour), 7), commitOf(2, "ada", noon, 7))
-	give(v, noon, Weekly{Week: LastWeek(noon).Start, Users: []WeeklyUser{linesOf("ada", 5, 3)}})
+	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, uint64(7), visit(v, noon).values[ada].Of[MetricLinesAdded])
-	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotalAdded))
-	v.Apply(Change{Samples: []Sample{{SampleKey: SampleKey{Name: SampleUnread}, Observed: noon.Add(-48 * time.Hour)}}})
+	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotalLinesAdded))
+	v.Apply(Change{Entries: []Entry{{EntryKey: EntryKey{Name: EntryCommitsWithoutLines}, Observed: noon.Add(-48 * time.Hour)}}})
 	require.False(t, visit(v, noon).values[ada].Present.Has(MetricLinesAdded), "nobody has read them")
 	require.False(t, visit(v, noon.Add(7*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
 	require.True(t, visit(v, noon.Add(14*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
 }
 
 // drawWeekly draws a document.
-func drawWeekly(t *rapid.T) Weekly {
-	w := Weekly{
-		Week:      LastWeek(time.Unix(rapid.Int64Range(1e9, 4e9).Draw(t, "week"), 0)).Start,
-		Everybody: rapid.Bool().Draw(t, "everybody"),
+func drawWeekly(t *rapid.T) WeeklyLines {
+	w := WeeklyLines{
+		Week:     LastCompleteWeek(time.Unix(rapid.Int64Range(1e9, 4e9).Draw(t, "week"), 0)).Start,
+		Complete: rapid.Bool().Draw(t, "everybody"),
 	}
 	for i := range rapid.IntRange(0, 20).Draw(t, "users") {
 		lines := rapid.Uint64Range(0, 1<<40)
@@ -163,48 +163,48 @@ func TestWeeklyCodec(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWeekly(t)
-		got, err := DecodeWeekly(w.Encode())
+		got, err := DecodeWeeklyLines(w.Encode())
 		require.NoError(t, err)
 		require.Equal(t, w.Week, got.Week)
-		require.Equal(t, w.Everybody, got.Everybody)
+		require.Equal(t, w.Complete, got.Complete)
 		require.ElementsMatch(t, w.Users, got.Users)
 	})
-	good := (&Weekly{Week: LastWeek(noon).Start, Users: []WeeklyUser{linesOf("ada", 5, 300)}}).Encode()
+	good := (&WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 300)}}).Encode()
 	for name, data := range map[string][]byte{
 		"nothing": nil, "another version": append([]byte{2}, good[1:]...), "unknown flags": append([]byte{1, 2}, good[2:]...),
 		"cut": good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2], "a Monday": {1, 0, 4},
 		"no login": {1, 0, 3, 1, 0, 1, 1}, "a long login": {1, 0, 3, 1, 200, 'a', 1, 1},
 	} {
-		_, err := DecodeWeekly(data)
-		require.ErrorIs(t, err, ErrWeekly, name)
+		_, err := DecodeWeeklyLines(data)
+		require.ErrorIs(t, err, ErrWeeklyLines, name)
 	}
 }
 
 // TestWeeklyIsBounded: what does not fit into a sample is left out from the smallest on, and then it does not speak for everybody.
 func TestWeeklyIsBounded(t *testing.T) {
 	t.Parallel()
-	w := Weekly{Week: LastWeek(noon).Start, Everybody: true}
+	w := WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true}
 	for i := range 5000 {
 		w.Users = append(w.Users, linesOf(fmt.Sprintf("a-rather-long-name-of-somebody-%d", i), uint64(i), 0))
 	}
 	data := w.Encode()
-	require.LessOrEqual(t, len(data), MaxSample)
-	got, err := DecodeWeekly(data)
+	require.LessOrEqual(t, len(data), MaxEntry)
+	got, err := DecodeWeeklyLines(data)
 	require.NoError(t, err)
-	require.False(t, got.Everybody)
+	require.False(t, got.Complete)
 	require.Equal(t, uint64(4999), got.Users[0].Added)
 	require.Greater(t, len(got.Users), 1000)
 }
 
 func FuzzDecodeWeekly(f *testing.F) {
-	f.Add((&Weekly{Week: LastWeek(noon).Start, Everybody: true, Users: []WeeklyUser{linesOf("ada", 5, 300)}}).Encode())
+	f.Add((&WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true, Users: []UserLines{linesOf("ada", 5, 300)}}).Encode())
 	f.Add([]byte{1, 0, 3})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w, err := DecodeWeekly(data)
+		w, err := DecodeWeeklyLines(data)
 		if err != nil {
 			return
 		}
-		again, err := DecodeWeekly(w.Encode())
+		again, err := DecodeWeeklyLines(w.Encode())
 		require.NoError(t, err)
 		require.Equal(t, w.Week, again.Week)
 		require.ElementsMatch(t, w.Users, again.Users)

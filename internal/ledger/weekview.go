@@ -20,14 +20,14 @@ func (l *weekLines) plus(added, removed uint64) {
 }
 
 // takeWeekly keeps a repository's weekly lines. What are none is left out: what is known stays.
-func (v *View) takeWeekly(sample *Sample) {
-	repo := sample.RepoOf()
-	w, err := DecodeWeekly(sample.Data)
+func (v *View) takeWeekly(sample *Entry) {
+	repo := sample.RepoID()
+	w, err := DecodeWeeklyLines(sample.Data)
 	if repo == 0 || err != nil {
 		return
 	}
 	week := &weekView{
-		end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Everybody, lines: make(map[uint32]weekLines, len(w.Users)),
+		end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Complete, lines: make(map[uint32]weekLines, len(w.Users)),
 	}
 	for i := range w.Users {
 		u := &w.Users[i]
@@ -53,7 +53,7 @@ type givenWeek struct {
 // given prepares the visit of a repository, nil where no weeks are given: every user with lines has a series, also one of whom no event is known, as long as
 // the week's commits have not been read. Where the budget has folded users, he is taken for one of them.
 func (v *View) given(r *repoView, at *moments) *givenWeek {
-	if !v.settings.GivenWeeks {
+	if !v.settings.WeeklyLinesFromEntries {
 		return nil
 	}
 	g := &givenWeek{}
@@ -111,6 +111,6 @@ func (g *givenWeek) set(label *userLabel, user uint32, v *Values) {
 	some := lines != weekLines{} && (!g.folds || g.known[label])
 	if some || (commits && (listed || g.week.everybody)) {
 		v.set(MetricLinesAdded, lines.added)
-		v.set(MetricLinesGone, lines.removed)
+		v.set(MetricLinesRemoved, lines.removed)
 	}
 }

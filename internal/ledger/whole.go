@@ -21,9 +21,9 @@ func (p *Progress) whole() Progress {
 }
 
 func (p *RepoProgress) round() {
-	p.Contact, p.Since, p.Observed, p.GoneSince = floor(p.Contact), floor(p.Since), floor(p.Observed), floor(p.GoneSince)
+	p.FirstSeen, p.Since, p.Observed, p.GoneSince = floor(p.FirstSeen), floor(p.Since), floor(p.Observed), floor(p.GoneSince)
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
-	p.Tips, p.Settled = slices.Clone(p.Tips), slices.Clone(p.Settled)
+	p.Tips, p.ResolvedTips = slices.Clone(p.Tips), slices.Clone(p.ResolvedTips)
 	for i := range p.Missed {
 		p.Missed[i].Window = activity.Window{Start: floor(p.Missed[i].Window.Start), End: ceil(p.Missed[i].Window.End)}
 	}
@@ -32,14 +32,14 @@ func (p *RepoProgress) round() {
 	}
 	if p.Signals != nil {
 		signals := *p.Signals
-		signals.HeadAt, signals.PushedAt = floor(signals.HeadAt), floor(signals.PushedAt)
+		signals.HeadReadAt, signals.PushedAt = floor(signals.HeadReadAt), floor(signals.PushedAt)
 		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floor(signals.Pulls.UpdatedAt), floor(signals.Issues.UpdatedAt)
-		signals.OffSince = floor(signals.OffSince)
+		signals.DisabledSince = floor(signals.DisabledSince)
 		p.Signals = &signals
 	}
 }
 
-func wholeSamples(list []Sample) []Sample {
+func wholeSamples(list []Entry) []Entry {
 	list = slices.Clone(list)
 	for i := range list {
 		list[i].Observed, list[i].Data = floor(list[i].Observed), slices.Clone(list[i].Data)
@@ -56,7 +56,7 @@ func (p *Progress) clip(before time.Time) {
 				missed[j].Window.Start = before
 			}
 		}
-		p.Repos[i].Missed = slices.DeleteFunc(missed, func(m StreamWindow) bool { return m.Window.Empty() })
+		p.Repos[i].Missed = slices.DeleteFunc(missed, func(m StreamWindow) bool { return m.Window.IsEmpty() })
 	}
 }
 

@@ -27,30 +27,30 @@ const (
 // maxHead bounds the name of a commit in bytes.
 const maxHead = 128
 
-// ErrState refuses what is no state.
-var ErrState = errors.New("not a state of weekly lines")
+// ErrInvalidState refuses what is no state.
+var ErrInvalidState = errors.New("not a state of weekly lines")
 
 // Encode is the state in whole seconds:
 //
 //	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head │
 //	from version 2 on Rewound
 func (s *State) Encode() []byte {
-	data := []byte{version, flag(s.Quiet, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
-	if !s.Rewound.IsZero() {
+	data := []byte{version, flag(s.QuietWeek, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
+	if !s.RewrittenAt.IsZero() {
 		data[0], data[1] = versionRewound, data[1]|flag(s.Outdated, flagOutdated)
 	}
-	for _, t := range []time.Time{s.Week, s.Refreshed, s.Until, s.Asking.At, s.Reading.Week, s.Reading.Retry.At} {
+	for _, t := range []time.Time{s.Week, s.ConfirmedAt, s.FallbackUntil, s.StatisticsRetry.At, s.Commits.Week, s.Commits.Retry.At} {
 		data = binary.AppendUvarint(data, seconds(t))
 	}
 	for _, n := range []int{
-		s.Zeros, int(s.Asking.Wait / time.Second), s.Reading.Position, s.Reading.Asked, int(s.Reading.Retry.Wait / time.Second),
+		s.ZeroAnswers, int(s.StatisticsRetry.Wait / time.Second), s.Commits.Position, s.Commits.Requested, int(s.Commits.Retry.Wait / time.Second),
 	} {
 		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32)))
 	}
-	data = binary.AppendUvarint(data, uint64(len(s.Reading.Head)))
-	data = append(data, s.Reading.Head...)
-	if !s.Rewound.IsZero() {
-		data = binary.AppendUvarint(data, seconds(s.Rewound))
+	data = binary.AppendUvarint(data, uint64(len(s.Commits.Head)))
+	data = append(data, s.Commits.Head...)
+	if !s.RewrittenAt.IsZero() {
+		data = binary.AppendUvarint(data, seconds(s.RewrittenAt))
 	}
 	return data
 }
@@ -59,23 +59,23 @@ func (s *State) Encode() []byte {
 func Decode(data []byte) (State, error) {
 	var s State
 	if len(data) < 2 || !flagsOf(data[0], data[1]) {
-		return s, ErrState
+		return s, ErrInvalidState
 	}
-	s.Quiet, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
-	in := input{varint.Read(data[2:])}
-	for _, t := range []*time.Time{&s.Week, &s.Refreshed, &s.Until, &s.Asking.At, &s.Reading.Week, &s.Reading.Retry.At} {
+	s.QuietWeek, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
+	in := input{varint.NewReader(data[2:])}
+	for _, t := range []*time.Time{&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week, &s.Commits.Retry.At} {
 		*t = in.time()
 	}
-	s.Zeros = in.count()
-	s.Asking.Wait = time.Duration(in.count()) * time.Second
-	s.Reading.Position, s.Reading.Asked = in.count(), in.count()
-	s.Reading.Retry.Wait = time.Duration(in.count()) * time.Second
-	s.Reading.Head = in.Text()
+	s.ZeroAnswers = in.count()
+	s.StatisticsRetry.Wait = time.Duration(in.count()) * time.Second
+	s.Commits.Position, s.Commits.Requested = in.count(), in.count()
+	s.Commits.Retry.Wait = time.Duration(in.count()) * time.Second
+	s.Commits.Head = in.ReadString()
 	if data[0] == versionRewound {
-		s.Rewound, s.Outdated = in.time(), data[1]&flagOutdated != 0
+		s.RewrittenAt, s.Outdated = in.time(), data[1]&flagOutdated != 0
 	}
-	if !in.End() || len(s.Reading.Head) > maxHead || !activity.Printable(s.Reading.Head) {
-		return State{}, ErrState
+	if !in.IsComplete() || len(s.Commits.Head) > maxHead || !activity.IsPrintable(s.Commits.Head) {
+		return State{}, ErrInvalidState
 	}
 	return s, nil
 }
@@ -106,11 +106,11 @@ func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 type input struct{ *varint.Reader }
 
 func (in input) time() time.Time {
-	n := in.Number(math.MaxUint32)
+	n := in.ReadUvarint(math.MaxUint32)
 	if n == 0 {
 		return time.Time{}
 	}
 	return time.Unix(int64(n), 0).UTC() //nolint:gosec // 32 bits
 }
 
-func (in input) count() int { return int(in.Number(math.MaxInt32)) } //nolint:gosec // 31 bits
+func (in input) count() int { return int(in.ReadUvarint(math.MaxInt32)) } //nolint:gosec // 31 bits

@@ -54,8 +54,8 @@ const afterZero = time.Hour
 
 // Rules are what is configured.
 type Rules struct {
-	// Refresh is how old statistics may be.
-	Refresh time.Duration
+	// RefreshInterval is how old statistics may be.
+	RefreshInterval time.Duration
 	// Fallback reads commits after ZeroAnswers answers in a row without a line. The statistics are asked again after Cooldown.
 	Fallback    bool
 	ZeroAnswers int
@@ -64,24 +64,24 @@ type Rules struct {
 
 // State is what is known of one repository. Its zero value knows nothing.
 type State struct {
-	// Week is the beginning of the week that the values are of, Refreshed when they were confirmed last; zero without values.
-	Week, Refreshed time.Time
-	// Quiet says that the values are those of a week without a push.
-	Quiet bool
-	// Zeros is how many answers in a row had no line.
-	Zeros int
+	// Week is the beginning of the week that the values are of, ConfirmedAt when they were confirmed last; zero without values.
+	Week, ConfirmedAt time.Time
+	// QuietWeek says that the values are those of a week without a push.
+	QuietWeek bool
+	// ZeroAnswers is how many answers in a row had no line.
+	ZeroAnswers int
 	// Fallback says that the lines of commits are read until the statistics are asked again, at Until.
-	Fallback bool
-	Until    time.Time
+	Fallback      bool
+	FallbackUntil time.Time
 	// Incomplete says that the values are those of a part of the week's commits.
 	Incomplete bool
-	// Rewound is the newest time at which the default branch was found to have lost commits; Outdated says that the
+	// RewrittenAt is the newest time at which the default branch was found to have lost commits; Outdated says that the
 	// values are those of before.
-	Rewound  time.Time
-	Outdated bool
-	// Asking is about asking for statistics, Reading about reading commits.
-	Asking  Retry
-	Reading Reading
+	RewrittenAt time.Time
+	Outdated    bool
+	// StatisticsRetry is about asking for statistics, Reading about reading commits.
+	StatisticsRetry Retry
+	Commits         CommitProgress
 }
 
 // Retry is when something is tried again, and how long the last wait was.
@@ -90,23 +90,23 @@ type Retry struct {
 	Wait time.Duration
 }
 
-// Reading is how far the commits of a week have been read.
-type Reading struct {
+// CommitProgress is how far the commits of a week have been read.
+type CommitProgress struct {
 	Week time.Time
 	// Head and Position are the place in the listing, Asked is how many commits were asked for their lines.
-	Head            string
-	Position, Asked int
-	Retry           Retry
+	Head                string
+	Position, Requested int
+	Retry               Retry
 }
 
 // Situation is what the next step depends on beside the state.
 type Situation struct {
 	Now time.Time
 	// Week is the last complete week, Pushed the repository's newest push, zero when nobody knows.
-	Week   activity.Window
-	Pushed time.Time
-	// Rewound is when the default branch was found to have lost commits for the last time, zero when it never was.
-	Rewound time.Time
+	Week     activity.Window
+	PushedAt time.Time
+	// RewrittenAt is when the default branch was found to have lost commits for the last time, zero when it never was.
+	RewrittenAt time.Time
 }
 
 // Step is what is to be done.
@@ -114,35 +114,35 @@ type Step uint8
 
 // The steps.
 const (
-	StepNone  Step = iota
-	StepQuiet      // nobody has lines in the week: that is known without a request
-	StepAsk        // ask for statistics
-	StepRead       // read the lines of commits
+	StepNone           Step = iota
+	StepQuietWeek           // nobody has lines in the week: that is known without a request
+	StepReadStatistics      // ask for statistics
+	StepReadCommits         // read the lines of commits
 )
 
-// Rewind takes that the default branch has lost commits: the values and what was read so far may count them. The values
+// WithRewrite takes that the default branch has lost commits: the values and what was read so far may count them. The values
 // stay until there are others.
-func (r *Rules) Rewind(s State, at *Situation) State {
-	if at.Rewound.Truncate(time.Second).After(s.Rewound) {
-		s.Rewound, s.Outdated, s.Reading = at.Rewound.Truncate(time.Second), !s.Week.IsZero(), Reading{}
+func (r *Rules) WithRewrite(s State, at *Situation) State {
+	if at.RewrittenAt.Truncate(time.Second).After(s.RewrittenAt) {
+		s.RewrittenAt, s.Outdated, s.Commits = at.RewrittenAt.Truncate(time.Second), !s.Week.IsZero(), CommitProgress{}
 	}
 	return s
 }
 
-// Next is what is to be done now, or when there will be something to do.
-func (r *Rules) Next(s *State, at *Situation) (Step, time.Time) {
-	if !at.Pushed.IsZero() && at.Pushed.Before(at.Week.Start) {
-		if s.Quiet && s.Week.Equal(at.Week.Start) {
+// NextStep is what is to be done now, or when there will be something to do.
+func (r *Rules) NextStep(s *State, at *Situation) (Step, time.Time) {
+	if !at.PushedAt.IsZero() && at.PushedAt.Before(at.Week.Start) {
+		if s.QuietWeek && s.Week.Equal(at.Week.Start) {
 			return StepNone, at.Week.End.Add(at.Week.End.Sub(at.Week.Start))
 		}
-		return StepQuiet, at.Now
+		return StepQuietWeek, at.Now
 	}
 	ask, read := r.askAt(s, at), s.readAt(at)
 	switch {
 	case !at.Now.Before(ask):
-		return StepAsk, at.Now
+		return StepReadStatistics, at.Now
 	case r.falls(s) && !at.Now.Before(read):
-		return StepRead, at.Now
+		return StepReadCommits, at.Now
 	case r.falls(s) && read.Before(ask):
 		return StepNone, read
 	default:
@@ -155,30 +155,30 @@ func (r *Rules) falls(s *State) bool { return r.Fallback && s.Fallback }
 
 // askAt is when the statistics are asked for.
 func (r *Rules) askAt(s *State, at *Situation) time.Time {
-	due := s.Refreshed.Add(r.Refresh)
+	due := s.ConfirmedAt.Add(r.RefreshInterval)
 	switch {
 	case r.falls(s):
-		due = s.Until
-	case s.Quiet || s.Outdated || !s.Week.Equal(at.Week.Start):
+		due = s.FallbackUntil
+	case s.QuietWeek || s.Outdated || !s.Week.Equal(at.Week.Start):
 		due = time.Time{}
 	}
-	return later(due, s.Asking.At)
+	return later(due, s.StatisticsRetry.At)
 }
 
 // readAt is when the commits of the week are read.
 func (s *State) readAt(at *Situation) time.Time {
 	switch {
-	case s.Week.Equal(at.Week.Start) && !s.Quiet && !s.Outdated:
+	case s.Week.Equal(at.Week.Start) && !s.QuietWeek && !s.Outdated:
 		return at.Week.End.Add(at.Week.End.Sub(at.Week.Start)) // it is known, until there is another one
-	case s.Reading.Week.Equal(at.Week.Start):
-		return s.Reading.Retry.At
+	case s.Commits.Week.Equal(at.Week.Start):
+		return s.Commits.Retry.At
 	default:
 		return time.Time{}
 	}
 }
 
-// Mode is the mode at a time; week is the last complete one.
-func (r *Rules) Mode(s *State, now time.Time, week activity.Window) Mode {
+// ModeAt is the mode at a time; week is the last complete one.
+func (r *Rules) ModeAt(s *State, now time.Time, week activity.Window) Mode {
 	switch {
 	case r.stale(s, now, week):
 		return ModeStale
@@ -196,94 +196,94 @@ func (r *Rules) stale(s *State, now time.Time, week activity.Window) bool {
 	if s.Week.IsZero() {
 		return false
 	}
-	fresh := s.Refreshed
-	if s.Quiet || r.falls(s) {
+	fresh := s.ConfirmedAt
+	if s.QuietWeek || r.falls(s) {
 		if !s.Week.Before(week.Start) {
 			return false
 		}
 		fresh = later(fresh, s.Week.Add(2*week.End.Sub(week.Start)))
 	}
-	return now.Sub(fresh) > 2*r.Refresh
+	return now.Sub(fresh) > 2*r.RefreshInterval
 }
 
-// Silent takes a week without a push.
-func (r *Rules) Silent(s State, at *Situation) State {
-	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, true
-	s.Incomplete, s.Outdated, s.Reading = false, false, Reading{}
+// WithQuietWeek takes a week without a push.
+func (r *Rules) WithQuietWeek(s State, at *Situation) State {
+	s.Week, s.ConfirmedAt, s.QuietWeek = at.Week.Start, at.Now, true
+	s.Incomplete, s.Outdated, s.Commits = false, false, CommitProgress{}
 	return s
 }
 
-// Good takes an answer that has lines, or no commits at all.
-func (r *Rules) Good(s State, at *Situation) State {
-	return State{Week: at.Week.Start, Refreshed: at.Now, Rewound: s.Rewound}
+// WithStatistics takes an answer that has lines, or no commits at all.
+func (r *Rules) WithStatistics(s State, at *Situation) State {
+	return State{Week: at.Week.Start, ConfirmedAt: at.Now, RewrittenAt: s.RewrittenAt}
 }
 
-// Pending takes the answer that GitHub is still computing.
-func (r *Rules) Pending(s State, at *Situation) State {
-	s.Asking = whilePending.next(s.Asking, at.Now, r.Refresh)
+// WithPending takes the answer that GitHub is still computing.
+func (r *Rules) WithPending(s State, at *Situation) State {
+	s.StatisticsRetry = whilePending.next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
-// Zero takes an answer that has commits and no line. It never becomes a value.
-func (r *Rules) Zero(s State, at *Situation) State {
-	s.Zeros++
-	s.Fallback, s.Until, s.Asking = false, time.Time{}, Retry{At: at.Now.Add(min(r.Refresh, afterZero))}
+// WithZero takes an answer that has commits and no line. It never becomes a value.
+func (r *Rules) WithZero(s State, at *Situation) State {
+	s.ZeroAnswers++
+	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{At: at.Now.Add(min(r.RefreshInterval, afterZero))}
 	switch {
-	case s.Zeros < r.ZeroAnswers:
+	case s.ZeroAnswers < r.ZeroAnswers:
 	case r.Fallback:
-		s.Fallback, s.Until, s.Asking = true, at.Now.Add(r.Cooldown), Retry{}
+		s.Fallback, s.FallbackUntil, s.StatisticsRetry = true, at.Now.Add(r.Cooldown), Retry{}
 	default:
-		s.Asking = Retry{At: at.Now.Add(r.Refresh)}
+		s.StatisticsRetry = Retry{At: at.Now.Add(r.RefreshInterval)}
 	}
 	return s
 }
 
-// Failed takes an error of asking; refused says that GitHub will say the same if it is asked again soon.
-func (r *Rules) Failed(s State, at *Situation, refused bool) State {
-	s.Asking = errorWaits(refused).next(s.Asking, at.Now, r.Refresh)
+// WithStatisticsError takes an error of asking; refused says that GitHub will say the same if it is asked again soon.
+func (r *Rules) WithStatisticsError(s State, at *Situation, refused bool) State {
+	s.StatisticsRetry = errorWaits(refused).next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
-// ReadFailed takes an error of reading commits. What was refused begins anew: the head of the listing may be gone.
-func (r *Rules) ReadFailed(s State, at *Situation, refused bool) State {
-	s.Reading = s.ReadingOf(at)
+// WithCommitsError takes an error of reading commits. What was refused begins anew: the head of the listing may be gone.
+func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
+	s.Commits = s.CommitProgress(at)
 	if refused {
-		s.Reading = Reading{Week: at.Week.Start, Retry: s.Reading.Retry}
+		s.Commits = CommitProgress{Week: at.Week.Start, Retry: s.Commits.Retry}
 	}
-	s.Reading.Retry = errorWaits(refused).next(s.Reading.Retry, at.Now, r.Refresh)
+	s.Commits.Retry = errorWaits(refused).next(s.Commits.Retry, at.Now, r.RefreshInterval)
 	return s
 }
 
-// Progress takes a part of the week's commits that was read.
-func (r *Rules) Progress(s State, at *Situation, head string, position, asked int) State {
-	before := s.ReadingOf(at)
-	s.Reading = Reading{Week: at.Week.Start, Head: head, Position: position, Asked: before.Asked + asked}
+// WithCommitProgress takes a part of the week's commits that was read.
+func (r *Rules) WithCommitProgress(s State, at *Situation, head string, position, asked int) State {
+	before := s.CommitProgress(at)
+	s.Commits = CommitProgress{Week: at.Week.Start, Head: head, Position: position, Requested: before.Requested + asked}
 	if asked == 0 {
-		s.Reading.Retry.Wait = before.Retry.Wait
+		s.Commits.Retry.Wait = before.Retry.Wait
 	}
 	return s
 }
 
-// Waits takes that the allowance is used up until a time.
-func (r *Rules) Waits(s State, at *Situation, until time.Time) State {
-	s.Reading = s.ReadingOf(at)
-	s.Reading.Retry = Retry{At: until}
+// WithWait takes that the allowance is used up until a time.
+func (r *Rules) WithWait(s State, at *Situation, until time.Time) State {
+	s.Commits = s.CommitProgress(at)
+	s.Commits.Retry = Retry{At: until}
 	return s
 }
 
-// Read takes that the week's commits were read, incomplete when a cap has cut them.
-func (r *Rules) Read(s State, at *Situation, incomplete bool) State {
-	s.Week, s.Refreshed, s.Quiet = at.Week.Start, at.Now, false
-	s.Incomplete, s.Outdated, s.Reading = incomplete, false, Reading{}
+// WithCommits takes that the week's commits were read, incomplete when a cap has cut them.
+func (r *Rules) WithCommits(s State, at *Situation, incomplete bool) State {
+	s.Week, s.ConfirmedAt, s.QuietWeek = at.Week.Start, at.Now, false
+	s.Incomplete, s.Outdated, s.Commits = incomplete, false, CommitProgress{}
 	return s
 }
 
-// ReadingOf is how far the commits of the situation's week have been read.
-func (s *State) ReadingOf(at *Situation) Reading {
-	if s.Reading.Week.Equal(at.Week.Start) {
-		return s.Reading
+// CommitProgress is how far the commits of the situation's week have been read.
+func (s *State) CommitProgress(at *Situation) CommitProgress {
+	if s.Commits.Week.Equal(at.Week.Start) {
+		return s.Commits
 	}
-	return Reading{Week: at.Week.Start}
+	return CommitProgress{Week: at.Week.Start}
 }
 
 type waits struct{ first, last time.Duration }

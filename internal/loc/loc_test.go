@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	rules = Rules{Refresh: 24 * time.Hour, Fallback: true, ZeroAnswers: 2, Cooldown: 168 * time.Hour}
+	rules = Rules{RefreshInterval: 24 * time.Hour, Fallback: true, ZeroAnswers: 2, Cooldown: 168 * time.Hour}
 	// sunday is the end of the last complete week.
 	sunday = time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)
 )
@@ -25,7 +25,7 @@ func situation(after time.Duration) *Situation {
 	for !now.Before(end.Add(weekLong)) {
 		end = end.Add(weekLong)
 	}
-	return &Situation{Now: now, Week: activity.Window{Start: end.Add(-weekLong), End: end}, Pushed: now}
+	return &Situation{Now: now, Week: activity.Window{Start: end.Add(-weekLong), End: end}, PushedAt: now}
 }
 
 // TestStory tells what happens to a repository, answer by answer.
@@ -40,33 +40,33 @@ func TestStory(t *testing.T) {
 		next  time.Duration // when there is something to do, if not now
 	}
 	nothing := func(_ *Rules, s State, _ *Situation) State { return s }
-	pending, zero, good := (*Rules).Pending, (*Rules).Zero, (*Rules).Good
-	failed := func(r *Rules, s State, at *Situation) State { return r.Failed(s, at, false) }
-	refused := func(r *Rules, s State, at *Situation) State { return r.Failed(s, at, true) }
-	read := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, false) }
-	capped := func(r *Rules, s State, at *Situation) State { return r.Read(s, at, true) }
-	progress := func(r *Rules, s State, at *Situation) State { return r.Progress(s, at, "head", 10, 9) }
+	pending, zero, good := (*Rules).WithPending, (*Rules).WithZero, (*Rules).WithStatistics
+	failed := func(r *Rules, s State, at *Situation) State { return r.WithStatisticsError(s, at, false) }
+	refused := func(r *Rules, s State, at *Situation) State { return r.WithStatisticsError(s, at, true) }
+	read := func(r *Rules, s State, at *Situation) State { return r.WithCommits(s, at, false) }
+	capped := func(r *Rules, s State, at *Situation) State { return r.WithCommits(s, at, true) }
+	progress := func(r *Rules, s State, at *Situation) State { return r.WithCommitProgress(s, at, "head", 10, 9) }
 	waits := func(r *Rules, s State, at *Situation) State {
-		return r.Waits(s, at, at.Now.Truncate(time.Hour).Add(time.Hour))
+		return r.WithWait(s, at, at.Now.Truncate(time.Hour).Add(time.Hour))
 	}
-	readFailed := func(r *Rules, s State, at *Situation) State { return r.ReadFailed(s, at, false) }
+	readFailed := func(r *Rules, s State, at *Situation) State { return r.WithCommitsError(s, at, false) }
 	off := rules
 	off.Fallback = false
 	quick := rules
-	quick.Refresh = 10 * time.Minute
+	quick.RefreshInterval = 10 * time.Minute
 	for name, test := range map[string]struct {
 		rules Rules
 		lines []line
 	}{
 		"computed": {rules, []line{
-			{0, nothing, ModeWarming, StepAsk, 0},
+			{0, nothing, ModeWarming, StepReadStatistics, 0},
 			{0, pending, ModeWarming, StepNone, time.Minute},
 			{time.Minute, pending, ModeWarming, StepNone, 3 * time.Minute},
 			{3 * time.Minute, good, ModeReady, StepNone, day + 3*time.Minute},
-			{day + 3*time.Minute, nothing, ModeReady, StepAsk, 0},
+			{day + 3*time.Minute, nothing, ModeReady, StepReadStatistics, 0},
 			{day + 3*time.Minute, pending, ModeReady, StepNone, day + 4*time.Minute},
 			{day + 4*time.Minute, good, ModeReady, StepNone, 2*day + 4*time.Minute},
-			{7 * day, nothing, ModeStale, StepAsk, 0},
+			{7 * day, nothing, ModeStale, StepReadStatistics, 0},
 		}},
 		"stale": {rules, []line{
 			{0, good, ModeReady, StepNone, day},
@@ -90,30 +90,30 @@ func TestStory(t *testing.T) {
 		}},
 		"fallback": {rules, []line{
 			{0, zero, ModeWarming, StepNone, time.Hour},
-			{time.Hour, zero, ModeFallback, StepRead, 0},
-			{time.Hour, progress, ModeFallback, StepRead, 0},
+			{time.Hour, zero, ModeFallback, StepReadCommits, 0},
+			{time.Hour, progress, ModeFallback, StepReadCommits, 0},
 			{time.Hour, waits, ModeFallback, StepNone, 2 * time.Hour},
-			{2 * time.Hour, nothing, ModeFallback, StepRead, 0},
+			{2 * time.Hour, nothing, ModeFallback, StepReadCommits, 0},
 			{2 * time.Hour, readFailed, ModeFallback, StepNone, 2*time.Hour + time.Minute},
 			{3 * time.Hour, read, ModeFallback, StepNone, 7 * day},
 			{6 * day, nothing, ModeFallback, StepNone, 7 * day},
-			{7 * day, nothing, ModeFallback, StepRead, 0},
+			{7 * day, nothing, ModeFallback, StepReadCommits, 0},
 			{7 * day, capped, ModeFallback, StepNone, 7*day + time.Hour},
-			{7*day + time.Hour, nothing, ModeFallback, StepAsk, 0},
+			{7*day + time.Hour, nothing, ModeFallback, StepReadStatistics, 0},
 			{7*day + time.Hour, pending, ModeFallback, StepNone, 7*day + time.Hour + time.Minute},
 			{7*day + 2*time.Hour, zero, ModeFallback, StepNone, 14 * day},
-			{14 * day, nothing, ModeFallback, StepRead, 0},
-			{14*day + 2*time.Hour, nothing, ModeFallback, StepAsk, 0},
-			{14*day + 2*time.Hour, pending, ModeFallback, StepRead, 0},
+			{14 * day, nothing, ModeFallback, StepReadCommits, 0},
+			{14*day + 2*time.Hour, nothing, ModeFallback, StepReadStatistics, 0},
+			{14*day + 2*time.Hour, pending, ModeFallback, StepReadCommits, 0},
 			{14*day + 3*time.Hour, good, ModeReady, StepNone, 15*day + 3*time.Hour},
 			{15*day + 3*time.Hour, zero, ModeReady, StepNone, 15*day + 4*time.Hour},
 		}},
 		"fallback without a way": {rules, []line{
 			{0, zero, ModeWarming, StepNone, time.Hour},
-			{time.Hour, zero, ModeFallback, StepRead, 0},
+			{time.Hour, zero, ModeFallback, StepReadCommits, 0},
 			{time.Hour, read, ModeFallback, StepNone, 7 * day},
-			{9 * day, nothing, ModeFallback, StepAsk, 0},
-			{9 * day, zero, ModeFallback, StepRead, 0},
+			{9 * day, nothing, ModeFallback, StepReadStatistics, 0},
+			{9 * day, zero, ModeFallback, StepReadCommits, 0},
 			{9*day + time.Second, readFailed, ModeStale, StepNone, 9*day + time.Minute + time.Second},
 			{10 * day, read, ModeFallback, StepNone, 14 * day},
 		}},
@@ -131,12 +131,12 @@ func TestStory(t *testing.T) {
 			for i, l := range test.lines {
 				at := situation(l.after)
 				s = l.take(&test.rules, s, at)
-				step, next := test.rules.Next(&s, at)
+				step, next := test.rules.NextStep(&s, at)
 				require.Equal(t, l.step, step, "line %d", i)
 				if l.step == StepNone {
 					require.Equal(t, sunday.Add(l.next), next, "line %d", i)
 				}
-				require.Equal(t, l.mode.String(), test.rules.Mode(&s, at.Now, at.Week).String(), "line %d", i)
+				require.Equal(t, l.mode.String(), test.rules.ModeAt(&s, at.Now, at.Week).String(), "line %d", i)
 			}
 		})
 	}
@@ -146,41 +146,41 @@ func TestStory(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	t.Parallel()
 	at := situation(time.Hour)
-	at.Pushed = at.Week.Start.Add(-time.Second)
+	at.PushedAt = at.Week.Start.Add(-time.Second)
 	var s State
-	step, _ := rules.Next(&s, at)
-	require.Equal(t, StepQuiet, step)
-	s = rules.Silent(s, at)
-	step, next := rules.Next(&s, at)
+	step, _ := rules.NextStep(&s, at)
+	require.Equal(t, StepQuietWeek, step)
+	s = rules.WithQuietWeek(s, at)
+	step, next := rules.NextStep(&s, at)
 	require.Equal(t, StepNone, step)
 	require.Equal(t, sunday.Add(weekLong), next)
-	require.Equal(t, ModeReady, rules.Mode(&s, sunday.Add(6*24*time.Hour), at.Week), "what is final does not age")
+	require.Equal(t, ModeReady, rules.ModeAt(&s, sunday.Add(6*24*time.Hour), at.Week), "what is final does not age")
 
 	pushed := situation(2 * time.Hour)
-	step, _ = rules.Next(&s, pushed)
-	require.Equal(t, StepAsk, step)
+	step, _ = rules.NextStep(&s, pushed)
+	require.Equal(t, StepReadStatistics, step)
 	following := situation(weekLong)
-	following.Pushed = at.Pushed
-	step, _ = rules.Next(&s, following)
-	require.Equal(t, StepQuiet, step)
-	require.Equal(t, ModeReady, rules.Mode(&s, following.Now.Add(48*time.Hour), following.Week))
-	require.Equal(t, ModeStale, rules.Mode(&s, following.Now.Add(49*time.Hour), following.Week))
+	following.PushedAt = at.PushedAt
+	step, _ = rules.NextStep(&s, following)
+	require.Equal(t, StepQuietWeek, step)
+	require.Equal(t, ModeReady, rules.ModeAt(&s, following.Now.Add(48*time.Hour), following.Week))
+	require.Equal(t, ModeStale, rules.ModeAt(&s, following.Now.Add(49*time.Hour), following.Week))
 }
 
 // TestWhatWasReadOfAnotherWeek is of no use.
 func TestWhatWasReadOfAnotherWeek(t *testing.T) {
 	t.Parallel()
 	at := situation(0)
-	s := rules.Progress(State{Fallback: true, Until: at.Now.Add(100 * weekLong)}, at, "head", 10, 9)
-	s = rules.Progress(s, at, "head", 20, 8)
-	require.Equal(t, Reading{Week: at.Week.Start, Head: "head", Position: 20, Asked: 17}, s.ReadingOf(at))
+	s := rules.WithCommitProgress(State{Fallback: true, FallbackUntil: at.Now.Add(100 * weekLong)}, at, "head", 10, 9)
+	s = rules.WithCommitProgress(s, at, "head", 20, 8)
+	require.Equal(t, CommitProgress{Week: at.Week.Start, Head: "head", Position: 20, Requested: 17}, s.CommitProgress(at))
 	next := situation(weekLong)
-	require.Equal(t, Reading{Week: next.Week.Start}, s.ReadingOf(next))
-	require.Equal(t, 3, rules.Progress(s, next, "other", 3, 3).Reading.Asked)
-	require.Zero(t, rules.ReadFailed(s, next, false).Reading.Position)
-	require.Zero(t, rules.Waits(s, next, next.Now).Reading.Position)
-	require.Empty(t, rules.ReadFailed(s, at, true).Reading.Head, "what was refused begins anew")
-	require.Equal(t, 17, rules.ReadFailed(s, at, false).Reading.Asked)
+	require.Equal(t, CommitProgress{Week: next.Week.Start}, s.CommitProgress(next))
+	require.Equal(t, 3, rules.WithCommitProgress(s, next, "other", 3, 3).Commits.Requested)
+	require.Zero(t, rules.WithCommitsError(s, next, false).Commits.Position)
+	require.Zero(t, rules.WithWait(s, next, next.Now).Commits.Position)
+	require.Empty(t, rules.WithCommitsError(s, at, true).Commits.Head, "what was refused begins anew")
+	require.Equal(t, 17, rules.WithCommitsError(s, at, false).Commits.Requested)
 }
 
 // TestRewind: lines that may count commits which the branch has lost are shown until others are known, and those are
@@ -189,37 +189,37 @@ func TestRewind(t *testing.T) {
 	t.Parallel()
 	at := situation(time.Hour)
 	rewound := situation(2 * time.Hour)
-	rewound.Rewound = rewound.Now
-	fallback := State{Fallback: true, Until: at.Now.Add(100 * weekLong), Zeros: 2}
-	read := func(s State) State { return rules.Read(s, rewound, false) }
+	rewound.RewrittenAt = rewound.Now
+	fallback := State{Fallback: true, FallbackUntil: at.Now.Add(100 * weekLong), ZeroAnswers: 2}
+	read := func(s State) State { return rules.WithCommits(s, rewound, false) }
 	for name, test := range map[string]struct {
 		state State
 		step  Step
 		take  func(s State) State
 	}{
-		"statistics": {rules.Good(State{}, at), StepAsk, func(s State) State { return rules.Good(s, rewound) }},
-		"commits":    {rules.Read(fallback, at, true), StepRead, read},
-		"a part":     {rules.Progress(fallback, at, "head", 10, 9), StepRead, read},
+		"statistics": {rules.WithStatistics(State{}, at), StepReadStatistics, func(s State) State { return rules.WithStatistics(s, rewound) }},
+		"commits":    {rules.WithCommits(fallback, at, true), StepReadCommits, read},
+		"a part":     {rules.WithCommitProgress(fallback, at, "head", 10, 9), StepReadCommits, read},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := rules.Rewind(test.state, rewound)
+			s := rules.WithRewrite(test.state, rewound)
 			require.Equal(t, test.state.Week, s.Week, "it is shown as it was")
-			require.Equal(t, Reading{}, s.Reading)
-			require.Equal(t, s, rules.Rewind(s, rewound), "once")
-			for _, state := range []State{s, rules.Failed(s, at, false), rules.Pending(s, at)} {
+			require.Equal(t, CommitProgress{}, s.Commits)
+			require.Equal(t, s, rules.WithRewrite(s, rewound), "once")
+			for _, state := range []State{s, rules.WithStatisticsError(s, at, false), rules.WithPending(s, at)} {
 				again, err := Decode(state.Encode())
 				require.NoError(t, err)
 				later := *rewound
 				later.Now = later.Now.Add(time.Hour)
-				step, _ := rules.Next(&again, &later)
+				step, _ := rules.NextStep(&again, &later)
 				require.Equal(t, test.step, step)
 			}
 			s = test.take(s)
 			require.False(t, s.Outdated)
-			step, _ := rules.Next(&s, rewound)
+			step, _ := rules.NextStep(&s, rewound)
 			require.Equal(t, StepNone, step)
-			require.Equal(t, s, rules.Rewind(s, rewound))
+			require.Equal(t, s, rules.WithRewrite(s, rewound))
 		})
 	}
 	require.Equal(t, byte(version), (&State{Week: sunday}).Encode()[0], "who does not know rewrites reads what has none")
@@ -231,10 +231,10 @@ func TestSwitchedOff(t *testing.T) {
 	off := rules
 	off.Fallback = false
 	at := situation(time.Hour)
-	s := State{Fallback: true, Until: at.Now.Add(weekLong), Zeros: 2}
-	step, _ := off.Next(&s, at)
-	require.Equal(t, StepAsk, step)
-	require.Equal(t, ModeWarming, off.Mode(&s, at.Now, at.Week))
+	s := State{Fallback: true, FallbackUntil: at.Now.Add(weekLong), ZeroAnswers: 2}
+	step, _ := off.NextStep(&s, at)
+	require.Equal(t, StepReadStatistics, step)
+	require.Equal(t, ModeWarming, off.ModeAt(&s, at.Now, at.Week))
 }
 
 // drawState draws any state in whole seconds.
@@ -251,12 +251,12 @@ func drawState(t *rapid.T) State {
 	}
 	rewound := moment("rewound")
 	return State{
-		Rewound: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"),
-		Week: moment("week"), Refreshed: moment("refreshed"), Quiet: rapid.Bool().Draw(t, "quiet"), Zeros: rapid.IntRange(0, 9).Draw(t, "zeros"),
-		Fallback: rapid.Bool().Draw(t, "fallback"), Until: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), Asking: retry("asking"),
-		Reading: Reading{
+		RewrittenAt: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"),
+		Week: moment("week"), ConfirmedAt: moment("refreshed"), QuietWeek: rapid.Bool().Draw(t, "quiet"), ZeroAnswers: rapid.IntRange(0, 9).Draw(t, "zeros"),
+		Fallback: rapid.Bool().Draw(t, "fallback"), FallbackUntil: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), StatisticsRetry: retry("asking"),
+		Commits: CommitProgress{
 			Week: moment("reading"), Head: rapid.StringMatching(`[0-9a-f]{0,64}`).Draw(t, "head"),
-			Position: rapid.IntRange(0, 1_000_000).Draw(t, "position"), Asked: rapid.IntRange(0, 1_000_000).Draw(t, "asked"), Retry: retry("retry"),
+			Position: rapid.IntRange(0, 1_000_000).Draw(t, "position"), Requested: rapid.IntRange(0, 1_000_000).Draw(t, "asked"), Retry: retry("retry"),
 		},
 	}
 }
@@ -273,50 +273,50 @@ func TestRunsForEver(t *testing.T) {
 		at := situation(0)
 		asked := time.Time{}
 		for i := range 200 {
-			if rapid.IntRange(0, 9).Draw(t, "rewound") == 0 && at.Now.After(at.Rewound) {
-				at.Rewound, asked = at.Now, time.Time{}
-				s = r.Rewind(s, at)
+			if rapid.IntRange(0, 9).Draw(t, "rewound") == 0 && at.Now.After(at.RewrittenAt) {
+				at.RewrittenAt, asked = at.Now, time.Time{}
+				s = r.WithRewrite(s, at)
 				require.Equal(t, !s.Week.IsZero(), s.Outdated)
 			}
-			step, next := r.Next(&s, at)
+			step, next := r.NextStep(&s, at)
 			before := s
 			switch step {
 			case StepNone:
 				require.True(t, next.After(at.Now), "step %d", i)
-				require.LessOrEqual(t, next.Sub(at.Now), max(r.Cooldown, r.Refresh, 2*weekLong))
-				rewound := at.Rewound
+				require.LessOrEqual(t, next.Sub(at.Now), max(r.Cooldown, r.RefreshInterval, 2*weekLong))
+				rewound := at.RewrittenAt
 				at = situation(next.Sub(sunday))
-				at.Rewound = rewound
+				at.RewrittenAt = rewound
 				continue
-			case StepAsk:
+			case StepReadStatistics:
 				require.GreaterOrEqual(t, at.Now.Sub(asked), time.Minute)
 				asked = at.Now
 				switch rapid.IntRange(0, 4).Draw(t, "answer") {
 				case 0:
-					s = r.Pending(s, at)
+					s = r.WithPending(s, at)
 				case 1:
-					s = r.Zero(s, at)
+					s = r.WithZero(s, at)
 				case 2:
-					s = r.Failed(s, at, rapid.Bool().Draw(t, "refused"))
+					s = r.WithStatisticsError(s, at, rapid.Bool().Draw(t, "refused"))
 				default:
-					s = r.Good(s, at)
-					require.Equal(t, ModeReady, r.Mode(&s, at.Now, at.Week))
+					s = r.WithStatistics(s, at)
+					require.Equal(t, ModeReady, r.ModeAt(&s, at.Now, at.Week))
 					continue
 				}
 				require.Equal(t, before.Week, s.Week)
-				require.Equal(t, before.Refreshed, s.Refreshed)
-			case StepRead:
-				require.True(t, r.Fallback && s.Zeros >= r.ZeroAnswers)
+				require.Equal(t, before.ConfirmedAt, s.ConfirmedAt)
+			case StepReadCommits:
+				require.True(t, r.Fallback && s.ZeroAnswers >= r.ZeroAnswers)
 				switch rapid.IntRange(0, 3).Draw(t, "reading") {
 				case 0:
-					s = r.ReadFailed(s, at, false)
+					s = r.WithCommitsError(s, at, false)
 				case 1:
-					s = r.Waits(r.Progress(s, at, "head", 1, 1), at, at.Now.Add(time.Hour))
+					s = r.WithWait(r.WithCommitProgress(s, at, "head", 1, 1), at, at.Now.Add(time.Hour))
 				default:
-					s = r.Read(s, at, rapid.Bool().Draw(t, "capped"))
+					s = r.WithCommits(s, at, rapid.Bool().Draw(t, "capped"))
 					require.Equal(t, at.Week.Start, s.Week)
 				}
-			case StepQuiet:
+			case StepQuietWeek:
 				require.Fail(t, "it is pushed all the time")
 			}
 		}
@@ -331,18 +331,18 @@ func TestCodec(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, s, got)
 	})
-	good := (&State{Week: sunday, Reading: Reading{Head: "abc"}}).Encode()
+	good := (&State{Week: sunday, Commits: CommitProgress{Head: "abc"}}).Encode()
 	for name, data := range map[string][]byte{
 		"nothing": nil, "another version": append([]byte{9}, good[1:]...), "unknown flags": append([]byte{version, 0xff}, good[2:]...),
 		"cut": good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2],
 	} {
 		_, err := Decode(data)
-		require.ErrorIs(t, err, ErrState, name)
+		require.ErrorIs(t, err, ErrInvalidState, name)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add((&State{Week: sunday, Zeros: 2, Fallback: true, Reading: Reading{Head: "abc", Position: 3}}).Encode())
+	f.Add((&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc", Position: 3}}).Encode())
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(data)

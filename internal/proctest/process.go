@@ -27,9 +27,9 @@ const (
 type Process struct {
 	// Env is the environment, that of the test when it is nil. Set it before Run.
 	Env []string
-	// Group gives the process a group of its own, whose members get every signal: for a program that starts others. Set it
+	// OwnGroup gives the process a group of its own, whose members get every signal: for a program that starts others. Set it
 	// before Run.
-	Group bool
+	OwnGroup bool
 
 	tb      testing.TB
 	command []string
@@ -56,9 +56,9 @@ func New(tb testing.TB, path string, args ...string) *Process {
 // Run starts the program, also again after it ended. The test fails when it still runs.
 func (p *Process) Run() {
 	p.tb.Helper()
-	require.True(p.tb, p.Ended(), "%s still runs", p.command[0])
+	require.True(p.tb, p.HasExited(), "%s still runs", p.command[0])
 	cmd, done := exec.Command(p.command[0], p.command[1:]...), make(chan struct{})
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.Env, &p.out, &p.out, &syscall.SysProcAttr{Setpgid: p.Group}
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.Env, &p.out, &p.out, &syscall.SysProcAttr{Setpgid: p.OwnGroup}
 	require.NoError(p.tb, cmd.Start())
 	p.cmd, p.done = cmd, done
 	go func() {
@@ -93,7 +93,7 @@ func (p *Process) Stop() time.Duration {
 func (p *Process) Pause() {
 	p.tb.Helper()
 	require.NoError(p.tb, p.signal(syscall.SIGSTOP))
-	member := func(s status) bool { return s.pid == p.cmd.Process.Pid || (p.Group && s.group == p.cmd.Process.Pid) }
+	member := func(s status) bool { return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid) }
 	require.Eventually(p.tb, func() bool { return stopped(member) }, patience, time.Millisecond, p.command[0]+" does not stop")
 }
 
@@ -105,17 +105,17 @@ func (p *Process) Resume() {
 
 func (p *Process) signal(s syscall.Signal) error {
 	switch {
-	case p.Ended():
+	case p.HasExited():
 		return os.ErrProcessDone
-	case p.Group:
+	case p.OwnGroup:
 		return syscall.Kill(-p.cmd.Process.Pid, s)
 	default:
 		return p.cmd.Process.Signal(s)
 	}
 }
 
-// Ended reports whether nothing runs: not yet, or no more.
-func (p *Process) Ended() bool {
+// HasExited reports whether nothing runs: not yet, or no more.
+func (p *Process) HasExited() bool {
 	select {
 	case <-p.done:
 		return true
@@ -143,8 +143,8 @@ func (o *output) Write(b []byte) (int, error) {
 	return o.data.Write(b)
 }
 
-// Program is the path of a program that make puts into the environment. The test fails without it.
-func Program(tb testing.TB, variable string) string {
+// ProgramPath is the path of a program that make puts into the environment. The test fails without it.
+func ProgramPath(tb testing.TB, variable string) string {
 	tb.Helper()
 	path := os.Getenv(variable)
 	require.NotEmpty(tb, path, "%s is not set: run these tests with `make test` or `make test-kubernetes`, or after eval \"$(make -s env)\"",

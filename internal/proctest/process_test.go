@@ -17,9 +17,9 @@ import (
 func run(tb testing.TB, script string) *proctest.Process {
 	tb.Helper()
 	p := proctest.New(tb, "sh", "-c", script)
-	p.Group = true
+	p.OwnGroup = true
 	p.Env = append(os.Environ(), "GX_WORD=ready")
-	require.True(tb, p.Ended())
+	require.True(tb, p.HasExited())
 	p.Run()
 	await(tb, p, 1)
 	return p
@@ -28,7 +28,7 @@ func run(tb testing.TB, script string) *proctest.Process {
 func await(tb testing.TB, p *proctest.Process, times int) {
 	tb.Helper()
 	require.Eventually(tb, func() bool { return strings.Count(p.Output(), "ready\n") == times }, 20*time.Second, time.Millisecond)
-	require.False(tb, p.Ended())
+	require.False(tb, p.HasExited())
 }
 
 // The shell waits for a child that has the output, too.
@@ -38,13 +38,13 @@ func TestProcess(t *testing.T) {
 	t.Parallel()
 	p := run(t, parent)
 	p.Kill()
-	require.True(t, p.Ended())
+	require.True(t, p.HasExited())
 	p.Kill()
 	p.Run()
 	await(t, p, 2)
 	p.Pause()
 	require.Less(t, p.Stop(), 20*time.Second)
-	require.True(t, p.Ended())
+	require.True(t, p.HasExited())
 	p.Run()
 	await(t, p, 3)
 	p.Pause()
@@ -76,8 +76,8 @@ func TestEndOfTheTest(t *testing.T) {
 		running, paused = run(t, parent), run(f, "yes | head -c 100000; echo; "+parent)
 		paused.Pause()
 	})
-	require.True(t, running.Ended())
-	require.True(t, paused.Ended())
+	require.True(t, running.HasExited())
+	require.True(t, paused.HasExited())
 	require.Greater(t, len(paused.Output()), 100_000)
 	require.Contains(t, f.log, "y\ny\n\nready\n")
 	require.Less(t, len(f.log), 5000)
@@ -96,5 +96,5 @@ func TestProgram(t *testing.T) {
 	path, err := os.Executable()
 	require.NoError(t, err)
 	t.Setenv("GX_PROGRAM", path)
-	require.Equal(t, path, proctest.Program(t, "GX_PROGRAM"))
+	require.Equal(t, path, proctest.ProgramPath(t, "GX_PROGRAM"))
 }

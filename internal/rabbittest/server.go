@@ -33,7 +33,7 @@ type Server struct {
 // Start starts a server that ends with the test, with further lines of configuration.
 func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
-	program := serverProgram(proctest.Program(tb, "GX_RABBITMQ"))
+	program := serverProgram(proctest.ProgramPath(tb, "GX_RABBITMQ"))
 	mapAddress := proctest.FreeAddress(tb)
 	s := &Server{
 		Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir(), bin: filepath.Dir(program),
@@ -51,7 +51,7 @@ func Start(tb testing.TB, lines ...string) *Server {
 	require.Eventually(tb, func() bool { return connects(mapAddress) },
 		startsWithin, 10*time.Millisecond, "Erlang's port mapper does not answer")
 	s.Process = proctest.New(tb, program)
-	s.Env, s.Group = s.environment(), true
+	s.Env, s.OwnGroup = s.environment(), true
 	s.Run()
 	return s
 }
@@ -144,8 +144,8 @@ func (s *Server) Wipe() {
 	require.NoError(s.tb, os.RemoveAll(filepath.Join(s.dir, "data")))
 }
 
-// Control runs rabbitmqctl.
-func (s *Server) Control(args ...string) string {
+// Rabbitmqctl runs rabbitmqctl.
+func (s *Server) Rabbitmqctl(args ...string) string {
 	s.tb.Helper()
 	cmd := exec.Command(filepath.Join(s.bin, "rabbitmqctl"), args...)
 	cmd.Env = s.environment()
@@ -154,14 +154,14 @@ func (s *Server) Control(args ...string) string {
 	return string(out)
 }
 
-// Alarm raises the memory alarm, which blocks everyone who publishes, or ends it.
-func (s *Server) Alarm(on bool) {
+// SetMemoryAlarm raises the memory alarm, which blocks everyone who publishes, or ends it.
+func (s *Server) SetMemoryAlarm(on bool) {
 	s.tb.Helper()
 	watermark := "2GB"
 	if on {
 		watermark = "1MB"
 	}
-	s.Control("set_vm_memory_high_watermark", "absolute", watermark)
+	s.Rabbitmqctl("set_vm_memory_high_watermark", "absolute", watermark)
 }
 
 // String names the server in messages.

@@ -71,7 +71,7 @@ func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
 // around it.
 func (c *Config) Check() error {
 	errs := []error{
-		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.BetweenInts("db", c.DB, 0, 1<<16),
+		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.IntBetween("db", c.DB, 0, 1<<16),
 		c.CheckAddresses(),
 	}
 	if !c.Enabled() {
@@ -82,13 +82,13 @@ func (c *Config) Check() error {
 	}
 	if (c.Mode == Sentinel) != (c.MasterName != "") && c.Enabled() {
 		errs = append(errs, fmt.Errorf("master_name: %s, want the master's name with mode sentinel, and nothing otherwise",
-			configcheck.Quoted(c.MasterName)))
+			configcheck.QuoteUnlessSecret(c.MasterName)))
 	}
 	if c.Mode == Cluster && c.DB != 0 {
 		errs = append(errs, fmt.Errorf("db: %d, want 0 with mode cluster", c.DB))
 	}
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
-		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks", configcheck.Quoted(c.KeyPrefix)))
+		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks", configcheck.QuoteUnlessSecret(c.KeyPrefix)))
 	}
 	return errors.Join(errs...)
 }

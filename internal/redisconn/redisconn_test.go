@@ -85,7 +85,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 	client, err := config.Connect(t.Context())
 	require.NoError(t, err)
 	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
-	batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1)}
+	batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1)}
 	_, err = store.Commit(t.Context(), 1, batch)
 	require.NoError(t, err)
 	require.NoError(t, server.Client().Do(t.Context(), "CLIENT", "PAUSE", "60000", "WRITE").Err())
@@ -137,17 +137,17 @@ func TestTLSAndACL(t *testing.T) {
 	store := redisstore.New(client, redisstore.Settings{Prefix: config.KeyPrefix, Now: time.Now, MaxSeries: 10})
 	require.NoError(t, store.Ping(t.Context()))
 	receipt, err := store.Commit(t.Context(), 1, ledger.Batch{
-		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
 		Events: []activity.Event{storetest.Event(activity.KindCommit, 1, "ada", storetest.Noon.AddDate(0, 0, -1))},
 	})
 	require.NoError(t, err)
-	require.Equal(t, 1, receipt.New)
+	require.Equal(t, 1, receipt.Recorded)
 	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{
 		Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceGone, GoneSince: storetest.Noon.AddDate(0, 0, -2)}},
 	}})
 	require.NoError(t, err)
 	require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon))
-	require.Equal(t, 0, storetest.Latest(t, store, "acme").Summary().Gaps)
+	require.Equal(t, 0, storetest.LatestView(t, store, "acme").Summary().Gaps)
 	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one", Duration: time.Second})
 	term, err := leases.Acquire(t.Context(), "")
 	require.NoError(t, err)

@@ -16,10 +16,10 @@ import (
 // longest of Redis's own rules for snapshots.
 const unsavedFor = time.Hour
 
-// Risks are what the settings of the masters do to data that has to be kept, for a log: an eviction policy, and
+// ReadRisks are what the settings of the masters do to data that has to be kept, for a log: an eviction policy, and
 // neither an append-only file nor snapshots. They come from INFO, which needs no right to read the configuration; its
 // error is that of a user who may not ask, or of a server that does not answer.
-func Risks(ctx context.Context, universal redis.UniversalClient) ([]string, error) {
+func ReadRisks(ctx context.Context, universal redis.UniversalClient) ([]string, error) {
 	if wrapped, ok := universal.(*client); ok {
 		universal = wrapped.UniversalClient
 	}

@@ -30,7 +30,7 @@ func TestRisks(t *testing.T) {
 		client := connect(t, func(c *redisconn.Config) {
 			c.Endpoints, c.Username, c.Password = []string{server.Address}, user, configopaque.String(password)
 		})
-		risks, err := redisconn.Risks(t.Context(), client)
+		risks, err := redisconn.ReadRisks(t.Context(), client)
 		if user != "" {
 			require.True(t, redis.IsPermissionError(err), "%v", err)
 			continue
@@ -40,7 +40,7 @@ func TestRisks(t *testing.T) {
 	}
 	require.NoError(t, server.Client().ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
 	client := connect(t, func(c *redisconn.Config) { c.Endpoints = []string{server.Address} })
-	risks, err := redisconn.Risks(t.Context(), client)
+	risks, err := redisconn.ReadRisks(t.Context(), client)
 	require.NoError(t, err)
 	require.Empty(t, risks)
 }
@@ -50,7 +50,7 @@ func TestRisksOfACluster(t *testing.T) {
 	nodes := redistest.StartCluster(t)
 	require.NoError(t, nodes[1].Client().ConfigSet(t.Context(), "maxmemory-policy", "volatile-ttl").Err())
 	client := connect(t, func(c *redisconn.Config) { c.Mode, c.Endpoints = redisconn.Cluster, []string{nodes[0].Address} })
-	risks, err := redisconn.Risks(t.Context(), client)
+	risks, err := redisconn.ReadRisks(t.Context(), client)
 	require.NoError(t, err)
 	require.Len(t, risks, 1)
 	require.True(t, strings.HasPrefix(risks[0], nodes[1].Address+": maxmemory-policy is volatile-ttl"), risks)
@@ -61,9 +61,9 @@ func TestRisksOfSentinels(t *testing.T) {
 	sentinels := redistest.StartSentinels(t)
 	require.NoError(t, sentinels.Servers[0].Client().ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lfu").Err())
 	client := connect(t, func(c *redisconn.Config) {
-		c.Mode, c.MasterName, c.Endpoints = redisconn.Sentinel, sentinels.Master, sentinels.Addresses
+		c.Mode, c.MasterName, c.Endpoints = redisconn.Sentinel, sentinels.MasterName, sentinels.Addresses
 	})
-	risks, err := redisconn.Risks(t.Context(), client)
+	risks, err := redisconn.ReadRisks(t.Context(), client)
 	require.NoError(t, err)
 	require.Equal(t, []string{"maxmemory-policy is allkeys-lfu, want noeviction: keys may be evicted"}, risks)
 }
@@ -75,14 +75,14 @@ func TestRiskWatch(t *testing.T) {
 	client := connect(t, func(c *redisconn.Config) { c.Endpoints = []string{server.Address} })
 	var said [][]string
 	watch := redisconn.NewRiskWatch(client, func(risks []string) { said = append(said, risks) })
-	watch.Look(t.Context(), true)
-	watch.Look(t.Context(), true)
+	watch.Refresh(t.Context(), true)
+	watch.Refresh(t.Context(), true)
 	require.Len(t, said, 1)
 	require.NoError(t, server.Client().ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
-	watch.Look(t.Context(), true)
+	watch.Refresh(t.Context(), true)
 	require.Len(t, said, 1, "it is not time yet")
-	watch.Look(t.Context(), false)
-	watch.Look(t.Context(), true)
+	watch.Refresh(t.Context(), false)
+	watch.Refresh(t.Context(), true)
 	require.Len(t, said, 2)
 	require.Empty(t, said[1])
 }

@@ -27,9 +27,9 @@ func NewRiskWatch(client redis.UniversalClient, changed func(risks []string)) *R
 	return &RiskWatch{client: client, changed: changed}
 }
 
-// Look asks for the risks when it is time to, or when Redis did not answer in between: then another server may have
+// Refresh asks for the risks when it is time to, or when Redis did not answer in between: then another server may have
 // become the master. answers says whether Redis answers now.
-func (w *RiskWatch) Look(ctx context.Context, answers bool) {
+func (w *RiskWatch) Refresh(ctx context.Context, answers bool) {
 	if !answers {
 		w.checked = time.Time{}
 	}
@@ -37,7 +37,7 @@ func (w *RiskWatch) Look(ctx context.Context, answers bool) {
 		return
 	}
 	w.checked = time.Now()
-	risks, err := Risks(ctx, w.client)
+	risks, err := ReadRisks(ctx, w.client)
 	w.denied = redis.IsPermissionError(err)
 	if err != nil || slices.Equal(risks, w.risks) {
 		return

@@ -50,7 +50,7 @@ func prepare(tb testing.TB, lines []string, args ...string) *Server {
 	lines = append([]string{"bind 127.0.0.1", "port " + strconv.Itoa(s.Port()), "dir " + s.dir}, lines...)
 	config := filepath.Join(s.dir, fmt.Sprintf("redis-%d.conf", s.Port()))
 	require.NoError(tb, os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
-	s.Process = proctest.New(tb, proctest.Program(tb, "GX_REDIS"), append([]string{config}, args...)...)
+	s.Process = proctest.New(tb, proctest.ProgramPath(tb, "GX_REDIS"), append([]string{config}, args...)...)
 	return s
 }
 
@@ -90,8 +90,8 @@ func (s *Server) Client() *redis.Client {
 	return client
 }
 
-// Memory is what INFO says that the data take, in bytes.
-func (s *Server) Memory(ctx context.Context) int64 {
+// UsedMemory is what INFO says that the data take, in bytes.
+func (s *Server) UsedMemory(ctx context.Context) int64 {
 	s.tb.Helper()
 	info := s.Client().InfoMap(ctx, "memory")
 	require.NoError(s.tb, info.Err())

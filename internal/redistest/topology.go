@@ -19,8 +19,8 @@ const settled = 30 * time.Second
 
 // Sentinels is a master with a replica, watched by three Sentinels.
 type Sentinels struct {
-	// Master is the name under which the Sentinels know the master.
-	Master string
+	// MasterName is the name under which the Sentinels know the master.
+	MasterName string
 	// Servers are the master and the replica at the beginning.
 	Servers [2]*Server
 	// Addresses are of the Sentinels.
@@ -30,14 +30,14 @@ type Sentinels struct {
 // StartSentinels starts servers and Sentinels. A master that is down for a second is replaced.
 func StartSentinels(tb testing.TB) *Sentinels {
 	tb.Helper()
-	s := &Sentinels{Master: "gx"}
+	s := &Sentinels{MasterName: "gx"}
 	s.Servers[0] = Start(tb, "appendonly yes")
 	s.Servers[1] = Start(tb, "appendonly yes", "replicaof 127.0.0.1 "+strconv.Itoa(s.Servers[0].Port()))
 	for range 3 {
 		sentinel := prepare(tb, []string{
-			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", s.Master, s.Servers[0].Port()),
-			"sentinel down-after-milliseconds " + s.Master + " 1000",
-			"sentinel failover-timeout " + s.Master + " 5000",
+			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", s.MasterName, s.Servers[0].Port()),
+			"sentinel down-after-milliseconds " + s.MasterName + " 1000",
+			"sentinel failover-timeout " + s.MasterName + " 5000",
 		}, "--sentinel")
 		sentinel.Run()
 		s.Addresses = append(s.Addresses, sentinel.Address)
@@ -45,8 +45,8 @@ func StartSentinels(tb testing.TB) *Sentinels {
 	for _, address := range s.Addresses {
 		client := redis.NewSentinelClient(&redis.Options{Addr: address})
 		require.Eventually(tb, func() bool {
-			others, err := client.Sentinels(tb.Context(), s.Master).Result()
-			replicas, err2 := client.Replicas(tb.Context(), s.Master).Result()
+			others, err := client.Sentinels(tb.Context(), s.MasterName).Result()
+			replicas, err2 := client.Replicas(tb.Context(), s.MasterName).Result()
 			return err == nil && err2 == nil && len(others) == 2 && len(replicas) == 1
 		}, settled, 50*time.Millisecond, "the Sentinels do not find each other")
 		require.NoError(tb, client.Close())

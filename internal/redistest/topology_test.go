@@ -16,7 +16,7 @@ func TestTopologies(t *testing.T) {
 	defer func() { _ = cluster.Close() }()
 	require.NoError(t, cluster.Set(t.Context(), "key", "value", 0).Err())
 	s := redistest.StartSentinels(t)
-	master := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: s.Master, SentinelAddrs: s.Addresses})
+	master := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: s.MasterName, SentinelAddrs: s.Addresses})
 	defer func() { _ = master.Close() }()
 	require.NoError(t, master.Set(t.Context(), "key", "value", 0).Err())
 }

@@ -9,25 +9,25 @@ type Reader struct {
 	bad  bool
 }
 
-// Read reads a document.
-func Read(data []byte) *Reader { return &Reader{data: data} }
+// NewReader reads a document.
+func NewReader(data []byte) *Reader { return &Reader{data: data} }
 
-// Number is the next number, which is at most so large.
-func (r *Reader) Number(most uint64) uint64 {
+// ReadUvarint is the next number, which is at most so large.
+func (r *Reader) ReadUvarint(most uint64) uint64 {
 	n, size := binary.Uvarint(r.data)
 	if size <= 0 || n > most {
-		r.Refuse()
+		r.Invalidate()
 		return 0
 	}
 	r.data = r.data[size:]
 	return n
 }
 
-// Text is the next text, after its length in bytes.
-func (r *Reader) Text() string {
-	n := r.Number(uint64(len(r.data)))
+// ReadString is the next text, after its length in bytes.
+func (r *Reader) ReadString() string {
+	n := r.ReadUvarint(uint64(len(r.data)))
 	if n > uint64(len(r.data)) {
-		r.Refuse()
+		r.Invalidate()
 		return ""
 	}
 	text := string(r.data[:n])
@@ -35,11 +35,11 @@ func (r *Reader) Text() string {
 	return text
 }
 
-// Refuse says that what was read cannot be.
-func (r *Reader) Refuse() { r.data, r.bad = nil, true }
+// Invalidate says that what was read cannot be.
+func (r *Reader) Invalidate() { r.data, r.bad = nil, true }
 
-// More reports whether there is anything left to read.
-func (r *Reader) More() bool { return len(r.data) > 0 }
+// HasMore reports whether there is anything left to read.
+func (r *Reader) HasMore() bool { return len(r.data) > 0 }
 
-// End reports whether everything was read, and could be.
-func (r *Reader) End() bool { return !r.bad && len(r.data) == 0 }
+// IsComplete reports whether everything was read, and could be.
+func (r *Reader) IsComplete() bool { return !r.bad && len(r.data) == 0 }

@@ -20,36 +20,36 @@ func document(numbers ...uint64) (data []byte) {
 
 func TestReader(t *testing.T) {
 	t.Parallel()
-	r := varint.Read(append(document(0, math.MaxUint64, 3), "abcd"...))
-	require.Zero(t, r.Number(0))
-	require.Equal(t, uint64(math.MaxUint64), r.Number(math.MaxUint64))
-	require.Equal(t, "abc", r.Text())
-	require.True(t, r.More())
-	require.False(t, r.End(), "one byte is left")
+	r := varint.NewReader(append(document(0, math.MaxUint64, 3), "abcd"...))
+	require.Zero(t, r.ReadUvarint(0))
+	require.Equal(t, uint64(math.MaxUint64), r.ReadUvarint(math.MaxUint64))
+	require.Equal(t, "abc", r.ReadString())
+	require.True(t, r.HasMore())
+	require.False(t, r.IsComplete(), "one byte is left")
 }
 
 func TestReaderOfWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func() *varint.Reader{
-		"too large":     func() *varint.Reader { r := varint.Read(document(8, 1)); r.Number(7); return r },
-		"nothing":       func() *varint.Reader { r := varint.Read(nil); r.Number(7); return r },
-		"half a number": func() *varint.Reader { r := varint.Read([]byte{0x80}); r.Number(7); return r },
+		"too large":     func() *varint.Reader { r := varint.NewReader(document(8, 1)); r.ReadUvarint(7); return r },
+		"nothing":       func() *varint.Reader { r := varint.NewReader(nil); r.ReadUvarint(7); return r },
+		"half a number": func() *varint.Reader { r := varint.NewReader([]byte{0x80}); r.ReadUvarint(7); return r },
 		"more than fits": func() *varint.Reader {
-			r := varint.Read(bytes.Repeat([]byte{0xff}, 11))
-			r.Number(math.MaxUint64)
+			r := varint.NewReader(bytes.Repeat([]byte{0xff}, 11))
+			r.ReadUvarint(math.MaxUint64)
 			return r
 		},
-		"too short":       func() *varint.Reader { r := varint.Read(append(document(3), "ab"...)); r.Text(); return r },
-		"an absurd text":  func() *varint.Reader { r := varint.Read(document(math.MaxUint64)); r.Text(); return r },
-		"what is refused": func() *varint.Reader { r := varint.Read(nil); r.Refuse(); return r },
+		"too short":       func() *varint.Reader { r := varint.NewReader(append(document(3), "ab"...)); r.ReadString(); return r },
+		"an absurd text":  func() *varint.Reader { r := varint.NewReader(document(math.MaxUint64)); r.ReadString(); return r },
+		"what is refused": func() *varint.Reader { r := varint.NewReader(nil); r.Invalidate(); return r },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := read()
-			require.False(t, r.End())
-			require.False(t, r.More())
-			require.Zero(t, r.Number(math.MaxUint64))
-			require.Empty(t, r.Text())
+			require.False(t, r.IsComplete())
+			require.False(t, r.HasMore())
+			require.Zero(t, r.ReadUvarint(math.MaxUint64))
+			require.Empty(t, r.ReadString())
 		})
 	}
 }
@@ -57,11 +57,11 @@ func TestReaderOfWhatCannotBe(t *testing.T) {
 func FuzzReader(f *testing.F) {
 	f.Add(append(document(1, 2, 3), "abc"...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := varint.Read(data)
+		r := varint.NewReader(data)
 		total := 0
-		for r.More() {
-			r.Number(math.MaxUint32)
-			total += len(r.Text())
+		for r.HasMore() {
+			r.ReadUvarint(math.MaxUint32)
+			total += len(r.ReadString())
 		}
 		require.LessOrEqual(t, total, len(data))
 	})

@@ -56,7 +56,7 @@ func (a *access) passed(org string, err error) {
 		switch {
 		case err == nil:
 			o.read, o.accepted, o.refused, o.last = true, true, nil, nil
-		case errors.As(err, new(*collect.StoreError)) || errors.Is(err, collect.ErrVanished):
+		case errors.As(err, new(*collect.StoreError)) || errors.Is(err, collect.ErrNoRepositories):
 			o.last = err
 		case refusesAccess(err):
 			o.accepted, o.refused, o.last = false, err, err

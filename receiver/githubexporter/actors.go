@@ -73,7 +73,7 @@ func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 	}
 	leads := false
 	for _, org := range r.orgs {
-		if !org.view.Caught() {
+		if !org.view.IsCaughtUp() {
 			return
 		}
 		if !r.monitor.Leads(org.name) {

@@ -144,7 +144,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		refresh = config.EmitInterval
 	}
 	store := redisstore.New(client, redisstore.Settings{
-		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, Refresh: refresh, OnCorrupt: b.found(settings.Logger),
+		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh, OnCorrupt: b.found(settings.Logger),
 		OnDamaged: func(org string) {
 			settings.Logger.Warn("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization "+
 				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
@@ -155,7 +155,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 				"from "+
 				"GitHub again.", zap.String("org", org))
 		},
-		OnTrouble: func(org string, err error) {
+		OnFollowError: func(org string, err error) {
 			if err != nil {
 				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
 			} else {
@@ -168,7 +168,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	risks := redisconn.NewRiskWatch(client, warnOfRisks(settings.Logger))
 	b.ping = func(ctx context.Context) error {
 		err := store.Ping(ctx)
-		risks.Look(ctx, err == nil)
+		risks.Refresh(ctx, err == nil)
 		return err
 	}
 	b.claims = redisclaims.New(client, redisclaims.Settings{
@@ -226,7 +226,7 @@ func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.
 		}
 		b.lookAgain()
 	})
-	b.Store, b.sizer, b.alone = alone, alone, alone.Alone
+	b.Store, b.sizer, b.alone = alone, alone, alone.IsDegraded
 	b.close = func(context.Context) error {
 		interrupt := time.AfterFunc(patience, b.interrupt)
 		defer interrupt.Stop()

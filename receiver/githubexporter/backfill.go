@@ -35,8 +35,8 @@ func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool
 	if err := o.cooling(o.cooldown.Err()); err != nil {
 		return false, err
 	}
-	filled, err := o.collector.Fill(github.Background(ctx), collect.Order{
-		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Anew: job.Reason == backfill.ReasonOperator,
+	filled, err := o.collector.Fill(github.Background(ctx), collect.FillRequest{
+		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Force: job.Reason == backfill.ReasonOperator,
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -51,7 +51,7 @@ func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool
 
 // refusal says how it goes on with a job of which something could not be read. A limit or a refused credential is not the
 // job's fault.
-func (o *organization) refusal(filled *collect.Filled) error {
+func (o *organization) refusal(filled *collect.FillResult) error {
 	var errs []error
 	for _, f := range filled.Failures {
 		errs = append(errs, fmt.Errorf("%s: %w", f.Stream, f.Err))
@@ -92,16 +92,16 @@ func (o *organization) Done(ctx context.Context, result backfill.Result) {
 type missed struct {
 	mu       sync.Mutex
 	failures []collect.Failure
-	later    []collect.StreamOf
+	later    []collect.RepoStream
 }
 
-func (m *missed) add(sum *collect.Summary) {
+func (m *missed) add(sum *collect.PassResult) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.later = append(m.failures, sum.Failures...), append(m.later, sum.Later...)
+	m.failures, m.later = append(m.failures, sum.Failures...), append(m.later, sum.Deferred...)
 }
 
-func (m *missed) take() ([]collect.Failure, []collect.StreamOf) {
+func (m *missed) take() ([]collect.Failure, []collect.RepoStream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	failures, later := m.failures, m.later
@@ -117,7 +117,7 @@ func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
 	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
 		return backfill.ReasonLimited
 	}
-	if f.Whole {
+	if f.AllFailed {
 		return backfill.ReasonScrapeError
 	}
 	return backfill.ReasonPartial
@@ -161,7 +161,7 @@ func (o *organization) dispatchOnce(
 	cov, err := o.store.Coverage(ctx, o.name)
 	var done backfill.Dispatched
 	if err == nil {
-		done, err = dispatcher.Dispatch(ctx, &cov, o.collector.Pending)
+		done, err = dispatcher.Dispatch(ctx, &cov, o.collector.PendingStreams)
 	}
 	if ctx.Err() != nil {
 		return 0

@@ -189,7 +189,7 @@ func createDefaultConfig() component.Config {
 
 // Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := configcheck.Keys(conf.ToStringMap(), c); err != nil {
+	if err := configcheck.CheckKeys(conf.ToStringMap(), c); err != nil {
 		return err
 	}
 	if err := conf.Unmarshal(c, confmap.WithIgnoreUnused()); err != nil {
@@ -203,9 +203,9 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 func (c *Config) checkAddresses() error {
 	_, err := c.RabbitMQ.address()
 	return errors.Join(
-		configcheck.Inside("github", c.GitHub.checkAddresses()),
-		configcheck.Inside("redis", c.Redis.CheckAddresses()),
-		configcheck.Inside("rabbitmq", err))
+		configcheck.PrefixPath("github", c.GitHub.checkAddresses()),
+		configcheck.PrefixPath("redis", c.Redis.CheckAddresses()),
+		configcheck.PrefixPath("rabbitmq", err))
 }
 
 // Validate refuses what cannot work. The settings of nested blocks are checked by their own Validate.
@@ -222,10 +222,10 @@ func (c *Config) Validate() error {
 		configcheck.OneOf("leadership", c.Leadership, leadershipReceiver, leadershipOrg),
 		configcheck.OneOf("emit_from", c.EmitFrom, emitFromAll, emitFromLeader),
 		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),
-		configcheck.Between("retention", c.Retention, minRetention, maxRetention),
-		configcheck.Between("emit_interval", c.EmitInterval, minInterval, maxInterval),
+		configcheck.DurationBetween("retention", c.Retention, minRetention, maxRetention),
+		configcheck.DurationBetween("emit_interval", c.EmitInterval, minInterval, maxInterval),
 		c.Counters.validate(c.EmitInterval),
-		configcheck.BetweenInts("max_series", c.MaxSeries, 1, maxSeries))
+		configcheck.IntBetween("max_series", c.MaxSeries, 1, maxSeries))
 	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
 		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval, minReconcile))
 	}

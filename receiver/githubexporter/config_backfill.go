@@ -105,7 +105,7 @@ func (c *RabbitMQConfig) Enabled() bool { return c.Endpoint != "" }
 func (c *RabbitMQConfig) Validate() error {
 	errs := []error{
 		configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory),
-		configcheck.BetweenInts("prefetch", c.Prefetch, 1, 65_535),
+		configcheck.IntBetween("prefetch", c.Prefetch, 1, 65_535),
 	}
 	names := make(map[string]string)
 	for field, name := range map[string]string{"queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
@@ -117,7 +117,7 @@ func (c *RabbitMQConfig) Validate() error {
 	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
 		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
 			errs = append(errs, fmt.Errorf("%s: %s, want a name without blanks, not one of the broker's own that begin with amq",
-				field, configcheck.Quoted(name)))
+				field, configcheck.QuoteUnlessSecret(name)))
 		}
 	}
 	if c.Enabled() {
@@ -172,20 +172,20 @@ func (c *BackfillConfig) retries() backfill.Retries {
 // Validate refuses what cannot work.
 func (c *BackfillConfig) Validate() error {
 	errs := []error{
-		configcheck.Between("max_message_age", c.MaxMessageAge, time.Minute, 30*24*time.Hour),
-		configcheck.BetweenInts("consumer_count", c.ConsumerCount, 1, 100),
-		configcheck.BetweenInts("max_attempts", c.MaxAttempts, 1, 1000),
-		configcheck.Between("coalesce_window", c.CoalesceWindow, time.Second, 24*time.Hour),
-		configcheck.Between("sweep_interval", c.SweepInterval, time.Second, 24*time.Hour),
-		configcheck.Between("dedup_ttl", c.DedupTTL, c.SweepInterval, 30*24*time.Hour),
-		configcheck.BetweenInts("max_enqueues_per_org_per_minute", c.MaxEnqueuesPerOrgPerMinute, 1, 1_000_000),
+		configcheck.DurationBetween("max_message_age", c.MaxMessageAge, time.Minute, 30*24*time.Hour),
+		configcheck.IntBetween("consumer_count", c.ConsumerCount, 1, 100),
+		configcheck.IntBetween("max_attempts", c.MaxAttempts, 1, 1000),
+		configcheck.DurationBetween("coalesce_window", c.CoalesceWindow, time.Second, 24*time.Hour),
+		configcheck.DurationBetween("sweep_interval", c.SweepInterval, time.Second, 24*time.Hour),
+		configcheck.DurationBetween("dedup_ttl", c.DedupTTL, c.SweepInterval, 30*24*time.Hour),
+		configcheck.IntBetween("max_enqueues_per_org_per_minute", c.MaxEnqueuesPerOrgPerMinute, 1, 1_000_000),
 	}
 	if len(c.RequeueDelays) == 0 || len(c.RequeueDelays) > 10 {
 		errs = append(errs, fmt.Errorf("requeue_delays: %d, want 1 to 10", len(c.RequeueDelays)))
 	}
 	for i, delay := range c.RequeueDelays {
 		field := fmt.Sprintf("requeue_delays::%d", i)
-		errs = append(errs, configcheck.Between(field, delay, time.Second, 7*24*time.Hour))
+		errs = append(errs, configcheck.DurationBetween(field, delay, time.Second, 7*24*time.Hour))
 		if i > 0 && delay <= c.RequeueDelays[i-1] {
 			errs = append(errs, fmt.Errorf("%s: %s, want more than the %s before it", field, delay, c.RequeueDelays[i-1]))
 		}

@@ -29,7 +29,7 @@ func (c *GitHubConfig) Validate() error {
 		c.checkAddresses(), c.checkAPI(),
 		c.checkEncryption("endpoint", c.Endpoint),
 		c.checkEncryption("graphql_endpoint", c.GraphQLEndpoint),
-		configcheck.Between("timeout", c.Timeout, minInterval, time.Hour),
+		configcheck.DurationBetween("timeout", c.Timeout, minInterval, time.Hour),
 		configcheck.OneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
 	}
 	if c.Auth.HasValue() {
@@ -109,18 +109,18 @@ func loopback(host string) bool {
 // Validate refuses what cannot work.
 func (c *RetryConfig) Validate() error {
 	return errors.Join(
-		configcheck.BetweenInts("max_attempts", c.MaxAttempts, 1, 20),
-		configcheck.Between("initial_interval", c.InitialInterval, time.Millisecond, time.Hour),
-		configcheck.Between("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
+		configcheck.IntBetween("max_attempts", c.MaxAttempts, 1, 20),
+		configcheck.DurationBetween("initial_interval", c.InitialInterval, time.Millisecond, time.Hour),
+		configcheck.DurationBetween("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
 }
 
 // Validate refuses what cannot work.
 func (c *RateLimitConfig) Validate() error {
 	return errors.Join(
-		configcheck.BetweenInts("min_remaining", c.MinRemaining, 0, 10_000),
-		configcheck.Between("reset_buffer", c.ResetBuffer, 0, time.Hour),
-		configcheck.Between("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
-		configcheck.BetweenInts("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
+		configcheck.IntBetween("min_remaining", c.MinRemaining, 0, 10_000),
+		configcheck.DurationBetween("reset_buffer", c.ResetBuffer, 0, time.Hour),
+		configcheck.DurationBetween("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
+		configcheck.IntBetween("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
 }
 
 // Validate refuses what cannot work.
@@ -131,10 +131,10 @@ func (c *RedisConfig) Validate() error {
 // Validate refuses what cannot work.
 func (c *HealthConfig) Validate() error {
 	return errors.Join(
-		configcheck.Between("probe_interval", c.ProbeInterval, minInterval, time.Hour),
-		configcheck.BetweenInts("failure_threshold", c.FailureThreshold, 1, 1_000_000),
-		configcheck.Between("cooldown", c.Cooldown, minInterval, 24*time.Hour),
-		configcheck.BetweenInts("recover_threshold", c.RecoverThreshold, 1, 1000))
+		configcheck.DurationBetween("probe_interval", c.ProbeInterval, minInterval, time.Hour),
+		configcheck.IntBetween("failure_threshold", c.FailureThreshold, 1, 1_000_000),
+		configcheck.DurationBetween("cooldown", c.Cooldown, minInterval, 24*time.Hour),
+		configcheck.IntBetween("recover_threshold", c.RecoverThreshold, 1, 1000))
 }
 
 // Validate refuses what cannot work.
@@ -150,7 +150,7 @@ func validPatterns(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
 		if _, err := pattern.Compile(p); err != nil {
-			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.Quoted(p)))
+			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.QuoteUnlessSecret(p)))
 		}
 	}
 	return errors.Join(errs...)

@@ -58,16 +58,16 @@ func defaultLOC() LOCConfig {
 func (c *LOCConfig) Validate() error {
 	return errors.Join(
 		configcheck.OneOf("source", c.Source, locCommits, locStatistics),
-		configcheck.Between("refresh_interval", c.RefreshInterval, minInterval, 30*24*time.Hour))
+		configcheck.DurationBetween("refresh_interval", c.RefreshInterval, minInterval, 30*24*time.Hour))
 }
 
 // Validate refuses what cannot work.
 func (c *LOCFallbackConfig) Validate() error {
 	return errors.Join(
-		configcheck.BetweenInts("max_commits_per_repo_per_week", c.MaxCommitsPerRepoPerWeek, 1, 100_000),
-		configcheck.BetweenInts("max_commit_detail_calls_per_org_per_hour", c.MaxCommitDetailCallsPerOrgPerHour, 1, 1_000_000),
-		configcheck.BetweenInts("zero_detection_windows", c.ZeroDetectionWindows, 1, 1000),
-		configcheck.Between("cooldown", c.Cooldown, minInterval, 365*24*time.Hour))
+		configcheck.IntBetween("max_commits_per_repo_per_week", c.MaxCommitsPerRepoPerWeek, 1, 100_000),
+		configcheck.IntBetween("max_commit_detail_calls_per_org_per_hour", c.MaxCommitDetailCallsPerOrgPerHour, 1, 1_000_000),
+		configcheck.IntBetween("zero_detection_windows", c.ZeroDetectionWindows, 1, 1000),
+		configcheck.DurationBetween("cooldown", c.Cooldown, minInterval, 365*24*time.Hour))
 }
 
 // statistics reports whether the weekly lines come from GitHub's statistics.
@@ -77,7 +77,7 @@ func (c *LOCConfig) statistics() bool { return c.Source == locStatistics }
 func (c *LOCConfig) settings(retention time.Duration) collect.LinesSettings {
 	return collect.LinesSettings{
 		Rules: loc.Rules{
-			Refresh: c.RefreshInterval, Fallback: c.Fallback.Enabled, ZeroAnswers: c.Fallback.ZeroDetectionWindows, Cooldown: c.Fallback.Cooldown,
+			RefreshInterval: c.RefreshInterval, Fallback: c.Fallback.Enabled, ZeroAnswers: c.Fallback.ZeroDetectionWindows, Cooldown: c.Fallback.Cooldown,
 		},
 		MaxCommits: c.Fallback.MaxCommitsPerRepoPerWeek, MaxCommitsPerHour: c.Fallback.MaxCommitDetailCallsPerOrgPerHour, Retention: retention,
 	}

@@ -96,12 +96,12 @@ func (c *OrgConfig) Validate() error {
 	var errs []error
 	if !orgName.MatchString(c.Name) {
 		errs = append(errs, fmt.Errorf("name: %s, want the login of an organization: letters, digits and hyphens",
-			configcheck.Quoted(c.Name)))
+			configcheck.QuoteUnlessSecret(c.Name)))
 	}
 	return errors.Join(append(errs,
-		configcheck.Between("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
-		configcheck.BetweenInts("concurrency", c.Concurrency, 1, 100),
-		configcheck.Between("lookback", c.Lookback, minLookback, maxRetention),
+		configcheck.DurationBetween("scrape_interval", c.ScrapeInterval, minInterval, maxInterval),
+		configcheck.IntBetween("concurrency", c.Concurrency, 1, 100),
+		configcheck.DurationBetween("lookback", c.Lookback, minLookback, maxRetention),
 		c.validateOwners("include", c.Repositories.Include),
 		c.validateOwners("exclude", c.Repositories.Exclude))...)
 }
@@ -112,7 +112,7 @@ func (c *OrgConfig) validateOwners(field string, patterns []string) error {
 	for i, p := range patterns {
 		if name := c.withoutOwner(p); strings.Contains(name, "/") || (name == "" && p != "") {
 			const wrong = "repositories::%s::%d: %s, want a repository of the organization %s: its name, or %s/NAME"
-			errs = append(errs, fmt.Errorf(wrong, field, i, configcheck.Quoted(p), c.Name, c.Name))
+			errs = append(errs, fmt.Errorf(wrong, field, i, configcheck.QuoteUnlessSecret(p), c.Name, c.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -44,8 +44,8 @@ func (r *githubReceiver) newOrganization(
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
 			Label:     r.users.label,
 
-			GivenWeeks: r.config.LOC.statistics(),
-			ZeroFor:    r.config.Counters.zeroFor(r.config.EmitInterval),
+			WeeklyLinesFromEntries: r.config.LOC.statistics(),
+			ZeroFor:                r.config.Counters.zeroFor(r.config.EmitInterval),
 		}),
 	}
 	r.access.add(org.name, org.view.Edge)
@@ -64,7 +64,7 @@ func (r *githubReceiver) newOrganization(
 	}
 	if r.config.LOC.statistics() {
 		settings := r.config.LOC.settings(r.config.Retention)
-		settings.Source, settings.Paused = org.client, r.cooldown.Err
+		settings.Source, settings.CheckPaused = org.client, r.cooldown.Err
 		org.lines = newLines(settings)
 	}
 	org.collector, err = r.newCollector(config, org, tallies)
@@ -80,7 +80,7 @@ func (r *githubReceiver) newCollector(
 	}
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: org.client, Store: org.store, Filter: filter, Concurrency: config.Concurrency,
-		Interval: config.ScrapeInterval, Lookback: config.Lookback, Handover: r.jobs != nil,
+		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
 		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
 		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, tallies), nil

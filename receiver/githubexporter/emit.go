@@ -106,7 +106,7 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 	for _, org := range e.receiver.orgs {
 		org.summary = org.view.Summary()
 		e.receiver.updateEmits(org, now)
-		if !org.summary.Caught {
+		if !org.summary.CaughtUp {
 			continue
 		}
 		if !org.emits {
@@ -126,7 +126,7 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 // and begin when it takes over. What ended here before is the other replica's to mark.
 func (e *emitter) count(org *organization, now time.Time) {
 	counter := &seriesCounter{forms: e.forms}
-	org.view.Pass(now, counter)
+	org.view.VisitStandby(now, counter)
 	org.shown = counter.shown
 	org.ends.clear()
 }
@@ -137,8 +137,8 @@ type seriesCounter struct {
 	shown [ledger.NumMetrics]int
 }
 
-// Show counts a series.
-func (c *seriesCounter) Show(_ ledger.Series, values *ledger.Values) {
+// Emit counts a series.
+func (c *seriesCounter) Emit(_ ledger.Series, values *ledger.Values) {
 	for m := range ledger.NumMetrics {
 		if c.forms.enabled[m] && values.Present.Has(ledger.Metric(m)) {
 			c.shown[m]++
@@ -146,8 +146,8 @@ func (c *seriesCounter) Show(_ ledger.Series, values *ledger.Values) {
 	}
 }
 
-// End leaves the end of a series to the replica that emits it.
-func (*seriesCounter) End(ledger.Series, ledger.Mask) {}
+// MarkStale leaves the end of a series to the replica that emits it.
+func (*seriesCounter) MarkStale(ledger.Series, ledger.Mask) {}
 
 // updateEmits decides whether this replica emits an organization now. Where only leaders emit, a new one begins at the
 // first multiple of the interval in its term, however late that emission is: by then the former leader has ceased, and
@@ -247,11 +247,11 @@ type sink struct {
 	count   int
 }
 
-// Show adds the points of a series.
-func (s *sink) Show(series ledger.Series, values *ledger.Values) {
+// Emit adds the points of a series.
+func (s *sink) Emit(series ledger.Series, values *ledger.Values) {
 	s.room()
 	s.ends.cancel(series, values.Present)
-	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.Since, 0)))
+	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.StartTime, 0)))
 	for m := range ledger.NumMetrics {
 		if !s.forms.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
 			continue
@@ -266,8 +266,8 @@ func (s *sink) Show(series ledger.Series, values *ledger.Values) {
 	}
 }
 
-// End notes that metrics of a series ended.
-func (s *sink) End(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
+// MarkStale notes that metrics of a series ended.
+func (s *sink) MarkStale(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
 
 func (s *sink) fill(point pmetric.NumberDataPoint, series ledger.Series) {
 	point.SetTimestamp(s.at)

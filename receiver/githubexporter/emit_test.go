@@ -40,7 +40,7 @@ func fill(org *organization, repos, users, each int) {
 	for r := range repos {
 		id := int64(r + 1)
 		progress.Repos = append(progress.Repos, ledger.RepoProgress{
-			ID: id, Name: fmt.Sprintf("repo-%d", r), Contact: began, Since: began.AddDate(0, 0, -14),
+			ID: id, Name: fmt.Sprintf("repo-%d", r), FirstSeen: began, Since: began.AddDate(0, 0, -14),
 		})
 		for u := range users {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
@@ -52,7 +52,7 @@ func fill(org *organization, repos, users, each int) {
 			}
 		}
 	}
-	org.view.Apply(ledger.Change{Reset: true, Caught: true, Began: began, Progress: progress, Events: events})
+	org.view.Apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: began, Progress: progress, Events: events})
 	org.summary = org.view.Summary()
 }
 

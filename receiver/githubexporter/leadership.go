@@ -260,12 +260,12 @@ func (o *organization) formerLease(ctx context.Context) (*string, error) {
 }
 
 func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
-	samples, err := o.store.ReadSamples(ctx, o.name, []ledger.SampleKey{sampleLeader})
+	samples, err := o.store.ReadEntries(ctx, o.name, []ledger.EntryKey{entryLeader})
 	if err != nil {
 		return nil, fmt.Errorf("read the last leader: %w", err)
 	}
 	unrecorded := o.leases.unrecorded(o.config.key())
-	if sample, ok := samples[sampleLeader]; ok {
+	if sample, ok := samples[entryLeader]; ok {
 		record, err := decodeLeader(sample.Data)
 		if err == nil && record.Lease != o.lease {
 			return &record.Lease, nil
@@ -389,15 +389,15 @@ func (o *organization) claimBatch(fence uint64, now time.Time) ledger.Batch {
 	if !o.leases.elected {
 		return b
 	}
-	if last, ok := o.view.Sample(sampleLeader); ok && last.Observed.After(now) {
+	if last, ok := o.view.Entry(entryLeader); ok && last.Observed.After(now) {
 		now = last.Observed // the newest observation wins, and the other clock may be fast
 	}
-	sample, err := leaderSample(leaderRecord{Lease: o.lease, Identity: o.leases.identity, Fence: fence}, now)
+	sample, err := leaderEntry(leaderRecord{Lease: o.lease, Identity: o.leases.identity, Fence: fence}, now)
 	if err != nil {
 		o.logger.Debug("Failed to record the leader.", zap.Error(err)) // cannot be: it has plain texts
 		return b
 	}
-	b.Samples = []ledger.Sample{sample}
+	b.Entries = []ledger.Entry{sample}
 	return b
 }
 

@@ -55,7 +55,7 @@ func TestFencedWrites(t *testing.T) {
 	require.Eventually(t, func() bool { return !r.monitor.Leads("open-telemetry") }, 20*time.Second, 10*time.Millisecond)
 	// Workers go on with the jobs that they have, as on every follower.
 	passes := func() int {
-		return server.Count(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" })
+		return server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" })
 	}
 	asked := passes()
 	sink.until(t, func(map[string]int) bool {
@@ -84,7 +84,7 @@ func TestEmitFromLeader(t *testing.T) {
 	config.EmitFrom = emitFromLeader
 	config.Snapshot = snapshotFull
 	r, sink := replicaOf(t, config, elector)
-	require.Eventually(t, r.orgs[0].view.Caught, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, r.orgs[0].view.IsCaughtUp, 10*time.Second, 10*time.Millisecond)
 	sink.until(t, func(names map[string]int) bool { return names["gh.exporter.metrics_series_loaded"] > 5 })
 	own := make(map[string]bool)
 	for _, md := range sink.AllMetrics() {

@@ -66,8 +66,8 @@ func (s *leaderSigns) add(c *ledger.Change) {
 			s.writes += t.Add
 		}
 	}
-	for i := range c.Samples {
-		if sample := &c.Samples[i]; sample.SampleKey == sampleLeader && sample.Observed.After(s.led) {
+	for i := range c.Entries {
+		if sample := &c.Entries[i]; sample.EntryKey == entryLeader && sample.Observed.After(s.led) {
 			s.led = sample.Observed
 		}
 	}
@@ -86,7 +86,7 @@ func (s *leaderWatch) follow(c *ledger.Change, now time.Time) {
 	before := s.signs
 	if s.inSnapshot {
 		s.gathered.add(c)
-		if !c.Caught {
+		if !c.CaughtUp {
 			return
 		}
 		s.inSnapshot, s.signs = false, s.gathered
@@ -194,7 +194,7 @@ func (r *githubReceiver) leadership(now time.Time, known bool) error {
 	var errs []error
 	warning := true
 	for _, org := range r.orgs {
-		err := org.leadership(now, known && org.view.Caught() && r.store.trouble(org.name) == nil)
+		err := org.leadership(now, known && org.view.IsCaughtUp() && r.store.trouble(org.name) == nil)
 		if err == nil {
 			continue
 		}
@@ -288,7 +288,7 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 
 // lastLeader says who led the organization last, as far as the ledger says it.
 func (o *organization) lastLeader() string {
-	sample, ok := o.view.Sample(sampleLeader)
+	sample, ok := o.view.Entry(entryLeader)
 	if !ok {
 		return ""
 	}

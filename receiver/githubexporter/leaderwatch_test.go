@@ -27,9 +27,9 @@ func tallyOf(name string, labels ...string) ledger.Tally {
 func TestSignsOfALeader(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	led := ledger.Sample{SampleKey: sampleLeader, Observed: began}
-	pass := tallyOf(collect.TallyRuns, string(collect.ResultUnhealthy))
-	snapshot := ledger.Change{Reset: true, Caught: true, Tallies: []ledger.Tally{pass}}
+	led := ledger.Entry{EntryKey: entryLeader, Observed: began}
+	pass := tallyOf(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
+	snapshot := ledger.Change{Reset: true, CaughtUp: true, Tallies: []ledger.Tally{pass}}
 	for name, test := range map[string]struct {
 		changes []ledger.Change
 		sign    bool
@@ -39,7 +39,7 @@ func TestSignsOfALeader(t *testing.T) {
 			tallyOf(collect.TallyStoreWrites, collect.SourceLeader, collect.WriteSuccess),
 		}}}, true},
 		"the end of a pass": {[]ledger.Change{{Progress: ledger.Progress{Edge: began}}}, true},
-		"a claim":           {[]ledger.Change{{Samples: []ledger.Sample{led}}}, true},
+		"a claim":           {[]ledger.Change{{Entries: []ledger.Entry{led}}}, true},
 		"a worker's write": {[]ledger.Change{{
 			Events:  []activity.Event{{}},
 			Tallies: []ledger.Tally{tallyOf(collect.TallyStoreWrites, "worker_backfill", collect.WriteSuccess)},
@@ -52,10 +52,10 @@ func TestSignsOfALeader(t *testing.T) {
 		}}, false},
 		"the same snapshot again": {[]ledger.Change{snapshot, snapshot}, false},
 		"a snapshot that goes on": {[]ledger.Change{
-			snapshot, {Reset: true, Caught: true, Tallies: []ledger.Tally{pass, pass}},
+			snapshot, {Reset: true, CaughtUp: true, Tallies: []ledger.Tally{pass, pass}},
 		}, true},
 		"a snapshot in two changes": {[]ledger.Change{
-			snapshot, {Reset: true}, {Caught: true, Tallies: []ledger.Tally{pass}},
+			snapshot, {Reset: true}, {CaughtUp: true, Tallies: []ledger.Tally{pass}},
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestStagesOfASilence(t *testing.T) {
 	t.Parallel()
 	o := watched(&polls{identity: "one"})
 	began := time.Now()
-	o.view.Apply(ledger.Change{Reset: true, Caught: true, Progress: ledger.Progress{Edge: began}})
+	o.view.Apply(ledger.Change{Reset: true, CaughtUp: true, Progress: ledger.Progress{Edge: began}})
 	o.leaderWatch.restart(began)
 	require.Equal(t, 30*time.Second, o.silenceLimit(), "three scrape intervals")
 	at := func(seconds int) error { return o.leadership(began.Add(time.Duration(seconds)*time.Second), true) }
@@ -185,9 +185,9 @@ func (b *ballotBox) give(name string) {
 func TestFormerLeases(t *testing.T) {
 	t.Parallel()
 	led := func(lease string) ledger.Batch {
-		sample, err := leaderSample(leaderRecord{Lease: lease, Identity: "another", Fence: 5}, time.Now())
+		sample, err := leaderEntry(leaderRecord{Lease: lease, Identity: "another", Fence: 5}, time.Now())
 		require.NoError(t, err)
-		return ledger.Batch{Samples: []ledger.Sample{sample}}
+		return ledger.Batch{Entries: []ledger.Entry{sample}}
 	}
 	read := ledger.Batch{Progress: ledger.Progress{Edge: time.Now()}}
 	own := watched(&polls{}).lease
@@ -204,8 +204,8 @@ func TestFormerLeases(t *testing.T) {
 		"led by the version before since":   {[]ledger.Batch{read, led(own), {Observed: unrecorded}}, "", true},
 		"led with other organizations":      {[]ledger.Batch{read, led("leader-0badcafe")}, "leader-0badcafe", true},
 		"led under another one, never read": {[]ledger.Batch{led("other")}, "other", true},
-		"a record that is none": {[]ledger.Batch{read, {Samples: []ledger.Sample{
-			{SampleKey: sampleLeader, Data: []byte("{"), Observed: time.Now()},
+		"a record that is none": {[]ledger.Batch{read, {Entries: []ledger.Entry{
+			{EntryKey: entryLeader, Data: []byte("{"), Observed: time.Now()},
 		}}}, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {

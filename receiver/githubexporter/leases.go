@@ -125,9 +125,9 @@ func (l *leases) describe(name string) string {
 	return l.elector.DescribeLease(name)
 }
 
-// sampleLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
+// entryLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
 // and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
-var sampleLeader = ledger.SampleKey{Name: "leader"}
+var entryLeader = ledger.EntryKey{Name: "leader"}
 
 // leaderRecord is the data of sampleLeader, in JSON.
 type leaderRecord struct {
@@ -140,13 +140,13 @@ type leaderRecord struct {
 // maxLeaderField bounds the texts of a leaderRecord in bytes.
 const maxLeaderField = 512
 
-// leaderSample is the sample of a replica that leads an organization.
-func leaderSample(record leaderRecord, at time.Time) (ledger.Sample, error) {
+// leaderEntry is the sample of a replica that leads an organization.
+func leaderEntry(record leaderRecord, at time.Time) (ledger.Entry, error) {
 	data, err := json.Marshal(record)
 	if err != nil {
-		return ledger.Sample{}, fmt.Errorf("encode the leader: %w", err)
+		return ledger.Entry{}, fmt.Errorf("encode the leader: %w", err)
 	}
-	return ledger.Sample{SampleKey: sampleLeader, Data: data, Observed: at}, nil
+	return ledger.Entry{EntryKey: entryLeader, Data: data, Observed: at}, nil
 }
 
 func decodeLeader(data []byte) (leaderRecord, error) {

@@ -69,7 +69,7 @@ func (l *lines) await(ctx context.Context, view *ledger.View) bool {
 		return false
 	case began = <-l.passed:
 	}
-	for !view.Caught() || view.Edge().Before(began) {
+	for !view.IsCaughtUp() || view.Edge().Before(began) {
 		select {
 		case <-ctx.Done():
 			return false
@@ -106,36 +106,36 @@ func (o *organization) refreshLines(ctx context.Context, fence uint64) {
 		}
 		o.reportLines(&done, err)
 		if err != nil {
-			done.Next = time.Now().Add(failedLines)
+			done.NextAt = time.Now().Add(failedLines)
 		}
-		o.lines.wait(ctx, done.Next)
+		o.lines.wait(ctx, done.NextAt)
 	}
 }
 
 // reportLines logs what a round did. Trouble is logged when it begins.
-func (o *organization) reportLines(done *collect.Refreshed, err error) {
+func (o *organization) reportLines(done *collect.LinesResult, err error) {
 	failing := err != nil || len(done.Failures) > 0
 	level := zap.DebugLevel
 	switch {
 	case failing && !o.lines.failing:
 		level = zap.WarnLevel
-	case done.Asked+done.Read+done.Quiet > 0:
+	case done.StatisticsReads+done.CommitReads+done.QuietWeeks > 0:
 		level = zap.InfoLevel
 	}
 	// The repositories that failed wait: a round without them says nothing about them.
-	o.lines.failing = failing || (o.lines.failing && done.Asked+done.Read == 0)
-	o.logger.Log(level, "A round over the weekly lines ended.", zap.Int("asked", done.Asked), zap.Int("read", done.Read),
-		zap.Int("quiet", done.Quiet), zap.Time("next", done.Next), failuresField(done.Failures), zap.Error(err))
+	o.lines.failing = failing || (o.lines.failing && done.StatisticsReads+done.CommitReads == 0)
+	o.logger.Log(level, "A round over the weekly lines ended.", zap.Int("asked", done.StatisticsReads), zap.Int("read", done.CommitReads),
+		zap.Int("quiet", done.QuietWeeks), zap.Time("next", done.NextAt), failuresField(done.Failures), zap.Error(err))
 }
 
 // eachState calls a function with what is known of the weekly lines of every repository that is there.
 func (o *organization) eachState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) {
-	week := ledger.LastWeek(now)
-	for _, sample := range o.view.Samples(collect.SampleLinesState) {
-		name, there := o.view.Name(sample.RepoOf())
+	week := ledger.LastCompleteWeek(now)
+	for _, sample := range o.view.Entries(collect.EntryLinesState) {
+		name, there := o.view.RepoName(sample.RepoID())
 		state, err := loc.Decode(sample.Data)
 		if there && err == nil {
-			f(name, &state, o.lines.settings.Rules.Mode(&state, now, week))
+			f(name, &state, o.lines.settings.Rules.ModeAt(&state, now, week))
 		}
 	}
 }

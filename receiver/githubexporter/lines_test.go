@@ -21,7 +21,7 @@ const statsRoute = "/repos/{owner}/{repo}/stats/contributors"
 
 // statsData has a repository with a commit of ada's in the last complete week and another one long before it.
 func statsData() *githubtest.Dataset {
-	week := ledger.LastWeek(time.Now())
+	week := ledger.LastCompleteWeek(time.Now())
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: week.Start.AddDate(0, 0, -7), Until: week.End}}
 	for n, name := range []string{"busy", "quiet"} {
 		data.Repos = append(data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: data.Org.From})
@@ -85,7 +85,7 @@ func TestWeeklyLinesFromStatistics(t *testing.T) {
 	require.Zero(t, added("quiet"))
 	healthy, known := dependency()
 	require.True(t, known && healthy)
-	server.Fault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Do: githubtest.Status(http.StatusBadGateway)})
+	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.Status(http.StatusBadGateway)})
 	sink.until(t, func(map[string]int) bool {
 		healthy, _ := dependency()
 		return mode("busy", "stale") && !healthy
@@ -118,7 +118,7 @@ func TestWeeklyLinesOfCommits(t *testing.T) {
 	sink.until(t, func(names map[string]int) bool {
 		return names["gh.exporter.loc_source_mode"]+names["gh.exporter.loc_fallback_budget_exhausted"] == 0
 	})
-	require.Zero(t, server.Count(func(r githubtest.RequestInfo) bool { return r.Route == statsRoute }))
+	require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == statsRoute }))
 	for _, d := range r.monitor.Report().Dependencies {
 		require.NotEqual(t, health.Lines, d.Name)
 	}

@@ -73,7 +73,7 @@ func (o *operations) organizationResource(org string) pcommon.Resource {
 // after every restart.
 func (o *operations) emitOrganization(org *organization, all pmetric.Metrics) {
 	start := o.started
-	if began := org.summary.Began; !began.IsZero() {
+	if began := org.summary.LedgerStart; !began.IsZero() {
 		start = pcommon.NewTimestampFromTime(began)
 	}
 	md := o.builder.Emit(
@@ -118,7 +118,7 @@ func (o *operations) recordOrganization(org *organization, now time.Time, at pco
 		}
 	}
 	sum := &org.summary
-	if !sum.Caught || sum.Began.IsZero() {
+	if !sum.CaughtUp || sum.LedgerStart.IsZero() {
 		return
 	}
 	series, events := o.receiver.store.Sizes(org.name)
@@ -136,9 +136,9 @@ func (o *operations) recordOrganization(org *organization, now time.Time, at pco
 
 func (o *operations) coverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
 	o.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.name)
-	oldest := sum.Oldest
+	oldest := sum.OldestUncovered
 	if oldest.IsZero() {
-		oldest = sum.Began // an organization that could never be read lags since then
+		oldest = sum.LedgerStart // an organization that could never be read lags since then
 	}
 	o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.name)
 }
@@ -154,7 +154,7 @@ type counts struct {
 // values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
 // it began.
 func (o *operations) countsOf(sum *ledger.Summary, now time.Time) counts {
-	unborn := now.Before(sum.Began.Add(o.receiver.config.Counters.zeroFor(o.receiver.config.EmitInterval)))
+	unborn := now.Before(sum.LedgerStart.Add(o.receiver.config.Counters.zeroFor(o.receiver.config.EmitInterval)))
 	return counts{tallies: sum.Tallies, unborn: unborn}
 }
 
@@ -280,7 +280,7 @@ func (o *operations) view(at pcommon.Timestamp) {
 		shown    [ledger.NumMetrics]int
 	)
 	for _, org := range o.receiver.orgs {
-		if !org.summary.Caught {
+		if !org.summary.CaughtUp {
 			return
 		}
 		_, _, took := org.state()
@@ -323,17 +323,17 @@ func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
 	sums, total := make(map[label]int64), int64(0)
 	for _, org := range o.receiver.orgs {
 		sum := &org.summary
-		if !sum.Caught {
+		if !sum.CaughtUp {
 			return
 		}
-		if sum.Began.IsZero() {
+		if sum.LedgerStart.IsZero() {
 			continue // nothing was written yet
 		}
-		if oldest.IsZero() || sum.Began.Before(oldest) {
-			oldest = sum.Began
+		if oldest.IsZero() || sum.LedgerStart.Before(oldest) {
+			oldest = sum.LedgerStart
 		}
-		if sum.Began.After(newest) {
-			newest = sum.Began
+		if sum.LedgerStart.After(newest) {
+			newest = sum.LedgerStart
 		}
 		c := o.countsOf(sum, now)
 		for source := range metadata.MapAttributeSource {

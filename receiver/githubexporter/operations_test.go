@@ -62,7 +62,7 @@ func TestEndOfOwnSeries(t *testing.T) {
 
 // zeroTallies are counters of a ledger that began a while ago.
 func zeroTallies(tallies map[ledger.TallyKey]uint64) *ledger.Summary {
-	return &ledger.Summary{Caught: true, Began: began, Tallies: tallies}
+	return &ledger.Summary{CaughtUp: true, LedgerStart: began, Tallies: tallies}
 }
 
 func tally(name string, labels ...string) ledger.TallyKey {

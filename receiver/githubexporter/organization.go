@@ -124,7 +124,7 @@ func (o *organization) schemaLacks(err *github.SchemaError) {
 
 // skip is a turn while GitHub is not to be asked.
 func (o *organization) skip(ctx context.Context, cooling error) {
-	o.tallies.Add(collect.TallyRuns, string(collect.ResultUnhealthy))
+	o.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
 	o.condition.troubles.set(o.name, cooling)
 	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
 		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
@@ -143,20 +143,20 @@ func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
 	}
 	o.report(ctx, &sum, err)
 	if err == nil {
-		o.lines.pass(sum.Began)
+		o.lines.pass(sum.Start)
 		o.afterPass(ctx, fence)
 	}
 	return sum.RetryAt
 }
 
 // report makes a pass known: log, status, telemetry.
-func (o *organization) report(ctx context.Context, sum *collect.Summary, err error) {
+func (o *organization) report(ctx context.Context, sum *collect.PassResult, err error) {
 	o.condition.passed(sum, err)
 	if o.jobs != nil {
 		o.missed.add(sum)
 	}
 	o.telemetry.GithubexporterPassDuration.Record(ctx, sum.Duration.Seconds(),
-		metric.WithAttributes(attribute.String("org", o.name), attribute.String("result", string(sum.Result))))
+		metric.WithAttributes(attribute.String("org", o.name), attribute.String("result", string(sum.Status))))
 	complete := err == nil && sum.Incomplete == nil
 	o.mu.Lock()
 	first := o.lastRun.IsZero()
@@ -189,14 +189,14 @@ func (o *organization) firstComplete() time.Time {
 }
 
 // reportFilter warns of settings of repositories that select nothing, once for each change.
-func (o *organization) reportFilter(sum *collect.Summary) {
+func (o *organization) reportFilter(sum *collect.PassResult) {
 	none := sum.Repositories == 0
-	found := fmt.Sprintf("%q %t", sum.Unmatched, none)
+	found := fmt.Sprintf("%q %t", sum.UnmatchedPatterns, none)
 	if found == o.filtered {
 		return
 	}
 	o.filtered = found
-	if un := &sum.Unmatched; len(un.Include)+len(un.Exclude) > 0 {
+	if un := &sum.UnmatchedPatterns; len(un.Include)+len(un.Exclude) > 0 {
 		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the organization. "+
 			"Only * and ? are wildcards; case is ignored.",
 			zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
@@ -269,7 +269,7 @@ func (o *organization) follow(ctx context.Context) {
 			o.leaderWatch.follow(&c, time.Now())
 			o.view.Apply(c)
 			o.lines.changed()
-			if c.Caught {
+			if c.CaughtUp {
 				o.caught(time.Since(began))
 			}
 			return nil
@@ -285,12 +285,12 @@ func (o *organization) follow(ctx context.Context) {
 // noteLedger says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
 func (o *organization) noteLedger(c *ledger.Change) {
 	was := o.ledgerBegan
-	if c.Reset || !c.Began.IsZero() {
-		o.ledgerBegan = c.Began
+	if c.Reset || !c.LedgerStart.IsZero() {
+		o.ledgerBegan = c.LedgerStart
 	}
-	if c.Reset && !was.IsZero() && !was.Equal(c.Began) {
+	if c.Reset && !was.IsZero() && !was.Equal(c.LedgerStart) {
 		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
-			zap.Time("ledger_began", c.Began), zap.Time("former_ledger_began", was))
+			zap.Time("ledger_began", c.LedgerStart), zap.Time("former_ledger_began", was))
 	}
 }
 

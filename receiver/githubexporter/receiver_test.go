@@ -127,7 +127,7 @@ func TestStatusOnChanges(t *testing.T) {
 	}
 	sink.until(t, good)
 	begun := len(h.reported())
-	server.Fault(githubtest.Fault{Do: githubtest.Status(401)})
+	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)})
 	sink.until(t, func(map[string]int) bool { return len(h.reported()) > begun })
 	before := len(sink.AllMetrics())
 	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > before+20 })
@@ -218,10 +218,10 @@ func TestAuthenticator(t *testing.T) {
 func TestStopAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	server := testServer(t)
-	for _, fault := range []*githubtest.Fault{nil, {Do: githubtest.Hang()}, {Do: githubtest.SlowBody(20 * time.Millisecond)}} {
+	for _, fault := range []*githubtest.Fault{nil, {Effect: githubtest.Hang()}, {Effect: githubtest.SlowBody(20 * time.Millisecond)}} {
 		server.ClearFaults()
 		if fault != nil {
-			server.Fault(*fault)
+			server.InjectFault(*fault)
 		}
 		for _, after := range []time.Duration{0, time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond} {
 			r, err := newReceiver(testConfig(server), receivertest.NewNopSettings(metadata.Type), newSink())
@@ -261,8 +261,8 @@ func TestInvalidValues(t *testing.T) {
 		})
 	}
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
-	server.Fault(githubtest.Fault{
-		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Do: githubtest.Status(422),
+	server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Effect: githubtest.Status(422),
 	})
 	config := testConfig(server)
 	config.GitHub.API = "rest"

@@ -28,7 +28,7 @@ type slowSource struct {
 	most   atomic.Int32
 }
 
-func (*slowSource) Prepare(context.Context, []*github.Request) {}
+func (*slowSource) Prefetch(context.Context, []*github.ReadRequest) {}
 
 func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activity.Repository) error) error {
 	s.most.Store(max(s.most.Load(), s.there.Add(1)))
@@ -41,10 +41,11 @@ func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activit
 	}
 }
 
-func (s *slowSource) Lookup(context.Context, string, []activity.Repository, func(github.Sighting)) {}
+func (s *slowSource) Lookup(context.Context, string, []activity.Repository, func(github.LookupResult)) {
+}
 
-func (s *slowSource) Read(context.Context, github.Request, func([]activity.Event) error) github.Outcome {
-	return github.Outcome{}
+func (s *slowSource) Read(context.Context, github.ReadRequest, func([]activity.Event) error) github.ReadResult {
+	return github.ReadResult{}
 }
 
 func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organization {

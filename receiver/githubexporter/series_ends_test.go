@@ -143,7 +143,7 @@ func TestStartIsNeverLater(t *testing.T) {
 	fill(org, 1, 1, 1)
 	at := began.AddDate(0, 0, -14).Add(-time.Hour)
 	s := &sink{forms: e.forms, org: org.name, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
-	s.Show(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{Present: 1 << ledger.MetricTotal, Since: began.Unix()})
+	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{Present: 1 << ledger.MetricTotal, StartTime: began.Unix()})
 	point := points(s.chunks()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)).At(0)
 	require.Equal(t, point.Timestamp(), point.StartTimestamp())
 }

@@ -106,9 +106,9 @@ func (c *condition) forget() {
 }
 
 // passed takes the outcome of a pass.
-func (c *condition) passed(sum *collect.Summary, err error) {
+func (c *condition) passed(sum *collect.PassResult, err error) {
 	fields := []zap.Field{
-		zap.String("result", string(sum.Result)), zap.Int("repositories", sum.Repositories), zap.Int("changed", sum.Changed),
+		zap.String("result", string(sum.Status)), zap.Int("repositories", sum.Repositories), zap.Int("changed", sum.Changed),
 		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
 	}
 	c.access.passed(c.org, err)
@@ -134,19 +134,19 @@ func (c *condition) passed(sum *collect.Summary, err error) {
 
 // warnVanishing says that most of the repositories are not there any more: their series end with the next pass, unless
 // it finds them.
-func (c *condition) warnVanishing(sum *collect.Summary) {
-	if sum.Vanishing == 0 {
+func (c *condition) warnVanishing(sum *collect.PassResult) {
+	if sum.VanishedRepositories == 0 {
 		return
 	}
 	c.logger.Warn("Most of the organization's repositories vanished at once. "+
 		"Their series end if the next pass does not find them either; "+
 		"check what the credential may see, and repositories::include and exclude.",
-		zap.Int("vanished", sum.Vanishing), zap.Int("repositories", sum.Repositories))
+		zap.Int("vanished", sum.VanishedRepositories), zap.Int("repositories", sum.Repositories))
 }
 
 // troubleOf is the error that stands for all that a pass could not read; nil when it has read everything. Repositories
 // that are forbidden come first: their series are in question, and the remedy is a matter of the credential.
-func troubleOf(sum *collect.Summary, err error) error {
+func troubleOf(sum *collect.PassResult, err error) error {
 	switch {
 	case err != nil:
 		return err
@@ -169,11 +169,11 @@ func troubleOf(sum *collect.Summary, err error) error {
 
 // forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a
 // failure of one of them.
-func forbiddenRepositories(sum *collect.Summary) (first *collect.Failure, n int) {
+func forbiddenRepositories(sum *collect.PassResult) (first *collect.Failure, n int) {
 	counted := make(map[int64]bool)
 	for i := range sum.Failures {
 		f := &sum.Failures[i]
-		if !f.Absent || counted[f.RepoID] || !errors.As(f.Err, new(*github.ForbiddenError)) {
+		if !f.PresenceUnknown || counted[f.RepoID] || !errors.As(f.Err, new(*github.ForbiddenError)) {
 			continue
 		}
 		counted[f.RepoID] = true
@@ -186,7 +186,7 @@ func forbiddenRepositories(sum *collect.Summary) (first *collect.Failure, n int)
 
 // ofGitHub is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none:
 // that stays a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
-func ofGitHub(sum *collect.Summary, trouble error) error {
+func ofGitHub(sum *collect.PassResult, trouble error) error {
 	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
 		return trouble
 	}
@@ -205,7 +205,7 @@ func ofGitHub(sum *collect.Summary, trouble error) error {
 const classStore = "store"
 
 // classify names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
-func classify(sum *collect.Summary, trouble error) string {
+func classify(sum *collect.PassResult, trouble error) string {
 	var (
 		store       *collect.StoreError
 		limit       *github.LimitError
@@ -224,13 +224,13 @@ func classify(sum *collect.Summary, trouble error) string {
 	case errors.As(trouble, &credential):
 		return "credential refused"
 	case errors.As(trouble, &forbidden):
-		return string(sum.Result) + ": forbidden"
+		return string(sum.Status) + ": forbidden"
 	case errors.As(trouble, &missing):
-		return string(sum.Result) + ": not found"
+		return string(sum.Status) + ": not found"
 	case errors.As(trouble, &unavailable):
-		return string(sum.Result) + ": GitHub unavailable"
+		return string(sum.Status) + ": GitHub unavailable"
 	default:
-		return string(sum.Result) + ": other"
+		return string(sum.Status) + ": other"
 	}
 }
 

@@ -112,7 +112,7 @@ func (w *watch) scheduler(now time.Time) error {
 func (w *watch) exporter(now time.Time) error {
 	errs := []error{w.emitter.refusal()}
 	for _, org := range w.receiver.orgs {
-		if !org.view.Caught() {
+		if !org.view.IsCaughtUp() {
 			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, errStarting))
 		} else if err := w.receiver.store.trouble(org.name); err != nil {
 			errs = append(errs, fmt.Errorf("organization %s: the view cannot follow the store: %w", org.name, err))

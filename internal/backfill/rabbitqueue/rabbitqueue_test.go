@@ -230,21 +230,21 @@ func otherSettings(t *testing.T, s *rabbittest.Server) {
 }
 
 func queueLimit(t *testing.T, s *rabbittest.Server) {
-	s.Control("set_vhost_limits", "-p", "/", `{"max-queues": 1}`)
+	s.Rabbitmqctl("set_vhost_limits", "-p", "/", `{"max-queues": 1}`)
 	f := start(t, s)
 	eventually(t, "an explanation", func() bool {
 		err := f.trouble()
 		return err != nil && strings.Contains(err.Error(), "queue limit in vhost")
 	})
 	require.NotContains(t, f.trouble().Error(), "other settings")
-	s.Control("clear_vhost_limits", "-p", "/")
+	s.Rabbitmqctl("clear_vhost_limits", "-p", "/")
 	f.ready(t)
 }
 
 // endsWithReasons: a job that takes longer than the broker allows, and an exchange that is gone.
 func endsWithReasons(t *testing.T, s *rabbittest.Server) {
-	s.Control("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
-	defer s.Control("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
+	s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
+	defer s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
 	f := start(t, s).ready(t)
 	var n atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
@@ -300,8 +300,8 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 func alarm(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
 	publish(t, f, queuetest.Jobs(3)...)
-	s.Alarm(true)
-	defer s.Alarm(false)
+	s.SetMemoryAlarm(true)
+	defer s.SetMemoryAlarm(false)
 	eventually(t, "a refused job", func() bool { // the broker tells a connection when that publishes
 		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
 		return errors.Is(err, rabbitqueue.ErrDown)
@@ -310,7 +310,7 @@ func alarm(t *testing.T, s *rabbittest.Server) {
 	var n atomic.Int64
 	consume(t, f, count(&n))
 	eventually(t, "jobs in spite of the alarm", func() bool { return n.Load() >= 3 })
-	s.Alarm(false)
+	s.SetMemoryAlarm(false)
 	eventually(t, "a job after the alarm", func() bool {
 		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
 		return err == nil
@@ -324,7 +324,7 @@ func lostConnections(t *testing.T, s *rabbittest.Server) {
 	var n, lost atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
 		if n.Add(1)%20 == 5 && lost.Add(1) <= 2 {
-			s.Control("close_all_connections", "lost")
+			s.Rabbitmqctl("close_all_connections", "lost")
 		}
 		return nil
 	})

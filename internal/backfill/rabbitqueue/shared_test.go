@@ -283,8 +283,8 @@ func fewRights(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
 	oldTopology(t, channel(t, s), &shared) // not this user's
 	pattern := "^" + shared.Exchange + `(\.jobs\.acme|\.dlq|\.retry\.(in\..+|due|unrouted))?$`
-	s.Control("add_user", "acme", "s3cret")
-	s.Control("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
+	s.Rabbitmqctl("add_user", "acme", "s3cret")
+	s.Rabbitmqctl("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
 	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
 		s.Auth = rabbitqueue.Plain("acme", "s3cret")
 	}).ready(t)
@@ -302,7 +302,7 @@ func fewRights(t *testing.T, s *rabbittest.Server) {
 // refusing: a policy that bounds a queue and refuses what is too much.
 func refusing(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
-	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
+	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
 		`{"max-length": 2, "overflow": "reject-publish"}`)
 	var later atomic.Int64
 	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
@@ -323,7 +323,7 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 	require.ErrorAs(t, err, new(*rabbitqueue.RefusedError))
 	require.NoError(t, f.trouble(), "the connection is kept")
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("refuses jobs").Len())
-	s.Control("clear_policy", "few")
+	s.Rabbitmqctl("clear_policy", "few")
 	later.Store(int64(time.Minute))
 	eventually(t, "that it takes jobs", func() bool {
 		_, err := f.Publish(t.Context(), jobsOf("acme", 1))
@@ -331,7 +331,7 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 	})
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("takes jobs for a queue again").Len())
 
-	s.Control("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
+	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
 		`{"max-length": 2, "overflow": "reject-publish"}`)
 	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), jobsOf("acme", 20)); return err != nil })
 	require.Error(t, *f.refused.Load())
@@ -342,5 +342,5 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 		_, err := f.Depth(t.Context())
 		return err == nil && *f.refused.Load() == nil
 	})
-	s.Control("clear_policy", "few")
+	s.Rabbitmqctl("clear_policy", "few")
 }

@@ -98,9 +98,9 @@ func TestTLS(t *testing.T) {
 		"listeners.ssl.1 = "+address, "ssl_options.cacertfile = "+a.path("ca.crt"), "ssl_options.certfile = "+a.path("server.crt"),
 		"ssl_options.keyfile = "+a.path("server.key"), "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false",
 		"auth_mechanisms.1 = PLAIN", "auth_mechanisms.2 = EXTERNAL", "ssl_cert_login_from = common_name")
-	s.Control("add_user", "githubexporter", "unused")
-	s.Control("clear_password", "githubexporter")
-	s.Control("set_permissions", "githubexporter", ".*", ".*", ".*")
+	s.Rabbitmqctl("add_user", "githubexporter", "unused")
+	s.Rabbitmqctl("clear_password", "githubexporter")
+	s.Rabbitmqctl("set_permissions", "githubexporter", ".*", ".*", ".*")
 	secure := func(settings *rabbitqueue.Settings) {
 		settings.URL = "amqps://" + address + "/"
 		settings.TLS = a.client("")
@@ -114,7 +114,7 @@ func TestTLS(t *testing.T) {
 			settings.TLS, settings.Auth = a.client("githubexporter"), rabbitqueue.External()
 		}).ready(t)
 		publish(t, f, queuetest.Jobs(3)...)
-		require.Contains(t, s.Control("list_connections", "user", "auth_mechanism"), "githubexporter\tEXTERNAL")
+		require.Contains(t, s.Rabbitmqctl("list_connections", "user", "auth_mechanism"), "githubexporter\tEXTERNAL")
 	})
 	refused := func(want string, change ...func(*rabbitqueue.Settings)) {
 		t.Helper()

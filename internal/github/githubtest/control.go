@@ -22,7 +22,7 @@ func (s *Server) Control() http.Handler {
 	mux.HandleFunc("GET "+ControlPrefix+"stats", s.controlStats)
 	mux.HandleFunc("POST "+ControlPrefix+"hold", s.controlHold)
 	mux.HandleFunc("POST "+ControlPrefix+"release", func(w http.ResponseWriter, _ *http.Request) {
-		s.Release()
+		s.ShowAll()
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("POST "+ControlPrefix+"fault", s.controlFault)
@@ -58,7 +58,7 @@ func (s *Server) controlHold(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "until: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	s.Hold(until)
+	s.HideAfter(until)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -70,11 +70,11 @@ func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if !f.Do.Kind.known() {
+	if !f.Effect.Kind.known() {
 		http.Error(w, "unknown kind of effect", http.StatusBadRequest)
 		return
 	}
-	s.Fault(f)
+	s.InjectFault(f)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -77,8 +77,8 @@ type Repo struct {
 
 // Period is a part of time, without its end; a zero Until is no end.
 type Period struct {
-	From  time.Time `json:"from"`
-	Until time.Time `json:"until,omitzero"`
+	Start time.Time `json:"from"`
+	End   time.Time `json:"until,omitzero"`
 }
 
 // Reset is a force push that leaves a branch at an existing commit.
@@ -237,8 +237,8 @@ func clonePtr[T any](p *T) *T {
 	return &v
 }
 
-// End is the period's end, or the newest time of any row when the organization does not say.
-func (d *Dataset) End() time.Time {
+// LastEventTime is the period's end, or the newest time of any row when the organization does not say.
+func (d *Dataset) LastEventTime() time.Time {
 	if !d.Org.Until.IsZero() {
 		return d.Org.Until
 	}

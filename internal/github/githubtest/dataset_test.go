@@ -83,12 +83,12 @@ func TestTimeline(t *testing.T) {
 	t.Parallel()
 	start := at("12:00:00")
 	tl := githubtest.Timeline{Pivot: at("03:00:00"), Start: start, Speed: 60}
-	require.Equal(t, start, tl.Served(at("03:00:00")))
-	require.Equal(t, start.Add(-time.Hour), tl.Served(at("02:00:00")), "before the pivot: a shift")
-	require.Equal(t, start.Add(time.Minute), tl.Served(at("04:00:00")), "after the pivot: compressed")
-	require.Equal(t, start.Add(time.Second), tl.Served(at("03:01:59")), "whole seconds")
-	require.Equal(t, at("04:00:00"), tl.Data(start.Add(time.Minute)))
-	require.Equal(t, at("04:00:00"), githubtest.Timeline{}.Served(at("04:00:00")), "the zero value changes nothing")
+	require.Equal(t, start, tl.ToServed(at("03:00:00")))
+	require.Equal(t, start.Add(-time.Hour), tl.ToServed(at("02:00:00")), "before the pivot: a shift")
+	require.Equal(t, start.Add(time.Minute), tl.ToServed(at("04:00:00")), "after the pivot: compressed")
+	require.Equal(t, start.Add(time.Second), tl.ToServed(at("03:01:59")), "whole seconds")
+	require.Equal(t, at("04:00:00"), tl.ToData(start.Add(time.Minute)))
+	require.Equal(t, at("04:00:00"), githubtest.Timeline{}.ToServed(at("04:00:00")), "the zero value changes nothing")
 }
 
 func TestTimelineKeepsOrder(t *testing.T) {
@@ -102,7 +102,7 @@ func TestTimelineKeepsOrder(t *testing.T) {
 		a, b := seconds.Draw(t, "a"), seconds.Draw(t, "b")
 		ta, tb := at("12:00:00").Add(time.Duration(a)*time.Second), at("12:00:00").Add(time.Duration(b)*time.Second)
 		if a <= b {
-			require.False(t, tl.Served(ta).After(tl.Served(tb)))
+			require.False(t, tl.ToServed(ta).After(tl.ToServed(tb)))
 		}
 	})
 }

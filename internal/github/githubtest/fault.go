@@ -18,8 +18,8 @@ type Fault struct {
 	// Every strikes only each n-th of the matching requests after that; 0 and 1 mean all.
 	Every int `json:"every,omitempty"`
 	// Times is how often it strikes, 0 until it is cleared.
-	Times int    `json:"times,omitempty"`
-	Do    Effect `json:"do"`
+	Times  int    `json:"times,omitempty"`
+	Effect Effect `json:"do"`
 }
 
 // Match chooses requests; what is empty matches everything.
@@ -114,8 +114,8 @@ type Effect struct {
 	// Value takes the place of what is at the path, of an answer of either API: JSON as it is, like 12 or
 	// "12200-05-05T00:00:00Z".
 	Value json.RawMessage `json:"value,omitempty"`
-	// Nulls is how many elements of the path lead to what becomes null besides; 0 leaves that to GraphQL's rules.
-	Nulls int `json:"nulls,omitempty"`
+	// NullDepth is how many elements of the path lead to what becomes null besides; 0 leaves that to GraphQL's rules.
+	NullDepth int `json:"nulls,omitempty"`
 	// Type and Message of a GraphQL error.
 	Type    string `json:"type,omitempty"`
 	Message string `json:"message,omitempty"`
@@ -209,8 +209,8 @@ func ResourceLimitsExceeded(path string) Effect {
 	}
 }
 
-// EndlessPages always says that there is a next page.
-func EndlessPages() Effect { return Effect{Kind: KindEndless} }
+// NextLinkLoop always says that there is a next page.
+func NextLinkLoop() Effect { return Effect{Kind: KindEndless} }
 
 // HugeBody sends so many bytes of white space before the body.
 func HugeBody(size int64) Effect { return Effect{Kind: KindHuge, Size: size} }
@@ -231,8 +231,8 @@ type faultTable struct {
 	armed []*ArmedFault
 }
 
-// Fault arms a fault. Of several that match a request, the one armed first strikes.
-func (s *Server) Fault(f Fault) *ArmedFault {
+// InjectFault arms a fault. Of several that match a request, the one armed first strikes.
+func (s *Server) InjectFault(f Fault) *ArmedFault {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	a := &ArmedFault{fault: f, table: &s.faults}
@@ -247,15 +247,15 @@ func (s *Server) ClearFaults() {
 	s.faults.armed = nil
 }
 
-// Clear disarms the fault.
-func (a *ArmedFault) Clear() {
+// Disarm disarms the fault.
+func (a *ArmedFault) Disarm() {
 	a.table.mu.Lock()
 	defer a.table.mu.Unlock()
 	a.table.armed = slices.DeleteFunc(a.table.armed, func(o *ArmedFault) bool { return o == a })
 }
 
-// Struck is how often the fault struck.
-func (a *ArmedFault) Struck() int {
+// Hits is how often the fault struck.
+func (a *ArmedFault) Hits() int {
 	a.table.mu.Lock()
 	defer a.table.mu.Unlock()
 	return a.struck
@@ -267,7 +267,7 @@ func (t *faultTable) strike(r RequestInfo) *Effect {
 	defer t.mu.Unlock()
 	for _, a := range t.armed {
 		if a.fault.Match.matches(r) && a.strikes() {
-			return &a.fault.Do
+			return &a.fault.Effect
 		}
 	}
 	return nil

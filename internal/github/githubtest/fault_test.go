@@ -26,7 +26,7 @@ func graphqlBody(query string) io.Reader {
 func broken(t *testing.T, e githubtest.Effect) *githubtest.Server {
 	t.Helper()
 	s := acme(t, nil)
-	s.Fault(githubtest.Fault{Do: e})
+	s.InjectFault(githubtest.Fault{Effect: e})
 	return s
 }
 
@@ -120,7 +120,7 @@ func TestRedirectFaults(t *testing.T) {
 
 func TestEndlessPages(t *testing.T) {
 	t.Parallel()
-	s := broken(t, githubtest.EndlessPages())
+	s := broken(t, githubtest.NextLinkLoop())
 	r := get(t, s, "/repos/acme/api/commits?page=9")
 	require.Contains(t, r.Header.Get("Link"), `page=10>; rel="next"`)
 	info := dig(t, ask(t, s, `{organization(login:"acme"){repositories(first:5){pageInfo{hasNextPage endCursor}}}}`, nil).json(t), "data", "organization", "repositories", "pageInfo")
@@ -147,7 +147,7 @@ func TestGraphQLFaults(t *testing.T) {
 	require.Equal(t, []any{nil, nil}, column(t, got, "pushedAt"), "null where it may be")
 	require.Len(t, errs, 2)
 	page := githubtest.FieldError("**.pushedAt", "X", "no")
-	page.Nulls = 3
+	page.NullDepth = 3
 	got, _ = nodes(page)
 	require.Nil(t, got)
 	got, errs = nodes(githubtest.ResourceLimitsExceeded("organization.repositories.nodes.*.issues"))
@@ -161,22 +161,22 @@ func TestGraphQLFaults(t *testing.T) {
 func TestFaultsChoose(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
-	third := s.Fault(githubtest.Fault{Match: githubtest.Match{Org: "ACME", Repo: "api", Route: "/repos/{owner}/{repo}/commits", Query: "page=2"}, Skip: 1, Every: 2, Times: 1, Do: githubtest.Status(500)})
+	third := s.InjectFault(githubtest.Fault{Match: githubtest.Match{Org: "ACME", Repo: "api", Route: "/repos/{owner}/{repo}/commits", Query: "page=2"}, Skip: 1, Every: 2, Times: 1, Effect: githubtest.Status(500)})
 	page := func() int { return get(t, s, "/repos/acme/api/commits?page=2").StatusCode }
 	require.Equal(t, []int{200, 200, 500, 200, 200, 200}, []int{page(), page(), page(), page(), page(), page()})
 	require.Equal(t, 200, get(t, s, "/repos/acme/api/commits").StatusCode)
-	require.Equal(t, 1, third.Struck())
-	named := s.Fault(githubtest.Fault{Match: githubtest.Match{Operation: "Who"}, Do: githubtest.Status(502)})
+	require.Equal(t, 1, third.Hits())
+	named := s.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Who"}, Effect: githubtest.Status(502)})
 	require.Equal(t, 502, ask(t, s, `query Who{viewer{login}}`, nil).StatusCode)
 	require.Equal(t, 200, ask(t, s, `query Else{viewer{login}}`, nil).StatusCode)
-	named.Clear()
+	named.Disarm()
 	require.Equal(t, 200, ask(t, s, `query Who{viewer{login}}`, nil).StatusCode)
-	s.Fault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Seq%2 == 0 }}, Do: githubtest.Status(503)})
+	s.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Seq%2 == 0 }}, Effect: githubtest.Status(503)})
 	s.ClearFaults()
-	require.Equal(t, 1, s.Count(func(r githubtest.RequestInfo) bool { return r.Fault == githubtest.KindStatus && r.Status == 500 }))
-	s.Reset()
+	require.Equal(t, 1, s.CountRequests(func(r githubtest.RequestInfo) bool { return r.Fault == githubtest.KindStatus && r.Status == 500 }))
+	s.ResetRequests()
 	require.Empty(t, s.Requests())
-	require.Zero(t, s.Points(githubtest.ResourceCore))
+	require.Zero(t, s.PointsSpent(githubtest.ResourceCore))
 }
 
 func TestConcurrentUse(t *testing.T) {
@@ -208,7 +208,7 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Equal(t, 24, s.Count(func(r githubtest.RequestInfo) bool { return r.Status/100 == 2 }))
+	require.Equal(t, 24, s.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status/100 == 2 }))
 }
 
 func TestControl(t *testing.T) {

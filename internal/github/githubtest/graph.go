@@ -43,7 +43,7 @@ func (ix *index) addCommits(d *Dataset, repos map[string]*repoIndex) {
 func (ix *index) addCommit(r *repoIndex, c *Commit) *commitIndex {
 	ci := &commitIndex{
 		Commit: c, repo: r,
-		authored: ix.tl.Served(c.AuthoredAt), committed: ix.tl.Served(c.CommittedAt), pushed: ix.tl.Served(c.pushed()),
+		authored: ix.tl.ToServed(c.AuthoredAt), committed: ix.tl.ToServed(c.CommittedAt), pushed: ix.tl.ToServed(c.pushed()),
 	}
 	if !c.GoneAt.IsZero() {
 		ci.gone = ix.servedPtr(&c.GoneAt)
@@ -74,7 +74,7 @@ func (r *repoIndex) chain(tl Timeline, pushes []push) {
 			r.link(p.commit, line)
 		}
 		lines[p.branch] = append(slices.Clip(line), p.commit)
-		r.branches[p.branch] = append(r.branches[p.branch], move{at: tl.Served(p.at), head: p.commit})
+		r.branches[p.branch] = append(r.branches[p.branch], move{at: tl.ToServed(p.at), head: p.commit})
 	}
 }
 

@@ -218,7 +218,7 @@ func (e *execution) fail(t *ast.Type, err error, f *ast.Field, path []any) (any,
 		if fault.effect.Kind == KindNull {
 			return nil, true
 		}
-		fe = &fieldError{typ: fault.effect.Type, message: fault.effect.Message, nulls: fault.effect.Nulls}
+		fe = &fieldError{typ: fault.effect.Type, message: fault.effect.Message, nulls: fault.effect.NullDepth}
 	case !errors.As(err, &fe):
 		fe = &fieldError{message: err.Error()}
 	}

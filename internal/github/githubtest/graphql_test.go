@@ -84,10 +84,10 @@ func TestPrice(t *testing.T) {
 		rate := dig(t, ask(t, s, c.query, nil).json(t), "data", "rateLimit")
 		require.Equal(t, map[string]any{"cost": c.cost, "nodeCount": c.nodes}, rate, c.query)
 	}
-	require.Equal(t, 1+2+3+101+1+51, s.Points(githubtest.ResourceGraphQL))
+	require.Equal(t, 1+2+3+101+1+51, s.PointsSpent(githubtest.ResourceGraphQL))
 	dry := ask(t, s, `{rateLimit(dryRun:true){cost used} `+page(probes)[1:len(page(probes))-len(`rateLimit{cost nodeCount}}`)]+`}`, nil).json(t)
 	require.Equal(t, map[string]any{"rateLimit": map[string]any{"cost": 2., "used": 159.}}, dig(t, dry, "data"), "prices, and does nothing")
-	require.Equal(t, 159, s.Points(githubtest.ResourceGraphQL))
+	require.Equal(t, 159, s.PointsSpent(githubtest.ResourceGraphQL))
 }
 
 func TestGraphQLRefusals(t *testing.T) {

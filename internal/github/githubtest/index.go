@@ -123,9 +123,9 @@ func buildIndex(sets []*Dataset, tl Timeline) *index {
 
 func (ix *index) addOrg(d *Dataset) {
 	o := &orgIndex{Org: d.Org, id: cmp.Or(d.Org.ID, numericID("org", d.Org.Login))}
-	o.created = ix.tl.Served(d.Org.From)
+	o.created = ix.tl.ToServed(d.Org.From)
 	if !d.Org.CreatedAt.IsZero() {
-		o.created = ix.tl.Served(d.Org.CreatedAt)
+		o.created = ix.tl.ToServed(d.Org.CreatedAt)
 	}
 	ix.orgs[strings.ToLower(d.Org.Login)] = o
 	ix.orgsByID[o.id] = o
@@ -194,16 +194,16 @@ func (ix *index) committer(login *string) *account {
 func (ix *index) addRepo(org string, r *Repo) *repoIndex {
 	ri := &repoIndex{
 		Repo: r, owner: cmp.Or(r.TransferredTo, org), commits: map[string]*commitIndex{}, branches: map[string][]move{},
-		byNumber: map[int]*pullIndex{}, issueNo: map[int]*issueIndex{}, created: ix.tl.Served(r.CreatedAt),
+		byNumber: map[int]*pullIndex{}, issueNo: map[int]*issueIndex{}, created: ix.tl.ToServed(r.CreatedAt),
 	}
 	r.DefaultBranch = cmp.Or(r.DefaultBranch, "main")
 	ri.visibility = cmp.Or(r.Visibility, map[bool]string{true: "private", false: "public"}[r.Private])
 	ri.id, ri.updated = r.ID, ri.created
 	if !r.UpdatedAt.IsZero() {
-		ri.updated = ix.tl.Served(r.UpdatedAt)
+		ri.updated = ix.tl.ToServed(r.UpdatedAt)
 	}
 	for _, t := range r.Pushes {
-		ri.pushes = append(ri.pushes, ix.tl.Served(t))
+		ri.pushes = append(ri.pushes, ix.tl.ToServed(t))
 	}
 	ix.place(org, ri)
 	return ri
@@ -267,14 +267,14 @@ func (ix *index) addPulls(d *Dataset, repos map[string]*repoIndex) {
 
 func (ix *index) addPull(r *repoIndex, p *Pull) {
 	pi := &pullIndex{
-		Pull: p, repo: r, created: ix.tl.Served(p.CreatedAt), merged: ix.servedPtr(p.MergedAt), closed: ix.servedPtr(p.ClosedAt),
+		Pull: p, repo: r, created: ix.tl.ToServed(p.CreatedAt), merged: ix.servedPtr(p.MergedAt), closed: ix.servedPtr(p.ClosedAt),
 		id: cmp.Or(p.ID, numericID("pull", fmt.Sprintf("%d#%d", r.id, p.Number))),
 	}
 	if pi.merged != nil && pi.closed == nil {
 		pi.closed = pi.merged
 	}
 	for _, t := range p.TouchedAt {
-		pi.touched = append(pi.touched, ix.tl.Served(t))
+		pi.touched = append(pi.touched, ix.tl.ToServed(t))
 	}
 	pi.mergeCommitHash = fmt.Sprintf("%08x%032d", pi.id, p.Number)
 	ix.know(p.Login)
@@ -287,7 +287,7 @@ func (ix *index) servedPtr(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	s := ix.tl.Served(*t)
+	s := ix.tl.ToServed(*t)
 	return &s
 }
 
@@ -299,9 +299,9 @@ func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
 			continue
 		}
 		ix.know(c.Login)
-		ci := &commentIndex{Comment: c, repo: r, created: ix.tl.Served(c.CreatedAt), updated: ix.tl.Served(c.CreatedAt)}
+		ci := &commentIndex{Comment: c, repo: r, created: ix.tl.ToServed(c.CreatedAt), updated: ix.tl.ToServed(c.CreatedAt)}
 		if c.UpdatedAt.After(c.CreatedAt) {
-			ci.updated = ix.tl.Served(c.UpdatedAt)
+			ci.updated = ix.tl.ToServed(c.UpdatedAt)
 		}
 		r.comments = append(r.comments, ci)
 	}

@@ -120,8 +120,8 @@ func (l *limiter) leave(bucket string) {
 	l.inFlight[bucket]--
 }
 
-// Use sets how much of a credential's budget is used: to stand just before a limit without many requests.
-func (s *Server) Use(credential, resource string, used int) {
+// SetUsed sets how much of a credential's budget is used: to stand just before a limit without many requests.
+func (s *Server) SetUsed(credential, resource string, used int) {
 	key := bucketKey{resource: resource}
 	s.mu.RLock()
 	for _, c := range s.tokens {

@@ -61,7 +61,7 @@ func TestUnchangedAnswersNeedNoBudget(t *testing.T) {
 func TestGraphQLPrimaryLimit(t *testing.T) {
 	t.Parallel()
 	s := acme(t, enforced(&clock{at("12:00:00")}, githubtest.Limits{GraphQL: 5}))
-	s.Use("default", githubtest.ResourceGraphQL, 4)
+	s.SetUsed("default", githubtest.ResourceGraphQL, 4)
 	const query = `{organization(login:"acme"){repositories(first:100){nodes{issues(first:1){totalCount} pullRequests(first:1){totalCount}}}}rateLimit{remaining}}`
 	over := ask(t, s, query, nil)
 	require.Equal(t, http.StatusOK, over.StatusCode)
@@ -87,7 +87,7 @@ func TestSecondaryLimit(t *testing.T) {
 func TestConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	s := acme(t, enforced(&clock{at("12:00:00")}, githubtest.Limits{Concurrent: 3}))
-	s.Fault(githubtest.Fault{Match: githubtest.Match{Route: "/meta"}, Do: githubtest.Hang()})
+	s.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: "/meta"}, Effect: githubtest.Hang()})
 	var arrived, gone sync.WaitGroup
 	arrived.Add(3)
 	s.OnRequest(func(r githubtest.RequestInfo) {

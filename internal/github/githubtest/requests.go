@@ -101,8 +101,8 @@ func (s *Server) Requests() []RequestInfo {
 	return slices.Clone(s.log.entries)
 }
 
-// Count counts the requests that a function chooses.
-func (s *Server) Count(choose func(RequestInfo) bool) int {
+// CountRequests counts the requests that a function chooses.
+func (s *Server) CountRequests(choose func(RequestInfo) bool) int {
 	n := 0
 	for _, r := range s.Requests() {
 		if choose(r) {
@@ -112,15 +112,15 @@ func (s *Server) Count(choose func(RequestInfo) bool) int {
 	return n
 }
 
-// Points is how many points were charged to a resource.
-func (s *Server) Points(resource string) int {
+// PointsSpent is how many points were charged to a resource.
+func (s *Server) PointsSpent(resource string) int {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	return s.log.sums.points[resource]
 }
 
-// Reset forgets the requests and points counted so far; limits and faults stay.
-func (s *Server) Reset() {
+// ResetRequests forgets the requests and points counted so far; limits and faults stay.
+func (s *Server) ResetRequests() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.log.entries, s.log.sums = nil, sums{}

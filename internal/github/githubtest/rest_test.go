@@ -106,7 +106,7 @@ func TestConditionalRequestsAreFree(t *testing.T) {
 	require.Equal(t, http.StatusNotModified, again.StatusCode)
 	require.Empty(t, again.body)
 	require.Equal(t, first.Header.Get("X-Ratelimit-Remaining"), again.Header.Get("X-Ratelimit-Remaining"))
-	require.Equal(t, 1, s.Points(githubtest.ResourceCore))
+	require.Equal(t, 1, s.PointsSpent(githubtest.ResourceCore))
 	other := get(t, s, path, "If-None-Match", etag, "Authorization", "token other")
 	require.Equal(t, http.StatusOK, other.StatusCode, "an ETag belongs to a token")
 	s.Update(func(d *githubtest.Dataset) { d.Pull("api", 2).ClosedAt = new(at("08:00:00")) })
@@ -172,10 +172,10 @@ func TestRewrittenBranch(t *testing.T) {
 	commits := func(parameters string) []any {
 		return column(t, get(t, s, "/repos/acme/api/commits?"+parameters).json(t), "sha")
 	}
-	s.Hold(at("06:00:00"))
+	s.HideAfter(at("06:00:00"))
 	require.Equal(t, []any{"c3", "c2", "c1"}, commits(""))
 	require.Equal(t, []any{"c4", "c3", "c2", "c1"}, commits("sha=c4"))
-	s.Release()
+	s.ShowAll()
 	require.Equal(t, []any{"n1", "c2", "c1"}, commits(""))
 	require.Equal(t, "next", dig(t, get(t, s, "/repos/acme/api").json(t), "default_branch"))
 	require.Equal(t, http.StatusNotFound, get(t, s, "/repos/acme/api/commits?sha=c4").StatusCode)
@@ -271,10 +271,10 @@ func TestDataGoesOnArriving(t *testing.T) {
 	require.Equal(t, "open", dig(t, pull(), "state"))
 	c.Time = at("05:00:00")
 	require.Equal(t, "closed", dig(t, pull(), "state"))
-	s.Hold(at("03:45:00"))
+	s.HideAfter(at("03:45:00"))
 	require.Equal(t, "c3", head())
 	require.Equal(t, "2026-03-04T03:30:00Z", dig(t, pull(), "updated_at"))
-	s.Release()
+	s.ShowAll()
 	require.Equal(t, "c4", head())
 }
 
@@ -318,7 +318,7 @@ func TestAccess(t *testing.T) {
 	s.Update(func(d *githubtest.Dataset) { d.Repo("empty").Blocked = true })
 	require.Equal(t, http.StatusUnavailableForLegalReasons, get(t, s, "/repos/acme/empty").StatusCode)
 	require.Equal(t, "acme only", s.Requests()[0].Credential)
-	s.Revoke(githubtest.DefaultToken)
+	s.RevokeToken(githubtest.DefaultToken)
 	require.Equal(t, http.StatusUnauthorized, get(t, s, "/orgs/acme").StatusCode)
 }
 

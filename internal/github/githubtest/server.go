@@ -66,7 +66,7 @@ func (s *Server) timeline(set Settings) Timeline {
 	tl := set.Timeline
 	if tl.Pivot.IsZero() && set.Now == nil {
 		for _, d := range s.data {
-			if end := d.End(); end.After(tl.Pivot) {
+			if end := d.LastEventTime(); end.After(tl.Pivot) {
 				tl.Pivot = end
 			}
 		}
@@ -127,15 +127,15 @@ func (s *Server) reindex() {
 	s.ix = buildIndex(copies, s.tl)
 }
 
-// Hold makes everything dated after a served time invisible until Release.
-func (s *Server) Hold(until time.Time) {
+// HideAfter makes everything dated after a served time invisible until Release.
+func (s *Server) HideAfter(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hold = until
 }
 
-// Release ends a Hold.
-func (s *Server) Release() { s.Hold(time.Time{}) }
+// ShowAll ends a Hold.
+func (s *Server) ShowAll() { s.HideAfter(time.Time{}) }
 
 // AddCredential accepts a further token, or replaces what a token may see.
 func (s *Server) AddCredential(c Credential) {
@@ -144,8 +144,8 @@ func (s *Server) AddCredential(c Credential) {
 	s.tokens[c.Token] = &c
 }
 
-// Revoke makes a token unknown.
-func (s *Server) Revoke(token string) {
+// RevokeToken makes a token unknown.
+func (s *Server) RevokeToken(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.tokens, token)

@@ -20,11 +20,11 @@ type Timeline struct {
 
 // EndingAt maps the time that lies before before the data's end to start.
 func EndingAt(d *Dataset, before time.Duration, start time.Time, speed float64) Timeline {
-	return Timeline{Pivot: d.End().Add(-before), Start: start, Speed: speed}
+	return Timeline{Pivot: d.LastEventTime().Add(-before), Start: start, Speed: speed}
 }
 
-// Served is the served time of a data time, in whole seconds as GitHub's times are.
-func (t Timeline) Served(data time.Time) time.Time {
+// ToServed is the served time of a data time, in whole seconds as GitHub's times are.
+func (t Timeline) ToServed(data time.Time) time.Time {
 	if t.Pivot.IsZero() {
 		return data.UTC().Truncate(time.Second)
 	}
@@ -35,8 +35,8 @@ func (t Timeline) Served(data time.Time) time.Time {
 	return t.Start.Add(d).UTC().Truncate(time.Second)
 }
 
-// Data is a data time that is served as the given time.
-func (t Timeline) Data(served time.Time) time.Time {
+// ToData is a data time that is served as the given time.
+func (t Timeline) ToData(served time.Time) time.Time {
 	if t.Pivot.IsZero() {
 		return served
 	}

@@ -58,7 +58,7 @@ func (v view) repoVisible(r *repoIndex) bool {
 // during reports whether one of the periods is now.
 func (v view) during(periods []Period) bool {
 	return slices.ContainsFunc(periods, func(p Period) bool {
-		return v.visible(v.ix.tl.Served(p.From)) && (p.Until.IsZero() || !v.visible(v.ix.tl.Served(p.Until)))
+		return v.visible(v.ix.tl.ToServed(p.Start)) && (p.End.IsZero() || !v.visible(v.ix.tl.ToServed(p.End)))
 	})
 }
 
@@ -85,7 +85,7 @@ func (v view) defaultBranch(r *repoIndex) string {
 	name := r.DefaultBranch
 	var newest time.Time
 	for _, s := range r.Switches {
-		if at := v.ix.tl.Served(s.At); v.visible(at) && !at.Before(newest) && v.head(r, s.Branch) != nil {
+		if at := v.ix.tl.ToServed(s.At); v.visible(at) && !at.Before(newest) && v.head(r, s.Branch) != nil {
 			name, newest = s.Branch, at
 		}
 	}
@@ -159,7 +159,7 @@ func (v view) pushedAt(r *repoIndex) time.Time {
 		see(t)
 	}
 	if newest.IsZero() && !r.PushedAt.IsZero() {
-		see(v.ix.tl.Served(r.PushedAt))
+		see(v.ix.tl.ToServed(r.PushedAt))
 	}
 	if newest.IsZero() {
 		return r.created

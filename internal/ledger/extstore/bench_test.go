@@ -15,7 +15,7 @@ import (
 
 // numbered is a batch of 100 events that are new.
 func numbered(n int64) ledger.Batch {
-	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1)}
+	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1)}
 	for i := range int64(100) {
 		b.Events = append(b.Events, storetest.Event(activity.KindCommit, n*100+i, "ada", storetest.Noon))
 	}

@@ -121,7 +121,7 @@ func requireAllMissing(t *testing.T, store *extstore.Store) {
 	cov, err := store.Coverage(t.Context(), "acme")
 	require.NoError(t, err)
 	require.Len(t, cov.Gaps(), activity.NumStreams)
-	require.Equal(t, cov.Repos[1].Since, cov.Oldest())
+	require.Equal(t, cov.Repos[1].Since, cov.OldestUncovered())
 }
 
 // requireReadAgain: after the next pass what was kept is shown, and reading everything again records what was lost, once.
@@ -135,7 +135,7 @@ func requireReadAgain(t *testing.T, store *extstore.Store, batches, keep int64) 
 		for n := range batches {
 			receipt, err := store.Commit(t.Context(), 1, crashBatch(n*2+1))
 			require.NoError(t, err)
-			found += receipt.New
+			found += receipt.Recorded
 		}
 	}
 	require.Equal(t, int(2*batches-keep), found)
@@ -156,7 +156,7 @@ func TestCorruptCoverage(t *testing.T) {
 	require.Equal(t, []string{first}, reported)
 	receipt, err := store.Commit(t.Context(), 1, crashBatch(1))
 	require.NoError(t, err)
-	require.Equal(t, ledger.Receipt{Known: 2}, receipt)
+	require.Equal(t, ledger.Receipt{Duplicates: 2}, receipt)
 	require.Equal(t, uint64(events), commits(t, store))
 }
 
@@ -197,7 +197,7 @@ func TestCorruptHeads(t *testing.T) {
 	require.Zero(t, events)
 	receipt, err := store.Commit(t.Context(), 1, crashBatch(7))
 	require.NoError(t, err)
-	require.Equal(t, 2, receipt.New)
+	require.Equal(t, 2, receipt.Recorded)
 	_, events, reported = reopen(t, client)
 	require.Empty(t, reported)
 	require.Equal(t, 2, events)

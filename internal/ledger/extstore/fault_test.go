@@ -220,7 +220,7 @@ func (f *follower) requireCommits(want uint64) {
 	for {
 		got := adas(f.view)
 		require.LessOrEqual(f.t, got, want)
-		if got == want && f.view.Caught() {
+		if got == want && f.view.IsCaughtUp() {
 			return
 		}
 		<-f.applied

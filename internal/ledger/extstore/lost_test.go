@@ -93,7 +93,7 @@ func (s *liveStore) pass(t *testing.T, pushes int) {
 	repo, read, since := cov.Repos[1], 0, storetest.Noon.AddDate(0, 0, -14)
 	progress := ledger.RepoProgress{ID: 1, Observed: storetest.Noon}
 	if repo == nil {
-		s.commit(t, ledger.Batch{Progress: ledger.Progress{Repos: storetest.Contact(1).Repos}})
+		s.commit(t, ledger.Batch{Progress: ledger.Progress{Repos: storetest.IntroduceRepos(1).Repos}})
 	} else {
 		read, _ = strconv.Atoi(repo.Signals.Head)
 		for _, w := range repo.Missing[activity.StreamCommits] {
@@ -120,12 +120,12 @@ func lived(t *testing.T) *records {
 	require.NoError(t, s.Prune(t.Context(), "acme", storetest.Noon.AddDate(0, 0, -5)))
 	for n := range int64(2) {
 		for i := range int64(20) { // outgrows a snapshot
-			large := ledger.Sample{
-				SampleKey: ledger.SampleKey{Name: "large"}, Observed: storetest.Noon,
-				Data: make([]byte, ledger.MaxSample),
+			large := ledger.Entry{
+				EntryKey: ledger.EntryKey{Name: "large"}, Observed: storetest.Noon,
+				Data: make([]byte, ledger.MaxEntry),
 			}
 			large.Data[0], large.Data[1] = byte(n), byte(i)
-			s.commit(t, ledger.Batch{Samples: []ledger.Sample{large}})
+			s.commit(t, ledger.Batch{Entries: []ledger.Entry{large}})
 		}
 		s.pass(t, int(n)+2)
 	}
@@ -151,8 +151,8 @@ func requireRight(t *testing.T, client *records, what string) {
 
 func requireCounts(t *testing.T, s *liveStore, what string) {
 	t.Helper()
-	got := storetest.Shown{}
-	storetest.Latest(t, s, "acme").Visit(storetest.Noon, got)
+	got := storetest.EmittedSeries{}
+	storetest.LatestView(t, s, "acme").Visit(storetest.Noon, got)
 	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
 	require.Equal(t, uint64(3), ada.Of[ledger.MetricCount], "%s: %v", what, s.reported)
 	require.LessOrEqual(t, ada.Of[ledger.MetricTotal], uint64(5), "%s: %v", what, s.reported)

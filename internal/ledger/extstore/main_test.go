@@ -87,11 +87,11 @@ func opened(tb testing.TB) storage.Client {
 // commits is how many commits ada has made, by a view that starts now.
 func commits(tb testing.TB, store ledger.Store) uint64 {
 	tb.Helper()
-	return adas(storetest.Latest(tb, store, "acme"))
+	return adas(storetest.LatestView(tb, store, "acme"))
 }
 
 func adas(view *ledger.View) uint64 {
-	got := storetest.Shown{}
+	got := storetest.EmittedSeries{}
 	view.Visit(storetest.Noon, got)
 	return got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]
 }

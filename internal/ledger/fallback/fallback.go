@@ -80,8 +80,8 @@ func (s *Store) Close() {
 	s.tasks.Wait()
 }
 
-// Alone reports whether the store goes on in memory.
-func (s *Store) Alone() bool {
+// IsDegraded reports whether the store goes on in memory.
+func (s *Store) IsDegraded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.alone
@@ -146,12 +146,12 @@ func (s *Store) follow(ctx context.Context, org string, m *mirrored) {
 			snapshot = ledger.NewState()
 		}
 		if snapshot == nil {
-			s.mirror.Ingest(org, c)
+			s.mirror.ApplyChange(org, c)
 			return nil
 		}
 		snapshot.Apply(&c)
-		if c.Caught {
-			s.mirror.Replace(org, snapshot)
+		if c.CaughtUp {
+			s.mirror.ReplaceState(org, snapshot)
 			snapshot = nil
 			m.open()
 		}
@@ -202,7 +202,7 @@ func (s *Store) giveBack(ctx context.Context) bool {
 
 // Commit implements ledger.Store.
 func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
-	if !s.Alone() {
+	if !s.IsDegraded() {
 		return s.shared.Commit(ctx, fence, b)
 	}
 	s.mu.Lock()
@@ -230,7 +230,7 @@ func (s *Store) remember(b ledger.Batch) {
 // Coverage implements ledger.Store. What is read alone builds on what the shared store had.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
 	store := ledger.Store(s.shared)
-	alone := s.Alone()
+	alone := s.IsDegraded()
 	if alone {
 		store = s.mirror
 	}
@@ -245,17 +245,17 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	return cov, err
 }
 
-// ReadSamples implements ledger.Store.
-func (s *Store) ReadSamples(ctx context.Context, org string, keys []ledger.SampleKey) (map[ledger.SampleKey]ledger.Sample, error) {
-	if s.Alone() {
-		return s.mirror.ReadSamples(ctx, org, keys)
+// ReadEntries implements ledger.Store.
+func (s *Store) ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry, error) {
+	if s.IsDegraded() {
+		return s.mirror.ReadEntries(ctx, org, keys)
 	}
-	return s.shared.ReadSamples(ctx, org, keys)
+	return s.shared.ReadEntries(ctx, org, keys)
 }
 
 // Prune implements ledger.Store.
 func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
-	if s.Alone() {
+	if s.IsDegraded() {
 		return s.mirror.Prune(ctx, org, before)
 	}
 	return s.shared.Prune(ctx, org, before)

@@ -78,7 +78,7 @@ func start(t *testing.T) *system {
 // record commits a commit of ada, with the introduction of her repository.
 func (s *system) record(number int64) error {
 	_, err := s.store.Commit(s.t.Context(), 1, ledger.Batch{
-		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
 		Events: []activity.Event{storetest.Event(activity.KindCommit, number, "ada", storetest.Noon)},
 	})
 	return err
@@ -87,7 +87,7 @@ func (s *system) record(number int64) error {
 func (s *system) requireShown(want uint64) {
 	s.t.Helper()
 	synctest.Wait()
-	shown := storetest.Shown{}
+	shown := storetest.EmittedSeries{}
 	s.view.Visit(storetest.Noon, shown)
 	require.Equal(s.t, want, shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
 }
@@ -102,10 +102,10 @@ func TestOutage(t *testing.T) {
 		s.requireShown(1)
 		s.shared.down.Store(true)
 		require.ErrorIs(t, s.record(2), errDown)
-		require.False(t, s.store.Alone())
+		require.False(t, s.store.IsDegraded())
 		<-time.After(10 * time.Second)
 		synctest.Wait()
-		require.True(t, s.store.Alone())
+		require.True(t, s.store.IsDegraded())
 		s.requireShown(1)
 		require.NoError(t, s.record(2))
 		require.NoError(t, s.record(3))
@@ -117,13 +117,13 @@ func TestOutage(t *testing.T) {
 		s.shared.down.Store(false)
 		<-time.After(10 * time.Second)
 		synctest.Wait()
-		require.False(t, s.store.Alone())
+		require.False(t, s.store.IsDegraded())
 		require.Equal(t, []bool{true, false}, s.alone)
 		s.requireShown(3)
 		require.NoError(t, s.record(4))
 		s.requireShown(4)
-		shown := storetest.Shown{}
-		storetest.Latest(t, s.shared, "acme").Visit(storetest.Noon, shown)
+		shown := storetest.EmittedSeries{}
+		storetest.LatestView(t, s.shared, "acme").Visit(storetest.Noon, shown)
 		require.Equal(t, uint64(4), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
 	})
 }
@@ -150,7 +150,7 @@ func TestBackWithLess(t *testing.T) {
 		s.shared.lost.Store(true)
 		s.shared.down.Store(false)
 		<-time.After(10 * time.Second)
-		require.False(t, s.store.Alone())
+		require.False(t, s.store.IsDegraded())
 		s.requireShown(2)
 		after, err := s.store.Coverage(t.Context(), "acme")
 		require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestDownFromTheStart(t *testing.T) {
 		defer cancel()
 		go func() {
 			_ = s.Follow(ctx, "acme", func(c ledger.Change) error {
-				if c.Caught {
+				if c.CaughtUp {
 					close(caught)
 				}
 				return nil
@@ -180,7 +180,7 @@ func TestDownFromTheStart(t *testing.T) {
 		began := time.Now()
 		<-caught
 		require.GreaterOrEqual(t, time.Since(began), 6*time.Second)
-		require.True(t, s.Alone())
+		require.True(t, s.IsDegraded())
 	})
 }
 

@@ -56,7 +56,7 @@ func introduced(b *testing.B, client redis.UniversalClient) *redisstore.Store {
 	batch := ledger.Batch{Org: benchOrg, Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}}
 	for i := range int64(benchRepos) {
 		batch.Progress.Repos = append(batch.Progress.Repos, ledger.RepoProgress{
-			ID: 100_000_000 + i, Name: fmt.Sprintf("repository-%d", i), Contact: storetest.Noon, Since: storetest.Noon.AddDate(0, 0, -14),
+			ID: 100_000_000 + i, Name: fmt.Sprintf("repository-%d", i), FirstSeen: storetest.Noon, Since: storetest.Noon.AddDate(0, 0, -14),
 		})
 	}
 	_, err := store.Commit(b.Context(), 1, batch)
@@ -80,7 +80,7 @@ func record(ctx context.Context, tb testing.TB, store ledger.Store, from, until 
 		writers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(batches); i = int(next.Add(1)) - 1 {
 				receipt, err := store.Commit(ctx, 1, batches[i])
-				if err != nil || receipt.New != benchBatch {
+				if err != nil || receipt.Recorded != benchBatch {
 					tb.Errorf("batch %d: %+v, %v", i, receipt, err)
 				}
 			}
@@ -131,10 +131,10 @@ func BenchmarkRecord(b *testing.B) {
 				b.StopTimer()
 				server, plain := redistest.Start(b), redistest.Start(b)
 				store, client := introduced(b, server.Client()), plain.Client()
-				empty := server.Memory(b.Context())
+				empty := server.UsedMemory(b.Context())
 				record(b.Context(), b, store, 0, size)
 				bare(b.Context(), b, client, 0, size)
-				bytes += server.Memory(b.Context()) - empty
+				bytes += server.UsedMemory(b.Context()) - empty
 				b.StartTimer()
 				ours += record(b.Context(), b, store, size, size+more)
 				b.StopTimer()
@@ -164,7 +164,7 @@ func BenchmarkCatchUp(b *testing.B) {
 			view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
 			err := store.Follow(b.Context(), benchOrg, func(c ledger.Change) error {
 				view.Apply(c)
-				if c.Caught {
+				if c.CaughtUp {
 					return errCaught
 				}
 				return nil

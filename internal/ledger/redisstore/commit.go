@@ -140,7 +140,7 @@ func newPlan(fence uint64, b *ledger.Batch, known *facts) (*plan, error) {
 	p := &plan{batch: b, introduced: make(map[int64]time.Time), series: seriesTable{places: make(map[seriesOf]int)}}
 	first := known.epoch == ""
 	var err error
-	if p.said, err = b.Said(fence, first, known.prunedTime()); err != nil {
+	if p.said, err = b.Metadata(fence, first, known.prunedTime()); err != nil {
 		return nil, err
 	}
 	if first {
@@ -148,7 +148,7 @@ func newPlan(fence uint64, b *ledger.Batch, known *facts) (*plan, error) {
 	}
 	p.introduce(known)
 	p.take(known)
-	for _, key := range b.Removals(fence) {
+	for _, key := range b.AuthorizedRemovals(fence) {
 		p.removed = append(p.removed, string(appendKey(nil, key)))
 	}
 	if len(p.series.fields) > maxSeriesOfBatch {
@@ -177,7 +177,7 @@ func (p *plan) introduce(known *facts) {
 // encode writes what is said. Nothing is said by a batch of events alone.
 func (p *plan) encode() error {
 	c := &p.said
-	if c.Began.IsZero() && c.Progress.Edge.IsZero() && len(c.Progress.Repos)+len(c.Samples)+len(c.Tallies) == 0 {
+	if c.LedgerStart.IsZero() && c.Progress.Edge.IsZero() && len(c.Progress.Repos)+len(c.Entries)+len(c.Tallies) == 0 {
 		return nil
 	}
 	var err error
@@ -262,7 +262,7 @@ func (t *seriesTable) newestEvents() []any {
 
 func (p *plan) receipt(recorded, folded int64) ledger.Receipt {
 	return ledger.Receipt{
-		New: int(recorded), Known: p.known + p.events - int(recorded), Dropped: p.dropped, Folded: int(folded),
+		Recorded: int(recorded), Duplicates: p.known + p.events - int(recorded), Dropped: p.dropped, Folded: int(folded),
 	}
 }
 
@@ -275,7 +275,7 @@ var (
 func (p *plan) arguments(fence uint64, known *facts, room string, g grant) []any {
 	args := make([]any, 0, 64+p.events+3*len(p.series.fields)+4*len(p.said.Progress.Repos))
 	args = append(args, strconv.FormatUint(fence, 10), known.epoch, p.newEpoch, known.pruned,
-		unix(p.said.Progress.Edge), p.frame, room, g.from, g.to, overflowField, unix(p.said.Began), known.wrote)
+		unix(p.said.Progress.Edge), p.frame, room, g.from, g.to, overflowField, unix(p.said.LedgerStart), known.wrote)
 	list := func(values []any) {
 		args = append(args, len(values))
 		args = append(args, values...)
@@ -322,8 +322,8 @@ func (p *plan) coverage() coverageArguments {
 				c.signals = append(c.signals, signalsField(r.ID), value)
 			}
 		}
-		if tips := tipsOf(r); tips != "" || len(r.Settled) > 0 {
-			c.tips = append(c.tips, tipsField(r.ID), tips, strings.Join(r.Settled, " "))
+		if tips := tipsOf(r); tips != "" || len(r.ResolvedTips) > 0 {
+			c.tips = append(c.tips, tipsField(r.ID), tips, strings.Join(r.ResolvedTips, " "))
 		}
 		for _, stream := range activity.AllStreams() {
 			missed, read := windowsValue(r.Missed, stream), windowsValue(r.Read, stream)
@@ -346,8 +346,8 @@ func tipsOf(r *ledger.RepoProgress) string {
 
 func (p *plan) samples() []any {
 	var list []any
-	for i := range p.said.Samples {
-		sample := &p.said.Samples[i]
+	for i := range p.said.Entries {
+		sample := &p.said.Entries[i]
 		list = append(list, joinName(sample.Name, sample.Labels),
 			stamp(sample.Observed)+" "+string(sample.Data))
 	}

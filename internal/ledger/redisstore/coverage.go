@@ -47,7 +47,7 @@ func parseStamp(text string) (time.Time, bool) {
 	return t, err == nil
 }
 
-func contactValue(p *ledger.RepoProgress) string { return stamp(p.Contact) + " " + stamp(p.Since) }
+func contactValue(p *ledger.RepoProgress) string { return stamp(p.FirstSeen) + " " + stamp(p.Since) }
 
 func parseContact(value string) (contact, since time.Time, ok bool) {
 	first, second, ok := strings.Cut(value, " ")
@@ -69,7 +69,7 @@ func signalsValue(p *ledger.RepoProgress) (string, error) {
 func windowsValue(list []ledger.StreamWindow, stream activity.Stream) string {
 	var b strings.Builder
 	for _, w := range list {
-		if w.Stream != stream || w.Window.Empty() {
+		if w.Stream != stream || w.Window.IsEmpty() {
 			continue
 		}
 		if b.Len() > 0 {
@@ -90,7 +90,7 @@ func parseWindows(value string) (activity.Windows, error) {
 		start, ok1 := parseStamp(numbers[i])
 		end, ok2 := parseStamp(numbers[i+1])
 		w := activity.Window{Start: start, End: end}
-		if !ok1 || !ok2 || w.Empty() {
+		if !ok1 || !ok2 || w.IsEmpty() {
 			return nil, fmt.Errorf("%w: a window", ledger.ErrCorrupt)
 		}
 		windows = windows.Add(w)
@@ -112,7 +112,7 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	if text(values[2]) == "" {
 		fields = nil // they are of a ledger that the next commit deletes
 	}
-	coverage.Began = fromUnix(text(values[0]))
+	coverage.LedgerStart = fromUnix(text(values[0]))
 	coverage.Apply(s.progress(keys.cov, text(values[1]), fields))
 	coverage.Basis = s.meetAll(org, text(values[2]), text(values[3]), basis, &coverage)
 	return coverage, nil
@@ -154,7 +154,7 @@ func (s *Store) progress(key, edge string, fields map[string]string) ledger.Prog
 				s.corrupt(key, field, ledger.ErrCorrupt)
 				continue // it will be met again
 			}
-			repos[id] = &ledger.RepoProgress{ID: id, Contact: contact, Since: since}
+			repos[id] = &ledger.RepoProgress{ID: id, FirstSeen: contact, Since: since}
 		}
 	}
 	p := ledger.Progress{Edge: fromUnix(edge)}
@@ -259,7 +259,7 @@ func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) e
 func fillTips(p *ledger.RepoProgress, value string) error {
 	for tip := range strings.FieldsSeq(value) {
 		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {
-			p.Tips = []string{ledger.LostTip}
+			p.Tips = []string{ledger.UnknownTip}
 			return fmt.Errorf("%w: heads", ledger.ErrCorrupt)
 		}
 		p.Tips = append(p.Tips, tip)

@@ -52,7 +52,7 @@ func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change
 			return context.Cause(ctx)
 		case (err != nil) != troubled:
 			troubled = err != nil
-			s.settings.OnTrouble(org, err)
+			s.settings.OnFollowError(org, err)
 		}
 		if err != nil {
 			pause(ctx, retryAfter)
@@ -91,7 +91,7 @@ func (f *follower) step(ctx context.Context) error {
 	if !f.caught {
 		return f.snapshot(ctx)
 	}
-	if refresh := f.store.settings.Refresh; refresh > 0 && f.now().Sub(f.began) >= refresh {
+	if refresh := f.store.settings.SnapshotInterval; refresh > 0 && f.now().Sub(f.began) >= refresh {
 		return f.snapshot(ctx)
 	}
 	n, err := f.read(ctx)
@@ -177,7 +177,7 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 	if folded, err := strconv.ParseUint(field(entry, "f"), 10, 32); err == nil {
 		c.Tallies = append(c.Tallies, ledger.Tally{TallyKey: ledger.TallyKey{Name: ledger.TallySeriesOverflow}, Add: folded})
 	}
-	c.Reset, c.Caught = false, false
+	c.Reset, c.CaughtUp = false, false
 	return f.apply(c)
 }
 
@@ -230,8 +230,8 @@ func (f *follower) snapshot(ctx context.Context) error {
 	f.caught = false
 	f.epoch, f.last, f.reader = c.meta["epoch"], c.meta["last"], reader{}
 	first := ledger.Change{
-		Reset: true, Began: fromUnix(c.meta["began"]), Progress: f.store.progress(f.keys.cov, c.meta["edge"], c.cov),
-		Tallies: f.store.tallies(f.keys.tallies, c.tallies), Samples: f.store.samples(f.keys.samples, c.samples),
+		Reset: true, LedgerStart: fromUnix(c.meta["began"]), Progress: f.store.progress(f.keys.cov, c.meta["edge"], c.cov),
+		Tallies: f.store.tallies(f.keys.tallies, c.tallies), Entries: f.store.samples(f.keys.samples, c.samples),
 	}
 	if err := f.apply(first); err != nil {
 		return err
@@ -248,7 +248,7 @@ func (f *follower) snapshot(ctx context.Context) error {
 		return nil // pruned meanwhile, so that entries may be missing: once more
 	}
 	f.caught, f.checked = true, f.now()
-	return f.apply(ledger.Change{Removed: f.removed(c.removed), Pruned: fromUnix(c.meta["pruned"]), Caught: true})
+	return f.apply(ledger.Change{Removed: f.removed(c.removed), PrunedBefore: fromUnix(c.meta["pruned"]), CaughtUp: true})
 }
 
 // removed are the keys of the events that are not there any more.
@@ -269,7 +269,7 @@ func (f *follower) removed(fields map[string]string) []activity.Key {
 }
 
 func (f *follower) carried(fields map[string]string) error {
-	list := make([]ledger.Carried, 0, min(len(fields), ledger.SnapshotEvents))
+	list := make([]ledger.CarriedTotals, 0, min(len(fields), ledger.SnapshotChunk))
 	for series, totals := range fields {
 		if series == markField {
 			continue
@@ -279,11 +279,11 @@ func (f *follower) carried(fields map[string]string) error {
 			f.store.corrupt(f.keys.carried, strconv.Quote(series), err)
 			continue
 		}
-		if list = append(list, c); len(list) == ledger.SnapshotEvents {
+		if list = append(list, c); len(list) == ledger.SnapshotChunk {
 			if err := f.apply(ledger.Change{Carried: list}); err != nil {
 				return err
 			}
-			list = make([]ledger.Carried, 0, ledger.SnapshotEvents)
+			list = make([]ledger.CarriedTotals, 0, ledger.SnapshotChunk)
 		}
 	}
 	return f.apply(ledger.Change{Carried: list})

@@ -27,7 +27,7 @@ type forgotten struct {
 func (p *pruning) forgettable(ctx context.Context) (forgotten, error) {
 	var f forgotten
 	cov, err := p.store.Coverage(ctx, p.org)
-	if err != nil || len(cov.Forgettable(p.carried, nil)) == 0 {
+	if err != nil || len(cov.Purgeable(p.carried, nil)) == 0 {
 		return f, err
 	}
 	live := make(map[int64]bool)
@@ -51,11 +51,11 @@ func (p *pruning) forgettable(ctx context.Context) (forgotten, error) {
 	}
 	err = p.eachField(ctx, p.keys.samples, func(field, _ string) {
 		if name, labels, err := splitName(field); err == nil {
-			key := ledger.SampleKey{Name: name, Labels: labels}
-			samples[key.RepoOf()] = append(samples[key.RepoOf()], field)
+			key := ledger.EntryKey{Name: name, Labels: labels}
+			samples[key.RepoID()] = append(samples[key.RepoID()], field)
 		}
 	})
-	for _, repo := range cov.Forgettable(p.carried, live) {
+	for _, repo := range cov.Purgeable(p.carried, live) {
 		more := len(totals[repo.ID]) + len(samples[repo.ID])
 		if len(f.repos) > 0 && len(f.totals)+len(f.samples)+more > mostForgotten {
 			break
@@ -86,7 +86,7 @@ func (p *pruning) eachField(ctx context.Context, key string, visit func(field, v
 func (f *forgotten) said() ledger.Progress {
 	var p ledger.Progress
 	for i := range f.repos {
-		p.Repos = append(p.Repos, ledger.RepoProgress{ID: f.repos[i].ID, Presence: ledger.PresenceForgotten})
+		p.Repos = append(p.Repos, ledger.RepoProgress{ID: f.repos[i].ID, Presence: ledger.PresencePurged})
 	}
 	return p
 }

@@ -33,12 +33,12 @@ func watch(t *testing.T, s *Store) *watcher {
 		return nil
 	}}}
 	require.NoError(t, w.f.step(t.Context()))
-	require.True(t, view.Caught())
+	require.True(t, view.IsCaughtUp())
 	return w
 }
 
 // shows is what it shows after everything in the log.
-func (w *watcher) shows(t *testing.T, at time.Time) storetest.Shown {
+func (w *watcher) shows(t *testing.T, at time.Time) storetest.EmittedSeries {
 	t.Helper()
 	entries, err := w.f.store.client.XRange(t.Context(), w.f.keys.log, "("+w.f.last, "+").Result()
 	if w.f.last == "" {
@@ -49,7 +49,7 @@ func (w *watcher) shows(t *testing.T, at time.Time) storetest.Shown {
 		require.Equal(t, w.f.last, field(entry, "p"))
 		require.NoError(t, w.f.applyEntry(entry))
 	}
-	shown := storetest.Shown{}
+	shown := storetest.EmittedSeries{}
 	w.view.Visit(at, shown)
 	return shown
 }
@@ -81,7 +81,7 @@ func (r *forgettingRun) there(s *Store, id int64) {
 	r.t.Helper()
 	r.gone[id], r.edge = false, r.now
 	r.commit(s, r.now, nil, ledger.RepoProgress{
-		ID: id, Name: fmt.Sprint("repo-", id), Presence: ledger.PresenceThere, Contact: r.now, Since: r.now.Add(-retention),
+		ID: id, Name: fmt.Sprint("repo-", id), Presence: ledger.PresenceReadable, FirstSeen: r.now, Since: r.now.Add(-retention),
 	})
 }
 
@@ -195,11 +195,11 @@ func TestDamagedContact(t *testing.T) {
 	store := New(client, Settings{Prefix: "gx", Now: time.Now})
 	for _, value := range []string{"soon", "", "1", "99999999999999999999 1", "1 2 3"} {
 		require.NoError(t, client.HSet(t.Context(), store.keys("acme").cov, "c2", value).Err())
-		_, err := store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(2)})
+		_, err := store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2)})
 		require.NoError(t, err, value)
 		cov, err := store.Coverage(t.Context(), "acme")
 		require.NoError(t, err)
-		require.Equal(t, storetest.Noon, cov.Repos[2].Contact)
+		require.Equal(t, storetest.Noon, cov.Repos[2].FirstSeen)
 		store = New(client, Settings{Prefix: "gx", Now: time.Now})
 	}
 	limit := storetest.Noon
@@ -225,7 +225,7 @@ func TestForgettingALot(t *testing.T) {
 	keys := store.keys("acme")
 	left := storetest.Noon.AddDate(0, 0, -40)
 	for id := int64(1); id <= repos; id++ {
-		p.Repos = append(p.Repos, ledger.RepoProgress{ID: id, Name: "repo", Contact: left, Since: left, Presence: ledger.PresenceGone, GoneSince: left})
+		p.Repos = append(p.Repos, ledger.RepoProgress{ID: id, Name: "repo", FirstSeen: left, Since: left, Presence: ledger.PresenceGone, GoneSince: left})
 	}
 	_, err := store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: p})
 	require.NoError(t, err)

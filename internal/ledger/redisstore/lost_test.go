@@ -38,7 +38,7 @@ func topologies(t *testing.T) map[string]redis.UniversalClient {
 			Addr: redistest.Start(t).Address, ContextTimeoutEnabled: true, PoolSize: connections,
 		}),
 		"sentinel": redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: sentinels.Master, SentinelAddrs: sentinels.Addresses, ContextTimeoutEnabled: true, PoolSize: connections,
+			MasterName: sentinels.MasterName, SentinelAddrs: sentinels.Addresses, ContextTimeoutEnabled: true, PoolSize: connections,
 		}),
 		"cluster": redis.NewClusterClient(&redis.ClusterOptions{
 			Addrs: []string{redistest.StartCluster(t)[0].Address}, ContextTimeoutEnabled: true, PoolSize: connections,
@@ -237,11 +237,11 @@ func (l *loss) watch(ctx context.Context, starting bool) *watched {
 	}
 	tried := sync.OnceFunc(func() { close(w.tried) })
 	store := redisstore.New(l.client, redisstore.Settings{
-		Prefix: l.prefix, Now: time.Now, OnTrouble: func(string, error) { tried() },
+		Prefix: l.prefix, Now: time.Now, OnFollowError: func(string, error) { tried() },
 	})
 	go func() {
 		_ = store.Follow(ctx, "acme", func(c ledger.Change) error {
-			if w.Apply(c); !w.Caught() {
+			if w.Apply(c); !w.IsCaughtUp() {
 				return nil
 			}
 			tried()
@@ -256,7 +256,7 @@ func (l *loss) watch(ctx context.Context, starting bool) *watched {
 }
 
 func (w *watched) commits() (day, total uint64) {
-	got := storetest.Shown{}
+	got := storetest.EmittedSeries{}
 	w.Visit(storetest.Noon, got)
 	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
 	return ada.Of[ledger.MetricCount], ada.Of[ledger.MetricTotal]
@@ -270,7 +270,7 @@ func (w *watched) await(ctx context.Context, want uint64) error {
 			return *wrong
 		}
 		day, total := w.commits()
-		if w.Caught() && day == 3 && total == want {
+		if w.IsCaughtUp() && day == 3 && total == want {
 			return nil
 		}
 		if time.Now().After(deadline) {
@@ -298,8 +298,8 @@ func lostEvents() []activity.Event {
 
 func fillLedger(ctx context.Context, store *redisstore.Store) error {
 	events := lostEvents()
-	first := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1), Events: events}
-	first.Samples = []ledger.Sample{{SampleKey: ledger.SampleKey{Name: "kept"}, Data: []byte("x"), Observed: storetest.Noon}}
+	first := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1), Events: events}
+	first.Entries = []ledger.Entry{{EntryKey: ledger.EntryKey{Name: "kept"}, Data: []byte("x"), Observed: storetest.Noon}}
 	first.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
 	if _, err := store.Commit(ctx, 1, first); err != nil {
 		return err
@@ -344,7 +344,7 @@ func readOnce(ctx context.Context, store *redisstore.Store, fence uint64, before
 		return err
 	}
 	if repo := cov.Repos[1]; repo == nil || repo.Signals.Head == "" {
-		met := ledger.Progress{Repos: storetest.Contact(1).Repos}
+		met := ledger.Progress{Repos: storetest.IntroduceRepos(1).Repos}
 		last := ledger.RepoProgress{ID: 1, Signals: &activity.Signals{Head: "abc"}, Observed: storetest.Noon}
 		err = errors.Join(commit(ledger.Batch{Progress: met}), commit(ledger.Batch{Events: lostEvents()[2:4]}),
 			commit(ledger.Batch{Events: lostEvents()[4:], Progress: ledger.Progress{Repos: []ledger.RepoProgress{last}}}))

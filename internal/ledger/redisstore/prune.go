@@ -71,7 +71,7 @@ func (p *pruning) mark(ctx context.Context, limit time.Time) error {
 	if err != nil {
 		return err
 	}
-	said, err := ledger.EncodeChange(ledger.Change{Pruned: limit, Progress: f.said()})
+	said, err := ledger.EncodeChange(ledger.Change{PrunedBefore: limit, Progress: f.said()})
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (p *pruning) take(e *activity.Event, limit time.Time, carry map[string]*led
 		if carry[field] == nil {
 			carry[field] = new(ledger.Totals)
 		}
-		carry[field].Count(e)
+		carry[field].AddEvent(e)
 	}
 	if !e.Time.Before(p.swept) {
 		forget = append(forget, appendKey(nil, e.Key()))
@@ -195,7 +195,7 @@ func (p *pruning) cut(ctx context.Context, limit time.Time, forget []any) error 
 // legacyOrder are the ids of the totals that are stored without them.
 func legacyOrder() string {
 	var ids []string
-	for _, id := range ledger.LegacyTotals() {
+	for _, id := range ledger.LegacyTotalIDs() {
 		ids = append(ids, strconv.Itoa(int(id)))
 	}
 	return strings.Join(ids, " ")

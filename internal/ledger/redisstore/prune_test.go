@@ -17,15 +17,15 @@ func leftLongAgo(limit time.Time) ledger.Batch {
 	left := limit.AddDate(0, 0, -3)
 	e := storetest.Event(activity.KindCommit, 7, "eve", left.Add(-time.Hour))
 	e.Repo = 2
-	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(2), Events: []activity.Event{e}}
+	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2), Events: []activity.Event{e}}
 	r := &b.Progress.Repos[0]
-	r.Contact = left
+	r.FirstSeen = left
 	r.Presence, r.GoneSince, r.Signals, r.Observed = ledger.PresenceGone, left, &activity.Signals{}, left
 	for _, stream := range activity.AllStreams() {
 		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream, Window: activity.Window{Start: left, End: storetest.Noon}})
 	}
 	for _, repo := range []string{"1", "2"} {
-		b.Samples = append(b.Samples, ledger.Sample{SampleKey: ledger.SampleKey{Name: "of", Labels: [2]string{repo}}, Data: []byte("x"), Observed: left})
+		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Labels: [2]string{repo}}, Data: []byte("x"), Observed: left})
 	}
 	return b
 }
@@ -47,7 +47,7 @@ func TestInterruptedPruning(t *testing.T) {
 			require.NoError(t, p.mark(t.Context(), limit))
 			old := storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour))
 			totals := new(ledger.Totals)
-			totals.Count(&old)
+			totals.AddEvent(&old)
 			require.NoError(t, p.carry(t.Context(), limit, map[string]*ledger.Totals{
 				seriesField(1, old.Actor): totals, seriesField(2, activity.Actor{Login: "eve"}): totals,
 			}))
@@ -60,7 +60,7 @@ func TestInterruptedPruning(t *testing.T) {
 			events := []activity.Event{
 				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)), storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
 			}
-			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1), Events: events}
+			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1), Events: events}
 			left := leftLongAgo(limit)
 			for _, b := range []ledger.Batch{batch, left} {
 				_, err := store.Commit(t.Context(), 1, b)
@@ -68,8 +68,8 @@ func TestInterruptedPruning(t *testing.T) {
 			}
 			right := func() {
 				t.Helper()
-				shown := storetest.Shown{}
-				storetest.Latest(t, store, "acme").Visit(storetest.Noon, shown)
+				shown := storetest.EmittedSeries{}
+				storetest.LatestView(t, store, "acme").Visit(storetest.Noon, shown)
 				require.Equal(t, uint64(2), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
 			}
 			p := &pruning{store: store, org: "acme", keys: store.keys("acme")}
@@ -78,7 +78,7 @@ func TestInterruptedPruning(t *testing.T) {
 			right()
 			receipt, err := store.Commit(t.Context(), 1, batch)
 			require.NoError(t, err)
-			require.Zero(t, receipt.New)
+			require.Zero(t, receipt.Recorded)
 			for i := range 3 { // what is forgotten has been carried by the pruning before
 				require.NoError(t, store.Prune(t.Context(), "acme", limit.Add(time.Duration(max(0, i-1))*time.Second)))
 				right()
@@ -92,7 +92,7 @@ func TestInterruptedPruning(t *testing.T) {
 			}
 			receipt, err = store.Commit(t.Context(), 1, batch)
 			require.NoError(t, err)
-			require.Equal(t, ledger.Receipt{Known: 1, Dropped: 1}, receipt)
+			require.Equal(t, ledger.Receipt{Duplicates: 1, Dropped: 1}, receipt)
 		})
 	}
 }

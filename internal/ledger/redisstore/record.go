@@ -38,7 +38,7 @@ func appendKey(b []byte, k activity.Key) []byte {
 
 func appendBody(b []byte, e *activity.Event) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(e.Time.Unix())) //nolint:gosec // valid events fit
-	measures := ledger.MeasuresOf(e)
+	measures := ledger.EventMeasures(e)
 	b = append(b, byte(len(measures))) //nolint:gosec // there are few
 	for _, m := range measures {
 		b = binary.AppendUvarint(b, m)
@@ -136,7 +136,7 @@ func readKeys(data string) ([]activity.Key, error) {
 	var list []activity.Key
 	for data != "" {
 		key, rest, err := readKey(data)
-		if err != nil || key.Repo <= 0 || !key.Kind.Valid() {
+		if err != nil || key.Repo <= 0 || !key.Kind.IsValid() {
 			return list, fmt.Errorf("%w: a key", ledger.ErrCorrupt)
 		}
 		list, data = append(list, key), rest
@@ -220,7 +220,7 @@ func repoOfSeries(field string) (int64, bool) {
 }
 
 // carried reads a field of the hash "carried".
-func (r *reader) carried(field, value string) (c ledger.Carried, err error) {
+func (r *reader) carried(field, value string) (c ledger.CarriedTotals, err error) {
 	repo, rest, err := uvarint(field)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
@@ -254,11 +254,11 @@ func formatTotals(t *ledger.Totals) string {
 func parseTotals(text string) (t ledger.Totals, err error) {
 	list := strings.Fields(text)
 	legacy := !strings.Contains(text, ":")
-	if legacy && len(list) != len(ledger.LegacyTotals()) {
+	if legacy && len(list) != len(ledger.LegacyTotalIDs()) {
 		return t, fmt.Errorf("%w: %d totals", ledger.ErrCorrupt, len(list))
 	}
 	for i, value := range list {
-		id := uint64(ledger.LegacyTotals()[min(i, len(ledger.LegacyTotals())-1)])
+		id := uint64(ledger.LegacyTotalIDs()[min(i, len(ledger.LegacyTotalIDs())-1)])
 		if !legacy {
 			name, rest, _ := strings.Cut(value, ":")
 			value = rest

@@ -68,8 +68,8 @@ type Settings struct {
 	Now func() time.Time
 	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
 	MaxSeries int
-	// Refresh, when positive, makes followers read a whole snapshot so often instead of the changes.
-	Refresh time.Duration
+	// SnapshotInterval, when positive, makes followers read a whole snapshot so often instead of the changes.
+	SnapshotInterval time.Duration
 	// OnCorrupt is told of values that cannot be what was written; they are left out.
 	OnCorrupt func(key string, err error)
 	// OnDamaged is called with each organization of which keys were gone: what was left is deleted, and the ledger
@@ -78,9 +78,9 @@ type Settings struct {
 	// OnLost is called when Redis does not have the last writes of this process, as after a failover: the readings that
 	// build on them are refused and begin again.
 	OnLost func(org string)
-	// OnTrouble is told when followers cannot read (an error) and when they can again (nil): on changes only, one
+	// OnFollowError is told when followers cannot read (an error) and when they can again (nil): on changes only, one
 	// organization at a time.
-	OnTrouble func(org string, err error)
+	OnFollowError func(org string, err error)
 }
 
 // Store is a ledger.Store on Redis. It does not own its client.
@@ -106,8 +106,8 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	if settings.OnLost == nil {
 		settings.OnLost = func(string) {}
 	}
-	if settings.OnTrouble == nil {
-		settings.OnTrouble = func(string, error) {}
+	if settings.OnFollowError == nil {
+		settings.OnFollowError = func(string, error) {}
 	}
 	s := &Store{client: client, pipeline: client, settings: settings, orgs: make(map[string]*knowledge)}
 	if pipeline, err := client.AutoPipelineWithOptions(&redis.AutoPipelineOptions{

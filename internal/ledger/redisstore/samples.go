@@ -31,8 +31,8 @@ func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 }
 
 // samples are the values of a hash, but for those that are damaged.
-func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
-	list := make([]ledger.Sample, 0, len(fields))
+func (s *Store) samples(key string, fields map[string]string) []ledger.Entry {
+	list := make([]ledger.Entry, 0, len(fields))
 	for name, text := range fields {
 		if name == markField {
 			continue
@@ -50,18 +50,18 @@ func (s *Store) samples(key string, fields map[string]string) []ledger.Sample {
 }
 
 // parseSample reads a value of the hash "samples".
-func parseSample(text string) (sample ledger.Sample, ok bool) {
+func parseSample(text string) (sample ledger.Entry, ok bool) {
 	observed, data, whole := strings.Cut(text, " ")
 	at, ok := parseStamp(observed)
 	sample.Data, sample.Observed = []byte(data), at
-	return sample, ok && whole && len(data) <= ledger.MaxSample
+	return sample, ok && whole && len(data) <= ledger.MaxEntry
 }
 
-// ReadSamples implements ledger.Store.
-func (s *Store) ReadSamples(ctx context.Context, org string,
-	keys []ledger.SampleKey,
-) (map[ledger.SampleKey]ledger.Sample, error) {
-	found := make(map[ledger.SampleKey]ledger.Sample)
+// ReadEntries implements ledger.Store.
+func (s *Store) ReadEntries(ctx context.Context, org string,
+	keys []ledger.EntryKey,
+) (map[ledger.EntryKey]ledger.Entry, error) {
+	found := make(map[ledger.EntryKey]ledger.Entry)
 	if len(keys) == 0 {
 		return found, nil
 	}
@@ -78,7 +78,7 @@ func (s *Store) ReadSamples(ctx context.Context, org string,
 			continue
 		}
 		sample, ok := parseSample(text(value))
-		if sample.SampleKey = keys[i]; !ok {
+		if sample.EntryKey = keys[i]; !ok {
 			s.corrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
 			continue
 		}

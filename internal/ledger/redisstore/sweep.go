@@ -10,7 +10,7 @@ import (
 // sweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept:
 // it was read after the sweep's own reading, or from a head that remains a tip.
 func (s *Store) sweep(ctx context.Context, fence uint64, p *plan) error {
-	sweeper := p.batch.Sweeper(fence)
+	sweeper := p.batch.AuthorizedSweeps(fence)
 	if len(sweeper) == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ import (
 func commitOf(tb testing.TB, s ledger.Store, number int64) ledger.Receipt {
 	tb.Helper()
 	receipt, err := s.Commit(tb.Context(), 1, ledger.Batch{
-		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
 		Events: []activity.Event{storetest.Event(activity.KindCommit, number, "ada", storetest.Noon)},
 	})
 	require.NoError(tb, err)
@@ -31,7 +31,7 @@ func commitOf(tb testing.TB, s ledger.Store, number int64) ledger.Receipt {
 }
 
 func totalOf(view *ledger.View) uint64 {
-	shown := storetest.Shown{}
+	shown := storetest.EmittedSeries{}
 	view.Visit(storetest.Noon, shown)
 	return shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]
 }
@@ -119,7 +119,7 @@ func TestCorrupt(t *testing.T) {
 		require.NoError(t, client.HSet(ctx, key("meta"), "last", last).Err())
 	}
 	commitOf(t, store, 2)
-	require.Equal(t, uint64(2), totalOf(storetest.Latest(t, store, "acme")))
+	require.Equal(t, uint64(2), totalOf(storetest.LatestView(t, store, "acme")))
 	require.Equal(t, int64(bad+3), corrupt.Load(), "frames and keys of entries are not looked at in a snapshot")
 	cov, err := store.Coverage(ctx, "acme")
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestLostTail(t *testing.T) {
 		defer close(done)
 		_ = store.Follow(ctx, "acme", func(c ledger.Change) error {
 			view.Apply(c)
-			if c.Caught {
+			if c.CaughtUp {
 				snapshots <- struct{}{}
 			}
 			return nil
@@ -180,7 +180,7 @@ func TestMemoryLost(t *testing.T) {
 		defer close(done)
 		_ = store.Follow(ctx, "acme", func(c ledger.Change) error {
 			view.Apply(c)
-			if c.Caught {
+			if c.CaughtUp {
 				snapshots <- struct{}{}
 			}
 			return nil
@@ -194,13 +194,13 @@ func TestMemoryLost(t *testing.T) {
 	require.Empty(t, snapshots, "a ledger that begins is followed from its first entry on")
 	require.NoError(t, client.FlushAll(t.Context()).Err())
 	again := ledger.Batch{
-		Org: "acme", Observed: storetest.Noon, Progress: storetest.Contact(1),
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
 		Events: []activity.Event{storetest.Event(activity.KindCommit, 1, "ada", storetest.Noon)},
 	}
 	again.Progress.Edge = time.Time{}
 	receipt, err := store.Commit(t.Context(), 1, again)
 	require.NoError(t, err)
-	require.Equal(t, ledger.Receipt{New: 1}, receipt, "nothing is known any more")
+	require.Equal(t, ledger.Receipt{Recorded: 1}, receipt, "nothing is known any more")
 	<-time.After(3 * time.Second)
 	require.Empty(t, snapshots)
 	require.Equal(t, uint64(2), totalOf(view))

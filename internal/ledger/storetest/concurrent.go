@@ -71,7 +71,7 @@ func boundAtOnce(t *testing.T, h Harness, bound int) {
 		writing.Go(func() {
 			for n := range int64(10) {
 				b := batch(Event(activity.KindCommit, n, fmt.Sprintf("user-%d", n), Noon))
-				b.Org, b.Progress = name, Contact(1)
+				b.Org, b.Progress = name, IntroduceRepos(1)
 				if _, err := s.Commit(t.Context(), 0, b); err != nil {
 					t.Errorf("commit: %v", err)
 				}
@@ -81,7 +81,7 @@ func boundAtOnce(t *testing.T, h Harness, bound int) {
 	writing.Wait()
 	series, events := 0, uint64(0)
 	for _, name := range names {
-		for key, values := range visited(Latest(t, s, name), Noon) {
+		for key, values := range visited(LatestView(t, s, name), Noon) {
 			events += values.Of[ledger.MetricTotal]
 			if key.User != activity.LoginOther {
 				series++
@@ -126,8 +126,8 @@ type propertyRun struct {
 func (r *propertyRun) commit(events []activity.Event) {
 	r.t.Helper()
 	receipt := commit(r.t, r.store, batch(events...))
-	require.Equal(r.t, len(events), receipt.New+receipt.Known+receipt.Dropped)
-	require.Equal(r.t, r.model.record(events), receipt.New)
+	require.Equal(r.t, len(events), receipt.Recorded+receipt.Duplicates+receipt.Dropped)
+	require.Equal(r.t, r.model.record(events), receipt.Recorded)
 }
 
 // disturb prunes, restarts or removes now and then.
@@ -159,7 +159,7 @@ func (r *propertyRun) remove(rt *rapid.T, events []activity.Event) {
 	for _, fence := range []uint64{0, 1, 1}[rapid.IntRange(0, 2).Draw(rt, "who"):] {
 		receipt, err := r.store.Commit(r.t.Context(), fence, b)
 		require.NoError(r.t, err)
-		require.Equal(r.t, r.model.record(b.Events), receipt.New)
+		require.Equal(r.t, r.model.record(b.Events), receipt.Recorded)
 		if fence != 0 {
 			r.model.remove(b.Removed)
 		}
@@ -171,7 +171,7 @@ func (r *propertyRun) sweep(rt *rapid.T, events []activity.Event) {
 	of := rapid.SampledFrom(events).Draw(rt, "swept")
 	sweep := ledger.Sweep{
 		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{Start: of.Time.Add(-24 * time.Hour), End: of.Time.Add(time.Hour)},
-		Keep: map[activity.ID]struct{}{rapid.SampledFrom(events).Draw(rt, "kept").ID: {}},
+		Present: map[activity.ID]struct{}{rapid.SampledFrom(events).Draw(rt, "kept").ID: {}},
 	}
 	var removed []activity.Key
 	for key, e := range r.model.kept {
@@ -188,7 +188,7 @@ func (r *propertyRun) sweep(rt *rapid.T, events []activity.Event) {
 func (r *propertyRun) require(rt *rapid.T) {
 	setMark(r.t, r.store, 1)
 	r.live.wait(1)
-	late := Latest(r.t, r.store, org)
+	late := LatestView(r.t, r.store, org)
 	for _, at := range []time.Time{Noon, Noon.Add(30 * time.Minute)} {
 		want := r.model.shown(at)
 		require.Equal(rt, want, plain(visited(late, at)), "a late view")

@@ -31,14 +31,14 @@ func coverage(t *testing.T, h Harness) {
 		require.Equal(t, at(time.Hour), cov.Edge)
 		require.Equal(t, Noon, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
 		require.Equal(t, at(time.Hour), cov.RepoEdge(cov.Repos[2], activity.StreamPulls))
-		require.Equal(t, Noon, cov.Oldest())
+		require.Equal(t, Noon, cov.OldestUncovered())
 		require.Len(t, cov.Gaps(), 1)
 	}
 	cov := progress(ledger.Progress{Edge: at(30 * time.Minute)})
 	require.Equal(t, at(time.Hour), cov.Edge, "the edge never moves back")
 	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed", Read: window(Noon, at(20*time.Minute))}}})
 	require.Equal(t, "renamed", cov.Repos[1].Name)
-	require.Equal(t, at(20*time.Minute), cov.Oldest())
+	require.Equal(t, at(20*time.Minute), cov.OldestUncovered())
 	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))}, {ID: 77, Name: "never met"}}})
 	require.Empty(t, cov.Gaps())
 	require.Len(t, cov.Repos, 2)
@@ -54,11 +54,11 @@ func switchedOff(t *testing.T, h Harness) {
 	commit(t, s, batch(Event(activity.KindPullRequestOpened, 1, "ada", Noon.Add(-time.Hour))))
 	say(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
 	signals := func(off activity.Streams, since time.Time) ledger.Coverage {
-		say(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Known: activity.EveryStream, Off: off, OffSince: since}, Observed: Noon})
+		say(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream, Disabled: off, DisabledSince: since}, Observed: Noon})
 		cov, err := s.Coverage(t.Context(), org)
 		require.NoError(t, err)
-		require.Equal(t, off, cov.Repos[1].Signals.Off)
-		require.True(t, since.Equal(cov.Repos[1].Signals.OffSince))
+		require.Equal(t, off, cov.Repos[1].Signals.Disabled)
+		require.True(t, since.Equal(cov.Repos[1].Signals.DisabledSince))
 		require.Len(t, cov.Repos[1].Missing[activity.StreamPulls], 1)
 		return cov
 	}
@@ -68,7 +68,7 @@ func switchedOff(t *testing.T, h Harness) {
 	require.Equal(t, uint64(1), day(), "the window is frozen")
 	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
 	require.Empty(t, cov.Gaps())
-	require.Equal(t, edge, cov.Oldest())
+	require.Equal(t, edge, cov.OldestUncovered())
 	require.Equal(t, edge, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
 	require.Zero(t, day())
 	if h.Durable {
@@ -77,7 +77,7 @@ func switchedOff(t *testing.T, h Harness) {
 	}
 	cov = signals(0, time.Time{})
 	require.Len(t, cov.Gaps(), 1)
-	require.Equal(t, Noon, cov.Oldest())
+	require.Equal(t, Noon, cov.OldestUncovered())
 	require.Equal(t, Noon, cov.RepoEdge(cov.Repos[1], activity.StreamPulls))
 	require.Equal(t, uint64(1), day())
 }
@@ -92,7 +92,7 @@ func goneAndBack(t *testing.T, h Harness) {
 	}
 	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: Noon})
 	require.Empty(t, shown(t, s, Noon))
-	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceThere})
+	presence(ledger.RepoProgress{ID: 1, Presence: ledger.PresenceReadable})
 	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
@@ -100,9 +100,9 @@ func goneAndBack(t *testing.T, h Harness) {
 func forgetting(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
-	introduced := Contact(1, 2, 3)
+	introduced := IntroduceRepos(1, 2, 3)
 	for i := range introduced.Repos {
-		introduced.Repos[i].Contact = introduced.Repos[i].Since
+		introduced.Repos[i].FirstSeen = introduced.Repos[i].Since
 	}
 	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: introduced})
 	follower := follow(t, s, newView())
@@ -119,7 +119,7 @@ func forgetting(t *testing.T, h Harness) {
 	limit := Noon.AddDate(0, 0, -5)
 	b := batch(events(1, old)...)
 	for _, label := range []string{"1", "2", "3", "other"} {
-		b.Samples = append(b.Samples, ledger.Sample{SampleKey: ledger.SampleKey{Name: "of", Labels: [2]string{label, "x"}}, Data: []byte(label), Observed: old})
+		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Labels: [2]string{label, "x"}}, Data: []byte(label), Observed: old})
 	}
 	b.Progress.Repos = []ledger.RepoProgress{
 		{ID: 1, Presence: ledger.PresenceGone, GoneSince: old},
@@ -132,19 +132,19 @@ func forgetting(t *testing.T, h Harness) {
 	same := func(check func(view *ledger.View)) {
 		t.Helper()
 		check(follower.view)
-		check(Latest(t, s, org))
+		check(LatestView(t, s, org))
 		if h.Durable {
 			follower.stop()
 			s = h.Open(t)
 			follower = follow(t, s, follower.view)
-			check(Latest(t, s, org))
+			check(LatestView(t, s, org))
 		}
 	}
 	setMark(t, s, 1)
 	follower.wait(1)
 	same(func(view *ledger.View) {
 		var of []string
-		for _, sample := range view.Samples("of") {
+		for _, sample := range view.Entries("of") {
 			of = append(of, string(sample.Data))
 		}
 		require.ElementsMatch(t, []string{"2", "3", "other"}, of)
@@ -154,10 +154,10 @@ func forgetting(t *testing.T, h Harness) {
 		require.NotContains(t, cov.Repos, int64(1))
 	})
 	back := batch(events(2, Noon)...)
-	require.Equal(t, ledger.Receipt{New: 2, Dropped: 1}, commit(t, s, back), "nobody wants what is of a repository that is forgotten")
-	back.Progress = Contact(1, 3)
-	back.Progress.Repos[1].Presence = ledger.PresenceThere
-	require.Equal(t, ledger.Receipt{New: 1, Known: 2}, commit(t, s, back))
+	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back), "nobody wants what is of a repository that is forgotten")
+	back.Progress = IntroduceRepos(1, 3)
+	back.Progress.Repos[1].Presence = ledger.PresenceReadable
+	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
 	setMark(t, s, 2)
 	follower.wait(2)
 	same(func(view *ledger.View) {
@@ -167,7 +167,7 @@ func forgetting(t *testing.T, h Harness) {
 		}
 	})
 	_, err := s.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
-		Repos: []ledger.RepoProgress{{ID: 2, Presence: ledger.PresenceForgotten}},
+		Repos: []ledger.RepoProgress{{ID: 2, Presence: ledger.PresencePurged}},
 	}})
 	require.ErrorIs(t, err, ledger.ErrInvalid)
 }
@@ -193,7 +193,7 @@ func rename(t *testing.T, h Harness) {
 	say(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
 	setMark(t, s, 2)
 	follower.wait(2)
-	want := Shown{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
+	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
 	require.Equal(t, want, visited(follower.view, Noon))
 	require.Equal(t, want, shown(t, s, Noon))
 }
@@ -246,7 +246,7 @@ func notKept(t *testing.T, h Harness) {
 	_, err := s.Commit(t.Context(), 1, b)
 	require.ErrorIs(t, err, ledger.ErrInvalid)
 	require.Empty(t, shown(t, s, Noon))
-	require.Equal(t, ledger.Receipt{New: 1}, commit(t, s, batch(b.Events...)))
+	require.Equal(t, ledger.Receipt{Recorded: 1}, commit(t, s, batch(b.Events...)))
 }
 
 // callersBatch: the caller may use the memory of a batch again when it has been committed.
@@ -256,22 +256,22 @@ func callersBatch(t *testing.T, h Harness) {
 	follower := follow(t, s, newView())
 	defer follower.stop()
 	b := batch(Event(activity.KindCommit, 1, "ada", Noon))
-	b.Progress = Contact(1)
+	b.Progress = IntroduceRepos(1)
 	b.Progress.Repos[0].Missed = window(Noon.Add(-3*time.Hour), Noon.Add(-2*time.Hour))
-	b.Samples = []ledger.Sample{{SampleKey: ledger.SampleKey{Name: "kept"}, Data: []byte("data"), Observed: Noon}}
+	b.Entries = []ledger.Entry{{EntryKey: ledger.EntryKey{Name: "kept"}, Data: []byte("data"), Observed: Noon}}
 	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
 	commit(t, s, b)
-	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Samples[0].Name, b.Tallies[0].Name = "eve", "used again", "other", "other"
+	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Entries[0].Name, b.Tallies[0].Name = "eve", "used again", "other", "other"
 	b.Progress.Repos[0].Missed[0].Window.End = Noon
-	copy(b.Samples[0].Data, "eve")
+	copy(b.Entries[0].Data, "eve")
 	setMark(t, s, 1)
 	follower.wait(1)
-	for _, view := range []*ledger.View{follower.view, Latest(t, s, org)} {
+	for _, view := range []*ledger.View{follower.view, LatestView(t, s, org)} {
 		require.Contains(t, visited(view, Noon), ledger.Series{Repo: "repo-1", User: "ada"})
 		sum := view.Summary()
 		require.Equal(t, map[ledger.TallyKey]uint64{{Name: "kept"}: 1}, sum.Tallies)
-		require.Len(t, view.Samples("kept"), 1)
-		require.Equal(t, "data", string(view.Samples("kept")[0].Data))
+		require.Len(t, view.Entries("kept"), 1)
+		require.Equal(t, "data", string(view.Entries("kept")[0].Data))
 		require.Equal(t, 1, sum.Gaps)
 	}
 }

@@ -16,7 +16,7 @@ func RequireLegacy(t *testing.T, s ledger.Store) {
 	t.Helper()
 	requireShown := func(commits uint64) {
 		t.Helper()
-		view := Latest(t, s, org)
+		view := LatestView(t, s, org)
 		got := visited(view, Noon)
 		require.Len(t, got, 3)
 		ada := got[ledger.Series{Repo: "repo-1", User: "ada-new"}] // the account has two logins in the ledger
@@ -27,33 +27,33 @@ func RequireLegacy(t *testing.T, s ledger.Store) {
 			require.Equal(t, total, ada.Of[ledger.MetricTotal+ledger.Metric(kind.Index())], kind)
 		}
 		require.Equal(t, commits, ada.Of[ledger.MetricCount])
-		require.Equal(t, 10*(commits+1), ada.Of[ledger.MetricTotalAdded])
-		require.Equal(t, commits+1, ada.Of[ledger.MetricTotalGone])
+		require.Equal(t, 10*(commits+1), ada.Of[ledger.MetricTotalLinesAdded])
+		require.Equal(t, commits+1, ada.Of[ledger.MetricTotalLinesRemoved])
 		require.Contains(t, got, ledger.Series{Repo: "repo-1", User: "renovate[bot]"})
 		require.Contains(t, got, ledger.Series{Repo: "repo-1", User: "bob"})
 		require.Equal(t, uint64(3), view.Summary().Tallies[ledger.TallyKey{Name: "runs", Labels: [2]string{"success"}}])
-		require.Len(t, view.Samples("kept"), 1)
+		require.Len(t, view.Entries("kept"), 1)
 	}
 	requireShown(1)
 	cov, err := s.Coverage(t.Context(), org)
 	require.NoError(t, err)
 	one := cov.Repos[1]
 	require.Equal(t, "0123456789abcdef0123456789abcdef01234567", one.Signals.Head)
-	require.Equal(t, Noon, one.Signals.HeadAt)
+	require.Equal(t, Noon, one.Signals.HeadReadAt)
 	require.Empty(t, one.Tips)
 	require.Len(t, cov.Gaps(), 1)
-	require.True(t, cov.Repos[2].Gone())
+	require.True(t, cov.Repos[2].IsGone())
 
 	had := Event(activity.KindCommit, 5, "ada", Noon.Add(-2*time.Hour))
 	had.Actor.ID = 7
 	more := Event(activity.KindCommit, 50, "ada-new", Noon)
 	more.Actor.ID = 7
-	require.Equal(t, ledger.Receipt{New: 1, Known: 1}, commit(t, s, batch(had, more)))
+	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 1}, commit(t, s, batch(had, more)))
 	requireShown(2)
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-90*time.Minute)))
-	view := Latest(t, s, org)
+	view := LatestView(t, s, org)
 	ada := visited(view, Noon)[ledger.Series{Repo: "repo-1", User: "ada-new"}]
 	require.Equal(t, uint64(3), ada.Of[ledger.MetricTotal], "totals without ids and with them add up")
 	require.Equal(t, uint64(1), ada.Of[ledger.MetricCount])
-	require.Equal(t, uint64(30), ada.Of[ledger.MetricTotalAdded])
+	require.Equal(t, uint64(30), ada.Of[ledger.MetricTotalLinesAdded])
 }

@@ -25,7 +25,7 @@ type live struct {
 	err  error // why following ended before it was stopped
 }
 
-var mark = ledger.SampleKey{Name: "mark"}
+var mark = ledger.EntryKey{Name: "mark"}
 
 // follow starts a view, or lets one that was stopped go on with a store that was opened again.
 func follow(t *testing.T, s ledger.Store, view *ledger.View) *live {
@@ -51,12 +51,12 @@ func (l *live) apply(c ledger.Change) error {
 	l.view.Apply(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, sample := range c.Samples {
-		if sample.SampleKey == mark {
+	for _, sample := range c.Entries {
+		if sample.EntryKey == mark {
 			l.seen, _ = strconv.Atoi(string(sample.Data)) // as setMark wrote it
 		}
 	}
-	if l.view.Caught() && l.mark != l.seen {
+	if l.view.IsCaughtUp() && l.mark != l.seen {
 		l.mark = l.seen
 		l.cond.Broadcast()
 	}
@@ -66,7 +66,7 @@ func (l *live) apply(c ledger.Change) error {
 // setMark commits a mark after everything that was committed before.
 func setMark(t *testing.T, s ledger.Store, n int) {
 	t.Helper()
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Samples: []ledger.Sample{{SampleKey: mark, Data: []byte(strconv.Itoa(n)), Observed: Noon}}})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Entries: []ledger.Entry{{EntryKey: mark, Data: []byte(strconv.Itoa(n)), Observed: Noon}}})
 }
 
 // wait waits until a mark has been applied, and everything before it with it.

@@ -90,7 +90,7 @@ type line struct {
 	metric ledger.Metric
 }
 
-func plain(s Shown) map[line]uint64 {
+func plain(s EmittedSeries) map[line]uint64 {
 	lines := make(map[line]uint64)
 	for series, v := range s {
 		for m := range ledger.NumMetrics {
@@ -115,10 +115,10 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 			lines[count]++
 		}
 		if e.Kind == activity.KindCommit {
-			added, removed := line{series, ledger.MetricLinesAdded}, line{series, ledger.MetricLinesGone}
+			added, removed := line{series, ledger.MetricLinesAdded}, line{series, ledger.MetricLinesRemoved}
 			lines[added] += 0
 			lines[removed] += 0
-			if ledger.LastWeek(at).Contains(e.Time) {
+			if ledger.LastCompleteWeek(at).Contains(e.Time) {
 				lines[added] += uint64(e.Additions)
 				lines[removed] += uint64(e.Deletions)
 			}
@@ -139,8 +139,8 @@ func (m *model) totals(lines map[line]uint64) {
 		}
 		lines[line{series, ledger.MetricTotal + ledger.Metric(e.Kind.Index())}]++
 		if e.Kind == activity.KindCommit {
-			lines[line{series, ledger.MetricTotalAdded}] += uint64(e.Additions)
-			lines[line{series, ledger.MetricTotalGone}] += uint64(e.Deletions)
+			lines[line{series, ledger.MetricTotalLinesAdded}] += uint64(e.Additions)
+			lines[line{series, ledger.MetricTotalLinesRemoved}] += uint64(e.Deletions)
 		}
 	}
 }

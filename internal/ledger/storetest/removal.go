@@ -25,12 +25,12 @@ func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark 
 	setMark(t, *s, mark)
 	(*follower).wait(mark)
 	check((*follower).view)
-	check(Latest(t, *s, org))
+	check(LatestView(t, *s, org))
 	if h.Durable {
 		(*follower).stop()
 		*s = h.Open(t)
 		*follower = follow(t, *s, (*follower).view)
-		check(Latest(t, *s, org))
+		check(LatestView(t, *s, org))
 	}
 }
 
@@ -65,11 +65,11 @@ func removedAndRestored(t *testing.T, h Harness) {
 		commit(t, s, removal)
 		requireCounted(2, 3, "removed")
 	}
-	require.Equal(t, ledger.Receipt{Known: 1}, commit(t, s, batch(events[1])))
+	require.Equal(t, ledger.Receipt{Duplicates: 1}, commit(t, s, batch(events[1])))
 	requireCounted(3, 3, "read again")
 	both := batch(events[1], Event(activity.KindCommit, 4, "ada", Noon))
 	both.Removed = []activity.Key{events[1].Key(), both.Events[1].Key()}
-	require.Equal(t, ledger.Receipt{New: 1, Known: 1}, commit(t, s, both))
+	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 1}, commit(t, s, both))
 	requireCounted(2, 4, "what is in both lists is removed")
 	_, err = s.Commit(t.Context(), 2, batch())
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func removedAndRestored(t *testing.T, h Harness) {
 	later.Observed = Noon.Add(time.Hour)
 	_, err = s.Commit(t.Context(), 2, later)
 	require.NoError(t, err)
-	require.Equal(t, uint64(5), visited(Latest(t, s, org), Noon.Add(time.Hour))[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal],
+	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal],
 		"a removed event has been counted, also when it is pruned")
 }
 
@@ -101,14 +101,14 @@ func sweeps(t *testing.T, h Harness) {
 	b := batch()
 	b.Sweeps = []ledger.Sweep{{
 		Repo: 1, Kind: activity.KindCommit, Window: activity.Window{Start: Noon.Add(-time.Hour), End: Noon.Add(time.Second)},
-		Keep: map[activity.ID]struct{}{kept.ID: {}},
+		Present: map[activity.ID]struct{}{kept.ID: {}},
 	}}
 	_, err := s.Commit(t.Context(), 0, b)
 	require.NoError(t, err)
-	require.Equal(t, [2]uint64{3, 3}, counted(Latest(t, s, org), "ada"), "without authority")
+	require.Equal(t, [2]uint64{3, 3}, counted(LatestView(t, s, org), "ada"), "without authority")
 	for range 2 {
 		commit(t, s, b)
-		view := Latest(t, s, org)
+		view := LatestView(t, s, org)
 		require.Equal(t, [2]uint64{2, 3}, counted(view, "ada"))
 		got := visited(view, Noon)
 		require.Equal(t, uint64(1), got[ledger.Series{Repo: "repo-2", User: "ada"}].Of[metricCommits])
@@ -151,21 +151,21 @@ func tips(t *testing.T, h Harness) {
 	say(1, 1, ledger.RepoProgress{Signals: head("aa")})
 	requireTips("aa")
 	say(0, 2, ledger.RepoProgress{Tips: []string{"cc", "bb"}})
-	say(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, Settled: []string{"cc"}})
+	say(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}})
 	requireTips("aa", "bb", "cc")
-	say(1, 4, ledger.RepoProgress{Signals: head("dd"), Settled: []string{"aa", "cc"}})
+	say(1, 4, ledger.RepoProgress{Signals: head("dd"), ResolvedTips: []string{"aa", "cc"}})
 	requireTips("dd", "bb")
-	say(0, 5, ledger.RepoProgress{Signals: head("ee"), Settled: []string{"dd"}})
+	say(0, 5, ledger.RepoProgress{Signals: head("ee"), ResolvedTips: []string{"dd"}})
 	requireTips("ee", "bb", "dd")
-	say(1, 6, ledger.RepoProgress{Settled: []string{"bb", "dd"}})
+	say(1, 6, ledger.RepoProgress{ResolvedTips: []string{"bb", "dd"}})
 	requireTips("ee")
 	many := ledger.RepoProgress{}
 	for n := range 36 {
 		many.Tips = append(many.Tips, string([]byte{'a' + byte(n%6), 'a' + byte(n/6)}))
 	}
 	say(1, 7, many)
-	requireTips("ee", ledger.LostTip)
-	say(1, 8, ledger.RepoProgress{Settled: []string{ledger.LostTip}})
+	requireTips("ee", ledger.UnknownTip)
+	say(1, 8, ledger.RepoProgress{ResolvedTips: []string{ledger.UnknownTip}})
 	requireTips("ee")
 }
 
@@ -203,12 +203,12 @@ func oneAccount(t *testing.T, h Harness) {
 	requireUsers(map[string]uint64{"new": 3, "old": 1, "name": 1, "eve": 1})
 
 	renamed := batch()
-	renamed.Samples = []ledger.Sample{{SampleKey: ledger.LoginKey(8), Data: []byte("name"), Observed: Noon}}
+	renamed.Entries = []ledger.Entry{{EntryKey: ledger.LoginKey(8), Data: []byte("name"), Observed: Noon}}
 	commit(t, s, renamed)
 	requireUsers(map[string]uint64{"new": 3, "old": 1, "name": 2})
 	commit(t, s, batch(by(7, 10, "new", -time.Minute)))
 	requireUsers(map[string]uint64{"7": 3, "new": 1, "old": 1, "name": 2})
-	renamed.Samples = []ledger.Sample{{SampleKey: ledger.LoginKey(7), Data: []byte("newer"), Observed: Noon}}
+	renamed.Entries = []ledger.Entry{{EntryKey: ledger.LoginKey(7), Data: []byte("newer"), Observed: Noon}}
 	commit(t, s, renamed)
 	requireUsers(map[string]uint64{"newer": 3, "new": 1, "old": 1, "name": 2})
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-90*time.Minute)))

@@ -87,12 +87,12 @@ func Event(kind activity.Kind, number int64, user string, at time.Time) activity
 	return e
 }
 
-// Contact introduces repositories at Noon, with two weeks wanted of them, all read.
-func Contact(repos ...int64) ledger.Progress {
+// IntroduceRepos introduces repositories at Noon, with two weeks wanted of them, all read.
+func IntroduceRepos(repos ...int64) ledger.Progress {
 	p := ledger.Progress{Edge: Noon}
 	for _, id := range repos {
 		p.Repos = append(p.Repos, ledger.RepoProgress{
-			ID: id, Name: fmt.Sprintf("repo-%d", id), Contact: Noon, Since: Noon.AddDate(0, 0, -14),
+			ID: id, Name: fmt.Sprintf("repo-%d", id), FirstSeen: Noon, Since: Noon.AddDate(0, 0, -14),
 		})
 	}
 	return p
@@ -104,7 +104,7 @@ func batch(events ...activity.Event) ledger.Batch {
 
 func introduce(t *testing.T, s ledger.Store, repos ...int64) {
 	t.Helper()
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: Contact(repos...)})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: IntroduceRepos(repos...)})
 }
 
 func commit(t *testing.T, s ledger.Store, b ledger.Batch) ledger.Receipt {
@@ -114,14 +114,14 @@ func commit(t *testing.T, s ledger.Store, b ledger.Batch) ledger.Receipt {
 	return receipt
 }
 
-// Shown is what a view shows.
-type Shown map[ledger.Series]ledger.Values
+// EmittedSeries is what a view shows.
+type EmittedSeries map[ledger.Series]ledger.Values
 
-// Show implements ledger.Sink.
-func (s Shown) Show(series ledger.Series, v *ledger.Values) { s[series] = *v }
+// Emit implements ledger.Sink.
+func (s EmittedSeries) Emit(series ledger.Series, v *ledger.Values) { s[series] = *v }
 
-// End implements ledger.Sink.
-func (Shown) End(ledger.Series, ledger.Mask) {}
+// MarkStale implements ledger.Sink.
+func (EmittedSeries) MarkStale(ledger.Series, ledger.Mask) {}
 
 func newView() *ledger.View {
 	return ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
@@ -129,8 +129,8 @@ func newView() *ledger.View {
 
 var errCaught = errors.New("caught up")
 
-// Latest is a view of an organization that starts now and has caught up.
-func Latest(tb testing.TB, s ledger.Store, org string) *ledger.View {
+// LatestView is a view of an organization that starts now and has caught up.
+func LatestView(tb testing.TB, s ledger.Store, org string) *ledger.View {
 	tb.Helper()
 	view := newView()
 	first := true
@@ -138,28 +138,28 @@ func Latest(tb testing.TB, s ledger.Store, org string) *ledger.View {
 		require.Equal(tb, first, c.Reset, "the first change of a snapshot resets, no other one does")
 		first = false
 		view.Apply(c)
-		if c.Caught {
+		if c.CaughtUp {
 			return errCaught
 		}
 		return nil
 	})
 	require.ErrorIs(tb, err, errCaught)
-	require.True(tb, view.Caught())
+	require.True(tb, view.IsCaughtUp())
 	return view
 }
 
-func shown(t *testing.T, s ledger.Store, at time.Time) Shown {
+func shown(t *testing.T, s ledger.Store, at time.Time) EmittedSeries {
 	t.Helper()
-	return visited(Latest(t, s, org), at)
+	return visited(LatestView(t, s, org), at)
 }
 
-func visited(view *ledger.View, at time.Time) Shown {
-	result := Shown{}
+func visited(view *ledger.View, at time.Time) EmittedSeries {
+	result := EmittedSeries{}
 	view.Visit(at, result)
 	return result
 }
 
-func total(s Shown, user string, kind activity.Kind) uint64 {
+func total(s EmittedSeries, user string, kind activity.Kind) uint64 {
 	return s[ledger.Series{Repo: "repo-1", User: user}].Of[ledger.MetricTotal+ledger.Metric(kind.Index())]
 }
 
@@ -181,15 +181,15 @@ func setUnion(t *testing.T, h Harness) {
 	one := Event(activity.KindCommit, 1, "ada", Noon.Add(-time.Hour))
 	two := Event(activity.KindCommit, 2, "ada", Noon.Add(-2*time.Hour))
 	other := Event(activity.KindIssueComment, 1, "ada", Noon.Add(-time.Hour)) // another kind with the same number
-	require.Equal(t, ledger.Receipt{New: 1}, commit(t, s, batch(one)))
-	require.Equal(t, ledger.Receipt{Known: 1}, commit(t, s, batch(one)))
-	require.Equal(t, ledger.Receipt{New: 2, Known: 2}, commit(t, s, batch(two, one, other, two)))
+	require.Equal(t, ledger.Receipt{Recorded: 1}, commit(t, s, batch(one)))
+	require.Equal(t, ledger.Receipt{Duplicates: 1}, commit(t, s, batch(one)))
+	require.Equal(t, ledger.Receipt{Recorded: 2, Duplicates: 2}, commit(t, s, batch(two, one, other, two)))
 	got := shown(t, s, Noon)
 	require.Equal(t, uint64(2), total(got, "ada", activity.KindCommit))
 	require.Equal(t, uint64(1), total(got, "ada", activity.KindIssueComment))
 	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
-	require.Equal(t, uint64(20), ada.Of[ledger.MetricTotalAdded])
-	require.Equal(t, uint64(2), ada.Of[ledger.MetricTotalGone])
+	require.Equal(t, uint64(20), ada.Of[ledger.MetricTotalLinesAdded])
+	require.Equal(t, uint64(2), ada.Of[ledger.MetricTotalLinesRemoved])
 	if sizer, ok := s.(Sizer); ok {
 		series, events := sizer.Sizes(org)
 		require.Equal(t, [2]int{1, 3}, [2]int{series, events})
@@ -203,7 +203,7 @@ func futureDates(t *testing.T, h Harness) {
 	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon.AddDate(0, 0, 40))))
 	later := batch(Event(activity.KindCommit, 1, "ada", Noon.AddDate(0, 0, 40)))
 	later.Observed = Noon.Add(time.Hour)
-	require.Equal(t, ledger.Receipt{Known: 1}, commit(t, s, later))
+	require.Equal(t, ledger.Receipt{Duplicates: 1}, commit(t, s, later))
 	ada := shown(t, s, Noon)[ledger.Series{Repo: "repo-1", User: "ada"}]
 	require.Equal(t, uint64(Noon.Unix()), ada.Of[ledger.MetricLastEvent])
 }
@@ -217,7 +217,7 @@ func notWanted(t *testing.T, h Harness) {
 	foreign := Event(activity.KindCommit, 3, "ada", Noon)
 	foreign.Repo = 99
 	nameless := Event(activity.KindCommit, 4, "", Noon)
-	require.Equal(t, ledger.Receipt{New: 1, Dropped: 3}, commit(t, s, batch(old, edge, foreign, nameless)))
+	require.Equal(t, ledger.Receipt{Recorded: 1, Dropped: 3}, commit(t, s, batch(old, edge, foreign, nameless)))
 }
 
 func fences(t *testing.T, h Harness) {
@@ -225,7 +225,7 @@ func fences(t *testing.T, h Harness) {
 	s := h.Open(t)
 	one := func(fence uint64, n int64) error {
 		b := batch(Event(activity.KindCommit, n, "ada", Noon))
-		b.Progress = Contact(1)
+		b.Progress = IntroduceRepos(1)
 		_, err := s.Commit(t.Context(), fence, b)
 		return err
 	}
@@ -259,31 +259,31 @@ func talliesAndSamples(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	key := ledger.TallyKey{Name: "runs", Labels: [2]string{"success"}}
-	sample := ledger.SampleKey{Name: "remaining"}
+	sample := ledger.EntryKey{Name: "remaining"}
 	put := func(add uint64, data string, at time.Time) {
 		commit(t, s, ledger.Batch{
 			Org: org, Observed: Noon, Tallies: []ledger.Tally{{TallyKey: key, Add: add}},
-			Samples: []ledger.Sample{{SampleKey: sample, Data: []byte(data), Observed: at}},
+			Entries: []ledger.Entry{{EntryKey: sample, Data: []byte(data), Observed: at}},
 		})
 	}
 	put(1, "10", Noon)
 	put(2, "5", Noon.Add(-time.Hour))
 	put(4, "2 0\x00\xff", Noon.Add(time.Hour))
 	put(8, "15", Noon.Add(30*time.Minute))
-	view := Latest(t, s, org)
+	view := LatestView(t, s, org)
 	require.Equal(t, uint64(15), view.Summary().Tallies[key])
-	require.Len(t, view.Samples("remaining"), 1)
-	newest, ok := view.Sample(sample)
+	require.Len(t, view.Entries("remaining"), 1)
+	newest, ok := view.Entry(sample)
 	require.True(t, ok)
 	require.Equal(t, "2 0\x00\xff", string(newest.Data), "any bytes")
-	_, ok = view.Sample(ledger.SampleKey{Name: "other"})
+	_, ok = view.Entry(ledger.EntryKey{Name: "other"})
 	require.False(t, ok)
-	read, err := s.ReadSamples(t.Context(), org, []ledger.SampleKey{sample, {Name: "other"}})
+	read, err := s.ReadEntries(t.Context(), org, []ledger.EntryKey{sample, {Name: "other"}})
 	require.NoError(t, err)
 	require.Len(t, read, 1)
 	require.Equal(t, newest, read[sample])
 	require.Equal(t, Noon.Add(time.Hour), read[sample].Observed)
-	read, err = s.ReadSamples(t.Context(), "nobody", []ledger.SampleKey{sample})
+	read, err = s.ReadEntries(t.Context(), "nobody", []ledger.EntryKey{sample})
 	require.NoError(t, err)
 	require.Empty(t, read)
 }
@@ -293,10 +293,10 @@ func organizationsApart(t *testing.T, h Harness) {
 	s := h.Open(t)
 	introduce(t, s, 1)
 	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
-	other := ledger.Batch{Org: "other", Observed: Noon, Progress: Contact(1), Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)}}
-	require.Equal(t, 1, commit(t, s, other).New)
-	result := Shown{}
-	Latest(t, s, "other").Visit(Noon, result)
+	other := ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1), Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)}}
+	require.Equal(t, 1, commit(t, s, other).Recorded)
+	result := EmittedSeries{}
+	LatestView(t, s, "other").Visit(Noon, result)
 	require.Len(t, result, 1)
 	require.Contains(t, result, ledger.Series{Repo: "repo-1", User: "bob"})
 }
@@ -318,7 +318,7 @@ func followEnds(t *testing.T, h Harness) {
 	reason := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := s.Follow(ctx, org, func(c ledger.Change) error {
-		if c.Caught {
+		if c.CaughtUp {
 			cancel(reason)
 		}
 		return nil
@@ -330,17 +330,17 @@ func seriesBudget(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
-	commit(t, s, ledger.Batch{Org: "other", Observed: Noon, Progress: Contact(1), Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)}})
+	commit(t, s, ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1), Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)}})
 	receipt := commit(t, s, batch(
 		Event(activity.KindCommit, 1, "b", Noon), Event(activity.KindCommit, 2, "c", Noon),
 		Event(activity.KindCommit, 3, "d", Noon), Event(activity.KindCommit, 4, "d", Noon), Event(activity.KindCommit, 5, "e", Noon)))
-	require.Equal(t, ledger.Receipt{New: 5, Folded: 2}, receipt, "three series over all organizations")
+	require.Equal(t, ledger.Receipt{Recorded: 5, Folded: 2}, receipt, "three series over all organizations")
 	got := shown(t, s, Noon)
 	require.Len(t, got, 3)
 	require.Equal(t, uint64(3), total(got, activity.LoginOther, activity.KindCommit))
 	commit(t, s, batch(Event(activity.KindCommit, 6, "b", Noon)))
 	require.Equal(t, uint64(2), total(shown(t, s, Noon), "b", activity.KindCommit), "who has a series keeps it")
-	sum := Latest(t, s, org).Summary()
+	sum := LatestView(t, s, org).Summary()
 	require.Equal(t, uint64(2), sum.Tallies[ledger.TallyKey{Name: ledger.TallySeriesOverflow}])
 }
 
@@ -364,6 +364,6 @@ func restart(t *testing.T, h Harness) {
 	again, err := s.Coverage(t.Context(), org)
 	require.NoError(t, err)
 	require.Equal(t, cov, again)
-	require.Equal(t, ledger.Receipt{Known: 1, Dropped: 1}, commit(t, s, batch(
+	require.Equal(t, ledger.Receipt{Duplicates: 1, Dropped: 1}, commit(t, s, batch(
 		Event(activity.KindCommit, 3, "ada", Noon.Add(-3*time.Hour)), Event(activity.KindCommit, 45, "ada", Noon.Add(-45*time.Hour)))))
 }

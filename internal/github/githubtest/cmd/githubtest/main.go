@@ -51,7 +51,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	}
 	s := githubtest.NewServer(set)
 	if !opt.hold.IsZero() {
-		s.Hold(opt.hold)
+		s.HideAfter(opt.hold)
 	}
 	_, _ = fmt.Fprintf(stdout, "listening on http://%s\n", listener.Addr())
 	return serve(ctx, s, listener, log.New(stderr, "githubtest ", log.LstdFlags|log.LUTC))
@@ -180,8 +180,8 @@ func (o *options) settings(now time.Time) (githubtest.Settings, error) {
 		if org.token != "" {
 			set.Credentials = append(set.Credentials, githubtest.Credential{Token: org.token, Name: org.name, Login: org.name + "-reader", Orgs: []string{org.name}})
 		}
-		if d.End().After(end) {
-			end = d.End()
+		if d.LastEventTime().After(end) {
+			end = d.LastEventTime()
 		}
 		set.Datasets = append(set.Datasets, d)
 		if o.app != nil {
