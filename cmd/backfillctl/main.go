@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) (string, error) {
 	}
 	// The default stays out of the flag: usage would show the password.
 	endpoint := flags.String("endpoint", "", "amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
-	settings := rabbitqueue.Settings{Name: "backfillctl", Now: time.Now, Logger: zap.NewNop()}
+	settings := rabbitqueue.Settings{ConnectionName: "backfillctl", Now: time.Now, Logger: zap.NewNop()}
 	flags.StringVar(&settings.Exchange, "exchange", "gh.backfill", "rabbitmq::exchange of the receiver")
 	flags.StringVar(&settings.Queue, "queue", "gh.backfill.jobs", "rabbitmq::queue")
 	flags.StringVar(&settings.DeadQueue, "dead-letter-queue", "gh.backfill.dlq", "rabbitmq::dead_letter_queue")
@@ -82,7 +82,7 @@ func connection(settings *rabbitqueue.Settings, endpoint string) error {
 		return errors.New("--endpoint: want amqp://user:password@host:port/vhost")
 	}
 	password, _ := u.User.Password()
-	settings.Auth = rabbitqueue.Plain(u.User.Username(), password)
+	settings.Auth = rabbitqueue.PlainAuth(u.User.Username(), password)
 	u.User = nil
 	settings.URL = u.String()
 	return nil
@@ -123,7 +123,7 @@ func splitOwner(org, repo *string) error {
 	return nil
 }
 
-func (c *choice) has(d *rabbitqueue.Dead) bool {
+func (c *choice) has(d *rabbitqueue.DeadLetter) bool {
 	matches := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
 	if d.Invalid != nil {
 		return *c == choice{}
@@ -138,12 +138,12 @@ func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 	}
 	var text strings.Builder
 	n := 0
-	err := rabbitqueue.EachDead(ctx, settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
+	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
 		if c.has(&d) {
 			n++
 			text.WriteString(show(&d))
 		}
-		return rabbitqueue.Keep
+		return rabbitqueue.DecisionKeep
 	})
 	if err != nil {
 		return text.String(), err // how many there are is not known
@@ -152,7 +152,7 @@ func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 	return text.String(), nil
 }
 
-func show(d *rabbitqueue.Dead) string {
+func show(d *rabbitqueue.DeadLetter) string {
 	if d.Invalid != nil {
 		return fmt.Sprintf("not a job: %.200q\n  reason: %s\n", d.Body, d.Reason)
 	}
@@ -162,11 +162,11 @@ func show(d *rabbitqueue.Dead) string {
 }
 
 func replay(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return move(ctx, settings, args, "replay", rabbitqueue.Replay)
+	return move(ctx, settings, args, "replay", rabbitqueue.DecisionReplay)
 }
 
 func drop(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return move(ctx, settings, args, "drop", rabbitqueue.Remove)
+	return move(ctx, settings, args, "drop", rabbitqueue.DecisionRemove)
 }
 
 func move(
@@ -177,10 +177,10 @@ func move(
 		return "", err
 	}
 	done, kept := 0, 0
-	err := rabbitqueue.EachDead(ctx, settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
-		if !c.has(&d) || (d.Invalid != nil && decision == rabbitqueue.Replay) {
+	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
+		if !c.has(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
 			kept++
-			return rabbitqueue.Keep
+			return rabbitqueue.DecisionKeep
 		}
 		done++
 		return decision

@@ -121,7 +121,7 @@ type reports struct {
 }
 
 func (r *reports) hooks() election.Hooks {
-	return election.Hooks{Reached: r.reached, Began: r.began, Ended: r.ended, Held: r.held}
+	return election.Hooks{OnBackend: r.reached, OnTermStart: r.began, OnTermEnd: r.ended, OnHeld: r.held}
 }
 
 func (r *reports) began(t election.Term) {

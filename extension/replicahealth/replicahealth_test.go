@@ -33,7 +33,7 @@ var (
 // reported is a status event with a report.
 func reported(status componentstatus.Status, r health.Report) *componentstatus.Event {
 	attributes := pcommon.NewMap()
-	if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {
+	if err := attributes.FromRaw(map[string]any{health.Attribute: r.ToMap()}); err != nil {
 		panic(err)
 	}
 	return componentstatus.NewEvent(status, componentstatus.WithAttributes(attributes))

@@ -78,7 +78,7 @@ func (s *state) read(p *part, event *componentstatus.Event) {
 	err := fmt.Errorf("it is a %s", value.Type())
 	var report health.Report
 	if ok {
-		report, err = health.FromRaw(raw)
+		report, err = health.FromMap(raw)
 	}
 	if err != nil {
 		if !p.broken {

@@ -16,39 +16,41 @@ type Claim struct {
 	ID      string           `json:"id"`
 	RepoID  int64            `json:"repo_id"`
 	Streams activity.Streams `json:"streams"`
-	From    time.Time        `json:"from"`
-	Until   time.Time        `json:"until"`
-	// Published is when the job was, Seen when there was the last sign of it.
-	Published time.Time `json:"published"`
-	Seen      time.Time `json:"seen"`
-	// Open says that the job has failed or was put off: what is missed after its window waits for it, so that what fails for
+	Start   time.Time        `json:"from"`
+	End     time.Time        `json:"until"`
+	// PublishedAt is when the job was, Seen when there was the last sign of it.
+	PublishedAt time.Time `json:"published"`
+	RefreshedAt time.Time `json:"seen"`
+	// Retrying says that the job has failed or was put off: what is missed after its window waits for it, so that what fails for
 	// long does not make a job for every step. Dead says that it waits for an operator.
-	Open bool `json:"open,omitempty"`
-	Dead bool `json:"dead,omitempty"`
-	// Lost is how many jobs for the window, one after the other, the queue confirmed before this one and never
+	Retrying     bool `json:"open,omitempty"`
+	DeadLettered bool `json:"dead,omitempty"`
+	// LostBefore is how many jobs for the window, one after the other, the queue confirmed before this one and never
 	// delivered.
-	Lost int `json:"lost,omitempty"`
+	LostBefore int `json:"lost,omitempty"`
 }
 
 // isDelivered reports whether a worker has had the job.
-func (c *Claim) isDelivered() bool { return c.Open || c.Dead || !c.Seen.Equal(c.Published) }
+func (c *Claim) isDelivered() bool {
+	return c.Retrying || c.DeadLettered || !c.RefreshedAt.Equal(c.PublishedAt)
+}
 
 // distant is an end of windows that have none.
 var distant = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // covers is what needs no further job.
 func (c *Claim) covers() activity.Window {
-	if c.Open || c.Dead {
-		return activity.Window{Start: c.From, End: distant}
+	if c.Retrying || c.DeadLettered {
+		return activity.Window{Start: c.Start, End: distant}
 	}
-	return activity.Window{Start: c.From, End: c.Until}
+	return activity.Window{Start: c.Start, End: c.End}
 }
 
 // claimOf is a job's claim.
 func claimOf(j *Job) Claim {
 	return Claim{
-		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, From: j.Window.Start, Until: j.Window.End,
-		Published: j.CreatedAt, Seen: j.CreatedAt, Open: j.Attempt > 1,
+		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, Start: j.Window.Start, End: j.Window.End,
+		PublishedAt: j.CreatedAt, RefreshedAt: j.CreatedAt, Retrying: j.Attempt > 1,
 	}
 }
 
@@ -59,8 +61,8 @@ type Claims interface {
 	List(ctx context.Context, org string) ([]Claim, error)
 	// Put sets claims.
 	Put(ctx context.Context, org string, claims []Claim) error
-	// Drop takes claims away.
-	Drop(ctx context.Context, org string, ids []string) error
+	// Delete takes claims away.
+	Delete(ctx context.Context, org string, ids []string) error
 }
 
 // LocalClaims are claims of one process. The zero value is ready.
@@ -92,8 +94,8 @@ func (c *LocalClaims) Put(_ context.Context, org string, claims []Claim) error {
 	return nil
 }
 
-// Drop implements Claims.
-func (c *LocalClaims) Drop(_ context.Context, org string, ids []string) error {
+// Delete implements Claims.
+func (c *LocalClaims) Delete(_ context.Context, org string, ids []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, id := range ids {

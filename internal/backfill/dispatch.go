@@ -38,20 +38,20 @@ type Publisher interface {
 
 // DispatchSettings are a dispatcher's.
 type DispatchSettings struct {
-	Org    string
-	Queue  Publisher
-	Claims Claims
-	Count  Counters
-	Now    func() time.Time
+	Org      string
+	Queue    Publisher
+	Claims   Claims
+	Counters Counters
+	Now      func() time.Time
 	// NewID makes an id for a job.
 	NewID func() string
 	// Coalesce is the step that windows are aligned to: missing windows that are closer are one.
 	Coalesce time.Duration
-	// PerMinute bounds how many jobs are published in a minute.
-	PerMinute int
-	// Silence is how long there may be no sign of a job while nothing waits in the queue, and Forget how long at all, before
+	// MaxPerMinute bounds how many jobs are published in a minute.
+	MaxPerMinute int
+	// StaleAfter is how long there may be no sign of a job while nothing waits in the queue, and ExpireAfter how long at all, before
 	// it is published again.
-	Silence, Forget time.Duration
+	StaleAfter, ExpireAfter time.Duration
 }
 
 // Dispatcher publishes jobs for what is missing of one organization. It must not be used concurrently.
@@ -87,27 +87,27 @@ func NewDispatcher(settings DispatchSettings) *Dispatcher {
 	}
 }
 
-// Missed notes why a stream of a repository was not read.
-func (d *Dispatcher) Missed(repo int64, s activity.Stream, reason Reason) {
+// RecordMiss notes why a stream of a repository was not read.
+func (d *Dispatcher) RecordMiss(repo int64, s activity.Stream, reason Reason) {
 	d.notes[noteKey{repo, s}] = &note{reason: reason, fresh: true}
 }
 
-// Dispatched says what one call of Dispatch did.
-type Dispatched struct {
-	// Published is how many jobs the queue has confirmed, UnderWay how many were there, Deferred how many were put off.
-	Published, UnderWay, Deferred int
-	// Again is when there is room for what was put off; zero when nothing was.
-	Again time.Time
+// DispatchResult says what one call of Dispatch did.
+type DispatchResult struct {
+	// Published is how many jobs the queue has confirmed, InProgress how many were there, Deferred how many were put off.
+	Published, InProgress, Deferred int
+	// RetryAt is when there is room for what was put off; zero when nothing was.
+	RetryAt time.Time
 	// Oldest is when the oldest job that is under way was published; zero when none is.
 	Oldest time.Time
-	// Vanishing are windows whose jobs the queue confirmed and did not deliver, several times in a row.
-	Vanishing int
+	// RepeatedlyLost are windows whose jobs the queue confirmed and did not deliver, several times in a row.
+	RepeatedlyLost int
 }
 
 // Dispatch publishes jobs for what is missing, as far as none are under way and the caps allow. busy are the streams of a
 // repository that a pass is about to read. After an error what was not published is still missing: call again.
-func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy func(repo int64) activity.Streams) (Dispatched, error) {
-	var done Dispatched
+func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy func(repo int64) activity.Streams) (DispatchResult, error) {
+	var done DispatchResult
 	depth, err := d.settings.Queue.Depth(ctx)
 	if err != nil {
 		return done, fmt.Errorf("ask the queue for its depth: %w", err)
@@ -116,9 +116,9 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 	if err != nil {
 		return done, fmt.Errorf("list the claims: %w", err)
 	}
-	quiet := quietClaims{now: d.settings.Now(), silence: d.settings.Silence, forget: d.settings.Forget, depth: &depth}
+	quiet := quietClaims{now: d.settings.Now(), silence: d.settings.StaleAfter, forget: d.settings.ExpireAfter, depth: &depth}
 	live, silent := quiet.part(all)
-	done.UnderWay, done.Oldest, done.Vanishing = len(live), oldest(live), vanishing(live)
+	done.InProgress, done.Oldest, done.RepeatedlyLost = len(live), oldest(live), vanishing(live)
 	d.lost.add(silent, quiet.isCertain(live, silent))
 	d.lost.dropRead(cov)
 	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: byRepo(live), busy: busy, reason: d.reason}
@@ -129,15 +129,15 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 	done.Deferred = max(0, len(todo)-room)
 	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.perMinute(now))
 	done.Published, err = d.publish(ctx, todo[:len(todo)-done.Deferred], &done)
-	done.Vanishing += d.lost.vanishing()
+	done.RepeatedlyLost += d.lost.vanishing()
 	if done.Deferred > 0 {
-		done.Again = d.again(now)
+		done.RetryAt = d.again(now)
 	}
 	if err != nil {
 		return done, err
 	}
 	if len(silent) > 0 {
-		err = d.settings.Claims.Drop(ctx, d.settings.Org, idsOf(silent))
+		err = d.settings.Claims.Delete(ctx, d.settings.Org, idsOf(silent))
 	}
 	return done, err
 }
@@ -161,7 +161,7 @@ func byRepo(claims []Claim) map[int64][]Claim {
 func oldest(claims []Claim) time.Time {
 	var first time.Time
 	for i := range claims {
-		if at := claims[i].Published; !claims[i].Dead && (first.IsZero() || at.Before(first)) {
+		if at := claims[i].PublishedAt; !claims[i].DeadLettered && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
@@ -198,7 +198,7 @@ func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
 		case r == nil || len(r.Gaps(key.stream)) == 0:
 			delete(d.notes, key)
 		case said.fresh && !published[key]:
-			d.settings.Count.Deduped(said.reason, 1)
+			d.settings.Counters.Deduped(said.reason, 1)
 		}
 		said.fresh = false
 	}
@@ -207,17 +207,17 @@ func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
 // perMinute is how many jobs the cap has room for.
 func (d *Dispatcher) perMinute(now time.Time) int {
 	d.sent = slices.DeleteFunc(d.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	return max(0, d.settings.PerMinute-len(d.sent))
+	return max(0, d.settings.MaxPerMinute-len(d.sent))
 }
 
 // room is how many jobs may be published now.
 func (d *Dispatcher) room(now time.Time, depth *Depth) int {
-	return min(d.perMinute(now), max(0, maxWaiting-depth.Waiting()))
+	return min(d.perMinute(now), max(0, maxWaiting-depth.Pending()))
 }
 
 // again is when there is room again.
 func (d *Dispatcher) again(now time.Time) time.Time {
-	if len(d.sent) == 0 || len(d.sent) < d.settings.PerMinute {
+	if len(d.sent) == 0 || len(d.sent) < d.settings.MaxPerMinute {
 		return now.Add(time.Minute)
 	}
 	return d.sent[0].Add(time.Minute)
@@ -240,17 +240,17 @@ func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 	}
 	d.deferred = still
 	if n > 0 {
-		d.settings.Count.Deferred(cause, n)
+		d.settings.Counters.Deferred(cause, n)
 	}
 }
 
 // publish claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
-func (d *Dispatcher) publish(ctx context.Context, jobs []Job, done *Dispatched) (published int, err error) {
+func (d *Dispatcher) publish(ctx context.Context, jobs []Job, done *DispatchResult) (published int, err error) {
 	lost := d.lost.byRepo()
 	for part := range slices.Chunk(jobs, batch) {
 		claims, err := d.publishBatch(ctx, part, lost)
 		published += len(claims)
-		done.Vanishing += vanishing(claims)
+		done.RepeatedlyLost += vanishing(claims)
 		d.lost.dropPublished(claims)
 		if err != nil {
 			return published, err
@@ -266,7 +266,7 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 	for i := range jobs {
 		jobs[i].ID, jobs[i].CreatedAt = d.settings.NewID(), now
 		claims[i] = claimOf(&jobs[i])
-		claims[i].Lost = lostBefore(lost[jobs[i].RepoID], &claims[i])
+		claims[i].LostBefore = lostBefore(lost[jobs[i].RepoID], &claims[i])
 	}
 	if err := d.settings.Claims.Put(ctx, d.settings.Org, claims); err != nil {
 		return nil, fmt.Errorf("claim windows: %w", err)
@@ -277,7 +277,7 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 		return claims, nil
 	}
 	// Not with ctx, which may be what has ended. What cannot be given back is taken for lost after a while.
-	_ = d.settings.Claims.Drop(context.WithoutCancel(ctx), d.settings.Org, idsOf(claims[confirmed:]))
+	_ = d.settings.Claims.Delete(context.WithoutCancel(ctx), d.settings.Org, idsOf(claims[confirmed:]))
 	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }
 
@@ -288,6 +288,6 @@ func (d *Dispatcher) enqueued(jobs []Job, now time.Time) {
 		d.sent = append(d.sent, now)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
-		d.settings.Count.Enqueued(reason, reasons[reason])
+		d.settings.Counters.Enqueued(reason, reasons[reason])
 	}
 }

@@ -61,12 +61,12 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 	settings := backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
 		NewID: func() string { ids++; return fmt.Sprintf("job-%d", ids) },
-		Count: backfill.Counters{
+		Counters: backfill.Counters{
 			Enqueued: func(r backfill.Reason, n int) { b.counted["enqueued "+string(r)] += n },
 			Deduped:  func(r backfill.Reason, n int) { b.counted["deduped "+string(r)] += n },
 			Deferred: func(cause string, n int) { b.counted["deferred "+cause] += n },
 		},
-		Coalesce: 15 * time.Minute, PerMinute: 100, Silence: 5 * time.Minute, Forget: 12 * time.Hour,
+		Coalesce: 15 * time.Minute, MaxPerMinute: 100, StaleAfter: 5 * time.Minute, ExpireAfter: 12 * time.Hour,
 	}
 	for _, c := range change {
 		c(&settings)
@@ -95,10 +95,10 @@ func (b *bench) read(job *backfill.Job) {
 			r.Missing[s] = r.Missing[s].Remove(job.Window)
 		}
 	}
-	require.NoError(b.t, b.claims.Drop(b.t.Context(), "acme", []string{job.ID}))
+	require.NoError(b.t, b.claims.Delete(b.t.Context(), "acme", []string{job.ID}))
 }
 
-func (b *bench) dispatch() backfill.Dispatched {
+func (b *bench) dispatch() backfill.DispatchResult {
 	b.t.Helper()
 	done, err := b.dispatcher.Dispatch(b.t.Context(), &b.cov, func(repo int64) activity.Streams { return b.busy[repo] })
 	require.NoError(b.t, err)
@@ -134,9 +134,9 @@ func TestCoalesce(t *testing.T) {
 	b.missing(2, at("0311T08:00:00"), at("0311T08:15:00"), comments) // far away
 	b.missing(3, at("0311T11:59:00"), at("0311T12:00:00"), comments, pulls, commits)
 	b.cov.Repos[3].GoneSince = noon
-	b.dispatcher.Missed(1, commits, backfill.ReasonPartial)
-	b.dispatcher.Missed(1, pulls, backfill.ReasonPartial)
-	b.dispatcher.Missed(2, comments, backfill.ReasonLimited)
+	b.dispatcher.RecordMiss(1, commits, backfill.ReasonPartial)
+	b.dispatcher.RecordMiss(1, pulls, backfill.ReasonPartial)
+	b.dispatcher.RecordMiss(2, comments, backfill.ReasonRateLimited)
 	require.Equal(t, 4, b.dispatch().Published)
 	require.Equal(t, []string{
 		"repo-2 comments 0311T11:45-0311T12:00 rate_limited",
@@ -150,14 +150,14 @@ func TestCoalesce(t *testing.T) {
 func TestOneJobForAWindow(t *testing.T) {
 	b := newBench(t)
 	b.missing(1, at("0311T11:46:00"), at("0311T11:50:00"), comments)
-	b.dispatcher.Missed(1, comments, backfill.ReasonScrapeError)
+	b.dispatcher.RecordMiss(1, comments, backfill.ReasonScrapeError)
 	b.dispatch()
 	job := b.queue.jobs[0]
 	require.Len(t, b.take(), 1)
 	// Missed again in the same step: the job that is under way will see it.
 	b.missing(1, at("0311T11:50:00"), at("0311T11:55:00"), comments)
-	b.dispatcher.Missed(1, comments, backfill.ReasonScrapeError)
-	require.Equal(t, 1, b.dispatch().UnderWay)
+	b.dispatcher.RecordMiss(1, comments, backfill.ReasonScrapeError)
+	require.Equal(t, 1, b.dispatch().InProgress)
 	require.Empty(t, b.take())
 	require.Equal(t, 1, b.counted["deduped scrape_error"])
 	b.dispatch()
@@ -181,10 +181,10 @@ func TestFailingJobHoldsTheRest(t *testing.T) {
 	b.take()
 	b.queue.depth.Retries = 1
 	claim := claimOf(t, b)
-	claim.Open = true
+	claim.Retrying = true
 	for range 20 {
 		b.now = b.now.Add(15 * time.Minute)
-		claim.Seen = b.now
+		claim.RefreshedAt = b.now
 		require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
 		b.missing(1, at("0311T11:50:00"), b.now, comments)
 		b.dispatch()
@@ -224,15 +224,15 @@ func TestClaimGivenBack(t *testing.T) {
 func TestSilentJobs(t *testing.T) {
 	b := newBench(t)
 	b.missing(1, at("0311T11:45:00"), at("0311T12:00:00"), commits)
-	b.queue.depth.Jobs = 7
+	b.queue.depth.Ready = 7
 	b.dispatch()
 	require.Len(t, b.take(), 1)
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
 	require.Empty(t, b.take(), "it may be among those that wait")
-	b.queue.depth.Jobs = 0
+	b.queue.depth.Ready = 0
 	claim := claimOf(t, b)
-	claim.Seen = b.now.Add(-4 * time.Minute)
+	claim.RefreshedAt = b.now.Add(-4 * time.Minute)
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
 	b.dispatch()
 	require.Empty(t, b.take(), "there was a sign of it lately")
@@ -242,7 +242,7 @@ func TestSilentJobs(t *testing.T) {
 	require.NotEqual(t, claim.ID, claimOf(t, b).ID)
 
 	claim = claimOf(t, b)
-	claim.Dead = true
+	claim.DeadLettered = true
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
 	b.now = b.now.Add(11 * time.Hour)
 	b.dispatch()
@@ -295,7 +295,7 @@ func TestOutageStorm(t *testing.T) {
 	for repo := range int64(5000) {
 		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits, pulls, comments)
 		for _, s := range activity.AllStreams() {
-			b.dispatcher.Missed(repo+1, s, backfill.ReasonScrapeError)
+			b.dispatcher.RecordMiss(repo+1, s, backfill.ReasonScrapeError)
 		}
 	}
 	published := make(map[int64]int)
@@ -310,14 +310,14 @@ func TestOutageStorm(t *testing.T) {
 		require.Equal(t, len(b.queue.jobs), done.Published)
 		held = append(held, b.queue.jobs...)
 		b.queue.jobs = nil
-		b.queue.depth.Jobs = len(held)
+		b.queue.depth.Ready = len(held)
 		for n := 0; len(held) > 0 && n < 40; n++ { // workers
 			b.read(&held[0])
 			held = held[1:]
 		}
 		next := b.now.Add(20 * time.Second)
 		if done.Deferred > 0 {
-			require.False(t, done.Again.After(b.now.Add(time.Minute)))
+			require.False(t, done.RetryAt.After(b.now.Add(time.Minute)))
 		}
 		b.now = next
 		require.Less(t, b.now.Sub(noon), 2*time.Hour)
@@ -342,7 +342,7 @@ func TestSafetyCap(t *testing.T) {
 	for repo := range int64(10) {
 		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
 	}
-	b.queue.depth.Jobs = 19_997
+	b.queue.depth.Ready = 19_997
 	done := b.dispatch()
 	require.Equal(t, 3, done.Published)
 	require.Equal(t, 7, done.Deferred)

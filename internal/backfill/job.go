@@ -17,8 +17,8 @@ import (
 const (
 	// Version is of the jobs that this build writes and reads.
 	Version = 1
-	// MaxMessage bounds an encoded job in bytes.
-	MaxMessage = 16 << 10
+	// MaxMessageBytes bounds an encoded job in bytes.
+	MaxMessageBytes = 16 << 10
 	// maxSpan bounds a job's window: nothing is kept that long.
 	maxSpan = 11_000 * time.Hour
 	// maxAttempt bounds what a message may claim.
@@ -32,7 +32,7 @@ type Reason string
 const (
 	ReasonScrapeError  Reason = "scrape_error"         // nothing of the repository could be read
 	ReasonPartial      Reason = "partial_scrape_error" // some of its streams could not
-	ReasonLimited      Reason = "rate_limited"
+	ReasonRateLimited  Reason = "rate_limited"
 	ReasonUnhealthy    Reason = "github_unhealthy"
 	ReasonInitial      Reason = "initial_lookback"
 	ReasonLeaderGap    Reason = "leader_gap" // nobody read for longer than a pass looks back
@@ -103,8 +103,8 @@ func invalid(format string, args ...any) error {
 
 // Decode reads a message. Its errors wrap ErrInvalid: the same message will never be a job.
 func Decode(body []byte) (Job, error) {
-	if len(body) > MaxMessage {
-		return Job{}, invalid("%d bytes, want at most %d", len(body), MaxMessage)
+	if len(body) > MaxMessageBytes {
+		return Job{}, invalid("%d bytes, want at most %d", len(body), MaxMessageBytes)
 	}
 	var m message
 	decoder := json.NewDecoder(bytes.NewReader(body))

@@ -39,7 +39,7 @@ func TestNoJobs(t *testing.T) {
 		"EOF":                  "",
 		"version 0":            "null",
 		"something follows":    good + good,
-		"want at most":         strings.Repeat(" ", backfill.MaxMessage) + good,
+		"want at most":         strings.Repeat(" ", backfill.MaxMessageBytes) + good,
 		"version 3":            strings.Replace(good, `"version":1`, `"version":3`, 1),
 		"unknown field":        strings.Replace(good, `"version":1`, `"version":1,"force":true`, 1),
 		"id:":                  strings.Replace(good, `"ABC"`, `""`, 1),

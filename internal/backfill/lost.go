@@ -8,9 +8,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// VanishAfter is how many jobs in a row for the same window have to be lost before the queue is said to lose jobs. One
+// RepeatedLossThreshold is how many jobs in a row for the same window have to be lost before the queue is said to lose jobs. One
 // or two are what a broker loses that is replaced.
-const VanishAfter = 3
+const RepeatedLossThreshold = 3
 
 // quietClaims decides which jobs are not under way any more. It is pure.
 type quietClaims struct {
@@ -23,7 +23,7 @@ type quietClaims struct {
 func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
 	surplus := q.surplus(all)
 	for i := range all {
-		quiet := q.now.Sub(all[i].Seen)
+		quiet := q.now.Sub(all[i].RefreshedAt)
 		if quiet >= q.forget || (quiet >= q.silence && (q.isLost(&all[i]) || surplus[all[i].ID])) {
 			silent = append(silent, all[i])
 		} else {
@@ -36,7 +36,7 @@ func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
 // isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was snoozed
 // can be among those that wait for their time.
 func (q *quietClaims) isLost(c *Claim) bool {
-	return !c.Dead && q.depth.Jobs == 0 && (!c.Open || q.depth.Retries == 0)
+	return !c.DeadLettered && q.depth.Ready == 0 && (!c.Retrying || q.depth.Retries == 0)
 }
 
 // surplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops
@@ -44,15 +44,15 @@ func (q *quietClaims) isLost(c *Claim) bool {
 func (q *quietClaims) surplus(all []Claim) map[string]bool {
 	var undelivered []Claim
 	for i := range all {
-		if !all[i].isDelivered() && q.now.Sub(all[i].Seen) >= q.silence {
+		if !all[i].isDelivered() && q.now.Sub(all[i].RefreshedAt) >= q.silence {
 			undelivered = append(undelivered, all[i])
 		}
 	}
-	n := len(undelivered) - q.depth.Jobs - q.depth.Held
+	n := len(undelivered) - q.depth.Ready - q.depth.MaxUnacked
 	if n <= 0 {
 		return nil
 	}
-	slices.SortFunc(undelivered, func(a, b Claim) int { return a.Published.Compare(b.Published) })
+	slices.SortFunc(undelivered, func(a, b Claim) int { return a.PublishedAt.Compare(b.PublishedAt) })
 	lost := make(map[string]bool, n)
 	for i := range undelivered[:n] {
 		lost[undelivered[i].ID] = true
@@ -70,9 +70,9 @@ func (q *quietClaims) isCertain(live, silent []Claim) bool {
 		}
 	}
 	isBusy := slices.ContainsFunc(live, func(c Claim) bool {
-		return c.isDelivered() && !c.Open && !c.Dead && q.now.Sub(c.Seen) < q.silence
+		return c.isDelivered() && !c.Retrying && !c.DeadLettered && q.now.Sub(c.RefreshedAt) < q.silence
 	})
-	return !isBusy || undelivered > q.depth.Held
+	return !isBusy || undelivered > q.depth.MaxUnacked
 }
 
 // lostJobs are claims, by id, of jobs that were confirmed and never delivered, until a job for their window is
@@ -88,7 +88,7 @@ func (l lostJobs) add(silent []Claim, certain bool) {
 			continue
 		}
 		if !certain {
-			claim.Lost--
+			claim.LostBefore--
 		}
 		l[claim.ID] = claim
 	}
@@ -106,7 +106,7 @@ func (l lostJobs) dropRead(cov *ledger.Coverage) {
 
 // isMissing reports whether anything of a claim's window is missing.
 func isMissing(r *ledger.RepoCoverage, claim *Claim) bool {
-	window := activity.Window{Start: claim.From, End: claim.Until}
+	window := activity.Window{Start: claim.Start, End: claim.End}
 	for _, s := range activity.AllStreams() {
 		if claim.Streams.Has(s) && r.Gaps(s).Overlaps(window) {
 			return true
@@ -138,7 +138,7 @@ func (l lostJobs) byRepo() map[int64][]Claim {
 func (l lostJobs) vanishing() int {
 	n := 0
 	for id := range l {
-		if l[id].Lost+1 >= VanishAfter {
+		if l[id].LostBefore+1 >= RepeatedLossThreshold {
 			n++
 		}
 	}
@@ -149,7 +149,7 @@ func (l lostJobs) vanishing() int {
 func vanishing(claims []Claim) int {
 	n := 0
 	for i := range claims {
-		if claims[i].Lost >= VanishAfter && !claims[i].isDelivered() {
+		if claims[i].LostBefore >= RepeatedLossThreshold && !claims[i].isDelivered() {
 			n++
 		}
 	}
@@ -161,7 +161,7 @@ func lostBefore(lost []Claim, claim *Claim) int {
 	n := 0
 	for i := range lost {
 		if claim.meets(&lost[i]) {
-			n = max(n, lost[i].Lost+1)
+			n = max(n, lost[i].LostBefore+1)
 		}
 	}
 	return n
@@ -170,5 +170,5 @@ func lostBefore(lost []Claim, claim *Claim) int {
 // meets reports whether two claims are for the same of a repository.
 func (c *Claim) meets(other *Claim) bool {
 	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 &&
-		c.From.Before(other.Until) && other.From.Before(c.Until)
+		c.Start.Before(other.End) && other.Start.Before(c.End)
 }

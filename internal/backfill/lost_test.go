@@ -19,7 +19,7 @@ func (b *bench) deliver(repo int64) {
 	require.NoError(b.t, err)
 	for i := range claims {
 		if claims[i].RepoID == repo {
-			claims[i].Seen, claims[i].Lost = b.now, 0
+			claims[i].RefreshedAt, claims[i].LostBefore = b.now, 0
 			require.NoError(b.t, b.claims.Put(b.t.Context(), "acme", claims[i:i+1]))
 		}
 	}
@@ -34,7 +34,7 @@ func TestVanishingJobs(t *testing.T) {
 	}
 	var vanishing []int
 	for range 6 {
-		vanishing = append(vanishing, b.dispatch().Vanishing)
+		vanishing = append(vanishing, b.dispatch().RepeatedlyLost)
 		b.deliver(3)
 		b.now = b.now.Add(5 * time.Minute)
 	}
@@ -42,7 +42,7 @@ func TestVanishingJobs(t *testing.T) {
 	b.dispatch()
 	b.deliver(1)
 	b.deliver(2)
-	require.Zero(t, b.dispatch().Vanishing, "they are delivered")
+	require.Zero(t, b.dispatch().RepeatedlyLost, "they are delivered")
 }
 
 // TestVanishingEnds: the end of the gaps ends it, too.
@@ -54,10 +54,10 @@ func TestVanishingEnds(t *testing.T) {
 		b.now = b.now.Add(5 * time.Minute)
 	}
 	b.busy[1] = activity.StreamsOf(commits) // a pass is about to read it: there is no further job
-	require.Equal(t, 1, b.dispatch().Vanishing)
-	require.Equal(t, 1, b.dispatch().Vanishing, "the count outlives the claim")
+	require.Equal(t, 1, b.dispatch().RepeatedlyLost)
+	require.Equal(t, 1, b.dispatch().RepeatedlyLost, "the count outlives the claim")
 	delete(b.cov.Repos, 1)
-	require.Zero(t, b.dispatch().Vanishing)
+	require.Zero(t, b.dispatch().RepeatedlyLost)
 }
 
 // TestVanishingSurvivesLeader: the count is in the claims, where the next leader finds it.
@@ -68,19 +68,19 @@ func TestVanishingSurvivesLeader(t *testing.T) {
 		b.dispatch()
 		b.now = b.now.Add(5 * time.Minute)
 	}
-	require.Equal(t, 2, claimOf(t, b).Lost)
+	require.Equal(t, 2, claimOf(t, b).LostBefore)
 	ids := 0
 	next := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
 		NewID: func() string { ids++; return fmt.Sprintf("next-%d", ids) },
-		Count: backfill.Counters{
+		Counters: backfill.Counters{
 			Enqueued: func(backfill.Reason, int) {}, Deduped: func(backfill.Reason, int) {}, Deferred: func(string, int) {},
 		},
-		Coalesce: 15 * time.Minute, PerMinute: 100, Silence: 5 * time.Minute, Forget: 12 * time.Hour,
+		Coalesce: 15 * time.Minute, MaxPerMinute: 100, StaleAfter: 5 * time.Minute, ExpireAfter: 12 * time.Hour,
 	})
 	done, err := next.Dispatch(context.Background(), &b.cov, func(int64) activity.Streams { return 0 })
 	require.NoError(t, err)
-	require.Equal(t, 1, done.Vanishing)
+	require.Equal(t, 1, done.RepeatedlyLost)
 }
 
 // TestSurplus: a queue that is never empty, and shorter than the jobs that it should have, has lost the oldest of them.
@@ -92,7 +92,7 @@ func TestSurplus(t *testing.T) {
 		b.now = b.now.Add(time.Second)
 	}
 	require.Len(t, b.take(), 10)
-	b.queue.depth.Jobs, b.queue.depth.Held = 2, 4
+	b.queue.depth.Ready, b.queue.depth.MaxUnacked = 2, 4
 	b.now = b.now.Add(4 * time.Minute)
 	b.dispatch()
 	require.Empty(t, b.take(), "they are not silent for long enough")
@@ -104,7 +104,7 @@ func TestSurplus(t *testing.T) {
 	}
 	require.Equal(t, []string{"repo-1", "repo-2", "repo-3", "repo-4"}, lost)
 	b.take()
-	b.queue.depth.Jobs = 10
+	b.queue.depth.Ready = 10
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
 	require.Empty(t, b.take(), "all may wait")
@@ -116,7 +116,7 @@ func TestRetriesHideNothing(t *testing.T) {
 	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
 	b.dispatch()
 	failing := claimOf(t, b)
-	failing.Open = true
+	failing.Retrying = true
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{failing}))
 	b.missing(2, at("0311T11:00:00"), at("0311T12:00:00"), commits)
 	b.dispatch()
@@ -130,13 +130,13 @@ func TestRetriesHideNothing(t *testing.T) {
 // TestHeldJobsDoNotVanish: while workers are busy, what consumers hold is made again and is not said to be lost.
 func TestHeldJobsDoNotVanish(t *testing.T) {
 	b := newBench(t)
-	b.queue.depth.Held = 8
+	b.queue.depth.MaxUnacked = 8
 	for repo := range int64(3) {
 		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
 	}
 	for range 10 {
 		done := b.dispatch()
-		require.Zero(t, done.Vanishing)
+		require.Zero(t, done.RepeatedlyLost)
 		b.now = b.now.Add(5 * time.Minute)
 		b.deliver(3) // it takes long
 	}

@@ -25,10 +25,10 @@ type Handler func(ctx context.Context, job Job) error
 
 // Depth is how many jobs wait, and for whom.
 type Depth struct {
-	// Jobs wait for a consumer, Retries for their time, Dead for an operator.
-	Jobs, Retries, Dead int
-	// Held is how many jobs consumers have received and not acknowledged, at most. They are not among Jobs.
-	Held int
+	// Ready wait for a consumer, Retries for their time, DeadLetters for an operator.
+	Ready, Retries, DeadLetters int
+	// MaxUnacked is how many jobs consumers have received and not acknowledged, at most. They are not among Jobs.
+	MaxUnacked int
 	// Consumers is how many consumers the jobs have, in all replicas; where there are several queues, that of the queue
 	// with the fewest.
 	Consumers int
@@ -42,29 +42,29 @@ type Depth struct {
 type QueueDepth struct {
 	Name string
 	// Org is whose jobs they are; "" where organizations share the queue.
-	Org             string
-	Jobs, Consumers int
+	Org              string
+	Ready, Consumers int
 	// Oldest is as in Depth.
 	Oldest time.Time
 }
 
-// Waiting is how many jobs are still to be done.
-func (d *Depth) Waiting() int { return d.Jobs + d.Retries }
+// Pending is how many jobs are still to be done.
+func (d *Depth) Pending() int { return d.Ready + d.Retries }
 
-// SnoozeError puts a job off. That does not count as an attempt.
-type SnoozeError struct {
-	For time.Duration
-	Err error
+// DeferError puts a job off. That does not count as an attempt.
+type DeferError struct {
+	Delay time.Duration
+	Err   error
 }
 
 // Error implements error.
-func (e *SnoozeError) Error() string { return fmt.Sprintf("put off for %s: %v", e.For, e.Err) }
+func (e *DeferError) Error() string { return fmt.Sprintf("put off for %s: %v", e.Delay, e.Err) }
 
 // Unwrap gives the reason.
-func (e *SnoozeError) Unwrap() error { return e.Err }
+func (e *DeferError) Unwrap() error { return e.Err }
 
-// Snooze is the error of a job that cannot be done now, through no fault of its own.
-func Snooze(d time.Duration, reason error) error { return &SnoozeError{For: d, Err: reason} }
+// Defer is the error of a job that cannot be done now, through no fault of its own.
+func Defer(d time.Duration, reason error) error { return &DeferError{Delay: d, Err: reason} }
 
 // DiscardError sends a job to the dead ones at once.
 type DiscardError struct{ Err error }
@@ -78,12 +78,12 @@ func (e *DiscardError) Unwrap() error { return e.Err }
 // Discard is the error of a job that can never be done.
 func Discard(reason error) error { return &DiscardError{Err: reason} }
 
-// ForeignError gives back a job of an organization that is not configured here. Another deployment that shares the
+// UnknownOrgError gives back a job of an organization that is not configured here. Another deployment that shares the
 // queue may have it.
-type ForeignError struct{ Org string }
+type UnknownOrgError struct{ Org string }
 
 // Error implements error.
-func (e *ForeignError) Error() string {
+func (e *UnknownOrgError) Error() string {
 	return fmt.Sprintf("organization %q is not configured here", e.Org)
 }
 
@@ -95,8 +95,8 @@ const (
 	returnsPerDelay = 5
 )
 
-// Retries say how often a job is tried, and when again. All queues judge by them.
-type Retries struct {
+// RetryPolicy say how often a job is tried, and when again. All queues judge by them.
+type RetryPolicy struct {
 	// Delays are the waits after the first, the second and every further failed attempt; the last one goes on. At least one,
 	// ascending.
 	Delays []time.Duration
@@ -104,8 +104,8 @@ type Retries struct {
 	MaxAttempts int
 }
 
-// Fate is what becomes of a delivered job.
-type Fate struct {
+// Outcome is what becomes of a delivered job.
+type Outcome struct {
 	// Done jobs are over; Dead ones wait for an operator. Any other comes again, with this Attempt, after Delay, which is
 	// one of the delays.
 	Done, Dead bool
@@ -116,37 +116,37 @@ type Fate struct {
 	Delay   time.Duration
 }
 
-// Judge says what becomes of a job whose handler returned err.
-func (r *Retries) Judge(job *Job, err error) Fate {
+// DecideOutcome says what becomes of a job whose handler returned err.
+func (r *RetryPolicy) DecideOutcome(job *Job, err error) Outcome {
 	if err == nil {
-		return Fate{Done: true}
+		return Outcome{Done: true}
 	}
-	if snooze, ok := errors.AsType[*SnoozeError](err); ok {
-		return Fate{Attempt: job.Attempt, Delay: r.within(snooze.For)}
+	if snooze, ok := errors.AsType[*DeferError](err); ok {
+		return Outcome{Attempt: job.Attempt, Delay: r.within(snooze.Delay)}
 	}
 	if _, ok := errors.AsType[*DiscardError](err); ok {
-		return Fate{Dead: true}
+		return Outcome{Dead: true}
 	}
-	if _, ok := errors.AsType[*ForeignError](err); ok {
+	if _, ok := errors.AsType[*UnknownOrgError](err); ok {
 		return r.giveBack(job)
 	}
 	if job.Attempt >= r.MaxAttempts {
-		return Fate{Dead: true}
+		return Outcome{Dead: true}
 	}
-	return Fate{Attempt: job.Attempt + 1, Delay: r.Delays[min(job.Attempt, len(r.Delays))-1]}
+	return Outcome{Attempt: job.Attempt + 1, Delay: r.Delays[min(job.Attempt, len(r.Delays))-1]}
 }
 
 // giveBack spends no attempt, and waits longer the more often it was in vain.
-func (r *Retries) giveBack(job *Job) Fate {
+func (r *RetryPolicy) giveBack(job *Job) Outcome {
 	if job.Returns >= MaxReturns {
-		return Fate{Dead: true}
+		return Outcome{Dead: true}
 	}
-	return Fate{Attempt: job.Attempt, Returns: job.Returns + 1, Delay: r.returnDelay(job)}
+	return Outcome{Attempt: job.Attempt, Returns: job.Returns + 1, Delay: r.returnDelay(job)}
 }
 
 // returnDelay is one of two neighbouring delays, which job and return choose. A broker serves consumers in turn: two
 // jobs that always come again together would always meet the consumers in the same order, each the wrong one.
-func (r *Retries) returnDelay(job *Job) time.Duration {
+func (r *RetryPolicy) returnDelay(job *Job) time.Duration {
 	if job.Returns == 0 || len(r.Delays) == 1 {
 		return r.Delays[0]
 	}
@@ -156,7 +156,7 @@ func (r *Retries) returnDelay(job *Job) time.Duration {
 }
 
 // within is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.
-func (r *Retries) within(d time.Duration) time.Duration {
+func (r *RetryPolicy) within(d time.Duration) time.Duration {
 	best := r.Delays[0]
 	for _, delay := range r.Delays {
 		if delay <= d {

@@ -27,22 +27,22 @@ type Reader interface {
 	// Read reads what is missing of the job's window and says whether there was anything. It commits before it returns.
 	// Errors that are not the job's fault are a SnoozeError, those that nobody can mend a DiscardError.
 	Read(ctx context.Context, job Job) (missing bool, err error)
-	// Done is told how a job ended. It must not wait for anybody but the store.
-	Done(ctx context.Context, result Result)
+	// RecordResult is told how a job ended. It must not wait for anybody but the store.
+	RecordResult(ctx context.Context, result Result)
 }
 
 // WorkerSettings are a worker's.
 type WorkerSettings struct {
-	// Reader is who reads an organization; nil when it is unknown.
-	Reader  func(org string) Reader
-	Claims  Claims
-	Retries Retries
+	// ReaderOf is who reads an organization; nil when it is unknown.
+	ReaderOf func(org string) Reader
+	Claims   Claims
+	Retries  RetryPolicy
 	// MaxAge is how old a job may be.
 	MaxAge time.Duration
-	// Beat is how often there is a sign of a job that is being worked on.
-	Beat   time.Duration
-	Now    func() time.Time
-	Logger *zap.Logger
+	// HeartbeatInterval is how often there is a sign of a job that is being worked on.
+	HeartbeatInterval time.Duration
+	Now               func() time.Time
+	Logger            *zap.Logger
 	// DeadLetter is the field of the log that says where a job that was given up can be replayed; zap.Skip() where it
 	// cannot.
 	DeadLetter zap.Field
@@ -61,7 +61,7 @@ func NewWorker(settings WorkerSettings) *Worker {
 
 // Handle is the handler of a queue's jobs.
 func (w *Worker) Handle(ctx context.Context, job Job) error {
-	reader := w.settings.Reader(job.Org)
+	reader := w.settings.ReaderOf(job.Org)
 	if reader == nil {
 		return w.foreign(&job)
 	}
@@ -87,7 +87,7 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 
 // foreign gives back a job of an organization that is not configured here, until it is too old.
 func (w *Worker) foreign(job *Job) error {
-	err := &ForeignError{Org: job.Org}
+	err := &UnknownOrgError{Org: job.Org}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		return Discard(fmt.Errorf("%w, and no other deployment took the job within backfill::max_message_age", err))
 	}
@@ -100,7 +100,7 @@ func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error)
 		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
 		zap.Stringer("window", job.Window), zap.Int("attempt", job.Attempt), zap.Error(err),
 	}
-	fate := w.settings.Retries.Judge(job, err)
+	fate := w.settings.Retries.DecideOutcome(job, err)
 	result := ResultFailed
 	if errors.As(err, new(*DiscardError)) {
 		result = ResultDiscarded
@@ -110,13 +110,13 @@ func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error)
 		w.settings.Logger.Warn("Gave up a backfill job; its window stays a gap and gets a new job after backfill::dedup_ttl.",
 			append(fields, w.settings.DeadLetter)...)
 		return w.end(ctx, reader, job, result, err)
-	case errors.As(err, new(*SnoozeError)):
+	case errors.As(err, new(*DeferError)):
 		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", fate.Delay))...)
 		w.sign(ctx, job, open)
 	default:
 		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", fate.Delay))...)
 		w.sign(ctx, job, open)
-		reader.Done(ctx, result)
+		reader.RecordResult(ctx, result)
 	}
 	return err
 }
@@ -127,10 +127,10 @@ func (w *Worker) end(ctx context.Context, reader Reader, job *Job, result Result
 		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window), zap.String("result", string(result)))
 	if err != nil {
 		w.sign(ctx, job, dead)
-	} else if dropErr := w.settings.Claims.Drop(ctx, job.Org, []string{job.ID}); dropErr != nil {
+	} else if dropErr := w.settings.Claims.Delete(ctx, job.Org, []string{job.ID}); dropErr != nil {
 		w.settings.Logger.Debug("The claim of a job that is done stays for a while.", zap.String("job", job.ID), zap.Error(dropErr))
 	}
-	reader.Done(ctx, result)
+	reader.RecordResult(ctx, result)
 	return err
 }
 
@@ -146,8 +146,8 @@ const (
 // sign is a sign of the job. One that is not seen costs a second job at most.
 func (w *Worker) sign(ctx context.Context, job *Job, now state) {
 	claim := claimOf(job)
-	claim.Seen = w.settings.Now().UTC().Truncate(time.Millisecond)
-	claim.Open, claim.Dead = claim.Open || now == open, now == dead
+	claim.RefreshedAt = w.settings.Now().UTC().Truncate(time.Millisecond)
+	claim.Retrying, claim.DeadLettered = claim.Retrying || now == open, now == dead
 	if err := w.settings.Claims.Put(ctx, job.Org, []Claim{claim}); err != nil && ctx.Err() == nil {
 		w.settings.Logger.Debug("There is no sign of a job.", zap.String("job", job.ID), zap.Error(err))
 	}
@@ -160,7 +160,7 @@ func (w *Worker) beat(ctx context.Context, job *Job) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(w.settings.Beat)
+		ticker := time.NewTicker(w.settings.HeartbeatInterval)
 		defer ticker.Stop()
 		for {
 			select {

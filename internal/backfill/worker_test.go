@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
 )
 
-var retries = backfill.Retries{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
+var retries = backfill.RetryPolicy{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
 
 // reader reads as the test says.
 type reader struct {
@@ -29,19 +29,19 @@ func (r *reader) Read(ctx context.Context, job backfill.Job) (bool, error) {
 	return r.read(ctx, job)
 }
 
-func (r *reader) Done(_ context.Context, result backfill.Result) {
+func (r *reader) RecordResult(_ context.Context, result backfill.Result) {
 	r.results = append(r.results, result)
 }
 
 func newWorker(r *reader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
 	return backfill.NewWorker(backfill.WorkerSettings{
-		Reader: func(org string) backfill.Reader {
+		ReaderOf: func(org string) backfill.Reader {
 			if org == "acme" {
 				return r
 			}
 			return nil
 		},
-		Claims: claims, Retries: retries, MaxAge: 24 * time.Hour, Beat: time.Minute, Now: now, Logger: zap.NewNop(),
+		Claims: claims, Retries: retries, MaxAge: 24 * time.Hour, HeartbeatInterval: time.Minute, Now: now, Logger: zap.NewNop(),
 	})
 }
 
@@ -51,67 +51,67 @@ func TestWorker(t *testing.T) {
 		job    func(*backfill.Job)
 		read   func(context.Context, backfill.Job) (bool, error)
 		result []backfill.Result
-		fate   backfill.Fate
+		fate   backfill.Outcome
 		claim  string
 	}{
 		"done": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, nil },
-			result: []backfill.Result{backfill.ResultProcessed}, fate: backfill.Fate{Done: true},
+			result: []backfill.Result{backfill.ResultProcessed}, fate: backfill.Outcome{Done: true},
 		},
 		"nothing missing": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return false, nil },
-			result: []backfill.Result{backfill.ResultDuplicate}, fate: backfill.Fate{Done: true},
+			result: []backfill.Result{backfill.ResultDuplicate}, fate: backfill.Outcome{Done: true},
 		},
 		"failed": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Attempt: 2, Delay: time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Attempt: 2, Delay: time.Minute}, claim: "open",
 		},
 		"failed often": {
 			job:    func(j *backfill.Job) { j.Attempt = 4 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
 		},
 		"failed for the last time": {
 			job:    func(j *backfill.Job) { j.Attempt = 5 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Fate{Dead: true}, claim: "dead",
+			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Dead: true}, claim: "dead",
 		},
 		"a limit": {
 			job: func(j *backfill.Job) { j.Attempt = 5 },
 			read: func(context.Context, backfill.Job) (bool, error) {
-				return true, backfill.Snooze(12*time.Minute, failed)
+				return true, backfill.Defer(12*time.Minute, failed)
 			},
-			fate: backfill.Fate{Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
+			fate: backfill.Outcome{Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
 		},
 		"a short limit": {
-			read: func(context.Context, backfill.Job) (bool, error) { return true, backfill.Snooze(time.Second, failed) },
-			fate: backfill.Fate{Attempt: 1, Delay: time.Minute}, claim: "open",
+			read: func(context.Context, backfill.Job) (bool, error) { return true, backfill.Defer(time.Second, failed) },
+			fate: backfill.Outcome{Attempt: 1, Delay: time.Minute}, claim: "open",
 		},
 		"senseless": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
-			result: []backfill.Result{backfill.ResultDiscarded}, fate: backfill.Fate{Dead: true}, claim: "dead",
+			result: []backfill.Result{backfill.ResultDiscarded}, fate: backfill.Outcome{Dead: true}, claim: "dead",
 		},
 		"too old": {
 			job:    func(j *backfill.Job) { j.CreatedAt = noon.Add(-25 * time.Hour) },
-			result: []backfill.Result{backfill.ResultExpired}, fate: backfill.Fate{Done: true},
+			result: []backfill.Result{backfill.ResultExpired}, fate: backfill.Outcome{Done: true},
 		},
 		"unknown organization": {
-			job: func(j *backfill.Job) { j.Org = "other" }, fate: backfill.Fate{Attempt: 1, Returns: 1, Delay: time.Minute},
+			job: func(j *backfill.Job) { j.Org = "other" }, fate: backfill.Outcome{Attempt: 1, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, in vain": {
 			job:  func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
-			fate: backfill.Fate{Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
+			fate: backfill.Outcome{Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
 		},
 		"unknown organization, after the last attempt": {
 			job:  func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 },
-			fate: backfill.Fate{Attempt: 5, Returns: 1, Delay: time.Minute},
+			fate: backfill.Outcome{Attempt: 5, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, too often": {
-			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, fate: backfill.Fate{Dead: true},
+			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, fate: backfill.Outcome{Dead: true},
 		},
 		"unknown organization, too old": {
 			job:  func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) },
-			fate: backfill.Fate{Dead: true},
+			fate: backfill.Outcome{Dead: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestWorker(t *testing.T) {
 				test.job(&j)
 			}
 			err := newWorker(r, claims, func() time.Time { return noon }).Handle(t.Context(), j)
-			require.Equal(t, test.fate, retries.Judge(&j, err))
+			require.Equal(t, test.fate, retries.DecideOutcome(&j, err))
 			require.Equal(t, test.result, r.results)
 			left, listErr := claims.List(t.Context(), "acme")
 			require.NoError(t, listErr)
@@ -132,9 +132,9 @@ func TestWorker(t *testing.T) {
 				return
 			}
 			require.Len(t, left, 1)
-			require.Equal(t, test.claim == "dead", left[0].Dead)
-			require.True(t, left[0].Dead || left[0].Open)
-			require.Equal(t, noon, left[0].Seen)
+			require.Equal(t, test.claim == "dead", left[0].DeadLettered)
+			require.True(t, left[0].DeadLettered || left[0].Retrying)
+			require.Equal(t, noon, left[0].RefreshedAt)
 		})
 	}
 }
@@ -168,7 +168,7 @@ func TestSigns(t *testing.T) {
 			}
 			list, err := claims.List(ctx, "acme")
 			require.NoError(t, err)
-			seen = list[0].Seen
+			seen = list[0].RefreshedAt
 			require.Less(t, time.Since(seen), 2*time.Minute)
 			return true, errors.New("no")
 		}
@@ -184,7 +184,7 @@ func TestSigns(t *testing.T) {
 		synctest.Wait()
 		depth, err := q.Depth(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, backfill.Depth{Dead: 1, Consumers: 1}, depth)
+		require.Equal(t, backfill.Depth{DeadLetters: 1, Consumers: 1}, depth)
 		require.Equal(t, []time.Duration{0, 11 * time.Minute, 26 * time.Minute, 66 * time.Minute, 106 * time.Minute}, tried)
 		require.Len(t, r.results, 5)
 		cancel()
@@ -194,12 +194,12 @@ func TestSigns(t *testing.T) {
 
 func TestReturnsPart(t *testing.T) {
 	t.Parallel()
-	foreign := &backfill.ForeignError{Org: "other"}
+	foreign := &backfill.UnknownOrgError{Org: "other"}
 	for i := range 200 {
 		differ := 0
 		for returns := range backfill.MaxReturns {
-			first := retries.Judge(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
-			second := retries.Judge(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
+			first := retries.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
+			second := retries.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
 			require.Contains(t, retries.Delays, first.Delay)
 			if first.Delay != second.Delay {
 				differ++

@@ -79,28 +79,28 @@ type Elector struct {
 
 // Hooks tell what happens. Each may be nil; none may block.
 type Hooks struct {
-	// Reached is told of every answer of the leaser: nil, or why there was none.
-	Reached func(name string, err error)
-	// Began and Ended are told of this replica's terms; why is the cause of the end.
-	Began func(t Term)
-	Ended func(t Term, why error)
-	// Held is called with every refusal of a lease that another replica holds.
-	Held func(name, holder string)
+	// OnBackend is told of every answer of the leaser: nil, or why there was none.
+	OnBackend func(name string, err error)
+	// OnTermStart and Ended are told of this replica's terms; why is the cause of the end.
+	OnTermStart func(t Term)
+	OnTermEnd   func(t Term, why error)
+	// OnHeld is called with every refusal of a lease that another replica holds.
+	OnHeld func(name, holder string)
 }
 
 // New makes an elector. roster may be nil: then leases are not spread over the replicas.
 func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
-	if hooks.Reached == nil {
-		hooks.Reached = func(string, error) {}
+	if hooks.OnBackend == nil {
+		hooks.OnBackend = func(string, error) {}
 	}
-	if hooks.Began == nil {
-		hooks.Began = func(Term) {}
+	if hooks.OnTermStart == nil {
+		hooks.OnTermStart = func(Term) {}
 	}
-	if hooks.Ended == nil {
-		hooks.Ended = func(Term, error) {}
+	if hooks.OnTermEnd == nil {
+		hooks.OnTermEnd = func(Term, error) {}
 	}
-	if hooks.Held == nil {
-		hooks.Held = func(string, string) {}
+	if hooks.OnHeld == nil {
+		hooks.OnHeld = func(string, string) {}
 	}
 	return &Elector{leaser: leaser, timing: timing, hooks: hooks, share: share{roster: roster, period: timing.RetryPeriod}}
 }
@@ -161,12 +161,12 @@ func (e *Elector) acquire(ctx context.Context, name string) (term Term, until ti
 	defer cancel()
 	term, err := e.leaser.Acquire(ctx, name)
 	if held := new(HeldError); errors.As(err, &held) {
-		e.hooks.Held(name, held.Holder)
+		e.hooks.OnHeld(name, held.Holder)
 	}
 	if err == nil || errors.Is(err, ErrHeld) {
-		e.hooks.Reached(name, nil)
+		e.hooks.OnBackend(name, nil)
 	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		e.hooks.Reached(name, err)
+		e.hooks.OnBackend(name, err)
 	}
 	return term, start.Add(e.timing.trust()), err == nil
 }
@@ -180,12 +180,12 @@ func (e *Elector) serve(
 	var keeping sync.WaitGroup
 	keeping.Go(func() { e.keep(termCtx, term, until, spread, end) })
 	withdraw := spread.hold(func() { end(ErrYielded) })
-	e.hooks.Began(term)
+	e.hooks.OnTermStart(term)
 	err := work(termCtx, term.Fence)
 	withdraw()
 	end(errors.Join(errReturned, err)) // no cause when the term ended before
 	why := context.Cause(termCtx)
-	e.hooks.Ended(term, why)
+	e.hooks.OnTermEnd(term, why)
 	keeping.Wait()
 	if !errors.Is(why, ErrLost) {
 		e.release(ctx, term)
@@ -213,7 +213,7 @@ func (e *Elector) keep(
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, ErrLost):
-			e.hooks.Reached(term.Name, nil)
+			e.hooks.OnBackend(term.Name, nil)
 			end(ErrLost)
 			return
 		case err == nil:
@@ -222,7 +222,7 @@ func (e *Elector) keep(
 				expiry.Reset(time.Until(until))
 			}
 		}
-		e.hooks.Reached(term.Name, err)
+		e.hooks.OnBackend(term.Name, err)
 		spread.look(ctx)
 	}
 }
@@ -235,6 +235,6 @@ func (e *Elector) release(ctx context.Context, term Term) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, releaseWithin))
 	defer cancel()
 	if err := e.leaser.Release(ctx, term); err != nil {
-		e.hooks.Reached(term.Name, err)
+		e.hooks.OnBackend(term.Name, err)
 	}
 }

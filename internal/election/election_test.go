@@ -47,8 +47,8 @@ func observed(t *testing.T, s *scripted, timing Timing, total time.Duration) (la
 	t.Helper()
 	var began time.Time
 	e := New(s, timing, nil, Hooks{
-		Began: func(Term) { began = time.Now() },
-		Ended: func(_ Term, err error) { lasted, why = append(lasted, time.Since(began)), append(why, err) },
+		OnTermStart: func(Term) { began = time.Now() },
+		OnTermEnd:   func(_ Term, err error) { lasted, why = append(lasted, time.Since(began)), append(why, err) },
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), total)
 	defer cancel()

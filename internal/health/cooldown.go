@@ -12,18 +12,18 @@ type CooldownSettings struct {
 	// at least half as many and two, or all of them about an organization as a whole. Askers is of how many
 	// organizations they must be: where there are several, the trouble of one must not stop the others.
 	Failures int
-	Askers   func() int // nil is one
+	NumOrgs  func() int // nil is one
 	// Pause is how long nobody asks anything then.
 	Pause time.Duration
 	// Probes in a row that are good end it.
 	Probes int
 }
 
-// Question says what a server was asked for, by one request or several: its repeats and the smaller questions in place
+// Request says what a server was asked for, by one request or several: its repeats and the smaller questions in place
 // of it are the same question.
-type Question struct {
-	// Asker is the organization whose credential asked; API is the way.
-	Asker, API string
+type Request struct {
+	// Org is the organization whose credential asked; API is the way.
+	Org, API string
 	// Repo is the repository that it is about; 0 for the organization as a whole.
 	Repo int64
 }
@@ -37,7 +37,7 @@ type Cooldown struct {
 	mu    sync.Mutex
 	rows  map[string]*failureRow // by API
 	began time.Time              // zero while the server counts as healthy
-	cause CoolingError           // why it began
+	cause CooldownError          // why it began
 	good  int                    // probes in a row
 }
 
@@ -46,7 +46,7 @@ type failureRow struct {
 	failed int
 	// whole are those about an organization as a whole, repos the repositories of the others.
 	whole int
-	repos map[Question]bool
+	repos map[Request]bool
 	// askers are whose questions those were.
 	askers map[string]bool
 }
@@ -56,15 +56,15 @@ const fewestRepositories = 2
 
 // NewCooldown makes a cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
-	if settings.Askers == nil {
-		settings.Askers = func() int { return 1 }
+	if settings.NumOrgs == nil {
+		settings.NumOrgs = func() int { return 1 }
 	}
 	return &Cooldown{settings: settings, rows: make(map[string]*failureRow)}
 }
 
-// Read notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins with it,
+// RecordRequest notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins with it,
 // otherwise nil.
-func (c *Cooldown) Read(q Question, trouble error, now time.Time) (begun *CoolingError) {
+func (c *Cooldown) RecordRequest(q Request, trouble error, now time.Time) (begun *CooldownError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if trouble == nil {
@@ -73,7 +73,7 @@ func (c *Cooldown) Read(q Question, trouble error, now time.Time) (begun *Coolin
 	}
 	row := c.rows[q.API]
 	if row == nil {
-		row = &failureRow{repos: make(map[Question]bool), askers: make(map[string]bool)}
+		row = &failureRow{repos: make(map[Request]bool), askers: make(map[string]bool)}
 		c.rows[q.API] = row
 	}
 	row.add(q)
@@ -81,16 +81,16 @@ func (c *Cooldown) Read(q Question, trouble error, now time.Time) (begun *Coolin
 		return nil
 	}
 	c.began, c.good = now, 0
-	c.cause = CoolingError{
+	c.cause = CooldownError{
 		Until: now.Add(c.settings.Pause), API: q.API, Failures: row.failed, Repositories: len(row.repos), Cause: trouble,
 	}
 	cause := c.cause
 	return &cause
 }
 
-func (r *failureRow) add(q Question) {
+func (r *failureRow) add(q Request) {
 	r.failed++
-	r.askers[q.Asker] = true
+	r.askers[q.Org] = true
 	if q.Repo == 0 {
 		r.whole++
 	} else {
@@ -100,22 +100,22 @@ func (r *failureRow) add(q Question) {
 
 // isServerTrouble reports whether the failures are the server's, and not those of one repository or one organization.
 func (c *Cooldown) isServerTrouble(row *failureRow) bool {
-	if row.failed < c.settings.Failures || len(row.askers) < c.settings.Askers() {
+	if row.failed < c.settings.Failures || len(row.askers) < c.settings.NumOrgs() {
 		return false
 	}
 	return row.whole >= c.settings.Failures || len(row.repos) >= max(fewestRepositories, c.settings.Failures/2)
 }
 
-// Due reports whether it is time for a probe.
-func (c *Cooldown) Due(now time.Time) bool {
+// IsProbeDue reports whether it is time for a probe.
+func (c *Cooldown) IsProbeDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.began.IsZero() && now.Sub(c.began) >= c.settings.Pause
 }
 
-// Probe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then on. It
+// RecordProbe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then on. It
 // reports whether the cooldown has ended with it.
-func (c *Cooldown) Probe(trouble error) (ended bool) {
+func (c *Cooldown) RecordProbe(trouble error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -134,8 +134,8 @@ func (c *Cooldown) Probe(trouble error) (ended bool) {
 	return true
 }
 
-// CoolingError says that requests to a server pause.
-type CoolingError struct {
+// CooldownError says that requests to a server pause.
+type CooldownError struct {
 	// Until is when the pause ends and probes begin.
 	Until time.Time
 	// API is the one whose questions failed, Failures how many in a row, Repositories of how many repositories: 0 when
@@ -147,14 +147,14 @@ type CoolingError struct {
 }
 
 // Error implements error.
-func (e *CoolingError) Error() string {
+func (e *CooldownError) Error() string {
 	return fmt.Sprintf(
 		"requests pause until %s after %d questions in a row without a usable answer (%s, %d repositories): %v",
 		e.Until.UTC().Format(time.RFC3339), e.Failures, e.API, e.Repositories, e.Cause)
 }
 
 // Unwrap gives the last error before the cooldown began.
-func (e *CoolingError) Unwrap() error { return e.Cause }
+func (e *CooldownError) Unwrap() error { return e.Cause }
 
 // Err is a CoolingError during a cooldown, otherwise nil.
 func (c *Cooldown) Err() error {

@@ -14,41 +14,41 @@ var (
 )
 
 // of is a question of an organization about a repository, through one API.
-func of(asker string, repo int64) Question { return Question{Asker: asker, API: "graphql", Repo: repo} }
+func of(asker string, repo int64) Request { return Request{Org: asker, API: "graphql", Repo: repo} }
 
 func TestCooldown(t *testing.T) {
 	t.Parallel()
 	now := wednesday
 	c := NewCooldown(CooldownSettings{Failures: 3, Pause: 2 * time.Minute, Probes: 2})
-	require.Nil(t, c.Read(of("acme", 1), errBroken, now))
-	require.Nil(t, c.Read(of("acme", 2), errBroken, now))
-	require.Nil(t, c.Read(of("acme", 3), nil, now), "an answer ends the row")
+	require.Nil(t, c.RecordRequest(of("acme", 1), errBroken, now))
+	require.Nil(t, c.RecordRequest(of("acme", 2), errBroken, now))
+	require.Nil(t, c.RecordRequest(of("acme", 3), nil, now), "an answer ends the row")
 	for repo := range int64(2) {
-		require.Nil(t, c.Read(of("acme", 1+repo), errBroken, now))
+		require.Nil(t, c.RecordRequest(of("acme", 1+repo), errBroken, now))
 	}
 	require.NoError(t, c.Err())
-	require.False(t, c.Probe(nil), "there is nothing to end")
-	begun := c.Read(of("acme", 1), errBroken, now)
+	require.False(t, c.RecordProbe(nil), "there is nothing to end")
+	begun := c.RecordRequest(of("acme", 1), errBroken, now)
 	require.NotNil(t, begun)
-	require.Equal(t, &CoolingError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
+	require.Equal(t, &CooldownError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
 	require.Equal(t, begun, c.Err())
 	require.ErrorIs(t, c.Err(), errBroken)
-	require.Nil(t, c.Read(of("acme", 3), errBroken, now), "it has begun already")
-	require.Nil(t, c.Read(of("acme", 1), nil, now))
+	require.Nil(t, c.RecordRequest(of("acme", 3), errBroken, now), "it has begun already")
+	require.Nil(t, c.RecordRequest(of("acme", 1), nil, now))
 	require.Error(t, c.Err(), "what was on its way ends nothing")
 
-	require.False(t, c.Due(now.Add(119*time.Second)))
+	require.False(t, c.IsProbeDue(now.Add(119*time.Second)))
 	now = now.Add(2 * time.Minute)
-	require.True(t, c.Due(now))
-	require.False(t, c.Probe(nil))
-	require.False(t, c.Probe(errors.New("refused")), "the row of good ones begins again")
-	require.False(t, c.Probe(nil))
-	require.True(t, c.Probe(nil))
+	require.True(t, c.IsProbeDue(now))
+	require.False(t, c.RecordProbe(nil))
+	require.False(t, c.RecordProbe(errors.New("refused")), "the row of good ones begins again")
+	require.False(t, c.RecordProbe(nil))
+	require.True(t, c.RecordProbe(nil))
 	require.NoError(t, c.Err())
-	require.False(t, c.Due(now))
+	require.False(t, c.IsProbeDue(now))
 
 	for n := range int64(3) {
-		require.Equal(t, n == 2, c.Read(of("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
+		require.Equal(t, n == 2, c.RecordRequest(of("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
 	}
 }
 
@@ -56,14 +56,14 @@ func TestCooldown(t *testing.T) {
 // same API.
 func TestCooldownBegins(t *testing.T) {
 	t.Parallel()
-	repos := func(ids ...int64) (list []Question) {
+	repos := func(ids ...int64) (list []Request) {
 		for _, id := range ids {
 			list = append(list, of("acme", id))
 		}
 		return list
 	}
 	for name, test := range map[string]struct {
-		failed []Question
+		failed []Request
 		begins bool
 	}{
 		"one repository":                    {repos(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), false},
@@ -81,7 +81,7 @@ func TestCooldownBegins(t *testing.T) {
 			c := NewCooldown(CooldownSettings{Failures: 6, Pause: time.Minute, Probes: 1})
 			begun := false
 			for _, q := range test.failed {
-				begun = c.Read(q, errBroken, wednesday) != nil || begun
+				begun = c.RecordRequest(q, errBroken, wednesday) != nil || begun
 			}
 			require.Equal(t, test.begins, begun)
 		})
@@ -93,17 +93,17 @@ func TestCooldownOfOneAPI(t *testing.T) {
 	t.Parallel()
 	c := NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
 	for repo := range int64(4) {
-		require.Nil(t, c.Read(Question{Asker: "acme", API: "rest", Repo: repo + 1}, nil, wednesday))
-		require.Equal(t, repo == 3, c.Read(of("acme", repo+1), errBroken, wednesday) != nil)
+		require.Nil(t, c.RecordRequest(Request{Org: "acme", API: "rest", Repo: repo + 1}, nil, wednesday))
+		require.Equal(t, repo == 3, c.RecordRequest(of("acme", repo+1), errBroken, wednesday) != nil)
 	}
 	c = NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
 	for n := range int64(20) {
 		q := of("acme", n)
 		q.API = []string{"rest", "graphql"}[n%2]
 		if n%6 >= 4 {
-			require.Nil(t, c.Read(q, nil, wednesday))
+			require.Nil(t, c.RecordRequest(q, nil, wednesday))
 		} else {
-			require.Nil(t, c.Read(q, errBroken, wednesday), "two of each API in a row")
+			require.Nil(t, c.RecordRequest(q, errBroken, wednesday), "two of each API in a row")
 		}
 	}
 }
@@ -111,17 +111,17 @@ func TestCooldownOfOneAPI(t *testing.T) {
 // TestCooldownOfSeveral: one organization in trouble does not stop the others.
 func TestCooldownOfSeveral(t *testing.T) {
 	t.Parallel()
-	c := NewCooldown(CooldownSettings{Failures: 3, Askers: func() int { return 2 }, Pause: time.Minute, Probes: 1})
+	c := NewCooldown(CooldownSettings{Failures: 3, NumOrgs: func() int { return 2 }, Pause: time.Minute, Probes: 1})
 	for repo := range int64(10) {
-		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday))
+		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday))
 	}
-	require.Nil(t, c.Read(of("other", 11), nil, wednesday), "an answer for another one ends the row")
+	require.Nil(t, c.RecordRequest(of("other", 11), nil, wednesday), "an answer for another one ends the row")
 	for repo := range int64(10) {
-		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday))
+		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday))
 	}
-	require.NotNil(t, c.Read(of("other", 11), errBroken, wednesday))
-	require.True(t, c.Probe(nil))
+	require.NotNil(t, c.RecordRequest(of("other", 11), errBroken, wednesday))
+	require.True(t, c.RecordProbe(nil))
 	for repo := range int64(10) {
-		require.Nil(t, c.Read(of("acme", repo), errBroken, wednesday), "it takes two again")
+		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday), "it takes two again")
 	}
 }

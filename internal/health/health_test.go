@@ -18,16 +18,16 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	all := []string{
-		health.Redis, health.AMQP, health.GitHub, health.Core, health.Scheduler,
-		health.Consumer, health.Exporter, health.Access, health.Leadership,
+		health.Redis, health.AMQP, health.GitHub, health.GitHubCore, health.Scheduler,
+		health.Consumer, health.Exporter, health.GitHubAccess, health.Leadership,
 	}
 	for role, needs := range map[health.Role][]string{
 		health.Leader: {
-			health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.Access,
+			health.Redis, health.AMQP, health.Scheduler, health.Exporter, health.GitHubAccess,
 			health.Leadership,
 		},
 		health.Follower: {
-			health.Redis, health.AMQP, health.Consumer, health.Exporter, health.Access,
+			health.Redis, health.AMQP, health.Consumer, health.Exporter, health.GitHubAccess,
 			health.Leadership,
 		},
 	} {
@@ -35,15 +35,15 @@ func TestMatrix(t *testing.T) {
 			t.Run(string(role)+" without "+down, func(t *testing.T) {
 				t.Parallel()
 				m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) {})
-				m.Lead("acme", role == health.Leader)
+				m.SetLeader("acme", role == health.Leader)
 				for _, name := range all {
-					m.Set(map[string]error{name: nil})
+					m.SetDependencies(map[string]error{name: nil})
 				}
 				r := m.Report()
 				require.Equal(t, role, r.Role)
 				require.True(t, r.Ready)
 				require.Equal(t, health.Healthy, r.Mode)
-				m.Set(map[string]error{down: errors.New("connection refused")})
+				m.SetDependencies(map[string]error{down: errors.New("connection refused")})
 				r = m.Report()
 				required := slices.Contains(needs, down)
 				require.Equal(t, !required, r.Ready)
@@ -53,7 +53,7 @@ func TestMatrix(t *testing.T) {
 					require.Equal(t, health.Degraded, r.Mode)
 				}
 				require.Equal(t, down+": connection refused", r.Summary())
-				m.Set(map[string]error{down: nil})
+				m.SetDependencies(map[string]error{down: nil})
 				require.Equal(t, health.Healthy, m.Report().Mode)
 			})
 		}
@@ -74,24 +74,24 @@ func TestChanges(t *testing.T) {
 		return told[wanted-1]
 	}
 	down := errors.New("down")
-	r := step(1, func() { m.Set(map[string]error{health.Redis: nil}) })
+	r := step(1, func() { m.SetDependencies(map[string]error{health.Redis: nil}) })
 	require.Equal(t, now, r.Since)
 	require.Equal(t, now, r.Dependencies[0].Since)
-	step(1, func() { m.Set(map[string]error{health.Redis: nil}) })
-	r = step(2, func() { m.Set(map[string]error{health.Redis: down}) })
+	step(1, func() { m.SetDependencies(map[string]error{health.Redis: nil}) })
+	r = step(2, func() { m.SetDependencies(map[string]error{health.Redis: down}) })
 	require.Equal(t, now, r.Since)
 	failed := now
-	r = step(3, func() { m.Set(map[string]error{health.Redis: errors.New("down in another way")}) })
+	r = step(3, func() { m.SetDependencies(map[string]error{health.Redis: errors.New("down in another way")}) })
 	require.Contains(t, r.Summary(), "another way", "the present reason")
 	require.Equal(t, failed, r.Dependencies[0].Since)
-	step(3, func() { m.Set(map[string]error{health.Redis: errors.New("down in another way")}) })
-	r = step(4, func() { m.Set(map[string]error{health.GitHub: down}) })
+	step(3, func() { m.SetDependencies(map[string]error{health.Redis: errors.New("down in another way")}) })
+	r = step(4, func() { m.SetDependencies(map[string]error{health.GitHub: down}) })
 	require.Equal(t, failed, r.Since, "neither role nor readiness nor mode changed")
-	r = step(5, func() { m.Lead("acme", true) })
+	r = step(5, func() { m.SetLeader("acme", true) })
 	require.Equal(t, health.Leader, r.Role)
-	r = step(6, func() { m.Lead("other", true) })
+	r = step(6, func() { m.SetLeader("other", true) })
 	require.Equal(t, map[string]health.Role{"acme": health.Leader, "other": health.Leader}, r.Organizations)
-	step(6, func() { m.Lead("other", true) })
+	step(6, func() { m.SetLeader("other", true) })
 	require.True(t, m.Leads("acme"))
 }
 
@@ -99,7 +99,7 @@ func TestChanges(t *testing.T) {
 func TestSpare(t *testing.T) {
 	t.Parallel()
 	m := health.NewMonitor([]string{"acme"}, []string{health.Redis}, func() time.Time { return noon }, func(health.Report) {})
-	m.Set(map[string]error{health.Redis: errors.New("down")})
+	m.SetDependencies(map[string]error{health.Redis: errors.New("down")})
 	r := m.Report()
 	require.True(t, r.Ready)
 	require.Equal(t, health.Degraded, r.Mode)
@@ -111,16 +111,16 @@ func TestWarning(t *testing.T) {
 	changes := 0
 	m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) { changes++ })
 	silent := errors.New("no replica leads")
-	m.Set(map[string]error{health.Leadership: &health.Warning{Err: silent}})
+	m.SetDependencies(map[string]error{health.Leadership: &health.Warning{Err: silent}})
 	r := m.Report()
 	require.True(t, r.Ready)
 	require.Equal(t, health.Degraded, r.Mode)
 	require.Equal(t, "leadership: no replica leads", r.Summary())
-	m.Set(map[string]error{health.Leadership: silent})
+	m.SetDependencies(map[string]error{health.Leadership: silent})
 	r = m.Report()
 	require.False(t, r.Ready)
 	require.Equal(t, 2, changes)
-	m.Set(map[string]error{health.Leadership: nil})
+	m.SetDependencies(map[string]error{health.Leadership: nil})
 	require.Equal(t, health.Healthy, m.Report().Mode)
 }
 
@@ -129,12 +129,12 @@ func TestRaw(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), nil, func() time.Time { return noon }, func(health.Report) {})
 		for _, name := range rapid.SliceOf(rapid.SampledFrom([]string{"redis", "github", "amqp"})).Draw(t, "names") {
-			if m.Set(map[string]error{name: nil}); rapid.Bool().Draw(t, "down") {
-				m.Set(map[string]error{name: errors.New(rapid.String().Draw(t, "detail"))})
+			if m.SetDependencies(map[string]error{name: nil}); rapid.Bool().Draw(t, "down") {
+				m.SetDependencies(map[string]error{name: errors.New(rapid.String().Draw(t, "detail"))})
 			}
 		}
 		want := m.Report()
-		got, err := health.FromRaw(want.Raw())
+		got, err := health.FromMap(want.ToMap())
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})
@@ -151,10 +151,10 @@ func TestRawRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := health.FromRaw(raw)
+			_, err := health.FromMap(raw)
 			require.Error(t, err)
 		})
 	}
-	_, err := health.FromRaw(nil)
+	_, err := health.FromMap(nil)
 	require.NoError(t, err)
 }

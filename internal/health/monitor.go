@@ -14,17 +14,17 @@ import (
 const (
 	Redis = "redis"
 	// Storage is the embedded store.
-	Storage   = "storage"
-	AMQP      = "amqp"
-	GitHub    = "github"
-	Core      = "github_api_core"
-	Scheduler = "scheduler"
-	Consumer  = "consumer"
-	Exporter  = "exporter"
-	// Access says which organization this replica could not read yet.
-	Access = "github_access"
-	// Lines is about weekly lines that have not been confirmed for too long.
-	Lines = "loc"
+	Storage    = "storage"
+	AMQP       = "amqp"
+	GitHub     = "github"
+	GitHubCore = "github_api_core"
+	Scheduler  = "scheduler"
+	Consumer   = "consumer"
+	Exporter   = "exporter"
+	// GitHubAccess says which organization this replica could not read yet.
+	GitHubAccess = "github_access"
+	// WeeklyLines is about weekly lines that have not been confirmed for too long.
+	WeeklyLines = "loc"
 	// Backfill says whether the queue of jobs loses or refuses any.
 	Backfill = "backfill"
 	// Leadership says which organization no replica leads.
@@ -43,13 +43,13 @@ func (w *Warning) Unwrap() error { return w.Err }
 // required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
 // is still served.
 var required = map[string][]Role{
-	Redis:     {Leader, Follower},
-	Storage:   {Leader, Follower},
-	AMQP:      {Leader, Follower},
-	Scheduler: {Leader},
-	Consumer:  {Follower},
-	Exporter:  {Leader, Follower},
-	Access:    {Leader, Follower},
+	Redis:        {Leader, Follower},
+	Storage:      {Leader, Follower},
+	AMQP:         {Leader, Follower},
+	Scheduler:    {Leader},
+	Consumer:     {Follower},
+	Exporter:     {Leader, Follower},
+	GitHubAccess: {Leader, Follower},
 
 	Leadership: {Leader, Follower},
 }
@@ -85,8 +85,8 @@ func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report))
 	return m
 }
 
-// Set says how dependencies do, by name: nil is healthy.
-func (m *Monitor) Set(states map[string]error) {
+// SetDependencies says how dependencies do, by name: nil is healthy.
+func (m *Monitor) SetDependencies(states map[string]error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, err := range states {
@@ -119,8 +119,8 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// Lead says whether this replica leads an organization.
-func (m *Monitor) Lead(org string, leads bool) {
+// SetLeader says whether this replica leads an organization.
+func (m *Monitor) SetLeader(org string, leads bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.orgs[org] = Follower

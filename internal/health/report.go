@@ -75,8 +75,8 @@ func (r *Report) HasFailed() bool {
 	return slices.ContainsFunc(r.Dependencies, func(d Dependency) bool { return d.Required && d.Permanent && !d.Healthy })
 }
 
-// Raw is the report in maps and plain values, as attributes can hold it.
-func (r *Report) Raw() map[string]any {
+// ToMap is the report in maps and plain values, as attributes can hold it.
+func (r *Report) ToMap() map[string]any {
 	dependencies := make(map[string]any, len(r.Dependencies))
 	for _, d := range r.Dependencies {
 		dependencies[d.Name] = map[string]any{
@@ -94,8 +94,8 @@ func (r *Report) Raw() map[string]any {
 	}
 }
 
-// FromRaw reads what Raw gave. What is not there is empty.
-func FromRaw(raw map[string]any) (Report, error) {
+// FromMap reads what Raw gave. What is not there is empty.
+func FromMap(raw map[string]any) (Report, error) {
 	f := fields{raw: raw}
 	r := Report{
 		Role: Role(f.text("role")), Ready: f.flag("ready"), Mode: Mode(f.text("mode")), Since: f.moment("since"),

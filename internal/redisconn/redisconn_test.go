@@ -157,7 +157,7 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, leases.Release(t.Context(), term))
 	claims := redisclaims.New(client, redisclaims.Settings{Prefix: config.KeyPrefix, TTL: time.Hour})
 	require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{{ID: "one"}}))
-	require.NoError(t, claims.Drop(t.Context(), "acme", []string{"one"}))
+	require.NoError(t, claims.Delete(t.Context(), "acme", []string{"one"}))
 	_, err = claims.List(t.Context(), "acme")
 	require.NoError(t, err)
 	budget := redisbudget.New(client, redisbudget.Settings{

@@ -98,7 +98,7 @@ func (a *access) change(org string, change func(o *orgAccess)) {
 	if o := a.orgs[org]; o != nil {
 		change(o)
 	}
-	a.monitor.Set(map[string]error{health.Access: a.err()})
+	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: a.err()})
 }
 
 // update computes the state again, for another replica may have read an organization, and returns it.
@@ -106,7 +106,7 @@ func (a *access) update() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	err := a.err()
-	a.monitor.Set(map[string]error{health.Access: err})
+	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: err})
 	return err
 }
 

@@ -44,7 +44,7 @@ func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool
 	case errors.Is(err, collect.ErrUnknownRepository):
 		return false, backfill.Discard(err)
 	case err != nil:
-		return false, backfill.Snooze(afterStore, err)
+		return false, backfill.Defer(afterStore, err)
 	}
 	return filled.Streams != 0, o.refusal(&filled)
 }
@@ -58,30 +58,30 @@ func (o *organization) refusal(filled *collect.FillResult) error {
 	}
 	err := errors.Join(errs...)
 	if at := filled.RetryAt(); !at.IsZero() {
-		return backfill.Snooze(time.Until(at), err)
+		return backfill.Defer(time.Until(at), err)
 	}
 	if cooling := o.cooling(err); cooling != nil {
 		return cooling
 	}
 	if !filled.NotBefore.IsZero() {
-		return backfill.Snooze(time.Until(filled.NotBefore), err)
+		return backfill.Defer(time.Until(filled.NotBefore), err)
 	}
 	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
-		return backfill.Snooze(afterCredential, err)
+		return backfill.Defer(afterCredential, err)
 	}
 	return err
 }
 
 // cooling puts a job off that would have to ask GitHub during a cooldown.
 func (o *organization) cooling(err error) error {
-	if cooling := (*health.CoolingError)(nil); errors.As(err, &cooling) {
-		return backfill.Snooze(time.Until(cooling.Until), err)
+	if cooling := (*health.CooldownError)(nil); errors.As(err, &cooling) {
+		return backfill.Defer(time.Until(cooling.Until), err)
 	}
 	return nil
 }
 
-// Done implements backfill.Reader.
-func (o *organization) Done(ctx context.Context, result backfill.Result) {
+// RecordResult implements backfill.Reader.
+func (o *organization) RecordResult(ctx context.Context, result backfill.Result) {
 	o.tallies.Add(collect.TallyJobs, string(result))
 	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
 		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
@@ -111,11 +111,11 @@ func (m *missed) take() ([]collect.Failure, []collect.RepoStream) {
 
 // reasonOf names why a stream was not read.
 func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
-	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CoolingError))) {
+	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
 	}
 	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
-		return backfill.ReasonLimited
+		return backfill.ReasonRateLimited
 	}
 	if f.AllFailed {
 		return backfill.ReasonScrapeError
@@ -128,12 +128,12 @@ func (o *organization) dispatch(ctx context.Context, j *jobs) {
 	c := &j.receiver.config.Backfill
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: o.name, Queue: orgJobs{j, o.config.key()}, Claims: j.claims, Now: time.Now, NewID: rand.Text,
-		Count: backfill.Counters{
+		Counters: backfill.Counters{
 			Enqueued: func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
 			Deduped:  func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
 			Deferred: func(cause string, n int) { o.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
 		},
-		Coalesce: c.CoalesceWindow, PerMinute: c.MaxEnqueuesPerOrgPerMinute, Silence: silence(c), Forget: c.DedupTTL,
+		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: silence(c), ExpireAfter: c.DedupTTL,
 	})
 	queue := j.queueOf(o.config)
 	progress := backfillProgress{
@@ -153,13 +153,13 @@ func (o *organization) dispatchOnce(
 	failures, later := o.missed.take()
 	cooling := o.cooldown.Err() != nil
 	for i := range failures {
-		dispatcher.Missed(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i], cooling))
+		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i], cooling))
 	}
 	for _, l := range later {
-		dispatcher.Missed(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
+		dispatcher.RecordMiss(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
 	}
 	cov, err := o.store.Coverage(ctx, o.name)
-	var done backfill.Dispatched
+	var done backfill.DispatchResult
 	if err == nil {
 		done, err = dispatcher.Dispatch(ctx, &cov, o.collector.PendingStreams)
 	}
@@ -173,8 +173,8 @@ func (o *organization) dispatchOnce(
 		return min(interval, firstFailed)
 	case err != nil:
 		return min(interval, failedDispatch)
-	case !done.Again.IsZero():
-		return min(interval, max(time.Second, time.Until(done.Again)))
+	case !done.RetryAt.IsZero():
+		return min(interval, max(time.Second, time.Until(done.RetryAt)))
 	default:
 		return interval
 	}
@@ -206,7 +206,7 @@ type backfillProgress struct {
 	vanish    bool // whether it was logged
 }
 
-func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatched, err error, now time.Time) {
+func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.DispatchResult, err error, now time.Time) {
 	if err != nil {
 		if p.failures++; p.failures == loggedFailure {
 			p.logger.Error("Backfill jobs cannot be published; their windows stay gaps, and it is tried again and again.", zap.Error(err))
@@ -225,14 +225,14 @@ func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.Dispatche
 		p.logged = time.Time{}
 	case gaps > 0 && now.Sub(p.logged) >= progressInterval:
 		p.logger.Info("Backfill is under way.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
-			zap.Int("jobs_under_way", done.UnderWay), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
+			zap.Int("jobs_under_way", done.InProgress), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
 		p.logged, p.left = now, left
 	}
 }
 
 // reportVanishing logs when jobs begin to vanish, and when they do so no more.
-func (p *backfillProgress) reportVanishing(done *backfill.Dispatched) {
-	err := p.vanishing(done.Vanishing)
+func (p *backfillProgress) reportVanishing(done *backfill.DispatchResult) {
+	err := p.vanishing(done.RepeatedlyLost)
 	switch {
 	case err != nil && !p.vanish:
 		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.",

@@ -27,7 +27,7 @@ func (s *statusReporter) report(r health.Report) {
 		return
 	}
 	attributes := pcommon.NewMap()
-	if err := attributes.FromRaw(map[string]any{health.Attribute: r.Raw()}); err != nil {
+	if err := attributes.FromRaw(map[string]any{health.Attribute: r.ToMap()}); err != nil {
 		attributes = pcommon.NewMap() // cannot be: a report has plain values
 	}
 	var event *componentstatus.Event

@@ -55,14 +55,14 @@ func TestComponentStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, monitor := newEventMonitor()
-			monitor.Lead("acme", c.leads)
-			monitor.Set(c.states)
+			monitor.SetLeader("acme", c.leads)
+			monitor.SetDependencies(c.states)
 			event := h.last()
 			require.Equal(t, c.want, event.Status())
 			require.Equal(t, c.want != componentstatus.StatusOK, event.Err() != nil)
 			attribute, ok := event.Attributes().Get(health.Attribute)
 			require.True(t, ok)
-			report, err := health.FromRaw(attribute.Map().AsRaw())
+			report, err := health.FromMap(attribute.Map().AsRaw())
 			require.NoError(t, err)
 			require.Equal(t, c.mode, report.Mode)
 		})
@@ -74,21 +74,21 @@ func TestComponentStatus(t *testing.T) {
 func TestOutageKeepsItsTime(t *testing.T) {
 	t.Parallel()
 	h, monitor := newEventMonitor()
-	monitor.Set(map[string]error{health.Redis: errors.New("status 502 [request 1]")})
+	monitor.SetDependencies(map[string]error{health.Redis: errors.New("status 502 [request 1]")})
 	first := h.last()
 	began := first.Timestamp()
-	monitor.Set(map[string]error{health.Redis: errors.New("status 502 [request 2]")})
+	monitor.SetDependencies(map[string]error{health.Redis: errors.New("status 502 [request 2]")})
 	require.Same(t, first, h.last())
 	time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the clock must move on
 	for n := range 50 {
-		monitor.Set(map[string]error{health.Redis: fmt.Errorf("reason %d", n)})
+		monitor.SetDependencies(map[string]error{health.Redis: fmt.Errorf("reason %d", n)})
 		require.EqualError(t, h.last().Err(), fmt.Sprintf("redis: reason %d", n))
 		require.WithinDuration(t, began, h.last().Timestamp(), time.Millisecond)
 	}
 	require.EqualError(t, first.Err(), "redis: status 502 [request 1]")
-	monitor.Set(map[string]error{health.Redis: nil})
+	monitor.SetDependencies(map[string]error{health.Redis: nil})
 	require.Equal(t, componentstatus.StatusOK, h.last().Status())
-	monitor.Set(map[string]error{health.Redis: errors.New("again")})
+	monitor.SetDependencies(map[string]error{health.Redis: errors.New("again")})
 	require.Greater(t, h.last().Timestamp().Sub(began), 2*time.Millisecond, "another outage has a time of its own")
 }
 
@@ -97,7 +97,7 @@ func TestManyReasons(t *testing.T) {
 	t.Parallel()
 	h, monitor := newEventMonitor()
 	for n := range 3 * maxReasons {
-		monitor.Set(map[string]error{health.Redis: fmt.Errorf("reason %d", n)})
+		monitor.SetDependencies(map[string]error{health.Redis: fmt.Errorf("reason %d", n)})
 		require.EqualError(t, h.last().Err(), fmt.Sprintf("redis: reason %d", n))
 	}
 }
@@ -106,7 +106,7 @@ func TestManyReasons(t *testing.T) {
 func TestNothingAfterAPermanentError(t *testing.T) {
 	t.Parallel()
 	h, monitor := newEventMonitor()
-	monitor.Set(map[string]error{health.Storage: &health.PermanentError{Err: errors.New("damaged")}})
-	monitor.Set(map[string]error{health.Storage: nil})
+	monitor.SetDependencies(map[string]error{health.Storage: &health.PermanentError{Err: errors.New("damaged")}})
+	monitor.SetDependencies(map[string]error{health.Storage: nil})
 	require.Len(t, h.events, 1)
 }

@@ -165,8 +165,8 @@ func (c *RabbitMQConfig) validateAuth() error {
 }
 
 // retries are the rules by which all queues judge.
-func (c *BackfillConfig) retries() backfill.Retries {
-	return backfill.Retries{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
+func (c *BackfillConfig) retries() backfill.RetryPolicy {
+	return backfill.RetryPolicy{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
 }
 
 // Validate refuses what cannot work.

@@ -15,7 +15,7 @@ func newCooldown(config *Config, monitor *health.Monitor) *health.Cooldown {
 	c := &config.GitHub.Health
 	return health.NewCooldown(health.CooldownSettings{
 		Failures: c.FailureThreshold, Pause: c.Cooldown, Probes: c.RecoverThreshold,
-		Askers: func() int { return askers(config, monitor) },
+		NumOrgs: func() int { return askers(config, monitor) },
 	})
 }
 
@@ -37,8 +37,8 @@ func askers(config *Config, monitor *health.Monitor) int {
 // answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
 // address and share its condition.
 func (r *githubReceiver) answered(org string, reply *github.Reply) {
-	q := health.Question{Asker: org, API: string(reply.Resource), Repo: reply.RepoID}
-	begun := r.cooldown.Read(q, reply.Err, time.Now())
+	q := health.Request{Org: org, API: string(reply.Resource), Repo: reply.RepoID}
+	begun := r.cooldown.RecordRequest(q, reply.Err, time.Now())
 	if begun == nil {
 		return
 	}
@@ -56,7 +56,7 @@ func (r *githubReceiver) probeGitHub(ctx context.Context) {
 		r.probeUnanswered(ctx)
 		return
 	}
-	if !r.cooldown.Due(time.Now()) {
+	if !r.cooldown.IsProbeDue(time.Now()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
@@ -67,7 +67,7 @@ func (r *githubReceiver) probeGitHub(ctx context.Context) {
 			break
 		}
 	}
-	if r.cooldown.Probe(trouble) {
+	if r.cooldown.RecordProbe(trouble) {
 		r.settings.Logger.Info("GitHub answers again; reading goes on.")
 		return
 	}

@@ -31,7 +31,7 @@ func TestAskers(t *testing.T) {
 			}
 			monitor := health.NewMonitor(test.orgs, nil, time.Now, func(health.Report) {})
 			for _, org := range test.leads {
-				monitor.Lead(org, true)
+				monitor.SetLeader(org, true)
 			}
 			require.Equal(t, test.want, askers(config, monitor))
 		})

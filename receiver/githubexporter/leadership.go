@@ -321,7 +321,7 @@ func (o *organization) serve(ctx context.Context, fence uint64, former *formerLe
 	}
 	former.claimed()
 	o.beginTerm()
-	o.monitor.Lead(o.name, true)
+	o.monitor.SetLeader(o.name, true)
 	o.wake() // the role is shown at once
 	defer o.resign(ctx)
 	var work sync.WaitGroup
@@ -417,7 +417,7 @@ func (o *organization) claim(ctx context.Context, fence uint64) error {
 
 // resign ends a term: what was counted and not committed yet goes to the store without authority.
 func (o *organization) resign(ctx context.Context) {
-	o.monitor.Lead(o.name, false)
+	o.monitor.SetLeader(o.name, false)
 	o.condition.forget()
 	o.rest()
 	o.wake()

@@ -73,7 +73,7 @@ func TestWeeklyLinesFromStatistics(t *testing.T) {
 	}
 	dependency := func() (healthy, known bool) {
 		for _, d := range r.monitor.Report().Dependencies {
-			if d.Name == health.Lines {
+			if d.Name == health.WeeklyLines {
 				return d.Healthy, true
 			}
 		}
@@ -120,7 +120,7 @@ func TestWeeklyLinesOfCommits(t *testing.T) {
 	})
 	require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == statsRoute }))
 	for _, d := range r.monitor.Report().Dependencies {
-		require.NotEqual(t, health.Lines, d.Name)
+		require.NotEqual(t, health.WeeklyLines, d.Name)
 	}
 	require.NoError(t, r.Shutdown(t.Context()))
 }

@@ -376,9 +376,9 @@ func (o *operations) health(at pcommon.Timestamp) {
 // that of each where no more is known.
 func (r *githubReceiver) healthOf(org *organization, dependency string, all bool) bool {
 	switch dependency {
-	case health.GitHub, health.Core:
+	case health.GitHub, health.GitHubCore:
 		return org.condition.troubles.of(org.name) == nil
-	case health.Access:
+	case health.GitHubAccess:
 		return r.access.of(org.name) == nil
 	case health.Leadership:
 		return org.leaderWatch.isHealthy()
@@ -405,7 +405,7 @@ func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
 		o.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, seen.invalid[queue.Name], queue.Name)
 		o.builder.RecordGhExporterQueueReturnedMessagesDataPoint(at, seen.returned[queue.Name], queue.Name)
 		age := 0.0
-		if oldest := o.oldestJob(queue); queue.Jobs > 0 && !oldest.IsZero() {
+		if oldest := o.oldestJob(queue); queue.Ready > 0 && !oldest.IsZero() {
 			age = max(0, now.Sub(oldest).Seconds())
 		}
 		o.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, queue.Name)

@@ -82,8 +82,8 @@ func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
 		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(), Consumers: r.config.Backfill.ConsumerCount})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
-		Reader: r.reader, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
-		Beat: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
+		ReaderOf: r.reader, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
+		HeartbeatInterval: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
 }
@@ -99,9 +99,9 @@ func (j *jobs) deadLetter() zap.Field {
 
 func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue.Queue, error) {
 	c := &r.config.RabbitMQ
-	auth := rabbitqueue.External()
+	auth := rabbitqueue.ExternalAuth()
 	if c.Auth.Plain != nil {
-		auth = rabbitqueue.Plain(c.Auth.Plain.Username, string(c.Auth.Plain.Password))
+		auth = rabbitqueue.PlainAuth(c.Auth.Plain.Username, string(c.Auth.Plain.Password))
 	}
 	encryption, err := c.loadTLS(ctx)
 	if err != nil {
@@ -114,9 +114,9 @@ func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue
 	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
 		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue,
 		Orgs: orgs, Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
-		Name: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
-		OnState:    func(err error) { r.monitor.Set(map[string]error{health.AMQP: err}) },
-		OnConsumer: func(err error) { r.monitor.Set(map[string]error{health.Consumer: err}) },
+		ConnectionName: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
+		OnState:    func(err error) { r.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
+		OnConsumer: func(err error) { r.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
 		OnInvalid:  func(queue string) { j.count(j.invalid, queue) },
 		OnReturned: func(queue string) { j.count(j.returned, queue) },
 		OnRefused:  j.condition.refused,
@@ -160,7 +160,7 @@ type orgJobs struct {
 
 // Depth implements backfill.Publisher.
 func (j orgJobs) Depth(ctx context.Context) (backfill.Depth, error) {
-	return j.depth(ctx, func(ctx context.Context) (backfill.Depth, error) { return j.shared.DepthOf(ctx, j.org) })
+	return j.depth(ctx, func(ctx context.Context) (backfill.Depth, error) { return j.shared.OrgDepth(ctx, j.org) })
 }
 
 // Publish implements backfill.Publisher: the local queue takes what the shared one cannot.
@@ -169,7 +169,7 @@ func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 		return j.local.Publish(ctx, list)
 	}
 	n, err := j.shared.Publish(ctx, list)
-	if err == nil || j.local == nil || !errors.Is(err, rabbitqueue.ErrDown) {
+	if err == nil || j.local == nil || !errors.Is(err, rabbitqueue.ErrUnavailable) {
 		return n, err
 	}
 	more, err := j.local.Publish(ctx, list[n:])
@@ -186,12 +186,12 @@ func (j *jobs) depth(ctx context.Context, ask func(context.Context) (backfill.De
 		return depth, nil
 	}
 	shared, err := ask(ctx)
-	if err != nil && j.local != nil && errors.Is(err, rabbitqueue.ErrDown) {
+	if err != nil && j.local != nil && errors.Is(err, rabbitqueue.ErrUnavailable) {
 		return depth, nil
 	}
-	shared.Jobs += depth.Jobs
+	shared.Ready += depth.Ready
 	shared.Retries += depth.Retries
-	shared.Dead += depth.Dead
+	shared.DeadLetters += depth.DeadLetters
 	return shared, err
 }
 
@@ -218,7 +218,7 @@ func (j *jobs) run(ctx context.Context) {
 			stop = nil
 		}
 		if stop == nil {
-			j.receiver.monitor.Set(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
+			j.receiver.monitor.SetDependencies(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
 		}
 		select {
 		case <-ctx.Done():
@@ -249,10 +249,10 @@ func (j *jobs) look(ctx context.Context) {
 	seen := backlog{depth: make(map[string]int)}
 	if j.local != nil {
 		local, _ := j.local.Depth(ctx) // it has no errors
-		seen.depth[inProcess], seen.depth[inProcess+".retry"] = local.Jobs, local.Retries
-		seen.depth[inProcess+".dead"] = local.Dead
+		seen.depth[inProcess], seen.depth[inProcess+".retry"] = local.Ready, local.Retries
+		seen.depth[inProcess+".dead"] = local.DeadLetters
 		if j.shared == nil {
-			seen.queues = []backfill.QueueDepth{{Name: inProcess, Jobs: local.Jobs, Oldest: local.Oldest}}
+			seen.queues = []backfill.QueueDepth{{Name: inProcess, Ready: local.Ready, Oldest: local.Oldest}}
 		}
 	}
 	others, known := 1, true
@@ -261,11 +261,11 @@ func (j *jobs) look(ctx context.Context) {
 		if known = err == nil; known {
 			c := &j.receiver.config.RabbitMQ
 			seen.queues = shared.Queues
-			seen.depth[rabbitqueue.RetryQueues(c.Queue)], seen.depth[c.DeadLetterQueue] = shared.Retries, shared.Dead
+			seen.depth[rabbitqueue.RetryQueues(c.Queue)], seen.depth[c.DeadLetterQueue] = shared.Retries, shared.DeadLetters
 			for i := range shared.Queues {
-				seen.depth[shared.Queues[i].Name] = shared.Queues[i].Jobs
+				seen.depth[shared.Queues[i].Name] = shared.Queues[i].Ready
 			}
-			others = shared.Consumers - j.shared.Consuming()
+			others = shared.Consumers - j.shared.NumConsumers()
 		}
 	}
 	j.mu.Lock()

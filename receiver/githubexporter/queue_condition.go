@@ -42,7 +42,7 @@ func (c *queueCondition) set(key string, err error) {
 	for _, key := range slices.Sorted(maps.Keys(c.troubles)) {
 		all = append(all, c.troubles[key])
 	}
-	c.monitor.Set(map[string]error{health.Backfill: errors.Join(all...)})
+	c.monitor.SetDependencies(map[string]error{health.Backfill: errors.Join(all...)})
 }
 
 // vanishing notes how many windows of an organization have jobs that vanish. It gives the trouble, nil for none.
@@ -53,7 +53,7 @@ func (c *queueCondition) vanishing(org, queue string, windows int) error {
 			"a row or more "+
 			"and never delivered; look at max-length, message-ttl and overflow in the policy of that queue "+
 			"(rabbitmqctl list_policies), and whether another deployment with a store of its own consumes it",
-			org, queue, windows, backfill.VanishAfter)
+			org, queue, windows, backfill.RepeatedLossThreshold)
 	}
 	c.set("organization "+org, err)
 	return err

@@ -71,7 +71,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	}
 	r.leases = newLeases(r.config, r.settings.ID, r.election)
 	r.monitor = newMonitor(r.config, host)
-	r.monitor.Set(beginnings(r.config))
+	r.monitor.SetDependencies(beginnings(r.config))
 	r.cooldown = newCooldown(r.config, r.monitor)
 	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
 		return err

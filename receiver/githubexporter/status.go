@@ -55,7 +55,7 @@ func (s *troubles) set(org string, trouble error) {
 		delete(s.orgs, org)
 	}
 	err := s.err()
-	s.monitor.Set(map[string]error{health.GitHub: err, health.Core: err})
+	s.monitor.SetDependencies(map[string]error{health.GitHub: err, health.GitHubCore: err})
 }
 
 // of returns the trouble of an organization, nil when there is none.

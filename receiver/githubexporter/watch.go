@@ -25,7 +25,7 @@ func newWatch(r *githubReceiver, e *emitter) *watch { return &watch{receiver: r,
 // lest a replica say for a moment that it is ready.
 func beginnings(c *Config) map[string]error {
 	states := map[string]error{
-		health.Exporter: errStarting, health.Access: errUnread, health.Scheduler: nil, health.GitHub: nil, health.Core: nil,
+		health.Exporter: errStarting, health.GitHubAccess: errUnread, health.Scheduler: nil, health.GitHub: nil, health.GitHubCore: nil,
 	}
 	switch {
 	case c.Redis.Enabled():
@@ -81,19 +81,19 @@ func (w *watch) probeStore(ctx context.Context, within time.Duration) {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %s: %w", within, err)
 	}
-	w.receiver.monitor.Set(map[string]error{w.receiver.store.dependency: err})
+	w.receiver.monitor.SetDependencies(map[string]error{w.receiver.store.dependency: err})
 }
 
 // judge says how what is in this process does.
 func (w *watch) judge(now time.Time) {
 	states := map[string]error{health.Scheduler: w.scheduler(now), health.Exporter: w.exporter(now)}
 	if w.receiver.config.LOC.statistics() {
-		states[health.Lines] = w.lines(now)
+		states[health.WeeklyLines] = w.lines(now)
 	}
 	if w.receiver.config.Redis.Enabled() {
 		states[health.Leadership] = w.receiver.leadership(now, w.receiver.monitor.IsHealthy(health.Redis))
 	}
-	w.receiver.monitor.Set(states)
+	w.receiver.monitor.SetDependencies(states)
 	_ = w.receiver.access.update() // the monitor has it
 }
 

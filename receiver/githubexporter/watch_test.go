@@ -20,7 +20,7 @@ func TestHangingDependency(t *testing.T) {
 		config := createDefaultConfig().(*Config)
 		config.Redis.Endpoints = []string{"127.0.0.1:6379"}
 		monitor := newMonitor(config, componenttest.NewNopHost())
-		monitor.Set(beginnings(config))
+		monitor.SetDependencies(beginnings(config))
 		r := &githubReceiver{
 			config: config, monitor: monitor, access: newAccess(monitor), cooldown: newCooldown(config, monitor),
 			store: &backend{dependency: health.Redis, ping: func(ctx context.Context) error {

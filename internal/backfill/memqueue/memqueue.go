@@ -23,7 +23,7 @@ var ErrFull = errors.New("the queue is full")
 
 // Settings are a queue's.
 type Settings struct {
-	Retries backfill.Retries
+	Retries backfill.RetryPolicy
 	// Consumers is how many jobs each call of Consume hands out at a time.
 	Consumers int
 }
@@ -36,13 +36,13 @@ type Queue struct {
 	jobs      []backfill.Job
 	changed   chan struct{} // closed when there are more jobs
 	retries   int
-	dead      []Dead
+	dead      []DeadLetter
 	consumers int
 	oldest    time.Time
 }
 
-// Dead is a job that nobody will do, and why.
-type Dead struct {
+// DeadLetter is a job that nobody will do, and why.
+type DeadLetter struct {
 	Job backfill.Job
 	Err error
 }
@@ -131,13 +131,13 @@ func (q *Queue) giveBack(job *backfill.Job) {
 }
 
 func (q *Queue) judge(job *backfill.Job, err error) {
-	fate := q.settings.Retries.Judge(job, err)
+	fate := q.settings.Retries.DecideOutcome(job, err)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case fate.Done:
 	case fate.Dead:
-		q.dead = append(q.dead[max(0, len(q.dead)+1-maxDead):], Dead{Job: *job, Err: err})
+		q.dead = append(q.dead[max(0, len(q.dead)+1-maxDead):], DeadLetter{Job: *job, Err: err})
 	default:
 		again := *job
 		again.Attempt, again.Returns = fate.Attempt, fate.Returns
@@ -155,16 +155,16 @@ func (q *Queue) judge(job *backfill.Job, err error) {
 func (q *Queue) Depth(context.Context) (backfill.Depth, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	depth := backfill.Depth{Jobs: len(q.jobs), Retries: q.retries, Dead: len(q.dead), Consumers: q.consumers}
-	if depth.Jobs > 0 {
+	depth := backfill.Depth{Ready: len(q.jobs), Retries: q.retries, DeadLetters: len(q.dead), Consumers: q.consumers}
+	if depth.Ready > 0 {
 		depth.Oldest = q.jobs[0].CreatedAt
 	}
 	return depth, nil
 }
 
-// Dead lists the dead jobs.
-func (q *Queue) Dead() []Dead {
+// DeadLetters lists the dead jobs.
+func (q *Queue) DeadLetters() []DeadLetter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append([]Dead(nil), q.dead...)
+	return append([]DeadLetter(nil), q.dead...)
 }

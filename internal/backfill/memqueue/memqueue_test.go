@@ -12,12 +12,12 @@ import (
 
 func TestConformance(t *testing.T) {
 	queuetest.Run(t, func(*testing.T) backfill.Queue {
-		return memqueue.New(memqueue.Settings{Retries: queuetest.Settings(), Consumers: queuetest.Consumers})
+		return memqueue.New(memqueue.Settings{Retries: queuetest.RetryPolicy(), Consumers: queuetest.Consumers})
 	})
 }
 
 func TestFull(t *testing.T) {
-	q := memqueue.New(memqueue.Settings{Retries: queuetest.Settings(), Consumers: 1})
+	q := memqueue.New(memqueue.Settings{Retries: queuetest.RetryPolicy(), Consumers: 1})
 	n, err := q.Publish(t.Context(), make([]backfill.Job, 100_001))
 	require.ErrorIs(t, err, memqueue.ErrFull)
 	require.Equal(t, 100_000, n)

@@ -15,9 +15,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// Settings are what the suite needs a queue to be made with.
-func Settings() backfill.Retries {
-	return backfill.Retries{Delays: []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}, MaxAttempts: 3}
+// RetryPolicy are what the suite needs a queue to be made with.
+func RetryPolicy() backfill.RetryPolicy {
+	return backfill.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}, MaxAttempts: 3}
 }
 
 // Consumers is how many jobs a queue of the suite hands out at a time.
@@ -26,8 +26,8 @@ const Consumers = 2
 // patience bounds every wait.
 const patience = 30 * time.Second
 
-// Job is a job that a dispatcher could have made.
-func Job(n int) backfill.Job {
+// NewJob is a job that a dispatcher could have made.
+func NewJob(n int) backfill.Job {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return backfill.Job{
 		ID: fmt.Sprintf("job-%d", n), Org: "octo", Repo: fmt.Sprintf("repo-%d", n), RepoID: int64(n + 1),
@@ -37,11 +37,11 @@ func Job(n int) backfill.Job {
 	}
 }
 
-// Jobs are n of them.
-func Jobs(n int) []backfill.Job {
+// NewJobs are n of them.
+func NewJobs(n int) []backfill.Job {
 	list := make([]backfill.Job, n)
 	for i := range list {
-		list[i] = Job(i)
+		list[i] = NewJob(i)
 	}
 	return list
 }
@@ -118,12 +118,12 @@ func empty(t *testing.T, q backfill.Queue) func() bool {
 	t.Helper()
 	return func() bool {
 		depth, err := q.Depth(t.Context())
-		return err == nil && depth.Waiting() == 0
+		return err == nil && depth.Pending() == 0
 	}
 }
 
 func comesAsPublished(t *testing.T, q backfill.Queue) {
-	jobs := Jobs(250)
+	jobs := NewJobs(250)
 	publish(t, q, jobs...)
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
@@ -136,7 +136,7 @@ func comesAsPublished(t *testing.T, q backfill.Queue) {
 }
 
 func concurrency(t *testing.T, q backfill.Queue) {
-	publish(t, q, Jobs(20)...)
+	publish(t, q, NewJobs(20)...)
 	var mu sync.Mutex
 	now, most, all := 0, 0, 0
 	both := make(chan struct{})
@@ -165,7 +165,7 @@ func concurrency(t *testing.T, q backfill.Queue) {
 }
 
 func comesAgain(t *testing.T, q backfill.Queue) {
-	job := Job(1)
+	job := NewJob(1)
 	publish(t, q, job)
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
@@ -183,14 +183,14 @@ func comesAgain(t *testing.T, q backfill.Queue) {
 }
 
 func attemptsEnd(t *testing.T, q backfill.Queue) {
-	publish(t, q, Job(1))
+	publish(t, q, NewJob(1))
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		return errors.New("never")
 	})
 	eventually(t, "a dead job", dead(t, q, 1))
-	require.Len(t, got.jobs(), Settings().MaxAttempts)
+	require.Len(t, got.jobs(), RetryPolicy().MaxAttempts)
 	require.True(t, empty(t, q)())
 }
 
@@ -198,16 +198,16 @@ func dead(t *testing.T, q backfill.Queue, n int) func() bool {
 	t.Helper()
 	return func() bool {
 		depth, err := q.Depth(t.Context())
-		return err == nil && depth.Dead == n
+		return err == nil && depth.DeadLetters == n
 	}
 }
 
 func discarded(t *testing.T, q backfill.Queue) {
-	publish(t, q, Jobs(2)...)
+	publish(t, q, NewJobs(2)...)
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
-		if job.ID == Job(0).ID {
+		if job.ID == NewJob(0).ID {
 			return backfill.Discard(errors.New("senseless"))
 		}
 		return nil
@@ -218,16 +218,16 @@ func discarded(t *testing.T, q backfill.Queue) {
 }
 
 func putOff(t *testing.T, q backfill.Queue) {
-	publish(t, q, Job(1))
+	publish(t, q, NewJob(1))
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
-		if len(got.jobs()) <= 2*Settings().MaxAttempts {
-			return backfill.Snooze(time.Millisecond, errors.New("a limit"))
+		if len(got.jobs()) <= 2*RetryPolicy().MaxAttempts {
+			return backfill.Defer(time.Millisecond, errors.New("a limit"))
 		}
 		return nil
 	})
-	eventually(t, "the end", func() bool { return len(got.jobs()) == 2*Settings().MaxAttempts+1 })
+	eventually(t, "the end", func() bool { return len(got.jobs()) == 2*RetryPolicy().MaxAttempts+1 })
 	for _, job := range got.jobs() {
 		require.Equal(t, 1, job.Attempt)
 	}
@@ -235,12 +235,12 @@ func putOff(t *testing.T, q backfill.Queue) {
 }
 
 func givenBack(t *testing.T, q backfill.Queue) {
-	publish(t, q, Jobs(2)...)
+	publish(t, q, NewJobs(2)...)
 	var got log
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
-		if job.ID == Job(0).ID || job.Returns == 0 {
-			return &backfill.ForeignError{Org: job.Org}
+		if job.ID == NewJob(0).ID || job.Returns == 0 {
+			return &backfill.UnknownOrgError{Org: job.Org}
 		}
 		return nil
 	})
@@ -250,13 +250,13 @@ func givenBack(t *testing.T, q backfill.Queue) {
 		require.Equal(t, 1, job.Attempt)
 		returns[job.ID] = append(returns[job.ID], job.Returns)
 	}
-	require.Equal(t, []int{0, 1}, returns[Job(1).ID])
-	require.Len(t, returns[Job(0).ID], backfill.MaxReturns+1)
+	require.Equal(t, []int{0, 1}, returns[NewJob(1).ID])
+	require.Len(t, returns[NewJob(0).ID], backfill.MaxReturns+1)
 	require.True(t, empty(t, q)())
 }
 
 func unfinished(t *testing.T, q backfill.Queue) {
-	publish(t, q, Job(1))
+	publish(t, q, NewJob(1))
 	began := make(chan struct{})
 	stop := consume(t, q, func(ctx context.Context, _ backfill.Job) error {
 		close(began)
@@ -275,15 +275,15 @@ func unfinished(t *testing.T, q backfill.Queue) {
 }
 
 func depth(t *testing.T, q backfill.Queue) {
-	publish(t, q, Jobs(7)...)
+	publish(t, q, NewJobs(7)...)
 	eventually(t, "the jobs in the depth", func() bool {
 		depth, err := q.Depth(t.Context())
-		return err == nil && depth.Jobs == 7 && depth.Waiting() == 7 && depth.Consumers == 0
+		return err == nil && depth.Ready == 7 && depth.Pending() == 7 && depth.Consumers == 0
 	})
 	consume(t, q, func(context.Context, backfill.Job) error { return nil })
 	eventually(t, "a consumer in the depth", func() bool {
 		depth, err := q.Depth(t.Context())
-		return err == nil && depth.Waiting() == 0 && depth.Consumers == 1
+		return err == nil && depth.Pending() == 0 && depth.Consumers == 1
 	})
 }
 
@@ -308,6 +308,6 @@ func shared(t *testing.T, q backfill.Queue) {
 		depth, err := q.Depth(t.Context())
 		return err == nil && depth.Consumers == 2
 	})
-	publish(t, q, Jobs(400)...)
+	publish(t, q, NewJobs(400)...)
 	eventually(t, "all jobs", func() bool { return len(first.jobs())+len(second.jobs()) == 400 })
 }

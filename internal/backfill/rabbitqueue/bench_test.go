@@ -41,9 +41,9 @@ func benchQueue(b *testing.B, s *rabbittest.Server, prefetch int) *rabbitqueue.Q
 	name := fmt.Sprintf("bench%d", names.Add(1))
 	var up atomic.Bool
 	q := rabbitqueue.New(rabbitqueue.Settings{
-		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
+		URL: s.URL(), Auth: rabbitqueue.PlainAuth("guest", "guest"), ConnectionName: name,
 		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
-		Retries: queuetest.Settings(), Prefetch: prefetch, Consumers: min(prefetch, 2), Now: time.Now, Logger: zap.NewNop(),
+		Retries: queuetest.RetryPolicy(), Prefetch: prefetch, Consumers: min(prefetch, 2), Now: time.Now, Logger: zap.NewNop(),
 		OnState: func(err error) { up.Store(err == nil) },
 	})
 	b.Cleanup(q.Close)
@@ -58,7 +58,7 @@ func perSecond(b *testing.B, began time.Time) {
 
 func benchPublish(b *testing.B, q *rabbitqueue.Queue) {
 	b.Helper()
-	jobs := queuetest.Jobs(benchJobs)
+	jobs := queuetest.NewJobs(benchJobs)
 	b.ResetTimer()
 	began := time.Now()
 	for left := b.N; left > 0; left -= benchJobs {
@@ -72,7 +72,7 @@ func benchPublish(b *testing.B, q *rabbitqueue.Queue) {
 
 func benchConsume(b *testing.B, q *rabbitqueue.Queue) {
 	b.Helper()
-	jobs := queuetest.Jobs(b.N)
+	jobs := queuetest.NewJobs(b.N)
 	n, err := q.Publish(b.Context(), jobs)
 	require.NoError(b, err)
 	require.Len(b, jobs, n)
@@ -121,7 +121,7 @@ func newBare(b *testing.B, s *rabbittest.Server, prefetch int) *bare {
 
 func (r *bare) send(b *testing.B, n int) {
 	b.Helper()
-	job := queuetest.Job(1)
+	job := queuetest.NewJob(1)
 	body := job.Encode()
 	for left := n; left > 0; left -= benchJobs {
 		var waiting []*amqp.DeferredConfirmation

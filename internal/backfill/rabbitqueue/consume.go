@@ -152,7 +152,7 @@ func (q *Queue) deliver(ctx context.Context, from *source, d *amqp.Delivery, han
 	if ctx.Err() != nil && err != nil {
 		return // unfinished: it is delivered again
 	}
-	fate := q.settings.Retries.Judge(&job, err)
+	fate := q.settings.Retries.DecideOutcome(&job, err)
 	if fate.Done || q.move(ctx, q.next(from, d, &job, fate, err)) {
 		q.acknowledge(d)
 		if fate.Returns > 0 {
@@ -162,7 +162,7 @@ func (q *Queue) deliver(ctx context.Context, from *source, d *amqp.Delivery, han
 }
 
 // next is what becomes of a job that is not done.
-func (q *Queue) next(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Fate, err error) outgoing {
+func (q *Queue) next(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Outcome, err error) outgoing {
 	now := q.settings.Now()
 	reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
 	switch {

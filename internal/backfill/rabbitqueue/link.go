@@ -108,7 +108,7 @@ func (l *link) dial() (*amqp.Connection, error) {
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
 		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeat, Locale: "en_US",
 		Dial:       amqp.DefaultDial(dialTimeout),
-		Properties: amqp.Table{"connection_name": s.Name + " " + l.name, "product": "githubexporter"},
+		Properties: amqp.Table{"connection_name": s.ConnectionName + " " + l.name, "product": "githubexporter"},
 	})
 	if err != nil {
 		return nil, explain(err)

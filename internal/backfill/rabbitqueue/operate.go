@@ -9,8 +9,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// Dead is a message in the queue of the dead ones.
-type Dead struct {
+// DeadLetter is a message in the queue of the dead ones.
+type DeadLetter struct {
 	Job backfill.Job
 	// Invalid says why the message is no job; nil when it is one.
 	Invalid error
@@ -25,14 +25,14 @@ type Decision int
 
 // The decisions. A message that is no job is not replayed: it is kept.
 const (
-	Keep Decision = iota
-	Remove
-	Replay
+	DecisionKeep Decision = iota
+	DecisionRemove
+	DecisionReplay
 )
 
-// EachDead shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
+// ReviewDeadLetters shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
 // before it again, in the queue of its organization. Those that are kept go back when all were seen.
-func EachDead(ctx context.Context, settings Settings, decide func(Dead) Decision) error {
+func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadLetter) Decision) error {
 	o, err := newOperator(ctx, settings)
 	if err != nil {
 		return err
@@ -136,8 +136,8 @@ func (o *operator) confirmed(ctx context.Context, queue string, job *backfill.Jo
 	}
 }
 
-func deadOf(d *amqp.Delivery) Dead {
-	dead := Dead{Body: d.Body}
+func deadOf(d *amqp.Delivery) DeadLetter {
+	dead := DeadLetter{Body: d.Body}
 	dead.Job, dead.Invalid = backfill.Decode(d.Body)
 	dead.Reason, _ = d.Headers[HeaderError].(string)
 	for _, entry := range historyOf(d.Headers) {
@@ -155,9 +155,9 @@ func deadOf(d *amqp.Delivery) Dead {
 func (o *operator) settle(ctx context.Context, d *amqp.Delivery, decision Decision) error {
 	job, invalid := backfill.Decode(d.Body)
 	switch {
-	case decision == Keep || (decision == Replay && invalid != nil):
+	case decision == DecisionKeep || (decision == DecisionReplay && invalid != nil):
 		return nil
-	case decision == Replay:
+	case decision == DecisionReplay:
 		job.Attempt, job.CreatedAt = 1, o.settings.Now().UTC()
 		if err := o.publish(ctx, &job); err != nil {
 			return err

@@ -55,7 +55,7 @@ func (e *RefusedError) Error() string {
 }
 
 // Is implements errors.Is.
-func (e *RefusedError) Is(target error) bool { return target == ErrDown }
+func (e *RefusedError) Is(target error) bool { return target == ErrUnavailable }
 
 func newPublisher(q *Queue) *publisher {
 	p := &publisher{queue: q, refused: make(map[string]time.Time)}

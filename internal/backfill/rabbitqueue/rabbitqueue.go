@@ -33,14 +33,14 @@ type Settings struct {
 	Exchange, Queue, DeadQueue string
 	// Orgs are the organizations whose jobs are published and consumed.
 	Orgs    []string
-	Retries backfill.Retries
+	Retries backfill.RetryPolicy
 	// Prefetch is how many jobs a replica holds that are not done; where it has so many organizations that Consumers of
 	// each are more, those. Consumers is how many it works on at a time.
 	Prefetch, Consumers int
-	// Name shows in the broker's list of connections.
-	Name   string
-	Now    func() time.Time
-	Logger *zap.Logger
+	// ConnectionName shows in the broker's list of connections.
+	ConnectionName string
+	Now            func() time.Time
+	Logger         *zap.Logger
 	// OnState is called when the state changes; nil is good. It must not block.
 	OnState func(error)
 	// OnConsumer is called when consuming begins (nil) or is interrupted. It must not block.
@@ -52,13 +52,13 @@ type Settings struct {
 	OnRefused func(queue string, err error)
 }
 
-// Plain authenticates with a name and a password.
-func Plain(username, password string) amqp.Authentication {
+// PlainAuth authenticates with a name and a password.
+func PlainAuth(username, password string) amqp.Authentication {
 	return &amqp.PlainAuth{Username: username, Password: password}
 }
 
-// External authenticates with the certificate of the TLS client.
-func External() amqp.Authentication { return &amqp.ExternalAuth{} }
+// ExternalAuth authenticates with the certificate of the TLS client.
+func ExternalAuth() amqp.Authentication { return &amqp.ExternalAuth{} }
 
 // Queue is a queue on RabbitMQ. It is safe for concurrent use.
 type Queue struct {
@@ -96,10 +96,10 @@ type state struct {
 	told     bool
 }
 
-// ErrDown is the error of whatever needs a broker that cannot be reached, or that takes nothing.
-var ErrDown = errors.New("RabbitMQ is not available")
+// ErrUnavailable is the error of whatever needs a broker that cannot be reached, or that takes nothing.
+var ErrUnavailable = errors.New("RabbitMQ is not available")
 
-func down(err error) error { return fmt.Errorf("%w: %w", ErrDown, err) }
+func down(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // New makes a queue. It does not wait for the broker.
 func New(settings Settings) *Queue {
@@ -166,8 +166,8 @@ func (q *Queue) forgetOld(name string) {
 	q.settings.Logger.Info("A queue of a version before was deleted.", zap.String("queue", name))
 }
 
-// Consuming is how many consumers this process has.
-func (q *Queue) Consuming() int { return int(q.consuming.Load()) }
+// NumConsumers is how many consumers this process has.
+func (q *Queue) NumConsumers() int { return int(q.consuming.Load()) }
 
 // RetryQueues is a name for all retry queues together.
 func RetryQueues(jobs string) string { return base(jobs) + ".retry" }
@@ -214,9 +214,9 @@ func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
 	return q.depth(ctx, q.sources, q.settings.DeadQueue)
 }
 
-// DepthOf is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not
+// OrgDepth is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not
 // counted.
-func (q *Queue) DepthOf(ctx context.Context, org string) (backfill.Depth, error) {
+func (q *Queue) OrgDepth(ctx context.Context, org string) (backfill.Depth, error) {
 	for _, s := range q.sources {
 		if strings.EqualFold(s.org, org) {
 			return q.depth(ctx, []*source{s})
@@ -252,7 +252,7 @@ func (q *Queue) depth(ctx context.Context, sources []*source, dead ...string) (b
 		q.addDepth(&depth, q.shared, found)
 	}
 	for _, name := range dead {
-		depth.Dead += counts[name].Messages
+		depth.DeadLetters += counts[name].Messages
 		delete(counts, name)
 	}
 	for _, found := range counts {
@@ -263,16 +263,16 @@ func (q *Queue) depth(ctx context.Context, sources []*source, dead ...string) (b
 
 // addDepth adds a source's depth.
 func (q *Queue) addDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
-	one := backfill.QueueDepth{Name: s.name, Org: s.org, Jobs: found.Messages, Consumers: found.Consumers}
-	if at := s.oldest.Load(); one.Jobs > 0 && at != 0 {
+	one := backfill.QueueDepth{Name: s.name, Org: s.org, Ready: found.Messages, Consumers: found.Consumers}
+	if at := s.oldest.Load(); one.Ready > 0 && at != 0 {
 		one.Oldest = time.UnixMilli(at).UTC()
 		if depth.Oldest.IsZero() || one.Oldest.Before(depth.Oldest) {
 			depth.Oldest = one.Oldest
 		}
 	}
 	depth.Queues = append(depth.Queues, one)
-	depth.Jobs += one.Jobs
-	depth.Held += one.Consumers * q.prefetch()
+	depth.Ready += one.Ready
+	depth.MaxUnacked += one.Consumers * q.prefetch()
 }
 
 // prefetch is how many jobs of each queue are held. Quorum queues know no bound for a channel as a whole

@@ -53,9 +53,9 @@ func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Setti
 	name := fmt.Sprintf("test%d", names.Add(1))
 	f := &fixture{logs: logs}
 	f.settings = rabbitqueue.Settings{
-		URL: s.URL(), Auth: rabbitqueue.Plain("guest", "guest"), Name: name,
+		URL: s.URL(), Auth: rabbitqueue.PlainAuth("guest", "guest"), ConnectionName: name,
 		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
-		Retries: queuetest.Settings(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
+		Retries: queuetest.RetryPolicy(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
 		OnState:    func(err error) { f.state.Store(&err) },
 		OnInvalid:  func(string) { f.invalid.Add(1) },
 		OnReturned: func(string) { f.returned.Add(1) },
@@ -122,7 +122,7 @@ func depth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func() 
 	}
 }
 
-func idle(d backfill.Depth) bool { return d.Waiting() == 0 }
+func idle(d backfill.Depth) bool { return d.Pending() == 0 }
 
 // channel is a bare channel to the broker.
 func channel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
@@ -155,11 +155,11 @@ func TestOnOneBroker(t *testing.T) {
 
 func deadHistory(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Job(1))
+	publish(t, f, queuetest.NewJob(1))
 	consume(t, f, func(_ context.Context, job backfill.Job) error {
 		return fmt.Errorf("GitHub answered %d00", job.Attempt+3)
 	})
-	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
+	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
 	d, ok, err := channel(t, s).Get(f.settings.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -173,13 +173,13 @@ func deadHistory(t *testing.T, s *rabbittest.Server) {
 	job, err := backfill.Decode(d.Body)
 	require.NoError(t, err)
 	require.Equal(t, 3, job.Attempt)
-	require.Equal(t, queuetest.Job(1).ID, d.MessageId)
+	require.Equal(t, queuetest.NewJob(1).ID, d.MessageId)
 	require.Equal(t, amqp.Persistent, d.DeliveryMode)
 }
 
 func poison(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	good := queuetest.Job(1)
+	good := queuetest.NewJob(1)
 	text := string(good.Encode())
 	long := good
 	long.Window.Start = long.Window.End.AddDate(-100, 0, 0)
@@ -200,7 +200,7 @@ func poison(t *testing.T, s *rabbittest.Server) {
 	publish(t, f, good)
 	var n atomic.Int64
 	consume(t, f, count(&n))
-	eventually(t, "dead messages", depth(t, f, func(d backfill.Depth) bool { return d.Dead == len(bodies) && d.Waiting() == 0 }))
+	eventually(t, "dead messages", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == len(bodies) && d.Pending() == 0 }))
 	eventually(t, "the good one", func() bool { return n.Load() == 1 })
 	require.EqualValues(t, len(bodies), f.invalid.Load())
 	for _, body := range bodies { // in their order, for there was one publisher; two workers may change neighbours
@@ -221,8 +221,8 @@ func otherSettings(t *testing.T, s *rabbittest.Server) {
 		err := f.trouble()
 		return err != nil && strings.Contains(err.Error(), `the queue "other.jobs.octo" exists with other settings`)
 	})
-	_, err = f.Publish(t.Context(), queuetest.Jobs(1))
-	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	_, err = f.Publish(t.Context(), queuetest.NewJobs(1))
+	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 	_, err = ch.QueueDelete("other.jobs.octo", false, true, false)
 	require.NoError(t, err)
 	f.ready(t) // by itself
@@ -249,27 +249,27 @@ func endsWithReasons(t *testing.T, s *rabbittest.Server) {
 	var n atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
 		if n.Add(1) == 1 {
-			eventually(t, "the job in the queue again", depth(t, f, func(d backfill.Depth) bool { return d.Jobs == 1 }))
+			eventually(t, "the job in the queue again", depth(t, f, func(d backfill.Depth) bool { return d.Ready == 1 }))
 		}
 		return nil
 	})
-	publish(t, f, queuetest.Job(1))
+	publish(t, f, queuetest.NewJob(1))
 	eventually(t, "the job again", func() bool { return n.Load() == 2 })
 	lines := f.logs.FilterMessage("Consuming jobs was interrupted.").All()
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0].ContextMap()["error"], "timed out. Timeout value used: 500 ms")
 
 	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
-	_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+	_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
 	f.ready(t) // by itself
 	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
-	err = rabbitqueue.Publish(t.Context(), f.settings, queuetest.Job(1))
+	err = rabbitqueue.Publish(t.Context(), f.settings, queuetest.NewJob(1))
 	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
 }
 
 func wrongPassword(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.Plain("guest", "s3cret-wrong") })
+	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.PlainAuth("guest", "s3cret-wrong") })
 	eventually(t, "an explanation", func() bool {
 		err := f.trouble()
 		return err != nil && strings.Contains(err.Error(), "username or password")
@@ -283,7 +283,7 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
 	var n atomic.Int64
 	consume(t, f, count(&n))
-	publish(t, f, queuetest.Job(1))
+	publish(t, f, queuetest.NewJob(1))
 	eventually(t, "a job", func() bool { return n.Load() == 1 })
 	ch := channel(t, s)
 	for _, name := range []string{f.jobs(), f.settings.DeadQueue} {
@@ -291,7 +291,7 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 		require.NoError(t, err)
 	}
 	eventually(t, "a job through the new queue", func() bool {
-		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return err == nil && n.Load() >= 2
 	})
 	eventually(t, "all queues", depth(t, f, idle))
@@ -299,12 +299,12 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 
 func alarm(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Jobs(3)...)
+	publish(t, f, queuetest.NewJobs(3)...)
 	s.SetMemoryAlarm(true)
 	defer s.SetMemoryAlarm(false)
 	eventually(t, "a refused job", func() bool { // the broker tells a connection when that publishes
-		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
-		return errors.Is(err, rabbitqueue.ErrDown)
+		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
+		return errors.Is(err, rabbitqueue.ErrUnavailable)
 	})
 	eventually(t, "the state", func() bool { return f.trouble() != nil })
 	var n atomic.Int64
@@ -312,7 +312,7 @@ func alarm(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "jobs in spite of the alarm", func() bool { return n.Load() >= 3 })
 	s.SetMemoryAlarm(false)
 	eventually(t, "a job after the alarm", func() bool {
-		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return err == nil
 	})
 	f.ready(t)
@@ -320,7 +320,7 @@ func alarm(t *testing.T, s *rabbittest.Server) {
 
 func lostConnections(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Jobs(50)...)
+	publish(t, f, queuetest.NewJobs(50)...)
 	var n, lost atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
 		if n.Add(1)%20 == 5 && lost.Add(1) <= 2 {
@@ -330,14 +330,14 @@ func lostConnections(t *testing.T, s *rabbittest.Server) {
 	})
 	eventually(t, "all jobs", func() bool {
 		d, err := f.Depth(t.Context())
-		return err == nil && n.Load() >= 50 && d.Waiting() == 0
+		return err == nil && n.Load() >= 50 && d.Pending() == 0
 	})
-	require.True(t, depth(t, f, func(d backfill.Depth) bool { return d.Dead == 0 })())
+	require.True(t, depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 0 })())
 }
 
 func deliveredOver(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Job(1))
+	publish(t, f, queuetest.NewJob(1))
 	ch := channel(t, s)
 	for range 100 {
 		d, ok, err := ch.Get(f.jobs(), false)
@@ -347,42 +347,42 @@ func deliveredOver(t *testing.T, s *rabbittest.Server) {
 		}
 		require.NoError(t, d.Nack(false, true)) // as when its worker was killed
 	}
-	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
+	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
 }
 
 func replay(t *testing.T, s *rabbittest.Server) {
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Jobs(5)...)
+	publish(t, f, queuetest.NewJobs(5)...)
 	stop := consume(t, f, func(context.Context, backfill.Job) error { return backfill.Discard(errors.New("no, thanks")) })
-	eventually(t, "dead jobs", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 5 && d.Waiting() == 0 }))
+	eventually(t, "dead jobs", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 5 && d.Pending() == 0 }))
 	stop()
 	require.NoError(t, channel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
 		amqp.Publishing{Body: []byte("junk")}))
-	eventually(t, "junk", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 6 }))
+	eventually(t, "junk", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
-	var seen []rabbitqueue.Dead
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), f.settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
+	var seen []rabbitqueue.DeadLetter
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
 		seen = append(seen, d)
-		return rabbitqueue.Keep
+		return rabbitqueue.DecisionKeep
 	}))
 	require.Len(t, seen, 6)
 	require.Equal(t, "attempt 1: discarded: no, thanks", seen[0].Reason)
 	require.NoError(t, seen[0].Invalid)
 	require.Equal(t, "octo", seen[0].Job.Org)
 	require.ErrorIs(t, seen[5].Invalid, backfill.ErrInvalid)
-	eventually(t, "all kept", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 6 }))
+	eventually(t, "all kept", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), f.settings, func(d rabbitqueue.Dead) rabbitqueue.Decision {
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
 		switch {
 		case d.Invalid != nil:
-			return rabbitqueue.Remove
-		case d.Job.ID == queuetest.Job(0).ID:
-			return rabbitqueue.Keep
+			return rabbitqueue.DecisionRemove
+		case d.Job.ID == queuetest.NewJob(0).ID:
+			return rabbitqueue.DecisionKeep
 		default:
-			return rabbitqueue.Replay
+			return rabbitqueue.DecisionReplay
 		}
 	}))
-	eventually(t, "replayed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Dead == 1 && d.Jobs == 4 }))
+	eventually(t, "replayed jobs", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Ready == 4 }))
 	got := make(chan backfill.Job, 10)
 	consume(t, f, func(_ context.Context, job backfill.Job) error { got <- job; return nil })
 	for range 4 {
@@ -395,14 +395,14 @@ func replay(t *testing.T, s *rabbittest.Server) {
 func TestBrokerKilledAndWiped(t *testing.T) {
 	s := rabbittest.Start(t)
 	f := start(t, s).ready(t)
-	publish(t, f, queuetest.Jobs(100)...)
+	publish(t, f, queuetest.NewJobs(100)...)
 	s.Kill()
 	eventually(t, "trouble", func() bool { return f.trouble() != nil })
-	_, err := f.Publish(t.Context(), queuetest.Jobs(1))
-	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
+	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 	s.Run()
 	f.ready(t)
-	eventually(t, "the confirmed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Jobs == 100 }))
+	eventually(t, "the confirmed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Ready == 100 }))
 	var n atomic.Int64
 	consume(t, f, count(&n))
 	eventually(t, "all jobs", func() bool { return n.Load() == 100 })
@@ -413,7 +413,7 @@ func TestBrokerKilledAndWiped(t *testing.T) {
 	f.ready(t)
 	n.Store(0)
 	eventually(t, "jobs through the new queues", func() bool {
-		_, err := f.Publish(t.Context(), queuetest.Jobs(1))
+		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return err == nil && n.Load() > 0
 	})
 
@@ -422,7 +422,7 @@ func TestBrokerKilledAndWiped(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err = f.Depth(ctx)
-	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 }
 
 func TestCloseWithoutBroker(t *testing.T) {

@@ -32,7 +32,7 @@ func sharedNames() rabbitqueue.Settings {
 
 // jobsOf are n jobs of an organization.
 func jobsOf(org string, n int) []backfill.Job {
-	jobs := queuetest.Jobs(n)
+	jobs := queuetest.NewJobs(n)
 	for i := range jobs {
 		jobs[i].Org, jobs[i].ID = org, fmt.Sprintf("%s-%d", org, i)
 	}
@@ -53,7 +53,7 @@ func worker(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
 				return nil
 			}
 		}
-		return &backfill.ForeignError{Org: job.Org}
+		return &backfill.UnknownOrgError{Org: job.Org}
 	}
 }
 
@@ -117,7 +117,7 @@ func twoDeployments(t *testing.T, s *rabbittest.Server) {
 	publish(t, second, jobsOf("widgets", 40)...)
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 80 && ofSecond.Load() == 40 })
 	for _, f := range []*fixture{first, second} {
-		eventually(t, "empty queues", depth(t, f, func(d backfill.Depth) bool { return d.Waiting() == 0 && d.Dead == 0 }))
+		eventually(t, "empty queues", depth(t, f, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 0 }))
 		require.Zero(t, f.returned.Load())
 	}
 	d, err := first.Depth(t.Context())
@@ -125,10 +125,10 @@ func twoDeployments(t *testing.T, s *rabbittest.Server) {
 	require.Len(t, d.Queues, 2)
 	require.Equal(t, backfill.QueueDepth{Name: shared.Queue + ".octo", Org: "Octo", Consumers: 1}, d.Queues[1])
 	require.Equal(t, 1, d.Consumers)
-	one, err := first.DepthOf(t.Context(), "octo")
+	one, err := first.OrgDepth(t.Context(), "octo")
 	require.NoError(t, err)
 	require.Len(t, one.Queues, 1)
-	_, err = first.DepthOf(t.Context(), "widgets")
+	_, err = first.OrgDepth(t.Context(), "widgets")
 	require.Error(t, err)
 }
 
@@ -141,7 +141,7 @@ func rollingUpdate(t *testing.T, s *rabbittest.Server) {
 	publish(t, updated, append(jobsOf("widgets", 20), jobsOf("acme", 20)...)...)
 	eventually(t, "the jobs of the organization that both know", func() bool { return n.Load() == 20 })
 	eventually(t, "the others in their queue", depth(t, updated, func(d backfill.Depth) bool {
-		return d.Jobs == 20 && d.Consumers == 0
+		return d.Ready == 20 && d.Consumers == 0
 	}))
 	consume(t, updated, worker(&n, false, "acme", "widgets"))
 	eventually(t, "all jobs", func() bool { return n.Load() == 40 })
@@ -159,23 +159,23 @@ func upgrade(t *testing.T, s *rabbittest.Server) {
 	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("acme", 26)[25:]...)
 	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
 	eventually(t, "what a version before has left waits, too",
-		depth(t, first, func(d backfill.Depth) bool { return d.Waiting() == 45 }))
+		depth(t, first, func(d backfill.Depth) bool { return d.Pending() == 45 }))
 	var ofFirst, ofSecond atomic.Int64
 	consume(t, first, worker(&ofFirst, true, "acme"))
 	consume(t, second, worker(&ofSecond, true, "widgets"))
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 25 && ofSecond.Load() == 20 })
-	eventually(t, "empty queues", depth(t, first, func(d backfill.Depth) bool { return d.Waiting() == 0 && d.Dead == 1 }))
+	eventually(t, "empty queues", depth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }))
 	t.Logf("given back: %d and %d times", first.returned.Load(), second.returned.Load())
 	require.Positive(t, first.returned.Load()+second.returned.Load())
 	// A replica of the version before lives on for a while.
 	send(t, ch, shared.Exchange, shared.Queue, jobsOf("acme", 1)...)
 	eventually(t, "its job", func() bool { return ofFirst.Load() == 26 })
 
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), first.settings, replayed))
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, replayed))
 	eventually(t, "the replayed job", func() bool { return ofFirst.Load() == 27 })
 	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("elsewhere", 1)...)
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), first.settings, replayed))
-	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 && d.Waiting() == 0 }))
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, replayed))
+	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
 	dead, there, err := ch.Get(shared.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, there)
@@ -185,7 +185,7 @@ func upgrade(t *testing.T, s *rabbittest.Server) {
 }
 
 // replayed replays every dead job.
-func replayed(rabbitqueue.Dead) rabbitqueue.Decision { return rabbitqueue.Replay }
+func replayed(rabbitqueue.DeadLetter) rabbitqueue.Decision { return rabbitqueue.DecisionReplay }
 
 func oldDeleted(t *testing.T, s *rabbittest.Server) {
 	shared := sharedNames()
@@ -217,18 +217,18 @@ func replayAll(t *testing.T, s *rabbittest.Server) {
 	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
 	ch := channel(t, s)
 	send(t, ch, shared.Exchange, shared.DeadQueue, append(jobsOf("Acme", 2), jobsOf("widgets", 3)...)...)
-	eventually(t, "dead jobs", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 5 }))
+	eventually(t, "dead jobs", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 5 }))
 	operator := first.settings
 	operator.Orgs = nil // the tool does not know them
-	require.NoError(t, rabbitqueue.EachDead(t.Context(), operator, replayed))
-	eventually(t, "jobs", depth(t, first, func(d backfill.Depth) bool { return d.Jobs == 2 && d.Dead == 0 }))
-	eventually(t, "jobs", depth(t, second, func(d backfill.Depth) bool { return d.Jobs == 3 }))
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), operator, replayed))
+	eventually(t, "jobs", depth(t, first, func(d backfill.Depth) bool { return d.Ready == 2 && d.DeadLetters == 0 }))
+	eventually(t, "jobs", depth(t, second, func(d backfill.Depth) bool { return d.Ready == 3 }))
 
 	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("gone", 1)...)
-	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 }))
-	err := rabbitqueue.EachDead(t.Context(), operator, replayed)
+	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
+	err := rabbitqueue.ReviewDeadLetters(t.Context(), operator, replayed)
 	require.ErrorContains(t, err, fmt.Sprintf("there is no queue %q behind the exchange", shared.Queue+".gone"))
-	eventually(t, "it is kept", depth(t, first, func(d backfill.Depth) bool { return d.Dead == 1 }))
+	eventually(t, "it is kept", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
 }
 
 // goneQueue: what waits for a queue that is deleted is dead, and does not hold back the retries of others.
@@ -244,7 +244,7 @@ func goneQueue(t *testing.T, s *rabbittest.Server) {
 	consume(t, second, worker(&n, true, "widgets"))
 	publish(t, second, jobsOf("widgets", 10)...)
 	eventually(t, "the other's jobs", func() bool { return n.Load() == 10 })
-	eventually(t, "dead jobs", depth(t, second, func(d backfill.Depth) bool { return d.Dead == 100 && d.Waiting() == 0 }))
+	eventually(t, "dead jobs", depth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }))
 }
 
 // fairness: one organization has many jobs that take long, and the other's do not wait for the end of them.
@@ -286,7 +286,7 @@ func fewRights(t *testing.T, s *rabbittest.Server) {
 	s.Rabbitmqctl("add_user", "acme", "s3cret")
 	s.Rabbitmqctl("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
 	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
-		s.Auth = rabbitqueue.Plain("acme", "s3cret")
+		s.Auth = rabbitqueue.PlainAuth("acme", "s3cret")
 	}).ready(t)
 	var n atomic.Int64
 	consume(t, f, worker(&n, true, "acme"))
@@ -315,7 +315,7 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 		return err != nil
 	})
 	require.ErrorAs(t, err, new(*rabbitqueue.RefusedError))
-	require.ErrorIs(t, err, rabbitqueue.ErrDown)
+	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 	require.ErrorContains(t, err, fmt.Sprintf("refuses jobs for the queue %q", name))
 	require.ErrorContains(t, err, "max-length and overflow")
 	require.ErrorAs(t, *f.refused.Load(), new(*rabbitqueue.RefusedError))

@@ -107,13 +107,13 @@ func TestTLS(t *testing.T) {
 	}
 	t.Run("password", func(t *testing.T) {
 		f := start(t, s, secure).ready(t)
-		publish(t, f, queuetest.Jobs(3)...)
+		publish(t, f, queuetest.NewJobs(3)...)
 	})
 	t.Run("certificate", func(t *testing.T) {
 		f := start(t, s, secure, func(settings *rabbitqueue.Settings) {
-			settings.TLS, settings.Auth = a.client("githubexporter"), rabbitqueue.External()
+			settings.TLS, settings.Auth = a.client("githubexporter"), rabbitqueue.ExternalAuth()
 		}).ready(t)
-		publish(t, f, queuetest.Jobs(3)...)
+		publish(t, f, queuetest.NewJobs(3)...)
 		require.Contains(t, s.Rabbitmqctl("list_connections", "user", "auth_mechanism"), "githubexporter\tEXTERNAL")
 	})
 	refused := func(want string, change ...func(*rabbitqueue.Settings)) {
@@ -122,7 +122,7 @@ func TestTLS(t *testing.T) {
 		eventually(t, want, func() bool { return f.trouble() != nil && strings.Contains(f.trouble().Error(), want) })
 	}
 	t.Run("no certificate", func(*testing.T) {
-		refused("connect:", func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.External() })
+		refused("connect:", func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.ExternalAuth() })
 	})
 	t.Run("another authority", func(*testing.T) {
 		refused("certificate signed by unknown authority", func(settings *rabbitqueue.Settings) { settings.TLS = stranger.client("") })

@@ -73,7 +73,7 @@ func decode(id, value string) (backfill.Claim, error) {
 	if err := json.Unmarshal([]byte(value), &claim); err != nil {
 		return claim, fmt.Errorf("the claim of job %.100q: %w", id, err)
 	}
-	if claim.ID != id || claim.Streams == 0 || !claim.From.Before(claim.Until) || claim.Seen.IsZero() {
+	if claim.ID != id || claim.Streams == 0 || !claim.Start.Before(claim.End) || claim.RefreshedAt.IsZero() {
 		return claim, fmt.Errorf("the claim of job %.100q has impossible values", id)
 	}
 	return claim, nil
@@ -104,8 +104,8 @@ func (c *Claims) Put(ctx context.Context, org string, claims []backfill.Claim) e
 	return nil
 }
 
-// Drop implements backfill.Claims.
-func (c *Claims) Drop(ctx context.Context, org string, ids []string) error {
+// Delete implements backfill.Claims.
+func (c *Claims) Delete(ctx context.Context, org string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}

@@ -23,8 +23,8 @@ func TestClaims(t *testing.T) {
 			at := time.Date(2026, 3, 11, 12, 0, 0, 123e6, time.UTC)
 			claim := func(id string) backfill.Claim {
 				return backfill.Claim{
-					ID: id, RepoID: 7, Streams: activity.StreamsOf(activity.StreamPulls), From: at.Add(-time.Hour), Until: at,
-					Published: at, Seen: at,
+					ID: id, RepoID: 7, Streams: activity.StreamsOf(activity.StreamPulls), Start: at.Add(-time.Hour), End: at,
+					PublishedAt: at, RefreshedAt: at,
 				}
 			}
 			list := func(org string) []backfill.Claim {
@@ -38,14 +38,14 @@ func TestClaims(t *testing.T) {
 			require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{claim("a"), claim("b")}))
 			require.NoError(t, claims.Put(t.Context(), "other", []backfill.Claim{claim("a")}))
 			later := claim("b")
-			later.Seen, later.Open = at.Add(time.Minute), true
+			later.RefreshedAt, later.Retrying = at.Add(time.Minute), true
 			require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{later}))
 			require.Equal(t, []backfill.Claim{claim("a"), later}, list("acme"))
-			require.NoError(t, claims.Drop(t.Context(), "acme", []string{"a", "unknown"}))
+			require.NoError(t, claims.Delete(t.Context(), "acme", []string{"a", "unknown"}))
 			require.Equal(t, []backfill.Claim{later}, list("acme"))
 			require.Len(t, list("other"), 1)
 			require.NoError(t, claims.Put(t.Context(), "acme", nil))
-			require.NoError(t, claims.Drop(t.Context(), "acme", nil))
+			require.NoError(t, claims.Delete(t.Context(), "acme", nil))
 		})
 	}
 	key := "gx:1:{acme}:claims"
@@ -66,7 +66,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		if claim, err := decode("x", value); err == nil {
 			require.Equal(t, "x", claim.ID)
-			require.True(t, claim.From.Before(claim.Until))
+			require.True(t, claim.Start.Before(claim.End))
 		}
 	})
 }

@@ -22,9 +22,9 @@ type Elector interface {
 
 // Harness makes the electors of the replicas of one system.
 type Harness struct {
-	Elector func(tb testing.TB) Elector
-	// Appointed says that the first one alone ever leads.
-	Appointed bool
+	NewElector func(tb testing.TB) Elector
+	// HasFixedLeader says that the first one alone ever leads.
+	HasFixedLeader bool
 }
 
 // Timing is quick, with room for a busy machine.
@@ -113,9 +113,9 @@ func receive[T any](t *testing.T, from <-chan T) T {
 
 func oneAtATime(t *testing.T, h Harness) {
 	t.Helper()
-	first := lead(t, h.Elector(t), "one")
+	first := lead(t, h.NewElector(t), "one")
 	term := receive(t, first.terms)
-	second := lead(t, h.Elector(t), "one")
+	second := lead(t, h.NewElector(t), "one")
 	select {
 	case <-second.terms:
 		require.Fail(t, "two lead")
@@ -130,7 +130,7 @@ func endOfContext(t *testing.T, h Harness) {
 	var finished atomic.Bool
 	began, wait := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
-	elector := h.Elector(t)
+	elector := h.NewElector(t)
 	go func() {
 		done <- elector.Lead(ctx, "one", func(ctx context.Context, _ uint64) error {
 			close(began)
@@ -155,13 +155,13 @@ func endOfContext(t *testing.T, h Harness) {
 // handOver: who stops gives the lease to the next one within a second.
 func handOver(t *testing.T, h Harness) {
 	t.Helper()
-	first := lead(t, h.Elector(t), "one")
+	first := lead(t, h.NewElector(t), "one")
 	fence := receive(t, first.terms).fence
-	second := lead(t, h.Elector(t), "one")
+	second := lead(t, h.NewElector(t), "one")
 	first.cancel(nil)
 	began := time.Now()
 	require.Error(t, first.join(t))
-	if h.Appointed {
+	if h.HasFixedLeader {
 		return
 	}
 	require.Greater(t, receive(t, second.terms).fence, fence)
@@ -170,7 +170,7 @@ func handOver(t *testing.T, h Harness) {
 
 func namesApart(t *testing.T, h Harness) {
 	t.Helper()
-	elector := h.Elector(t)
+	elector := h.NewElector(t)
 	one, two := lead(t, elector, "one"), lead(t, elector, "two")
 	a, b := receive(t, one.terms), receive(t, two.terms)
 	require.NoError(t, a.ctx.Err())
@@ -182,7 +182,7 @@ func namesApart(t *testing.T, h Harness) {
 
 func workReturns(t *testing.T, h Harness) {
 	t.Helper()
-	one := lead(t, h.Elector(t), "one")
+	one := lead(t, h.NewElector(t), "one")
 	var last uint64
 	for _, result := range []error{nil, errors.New("failed"), nil} {
 		term := receive(t, one.terms)
@@ -196,7 +196,7 @@ func workReturns(t *testing.T, h Harness) {
 // inAndOut: a process that leads, stops and leads again has a new term.
 func inAndOut(t *testing.T, h Harness) {
 	t.Helper()
-	elector := h.Elector(t)
+	elector := h.NewElector(t)
 	var last uint64
 	for range 5 {
 		one := lead(t, elector, "one")
@@ -212,7 +212,7 @@ func endedBefore(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := h.Elector(t).Lead(ctx, "one", func(context.Context, uint64) error {
+	err := h.NewElector(t).Lead(ctx, "one", func(context.Context, uint64) error {
 		t.Error("worked with a context that has ended")
 		return nil
 	})
@@ -222,7 +222,7 @@ func endedBefore(t *testing.T, h Harness) {
 func cause(t *testing.T, h Harness) {
 	t.Helper()
 	reason := errors.New("enough")
-	one := lead(t, h.Elector(t), "one")
+	one := lead(t, h.NewElector(t), "one")
 	receive(t, one.terms)
 	one.cancel(reason)
 	require.ErrorIs(t, one.join(t), reason)
@@ -239,7 +239,7 @@ func manyTerms(t *testing.T, h Harness) {
 	var fences []uint64
 	var leads sync.WaitGroup
 	for range 4 {
-		elector := h.Elector(t)
+		elector := h.NewElector(t)
 		leads.Go(func() {
 			_ = elector.Lead(ctx, "one", func(_ context.Context, fence uint64) error {
 				if n := active.Add(1); n != 1 {

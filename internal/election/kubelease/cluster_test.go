@@ -61,7 +61,7 @@ func TestCluster(t *testing.T) {
 	t.Run("conformance", func(t *testing.T) {
 		electiontest.Run(t, func(testing.TB) electiontest.Harness {
 			name := fmt.Sprintf("conformance-%d", replicas.Add(1))
-			return electiontest.Harness{Elector: func(testing.TB) electiontest.Elector {
+			return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
 				return kubelease.New(c.admin, replica(name))
 			}}
 		})

@@ -60,7 +60,7 @@ func TestConformance(t *testing.T) {
 func conformance(client kubernetes.Interface) func(testing.TB) electiontest.Harness {
 	return func(testing.TB) electiontest.Harness {
 		name := fmt.Sprintf("conformance-%d", replicas.Add(1))
-		return electiontest.Harness{Elector: func(testing.TB) electiontest.Elector {
+		return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
 			return kubelease.New(client, quick(name))
 		}}
 	}

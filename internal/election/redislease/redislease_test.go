@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 	electiontest.Run(t, func(testing.TB) electiontest.Harness {
 		prefix := fmt.Sprintf("test-%d", numbers.Add(1))
 		client := server.Client()
-		return electiontest.Harness{Elector: func(testing.TB) electiontest.Elector {
+		return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
 			one := leaser(client, prefix)
 			return election.New(one, electiontest.Timing, one, election.Hooks{})
 		}}
@@ -110,7 +110,7 @@ func TestSilence(t *testing.T) {
 	server := redistest.Start(t)
 	one := leaser(server.Client(), "gx")
 	ended := make(chan error, 10)
-	elector := election.New(one, electiontest.Timing, nil, election.Hooks{Ended: func(_ election.Term, why error) { ended <- why }})
+	elector := election.New(one, electiontest.Timing, nil, election.Hooks{OnTermEnd: func(_ election.Term, why error) { ended <- why }})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	began := make(chan uint64, 10)

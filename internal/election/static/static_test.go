@@ -17,7 +17,7 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	electiontest.Run(t, func(testing.TB) electiontest.Harness {
 		var electors atomic.Int32
-		return electiontest.Harness{Appointed: true, Elector: func(testing.TB) electiontest.Elector {
+		return electiontest.Harness{HasFixedLeader: true, NewElector: func(testing.TB) electiontest.Elector {
 			return election.New(static.New(electors.Add(1) == 1), electiontest.Timing, nil, election.Hooks{})
 		}}
 	})
