@@ -148,7 +148,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, chan
 		Retry:     github.RetrySettings{MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond},
 		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
-		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
+		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
 		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, BackfillEnabled: true, Now: b.clock.Now,
@@ -200,7 +200,7 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
-		Wait:      func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
+		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	})
 	require.NoError(b.t, err)
 	return client

@@ -46,7 +46,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
 		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 32},
-		Observe: func(o github.Observation) {
+		OnAttempt: func(o github.Attempt) {
 			clock.mu.Lock()
 			defer clock.mu.Unlock()
 			requests++

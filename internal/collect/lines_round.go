@@ -20,7 +20,7 @@ import (
 const quietTogether = 500
 
 // errNotEmpty is the error of statistics of no commits where there are some.
-var errNotEmpty = &github.UnavailableError{Answer: github.Answer{Endpoint: "/repos/{owner}/{repo}/stats/contributors"}, Err: errors.New("no commits where there were some")}
+var errNotEmpty = &github.UnavailableError{Response: github.Response{Endpoint: "/repos/{owner}/{repo}/stats/contributors"}, Err: errors.New("no commits where there were some")}
 
 // linesRound is one round over the repositories.
 type linesRound struct {

@@ -79,7 +79,7 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	t.Parallel()
 	var p permissions
-	refused := &github.ForbiddenError{Answer: github.Answer{Status: 403}, Permissions: [][]string{{"contents"}}}
+	refused := &github.ForbiddenError{Response: github.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
 	p.note(1, activity.StreamCommits, refused)
 	p.note(2, activity.StreamCommits, refused)
 	p.note(1, activity.StreamPulls, &github.UnavailableError{})

@@ -73,14 +73,14 @@ type punctual struct {
 	now func() time.Time
 }
 
-// Begin implements github.Budget.
-func (p *punctual) Begin(ctx context.Context, q github.Question) (github.Known, error) {
+// Reserve implements github.Budget.
+func (p *punctual) Reserve(ctx context.Context, q github.Reservation) (github.BudgetState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if late := p.now().Sub(q.Now); late > 0 {
-		q.Now, q.Until = q.Now.Add(late), q.Until.Add(late)
+		q.Now, q.ExpiresAt = q.Now.Add(late), q.ExpiresAt.Add(late)
 	}
-	return p.LocalBudget.Begin(ctx, q)
+	return p.LocalBudget.Reserve(ctx, q)
 }
 
 func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulated {
@@ -100,8 +100,8 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		RateLimit: github.RateLimitSettings{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
-		Budget: &punctual{LocalBudget: &github.LocalBudget{}, now: clock.Now}, Now: clock.Now, Observe: s.observe,
-		Wait: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
+		Budget: &punctual{LocalBudget: &github.LocalBudget{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
+		Sleep: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
 	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before
 	s.server = githubtest.NewServer(scripted)
@@ -125,7 +125,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	return s
 }
 
-func (s *simulated) observe(o github.Observation) {
+func (s *simulated) observe(o github.Attempt) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.requests++
@@ -136,7 +136,7 @@ func (s *simulated) observe(o github.Observation) {
 		s.refused++
 	}
 	if o.Mispriced {
-		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.Price)
+		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.PredictedPoints)
 	}
 	if !o.Reset.IsZero() {
 		s.most[o.Resource] = max(s.most[o.Resource], o.Limit-o.Remaining)

@@ -26,7 +26,7 @@ func (c *Client) pageForPeople() string {
 }
 
 // explain adds to the message of a missing address what may be wrong with it: GitHub's own says no more than that.
-func (c *Client) explain(x *exchange, answer *Answer) {
+func (c *Client) explain(x *exchange, answer *Response) {
 	if answer.Status != http.StatusNotFound || answer.Message == c.pageForPeople() {
 		return
 	}
@@ -47,7 +47,7 @@ const notAnOrganization = "no organization of this name that the credential may 
 
 // understand makes an error of an answer that is none, and observes it.
 func (c *Client) understand(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
-	answer := Answer{
+	answer := Response{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
@@ -56,10 +56,10 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	}
 	q := quotaOf(response.Header).believed(c.githubNow())
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
-	seen := Observation{
+	seen := Attempt{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
-		Points: x.points(), Price: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		Probe: x.probe, Err: unavailableOf(err),
+		Points: x.points(), PredictedPoints: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
+		IsProbe: x.probe, Err: unavailableOf(err),
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err
@@ -69,21 +69,21 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	if x.bare { // what the App's own token has left is not the installation's
 		seen.Remaining, seen.Limit, seen.Reset = 0, 0, time.Time{}
 	}
-	seen.Mispriced = err == nil && x.resource == ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.Price
+	seen.Mispriced = err == nil && x.resource == ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.PredictedPoints
 	if limit, ok := errors.AsType[*LimitError](told); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}
 	c.leave(ctx, x, q, told)
-	c.settings.Observe(seen)
+	c.settings.OnAttempt(seen)
 	return err
 }
 
 func (c *Client) judge(
-	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Answer, q *Quota,
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errTooLong) {
-			return &UnavailableError{Answer: *answer, Err: bodyErr}
+			return &UnavailableError{Response: *answer, Err: bodyErr}
 		}
 		return c.unreachable(ctx, x, bodyErr)
 	}
@@ -101,7 +101,7 @@ func (c *Client) judge(
 }
 
 // misread completes the error of a body that could not be understood.
-func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q Quota, err error) error {
+func (c *Client) misread(x *exchange, header http.Header, answer *Response, q Quota, err error) error {
 	var (
 		limited *limitMessage
 		refused *refusedMessage
@@ -115,28 +115,28 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Answer, q Quot
 		return c.limit(x, header, q, *answer, limited.secondary)
 	case errors.As(err, &refused):
 		answer.Message = printable(refused.message)
-		return &ForbiddenError{Answer: *answer}
+		return &ForbiddenError{Response: *answer}
 	case errors.As(err, &lacking):
 		answer.Message = printable(lacking.message)
 		return lacking.schemaError(*answer)
 	case errors.Is(err, errTooMuch):
-		return &UnavailableError{Answer: *answer, Err: err, tooMuch: true}
+		return &UnavailableError{Response: *answer, Err: err, tooMuch: true}
 	default:
-		return &UnavailableError{Answer: *answer, Err: err}
+		return &UnavailableError{Response: *answer, Err: err}
 	}
 }
 
 // limit is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
-func (c *Client) limit(x *exchange, header http.Header, q Quota, answer Answer, secondary bool) *LimitError {
+func (c *Client) limit(x *exchange, header http.Header, q Quota, answer Response, secondary bool) *LimitError {
 	return &LimitError{
-		Answer: answer, Resource: x.resource, Secondary: secondary,
+		Response: answer, Resource: x.resource, Secondary: secondary,
 		RetryAt: c.settings.RateLimit.toldEnd(header, q, !secondary, c.githubNow()),
 	}
 }
 
 // refusal is the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
-func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Answer, q Quota) error {
+func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Response, q Quota) error {
 	var said struct {
 		Message string `json:"message"`
 	}
@@ -148,20 +148,20 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *A
 		secondary := header.Get("X-Ratelimit-Remaining") != "0" || secondarySaid(said.Message)
 		return c.limit(x, header, q, *answer, secondary)
 	case status == http.StatusUnauthorized:
-		return &CredentialError{Answer: *answer}
+		return &CredentialError{Response: *answer}
 	case status == http.StatusForbidden:
 		return &ForbiddenError{
-			Answer: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
+			Response: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
 		}
 	case status == http.StatusUnavailableForLegalReasons:
-		return &ForbiddenError{Answer: *answer, Legal: true}
+		return &ForbiddenError{Response: *answer, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||
 		status == http.StatusUnprocessableEntity:
 		c.explain(x, answer)
-		return &NotFoundError{Answer: *answer}
+		return &NotFoundError{Response: *answer}
 	default:
 		tooMuch := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-		return &UnavailableError{Answer: *answer, tooMuch: tooMuch}
+		return &UnavailableError{Response: *answer, tooMuch: tooMuch}
 	}
 }
 

@@ -35,7 +35,7 @@ type bench struct {
 
 	mu      sync.Mutex
 	now     time.Time
-	seen    []github.Observation
+	seen    []github.Attempt
 	invalid []error
 }
 
@@ -51,9 +51,9 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		Retry:     github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond, MaxInterval: 2 * time.Millisecond},
 		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 8},
 		Now:       b.clock, UserAgent: "test",
-		Wait:      func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
-		Observe:   func(o github.Observation) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
-		OnInvalid: func(err error) { b.mu.Lock(); defer b.mu.Unlock(); b.invalid = append(b.invalid, err) },
+		Sleep:          func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
+		OnAttempt:      func(o github.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
+		OnInvalidValue: func(err error) { b.mu.Lock(); defer b.mu.Unlock(); b.invalid = append(b.invalid, err) },
 	}
 	for _, f := range change {
 		f(&server, &b.settings)

@@ -20,13 +20,13 @@ const (
 	furthestReset = 2 * window
 	// mostGranted bounds what is believed of a limit.
 	mostGranted = 1 << 40
-	// LongestClosed bounds what is believed of a limit's end: no honest one is further away.
-	LongestClosed = 25 * time.Hour
-	// LongestWait bounds the growth of waits that GitHub does not tell.
-	LongestWait = time.Hour
-	// LargestLimit is the largest limit of github.com. What grants more is somebody's own server, where the limits of a minute are
+	// MaxLimitDuration bounds what is believed of a limit's end: no honest one is further away.
+	MaxLimitDuration = 25 * time.Hour
+	// MaxBackoff bounds the growth of waits that GitHub does not tell.
+	MaxBackoff = time.Hour
+	// MaxGitHubComLimit is the largest limit of github.com. What grants more is somebody's own server, where the limits of a minute are
 	// others, or none.
-	LargestLimit = 15_000
+	MaxGitHubComLimit = 15_000
 )
 
 // Quota is what an answer tells of a primary limit. Without a reset it tells nothing, as Enterprise Server by default.
@@ -43,108 +43,108 @@ func (q Quota) believed(now time.Time) Quota {
 	return q
 }
 
-// Known is what is known of the limits of a credential.
-type Known struct {
+// BudgetState is what is known of the limits of a credential.
+type BudgetState struct {
 	// Quotas are what answers told last.
 	Quotas map[Resource]Quota
-	// Closed are the limits for which requests of a resource are in vain, Secondary is the one for which all are.
-	Closed    map[Resource]Limit
+	// Primary are the limits for which requests of a resource are in vain, Secondary is the one for which all are.
+	Primary   map[Resource]Limit
 	Secondary Limit
-	// Flight is how many requests are on their way.
-	Flight int
-	// Busy says that there was no place, Paced, unless it is zero, when there is one again in the points of a minute.
-	Busy  bool
-	Paced time.Time
+	// InFlight is how many requests are on their way.
+	InFlight int
+	// SlotsFull says that there was no place, Paced, unless it is zero, when there is one again in the points of a minute.
+	SlotsFull  bool
+	PacedUntil time.Time
 }
 
 // Limit is one that was met: its end, and when that was learned, zero where nobody knows.
-type Limit struct{ Until, Met time.Time }
+type Limit struct{ End, MetAt time.Time }
 
 // lasts reports whether the limit is one that is not over. One that ends later than any honest one, or in much more time than it had
 // when it was met, is none: the clock was set back, or it is another's.
 func (l Limit) lasts(now time.Time) bool {
-	left := l.Until.Sub(now)
-	if left <= 0 || left >= LongestClosed {
+	left := l.End.Sub(now)
+	if left <= 0 || left >= MaxLimitDuration {
 		return false
 	}
-	return l.Met.IsZero() || left <= 2*l.Until.Sub(l.Met)+time.Minute
+	return l.MetAt.IsZero() || left <= 2*l.End.Sub(l.MetAt)+time.Minute
 }
 
 // or is the one that counts of two limits: the one with the later end, and the other unless this one lasts.
 func (l Limit) or(other Limit, now time.Time) Limit {
-	if l.lasts(now) && !other.Until.After(l.Until) {
+	if l.lasts(now) && !other.End.After(l.End) {
 		return l
 	}
 	return other
 }
 
-// Question is about to be asked. All times of a budget are by GitHub's clock.
-type Question struct {
+// Reservation is about to be asked. All times of a budget are by GitHub's clock.
+type Reservation struct {
 	// ID names it among all that are on their way.
 	ID       string
 	Resource Resource
 	Now      time.Time
-	// Guessed says that Now is by the asker's own clock, because he has had no answer yet. He goes by it, but what is over by it is not
+	// UnsyncedClock says that Now is by the asker's own clock, because he has had no answer yet. He goes by it, but what is over by it is not
 	// forgotten, because others may know better; places only where none is left otherwise.
-	Guessed bool
-	// Until is when its place is free again even if nobody says so.
-	Until time.Time
-	// Places is how many requests may be on their way together.
-	Places int
+	UnsyncedClock bool
+	// ExpiresAt is when its place is free again even if nobody says so.
+	ExpiresAt time.Time
+	// MaxInFlight is how many requests may be on their way together.
+	MaxInFlight int
 	// Interval is the time that one request stands for of a minute's points, Burst how much of it may be used at once. They count
 	// once a quota is known that github.com could have.
 	Interval, Burst time.Duration
 }
 
-// Ending is how a question ended.
-type Ending struct {
+// Settlement is how a question ended.
+type Settlement struct {
 	ID       string
 	Resource Resource
 	Now      time.Time
 	// Quota is what the answer told; zero when there was none, or it told nothing.
 	Quota Quota
-	// Good says that the answer was of use: waits that grow begin anew.
-	Good bool
+	// Success says that the answer was of use: waits that grow begin anew.
+	Success bool
 	// Limited says that a limit was met, Secondary that it was a secondary one. Until is its end, zero when the answer did not
 	// tell: then there is a wait that doubles from First, once for all requests that were on their way together.
 	Limited, Secondary bool
-	Until              time.Time
-	First              time.Duration
+	LimitEnd           time.Time
+	InitialBackoff     time.Duration
 }
 
 // Budget is what everybody who uses one credential knows of its limits together. It never sleeps. It is safe for concurrent
 // use.
 type Budget interface {
-	// Begin gives what is known, and takes a place unless a limit is closed, no place is free or the minute's points are used.
-	Begin(ctx context.Context, q Question) (Known, error)
-	// End gives a place back and takes what was learned. It gives the end of the limit that was met.
-	End(ctx context.Context, o Ending) (until time.Time, err error)
+	// Reserve gives what is known, and takes a place unless a limit is closed, no place is free or the minute's points are used.
+	Reserve(ctx context.Context, q Reservation) (BudgetState, error)
+	// Settle gives a place back and takes what was learned. It gives the end of the limit that was met.
+	Settle(ctx context.Context, o Settlement) (until time.Time, err error)
 	// Refresh reads what other users of the credential have learned. It takes no place.
 	Refresh(ctx context.Context, now time.Time) error
 	// Quotas returns the primary limits that are known and not over at a time. It does no I/O.
 	Quotas(now time.Time) map[Resource]Quota
 }
 
-// ClosedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
-func (k *Known) ClosedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
-	if limit := k.Closed[resource]; limit.lasts(now) {
-		until = limit.Until
+// BlockedUntil is when requests of a resource are of use again, and whether it is a secondary limit that says so.
+func (k *BudgetState) BlockedUntil(resource Resource, now time.Time) (until time.Time, secondary bool) {
+	if limit := k.Primary[resource]; limit.lasts(now) {
+		until = limit.End
 	}
-	if k.Secondary.lasts(now) && k.Secondary.Until.After(until) {
-		return k.Secondary.Until, true
+	if k.Secondary.lasts(now) && k.Secondary.End.After(until) {
+		return k.Secondary.End, true
 	}
 	return until, false
 }
 
-// Taken reports whether a place was taken.
-func (k *Known) Taken(resource Resource, now time.Time) bool {
-	until, _ := k.ClosedUntil(resource, now)
-	return until.IsZero() && !k.Busy && k.Paced.IsZero()
+// IsReserved reports whether a place was taken.
+func (k *BudgetState) IsReserved(resource Resource, now time.Time) bool {
+	until, _ := k.BlockedUntil(resource, now)
+	return until.IsZero() && !k.SlotsFull && k.PacedUntil.IsZero()
 }
 
-// PacedBy reports whether the points of a minute count: where a limit of github.com is known.
-func (q *Quota) PacedBy(now time.Time) bool {
-	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= LargestLimit
+// IsPaced reports whether the points of a minute count: where a limit of github.com is known.
+func (q *Quota) IsPaced(now time.Time) bool {
+	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= MaxGitHubComLimit
 }
 
 // dearest is what one request costs at most, one point where it says nothing. Those that are on their way may all be that dear.
@@ -194,14 +194,14 @@ func (s *RateLimitSettings) allowed(q *Quota, due int, inBackground bool, now ti
 }
 
 // refused is the limit that forbids a request, nil when none does.
-func (s *RateLimitSettings) refused(known *Known, resource Resource, price int, inBackground bool, now time.Time) *LimitError {
-	if until, secondary := known.ClosedUntil(resource, now); !until.IsZero() {
+func (s *RateLimitSettings) refused(known *BudgetState, resource Resource, price int, inBackground bool, now time.Time) *LimitError {
+	if until, secondary := known.BlockedUntil(resource, now); !until.IsZero() {
 		return &LimitError{Resource: resource, RetryAt: until, Secondary: secondary}
 	}
 	q := known.Quotas[resource]
-	due := known.Flight*max(1, dearest[resource], price) + price
+	due := known.InFlight*max(1, dearest[resource], price) + price
 	if at := s.allowed(&q, due, inBackground, now); !at.IsZero() {
-		return &LimitError{Resource: resource, RetryAt: at, HeldBack: true}
+		return &LimitError{Resource: resource, RetryAt: at, Deferred: true}
 	}
 	return nil
 }
@@ -220,42 +220,42 @@ type LocalBudget struct {
 
 var _ Budget = (*LocalBudget)(nil)
 
-// Begin implements Budget.
-func (l *LocalBudget) Begin(_ context.Context, q Question) (Known, error) {
+// Reserve implements Budget.
+func (l *LocalBudget) Reserve(_ context.Context, q Reservation) (BudgetState, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	if !q.Guessed {
+	if !q.UnsyncedClock {
 		l.forget(q.Now)
 	}
-	if !q.Guessed || len(l.flight) >= q.Places {
+	if !q.UnsyncedClock || len(l.flight) >= q.MaxInFlight {
 		maps.DeleteFunc(l.flight, func(_ string, until time.Time) bool { return until.Before(q.Now) })
 	}
-	known := Known{Quotas: maps.Clone(l.quotas), Closed: maps.Clone(l.closed), Secondary: l.secondary, Flight: len(l.flight)}
-	if until, _ := known.ClosedUntil(q.Resource, q.Now); !until.IsZero() {
+	known := BudgetState{Quotas: maps.Clone(l.quotas), Primary: maps.Clone(l.closed), Secondary: l.secondary, InFlight: len(l.flight)}
+	if until, _ := known.BlockedUntil(q.Resource, q.Now); !until.IsZero() {
 		return known, nil
 	}
-	if known.Busy = known.Flight >= q.Places; known.Busy {
+	if known.SlotsFull = known.InFlight >= q.MaxInFlight; known.SlotsFull {
 		return known, nil
 	}
-	if quota := l.quotas[q.Resource]; quota.PacedBy(q.Now) {
+	if quota := l.quotas[q.Resource]; quota.IsPaced(q.Now) {
 		next := later(l.paced[q.Resource], q.Now)
 		if next.After(q.Now.Add(q.Burst + q.Interval + time.Minute)) { // users' times differ a little
 			next = q.Now // the clock was set back
 		}
 		if at := next.Add(-q.Burst); at.After(q.Now) {
-			known.Paced = at
+			known.PacedUntil = at
 			return known, nil
 		}
 		l.paced[q.Resource] = next.Add(q.Interval)
 	}
-	l.flight[q.ID] = q.Until
+	l.flight[q.ID] = q.ExpiresAt
 	return known, nil
 }
 
 // forget takes out limits that are over, so that they do not come back when the clock is set back.
 func (l *LocalBudget) forget(now time.Time) {
-	over := func(limit Limit) bool { return !limit.Until.After(now) }
+	over := func(limit Limit) bool { return !limit.End.After(now) }
 	maps.DeleteFunc(l.closed, func(_ Resource, limit Limit) bool { return over(limit) })
 	if over(l.secondary) {
 		l.secondary = Limit{}
@@ -269,24 +269,24 @@ func (l *LocalBudget) prepare() {
 	}
 }
 
-// End implements Budget.
-func (l *LocalBudget) End(_ context.Context, o Ending) (time.Time, error) {
+// Settle implements Budget.
+func (l *LocalBudget) Settle(_ context.Context, o Settlement) (time.Time, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
 	delete(l.flight, o.ID)
 	l.told(&o)
-	if o.Good && !o.Now.Before(l.untold(o.Now)) {
+	if o.Success && !o.Now.Before(l.untold(o.Now)) {
 		l.backoff = 0
 	}
 	if !o.Limited {
 		return time.Time{}, nil
 	}
-	until := o.Until
+	until := o.LimitEnd
 	if until.IsZero() {
 		until = l.wait(&o)
 	}
-	met := Limit{Until: until, Met: o.Now}
+	met := Limit{End: until, MetAt: o.Now}
 	if o.Secondary {
 		l.secondary = l.secondary.or(met, o.Now)
 	} else {
@@ -311,12 +311,12 @@ func (l *LocalBudget) Quotas(now time.Time) map[Resource]Quota {
 	return quotas
 }
 
-// Learn takes what others know of the same limits, as if it had been told here.
-func (l *LocalBudget) Learn(known *Known, now time.Time) {
+// Merge takes what others know of the same limits, as if it had been told here.
+func (l *LocalBudget) Merge(known *BudgetState, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prepare()
-	for resource, limit := range known.Closed {
+	for resource, limit := range known.Primary {
 		if limit.lasts(now) {
 			l.closed[resource] = l.closed[resource].or(limit, now)
 		}
@@ -326,13 +326,13 @@ func (l *LocalBudget) Learn(known *Known, now time.Time) {
 	}
 	for resource, q := range known.Quotas {
 		if !q.Reset.After(now.Add(longestWindow)) {
-			l.told(&Ending{Resource: resource, Now: now, Quota: q.believed(now)})
+			l.told(&Settlement{Resource: resource, Now: now, Quota: q.believed(now)})
 		}
 	}
 }
 
 // told keeps the newest: answers to requests that were on their way together come in any order.
-func (l *LocalBudget) told(o *Ending) {
+func (l *LocalBudget) told(o *Settlement) {
 	if o.Quota.Reset.IsZero() {
 		return
 	}
@@ -347,21 +347,21 @@ func (l *LocalBudget) told(o *Ending) {
 
 // wait is the end of a wait that GitHub did not tell
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit).
-func (l *LocalBudget) wait(o *Ending) time.Time {
+func (l *LocalBudget) wait(o *Settlement) time.Time {
 	if before := l.untold(o.Now); o.Now.Before(before) {
 		return before
 	}
 	wait := l.backoff
 	if wait == 0 {
-		wait = max(time.Second, o.First)
+		wait = max(time.Second, o.InitialBackoff)
 	}
-	l.backoff, l.waiting = min(2*wait, LongestWait), o.Now.Add(wait)
+	l.backoff, l.waiting = min(2*wait, MaxBackoff), o.Now.Add(wait)
 	return l.waiting
 }
 
 // untold is the end of the last wait that was not told; zero when it is so far away that the clock was set back meanwhile.
 func (l *LocalBudget) untold(now time.Time) time.Time {
-	if l.waiting.After(now.Add(LongestWait)) {
+	if l.waiting.After(now.Add(MaxBackoff)) {
 		return time.Time{}
 	}
 	return l.waiting

@@ -15,14 +15,14 @@ func TestFloorOfPrices(t *testing.T) {
 	for resource, price := range map[Resource]int{ResourceGraphQL: 2, ResourceREST: 1} {
 		s := RateLimitSettings{MinRemaining: 200, MaxConcurrentRequests: 100}
 		var budget LocalBudget
-		_, err := budget.End(t.Context(), Ending{
+		_, err := budget.Settle(t.Context(), Settlement{
 			Resource: resource, Now: now, Quota: Quota{Remaining: 260, Limit: 5000, Reset: now.Add(10 * time.Minute)},
 		})
 		require.NoError(t, err)
 		left := 260
 		for n := range 100 { // as Client.take does; none is answered meanwhile
-			q := Question{ID: strconv.Itoa(n), Resource: resource, Now: now, Until: now.Add(time.Minute), Places: 100}
-			known, err := budget.Begin(t.Context(), q)
+			q := Reservation{ID: strconv.Itoa(n), Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 100}
+			known, err := budget.Reserve(t.Context(), q)
 			require.NoError(t, err)
 			if s.refused(&known, resource, price, false, now) != nil {
 				break

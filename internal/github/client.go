@@ -75,29 +75,29 @@ func New(settings Settings) (*Client, error) {
 // behind. Before the first answer it is 0.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
-// Installation is the id of the App's installation that the client reads with; 0 for another credential, and as long as it is
+// InstallationID is the id of the App's installation that the client reads with; 0 for another credential, and as long as it is
 // not found out.
-func (c *Client) Installation() int64 {
+func (c *Client) InstallationID() int64 {
 	if app, ok := c.settings.Credential.(*appCredential); ok {
 		return app.installation()
 	}
 	return 0
 }
 
-// Limits returns the primary limits of the credential that are known and not over, by GitHub's clock. It does no I/O.
-func (c *Client) Limits() map[Resource]Quota {
+// Quotas returns the primary limits of the credential that are known and not over, by GitHub's clock. It does no I/O.
+func (c *Client) Quotas() map[Resource]Quota {
 	limits := c.settings.Budget.Quotas(c.githubNow())
 	delete(limits, resourceApp)
 	return limits
 }
 
-// RefreshLimits reads what other users of the credential have learned of its limits. It does not ask GitHub.
-func (c *Client) RefreshLimits(ctx context.Context) error {
+// RefreshQuotas reads what other users of the credential have learned of its limits. It does not ask GitHub.
+func (c *Client) RefreshQuotas(ctx context.Context) error {
 	return c.settings.Budget.Refresh(ctx, c.githubNow())
 }
 
-// InstallationPending reports whether the client reads with an App's installation whose id is not known yet.
-func (c *Client) InstallationPending() bool {
+// IsInstallationPending reports whether the client reads with an App's installation whose id is not known yet.
+func (c *Client) IsInstallationPending() bool {
 	app, ok := c.settings.Credential.(*appCredential)
 	return ok && app.installation() == 0
 }

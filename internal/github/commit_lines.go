@@ -78,7 +78,7 @@ func isOverload(err error) bool {
 // singleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is
 // recorded without: after several readings it is, and it is counted.
 func (r *reader) singleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
-	var cause error = &UnavailableError{Answer: Answer{Endpoint: commitEndpoint}, Err: errLinesNotAsked}
+	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotAsked}
 	if r.lines.mayAsk() {
 		added, removed, err = r.commitLines(ctx, sha)
 		if err == nil {
@@ -93,7 +93,7 @@ func (r *reader) singleLines(ctx context.Context, sha string) (added, removed in
 	}
 	r.lines.miss(cause)
 	if r.acceptsMissingLines() {
-		r.client.settings.OnInvalid(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause))
+		r.client.settings.OnInvalidValue(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause))
 		return 0, 0, true, nil
 	}
 	return 0, 0, false, nil
@@ -193,7 +193,7 @@ func (n *linesNode) UnmarshalJSON(raw []byte) error {
 // groupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
 func (r *reader) groupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
 	if !r.lines.mayAsk() {
-		return nil, &UnavailableError{Answer: Answer{Endpoint: linesQuery.name}, Err: errLinesNotAsked}
+		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotAsked}
 	}
 	ids := make([]string, 0, len(group))
 	byOID := make(map[string]*commitNode, len(group))

@@ -99,8 +99,8 @@ var (
 		"a YAML block (private_key: |), or a file named in private_key_file")
 )
 
-// CheckKeyLines refuses the text of a private key in which the line breaks are lost.
-func CheckKeyLines(text string) error {
+// CheckKeyLineBreaks refuses the text of a private key in which the line breaks are lost.
+func CheckKeyLineBreaks(text string) error {
 	text = strings.TrimSpace(text)
 	switch {
 	case !strings.Contains(text, "-----BEGIN"):
@@ -119,7 +119,7 @@ func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckKeyLines(string(text)); err != nil {
+	if err := CheckKeyLineBreaks(string(text)); err != nil {
 		return nil, fmt.Errorf("the App's private key %w", err)
 	}
 	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
@@ -272,11 +272,11 @@ func (a *appCredential) failed(err error) error {
 	}
 	switch {
 	case errors.As(err, &forbidden):
-		return &CredentialError{Answer: forbidden.Answer, Err: errors.New("the installation may not be used")}
+		return &CredentialError{Response: forbidden.Response, Err: errors.New("the installation may not be used")}
 	case errors.As(err, &missing):
-		return &CredentialError{Answer: missing.Answer, Err: errors.New("there is no such installation of the App")}
+		return &CredentialError{Response: missing.Response, Err: errors.New("there is no such installation of the App")}
 	case errors.As(err, &refused) && a.keyErr != nil:
-		return &CredentialError{Answer: refused.Answer, Err: fmt.Errorf("the App's older key is used: %w", a.keyErr)}
+		return &CredentialError{Response: refused.Response, Err: fmt.Errorf("the App's older key is used: %w", a.keyErr)}
 	}
 	return err
 }

@@ -104,13 +104,13 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		count := func(route string) int {
 			return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == route })
 		}
-		require.Zero(t, b.client.Installation())
+		require.Zero(t, b.client.InstallationID())
 		for range 3 {
 			_, err := b.discover()
 			require.NoError(t, err)
 			b.advance(58 * time.Minute)
 		}
-		require.Equal(t, int64(22), b.client.Installation())
+		require.Equal(t, int64(22), b.client.InstallationID())
 		require.Equal(t, 1, count(finding))
 		require.Equal(t, 3, count(tokensRoute))
 
@@ -348,7 +348,7 @@ func TestACooldownEndsWithoutAToken(t *testing.T) {
 		cooling := errors.New("cooling")
 		var paused atomic.Bool
 		b := appBench(t, api, func(_ *githubtest.Settings, g *github.Settings) {
-			g.Paused = func() error {
+			g.CheckPaused = func() error {
 				if paused.Load() {
 					return cooling
 				}

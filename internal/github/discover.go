@@ -221,6 +221,6 @@ func (c *Client) honest(id int64, name string) bool {
 	if id > 0 && repositoryName.MatchString(name) && strings.Trim(name, ".") != "" {
 		return true
 	}
-	c.settings.OnInvalid(fmt.Errorf("repository %d %q: no id, or a name that GitHub does not give", id, printable(name)))
+	c.settings.OnInvalidValue(fmt.Errorf("repository %d %q: no id, or a name that GitHub does not give", id, printable(name)))
 	return false
 }

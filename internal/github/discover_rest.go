@@ -57,7 +57,7 @@ func (l *restListing) read(ctx context.Context, number int) (page, int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if told.partial != "" && l.holes.Missing == 0 {
-		l.holes.add(&ForbiddenError{Answer: Answer{Endpoint: orgReposEndpoint, Status: http.StatusOK, Message: told.partial}})
+		l.holes.add(&ForbiddenError{Response: Response{Endpoint: orgReposEndpoint, Status: http.StatusOK, Message: told.partial}})
 	}
 	return told, len(repositories), l.page(repositories)
 }

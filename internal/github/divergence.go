@@ -273,8 +273,8 @@ func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
 			return nil, err
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.outcome.Head)) {
-			answer := Answer{Endpoint: commitsEndpoint, Status: http.StatusOK}
-			return nil, &UnavailableError{Answer: answer, Err: errors.New("a listing of commits without its head")}
+			answer := Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
+			return nil, &UnavailableError{Response: answer, Err: errors.New("a listing of commits without its head")}
 		}
 		isPast := true
 		for _, row := range rows {
@@ -294,5 +294,5 @@ func noSuchCommit(errs []graphqlError) error {
 	if e := errorIn(errs, "object"); e != nil {
 		return failure(activityQuery, e)
 	}
-	return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
+	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
 }

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// Answer is what GitHub said when it refused.
-type Answer struct {
+// Response is what GitHub said when it refused.
+type Response struct {
 	// Endpoint is the route template or the name of the query. It never has a secret in it.
 	Endpoint string
 	// Status is the HTTP status, 0 when there was no answer.
@@ -22,7 +22,7 @@ type Answer struct {
 	RequestID string
 }
 
-func (a *Answer) text(what string) string {
+func (a *Response) text(what string) string {
 	text := a.Endpoint + ": " + what
 	if a.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", a.Status)
@@ -39,19 +39,19 @@ func (a *Answer) text(what string) string {
 // LimitError says that a rate limit forbids requests until a moment
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 type LimitError struct {
-	Answer
+	Response
 	Resource Resource
 	// Secondary limits are those on concurrency and on requests a minute.
 	Secondary bool
-	// HeldBack says that GitHub was not asked, though it would have answered: what is left of the primary limit is spread over the
+	// Deferred says that GitHub was not asked, though it would have answered: what is left of the primary limit is spread over the
 	// time to its reset, or kept for others.
-	HeldBack bool
+	Deferred bool
 	// RetryAt is when requests are allowed again.
 	RetryAt time.Time
 }
 
 func (e *LimitError) Error() string {
-	if e.HeldBack {
+	if e.Deferred {
 		return e.text(fmt.Sprintf("held back until %s: what is left of the primary rate limit of %s is spread over the time to its reset, or reserved",
 			e.RetryAt.UTC().Format(time.RFC3339), e.Resource))
 	}
@@ -63,13 +63,13 @@ func (e *LimitError) Error() string {
 }
 
 // NotFoundError says that something is not there, or that the credential may not know of it.
-type NotFoundError struct{ Answer }
+type NotFoundError struct{ Response }
 
 func (e *NotFoundError) Error() string { return e.text("not found") }
 
 // ForbiddenError says that the credential may not read something, or that nobody may.
 type ForbiddenError struct {
-	Answer
+	Response
 	// Legal is set when it was taken down for legal reasons (451).
 	Legal bool
 	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the
@@ -110,7 +110,7 @@ func (e *ForbiddenError) LacksPermission(wanted string) (missing []string, ok bo
 
 // CredentialError says that GitHub does not accept the credential.
 type CredentialError struct {
-	Answer
+	Response
 	Err error
 }
 
@@ -125,7 +125,7 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 
 // UnavailableError says that GitHub did not answer, or not with what it documents. Asking again may help.
 type UnavailableError struct {
-	Answer
+	Response
 	Err error
 	// tooMuch says that a smaller question may be answered.
 	tooMuch bool

@@ -84,7 +84,7 @@ func askCosting[T any](
 		}
 		again, fresh := c.schema.note(known, lacking, c.settings.Now())
 		if fresh {
-			c.settings.OnSchema(lacking)
+			c.settings.OnSchemaError(lacking)
 		}
 		if !again {
 			return data, errs, cost, err
@@ -122,7 +122,7 @@ func askOnce[T any](
 		errs, err = decodeGraphQL(body, &fresh, &told)
 		data = fresh
 		if err == nil && told.wrong != nil {
-			c.settings.OnInvalid(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.wrong))
+			c.settings.OnInvalidValue(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.wrong))
 		}
 		x.refusedWhole = err == nil && slices.ContainsFunc(errs, isOfWhole)
 		return err
@@ -229,14 +229,14 @@ func isOfWhole(e graphqlError) bool {
 
 // failure is the error of a part of an answer that is missing.
 func failure(doc document, e *graphqlError) error {
-	answer := Answer{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
+	answer := Response{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
 	switch e.kind() {
 	case "NOT_FOUND":
-		return &NotFoundError{Answer: answer}
+		return &NotFoundError{Response: answer}
 	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &ForbiddenError{Answer: answer, Legal: strings.Contains(e.Message, "access blocked")}
+		return &ForbiddenError{Response: answer, Legal: strings.Contains(e.Message, "access blocked")}
 	default:
-		return &UnavailableError{Answer: answer}
+		return &UnavailableError{Response: answer}
 	}
 }
 
@@ -306,7 +306,7 @@ func missing(doc document, errs []graphqlError, what string) error {
 	if len(errs) > 0 {
 		return failure(doc, &errs[0])
 	}
-	return &UnavailableError{Answer: Answer{Endpoint: doc.name, Status: http.StatusOK}, Err: errors.New("no " + what)}
+	return &UnavailableError{Response: Response{Endpoint: doc.name, Status: http.StatusOK}, Err: errors.New("no " + what)}
 }
 
 // under are the first of the errors whose path begins with a name.

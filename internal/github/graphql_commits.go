@@ -20,12 +20,12 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 			return failure(activityQuery, e)
 		}
 		if r.request.hadCommits() { // one that had commits cannot become empty
-			return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
+			return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
 		}
 		return nil // an empty repository
 	}
 	if !isObjectName(target.OID) {
-		return &UnavailableError{Answer: Answer{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
+		return &UnavailableError{Response: Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
 	}
 	r.outcome.Head = target.OID
 	if target.OID == r.request.ReadHead {
@@ -160,7 +160,7 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
-			r.client.settings.OnInvalid(err)
+			r.client.settings.OnInvalidValue(err)
 			continue
 		}
 		e := r.event(activity.KindCommit, id, n.Author.author(), n.CommittedDate)

@@ -32,7 +32,7 @@ func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, err
 // errPullsOff is what REST says of pull requests that are switched off. They may have been switched off after the
 // repository was discovered: an empty list says nothing then.
 func errPullsOff() error {
-	return &NotFoundError{Answer{
+	return &NotFoundError{Response{
 		Endpoint: activityQuery.name, Status: http.StatusOK, Message: "pull requests are switched off",
 	}}
 }
@@ -125,7 +125,7 @@ func (r *reader) reviewEvents(nodes []*reviewNode) []activity.Event {
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
 		if err != nil {
-			r.client.settings.OnInvalid(err)
+			r.client.settings.OnInvalidValue(err)
 			continue
 		}
 		events = append(events, r.event(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))

@@ -250,7 +250,7 @@ func (r *reader) same(data *repositoryActivity) error {
 	if r.request.Repo.NodeID != "" || data.DatabaseID == r.request.Repo.ID {
 		return nil
 	}
-	return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
+	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
 }
 
 // sized are the variables with pages of a size in percent.

@@ -28,7 +28,7 @@ func (c *Client) credentialExpires(x *exchange, header http.Header) time.Time {
 			return at.UTC()
 		}
 	}
-	c.settings.OnInvalid(fmt.Errorf("%s: header %s: %q, want a time", x.endpoint, expiryHeader, printable(text)))
+	c.settings.OnInvalidValue(fmt.Errorf("%s: header %s: %q, want a time", x.endpoint, expiryHeader, printable(text)))
 	return time.Time{}
 }
 

@@ -211,5 +211,5 @@ func decodeSingle[T any](body []byte, into **T) (map[int]fieldErrors, error) {
 
 // invalidRow counts a row that is left out, or a part of one.
 func (c *Client) invalidRow(endpoint string, wrong fieldErrors) {
-	c.settings.OnInvalid(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.first()))
+	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.first()))
 }

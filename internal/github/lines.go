@@ -91,7 +91,7 @@ type sampled struct {
 func (s *sampler) sampled(n *commitNode, author activity.Actor) sampled {
 	id, err := activity.CommitID(n.OID)
 	if err != nil {
-		s.reader.client.settings.OnInvalid(err)
+		s.reader.client.settings.OnInvalidValue(err)
 	}
 	return sampled{n, s.reader.event(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.merge()}
 }
@@ -283,7 +283,7 @@ func (s *sampler) nothing(errs []graphqlError) error {
 		return failure(activityQuery, e)
 	}
 	if s.outcome.Head != "" || s.had {
-		return &NotFoundError{Answer{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
+		return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
 	}
 	s.outcome.Complete = true // an empty repository
 	return nil

@@ -67,7 +67,7 @@ func (l *lookup) may(ctx context.Context) error {
 		l.halted = context.Cause(ctx)
 	}
 	if l.halted == nil && l.requests >= lookupMost {
-		l.halted = &UnavailableError{Answer: Answer{Endpoint: lookupQuery.name}, Err: errLeftOut}
+		l.halted = &UnavailableError{Response: Response{Endpoint: lookupQuery.name}, Err: errLeftOut}
 	}
 	if l.halted == nil {
 		l.requests++
@@ -249,7 +249,7 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository, err err
 	case gone(err):
 		return LookupResult{ID: asked.ID}
 	case err == nil && (row.GetID() != asked.ID || !l.client.honest(row.GetID(), row.GetName())):
-		err = &UnavailableError{Answer: Answer{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
+		err = &UnavailableError{Response: Response{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
 	}
 	if err != nil {
 		l.fail(err)

@@ -20,11 +20,11 @@ func TestMispriced(t *testing.T) {
 	data := dataset("one")
 	server := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
 	t.Cleanup(server.Close)
-	var seen []github.Observation
+	var seen []github.Attempt
 	dear := false
 	client, err := github.New(github.Settings{
 		Endpoint: "https://api.github.example", Credential: github.TokenCredential(githubtest.DefaultToken),
-		Observe: func(o github.Observation) { seen = append(seen, o) },
+		OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			recorder := httptest.NewRecorder()
 			server.ServeHTTP(recorder, r)
@@ -43,8 +43,8 @@ func TestMispriced(t *testing.T) {
 	dear = true
 	require.NoError(t, client.Discover(t.Context(), org, pages))
 	require.Len(t, seen, 2)
-	require.Equal(t, []any{2, 2, false}, []any{seen[0].Price, seen[0].Points, seen[0].Mispriced})
-	require.Equal(t, []any{2, 7, true}, []any{seen[1].Price, seen[1].Points, seen[1].Mispriced})
+	require.Equal(t, []any{2, 2, false}, []any{seen[0].PredictedPoints, seen[0].Points, seen[0].Mispriced})
+	require.Equal(t, []any{2, 7, true}, []any{seen[1].PredictedPoints, seen[1].Points, seen[1].Mispriced})
 }
 
 // TestAbsurdAnswers: a cost that no query has does not fill a counter, and a flood of errors is refused as a whole.
@@ -52,9 +52,9 @@ func TestAbsurdAnswers(t *testing.T) {
 	t.Parallel()
 	answer := `{"data":{"rateLimit":{"cost":9223372036854775807,"limit":5000,"remaining":4000,"resetAt":"2026-03-11T13:00:00Z"},` +
 		`"organization":{"repositories":{"pageInfo":{"hasNextPage":false},"nodes":[]}},"pulls":{"repositories":{"nodes":[]}},"issues":{"repositories":{"nodes":[]}}}}`
-	var seen []github.Observation
+	var seen []github.Attempt
 	client, err := github.New(github.Settings{
-		Endpoint: "https://api.github.example", Observe: func(o github.Observation) { seen = append(seen, o) },
+		Endpoint: "https://api.github.example", OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
 		})},

@@ -225,7 +225,7 @@ func (h *harness) client(t *testing.T) *github.Client {
 	c, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api, Now: func() time.Time { return noon },
 		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 8},
-		OnInvalid: func(err error) {
+		OnInvalidValue: func(err error) {
 			h.invalid.Add(1)
 			if !activity.IsPrintable(err.Error()) || len(err.Error()) > 600 {
 				t.Errorf("%d bytes: %.600q", len(err.Error()), err.Error())

@@ -61,7 +61,7 @@ func (p *patience) check(endpoint string) error {
 		return nil
 	}
 	err := fmt.Errorf("not asked in this reading after questions that failed for too long: %w", p.last)
-	return &UnavailableError{Answer: Answer{Endpoint: endpoint}, Err: err}
+	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: err}
 }
 
 // note charges a question that failed. After one in its smallest form, those that follow are asked once.

@@ -52,7 +52,7 @@ func (c *Client) enter(ctx context.Context, x *exchange) error {
 		if err != nil {
 			return err
 		}
-		if err := c.settings.Wait(ctx, again); err != nil {
+		if err := c.settings.Sleep(ctx, again); err != nil {
 			return err
 		}
 	}
@@ -64,24 +64,24 @@ func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, er
 	if x.probe {
 		return 0, nil
 	}
-	if err := c.settings.Paused(); err != nil {
+	if err := c.settings.CheckPaused(); err != nil {
 		x.paused = true
-		return 0, backoff.Permanent(&UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err})
+		return 0, backoff.Permanent(&UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err})
 	}
 	dated := c.dated.Load() // before the time is asked for: an answer may come in between
-	q := Question{
-		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), Now: c.githubNow(), Guessed: !dated, //nolint:gosec // a name, no secret
-		Places: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
+	q := Reservation{
+		ID: strconv.FormatUint(rand.Uint64(), 36), Resource: x.drains(), Now: c.githubNow(), UnsyncedClock: !dated, //nolint:gosec // a name, no secret
+		MaxInFlight: c.settings.RateLimit.MaxConcurrentRequests, Interval: time.Minute / time.Duration(perMinute[x.drains()]), Burst: burst,
 	}
-	q.Until = q.Now.Add(c.settings.Timeout + overdue)
-	known, err := c.settings.Budget.Begin(ctx, q)
+	q.ExpiresAt = q.Now.Add(c.settings.Timeout + overdue)
+	known, err := c.settings.Budget.Reserve(ctx, q)
 	if err != nil {
 		return 0, err
 	}
-	taken := known.Taken(q.Resource, q.Now)
+	taken := known.IsReserved(q.Resource, q.Now)
 	if limit := c.settings.RateLimit.refused(&known, q.Resource, x.price, inBackground(ctx), q.Now); limit != nil {
 		if taken {
-			_, _ = c.settings.Budget.End(context.WithoutCancel(ctx), Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+			_, _ = c.settings.Budget.Settle(context.WithoutCancel(ctx), Settlement{ID: q.ID, Resource: q.Resource, Now: q.Now})
 		}
 		limit.Endpoint, limit.Resource = x.endpoint, x.resource
 		limit.RetryAt = c.ours(limit.RetryAt)
@@ -91,7 +91,7 @@ func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, er
 		x.place = q.ID
 		return 0, nil
 	}
-	return max(known.Paced.Sub(q.Now), busyWait/2+rand.N(busyWait)), nil //nolint:gosec // no secret
+	return max(known.PacedUntil.Sub(q.Now), busyWait/2+rand.N(busyWait)), nil //nolint:gosec // no secret
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -110,16 +110,16 @@ func (c *Client) leave(ctx context.Context, x *exchange, q Quota, err error) {
 	if x.place == "" {
 		return
 	}
-	o := Ending{
-		ID: x.place, Resource: x.drains(), Now: c.githubNow(), Quota: q, Good: err == nil, First: c.settings.RateLimit.SecondaryBackoff,
+	o := Settlement{
+		ID: x.place, Resource: x.drains(), Now: c.githubNow(), Quota: q, Success: err == nil, InitialBackoff: c.settings.RateLimit.SecondaryBackoff,
 	}
 	limit, limited := errors.AsType[*LimitError](err)
 	if limited {
-		o.Limited, o.Secondary, o.Until = true, limit.Secondary, limit.RetryAt
+		o.Limited, o.Secondary, o.LimitEnd = true, limit.Secondary, limit.RetryAt
 	}
-	until, err := c.settings.Budget.End(context.WithoutCancel(ctx), o)
+	until, err := c.settings.Budget.Settle(context.WithoutCancel(ctx), o)
 	if err != nil {
-		until = later(o.Until, o.Now.Add(o.First))
+		until = later(o.LimitEnd, o.Now.Add(o.InitialBackoff))
 	}
 	if limited {
 		limit.RetryAt = c.ours(until)

@@ -16,10 +16,10 @@ import (
 // replies collects the outcomes of questions.
 type replies struct {
 	mu   sync.Mutex
-	list []github.Reply
+	list []github.RequestResult
 }
 
-func (r *replies) add(reply github.Reply) {
+func (r *replies) add(reply github.RequestResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, reply)
@@ -47,7 +47,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var replies replies
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) { g.Answered = replies.add })
+		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) { g.OnResult = replies.add })
 		repo := b.repo("one")
 		_, _, repos := replies.take()
 		require.Equal(t, map[int64]bool{0: true}, repos, "a listing is about the organization")
@@ -123,15 +123,15 @@ type slowBudget struct {
 	wait time.Duration
 }
 
-// Begin implements github.Budget.
-func (b *slowBudget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
+// Reserve implements github.Budget.
+func (b *slowBudget) Reserve(ctx context.Context, q github.Reservation) (github.BudgetState, error) {
 	timer := time.NewTimer(b.wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return b.LocalBudget.Begin(ctx, q)
+	return b.LocalBudget.Reserve(ctx, q)
 }
 
 // TestWaitingIsNoFailure: the time for which requests wait for their places ends neither the repeats of a question nor

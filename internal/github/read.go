@@ -149,7 +149,7 @@ func (r *reader) give(events []activity.Event) error {
 		e := &events[i]
 		e.Time = e.Time.UTC().Truncate(time.Second)
 		if err := e.Validate(); err != nil {
-			r.client.settings.OnInvalid(err)
+			r.client.settings.OnInvalidValue(err)
 			continue
 		}
 		good = append(good, *e)

@@ -154,6 +154,6 @@ func values(pairs ...string) url.Values {
 // errEndless is the error of a listing whose next page never ends.
 func errEndless(endpoint string) error {
 	return &UnavailableError{
-		Answer: Answer{Endpoint: endpoint}, Err: fmt.Errorf("the listing has more than %d pages, or repeats itself", maxPages),
+		Response: Response{Endpoint: endpoint}, Err: fmt.Errorf("the listing has more than %d pages, or repeats itself", maxPages),
 	}
 }

@@ -133,10 +133,10 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 		return "", nil
 	}
 	if err == nil && len(rows) == 0 && had {
-		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
+		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
 	}
 	if err == nil && len(rows) > 0 && !isObjectName(rows[0].GetSHA()) {
-		err = &UnavailableError{Answer: Answer{Endpoint: commitsEndpoint}, Err: errNoHead}
+		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errNoHead}
 	}
 	if err != nil || len(rows) == 0 {
 		return "", err
@@ -165,7 +165,7 @@ func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub
 		r.path("/compare/"+r.request.ReadHead+"..."+head),
 		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
 	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
-		err = &UnavailableError{Answer: Answer{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
+		err = &UnavailableError{Response: Response{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
 	r.heads.observe(r.request.ReadHead, comparison.GetStatus(), err)
 	return comparison, told, err
@@ -275,7 +275,7 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 		}
 		id, err := activity.CommitID(row.GetSHA())
 		if err != nil {
-			r.client.settings.OnInvalid(err)
+			r.client.settings.OnInvalidValue(err)
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
@@ -321,7 +321,7 @@ func (r *reader) commitLines(ctx context.Context, sha string) (added, removed in
 	row, told, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
 		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
-		r.client.settings.OnInvalid(err)
+		r.client.settings.OnInvalidValue(err)
 		return 0, 0, nil
 	}
 	if wrong := told.broken[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
@@ -329,7 +329,7 @@ func (r *reader) commitLines(ctx context.Context, sha string) (added, removed in
 		return 0, 0, nil
 	}
 	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {
-		err = &UnavailableError{Answer: Answer{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
+		err = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
 	}
 	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
 }

@@ -22,7 +22,7 @@ const schemaMemory = time.Hour
 // SchemaError says that the server's GraphQL schema lacks something that a query needs. Repeating the query does not
 // help.
 type SchemaError struct {
-	Answer
+	Response
 	// Type and Field name the missing field; empty when the message has another form.
 	Type, Field string
 	// missing are all fields that the answer names.
@@ -76,8 +76,8 @@ func schemaRefusal(errs []graphqlError) error {
 }
 
 // schemaError completes a refusal with the answer that has it.
-func (e *schemaMessage) schemaError(answer Answer) *SchemaError {
-	err := &SchemaError{Answer: answer, missing: e.missing}
+func (e *schemaMessage) schemaError(answer Response) *SchemaError {
+	err := &SchemaError{Response: answer, missing: e.missing}
 	for _, m := range e.missing {
 		if err.Field == "" || !slices.Contains(optionalFields, m.field) { // what cannot be left out is the reason
 			err.Type, err.Field = m.typ, m.field

@@ -24,7 +24,7 @@ func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (
 	var reported []string
 	client, err := New(Settings{
 		HTTP: http.DefaultClient, Endpoint: server.URL, API: api, Credential: TokenCredential(githubtest.DefaultToken),
-		Now: func() time.Time { return *now }, OnSchema: func(err *SchemaError) { reported = append(reported, err.Error()) },
+		Now: func() time.Time { return *now }, OnSchemaError: func(err *SchemaError) { reported = append(reported, err.Error()) },
 	})
 	require.NoError(t, err)
 	return client, server, &reported

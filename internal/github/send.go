@@ -80,12 +80,12 @@ func (c *Client) report(ctx context.Context, x *exchange, err error) {
 	unavailable := errors.As(err, new(*UnavailableError))
 	limit, limited := errors.AsType[*LimitError](err)
 	switch {
-	case x.probe || x.paused || !x.sent || (limited && limit.HeldBack) || (unavailable && x.hasOther(err)):
+	case x.probe || x.paused || !x.sent || (limited && limit.Deferred) || (unavailable && x.hasOther(err)):
 		return
 	case !unavailable:
 		err = nil
 	}
-	c.settings.Answered(Reply{Resource: x.resource, RepoID: aboutOf(ctx).repo, Err: err})
+	c.settings.OnResult(RequestResult{Resource: x.resource, RepoID: aboutOf(ctx).repo, Err: err})
 }
 
 // errAskAgain repeats a question that was refused as a whole in a body with a good status.
@@ -205,10 +205,10 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.leave(ctx, x, Quota{}, errNoAnswer)
-		seen := Observation{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", Probe: x.probe}
+		seen := Attempt{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", IsProbe: x.probe}
 		err = c.unreachable(ctx, x, err)
 		seen.Err = unavailableOf(err)
-		c.settings.Observe(seen)
+		c.settings.OnAttempt(seen)
 		return err
 	}
 	defer response.Body.Close()
@@ -271,7 +271,7 @@ func (c *Client) unreachable(ctx context.Context, x *exchange, err error) error 
 		err = wrapped.Unwrap() // the outermost one repeats the address
 	}
 	timeout := errors.Is(err, context.DeadlineExceeded)
-	return &UnavailableError{Answer: Answer{Endpoint: x.endpoint}, Err: err, tooMuch: timeout}
+	return &UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err, tooMuch: timeout}
 }
 
 var errTooLong = fmt.Errorf("the answer has more than %d MiB", maxBody>>20)

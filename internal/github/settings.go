@@ -47,19 +47,19 @@ type Settings struct {
 	Concurrency int
 	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
 	Budget Budget
-	// Answered is called when a question has ended that was sent, with all its repeats. It must not block.
-	Answered func(Reply)
-	// Observe is told of each request that left, once. It must not block.
-	Observe func(Observation)
-	// Paused says why no request may be sent now; nil when requests may. Probes are sent all the same.
-	Paused func() error
-	// OnSchema is called with each query that the server's GraphQL schema does not take, once an hour for each.
-	OnSchema func(*SchemaError)
-	// OnInvalid is told of values that no honest answer has; they are left out.
-	OnInvalid func(error)
-	Now       func() time.Time
-	// Wait waits for a while by the clock of Now, no longer than ctx; nil for a timer.
-	Wait      func(ctx context.Context, d time.Duration) error
+	// OnResult is called when a question has ended that was sent, with all its repeats. It must not block.
+	OnResult func(RequestResult)
+	// OnAttempt is told of each request that left, once. It must not block.
+	OnAttempt func(Attempt)
+	// CheckPaused says why no request may be sent now; nil when requests may. Probes are sent all the same.
+	CheckPaused func() error
+	// OnSchemaError is called with each query that the server's GraphQL schema does not take, once an hour for each.
+	OnSchemaError func(*SchemaError)
+	// OnInvalidValue is told of values that no honest answer has; they are left out.
+	OnInvalidValue func(error)
+	Now            func() time.Time
+	// Sleep waits for a while by the clock of Now, no longer than ctx; nil for a timer.
+	Sleep     func(ctx context.Context, d time.Duration) error
 	UserAgent string
 }
 
@@ -81,8 +81,8 @@ type RateLimitSettings struct {
 	MaxConcurrentRequests int
 }
 
-// Reply is the outcome of a question: of a request, its repeats, and the smaller requests in place of it.
-type Reply struct {
+// RequestResult is the outcome of a question: of a request, its repeats, and the smaller requests in place of it.
+type RequestResult struct {
 	Resource Resource
 	// RepoID is the repository that it was about; 0 for the organization as a whole.
 	RepoID int64
@@ -90,8 +90,8 @@ type Reply struct {
 	Err error
 }
 
-// Observation is what is known of a request that left.
-type Observation struct {
+// Attempt is what is known of a request that left.
+type Attempt struct {
 	// Endpoint is the route template or the name of the query.
 	Endpoint string
 	// StatusClass is 2xx to 5xx, or "error" when there was no answer.
@@ -99,13 +99,13 @@ type Observation struct {
 	Resource    Resource
 	// Points is what it cost of the primary limit.
 	Points int
-	// Price is what it was predicted to cost, Mispriced that a good answer told another price.
-	Price     int
-	Mispriced bool
+	// PredictedPoints is what it was predicted to cost, Mispriced that a good answer told another price.
+	PredictedPoints int
+	Mispriced       bool
 	// Err is why this attempt had no usable answer; nil when it had one, or when the caller ended it. It may be repeated.
 	Err error
-	// Probe says that the request was one of Probe's.
-	Probe bool
+	// IsProbe says that the request was one of IsProbe's.
+	IsProbe bool
 	// SecondaryLimit says that a secondary limit was met.
 	SecondaryLimit bool
 	// CredentialExpires is when the credential ends, as the answer says; zero when it does not, as of an App's
@@ -126,26 +126,26 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	if s.Wait == nil {
-		s.Wait = wait
+	if s.Sleep == nil {
+		s.Sleep = wait
 	}
-	if s.Observe == nil {
-		s.Observe = func(Observation) {}
+	if s.OnAttempt == nil {
+		s.OnAttempt = func(Attempt) {}
 	}
-	if s.Answered == nil {
-		s.Answered = func(Reply) {}
+	if s.OnResult == nil {
+		s.OnResult = func(RequestResult) {}
 	}
 	if s.Budget == nil {
 		s.Budget = &LocalBudget{}
 	}
-	if s.Paused == nil {
-		s.Paused = func() error { return nil }
+	if s.CheckPaused == nil {
+		s.CheckPaused = func() error { return nil }
 	}
-	if s.OnInvalid == nil {
-		s.OnInvalid = func(error) {}
+	if s.OnInvalidValue == nil {
+		s.OnInvalidValue = func(error) {}
 	}
-	if s.OnSchema == nil {
-		s.OnSchema = func(*SchemaError) {}
+	if s.OnSchemaError == nil {
+		s.OnSchemaError = func(*SchemaError) {}
 	}
 	s.RateLimit.MaxConcurrentRequests = max(1, s.RateLimit.MaxConcurrentRequests)
 	if s.Concurrency <= 0 {

@@ -107,7 +107,7 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 // contributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
 func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
-		c.settings.OnInvalid(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
+		c.settings.OnInvalidValue(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
 		rows = rows[:maxContributors]
 	}
 	list := make([]Contributor, 0, len(rows))
@@ -121,7 +121,7 @@ func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors
 		}
 		who := restActor(row.Author)
 		if err := who.Validate(); err != nil {
-			c.settings.OnInvalid(err)
+			c.settings.OnInvalidValue(err)
 			continue
 		}
 		list = append(list, Contributor{Actor: who, Weeks: c.contributorWeeks(row.Weeks)})
@@ -135,7 +135,7 @@ func (c *Client) contributorWeeks(sums []contributorSum) []ContributorWeek {
 		s := &sums[i]
 		start := time.Unix(s.Week, 0).UTC()
 		if !sunday(start) || !between(s.Additions, maxWeekLines) || !between(s.Deletions, maxWeekLines) || !between(s.Commits, maxWeekLines) {
-			c.settings.OnInvalid(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
+			c.settings.OnInvalidValue(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
 			continue
 		}
 		if s.Additions|s.Deletions|s.Commits == 0 {

@@ -42,8 +42,8 @@ func TestContributors(t *testing.T) {
 		b := newBench(t, api, data)
 		require.True(t, b.contributors("one").Pending)
 		last := b.seen[len(b.seen)-1]
-		require.Equal(t, github.Observation{
-			Endpoint: statsRoute, StatusClass: "2xx", Resource: github.ResourceREST, Points: 1, Price: 1,
+		require.Equal(t, github.Attempt{
+			Endpoint: statsRoute, StatusClass: "2xx", Resource: github.ResourceREST, Points: 1, PredictedPoints: 1,
 			Remaining: last.Remaining, Limit: 5000, Reset: last.Reset,
 		}, last)
 		require.Equal(t, 1, b.requests(statsRoute))

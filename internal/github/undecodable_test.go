@@ -78,7 +78,7 @@ func TestUndecodable(t *testing.T) {
 				t.Parallel()
 				var invalid atomic.Int64
 				b := newBench(t, api, undecodableData(), func(_ *githubtest.Settings, g *github.Settings) {
-					g.OnInvalid = func(error) { invalid.Add(1) }
+					g.OnInvalidValue = func(error) { invalid.Add(1) }
 				})
 				repo := b.repo("one")
 				request := since(repo, ago(24*time.Hour), test.stream)
@@ -123,7 +123,7 @@ func TestUndecodableRepository(t *testing.T) {
 	for api, path := range map[github.API]string{github.APIGraphQL: "organization.repositories.nodes.0.pushedAt", github.APIREST: "0.pushed_at"} {
 		var invalid atomic.Int64
 		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *github.Settings) {
-			g.OnInvalid = func(error) { invalid.Add(1) }
+			g.OnInvalidValue = func(error) { invalid.Add(1) }
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})
 		repos, err := b.discover()

@@ -161,11 +161,11 @@ func TestTLSAndACL(t *testing.T) {
 	_, err = claims.List(t.Context(), "acme")
 	require.NoError(t, err)
 	budget := redisbudget.New(client, redisbudget.Settings{
-		Prefix: config.KeyPrefix, Credential: "one", OnTrouble: func(err error) { t.Errorf("the budget is not shared: %v", err) },
+		Prefix: config.KeyPrefix, Credential: "one", OnDegraded: func(err error) { t.Errorf("the budget is not shared: %v", err) },
 	})
 	now := time.Now()
-	_, err = budget.Begin(t.Context(), github.Question{ID: "one", Resource: github.ResourceREST, Now: now, Until: now.Add(time.Minute), Places: 1})
+	_, err = budget.Reserve(t.Context(), github.Reservation{ID: "one", Resource: github.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
 	require.NoError(t, err)
-	_, err = budget.End(t.Context(), github.Ending{ID: "one", Resource: github.ResourceREST, Now: now, Limited: true, First: time.Minute})
+	_, err = budget.Settle(t.Context(), github.Settlement{ID: "one", Resource: github.ResourceREST, Now: now, Limited: true, InitialBackoff: time.Minute})
 	require.NoError(t, err)
 }

@@ -176,7 +176,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	})
 	b.budget = func(credential string) github.Budget {
 		return redisbudget.New(client, redisbudget.Settings{
-			Prefix: config.Redis.KeyPrefix, Credential: credential, OnTrouble: budgetTrouble(settings.Logger),
+			Prefix: config.Redis.KeyPrefix, Credential: credential, OnDegraded: budgetTrouble(settings.Logger),
 		})
 	}
 	if config.Redis.Unavailable == unavailableMemory {

@@ -188,7 +188,7 @@ func (c *AppConfig) Validate() error {
 		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
 	}
 	if c.PrivateKey != nil {
-		if err := github.CheckKeyLines(string(*c.PrivateKey)); err != nil {
+		if err := github.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
 			errs = append(errs, fmt.Errorf("private_key: %w", err))
 		}
 	}

@@ -50,9 +50,9 @@ func (r *githubReceiver) newOrganization(
 	}
 	r.access.add(org.name, org.view.Edge)
 	count := limits.observer(tallies, logger)
-	observe := func(o github.Observation) {
+	observe := func(o github.Attempt) {
 		count(o)
-		if !o.Probe {
+		if !o.IsProbe {
 			org.progress.move(time.Now())
 			if o.Err != nil {
 				r.access.troubled(org.name, o.Err)
@@ -96,7 +96,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 }
 
 func (r *githubReceiver) githubClient(
-	config *OrgConfig, httpClient *http.Client, observe func(github.Observation), org *organization,
+	config *OrgConfig, httpClient *http.Client, observe func(github.Attempt), org *organization,
 ) (*github.Client, error) {
 	credential, budget, err := r.credentials.of(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
@@ -113,9 +113,9 @@ func (r *githubReceiver) githubClient(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, Observe: observe,
-		Answered:  func(reply github.Reply) { r.answered(config.Name, &reply) },
-		OnInvalid: org.invalid, OnSchema: org.schemaLacks, Paused: r.cooldown.Err, Now: time.Now,
+		Concurrency: config.Concurrency, OnAttempt: observe,
+		OnResult:       func(reply github.RequestResult) { r.answered(config.Name, &reply) },
+		OnInvalidValue: org.invalid, OnSchemaError: org.schemaLacks, CheckPaused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

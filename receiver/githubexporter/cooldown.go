@@ -36,7 +36,7 @@ func askers(config *Config, monitor *health.Monitor) int {
 
 // answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
 // address and share its condition.
-func (r *githubReceiver) answered(org string, reply *github.Reply) {
+func (r *githubReceiver) answered(org string, reply *github.RequestResult) {
 	q := health.Request{Org: org, API: string(reply.Resource), Repo: reply.RepoID}
 	begun := r.cooldown.RecordRequest(q, reply.Err, time.Now())
 	if begun == nil {

@@ -33,17 +33,17 @@ func TestExpiryOfACredential(t *testing.T) {
 	l := &limits{}
 	for _, step := range []struct {
 		name string
-		seen github.Observation
+		seen github.Attempt
 		want time.Time
 	}{
-		{"nothing is told", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"an answer tells", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx", CredentialExpires: end}, end},
-		{"an answer of the other API does not", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, end},
-		{"no answer", github.Observation{Resource: github.ResourceREST}, end},
-		{"a refusal tells", github.Observation{Resource: github.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
-		{"the other API tells, too", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx", CredentialExpires: end}, end},
-		{"another credential", github.Observation{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"the other API", github.Observation{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
+		{"nothing is told", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"an answer tells", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"an answer of the other API does not", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, end},
+		{"no answer", github.Attempt{Resource: github.ResourceREST}, end},
+		{"a refusal tells", github.Attempt{Resource: github.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
+		{"the other API tells, too", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"another credential", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"the other API", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
 	} {
 		l.setExpiry(&step.seen)
 		require.Equal(t, step.want, l.expiry(), step.name)
@@ -57,9 +57,9 @@ func TestDeprecationsAreLoggedOnce(t *testing.T) {
 	l := &limits{}
 	observe := l.observer(&collect.Tallies{}, zap.New(core))
 	for range 3 {
-		observe(github.Observation{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
-		observe(github.Observation{Endpoint: "Discover", Deprecation: "Sunset: later"})
-		observe(github.Observation{Endpoint: "Activity"})
+		observe(github.Attempt{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
+		observe(github.Attempt{Endpoint: "Discover", Deprecation: "Sunset: later"})
+		observe(github.Attempt{Endpoint: "Activity"})
 	}
 	require.Equal(t, 2, logs.Len())
 	require.Equal(t, "Sunset: soon", logs.All()[0].ContextMap()["announced"])

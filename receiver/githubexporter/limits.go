@@ -24,14 +24,14 @@ type limits struct {
 }
 
 // observer counts each request and keeps what its answer reported of the credential.
-func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(github.Observation) {
+func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(github.Attempt) {
 	var mispriced sync.Once
-	return func(o github.Observation) {
+	return func(o github.Attempt) {
 		if o.Mispriced {
 			tallies.Add(collect.TallyMispriced)
 			mispriced.Do(func() {
 				logger.Warn("A GraphQL query does not cost what GitHub's formula says; the answer counts. Others like it are only counted.",
-					zap.String("query", o.Endpoint), zap.Int("predicted", o.Price), zap.Int("points", o.Points))
+					zap.String("query", o.Endpoint), zap.Int("predicted", o.PredictedPoints), zap.Int("points", o.Points))
 			})
 		}
 		tallies.Add(collect.TallyRequests, o.Endpoint, o.StatusClass)
@@ -53,7 +53,7 @@ func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(git
 
 // setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
 // credential that does not end: an authenticator may have replaced it.
-func (l *limits) setExpiry(o *github.Observation) {
+func (l *limits) setExpiry(o *github.Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -113,7 +113,7 @@ func (r *githubReceiver) refreshLimits(ctx context.Context, interval time.Durati
 		var group errgroup.Group
 		group.SetLimit(refreshAtOnce)
 		for _, org := range r.oneOfEachCredential() {
-			group.Go(func() error { return org.client.RefreshLimits(ctx) })
+			group.Go(func() error { return org.client.RefreshQuotas(ctx) })
 		}
 		_ = group.Wait() // without the store the limits are those that this process knows
 	}

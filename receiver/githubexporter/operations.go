@@ -238,15 +238,15 @@ func (o *operations) recordReplicaOf(org *organization, at pcommon.Timestamp) {
 // limits records the rate limits that are known and not over. Without the id of an App's installation they would be
 // another series.
 func (o *operations) limits(org *organization, at pcommon.Timestamp) {
-	if org.client.InstallationPending() {
+	if org.client.IsInstallationPending() {
 		return
 	}
 	installation := ""
-	if id := org.client.Installation(); id != 0 {
+	if id := org.client.InstallationID(); id != 0 {
 		installation = strconv.FormatInt(id, 10)
 	}
 	b := o.builder
-	for resource, q := range org.client.Limits() {
+	for resource, q := range org.client.Quotas() {
 		value, left := metadata.MapAttributeResource[string(resource)], int64(q.Remaining)
 		b.RecordGhExporterGithubRateLimitRemainingDataPoint(at, left, org.name, installation, value)
 		b.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, q.Reset.Unix(), org.name, installation, value)

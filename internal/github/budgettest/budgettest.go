@@ -24,24 +24,24 @@ type user struct {
 	n      int
 }
 
-func question(id string, resource github.Resource, now time.Time) github.Question {
-	return github.Question{
-		ID: id, Resource: resource, Now: now, Until: now.Add(time.Minute), Places: 4, Interval: 100 * time.Millisecond, Burst: time.Second,
+func question(id string, resource github.Resource, now time.Time) github.Reservation {
+	return github.Reservation{
+		ID: id, Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4, Interval: 100 * time.Millisecond, Burst: time.Second,
 	}
 }
 
-func (u *user) begin(resource github.Resource, now time.Time) (id string, known github.Known) {
+func (u *user) begin(resource github.Resource, now time.Time) (id string, known github.BudgetState) {
 	u.t.Helper()
 	u.n++
 	id = fmt.Sprintf("%s-%d", u.name, u.n)
-	known, err := u.budget.Begin(u.t.Context(), question(id, resource, now))
+	known, err := u.budget.Reserve(u.t.Context(), question(id, resource, now))
 	require.NoError(u.t, err)
 	return id, known
 }
 
-func (u *user) end(e github.Ending) time.Time {
+func (u *user) end(e github.Settlement) time.Time {
 	u.t.Helper()
-	until, err := u.budget.End(u.t.Context(), e)
+	until, err := u.budget.Settle(u.t.Context(), e)
 	require.NoError(u.t, err)
 	return until
 }
@@ -50,16 +50,16 @@ func (u *user) end(e github.Ending) time.Time {
 func (u *user) told(resource github.Resource, now time.Time, q github.Quota) {
 	u.t.Helper()
 	id, known := u.begin(resource, now)
-	require.True(u.t, known.Taken(resource, now))
-	u.end(github.Ending{ID: id, Resource: resource, Now: now, Quota: q, Good: true})
+	require.True(u.t, known.IsReserved(resource, now))
+	u.end(github.Settlement{ID: id, Resource: resource, Now: now, Quota: q, Success: true})
 }
 
 // limited sends a request that meets a limit; until is zero where the answer does not tell its end.
 func (u *user) limited(resource github.Resource, now, until time.Time, secondary bool) time.Time {
 	u.t.Helper()
 	id, known := u.begin(resource, now)
-	require.True(u.t, known.Taken(resource, now))
-	return u.end(github.Ending{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, Until: until, First: first})
+	require.True(u.t, known.IsReserved(resource, now))
+	return u.end(github.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, LimitEnd: until, InitialBackoff: first})
 }
 
 // Run runs the suite. open gives two users of one budget.
@@ -103,18 +103,18 @@ func places(t *testing.T, a, b *user) {
 	var ids []string
 	for range 2 {
 		id, known := a.begin(github.ResourceREST, noon)
-		require.True(t, known.Taken(github.ResourceREST, noon))
+		require.True(t, known.IsReserved(github.ResourceREST, noon))
 		ids = append(ids, id)
 		_, known = b.begin(github.ResourceGraphQL, noon)
-		require.True(t, known.Taken(github.ResourceGraphQL, noon))
+		require.True(t, known.IsReserved(github.ResourceGraphQL, noon))
 	}
 	_, known := b.begin(github.ResourceREST, noon)
-	require.Equal(t, 4, known.Flight)
-	require.True(t, known.Busy)
-	require.False(t, known.Taken(github.ResourceREST, noon))
-	a.end(github.Ending{ID: ids[0], Resource: github.ResourceREST, Now: noon})
+	require.Equal(t, 4, known.InFlight)
+	require.True(t, known.SlotsFull)
+	require.False(t, known.IsReserved(github.ResourceREST, noon))
+	a.end(github.Settlement{ID: ids[0], Resource: github.ResourceREST, Now: noon})
 	_, known = b.begin(github.ResourceREST, noon)
-	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
 }
 
 // placesOfTheDead are free again when their time is over.
@@ -123,10 +123,10 @@ func placesOfTheDead(t *testing.T, a, b *user) {
 		a.begin(github.ResourceREST, noon)
 	}
 	_, known := b.begin(github.ResourceREST, noon.Add(time.Minute))
-	require.True(t, known.Busy)
+	require.True(t, known.SlotsFull)
 	_, known = b.begin(github.ResourceREST, noon.Add(time.Minute+time.Second))
-	require.True(t, known.Taken(github.ResourceREST, noon))
-	require.Zero(t, known.Flight)
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
+	require.Zero(t, known.InFlight)
 }
 
 // quotas keep the newest, whatever the order of the answers is.
@@ -155,16 +155,16 @@ func primary(t *testing.T, a, b *user) {
 	until := noon.Add(20 * time.Minute)
 	one, _ := a.begin(github.ResourceREST, noon)
 	require.Equal(t, until, a.limited(github.ResourceREST, noon, until, false))
-	a.end(github.Ending{ID: one, Resource: github.ResourceREST, Now: noon, Limited: true, Until: until.Add(-time.Minute), First: first})
+	a.end(github.Settlement{ID: one, Resource: github.ResourceREST, Now: noon, Limited: true, LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
 	_, known := b.begin(github.ResourceREST, noon)
-	require.False(t, known.Taken(github.ResourceREST, noon))
-	at, second := known.ClosedUntil(github.ResourceREST, noon)
+	require.False(t, known.IsReserved(github.ResourceREST, noon))
+	at, second := known.BlockedUntil(github.ResourceREST, noon)
 	require.Equal(t, until, at)
 	require.False(t, second)
 	_, known = b.begin(github.ResourceGraphQL, noon)
-	require.True(t, known.Taken(github.ResourceGraphQL, noon))
+	require.True(t, known.IsReserved(github.ResourceGraphQL, noon))
 	_, known = b.begin(github.ResourceREST, until)
-	require.True(t, known.Taken(github.ResourceREST, until))
+	require.True(t, known.IsReserved(github.ResourceREST, until))
 }
 
 // secondary limits close both, and a good answer that was on its way ends nothing.
@@ -172,16 +172,16 @@ func secondary(t *testing.T, a, b *user) {
 	until := noon.Add(2 * time.Minute)
 	one, _ := b.begin(github.ResourceGraphQL, noon)
 	a.limited(github.ResourceREST, noon, until, true)
-	b.end(github.Ending{ID: one, Resource: github.ResourceGraphQL, Now: noon, Good: true})
+	b.end(github.Settlement{ID: one, Resource: github.ResourceGraphQL, Now: noon, Success: true})
 	for _, resource := range []github.Resource{github.ResourceREST, github.ResourceGraphQL} {
 		_, known := b.begin(resource, noon)
-		at, second := known.ClosedUntil(resource, noon)
+		at, second := known.BlockedUntil(resource, noon)
 		require.Equal(t, until, at)
 		require.True(t, second)
-		require.False(t, known.Taken(resource, noon))
+		require.False(t, known.IsReserved(resource, noon))
 	}
 	_, known := b.begin(github.ResourceREST, until)
-	require.True(t, known.Taken(github.ResourceREST, until))
+	require.True(t, known.IsReserved(github.ResourceREST, until))
 }
 
 // untoldWaits double, once for all that were on their way, and begin anew after a good answer.
@@ -189,7 +189,7 @@ func untoldWaits(t *testing.T, a, b *user) {
 	one, _ := b.begin(github.ResourceREST, noon)
 	now := noon
 	require.Equal(t, now.Add(first), a.limited(github.ResourceREST, now, time.Time{}, true))
-	ending := github.Ending{ID: one, Resource: github.ResourceREST, Now: now.Add(time.Second), Limited: true, Secondary: true, First: first}
+	ending := github.Settlement{ID: one, Resource: github.ResourceREST, Now: now.Add(time.Second), Limited: true, Secondary: true, InitialBackoff: first}
 	require.Equal(t, now.Add(first), b.end(ending))
 	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour, time.Hour} {
 		now = now.Add(2 * time.Hour)
@@ -204,8 +204,8 @@ func untoldWaits(t *testing.T, a, b *user) {
 func pace(t *testing.T, a, b *user) {
 	send := func(u *user, resource github.Resource, now time.Time) time.Time {
 		id, known := u.begin(resource, now)
-		u.end(github.Ending{ID: id, Resource: resource, Now: now})
-		return known.Paced
+		u.end(github.Settlement{ID: id, Resource: resource, Now: now})
+		return known.PacedUntil
 	}
 	for range 100 {
 		require.Zero(t, send(a, github.ResourceREST, noon), "nothing is known of limits")
@@ -232,11 +232,11 @@ func pace(t *testing.T, a, b *user) {
 func believed(t *testing.T, a, b *user) {
 	a.limited(github.ResourceREST, noon, noon.AddDate(30, 0, 0), true)
 	_, known := b.begin(github.ResourceREST, noon)
-	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
 	until := noon.Add(time.Minute)
 	a.limited(github.ResourceGraphQL, noon, until, true)
 	_, known = b.begin(github.ResourceREST, noon)
-	at, _ := known.ClosedUntil(github.ResourceREST, noon)
+	at, _ := known.BlockedUntil(github.ResourceREST, noon)
 	require.Equal(t, until, at, "and it does not hide an honest one")
 }
 
@@ -251,7 +251,7 @@ func together(t *testing.T, a, b *user) {
 			all.Go(func() {
 				for range 50 {
 					id, known := own.begin(github.ResourceREST, noon)
-					if !known.Taken(github.ResourceREST, noon) {
+					if !known.IsReserved(github.ResourceREST, noon) {
 						continue
 					}
 					mu.Lock()
@@ -262,7 +262,7 @@ func together(t *testing.T, a, b *user) {
 					mu.Lock()
 					flight--
 					mu.Unlock()
-					own.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
+					own.end(github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon, Success: true})
 				}
 			})
 		}
@@ -271,7 +271,7 @@ func together(t *testing.T, a, b *user) {
 	require.LessOrEqual(t, most, 4)
 	require.GreaterOrEqual(t, sent, 50)
 	_, known := a.begin(github.ResourceREST, noon)
-	require.Zero(t, known.Flight)
+	require.Zero(t, known.InFlight)
 }
 
 // clockSetBack: GitHub's clock, or what is known of it, goes back. What was over stays over, nobody waits for points that were used
@@ -282,27 +282,27 @@ func clockSetBack(t *testing.T, a, b *user) {
 	a.told(github.ResourceREST, future, github.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
 	for range 5 {
 		id, _ := a.begin(github.ResourceREST, future)
-		a.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: future})
+		a.end(github.Settlement{ID: id, Resource: github.ResourceREST, Now: future})
 	}
 	honest := github.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(40 * time.Minute)}
 	b.told(github.ResourceREST, noon, honest)
 	id, known := a.begin(github.ResourceREST, noon)
-	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
 	require.True(t, honest.Reset.Equal(known.Quotas[github.ResourceREST].Reset))
 	require.Equal(t, honest.Remaining, known.Quotas[github.ResourceREST].Remaining)
-	a.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon})
+	a.end(github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon})
 
 	for _, secondary := range []bool{false, true} {
 		end := noon.Add(time.Minute)
 		a.limited(github.ResourceGraphQL, noon, end, secondary)
 		for _, u := range []*user{a, b} {
 			id, known = u.begin(github.ResourceGraphQL, end)
-			require.True(t, known.Taken(github.ResourceGraphQL, end))
-			u.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: end})
+			require.True(t, known.IsReserved(github.ResourceGraphQL, end))
+			u.end(github.Settlement{ID: id, Resource: github.ResourceGraphQL, Now: end})
 		}
 		id, known = b.begin(github.ResourceGraphQL, noon)
-		require.True(t, known.Taken(github.ResourceGraphQL, noon), "it was over")
-		b.end(github.Ending{ID: id, Resource: github.ResourceGraphQL, Now: noon})
+		require.True(t, known.IsReserved(github.ResourceGraphQL, noon), "it was over")
+		b.end(github.Settlement{ID: id, Resource: github.ResourceGraphQL, Now: noon})
 	}
 }
 
@@ -320,14 +320,14 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 		for _, u := range []*user{a, b} {
 			for _, ago := range []time.Duration{10 * time.Minute, 11 * time.Minute} {
 				_, known := u.begin(github.ResourceGraphQL, future.Add(-ago))
-				until, _ := known.ClosedUntil(github.ResourceGraphQL, future.Add(-ago))
+				until, _ := known.BlockedUntil(github.ResourceGraphQL, future.Add(-ago))
 				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
 			}
 			u.told(github.ResourceGraphQL, future.Add(-12*time.Minute), github.Quota{}) // more than twice its time
 		}
 		b.limited(github.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
 		_, known := a.begin(github.ResourceGraphQL, noon)
-		until, _ := known.ClosedUntil(github.ResourceGraphQL, noon)
+		until, _ := known.BlockedUntil(github.ResourceGraphQL, noon)
 		require.Equal(t, noon.Add(time.Minute), until, "and hides no honest one")
 		a.told(github.ResourceGraphQL, future.Add(time.Hour), github.Quota{})
 	}
@@ -335,14 +335,14 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 
 // guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know better.
 func guessedClocks(t *testing.T, a, b *user) {
-	guess := func(u *user, now time.Time) github.Known {
+	guess := func(u *user, now time.Time) github.BudgetState {
 		u.n++
 		q := question(fmt.Sprintf("%s-%d", u.name, u.n), github.ResourceREST, now)
-		q.Guessed = true
-		known, err := u.budget.Begin(t.Context(), q)
+		q.UnsyncedClock = true
+		known, err := u.budget.Reserve(t.Context(), q)
 		require.NoError(t, err)
-		if known.Taken(q.Resource, now) {
-			u.end(github.Ending{ID: q.ID, Resource: q.Resource, Now: now})
+		if known.IsReserved(q.Resource, now) {
+			u.end(github.Settlement{ID: q.ID, Resource: q.Resource, Now: now})
 		}
 		return known
 	}
@@ -350,7 +350,7 @@ func guessedClocks(t *testing.T, a, b *user) {
 	inVain := func() {
 		for _, u := range []*user{a, b} {
 			known := guess(u, ahead)
-			require.True(t, known.Taken(github.ResourceREST, ahead), "he cannot know better")
+			require.True(t, known.IsReserved(github.ResourceREST, ahead), "he cannot know better")
 		}
 	}
 	for range 3 {
@@ -358,25 +358,25 @@ func guessedClocks(t *testing.T, a, b *user) {
 	}
 	inVain()
 	id, known := b.begin(github.ResourceREST, noon)
-	require.Equal(t, 3, known.Flight)
-	b.end(github.Ending{ID: id, Resource: github.ResourceREST, Now: noon})
+	require.Equal(t, 3, known.InFlight)
+	b.end(github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon})
 	for range 3 {
 		b.begin(github.ResourceGraphQL, noon)
 	}
 	inVain() // places of the dead hold nobody up for good
 	_, known = b.begin(github.ResourceREST, noon)
-	require.Less(t, known.Flight, 4)
+	require.Less(t, known.InFlight, 4)
 
 	a.limited(github.ResourceREST, noon, noon.Add(time.Minute), false)
 	end := noon.Add(2 * time.Minute)
-	a.end(github.Ending{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: end, First: first})
+	a.end(github.Settlement{Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end, InitialBackoff: first})
 	inVain()
 	for _, u := range []*user{b, a} {
 		known := guess(u, noon)
-		at, second := known.ClosedUntil(github.ResourceREST, noon)
+		at, second := known.BlockedUntil(github.ResourceREST, noon)
 		require.Equal(t, end, at)
 		require.True(t, second)
 		_, known = u.begin(github.ResourceREST, noon)
-		require.False(t, known.Taken(github.ResourceREST, noon))
+		require.False(t, known.IsReserved(github.ResourceREST, noon))
 	}
 }

@@ -15,13 +15,13 @@ import (
 func replicas(t *testing.T) (server *redistest.Server, a, b *Budget) {
 	t.Helper()
 	server = redistest.Start(t)
-	settings := Settings{Prefix: "gx", Credential: "c", OnTrouble: func(error) {}}
+	settings := Settings{Prefix: "gx", Credential: "c", OnDegraded: func(error) {}}
 	return server, New(server.Client(), settings), New(server.Client(), settings)
 }
 
 // met is a limit of an hour.
-func met(id string, secondary bool) github.Ending {
-	return github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: secondary, Until: noon.Add(time.Hour)}
+func met(id string, secondary bool) github.Settlement {
+	return github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: secondary, LimitEnd: noon.Add(time.Hour)}
 }
 
 // TestLimitSurvivesRedis: what Redis told of a limit, and of a quota, is not forgotten with Redis.
@@ -29,21 +29,21 @@ func TestLimitSurvivesRedis(t *testing.T) {
 	t.Parallel()
 	for _, secondary := range []bool{true, false} {
 		server, a, b := replicas(t)
-		_, err := a.Begin(t.Context(), question("one", noon))
+		_, err := a.Reserve(t.Context(), question("one", noon))
 		require.NoError(t, err)
 		e := met("one", secondary)
 		e.Quota = github.Quota{Remaining: 7, Limit: 5000, Reset: noon.Add(time.Hour)}
-		_, err = a.End(t.Context(), e)
+		_, err = a.Settle(t.Context(), e)
 		require.NoError(t, err)
-		known, err := b.Begin(t.Context(), question("two", noon))
+		known, err := b.Reserve(t.Context(), question("two", noon))
 		require.NoError(t, err)
-		require.False(t, known.Taken(github.ResourceREST, noon))
+		require.False(t, known.IsReserved(github.ResourceREST, noon))
 		server.Kill()
 		now := noon.Add(time.Second)
-		known, err = b.Begin(t.Context(), question("three", now))
+		known, err = b.Reserve(t.Context(), question("three", now))
 		require.NoError(t, err)
-		until, second := known.ClosedUntil(github.ResourceREST, now)
-		require.Equal(t, e.Until, until)
+		until, second := known.BlockedUntil(github.ResourceREST, now)
+		require.Equal(t, e.LimitEnd, until)
 		require.Equal(t, secondary, second)
 		require.Equal(t, e.Quota, known.Quotas[github.ResourceREST])
 	}
@@ -64,31 +64,31 @@ func TestLimitMetAside(t *testing.T) {
 	t.Parallel()
 	_, a, b := replicas(t)
 	for n := range 4 {
-		_, err := a.Begin(t.Context(), question(strconv.Itoa(n), noon))
+		_, err := a.Reserve(t.Context(), question(strconv.Itoa(n), noon))
 		require.NoError(t, err)
 	}
 	a.leave()
 	for n := range 3 {
-		_, err := a.End(t.Context(), github.Ending{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Good: true})
+		_, err := a.Settle(t.Context(), github.Settlement{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Success: true})
 		require.NoError(t, err)
 	}
 	untold := met("3", true)
-	untold.Until, untold.First = time.Time{}, time.Minute
-	until, err := a.End(t.Context(), untold)
+	untold.LimitEnd, untold.InitialBackoff = time.Time{}, time.Minute
+	until, err := a.Settle(t.Context(), untold)
 	require.NoError(t, err)
-	known, err := b.Begin(t.Context(), question("b", noon))
+	known, err := b.Reserve(t.Context(), question("b", noon))
 	require.NoError(t, err)
-	require.True(t, known.Busy, "nothing is known of it")
+	require.True(t, known.SlotsFull, "nothing is known of it")
 
 	a.back()
 	now := noon.Add(time.Second)
-	_, err = a.Begin(t.Context(), question("a", now)) // it knows of the limit, and tells it
+	_, err = a.Reserve(t.Context(), question("a", now)) // it knows of the limit, and tells it
 	require.NoError(t, err)
-	known, err = b.Begin(t.Context(), question("b2", now))
+	known, err = b.Reserve(t.Context(), question("b2", now))
 	require.NoError(t, err)
-	at, _ := known.ClosedUntil(github.ResourceREST, now)
+	at, _ := known.BlockedUntil(github.ResourceREST, now)
 	require.Equal(t, until, at)
-	require.Zero(t, known.Flight)
+	require.Zero(t, known.InFlight)
 	require.Empty(t, a.missed)
 }
 
@@ -98,27 +98,27 @@ func TestMissedEndings(t *testing.T) {
 	server, a, b := replicas(t)
 	server.Kill()
 	a.leave()
-	_, err := a.End(t.Context(), met("first", true))
+	_, err := a.Settle(t.Context(), met("first", true))
 	require.NoError(t, err)
 	reset := noon.Add(time.Hour)
 	for n := range 3 * mostMissed {
 		q := github.Quota{Remaining: 1000 - n, Limit: 5000, Reset: reset}
-		_, err := a.End(t.Context(), github.Ending{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Quota: q, Good: true})
+		_, err := a.Settle(t.Context(), github.Settlement{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Quota: q, Success: true})
 		require.NoError(t, err)
 	}
 	require.Len(t, a.missed, mostMissed)
 	a.back()
-	_, err = a.Begin(t.Context(), question("in vain", noon))
+	_, err = a.Reserve(t.Context(), question("in vain", noon))
 	require.NoError(t, err)
 	require.Len(t, a.missed, mostMissed, "Redis is still away")
 	server.Run()
 	a.back()
-	_, err = a.End(t.Context(), github.Ending{ID: "last", Resource: github.ResourceREST, Now: noon})
+	_, err = a.Settle(t.Context(), github.Settlement{ID: "last", Resource: github.ResourceREST, Now: noon})
 	require.NoError(t, err)
 	require.Empty(t, a.missed)
-	known, err := b.Begin(t.Context(), question("b", noon))
+	known, err := b.Reserve(t.Context(), question("b", noon))
 	require.NoError(t, err)
-	until, _ := known.ClosedUntil(github.ResourceREST, noon)
+	until, _ := known.BlockedUntil(github.ResourceREST, noon)
 	require.Equal(t, noon.Add(time.Hour), until)
 	require.Equal(t, 1001-3*mostMissed, known.Quotas[github.ResourceREST].Remaining)
 }

@@ -42,12 +42,12 @@ func TestCancelledBegin(t *testing.T) {
 	for n := range 4 {
 		ctx, cancel := context.WithCancel(t.Context())
 		hook.cancel = cancel
-		_, err := b.Begin(ctx, question(fmt.Sprint("gone", n), noon))
+		_, err := b.Reserve(ctx, question(fmt.Sprint("gone", n), noon))
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	for name, one := range map[string]*Budget{"here": b, "there": other} {
-		known, err := one.Begin(t.Context(), question(name, noon))
+		known, err := one.Reserve(t.Context(), question(name, noon))
 		require.NoError(t, err)
-		require.True(t, known.Taken(github.ResourceREST, noon), "%s: nobody is on his way: %+v", name, known)
+		require.True(t, known.IsReserved(github.ResourceREST, noon), "%s: nobody is on his way: %+v", name, known)
 	}
 }

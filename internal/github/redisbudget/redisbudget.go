@@ -44,8 +44,8 @@ var (
 type Settings struct {
 	// Prefix begins the names of the keys, Credential names what the limits are of; it is no secret.
 	Prefix, Credential string
-	// OnTrouble is told once that this process goes on with what it knows by itself, and with nil that it does no more.
-	OnTrouble func(err error)
+	// OnDegraded is told once that this process goes on with what it knows by itself, and with nil that it does no more.
+	OnDegraded func(err error)
 }
 
 // Budget is a budget in Redis. It never fails: without Redis it is one of this process. It does not own its client.
@@ -58,7 +58,7 @@ type Budget struct {
 	mu    sync.Mutex
 	alone time.Time // until when Redis is not asked, by this machine's clock; zero when it answers
 	// missed are the endings that Redis was not told, in their order.
-	missed []github.Ending
+	missed []github.Settlement
 }
 
 var _ github.Budget = (*Budget)(nil)
@@ -69,13 +69,13 @@ func New(client redis.UniversalClient, settings Settings) *Budget {
 	return &Budget{client: client, settings: settings, keys: []string{tag + "known", tag + "flight"}}
 }
 
-// Begin implements github.Budget.
-func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, error) {
-	known, err := b.local.Begin(ctx, q)
+// Reserve implements github.Budget.
+func (b *Budget) Reserve(ctx context.Context, q github.Reservation) (github.BudgetState, error) {
+	known, err := b.local.Reserve(ctx, q)
 	if err != nil || b.aside() {
 		return known, err
 	}
-	if !known.Taken(q.Resource, q.Now) {
+	if !known.IsReserved(q.Resource, q.Now) {
 		if err = b.makeUp(ctx, q.Now); err != nil {
 			err = b.trouble(ctx, err)
 		}
@@ -84,40 +84,40 @@ func (b *Budget) Begin(ctx context.Context, q github.Question) (github.Known, er
 	shared, err := b.begin(ctx, &q)
 	if err != nil {
 		if err = b.trouble(ctx, err); err != nil { // nobody will end it, and the script may have taken a place all the same
-			_, _ = b.End(context.WithoutCancel(ctx), github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+			_, _ = b.Settle(context.WithoutCancel(ctx), github.Settlement{ID: q.ID, Resource: q.Resource, Now: q.Now})
 		}
 		return known, err
 	}
 	b.together()
-	b.local.Learn(&shared, q.Now)
-	if !shared.Taken(q.Resource, q.Now) { // the place in this process is given back
-		_, err = b.local.End(ctx, github.Ending{ID: q.ID, Resource: q.Resource, Now: q.Now})
+	b.local.Merge(&shared, q.Now)
+	if !shared.IsReserved(q.Resource, q.Now) { // the place in this process is given back
+		_, err = b.local.Settle(ctx, github.Settlement{ID: q.ID, Resource: q.Resource, Now: q.Now})
 	}
 	return shared, err
 }
 
-func (b *Budget) begin(ctx context.Context, q *github.Question) (github.Known, error) {
+func (b *Budget) begin(ctx context.Context, q *github.Reservation) (github.BudgetState, error) {
 	if err := b.makeUp(ctx, q.Now); err != nil {
-		return github.Known{}, err
+		return github.BudgetState{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	guessed := 0
-	if q.Guessed {
+	if q.UnsyncedClock {
 		guessed = 1
 	}
 	answer, err := beginScript.Run(ctx, b.client, b.keys,
-		q.Now.UnixMilli(), q.ID, q.Until.UnixMilli(), q.Places, string(q.Resource), q.Interval.Milliseconds(), q.Burst.Milliseconds(),
-		github.LargestLimit, github.LongestClosed.Milliseconds(), keep.Milliseconds(), guessed).Slice()
+		q.Now.UnixMilli(), q.ID, q.ExpiresAt.UnixMilli(), q.MaxInFlight, string(q.Resource), q.Interval.Milliseconds(), q.Burst.Milliseconds(),
+		github.MaxGitHubComLimit, github.MaxLimitDuration.Milliseconds(), keep.Milliseconds(), guessed).Slice()
 	if err != nil {
-		return github.Known{}, fmt.Errorf("redis: %w", err)
+		return github.BudgetState{}, fmt.Errorf("redis: %w", err)
 	}
 	return decode(answer)
 }
 
-// End implements github.Budget.
-func (b *Budget) End(ctx context.Context, e github.Ending) (time.Time, error) {
-	until, err := b.local.End(ctx, e)
+// Settle implements github.Budget.
+func (b *Budget) Settle(ctx context.Context, e github.Settlement) (time.Time, error) {
+	until, err := b.local.Settle(ctx, e)
 	if err != nil {
 		return until, err
 	}
@@ -148,13 +148,13 @@ func (b *Budget) Refresh(ctx context.Context, now time.Time) error {
 		return b.trouble(ctx, fmt.Errorf("redis: %w", err))
 	}
 	b.together()
-	known := github.Known{
-		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]github.Limit),
+	known := github.BudgetState{
+		Quotas: make(map[github.Resource]github.Quota), Primary: make(map[github.Resource]github.Limit),
 	}
 	for name, value := range fields {
 		put(&known, name, number(value))
 	}
-	b.local.Learn(&known, now)
+	b.local.Merge(&known, now)
 	return nil
 }
 
@@ -163,10 +163,10 @@ func (b *Budget) Quotas(now time.Time) map[github.Resource]github.Quota { return
 
 // miss keeps an ending for when Redis answers again, its limit with the end that this process has given it. A good answer of then
 // says nothing of limits that were met since.
-func (b *Budget) miss(e github.Ending, until time.Time) {
-	e.Good = false
+func (b *Budget) miss(e github.Settlement, until time.Time) {
+	e.Success = false
 	if e.Limited {
-		e.Until = until
+		e.LimitEnd = until
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,9 +174,9 @@ func (b *Budget) miss(e github.Ending, until time.Time) {
 }
 
 // bounded leaves out the oldest of too many endings, those with a limit last: what else they tell, later ones tell again.
-func bounded(missed []github.Ending) []github.Ending {
+func bounded(missed []github.Settlement) []github.Settlement {
 	for len(missed) > mostMissed {
-		i := max(0, slices.IndexFunc(missed, func(e github.Ending) bool { return !e.Limited }))
+		i := max(0, slices.IndexFunc(missed, func(e github.Settlement) bool { return !e.Limited }))
 		missed = slices.Delete(missed, i, i+1)
 	}
 	return missed
@@ -203,7 +203,7 @@ func (b *Budget) makeUp(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
+func (b *Budget) end(ctx context.Context, e *github.Settlement) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	limited, good := "", 0
@@ -213,12 +213,12 @@ func (b *Budget) end(ctx context.Context, e *github.Ending) (time.Time, error) {
 	case e.Limited:
 		limited = "primary"
 	}
-	if e.Good {
+	if e.Success {
 		good = 1
 	}
 	till, err := endScript.Run(ctx, b.client, b.keys,
-		e.Now.UnixMilli(), e.ID, string(e.Resource), e.Quota.Remaining, e.Quota.Limit, milli(e.Quota.Reset), good, limited, milli(e.Until),
-		e.First.Milliseconds(), github.LongestWait.Milliseconds(), keep.Milliseconds(), github.LongestClosed.Milliseconds()).Int64()
+		e.Now.UnixMilli(), e.ID, string(e.Resource), e.Quota.Remaining, e.Quota.Limit, milli(e.Quota.Reset), good, limited, milli(e.LimitEnd),
+		e.InitialBackoff.Milliseconds(), github.MaxBackoff.Milliseconds(), keep.Milliseconds(), github.MaxLimitDuration.Milliseconds()).Int64()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("redis: %w", err)
 	}
@@ -239,7 +239,7 @@ func (b *Budget) together() {
 	b.alone = time.Time{}
 	b.mu.Unlock()
 	if again {
-		b.settings.OnTrouble(nil)
+		b.settings.OnDegraded(nil)
 	}
 }
 
@@ -253,25 +253,25 @@ func (b *Budget) trouble(ctx context.Context, err error) error {
 	b.alone = time.Now().Add(aside)
 	b.mu.Unlock()
 	if begun {
-		b.settings.OnTrouble(err)
+		b.settings.OnDegraded(err)
 	}
 	return nil
 }
 
 // decode reads what the script says. A value that cannot be is taken for none.
-func decode(answer []any) (github.Known, error) {
+func decode(answer []any) (github.BudgetState, error) {
 	if len(answer) != 4 {
-		return github.Known{}, errors.New("redis: an answer of another form")
+		return github.BudgetState{}, errors.New("redis: an answer of another form")
 	}
 	flight, ok1 := answer[0].(int64)
 	busy, ok2 := answer[1].(int64)
 	fields, ok3 := answer[3].([]any)
 	if !ok1 || !ok2 || !ok3 {
-		return github.Known{}, errors.New("redis: an answer of another form")
+		return github.BudgetState{}, errors.New("redis: an answer of another form")
 	}
-	known := github.Known{
-		Quotas: make(map[github.Resource]github.Quota), Closed: make(map[github.Resource]github.Limit),
-		Flight: int(flight), Busy: busy != 0, Paced: at(number(answer[2])),
+	known := github.BudgetState{
+		Quotas: make(map[github.Resource]github.Quota), Primary: make(map[github.Resource]github.Limit),
+		InFlight: int(flight), SlotsFull: busy != 0, PacedUntil: at(number(answer[2])),
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, _ := fields[i].(string)
@@ -282,27 +282,27 @@ func decode(answer []any) (github.Known, error) {
 
 // put sets what a field of the hash says: "secondary" and "secondary:met", or "<resource>:closed", ":closed:met", ":remaining", ":limit"
 // and ":reset".
-func put(known *github.Known, field string, value int64) {
+func put(known *github.BudgetState, field string, value int64) {
 	name, what, _ := strings.Cut(field, ":")
 	resource := github.Resource(name)
-	closed := known.Closed[resource]
+	closed := known.Primary[resource]
 	switch {
 	case field == "secondary":
-		known.Secondary.Until = at(value)
+		known.Secondary.End = at(value)
 	case field == "secondary:met":
-		known.Secondary.Met = at(value)
+		known.Secondary.MetAt = at(value)
 	case what == "closed":
-		closed.Until = at(value)
-		known.Closed[resource] = closed
+		closed.End = at(value)
+		known.Primary[resource] = closed
 	case what == "closed:met":
-		closed.Met = at(value)
-		known.Closed[resource] = closed
+		closed.MetAt = at(value)
+		known.Primary[resource] = closed
 	default:
 		putQuota(known, resource, what, value)
 	}
 }
 
-func putQuota(known *github.Known, resource github.Resource, what string, value int64) {
+func putQuota(known *github.BudgetState, resource github.Resource, what string, value int64) {
 	quota := known.Quotas[resource]
 	switch what {
 	case "remaining":

@@ -20,7 +20,7 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func budgetOf(t *testing.T, client redis.UniversalClient, credential string) *Budget {
 	t.Helper()
-	return New(client, Settings{Prefix: "gx", Credential: credential, OnTrouble: func(err error) { t.Errorf("trouble: %v", err) }})
+	return New(client, Settings{Prefix: "gx", Credential: credential, OnDegraded: func(err error) { t.Errorf("trouble: %v", err) }})
 }
 
 func TestBudget(t *testing.T) {
@@ -34,17 +34,17 @@ func TestBudget(t *testing.T) {
 	})
 }
 
-func question(id string, now time.Time) github.Question {
-	return github.Question{ID: id, Resource: github.ResourceREST, Now: now, Until: now.Add(time.Minute), Places: 4}
+func question(id string, now time.Time) github.Reservation {
+	return github.Reservation{ID: id, Resource: github.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4}
 }
 
 // ask sends a request that is answered.
 func ask(t *testing.T, b *Budget, id string) {
 	t.Helper()
-	known, err := b.Begin(t.Context(), question(id, noon))
+	known, err := b.Reserve(t.Context(), question(id, noon))
 	require.NoError(t, err)
-	require.True(t, known.Taken(github.ResourceREST, noon))
-	_, err = b.End(t.Context(), github.Ending{ID: id, Resource: github.ResourceREST, Now: noon, Good: true})
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
+	_, err = b.Settle(t.Context(), github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon, Success: true})
 	require.NoError(t, err)
 }
 
@@ -61,28 +61,28 @@ func TestCorruptBudget(t *testing.T) {
 			} {
 				require.NoError(t, client.HSet(t.Context(), b.keys[0], field, value).Err())
 			}
-			known, err := b.Begin(t.Context(), question("one", noon))
+			known, err := b.Reserve(t.Context(), question("one", noon))
 			require.NoError(t, err)
-			require.True(t, known.Taken(github.ResourceREST, noon))
+			require.True(t, known.IsReserved(github.ResourceREST, noon))
 			quota := github.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
-			until, err := b.End(t.Context(), github.Ending{
-				ID: "one", Resource: github.ResourceREST, Now: noon, Quota: quota, Limited: true, First: time.Minute,
+			until, err := b.Settle(t.Context(), github.Settlement{
+				ID: "one", Resource: github.ResourceREST, Now: noon, Quota: quota, Limited: true, InitialBackoff: time.Minute,
 			})
 			require.NoError(t, err)
 			require.Equal(t, noon.Add(time.Minute), until)
-			known, err = budgetOf(t, client, name).Begin(t.Context(), question("two", noon))
+			known, err = budgetOf(t, client, name).Reserve(t.Context(), question("two", noon))
 			require.NoError(t, err)
 			require.Equal(t, quota, known.Quotas[github.ResourceREST])
-			at, _ := known.ClosedUntil(github.ResourceREST, noon)
+			at, _ := known.BlockedUntil(github.ResourceREST, noon)
 			require.Equal(t, until, at)
 		})
 	}
 	wrong := budgetOf(t, client, "wrong type")
-	wrong.settings.OnTrouble = func(error) {}
+	wrong.settings.OnDegraded = func(error) {}
 	require.NoError(t, client.Set(t.Context(), wrong.keys[0], "x", 0).Err())
-	known, err := wrong.Begin(t.Context(), question("one", noon))
+	known, err := wrong.Reserve(t.Context(), question("one", noon))
 	require.NoError(t, err)
-	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
 }
 
 // TestWithoutRedis: limits are kept in the process while Redis is away, said once, and shared again afterwards.
@@ -90,29 +90,29 @@ func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	said := make(chan error, 10)
-	b := New(server.Client(), Settings{Prefix: "gx", Credential: "c", OnTrouble: func(err error) { said <- err }})
+	b := New(server.Client(), Settings{Prefix: "gx", Credential: "c", OnDegraded: func(err error) { said <- err }})
 	server.Kill()
 	until := noon.Add(time.Minute)
-	known, err := b.Begin(t.Context(), question("one", noon))
+	known, err := b.Reserve(t.Context(), question("one", noon))
 	require.NoError(t, err)
-	require.True(t, known.Taken(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(github.ResourceREST, noon))
 	require.Error(t, <-said)
-	at, err := b.End(t.Context(), github.Ending{ID: "one", Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, Until: until})
+	at, err := b.Settle(t.Context(), github.Settlement{ID: "one", Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: until})
 	require.NoError(t, err)
 	require.Equal(t, until, at)
-	known, err = b.Begin(t.Context(), question("two", noon))
+	known, err = b.Reserve(t.Context(), question("two", noon))
 	require.NoError(t, err)
-	require.False(t, known.Taken(github.ResourceREST, noon))
+	require.False(t, known.IsReserved(github.ResourceREST, noon))
 
 	server.Run()
 	require.Eventually(t, func() bool {
-		_, err := b.Begin(t.Context(), question("three", until))
+		_, err := b.Reserve(t.Context(), question("three", until))
 		return err == nil && len(said) == 1
 	}, 20*time.Second, 10*time.Millisecond)
 	require.NoError(t, <-said)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = b.Begin(ctx, question("four", until))
+	_, err = b.Reserve(ctx, question("four", until))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, said, "who gives up is no trouble")
 }

@@ -72,29 +72,29 @@ func (w *twins) tick() {
 }
 
 func (w *twins) begin(id string) {
-	q := github.Question{
-		ID: id, Resource: w.resource(), Now: w.now, Until: w.now.Add(90 * time.Second), Places: 4, Interval: 83 * time.Millisecond,
-		Burst: time.Second, Guessed: w.r.IntN(8) == 0,
+	q := github.Reservation{
+		ID: id, Resource: w.resource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4, Interval: 83 * time.Millisecond,
+		Burst: time.Second, UnsyncedClock: w.r.IntN(8) == 0,
 	}
 	w.log = append(w.log, fmt.Sprintf("begin %+v", q))
-	a, err := w.local.Begin(w.t.Context(), q)
+	a, err := w.local.Reserve(w.t.Context(), q)
 	require.NoError(w.t, err)
 	b, err := w.shared.begin(w.t.Context(), &q)
 	require.NoError(w.t, err)
 	require.Equal(w.t, w.told(&a, q.Resource), w.told(&b, q.Resource), "%v", w.log)
-	if a.Taken(q.Resource, w.now) {
+	if a.IsReserved(q.Resource, w.now) {
 		w.flying = append(w.flying, id)
 	}
 }
 
 // told is what of the known has a meaning.
-func (w *twins) told(k *github.Known, resource github.Resource) any {
-	until, secondary := k.ClosedUntil(resource, w.now)
+func (w *twins) told(k *github.BudgetState, resource github.Resource) any {
+	until, secondary := k.BlockedUntil(resource, w.now)
 	quotas := make([]string, len(resources))
 	for i, r := range resources {
 		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, milli(k.Quotas[r].Reset))
 	}
-	return []any{k.Taken(resource, w.now), milli(until), secondary, k.Flight, k.Busy, milli(k.Paced), quotas}
+	return []any{k.IsReserved(resource, w.now), milli(until), secondary, k.InFlight, k.SlotsFull, milli(k.PacedUntil), quotas}
 }
 
 func (w *twins) end() {
@@ -106,24 +106,24 @@ func (w *twins) end() {
 	}
 	e := w.ending(id)
 	w.log = append(w.log, fmt.Sprintf("end %+v", e))
-	a, err := w.local.End(w.t.Context(), e)
+	a, err := w.local.Settle(w.t.Context(), e)
 	require.NoError(w.t, err)
 	b, err := w.shared.end(w.t.Context(), &e)
 	require.NoError(w.t, err)
 	require.Equal(w.t, milli(a), milli(b), "%v", w.log)
 }
 
-func (w *twins) ending(id string) github.Ending {
-	e := github.Ending{ID: id, Resource: w.resource(), Now: w.now, First: w.upTo(90, time.Second), Good: w.r.IntN(3) == 0}
+func (w *twins) ending(id string) github.Settlement {
+	e := github.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second), Success: w.r.IntN(3) == 0}
 	if w.r.IntN(2) == 0 {
 		limits := []int{0, 60, 5000, 15_000, 20_000}
 		reset := w.now.Add(w.upTo(7200, time.Second)).Truncate(time.Second)
 		e.Quota = github.Quota{Remaining: w.r.IntN(5000), Limit: limits[w.r.IntN(len(limits))], Reset: reset}
 	}
 	if w.r.IntN(4) == 0 {
-		e.Limited, e.Secondary, e.Good = true, w.r.IntN(2) == 0, false
+		e.Limited, e.Secondary, e.Success = true, w.r.IntN(2) == 0, false
 		if w.r.IntN(2) == 0 {
-			e.Until = w.now.Add(w.upTo(90_000, time.Second))
+			e.LimitEnd = w.now.Add(w.upTo(90_000, time.Second))
 		}
 	}
 	return e
