@@ -33,7 +33,7 @@ func (a *account) actor() activity.Actor {
 	if a == nil || a.Login == "" {
 		return activity.Ghost()
 	}
-	return actor(a.id(), a.Login, a.Typename == "Bot")
+	return newActor(a.id(), a.Login, a.Typename == "Bot")
 }
 
 // gitActor is who git says wrote a commit
@@ -44,21 +44,21 @@ type gitActor struct {
 	User  *account `json:"user"`
 }
 
-// author is the actor of a commit: never who committed it, and never a mail address.
-func (a *gitActor) author() activity.Actor {
+// actor is the actor of a commit: never who committed it, and never a mail address.
+func (a *gitActor) actor() activity.Actor {
 	switch {
 	case a == nil:
 		return activity.UnattributedCommit()
 	case a.User == nil || a.User.Login == "":
-		return unlinked(a.Name, a.Email)
+		return unlinkedActor(a.Name, a.Email)
 	default:
-		return actor(a.User.id(), a.User.Login, a.User.Typename == "Bot")
+		return newActor(a.User.id(), a.User.Login, a.User.Typename == "Bot")
 	}
 }
 
-// unlinked is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
+// unlinkedActor is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
 // not always link, or one of the actors who are no account.
-func unlinked(name, address string) activity.Actor {
+func unlinkedActor(name, address string) activity.Actor {
 	if agent, ok := activity.AgentByEmail(address); ok {
 		return agent
 	}
@@ -73,7 +73,7 @@ func restActor(u *gogithub.User) activity.Actor {
 	if u.GetLogin() == "" {
 		return activity.Ghost()
 	}
-	return actor(u.GetID(), u.GetLogin(), u.GetType() == "Bot")
+	return newActor(u.GetID(), u.GetLogin(), u.GetType() == "Bot")
 }
 
 // restAuthor is the actor of a commit in an answer of REST, where a missing account is null or {}.
@@ -82,12 +82,12 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	if c.GetAuthor().GetLogin() != "" {
 		return restActor(c.GetAuthor())
 	}
-	return unlinked(git.GetName(), git.GetEmail())
+	return unlinkedActor(git.GetName(), git.GetEmail())
 }
 
-// actor is an account; a negative id counts as none. REST shows a deleted one as the account "ghost", GraphQL as
+// newActor is an account; a negative id counts as none. REST shows a deleted one as the account "ghost", GraphQL as
 // null: one actor comes out, as it does for an agent of GitHub's that the APIs show under several logins.
-func actor(id int64, login string, bot bool) activity.Actor {
+func newActor(id int64, login string, bot bool) activity.Actor {
 	id = max(0, id)
 	if login == activity.LoginGhost {
 		return activity.Ghost()

@@ -34,7 +34,7 @@ func (c *Client) explain(x *exchange, answer *Response) {
 	switch {
 	case x.resource == ResourceGraphQL:
 		hint = "there is no GraphQL API at " + c.graphql.EscapedPath() + ": check endpoint and graphql_endpoint"
-	case x.endpoint == orgReposEndpoint:
+	case x.endpoint == orgRepositoriesEndpoint:
 		hint = notAnOrganization
 	default:
 		return

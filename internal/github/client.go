@@ -39,8 +39,8 @@ type Client struct {
 	// together.
 	pages, together *pageSize
 	// repos is what is remembered of single repositories.
-	repos  repoMemory
-	starts starts
+	repos   repoMemory
+	cursors cursorCache
 	// schema is what the server's GraphQL schema lacks.
 	schema schemaGaps
 	skew   atomic.Int64
@@ -56,7 +56,7 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
-		pages: newPageSize(100, 50, 25, 10, 5), together: newPageSize(mostTogether, 5, 2),
+		pages: newPageSize(100, 50, 25, 10, 5), together: newPageSize(maxGroupSize, 5, 2),
 		places:     semaphore.NewWeighted(int64(settings.Concurrency)),
 		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}

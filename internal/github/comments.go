@@ -14,11 +14,11 @@ import (
 
 const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
 
-// comments reads the conversation comments of issues and pull requests, with both APIs: REST has them in one feed
+// readComments reads the conversation comments of issues and pull requests, with both APIs: REST has them in one feed
 // (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository). They are listed by update time,
 // the oldest first, and the next page begins with the last time of the one before: comments that are edited or deleted
 // meanwhile move rows only behind us.
-func (r *reader) comments(ctx context.Context) error {
+func (r *reader) readComments(ctx context.Context) error {
 	since, until := r.request.Since[activity.StreamComments], r.request.Until[activity.StreamComments]
 	had := r.validator(activity.StreamComments)
 	if had.ETag != "" {
@@ -40,7 +40,7 @@ func (r *reader) comments(ctx context.Context) error {
 			return err
 		}
 		if told.unchanged {
-			r.outcome.GapCoveredFrom[activity.StreamComments] = back
+			r.result.GapCoveredFrom[activity.StreamComments] = back
 			r.keep(activity.StreamComments, had)
 			return nil
 		}
@@ -52,11 +52,11 @@ func (r *reader) comments(ctx context.Context) error {
 			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
 		}
 		had.ETag = ""
-		if err := r.give(r.commentEvents(rows, told.broken)); err != nil {
+		if err := r.emitValid(r.commentEvents(rows, told.broken)); err != nil {
 			return err
 		}
 		if len(rows) == 0 || !told.next {
-			r.outcome.GapCoveredFrom[activity.StreamComments] = back
+			r.result.GapCoveredFrom[activity.StreamComments] = back
 			return nil
 		}
 		last := lastUpdate(rows)
@@ -86,11 +86,11 @@ func (r *reader) commentEvents(rows []*gogithub.IssueComment, broken map[int]fie
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			r.client.invalidRow(commentsEndpoint, broken[i])
+			r.client.reportInvalidRow(commentsEndpoint, broken[i])
 			continue
 		}
 		id := activity.NumberID(row.GetID())
-		events = append(events, r.event(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time))
+		events = append(events, r.newEvent(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time))
 	}
 	return events
 }

@@ -12,61 +12,61 @@ import (
 )
 
 const (
-	// mostLineFailures is how many questions for lines may fail in a row in one reading; the others are not asked.
-	mostLineFailures = 5
-	// linesGroup is how many commits are asked for their lines together when more of them were too much.
-	linesGroup = 10
-	// missedReadings is in how many readings in a row lines must have failed before commits are recorded without
+	// maxLineFailures is how many questions for lines may fail in a row in one reading; the others are not asked.
+	maxLineFailures = 5
+	// reducedLinesGroupSize is how many commits are asked for their lines together when more of them were too much.
+	reducedLinesGroupSize = 10
+	// minMissedReadings is in how many readings in a row lines must have failed before commits are recorded without
 	// theirs, which is for ever; missedSamples is that for the samples of a week.
-	missedReadings = 2
-	missedSamples  = 3
+	minMissedReadings     = 2
+	minMissedLineReadings = 3
 )
 
-// linesPatience bounds what the lines of commits cost that GitHub cannot compute. It is safe for concurrent use.
-type linesPatience struct {
+// linesTracker bounds what the lines of commits cost that GitHub cannot compute. It is safe for concurrent use.
+type linesTracker struct {
 	mu sync.Mutex
-	// failed is how many questions failed in a row, answered and missed how many commits have their lines and have not.
-	failed, answered, missed int
+	// failuresInRow is how many questions failed in a row, answered and missed how many commits have their lines and have not.
+	failuresInRow, read, missing int
 	// cause is why the first was not.
 	cause error
 }
 
-func (l *linesPatience) mayAsk() bool {
+func (l *linesTracker) canRequest() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failed < mostLineFailures
+	return l.failuresInRow < maxLineFailures
 }
 
-func (l *linesPatience) fail() {
+func (l *linesTracker) recordFailure() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed++
+	l.failuresInRow++
 }
 
-func (l *linesPatience) answer() {
+func (l *linesTracker) recordRead() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed = 0
-	l.answered++
+	l.failuresInRow = 0
+	l.read++
 }
 
-func (l *linesPatience) miss(cause error) {
+func (l *linesTracker) recordMissing(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.missed++
+	l.missing++
 	if l.cause == nil {
 		l.cause = cause
 	}
 }
 
-// sums are how many commits have their lines, how many have not, and why the first has not.
-func (l *linesPatience) sums() (answered, missed int, cause error) {
+// summary are how many commits have their lines, how many have not, and why the first has not.
+func (l *linesTracker) summary() (answered, missed int, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.answered, l.missed, l.cause
+	return l.read, l.missing, l.cause
 }
 
-var errLinesNotAsked = errors.New("its lines are not asked for after others of the repository failed")
+var errLinesNotRequested = errors.New("its lines are not asked for after others of the repository failed")
 
 // isOverload reports whether GitHub had no answer, as it has none for a commit that takes it too long. An answer that
 // cannot be understood is something else: it may be that of another server.
@@ -75,23 +75,23 @@ func isOverload(err error) bool {
 	return ok && (unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// singleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is
+// readSingleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is
 // recorded without: after several readings it is, and it is counted.
-func (r *reader) singleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
-	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotAsked}
-	if r.lines.mayAsk() {
-		added, removed, err = r.commitLines(ctx, sha)
+func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
+	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
+	if r.lines.canRequest() {
+		added, removed, err = r.requestCommitLines(ctx, sha)
 		if err == nil {
-			r.lines.answer()
+			r.lines.recordRead()
 			return added, removed, true, nil
 		}
 		if !isOverload(err) || ctx.Err() != nil {
 			return 0, 0, false, err
 		}
-		r.lines.fail()
+		r.lines.recordFailure()
 		cause = err
 	}
-	r.lines.miss(cause)
+	r.lines.recordMissing(cause)
 	if r.acceptsMissingLines() {
 		r.client.settings.OnInvalidValue(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause))
 		return 0, 0, true, nil
@@ -101,9 +101,9 @@ func (r *reader) singleLines(ctx context.Context, sha string) (added, removed in
 
 // acceptsMissingLines reports whether commits are recorded without lines that GitHub does not tell.
 func (r *reader) acceptsMissingLines() bool {
-	least := missedReadings
-	if r.samples {
-		least = missedSamples
+	least := minMissedReadings
+	if r.forWeeklyLines {
+		least = minMissedLineReadings
 	}
 	return r.client.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
 }
@@ -112,7 +112,7 @@ func (r *reader) acceptsMissingLines() bool {
 // recorded without, it makes sure that GitHub answers at all: while no lines are known, the newest commit is asked for
 // without them.
 func (r *reader) checkLines(ctx context.Context) error {
-	answered, missed, cause := r.lines.sums()
+	answered, missed, cause := r.lines.summary()
 	switch {
 	case missed == 0:
 		return nil
@@ -127,28 +127,28 @@ func (r *reader) checkLines(ctx context.Context) error {
 	return err
 }
 
-// noteLines remembers whether GitHub gave the lines of the reading's commits.
-func (r *reader) noteLines() {
-	if answered, missed, _ := r.lines.sums(); answered+missed > 0 {
+// recordMissedLines remembers whether GitHub gave the lines of the reading's commits.
+func (r *reader) recordMissedLines() {
+	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
 		r.client.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
 	}
 }
 
-// linesOf fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST.
+// fillLines fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST.
 // What cannot be had is for checkLines.
-func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
+func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	left := slices.DeleteFunc(slices.Clone(nodes), func(n *commitNode) bool {
-		return n.merge() || (n.wrong != nil && !n.wrong.only("additions", "deletions"))
+		return n.isMerge() || (n.invalid != nil && !n.invalid.hasOnly("additions", "deletions"))
 	})
-	sizes := []int{len(left), linesGroup}
-	if len(left) <= linesGroup || r.client.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
-		sizes = []int{linesGroup}
+	sizes := []int{len(left), reducedLinesGroupSize}
+	if len(left) <= reducedLinesGroupSize || r.client.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
+		sizes = []int{reducedLinesGroupSize}
 	}
 	var single []*commitNode
 	for _, size := range sizes {
 		var failed []*commitNode
 		for group := range slices.Chunk(left, max(1, size)) {
-			untold, err := r.groupLines(ctx, group)
+			untold, err := r.readGroupLines(ctx, group)
 			switch {
 			case errors.As(err, new(*UnavailableError)) && ctx.Err() == nil:
 				failed = append(failed, group...)
@@ -160,11 +160,11 @@ func (r *reader) linesOf(ctx context.Context, nodes []*commitNode) error {
 		left = failed
 	}
 	for _, n := range append(single, left...) {
-		added, removed, known, err := r.singleLines(ctx, n.OID)
+		added, removed, known, err := r.readSingleLines(ctx, n.OID)
 		if err != nil {
 			return err
 		}
-		n.Additions, n.Deletions, n.withoutLines = &added, &removed, !known
+		n.Additions, n.Deletions, n.linesUnavailable = &added, &removed, !known
 	}
 	return nil
 }
@@ -178,22 +178,22 @@ type linesNode struct {
 	Additions int    `json:"additions"`
 	Deletions int    `json:"deletions"`
 
-	// wrong says that a value cannot be decoded.
-	wrong bool
+	// isInvalid says that a value cannot be decoded.
+	isInvalid bool
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *linesNode) UnmarshalJSON(raw []byte) error {
 	type plain linesNode
 	wrong, err := decodeRow(raw, (*plain)(n))
-	n.wrong = wrong != nil
+	n.isInvalid = wrong != nil
 	return err
 }
 
-// groupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
-func (r *reader) groupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
-	if !r.lines.mayAsk() {
-		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotAsked}
+// readGroupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
+func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
+	if !r.lines.canRequest() {
+		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
 	}
 	ids := make([]string, 0, len(group))
 	byOID := make(map[string]*commitNode, len(group))
@@ -203,17 +203,17 @@ func (r *reader) groupLines(ctx context.Context, group []*commitNode) ([]*commit
 	}
 	data, _, err := ask[linesData](ctx, r.client, linesQuery, question{split: true}, map[string]any{"ids": ids})
 	if err != nil {
-		r.lines.fail()
+		r.lines.recordFailure()
 		return nil, err
 	}
 	for _, told := range data.Nodes {
-		if told == nil || told.wrong || byOID[told.OID] == nil {
+		if told == nil || told.isInvalid || byOID[told.OID] == nil {
 			continue
 		}
 		n := byOID[told.OID]
 		n.Additions, n.Deletions = &told.Additions, &told.Deletions
 		delete(byOID, told.OID)
-		r.lines.answer()
+		r.lines.recordRead()
 	}
 	untold := make([]*commitNode, 0, len(byOID))
 	for _, n := range group {

@@ -42,6 +42,6 @@ func (r *reader) validator(s activity.Stream) Validator {
 // keep hands out what will tell whether a stream has changed that was read completely.
 func (r *reader) keep(s activity.Stream, v Validator) {
 	if r.client.settings.API == APIREST && v.ETag != "" {
-		r.outcome.Validators[s] = v
+		r.result.Validators[s] = v
 	}
 }

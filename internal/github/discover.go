@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// atOnce is how many pages of a listing, or how many repositories, are asked for at once.
-const atOnce = 4
+// listingConcurrency is how many pages of a listing, or how many repositories, are asked for at once.
+const listingConcurrency = 4
 
 // Discover calls page for each page of the repositories that the credential can see in the organization, one page at a
 // time and in no order. A repository may come twice, and one that was there all the time may be missing when the listing
@@ -29,7 +29,7 @@ func (c *Client) Discover(ctx context.Context, org string, page func([]activity.
 	return err
 }
 
-type discovered struct {
+type discoverData struct {
 	Organization *struct {
 		Repositories struct {
 			PageInfo pageInfo          `json:"pageInfo"`
@@ -65,14 +65,14 @@ type repositoryNode struct {
 		} `json:"target"`
 	} `json:"defaultBranchRef"`
 
-	// wrong are the fields that cannot be decoded; the others are there.
-	wrong fieldErrors
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *repositoryNode) UnmarshalJSON(raw []byte) (err error) {
 	type plain repositoryNode
-	n.wrong, err = decodeRow(raw, (*plain)(n))
+	n.invalid, err = decodeRow(raw, (*plain)(n))
 	n.checkHead()
 	return err
 }
@@ -83,10 +83,10 @@ func (n *repositoryNode) checkHead() {
 		return
 	}
 	n.Branch = nil
-	if n.wrong == nil {
-		n.wrong = make(fieldErrors)
+	if n.invalid == nil {
+		n.invalid = make(fieldErrors)
 	}
-	n.wrong["defaultBranchRef"] = errNoHead
+	n.invalid["defaultBranchRef"] = errNoHead
 }
 
 // markedOrg has the newest pull request or issue of each repository of a page.
@@ -117,15 +117,15 @@ type markNode struct {
 	Number    int64     `json:"number"`
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// wrong says that a value cannot be decoded: the mark is not known.
-	wrong bool
+	// isInvalid says that a value cannot be decoded: the mark is not known.
+	isInvalid bool
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *markNode) UnmarshalJSON(raw []byte) error {
 	type plain markNode
 	wrong, err := decodeRow(raw, (*plain)(n))
-	n.wrong = wrong != nil
+	n.isInvalid = wrong != nil
 	return err
 }
 
@@ -136,7 +136,7 @@ func (l *markList) mark() (activity.LatestUpdate, bool) {
 		return activity.LatestUpdate{}, false
 	case len(l.Nodes) == 0:
 		return activity.LatestUpdate{}, true
-	case l.Nodes[0] == nil || l.Nodes[0].wrong:
+	case l.Nodes[0] == nil || l.Nodes[0].isInvalid:
 		return activity.LatestUpdate{}, false
 	default:
 		return activity.LatestUpdate{Number: l.Nodes[0].Number, UpdatedAt: l.Nodes[0].UpdatedAt}, true
@@ -159,8 +159,8 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	return byID
 }
 
-// of is the mark of a repository.
-func (m marks) of(id string, enabled *bool) (activity.LatestUpdate, bool) {
+// get is the mark of a repository.
+func (m marks) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
 	if isOff(enabled) {
 		return activity.HiddenUpdate(), true
 	}
@@ -193,21 +193,21 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
-		FlagsUnknown: n.wrong.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
+		FlagsUnknown: n.invalid.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
 		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues)},
 	}
 	if n.Branch != nil && n.Branch.Target != nil {
 		repo.Signals.Head = n.Branch.Target.OID
 	}
-	if !broken && n.wrong == nil {
+	if !broken && n.invalid == nil {
 		repo.Signals.Streams = repo.Signals.Streams.With(activity.StreamCommits)
 	}
-	mark, ok := pulls.of(n.ID, n.HasPulls)
+	mark, ok := pulls.get(n.ID, n.HasPulls)
 	if !ok {
 		return repo
 	}
 	repo.Signals.Pulls, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamPulls)
-	if mark, ok := issues.of(n.ID, n.HasIssues); ok {
+	if mark, ok := issues.get(n.ID, n.HasIssues); ok {
 		repo.Signals.Issues, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamComments)
 	}
 	return repo
@@ -216,8 +216,8 @@ func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.R
 // repositoryName is what GitHub allows in the name of a repository; neither "." nor ".." is one.
 var repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
-// honest reports whether a repository can be one of GitHub's.
-func (c *Client) honest(id int64, name string) bool {
+// isValidRepository reports whether a repository can be one of GitHub's.
+func (c *Client) isValidRepository(id int64, name string) bool {
 	if id > 0 && repositoryName.MatchString(name) && strings.Trim(name, ".") != "" {
 		return true
 	}

@@ -12,27 +12,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-const orgReposEndpoint = "/orgs/{org}/repos"
+const orgRepositoriesEndpoint = "/orgs/{org}/repos"
 
 // discoverREST reads the first page, which tells the last one, and then the others from the last one down, several at once:
 // a repository that is deleted meanwhile moves others only towards pages that are still to be read, but for those of the
 // pages that are under way.
 func (c *Client) discoverREST(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &restListing{client: c, org: org, page: page}
-	told, _, err := l.read(ctx, 1)
+	told, _, err := l.readPage(ctx, 1)
 	if err != nil {
 		return err
 	}
 	switch last := told.last; {
 	case last == 0 && told.next:
-		err = l.onwards(ctx)
+		err = l.readForward(ctx)
 	case last > maxPages:
-		err = errEndless(orgReposEndpoint)
+		err = errEndless(orgRepositoriesEndpoint)
 	default:
-		err = l.down(ctx, last)
+		err = l.readBackward(ctx, last)
 	}
-	if err == nil && l.holes.Missing > 0 {
-		return &l.holes
+	if err == nil && l.incomplete.Missing > 0 {
+		return &l.incomplete
 	}
 	return err
 }
@@ -44,31 +44,31 @@ type restListing struct {
 
 	mu   sync.Mutex // held while a page is handed out
 	page func([]activity.Repository) error
-	// holes are the repositories that GitHub did not show: it does not say how many, so that they count as one.
-	holes IncompleteError
+	// incomplete are the repositories that GitHub did not show: it does not say how many, so that they count as one.
+	incomplete IncompleteError
 }
 
-// read reads a page and hands it out. It returns how many repositories were in it.
-func (l *restListing) read(ctx context.Context, number int) (page, int, error) {
-	repositories, told, err := l.client.orgRepos(ctx, l.org, number)
+// readPage reads a page and hands it out. It returns how many repositories were in it.
+func (l *restListing) readPage(ctx context.Context, number int) (page, int, error) {
+	repositories, told, err := l.client.requestOrgRepositories(ctx, l.org, number)
 	if err != nil {
 		return told, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if told.partial != "" && l.holes.Missing == 0 {
-		l.holes.add(&ForbiddenError{Response: Response{Endpoint: orgReposEndpoint, Status: http.StatusOK, Message: told.partial}})
+	if told.partial != "" && l.incomplete.Missing == 0 {
+		l.incomplete.add(&ForbiddenError{Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: told.partial}})
 	}
 	return told, len(repositories), l.page(repositories)
 }
 
-// down reads the pages from the last one down to the second.
-func (l *restListing) down(ctx context.Context, last int) error {
+// readBackward reads the pages from the last one down to the second.
+func (l *restListing) readBackward(ctx context.Context, last int) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(listingConcurrency)
 	for number := last; number >= 2 && groupCtx.Err() == nil; number-- {
 		group.Go(func() error {
-			_, _, err := l.read(groupCtx, number)
+			_, _, err := l.readPage(groupCtx, number)
 			return err
 		})
 	}
@@ -78,10 +78,10 @@ func (l *restListing) down(ctx context.Context, last int) error {
 	return context.Cause(ctx)
 }
 
-// onwards reads page after page where GitHub does not say the number of the last one.
-func (l *restListing) onwards(ctx context.Context) error {
+// readForward reads page after page where GitHub does not say the number of the last one.
+func (l *restListing) readForward(ctx context.Context) error {
 	for number := 2; number <= maxPages; number++ {
-		told, rows, err := l.read(ctx, number)
+		told, rows, err := l.readPage(ctx, number)
 		if err != nil {
 			return err
 		}
@@ -89,13 +89,13 @@ func (l *restListing) onwards(ctx context.Context) error {
 			return nil
 		}
 	}
-	return errEndless(orgReposEndpoint)
+	return errEndless(orgRepositoriesEndpoint)
 }
 
-// orgRepos is a page of the listing
+// requestOrgRepositories is a page of the listing
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
-func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activity.Repository, page, error) {
-	rows, told, err := get[[]*repositoryRow](ctx, c, orgReposEndpoint, "orgs/"+org+"/repos",
+func (c *Client) requestOrgRepositories(ctx context.Context, org string, number int) ([]activity.Repository, page, error) {
+	rows, told, err := get[[]*repositoryRow](ctx, c, orgRepositoriesEndpoint, "orgs/"+org+"/repos",
 		values("type", "all", "sort", "created", "direction", "asc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
 	if err != nil {
 		return nil, told, err
@@ -103,10 +103,10 @@ func (c *Client) orgRepos(ctx context.Context, org string, number int) ([]activi
 	list := make([]activity.Repository, 0, len(rows))
 	for i, row := range rows {
 		if wrong := told.broken[i]; wrong != nil {
-			c.invalidRow(orgReposEndpoint, wrong)
+			c.reportInvalidRow(orgRepositoriesEndpoint, wrong)
 		}
-		if c.honest(row.GetID(), row.GetName()) {
-			list = append(list, restRepository(row, told.broken[i]))
+		if c.isValidRepository(row.GetID(), row.GetName()) {
+			list = append(list, repositoryOfRow(row, told.broken[i]))
 		}
 	}
 	return list, told, nil
@@ -120,9 +120,9 @@ type repositoryRow struct {
 	HasPullRequests *bool `json:"has_pull_requests"`
 }
 
-// restRepository makes a repository of a row: the push time and the default branch are all that REST tells of changes,
+// repositoryOfRow makes a repository of a row: the push time and the default branch are all that REST tells of changes,
 // and nothing does where a value cannot be decoded.
-func restRepository(row *repositoryRow, wrong fieldErrors) activity.Repository {
+func repositoryOfRow(row *repositoryRow, wrong fieldErrors) activity.Repository {
 	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),

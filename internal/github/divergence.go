@@ -19,9 +19,9 @@ const (
 	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing
 	// the branch.
 	maxComparisonPages = 50
-	// sweepMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a
+	// listingMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a
 	// commit may be listed after one that is older.
-	sweepMargin = 24 * time.Hour
+	listingMargin = 24 * time.Hour
 )
 
 // relation is what is known of a former head and the present one.
@@ -35,15 +35,15 @@ const (
 	relationNone
 )
 
-// formerHeads is what a reading learns, beside its events, of the heads that former readings have listed commits from.
-type formerHeads struct {
+// formerTips is what a reading learns, beside its events, of the heads that former readings have listed commits from.
+type formerTips struct {
 	relations map[string]relation
 	// listed are the commits that this reading has listed from the present head.
 	listed []activity.ID
 }
 
-func newFormerHeads(request *ReadRequest) formerHeads {
-	var h formerHeads
+func newFormerTips(request *ReadRequest) formerTips {
+	var h formerTips
 	if !request.hadCommits() {
 		return h
 	}
@@ -58,7 +58,7 @@ func newFormerHeads(request *ReadRequest) formerHeads {
 func (r *ReadRequest) hadCommits() bool { return r.ReadHead != "" || len(r.Tips) > 0 }
 
 // addNodes takes commits that the present head reaches, and so their parents.
-func (h *formerHeads) addNodes(nodes []*commitNode) {
+func (h *formerTips) addNodes(nodes []*commitNode) {
 	if h.relations == nil {
 		return
 	}
@@ -73,7 +73,7 @@ func (h *formerHeads) addNodes(nodes []*commitNode) {
 }
 
 // addRows is addNodes for the rows of REST.
-func (h *formerHeads) addRows(rows []*gogithub.RepositoryCommit) {
+func (h *formerTips) addRows(rows []*gogithub.RepositoryCommit) {
 	if h.relations == nil {
 		return
 	}
@@ -85,26 +85,26 @@ func (h *formerHeads) addRows(rows []*gogithub.RepositoryCommit) {
 	}
 }
 
-func (h *formerHeads) addListed(name string) {
+func (h *formerTips) addListed(name string) {
 	h.addReached(name)
 	if id, err := activity.CommitID(name); err == nil {
 		h.listed = append(h.listed, id)
 	}
 }
 
-func (h *formerHeads) addReached(name string) {
+func (h *formerTips) addReached(name string) {
 	if _, is := h.relations[name]; is {
 		h.relations[name] = relationReached
 	}
 }
 
 // observe takes a comparison from a former head to the present one. The newest one counts.
-func (h *formerHeads) observe(name, status string, err error) {
+func (h *formerTips) observe(name, status string, err error) {
 	if h.relations == nil {
 		return
 	}
 	switch {
-	case noComparison(err):
+	case isIncomparable(err):
 		h.relations[name] = relationNone
 	case err == nil && (status == "ahead" || status == "identical"):
 		h.relations[name] = relationReached
@@ -113,13 +113,13 @@ func (h *formerHeads) observe(name, status string, err error) {
 	}
 }
 
-// giveListed emits commits that are listed from the head of the outcome, after Request.Pin was called with that.
-func (r *reader) giveListed(events []activity.Event) error {
-	if len(events) > 0 && !r.pinned && r.request.OnHead != nil {
-		r.request.OnHead(r.outcome.Head)
-		r.pinned = true
+// emitListed emits commits that are listed from the head of the outcome, after Request.Pin was called with that.
+func (r *reader) emitListed(events []activity.Event) error {
+	if len(events) > 0 && !r.headReported && r.request.OnHead != nil {
+		r.request.OnHead(r.result.Head)
+		r.headReported = true
 	}
-	return r.give(events)
+	return r.emitValid(events)
 }
 
 // resolveHeads finds out what the former heads reach and the present one does not, when the commits were read without
@@ -132,7 +132,7 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	var removed []activity.ID
 	var sweep *Sweep
 	for _, tip := range former {
-		lost, compared, err := r.lostOf(ctx, tip)
+		lost, compared, err := r.removedSince(ctx, tip)
 		if err != nil {
 			return err
 		}
@@ -140,13 +140,13 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 		if compared {
 			continue
 		}
-		if sweep, err = r.sweep(ctx); err != nil {
+		if sweep, err = r.listBranch(ctx); err != nil {
 			return err
 		}
 		break // the sweep is about the other heads, too
 	}
 	slices.SortFunc(removed, compareIDs)
-	r.outcome.Removed, r.outcome.ResolvedTips, r.outcome.Sweep = slices.Compact(removed), former, sweep
+	r.result.Removed, r.result.ResolvedTips, r.result.Sweep = slices.Compact(removed), former, sweep
 	return nil
 }
 
@@ -156,18 +156,18 @@ func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
 func (r *reader) formerHeads() []string {
 	var list []string
 	for _, name := range append([]string{r.request.ReadHead}, r.request.Tips...) {
-		if name != "" && name != r.outcome.Head && !slices.Contains(list, name) {
+		if name != "" && name != r.result.Head && !slices.Contains(list, name) {
 			list = append(list, name)
 		}
 	}
 	return list
 }
 
-// lostOf are the commits that a former head reaches and the present one does not. compared is false when GitHub does
+// removedSince are the commits that a former head reaches and the present one does not. compared is false when GitHub does
 // not tell all of them: the former head is not there any more, has nothing in common with the present one, or the
 // comparison is too large.
-func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, compared bool, err error) {
-	switch r.heads.relations[tip] {
+func (r *reader) removedSince(ctx context.Context, tip string) (lost []activity.ID, compared bool, err error) {
+	switch r.former.relations[tip] {
 	case relationReached:
 		return nil, true, nil
 	case relationNone:
@@ -178,9 +178,9 @@ func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, co
 		return nil, false, nil
 	}
 	for number := 1; number <= maxComparisonPages; number++ {
-		comparison, told, err := r.compareBack(ctx, tip, number)
+		comparison, told, err := r.requestReverseComparison(ctx, tip, number)
 		if err != nil {
-			return nil, false, unlessIncomparable(err)
+			return nil, false, ignoreIncomparable(err)
 		}
 		if comparison.isReached() {
 			return nil, true, nil
@@ -197,20 +197,20 @@ func (r *reader) lostOf(ctx context.Context, tip string) (lost []activity.ID, co
 	return lost, false, nil
 }
 
-// unlessIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference
+// ignoreIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference
 // of all files, which may take too long for ever. An error without an answer stays.
-func unlessIncomparable(err error) error {
+func ignoreIncomparable(err error) error {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if noComparison(err) || ok && unavailable.Status != 0 {
+	if isIncomparable(err) || ok && unavailable.Status != 0 {
 		return nil
 	}
 	return err
 }
 
-// compareBack is a page of what a former head has and the present one has not
+// requestReverseComparison is a page of what a former head has and the present one has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) compareBack(ctx context.Context, tip string, number int) (*reverseComparison, page, error) {
-	return getIf[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.outcome.Head+"..."+tip),
+func (r *reader) requestReverseComparison(ctx context.Context, tip string, number int) (*reverseComparison, page, error) {
+	return getIf[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.result.Head+"..."+tip),
 		values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{normal: true})
 }
 
@@ -222,7 +222,7 @@ type reverseComparison struct {
 }
 
 func (c *reverseComparison) isComplete() bool {
-	return slices.Contains(comparisons, c.Status) && c.Total != nil
+	return slices.Contains(comparisonStatuses, c.Status) && c.Total != nil
 }
 
 // isReached reports whether the base reaches the head.
@@ -261,25 +261,25 @@ func isObjectName(name string) bool {
 	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdef") == ""
 }
 
-// sweep lists the commits of the present head. It asks for no time, which would hide commits behind those that are
+// listBranch lists the commits of the present head. It asks for no time, which would hide commits behind those that are
 // older, and ends when a page has only commits from before the horizon.
-func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
+func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
-	keep := slices.Clone(r.heads.listed)
+	keep := slices.Clone(r.former.listed)
 	for number := 1; number <= maxPages; number++ {
 		rows, told, err := get[[]*objectName](ctx, r.client, commitsEndpoint, r.path("/commits"),
-			values("sha", r.outcome.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+			values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
 		if err != nil {
 			return nil, err
 		}
-		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.outcome.Head)) {
+		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.result.Head)) {
 			answer := Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
 			return nil, &UnavailableError{Response: answer, Err: errors.New("a listing of commits without its head")}
 		}
 		isPast := true
 		for _, row := range rows {
 			keep = append(keep, row.id())
-			isPast = isPast && row.isBefore(since.Add(-sweepMargin))
+			isPast = isPast && row.isBefore(since.Add(-listingMargin))
 		}
 		if isPast || !told.next {
 			slices.SortFunc(keep, compareIDs)
@@ -289,9 +289,9 @@ func (r *reader) sweep(ctx context.Context) (*Sweep, error) {
 	return nil, errEndless(commitsEndpoint)
 }
 
-// noSuchCommit is the error of Request.At when it names no commit that is there.
-func noSuchCommit(errs []graphqlError) error {
-	if e := errorIn(errs, "object"); e != nil {
+// missingCommitError is the error of Request.At when it names no commit that is there.
+func missingCommitError(errs []graphqlError) error {
+	if e := errorBelow(errs, "object"); e != nil {
 		return failure(activityQuery, e)
 	}
 	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}

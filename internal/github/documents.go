@@ -28,7 +28,7 @@ var (
 	reviewsQuery  = mustDocument("Reviews", file("reviews"))
 	linesQuery    = mustDocument("Lines", file("lines"))
 	// activitiesQuery has the query for each number of repositories.
-	activitiesQuery = activitiesOf(mostTogether)
+	activitiesQuery = activitiesOf(maxGroupSize)
 )
 
 func file(name string) string {

@@ -47,7 +47,7 @@ func TestGraphQLDocuments(t *testing.T) {
 
 func everyDocument() []document {
 	list := []document{discoverQuery, lookupQuery, activityQuery, reviewsQuery, linesQuery}
-	for n := 1; n <= mostTogether; n++ {
+	for n := 1; n <= maxGroupSize; n++ {
 		list = append(list, activitiesQuery[n])
 	}
 	return list

@@ -167,7 +167,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimit{wrong: shortened(err)} // the headers count then
+			*told = rateLimit{wrong: printableError(err)} // the headers count then
 		}
 	}
 	if err := overall(answer.Errors, hasData); err != nil {
@@ -179,7 +179,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	if err := json.Unmarshal(answer.Data, into); err != nil {
 		return nil, fmt.Errorf("not the data that was expected: %w", err)
 	}
-	err := unexplained(answer.Data, answer.Errors)
+	err := checkNulls(answer.Data, answer.Errors)
 	if err != nil {
 		*told = rateLimit{} // what it tells of the limit may be what is missing
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// graphqlCommits reads the commits from the first page on.
-func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+// readCommitsGraphQL reads the commits from the first page on.
+func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	target := data.target()
 	if at := r.request.AtCommit; at != "" && (target == nil || target.OID != at) {
-		return noSuchCommit(errs)
+		return missingCommitError(errs)
 	}
 	if target == nil {
-		if e := errorIn(errs, "defaultBranchRef"); e != nil {
+		if e := errorBelow(errs, "defaultBranchRef"); e != nil {
 			return failure(activityQuery, e)
 		}
 		if r.request.hadCommits() { // one that had commits cannot become empty
@@ -27,7 +27,7 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 	if !isObjectName(target.OID) {
 		return &UnavailableError{Response: Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
 	}
-	r.outcome.Head = target.OID
+	r.result.Head = target.OID
 	if target.OID == r.request.ReadHead {
 		return nil
 	}
@@ -35,11 +35,11 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 	v := r.variables()
 	v["pinned"], v["oid"] = true, target.OID
 	for range maxPages {
-		more, err := r.commitPage(ctx, target, errs, w, v)
+		more, err := r.handleCommitPage(ctx, target, errs, w, v)
 		if err != nil || !more {
 			return err
 		}
-		if data, errs, err = r.activity(ctx, v); err != nil {
+		if data, errs, err = r.requestActivity(ctx, v); err != nil {
 			return err
 		}
 		if target = data.target(); target == nil {
@@ -49,33 +49,33 @@ func (r *reader) graphqlCommits(ctx context.Context, data *repositoryActivity, e
 	return errEndless(activityQuery.name)
 }
 
-// commitPage hands out a page and says whether another one is needed, for which it prepares the variables.
-func (r *reader) commitPage(
-	ctx context.Context, target *commitTarget, errs []graphqlError, w *walk, v map[string]any,
+// handleCommitPage hands out a page and says whether another one is needed, for which it prepares the variables.
+func (r *reader) handleCommitPage(
+	ctx context.Context, target *commitTarget, errs []graphqlError, w *historyWalk, v map[string]any,
 ) (bool, error) {
-	target, err := r.wholePage(ctx, target, errs, v)
+	target, err := r.completePage(ctx, target, errs, v)
 	if err != nil {
 		return false, err
 	}
 	nodes := target.History.Nodes
 	fresh := nodes
 	if r.request.ReadHead != "" {
-		fresh = w.page(nodes)
+		fresh = w.newCommits(nodes)
 	}
-	r.heads.addNodes(nodes)
+	r.former.addNodes(nodes)
 	if r.linesApart && !r.request.SkipLines {
-		if err := r.linesOf(ctx, fresh); err != nil {
+		if err := r.fillLines(ctx, fresh); err != nil {
 			return false, err
 		}
 	}
-	if err := r.giveListed(r.commitEvents(fresh)); err != nil {
+	if err := r.emitListed(r.commitEvents(fresh)); err != nil {
 		return false, err
 	}
 	if err := r.checkLines(ctx); err != nil {
 		return false, err
 	}
 	info := target.History.PageInfo
-	if !info.HasNextPage || (r.request.ReadHead != "" && w.done(nodes)) {
+	if !info.HasNextPage || (r.request.ReadHead != "" && w.isComplete(nodes)) {
 		return false, nil
 	}
 	if v["commitsAfter"] == info.EndCursor {
@@ -85,18 +85,18 @@ func (r *reader) commitPage(
 	return true, nil
 }
 
-// wholePage is a page of which nothing is missing, or an error.
-func (r *reader) wholePage(ctx context.Context, target *commitTarget, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+// completePage is a page of which nothing is missing, or an error.
+func (r *reader) completePage(ctx context.Context, target *commitTarget, errs []graphqlError, v map[string]any) (*commitTarget, error) {
 	if err := unanswered(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
-	if target.History == nil || target.History.Nodes == nil || anyNull(target.History.Nodes) {
-		return r.withoutLines(ctx, errs, v)
+	if target.History == nil || target.History.Nodes == nil || hasNull(target.History.Nodes) {
+		return r.requestWithoutLines(ctx, errs, v)
 	}
 	return target, nil
 }
 
-func anyNull(nodes []*commitNode) bool {
+func hasNull(nodes []*commitNode) bool {
 	for _, n := range nodes {
 		if n == nil {
 			return true
@@ -105,8 +105,8 @@ func anyNull(nodes []*commitNode) bool {
 	return false
 }
 
-// errorIn is the first error of a field or of something below it.
-func errorIn(errs []graphqlError, name string) *graphqlError {
+// errorBelow is the first error of a field or of something below it.
+func errorBelow(errs []graphqlError, name string) *graphqlError {
 	for i := range errs {
 		if slices.Contains(errs[i].Path, any(name)) {
 			return &errs[i]
@@ -115,7 +115,7 @@ func errorIn(errs []graphqlError, name string) *graphqlError {
 	return nil
 }
 
-func fieldError(errs []graphqlError, names ...string) *graphqlError {
+func errorAt(errs []graphqlError, names ...string) *graphqlError {
 	for i := range errs {
 		if slices.ContainsFunc(names, errs[i].atField) {
 			return &errs[i]
@@ -124,37 +124,37 @@ func fieldError(errs []graphqlError, names ...string) *graphqlError {
 	return nil
 }
 
-// withoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
-func (r *reader) withoutLines(ctx context.Context, errs []graphqlError, v map[string]any) (*commitTarget, error) {
-	if e := fieldError(errs, "additions", "deletions"); e == nil {
+// requestWithoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
+func (r *reader) requestWithoutLines(ctx context.Context, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+	if e := errorAt(errs, "additions", "deletions"); e == nil {
 		return nil, missing(activityQuery, errs, "history")
 	}
 	again := make(map[string]any, len(v))
 	maps.Copy(again, v)
 	again["lines"] = false
-	data, errs, err := r.activity(ctx, again)
+	data, errs, err := r.requestActivity(ctx, again)
 	if err != nil {
 		return nil, err
 	}
 	target := data.target()
-	if target == nil || target.History == nil || anyNull(target.History.Nodes) {
+	if target == nil || target.History == nil || hasNull(target.History.Nodes) {
 		return nil, missing(activityQuery, errs, "history")
 	}
 	if err := unanswered(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
-	return target, r.linesOf(ctx, target.History.Nodes)
+	return target, r.fillLines(ctx, target.History.Nodes)
 }
 
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
-		if n.withoutLines {
+		if n.linesUnavailable {
 			continue
 		}
-		if n.wrong != nil {
-			r.client.invalidRow(activityQuery.name, n.wrong)
-			if !n.wrong.only("additions", "deletions") {
+		if n.invalid != nil {
+			r.client.reportInvalidRow(activityQuery.name, n.invalid)
+			if !n.invalid.hasOnly("additions", "deletions") {
 				continue
 			}
 		}
@@ -163,9 +163,9 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 			r.client.settings.OnInvalidValue(err)
 			continue
 		}
-		e := r.event(activity.KindCommit, id, n.Author.author(), n.CommittedDate)
-		if !n.merge() && n.Additions != nil && n.Deletions != nil {
-			e.Additions, e.Deletions = lines(*n.Additions), lines(*n.Deletions)
+		e := r.newEvent(activity.KindCommit, id, n.Author.actor(), n.CommittedDate)
+		if !n.isMerge() && n.Additions != nil && n.Deletions != nil {
+			e.Additions, e.Deletions = clampLines(*n.Additions), clampLines(*n.Deletions)
 		}
 		events = append(events, e)
 	}

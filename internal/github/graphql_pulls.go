@@ -8,24 +8,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// graphqlPulls reads the pull requests from the first page on.
-func (r *reader) graphqlPulls(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+// readPullsGraphQL reads the pull requests from the first page on.
+func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	first := data
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
 			v := r.variables()
-			v["pulls"], v["pullsFirst"] = true, pullsFollowed
+			v["pulls"], v["pullsFirst"] = true, pullsNextPageSize
 			if cursor != "" {
 				v["pullsAfter"] = cursor
 			}
 			var err error
-			if first, errs, err = r.activity(ctx, v); err != nil {
+			if first, errs, err = r.requestActivity(ctx, v); err != nil {
 				return nil, "", err
 			}
 		}
 		data, dataErrs := first, errs
 		first = nil
-		return r.pullPage(data, dataErrs)
+		return r.graphqlPullPage(data, dataErrs)
 	})
 }
 
@@ -37,7 +37,7 @@ func errPullsOff() error {
 	}}
 }
 
-func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
+func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
 	if string(data.HasPulls) == "false" {
 		return nil, "", errPullsOff()
 	}
@@ -49,18 +49,18 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 	}
 	rows := make(pullPage, 0, len(data.Pulls.Nodes))
 	for _, n := range data.Pulls.Nodes {
-		if n == nil || (n.Reviews == nil && n.wrong["reviews"] == nil) {
+		if n == nil || (n.Reviews == nil && n.invalid["reviews"] == nil) {
 			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
 		}
-		if n.wrong != nil {
-			r.client.invalidRow(activityQuery.name, n.wrong)
-			if n.wrong["updatedAt"] != nil {
+		if n.invalid != nil {
+			r.client.reportInvalidRow(activityQuery.name, n.invalid)
+			if n.invalid["updatedAt"] != nil {
 				continue // it has no place in the order
 			}
 		}
 		rows = append(rows, pullRow{
-			updated: n.UpdatedAt, whole: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage,
-			events: func(ctx context.Context) ([]activity.Event, error) { return r.pullEvents(ctx, n) },
+			updatedAt: n.UpdatedAt, isComplete: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage,
+			events: func(ctx context.Context) ([]activity.Event, error) { return r.graphqlPullEvents(ctx, n) },
 		})
 	}
 	if info := data.Pulls.PageInfo; info.HasNextPage {
@@ -69,32 +69,32 @@ func (r *reader) pullPage(data *repositoryActivity, errs []graphqlError) (pullPa
 	return rows, "", nil
 }
 
-func (r *reader) pullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
+func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
 	var events []activity.Event
-	if n.wrong == nil || n.wrong.only("reviews") {
-		events = r.pullRequest(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
+	if n.invalid == nil || n.invalid.hasOnly("reviews") {
+		events = r.newPullEvents(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
 	}
 	reviews := n.Reviews
 	if reviews == nil {
 		return events, nil
 	}
 	for range maxPages {
-		events = append(events, r.reviewEvents(reviews.Nodes)...)
+		events = append(events, r.graphqlReviewEvents(reviews.Nodes)...)
 		if !reviews.PageInfo.HasNextPage {
 			return events, nil
 		}
 		var err error
-		if reviews, err = r.moreReviews(ctx, n.ID, reviews.PageInfo.EndCursor); err != nil {
+		if reviews, err = r.requestReviews(ctx, n.ID, reviews.PageInfo.EndCursor); err != nil {
 			return nil, err
 		}
 	}
 	return nil, errEndless(reviewsQuery.name)
 }
 
-func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf, error) {
+func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewConnection, error) {
 	type reviewsData struct {
 		Node *struct {
-			Reviews *reviewsOf `json:"reviews"`
+			Reviews *reviewConnection `json:"reviews"`
 		} `json:"node"`
 	}
 	data, errs, err := ask[reviewsData](ctx, r.client, reviewsQuery, question{}, map[string]any{"id": id, "after": after})
@@ -113,14 +113,14 @@ func (r *reader) moreReviews(ctx context.Context, id, after string) (*reviewsOf,
 	return data.Node.Reviews, nil
 }
 
-func (r *reader) reviewEvents(nodes []*reviewNode) []activity.Event {
+func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
-		if n == nil || (n.SubmittedAt == nil && n.wrong == nil) {
+		if n == nil || (n.SubmittedAt == nil && n.invalid == nil) {
 			continue // pending: nobody has submitted it
 		}
-		if n.wrong != nil {
-			r.client.invalidRow(reviewsQuery.name, n.wrong)
+		if n.invalid != nil {
+			r.client.reportInvalidRow(reviewsQuery.name, n.invalid)
 			continue
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
@@ -128,7 +128,7 @@ func (r *reader) reviewEvents(nodes []*reviewNode) []activity.Event {
 			r.client.settings.OnInvalidValue(err)
 			continue
 		}
-		events = append(events, r.event(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))
+		events = append(events, r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))
 	}
 	return events
 }

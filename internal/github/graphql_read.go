@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	commitsFirst  = 100
-	pullsFirst    = 25 // beside commits: one point together
-	pullsFollowed = 50
-	pullsLeast    = 5
+	commitsPageSize   = 100
+	pullsPageSize     = 25 // beside commits: one point together
+	pullsNextPageSize = 50
+	minPullsPageSize  = 5
 )
 
 // activityData is an answer of the query Activity.
@@ -65,26 +65,26 @@ func (a *repositoryActivity) target() *commitTarget {
 }
 
 type pullNode struct {
-	ID        string     `json:"id"`
-	Number    int64      `json:"number"`
-	CreatedAt time.Time  `json:"createdAt"`
-	MergedAt  *time.Time `json:"mergedAt"`
-	UpdatedAt time.Time  `json:"updatedAt"`
-	Author    *account   `json:"author"`
-	Reviews   *reviewsOf `json:"reviews"`
+	ID        string            `json:"id"`
+	Number    int64             `json:"number"`
+	CreatedAt time.Time         `json:"createdAt"`
+	MergedAt  *time.Time        `json:"mergedAt"`
+	UpdatedAt time.Time         `json:"updatedAt"`
+	Author    *account          `json:"author"`
+	Reviews   *reviewConnection `json:"reviews"`
 
-	// wrong are the fields that cannot be decoded; the others are there.
-	wrong fieldErrors
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
 	type plain pullNode
-	n.wrong, err = decodeRow(raw, (*plain)(n))
+	n.invalid, err = decodeRow(raw, (*plain)(n))
 	return err
 }
 
-type reviewsOf struct {
+type reviewConnection struct {
 	PageInfo pageInfo      `json:"pageInfo"`
 	Nodes    []*reviewNode `json:"nodes"`
 }
@@ -94,75 +94,75 @@ type reviewNode struct {
 	SubmittedAt    *time.Time  `json:"submittedAt"`
 	Author         *account    `json:"author"`
 
-	// wrong are the fields that cannot be decoded; the others are there.
-	wrong fieldErrors
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
 	type plain reviewNode
-	n.wrong, err = decodeRow(raw, (*plain)(n))
+	n.invalid, err = decodeRow(raw, (*plain)(n))
 	return err
 }
 
-// graphql reads commits and pull requests.
-func (r *reader) graphql(ctx context.Context) {
-	commits, pulls := r.has(activity.StreamCommits), r.has(activity.StreamPulls)
+// readGraphQL reads commits and pull requests.
+func (r *reader) readGraphQL(ctx context.Context) {
+	commits, pulls := r.wants(activity.StreamCommits), r.wants(activity.StreamPulls)
 	if commits || pulls {
-		r.graphqlStreams(ctx, commits, pulls)
+		r.readActivity(ctx, commits, pulls)
 	}
 }
 
-// graphqlStreams reads one or both. The first page of both is one query; where the credential may not read one of them
+// readActivity reads one or both. The first page of both is one query; where the credential may not read one of them
 // that made the whole repository null, or the query fails at every size, they are read one by one.
-func (r *reader) graphqlStreams(ctx context.Context, commits, pulls bool) {
+func (r *reader) readActivity(ctx context.Context, commits, pulls bool) {
 	if commits && pulls && r.request.Minimal {
-		r.graphqlApart(ctx)
+		r.readActivityApart(ctx)
 		return
 	}
-	data, errs, err := r.first(ctx, commits, pulls)
-	if commits && pulls && (errors.As(err, new(*ForbiddenError)) || mayHelpToSplit(err)) {
-		r.graphqlApart(ctx)
+	data, errs, err := r.requestFirstPage(ctx, commits, pulls)
+	if commits && pulls && (errors.As(err, new(*ForbiddenError)) || canSplit(err)) {
+		r.readActivityApart(ctx)
 		return
 	}
 	if err != nil {
-		r.failBoth(commits, pulls, err)
+		r.failActivity(commits, pulls, err)
 		return
 	}
 	if commits {
-		r.outcome.fail(activity.StreamCommits, r.resolveHeads(ctx, r.graphqlCommits(ctx, data, errs)))
+		r.result.setFailed(activity.StreamCommits, r.resolveHeads(ctx, r.readCommitsGraphQL(ctx, data, errs)))
 	}
 	if pulls {
-		r.outcome.fail(activity.StreamPulls, r.graphqlPulls(ctx, data, errs))
+		r.result.setFailed(activity.StreamPulls, r.readPullsGraphQL(ctx, data, errs))
 	}
 }
 
-// graphqlApart reads pull requests and commits with queries of their own. Commits, which may need more than one, come
+// readActivityApart reads pull requests and commits with queries of their own. Commits, which may need more than one, come
 // last.
-func (r *reader) graphqlApart(ctx context.Context) {
-	r.graphqlStreams(ctx, false, true)
-	r.graphqlStreams(ctx, true, false)
+func (r *reader) readActivityApart(ctx context.Context) {
+	r.readActivity(ctx, false, true)
+	r.readActivity(ctx, true, false)
 }
 
-// mayHelpToSplit reports whether the parts of a question that failed may be answered: GitHub has answered, or run out
+// canSplit reports whether the parts of a question that failed may be answered: GitHub has answered, or run out
 // of time.
-func mayHelpToSplit(err error) bool {
+func canSplit(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	return ok && (unavailable.tooMuch || unavailable.Status != 0)
 }
 
-func (r *reader) failBoth(commits, pulls bool, err error) {
+func (r *reader) failActivity(commits, pulls bool, err error) {
 	if commits {
-		r.outcome.fail(activity.StreamCommits, err)
+		r.result.setFailed(activity.StreamCommits, err)
 	}
 	if pulls {
-		r.outcome.fail(activity.StreamPulls, err)
+		r.result.setFailed(activity.StreamPulls, err)
 	}
 }
 
-// first is the first page, asked for together with others or alone.
-func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryActivity, []graphqlError, error) {
-	if data, errs := r.request.first.take(); data != nil {
+// requestFirstPage is the first page, asked for together with others or alone.
+func (r *reader) requestFirstPage(ctx context.Context, commits, pulls bool) (*repositoryActivity, []graphqlError, error) {
+	if data, errs := r.request.prefetched.consume(); data != nil {
 		return data, errs, nil // by its id
 	}
 	v := r.variables()
@@ -170,7 +170,7 @@ func (r *reader) first(ctx context.Context, commits, pulls bool) (*repositoryAct
 	if at := r.request.AtCommit; commits && at != "" {
 		v["head"], v["pinned"], v["oid"] = false, true, at
 	}
-	return r.activity(ctx, v)
+	return r.requestActivity(ctx, v)
 }
 
 // variables are the query's with nothing asked for.
@@ -179,8 +179,8 @@ func (r *reader) variables() map[string]any {
 	v := map[string]any{
 		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
 		"head": false, "pinned": false, "oid": nil, "lines": !r.request.SkipLines && !r.linesApart,
-		"commitsFirst": commitsFirst, "commitsAfter": nil, "since": nil, "until": nil,
-		"pulls": false, "pullsFirst": pullsFirst, "pullsAfter": nil,
+		"commitsFirst": commitsPageSize, "commitsAfter": nil, "since": nil, "until": nil,
+		"pulls": false, "pullsFirst": pullsPageSize, "pullsAfter": nil,
 	}
 	v["since"] = r.request.commitsSince()
 	if r.request.ReadHead == "" {
@@ -199,14 +199,14 @@ func (r *ReadRequest) commitsSince() any {
 	return stamp(r.Since[activity.StreamCommits])
 }
 
-// activity asks for pages, and for commits without their lines where those with lines fail at every size.
-func (r *reader) activity(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
-	data, errs, err := r.activityPage(ctx, full)
-	if !mayHelpToSplit(err) || !asksCommits(full) || full["pulls"] == true || full["lines"] != true {
+// requestActivity asks for pages, and for commits without their lines where those with lines fail at every size.
+func (r *reader) requestActivity(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+	data, errs, err := r.requestActivityPage(ctx, full)
+	if !canSplit(err) || !selectsCommits(full) || full["pulls"] == true || full["lines"] != true {
 		return data, errs, err
 	}
 	full["lines"] = false
-	data, errs, err = r.activityPage(ctx, full)
+	data, errs, err = r.requestActivityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
 		r.client.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
@@ -214,20 +214,20 @@ func (r *reader) activity(ctx context.Context, full map[string]any) (*repository
 	return data, errs, err
 }
 
-func asksCommits(v map[string]any) bool { return v["head"] == true || v["pinned"] == true }
+func selectsCommits(v map[string]any) bool { return v["head"] == true || v["pinned"] == true }
 
-// activityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
-func (r *reader) activityPage(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+// requestActivityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
+func (r *reader) requestActivityPage(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
 	repo, memory := r.request.Repo.ID, &r.client.repos
 	sizes := memory.size(repo)
 	size, shrank := sizes.now(), false
 	if r.request.Minimal {
 		size = sizes.least()
 	}
-	q := question{split: asksCommits(full) && (full["pulls"] == true || full["lines"] == true)}
+	q := question{split: selectsCommits(full) && (full["pulls"] == true || full["lines"] == true)}
 	for {
 		q.smaller = size > sizes.least()
-		data, errs, err := ask[activityData](ctx, r.client, activityQuery, q, sized(full, size))
+		data, errs, err := ask[activityData](ctx, r.client, activityQuery, q, withPageSize(full, size))
 		if next, ok := sizes.below(size, err); ok {
 			size, shrank = next, true
 			continue
@@ -241,23 +241,23 @@ func (r *reader) activityPage(ctx context.Context, full map[string]any) (*reposi
 		if data.repository() == nil {
 			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
 		}
-		return data.repository(), errs, r.same(data.repository())
+		return data.repository(), errs, r.checkIdentity(data.repository())
 	}
 }
 
-// same refuses another repository: one that was asked for by its name may have lost it to that.
-func (r *reader) same(data *repositoryActivity) error {
+// checkIdentity refuses another repository: one that was asked for by its name may have lost it to that.
+func (r *reader) checkIdentity(data *repositoryActivity) error {
 	if r.request.Repo.NodeID != "" || data.DatabaseID == r.request.Repo.ID {
 		return nil
 	}
 	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
 }
 
-// sized are the variables with pages of a size in percent.
-func sized(full map[string]any, percent int) map[string]any {
+// withPageSize are the variables with pages of a size in percent.
+func withPageSize(full map[string]any, percent int) map[string]any {
 	v := maps.Clone(full)
 	v["commitsFirst"] = full["commitsFirst"].(int) * percent / 100
-	v["pullsFirst"] = max(pullsLeast, full["pullsFirst"].(int)*percent/100)
+	v["pullsFirst"] = max(minPullsPageSize, full["pullsFirst"].(int)*percent/100)
 	return v
 }
 

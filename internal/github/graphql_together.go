@@ -14,31 +14,31 @@ import (
 )
 
 const (
-	// mostTogether is how many repositories are asked for in one query at most.
-	mostTogether = 10
-	// commitsTogether and pullsTogether are how much of each is asked for: what usually happens between two passes. Whoever has more
+	// maxGroupSize is how many repositories are asked for in one query at most.
+	maxGroupSize = 10
+	// groupCommitsPageSize and pullsTogether are how much of each is asked for: what usually happens between two passes. Whoever has more
 	// is read on alone.
-	commitsTogether = 10
-	pullsTogether   = 10
-	// littleAfter is how far back a reading may reach of which little is expected, where nothing tells that it is nothing.
-	littleAfter = time.Hour
-	// preparing is how many such queries are sent at once.
-	preparing = 4
+	groupCommitsPageSize = 10
+	groupPullsPageSize   = 10
+	// groupMaxAge is how far back a reading may reach of which little is expected, where nothing tells that it is nothing.
+	groupMaxAge = time.Hour
+	// prefetchConcurrency is how many such queries are sent at once.
+	prefetchConcurrency = 4
 )
 
-// firstPage is the answer to the first question of a reading, asked together with those of others.
-type firstPage struct {
+// prefetchedPage is the answer to the first question of a reading, asked together with those of others.
+type prefetchedPage struct {
 	data *repositoryActivity
 	errs []graphqlError
 }
 
-// take hands the page out once: whoever holds the request for longer does not hold the page.
-func (p *firstPage) take() (*repositoryActivity, []graphqlError) {
+// consume hands the page out once: whoever holds the request for longer does not hold the page.
+func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
 	if p == nil {
 		return nil, nil
 	}
 	data, errs := p.data, p.errs
-	*p = firstPage{}
+	*p = prefetchedPage{}
 	return data, errs
 }
 
@@ -48,23 +48,23 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	if c.settings.API == APIREST {
 		return
 	}
-	fit := slices.DeleteFunc(slices.Clone(requests), func(r *ReadRequest) bool { return !c.little(r) })
+	fit := slices.DeleteFunc(slices.Clone(requests), func(r *ReadRequest) bool { return !c.fitsGroup(r) })
 	if len(fit) < 2 {
 		return
 	}
 	var group errgroup.Group
-	group.SetLimit(preparing)
+	group.SetLimit(prefetchConcurrency)
 	size := c.together.now()
 	for several := range slices.Chunk(fit, size) {
 		if len(several) > 1 {
-			group.Go(func() error { c.prepare(ctx, several, size); return nil })
+			group.Go(func() error { c.prefetchGroup(ctx, several, size); return nil })
 		}
 	}
 	_ = group.Wait() // nothing fails
 }
 
-// little reports whether a first page that is small may be all that there is.
-func (c *Client) little(r *ReadRequest) bool {
+// fitsGroup reports whether a first page that is small may be all that there is.
+func (c *Client) fitsGroup(r *ReadRequest) bool {
 	if r.Minimal || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
@@ -72,7 +72,7 @@ func (c *Client) little(r *ReadRequest) bool {
 		!r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
 		return false
 	}
-	from := c.settings.Now().Add(-littleAfter)
+	from := c.settings.Now().Add(-groupMaxAge)
 	for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
 		byHead := s == activity.StreamCommits && r.ReadHead != ""
 		if !r.Streams.Has(s) || byHead || r.Repo.Signals.QuietStreams(r.Since[s]).Has(s) {
@@ -85,23 +85,23 @@ func (c *Client) little(r *ReadRequest) bool {
 	return true
 }
 
-// prepare sends one query. When it asked for too much, both halves are asked for: where both are answered the next
+// prefetchGroup sends one query. When it asked for too much, both halves are asked for: where both are answered the next
 // queries are smaller, where one fails it has a repository in it that fails by itself.
-func (c *Client) prepare(ctx context.Context, several []*ReadRequest, size int) {
-	err := c.prepareOnce(ctx, several, size)
+func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size int) {
+	err := c.requestGroup(ctx, several, size)
 	if next, ok := c.together.below(size, err); ok && len(several) > 2 {
 		half := len(several) / 2
-		first, second := c.prepareOnce(ctx, several[:half], 0), c.prepareOnce(ctx, several[half:], 0)
+		first, second := c.requestGroup(ctx, several[:half], 0), c.requestGroup(ctx, several[half:], 0)
 		if first == nil && second == nil {
 			c.together.remember(next)
 		}
 	}
 }
 
-// prepareOnce sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
-func (c *Client) prepareOnce(ctx context.Context, several []*ReadRequest, size int) error {
+// requestGroup sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
+func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
 	doc := activitiesQuery[len(several)]
-	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, together(several))
+	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, groupVariables(several))
 	switch {
 	case err != nil:
 		return err
@@ -111,14 +111,14 @@ func (c *Client) prepareOnce(ctx context.Context, several []*ReadRequest, size i
 		c.together.worked(size)
 	}
 	for i, r := range several {
-		r.first = firstOf(found, errs, "r"+strconv.Itoa(i))
+		r.prefetched = groupPage(found, errs, "r"+strconv.Itoa(i))
 	}
 	return nil
 }
 
-// together are the variables of a query for several repositories.
-func together(several []*ReadRequest) map[string]any {
-	v := map[string]any{"lines": !several[0].SkipLines, "commitsFirst": commitsTogether, "pullsFirst": pullsTogether}
+// groupVariables are the variables of a query for several repositories.
+func groupVariables(several []*ReadRequest) map[string]any {
+	v := map[string]any{"lines": !several[0].SkipLines, "commitsFirst": groupCommitsPageSize, "pullsFirst": groupPullsPageSize}
 	for i, r := range several {
 		n := strconv.Itoa(i)
 		v["id"+n], v["since"+n] = r.Repo.NodeID, r.commitsSince()
@@ -127,10 +127,10 @@ func together(several []*ReadRequest) map[string]any {
 	return v
 }
 
-// firstOf is the part of an answer that is about one repository; nil when there is none, when an error may be about any of them,
+// groupPage is the part of an answer that is about one repository; nil when there is none, when an error may be about any of them,
 // and when a part is missing that GitHub may tell who asks again.
-func firstOf(found map[string]json.RawMessage, errs []graphqlError, name string) *firstPage {
-	page := &firstPage{}
+func groupPage(found map[string]json.RawMessage, errs []graphqlError, name string) *prefetchedPage {
+	page := &prefetchedPage{}
 	for i := range errs {
 		if len(errs[i].Path) == 0 {
 			return nil

@@ -19,8 +19,8 @@ import (
 // fieldErrors are the fields of a row that could not be decoded, by their names in JSON.
 type fieldErrors map[string]error
 
-// first is one of the errors, the same each time; nil for none.
-func (e fieldErrors) first() error {
+// firstError is one of the errors, the same each time; nil for none.
+func (e fieldErrors) firstError() error {
 	names := make([]string, 0, len(e))
 	for name := range e {
 		names = append(names, name)
@@ -37,8 +37,8 @@ func (e fieldErrors) hasAny(names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return e[name] != nil })
 }
 
-// only reports whether there are errors, and of no other fields.
-func (e fieldErrors) only(names ...string) bool {
+// hasOnly reports whether there are errors, and of no other fields.
+func (e fieldErrors) hasOnly(names ...string) bool {
 	for name := range e {
 		if !slices.Contains(names, name) {
 			return false
@@ -81,14 +81,14 @@ func decodeFields(fields map[string]json.RawMessage, value reflect.Value, broken
 		default:
 			if err := json.Unmarshal(raw, value.Field(i).Addr().Interface()); err != nil {
 				value.Field(i).SetZero()
-				broken[name] = shortened(err)
+				broken[name] = printableError(err)
 			}
 		}
 	}
 }
 
-// shortened is an error whose text is fit for a log: it has the value in it that could not be decoded.
-func shortened(err error) error { return errors.New(printable(err.Error())) }
+// printableError is an error whose text is fit for a log: it has the value in it that could not be decoded.
+func printableError(err error) error { return errors.New(printable(err.Error())) }
 
 // decodeAnswer decodes a body of REST. Rows of a list that cannot be decoded as a whole are in broken, by their places.
 func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error) {
@@ -124,8 +124,8 @@ func decodeAnswer(body []byte, into any) (broken map[int]fieldErrors, err error)
 	return broken, nil
 }
 
-// used are the fields of go-github's rows that are used: what is wrong with another one does not matter.
-var used = map[reflect.Type][]string{
+// usedFields are the fields of go-github's rows that are used: what is wrong with another one does not matter.
+var usedFields = map[reflect.Type][]string{
 	reflect.TypeFor[repositoryRow](): {
 		"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner",
 		"has_issues", "has_pull_requests", "default_branch",
@@ -139,7 +139,7 @@ var used = map[reflect.Type][]string{
 // decodeUsed decodes a row; what is wrong with fields that are not used is not among the fieldErrors.
 func decodeUsed[T any](raw []byte, into *T) (fieldErrors, error) {
 	wrong, err := decodeRow(raw, into)
-	if names, ok := used[reflect.TypeFor[T]()]; ok {
+	if names, ok := usedFields[reflect.TypeFor[T]()]; ok {
 		for name := range wrong {
 			if !slices.Contains(names, name) {
 				delete(wrong, name)
@@ -209,7 +209,7 @@ func decodeSingle[T any](body []byte, into **T) (map[int]fieldErrors, error) {
 	return map[int]fieldErrors{0: wrong}, nil
 }
 
-// invalidRow counts a row that is left out, or a part of one.
-func (c *Client) invalidRow(endpoint string, wrong fieldErrors) {
-	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.first()))
+// reportInvalidRow counts a row that is left out, or a part of one.
+func (c *Client) reportInvalidRow(endpoint string, wrong fieldErrors) {
+	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
 }

@@ -23,8 +23,8 @@ func limitOf(t *testing.T, err error) *github.LimitError {
 	return limit
 }
 
-// together makes n requests that are all on their way before the first is answered, and gives their errors.
-func together(b *bench, n int) []error {
+// groupVariables makes n requests that are all on their way before the first is answered, and gives their errors.
+func groupVariables(b *bench, n int) []error {
 	var arrived sync.WaitGroup
 	arrived.Add(n)
 	var mu sync.Mutex
@@ -54,7 +54,7 @@ func TestOneLimitIsOneWait(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"))
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 0)})
-		for _, err := range together(b, 8) {
+		for _, err := range groupVariables(b, 8) {
 			require.Equal(t, noon.Add(time.Minute), limitOf(t, err).RetryAt)
 		}
 		b.advance(time.Minute)
@@ -74,7 +74,7 @@ func TestTheLongestWaitCounts(t *testing.T) {
 				wait := time.Duration(10*((i+round)%8+1)) * time.Second
 				b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, wait)})
 			}
-			for _, err := range together(b, 8) {
+			for _, err := range groupVariables(b, 8) {
 				require.True(t, is[*github.LimitError](err))
 			}
 			b.server.ClearFaults()
@@ -96,7 +96,7 @@ func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
 			b.server.SetUsed("default", githubtest.ResourceGraphQL, 4900)
 			b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(429, 2*time.Hour)})
 			limited := 0
-			for _, err := range together(b, 8) {
+			for _, err := range groupVariables(b, 8) {
 				if err != nil {
 					_ = limitOf(t, err)
 					limited++
@@ -332,7 +332,7 @@ func TestFloorOfManyTogether(t *testing.T) {
 	b.advance(50 * time.Minute)
 	_, err := b.discover() // learns, and leaves 246
 	require.NoError(t, err)
-	for _, err := range together(b, 20) {
+	for _, err := range groupVariables(b, 20) {
 		if err != nil {
 			_ = limitOf(t, err)
 		}

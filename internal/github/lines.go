@@ -12,9 +12,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// linesTogether is how many commits are asked for their lines before what they have is handed out: what an error can lose. With
+// linesGroupSize is how many commits are asked for their lines before what they have is handed out: what an error can lose. With
 // GraphQL they are one request.
-const linesTogether = 50
+const linesGroupSize = 50
 
 // CommitLinesRequest asks for the lines of the commits of a window, by committer date, the newest first.
 type CommitLinesRequest struct {
@@ -52,90 +52,90 @@ func (c *Client) ReadCommitLines(ctx context.Context, req CommitLinesRequest, em
 	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true}
 	request.Since[activity.StreamCommits] = req.Window.Start
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
-	s := &sampler{
-		reader: reader{client: c, request: &request, emit: emit},
-		had:    req.HadCommits, max: req.MaxCommits, grant: req.Reserve, outcome: CommitLinesResult{Head: req.Head, Position: req.Position}, met: make(map[string]bool),
+	s := &lineReader{
+		reader:     reader{client: c, request: &request, emit: emit},
+		hasCommits: req.HadCommits, maxCommits: req.MaxCommits, reserve: req.Reserve, result: CommitLinesResult{Head: req.Head, Position: req.Position}, seen: make(map[string]bool),
 	}
-	if s.grant == nil {
-		s.grant = func(n int) int { return n }
+	if s.reserve == nil {
+		s.reserve = func(n int) int { return n }
 	}
-	read := s.graphql
+	read := s.readGraphQL
 	if c.settings.API == APIREST {
-		read = s.rest
+		read = s.readREST
 	}
-	s.reader.samples = true
+	s.reader.forWeeklyLines = true
 	err := read(withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, false)))
-	s.reader.noteLines()
-	return s.outcome, err
+	s.reader.recordMissedLines()
+	return s.result, err
 }
 
-// sampler reads the lines of one window.
-type sampler struct {
-	reader  reader
-	had     bool
-	max     int
-	grant   func(n int) int
-	outcome CommitLinesResult
-	// met are the commits of this reading: sums must not count one twice.
-	met map[string]bool
+// lineReader reads the lines of one window.
+type lineReader struct {
+	reader     reader
+	hasCommits bool
+	maxCommits int
+	reserve    func(n int) int
+	result     CommitLinesResult
+	// seen are the commits of this reading: sums must not count one twice.
+	seen map[string]bool
 }
 
-// sampled is a commit of the listing. Its node has the lines when they were asked for.
-type sampled struct {
+// commitRow is a commit of the listing. Its node has the lines when they were asked for.
+type commitRow struct {
 	node  *commitNode
 	event activity.Event
 	// skip says that its lines are not asked for: it is a merge, or no commit that can be.
 	skip bool
 }
 
-func (s *sampler) sampled(n *commitNode, author activity.Actor) sampled {
+func (s *lineReader) newRow(n *commitNode, author activity.Actor) commitRow {
 	id, err := activity.CommitID(n.OID)
 	if err != nil {
 		s.reader.client.settings.OnInvalidValue(err)
 	}
-	return sampled{n, s.reader.event(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.merge()}
+	return commitRow{n, s.reader.newEvent(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.isMerge()}
 }
 
-// page takes a page of the listing, of which the first place is known, and says whether the next one is wanted.
-func (s *sampler) page(ctx context.Context, rows []sampled, first int, next bool) (bool, error) {
+// handlePage takes a page of the listing, of which the first place is known, and says whether the next one is wanted.
+func (s *lineReader) handlePage(ctx context.Context, rows []commitRow, first int, next bool) (bool, error) {
 	for i := range rows {
 		oid := rows[i].node.OID
-		if oid != "" && s.met[oid] {
+		if oid != "" && s.seen[oid] {
 			return false, errEndless(commitsEndpoint)
 		}
-		s.met[oid] = true
+		s.seen[oid] = true
 	}
-	rows = rows[min(len(rows), max(0, s.outcome.Position-first)):]
+	rows = rows[min(len(rows), max(0, s.result.Position-first)):]
 	for len(rows) > 0 {
-		n, asks := chunk(rows, min(s.together(), s.max-s.outcome.Requested))
+		n, asks := nextGroup(rows, min(s.groupSize(), s.maxCommits-s.result.Requested))
 		granted := asks
 		if asks > 0 {
-			granted = s.grant(asks)
+			granted = s.reserve(asks)
 		}
 		if granted < asks {
-			n, _ = chunk(rows, granted)
+			n, _ = nextGroup(rows, granted)
 		}
 		if n == 0 {
 			return false, nil // there is more, and no more may be asked
 		}
-		if err := s.take(ctx, rows[:n]); err != nil || granted < asks {
+		if err := s.readGroup(ctx, rows[:n]); err != nil || granted < asks {
 			return false, err
 		}
 		rows = rows[n:]
 	}
-	s.outcome.Complete = !next
-	return next && s.outcome.Requested < s.max, nil
+	s.result.Complete = !next
+	return next && s.result.Requested < s.maxCommits, nil
 }
 
-func (s *sampler) together() int {
+func (s *lineReader) groupSize() int {
 	if s.reader.client.settings.API == APIREST {
 		return detailConcurrency
 	}
-	return linesTogether
+	return linesGroupSize
 }
 
-// chunk is how many of the rows are taken together, up to the last for which there is room, and how many of them are asked.
-func chunk(rows []sampled, room int) (n, asks int) {
+// nextGroup is how many of the rows are taken together, up to the last for which there is room, and how many of them are asked.
+func nextGroup(rows []commitRow, room int) (n, asks int) {
 	for n, row := range rows {
 		if asks >= room {
 			return n, asks
@@ -147,9 +147,9 @@ func chunk(rows []sampled, room int) (n, asks int) {
 	return len(rows), asks
 }
 
-// take asks for the lines of some rows and hands them out.
-func (s *sampler) take(ctx context.Context, rows []sampled) error {
-	if err := s.lines(ctx, rows); err != nil {
+// readGroup asks for the lines of some rows and hands them out.
+func (s *lineReader) readGroup(ctx context.Context, rows []commitRow) error {
+	if err := s.fillLines(ctx, rows); err != nil {
 		return err
 	}
 	if err := s.reader.checkLines(ctx); err != nil {
@@ -162,21 +162,21 @@ func (s *sampler) take(ctx context.Context, rows []sampled) error {
 		}
 		e, n := rows[i].event, rows[i].node
 		if n.Additions != nil && n.Deletions != nil {
-			e.Additions, e.Deletions = lines(*n.Additions), lines(*n.Deletions)
+			e.Additions, e.Deletions = clampLines(*n.Additions), clampLines(*n.Deletions)
 		}
 		events = append(events, e)
 	}
 	asked := len(events)
-	if err := s.reader.give(events); err != nil {
+	if err := s.reader.emitValid(events); err != nil {
 		return err
 	}
-	s.outcome.Position += len(rows)
-	s.outcome.Requested += asked
+	s.result.Position += len(rows)
+	s.result.Requested += asked
 	return nil
 }
 
-// lines fills in the lines of rows that are no merges.
-func (s *sampler) lines(ctx context.Context, rows []sampled) error {
+// fillLines fills in the lines of rows that are no merges.
+func (s *lineReader) fillLines(ctx context.Context, rows []commitRow) error {
 	nodes := make([]*commitNode, 0, len(rows))
 	for i := range rows {
 		if !rows[i].skip {
@@ -184,13 +184,13 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 		}
 	}
 	if s.reader.client.settings.API != APIREST {
-		return s.reader.linesOf(ctx, nodes)
+		return s.reader.fillLines(ctx, nodes)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for _, n := range nodes {
 		group.Go(func() error {
-			added, removed, _, err := s.reader.singleLines(ctx, n.OID)
+			added, removed, _, err := s.reader.readSingleLines(ctx, n.OID)
 			n.Additions, n.Deletions = &added, &removed
 			return err
 		})
@@ -198,21 +198,21 @@ func (s *sampler) lines(ctx context.Context, rows []sampled) error {
 	return group.Wait()
 }
 
-func (s *sampler) rest(ctx context.Context) error {
-	if s.outcome.Head == "" {
-		head, err := s.reader.restHead(ctx, s.had)
+func (s *lineReader) readREST(ctx context.Context) error {
+	if s.result.Head == "" {
+		head, err := s.reader.requestHead(ctx, s.hasCommits)
 		if err != nil || head == "" {
-			s.outcome.Complete = err == nil // an empty repository
+			s.result.Complete = err == nil // an empty repository
 			return err
 		}
-		s.outcome.Head = head
+		s.result.Head = head
 	}
-	for number := 1 + s.outcome.Position/perPage; number <= maxPages; number++ {
-		rows, told, err := s.reader.commitList(ctx, s.outcome.Head, strconv.Itoa(number))
+	for number := 1 + s.result.Position/perPage; number <= maxPages; number++ {
+		rows, told, err := s.reader.requestCommits(ctx, s.result.Head, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		more, err := s.page(ctx, s.restRows(rows, told.broken), (number-1)*perPage, told.next && len(rows) > 0)
+		more, err := s.handlePage(ctx, s.restRows(rows, told.broken), (number-1)*perPage, told.next && len(rows) > 0)
 		if err != nil || !more {
 			return err
 		}
@@ -220,37 +220,37 @@ func (s *sampler) rest(ctx context.Context) error {
 	return errEndless(commitsEndpoint)
 }
 
-func (s *sampler) restRows(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []sampled {
-	list := make([]sampled, 0, len(rows))
+func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []commitRow {
+	list := make([]commitRow, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			s.reader.client.invalidRow(commitsEndpoint, broken[i])
-			list = append(list, sampled{node: &commitNode{}, skip: true}) // it has a place
+			s.reader.client.reportInvalidRow(commitsEndpoint, broken[i])
+			list = append(list, commitRow{node: &commitNode{}, skip: true}) // it has a place
 			continue
 		}
 		n := &commitNode{OID: row.GetSHA(), CommittedDate: row.GetCommit().GetCommitter().GetDate().Time}
 		n.Parents.TotalCount = len(row.Parents)
-		list = append(list, s.sampled(n, restAuthor(row)))
+		list = append(list, s.newRow(n, restAuthor(row)))
 	}
 	return list
 }
 
-func (s *sampler) graphql(ctx context.Context) error {
+func (s *lineReader) readGraphQL(ctx context.Context) error {
 	v := s.reader.variables()
-	s.pin(v)
+	s.selectHead(v)
 	first := 0
 	for range maxPages {
-		data, errs, err := s.reader.activity(ctx, v)
+		data, errs, err := s.reader.requestActivity(ctx, v)
 		if err != nil {
 			return err
 		}
 		target := data.target()
 		if target == nil {
-			return s.nothing(errs)
+			return s.handleNoCommits(errs)
 		}
-		s.outcome.Head = target.OID
-		s.pin(v)
-		if target, err = s.reader.wholePage(ctx, target, errs, v); err != nil {
+		s.result.Head = target.OID
+		s.selectHead(v)
+		if target, err = s.reader.completePage(ctx, target, errs, v); err != nil {
 			return err
 		}
 		history := target.History
@@ -258,7 +258,7 @@ func (s *sampler) graphql(ctx context.Context) error {
 		if next && history.PageInfo.EndCursor == v["commitsAfter"] {
 			return errEndless(activityQuery.name)
 		}
-		more, err := s.page(ctx, s.graphqlRows(history.Nodes), first, next)
+		more, err := s.handlePage(ctx, s.graphqlRows(history.Nodes), first, next)
 		if err != nil || !more {
 			return err
 		}
@@ -268,36 +268,36 @@ func (s *sampler) graphql(ctx context.Context) error {
 	return errEndless(activityQuery.name)
 }
 
-// pin asks for the listing of the head, of the present one as long as none is known.
-func (s *sampler) pin(v map[string]any) {
-	pinned := s.outcome.Head != ""
+// selectHead asks for the listing of the head, of the present one as long as none is known.
+func (s *lineReader) selectHead(v map[string]any) {
+	pinned := s.result.Head != ""
 	v["head"], v["pinned"] = !pinned, pinned
 	if pinned {
-		v["oid"] = s.outcome.Head
+		v["oid"] = s.result.Head
 	}
 }
 
-// nothing is what no commit at all means.
-func (s *sampler) nothing(errs []graphqlError) error {
-	if e := fieldError(errs, "defaultBranchRef", "target", "object"); e != nil {
+// handleNoCommits is what no commit at all means.
+func (s *lineReader) handleNoCommits(errs []graphqlError) error {
+	if e := errorAt(errs, "defaultBranchRef", "target", "object"); e != nil {
 		return failure(activityQuery, e)
 	}
-	if s.outcome.Head != "" || s.had {
+	if s.result.Head != "" || s.hasCommits {
 		return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
 	}
-	s.outcome.Complete = true // an empty repository
+	s.result.Complete = true // an empty repository
 	return nil
 }
 
-func (s *sampler) graphqlRows(nodes []*commitNode) []sampled {
-	list := make([]sampled, 0, len(nodes))
+func (s *lineReader) graphqlRows(nodes []*commitNode) []commitRow {
+	list := make([]commitRow, 0, len(nodes))
 	for _, n := range nodes {
-		if n.wrong != nil {
-			s.reader.client.invalidRow(activityQuery.name, n.wrong)
-			list = append(list, sampled{node: n, skip: true})
+		if n.invalid != nil {
+			s.reader.client.reportInvalidRow(activityQuery.name, n.invalid)
+			list = append(list, commitRow{node: n, skip: true})
 			continue
 		}
-		list = append(list, s.sampled(n, n.Author.author()))
+		list = append(list, s.newRow(n, n.Author.actor()))
 	}
 	return list
 }

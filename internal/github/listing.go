@@ -32,32 +32,32 @@ func (n *repositoryNode) position() (position, bool) {
 	return position{n.CreatedAt, n.DatabaseID}, true
 }
 
-// start is where a page began: a cursor, which is a value and no place, and the repository that it stands behind.
-type start struct {
+// pageCursor is where a page began: a cursor, which is a value and no place, and the repository that it stands behind.
+type pageCursor struct {
 	cursor string
-	behind position
+	after  position
 }
 
-// starts remembers where the pages of the last discovery began, for each organization. Its zero value is ready.
-type starts struct {
+// cursorCache remembers where the pages of the last discovery began, for each organization. Its zero value is ready.
+type cursorCache struct {
 	mu    sync.Mutex
-	ofOrg map[string][]start
+	byOrg map[string][]pageCursor
 }
 
-func (s *starts) of(org string) []start {
+func (s *cursorCache) get(org string) []pageCursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ofOrg[org]
+	return s.byOrg[org]
 }
 
 // set replaces what is remembered; none forgets it.
-func (s *starts) set(org string, list []start) {
+func (s *cursorCache) set(org string, list []pageCursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ofOrg == nil {
-		s.ofOrg = make(map[string][]start)
+	if s.byOrg == nil {
+		s.byOrg = make(map[string][]pageCursor)
 	}
-	s.ofOrg[org] = slices.Clip(list)
+	s.byOrg[org] = slices.Clip(list)
 }
 
 // discoverGraphQL reads the listing in ranges, from where a page began last time up to where the next one did, several at
@@ -66,21 +66,21 @@ func (s *starts) set(org string, list []start) {
 // page of 100 costs 2 points.
 func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &listing{client: c, org: org, page: page}
-	known := c.starts.of(org)
+	known := c.cursors.get(org)
 	begun, err := l.read(ctx, known)
-	if known != nil && errors.Is(err, errCursor) {
+	if known != nil && errors.Is(err, errStaleCursor) {
 		l, known = &listing{client: c, org: org, page: page}, nil
 		begun, err = l.read(ctx, known)
 	}
 	switch {
 	case errors.As(err, new(*LimitError)) || ctx.Err() != nil:
 		return err // that is not the ranges' fault
-	case err != nil || (known != nil && l.pages > l.needed()):
+	case err != nil || (known != nil && l.pages > l.neededPages()):
 		begun = nil
 	}
-	c.starts.set(org, begun)
-	if err == nil && l.holes.Missing > 0 {
-		return &l.holes
+	c.cursors.set(org, begun)
+	if err == nil && l.incomplete.Missing > 0 {
+		return &l.incomplete
 	}
 	return err
 }
@@ -94,66 +94,66 @@ type listing struct {
 	mu sync.Mutex
 	// pages is how many were read, nodes how many repositories were in them, those of another range left out.
 	pages, nodes int
-	// holes are those that GitHub did not show.
-	holes IncompleteError
+	// incomplete are those that GitHub did not show.
+	incomplete IncompleteError
 }
 
-// needed is how many pages of the present size the listing has.
-func (l *listing) needed() int {
+// neededPages is how many pages of the present size the listing has.
+func (l *listing) neededPages() int {
 	size := l.client.pages.now()
 	return max(1, (l.nodes+size-1)/size)
 }
 
-// stretch is a range of the listing: what is behind from, to the end or up to and with a position.
-type stretch struct {
-	from  start // zero for the beginning
-	upTo  position
-	ends  bool    // at upTo
-	begun []start // where its pages began
+// segment is a range of the listing: what is behind from, to the end or up to and with a position.
+type segment struct {
+	start     pageCursor // zero for the beginning
+	end       position
+	isBounded bool         // at upTo
+	cursors   []pageCursor // where its pages began
 }
 
-func stretches(known []start) []stretch {
-	parts := make([]stretch, len(known)+1)
+func segmentsBetween(known []pageCursor) []segment {
+	parts := make([]segment, len(known)+1)
 	for i, at := range known {
-		parts[i].upTo, parts[i].ends = at.behind, true
-		parts[i+1].from, parts[i+1].begun = at, []start{at}
+		parts[i].end, parts[i].isBounded = at.after, true
+		parts[i+1].start, parts[i+1].cursors = at, []pageCursor{at}
 	}
 	return parts
 }
 
 // read reads the ranges between the starts and gives where pages began.
-func (l *listing) read(ctx context.Context, known []start) ([]start, error) {
-	parts := stretches(known)
+func (l *listing) read(ctx context.Context, known []pageCursor) ([]pageCursor, error) {
+	parts := segmentsBetween(known)
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
+	group.SetLimit(listingConcurrency)
 	for i := range parts {
 		if groupCtx.Err() != nil {
 			break
 		}
-		group.Go(func() error { return l.stretch(groupCtx, &parts[i]) })
+		group.Go(func() error { return l.readSegment(groupCtx, &parts[i]) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var begun []start
+	var begun []pageCursor
 	for i := range parts {
-		begun = append(begun, parts[i].begun...)
+		begun = append(begun, parts[i].cursors...)
 	}
 	return begun, context.Cause(ctx)
 }
 
-// stretch reads a range page by page.
-func (l *listing) stretch(ctx context.Context, s *stretch) error {
-	after := s.from.cursor
+// readSegment reads a range page by page.
+func (l *listing) readSegment(ctx context.Context, s *segment) error {
+	after := s.start.cursor
 	for {
 		found, errs, err := l.client.discoverPage(ctx, l.org, after)
 		if err != nil {
 			return err
 		}
 		if found.Organization == nil {
-			return l.noOrganization(errs, after)
+			return l.organizationError(errs, after)
 		}
-		over, err := l.take(s, &found, errs)
+		over, err := l.handlePage(s, &found, errs)
 		if err != nil {
 			return err
 		}
@@ -166,41 +166,41 @@ func (l *listing) stretch(ctx context.Context, s *stretch) error {
 		}
 		after = info.EndCursor
 		nodes := found.Organization.Repositories.Nodes
-		if at, ok := lastOf(nodes).position(); ok {
-			s.begun = append(s.begun, start{cursor: after, behind: at})
+		if at, ok := lastNode(nodes).position(); ok {
+			s.cursors = append(s.cursors, pageCursor{cursor: after, after: at})
 		}
 	}
 }
 
-func lastOf(nodes []*repositoryNode) *repositoryNode {
+func lastNode(nodes []*repositoryNode) *repositoryNode {
 	if len(nodes) == 0 {
 		return nil
 	}
 	return nodes[len(nodes)-1]
 }
 
-// errCursor says that a cursor that was remembered is none any more.
-var errCursor = errors.New("the server does not take a cursor of before")
+// errStaleCursor says that a cursor that was remembered is none any more.
+var errStaleCursor = errors.New("the server does not take a cursor of before")
 
-func (l *listing) noOrganization(errs []graphqlError, after string) error {
+func (l *listing) organizationError(errs []graphqlError, after string) error {
 	if after != "" && slices.ContainsFunc(errs, func(e graphqlError) bool { return e.kind() == "INVALID_CURSOR_ARGUMENTS" }) {
-		return errors.Join(errCursor, missing(discoverQuery, errs, "organization"))
+		return errors.Join(errStaleCursor, missing(discoverQuery, errs, "organization"))
 	}
 	return missing(discoverQuery, under(errs, "organization"), "organization")
 }
 
-// take hands out the repositories of a page, and reports whether the range is over.
-func (l *listing) take(s *stretch, found *discovered, errs []graphqlError) (over bool, err error) {
+// handlePage hands out the repositories of a page, and reports whether the range is over.
+func (l *listing) handlePage(s *segment, found *discoverData, errs []graphqlError) (over bool, err error) {
 	list := found.Organization.Repositories.Nodes
 	repositories, holes := l.client.repositories(found, errs)
-	within, over := s.within(list)
+	within, over := s.countWithin(list)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages++
 	l.nodes += within
 	for i, hole := range holes {
 		if i < max(1, within) { // those of another range are its own; a page of which nothing came has one
-			l.holes.add(hole)
+			l.incomplete.add(hole)
 		}
 	}
 	if l.pages > maxPages {
@@ -209,16 +209,16 @@ func (l *listing) take(s *stretch, found *discovered, errs []graphqlError) (over
 	return over, l.page(repositories)
 }
 
-// within is how many of a page's repositories are in the range, and whether the page reaches its end.
-func (s *stretch) within(nodes []*repositoryNode) (int, bool) {
-	if !s.ends {
+// countWithin is how many of a page's repositories are in the range, and whether the page reaches its end.
+func (s *segment) countWithin(nodes []*repositoryNode) (int, bool) {
+	if !s.isBounded {
 		return len(nodes), false
 	}
 	for i, node := range nodes {
 		at, ok := node.position()
 		switch {
-		case !ok || at.before(s.upTo):
-		case at == s.upTo:
+		case !ok || at.before(s.end):
+		case at == s.end:
 			return i + 1, true
 		default:
 			return i, true
@@ -228,7 +228,7 @@ func (s *stretch) within(nodes []*repositoryNode) (int, bool) {
 }
 
 // discoverPage asks for a page, and for a smaller one when that was too much. Of the smallest one it uses what there is.
-func (c *Client) discoverPage(ctx context.Context, org, after string) (discovered, []graphqlError, error) {
+func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverData, []graphqlError, error) {
 	variables := map[string]any{"org": org, "after": nil}
 	if after != "" {
 		variables["after"] = after
@@ -236,7 +236,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 	size, shrank := c.pages.now(), false
 	for {
 		variables["first"] = size
-		found, errs, err := ask[discovered](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, variables)
+		found, errs, err := ask[discoverData](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, variables)
 		next, smaller := c.pages.below(size, err)
 		switch {
 		case err == nil && shrank:
@@ -250,7 +250,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discovere
 		case found.Organization != nil && tooMuch(err):
 			return found, errs, nil
 		default:
-			return discovered{}, nil, err
+			return discoverData{}, nil, err
 		}
 	}
 }
@@ -262,7 +262,7 @@ var nodesPath = []string{"organization", "repositories", "nodes"}
 // it could not, or the credential may not see them
 // (https://docs.github.com/authentication/authenticating-with-single-sign-on). One that is null for another reason is
 // not there.
-func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activity.Repository, map[int]error) {
+func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {
 		return nil, map[int]error{0: missing(discoverQuery, under(errs, nodesPath[0]), "repositories in the page")}
@@ -272,11 +272,11 @@ func (c *Client) repositories(found *discovered, errs []graphqlError) ([]activit
 	holes := make(map[int]error)
 	for i, node := range page.Nodes {
 		broken := untold(discoverQuery, errs, nodesPath, i)
-		if node != nil && node.wrong != nil {
-			c.invalidRow(discoverQuery.name, node.wrong)
+		if node != nil && node.invalid != nil {
+			c.reportInvalidRow(discoverQuery.name, node.invalid)
 		}
 		switch {
-		case node != nil && c.honest(node.DatabaseID, node.Name):
+		case node != nil && c.isValidRepository(node.DatabaseID, node.Name):
 			list = append(list, node.repository(pulls, issues, broken != nil))
 		case node == nil && broken != nil:
 			holes[i] = broken

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// lookupMost bounds the requests of one look-up. With GraphQL a request is for a hundred repositories.
-const lookupMost = 200
+// maxLookupRequests bounds the requests of one look-up. With GraphQL a request is for a hundred repositories.
+const maxLookupRequests = 200
 
 // LookupResult is what came of looking a repository up.
 type LookupResult struct {
@@ -28,13 +28,13 @@ type LookupResult struct {
 	Err error
 }
 
-// errLeftOut is the error of the repositories that were too many for one look-up.
-var errLeftOut = errors.New("too many repositories to be looked up at once")
+// errTooManyLookups is the error of the repositories that were too many for one look-up.
+var errTooManyLookups = errors.New("too many repositories to be looked up at once")
 
 // Lookup asks for repositories by their ids, whatever a listing says, and calls seen once for each, one at a time.
 // After a limit nothing more is asked, and what is left is not known.
 func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(LookupResult)) {
-	l := &lookup{client: c, org: org, seen: seen}
+	l := &lookup{client: c, org: org, onResult: seen}
 	var nodes, single []activity.Repository
 	for i := range asked {
 		if c.settings.API == APIREST || asked[i].NodeID == "" {
@@ -43,70 +43,70 @@ func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Reposi
 			nodes = append(nodes, asked[i])
 		}
 	}
-	l.nodes(ctx, nodes)
-	l.each(ctx, single)
+	l.readGraphQL(ctx, nodes)
+	l.readREST(ctx, single)
 }
 
 type lookup struct {
-	client *Client
-	org    string
-	seen   func(LookupResult)
+	client   *Client
+	org      string
+	onResult func(LookupResult)
 
 	mu       sync.Mutex
 	requests int
 	failures int
-	// halted is why nothing more is asked.
-	halted error
+	// haltedBy is why nothing more is asked.
+	haltedBy error
 }
 
-// may counts a request, or says why it must not be sent.
-func (l *lookup) may(ctx context.Context) error {
+// admitRequest counts a request, or says why it must not be sent.
+func (l *lookup) admitRequest(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.halted == nil {
-		l.halted = context.Cause(ctx)
+	if l.haltedBy == nil {
+		l.haltedBy = context.Cause(ctx)
 	}
-	if l.halted == nil && l.requests >= lookupMost {
-		l.halted = &UnavailableError{Response: Response{Endpoint: lookupQuery.name}, Err: errLeftOut}
+	if l.haltedBy == nil && l.requests >= maxLookupRequests {
+		l.haltedBy = &UnavailableError{Response: Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups}
 	}
-	if l.halted == nil {
+	if l.haltedBy == nil {
 		l.requests++
 	}
-	return l.halted
+	return l.haltedBy
 }
 
-// failed is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number
+// haltReason is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number
 // is none.
-func (l *lookup) failed() error {
+func (l *lookup) haltReason() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if errors.Is(l.halted, errLeftOut) {
+	if errors.Is(l.haltedBy, errTooManyLookups) {
 		return nil
 	}
-	return l.halted
+	return l.haltedBy
 }
 
-// tell hands out what is known of one.
-func (l *lookup) tell(s LookupResult) {
+// report hands out what is known of one.
+func (l *lookup) report(s LookupResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen(s)
+	l.onResult(s)
 }
 
-// fail notes a request that failed: after a limit, or when several did, the others are not sent.
-func (l *lookup) fail(err error) {
+// noteFailure notes a request that failed: after a limit, or when several did, the others are not sent.
+func (l *lookup) noteFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures++
 	_, limited := errors.AsType[*LimitError](err)
 	_, refused := errors.AsType[*CredentialError](err)
-	if limited || refused || l.failures >= atOnce {
-		l.halted = err
+	if limited || refused || l.failures >= listingConcurrency {
+		l.haltedBy = err
 	}
 }
 
-// lookedUp is an answer of the query Lookup.
-type lookedUp struct {
+// lookupData is an answer of the query Lookup.
+type lookupData struct {
 	Nodes  []*ownedNode  `json:"nodes"`
 	Pulls  []*markedNode `json:"pulls"`
 	Issues []*markedNode `json:"issues"`
@@ -132,19 +132,19 @@ func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
 	}
 	wrong, err := decodeRow(raw, &row)
 	n.repositoryNode, n.Owner = repositoryNode(row.plainRepository), row.Owner
-	n.wrong = wrong
+	n.invalid = wrong
 	n.checkHead()
 	return err
 }
 
-// nodes asks with GraphQL, page by page.
-func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
+// readGraphQL asks with GraphQL, page by page.
+func (l *lookup) readGraphQL(ctx context.Context, asked []activity.Repository) {
 	size := l.client.pages.now()
 	for len(asked) > 0 {
 		part := asked[:min(len(asked), size)]
-		found, errs, err := l.page(ctx, part)
+		found, errs, err := l.requestNodes(ctx, part)
 		if errors.As(err, new(*SchemaError)) {
-			l.each(ctx, asked)
+			l.readREST(ctx, asked)
 			return
 		}
 		if next, ok := l.client.pages.below(len(part), err); ok {
@@ -156,34 +156,34 @@ func (l *lookup) nodes(ctx context.Context, asked []activity.Repository) {
 		for i := range part {
 			s := LookupResult{ID: part[i].ID, Err: err}
 			if err == nil {
-				s = l.node(found.Nodes[i], s.ID, errs, i, pulls, issues)
+				s = l.nodeResult(found.Nodes[i], s.ID, errs, i, pulls, issues)
 			}
-			l.tell(s)
+			l.report(s)
 		}
 	}
 }
 
-// page asks for some. Of a question that cannot be made smaller it uses what there is.
-func (l *lookup) page(ctx context.Context, part []activity.Repository) (lookedUp, []graphqlError, error) {
-	if err := l.may(ctx); err != nil {
-		return lookedUp{}, nil, err
+// requestNodes asks for some. Of a question that cannot be made smaller it uses what there is.
+func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (lookupData, []graphqlError, error) {
+	if err := l.admitRequest(ctx); err != nil {
+		return lookupData{}, nil, err
 	}
 	ids := make([]string, len(part))
 	for i := range part {
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.pages.least()
-	found, errs, err := ask[lookedUp](ctx, l.client, lookupQuery, question{smaller: smaller}, map[string]any{"ids": ids})
+	found, errs, err := ask[lookupData](ctx, l.client, lookupQuery, question{smaller: smaller}, map[string]any{"ids": ids})
 	switch {
 	case smaller && tooMuch(err):
-		return lookedUp{}, nil, err // for less of it
+		return lookupData{}, nil, err // for less of it
 	case errors.As(err, new(*SchemaError)):
-		return lookedUp{}, nil, err // REST is asked
+		return lookupData{}, nil, err // REST is asked
 	case err != nil && (!tooMuch(err) || found.Nodes == nil):
-		l.fail(err)
-		return lookedUp{}, nil, err
+		l.noteFailure(err)
+		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
-		return lookedUp{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of what was asked for")
+		return lookupData{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of what was asked for")
 	default:
 		return found, errs, nil
 	}
@@ -191,8 +191,8 @@ func (l *lookup) page(ctx context.Context, part []activity.Repository) (lookedUp
 
 var lookupPath = []string{"nodes"}
 
-// node is what an answer says of the i-th that was asked for.
-func (l *lookup) node(
+// nodeResult is what an answer says of the i-th that was asked for.
+func (l *lookup) nodeResult(
 	node *ownedNode, id int64, errs []graphqlError, i int, pulls, issues marks,
 ) LookupResult {
 	broken := untold(lookupQuery, errs, lookupPath, i)
@@ -202,7 +202,7 @@ func (l *lookup) node(
 		s.Err = broken
 	case node == nil && mentioned(errs, lookupPath, i):
 		s.Err = forbiddenAt(lookupQuery, errs, lookupPath, i) // or not found
-	case node == nil || node.DatabaseID != id || !l.client.honest(node.DatabaseID, node.Name):
+	case node == nil || node.DatabaseID != id || !l.client.isValidRepository(node.DatabaseID, node.Name):
 		s.Err = missing(lookupQuery, nil, "repository in its place")
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		s.Moved = true
@@ -210,8 +210,8 @@ func (l *lookup) node(
 		repo := node.repository(pulls, issues, broken != nil)
 		s.Repo = &repo
 	}
-	if node != nil && node.wrong != nil {
-		l.client.invalidRow(lookupQuery.name, node.wrong)
+	if node != nil && node.invalid != nil {
+		l.client.reportInvalidRow(lookupQuery.name, node.invalid)
 	}
 	return s
 }
@@ -221,24 +221,24 @@ func (l *lookup) node(
 // https://docs.github.com/rest/repos/repos#get-a-repository.
 const repositoryEndpoint = "/repositories/{id}"
 
-// each asks with REST, several at once.
-func (l *lookup) each(ctx context.Context, asked []activity.Repository) {
+// readREST asks with REST, several at once.
+func (l *lookup) readREST(ctx context.Context, asked []activity.Repository) {
 	var group errgroup.Group
-	group.SetLimit(atOnce)
+	group.SetLimit(listingConcurrency)
 	for i := range asked {
-		err := l.may(ctx) // in the order of what is asked: the bound cuts off the last ones
+		err := l.admitRequest(ctx) // in the order of what is asked: the bound cuts off the last ones
 		group.Go(func() error {
-			l.tell(l.single(ctx, &asked[i], err))
+			l.report(l.requestRepository(ctx, &asked[i], err))
 			return nil
 		})
 	}
 	_ = group.Wait() // what failed was told
 }
 
-// single asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
-func (l *lookup) single(ctx context.Context, asked *activity.Repository, err error) LookupResult {
+// requestRepository asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
+func (l *lookup) requestRepository(ctx context.Context, asked *activity.Repository, err error) LookupResult {
 	if err == nil {
-		err = l.failed()
+		err = l.haltReason()
 	}
 	if err != nil {
 		return LookupResult{ID: asked.ID, Err: err}
@@ -246,28 +246,28 @@ func (l *lookup) single(ctx context.Context, asked *activity.Repository, err err
 	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,
 		"repositories/"+strconv.FormatInt(asked.ID, 10), nil, condition{believed: true})
 	switch {
-	case gone(err):
+	case isGone(err):
 		return LookupResult{ID: asked.ID}
-	case err == nil && (row.GetID() != asked.ID || !l.client.honest(row.GetID(), row.GetName())):
+	case err == nil && (row.GetID() != asked.ID || !l.client.isValidRepository(row.GetID(), row.GetName())):
 		err = &UnavailableError{Response: Response{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
 	}
 	if err != nil {
-		l.fail(err)
+		l.noteFailure(err)
 		return LookupResult{ID: asked.ID, Err: err}
 	}
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
 		return LookupResult{ID: asked.ID, Moved: true}
 	}
 	if wrong := told.broken[0]; wrong != nil {
-		l.client.invalidRow(repositoryEndpoint, wrong)
+		l.client.reportInvalidRow(repositoryEndpoint, wrong)
 	}
-	repo := restRepository(row, told.broken[0])
+	repo := repositoryOfRow(row, told.broken[0])
 	return LookupResult{ID: asked.ID, Repo: &repo}
 }
 
-// gone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is
+// isGone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is
 // only forbidden to this credential may be there.
-func gone(err error) bool {
+func isGone(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
 	}

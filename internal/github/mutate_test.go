@@ -353,11 +353,11 @@ func mutations(t *testing.T, body []byte, omits bool) map[string]func([]byte) []
 	require.NoError(t, json.Unmarshal(body, &honest))
 	found := make(map[string]func([]byte) []byte)
 	visitJSON(honest, nil, func(path []any, value any) {
-		if name, _ := lastOf(path).(string); strings.HasSuffix(name, "url") {
+		if name, _ := lastNode(path).(string); strings.HasSuffix(name, "url") {
 			return // no address of an answer is ever used
 		}
 		for name, other := range map[string]any{"null": nil, "missing": absent{}, "another form": formOtherThan(value)} {
-			if _, last := lastOf(path).(int); name == "missing" && (last || !omits) {
+			if _, last := lastNode(path).(int); name == "missing" && (last || !omits) {
 				continue // a list with less in it is another honest one
 			}
 			found[shapeOf(path)+" = "+name] = func(body []byte) []byte { return replaced(body, path, other) }
@@ -395,7 +395,7 @@ func visitJSON(value any, path []any, visit func(path []any, value any)) {
 	}
 }
 
-func lastOf(path []any) any { return path[len(path)-1] }
+func lastNode(path []any) any { return path[len(path)-1] }
 
 // shapeOf is a path with * for the places in lists, so that one of them stands for all.
 func shapeOf(path []any) string {
@@ -419,7 +419,7 @@ func replaced(body []byte, path []any, value any) []byte {
 	for _, element := range path[:len(path)-1] {
 		at = below(at, element)
 	}
-	switch last := lastOf(path).(type) {
+	switch last := lastNode(path).(type) {
 	case string:
 		object, ok := at.(map[string]any)
 		if !ok {

@@ -19,7 +19,7 @@ func TestPrice(t *testing.T) {
 		for i := range requests {
 			requests[i] = &ReadRequest{Streams: 3}
 		}
-		return together(requests)
+		return groupVariables(requests)
 	}
 	for name, test := range map[string]struct {
 		doc  document
@@ -44,7 +44,7 @@ func TestPrice(t *testing.T) {
 			require.LessOrEqual(t, test.want, dearest[ResourceGraphQL], name)
 		}
 	}
-	for n := 2; n <= mostTogether; n++ {
+	for n := 2; n <= maxGroupSize; n++ {
 		doc := activitiesQuery[n]
 		require.Less(t, doc.price(several(n)), n, "together is cheaper")
 	}
@@ -52,7 +52,7 @@ func TestPrice(t *testing.T) {
 
 // commitsOnly asks for the commits of all repositories and for no pull request.
 func commitsOnly(v map[string]any) map[string]any {
-	for i := range mostTogether {
+	for i := range maxGroupSize {
 		v["pulls"+string(rune('0'+i))] = false
 	}
 	return v

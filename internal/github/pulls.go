@@ -10,9 +10,9 @@ import (
 
 // pullRow is a row of a listing of pull requests.
 type pullRow struct {
-	updated time.Time
-	// whole says that events asks for nothing.
-	whole bool
+	updatedAt time.Time
+	// isComplete says that events asks for nothing.
+	isComplete bool
 	// events are the pull request's and its reviews'; what they need beside the row is asked for when they are.
 	events func(ctx context.Context) ([]activity.Event, error)
 }
@@ -30,12 +30,12 @@ type PullScans []PullScan
 // maxScans bounds what is kept; what is forgotten is read again.
 const maxScans = 4
 
-func (s PullScans) has(updated time.Time) bool {
+func (s PullScans) contains(updated time.Time) bool {
 	return slices.ContainsFunc(s, func(scan PullScan) bool { return updated.After(scan.Start) && updated.Before(scan.End) })
 }
 
-// with are the scans and another one, which swallows those that it has come past.
-func (s PullScans) with(scan PullScan) PullScans {
+// add are the scans and another one, which swallows those that it has come past.
+func (s PullScans) add(scan PullScan) PullScans {
 	all := PullScans{scan}
 	for _, had := range s {
 		if had.Start.Before(scan.Start) {
@@ -55,9 +55,9 @@ const maxRescans = 10
 // several pages the top is read again, down to what was the newest row before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
 	since := r.request.Since[activity.StreamPulls]
-	r.outcome.PullScans = r.request.PullScans
+	r.result.PullScans = r.request.PullScans
 	for n := range maxRescans {
-		newest, pages, err := r.scanOnce(ctx, since, n == 0, fetch)
+		newest, pages, err := r.scanPages(ctx, since, n == 0, fetch)
 		if err != nil || pages <= 1 {
 			return err
 		}
@@ -66,8 +66,8 @@ func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, 
 	return nil // the top moves faster than it can be read: the next pass begins before it
 }
 
-// scanOnce gives the update time of the newest row and how many pages it took.
-func (r *reader) scanOnce(
+// scanPages gives the update time of the newest row and how many pages it took.
+func (r *reader) scanPages(
 	ctx context.Context, since time.Time, first bool, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
 ) (newest time.Time, pages int, err error) {
 	cursor := ""
@@ -78,15 +78,15 @@ func (r *reader) scanOnce(
 		}
 		pages++
 		if pages == 1 && len(rows) > 0 {
-			newest = rows[0].updated
+			newest = rows[0].updatedAt
 		}
-		if pages == 1 && first && r.shows(rows, next) {
+		if pages == 1 && first && r.coversGap(rows, next) {
 			since = r.request.GapStart[activity.StreamPulls]
-			r.outcome.GapCoveredFrom[activity.StreamPulls] = since
+			r.result.GapCoveredFrom[activity.StreamPulls] = since
 		}
-		more, err := r.pullRows(ctx, rows, since, func(updated time.Time) {
+		more, err := r.emitPullRows(ctx, rows, since, func(updated time.Time) {
 			if first {
-				r.scanned(updated, newest)
+				r.recordScanned(updated, newest)
 			}
 		})
 		if err != nil || !more || next == "" {
@@ -100,59 +100,59 @@ func (r *reader) scanOnce(
 	return newest, pages, errEndless("pull requests")
 }
 
-// shows reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
+// coversGap reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
 // needs a question of its own, nothing older may be on it: there is a time for that.
-func (r *reader) shows(rows pullPage, next string) bool {
+func (r *reader) coversGap(rows pullPage, next string) bool {
 	since, back := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
-	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updated.Before(back))) {
+	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updatedAt.Before(back))) {
 		return false
 	}
 	return !slices.ContainsFunc(rows, func(row pullRow) bool {
-		return !row.whole && row.updated.Before(since) && !row.updated.Before(back)
+		return !row.isComplete && row.updatedAt.Before(since) && !row.updatedAt.Before(back)
 	})
 }
 
-// scanned notes that a row was read, now or before, and every one above it. newest is the first of all.
-func (r *reader) scanned(updated, newest time.Time) {
+// recordScanned notes that a row was read, now or before, and every one above it. newest is the first of all.
+func (r *reader) recordScanned(updated, newest time.Time) {
 	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
-	r.outcome.PullScans = r.request.PullScans.with(PullScan{Start: updated, End: newest})
+	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
 }
 
-// pullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
+// emitPullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
 // error is handed out, too.
-func (r *reader) pullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
+func (r *reader) emitPullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
 	var events []activity.Event
 	more := true // a page may have no row that can be decoded
 	for _, row := range rows {
-		if row.updated.Before(since) {
+		if row.updatedAt.Before(since) {
 			more = false
 			break
 		}
-		if r.request.PullScans.has(row.updated) {
-			done(row.updated)
+		if r.request.PullScans.contains(row.updatedAt) {
+			done(row.updatedAt)
 			continue
 		}
 		found, err := row.events(ctx)
 		if err != nil {
-			if broken := r.give(events); broken != nil {
+			if broken := r.emitValid(events); broken != nil {
 				err = broken
 			}
 			return false, err
 		}
 		events = append(events, found...)
-		done(row.updated)
+		done(row.updatedAt)
 	}
-	return more, r.give(events)
+	return more, r.emitValid(events)
 }
 
-// pullRequest are the events of a pull request itself, both its author's.
-func (r *reader) pullRequest(number int64, author activity.Actor, created time.Time, merged *time.Time) []activity.Event {
+// newPullEvents are the events of a pull request itself, both its author's.
+func (r *reader) newPullEvents(number int64, author activity.Actor, created time.Time, merged *time.Time) []activity.Event {
 	id := activity.NumberID(number)
-	events := []activity.Event{r.event(activity.KindPullRequestOpened, id, author, created)}
+	events := []activity.Event{r.newEvent(activity.KindPullRequestOpened, id, author, created)}
 	if merged != nil {
-		events = append(events, r.event(activity.KindPullRequestMerged, id, author, *merged))
+		events = append(events, r.newEvent(activity.KindPullRequestMerged, id, author, *merged))
 	}
 	return events
 }

@@ -46,8 +46,8 @@ type ReadRequest struct {
 	// Minimal asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
 	// repository failed.
 	Minimal bool
-	// first is what Prepare has got.
-	first *firstPage
+	// prefetched is what Prepare has got.
+	prefetched *prefetchedPage
 }
 
 // ReadResult says what was read.
@@ -85,7 +85,7 @@ type Sweep struct {
 	Present []activity.ID
 }
 
-func (o *ReadResult) fail(s activity.Stream, err error) {
+func (o *ReadResult) setFailed(s activity.Stream, err error) {
 	if err == nil {
 		return
 	}
@@ -99,29 +99,29 @@ func (o *ReadResult) fail(s activity.Stream, err error) {
 // happened in the time asked for is missing from a stream that did not fail. An error of emit ends the streams that are
 // not done.
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
-	r := &reader{client: c, request: &req, emit: emit, heads: newFormerHeads(&req)}
+	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
 	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
 	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Minimal))
 	if c.settings.API == APIREST {
-		r.rest(inPart)
+		r.readREST(inPart)
 	} else {
-		r.graphql(inPart)
+		r.readGraphQL(inPart)
 	}
-	r.noteLines()
+	r.recordMissedLines()
 	if req.Streams.Has(activity.StreamComments) {
 		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Minimal))
-		r.outcome.fail(activity.StreamComments, r.comments(inComments))
+		r.result.setFailed(activity.StreamComments, r.readComments(inComments))
 	}
-	return r.outcome
+	return r.result
 }
 
-// rest reads commits and pull requests with REST alone.
-func (r *reader) rest(ctx context.Context) {
-	if r.has(activity.StreamCommits) {
-		r.outcome.fail(activity.StreamCommits, r.resolveHeads(ctx, r.restCommits(ctx)))
+// readREST reads commits and pull requests with REST alone.
+func (r *reader) readREST(ctx context.Context) {
+	if r.wants(activity.StreamCommits) {
+		r.result.setFailed(activity.StreamCommits, r.resolveHeads(ctx, r.readCommitsREST(ctx)))
 	}
-	if r.has(activity.StreamPulls) {
-		r.outcome.fail(activity.StreamPulls, r.restPulls(ctx))
+	if r.wants(activity.StreamPulls) {
+		r.result.setFailed(activity.StreamPulls, r.readPullsREST(ctx))
 	}
 }
 
@@ -130,20 +130,20 @@ type reader struct {
 	client  *Client
 	request *ReadRequest
 	emit    func([]activity.Event) error
-	outcome ReadResult
-	heads   formerHeads
-	// pinned says that Request.Pin was called.
-	pinned bool
+	result  ReadResult
+	former  formerTips
+	// headReported says that Request.Pin was called.
+	headReported bool
 	// linesApart says that commits are asked for without their lines, which are asked for afterwards: GitHub may not
 	// be able to compute them in time.
 	linesApart bool
-	// samples says that the lines of a week are read, which are asked for again and again.
-	samples bool
-	lines   linesPatience
+	// forWeeklyLines says that the lines of a week are read, which are asked for again and again.
+	forWeeklyLines bool
+	lines          linesTracker
 }
 
-// give hands out what is honest of a page.
-func (r *reader) give(events []activity.Event) error {
+// emitValid hands out what is honest of a page.
+func (r *reader) emitValid(events []activity.Event) error {
 	good := events[:0]
 	for i := range events {
 		e := &events[i]
@@ -160,14 +160,14 @@ func (r *reader) give(events []activity.Event) error {
 	return r.emit(good)
 }
 
-func (r *reader) event(kind activity.Kind, id activity.ID, who activity.Actor, at time.Time) activity.Event {
+func (r *reader) newEvent(kind activity.Kind, id activity.ID, who activity.Actor, at time.Time) activity.Event {
 	return activity.Event{Kind: kind, Repo: r.request.Repo.ID, ID: id, Actor: who, Time: at}
 }
 
-// has reports whether a stream is asked for.
-func (r *reader) has(s activity.Stream) bool { return r.request.Streams.Has(s) }
+// wants reports whether a stream is asked for.
+func (r *reader) wants(s activity.Stream) bool { return r.request.Streams.Has(s) }
 
-// lines cuts a number of lines to what an event holds.
-func lines(n int) uint32 {
+// clampLines cuts a number of lines to what an event holds.
+func clampLines(n int) uint32 {
 	return uint32(min(max(0, n), 1<<31))
 }

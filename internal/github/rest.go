@@ -70,7 +70,7 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 		data, told = fresh, pageOf(header.Values("Link"))
 		told.broken = broken
 		told.etag, told.partial = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
-		return whole(data, told)
+		return checkComplete(data, told)
 	}
 	x.points = func() int {
 		if x.unchanged {

@@ -24,24 +24,24 @@ const (
 // detailConcurrency is how many commits of a page are asked for at once.
 const detailConcurrency = 4
 
-// restCommits reads from the head that was seen to the present one, or what was committed since a time.
-func (r *reader) restCommits(ctx context.Context) error {
+// readCommitsREST reads from the head that was seen to the present one, or what was committed since a time.
+func (r *reader) readCommitsREST(ctx context.Context) error {
 	if r.request.ReadHead != "" && r.request.AtCommit == "" {
-		if done, err := r.toBranch(ctx); done || err != nil {
+		if done, err := r.compareBranch(ctx); done || err != nil {
 			return err
 		}
 	}
-	return r.toHead(ctx)
+	return r.readToHead(ctx)
 }
 
 // defaultBranch is Git's name for it, which no other branch or tag has.
 const defaultBranch = "HEAD"
 
-// toBranch compares with the default branch itself, which is one question where a page shows everything: it shows the new head, too.
+// compareBranch compares with the default branch itself, which is one question where a page shows everything: it shows the new head, too.
 // Otherwise it is not done: a push between two pages would shift the rows.
-func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
-	comparison, told, err := r.comparison(ctx, defaultBranch, "1")
-	if noComparison(err) {
+func (r *reader) compareBranch(ctx context.Context) (done bool, err error) {
+	comparison, told, err := r.requestComparison(ctx, defaultBranch, "1")
+	if isIncomparable(err) {
 		return false, nil // the old head is gone
 	}
 	if err != nil || told.next {
@@ -49,17 +49,17 @@ func (r *reader) toBranch(ctx context.Context) (done bool, err error) {
 	}
 	head := r.request.ReadHead
 	if comparison.GetStatus() != "identical" {
-		head = tip(comparison)
+		head = newestCommit(comparison)
 	}
 	if head == "" {
 		return false, nil
 	}
-	r.outcome.Head = head
-	return true, r.giveCommits(ctx, comparison.Commits, told.broken)
+	r.result.Head = head
+	return true, r.emitCommits(ctx, comparison.Commits, told.broken)
 }
 
-// tip is the one commit that is no other one's parent; empty when the comparison does not show that.
-func tip(c *gogithub.CommitsComparison) string {
+// newestCommit is the one commit that is no other one's parent; empty when the comparison does not show that.
+func newestCommit(c *gogithub.CommitsComparison) string {
 	if c.GetTotalCommits() != len(c.Commits) {
 		return ""
 	}
@@ -89,42 +89,42 @@ func tip(c *gogithub.CommitsComparison) string {
 	return found
 }
 
-// toHead pins the head first, so that a push meanwhile moves nothing.
-func (r *reader) toHead(ctx context.Context) error {
-	head, err := r.restBase(ctx)
+// readToHead pins the head first, so that a push meanwhile moves nothing.
+func (r *reader) readToHead(ctx context.Context) error {
+	head, err := r.startCommit(ctx)
 	if err != nil || head == "" || head == r.request.ReadHead {
-		r.outcome.Head = head
+		r.result.Head = head
 		return err
 	}
-	r.outcome.Head = head
+	r.result.Head = head
 	if r.request.ReadHead != "" {
-		if err = r.compare(ctx, head); !noComparison(err) {
+		if err = r.compareHead(ctx, head); !isIncomparable(err) {
 			return err
 		} // the old head is gone: the history was rewritten, and what is in the horizon is listed
 	}
 	if !r.request.Until[activity.StreamCommits].IsZero() && !r.request.SkipLines {
-		return r.pastCommits(ctx, head)
+		return r.readPastCommits(ctx, head)
 	}
 	return r.listCommits(ctx, head)
 }
 
-// restBase is the commit from which commits are listed.
-func (r *reader) restBase(ctx context.Context) (string, error) {
+// startCommit is the commit from which commits are listed.
+func (r *reader) startCommit(ctx context.Context) (string, error) {
 	if r.request.AtCommit != "" {
 		return r.request.AtCommit, nil
 	}
-	return r.restHead(ctx, r.request.hadCommits())
+	return r.requestHead(ctx, r.request.hadCommits())
 }
 
-// noComparison reports whether one of two commits is not there.
-func noComparison(err error) bool {
+// isIncomparable reports whether one of two commits is not there.
+func isIncomparable(err error) bool {
 	gone, ok := errors.AsType[*NotFoundError](err)
 	return ok && gone.Endpoint == compareEndpoint
 }
 
-// restHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
+// requestHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
 // (https://docs.github.com/rest/commits/commits#list-commits).
-func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
+func (r *reader) requestHead(ctx context.Context, had bool) (string, error) {
 	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
 		r.path("/commits"), values("per_page", "1"))
 	var refused *NotFoundError
@@ -144,13 +144,13 @@ func (r *reader) restHead(ctx context.Context, had bool) (string, error) {
 	return rows[0].GetSHA(), nil
 }
 
-// comparisons are what one commit may be to another.
-var comparisons = []string{"ahead", "behind", "diverged", "identical"}
+// comparisonStatuses are what one commit may be to another.
+var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
 
-// compare reads the commits that the new head reaches and the old one does not.
-func (r *reader) compare(ctx context.Context, head string) error {
-	return r.commitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
-		comparison, told, err := r.comparison(ctx, head, number)
+// compareHead reads the commits that the new head reaches and the old one does not.
+func (r *reader) compareHead(ctx context.Context, head string) error {
+	return r.emitCommitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		comparison, told, err := r.requestComparison(ctx, head, number)
 		if comparison == nil {
 			return nil, told, err
 		}
@@ -158,32 +158,32 @@ func (r *reader) compare(ctx context.Context, head string) error {
 	})
 }
 
-// comparison is a page of what a commit or a branch has and the old head has not
+// requestComparison is a page of what a commit or a branch has and the old head has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) comparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
+func (r *reader) requestComparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
 	comparison, told, err := getIf[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
 		r.path("/compare/"+r.request.ReadHead+"..."+head),
 		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
-	if err == nil && !slices.Contains(comparisons, comparison.GetStatus()) {
+	if err == nil && !slices.Contains(comparisonStatuses, comparison.GetStatus()) {
 		err = &UnavailableError{Response: Response{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
-	r.heads.observe(r.request.ReadHead, comparison.GetStatus(), err)
+	r.former.observe(r.request.ReadHead, comparison.GetStatus(), err)
 	return comparison, told, err
 }
 
 // listCommits reads commits by committer date.
 func (r *reader) listCommits(ctx context.Context, head string) error {
-	return r.commitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
-		return r.commitList(ctx, head, number)
+	return r.emitCommitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		return r.requestCommits(ctx, head, number)
 	})
 }
 
-// pastCommits reads a window of the past. Each commit is asked for its lines, and that may be more than may be asked for now: first
+// readPastCommits reads a window of the past. Each commit is asked for its lines, and that may be more than may be asked for now: first
 // all commits are listed, then they are asked for by their dates, the newest first, so that what was read counts when the rest fails.
-func (r *reader) pastCommits(ctx context.Context, head string) error {
+func (r *reader) readPastCommits(ctx context.Context, head string) error {
 	var all []restCommit
-	err := r.commitRows(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
-		return r.commitList(ctx, head, number)
+	err := r.eachCommitPage(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+		return r.requestCommits(ctx, head, number)
 	}, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
 		all = append(all, r.commitsOf(rows, broken)...)
 		return nil
@@ -193,17 +193,17 @@ func (r *reader) pastCommits(ctx context.Context, head string) error {
 	}
 	slices.SortStableFunc(all, func(a, b restCommit) int { return b.event.Time.Compare(a.event.Time) })
 	for some := range slices.Chunk(all, detailConcurrency) {
-		if err := r.giveWithLines(ctx, some); err != nil {
+		if err := r.emitWithLines(ctx, some); err != nil {
 			return err
 		}
 		oldest := some[len(some)-1].event.Time.Truncate(time.Second)
-		r.outcome.CoveredFrom[activity.StreamCommits] = oldest.Add(time.Second) // there may be others of the same second
+		r.result.CoveredFrom[activity.StreamCommits] = oldest.Add(time.Second) // there may be others of the same second
 	}
 	return nil
 }
 
-// commitList asks for a page of the commits by committer date.
-func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
+// requestCommits asks for a page of the commits by committer date.
+func (r *reader) requestCommits(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", stamp(until))
@@ -212,26 +212,26 @@ func (r *reader) commitList(ctx context.Context, head, number string) ([]*gogith
 		r.path("/commits"), query)
 }
 
-// commitPages hands out the commits of a listing page by page.
-func (r *reader) commitPages(
+// emitCommitPages hands out the commits of a listing page by page.
+func (r *reader) emitCommitPages(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 ) error {
-	return r.commitRows(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
-		return r.giveCommits(ctx, rows, broken)
+	return r.eachCommitPage(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+		return r.emitCommits(ctx, rows, broken)
 	})
 }
 
-// giveCommits hands out commits with their lines.
-func (r *reader) giveCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
-	r.heads.addRows(rows)
-	return r.giveWithLines(ctx, r.commitsOf(rows, broken))
+// emitCommits hands out commits with their lines.
+func (r *reader) emitCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+	r.former.addRows(rows)
+	return r.emitWithLines(ctx, r.commitsOf(rows, broken))
 }
 
-// giveWithLines hands out commits with their lines, and those that have them also where others fail.
-func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error {
-	events, err := r.withLines(ctx, commits)
+// emitWithLines hands out commits with their lines, and those that have them also where others fail.
+func (r *reader) emitWithLines(ctx context.Context, commits []restCommit) error {
+	events, err := r.addLines(ctx, commits)
 	if err == nil {
-		err = r.giveListed(events)
+		err = r.emitListed(events)
 	}
 	if err == nil {
 		err = r.checkLines(ctx)
@@ -239,8 +239,8 @@ func (r *reader) giveWithLines(ctx context.Context, commits []restCommit) error 
 	return err
 }
 
-// commitRows gives the pages of a listing of commits.
-func (r *reader) commitRows(
+// eachCommitPage gives the pages of a listing of commits.
+func (r *reader) eachCommitPage(
 	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
 	take func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error,
 ) error {
@@ -270,7 +270,7 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 	commits := make([]restCommit, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			r.client.invalidRow(commitsEndpoint, broken[i])
+			r.client.reportInvalidRow(commitsEndpoint, broken[i])
 			continue
 		}
 		id, err := activity.CommitID(row.GetSHA())
@@ -279,7 +279,7 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time
-		commit := restCommit{event: r.event(activity.KindCommit, id, restAuthor(row), at)}
+		commit := restCommit{event: r.newEvent(activity.KindCommit, id, restAuthor(row), at)}
 		if len(row.Parents) <= 1 && !r.request.SkipLines && !at.Before(r.request.Since[activity.StreamCommits]) {
 			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
 		}
@@ -288,9 +288,9 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 	return commits
 }
 
-// withLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
+// addLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
 // GitHub does not tell are left out.
-func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
+func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
 	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
@@ -300,8 +300,8 @@ func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activit
 			continue
 		}
 		group.Go(func() error {
-			added, removed, told, err := r.singleLines(ctx, commit.sha)
-			events[i].Additions, events[i].Deletions, known[i] = lines(added), lines(removed), told
+			added, removed, told, err := r.readSingleLines(ctx, commit.sha)
+			events[i].Additions, events[i].Deletions, known[i] = clampLines(added), clampLines(removed), told
 			return err
 		})
 	}
@@ -315,9 +315,9 @@ func (r *reader) withLines(ctx context.Context, commits []restCommit) ([]activit
 	return some, err
 }
 
-// commitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
+// requestCommitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
-func (r *reader) commitLines(ctx context.Context, sha string) (added, removed int, err error) {
+func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
 	row, told, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
 		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
@@ -325,7 +325,7 @@ func (r *reader) commitLines(ctx context.Context, sha string) (added, removed in
 		return 0, 0, nil
 	}
 	if wrong := told.broken[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
-		r.client.invalidRow(commitEndpoint, wrong)
+		r.client.reportInvalidRow(commitEndpoint, wrong)
 		return 0, 0, nil
 	}
 	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {

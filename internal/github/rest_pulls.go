@@ -15,9 +15,9 @@ const (
 	reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
 )
 
-// restPulls reads the listing by update time, which has to be asked for in descending order
+// readPullsREST reads the listing by update time, which has to be asked for in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
-func (r *reader) restPulls(ctx context.Context) error {
+func (r *reader) readPullsREST(ctx context.Context) error {
 	had, first := r.validator(activity.StreamPulls), Validator{}
 	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
@@ -32,7 +32,7 @@ func (r *reader) restPulls(ctx context.Context) error {
 			first = had
 		} else if number == 1 { // whatever is touched comes to its top
 			first = Validator{}
-			if r.settled(rows) {
+			if r.isSettled(rows) {
 				first.ETag = told.etag
 			}
 		}
@@ -52,7 +52,7 @@ func (r *reader) restPulls(ctx context.Context) error {
 // whole seconds, and not all of GitHub's replicas have a review at once.
 const settleAfter = 30 * time.Second
 
-func (r *reader) settled(rows []*gogithub.PullRequest) bool {
+func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
 	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
 }
 
@@ -60,14 +60,14 @@ func (r *reader) restPullPage(rows []*gogithub.PullRequest, broken map[int]field
 	list := make(pullPage, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			r.client.invalidRow(pullsEndpoint, broken[i])
+			r.client.reportInvalidRow(pullsEndpoint, broken[i])
 			if row.Number == nil || row.UpdatedAt == nil {
 				continue // it has no place in the order, or no reviews that can be asked for
 			}
 			row.CreatedAt, row.MergedAt = nil, nil // its reviews are read, and it is left out
 		}
 		list = append(list, pullRow{
-			updated: row.GetUpdatedAt().Time,
+			updatedAt: row.GetUpdatedAt().Time,
 			events: func(ctx context.Context) ([]activity.Event, error) {
 				return r.restPullEvents(ctx, row)
 			},
@@ -83,7 +83,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	}
 	var events []activity.Event
 	if row.CreatedAt != nil {
-		events = r.pullRequest(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
 	for number := 1; number <= maxPages; number++ {
 		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
@@ -104,14 +104,14 @@ func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, broken map
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			r.client.invalidRow(reviewsEndpoint, broken[i])
+			r.client.reportInvalidRow(reviewsEndpoint, broken[i])
 			continue
 		}
 		if row.SubmittedAt == nil {
 			continue // pending: nobody has submitted it
 		}
 		id := activity.NumberID(row.GetID())
-		events = append(events, r.event(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
+		events = append(events, r.newEvent(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
 	}
 	return events
 }

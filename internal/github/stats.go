@@ -60,11 +60,11 @@ func (c *ContributorStats) HasNoLines() bool {
 
 // contributorRow is an author in the answer.
 type contributorRow struct {
-	Author *gogithub.User   `json:"author"`
-	Weeks  []contributorSum `json:"weeks"`
+	Author *gogithub.User       `json:"author"`
+	Weeks  []contributorWeekRow `json:"weeks"`
 }
 
-type contributorSum struct {
+type contributorWeekRow struct {
 	Week      int64 `json:"w"`
 	Additions int64 `json:"a"`
 	Deletions int64 `json:"d"`
@@ -100,12 +100,12 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 		return ContributorStats{}, err
 	}
 	return ContributorStats{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.contributors(rows, broken),
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.validContributors(rows, broken),
 	}, nil
 }
 
-// contributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
-func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors) []Contributor {
+// validContributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
+func (c *Client) validContributors(rows []*contributorRow, broken map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
 		c.settings.OnInvalidValue(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
 		rows = rows[:maxContributors]
@@ -113,7 +113,7 @@ func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors
 	list := make([]Contributor, 0, len(rows))
 	for i, row := range rows {
 		if broken[i] != nil {
-			c.invalidRow(contributorsEndpoint, broken[i])
+			c.reportInvalidRow(contributorsEndpoint, broken[i])
 			continue
 		}
 		if row == nil || row.Author.GetLogin() == "" {
@@ -124,17 +124,17 @@ func (c *Client) contributors(rows []*contributorRow, broken map[int]fieldErrors
 			c.settings.OnInvalidValue(err)
 			continue
 		}
-		list = append(list, Contributor{Actor: who, Weeks: c.contributorWeeks(row.Weeks)})
+		list = append(list, Contributor{Actor: who, Weeks: c.validWeeks(row.Weeks)})
 	}
 	return list
 }
 
-func (c *Client) contributorWeeks(sums []contributorSum) []ContributorWeek {
+func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 	var weeks []ContributorWeek
 	for i := range sums {
 		s := &sums[i]
 		start := time.Unix(s.Week, 0).UTC()
-		if !sunday(start) || !between(s.Additions, maxWeekLines) || !between(s.Deletions, maxWeekLines) || !between(s.Commits, maxWeekLines) {
+		if !isWeekStart(start) || !inRange(s.Additions, maxWeekLines) || !inRange(s.Deletions, maxWeekLines) || !inRange(s.Commits, maxWeekLines) {
 			c.settings.OnInvalidValue(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
 			continue
 		}
@@ -148,9 +148,9 @@ func (c *Client) contributorWeeks(sums []contributorSum) []ContributorWeek {
 	return weeks
 }
 
-// sunday reports whether a time is a Sunday, 00:00 UTC, since 1970.
-func sunday(t time.Time) bool {
+// isWeekStart reports whether a time is a Sunday, 00:00 UTC, since 1970.
+func isWeekStart(t time.Time) bool {
 	return t.Unix() >= 0 && t.Year() < 2107 && t.Weekday() == time.Sunday && t.Equal(t.Truncate(24*time.Hour))
 }
 
-func between(n, most int64) bool { return n >= 0 && n <= most }
+func inRange(n, most int64) bool { return n >= 0 && n <= most }

@@ -17,43 +17,43 @@ type commitNode struct {
 		} `json:"nodes"`
 	} `json:"parents"`
 
-	// withoutLines says that the commit is left out of this reading, because GitHub does not tell its lines.
-	withoutLines bool
-	// wrong are the fields that cannot be decoded; the others are there.
-	wrong fieldErrors
+	// linesUnavailable says that the commit is left out of this reading, because GitHub does not tell its lines.
+	linesUnavailable bool
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
 	type plain commitNode
-	n.wrong, err = decodeRow(raw, (*plain)(n))
+	n.invalid, err = decodeRow(raw, (*plain)(n))
 	return err
 }
 
-func (n *commitNode) merge() bool { return n.Parents.TotalCount > 1 }
+func (n *commitNode) isMerge() bool { return n.Parents.TotalCount > 1 }
 
-// walk follows a history from a new head until everything is seen that the old head does not reach. A listing comes in
+// historyWalk follows a history from a new head until everything is seen that the old head does not reach. A listing comes in
 // the order of dates, and dates are what clients choose: so it is not the dates that say when the walk is over, but the
 // parents. A commit is old when it is the old head or a parent of an old commit; the walk is done when the old head was
 // met and every parent of a new commit was either met or is known to be old.
-type walk struct {
-	head    string // the old one
-	horizon time.Time
-	met     bool
-	seen    map[string]bool
-	old     map[string]bool
-	open    map[string]bool // parents of new commits that have not been met
+type historyWalk struct {
+	head        string // the old one
+	horizon     time.Time
+	headReached bool
+	seen        map[string]bool
+	old         map[string]bool
+	open        map[string]bool // parents of new commits that have not been met
 }
 
-func newWalk(head string, horizon time.Time) *walk {
-	return &walk{
+func newWalk(head string, horizon time.Time) *historyWalk {
+	return &historyWalk{
 		head: head, horizon: horizon,
 		seen: make(map[string]bool), old: make(map[string]bool), open: make(map[string]bool),
 	}
 }
 
-// page takes a page of the listing and gives the commits of it that are new.
-func (w *walk) page(nodes []*commitNode) []*commitNode {
+// newCommits takes a page of the listing and gives the commits of it that are new.
+func (w *historyWalk) newCommits(nodes []*commitNode) []*commitNode {
 	fresh := make([]*commitNode, 0, len(nodes))
 	for _, n := range nodes {
 		if w.visit(n) {
@@ -63,14 +63,14 @@ func (w *walk) page(nodes []*commitNode) []*commitNode {
 	return fresh
 }
 
-func (w *walk) visit(n *commitNode) bool {
+func (w *historyWalk) visit(n *commitNode) bool {
 	if w.seen[n.OID] {
 		return false
 	}
 	w.seen[n.OID] = true
 	delete(w.open, n.OID)
 	isOld := n.OID == w.head || w.old[n.OID]
-	w.met = w.met || n.OID == w.head
+	w.headReached = w.headReached || n.OID == w.head
 	for _, parent := range n.Parents.Nodes {
 		switch {
 		case parent == nil:
@@ -84,15 +84,15 @@ func (w *walk) visit(n *commitNode) bool {
 	return !isOld
 }
 
-// done reports whether the walk is over after a page: everything was seen, or the page lies beyond the horizon, as all
+// isComplete reports whether the walk is over after a page: everything was seen, or the page lies beyond the horizon, as all
 // that would follow. The old head may be gone: somebody has rewritten the history.
-func (w *walk) done(nodes []*commitNode) bool {
-	if w.met && len(w.open) == 0 {
+func (w *historyWalk) isComplete(nodes []*commitNode) bool {
+	if w.headReached && len(w.open) == 0 {
 		return true
 	}
 	dated := false
 	for _, n := range nodes {
-		if n.wrong["committedDate"] != nil {
+		if n.invalid["committedDate"] != nil {
 			continue // it says nothing about those that follow
 		}
 		if !n.CommittedDate.Before(w.horizon) {

@@ -21,8 +21,8 @@ var nullable = map[string]bool{
 // markDepth is how far down the marks of repositories may be null: what has no mark is read whether it moved or not.
 const markDepth = 5 // pulls.repositories.nodes.0.pullRequests
 
-// unexplained is the error of a null for which there is neither a reason nor an error: it would be taken for nothing.
-func unexplained(data []byte, errs []graphqlError) error {
+// checkNulls is the error of a null for which there is neither a reason nor an error: it would be taken for nothing.
+func checkNulls(data []byte, errs []graphqlError) error {
 	if !bytes.Contains(data, []byte("null")) {
 		return nil
 	}
@@ -32,44 +32,44 @@ func unexplained(data []byte, errs []graphqlError) error {
 	if err := decoder.Decode(&all); err != nil {
 		return fmt.Errorf("not the data that was expected: %w", err)
 	}
-	return nullsIn(all, nil, reasons(errs))
+	return checkValue(all, nil, explainedPaths(errs))
 }
 
 // maxDepth bounds how deep a value lies in an answer to one of our queries.
 const maxDepth = 32
 
-// reasons are the places that errors are about, and those that have them in them.
-func reasons(errs []graphqlError) map[string]bool {
+// explainedPaths are the places that errors are about, and those that have them in them.
+func explainedPaths(errs []graphqlError) map[string]bool {
 	known := make(map[string]bool)
 	for i := range errs {
 		for n := range min(len(errs[i].Path), maxDepth) {
-			known[placeOf(errs[i].Path[:n+1])] = true
+			known[pathString(errs[i].Path[:n+1])] = true
 		}
 	}
 	return known
 }
 
-func nullsIn(value any, path []any, known map[string]bool) error {
+func checkValue(value any, path []any, known map[string]bool) error {
 	if len(path) > maxDepth {
-		return fmt.Errorf("something deep down at %s", placeOf(path))
+		return fmt.Errorf("something deep down at %s", pathString(path))
 	}
 	switch value := value.(type) {
 	case nil:
-		if !mayBeNull(path) && !known[placeOf(path)] {
-			return fmt.Errorf("null at %s, where there is always something", placeOf(path))
+		if !canBeNull(path) && !known[pathString(path)] {
+			return fmt.Errorf("null at %s, where there is always something", pathString(path))
 		}
 	case map[string]any:
 		for key, below := range value {
 			if key == "endCursor" && below == nil && value["hasNextPage"] == false {
 				continue // an empty page
 			}
-			if err := nullsIn(below, append(slices.Clip(path), key), known); err != nil {
+			if err := checkValue(below, append(slices.Clip(path), key), known); err != nil {
 				return err
 			}
 		}
 	case []any:
 		for i, below := range value {
-			if err := nullsIn(below, append(slices.Clip(path), float64(i)), known); err != nil {
+			if err := checkValue(below, append(slices.Clip(path), float64(i)), known); err != nil {
 				return err
 			}
 		}
@@ -77,9 +77,9 @@ func nullsIn(value any, path []any, known map[string]bool) error {
 	return nil
 }
 
-func mayBeNull(path []any) bool {
+func canBeNull(path []any) bool {
 	name, _ := path[len(path)-1].(string)
-	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= markDepth) || rowOfList(path) {
+	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= markDepth) || isListRow(path) {
 		return true
 	}
 	if len(path) == 1 {
@@ -89,9 +89,9 @@ func mayBeNull(path []any) bool {
 	return nullable[object+"."+name]
 }
 
-// rowOfList reports whether something is a row of a listing of repositories, or one that was asked for by its id: whoever asks
+// isListRow reports whether something is a row of a listing of repositories, or one that was asked for by its id: whoever asks
 // knows what it means that it is not there.
-func rowOfList(path []any) bool {
+func isListRow(path []any) bool {
 	switch path[0] {
 	case "organization":
 		return len(path) == 4 // organization.repositories.nodes.0
@@ -101,8 +101,8 @@ func rowOfList(path []any) bool {
 	return false
 }
 
-// placeOf names a place in an answer.
-func placeOf(path []any) string {
+// pathString names a place in an answer.
+func pathString(path []any) string {
 	parts := make([]string, len(path))
 	for i, element := range path {
 		parts[i] = fmt.Sprintf("%.40v", element)
@@ -115,26 +115,26 @@ var (
 	errEmptyPage  = errors.New("an empty page that says there is another one")
 )
 
-// whole refuses an answer of REST whose rows lack what every honest one has, because a value that is missing would be
+// checkComplete refuses an answer of REST whose rows lack what every honest one has, because a value that is missing would be
 // taken for nothing, and an empty page that says there is another one.
-func whole(data any, told page) error {
+func checkComplete(data any, told page) error {
 	switch data := data.(type) {
 	case []*repositoryRow:
-		return every(data, told, (*repositoryRow).isWhole)
+		return checkRows(data, told, (*repositoryRow).isComplete)
 	case *reverseComparison:
 		if !data.isComplete() {
 			return errIncomplete
 		}
-		return every(data.Commits, told, (*objectName).isWhole)
+		return checkRows(data.Commits, told, (*objectName).isCompleteRow)
 	case []*objectName:
-		return every(data, told, (*objectName).isWhole)
+		return checkRows(data, told, (*objectName).isCompleteRow)
 	case []*gogithub.RepositoryCommit:
-		return every(data, told, wholeCommit)
+		return checkRows(data, told, isCompleteCommit)
 	case *gogithub.CommitsComparison:
 		if data.Status == nil || data.Commits == nil {
 			return errIncomplete
 		}
-		return every(data.Commits, told, wholeCommit)
+		return checkRows(data.Commits, told, isCompleteCommit)
 	case *gogithub.RepositoryCommit:
 		if told.broken[0]["stats"] != nil && data.SHA != nil {
 			return nil // its lines cannot be decoded
@@ -143,27 +143,29 @@ func whole(data any, told page) error {
 			return errIncomplete
 		}
 	case []*gogithub.PullRequest:
-		return every(data, told, func(r *gogithub.PullRequest, wrong fieldErrors) bool {
-			return wrong.allows(r.Number != nil, "number") && wrong.allows(r.CreatedAt != nil, "created_at") &&
-				wrong.allows(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
+		return checkRows(data, told, func(r *gogithub.PullRequest, wrong fieldErrors) bool {
+			return wrong.isPresentOrInvalid(r.Number != nil, "number") && wrong.isPresentOrInvalid(r.CreatedAt != nil, "created_at") &&
+				wrong.isPresentOrInvalid(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 		})
 	case []*gogithub.PullRequestReview:
-		return every(data, told, func(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
-			return wrong.allows(r.ID != nil, "id") && wholeUser(r.User)
+		return checkRows(data, told, func(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
+			return wrong.isPresentOrInvalid(r.ID != nil, "id") && isCompleteUser(r.User)
 		})
 	case []*gogithub.IssueComment:
-		return every(data, told, func(r *gogithub.IssueComment, wrong fieldErrors) bool {
-			return wrong.allows(r.ID != nil, "id") && wrong.allows(r.CreatedAt != nil, "created_at") &&
-				wrong.allows(r.UpdatedAt != nil, "updated_at") && wholeUser(r.User)
+		return checkRows(data, told, func(r *gogithub.IssueComment, wrong fieldErrors) bool {
+			return wrong.isPresentOrInvalid(r.ID != nil, "id") && wrong.isPresentOrInvalid(r.CreatedAt != nil, "created_at") &&
+				wrong.isPresentOrInvalid(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 		})
 	}
 	return nil
 }
 
-// allows reports whether a field is there, or cannot be decoded: then the row is left out.
-func (e fieldErrors) allows(isThere bool, name string) bool { return isThere || e[name] != nil }
+// isPresentOrInvalid reports whether a field is there, or cannot be decoded: then the row is left out.
+func (e fieldErrors) isPresentOrInvalid(isThere bool, name string) bool {
+	return isThere || e[name] != nil
+}
 
-func every[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) error {
+func checkRows[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) error {
 	if rows == nil {
 		return errIncomplete
 	}
@@ -178,20 +180,20 @@ func every[T any](rows []*T, told page, isWhole func(*T, fieldErrors) bool) erro
 	return nil
 }
 
-func (r *repositoryRow) isWhole(wrong fieldErrors) bool {
-	return wrong.allows(r.ID != nil, "id") && wrong.allows(r.NodeID != nil, "node_id") && wrong.allows(r.Name != nil, "name") &&
-		wrong.allows(r.Archived != nil, "archived") && wrong.allows(r.Fork != nil, "fork") && wrong.allows(r.Private != nil, "private") &&
-		wrong.allows(r.DefaultBranch != nil, "default_branch")
+func (r *repositoryRow) isComplete(wrong fieldErrors) bool {
+	return wrong.isPresentOrInvalid(r.ID != nil, "id") && wrong.isPresentOrInvalid(r.NodeID != nil, "node_id") && wrong.isPresentOrInvalid(r.Name != nil, "name") &&
+		wrong.isPresentOrInvalid(r.Archived != nil, "archived") && wrong.isPresentOrInvalid(r.Fork != nil, "fork") && wrong.isPresentOrInvalid(r.Private != nil, "private") &&
+		wrong.isPresentOrInvalid(r.DefaultBranch != nil, "default_branch")
 }
 
-func (n *objectName) isWhole(fieldErrors) bool { return n.isComplete() }
+func (n *objectName) isCompleteRow(fieldErrors) bool { return n.isComplete() }
 
-func wholeCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
+func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	committer := r.GetCommit().GetCommitter()
 	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return wrong.allows(r.SHA != nil, "sha") && wrong.allows(r.Parents != nil, "parents") && author &&
-		wrong.allows(committer != nil && committer.Date != nil, "commit")
+	return wrong.isPresentOrInvalid(r.SHA != nil, "sha") && wrong.isPresentOrInvalid(r.Parents != nil, "parents") && author &&
+		wrong.isPresentOrInvalid(committer != nil && committer.Date != nil, "commit")
 }
 
-// wholeUser reports whether an account has a name; null is a deleted one.
-func wholeUser(u *gogithub.User) bool { return u == nil || (u.Login != nil && u.ID != nil) }
+// isCompleteUser reports whether an account has a name; null is a deleted one.
+func isCompleteUser(u *gogithub.User) bool { return u == nil || (u.Login != nil && u.ID != nil) }
