@@ -16,8 +16,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// errUnread is the state of an organization of which the ledger has nothing yet.
-var errUnread = errors.New("nothing has been read yet")
+// errNeverRead is the state of an organization of which the ledger has nothing yet.
+var errNeverRead = errors.New("nothing has been read yet")
 
 // access is what this replica knows of its access to the organizations. A replica is not ready before each of them was
 // read once, by whichever replica, or while GitHub refuses this replica's credential, or does not know the
@@ -33,10 +33,10 @@ type access struct {
 type orgAccess struct {
 	// edge is up to when the ledger has the organization, zero when it never was read.
 	edge func() time.Time
-	// read says that a pass of this process has read the organization, accepted that GitHub takes the credential.
-	read, accepted bool
+	// wasRead says that a pass of this process has read the organization, accepted that GitHub takes the credential.
+	wasRead, accepted bool
 	// refused is why GitHub refuses the credential or the organization, last the last error; nil for none.
-	refused, last error
+	refused, lastErr error
 }
 
 func newAccess(monitor *health.Monitor) *access {
@@ -50,45 +50,45 @@ func (a *access) add(org string, edge func() time.Time) {
 	a.orgs[org] = &orgAccess{edge: edge}
 }
 
-// passed takes the end of a pass. err is that of the organization as a whole.
-func (a *access) passed(org string, err error) {
+// recordPass takes the end of a pass. err is that of the organization as a whole.
+func (a *access) recordPass(org string, err error) {
 	a.change(org, func(o *orgAccess) {
 		switch {
 		case err == nil:
-			o.read, o.accepted, o.refused, o.last = true, true, nil, nil
+			o.wasRead, o.accepted, o.refused, o.lastErr = true, true, nil, nil
 		case errors.As(err, new(*collect.StoreError)) || errors.Is(err, collect.ErrNoRepositories):
-			o.last = err
+			o.lastErr = err
 		case refusesAccess(err):
-			o.accepted, o.refused, o.last = false, err, err
+			o.accepted, o.refused, o.lastErr = false, err, err
 		default:
-			o.last = err
+			o.lastErr = err
 		}
 	})
 }
 
-// checked takes the answer to the question whether GitHub takes the credential.
-func (a *access) checked(org string, err error) {
+// recordCheck takes the answer to the question whether GitHub takes the credential.
+func (a *access) recordCheck(org string, err error) {
 	a.change(org, func(o *orgAccess) {
 		switch {
 		case err == nil:
-			o.accepted, o.refused, o.last = true, nil, nil
+			o.accepted, o.refused, o.lastErr = true, nil, nil
 		case refusesAccess(err):
-			o.refused, o.last = err, err
+			o.refused, o.lastErr = err, err
 		default:
-			o.last = err
+			o.lastErr = err
 		}
 	})
 }
 
-// troubled takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats such requests for
+// recordRequestError takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats such requests for
 // half a minute before it fails.
-func (a *access) troubled(org string, trouble error) {
+func (a *access) recordRequestError(org string, trouble error) {
 	a.mu.Lock()
 	o := a.orgs[org]
-	unread := o != nil && !o.read && o.refused == nil && o.edge().IsZero()
+	unread := o != nil && !o.wasRead && o.refused == nil && o.edge().IsZero()
 	a.mu.Unlock()
 	if unread {
-		a.change(org, func(o *orgAccess) { o.last = trouble })
+		a.change(org, func(o *orgAccess) { o.lastErr = trouble })
 	}
 }
 
@@ -98,27 +98,27 @@ func (a *access) change(org string, change func(o *orgAccess)) {
 	if o := a.orgs[org]; o != nil {
 		change(o)
 	}
-	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: a.err()})
+	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: a.joinErrors()})
 }
 
-// update computes the state again, for another replica may have read an organization, and returns it.
-func (a *access) update() error {
+// refresh computes the state again, for another replica may have read an organization, and returns it.
+func (a *access) refresh() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.err()
+	err := a.joinErrors()
 	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: err})
 	return err
 }
 
-// unchecked reports whether it is still to be found out whether GitHub takes the credential of an organization.
-func (a *access) unchecked(org string) bool {
+// needsCheck reports whether it is still to be found out whether GitHub takes the credential of an organization.
+func (a *access) needsCheck(org string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return !a.orgs[org].accepted
 }
 
-// of returns why this replica has no access to an organization, nil when it has.
-func (a *access) of(org string) error {
+// errorOf returns why this replica has no access to an organization, nil when it has.
+func (a *access) errorOf(org string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o := a.orgs[org]; o != nil {
@@ -127,7 +127,7 @@ func (a *access) of(org string) error {
 	return nil
 }
 
-func (a *access) err() error {
+func (a *access) joinErrors() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(a.orgs)) {
 		if err := a.orgs[name].err(); err != nil {
@@ -139,16 +139,16 @@ func (a *access) err() error {
 
 func (o *orgAccess) err() error {
 	switch {
-	case o.read:
+	case o.wasRead:
 		return nil
 	case o.refused != nil:
 		return o.refused
 	case !o.edge().IsZero():
 		return nil
-	case o.last != nil:
-		return fmt.Errorf("%w: %w", errUnread, o.last)
+	case o.lastErr != nil:
+		return fmt.Errorf("%w: %w", errNeverRead, o.lastErr)
 	default:
-		return errUnread
+		return errNeverRead
 	}
 }
 
@@ -158,8 +158,8 @@ func refusesAccess(err error) bool {
 	return errors.As(err, new(*github.CredentialError)) || errors.As(err, new(*github.NotFoundError))
 }
 
-// checksAtOnce is how many credentials are checked at a time.
-const checksAtOnce = 8
+// maxConcurrentChecks is how many credentials are checked at a time.
+const maxConcurrentChecks = 8
 
 // checkCredentials asks GitHub whether it takes the credentials of the organizations that this replica does not lead,
 // until it has taken each of them once. The question costs nothing of a limit. Passes tell it of the others.
@@ -167,7 +167,7 @@ func (r *githubReceiver) checkCredentials(ctx context.Context, interval time.Dur
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		r.checkUnchecked(ctx)
+		r.checkPendingCredentials(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -176,21 +176,21 @@ func (r *githubReceiver) checkCredentials(ctx context.Context, interval time.Dur
 	}
 }
 
-func (r *githubReceiver) checkUnchecked(ctx context.Context) {
+func (r *githubReceiver) checkPendingCredentials(ctx context.Context) {
 	if r.cooldown.Err() != nil {
 		return // GitHub answers nothing but errors
 	}
 	var group errgroup.Group
-	group.SetLimit(checksAtOnce)
+	group.SetLimit(maxConcurrentChecks)
 	for _, org := range r.orgs {
-		if r.monitor.Leads(org.name) || !r.access.unchecked(org.name) {
+		if r.monitor.Leads(org.name) || !r.access.needsCheck(org.name) {
 			continue
 		}
 		group.Go(func() error {
-			asking, cancel := context.WithTimeout(ctx, answerWithin)
+			asking, cancel := context.WithTimeout(ctx, probeTimeout)
 			defer cancel()
 			if err := org.client.Probe(asking); ctx.Err() == nil {
-				r.access.checked(org.name, err)
+				r.access.recordCheck(org.name, err)
 			}
 			return nil
 		})

@@ -16,30 +16,30 @@ import (
 // labelAll is the user label when users are not told apart. No login begins with an underscore.
 const labelAll = "_all"
 
-// users makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent use.
-type users struct {
+// userLabels makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent use.
+type userLabels struct {
 	bots    string
 	exclude pattern.List
 	labelOf func(activity.Actor) string
 	// matched are the patterns of exclude that match a user of any organization.
 	matched []atomic.Bool
-	// reported says that the patterns which match no user were reported; it belongs to the emitter.
-	reported bool
+	// unmatchedReported says that the patterns which match no user were reported; it belongs to the emitter.
+	unmatchedReported bool
 }
 
-// newUsers takes a configuration that has been validated.
-func newUsers(config *ActorsConfig) *users {
+// newUserLabels takes a configuration that has been validated.
+func newUserLabels(config *ActorsConfig) *userLabels {
 	exclude, err := pattern.CompileList(config.Exclude)
 	if err != nil {
 		panic(err) // Validate has refused it
 	}
-	return &users{
+	return &userLabels{
 		bots: config.Bots, exclude: exclude, labelOf: labelOf(config.Label), matched: make([]atomic.Bool, len(exclude)),
 	}
 }
 
-// label is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is complete.
-func (u *users) label(a activity.Actor) (string, bool) {
+// labelFor is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is complete.
+func (u *userLabels) labelFor(a activity.Actor) (string, bool) {
 	a = a.Canonical()
 	shown := u.bots != botsExclude || !a.IsBot()
 	for i := range u.exclude {
@@ -54,8 +54,8 @@ func (u *users) label(a activity.Actor) (string, bool) {
 	return u.labelOf(a), true
 }
 
-// unmatched are the patterns that match no user so far.
-func (u *users) unmatched() []string {
+// unmatchedPatterns are the patterns that match no user so far.
+func (u *userLabels) unmatchedPatterns() []string {
 	var texts []string
 	for i := range u.exclude {
 		if !u.matched[i].Load() {
@@ -68,7 +68,7 @@ func (u *users) unmatched() []string {
 // reportUnmatchedUsers warns once of patterns in actors::exclude that match no user, when every organization that this
 // replica leads has been read once and the views had an emission's interval to follow.
 func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
-	if r.users.reported || len(r.users.exclude) == 0 {
+	if r.users.unmatchedReported || len(r.users.exclude) == 0 {
 		return
 	}
 	leads := false
@@ -87,8 +87,8 @@ func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 	if !leads {
 		return
 	}
-	r.users.reported = true
-	if texts := r.users.unmatched(); len(texts) > 0 {
+	r.users.unmatchedReported = true
+	if texts := r.users.unmatchedPatterns(); len(texts) > 0 {
 		r.settings.Logger.Warn("Patterns in actors::exclude match no user who is known after the first complete pass; "+
 			"they exclude none so far. Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
 	}

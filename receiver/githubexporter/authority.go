@@ -8,21 +8,21 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// authority is the store as one organization uses it. A write that the store refuses for its fence ends the term in
+// termStore is the store as one organization uses it. A write that the store refuses for its fence ends the term in
 // which it was made, whichever part of the leader made it: another election has authority over the organization.
-type authority struct {
+type termStore struct {
 	ledger.Store
 
 	mu     sync.Mutex
-	fenced func() // ends the present term; nil outside of one
+	onFenced func() // ends the present term; nil outside of one
 }
 
 // Commit implements ledger.Store.
-func (a *authority) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+func (a *termStore) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
 	receipt, err := a.Store.Commit(ctx, fence, b)
 	if errors.Is(err, ledger.ErrFenced) {
 		a.mu.Lock()
-		fenced := a.fenced
+		fenced := a.onFenced
 		a.mu.Unlock()
 		if fenced != nil {
 			fenced()
@@ -31,9 +31,9 @@ func (a *authority) Commit(ctx context.Context, fence uint64, b ledger.Batch) (l
 	return receipt, err
 }
 
-// watch calls fenced when a write is refused, until it is called with nil.
-func (a *authority) watch(fenced func()) {
+// setOnFenced calls fenced when a write is refused, until it is called with nil.
+func (a *termStore) setOnFenced(fenced func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.fenced = fenced
+	a.onFenced = fenced
 }

@@ -42,22 +42,22 @@ type backend struct {
 	// ping asks whether the store can be written to, and dependency is its name; nil for a store in memory.
 	ping       func(ctx context.Context) error
 	dependency string
-	// alone reports whether the store goes on in memory without Redis; nil where it never does.
-	alone func() bool
+	// isInFallback reports whether the store goes on in memory without Redis; nil where it never does.
+	isInFallback func() bool
 	// budget makes the budget of a credential's limits.
 	budget func(credential string) github.Budget
 	// claims are of backfill jobs; nil where the store is not shared.
 	claims backfill.Claims
-	// look has a token when there may be something new about the store or the views.
-	look chan struct{}
+	// probeRequested has a token when there may be something new about the store or the views.
+	probeRequested chan struct{}
 	// corrupt counts records of the store that could not be what was written.
 	corrupt atomic.Int64
 
-	disconnected  sync.Once
+	disconnectOnce  sync.Once
 	disconnectErr error
 
 	mu       sync.Mutex
-	troubles map[string]error // of following, by organization
+	followErrors map[string]error // of following, by organization
 }
 
 // interrupt ends what waits for an answer of the store.
@@ -68,36 +68,36 @@ func (b *backend) disconnect() error {
 	if b.connection == nil {
 		return nil
 	}
-	b.disconnected.Do(func() { b.disconnectErr = b.connection.Close() })
+	b.disconnectOnce.Do(func() { b.disconnectErr = b.connection.Close() })
 	return b.disconnectErr
 }
 
-// troubled notes that an organization cannot be followed, or can be again.
-func (b *backend) troubled(org string, err error) {
+// setFollowError notes that an organization cannot be followed, or can be again.
+func (b *backend) setFollowError(org string, err error) {
 	b.mu.Lock()
-	if b.troubles == nil {
-		b.troubles = make(map[string]error)
+	if b.followErrors == nil {
+		b.followErrors = make(map[string]error)
 	}
-	b.troubles[org] = err
+	b.followErrors[org] = err
 	b.mu.Unlock()
-	b.lookAgain()
+	b.requestProbe()
 }
 
-// lookAgain asks for a probe now.
-func (b *backend) lookAgain() {
+// requestProbe asks for a probe now.
+func (b *backend) requestProbe() {
 	select {
-	case b.look <- struct{}{}:
+	case b.probeRequested <- struct{}{}:
 	default:
 	}
 }
 
-func (b *backend) trouble(org string) error {
-	if b.alone != nil {
+func (b *backend) followError(org string) error {
+	if b.isInFallback != nil {
 		return nil // what is followed is in memory
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.troubles[org]
+	return b.followErrors[org]
 }
 
 func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend, error) {
@@ -108,23 +108,23 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the look-back again " +
 			"and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, look: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
+		return &backend{Store: store, sizer: store, probeRequested: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings, host)
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
-		look: make(chan struct{}, 1), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
+		probeRequested: make(chan struct{}, 1), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
 	}
-	client.state.changed = b.lookAgain
-	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.found(settings.Logger)})
+	client.state.changed = b.requestProbe
+	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.reportCorrupt(settings.Logger)})
 	b.Store, b.sizer = store, store
 	return b, nil
 }
 
-// found counts and logs a record that cannot be what was written.
-func (b *backend) found(logger *zap.Logger) func(key string, err error) {
+// reportCorrupt counts and logs a record that cannot be what was written.
+func (b *backend) reportCorrupt(logger *zap.Logger) func(key string, err error) {
 	return func(key string, err error) {
 		b.corrupt.Add(1)
 		logger.Error("A record of the store is corrupt. It is left out.", zap.String("key", key), zap.Error(err))
@@ -137,14 +137,14 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b := &backend{look: make(chan struct{}, 1), connection: client}
+	b := &backend{probeRequested: make(chan struct{}, 1), connection: client}
 	b.close = func(context.Context) error { return b.disconnect() }
 	var refresh time.Duration
 	if config.Snapshot == snapshotFull {
 		refresh = config.EmitInterval
 	}
 	store := redisstore.New(client, redisstore.Settings{
-		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh, OnCorrupt: b.found(settings.Logger),
+		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh, OnCorrupt: b.reportCorrupt(settings.Logger),
 		OnDamaged: func(org string) {
 			settings.Logger.Warn("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization "+
 				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
@@ -161,32 +161,32 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 			} else {
 				settings.Logger.Info("Redis can be read again.", zap.String("org", org))
 			}
-			b.troubled(org, err)
+			b.setFollowError(org, err)
 		},
 	})
 	b.Store, b.sizer, b.dependency = store, store, health.Redis
-	risks := redisconn.NewRiskWatch(client, warnOfRisks(settings.Logger))
+	risks := redisconn.NewRiskWatch(client, logRedisRisks(settings.Logger))
 	b.ping = func(ctx context.Context) error {
 		err := store.Ping(ctx)
 		risks.Refresh(ctx, err == nil)
 		return err
 	}
 	b.claims = redisclaims.New(client, redisclaims.Settings{
-		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.found(settings.Logger),
+		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.reportCorrupt(settings.Logger),
 	})
 	b.budget = func(credential string) github.Budget {
 		return redisbudget.New(client, redisbudget.Settings{
-			Prefix: config.Redis.KeyPrefix, Credential: credential, OnDegraded: budgetTrouble(settings.Logger),
+			Prefix: config.Redis.KeyPrefix, Credential: credential, OnDegraded: logBudgetState(settings.Logger),
 		})
 	}
 	if config.Redis.Unavailable == unavailableMemory {
-		b.fallBack(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
+		b.enableFallback(store, config, settings.Logger) //nolint:contextcheck // it lives until it is closed
 	}
 	return b, nil
 }
 
-// warnOfRisks logs the settings of Redis that endanger the ledger.
-func warnOfRisks(logger *zap.Logger) func(risks []string) {
+// logRedisRisks logs the settings of Redis that endanger the ledger.
+func logRedisRisks(logger *zap.Logger) func(risks []string) {
 	return func(risks []string) {
 		if len(risks) == 0 {
 			logger.Info("The settings of Redis do not endanger the ledger any more.")
@@ -201,8 +201,8 @@ func warnOfRisks(logger *zap.Logger) func(risks []string) {
 
 func localBudget(string) github.Budget { return &github.LocalBudget{} }
 
-// budgetTrouble says that GitHub's limits are not shared.
-func budgetTrouble(logger *zap.Logger) func(err error) {
+// logBudgetState says that GitHub's limits are not shared.
+func logBudgetState(logger *zap.Logger) func(err error) {
 	return func(err error) {
 		if err != nil {
 			logger.Warn("Redis does not tell what other replicas use of GitHub's limits; this one goes by its own.", zap.Error(err))
@@ -212,8 +212,8 @@ func budgetTrouble(logger *zap.Logger) func(err error) {
 	}
 }
 
-// fallBack goes on in memory while Redis is down.
-func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.Logger) {
+// enableFallback goes on in memory while Redis is down.
+func (b *backend) enableFallback(store *redisstore.Store, config *Config, logger *zap.Logger) {
 	var orgs []string
 	for i := range config.Orgs {
 		orgs = append(orgs, config.Orgs[i].Name)
@@ -224,11 +224,11 @@ func (b *backend) fallBack(store *redisstore.Store, config *Config, logger *zap.
 		} else {
 			logger.Warn("Redis is back and has what this replica recorded alone.")
 		}
-		b.lookAgain()
+		b.requestProbe()
 	})
-	b.Store, b.sizer, b.alone = alone, alone, alone.IsDegraded
+	b.Store, b.sizer, b.isInFallback = alone, alone, alone.IsDegraded
 	b.close = func(context.Context) error {
-		interrupt := time.AfterFunc(patience, b.interrupt)
+		interrupt := time.AfterFunc(shutdownGrace, b.interrupt)
 		defer interrupt.Stop()
 		alone.Close()
 		return b.disconnect()
@@ -257,7 +257,7 @@ func storageClient(
 	// explain it.
 	settings.Logger.Info("Opening the state in the storage extension. If the process ends here in go.etcd.io/bbolt, the file is damaged: "+moveAway+".",
 		zap.String("storage", name), zap.String("file", guard.file))
-	err := guard.call(func() (err error) {
+	err := guard.recoverDamage(func() (err error) {
 		guard.client, err = provider.GetClient(ctx, component.KindReceiver, settings.ID, "")
 		return err
 	})

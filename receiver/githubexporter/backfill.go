@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// failedDispatch is the wait after jobs could not be published, firstFailed after the first time: a process that starts has
+	// dispatchRetryDelay is the wait after jobs could not be published, firstFailed after the first time: a process that starts has
 	// not reached the queue yet.
-	failedDispatch = 10 * time.Second
-	firstFailed    = time.Second
-	// afterStore is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
-	afterStore      = 30 * time.Second
-	afterCredential = 5 * time.Minute
-	// progressInterval is how often the log says how far backfill is.
-	progressInterval = time.Minute
+	dispatchRetryDelay = 10 * time.Second
+	firstDispatchRetryDelay    = time.Second
+	// storeRetryDelay is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
+	storeRetryDelay      = 30 * time.Second
+	credentialRetryDelay = 5 * time.Minute
+	// backfillLogInterval is how often the log says how far backfill is.
+	backfillLogInterval = time.Minute
 )
 
 // Read implements backfill.Reader.
 func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool, err error) {
-	if err := o.cooling(o.cooldown.Err()); err != nil {
+	if err := o.deferWhileCooling(o.cooldown.Err()); err != nil {
 		return false, err
 	}
 	filled, err := o.collector.Fill(github.Background(ctx), collect.FillRequest{
@@ -44,14 +44,14 @@ func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool
 	case errors.Is(err, collect.ErrUnknownRepository):
 		return false, backfill.Discard(err)
 	case err != nil:
-		return false, backfill.Defer(afterStore, err)
+		return false, backfill.Defer(storeRetryDelay, err)
 	}
-	return filled.Streams != 0, o.refusal(&filled)
+	return filled.Streams != 0, o.jobError(&filled)
 }
 
-// refusal says how it goes on with a job of which something could not be read. A limit or a refused credential is not the
+// jobError says how it goes on with a job of which something could not be read. A limit or a refused credential is not the
 // job's fault.
-func (o *organization) refusal(filled *collect.FillResult) error {
+func (o *organization) jobError(filled *collect.FillResult) error {
 	var errs []error
 	for _, f := range filled.Failures {
 		errs = append(errs, fmt.Errorf("%s: %w", f.Stream, f.Err))
@@ -60,20 +60,20 @@ func (o *organization) refusal(filled *collect.FillResult) error {
 	if at := filled.RetryAt(); !at.IsZero() {
 		return backfill.Defer(time.Until(at), err)
 	}
-	if cooling := o.cooling(err); cooling != nil {
+	if cooling := o.deferWhileCooling(err); cooling != nil {
 		return cooling
 	}
 	if !filled.NotBefore.IsZero() {
 		return backfill.Defer(time.Until(filled.NotBefore), err)
 	}
 	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
-		return backfill.Defer(afterCredential, err)
+		return backfill.Defer(credentialRetryDelay, err)
 	}
 	return err
 }
 
-// cooling puts a job off that would have to ask GitHub during a cooldown.
-func (o *organization) cooling(err error) error {
+// deferWhileCooling puts a job off that would have to ask GitHub during a cooldown.
+func (o *organization) deferWhileCooling(err error) error {
 	if cooling := (*health.CooldownError)(nil); errors.As(err, &cooling) {
 		return backfill.Defer(time.Until(cooling.Until), err)
 	}
@@ -88,29 +88,29 @@ func (o *organization) RecordResult(ctx context.Context, result backfill.Result)
 	}
 }
 
-// missed are the failures of passes that no dispatch has seen yet.
-type missed struct {
+// missedStreams are the failures of passes that no dispatch has seen yet.
+type missedStreams struct {
 	mu       sync.Mutex
 	failures []collect.Failure
-	later    []collect.RepoStream
+	unread    []collect.RepoStream
 }
 
-func (m *missed) add(sum *collect.PassResult) {
+func (m *missedStreams) add(sum *collect.PassResult) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.later = append(m.failures, sum.Failures...), append(m.later, sum.Deferred...)
+	m.failures, m.unread = append(m.failures, sum.Failures...), append(m.unread, sum.Deferred...)
 }
 
-func (m *missed) take() ([]collect.Failure, []collect.RepoStream) {
+func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	failures, later := m.failures, m.later
-	m.failures, m.later = nil, nil
+	failures, later := m.failures, m.unread
+	m.failures, m.unread = nil, nil
 	return failures, later
 }
 
-// reasonOf names why a stream was not read.
-func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
+// missReason names why a stream was not read.
+func missReason(f *collect.Failure, cooling bool) backfill.Reason {
 	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
 	}
@@ -123,8 +123,8 @@ func reasonOf(f *collect.Failure, cooling bool) backfill.Reason {
 	return backfill.ReasonPartial
 }
 
-// dispatch makes jobs of what is missing, after every pass and at every sweep, until the term ends.
-func (o *organization) dispatch(ctx context.Context, j *jobs) {
+// runDispatcher makes jobs of what is missing, after every pass and at every sweep, until the term ends.
+func (o *organization) runDispatcher(ctx context.Context, j *jobQueue) {
 	c := &j.receiver.config.Backfill
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: o.name, Queue: orgJobs{j, o.config.key()}, Claims: j.claims, Now: time.Now, NewID: rand.Text,
@@ -133,27 +133,27 @@ func (o *organization) dispatch(ctx context.Context, j *jobs) {
 			Deduped:  func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
 			Deferred: func(cause string, n int) { o.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
 		},
-		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: silence(c), ExpireAfter: c.DedupTTL,
+		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c), ExpireAfter: c.DedupTTL,
 	})
 	queue := j.queueOf(o.config)
-	progress := backfillProgress{
-		logger: o.logger, vanishing: func(n int) error { return j.condition.vanishing(o.name, queue, n) },
+	progress := backfillLog{
+		logger: o.logger, setVanishing: func(n int) error { return j.errors.setVanishing(o.name, queue, n) },
 	}
 	for ctx.Err() == nil {
 		wait := o.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
 		o.pause(ctx, wait, true)
 	}
-	_ = j.condition.vanishing(o.name, queue, 0) // the next leader finds it out
+	_ = j.errors.setVanishing(o.name, queue, 0) // the next leader finds it out
 }
 
 // dispatchOnce says how long to wait before the next time.
 func (o *organization) dispatchOnce(
-	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillProgress, interval time.Duration,
+	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillLog, interval time.Duration,
 ) time.Duration {
-	failures, later := o.missed.take()
+	failures, later := o.missed.drain()
 	cooling := o.cooldown.Err() != nil
 	for i := range failures {
-		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, reasonOf(&failures[i], cooling))
+		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, missReason(&failures[i], cooling))
 	}
 	for _, l := range later {
 		dispatcher.RecordMiss(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
@@ -170,9 +170,9 @@ func (o *organization) dispatchOnce(
 	progress.report(&cov, &done, err, time.Now())
 	switch {
 	case err != nil && progress.failures == 1:
-		return min(interval, firstFailed)
+		return min(interval, firstDispatchRetryDelay)
 	case err != nil:
-		return min(interval, failedDispatch)
+		return min(interval, dispatchRetryDelay)
 	case !done.RetryAt.IsZero():
 		return min(interval, max(time.Second, time.Until(done.RetryAt)))
 	default:
@@ -183,77 +183,77 @@ func (o *organization) dispatchOnce(
 func (o *organization) setOldestJob(at time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.oldestJob = at
+	o.oldestJobAt = at
 }
 
-func (o *organization) oldestUnderWay() time.Time {
+func (o *organization) oldestJobInFlight() time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.oldestJob
+	return o.oldestJobAt
 }
 
-// loggedFailure is which failure in a row is logged.
-const loggedFailure = 2
+// loggedFailureInARow is which failure in a row is logged.
+const loggedFailureInARow = 2
 
-// backfillProgress logs how the gaps become fewer.
-type backfillProgress struct {
+// backfillLog logs how the gaps become fewer.
+type backfillLog struct {
 	logger   *zap.Logger
 	failures int // in a row
 	logged   time.Time
-	left     time.Duration // missing time over all streams when it was logged
-	// vanishing notes how many windows have jobs that vanish, and gives the trouble that this is.
-	vanishing func(windows int) error
-	vanish    bool // whether it was logged
+	missingTime     time.Duration // missing time over all streams when it was logged
+	// setVanishing notes how many windows have jobs that vanish, and gives the trouble that this is.
+	setVanishing func(windows int) error
+	vanishingLogged    bool // whether it was logged
 }
 
-func (p *backfillProgress) report(cov *ledger.Coverage, done *backfill.DispatchResult, err error, now time.Time) {
+func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult, err error, now time.Time) {
 	if err != nil {
-		if p.failures++; p.failures == loggedFailure {
+		if p.failures++; p.failures == loggedFailureInARow {
 			p.logger.Error("Backfill jobs cannot be published; their windows stay gaps, and it is tried again and again.", zap.Error(err))
 		}
 		return
 	}
-	if p.failures >= loggedFailure {
+	if p.failures >= loggedFailureInARow {
 		p.logger.Info("Backfill jobs can be published again.")
 	}
 	p.failures = 0
 	p.reportVanishing(done)
-	gaps, left := missingOf(cov)
+	gaps, left := sumGaps(cov)
 	switch {
 	case gaps == 0 && !p.logged.IsZero():
 		p.logger.Info("All gaps are filled.")
 		p.logged = time.Time{}
-	case gaps > 0 && now.Sub(p.logged) >= progressInterval:
+	case gaps > 0 && now.Sub(p.logged) >= backfillLogInterval:
 		p.logger.Info("Backfill is under way.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
 			zap.Int("jobs_under_way", done.InProgress), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
-		p.logged, p.left = now, left
+		p.logged, p.missingTime = now, left
 	}
 }
 
 // reportVanishing logs when jobs begin to vanish, and when they do so no more.
-func (p *backfillProgress) reportVanishing(done *backfill.DispatchResult) {
-	err := p.vanishing(done.RepeatedlyLost)
+func (p *backfillLog) reportVanishing(done *backfill.DispatchResult) {
+	err := p.setVanishing(done.RepeatedlyLost)
 	switch {
-	case err != nil && !p.vanish:
+	case err != nil && !p.vanishingLogged:
 		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.",
 			zap.Error(err))
-	case err == nil && p.vanish:
+	case err == nil && p.vanishingLogged:
 		p.logger.Info("Backfill jobs that vanished are delivered again.")
 	}
-	p.vanish = err != nil
+	p.vanishingLogged = err != nil
 }
 
 // estimate is when all is read if it goes on as since the last line.
-func (p *backfillProgress) estimate(left time.Duration, now time.Time) zap.Field {
-	if p.logged.IsZero() || left >= p.left {
+func (p *backfillLog) estimate(left time.Duration, now time.Time) zap.Field {
+	if p.logged.IsZero() || left >= p.missingTime {
 		return zap.Skip()
 	}
-	rate := float64(p.left-left) / float64(now.Sub(p.logged))
+	rate := float64(p.missingTime-left) / float64(now.Sub(p.logged))
 	return zap.Duration("estimated_left", time.Duration(float64(left)/rate).Round(time.Second))
 }
 
-// missingOf counts the gaps and adds them up.
-func missingOf(cov *ledger.Coverage) (gaps int, left time.Duration) {
+// sumGaps counts the gaps and adds them up.
+func sumGaps(cov *ledger.Coverage) (gaps int, left time.Duration) {
 	for _, r := range cov.Repos {
 		for _, s := range activity.AllStreams() {
 			for _, w := range r.Gaps(s) {

@@ -43,7 +43,7 @@ func (s *statusReporter) report(r health.Report) {
 		if s.outage == nil {
 			s.outage = &outage{}
 		}
-		event = s.outage.next(r.Summary(), attributes)
+		event = s.outage.nextEvent(r.Summary(), attributes)
 	}
 	componentstatus.ReportStatus(s.host, event)
 }
@@ -70,8 +70,8 @@ type outageReason struct{ text string }
 // Error implements error.
 func (r *outageReason) Error() string { return r.text }
 
-// next is an event with the present reason, and the time at which the outage began.
-func (o *outage) next(reason string, attributes pcommon.Map) *componentstatus.Event {
+// nextEvent is an event with the present reason, and the time at which the outage began.
+func (o *outage) nextEvent(reason string, attributes pcommon.Map) *componentstatus.Event {
 	if len(o.events) == 0 {
 		o.events = make([]outageEvent, maxReasons)
 		for i := range o.events {

@@ -33,7 +33,7 @@ func FuzzConfig(f *testing.F) {
 		if conf.Unmarshal(config) != nil || xconfmap.Validate(config) != nil {
 			return
 		}
-		newUsers(&config.Actors).label(activity.Ghost())
+		newUserLabels(&config.Actors).labelFor(activity.Ghost())
 		for i := range config.Orgs {
 			_, err := config.Orgs[i].filter()
 			require.NoError(t, err)

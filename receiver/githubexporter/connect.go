@@ -21,41 +21,41 @@ const graceIntervals = 3
 
 // newOrganization puts an organization together. Its error is one of the configuration.
 func (r *githubReceiver) newOrganization(
-	ctx context.Context, config *OrgConfig, host component.Host, troubles *troubles,
+	ctx context.Context, config *OrgConfig, host component.Host, troubles *readErrors,
 ) (*organization, error) {
 	logger := r.settings.Logger.With(zap.String("org", config.Name))
 	tallies := &collect.Tallies{}
-	limits := &limits{}
+	limits := &credentialState{}
 	httpClient, err := r.httpClient(ctx, config, host)
 	if err != nil {
 		return nil, err
 	}
-	guarded := &authority{Store: r.store}
+	guarded := &termStore{Store: r.store}
 	org := &organization{
-		name: config.Name, config: config, retention: r.config.Retention, reconcile: r.config.ReconcileInterval,
+		name: config.Name, config: config, retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,
 		logger: logger, telemetry: r.telemetry,
-		store: guarded, authority: guarded, leases: r.leases, lease: r.leases.own(config.key()),
-		http: httpClient, tallies: tallies, jobs: r.jobs, limits: limits, monitor: r.monitor,
+		store: guarded, termStore: guarded, leases: r.leases, lease: r.leases.leaseFor(config.key()),
+		http: httpClient, tallies: tallies, queue: r.jobs, credentialState: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		condition: &condition{org: config.Name, troubles: troubles, access: r.access, logger: logger},
-		passed:    make(chan struct{}, 1),
+		health: &orgHealth{org: config.Name, readErrors: troubles, access: r.access, logger: logger},
+		passEnded:    make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
-			Label:     r.users.label,
+			Label:     r.users.labelFor,
 
 			WeeklyLinesFromEntries: r.config.LOC.statistics(),
 			ZeroFor:                r.config.Counters.zeroFor(r.config.EmitInterval),
 		}),
 	}
 	r.access.add(org.name, org.view.Edge)
-	count := limits.observer(tallies, logger)
+	count := limits.observeFunc(tallies, logger)
 	observe := func(o github.Attempt) {
 		count(o)
 		if !o.IsProbe {
-			org.progress.move(time.Now())
+			org.watchdog.heartbeat(time.Now())
 			if o.Err != nil {
-				r.access.troubled(org.name, o.Err)
+				r.access.recordRequestError(org.name, o.Err)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func (r *githubReceiver) newOrganization(
 	if r.config.LOC.statistics() {
 		settings := r.config.LOC.settings(r.config.Retention)
 		settings.Source, settings.CheckPaused = org.client, r.cooldown.Err
-		org.lines = newLines(settings)
+		org.weekly = newWeeklyLines(settings)
 	}
 	org.collector, err = r.newCollector(config, org, tallies)
 	return org, err
@@ -98,7 +98,7 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 func (r *githubReceiver) githubClient(
 	config *OrgConfig, httpClient *http.Client, observe func(github.Attempt), org *organization,
 ) (*github.Client, error) {
-	credential, budget, err := r.credentials.of(&config.Auth, config.Name, r.config.GitHub.Endpoint)
+	credential, budget, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +114,8 @@ func (r *githubReceiver) githubClient(
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
 		Concurrency: config.Concurrency, OnAttempt: observe,
-		OnResult:       func(reply github.RequestResult) { r.answered(config.Name, &reply) },
-		OnInvalidValue: org.invalid, OnSchemaError: org.schemaLacks, CheckPaused: r.cooldown.Err, Now: time.Now,
+		OnResult:       func(reply github.RequestResult) { r.observeResponse(config.Name, &reply) },
+		OnInvalidValue: org.recordInvalidValue, OnSchemaError: org.logSchemaError, CheckPaused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

@@ -15,13 +15,13 @@ func newCooldown(config *Config, monitor *health.Monitor) *health.Cooldown {
 	c := &config.GitHub.Health
 	return health.NewCooldown(health.CooldownSettings{
 		Failures: c.FailureThreshold, Pause: c.Cooldown, Probes: c.RecoverThreshold,
-		NumOrgs: func() int { return askers(config, monitor) },
+		NumOrgs: func() int { return minAffectedOrgs(config, monitor) },
 	})
 }
 
-// askers is of how many organizations the failures must be that begin a cooldown: two, where this replica may ask about so many. One that
+// minAffectedOrgs is of how many organizations the failures must be that begin a cooldown: two, where this replica may ask about so many. One that
 // leads a single one, where leadership is divided, may have nobody else to ask for.
-func askers(config *Config, monitor *health.Monitor) int {
+func minAffectedOrgs(config *Config, monitor *health.Monitor) int {
 	leads := 0
 	for i := range config.Orgs {
 		if monitor.Leads(config.Orgs[i].Name) {
@@ -34,9 +34,9 @@ func askers(config *Config, monitor *health.Monitor) int {
 	return min(2, len(config.Orgs))
 }
 
-// answered notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
+// observeResponse notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
 // address and share its condition.
-func (r *githubReceiver) answered(org string, reply *github.RequestResult) {
+func (r *githubReceiver) observeResponse(org string, reply *github.RequestResult) {
 	q := health.Request{Org: org, API: string(reply.Resource), Repo: reply.RepoID}
 	begun := r.cooldown.RecordRequest(q, reply.Err, time.Now())
 	if begun == nil {
@@ -53,13 +53,13 @@ func (r *githubReceiver) answered(org string, reply *github.RequestResult) {
 // by now.
 func (r *githubReceiver) probeGitHub(ctx context.Context) {
 	if r.cooldown.Err() == nil {
-		r.probeUnanswered(ctx)
+		r.probeUnavailableOrgs(ctx)
 		return
 	}
 	if !r.cooldown.IsProbeDue(time.Now()) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var trouble error
 	for _, org := range r.orgs {
@@ -73,25 +73,25 @@ func (r *githubReceiver) probeGitHub(ctx context.Context) {
 	}
 	for _, org := range r.orgs {
 		if cooling := r.cooldown.Err(); cooling != nil {
-			r.renewReason(org, cooling)
+			r.replaceReason(org, cooling)
 		}
 	}
 }
 
-// probeUnanswered asks for each organization that has no answer why that is. An answer that is good says nothing: what
+// probeUnavailableOrgs asks for each organization that has no answer why that is. An answer that is good says nothing: what
 // was not answered was another question.
-func (r *githubReceiver) probeUnanswered(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+func (r *githubReceiver) probeUnavailableOrgs(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var asking errgroup.Group
-	asking.SetLimit(checksAtOnce)
+	asking.SetLimit(maxConcurrentChecks)
 	for _, org := range r.orgs {
-		if !org.condition.troubles.isUnanswered(org.name) {
+		if !org.health.readErrors.isUnavailable(org.name) {
 			continue
 		}
 		asking.Go(func() error {
 			if trouble := org.client.Probe(ctx); trouble != nil && ctx.Err() == nil {
-				r.renewReason(org, trouble)
+				r.replaceReason(org, trouble)
 			}
 			return nil
 		})
@@ -99,8 +99,8 @@ func (r *githubReceiver) probeUnanswered(ctx context.Context) {
 	_ = asking.Wait() // the reasons were noted
 }
 
-// renewReason shows why an organization has no answer from GitHub.
-func (r *githubReceiver) renewReason(org *organization, trouble error) {
-	org.condition.troubles.renew(org.name, trouble)
-	r.access.troubled(org.name, trouble)
+// replaceReason shows why an organization has no answer from GitHub.
+func (r *githubReceiver) replaceReason(org *organization, trouble error) {
+	org.health.readErrors.replace(org.name, trouble)
+	r.access.recordRequestError(org.name, trouble)
 }

@@ -33,7 +33,7 @@ func TestAskers(t *testing.T) {
 			for _, org := range test.leads {
 				monitor.SetLeader(org, true)
 			}
-			require.Equal(t, test.want, askers(config, monitor))
+			require.Equal(t, test.want, minAffectedOrgs(config, monitor))
 		})
 	}
 }

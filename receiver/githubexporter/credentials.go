@@ -24,8 +24,8 @@ func newCredentials(budget func(credential string) github.Budget) *credentials {
 	return &credentials{budget: budget, budgets: make(map[string]github.Budget), apps: make(map[string]github.Credential)}
 }
 
-// of is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
-func (c *credentials) of(auth *AuthConfig, org, endpoint string) (github.Credential, github.Budget, error) {
+// resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
+func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, github.Budget, error) {
 	name := credentialName(auth, org, endpoint)
 	budget := c.budgets[name]
 	if budget == nil {
@@ -56,16 +56,16 @@ func credentialName(auth *AuthConfig, org, endpoint string) string {
 		sum := sha256.Sum256([]byte(*auth.Token))
 		return host + "/token/" + hex.EncodeToString(sum[:8])
 	case auth.App != nil && auth.App.InstallationID == 0:
-		return fmt.Sprintf("%s/app/%s/%s", host, auth.App.name(), strings.ToLower(org))
+		return fmt.Sprintf("%s/app/%s/%s", host, auth.App.identifier(), strings.ToLower(org))
 	case auth.App != nil:
-		return fmt.Sprintf("%s/app/%s/%d", host, auth.App.name(), auth.App.InstallationID)
+		return fmt.Sprintf("%s/app/%s/%d", host, auth.App.identifier(), auth.App.InstallationID)
 	default:
 		return host + "/authenticator/" + auth.Authenticator.String()
 	}
 }
 
-// name is the App's id or its client id.
-func (c *AppConfig) name() string {
+// identifier is the App's id or its client id.
+func (c *AppConfig) identifier() string {
 	if c.ClientID != "" {
 		return c.ClientID
 	}

@@ -30,7 +30,7 @@ func TestCredentialNames(t *testing.T) {
 func TestExpiryOfACredential(t *testing.T) {
 	t.Parallel()
 	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
-	l := &limits{}
+	l := &credentialState{}
 	for _, step := range []struct {
 		name string
 		seen github.Attempt
@@ -54,8 +54,8 @@ func TestExpiryOfACredential(t *testing.T) {
 func TestDeprecationsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zap.WarnLevel)
-	l := &limits{}
-	observe := l.observer(&collect.Tallies{}, zap.New(core))
+	l := &credentialState{}
+	observe := l.observeFunc(&collect.Tallies{}, zap.New(core))
 	for range 3 {
 		observe(github.Attempt{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
 		observe(github.Attempt{Endpoint: "Discover", Deprecation: "Sunset: later"})

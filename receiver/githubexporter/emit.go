@@ -14,33 +14,33 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// chunkPoints is how many data points one emission has at most: an organization with more is emitted in several.
-const chunkPoints = 50_000
+// maxChunkPoints is how many data points one emission has at most: an organization with more is emitted in several.
+const maxChunkPoints = 50_000
 
 // emitter turns the views into metrics, each interval and when something new is worth showing at once.
 type emitter struct {
 	receiver   *githubReceiver
-	forms      *forms
-	operations *operations
-	woken      chan struct{}
-	emitted    chan struct{} // has a token when the pipeline's answer changed
+	templates      *metricTemplates
+	selfMetrics *selfMetrics
+	wakeRequested      chan struct{}
+	pipelineChanged    chan struct{} // has a token when the pipeline's answer changed
 
 	mu      sync.Mutex
-	refused error     // what the pipeline said last
-	last    time.Time // of the last emission, or of the beginning
+	pipelineErr error     // what the pipeline said last
+	lastEmission    time.Time // of the last emission, or of the beginning
 }
 
 func newEmitter(r *githubReceiver) *emitter {
 	return &emitter{
-		receiver: r, forms: newForms(r), operations: newOperations(r), woken: make(chan struct{}, 1),
-		emitted: make(chan struct{}, 1), last: time.Now(),
+		receiver: r, templates: newMetricTemplates(r), selfMetrics: newSelfMetrics(r), wakeRequested: make(chan struct{}, 1),
+		pipelineChanged: make(chan struct{}, 1), lastEmission: time.Now(),
 	}
 }
 
 // wake asks for an emission before the interval is over.
 func (e *emitter) wake() {
 	select {
-	case e.woken <- struct{}{}:
+	case e.wakeRequested <- struct{}{}:
 	default:
 	}
 }
@@ -54,7 +54,7 @@ func wakeGap(interval time.Duration) time.Duration { return min(interval/4, time
 func (e *emitter) run(ctx context.Context, interval time.Duration) {
 	var last time.Time
 	for {
-		at := e.next(ctx, last, interval)
+		at := e.awaitNext(ctx, last, interval)
 		if ctx.Err() != nil {
 			return
 		}
@@ -66,8 +66,8 @@ func (e *emitter) run(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// next waits until the next emission, and returns its timestamp: a multiple of the interval, or now after a wake.
-func (e *emitter) next(ctx context.Context, last time.Time, interval time.Duration) time.Time {
+// awaitNext waits until the next emission, and returns its timestamp: a multiple of the interval, or now after a wake.
+func (e *emitter) awaitNext(ctx context.Context, last time.Time, interval time.Duration) time.Time {
 	tick := time.Now().Truncate(interval).Add(interval)
 	timer := time.NewTimer(time.Until(tick))
 	defer timer.Stop()
@@ -76,7 +76,7 @@ func (e *emitter) next(ctx context.Context, last time.Time, interval time.Durati
 		return tick
 	case <-timer.C:
 		return tick
-	case <-e.woken:
+	case <-e.wakeRequested:
 	}
 	gap := wakeGap(interval)
 	wait := time.Until(last.Add(gap))
@@ -91,7 +91,7 @@ func (e *emitter) next(ctx context.Context, last time.Time, interval time.Durati
 		}
 	}
 	select {
-	case <-e.woken: // it is served by this emission
+	case <-e.wakeRequested: // it is served by this emission
 	default:
 	}
 	if now := time.Now(); now.Before(tick.Add(-gap / 2)) {
@@ -110,37 +110,37 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 			continue
 		}
 		if !org.emits {
-			e.count(org, now)
+			e.countSeries(org, now)
 			continue
 		}
-		e.emitOrganization(ctx, org, at, e.activity(org, now))
+		e.emitOrganization(ctx, org, at, e.buildActivity(org, now))
 	}
-	e.send(ctx, e.operations.metrics(now))
+	e.send(ctx, e.selfMetrics.buildMetrics(now))
 	e.receiver.reportUnmatchedUsers(now)
 	e.mu.Lock()
-	e.last = time.Now()
+	e.lastEmission = time.Now()
 	e.mu.Unlock()
 }
 
-// count passes over a view that another replica emits. So its size is known, and this replica knows which series end
+// countSeries passes over a view that another replica emits. So its size is known, and this replica knows which series end
 // and begin when it takes over. What ended here before is the other replica's to mark.
-func (e *emitter) count(org *organization, now time.Time) {
-	counter := &seriesCounter{forms: e.forms}
+func (e *emitter) countSeries(org *organization, now time.Time) {
+	counter := &seriesCounter{templates: e.templates}
 	org.view.VisitStandby(now, counter)
-	org.shown = counter.shown
+	org.seriesShown = counter.shown
 	org.ends.clear()
 }
 
 // seriesCounter counts what a view shows.
 type seriesCounter struct {
-	forms *forms
+	templates *metricTemplates
 	shown [ledger.NumMetrics]int
 }
 
 // Emit counts a series.
 func (c *seriesCounter) Emit(_ ledger.Series, values *ledger.Values) {
 	for m := range ledger.NumMetrics {
-		if c.forms.enabled[m] && values.Present.Has(ledger.Metric(m)) {
+		if c.templates.enabled[m] && values.Present.Has(ledger.Metric(m)) {
 			c.shown[m]++
 		}
 	}
@@ -157,7 +157,7 @@ func (r *githubReceiver) updateEmits(org *organization, now time.Time) {
 		org.emits = true
 		return
 	}
-	term := org.leadsSince()
+	term := org.termStart()
 	switch {
 	case term.IsZero():
 		org.emits = false
@@ -179,7 +179,7 @@ func (e *emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	obsCtx := e.receiver.obs.StartMetricsOp(ctx)
 	err := e.receiver.next.ConsumeMetrics(obsCtx, md)
 	e.receiver.obs.EndMetricsOp(obsCtx, metadata.Type.String(), points, err)
-	if ctx.Err() == nil && e.answered(err) {
+	if ctx.Err() == nil && e.setPipelineErr(err) {
 		if err != nil {
 			e.receiver.settings.Logger.Warn("The pipeline refuses metrics.", zap.Error(err))
 		} else {
@@ -189,58 +189,58 @@ func (e *emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	return err == nil
 }
 
-// answered notes what the pipeline said, and reports whether that is a change.
-func (e *emitter) answered(err error) (changed bool) {
+// setPipelineErr notes what the pipeline said, and reports whether that is a change.
+func (e *emitter) setPipelineErr(err error) (changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	changed = (err != nil) != (e.refused != nil)
-	e.refused = err
+	changed = (err != nil) != (e.pipelineErr != nil)
+	e.pipelineErr = err
 	if changed {
 		select {
-		case e.emitted <- struct{}{}:
+		case e.pipelineChanged <- struct{}{}:
 		default:
 		}
 	}
 	return changed
 }
 
-// refusal is why the pipeline took nothing the last time.
-func (e *emitter) refusal() error {
+// pipelineError is why the pipeline took nothing the last time.
+func (e *emitter) pipelineError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.refused == nil {
+	if e.pipelineErr == nil {
 		return nil
 	}
-	return fmt.Errorf("the pipeline refuses metrics: %w", e.refused)
+	return fmt.Errorf("the pipeline refuses metrics: %w", e.pipelineErr)
 }
 
-// age is how long the last emission is ago.
-func (e *emitter) age(now time.Time) time.Duration {
+// sinceLastEmission is how long the last emission is ago.
+func (e *emitter) sinceLastEmission(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return now.Sub(e.last)
+	return now.Sub(e.lastEmission)
 }
 
-// activity is an organization's view as metrics.
-func (e *emitter) activity(org *organization, now time.Time) []pmetric.Metrics {
-	sink := &sink{
-		forms: e.forms, org: org.name, expect: org.shown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
+// buildActivity is an organization's view as metrics.
+func (e *emitter) buildActivity(org *organization, now time.Time) []pmetric.Metrics {
+	sink := &pointSink{
+		templates: e.templates, org: org.name, expected: org.seriesShown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
 	}
 	org.view.Visit(now, sink)
-	org.shown = sink.shown
+	org.seriesShown = sink.shown
 	return sink.chunks()
 }
 
-// sink collects what a view shows.
-type sink struct {
-	forms *forms
+// pointSink collects what a view shows.
+type pointSink struct {
+	templates *metricTemplates
 	org   string
 	at    pcommon.Timestamp
 	ends  *seriesEnds
-	// expect is how many series of each metric there were the last time, shown how many there are now.
-	expect, shown [ledger.NumMetrics]int
+	// expected is how many series of each metric there were the last time, shown how many there are now.
+	expected, shown [ledger.NumMetrics]int
 
-	done    []pmetric.Metrics
+	fullChunks    []pmetric.Metrics
 	current pmetric.Metrics
 	metrics pmetric.MetricSlice
 	points  [ledger.NumMetrics]pmetric.NumberDataPointSlice
@@ -248,28 +248,28 @@ type sink struct {
 }
 
 // Emit adds the points of a series.
-func (s *sink) Emit(series ledger.Series, values *ledger.Values) {
-	s.room()
-	s.ends.cancel(series, values.Present)
+func (s *pointSink) Emit(series ledger.Series, values *ledger.Values) {
+	s.ensureChunk()
+	s.ends.cancelMarkers(series, values.Present)
 	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.StartTime, 0)))
 	for m := range ledger.NumMetrics {
-		if !s.forms.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
+		if !s.templates.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
 			continue
 		}
 		s.shown[m]++
 		point := s.points[m].AppendEmpty()
 		point.SetIntValue(int64(values.Of[m])) //nolint:gosec // counts
-		if s.forms.cumulative[m] {
+		if s.templates.cumulative[m] {
 			point.SetStartTimestamp(start)
 		}
-		s.fill(point, series)
+		s.setLabels(point, series)
 	}
 }
 
 // MarkStale notes that metrics of a series ended.
-func (s *sink) MarkStale(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
+func (s *pointSink) MarkStale(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
 
-func (s *sink) fill(point pmetric.NumberDataPoint, series ledger.Series) {
+func (s *pointSink) setLabels(point pmetric.NumberDataPoint, series ledger.Series) {
 	point.SetTimestamp(s.at)
 	attributes := point.Attributes()
 	attributes.EnsureCapacity(3)
@@ -279,41 +279,41 @@ func (s *sink) fill(point pmetric.NumberDataPoint, series ledger.Series) {
 	s.count++
 }
 
-// room begins a new chunk when there is none or it is full.
-func (s *sink) room() {
-	if s.metrics != (pmetric.MetricSlice{}) && s.count < chunkPoints {
+// ensureChunk begins a new chunk when there is none or it is full.
+func (s *pointSink) ensureChunk() {
+	if s.metrics != (pmetric.MetricSlice{}) && s.count < maxChunkPoints {
 		return
 	}
-	s.close()
+	s.closeChunk()
 	s.current = pmetric.NewMetrics()
 	rm := s.current.ResourceMetrics().AppendEmpty()
-	s.forms.resource(rm, s.org)
+	s.templates.setResource(rm, s.org)
 	s.metrics = rm.ScopeMetrics().AppendEmpty().Metrics()
-	s.forms.scope(rm.ScopeMetrics().At(0))
+	s.templates.setScope(rm.ScopeMetrics().At(0))
 	s.metrics.EnsureCapacity(ledger.NumMetrics)
 	for m := range ledger.NumMetrics {
-		if s.forms.enabled[m] {
+		if s.templates.enabled[m] {
 			metric := s.metrics.AppendEmpty()
-			s.forms.prototype[m].CopyTo(metric)
+			s.templates.template[m].CopyTo(metric)
 			s.points[m] = points(metric)
-			s.points[m].EnsureCapacity(min(s.expect[m], chunkPoints/ledger.NumMetrics))
+			s.points[m].EnsureCapacity(min(s.expected[m], maxChunkPoints/ledger.NumMetrics))
 		}
 	}
 }
 
-// close ends a chunk. Metrics without points are taken out.
-func (s *sink) close() {
+// closeChunk ends a chunk. Metrics without points are taken out.
+func (s *pointSink) closeChunk() {
 	if s.metrics == (pmetric.MetricSlice{}) {
 		return
 	}
 	s.metrics.RemoveIf(func(m pmetric.Metric) bool { return points(m).Len() == 0 })
-	s.done = append(s.done, s.current)
+	s.fullChunks = append(s.fullChunks, s.current)
 	s.metrics, s.count = pmetric.MetricSlice{}, 0
 }
 
-func (s *sink) chunks() []pmetric.Metrics {
-	s.close()
-	return s.done
+func (s *pointSink) chunks() []pmetric.Metrics {
+	s.closeChunk()
+	return s.fullChunks
 }
 
 // points are the data points of a gauge or a sum.

@@ -28,7 +28,7 @@ func emitting(tb testing.TB, change ...func(*Config)) (*emitter, *organization) 
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), consumertest.NewNop())
 	require.NoError(tb, err)
 	org := &organization{name: "acme", view: ledger.NewView(ledger.ViewSettings{
-		Retention: 720 * time.Hour, Grace: time.Hour, Label: newUsers(&config.Actors).label,
+		Retention: 720 * time.Hour, Grace: time.Hour, Label: newUserLabels(&config.Actors).labelFor,
 	})}
 	return newEmitter(r), org
 }
@@ -60,7 +60,7 @@ func TestEmission(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
 	fill(org, 2, 3, 1)
-	chunks := e.activity(org, began)
+	chunks := e.buildActivity(org, began)
 	require.Len(t, chunks, 1)
 	rm := chunks[0].ResourceMetrics().At(0)
 	require.Equal(t, "https://opentelemetry.io/schemas/1.44.0", rm.SchemaUrl())
@@ -89,11 +89,11 @@ func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
 	fill(org, 1, 1, 1)
-	require.Equal(t, 15, e.activity(org, began)[0].DataPointCount())
+	require.Equal(t, 15, e.buildActivity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
 		org.view.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
-		return e.activity(org, now)
+		return e.buildActivity(org, now)
 	}
 	idle := later(2)[0]
 	require.Equal(t, 15, idle.DataPointCount())
@@ -103,14 +103,14 @@ func TestEndOfSeries(t *testing.T) {
 		}
 	}
 	require.Empty(t, later(31))
-	for range endMarks {
+	for range markerEmissions {
 		ended := marks(e, org, began.AddDate(0, 0, 31))
 		require.Equal(t, 15, ended.Len(), "each mark has a metric of its own")
 		for _, m := range ended.All() {
 			require.Equal(t, 1, points(m).Len())
 			require.True(t, points(m).At(0).Flags().NoRecordedValue())
 		}
-		org.ends.taken()
+		org.ends.recordAccepted()
 	}
 	require.Empty(t, later(32))
 	require.Zero(t, marks(e, org, began.AddDate(0, 0, 32)).Len())
@@ -119,7 +119,7 @@ func TestEndOfSeries(t *testing.T) {
 // marks are the staleness marks of an emission.
 func marks(e *emitter, org *organization, at time.Time) pmetric.MetricSlice {
 	all := pmetric.NewMetricSlice()
-	org.ends.emit(e.forms, org.name, pcommon.NewTimestampFromTime(at), func(md pmetric.Metrics) bool {
+	org.ends.sendMarkers(e.templates, org.name, pcommon.NewTimestampFromTime(at), func(md pmetric.Metrics) bool {
 		md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().MoveAndAppendTo(all)
 		return true
 	})
@@ -130,7 +130,7 @@ func TestDisabledMetric(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t, func(c *Config) { c.Metrics.GhActivityLastEventUnixtime.Enabled = false })
 	fill(org, 1, 1, 1)
-	for _, m := range e.activity(org, began)[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+	for _, m := range e.buildActivity(org, began)[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		require.NotEqual(t, "gh.activity.last_event_unixtime", m.Name())
 	}
 }
@@ -141,8 +141,8 @@ func TestChunks(t *testing.T) {
 	fill(org, 10, 1000, 1)
 	total := 0
 	seen := make(map[string]bool)
-	for _, md := range e.activity(org, began) {
-		require.LessOrEqual(t, md.DataPointCount(), chunkPoints+ledger.NumMetrics)
+	for _, md := range e.buildActivity(org, began) {
+		require.LessOrEqual(t, md.DataPointCount(), maxChunkPoints+ledger.NumMetrics)
 		total += md.DataPointCount()
 		for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			for _, p := range points(m).All() {
@@ -176,7 +176,7 @@ func TestLabels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			label := newUsers(&test.config).label
+			label := newUserLabels(&test.config).labelFor
 			for i, actor := range []activity.Actor{ada, bot, ghost} {
 				got, shown := label(actor)
 				if name == "hashed" && actor.Login != "ghost" {
@@ -195,23 +195,23 @@ func TestLabels(t *testing.T) {
 // well.
 func TestUnmatchedUsers(t *testing.T) {
 	t.Parallel()
-	u := newUsers(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}", "bob"}})
-	require.Equal(t, []string{"Ada", "*[bot]", "{a,b}", "bob"}, u.unmatched())
+	u := newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}", "bob"}})
+	require.Equal(t, []string{"Ada", "*[bot]", "{a,b}", "bob"}, u.unmatchedPatterns())
 	for _, a := range []activity.Actor{{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()} {
-		u.label(a)
+		u.labelFor(a)
 	}
-	require.Equal(t, []string{"{a,b}", "bob"}, u.unmatched())
+	require.Equal(t, []string{"{a,b}", "bob"}, u.unmatchedPatterns())
 }
 
 // TestAgentsInOlderRecords: what was recorded of an agent under another login, or without the mark of a bot, is a
 // bot's.
 func TestAgentsInOlderRecords(t *testing.T) {
 	t.Parallel()
-	shown, hidden := newUsers(&ActorsConfig{Bots: "include", Label: "login"}), newUsers(&ActorsConfig{Bots: "exclude", Label: "login"})
+	shown, hidden := newUserLabels(&ActorsConfig{Bots: "include", Label: "login"}), newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login"})
 	for _, a := range []activity.Actor{{ID: 198982749, Login: "Copilot"}, activity.Bot(198982749, "copilot-swe-agent")} {
-		label, _ := shown.label(a)
+		label, _ := shown.labelFor(a)
 		require.Equal(t, "Copilot[bot]", label)
-		_, there := hidden.label(a)
+		_, there := hidden.labelFor(a)
 		require.False(t, there)
 	}
 }
@@ -239,7 +239,7 @@ func emitView(b *testing.B, repos, users, each int) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		for _, md := range e.activity(org, began) {
+		for _, md := range e.buildActivity(org, began) {
 			n += md.DataPointCount()
 		}
 		b.ReportMetric(float64(n), "points")

@@ -7,12 +7,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// endMarks is how many emissions say that a series has ended: the pipeline may refuse one.
-const endMarks = 3
+// markerEmissions is how many emissions say that a series has ended: the pipeline may refuse one.
+const markerEmissions = 3
 
-// endings knows the series of the exporter's own metrics that the last emissions had, and marks those that are not
+// endedSeries knows the series of the exporter's own metrics that the last emissions had, and marks those that are not
 // shown any more as ended. A backend would go on with the last value for minutes otherwise.
-type endings struct {
+type endedSeries struct {
 	emission int
 	shown    map[ownSeries]int // the emission that showed the series last
 	// resources and metrics have what a mark needs beside the attributes, without any points.
@@ -23,8 +23,8 @@ type endings struct {
 // ownSeries identifies a series: the attributes of its resource, the name of its metric, its own attributes.
 type ownSeries struct{ resource, metric, attributes string }
 
-func newEndings() *endings {
-	return &endings{
+func newEndedSeries() *endedSeries {
+	return &endedSeries{
 		shown: make(map[ownSeries]int), resources: make(map[string]pmetric.ResourceMetrics),
 		metrics: make(map[string]pmetric.Metric),
 	}
@@ -42,8 +42,8 @@ func attributesKey(attributes pcommon.Map) string {
 	return key.String()
 }
 
-// forget removes the series of a resource that another process goes on with: they have not ended.
-func (e *endings) forget(resource pcommon.Resource) {
+// dropResource removes the series of a resource that another process goes on with: they have not ended.
+func (e *endedSeries) dropResource(resource pcommon.Resource) {
 	key := attributesKey(resource.Attributes())
 	for series := range e.shown {
 		if series.resource == key {
@@ -52,18 +52,18 @@ func (e *endings) forget(resource pcommon.Resource) {
 	}
 }
 
-// mark notes the series of an emission and adds marks for those that ended in the last ones.
-func (e *endings) mark(md pmetric.Metrics, at pcommon.Timestamp) {
+// appendMarkers notes the series of an emission and adds marks for those that ended in the last ones.
+func (e *endedSeries) appendMarkers(md pmetric.Metrics, at pcommon.Timestamp) {
 	e.emission++
 	for _, rm := range md.ResourceMetrics().All() {
-		e.note(rm)
+		e.recordShown(rm)
 	}
 	marked := make(map[string]pmetric.MetricSlice)
 	for series, last := range e.shown {
 		switch {
 		case last == e.emission:
 			continue
-		case e.emission-last > endMarks:
+		case e.emission-last > markerEmissions:
 			delete(e.shown, series)
 			continue
 		}
@@ -74,13 +74,13 @@ func (e *endings) mark(md pmetric.Metrics, at pcommon.Timestamp) {
 			metrics = rm.ScopeMetrics().At(0).Metrics()
 			marked[series.resource] = metrics
 		}
-		e.markOne(metrics.AppendEmpty(), series, at)
+		e.appendMarker(metrics.AppendEmpty(), series, at)
 	}
 }
 
-// markOne makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the points of
+// appendMarker makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the points of
 // a metric that come after one without a value.
-func (e *endings) markOne(metric pmetric.Metric, series ownSeries, at pcommon.Timestamp) {
+func (e *endedSeries) appendMarker(metric pmetric.Metric, series ownSeries, at pcommon.Timestamp) {
 	e.metrics[series.metric].CopyTo(metric)
 	point := points(metric).AppendEmpty()
 	point.SetTimestamp(at)
@@ -91,8 +91,8 @@ func (e *endings) markOne(metric pmetric.Metric, series ownSeries, at pcommon.Ti
 	}
 }
 
-// note remembers what is shown.
-func (e *endings) note(rm pmetric.ResourceMetrics) {
+// recordShown remembers what is shown.
+func (e *endedSeries) recordShown(rm pmetric.ResourceMetrics) {
 	resource := attributesKey(rm.Resource().Attributes())
 	for _, sm := range rm.ScopeMetrics().All() {
 		if _, known := e.resources[resource]; !known {

@@ -18,12 +18,12 @@ const providerName = "github"
 // the newest one for which there is a Go module; the attributes that are used are the same in both.
 const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 
-// forms has the activity metrics without their points, as metadata.yaml describes them and the configuration enables
+// metricTemplates has the activity metrics without their points, as metadata.yaml describes them and the configuration enables
 // them. The generated builder makes them once; the points are added by hand, because there are many.
-type forms struct {
+type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
-	empty      pmetric.ScopeMetrics
-	prototype  [ledger.NumMetrics]pmetric.Metric
+	emptyScope      pmetric.ScopeMetrics
+	template  [ledger.NumMetrics]pmetric.Metric
 	enabled    [ledger.NumMetrics]bool
 	cumulative [ledger.NumMetrics]bool
 }
@@ -50,47 +50,47 @@ var records = [ledger.NumMetrics]record{
 	(*metadata.MetricsBuilder).RecordGhActivityLocRemovedDataPoint,
 }
 
-func newForms(r *githubReceiver) *forms {
-	f := &forms{builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings)}
-	f.empty = pmetric.NewScopeMetrics()
+func newMetricTemplates(r *githubReceiver) *metricTemplates {
+	f := &metricTemplates{builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings)}
+	f.emptyScope = pmetric.NewScopeMetrics()
 	for m, record := range records {
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
-		f.take(m, f.builder.Emit())
+		f.addTemplate(m, f.builder.Emit())
 	}
-	r.identity.putScope(f.empty.Scope())
+	r.identity.setScopeInstance(f.emptyScope.Scope())
 	return f
 }
 
-// take keeps the form of a metric; a disabled one is not there.
-func (f *forms) take(m int, md pmetric.Metrics) {
+// addTemplate keeps the form of a metric; a disabled one is not there.
+func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	if md.MetricCount() == 0 {
 		return
 	}
 	scope := md.ResourceMetrics().At(0).ScopeMetrics().At(0)
 	metric := scope.Metrics().At(0)
 	points(metric).RemoveIf(func(pmetric.NumberDataPoint) bool { return true })
-	f.prototype[m] = pmetric.NewMetric()
-	metric.CopyTo(f.prototype[m])
+	f.template[m] = pmetric.NewMetric()
+	metric.CopyTo(f.template[m])
 	f.enabled[m] = true
 	f.cumulative[m] = metric.Type() == pmetric.MetricTypeSum
-	scope.Scope().CopyTo(f.empty.Scope())
-	f.empty.SetSchemaUrl(scope.SchemaUrl())
+	scope.Scope().CopyTo(f.emptyScope.Scope())
+	f.emptyScope.SetSchemaUrl(scope.SchemaUrl())
 }
 
 // name is the metric's name, empty when it is disabled.
-func (f *forms) name(m int) string {
+func (f *metricTemplates) name(m int) string {
 	if !f.enabled[m] {
 		return ""
 	}
-	return f.prototype[m].Name()
+	return f.template[m].Name()
 }
 
-func (f *forms) scope(sm pmetric.ScopeMetrics) {
-	f.empty.Scope().CopyTo(sm.Scope())
-	sm.SetSchemaUrl(f.empty.SchemaUrl())
+func (f *metricTemplates) setScope(sm pmetric.ScopeMetrics) {
+	f.emptyScope.Scope().CopyTo(sm.Scope())
+	sm.SetSchemaUrl(f.emptyScope.SchemaUrl())
 }
 
-func (f *forms) resource(rm pmetric.ResourceMetrics, org string) {
+func (f *metricTemplates) setResource(rm pmetric.ResourceMetrics, org string) {
 	builder := f.builder.NewResourceBuilder()
 	builder.SetVcsOwnerName(org)
 	builder.SetVcsProviderName(providerName)

@@ -33,7 +33,7 @@ type identity struct {
 
 func newIdentity(config *Config, settings *receiver.Settings) identity {
 	id := identity{
-		instance: instanceOf(settings.Resource),
+		instance: instanceID(settings.Resource),
 		inScope:  config.LeaderElection != nil && config.EmitFrom == emitFromAll,
 	}
 	if settings.ID.Name() != "" {
@@ -42,8 +42,8 @@ func newIdentity(config *Config, settings *receiver.Settings) identity {
 	return id
 }
 
-// instanceOf returns the collector's own service.instance.id, or one for this process where the collector has none.
-func instanceOf(resource pcommon.Resource) string {
+// instanceID returns the collector's own service.instance.id, or one for this process where the collector has none.
+func instanceID(resource pcommon.Resource) string {
 	if value, ok := resource.Attributes().Get(instanceKey); ok && value.AsString() != "" {
 		return value.AsString()
 	}
@@ -54,15 +54,15 @@ func instanceOf(resource pcommon.Resource) string {
 	return host + "-" + strings.ToLower(rand.Text()[:10])
 }
 
-// putScope adds the identity to the scope of an organization's metrics.
-func (i *identity) putScope(scope pcommon.InstrumentationScope) {
+// setScopeInstance adds the identity to the scope of an organization's metrics.
+func (i *identity) setScopeInstance(scope pcommon.InstrumentationScope) {
 	if i.inScope {
 		scope.Attributes().PutStr(instanceKey, i.instance)
 	}
 }
 
-// putReceiver adds the label receiver to every point of a replica's metrics.
-func (i *identity) putReceiver(md pmetric.Metrics) {
+// setReceiverLabel adds the label receiver to every point of a replica's metrics.
+func (i *identity) setReceiverLabel(md pmetric.Metrics) {
 	if i.receiver == "" {
 		return
 	}
@@ -78,9 +78,9 @@ func (i *identity) putReceiver(md pmetric.Metrics) {
 }
 
 const (
-	// module is this repository's, core the one whose version is that of the collector.
-	module = "github.com/seed-358c4d9d/githubexporter"
-	core   = "go.opentelemetry.io/collector/otelcol"
+	// exporterModule is this repository's, core the one whose version is that of the collector.
+	exporterModule = "github.com/seed-358c4d9d/githubexporter"
+	collectorModule   = "go.opentelemetry.io/collector/otelcol"
 	// unknown stands for what the build did not record, unversioned is the version of a module that is built from a
 	// folder.
 	unknown     = "unknown"
@@ -111,16 +111,16 @@ func readBuildInfo(distribution *component.BuildInfo) buildInfo {
 func (b *buildInfo) readModules(info *debug.BuildInfo) {
 	for _, dependency := range info.Deps {
 		switch dependency.Path {
-		case core:
+		case collectorModule:
 			b.collector = dependency.Version
-		case module:
+		case exporterModule:
 			if dependency.Version != unversioned {
 				b.version = dependency.Version
 			}
 		}
 	}
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && info.Main.Path == module && b.revision == "" {
+		if setting.Key == "vcs.revision" && info.Main.Path == exporterModule && b.revision == "" {
 			b.revision = setting.Value
 		}
 	}

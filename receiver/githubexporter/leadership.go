@@ -14,9 +14,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// election is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds the lease
+// leaderElection is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds the lease
 // called name it runs work with a context that ends with the term, waits for it, and campaigns again, until ctx ends.
-type election interface {
+type leaderElection interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
@@ -30,11 +30,11 @@ const (
 	soleLeader = 1
 	// noFence is the fence under an election that gives none.
 	noFence = 0
-	// claimAgain is the wait before a new leader tries again to make its fence known.
-	claimAgain = time.Second
-	// fencedGrace is the wait before a refusal is logged: the term may be about to end, as after a pause of the
+	// storeRetryInterval is the wait before a new leader tries again to make its fence known.
+	storeRetryInterval = time.Second
+	// standbyLogDelay is the wait before a refusal is logged: the term may be about to end, as after a pause of the
 	// process.
-	fencedGrace = 2 * time.Second
+	standbyLogDelay = 2 * time.Second
 )
 
 // errNewTerm ends a term in which the store refused the writes, so that the next one has a newer fence.
@@ -46,17 +46,17 @@ const (
 	leadershipOrg      = "org"
 )
 
-// elections finds the election that the configuration names.
-func (r *githubReceiver) elections(host component.Host) (election, error) {
+// findElection finds the election that the configuration names.
+func (r *githubReceiver) findElection(host component.Host) (leaderElection, error) {
 	id := r.config.LeaderElection
 	if id == nil {
-		return &alone{shared: r.config.Redis.Enabled()}, nil
+		return &soleElection{shared: r.config.Redis.Enabled()}, nil
 	}
 	extension, ok := host.GetExtensions()[*id]
 	if !ok {
 		return nil, fmt.Errorf("leader_election: there is no extension %q, want the id of one under extensions and service::extensions", id)
 	}
-	if elector, ok := extension.(election); ok {
+	if elector, ok := extension.(leaderElection); ok {
 		return elector, nil
 	}
 	if elector, ok := extension.(callbackElection); ok {
@@ -65,20 +65,20 @@ func (r *githubReceiver) elections(host component.Host) (election, error) {
 		}
 		r.settings.Logger.Warn("The leader election gives no fences: writes of a leader whose term is over cannot be told apart. "+
 			"They do no harm, because recording is a set union, but use leader_elector where you can.", zap.Stringer("extension", id))
-		return newCallbackTerms(elector), nil
+		return newCallbackTermElection(elector), nil
 	}
 	return nil, fmt.Errorf("leader_election: the extension %q elects nobody, want one such as leader_elector", id)
 }
 
-// alone leads for ever.
-type alone struct {
+// soleElection leads for ever.
+type soleElection struct {
 	// shared says that others may have led with the same store.
 	shared bool
 }
 
 // Lead implements election. A store that has seen an election refuses the fence of a sole leader: then it is made as
 // elections make theirs.
-func (a *alone) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	fence := uint64(soleLeader)
 	for ctx.Err() == nil {
 		err := work(ctx, fence) // returns when ctx has ended, or a newer fence is needed
@@ -89,56 +89,56 @@ func (a *alone) Lead(ctx context.Context, _ string, work func(context.Context, u
 	return context.Cause(ctx)
 }
 
-// callbackTerms makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or before it, and
+// callbackTermElection makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or before it, and
 // they cannot be unregistered: they only leave a note.
-type callbackTerms struct {
-	noted chan struct{}
+type callbackTermElection struct {
+	termStarted chan struct{}
 
 	mu   sync.Mutex
 	term context.Context //nolint:containedctx // of the present term: contrib gives it to a callback
-	end  context.CancelFunc
+	cancelTerm  context.CancelFunc
 }
 
-func newCallbackTerms(elector callbackElection) *callbackTerms {
-	t := &callbackTerms{noted: make(chan struct{}, 1)}
+func newCallbackTermElection(elector callbackElection) *callbackTermElection {
+	t := &callbackTermElection{termStarted: make(chan struct{}, 1)}
 	elector.SetCallBackFuncs(t.start, t.stop)
 	return t
 }
 
-func (t *callbackTerms) start(ctx context.Context) {
+func (t *callbackTermElection) start(ctx context.Context) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.end != nil {
-		t.end()
+	if t.cancelTerm != nil {
+		t.cancelTerm()
 	}
-	t.term, t.end = context.WithCancel(ctx)
+	t.term, t.cancelTerm = context.WithCancel(ctx)
 	select {
-	case t.noted <- struct{}{}:
+	case t.termStarted <- struct{}{}:
 	default:
 	}
 }
 
-func (t *callbackTerms) stop() {
+func (t *callbackTermElection) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.end != nil {
-		t.end()
+	if t.cancelTerm != nil {
+		t.cancelTerm()
 	}
 }
 
-func (t *callbackTerms) current() context.Context {
+func (t *callbackTermElection) current() context.Context {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.term
 }
 
 // Lead implements election for one lease.
-func (t *callbackTerms) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+func (t *callbackTermElection) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-t.noted:
+		case <-t.termStarted:
 		}
 		term, cancel := context.WithCancel(t.current())
 		stop := context.AfterFunc(ctx, cancel)
@@ -154,7 +154,7 @@ func (t *callbackTerms) Lead(ctx context.Context, _ string, work func(context.Co
 func (r *githubReceiver) campaign(ctx context.Context) {
 	if r.config.Leadership == leadershipReceiver {
 		lease := r.leases.ofReceiver()
-		r.tasks.Go(func() { _ = r.election.Lead(ctx, lease, r.lead) }) // ends with the context only
+		r.tasks.Go(func() { _ = r.election.Lead(ctx, lease, r.runTerm) }) // ends with the context only
 		return
 	}
 	for _, org := range r.orgs {
@@ -162,15 +162,15 @@ func (r *githubReceiver) campaign(ctx context.Context) {
 			_ = r.election.Lead(ctx, org.lease, func(ctx context.Context, fence uint64) error {
 				former := newFormerLeases(ctx, r.leases)
 				defer former.release()
-				return org.lead(ctx, fence, former)
+				return org.runTerm(ctx, fence, former)
 			})
 		})
 	}
 }
 
-// lead is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of
+// runTerm is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of
 // which the store refuses the writes does not stop the others, until a new term is needed for it.
-func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
+func (r *githubReceiver) runTerm(ctx context.Context, fence uint64) error {
 	errs := make([]error, len(r.orgs))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -179,7 +179,7 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	var leading sync.WaitGroup
 	for i, org := range r.orgs {
 		leading.Go(func() {
-			errs[i] = org.lead(ctx, fence, former)
+			errs[i] = org.runTerm(ctx, fence, former)
 			if errors.Is(errs[i], errNewTerm) {
 				cancel() // the term is over for all of them
 			}
@@ -189,14 +189,14 @@ func (r *githubReceiver) lead(ctx context.Context, fence uint64) error {
 	return errors.Join(errs...)
 }
 
-// lead is a term over the organization. It begins when the lease of a former leader was acquired too, and after the
+// runTerm is a term over the organization. It begins when the lease of a former leader was acquired too, and after the
 // store refused a write it stands by.
-func (o *organization) lead(ctx context.Context, fence uint64, former *formerLeases) error {
-	fence, err := o.awaitFormer(ctx, fence, former)
+func (o *organization) runTerm(ctx context.Context, fence uint64, former *formerLeases) error {
+	fence, err := o.awaitFormerLease(ctx, fence, former)
 	if err != nil {
 		return err
 	}
-	err = o.serve(ctx, fence, former)
+	err = o.leadTerm(ctx, fence, former)
 	switch {
 	case ctx.Err() != nil || !errors.Is(err, ledger.ErrFenced):
 		return err
@@ -207,15 +207,15 @@ func (o *organization) lead(ctx context.Context, fence uint64, former *formerLea
 	}
 }
 
-// awaitFormer waits for the lease under which the organization was led before, where that is another one: its leader
+// awaitFormerLease waits for the lease under which the organization was led before, where that is another one: its leader
 // may be of the version before, or have another set of organizations. It is held for the term. When it is not to be
 // had and no leader of the organization writes, the replica leads without it. The fence that it returns is the newer
 // one of both leases.
-func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
+func (o *organization) awaitFormerLease(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
 	if !o.leases.hasNames() {
 		return fence, nil
 	}
-	name, err := o.formerLease(ctx)
+	name, err := o.findFormerLease(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -243,9 +243,9 @@ func (o *organization) awaitFormer(ctx context.Context, fence uint64, former *fo
 	return fence, nil
 }
 
-// formerLease is the lease under which the organization was led last, nil when it is this replica's own or the
+// findFormerLease is the lease under which the organization was led last, nil when it is this replica's own or the
 // organization was never read. It asks until the store answers or ctx ends.
-func (o *organization) formerLease(ctx context.Context) (*string, error) {
+func (o *organization) findFormerLease(ctx context.Context) (*string, error) {
 	for tries := 0; ; tries++ {
 		name, err := o.readFormerLease(ctx)
 		if err == nil || ctx.Err() != nil {
@@ -255,7 +255,7 @@ func (o *organization) formerLease(ctx context.Context) (*string, error) {
 			o.logger.Warn("Failed to read from the store who led the organization; the term begins when it answers.",
 				zap.Error(err))
 		}
-		o.pause(ctx, claimAgain, false)
+		o.pause(ctx, storeRetryInterval, false)
 	}
 }
 
@@ -264,14 +264,14 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the last leader: %w", err)
 	}
-	unrecorded := o.leases.unrecorded(o.config.key())
+	unrecorded := o.leases.legacyLease(o.config.key())
 	if sample, ok := samples[entryLeader]; ok {
 		record, err := decodeLeader(sample.Data)
 		if err == nil && record.Lease != o.lease {
 			return &record.Lease, nil
 		}
 		if err == nil {
-			return o.leaderSince(ctx, &record, unrecorded)
+			return o.findUnrecordedLeader(ctx, &record, unrecorded)
 		}
 		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired "+
 			"instead.",
@@ -290,10 +290,10 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 	return &unrecorded, nil
 }
 
-// leaderSince is the lease of a leader that has come after the recorded one and does not record itself, as the version
+// findUnrecordedLeader is the lease of a leader that has come after the recorded one and does not record itself, as the version
 // before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store refuses it
 // then.
-func (o *organization) leaderSince(ctx context.Context, record *leaderRecord, unrecorded string) (*string, error) {
+func (o *organization) findUnrecordedLeader(ctx context.Context, record *leaderRecord, unrecorded string) (*string, error) {
 	if unrecorded == o.lease || record.Fence == 0 {
 		return nil, nil //nolint:nilnil // nil is no other lease
 	}
@@ -308,34 +308,34 @@ func (o *organization) leaderSince(ctx context.Context, record *leaderRecord, un
 	}
 }
 
-// serve makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store
+// leadTerm makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store
 // refuses a write, and waits for all of them. The first write makes the fence known, so that nothing of an earlier
 // term is accepted any more.
-func (o *organization) serve(ctx context.Context, fence uint64, former *formerLeases) error {
+func (o *organization) leadTerm(ctx context.Context, fence uint64, former *formerLeases) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	o.authority.watch(func() { end(ledger.ErrFenced) })
-	defer o.authority.watch(nil)
-	if err := o.claim(ctx, fence); err != nil {
+	o.termStore.setOnFenced(func() { end(ledger.ErrFenced) })
+	defer o.termStore.setOnFenced(nil)
+	if err := o.publishFence(ctx, fence); err != nil {
 		return err
 	}
-	former.claimed()
-	o.beginTerm()
+	former.fencePublished()
+	o.startTerm()
 	o.monitor.SetLeader(o.name, true)
 	o.wake() // the role is shown at once
 	defer o.resign(ctx)
 	var work sync.WaitGroup
-	if o.jobs != nil {
-		work.Go(func() { o.dispatch(ctx, o.jobs) })
+	if o.queue != nil {
+		work.Go(func() { o.runDispatcher(ctx, o.queue) })
 	}
-	if o.lines != nil {
-		o.lines.begin()
-		work.Go(func() { o.refreshLines(ctx, fence) })
+	if o.weekly != nil {
+		o.weekly.discardPasses()
+		work.Go(func() { o.runLineRounds(ctx, fence) })
 	}
 	if o.leases.elected {
-		work.Go(func() { o.repeatLead(ctx, fence) })
+		work.Go(func() { o.repeatLeaderRecord(ctx, fence) })
 	}
-	o.schedule(ctx, fence)
+	o.runPasses(ctx, fence)
 	work.Wait()
 	return context.Cause(ctx)
 }
@@ -346,7 +346,7 @@ func (o *organization) serve(ctx context.Context, fence uint64, former *formerLe
 func (o *organization) standBy(ctx context.Context, fence uint64, former *formerLeases) error {
 	o.leaderWatch.setStandsBy(fence, time.Now())
 	defer o.leaderWatch.setStandsBy(0, time.Now())
-	o.pause(ctx, fencedGrace, false)
+	o.pause(ctx, standbyLogDelay, false)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -374,7 +374,7 @@ func (o *organization) awaitRelease(ctx context.Context, former *formerLeases) <
 		return nil
 	}
 	lease := former.acquire(*name)
-	o.pause(ctx, fencedGrace, false)
+	o.pause(ctx, standbyLogDelay, false)
 	select {
 	case <-lease.acquired:
 		return nil
@@ -383,8 +383,8 @@ func (o *organization) awaitRelease(ctx context.Context, former *formerLeases) <
 	}
 }
 
-// claimBatch makes the fence known and says which lease leads.
-func (o *organization) claimBatch(fence uint64, now time.Time) ledger.Batch {
+// fenceBatch makes the fence known and says which lease leads.
+func (o *organization) fenceBatch(fence uint64, now time.Time) ledger.Batch {
 	b := ledger.Batch{Org: o.name, Observed: now}
 	if !o.leases.elected {
 		return b
@@ -401,27 +401,27 @@ func (o *organization) claimBatch(fence uint64, now time.Time) ledger.Batch {
 	return b
 }
 
-// claim commits the first batch of a term. It tries until the store answers or ctx ends.
-func (o *organization) claim(ctx context.Context, fence uint64) error {
+// publishFence commits the first batch of a term. It tries until the store answers or ctx ends.
+func (o *organization) publishFence(ctx context.Context, fence uint64) error {
 	for tries := 0; ; tries++ {
-		_, err := o.store.Commit(ctx, fence, o.claimBatch(fence, time.Now()))
+		_, err := o.store.Commit(ctx, fence, o.fenceBatch(fence, time.Now()))
 		if err == nil || errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil {
 			return err
 		}
 		if tries == 0 {
 			o.logger.Warn("The store does not take the new leader's claim; it is tried again and again.", zap.Error(err))
 		}
-		o.pause(ctx, claimAgain, false)
+		o.pause(ctx, storeRetryInterval, false)
 	}
 }
 
 // resign ends a term: what was counted and not committed yet goes to the store without authority.
 func (o *organization) resign(ctx context.Context) {
 	o.monitor.SetLeader(o.name, false)
-	o.condition.forget()
-	o.rest()
+	o.health.reset()
+	o.clearTerm()
 	o.wake()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushFor)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := o.collector.Flush(ctx); err != nil {
 		o.logger.Warn("What was counted last could not be committed; it goes with the next commit of this process.", zap.Error(err))

@@ -65,7 +65,7 @@ func TestFencedWrites(t *testing.T) {
 		}
 		return fenced > 0
 	})
-	require.ErrorContains(t, r.leadership(time.Now(), true), "two elections lead it")
+	require.ErrorContains(t, r.leadershipError(time.Now(), true), "two elections lead it")
 	<-time.After(5 * config.Orgs[0].ScrapeInterval)
 	require.Equal(t, asked, passes(), "it makes passes all the same")
 	end()
@@ -117,7 +117,7 @@ func TestEmitFromLeader(t *testing.T) {
 func TestContribElection(t *testing.T) {
 	t.Parallel()
 	elector := &callbacksOnly{}
-	terms := newCallbackTerms(elector)
+	terms := newCallbackTermElection(elector)
 	ctx, cancel := context.WithCancel(t.Context())
 	began := make(chan context.Context)
 	var active atomic.Int32

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// silentIntervals is for how many scrape intervals a leader may write nothing: after half of it a leader that has
+	// silenceIntervals is for how many scrape intervals a leader may write nothing: after half of it a leader that has
 	// nothing to write repeats that it leads.
-	silentIntervals = 3
-	// silentLeases is for how many lease durations it may: a leader that died is replaced within one.
-	silentLeases = 2
+	silenceIntervals = 3
+	// silenceLeases is for how many lease durations it may: a leader that died is replaced within one.
+	silenceLeases = 2
 	// minSilence bounds it from below.
 	minSilence = 10 * time.Second
 )
@@ -30,8 +30,8 @@ type leaderWatch struct {
 	mu sync.Mutex
 	// since is when a leader's write was seen last, or when the watch began.
 	since time.Time
-	// signs are what was seen of leaders' writes; gathered are those of a snapshot that has begun.
-	signs, gathered leaderSigns
+	// observed are what was seen of leaders' writes; gathered are those of a snapshot that has begun.
+	observed, inSnapshotWrites leaderWrites
 	inSnapshot      bool
 	// waitsFor is the former lease that this replica waits for, nil for none.
 	waitsFor *string
@@ -39,14 +39,14 @@ type leaderWatch struct {
 	standsBy uint64
 	// stage and state are what was found last.
 	stage silenceStage
-	state error
+	err error
 }
 
-// leaderSigns change with every write of a leader.
-type leaderSigns struct {
+// leaderWrites change with every write of a leader.
+type leaderWrites struct {
 	writes uint64
 	edge   time.Time
-	led    time.Time
+	recordedAt    time.Time
 }
 
 // silenceStage is what a silence amounts to.
@@ -58,7 +58,7 @@ const (
 	stageUnready              // not ready
 )
 
-func (s *leaderSigns) add(c *ledger.Change) {
+func (s *leaderWrites) add(c *ledger.Change) {
 	for _, t := range c.Tallies {
 		isLeaders := t.Name == collect.TallyRuns ||
 			t.Name == collect.TallyStoreWrites && t.Labels == [2]string{collect.SourceLeader, collect.WriteSuccess}
@@ -67,8 +67,8 @@ func (s *leaderSigns) add(c *ledger.Change) {
 		}
 	}
 	for i := range c.Entries {
-		if sample := &c.Entries[i]; sample.EntryKey == entryLeader && sample.Observed.After(s.led) {
-			s.led = sample.Observed
+		if sample := &c.Entries[i]; sample.EntryKey == entryLeader && sample.Observed.After(s.recordedAt) {
+			s.recordedAt = sample.Observed
 		}
 	}
 	if c.Progress.Edge.After(s.edge) {
@@ -76,30 +76,30 @@ func (s *leaderSigns) add(c *ledger.Change) {
 	}
 }
 
-// follow takes a change of the ledger. A snapshot counts as a sign when it differs from what was known.
-func (s *leaderWatch) follow(c *ledger.Change, now time.Time) {
+// observe takes a change of the ledger. A snapshot counts as a sign when it differs from what was known.
+func (s *leaderWatch) observe(c *ledger.Change, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.Reset {
-		s.inSnapshot, s.gathered = true, leaderSigns{}
+		s.inSnapshot, s.inSnapshotWrites = true, leaderWrites{}
 	}
-	before := s.signs
+	before := s.observed
 	if s.inSnapshot {
-		s.gathered.add(c)
+		s.inSnapshotWrites.add(c)
 		if !c.CaughtUp {
 			return
 		}
-		s.inSnapshot, s.signs = false, s.gathered
+		s.inSnapshot, s.observed = false, s.inSnapshotWrites
 	} else {
-		s.signs.add(c)
+		s.observed.add(c)
 	}
-	if s.signs != before {
+	if s.observed != before {
 		s.since = now
 	}
 }
 
-// restart begins to count from now on, unless the silence is established: what is not known is no silence.
-func (s *leaderWatch) restart(now time.Time) {
+// restartSilence begins to count from now on, unless the silence is established: what is not known is no silence.
+func (s *leaderWatch) restartSilence(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stage == stageLed {
@@ -107,8 +107,8 @@ func (s *leaderWatch) restart(now time.Time) {
 	}
 }
 
-// lasts is how long it lasts.
-func (s *leaderWatch) lasts(now time.Time) time.Duration {
+// silentFor is how long it lasts.
+func (s *leaderWatch) silentFor(now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.since.IsZero() {
@@ -121,7 +121,7 @@ func (s *leaderWatch) lasts(now time.Time) time.Duration {
 func (s *leaderWatch) isHealthy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == nil
+	return s.err == nil
 }
 
 func (s *leaderWatch) setWaitsFor(lease *string) {
@@ -142,18 +142,18 @@ func (s *leaderWatch) setStandsBy(fence uint64, now time.Time) {
 
 // silenceLimit is after how much silence no replica leads the organization.
 func (o *organization) silenceLimit() time.Duration {
-	limit := max(minSilence, silentLeases*o.leases.duration())
+	limit := max(minSilence, silenceLeases*o.leases.leaseDuration())
 	if o.view.Edge().IsZero() {
 		return limit // a first pass begins at once
 	}
-	return max(limit, silentIntervals*o.config.ScrapeInterval)
+	return max(limit, silenceIntervals*o.config.ScrapeInterval)
 }
 
 // awaitSilence waits until no leader of the organization was seen for long enough, or until stop, which may be nil. It
 // reports whether it was silent.
 func (o *organization) awaitSilence(ctx context.Context, stop <-chan struct{}) bool {
 	for {
-		rest := o.silenceLimit() - o.leaderWatch.lasts(time.Now())
+		rest := o.silenceLimit() - o.leaderWatch.silentFor(time.Now())
 		if rest <= 0 {
 			return true
 		}
@@ -170,17 +170,17 @@ func (o *organization) awaitSilence(ctx context.Context, stop <-chan struct{}) b
 	}
 }
 
-// repeatLead writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
+// repeatLeaderRecord writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
 // a rate limit, for instance. A loop that does not move is no sign of a leader.
-func (o *organization) repeatLead(ctx context.Context, fence uint64) {
+func (o *organization) repeatLeaderRecord(ctx context.Context, fence uint64) {
 	for ctx.Err() == nil {
-		rest := o.silenceLimit()/2 - o.leaderWatch.lasts(time.Now())
+		rest := o.silenceLimit()/2 - o.leaderWatch.silentFor(time.Now())
 		if rest > 0 {
 			o.pause(ctx, rest, false)
 			continue
 		}
-		if now := time.Now(); o.progress.stuck(now, o.config.ScrapeInterval) == nil {
-			if _, err := o.store.Commit(ctx, fence, o.claimBatch(fence, now)); err != nil && ctx.Err() == nil {
+		if now := time.Now(); o.watchdog.stuckError(now, o.config.ScrapeInterval) == nil {
+			if _, err := o.store.Commit(ctx, fence, o.fenceBatch(fence, now)); err != nil && ctx.Err() == nil {
 				o.logger.Debug("Failed to record that this replica leads; it is tried again.", zap.Error(err))
 			}
 		}
@@ -188,13 +188,13 @@ func (o *organization) repeatLead(ctx context.Context, fence uint64) {
 	}
 }
 
-// leadership is the state of the dependency of this name: which organization no replica leads. known says that the
+// leadershipError is the state of the dependency of this name: which organization no replica leads. known says that the
 // store answers.
-func (r *githubReceiver) leadership(now time.Time, known bool) error {
+func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
 	var errs []error
 	warning := true
 	for _, org := range r.orgs {
-		err := org.leadership(now, known && org.view.IsCaughtUp() && r.store.trouble(org.name) == nil)
+		err := org.leadershipError(now, known && org.view.IsCaughtUp() && r.store.followError(org.name) == nil)
 		if err == nil {
 			continue
 		}
@@ -211,18 +211,18 @@ func (r *githubReceiver) leadership(now time.Time, known bool) error {
 	return nil
 }
 
-// leadership says why no replica leads the organization, nil when one does. Without knowledge of the store it is what
+// leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is what
 // it was.
-func (o *organization) leadership(now time.Time, known bool) error {
+func (o *organization) leadershipError(now time.Time, known bool) error {
 	s := &o.leaderWatch
 	if !known {
-		s.restart(now)
+		s.restartSilence(now)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.state
+		return s.err
 	}
-	lasts, limit := s.lasts(now), o.silenceLimit()
-	if !o.leases.elected && !o.leadsSince().IsZero() {
+	lasts, limit := s.silentFor(now), o.silenceLimit()
+	if !o.leases.elected && !o.termStart().IsZero() {
 		lasts = 0 // it leads without an election and may wait for a limit: whether its loop moves, the scheduler says
 	}
 	stage := stageLed
@@ -235,7 +235,7 @@ func (o *organization) leadership(now time.Time, known bool) error {
 	state := o.describeLeadership(stage, now)
 	s.mu.Lock()
 	was := s.stage
-	s.stage, s.state = stage, state
+	s.stage, s.err = stage, state
 	s.mu.Unlock()
 	o.logLeadership(was, stage, state)
 	return state
@@ -262,7 +262,7 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 			return nil
 		}
 		return &health.Warning{Err: fmt.Errorf("two elections lead it: the store refused the writes of this replica, "+
-			"fence %d, because another one has a newer term%s; this replica stands by", standsBy, o.lastLeader())}
+			"fence %d, because another one has a newer term%s; this replica stands by", standsBy, o.describeLastLeader())}
 	}
 	text := fmt.Sprintf("no replica has led it for %s", now.Sub(since).Round(time.Second))
 	if edge := o.view.Edge(); !edge.IsZero() {
@@ -270,7 +270,7 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 	} else {
 		text += ", and it has never been read"
 	}
-	text += o.lastLeader()
+	text += o.describeLastLeader()
 	if standsBy != 0 {
 		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of the "+
 			"last leader", standsBy)
@@ -286,8 +286,8 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 	return errors.New(text)
 }
 
-// lastLeader says who led the organization last, as far as the ledger says it.
-func (o *organization) lastLeader() string {
+// describeLastLeader says who led the organization last, as far as the ledger says it.
+func (o *organization) describeLastLeader() string {
 	sample, ok := o.view.Entry(entryLeader)
 	if !ok {
 		return ""

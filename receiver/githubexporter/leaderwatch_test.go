@@ -64,15 +64,15 @@ func TestSignsOfALeader(t *testing.T) {
 			last := len(test.changes) - 1
 			for i := range test.changes {
 				if i == last {
-					w.restart(began)
+					w.restartSilence(began)
 				}
-				w.follow(&test.changes[i], began.Add(time.Minute))
+				w.observe(&test.changes[i], began.Add(time.Minute))
 			}
 			want := time.Minute
 			if test.sign {
 				want = 0
 			}
-			require.Equal(t, want, w.lasts(began.Add(time.Minute)))
+			require.Equal(t, want, w.silentFor(began.Add(time.Minute)))
 		})
 	}
 }
@@ -83,7 +83,7 @@ func watched(elector leaseElection) *organization {
 	l := &leases{elector: elector, keys: []string{"acme"}, identity: "one", elected: true}
 	store := memstore.New(memstore.Settings{MaxSeries: 10})
 	return &organization{
-		name: "acme", config: config, leases: l, lease: l.own("acme"), logger: zap.NewNop(), store: store,
+		name: "acme", config: config, leases: l, lease: l.leaseFor("acme"), logger: zap.NewNop(), store: store,
 		view: ledger.NewView(ledger.ViewSettings{}),
 	}
 }
@@ -95,23 +95,23 @@ func TestStagesOfASilence(t *testing.T) {
 	o := watched(&polls{identity: "one"})
 	began := time.Now()
 	o.view.Apply(ledger.Change{Reset: true, CaughtUp: true, Progress: ledger.Progress{Edge: began}})
-	o.leaderWatch.restart(began)
+	o.leaderWatch.restartSilence(began)
 	require.Equal(t, 30*time.Second, o.silenceLimit(), "three scrape intervals")
-	at := func(seconds int) error { return o.leadership(began.Add(time.Duration(seconds)*time.Second), true) }
+	at := func(seconds int) error { return o.leadershipError(began.Add(time.Duration(seconds)*time.Second), true) }
 	require.NoError(t, at(29))
 	warning := new(health.Warning)
 	require.ErrorAs(t, at(31), &warning)
 	require.ErrorContains(t, at(31), "no replica has led it for 31s, the last pass began at ")
 	require.ErrorContains(t, at(31), "the description of the lease")
-	require.ErrorAs(t, o.leadership(began.Add(time.Hour), false), &warning, "what was known stays")
+	require.ErrorAs(t, o.leadershipError(began.Add(time.Hour), false), &warning, "what was known stays")
 	require.Error(t, at(61))
 	require.NotErrorAs(t, at(61), &warning)
 	next := ledger.Change{Progress: ledger.Progress{Edge: began.Add(time.Minute)}}
-	o.leaderWatch.follow(&next, began.Add(62*time.Second))
+	o.leaderWatch.observe(&next, began.Add(62*time.Second))
 	require.NoError(t, at(63))
-	require.NoError(t, o.leadership(began.Add(time.Hour), false))
+	require.NoError(t, o.leadershipError(began.Add(time.Hour), false))
 	later := began.Add(time.Hour + 29*time.Second)
-	require.NoError(t, o.leadership(later, true), "the time without knowledge does not count")
+	require.NoError(t, o.leadershipError(later, true), "the time without knowledge does not count")
 }
 
 // TestSoleLeaderIsNoSilence: a process that leads without an election writes nothing while it waits for a limit.
@@ -120,10 +120,10 @@ func TestSoleLeaderIsNoSilence(t *testing.T) {
 	o := watched(&polls{identity: "one"})
 	o.leases.elected = false
 	now := time.Now()
-	o.leaderWatch.restart(now)
-	require.Error(t, o.leadership(now.Add(3*o.silenceLimit()), true))
-	o.beginTerm()
-	require.NoError(t, o.leadership(now.Add(3*o.silenceLimit()), true))
+	o.leaderWatch.restartSilence(now)
+	require.Error(t, o.leadershipError(now.Add(3*o.silenceLimit()), true))
+	o.startTerm()
+	require.NoError(t, o.leadershipError(now.Add(3*o.silenceLimit()), true))
 }
 
 // polls is an election in this process: a lease is held by one at a time.
@@ -221,7 +221,7 @@ func TestFormerLeases(t *testing.T) {
 				_, err := o.store.Commit(t.Context(), fence, b)
 				require.NoError(t, err)
 			}
-			o.leaderWatch.restart(time.Now())
+			o.leaderWatch.restartSilence(time.Now())
 			if test.waits {
 				_, ok := box.take(test.former)
 				require.True(t, ok)
@@ -230,7 +230,7 @@ func TestFormerLeases(t *testing.T) {
 			defer former.release()
 			result := make(chan uint64, 1)
 			go func() {
-				fence, err := o.awaitFormer(t.Context(), 0, former)
+				fence, err := o.awaitFormerLease(t.Context(), 0, former)
 				if err != nil {
 					t.Error(err)
 				}
@@ -264,7 +264,7 @@ func TestSilentFormerLeader(t *testing.T) {
 	o.leaderWatch.since = time.Now().Add(-o.silenceLimit())
 	former := newFormerLeases(t.Context(), o.leases)
 	defer former.release()
-	fence, err := o.awaitFormer(t.Context(), 7, former)
+	fence, err := o.awaitFormerLease(t.Context(), 7, former)
 	require.NoError(t, err)
 	require.Equal(t, uint64(7), fence)
 }
@@ -273,7 +273,7 @@ func TestSilentFormerLeader(t *testing.T) {
 // and case.
 func TestLeaseNames(t *testing.T) {
 	t.Parallel()
-	name := func(id string, elected election, orgs ...string) string {
+	name := func(id string, elected leaderElection, orgs ...string) string {
 		config := createDefaultConfig().(*Config)
 		for _, org := range orgs {
 			config.Orgs = append(config.Orgs, OrgConfig{Name: org})

@@ -19,7 +19,7 @@ import (
 
 // leaseElection is what leader_elector offers beside Lead. Other elections need not have it.
 type leaseElection interface {
-	election
+	leaderElection
 	// HasNamedLeases reports whether leases of any name can be had.
 	HasNamedLeases() bool
 	// LeadBeside is Lead for a lease that is held beside another one; only where HasNamedLeases is true.
@@ -48,7 +48,7 @@ type leases struct {
 	elected bool
 }
 
-func newLeases(config *Config, id component.ID, elected election) *leases {
+func newLeases(config *Config, id component.ID, elected leaderElection) *leases {
 	l := &leases{
 		receiver: id.Name(), divided: config.Leadership == leadershipOrg, elected: config.LeaderElection != nil,
 	}
@@ -93,24 +93,24 @@ func (l *leases) ofOrganization(key string) string {
 	return l.receiver + "/" + key
 }
 
-// own is the lease under which this replica leads an organization.
-func (l *leases) own(key string) string {
+// leaseFor is the lease under which this replica leads an organization.
+func (l *leases) leaseFor(key string) string {
 	if l.divided {
 		return l.ofOrganization(key)
 	}
 	return l.ofReceiver()
 }
 
-// unrecorded is the lease under which versions led an organization that do not record it.
-func (l *leases) unrecorded(key string) string {
+// legacyLease is the lease under which versions led an organization that do not record it.
+func (l *leases) legacyLease(key string) string {
 	if l.divided {
 		return l.ofOrganization(key)
 	}
 	return l.receiver
 }
 
-// duration is how long a lease lasts, 0 where that is not known.
-func (l *leases) duration() time.Duration {
+// leaseDuration is how long a lease lasts, 0 where that is not known.
+func (l *leases) leaseDuration() time.Duration {
 	if l.elector == nil {
 		return 0
 	}
@@ -165,11 +165,11 @@ func decodeLeader(data []byte) (leaderRecord, error) {
 // with another set of organizations, wait for those. Organizations with the same former leader share one.
 type formerLeases struct {
 	elector leaseElection
-	// brief says that a lease is released as soon as the organization is claimed: with leadership: org the
+	// releaseEarly says that a lease is released as soon as the organization is claimed: with leadership: org the
 	// organizations of other replicas may wait for the same one.
-	brief bool
+	releaseEarly bool
 	ctx   context.Context //nolint:containedctx // of the term, and of what ends it
-	end   context.CancelFunc
+	cancel   context.CancelFunc
 
 	mu    sync.Mutex
 	held  map[string]*formerLease
@@ -185,8 +185,8 @@ type formerLease struct {
 
 // newFormerLeases makes those of a term. They are held until release, longer than ctx.
 func newFormerLeases(ctx context.Context, l *leases) *formerLeases {
-	f := &formerLeases{elector: l.elector, brief: l.divided, held: make(map[string]*formerLease)}
-	f.ctx, f.end = context.WithCancel(context.WithoutCancel(ctx))
+	f := &formerLeases{elector: l.elector, releaseEarly: l.divided, held: make(map[string]*formerLease)}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	return f
 }
 
@@ -213,15 +213,15 @@ func (f *formerLeases) acquire(name string) *formerLease {
 	return lease
 }
 
-// claimed is called when an organization was claimed.
-func (f *formerLeases) claimed() {
-	if f.brief {
-		f.end()
+// fencePublished is called when an organization was claimed.
+func (f *formerLeases) fencePublished() {
+	if f.releaseEarly {
+		f.cancel()
 	}
 }
 
 // release gives all leases back and waits for it.
 func (f *formerLeases) release() {
-	f.end()
+	f.cancel()
 	f.tasks.Wait()
 }

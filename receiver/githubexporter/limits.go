@@ -12,19 +12,19 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// limits keeps what GitHub last reported of an organization's credential beside its rate limits, which the budget has.
-type limits struct {
+// credentialState keeps what GitHub last reported of an organization's credential beside its rate limits, which the budget has.
+type credentialState struct {
 	mu sync.Mutex
 	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
 	// expiryTold are the APIs whose answers said so.
 	expires    time.Time
-	expiryTold map[github.Resource]bool
+	expiryReported map[github.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
 	deprecated map[string]bool
 }
 
-// observer counts each request and keeps what its answer reported of the credential.
-func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(github.Attempt) {
+// observeFunc counts each request and keeps what its answer reported of the credential.
+func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logger) func(github.Attempt) {
 	var mispriced sync.Once
 	return func(o github.Attempt) {
 		if o.Mispriced {
@@ -53,31 +53,31 @@ func (l *limits) observer(tallies *collect.Tallies, logger *zap.Logger) func(git
 
 // setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
 // credential that does not end: an authenticator may have replaced it.
-func (l *limits) setExpiry(o *github.Attempt) {
+func (l *credentialState) setExpiry(o *github.Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case !o.CredentialExpires.IsZero():
 		l.expires = o.CredentialExpires
-		if l.expiryTold == nil {
-			l.expiryTold = make(map[github.Resource]bool)
+		if l.expiryReported == nil {
+			l.expiryReported = make(map[github.Resource]bool)
 		}
-		l.expiryTold[o.Resource] = true
-	case o.StatusClass == "2xx" && l.expiryTold[o.Resource]:
+		l.expiryReported[o.Resource] = true
+	case o.StatusClass == "2xx" && l.expiryReported[o.Resource]:
 		l.expires = time.Time{}
-		clear(l.expiryTold)
+		clear(l.expiryReported)
 	}
 }
 
 // expiry is when the credential ends; zero when that is not known.
-func (l *limits) expiry() time.Time {
+func (l *credentialState) expiry() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.expires
 }
 
 // isNewlyDeprecated reports whether the end of an endpoint is announced for the first time.
-func (l *limits) isNewlyDeprecated(endpoint string) bool {
+func (l *credentialState) isNewlyDeprecated(endpoint string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.deprecated[endpoint] {
@@ -90,8 +90,8 @@ func (l *limits) isNewlyDeprecated(endpoint string) bool {
 	return true
 }
 
-// refreshAtOnce is how many budgets are read at a time.
-const refreshAtOnce = 8
+// maxConcurrentRefreshes is how many budgets are read at a time.
+const maxConcurrentRefreshes = 8
 
 // refreshLimits reads the shared budgets shortly before each emission, so that a replica that asks GitHub nothing shows
 // the same limits as those that do. It asks the store, never GitHub.
@@ -111,16 +111,16 @@ func (r *githubReceiver) refreshLimits(ctx context.Context, interval time.Durati
 		case <-timer.C:
 		}
 		var group errgroup.Group
-		group.SetLimit(refreshAtOnce)
-		for _, org := range r.oneOfEachCredential() {
+		group.SetLimit(maxConcurrentRefreshes)
+		for _, org := range r.orgPerCredential() {
 			group.Go(func() error { return org.client.RefreshQuotas(ctx) })
 		}
 		_ = group.Wait() // without the store the limits are those that this process knows
 	}
 }
 
-// oneOfEachCredential returns one organization for each credential.
-func (r *githubReceiver) oneOfEachCredential() []*organization {
+// orgPerCredential returns one organization for each credential.
+func (r *githubReceiver) orgPerCredential() []*organization {
 	var list []*organization
 	seen := make(map[string]bool)
 	for _, org := range r.orgs {

@@ -18,31 +18,31 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// operations makes the exporter's own metrics. Those of an organization are the same whichever replica emits them, and
+// selfMetrics makes the exporter's own metrics. Those of an organization are the same whichever replica emits them, and
 // come from the replicas that show the organization. Those of the replica carry its identity, and come from every
 // replica (docs/own-metrics.md).
-type operations struct {
+type selfMetrics struct {
 	receiver *githubReceiver
 	builder  *metadata.MetricsBuilder
-	forms    *forms
+	templates    *metricTemplates
 	identity identity
 	build    buildInfo
 	started  pcommon.Timestamp
-	endings  *endings
-	writes   storeWrites
+	ended  *endedSeries
+	writes   writeSum
 }
 
-func newOperations(r *githubReceiver) *operations {
+func newSelfMetrics(r *githubReceiver) *selfMetrics {
 	started := pcommon.NewTimestampFromTime(time.Now())
-	return &operations{
-		receiver: r, forms: newForms(r), started: started,
-		identity: r.identity, build: readBuildInfo(&r.settings.BuildInfo), endings: newEndings(),
+	return &selfMetrics{
+		receiver: r, templates: newMetricTemplates(r), started: started,
+		identity: r.identity, build: readBuildInfo(&r.settings.BuildInfo), ended: newEndedSeries(),
 		builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings, metadata.WithStartTime(started)),
 	}
 }
 
-// metrics are the exporter's own metrics now.
-func (o *operations) metrics(now time.Time) pmetric.Metrics {
+// buildMetrics are the exporter's own metrics now.
+func (o *selfMetrics) buildMetrics(now time.Time) pmetric.Metrics {
 	at := pcommon.NewTimestampFromTime(now)
 	all := pmetric.NewMetrics()
 	for _, org := range o.receiver.orgs {
@@ -50,19 +50,19 @@ func (o *operations) metrics(now time.Time) pmetric.Metrics {
 			o.recordOrganization(org, now, at)
 			o.emitOrganization(org, all)
 		} else {
-			o.endings.forget(o.organizationResource(org.name)) // another replica goes on with its series
+			o.ended.dropResource(o.organizationResource(org.name)) // another replica goes on with its series
 		}
 		o.recordReplicaOf(org, at)
 		o.emitReplica(org.name, all)
 	}
 	o.recordReplica(now, at)
 	o.emitReplica("", all)
-	o.endings.mark(all, at)
+	o.ended.appendMarkers(all, at)
 	return all
 }
 
 // organizationResource is what the series of an organization are under.
-func (o *operations) organizationResource(org string) pcommon.Resource {
+func (o *selfMetrics) organizationResource(org string) pcommon.Resource {
 	resource := o.builder.NewResourceBuilder()
 	resource.SetVcsOwnerName(org)
 	resource.SetVcsProviderName(providerName)
@@ -71,7 +71,7 @@ func (o *operations) organizationResource(org string) pcommon.Resource {
 
 // emitOrganization adds what was recorded of an organization. Its sums begin with its ledger, on every replica and
 // after every restart.
-func (o *operations) emitOrganization(org *organization, all pmetric.Metrics) {
+func (o *selfMetrics) emitOrganization(org *organization, all pmetric.Metrics) {
 	start := o.started
 	if began := org.summary.LedgerStart; !began.IsZero() {
 		start = pcommon.NewTimestampFromTime(began)
@@ -80,14 +80,14 @@ func (o *operations) emitOrganization(org *organization, all pmetric.Metrics) {
 		metadata.WithResource(o.organizationResource(org.name)), metadata.WithStartTimeOverride(start))
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
-			o.identity.putScope(sm.Scope())
+			o.identity.setScopeInstance(sm.Scope())
 		}
 	}
 	appendTo(all, md)
 }
 
 // emitReplica adds what was recorded of this replica, about an organization unless org is empty.
-func (o *operations) emitReplica(org string, all pmetric.Metrics) {
+func (o *selfMetrics) emitReplica(org string, all pmetric.Metrics) {
 	resource := o.builder.NewResourceBuilder()
 	resource.SetServiceInstanceID(o.identity.instance)
 	if org != "" {
@@ -95,7 +95,7 @@ func (o *operations) emitReplica(org string, all pmetric.Metrics) {
 	}
 	resource.SetVcsProviderName(providerName)
 	md := o.builder.Emit(metadata.WithResource(resource.Emit()))
-	o.identity.putReceiver(md)
+	o.identity.setReceiverLabel(md)
 	appendTo(all, md)
 }
 
@@ -108,8 +108,8 @@ func appendTo(all, md pmetric.Metrics) {
 }
 
 // recordOrganization records what is about one organization. Before the view has caught up nothing of it is known.
-func (o *operations) recordOrganization(org *organization, now time.Time, at pcommon.Timestamp) {
-	if lastRun, _, _ := org.state(); !lastRun.IsZero() {
+func (o *selfMetrics) recordOrganization(org *organization, now time.Time, at pcommon.Timestamp) {
+	if lastRun, _, _ := org.lastPass(); !lastRun.IsZero() {
 		o.builder.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(at, lastRun.Unix(), org.name)
 	}
 	if o.receiver.monitor.Leads(org.name) {
@@ -124,17 +124,17 @@ func (o *operations) recordOrganization(org *organization, now time.Time, at pco
 	series, events := o.receiver.store.Sizes(org.name)
 	o.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.name)
 	o.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.name)
-	o.coverage(org, now, at, sum)
-	counts := o.countsOf(sum, now)
+	o.recordCoverage(org, now, at, sum)
+	counts := o.countersOf(sum, now)
 	o.recordCounters(org, at, counts)
 	o.recordRequests(org, at, counts)
 	if o.receiver.config.Backfill.Enabled {
 		o.recordBackfill(org, at, counts)
 	}
-	o.lines(org, now, at, counts)
+	o.recordLines(org, now, at, counts)
 }
 
-func (o *operations) coverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+func (o *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
 	o.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.name)
 	oldest := sum.OldestUncovered
 	if oldest.IsZero() {
@@ -143,24 +143,24 @@ func (o *operations) coverage(org *organization, now time.Time, at pcommon.Times
 	o.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.name)
 }
 
-// counts are the shared counters of an organization.
-type counts struct {
+// sharedCounters are the shared counters of an organization.
+type sharedCounters struct {
 	tallies map[ledger.TallyKey]uint64
-	// unborn counters are shown at 0.
-	unborn bool
+	// showsZero counters are shown at 0.
+	showsZero bool
 }
 
-// countsOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
+// countersOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
 // values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
 // it began.
-func (o *operations) countsOf(sum *ledger.Summary, now time.Time) counts {
+func (o *selfMetrics) countersOf(sum *ledger.Summary, now time.Time) sharedCounters {
 	unborn := now.Before(sum.LedgerStart.Add(o.receiver.config.Counters.zeroFor(o.receiver.config.EmitInterval)))
-	return counts{tallies: sum.Tallies, unborn: unborn}
+	return sharedCounters{tallies: sum.Tallies, showsZero: unborn}
 }
 
-// of returns the value of a counter, 0 for one that nothing was added to.
-func (c counts) of(name string, labels ...string) int64 {
-	if c.unborn {
+// value returns the value of a counter, 0 for one that nothing was added to.
+func (c sharedCounters) value(name string, labels ...string) int64 {
+	if c.showsZero {
 		return 0
 	}
 	key := ledger.TallyKey{Name: name}
@@ -169,7 +169,7 @@ func (c counts) of(name string, labels ...string) int64 {
 }
 
 // endpoints are those that requests were made to, in order.
-func (c counts) endpoints() []string {
+func (c sharedCounters) endpoints() []string {
 	seen := make(map[string]struct{})
 	for key := range c.tallies {
 		if key.Name == collect.TallyRequests || key.Name == collect.TallyDeprecated {
@@ -180,64 +180,64 @@ func (c counts) endpoints() []string {
 }
 
 // recordCounters records the shared counters whose labels are enumerations, every value from the start on.
-func (o *operations) recordCounters(org *organization, at pcommon.Timestamp, c counts) {
+func (o *selfMetrics) recordCounters(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	b := o.builder
-	b.RecordGhExporterReconciledEventsDataPoint(at, c.of(collect.TallyReconciled), org.name)
-	b.RecordGhExporterSeriesOverflowDataPoint(at, c.of(ledger.TallySeriesOverflow), org.name)
-	b.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, c.of(collect.TallySecondary), org.name)
-	b.RecordGhExporterGithubMispricedQueriesDataPoint(at, c.of(collect.TallyMispriced), org.name)
-	b.RecordGhExporterInvalidValuesDataPoint(at, c.of(collect.TallyInvalid), org.name)
+	b.RecordGhExporterReconciledEventsDataPoint(at, c.value(collect.TallyReconciled), org.name)
+	b.RecordGhExporterSeriesOverflowDataPoint(at, c.value(ledger.TallySeriesOverflow), org.name)
+	b.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, c.value(collect.TallySecondary), org.name)
+	b.RecordGhExporterGithubMispricedQueriesDataPoint(at, c.value(collect.TallyMispriced), org.name)
+	b.RecordGhExporterInvalidValuesDataPoint(at, c.value(collect.TallyInvalid), org.name)
 	for result, value := range metadata.MapAttributeRunResult {
-		b.RecordGhExporterScrapeRunsDataPoint(at, c.of(collect.TallyRuns, result), org.name, value)
+		b.RecordGhExporterScrapeRunsDataPoint(at, c.value(collect.TallyRuns, result), org.name, value)
 	}
 	for resource, value := range metadata.MapAttributeResource {
-		b.RecordGhExporterGithubPointsDataPoint(at, c.of(collect.TallyPoints, resource), org.name, value)
+		b.RecordGhExporterGithubPointsDataPoint(at, c.value(collect.TallyPoints, resource), org.name, value)
 	}
 }
 
 // recordRequests records the shared counters with the label endpoint, of which every status class shows once the
 // endpoint is known.
-func (o *operations) recordRequests(org *organization, at pcommon.Timestamp, c counts) {
+func (o *selfMetrics) recordRequests(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	for _, endpoint := range c.endpoints() {
 		for class, value := range metadata.MapAttributeStatusClass {
-			n := c.of(collect.TallyRequests, endpoint, class)
+			n := c.value(collect.TallyRequests, endpoint, class)
 			o.builder.RecordGhExporterGithubRequestsDataPoint(at, n, org.name, endpoint, value)
 		}
-		n := c.of(collect.TallyDeprecated, endpoint)
+		n := c.value(collect.TallyDeprecated, endpoint)
 		o.builder.RecordGhExporterGithubDeprecationsDataPoint(at, n, org.name, endpoint)
 	}
 }
 
 // recordBackfill records the shared counters of backfill jobs.
-func (o *operations) recordBackfill(org *organization, at pcommon.Timestamp, c counts) {
+func (o *selfMetrics) recordBackfill(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	b := o.builder
 	for reason, value := range metadata.MapAttributeJobReason {
-		b.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, c.of(collect.TallyEnqueued, reason), org.name, value)
-		b.RecordGhExporterBackfillJobsDedupedDataPoint(at, c.of(collect.TallyDeduped, reason), org.name, value)
+		b.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, c.value(collect.TallyEnqueued, reason), org.name, value)
+		b.RecordGhExporterBackfillJobsDedupedDataPoint(at, c.value(collect.TallyDeduped, reason), org.name, value)
 	}
 	for cause, value := range metadata.MapAttributeDeferReason {
-		b.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, c.of(collect.TallyDeferred, cause), org.name, value)
+		b.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, c.value(collect.TallyDeferred, cause), org.name, value)
 	}
 	for result, value := range metadata.MapAttributeJobResult {
-		b.RecordGhExporterBackfillJobsProcessedDataPoint(at, c.of(collect.TallyJobs, result), org.name, value)
+		b.RecordGhExporterBackfillJobsProcessedDataPoint(at, c.value(collect.TallyJobs, result), org.name, value)
 	}
 }
 
 // recordReplicaOf records what this replica knows and does about an organization.
-func (o *operations) recordReplicaOf(org *organization, at pcommon.Timestamp) {
-	o.builder.RecordGhExporterLeaderDataPoint(at, flag(o.receiver.monitor.Leads(org.name)), org.name)
-	if lastRun, took, _ := org.state(); !lastRun.IsZero() {
+func (o *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
+	o.builder.RecordGhExporterLeaderDataPoint(at, boolValue(o.receiver.monitor.Leads(org.name)), org.name)
+	if lastRun, took, _ := org.lastPass(); !lastRun.IsZero() {
 		o.builder.RecordGhExporterScrapeDurationDataPoint(at, took.Seconds(), org.name)
 	}
-	if expires := org.limits.expiry(); !expires.IsZero() {
+	if expires := org.credentialState.expiry(); !expires.IsZero() {
 		o.builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, expires.Unix(), org.name)
 	}
-	o.limits(org, at)
+	o.recordLimits(org, at)
 }
 
-// limits records the rate limits that are known and not over. Without the id of an App's installation they would be
+// recordLimits records the rate limits that are known and not over. Without the id of an App's installation they would be
 // another series.
-func (o *operations) limits(org *organization, at pcommon.Timestamp) {
+func (o *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 	if org.client.IsInstallationPending() {
 		return
 	}
@@ -260,21 +260,21 @@ func (o *operations) limits(org *organization, at pcommon.Timestamp) {
 }
 
 // recordReplica records what is about this replica as a whole.
-func (o *operations) recordReplica(now time.Time, at pcommon.Timestamp) {
+func (o *selfMetrics) recordReplica(now time.Time, at pcommon.Timestamp) {
 	o.builder.RecordGhExporterBuildInfoDataPoint(
 		at, 1, o.build.version, o.build.revision, o.build.goVersion, o.build.collector)
-	o.view(at)
-	o.storeWrites(now, at)
+	o.recordView(at)
+	o.recordStoreWrites(now, at)
 	o.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, o.receiver.store.corrupt.Load())
-	if alone := o.receiver.store.alone; alone != nil {
-		o.builder.RecordGhExporterStoreFallbackDataPoint(at, flag(alone()))
+	if alone := o.receiver.store.isInFallback; alone != nil {
+		o.builder.RecordGhExporterStoreFallbackDataPoint(at, boolValue(alone()))
 	}
-	o.health(at)
-	o.queue(now, at)
+	o.recordHealth(at)
+	o.recordQueue(now, at)
 }
 
-// view records how large the views are, and how long they took to catch up, once all of them have.
-func (o *operations) view(at pcommon.Timestamp) {
+// recordView records how large the views are, and how long they took to catch up, once all of them have.
+func (o *selfMetrics) recordView(at pcommon.Timestamp) {
 	var (
 		caughtUp time.Duration
 		shown    [ledger.NumMetrics]int
@@ -283,29 +283,29 @@ func (o *operations) view(at pcommon.Timestamp) {
 		if !org.summary.CaughtUp {
 			return
 		}
-		_, _, took := org.state()
+		_, _, took := org.lastPass()
 		caughtUp = max(caughtUp, took)
-		for m, n := range org.shown {
+		for m, n := range org.seriesShown {
 			shown[m] += n
 		}
 	}
 	o.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
 	for m, n := range shown {
-		if name := o.forms.name(m); name != "" {
+		if name := o.templates.name(m); name != "" {
 			o.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
 		}
 	}
 }
 
-// storeWrites is the state of the one shared counter that is summed over the organizations.
-type storeWrites struct {
+// writeSum is the state of the one shared counter that is summed over the organizations.
+type writeSum struct {
 	start time.Time
 	total int64
 }
 
-// restart returns when the sum began: with the oldest ledger, or with the newest after a ledger that began again let
+// startOf returns when the sum began: with the oldest ledger, or with the newest after a ledger that began again let
 // the sum fall.
-func (w *storeWrites) restart(total int64, oldest, newest time.Time) time.Time {
+func (w *writeSum) startOf(total int64, oldest, newest time.Time) time.Time {
 	switch {
 	case total < w.total:
 		w.start = newest
@@ -316,8 +316,8 @@ func (w *storeWrites) restart(total int64, oldest, newest time.Time) time.Time {
 	return w.start
 }
 
-// storeWrites records the writes to the store once all organizations are known.
-func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
+// recordStoreWrites records the writes to the store once all organizations are known.
+func (o *selfMetrics) recordStoreWrites(now time.Time, at pcommon.Timestamp) {
 	type label struct{ source, result string }
 	var oldest, newest time.Time
 	sums, total := make(map[label]int64), int64(0)
@@ -335,10 +335,10 @@ func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
 		if sum.LedgerStart.After(newest) {
 			newest = sum.LedgerStart
 		}
-		c := o.countsOf(sum, now)
+		c := o.countersOf(sum, now)
 		for source := range metadata.MapAttributeSource {
 			for result := range metadata.MapAttributeWriteResult {
-				n := c.of(collect.TallyStoreWrites, source, result)
+				n := c.value(collect.TallyStoreWrites, source, result)
 				sums[label{source, result}] += n
 				total += n
 			}
@@ -347,7 +347,7 @@ func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
 	if oldest.IsZero() {
 		return
 	}
-	start := o.writes.restart(total, oldest, newest)
+	start := o.writes.startOf(total, oldest, newest)
 	o.builder.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
 	defer o.builder.Reset(metadata.WithStartTime(o.started))
 	for l, n := range sums {
@@ -356,18 +356,18 @@ func (o *operations) storeWrites(now time.Time, at pcommon.Timestamp) {
 	}
 }
 
-// health records the dependencies, those that are an organization's for each organization.
-func (o *operations) health(at pcommon.Timestamp) {
+// recordHealth records the dependencies, those that are an organization's for each organization.
+func (o *selfMetrics) recordHealth(at pcommon.Timestamp) {
 	report := o.receiver.monitor.Report()
 	for i := range report.Dependencies {
 		d := &report.Dependencies[i]
 		if !strings.HasPrefix(d.Name, health.GitHub) && d.Name != health.Leadership {
-			o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(d.Healthy), d.Name, "")
+			o.builder.RecordGhExporterDependencyHealthDataPoint(at, boolValue(d.Healthy), d.Name, "")
 			continue
 		}
 		for _, org := range o.receiver.orgs {
 			healthy := o.receiver.healthOf(org, d.Name, d.Healthy)
-			o.builder.RecordGhExporterDependencyHealthDataPoint(at, flag(healthy), d.Name, org.name)
+			o.builder.RecordGhExporterDependencyHealthDataPoint(at, boolValue(healthy), d.Name, org.name)
 		}
 	}
 }
@@ -377,9 +377,9 @@ func (o *operations) health(at pcommon.Timestamp) {
 func (r *githubReceiver) healthOf(org *organization, dependency string, all bool) bool {
 	switch dependency {
 	case health.GitHub, health.GitHubCore:
-		return org.condition.troubles.of(org.name) == nil
+		return org.health.readErrors.errorOf(org.name) == nil
 	case health.GitHubAccess:
-		return r.access.of(org.name) == nil
+		return r.access.errorOf(org.name) == nil
 	case health.Leadership:
 		return org.leaderWatch.isHealthy()
 	default:
@@ -387,13 +387,13 @@ func (r *githubReceiver) healthOf(org *organization, dependency string, all bool
 	}
 }
 
-// queue records the backlog as this replica saw it last. What is not known is not shown.
-func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
+// recordQueue records the backlog as this replica saw it last. What is not known is not shown.
+func (o *selfMetrics) recordQueue(now time.Time, at pcommon.Timestamp) {
 	j := o.receiver.jobs
 	if j == nil {
 		return
 	}
-	seen, known := j.seen()
+	seen, known := j.lastBacklog()
 	if !known {
 		return
 	}
@@ -413,21 +413,21 @@ func (o *operations) queue(now time.Time, at pcommon.Timestamp) {
 }
 
 // oldestJob is when the oldest job of a queue was published, as far as it is known.
-func (o *operations) oldestJob(queue *backfill.QueueDepth) time.Time {
+func (o *selfMetrics) oldestJob(queue *backfill.QueueDepth) time.Time {
 	oldest := queue.Oldest
 	for _, org := range o.receiver.orgs {
 		if queue.Org != "" && queue.Org != org.config.key() {
 			continue
 		}
-		if at := org.oldestUnderWay(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+		if at := org.oldestJobInFlight(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
 			oldest = at
 		}
 	}
 	return oldest
 }
 
-// flag is 1 for true.
-func flag(b bool) int64 {
+// boolValue is 1 for true.
+func boolValue(b bool) int64 {
 	if b {
 		return 1
 	}

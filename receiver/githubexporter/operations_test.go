@@ -23,7 +23,7 @@ import (
 func TestEndOfOwnSeries(t *testing.T) {
 	t.Parallel()
 	e, _ := emitting(t)
-	o, at := e.operations, pcommon.NewTimestampFromTime(began)
+	o, at := e.selfMetrics, pcommon.NewTimestampFromTime(began)
 	emission := func(permissions ...string) pmetric.Metrics {
 		for _, p := range permissions {
 			o.builder.RecordGhExporterMissingPermissionDataPoint(at, 1, "acme", p)
@@ -31,13 +31,13 @@ func TestEndOfOwnSeries(t *testing.T) {
 		o.builder.RecordGhExporterGapsDataPoint(at, 0, "acme")
 		md := o.builder.Emit(metadata.WithResource(o.organizationResource("acme")))
 		shown := md.DataPointCount()
-		o.endings.mark(md, at)
+		o.ended.appendMarkers(md, at)
 		require.Equal(t, 1+len(permissions), shown)
 		return md
 	}
 	for range 2 {
 		require.Equal(t, 1, emission("issues").ResourceMetrics().Len(), "it is shown")
-		for range endMarks {
+		for range markerEmissions {
 			md := emission()
 			require.Equal(t, 2, md.ResourceMetrics().Len())
 			rm := md.ResourceMetrics().At(1)
@@ -56,7 +56,7 @@ func TestEndOfOwnSeries(t *testing.T) {
 	emission("issues")
 	emission()
 	require.Equal(t, 1, emission("issues").ResourceMetrics().Len(), "it is back")
-	o.endings.forget(o.organizationResource("acme"))
+	o.ended.dropResource(o.organizationResource("acme"))
 	require.Equal(t, 1, emission().ResourceMetrics().Len())
 }
 
@@ -76,13 +76,13 @@ func tally(name string, labels ...string) ledger.TallyKey {
 func TestEnumerationsBeginAtZero(t *testing.T) {
 	t.Parallel()
 	e, org := emitting(t)
-	o, at := e.operations, pcommon.NewTimestampFromTime(began)
+	o, at := e.selfMetrics, pcommon.NewTimestampFromTime(began)
 	tallies := map[ledger.TallyKey]uint64{
 		tally(collect.TallyRuns, "failure"): 3, tally(collect.TallyRequests, "Discover", "5xx"): 2,
 		tally(collect.TallyEnqueued, "sweep"): 4,
 	}
 	record := func(after time.Duration, tallies map[ledger.TallyKey]uint64) pmetric.Metrics {
-		c := o.countsOf(zeroTallies(tallies), began.Add(after))
+		c := o.countersOf(zeroTallies(tallies), began.Add(after))
 		o.recordCounters(org, at, c)
 		o.recordRequests(org, at, c)
 		o.recordBackfill(org, at, c)
@@ -145,13 +145,13 @@ func seriesValue(t *testing.T, md pmetric.Metrics, metric, label, value string) 
 // sum falls, it begins with that.
 func TestStartOfStoreWrites(t *testing.T) {
 	t.Parallel()
-	var w storeWrites
+	var w writeSum
 	newest := began.Add(time.Hour)
-	require.Equal(t, began, w.restart(5, began, newest))
-	require.Equal(t, began, w.restart(7, began, newest))
+	require.Equal(t, began, w.startOf(5, began, newest))
+	require.Equal(t, began, w.startOf(7, began, newest))
 	again := began.Add(2 * time.Hour)
-	require.Equal(t, again, w.restart(3, began, again))
-	require.Equal(t, again, w.restart(9, began, again))
+	require.Equal(t, again, w.startOf(3, began, again))
+	require.Equal(t, again, w.startOf(9, began, again))
 }
 
 // TestIdentity: the collector's own identity counts, one without gets its own, and a receiver with a name says so on
@@ -176,7 +176,7 @@ func TestIdentity(t *testing.T) {
 	require.False(t, newIdentity(config, &settings).inScope, "the leader's streams go on under the next one")
 
 	e, _ := emitting(t)
-	o := e.operations
+	o := e.selfMetrics
 	o.identity = id
 	for _, org := range []string{"acme", ""} {
 		o.builder.RecordGhExporterLeaderDataPoint(o.started, 1, org)
@@ -221,7 +221,7 @@ func TestWakesAreMerged(t *testing.T) {
 	var last time.Time
 	ticks := 0
 	for range 12 {
-		at := e.next(ctx, last, interval)
+		at := e.awaitNext(ctx, last, interval)
 		name := fmt.Sprintf("%s after %s", at, last)
 		if !last.IsZero() {
 			require.GreaterOrEqual(t, at.Sub(last), wakeGap(interval)/2, name)
@@ -260,14 +260,14 @@ func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 		{second, tick.Add(2 * interval), true},
 		{second.Add(interval), tick.Add(2*interval + 2*time.Second), false}, // another may have led in between
 	} {
-		org.term = step.term
+		org.termStartedAt = step.term
 		r.updateEmits(org, step.at)
 		require.Equal(t, step.want, org.emits, i)
 	}
 	r.config.LeaderElection = nil
 	r.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits, "there is no other replica")
-	r.config.EmitFrom, org.term = emitFromAll, time.Time{}
+	r.config.EmitFrom, org.termStartedAt = emitFromAll, time.Time{}
 	r.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits)
 }

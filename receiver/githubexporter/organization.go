@@ -24,12 +24,12 @@ const (
 	jitter = 0.1
 	// pruneInterval is how often events past the retention are taken out.
 	pruneInterval = time.Hour
-	// failedFollow is the wait after the store could not be followed.
-	failedFollow = 10 * time.Second
-	// invalidInterval is how often a value that cannot be is shown in the log.
-	invalidInterval = time.Minute
-	// flushFor bounds the last commit of a term.
-	flushFor = 500 * time.Millisecond
+	// followRetryDelay is the wait after the store could not be followed.
+	followRetryDelay = 10 * time.Second
+	// invalidLogInterval is how often a value that cannot be is shown in the log.
+	invalidLogInterval = time.Minute
+	// flushTimeout bounds the last commit of a term.
+	flushTimeout = 500 * time.Millisecond
 )
 
 // organization is everything about one organization: its loop, its view and what is known of its last pass.
@@ -37,78 +37,78 @@ type organization struct {
 	name      string
 	config    *OrgConfig
 	retention time.Duration
-	reconcile time.Duration
+	reconcileInterval time.Duration
 	logger    *zap.Logger
 	telemetry *metadata.TelemetryBuilder
 	store     ledger.Store // authority
 	collector *collect.Collector
 	tallies   *collect.Tallies
-	jobs      *jobs // nil when there is no backfill
-	missed    missed
-	lines     *lines // nil where weekly lines are those of the commits
+	queue      *jobQueue // nil when there is no backfill
+	missed    missedStreams
+	weekly     *weeklyLines // nil where weekly lines are those of the commits
 	http      *http.Client
 	client    *github.Client
 	cooldown  *health.Cooldown
-	limits    *limits
-	condition *condition
+	credentialState    *credentialState
+	health *orgHealth
 	monitor   *health.Monitor
 	view      *ledger.View
-	authority *authority
+	termStore *termStore
 	leases    *leases
 	// lease is the one under which this replica leads it.
 	lease       string
 	leaderWatch leaderWatch
 	// wake asks for an emission now.
 	wake func()
-	// passed has a token when a pass has ended: there may be gaps to fill.
-	passed chan struct{}
+	// passEnded has a token when a pass has ended: there may be gaps to fill.
+	passEnded chan struct{}
 
 	// summary, emits, shown and ends are of the last emission; they belong to the emitter. emits says that this
 	// replica emits the organization, emitsTerm is the beginning of the term in which it does.
 	summary   ledger.Summary
 	emits     bool
 	emitsTerm time.Time
-	shown     [ledger.NumMetrics]int
+	seriesShown     [ledger.NumMetrics]int
 	ends      seriesEnds
 
-	progress progress
-	// ledgerBegan is when the ledger began that is followed; it belongs to follow.
-	ledgerBegan time.Time
+	watchdog watchdog
+	// ledgerStart is when the ledger began that is followed; it belongs to follow.
+	ledgerStart time.Time
 
 	mu           sync.Mutex
-	term         time.Time // when this replica began to lead; zero while it follows
+	termStartedAt         time.Time // when this replica began to lead; zero while it follows
 	lastRun      time.Time
 	lastTook     time.Duration
 	caughtUp     time.Duration
-	pruned       time.Time
-	reconciled   time.Time
-	shownInvalid time.Time
-	oldestJob    time.Time // that is under way; zero when there is none, or this replica follows
+	prunedAt       time.Time
+	reconciledAt   time.Time
+	invalidLoggedAt time.Time
+	oldestJobAt    time.Time // that is under way; zero when there is none, or this replica follows
 	// completeAt is when this replica first made a pass that saw all repositories; zero before.
 	completeAt time.Time
-	// filtered is what was last found of the settings of repositories; it belongs to who makes passes.
-	filtered string
+	// filterReported is what was last found of the settings of repositories; it belongs to who makes passes.
+	filterReported string
 }
 
-// schedule makes passes until the term ends.
-func (o *organization) schedule(ctx context.Context, fence uint64) {
+// runPasses makes passes until the term ends.
+func (o *organization) runPasses(ctx context.Context, fence uint64) {
 	loop := schedule.Loop{Interval: o.config.ScrapeInterval, Jitter: jitter}
 	_ = loop.Run(ctx, func(ctx context.Context) time.Time { // ends with the context only
-		o.progress.begin(time.Now())
-		notBefore := o.turn(ctx, fence)
-		o.progress.end(time.Now(), o.config.ScrapeInterval, notBefore)
+		o.watchdog.startPass(time.Now())
+		notBefore := o.runPass(ctx, fence)
+		o.watchdog.endPass(time.Now(), o.config.ScrapeInterval, notBefore)
 		return notBefore
 	})
 }
 
-// invalid counts a value that no honest answer has, and shows one of many.
-func (o *organization) invalid(err error) {
+// recordInvalidValue counts a value that no honest answer has, and shows one of many.
+func (o *organization) recordInvalidValue(err error) {
 	o.tallies.Add(collect.TallyInvalid)
 	now := time.Now()
 	o.mu.Lock()
-	show := now.Sub(o.shownInvalid) >= invalidInterval
+	show := now.Sub(o.invalidLoggedAt) >= invalidLogInterval
 	if show {
-		o.shownInvalid = now
+		o.invalidLoggedAt = now
 	}
 	o.mu.Unlock()
 	if show {
@@ -116,43 +116,43 @@ func (o *organization) invalid(err error) {
 	}
 }
 
-// schemaLacks logs that the server's GraphQL schema does not take a query.
-func (o *organization) schemaLacks(err *github.SchemaError) {
+// logSchemaError logs that the server's GraphQL schema does not take a query.
+func (o *organization) logSchemaError(err *github.SchemaError) {
 	o.logger.Warn("The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; "+
 		"the rest stays a gap.", zap.Error(err))
 }
 
-// skip is a turn while GitHub is not to be asked.
-func (o *organization) skip(ctx context.Context, cooling error) {
+// skipPass is a turn while GitHub is not to be asked.
+func (o *organization) skipPass(ctx context.Context, cooling error) {
 	o.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
-	o.condition.troubles.set(o.name, cooling)
+	o.health.readErrors.set(o.name, cooling)
 	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
 		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
 	}
 }
 
-// turn makes a pass and what is due after it. It says when the next one may begin.
-func (o *organization) turn(ctx context.Context, fence uint64) time.Time {
+// runPass makes a pass and what is due after it. It says when the next one may begin.
+func (o *organization) runPass(ctx context.Context, fence uint64) time.Time {
 	if cooling := o.cooldown.Err(); cooling != nil {
-		o.skip(ctx, cooling)
+		o.skipPass(ctx, cooling)
 		return time.Time{}
 	}
 	sum, err := o.collector.Pass(ctx, fence)
 	if ctx.Err() != nil {
 		return time.Time{}
 	}
-	o.report(ctx, &sum, err)
+	o.recordPass(ctx, &sum, err)
 	if err == nil {
-		o.lines.pass(sum.Start)
-		o.afterPass(ctx, fence)
+		o.weekly.signalPass(sum.Start)
+		o.maintain(ctx, fence)
 	}
 	return sum.RetryAt
 }
 
-// report makes a pass known: log, status, telemetry.
-func (o *organization) report(ctx context.Context, sum *collect.PassResult, err error) {
-	o.condition.passed(sum, err)
-	if o.jobs != nil {
+// recordPass makes a pass known: log, status, telemetry.
+func (o *organization) recordPass(ctx context.Context, sum *collect.PassResult, err error) {
+	o.health.recordPass(sum, err)
+	if o.queue != nil {
 		o.missed.add(sum)
 	}
 	o.telemetry.GithubexporterPassDuration.Record(ctx, sum.Duration.Seconds(),
@@ -166,7 +166,7 @@ func (o *organization) report(ctx context.Context, sum *collect.PassResult, err 
 	}
 	o.mu.Unlock()
 	if complete {
-		o.reportFilter(sum)
+		o.warnOfFilter(sum)
 	}
 	if sum.Duration > o.config.ScrapeInterval {
 		o.logger.Warn("A pass takes longer than the scrape interval; the next one begins when it ends.",
@@ -176,7 +176,7 @@ func (o *organization) report(ctx context.Context, sum *collect.PassResult, err 
 		o.wake()
 	}
 	select {
-	case o.passed <- struct{}{}:
+	case o.passEnded <- struct{}{}:
 	default:
 	}
 }
@@ -188,14 +188,14 @@ func (o *organization) firstComplete() time.Time {
 	return o.completeAt
 }
 
-// reportFilter warns of settings of repositories that select nothing, once for each change.
-func (o *organization) reportFilter(sum *collect.PassResult) {
+// warnOfFilter warns of settings of repositories that select nothing, once for each change.
+func (o *organization) warnOfFilter(sum *collect.PassResult) {
 	none := sum.Repositories == 0
 	found := fmt.Sprintf("%q %t", sum.UnmatchedPatterns, none)
-	if found == o.filtered {
+	if found == o.filterReported {
 		return
 	}
-	o.filtered = found
+	o.filterReported = found
 	if un := &sum.UnmatchedPatterns; len(un.Include)+len(un.Exclude) > 0 {
 		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the organization. "+
 			"Only * and ? are wildcards; case is ignored.",
@@ -207,30 +207,30 @@ func (o *organization) reportFilter(sum *collect.PassResult) {
 	}
 }
 
-// afterPass prunes and reconciles when it is time.
-func (o *organization) afterPass(ctx context.Context, fence uint64) {
+// maintain prunes and reconciles when it is time.
+func (o *organization) maintain(ctx context.Context, fence uint64) {
 	now := time.Now()
-	if now.Sub(o.pruned) >= pruneInterval {
+	if now.Sub(o.prunedAt) >= pruneInterval {
 		if err := o.store.Prune(ctx, o.name, now.Add(-o.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
 			o.logger.Error("Pruning the ledger failed; it is tried again after the next pass.", zap.Error(err))
 		} else {
-			o.pruned = now
+			o.prunedAt = now
 		}
 	}
-	if o.reconciled.IsZero() {
-		o.reconciled = now // the first pass has just read the last 24 h
+	if o.reconciledAt.IsZero() {
+		o.reconciledAt = now // the first pass has just read the last 24 h
 	}
-	if o.reconcile > 0 && now.Sub(o.reconciled) >= o.reconcile {
-		o.reconcileNow(ctx, fence, now)
+	if o.reconcileInterval > 0 && now.Sub(o.reconciledAt) >= o.reconcileInterval {
+		o.runReconciliation(ctx, fence, now)
 	}
 }
 
-func (o *organization) reconcileNow(ctx context.Context, fence uint64, now time.Time) {
+func (o *organization) runReconciliation(ctx context.Context, fence uint64, now time.Time) {
 	sum, err := o.collector.Reconcile(ctx, fence)
 	if ctx.Err() != nil {
 		return
 	}
-	o.reconciled = now
+	o.reconciledAt = now
 	level := zap.InfoLevel
 	if sum.Found > 0 || err != nil {
 		level = zap.WarnLevel
@@ -244,7 +244,7 @@ func (o *organization) pause(ctx context.Context, wait time.Duration, afterPass 
 	if wait <= 0 {
 		return
 	}
-	passed := o.passed
+	passed := o.passEnded
 	if !afterPass {
 		passed = nil
 	}
@@ -265,12 +265,12 @@ func (o *organization) follow(ctx context.Context) {
 			if c.Reset {
 				began = time.Now()
 			}
-			o.noteLedger(&c)
-			o.leaderWatch.follow(&c, time.Now())
+			o.logLedgerReset(&c)
+			o.leaderWatch.observe(&c, time.Now())
 			o.view.Apply(c)
-			o.lines.changed()
+			o.weekly.signalViewChange()
 			if c.CaughtUp {
-				o.caught(time.Since(began))
+				o.recordCatchUp(time.Since(began))
 			}
 			return nil
 		})
@@ -278,15 +278,15 @@ func (o *organization) follow(ctx context.Context) {
 			return
 		}
 		o.logger.Error("Following the store failed; it is tried again.", zap.Error(err))
-		o.pause(ctx, failedFollow, false)
+		o.pause(ctx, followRetryDelay, false)
 	}
 }
 
-// noteLedger says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
-func (o *organization) noteLedger(c *ledger.Change) {
-	was := o.ledgerBegan
+// logLedgerReset says when the view begins anew with a ledger that is not the one before: what was recorded is read again.
+func (o *organization) logLedgerReset(c *ledger.Change) {
+	was := o.ledgerStart
 	if c.Reset || !c.LedgerStart.IsZero() {
-		o.ledgerBegan = c.LedgerStart
+		o.ledgerStart = c.LedgerStart
 	}
 	if c.Reset && !was.IsZero() && !was.Equal(c.LedgerStart) {
 		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
@@ -294,37 +294,37 @@ func (o *organization) noteLedger(c *ledger.Change) {
 	}
 }
 
-func (o *organization) caught(took time.Duration) {
+func (o *organization) recordCatchUp(took time.Duration) {
 	o.mu.Lock()
 	o.caughtUp = took
 	o.mu.Unlock()
 	o.wake()
 }
 
-// rest forgets the last pass: it is the leader who shows it.
-func (o *organization) rest() {
-	o.progress.rest()
+// clearTerm forgets the last pass: it is the leader who shows it.
+func (o *organization) clearTerm() {
+	o.watchdog.stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lastRun, o.oldestJob, o.term = time.Time{}, time.Time{}, time.Time{}
+	o.lastRun, o.oldestJobAt, o.termStartedAt = time.Time{}, time.Time{}, time.Time{}
 }
 
-// beginTerm notes that this replica leads from now on.
-func (o *organization) beginTerm() {
+// startTerm notes that this replica leads from now on.
+func (o *organization) startTerm() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.term = time.Now()
+	o.termStartedAt = time.Now()
 }
 
-// leadsSince is when this replica began to lead; zero while it follows.
-func (o *organization) leadsSince() time.Time {
+// termStart is when this replica began to lead; zero while it follows.
+func (o *organization) termStart() time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.term
+	return o.termStartedAt
 }
 
-// state is what is known of the last pass and of the view's last catching-up.
-func (o *organization) state() (lastRun time.Time, lastTook, caughtUp time.Duration) {
+// lastPass is what is known of the last pass and of the view's last catching-up.
+func (o *organization) lastPass() (lastRun time.Time, lastTook, caughtUp time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lastRun, o.lastTook, o.caughtUp

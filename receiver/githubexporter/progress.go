@@ -6,58 +6,58 @@ import (
 	"time"
 )
 
-// progress knows whether an organization's loop moves. A loop moves when a pass begins or ends, and during one whenever
+// watchdog knows whether an organization's loop moves. A loop moves when a pass begins or ends, and during one whenever
 // GitHub or the store answered, whatever the answer was.
-type progress struct {
+type watchdog struct {
 	mu      sync.Mutex
 	running bool
-	moved   time.Time
-	due     time.Time // of the next pass; zero while this replica follows
+	heartbeatAt   time.Time
+	nextDue     time.Time // of the next pass; zero while this replica follows
 }
 
 // stuckAfter is how long a loop may not move before something is wrong with it: longer than a request may take.
 func stuckAfter(interval time.Duration) time.Duration { return max(3*interval, 30*time.Second) }
 
-func (p *progress) begin(now time.Time) {
+func (p *watchdog) startPass(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.moved, p.due = true, now, now
+	p.running, p.heartbeatAt, p.nextDue = true, now, now
 }
 
-func (p *progress) end(now time.Time, interval time.Duration, notBefore time.Time) {
+func (p *watchdog) endPass(now time.Time, interval time.Duration, notBefore time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.moved, p.due = false, now, now.Add(interval)
-	if notBefore.After(p.due) {
-		p.due = notBefore.Add(interval)
+	p.running, p.heartbeatAt, p.nextDue = false, now, now.Add(interval)
+	if notBefore.After(p.nextDue) {
+		p.nextDue = notBefore.Add(interval)
 	}
 }
 
-// move notes an answer.
-func (p *progress) move(now time.Time) {
+// heartbeat notes an answer.
+func (p *watchdog) heartbeat(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.moved = now
+	p.heartbeatAt = now
 }
 
-func (p *progress) rest() {
+func (p *watchdog) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.due = false, time.Time{}
+	p.running, p.nextDue = false, time.Time{}
 }
 
-// stuck says why the loop does not move, nil when it does.
-func (p *progress) stuck(now time.Time, interval time.Duration) error {
+// stuckError says why the loop does not move, nil when it does.
+func (p *watchdog) stuckError(now time.Time, interval time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limit := stuckAfter(interval)
 	switch {
-	case p.due.IsZero():
+	case p.nextDue.IsZero():
 		return nil
-	case p.running && now.Sub(p.moved) > limit:
-		return fmt.Errorf("a pass has not moved since %s", p.moved.UTC().Format(time.RFC3339))
-	case !p.running && now.Sub(p.due) > limit:
-		return fmt.Errorf("a pass is due since %s", p.due.UTC().Format(time.RFC3339))
+	case p.running && now.Sub(p.heartbeatAt) > limit:
+		return fmt.Errorf("a pass has not moved since %s", p.heartbeatAt.UTC().Format(time.RFC3339))
+	case !p.running && now.Sub(p.nextDue) > limit:
+		return fmt.Errorf("a pass is due since %s", p.nextDue.UTC().Format(time.RFC3339))
 	default:
 		return nil
 	}

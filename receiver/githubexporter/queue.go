@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// lookInterval is how often the queue's depth is asked for, and whether this replica should consume.
-	lookInterval = 5 * time.Second
-	// lookFor bounds the question.
-	lookFor = 3 * time.Second
-	// aloneAfter is how many looks in a row find no other consumer before a leader that was elected consumes.
-	aloneAfter = 2
-	// inProcess names the queue in the process.
-	inProcess = "memory"
+	// depthInterval is how often the queue's depth is asked for, and whether this replica should consume.
+	depthInterval = 5 * time.Second
+	// depthTimeout bounds the question.
+	depthTimeout = 3 * time.Second
+	// minLooksWithoutConsumer is how many looks in a row find no other consumer before a leader that was elected consumes.
+	minLooksWithoutConsumer = 2
+	// memoryQueueName names the queue in the process.
+	memoryQueueName = "memory"
 )
 
-// jobs is the queue of backfill jobs, and who consumes it here.
-type jobs struct {
+// jobQueue is the queue of backfill jobs, and who consumes it here.
+type jobQueue struct {
 	receiver *githubReceiver
 	// shared is the queue of all replicas, local the one in the process. There is one of them, or both, when the local one
 	// stands in for the other.
@@ -38,14 +38,14 @@ type jobs struct {
 	claims backfill.Claims
 	worker *backfill.Worker
 
-	condition *queueCondition
+	errors *queueErrors
 	// foreign are organizations of other deployments whose jobs were met.
 	foreign foreignOrgs
 
 	mu      sync.Mutex
 	backlog backlog
-	known   bool
-	alone   int
+	depthKnown   bool
+	looksWithoutConsumer   int
 	// invalid and returned count messages since the start, by the queue's name.
 	invalid, returned map[string]int64
 }
@@ -61,12 +61,12 @@ type backlog struct {
 }
 
 // openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the broker.
-func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
+func openJobs(ctx context.Context, r *githubReceiver) (*jobQueue, error) {
 	if !r.config.Backfill.Enabled {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	j := &jobs{
-		receiver: r, claims: &backfill.LocalClaims{}, condition: newQueueCondition(r.monitor),
+	j := &jobQueue{
+		receiver: r, claims: &backfill.LocalClaims{}, errors: newQueueErrors(r.monitor),
 		invalid: make(map[string]int64), returned: make(map[string]int64),
 	}
 	if r.config.RabbitMQ.Enabled() {
@@ -82,22 +82,22 @@ func openJobs(ctx context.Context, r *githubReceiver) (*jobs, error) {
 		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(), Consumers: r.config.Backfill.ConsumerCount})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: r.reader, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
-		HeartbeatInterval: max(time.Second, silence(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
+		ReaderOf: r.readerOf, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
+		HeartbeatInterval: max(time.Second, claimTimeout(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
 }
 
 // deadLetter is the field of the log that names the dead-letter queue, from which an operator can have a job replayed. The queue
 // in the process has none.
-func (j *jobs) deadLetter() zap.Field {
+func (j *jobQueue) deadLetter() zap.Field {
 	if j.shared == nil || j.local != nil {
 		return zap.Skip()
 	}
 	return zap.String("dead_letter_queue", j.receiver.config.RabbitMQ.DeadLetterQueue)
 }
 
-func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue.Queue, error) {
+func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobQueue) (*rabbitqueue.Queue, error) {
 	c := &r.config.RabbitMQ
 	auth := rabbitqueue.ExternalAuth()
 	if c.Auth.Plain != nil {
@@ -117,9 +117,9 @@ func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobs) (*rabbitqueue
 		ConnectionName: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
 		OnState:    func(err error) { r.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
 		OnConsumer: func(err error) { r.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
-		OnInvalid:  func(queue string) { j.count(j.invalid, queue) },
-		OnReturned: func(queue string) { j.count(j.returned, queue) },
-		OnRefused:  j.condition.refused,
+		OnInvalid:  func(queue string) { j.countMessage(j.invalid, queue) },
+		OnReturned: func(queue string) { j.countMessage(j.returned, queue) },
+		OnRefused:  j.errors.setRefused,
 	}), nil
 }
 
@@ -135,18 +135,18 @@ func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
 	return settings, nil
 }
 
-// silence is how long there may be no sign of a job.
-func silence(c *BackfillConfig) time.Duration { return max(5*time.Second, c.SweepInterval) }
+// claimTimeout is how long there may be no sign of a job.
+func claimTimeout(c *BackfillConfig) time.Duration { return max(5*time.Second, c.SweepInterval) }
 
 // close ends the connections.
-func (j *jobs) close() {
+func (j *jobQueue) close() {
 	if j != nil && j.shared != nil {
 		j.shared.Close()
 	}
 }
 
-// count counts a message of a queue.
-func (j *jobs) count(counters map[string]int64, queue string) {
+// countMessage counts a message of a queue.
+func (j *jobQueue) countMessage(counters map[string]int64, queue string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	counters[queue]++
@@ -154,7 +154,7 @@ func (j *jobs) count(counters map[string]int64, queue string) {
 
 // orgJobs are the jobs of one organization.
 type orgJobs struct {
-	*jobs
+	*jobQueue
 	org string
 }
 
@@ -164,7 +164,7 @@ func (j orgJobs) Depth(ctx context.Context) (backfill.Depth, error) {
 }
 
 // Publish implements backfill.Publisher: the local queue takes what the shared one cannot.
-func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
+func (j *jobQueue) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 	if j.shared == nil {
 		return j.local.Publish(ctx, list)
 	}
@@ -177,7 +177,7 @@ func (j *jobs) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 }
 
 // depth is that of the local queue and of the shared one together.
-func (j *jobs) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth, error) {
+func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth, error) {
 	var depth backfill.Depth
 	if j.local != nil {
 		depth, _ = j.local.Depth(ctx) // it has no errors
@@ -195,19 +195,19 @@ func (j *jobs) depth(ctx context.Context, ask func(context.Context) (backfill.De
 	return shared, err
 }
 
-// run consumes until ctx ends: the local queue always, the shared one where it is this replica's part.
-func (j *jobs) run(ctx context.Context) {
+// consume consumes until ctx ends: the local queue always, the shared one where it is this replica's part.
+func (j *jobQueue) consume(ctx context.Context) {
 	var consumers sync.WaitGroup
 	defer consumers.Wait()
 	if j.local != nil {
 		consumers.Go(func() { _ = j.local.Consume(ctx, j.worker.Handle) }) // ends with the context only
 	}
 	var stop context.CancelFunc
-	ticker := time.NewTicker(lookInterval)
+	ticker := time.NewTicker(depthInterval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		j.look(ctx)
-		should := j.shared != nil && j.should(stop != nil)
+		j.refreshDepth(ctx)
+		should := j.shared != nil && j.shouldConsume(stop != nil)
 		switch {
 		case should && stop == nil:
 			var consuming context.Context
@@ -223,36 +223,36 @@ func (j *jobs) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-		case <-j.receiver.turned:
+		case <-j.receiver.roleChanged:
 		}
 	}
 }
 
-// should reports whether this replica is to consume the shared queue: followers are, and who leads when nobody else does, or
+// shouldConsume reports whether this replica is to consume the shared queue: followers are, and who leads when nobody else does, or
 // when the organizations are divided.
-func (j *jobs) should(does bool) bool {
+func (j *jobQueue) shouldConsume(does bool) bool {
 	if !j.receiver.monitor.LeadsAny() || j.receiver.config.Leadership == leadershipOrg {
 		return true
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if does {
-		return j.alone > 0
+		return j.looksWithoutConsumer > 0
 	}
-	return j.alone >= aloneAfter || (j.alone > 0 && j.receiver.config.LeaderElection == nil)
+	return j.looksWithoutConsumer >= minLooksWithoutConsumer || (j.looksWithoutConsumer > 0 && j.receiver.config.LeaderElection == nil)
 }
 
-// look asks for the depth and who else consumes.
-func (j *jobs) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
+// refreshDepth asks for the depth and who else consumes.
+func (j *jobQueue) refreshDepth(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, depthTimeout)
 	defer cancel()
 	seen := backlog{depth: make(map[string]int)}
 	if j.local != nil {
 		local, _ := j.local.Depth(ctx) // it has no errors
-		seen.depth[inProcess], seen.depth[inProcess+".retry"] = local.Ready, local.Retries
-		seen.depth[inProcess+".dead"] = local.DeadLetters
+		seen.depth[memoryQueueName], seen.depth[memoryQueueName+".retry"] = local.Ready, local.Retries
+		seen.depth[memoryQueueName+".dead"] = local.DeadLetters
 		if j.shared == nil {
-			seen.queues = []backfill.QueueDepth{{Name: inProcess, Ready: local.Ready, Oldest: local.Oldest}}
+			seen.queues = []backfill.QueueDepth{{Name: memoryQueueName, Ready: local.Ready, Oldest: local.Oldest}}
 		}
 	}
 	others, known := 1, true
@@ -270,34 +270,34 @@ func (j *jobs) look(ctx context.Context) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.backlog, j.known = seen, known
+	j.backlog, j.depthKnown = seen, known
 	switch {
 	case !known:
 	case others > 0:
-		j.alone = 0
+		j.looksWithoutConsumer = 0
 	default:
-		j.alone++
+		j.looksWithoutConsumer++
 	}
 }
 
-// seen is the backlog as it was seen last.
-func (j *jobs) seen() (seen backlog, known bool) {
+// lastBacklog is the backlog as it was seen last.
+func (j *jobQueue) lastBacklog() (seen backlog, known bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	seen = j.backlog
 	seen.invalid, seen.returned = maps.Clone(j.invalid), maps.Clone(j.returned)
-	return seen, j.known
+	return seen, j.depthKnown
 }
 
-// reader is who reads jobs of an organization; nil when it is not configured.
-func (r *githubReceiver) reader(name string) backfill.Reader {
+// readerOf is who reads jobs of an organization; nil when it is not configured.
+func (r *githubReceiver) readerOf(name string) backfill.Reader {
 	key := (&OrgConfig{Name: name}).key()
 	for _, org := range r.orgs {
 		if org.config.key() == key {
 			return org
 		}
 	}
-	if r.jobs.foreign.isNew(key) {
+	if r.jobs.foreign.shouldName(key) {
 		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that is "+
 			"not "+
 			"configured here. Its jobs are given back, and are dead when no deployment takes them.", zap.String("org",
@@ -315,8 +315,8 @@ type foreignOrgs struct {
 	named map[string]bool
 }
 
-// isNew reports whether an organization is to be named, which is so once.
-func (f *foreignOrgs) isNew(key string) bool {
+// shouldName reports whether an organization is to be named, which is so once.
+func (f *foreignOrgs) shouldName(key string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.named[key] || len(f.named) >= maxForeign {

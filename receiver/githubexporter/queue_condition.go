@@ -12,41 +12,41 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// queueCondition joins what the queue of jobs does wrong: jobs that it refuses, and jobs that it confirms and does not
+// queueErrors joins what the queue of jobs does wrong: jobs that it refuses, and jobs that it confirms and does not
 // deliver. A replica stays ready: what was read is shown.
-type queueCondition struct {
+type queueErrors struct {
 	monitor *health.Monitor
 
 	mu sync.Mutex
-	// troubles are by queue and, of jobs that vanish, by organization.
-	troubles map[string]error
+	// errs are by queue and, of jobs that vanish, by organization.
+	errs map[string]error
 }
 
-func newQueueCondition(monitor *health.Monitor) *queueCondition {
-	return &queueCondition{monitor: monitor, troubles: make(map[string]error)}
+func newQueueErrors(monitor *health.Monitor) *queueErrors {
+	return &queueErrors{monitor: monitor, errs: make(map[string]error)}
 }
 
-// refused notes that a queue refuses jobs, or takes them again.
-func (c *queueCondition) refused(queue string, err error) { c.set("queue "+queue, err) }
+// setRefused notes that a queue refuses jobs, or takes them again.
+func (c *queueErrors) setRefused(queue string, err error) { c.set("queue "+queue, err) }
 
 // set notes a trouble, or that it has passed.
-func (c *queueCondition) set(key string, err error) {
+func (c *queueErrors) set(key string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		delete(c.troubles, key)
+		delete(c.errs, key)
 	} else {
-		c.troubles[key] = err
+		c.errs[key] = err
 	}
 	var all []error
-	for _, key := range slices.Sorted(maps.Keys(c.troubles)) {
-		all = append(all, c.troubles[key])
+	for _, key := range slices.Sorted(maps.Keys(c.errs)) {
+		all = append(all, c.errs[key])
 	}
 	c.monitor.SetDependencies(map[string]error{health.Backfill: errors.Join(all...)})
 }
 
-// vanishing notes how many windows of an organization have jobs that vanish. It gives the trouble, nil for none.
-func (c *queueCondition) vanishing(org, queue string, windows int) error {
+// setVanishing notes how many windows of an organization have jobs that vanish. It gives the trouble, nil for none.
+func (c *queueErrors) setVanishing(org, queue string, windows int) error {
 	var err error
 	if windows > 0 {
 		err = fmt.Errorf("jobs of organization %s vanish in queue %q: those of %d windows were confirmed %d times in "+
@@ -60,9 +60,9 @@ func (c *queueCondition) vanishing(org, queue string, windows int) error {
 }
 
 // queueOf names the queue of an organization's jobs.
-func (j *jobs) queueOf(org *OrgConfig) string {
+func (j *jobQueue) queueOf(org *OrgConfig) string {
 	if j.shared == nil {
-		return inProcess
+		return memoryQueueName
 	}
 	return rabbitqueue.OrgQueue(j.receiver.config.RabbitMQ.Queue, org.key())
 }

@@ -30,18 +30,18 @@ type githubReceiver struct {
 	identity  identity
 
 	store    *backend
-	election election
+	election leaderElection
 	leases   *leases
 	monitor  *health.Monitor
 	cooldown *health.Cooldown
 	access   *access
 	// credentials are used while the organizations are put together.
 	credentials *credentials
-	jobs        *jobs
-	users       *users
+	jobs        *jobQueue
+	users       *userLabels
 	orgs        []*organization
-	turned      chan struct{} // has a token when this replica has begun or ceased to lead
-	stop        context.CancelFunc
+	roleChanged      chan struct{} // has a token when this replica has begun or ceased to lead
+	cancel        context.CancelFunc
 	tasks       sync.WaitGroup
 }
 
@@ -58,7 +58,7 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 	}
 	return &githubReceiver{
 		config: config, settings: settings, next: next, obs: obs, telemetry: telemetry,
-		identity: newIdentity(config, &settings), turned: make(chan struct{}, 1),
+		identity: newIdentity(config, &settings), roleChanged: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -66,12 +66,12 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 // another server is out of reach.
 func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	var err error
-	if r.election, err = r.elections(host); err != nil {
+	if r.election, err = r.findElection(host); err != nil {
 		return err
 	}
 	r.leases = newLeases(r.config, r.settings.ID, r.election)
 	r.monitor = newMonitor(r.config, host)
-	r.monitor.SetDependencies(beginnings(r.config))
+	r.monitor.SetDependencies(initialStates(r.config))
 	r.cooldown = newCooldown(r.config, r.monitor)
 	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
 		return err
@@ -79,10 +79,10 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	if r.jobs, err = openJobs(ctx, r); err != nil {
 		return errors.Join(err, r.store.close(ctx))
 	}
-	troubles := newTroubles(r.monitor)
+	troubles := newReadErrors(r.monitor)
 	r.access = newAccess(r.monitor)
 	r.credentials = newCredentials(r.store.budget)
-	r.users = newUsers(&r.config.Actors)
+	r.users = newUserLabels(&r.config.Actors)
 	for i := range r.config.Orgs {
 		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, troubles)
 		if err != nil {
@@ -92,7 +92,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		r.orgs = append(r.orgs, org)
 	}
 	// The context of Start ends with it; the work ends with Shutdown.
-	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.run(ctx)
 	return nil
 }
@@ -101,11 +101,11 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 func (r *githubReceiver) run(ctx context.Context) {
 	emitter := newEmitter(r)
 	for _, org := range r.orgs {
-		org.wake = func() { emitter.wake(); r.store.lookAgain(); r.turn() }
+		org.wake = func() { emitter.wake(); r.store.requestProbe(); r.signalRoleChange() }
 		r.tasks.Go(func() { org.follow(ctx) })
 	}
 	r.tasks.Go(func() { emitter.run(ctx, r.config.EmitInterval) })
-	watch := newWatch(r, emitter)
+	watch := newHealthProber(r, emitter)
 	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
 	if r.config.Redis.Enabled() {
 		r.tasks.Go(func() { r.refreshLimits(ctx, r.config.EmitInterval) })
@@ -114,36 +114,36 @@ func (r *githubReceiver) run(ctx context.Context) {
 		r.tasks.Go(func() { r.checkCredentials(ctx, r.config.GitHub.Health.ProbeInterval) })
 	}
 	if r.jobs != nil {
-		r.tasks.Go(func() { r.jobs.run(ctx) })
+		r.tasks.Go(func() { r.jobs.consume(ctx) })
 	}
 	r.campaign(ctx)
 }
 
-// turn has it looked at again what this replica is to do.
-func (r *githubReceiver) turn() {
+// signalRoleChange has it looked at again what this replica is to do.
+func (r *githubReceiver) signalRoleChange() {
 	select {
-	case r.turned <- struct{}{}:
+	case r.roleChanged <- struct{}{}:
 	default:
 	}
 }
 
-// patience is how long what runs may take to end by itself.
-const patience = 700 * time.Millisecond
+// shutdownGrace is how long what runs may take to end by itself.
+const shutdownGrace = 700 * time.Millisecond
 
-// await waits until everything has stopped. What still waits for an answer of the store after a while gets none any more.
-func (r *githubReceiver) await() {
-	interrupt := time.AfterFunc(patience, r.store.interrupt)
+// awaitTasks waits until everything has stopped. What still waits for an answer of the store after a while gets none any more.
+func (r *githubReceiver) awaitTasks() {
+	interrupt := time.AfterFunc(shutdownGrace, r.store.interrupt)
 	defer interrupt.Stop()
 	r.tasks.Wait()
 }
 
 // Shutdown stops everything at once and waits until it has stopped.
 func (r *githubReceiver) Shutdown(ctx context.Context) error {
-	if r.stop == nil {
+	if r.cancel == nil {
 		return nil // never started
 	}
-	r.stop()
-	r.await()
+	r.cancel()
+	r.awaitTasks()
 	r.jobs.close()
 	for _, org := range r.orgs {
 		org.http.CloseIdleConnections()

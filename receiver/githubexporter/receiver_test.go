@@ -303,7 +303,7 @@ func TestNotReadyBeforeTheBrokerIs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), h))
 	sink.until(t, func(names map[string]int) bool {
-		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") && r.access.update() == nil // a pass is over
+		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") && r.access.refresh() == nil // a pass is over
 	})
 	emitted := len(sink.AllMetrics())
 	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > emitted+5 })

@@ -61,8 +61,8 @@ func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organiz
 		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
 		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
 		cooldown:  health.NewCooldown(health.CooldownSettings{}),
-		condition: &condition{org: config.Name, troubles: newTroubles(monitor), access: newAccess(monitor), logger: logger},
-		wake:      func() {}, passed: make(chan struct{}, 1),
+		health: &orgHealth{org: config.Name, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger},
+		wake:      func() {}, passEnded: make(chan struct{}, 1),
 	}
 }
 
@@ -81,7 +81,7 @@ func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*150*time.Second+3*time.Second)
 		defer cancel()
 		o := scheduled(t, source, zap.New(core))
-		o.schedule(ctx, 1)
+		o.runPasses(ctx, 1)
 		require.Equal(t, int32(4), source.passes.Load(), "no pass is waited for and none is left out")
 		require.Equal(t, int32(1), source.most.Load())
 		warned := logs.FilterMessage("A pass takes longer than the scrape interval; the next one begins when it ends.").All()

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// maxEnds bounds the series of an organization whose end is still to be marked.
-	maxEnds = 100_000
-	// chunkMarks is how many marks one emission has at most. Each has a metric of its own.
-	chunkMarks = 10_000
+	// maxSeriesEnds bounds the series of an organization whose end is still to be marked.
+	maxSeriesEnds = 100_000
+	// maxChunkMarkers is how many marks one emission has at most. Each has a metric of its own.
+	maxChunkMarkers = 10_000
 )
 
 // seriesEnds are series of an organization that ended: marks say so in each emission until the pipeline has taken
 // enough of them. They belong to the emitter.
 type seriesEnds struct {
-	marks map[ledger.Series]*ending
+	marks map[ledger.Series]*seriesEnd
 }
 
-// ending is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of them.
-type ending struct {
+// seriesEnd is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of them.
+type seriesEnd struct {
 	metrics ledger.Mask
 	left    [ledger.NumMetrics]uint8
 }
@@ -31,26 +31,26 @@ type ending struct {
 // add adds the end of metrics of a series. Beyond the bound it is marked by none: what is shown elsewhere expires.
 func (e *seriesEnds) add(series ledger.Series, gone ledger.Mask) {
 	if e.marks == nil {
-		e.marks = make(map[ledger.Series]*ending)
+		e.marks = make(map[ledger.Series]*seriesEnd)
 	}
 	end := e.marks[series]
 	if end == nil {
-		if len(e.marks) >= maxEnds {
+		if len(e.marks) >= maxSeriesEnds {
 			return
 		}
-		end = &ending{}
+		end = &seriesEnd{}
 		e.marks[series] = end
 	}
 	end.metrics |= gone
 	for m := range end.left {
 		if gone.Has(ledger.Metric(m)) {
-			end.left[m] = endMarks
+			end.left[m] = markerEmissions
 		}
 	}
 }
 
-// cancel drops the marks of the metrics of a series that are shown again.
-func (e *seriesEnds) cancel(series ledger.Series, shown ledger.Mask) {
+// cancelMarkers drops the marks of the metrics of a series that are shown again.
+func (e *seriesEnds) cancelMarkers(series ledger.Series, shown ledger.Mask) {
 	if len(e.marks) == 0 {
 		return
 	}
@@ -62,8 +62,8 @@ func (e *seriesEnds) cancel(series ledger.Series, shown ledger.Mask) {
 	}
 }
 
-// taken notes that the pipeline took all marks.
-func (e *seriesEnds) taken() {
+// recordAccepted notes that the pipeline took all marks.
+func (e *seriesEnds) recordAccepted() {
 	for series, end := range e.marks {
 		for m := range end.left {
 			if !end.metrics.Has(ledger.Metric(m)) {
@@ -81,14 +81,14 @@ func (e *seriesEnds) taken() {
 
 func (e *seriesEnds) clear() { e.marks = nil }
 
-// emit gives staleness marks as metrics to send, some at a time, until one is not taken. It reports whether all were
+// sendMarkers gives staleness marks as metrics to send, some at a time, until one is not taken. It reports whether all were
 // taken. Each mark needs a metric of its own: the Prometheus exporter leaves out the points of a metric that come after
 // one without a value.
-func (e *seriesEnds) emit(forms *forms, org string, at pcommon.Timestamp, send func(pmetric.Metrics) bool) bool {
-	sink := &sink{forms: forms, org: org, at: at}
+func (e *seriesEnds) sendMarkers(forms *metricTemplates, org string, at pcommon.Timestamp, send func(pmetric.Metrics) bool) bool {
+	sink := &pointSink{templates: forms, org: org, at: at}
 	for series, end := range e.marks {
-		sink.mark(series, end.metrics)
-		if sink.count < chunkMarks {
+		sink.appendMarkers(series, end.metrics)
+		if sink.count < maxChunkMarkers {
 			continue
 		}
 		for _, md := range sink.chunks() {
@@ -96,7 +96,7 @@ func (e *seriesEnds) emit(forms *forms, org string, at pcommon.Timestamp, send f
 				return false
 			}
 		}
-		sink.done = nil
+		sink.fullChunks = nil
 	}
 	for _, md := range sink.chunks() {
 		if !send(md) {
@@ -106,18 +106,18 @@ func (e *seriesEnds) emit(forms *forms, org string, at pcommon.Timestamp, send f
 	return true
 }
 
-// mark adds staleness marks of metrics of a series.
-func (s *sink) mark(series ledger.Series, metrics ledger.Mask) {
-	s.room()
+// appendMarkers adds staleness marks of metrics of a series.
+func (s *pointSink) appendMarkers(series ledger.Series, metrics ledger.Mask) {
+	s.ensureChunk()
 	for m := range ledger.NumMetrics {
-		if !s.forms.enabled[m] || !metrics.Has(ledger.Metric(m)) {
+		if !s.templates.enabled[m] || !metrics.Has(ledger.Metric(m)) {
 			continue
 		}
 		metric := s.metrics.AppendEmpty()
-		s.forms.prototype[m].CopyTo(metric)
+		s.templates.template[m].CopyTo(metric)
 		point := points(metric).AppendEmpty()
 		point.SetFlags(pmetric.DefaultDataPointFlags.WithNoRecordedValue(true))
-		s.fill(point, series)
+		s.setLabels(point, series)
 	}
 }
 
@@ -130,10 +130,10 @@ func (e *emitter) emitOrganization(
 		taken = e.send(ctx, md) && taken
 	}
 	if e.sendEnds(ctx, org, at) && taken {
-		org.ends.taken()
+		org.ends.recordAccepted()
 	}
 }
 
 func (e *emitter) sendEnds(ctx context.Context, org *organization, at pcommon.Timestamp) bool {
-	return org.ends.emit(e.forms, org.name, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
+	return org.ends.sendMarkers(e.templates, org.name, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
 }

@@ -65,7 +65,7 @@ func rename(org *organization, name string) {
 func emitNow(t *testing.T, e *emitter, org *organization) {
 	t.Helper()
 	at := pcommon.NewTimestampFromTime(began)
-	e.emitOrganization(t.Context(), org, at, e.activity(org, began))
+	e.emitOrganization(t.Context(), org, at, e.buildActivity(org, began))
 }
 
 // TestMarksAreRepeated: while the pipeline refuses, and for three emissions that it takes.
@@ -80,7 +80,7 @@ func TestMarksAreRepeated(t *testing.T) {
 		emitNow(t, e, org)
 	}
 	p.err = nil
-	for range endMarks {
+	for range markerEmissions {
 		emitNow(t, e, org)
 		require.Equal(t, 30, p.marks)
 		require.Len(t, p.values, 30, "each repository counts once")
@@ -99,7 +99,7 @@ func TestMarksAreCancelled(t *testing.T) {
 	rename(org, "moved")
 	emitNow(t, e, org)
 	rename(org, "repo-0")
-	for range endMarks + 1 {
+	for range markerEmissions + 1 {
 		emitNow(t, e, org)
 		require.Len(t, p.values, 30)
 		require.Contains(t, p.values, "gh.activity.commits repo-0 user-0")
@@ -111,10 +111,10 @@ func TestMarksAreCancelled(t *testing.T) {
 func TestMarksAreBounded(t *testing.T) {
 	t.Parallel()
 	var e seriesEnds
-	for i := range maxEnds + 10 {
+	for i := range maxSeriesEnds + 10 {
 		e.add(ledger.Series{Repo: "one", User: strconv.Itoa(i)}, 1)
 	}
-	require.Len(t, e.marks, maxEnds)
+	require.Len(t, e.marks, maxSeriesEnds)
 }
 
 // TestEndOfTerm: a replica that emits an organization no more marks nothing of it: another replica goes on with its
@@ -129,7 +129,7 @@ func TestEndOfTerm(t *testing.T) {
 	emitNow(t, e, org)
 	require.NotEmpty(t, org.ends.marks)
 	p.err, p.marks = nil, 0
-	e.count(org, began)
+	e.countSeries(org, began)
 	require.Empty(t, org.ends.marks)
 	require.Zero(t, p.marks)
 	emitNow(t, e, org)
@@ -142,7 +142,7 @@ func TestStartIsNeverLater(t *testing.T) {
 	e, org := emitting(t)
 	fill(org, 1, 1, 1)
 	at := began.AddDate(0, 0, -14).Add(-time.Hour)
-	s := &sink{forms: e.forms, org: org.name, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
+	s := &pointSink{templates: e.templates, org: org.name, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
 	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{Present: 1 << ledger.MetricTotal, StartTime: began.Unix()})
 	point := points(s.chunks()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)).At(0)
 	require.Equal(t, point.Timestamp(), point.StartTimestamp())

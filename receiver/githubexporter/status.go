@@ -33,20 +33,20 @@ func newMonitor(config *Config, host component.Host) *health.Monitor {
 	return health.NewMonitor(orgs, spare, time.Now, reporter.report)
 }
 
-// troubles are the organizations that cannot be read completely.
-type troubles struct {
+// readErrors are the organizations that cannot be read completely.
+type readErrors struct {
 	monitor *health.Monitor
 
 	mu   sync.Mutex
 	orgs map[string]error
 }
 
-func newTroubles(monitor *health.Monitor) *troubles {
-	return &troubles{monitor: monitor, orgs: make(map[string]error)}
+func newReadErrors(monitor *health.Monitor) *readErrors {
+	return &readErrors{monitor: monitor, orgs: make(map[string]error)}
 }
 
 // set is called when an organization's condition is known; nil is good.
-func (s *troubles) set(org string, trouble error) {
+func (s *readErrors) set(org string, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if trouble != nil {
@@ -54,19 +54,19 @@ func (s *troubles) set(org string, trouble error) {
 	} else {
 		delete(s.orgs, org)
 	}
-	err := s.err()
+	err := s.joinErrors()
 	s.monitor.SetDependencies(map[string]error{health.GitHub: err, health.GitHubCore: err})
 }
 
-// of returns the trouble of an organization, nil when there is none.
-func (s *troubles) of(org string) error {
+// errorOf returns the trouble of an organization, nil when there is none.
+func (s *readErrors) errorOf(org string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.orgs[org]
 }
 
-// renew replaces the reason of an organization that is in trouble. It does nothing for one that is not.
-func (s *troubles) renew(org string, trouble error) {
+// replace replaces the reason of an organization that is in trouble. It does nothing for one that is not.
+func (s *readErrors) replace(org string, trouble error) {
 	s.mu.Lock()
 	_, troubled := s.orgs[org]
 	s.mu.Unlock()
@@ -75,14 +75,14 @@ func (s *troubles) renew(org string, trouble error) {
 	}
 }
 
-// isUnanswered reports whether the trouble of an organization is that GitHub does not answer.
-func (s *troubles) isUnanswered(org string) bool {
+// isUnavailable reports whether the trouble of an organization is that GitHub does not answer.
+func (s *readErrors) isUnavailable(org string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.As(s.orgs[org], new(*github.UnavailableError))
 }
 
-func (s *troubles) err() error {
+func (s *readErrors) joinErrors() error {
 	var errs []error
 	for _, org := range slices.Sorted(maps.Keys(s.orgs)) {
 		errs = append(errs, s.orgs[org])
@@ -90,34 +90,34 @@ func (s *troubles) err() error {
 	return errors.Join(errs...)
 }
 
-// condition is how an organization is doing. It is logged once per change, not once per pass.
-type condition struct {
+// orgHealth is how an organization is doing. It is logged once per change, not once per pass.
+type orgHealth struct {
 	org      string
-	troubles *troubles
+	readErrors *readErrors
 	access   *access
 	logger   *zap.Logger
 	class    string
 }
 
-// forget is for a replica that leads no more: how GitHub does is the leader's business.
-func (c *condition) forget() {
+// reset is for a replica that leads no more: how GitHub does is the leader's business.
+func (c *orgHealth) reset() {
 	c.class = ""
-	c.troubles.set(c.org, nil)
+	c.readErrors.set(c.org, nil)
 }
 
-// passed takes the outcome of a pass.
-func (c *condition) passed(sum *collect.PassResult, err error) {
+// recordPass takes the outcome of a pass.
+func (c *orgHealth) recordPass(sum *collect.PassResult, err error) {
 	fields := []zap.Field{
 		zap.String("result", string(sum.Status)), zap.Int("repositories", sum.Repositories), zap.Int("changed", sum.Changed),
 		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
 	}
-	c.access.passed(c.org, err)
-	c.warnVanishing(sum)
-	trouble := troubleOf(sum, err)
+	c.access.recordPass(c.org, err)
+	c.warnOfVanishing(sum)
+	trouble := passError(sum, err)
 	was := c.class
-	c.class = classify(sum, trouble)
+	c.class = classifyError(sum, trouble)
 	if c.class != classStore { // how the store does is not GitHub's business
-		c.troubles.set(c.org, ofGitHub(sum, trouble))
+		c.readErrors.set(c.org, githubError(sum, trouble))
 	}
 	switch {
 	case c.class == was:
@@ -132,9 +132,9 @@ func (c *condition) passed(sum *collect.PassResult, err error) {
 	}
 }
 
-// warnVanishing says that most of the repositories are not there any more: their series end with the next pass, unless
+// warnOfVanishing says that most of the repositories are not there any more: their series end with the next pass, unless
 // it finds them.
-func (c *condition) warnVanishing(sum *collect.PassResult) {
+func (c *orgHealth) warnOfVanishing(sum *collect.PassResult) {
 	if sum.VanishedRepositories == 0 {
 		return
 	}
@@ -144,9 +144,9 @@ func (c *condition) warnVanishing(sum *collect.PassResult) {
 		zap.Int("vanished", sum.VanishedRepositories), zap.Int("repositories", sum.Repositories))
 }
 
-// troubleOf is the error that stands for all that a pass could not read; nil when it has read everything. Repositories
+// passError is the error that stands for all that a pass could not read; nil when it has read everything. Repositories
 // that are forbidden come first: their series are in question, and the remedy is a matter of the credential.
-func troubleOf(sum *collect.PassResult, err error) error {
+func passError(sum *collect.PassResult, err error) error {
 	switch {
 	case err != nil:
 		return err
@@ -184,9 +184,9 @@ func forbiddenRepositories(sum *collect.PassResult) (first *collect.Failure, n i
 	return first, len(counted)
 }
 
-// ofGitHub is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none:
+// githubError is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none:
 // that stays a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
-func ofGitHub(sum *collect.PassResult, trouble error) error {
+func githubError(sum *collect.PassResult, trouble error) error {
 	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
 		return trouble
 	}
@@ -204,8 +204,8 @@ func ofGitHub(sum *collect.PassResult, trouble error) error {
 // classStore is the class of trouble with the store.
 const classStore = "store"
 
-// classify names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
-func classify(sum *collect.PassResult, trouble error) string {
+// classifyError names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
+func classifyError(sum *collect.PassResult, trouble error) string {
 	var (
 		store       *collect.StoreError
 		limit       *github.LimitError

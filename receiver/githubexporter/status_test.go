@@ -19,6 +19,6 @@ func TestTroubleCountsTheOthers(t *testing.T) {
 		for range n {
 			sum.Failures = append(sum.Failures, failure)
 		}
-		require.EqualError(t, troubleOf(sum, nil), want)
+		require.EqualError(t, passError(sum, nil), want)
 	}
 }

@@ -54,33 +54,33 @@ func (g *storageGuard) Batch(ctx context.Context, ops ...*storage.Operation) err
 
 // observe notes the outcome of an operation that writes so many bytes; 0 is for one that writes none.
 func (g *storageGuard) observe(size int, probe bool, do func() error) error {
-	if err := g.state.damage(); err != nil {
+	if err := g.state.permanentError(); err != nil {
 		return err // the database may still hold its lock: it would never answer
 	}
-	operation := g.state.begin(time.Now())
-	err := g.call(do)
-	g.state.end(operation, size, probe, err)
+	operation := g.state.startOperation(time.Now())
+	err := g.recoverDamage(do)
+	g.state.endOperation(operation, size, probe, err)
 	return err
 }
 
 // Close implements storage.Client.
 func (g *storageGuard) Close(ctx context.Context) error {
-	if g.state.damage() != nil {
+	if g.state.permanentError() != nil {
 		return nil
 	}
-	return g.call(func() error { return g.client.Close(ctx) })
+	return g.recoverDamage(func() error { return g.client.Close(ctx) })
 }
 
-// damages are what the database says of a file that it cannot read
+// damageMessages are what the database says of a file that it cannot read
 // (https://pkg.go.dev/go.etcd.io/bbolt/errors).
-var damages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
+var damageMessages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
 
 // moveAway is the remedy for a damaged file. The extension's own, recreate: true, mends some damages only.
 const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums start " +
 	"from what it shows"
 
-// call makes an error of a panic, and explains an error.
-func (g *storageGuard) call(do func() error) (err error) {
+// recoverDamage makes an error of a panic, and explains an error.
+func (g *storageGuard) recoverDamage(do func() error) (err error) {
 	defer func() {
 		if damage := recover(); damage != nil {
 			err = &health.PermanentError{Err: g.damaged(fmt.Errorf("%v", damage))}
@@ -89,7 +89,7 @@ func (g *storageGuard) call(do func() error) (err error) {
 	if err = do(); err == nil {
 		return nil
 	}
-	for _, damage := range damages {
+	for _, damage := range damageMessages {
 		if strings.Contains(err.Error(), damage) {
 			return g.damaged(err)
 		}

@@ -13,9 +13,9 @@ import (
 const (
 	// storageProbeKey is the key of the record that probes write. The store uses other keys.
 	storageProbeKey = "probe"
-	// storageHangs is how long an operation may take before the storage counts as one that does not answer. A snapshot
+	// storageTimeout is how long an operation may take before the storage counts as one that does not answer. A snapshot
 	// of a large ledger takes seconds.
-	storageHangs = 15 * time.Second
+	storageTimeout = 15 * time.Second
 	// maxStorageProbe bounds the record of a probe in bytes.
 	maxStorageProbe = 16 << 20
 	// storageProbeMargin is what a probe writes beyond twice what could not be written: a database needs pages besides.
@@ -31,21 +31,21 @@ type storageState struct {
 
 	mu      sync.Mutex
 	running map[uint64]time.Time // when each operation began that runs
-	begun   uint64               // operations so far
-	trouble error                // nil while the storage does what it is asked for
-	size    int                  // of the store's largest write that failed since the trouble began, in bytes
+	operations   uint64               // operations so far
+	err error                // nil while the storage does what it is asked for
+	failedSize    int                  // of the store's largest write that failed since the trouble began, in bytes
 }
 
-// begin notes that an operation begins. It gives the operation's number.
-func (s *storageState) begin(now time.Time) uint64 {
+// startOperation notes that an operation begins. It gives the operation's number.
+func (s *storageState) startOperation(now time.Time) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.running == nil {
 		s.running = make(map[uint64]time.Time)
 	}
-	s.begun++
-	s.running[s.begun] = now
-	return s.begun
+	s.operations++
+	s.running[s.operations] = now
+	return s.operations
 }
 
 // oldest is when the operation began that runs longest, now when none does.
@@ -58,64 +58,64 @@ func (s *storageState) oldest(now time.Time) time.Time {
 	return now
 }
 
-// end notes the outcome of an operation that wrote so many bytes. A probe writes more than the store needs.
-func (s *storageState) end(operation uint64, size int, probe bool, err error) {
+// endOperation notes the outcome of an operation that wrote so many bytes. A probe writes more than the store needs.
+func (s *storageState) endOperation(operation uint64, size int, probe bool, err error) {
 	s.mu.Lock()
-	was := s.trouble
+	was := s.err
 	delete(s.running, operation)
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // says nothing of the storage
 	case isPermanent(was): // does not heal
 	case err != nil:
-		s.trouble = err
+		s.err = err
 		if !probe {
-			s.size = max(s.size, size)
+			s.failedSize = max(s.failedSize, size)
 		}
-	case was != nil && size > 0 && size >= min(s.size, maxStorageProbe):
-		s.trouble, s.size = nil, 0
+	case was != nil && size > 0 && size >= min(s.failedSize, maxStorageProbe):
+		s.err, s.failedSize = nil, 0
 	}
-	changed := (was == nil) != (s.trouble == nil) || (was != nil && was.Error() != s.trouble.Error())
+	changed := (was == nil) != (s.err == nil) || (was != nil && was.Error() != s.err.Error())
 	s.mu.Unlock()
 	if changed && s.changed != nil {
 		s.changed()
 	}
 }
 
-// damage is the trouble that does not heal; nil for any other.
-func (s *storageState) damage() error {
+// permanentError is the trouble that does not heal; nil for any other.
+func (s *storageState) permanentError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isPermanent(s.trouble) {
-		return s.trouble
+	if isPermanent(s.err) {
+		return s.err
 	}
 	return nil
 }
 
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
-// judge gives the size of the record with which to find out more, 0 while an operation runs, which says more itself,
+// assess gives the size of the record with which to find out more, 0 while an operation runs, which says more itself,
 // and the present trouble.
-func (s *storageState) judge(now time.Time) (probe int, trouble error) {
+func (s *storageState) assess(now time.Time) (probe int, trouble error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	oldest := s.oldest(now)
 	switch {
-	case isPermanent(s.trouble):
-		return 0, s.trouble
-	case now.Sub(oldest) > storageHangs:
+	case isPermanent(s.err):
+		return 0, s.err
+	case now.Sub(oldest) > storageTimeout:
 		return 0, fmt.Errorf("no answer since %s", oldest.UTC().Format(time.RFC3339))
 	case len(s.running) > 0:
-		return 0, s.trouble
-	case s.trouble == nil:
+		return 0, s.err
+	case s.err == nil:
 		return 1, nil
 	default:
-		return min(2*s.size+storageProbeMargin, maxStorageProbe), s.trouble
+		return min(2*s.failedSize+storageProbeMargin, maxStorageProbe), s.err
 	}
 }
 
 // ping finds out whether the storage can be written to.
 func (g *storageGuard) ping(ctx context.Context) error {
-	if size, _ := g.state.judge(time.Now()); size > 0 {
+	if size, _ := g.state.assess(time.Now()); size > 0 {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -126,7 +126,7 @@ func (g *storageGuard) ping(ctx context.Context) error {
 		case <-ctx.Done(): // what runs is judged by the next probes
 		}
 	}
-	_, trouble := g.state.judge(time.Now())
+	_, trouble := g.state.assess(time.Now())
 	if trouble == nil {
 		return nil
 	}

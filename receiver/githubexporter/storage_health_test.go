@@ -89,12 +89,12 @@ func TestStorageThatHangs(t *testing.T) {
 		client := &diskClient{hang: make(chan struct{}), free: 1000}
 		g := &storageGuard{client: client, extension: "file_storage"}
 		ask := func() error {
-			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
+			ctx, cancel := context.WithTimeout(t.Context(), probeTimeout)
 			defer cancel()
 			return g.ping(ctx)
 		}
 		require.NoError(t, ask(), "a snapshot may take so long")
-		time.Sleep(storageHangs) //nolint:forbidigo // in a bubble
+		time.Sleep(storageTimeout) //nolint:forbidigo // in a bubble
 		require.ErrorContains(t, ask(), "no answer since ")
 		close(client.hang)
 		synctest.Wait()
@@ -107,8 +107,8 @@ func TestStorageThatHangs(t *testing.T) {
 func TestCanceledIsNoTrouble(t *testing.T) {
 	t.Parallel()
 	var s storageState
-	s.end(s.begin(time.Now()), 10, false, errors.Join(errors.New("write"), context.Canceled))
-	_, trouble := s.judge(time.Now())
+	s.endOperation(s.startOperation(time.Now()), 10, false, errors.Join(errors.New("write"), context.Canceled))
+	_, trouble := s.assess(time.Now())
 	require.NoError(t, trouble)
 }
 
@@ -117,14 +117,14 @@ func TestOverlappingOperations(t *testing.T) {
 	t.Parallel()
 	var s storageState
 	began := time.Now()
-	first := s.begin(began)
-	second := s.begin(began.Add(storageHangs - time.Second))
-	s.end(first, 0, false, nil)
-	_, trouble := s.judge(began.Add(storageHangs + time.Second))
+	first := s.startOperation(began)
+	second := s.startOperation(began.Add(storageTimeout - time.Second))
+	s.endOperation(first, 0, false, nil)
+	_, trouble := s.assess(began.Add(storageTimeout + time.Second))
 	require.NoError(t, trouble)
-	_, trouble = s.judge(began.Add(2 * storageHangs))
+	_, trouble = s.assess(began.Add(2 * storageTimeout))
 	require.ErrorContains(t, trouble, "no answer since")
-	s.end(second, 0, false, nil)
-	_, trouble = s.judge(began.Add(2 * storageHangs))
+	s.endOperation(second, 0, false, nil)
+	_, trouble = s.assess(began.Add(2 * storageTimeout))
 	require.NoError(t, trouble)
 }

@@ -10,37 +10,37 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// answerWithin is how long a dependency may take to answer a probe: one that is slower is as good as down.
-const answerWithin = 2 * time.Second
+// probeTimeout is how long a dependency may take to answer a probe: one that is slower is as good as down.
+const probeTimeout = 2 * time.Second
 
-// watch probes what this replica depends on.
-type watch struct {
+// healthProber probes what this replica depends on.
+type healthProber struct {
 	receiver *githubReceiver
 	emitter  *emitter
 }
 
-func newWatch(r *githubReceiver, e *emitter) *watch { return &watch{receiver: r, emitter: e} }
+func newHealthProber(r *githubReceiver, e *emitter) *healthProber { return &healthProber{receiver: r, emitter: e} }
 
-// beginnings are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
+// initialStates are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
 // lest a replica say for a moment that it is ready.
-func beginnings(c *Config) map[string]error {
+func initialStates(c *Config) map[string]error {
 	states := map[string]error{
-		health.Exporter: errStarting, health.GitHubAccess: errUnread, health.Scheduler: nil, health.GitHub: nil, health.GitHubCore: nil,
+		health.Exporter: errNotCaughtUp, health.GitHubAccess: errNeverRead, health.Scheduler: nil, health.GitHub: nil, health.GitHubCore: nil,
 	}
 	switch {
 	case c.Redis.Enabled():
-		states[health.Redis], states[health.Leadership] = errUnasked, nil
+		states[health.Redis], states[health.Leadership] = errNotProbed, nil
 	case c.Storage != "":
-		states[health.Storage] = errUnasked
+		states[health.Storage] = errNotProbed
 	}
 	if c.Backfill.Enabled && c.RabbitMQ.Enabled() {
-		states[health.AMQP], states[health.Consumer] = errUnasked, errUnasked
+		states[health.AMQP], states[health.Consumer] = errNotProbed, errNotProbed
 	}
 	return states
 }
 
 // run probes at every interval, and at once when the store was in trouble or a view has caught up.
-func (w *watch) run(ctx context.Context, interval time.Duration) {
+func (w *healthProber) run(ctx context.Context, interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -48,30 +48,30 @@ func (w *watch) run(ctx context.Context, interval time.Duration) {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-		case <-w.receiver.store.look:
-		case <-w.emitter.emitted:
+		case <-w.receiver.store.probeRequested:
+		case <-w.emitter.pipelineChanged:
 		}
 	}
 }
 
 var (
-	errStarting = errors.New("the view has not caught up yet")
-	errUnasked  = errors.New("not asked yet")
+	errNotCaughtUp = errors.New("the view has not caught up yet")
+	errNotProbed  = errors.New("not asked yet")
 )
 
 // probe asks all dependencies at the same time, so that one that hangs keeps no other from being known.
-func (w *watch) probe(ctx context.Context, interval time.Duration) {
+func (w *healthProber) probe(ctx context.Context, interval time.Duration) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	if w.receiver.store.ping != nil {
-		asking.Go(func() { w.probeStore(ctx, min(interval, answerWithin)) })
+		asking.Go(func() { w.probeStore(ctx, min(interval, probeTimeout)) })
 	}
 	asking.Go(func() { w.receiver.probeGitHub(ctx) })
-	w.judge(time.Now())
+	w.evaluate(time.Now())
 }
 
 // probeStore asks whether the store can be written to.
-func (w *watch) probeStore(ctx context.Context, within time.Duration) {
+func (w *healthProber) probeStore(ctx context.Context, within time.Duration) {
 	probe, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	err := w.receiver.store.ping(probe)
@@ -84,41 +84,41 @@ func (w *watch) probeStore(ctx context.Context, within time.Duration) {
 	w.receiver.monitor.SetDependencies(map[string]error{w.receiver.store.dependency: err})
 }
 
-// judge says how what is in this process does.
-func (w *watch) judge(now time.Time) {
-	states := map[string]error{health.Scheduler: w.scheduler(now), health.Exporter: w.exporter(now)}
+// evaluate says how what is in this process does.
+func (w *healthProber) evaluate(now time.Time) {
+	states := map[string]error{health.Scheduler: w.schedulerError(now), health.Exporter: w.exporterError(now)}
 	if w.receiver.config.LOC.statistics() {
-		states[health.WeeklyLines] = w.lines(now)
+		states[health.WeeklyLines] = w.linesError(now)
 	}
 	if w.receiver.config.Redis.Enabled() {
-		states[health.Leadership] = w.receiver.leadership(now, w.receiver.monitor.IsHealthy(health.Redis))
+		states[health.Leadership] = w.receiver.leadershipError(now, w.receiver.monitor.IsHealthy(health.Redis))
 	}
 	w.receiver.monitor.SetDependencies(states)
-	_ = w.receiver.access.update() // the monitor has it
+	_ = w.receiver.access.refresh() // the monitor has it
 }
 
-// scheduler says which loop does not move.
-func (w *watch) scheduler(now time.Time) error {
+// schedulerError says which loop does not move.
+func (w *healthProber) schedulerError(now time.Time) error {
 	var errs []error
 	for _, org := range w.receiver.orgs {
-		if err := org.progress.stuck(now, org.config.ScrapeInterval); err != nil {
+		if err := org.watchdog.stuckError(now, org.config.ScrapeInterval); err != nil {
 			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// exporter says which view is not fresh, or that the pipeline takes nothing.
-func (w *watch) exporter(now time.Time) error {
-	errs := []error{w.emitter.refusal()}
+// exporterError says which view is not fresh, or that the pipeline takes nothing.
+func (w *healthProber) exporterError(now time.Time) error {
+	errs := []error{w.emitter.pipelineError()}
 	for _, org := range w.receiver.orgs {
 		if !org.view.IsCaughtUp() {
-			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, errStarting))
-		} else if err := w.receiver.store.trouble(org.name); err != nil {
+			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, errNotCaughtUp))
+		} else if err := w.receiver.store.followError(org.name); err != nil {
 			errs = append(errs, fmt.Errorf("organization %s: the view cannot follow the store: %w", org.name, err))
 		}
 	}
-	if age := w.emitter.age(now); age > staleAfter(w.receiver.config.EmitInterval) {
+	if age := w.emitter.sinceLastEmission(now); age > staleAfter(w.receiver.config.EmitInterval) {
 		errs = append(errs, fmt.Errorf("nothing was emitted since %s", now.Add(-age).UTC().Format(time.RFC3339)))
 	}
 	return errors.Join(errs...)

@@ -20,7 +20,7 @@ func TestHangingDependency(t *testing.T) {
 		config := createDefaultConfig().(*Config)
 		config.Redis.Endpoints = []string{"127.0.0.1:6379"}
 		monitor := newMonitor(config, componenttest.NewNopHost())
-		monitor.SetDependencies(beginnings(config))
+		monitor.SetDependencies(initialStates(config))
 		r := &githubReceiver{
 			config: config, monitor: monitor, access: newAccess(monitor), cooldown: newCooldown(config, monitor),
 			store: &backend{dependency: health.Redis, ping: func(ctx context.Context) error {
@@ -28,17 +28,17 @@ func TestHangingDependency(t *testing.T) {
 				return context.Cause(ctx)
 			}},
 		}
-		emitter := &emitter{last: time.Now(), refused: errors.New("data refused due to high memory usage")}
-		go newWatch(r, emitter).probe(t.Context(), time.Minute)
+		emitter := &emitter{lastEmission: time.Now(), pipelineErr: errors.New("data refused due to high memory usage")}
+		go newHealthProber(r, emitter).probe(t.Context(), time.Minute)
 		synctest.Wait()
-		require.Equal(t, errUnasked.Error(), detailOf(monitor, health.Redis))
+		require.Equal(t, errNotProbed.Error(), detailOf(monitor, health.Redis))
 		require.Contains(t, detailOf(monitor, health.Exporter), "data refused due to high memory usage")
-		time.Sleep(answerWithin) //nolint:forbidigo // in a bubble
+		time.Sleep(probeTimeout) //nolint:forbidigo // in a bubble
 		synctest.Wait()
 		require.Contains(t, detailOf(monitor, health.Redis), "no answer within 2s")
 
-		emitter.refused = errors.New("queue is full")
-		newWatch(r, emitter).judge(time.Now())
+		emitter.pipelineErr = errors.New("queue is full")
+		newHealthProber(r, emitter).evaluate(time.Now())
 		require.Contains(t, detailOf(monitor, health.Exporter), "queue is full", "the present reason")
 	})
 }
