@@ -306,7 +306,8 @@ func TestPassingRefusals(t *testing.T) {
 // has is read.
 func TestServerThatLacksAField(t *testing.T) {
 	t.Parallel()
-	const logged = "The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; the rest stays a gap."
+	const logged = "The server's GraphQL schema lacks a queried field. Falling back to REST where REST has the data; " +
+		"other windows remain gaps."
 	named := func(f *follower, field string) func() error {
 		return func() error {
 			if f.logged(logged).IsZero() || !strings.Contains(f.Output(), field) || !strings.Contains(f.Output(), "github::api: rest") {

@@ -202,7 +202,7 @@ func TestVanishingJobs(t *testing.T) {
 	r.complete(t, org)
 	r.check(t, expected{"leader", "healthy", "backfill", true}, 2*time.Minute)
 	for _, line := range []string{
-		"Backfill jobs vanish in the queue", "Backfill jobs that vanished are delivered again",
+		"Published backfill jobs are not delivered", "Published backfill jobs are delivered again",
 		"RabbitMQ refuses jobs for a queue", "RabbitMQ takes jobs for a queue again",
 	} {
 		n := strings.Count(r.Output(), line)

@@ -12,7 +12,7 @@ import (
 )
 
 // cooldownBegins is the log line of a cooldown.
-const cooldownBegins = "GitHub leaves questions unanswered. Requests pause; what is known stays as it was."
+const cooldownBegins = "Too many consecutive GitHub requests failed; pausing requests. Metrics keep their last values."
 
 const cooldownConfig = `
 orgs:
@@ -64,13 +64,13 @@ func TestCooldown(t *testing.T) {
 	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
 	// next one.
 	eventually(t, 30*time.Second, func() error {
-		if server.CountRequests(probe) < 3 || gx.logged("GitHub answers again; reading goes on.").IsZero() {
+		if server.CountRequests(probe) < 3 || gx.logged("GitHub responds again; resuming requests.").IsZero() {
 			return fmt.Errorf("%d probes", server.CountRequests(probe))
 		}
 		return nil
 	})
 	require.Zero(t, server.PointsSpent("core"), "probes cost nothing")
-	ended := gx.logged("GitHub answers again; reading goes on.")
+	ended := gx.logged("GitHub responds again; resuming requests.")
 	eventually(t, 30*time.Second, func() error {
 		if !gx.logged(cooldownBegins).After(ended) {
 			return errors.New("no second cooldown has begun")

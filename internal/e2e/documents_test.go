@@ -127,7 +127,7 @@ func runDocumented(t *testing.T, program string, conf *confmap.Conf, config stri
 		if gx.HasExited() {
 			require.Fail(t, "the collector has ended", gx.Output())
 		}
-		if !strings.Contains(gx.Output(), "Backfill is under way.") {
+		if !strings.Contains(gx.Output(), "Backfill in progress.") {
 			return errors.New("no pass has ended")
 		}
 		if !conf.IsSet("extensions::healthcheckv2") {

@@ -99,7 +99,7 @@ func requireWarnings(t *testing.T, gx *collector, server *githubtest.Server) {
 	t.Helper()
 	const (
 		repositories = "match no repository of the organization"
-		users        = "match no user who is known after the first complete pass"
+		users        = "match no user found up to the first complete pass"
 	)
 	eventually(t, 20*time.Second, func() error {
 		if log := gx.Output(); !strings.Contains(log, users) || strings.Count(log, "Pass ended.") < 4 {
@@ -197,7 +197,7 @@ func TestWhatACredentialLacks(t *testing.T) {
 				Match: match, Times: 2, Effect: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
 			})
 			shows(announced, 2)
-			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announces the end of an endpoint"))
+			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announced the deprecation of an endpoint"))
 			require.Contains(t, gx.Output(), "Sunset: Thu, 31 Dec 2026 23:59:59 GMT")
 
 			// What needs the permission is not wanted any more.

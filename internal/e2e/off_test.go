@@ -208,7 +208,7 @@ func TestForbiddenForAWhile(t *testing.T) {
 			require.True(t, there)
 			require.InDelta(t, before[name], commits, 0)
 		}
-		require.Contains(t, gx.Output(), "3 repositories that were there are forbidden to the credential")
+		require.Contains(t, gx.Output(), "3 repositories that were readable are forbidden to the credential")
 		require.Contains(t, gx.Output(), forbiddenText)
 		if gx.health != "" {
 			gx.check(t, expected{"leader", "degraded", "github", false}, within)
@@ -279,7 +279,7 @@ func TestMostVanishAtOnce(t *testing.T) {
 				}
 			})
 			eventually(t, 30*time.Second, func() error {
-				if !strings.Contains(gx.Output(), "Most of the organization's repositories vanished at once.") {
+				if !strings.Contains(gx.Output(), "Most of the organization's repositories disappeared at once.") {
 					return errors.New("no warning")
 				}
 				return nil
@@ -297,7 +297,7 @@ func TestMostVanishAtOnce(t *testing.T) {
 			})
 			_, there := gx.shown(t, "gh_activity_commits_total", "repo-03")
 			require.True(t, there)
-			require.Equal(t, 1, strings.Count(gx.Output(), "vanished at once"))
+			require.Equal(t, 1, strings.Count(gx.Output(), "disappeared at once"))
 		})
 	}
 }

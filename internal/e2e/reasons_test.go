@@ -114,7 +114,7 @@ func TestPresentReasonOfRedis(t *testing.T) {
 	link.mend()
 	r.names(t, "redis", "WRONGPASS")
 	link.slow(5 * time.Second)
-	r.names(t, "redis", "no answer within 1s")
+	r.names(t, "redis", "no response within 1s")
 	link.quick()
 	require.NoError(t, admin.ConfigSet(t.Context(), "requirepass", "wrong").Err())
 	r.check(t, expected{"leader", "healthy", "redis", true}, 30*time.Second)

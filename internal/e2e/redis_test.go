@@ -71,7 +71,7 @@ func (o *outage) noticed(t *testing.T, began time.Time) {
 			}
 			return nil
 		})
-		require.Contains(t, r.Output(), "Redis cannot be read")
+		require.Contains(t, r.Output(), "Failed to read Redis")
 	}
 }
 
@@ -106,7 +106,7 @@ func TestRedisRestarts(t *testing.T) {
 	o.right(t)
 	require.NotEqual(t, began, client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val())
 	for _, r := range o.replicas {
-		require.Contains(t, r.Output(), "The store is not what it was")
+		require.Contains(t, r.Output(), "Store was reset or replaced")
 	}
 }
 
@@ -233,8 +233,8 @@ func TestLostKeys(t *testing.T) {
 }
 
 // evicted is the warning of a ledger of which keys are gone.
-const evicted = "Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization is read from GitHub " +
-	"again; its sums begin again from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
+const evicted = "Keys of the ledger are missing from Redis. Deleting the rest of it and re-reading the organization from " +
+	"GitHub; its sums restart from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
 
 // TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all
 // times what is right: nothing twice, and less of nothing without a warning.

@@ -96,12 +96,12 @@ func TestLostRecords(t *testing.T) {
 		gx.restart(t)
 		gx.complete(t, org)
 		compare(t, prom, data, timeline, visible)
-		require.Contains(t, gx.Output(), "A record of the store is corrupt.", "%v", lost)
+		require.Contains(t, gx.Output(), "Ignoring a corrupt record of the store.", "%v", lost)
 	}
 	gx.Stop()
 	gx.restart(t)
 	gx.complete(t, org)
-	require.NotContains(t, gx.Output(), "A record of the store is corrupt.")
+	require.NotContains(t, gx.Output(), "Ignoring a corrupt record of the store.")
 }
 
 // deleteRecords takes records of an organization out of the file of file_storage.

@@ -89,8 +89,8 @@ func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 	}
 	r.users.unmatchedReported = true
 	if texts := r.users.unmatchedPatterns(); len(texts) > 0 {
-		r.settings.Logger.Warn("Patterns in actors::exclude match no user who is known after the first complete pass; "+
-			"they exclude none so far. Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
+		r.settings.Logger.Warn("Patterns in actors::exclude match no user found up to the first complete pass. "+
+			"Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type termStore struct {
 	ledger.Store
 
-	mu     sync.Mutex
+	mu       sync.Mutex
 	onFenced func() // ends the present term; nil outside of one
 }
 

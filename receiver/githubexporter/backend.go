@@ -53,10 +53,10 @@ type backend struct {
 	// corrupt counts records of the store that could not be what was written.
 	corrupt atomic.Int64
 
-	disconnectOnce  sync.Once
-	disconnectErr error
+	disconnectOnce sync.Once
+	disconnectErr  error
 
-	mu       sync.Mutex
+	mu           sync.Mutex
 	followErrors map[string]error // of following, by organization
 }
 
@@ -105,8 +105,8 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		return openRedis(ctx, config, settings)
 	}
 	if config.Storage == "" {
-		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the look-back again " +
-			"and starts the cumulative sums from zero.")
+		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the " +
+			"look-back again and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
 		return &backend{Store: store, sizer: store, probeRequested: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
 	}
@@ -127,7 +127,7 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 func (b *backend) reportCorrupt(logger *zap.Logger) func(key string, err error) {
 	return func(key string, err error) {
 		b.corrupt.Add(1)
-		logger.Error("A record of the store is corrupt. It is left out.", zap.String("key", key), zap.Error(err))
+		logger.Error("Ignoring a corrupt record of the store.", zap.String("key", key), zap.Error(err))
 	}
 }
 
@@ -146,18 +146,18 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	store := redisstore.New(client, redisstore.Settings{
 		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh, OnCorrupt: b.reportCorrupt(settings.Logger),
 		OnDamaged: func(org string) {
-			settings.Logger.Warn("Keys of the ledger are gone from Redis. The rest of it is deleted, and the organization "+
-				"is read from GitHub again; its sums begin again from zero. Check that nothing deletes keys and "+
-				"that maxmemory-policy is noeviction.", zap.String("org", org))
+			settings.Logger.Warn("Keys of the ledger are missing from Redis. Deleting the rest of it and "+
+				"re-reading the organization from GitHub; its sums restart from zero. Check that nothing deletes "+
+				"keys and that maxmemory-policy is noeviction.", zap.String("org", org))
 		},
 		OnLost: func(org string) {
-			settings.Logger.Warn("Redis lacks the last writes of this replica, as after a failover. They are read "+
-				"from "+
-				"GitHub again.", zap.String("org", org))
+			settings.Logger.Warn("Redis lost the last writes of this replica, as after a failover; re-reading "+
+				"them from GitHub.", zap.String("org", org))
 		},
 		OnFollowError: func(org string, err error) {
 			if err != nil {
-				settings.Logger.Warn("Redis cannot be read; what is known is shown as it was.", zap.String("org", org), zap.Error(err))
+				settings.Logger.Warn("Failed to read Redis; metrics keep their last values.",
+					zap.String("org", org), zap.Error(err))
 			} else {
 				settings.Logger.Info("Redis can be read again.", zap.String("org", org))
 			}
@@ -189,12 +189,12 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 func logRedisRisks(logger *zap.Logger) func(risks []string) {
 	return func(risks []string) {
 		if len(risks) == 0 {
-			logger.Info("The settings of Redis do not endanger the ledger any more.")
+			logger.Info("The settings of Redis no longer put the ledger at risk.")
 			return
 		}
-		logger.Warn("The settings of Redis endanger the ledger: what it loses is read from GitHub again, and "+
-			"cumulative sums begin "+
-			"from zero. Set maxmemory-policy to noeviction and appendonly to yes, or use a separate Redis.",
+		logger.Warn("The settings of Redis put the ledger at risk: lost data is re-read from GitHub, and "+
+			"cumulative sums restart from zero. Set maxmemory-policy to noeviction and appendonly to yes, or use "+
+			"a separate Redis.",
 			zap.String("settings", strings.Join(risks, "; ")))
 	}
 }
@@ -205,9 +205,10 @@ func localBudget(string) github.Budget { return &github.LocalBudget{} }
 func logBudgetState(logger *zap.Logger) func(err error) {
 	return func(err error) {
 		if err != nil {
-			logger.Warn("Redis does not tell what other replicas use of GitHub's limits; this one goes by its own.", zap.Error(err))
+			logger.Warn("Failed to read the shared GitHub budget from Redis; using this replica's own counts.",
+				zap.Error(err))
 		} else {
-			logger.Info("GitHub's limits are shared with other replicas again.")
+			logger.Info("The shared GitHub budget in Redis is used again.")
 		}
 	}
 }
@@ -220,9 +221,10 @@ func (b *backend) enableFallback(store *redisstore.Store, config *Config, logger
 	}
 	alone := fallback.New(store, orgs, config.MaxSeries, func(alone bool) {
 		if alone {
-			logger.Error("Redis is down: this replica goes on alone in memory. What it records goes to Redis when that is back.")
+			logger.Error("Redis is unavailable; continuing in memory. New records are replayed to Redis when it " +
+				"recovers.")
 		} else {
-			logger.Warn("Redis is back and has what this replica recorded alone.")
+			logger.Warn("Redis recovered; the records held in memory were replayed to it.")
 		}
 		b.requestProbe()
 	})

@@ -21,8 +21,8 @@ import (
 const (
 	// dispatchRetryDelay is the wait after jobs could not be published, firstFailed after the first time: a process that starts has
 	// not reached the queue yet.
-	dispatchRetryDelay = 10 * time.Second
-	firstDispatchRetryDelay    = time.Second
+	dispatchRetryDelay      = 10 * time.Second
+	firstDispatchRetryDelay = time.Second
 	// storeRetryDelay is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
 	storeRetryDelay      = 30 * time.Second
 	credentialRetryDelay = 5 * time.Minute
@@ -84,7 +84,7 @@ func (o *organization) deferWhileCooling(err error) error {
 func (o *organization) RecordResult(ctx context.Context, result backfill.Result) {
 	o.tallies.Add(collect.TallyJobs, string(result))
 	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
-		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
+		o.logger.Debug("Failed to flush counters; will retry with the next commit.", zap.Error(err))
 	}
 }
 
@@ -92,7 +92,7 @@ func (o *organization) RecordResult(ctx context.Context, result backfill.Result)
 type missedStreams struct {
 	mu       sync.Mutex
 	failures []collect.Failure
-	unread    []collect.RepoStream
+	unread   []collect.RepoStream
 }
 
 func (m *missedStreams) add(sum *collect.PassResult) {
@@ -197,24 +197,25 @@ const loggedFailureInARow = 2
 
 // backfillLog logs how the gaps become fewer.
 type backfillLog struct {
-	logger   *zap.Logger
-	failures int // in a row
-	logged   time.Time
-	missingTime     time.Duration // missing time over all streams when it was logged
+	logger      *zap.Logger
+	failures    int // in a row
+	logged      time.Time
+	missingTime time.Duration // missing time over all streams when it was logged
 	// setVanishing notes how many windows have jobs that vanish, and gives the trouble that this is.
-	setVanishing func(windows int) error
-	vanishingLogged    bool // whether it was logged
+	setVanishing    func(windows int) error
+	vanishingLogged bool // whether it was logged
 }
 
 func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult, err error, now time.Time) {
 	if err != nil {
 		if p.failures++; p.failures == loggedFailureInARow {
-			p.logger.Error("Backfill jobs cannot be published; their windows stay gaps, and it is tried again and again.", zap.Error(err))
+			p.logger.Error("Failed to publish backfill jobs; their windows remain gaps until a retry succeeds.",
+				zap.Error(err))
 		}
 		return
 	}
 	if p.failures >= loggedFailureInARow {
-		p.logger.Info("Backfill jobs can be published again.")
+		p.logger.Info("Backfill jobs are published again.")
 	}
 	p.failures = 0
 	p.reportVanishing(done)
@@ -224,8 +225,8 @@ func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult
 		p.logger.Info("All gaps are filled.")
 		p.logged = time.Time{}
 	case gaps > 0 && now.Sub(p.logged) >= backfillLogInterval:
-		p.logger.Info("Backfill is under way.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
-			zap.Int("jobs_under_way", done.InProgress), zap.Int("jobs_put_off", done.Deferred), p.estimate(left, now))
+		p.logger.Info("Backfill in progress.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
+			zap.Int("jobs_in_progress", done.InProgress), zap.Int("jobs_deferred", done.Deferred), p.estimate(left, now))
 		p.logged, p.missingTime = now, left
 	}
 }
@@ -235,10 +236,11 @@ func (p *backfillLog) reportVanishing(done *backfill.DispatchResult) {
 	err := p.setVanishing(done.RepeatedlyLost)
 	switch {
 	case err != nil && !p.vanishingLogged:
-		p.logger.Warn("Backfill jobs vanish in the queue; their windows stay gaps, and they are published again.",
+		p.logger.Warn("Published backfill jobs are not delivered; their windows remain gaps, and the jobs are "+
+			"published again.",
 			zap.Error(err))
 	case err == nil && p.vanishingLogged:
-		p.logger.Info("Backfill jobs that vanished are delivered again.")
+		p.logger.Info("Published backfill jobs are delivered again.")
 	}
 	p.vanishingLogged = err != nil
 }
@@ -249,7 +251,7 @@ func (p *backfillLog) estimate(left time.Duration, now time.Time) zap.Field {
 		return zap.Skip()
 	}
 	rate := float64(p.missingTime-left) / float64(now.Sub(p.logged))
-	return zap.Duration("estimated_left", time.Duration(float64(left)/rate).Round(time.Second))
+	return zap.Duration("estimated_remaining", time.Duration(float64(left)/rate).Round(time.Second))
 }
 
 // sumGaps counts the gaps and adds them up.

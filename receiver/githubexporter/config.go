@@ -238,8 +238,8 @@ func (c *Config) validateReplicas() error {
 	case c.Storage != "" && c.Redis.Enabled():
 		return fmt.Errorf("storage: %q together with redis, want one of them", c.Storage)
 	case c.Storage != "" && c.LeaderElection != nil:
-		return fmt.Errorf("storage: %q together with leader_election, want redis: a storage extension belongs to one process "+
-			"and cannot refuse a leader of the past", c.Storage)
+		return fmt.Errorf("storage: %q together with leader_election, want redis: a storage extension belongs to "+
+			"one process and cannot refuse a leader of the past", c.Storage)
 	case c.LeaderElection != nil && !c.Redis.Enabled():
 		return errors.New("leader_election: without redis, want redis::endpoints: replicas need a state that they share")
 	default:

@@ -85,8 +85,8 @@ func (c *GitHubConfig) checkAPI() error {
 	case hosted && (host != "api."+tenant+".ghe.com" || path != ""):
 		return fmt.Errorf("endpoint: %s%s is not the API, want https://api.%s.ghe.com", host, path, tenant)
 	case path == "/api/graphql" || path == "/graphql":
-		return errors.New("endpoint: ends in /graphql, want the base URL of REST such as https://api.github.com or " +
-			"https://HOST/api/v3: that of GraphQL follows from it")
+		return errors.New("endpoint: ends in /graphql, want the base URL of REST such as https://api.github.com " +
+			"or https://HOST/api/v3: that of GraphQL follows from it")
 	}
 	return nil
 }

@@ -206,8 +206,8 @@ func (c *AppConfig) validateName() error {
 		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
 	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
 		// The value may be a secret that was put into the wrong place.
-		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; " +
-			"its numeric id goes into app_id, and its client secret is not used")
+		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; its numeric " +
+			"id goes into app_id, and its client secret is not used")
 	case c.ClientID == "" && c.AppID <= 0:
 		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
 	}

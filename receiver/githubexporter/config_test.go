@@ -320,8 +320,8 @@ func TestConfigWrong(t *testing.T) {
 // TestRepositoriesAsWritten: a name or a pattern, in any case, with the organization in front or without it.
 func TestRepositoriesAsWritten(t *testing.T) {
 	t.Parallel()
-	config, err := load(t, "orgs: [{name: Acme, auth: {token: abc}, "+
-		"repositories: {include: [Lib-Core, 'acme/app-*', 'ACME/web', '*[x]'], exclude: ['Acme/APP-2']}}]")
+	config, err := load(t, "orgs: [{name: Acme, auth: {token: abc}, repositories: {include: [Lib-Core, "+
+		"'acme/app-*', 'ACME/web', '*[x]'], exclude: ['Acme/APP-2']}}]")
 	require.NoError(t, err)
 	filter, err := config.Orgs[0].filter()
 	require.NoError(t, err)

@@ -37,8 +37,8 @@ func (r *githubReceiver) newOrganization(
 		store: guarded, termStore: guarded, leases: r.leases, lease: r.leases.leaseFor(config.key()),
 		http: httpClient, tallies: tallies, queue: r.jobs, credentialState: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
-		health: &orgHealth{org: config.Name, readErrors: troubles, access: r.access, logger: logger},
-		passEnded:    make(chan struct{}, 1),
+		health:    &orgHealth{org: config.Name, readErrors: troubles, access: r.access, logger: logger},
+		passEnded: make(chan struct{}, 1),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),

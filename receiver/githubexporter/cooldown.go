@@ -42,8 +42,9 @@ func (r *githubReceiver) observeResponse(org string, reply *github.RequestResult
 	if begun == nil {
 		return
 	}
-	r.settings.Logger.Warn("GitHub leaves questions unanswered. Requests pause; what is known stays as it was.",
-		zap.String("org", org), zap.String("api", begun.API), zap.Int("questions_in_a_row", begun.Failures),
+	r.settings.Logger.Warn("Too many consecutive GitHub requests failed; pausing requests. Metrics keep their "+
+		"last values.",
+		zap.String("org", org), zap.String("api", begun.API), zap.Int("consecutive_failures", begun.Failures),
 		zap.Int("repositories", begun.Repositories), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown),
 		zap.Error(begun.Cause))
 }
@@ -68,7 +69,7 @@ func (r *githubReceiver) probeGitHub(ctx context.Context) {
 		}
 	}
 	if r.cooldown.RecordProbe(trouble) {
-		r.settings.Logger.Info("GitHub answers again; reading goes on.")
+		r.settings.Logger.Info("GitHub responds again; resuming requests.")
 		return
 	}
 	for _, org := range r.orgs {

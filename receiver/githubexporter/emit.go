@@ -19,15 +19,15 @@ const maxChunkPoints = 50_000
 
 // emitter turns the views into metrics, each interval and when something new is worth showing at once.
 type emitter struct {
-	receiver   *githubReceiver
-	templates      *metricTemplates
-	selfMetrics *selfMetrics
-	wakeRequested      chan struct{}
-	pipelineChanged    chan struct{} // has a token when the pipeline's answer changed
+	receiver        *githubReceiver
+	templates       *metricTemplates
+	selfMetrics     *selfMetrics
+	wakeRequested   chan struct{}
+	pipelineChanged chan struct{} // has a token when the pipeline's answer changed
 
-	mu      sync.Mutex
-	pipelineErr error     // what the pipeline said last
-	lastEmission    time.Time // of the last emission, or of the beginning
+	mu           sync.Mutex
+	pipelineErr  error     // what the pipeline said last
+	lastEmission time.Time // of the last emission, or of the beginning
 }
 
 func newEmitter(r *githubReceiver) *emitter {
@@ -134,7 +134,7 @@ func (e *emitter) countSeries(org *organization, now time.Time) {
 // seriesCounter counts what a view shows.
 type seriesCounter struct {
 	templates *metricTemplates
-	shown [ledger.NumMetrics]int
+	shown     [ledger.NumMetrics]int
 }
 
 // Emit counts a series.
@@ -181,9 +181,9 @@ func (e *emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	e.receiver.obs.EndMetricsOp(obsCtx, metadata.Type.String(), points, err)
 	if ctx.Err() == nil && e.setPipelineErr(err) {
 		if err != nil {
-			e.receiver.settings.Logger.Warn("The pipeline refuses metrics.", zap.Error(err))
+			e.receiver.settings.Logger.Warn("Pipeline rejected metrics.", zap.Error(err))
 		} else {
-			e.receiver.settings.Logger.Info("The pipeline takes metrics again.")
+			e.receiver.settings.Logger.Info("Pipeline accepts metrics again.")
 		}
 	}
 	return err == nil
@@ -211,7 +211,7 @@ func (e *emitter) pipelineError() error {
 	if e.pipelineErr == nil {
 		return nil
 	}
-	return fmt.Errorf("the pipeline refuses metrics: %w", e.pipelineErr)
+	return fmt.Errorf("the pipeline rejects metrics: %w", e.pipelineErr)
 }
 
 // sinceLastEmission is how long the last emission is ago.
@@ -234,17 +234,17 @@ func (e *emitter) buildActivity(org *organization, now time.Time) []pmetric.Metr
 // pointSink collects what a view shows.
 type pointSink struct {
 	templates *metricTemplates
-	org   string
-	at    pcommon.Timestamp
-	ends  *seriesEnds
+	org       string
+	at        pcommon.Timestamp
+	ends      *seriesEnds
 	// expected is how many series of each metric there were the last time, shown how many there are now.
 	expected, shown [ledger.NumMetrics]int
 
-	fullChunks    []pmetric.Metrics
-	current pmetric.Metrics
-	metrics pmetric.MetricSlice
-	points  [ledger.NumMetrics]pmetric.NumberDataPointSlice
-	count   int
+	fullChunks []pmetric.Metrics
+	current    pmetric.Metrics
+	metrics    pmetric.MetricSlice
+	points     [ledger.NumMetrics]pmetric.NumberDataPointSlice
+	count      int
 }
 
 // Emit adds the points of a series.

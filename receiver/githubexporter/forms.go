@@ -22,8 +22,8 @@ const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 // them. The generated builder makes them once; the points are added by hand, because there are many.
 type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
-	emptyScope      pmetric.ScopeMetrics
-	template  [ledger.NumMetrics]pmetric.Metric
+	emptyScope pmetric.ScopeMetrics
+	template   [ledger.NumMetrics]pmetric.Metric
 	enabled    [ledger.NumMetrics]bool
 	cumulative [ledger.NumMetrics]bool
 }

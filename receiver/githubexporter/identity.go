@@ -79,8 +79,8 @@ func (i *identity) setReceiverLabel(md pmetric.Metrics) {
 
 const (
 	// exporterModule is this repository's, core the one whose version is that of the collector.
-	exporterModule = "github.com/seed-358c4d9d/githubexporter"
-	collectorModule   = "go.opentelemetry.io/collector/otelcol"
+	exporterModule  = "github.com/seed-358c4d9d/githubexporter"
+	collectorModule = "go.opentelemetry.io/collector/otelcol"
 	// unknown stands for what the build did not record, unversioned is the version of a module that is built from a
 	// folder.
 	unknown     = "unknown"

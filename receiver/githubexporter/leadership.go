@@ -63,11 +63,13 @@ func (r *githubReceiver) findElection(host component.Host) (leaderElection, erro
 		if r.config.Leadership == leadershipOrg {
 			return nil, fmt.Errorf("leadership: %s, want %s with the extension %q, which knows one lease only", leadershipOrg, leadershipReceiver, id)
 		}
-		r.settings.Logger.Warn("The leader election gives no fences: writes of a leader whose term is over cannot be told apart. "+
-			"They do no harm, because recording is a set union, but use leader_elector where you can.", zap.Stringer("extension", id))
+		r.settings.Logger.Warn("The leader election provides no fences: the store cannot reject writes of a "+
+			"former leader. Recording is a set union, so such writes corrupt nothing, but prefer leader_elector.",
+			zap.Stringer("extension", id))
 		return newCallbackTermElection(elector), nil
 	}
-	return nil, fmt.Errorf("leader_election: the extension %q elects nobody, want one such as leader_elector", id)
+	return nil, fmt.Errorf("leader_election: the extension %q is no leader election, want one such as "+
+		"leader_elector", id)
 }
 
 // soleElection leads for ever.
@@ -94,9 +96,9 @@ func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Con
 type callbackTermElection struct {
 	termStarted chan struct{}
 
-	mu   sync.Mutex
-	term context.Context //nolint:containedctx // of the present term: contrib gives it to a callback
-	cancelTerm  context.CancelFunc
+	mu         sync.Mutex
+	term       context.Context //nolint:containedctx // of the present term: contrib gives it to a callback
+	cancelTerm context.CancelFunc
 }
 
 func newCallbackTermElection(elector callbackElection) *callbackTermElection {
@@ -222,7 +224,7 @@ func (o *organization) awaitFormerLease(ctx context.Context, fence uint64, forme
 	if name == nil {
 		return fence, nil
 	}
-	o.logger.Info("The organization was led under another lease; this replica acquires that one, too.",
+	o.logger.Info("The organization was led under another lease; acquiring that lease as well.",
 		zap.String("lease", o.lease), zap.String("former_lease", *name))
 	o.leaderWatch.setWaitsFor(name)
 	defer o.leaderWatch.setWaitsFor(nil)
@@ -236,9 +238,8 @@ func (o *organization) awaitFormerLease(ctx context.Context, fence uint64, forme
 	if !silent {
 		return 0, context.Cause(ctx)
 	}
-	o.logger.Warn("The lease of the former leader cannot be acquired, and no leader of the organization has written "+
-		"for "+
-		"a while: this replica leads without it.",
+	o.logger.Warn("Failed to acquire the former leader's lease, and no leader has written within the silence "+
+		"limit; leading without it.",
 		zap.String("former_lease", *name), zap.Duration("silent_for", o.silenceLimit()))
 	return fence, nil
 }
@@ -252,7 +253,7 @@ func (o *organization) findFormerLease(ctx context.Context) (*string, error) {
 			return name, err
 		}
 		if tries == 0 {
-			o.logger.Warn("Failed to read from the store who led the organization; the term begins when it answers.",
+			o.logger.Warn("Failed to read the last leader from the store; the term starts once the read succeeds.",
 				zap.Error(err))
 		}
 		o.pause(ctx, storeRetryInterval, false)
@@ -273,8 +274,8 @@ func (o *organization) readFormerLease(ctx context.Context) (*string, error) {
 		if err == nil {
 			return o.findUnrecordedLeader(ctx, &record, unrecorded)
 		}
-		o.logger.Warn("The record of the last leader is corrupt; the lease of versions without one is acquired "+
-			"instead.",
+		o.logger.Warn("The record of the last leader is corrupt; acquiring the lease of versions without such a "+
+			"record.",
 			zap.Error(err))
 	}
 	if unrecorded == o.lease {
@@ -350,16 +351,15 @@ func (o *organization) standBy(ctx context.Context, fence uint64, former *former
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	o.logger.Warn("Another election leads the organization: the store refuses the writes of this replica. It makes no "+
-		"more "+
-		"passes over it, and tries again when the other leader has written nothing for a while.",
-		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("tries_again_after", o.silenceLimit()))
+	o.logger.Warn("Another election leads the organization: the store rejects the writes of this replica, which "+
+		"stands by until the other leader stops writing.",
+		zap.String("lease", o.lease), zap.Uint64("fence", fence), zap.Duration("retry_after", o.silenceLimit()))
 	released := o.awaitRelease(ctx, former)
 	o.awaitSilence(ctx, released)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	o.logger.Info("The other leader of the organization has stopped; this replica begins a new term.")
+	o.logger.Info("The other leader of the organization stopped; starting a new term.")
 	return errNewTerm
 }
 
@@ -409,7 +409,7 @@ func (o *organization) publishFence(ctx context.Context, fence uint64) error {
 			return err
 		}
 		if tries == 0 {
-			o.logger.Warn("The store does not take the new leader's claim; it is tried again and again.", zap.Error(err))
+			o.logger.Warn("Failed to publish the new leader's fence; retrying.", zap.Error(err))
 		}
 		o.pause(ctx, storeRetryInterval, false)
 	}
@@ -424,6 +424,7 @@ func (o *organization) resign(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := o.collector.Flush(ctx); err != nil {
-		o.logger.Warn("What was counted last could not be committed; it goes with the next commit of this process.", zap.Error(err))
+		o.logger.Warn("Failed to flush the counters of the ended term; will retry with the next commit of this "+
+			"process.", zap.Error(err))
 	}
 }

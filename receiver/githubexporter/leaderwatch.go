@@ -32,21 +32,21 @@ type leaderWatch struct {
 	since time.Time
 	// observed are what was seen of leaders' writes; gathered are those of a snapshot that has begun.
 	observed, inSnapshotWrites leaderWrites
-	inSnapshot      bool
+	inSnapshot                 bool
 	// waitsFor is the former lease that this replica waits for, nil for none.
 	waitsFor *string
 	// standsBy is the fence under which the store refused this replica's writes, 0 when it does not stand by.
 	standsBy uint64
 	// stage and state are what was found last.
 	stage silenceStage
-	err error
+	err   error
 }
 
 // leaderWrites change with every write of a leader.
 type leaderWrites struct {
-	writes uint64
-	edge   time.Time
-	recordedAt    time.Time
+	writes     uint64
+	edge       time.Time
+	recordedAt time.Time
 }
 
 // silenceStage is what a silence amounts to.
@@ -181,7 +181,7 @@ func (o *organization) repeatLeaderRecord(ctx context.Context, fence uint64) {
 		}
 		if now := time.Now(); o.watchdog.stuckError(now, o.config.ScrapeInterval) == nil {
 			if _, err := o.store.Commit(ctx, fence, o.fenceBatch(fence, now)); err != nil && ctx.Err() == nil {
-				o.logger.Debug("Failed to record that this replica leads; it is tried again.", zap.Error(err))
+				o.logger.Debug("Failed to record that this replica leads; will retry.", zap.Error(err))
 			}
 		}
 		o.pause(ctx, o.silenceLimit()/8, false)
@@ -261,8 +261,9 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 		if standsBy == 0 {
 			return nil
 		}
-		return &health.Warning{Err: fmt.Errorf("two elections lead it: the store refused the writes of this replica, "+
-			"fence %d, because another one has a newer term%s; this replica stands by", standsBy, o.describeLastLeader())}
+		return &health.Warning{Err: fmt.Errorf("two elections lead it: the store refused the writes of this "+
+			"replica, fence %d, because another one has a newer term%s; this replica stands by",
+			standsBy, o.describeLastLeader())}
 	}
 	text := fmt.Sprintf("no replica has led it for %s", now.Sub(since).Round(time.Second))
 	if edge := o.view.Edge(); !edge.IsZero() {
@@ -272,8 +273,8 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 	}
 	text += o.describeLastLeader()
 	if standsBy != 0 {
-		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of the "+
-			"last leader", standsBy)
+		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of "+
+			"the last leader", standsBy)
 	}
 	if waitsFor != nil {
 		text += "; this replica waits for the lease of the former leader: " + o.leases.describe(*waitsFor)

@@ -168,8 +168,8 @@ type formerLeases struct {
 	// releaseEarly says that a lease is released as soon as the organization is claimed: with leadership: org the
 	// organizations of other replicas may wait for the same one.
 	releaseEarly bool
-	ctx   context.Context //nolint:containedctx // of the term, and of what ends it
-	cancel   context.CancelFunc
+	ctx          context.Context //nolint:containedctx // of the term, and of what ends it
+	cancel       context.CancelFunc
 
 	mu    sync.Mutex
 	held  map[string]*formerLease

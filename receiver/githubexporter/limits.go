@@ -17,7 +17,7 @@ type credentialState struct {
 	mu sync.Mutex
 	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
 	// expiryTold are the APIs whose answers said so.
-	expires    time.Time
+	expires        time.Time
 	expiryReported map[github.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
 	deprecated map[string]bool
@@ -30,7 +30,8 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 		if o.Mispriced {
 			tallies.Add(collect.TallyMispriced)
 			mispriced.Do(func() {
-				logger.Warn("A GraphQL query does not cost what GitHub's formula says; the answer counts. Others like it are only counted.",
+				logger.Warn("The cost of a GraphQL query differs from GitHub's formula; using the reported cost. "+
+					"Further occurrences are only counted.",
 					zap.String("query", o.Endpoint), zap.Int("predicted", o.PredictedPoints), zap.Int("points", o.Points))
 			})
 		}
@@ -42,8 +43,8 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 		if o.Deprecation != "" {
 			tallies.Add(collect.TallyDeprecated, o.Endpoint)
 			if l.isNewlyDeprecated(o.Endpoint) {
-				logger.Warn("GitHub announces the end of an endpoint. Look for a newer version of the exporter; "+
-					"further announcements are only counted.",
+				logger.Warn("GitHub announced the deprecation of an endpoint. Look for a newer version of the "+
+					"exporter; further announcements are only counted.",
 					zap.String("endpoint", o.Endpoint), zap.String("announced", o.Deprecation))
 			}
 		}

@@ -22,9 +22,9 @@ const linesRetryDelay = 10 * time.Second
 type weeklyLines struct {
 	settings collect.LinesSettings
 	// passed has the beginning of a good pass that has ended; applied has a token when the view has changed.
-	passed  chan time.Time
+	passed      chan time.Time
 	viewChanged chan struct{}
-	failing bool
+	failing     bool
 }
 
 func newWeeklyLines(settings collect.LinesSettings) *weeklyLines {
@@ -124,7 +124,8 @@ func (o *organization) logLineRound(done *collect.LinesResult, err error) {
 	}
 	// The repositories that failed wait: a round without them says nothing about them.
 	o.weekly.failing = failing || (o.weekly.failing && done.StatisticsReads+done.CommitReads == 0)
-	o.logger.Log(level, "A round over the weekly lines ended.", zap.Int("asked", done.StatisticsReads), zap.Int("read", done.CommitReads),
+	o.logger.Log(level, "Round over the weekly lines ended.",
+		zap.Int("asked", done.StatisticsReads), zap.Int("read", done.CommitReads),
 		zap.Int("quiet", done.QuietWeeks), zap.Time("next", done.NextAt), failuresField(done.Failures), zap.Error(err))
 }
 

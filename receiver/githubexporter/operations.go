@@ -22,14 +22,14 @@ import (
 // come from the replicas that show the organization. Those of the replica carry its identity, and come from every
 // replica (docs/own-metrics.md).
 type selfMetrics struct {
-	receiver *githubReceiver
-	builder  *metadata.MetricsBuilder
-	templates    *metricTemplates
-	identity identity
-	build    buildInfo
-	started  pcommon.Timestamp
-	ended  *endedSeries
-	writes   writeSum
+	receiver  *githubReceiver
+	builder   *metadata.MetricsBuilder
+	templates *metricTemplates
+	identity  identity
+	build     buildInfo
+	started   pcommon.Timestamp
+	ended     *endedSeries
+	writes    writeSum
 }
 
 func newSelfMetrics(r *githubReceiver) *selfMetrics {

@@ -34,27 +34,27 @@ const (
 
 // organization is everything about one organization: its loop, its view and what is known of its last pass.
 type organization struct {
-	name      string
-	config    *OrgConfig
-	retention time.Duration
+	name              string
+	config            *OrgConfig
+	retention         time.Duration
 	reconcileInterval time.Duration
-	logger    *zap.Logger
-	telemetry *metadata.TelemetryBuilder
-	store     ledger.Store // authority
-	collector *collect.Collector
-	tallies   *collect.Tallies
-	queue      *jobQueue // nil when there is no backfill
-	missed    missedStreams
-	weekly     *weeklyLines // nil where weekly lines are those of the commits
-	http      *http.Client
-	client    *github.Client
-	cooldown  *health.Cooldown
-	credentialState    *credentialState
-	health *orgHealth
-	monitor   *health.Monitor
-	view      *ledger.View
-	termStore *termStore
-	leases    *leases
+	logger            *zap.Logger
+	telemetry         *metadata.TelemetryBuilder
+	store             ledger.Store // authority
+	collector         *collect.Collector
+	tallies           *collect.Tallies
+	queue             *jobQueue // nil when there is no backfill
+	missed            missedStreams
+	weekly            *weeklyLines // nil where weekly lines are those of the commits
+	http              *http.Client
+	client            *github.Client
+	cooldown          *health.Cooldown
+	credentialState   *credentialState
+	health            *orgHealth
+	monitor           *health.Monitor
+	view              *ledger.View
+	termStore         *termStore
+	leases            *leases
 	// lease is the one under which this replica leads it.
 	lease       string
 	leaderWatch leaderWatch
@@ -65,25 +65,25 @@ type organization struct {
 
 	// summary, emits, shown and ends are of the last emission; they belong to the emitter. emits says that this
 	// replica emits the organization, emitsTerm is the beginning of the term in which it does.
-	summary   ledger.Summary
-	emits     bool
-	emitsTerm time.Time
-	seriesShown     [ledger.NumMetrics]int
-	ends      seriesEnds
+	summary     ledger.Summary
+	emits       bool
+	emitsTerm   time.Time
+	seriesShown [ledger.NumMetrics]int
+	ends        seriesEnds
 
 	watchdog watchdog
 	// ledgerStart is when the ledger began that is followed; it belongs to follow.
 	ledgerStart time.Time
 
-	mu           sync.Mutex
-	termStartedAt         time.Time // when this replica began to lead; zero while it follows
-	lastRun      time.Time
-	lastTook     time.Duration
-	caughtUp     time.Duration
-	prunedAt       time.Time
-	reconciledAt   time.Time
+	mu              sync.Mutex
+	termStartedAt   time.Time // when this replica began to lead; zero while it follows
+	lastRun         time.Time
+	lastTook        time.Duration
+	caughtUp        time.Duration
+	prunedAt        time.Time
+	reconciledAt    time.Time
 	invalidLoggedAt time.Time
-	oldestJobAt    time.Time // that is under way; zero when there is none, or this replica follows
+	oldestJobAt     time.Time // that is under way; zero when there is none, or this replica follows
 	// completeAt is when this replica first made a pass that saw all repositories; zero before.
 	completeAt time.Time
 	// filterReported is what was last found of the settings of repositories; it belongs to who makes passes.
@@ -112,14 +112,15 @@ func (o *organization) recordInvalidValue(err error) {
 	}
 	o.mu.Unlock()
 	if show {
-		o.logger.Warn("An answer of GitHub has a value that cannot be; it is left out. Others like it are only counted for a while.", zap.Error(err))
+		o.logger.Warn("Ignoring an invalid value in a GitHub response; further occurrences are only counted.",
+			zap.Error(err))
 	}
 }
 
 // logSchemaError logs that the server's GraphQL schema does not take a query.
 func (o *organization) logSchemaError(err *github.SchemaError) {
-	o.logger.Warn("The GraphQL schema of the server lacks a field of a query. What REST has is read with REST; "+
-		"the rest stays a gap.", zap.Error(err))
+	o.logger.Warn("The server's GraphQL schema lacks a queried field. Falling back to REST where REST has the "+
+		"data; other windows remain gaps.", zap.Error(err))
 }
 
 // skipPass is a turn while GitHub is not to be asked.
@@ -127,7 +128,7 @@ func (o *organization) skipPass(ctx context.Context, cooling error) {
 	o.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
 	o.health.readErrors.set(o.name, cooling)
 	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
-		o.logger.Debug("What was counted goes with the next commit.", zap.Error(err))
+		o.logger.Debug("Failed to flush counters; will retry with the next commit.", zap.Error(err))
 	}
 }
 
@@ -169,7 +170,7 @@ func (o *organization) recordPass(ctx context.Context, sum *collect.PassResult, 
 		o.warnOfFilter(sum)
 	}
 	if sum.Duration > o.config.ScrapeInterval {
-		o.logger.Warn("A pass takes longer than the scrape interval; the next one begins when it ends.",
+		o.logger.Warn("Pass took longer than scrape_interval; the next pass starts at once.",
 			zap.Duration("took", sum.Duration), zap.Duration("scrape_interval", o.config.ScrapeInterval))
 	}
 	if first {
@@ -197,13 +198,13 @@ func (o *organization) warnOfFilter(sum *collect.PassResult) {
 	}
 	o.filterReported = found
 	if un := &sum.UnmatchedPatterns; len(un.Include)+len(un.Exclude) > 0 {
-		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the organization. "+
-			"Only * and ? are wildcards; case is ignored.",
+		o.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the "+
+			"organization. Only * and ? are wildcards; case is ignored.",
 			zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
 	}
 	if none {
-		o.logger.Warn("No repository of the organization is read: " +
-			"the credential sees none that the settings of repositories select.")
+		o.logger.Warn("No repository of the organization is read: the credential sees none that the settings of " +
+			"repositories select.")
 	}
 }
 
@@ -212,7 +213,7 @@ func (o *organization) maintain(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(o.prunedAt) >= pruneInterval {
 		if err := o.store.Prune(ctx, o.name, now.Add(-o.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
-			o.logger.Error("Pruning the ledger failed; it is tried again after the next pass.", zap.Error(err))
+			o.logger.Error("Failed to prune the ledger; will retry after the next pass.", zap.Error(err))
 		} else {
 			o.prunedAt = now
 		}
@@ -277,7 +278,7 @@ func (o *organization) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		o.logger.Error("Following the store failed; it is tried again.", zap.Error(err))
+		o.logger.Error("Failed to follow the store; will retry.", zap.Error(err))
 		o.pause(ctx, followRetryDelay, false)
 	}
 }
@@ -289,8 +290,8 @@ func (o *organization) logLedgerReset(c *ledger.Change) {
 		o.ledgerStart = c.LedgerStart
 	}
 	if c.Reset && !was.IsZero() && !was.Equal(c.LedgerStart) {
-		o.logger.Warn("The store is not what it was: it has lost its memory, or is another one. What it held is read from GitHub again.",
-			zap.Time("ledger_began", c.LedgerStart), zap.Time("former_ledger_began", was))
+		o.logger.Warn("Store was reset or replaced; re-reading its contents from GitHub.",
+			zap.Time("ledger_start", c.LedgerStart), zap.Time("former_ledger_start", was))
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 // watchdog knows whether an organization's loop moves. A loop moves when a pass begins or ends, and during one whenever
 // GitHub or the store answered, whatever the answer was.
 type watchdog struct {
-	mu      sync.Mutex
-	running bool
-	heartbeatAt   time.Time
+	mu          sync.Mutex
+	running     bool
+	heartbeatAt time.Time
 	nextDue     time.Time // of the next pass; zero while this replica follows
 }
 
@@ -55,9 +55,9 @@ func (p *watchdog) stuckError(now time.Time, interval time.Duration) error {
 	case p.nextDue.IsZero():
 		return nil
 	case p.running && now.Sub(p.heartbeatAt) > limit:
-		return fmt.Errorf("a pass has not moved since %s", p.heartbeatAt.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the pass has made no progress since %s", p.heartbeatAt.UTC().Format(time.RFC3339))
 	case !p.running && now.Sub(p.nextDue) > limit:
-		return fmt.Errorf("a pass is due since %s", p.nextDue.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the next pass is overdue since %s", p.nextDue.UTC().Format(time.RFC3339))
 	default:
 		return nil
 	}

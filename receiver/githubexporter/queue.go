@@ -42,10 +42,10 @@ type jobQueue struct {
 	// foreign are organizations of other deployments whose jobs were met.
 	foreign foreignOrgs
 
-	mu      sync.Mutex
-	backlog backlog
-	depthKnown   bool
-	looksWithoutConsumer   int
+	mu                   sync.Mutex
+	backlog              backlog
+	depthKnown           bool
+	looksWithoutConsumer int
 	// invalid and returned count messages since the start, by the queue's name.
 	invalid, returned map[string]int64
 }
@@ -298,9 +298,9 @@ func (r *githubReceiver) readerOf(name string) backfill.Reader {
 		}
 	}
 	if r.jobs.foreign.shouldName(key) {
-		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that is "+
-			"not "+
-			"configured here. Its jobs are given back, and are dead when no deployment takes them.", zap.String("org",
+		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
+			"is not configured here. Its jobs are returned to the queue, and dead-lettered when no deployment "+
+			"consumes them.", zap.String("org",
 			name))
 	}
 	return nil

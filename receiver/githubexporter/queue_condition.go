@@ -49,10 +49,10 @@ func (c *queueErrors) set(key string, err error) {
 func (c *queueErrors) setVanishing(org, queue string, windows int) error {
 	var err error
 	if windows > 0 {
-		err = fmt.Errorf("jobs of organization %s vanish in queue %q: those of %d windows were confirmed %d times in "+
-			"a row or more "+
-			"and never delivered; look at max-length, message-ttl and overflow in the policy of that queue "+
-			"(rabbitmqctl list_policies), and whether another deployment with a store of its own consumes it",
+		err = fmt.Errorf("jobs of organization %s vanish in queue %q: those of %d windows were confirmed %d times "+
+			"in a row or more and never delivered; check max-length, message-ttl and overflow in the policy of "+
+			"that queue (rabbitmqctl list_policies), and whether another deployment with a store of its own "+
+			"consumes it",
 			org, queue, windows, backfill.RepeatedLossThreshold)
 	}
 	c.set("organization "+org, err)

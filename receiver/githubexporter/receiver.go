@@ -40,8 +40,8 @@ type githubReceiver struct {
 	jobs        *jobQueue
 	users       *userLabels
 	orgs        []*organization
-	roleChanged      chan struct{} // has a token when this replica has begun or ceased to lead
-	cancel        context.CancelFunc
+	roleChanged chan struct{} // has a token when this replica has begun or ceased to lead
+	cancel      context.CancelFunc
 	tasks       sync.WaitGroup
 }
 

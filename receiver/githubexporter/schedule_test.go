@@ -61,7 +61,7 @@ func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organiz
 		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
 		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
 		cooldown:  health.NewCooldown(health.CooldownSettings{}),
-		health: &orgHealth{org: config.Name, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger},
+		health:    &orgHealth{org: config.Name, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger},
 		wake:      func() {}, passEnded: make(chan struct{}, 1),
 	}
 }
@@ -84,7 +84,7 @@ func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 		o.runPasses(ctx, 1)
 		require.Equal(t, int32(4), source.passes.Load(), "no pass is waited for and none is left out")
 		require.Equal(t, int32(1), source.most.Load())
-		warned := logs.FilterMessage("A pass takes longer than the scrape interval; the next one begins when it ends.").All()
+		warned := logs.FilterMessage("Pass took longer than scrape_interval; the next pass starts at once.").All()
 		require.Len(t, warned, 3)
 		require.Equal(t, 150*time.Second, warned[0].ContextMap()["took"])
 		require.Equal(t, time.Minute, warned[0].ContextMap()["scrape_interval"])

@@ -92,11 +92,11 @@ func (s *readErrors) joinErrors() error {
 
 // orgHealth is how an organization is doing. It is logged once per change, not once per pass.
 type orgHealth struct {
-	org      string
+	org        string
 	readErrors *readErrors
-	access   *access
-	logger   *zap.Logger
-	class    string
+	access     *access
+	logger     *zap.Logger
+	class      string
 }
 
 // reset is for a replica that leads no more: how GitHub does is the leader's business.
@@ -125,9 +125,9 @@ func (c *orgHealth) recordPass(sum *collect.PassResult, err error) {
 		return
 	case trouble == nil && was == "":
 	case trouble == nil:
-		c.logger.Info("The organization can be read completely again.", fields...)
+		c.logger.Info("The organization was read completely again.", fields...)
 	default:
-		c.logger.Warn("The organization cannot be read completely; what is known of it stays as it was.",
+		c.logger.Warn("The organization was not read completely; its metrics keep their last values.",
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
 	}
 }
@@ -138,9 +138,8 @@ func (c *orgHealth) warnOfVanishing(sum *collect.PassResult) {
 	if sum.VanishedRepositories == 0 {
 		return
 	}
-	c.logger.Warn("Most of the organization's repositories vanished at once. "+
-		"Their series end if the next pass does not find them either; "+
-		"check what the credential may see, and repositories::include and exclude.",
+	c.logger.Warn("Most of the organization's repositories disappeared at once. Their series end if the next pass "+
+		"does not find them either; check the access of the credential, and repositories::include and exclude.",
 		zap.Int("vanished", sum.VanishedRepositories), zap.Int("repositories", sum.Repositories))
 }
 
@@ -156,7 +155,7 @@ func passError(sum *collect.PassResult, err error) error {
 		return nil
 	}
 	if first, n := forbiddenRepositories(sum); n > 0 {
-		return fmt.Errorf("%d repositories that were there are forbidden to the credential, among them %s; "+
+		return fmt.Errorf("%d repositories that were readable are forbidden to the credential, among them %s; "+
 			"their windows are missing: %w", n, first.Repo, first.Err)
 	}
 	first := sum.Failures[0]

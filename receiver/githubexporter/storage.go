@@ -76,8 +76,8 @@ func (g *storageGuard) Close(ctx context.Context) error {
 var damageMessages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
 
 // moveAway is the remedy for a damaged file. The extension's own, recreate: true, mends some damages only.
-const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums start " +
-	"from what it shows"
+const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums " +
+	"start from what it shows"
 
 // recoverDamage makes an error of a panic, and explains an error.
 func (g *storageGuard) recoverDamage(do func() error) (err error) {

@@ -29,11 +29,11 @@ type storageState struct {
 	// changed is called when trouble begins, ends or has another reason. It must not block. nil is none.
 	changed func()
 
-	mu      sync.Mutex
-	running map[uint64]time.Time // when each operation began that runs
-	operations   uint64               // operations so far
-	err error                // nil while the storage does what it is asked for
-	failedSize    int                  // of the store's largest write that failed since the trouble began, in bytes
+	mu         sync.Mutex
+	running    map[uint64]time.Time // when each operation began that runs
+	operations uint64               // operations so far
+	err        error                // nil while the storage does what it is asked for
+	failedSize int                  // of the store's largest write that failed since the trouble began, in bytes
 }
 
 // startOperation notes that an operation begins. It gives the operation's number.
@@ -103,7 +103,7 @@ func (s *storageState) assess(now time.Time) (probe int, trouble error) {
 	case isPermanent(s.err):
 		return 0, s.err
 	case now.Sub(oldest) > storageTimeout:
-		return 0, fmt.Errorf("no answer since %s", oldest.UTC().Format(time.RFC3339))
+		return 0, fmt.Errorf("no response since %s", oldest.UTC().Format(time.RFC3339))
 	case len(s.running) > 0:
 		return 0, s.err
 	case s.err == nil:
@@ -130,7 +130,8 @@ func (g *storageGuard) ping(ctx context.Context) error {
 	if trouble == nil {
 		return nil
 	}
-	const text = "the storage extension %q does not keep what is recorded; it is read from GitHub again when it does: %w"
+	const text = "the storage extension %q fails to store records; they are re-read from GitHub once it works " +
+		"again: %w"
 	return fmt.Errorf(text, g.extension, trouble)
 }
 

@@ -95,7 +95,7 @@ func TestStorageThatHangs(t *testing.T) {
 		}
 		require.NoError(t, ask(), "a snapshot may take so long")
 		time.Sleep(storageTimeout) //nolint:forbidigo // in a bubble
-		require.ErrorContains(t, ask(), "no answer since ")
+		require.ErrorContains(t, ask(), "no response since ")
 		close(client.hang)
 		synctest.Wait()
 		require.NoError(t, ask())
@@ -123,7 +123,7 @@ func TestOverlappingOperations(t *testing.T) {
 	_, trouble := s.assess(began.Add(storageTimeout + time.Second))
 	require.NoError(t, trouble)
 	_, trouble = s.assess(began.Add(2 * storageTimeout))
-	require.ErrorContains(t, trouble, "no answer since")
+	require.ErrorContains(t, trouble, "no response since")
 	s.endOperation(second, 0, false, nil)
 	_, trouble = s.assess(began.Add(2 * storageTimeout))
 	require.NoError(t, trouble)

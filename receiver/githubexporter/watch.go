@@ -19,7 +19,9 @@ type healthProber struct {
 	emitter  *emitter
 }
 
-func newHealthProber(r *githubReceiver, e *emitter) *healthProber { return &healthProber{receiver: r, emitter: e} }
+func newHealthProber(r *githubReceiver, e *emitter) *healthProber {
+	return &healthProber{receiver: r, emitter: e}
+}
 
 // initialStates are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
 // lest a replica say for a moment that it is ready.
@@ -56,7 +58,7 @@ func (w *healthProber) run(ctx context.Context, interval time.Duration) {
 
 var (
 	errNotCaughtUp = errors.New("the view has not caught up yet")
-	errNotProbed  = errors.New("not asked yet")
+	errNotProbed   = errors.New("not probed yet")
 )
 
 // probe asks all dependencies at the same time, so that one that hangs keeps no other from being known.
@@ -79,7 +81,7 @@ func (w *healthProber) probeStore(ctx context.Context, within time.Duration) {
 		return
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %s: %w", within, err)
+		err = fmt.Errorf("no response within %s: %w", within, err)
 	}
 	w.receiver.monitor.SetDependencies(map[string]error{w.receiver.store.dependency: err})
 }

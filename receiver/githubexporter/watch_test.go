@@ -35,7 +35,7 @@ func TestHangingDependency(t *testing.T) {
 		require.Contains(t, detailOf(monitor, health.Exporter), "data refused due to high memory usage")
 		time.Sleep(probeTimeout) //nolint:forbidigo // in a bubble
 		synctest.Wait()
-		require.Contains(t, detailOf(monitor, health.Redis), "no answer within 2s")
+		require.Contains(t, detailOf(monitor, health.Redis), "no response within 2s")
 
 		emitter.pipelineErr = errors.New("queue is full")
 		newHealthProber(r, emitter).evaluate(time.Now())
