@@ -1437,7 +1437,7 @@ type metricGhAppRateLimitRemaining struct {
 // init fills gh.app.rate_limit_remaining metric with initial data.
 func (m *metricGhAppRateLimitRemaining) init() {
 	m.data.SetName("gh.app.rate_limit_remaining")
-	m.data.SetDescription("Requests that remain of the primary REST rate limit, as this replica knows it. Missing from the reset until GitHub reports the next window.")
+	m.data.SetDescription("Requests that remain of the primary REST rate limit, as this replica knows it. Absent from the reset until GitHub reports the next window.")
 	m.data.SetUnit("{request}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -1490,7 +1490,7 @@ type metricGhExporterBackfillEnqueuesDropped struct {
 // init fills gh.exporter.backfill_enqueues_dropped metric with initial data.
 func (m *metricGhExporterBackfillEnqueuesDropped) init() {
 	m.data.SetName("gh.exporter.backfill_enqueues_dropped")
-	m.data.SetDescription("Jobs deferred by a cap, each counted once. None is lost; their windows stay gaps until the cap allows the jobs.")
+	m.data.SetDescription("Backfill jobs deferred by a cap, each counted once. None is lost; their windows remain gaps until the cap allows the jobs.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1545,7 +1545,7 @@ type metricGhExporterBackfillJobsDeduped struct {
 // init fills gh.exporter.backfill_jobs_deduped metric with initial data.
 func (m *metricGhExporterBackfillJobsDeduped) init() {
 	m.data.SetName("gh.exporter.backfill_jobs_deduped")
-	m.data.SetDescription("Missed windows for which a job was under way already.")
+	m.data.SetDescription("Missed windows for which a backfill job was already in progress.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1600,7 +1600,7 @@ type metricGhExporterBackfillJobsEnqueued struct {
 // init fills gh.exporter.backfill_jobs_enqueued metric with initial data.
 func (m *metricGhExporterBackfillJobsEnqueued) init() {
 	m.data.SetName("gh.exporter.backfill_jobs_enqueued")
-	m.data.SetDescription("Jobs that the queue has confirmed.")
+	m.data.SetDescription("Backfill jobs published to the queue and confirmed by it.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1655,7 +1655,7 @@ type metricGhExporterBackfillJobsProcessed struct {
 // init fills gh.exporter.backfill_jobs_processed metric with initial data.
 func (m *metricGhExporterBackfillJobsProcessed) init() {
 	m.data.SetName("gh.exporter.backfill_jobs_processed")
-	m.data.SetDescription("Deliveries of jobs by how they ended. A job that was put off because of a limit is not counted.")
+	m.data.SetDescription("Deliveries of backfill jobs by outcome. A job that is deferred because of a limit is not counted.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -1765,7 +1765,7 @@ type metricGhExporterCoverageLag struct {
 // init fills gh.exporter.coverage_lag metric with initial data.
 func (m *metricGhExporterCoverageLag) init() {
 	m.data.SetName("gh.exporter.coverage_lag")
-	m.data.SetDescription("Now minus the oldest moment that has not been read yet.")
+	m.data.SetDescription("Age of the oldest window that has not been read.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -1817,7 +1817,7 @@ type metricGhExporterCredentialExpiresUnixtime struct {
 // init fills gh.exporter.credential_expires_unixtime metric with initial data.
 func (m *metricGhExporterCredentialExpiresUnixtime) init() {
 	m.data.SetName("gh.exporter.credential_expires_unixtime")
-	m.data.SetDescription("Expiry of the personal access token of the organization that this replica uses, in seconds since 1970. Missing where GitHub does not report it, as for an App.")
+	m.data.SetDescription("Expiry of the personal access token that this replica uses for the organization, in seconds since 1970. Absent where GitHub does not report it, as for an App.")
 	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -1922,7 +1922,7 @@ type metricGhExporterGaps struct {
 // init fills gh.exporter.gaps metric with initial data.
 func (m *metricGhExporterGaps) init() {
 	m.data.SetName("gh.exporter.gaps")
-	m.data.SetDescription("Windows that are known to be missing.")
+	m.data.SetDescription("Gaps, which are windows that were not read.")
 	m.data.SetUnit("{window}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -1974,7 +1974,7 @@ type metricGhExporterGithubDeprecations struct {
 // init fills gh.exporter.github_deprecations metric with initial data.
 func (m *metricGhExporterGithubDeprecations) init() {
 	m.data.SetName("gh.exporter.github_deprecations")
-	m.data.SetDescription("Answers in which GitHub announces the end of an endpoint.")
+	m.data.SetDescription("Responses in which GitHub announces the deprecation of an endpoint.")
 	m.data.SetUnit("{answer}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2029,7 +2029,7 @@ type metricGhExporterGithubMispricedQueries struct {
 // init fills gh.exporter.github_mispriced_queries metric with initial data.
 func (m *metricGhExporterGithubMispricedQueries) init() {
 	m.data.SetName("gh.exporter.github_mispriced_queries")
-	m.data.SetDescription("GraphQL queries that cost something else than was predicted.")
+	m.data.SetDescription("GraphQL queries whose reported cost differs from the predicted one.")
 	m.data.SetUnit("{query}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2138,7 +2138,7 @@ type metricGhExporterGithubRateLimit struct {
 // init fills gh.exporter.github_rate_limit metric with initial data.
 func (m *metricGhExporterGithubRateLimit) init() {
 	m.data.SetName("gh.exporter.github_rate_limit")
-	m.data.SetDescription("Points of the primary rate limit in a window, as this replica knows it. Missing from the reset until GitHub reports the next window.")
+	m.data.SetDescription("Points of the primary rate limit in a window, as this replica knows it. Absent from the reset until GitHub reports the next window.")
 	m.data.SetUnit("{point}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2192,7 +2192,7 @@ type metricGhExporterGithubRateLimitRemaining struct {
 // init fills gh.exporter.github_rate_limit_remaining metric with initial data.
 func (m *metricGhExporterGithubRateLimitRemaining) init() {
 	m.data.SetName("gh.exporter.github_rate_limit_remaining")
-	m.data.SetDescription("Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Missing from the reset until GitHub reports the next window.")
+	m.data.SetDescription("Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Absent from the reset until GitHub reports the next window.")
 	m.data.SetUnit("{point}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2246,7 +2246,7 @@ type metricGhExporterGithubRateLimitResetUnixtime struct {
 // init fills gh.exporter.github_rate_limit_reset_unixtime metric with initial data.
 func (m *metricGhExporterGithubRateLimitResetUnixtime) init() {
 	m.data.SetName("gh.exporter.github_rate_limit_reset_unixtime")
-	m.data.SetDescription("Reset of the primary rate limit, in seconds since 1970. Missing once it is over, until GitHub reports the next window.")
+	m.data.SetDescription("Reset of the primary rate limit, in seconds since 1970. Absent once it has passed, until GitHub reports the next window.")
 	m.data.SetUnit("s{unixtime}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2356,7 +2356,7 @@ type metricGhExporterGithubSecondaryLimitHits struct {
 // init fills gh.exporter.github_secondary_limit_hits metric with initial data.
 func (m *metricGhExporterGithubSecondaryLimitHits) init() {
 	m.data.SetName("gh.exporter.github_secondary_limit_hits")
-	m.data.SetDescription("Secondary rate limits met.")
+	m.data.SetDescription("Responses that report a secondary rate limit.")
 	m.data.SetUnit("{hit}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2410,7 +2410,7 @@ type metricGhExporterInvalidValues struct {
 // init fills gh.exporter.invalid_values metric with initial data.
 func (m *metricGhExporterInvalidValues) init() {
 	m.data.SetName("gh.exporter.invalid_values")
-	m.data.SetDescription("Values in GitHub's answers that cannot be right; they were left out.")
+	m.data.SetDescription("Invalid values in GitHub's responses, which were ignored.")
 	m.data.SetUnit("{value}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2568,7 +2568,7 @@ type metricGhExporterLocFallbackBudgetExhausted struct {
 // init fills gh.exporter.loc_fallback_budget_exhausted metric with initial data.
 func (m *metricGhExporterLocFallbackBudgetExhausted) init() {
 	m.data.SetName("gh.exporter.loc_fallback_budget_exhausted")
-	m.data.SetDescription("Times that a repository had to wait because the commits of an hour had been asked for their lines. Only with `loc::source` at `stats_contributors`.")
+	m.data.SetDescription("Times that a repository waited because the hourly cap of commit detail requests was reached. Only with `loc::source` at `stats_contributors`.")
 	m.data.SetUnit("{wait}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2622,7 +2622,7 @@ type metricGhExporterLocFallbackIncomplete struct {
 // init fills gh.exporter.loc_fallback_incomplete metric with initial data.
 func (m *metricGhExporterLocFallbackIncomplete) init() {
 	m.data.SetName("gh.exporter.loc_fallback_incomplete")
-	m.data.SetDescription("1 for a repository in fallback of whose week a cap has cut commits off, 0 for one whose week was read completely.")
+	m.data.SetDescription("1 for a repository in fallback whose week was cut off by the cap of commits, 0 for one whose week was read completely.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2729,7 +2729,7 @@ type metricGhExporterMetricsCacheRefreshDuration struct {
 // init fills gh.exporter.metrics_cache_refresh_duration metric with initial data.
 func (m *metricGhExporterMetricsCacheRefreshDuration) init() {
 	m.data.SetName("gh.exporter.metrics_cache_refresh_duration")
-	m.data.SetDescription("Time that this replica last took to read its view of the store.")
+	m.data.SetDescription("Duration of the last full read of the store into this replica's view.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 }
@@ -2831,7 +2831,7 @@ type metricGhExporterMissingPermission struct {
 // init fills gh.exporter.missing_permission metric with initial data.
 func (m *metricGhExporterMissingPermission) init() {
 	m.data.SetName("gh.exporter.missing_permission")
-	m.data.SetDescription("1 while the credential lacks a permission for something that is to be read. Missing otherwise.")
+	m.data.SetDescription("1 while the credential lacks a permission that reading needs. Absent otherwise.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2884,7 +2884,7 @@ type metricGhExporterQueueDepth struct {
 // init fills gh.exporter.queue_depth metric with initial data.
 func (m *metricGhExporterQueueDepth) init() {
 	m.data.SetName("gh.exporter.queue_depth")
-	m.data.SetDescription("Jobs that wait in the queue, as this replica saw it last.")
+	m.data.SetDescription("Backfill jobs waiting in the queue, as last observed by this replica.")
 	m.data.SetUnit("{job}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -2936,7 +2936,7 @@ type metricGhExporterQueueInvalidMessages struct {
 // init fills gh.exporter.queue_invalid_messages metric with initial data.
 func (m *metricGhExporterQueueInvalidMessages) init() {
 	m.data.SetName("gh.exporter.queue_invalid_messages")
-	m.data.SetDescription("Messages in the queue that this replica could not read as jobs. They wait in the dead-letter queue.")
+	m.data.SetDescription("Invalid messages in the queue that this replica moved to the dead-letter queue.")
 	m.data.SetUnit("{message}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -2990,7 +2990,7 @@ type metricGhExporterQueueOldestMessageAge struct {
 // init fills gh.exporter.queue_oldest_message_age metric with initial data.
 func (m *metricGhExporterQueueOldestMessageAge) init() {
 	m.data.SetName("gh.exporter.queue_oldest_message_age")
-	m.data.SetDescription("Age of the oldest job that waits in the queue, as this replica saw it last.")
+	m.data.SetDescription("Age of the oldest backfill job waiting in the queue, as last observed by this replica.")
 	m.data.SetUnit("s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -3042,7 +3042,7 @@ type metricGhExporterQueueReturnedMessages struct {
 // init fills gh.exporter.queue_returned_messages metric with initial data.
 func (m *metricGhExporterQueueReturnedMessages) init() {
 	m.data.SetName("gh.exporter.queue_returned_messages")
-	m.data.SetDescription("Jobs of organizations that are not configured here, given back to a queue that another deployment shares.")
+	m.data.SetDescription("Backfill jobs of organizations that are not configured here, returned to a queue that another deployment shares.")
 	m.data.SetUnit("{message}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3096,7 +3096,7 @@ type metricGhExporterReconciledEvents struct {
 // init fills gh.exporter.reconciled_events metric with initial data.
 func (m *metricGhExporterReconciledEvents) init() {
 	m.data.SetName("gh.exporter.reconciled_events")
-	m.data.SetDescription("Events that only the reconciliation found.")
+	m.data.SetDescription("Events that passes missed and the reconciliation found.")
 	m.data.SetUnit("{event}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3202,7 +3202,7 @@ type metricGhExporterScrapeRuns struct {
 // init fills gh.exporter.scrape_runs metric with initial data.
 func (m *metricGhExporterScrapeRuns) init() {
 	m.data.SetName("gh.exporter.scrape_runs")
-	m.data.SetDescription("Passes by how they ended. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.")
+	m.data.SetDescription("Passes by result. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.")
 	m.data.SetUnit("{pass}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3257,7 +3257,7 @@ type metricGhExporterSeriesOverflow struct {
 // init fills gh.exporter.series_overflow metric with initial data.
 func (m *metricGhExporterSeriesOverflow) init() {
 	m.data.SetName("gh.exporter.series_overflow")
-	m.data.SetDescription("Users of repositories folded into the user _other because max_series was reached, counted with every batch.")
+	m.data.SetDescription("Series folded into user `_other` because `max_series` was reached, counted with every batch.")
 	m.data.SetUnit("{series}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3311,7 +3311,7 @@ type metricGhExporterStoreCorruptRecords struct {
 // init fills gh.exporter.store_corrupt_records metric with initial data.
 func (m *metricGhExporterStoreCorruptRecords) init() {
 	m.data.SetName("gh.exporter.store_corrupt_records")
-	m.data.SetDescription("Records of the store that this replica found corrupt. Their contents are read again from GitHub.")
+	m.data.SetDescription("Corrupt records that this replica found in the store. Their contents are re-read from GitHub.")
 	m.data.SetUnit("{record}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)
@@ -3415,7 +3415,7 @@ type metricGhExporterStoreFallback struct {
 // init fills gh.exporter.store_fallback metric with initial data.
 func (m *metricGhExporterStoreFallback) init() {
 	m.data.SetName("gh.exporter.store_fallback")
-	m.data.SetDescription("1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.")
+	m.data.SetDescription("1 while this replica continues in memory because Redis is unavailable. Only with `redis::unavailable` at `memory`.")
 	m.data.SetUnit("{state}")
 	m.data.SetEmptyGauge()
 }
@@ -3465,7 +3465,7 @@ type metricGhExporterStoreSeries struct {
 // init fills gh.exporter.store_series metric with initial data.
 func (m *metricGhExporterStoreSeries) init() {
 	m.data.SetName("gh.exporter.store_series")
-	m.data.SetDescription("Users in repositories that have events in the store.")
+	m.data.SetDescription("Series in the store, one for each repository and user with events.")
 	m.data.SetUnit("{series}")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)

@@ -598,7 +598,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.app.rate_limit_remaining"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Requests that remain of the primary REST rate limit, as this replica knows it. Missing from the reset until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "Requests that remain of the primary REST rate limit, as this replica knows it. Absent from the reset until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "{request}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -616,7 +616,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.backfill_enqueues_dropped"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Jobs deferred by a cap, each counted once. None is lost; their windows stay gaps until the cap allows the jobs.", mi.Description())
+					assert.Equal(t, "Backfill jobs deferred by a cap, each counted once. None is lost; their windows remain gaps until the cap allows the jobs.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -636,7 +636,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.backfill_jobs_deduped"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Missed windows for which a job was under way already.", mi.Description())
+					assert.Equal(t, "Missed windows for which a backfill job was already in progress.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -656,7 +656,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.backfill_jobs_enqueued"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Jobs that the queue has confirmed.", mi.Description())
+					assert.Equal(t, "Backfill jobs published to the queue and confirmed by it.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -676,7 +676,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.backfill_jobs_processed"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Deliveries of jobs by how they ended. A job that was put off because of a limit is not counted.", mi.Description())
+					assert.Equal(t, "Deliveries of backfill jobs by outcome. A job that is deferred because of a limit is not counted.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -720,7 +720,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.coverage_lag"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Now minus the oldest moment that has not been read yet.", mi.Description())
+					assert.Equal(t, "Age of the oldest window that has not been read.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -735,7 +735,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.credential_expires_unixtime"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Expiry of the personal access token of the organization that this replica uses, in seconds since 1970. Missing where GitHub does not report it, as for an App.", mi.Description())
+					assert.Equal(t, "Expiry of the personal access token that this replica uses for the organization, in seconds since 1970. Absent where GitHub does not report it, as for an App.", mi.Description())
 					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -768,7 +768,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.gaps"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Windows that are known to be missing.", mi.Description())
+					assert.Equal(t, "Gaps, which are windows that were not read.", mi.Description())
 					assert.Equal(t, "{window}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -783,7 +783,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_deprecations"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Answers in which GitHub announces the end of an endpoint.", mi.Description())
+					assert.Equal(t, "Responses in which GitHub announces the deprecation of an endpoint.", mi.Description())
 					assert.Equal(t, "{answer}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -803,7 +803,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_mispriced_queries"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "GraphQL queries that cost something else than was predicted.", mi.Description())
+					assert.Equal(t, "GraphQL queries whose reported cost differs from the predicted one.", mi.Description())
 					assert.Equal(t, "{query}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -840,7 +840,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_rate_limit"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Points of the primary rate limit in a window, as this replica knows it. Missing from the reset until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "Points of the primary rate limit in a window, as this replica knows it. Absent from the reset until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "{point}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -861,7 +861,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_rate_limit_remaining"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Missing from the reset until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "Points that remain of the primary rate limit, as this replica knows it; replicas that share a budget show the shared value. Absent from the reset until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "{point}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -882,7 +882,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_rate_limit_reset_unixtime"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Reset of the primary rate limit, in seconds since 1970. Missing once it is over, until GitHub reports the next window.", mi.Description())
+					assert.Equal(t, "Reset of the primary rate limit, in seconds since 1970. Absent once it has passed, until GitHub reports the next window.", mi.Description())
 					assert.Equal(t, "s{unixtime}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -926,7 +926,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.github_secondary_limit_hits"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Secondary rate limits met.", mi.Description())
+					assert.Equal(t, "Responses that report a secondary rate limit.", mi.Description())
 					assert.Equal(t, "{hit}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -943,7 +943,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.invalid_values"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Values in GitHub's answers that cannot be right; they were left out.", mi.Description())
+					assert.Equal(t, "Invalid values in GitHub's responses, which were ignored.", mi.Description())
 					assert.Equal(t, "{value}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -990,7 +990,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.loc_fallback_budget_exhausted"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Times that a repository had to wait because the commits of an hour had been asked for their lines. Only with `loc::source` at `stats_contributors`.", mi.Description())
+					assert.Equal(t, "Times that a repository waited because the hourly cap of commit detail requests was reached. Only with `loc::source` at `stats_contributors`.", mi.Description())
 					assert.Equal(t, "{wait}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1007,7 +1007,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.loc_fallback_incomplete"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 for a repository in fallback of whose week a cap has cut commits off, 0 for one whose week was read completely.", mi.Description())
+					assert.Equal(t, "1 for a repository in fallback whose week was cut off by the cap of commits, 0 for one whose week was read completely.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1046,7 +1046,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.metrics_cache_refresh_duration"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Time that this replica last took to read its view of the store.", mi.Description())
+					assert.Equal(t, "Duration of the last full read of the store into this replica's view.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1073,7 +1073,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.missing_permission"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 while the credential lacks a permission for something that is to be read. Missing otherwise.", mi.Description())
+					assert.Equal(t, "1 while the credential lacks a permission that reading needs. Absent otherwise.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1091,7 +1091,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_depth"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Jobs that wait in the queue, as this replica saw it last.", mi.Description())
+					assert.Equal(t, "Backfill jobs waiting in the queue, as last observed by this replica.", mi.Description())
 					assert.Equal(t, "{job}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1106,7 +1106,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_invalid_messages"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Messages in the queue that this replica could not read as jobs. They wait in the dead-letter queue.", mi.Description())
+					assert.Equal(t, "Invalid messages in the queue that this replica moved to the dead-letter queue.", mi.Description())
 					assert.Equal(t, "{message}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1123,7 +1123,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_oldest_message_age"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Age of the oldest job that waits in the queue, as this replica saw it last.", mi.Description())
+					assert.Equal(t, "Age of the oldest backfill job waiting in the queue, as last observed by this replica.", mi.Description())
 					assert.Equal(t, "s", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1138,7 +1138,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.queue_returned_messages"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Jobs of organizations that are not configured here, given back to a queue that another deployment shares.", mi.Description())
+					assert.Equal(t, "Backfill jobs of organizations that are not configured here, returned to a queue that another deployment shares.", mi.Description())
 					assert.Equal(t, "{message}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1155,7 +1155,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.reconciled_events"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Events that only the reconciliation found.", mi.Description())
+					assert.Equal(t, "Events that passes missed and the reconciliation found.", mi.Description())
 					assert.Equal(t, "{event}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1187,7 +1187,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.scrape_runs"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Passes by how they ended. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.", mi.Description())
+					assert.Equal(t, "Passes by result. A pass is one scheduled reading of an organization from GitHub, not a scrape by Prometheus.", mi.Description())
 					assert.Equal(t, "{pass}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1207,7 +1207,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.series_overflow"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Users of repositories folded into the user _other because max_series was reached, counted with every batch.", mi.Description())
+					assert.Equal(t, "Series folded into user `_other` because `max_series` was reached, counted with every batch.", mi.Description())
 					assert.Equal(t, "{series}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1224,7 +1224,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.store_corrupt_records"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Records of the store that this replica found corrupt. Their contents are read again from GitHub.", mi.Description())
+					assert.Equal(t, "Corrupt records that this replica found in the store. Their contents are re-read from GitHub.", mi.Description())
 					assert.Equal(t, "{record}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
@@ -1253,7 +1253,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.store_fallback"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "1 while this replica goes on alone in memory because Redis is down. Only with `redis::unavailable` at `memory`.", mi.Description())
+					assert.Equal(t, "1 while this replica continues in memory because Redis is unavailable. Only with `redis::unavailable` at `memory`.", mi.Description())
 					assert.Equal(t, "{state}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -1265,7 +1265,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.store_series"] = true
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-					assert.Equal(t, "Users in repositories that have events in the store.", mi.Description())
+					assert.Equal(t, "Series in the store, one for each repository and user with events.", mi.Description())
 					assert.Equal(t, "{series}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
