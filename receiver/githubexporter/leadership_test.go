@@ -100,9 +100,9 @@ func TestElectionReferences(t *testing.T) {
 	t.Parallel()
 	id := component.MustNewID("elector")
 	for want, extension := range map[string]component.Component{
-		`leader_election: there is no extension "elector"`:            nil,
-		`leader_election: the extension "elector" elects nobody`:      &bearer{},
-		`leadership: org, want receiver with the extension "elector"`: &callbacksOnly{},
+		`leader_election: there is no extension "elector"`:               nil,
+		`leader_election: the extension "elector" is no leader election`: &bearer{},
+		`leadership: org, want receiver with the extension "elector"`:    &callbacksOnly{},
 	} {
 		config := testConfig(testServer(t))
 		config.Redis.Endpoints = []string{proctest.FreeAddress(t)}

@@ -51,7 +51,7 @@ func TestStorageState(t *testing.T) {
 	for range 3 {
 		err := g.ping(t.Context())
 		require.ErrorIs(t, err, syscall.ENOSPC)
-		require.ErrorContains(t, err, `the storage extension "file_storage" does not keep what is recorded`)
+		require.ErrorContains(t, err, `the storage extension "file_storage" fails to store records`)
 	}
 	require.Equal(t, 1, changes, "one for the change, none for a probe")
 	client.free = 1 << 20
