@@ -128,21 +128,24 @@ func harmIn(r result) string {
 	return ""
 }
 
-// endlessBody repeats a text up to a size, and is nowhere as a whole.
+// endlessBody is a text that is repeated up to a size; it is never held in memory as a whole.
 type endlessBody struct {
-	text string
-	left int
+	chunk string // whole repetitions
+	at    int    // the position in the chunk
+	left  int
+}
+
+// endless repeats a text up to a size in bytes.
+func endless(text string, size int) *endlessBody {
+	return &endlessBody{chunk: strings.Repeat(text, max(1, 64<<10/len(text))), left: size}
 }
 
 func (e *endlessBody) Read(into []byte) (int, error) {
 	if e.left <= 0 {
 		return 0, io.EOF
 	}
-	n := 0
-	for n < len(into) && e.left > 0 {
-		m := copy(into[n:min(len(into), n+e.left)], e.text)
-		n, e.left = n+m, e.left-m
-	}
+	n := copy(into[:min(len(into), e.left)], e.chunk[e.at:])
+	e.at, e.left = (e.at+n)%len(e.chunk), e.left-n
 	return n, nil
 }
 
@@ -153,34 +156,34 @@ func TestHostileBodies(t *testing.T) {
 		status int
 		text   func() io.Reader
 	}{
-		"1 GB of space":     {200, func() io.Reader { return &endlessBody{" ", gigabyte} }},
-		"1 GB of arrays":    {200, func() io.Reader { return &endlessBody{"[", gigabyte} }},
-		"1 GB of a text":    {200, func() io.Reader { return io.MultiReader(strings.NewReader(`{"data":"`), &endlessBody{"x", gigabyte}) }},
-		"1 GB, refused":     {403, func() io.Reader { return &endlessBody{"x", gigabyte} }},
-		"1 GB, not found":   {404, func() io.Reader { return &endlessBody{"x", gigabyte} }},
-		"1 GB, unavailable": {503, func() io.Reader { return &endlessBody{"x", gigabyte} }},
+		"1 GB of space":     {200, func() io.Reader { return endless(" ", gigabyte) }},
+		"1 GB of arrays":    {200, func() io.Reader { return endless("[", gigabyte) }},
+		"1 GB of a text":    {200, func() io.Reader { return io.MultiReader(strings.NewReader(`{"data":"`), endless("x", gigabyte)) }},
+		"1 GB, refused":     {403, func() io.Reader { return endless("x", gigabyte) }},
+		"1 GB, not found":   {404, func() io.Reader { return endless("x", gigabyte) }},
+		"1 GB, unavailable": {503, func() io.Reader { return endless("x", gigabyte) }},
 		"a million arrays":  {200, func() io.Reader { return strings.NewReader(strings.Repeat("[", 1_000_000)) }},
 		"a million objects": {200, func() io.Reader { return strings.NewReader(strings.Repeat(`{"data":`, 1_000_000)) }},
 		"9,000 objects": {200, func() io.Reader {
 			return strings.NewReader(strings.Repeat(`{"data":`, 9000) + "null" + strings.Repeat("}", 9000))
 		}},
 		"a million errors": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), &endlessBody{",{}", 3_000_000}, strings.NewReader("]}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), endless(",{}", 3_000_000), strings.NewReader("]}"))
 		}},
 		"a million nulls": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`), &endlessBody{",null", 5_000_000}, strings.NewReader("]}}}}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`), endless(",null", 5_000_000), strings.NewReader("]}}}}"))
 		}},
 		"a million nulls, a list": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`[null`), &endlessBody{",null", 5_000_000}, strings.NewReader("]"))
+			return io.MultiReader(strings.NewReader(`[null`), endless(",null", 5_000_000), strings.NewReader("]"))
 		}},
 		"a million elements of path": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), &endlessBody{",0", 2_000_000}, strings.NewReader("]}]}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), endless(",0", 2_000_000), strings.NewReader("]}]}"))
 		}},
 		"a message of 10 MB": {403, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"message":"`), &endlessBody{"\u202e\u0001x", 10 << 20}, strings.NewReader(`"}`))
+			return io.MultiReader(strings.NewReader(`{"message":"`), endless("\u202e\u0001x", 10 << 20), strings.NewReader(`"}`))
 		}},
 		"an error of 10 MB": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), &endlessBody{"x", 10 << 20}, strings.NewReader(`"}]}`))
+			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), endless("x", 10 << 20), strings.NewReader(`"}]}`))
 		}},
 	} {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
