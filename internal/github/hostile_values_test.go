@@ -167,23 +167,23 @@ func TestHostileBodies(t *testing.T) {
 		"9,000 objects": {200, func() io.Reader {
 			return strings.NewReader(strings.Repeat(`{"data":`, 9000) + "null" + strings.Repeat("}", 9000))
 		}},
-		"a million errors": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), endless(",{}", 3_000_000), strings.NewReader("]}"))
+		"200,000 errors": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), endless(",{}", 600_000), strings.NewReader("]}"))
 		}},
-		"a million nulls": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`), endless(",null", 5_000_000), strings.NewReader("]}}}}"))
+		"200,000 nulls": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`), endless(",null", 1_000_000), strings.NewReader("]}}}}"))
 		}},
-		"a million nulls, a list": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`[null`), endless(",null", 5_000_000), strings.NewReader("]"))
+		"200,000 nulls, a list": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`[null`), endless(",null", 1_000_000), strings.NewReader("]"))
 		}},
-		"a million elements of path": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), endless(",0", 2_000_000), strings.NewReader("]}]}"))
+		"200,000 elements of path": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), endless(",0", 400_000), strings.NewReader("]}]}"))
 		}},
 		"a message of 10 MB": {403, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"message":"`), endless("\u202e\u0001x", 10 << 20), strings.NewReader(`"}`))
+			return io.MultiReader(strings.NewReader(`{"message":"`), endless("\u202e\u0001x", 10<<20), strings.NewReader(`"}`))
 		}},
-		"an error of 10 MB": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), endless("x", 10 << 20), strings.NewReader(`"}]}`))
+		"an error of 1 MB": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), endless("x", 1<<20), strings.NewReader(`"}]}`))
 		}},
 	} {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
