@@ -8,25 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// Logins of actors who are no account. None of them can collide with a person: GitHub's logins have no underscore
+// Logins of actors without an account. None of them collides with an account: GitHub's logins have no underscore
 // except in the suffix of enterprise-managed users, and "ghost" is GitHub's own account for deleted ones
 // (https://docs.github.com/account-and-profile/concepts/account-management#deleting-your-personal-account).
 const (
 	LoginGhost              = "ghost"
 	LoginUnlinkedGitAuthor  = "unlinked_git_author"
 	LoginUnattributedCommit = "unattributed_commit"
-	// LoginOther collects the users whom the series budget folded.
+	// LoginOther is the user into which new users are folded after max_series was reached.
 	LoginOther = "_other"
 )
 
-// maxLogin bounds a login in bytes: GitHub's are at most 39, an app's name with its suffix somewhat longer.
-const maxLogin = 255
+// maxLoginBytes bounds a login: GitHub's have at most 39 bytes, the name of an App with its suffix has a few more.
+const maxLoginBytes = 255
 
 const botSuffix = "[bot]"
 
-// Actor is who did something.
+// Actor is the account to which an event is attributed.
 type Actor struct {
-	// ID is the account's database id, 0 when there is no account or GitHub did not say.
+	// ID is the account's database id; 0 without an account, or when the response has no id.
 	ID int64
 	// Login is the account's login, for bots with the suffix "[bot]", or one of the Login constants.
 	Login string
@@ -35,22 +35,24 @@ type Actor struct {
 // IsBot reports whether the actor is a GitHub App's account.
 func (a Actor) IsBot() bool { return strings.HasSuffix(a.Login, botSuffix) }
 
-// Bot is the actor of a GitHub App: REST names it "renovate[bot]", GraphQL "renovate"; one name comes out.
+// Bot returns the actor of a GitHub App. REST names it "renovate[bot]" and GraphQL "renovate"; both become
+// "renovate[bot]".
 func Bot(id int64, login string) Actor {
 	return Actor{ID: id, Login: strings.TrimSuffix(login, botSuffix) + botSuffix}
 }
 
-// agent is an account of GitHub's own that the APIs show under several logins, on some paths without a mark of a bot.
+// agent is an account of GitHub's own that the APIs return under several logins, from some endpoints without the type
+// Bot.
 type agent struct {
-	// login is the one login that comes out, without the suffix of bots.
+	// login is the canonical login without the suffix of bots.
 	login string
 	// slug is the App's name, which is the login in GraphQL.
 	slug string
-	// address is the one that the agent's commits have; empty where it makes none.
+	// address is the e-mail address in the agent's commits; empty for an agent that makes none.
 	address string
 }
 
-// agents are the known ones by the database id of their account. The coding agent is "Copilot" in REST, in commits
+// agents has GitHub's agents by the database id of their account. The coding agent is "Copilot" in REST, in commits
 // without the type Bot, and "copilot-swe-agent" in GraphQL; the reviewer is "Copilot" or
 // "copilot-pull-request-reviewer[bot]" in REST, by the endpoint
 // (https://docs.github.com/copilot/concepts/agents/coding-agent/about-coding-agent,
@@ -60,53 +62,53 @@ var agents = map[int64]agent{
 	175728472: {login: "copilot-pull-request-reviewer", slug: "copilot-pull-request-reviewer"},
 }
 
-// Canonical is the actor under the one login that comes out for a known agent of GitHub's, whichever of its logins and
-// types an answer had. An App's name that ends in "[bot]" is unique, so it tells a known agent without an id, too.
-// Other actors are what they are.
+// Canonical returns the actor under the canonical login if it is one of GitHub's agents, whatever login and type the
+// response had, and a itself otherwise. The name of an App with "[bot]" is unique, so it identifies an agent without an
+// id, too.
 func (a Actor) Canonical() Actor {
-	if known, ok := agents[a.ID]; ok {
-		return Bot(a.ID, known.login)
+	if found, ok := agents[a.ID]; ok {
+		return Bot(a.ID, found.login)
 	}
 	if a.ID != 0 || !a.IsBot() {
 		return a
 	}
-	for id, known := range agents {
-		if a.Login == known.slug+botSuffix {
-			return Bot(id, known.login)
+	for id, candidate := range agents {
+		if a.Login == candidate.slug+botSuffix {
+			return Bot(id, candidate.login)
 		}
 	}
 	return a
 }
 
-// AgentByEmail is the known agent of GitHub's whose commits have exactly this address, and false for every other
-// address: no other is ever taken for an account.
+// AgentByEmail returns the agent of GitHub's whose commits have exactly this address, and false for any other address:
+// an address does not identify an account otherwise.
 func AgentByEmail(address string) (Actor, bool) {
-	for id, known := range agents {
-		if known.address != "" && address == known.address {
-			return Bot(id, known.login), true
+	for id, candidate := range agents {
+		if candidate.address != "" && address == candidate.address {
+			return Bot(id, candidate.login), true
 		}
 	}
 	return Actor{}, false
 }
 
-// Ghost is a deleted account.
+// Ghost returns the actor that stands for deleted accounts.
 func Ghost() Actor { return Actor{Login: LoginGhost} }
 
-// UnlinkedGitAuthor is the author of a commit whose address belongs to no account.
+// UnlinkedGitAuthor returns the actor of commits whose address belongs to no account.
 func UnlinkedGitAuthor() Actor { return Actor{Login: LoginUnlinkedGitAuthor} }
 
-// UnattributedCommit stands for a commit without any author.
+// UnattributedCommit returns the actor of commits without an author.
 func UnattributedCommit() Actor { return Actor{Login: LoginUnattributedCommit} }
 
-// Other is whom the series budget folds new users into.
+// Other returns the actor into which new users are folded after max_series was reached.
 func Other() Actor { return Actor{Login: LoginOther} }
 
-// ErrLogin is the error of a login that GitHub cannot have given.
+// ErrLogin is returned for a login that is none of GitHub's.
 var ErrLogin = errors.New("login is empty, too long, not UTF-8 or has control characters")
 
-// Validate refuses logins that GitHub cannot have given: they become label values.
+// Validate returns ErrLogin for a login that is empty, too long or not printable. Logins become label values.
 func (a Actor) Validate() error {
-	if a.Login == "" || len(a.Login) > maxLogin || !IsPrintable(a.Login) {
+	if a.Login == "" || len(a.Login) > maxLoginBytes || !IsPrintable(a.Login) {
 		return fmt.Errorf("%w: %.64q", ErrLogin, a.Login)
 	}
 	return nil

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAgents: each agent of GitHub's is one bot, whatever an answer calls it, and no other account is.
+// TestAgents checks that each agent of GitHub's is one bot, whatever its login in a response, and that no other account
+// is.
 func TestAgents(t *testing.T) {
 	t.Parallel()
 	coding, reviewer := Actor{198982749, "Copilot[bot]"}, Actor{175728472, "copilot-pull-request-reviewer[bot]"}

@@ -1,4 +1,4 @@
-// Package activity has the vocabulary of the exporter: what happened (Event), who did it (Actor), which part of a
-// repository is read together (Stream) and which stretch of time (Window, Windows). It is plain data without I/O and
-// without a clock, and it knows nothing but the standard library.
+// Package activity defines the events that the exporter counts (Event, Kind), the accounts to which they are attributed
+// (Actor), the parts of a repository that are read together (Stream) and intervals of time (Window, Windows). It is
+// plain data without I/O and without a clock, and imports the standard library only.
 package activity

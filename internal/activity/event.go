@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Kind says what happened. It is a closed enumeration; its values are stored, so they never change their meaning.
+// Kind is the kind of an event. Its values are stored: a value keeps its meaning for ever, and a new kind gets a new one.
 type Kind uint8
 
 // The kinds of events, in the order of their stored values.
@@ -28,13 +28,13 @@ func Kinds() [NumKinds]Kind {
 	return [NumKinds]Kind{KindCommit, KindPullRequestOpened, KindPullRequestMerged, KindReviewSubmitted, KindIssueComment}
 }
 
-// Index is the kind's place in arrays over kinds, 0 to NumKinds-1. Only valid kinds have one.
+// Index returns the kind's index in arrays over kinds, 0 to NumKinds-1. The kind must be valid.
 func (k Kind) Index() int { return int(k) - 1 }
 
 // IsValid reports whether k is one of the kinds.
 func (k Kind) IsValid() bool { return k >= KindCommit && k <= KindIssueComment }
 
-// String is the kind's name in logs.
+// String returns the kind's name in logs.
 func (k Kind) String() string {
 	switch k {
 	case KindCommit:
@@ -52,19 +52,20 @@ func (k Kind) String() string {
 	}
 }
 
-// ID tells an event from the others of its kind in its repository: a commit by its object name, everything else by the
-// number that GitHub gave it.
+// ID identifies an event among those of its kind in its repository: the object name of a commit, GitHub's number of
+// anything else.
 type ID [20]byte
 
-// NumberID is the ID of something that GitHub numbers: a pull request's number, a review's or a comment's database id.
+// NumberID returns the ID of an event that GitHub numbers: a pull request's number, the database id of a review or a
+// comment.
 func NumberID(n int64) ID {
 	var id ID
 	binary.BigEndian.PutUint64(id[12:], uint64(n)) //nolint:gosec // the bit pattern is the identity
 	return id
 }
 
-// CommitID is the ID of a commit. sha is the object name in hexadecimal, 40 digits for SHA-1; of a longer name
-// (SHA-256 repositories) the first 160 bits count.
+// CommitID returns the ID of a commit. sha is the object name in hexadecimal, 40 digits for SHA-1; of a longer name
+// (SHA-256 repositories) the ID has the first 160 bits.
 func CommitID(sha string) (ID, error) {
 	var id ID
 	if len(sha) < 2*len(id) {
@@ -76,7 +77,7 @@ func CommitID(sha string) (ID, error) {
 	return id, nil
 }
 
-// Key is an event's identity: recording two events with one key records one.
+// Key identifies an event. Of several events with one key a ledger records one.
 type Key struct {
 	// Repo is GitHub's id of the repository, which outlives renames and transfers.
 	Repo int64
@@ -84,14 +85,14 @@ type Key struct {
 	Kind Kind
 }
 
-// Event is one thing that happened on GitHub.
+// Event is something that happened at one time in one repository and is counted once.
 type Event struct {
 	Kind Kind
 	// Repo is GitHub's id of the repository.
 	Repo int64
 	ID   ID
-	// Actor is who did it: the commit's author, the pull request's author for both opened and merged, the reviewer,
-	// the commenter.
+	// Actor is the commit's author, the pull request's author for both opened and merged, the reviewer, or the
+	// commenter.
 	Actor Actor
 	// Time is the committer date, the creation, the merge or the submission, in UTC and whole seconds as GitHub has it.
 	Time time.Time
@@ -100,7 +101,7 @@ type Event struct {
 	Additions, Deletions uint32
 }
 
-// Key is the event's identity.
+// Key returns the event's identity.
 func (e *Event) Key() Key { return Key{Repo: e.Repo, Kind: e.Kind, ID: e.ID} }
 
 // Errors of Validate.
@@ -111,15 +112,15 @@ var (
 	ErrLines = errors.New("lines on an event that is no commit")
 )
 
-// Validate refuses what no honest reading produces, so that a damaged message or a hostile answer stops at the door of
-// the ledger.
+// Validate returns an error for an event that no reading of GitHub produces, so that a damaged message or a hostile
+// response is refused before the ledger records it.
 func (e *Event) Validate() error {
 	switch {
 	case !e.Kind.IsValid():
 		return fmt.Errorf("%w: %d", ErrKind, e.Kind)
 	case e.Repo <= 0:
 		return fmt.Errorf("%w: %d", ErrRepo, e.Repo)
-	case !validTime(e.Time):
+	case !isValidTime(e.Time):
 		return fmt.Errorf("%w: %s", ErrTime, e.Time.UTC().Format(time.RFC3339))
 	case e.Kind != KindCommit && (e.Additions != 0 || e.Deletions != 0):
 		return fmt.Errorf("%w: %s", ErrLines, e.Kind)
@@ -127,8 +128,8 @@ func (e *Event) Validate() error {
 	return e.Actor.Validate()
 }
 
-// validTime reports whether t fits 32 unsigned bits of Unix seconds, in which the views keep it.
-func validTime(t time.Time) bool {
+// isValidTime reports whether t fits 32 unsigned bits of Unix seconds, as which events are stored.
+func isValidTime(t time.Time) bool {
 	s := t.Unix()
 	return s >= 0 && s <= 1<<32-1
 }

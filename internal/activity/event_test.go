@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestEventAtItsLimits: what is just inside is taken, what is just outside is refused.
+// TestEventAtItsLimits checks that Validate accepts the limits of each field and refuses values just beyond.
 func TestEventAtItsLimits(t *testing.T) {
 	t.Parallel()
 	last := time.Unix(1<<32-1, 0)
@@ -32,9 +32,9 @@ func TestEventAtItsLimits(t *testing.T) {
 		"no lines":                    {func(e *Event) { e.Additions, e.Deletions = 0, 0 }, nil},
 		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrLines},
 		"removed lines of a merge":    {func(e *Event) { e.Kind, e.Additions, e.Deletions = KindPullRequestMerged, 0, 1 }, ErrLines},
-		"the longest login":           {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLogin) }, nil},
-		"a longer one":                {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLogin+1) }, ErrLogin},
-		"a login too long in bytes":   {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLogin/2+1) }, ErrLogin},
+		"the longest login":           {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
+		"a longer one":                {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) }, ErrLogin},
+		"a login too long in bytes":   {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) }, ErrLogin},
 		"a login of other letters":    {func(e *Event) { e.Actor.Login = "Ünïcödé_人" }, nil},
 		"an account without its id":   {func(e *Event) { e.Actor.ID = 0 }, nil},
 		"a zero width space":          {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
@@ -55,7 +55,7 @@ func TestEventAtItsLimits(t *testing.T) {
 	}
 }
 
-// TestErrorsAreFitForALog: an error that quotes what GitHub sent quotes little of it, without control characters.
+// TestErrorsAreFitForALog checks that an error that quotes a response quotes little of it, without control characters.
 func TestErrorsAreFitForALog(t *testing.T) {
 	t.Parallel()
 	hostile := strings.Repeat("\x1b[31m\n", 1000)
@@ -67,7 +67,7 @@ func TestErrorsAreFitForALog(t *testing.T) {
 	}
 }
 
-// TestCommitID: the first 40 digits count, in either case, and everything else is refused.
+// TestCommitID checks that an ID has the first 40 digits, in either case, and that other texts are refused.
 func TestCommitID(t *testing.T) {
 	t.Parallel()
 	const sha1 = "0123456789abcdef0123456789abcdef01234567"
@@ -101,7 +101,7 @@ func TestCommitID(t *testing.T) {
 	}
 }
 
-// TestIDsDiffer: different numbers and different object names never share an identity.
+// TestIDsDiffer checks that different numbers and different object names have different IDs.
 func TestIDsDiffer(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -117,7 +117,7 @@ func TestIDsDiffer(t *testing.T) {
 	require.Equal(t, ID{12: 0x7f, 13: 0xff, 14: 0xff, 15: 0xff, 16: 0xff, 17: 0xff, 18: 0xff, 19: 0xff}, NumberID(1<<63-1))
 }
 
-// TestKey: repository, kind and number make the identity; who, when and how many lines do not.
+// TestKey checks that repository, kind and ID make the key; actor, time and lines do not.
 func TestKey(t *testing.T) {
 	t.Parallel()
 	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon, Additions: 1}
@@ -133,7 +133,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// TestSpecialActors: those who are no account are told apart from each other, from people and from bots.
+// TestSpecialActors checks that the actors without an account differ from each other, from people and from bots.
 func TestSpecialActors(t *testing.T) {
 	t.Parallel()
 	logins := make(map[string]bool)
@@ -154,7 +154,7 @@ func TestSpecialActors(t *testing.T) {
 	require.False(t, Actor{Login: "[bot]ada"}.IsBot())
 }
 
-// TestStreams: sets of streams hold what was put in and nothing else.
+// TestStreams checks that a set has the streams that were added and no others.
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments))

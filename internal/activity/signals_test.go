@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSignalsSettle: what was newer than the settling time when it was seen counts as moved, to the nanosecond; heads
-// are exact and need not settle.
+// TestSignalsSettle checks that an update within the settle time before it was observed counts as changed, to the
+// nanosecond; heads are exact.
 func TestSignalsSettle(t *testing.T) {
 	t.Parallel()
 	const settle = 30 * time.Second
@@ -42,7 +42,8 @@ func TestSignalsSettle(t *testing.T) {
 	}
 }
 
-// TestSignalsOfEmptyLists: the first pull request, the last issue gone, and a first push move their streams.
+// TestSignalsOfEmptyLists checks that the first pull request, the removal of the last issue and a first push change
+// their streams.
 func TestSignalsOfEmptyLists(t *testing.T) {
 	t.Parallel()
 	old := noon.Add(-time.Hour)
@@ -73,7 +74,7 @@ func TestSignalsOfEmptyLists(t *testing.T) {
 	}
 }
 
-// TestSignalsNotKnown: a stream of which one side tells nothing must be read, whatever the rest says; the others need not.
+// TestSignalsNotKnown checks that a stream without a signal on one side counts as changed, and only that one.
 func TestSignalsNotKnown(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

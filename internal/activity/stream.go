@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Stream is what is read and covered together in a repository.
+// Stream is a part of a repository's activity that is read, and whose coverage is recorded, on its own.
 type Stream uint8
 
 // The streams, in the order of their stored values.
@@ -18,12 +18,12 @@ const (
 // NumStreams is the number of streams. Arrays over streams are indexed by the stream itself.
 const NumStreams = 3
 
-// AllStreams lists every stream.
+// AllStreams returns every stream, in the order of their values.
 func AllStreams() [NumStreams]Stream {
 	return [NumStreams]Stream{StreamCommits, StreamPulls, StreamComments}
 }
 
-// String is the stream's name in logs and messages.
+// String returns the stream's name in logs, in stored keys and in the messages of jobs.
 func (s Stream) String() string {
 	switch s {
 	case StreamCommits:
@@ -37,7 +37,7 @@ func (s Stream) String() string {
 	}
 }
 
-// Stream is the stream by which events of the kind are read.
+// Stream returns the stream by which events of the kind are read.
 func (k Kind) Stream() Stream {
 	switch k {
 	case KindCommit:
@@ -53,7 +53,7 @@ func (k Kind) Stream() Stream {
 // Streams is a set of streams.
 type Streams uint8
 
-// StreamsOf is the set of the given streams.
+// StreamsOf returns the set of the given streams.
 func StreamsOf(streams ...Stream) Streams {
 	var set Streams
 	for _, s := range streams {
@@ -68,16 +68,16 @@ const EveryStream Streams = 1<<NumStreams - 1
 // Has reports whether s is in the set.
 func (set Streams) Has(s Stream) bool { return set&(1<<s) != 0 }
 
-// With is the set with s in it.
+// With returns the set with s added.
 func (set Streams) With(s Stream) Streams { return set | 1<<s }
 
-// Without is the set with s taken out.
+// Without returns the set with s removed.
 func (set Streams) Without(s Stream) Streams { return set &^ (1 << s) }
 
-// Len is how many streams are in the set.
+// Len returns the number of streams in the set.
 func (set Streams) Len() int { return bits.OnesCount8(uint8(set)) }
 
-// String lists the names, joined by "+".
+// String returns the names of the streams, joined by "+".
 func (set Streams) String() string {
 	var names []string
 	for _, s := range AllStreams() {

@@ -45,7 +45,8 @@ func TestWindowsOfAnyLength(t *testing.T) {
 	})
 }
 
-// TestWindowsLaws: what was added is covered, what was removed is not overlapped, and saying it twice says nothing more.
+// TestWindowsLaws checks that added windows are covered, that removed ones are not overlapped, and that repeating
+// either changes nothing.
 func TestWindowsLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -60,7 +61,7 @@ func TestWindowsLaws(t *testing.T) {
 	})
 }
 
-// TestWindowsInAnyOrder: a set does not depend on the order in which its windows were added.
+// TestWindowsInAnyOrder checks that a set does not depend on the order in which its windows were added.
 func TestWindowsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -76,7 +77,7 @@ func TestWindowsInAnyOrder(t *testing.T) {
 	})
 }
 
-// TestWindowsTouching: windows that touch become one, those a moment apart stay two.
+// TestWindowsTouching checks that windows that touch are merged, and that those a nanosecond apart are not.
 func TestWindowsTouching(t *testing.T) {
 	t.Parallel()
 	two := Windows(nil).Add(Window{at(0), at(10)}).Add(Window{at(20), at(30)})
@@ -93,7 +94,7 @@ func TestWindowsTouching(t *testing.T) {
 	require.True(t, two.Covers(Window{at(25), at(5)}))
 }
 
-// TestWindowsShareNothing: a set that was made from another one never changes it.
+// TestWindowsShareNothing checks that changing a set does not change the one from which it was made.
 func TestWindowsShareNothing(t *testing.T) {
 	t.Parallel()
 	ws := make(Windows, 0, 8)
@@ -104,7 +105,7 @@ func TestWindowsShareNothing(t *testing.T) {
 	require.Len(t, ws, 2)
 }
 
-// TestWindowEdges: the beginning belongs to a window, the end does not, and the zone of the clock says nothing.
+// TestWindowEdges checks that the start belongs to a window and the end does not, in any time zone.
 func TestWindowEdges(t *testing.T) {
 	t.Parallel()
 	west := time.FixedZone("west", -5*3600)

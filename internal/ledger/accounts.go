@@ -8,21 +8,22 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// EntryLogin names the samples that have an account's present login, where that is not the one of its newest event.
+// EntryLogin is the name of entries that have an account's present login, if it differs from that of its newest event.
 const EntryLogin = "account_login"
 
-// LoginKey is the key of an account's present login.
+// LoginKey returns the key of the entry with an account's present login.
 func LoginKey(account int64) EntryKey {
 	return EntryKey{Name: EntryLogin, Labels: [2]string{"", strconv.FormatInt(account, 10)}}
 }
 
-// accountKey is what makes a user one: the account's id, or the name where there is no id.
+// accountKey identifies a user: the account's id, or the login of an actor without an id.
 type accountKey struct {
 	id   int64
 	name string
 }
 
-func keyOf(a activity.Actor) accountKey {
+// accountKeyOf returns the key of an actor's account.
+func accountKeyOf(a activity.Actor) accountKey {
 	if a.ID != 0 {
 		return accountKey{id: a.ID}
 	}
@@ -32,40 +33,41 @@ func keyOf(a activity.Actor) accountKey {
 // account is a user of a view, under its newest login.
 type account struct {
 	actor activity.Actor
-	// at is the time of the newest event with the login, in Unix seconds.
-	at uint32
-	// named is when the login was observed apart from events; then it wins over those. Zero when it was not.
-	named time.Time
-	// superseded says that another account has the login now, so that this one must have another.
+	// lastEvent is the time of the newest event with the login, in Unix seconds.
+	lastEvent uint32
+	// observed is when the login was observed apart from events; such an observation wins over events. Zero without
+	// one.
+	observed time.Time
+	// superseded is set while another account has the login, so that this one must have another by now.
 	superseded bool
-	// label is under what it is shown; nil when it is not.
+	// label is the label under which the account is shown; nil when it is not shown.
 	label *userLabel
 }
 
-// recency orders two accounts that claim one login.
-func (a *account) recency() int64 { return max(int64(a.at), a.named.Unix()) }
+// recency orders two accounts that have been seen with one login, in Unix seconds.
+func (a *account) recency() int64 { return max(int64(a.lastEvent), a.observed.Unix()) }
 
-// userLabel is a user label, with the accounts that are shown under it.
+// userLabel is a value of the user label, with the indexes of the accounts that are shown under it.
 type userLabel struct {
 	text    string
 	members []uint32
 }
 
-// shared reports whether the series of several accounts add up to the one that is shown.
-func (l *userLabel) shared() bool { return len(l.members) > 1 }
+// isShared reports whether several accounts are shown as one series.
+func (l *userLabel) isShared() bool { return len(l.members) > 1 }
 
-// accounts are the users of a view. The login of an account is a function of what the ledger has, whatever the order in
-// which it came: that of the newest observation apart from events, otherwise that of the newest event.
+// accounts has the users of a view. The login of an account depends only on what the ledger has, not on the order of
+// the changes: it is the one observed last apart from events, otherwise that of the newest event.
 type accounts struct {
 	labeller func(activity.Actor) (string, bool)
-	// relabel is called with accounts whose series are about to be shown under another label, or alone, or together.
-	relabel func(members []uint32)
-	// leaves is called with an account that is about to leave a label which others still have.
-	leaves func(label *userLabel, member uint32)
-	byKey  map[accountKey]uint32
-	list   []account
-	labels map[string]*userLabel
-	// holders have, of each login, the account with an id that has it.
+	// onRelabel is called with accounts before their series are shown under another label, apart, or as one.
+	onRelabel func(members []uint32)
+	// onLeave is called with an account before it leaves a label that other accounts still have.
+	onLeave func(label *userLabel, member uint32)
+	byKey   map[accountKey]uint32
+	list    []account
+	labels  map[string]*userLabel
+	// holders has the index of the account with an id that has a login.
 	holders map[string]uint32
 }
 
@@ -73,26 +75,27 @@ func newAccounts(
 	labeller func(activity.Actor) (string, bool), relabel func([]uint32), leaves func(*userLabel, uint32),
 ) *accounts {
 	return &accounts{
-		labeller: labeller, relabel: relabel, leaves: leaves,
+		labeller: labeller, onRelabel: relabel, onLeave: leaves,
 		byKey: make(map[accountKey]uint32), labels: make(map[string]*userLabel), holders: make(map[string]uint32),
 	}
 }
 
-// see gives the account of an actor of an event at a time.
-func (a *accounts) see(actor activity.Actor, at uint32) uint32 {
-	n, known := a.byKey[keyOf(actor)]
+// resolve returns the index of the account of an event's actor, and updates the account's login. at is the event's
+// time.
+func (a *accounts) resolve(actor activity.Actor, at uint32) uint32 {
+	n, known := a.byKey[accountKeyOf(actor)]
 	if !known {
 		return a.add(actor, at)
 	}
 	acc := &a.list[n]
 	switch {
 	case acc.actor.Login == actor.Login:
-		acc.at = max(acc.at, at)
+		acc.lastEvent = max(acc.lastEvent, at)
 		if acc.superseded {
-			a.claim(n)
+			a.claimLogin(n)
 		}
-	case acc.named.IsZero() && (at > acc.at || (at == acc.at && actor.Login > acc.actor.Login)):
-		acc.at = at
+	case acc.observed.IsZero() && (at > acc.lastEvent || (at == acc.lastEvent && actor.Login > acc.actor.Login)):
+		acc.lastEvent = at
 		a.rename(n, actor.Login)
 	}
 	return n
@@ -100,33 +103,33 @@ func (a *accounts) see(actor activity.Actor, at uint32) uint32 {
 
 func (a *accounts) add(actor activity.Actor, at uint32) uint32 {
 	n := uint32(len(a.list)) //nolint:gosec // there are not 2³² accounts
-	a.byKey[keyOf(actor)] = n
-	a.list = append(a.list, account{actor: actor, at: at})
-	a.claim(n)
+	a.byKey[accountKeyOf(actor)] = n
+	a.list = append(a.list, account{actor: actor, lastEvent: at})
+	a.claimLogin(n)
 	a.setLabel(n)
 	return n
 }
 
-// observe takes a login that was observed apart from events.
-func (a *accounts) observe(id int64, login string, observed time.Time) {
+// observeLogin records a login that was observed apart from events.
+func (a *accounts) observeLogin(id int64, login string, observed time.Time) {
 	actor := activity.Actor{ID: id, Login: login}
-	n, known := a.byKey[keyOf(actor)]
+	n, known := a.byKey[accountKeyOf(actor)]
 	if !known {
 		n = a.add(actor, 0)
 	}
 	acc := &a.list[n]
-	if observed.Before(acc.named) {
+	if observed.Before(acc.observed) {
 		return
 	}
-	acc.named = observed
+	acc.observed = observed
 	if acc.actor.Login != login {
 		a.rename(n, login)
 	} else {
-		a.claim(n)
+		a.claimLogin(n)
 	}
 }
 
-// rename gives an account another login, and its former one to who else has it.
+// rename gives an account another login, and its former one to the newest of the other accounts that were seen with it.
 func (a *accounts) rename(n uint32, login string) {
 	acc := &a.list[n]
 	former := acc.actor.Login
@@ -135,16 +138,16 @@ func (a *accounts) rename(n uint32, login string) {
 		delete(a.holders, former)
 		for i := range a.list {
 			if a.list[i].superseded && a.list[i].actor.Login == former {
-				a.claim(uint32(i))
+				a.claimLogin(uint32(i))
 			}
 		}
 	}
-	a.claim(n)
+	a.claimLogin(n)
 	a.setLabel(n)
 }
 
-// claim makes an account the holder of its login, unless another one was seen with it later.
-func (a *accounts) claim(n uint32) {
+// claimLogin makes an account the holder of its login, unless another one was seen with it later.
+func (a *accounts) claimLogin(n uint32) {
 	acc := &a.list[n]
 	if acc.actor.ID == 0 {
 		return
@@ -154,13 +157,13 @@ func (a *accounts) claim(n uint32) {
 		return
 	}
 	if held && !a.isNewer(n, holder) {
-		a.supersede(n, true)
+		a.setSuperseded(n, true)
 		return
 	}
 	a.holders[acc.actor.Login] = n
-	a.supersede(n, false)
+	a.setSuperseded(n, false)
 	if held {
-		a.supersede(holder, true)
+		a.setSuperseded(holder, true)
 	}
 }
 
@@ -169,7 +172,7 @@ func (a *accounts) isNewer(n, than uint32) bool {
 	return x.recency() > y.recency() || (x.recency() == y.recency() && x.actor.ID > y.actor.ID)
 }
 
-func (a *accounts) supersede(n uint32, superseded bool) {
+func (a *accounts) setSuperseded(n uint32, superseded bool) {
 	acc := &a.list[n]
 	if acc.superseded == superseded {
 		return
@@ -180,8 +183,8 @@ func (a *accounts) supersede(n uint32, superseded bool) {
 	}
 }
 
-// setLabel shows an account under the label of its login. Who has lost its login is shown by its id until its present
-// one is seen.
+// setLabel shows an account under the label of its login. An account whose login belongs to another one by now is shown
+// under its id until its present login is observed.
 func (a *accounts) setLabel(n uint32) {
 	acc := &a.list[n]
 	actor := acc.actor
@@ -196,10 +199,10 @@ func (a *accounts) setLabel(n uint32) {
 	}
 	if was := acc.label; was != nil {
 		if len(was.members) <= 2 { // one series less, or one that is alone from now on
-			a.relabel(was.members)
+			a.onRelabel(was.members)
 		}
 		if len(was.members) > 1 {
-			a.leaves(was, n)
+			a.onLeave(was, n)
 		}
 		was.members = slices.DeleteFunc(was.members, func(m uint32) bool { return m == n })
 		if acc.label = nil; len(was.members) == 0 {
@@ -215,7 +218,7 @@ func (a *accounts) setLabel(n uint32) {
 		a.labels[text] = l
 	}
 	if len(l.members) == 1 { // it was alone until now
-		a.relabel(l.members)
+		a.onRelabel(l.members)
 	}
 	l.members = append(l.members, n)
 	acc.label = l

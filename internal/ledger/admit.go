@@ -8,20 +8,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// What every store does with a batch before it looks at what it has.
-
-// Metadata is the change that a batch makes apart from its events, in whole seconds and valid, or ErrInvalid. first says
-// that the ledger begins with it; pruned is the time before which nothing is wanted. It shares nothing with the batch.
-// Without authority (fence 0) no head is settled: it remains a tip.
+// Metadata returns the change that a batch makes apart from its events, rounded to seconds, or ErrInvalid. first says
+// that the ledger starts with it; nothing before pruned is wanted. The change shares no memory with the batch. Without
+// authority (fence 0) a resolved tip remains a tip.
 func (b *Batch) Metadata(fence uint64, first bool, pruned time.Time) (Change, error) {
-	c := Change{Progress: b.Progress.whole(), Entries: wholeSamples(b.Entries), Tallies: slices.Clone(b.Tallies)}
+	c := Change{Progress: b.Progress.roundToSeconds(), Entries: roundEntries(b.Entries), Tallies: slices.Clone(b.Tallies)}
 	if fence == 0 {
-		c.Progress.unsettle()
+		c.Progress.unresolveTips()
 	}
 	if first {
-		c.LedgerStart = floor(b.Observed)
+		c.LedgerStart = floorSecond(b.Observed)
 	}
-	if err := c.validateRest(); err != nil {
+	if err := c.validateMetadata(); err != nil {
 		return Change{}, err
 	}
 	for i := range c.Progress.Repos {
@@ -29,19 +27,20 @@ func (b *Batch) Metadata(fence uint64, first bool, pruned time.Time) (Change, er
 			return Change{}, fmt.Errorf("%w: repository %d: forgetting is for pruning", ErrInvalid, r.ID)
 		}
 	}
-	c.Progress.clip(pruned)
+	c.Progress.clipMissed(pruned)
 	return c, nil
 }
 
-// unsettle makes tips of the heads that are settled.
-func (p *Progress) unsettle() {
+// unresolveTips turns the resolved tips into tips.
+func (p *Progress) unresolveTips() {
 	for i := range p.Repos {
 		r := &p.Repos[i]
 		r.Tips, r.ResolvedTips = append(r.Tips, r.ResolvedTips...), nil
 	}
 }
 
-// AuthorizedRemovals are the keys of the events that a batch with this fence may remove: none without authority.
+// AuthorizedRemovals returns the keys of the events that a batch with this fence may remove: none without authority
+// (fence 0).
 func (b *Batch) AuthorizedRemovals(fence uint64) []activity.Key {
 	if fence == 0 {
 		return nil
@@ -49,12 +48,13 @@ func (b *Batch) AuthorizedRemovals(fence uint64) []activity.Key {
 	return b.Removed
 }
 
-// Admit reports whether an event of the batch is wanted of a repository that is wanted since a time, and gives one from
-// the future the time of the reading.
+// Admit reports whether an event of the batch is recorded: it is valid and neither older than since, from which its
+// repository is wanted, nor than pruned. It rounds the event's time to seconds, and sets one after the reading to the
+// time of the reading.
 func (b *Batch) Admit(e *activity.Event, since, pruned time.Time) bool {
 	if !b.Observed.IsZero() && e.Time.After(b.Observed) {
 		e.Time = b.Observed
 	}
-	e.Time = floor(e.Time)
+	e.Time = floorSecond(e.Time)
 	return !e.Time.Before(since) && !e.Time.Before(pruned) && e.Validate() == nil
 }

@@ -7,30 +7,30 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Batch is what one reading found. Committing it again, late, or together with another one changes nothing that is
-// already there.
+// Batch is the result of one reading. Committing it again, late, or together with an overlapping one changes nothing
+// that is recorded already.
 type Batch struct {
 	Org string
-	// Observed is when the reading took place. An event dated later takes this time: clients choose a commit's date.
+	// Observed is the time of the reading. An event dated later gets this time, because clients choose a commit's date.
 	Observed time.Time
-	// Events are a set: what the ledger has already is not recorded again, and an event older than the first contact
-	// with its repository asked for, or than what was pruned, is left out.
+	// Events are a set: an event that the ledger has is not recorded again. Events before RepoProgress.Since or before
+	// the time of the last pruning are dropped.
 	Events []activity.Event
-	// Removed are events that are not there any more, as a commit is not that a force-push took off the branch. A batch
-	// that has one in both lists removes it. Sweeps say the same of all events but those that they list. Both count in
-	// batches with authority only.
+	// Removed are events that do not exist any more, such as a commit that a force-push removed from the branch. An
+	// event in both lists is removed. Sweeps remove all events but those that they list. Both have effect only in
+	// batches with authority.
 	Removed  []activity.Key
 	Sweeps   []Sweep
 	Progress Progress
 	Entries  []Entry
 	Tallies  []Tally
-	// Basis is that of the coverage on which the batch builds, or of which batches before it have recorded a part of
-	// what its progress says was read. The batch is refused with ErrReplaced when the store has lost records since.
-	// Empty for a batch that builds on nothing.
+	// Basis is that of the coverage on which the batch builds, or on which an earlier batch of the same reading built.
+	// A store that has lost records since refuses the batch with ErrReplaced. Empty for a batch that builds on no
+	// coverage.
 	Basis string
 }
 
-// Sweep says that of a repository's events of one kind in a window exactly those are there that it keeps.
+// Sweep removes a repository's events of one kind in a window except those in Present.
 type Sweep struct {
 	Repo    int64
 	Kind    activity.Kind
@@ -38,7 +38,7 @@ type Sweep struct {
 	Present map[activity.ID]struct{}
 }
 
-// Removes reports whether the sweep says that an event is not there. at is the event's time.
+// Removes reports whether the sweep removes an event. at is the event's time.
 func (s *Sweep) Removes(k activity.Key, at time.Time) bool {
 	if k.Repo != s.Repo || k.Kind != s.Kind || !s.Window.Contains(at) {
 		return false
@@ -47,11 +47,11 @@ func (s *Sweep) Removes(k activity.Key, at time.Time) bool {
 	return !kept
 }
 
-// SweepIndex finds the sweeps of a batch by their repository: a reconciliation has one for each that is active, and all
+// SweepIndex finds the sweeps of a batch by repository: a reconciliation has one for each active repository, and all
 // events of the ledger are compared with them.
 type SweepIndex map[int64][]*Sweep
 
-// AuthorizedSweeps gives the sweeps of a batch with this fence: none without authority.
+// AuthorizedSweeps returns the sweeps that a batch with this fence may make: none without authority (fence 0).
 func (b *Batch) AuthorizedSweeps(fence uint64) SweepIndex {
 	if fence == 0 {
 		return nil
@@ -64,83 +64,83 @@ func (b *Batch) AuthorizedSweeps(fence uint64) SweepIndex {
 	return sweeper
 }
 
-// Removes reports whether one of the sweeps says that an event is not there. at is the event's time.
+// Removes reports whether one of the sweeps removes an event. at is the event's time.
 func (s SweepIndex) Removes(k activity.Key, at time.Time) bool {
 	return slices.ContainsFunc(s[k.Repo], func(sweep *Sweep) bool { return sweep.Removes(k, at) })
 }
 
-// Progress is what a batch says about reading.
+// Progress is the part of a batch that changes coverage.
 type Progress struct {
-	// Edge is the beginning of a pass that has looked at every repository: all of them are covered up to here, except
-	// for what the same batch or earlier ones reported as missed. Zero when no pass ended. The edge never moves back.
+	// Edge is the start of a pass that has looked at every repository: all of them are covered up to it, except for the
+	// windows that this batch or earlier ones reported as missed. Zero when no pass ended. The edge never moves back.
 	Edge time.Time
-	// Repos are the repositories about which there is something to say; the others are as they were.
+	// Repos has the repositories whose coverage changes.
 	Repos []RepoProgress
 }
 
-// RepoProgress is what a batch says about one repository. Zero fields leave what is known.
+// RepoProgress is the change of one repository's coverage. Zero fields leave it unchanged.
 type RepoProgress struct {
 	// ID is GitHub's id of the repository, Name its present name.
 	ID   int64
 	Name string
-	// FirstSeen is the moment of the first contact and Since what was asked for then: the repository is wanted from
-	// Since on. Both are set once, by the batch that introduces the repository.
+	// FirstSeen is when discovery first returned the repository, and Since the time from which its events are wanted.
+	// Both are set once, by the batch that introduces the repository.
 	FirstSeen, Since time.Time
-	// Signals are what discovery saw at Observed, set when everything that they announce has been read.
+	// Signals are what discovery read at Observed. They are set when all the changes that they show have been read.
 	Signals  *activity.Signals
 	Observed time.Time
-	// Presence says that the repository left the organization's readable repositories or came back.
+	// Presence says that the repository left the organization's readable repositories, or came back.
 	Presence Presence
 	// GoneSince is when it left; with PresenceGone.
 	GoneSince time.Time
-	// Missed are windows that could not be read or were put off. Read are windows that were read completely. Of a
-	// batch that has both for one moment, Read wins.
+	// Missed are windows that were not read, because it failed or was deferred. Read are windows that were read
+	// completely. Where both overlap in one batch, Read wins.
 	Missed, Read []StreamWindow
-	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. ResolvedTips are heads of
-	// which only those commits count as there that the head of Signals reaches, for the others have been removed; it
-	// counts in batches with authority only.
+	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. ResolvedTips are tips
+	// whose commits have been removed except those that the head of Signals reaches too; they have effect only in
+	// batches with authority.
 	Tips, ResolvedTips []string
 }
 
-// Presence says whether a repository is there to be read.
+// Presence says whether a repository can be read.
 type Presence uint8
 
-// The presences. The zero value leaves it as it was.
+// The presences. Their values are stored. PresenceUnchanged, the zero value, leaves the presence as it was.
 const (
 	PresenceUnchanged Presence = iota
 	PresenceReadable
 	PresenceGone
-	// PresencePurged is of a repository that left so long ago that nothing of it is kept any more: should it come back, it
-	// is met for the first time. Only pruning says so.
+	// PresencePurged is the presence of a repository that left before the retention: everything about it is deleted,
+	// and if it comes back it is a new one. Only pruning sets it.
 	PresencePurged
 )
 
-// StreamWindow is a stretch of time of one stream.
+// StreamWindow is a window of one stream.
 type StreamWindow struct {
 	Stream activity.Stream
 	Window activity.Window
 }
 
-// EntryKey names a sample.
+// EntryKey identifies an entry.
 type EntryKey struct {
-	// Name is the sample's metric, Labels its label values in the metric's order. A first label that is a number is a repository's
-	// id: the sample is forgotten with the repository.
+	// Name is the entry's name. Labels distinguish the entries of a name. A first label that is a number is the id of
+	// the repository with which the entry is purged.
 	Name   string
 	Labels [2]string
 }
 
-// Entry is a keyed value of which the newest observation wins, of equally old ones the last committed. The ledger does not
-// know what its Data is, which has at most MaxSample bytes: whoever makes a sample has its own code for it.
+// Entry is a key with a value. The newest observation wins; of equally old ones the last committed does. The ledger
+// does not interpret Data, which has at most MaxEntry bytes: the package that owns the name has its codec.
 type Entry struct {
 	EntryKey
 	Data     []byte
 	Observed time.Time
 }
 
-// MaxEntry bounds in bytes the data of a sample.
+// MaxEntry is the largest size of an entry's data, in bytes.
 const MaxEntry = 64 << 10
 
-// TallyKey names an operational counter that all replicas share.
+// TallyKey identifies an operational counter that all replicas share.
 type TallyKey struct {
 	// Name is the counter's metric, Labels its label values in the metric's order, without the organization.
 	Name   string
@@ -153,13 +153,13 @@ type Tally struct {
 	Add uint64
 }
 
-// Receipt says what a commit did.
+// Receipt is the result of a commit.
 type Receipt struct {
-	// Recorded is how many events were recorded, Duplicates how many the ledger had already.
+	// Recorded is the number of events that were recorded, Duplicates of those that the ledger had already.
 	Recorded, Duplicates int
-	// Dropped is how many events were left out: of an unknown repository, older than asked for or than what was
-	// pruned, or invalid.
+	// Dropped is the number of events that were not recorded: of an unknown repository, too old, or invalid.
 	Dropped int
-	// Folded is how many (repository, user) pairs of the batch went to the user "_other", for want of room for new series.
+	// Folded is the number of (repository, user) pairs whose events went to the user "_other", because max_series was
+	// reached.
 	Folded int
 }

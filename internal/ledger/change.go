@@ -6,30 +6,30 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Change is the difference that a commit or a pruning made. A snapshot is a sequence of changes too, from nothing.
+// Change is the difference that a commit or a pruning made. A snapshot is a sequence of changes to an empty ledger.
 type Change struct {
-	// Reset says that a snapshot begins: what was known before is void. CaughtUp says that it is complete with this one.
+	// Reset starts a snapshot: everything applied before is void. CaughtUp is set in the snapshot's last change.
 	Reset, CaughtUp bool
-	// LedgerStart is when the ledger began; set by the first change of all and by snapshots.
+	// LedgerStart is when the ledger started; set in the first change of all and in snapshots.
 	LedgerStart time.Time
-	// Events are the ones recorded, each once in the life of the ledger.
+	// Events are newly recorded. An event is recorded once in the life of a ledger.
 	Events []activity.Event
-	// Removed are recorded events that are not there any more, Restored those of them that are there again. They change
-	// what windows count, and no total. What is both is not there.
+	// Removed are recorded events that do not exist any more, Restored are removed ones that exist again. They change
+	// what windows count, and no total. An event in both lists is removed.
 	Removed, Restored []activity.Key
 	// Carried are totals of events that have been pruned; only in snapshots.
 	Carried []CarriedTotals
-	// Progress is what was read.
+	// Progress is the change of coverage.
 	Progress Progress
-	// Entries are values to keep if newer. Tallies are increments; a snapshot's count from zero.
+	// Entries replace older ones with their keys. Tallies are increments; those of a snapshot count from zero.
 	Entries []Entry
 	Tallies []Tally
-	// PrunedBefore is the time before which everything was taken out; zero when nothing was.
+	// PrunedBefore is the time before which events were pruned; zero when none were.
 	PrunedBefore time.Time
 }
 
-// forgotten are the repositories that are forgotten, nil when there are none.
-func (p *Progress) forgotten() map[int64]bool {
+// purgedRepos returns the ids of the repositories that are purged, nil when there are none.
+func (p *Progress) purgedRepos() map[int64]bool {
 	var forgotten map[int64]bool
 	for i := range p.Repos {
 		if p.Repos[i].Presence == PresencePurged {
@@ -42,7 +42,7 @@ func (p *Progress) forgotten() map[int64]bool {
 	return forgotten
 }
 
-// CarriedTotals are the totals of a user in a repository that no event in the ledger explains any more.
+// CarriedTotals are the totals of a user's pruned events in a repository.
 type CarriedTotals struct {
 	Repo   int64
 	Actor  activity.Actor

@@ -13,29 +13,29 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// A change is kept and sent as a frame:
+// A change is stored and published as a frame:
 //
 //	version (1 byte) │ CRC-32C of the rest (4 bytes, big endian) │ CBOR of a wireChange
 //
-// The wire types are arrays without names and have tables for what repeats. They are never changed in place: another
-// form gets another version, and the types of the one before move to codec_legacy.go, from where it is still read.
+// The wire types are arrays without names and have tables of what repeats. They never change in place: a new form gets
+// a new version, and the types of the one before move to codec_legacy.go, where they are still read.
 //
-//	version 1  a sample was a number; no ledger has one
+//	version 1  an entry was a number; no ledger has one
 //	version 2  all presences, no time of a head
 //	version 4  an event has two numbers of lines, carried totals are seven numbers in a fixed order
-//	version 7  measures and totals by their ids, what is removed and restored, tips, streams that are off
+//	version 7  measures and totals by their ids, removed and restored events, tips, disabled streams
 //
-// Versions differ in two bits, so that one that flips is noticed.
+// Versions differ in two bits, so that a flipped bit is noticed.
 const (
 	codecVersion = 7
 	frameHead    = 5
 )
 
 var (
-	readable   = []byte{1, 2, 4, codecVersion}
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	encoding   = must(cbor.CoreDetEncOptions().EncMode())
-	decoding   = must(cbor.DecOptions{
+	readableVersions = []byte{1, 2, 4, codecVersion}
+	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
+	encodeMode       = must(cbor.CoreDetEncOptions().EncMode())
+	decodeMode       = must(cbor.DecOptions{
 		MaxArrayElements: maxElements, MaxMapPairs: 16, MaxNestedLevels: 16,
 		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, ExtraReturnErrors: cbor.ExtraDecErrorNone,
 	}.DecMode())
@@ -59,7 +59,7 @@ type wireChange struct {
 	Events   []wireEvent
 	Carried  []wireCarried
 	Progress []wireProgress
-	Samples  []wireSample
+	Entries  []wireEntry
 	Tallies  []wireTally
 	Removed  []wireKey
 	Restored []wireKey
@@ -116,7 +116,7 @@ type wireProgress struct {
 
 type wireSignals struct {
 	_                         struct{} `cbor:",toarray"`
-	Known                     uint8
+	Streams                   uint8
 	Head                      string
 	PushedAt                  int64
 	PullNumber, PullUpdated   int64
@@ -134,7 +134,7 @@ type wireWindow struct {
 	Start, End int64
 }
 
-type wireSample struct {
+type wireEntry struct {
 	_        struct{} `cbor:",toarray"`
 	Name     string
 	Labels   []string
@@ -149,31 +149,31 @@ type wireTally struct {
 	Add    uint64
 }
 
-// EncodeChange writes a change as a frame. Times are kept in whole seconds. What DecodeChange would not take is refused
-// with ErrInvalid.
+// EncodeChange encodes a change as a frame, with times in whole seconds. It returns ErrInvalid for a change that
+// DecodeChange would refuse.
 func EncodeChange(c Change) ([]byte, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	body, err := encoding.Marshal(toWire(&c))
+	body, err := encodeMode.Marshal(toWire(&c))
 	if err != nil {
 		return nil, fmt.Errorf("encode a change: %w", err)
 	}
-	return seal(body), nil
+	return sealFrame(body), nil
 }
 
-// seal puts the head before a body.
-func seal(body []byte) []byte {
+// sealFrame puts the version and the checksum before a body.
+func sealFrame(body []byte) []byte {
 	frame := make([]byte, frameHead, frameHead+len(body))
 	frame[0] = codecVersion
 	binary.BigEndian.PutUint32(frame[1:], crc32.Checksum(body, castagnoli))
 	return append(frame, body...)
 }
 
-// DecodeChange reads a frame. Its errors wrap ErrCorrupt.
+// DecodeChange decodes a frame of any version. Its errors wrap ErrCorrupt.
 func DecodeChange(frame []byte) (Change, error) {
-	if len(frame) < frameHead || !slices.Contains(readable, frame[0]) {
-		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readable)
+	if len(frame) < frameHead || !slices.Contains(readableVersions, frame[0]) {
+		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readableVersions)
 	}
 	body := frame[frameHead:]
 	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
@@ -193,21 +193,21 @@ func DecodeChange(frame []byte) (Change, error) {
 	return c, nil
 }
 
-// table gives values places in the order of their first appearance.
+// table numbers values in the order of their first appearance.
 type table[T comparable] struct {
-	places map[T]uint32
-	list   []T
+	indexes map[T]uint32
+	list    []T
 }
 
-func (t *table[T]) place(v T) uint32 {
-	if n, ok := t.places[v]; ok {
+func (t *table[T]) index(v T) uint32 {
+	if n, ok := t.indexes[v]; ok {
 		return n
 	}
-	if t.places == nil {
-		t.places = make(map[T]uint32)
+	if t.indexes == nil {
+		t.indexes = make(map[T]uint32)
 	}
 	n := uint32(len(t.list)) //nolint:gosec // a batch has fewer
-	t.places[v] = n
+	t.indexes[v] = n
 	t.list = append(t.list, v)
 	return n
 }
@@ -215,7 +215,7 @@ func (t *table[T]) place(v T) uint32 {
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{Began: seconds(c.LedgerStart), Pruned: seconds(c.PrunedBefore), Edge: seconds(c.Progress.Edge)}
+	w := &wireChange{Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore), Edge: encodeTime(c.Progress.Edge)}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
@@ -225,13 +225,13 @@ func toWire(c *Change) *wireChange {
 	for i := range c.Events {
 		e := &c.Events[i]
 		w.Events = append(w.Events, wireEvent{
-			Kind: uint8(e.Kind), Repo: repos.place(e.Repo), ID: trimID(e.ID), Actor: actors.place(e.Actor),
+			Kind: uint8(e.Kind), Repo: repos.index(e.Repo), ID: trimID(e.ID), Actor: actors.index(e.Actor),
 			At: unix32(e.Time), Measures: EventMeasures(e),
 		})
 	}
 	for i := range c.Carried {
 		k := &c.Carried[i]
-		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.place(k.Actor), Totals: k.Totals.pairs()})
+		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.index(k.Actor), Totals: k.Totals.encodePairs()})
 	}
 	w.Removed, w.Restored = keysToWire(c.Removed, &repos), keysToWire(c.Restored, &repos)
 	for _, a := range actors.list {
@@ -243,7 +243,7 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Entries {
 		s := &c.Entries[i]
-		w.Samples = append(w.Samples, wireSample{Name: s.Name, Labels: s.Labels[:], Data: must(encoding.Marshal(nonNil(s.Data))), Observed: seconds(s.Observed)})
+		w.Entries = append(w.Entries, wireEntry{Name: s.Name, Labels: s.Labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))), Observed: encodeTime(s.Observed)})
 	}
 	for i := range c.Tallies {
 		t := &c.Tallies[i]
@@ -255,12 +255,12 @@ func toWire(c *Change) *wireChange {
 func keysToWire(keys []activity.Key, repos *table[int64]) []wireKey {
 	var list []wireKey
 	for _, k := range keys {
-		list = append(list, wireKey{Kind: uint8(k.Kind), Repo: repos.place(k.Repo), ID: trimID(k.ID)})
+		list = append(list, wireKey{Kind: uint8(k.Kind), Repo: repos.index(k.Repo), ID: trimID(k.ID)})
 	}
 	return list
 }
 
-// nonNil is data that is written as a byte string, and not as null, when it is empty.
+// nonNil returns data that CBOR encodes as a byte string, and not as null, if it is empty.
 func nonNil(data []byte) []byte {
 	if data == nil {
 		return []byte{}
@@ -270,16 +270,16 @@ func nonNil(data []byte) []byte {
 
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: seconds(p.FirstSeen), Since: seconds(p.Since), Observed: seconds(p.Observed),
-		Presence: uint8(p.Presence), GoneSince: seconds(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
+		ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since), Observed: encodeTime(p.Observed),
+		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
 		Tips: p.Tips, Settled: p.ResolvedTips,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Known: uint8(s.Streams), Head: s.Head, PushedAt: seconds(s.PushedAt),
-			PullNumber: s.Pulls.Number, PullUpdated: seconds(s.Pulls.UpdatedAt),
-			IssueNumber: s.Issues.Number, IssueUpdated: seconds(s.Issues.UpdatedAt),
-			HeadAt: seconds(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled), OffSince: seconds(s.DisabledSince),
+			Streams: uint8(s.Streams), Head: s.Head, PushedAt: encodeTime(s.PushedAt),
+			PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
+			IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
+			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled), OffSince: encodeTime(s.DisabledSince),
 			Branch: s.Branch,
 		}
 	}
@@ -289,13 +289,13 @@ func progressToWire(p *RepoProgress) wireProgress {
 func windowsToWire(list []StreamWindow) []wireWindow {
 	var w []wireWindow
 	for _, sw := range list {
-		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: seconds(sw.Window.Start), End: seconds(sw.Window.End)})
+		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: encodeTime(sw.Window.Start), End: encodeTime(sw.Window.End)})
 	}
 	return w
 }
 
-// seconds is a time in Unix seconds. The zero time, which stands for none, has a value that no real one has.
-func seconds(t time.Time) int64 {
+// encodeTime returns a time in Unix seconds, and a value outside the range of valid times for the zero time.
+func encodeTime(t time.Time) int64 {
 	if t.IsZero() {
 		return math.MinInt64
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// TestDecodeRefuses everything that EncodeChange cannot have written, although its checksum is right.
+// TestDecodeRefuses checks that DecodeChange refuses what EncodeChange cannot have written, although the checksum is
+// right.
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *wireChange){
@@ -40,11 +41,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"a stream":           func(w *wireChange) { w.Progress[0].Missed[0].Stream = activity.NumStreams },
 		"a stream read":      func(w *wireChange) { w.Progress[0].Read[0].Stream = 255 },
 		"a presence":         func(w *wireChange) { w.Progress[0].Presence = 4 },
-		"known streams":      func(w *wireChange) { w.Progress[0].Signals.Known = 8 },
+		"known streams":      func(w *wireChange) { w.Progress[0].Signals.Streams = 8 },
 		"a time":             func(w *wireChange) { w.Progress[0].Contact = math.MaxInt64 },
 		"an edge":            func(w *wireChange) { w.Edge = math.MinInt64 + 1 },
 		"a window":           func(w *wireChange) { w.Progress[0].Read[0].End = math.MaxInt64 },
-		"no labels":          func(w *wireChange) { w.Samples[0].Labels = nil },
+		"no labels":          func(w *wireChange) { w.Entries[0].Labels = nil },
 		"many labels":        func(w *wireChange) { w.Tallies[0].Labels = []string{"", "", ""} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,15 +53,15 @@ func TestDecodeRefuses(t *testing.T) {
 			c := golden()
 			w := toWire(&c)
 			change(w)
-			body, err := encoding.Marshal(w)
+			body, err := encodeMode.Marshal(w)
 			require.NoError(t, err)
-			_, err = DecodeChange(seal(body))
+			_, err = DecodeChange(sealFrame(body))
 			require.ErrorIs(t, err, ErrCorrupt)
 		})
 	}
 }
 
-// TestDecodeOfGarbage: no frame at all, other versions, and bodies that are not what a change is.
+// TestDecodeOfGarbage checks bytes that are no frame, other versions, and bodies that are no change.
 func TestDecodeOfGarbage(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
@@ -69,11 +70,11 @@ func TestDecodeOfGarbage(t *testing.T) {
 	other[0] = 3
 	body := frame[frameHead:]
 	for name, garbage := range map[string][]byte{
-		"nothing": nil, "no body": seal(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1], "another version": other,
-		"cut off and sealed": seal(body[:len(body)-1]), "something after it": seal(append(bytes.Clone(body), 0)),
-		"a number": seal([]byte{0x01}), "a map": seal([]byte{0xa0}), "short": seal([]byte{0x80}), "a tag": seal(append([]byte{0xc1}, body...)),
-		"a list without end": seal([]byte{0x9f, 0xff}), "a list of 2⁶⁴": seal([]byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255}),
-		"nested": seal(bytes.Repeat([]byte{0x81}, 1000)),
+		"nothing": nil, "no body": sealFrame(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1], "another version": other,
+		"cut off and sealed": sealFrame(body[:len(body)-1]), "something after it": sealFrame(append(bytes.Clone(body), 0)),
+		"a number": sealFrame([]byte{0x01}), "a map": sealFrame([]byte{0xa0}), "short": sealFrame([]byte{0x80}), "a tag": sealFrame(append([]byte{0xc1}, body...)),
+		"a list without end": sealFrame([]byte{0x9f, 0xff}), "a list of 2⁶⁴": sealFrame([]byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255}),
+		"nested": sealFrame(bytes.Repeat([]byte{0x81}, 1000)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +98,7 @@ func TestDecodeAllocates(t *testing.T) { //nolint:paralleltest // others would a
 		for range 6 - list {
 			body = append(body, 0x80)
 		}
-		frame := seal(body)
+		frame := sealFrame(body)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, _ = DecodeChange(frame)

@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	errPlace  = errors.New("a place outside its table")
-	errLength = errors.New("a list of the wrong length")
+	errTableIndex = errors.New("a place outside its table")
+	errListLength = errors.New("a list of the wrong length")
 )
 
 // cborBytes is the major type of byte strings (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
@@ -23,15 +23,15 @@ func decodeWire(version byte, body []byte) (*wireChange, error) {
 		return decodeLegacy(body)
 	}
 	var w wireChange
-	err := decoding.Unmarshal(body, &w)
+	err := decodeMode.Unmarshal(body, &w)
 	return &w, err
 }
 
-// change is the change of a frame; it remains to be validated.
+// change returns the change of a frame; it is not validated yet.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
 		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaught != 0,
-		LedgerStart: moment(w.Began), PrunedBefore: moment(w.Pruned), Progress: Progress{Edge: moment(w.Edge)},
+		LedgerStart: decodeTime(w.Began), PrunedBefore: decodeTime(w.Pruned), Progress: Progress{Edge: decodeTime(w.Edge)},
 	}
 	if err := w.events(&c); err != nil {
 		return c, err
@@ -39,9 +39,9 @@ func (w *wireChange) change() (Change, error) {
 	for i := range w.Carried {
 		k := &w.Carried[i]
 		if int(k.Actor) >= len(w.Actors) {
-			return c, errPlace
+			return c, errTableIndex
 		}
-		totals, err := totalsOf(k.Totals)
+		totals, err := decodePairs(k.Totals)
 		if err != nil {
 			return c, err
 		}
@@ -60,7 +60,7 @@ func (w *wireChange) change() (Change, error) {
 	if c.Restored, err = w.keys(w.Restored); err != nil {
 		return c, err
 	}
-	return c, w.operations(&c)
+	return c, w.entriesAndTallies(&c)
 }
 
 func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
@@ -68,7 +68,7 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	for _, wk := range list {
 		k := activity.Key{Kind: activity.Kind(wk.Kind)}
 		if int(wk.Repo) >= len(w.Repos) || len(wk.ID) > len(k.ID) {
-			return nil, errPlace
+			return nil, errTableIndex
 		}
 		k.Repo = w.Repos[wk.Repo]
 		copy(k.ID[len(k.ID)-len(wk.ID):], wk.ID)
@@ -77,23 +77,23 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	return keys, nil
 }
 
-func (w *wireChange) operations(c *Change) error {
-	for _, s := range w.Samples {
+func (w *wireChange) entriesAndTallies(c *Change) error {
+	for _, s := range w.Entries {
 		if len(s.Labels) != len(EntryKey{}.Labels) {
-			return errLength
+			return errListLength
 		}
 		if len(s.Data) > 0 && s.Data[0]>>5 != cborBytes {
 			continue // a number of version 1
 		}
 		var data []byte
-		if err := decoding.Unmarshal(s.Data, &data); err != nil {
+		if err := decodeMode.Unmarshal(s.Data, &data); err != nil {
 			return fmt.Errorf("sample: %w", err)
 		}
-		c.Entries = append(c.Entries, Entry{EntryKey{s.Name, [2]string(s.Labels)}, data, moment(s.Observed)})
+		c.Entries = append(c.Entries, Entry{EntryKey{s.Name, [2]string(s.Labels)}, data, decodeTime(s.Observed)})
 	}
 	for _, t := range w.Tallies {
 		if len(t.Labels) != len(TallyKey{}.Labels) {
-			return errLength
+			return errListLength
 		}
 		c.Tallies = append(c.Tallies, Tally{TallyKey{t.Name, [2]string(t.Labels)}, t.Add})
 	}
@@ -123,7 +123,7 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 		return e, err
 	}
 	if int(we.Actor) >= len(w.Actors) || int(we.Repo) >= len(w.Repos) || len(we.ID) > len(e.ID) {
-		return e, errPlace
+		return e, errTableIndex
 	}
 	e.Repo, e.Actor = w.Repos[we.Repo], w.actor(we.Actor)
 	copy(e.ID[len(e.ID)-len(we.ID):], we.ID)
@@ -132,32 +132,32 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
-		ID: w.ID, Name: w.Name, FirstSeen: moment(w.Contact), Since: moment(w.Since), Observed: moment(w.Observed),
-		Presence: Presence(w.Presence), GoneSince: moment(w.GoneSince),
-		Missed: windows(w.Missed), Read: windows(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
+		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since), Observed: decodeTime(w.Observed),
+		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
+		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Streams: activity.Streams(s.Known), Head: s.Head, HeadReadAt: moment(s.HeadAt), Archived: s.Archived, PushedAt: moment(s.PushedAt),
-			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: moment(s.PullUpdated)},
-			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: moment(s.IssueUpdated)},
-			Disabled: activity.Streams(s.Off), DisabledSince: moment(s.OffSince), Branch: s.Branch,
+			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadAt), Archived: s.Archived, PushedAt: decodeTime(s.PushedAt),
+			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: decodeTime(s.PullUpdated)},
+			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: decodeTime(s.IssueUpdated)},
+			Disabled: activity.Streams(s.Off), DisabledSince: decodeTime(s.OffSince), Branch: s.Branch,
 		}
 	}
 	return p
 }
 
-func windows(list []wireWindow) []StreamWindow {
+func windowsFromWire(list []wireWindow) []StreamWindow {
 	var sw []StreamWindow
 	for _, w := range list {
-		window := activity.Window{Start: moment(w.Start), End: moment(w.End)}
+		window := activity.Window{Start: decodeTime(w.Start), End: decodeTime(w.End)}
 		sw = append(sw, StreamWindow{Stream: activity.Stream(w.Stream), Window: window})
 	}
 	return sw
 }
 
-// moment is the time of Unix seconds, none for what stands for none.
-func moment(s int64) time.Time {
+// decodeTime returns the time that encodeTime encoded.
+func decodeTime(s int64) time.Time {
 	if s == math.MinInt64 {
 		return time.Time{}
 	}

@@ -4,7 +4,7 @@ import "math"
 
 // The wire types of the versions before, which are read and never written.
 
-// wireChange4 is a change of versions 1, 2 and 4.
+// wireChange4 is a change of versions 1, 2 and 4. The types of older versions are read and never written.
 type wireChange4 struct {
 	_        struct{} `cbor:",toarray"`
 	Flags    uint8
@@ -16,7 +16,7 @@ type wireChange4 struct {
 	Events   []wireEvent4
 	Carried  []wireCarried4
 	Progress []wireProgress4
-	Samples  []wireSample
+	Entries  []wireEntry
 	Tallies  []wireTally
 }
 
@@ -51,7 +51,7 @@ type wireProgress4 struct {
 
 type wireSignals4 struct {
 	_                         struct{} `cbor:",toarray"`
-	Known                     uint8
+	Streams                   uint8
 	Head                      string
 	PushedAt                  int64
 	PullNumber, PullUpdated   int64
@@ -60,43 +60,44 @@ type wireSignals4 struct {
 	Archived                  bool
 }
 
-// wireSignals2 are those of versions 1 and 2.
+// wireSignals2 are the signals of versions 1 and 2.
 type wireSignals2 struct {
 	_                         struct{} `cbor:",toarray"`
-	Known                     uint8
+	Streams                   uint8
 	Head                      string
 	PushedAt                  int64
 	PullNumber, PullUpdated   int64
 	IssueNumber, IssueUpdated int64
 }
 
-// signals2 begins an array of as many values as wireSignals2 has (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
-const signals2 = 0x87
+// signals2Head is the first byte of an array of as many values as wireSignals2 has
+// (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
+const signals2Head = 0x87
 
 // UnmarshalCBOR implements cbor.Unmarshaler.
 func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
-	if len(data) > 0 && data[0] == signals2 {
+	if len(data) > 0 && data[0] == signals2Head {
 		var old wireSignals2
-		err := decoding.Unmarshal(data, &old)
+		err := decodeMode.Unmarshal(data, &old)
 		*w = wireSignals4{
-			Known: old.Known, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
+			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
 			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
 		}
 		return err
 	}
 	type plain wireSignals4 // without this method
-	return decoding.Unmarshal(data, (*plain)(w))
+	return decodeMode.Unmarshal(data, (*plain)(w))
 }
 
-// decodeLegacy decodes a body of version 1, 2 or 4 into the present form.
+// decodeLegacy decodes a body of version 1, 2 or 4 into the present types.
 func decodeLegacy(body []byte) (*wireChange, error) {
 	var old wireChange4
-	if err := decoding.Unmarshal(body, &old); err != nil {
+	if err := decodeMode.Unmarshal(body, &old); err != nil {
 		return nil, err
 	}
 	w := &wireChange{
 		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
-		Samples: old.Samples, Tallies: old.Tallies,
+		Entries: old.Entries, Tallies: old.Tallies,
 	}
 	for _, e := range old.Events {
 		w.Events = append(w.Events, wireEvent{
@@ -112,20 +113,20 @@ func decodeLegacy(body []byte) (*wireChange, error) {
 		w.Carried = append(w.Carried, wireCarried{Repo: c.Repo, Actor: c.Actor, Totals: pairs})
 	}
 	for i := range old.Progress {
-		w.Progress = append(w.Progress, old.Progress[i].present())
+		w.Progress = append(w.Progress, old.Progress[i].upgrade())
 	}
 	return w, nil
 }
 
-// present is the progress in the present form.
-func (p *wireProgress4) present() wireProgress {
+// upgrade returns the progress in the present type.
+func (p *wireProgress4) upgrade() wireProgress {
 	w := wireProgress{
 		ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Presence: p.Presence,
 		GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Known: s.Known, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber, PullUpdated: s.PullUpdated,
+			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber, PullUpdated: s.PullUpdated,
 			IssueNumber: s.IssueNumber, IssueUpdated: s.IssueUpdated, HeadAt: s.HeadAt, Archived: s.Archived,
 			OffSince: math.MinInt64,
 		}

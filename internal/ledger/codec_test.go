@@ -19,7 +19,7 @@ import (
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// drawTime gives a time in whole seconds, now and then none.
+// drawTime draws a time in whole seconds, or the zero time.
 func drawTime(t *rapid.T) time.Time {
 	if rapid.Bool().Draw(t, "none") {
 		return time.Time{}
@@ -99,7 +99,7 @@ func drawChange(t *rapid.T) Change {
 	}
 }
 
-// TestCodecRoundTrip: what is decoded is what was encoded, and no frame with a bit changed is taken.
+// TestCodecRoundTrip checks that decoding returns what was encoded, and that a frame with a changed bit is refused.
 func TestCodecRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -119,7 +119,7 @@ func TestCodecRoundTrip(t *testing.T) {
 	})
 }
 
-// plainChange has nil for every empty list, which the codec does not tell apart.
+// plainChange replaces empty lists by nil, because the codec does not distinguish them.
 func plainChange(c Change) Change {
 	c.Events, c.Carried, c.Entries, c.Tallies = orNil(c.Events), orNil(c.Carried), orNil(c.Entries), orNil(c.Tallies)
 	c.Removed, c.Restored = orNil(c.Removed), orNil(c.Restored)
@@ -138,7 +138,7 @@ func orNil[T any](list []T) []T {
 	return list
 }
 
-// golden is a change with something in every field.
+// golden is a change with a value in every field.
 func golden() Change {
 	id, _ := activity.CommitID("0123456789abcdef0123456789abcdef01234567")
 	ada, bot := activity.Actor{ID: 7, Login: "ada"}, activity.Bot(9, "renovate")
@@ -167,7 +167,7 @@ func golden() Change {
 	}
 }
 
-// TestCodecGolden keeps the format as it is: records of older versions must stay readable.
+// TestCodecGolden checks the bytes of the present format, which later versions must read.
 func TestCodecGolden(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
@@ -184,7 +184,7 @@ func TestCodecGolden(t *testing.T) {
 	require.Equal(t, golden(), got)
 }
 
-// TestCodecReadsOlderVersions: frames that older versions wrote are read, without what they did not have.
+// TestCodecReadsOlderVersions checks that frames of older versions are read, without the fields that they lack.
 func TestCodecReadsOlderVersions(t *testing.T) {
 	t.Parallel()
 	for _, version := range []int{1, 2, 4} {
@@ -236,15 +236,15 @@ func FuzzDecodeChange(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(legacy[frameHead:])
 	f.Fuzz(func(t *testing.T, body []byte) {
-		framed := seal(body)
-		for _, version := range readable {
+		framed := sealFrame(body)
+		for _, version := range readableVersions {
 			framed[0] = version
 			requireDecoded(t, framed)
 		}
 	})
 }
 
-// requireDecoded decodes a frame and has everything that takes a change take it.
+// requireDecoded decodes a frame and applies the change to everything that applies changes.
 func requireDecoded(t *testing.T, framed []byte) {
 	t.Helper()
 	c, err := DecodeChange(framed)

@@ -9,42 +9,41 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Coverage is what has been read of an organization: one edge for all of it, and what is exceptional about single
-// repositories.
+// Coverage is what has been read of an organization: one edge for all repositories, and the exceptions of single ones.
 type Coverage struct {
-	// LedgerStart is when the ledger of the organization began; zero before the first commit.
+	// LedgerStart is when the ledger of the organization started; zero before the first commit.
 	LedgerStart time.Time
-	// Edge is the beginning of the last pass that looked at every repository.
+	// Edge is the start of the last pass that looked at every repository.
 	Edge  time.Time
 	Repos map[int64]*RepoCoverage
-	// Basis identifies the store's records of which this is the coverage, for Batch.Basis; empty where none can be lost
-	// while the process runs.
+	// Basis identifies the store's records that this coverage describes, for Batch.Basis; empty for a store that cannot
+	// lose records while the process runs.
 	Basis string
 }
 
-// RepoCoverage is what has been read of a repository: of each stream everything from Since up to the organization's
-// edge except what is missing.
+// RepoCoverage is what has been read of a repository: of each stream everything from Since to the organization's edge
+// except the windows in Missing.
 type RepoCoverage struct {
 	ID               int64
 	Name             string
 	FirstSeen, Since time.Time
 	Signals          activity.Signals
 	Observed         time.Time
-	// GoneSince is when the repository left; zero while it is there.
+	// GoneSince is when the repository left; zero while it can be read.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
-	// Tips are heads, other than that of Signals, which may reach recorded commits that the head of Signals does not.
-	// They are sorted.
+	// Tips are heads, other than that of Signals, that may reach recorded commits which the head of Signals does not
+	// reach. They are sorted.
 	Tips []string
 }
 
-// maxTips bounds the tips of a repository. More are replaced by LostTip.
+// maxTips bounds the tips of a repository. More are replaced by UnknownTip.
 const maxTips = 32
 
-// UnknownTip stands for tips that are not known any more. It is no commit's object name.
+// UnknownTip stands for tips whose names are lost. It is no commit's object name.
 const UnknownTip = "0000000000000000000000000000000000000000"
 
-// Gap is a window that is known to be missing.
+// Gap is a window that was not read and can be.
 type Gap struct {
 	Repo   int64
 	Name   string
@@ -52,11 +51,11 @@ type Gap struct {
 	Window activity.Window
 }
 
-// IsGone reports whether the repository has left.
+// IsGone reports whether the repository left the organization's readable repositories.
 func (r *RepoCoverage) IsGone() bool { return !r.GoneSince.IsZero() }
 
-// Gaps are the missing windows of a stream that can be read: none while the repository is gone or the stream is
-// switched off. What is missing then is kept, and counts again when the stream is switched on.
+// Gaps returns the missing windows of a stream that can be read: none while the repository is gone or the stream is
+// disabled. They are kept, and are gaps again when the stream is enabled.
 func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	if r.IsGone() || r.Signals.Disabled.Has(s) {
 		return nil
@@ -64,7 +63,7 @@ func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	return r.Missing[s]
 }
 
-// Apply adds what a batch says. Repeating it changes nothing.
+// Apply applies the progress of a batch. Repeating it changes nothing.
 func (c *Coverage) Apply(p Progress) {
 	if c.Repos == nil {
 		c.Repos = make(map[int64]*RepoCoverage)
@@ -82,10 +81,10 @@ func (c *Coverage) applyRepo(p *RepoProgress) {
 		delete(c.Repos, p.ID)
 		return
 	}
-	r, known := c.Repos[p.ID]
-	if !known {
+	r, ok := c.Repos[p.ID]
+	if !ok {
 		if p.Since.IsZero() {
-			return // from before the ledger lost its memory: the repository will be met again
+			return // from before the ledger was reset: the next pass introduces the repository again
 		}
 		r = &RepoCoverage{ID: p.ID, FirstSeen: p.FirstSeen, Since: p.Since}
 		c.Repos[p.ID] = r
@@ -117,7 +116,7 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	}
 }
 
-// applyTips keeps the heads from which commits were listed and that are not settled. had is the head of before.
+// applyTips keeps the heads from which commits were listed and that are not resolved. had is the head before the batch.
 func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
 	if len(p.Tips) == 0 && len(p.ResolvedTips) == 0 && r.Signals.Head == had && p.Signals == nil {
 		return
@@ -141,7 +140,7 @@ func (r *RepoCoverage) applyTips(p *RepoProgress, had string) {
 	}
 }
 
-// PassEdge is the moment up to which passes have looked at a repository, whatever they have missed.
+// PassEdge returns the time up to which passes have looked at a repository, whatever they missed.
 func (c *Coverage) PassEdge(r *RepoCoverage) time.Time {
 	if r.FirstSeen.After(c.Edge) {
 		return r.FirstSeen
@@ -149,8 +148,8 @@ func (c *Coverage) PassEdge(r *RepoCoverage) time.Time {
 	return c.Edge
 }
 
-// RepoEdge is the moment up to which the newest part of a repository's stream has been read. A stream that is switched
-// off does not lag, whatever is missing of it.
+// RepoEdge returns the time up to which the newest part of a repository's stream has been read. A disabled stream does
+// not lag, whatever it misses.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.PassEdge(r)
 	if r.Signals.Disabled.Has(s) {
@@ -162,8 +161,7 @@ func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	return edge
 }
 
-// Gaps lists the missing windows of the repositories that are there and of their streams that are not switched off, the
-// newest first.
+// Gaps returns the gaps of all repositories, the newest first.
 func (c *Coverage) Gaps() []Gap {
 	var gaps []Gap
 	for _, r := range c.Repos {
@@ -185,8 +183,8 @@ func (c *Coverage) Gaps() []Gap {
 	return gaps
 }
 
-// OldestUncovered is the oldest moment that is not covered: the edge, or the beginning of the oldest gap. Zero when nothing was
-// read yet.
+// OldestUncovered returns the oldest time that is not covered: the start of the oldest gap, or the edge without gaps.
+// Zero before the first pass.
 func (c *Coverage) OldestUncovered() time.Time {
 	oldest := c.Edge
 	for _, r := range c.Repos {
@@ -199,7 +197,7 @@ func (c *Coverage) OldestUncovered() time.Time {
 	return oldest
 }
 
-// Prune forgets what is missing from before a time: nobody wants it any more.
+// Prune drops the missing windows before a time, from when nothing is wanted any more.
 func (c *Coverage) Prune(before time.Time) {
 	for _, r := range c.Repos {
 		for s := range r.Missing {
@@ -208,12 +206,12 @@ func (c *Coverage) Prune(before time.Time) {
 	}
 }
 
-// forgottenAtOnce bounds how many repositories one pruning forgets; the next ones are for the next pruning.
-const forgottenAtOnce = 1000
+// maxPurgedAtOnce bounds the repositories that one pruning purges; the next pruning continues.
+const maxPurgedAtOnce = 1000
 
-// Purgeable are the repositories of which nothing need be kept when everything before a time is pruned: they left, and nothing was
-// seen of them, a day before it. live says which of them have events all the same: passes may have failed for days before one
-// found out that they left.
+// Purgeable returns the repositories that can be purged when everything before a time is pruned: they left, and
+// discovery last returned them, more than a day before it. live has the repositories with events since then, which are
+// kept: passes may have failed for days before one noticed that a repository had left.
 func (c *Coverage) Purgeable(pruned time.Time, live map[int64]bool) []RepoProgress {
 	limit := pruned.AddDate(0, 0, -1)
 	var list []RepoProgress
@@ -223,11 +221,11 @@ func (c *Coverage) Purgeable(pruned time.Time, live map[int64]bool) []RepoProgre
 		}
 	}
 	slices.SortFunc(list, func(a, b RepoProgress) int { return cmp.Compare(a.ID, b.ID) })
-	return list[:min(len(list), forgottenAtOnce)]
+	return list[:min(len(list), maxPurgedAtOnce)]
 }
 
-// Invalidate declares everything from a time on as missing, after a part of the record was lost: reading it again
-// doubles nothing.
+// Invalidate marks everything from a time on as missing, after records were lost. Reading it again records nothing
+// twice.
 func (c *Coverage) Invalidate(from time.Time) {
 	for _, r := range c.Repos {
 		edge := c.PassEdge(r)
@@ -241,7 +239,7 @@ func (c *Coverage) Invalidate(from time.Time) {
 	}
 }
 
-// Clone is a copy that shares nothing that is ever changed in place.
+// Clone returns a copy that shares no memory that is changed in place.
 func (c *Coverage) Clone() Coverage {
 	clone := *c
 	clone.Repos = maps.Clone(c.Repos)
@@ -252,16 +250,16 @@ func (c *Coverage) Clone() Coverage {
 	return clone
 }
 
-// progress is the coverage as one batch's worth of progress: applied to an empty coverage it makes this one.
-func (c *Coverage) progress() Progress {
+// asProgress returns the progress that makes this coverage when applied to an empty one.
+func (c *Coverage) asProgress() Progress {
 	p := Progress{Edge: c.Edge, Repos: make([]RepoProgress, 0, len(c.Repos))}
 	for _, id := range slices.Sorted(maps.Keys(c.Repos)) {
-		p.Repos = append(p.Repos, c.Repos[id].progress())
+		p.Repos = append(p.Repos, c.Repos[id].asProgress())
 	}
 	return p
 }
 
-func (r *RepoCoverage) progress() RepoProgress {
+func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
 	signals := r.Signals
 	p.Signals = &signals

@@ -18,8 +18,8 @@ func hours(s activity.Stream, from, until int) StreamWindow {
 	return StreamWindow{s, activity.Window{Start: hour(from), End: hour(until)}}
 }
 
-// TestRepoEdge: the edge of a repository is the organization's, its first contact, or the beginning of what is missing
-// right before it.
+// TestRepoEdge checks that the edge of a repository is the organization's, its first contact, or the start of the
+// missing window at its end.
 func TestRepoEdge(t *testing.T) {
 	t.Parallel()
 	const commits, pulls = activity.StreamCommits, activity.StreamPulls
@@ -49,7 +49,7 @@ func TestRepoEdge(t *testing.T) {
 	}
 }
 
-// TestEdgeBeforeTheFirstPass: while no pass has ended, a repository is covered up to the moment when it was met.
+// TestEdgeBeforeTheFirstPass checks that a repository is covered up to its first contact while no pass has ended.
 func TestEdgeBeforeTheFirstPass(t *testing.T) {
 	t.Parallel()
 	var c Coverage
@@ -61,7 +61,8 @@ func TestEdgeBeforeTheFirstPass(t *testing.T) {
 	require.Equal(t, hour(1), c.OldestUncovered())
 }
 
-// TestGapsInOrder: the newest end first, then by repository and stream, so that they are read in that order.
+// TestGapsInOrder checks that gaps are ordered by their end, the newest first, then by repository and stream: jobs are
+// published in this order.
 func TestGapsInOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
@@ -110,8 +111,9 @@ func TestPruneOfGaps(t *testing.T) {
 	require.Equal(t, noon, c.OldestUncovered())
 }
 
-// TestForgettable: what left more than a day before what is kept, at most so much at once.
-func TestForgettable(t *testing.T) {
+// TestPurgeable checks that repositories that left more than a day before the pruning are purged, a bounded number at
+// once.
+func TestPurgeable(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
@@ -141,7 +143,7 @@ func TestForgettable(t *testing.T) {
 	require.Len(t, c.Repos, 4)
 }
 
-// TestInvalidate: everything that was wanted and read is missing, nothing that was not.
+// TestInvalidate checks that everything that was wanted and read is missing afterwards, and nothing else.
 func TestInvalidate(t *testing.T) {
 	t.Parallel()
 	var c Coverage
@@ -160,8 +162,8 @@ func TestInvalidate(t *testing.T) {
 	require.Equal(t, hour(-336), c.OldestUncovered())
 }
 
-// TestProgressOfStrangers: what is said of a repository that was never met is not believed.
-func TestProgressOfStrangers(t *testing.T) {
+// TestProgressOfUnknownRepositories checks that progress of a repository that no batch introduced is ignored.
+func TestProgressOfUnknownRepositories(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", Missed: []StreamWindow{hours(0, -1, 0)}}}})
@@ -173,22 +175,22 @@ func TestProgressOfStrangers(t *testing.T) {
 	require.Equal(t, "one", c.Repos[1].Name, "what is not said stays as it was")
 }
 
-// TestSignalsInAnyOrder: the signals that were seen last win, whatever comes last.
+// TestSignalsInAnyOrder checks that the signals that were observed last win, in whatever order they are applied.
 func TestSignalsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
-	say := func(head string, observed time.Time) string {
+	applyProgress := func(head string, observed time.Time) string {
 		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: noon, Signals: &activity.Signals{Head: head}, Observed: observed}}})
 		return c.Repos[1].Signals.Head
 	}
-	require.Equal(t, "a", say("a", hour(1)))
-	require.Equal(t, "c", say("c", hour(3)))
-	require.Equal(t, "c", say("b", hour(2)))
-	require.Equal(t, "d", say("d", hour(3)))
+	require.Equal(t, "a", applyProgress("a", hour(1)))
+	require.Equal(t, "c", applyProgress("c", hour(3)))
+	require.Equal(t, "c", applyProgress("b", hour(2)))
+	require.Equal(t, "d", applyProgress("d", hour(3)))
 	require.Equal(t, hour(3), c.Repos[1].Observed)
 }
 
-// drawSteps gives a sequence of what batches may say about one repository.
+// drawSteps gives a sequence of what batches may applyProgress about one repository.
 func drawSteps(t *rapid.T) []Progress {
 	windows := func(t *rapid.T, name string) []StreamWindow {
 		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamWindow {
@@ -204,20 +206,20 @@ func drawSteps(t *rapid.T) []Progress {
 	}), 1, 10).Draw(t, "steps")
 }
 
-// TestCoverageIsIdempotent: each step said twice, and the whole said as one, give the same coverage; the edge never moves
-// back; of what is missing and read at once, read wins; a clone stays as it was.
+// TestCoverageIsIdempotent checks that applying each step twice, or all steps as one, gives the same coverage, and that
+// the edge never moves back.
 func TestCoverageIsIdempotent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var once, twice Coverage
 		for _, p := range drawSteps(t) {
 			edge, clone := once.Edge, once.Clone()
-			want := clone.progress()
+			want := clone.asProgress()
 			once.Apply(p)
 			twice.Apply(p)
 			twice.Apply(p)
 			require.Equal(t, once, twice)
-			require.Equal(t, want, clone.progress())
+			require.Equal(t, want, clone.asProgress())
 			require.False(t, once.Edge.Before(edge))
 			for _, r := range p.Repos {
 				if r.Presence == PresencePurged {
@@ -230,7 +232,7 @@ func TestCoverageIsIdempotent(t *testing.T) {
 			}
 		}
 		var again Coverage
-		again.Apply(once.progress())
+		again.Apply(once.asProgress())
 		require.Equal(t, once, again)
 	})
 }

@@ -1,12 +1,12 @@
-// Package ledger is the core of the exporter: what was recorded (events), what was read (coverage), and the metrics as
-// pure functions of both and of the time.
+// Package ledger records what happened in organizations (events), which windows were read (coverage), and computes the
+// activity metrics as functions of both and of the time.
 //
-// A Batch is what one reading found. A Store commits it atomically and tells its followers the difference it made, a
-// Change. State is the state machine behind every store that keeps its data in this process: it plans the change that
-// a batch makes and applies changes. View is what one replica emits from: it follows a store and is built from changes
-// alone.
+// A Batch is the result of one reading. A Store commits it atomically and publishes the resulting difference, a Change,
+// to its followers. State is the state machine of the stores that hold their data in this process: it plans the change
+// that a batch makes, and applies changes. View holds what one replica emits: it follows a store and is built from
+// changes alone.
 //
 //	readings ── Batch ──▶ Store ── Change ──▶ View ── Values ──▶ pdata
 //
-// Nothing here has a clock or does I/O.
+// Nothing here has a clock. Only Local does I/O, through a Journal.
 package ledger

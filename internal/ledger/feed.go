@@ -5,59 +5,60 @@ import (
 	"sync"
 )
 
-// feedBacklog is how many changes a follower may be behind before it gets a new snapshot instead.
+// feedBacklog is the number of changes that a follower may lag behind before it gets a new snapshot instead.
 const feedBacklog = 1024
 
-// Feed hands the changes of one organization to followers in this process. Its zero value is ready.
+// Feed distributes the changes of one organization to followers in this process. Its zero value is ready for use; it is
+// safe for concurrent use.
 type Feed struct {
 	mu        sync.Mutex
 	followers map[*follower]struct{}
 }
 
-// follower is one caller of Follow. Its backlog is guarded by the feed's lock.
+// follower is one call of Follow. The feed's lock guards its backlog.
 type follower struct {
-	backlog []Change
-	lost    bool          // the backlog overflowed: only a snapshot helps
-	ready   chan struct{} // holds a token while there is something to take
+	backlog    []Change
+	overflowed bool          // the backlog overflowed: only a snapshot helps
+	wakeup     chan struct{} // holds a token while there is something to take
 }
 
-// Publish hands a change to every follower. It never waits for one.
+// Publish appends a change to the backlog of every follower. It never blocks on one.
 func (f *Feed) Publish(c Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for one := range f.followers {
 		if len(one.backlog) >= feedBacklog {
-			one.backlog, one.lost = nil, true
+			one.backlog, one.overflowed = nil, true
 		}
-		if !one.lost {
+		if !one.overflowed {
 			one.backlog = append(one.backlog, c)
 		}
 		one.wake()
 	}
 }
 
-// restart makes every follower begin again with a snapshot.
-func (f *Feed) restart() {
+// restartFollowers makes every follower start over with a snapshot.
+func (f *Feed) restartFollowers() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for one := range f.followers {
-		one.backlog, one.lost = nil, true
+		one.backlog, one.overflowed = nil, true
 		one.wake()
 	}
 }
 
 func (one *follower) wake() {
 	select {
-	case one.ready <- struct{}{}:
+	case one.wakeup <- struct{}{}:
 	default:
 	}
 }
 
-// Follow applies a snapshot and then what is published, until ctx ends or apply fails. attach calls its argument under
-// the lock that Publish's callers hold, and returns the snapshot of that moment: so nothing is missed and nothing
-// comes twice.
+// Follow applies a snapshot and then the published changes, until ctx ends or apply fails. attach calls its argument
+// under the lock that Publish's callers hold, and returns the snapshot of that time, so that no change is missed or
+// applied twice.
 func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error), apply func(Change) error) error {
-	one := &follower{ready: make(chan struct{}, 1)}
+	one := &follower{wakeup: make(chan struct{}, 1)}
 	defer f.unsubscribe(one)
 	for {
 		snapshot, err := attach(func() { f.subscribe(one) })
@@ -69,21 +70,21 @@ func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Chan
 				return err
 			}
 		}
-		if err := f.drain(ctx, one, apply); err != nil {
+		if err := f.applyPublished(ctx, one, apply); err != nil {
 			return err
 		}
 	}
 }
 
-// drain applies what is published; it returns nil when the follower has to start over.
-func (f *Feed) drain(ctx context.Context, one *follower, apply func(Change) error) error {
+// applyPublished applies the published changes; it returns nil when the follower has to start over.
+func (f *Feed) applyPublished(ctx context.Context, one *follower, apply func(Change) error) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-one.ready:
+		case <-one.wakeup:
 		}
-		backlog, lost := f.take(one)
+		backlog, lost := f.takeBacklog(one)
 		if lost {
 			return nil
 		}
@@ -101,7 +102,7 @@ func (f *Feed) subscribe(one *follower) {
 	if f.followers == nil {
 		f.followers = make(map[*follower]struct{})
 	}
-	one.backlog, one.lost = nil, false
+	one.backlog, one.overflowed = nil, false
 	f.followers[one] = struct{}{}
 }
 
@@ -111,9 +112,9 @@ func (f *Feed) unsubscribe(one *follower) {
 	delete(f.followers, one)
 }
 
-func (f *Feed) take(one *follower) (backlog []Change, lost bool) {
+func (f *Feed) takeBacklog(one *follower) (backlog []Change, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	backlog, one.backlog = one.backlog, nil
-	return backlog, one.lost
+	return backlog, one.overflowed
 }

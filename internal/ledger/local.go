@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Journal keeps the changes of organizations somewhere that outlives the process. Its methods are called one at a time.
+// Journal stores the changes of organizations durably. Its methods are called one at a time.
 type Journal interface {
-	// Load gives the state that was kept, an empty one of an organization that is new.
+	// Load returns the stored state, an empty one of an organization that has none.
 	Load(ctx context.Context, org string) (*State, error)
-	// Append keeps a change that state is about to make. After an error it is unknown whether it was kept.
+	// Append stores a change before it is applied to state. After an error it is unknown whether the change was stored.
 	Append(ctx context.Context, org string, c Change, state *State) error
 }
 
@@ -24,23 +24,25 @@ type Local struct {
 	orgs map[string]*localOrg
 }
 
-// localOrg is an organization's state and those who follow it.
+// localOrg is an organization's state with its followers.
 type localOrg struct {
-	state *State // nil until it is loaded, and after a write of which nobody knows whether it was made
+	state *State // nil until it is loaded, and after a write whose result is unknown
 	feed  Feed
-	// fence and series are what the state knew last: neither leadership nor the budget waits for it to be loaded again.
+	// fence and series are those of the last state that was loaded: neither leadership nor the series budget waits
+	// until the state is loaded again.
 	fence  uint64
 	series int
 }
 
-// drop forgets the state; the followers begin again with a snapshot of what will be loaded.
-func (o *localOrg) drop() {
+// unload drops the state; the followers start over with a snapshot of the state that is loaded next.
+func (o *localOrg) unload() {
 	o.fence, o.series = o.state.fence, o.state.NumSeries()
 	o.state = nil
-	o.feed.restart()
+	o.feed.restartFollowers()
 }
 
-// NewLocal makes a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 does not.
+// NewLocal returns a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 means no
+// bound.
 func NewLocal(journal Journal, maxSeries int) *Local {
 	return &Local{journal: journal, maxSeries: maxSeries, orgs: make(map[string]*localOrg)}
 }
@@ -49,22 +51,22 @@ func NewLocal(journal Journal, maxSeries int) *Local {
 func (l *Local) Commit(ctx context.Context, fence uint64, b Batch) (Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org, err := l.org(ctx, b.Org)
+	org, err := l.loadedOrg(ctx, b.Org)
 	if err != nil {
 		return Receipt{}, err
 	}
-	change, receipt, err := org.state.Plan(fence, &b, l.room())
+	change, receipt, err := org.state.Plan(fence, &b, l.seriesRoom())
 	if err != nil {
 		return Receipt{}, err
 	}
-	return receipt, l.make(ctx, b.Org, org, change)
+	return receipt, l.appendAndApply(ctx, b.Org, org, change)
 }
 
 // Prune implements Store.
 func (l *Local) Prune(ctx context.Context, name string, before time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org, err := l.org(ctx, name)
+	org, err := l.loadedOrg(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -72,15 +74,15 @@ func (l *Local) Prune(ctx context.Context, name string, before time.Time) error 
 	if needless {
 		return nil
 	}
-	return l.make(ctx, name, org, change)
+	return l.appendAndApply(ctx, name, org, change)
 }
 
-// make keeps a change, applies it and tells it. When it is unknown whether it was kept, the state in memory is dropped:
-// it is loaded again as it was kept, and the followers get it as a new snapshot.
-func (l *Local) make(ctx context.Context, name string, org *localOrg, change Change) error {
+// appendAndApply stores a change, applies it and publishes it. When it is unknown whether the change was stored, the
+// state in memory is dropped: the journal's is loaded, and followers start over with its snapshot.
+func (l *Local) appendAndApply(ctx context.Context, name string, org *localOrg, change Change) error {
 	if l.journal != nil {
-		if err := l.journal.Append(ctx, key(name), change, org.state); err != nil {
-			org.drop()
+		if err := l.journal.Append(ctx, orgKey(name), change, org.state); err != nil {
+			org.unload()
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func (l *Local) make(ctx context.Context, name string, org *localOrg, change Cha
 func (l *Local) Coverage(ctx context.Context, name string) (Coverage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org, err := l.org(ctx, name)
+	org, err := l.loadedOrg(ctx, name)
 	if err != nil {
 		return Coverage{}, err
 	}
@@ -104,14 +106,14 @@ func (l *Local) Coverage(ctx context.Context, name string) (Coverage, error) {
 func (l *Local) ReadEntries(ctx context.Context, name string, keys []EntryKey) (map[EntryKey]Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org, err := l.org(ctx, name)
+	org, err := l.loadedOrg(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[EntryKey]Entry)
 	for _, key := range keys {
-		if sample, ok := org.state.samples[key]; ok {
-			found[key] = sample
+		if entry, ok := org.state.entries[key]; ok {
+			found[key] = entry
 		}
 	}
 	return found, nil
@@ -119,10 +121,10 @@ func (l *Local) ReadEntries(ctx context.Context, name string, keys []EntryKey) (
 
 // Follow implements Store.
 func (l *Local) Follow(ctx context.Context, name string, apply func(Change) error) error {
-	return l.named(name).feed.Follow(ctx, func(subscribe func()) ([]Change, error) {
+	return l.org(name).feed.Follow(ctx, func(subscribe func()) ([]Change, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		org, err := l.org(ctx, name)
+		org, err := l.loadedOrg(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -131,24 +133,24 @@ func (l *Local) Follow(ctx context.Context, name string, apply func(Change) erro
 	}, apply)
 }
 
-// ReplaceState makes a state the organization's. Its followers begin again with a snapshot. It is for stores without a journal
-// that mirror another one; the state is the store's from now on.
+// ReplaceState sets the organization's state, which the store owns from now on. Its followers start over with a
+// snapshot. It is for stores without a journal that mirror another store.
 func (l *Local) ReplaceState(name string, state *State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org := l.entry(name)
+	org := l.orgLocked(name)
 	if org.state != nil {
 		state.fence = max(state.fence, org.state.fence)
 	}
 	org.state = state
-	org.feed.restart()
+	org.feed.restartFollowers()
 }
 
-// ApplyChange applies a change that another store has made, and tells it to the followers.
+// ApplyChange applies a change that another store has made, and publishes it.
 func (l *Local) ApplyChange(name string, c Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org := l.entry(name)
+	org := l.orgLocked(name)
 	if org.state == nil {
 		org.state = NewState()
 	}
@@ -156,35 +158,35 @@ func (l *Local) ApplyChange(name string, c Change) {
 	org.feed.Publish(c)
 }
 
-// Sizes is how many series and events an organization has; none when it has not been loaded.
+// Sizes returns the numbers of series and events of an organization; zeros when it has not been loaded.
 func (l *Local) Sizes(name string) (series, events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	org := l.orgs[key(name)]
+	org := l.orgs[orgKey(name)]
 	if org == nil || org.state == nil {
 		return 0, 0
 	}
 	return org.state.NumSeries(), org.state.NumEvents()
 }
 
-func (l *Local) named(name string) *localOrg {
+func (l *Local) org(name string) *localOrg {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.entry(name)
+	return l.orgLocked(name)
 }
 
-func (l *Local) entry(name string) *localOrg {
-	org := l.orgs[key(name)]
+func (l *Local) orgLocked(name string) *localOrg {
+	org := l.orgs[orgKey(name)]
 	if org == nil {
 		org = &localOrg{}
-		l.orgs[key(name)] = org
+		l.orgs[orgKey(name)] = org
 	}
 	return org
 }
 
-// org is an organization with its state.
-func (l *Local) org(ctx context.Context, name string) (*localOrg, error) {
-	org := l.entry(name)
+// loadedOrg returns an organization with its state.
+func (l *Local) loadedOrg(ctx context.Context, name string) (*localOrg, error) {
+	org := l.orgLocked(name)
 	if org.state != nil {
 		return org, nil
 	}
@@ -192,7 +194,7 @@ func (l *Local) org(ctx context.Context, name string) (*localOrg, error) {
 		org.state = NewState()
 		return org, nil
 	}
-	state, err := l.journal.Load(ctx, key(name))
+	state, err := l.journal.Load(ctx, orgKey(name))
 	if err != nil {
 		return nil, err
 	}
@@ -201,25 +203,25 @@ func (l *Local) org(ctx context.Context, name string) (*localOrg, error) {
 	return org, nil
 }
 
-// size is how many series the organization has, or had when its state was dropped.
-func (o *localOrg) size() int {
+// numSeries returns the number of series that the organization has, or had when its state was dropped.
+func (o *localOrg) numSeries() int {
 	if o.state == nil {
 		return o.series
 	}
 	return o.state.NumSeries()
 }
 
-// room is how many more series there may be.
-func (l *Local) room() int {
+// seriesRoom returns how many more series there may be.
+func (l *Local) seriesRoom() int {
 	if l.maxSeries <= 0 {
 		return int(^uint(0) >> 1)
 	}
 	room := l.maxSeries
 	for _, org := range l.orgs {
-		room -= org.size()
+		room -= org.numSeries()
 	}
 	return max(0, room)
 }
 
-// key is the same for two spellings of an organization's login: GitHub ignores case.
-func key(org string) string { return strings.ToLower(org) }
+// orgKey returns the same key for all spellings of an organization's login: GitHub ignores case.
+func orgKey(org string) string { return strings.ToLower(org) }

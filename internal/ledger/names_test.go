@@ -9,7 +9,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// TestNameOfAGoneRepositoryTakenOver: the series that the new holder of the name shows do not end.
+// TestNameOfAGoneRepositoryTakenOver checks that the series of the new owner of a name are not marked stale.
 func TestNameOfAGoneRepositoryTakenOver(t *testing.T) {
 	t.Parallel()
 	for range 20 { // the order in which repositories are visited is random

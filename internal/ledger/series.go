@@ -12,7 +12,7 @@ import (
 // Metric is one of the activity metrics.
 type Metric uint8
 
-// The activity metrics: the counts of the last 24 h and the totals are one a kind, in the order of the kinds.
+// The activity metrics: the counts of the last 24 h and the totals have one metric a kind, in the order of the kinds.
 const (
 	MetricCount             Metric = 0
 	MetricLinesAdded               = MetricCount + activity.NumKinds
@@ -30,11 +30,11 @@ type Mask uint16
 // Has reports whether m is in the set.
 func (set Mask) Has(m Metric) bool { return set&(1<<m) != 0 }
 
-// Values are the values of a series, by metric, and which of them there are. The last event is in Unix seconds.
+// Values are the values of a series by metric, of those metrics that Present has. The last event is in Unix seconds.
 type Values struct {
 	Present Mask
 	Of      [NumMetrics]uint64
-	// StartTime is the moment from which the sums count, in Unix seconds.
+	// StartTime is the time from which the totals count, in Unix seconds.
 	StartTime int64
 }
 
@@ -56,7 +56,7 @@ func (v *Values) merge(o *Values) {
 	}
 }
 
-// setTotals sets those of the open sums whose kinds have any events, those of lines where there are commits.
+// setTotals sets the totals in open of the kinds that have any events, and the totals of lines if there are commits.
 func (v *Values) setTotals(totals *Totals, open Mask) {
 	for i, total := range totals[:activity.NumKinds] {
 		if total > 0 {
@@ -70,26 +70,26 @@ func (v *Values) setTotals(totals *Totals, open Mask) {
 	v.Present &= open | (1<<MetricTotal - 1)
 }
 
-// series is an account in a repository: what happened, and the totals since the ledger began.
+// series is a user in a repository: the events, and the totals since the ledger started.
 type series struct {
-	events [activity.NumKinds][]entry
-	// removed are events that are not there any more, which may be restored.
-	removed *[activity.NumKinds][]entry
+	events [activity.NumKinds][]timedEvent
+	// removed are events that were removed and may be restored.
+	removed *[activity.NumKinds][]timedEvent
 	totals  Totals
 	shown   Mask
 	sorted  bool
 	newest  uint32 // the time of the newest event, 0 without any
 }
 
-// entry is an event of a series: its identity, when it happened, in Unix seconds, and a commit's lines.
-type entry struct {
+// timedEvent is an event of a series: its id, its time in Unix seconds, and a commit's lines.
+type timedEvent struct {
 	id                       uint64
 	at, additions, deletions uint32
 }
 
-// entryID is the identity of an event among those of its kind in its repository: numbers are their own, and of the
-// 160 bits of a commit's object name 64 are as good as all.
-func entryID(id *activity.ID) uint64 {
+// compactID returns 64 bits that identify an event among those of its kind in its repository. A number is its own; of a
+// commit's object name 64 bits are as good as 160.
+func compactID(id *activity.ID) uint64 {
 	return binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[12:])
 }
 
@@ -97,30 +97,30 @@ func (s *series) add(e *activity.Event) {
 	s.totals.AddEvent(e)
 	s.sorted = false
 	list := &s.events[e.Kind.Index()]
-	*list = append(*list, entry{entryID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
+	*list = append(*list, timedEvent{compactID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
 	s.newest = max(s.newest, unix32(e.Time))
 }
 
-// remove takes events of a kind out that are not there any more; the totals stay.
+// remove moves events of a kind to the removed ones; the totals stay.
 func (s *series) remove(kind activity.Kind, ids map[uint64]bool) {
 	if len(s.events[kind.Index()]) == 0 {
 		return
 	}
 	if s.removed == nil {
-		s.removed = new([activity.NumKinds][]entry)
+		s.removed = new([activity.NumKinds][]timedEvent)
 	}
 	s.sorted = false
-	move(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
+	moveByID(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
 	s.setNewest()
 }
 
-// restore puts removed events of a kind back.
+// restore moves removed events of a kind back.
 func (s *series) restore(kind activity.Kind, ids map[uint64]bool) {
 	if s.removed == nil {
 		return
 	}
 	s.sorted = false
-	move(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
+	moveByID(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
 	s.setNewest()
 }
 
@@ -138,9 +138,9 @@ func (s *series) isAlive(now int64, retention time.Duration) bool {
 	return s.numEvents() > 0 && int64(s.newest) > (now-int64(retention))/int64(time.Second)
 }
 
-// move moves the entries with some ids from one list to another.
-func move(from, to *[]entry, ids map[uint64]bool) {
-	moved := func(e entry) bool { return ids[e.id] }
+// moveByID moves the events with some ids from one list to another.
+func moveByID(from, to *[]timedEvent, ids map[uint64]bool) {
+	moved := func(e timedEvent) bool { return ids[e.id] }
 	if !slices.ContainsFunc(*from, moved) {
 		return
 	}
@@ -160,42 +160,42 @@ func (s *series) numEvents() int {
 	return n
 }
 
-// sort brings everything into the order of time. Most of what comes is newer than what is there, so it is done late.
+// sort orders the events by time. It is done when values are computed, because most events are newer than those before.
 func (s *series) sort() {
 	if s.sorted {
 		return
 	}
 	for _, list := range s.events {
-		slices.SortFunc(list, func(a, b entry) int { return int(int64(a.at) - int64(b.at)) })
+		slices.SortFunc(list, func(a, b timedEvent) int { return int(int64(a.at) - int64(b.at)) })
 	}
 	s.sorted = true
 }
 
-// prune forgets what happened before a time; the totals stay.
+// prune drops the events before a time; the totals stay.
 func (s *series) prune(before uint32) {
 	s.sort()
 	for i, list := range s.events {
-		s.events[i] = trim(list, until(list, int64(before)-1))
+		s.events[i] = trimFront(list, countUntil(list, int64(before)-1))
 	}
 	if s.removed == nil {
 		return
 	}
 	for i := range s.removed {
-		s.removed[i] = slices.DeleteFunc(s.removed[i], func(e entry) bool { return e.at < before })
+		s.removed[i] = slices.DeleteFunc(s.removed[i], func(e timedEvent) bool { return e.at < before })
 	}
 }
 
-// trim cuts off the first n and lets go of their memory.
-func trim[T any](list []T, n int) []T {
+// trimFront drops the first n values and releases their memory.
+func trimFront[T any](list []T, n int) []T {
 	if n == 0 {
 		return list
 	}
 	return slices.Clone(list[n:])
 }
 
-// windowValues computes the series' values as of the moments but for the totals. It reports whether there is an event
-// within the retention; without one there is no value.
-func (s *series) windowValues(at *moments, v *Values) bool {
+// windowValues computes the values of the series except the totals. It reports whether there is an event within the
+// retention; without one there is no value.
+func (s *series) windowValues(at *evaluationTimes, v *Values) bool {
 	s.sort()
 	*v = Values{}
 	last := int64(-1)
@@ -211,10 +211,10 @@ func (s *series) windowValues(at *moments, v *Values) bool {
 	return true
 }
 
-// kindValues sets the values of one kind and gives its newest event within the retention, -1 when there is none.
-func (s *series) kindValues(kind activity.Kind, at *moments, v *Values) int64 {
+// kindValues sets the values of one kind and returns the time of its newest event within the retention, -1 without one.
+func (s *series) kindValues(kind activity.Kind, at *evaluationTimes, v *Values) int64 {
 	stream, list := kind.Stream(), s.events[kind.Index()]
-	upTo := until(list, at.until[stream])
+	upTo := countUntil(list, at.until[stream])
 	if upTo == 0 {
 		return -1
 	}
@@ -222,17 +222,17 @@ func (s *series) kindValues(kind activity.Kind, at *moments, v *Values) int64 {
 	if newest <= at.retained[stream] {
 		return -1
 	}
-	v.set(MetricCount+Metric(kind.Index()), uint64(upTo-until(list, at.day[stream]))) //nolint:gosec // a count
+	v.set(MetricCount+Metric(kind.Index()), uint64(upTo-countUntil(list, at.day[stream]))) //nolint:gosec // a count
 	if kind == activity.KindCommit && at.hasWeek {
 		s.weekValues(at, v)
 	}
 	return newest
 }
 
-func (s *series) weekValues(at *moments, v *Values) {
+func (s *series) weekValues(at *evaluationTimes, v *Values) {
 	var added, removed uint64
 	commits := s.events[activity.KindCommit.Index()]
-	for _, c := range commits[until(commits, at.weekStart-1):until(commits, at.weekEnd-1)] {
+	for _, c := range commits[countUntil(commits, at.weekStart-1):countUntil(commits, at.weekEnd-1)] {
 		added += uint64(c.additions)
 		removed += uint64(c.deletions)
 	}
@@ -240,7 +240,7 @@ func (s *series) weekValues(at *moments, v *Values) {
 	v.set(MetricLinesRemoved, removed)
 }
 
-// until is how many of the events happened at t or before.
-func until(list []entry, t int64) int {
+// countUntil returns how many of the events happened at t or before.
+func countUntil(list []timedEvent, t int64) int {
 	return sort.Search(len(list), func(i int) bool { return int64(list[i].at) > t })
 }

@@ -11,48 +11,48 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// SnapshotChunk is how many events, or series with carried totals, a change of a snapshot has at most.
+// SnapshotChunk is the largest number of events, or of series with carried totals, in one change of a snapshot.
 const SnapshotChunk = 5000
 
-// State is an organization's ledger in memory. It is the state machine of the stores that keep their data in this
-// process: Plan says what a batch would change, Apply changes it. It is not safe for concurrent use.
+// State is an organization's ledger in memory, the state machine of the stores that hold their data in this process:
+// Plan returns the change that a batch would make, Apply applies it. It is not safe for concurrent use.
 type State struct {
-	cov     Coverage
-	events  map[activity.Key]record
-	actors  actors
-	series  map[seriesKey]*seriesState
-	live    int
-	tallies map[TallyKey]uint64
-	samples map[EntryKey]Entry
-	pruned  time.Time
-	fence   uint64
+	cov          Coverage
+	events       map[activity.Key]storedEvent
+	actors       actors
+	series       map[seriesKey]*seriesState
+	liveSeries   int
+	tallies      map[TallyKey]uint64
+	entries      map[EntryKey]Entry
+	prunedBefore time.Time
+	fence        uint64
 }
 
-// record is an event without its key. A removed one is kept, so that it is not counted again when it is restored.
-type record struct {
+// storedEvent is an event without its key. A removed one is kept, so that restoring it does not count it twice.
+type storedEvent struct {
 	at, actor, additions, deletions uint32
 	removed                         bool
 }
 
-// seriesKey is a user in a repository.
+// seriesKey identifies a user in a repository.
 type seriesKey struct {
 	repo  int64
 	actor uint32
 }
 
-// seriesState counts the events that a series has in the ledger and carries the totals of those it had.
+// seriesState counts the events that a series has in the ledger, and carries the totals of those that were pruned.
 type seriesState struct {
 	events  uint32
 	carried Totals
 }
 
-// actors gives actors small numbers.
+// actors numbers the actors.
 type actors struct {
 	byActor map[activity.Actor]uint32
 	list    []activity.Actor
 }
 
-func (a *actors) number(actor activity.Actor) uint32 {
+func (a *actors) index(actor activity.Actor) uint32 {
 	if n, ok := a.byActor[actor]; ok {
 		return n
 	}
@@ -62,7 +62,7 @@ func (a *actors) number(actor activity.Actor) uint32 {
 	return n
 }
 
-// NewState is an empty ledger.
+// NewState returns an empty ledger.
 func NewState() *State {
 	s := &State{}
 	s.reset()
@@ -74,36 +74,36 @@ func (s *State) reset() {
 	*s = State{
 		fence:   fence,
 		cov:     Coverage{Repos: make(map[int64]*RepoCoverage)},
-		events:  make(map[activity.Key]record),
+		events:  make(map[activity.Key]storedEvent),
 		actors:  actors{byActor: make(map[activity.Actor]uint32)},
 		series:  make(map[seriesKey]*seriesState),
 		tallies: make(map[TallyKey]uint64),
-		samples: make(map[EntryKey]Entry),
+		entries: make(map[EntryKey]Entry),
 	}
 }
 
-// NumSeries is the number of users in repositories that have events.
-func (s *State) NumSeries() int { return s.live }
+// NumSeries returns the number of users in repositories that have events.
+func (s *State) NumSeries() int { return s.liveSeries }
 
-// NumEvents is the number of events.
+// NumEvents returns the number of events, removed ones included.
 func (s *State) NumEvents() int { return len(s.events) }
 
-// Coverage is a copy of what has been read.
+// Coverage returns a copy of the coverage.
 func (s *State) Coverage() Coverage { return s.cov.Clone() }
 
-// Plan is the change that a batch would make, without making it. room is how many new series there may be: the users
-// of more are folded into "_other". Fences older than one seen before are refused with ErrFenced, what cannot be kept with
-// ErrInvalid. The change shares nothing with the batch.
+// Plan returns the change that a batch would make, without applying it. room is how many new series there may be: the
+// users of more are folded into "_other". It returns ErrFenced for a fence older than one seen before, and ErrInvalid
+// for what cannot be stored. The change shares no memory with the batch.
 func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) {
 	if fence != 0 && fence < s.fence {
 		return Change{}, Receipt{}, ErrFenced
 	}
 	s.fence = max(s.fence, fence)
-	c, err := b.Metadata(fence, s.cov.LedgerStart.IsZero(), s.pruned)
+	c, err := b.Metadata(fence, s.cov.LedgerStart.IsZero(), s.prunedBefore)
 	if err != nil {
 		return Change{}, Receipt{}, err
 	}
-	a := admission{state: s, batch: b, room: room, since: s.wanted(&c.Progress), seen: make(map[activity.Key]struct{})}
+	a := admission{state: s, batch: b, room: room, since: s.wantedSince(&c.Progress), seen: make(map[activity.Key]struct{})}
 	c.Events = a.events()
 	c.Removed, c.Restored = a.removals(fence), a.restored
 	if a.receipt.Folded > 0 {
@@ -113,39 +113,41 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 	return c, a.receipt, nil
 }
 
-// TallySeriesOverflow counts series folded by the budget. The ledger itself counts it, whoever commits.
+// TallySeriesOverflow counts the series that were folded because max_series was reached. The ledger itself counts it,
+// whatever process commits.
 const TallySeriesOverflow = "series_overflow"
 
-// wanted is from when on each repository of the batch is wanted.
-func (s *State) wanted(p *Progress) func(repo int64) (time.Time, bool) {
-	met := make(map[int64]time.Time)
+// wantedSince returns a function with the time from which each repository of the batch is wanted, and false for an
+// unknown one.
+func (s *State) wantedSince(p *Progress) func(repo int64) (time.Time, bool) {
+	introduced := make(map[int64]time.Time)
 	for i := range p.Repos {
 		if r := &p.Repos[i]; !r.Since.IsZero() {
-			met[r.ID] = r.Since
+			introduced[r.ID] = r.Since
 		}
 	}
 	return func(repo int64) (time.Time, bool) {
 		if r, ok := s.cov.Repos[repo]; ok {
 			return r.Since, true
 		}
-		since, ok := met[repo]
+		since, ok := introduced[repo]
 		return since, ok
 	}
 }
 
-// admission decides which events of a batch are recorded, and as what.
+// admission decides which events of a batch are recorded, and under which user.
 type admission struct {
 	state   *State
 	batch   *Batch
 	since   func(repo int64) (time.Time, bool)
 	room    int
 	receipt Receipt
-	// seen are the admitted events of the batch, restored those of them that were removed.
+	// seen are the admitted events of the batch, restored those of them that had been removed.
 	seen     map[activity.Key]struct{}
 	restored []activity.Key
 }
 
-// removals are the events that the batch removes: of those that it has itself and of those that are recorded.
+// removals returns the events that the batch removes, among its own and the recorded ones.
 func (a *admission) removals(fence uint64) []activity.Key {
 	removals := make(map[activity.Key]bool)
 	for _, key := range a.batch.AuthorizedRemovals(fence) {
@@ -171,19 +173,19 @@ func compareKeys(a, b activity.Key) int {
 func (a *admission) events() []activity.Event {
 	fresh := make([]activity.Event, 0, len(a.batch.Events))
 	seen := a.seen
-	opened := make(map[seriesOf]bool)
+	opened := make(map[actorSeries]bool)
 	for _, e := range a.batch.Events {
 		if !a.admit(&e) {
 			a.receipt.Dropped++
 			continue
 		}
 		key := e.Key()
-		had, recorded := a.state.events[key]
+		recordedEvent, recorded := a.state.events[key]
 		_, twice := seen[key]
 		seen[key] = struct{}{}
 		if recorded || twice {
 			a.receipt.Duplicates++
-			if had.removed && !twice {
+			if recordedEvent.removed && !twice {
 				a.restored = append(a.restored, key)
 			}
 			continue
@@ -195,41 +197,41 @@ func (a *admission) events() []activity.Event {
 	return fresh
 }
 
-// admit reports whether the event is wanted.
+// admit reports whether the event is recorded.
 func (a *admission) admit(e *activity.Event) bool {
-	since, known := a.since(e.Repo)
-	return known && a.batch.Admit(e, since, a.state.pruned)
+	since, ok := a.since(e.Repo)
+	return ok && a.batch.Admit(e, since, a.state.prunedBefore)
 }
 
-// seriesOf is a user in a repository before the user has a number.
-type seriesOf struct {
+// actorSeries is a user in a repository whose actor may have no number yet.
+type actorSeries struct {
 	repo  int64
 	actor activity.Actor
 }
 
-// fold gives the event of a new series to "_other" when there is no room for it. opened has the new series of this
-// batch, true when they got a place.
-func (a *admission) fold(e *activity.Event, opened map[seriesOf]bool) {
-	series := seriesOf{e.Repo, e.Actor}
-	if a.state.alive(series) || e.Actor.Login == activity.LoginOther {
+// fold attributes the event of a new series to "_other" if there is no room for the series. opened has the new series
+// of this batch, true for those that got room.
+func (a *admission) fold(e *activity.Event, opened map[actorSeries]bool) {
+	series := actorSeries{e.Repo, e.Actor}
+	if a.state.hasEvents(series) || e.Actor.Login == activity.LoginOther {
 		return
 	}
-	placed, met := opened[series]
-	if !met {
-		placed = a.room > 0
-		opened[series] = placed
-		if placed {
+	hasRoom, decided := opened[series]
+	if !decided {
+		hasRoom = a.room > 0
+		opened[series] = hasRoom
+		if hasRoom {
 			a.room--
 		} else {
 			a.receipt.Folded++
 		}
 	}
-	if !placed {
+	if !hasRoom {
 		e.Actor = activity.Other()
 	}
 }
 
-func (s *State) alive(series seriesOf) bool {
+func (s *State) hasEvents(series actorSeries) bool {
 	n, ok := s.actors.byActor[series.actor]
 	if !ok {
 		return false
@@ -238,7 +240,7 @@ func (s *State) alive(series seriesOf) bool {
 	return have != nil && have.events > 0
 }
 
-// Apply makes a change that Plan or Snapshot gave.
+// Apply applies a change that Plan or Snapshot returned.
 func (s *State) Apply(c *Change) {
 	if c.Reset {
 		s.reset()
@@ -249,7 +251,7 @@ func (s *State) Apply(c *Change) {
 	s.cov.Apply(c.Progress)
 	for i := range c.Carried {
 		carried := &c.Carried[i]
-		s.seriesAt(carried.Repo, carried.Actor).carried.plus(&carried.Totals)
+		s.seriesAt(carried.Repo, carried.Actor).carried.add(&carried.Totals)
 	}
 	for i := range c.Events {
 		s.add(&c.Events[i])
@@ -260,28 +262,28 @@ func (s *State) Apply(c *Change) {
 		s.tallies[t.TallyKey] += t.Add
 	}
 	for _, v := range c.Entries {
-		if have, ok := s.samples[v.EntryKey]; !ok || !v.Observed.Before(have.Observed) {
-			s.samples[v.EntryKey] = v
+		if have, ok := s.entries[v.EntryKey]; !ok || !v.Observed.Before(have.Observed) {
+			s.entries[v.EntryKey] = v
 		}
 	}
-	if c.PrunedBefore.After(s.pruned) {
+	if c.PrunedBefore.After(s.prunedBefore) {
 		s.prune(c.PrunedBefore)
 	}
-	s.forget(&c.Progress)
+	s.purge(&c.Progress)
 }
 
-// forget takes out the totals and samples of the repositories that are forgotten.
-func (s *State) forget(p *Progress) {
-	forgotten := p.forgotten()
+// purge deletes the totals and entries of the purged repositories.
+func (s *State) purge(p *Progress) {
+	forgotten := p.purgedRepos()
 	if len(forgotten) == 0 {
 		return
 	}
 	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
-	maps.DeleteFunc(s.samples, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
+	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
 }
 
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
-	key := seriesKey{repo, s.actors.number(actor)}
+	key := seriesKey{repo, s.actors.index(actor)}
 	series := s.series[key]
 	if series == nil {
 		series = &seriesState{}
@@ -295,17 +297,17 @@ func (s *State) add(e *activity.Event) {
 	if _, ok := s.events[key]; ok {
 		return
 	}
-	s.events[key] = record{
-		at: unix32(e.Time), actor: s.actors.number(e.Actor), additions: e.Additions, deletions: e.Deletions,
+	s.events[key] = storedEvent{
+		at: unix32(e.Time), actor: s.actors.index(e.Actor), additions: e.Additions, deletions: e.Deletions,
 	}
 	series := s.seriesAt(e.Repo, e.Actor)
 	if series.events == 0 {
-		s.live++
+		s.liveSeries++
 	}
 	series.events++
 }
 
-// setRemoved marks recorded events as removed, or as there.
+// setRemoved marks recorded events as removed or as existing.
 func (s *State) setRemoved(keys []activity.Key, removed bool) {
 	for _, key := range keys {
 		if r, recorded := s.events[key]; recorded {
@@ -315,17 +317,17 @@ func (s *State) setRemoved(keys []activity.Key, removed bool) {
 	}
 }
 
-// PlanPrune is the change that pruning before the given time would make. needless says that it was made before.
+// PlanPrune returns the change that pruning before a time would make. needless reports that it was made before.
 func (s *State) PlanPrune(before time.Time) (c Change, needless bool) {
-	c.PrunedBefore = floor(before)
+	c.PrunedBefore = floorSecond(before)
 	if len(s.cov.Purgeable(c.PrunedBefore, nil)) > 0 {
-		c.Progress.Repos = s.cov.Purgeable(c.PrunedBefore, s.livesFrom(c.PrunedBefore))
+		c.Progress.Repos = s.cov.Purgeable(c.PrunedBefore, s.reposWithEventsFrom(c.PrunedBefore))
 	}
-	return c, !c.PrunedBefore.After(s.pruned)
+	return c, !c.PrunedBefore.After(s.prunedBefore)
 }
 
-// livesFrom are the repositories with events from a time on.
-func (s *State) livesFrom(from time.Time) map[int64]bool {
+// reposWithEventsFrom returns the repositories with events at or after a time.
+func (s *State) reposWithEventsFrom(from time.Time) map[int64]bool {
 	live, limit := make(map[int64]bool), unix32(from)
 	for key, r := range s.events {
 		if r.at >= limit {
@@ -336,7 +338,7 @@ func (s *State) livesFrom(from time.Time) map[int64]bool {
 }
 
 func (s *State) prune(before time.Time) {
-	s.pruned = before
+	s.prunedBefore = before
 	s.cov.Prune(before)
 	limit := unix32(before)
 	for key, r := range s.events {
@@ -348,35 +350,35 @@ func (s *State) prune(before time.Time) {
 		series.carried.AddEvent(&e)
 		series.events--
 		if series.events == 0 {
-			s.live--
+			s.liveSeries--
 		}
 		delete(s.events, key)
 	}
 }
 
-func (s *State) event(key activity.Key, r record) activity.Event {
+func (s *State) event(key activity.Key, r storedEvent) activity.Event {
 	return activity.Event{
 		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
 		Time: time.Unix(int64(r.at), 0).UTC(), Additions: r.additions, Deletions: r.deletions,
 	}
 }
 
-// Snapshot is the state as changes: the first resets, the last has Caught.
+// Snapshot returns the state as changes: the first has Reset, the last CaughtUp.
 func (s *State) Snapshot() []Change {
-	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.progress(), PrunedBefore: s.pruned}
+	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.asProgress(), PrunedBefore: s.prunedBefore}
 	for key, n := range s.tallies {
 		first.Tallies = append(first.Tallies, Tally{key, n})
 	}
-	for _, sample := range s.samples {
-		first.Entries = append(first.Entries, sample)
+	for _, entry := range s.entries {
+		first.Entries = append(first.Entries, entry)
 	}
 	changes := slices.Concat([]Change{first}, s.carriedChanges(), s.eventChanges())
 	changes[len(changes)-1].CaughtUp = true
 	return changes
 }
 
-// carriedChanges say themselves what was pruned: were the first change of a kept snapshot lost, events that the totals have
-// already must not be recorded again.
+// carriedChanges returns the carried totals. Each change has the time of the pruning itself: if the first change of a
+// stored snapshot is lost, events that the totals count must not be recorded again.
 func (s *State) carriedChanges() []Change {
 	var carried []CarriedTotals
 	for key, series := range s.series {
@@ -386,12 +388,12 @@ func (s *State) carriedChanges() []Change {
 	}
 	var changes []Change
 	for chunk := range slices.Chunk(carried, SnapshotChunk) {
-		changes = append(changes, Change{Carried: chunk, PrunedBefore: s.pruned})
+		changes = append(changes, Change{Carried: chunk, PrunedBefore: s.prunedBefore})
 	}
 	return changes
 }
 
-// eventChanges have all events, and say in the same change which of them are removed.
+// eventChanges returns all events, each change with those of its events that are removed.
 func (s *State) eventChanges() []Change {
 	var changes []Change
 	chunk := Change{}
@@ -411,17 +413,17 @@ func (s *State) eventChanges() []Change {
 	return changes
 }
 
-// unix32 is a time in Unix seconds, cut to what 32 bits hold.
+// unix32 returns a time in Unix seconds, limited to the range of 32 bits.
 func unix32(t time.Time) uint32 {
 	return uint32(min(math.MaxUint32, max(0, t.Unix())))
 }
 
-// Invalidate declares everything that is wanted from a time on as missing, after a part of the record was lost. What was
-// pruned is not wanted any more. Samples of repositories go: they may promise that what was lost need not be read.
+// Invalidate marks everything that is wanted from a time on as missing, after records were lost. What was pruned is not
+// wanted any more. Entries of repositories are deleted, because they may say that the lost part need not be read.
 func (s *State) Invalidate(from time.Time) {
-	if s.pruned.After(from) {
-		from = s.pruned
+	if s.prunedBefore.After(from) {
+		from = s.prunedBefore
 	}
 	s.cov.Invalidate(from)
-	maps.DeleteFunc(s.samples, func(key EntryKey, _ Entry) bool { return key.RepoID() != 0 })
+	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return key.RepoID() != 0 })
 }

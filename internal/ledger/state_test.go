@@ -23,7 +23,7 @@ func plan(t *testing.T, s *State, b Batch) Change {
 	return c
 }
 
-// TestWholeSeconds: what is missing does not depend on whether the change was written down and read again.
+// TestWholeSeconds checks that what is missing does not depend on whether the change was encoded and decoded.
 func TestWholeSeconds(t *testing.T) {
 	t.Parallel()
 	live, kept := NewState(), NewState()
@@ -48,8 +48,8 @@ func TestWholeSeconds(t *testing.T) {
 	require.Equal(t, inexact, b.Progress.Repos[0].Missed[0].Window, "the batch remains the caller's")
 }
 
-// TestPlanRefusesWhatCannotBeKept: it would be gone after the next start.
-func TestPlanRefusesWhatCannotBeKept(t *testing.T) {
+// TestPlanRefusesInvalid checks that Plan refuses what the codec could not store.
+func TestPlanRefusesInvalid(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *Batch, r *RepoProgress){
 		"a stream":   func(_ *Batch, r *RepoProgress) { r.Missed = []StreamWindow{{Stream: activity.NumStreams}} },
@@ -78,8 +78,8 @@ func TestPlanRefusesWhatCannotBeKept(t *testing.T) {
 	}
 }
 
-// TestInvalidateWantsNothingPruned: what was pruned would be read for nothing.
-func TestInvalidateWantsNothingPruned(t *testing.T) {
+// TestInvalidateStartsAtPruning checks that what was pruned is not marked as missing: reading it would record nothing.
+func TestInvalidateStartsAtPruning(t *testing.T) {
 	t.Parallel()
 	s := NewState()
 	plan(t, s, Batch{Observed: noon, Progress: met()})
@@ -95,7 +95,7 @@ func TestInvalidateWantsNothingPruned(t *testing.T) {
 	require.Len(t, cov.Gaps(), activity.NumStreams)
 }
 
-// TestSnapshotInParts: no change of a snapshot is larger than the others, whatever it is made of.
+// TestSnapshotInParts checks that the changes of a snapshot are bounded, whatever they have.
 func TestSnapshotInParts(t *testing.T) {
 	t.Parallel()
 	s := NewState()
@@ -125,8 +125,8 @@ func TestSnapshotInParts(t *testing.T) {
 	require.Equal(t, [2]int{s.NumSeries(), s.NumEvents()}, [2]int{again.NumSeries(), again.NumEvents()})
 }
 
-// TestInvalidateForgetsSamples of repositories, which may promise that what was lost need not be read.
-func TestInvalidateForgetsSamples(t *testing.T) {
+// TestInvalidateDropsEntries of repositories, which may promise that what was lost need not be read.
+func TestInvalidateDropsEntries(t *testing.T) {
 	t.Parallel()
 	s := NewState()
 	for _, label := range []string{"", "1", "x"} {

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// NumTotals is the number of cumulative sums of a series: one a kind, then lines added and lines removed.
+// NumTotals is the number of totals of a series: one a kind, then lines added and lines removed.
 const NumTotals = activity.NumKinds + 2
 
 // Indexes of the lines in Totals.
@@ -26,24 +26,24 @@ func (t *Totals) AddEvent(e *activity.Event) {
 	t[TotalLinesRemoved] += uint64(e.Deletions)
 }
 
-// plus adds other sums.
-func (t *Totals) plus(o *Totals) {
+// add adds other totals.
+func (t *Totals) add(o *Totals) {
 	for i := range t {
 		t[i] += o[i]
 	}
 }
 
-// TotalID names a sum where it is stored: the kind's stored value times 256, plus 0 for the number of events, 1 and
-// more for the sums of the kind's measures in their order, and 16 and more for the buckets of a histogram. An id never
-// changes its meaning, and one that this version does not know is left out.
+// TotalID identifies a total in stored records: the kind's stored value times 256, plus 0 for the number of events, 1
+// to 15 for the sums of the kind's measures in their order, and 16 and more for the buckets of a histogram. An id keeps
+// its meaning for ever. A reader drops the ids that its version does not have.
 type TotalID uint16
 
-// totalID is the id of the sum of a kind's measure; 0 is the number of its events.
+// totalID returns the id of the sum of a kind's measure, or of the number of its events for measure 0.
 func totalID(k activity.Kind, measure int) TotalID {
 	return TotalID(k)<<8 | TotalID(measure) //nolint:gosec // there are few measures
 }
 
-// TotalIDs has the id of each of the Totals.
+// TotalIDs returns the id of each of the Totals.
 func TotalIDs() [NumTotals]TotalID {
 	var ids [NumTotals]TotalID
 	for _, k := range activity.Kinds() {
@@ -53,8 +53,8 @@ func TotalIDs() [NumTotals]TotalID {
 	return ids
 }
 
-// legacyOrder has the ids of the sums in the order in which they were stored before they had ids: in frames of version
-// 4 and less, and in Redis.
+// legacyOrder has the ids of the totals in the order in which they were stored without ids: in frames up to version 4,
+// and in Redis.
 var legacyOrder = []TotalID{
 	totalID(activity.KindCommit, 0), totalID(activity.KindPullRequestOpened, 0),
 	totalID(activity.KindPullRequestMerged, 0),
@@ -62,10 +62,10 @@ var legacyOrder = []TotalID{
 	totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2),
 }
 
-// LegacyTotalIDs are the ids of sums that are stored without them, in their order.
+// LegacyTotalIDs returns the ids of totals that are stored without them, in their order.
 func LegacyTotalIDs() []TotalID { return legacyOrder }
 
-// Set sets the sum with an id; one that is not known is left out.
+// Set sets the total with an id; an unknown id is ignored.
 func (t *Totals) Set(id TotalID, value uint64) {
 	for i, known := range TotalIDs() {
 		if known == id {
@@ -74,8 +74,8 @@ func (t *Totals) Set(id TotalID, value uint64) {
 	}
 }
 
-// pairs are the sums that are not zero as id, value, id, value, ...
-func (t *Totals) pairs() []uint64 {
+// encodePairs returns the totals that are not zero as id, value, id, value, ...
+func (t *Totals) encodePairs() []uint64 {
 	pairs := make([]uint64, 0, 2*NumTotals)
 	for i, id := range TotalIDs() {
 		if t[i] != 0 {
@@ -85,24 +85,24 @@ func (t *Totals) pairs() []uint64 {
 	return pairs
 }
 
-// totalsOf reads what pairs wrote.
-func totalsOf(pairs []uint64) (t Totals, err error) {
+// decodePairs decodes what encodePairs encoded.
+func decodePairs(pairs []uint64) (t Totals, err error) {
 	if len(pairs)%2 != 0 {
-		return t, errLength
+		return t, errListLength
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i] == 0 || pairs[i] > math.MaxUint16 {
-			return t, errPlace
+			return t, errTableIndex
 		}
 		t.Set(TotalID(pairs[i]), pairs[i+1])
 	}
 	return t, nil
 }
 
-// legacyPairs gives the pairs of sums that are stored in their order.
+// legacyPairs returns the pairs of totals that are stored in a fixed order without ids.
 func legacyPairs(list []uint64) ([]uint64, error) {
 	if len(list) != len(legacyOrder) {
-		return nil, errLength
+		return nil, errListLength
 	}
 	pairs := make([]uint64, 0, 2*len(list))
 	for i, value := range list {
@@ -111,7 +111,7 @@ func legacyPairs(list []uint64) ([]uint64, error) {
 	return pairs, nil
 }
 
-// numMeasures is how many measures an event of a kind has.
+// numMeasures returns the number of measures of a kind's events.
 func numMeasures(k activity.Kind) int {
 	if k == activity.KindCommit {
 		return 2
@@ -121,8 +121,8 @@ func numMeasures(k activity.Kind) int {
 
 var errMeasures = errors.New("measures that the kind does not have")
 
-// EventMeasures are the measures of an event in the order in which its kind has them: of a commit the lines added and the
-// lines deleted. Zeros at the end are left out.
+// EventMeasures returns the measures of an event in the order of its kind: of a commit the lines added and the lines
+// deleted. Zeros at the end are dropped.
 func EventMeasures(e *activity.Event) []uint64 {
 	switch {
 	case e.Deletions != 0:
@@ -134,7 +134,8 @@ func EventMeasures(e *activity.Event) []uint64 {
 	}
 }
 
-// SetMeasures gives an event of a kind the measures that MeasuresOf gave, and refuses what its kind does not have.
+// SetMeasures sets the measures that EventMeasures returned. It returns an error for measures that the event's kind
+// does not have.
 func SetMeasures(e *activity.Event, measures []uint64) error {
 	lines := [2]*uint32{&e.Additions, &e.Deletions}
 	if len(measures) > len(lines) {

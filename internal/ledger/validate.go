@@ -12,17 +12,17 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// ErrInvalid refuses a batch or a change that no record could hold: it would be lost at the next start.
+// ErrInvalid refuses a batch or a change that cannot be stored and read again.
 var ErrInvalid = errors.New("invalid change")
 
-// maxElements bounds every list of a change: far above what a page of a reading or a part of a snapshot has.
+// maxElements bounds every list of a change, far above the size of a reading or of a part of a snapshot.
 const maxElements = 1 << 20
 
 // maxUnix bounds times on both sides of 1970, in seconds.
 const maxUnix = math.MaxInt32 * 8
 
-// validate refuses what the codec could not give back as it is. The codec asks on both ways and State.Plan before
-// anything is written, so all stores refuse the same.
+// validate returns ErrInvalid for a change that the codec could not decode to the same one. The codec validates when it
+// encodes and when it decodes, and Plan before anything is written, so all stores refuse the same changes.
 func (c *Change) validate() error {
 	for i := range c.Events {
 		if err := c.Events[i].Validate(); err != nil {
@@ -44,7 +44,7 @@ func (c *Change) validate() error {
 			return fmt.Errorf("%w: carried totals %d: %w", ErrInvalid, i, err)
 		}
 	}
-	return c.validateRest()
+	return c.validateMetadata()
 }
 
 func (c *CarriedTotals) validate() error {
@@ -54,13 +54,13 @@ func (c *CarriedTotals) validate() error {
 	return c.Actor.Validate()
 }
 
-// validateRest is validate but for events and carried totals.
-func (c *Change) validateRest() error {
+// validateMetadata validates everything but events and carried totals.
+func (c *Change) validateMetadata() error {
 	longest := max(len(c.Events), len(c.Carried), len(c.Progress.Repos), len(c.Entries), len(c.Tallies))
 	if longest > maxElements {
 		return fmt.Errorf("%w: a list of %d, want at most %d", ErrInvalid, longest, maxElements)
 	}
-	if !storable(c.LedgerStart, c.PrunedBefore, c.Progress.Edge) {
+	if !areStorable(c.LedgerStart, c.PrunedBefore, c.Progress.Edge) {
 		return fmt.Errorf("%w: a time out of range", ErrInvalid)
 	}
 	for i := range c.Progress.Repos {
@@ -68,19 +68,19 @@ func (c *Change) validateRest() error {
 			return fmt.Errorf("%w: repository %d: %w", ErrInvalid, c.Progress.Repos[i].ID, err)
 		}
 	}
-	return c.validateOperations()
+	return c.validateEntries()
 }
 
-func (c *Change) validateOperations() error {
+func (c *Change) validateEntries() error {
 	for i := range c.Entries {
 		s := &c.Entries[i]
-		if !text(s.Name, s.Labels[0], s.Labels[1]) || !storable(s.Observed) || len(s.Data) > MaxEntry {
+		if !areUTF8(s.Name, s.Labels[0], s.Labels[1]) || !areStorable(s.Observed) || len(s.Data) > MaxEntry {
 			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}
 	for i := range c.Tallies {
 		t := &c.Tallies[i]
-		if !text(t.Name, t.Labels[0], t.Labels[1]) {
+		if !areUTF8(t.Name, t.Labels[0], t.Labels[1]) {
 			return fmt.Errorf("%w: tally %.64q", ErrInvalid, t.Name)
 		}
 	}
@@ -93,46 +93,47 @@ func (p *RepoProgress) validate() error {
 		return activity.ErrRepo
 	case p.Presence > PresencePurged:
 		return fmt.Errorf("presence %d", p.Presence)
-	case !text(p.Name):
+	case !areUTF8(p.Name):
 		return fmt.Errorf("name %.64q", p.Name)
-	case !storable(p.FirstSeen, p.Since, p.Observed, p.GoneSince):
+	case !areStorable(p.FirstSeen, p.Since, p.Observed, p.GoneSince):
 		return errors.New("a time out of range")
 	case len(p.Missed) > maxElements || len(p.Read) > maxElements:
 		return fmt.Errorf("%d and %d windows", len(p.Missed), len(p.Read))
 	}
 	for _, list := range [][]StreamWindow{p.Missed, p.Read} {
 		for _, w := range list {
-			if w.Stream >= activity.NumStreams || !storable(w.Window.Start, w.Window.End) {
+			if w.Stream >= activity.NumStreams || !areStorable(w.Window.Start, w.Window.End) {
 				return fmt.Errorf("window %v of stream %d", w.Window, w.Stream)
 			}
 		}
 	}
 	for _, list := range [][]string{p.Tips, p.ResolvedTips} {
-		if len(list) > maxElements || slices.ContainsFunc(list, func(head string) bool { return !isHead(head) }) {
+		if len(list) > maxElements || slices.ContainsFunc(list, func(head string) bool { return !isObjectName(head) }) {
 			return fmt.Errorf("%d heads, or one that is no object name", len(list))
 		}
 	}
-	return validSignals(p.Signals)
+	return validateSignals(p.Signals)
 }
 
-// isHead reports whether a text can be a commit's object name: it is stored in a list with blanks between.
-func isHead(text string) bool {
+// isObjectName reports whether a text can be a commit's object name. Object names are stored in lists separated by
+// blanks.
+func isObjectName(text string) bool {
 	return len(text) > 0 && len(text) <= 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-func validSignals(s *activity.Signals) error {
+func validateSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil
 	}
-	if (s.Streams|s.Disabled)&^activity.EveryStream != 0 || !text(s.Head, s.Branch) ||
-		!storable(s.HeadReadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.DisabledSince) {
+	if (s.Streams|s.Disabled)&^activity.EveryStream != 0 || !areUTF8(s.Head, s.Branch) ||
+		!areStorable(s.HeadReadAt, s.PushedAt, s.Pulls.UpdatedAt, s.Issues.UpdatedAt, s.DisabledSince) {
 		return fmt.Errorf("signals of head %.64q", s.Head)
 	}
 	return nil
 }
 
-// storable reports whether all times are none or near enough to the present.
-func storable(times ...time.Time) bool {
+// areStorable reports whether all times are zero or within maxUnix.
+func areStorable(times ...time.Time) bool {
 	for _, t := range times {
 		if s := t.Unix(); !t.IsZero() && (s < -maxUnix || s > maxUnix) {
 			return false
@@ -141,8 +142,8 @@ func storable(times ...time.Time) bool {
 	return true
 }
 
-// text reports whether all strings are UTF-8.
-func text(list ...string) bool {
+// areUTF8 reports whether all strings are UTF-8.
+func areUTF8(list ...string) bool {
 	for _, s := range list {
 		if !utf8.ValidString(s) {
 			return false

@@ -62,7 +62,7 @@ var ada = Series{"one", "ada"}
 
 func count(kind activity.Kind) Metric { return MetricCount + Metric(kind.Index()) }
 
-// TestDayIsExact: the window is (now − 24 h, now], to the second, and slides between readings.
+// TestDayIsExact checks that the window is (now − 24 h, now], to the second, and slides between readings.
 func TestDayIsExact(t *testing.T) {
 	t.Parallel()
 	at := noon.Add(-10 * time.Hour)
@@ -119,8 +119,8 @@ func TestWeeklyLines(t *testing.T) {
 	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
 }
 
-// TestIdleUserDoesNotKeepTheLastValue: zero after the window, an end after the retention, told once; the sum goes on
-// where it was when the user comes back.
+// TestIdleUserDoesNotKeepTheLastValue checks that an idle user has zero after the window and is marked stale once after
+// the retention, and that the total continues when the user is active again.
 func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Retention: 240 * time.Hour, Grace: time.Hour}, event(activity.KindIssueComment, 1, "ada", noon))
@@ -142,7 +142,7 @@ func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	require.Equal(t, uint64(2), at(242 * time.Hour).values[ada].Of[total])
 }
 
-// TestWindowDoesNotWidenWithTheCheckpoint: however long nothing was read, the window is 24 h.
+// TestWindowDoesNotWidenWithTheCheckpoint checks that the window is 24 h however long nothing was read.
 func TestWindowDoesNotWidenWithTheCheckpoint(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: time.Hour})
@@ -166,8 +166,8 @@ func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
 	require.Equal(t, uint64(noon.Unix()), got.Of[MetricLastEvent])
 }
 
-// TestOutageDoesNotCountDown: while nothing can be read, windows stop sliding after the grace; when reading works again
-// they are where they should be.
+// TestOutageDoesNotCountDown checks that windows stop sliding after the grace while nothing can be read, and slide
+// again when it can.
 func TestOutageDoesNotCountDown(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon.Add(-23*time.Hour-30*time.Minute)),
@@ -182,7 +182,7 @@ func TestOutageDoesNotCountDown(t *testing.T) {
 	require.Equal(t, uint64(0), visit(v, noon.Add(48*time.Hour)).values[ada].Of[day])
 }
 
-// TestOneRepositoryLags: its windows stand still, the other's slide.
+// TestOneRepositoryLags checks that the windows of a lagging repository stand still while another's slide.
 func TestOneRepositoryLags(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindIssueComment, 1, "ada", noon))
@@ -193,7 +193,7 @@ func TestOneRepositoryLags(t *testing.T) {
 	require.Equal(t, uint64(0), got.Of[count(activity.KindIssueComment)], "the comments could")
 }
 
-// TestTotalsNeverGoBack: not by pruning, not by a new snapshot.
+// TestTotalsNeverGoBack checks that totals do not fall by pruning or by a new snapshot.
 func TestTotalsNeverGoBack(t *testing.T) {
 	t.Parallel()
 	s := NewState()
@@ -258,8 +258,8 @@ func TestGoneRepository(t *testing.T) {
 	require.Contains(t, visit(v, noon).values, ada)
 }
 
-// TestNewSnapshotEndsWhatIsNoLongerThere.
-func TestNewSnapshotEndsWhatIsNoLongerThere(t *testing.T) {
+// TestNewSnapshotMarksVanishedStale.
+func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
 	visit(v, noon)
@@ -275,7 +275,7 @@ func TestNewSnapshotEndsWhatIsNoLongerThere(t *testing.T) {
 	require.Contains(t, got.ended, Series{"one", "bob"})
 }
 
-// TestLabelsFold: users with one label add up, and users without one are not shown.
+// TestLabelsFold checks that users with one label are summed, and that users without one are not shown.
 func TestLabelsFold(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) { return "team", a.Login != "bot[bot]" }},
@@ -321,7 +321,7 @@ func TestCoverage(t *testing.T) {
 	require.Equal(t, at(1), c.OldestUncovered())
 }
 
-// TestSlowFollower gets a new snapshot when it is too far behind, and ends with what everybody else has.
+// TestSlowFollower checks that a follower that lags too far gets a new snapshot, and ends with the state of the others.
 func TestSlowFollower(t *testing.T) {
 	t.Parallel()
 	store := NewLocal(nil, 0)

@@ -7,41 +7,42 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Sink takes what a visit finds. Its methods are called under the view's lock and must not call the view.
+// Sink receives what a visit finds. Its methods are called under the view's lock and must not call the view.
 type Sink interface {
-	// Emit gets the values of a series that is there.
+	// Emit gets the values of a series.
 	Emit(s Series, v *Values)
-	// MarkStale gets the metrics that the last visit showed of a series and that are not there any more.
+	// MarkStale gets the metrics of a series that the last visit emitted and that have no value any more.
 	MarkStale(s Series, metrics Mask)
 }
 
-// Visit shows every series as of now, and ends those that the visit before showed and that are gone.
+// Visit emits every series as of now, and marks those as stale that the last visit emitted and that have vanished.
 func (v *View) Visit(now time.Time, sink Sink) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.takeOver(now.UnixNano())
-	v.visit(now, sink)
+	v.takeOverEmission(now.UnixNano())
+	v.emitAll(now, sink)
 }
 
-func (v *View) visit(now time.Time, sink Sink) {
+func (v *View) emitAll(now time.Time, sink Sink) {
 	v.visits++
-	v.noted = now.UnixNano()
-	owners := v.owners()
+	v.lastVisit = now.UnixNano()
+	owners := v.nameOwners()
 	for id, repo := range v.repos {
 		cov := v.cov.Repos[id]
 		if cov == nil || cov.IsGone() || owners[cov.Name] != id {
-			v.ended = repo.end(v.ended, v.accounts)
-			repo.shown = "" // another repository may take the name, or has taken it
+			v.stale = repo.markRepoStale(v.stale, v.accounts)
+			repo.shownName = "" // another repository may take the name, or has taken it
 			continue
 		}
-		v.visitRepo(repo, cov, now, sink)
+		v.emitRepo(repo, cov, now, sink)
 	}
-	v.endGone(sink)
+	v.markVanished(sink)
 }
 
-// owners says which repository is shown under a name. Two have one name when it was taken over while discovery read its
-// pages, until the next pass: the one that was met last has it then, and the other one is not shown.
-func (v *View) owners() map[string]int64 {
+// nameOwners returns the id of the repository that is shown under a name. Until the next pass two repositories may have
+// one name, when it was taken over while discovery read its pages: the one that was discovered last owns it, and the
+// other one is not shown.
+func (v *View) nameOwners() map[string]int64 {
 	owners := make(map[string]int64, len(v.repos))
 	for id := range v.repos {
 		cov := v.cov.Repos[id]
@@ -56,35 +57,35 @@ func (v *View) owners() map[string]int64 {
 	return owners
 }
 
-// endGone ends what vanished with a former snapshot or a former name, unless it is shown again.
-func (v *View) endGone(sink Sink) {
-	if len(v.ended) == 0 {
+// markVanished marks as stale what vanished with a former snapshot or a former name, unless it is shown again.
+func (v *View) markVanished(sink Sink) {
+	if len(v.stale) == 0 {
 		return
 	}
 	byName := make(map[string]*repoView, len(v.repos))
 	for _, repo := range v.repos {
-		if repo.shown != "" {
-			byName[repo.shown] = repo
+		if repo.shownName != "" {
+			byName[repo.shownName] = repo
 		}
 	}
-	for _, e := range v.ended {
+	for _, e := range v.stale {
 		gone := e.shown
 		if repo := byName[e.repo]; repo != nil {
-			gone &^= repo.shownOf(v.accounts.labels[e.user])
+			gone &^= repo.shownMetrics(v.accounts.labels[e.user])
 		}
 		if gone != 0 {
 			sink.MarkStale(Series{e.repo, e.user}, gone)
 		}
 	}
-	v.ended = nil
+	v.stale = nil
 }
 
-// shownOf is what is shown of a label.
-func (r *repoView) shownOf(label *userLabel) Mask {
+// shownMetrics returns the metrics that are shown of a label.
+func (r *repoView) shownMetrics(label *userLabel) Mask {
 	switch {
 	case label == nil:
 		return 0
-	case label.shared():
+	case label.isShared():
 		if g := r.groups[label]; g != nil {
 			return g.shown
 		}
@@ -96,14 +97,14 @@ func (r *repoView) shownOf(label *userLabel) Mask {
 	return 0
 }
 
-func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
-	if repo.shown != cov.Name {
-		v.ended = repo.end(v.ended, v.accounts)
-		repo.shown = cov.Name
+func (v *View) emitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
+	if repo.shownName != cov.Name {
+		v.stale = repo.markRepoStale(v.stale, v.accounts)
+		repo.shownName = cov.Name
 	}
-	at := v.moments(cov, now)
-	given := v.given(repo, &at)
-	open, since := v.openTotals(cov.ID), cov.Since.Unix()
+	at := v.evaluationTimes(cov, now)
+	given := v.weeklyVisit(repo, &at)
+	open, since := v.openTotalMetrics(cov.ID), cov.Since.Unix()
 	var values Values
 	for n, s := range repo.series {
 		label := v.accounts.list[n].label
@@ -114,7 +115,7 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 		if given != nil {
 			given.set(label, n, &values)
 		}
-		if label.shared() {
+		if label.isShared() {
 			repo.group(label, v.visits).add(s, alive, &values)
 			continue
 		}
@@ -122,13 +123,14 @@ func (v *View) visitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink 
 			v.setTotals(repo, label, open, &values, &s.totals)
 		}
 		values.StartTime = since
-		s.shown = show(sink, Series{cov.Name, label.text}, s.shown, &values)
+		s.shown = emitSeries(sink, Series{cov.Name, label.text}, s.shown, &values)
 	}
-	v.visitGroups(repo, cov, open, sink)
+	v.emitGroups(repo, cov, open, sink)
 }
 
-// show shows the values of a series and ends those that were shown before and are gone. It gives what is shown now.
-func show(sink Sink, name Series, was Mask, values *Values) Mask {
+// emitSeries emits the values of a series, and marks those metrics as stale that were shown before and have vanished.
+// It returns the metrics that are shown now.
+func emitSeries(sink Sink, name Series, was Mask, values *Values) Mask {
 	if gone := was &^ values.Present; gone != 0 {
 		sink.MarkStale(name, gone)
 	}
@@ -138,20 +140,20 @@ func show(sink Sink, name Series, was Mask, values *Values) Mask {
 	return values.Present
 }
 
-// setTotals sets the sums of a label that are open.
+// setTotals sets the totals of a label that are open.
 func (v *View) setTotals(repo *repoView, label *userLabel, open Mask, values *Values, totals *Totals) {
-	if len(repo.sums.left) > 0 {
+	if len(repo.totals.departed) > 0 {
 		all := *totals
-		repo.sums.addLeft(label, &all)
+		repo.totals.addDeparted(label, &all)
 		totals = &all
 	}
 	values.setTotals(totals, open)
-	if len(repo.sums.born) > 0 {
-		repo.sums.holdBorn(label, values, v.noted, v.settings.ZeroFor)
+	if len(repo.totals.starting) > 0 {
+		repo.totals.holdStarting(label, values, v.lastVisit, v.settings.ZeroFor)
 	}
 }
 
-// group is the group of a label, empty at the beginning of a visit.
+// group returns the group of a label, empty at the start of a visit.
 func (r *repoView) group(label *userLabel, visit uint64) *group {
 	g := r.groups[label]
 	if g == nil {
@@ -164,18 +166,18 @@ func (r *repoView) group(label *userLabel, visit uint64) *group {
 	return g
 }
 
-// add adds an account's series. Its totals count for as long as one of the accounts is shown: a sum must not fall
-// because one of them has done nothing for long.
+// add adds an account's series. Its totals count for as long as one of the accounts is shown: a total must not fall
+// because one of them has been inactive for long.
 func (g *group) add(s *series, alive bool, values *Values) {
 	g.alive = g.alive || alive
 	g.values.merge(values)
-	g.totals.plus(&s.totals)
+	g.totals.add(&s.totals)
 }
 
-func (v *View) visitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Sink) {
+func (v *View) emitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Sink) {
 	for label, g := range repo.groups {
 		if g.visit != v.visits {
-			v.ended = append(v.ended, endedSeries{cov.Name, label.text, g.shown})
+			v.stale = append(v.stale, staleSeries{cov.Name, label.text, g.shown})
 			delete(repo.groups, label)
 			continue
 		}
@@ -183,46 +185,46 @@ func (v *View) visitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Si
 			v.setTotals(repo, label, open, &g.values, &g.totals)
 		}
 		g.values.StartTime = cov.Since.Unix()
-		g.shown = show(sink, Series{cov.Name, label.text}, g.shown, &g.values)
+		g.shown = emitSeries(sink, Series{cov.Name, label.text}, g.shown, &g.values)
 	}
 }
 
-// end moves what is shown of a repository to the ended series.
-func (r *repoView) end(ended []endedSeries, accounts *accounts) []endedSeries {
+// markRepoStale moves what is shown of a repository to the stale series.
+func (r *repoView) markRepoStale(ended []staleSeries, accounts *accounts) []staleSeries {
 	for n, s := range r.series {
-		ended = r.endSeries(ended, accounts.list[n].label, s)
+		ended = r.markSeriesStale(ended, accounts.list[n].label, s)
 	}
 	return ended
 }
 
-// endSeries moves what is shown of a series, or of the group that it is in, to the ended series.
-func (r *repoView) endSeries(ended []endedSeries, label *userLabel, s *series) []endedSeries {
+// markSeriesStale moves what is shown of a series, or of its group, to the stale series.
+func (r *repoView) markSeriesStale(ended []staleSeries, label *userLabel, s *series) []staleSeries {
 	if label == nil {
 		return ended
 	}
 	if s.shown != 0 {
-		ended = append(ended, endedSeries{r.shown, label.text, s.shown})
+		ended = append(ended, staleSeries{r.shownName, label.text, s.shown})
 		s.shown = 0
 	}
 	if g := r.groups[label]; g != nil && g.shown != 0 {
-		ended = append(ended, endedSeries{r.shown, label.text, g.shown})
+		ended = append(ended, staleSeries{r.shownName, label.text, g.shown})
 		g.shown = 0
 	}
 	return ended
 }
 
-// moments are the times, in Unix seconds, for which a repository's values are computed.
-type moments struct {
-	// until, day and retained are, of each stream, the moment that is shown and the exclusive beginnings of the 24 h
-	// and of the retention before it.
+// evaluationTimes are the times, in Unix seconds, at which a repository's values are computed.
+type evaluationTimes struct {
+	// until, day and retained are, of each stream, the time that is shown, and the exclusive starts of the 24 h and of
+	// the retention before it.
 	until, day, retained [activity.NumStreams]int64
-	// week is the last complete week, and hasWeek says that it has been read.
+	// weekStart and weekEnd are the last complete week; hasWeek says that it has been read.
 	weekStart, weekEnd int64
 	hasWeek            bool
 }
 
-func (v *View) moments(r *RepoCoverage, now time.Time) moments {
-	var m moments
+func (v *View) evaluationTimes(r *RepoCoverage, now time.Time) evaluationTimes {
+	var m evaluationTimes
 	for _, s := range activity.AllStreams() {
 		at := now
 		if limit := v.cov.RepoEdge(r, s).Add(v.settings.Grace); limit.Before(at) {
@@ -234,7 +236,7 @@ func (v *View) moments(r *RepoCoverage, now time.Time) moments {
 	}
 	week := LastCompleteWeek(time.Unix(m.until[activity.StreamCommits], 0))
 	m.weekStart, m.weekEnd = week.Start.Unix(), week.End.Unix()
-	m.hasWeek = !v.settings.WeeklyLinesFromEntries && !week.Start.Before(v.unread) &&
+	m.hasWeek = !v.settings.WeeklyLinesFromEntries && !week.Start.Before(v.linesUnreadUntil) &&
 		!r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
 	return m
 }

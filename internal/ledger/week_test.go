@@ -10,7 +10,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// TestLastWeekIsTheLastWeek: it begins and ends on Sunday 00:00 UTC, it is over, and the next one is not.
+// TestLastWeekIsTheLastWeek checks that the week starts and ends on Sunday 00:00 UTC, that it is over, and that the
+// next one is not.
 func TestLastWeekIsTheLastWeek(t *testing.T) {
 	t.Parallel()
 	const long = 7 * 24 * time.Hour
@@ -49,8 +50,7 @@ func TestLastWeekAtTheTurns(t *testing.T) {
 	}
 }
 
-// TestLinesChangeOnSunday: the weekly lines are those of the week before until the last second of Saturday, and of the
-// week just over from Sunday 00:00 on.
+// TestLinesChangeOnSunday checks that the weekly lines are those of the week before until the last second of Saturday.
 func TestLinesChangeOnSunday(t *testing.T) {
 	t.Parallel()
 	sunday := time.Date(2026, 1, 4, 0, 0, 0, 0, time.UTC) // the week before has the turn of the year
@@ -69,8 +69,8 @@ func TestLinesChangeOnSunday(t *testing.T) {
 	require.Equal(t, uint64(11), lines(sunday.Add(-time.Second)), "only the time decides")
 }
 
-// TestLinesAreAbsentWhileTheWeekIsNotRead: a second of the week that is missing, or that was never wanted, is enough;
-// everything else is shown all the same, and nobody who made no commit gets lines.
+// TestLinesAreAbsentWhileTheWeekIsNotRead checks that one missing or unwanted second of the week is enough to omit its
+// lines, that other metrics are shown, and that users without commits have no lines.
 func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 	t.Parallel()
 	week := LastCompleteWeek(noon)

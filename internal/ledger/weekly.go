@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// EntryWeeklyLines names the samples that have a repository's weekly lines where commits are read without theirs.
+	// EntryWeeklyLines is the name of entries that have a repository's weekly lines if commits are read without theirs.
 	EntryWeeklyLines = "weekly_lines"
-	// EntryCommitsWithoutLines names the sample that says, by its time, until when commits were read without their lines.
+	// EntryCommitsWithoutLines is the name of the entry whose time is that until which commits were read without lines.
 	EntryCommitsWithoutLines = "commits_without_lines"
 )
 
-// WeeklyLinesKey is the key of a repository's weekly lines.
+// WeeklyLinesKey returns the key of the entry with a repository's weekly lines.
 func WeeklyLinesKey(repo int64) EntryKey {
 	return EntryKey{Name: EntryWeeklyLines, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
-// RepoID is the repository that a sample is about by its first label, 0 when it is about none.
+// RepoID returns the repository with which the entry is purged, 0 when there is none.
 func (k *EntryKey) RepoID() int64 {
 	id, err := strconv.ParseInt(k.Labels[0], 10, 64)
 	if err != nil {
@@ -35,9 +35,9 @@ func (k *EntryKey) RepoID() int64 {
 
 // WeeklyLines are the lines of a repository's week by user.
 type WeeklyLines struct {
-	// Week is the week's beginning.
+	// Week is the week's start.
 	Week time.Time
-	// Complete says that who is not among the users has no lines in the week. Otherwise nothing is known of him.
+	// Complete says that users who are not in Users have no lines in the week. Otherwise theirs are unknown.
 	Complete bool
 	Users    []UserLines
 }
@@ -49,24 +49,24 @@ type UserLines struct {
 }
 
 const (
-	weeklyVersion   = 1
-	weeklyEverybody = 1
+	weeklyVersion  = 1
+	weeklyComplete = 1
 )
 
-// ErrWeeklyLines refuses what are no weekly lines.
+// ErrWeeklyLines is returned for data that are no weekly lines.
 var ErrWeeklyLines = errors.New("not the lines of a week")
 
-// Encode is the document of a sample:
+// Encode returns the data of an entry:
 //
-//	version, flags (1 byte each) │ the week's beginning in days since 1970 │ for each user: id, the login's length, the login,
-//	lines added, lines removed; numbers are varints
+//	version, flags (1 byte each) │ the week's start in days since 1970 │ for each user: id, the login's length, the
+//	login, lines added, lines removed; numbers are varints
 //
-// Should it be too long for a sample, it has the users with the most lines and does not speak for everybody.
+// If they are too long for an entry, it has the users with the most lines and is not complete.
 func (w *WeeklyLines) Encode() []byte {
 	users := slices.Clone(w.Users)
 	slices.SortFunc(users, func(a, b UserLines) int {
-		if a.lines() != b.lines() {
-			if a.lines() > b.lines() {
+		if a.total() != b.total() {
+			if a.total() > b.total() {
 				return -1
 			}
 			return 1
@@ -84,12 +84,12 @@ func (w *WeeklyLines) Encode() []byte {
 		data = longer
 	}
 	if everybody {
-		data[1] = weeklyEverybody
+		data[1] = weeklyComplete
 	}
 	return data
 }
 
-func (u *UserLines) lines() uint64 { return u.Added + u.Removed }
+func (u *UserLines) total() uint64 { return u.Added + u.Removed }
 
 func (u *UserLines) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
@@ -99,13 +99,13 @@ func (u *UserLines) append(data []byte) []byte {
 	return binary.AppendUvarint(data, u.Removed)
 }
 
-// DecodeWeeklyLines gives what was encoded, or ErrWeekly.
+// DecodeWeeklyLines decodes what Encode encoded. It returns ErrWeeklyLines for other data.
 func DecodeWeeklyLines(data []byte) (WeeklyLines, error) {
 	var w WeeklyLines
-	if len(data) < 2 || len(data) > MaxEntry || data[0] != weeklyVersion || data[1]&^weeklyEverybody != 0 {
+	if len(data) < 2 || len(data) > MaxEntry || data[0] != weeklyVersion || data[1]&^weeklyComplete != 0 {
 		return w, ErrWeeklyLines
 	}
-	w.Complete = data[1]&weeklyEverybody != 0
+	w.Complete = data[1]&weeklyComplete != 0
 	in := varint.NewReader(data[2:])
 	w.Week = time.Unix(int64(in.ReadUvarint(math.MaxUint16))*24*60*60, 0).UTC() //nolint:gosec // 16 bits
 	if w.Week.Weekday() != time.Sunday {

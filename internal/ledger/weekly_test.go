@@ -18,8 +18,8 @@ func linesOf(user string, added, removed uint64) UserLines {
 	return UserLines{Actor: activity.Actor{Login: user}, Added: added, Removed: removed}
 }
 
-// give has a replica see a repository's weekly lines.
-func give(v *View, at time.Time, w WeeklyLines) {
+// applyWeekly applies a repository's weekly lines to a view.
+func applyWeekly(v *View, at time.Time, w WeeklyLines) {
 	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: w.Encode(), Observed: at}}})
 }
 
@@ -35,8 +35,8 @@ func weekly(t *testing.T, v *View, now time.Time, user string) []uint64 {
 	return []uint64{got.Of[MetricLinesAdded], got.Of[MetricLinesRemoved]}
 }
 
-// TestGivenWeeks: who is listed has what is given, who is not is absent, unless the week speaks for everybody.
-func TestGivenWeeks(t *testing.T) {
+// TestWeeklyEntries checks that listed users have their lines, and that others have none, or 0 if the week is complete.
+func TestWeeklyEntries(t *testing.T) {
 	t.Parallel()
 	week := LastCompleteWeek(noon).Start
 	old := noon.Add(-9 * 24 * time.Hour)
@@ -45,7 +45,7 @@ func TestGivenWeeks(t *testing.T) {
 	for _, user := range []string{"ada", "bob", "eve", "kim"} {
 		require.Nil(t, weekly(t, v, noon, user), "nothing is given yet")
 	}
-	give(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0), linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
+	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0), linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "bob"), "listed with nothing, and has commits")
 	require.Nil(t, weekly(t, v, noon, "eve"), "not listed")
@@ -53,25 +53,25 @@ func TestGivenWeeks(t *testing.T) {
 	require.Equal(t, []uint64{1, 0}, weekly(t, v, noon, "new"), "his commits have not been read yet")
 	require.Nil(t, weekly(t, v, noon, "idle"))
 
-	give(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "kim"))
 	require.Nil(t, weekly(t, v, noon, "new"))
 	require.Equal(t, 3, v.Summary().Shown[MetricLinesAdded])
 
-	give(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 99, 99)}})
+	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 99, 99)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "an older observation")
 	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"), Observed: noon.Add(time.Minute)}}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "what is no document changes nothing")
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon.Add(10*24*time.Hour), "ada"), "the last one is shown until it is replaced")
 }
 
-// TestGivenWeeksAge: a document that nobody replaces ends with the retention, as series do.
-func TestGivenWeeksAge(t *testing.T) {
+// TestWeeklyEntriesAge checks that lines that are not replaced are shown as long as the retention.
+func TestWeeklyEntriesAge(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: 10_000 * time.Hour, WeeklyLinesFromEntries: true, Retention: 336 * time.Hour})
 	week := LastCompleteWeek(noon)
-	give(v, noon, WeeklyLines{Week: week.Start, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon, WeeklyLines{Week: week.Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	end := week.End.Add(336 * time.Hour)
 	require.NotNil(t, weekly(t, v, end.Add(-time.Second), "ada"))
 	shown := visit(v, end)
@@ -79,9 +79,9 @@ func TestGivenWeeksAge(t *testing.T) {
 	require.Equal(t, Mask(1<<MetricLinesAdded|1<<MetricLinesRemoved), shown.ended[ada])
 }
 
-// TestGivenWeeksByLabel: users with one label are summed, users who are not shown are not, and where the budget has folded users
-// the lines of those without a series are theirs.
-func TestGivenWeeksByLabel(t *testing.T) {
+// TestWeeklyEntriesByLabel checks that users with one label are summed, that users who are not shown are not, and that
+// lines of folded users are those of "_other".
+func TestWeeklyEntriesByLabel(t *testing.T) {
 	t.Parallel()
 	settings := given
 	settings.Label = func(a activity.Actor) (string, bool) {
@@ -90,7 +90,7 @@ func TestGivenWeeksByLabel(t *testing.T) {
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(settings, commitOf(1, "ada1", old, 7), commitOf(2, "renovate[bot]", old, 7))
 	users := []UserLines{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100), linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
-	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: users})
+	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: users})
 	require.Equal(t, []uint64{15, 4}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{7, 7}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "renovate[bot]"))
@@ -105,11 +105,12 @@ func TestGivenWeeksByLabel(t *testing.T) {
 	require.Equal(t, []uint64{1, 1}, weekly(t, v, noon, activity.LoginOther))
 }
 
-// TestGivenWeeksOfARepository: they move with a new name, end when the repository leaves, and come again with a snapshot.
-func TestGivenWeeksOfARepository(t *testing.T) {
+// TestWeeklyEntriesOfARepository checks that weekly lines follow a rename, vanish when the repository leaves, and
+// return with a snapshot.
+func TestWeeklyEntriesOfARepository(t *testing.T) {
 	t.Parallel()
 	v := viewOf(given)
-	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
 	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "two"}}}})
 	renamed := visit(v, noon)
@@ -127,16 +128,16 @@ func TestGivenWeeksOfARepository(t *testing.T) {
 
 	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}}}})
 	require.Empty(t, visit(v, noon).values)
-	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
 }
 
-// TestWeeksAreNotGiven: with lines of commits the documents do not count, and weeks of which commits were read without lines are
-// absent.
-func TestWeeksAreNotGiven(t *testing.T) {
+// TestWeeklyEntriesUnused checks that the entries have no effect when commits are read with lines, and that weeks of
+// which commits were read without lines are omitted.
+func TestWeeklyEntriesUnused(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{Grace: 1000 * time.Hour}, commitOf(1, "ada", noon.Add(-9*24*time.Hour), 7), commitOf(2, "ada", noon, 7))
-	give(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, uint64(7), visit(v, noon).values[ada].Of[MetricLinesAdded])
 	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotalLinesAdded))
 	v.Apply(Change{Entries: []Entry{{EntryKey: EntryKey{Name: EntryCommitsWithoutLines}, Observed: noon.Add(-48 * time.Hour)}}})
@@ -180,7 +181,8 @@ func TestWeeklyCodec(t *testing.T) {
 	}
 }
 
-// TestWeeklyIsBounded: what does not fit into a sample is left out from the smallest on, and then it does not speak for everybody.
+// TestWeeklyIsBounded checks that the users with the fewest lines are dropped from an entry that would be too large,
+// which is not complete then.
 func TestWeeklyIsBounded(t *testing.T) {
 	t.Parallel()
 	w := WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true}

@@ -2,76 +2,78 @@ package ledger
 
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
-// metricCommits is the count of commits: it is there for who has any within the retention.
+// metricCommits is the count of commits: it is present for users with commits within the retention.
 const metricCommits = MetricCount // commits are the first of the kinds
 
-// weekView are given weekly lines by account.
-type weekView struct {
-	end       int64 // of the week, in Unix seconds
-	everybody bool
-	lines     map[uint32]weekLines
+// weeklyView has the weekly lines of an entry by account.
+type weeklyView struct {
+	weekEnd  int64 // of the week, in Unix seconds
+	complete bool
+	lines    map[uint32]lineCounts
 }
 
-type weekLines struct{ added, removed uint64 }
+type lineCounts struct{ added, removed uint64 }
 
-func (l *weekLines) plus(added, removed uint64) {
+func (l *lineCounts) add(added, removed uint64) {
 	l.added += added
 	l.removed += removed
 }
 
-// takeWeekly keeps a repository's weekly lines. What are none is left out: what is known stays.
-func (v *View) takeWeekly(sample *Entry) {
-	repo := sample.RepoID()
-	w, err := DecodeWeeklyLines(sample.Data)
+// applyWeeklyLines replaces a repository's weekly lines. Invalid data are ignored.
+func (v *View) applyWeeklyLines(entry *Entry) {
+	repo := entry.RepoID()
+	w, err := DecodeWeeklyLines(entry.Data)
 	if repo == 0 || err != nil {
 		return
 	}
-	week := &weekView{
-		end: w.Week.AddDate(0, 0, 7).Unix(), everybody: w.Complete, lines: make(map[uint32]weekLines, len(w.Users)),
+	week := &weeklyView{
+		weekEnd: w.Week.AddDate(0, 0, 7).Unix(), complete: w.Complete, lines: make(map[uint32]lineCounts, len(w.Users)),
 	}
 	for i := range w.Users {
 		u := &w.Users[i]
-		n := v.accounts.see(u.Actor, 0)
+		n := v.accounts.resolve(u.Actor, 0)
 		sum := week.lines[n]
-		sum.plus(u.Added, u.Removed)
+		sum.add(u.Added, u.Removed)
 		week.lines[n] = sum
 	}
-	v.repoOf(repo).week = week
+	v.repoAt(repo).week = week
 }
 
-// givenWeek is what a visit of a repository knows of its given weekly lines.
-type givenWeek struct {
-	week *weekView // nil when there are none, or they are older than the retention
+// weeklyVisit is the state of the weekly lines while a repository is emitted.
+type weeklyVisit struct {
+	// week is nil without weekly lines, and when they are older than the retention.
+	week *weeklyView // nil when there are none, or they are older than the retention
 	// folded are the lines of users whom the budget of series has made the one with the label other.
-	folded weekLines
-	folds  bool
-	other  uint32
-	// known are the labels under which events are shown; only where users were folded.
-	known map[*userLabel]bool
+	folded    lineCounts
+	hasFolded bool
+	other     uint32
+	// withEvents are the labels with events; nil unless users were folded.
+	withEvents map[*userLabel]bool
 }
 
-// given prepares the visit of a repository, nil where no weeks are given: every user with lines has a series, also one of whom no event is known, as long as
-// the week's commits have not been read. Where the budget has folded users, he is taken for one of them.
-func (v *View) given(r *repoView, at *moments) *givenWeek {
+// weeklyVisit prepares the weekly lines of a repository that is about to be emitted; it returns nil when they are
+// computed from commits. Every user with lines gets a series, also one without events, because the week's commits may
+// not have been read. If users were folded, a user without events counts as one of them.
+func (v *View) weeklyVisit(r *repoView, at *evaluationTimes) *weeklyVisit {
 	if !v.settings.WeeklyLinesFromEntries {
 		return nil
 	}
-	g := &givenWeek{}
-	if r.week == nil || r.week.end <= at.retained[activity.StreamCommits] {
+	g := &weeklyVisit{}
+	if r.week == nil || r.week.weekEnd <= at.retained[activity.StreamCommits] {
 		return g
 	}
 	g.week = r.week
-	g.other = v.accounts.see(activity.Other(), 0)
-	g.folds = r.hasEvents(g.other)
-	if g.folds {
-		g.known = v.labelsWithEvents(r)
+	g.other = v.accounts.resolve(activity.Other(), 0)
+	g.hasFolded = r.hasEvents(g.other)
+	if g.hasFolded {
+		g.withEvents = v.labelsWithEvents(r)
 	}
 	for user, lines := range r.week.lines {
 		label := v.accounts.list[user].label
 		switch {
-		case lines == (weekLines{}) || label == nil:
-		case g.folds && !g.known[label]:
-			g.folded.plus(lines.added, lines.removed)
+		case lines == (lineCounts{}) || label == nil:
+		case g.hasFolded && !g.withEvents[label]:
+			g.folded.add(lines.added, lines.removed)
 		case r.series[user] == nil:
 			r.series[user] = &series{}
 		}
@@ -79,13 +81,13 @@ func (v *View) given(r *repoView, at *moments) *givenWeek {
 	return g
 }
 
-// hasEvents reports whether there are events of an account.
+// hasEvents reports whether an account has events.
 func (r *repoView) hasEvents(account uint32) bool {
 	s := r.series[account]
 	return s != nil && s.numEvents() > 0
 }
 
-// labelsWithEvents are the labels of the accounts of which there are events.
+// labelsWithEvents returns the labels of the accounts with events.
 func (v *View) labelsWithEvents(r *repoView) map[*userLabel]bool {
 	labels := make(map[*userLabel]bool, len(r.series))
 	for n, s := range r.series {
@@ -96,20 +98,20 @@ func (v *View) labelsWithEvents(r *repoView) map[*userLabel]bool {
 	return labels
 }
 
-// set gives a series the given lines in place of those of its commits. Who is not listed has none if the week speaks for
-// everybody; otherwise nobody knows.
-func (g *givenWeek) set(label *userLabel, user uint32, v *Values) {
+// set sets the weekly lines of a series in place of those of its commits. A user who is not listed has none if the week
+// is complete; otherwise the lines are unknown.
+func (g *weeklyVisit) set(label *userLabel, user uint32, v *Values) {
 	if g.week == nil {
 		return
 	}
 	lines, listed := g.week.lines[user]
-	if g.folds && user == g.other {
-		lines.plus(g.folded.added, g.folded.removed)
-		listed = listed || g.folded != weekLines{}
+	if g.hasFolded && user == g.other {
+		lines.add(g.folded.added, g.folded.removed)
+		listed = listed || g.folded != lineCounts{}
 	}
 	commits := v.Present.Has(metricCommits)
-	some := lines != weekLines{} && (!g.folds || g.known[label])
-	if some || (commits && (listed || g.week.everybody)) {
+	some := lines != lineCounts{} && (!g.hasFolded || g.withEvents[label])
+	if some || (commits && (listed || g.week.complete)) {
 		v.set(MetricLinesAdded, lines.added)
 		v.set(MetricLinesRemoved, lines.removed)
 	}

@@ -1,11 +1,11 @@
-// Package memstore is a ledger.Store in memory, for tests and throw-away runs. A restart begins anew.
+// Package memstore is a ledger.Store in memory, for tests and throw-away runs. After a restart it is empty.
 package memstore
 
 import "github.com/seed-358c4d9d/githubexporter/internal/ledger"
 
-// Settings are a store's.
+// Settings configures a store.
 type Settings struct {
-	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
+	// MaxSeries bounds the users in repositories over all organizations; 0 means no bound.
 	MaxSeries int
 }
 
@@ -14,7 +14,7 @@ type Store struct{ *ledger.Local }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New makes an empty store.
+// New returns an empty store.
 func New(settings Settings) *Store {
 	return &Store{ledger.NewLocal(nil, settings.MaxSeries)}
 }

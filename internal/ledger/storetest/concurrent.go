@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// manyAtOnce: 8 writers that overlap and 4 followers that start at different times. In the end all of them show the same,
-// and what each user did is counted once.
+// manyAtOnce runs 8 overlapping writers and 4 followers that start at different times. At the end all followers show
+// the same, and each event is counted once.
 func manyAtOnce(t *testing.T, h Harness) {
 	t.Helper()
 	const writers, batches = 8, 60
@@ -60,8 +60,8 @@ func writeOverlapping(t *testing.T, s ledger.Store, user, batches int) {
 	}
 }
 
-// boundAtOnce: however many write to however many organizations at once, there are as many series as the budget allows,
-// and what has none is in "_other".
+// boundAtOnce checks that with many concurrent writers to several organizations there are as many series as max_series
+// allows, and that the others are folded into "_other".
 func boundAtOnce(t *testing.T, h Harness, bound int) {
 	t.Helper()
 	s := h.Open(t)
@@ -92,8 +92,8 @@ func boundAtOnce(t *testing.T, h Harness, bound int) {
 	require.Equal(t, uint64(10*len(names)), events)
 }
 
-// property: any order, any repetition, any cut into batches, with restarts and prunings in between, gives the metrics that
-// the plain set of events has: in a view that followed from the beginning, in one that starts late, and in the model.
+// property checks that any order, any repetition, any cut into batches, with restarts and prunings in between, gives
+// the metrics that the model computes.
 func property(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -150,7 +150,7 @@ func (r *propertyRun) disturb(rt *rapid.T, events []activity.Event) {
 	}
 }
 
-// remove has some events removed, together with others, twice, and by who may not.
+// remove removes some events, together with others, twice, and without authority.
 func (r *propertyRun) remove(rt *rapid.T, events []activity.Event) {
 	b := batch(rapid.SliceOfN(rapid.SampledFrom(events), 0, 3).Draw(rt, "beside")...)
 	for _, e := range rapid.SliceOfN(rapid.SampledFrom(events), 1, 5).Draw(rt, "removed") {

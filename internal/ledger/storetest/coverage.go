@@ -44,17 +44,17 @@ func coverage(t *testing.T, h Harness) {
 	require.Len(t, cov.Repos, 2)
 }
 
-// switchedOff: what is missing of a stream that is off is kept and is no gap, its window slides, and on again it is
-// one.
-func switchedOff(t *testing.T, h Harness) {
+// disabledStream checks that the missing windows of a disabled stream are no gaps, that its windows slide, and that
+// they are gaps again when it is enabled.
+func disabledStream(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
 	edge := Noon.Add(48 * time.Hour)
 	commit(t, s, batch(Event(activity.KindPullRequestOpened, 1, "ada", Noon.Add(-time.Hour))))
-	say(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
+	commitProgress(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
 	signals := func(off activity.Streams, since time.Time) ledger.Coverage {
-		say(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream, Disabled: off, DisabledSince: since}, Observed: Noon})
+		commitProgress(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream, Disabled: off, DisabledSince: since}, Observed: Noon})
 		cov, err := s.Coverage(t.Context(), org)
 		require.NoError(t, err)
 		require.Equal(t, off, cov.Repos[1].Signals.Disabled)
@@ -96,8 +96,9 @@ func goneAndBack(t *testing.T, h Harness) {
 	require.Equal(t, uint64(1), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
-// forgetting: of a repository that left before everything that is kept, nothing is kept: it is met again like a new one.
-func forgetting(t *testing.T, h Harness) {
+// purging checks that a repository that left before the retention is deleted, and is introduced again when it comes
+// back.
+func purging(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduced := IntroduceRepos(1, 2, 3)
@@ -154,7 +155,7 @@ func forgetting(t *testing.T, h Harness) {
 		require.NotContains(t, cov.Repos, int64(1))
 	})
 	back := batch(events(2, Noon)...)
-	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back), "nobody wants what is of a repository that is forgotten")
+	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back), "events of a purged repository are dropped")
 	back.Progress = IntroduceRepos(1, 3)
 	back.Progress.Repos[1].Presence = ledger.PresenceReadable
 	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
@@ -172,14 +173,14 @@ func forgetting(t *testing.T, h Harness) {
 	require.ErrorIs(t, err, ledger.ErrInvalid)
 }
 
-// say commits what is to be said about repository 1.
-func say(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
+// commitProgress commits progress of repository 1.
+func commitProgress(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
 	t.Helper()
 	p.ID = 1
 	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Edge: edge, Repos: []ledger.RepoProgress{p}}})
 }
 
-// rename: followers show the same values under the new name and end the old series.
+// rename checks that followers show the same values under the new name and mark the old series as stale.
 func rename(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
@@ -190,7 +191,7 @@ func rename(t *testing.T, h Harness) {
 	setMark(t, s, 1)
 	follower.wait(1)
 	before := visited(follower.view, Noon)
-	say(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
+	commitProgress(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
 	setMark(t, s, 2)
 	follower.wait(2)
 	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
@@ -198,7 +199,8 @@ func rename(t *testing.T, h Harness) {
 	require.Equal(t, want, shown(t, s, Noon))
 }
 
-// lagging: what could not be read stands still after the grace, in old and new views alike, and goes on when it was read.
+// lagging checks that windows stand still after the grace while a stream is not read, in old and new views, and slide
+// again when it was.
 func lagging(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
@@ -206,25 +208,25 @@ func lagging(t *testing.T, h Harness) {
 	commit(t, s, batch(Event(activity.KindReviewSubmitted, 1, "ada", Noon), Event(activity.KindCommit, 1, "ada", Noon)))
 	later := Noon.Add(48 * time.Hour)
 	missed := window(Noon, later)
-	say(t, s, later, ledger.RepoProgress{Missed: missed})
+	commitProgress(t, s, later, ledger.RepoProgress{Missed: missed})
 	counts := func() (reviews, commits uint64) {
 		ada := shown(t, s, later)[ledger.Series{Repo: "repo-1", User: "ada"}]
 		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())], ada.Of[ledger.MetricCount]
 	}
 	reviews, commits := counts()
 	require.Equal(t, [2]uint64{1, 0}, [2]uint64{reviews, commits}, "pull requests could not be read, commits could")
-	say(t, s, time.Time{}, ledger.RepoProgress{Read: missed})
+	commitProgress(t, s, time.Time{}, ledger.RepoProgress{Read: missed})
 	reviews, commits = counts()
 	require.Equal(t, [2]uint64{0, 0}, [2]uint64{reviews, commits})
 }
 
-// readWins over missed for the same moment of one batch, and repeating a batch changes nothing.
+// readWins checks that Read wins over Missed in one batch, and that repeating a batch changes nothing.
 func readWins(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
 	for range 2 {
-		say(t, s, time.Time{}, ledger.RepoProgress{
+		commitProgress(t, s, time.Time{}, ledger.RepoProgress{
 			Missed: window(Noon.Add(-3*time.Hour), Noon.Add(-time.Hour)), Read: window(Noon.Add(-2*time.Hour), Noon),
 		})
 		cov, err := s.Coverage(t.Context(), org)
@@ -236,8 +238,8 @@ func readWins(t *testing.T, h Harness) {
 	}
 }
 
-// notKept: a batch that no record could hold is refused as a whole, and nothing else suffers.
-func notKept(t *testing.T, h Harness) {
+// invalidBatch checks that a batch that cannot be stored is refused completely and has no effect.
+func invalidBatch(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
@@ -249,7 +251,7 @@ func notKept(t *testing.T, h Harness) {
 	require.Equal(t, ledger.Receipt{Recorded: 1}, commit(t, s, batch(b.Events...)))
 }
 
-// callersBatch: the caller may use the memory of a batch again when it has been committed.
+// callersBatch checks that the caller may reuse the memory of a batch after its commit.
 func callersBatch(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)

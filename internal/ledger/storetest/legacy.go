@@ -10,8 +10,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// RequireLegacy checks a store over a ledger that the version before frames of version 7 wrote: what was recorded,
-// carried and said is there, no sum has moved, and it goes on.
+// RequireLegacy checks a store over a ledger that the version before frames of version 7 wrote: it has the events, the
+// carried totals, the entries and the progress of then, no total has changed, and commits and prunings continue it.
 func RequireLegacy(t *testing.T, s ledger.Store) {
 	t.Helper()
 	requireShown := func(commits uint64) {

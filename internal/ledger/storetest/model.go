@@ -21,7 +21,7 @@ func drawEvent(t *rapid.T) activity.Event {
 	return e
 }
 
-// model computes the metrics in the plainest way: a set of events, what was ever in it, and what of it was removed.
+// model computes the metrics in the plainest way, from the set of events, those ever recorded, and the removed ones.
 type model struct {
 	ever, kept map[activity.Key]activity.Event
 	removed    map[activity.Key]bool
@@ -34,7 +34,7 @@ func newModel() *model {
 	}
 }
 
-// remove takes out what was recorded.
+// remove removes recorded events.
 func (m *model) remove(keys []activity.Key) {
 	for _, key := range keys {
 		if _, recorded := m.kept[key]; recorded {

@@ -12,7 +12,7 @@ import (
 
 const metricCommits = ledger.MetricCount
 
-// counted is what a user's commits are counted as: in the last 24 h, and since the ledger began.
+// counted returns a user's commits in the last 24 h and the total.
 func counted(view *ledger.View, user string) [2]uint64 {
 	values := visited(view, Noon)[ledger.Series{Repo: "repo-1", User: user}]
 	return [2]uint64{values.Of[metricCommits], values.Of[ledger.MetricTotal]}
@@ -34,8 +34,8 @@ func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark 
 	}
 }
 
-// removedAndRestored: what is removed is in no window, what is read again is there again, and the totals count each
-// event once.
+// removedAndRestored checks that removed events are in no window, that they are again when they are read again, and
+// that totals count each event once.
 func removedAndRestored(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
@@ -88,7 +88,7 @@ func removedAndRestored(t *testing.T, h Harness) {
 		"a removed event has been counted, also when it is pruned")
 }
 
-// sweeps: of what was recorded of a repository and kind in a window, only what is listed remains.
+// sweeps checks that of the recorded events of a repository and kind in a window only the listed ones remain.
 func sweeps(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
@@ -117,14 +117,14 @@ func sweeps(t *testing.T, h Harness) {
 	}
 }
 
-// tips: heads from which commits were recorded are known until who leads has settled them.
+// tips checks that heads from which commits were recorded are tips until a leader resolves them.
 func tips(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
 	follower := follow(t, s, newView())
 	defer func() { follower.stop() }()
-	say := func(fence uint64, observed time.Duration, p ledger.RepoProgress) {
+	commitProgress := func(fence uint64, observed time.Duration, p ledger.RepoProgress) {
 		t.Helper()
 		p.ID, p.Observed = 1, Noon.Add(observed)
 		_, err := s.Commit(t.Context(), fence, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
@@ -146,31 +146,31 @@ func tips(t *testing.T, h Harness) {
 		}
 	}
 	head := func(name string) *activity.Signals { return &activity.Signals{Head: name} }
-	say(1, 0, ledger.RepoProgress{Tips: []string{"aa"}})
+	commitProgress(1, 0, ledger.RepoProgress{Tips: []string{"aa"}})
 	requireTips("", "aa")
-	say(1, 1, ledger.RepoProgress{Signals: head("aa")})
+	commitProgress(1, 1, ledger.RepoProgress{Signals: head("aa")})
 	requireTips("aa")
-	say(0, 2, ledger.RepoProgress{Tips: []string{"cc", "bb"}})
-	say(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}})
+	commitProgress(0, 2, ledger.RepoProgress{Tips: []string{"cc", "bb"}})
+	commitProgress(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}})
 	requireTips("aa", "bb", "cc")
-	say(1, 4, ledger.RepoProgress{Signals: head("dd"), ResolvedTips: []string{"aa", "cc"}})
+	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), ResolvedTips: []string{"aa", "cc"}})
 	requireTips("dd", "bb")
-	say(0, 5, ledger.RepoProgress{Signals: head("ee"), ResolvedTips: []string{"dd"}})
+	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), ResolvedTips: []string{"dd"}})
 	requireTips("ee", "bb", "dd")
-	say(1, 6, ledger.RepoProgress{ResolvedTips: []string{"bb", "dd"}})
+	commitProgress(1, 6, ledger.RepoProgress{ResolvedTips: []string{"bb", "dd"}})
 	requireTips("ee")
 	many := ledger.RepoProgress{}
 	for n := range 36 {
 		many.Tips = append(many.Tips, string([]byte{'a' + byte(n%6), 'a' + byte(n/6)}))
 	}
-	say(1, 7, many)
+	commitProgress(1, 7, many)
 	requireTips("ee", ledger.UnknownTip)
-	say(1, 8, ledger.RepoProgress{ResolvedTips: []string{ledger.UnknownTip}})
+	commitProgress(1, 8, ledger.RepoProgress{ResolvedTips: []string{ledger.UnknownTip}})
 	requireTips("ee")
 }
 
-// oneAccount: an account is one user, shown under its newest login, also for what was recorded under a former one. Who
-// takes a login that has become free is another user.
+// oneAccount checks that an account is one user, shown under its newest login, also for events recorded under a former
+// one.
 func oneAccount(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)

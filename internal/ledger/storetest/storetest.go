@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Harness is a store and what its tests need.
+// Harness opens the store under test.
 type Harness struct {
 	// Open opens the store over the same data as before; the former one is not used any more.
 	Open func(tb testing.TB) ledger.Store
@@ -22,7 +22,7 @@ type Harness struct {
 	Durable bool
 }
 
-// Sizer tells how large an organization's ledger is.
+// Sizer is implemented by stores that report the size of an organization's ledger.
 type Sizer interface {
 	Sizes(org string) (series, events int)
 }
@@ -32,7 +32,7 @@ var Noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 const org = "acme"
 
-// Run runs the suite. newHarness makes an empty store without a bound of series; bounded makes one with a bound.
+// Run runs the suite. newHarness returns an empty store without a bound of series; bounded returns one with a bound.
 func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb testing.TB, maxSeries int) Harness) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, h Harness){
@@ -43,7 +43,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"fences":                       fences,
 		"coverage":                     coverage,
 		"gone and back":                goneAndBack,
-		"switched off":                 switchedOff,
+		"disabled stream":              disabledStream,
 		"rename":                       rename,
 		"lagging":                      lagging,
 		"read wins":                    readWins,
@@ -51,11 +51,11 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"sweeps":                       sweeps,
 		"tips":                         tips,
 		"one account":                  oneAccount,
-		"what cannot be kept":          notKept,
+		"invalid batch":                invalidBatch,
 		"the batch is the caller's":    callersBatch,
 		"pruning":                      pruning,
-		"forgetting":                   forgetting,
-		"tallies and samples":          talliesAndSamples,
+		"purging":                      purging,
+		"tallies and entries":          talliesAndEntries,
 		"organizations apart":          organizationsApart,
 		"spelling":                     spelling,
 		"follow ends":                  followEnds,
@@ -78,7 +78,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 	})
 }
 
-// Event is an event of a user in repository 1, or another one.
+// Event returns an event of a user in repository 1.
 func Event(kind activity.Kind, number int64, user string, at time.Time) activity.Event {
 	e := activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user}, Time: at}
 	if kind == activity.KindCommit {
@@ -87,7 +87,7 @@ func Event(kind activity.Kind, number int64, user string, at time.Time) activity
 	return e
 }
 
-// IntroduceRepos introduces repositories at Noon, with two weeks wanted of them, all read.
+// IntroduceRepos returns the progress that introduces repositories at Noon, with two weeks wanted of them, all read.
 func IntroduceRepos(repos ...int64) ledger.Progress {
 	p := ledger.Progress{Edge: Noon}
 	for _, id := range repos {
@@ -114,7 +114,7 @@ func commit(t *testing.T, s ledger.Store, b ledger.Batch) ledger.Receipt {
 	return receipt
 }
 
-// EmittedSeries is what a view shows.
+// EmittedSeries are the values of a view by series.
 type EmittedSeries map[ledger.Series]ledger.Values
 
 // Emit implements ledger.Sink.
@@ -129,7 +129,7 @@ func newView() *ledger.View {
 
 var errCaught = errors.New("caught up")
 
-// LatestView is a view of an organization that starts now and has caught up.
+// LatestView returns a view of an organization that has caught up with a snapshot of now.
 func LatestView(tb testing.TB, s ledger.Store, org string) *ledger.View {
 	tb.Helper()
 	view := newView()
@@ -255,7 +255,7 @@ func pruning(t *testing.T, h Harness) {
 	require.Equal(t, uint64(2), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
 
-func talliesAndSamples(t *testing.T, h Harness) {
+func talliesAndEntries(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	key := ledger.TallyKey{Name: "runs", Labels: [2]string{"success"}}

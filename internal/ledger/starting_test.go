@@ -45,9 +45,9 @@ func read(v *View, s activity.Stream, from, to time.Duration, events ...activity
 
 func live(v *View, events ...activity.Event) { v.Apply(Change{Events: events}) }
 
-// TestSumsWaitForHistory: a stream's sums appear when everything from before the first contact was read, with all of it
-// in the first value, and do not vanish again.
-func TestSumsWaitForHistory(t *testing.T) {
+// TestTotalsWaitForHistory checks that a stream's totals appear when everything from before the first contact has been
+// read, with all of it at once.
+func TestTotalsWaitForHistory(t *testing.T) {
 	t.Parallel()
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, nil)
 	live(v, commitOf(1, "ada", noon.Add(-time.Hour), 5),
@@ -75,8 +75,8 @@ func TestSumsWaitForHistory(t *testing.T) {
 	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotal))
 }
 
-// TestSumsOfUnreadableHistory appear when the history has become too old to be wanted.
-func TestSumsOfUnreadableHistory(t *testing.T) {
+// TestTotalsOfUnreadableHistory appear when the history has become too old to be wanted.
+func TestTotalsOfUnreadableHistory(t *testing.T) {
 	t.Parallel()
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, nil)
 	live(v, commitOf(1, "ada", noon.Add(time.Hour), 5))
@@ -86,8 +86,9 @@ func TestSumsOfUnreadableHistory(t *testing.T) {
 	require.Equal(t, uint64(1), visit(v, noon.Add(2*time.Hour)).values[ada].Of[MetricTotal])
 }
 
-// TestSumsOfAStreamThatWasOff: off since before the first contact, it has no sums until it is on and was read.
-func TestSumsOfAStreamThatWasOff(t *testing.T) {
+// TestTotalsOfADisabledStream checks that a stream that has been disabled since before the first contact has no totals
+// until it is enabled and was read.
+func TestTotalsOfADisabledStream(t *testing.T) {
 	t.Parallel()
 	off := activity.Signals{Disabled: activity.StreamsOf(activity.StreamComments), DisabledSince: noon.AddDate(0, 0, -14)}
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, &off)
@@ -101,7 +102,7 @@ func TestSumsOfAStreamThatWasOff(t *testing.T) {
 	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[comment])
 }
 
-// TestFirstEvents: a sum that begins while the view follows is shown at 0 first, every kind by itself.
+// TestFirstEvents checks that a total that starts while the view follows is shown at 0 first, each kind by itself.
 func TestFirstEvents(t *testing.T) {
 	t.Parallel()
 	bob := Series{"one", "bob"}
@@ -124,10 +125,10 @@ func TestFirstEvents(t *testing.T) {
 	require.Equal(t, uint64(2), third[bob].Of[MetricTotal])
 	require.Equal(t, uint64(14), third[bob].Of[MetricTotalLinesAdded])
 	require.Equal(t, uint64(1), third[ada].Of[total(activity.KindReviewSubmitted)])
-	require.Empty(t, v.repos[1].sums.born)
+	require.Empty(t, v.repos[1].totals.starting)
 }
 
-// TestReturningUser: who comes back after the retention is shown with the former sums first.
+// TestReturningUser checks that a user with events again after the retention is shown with the former totals first.
 func TestReturningUser(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: 10000 * time.Hour},
@@ -147,7 +148,7 @@ func TestReturningUser(t *testing.T) {
 	require.Equal(t, uint64(1), visit(v, back.Add(2*zeroFor)).values[ada].Of[total(activity.KindReviewSubmitted)])
 }
 
-// TestReturningRepository: what happened while it was away is news.
+// TestReturningRepository checks that what happened while a repository was gone starts its totals.
 func TestReturningRepository(t *testing.T) {
 	t.Parallel()
 	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: 1000 * time.Hour}, commitOf(1, "ada", noon, 5))
@@ -161,8 +162,8 @@ func TestReturningRepository(t *testing.T) {
 	require.Equal(t, uint64(2), visit(v, noon.Add(zeroFor)).values[ada].Of[MetricTotal])
 }
 
-// TestNoZeroAfterASnapshot: what is in a snapshot does not begin; what waited at 0 when it came goes on to wait, unless
-// it is of another ledger.
+// TestNoZeroAfterASnapshot checks that events of a snapshot do not start a total, and that a total shown at 0 stays so
+// after a snapshot of the same ledger.
 func TestNoZeroAfterASnapshot(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -189,7 +190,7 @@ func TestNoZeroAfterASnapshot(t *testing.T) {
 	}
 }
 
-// TestTakeOver: a replica that goes on with a view shows nothing lower than the one before may have shown.
+// TestTakeOver checks that a replica that takes over emission shows no total lower than the former one may have shown.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	follower := func() *View {
@@ -224,8 +225,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestSumsOfALabelThatIsLeft do not fall: what was counted under a label stays there while another account has it.
-func TestSumsOfALabelThatIsLeft(t *testing.T) {
+// TestTotalsOfADepartedLabel do not fall: what was counted under a label stays there while another account has it.
+func TestTotalsOfADepartedLabel(t *testing.T) {
 	t.Parallel()
 	of := func(n int64, actor activity.Actor) activity.Event {
 		e := commitOf(n, "", noon, 1)
@@ -378,8 +379,9 @@ func (s *simulation) wait(t *rapid.T) {
 	s.emit(t)
 }
 
-// TestSumsNeverFall: not by anything that happens, is read or pruned, nor by restarts and takeovers.
-func TestSumsNeverFall(t *testing.T) {
+// TestTotalsNeverFall checks that totals do not fall, whatever happens, is read or is pruned, nor by restarts and
+// takeovers.
+func TestTotalsNeverFall(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSimulation(t)
@@ -396,7 +398,8 @@ func TestSumsNeverFall(t *testing.T) {
 	})
 }
 
-// TestDeltasAreTheNews: what is added to the sums of one replica is what happened after the history was read.
+// TestDeltasAreTheNews checks that the increase of one replica's totals is the number of events after the history was
+// read.
 func TestDeltasAreTheNews(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

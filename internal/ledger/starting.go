@@ -1,0 +1,297 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// startingTotal is a total that starts, or starts again after its series had become stale. It is shown with its value
+// before the event for ViewSettings.ZeroFor, so that a query that compares two values counts its first event.
+type startingTotal struct {
+	// total is the index in Totals, base the value before.
+	total int
+	base  uint64
+	// notBefore is a time at which the total had not started yet, shownFrom the time at which it was first shown, or
+	// would have been. Both are in Unix nanoseconds, zero when unknown.
+	notBefore, shownFrom int64
+}
+
+// repoTotals is the state of a repository's totals apart from its series. Its zero value is ready for use.
+type repoTotals struct {
+	// starting are the totals that start, by their label.
+	starting map[*userLabel][]startingTotal
+	// departed are the totals of accounts that left a label which other accounts still have: they stay in its totals.
+	departed map[*userLabel]map[uint32]Totals
+}
+
+// kindOf returns the kind whose events a total counts.
+func kindOf(total int) activity.Kind {
+	if total == TotalLinesAdded || total == TotalLinesRemoved {
+		return activity.KindCommit
+	}
+	return activity.Kinds()[total]
+}
+
+// HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
+// A stream that has been disabled since before then was never read.
+func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
+	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
+		return false
+	}
+	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
+}
+
+// openTotals makes the totals of a repository's streams appear whose history has been read. They stay when something is
+// found missing later.
+func (v *View) openTotals(id int64) {
+	cov := v.cov.Repos[id]
+	if cov == nil {
+		delete(v.open, id)
+		return
+	}
+	open := v.open[id]
+	for _, s := range activity.AllStreams() {
+		if !open.Has(s) && cov.HasHistory(s) {
+			open = open.With(s)
+		}
+	}
+	v.open[id] = open
+}
+
+// openTotalMetrics returns the metrics of the totals that a repository shows.
+func (v *View) openTotalMetrics(id int64) Mask {
+	var set Mask
+	open := v.open[id]
+	for i := range NumTotals {
+		if open.Has(kindOf(i).Stream()) {
+			set |= 1 << (MetricTotal + Metric(i))
+		}
+	}
+	if v.settings.WeeklyLinesFromEntries { // the lines of commits are not read
+		set &^= 1<<MetricTotalLinesAdded | 1<<MetricTotalLinesRemoved
+	}
+	return set
+}
+
+// noteStart notes the totals that start with an event of a kind which is about to be added to an account's series. Only
+// events that are recorded while the view follows start a total: a snapshot does not say what was shown before.
+func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity.Kind) {
+	label := v.accounts.list[account].label
+	if v.settings.ZeroFor <= 0 || !v.caughtUp || label == nil {
+		return
+	}
+	s := repo.series[account]
+	if s.totals[kind.Index()] != 0 && s.isAlive(v.lastVisit, v.settings.Retention) {
+		return
+	}
+	totals, alive := v.labelTotals(repo, label)
+	for i := range totals {
+		begins := kindOf(i) == kind && totals[kind.Index()] == 0
+		returns := !alive && totals[kindOf(i).Index()] > 0
+		if (begins || returns) && v.open[id].Has(kindOf(i).Stream()) {
+			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.lastVisit})
+		}
+	}
+}
+
+// noteReturn notes that the totals of a repository start again because it is back: what happened in the meantime is
+// about to be read.
+func (v *View) noteReturn(p *RepoProgress) {
+	repo, cov := v.repos[p.ID], v.cov.Repos[p.ID]
+	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != PresenceReadable || !v.caughtUp || v.settings.ZeroFor <= 0 {
+		return
+	}
+	for n := range repo.series {
+		label := v.accounts.list[n].label
+		if label == nil || repo.totals.starting[label] != nil {
+			continue
+		}
+		totals, _ := v.labelTotals(repo, label)
+		for i, base := range totals {
+			if totals[kindOf(i).Index()] > 0 {
+				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.lastVisit})
+			}
+		}
+	}
+}
+
+func (s *repoTotals) addStarting(label *userLabel, born startingTotal) {
+	same := func(b startingTotal) bool { return b.total == born.total }
+	if slices.ContainsFunc(s.starting[label], same) {
+		return
+	}
+	if s.starting == nil {
+		s.starting = make(map[*userLabel][]startingTotal)
+	}
+	s.starting[label] = append(s.starting[label], born)
+}
+
+// labelTotals returns the totals of a label, and whether one of its accounts has events within the retention.
+func (v *View) labelTotals(repo *repoView, label *userLabel) (totals Totals, alive bool) {
+	for _, n := range label.members {
+		if s := repo.series[n]; s != nil {
+			totals.add(&s.totals)
+			alive = alive || s.isAlive(v.lastVisit, v.settings.Retention)
+		}
+	}
+	repo.totals.addDeparted(label, &totals)
+	return totals, alive
+}
+
+// addDeparted adds the totals of the accounts that have left a label.
+func (s *repoTotals) addDeparted(label *userLabel, totals *Totals) {
+	for n, left := range s.departed[label] {
+		if !slices.Contains(label.members, n) {
+			totals.add(&left)
+		}
+	}
+}
+
+// keepDeparted keeps the totals of an account in those of a label that it leaves to other accounts, so that the label's
+// totals do not fall.
+func (v *View) keepDeparted(label *userLabel, account uint32) {
+	if !v.caughtUp {
+		return
+	}
+	for _, repo := range v.repos {
+		s := repo.series[account]
+		if s == nil || s.totals == (Totals{}) {
+			continue
+		}
+		repo.totals.setDeparted(label, account, s.totals)
+	}
+}
+
+func (s *repoTotals) setDeparted(label *userLabel, account uint32, totals Totals) {
+	if s.departed == nil {
+		s.departed = make(map[*userLabel]map[uint32]Totals)
+	}
+	if s.departed[label] == nil {
+		s.departed[label] = make(map[uint32]Totals)
+	}
+	s.departed[label][account] = totals
+}
+
+// dropUnused drops the state of labels that no account has any more.
+func (s *repoTotals) dropUnused(labels map[string]*userLabel) {
+	for label := range s.starting {
+		if labels[label.text] != label {
+			delete(s.starting, label)
+		}
+	}
+	for label := range s.departed {
+		if labels[label.text] != label {
+			delete(s.departed, label)
+		}
+	}
+}
+
+// holdStarting shows the totals that start with their values before, for as long as zeroFor.
+func (s *repoTotals) holdStarting(label *userLabel, values *Values, now int64, zeroFor time.Duration) {
+	born := s.starting[label]
+	if len(born) == 0 {
+		return
+	}
+	born = slices.DeleteFunc(born, func(b startingTotal) bool { return b.shownFrom != 0 && now-b.shownFrom >= int64(zeroFor) })
+	for i := range born {
+		if born[i].shownFrom == 0 {
+			born[i].shownFrom = now
+		}
+		if m := MetricTotal + Metric(born[i].total); values.Present.Has(m) { //nolint:gosec // there are few sums
+			values.Of[m] = min(values.Of[m], born[i].base)
+		}
+	}
+	s.setStarting(label, born)
+}
+
+func (s *repoTotals) setStarting(label *userLabel, born []startingTotal) {
+	if len(born) == 0 {
+		delete(s.starting, label)
+	} else {
+		s.starting[label] = born
+	}
+}
+
+// VisitStandby computes the view as Visit does, on a replica that does not emit it while another one does, at the same
+// times. Series that become stale are not marked here.
+func (v *View) VisitStandby(now time.Time, sink Sink) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.onStandby = true
+	v.emitAll(now, sink)
+}
+
+// takeOverEmission drops those starting totals of which the replica that emitted the view until now may have shown more
+// than the value before: a total must not fall when another replica goes on with it.
+func (v *View) takeOverEmission(now int64) {
+	if !v.onStandby {
+		return
+	}
+	v.onStandby = false
+	for _, repo := range v.repos {
+		for label, born := range repo.totals.starting {
+			repo.totals.setStarting(label, slices.DeleteFunc(born, func(b startingTotal) bool {
+				return b.notBefore == 0 || now-b.notBefore >= int64(v.settings.ZeroFor)
+			}))
+		}
+	}
+}
+
+// savedTotals are the starting and departed totals of a repository while a new snapshot of its ledger is applied.
+// Labels and accounts have other indexes afterwards.
+type savedTotals struct {
+	starting map[string][]startingTotal
+	departed map[string]map[accountKey]Totals
+}
+
+// saveTotals saves what the next snapshot does not have, in case it is of the same ledger.
+func (v *View) saveTotals() {
+	if !v.caughtUp {
+		return // the snapshot before was not complete: what was kept then holds
+	}
+	v.saved = make(map[int64]savedTotals)
+	for id, repo := range v.repos {
+		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 {
+			continue
+		}
+		held := savedTotals{starting: make(map[string][]startingTotal), departed: make(map[string]map[accountKey]Totals)}
+		for label, born := range repo.totals.starting {
+			held.starting[label.text] = born
+		}
+		for label, left := range repo.totals.departed {
+			held.departed[label.text] = make(map[accountKey]Totals, len(left))
+			for n, totals := range left {
+				held.departed[label.text][accountKeyOf(v.accounts.list[n].actor)] = totals
+			}
+		}
+		v.saved[id] = held
+	}
+}
+
+// restoreTotals restores what saveTotals saved when a snapshot is complete.
+func (v *View) restoreTotals() {
+	for id, held := range v.saved {
+		repo := v.repos[id]
+		if repo == nil {
+			continue
+		}
+		for text, born := range held.starting {
+			if label := v.accounts.labels[text]; label != nil {
+				for i := range born {
+					repo.totals.addStarting(label, born[i])
+				}
+			}
+		}
+		for text, left := range held.departed {
+			for key, totals := range left {
+				n, known := v.accounts.byKey[key]
+				if label := v.accounts.labels[text]; label != nil && known {
+					repo.totals.setDeparted(label, n, totals)
+				}
+			}
+		}
+	}
+	v.saved = nil
+}
