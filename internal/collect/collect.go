@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// recent is what a scheduled pass reads at once of a repository that it meets for the first time or that was away:
+	// recentWindow is what a scheduled pass reads at once of a repository that it meets for the first time or that was away:
 	// what the rolling windows need. The rest is a gap for later.
-	recent = 24 * time.Hour
-	// overlap is how far a reading reaches back behind the edge of the coverage: GitHub's replicas need not agree at
+	recentWindow = 24 * time.Hour
+	// readOverlap is how far a reading reaches back behind the edge of the coverage: GitHub's replicas need not agree at
 	// once, and recording twice costs nothing.
-	overlap = 2 * time.Minute
-	// settle is how old a change must be at the time of its observation to be sure that the signal stays different
+	readOverlap = 2 * time.Minute
+	// signalSettleTime is how old a change must be at the time of its observation to be sure that the signal stays different
 	// from that of a later change: times are in whole seconds.
-	settle = 30 * time.Second
+	signalSettleTime = 30 * time.Second
 )
 
 // Source is where activity is read from. Its errors are package github's.
@@ -91,19 +91,19 @@ type Settings struct {
 type Collector struct {
 	settings Settings
 	tallies  *Tallies
-	refusals *refusals
+	backoffs *streamBackoffs
 
 	permissions permissions
 
 	mu sync.Mutex
-	// rewound has when the default branches of repositories were found to have lost commits.
-	rewound map[int64]time.Time
-	nodeIDs map[int64]string           // of the repositories that are there
-	pending map[int64]activity.Streams // what the present pass is still to read
-	// suspects are the repositories that the pass which began at suspectedAt did not find, absent those and the ones
+	// rewrittenAt has when the default branches of repositories were found to have lost commits.
+	rewrittenAt    map[int64]time.Time
+	nodeIDs        map[int64]string           // of the repositories that are there
+	pendingStreams map[int64]activity.Streams // what the present pass is still to read
+	// unseen are the repositories that the pass which began at suspectedAt did not find, absent those and the ones
 	// that it could not see.
-	suspects, absent map[int64]bool
-	suspectedAt      time.Time
+	unseen, notFound map[int64]bool
+	unseenAt         time.Time
 }
 
 // New makes a collector. It counts into tallies, which go to the store with the next commit.
@@ -117,7 +117,7 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	settings.Concurrency = max(1, settings.Concurrency)
 	return &Collector{
 		settings: settings, tallies: tallies,
-		refusals: newRefusals(firstPutOff, lastPutOff, settings.Interval),
+		backoffs: newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, settings.Interval),
 	}
 }
 
@@ -127,8 +127,8 @@ func (c *Collector) now() time.Time {
 	return c.settings.Now().Add(min(0, c.settings.Skew())).UTC().Truncate(time.Second)
 }
 
-// read reads from the source, with lines or without.
-func (c *Collector) read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
+// readActivity reads from the source, with lines or without.
+func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
 	return c.settings.Source.Read(ctx, req, emit)
 }
@@ -138,20 +138,20 @@ func (c *Collector) commit(ctx context.Context, fence uint64, source string, b l
 	b.Org = c.settings.Org
 	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
 	c.addLogins(&b)
-	pending := c.tallies.take()
+	pending := c.tallies.drain()
 	written := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1}
 	b.Tallies = slices.Concat(b.Tallies, pending, []ledger.Tally{written})
 	receipt, err := c.settings.Store.Commit(ctx, fence, b)
 	if err != nil {
-		c.tallies.giveBack(pending)
+		c.tallies.restore(pending)
 		c.tallies.Add(TallyStoreWrites, source, writeResult(err))
 		return receipt, &StoreError{err}
 	}
 	return receipt, nil
 }
 
-// coverage is what the store knows of the organization.
-func (c *Collector) coverage(ctx context.Context) (ledger.Coverage, error) {
+// readCoverage is what the store knows of the organization.
+func (c *Collector) readCoverage(ctx context.Context) (ledger.Coverage, error) {
 	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
 	if err != nil {
 		return cov, &StoreError{fmt.Errorf("read coverage: %w", err)}

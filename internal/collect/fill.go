@@ -41,38 +41,38 @@ var ErrUnknownRepository = errors.New("the ledger knows no such repository")
 // Fill reads what is missing of a window. It writes as a worker: without authority, because recording is a set union. Its
 // error is the store's or the context's; what GitHub refused is in Filled.
 func (c *Collector) Fill(ctx context.Context, order FillRequest) (FillResult, error) {
-	cov, err := c.coverage(ctx)
+	cov, err := c.readCoverage(ctx)
 	if err != nil {
 		return FillResult{}, err
 	}
-	repo := repositoryOf(&cov, &order)
+	repo := findRepository(&cov, &order)
 	switch {
 	case repo == nil && order.Force:
 		return FillResult{}, fmt.Errorf("repository %q: %w", order.Repo, ErrUnknownRepository)
 	case repo == nil || repo.IsGone():
 		return FillResult{}, nil
 	}
-	todo := c.fillReading(&cov, repo, &order)
+	todo := c.planFill(&cov, repo, &order)
 	done := FillResult{Streams: todo.request.Streams}
 	if done.Streams == 0 {
 		return done, nil
 	}
 	if !order.Force {
-		if err := c.addScan(ctx, &todo); err != nil {
+		if err := c.loadPullScans(ctx, &todo); err != nil {
 			return done, err
 		}
 	}
-	if c.defersFill(&todo, &done) {
+	if c.isFillDeferred(&todo, &done) {
 		return done, nil
 	}
 	outcome, events, err := c.readWindow(ctx, &todo, cov.Basis)
 	done.Events = events
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && err == nil {
-			c.permissions.note(repo.ID, s, outcome.Failed[s])
+			c.permissions.record(repo.ID, s, outcome.Failed[s])
 		}
 		if failure := outcome.Failed[s]; failure == nil && todo.request.Streams.Has(s) && err == nil {
-			c.refusals.forget(repo.ID, s)
+			c.backoffs.clear(repo.ID, s)
 		} else if failure != nil {
 			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure})
 		}
@@ -80,11 +80,11 @@ func (c *Collector) Fill(ctx context.Context, order FillRequest) (FillResult, er
 	return done, err
 }
 
-// defersFill reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
+// isFillDeferred reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
 // is answered again, orders for it are brief.
-func (c *Collector) defersFill(todo *reading, done *FillResult) bool {
+func (c *Collector) isFillDeferred(todo *reading, done *FillResult) bool {
 	repo := &todo.request.Repo
-	todo.request.Minimal = c.refusals.isUnavailable(repo.ID)
+	todo.request.Minimal = c.backoffs.isUnavailable(repo.ID)
 	if !todo.request.Minimal {
 		return false
 	}
@@ -92,7 +92,7 @@ func (c *Collector) defersFill(todo *reading, done *FillResult) bool {
 		if !todo.request.Streams.Has(s) {
 			continue
 		}
-		if until, err := c.refusals.deferred(repo.ID, s, c.now()); unanswered(err) {
+		if until, err := c.backoffs.deferredUntil(repo.ID, s, c.now()); isUnavailable(err) {
 			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: err})
 			if until.After(done.NotBefore) {
 				done.NotBefore = until
@@ -102,8 +102,8 @@ func (c *Collector) defersFill(todo *reading, done *FillResult) bool {
 	return len(done.Failures) > 0
 }
 
-// repositoryOf finds the repository of an order. A name is looked up among those that are there.
-func repositoryOf(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCoverage {
+// findRepository finds the repository of an order. A name is looked up among those that are there.
+func findRepository(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCoverage {
 	if order.RepoID != 0 {
 		return cov.Repos[order.RepoID]
 	}
@@ -115,8 +115,8 @@ func repositoryOf(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCoverage
 	return nil
 }
 
-// fillReading is what has to be read for an order.
-func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, order *FillRequest) reading {
+// planFill is what has to be read for an order.
+func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, order *FillRequest) reading {
 	todo := reading{request: github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r)}}
 	for _, s := range activity.AllStreams() {
 		if !order.Streams.Has(s) || r.Signals.Disabled.Has(s) {
@@ -126,11 +126,11 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 		if order.Force {
 			missing = activity.Windows{{Start: r.Since, End: cov.RepoEdge(r, s)}}
 		}
-		if w := hull(missing, order.Window); !w.IsEmpty() {
-			todo.take(s, w)
+		if w := boundsWithin(missing, order.Window); !w.IsEmpty() {
+			todo.addWindow(s, w)
 		}
 	}
-	if !todo.covers[activity.StreamCommits].End.After(r.Signals.HeadReadAt) {
+	if !todo.windows[activity.StreamCommits].End.After(r.Signals.HeadReadAt) {
 		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with
 		// the next one. When it is not there any more, the stream fails until a pass has read the new one.
 		todo.request.AtCommit = r.Signals.Head
@@ -138,8 +138,8 @@ func (c *Collector) fillReading(cov *ledger.Coverage, r *ledger.RepoCoverage, or
 	return todo
 }
 
-// hull is the smallest window around what two sets have in common.
-func hull(ws activity.Windows, in activity.Window) activity.Window {
+// boundsWithin is the smallest window around what two sets have in common.
+func boundsWithin(ws activity.Windows, in activity.Window) activity.Window {
 	var all activity.Window
 	for _, w := range ws {
 		if w.Start.Before(in.Start) {
@@ -159,26 +159,26 @@ func hull(ws activity.Windows, in activity.Window) activity.Window {
 	return all
 }
 
-// take adds a window of a stream to a reading.
-func (r *reading) take(s activity.Stream, w activity.Window) {
+// addWindow adds a window of a stream to a reading.
+func (r *reading) addWindow(s activity.Stream, w activity.Window) {
 	r.request.Streams = r.request.Streams.With(s)
 	r.request.Since[s], r.request.Until[s] = w.Start, w.End
-	r.covers[s] = w
+	r.windows[s] = w
 }
 
 // readWindow reads and commits windows of the past. Its error is the store's or the context's. basis is that of the
 // coverage that the windows were taken from.
 func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.ReadResult, int, error) {
-	pages := &pager{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
-	outcome := c.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
-		return pages.next(ctx, events)
+	pages := &pageCommitter{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
+	outcome := c.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
+		return pages.add(ctx, events)
 	})
 	if ctx.Err() != nil {
 		return outcome, pages.recorded, context.Cause(ctx)
 	}
 	progress := ledger.RepoProgress{ID: todo.request.Repo.ID}
 	for _, s := range activity.AllStreams() {
-		if w := todo.came(s, &outcome); !w.IsEmpty() {
+		if w := todo.coveredWindow(s, &outcome); !w.IsEmpty() {
 			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}
@@ -188,9 +188,9 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string)
 	return outcome, pages.recorded, pages.err
 }
 
-// came is how far a reading of a window of the past has come: all of it, or its newest part.
-func (r *reading) came(s activity.Stream, outcome *github.ReadResult) activity.Window {
-	w := r.covers[s]
+// coveredWindow is how far a reading of a window of the past has come: all of it, or its newest part.
+func (r *reading) coveredWindow(s activity.Stream, outcome *github.ReadResult) activity.Window {
+	w := r.windows[s]
 	switch {
 	case !r.request.Streams.Has(s):
 		return activity.Window{}
@@ -205,6 +205,6 @@ func (r *reading) came(s activity.Stream, outcome *github.ReadResult) activity.W
 
 // RetryAt is when the limit ends that one of the failures is about; zero when none is.
 func (f *FillResult) RetryAt() time.Time {
-	_, at := judge(&PassResult{Failures: f.Failures}, nil)
+	_, at := passStatus(&PassResult{Failures: f.Failures}, nil)
 	return at
 }

@@ -23,53 +23,53 @@ func NewFilter(include, exclude []string, archived, forks bool) (Filter, error) 
 	return f, err
 }
 
-// verdict is what a filter says of a repository.
-type verdict uint8
+// filterDecision is what a filter says of a repository.
+type filterDecision uint8
 
 const (
-	wanted   verdict = iota
-	resting          // archived and not asked for: what was recorded of it stays true, nothing new can happen
-	unwanted         // excluded: as if it were not there
+	filterSelected filterDecision = iota
+	filterArchived                // archived and not asked for: what was recorded of it stays true, nothing new can happen
+	filterExcluded                // excluded: as if it were not there
 )
 
-func (f *Filter) judge(r *activity.Repository) verdict {
+func (f *Filter) decide(r *activity.Repository) filterDecision {
 	switch {
 	case !f.include.Match(r.Name) || f.exclude.Match(r.Name) || (r.Fork && !f.forks):
-		return unwanted
+		return filterExcluded
 	case r.Archived && !f.archived:
-		return resting
+		return filterArchived
 	default:
-		return wanted
+		return filterSelected
 	}
 }
 
 // UnmatchedPatterns are the patterns that match no repository of the organization, archived ones and forks included.
 type UnmatchedPatterns struct{ Include, Exclude []string }
 
-// matching records which patterns of a filter match a repository. A pass has one.
-type matching struct{ include, exclude []bool }
+// patternMatches records which patterns of a filter match a repository. A pass has one.
+type patternMatches struct{ include, exclude []bool }
 
-func (f *Filter) newMatching() matching {
-	return matching{include: make([]bool, len(f.include)), exclude: make([]bool, len(f.exclude))}
+func (f *Filter) newPatternMatches() patternMatches {
+	return patternMatches{include: make([]bool, len(f.include)), exclude: make([]bool, len(f.exclude))}
 }
 
-// add records the patterns that match the name of a repository.
-func (m *matching) add(f *Filter, name string) {
-	mark(f.include, m.include, name)
-	mark(f.exclude, m.exclude, name)
+// record records the patterns that match the name of a repository.
+func (m *patternMatches) record(f *Filter, name string) {
+	recordMatches(f.include, m.include, name)
+	recordMatches(f.exclude, m.exclude, name)
 }
 
-func mark(list pattern.List, matched []bool, name string) {
+func recordMatches(list pattern.List, matched []bool, name string) {
 	for i := range list {
 		matched[i] = matched[i] || list[i].Match(name)
 	}
 }
 
-func (m *matching) unmatched(f *Filter) UnmatchedPatterns {
-	return UnmatchedPatterns{Include: without(f.include, m.include), Exclude: without(f.exclude, m.exclude)}
+func (m *patternMatches) unmatched(f *Filter) UnmatchedPatterns {
+	return UnmatchedPatterns{Include: patternsWithoutMatch(f.include, m.include), Exclude: patternsWithoutMatch(f.exclude, m.exclude)}
 }
 
-func without(list pattern.List, matched []bool) []string {
+func patternsWithoutMatch(list pattern.List, matched []bool) []string {
 	var texts []string
 	for i := range list {
 		if !matched[i] {

@@ -185,7 +185,7 @@ func TestASuspicionOfLongAgo(t *testing.T) {
 	}}, Effect: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
 	b.clock.Advance(interval)
 	b.pass()
-	require.Len(t, b.collector.suspects, 1)
+	require.Len(t, b.collector.unseen, 1)
 	fault.Disarm()
 	b.clock.Advance(interval)
 	_, err := other.Pass(t.Context(), 2)
@@ -197,7 +197,7 @@ func TestASuspicionOfLongAgo(t *testing.T) {
 	_, err = b.collector.Pass(t.Context(), 3)
 	require.NoError(t, err)
 	require.Empty(t, b.gone())
-	require.Len(t, b.collector.suspects, 1)
+	require.Len(t, b.collector.unseen, 1)
 }
 
 // TestMostVanish: whatever makes most of the repositories vanish at once, a second look comes before anything ends.

@@ -52,15 +52,15 @@ type Lines struct {
 	settings  LinesSettings
 	fence     uint64
 	samples   EntryReader
-	allowance allowance
+	quota     commitQuota
 
-	mu    sync.Mutex
-	began time.Time // when the ledger did
-	repos map[int64]*repoLines
+	mu          sync.Mutex
+	ledgerStart time.Time // when the ledger did
+	repos       map[int64]*repoState
 }
 
-// repoLines is what is known of one repository.
-type repoLines struct {
+// repoState is what is known of one repository.
+type repoState struct {
 	state loc.State
 	part  ledger.WeeklyLines
 	// observed is when: a clock that is behind the one of the leader before must not make what is new look old.
@@ -74,47 +74,47 @@ func (c *Collector) Lines(settings LinesSettings, fence uint64, samples EntryRea
 	}
 	l := &Lines{
 		collector: c, settings: settings, fence: fence, samples: samples,
-		allowance: allowance{most: settings.MaxCommitsPerHour}, repos: make(map[int64]*repoLines),
+		quota: commitQuota{limit: settings.MaxCommitsPerHour}, repos: make(map[int64]*repoState),
 	}
 	if sample, ok := samples.Entry(entryAllowance); ok {
-		l.allowance.decode(sample.Data)
+		l.quota.decode(sample.Data)
 	}
 	return l
 }
 
 // repo is what is known of a repository, from the samples at first.
-func (l *Lines) repo(id int64) *repoLines {
+func (l *Lines) repo(id int64) *repoState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := l.repos[id]
 	if known == nil {
-		known = l.load(id)
+		known = l.loadRepo(id)
 		l.repos[id] = known
 	}
 	return known
 }
 
-// follow forgets everything when the ledger is another one than before: the store has lost its memory, and what this replica knows of
+// resetForNewLedger forgets everything when the ledger is another one than before: the store has lost its memory, and what this replica knows of
 // the samples is of the former one.
-func (l *Lines) follow(began time.Time) {
+func (l *Lines) resetForNewLedger(began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.began.IsZero() && !began.Equal(l.began) {
+	if !l.ledgerStart.IsZero() && !began.Equal(l.ledgerStart) {
 		clear(l.repos)
-		l.samples = noEntries{}
+		l.samples = emptyEntries{}
 	}
-	l.began = began
+	l.ledgerStart = began
 }
 
-// noEntries are those of a ledger that has just begun.
-type noEntries struct{}
+// emptyEntries are those of a ledger that has just begun.
+type emptyEntries struct{}
 
-func (noEntries) Entry(ledger.EntryKey) (ledger.Entry, bool) { return ledger.Entry{}, false }
+func (emptyEntries) Entry(ledger.EntryKey) (ledger.Entry, bool) { return ledger.Entry{}, false }
 
-// load reads the samples of a repository. What cannot be read is counted, and as good as nothing.
-func (l *Lines) load(id int64) *repoLines {
-	known := &repoLines{}
-	sample, ok := l.samples.Entry(linesKey(EntryLinesState, id))
+// loadRepo reads the samples of a repository. What cannot be read is counted, and as good as nothing.
+func (l *Lines) loadRepo(id int64) *repoState {
+	known := &repoState{}
+	sample, ok := l.samples.Entry(linesEntryKey(EntryLinesState, id))
 	if !ok {
 		return known
 	}
@@ -125,7 +125,7 @@ func (l *Lines) load(id int64) *repoLines {
 		return known
 	}
 	if state.Commits.Position > 0 {
-		part, _ := l.samples.Entry(linesKey(entryLinesPart, id))
+		part, _ := l.samples.Entry(linesEntryKey(entryLinesPart, id))
 		if known.part, err = ledger.DecodeWeeklyLines(part.Data); err != nil || !known.part.Week.Equal(state.Commits.Week) {
 			l.collector.tallies.Add(TallyInvalid)
 			state.Commits, known.part = loc.CommitProgress{}, ledger.WeeklyLines{}
@@ -135,53 +135,53 @@ func (l *Lines) load(id int64) *repoLines {
 	return known
 }
 
-func linesKey(name string, repo int64) ledger.EntryKey {
+func linesEntryKey(name string, repo int64) ledger.EntryKey {
 	return ledger.EntryKey{Name: name, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
-// taken is a step that was taken with a repository.
-type taken struct {
-	repo  int64
-	known *repoLines
-	state loc.State
-	// week is what is shown from now on, nil when that is what it was.
-	week *ledger.WeeklyLines
+// stepResult is a step that was taken with a repository.
+type stepResult struct {
+	repoID int64
+	repo   *repoState
+	state  loc.State
+	// lines is what is shown from now on, nil when that is what it was.
+	lines *ledger.WeeklyLines
 	// part is what was read so far of a week.
 	part ledger.WeeklyLines
 }
 
 // commit records steps.
-func (l *Lines) commit(ctx context.Context, steps ...*taken) error {
+func (l *Lines) commit(ctx context.Context, steps ...*stepResult) error {
 	var b ledger.Batch
 	now := l.collector.now()
 	for _, step := range steps {
 		observed := now
-		if step.known.observed.After(observed) {
-			observed = step.known.observed
+		if step.repo.observed.After(observed) {
+			observed = step.repo.observed
 		}
-		step.known.observed = observed // the next one is no older, whatever the clock does
+		step.repo.observed = observed // the next one is no older, whatever the clock does
 		add := func(key ledger.EntryKey, data []byte) {
 			b.Entries = append(b.Entries, ledger.Entry{EntryKey: key, Data: data, Observed: observed})
 		}
-		add(linesKey(EntryLinesState, step.repo), step.state.Encode())
-		if step.week != nil {
-			add(ledger.WeeklyLinesKey(step.repo), step.week.Encode())
+		add(linesEntryKey(EntryLinesState, step.repoID), step.state.Encode())
+		if step.lines != nil {
+			add(ledger.WeeklyLinesKey(step.repoID), step.lines.Encode())
 		}
 		switch {
 		case step.state.Commits.Position > 0:
-			add(linesKey(entryLinesPart, step.repo), step.part.Encode())
-		case step.known.state.Commits.Position > 0:
-			add(linesKey(entryLinesPart, step.repo), nil)
+			add(linesEntryKey(entryLinesPart, step.repoID), step.part.Encode())
+		case step.repo.state.Commits.Position > 0:
+			add(linesEntryKey(entryLinesPart, step.repoID), nil)
 		}
 	}
 	b.Entries = append(b.Entries,
-		ledger.Entry{EntryKey: entryAllowance, Data: l.allowance.encode(), Observed: now},
+		ledger.Entry{EntryKey: entryAllowance, Data: l.quota.encode(), Observed: now},
 		ledger.Entry{EntryKey: ledger.EntryKey{Name: ledger.EntryCommitsWithoutLines}, Observed: now})
 	if _, err := l.collector.commit(ctx, l.fence, sourceLeader, b); err != nil {
 		return err
 	}
 	for _, step := range steps {
-		step.known.state, step.known.part = step.state, step.part
+		step.repo.state, step.repo.part = step.state, step.part
 	}
 	return nil
 }
@@ -199,28 +199,28 @@ type LinesResult struct {
 
 // Refresh makes one round over the repositories. Its error is the store's or the context's.
 func (l *Lines) Refresh(ctx context.Context) (LinesResult, error) {
-	cov, err := l.collector.coverage(ctx)
+	cov, err := l.collector.readCoverage(ctx)
 	if err != nil {
 		return LinesResult{}, err
 	}
-	l.follow(cov.LedgerStart)
-	r := newLinesRound(l, &cov)
-	if err := r.quiet(ctx); err != nil {
-		return r.done, err
+	l.resetForNewLedger(cov.LedgerStart)
+	r := newRound(l, &cov)
+	if err := r.commitQuietWeeks(ctx); err != nil {
+		return r.result, err
 	}
-	return r.done, r.work(ctx)
+	return r.result, r.advanceRepositories(ctx)
 }
 
-// linesHalts reports whether the round is over: every other request would be refused as well.
-func linesHalts(err error) (retryAfter time.Duration, retryAt time.Time, halts bool) {
+// roundHaltedUntil reports whether the round is over: every other request would be refused as well.
+func roundHaltedUntil(err error) (retryAfter time.Duration, retryAt time.Time, halts bool) {
 	if limit := (*github.LimitError)(nil); errors.As(err, &limit) {
 		return 0, limit.RetryAt, true
 	}
-	return afterCredential, time.Time{}, errors.As(err, new(*github.CredentialError))
+	return credentialRetryDelay, time.Time{}, errors.As(err, new(*github.CredentialError))
 }
 
 const (
-	// afterCredential is the wait after GitHub has refused the credential, afterPause the one while it is not to be asked.
-	afterCredential = 5 * time.Minute
-	afterPause      = time.Minute
+	// credentialRetryDelay is the wait after GitHub has refused the credential, afterPause the one while it is not to be asked.
+	credentialRetryDelay = 5 * time.Minute
+	pausedRetryDelay     = time.Minute
 )

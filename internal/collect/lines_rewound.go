@@ -22,23 +22,23 @@ func (c *Collector) rewindEntries(todo *reading, outcome *github.ReadResult) []l
 	now := c.now() // not before the head that was read was the present one
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rewound == nil {
-		c.rewound = make(map[int64]time.Time)
+	if c.rewrittenAt == nil {
+		c.rewrittenAt = make(map[int64]time.Time)
 	}
-	c.rewound[todo.request.Repo.ID] = now
-	return []ledger.Entry{{EntryKey: linesKey(entryRewound, todo.request.Repo.ID), Observed: now}}
+	c.rewrittenAt[todo.request.Repo.ID] = now
+	return []ledger.Entry{{EntryKey: linesEntryKey(entryRewound, todo.request.Repo.ID), Observed: now}}
 }
 
 // rewoundAt is when the default branch of a repository was found to have lost commits for the last time, zero when it
 // never was.
 func (l *Lines) rewoundAt(repo int64) time.Time {
 	l.collector.mu.Lock()
-	at := l.collector.rewound[repo]
+	at := l.collector.rewrittenAt[repo]
 	l.collector.mu.Unlock()
 	l.mu.Lock()
 	samples := l.samples
 	l.mu.Unlock()
-	if sample, ok := samples.Entry(linesKey(entryRewound, repo)); ok && sample.Observed.After(at) {
+	if sample, ok := samples.Entry(linesEntryKey(entryRewound, repo)); ok && sample.Observed.After(at) {
 		at = sample.Observed
 	}
 	return at

@@ -16,26 +16,26 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 )
 
-// quietTogether is how many quiet repositories are one commit.
-const quietTogether = 500
+// quietBatchSize is how many quiet repositories are one commit.
+const quietBatchSize = 500
 
-// errNotEmpty is the error of statistics of no commits where there are some.
-var errNotEmpty = &github.UnavailableError{Response: github.Response{Endpoint: "/repos/{owner}/{repo}/stats/contributors"}, Err: errors.New("no commits where there were some")}
+// errEmptyStatistics is the error of statistics of no commits where there are some.
+var errEmptyStatistics = &github.UnavailableError{Response: github.Response{Endpoint: "/repos/{owner}/{repo}/stats/contributors"}, Err: errors.New("no commits where there were some")}
 
-// linesRound is one round over the repositories.
-type linesRound struct {
+// round is one round over the repositories.
+type round struct {
 	lines *Lines
 	// week is the last one that was over when the last pass began: that pass has seen every push of it.
 	week  activity.Window
 	repos []*ledger.RepoCoverage
 
 	mu     sync.Mutex
-	done   LinesResult
+	result LinesResult
 	halted bool
 }
 
-func newLinesRound(l *Lines, cov *ledger.Coverage) *linesRound {
-	r := &linesRound{lines: l, week: ledger.LastCompleteWeek(cov.Edge)}
+func newRound(l *Lines, cov *ledger.Coverage) *round {
+	r := &round{lines: l, week: ledger.LastCompleteWeek(cov.Edge)}
 	for _, repo := range cov.Repos {
 		if !repo.IsGone() && !cov.Edge.IsZero() {
 			r.repos = append(r.repos, repo)
@@ -47,80 +47,80 @@ func newLinesRound(l *Lines, cov *ledger.Coverage) *linesRound {
 		}
 		return cmp.Compare(a.ID, b.ID)
 	})
-	r.due(l.collector.now().Add(l.settings.Rules.RefreshInterval))
+	r.scheduleAt(l.collector.now().Add(l.settings.Rules.RefreshInterval))
 	return r
 }
 
-// due notes that there is something to do at a time.
-func (r *linesRound) due(at time.Time) {
+// scheduleAt notes that there is something to do at a time.
+func (r *round) scheduleAt(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.halted && (r.done.NextAt.IsZero() || at.Before(r.done.NextAt)) {
-		r.done.NextAt = at
+	if !r.halted && (r.result.NextAt.IsZero() || at.Before(r.result.NextAt)) {
+		r.result.NextAt = at
 	}
 }
 
 // halt ends the round; there is nothing to do before a time.
-func (r *linesRound) halt(until time.Time) {
+func (r *round) halt(until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.halted || until.After(r.done.NextAt) {
-		r.done.NextAt = until
+	if !r.halted || until.After(r.result.NextAt) {
+		r.result.NextAt = until
 	}
 	r.halted = true
 }
 
-func (r *linesRound) ended() bool {
+func (r *round) isHalted() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.halted
 }
 
-func (r *linesRound) count(change func(done *LinesResult)) {
+func (r *round) updateResult(change func(done *LinesResult)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	change(&r.done)
+	change(&r.result)
 }
 
-func (r *linesRound) situation(cov *ledger.RepoCoverage) *loc.Situation {
+func (r *round) situation(cov *ledger.RepoCoverage) *loc.Situation {
 	at := &loc.Situation{Now: r.lines.collector.now(), Week: r.week, RewrittenAt: r.lines.rewoundAt(cov.ID)}
-	if !cov.Missing[activity.StreamCommits].Overlaps(activity.Window{Start: r.week.Start, End: at.Now.Add(recent)}) {
+	if !cov.Missing[activity.StreamCommits].Overlaps(activity.Window{Start: r.week.Start, End: at.Now.Add(recentWindow)}) {
 		at.PushedAt = cov.Signals.PushedAt // otherwise there may have been one that nobody has seen
 	}
 	return at
 }
 
-// quiet takes the repositories in which nobody has lines in the week, without a request.
-func (r *linesRound) quiet(ctx context.Context) error {
-	var steps []*taken
+// commitQuietWeeks takes the repositories in which nobody has lines in the week, without a request.
+func (r *round) commitQuietWeeks(ctx context.Context) error {
+	var steps []*stepResult
 	for _, cov := range r.repos {
 		known, at := r.lines.repo(cov.ID), r.situation(cov)
 		state := r.lines.settings.Rules.WithRewrite(known.state, at)
 		if step, _ := r.lines.settings.Rules.NextStep(&state, at); step == loc.StepQuietWeek {
-			steps = append(steps, &taken{
-				repo: cov.ID, known: known, state: r.lines.settings.Rules.WithQuietWeek(state, at),
-				week: &ledger.WeeklyLines{Week: r.week.Start, Complete: true},
+			steps = append(steps, &stepResult{
+				repoID: cov.ID, repo: known, state: r.lines.settings.Rules.WithQuietWeek(state, at),
+				lines: &ledger.WeeklyLines{Week: r.week.Start, Complete: true},
 			})
 		}
 	}
-	for chunk := range slices.Chunk(steps, quietTogether) {
+	for chunk := range slices.Chunk(steps, quietBatchSize) {
 		if err := r.lines.commit(ctx, chunk...); err != nil {
 			return err
 		}
-		r.count(func(done *LinesResult) { done.QuietWeeks += len(chunk) })
+		r.updateResult(func(done *LinesResult) { done.QuietWeeks += len(chunk) })
 	}
 	return nil
 }
 
-// work takes every step that is due, with several repositories at a time.
-func (r *linesRound) work(ctx context.Context) error {
+// advanceRepositories takes every step that is due, with several repositories at a time.
+func (r *round) advanceRepositories(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(github.Background(ctx))
 	group.SetLimit(r.lines.collector.settings.Concurrency)
 	for _, cov := range r.repos {
-		if groupCtx.Err() != nil || r.ended() {
+		if groupCtx.Err() != nil || r.isHalted() {
 			break
 		}
-		group.Go(func() error { return r.repository(groupCtx, cov) })
+		group.Go(func() error { return r.advanceRepository(groupCtx, cov) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -131,29 +131,29 @@ func (r *linesRound) work(ctx context.Context) error {
 // maxSteps is how many steps a repository has in a round at most: it is asked, has zeros, is read, and waits.
 const maxSteps = 4
 
-func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) error {
+func (r *round) advanceRepository(ctx context.Context, cov *ledger.RepoCoverage) error {
 	repo, known := r.lines.collector.repository(cov), r.lines.repo(cov.ID)
 	for range maxSteps {
-		if r.ended() {
+		if r.isHalted() {
 			return nil
 		}
 		at := r.situation(cov)
 		state := r.lines.settings.Rules.WithRewrite(known.state, at)
 		step, next := r.lines.settings.Rules.NextStep(&state, at)
 		if step == loc.StepNone {
-			r.due(next)
+			r.scheduleAt(next)
 			return nil
 		}
 		if r.lines.settings.CheckPaused() != nil {
-			r.halt(at.Now.Add(afterPause))
+			r.halt(at.Now.Add(pausedRetryDelay))
 			return nil
 		}
-		result := &taken{repo: cov.ID, known: known, state: state, part: known.part}
+		result := &stepResult{repoID: cov.ID, repo: known, state: state, part: known.part}
 		changed := false
 		if step == loc.StepReadStatistics {
-			changed = r.ask(ctx, &repo, cov.Signals.Head != "", at, result)
+			changed = r.readStatistics(ctx, &repo, cov.Signals.Head != "", at, result)
 		} else {
-			changed = r.read(ctx, &repo, cov.Signals.Head != "", at, result)
+			changed = r.readCommits(ctx, &repo, cov.Signals.Head != "", at, result)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -165,23 +165,23 @@ func (r *linesRound) repository(ctx context.Context, cov *ledger.RepoCoverage) e
 			return err
 		}
 	}
-	r.due(r.lines.collector.now())
+	r.scheduleAt(r.lines.collector.now())
 	return nil
 }
 
-// ask asks for statistics, and reports whether anything is known that was not.
-func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
+// readStatistics asks for statistics, and reports whether anything is known that was not.
+func (r *round) readStatistics(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *stepResult) bool {
 	rules := &r.lines.settings.Rules
 	told, err := r.lines.settings.Source.ReadContributors(ctx, r.lines.collector.settings.Org, *repo)
 	if err == nil && told.Empty && had {
-		err = errNotEmpty
+		err = errEmptyStatistics
 	}
 	switch {
-	case ctx.Err() != nil || r.halts(err, at):
+	case ctx.Err() != nil || r.haltOn(err, at):
 		return false
 	case err != nil:
-		r.fail(repo, err)
-		step.state = rules.WithStatisticsError(step.state, at, refused(err))
+		r.addFailure(repo, err)
+		step.state = rules.WithStatisticsError(step.state, at, isRefused(err))
 		return true
 	case told.Pending:
 		step.state = rules.WithPending(step.state, at)
@@ -189,15 +189,15 @@ func (r *linesRound) ask(ctx context.Context, repo *activity.Repository, had boo
 		step.state = rules.WithZero(step.state, at)
 	default:
 		step.state, step.part = rules.WithStatistics(step.state, at), ledger.WeeklyLines{}
-		step.week = r.weekly(&told, at)
+		step.lines = r.statisticsLines(&told, at)
 	}
-	r.count(func(done *LinesResult) { done.StatisticsReads++ })
+	r.updateResult(func(done *LinesResult) { done.StatisticsReads++ })
 	return true
 }
 
-// halts ends the round when an error says that every other request would be refused as well.
-func (r *linesRound) halts(err error, at *loc.Situation) bool {
-	after, until, halts := linesHalts(err)
+// haltOn ends the round when an error says that every other request would be refused as well.
+func (r *round) haltOn(err error, at *loc.Situation) bool {
+	after, until, halts := roundHaltedUntil(err)
 	if !halts {
 		return false
 	}
@@ -208,15 +208,15 @@ func (r *linesRound) halts(err error, at *loc.Situation) bool {
 	return true
 }
 
-func (r *linesRound) fail(repo *activity.Repository, err error) {
-	r.count(func(done *LinesResult) {
+func (r *round) addFailure(repo *activity.Repository, err error) {
+	r.updateResult(func(done *LinesResult) {
 		done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: activity.StreamCommits, Err: err})
 	})
 }
 
-// weekly are the week's lines as the statistics tell them. They have users who have lines, and those who had commits within the
+// statisticsLines are the week's lines as the statistics tell them. They have users who have lines, and those who had commits within the
 // retention. Of others nothing is known: there are at most a hundred, and none without an account.
-func (r *linesRound) weekly(told *github.ContributorStats, at *loc.Situation) *ledger.WeeklyLines {
+func (r *round) statisticsLines(told *github.ContributorStats, at *loc.Situation) *ledger.WeeklyLines {
 	retained := at.Now.Add(-r.lines.settings.Retention)
 	users := make(lineSums)
 	for i := range told.Contributors {
@@ -229,7 +229,7 @@ func (r *linesRound) weekly(told *github.ContributorStats, at *loc.Situation) *l
 			}
 		}
 	}
-	return users.weekly(r.week, told.Empty)
+	return users.weeklyLines(r.week, told.Empty)
 }
 
 // lineSums are lines by user.
@@ -240,7 +240,7 @@ func (s lineSums) add(who activity.Actor, added, removed uint64) {
 	s[who] = ledger.UserLines{Actor: who, Added: sum.Added + added, Removed: sum.Removed + removed}
 }
 
-func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.WeeklyLines {
+func (s lineSums) weeklyLines(week activity.Window, everybody bool) *ledger.WeeklyLines {
 	w := &ledger.WeeklyLines{Week: week.Start, Complete: everybody}
 	for _, user := range s {
 		w.Users = append(w.Users, user)
@@ -248,18 +248,18 @@ func (s lineSums) weekly(week activity.Window, everybody bool) *ledger.WeeklyLin
 	return w
 }
 
-// read reads the lines of the week's commits as far as the caps allow, and reports whether anything is known that was not.
-func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *taken) bool {
+// readCommits reads the lines of the week's commits as far as the caps allow, and reports whether anything is known that was not.
+func (r *round) readCommits(ctx context.Context, repo *activity.Repository, had bool, at *loc.Situation, step *stepResult) bool {
 	rules, reading := &r.lines.settings.Rules, step.state.CommitProgress(at)
-	whole, sums := r.partOf(&reading, &step.part)
+	whole, sums := r.resumePart(&reading, &step.part)
 	left := r.lines.settings.MaxCommits - reading.Requested
-	if allowed, _ := r.lines.allowance.left(at.Now); allowed == 0 {
-		r.waits(at, step)
+	if allowed, _ := r.lines.quota.remaining(at.Now); allowed == 0 {
+		r.deferCommits(at, step)
 		return true
 	}
 	outcome, err := r.lines.settings.Source.ReadCommitLines(ctx, github.CommitLinesRequest{
 		Org: r.lines.collector.settings.Org, Repo: *repo, HadCommits: had, Window: r.week, Head: reading.Head, Position: reading.Position, MaxCommits: left,
-		Reserve: func(n int) int { return r.lines.allowance.take(at.Now, n) },
+		Reserve: func(n int) int { return r.lines.quota.reserve(at.Now, n) },
 	}, func(events []activity.Event) error {
 		for i := range events {
 			sums.add(events[i].Actor, uint64(events[i].Additions), uint64(events[i].Deletions))
@@ -269,35 +269,35 @@ func (r *linesRound) read(ctx context.Context, repo *activity.Repository, had bo
 	if ctx.Err() != nil {
 		return false
 	}
-	r.count(func(done *LinesResult) { done.CommitReads++ })
+	r.updateResult(func(done *LinesResult) { done.CommitReads++ })
 	moved := outcome.Position > reading.Position
 	step.state = rules.WithCommitProgress(step.state, at, outcome.Head, outcome.Position, outcome.Requested)
-	step.part = *sums.weekly(r.week, whole)
+	step.part = *sums.weeklyLines(r.week, whole)
 	switch {
-	case r.halts(err, at):
+	case r.haltOn(err, at):
 		return moved
 	case err != nil:
-		r.fail(repo, err)
-		step.state = rules.WithCommitsError(step.state, at, refused(err))
+		r.addFailure(repo, err)
+		step.state = rules.WithCommitsError(step.state, at, isRefused(err))
 	case outcome.Complete || outcome.Requested >= left:
 		whole = whole && outcome.Complete
 		step.state = rules.WithCommits(step.state, at, !whole)
-		step.week, step.part = sums.weekly(r.week, whole), ledger.WeeklyLines{}
+		step.lines, step.part = sums.weeklyLines(r.week, whole), ledger.WeeklyLines{}
 	default:
-		r.waits(at, step)
+		r.deferCommits(at, step)
 	}
 	return true
 }
 
-// waits puts the rest of a week off until there is another hour's allowance.
-func (r *linesRound) waits(at *loc.Situation, step *taken) {
-	_, until := r.lines.allowance.left(at.Now)
+// deferCommits puts the rest of a week off until there is another hour's allowance.
+func (r *round) deferCommits(at *loc.Situation, step *stepResult) {
+	_, until := r.lines.quota.remaining(at.Now)
 	r.lines.collector.tallies.Add(TallyLinesWait)
 	step.state = r.lines.settings.Rules.WithWait(step.state, at, until)
 }
 
-// partOf is what was read of the week before, and whether nothing of it was left out.
-func (r *linesRound) partOf(reading *loc.CommitProgress, part *ledger.WeeklyLines) (whole bool, sums lineSums) {
+// resumePart is what was read of the week before, and whether nothing of it was left out.
+func (r *round) resumePart(reading *loc.CommitProgress, part *ledger.WeeklyLines) (whole bool, sums lineSums) {
 	sums = make(lineSums)
 	if reading.Position == 0 || !part.Week.Equal(reading.Week) {
 		return true, sums

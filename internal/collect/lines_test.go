@@ -489,7 +489,7 @@ func TestFailover(t *testing.T) {
 	require.Equal(t, "ready", b.mode())
 
 	samples := []ledger.Entry{
-		{EntryKey: linesKey(EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
+		{EntryKey: linesEntryKey(EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
 		{EntryKey: entryAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
 	}
 	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Entries: samples})

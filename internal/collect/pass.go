@@ -86,7 +86,7 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 		sum, err = c.pass(ctx, fence)
 	}
 	sum.Duration = c.settings.Now().Sub(began)
-	sum.Status, sum.RetryAt = judge(&sum, err)
+	sum.Status, sum.RetryAt = passStatus(&sum, err)
 	span.SetAttributes(attribute.String("result", string(sum.Status)), attribute.Int("repositories", sum.Repositories),
 		attribute.Int("changed", sum.Changed), attribute.Int("events", sum.Events))
 	if err != nil {
@@ -100,13 +100,13 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 
 // Flush commits what was counted and not committed yet, without authority.
 func (c *Collector) Flush(ctx context.Context) error {
-	pending := c.tallies.take()
+	pending := c.tallies.drain()
 	if len(pending) == 0 {
 		return nil
 	}
 	_, err := c.settings.Store.Commit(ctx, 0, ledger.Batch{Org: c.settings.Org, Observed: c.settings.Now(), Tallies: pending})
 	if err != nil {
-		c.tallies.giveBack(pending)
+		c.tallies.restore(pending)
 		return fmt.Errorf("commit counters: %w", err)
 	}
 	return nil
@@ -120,36 +120,36 @@ func (c *Collector) flush(ctx context.Context, fence uint64, result PassStatus) 
 
 func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) {
 	sum := PassResult{Start: c.now()}
-	cov, err := c.coverage(ctx)
+	cov, err := c.readCoverage(ctx)
 	if err != nil {
 		return sum, err
 	}
-	todo, err := c.look(ctx, &cov, &sum)
+	todo, err := c.discover(ctx, &cov, &sum)
 	if err != nil {
 		return sum, err
 	}
 	todo.basis = cov.Basis
-	sum.Start, sum.Changed = todo.began, len(todo.readings)
-	c.begin(&todo)
-	defer c.begin(nil)
-	if err := c.announce(ctx, fence, &todo); err != nil {
+	sum.Start, sum.Changed = todo.start, len(todo.readings)
+	c.setPending(&todo)
+	defer c.setPending(nil)
+	if err := c.recordRepositories(ctx, fence, &todo); err != nil {
 		return sum, err
 	}
-	run := newRun(c, fence, &todo)
+	run := newPassRun(c, fence, &todo)
 	if err := run.readAll(ctx); err != nil {
 		return sum, err
 	}
-	sum.Changed -= run.idle
-	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.putOff), todo.later()
+	sum.Changed -= run.unchanged
+	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.deferred), todo.deferredWindows()
 	b := ledger.Batch{
-		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.began, Repos: todo.missed(run.read, run.asked)},
+		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.start, Repos: todo.missedProgress(run.read, run.observed)},
 	}
-	return sum, c.conclude(ctx, fence, &sum, b)
+	return sum, c.advanceEdge(ctx, fence, &sum, b)
 }
 
-// conclude moves the edge. The pass is counted in the same commit.
-func (c *Collector) conclude(ctx context.Context, fence uint64, sum *PassResult, b ledger.Batch) error {
-	result, _ := judge(sum, nil)
+// advanceEdge moves the edge. The pass is counted in the same commit.
+func (c *Collector) advanceEdge(ctx context.Context, fence uint64, sum *PassResult, b ledger.Batch) error {
+	result, _ := passStatus(sum, nil)
 	counted := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyRuns, Labels: [2]string{string(result)}}, Add: 1}
 	b.Tallies = []ledger.Tally{counted}
 	if _, err := c.commit(ctx, fence, sourceLeader, b); err != nil {
@@ -158,26 +158,26 @@ func (c *Collector) conclude(ctx context.Context, fence uint64, sum *PassResult,
 	return nil
 }
 
-// begin notes what a pass is about to read; nil for nothing any more.
-func (c *Collector) begin(todo *plan) {
+// setPending notes what a pass is about to read; nil for nothing any more.
+func (c *Collector) setPending(todo *plan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pending = nil
+	c.pendingStreams = nil
 	if todo == nil {
 		return
 	}
-	c.pending = make(map[int64]activity.Streams, len(todo.readings))
+	c.pendingStreams = make(map[int64]activity.Streams, len(todo.readings))
 	for i := range todo.readings {
 		request := &todo.readings[i].request
-		c.pending[request.Repo.ID] = request.Streams
+		c.pendingStreams[request.Repo.ID] = request.Streams
 	}
 }
 
-// settle notes that a repository was read.
-func (c *Collector) settle(repo int64) {
+// clearPending notes that a repository was read.
+func (c *Collector) clearPending(repo int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.pending, repo)
+	delete(c.pendingStreams, repo)
 }
 
 // PendingStreams are the streams of a repository that a pass is about to read: no job is made of what they miss.
@@ -185,14 +185,14 @@ func (c *Collector) settle(repo int64) {
 func (c *Collector) PendingStreams(repo int64) activity.Streams {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.absent[repo] {
+	if c.notFound[repo] {
 		return activity.EveryStream
 	}
-	return c.pending[repo]
+	return c.pendingStreams[repo]
 }
 
-// announce records what changed about the repositories themselves, before any of their events.
-func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) error {
+// recordRepositories records what changed about the repositories themselves, before any of their events.
+func (c *Collector) recordRepositories(ctx context.Context, fence uint64, todo *plan) error {
 	if len(todo.changes) == 0 {
 		return nil
 	}
@@ -205,8 +205,8 @@ func (c *Collector) announce(ctx context.Context, fence uint64, todo *plan) erro
 	return nil
 }
 
-// judge says how a pass ended.
-func judge(sum *PassResult, err error) (PassStatus, time.Time) {
+// passStatus says how a pass ended.
+func passStatus(sum *PassResult, err error) (PassStatus, time.Time) {
 	var limit *github.LimitError
 	if errors.As(err, &limit) {
 		return PassSkippedLimited, limit.RetryAt

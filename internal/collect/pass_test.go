@@ -368,7 +368,7 @@ func TestForbiddenRepository(t *testing.T) {
 		require.LessOrEqual(t, asked, 2*5, "twice in the first pass and the next one, then after 15, 30 and 60 minutes")
 		require.Equal(t, uint64(1), b.metrics().of("two", activity.KindIssueComment))
 		b.server.ClearFaults()
-		b.clock.Advance(lastPutOff)
+		b.clock.Advance(maxRefusedDelay)
 		b.pass()
 		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindIssueComment))
 	})

@@ -35,8 +35,8 @@ func permissionOf(s activity.Stream) string {
 	}
 }
 
-// lacking are the permissions that an error says are missing.
-func lacking(err error, wanted string) []string {
+// missingPermissions are the permissions that an error says are missing.
+func missingPermissions(err error, wanted string) []string {
 	forbidden, ok := errors.AsType[*github.ForbiddenError](err)
 	if !ok {
 		return nil
@@ -45,10 +45,10 @@ func lacking(err error, wanted string) []string {
 	return missing
 }
 
-// note takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is
+// record takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is
 // not known whether the credential may read it now: what was known stays.
-func (p *permissions) note(repo int64, s activity.Stream, err error) {
-	missing := lacking(err, permissionOf(s))
+func (p *permissions) record(repo int64, s activity.Stream, err error) {
+	missing := missingPermissions(err, permissionOf(s))
 	if err != nil && missing == nil {
 		return
 	}
@@ -65,9 +65,9 @@ func (p *permissions) note(repo int64, s activity.Stream, err error) {
 	p.streams[key] = missing
 }
 
-// noteListing takes the outcome of asking for the list of repositories.
-func (p *permissions) noteListing(err error) {
-	missing := lacking(err, "metadata")
+// recordListing takes the outcome of asking for the list of repositories.
+func (p *permissions) recordListing(err error) {
+	missing := missingPermissions(err, "metadata")
 	if err != nil && missing == nil {
 		return
 	}

@@ -35,7 +35,7 @@ func TestMissingPermissions(t *testing.T) {
 				}
 				limited.Forbidden = nil
 				b.server.AddCredential(limited)
-				b.clock.Advance(lastPutOff)
+				b.clock.Advance(maxRefusedDelay)
 				require.Equal(t, PassSuccess, b.pass().Status)
 				require.Empty(t, b.collector.MissingPermissions())
 			})
@@ -80,14 +80,14 @@ func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	t.Parallel()
 	var p permissions
 	refused := &github.ForbiddenError{Response: github.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
-	p.note(1, activity.StreamCommits, refused)
-	p.note(2, activity.StreamCommits, refused)
-	p.note(1, activity.StreamPulls, &github.UnavailableError{})
-	p.note(1, activity.StreamComments, &github.NotFoundError{})
+	p.record(1, activity.StreamCommits, refused)
+	p.record(2, activity.StreamCommits, refused)
+	p.record(1, activity.StreamPulls, &github.UnavailableError{})
+	p.record(1, activity.StreamComments, &github.NotFoundError{})
 	require.Equal(t, []string{"contents"}, p.missing())
-	p.note(1, activity.StreamCommits, &github.UnavailableError{})
+	p.record(1, activity.StreamCommits, &github.UnavailableError{})
 	require.Equal(t, []string{"contents"}, p.missing(), "whether it may be read now is not known")
-	p.note(1, activity.StreamCommits, nil)
+	p.record(1, activity.StreamCommits, nil)
 	require.Equal(t, []string{"contents"}, p.missing(), "of the other repository")
 	missing := ledger.RepoCoverage{ID: 2}
 	missing.Missing[activity.StreamCommits] = activity.Windows{{Start: noon, End: noon.Add(time.Hour)}}
@@ -95,7 +95,7 @@ func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	require.Equal(t, []string{"contents"}, p.missing())
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: {ID: 2}}})
 	require.Empty(t, p.missing(), "nothing of it is missing any more")
-	p.note(2, activity.StreamCommits, refused)
+	p.record(2, activity.StreamCommits, refused)
 	missing.Signals.Disabled = activity.StreamsOf(activity.StreamCommits)
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: &missing}})
 	require.Empty(t, p.missing(), "it is not wanted")

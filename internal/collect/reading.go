@@ -11,21 +11,21 @@ import (
 // reading is what has to be read of one repository, and what is known when it has been.
 type reading struct {
 	request github.ReadRequest
-	// covers is, of each stream of the request, the window that is read when it succeeds, and later the window before
+	// windows is, of each stream of the request, the window that is read when it succeeds, and later the window before
 	// it that is left for afterwards: after a long outage a pass reads the last 24 h.
-	covers, later [activity.NumStreams]activity.Window
+	windows, deferred [activity.NumStreams]activity.Window
 	// observed is when the repository's signals were taken, known what they were before.
 	observed time.Time
-	known    activity.Signals
-	// lags are the streams of which more is missing than this interval.
-	lags activity.Streams
+	previous activity.Signals
+	// lagging are the streams of which more is missing than this interval.
+	lagging activity.Streams
 }
 
-// fromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where
+// readFromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where
 // nobody wants more. A repository that was empty gets all its history at once, and that may be old. What is missing
 // from before the old head was read is not behind it: when a pass ends before its end, others may have read the newest
 // part only.
-func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
+func (r *reading) readFromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
 	const s = activity.StreamCommits
 	start := from
 	if lags {
@@ -40,21 +40,21 @@ func (r *reading) fromHead(known *ledger.RepoCoverage, lags bool, from time.Time
 	}
 	r.request.ReadHead, r.request.Tips = known.Signals.Head, known.Tips
 	r.request.Since[s], r.request.GapStart[s] = known.Since, time.Time{}
-	r.covers[s].Start, r.later[s] = start, activity.Window{Start: from, End: start}
+	r.windows[s].Start, r.deferred[s] = start, activity.Window{Start: from, End: start}
 }
 
-// reach takes what was read that is older than what was asked for: nothing of that stream is left for later.
-func (r *reading) reach(outcome *github.ReadResult) {
+// extendCovered takes what was read that is older than what was asked for: nothing of that stream is left for later.
+func (r *reading) extendCovered(outcome *github.ReadResult) {
 	for _, s := range activity.AllStreams() {
-		if !outcome.GapCoveredFrom[s].IsZero() && !r.later[s].IsEmpty() {
-			r.covers[s].Start, r.later[s] = r.later[s].Start, activity.Window{}
+		if !outcome.GapCoveredFrom[s].IsZero() && !r.deferred[s].IsEmpty() {
+			r.windows[s].Start, r.deferred[s] = r.deferred[s].Start, activity.Window{}
 		}
 	}
 }
 
-// done is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
+// progress is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
 // every pass, whatever the signals say, so that the signals can be kept for the rest.
-func (r *reading) done(outcome *github.ReadResult) ledger.RepoProgress {
+func (r *reading) progress(outcome *github.ReadResult) ledger.RepoProgress {
 	progress := ledger.RepoProgress{
 		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, ResolvedTips: outcome.ResolvedTips,
 	}
@@ -62,34 +62,34 @@ func (r *reading) done(outcome *github.ReadResult) ledger.RepoProgress {
 		if !r.request.Streams.Has(s) {
 			continue
 		}
-		window := ledger.StreamWindow{Stream: s, Window: r.covers[s]}
+		window := ledger.StreamWindow{Stream: s, Window: r.windows[s]}
 		if outcome.Failed[s] == nil {
 			progress.Read = append(progress.Read, window)
 		} else {
 			progress.Missed = append(progress.Missed, window)
 		}
-		if !r.later[s].IsEmpty() {
-			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: r.later[s]})
+		if !r.deferred[s].IsEmpty() {
+			progress.Missed = append(progress.Missed, ledger.StreamWindow{Stream: s, Window: r.deferred[s]})
 		}
 	}
 	return progress
 }
 
-// needless reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
-func (r *reading) needless(outcome *github.ReadResult) bool {
-	for _, w := range r.later {
+// isNoop reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
+func (r *reading) isNoop(outcome *github.ReadResult) bool {
+	for _, w := range r.deferred {
 		if !w.IsEmpty() {
 			return false
 		}
 	}
-	return len(outcome.Failed) == 0 && r.lags == 0 && r.request.Streams&r.request.Repo.Signals.Streams == 0 &&
-		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Equal(&r.known)
+	return len(outcome.Failed) == 0 && r.lagging == 0 && r.request.Streams&r.request.Repo.Signals.Streams == 0 &&
+		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Equal(&r.previous)
 }
 
 // signals are the discovered ones, with the head up to which commits were really read.
 func (r *reading) signals(outcome *github.ReadResult) *activity.Signals {
 	signals := r.request.Repo.Signals
-	signals.Head, signals.HeadReadAt = r.known.Head, r.known.HeadReadAt
+	signals.Head, signals.HeadReadAt = r.previous.Head, r.previous.HeadReadAt
 	if r.request.Streams.Has(activity.StreamCommits) && outcome.Failed[activity.StreamCommits] == nil {
 		signals.HeadReadAt = r.observed
 		if outcome.Head != "" {

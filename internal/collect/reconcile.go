@@ -25,13 +25,13 @@ type ReconcileResult struct {
 // as found.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResult, error) {
 	var sum ReconcileResult
-	cov, err := c.coverage(ctx)
+	cov, err := c.readCoverage(ctx)
 	if err != nil {
 		return sum, err
 	}
-	from := cov.Edge.Add(-recent)
+	from := cov.Edge.Add(-recentWindow)
 	for _, r := range cov.Repos {
-		if r.IsGone() || !active(&r.Signals, from) {
+		if r.IsGone() || !isActive(&r.Signals, from) {
 			continue
 		}
 		sum.Repositories++
@@ -39,12 +39,12 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResul
 			return sum, err
 		}
 	}
-	return sum, c.sweep(ctx, fence, &sum)
+	return sum, c.removeMissingComments(ctx, fence, &sum)
 }
 
-// sweep removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved
+// removeMissingComments removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved
 // away with their issue. One batch does it for all repositories.
-func (c *Collector) sweep(ctx context.Context, fence uint64, sum *ReconcileResult) error {
+func (c *Collector) removeMissingComments(ctx context.Context, fence uint64, sum *ReconcileResult) error {
 	if len(sum.sweeps) == 0 {
 		return nil
 	}
@@ -52,8 +52,8 @@ func (c *Collector) sweep(ctx context.Context, fence uint64, sum *ReconcileResul
 	return err
 }
 
-// active reports whether anything moved, or may have, since a time.
-func active(s *activity.Signals, since time.Time) bool {
+// isActive reports whether anything moved, or may have, since a time.
+func isActive(s *activity.Signals, since time.Time) bool {
 	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
 		(s.Streams != activity.EveryStream && !s.Archived)
 }
@@ -64,21 +64,21 @@ func (c *Collector) reconcileRepo(
 	request := github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Disabled}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {
-		settled[s] = cov.RepoEdge(r, s).Add(-overlap)
-		request.Since[s] = cov.Edge.Add(-recent)
+		settled[s] = cov.RepoEdge(r, s).Add(-readOverlap)
+		request.Since[s] = cov.Edge.Add(-recentWindow)
 	}
 	comments := ledger.Sweep{
 		Repo: r.ID, Kind: activity.KindIssueComment, Present: make(map[activity.ID]struct{}),
 		Window: activity.Window{Start: request.Since[activity.StreamComments], End: settled[activity.StreamComments]},
 	}
-	pages := &pager{repo: r.ID}
-	outcome := c.read(ctx, pages.pinned(request), func(events []activity.Event) error {
+	pages := &pageCommitter{repo: r.ID}
+	outcome := c.readActivity(ctx, pages.withHeads(request), func(events []activity.Event) error {
 		for i := range events {
 			if events[i].Kind == comments.Kind {
 				comments.Present[events[i].ID] = struct{}{}
 			}
 		}
-		old, fresh := split(events, &settled)
+		old, fresh := splitByTime(events, &settled)
 		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old, Progress: pages.progress()})
 		if err != nil {
 			return err
@@ -100,8 +100,8 @@ func (c *Collector) reconcileRepo(
 	return context.Cause(ctx)
 }
 
-// split parts the events that the passes should have found from those which the next pass will find.
-func split(events []activity.Event, settled *[activity.NumStreams]time.Time) (old, fresh []activity.Event) {
+// splitByTime parts the events that the passes should have found from those which the next pass will find.
+func splitByTime(events []activity.Event, settled *[activity.NumStreams]time.Time) (old, fresh []activity.Event) {
 	for _, e := range events {
 		if e.Time.Before(settled[e.Kind.Stream()]) {
 			old = append(old, e)

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// endOfTime is later than every event.
-var endOfTime = time.Unix(math.MaxUint32, 0).UTC()
+// maxEventTime is later than every event.
+var maxEventTime = time.Unix(math.MaxUint32, 0).UTC()
 
 // addRemovals adds to a batch the commits that are not on the default branch any more.
 func addRemovals(b *ledger.Batch, repo int64, outcome *github.ReadResult) {
@@ -21,7 +21,7 @@ func addRemovals(b *ledger.Batch, repo int64, outcome *github.ReadResult) {
 		return
 	}
 	sweep := ledger.Sweep{
-		Repo: repo, Kind: activity.KindCommit, Window: activity.Window{Start: outcome.Sweep.Since, End: endOfTime},
+		Repo: repo, Kind: activity.KindCommit, Window: activity.Window{Start: outcome.Sweep.Since, End: maxEventTime},
 		Present: make(map[activity.ID]struct{}, len(outcome.Sweep.Present)),
 	}
 	for _, id := range outcome.Sweep.Present {

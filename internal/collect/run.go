@@ -14,44 +14,44 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// run carries out a plan's readings.
-type run struct {
+// passRun carries out a plan's readings.
+type passRun struct {
 	collector *Collector
 	fence     uint64
 	plan      *plan
 
 	mu       sync.Mutex
 	read     map[int64]activity.Streams
-	asked    map[int64]bool // whose signals were recorded, or are what they were
+	observed map[int64]bool // whose signals were recorded, or are what they were
 	failures []Failure
 	events   int
-	// idle is how many readings have found that nothing had happened.
-	idle int
-	// unanswered are the streams that GitHub did not answer, by repository.
-	unanswered map[int64]map[activity.Stream]error
-	// halted is the error after which reading anything else is in vain: a limit or a refused credential.
-	halted error
+	// unchanged is how many readings have found that nothing had happened.
+	unchanged int
+	// unavailable are the streams that GitHub did not answer, by repository.
+	unavailable map[int64]map[activity.Stream]error
+	// haltedBy is the error after which reading anything else is in vain: a limit or a refused credential.
+	haltedBy error
 }
 
-func newRun(c *Collector, fence uint64, todo *plan) *run {
-	return &run{
-		collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), asked: make(map[int64]bool),
-		unanswered: make(map[int64]map[activity.Stream]error),
+func newPassRun(c *Collector, fence uint64, todo *plan) *passRun {
+	return &passRun{
+		collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), observed: make(map[int64]bool),
+		unavailable: make(map[int64]map[activity.Stream]error),
 	}
 }
 
-// prepared is how many readings are prepared together. What they begin with is held until they are read.
-const prepared = 50
+// prefetchSize is how many readings are prepared together. What they begin with is held until they are read.
+const prefetchSize = 50
 
 // readAll reads several repositories at a time, those last that were not answered in the last pass. Its error is the
 // store's or the context's: what GitHub refused is in failures. One that takes long keeps a place, and the others go
 // on.
-func (r *run) readAll(ctx context.Context) error {
-	r.markBrief()
+func (r *passRun) readAll(ctx context.Context) error {
+	r.markMinimal()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.collector.settings.Concurrency)
-	for some := range slices.Chunk(r.plan.readings, prepared) {
-		if err := r.readSome(ctx, groupCtx, group, some); err != nil {
+	for some := range slices.Chunk(r.plan.readings, prefetchSize) {
+		if err := r.readChunk(ctx, groupCtx, group, some); err != nil {
 			if first := group.Wait(); first != nil {
 				return first
 			}
@@ -61,16 +61,16 @@ func (r *run) readAll(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r.noteUnanswered()
+	r.recordUnavailable()
 	return context.Cause(ctx)
 }
 
-// markBrief makes the readings brief of repositories that were not answered in the last pass, and puts them behind the
+// markMinimal makes the readings brief of repositories that were not answered in the last pass, and puts them behind the
 // others.
-func (r *run) markBrief() {
+func (r *passRun) markMinimal() {
 	for i := range r.plan.readings {
 		request := &r.plan.readings[i].request
-		request.Minimal = r.collector.refusals.isUnavailable(request.Repo.ID)
+		request.Minimal = r.collector.backoffs.isUnavailable(request.Repo.ID)
 	}
 	slices.SortStableFunc(r.plan.readings, func(a, b reading) int {
 		switch {
@@ -84,30 +84,30 @@ func (r *run) markBrief() {
 	})
 }
 
-// noteUnanswered remembers the repositories that GitHub did not answer, where it answered others: when several are
+// recordUnavailable remembers the repositories that GitHub did not answer, where it answered others: when several are
 // unanswered and none is read, the trouble is not theirs.
-func (r *run) noteUnanswered() {
+func (r *passRun) recordUnavailable() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.halted != nil || (len(r.unanswered) > 1 && len(r.read) == 0) {
+	if r.haltedBy != nil || (len(r.unavailable) > 1 && len(r.read) == 0) {
 		return
 	}
-	for repo, streams := range r.unanswered {
+	for repo, streams := range r.unavailable {
 		for s, err := range streams {
-			r.collector.refusals.noteUnavailable(repo, s, err, r.plan.began)
+			r.collector.backoffs.recordUnavailable(repo, s, err, r.plan.start)
 		}
 	}
 }
 
-// readSome prepares some readings and begins them. Its error is the store's or the context's.
-func (r *run) readSome(ctx, groupCtx context.Context, group *errgroup.Group, some []reading) error {
-	if r.stopped() == nil {
+// readChunk prepares some readings and begins them. Its error is the store's or the context's.
+func (r *passRun) readChunk(ctx, groupCtx context.Context, group *errgroup.Group, some []reading) error {
+	if r.haltError() == nil {
 		requests := make([]*github.ReadRequest, len(some))
 		for i := range some {
 			requests[i] = &some[i].request
 			requests[i].SkipLines = r.collector.settings.WithoutLines
 		}
-		if err := r.collector.addValidators(ctx, some); err != nil {
+		if err := r.collector.loadValidators(ctx, some); err != nil {
 			return err
 		}
 		r.collector.settings.Source.Prefetch(ctx, requests)
@@ -121,23 +121,23 @@ func (r *run) readSome(ctx, groupCtx context.Context, group *errgroup.Group, som
 	return context.Cause(groupCtx)
 }
 
-func (r *run) readOne(ctx context.Context, todo *reading) error {
-	defer r.collector.settle(todo.request.Repo.ID)
-	if err := r.stopped(); err != nil {
-		r.fail(todo, failedAll(todo.request.Streams, err))
+func (r *passRun) readOne(ctx context.Context, todo *reading) error {
+	defer r.collector.clearPending(todo.request.Repo.ID)
+	if err := r.haltError(); err != nil {
+		r.recordFailures(todo, failedAll(todo.request.Streams, err))
 		return nil
 	}
-	pages := &pager{
+	pages := &pageCommitter{
 		collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID, basis: r.plan.basis,
 	}
-	outcome := r.collector.read(ctx, pages.pinned(todo.request), func(events []activity.Event) error {
-		return pages.next(ctx, events)
+	outcome := r.collector.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
+		return pages.add(ctx, events)
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if pages.err == nil {
-		todo.reach(&outcome)
+		todo.extendCovered(&outcome)
 		r.finish(ctx, pages, todo, &outcome)
 	}
 	r.record(todo, &outcome, pages.recorded)
@@ -145,36 +145,36 @@ func (r *run) readOne(ctx context.Context, todo *reading) error {
 }
 
 // finish commits the last page with what has been read, if that says anything.
-func (r *run) finish(ctx context.Context, pages *pager, todo *reading, outcome *github.ReadResult) {
+func (r *passRun) finish(ctx context.Context, pages *pageCommitter, todo *reading, outcome *github.ReadResult) {
 	samples := append(validatorEntries(todo, outcome), r.collector.rewindEntries(todo, outcome)...)
-	if len(pages.waiting) == 0 && len(samples) == 0 && todo.needless(outcome) {
+	if len(pages.buffered) == 0 && len(samples) == 0 && todo.isNoop(outcome) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.idle++
+		r.unchanged++
 		return
 	}
-	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.done(outcome)}}, Entries: samples}
+	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.progress(outcome)}}, Entries: samples}
 	addRemovals(&b, todo.request.Repo.ID, outcome)
 	pages.finish(ctx, b)
 }
 
 // record keeps what came of a reading.
-func (r *run) record(todo *reading, outcome *github.ReadResult, events int) {
-	r.fail(todo, outcome.Failed)
+func (r *passRun) record(todo *reading, outcome *github.ReadResult, events int) {
+	r.recordFailures(todo, outcome.Failed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events += events
-	r.asked[todo.request.Repo.ID] = true
+	r.observed[todo.request.Repo.ID] = true
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
-			r.collector.refusals.forget(todo.request.Repo.ID, s)
-			r.collector.permissions.note(todo.request.Repo.ID, s, nil)
+			r.collector.backoffs.clear(todo.request.Repo.ID, s)
+			r.collector.permissions.record(todo.request.Repo.ID, s, nil)
 		}
 	}
 }
 
-func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
+func (r *passRun) recordFailures(todo *reading, failed map[activity.Stream]error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	whole := len(failed) == todo.request.Streams.Len()
@@ -182,30 +182,30 @@ func (r *run) fail(todo *reading, failed map[activity.Stream]error) {
 		r.failures = append(r.failures, Failure{
 			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, AllFailed: whole,
 		})
-		r.collector.permissions.note(todo.request.Repo.ID, s, err)
+		r.collector.permissions.record(todo.request.Repo.ID, s, err)
 		switch {
-		case refused(err):
-			r.collector.refusals.note(todo.request.Repo.ID, s, err, r.plan.began)
-		case unanswered(err) && err != r.halted: //nolint:errorlint // the same one
-			if r.unanswered[todo.request.Repo.ID] == nil {
-				r.unanswered[todo.request.Repo.ID] = make(map[activity.Stream]error)
+		case isRefused(err):
+			r.collector.backoffs.recordRefused(todo.request.Repo.ID, s, err, r.plan.start)
+		case isUnavailable(err) && err != r.haltedBy: //nolint:errorlint // the same one
+			if r.unavailable[todo.request.Repo.ID] == nil {
+				r.unavailable[todo.request.Repo.ID] = make(map[activity.Stream]error)
 			}
-			r.unanswered[todo.request.Repo.ID][s] = err
+			r.unavailable[todo.request.Repo.ID][s] = err
 		}
-		if halts(err) {
-			r.halted = err
+		if isPassWide(err) {
+			r.haltedBy = err
 		}
 	}
 }
 
-func (r *run) stopped() error {
+func (r *passRun) haltError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.halted
+	return r.haltedBy
 }
 
-// halts reports whether every other request would be refused as well.
-func halts(err error) bool {
+// isPassWide reports whether every other request would be refused as well.
+func isPassWide(err error) bool {
 	var limit *github.LimitError
 	var credential *github.CredentialError
 	return errors.As(err, &limit) || errors.As(err, &credential)
@@ -221,8 +221,8 @@ func failedAll(streams activity.Streams, err error) map[activity.Stream]error {
 	return failed
 }
 
-// pager commits the pages of a reading. It is one page behind, so that the last one and the progress are one commit.
-type pager struct {
+// pageCommitter commits the pages of a reading. It is one page behind, so that the last one and the progress are one commit.
+type pageCommitter struct {
 	collector *Collector
 	fence     uint64
 	source    string
@@ -230,32 +230,32 @@ type pager struct {
 	basis     string // of the coverage that the reading was planned from
 	// tips are the heads from which the commits of the pages were listed.
 	tips     []string
-	waiting  []activity.Event
+	buffered []activity.Event
 	recorded int
 	err      error
 }
 
-// next takes a page.
-func (p *pager) next(ctx context.Context, events []activity.Event) error {
-	if len(p.waiting) > 0 {
-		p.commit(ctx, ledger.Batch{Events: p.waiting, Progress: p.progress()})
-		p.waiting = nil
+// add takes a page.
+func (p *pageCommitter) add(ctx context.Context, events []activity.Event) error {
+	if len(p.buffered) > 0 {
+		p.commit(ctx, ledger.Batch{Events: p.buffered, Progress: p.progress()})
+		p.buffered = nil
 	}
-	p.waiting = append(p.waiting, events...)
+	p.buffered = append(p.buffered, events...)
 	return p.err
 }
 
 // finish commits the last page with what has been read.
-func (p *pager) finish(ctx context.Context, b ledger.Batch) {
-	b.Events = p.waiting
+func (p *pageCommitter) finish(ctx context.Context, b ledger.Batch) {
+	b.Events = p.buffered
 	for i := range b.Progress.Repos {
 		b.Progress.Repos[i].Tips = p.tips
 	}
 	p.commit(ctx, b)
 }
 
-// pinned is a request whose heads the pager learns before their commits.
-func (p *pager) pinned(request github.ReadRequest) github.ReadRequest {
+// withHeads is a request whose heads the pager learns before their commits.
+func (p *pageCommitter) withHeads(request github.ReadRequest) github.ReadRequest {
 	request.OnHead = func(head string) {
 		if !slices.Contains(p.tips, head) {
 			p.tips = append(p.tips, head)
@@ -265,14 +265,14 @@ func (p *pager) pinned(request github.ReadRequest) github.ReadRequest {
 }
 
 // progress says from which heads the commits of a page were listed: it is committed with them.
-func (p *pager) progress() ledger.Progress {
+func (p *pageCommitter) progress() ledger.Progress {
 	if len(p.tips) == 0 {
 		return ledger.Progress{}
 	}
 	return ledger.Progress{Repos: []ledger.RepoProgress{{ID: p.repo, Tips: p.tips}}}
 }
 
-func (p *pager) commit(ctx context.Context, b ledger.Batch) {
+func (p *pageCommitter) commit(ctx context.Context, b ledger.Batch) {
 	if p.err != nil {
 		return
 	}

@@ -22,8 +22,8 @@ func scanKey(repo int64) ledger.EntryKey {
 	return ledger.EntryKey{Name: entryScan, Labels: [2]string{strconv.FormatInt(repo, 10)}}
 }
 
-// addScan adds what is known to the request. It asks the store itself, which may have lost what this replica has seen.
-func (c *Collector) addScan(ctx context.Context, todo *reading) error {
+// loadPullScans adds what is known to the request. It asks the store itself, which may have lost what this replica has seen.
+func (c *Collector) loadPullScans(ctx context.Context, todo *reading) error {
 	if !todo.request.Streams.Has(activity.StreamPulls) {
 		return nil
 	}

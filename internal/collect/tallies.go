@@ -58,8 +58,8 @@ func (t *Tallies) AddN(name string, n uint64, labels ...string) {
 	t.pending[key] += n
 }
 
-// take is what has come up since the last time.
-func (t *Tallies) take() []ledger.Tally {
+// drain is what has come up since the last time.
+func (t *Tallies) drain() []ledger.Tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list := make([]ledger.Tally, 0, len(t.pending)+1)
@@ -70,8 +70,8 @@ func (t *Tallies) take() []ledger.Tally {
 	return list
 }
 
-// giveBack returns what could not be committed.
-func (t *Tallies) giveBack(list []ledger.Tally) {
+// restore returns what could not be committed.
+func (t *Tallies) restore(list []ledger.Tally) {
 	for _, tally := range list {
 		t.AddN(tally.Name, tally.Add, tally.Labels[:]...)
 	}

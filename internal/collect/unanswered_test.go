@@ -90,20 +90,20 @@ func TestNothingAnswered(t *testing.T) {
 // TestDeferral: the first failure in a row defers nothing; the others do ever longer, by what they are.
 func TestDeferral(t *testing.T) {
 	t.Parallel()
-	r := newRefusals(firstPutOff, lastPutOff, interval)
+	r := newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, interval)
 	err := &github.UnavailableError{Err: errors.New("broken")}
 	require.False(t, r.isUnavailable(1))
 	var waits []time.Duration
 	for range 6 {
-		r.noteUnavailable(1, activity.StreamPulls, err, noon)
-		until, _ := r.deferred(1, activity.StreamPulls, noon)
+		r.recordUnavailable(1, activity.StreamPulls, err, noon)
+		until, _ := r.deferredUntil(1, activity.StreamPulls, noon)
 		waits = append(waits, max(0, until.Sub(noon)))
 	}
 	require.True(t, r.isUnavailable(1))
 	require.Equal(t, []time.Duration{0, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}, waits)
-	r.note(1, activity.StreamPulls, &github.NotFoundError{}, noon)
-	require.NoError(t, r.putOff(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing")
-	r.note(1, activity.StreamPulls, &github.NotFoundError{}, noon)
-	require.Error(t, r.putOff(1, activity.StreamPulls, noon.Add(firstPutOff-time.Second)))
-	require.NoError(t, r.putOff(1, activity.StreamPulls, noon.Add(firstPutOff)))
+	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	require.NoError(t, r.deferralOf(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing")
+	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	require.Error(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay-time.Second)))
+	require.NoError(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay)))
 }

@@ -19,13 +19,13 @@ func validatorKey(repo int64, s activity.Stream) ledger.EntryKey {
 	return ledger.EntryKey{Name: entryValidator, Labels: [2]string{strconv.FormatInt(repo, 10), s.String()}}
 }
 
-// addValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks
+// loadValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks
 // the store itself, which may have lost what this replica has seen.
-func (c *Collector) addValidators(ctx context.Context, some []reading) error {
+func (c *Collector) loadValidators(ctx context.Context, some []reading) error {
 	var keys []ledger.EntryKey
 	for i := range some {
 		for _, s := range activity.AllStreams() {
-			if some[i].conditional(s) {
+			if some[i].isConditional(s) {
 				keys = append(keys, validatorKey(some[i].request.Repo.ID, s))
 			}
 		}
@@ -39,7 +39,7 @@ func (c *Collector) addValidators(ctx context.Context, some []reading) error {
 	}
 	for i := range some {
 		for _, s := range activity.AllStreams() {
-			if some[i].conditional(s) {
+			if some[i].isConditional(s) {
 				some[i].request.Validators[s] = decodeValidator(samples[validatorKey(some[i].request.Repo.ID, s)].Data)
 			}
 		}
@@ -47,9 +47,9 @@ func (c *Collector) addValidators(ctx context.Context, some []reading) error {
 	return nil
 }
 
-// conditional reports whether a stream is read on the condition that it has changed: nothing else tells whether it has.
-func (r *reading) conditional(s activity.Stream) bool {
-	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lags.Has(s)
+// isConditional reports whether a stream is read on the condition that it has changed: nothing else tells whether it has.
+func (r *reading) isConditional(s activity.Stream) bool {
+	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lagging.Has(s)
 }
 
 // validatorEntries are the validators that differ from the ones that were known.

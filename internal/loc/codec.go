@@ -20,8 +20,8 @@ const (
 	flagQuiet = 1 << iota
 	flagFallback
 	flagIncomplete
-	flagOutdated // from versionRewound on
-	flagsKnown   = flagQuiet | flagFallback | flagIncomplete
+	flagOutdated  // from versionRewound on
+	flagsVersion1 = flagQuiet | flagFallback | flagIncomplete
 )
 
 // maxHead bounds the name of a commit in bytes.
@@ -58,11 +58,11 @@ func (s *State) Encode() []byte {
 // Decode is a state that was encoded, or ErrState.
 func Decode(data []byte) (State, error) {
 	var s State
-	if len(data) < 2 || !flagsOf(data[0], data[1]) {
+	if len(data) < 2 || !hasValidFlags(data[0], data[1]) {
 		return s, ErrInvalidState
 	}
 	s.QuietWeek, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
-	in := input{varint.NewReader(data[2:])}
+	in := stateReader{varint.NewReader(data[2:])}
 	for _, t := range []*time.Time{&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week, &s.Commits.Retry.At} {
 		*t = in.time()
 	}
@@ -80,13 +80,13 @@ func Decode(data []byte) (State, error) {
 	return s, nil
 }
 
-// flagsOf reports whether a version is known and has such flags.
-func flagsOf(of, flags byte) bool {
+// hasValidFlags reports whether a version is known and has such flags.
+func hasValidFlags(of, flags byte) bool {
 	switch of {
 	case version:
-		return flags&^flagsKnown == 0
+		return flags&^flagsVersion1 == 0
 	case versionRewound:
-		return flags&^(flagsKnown|flagOutdated) == 0
+		return flags&^(flagsVersion1|flagOutdated) == 0
 	default:
 		return false
 	}
@@ -102,10 +102,10 @@ func flag(set bool, bit byte) byte {
 // seconds are since 1970, 0 for the zero time.
 func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 
-// input reads what Encode wrote.
-type input struct{ *varint.Reader }
+// stateReader reads what Encode wrote.
+type stateReader struct{ *varint.Reader }
 
-func (in input) time() time.Time {
+func (in stateReader) time() time.Time {
 	n := in.ReadUvarint(math.MaxUint32)
 	if n == 0 {
 		return time.Time{}
@@ -113,4 +113,4 @@ func (in input) time() time.Time {
 	return time.Unix(int64(n), 0).UTC() //nolint:gosec // 32 bits
 }
 
-func (in input) count() int { return int(in.ReadUvarint(math.MaxInt32)) } //nolint:gosec // 31 bits
+func (in stateReader) count() int { return int(in.ReadUvarint(math.MaxInt32)) } //nolint:gosec // 31 bits

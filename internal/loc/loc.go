@@ -44,13 +44,13 @@ func (m Mode) String() string {
 
 // The waits, each doubled from the first to the last. None of the first is longer than a refresh interval.
 var (
-	whilePending = waits{time.Minute, 15 * time.Minute}
-	afterError   = waits{time.Minute, time.Hour}
-	afterRefusal = waits{15 * time.Minute, 6 * time.Hour}
+	pendingDelays = retryDelays{time.Minute, 15 * time.Minute}
+	errorDelays   = retryDelays{time.Minute, time.Hour}
+	refusedDelays = retryDelays{15 * time.Minute, 6 * time.Hour}
 )
 
-// afterZero is the longest wait after zeros that are not believed yet.
-const afterZero = time.Hour
+// maxZeroDelay is the longest wait after zeros that are not believed yet.
+const maxZeroDelay = time.Hour
 
 // Rules are what is configured.
 type Rules struct {
@@ -137,36 +137,36 @@ func (r *Rules) NextStep(s *State, at *Situation) (Step, time.Time) {
 		}
 		return StepQuietWeek, at.Now
 	}
-	ask, read := r.askAt(s, at), s.readAt(at)
+	ask, read := r.nextRequestAt(s, at), s.nextCommitsAt(at)
 	switch {
 	case !at.Now.Before(ask):
 		return StepReadStatistics, at.Now
-	case r.falls(s) && !at.Now.Before(read):
+	case r.inFallback(s) && !at.Now.Before(read):
 		return StepReadCommits, at.Now
-	case r.falls(s) && read.Before(ask):
+	case r.inFallback(s) && read.Before(ask):
 		return StepNone, read
 	default:
 		return StepNone, ask
 	}
 }
 
-// falls reports whether the fallback is in force: it may have been switched off since.
-func (r *Rules) falls(s *State) bool { return r.Fallback && s.Fallback }
+// inFallback reports whether the fallback is in force: it may have been switched off since.
+func (r *Rules) inFallback(s *State) bool { return r.Fallback && s.Fallback }
 
-// askAt is when the statistics are asked for.
-func (r *Rules) askAt(s *State, at *Situation) time.Time {
+// nextRequestAt is when the statistics are asked for.
+func (r *Rules) nextRequestAt(s *State, at *Situation) time.Time {
 	due := s.ConfirmedAt.Add(r.RefreshInterval)
 	switch {
-	case r.falls(s):
+	case r.inFallback(s):
 		due = s.FallbackUntil
 	case s.QuietWeek || s.Outdated || !s.Week.Equal(at.Week.Start):
 		due = time.Time{}
 	}
-	return later(due, s.StatisticsRetry.At)
+	return latest(due, s.StatisticsRetry.At)
 }
 
-// readAt is when the commits of the week are read.
-func (s *State) readAt(at *Situation) time.Time {
+// nextCommitsAt is when the commits of the week are read.
+func (s *State) nextCommitsAt(at *Situation) time.Time {
 	switch {
 	case s.Week.Equal(at.Week.Start) && !s.QuietWeek && !s.Outdated:
 		return at.Week.End.Add(at.Week.End.Sub(at.Week.Start)) // it is known, until there is another one
@@ -180,9 +180,9 @@ func (s *State) readAt(at *Situation) time.Time {
 // ModeAt is the mode at a time; week is the last complete one.
 func (r *Rules) ModeAt(s *State, now time.Time, week activity.Window) Mode {
 	switch {
-	case r.stale(s, now, week):
+	case r.isStale(s, now, week):
 		return ModeStale
-	case r.falls(s):
+	case r.inFallback(s):
 		return ModeFallback
 	case s.Week.IsZero():
 		return ModeWarming
@@ -191,17 +191,17 @@ func (r *Rules) ModeAt(s *State, now time.Time, week activity.Window) Mode {
 	}
 }
 
-// stale reports whether the values are older than they should be. What is final does not age before its week is over.
-func (r *Rules) stale(s *State, now time.Time, week activity.Window) bool {
+// isStale reports whether the values are older than they should be. What is final does not age before its week is over.
+func (r *Rules) isStale(s *State, now time.Time, week activity.Window) bool {
 	if s.Week.IsZero() {
 		return false
 	}
 	fresh := s.ConfirmedAt
-	if s.QuietWeek || r.falls(s) {
+	if s.QuietWeek || r.inFallback(s) {
 		if !s.Week.Before(week.Start) {
 			return false
 		}
-		fresh = later(fresh, s.Week.Add(2*week.End.Sub(week.Start)))
+		fresh = latest(fresh, s.Week.Add(2*week.End.Sub(week.Start)))
 	}
 	return now.Sub(fresh) > 2*r.RefreshInterval
 }
@@ -220,14 +220,14 @@ func (r *Rules) WithStatistics(s State, at *Situation) State {
 
 // WithPending takes the answer that GitHub is still computing.
 func (r *Rules) WithPending(s State, at *Situation) State {
-	s.StatisticsRetry = whilePending.next(s.StatisticsRetry, at.Now, r.RefreshInterval)
+	s.StatisticsRetry = pendingDelays.next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
 // WithZero takes an answer that has commits and no line. It never becomes a value.
 func (r *Rules) WithZero(s State, at *Situation) State {
 	s.ZeroAnswers++
-	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{At: at.Now.Add(min(r.RefreshInterval, afterZero))}
+	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{At: at.Now.Add(min(r.RefreshInterval, maxZeroDelay))}
 	switch {
 	case s.ZeroAnswers < r.ZeroAnswers:
 	case r.Fallback:
@@ -240,7 +240,7 @@ func (r *Rules) WithZero(s State, at *Situation) State {
 
 // WithStatisticsError takes an error of asking; refused says that GitHub will say the same if it is asked again soon.
 func (r *Rules) WithStatisticsError(s State, at *Situation, refused bool) State {
-	s.StatisticsRetry = errorWaits(refused).next(s.StatisticsRetry, at.Now, r.RefreshInterval)
+	s.StatisticsRetry = delaysAfter(refused).next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
@@ -250,7 +250,7 @@ func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
 	if refused {
 		s.Commits = CommitProgress{Week: at.Week.Start, Retry: s.Commits.Retry}
 	}
-	s.Commits.Retry = errorWaits(refused).next(s.Commits.Retry, at.Now, r.RefreshInterval)
+	s.Commits.Retry = delaysAfter(refused).next(s.Commits.Retry, at.Now, r.RefreshInterval)
 	return s
 }
 
@@ -286,21 +286,21 @@ func (s *State) CommitProgress(at *Situation) CommitProgress {
 	return CommitProgress{Week: at.Week.Start}
 }
 
-type waits struct{ first, last time.Duration }
+type retryDelays struct{ first, last time.Duration }
 
-func errorWaits(refused bool) waits {
+func delaysAfter(refused bool) retryDelays {
 	if refused {
-		return afterRefusal
+		return refusedDelays
 	}
-	return afterError
+	return errorDelays
 }
 
-func (w waits) next(before Retry, now time.Time, refresh time.Duration) Retry {
+func (w retryDelays) next(before Retry, now time.Time, refresh time.Duration) Retry {
 	wait := max(min(w.first, refresh), min(w.last, 2*before.Wait))
 	return Retry{At: now.Add(wait), Wait: wait}
 }
 
-func later(a, b time.Time) time.Time {
+func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

@@ -25,7 +25,7 @@ const firstJitter = 2 * time.Second
 func (l Loop) Run(ctx context.Context, turn func(ctx context.Context) (notBefore time.Time)) error {
 	next := time.Now().Add(min(firstJitter, l.random(1)))
 	for {
-		if err := wait(ctx, next); err != nil {
+		if err := sleepUntil(ctx, next); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -42,7 +42,7 @@ func (l Loop) random(share float64) time.Duration {
 	return time.Duration(rand.Float64() * share * l.Jitter * float64(l.Interval)) //nolint:gosec // no secret
 }
 
-func wait(ctx context.Context, until time.Time) error {
+func sleepUntil(ctx context.Context, until time.Time) error {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {

@@ -13,20 +13,20 @@ import (
 
 type obj = map[string]any
 
-// answer is an answer before it is written.
-type answer struct {
+// response is an answer before it is written.
+type response struct {
 	status       int
 	header       http.Header
 	body         []byte
 	lastModified time.Time
 }
 
-func reply(status int, v any) answer {
+func newResponse(status int, v any) response {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return answer{
+	return response{
 		status: status, body: b,
 		header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "X-Github-Media-Type": {"github.v3; format=json"}},
 	}
@@ -34,25 +34,25 @@ func reply(status int, v any) answer {
 
 const docURL = "https://docs.github.com/rest"
 
-func fail(status int, message string) answer {
-	return reply(status, obj{"message": message, "documentation_url": docURL, "status": strconv.Itoa(status)})
+func errorResponse(status int, message string) response {
+	return newResponse(status, obj{"message": message, "documentation_url": docURL, "status": strconv.Itoa(status)})
 }
 
-func notFound() answer { return fail(http.StatusNotFound, "Not Found") }
+func notFoundResponse() response { return errorResponse(http.StatusNotFound, "Not Found") }
 
-// stamp renders a time as GitHub does.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// formatTime renders a time as GitHub does.
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func stampPtr(t *time.Time) any {
+func formatOptionalTime(t *time.Time) any {
 	if t == nil {
 		return nil
 	}
-	return stamp(*t)
+	return formatTime(*t)
 }
 
-// validate sets the validators of an answer and turns it into a 304 if the client has it already. The ETag depends on
+// applyValidators sets the validators of an answer and turns it into a 304 if the client has it already. The ETag depends on
 // the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
-func (a *answer) validate(r *http.Request) (notModified bool) {
+func (a *response) applyValidators(r *http.Request) (notModified bool) {
 	if a.status != http.StatusOK || r.Method != http.MethodGet {
 		return false
 	}
@@ -68,7 +68,7 @@ func (a *answer) validate(r *http.Request) (notModified bool) {
 	if !a.lastModified.IsZero() {
 		a.header.Set("Last-Modified", a.lastModified.UTC().Format(http.TimeFormat))
 	}
-	if !a.unchanged(r, etag) {
+	if !a.isNotModified(r, etag) {
 		return false
 	}
 	a.status, a.body = http.StatusNotModified, nil
@@ -76,7 +76,7 @@ func (a *answer) validate(r *http.Request) (notModified bool) {
 	return true
 }
 
-func (a *answer) unchanged(r *http.Request, etag string) bool {
+func (a *response) isNotModified(r *http.Request, etag string) bool {
 	if match := r.Header.Get("If-None-Match"); match != "" {
 		for m := range strings.SplitSeq(match, ",") {
 			if strings.TrimPrefix(strings.TrimSpace(m), "W/") == etag {
@@ -89,8 +89,8 @@ func (a *answer) unchanged(r *http.Request, etag string) bool {
 	return err == nil && !a.lastModified.IsZero() && !a.lastModified.Truncate(time.Second).After(since)
 }
 
-// pageOf is the page number and size of a request, GitHub's defaults for what makes no sense.
-func pageOf(q url.Values) (page, size int) {
+// pageParams is the page number and size of a request, GitHub's defaults for what makes no sense.
+func pageParams(q url.Values) (page, size int) {
 	page, size = 1, 30
 	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 0 {
 		page = n
@@ -101,8 +101,8 @@ func pageOf(q url.Values) (page, size int) {
 	return page, size
 }
 
-// links is a Link header (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api).
-func links(address string, q url.Values, page, last int) string {
+// linkHeader is a Link header (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api).
+func linkHeader(address string, q url.Values, page, last int) string {
 	var out []string
 	link := func(rel string, n int) {
 		q.Set("page", strconv.Itoa(n))

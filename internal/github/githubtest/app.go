@@ -24,16 +24,16 @@ const (
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app#about-json-web-tokens-jwts).
 const maxJWTLife = 10 * time.Minute
 
-// admitApp admits a GitHub App by its JSON web token.
-func (x *exchange) admitApp() (answer, bool) {
+// authenticateApp admits a GitHub App by its JSON web token.
+func (x *exchange) authenticateApp() (response, bool) {
 	_, token, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	app, status, message := x.s.verifyJWT(token)
 	if app == nil {
 		x.view = x.s.view(&Credential{Orgs: []string{}})
-		return fail(status, message), false
+		return errorResponse(status, message), false
 	}
-	x.enter(&Credential{Name: "app-" + strconv.FormatInt(app.ID, 10), Bucket: "app:" + strconv.FormatInt(app.ID, 10), app: app})
-	return answer{}, true
+	x.identify(&Credential{Name: "app-" + strconv.FormatInt(app.ID, 10), Bucket: "app:" + strconv.FormatInt(app.ID, 10), app: app})
+	return response{}, true
 }
 
 func (s *Server) verifyJWT(token string) (*App, int, string) {
@@ -91,9 +91,9 @@ func (s *Server) appByIssuer(iss any) *App {
 	return nil
 }
 
-func (x *exchange) getApp() answer {
+func (x *exchange) getApp() response {
 	a := x.cred.app
-	return reply(http.StatusOK, obj{
+	return newResponse(http.StatusOK, obj{
 		"id": a.ID, "client_id": a.ClientID, "slug": a.Slug, "name": a.Slug, "node_id": nodeID("A", a.ID),
 		"html_url": htmlBase + "/apps/" + a.Slug, "installations_count": len(a.Installations),
 	})
@@ -110,10 +110,10 @@ func (x *exchange) installationJSON(i Installation) obj {
 		"repository_selection": "all", "permissions": permissions(i), "events": []string{}, "suspended_at": nil,
 		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.base, i.ID),
 		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", htmlBase, i.Org, i.ID),
-		"created_at":        stamp(x.s.tl.Start), "updated_at": stamp(x.s.tl.Start),
+		"created_at":        formatTime(x.s.tl.Start), "updated_at": formatTime(x.s.tl.Start),
 	}
 	if i.Suspended {
-		j["suspended_at"] = stamp(x.s.tl.Start)
+		j["suspended_at"] = formatTime(x.s.tl.Start)
 	}
 	return j
 }
@@ -126,18 +126,18 @@ func permissions(i Installation) map[string]string {
 	return p
 }
 
-func (x *exchange) listInstallations() answer {
+func (x *exchange) listInstallations() response {
 	return list(x, x.base+"/app/installations", x.cred.app.Installations, x.installationJSON)
 }
 
 // orgInstallation (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
-func (x *exchange) orgInstallation() answer {
+func (x *exchange) orgInstallation() response {
 	for _, i := range x.cred.app.Installations {
 		if strings.EqualFold(i.Org, x.vars["org"]) {
-			return reply(http.StatusOK, x.installationJSON(i))
+			return newResponse(http.StatusOK, x.installationJSON(i))
 		}
 	}
-	return notFound()
+	return notFoundResponse()
 }
 
 // tokenLength is how many characters an installation token has: some 520 since April 2026, and more is not excluded.
@@ -150,13 +150,13 @@ func installationToken(id int64, seq int) string {
 
 // createInstallationToken makes a token that expires after an hour
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
-func (x *exchange) createInstallationToken() answer {
+func (x *exchange) createInstallationToken() response {
 	for _, i := range x.cred.app.Installations {
 		if i.ID != atoi(x.vars["installation_id"]) {
 			continue
 		}
 		if i.Suspended {
-			return fail(http.StatusForbidden, "This installation has been suspended")
+			return errorResponse(http.StatusForbidden, "This installation has been suspended")
 		}
 		name := fmt.Sprintf("installation-%d", i.ID)
 		c := Credential{
@@ -164,9 +164,9 @@ func (x *exchange) createInstallationToken() answer {
 			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
 		x.s.AddCredential(c)
-		return reply(http.StatusCreated, obj{
-			"token": c.Token, "expires_at": stamp(c.expiresAt), "permissions": permissions(i), "repository_selection": "all",
+		return newResponse(http.StatusCreated, obj{
+			"token": c.Token, "expires_at": formatTime(c.expiresAt), "permissions": permissions(i), "repository_selection": "all",
 		})
 	}
-	return notFound()
+	return notFoundResponse()
 }

@@ -70,7 +70,7 @@ func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if !f.Effect.Kind.known() {
+	if !f.Effect.Kind.isKnown() {
 		http.Error(w, "unknown kind of effect", http.StatusBadRequest)
 		return
 	}
@@ -93,8 +93,8 @@ type Stats struct {
 // Stats sums up all requests since the start or the last Reset.
 func (s *Server) Stats() Stats {
 	s.mu.RLock()
-	st := Stats{Now: s.now().UTC(), Start: s.tl.Start, Hold: s.hold}
+	st := Stats{Now: s.now().UTC(), Start: s.tl.Start, Hold: s.hiddenAfter}
 	s.mu.RUnlock()
-	s.log.fill(&st)
+	s.log.fillStats(&st)
 	return st
 }

@@ -28,19 +28,19 @@ type exchange struct {
 // ServeHTTP answers one request: who asks, what for, may they, does a fault strike, what is the answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.exchange(r)
-	a, ok := x.admit()
-	hooks := x.begin()
+	a, ok := x.authenticate()
+	hooks := x.assignSeq()
 	for _, hook := range hooks {
 		hook(x.info)
 	}
-	if ok && !s.limits.enter(x.cred.bucket(), s.settings.EnforceLimits) {
-		a = x.secondaryAnswer(s.settings.Limits.Status, time.Minute)
+	if ok && !s.limits.acquireSlot(x.cred.bucket(), s.settings.EnforceLimits) {
+		a = x.secondaryLimitResponse(s.settings.Limits.Status, time.Minute)
 	} else if ok {
-		defer s.limits.leave(x.cred.bucket())
-		a = x.limited()
+		defer s.limits.releaseSlot(x.cred.bucket())
+		a = x.respond()
 	}
 	x.info.Status = a.status
-	x.finish(w, a)
+	x.writeResponse(w, a)
 }
 
 func (s *Server) exchange(r *http.Request) *exchange {
@@ -61,8 +61,8 @@ func (s *Server) exchange(r *http.Request) *exchange {
 	return x
 }
 
-// admit finds the route and the credential. Its answer counts only if it refuses.
-func (x *exchange) admit() (answer, bool) {
+// authenticate finds the route and the credential. Its answer counts only if it refuses.
+func (x *exchange) authenticate() (response, bool) {
 	x.route, x.vars = x.s.match(x.r.Method, x.path)
 	if x.route != nil {
 		x.info.Route = x.route.template
@@ -72,7 +72,7 @@ func (x *exchange) admit() (answer, bool) {
 	}
 	cred, given := x.s.credential(x.r)
 	if cred == nil && given && x.route != nil && x.route.app {
-		return x.admitApp()
+		return x.authenticateApp()
 	}
 	if cred == nil && !given && x.route != nil && x.route.open {
 		cred = &Credential{Name: "anonymous", Orgs: []string{}}
@@ -80,15 +80,15 @@ func (x *exchange) admit() (answer, bool) {
 	if cred == nil {
 		x.view = x.s.view(&Credential{Orgs: []string{}})
 		if !given {
-			return fail(http.StatusUnauthorized, "Requires authentication"), false
+			return errorResponse(http.StatusUnauthorized, "Requires authentication"), false
 		}
-		return fail(http.StatusUnauthorized, "Bad credentials"), false
+		return errorResponse(http.StatusUnauthorized, "Bad credentials"), false
 	}
-	x.enter(cred)
-	return answer{}, true
+	x.identify(cred)
+	return response{}, true
 }
 
-func (x *exchange) enter(cred *Credential) {
+func (x *exchange) identify(cred *Credential) {
 	x.info.Credential = cred.name()
 	x.view = x.s.view(cred)
 	if x.path == "/graphql" {
@@ -105,110 +105,110 @@ func (x *exchange) enter(cred *Credential) {
 	}
 }
 
-func (x *exchange) begin() []func(RequestInfo) {
-	seq, hooks := x.s.log.begin()
+func (x *exchange) assignSeq() []func(RequestInfo) {
+	seq, hooks := x.s.log.nextSeq()
 	x.info.Seq = seq
 	return hooks
 }
 
-func (x *exchange) key() bucketKey { return bucketKey{x.cred.bucket(), x.info.Resource} }
+func (x *exchange) bucketKey() bucketKey { return bucketKey{x.cred.bucket(), x.info.Resource} }
 
-// limited answers unless a fault or a limit comes first.
-func (x *exchange) limited() answer {
+// respond answers unless a fault or a limit comes first.
+func (x *exchange) respond() response {
 	x.view = x.s.view(x.cred) // hooks may have changed the data
-	x.fault = x.s.faults.strike(x.info)
+	x.fault = x.s.faults.effectFor(x.info)
 	if x.fault != nil {
 		x.info.Fault = x.fault.Kind
-		if a, ok := x.before(*x.fault); ok {
+		if a, ok := x.responseInstead(*x.fault); ok {
 			return a
 		}
 	}
 	if x.gql != nil {
-		return x.replace(x.answerGraphQL(), "data")
+		return x.replaceFaultValues(x.respondGraphQL(), "data")
 	}
-	return x.answerREST()
+	return x.respondREST()
 }
 
-func (x *exchange) answerREST() answer {
+func (x *exchange) respondREST() response {
 	if x.route != nil && x.route.free {
 		return x.route.handler(x)
 	}
 	if a, ok := x.charge(1); !ok {
 		return a
 	}
-	a := x.answerRoute()
+	a := x.respondRoute()
 	if x.fault != nil {
-		a = x.replace(x.after(*x.fault, a), "")
+		a = x.replaceFaultValues(x.addEndlessLink(*x.fault, a), "")
 	}
-	if a.validate(x.r) {
+	if a.applyValidators(x.r) {
 		x.info.Cost = 0
-		x.s.limits.refund(x.key(), 1, x.s.now())
+		x.s.limits.refund(x.bucketKey(), 1, x.s.now())
 	}
 	return a
 }
 
 // charge takes points or answers that there are none left.
-func (x *exchange) charge(cost int) (answer, bool) {
-	v, wait := x.s.limits.take(x.key(), cost, x.s.now(), x.s.settings.EnforceLimits)
+func (x *exchange) charge(cost int) (response, bool) {
+	v, wait := x.s.limits.charge(x.bucketKey(), cost, x.s.now(), x.s.settings.EnforceLimits)
 	switch v {
-	case verdictPrimary:
-		return x.primaryAnswer(x.s.settings.Limits.Status), false
-	case verdictSecondary:
-		return x.secondaryAnswer(x.s.settings.Limits.Status, wait), false
+	case limitPrimary:
+		return x.primaryLimitResponse(x.s.settings.Limits.Status), false
+	case limitSecondary:
+		return x.secondaryLimitResponse(x.s.settings.Limits.Status, wait), false
 	default:
 		x.info.Cost = cost
-		return answer{}, true
+		return response{}, true
 	}
 }
 
-func (x *exchange) answerRoute() answer {
+func (x *exchange) respondRoute() response {
 	if x.route == nil {
-		return notFound()
+		return notFoundResponse()
 	}
 	if x.route.app && x.cred.app == nil {
-		return fail(http.StatusUnauthorized, "A JSON web token could not be decoded")
+		return errorResponse(http.StatusUnauthorized, "A JSON web token could not be decoded")
 	}
 	if x.vars["owner"] == "" && x.vars["repository_id"] == "" {
-		if x.route.permission != "" && x.cred.lacks(x.route.permission) {
-			return x.lacking(x.route.permission)
+		if x.route.permission != "" && x.cred.lacksPermission(x.route.permission) {
+			return x.missingPermissionResponse(x.route.permission)
 		}
 		return x.route.handler(x)
 	}
-	return x.answerRepo()
+	return x.respondRepo()
 }
 
-// answerRepo finds the repository by its id or its name; a former name is redirected.
-func (x *exchange) answerRepo() answer {
+// respondRepo finds the repository by its id or its name; a former name is redirected.
+func (x *exchange) respondRepo() response {
 	if id := x.vars["repository_id"]; id != "" {
 		x.repo = x.repoByID(atoi(id))
 	} else {
 		var moved bool
 		x.repo, moved = x.view.repo(x.vars["owner"], x.vars["repo"])
 		if moved && x.repo != nil {
-			return x.movedAnswer()
+			return x.movedResponse()
 		}
 	}
 	switch {
 	case x.repo == nil:
-		return notFound()
+		return notFoundResponse()
 	case x.repo.Blocked:
-		return x.blockedAnswer()
+		return x.blockedResponse()
 	case x.forbidden(x.repo):
-		a := fail(http.StatusForbidden, ssoMessage)
+		a := errorResponse(http.StatusForbidden, ssoMessage)
 		a.header.Set("X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA")
 		return a
-	case x.featureOff():
-		return notFound()
-	case x.route.permission != "" && x.cred.lacks(x.route.permission):
-		return x.lacking(x.route.permission)
+	case x.isFeatureDisabled():
+		return notFoundResponse()
+	case x.route.permission != "" && x.cred.lacksPermission(x.route.permission):
+		return x.missingPermissionResponse(x.route.permission)
 	}
 	return x.route.handler(x)
 }
 
-// lacking is the answer to a credential that lacks a permission
+// missingPermissionResponse is the answer to a credential that lacks a permission
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions).
-func (x *exchange) lacking(permission string) answer {
-	a := fail(http.StatusForbidden, "Resource not accessible by personal access token")
+func (x *exchange) missingPermissionResponse(permission string) response {
+	a := errorResponse(http.StatusForbidden, "Resource not accessible by personal access token")
 	accepted := permission + "=read"
 	if permission == "issues" { // comments are those of issues and of pull requests
 		accepted += "; pull_requests=read"
@@ -221,8 +221,8 @@ func (x *exchange) lacking(permission string) answer {
 const ssoMessage = "Resource protected by organization SAML enforcement. " +
 	"You must grant your Personal Access token access to this organization."
 
-// featureOff reports whether what is asked for is of a feature that the repository has switched off.
-func (x *exchange) featureOff() bool {
+// isFeatureDisabled reports whether what is asked for is of a feature that the repository has switched off.
+func (x *exchange) isFeatureDisabled() bool {
 	switch {
 	case strings.Contains(x.route.template, "/pulls"):
 		return x.pullsOff(x.repo)
@@ -232,15 +232,15 @@ func (x *exchange) featureOff() bool {
 	return false
 }
 
-// movedAnswer points to the address by id
+// movedResponse points to the address by id
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
-func (x *exchange) movedAnswer() answer {
+func (x *exchange) movedResponse() response {
 	rest := strings.TrimPrefix(x.path, "/repos/"+x.vars["owner"]+"/"+x.vars["repo"])
 	to := x.repoAddress(x.repo) + rest
 	if x.r.URL.RawQuery != "" {
 		to += "?" + x.r.URL.RawQuery
 	}
-	a := reply(http.StatusMovedPermanently, obj{
+	a := newResponse(http.StatusMovedPermanently, obj{
 		"message": "Moved Permanently", "url": to,
 		"documentation_url": "https://docs.github.com/rest/guides/best-practices-for-using-the-rest-api#follow-redirects",
 	})
@@ -248,10 +248,10 @@ func (x *exchange) movedAnswer() answer {
 	return a
 }
 
-func (x *exchange) blockedAnswer() answer {
-	return reply(http.StatusUnavailableForLegalReasons, obj{
+func (x *exchange) blockedResponse() response {
+	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
-		"block":   obj{"reason": "dmca", "created_at": stamp(x.repo.created), "html_url": "https://github.com/github/dmca"},
+		"block":   obj{"reason": "dmca", "created_at": formatTime(x.repo.created), "html_url": "https://github.com/github/dmca"},
 	})
 }
 
@@ -259,8 +259,8 @@ func (x *exchange) repoAddress(r *repoIndex) string {
 	return fmt.Sprintf("%s/repositories/%d", x.base, r.id)
 }
 
-// finish writes the answer with the headers that every answer has.
-func (x *exchange) finish(w http.ResponseWriter, a answer) {
+// writeResponse writes the answer with the headers that every answer has.
+func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	var once sync.Once
 	count := func() { once.Do(func() { x.s.log.add(x.info) }) }
 	defer count()
@@ -271,7 +271,7 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 	a.header.Set("X-Github-Api-Version-Selected", "2022-11-28")
 	a.header.Set("Date", x.info.Time.UTC().Format(http.TimeFormat))
 	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits && a.header.Get("X-Ratelimit-Limit") == "" {
-		x.s.limits.quota(x.key(), x.s.now()).header(a.header)
+		x.s.limits.quota(x.bucketKey(), x.s.now()).header(a.header)
 	}
 	if x.cred != nil && !x.cred.Expires.IsZero() {
 		a.header.Set("Github-Authentication-Token-Expiration", x.cred.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))
@@ -282,7 +282,7 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 		}
 	}
 	maps.Copy(w.Header(), a.header)
-	if x.fault != nil && x.deliver(w, a) {
+	if x.fault != nil && x.writeFaulty(w, a) {
 		return
 	}
 	if len(a.body) > 0 {
@@ -293,16 +293,16 @@ func (x *exchange) finish(w http.ResponseWriter, a answer) {
 	_, _ = w.Write(a.body)
 }
 
-// primaryAnswer is GitHub's answer over the hourly limit.
-func (x *exchange) primaryAnswer(status int) answer {
+// primaryLimitResponse is GitHub's answer over the hourly limit.
+func (x *exchange) primaryLimitResponse(status int) response {
 	message := "API rate limit exceeded for user ID " + strconv.FormatInt(numericID("user", x.cred.Login), 10) + "."
-	var a answer
+	var a response
 	if x.gql != nil {
-		a = reply(http.StatusOK, obj{"errors": []obj{{"type": "RATE_LIMITED", "code": "graphql_rate_limit", "message": message}}})
+		a = newResponse(http.StatusOK, obj{"errors": []obj{{"type": "RATE_LIMITED", "code": "graphql_rate_limit", "message": message}}})
 	} else {
-		a = fail(status, message)
+		a = errorResponse(status, message)
 	}
-	q := x.s.limits.quota(x.key(), x.s.now())
+	q := x.s.limits.quota(x.bucketKey(), x.s.now())
 	q.used, q.remaining = q.limit, 0
 	if !x.s.settings.NoRateLimits {
 		q.header(a.header)
@@ -310,14 +310,14 @@ func (x *exchange) primaryAnswer(status int) answer {
 	return a
 }
 
-// secondaryAnswer is GitHub's answer over a secondary limit; without a wait it has no Retry-After.
-func (x *exchange) secondaryAnswer(status int, wait time.Duration) answer {
+// secondaryLimitResponse is GitHub's answer over a secondary limit; without a wait it has no Retry-After.
+func (x *exchange) secondaryLimitResponse(status int, wait time.Duration) response {
 	const message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-	var a answer
+	var a response
 	if status == http.StatusOK {
-		a = reply(status, obj{"errors": []obj{{"type": "RATE_LIMITED", "message": message}}})
+		a = newResponse(status, obj{"errors": []obj{{"type": "RATE_LIMITED", "message": message}}})
 	} else {
-		a = reply(status, obj{
+		a = newResponse(status, obj{
 			"message":           message,
 			"documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
 		})

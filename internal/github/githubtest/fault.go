@@ -85,7 +85,7 @@ const (
 	KindHeader         EffectKind = "header"
 )
 
-func (k EffectKind) known() bool {
+func (k EffectKind) isKnown() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
 		KindRedirectLoop, KindRedirect, KindNull, KindFieldError, KindGraphQLTimeout, KindResourceLimits, KindEndless,
@@ -220,10 +220,10 @@ func Headers(header http.Header) Effect { return Effect{Kind: KindHeader, Header
 
 // ArmedFault is a fault that is in force.
 type ArmedFault struct {
-	fault  Fault
-	table  *faultTable
-	seen   int
-	struck int
+	fault Fault
+	table *faultTable
+	seen  int
+	hits  int
 }
 
 type faultTable struct {
@@ -258,27 +258,27 @@ func (a *ArmedFault) Disarm() {
 func (a *ArmedFault) Hits() int {
 	a.table.mu.Lock()
 	defer a.table.mu.Unlock()
-	return a.struck
+	return a.hits
 }
 
-// strike finds the effect for a request, nil for none.
-func (t *faultTable) strike(r RequestInfo) *Effect {
+// effectFor finds the effect for a request, nil for none.
+func (t *faultTable) effectFor(r RequestInfo) *Effect {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, a := range t.armed {
-		if a.fault.Match.matches(r) && a.strikes() {
+		if a.fault.Match.matches(r) && a.countMatch() {
 			return &a.fault.Effect
 		}
 	}
 	return nil
 }
 
-func (a *ArmedFault) strikes() bool {
+func (a *ArmedFault) countMatch() bool {
 	a.seen++
 	n := a.seen - a.fault.Skip
-	if n <= 0 || a.fault.Every > 1 && n%a.fault.Every != 0 || a.fault.Times > 0 && a.struck >= a.fault.Times {
+	if n <= 0 || a.fault.Every > 1 && n%a.fault.Every != 0 || a.fault.Times > 0 && a.hits >= a.fault.Times {
 		return false
 	}
-	a.struck++
+	a.hits++
 	return true
 }

@@ -9,43 +9,43 @@ import (
 	"time"
 )
 
-// before has the effects that replace an answer.
-func (x *exchange) before(e Effect) (answer, bool) {
-	a, ok := x.replacement(e)
+// responseInstead has the effects that replace an answer.
+func (x *exchange) responseInstead(e Effect) (response, bool) {
+	a, ok := x.effectResponse(e)
 	for k, v := range e.Header {
 		a.header[http.CanonicalHeaderKey(k)] = v
 	}
 	return a, ok
 }
 
-func (x *exchange) replacement(e Effect) (answer, bool) {
+func (x *exchange) effectResponse(e Effect) (response, bool) {
 	switch e.Kind {
 	case KindStatus:
-		return statusAnswer(e), true
+		return statusResponse(e), true
 	case KindPrimary:
-		return x.primaryAnswer(cmp.Or(e.Status, http.StatusForbidden)), true
+		return x.primaryLimitResponse(cmp.Or(e.Status, http.StatusForbidden)), true
 	case KindSecondary:
-		return x.secondaryAnswer(cmp.Or(e.Status, http.StatusForbidden), time.Duration(e.RetryAfter)), true
+		return x.secondaryLimitResponse(cmp.Or(e.Status, http.StatusForbidden), time.Duration(e.RetryAfter)), true
 	case KindReset, KindHang:
-		return answer{header: http.Header{}}, true
+		return response{header: http.Header{}}, true
 	case KindHTML:
-		return answer{
+		return response{
 			status: cmp.Or(e.Status, http.StatusOK), header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
 			body: []byte("<!DOCTYPE html>\n<html><body><h1>Unicorn!</h1></body></html>\n"),
 		}, true
 	case KindRedirectLoop, KindRedirect:
 		to := cmp.Or(e.URL, x.base+strings.TrimPrefix(x.r.URL.RequestURI(), "/api/v3"))
-		a := reply(cmp.Or(e.Status, http.StatusFound), obj{"message": "Moved Permanently", "url": to})
+		a := newResponse(cmp.Or(e.Status, http.StatusFound), obj{"message": "Moved Permanently", "url": to})
 		a.header.Set("Location", to)
 		return a, true
 	case KindGraphQLTimeout:
-		return reply(cmp.Or(e.Status, http.StatusBadGateway), obj{
+		return newResponse(cmp.Or(e.Status, http.StatusBadGateway), obj{
 			"data": nil,
 			"errors": []obj{{"message": "Something went wrong while executing your query. This may be the result of a timeout, " +
 				"or it could be a GitHub bug. Please include `" + x.requestID() + "` when reporting this issue."}},
 		}), true
 	default:
-		return answer{header: http.Header{}}, false
+		return response{header: http.Header{}}, false
 	}
 }
 
@@ -63,19 +63,19 @@ var statusMessages = map[int]string{
 	451:                            "Repository access blocked",
 }
 
-func statusAnswer(e Effect) answer {
-	a := fail(e.Status, cmp.Or(statusMessages[e.Status], http.StatusText(e.Status)))
+func statusResponse(e Effect) response {
+	a := errorResponse(e.Status, cmp.Or(statusMessages[e.Status], http.StatusText(e.Status)))
 	if e.Body != "" {
 		a.body = []byte(e.Body)
 	}
 	return a
 }
 
-// after has the effects that change a REST answer.
-func (x *exchange) after(e Effect, a answer) answer {
+// addEndlessLink has the effects that change a REST answer.
+func (x *exchange) addEndlessLink(e Effect, a response) response {
 	if e.Kind == KindEndless && !strings.Contains(a.header.Get("Link"), `rel="next"`) {
 		q := x.r.URL.Query()
-		page, _ := pageOf(q)
+		page, _ := pageParams(q)
 		q.Set("page", strconv.Itoa(page+1))
 		next := "<" + x.base + x.path + "?" + q.Encode() + `>; rel="next"`
 		a.header.Set("Link", strings.TrimPrefix(a.header.Get("Link")+", "+next, ", "))
@@ -83,15 +83,15 @@ func (x *exchange) after(e Effect, a answer) answer {
 	return a
 }
 
-// deliver has the effects on the connection; it reports whether it wrote the answer.
-func (x *exchange) deliver(w http.ResponseWriter, a answer) bool {
+// writeFaulty has the effects on the connection; it reports whether it wrote the answer.
+func (x *exchange) writeFaulty(w http.ResponseWriter, a response) bool {
 	switch x.fault.Kind {
 	case KindReset:
-		reset(w)
+		resetConnection(w)
 	case KindHang:
 		x.hang()
 	case KindSlow:
-		x.slow(w, a)
+		x.writeSlowly(w, a)
 	case KindTruncate:
 		a.body = a.body[:len(a.body)/2]
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
@@ -104,15 +104,15 @@ func (x *exchange) deliver(w http.ResponseWriter, a answer) bool {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case KindHuge:
-		huge(w, a, x.fault.Size)
+		writeHuge(w, a, x.fault.Size)
 	default:
 		return false
 	}
 	return true
 }
 
-// reset closes the connection so that the client sees a reset.
-func reset(w http.ResponseWriter) {
+// resetConnection closes the connection so that the client sees a reset.
+func resetConnection(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -132,8 +132,8 @@ func (x *exchange) hang() {
 	panic(http.ErrAbortHandler)
 }
 
-// slow sends the body in parts.
-func (x *exchange) slow(w http.ResponseWriter, a answer) {
+// writeSlowly sends the body in parts.
+func (x *exchange) writeSlowly(w http.ResponseWriter, a response) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	part := max(1, (len(a.body)+9)/10)
@@ -152,8 +152,8 @@ func (x *exchange) slow(w http.ResponseWriter, a answer) {
 	}
 }
 
-// huge sends white space before the body.
-func huge(w http.ResponseWriter, a answer, size int64) {
+// writeHuge sends white space before the body.
+func writeHuge(w http.ResponseWriter, a response, size int64) {
 	w.WriteHeader(a.status)
 	space := []byte(strings.Repeat(" ", 64<<10))
 	for size > 0 {

@@ -36,7 +36,7 @@ func (ix *index) addCommits(d *Dataset, repos map[string]*repoIndex) {
 		for _, rs := range r.Resets {
 			pushes[r] = append(pushes[r], push{at: rs.At, branch: cmp.Or(rs.Branch, r.DefaultBranch), reset: rs.SHA})
 		}
-		r.chain(ix.tl, pushes[r])
+		r.linkBranches(ix.tl, pushes[r])
 	}
 }
 
@@ -48,16 +48,16 @@ func (ix *index) addCommit(r *repoIndex, c *Commit) *commitIndex {
 	if !c.GoneAt.IsZero() {
 		ci.gone = ix.servedPtr(&c.GoneAt)
 	}
-	ix.know(c.Login)
+	ix.ensureAccount(c.Login)
 	for i := range c.CoAuthors {
-		ix.know(&c.CoAuthors[i])
+		ix.ensureAccount(&c.CoAuthors[i])
 	}
 	r.commits[c.SHA] = ci
 	return ci
 }
 
-// chain links the commits of a repository and records where its branches stood when.
-func (r *repoIndex) chain(tl Timeline, pushes []push) {
+// linkBranches links the commits of a repository and records where its branches stood when.
+func (r *repoIndex) linkBranches(tl Timeline, pushes []push) {
 	slices.SortStableFunc(pushes, func(a, b push) int { return a.at.Compare(b.at) })
 	lines := map[string][]*commitIndex{}
 	for _, p := range pushes {
@@ -71,14 +71,14 @@ func (r *repoIndex) chain(tl Timeline, pushes []push) {
 			if len(line) == 0 {
 				line = lines[r.DefaultBranch]
 			}
-			r.link(p.commit, line)
+			r.linkParents(p.commit, line)
 		}
 		lines[p.branch] = append(slices.Clip(line), p.commit)
 		r.branches[p.branch] = append(r.branches[p.branch], move{at: tl.ToServed(p.at), head: p.commit})
 	}
 }
 
-func (r *repoIndex) link(c *commitIndex, line []*commitIndex) {
+func (r *repoIndex) linkParents(c *commitIndex, line []*commitIndex) {
 	if c.ParentSHAs != nil {
 		c.shas = c.ParentSHAs
 		for _, sha := range c.ParentSHAs {

@@ -36,11 +36,11 @@ type graphqlRequest struct {
 	op      *ast.OperationDefinition
 	vars    map[string]any
 	price   price
-	refusal *answer
+	refused *response
 }
 
-func (g *graphqlRequest) refuse(a answer) *graphqlRequest {
-	g.refusal = &a
+func (g *graphqlRequest) refuse(a response) *graphqlRequest {
+	g.refused = &a
 	return g
 }
 
@@ -48,11 +48,11 @@ func (g *graphqlRequest) refuse(a answer) *graphqlRequest {
 func (s *Server) parseGraphQL(r *http.Request) *graphqlRequest {
 	g := &graphqlRequest{}
 	if r.Method != http.MethodPost {
-		return g.refuse(notFound())
+		return g.refuse(notFoundResponse())
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxGraphQLBody))
 	if err != nil {
-		return g.refuse(fail(http.StatusBadRequest, "Problems reading the request"))
+		return g.refuse(errorResponse(http.StatusBadRequest, "Problems reading the request"))
 	}
 	var in struct {
 		Query         string         `json:"query"`
@@ -60,21 +60,21 @@ func (s *Server) parseGraphQL(r *http.Request) *graphqlRequest {
 		OperationName string         `json:"operationName"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
-		return g.refuse(fail(http.StatusBadRequest, "Problems parsing JSON"))
+		return g.refuse(errorResponse(http.StatusBadRequest, "Problems parsing JSON"))
 	}
 	return g.prepare(in.Query, in.OperationName, in.Variables, s.settings.MissingFields)
 }
 
 func (g *graphqlRequest) prepare(query, name string, vars map[string]any, lacking []string) *graphqlRequest {
 	if strings.TrimSpace(query) == "" {
-		return g.refuse(reply(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
+		return g.refuse(newResponse(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
 	}
 	doc, errs := gqlparser.LoadQueryWithRules(schema(), query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		return g.refuse(graphqlErrors(errs))
 	}
 	if missing := missingFields(doc, lacking); len(missing) > 0 {
-		return g.refuse(reply(http.StatusOK, obj{"errors": missing}))
+		return g.refuse(newResponse(http.StatusOK, obj{"errors": missing}))
 	}
 	g.doc, g.op = doc, doc.Operations.ForName(name)
 	if g.op == nil || g.op.Operation != ast.Query {
@@ -87,7 +87,7 @@ func (g *graphqlRequest) prepare(query, name string, vars map[string]any, lackin
 	g.vars = v
 	g.price = priceOf(g.op, v)
 	if e := g.price.err; e != nil {
-		return g.refuse(reply(http.StatusOK, obj{"errors": []obj{e.json()}}))
+		return g.refuse(newResponse(http.StatusOK, obj{"errors": []obj{e.json()}}))
 	}
 	return g
 }
@@ -130,7 +130,7 @@ func undefinedField(typ, field string) obj {
 var unknownField = regexp.MustCompile(`^Cannot query field "(\w+)" on type "(\w+)"`)
 
 // graphqlErrors is the answer to a document that is not valid: HTTP 200 without data.
-func graphqlErrors(errs gqlerror.List) answer {
+func graphqlErrors(errs gqlerror.List) response {
 	var out []obj
 	for _, e := range errs {
 		j := obj{"message": e.Message}
@@ -146,7 +146,7 @@ func graphqlErrors(errs gqlerror.List) answer {
 		}
 		out = append(out, j)
 	}
-	return reply(http.StatusOK, obj{"errors": out})
+	return newResponse(http.StatusOK, obj{"errors": out})
 }
 
 // describe tells the accounting what the request is about: its operation and the first owner and repository it names.
@@ -201,10 +201,10 @@ func rootFields(set ast.SelectionSet) []*ast.Field {
 	return out
 }
 
-// answerGraphQL executes the request, charges it, and answers 200 with data, errors or both.
-func (x *exchange) answerGraphQL() answer {
-	if x.gql.refusal != nil {
-		return *x.gql.refusal
+// respondGraphQL executes the request, charges it, and answers 200 with data, errors or both.
+func (x *exchange) respondGraphQL() response {
+	if x.gql.refused != nil {
+		return *x.gql.refused
 	}
 	if !x.gql.price.dryRun {
 		if a, ok := x.charge(x.gql.price.points()); !ok {
@@ -221,7 +221,7 @@ func (x *exchange) answerGraphQL() answer {
 		}
 		out["errors"] = errs
 	}
-	return reply(http.StatusOK, out)
+	return newResponse(http.StatusOK, out)
 }
 
 // fieldError is an error of GraphQL's answer.

@@ -81,7 +81,7 @@ func gitActorRecord(who gitActor, date time.Time, a *account) record {
 		user = userNode{a, "User"}
 	}
 	return record{"GitActor", obj{
-		"name": who.name, "email": who.email, "date": stamp(date), "user": user, "avatarUrl": avatar(0),
+		"name": who.name, "email": who.email, "date": formatTime(date), "user": user, "avatarUrl": avatar(0),
 	}}
 }
 

@@ -108,13 +108,13 @@ func (c *connection) typeName() string { return c.typ }
 func (c *connection) field(e *execution, name string, _ args) (any, error) {
 	switch name {
 	case "nodes":
-		return c.each(row.value), nil
+		return c.mapRows(row.value), nil
 	case "edges":
 		edge := strings.TrimSuffix(c.typ, "Connection") + "Edge"
 		if c.typ == "CommitHistoryConnection" {
 			edge = "CommitEdge"
 		}
-		return c.each(func(r row) any { return record{edge, obj{"cursor": c.cursor(r), "node": r.value()}} }), nil
+		return c.mapRows(func(r row) any { return record{edge, obj{"cursor": c.cursor(r), "node": r.value()}} }), nil
 	case "totalCount":
 		return c.total(), nil
 	case "pageInfo":
@@ -124,7 +124,7 @@ func (c *connection) field(e *execution, name string, _ args) (any, error) {
 	}
 }
 
-func (c *connection) each(f func(row) any) []any {
+func (c *connection) mapRows(f func(row) any) []any {
 	out := make([]any, 0, len(c.page))
 	for _, r := range c.page {
 		out = append(out, f(r))

@@ -26,7 +26,7 @@ type execution struct {
 // run is the data of the answer.
 func (e *execution) run() any {
 	root := map[string]any{}
-	data, ok := e.selection(rootNode{}, []ast.SelectionSet{e.gql.op.SelectionSet}, nil)
+	data, ok := e.executeSelection(rootNode{}, []ast.SelectionSet{e.gql.op.SelectionSet}, nil)
 	if !ok {
 		return nil
 	}
@@ -71,23 +71,23 @@ type selected struct {
 	fields []*ast.Field
 }
 
-// collect merges the selections that apply to a type.
-func (e *execution) collect(typ string, sets []ast.SelectionSet) []selected {
+// collectFields merges the selections that apply to a type.
+func (e *execution) collectFields(typ string, sets []ast.SelectionSet) []selected {
 	var out []selected
 	var visit func(ast.SelectionSet)
 	visit = func(set ast.SelectionSet) {
 		for _, s := range set {
 			switch s := s.(type) {
 			case *ast.Field:
-				if !skipped(s.Directives, e.gql.vars) {
+				if !isSkipped(s.Directives, e.gql.vars) {
 					out = addSelected(out, s)
 				}
 			case *ast.InlineFragment:
-				if !skipped(s.Directives, e.gql.vars) && applies(s.TypeCondition, typ) {
+				if !isSkipped(s.Directives, e.gql.vars) && typeApplies(s.TypeCondition, typ) {
 					visit(s.SelectionSet)
 				}
 			case *ast.FragmentSpread:
-				if !skipped(s.Directives, e.gql.vars) && applies(s.Definition.TypeCondition, typ) {
+				if !isSkipped(s.Directives, e.gql.vars) && typeApplies(s.Definition.TypeCondition, typ) {
 					visit(s.Definition.SelectionSet)
 				}
 			}
@@ -107,17 +107,17 @@ func addSelected(out []selected, f *ast.Field) []selected {
 	return append(out, selected{key: f.Alias, fields: []*ast.Field{f}})
 }
 
-func applies(condition, typ string) bool {
+func typeApplies(condition, typ string) bool {
 	if condition == "" || condition == typ {
 		return true
 	}
 	return slices.ContainsFunc(schema().PossibleTypes[condition], func(d *ast.Definition) bool { return d.Name == typ })
 }
 
-// selection evaluates an object; not ok means that null must go further up.
-func (e *execution) selection(n node, sets []ast.SelectionSet, path []any) (map[string]any, bool) {
+// executeSelection evaluates an object; not ok means that null must go further up.
+func (e *execution) executeSelection(n node, sets []ast.SelectionSet, path []any) (map[string]any, bool) {
 	out := map[string]any{}
-	for _, s := range e.collect(n.typeName(), sets) {
+	for _, s := range e.collectFields(n.typeName(), sets) {
 		f := s.fields[0]
 		if f.Name == "__typename" {
 			out[s.key] = n.typeName()
@@ -127,7 +127,7 @@ func (e *execution) selection(n node, sets []ast.SelectionSet, path []any) (map[
 			continue
 		}
 		at := append(slices.Clip(path), any(s.key))
-		v, ok := e.complete(f.Definition.Type, e.value(n, f, at), s.fields, at)
+		v, ok := e.completeValue(f.Definition.Type, e.resolveField(n, f, at), s.fields, at)
 		if !ok {
 			return nil, false
 		}
@@ -136,8 +136,8 @@ func (e *execution) selection(n node, sets []ast.SelectionSet, path []any) (map[
 	return out, true
 }
 
-// value asks the object for a field, unless a fault has an answer.
-func (e *execution) value(n node, f *ast.Field, path []any) any {
+// resolveField asks the object for a field, unless a fault has an answer.
+func (e *execution) resolveField(n node, f *ast.Field, path []any) any {
 	if err := e.faultAt(path); err != nil {
 		return err
 	}
@@ -166,10 +166,10 @@ type faultError struct{ effect *Effect }
 
 func (f faultError) Error() string { return f.effect.Message }
 
-// complete turns a value into what the answer has for its type.
-func (e *execution) complete(t *ast.Type, v any, fields []*ast.Field, path []any) (any, bool) {
+// completeValue turns a value into what the answer has for its type.
+func (e *execution) completeValue(t *ast.Type, v any, fields []*ast.Field, path []any) (any, bool) {
 	if err, ok := v.(error); ok {
-		return e.fail(t, err, fields[0], path)
+		return e.recordError(t, err, fields[0], path)
 	}
 	switch v := v.(type) {
 	case nil:
@@ -181,13 +181,13 @@ func (e *execution) complete(t *ast.Type, v any, fields []*ast.Field, path []any
 		for _, f := range fields {
 			sets = append(sets, f.SelectionSet)
 		}
-		m, ok := e.selection(v, sets, path)
+		m, ok := e.executeSelection(v, sets, path)
 		if !ok {
 			return nil, !t.NonNull
 		}
 		return m, true
 	case time.Time:
-		return stamp(v), true
+		return formatTime(v), true
 	default:
 		return v, true
 	}
@@ -200,7 +200,7 @@ func (e *execution) completeList(t *ast.Type, list []any, fields []*ast.Field, p
 		if err := e.faultAt(at); err != nil {
 			v = err
 		}
-		c, ok := e.complete(t.Elem, v, fields, at)
+		c, ok := e.completeValue(t.Elem, v, fields, at)
 		if !ok {
 			return nil, !t.NonNull
 		}
@@ -209,8 +209,8 @@ func (e *execution) completeList(t *ast.Type, list []any, fields []*ast.Field, p
 	return out, true
 }
 
-// fail records an error and answers null; where the type forbids null, the parent becomes null.
-func (e *execution) fail(t *ast.Type, err error, f *ast.Field, path []any) (any, bool) {
+// recordError records an error and answers null; where the type forbids null, the parent becomes null.
+func (e *execution) recordError(t *ast.Type, err error, f *ast.Field, path []any) (any, bool) {
 	var fe *fieldError
 	var fault faultError
 	switch {

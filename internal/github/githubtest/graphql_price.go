@@ -29,7 +29,7 @@ func (p price) points() int { return max(1, (p.requests+50)/100) }
 
 func priceOf(op *ast.OperationDefinition, vars map[string]any) price {
 	w := pricing{vars: vars}
-	w.set(op.SelectionSet, 1, nil)
+	w.addSelection(op.SelectionSet, 1, nil)
 	if w.err == nil && w.nodes > maxNodes {
 		w.err = &fieldError{typ: "MAX_NODE_LIMIT_EXCEEDED", message: fmt.Sprintf(
 			"This query requests up to %d possible nodes which exceeds the maximum limit of %d.", w.nodes, maxNodes)}
@@ -42,22 +42,22 @@ type pricing struct {
 	vars map[string]any
 }
 
-// set adds up a selection that is read times times.
-func (w *pricing) set(set ast.SelectionSet, times int, path []any) {
+// addSelection adds up a selection that is read times times.
+func (w *pricing) addSelection(set ast.SelectionSet, times int, path []any) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			w.field(s, times, append(slices.Clip(path), s.Alias))
+			w.addField(s, times, append(slices.Clip(path), s.Alias))
 		case *ast.InlineFragment:
-			w.set(s.SelectionSet, times, path)
+			w.addSelection(s.SelectionSet, times, path)
 		case *ast.FragmentSpread:
-			w.set(s.Definition.SelectionSet, times, path)
+			w.addSelection(s.Definition.SelectionSet, times, path)
 		}
 	}
 }
 
-func (w *pricing) field(f *ast.Field, times int, path []any) {
-	if skipped(f.Directives, w.vars) || f.Definition == nil {
+func (w *pricing) addField(f *ast.Field, times int, path []any) {
+	if isSkipped(f.Directives, w.vars) || f.Definition == nil {
 		return
 	}
 	a := args(f.ArgumentMap(w.vars))
@@ -72,13 +72,13 @@ func (w *pricing) field(f *ast.Field, times int, path []any) {
 		w.nodes = saturate(w.nodes + ids)
 		times = saturate(times * max(1, ids))
 	case strings.HasSuffix(f.Definition.Type.Name(), "Connection"):
-		times = w.connection(f, a, times, path)
+		times = w.addConnection(f, a, times, path)
 	}
-	w.set(f.SelectionSet, times, path)
+	w.addSelection(f.SelectionSet, times, path)
 }
 
-func (w *pricing) connection(f *ast.Field, a args, times int, path []any) int {
-	size, given := w.bound(f, a, path)
+func (w *pricing) addConnection(f *ast.Field, a args, times int, path []any) int {
+	size, given := w.pageBound(f, a, path)
 	if !given {
 		for _, sub := range rootFields(f.SelectionSet) {
 			if sub.Name == "nodes" || sub.Name == "edges" {
@@ -93,7 +93,7 @@ func (w *pricing) connection(f *ast.Field, a args, times int, path []any) int {
 	return saturate(times * size)
 }
 
-func (w *pricing) bound(f *ast.Field, a args, path []any) (int, bool) {
+func (w *pricing) pageBound(f *ast.Field, a args, path []any) (int, bool) {
 	for _, name := range []string{"first", "last"} {
 		n, ok := a.num(name)
 		if !ok {
@@ -120,8 +120,8 @@ func (w *pricing) refuse(path []any, typ, message string) {
 // saturate keeps products of page sizes from overflowing.
 func saturate(n int) int { return min(max(n, 0), 1<<40) }
 
-// skipped reports whether @skip or @include leave a selection out.
-func skipped(directives ast.DirectiveList, vars map[string]any) bool {
+// isSkipped reports whether @skip or @include leave a selection out.
+func isSkipped(directives ast.DirectiveList, vars map[string]any) bool {
 	for _, d := range directives {
 		on := args(d.ArgumentMap(vars)).flag("if")
 		if d.Name == "skip" && on || d.Name == "include" && !on {

@@ -62,9 +62,9 @@ func pullScalar(p pullState, name string) any {
 	case "updatedAt":
 		return p.updated
 	case "mergedAt":
-		return stampPtr(p.merged)
+		return formatOptionalTime(p.merged)
 	case "closedAt":
-		return stampPtr(p.closed)
+		return formatOptionalTime(p.closed)
 	case "baseRefName":
 		return p.repo.DefaultBranch
 	case "headRefName":
@@ -118,7 +118,7 @@ func (n reviewNode) field(e *execution, name string, _ args) (any, error) {
 	case "state":
 		return r.State, nil
 	case "submittedAt":
-		return stampPtr(r.submitted), nil
+		return formatOptionalTime(r.submitted), nil
 	case "createdAt", "updatedAt":
 		if r.submitted == nil {
 			return r.pull.created, nil

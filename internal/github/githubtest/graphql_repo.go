@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// forbidden is the error of a field that the credential may not read.
-func forbidden() error {
+// forbiddenError is the error of a field that the credential may not read.
+func forbiddenError() error {
 	return &fieldError{typ: "FORBIDDEN", message: "Resource not accessible by personal access token"}
 }
 
@@ -18,8 +18,8 @@ type repoNode struct{ r *repoIndex }
 func (repoNode) typeName() string { return "Repository" }
 
 func (n repoNode) field(e *execution, name string, a args) (any, error) {
-	if p := repoPermission(name); p != "" && e.cred.lacks(p) {
-		return nil, forbidden()
+	if p := repoPermission(name); p != "" && e.cred.lacksPermission(p) {
+		return nil, forbiddenError()
 	}
 	r := n.r
 	switch name {

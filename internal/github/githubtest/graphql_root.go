@@ -54,7 +54,7 @@ func (e *execution) rateLimitNode() any {
 	if e.s.settings.NoRateLimits {
 		return nil
 	}
-	q := e.s.limits.quota(e.key(), e.s.now())
+	q := e.s.limits.quota(e.bucketKey(), e.s.now())
 	return record{"RateLimit", obj{
 		"cost": e.gql.price.points(), "nodeCount": e.gql.price.nodes, "limit": q.limit, "remaining": q.remaining, "used": q.used, "resetAt": q.reset,
 	}}

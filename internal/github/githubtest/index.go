@@ -162,8 +162,8 @@ func (ix *index) addUser(u User) *account {
 	return a
 }
 
-// know makes sure that an account exists, so that later look-ups do not write.
-func (ix *index) know(login *string) {
+// ensureAccount makes sure that an account exists, so that later look-ups do not write.
+func (ix *index) ensureAccount(login *string) {
 	if login != nil && ix.users[*login] == nil {
 		ix.addUser(User{Login: *login})
 	}
@@ -205,12 +205,12 @@ func (ix *index) addRepo(org string, r *Repo) *repoIndex {
 	for _, t := range r.Pushes {
 		ri.pushes = append(ri.pushes, ix.tl.ToServed(t))
 	}
-	ix.place(org, ri)
+	ix.registerRepo(org, ri)
 	return ri
 }
 
-// place enters a repository under its present address and its former ones.
-func (ix *index) place(org string, ri *repoIndex) {
+// registerRepo enters a repository under its present address and its former ones.
+func (ix *index) registerRepo(org string, ri *repoIndex) {
 	for _, old := range ri.RenamedFrom {
 		ix.moved[repoKey(org, old)] = ri
 	}
@@ -224,8 +224,8 @@ func (ix *index) place(org string, ri *repoIndex) {
 	}
 }
 
-// fixIDs gives every repository an id that stays when it is renamed.
-func (d *Dataset) fixIDs() {
+// assignRepoIDs gives every repository an id that stays when it is renamed.
+func (d *Dataset) assignRepoIDs() {
 	for i := range d.Repos {
 		r := &d.Repos[i]
 		if r.ID == 0 {
@@ -254,7 +254,7 @@ func (ix *index) addPulls(d *Dataset, repos map[string]*repoIndex) {
 			continue
 		}
 		pull := r.byNumber[rv.Pull]
-		ix.know(rv.Login)
+		ix.ensureAccount(rv.Login)
 		pull.reviews = append(pull.reviews, &reviewIndex{Review: rv, pull: pull, submitted: ix.servedPtr(rv.SubmittedAt)})
 	}
 	for _, r := range repos {
@@ -277,8 +277,8 @@ func (ix *index) addPull(r *repoIndex, p *Pull) {
 		pi.touched = append(pi.touched, ix.tl.ToServed(t))
 	}
 	pi.mergeCommitHash = fmt.Sprintf("%08x%032d", pi.id, p.Number)
-	ix.know(p.Login)
-	ix.know(p.MergedBy)
+	ix.ensureAccount(p.Login)
+	ix.ensureAccount(p.MergedBy)
 	r.pulls = append(r.pulls, pi)
 	r.byNumber[p.Number] = pi
 }
@@ -298,7 +298,7 @@ func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
 		if r == nil {
 			continue
 		}
-		ix.know(c.Login)
+		ix.ensureAccount(c.Login)
 		ci := &commentIndex{Comment: c, repo: r, created: ix.tl.ToServed(c.CreatedAt), updated: ix.tl.ToServed(c.CreatedAt)}
 		if c.UpdatedAt.After(c.CreatedAt) {
 			ci.updated = ix.tl.ToServed(c.UpdatedAt)
@@ -308,13 +308,13 @@ func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
 	for _, r := range repos {
 		slices.SortStableFunc(r.comments, func(a, b *commentIndex) int { return cmp.Compare(a.ID, b.ID) })
 		for _, c := range r.comments {
-			r.attach(c)
+			r.attachComment(c)
 		}
 		slices.SortFunc(r.issues, func(a, b *issueIndex) int { return cmp.Compare(a.number, b.number) })
 	}
 }
 
-func (r *repoIndex) attach(c *commentIndex) {
+func (r *repoIndex) attachComment(c *commentIndex) {
 	if p := r.byNumber[c.Issue]; p != nil {
 		c.pull = p
 		p.comments = append(p.comments, c)

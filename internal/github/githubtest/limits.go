@@ -41,8 +41,8 @@ func (l *limiter) init(limits Limits) {
 	l.limits, l.buckets, l.inFlight = limits, map[bucketKey]*bucket{}, map[string]int{}
 }
 
-// at is the bucket with windows that are over begun anew. The lock is held.
-func (l *limiter) at(key bucketKey, now time.Time) *bucket {
+// bucketAt is the bucket with windows that are over begun anew. The lock is held.
+func (l *limiter) bucketAt(key bucketKey, now time.Time) *bucket {
 	b := l.buckets[key]
 	if b == nil {
 		b = &bucket{limit: l.limits.Core}
@@ -63,48 +63,48 @@ func (l *limiter) at(key bucketKey, now time.Time) *bucket {
 func (l *limiter) quota(key bucketKey, now time.Time) quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.at(key, now)
+	b := l.bucketAt(key, now)
 	return quota{resource: key.resource, limit: b.limit, used: min(b.used, b.limit), remaining: max(0, b.limit-b.used), reset: b.reset}
 }
 
-// verdict is what a limit says to a request.
-type verdict int
+// limitResult is what a limit says to a request.
+type limitResult int
 
 const (
-	verdictOK verdict = iota
-	verdictPrimary
-	verdictSecondary
+	limitOK limitResult = iota
+	limitPrimary
+	limitSecondary
 )
 
-// take charges points. When enforcing, points over a limit are refused and not charged.
-func (l *limiter) take(key bucketKey, cost int, now time.Time, enforce bool) (verdict, time.Duration) {
+// charge charges points. When enforcing, points over a limit are refused and not charged.
+func (l *limiter) charge(key bucketKey, cost int, now time.Time, enforce bool) (limitResult, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.at(key, now)
+	b := l.bucketAt(key, now)
 	perMinute := l.limits.CoreMinute
 	if key.resource == ResourceGraphQL {
 		perMinute = l.limits.GraphQLMinute
 	}
 	if enforce && b.used+cost > b.limit {
-		return verdictPrimary, 0
+		return limitPrimary, 0
 	}
 	if enforce && b.minutePoints >= perMinute {
-		return verdictSecondary, b.minute.Add(time.Minute).Sub(now)
+		return limitSecondary, b.minute.Add(time.Minute).Sub(now)
 	}
 	b.used += cost
 	b.minutePoints++ // a read is one point, whatever it costs on the primary limit
-	return verdictOK, 0
+	return limitOK, 0
 }
 
 // refund gives back what a 304 does not cost.
 func (l *limiter) refund(key bucketKey, cost int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.at(key, now)
+	b := l.bucketAt(key, now)
 	b.used = max(0, b.used-cost)
 }
 
-func (l *limiter) enter(bucket string, enforce bool) bool {
+func (l *limiter) acquireSlot(bucket string, enforce bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if enforce && l.inFlight[bucket] >= l.limits.Concurrent {
@@ -114,7 +114,7 @@ func (l *limiter) enter(bucket string, enforce bool) bool {
 	return true
 }
 
-func (l *limiter) leave(bucket string) {
+func (l *limiter) releaseSlot(bucket string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight[bucket]--
@@ -132,7 +132,7 @@ func (s *Server) SetUsed(credential, resource string, used int) {
 	s.mu.RUnlock()
 	s.limits.mu.Lock()
 	defer s.limits.mu.Unlock()
-	s.limits.at(key, s.now()).used = used
+	s.limits.bucketAt(key, s.now()).used = used
 }
 
 func (q quota) header(h http.Header) {

@@ -107,27 +107,27 @@ func (d *Dataset) Validate() error {
 	}
 	v := rowChecks{repos: map[string]bool{}, pulls: map[string]bool{}, seen: map[string]bool{}}
 	for _, r := range d.Repos {
-		v.once("repository", r.Name)
+		v.requireUnique("repository", r.Name)
 		v.repos[r.Name] = true
 	}
 	for _, r := range d.Commits {
-		v.repo("commit", r.Repo)
-		v.once("commit", r.Repo+"@"+r.SHA)
+		v.requireRepo("commit", r.Repo)
+		v.requireUnique("commit", r.Repo+"@"+r.SHA)
 	}
 	for _, r := range d.Pulls {
-		v.repo("pull", r.Repo)
+		v.requireRepo("pull", r.Repo)
 		key := fmt.Sprintf("%s#%d", r.Repo, r.Number)
-		v.once("pull", key)
+		v.requireUnique("pull", key)
 		v.pulls[key] = true
 	}
 	for _, r := range d.Reviews {
-		v.review(r)
+		v.checkReview(r)
 	}
 	for _, r := range d.Comments {
-		v.repo("comment", r.Repo)
-		v.once("comment", fmt.Sprintf("%s/%d", r.Repo, r.ID))
+		v.requireRepo("comment", r.Repo)
+		v.requireUnique("comment", fmt.Sprintf("%s/%d", r.Repo, r.ID))
 	}
-	v.counts(d)
+	v.checkCounts(d)
 	return errors.Join(v.errs...)
 }
 
@@ -136,36 +136,36 @@ type rowChecks struct {
 	errs               []error
 }
 
-func (v *rowChecks) fail(format string, args ...any) {
+func (v *rowChecks) addError(format string, args ...any) {
 	if len(v.errs) < 10 {
 		v.errs = append(v.errs, fmt.Errorf("%w: %s", ErrDataset, fmt.Sprintf(format, args...)))
 	}
 }
 
-func (v *rowChecks) once(kind, key string) {
+func (v *rowChecks) requireUnique(kind, key string) {
 	if v.seen[kind+" "+key] || key == "" {
-		v.fail("%s %q is empty or comes twice", kind, key)
+		v.addError("%s %q is empty or comes twice", kind, key)
 	}
 	v.seen[kind+" "+key] = true
 }
 
-func (v *rowChecks) repo(kind, name string) {
+func (v *rowChecks) requireRepo(kind, name string) {
 	if !v.repos[name] {
-		v.fail("%s of unknown repository %q", kind, name)
+		v.addError("%s of unknown repository %q", kind, name)
 	}
 }
 
-func (v *rowChecks) review(r Review) {
+func (v *rowChecks) checkReview(r Review) {
 	if key := fmt.Sprintf("%s#%d", r.Repo, r.Pull); !v.pulls[key] {
-		v.fail("review of unknown pull request %s", key)
+		v.addError("review of unknown pull request %s", key)
 	}
 	if (r.SubmittedAt == nil) != (r.State == "PENDING") {
-		v.fail("review %d is %s, submitted at %v", r.ID, r.State, r.SubmittedAt)
+		v.addError("review %d is %s, submitted at %v", r.ID, r.State, r.SubmittedAt)
 	}
-	v.once("review", fmt.Sprintf("%s/%d", r.Repo, r.ID))
+	v.requireUnique("review", fmt.Sprintf("%s/%d", r.Repo, r.ID))
 }
 
-func (v *rowChecks) counts(d *Dataset) {
+func (v *rowChecks) checkCounts(d *Dataset) {
 	for _, c := range []struct {
 		name      string
 		want, got int
@@ -177,7 +177,7 @@ func (v *rowChecks) counts(d *Dataset) {
 		{"issue_comments", d.Org.IssueComments, len(d.Comments)},
 	} {
 		if c.want != 0 && c.want != c.got {
-			v.fail("org.json counts %d %s, there are %d", c.want, c.name, c.got)
+			v.addError("org.json counts %d %s, there are %d", c.want, c.name, c.got)
 		}
 	}
 }

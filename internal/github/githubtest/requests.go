@@ -35,21 +35,21 @@ type RequestInfo struct {
 
 // requestLog keeps the newest requests and sums over all of them.
 type requestLog struct {
-	keep    int
-	mu      sync.Mutex
-	seq     int
-	entries []RequestInfo
-	sums    sums
-	hooks   []func(RequestInfo)
+	maxEntries int
+	mu         sync.Mutex
+	seq        int
+	entries    []RequestInfo
+	totals     requestTotals
+	hooks      []func(RequestInfo)
 }
 
-type sums struct {
+type requestTotals struct {
 	requests, faults int
 	points, routes   map[string]int
 	statuses         map[int]int
 }
 
-func (l *requestLog) begin() (int, []func(RequestInfo)) {
+func (l *requestLog) nextSeq() (int, []func(RequestInfo)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seq++
@@ -59,14 +59,14 @@ func (l *requestLog) begin() (int, []func(RequestInfo)) {
 func (l *requestLog) add(info RequestInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.entries) >= l.keep {
-		l.entries = slices.Delete(l.entries, 0, len(l.entries)-l.keep/2)
+	if len(l.entries) >= l.maxEntries {
+		l.entries = slices.Delete(l.entries, 0, len(l.entries)-l.maxEntries/2)
 	}
 	l.entries = append(l.entries, info)
-	l.sums.add(info)
+	l.totals.add(info)
 }
 
-func (s *sums) add(info RequestInfo) {
+func (s *requestTotals) add(info RequestInfo) {
 	if s.points == nil {
 		s.points, s.routes, s.statuses = map[string]int{}, map[string]int{}, map[int]int{}
 	}
@@ -79,11 +79,11 @@ func (s *sums) add(info RequestInfo) {
 	}
 }
 
-func (l *requestLog) fill(st *Stats) {
+func (l *requestLog) fillStats(st *Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st.Requests, st.Faults = l.sums.requests, l.sums.faults
-	st.Points, st.Routes, st.Statuses = maps.Clone(l.sums.points), maps.Clone(l.sums.routes), maps.Clone(l.sums.statuses)
+	st.Requests, st.Faults = l.totals.requests, l.totals.faults
+	st.Points, st.Routes, st.Statuses = maps.Clone(l.totals.points), maps.Clone(l.totals.routes), maps.Clone(l.totals.statuses)
 }
 
 // OnRequest calls a function after each request came in and before it is answered, so that a test can change the data
@@ -116,12 +116,12 @@ func (s *Server) CountRequests(choose func(RequestInfo) bool) int {
 func (s *Server) PointsSpent(resource string) int {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	return s.log.sums.points[resource]
+	return s.log.totals.points[resource]
 }
 
 // ResetRequests forgets the requests and points counted so far; limits and faults stay.
 func (s *Server) ResetRequests() {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
-	s.log.entries, s.log.sums = nil, sums{}
+	s.log.entries, s.log.totals = nil, requestTotals{}
 }

@@ -10,24 +10,24 @@ import (
 )
 
 // list answers one page of a list with its Link header.
-func list[T any](x *exchange, address string, all []T, render func(T) obj) answer {
+func list[T any](x *exchange, address string, all []T, render func(T) obj) response {
 	q := x.r.URL.Query()
-	page, size := pageOf(q)
+	page, size := pageParams(q)
 	last := (len(all) + size - 1) / size
 	from := min((page-1)*size, len(all))
 	out := []obj{}
 	for _, v := range all[from:min(from+size, len(all))] {
 		out = append(out, render(v))
 	}
-	a := reply(http.StatusOK, out)
-	if l := links(address, q, page, last); l != "" {
+	a := newResponse(http.StatusOK, out)
+	if l := linkHeader(address, q, page, last); l != "" {
 		a.header.Set("Link", l)
 	}
 	return a
 }
 
 // listRepo is a list below a repository; its links have the address by id.
-func listRepo[T any](x *exchange, all []T, render func(T) obj) answer {
+func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 	below := x.path
 	for _, prefix := range []string{"/repos/" + x.vars["owner"] + "/" + x.vars["repo"], "/repositories/" + x.vars["repository_id"]} {
 		below = strings.TrimPrefix(below, prefix)
@@ -35,42 +35,42 @@ func listRepo[T any](x *exchange, all []T, render func(T) obj) answer {
 	return list(x, x.repoAddress(x.repo)+below, all, render)
 }
 
-func (x *exchange) meta() answer {
-	return reply(http.StatusOK, obj{
+func (x *exchange) meta() response {
+	return newResponse(http.StatusOK, obj{
 		"verifiable_password_authentication": false, "hooks": []string{"192.30.252.0/22"}, "web": []string{"192.30.252.0/22"},
 		"api": []string{"192.30.252.0/22"}, "git": []string{"192.30.252.0/22"},
 	})
 }
 
 // rateLimit is free (https://docs.github.com/rest/rate-limit/rate-limit).
-func (x *exchange) rateLimit() answer {
+func (x *exchange) rateLimit() response {
 	if x.s.settings.NoRateLimits {
-		return fail(http.StatusNotFound, "Rate limiting is not enabled.")
+		return errorResponse(http.StatusNotFound, "Rate limiting is not enabled.")
 	}
 	quota := func(resource string) obj {
 		return x.s.limits.quota(bucketKey{x.cred.bucket(), resource}, x.s.now()).json()
 	}
 	core := quota(ResourceCore)
-	return reply(http.StatusOK, obj{"resources": obj{ResourceCore: core, ResourceGraphQL: quota(ResourceGraphQL)}, "rate": core})
+	return newResponse(http.StatusOK, obj{"resources": obj{ResourceCore: core, ResourceGraphQL: quota(ResourceGraphQL)}, "rate": core})
 }
 
-func (x *exchange) authenticatedUser() answer {
+func (x *exchange) authenticatedUser() response {
 	login := cmp.Or(x.cred.Login, x.cred.name())
-	return reply(http.StatusOK, x.userJSON(&account{login: login, typ: "User", id: numericID("user", login)}))
+	return newResponse(http.StatusOK, x.userJSON(&account{login: login, typ: "User", id: numericID("user", login)}))
 }
 
-func (x *exchange) getOrg() answer {
+func (x *exchange) getOrg() response {
 	o := x.org(x.vars["org"])
 	if o == nil {
-		return notFound()
+		return notFoundResponse()
 	}
-	a := reply(http.StatusOK, x.orgJSON(o))
+	a := newResponse(http.StatusOK, x.orgJSON(o))
 	a.lastModified = o.created
 	return a
 }
 
 // listOrgRepos (https://docs.github.com/rest/repos/repos#list-organization-repositories).
-func (x *exchange) listOrgRepos() answer {
+func (x *exchange) listOrgRepos() response {
 	o := x.org(x.vars["org"])
 	if id := x.vars["organization_id"]; id != "" {
 		if o = x.ix.orgsByID[atoi(id)]; o != nil {
@@ -78,7 +78,7 @@ func (x *exchange) listOrgRepos() answer {
 		}
 	}
 	if o == nil {
-		return notFound()
+		return notFoundResponse()
 	}
 	q := x.r.URL.Query()
 	repos := slices.DeleteFunc(x.repos(o), func(r *repoIndex) bool { return !repoOfType(r, q.Get("type")) })
@@ -134,8 +134,8 @@ func sortBy[T any](all []T, compare func(a, b T) int, id func(T) int64, desc boo
 	})
 }
 
-func (x *exchange) getRepo() answer {
-	a := reply(http.StatusOK, x.repoJSON(x.repo))
+func (x *exchange) getRepo() response {
+	a := newResponse(http.StatusOK, x.repoJSON(x.repo))
 	a.lastModified = x.repoUpdatedAt(x.repo)
 	if t := x.pushedAt(x.repo); t.After(a.lastModified) {
 		a.lastModified = t
@@ -143,7 +143,7 @@ func (x *exchange) getRepo() answer {
 	return a
 }
 
-func (x *exchange) listBranches() answer {
+func (x *exchange) listBranches() response {
 	return listRepo(x, x.branchNames(x.repo), func(name string) obj {
 		sha := x.head(x.repo, name).SHA
 		return obj{"name": name, "protected": false, "commit": obj{"sha": sha, "url": x.repoURL(x.repo) + "/commits/" + sha}}
@@ -152,7 +152,7 @@ func (x *exchange) listBranches() answer {
 
 // listPulls (https://docs.github.com/rest/pulls/pulls#list-pull-requests): the direction is descending by default only
 // when the order is by creation.
-func (x *exchange) listPulls() answer {
+func (x *exchange) listPulls() response {
 	q := x.r.URL.Query()
 	state, by, direction := cmp.Or(q.Get("state"), "open"), cmp.Or(q.Get("sort"), "created"), q.Get("direction")
 	if direction == "" {
@@ -175,32 +175,32 @@ func (x *exchange) pathPull() (pullState, bool) {
 	return x.pull(x.repo.byNumber[int(atoi(x.vars["pull_number"]))])
 }
 
-func (x *exchange) getPull() answer {
+func (x *exchange) getPull() response {
 	p, ok := x.pathPull()
 	if !ok {
-		return notFound()
+		return notFoundResponse()
 	}
-	a := reply(http.StatusOK, x.pullDetailJSON(p))
+	a := newResponse(http.StatusOK, x.pullDetailJSON(p))
 	a.lastModified = p.updated
 	return a
 }
 
 // listReviews is in chronological order (https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request).
-func (x *exchange) listReviews() answer {
+func (x *exchange) listReviews() response {
 	p, ok := x.pathPull()
 	if !ok {
-		return notFound()
+		return notFoundResponse()
 	}
 	return listRepo(x, x.reviews(p.pullIndex), x.reviewJSON)
 }
 
 // listComments has the comments of issues and pull requests, by id unless sorted; since is inclusive and about the
 // update time (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository).
-func (x *exchange) listComments() answer {
+func (x *exchange) listComments() response {
 	q := x.r.URL.Query()
 	since, err := timeParam(q.Get("since"))
 	if err != nil {
-		return fail(http.StatusUnprocessableEntity, "Validation Failed")
+		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
 	all := slices.DeleteFunc(x.comments(x.repo.comments), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) })
 	id := func(c *commentIndex) int64 { return c.ID }
@@ -213,11 +213,11 @@ func (x *exchange) listComments() answer {
 	return listRepo(x, all, x.commentJSON)
 }
 
-func (x *exchange) listIssueComments() answer {
+func (x *exchange) listIssueComments() response {
 	n := int(atoi(x.vars["issue_number"]))
 	since, err := timeParam(x.r.URL.Query().Get("since"))
 	if err != nil {
-		return fail(http.StatusUnprocessableEntity, "Validation Failed")
+		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
 	var all []*commentIndex
 	if p, ok := x.pull(x.repo.byNumber[n]); ok {
@@ -225,7 +225,7 @@ func (x *exchange) listIssueComments() answer {
 	} else if is, ok := x.issue(x.repo.issueNo[n]); ok {
 		all = is.comments
 	} else {
-		return notFound()
+		return notFoundResponse()
 	}
 	all = slices.DeleteFunc(x.comments(all), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) })
 	return listRepo(x, all, x.commentJSON)

@@ -50,7 +50,7 @@ func (x *exchange) repoJSON(r *repoIndex) obj {
 		"id": r.id, "node_id": nodeID(nodeRepo, r.id), "name": r.Name, "full_name": r.fullName(), "owner": x.ownerJSON(r),
 		"private": r.private(), "visibility": r.visibility, "fork": r.Fork, "archived": r.Archived, "disabled": r.Disabled,
 		"default_branch": x.defaultBranch(r), "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
-		"created_at": stamp(r.created), "updated_at": stamp(x.repoUpdatedAt(r)), "pushed_at": stamp(x.pushedAt(r)),
+		"created_at": formatTime(r.created), "updated_at": formatTime(x.repoUpdatedAt(r)), "pushed_at": formatTime(x.pushedAt(r)),
 		"html_url": repoHTML(r), "url": x.repoURL(r), "clone_url": repoHTML(r) + ".git",
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},
 		"has_issues": !x.issuesOff(r), "has_wiki": false, "has_projects": false,
@@ -66,7 +66,7 @@ func (x *exchange) orgJSON(o *orgIndex) obj {
 		"login": o.Login, "id": o.id, "node_id": nodeID(nodeOrg, o.id), "type": "Organization", "name": o.Login,
 		"url": x.base + "/orgs/" + o.Login, "html_url": htmlBase + "/" + o.Login, "avatar_url": avatar(o.id),
 		"repos_url": x.base + "/orgs/" + o.Login + "/repos", "public_repos": len(x.repos(o)),
-		"created_at": stamp(o.created), "updated_at": stamp(o.created),
+		"created_at": formatTime(o.created), "updated_at": formatTime(o.created),
 	}
 }
 
@@ -106,7 +106,7 @@ func gitIdentity(ix *index, login *string, name, email string) gitActor {
 func (x *exchange) commitJSON(c *commitIndex) obj {
 	api := x.repoURL(c.repo)
 	who := x.gitAuthor(c)
-	git := obj{"name": who.name, "email": who.email, "date": stamp(c.authored)}
+	git := obj{"name": who.name, "email": who.email, "date": formatTime(c.authored)}
 	parents := []obj{}
 	for _, sha := range c.shas {
 		parents = append(parents, obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": repoHTML(c.repo) + "/commit/" + sha})
@@ -115,7 +115,7 @@ func (x *exchange) commitJSON(c *commitIndex) obj {
 		"sha": c.SHA, "node_id": nodeID(nodeCommit, c.repo.id, c.SHA), "url": api + "/commits/" + c.SHA,
 		"html_url": repoHTML(c.repo) + "/commit/" + c.SHA, "comments_url": api + "/commits/" + c.SHA + "/comments",
 		"commit": obj{
-			"author": git, "committer": obj{"name": who.name, "email": who.email, "date": stamp(c.committed)},
+			"author": git, "committer": obj{"name": who.name, "email": who.email, "date": formatTime(c.committed)},
 			"message": c.message(), "tree": obj{"sha": c.SHA, "url": api + "/git/trees/" + c.SHA},
 			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
 			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
@@ -153,9 +153,9 @@ func (x *exchange) pullJSON(p pullState) obj {
 	return obj{
 		"id": p.id, "node_id": nodeID(nodePull, p.repo.id, p.Number), "number": p.Number, "state": state, "locked": false,
 		"title": p.title(), "body": nil, "draft": p.Draft, "user": x.userJSON(x.ix.account(p.Login)), "url": api, "html_url": html,
-		"created_at": stamp(p.created), "updated_at": stamp(p.updated), "closed_at": stampPtr(p.closed), "merged_at": stampPtr(p.merged),
+		"created_at": formatTime(p.created), "updated_at": formatTime(p.updated), "closed_at": formatOptionalTime(p.closed), "merged_at": formatOptionalTime(p.merged),
 		"merge_commit_sha": p.mergeCommitHash, "author_association": "CONTRIBUTOR", "labels": []obj{}, "assignees": []obj{},
-		"head": x.pullEnd(p.repo, p.headBranch()), "base": x.pullEnd(p.repo, p.repo.DefaultBranch),
+		"head": x.pullRef(p.repo, p.headBranch()), "base": x.pullRef(p.repo, p.repo.DefaultBranch),
 	}
 }
 
@@ -163,7 +163,7 @@ func (p *pullIndex) title() string { return fmt.Sprintf("Pull request %d", p.Num
 
 func (p *pullIndex) headBranch() string { return fmt.Sprintf("change-%d", p.Number) }
 
-func (x *exchange) pullEnd(r *repoIndex, branch string) obj {
+func (x *exchange) pullRef(r *repoIndex, branch string) obj {
 	return obj{"label": r.owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r), "repo": x.repoJSON(r)}
 }
 
@@ -195,7 +195,7 @@ func (x *exchange) reviewJSON(r *reviewIndex) obj {
 		"pull_request_url": api, "author_association": "CONTRIBUTOR", "commit_id": strings.Repeat("0", 40),
 	}
 	if r.submitted != nil {
-		j["submitted_at"] = stamp(*r.submitted)
+		j["submitted_at"] = formatTime(*r.submitted)
 	}
 	return j
 }
@@ -205,7 +205,7 @@ func (x *exchange) commentJSON(c *commentIndex) obj {
 	api := x.repoURL(c.repo)
 	return obj{
 		"id": c.ID, "node_id": nodeID(nodeComment, c.repo.id, c.ID), "user": x.userJSON(x.ix.account(c.Login)), "body": "A comment.",
-		"created_at": stamp(c.created), "updated_at": stamp(x.commentUpdated(c)), "author_association": "CONTRIBUTOR",
+		"created_at": formatTime(c.created), "updated_at": formatTime(x.commentUpdated(c)), "author_association": "CONTRIBUTOR",
 		"url": fmt.Sprintf("%s/issues/comments/%d", api, c.ID), "issue_url": fmt.Sprintf("%s/issues/%d", api, c.Issue),
 		"html_url": c.html(),
 	}

@@ -10,19 +10,19 @@ import (
 
 // statsCache counts for each head how often its statistics were asked for.
 type statsCache struct {
-	mu    sync.Mutex
-	asked map[string]int
+	mu       sync.Mutex
+	requests map[string]int
 }
 
-// pending reports whether the statistics of a head are still being computed.
-func (s *statsCache) pending(head string, times int) bool {
+// isPending reports whether the statistics of a head are still being computed.
+func (s *statsCache) isPending(head string, times int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked == nil {
-		s.asked = map[string]int{}
+	if s.requests == nil {
+		s.requests = map[string]int{}
 	}
-	s.asked[head]++
-	return s.asked[head] <= times
+	s.requests[head]++
+	return s.requests[head] <= times
 }
 
 // contributor is one author's numbers.
@@ -37,13 +37,13 @@ type week struct{ additions, deletions, commits int }
 // statsContributors answers 202 while the numbers are computed, which begins anew after each push. It has no merge
 // commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
-func (x *exchange) statsContributors() answer {
+func (x *exchange) statsContributors() response {
 	head := x.head(x.repo, x.defaultBranch(x.repo))
 	if head == nil {
-		return answer{status: http.StatusNoContent}
+		return response{status: http.StatusNoContent}
 	}
-	if x.s.stats.pending(x.repo.fullName()+"@"+head.SHA, x.s.settings.StatsPending) {
-		return reply(http.StatusAccepted, obj{})
+	if x.s.stats.isPending(x.repo.fullName()+"@"+head.SHA, x.s.settings.StatsPending) {
+		return newResponse(http.StatusAccepted, obj{})
 	}
 	authors, weeks := x.contributors(head)
 	out := []obj{}
@@ -55,7 +55,7 @@ func (x *exchange) statsContributors() answer {
 		}
 		out = append(out, obj{"author": x.userJSON(c.account), "total": c.total, "weeks": rows})
 	}
-	return reply(http.StatusOK, out)
+	return newResponse(http.StatusOK, out)
 }
 
 // contributors are the top 100, least active first, and all weeks of the repository.

@@ -9,7 +9,7 @@ import (
 type route struct {
 	method, template string
 	segments         []string
-	handler          func(*exchange) answer
+	handler          func(*exchange) response
 	// permission is what a credential must not lack.
 	permission string
 	// app wants an app's JSON web token, open nobody's token, free is not charged.
@@ -18,7 +18,7 @@ type route struct {
 
 func restRoutes() []route {
 	var all []route
-	get := func(template string, h func(*exchange) answer) *route {
+	get := func(template string, h func(*exchange) response) *route {
 		all = append(all, route{method: http.MethodGet, template: template, segments: strings.Split(template, "/"), handler: h})
 		return &all[len(all)-1]
 	}
@@ -31,7 +31,7 @@ func restRoutes() []route {
 	get("/app", (*exchange).getApp).app = true
 	get("/app/installations", (*exchange).listInstallations).app = true
 	get("/orgs/{org}/installation", (*exchange).orgInstallation).app = true
-	repo := func(below, permission string, h func(*exchange) answer) {
+	repo := func(below, permission string, h func(*exchange) response) {
 		template := "/repos/{owner}/{repo}" + below
 		get(template, h).permission = permission
 		byID := get("/repositories/{repository_id}"+below, h)

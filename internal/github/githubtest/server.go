@@ -23,12 +23,12 @@ type Server struct {
 	closing  chan struct{}
 	closed   sync.Once
 
-	mu     sync.RWMutex // guards what follows
-	data   []*Dataset
-	tl     Timeline
-	ix     *index
-	hold   time.Time
-	tokens map[string]*Credential
+	mu          sync.RWMutex // guards what follows
+	data        []*Dataset
+	tl          Timeline
+	ix          *index
+	hiddenAfter time.Time
+	tokens      map[string]*Credential
 
 	limits limiter
 	log    requestLog
@@ -57,7 +57,7 @@ func NewServer(set Settings) *Server {
 		s.tokens[c.Token] = &c
 	}
 	s.limits.init(s.settings.Limits)
-	s.log.keep = cmp.Or(set.KeepRequests, 20_000)
+	s.log.maxEntries = cmp.Or(set.KeepRequests, 20_000)
 	s.routes = restRoutes()
 	return s
 }
@@ -121,7 +121,7 @@ func (s *Server) UpdateOrg(login string, change func(*Dataset)) {
 func (s *Server) reindex() {
 	copies := make([]*Dataset, len(s.data))
 	for i, d := range s.data {
-		d.fixIDs()
+		d.assignRepoIDs()
 		copies[i] = d.Clone()
 	}
 	s.ix = buildIndex(copies, s.tl)
@@ -131,7 +131,7 @@ func (s *Server) reindex() {
 func (s *Server) HideAfter(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hold = until
+	s.hiddenAfter = until
 }
 
 // ShowAll ends a Hold.
@@ -156,8 +156,8 @@ func (s *Server) view(cred *Credential) view {
 	defer s.mu.RUnlock()
 	now := s.now()
 	v := view{ix: s.ix, now: now, cutoff: now, cred: cred}
-	if !s.hold.IsZero() && s.hold.Before(now) {
-		v.cutoff = s.hold
+	if !s.hiddenAfter.IsZero() && s.hiddenAfter.Before(now) {
+		v.cutoff = s.hiddenAfter
 	}
 	return v
 }
@@ -173,11 +173,11 @@ func (s *Server) credential(r *http.Request) (cred *Credential, given bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	cred = s.tokens[token]
-	if cred != nil && (ended(cred.expiresAt, s.now()) || ended(cred.Expires, s.now())) {
+	if cred != nil && (isExpired(cred.expiresAt, s.now()) || isExpired(cred.Expires, s.now())) {
 		return nil, true
 	}
 	return cred, true
 }
 
-// ended reports whether an end is reached; zero is none.
-func ended(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+// isExpired reports whether an end is reached; zero is none.
+func isExpired(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }

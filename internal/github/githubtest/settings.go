@@ -97,11 +97,13 @@ func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }
 
 func (c *Credential) bucket() string { return cmp.Or(c.Bucket, "user:"+cmp.Or(c.Login, c.Name)) }
 
-func (c *Credential) covers(owner string) bool {
+func (c *Credential) canSeeOwner(owner string) bool {
 	return c.Orgs == nil || slices.ContainsFunc(c.Orgs, func(o string) bool { return strings.EqualFold(o, owner) })
 }
 
-func (c *Credential) lacks(permission string) bool { return slices.Contains(c.Forbidden, permission) }
+func (c *Credential) lacksPermission(permission string) bool {
+	return slices.Contains(c.Forbidden, permission)
+}
 
 // App is a GitHub App: its JSON web tokens are verified with the public key
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app).

@@ -16,8 +16,8 @@ type view struct {
 
 func (v view) visible(t time.Time) bool { return !t.After(v.cutoff) }
 
-// past is the time if it is reached.
-func (v view) past(t *time.Time) *time.Time {
+// reachedTime is the time if it is reached.
+func (v view) reachedTime(t *time.Time) *time.Time {
 	if t == nil || !v.visible(*t) {
 		return nil
 	}
@@ -26,7 +26,7 @@ func (v view) past(t *time.Time) *time.Time {
 
 func (v view) org(login string) *orgIndex {
 	o := v.ix.orgs[strings.ToLower(login)]
-	if o == nil || !v.cred.covers(o.Login) {
+	if o == nil || !v.cred.canSeeOwner(o.Login) {
 		return nil
 	}
 	return o
@@ -52,7 +52,7 @@ func (v view) repoByID(id int64) *repoIndex {
 }
 
 func (v view) repoVisible(r *repoIndex) bool {
-	return v.visible(r.created) && v.cred.covers(r.owner) && (!r.private() || !v.cred.PublicOnly)
+	return v.visible(r.created) && v.cred.canSeeOwner(r.owner) && (!r.private() || !v.cred.PublicOnly)
 }
 
 // during reports whether one of the periods is now.
@@ -77,7 +77,7 @@ func (v view) repos(o *orgIndex) []*repoIndex {
 }
 
 func (v view) commitVisible(c *commitIndex) bool {
-	return !c.repo.Empty && v.visible(c.pushed) && v.past(c.gone) == nil
+	return !c.repo.Empty && v.visible(c.pushed) && v.reachedTime(c.gone) == nil
 }
 
 // defaultBranch is the branch that the newest visible switch names.
@@ -186,7 +186,7 @@ func (v view) pull(p *pullIndex) (pullState, bool) {
 	if p == nil || !v.visible(p.created) {
 		return pullState{}, false
 	}
-	s := pullState{pullIndex: p, state: "OPEN", updated: p.created, merged: v.past(p.merged), closed: v.past(p.closed)}
+	s := pullState{pullIndex: p, state: "OPEN", updated: p.created, merged: v.reachedTime(p.merged), closed: v.reachedTime(p.closed)}
 	if s.closed != nil {
 		s.state = "CLOSED"
 		s.touch(*s.closed)
@@ -201,7 +201,7 @@ func (v view) pull(p *pullIndex) (pullState, bool) {
 		}
 	}
 	for _, r := range p.reviews {
-		if t := v.past(r.submitted); t != nil {
+		if t := v.reachedTime(r.submitted); t != nil {
 			s.touch(*t)
 		}
 	}

@@ -37,7 +37,7 @@ func main() {
 
 // run serves until the context ends.
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) error {
-	opt, err := parse(arguments, stderr)
+	opt, err := parseFlags(arguments, stderr)
 	if err != nil {
 		return err
 	}
@@ -71,14 +71,14 @@ func serve(ctx context.Context, s *githubtest.Server, listener net.Listener, log
 			logger.Printf("%d requests, points %v, statuses %v, %d faults", st.Requests, st.Points, st.Statuses, st.Faults)
 		case <-ctx.Done():
 			s.Close()
-			return errors.Join(srv.Close(), closed(<-done))
+			return errors.Join(srv.Close(), ignoreServerClosed(<-done))
 		case err := <-done:
 			return err
 		}
 	}
 }
 
-func closed(err error) error {
+func ignoreServerClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -99,7 +99,7 @@ type options struct {
 // orgFlag is name=DIR[,token].
 type orgFlag struct{ name, dir, token string }
 
-func parse(arguments []string, stderr io.Writer) (options, error) {
+func parseFlags(arguments []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("githubtest", flag.ContinueOnError)
 	fs.SetOutput(stderr)

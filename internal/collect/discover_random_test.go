@@ -148,7 +148,7 @@ func (r *restlessOrg) round() {
 		require.False(r.t, known.IsGone(), "%d was there all the time", id)
 	}
 	for id, known := range cov.Repos {
-		if !known.IsGone() && sum.Status != PassPartial && !r.collector.suspects[id] {
+		if !known.IsGone() && sum.Status != PassPartial && !r.collector.unseen[id] {
 			require.True(r.t, r.names[id][known.Name], "%d was not called %s but %v", id, known.Name, r.names[id])
 		}
 	}
