@@ -7,15 +7,15 @@ import (
 
 // callbacks serves contrib's interface. It campaigns when the first one registers.
 type callbacks struct {
-	leader leader
+	leader backend
 	ctx    context.Context //nolint:containedctx // of the extension's life: contrib's interface has none
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	list    []callback
-	term    *callbackTerm // nil while others lead
-	stopped bool
-	tasks   sync.WaitGroup
+	mu          sync.Mutex
+	registered  []callback
+	term        *callbackTerm // nil while others lead
+	stopped     bool
+	campaigning sync.WaitGroup
 }
 
 type callback struct {
@@ -29,7 +29,7 @@ type callbackTerm struct {
 	serving sync.WaitGroup
 }
 
-func newCallbacks(leader leader) *callbacks {
+func newCallbacks(leader backend) *callbacks {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &callbacks{leader: leader, ctx: ctx, cancel: cancel}
 }
@@ -41,9 +41,9 @@ func (c *callbacks) register(start func(context.Context), stop func()) {
 		return
 	}
 	one := callback{start, stop}
-	c.list = append(c.list, one)
-	if len(c.list) == 1 {
-		c.tasks.Go(func() { _ = c.leader.Lead(c.ctx, "", c.lead) }) // ends with the extension
+	c.registered = append(c.registered, one)
+	if len(c.registered) == 1 {
+		c.campaigning.Go(func() { _ = c.leader.Lead(c.ctx, "", c.serveTerm) }) // ends with the extension
 	}
 	if c.term != nil {
 		c.term.serve(one)
@@ -59,12 +59,12 @@ func (t *callbackTerm) serve(one callback) {
 	})
 }
 
-// lead is a term: it ends when all callbacks were stopped.
-func (c *callbacks) lead(ctx context.Context, _ uint64) error {
+// serveTerm is a term: it ends when all callbacks were stopped.
+func (c *callbacks) serveTerm(ctx context.Context, _ uint64) error {
 	term := &callbackTerm{ctx: ctx}
 	c.mu.Lock()
 	c.term = term
-	for _, one := range c.list {
+	for _, one := range c.registered {
 		term.serve(one)
 	}
 	c.mu.Unlock()
@@ -81,5 +81,5 @@ func (c *callbacks) stop() {
 	c.stopped = true
 	c.mu.Unlock()
 	c.cancel()
-	c.tasks.Wait()
+	c.campaigning.Wait()
 }

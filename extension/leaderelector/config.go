@@ -116,10 +116,10 @@ func (c *Config) Validate() error {
 		configcheck.DurationBetween("lease_duration", c.LeaseDuration, minLease, maxLease),
 		configcheck.DurationBetween("renew_deadline", c.RenewDeadline, minRetry, c.LeaseDuration-time.Nanosecond),
 		configcheck.DurationBetween("retry_period", c.RetryPeriod, minRetry, c.RenewDeadline/2),
-		validIdentity(c.Identity))...)
+		checkIdentity(c.Identity))...)
 }
 
-func validIdentity(identity string) error {
+func checkIdentity(identity string) error {
 	if strings.ContainsAny(identity, " \t\r\n/") || len(identity) > 128 {
 		return fmt.Errorf("identity: %s, want at most 128 characters without blanks and slashes, different in every process",
 			configcheck.QuoteUnlessSecret(identity))

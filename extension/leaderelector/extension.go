@@ -18,8 +18,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election/static"
 )
 
-// leader is what a backend gives.
-type leader interface {
+// backend is what a backend gives.
+type backend interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
@@ -28,9 +28,9 @@ type elector struct {
 	config   *Config
 	settings extension.Settings
 	identity string
-	reports  reports
+	status   statusReporter
 
-	backend leader
+	backend backend
 	// leaseName is a lease's name as the backend has it.
 	leaseName func(name string) string
 	closer    io.Closer // of the backend's connections, or nil
@@ -40,7 +40,7 @@ type elector struct {
 var _ extension.Extension = (*elector)(nil)
 
 func newElector(config *Config, settings extension.Settings) *elector {
-	return &elector{config: config, settings: settings, reports: reports{logger: settings.Logger}}
+	return &elector{config: config, settings: settings, status: statusReporter{logger: settings.Logger}}
 }
 
 // Start makes the backend. It fails for what only another configuration can mend, never because a server is out of reach.
@@ -53,9 +53,9 @@ func (e *elector) Start(ctx context.Context, host component.Host) error {
 		}
 		e.identity = name + "-" + strings.ToLower(rand.Text()[:10])
 	}
-	e.reports.host = host
+	e.status.host = host
 	var err error
-	if e.backend, err = e.open(ctx); err != nil {
+	if e.backend, err = e.openBackend(ctx); err != nil {
 		return err
 	}
 	e.callbacks = newCallbacks(e.backend)
@@ -64,10 +64,10 @@ func (e *elector) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-func (e *elector) open(ctx context.Context) (leader, error) {
+func (e *elector) openBackend(ctx context.Context) (backend, error) {
 	switch {
 	case e.config.Static != nil:
-		return election.New(static.New(e.config.Static.Role == roleLeader), e.config.timing(), nil, e.reports.hooks()), nil
+		return election.New(static.New(e.config.Static.Role == roleLeader), e.config.timing(), nil, e.status.hooks()), nil
 	case e.config.Redis != nil:
 		e.leaseName = redislease.LeaseName
 		client, err := e.config.Redis.Connect(ctx)
@@ -78,7 +78,7 @@ func (e *elector) open(ctx context.Context) (leader, error) {
 		leases := redislease.New(client, redislease.Settings{
 			Prefix: e.config.Redis.KeyPrefix, Identity: e.identity, Duration: e.config.LeaseDuration,
 		})
-		return election.New(leases, e.config.timing(), leases, e.reports.hooks()), nil
+		return election.New(leases, e.config.timing(), leases, e.status.hooks()), nil
 	default:
 		return e.openKubernetes()
 	}
@@ -109,27 +109,27 @@ func (e *elector) SetCallBackFuncs(start func(context.Context), stop func()) {
 	e.callbacks.register(start, stop)
 }
 
-// reports logs what happens, on changes only, and tells the collector how the backend does.
-type reports struct {
+// statusReporter logs what happens, on changes only, and tells the collector how the backend does.
+type statusReporter struct {
 	host   component.Host
 	logger *zap.Logger
 
 	mu     sync.Mutex
-	leases map[string]*leaseState
-	// reported is the kind of the error in the component status, "" for none.
-	reported string
+	leases map[string]*leaseStatus
+	// reportedKind is the kind of the error in the component status, "" for none.
+	reportedKind string
 }
 
-func (r *reports) hooks() election.Hooks {
-	return election.Hooks{OnBackend: r.reached, OnTermStart: r.began, OnTermEnd: r.ended, OnHeld: r.held}
+func (r *statusReporter) hooks() election.Hooks {
+	return election.Hooks{OnBackend: r.onBackend, OnTermStart: r.onTermStart, OnTermEnd: r.onTermEnd, OnHeld: r.onHeld}
 }
 
-func (r *reports) began(t election.Term) {
-	r.led(t.Name, true)
+func (r *statusReporter) onTermStart(t election.Term) {
+	r.setLeads(t.Name, true)
 	r.logger.Info("This replica leads.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence))
 }
 
-func (r *reports) ended(t election.Term, why error) {
-	r.led(t.Name, false)
+func (r *statusReporter) onTermEnd(t election.Term, why error) {
+	r.setLeads(t.Name, false)
 	r.logger.Info("This replica leads no more.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence), zap.NamedError("why", why))
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // openKubernetes makes a backend on Lease objects. Without a client there is no election: nobody leads.
-func (e *elector) openKubernetes() (leader, error) {
+func (e *elector) openKubernetes() (backend, error) {
 	client, namespace, err := kubelease.Connect(kubelease.Connection{
 		Kubeconfig: e.config.Kubernetes.Kubeconfig, Namespace: e.config.Kubernetes.Namespace, RenewDeadline: e.config.RenewDeadline,
 	})
@@ -19,10 +19,10 @@ func (e *elector) openKubernetes() (leader, error) {
 	elector := kubelease.New(client, kubelease.Settings{
 		Namespace: namespace, LeaseName: e.config.Kubernetes.LeaseName, Identity: e.identity,
 		LeaseDuration: e.config.LeaseDuration, RenewDeadline: e.config.RenewDeadline, RetryPeriod: e.config.RetryPeriod,
-		OnState: e.reports.reached, OnHeld: e.reports.held,
+		OnState: e.status.onBackend, OnHeld: e.status.onHeld,
 	})
 	e.leaseName = elector.LeaseName
-	return &reporting{reports: &e.reports, leader: elector}, nil
+	return &reportingBackend{status: &e.status, backend: elector}, nil
 }
 
 // checkLeaseName refuses a name that a Lease cannot have.
@@ -33,19 +33,19 @@ func checkLeaseName(name string) error {
 	return nil
 }
 
-// reporting tells of the terms of a backend that has no hooks.
-type reporting struct {
-	leader
-	reports *reports
+// reportingBackend tells of the terms of a backend that has no hooks.
+type reportingBackend struct {
+	backend
+	status *statusReporter
 }
 
 // Lead reports each term.
-func (r *reporting) Lead(ctx context.Context, name string, work func(context.Context, uint64) error) error {
-	return r.leader.Lead(ctx, name, func(ctx context.Context, fence uint64) error {
+func (r *reportingBackend) Lead(ctx context.Context, name string, work func(context.Context, uint64) error) error {
+	return r.backend.Lead(ctx, name, func(ctx context.Context, fence uint64) error {
 		term := election.Term{Name: name, Fence: fence}
-		r.reports.began(term)
+		r.status.onTermStart(term)
 		err := work(ctx, fence)
-		r.reports.ended(term, context.Cause(ctx))
+		r.status.onTermEnd(term, context.Cause(ctx))
 		return err
 	})
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// besideLeader is a backend whose leases can have any names.
-type besideLeader interface {
+// namedBackend is a backend whose leases can have any names.
+type namedBackend interface {
 	LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
-var errNoNames = errors.New("the backend of the election has no leases of other names")
+var errNoNamedLeases = errors.New("the backend of the election has no leases of other names")
 
 // HasNamedLeases reports whether leases of any name can be had. They can in Redis. On Kubernetes the role of the
 // service account lists the names, and with static there are no leases.
@@ -23,9 +23,9 @@ func (e *elector) HasNamedLeases() bool { return e.config.Redis != nil }
 func (e *elector) LeadBeside(
 	ctx context.Context, name string, work func(ctx context.Context, fence uint64) error,
 ) error {
-	backend, ok := e.backend.(besideLeader)
+	backend, ok := e.backend.(namedBackend)
 	if !ok || !e.HasNamedLeases() {
-		return errNoNames
+		return errNoNamedLeases
 	}
 	return backend.LeadBeside(ctx, name, work)
 }
@@ -38,7 +38,7 @@ func (e *elector) Identity() string { return e.identity }
 
 // DescribeLease says in words who holds the lease called name, or why that is not known, and what a person can do.
 func (e *elector) DescribeLease(name string) string {
-	state := e.reports.state(name)
+	state := e.status.leaseState(name)
 	if e.config.Static != nil {
 		return e.describeStatic()
 	}
@@ -47,9 +47,9 @@ func (e *elector) DescribeLease(name string) string {
 		full = e.leaseName(name)
 	}
 	switch {
-	case state.trouble != nil:
+	case state.backendErr != nil:
 		return fmt.Sprintf("the lease %q cannot be acquired: %v: check the settings of %s and the rights of its account",
-			full, state.trouble, e.settings.ID)
+			full, state.backendErr, e.settings.ID)
 	case state.leads:
 		return fmt.Sprintf("this replica, %q, holds the lease %q", e.identity, full)
 	case state.holder != "":

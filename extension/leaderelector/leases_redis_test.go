@@ -49,7 +49,7 @@ func TestDescribeLease(t *testing.T) {
 	static := start(t, settings{"static": settings{"role": "follower"}})
 	require.Contains(t, static.DescribeLease(""), "static::role is follower here")
 	require.False(t, static.HasNamedLeases())
-	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNames)
+	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNamedLeases)
 }
 
 // TestLeadBeside: a leader holds a second lease, which the other replica gets when it is given back.

@@ -44,24 +44,24 @@ func TestReports(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.InfoLevel)
 	host := &reportingHost{Host: componenttest.NewNopHost()}
-	r := &reports{host: host, logger: zap.New(core)}
+	r := &statusReporter{host: host, logger: zap.New(core)}
 	for n := range 100 {
-		r.reached("a", fmt.Errorf("read tcp 127.0.0.1:%d: i/o timeout", 40000+n))
+		r.onBackend("a", fmt.Errorf("read tcp 127.0.0.1:%d: i/o timeout", 40000+n))
 	}
-	r.reached("b", nil)
+	r.onBackend("b", nil)
 	require.Equal(t, 1, logs.Len(), "%v", logs.All())
 	require.Len(t, host.events, 1)
-	r.reached("a", errors.New("WRONGPASS invalid username-password pair"))
+	r.onBackend("a", errors.New("WRONGPASS invalid username-password pair"))
 	require.Equal(t, 1, logs.Len())
 	require.Len(t, host.events, 2)
 	require.ErrorContains(t, host.events[1].Err(), "WRONGPASS")
-	r.reached("b", errors.New("WRONGPASS invalid username-password pair"))
-	r.reached("a", nil)
+	r.onBackend("b", errors.New("WRONGPASS invalid username-password pair"))
+	r.onBackend("a", nil)
 	require.Len(t, host.events, 2, "the other lease is still in trouble")
-	r.reached("b", nil)
+	r.onBackend("b", nil)
 	require.Len(t, host.events, 3)
 	require.Equal(t, componentstatus.StatusOK, host.events[2].Status())
-	r.reached("a", nil)
+	r.onBackend("a", nil)
 	require.Len(t, host.events, 3)
 }
 

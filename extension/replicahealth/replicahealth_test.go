@@ -50,44 +50,44 @@ func report(mode health.Mode) health.Report {
 	}
 }
 
-func started() *state {
+func started() *replicaState {
 	s := newState(zap.NewNop())
-	s.ready(true)
-	s.changed(receiver, componentstatus.NewEvent(componentstatus.StatusStarting))
-	s.changed(exporter, componentstatus.NewEvent(componentstatus.StatusOK))
+	s.setPipelinesReady(true)
+	s.observe(receiver, componentstatus.NewEvent(componentstatus.StatusStarting))
+	s.observe(exporter, componentstatus.NewEvent(componentstatus.StatusOK))
 	return s
 }
 
 func TestState(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		event func(s *state)
+		event func(s *replicaState)
 		ready bool
 		mode  health.Mode
 	}{
-		"starting": {func(*state) {}, false, health.Unhealthy},
-		"healthy":  {func(s *state) { s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy))) }, true, health.Healthy},
-		"degraded": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusRecoverableError, report(health.Degraded)))
+		"starting": {func(*replicaState) {}, false, health.Unhealthy},
+		"healthy":  {func(s *replicaState) { s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy))) }, true, health.Healthy},
+		"degraded": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Degraded)))
 		}, true, health.Degraded},
-		"unhealthy": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
+		"unhealthy": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
 		}, false, health.Unhealthy},
-		"back again": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
-			s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+		"back again": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
+			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
 		}, true, health.Healthy},
-		"pipelines not ready": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
-			s.ready(false)
+		"pipelines not ready": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+			s.setPipelinesReady(false)
 		}, false, health.Unhealthy},
-		"another component in trouble": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
-			s.changed(exporter, componentstatus.NewRecoverableErrorEvent(errors.New("refused")))
+		"another component in trouble": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+			s.observe(exporter, componentstatus.NewRecoverableErrorEvent(errors.New("refused")))
 		}, true, health.Degraded},
-		"another component failed": {func(s *state) {
-			s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
-			s.changed(exporter, componentstatus.NewPermanentErrorEvent(errors.New("broken")))
+		"another component failed": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+			s.observe(exporter, componentstatus.NewPermanentErrorEvent(errors.New("broken")))
 		}, false, health.Unhealthy},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,8 +107,8 @@ func TestNoReporter(t *testing.T) {
 	t.Parallel()
 	s := newState(zap.NewNop())
 	require.False(t, s.readiness().Ready)
-	s.ready(true)
-	s.changed(exporter, componentstatus.NewEvent(componentstatus.StatusOK))
+	s.setPipelinesReady(true)
+	s.observe(exporter, componentstatus.NewEvent(componentstatus.StatusOK))
 	require.True(t, s.readiness().Ready)
 }
 
@@ -117,12 +117,12 @@ func TestBrokenReport(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.WarnLevel)
 	s := newState(zap.New(core))
-	s.ready(true)
-	s.changed(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+	s.setPipelinesReady(true)
+	s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
 	for _, raw := range []any{"text", map[string]any{"ready": 1}} {
 		attributes := pcommon.NewMap()
 		require.NoError(t, attributes.FromRaw(map[string]any{health.Attribute: raw}))
-		s.changed(receiver, componentstatus.NewEvent(componentstatus.StatusOK, componentstatus.WithAttributes(attributes)))
+		s.observe(receiver, componentstatus.NewEvent(componentstatus.StatusOK, componentstatus.WithAttributes(attributes)))
 	}
 	require.True(t, s.readiness().Ready)
 	require.Equal(t, 1, logs.Len())

@@ -20,7 +20,7 @@ import (
 type server struct {
 	config   *Config
 	settings extension.Settings
-	state    *state
+	state    *replicaState
 	http     *http.Server
 	serving  sync.WaitGroup
 }
@@ -61,13 +61,13 @@ func (s *server) Shutdown(ctx context.Context) error {
 
 // Ready implements extensioncapabilities.PipelineWatcher.
 func (s *server) Ready() error {
-	s.state.ready(true)
+	s.state.setPipelinesReady(true)
 	return nil
 }
 
 // NotReady implements extensioncapabilities.PipelineWatcher.
 func (s *server) NotReady() error {
-	s.state.ready(false)
+	s.state.setPipelinesReady(false)
 	return nil
 }
 
@@ -79,27 +79,27 @@ func (s *server) ComponentStatusChanged(source *componentstatus.InstanceID, even
 // Changed implements extensioncapabilities.ComponentStatusWatcher, by which collectors from 0.165 on tell of changes.
 // The oldest supported collector does not have that interface, so it is not asserted here.
 func (s *server) Changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
-	s.state.changed(source, event)
+	s.state.observe(source, event)
 }
 
 // handler answers GET and HEAD on three paths.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, true, map[string]string{"status": "ok"})
+		writeJSON(w, true, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := s.state.readiness()
-		answer(w, r.Ready, r)
+		writeJSON(w, r.Ready, r)
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		d := s.state.detail()
-		answer(w, d.Mode != health.Unhealthy, d)
+		writeJSON(w, d.Mode != health.Unhealthy, d)
 	})
 	return mux
 }
 
-func answer(w http.ResponseWriter, good bool, body any) {
+func writeJSON(w http.ResponseWriter, good bool, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if !good {

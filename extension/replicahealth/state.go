@@ -14,62 +14,62 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// reporter is the type of components that say how their replica does: until one has, the collector is not ready.
-var reporter = component.MustNewType("githubexporter")
+// reporterType is the type of components that say how their replica does: until one has, the collector is not ready.
+var reporterType = component.MustNewType("githubexporter")
 
-// state is what the collector has told of its components.
-type state struct {
+// replicaState is what the collector has told of its components.
+type replicaState struct {
 	logger *zap.Logger
 
-	mu        sync.Mutex
-	pipelines bool // are ready
-	parts     map[*componentstatus.InstanceID]*part
+	mu         sync.Mutex
+	pipelines  bool // are ready
+	components map[*componentstatus.InstanceID]*componentState
 }
 
-// part is a component instance.
-type part struct {
+// componentState is a component instance.
+type componentState struct {
 	name   string
 	status componentstatus.Status
 	since  time.Time
 	err    error
-	// awaited says that the component is one that reports.
-	awaited bool
-	report  *health.Report
-	broken  bool // its last report could not be read
+	// mustReport says that the component is one that reports.
+	mustReport       bool
+	report           *health.Report
+	hasInvalidReport bool // its last report could not be read
 }
 
-func newState(logger *zap.Logger) *state {
-	return &state{logger: logger, parts: make(map[*componentstatus.InstanceID]*part)}
+func newState(logger *zap.Logger) *replicaState {
+	return &replicaState{logger: logger, components: make(map[*componentstatus.InstanceID]*componentState)}
 }
 
-func (s *state) ready(ready bool) {
+func (s *replicaState) setPipelinesReady(ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pipelines = ready
 }
 
-// changed takes an event.
-func (s *state) changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
+// observe takes an event.
+func (s *replicaState) observe(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.parts[source]
+	p := s.components[source]
 	if p == nil {
 		id := source.ComponentID()
-		p = &part{
-			name:    source.Kind().String() + ":" + id.String(),
-			awaited: source.Kind() == component.KindReceiver && id.Type() == reporter,
+		p = &componentState{
+			name:       source.Kind().String() + ":" + id.String(),
+			mustReport: source.Kind() == component.KindReceiver && id.Type() == reporterType,
 		}
-		s.parts[source] = p
+		s.components[source] = p
 	}
 	if p.status != event.Status() {
 		p.since = event.Timestamp()
 	}
 	p.status, p.err = event.Status(), event.Err()
-	s.read(p, event)
+	s.readReport(p, event)
 }
 
-// read takes the report of an event. One that cannot be read leaves the former one.
-func (s *state) read(p *part, event *componentstatus.Event) {
+// readReport takes the report of an event. One that cannot be read leaves the former one.
+func (s *replicaState) readReport(p *componentState, event *componentstatus.Event) {
 	value, there := event.Attributes().Get(health.Attribute)
 	if !there {
 		return
@@ -81,38 +81,38 @@ func (s *state) read(p *part, event *componentstatus.Event) {
 		report, err = health.FromMap(raw)
 	}
 	if err != nil {
-		if !p.broken {
+		if !p.hasInvalidReport {
 			s.logger.Warn("A report of health cannot be read; the last one stands.", zap.String("component", p.name), zap.Error(err))
 		}
-		p.broken = true
+		p.hasInvalidReport = true
 		return
 	}
-	p.broken, p.report = false, &report
+	p.hasInvalidReport, p.report = false, &report
 }
 
-// failed reports whether the component will not come back by itself.
-func (p *part) failed() bool {
+// hasFailed reports whether the component will not come back by itself.
+func (p *componentState) hasFailed() bool {
 	return p.status == componentstatus.StatusPermanentError || p.status == componentstatus.StatusFatalError
 }
 
-// unready says why the component is not ready, "" when it is.
-func (p *part) unready() string {
+// notReadyReason says why the component is not ready, "" when it is.
+func (p *componentState) notReadyReason() string {
 	switch {
-	case p.failed():
+	case p.hasFailed():
 		return p.name + ": " + p.status.String()
 	case p.report != nil && !p.report.Ready:
 		return p.name + ": " + p.report.Summary()
-	case p.report == nil && p.awaited:
+	case p.report == nil && p.mustReport:
 		return p.name + ": has not reported yet"
 	default:
 		return ""
 	}
 }
 
-// mode is the component's: a report says it, else the status.
-func (p *part) mode() health.Mode {
+// currentMode is the component's: a report says it, else the status.
+func (p *componentState) currentMode() health.Mode {
 	switch {
-	case p.failed() || p.unready() != "":
+	case p.hasFailed() || p.notReadyReason() != "":
 		return health.Unhealthy
 	case p.report != nil:
 		return p.report.Mode
@@ -129,22 +129,22 @@ type readiness struct {
 	Reasons []string `json:"reasons,omitempty"`
 }
 
-func (s *state) readiness() readiness {
+func (s *replicaState) readiness() readiness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.readinessLocked()
 }
 
-func (s *state) readinessLocked() readiness {
+func (s *replicaState) readinessLocked() readiness {
 	r := readiness{}
 	if !s.pipelines {
 		r.Reasons = append(r.Reasons, "the pipelines are not ready")
 	}
-	if len(s.parts) == 0 {
+	if len(s.components) == 0 {
 		r.Reasons = append(r.Reasons, "no component has reported its status")
 	}
-	for _, p := range s.parts {
-		if why := p.unready(); why != "" {
+	for _, p := range s.components {
+		if why := p.notReadyReason(); why != "" {
 			r.Reasons = append(r.Reasons, why)
 		}
 	}
@@ -157,13 +157,13 @@ func (s *state) readinessLocked() readiness {
 type detail struct {
 	readiness
 
-	Role       health.Role           `json:"role,omitempty"`
-	Mode       health.Mode           `json:"mode"`
-	Components map[string]*shownPart `json:"components"`
+	Role       health.Role                 `json:"role,omitempty"`
+	Mode       health.Mode                 `json:"mode"`
+	Components map[string]*componentDetail `json:"components"`
 }
 
-// shownPart is a component on the page.
-type shownPart struct {
+// componentDetail is a component on the page.
+type componentDetail struct {
 	Status        string                 `json:"status"`
 	Since         time.Time              `json:"since"`
 	Error         string                 `json:"error,omitempty"`
@@ -182,31 +182,31 @@ type dependency struct {
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// worse are the modes in their order.
-var worse = []health.Mode{health.Healthy, health.Degraded, health.Unhealthy}
+// modesBySeverity are the modes in their order.
+var modesBySeverity = []health.Mode{health.Healthy, health.Degraded, health.Unhealthy}
 
-func (s *state) detail() detail {
+func (s *replicaState) detail() detail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := detail{readiness: s.readinessLocked(), Mode: health.Healthy, Components: make(map[string]*shownPart, len(s.parts))}
+	d := detail{readiness: s.readinessLocked(), Mode: health.Healthy, Components: make(map[string]*componentDetail, len(s.components))}
 	if !d.Ready {
 		d.Mode = health.Unhealthy
 	}
-	for _, p := range s.parts {
-		mode := p.mode()
-		if slices.Index(worse, mode) > slices.Index(worse, d.Mode) {
+	for _, p := range s.components {
+		mode := p.currentMode()
+		if slices.Index(modesBySeverity, mode) > slices.Index(modesBySeverity, d.Mode) {
 			d.Mode = mode
 		}
 		if p.report != nil && d.Role != health.Leader {
 			d.Role = p.report.Role
 		}
-		d.Components[p.name] = p.show(mode)
+		d.Components[p.name] = p.describe(mode)
 	}
 	return d
 }
 
-func (p *part) show(mode health.Mode) *shownPart {
-	c := &shownPart{Status: p.status.String(), Since: p.since.UTC(), Mode: mode}
+func (p *componentState) describe(mode health.Mode) *componentDetail {
+	c := &componentDetail{Status: p.status.String(), Since: p.since.UTC(), Mode: mode}
 	if p.err != nil {
 		c.Error = p.err.Error()
 	}

@@ -35,19 +35,19 @@ func (c *Claim) isDelivered() bool {
 	return c.Retrying || c.DeadLettered || !c.RefreshedAt.Equal(c.PublishedAt)
 }
 
-// distant is an end of windows that have none.
-var distant = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+// farFuture is an end of windows that have none.
+var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// covers is what needs no further job.
-func (c *Claim) covers() activity.Window {
+// coveredWindow is what needs no further job.
+func (c *Claim) coveredWindow() activity.Window {
 	if c.Retrying || c.DeadLettered {
-		return activity.Window{Start: c.Start, End: distant}
+		return activity.Window{Start: c.Start, End: farFuture}
 	}
 	return activity.Window{Start: c.Start, End: c.End}
 }
 
-// claimOf is a job's claim.
-func claimOf(j *Job) Claim {
+// newClaim is a job's claim.
+func newClaim(j *Job) Claim {
 	return Claim{
 		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, Start: j.Window.Start, End: j.Window.End,
 		PublishedAt: j.CreatedAt, RefreshedAt: j.CreatedAt, Retrying: j.Attempt > 1,

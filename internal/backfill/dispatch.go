@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// maxWaiting is how many jobs may wait in a queue before the rest stays where it is: in the coverage.
-	maxWaiting = 20_000
-	// batch is how many jobs are published at a time.
-	batch = 100
+	// maxPending is how many jobs may wait in a queue before the rest stays where it is: in the coverage.
+	maxPending = 20_000
+	// publishBatchSize is how many jobs are published at a time.
+	publishBatchSize = 100
 )
 
 // Causes why the publishing of a job is put off.
@@ -56,22 +56,22 @@ type DispatchSettings struct {
 
 // Dispatcher publishes jobs for what is missing of one organization. It must not be used concurrently.
 type Dispatcher struct {
-	settings DispatchSettings
-	sent     []time.Time // of the last minute
-	lost     lostJobs
-	notes    map[noteKey]*note
-	deferred map[deferredKey]bool
+	settings     DispatchSettings
+	publishTimes []time.Time // of the last minute
+	lost         lostJobs
+	misses       map[streamKey]*miss
+	deferred     map[deferredKey]bool
 }
 
-type noteKey struct {
+type streamKey struct {
 	repo   int64
 	stream activity.Stream
 }
 
-// note is why a stream was not read; fresh until it was seen whether a job is under way.
-type note struct {
-	reason Reason
-	fresh  bool
+// miss is why a stream was not read; fresh until it was seen whether a job is under way.
+type miss struct {
+	reason      Reason
+	isUncounted bool
 }
 
 type deferredKey struct {
@@ -83,13 +83,13 @@ type deferredKey struct {
 // NewDispatcher makes a dispatcher.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
 	return &Dispatcher{
-		settings: settings, notes: make(map[noteKey]*note), deferred: make(map[deferredKey]bool), lost: make(lostJobs),
+		settings: settings, misses: make(map[streamKey]*miss), deferred: make(map[deferredKey]bool), lost: make(lostJobs),
 	}
 }
 
 // RecordMiss notes why a stream of a repository was not read.
 func (d *Dispatcher) RecordMiss(repo int64, s activity.Stream, reason Reason) {
-	d.notes[noteKey{repo, s}] = &note{reason: reason, fresh: true}
+	d.misses[streamKey{repo, s}] = &miss{reason: reason, isUncounted: true}
 }
 
 // DispatchResult says what one call of Dispatch did.
@@ -116,33 +116,33 @@ func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy fu
 	if err != nil {
 		return done, fmt.Errorf("list the claims: %w", err)
 	}
-	quiet := quietClaims{now: d.settings.Now(), silence: d.settings.StaleAfter, forget: d.settings.ExpireAfter, depth: &depth}
-	live, silent := quiet.part(all)
-	done.InProgress, done.Oldest, done.RepeatedlyLost = len(live), oldest(live), vanishing(live)
+	quiet := lossDetector{now: d.settings.Now(), staleAfter: d.settings.StaleAfter, expireAfter: d.settings.ExpireAfter, depth: &depth}
+	live, silent := quiet.splitClaims(all)
+	done.InProgress, done.Oldest, done.RepeatedlyLost = len(live), oldestPublished(live), countRepeatedlyLost(live)
 	d.lost.add(silent, quiet.isCertain(live, silent))
 	d.lost.dropRead(cov)
-	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: byRepo(live), busy: busy, reason: d.reason}
-	todo := p.jobs(cov)
+	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy, reasonFor: d.reasonFor}
+	todo := p.planJobs(cov)
 	d.countDeduped(cov, todo)
 	now := d.settings.Now()
-	room := d.room(now, &depth)
+	room := d.publishAllowance(now, &depth)
 	done.Deferred = max(0, len(todo)-room)
-	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.perMinute(now))
-	done.Published, err = d.publish(ctx, todo[:len(todo)-done.Deferred], &done)
-	done.RepeatedlyLost += d.lost.vanishing()
+	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.rateAllowance(now))
+	done.Published, err = d.publishJobs(ctx, todo[:len(todo)-done.Deferred], &done)
+	done.RepeatedlyLost += d.lost.countRepeatedlyLost()
 	if done.Deferred > 0 {
-		done.RetryAt = d.again(now)
+		done.RetryAt = d.nextAllowanceAt(now)
 	}
 	if err != nil {
 		return done, err
 	}
 	if len(silent) > 0 {
-		err = d.settings.Claims.Delete(ctx, d.settings.Org, idsOf(silent))
+		err = d.settings.Claims.Delete(ctx, d.settings.Org, claimIDs(silent))
 	}
 	return done, err
 }
 
-func idsOf(claims []Claim) []string {
+func claimIDs(claims []Claim) []string {
 	ids := make([]string, len(claims))
 	for i := range claims {
 		ids[i] = claims[i].ID
@@ -150,7 +150,7 @@ func idsOf(claims []Claim) []string {
 	return ids
 }
 
-func byRepo(claims []Claim) map[int64][]Claim {
+func claimsByRepo(claims []Claim) map[int64][]Claim {
 	m := make(map[int64][]Claim)
 	for i := range claims {
 		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
@@ -158,7 +158,7 @@ func byRepo(claims []Claim) map[int64][]Claim {
 	return m
 }
 
-func oldest(claims []Claim) time.Time {
+func oldestPublished(claims []Claim) time.Time {
 	var first time.Time
 	for i := range claims {
 		if at := claims[i].PublishedAt; !claims[i].DeadLettered && (first.IsZero() || at.Before(first)) {
@@ -168,15 +168,15 @@ func oldest(claims []Claim) time.Time {
 	return first
 }
 
-// reason of a window: what a pass has said, unless all that is missing there is from before the first contact.
-func (d *Dispatcher) reason(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
+// reasonFor of a window: what a pass has said, unless all that is missing there is from before the first contact.
+func (d *Dispatcher) reasonFor(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
 	if r.FirstSeen.After(w.Start) {
 		w.Start = r.FirstSeen
 	}
 	if !r.Missing[s].Overlaps(w) {
 		return ReasonInitial
 	}
-	if said := d.notes[noteKey{r.ID, s}]; said != nil {
+	if said := d.misses[streamKey{r.ID, s}]; said != nil {
 		return said.reason
 	}
 	return ReasonSweep
@@ -184,43 +184,43 @@ func (d *Dispatcher) reason(r *ledger.RepoCoverage, s activity.Stream, w activit
 
 // countDeduped counts what passes have missed again while a job was under way, and forgets what is missing no more.
 func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
-	published := make(map[noteKey]bool)
+	published := make(map[streamKey]bool)
 	for i := range todo {
 		for _, s := range activity.AllStreams() {
 			if todo[i].Streams.Has(s) {
-				published[noteKey{todo[i].RepoID, s}] = true
+				published[streamKey{todo[i].RepoID, s}] = true
 			}
 		}
 	}
-	for key, said := range d.notes {
+	for key, said := range d.misses {
 		r := cov.Repos[key.repo]
 		switch {
 		case r == nil || len(r.Gaps(key.stream)) == 0:
-			delete(d.notes, key)
-		case said.fresh && !published[key]:
+			delete(d.misses, key)
+		case said.isUncounted && !published[key]:
 			d.settings.Counters.Deduped(said.reason, 1)
 		}
-		said.fresh = false
+		said.isUncounted = false
 	}
 }
 
-// perMinute is how many jobs the cap has room for.
-func (d *Dispatcher) perMinute(now time.Time) int {
-	d.sent = slices.DeleteFunc(d.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	return max(0, d.settings.MaxPerMinute-len(d.sent))
+// rateAllowance is how many jobs the cap has room for.
+func (d *Dispatcher) rateAllowance(now time.Time) int {
+	d.publishTimes = slices.DeleteFunc(d.publishTimes, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
+	return max(0, d.settings.MaxPerMinute-len(d.publishTimes))
 }
 
-// room is how many jobs may be published now.
-func (d *Dispatcher) room(now time.Time, depth *Depth) int {
-	return min(d.perMinute(now), max(0, maxWaiting-depth.Pending()))
+// publishAllowance is how many jobs may be published now.
+func (d *Dispatcher) publishAllowance(now time.Time, depth *Depth) int {
+	return min(d.rateAllowance(now), max(0, maxPending-depth.Pending()))
 }
 
-// again is when there is room again.
-func (d *Dispatcher) again(now time.Time) time.Time {
-	if len(d.sent) == 0 || len(d.sent) < d.settings.MaxPerMinute {
+// nextAllowanceAt is when there is room again.
+func (d *Dispatcher) nextAllowanceAt(now time.Time) time.Time {
+	if len(d.publishTimes) == 0 || len(d.publishTimes) < d.settings.MaxPerMinute {
 		return now.Add(time.Minute)
 	}
-	return d.sent[0].Add(time.Minute)
+	return d.publishTimes[0].Add(time.Minute)
 }
 
 // countDeferred counts each job once that is put off.
@@ -244,13 +244,13 @@ func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 	}
 }
 
-// publish claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
-func (d *Dispatcher) publish(ctx context.Context, jobs []Job, done *DispatchResult) (published int, err error) {
+// publishJobs claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
+func (d *Dispatcher) publishJobs(ctx context.Context, jobs []Job, done *DispatchResult) (published int, err error) {
 	lost := d.lost.byRepo()
-	for part := range slices.Chunk(jobs, batch) {
+	for part := range slices.Chunk(jobs, publishBatchSize) {
 		claims, err := d.publishBatch(ctx, part, lost)
 		published += len(claims)
-		done.RepeatedlyLost += vanishing(claims)
+		done.RepeatedlyLost += countRepeatedlyLost(claims)
 		d.lost.dropPublished(claims)
 		if err != nil {
 			return published, err
@@ -265,27 +265,27 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 	claims := make([]Claim, len(jobs))
 	for i := range jobs {
 		jobs[i].ID, jobs[i].CreatedAt = d.settings.NewID(), now
-		claims[i] = claimOf(&jobs[i])
-		claims[i].LostBefore = lostBefore(lost[jobs[i].RepoID], &claims[i])
+		claims[i] = newClaim(&jobs[i])
+		claims[i].LostBefore = countLostBefore(lost[jobs[i].RepoID], &claims[i])
 	}
 	if err := d.settings.Claims.Put(ctx, d.settings.Org, claims); err != nil {
 		return nil, fmt.Errorf("claim windows: %w", err)
 	}
 	confirmed, err := d.settings.Queue.Publish(ctx, jobs)
-	d.enqueued(jobs[:confirmed], now)
+	d.countEnqueued(jobs[:confirmed], now)
 	if err == nil {
 		return claims, nil
 	}
 	// Not with ctx, which may be what has ended. What cannot be given back is taken for lost after a while.
-	_ = d.settings.Claims.Delete(context.WithoutCancel(ctx), d.settings.Org, idsOf(claims[confirmed:]))
+	_ = d.settings.Claims.Delete(context.WithoutCancel(ctx), d.settings.Org, claimIDs(claims[confirmed:]))
 	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }
 
-func (d *Dispatcher) enqueued(jobs []Job, now time.Time) {
+func (d *Dispatcher) countEnqueued(jobs []Job, now time.Time) {
 	reasons := make(map[Reason]int)
 	for i := range jobs {
 		reasons[jobs[i].Reason]++
-		d.sent = append(d.sent, now)
+		d.publishTimes = append(d.publishTimes, now)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
 		d.settings.Counters.Enqueued(reason, reasons[reason])

@@ -75,8 +75,8 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 	return b
 }
 
-// missing notes gaps of a repository that was met long ago.
-func (b *bench) missing(repo int64, from, until time.Time, streams ...activity.Stream) {
+// addGap notes gaps of a repository that was met long ago.
+func (b *bench) addGap(repo int64, from, until time.Time, streams ...activity.Stream) {
 	r := b.cov.Repos[repo]
 	if r == nil {
 		r = &ledger.RepoCoverage{ID: repo, Name: fmt.Sprintf("repo-%d", repo), FirstSeen: noon.AddDate(0, -1, 0), Since: noon.AddDate(0, -2, 0)}
@@ -87,8 +87,8 @@ func (b *bench) missing(repo int64, from, until time.Time, streams ...activity.S
 	}
 }
 
-// read closes a job's window.
-func (b *bench) read(job *backfill.Job) {
+// closeWindow closes a job's window.
+func (b *bench) closeWindow(job *backfill.Job) {
 	r := b.cov.Repos[job.RepoID]
 	for _, s := range activity.AllStreams() {
 		if job.Streams.Has(s) {
@@ -105,8 +105,8 @@ func (b *bench) dispatch() backfill.DispatchResult {
 	return done
 }
 
-// take gives what was published since the last time.
-func (b *bench) take() []string {
+// takePublished gives what was published since the last time.
+func (b *bench) takePublished() []string {
 	var list []string
 	for _, j := range b.queue.jobs {
 		require.NoError(b.t, j.Validate())
@@ -116,7 +116,7 @@ func (b *bench) take() []string {
 	return list
 }
 
-func at(text string) time.Time {
+func parseTime(text string) time.Time {
 	t, err := time.Parse("0102T15:04:05", text)
 	if err != nil {
 		panic(err)
@@ -124,15 +124,15 @@ func at(text string) time.Time {
 	return t.AddDate(2026, 0, 0)
 }
 
-func TestCoalesce(t *testing.T) {
+func TestDispatchCoalescesWindows(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T10:01:07"), at("0311T10:04:00"), commits, pulls)
-	b.missing(1, at("0311T10:16:00"), at("0311T10:29:59"), commits, pulls) // the next step: adjoining
-	b.missing(1, at("0311T10:01:07"), at("0311T10:14:00"), comments)       // another window
-	b.missing(2, at("0311T11:59:00"), at("0311T12:00:00"), comments)
-	b.cov.Repos[2].FirstSeen = at("0311T11:58:00")                   // just before
-	b.missing(2, at("0311T08:00:00"), at("0311T08:15:00"), comments) // far away
-	b.missing(3, at("0311T11:59:00"), at("0311T12:00:00"), comments, pulls, commits)
+	b.addGap(1, parseTime("0311T10:01:07"), parseTime("0311T10:04:00"), commits, pulls)
+	b.addGap(1, parseTime("0311T10:16:00"), parseTime("0311T10:29:59"), commits, pulls) // the next step: adjoining
+	b.addGap(1, parseTime("0311T10:01:07"), parseTime("0311T10:14:00"), comments)       // another window
+	b.addGap(2, parseTime("0311T11:59:00"), parseTime("0311T12:00:00"), comments)
+	b.cov.Repos[2].FirstSeen = parseTime("0311T11:58:00")                         // just before
+	b.addGap(2, parseTime("0311T08:00:00"), parseTime("0311T08:15:00"), comments) // far away
+	b.addGap(3, parseTime("0311T11:59:00"), parseTime("0311T12:00:00"), comments, pulls, commits)
 	b.cov.Repos[3].GoneSince = noon
 	b.dispatcher.RecordMiss(1, commits, backfill.ReasonPartial)
 	b.dispatcher.RecordMiss(1, pulls, backfill.ReasonPartial)
@@ -143,59 +143,59 @@ func TestCoalesce(t *testing.T) {
 		"repo-1 commits+pulls 0311T10:00-0311T10:30 partial_scrape_error",
 		"repo-1 comments 0311T10:00-0311T10:15 sweep",
 		"repo-2 comments 0311T08:00-0311T08:15 initial_lookback",
-	}, b.take())
+	}, b.takePublished())
 	require.Equal(t, 1, b.counted["enqueued rate_limited"])
 }
 
-func TestOneJobForAWindow(t *testing.T) {
+func TestDispatchPublishesOneJobForAWindow(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:46:00"), at("0311T11:50:00"), comments)
+	b.addGap(1, parseTime("0311T11:46:00"), parseTime("0311T11:50:00"), comments)
 	b.dispatcher.RecordMiss(1, comments, backfill.ReasonScrapeError)
 	b.dispatch()
 	job := b.queue.jobs[0]
-	require.Len(t, b.take(), 1)
+	require.Len(t, b.takePublished(), 1)
 	// Missed again in the same step: the job that is under way will see it.
-	b.missing(1, at("0311T11:50:00"), at("0311T11:55:00"), comments)
+	b.addGap(1, parseTime("0311T11:50:00"), parseTime("0311T11:55:00"), comments)
 	b.dispatcher.RecordMiss(1, comments, backfill.ReasonScrapeError)
 	require.Equal(t, 1, b.dispatch().InProgress)
-	require.Empty(t, b.take())
+	require.Empty(t, b.takePublished())
 	require.Equal(t, 1, b.counted["deduped scrape_error"])
 	b.dispatch()
 	require.Equal(t, 1, b.counted["deduped scrape_error"], "each miss is counted once")
 	// Another stream, and a later step, are not under way.
-	b.missing(1, at("0311T11:50:00"), at("0311T12:02:00"), pulls)
-	b.missing(1, at("0311T11:55:00"), at("0311T12:02:00"), comments)
+	b.addGap(1, parseTime("0311T11:50:00"), parseTime("0311T12:02:00"), pulls)
+	b.addGap(1, parseTime("0311T11:55:00"), parseTime("0311T12:02:00"), comments)
 	b.dispatch()
-	require.Equal(t, []string{"repo-1 comments 0311T12:00-0311T12:15 scrape_error", "repo-1 pulls 0311T11:45-0311T12:15 sweep"}, b.take())
-	b.read(&job)
+	require.Equal(t, []string{"repo-1 comments 0311T12:00-0311T12:15 scrape_error", "repo-1 pulls 0311T11:45-0311T12:15 sweep"}, b.takePublished())
+	b.closeWindow(&job)
 	b.dispatch()
-	require.Empty(t, b.take())
+	require.Empty(t, b.takePublished())
 }
 
-// TestFailingJobHoldsTheRest: what fails for hours has one job, and one more for the rest when it succeeds.
-func TestFailingJobHoldsTheRest(t *testing.T) {
+// TestRetryingJobCoversLaterGaps: what fails for hours has one job, and one more for the rest when it succeeds.
+func TestRetryingJobCoversLaterGaps(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:46:00"), at("0311T11:50:00"), comments)
+	b.addGap(1, parseTime("0311T11:46:00"), parseTime("0311T11:50:00"), comments)
 	b.dispatch()
 	job := b.queue.jobs[0]
-	b.take()
+	b.takePublished()
 	b.queue.depth.Retries = 1
-	claim := claimOf(t, b)
+	claim := newClaim(t, b)
 	claim.Retrying = true
 	for range 20 {
 		b.now = b.now.Add(15 * time.Minute)
 		claim.RefreshedAt = b.now
 		require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
-		b.missing(1, at("0311T11:50:00"), b.now, comments)
+		b.addGap(1, parseTime("0311T11:50:00"), b.now, comments)
 		b.dispatch()
 	}
-	require.Empty(t, b.take())
-	b.read(&job)
+	require.Empty(t, b.takePublished())
+	b.closeWindow(&job)
 	b.dispatch()
-	require.Equal(t, []string{"repo-1 comments 0311T12:00-0311T17:00 sweep"}, b.take())
+	require.Equal(t, []string{"repo-1 comments 0311T12:00-0311T17:00 sweep"}, b.takePublished())
 }
 
-func claimOf(t *testing.T, b *bench) backfill.Claim {
+func newClaim(t *testing.T, b *bench) backfill.Claim {
 	t.Helper()
 	claims, err := b.claims.List(t.Context(), "acme")
 	require.NoError(t, err)
@@ -203,72 +203,72 @@ func claimOf(t *testing.T, b *bench) backfill.Claim {
 	return claims[0]
 }
 
-// TestClaimGivenBack: what the queue did not take is published the next time, and what it took is not.
-func TestClaimGivenBack(t *testing.T) {
+// TestDispatchDeletesClaimsOfUnconfirmedJobs: what the queue did not take is published the next time, and what it took is not.
+func TestDispatchDeletesClaimsOfUnconfirmedJobs(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(5) {
-		b.missing(repo+1, at("0311T11:45:00"), at("0311T12:00:00"), commits)
+		b.addGap(repo+1, parseTime("0311T11:45:00"), parseTime("0311T12:00:00"), commits)
 	}
 	b.queue.err, b.queue.accepts = errors.New("connection lost"), 2
 	_, err := b.dispatcher.Dispatch(t.Context(), &b.cov, func(int64) activity.Streams { return 0 })
 	require.ErrorIs(t, err, b.queue.err)
-	require.Len(t, b.take(), 2)
+	require.Len(t, b.takePublished(), 2)
 	require.Equal(t, 2, b.counted["enqueued sweep"])
 	b.queue.err = nil
 	require.Equal(t, 3, b.dispatch().Published)
-	require.Len(t, b.take(), 3)
+	require.Len(t, b.takePublished(), 3)
 	require.Equal(t, 5, b.counted["enqueued sweep"])
 }
 
-// TestSilentJobs are published again when nothing waits in the queue, and after the end of their claim in any case.
-func TestSilentJobs(t *testing.T) {
+// TestDispatchRepublishesStaleJobs are published again when nothing waits in the queue, and after the end of their claim in any case.
+func TestDispatchRepublishesStaleJobs(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:45:00"), at("0311T12:00:00"), commits)
+	b.addGap(1, parseTime("0311T11:45:00"), parseTime("0311T12:00:00"), commits)
 	b.queue.depth.Ready = 7
 	b.dispatch()
-	require.Len(t, b.take(), 1)
+	require.Len(t, b.takePublished(), 1)
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
-	require.Empty(t, b.take(), "it may be among those that wait")
+	require.Empty(t, b.takePublished(), "it may be among those that wait")
 	b.queue.depth.Ready = 0
-	claim := claimOf(t, b)
+	claim := newClaim(t, b)
 	claim.RefreshedAt = b.now.Add(-4 * time.Minute)
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
 	b.dispatch()
-	require.Empty(t, b.take(), "there was a sign of it lately")
+	require.Empty(t, b.takePublished(), "there was a sign of it lately")
 	b.now = b.now.Add(2 * time.Minute)
 	b.dispatch()
-	require.Len(t, b.take(), 1)
-	require.NotEqual(t, claim.ID, claimOf(t, b).ID)
+	require.Len(t, b.takePublished(), 1)
+	require.NotEqual(t, claim.ID, newClaim(t, b).ID)
 
-	claim = claimOf(t, b)
+	claim = newClaim(t, b)
 	claim.DeadLettered = true
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{claim}))
 	b.now = b.now.Add(11 * time.Hour)
 	b.dispatch()
-	require.Empty(t, b.take(), "an operator may look at it")
+	require.Empty(t, b.takePublished(), "an operator may look at it")
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
-	require.Len(t, b.take(), 1)
+	require.Len(t, b.takePublished(), 1)
 }
 
-// TestBusy leaves alone what a pass is about to read.
-func TestBusy(t *testing.T) {
+// TestDispatchSkipsBusyStreams leaves alone what a pass is about to read.
+func TestDispatchSkipsBusyStreams(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:45:00"), at("0311T12:00:00"), commits, pulls)
+	b.addGap(1, parseTime("0311T11:45:00"), parseTime("0311T12:00:00"), commits, pulls)
 	b.busy[1] = activity.StreamsOf(commits)
 	b.dispatch()
-	require.Equal(t, []string{"repo-1 pulls 0311T11:45-0311T12:00 sweep"}, b.take())
+	require.Equal(t, []string{"repo-1 pulls 0311T11:45-0311T12:00 sweep"}, b.takePublished())
 	delete(b.busy, 1)
 	b.dispatch()
-	require.Equal(t, []string{"repo-1 commits 0311T11:45-0311T12:00 sweep"}, b.take())
+	require.Equal(t, []string{"repo-1 commits 0311T11:45-0311T12:00 sweep"}, b.takePublished())
 }
 
-// TestLongHistory is cut, the newest first; pull requests are not, because their listing begins with the newest.
-func TestLongHistory(t *testing.T) {
+// TestDispatchSplitsLongWindows is cut, the newest first; pull requests are not, because their listing begins with the newest.
+func TestDispatchSplitsLongWindows(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(2) {
-		b.missing(repo+1, noon.Add(-2160*time.Hour), noon, commits, pulls, comments)
+		b.addGap(repo+1, noon.Add(-2160*time.Hour), noon, commits, pulls, comments)
 		b.cov.Repos[repo+1].FirstSeen = noon
 	}
 	b.dispatch()
@@ -283,9 +283,9 @@ func TestLongHistory(t *testing.T) {
 		"repo-2 commits+comments 0121T12:00-0218T12:00 initial_lookback",
 		"repo-1 commits+comments 1211T12:00-0121T12:00 initial_lookback",
 		"repo-2 commits+comments 1211T12:00-0121T12:00 initial_lookback",
-	}, b.take())
+	}, b.takePublished())
 	b.dispatch()
-	require.Empty(t, b.take())
+	require.Empty(t, b.takePublished())
 }
 
 // TestOutageStorm: 5,000 repositories that miss an hour are published within the cap, none is dropped, and in the end all
@@ -293,7 +293,7 @@ func TestLongHistory(t *testing.T) {
 func TestOutageStorm(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(5000) {
-		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits, pulls, comments)
+		b.addGap(repo+1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits, pulls, comments)
 		for _, s := range activity.AllStreams() {
 			b.dispatcher.RecordMiss(repo+1, s, backfill.ReasonScrapeError)
 		}
@@ -312,7 +312,7 @@ func TestOutageStorm(t *testing.T) {
 		b.queue.jobs = nil
 		b.queue.depth.Ready = len(held)
 		for n := 0; len(held) > 0 && n < 40; n++ { // workers
-			b.read(&held[0])
+			b.closeWindow(&held[0])
 			held = held[1:]
 		}
 		next := b.now.Add(20 * time.Second)
@@ -336,11 +336,11 @@ func TestOutageStorm(t *testing.T) {
 	t.Logf("5,000 jobs in %s", b.now.Sub(noon))
 }
 
-// TestSafetyCap publishes nothing more into a queue that is very long.
-func TestSafetyCap(t *testing.T) {
+// TestDispatchStopsAtSafetyCap publishes nothing more into a queue that is very long.
+func TestDispatchStopsAtSafetyCap(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(10) {
-		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+		b.addGap(repo+1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	}
 	b.queue.depth.Ready = 19_997
 	done := b.dispatch()

@@ -61,8 +61,8 @@ type Job struct {
 	CreatedAt time.Time
 }
 
-// message is a job as it stands in a queue.
-type message struct {
+// wireJob is a job as it stands in a queue.
+type wireJob struct {
 	Version   int       `json:"version"`
 	ID        string    `json:"id"`
 	Org       string    `json:"org"`
@@ -78,7 +78,7 @@ type message struct {
 
 // Encode is the job as a message.
 func (j *Job) Encode() []byte {
-	m := message{
+	m := wireJob{
 		Version: Version, ID: j.ID, Org: j.Org, Repo: j.Repo, RepoID: j.RepoID,
 		From: j.Window.Start.UTC(), Until: j.Window.End.UTC(), Reason: j.Reason, Attempt: j.Attempt, CreatedAt: j.CreatedAt.UTC(),
 	}
@@ -97,26 +97,26 @@ func (j *Job) Encode() []byte {
 // ErrInvalid is the error of a message that is no job.
 var ErrInvalid = errors.New("no job")
 
-func invalid(format string, args ...any) error {
+func invalidJob(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }
 
 // Decode reads a message. Its errors wrap ErrInvalid: the same message will never be a job.
 func Decode(body []byte) (Job, error) {
 	if len(body) > MaxMessageBytes {
-		return Job{}, invalid("%d bytes, want at most %d", len(body), MaxMessageBytes)
+		return Job{}, invalidJob("%d bytes, want at most %d", len(body), MaxMessageBytes)
 	}
-	var m message
+	var m wireJob
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&m); err != nil {
-		return Job{}, invalid("not the JSON of a job: %w", err)
+		return Job{}, invalidJob("not the JSON of a job: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Job{}, invalid("something follows the JSON of a job")
+		return Job{}, invalidJob("something follows the JSON of a job")
 	}
 	if m.Version != Version {
-		return Job{}, invalid("version %d, want %d", m.Version, Version)
+		return Job{}, invalidJob("version %d, want %d", m.Version, Version)
 	}
 	j := Job{
 		ID: m.ID, Org: m.Org, Repo: m.Repo, RepoID: m.RepoID, Window: activity.Window{Start: m.From, End: m.Until},
@@ -124,7 +124,7 @@ func Decode(body []byte) (Job, error) {
 	}
 	var err error
 	if j.Streams, err = ParseStreams(m.Streams); err != nil {
-		return Job{}, invalid("streams: %w", err)
+		return Job{}, invalidJob("streams: %w", err)
 	}
 	return j, j.Validate()
 }
@@ -147,34 +147,34 @@ func ParseStreams(names []string) (activity.Streams, error) {
 }
 
 var (
-	identifier = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
-	reasonText = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+	identifierPattern = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
+	reasonPattern     = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 )
 
 // Validate refuses what no dispatcher makes. Its errors wrap ErrInvalid.
 func (j *Job) Validate() error {
 	switch span := j.Window.End.Sub(j.Window.Start); {
-	case !identifier.MatchString(j.ID):
-		return invalid("id: %.100q, want 1 to 100 letters, digits and _.:-", j.ID)
-	case !identifier.MatchString(j.Org):
-		return invalid("org: %.100q, want the login of an organization", j.Org)
-	case !identifier.MatchString(j.Repo):
-		return invalid("repo: %.100q, want the name of a repository without its owner", j.Repo)
+	case !identifierPattern.MatchString(j.ID):
+		return invalidJob("id: %.100q, want 1 to 100 letters, digits and _.:-", j.ID)
+	case !identifierPattern.MatchString(j.Org):
+		return invalidJob("org: %.100q, want the login of an organization", j.Org)
+	case !identifierPattern.MatchString(j.Repo):
+		return invalidJob("repo: %.100q, want the name of a repository without its owner", j.Repo)
 	case j.RepoID < 0:
-		return invalid("repo_id: %d, want GitHub's id, or none", j.RepoID)
+		return invalidJob("repo_id: %d, want GitHub's id, or none", j.RepoID)
 	case j.Streams == 0:
-		return invalid("streams: none, want at least one of commits, pulls, comments")
-	case !reasonText.MatchString(string(j.Reason)):
-		return invalid("reason: %.64q, want small letters, digits and _", string(j.Reason))
+		return invalidJob("streams: none, want at least one of commits, pulls, comments")
+	case !reasonPattern.MatchString(string(j.Reason)):
+		return invalidJob("reason: %.64q, want small letters, digits and _", string(j.Reason))
 	case j.Attempt < 1 || j.Attempt > maxAttempt:
-		return invalid("attempt: %d, want 1 to %d", j.Attempt, maxAttempt)
-	case !sane(j.Window.Start) || !sane(j.Window.End) || !sane(j.CreatedAt):
-		return invalid("from, until, created_at: want times between the years 2000 and 9999")
+		return invalidJob("attempt: %d, want 1 to %d", j.Attempt, maxAttempt)
+	case !isPlausibleTime(j.Window.Start) || !isPlausibleTime(j.Window.End) || !isPlausibleTime(j.CreatedAt):
+		return invalidJob("from, until, created_at: want times between the years 2000 and 9999")
 	case span <= 0 || span > maxSpan:
-		return invalid("from, until: a window of %s, want more than nothing and at most %s", span, maxSpan)
+		return invalidJob("from, until: a window of %s, want more than nothing and at most %s", span, maxSpan)
 	default:
 		return nil
 	}
 }
 
-func sane(t time.Time) bool { return t.Year() >= 2000 && t.Year() <= 9999 }
+func isPlausibleTime(t time.Time) bool { return t.Year() >= 2000 && t.Year() <= 9999 }

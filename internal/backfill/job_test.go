@@ -12,15 +12,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-func job() backfill.Job {
+func exampleJob() backfill.Job {
 	return backfill.Job{
 		ID: "ABC", Org: "acme", Repo: "widgets.js", RepoID: 12, Streams: activity.StreamsOf(commits, comments),
 		Window: activity.Window{Start: noon.Add(-time.Hour), End: noon}, Reason: backfill.ReasonPartial, Attempt: 2, CreatedAt: noon,
 	}
 }
 
-func TestJobAsMessage(t *testing.T) {
-	j := job()
+func TestJobEncoding(t *testing.T) {
+	j := exampleJob()
 	body := j.Encode()
 	require.JSONEq(t, `{"version":1,"id":"ABC","org":"acme","repo":"widgets.js","repo_id":12,"streams":["commits","comments"],
 		"from":"2026-03-11T11:00:00Z","until":"2026-03-11T12:00:00Z","reason":"partial_scrape_error","attempt":2,
@@ -30,9 +30,9 @@ func TestJobAsMessage(t *testing.T) {
 	require.Equal(t, j, back)
 }
 
-// TestNoJobs: what is no job is told why.
-func TestNoJobs(t *testing.T) {
-	j := job()
+// TestDecodeRejectsInvalidMessages: what is no job is told why.
+func TestDecodeRejectsInvalidMessages(t *testing.T) {
+	j := exampleJob()
 	good := string(j.Encode())
 	for want, body := range map[string]string{
 		"not the JSON":         "hello",
@@ -66,7 +66,7 @@ func TestNoJobs(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	j := job()
+	j := exampleJob()
 	f.Add(j.Encode())
 	f.Add([]byte("null"))
 	f.Add([]byte(`{"version":1,"streams":null}`))

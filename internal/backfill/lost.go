@@ -12,19 +12,19 @@ import (
 // or two are what a broker loses that is replaced.
 const RepeatedLossThreshold = 3
 
-// quietClaims decides which jobs are not under way any more. It is pure.
-type quietClaims struct {
-	now             time.Time
-	silence, forget time.Duration
-	depth           *Depth
+// lossDetector decides which jobs are not under way any more. It is pure.
+type lossDetector struct {
+	now                     time.Time
+	staleAfter, expireAfter time.Duration
+	depth                   *Depth
 }
 
-// part parts the claims of jobs that are under way from those of jobs that are lost or forgotten.
-func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
-	surplus := q.surplus(all)
+// splitClaims parts the claims of jobs that are under way from those of jobs that are lost or forgotten.
+func (q *lossDetector) splitClaims(all []Claim) (live, silent []Claim) {
+	surplus := q.findSurplus(all)
 	for i := range all {
 		quiet := q.now.Sub(all[i].RefreshedAt)
-		if quiet >= q.forget || (quiet >= q.silence && (q.isLost(&all[i]) || surplus[all[i].ID])) {
+		if quiet >= q.expireAfter || (quiet >= q.staleAfter && (q.isLost(&all[i]) || surplus[all[i].ID])) {
 			silent = append(silent, all[i])
 		} else {
 			live = append(live, all[i])
@@ -35,16 +35,16 @@ func (q *quietClaims) part(all []Claim) (live, silent []Claim) {
 
 // isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was snoozed
 // can be among those that wait for their time.
-func (q *quietClaims) isLost(c *Claim) bool {
+func (q *lossDetector) isLost(c *Claim) bool {
 	return !c.DeadLettered && q.depth.Ready == 0 && (!c.Retrying || q.depth.Retries == 0)
 }
 
-// surplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops
+// findSurplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops
 // jobs may be as long as it is allowed to be for ever. It drops the oldest first.
-func (q *quietClaims) surplus(all []Claim) map[string]bool {
+func (q *lossDetector) findSurplus(all []Claim) map[string]bool {
 	var undelivered []Claim
 	for i := range all {
-		if !all[i].isDelivered() && q.now.Sub(all[i].RefreshedAt) >= q.silence {
+		if !all[i].isDelivered() && q.now.Sub(all[i].RefreshedAt) >= q.staleAfter {
 			undelivered = append(undelivered, all[i])
 		}
 	}
@@ -62,7 +62,7 @@ func (q *quietClaims) surplus(all []Claim) map[string]bool {
 
 // isCertain reports whether the silent jobs that no worker has had are lost. While workers are busy they may be jobs
 // that consumers hold: the broker does not say how many those are.
-func (q *quietClaims) isCertain(live, silent []Claim) bool {
+func (q *lossDetector) isCertain(live, silent []Claim) bool {
 	undelivered := 0
 	for i := range silent {
 		if !silent[i].isDelivered() {
@@ -70,7 +70,7 @@ func (q *quietClaims) isCertain(live, silent []Claim) bool {
 		}
 	}
 	isBusy := slices.ContainsFunc(live, func(c Claim) bool {
-		return c.isDelivered() && !c.Retrying && !c.DeadLettered && q.now.Sub(c.RefreshedAt) < q.silence
+		return c.isDelivered() && !c.Retrying && !c.DeadLettered && q.now.Sub(c.RefreshedAt) < q.staleAfter
 	})
 	return !isBusy || undelivered > q.depth.MaxUnacked
 }
@@ -98,14 +98,14 @@ func (l lostJobs) add(silent []Claim, certain bool) {
 func (l lostJobs) dropRead(cov *ledger.Coverage) {
 	for id := range l {
 		claim := l[id]
-		if r := cov.Repos[claim.RepoID]; r == nil || r.IsGone() || !isMissing(r, &claim) {
+		if r := cov.Repos[claim.RepoID]; r == nil || r.IsGone() || !hasGap(r, &claim) {
 			delete(l, id)
 		}
 	}
 }
 
-// isMissing reports whether anything of a claim's window is missing.
-func isMissing(r *ledger.RepoCoverage, claim *Claim) bool {
+// hasGap reports whether anything of a claim's window is missing.
+func hasGap(r *ledger.RepoCoverage, claim *Claim) bool {
 	window := activity.Window{Start: claim.Start, End: claim.End}
 	for _, s := range activity.AllStreams() {
 		if claim.Streams.Has(s) && r.Gaps(s).Overlaps(window) {
@@ -117,10 +117,10 @@ func isMissing(r *ledger.RepoCoverage, claim *Claim) bool {
 
 // dropPublished drops those for whose window there is a job again: its claim counts on.
 func (l lostJobs) dropPublished(claims []Claim) {
-	published := byRepo(claims)
+	published := claimsByRepo(claims)
 	for id := range l {
 		claim := l[id]
-		if slices.ContainsFunc(published[claim.RepoID], func(c Claim) bool { return c.meets(&claim) }) {
+		if slices.ContainsFunc(published[claim.RepoID], func(c Claim) bool { return c.overlaps(&claim) }) {
 			delete(l, id)
 		}
 	}
@@ -134,8 +134,8 @@ func (l lostJobs) byRepo() map[int64][]Claim {
 	return m
 }
 
-// vanishing counts those that were lost often enough.
-func (l lostJobs) vanishing() int {
+// countRepeatedlyLost counts those that were lost often enough.
+func (l lostJobs) countRepeatedlyLost() int {
 	n := 0
 	for id := range l {
 		if l[id].LostBefore+1 >= RepeatedLossThreshold {
@@ -145,8 +145,8 @@ func (l lostJobs) vanishing() int {
 	return n
 }
 
-// vanishing counts the claims of windows whose jobs were lost often enough.
-func vanishing(claims []Claim) int {
+// countRepeatedlyLost counts the claims of windows whose jobs were lost often enough.
+func countRepeatedlyLost(claims []Claim) int {
 	n := 0
 	for i := range claims {
 		if claims[i].LostBefore >= RepeatedLossThreshold && !claims[i].isDelivered() {
@@ -156,19 +156,19 @@ func vanishing(claims []Claim) int {
 	return n
 }
 
-// lostBefore is how many jobs in a row were lost before one that is about to be published.
-func lostBefore(lost []Claim, claim *Claim) int {
+// countLostBefore is how many jobs in a row were lost before one that is about to be published.
+func countLostBefore(lost []Claim, claim *Claim) int {
 	n := 0
 	for i := range lost {
-		if claim.meets(&lost[i]) {
+		if claim.overlaps(&lost[i]) {
 			n = max(n, lost[i].LostBefore+1)
 		}
 	}
 	return n
 }
 
-// meets reports whether two claims are for the same of a repository.
-func (c *Claim) meets(other *Claim) bool {
+// overlaps reports whether two claims are for the same of a repository.
+func (c *Claim) overlaps(other *Claim) bool {
 	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 &&
 		c.Start.Before(other.End) && other.Start.Before(c.End)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// deliver gives a sign of every job that is under way for a repository, as a worker does.
-func (b *bench) deliver(repo int64) {
+// refreshClaims gives a sign of every job that is under way for a repository, as a worker does.
+func (b *bench) refreshClaims(repo int64) {
 	b.t.Helper()
 	claims, err := b.claims.List(b.t.Context(), "acme")
 	require.NoError(b.t, err)
@@ -25,30 +25,30 @@ func (b *bench) deliver(repo int64) {
 	}
 }
 
-// TestVanishingJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end
+// TestRepeatedlyLostJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end
 // of it; those of other windows that are delivered meanwhile do not hide them.
-func TestVanishingJobs(t *testing.T) {
+func TestRepeatedlyLostJobs(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(3) {
-		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits, comments)
+		b.addGap(repo+1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits, comments)
 	}
 	var vanishing []int
 	for range 6 {
 		vanishing = append(vanishing, b.dispatch().RepeatedlyLost)
-		b.deliver(3)
+		b.refreshClaims(3)
 		b.now = b.now.Add(5 * time.Minute)
 	}
 	require.Equal(t, []int{0, 0, 0, 2, 2, 2}, vanishing)
 	b.dispatch()
-	b.deliver(1)
-	b.deliver(2)
+	b.refreshClaims(1)
+	b.refreshClaims(2)
 	require.Zero(t, b.dispatch().RepeatedlyLost, "they are delivered")
 }
 
-// TestVanishingEnds: the end of the gaps ends it, too.
-func TestVanishingEnds(t *testing.T) {
+// TestRepeatedlyLostEndsWithGap: the end of the gaps ends it, too.
+func TestRepeatedlyLostEndsWithGap(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	for range 4 {
 		b.dispatch()
 		b.now = b.now.Add(5 * time.Minute)
@@ -60,15 +60,15 @@ func TestVanishingEnds(t *testing.T) {
 	require.Zero(t, b.dispatch().RepeatedlyLost)
 }
 
-// TestVanishingSurvivesLeader: the count is in the claims, where the next leader finds it.
-func TestVanishingSurvivesLeader(t *testing.T) {
+// TestRepeatedlyLostSurvivesLeaderChange: the count is in the claims, where the next leader finds it.
+func TestRepeatedlyLostSurvivesLeaderChange(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	for range 3 {
 		b.dispatch()
 		b.now = b.now.Add(5 * time.Minute)
 	}
-	require.Equal(t, 2, claimOf(t, b).LostBefore)
+	require.Equal(t, 2, newClaim(t, b).LostBefore)
 	ids := 0
 	next := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
@@ -83,19 +83,19 @@ func TestVanishingSurvivesLeader(t *testing.T) {
 	require.Equal(t, 1, done.RepeatedlyLost)
 }
 
-// TestSurplus: a queue that is never empty, and shorter than the jobs that it should have, has lost the oldest of them.
-func TestSurplus(t *testing.T) {
+// TestDispatchRepublishesSurplusClaims: a queue that is never empty, and shorter than the jobs that it should have, has lost the oldest of them.
+func TestDispatchRepublishesSurplusClaims(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(10) {
-		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+		b.addGap(repo+1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 		b.dispatch()
 		b.now = b.now.Add(time.Second)
 	}
-	require.Len(t, b.take(), 10)
+	require.Len(t, b.takePublished(), 10)
 	b.queue.depth.Ready, b.queue.depth.MaxUnacked = 2, 4
 	b.now = b.now.Add(4 * time.Minute)
 	b.dispatch()
-	require.Empty(t, b.take(), "they are not silent for long enough")
+	require.Empty(t, b.takePublished(), "they are not silent for long enough")
 	b.now = b.now.Add(time.Minute)
 	b.dispatch()
 	var lost []string
@@ -103,41 +103,41 @@ func TestSurplus(t *testing.T) {
 		lost = append(lost, j.Repo)
 	}
 	require.Equal(t, []string{"repo-1", "repo-2", "repo-3", "repo-4"}, lost)
-	b.take()
+	b.takePublished()
 	b.queue.depth.Ready = 10
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
-	require.Empty(t, b.take(), "all may wait")
+	require.Empty(t, b.takePublished(), "all may wait")
 }
 
-// TestRetriesHideNothing: a job that waits for its next attempt does not keep jobs that never failed from being lost.
-func TestRetriesHideNothing(t *testing.T) {
+// TestRetriesDoNotHideLostJobs: a job that waits for its next attempt does not keep jobs that never failed from being lost.
+func TestRetriesDoNotHideLostJobs(t *testing.T) {
 	b := newBench(t)
-	b.missing(1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	b.dispatch()
-	failing := claimOf(t, b)
+	failing := newClaim(t, b)
 	failing.Retrying = true
 	require.NoError(t, b.claims.Put(t.Context(), "acme", []backfill.Claim{failing}))
-	b.missing(2, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+	b.addGap(2, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	b.dispatch()
-	b.take()
+	b.takePublished()
 	b.queue.depth.Retries = 1
 	b.now = b.now.Add(time.Hour)
 	b.dispatch()
-	require.Equal(t, []string{"repo-2 commits 0311T11:00-0311T12:00 sweep"}, b.take())
+	require.Equal(t, []string{"repo-2 commits 0311T11:00-0311T12:00 sweep"}, b.takePublished())
 }
 
-// TestHeldJobsDoNotVanish: while workers are busy, what consumers hold is made again and is not said to be lost.
-func TestHeldJobsDoNotVanish(t *testing.T) {
+// TestUnackedJobsAreNotRepeatedlyLost: while workers are busy, what consumers hold is made again and is not said to be lost.
+func TestUnackedJobsAreNotRepeatedlyLost(t *testing.T) {
 	b := newBench(t)
 	b.queue.depth.MaxUnacked = 8
 	for repo := range int64(3) {
-		b.missing(repo+1, at("0311T11:00:00"), at("0311T12:00:00"), commits)
+		b.addGap(repo+1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
 	}
 	for range 10 {
 		done := b.dispatch()
 		require.Zero(t, done.RepeatedlyLost)
 		b.now = b.now.Add(5 * time.Minute)
-		b.deliver(3) // it takes long
+		b.refreshClaims(3) // it takes long
 	}
 }

@@ -9,27 +9,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// firstPiece is how long the newest piece of a long window is: it has the last complete week sooner than all the rest.
-const firstPiece = 7 * 24 * time.Hour
+// newestPieceLength is how long the newest piece of a long window is: it has the last complete week sooner than all the rest.
+const newestPieceLength = 7 * 24 * time.Hour
 
 // planner makes jobs of what is missing and not under way. It is pure.
 type planner struct {
 	org     string
 	align   time.Duration
 	claimed map[int64][]Claim
-	// busy are the streams of a repository that a pass is about to read.
-	busy func(repo int64) activity.Streams
-	// reason says why a window is missing.
-	reason func(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason
+	// busyStreams are the streams of a repository that a pass is about to read.
+	busyStreams func(repo int64) activity.Streams
+	// reasonFor says why a window is missing.
+	reasonFor func(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason
 }
 
-// jobs lists what is to be published, the newest first: windows aligned and joined, one job for the streams that miss the
+// planJobs lists what is to be published, the newest first: windows aligned and joined, one job for the streams that miss the
 // same window. They have no id yet.
-func (p *planner) jobs(cov *ledger.Coverage) []Job {
+func (p *planner) planJobs(cov *ledger.Coverage) []Job {
 	var jobs []Job
 	for _, r := range cov.Repos {
 		if !r.IsGone() {
-			jobs = p.repository(jobs, r)
+			jobs = p.planRepo(jobs, r)
 		}
 	}
 	slices.SortFunc(jobs, func(a, b Job) int {
@@ -40,39 +40,39 @@ func (p *planner) jobs(cov *ledger.Coverage) []Job {
 	return jobs
 }
 
-func (p *planner) repository(jobs []Job, r *ledger.RepoCoverage) []Job {
+func (p *planner) planRepo(jobs []Job, r *ledger.RepoCoverage) []Job {
 	first := len(jobs)
-	busy := p.busy(r.ID)
+	busy := p.busyStreams(r.ID)
 	for _, s := range activity.AllStreams() {
 		if busy.Has(s) {
 			continue
 		}
-		for _, w := range p.open(r, s) {
-			for _, piece := range pieces(w, s) {
-				jobs = p.add(jobs, first, r, s, piece)
+		for _, w := range p.unclaimedGaps(r, s) {
+			for _, piece := range splitWindow(w, s) {
+				jobs = p.addStream(jobs, first, r, s, piece)
 			}
 		}
 	}
 	return jobs
 }
 
-// open is what is missing of a stream and not under way, aligned: windows that are close are one.
-func (p *planner) open(r *ledger.RepoCoverage, s activity.Stream) activity.Windows {
+// unclaimedGaps is what is missing of a stream and not under way, aligned: windows that are close are one.
+func (p *planner) unclaimedGaps(r *ledger.RepoCoverage, s activity.Stream) activity.Windows {
 	rest := r.Gaps(s)
 	for i := range p.claimed[r.ID] {
 		if claim := &p.claimed[r.ID][i]; claim.Streams.Has(s) {
-			rest = rest.Remove(claim.covers())
+			rest = rest.Remove(claim.coveredWindow())
 		}
 	}
 	var aligned activity.Windows
 	for _, w := range rest {
-		aligned = aligned.Add(alignOut(w, p.align))
+		aligned = aligned.Add(alignOutward(w, p.align))
 	}
 	return aligned
 }
 
-// add puts a stream into the repository's job for the window, or makes one.
-func (p *planner) add(jobs []Job, first int, r *ledger.RepoCoverage, s activity.Stream, w activity.Window) []Job {
+// addStream puts a stream into the repository's job for the window, or makes one.
+func (p *planner) addStream(jobs []Job, first int, r *ledger.RepoCoverage, s activity.Stream, w activity.Window) []Job {
 	for i := range jobs[first:] {
 		job := &jobs[first+i]
 		if job.Window.Start.Equal(w.Start) && job.Window.End.Equal(w.End) {
@@ -81,12 +81,12 @@ func (p *planner) add(jobs []Job, first int, r *ledger.RepoCoverage, s activity.
 		}
 	}
 	return append(jobs, Job{
-		Org: p.org, Repo: r.Name, RepoID: r.ID, Streams: activity.StreamsOf(s), Window: w, Reason: p.reason(r, s, w), Attempt: 1,
+		Org: p.org, Repo: r.Name, RepoID: r.ID, Streams: activity.StreamsOf(s), Window: w, Reason: p.reasonFor(r, s, w), Attempt: 1,
 	})
 }
 
-// alignOut is the smallest window of whole steps around w.
-func alignOut(w activity.Window, step time.Duration) activity.Window {
+// alignOutward is the smallest window of whole steps around w.
+func alignOutward(w activity.Window, step time.Duration) activity.Window {
 	aligned := activity.Window{Start: w.Start.UTC().Truncate(step), End: w.End.UTC().Truncate(step)}
 	if aligned.End.Before(w.End) {
 		aligned.End = aligned.End.Add(step)
@@ -94,14 +94,14 @@ func alignOut(w activity.Window, step time.Duration) activity.Window {
 	return aligned
 }
 
-// pieces cuts a long window, the newest first, each twice as long as the one before. Pull requests are not cut: GitHub lists
+// splitWindow cuts a long window, the newest first, each twice as long as the one before. Pull requests are not cut: GitHub lists
 // them from the newest on, so that an older piece would read all the newer ones again.
-func pieces(w activity.Window, s activity.Stream) []activity.Window {
+func splitWindow(w activity.Window, s activity.Stream) []activity.Window {
 	if s == activity.StreamPulls {
 		return []activity.Window{w}
 	}
 	var list []activity.Window
-	for span := firstPiece; w.End.Sub(w.Start) > span+span/2; span *= 2 {
+	for span := newestPieceLength; w.End.Sub(w.Start) > span+span/2; span *= 2 {
 		cut := w.End.Add(-span)
 		list = append(list, activity.Window{Start: cut, End: w.End})
 		w.End = cut

@@ -122,13 +122,13 @@ func (r *RetryPolicy) DecideOutcome(job *Job, err error) Outcome {
 		return Outcome{Done: true}
 	}
 	if snooze, ok := errors.AsType[*DeferError](err); ok {
-		return Outcome{Attempt: job.Attempt, Delay: r.within(snooze.Delay)}
+		return Outcome{Attempt: job.Attempt, Delay: r.longestDelayWithin(snooze.Delay)}
 	}
 	if _, ok := errors.AsType[*DiscardError](err); ok {
 		return Outcome{Dead: true}
 	}
 	if _, ok := errors.AsType[*UnknownOrgError](err); ok {
-		return r.giveBack(job)
+		return r.returnJob(job)
 	}
 	if job.Attempt >= r.MaxAttempts {
 		return Outcome{Dead: true}
@@ -136,8 +136,8 @@ func (r *RetryPolicy) DecideOutcome(job *Job, err error) Outcome {
 	return Outcome{Attempt: job.Attempt + 1, Delay: r.Delays[min(job.Attempt, len(r.Delays))-1]}
 }
 
-// giveBack spends no attempt, and waits longer the more often it was in vain.
-func (r *RetryPolicy) giveBack(job *Job) Outcome {
+// returnJob spends no attempt, and waits longer the more often it was in vain.
+func (r *RetryPolicy) returnJob(job *Job) Outcome {
 	if job.Returns >= MaxReturns {
 		return Outcome{Dead: true}
 	}
@@ -155,8 +155,8 @@ func (r *RetryPolicy) returnDelay(job *Job) time.Duration {
 	return r.Delays[lower+int(hash[0]&1)]
 }
 
-// within is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.
-func (r *RetryPolicy) within(d time.Duration) time.Duration {
+// longestDelayWithin is the longest delay that is not longer than d, or the shortest one: who is back early is put off again.
+func (r *RetryPolicy) longestDelayWithin(d time.Duration) time.Duration {
 	best := r.Delays[0]
 	for _, delay := range r.Delays {
 		if delay <= d {

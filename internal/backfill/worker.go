@@ -63,30 +63,30 @@ func NewWorker(settings WorkerSettings) *Worker {
 func (w *Worker) Handle(ctx context.Context, job Job) error {
 	reader := w.settings.ReaderOf(job.Org)
 	if reader == nil {
-		return w.foreign(&job)
+		return w.returnUnknownOrg(&job)
 	}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		w.settings.Logger.Warn("A backfill job is too old; what it was for is found again.",
 			zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Duration("age", age))
-		return w.end(ctx, reader, &job, ResultExpired, nil)
+		return w.finish(ctx, reader, &job, ResultExpired, nil)
 	}
-	stop := w.beat(ctx, &job)
+	stop := w.startHeartbeat(ctx, &job)
 	missing, err := reader.Read(ctx, job)
 	stop()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx) // it is delivered again
 	case err == nil && missing:
-		return w.end(ctx, reader, &job, ResultProcessed, nil)
+		return w.finish(ctx, reader, &job, ResultProcessed, nil)
 	case err == nil:
-		return w.end(ctx, reader, &job, ResultDuplicate, nil)
+		return w.finish(ctx, reader, &job, ResultDuplicate, nil)
 	default:
-		return w.failed(ctx, reader, &job, err)
+		return w.handleFailure(ctx, reader, &job, err)
 	}
 }
 
-// foreign gives back a job of an organization that is not configured here, until it is too old.
-func (w *Worker) foreign(job *Job) error {
+// returnUnknownOrg gives back a job of an organization that is not configured here, until it is too old.
+func (w *Worker) returnUnknownOrg(job *Job) error {
 	err := &UnknownOrgError{Org: job.Org}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		return Discard(fmt.Errorf("%w, and no other deployment took the job within backfill::max_message_age", err))
@@ -94,8 +94,8 @@ func (w *Worker) foreign(job *Job) error {
 	return err
 }
 
-// failed says how it goes on with a job.
-func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error) error {
+// handleFailure says how it goes on with a job.
+func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err error) error {
 	fields := []zap.Field{
 		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
 		zap.Stringer("window", job.Window), zap.Int("attempt", job.Attempt), zap.Error(err),
@@ -109,24 +109,24 @@ func (w *Worker) failed(ctx context.Context, reader Reader, job *Job, err error)
 	case fate.Dead:
 		w.settings.Logger.Warn("Gave up a backfill job; its window stays a gap and gets a new job after backfill::dedup_ttl.",
 			append(fields, w.settings.DeadLetter)...)
-		return w.end(ctx, reader, job, result, err)
+		return w.finish(ctx, reader, job, result, err)
 	case errors.As(err, new(*DeferError)):
 		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", fate.Delay))...)
-		w.sign(ctx, job, open)
+		w.refreshClaim(ctx, job, claimRetrying)
 	default:
 		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", fate.Delay))...)
-		w.sign(ctx, job, open)
+		w.refreshClaim(ctx, job, claimRetrying)
 		reader.RecordResult(ctx, result)
 	}
 	return err
 }
 
-// end is the end of a job: its claim goes, or stays for a dead one, so that the same window does not come again at once.
-func (w *Worker) end(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
+// finish is the end of a job: its claim goes, or stays for a dead one, so that the same window does not come again at once.
+func (w *Worker) finish(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
 	w.settings.Logger.Debug("A backfill job has ended.", zap.String("job", job.ID), zap.String("org", job.Org),
 		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window), zap.String("result", string(result)))
 	if err != nil {
-		w.sign(ctx, job, dead)
+		w.refreshClaim(ctx, job, claimDeadLettered)
 	} else if dropErr := w.settings.Claims.Delete(ctx, job.Org, []string{job.ID}); dropErr != nil {
 		w.settings.Logger.Debug("The claim of a job that is done stays for a while.", zap.String("job", job.ID), zap.Error(dropErr))
 	}
@@ -134,28 +134,28 @@ func (w *Worker) end(ctx context.Context, reader Reader, job *Job, result Result
 	return err
 }
 
-// state is what a sign says of a job.
-type state uint8
+// claimState is what a sign says of a job.
+type claimState uint8
 
 const (
-	underWay state = iota
-	open           // it comes again
-	dead
+	claimRunning  claimState = iota
+	claimRetrying            // it comes again
+	claimDeadLettered
 )
 
-// sign is a sign of the job. One that is not seen costs a second job at most.
-func (w *Worker) sign(ctx context.Context, job *Job, now state) {
-	claim := claimOf(job)
+// refreshClaim is a sign of the job. One that is not seen costs a second job at most.
+func (w *Worker) refreshClaim(ctx context.Context, job *Job, now claimState) {
+	claim := newClaim(job)
 	claim.RefreshedAt = w.settings.Now().UTC().Truncate(time.Millisecond)
-	claim.Retrying, claim.DeadLettered = claim.Retrying || now == open, now == dead
+	claim.Retrying, claim.DeadLettered = claim.Retrying || now == claimRetrying, now == claimDeadLettered
 	if err := w.settings.Claims.Put(ctx, job.Org, []Claim{claim}); err != nil && ctx.Err() == nil {
 		w.settings.Logger.Debug("There is no sign of a job.", zap.String("job", job.ID), zap.Error(err))
 	}
 }
 
-// beat gives a sign of the job now and again and again until it is stopped.
-func (w *Worker) beat(ctx context.Context, job *Job) (stop func()) {
-	w.sign(ctx, job, underWay)
+// startHeartbeat gives a sign of the job now and again and again until it is stopped.
+func (w *Worker) startHeartbeat(ctx context.Context, job *Job) (stop func()) {
+	w.refreshClaim(ctx, job, claimRunning)
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -167,7 +167,7 @@ func (w *Worker) beat(ctx context.Context, job *Job) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				w.sign(ctx, job, underWay)
+				w.refreshClaim(ctx, job, claimRunning)
 			}
 		}
 	}()

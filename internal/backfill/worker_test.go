@@ -15,25 +15,25 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
 )
 
-var retries = backfill.RetryPolicy{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
+var retryPolicy = backfill.RetryPolicy{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
 
-// reader reads as the test says.
-type reader struct {
+// scriptedReader reads as the test says.
+type scriptedReader struct {
 	read    func(ctx context.Context, job backfill.Job) (bool, error)
 	results []backfill.Result
 	jobs    []backfill.Job
 }
 
-func (r *reader) Read(ctx context.Context, job backfill.Job) (bool, error) {
+func (r *scriptedReader) Read(ctx context.Context, job backfill.Job) (bool, error) {
 	r.jobs = append(r.jobs, job)
 	return r.read(ctx, job)
 }
 
-func (r *reader) RecordResult(_ context.Context, result backfill.Result) {
+func (r *scriptedReader) RecordResult(_ context.Context, result backfill.Result) {
 	r.results = append(r.results, result)
 }
 
-func newWorker(r *reader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
+func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
 	return backfill.NewWorker(backfill.WorkerSettings{
 		ReaderOf: func(org string) backfill.Reader {
 			if org == "acme" {
@@ -41,7 +41,7 @@ func newWorker(r *reader, claims backfill.Claims, now func() time.Time) *backfil
 			}
 			return nil
 		},
-		Claims: claims, Retries: retries, MaxAge: 24 * time.Hour, HeartbeatInterval: time.Minute, Now: now, Logger: zap.NewNop(),
+		Claims: claims, Retries: retryPolicy, MaxAge: 24 * time.Hour, HeartbeatInterval: time.Minute, Now: now, Logger: zap.NewNop(),
 	})
 }
 
@@ -115,15 +115,15 @@ func TestWorker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &reader{read: test.read}
+			r := &scriptedReader{read: test.read}
 			claims := &backfill.LocalClaims{}
-			j := job()
+			j := exampleJob()
 			j.Attempt = 1
 			if test.job != nil {
 				test.job(&j)
 			}
 			err := newWorker(r, claims, func() time.Time { return noon }).Handle(t.Context(), j)
-			require.Equal(t, test.fate, retries.DecideOutcome(&j, err))
+			require.Equal(t, test.fate, retryPolicy.DecideOutcome(&j, err))
 			require.Equal(t, test.result, r.results)
 			left, listErr := claims.List(t.Context(), "acme")
 			require.NoError(t, listErr)
@@ -139,26 +139,26 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// TestWorkerStops: a job that could not be finished is neither done nor failed.
-func TestWorkerStops(t *testing.T) {
+// TestWorkerStopsWithContext: a job that could not be finished is neither done nor failed.
+func TestWorkerStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &reader{read: func(ctx context.Context, _ backfill.Job) (bool, error) {
+	r := &scriptedReader{read: func(ctx context.Context, _ backfill.Job) (bool, error) {
 		cancel()
 		return true, ctx.Err()
 	}}
-	err := newWorker(r, &backfill.LocalClaims{}, func() time.Time { return noon }).Handle(ctx, job())
+	err := newWorker(r, &backfill.LocalClaims{}, func() time.Time { return noon }).Handle(ctx, exampleJob())
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, r.results)
 }
 
-// TestSigns: a job that takes long shows signs, and one that fails goes through all its attempts with their waits.
-func TestSigns(t *testing.T) {
+// TestWorkerHeartbeatAndRetries: a job that takes long shows signs, and one that fails goes through all its attempts with their waits.
+func TestWorkerHeartbeatAndRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		claims := &backfill.LocalClaims{}
 		var seen time.Time
 		var tried []time.Duration
-		r := &reader{}
+		r := &scriptedReader{}
 		r.read = func(ctx context.Context, _ backfill.Job) (bool, error) {
 			tried = append(tried, time.Since(began).Round(time.Minute))
 			select {
@@ -172,8 +172,8 @@ func TestSigns(t *testing.T) {
 			require.Less(t, time.Since(seen), 2*time.Minute)
 			return true, errors.New("no")
 		}
-		q := memqueue.New(memqueue.Settings{Retries: retries, Consumers: 1})
-		j := job()
+		q := memqueue.New(memqueue.Settings{Retries: retryPolicy, Consumers: 1})
+		j := exampleJob()
 		j.Attempt, j.CreatedAt = 1, began
 		_, err := q.Publish(t.Context(), []backfill.Job{j})
 		require.NoError(t, err)
@@ -192,15 +192,15 @@ func TestSigns(t *testing.T) {
 	})
 }
 
-func TestReturnsPart(t *testing.T) {
+func TestReturnDelaysOfTwoJobsDiffer(t *testing.T) {
 	t.Parallel()
 	foreign := &backfill.UnknownOrgError{Org: "other"}
 	for i := range 200 {
 		differ := 0
 		for returns := range backfill.MaxReturns {
-			first := retries.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
-			second := retries.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
-			require.Contains(t, retries.Delays, first.Delay)
+			first := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
+			second := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
+			require.Contains(t, retryPolicy.Delays, first.Delay)
 			if first.Delay != second.Delay {
 				differ++
 			}

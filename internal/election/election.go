@@ -32,11 +32,11 @@ type Term struct {
 
 // Errors of a Leaser, and causes of the end of a term.
 var (
-	ErrHeld     = errors.New("another replica holds the lease")
-	ErrLost     = errors.New("the lease is lost")
-	ErrExpired  = errors.New("the lease could not be renewed in time")
-	ErrYielded  = errors.New("the lease is given to a replica that holds fewer")
-	errReturned = errors.New("the work of the leader returned")
+	ErrHeld         = errors.New("another replica holds the lease")
+	ErrLost         = errors.New("the lease is lost")
+	ErrExpired      = errors.New("the lease could not be renewed in time")
+	ErrYielded      = errors.New("the lease is given to a replica that holds fewer")
+	errWorkReturned = errors.New("the work of the leader returned")
 )
 
 // HeldError is ErrHeld of a Leaser that knows who holds the lease.
@@ -61,20 +61,20 @@ type Timing struct {
 	RetryPeriod time.Duration
 }
 
-// drift is the part of a lease's duration by which the clocks of this machine and of the leaser's may differ in speed.
-const drift = 20
+// clockDriftDivisor is the part of a lease's duration by which the clocks of this machine and of the leaser's may differ in speed.
+const clockDriftDivisor = 20
 
-// trust is how long after the start of a successful request a leader may be sure of its lease.
-func (t Timing) trust() time.Duration {
-	return min(t.RenewDeadline, t.LeaseDuration-t.LeaseDuration/drift)
+// trustedFor is how long after the start of a successful request a leader may be sure of its lease.
+func (t Timing) trustedFor() time.Duration {
+	return min(t.RenewDeadline, t.LeaseDuration-t.LeaseDuration/clockDriftDivisor)
 }
 
 // Elector campaigns for leases with a Leaser.
 type Elector struct {
-	leaser Leaser
-	timing Timing
-	hooks  Hooks
-	share  share
+	leaser   Leaser
+	timing   Timing
+	hooks    Hooks
+	balancer balancer
 }
 
 // Hooks tell what happens. Each may be nil; none may block.
@@ -102,16 +102,16 @@ func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
 	if hooks.OnHeld == nil {
 		hooks.OnHeld = func(string, string) {}
 	}
-	return &Elector{leaser: leaser, timing: timing, hooks: hooks, share: share{roster: roster, period: timing.RetryPeriod}}
+	return &Elector{leaser: leaser, timing: timing, hooks: hooks, balancer: balancer{roster: roster, period: timing.RetryPeriod}}
 }
 
 // Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term, waits
 // for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It gives the
 // cause of ctx's end when everything has stopped. What work returns while its context lives ends the term, too.
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
-	e.share.join()
-	defer e.share.leave()
-	return e.campaign(ctx, name, &e.share, work)
+	e.balancer.addCampaign()
+	defer e.balancer.removeCampaign()
+	return e.campaign(ctx, name, &e.balancer, work)
 }
 
 // LeadBeside is Lead for a lease that a leader holds beside another one. It does not count where leases are spread over
@@ -119,32 +119,32 @@ func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.C
 func (e *Elector) LeadBeside(
 	ctx context.Context, name string, work func(ctx context.Context, fence uint64) error,
 ) error {
-	return e.campaign(ctx, name, &share{period: e.timing.RetryPeriod}, work)
+	return e.campaign(ctx, name, &balancer{period: e.timing.RetryPeriod}, work)
 }
 
 func (e *Elector) campaign(
-	ctx context.Context, name string, spread *share, work func(ctx context.Context, fence uint64) error,
+	ctx context.Context, name string, spread *balancer, work func(ctx context.Context, fence uint64) error,
 ) error {
 	for ctx.Err() == nil {
 		term, until, ok := e.acquire(ctx, name)
 		if !ok {
-			spread.look(ctx)
-			pause(ctx, e.timing.RetryPeriod/attempts+spread.handicap())
+			spread.rebalance(ctx)
+			waitJittered(ctx, e.timing.RetryPeriod/attemptsPerRetryPeriod+spread.acquireDelay())
 			continue
 		}
-		why := e.serve(ctx, term, until, spread, work)
-		if errors.Is(why, ErrYielded) || errors.Is(why, errReturned) {
-			pause(ctx, 2*e.timing.RetryPeriod) // others first
+		why := e.serveTerm(ctx, term, until, spread, work)
+		if errors.Is(why, ErrYielded) || errors.Is(why, errWorkReturned) {
+			waitJittered(ctx, 2*e.timing.RetryPeriod) // others first
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// attempts is how many attempts to acquire there are in a retry period: what a leader releases is taken in a quarter of it.
-const attempts = 4
+// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period: what a leader releases is taken in a quarter of it.
+const attemptsPerRetryPeriod = 4
 
-// pause waits, somewhat more or less.
-func pause(ctx context.Context, wait time.Duration) {
+// waitJittered waits, somewhat more or less.
+func waitJittered(ctx context.Context, wait time.Duration) {
 	wait += time.Duration((rand.Float64() - 0.5) * 0.2 * float64(wait)) //nolint:gosec // spreads attempts
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -168,22 +168,22 @@ func (e *Elector) acquire(ctx context.Context, name string) (term Term, until ti
 	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		e.hooks.OnBackend(name, err)
 	}
-	return term, start.Add(e.timing.trust()), err == nil
+	return term, start.Add(e.timing.trustedFor()), err == nil
 }
 
-// serve runs work for a term, and gives why the term ended.
-func (e *Elector) serve(
-	ctx context.Context, term Term, until time.Time, spread *share, work func(context.Context, uint64) error,
+// serveTerm runs work for a term, and gives why the term ended.
+func (e *Elector) serveTerm(
+	ctx context.Context, term Term, until time.Time, spread *balancer, work func(context.Context, uint64) error,
 ) error {
 	termCtx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	var keeping sync.WaitGroup
-	keeping.Go(func() { e.keep(termCtx, term, until, spread, end) })
-	withdraw := spread.hold(func() { end(ErrYielded) })
+	keeping.Go(func() { e.renewTerm(termCtx, term, until, spread, end) })
+	withdraw := spread.addTerm(func() { end(ErrYielded) })
 	e.hooks.OnTermStart(term)
 	err := work(termCtx, term.Fence)
 	withdraw()
-	end(errors.Join(errReturned, err)) // no cause when the term ended before
+	end(errors.Join(errWorkReturned, err)) // no cause when the term ended before
 	why := context.Cause(termCtx)
 	e.hooks.OnTermEnd(term, why)
 	keeping.Wait()
@@ -193,15 +193,15 @@ func (e *Elector) serve(
 	return why
 }
 
-// keep renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser silent or
+// renewTerm renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser silent or
 // this process stopped for a while.
-func (e *Elector) keep(
-	ctx context.Context, term Term, until time.Time, spread *share, end context.CancelCauseFunc,
+func (e *Elector) renewTerm(
+	ctx context.Context, term Term, until time.Time, spread *balancer, end context.CancelCauseFunc,
 ) {
 	expiry := time.AfterFunc(time.Until(until), func() { end(ErrExpired) })
 	defer expiry.Stop()
 	for {
-		pause(ctx, e.timing.RetryPeriod)
+		waitJittered(ctx, e.timing.RetryPeriod)
 		if ctx.Err() != nil {
 			return
 		}
@@ -217,22 +217,22 @@ func (e *Elector) keep(
 			end(ErrLost)
 			return
 		case err == nil:
-			if renewed := start.Add(e.timing.trust()); expiry.Stop() {
+			if renewed := start.Add(e.timing.trustedFor()); expiry.Stop() {
 				until = renewed
 				expiry.Reset(time.Until(until))
 			}
 		}
 		e.hooks.OnBackend(term.Name, err)
-		spread.look(ctx)
+		spread.rebalance(ctx)
 	}
 }
 
-// releaseWithin bounds how long a replica that stops waits to give its lease back.
-const releaseWithin = 500 * time.Millisecond
+// releaseTimeout bounds how long a replica that stops waits to give its lease back.
+const releaseTimeout = 500 * time.Millisecond
 
 // release gives a lease back. If that fails it expires.
 func (e *Elector) release(ctx context.Context, term Term) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, releaseWithin))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(e.timing.RetryPeriod, releaseTimeout))
 	defer cancel()
 	if err := e.leaser.Release(ctx, term); err != nil {
 		e.hooks.OnBackend(term.Name, err)

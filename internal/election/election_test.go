@@ -10,15 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scripted is a leaser whose answers a test writes.
-type scripted struct {
+// scriptedLeaser is a leaser whose answers a test writes.
+type scriptedLeaser struct {
 	fence    uint64
 	acquire  func(ctx context.Context) error
 	renew    func(ctx context.Context) error
 	released []uint64
 }
 
-func (s *scripted) Acquire(ctx context.Context, name string) (Term, error) {
+func (s *scriptedLeaser) Acquire(ctx context.Context, name string) (Term, error) {
 	if s.acquire != nil {
 		if err := s.acquire(ctx); err != nil {
 			return Term{}, err
@@ -28,22 +28,22 @@ func (s *scripted) Acquire(ctx context.Context, name string) (Term, error) {
 	return Term{Name: name, Fence: s.fence}, nil
 }
 
-func (s *scripted) Renew(ctx context.Context, _ Term) error {
+func (s *scriptedLeaser) Renew(ctx context.Context, _ Term) error {
 	if s.renew == nil {
 		return nil
 	}
 	return s.renew(ctx)
 }
 
-func (s *scripted) Release(_ context.Context, t Term) error {
+func (s *scriptedLeaser) Release(_ context.Context, t Term) error {
 	s.released = append(s.released, t.Fence)
 	return nil
 }
 
-var usual = Timing{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
+var defaultTiming = Timing{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
 
-// observed runs an elector for some time and gives how long each term lasted and why it ended.
-func observed(t *testing.T, s *scripted, timing Timing, total time.Duration) (lasted []time.Duration, why []error) {
+// observeTerms runs an elector for some time and gives how long each term lasted and why it ended.
+func observeTerms(t *testing.T, s *scriptedLeaser, timing Timing, total time.Duration) (lasted []time.Duration, why []error) {
 	t.Helper()
 	var began time.Time
 	e := New(s, timing, nil, Hooks{
@@ -57,29 +57,29 @@ func observed(t *testing.T, s *scripted, timing Timing, total time.Duration) (la
 	return lasted, why
 }
 
-func hang(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+func waitForContext(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
-func TestLead(t *testing.T) {
+func TestTermEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		scripted scripted
+		scripted scriptedLeaser
 		timing   Timing
 		lasted   time.Duration // of the first term
 		why      error
 		released bool
 	}{
-		"renewed":        {scripted{}, usual, time.Hour, context.DeadlineExceeded, true},
-		"lost":           {scripted{renew: func(context.Context) error { return ErrLost }}, usual, 2 * time.Second, ErrLost, false},
-		"no answer":      {scripted{renew: hang}, usual, 10 * time.Second, ErrExpired, true},
-		"errors":         {scripted{renew: func(context.Context) error { return errors.New("refused") }}, usual, 10 * time.Second, ErrExpired, true},
-		"short of lease": {scripted{renew: hang}, Timing{10 * time.Second, 10 * time.Second, time.Second}, 9500 * time.Millisecond, ErrExpired, true},
+		"renewed":        {scriptedLeaser{}, defaultTiming, time.Hour, context.DeadlineExceeded, true},
+		"lost":           {scriptedLeaser{renew: func(context.Context) error { return ErrLost }}, defaultTiming, 2 * time.Second, ErrLost, false},
+		"no answer":      {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
+		"errors":         {scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }}, defaultTiming, 10 * time.Second, ErrExpired, true},
+		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{10 * time.Second, 10 * time.Second, time.Second}, 9500 * time.Millisecond, ErrExpired, true},
 		// What the request took counts: the lease began somewhere in between.
-		"slow to acquire": {scripted{acquire: func(context.Context) error { <-time.After(time.Second); return nil }, renew: hang}, usual, 9 * time.Second, ErrExpired, true},
+		"slow to acquire": {scriptedLeaser{acquire: func(context.Context) error { <-time.After(time.Second); return nil }, renew: waitForContext}, defaultTiming, 9 * time.Second, ErrExpired, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				lasted, why := observed(t, &test.scripted, test.timing, time.Hour)
+				lasted, why := observeTerms(t, &test.scripted, test.timing, time.Hour)
 				require.InDelta(t, test.lasted.Seconds(), lasted[0].Seconds(), 0.3)
 				require.ErrorIs(t, why[0], test.why)
 				if test.released {
@@ -92,8 +92,8 @@ func TestLead(t *testing.T) {
 	}
 }
 
-// TestLeadAgain: an outage of the leaser ends the term, and the next one begins when it is over.
-func TestLeadAgain(t *testing.T) {
+// TestLeadAgainAfterOutage: an outage of the leaser ends the term, and the next one begins when it is over.
+func TestLeadAgainAfterOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -103,7 +103,7 @@ func TestLeadAgain(t *testing.T) {
 			}
 			return nil
 		}
-		lasted, why := observed(t, &scripted{acquire: down, renew: down}, usual, 10*time.Minute)
+		lasted, why := observeTerms(t, &scriptedLeaser{acquire: down, renew: down}, defaultTiming, 10*time.Minute)
 		require.Len(t, why, 2)
 		require.ErrorIs(t, why[0], ErrExpired)
 		require.InDelta(t, 69, lasted[0].Seconds(), 2)
@@ -111,14 +111,14 @@ func TestLeadAgain(t *testing.T) {
 	})
 }
 
-// TestWorkIsWaitedFor: the lease is released when the work has returned, not before.
-func TestWorkIsWaitedFor(t *testing.T) {
+// TestReleaseWaitsForWork: the lease is released when the work has returned, not before.
+func TestReleaseWaitsForWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scripted{}
+		s := &scriptedLeaser{}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		err := New(s, usual, nil, Hooks{}).Lead(ctx, "", func(ctx context.Context, _ uint64) error {
+		err := New(s, defaultTiming, nil, Hooks{}).Lead(ctx, "", func(ctx context.Context, _ uint64) error {
 			<-ctx.Done()
 			<-time.After(time.Minute)
 			require.Empty(t, s.released)

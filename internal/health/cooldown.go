@@ -34,32 +34,32 @@ type Request struct {
 type Cooldown struct {
 	settings CooldownSettings
 
-	mu    sync.Mutex
-	rows  map[string]*failureRow // by API
-	began time.Time              // zero while the server counts as healthy
-	cause CooldownError          // why it began
-	good  int                    // probes in a row
+	mu         sync.Mutex
+	streaks    map[string]*failureStreak // by API
+	startedAt  time.Time                 // zero while the server counts as healthy
+	cause      CooldownError             // why it began
+	goodProbes int                       // probes in a row
 }
 
-// failureRow are the questions of one API that failed since the last good answer.
-type failureRow struct {
+// failureStreak are the questions of one API that failed since the last good answer.
+type failureStreak struct {
 	failed int
-	// whole are those about an organization as a whole, repos the repositories of the others.
-	whole int
-	repos map[Request]bool
-	// askers are whose questions those were.
-	askers map[string]bool
+	// orgWide are those about an organization as a whole, repos the repositories of the others.
+	orgWide int
+	repos   map[Request]bool
+	// orgs are whose questions those were.
+	orgs map[string]bool
 }
 
-// fewestRepositories is of how many repositories failures must be, whatever the threshold is: one is its own trouble.
-const fewestRepositories = 2
+// minRepositories is of how many repositories failures must be, whatever the threshold is: one is its own trouble.
+const minRepositories = 2
 
 // NewCooldown makes a cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
 	if settings.NumOrgs == nil {
 		settings.NumOrgs = func() int { return 1 }
 	}
-	return &Cooldown{settings: settings, rows: make(map[string]*failureRow)}
+	return &Cooldown{settings: settings, streaks: make(map[string]*failureStreak)}
 }
 
 // RecordRequest notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins with it,
@@ -68,19 +68,19 @@ func (c *Cooldown) RecordRequest(q Request, trouble error, now time.Time) (begun
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if trouble == nil {
-		delete(c.rows, q.API)
+		delete(c.streaks, q.API)
 		return nil
 	}
-	row := c.rows[q.API]
+	row := c.streaks[q.API]
 	if row == nil {
-		row = &failureRow{repos: make(map[Request]bool), askers: make(map[string]bool)}
-		c.rows[q.API] = row
+		row = &failureStreak{repos: make(map[Request]bool), orgs: make(map[string]bool)}
+		c.streaks[q.API] = row
 	}
-	row.add(q)
-	if !c.began.IsZero() || !c.isServerTrouble(row) {
+	row.record(q)
+	if !c.startedAt.IsZero() || !c.isServerFailure(row) {
 		return nil
 	}
-	c.began, c.good = now, 0
+	c.startedAt, c.goodProbes = now, 0
 	c.cause = CooldownError{
 		Until: now.Add(c.settings.Pause), API: q.API, Failures: row.failed, Repositories: len(row.repos), Cause: trouble,
 	}
@@ -88,29 +88,29 @@ func (c *Cooldown) RecordRequest(q Request, trouble error, now time.Time) (begun
 	return &cause
 }
 
-func (r *failureRow) add(q Request) {
+func (r *failureStreak) record(q Request) {
 	r.failed++
-	r.askers[q.Org] = true
+	r.orgs[q.Org] = true
 	if q.Repo == 0 {
-		r.whole++
+		r.orgWide++
 	} else {
 		r.repos[q] = true
 	}
 }
 
-// isServerTrouble reports whether the failures are the server's, and not those of one repository or one organization.
-func (c *Cooldown) isServerTrouble(row *failureRow) bool {
-	if row.failed < c.settings.Failures || len(row.askers) < c.settings.NumOrgs() {
+// isServerFailure reports whether the failures are the server's, and not those of one repository or one organization.
+func (c *Cooldown) isServerFailure(row *failureStreak) bool {
+	if row.failed < c.settings.Failures || len(row.orgs) < c.settings.NumOrgs() {
 		return false
 	}
-	return row.whole >= c.settings.Failures || len(row.repos) >= max(fewestRepositories, c.settings.Failures/2)
+	return row.orgWide >= c.settings.Failures || len(row.repos) >= max(minRepositories, c.settings.Failures/2)
 }
 
 // IsProbeDue reports whether it is time for a probe.
 func (c *Cooldown) IsProbeDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.began.IsZero() && now.Sub(c.began) >= c.settings.Pause
+	return !c.startedAt.IsZero() && now.Sub(c.startedAt) >= c.settings.Pause
 }
 
 // RecordProbe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then on. It
@@ -119,18 +119,18 @@ func (c *Cooldown) RecordProbe(trouble error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.began.IsZero():
+	case c.startedAt.IsZero():
 		return false
 	case trouble != nil:
-		c.good, c.cause.Cause = 0, trouble
+		c.goodProbes, c.cause.Cause = 0, trouble
 		return false
 	}
-	c.good++
-	if c.good < c.settings.Probes {
+	c.goodProbes++
+	if c.goodProbes < c.settings.Probes {
 		return false
 	}
-	c.began = time.Time{}
-	clear(c.rows)
+	c.startedAt = time.Time{}
+	clear(c.streaks)
 	return true
 }
 
@@ -160,7 +160,7 @@ func (e *CooldownError) Unwrap() error { return e.Cause }
 func (c *Cooldown) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.began.IsZero() {
+	if c.startedAt.IsZero() {
 		return nil
 	}
 	cause := c.cause

@@ -13,28 +13,30 @@ var (
 	wednesday = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 )
 
-// of is a question of an organization about a repository, through one API.
-func of(asker string, repo int64) Request { return Request{Org: asker, API: "graphql", Repo: repo} }
+// newRequest is a question of an organization about a repository, through one API.
+func newRequest(asker string, repo int64) Request {
+	return Request{Org: asker, API: "graphql", Repo: repo}
+}
 
 func TestCooldown(t *testing.T) {
 	t.Parallel()
 	now := wednesday
 	c := NewCooldown(CooldownSettings{Failures: 3, Pause: 2 * time.Minute, Probes: 2})
-	require.Nil(t, c.RecordRequest(of("acme", 1), errBroken, now))
-	require.Nil(t, c.RecordRequest(of("acme", 2), errBroken, now))
-	require.Nil(t, c.RecordRequest(of("acme", 3), nil, now), "an answer ends the row")
+	require.Nil(t, c.RecordRequest(newRequest("acme", 1), errBroken, now))
+	require.Nil(t, c.RecordRequest(newRequest("acme", 2), errBroken, now))
+	require.Nil(t, c.RecordRequest(newRequest("acme", 3), nil, now), "an answer ends the row")
 	for repo := range int64(2) {
-		require.Nil(t, c.RecordRequest(of("acme", 1+repo), errBroken, now))
+		require.Nil(t, c.RecordRequest(newRequest("acme", 1+repo), errBroken, now))
 	}
 	require.NoError(t, c.Err())
 	require.False(t, c.RecordProbe(nil), "there is nothing to end")
-	begun := c.RecordRequest(of("acme", 1), errBroken, now)
+	begun := c.RecordRequest(newRequest("acme", 1), errBroken, now)
 	require.NotNil(t, begun)
 	require.Equal(t, &CooldownError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
 	require.Equal(t, begun, c.Err())
 	require.ErrorIs(t, c.Err(), errBroken)
-	require.Nil(t, c.RecordRequest(of("acme", 3), errBroken, now), "it has begun already")
-	require.Nil(t, c.RecordRequest(of("acme", 1), nil, now))
+	require.Nil(t, c.RecordRequest(newRequest("acme", 3), errBroken, now), "it has begun already")
+	require.Nil(t, c.RecordRequest(newRequest("acme", 1), nil, now))
 	require.Error(t, c.Err(), "what was on its way ends nothing")
 
 	require.False(t, c.IsProbeDue(now.Add(119*time.Second)))
@@ -48,17 +50,17 @@ func TestCooldown(t *testing.T) {
 	require.False(t, c.IsProbeDue(now))
 
 	for n := range int64(3) {
-		require.Equal(t, n == 2, c.RecordRequest(of("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
+		require.Equal(t, n == 2, c.RecordRequest(newRequest("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
 	}
 }
 
-// TestCooldownBegins: failures of different repositories, or of an organization as a whole, with no good answer of the
+// TestCooldownStart: failures of different repositories, or of an organization as a whole, with no good answer of the
 // same API.
-func TestCooldownBegins(t *testing.T) {
+func TestCooldownStart(t *testing.T) {
 	t.Parallel()
 	repos := func(ids ...int64) (list []Request) {
 		for _, id := range ids {
-			list = append(list, of("acme", id))
+			list = append(list, newRequest("acme", id))
 		}
 		return list
 	}
@@ -88,17 +90,17 @@ func TestCooldownBegins(t *testing.T) {
 	}
 }
 
-// TestCooldownOfOneAPI: a good answer of one API says nothing about the other.
-func TestCooldownOfOneAPI(t *testing.T) {
+// TestCooldownSeparatesAPIs: a good answer of one API says nothing about the other.
+func TestCooldownSeparatesAPIs(t *testing.T) {
 	t.Parallel()
 	c := NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
 	for repo := range int64(4) {
 		require.Nil(t, c.RecordRequest(Request{Org: "acme", API: "rest", Repo: repo + 1}, nil, wednesday))
-		require.Equal(t, repo == 3, c.RecordRequest(of("acme", repo+1), errBroken, wednesday) != nil)
+		require.Equal(t, repo == 3, c.RecordRequest(newRequest("acme", repo+1), errBroken, wednesday) != nil)
 	}
 	c = NewCooldown(CooldownSettings{Failures: 4, Pause: time.Minute, Probes: 1})
 	for n := range int64(20) {
-		q := of("acme", n)
+		q := newRequest("acme", n)
 		q.API = []string{"rest", "graphql"}[n%2]
 		if n%6 >= 4 {
 			require.Nil(t, c.RecordRequest(q, nil, wednesday))
@@ -108,20 +110,20 @@ func TestCooldownOfOneAPI(t *testing.T) {
 	}
 }
 
-// TestCooldownOfSeveral: one organization in trouble does not stop the others.
-func TestCooldownOfSeveral(t *testing.T) {
+// TestCooldownNeedsSeveralOrgs: one organization in trouble does not stop the others.
+func TestCooldownNeedsSeveralOrgs(t *testing.T) {
 	t.Parallel()
 	c := NewCooldown(CooldownSettings{Failures: 3, NumOrgs: func() int { return 2 }, Pause: time.Minute, Probes: 1})
 	for repo := range int64(10) {
-		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday))
+		require.Nil(t, c.RecordRequest(newRequest("acme", repo), errBroken, wednesday))
 	}
-	require.Nil(t, c.RecordRequest(of("other", 11), nil, wednesday), "an answer for another one ends the row")
+	require.Nil(t, c.RecordRequest(newRequest("other", 11), nil, wednesday), "an answer for another one ends the row")
 	for repo := range int64(10) {
-		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday))
+		require.Nil(t, c.RecordRequest(newRequest("acme", repo), errBroken, wednesday))
 	}
-	require.NotNil(t, c.RecordRequest(of("other", 11), errBroken, wednesday))
+	require.NotNil(t, c.RecordRequest(newRequest("other", 11), errBroken, wednesday))
 	require.True(t, c.RecordProbe(nil))
 	for repo := range int64(10) {
-		require.Nil(t, c.RecordRequest(of("acme", repo), errBroken, wednesday), "it takes two again")
+		require.Nil(t, c.RecordRequest(newRequest("acme", repo), errBroken, wednesday), "it takes two again")
 	}
 }

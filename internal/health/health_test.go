@@ -14,8 +14,8 @@ import (
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// TestMatrix is each role with each dependency down, and back again.
-func TestMatrix(t *testing.T) {
+// TestRoleDependencyMatrix is each role with each dependency down, and back again.
+func TestRoleDependencyMatrix(t *testing.T) {
 	t.Parallel()
 	all := []string{
 		health.Redis, health.AMQP, health.GitHub, health.GitHubCore, health.Scheduler,
@@ -60,8 +60,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// TestChanges: reports are told on changes only, with the time of the change.
-func TestChanges(t *testing.T) {
+// TestMonitorReportsChanges: reports are told on changes only, with the time of the change.
+func TestMonitorReportsChanges(t *testing.T) {
 	t.Parallel()
 	now := noon
 	var told []health.Report
@@ -95,8 +95,8 @@ func TestChanges(t *testing.T) {
 	require.True(t, m.Leads("acme"))
 }
 
-// TestSpare: a replica is ready without what it can do without.
-func TestSpare(t *testing.T) {
+// TestOptionalDependency: a replica is ready without what it can do without.
+func TestOptionalDependency(t *testing.T) {
 	t.Parallel()
 	m := health.NewMonitor([]string{"acme"}, []string{health.Redis}, func() time.Time { return noon }, func(health.Report) {})
 	m.SetDependencies(map[string]error{health.Redis: errors.New("down")})
@@ -105,8 +105,8 @@ func TestSpare(t *testing.T) {
 	require.Equal(t, health.Degraded, r.Mode)
 }
 
-// TestWarning: a warning is degraded, whatever the role requires, and the same trouble without it is not ready.
-func TestWarning(t *testing.T) {
+// TestWarningIsDegraded: a warning is degraded, whatever the role requires, and the same trouble without it is not ready.
+func TestWarningIsDegraded(t *testing.T) {
 	t.Parallel()
 	changes := 0
 	m := health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(health.Report) { changes++ })
@@ -124,7 +124,7 @@ func TestWarning(t *testing.T) {
 	require.Equal(t, health.Healthy, m.Report().Mode)
 }
 
-func TestRaw(t *testing.T) {
+func TestMapRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), nil, func() time.Time { return noon }, func(health.Report) {})
@@ -140,7 +140,7 @@ func TestRaw(t *testing.T) {
 	})
 }
 
-func TestRawRefuses(t *testing.T) {
+func TestFromMapErrors(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]map[string]any{
 		"a number for a flag":      {"ready": 1},

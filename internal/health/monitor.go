@@ -40,9 +40,9 @@ func (w *Warning) Error() string { return w.Err.Error() }
 // Unwrap gives the trouble.
 func (w *Warning) Unwrap() error { return w.Err }
 
-// required says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
+// requiredBy says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
 // is still served.
-var required = map[string][]Role{
+var requiredBy = map[string][]Role{
 	Redis:        {Leader, Follower},
 	Storage:      {Leader, Follower},
 	AMQP:         {Leader, Follower},
@@ -60,27 +60,27 @@ const maxDetail = 500
 // Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe for
 // concurrent use.
 type Monitor struct {
-	spare  []string
-	now    func() time.Time
-	change func(Report)
+	optional []string
+	now      func() time.Time
+	onChange func(Report)
 
-	mu   sync.Mutex
-	deps map[string]*Dependency
-	// warned are the dependencies whose trouble is a Warning.
-	warned map[string]bool
-	orgs   map[string]Role
-	report Report
+	mu           sync.Mutex
+	dependencies map[string]*Dependency
+	// warnings are the dependencies whose trouble is a Warning.
+	warnings map[string]bool
+	roles    map[string]Role
+	report   Report
 }
 
 // NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
 // from the one before in more than details, one call at a time.
 func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
 	m := &Monitor{
-		spare: spare, now: now, change: change,
-		deps: make(map[string]*Dependency), warned: make(map[string]bool), orgs: make(map[string]Role),
+		optional: spare, now: now, onChange: change,
+		dependencies: make(map[string]*Dependency), warnings: make(map[string]bool), roles: make(map[string]Role),
 	}
 	for _, org := range orgs {
-		m.orgs[org] = Follower
+		m.roles[org] = Follower
 	}
 	return m
 }
@@ -90,29 +90,29 @@ func (m *Monitor) SetDependencies(states map[string]error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for name, err := range states {
-		m.set(name, err)
+		m.setDependency(name, err)
 	}
 	m.evaluate()
 }
 
-func (m *Monitor) set(name string, err error) {
-	d := m.deps[name]
+func (m *Monitor) setDependency(name string, err error) {
+	d := m.dependencies[name]
 	if d == nil {
 		d = &Dependency{Name: name, Healthy: err != nil} // so that it changes now
-		m.deps[name] = d
+		m.dependencies[name] = d
 	}
 	if healthy := err == nil; healthy != d.Healthy {
 		d.Healthy, d.Since = healthy, m.now()
 	}
 	d.Detail, d.Permanent = "", false
-	m.warned[name] = errors.As(err, new(*Warning))
+	m.warnings[name] = errors.As(err, new(*Warning))
 	if err != nil {
 		d.Permanent = errors.As(err, new(*PermanentError))
-		d.Detail = cut(err.Error())
+		d.Detail = truncate(err.Error())
 	}
 }
 
-func cut(text string) string {
+func truncate(text string) string {
 	if len(text) > maxDetail {
 		text = text[:maxDetail] + "..."
 	}
@@ -123,9 +123,9 @@ func cut(text string) string {
 func (m *Monitor) SetLeader(org string, leads bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.orgs[org] = Follower
+	m.roles[org] = Follower
 	if leads {
-		m.orgs[org] = Leader
+		m.roles[org] = Leader
 	}
 	m.evaluate()
 }
@@ -134,21 +134,21 @@ func (m *Monitor) SetLeader(org string, leads bool) {
 func (m *Monitor) Leads(org string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.orgs[org] == Leader
+	return m.roles[org] == Leader
 }
 
 // LeadsAny reports whether this replica leads an organization at all.
 func (m *Monitor) LeadsAny() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.current().Role == Leader
+	return m.computeReport().Role == Leader
 }
 
 // IsHealthy reports whether a dependency was healthy when it was set last.
 func (m *Monitor) IsHealthy(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	d := m.deps[name]
+	d := m.dependencies[name]
 	return d != nil && d.Healthy
 }
 
@@ -156,13 +156,13 @@ func (m *Monitor) IsHealthy(name string) bool {
 func (m *Monitor) Report() Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.current()
+	return m.computeReport()
 }
 
 // evaluate passes on a report that differs, also one that differs in a reason alone: the present reason is what a
 // person needs.
 func (m *Monitor) evaluate() {
-	r := m.current()
+	r := m.computeReport()
 	last := &m.report
 	if r.Role != last.Role || r.Ready != last.Ready || r.Mode != last.Mode {
 		r.Since = m.now()
@@ -174,30 +174,30 @@ func (m *Monitor) evaluate() {
 		})
 	m.report = r
 	if !same {
-		m.change(r)
+		m.onChange(r)
 	}
 }
 
-// incidental is what differs between two errors of one cause: GitHub's id of a request, and the port from which a
+// incidentalPattern is what differs between two errors of one cause: GitHub's id of a request, and the port from which a
 // connection was made.
-var incidental = regexp.MustCompile(`\[request [^\]]*\]|:[0-9]+->`)
+var incidentalPattern = regexp.MustCompile(`\[request [^\]]*\]|:[0-9]+->`)
 
 // isSameReason reports whether two details give one reason.
 func isSameReason(a, b string) bool {
-	return a == b || incidental.ReplaceAllString(a, "") == incidental.ReplaceAllString(b, "")
+	return a == b || incidentalPattern.ReplaceAllString(a, "") == incidentalPattern.ReplaceAllString(b, "")
 }
 
-// current computes the report of this moment.
-func (m *Monitor) current() Report {
-	r := Report{Role: Follower, Ready: true, Mode: Healthy, Since: m.report.Since, Organizations: maps.Clone(m.orgs)}
-	for _, role := range m.orgs {
+// computeReport computes the report of this moment.
+func (m *Monitor) computeReport() Report {
+	r := Report{Role: Follower, Ready: true, Mode: Healthy, Since: m.report.Since, Organizations: maps.Clone(m.roles)}
+	for _, role := range m.roles {
 		if role == Leader {
 			r.Role = Leader
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.deps)) {
-		d := *m.deps[name]
-		d.Required = slices.Contains(required[name], r.Role) && !slices.Contains(m.spare, name) && !m.warned[name]
+	for _, name := range slices.Sorted(maps.Keys(m.dependencies)) {
+		d := *m.dependencies[name]
+		d.Required = slices.Contains(requiredBy[name], r.Role) && !slices.Contains(m.optional, name) && !m.warnings[name]
 		if !d.Healthy {
 			r.Mode = Degraded
 			r.Ready = r.Ready && !d.Required

@@ -96,26 +96,26 @@ func (r *Report) ToMap() map[string]any {
 
 // FromMap reads what Raw gave. What is not there is empty.
 func FromMap(raw map[string]any) (Report, error) {
-	f := fields{raw: raw}
+	f := rawObject{values: raw}
 	r := Report{
-		Role: Role(f.text("role")), Ready: f.flag("ready"), Mode: Mode(f.text("mode")), Since: f.moment("since"),
+		Role: Role(f.readString("role")), Ready: f.readBool("ready"), Mode: Mode(f.readString("mode")), Since: f.readTime("since"),
 		Organizations: make(map[string]Role),
 	}
-	dependencies := f.block("dependencies")
+	dependencies := f.readObject("dependencies")
 	for _, name := range slices.Sorted(maps.Keys(dependencies)) {
 		one, ok := dependencies[name].(map[string]any)
 		if !ok {
 			f.errs = append(f.errs, fmt.Errorf("dependency %q is no block", name))
 			continue
 		}
-		d := fields{raw: one}
+		d := rawObject{values: one}
 		r.Dependencies = append(r.Dependencies, Dependency{
-			Name: name, Healthy: d.flag("healthy"), Required: d.flag("required"), Permanent: d.flag("permanent"),
-			Since: d.moment("since"), Detail: d.text("detail"),
+			Name: name, Healthy: d.readBool("healthy"), Required: d.readBool("required"), Permanent: d.readBool("permanent"),
+			Since: d.readTime("since"), Detail: d.readString("detail"),
 		})
 		f.errs = append(f.errs, d.errs...)
 	}
-	for org, role := range f.block("organizations") {
+	for org, role := range f.readObject("organizations") {
 		text, ok := role.(string)
 		if !ok {
 			f.errs = append(f.errs, fmt.Errorf("the role of %q is no text", org))
@@ -125,14 +125,14 @@ func FromMap(raw map[string]any) (Report, error) {
 	return r, errors.Join(f.errs...)
 }
 
-// fields reads values of a block.
-type fields struct {
-	raw  map[string]any
-	errs []error
+// rawObject reads values of a block.
+type rawObject struct {
+	values map[string]any
+	errs   []error
 }
 
-func get[T any](f *fields, key string) (v T) {
-	value, there := f.raw[key]
+func readField[T any](f *rawObject, key string) (v T) {
+	value, there := f.values[key]
 	if !there {
 		return v
 	}
@@ -143,12 +143,12 @@ func get[T any](f *fields, key string) (v T) {
 	return v
 }
 
-func (f *fields) text(key string) string          { return get[string](f, key) }
-func (f *fields) flag(key string) bool            { return get[bool](f, key) }
-func (f *fields) block(key string) map[string]any { return get[map[string]any](f, key) }
+func (f *rawObject) readString(key string) string         { return readField[string](f, key) }
+func (f *rawObject) readBool(key string) bool             { return readField[bool](f, key) }
+func (f *rawObject) readObject(key string) map[string]any { return readField[map[string]any](f, key) }
 
-func (f *fields) moment(key string) time.Time {
-	text := f.text(key)
+func (f *rawObject) readTime(key string) time.Time {
+	text := f.readString(key)
 	if text == "" {
 		return time.Time{}
 	}

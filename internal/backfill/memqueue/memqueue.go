@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// capacity bounds the jobs that wait for a consumer or for their time.
-	capacity = 100_000
-	// maxDead bounds the dead jobs; the oldest go first.
-	maxDead = 1000
+	// maxPending bounds the jobs that wait for a consumer or for their time.
+	maxPending = 100_000
+	// maxDeadLetters bounds the dead jobs; the oldest go first.
+	maxDeadLetters = 1000
 )
 
 // ErrFull refuses jobs of which there are too many.
@@ -32,13 +32,13 @@ type Settings struct {
 type Queue struct {
 	settings Settings
 
-	mu        sync.Mutex
-	jobs      []backfill.Job
-	changed   chan struct{} // closed when there are more jobs
-	retries   int
-	dead      []DeadLetter
-	consumers int
-	oldest    time.Time
+	mu          sync.Mutex
+	ready       []backfill.Job
+	jobsAdded   chan struct{} // closed when there are more jobs
+	retries     int
+	deadLetters []DeadLetter
+	consumers   int
+	oldest      time.Time
 }
 
 // DeadLetter is a job that nobody will do, and why.
@@ -49,50 +49,50 @@ type DeadLetter struct {
 
 // New makes a queue.
 func New(settings Settings) *Queue {
-	return &Queue{settings: settings, changed: make(chan struct{})}
+	return &Queue{settings: settings, jobsAdded: make(chan struct{})}
 }
 
 // Publish implements backfill.Queue.
 func (q *Queue) Publish(_ context.Context, jobs []backfill.Job) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	room := max(0, capacity-len(q.jobs)-q.retries)
+	room := max(0, maxPending-len(q.ready)-q.retries)
 	n := min(len(jobs), room)
-	q.add(jobs[:n]...)
+	q.enqueue(jobs[:n]...)
 	if n < len(jobs) {
 		return n, ErrFull
 	}
 	return n, nil
 }
 
-// add puts jobs in and wakes the consumers. The caller holds the lock.
-func (q *Queue) add(jobs ...backfill.Job) {
-	q.jobs = append(q.jobs, jobs...)
-	close(q.changed)
-	q.changed = make(chan struct{})
+// enqueue puts jobs in and wakes the consumers. The caller holds the lock.
+func (q *Queue) enqueue(jobs ...backfill.Job) {
+	q.ready = append(q.ready, jobs...)
+	close(q.jobsAdded)
+	q.jobsAdded = make(chan struct{})
 }
 
 // Consume implements backfill.Queue.
 func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
-	q.consuming(1)
-	defer q.consuming(-1)
+	q.addConsumers(1)
+	defer q.addConsumers(-1)
 	var consumers sync.WaitGroup
 	for range max(1, q.settings.Consumers) {
-		consumers.Go(func() { q.consume(ctx, handler) })
+		consumers.Go(func() { q.runConsumer(ctx, handler) })
 	}
 	consumers.Wait()
 	return context.Cause(ctx)
 }
 
-func (q *Queue) consuming(n int) {
+func (q *Queue) addConsumers(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.consumers += n
 }
 
-func (q *Queue) consume(ctx context.Context, handler backfill.Handler) {
+func (q *Queue) runConsumer(ctx context.Context, handler backfill.Handler) {
 	for ctx.Err() == nil {
-		job, changed := q.take()
+		job, changed := q.dequeue()
 		if job == nil {
 			select {
 			case <-ctx.Done():
@@ -102,42 +102,42 @@ func (q *Queue) consume(ctx context.Context, handler backfill.Handler) {
 		}
 		err := handler(ctx, *job)
 		if ctx.Err() != nil && err != nil {
-			q.giveBack(job)
+			q.requeue(job)
 			return
 		}
-		q.judge(job, err)
+		q.applyOutcome(job, err)
 	}
 }
 
-// take gives the first job, or what is closed when there is one.
-func (q *Queue) take() (*backfill.Job, <-chan struct{}) {
+// dequeue gives the first job, or what is closed when there is one.
+func (q *Queue) dequeue() (*backfill.Job, <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.jobs) == 0 {
-		return nil, q.changed
+	if len(q.ready) == 0 {
+		return nil, q.jobsAdded
 	}
-	job := q.jobs[0]
-	q.jobs = q.jobs[1:]
+	job := q.ready[0]
+	q.ready = q.ready[1:]
 	q.oldest = job.CreatedAt
 	return &job, nil
 }
 
-// giveBack puts a job in front that nobody has finished.
-func (q *Queue) giveBack(job *backfill.Job) {
+// requeue puts a job in front that nobody has finished.
+func (q *Queue) requeue(job *backfill.Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.jobs = append([]backfill.Job{*job}, q.jobs...)
-	q.add() // wakes whoever waits
+	q.ready = append([]backfill.Job{*job}, q.ready...)
+	q.enqueue() // wakes whoever waits
 }
 
-func (q *Queue) judge(job *backfill.Job, err error) {
+func (q *Queue) applyOutcome(job *backfill.Job, err error) {
 	fate := q.settings.Retries.DecideOutcome(job, err)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case fate.Done:
 	case fate.Dead:
-		q.dead = append(q.dead[max(0, len(q.dead)+1-maxDead):], DeadLetter{Job: *job, Err: err})
+		q.deadLetters = append(q.deadLetters[max(0, len(q.deadLetters)+1-maxDeadLetters):], DeadLetter{Job: *job, Err: err})
 	default:
 		again := *job
 		again.Attempt, again.Returns = fate.Attempt, fate.Returns
@@ -146,7 +146,7 @@ func (q *Queue) judge(job *backfill.Job, err error) {
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			q.retries--
-			q.add(again)
+			q.enqueue(again)
 		})
 	}
 }
@@ -155,9 +155,9 @@ func (q *Queue) judge(job *backfill.Job, err error) {
 func (q *Queue) Depth(context.Context) (backfill.Depth, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	depth := backfill.Depth{Ready: len(q.jobs), Retries: q.retries, DeadLetters: len(q.dead), Consumers: q.consumers}
+	depth := backfill.Depth{Ready: len(q.ready), Retries: q.retries, DeadLetters: len(q.deadLetters), Consumers: q.consumers}
 	if depth.Ready > 0 {
-		depth.Oldest = q.jobs[0].CreatedAt
+		depth.Oldest = q.ready[0].CreatedAt
 	}
 	return depth, nil
 }
@@ -166,5 +166,5 @@ func (q *Queue) Depth(context.Context) (backfill.Depth, error) {
 func (q *Queue) DeadLetters() []DeadLetter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append([]DeadLetter(nil), q.dead...)
+	return append([]DeadLetter(nil), q.deadLetters...)
 }

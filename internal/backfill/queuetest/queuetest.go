@@ -23,8 +23,8 @@ func RetryPolicy() backfill.RetryPolicy {
 // Consumers is how many jobs a queue of the suite hands out at a time.
 const Consumers = 2
 
-// patience bounds every wait.
-const patience = 30 * time.Second
+// waitTimeout bounds every wait.
+const waitTimeout = 30 * time.Second
 
 // NewJob is a job that a dispatcher could have made.
 func NewJob(n int) backfill.Job {
@@ -50,35 +50,35 @@ func NewJobs(n int) []backfill.Job {
 func Run(t *testing.T, start func(t *testing.T) backfill.Queue) {
 	t.Helper()
 	tests := map[string]func(t *testing.T, q backfill.Queue){
-		"each job comes as it was published":                     comesAsPublished,
-		"no more at a time than asked for":                       concurrency,
-		"a failed job comes again":                               comesAgain,
-		"the attempts end":                                       attemptsEnd,
-		"a discarded job is dead at once":                        discarded,
-		"putting off spends no attempt":                          putOff,
-		"an unfinished job comes again":                          unfinished,
-		"an unknown organization's job comes again, for a while": givenBack,
-		"the depth":                        depth,
-		"several consumers share the jobs": shared,
+		"each job comes as it was published":                     testDeliversAsPublished,
+		"no more at a time than asked for":                       testConcurrencyLimit,
+		"a failed job comes again":                               testRetriesFailedJob,
+		"the attempts end":                                       testDeadLettersAfterMaxAttempts,
+		"a discarded job is dead at once":                        testDeadLettersDiscardedJob,
+		"putting off spends no attempt":                          testDeferKeepsAttempt,
+		"an unfinished job comes again":                          testRedeliversUnfinishedJob,
+		"an unknown organization's job comes again, for a while": testReturnsUnknownOrg,
+		"the depth":                        testDepth,
+		"several consumers share the jobs": testSharesJobsAmongConsumers,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
 	}
 }
 
-// log notes what a handler was given.
-type log struct {
+// jobLog notes what a handler was given.
+type jobLog struct {
 	mu   sync.Mutex
 	seen []backfill.Job
 }
 
-func (l *log) add(job backfill.Job) {
+func (l *jobLog) add(job backfill.Job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seen = append(l.seen, job)
 }
 
-func (l *log) jobs() []backfill.Job {
+func (l *jobLog) jobs() []backfill.Job {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]backfill.Job(nil), l.seen...)
@@ -111,10 +111,10 @@ func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
 // eventually waits for what has to come true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	require.Eventually(t, is, patience, 5*time.Millisecond, what)
+	require.Eventually(t, is, waitTimeout, 5*time.Millisecond, what)
 }
 
-func empty(t *testing.T, q backfill.Queue) func() bool {
+func isDrained(t *testing.T, q backfill.Queue) func() bool {
 	t.Helper()
 	return func() bool {
 		depth, err := q.Depth(t.Context())
@@ -122,20 +122,20 @@ func empty(t *testing.T, q backfill.Queue) func() bool {
 	}
 }
 
-func comesAsPublished(t *testing.T, q backfill.Queue) {
+func testDeliversAsPublished(t *testing.T, q backfill.Queue) {
 	jobs := NewJobs(250)
 	publish(t, q, jobs...)
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		return nil
 	})
 	eventually(t, "all jobs", func() bool { return len(got.jobs()) == len(jobs) })
 	require.ElementsMatch(t, jobs, got.jobs())
-	eventually(t, "an empty queue", empty(t, q))
+	eventually(t, "an empty queue", isDrained(t, q))
 }
 
-func concurrency(t *testing.T, q backfill.Queue) {
+func testConcurrencyLimit(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJobs(20)...)
 	var mu sync.Mutex
 	now, most, all := 0, 0, 0
@@ -164,10 +164,10 @@ func concurrency(t *testing.T, q backfill.Queue) {
 	require.Equal(t, Consumers, most)
 }
 
-func comesAgain(t *testing.T, q backfill.Queue) {
+func testRetriesFailedJob(t *testing.T, q backfill.Queue) {
 	job := NewJob(1)
 	publish(t, q, job)
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		if job.Attempt == 1 {
@@ -179,22 +179,22 @@ func comesAgain(t *testing.T, q backfill.Queue) {
 	second := job
 	second.Attempt = 2
 	require.Equal(t, []backfill.Job{job, second}, got.jobs())
-	eventually(t, "an empty queue", empty(t, q))
+	eventually(t, "an empty queue", isDrained(t, q))
 }
 
-func attemptsEnd(t *testing.T, q backfill.Queue) {
+func testDeadLettersAfterMaxAttempts(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJob(1))
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		return errors.New("never")
 	})
-	eventually(t, "a dead job", dead(t, q, 1))
+	eventually(t, "a dead job", hasDeadLetters(t, q, 1))
 	require.Len(t, got.jobs(), RetryPolicy().MaxAttempts)
-	require.True(t, empty(t, q)())
+	require.True(t, isDrained(t, q)())
 }
 
-func dead(t *testing.T, q backfill.Queue, n int) func() bool {
+func hasDeadLetters(t *testing.T, q backfill.Queue, n int) func() bool {
 	t.Helper()
 	return func() bool {
 		depth, err := q.Depth(t.Context())
@@ -202,9 +202,9 @@ func dead(t *testing.T, q backfill.Queue, n int) func() bool {
 	}
 }
 
-func discarded(t *testing.T, q backfill.Queue) {
+func testDeadLettersDiscardedJob(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJobs(2)...)
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		if job.ID == NewJob(0).ID {
@@ -212,14 +212,14 @@ func discarded(t *testing.T, q backfill.Queue) {
 		}
 		return nil
 	})
-	eventually(t, "a dead job", dead(t, q, 1))
+	eventually(t, "a dead job", hasDeadLetters(t, q, 1))
 	eventually(t, "the other job", func() bool { return len(got.jobs()) == 2 })
-	eventually(t, "an empty queue", empty(t, q))
+	eventually(t, "an empty queue", isDrained(t, q))
 }
 
-func putOff(t *testing.T, q backfill.Queue) {
+func testDeferKeepsAttempt(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJob(1))
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		if len(got.jobs()) <= 2*RetryPolicy().MaxAttempts {
@@ -231,12 +231,12 @@ func putOff(t *testing.T, q backfill.Queue) {
 	for _, job := range got.jobs() {
 		require.Equal(t, 1, job.Attempt)
 	}
-	require.True(t, dead(t, q, 0)())
+	require.True(t, hasDeadLetters(t, q, 0)())
 }
 
-func givenBack(t *testing.T, q backfill.Queue) {
+func testReturnsUnknownOrg(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJobs(2)...)
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		if job.ID == NewJob(0).ID || job.Returns == 0 {
@@ -244,7 +244,7 @@ func givenBack(t *testing.T, q backfill.Queue) {
 		}
 		return nil
 	})
-	eventually(t, "a dead job", dead(t, q, 1))
+	eventually(t, "a dead job", hasDeadLetters(t, q, 1))
 	returns := make(map[string][]int)
 	for _, job := range got.jobs() {
 		require.Equal(t, 1, job.Attempt)
@@ -252,10 +252,10 @@ func givenBack(t *testing.T, q backfill.Queue) {
 	}
 	require.Equal(t, []int{0, 1}, returns[NewJob(1).ID])
 	require.Len(t, returns[NewJob(0).ID], backfill.MaxReturns+1)
-	require.True(t, empty(t, q)())
+	require.True(t, isDrained(t, q)())
 }
 
-func unfinished(t *testing.T, q backfill.Queue) {
+func testRedeliversUnfinishedJob(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJob(1))
 	began := make(chan struct{})
 	stop := consume(t, q, func(ctx context.Context, _ backfill.Job) error {
@@ -265,7 +265,7 @@ func unfinished(t *testing.T, q backfill.Queue) {
 	})
 	<-began
 	stop()
-	var got log
+	var got jobLog
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		return nil
@@ -274,7 +274,7 @@ func unfinished(t *testing.T, q backfill.Queue) {
 	require.Equal(t, 1, got.jobs()[0].Attempt)
 }
 
-func depth(t *testing.T, q backfill.Queue) {
+func testDepth(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJobs(7)...)
 	eventually(t, "the jobs in the depth", func() bool {
 		depth, err := q.Depth(t.Context())
@@ -287,9 +287,9 @@ func depth(t *testing.T, q backfill.Queue) {
 	})
 }
 
-func shared(t *testing.T, q backfill.Queue) {
-	var first, second log
-	handler := func(mine, theirs *log) backfill.Handler {
+func testSharesJobsAmongConsumers(t *testing.T, q backfill.Queue) {
+	var first, second jobLog
+	handler := func(mine, theirs *jobLog) backfill.Handler {
 		return func(ctx context.Context, job backfill.Job) error {
 			mine.add(job)
 			for len(theirs.jobs()) == 0 { // the other one gets its share even when one could do it all

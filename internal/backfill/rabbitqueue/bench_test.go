@@ -47,7 +47,7 @@ func benchQueue(b *testing.B, s *rabbittest.Server, prefetch int) *rabbitqueue.Q
 		OnState: func(err error) { up.Store(err == nil) },
 	})
 	b.Cleanup(q.Close)
-	require.Eventually(b, up.Load, patience, time.Millisecond)
+	require.Eventually(b, up.Load, waitTimeout, time.Millisecond)
 	return q
 }
 

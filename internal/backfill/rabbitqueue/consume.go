@@ -14,32 +14,32 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// settleAgain is the wait before it is tried again to publish what a job has become.
-const settleAgain = time.Second
+// republishDelay is the wait before it is tried again to publish what a job has become.
+const republishDelay = time.Second
 
 // Consume implements backfill.Queue.
 func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
-	q.settings.OnConsumer(errNotYet)
+	q.settings.OnConsumer(errNotConnected)
 	for ctx.Err() == nil {
-		conn, err := q.awaitConsumer(ctx)
+		conn, err := q.awaitConsumerConn(ctx)
 		if err != nil {
 			break
 		}
-		if err := q.session(ctx, conn, handler); err != nil && ctx.Err() == nil {
+		if err := q.runSession(ctx, conn, handler); err != nil && ctx.Err() == nil {
 			q.settings.Logger.Warn("Consuming jobs was interrupted.", zap.Error(err))
 			q.settings.OnConsumer(err)
-			q.consumer.restart() // a new connection declares the queues again
+			q.consumer.reconnect() // a new connection declares the queues again
 			select {
 			case <-ctx.Done():
-			case <-time.After(firstRedial):
+			case <-time.After(minRedialDelay):
 			}
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// session consumes on one connection until it ends, and waits for the handlers.
-func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler backfill.Handler) error {
+// runSession consumes on one connection until it ends, and waits for the handlers.
+func (q *Queue) runSession(ctx context.Context, conn *amqp.Connection, handler backfill.Handler) error {
 	ch, err := conn.Channel()
 	if err != nil {
 		return err
@@ -47,15 +47,15 @@ func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler back
 	// Jobs that are not done go back when the channel ends.
 	defer func() { _ = ch.Close() }()
 	s := &session{
-		queue: q, channel: ch, handler: handler, ended: watchChannel(ch), over: make(chan struct{}),
+		queue: q, channel: ch, handler: handler, closeReason: watchChannel(ch), stopped: make(chan struct{}),
 		slots: make(chan struct{}, max(1, q.settings.Consumers)),
 	}
-	if err := ch.Qos(q.prefetch(), 0, false); err != nil {
+	if err := ch.Qos(q.prefetchPerQueue(), 0, false); err != nil {
 		return err
 	}
 	sources := q.sources
-	if old := q.oldQueues(); len(old) > 0 && old[0] == q.shared.name {
-		sources = append(slices.Clone(sources), q.shared)
+	if old := q.presentLegacyQueues(); len(old) > 0 && old[0] == q.legacySource.name {
+		sources = append(slices.Clone(sources), q.legacySource)
 	}
 	deliveries := make([]<-chan amqp.Delivery, len(sources))
 	for i, from := range sources {
@@ -63,97 +63,97 @@ func (q *Queue) session(ctx context.Context, conn *amqp.Connection, handler back
 			return fmt.Errorf("consume %q: %w", from.name, err)
 		}
 	}
-	q.consuming.Add(1)
-	defer q.consuming.Add(-1)
+	q.numConsumers.Add(1)
+	defer q.numConsumers.Add(-1)
 	q.settings.OnConsumer(nil)
 	var consumers sync.WaitGroup
 	for i, from := range sources {
 		for range cap(s.slots) {
-			consumers.Go(func() { s.consume(ctx, from, deliveries[i]) })
+			consumers.Go(func() { s.consumeQueue(ctx, from, deliveries[i]) })
 		}
 	}
 	consumers.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("the broker ended the deliveries of %q: %w", s.endedBy, s.ended.reason(errUnexplained))
+	return fmt.Errorf("the broker ended the deliveries of %q: %w", s.endedQueue, s.closeReason.reason(errNoReason))
 }
 
 // session is the consuming on one channel.
 type session struct {
-	queue   *Queue
-	channel *amqp.Channel
-	handler backfill.Handler
-	ended   channelEnd
+	queue       *Queue
+	channel     *amqp.Channel
+	handler     backfill.Handler
+	closeReason channelClose
 	// slots bound the jobs that are worked on at a time. Who waits for one is served in turn, so that many jobs of one
 	// organization do not keep those of another waiting.
 	slots chan struct{}
 	// over is closed when the deliveries of a queue have ended; then the session ends.
-	once    sync.Once
-	over    chan struct{}
-	endedBy string
+	stopOnce   sync.Once
+	stopped    chan struct{}
+	endedQueue string
 }
 
-// consume works on a queue's deliveries until there are no more.
-func (s *session) consume(ctx context.Context, from *source, deliveries <-chan amqp.Delivery) {
+// consumeQueue works on a queue's deliveries until there are no more.
+func (s *session) consumeQueue(ctx context.Context, from *source, deliveries <-chan amqp.Delivery) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.over:
+		case <-s.stopped:
 			return
 		case d, open := <-deliveries:
 			if !open {
-				s.end(from)
+				s.stop(from)
 				return
 			}
-			if !s.work(ctx, from, &d) {
+			if !s.handleInSlot(ctx, from, &d) {
 				return
 			}
 		}
 	}
 }
 
-// end ends the session, unless a queue of a version before was deleted, which is no loss.
-func (s *session) end(from *source) {
-	if from == s.queue.shared && !s.channel.IsClosed() {
+// stop ends the session, unless a queue of a version before was deleted, which is no loss.
+func (s *session) stop(from *source) {
+	if from == s.queue.legacySource && !s.channel.IsClosed() {
 		return
 	}
-	s.once.Do(func() {
-		s.endedBy = from.name
-		close(s.over)
+	s.stopOnce.Do(func() {
+		s.endedQueue = from.name
+		close(s.stopped)
 	})
 }
 
-// work has a job worked on in its turn.
-func (s *session) work(ctx context.Context, from *source, d *amqp.Delivery) bool {
+// handleInSlot has a job worked on in its turn.
+func (s *session) handleInSlot(ctx context.Context, from *source, d *amqp.Delivery) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-s.over:
+	case <-s.stopped:
 		return false
 	case s.slots <- struct{}{}:
 	}
 	defer func() { <-s.slots }()
-	s.queue.deliver(ctx, from, d, s.handler)
+	s.queue.handleDelivery(ctx, from, d, s.handler)
 	return true
 }
 
-// deliver has a message worked on, and acknowledges it when it is certain what becomes of it.
-func (q *Queue) deliver(ctx context.Context, from *source, d *amqp.Delivery, handler backfill.Handler) {
+// handleDelivery has a message worked on, and acknowledges it when it is certain what becomes of it.
+func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delivery, handler backfill.Handler) {
 	job, err := backfill.Decode(d.Body)
 	if err != nil {
-		q.invalid(ctx, from, d, err)
+		q.deadLetterInvalid(ctx, from, d, err)
 		return
 	}
-	job.Returns = returnsOf(d.Headers)
+	job.Returns = parseReturns(d.Headers)
 	from.oldest.Store(job.CreatedAt.UnixMilli())
 	err = handler(ctx, job)
 	if ctx.Err() != nil && err != nil {
 		return // unfinished: it is delivered again
 	}
 	fate := q.settings.Retries.DecideOutcome(&job, err)
-	if fate.Done || q.move(ctx, q.next(from, d, &job, fate, err)) {
+	if fate.Done || q.republish(ctx, q.outcomeMessage(from, d, &job, fate, err)) {
 		q.acknowledge(d)
 		if fate.Returns > 0 {
 			q.settings.OnReturned(from.name)
@@ -161,8 +161,8 @@ func (q *Queue) deliver(ctx context.Context, from *source, d *amqp.Delivery, han
 	}
 }
 
-// next is what becomes of a job that is not done.
-func (q *Queue) next(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Outcome, err error) outgoing {
+// outcomeMessage is what becomes of a job that is not done.
+func (q *Queue) outcomeMessage(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Outcome, err error) outgoing {
 	now := q.settings.Now()
 	reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
 	switch {
@@ -170,32 +170,32 @@ func (q *Queue) next(from *source, d *amqp.Delivery, job *backfill.Job, fate bac
 		if job.Returns > 0 {
 			reason = fmt.Errorf("given back %d times: %w", job.Returns, err)
 		}
-		return q.toJobs(q.settings.DeadQueue, buried(d, job.Attempt, reason, now))
+		return q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, job.Attempt, reason, now))
 	case fate.Returns > 0:
 		reason = fmt.Errorf("given back: %w", err)
-		m := again(d, job, reason, now)
+		m := retryMessage(d, job, reason, now)
 		m.Headers[HeaderReturns] = strconv.Itoa(fate.Returns)
-		return q.toRetry(fate.Delay, from.name, m)
+		return q.toRetryQueue(fate.Delay, from.name, m)
 	default:
 		following := *job
 		following.Attempt = fate.Attempt
-		return q.toRetry(fate.Delay, OrgQueue(q.settings.Queue, job.Org), again(d, &following, reason, now))
+		return q.toRetryQueue(fate.Delay, OrgQueue(q.settings.Queue, job.Org), retryMessage(d, &following, reason, now))
 	}
 }
 
-// invalid buries a message that is no job.
-func (q *Queue) invalid(ctx context.Context, from *source, d *amqp.Delivery, err error) {
+// deadLetterInvalid buries a message that is no job.
+func (q *Queue) deadLetterInvalid(ctx context.Context, from *source, d *amqp.Delivery, err error) {
 	q.settings.Logger.Warn("A message in the queue of jobs is no job; it waits among the dead ones.",
 		zap.String("queue", from.name), zap.Error(err))
 	q.settings.OnInvalid(from.name)
-	if q.move(ctx, q.toJobs(q.settings.DeadQueue, buried(d, 0, err, q.settings.Now()))) {
+	if q.republish(ctx, q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, 0, err, q.settings.Now()))) {
 		q.acknowledge(d)
 	}
 }
 
-// move publishes what a message has become, until the broker has it. It gives up when ctx ends: then the message is
+// republish publishes what a message has become, until the broker has it. It gives up when ctx ends: then the message is
 // delivered again.
-func (q *Queue) move(ctx context.Context, m outgoing) bool {
+func (q *Queue) republish(ctx context.Context, m outgoing) bool {
 	for {
 		if _, err := q.publisher.publish(ctx, []outgoing{m}); err == nil {
 			return true
@@ -203,7 +203,7 @@ func (q *Queue) move(ctx context.Context, m outgoing) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(settleAgain):
+		case <-time.After(republishDelay):
 		}
 	}
 }

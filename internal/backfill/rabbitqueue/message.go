@@ -23,28 +23,28 @@ const (
 )
 
 const (
-	maxHistory = 25
-	maxText    = 500
+	maxHistory     = 25
+	maxReasonBytes = 500
 )
 
-// fresh is a job as it is published first.
-func fresh(job *backfill.Job) amqp.Publishing {
+// newMessage is a job as it is published first.
+func newMessage(job *backfill.Job) amqp.Publishing {
 	return amqp.Publishing{
 		ContentType: "application/json", DeliveryMode: amqp.Persistent, Type: "githubexporter.backfill",
 		MessageId: job.ID, Timestamp: job.CreatedAt, Body: job.Encode(),
 	}
 }
 
-// again is a job that comes again after a failed attempt, or once it was put off.
-func again(d *amqp.Delivery, job *backfill.Job, reason error, now time.Time) amqp.Publishing {
-	m := fresh(job)
-	m.Headers = headers(d, reason, now)
+// retryMessage is a job that comes again after a failed attempt, or once it was put off.
+func retryMessage(d *amqp.Delivery, job *backfill.Job, reason error, now time.Time) amqp.Publishing {
+	m := newMessage(job)
+	m.Headers = outcomeHeaders(d, reason, now)
 	return m
 }
 
-// buried is a message that is dead, as it came.
-func buried(d *amqp.Delivery, attempts int, reason error, now time.Time) amqp.Publishing {
-	table := headers(d, reason, now)
+// deadLetterMessage is a message that is dead, as it came.
+func deadLetterMessage(d *amqp.Delivery, attempts int, reason error, now time.Time) amqp.Publishing {
+	table := outcomeHeaders(d, reason, now)
 	table[HeaderAttempts] = strconv.Itoa(attempts)
 	return amqp.Publishing{
 		ContentType: d.ContentType, DeliveryMode: amqp.Persistent, Type: d.Type, MessageId: d.MessageId, Timestamp: d.Timestamp,
@@ -52,16 +52,16 @@ func buried(d *amqp.Delivery, attempts int, reason error, now time.Time) amqp.Pu
 	}
 }
 
-// headers tell what happened, with the newest at the end.
-func headers(d *amqp.Delivery, reason error, now time.Time) amqp.Table {
-	what := cut(reason.Error())
-	history := append(historyOf(d.Headers), now.UTC().Format(time.RFC3339)+" "+what)
+// outcomeHeaders tell what happened, with the newest at the end.
+func outcomeHeaders(d *amqp.Delivery, reason error, now time.Time) amqp.Table {
+	what := truncate(reason.Error())
+	history := append(parseHistory(d.Headers), now.UTC().Format(time.RFC3339)+" "+what)
 	history = history[max(0, len(history)-maxHistory):]
 	return amqp.Table{HeaderError: what, HeaderHistory: history}
 }
 
-// returnsOf reads HeaderReturns; what is no number counts as none.
-func returnsOf(table amqp.Table) int {
+// parseReturns reads HeaderReturns; what is no number counts as none.
+func parseReturns(table amqp.Table) int {
 	text, _ := table[HeaderReturns].(string)
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
@@ -70,20 +70,20 @@ func returnsOf(table amqp.Table) int {
 	return n
 }
 
-func historyOf(table amqp.Table) []any {
+func parseHistory(table amqp.Table) []any {
 	list, _ := table[HeaderHistory].([]any)
 	var history []any
 	for _, entry := range list {
 		if text, ok := entry.(string); ok {
-			history = append(history, cut(text))
+			history = append(history, truncate(text))
 		}
 	}
 	return history
 }
 
-func cut(text string) string {
-	if len(text) > maxText {
-		text = text[:maxText] + "..."
+func truncate(text string) string {
+	if len(text) > maxReasonBytes {
+		text = text[:maxReasonBytes] + "..."
 	}
 	return strings.ToValidUTF8(text, "")
 }

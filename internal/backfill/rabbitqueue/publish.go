@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// inFlight is how many messages are published before their confirms are waited for.
-	inFlight = 128
-	// confirmWithin is how long the confirms of those may take.
-	confirmWithin = 15 * time.Second
-	// refusedWithin is how long a channel is used on which a queue refuses jobs. A channel does not learn that the
+	// maxUnconfirmed is how many messages are published before their confirms are waited for.
+	maxUnconfirmed = 128
+	// confirmTimeout is how long the confirms of those may take.
+	confirmTimeout = 15 * time.Second
+	// refusedChannelLife is how long a channel is used on which a queue refuses jobs. A channel does not learn that the
 	// policy has changed, and a new one may exceed the queue's limit until it has learned it.
-	refusedWithin = 20 * time.Second
+	refusedChannelLife = 20 * time.Second
 )
 
 // publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory takes
 // nothing from connections that publish, and consumers have to go on.
 type publisher struct {
 	queue *Queue
-	link  *link
+	conns *managedConn
 
-	mu       sync.Mutex // one user at a time
-	conn     *amqp.Connection
-	channel  *amqp.Channel
-	returned chan amqp.Return
-	ended    channelEnd
-	refused  map[string]time.Time // queues that refuse jobs, and when they did last
-	opened   time.Time            // when the channel was opened
-	answered bool                 // whether messages were confirmed on it
+	mu           sync.Mutex // one user at a time
+	conn         *amqp.Connection
+	channel      *amqp.Channel
+	returned     chan amqp.Return
+	closeReason  channelClose
+	refusedAt    map[string]time.Time // queues that refuse jobs, and when they did last
+	openedAt     time.Time            // when the channel was opened
+	hasConfirmed bool                 // whether messages were confirmed on it
 }
 
 // outgoing is a message on its way to a queue.
@@ -58,14 +58,14 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Is(target error) bool { return target == ErrUnavailable }
 
 func newPublisher(q *Queue) *publisher {
-	p := &publisher{queue: q, refused: make(map[string]time.Time)}
-	p.link = newLink(q, "publisher", func(err error) { q.trouble(0, err) }, q.prepare)
+	p := &publisher{queue: q, refusedAt: make(map[string]time.Time)}
+	p.conns = newManagedConn(q, "publisher", func(err error) { q.setConnError(0, err) }, q.prepareConn)
 	return p
 }
 
-// open gives the channel, a new one on a new connection. The caller holds the lock.
-func (p *publisher) open() (*amqp.Channel, error) {
-	conn, err := p.link.now()
+// openChannel gives the channel, a new one on a new connection. The caller holds the lock.
+func (p *publisher) openChannel() (*amqp.Channel, error) {
+	conn, err := p.conns.current()
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +74,13 @@ func (p *publisher) open() (*amqp.Channel, error) {
 	}
 	ch, err := conn.Channel()
 	if err != nil {
-		return nil, down(err)
+		return nil, unavailable(err)
 	}
 	if err := ch.Confirm(false); err != nil {
-		return nil, down(err)
+		return nil, unavailable(err)
 	}
-	p.opened, p.answered = p.queue.settings.Now(), false
-	p.conn, p.channel, p.ended, p.returned = conn, ch, watchChannel(ch), ch.NotifyReturn(make(chan amqp.Return, inFlight))
+	p.openedAt, p.hasConfirmed = p.queue.settings.Now(), false
+	p.conn, p.channel, p.closeReason, p.returned = conn, ch, watchChannel(ch), ch.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
 	return ch, nil
 }
 
@@ -88,12 +88,12 @@ func (p *publisher) open() (*amqp.Channel, error) {
 func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for part := range slices.Chunk(messages, inFlight) {
-		n, err := p.publishPart(ctx, part)
+	for part := range slices.Chunk(messages, maxUnconfirmed) {
+		n, err := p.publishChunk(ctx, part)
 		confirmed += n
 		if err != nil {
 			if !errors.As(err, new(*RefusedError)) {
-				p.link.restart() // what is on its way there is of no use any more, and queues may have to be declared again
+				p.conns.reconnect() // what is on its way there is of no use any more, and queues may have to be declared again
 			}
 			return confirmed, err
 		}
@@ -101,10 +101,10 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed
 	return confirmed, nil
 }
 
-func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
+func (p *publisher) publishChunk(ctx context.Context, messages []outgoing) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	ch, err := p.open()
+	ch, err := p.openChannel()
 	if err != nil {
 		return 0, err
 	}
@@ -113,7 +113,7 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 		m := &messages[i]
 		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.exchange, m.key, true, false, m.message)
 		if err != nil {
-			return 0, down(p.ended.reason(err))
+			return 0, unavailable(p.closeReason.reason(err))
 		}
 		waiting = append(waiting, confirmation)
 	}
@@ -123,9 +123,9 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 		acked, err := confirmation.WaitContext(ctx)
 		switch took, before := answers[messages[i].queue]; {
 		case err != nil:
-			return min(i, first), down(fmt.Errorf("no confirm came: %w", p.ended.reason(err)))
+			return min(i, first), unavailable(fmt.Errorf("no confirm came: %w", p.closeReason.reason(err)))
 		case !acked && ch.IsClosed():
-			return min(i, first), down(fmt.Errorf("a message was not confirmed: %w", p.ended.reason(errRefused)))
+			return min(i, first), unavailable(fmt.Errorf("a message was not confirmed: %w", p.closeReason.reason(errRefused)))
 		default:
 			answers[messages[i].queue] = acked && (took || !before)
 		}
@@ -133,12 +133,12 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 			first = min(i, first)
 		}
 	}
-	p.noteRefused(answers)
-	if n, err := p.unroutable(len(messages)); err != nil {
+	p.recordConfirms(answers)
+	if n, err := p.checkReturned(len(messages)); err != nil {
 		return n, err
 	}
 	if first < len(messages) {
-		if p.queue.settings.Now().Sub(p.opened) >= refusedWithin {
+		if p.queue.settings.Now().Sub(p.openedAt) >= refusedChannelLife {
 			_ = ch.Close()
 		}
 		return first, &RefusedError{Queue: messages[first].queue}
@@ -146,31 +146,31 @@ func (p *publisher) publishPart(ctx context.Context, messages []outgoing) (int, 
 	return len(messages), nil
 }
 
-// noteRefused notes which queues refused messages, and which took all of them. The first answers on a channel do not
+// recordConfirms notes which queues refused messages, and which took all of them. The first answers on a channel do not
 // say that a queue takes messages again: it does not know the queue's limit yet.
-func (p *publisher) noteRefused(took map[string]bool) {
-	first := !p.answered
-	p.answered = true
+func (p *publisher) recordConfirms(took map[string]bool) {
+	first := !p.hasConfirmed
+	p.hasConfirmed = true
 	for queue, ok := range took {
-		last := p.refused[queue]
+		last := p.refusedAt[queue]
 		switch {
 		case !ok:
-			p.refuses(queue, last.IsZero())
+			p.markRefused(queue, last.IsZero())
 		case !first && !last.IsZero():
-			p.takesAgain(queue)
+			p.clearRefused(queue)
 		}
 	}
 }
 
-// noteEmpty notes that a queue which refused messages a while ago is empty: there may be nothing to publish any more.
-func (p *publisher) noteEmpty(queue string) {
-	if last := p.refused[queue]; !last.IsZero() && p.queue.settings.Now().Sub(last) >= refusedWithin {
-		p.takesAgain(queue)
+// recordEmpty notes that a queue which refused messages a while ago is empty: there may be nothing to publish any more.
+func (p *publisher) recordEmpty(queue string) {
+	if last := p.refusedAt[queue]; !last.IsZero() && p.queue.settings.Now().Sub(last) >= refusedChannelLife {
+		p.clearRefused(queue)
 	}
 }
 
-func (p *publisher) refuses(queue string, begins bool) {
-	p.refused[queue] = p.queue.settings.Now()
+func (p *publisher) markRefused(queue string, begins bool) {
+	p.refusedAt[queue] = p.queue.settings.Now()
 	if !begins {
 		return
 	}
@@ -180,8 +180,8 @@ func (p *publisher) refuses(queue string, begins bool) {
 	p.queue.settings.OnRefused(queue, err)
 }
 
-func (p *publisher) takesAgain(queue string) {
-	delete(p.refused, queue)
+func (p *publisher) clearRefused(queue string) {
+	delete(p.refusedAt, queue)
 	p.queue.settings.Logger.Info("RabbitMQ takes jobs for a queue again.", zap.String("queue", queue))
 	p.queue.settings.OnRefused(queue, nil)
 }
@@ -189,57 +189,57 @@ func (p *publisher) takesAgain(queue string) {
 // errRefused is the reason of a message that the broker refused on a channel that is still open.
 var errRefused = errors.New("the broker refused it, or the connection was lost")
 
-// unroutable finds messages that came back, which the broker does before it confirms them: their queue is gone.
-func (p *publisher) unroutable(n int) (int, error) {
+// checkReturned finds messages that came back, which the broker does before it confirms them: their queue is gone.
+func (p *publisher) checkReturned(n int) (int, error) {
 	select {
 	case back, open := <-p.returned:
 		if !open { // the channel has ended
-			return 0, down(p.ended.reason(errRefused))
+			return 0, unavailable(p.closeReason.reason(errRefused))
 		}
 		for range len(p.returned) {
 			<-p.returned
 		}
-		return 0, down(fmt.Errorf("the queue %q is gone: %s", back.RoutingKey, back.ReplyText))
+		return 0, unavailable(fmt.Errorf("the queue %q is gone: %s", back.RoutingKey, back.ReplyText))
 	default:
 		return n, nil
 	}
 }
 
-// depths asks for the depths of queues, and of those that a version before has left, by name.
-func (p *publisher) depths(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
+// readDepths asks for the depths of queues, and of those that a version before has left, by name.
+func (p *publisher) readDepths(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	counts := make(map[string]amqp.Queue)
-	ch, err := p.open()
+	ch, err := p.openChannel()
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, p.link.restart) // the library's calls know no context
+	stop := context.AfterFunc(ctx, p.conns.reconnect) // the library's calls know no context
 	defer stop()
 	for _, name := range names {
 		if counts[name], err = ch.QueueDeclarePassive(name, true, false, false, false, nil); err != nil {
-			p.link.restart()
-			return nil, down(fmt.Errorf("ask for the queue %q: %w", name, err))
+			p.conns.reconnect()
+			return nil, unavailable(fmt.Errorf("ask for the queue %q: %w", name, err))
 		}
 		if counts[name].Messages == 0 {
-			p.noteEmpty(name)
+			p.recordEmpty(name)
 		}
 	}
-	for _, name := range p.queue.oldQueues() {
+	for _, name := range p.queue.presentLegacyQueues() {
 		found, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
 		switch {
 		case err == nil:
 			counts[name] = found
 			continue
-		case unlessAbsent(err) != nil:
-			p.link.restart()
-			return nil, down(fmt.Errorf("ask for the queue %q: %w", name, err))
+		case ignoreAbsent(err) != nil:
+			p.conns.reconnect()
+			return nil, unavailable(fmt.Errorf("ask for the queue %q: %w", name, err))
 		}
-		p.queue.forgetOld(name)
-		if ch, err = p.open(); err != nil { // the broker has ended the channel
+		p.queue.dropLegacyQueue(name)
+		if ch, err = p.openChannel(); err != nil { // the broker has ended the channel
 			return nil, err
 		}
 	}

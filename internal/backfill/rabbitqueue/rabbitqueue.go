@@ -65,18 +65,18 @@ type Queue struct {
 	settings  Settings
 	topology  topology
 	publisher *publisher
-	consumer  *link
+	consumer  *managedConn
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 
-	consuming atomic.Int64
-	awaiting  atomic.Bool // says that Consume waits for a connection
+	numConsumers   atomic.Int64
+	isAwaitingConn atomic.Bool // says that Consume waits for a connection
 	// sources are the queues that are consumed, one for each organization; shared is the one of a version before, which
 	// is consumed while old has it.
-	sources []*source
-	shared  *source
-	old     atomic.Pointer[[]string]
-	state   state
+	sources      []*source
+	legacySource *source
+	legacyQueues atomic.Pointer[[]string]
+	connErrors   connErrors
 }
 
 // source is a queue that is consumed.
@@ -89,17 +89,17 @@ func newSource(name, org string) *source { return &source{name: name, org: org} 
 
 var _ backfill.Queue = (*Queue)(nil)
 
-// state joins what the connections say.
-type state struct {
-	mu       sync.Mutex
-	troubles [2]error
-	told     bool
+// connErrors joins what the connections say.
+type connErrors struct {
+	mu         sync.Mutex
+	errs       [2]error
+	isReported bool
 }
 
 // ErrUnavailable is the error of whatever needs a broker that cannot be reached, or that takes nothing.
 var ErrUnavailable = errors.New("RabbitMQ is not available")
 
-func down(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // New makes a queue. It does not wait for the broker.
 func New(settings Settings) *Queue {
@@ -115,30 +115,30 @@ func New(settings Settings) *Queue {
 	if settings.OnRefused == nil {
 		settings.OnRefused = func(string, error) {}
 	}
-	q := &Queue{settings: settings, topology: newTopology(&settings), shared: newSource(settings.Queue, "")}
+	q := &Queue{settings: settings, topology: newTopology(&settings), legacySource: newSource(settings.Queue, "")}
 	for _, org := range settings.Orgs {
 		q.sources = append(q.sources, newSource(OrgQueue(settings.Queue, org), org))
 	}
-	q.state.troubles = [2]error{errNotYet, errNotYet}
+	q.connErrors.errs = [2]error{errNotConnected, errNotConnected}
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.publisher = newPublisher(q)
-	q.consumer = newLink(q, "consumer", q.consumerTrouble, q.prepare)
-	q.running.Go(func() { q.publisher.link.run(ctx) })
+	q.consumer = newManagedConn(q, "consumer", q.setConsumerError, q.prepareConn)
+	q.running.Go(func() { q.publisher.conns.run(ctx) })
 	q.running.Go(func() { q.consumer.run(ctx) })
 	return q
 }
 
-// prepare declares what is needed on a new connection, and looks for what a version before has left.
-func (q *Queue) prepare(conn *amqp.Connection) error {
+// prepareConn declares what is needed on a new connection, and looks for what a version before has left.
+func (q *Queue) prepareConn(conn *amqp.Connection) error {
 	if err := q.topology.declare(conn); err != nil {
 		return err
 	}
-	found, err := q.topology.findOld(conn)
+	found, err := q.topology.findLegacy(conn)
 	if err != nil {
 		return err
 	}
-	if before := q.old.Swap(&found); len(found) > 0 && before == nil {
+	if before := q.legacyQueues.Swap(&found); len(found) > 0 && before == nil {
 		q.settings.Logger.Info("The queue of a version before exists and is consumed, too; delete it with its retry "+
 			"queues "+
 			"when all replicas have this version and it is empty.", zap.Strings("queues", found))
@@ -146,31 +146,31 @@ func (q *Queue) prepare(conn *amqp.Connection) error {
 	return nil
 }
 
-// oldQueues are the queues of a version before that are there.
-func (q *Queue) oldQueues() []string {
-	if old := q.old.Load(); old != nil {
+// presentLegacyQueues are the queues of a version before that are there.
+func (q *Queue) presentLegacyQueues() []string {
+	if old := q.legacyQueues.Load(); old != nil {
 		return *old
 	}
 	return nil
 }
 
-// forgetOld notes that a queue of a version before was deleted.
-func (q *Queue) forgetOld(name string) {
+// dropLegacyQueue notes that a queue of a version before was deleted.
+func (q *Queue) dropLegacyQueue(name string) {
 	var left []string
-	for _, old := range q.oldQueues() {
+	for _, old := range q.presentLegacyQueues() {
 		if old != name {
 			left = append(left, old)
 		}
 	}
-	q.old.Store(&left)
+	q.legacyQueues.Store(&left)
 	q.settings.Logger.Info("A queue of a version before was deleted.", zap.String("queue", name))
 }
 
 // NumConsumers is how many consumers this process has.
-func (q *Queue) NumConsumers() int { return int(q.consuming.Load()) }
+func (q *Queue) NumConsumers() int { return int(q.numConsumers.Load()) }
 
 // RetryQueues is a name for all retry queues together.
-func RetryQueues(jobs string) string { return base(jobs) + ".retry" }
+func RetryQueues(jobs string) string { return baseName(jobs) + ".retry" }
 
 // Close ends the connections. Jobs that are not done go back to the broker.
 func (q *Queue) Close() {
@@ -178,32 +178,32 @@ func (q *Queue) Close() {
 	q.running.Wait()
 }
 
-// trouble notes how a connection does and tells when that changes how the queue does.
-func (q *Queue) trouble(connection int, err error) {
-	q.state.mu.Lock()
-	defer q.state.mu.Unlock()
-	before := errors.Join(q.state.troubles[:]...)
-	q.state.troubles[connection] = err
-	now := errors.Join(q.state.troubles[:]...)
-	if q.settings.OnState != nil && (!q.state.told || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error())) {
-		q.state.told = true
+// setConnError notes how a connection does and tells when that changes how the queue does.
+func (q *Queue) setConnError(connection int, err error) {
+	q.connErrors.mu.Lock()
+	defer q.connErrors.mu.Unlock()
+	before := errors.Join(q.connErrors.errs[:]...)
+	q.connErrors.errs[connection] = err
+	now := errors.Join(q.connErrors.errs[:]...)
+	if q.settings.OnState != nil && (!q.connErrors.isReported || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error())) {
+		q.connErrors.isReported = true
 		q.settings.OnState(now)
 	}
 }
 
-// consumerTrouble notes how the connection of the consumers does, which is also why nothing is consumed without it.
-func (q *Queue) consumerTrouble(err error) {
-	q.trouble(1, err)
-	if err != nil && q.awaiting.Load() {
-		q.settings.OnConsumer(down(err))
+// setConsumerError notes how the connection of the consumers does, which is also why nothing is consumed without it.
+func (q *Queue) setConsumerError(err error) {
+	q.setConnError(1, err)
+	if err != nil && q.isAwaitingConn.Load() {
+		q.settings.OnConsumer(unavailable(err))
 	}
 }
 
-// awaitConsumer waits for the connection of the consumers.
-func (q *Queue) awaitConsumer(ctx context.Context) (*amqp.Connection, error) {
-	q.awaiting.Store(true)
-	defer q.awaiting.Store(false)
-	if _, err := q.consumer.now(); err != nil {
+// awaitConsumerConn waits for the connection of the consumers.
+func (q *Queue) awaitConsumerConn(ctx context.Context) (*amqp.Connection, error) {
+	q.isAwaitingConn.Store(true)
+	defer q.isAwaitingConn.Store(false)
+	if _, err := q.consumer.current(); err != nil {
 		q.settings.OnConsumer(err)
 	}
 	return q.consumer.await(ctx)
@@ -211,7 +211,7 @@ func (q *Queue) awaitConsumer(ctx context.Context) (*amqp.Connection, error) {
 
 // Depth implements backfill.Queue.
 func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
-	return q.depth(ctx, q.sources, q.settings.DeadQueue)
+	return q.sumDepths(ctx, q.sources, q.settings.DeadQueue)
 }
 
 // OrgDepth is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not
@@ -219,14 +219,14 @@ func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
 func (q *Queue) OrgDepth(ctx context.Context, org string) (backfill.Depth, error) {
 	for _, s := range q.sources {
 		if strings.EqualFold(s.org, org) {
-			return q.depth(ctx, []*source{s})
+			return q.sumDepths(ctx, []*source{s})
 		}
 	}
 	return backfill.Depth{}, fmt.Errorf("organization %q has no queue here", org)
 }
 
-// depth adds up the depths of sources, of what a version before has left, and of all retry queues.
-func (q *Queue) depth(ctx context.Context, sources []*source, dead ...string) (backfill.Depth, error) {
+// sumDepths adds up the depths of sources, of what a version before has left, and of all retry queues.
+func (q *Queue) sumDepths(ctx context.Context, sources []*source, dead ...string) (backfill.Depth, error) {
 	var depth backfill.Depth
 	names := slices.Clone(dead)
 	for _, s := range sources {
@@ -235,21 +235,21 @@ func (q *Queue) depth(ctx context.Context, sources []*source, dead ...string) (b
 	for _, delay := range q.settings.Retries.Delays {
 		names = append(names, retryQueue(q.settings.Queue, delay))
 	}
-	counts, err := q.publisher.depths(ctx, names)
+	counts, err := q.publisher.readDepths(ctx, names)
 	if err != nil {
 		return depth, err
 	}
 	for i, s := range sources {
 		found := counts[s.name]
 		delete(counts, s.name)
-		q.addDepth(&depth, s, found)
+		q.addSourceDepth(&depth, s, found)
 		if i == 0 || found.Consumers < depth.Consumers {
 			depth.Consumers = found.Consumers
 		}
 	}
-	if found, there := counts[q.shared.name]; there {
-		delete(counts, q.shared.name)
-		q.addDepth(&depth, q.shared, found)
+	if found, there := counts[q.legacySource.name]; there {
+		delete(counts, q.legacySource.name)
+		q.addSourceDepth(&depth, q.legacySource, found)
 	}
 	for _, name := range dead {
 		depth.DeadLetters += counts[name].Messages
@@ -261,8 +261,8 @@ func (q *Queue) depth(ctx context.Context, sources []*source, dead ...string) (b
 	return depth, nil
 }
 
-// addDepth adds a source's depth.
-func (q *Queue) addDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
+// addSourceDepth adds a source's depth.
+func (q *Queue) addSourceDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
 	one := backfill.QueueDepth{Name: s.name, Org: s.org, Ready: found.Messages, Consumers: found.Consumers}
 	if at := s.oldest.Load(); one.Ready > 0 && at != 0 {
 		one.Oldest = time.UnixMilli(at).UTC()
@@ -272,12 +272,12 @@ func (q *Queue) addDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
 	}
 	depth.Queues = append(depth.Queues, one)
 	depth.Ready += one.Ready
-	depth.MaxUnacked += one.Consumers * q.prefetch()
+	depth.MaxUnacked += one.Consumers * q.prefetchPerQueue()
 }
 
-// prefetch is how many jobs of each queue are held. Quorum queues know no bound for a channel as a whole
+// prefetchPerQueue is how many jobs of each queue are held. Quorum queues know no bound for a channel as a whole
 // (https://www.rabbitmq.com/docs/quorum-queues#feature-matrix, "Global QoS Prefetch").
-func (q *Queue) prefetch() int {
+func (q *Queue) prefetchPerQueue() int {
 	return max(q.settings.Consumers, q.settings.Prefetch/max(1, len(q.sources)), 1)
 }
 
@@ -285,18 +285,18 @@ func (q *Queue) prefetch() int {
 func (q *Queue) Publish(ctx context.Context, jobs []backfill.Job) (int, error) {
 	messages := make([]outgoing, len(jobs))
 	for i := range jobs {
-		messages[i] = q.toJobs(OrgQueue(q.settings.Queue, jobs[i].Org), fresh(&jobs[i]))
+		messages[i] = q.toJobQueue(OrgQueue(q.settings.Queue, jobs[i].Org), newMessage(&jobs[i]))
 	}
 	return q.publisher.publish(ctx, messages)
 }
 
-// toJobs sends a message to a queue behind the exchange.
-func (q *Queue) toJobs(queue string, m amqp.Publishing) outgoing {
+// toJobQueue sends a message to a queue behind the exchange.
+func (q *Queue) toJobQueue(queue string, m amqp.Publishing) outgoing {
 	return outgoing{queue: queue, exchange: q.settings.Exchange, key: queue, message: m}
 }
 
-// toRetry sends a message to a queue behind the exchange, once a delay is over.
-func (q *Queue) toRetry(delay time.Duration, queue string, m amqp.Publishing) outgoing {
+// toRetryQueue sends a message to a queue behind the exchange, once a delay is over.
+func (q *Queue) toRetryQueue(delay time.Duration, queue string, m amqp.Publishing) outgoing {
 	name := retryQueue(q.settings.Queue, delay)
 	return outgoing{queue: name, exchange: name, key: queue, message: m}
 }

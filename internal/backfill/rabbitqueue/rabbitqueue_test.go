@@ -21,7 +21,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 )
 
-const patience = 60 * time.Second
+const waitTimeout = 60 * time.Second
 
 var names atomic.Int64
 
@@ -36,18 +36,18 @@ type fixture struct {
 	refused  atomic.Pointer[error]
 }
 
-// jobs names the queue of the jobs that the tests publish.
-func (f *fixture) jobs() string { return rabbitqueue.OrgQueue(f.settings.Queue, "octo") }
+// jobQueue names the queue of the jobs that the tests publish.
+func (f *fixture) jobQueue() string { return rabbitqueue.OrgQueue(f.settings.Queue, "octo") }
 
-func (f *fixture) trouble() error {
+func (f *fixture) connError() error {
 	if err := f.state.Load(); err != nil {
 		return *err
 	}
 	return errors.New("nothing was told")
 }
 
-// start starts a queue on a server; change may change its settings.
-func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Settings)) *fixture {
+// startQueue starts a queue on a server; change may change its settings.
+func startQueue(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Settings)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	name := fmt.Sprintf("test%d", names.Add(1))
@@ -69,16 +69,16 @@ func start(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Setti
 	return f
 }
 
-// ready waits until the queue can be used.
-func (f *fixture) ready(t *testing.T) *fixture {
+// awaitConnected waits until the queue can be used.
+func (f *fixture) awaitConnected(t *testing.T) *fixture {
 	t.Helper()
-	eventually(t, "a connection", func() bool { return f.trouble() == nil })
+	eventually(t, "a connection", func() bool { return f.connError() == nil })
 	return f
 }
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	require.Eventually(t, is, patience, 10*time.Millisecond, what)
+	require.Eventually(t, is, waitTimeout, 10*time.Millisecond, what)
 }
 
 func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
@@ -106,15 +106,15 @@ func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop fun
 	return stop
 }
 
-// count counts what it is given.
-func count(n *atomic.Int64) backfill.Handler {
+// countJobs counts what it is given.
+func countJobs(n *atomic.Int64) backfill.Handler {
 	return func(context.Context, backfill.Job) error {
 		n.Add(1)
 		return nil
 	}
 }
 
-func depth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func() bool {
+func hasDepth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func() bool {
 	t.Helper()
 	return func() bool {
 		d, err := q.Depth(t.Context())
@@ -122,10 +122,10 @@ func depth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func() 
 	}
 }
 
-func idle(d backfill.Depth) bool { return d.Pending() == 0 }
+func isDrained(d backfill.Depth) bool { return d.Pending() == 0 }
 
-// channel is a bare channel to the broker.
-func channel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
+// openChannel is a bare channel to the broker.
+func openChannel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
 	require.NoError(t, err)
@@ -138,29 +138,29 @@ func channel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
 func TestOnOneBroker(t *testing.T) {
 	s := rabbittest.Start(t)
 	t.Run("conformance", func(t *testing.T) {
-		queuetest.Run(t, func(t *testing.T) backfill.Queue { return start(t, s).ready(t) })
+		queuetest.Run(t, func(t *testing.T) backfill.Queue { return startQueue(t, s).awaitConnected(t) })
 	})
-	t.Run("dead jobs tell their history", func(t *testing.T) { deadHistory(t, s) })
-	t.Run("what is no job is dead at once", func(t *testing.T) { poison(t, s) })
-	t.Run("a queue of other settings is named", func(t *testing.T) { otherSettings(t, s) })
-	t.Run("a limit of the virtual host is no other setting", func(t *testing.T) { queueLimit(t, s) })
-	t.Run("the broker's reason of an end is told", func(t *testing.T) { endsWithReasons(t, s) })
-	t.Run("wrong credentials are named and not shown", func(t *testing.T) { wrongPassword(t, s) })
-	t.Run("a deleted queue is declared again", func(t *testing.T) { deletedQueue(t, s) })
-	t.Run("a broker without memory is told and waited for", func(t *testing.T) { alarm(t, s) })
-	t.Run("a lost connection loses no job", func(t *testing.T) { lostConnections(t, s) })
-	t.Run("a job that is delivered over and over is dead", func(t *testing.T) { deliveredOver(t, s) })
-	t.Run("dead jobs are listed and replayed", func(t *testing.T) { replay(t, s) })
+	t.Run("dead jobs tell their history", func(t *testing.T) { testDeadLetterHistory(t, s) })
+	t.Run("what is no job is dead at once", func(t *testing.T) { testInvalidMessages(t, s) })
+	t.Run("a queue of other settings is named", func(t *testing.T) { testConflictingQueue(t, s) })
+	t.Run("a limit of the virtual host is no other setting", func(t *testing.T) { testVhostLimit(t, s) })
+	t.Run("the broker's reason of an end is told", func(t *testing.T) { testCloseReasons(t, s) })
+	t.Run("wrong credentials are named and not shown", func(t *testing.T) { testWrongPassword(t, s) })
+	t.Run("a deleted queue is declared again", func(t *testing.T) { testDeletedQueue(t, s) })
+	t.Run("a broker without memory is told and waited for", func(t *testing.T) { testMemoryAlarm(t, s) })
+	t.Run("a lost connection loses no job", func(t *testing.T) { testLostConnections(t, s) })
+	t.Run("a job that is delivered over and over is dead", func(t *testing.T) { testDeliveryLimit(t, s) })
+	t.Run("dead jobs are listed and replayed", func(t *testing.T) { testReplay(t, s) })
 }
 
-func deadHistory(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testDeadLetterHistory(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJob(1))
 	consume(t, f, func(_ context.Context, job backfill.Job) error {
 		return fmt.Errorf("GitHub answered %d00", job.Attempt+3)
 	})
-	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
-	d, ok, err := channel(t, s).Get(f.settings.DeadQueue, true)
+	eventually(t, "a dead job", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	d, ok, err := openChannel(t, s).Get(f.settings.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, "attempt 3: GitHub answered 600", d.Headers[rabbitqueue.HeaderError])
@@ -177,8 +177,8 @@ func deadHistory(t *testing.T, s *rabbittest.Server) {
 	require.Equal(t, amqp.Persistent, d.DeliveryMode)
 }
 
-func poison(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testInvalidMessages(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	good := queuetest.NewJob(1)
 	text := string(good.Encode())
 	long := good
@@ -192,15 +192,15 @@ func poison(t *testing.T, s *rabbittest.Server) {
 		strings.Replace(text, `"attempt":1`, `"attempt":1,"force":true`, 1),
 		string(long.Encode()),
 	}
-	ch := channel(t, s)
+	ch := openChannel(t, s)
 	for _, body := range bodies {
-		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.jobs(), true, false,
+		require.NoError(t, ch.PublishWithContext(t.Context(), f.settings.Exchange, f.jobQueue(), true, false,
 			amqp.Publishing{Body: []byte(body)}))
 	}
 	publish(t, f, good)
 	var n atomic.Int64
-	consume(t, f, count(&n))
-	eventually(t, "dead messages", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == len(bodies) && d.Pending() == 0 }))
+	consume(t, f, countJobs(&n))
+	eventually(t, "dead messages", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == len(bodies) && d.Pending() == 0 }))
 	eventually(t, "the good one", func() bool { return n.Load() == 1 })
 	require.EqualValues(t, len(bodies), f.invalid.Load())
 	for _, body := range bodies { // in their order, for there was one publisher; two workers may change neighbours
@@ -212,44 +212,44 @@ func poison(t *testing.T, s *rabbittest.Server) {
 	}
 }
 
-func otherSettings(t *testing.T, s *rabbittest.Server) {
-	ch := channel(t, s)
+func testConflictingQueue(t *testing.T, s *rabbittest.Server) {
+	ch := openChannel(t, s)
 	_, err := ch.QueueDeclare("other.jobs.octo", true, false, false, false, nil) // a classic one
 	require.NoError(t, err)
-	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Queue = "other.jobs" })
+	f := startQueue(t, s, func(settings *rabbitqueue.Settings) { settings.Queue = "other.jobs" })
 	eventually(t, "an explanation", func() bool {
-		err := f.trouble()
+		err := f.connError()
 		return err != nil && strings.Contains(err.Error(), `the queue "other.jobs.octo" exists with other settings`)
 	})
 	_, err = f.Publish(t.Context(), queuetest.NewJobs(1))
 	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 	_, err = ch.QueueDelete("other.jobs.octo", false, true, false)
 	require.NoError(t, err)
-	f.ready(t) // by itself
+	f.awaitConnected(t) // by itself
 	require.LessOrEqual(t, f.logs.FilterMessageSnippet("is not available").Len(), 6, "one line for each change, not for each try")
 }
 
-func queueLimit(t *testing.T, s *rabbittest.Server) {
+func testVhostLimit(t *testing.T, s *rabbittest.Server) {
 	s.Rabbitmqctl("set_vhost_limits", "-p", "/", `{"max-queues": 1}`)
-	f := start(t, s)
+	f := startQueue(t, s)
 	eventually(t, "an explanation", func() bool {
-		err := f.trouble()
+		err := f.connError()
 		return err != nil && strings.Contains(err.Error(), "queue limit in vhost")
 	})
-	require.NotContains(t, f.trouble().Error(), "other settings")
+	require.NotContains(t, f.connError().Error(), "other settings")
 	s.Rabbitmqctl("clear_vhost_limits", "-p", "/")
-	f.ready(t)
+	f.awaitConnected(t)
 }
 
-// endsWithReasons: a job that takes longer than the broker allows, and an exchange that is gone.
-func endsWithReasons(t *testing.T, s *rabbittest.Server) {
+// testCloseReasons: a job that takes longer than the broker allows, and an exchange that is gone.
+func testCloseReasons(t *testing.T, s *rabbittest.Server) {
 	s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
 	defer s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
-	f := start(t, s).ready(t)
+	f := startQueue(t, s).awaitConnected(t)
 	var n atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
 		if n.Add(1) == 1 {
-			eventually(t, "the job in the queue again", depth(t, f, func(d backfill.Depth) bool { return d.Ready == 1 }))
+			eventually(t, "the job in the queue again", hasDepth(t, f, func(d backfill.Depth) bool { return d.Ready == 1 }))
 		}
 		return nil
 	})
@@ -259,19 +259,19 @@ func endsWithReasons(t *testing.T, s *rabbittest.Server) {
 	require.Len(t, lines, 1)
 	require.Contains(t, lines[0].ContextMap()["error"], "timed out. Timeout value used: 500 ms")
 
-	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
+	require.NoError(t, openChannel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
 	_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
-	f.ready(t) // by itself
-	require.NoError(t, channel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
+	f.awaitConnected(t) // by itself
+	require.NoError(t, openChannel(t, s).ExchangeDelete(f.settings.Exchange, false, false))
 	err = rabbitqueue.Publish(t.Context(), f.settings, queuetest.NewJob(1))
 	require.ErrorContains(t, err, "no exchange '"+f.settings.Exchange+"'")
 }
 
-func wrongPassword(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.PlainAuth("guest", "s3cret-wrong") })
+func testWrongPassword(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.PlainAuth("guest", "s3cret-wrong") })
 	eventually(t, "an explanation", func() bool {
-		err := f.trouble()
+		err := f.connError()
 		return err != nil && strings.Contains(err.Error(), "username or password")
 	})
 	for _, entry := range f.logs.All() {
@@ -279,14 +279,14 @@ func wrongPassword(t *testing.T, s *rabbittest.Server) {
 	}
 }
 
-func deletedQueue(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testDeletedQueue(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	var n atomic.Int64
-	consume(t, f, count(&n))
+	consume(t, f, countJobs(&n))
 	publish(t, f, queuetest.NewJob(1))
 	eventually(t, "a job", func() bool { return n.Load() == 1 })
-	ch := channel(t, s)
-	for _, name := range []string{f.jobs(), f.settings.DeadQueue} {
+	ch := openChannel(t, s)
+	for _, name := range []string{f.jobQueue(), f.settings.DeadQueue} {
 		_, err := ch.QueueDelete(name, false, false, false)
 		require.NoError(t, err)
 	}
@@ -294,11 +294,11 @@ func deletedQueue(t *testing.T, s *rabbittest.Server) {
 		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return err == nil && n.Load() >= 2
 	})
-	eventually(t, "all queues", depth(t, f, idle))
+	eventually(t, "all queues", hasDepth(t, f, isDrained))
 }
 
-func alarm(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testMemoryAlarm(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJobs(3)...)
 	s.SetMemoryAlarm(true)
 	defer s.SetMemoryAlarm(false)
@@ -306,20 +306,20 @@ func alarm(t *testing.T, s *rabbittest.Server) {
 		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return errors.Is(err, rabbitqueue.ErrUnavailable)
 	})
-	eventually(t, "the state", func() bool { return f.trouble() != nil })
+	eventually(t, "the state", func() bool { return f.connError() != nil })
 	var n atomic.Int64
-	consume(t, f, count(&n))
+	consume(t, f, countJobs(&n))
 	eventually(t, "jobs in spite of the alarm", func() bool { return n.Load() >= 3 })
 	s.SetMemoryAlarm(false)
 	eventually(t, "a job after the alarm", func() bool {
 		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return err == nil
 	})
-	f.ready(t)
+	f.awaitConnected(t)
 }
 
-func lostConnections(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testLostConnections(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJobs(50)...)
 	var n, lost atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
@@ -332,33 +332,33 @@ func lostConnections(t *testing.T, s *rabbittest.Server) {
 		d, err := f.Depth(t.Context())
 		return err == nil && n.Load() >= 50 && d.Pending() == 0
 	})
-	require.True(t, depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 0 })())
+	require.True(t, hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 0 })())
 }
 
-func deliveredOver(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testDeliveryLimit(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJob(1))
-	ch := channel(t, s)
+	ch := openChannel(t, s)
 	for range 100 {
-		d, ok, err := ch.Get(f.jobs(), false)
+		d, ok, err := ch.Get(f.jobQueue(), false)
 		require.NoError(t, err)
 		if !ok {
 			break
 		}
 		require.NoError(t, d.Nack(false, true)) // as when its worker was killed
 	}
-	eventually(t, "a dead job", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	eventually(t, "a dead job", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
 }
 
-func replay(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s).ready(t)
+func testReplay(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJobs(5)...)
 	stop := consume(t, f, func(context.Context, backfill.Job) error { return backfill.Discard(errors.New("no, thanks")) })
-	eventually(t, "dead jobs", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 5 && d.Pending() == 0 }))
+	eventually(t, "dead jobs", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 5 && d.Pending() == 0 }))
 	stop()
-	require.NoError(t, channel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
+	require.NoError(t, openChannel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
 		amqp.Publishing{Body: []byte("junk")}))
-	eventually(t, "junk", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
+	eventually(t, "junk", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
 	var seen []rabbitqueue.DeadLetter
 	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
@@ -370,7 +370,7 @@ func replay(t *testing.T, s *rabbittest.Server) {
 	require.NoError(t, seen[0].Invalid)
 	require.Equal(t, "octo", seen[0].Job.Org)
 	require.ErrorIs(t, seen[5].Invalid, backfill.ErrInvalid)
-	eventually(t, "all kept", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
+	eventually(t, "all kept", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
 	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
 		switch {
@@ -382,35 +382,35 @@ func replay(t *testing.T, s *rabbittest.Server) {
 			return rabbitqueue.DecisionReplay
 		}
 	}))
-	eventually(t, "replayed jobs", depth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Ready == 4 }))
+	eventually(t, "replayed jobs", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Ready == 4 }))
 	got := make(chan backfill.Job, 10)
 	consume(t, f, func(_ context.Context, job backfill.Job) error { got <- job; return nil })
 	for range 4 {
 		job := <-got
 		require.Equal(t, 1, job.Attempt)
-		require.Less(t, time.Since(job.CreatedAt), patience)
+		require.Less(t, time.Since(job.CreatedAt), waitTimeout)
 	}
 }
 
 func TestBrokerKilledAndWiped(t *testing.T) {
 	s := rabbittest.Start(t)
-	f := start(t, s).ready(t)
+	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJobs(100)...)
 	s.Kill()
-	eventually(t, "trouble", func() bool { return f.trouble() != nil })
+	eventually(t, "trouble", func() bool { return f.connError() != nil })
 	_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 	require.ErrorIs(t, err, rabbitqueue.ErrUnavailable)
 	s.Run()
-	f.ready(t)
-	eventually(t, "the confirmed jobs", depth(t, f, func(d backfill.Depth) bool { return d.Ready == 100 }))
+	f.awaitConnected(t)
+	eventually(t, "the confirmed jobs", hasDepth(t, f, func(d backfill.Depth) bool { return d.Ready == 100 }))
 	var n atomic.Int64
-	consume(t, f, count(&n))
+	consume(t, f, countJobs(&n))
 	eventually(t, "all jobs", func() bool { return n.Load() == 100 })
-	eventually(t, "an empty queue", depth(t, f, idle))
+	eventually(t, "an empty queue", hasDepth(t, f, isDrained))
 
 	s.Wipe()
 	s.Run()
-	f.ready(t)
+	f.awaitConnected(t)
 	n.Store(0)
 	eventually(t, "jobs through the new queues", func() bool {
 		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
@@ -427,7 +427,7 @@ func TestBrokerKilledAndWiped(t *testing.T) {
 
 func TestCloseWithoutBroker(t *testing.T) {
 	s := rabbittest.Start(t)
-	f := start(t, s).ready(t)
+	f := startQueue(t, s).awaitConnected(t)
 	consume(t, f, func(context.Context, backfill.Job) error { return nil })
 	s.Pause()
 	defer s.Resume()

@@ -18,20 +18,20 @@ import (
 )
 
 // names of a fixture, for deployments that share them.
-func sharing(names rabbitqueue.Settings, orgs ...string) func(*rabbitqueue.Settings) {
+func withNames(names rabbitqueue.Settings, orgs ...string) func(*rabbitqueue.Settings) {
 	return func(s *rabbitqueue.Settings) {
 		s.Exchange, s.Queue, s.DeadQueue, s.Orgs = names.Exchange, names.Queue, names.DeadQueue, orgs
 	}
 }
 
-// sharedNames are names that no other test uses.
-func sharedNames() rabbitqueue.Settings {
+// newNames are names that no other test uses.
+func newNames() rabbitqueue.Settings {
 	name := fmt.Sprintf("shared%d", names.Add(1))
 	return rabbitqueue.Settings{Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq"}
 }
 
-// jobsOf are n jobs of an organization.
-func jobsOf(org string, n int) []backfill.Job {
+// orgJobs are n jobs of an organization.
+func orgJobs(org string, n int) []backfill.Job {
 	jobs := queuetest.NewJobs(n)
 	for i := range jobs {
 		jobs[i].Org, jobs[i].ID = org, fmt.Sprintf("%s-%d", org, i)
@@ -39,9 +39,9 @@ func jobsOf(org string, n int) []backfill.Job {
 	return jobs
 }
 
-// worker counts the jobs of the organizations that it knows, and gives back the others. The first attempt of a job
+// countingHandler counts the jobs of the organizations that it knows, and gives back the others. The first attempt of a job
 // fails where fails is set.
-func worker(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
+func countingHandler(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
 	return func(_ context.Context, job backfill.Job) error {
 		for _, org := range orgs {
 			switch {
@@ -57,8 +57,8 @@ func worker(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
 	}
 }
 
-// oldTopology declares what a version before declared, as it did.
-func oldTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settings) {
+// declareLegacyTopology declares what a version before declared, as it did.
+func declareLegacyTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settings) {
 	t.Helper()
 	require.NoError(t, ch.ExchangeDeclare(s.Exchange, amqp.ExchangeDirect, true, false, false, false, nil))
 	for name, args := range map[string]amqp.Table{
@@ -82,8 +82,8 @@ func oldTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settings) {
 	}
 }
 
-// send publishes jobs with a routing key, as a version before does.
-func send(t *testing.T, ch *amqp.Channel, exchange, key string, jobs ...backfill.Job) {
+// publishRaw publishes jobs with a routing key, as a version before does.
+func publishRaw(t *testing.T, ch *amqp.Channel, exchange, key string, jobs ...backfill.Job) {
 	t.Helper()
 	for i := range jobs {
 		require.NoError(t, ch.PublishWithContext(t.Context(), exchange, key, true, false,
@@ -94,30 +94,30 @@ func send(t *testing.T, ch *amqp.Channel, exchange, key string, jobs ...backfill
 func TestSharedBroker(t *testing.T) {
 	t.Parallel()
 	s := rabbittest.Start(t)
-	t.Run("deployments do not meet", func(t *testing.T) { twoDeployments(t, s) })
-	t.Run("a new organization's jobs wait for who knows it", func(t *testing.T) { rollingUpdate(t, s) })
-	t.Run("a version before's jobs are not stranded", func(t *testing.T) { upgrade(t, s) })
-	t.Run("deleting a version before's queue is no trouble", func(t *testing.T) { oldDeleted(t, s) })
-	t.Run("dead jobs of all organizations are replayed", func(t *testing.T) { replayAll(t, s) })
-	t.Run("a queue that is gone keeps no retry waiting", func(t *testing.T) { goneQueue(t, s) })
-	t.Run("the busy organization leaves room", func(t *testing.T) { fairness(t, s) })
-	t.Run("a user with the rights of one deployment", func(t *testing.T) { fewRights(t, s) })
-	t.Run("a queue that refuses is named", func(t *testing.T) { refusing(t, s) })
+	t.Run("deployments do not meet", func(t *testing.T) { testDeploymentsAreSeparate(t, s) })
+	t.Run("a new organization's jobs wait for who knows it", func(t *testing.T) { testRollingUpdate(t, s) })
+	t.Run("a version before's jobs are not stranded", func(t *testing.T) { testLegacyQueuesAreConsumed(t, s) })
+	t.Run("deleting a version before's queue is no trouble", func(t *testing.T) { testLegacyQueueDeleted(t, s) })
+	t.Run("dead jobs of all organizations are replayed", func(t *testing.T) { testReplayAllOrgs(t, s) })
+	t.Run("a queue that is gone keeps no retry waiting", func(t *testing.T) { testRetriesOfDeletedQueue(t, s) })
+	t.Run("the busy organization leaves room", func(t *testing.T) { testFairness(t, s) })
+	t.Run("a user with the rights of one deployment", func(t *testing.T) { testLimitedPermissions(t, s) })
+	t.Run("a queue that refuses is named", func(t *testing.T) { testRefusedByPolicy(t, s) })
 }
 
-// twoDeployments: with the same names, nothing of the one is the other's, whatever fails.
-func twoDeployments(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	first := start(t, s, sharing(shared, "acme", "Octo")).ready(t)
-	second := start(t, s, sharing(shared, "widgets")).ready(t)
+// testDeploymentsAreSeparate: with the same names, nothing of the one is the other's, whatever fails.
+func testDeploymentsAreSeparate(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	first := startQueue(t, s, withNames(shared, "acme", "Octo")).awaitConnected(t)
+	second := startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
 	var ofFirst, ofSecond atomic.Int64
-	consume(t, first, worker(&ofFirst, true, "acme", "Octo"))
-	consume(t, second, worker(&ofSecond, true, "widgets"))
-	publish(t, first, append(jobsOf("acme", 40), jobsOf("Octo", 40)...)...)
-	publish(t, second, jobsOf("widgets", 40)...)
+	consume(t, first, countingHandler(&ofFirst, true, "acme", "Octo"))
+	consume(t, second, countingHandler(&ofSecond, true, "widgets"))
+	publish(t, first, append(orgJobs("acme", 40), orgJobs("Octo", 40)...)...)
+	publish(t, second, orgJobs("widgets", 40)...)
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 80 && ofSecond.Load() == 40 })
 	for _, f := range []*fixture{first, second} {
-		eventually(t, "empty queues", depth(t, f, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 0 }))
+		eventually(t, "empty queues", hasDepth(t, f, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 0 }))
 		require.Zero(t, f.returned.Load())
 	}
 	d, err := first.Depth(t.Context())
@@ -132,50 +132,50 @@ func twoDeployments(t *testing.T, s *rabbittest.Server) {
 	require.Error(t, err)
 }
 
-func rollingUpdate(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	present := start(t, s, sharing(shared, "acme")).ready(t)
+func testRollingUpdate(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	present := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t)
 	var n atomic.Int64
-	consume(t, present, worker(&n, false, "acme"))
-	updated := start(t, s, sharing(shared, "acme", "widgets")).ready(t)
-	publish(t, updated, append(jobsOf("widgets", 20), jobsOf("acme", 20)...)...)
+	consume(t, present, countingHandler(&n, false, "acme"))
+	updated := startQueue(t, s, withNames(shared, "acme", "widgets")).awaitConnected(t)
+	publish(t, updated, append(orgJobs("widgets", 20), orgJobs("acme", 20)...)...)
 	eventually(t, "the jobs of the organization that both know", func() bool { return n.Load() == 20 })
-	eventually(t, "the others in their queue", depth(t, updated, func(d backfill.Depth) bool {
+	eventually(t, "the others in their queue", hasDepth(t, updated, func(d backfill.Depth) bool {
 		return d.Ready == 20 && d.Consumers == 0
 	}))
-	consume(t, updated, worker(&n, false, "acme", "widgets"))
+	consume(t, updated, countingHandler(&n, false, "acme", "widgets"))
 	eventually(t, "all jobs", func() bool { return n.Load() == 40 })
 	require.Zero(t, present.returned.Load())
 }
 
-// upgrade: what waits in the queues of a version before is worked off by whom it is for; dead jobs are replayed.
-func upgrade(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	ch := channel(t, s)
-	oldTopology(t, ch, &shared)
-	send(t, ch, shared.Exchange, shared.Queue, append(jobsOf("acme", 20), jobsOf("widgets", 20)...)...)
-	retried := jobsOf("acme", 25)[20:]
-	send(t, ch, shared.Exchange, rabbitqueue.RetryQueues(shared.Queue)+".200ms", retried...)
-	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("acme", 26)[25:]...)
-	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
+// testLegacyQueuesAreConsumed: what waits in the queues of a version before is worked off by whom it is for; dead jobs are replayed.
+func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	ch := openChannel(t, s)
+	declareLegacyTopology(t, ch, &shared)
+	publishRaw(t, ch, shared.Exchange, shared.Queue, append(orgJobs("acme", 20), orgJobs("widgets", 20)...)...)
+	retried := orgJobs("acme", 25)[20:]
+	publishRaw(t, ch, shared.Exchange, rabbitqueue.RetryQueues(shared.Queue)+".200ms", retried...)
+	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, orgJobs("acme", 26)[25:]...)
+	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
 	eventually(t, "what a version before has left waits, too",
-		depth(t, first, func(d backfill.Depth) bool { return d.Pending() == 45 }))
+		hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 45 }))
 	var ofFirst, ofSecond atomic.Int64
-	consume(t, first, worker(&ofFirst, true, "acme"))
-	consume(t, second, worker(&ofSecond, true, "widgets"))
+	consume(t, first, countingHandler(&ofFirst, true, "acme"))
+	consume(t, second, countingHandler(&ofSecond, true, "widgets"))
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 25 && ofSecond.Load() == 20 })
-	eventually(t, "empty queues", depth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }))
+	eventually(t, "empty queues", hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }))
 	t.Logf("given back: %d and %d times", first.returned.Load(), second.returned.Load())
 	require.Positive(t, first.returned.Load()+second.returned.Load())
 	// A replica of the version before lives on for a while.
-	send(t, ch, shared.Exchange, shared.Queue, jobsOf("acme", 1)...)
+	publishRaw(t, ch, shared.Exchange, shared.Queue, orgJobs("acme", 1)...)
 	eventually(t, "its job", func() bool { return ofFirst.Load() == 26 })
 
-	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, replayed))
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, decideReplay))
 	eventually(t, "the replayed job", func() bool { return ofFirst.Load() == 27 })
-	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("elsewhere", 1)...)
-	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, replayed))
-	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, orgJobs("elsewhere", 1)...)
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, decideReplay))
+	eventually(t, "a dead job", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
 	dead, there, err := ch.Get(shared.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, there)
@@ -184,17 +184,17 @@ func upgrade(t *testing.T, s *rabbittest.Server) {
 		dead.Headers[rabbitqueue.HeaderError])
 }
 
-// replayed replays every dead job.
-func replayed(rabbitqueue.DeadLetter) rabbitqueue.Decision { return rabbitqueue.DecisionReplay }
+// decideReplay replays every dead job.
+func decideReplay(rabbitqueue.DeadLetter) rabbitqueue.Decision { return rabbitqueue.DecisionReplay }
 
-func oldDeleted(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	ch := channel(t, s)
-	oldTopology(t, ch, &shared)
-	f := start(t, s, sharing(shared, "acme")).ready(t)
+func testLegacyQueueDeleted(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	ch := openChannel(t, s)
+	declareLegacyTopology(t, ch, &shared)
+	f := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t)
 	var n atomic.Int64
-	consume(t, f, worker(&n, false, "acme"))
-	eventually(t, "consumers", depth(t, f, func(d backfill.Depth) bool { return d.Consumers == 1 && len(d.Queues) == 2 }))
+	consume(t, f, countingHandler(&n, false, "acme"))
+	eventually(t, "consumers", hasDepth(t, f, func(d backfill.Depth) bool { return d.Consumers == 1 && len(d.Queues) == 2 }))
 	for _, name := range []string{rabbitqueue.RetryQueues(shared.Queue) + ".200ms", shared.Queue} {
 		_, err := ch.QueueDelete(name, false, false, false)
 		require.NoError(t, err)
@@ -202,56 +202,56 @@ func oldDeleted(t *testing.T, s *rabbittest.Server) {
 		require.NoError(t, err)
 		require.Equal(t, 1, d.Consumers)
 	}
-	publish(t, f, jobsOf("acme", 10)...)
+	publish(t, f, orgJobs("acme", 10)...)
 	eventually(t, "all jobs", func() bool { return n.Load() == 10 })
 	d, err := f.Depth(t.Context())
 	require.NoError(t, err)
 	require.Len(t, d.Queues, 1)
-	require.NoError(t, f.trouble())
+	require.NoError(t, f.connError())
 	require.Zero(t, f.logs.FilterMessageSnippet("interrupted").Len())
 	require.Zero(t, f.logs.FilterMessageSnippet("is not available").Len())
 }
 
-func replayAll(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
-	ch := channel(t, s)
-	send(t, ch, shared.Exchange, shared.DeadQueue, append(jobsOf("Acme", 2), jobsOf("widgets", 3)...)...)
-	eventually(t, "dead jobs", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 5 }))
+func testReplayAllOrgs(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
+	ch := openChannel(t, s)
+	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, append(orgJobs("Acme", 2), orgJobs("widgets", 3)...)...)
+	eventually(t, "dead jobs", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 5 }))
 	operator := first.settings
 	operator.Orgs = nil // the tool does not know them
-	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), operator, replayed))
-	eventually(t, "jobs", depth(t, first, func(d backfill.Depth) bool { return d.Ready == 2 && d.DeadLetters == 0 }))
-	eventually(t, "jobs", depth(t, second, func(d backfill.Depth) bool { return d.Ready == 3 }))
+	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), operator, decideReplay))
+	eventually(t, "jobs", hasDepth(t, first, func(d backfill.Depth) bool { return d.Ready == 2 && d.DeadLetters == 0 }))
+	eventually(t, "jobs", hasDepth(t, second, func(d backfill.Depth) bool { return d.Ready == 3 }))
 
-	send(t, ch, shared.Exchange, shared.DeadQueue, jobsOf("gone", 1)...)
-	eventually(t, "a dead job", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
-	err := rabbitqueue.ReviewDeadLetters(t.Context(), operator, replayed)
+	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, orgJobs("gone", 1)...)
+	eventually(t, "a dead job", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
+	err := rabbitqueue.ReviewDeadLetters(t.Context(), operator, decideReplay)
 	require.ErrorContains(t, err, fmt.Sprintf("there is no queue %q behind the exchange", shared.Queue+".gone"))
-	eventually(t, "it is kept", depth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
+	eventually(t, "it is kept", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
 }
 
-// goneQueue: what waits for a queue that is deleted is dead, and does not hold back the retries of others.
-func goneQueue(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	first, second := start(t, s, sharing(shared, "acme")).ready(t), start(t, s, sharing(shared, "widgets")).ready(t)
-	ch := channel(t, s)
+// testRetriesOfDeletedQueue: what waits for a queue that is deleted is dead, and does not hold back the retries of others.
+func testRetriesOfDeletedQueue(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
+	ch := openChannel(t, s)
 	_, err := ch.QueueDelete(shared.Queue+".acme", false, false, false)
 	require.NoError(t, err)
 	first.Close()
-	send(t, ch, rabbitqueue.RetryQueues(shared.Queue)+".in.200ms", shared.Queue+".acme", jobsOf("acme", 100)...)
+	publishRaw(t, ch, rabbitqueue.RetryQueues(shared.Queue)+".in.200ms", shared.Queue+".acme", orgJobs("acme", 100)...)
 	var n atomic.Int64
-	consume(t, second, worker(&n, true, "widgets"))
-	publish(t, second, jobsOf("widgets", 10)...)
+	consume(t, second, countingHandler(&n, true, "widgets"))
+	publish(t, second, orgJobs("widgets", 10)...)
 	eventually(t, "the other's jobs", func() bool { return n.Load() == 10 })
-	eventually(t, "dead jobs", depth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }))
+	eventually(t, "dead jobs", hasDepth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }))
 }
 
-// fairness: one organization has many jobs that take long, and the other's do not wait for the end of them.
-func fairness(t *testing.T, s *rabbittest.Server) {
-	f := start(t, s, sharing(sharedNames(), "acme", "widgets")).ready(t)
-	publish(t, f, jobsOf("acme", 60)...)
-	publish(t, f, jobsOf("widgets", 4)...)
+// testFairness: one organization has many jobs that take long, and the other's do not wait for the end of them.
+func testFairness(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s, withNames(newNames(), "acme", "widgets")).awaitConnected(t)
+	publish(t, f, orgJobs("acme", 60)...)
+	publish(t, f, orgJobs("widgets", 4)...)
 	var busy, other, before, running atomic.Int64
 	var tooMany atomic.Bool
 	consume(t, f, func(ctx context.Context, job backfill.Job) error {
@@ -277,41 +277,41 @@ func fairness(t *testing.T, s *rabbittest.Server) {
 	require.False(t, tooMany.Load())
 }
 
-// fewRights: a user that may use the queues of its own organization only, as the documents say, does all that there is
+// testLimitedPermissions: a user that may use the queues of its own organization only, as the documents say, does all that there is
 // to do.
-func fewRights(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
-	oldTopology(t, channel(t, s), &shared) // not this user's
+func testLimitedPermissions(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
+	declareLegacyTopology(t, openChannel(t, s), &shared) // not this user's
 	pattern := "^" + shared.Exchange + `(\.jobs\.acme|\.dlq|\.retry\.(in\..+|due|unrouted))?$`
 	s.Rabbitmqctl("add_user", "acme", "s3cret")
 	s.Rabbitmqctl("set_permissions", "-p", "/", "acme", pattern, pattern, pattern)
-	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
+	f := startQueue(t, s, withNames(shared, "acme"), func(s *rabbitqueue.Settings) {
 		s.Auth = rabbitqueue.PlainAuth("acme", "s3cret")
-	}).ready(t)
+	}).awaitConnected(t)
 	var n atomic.Int64
-	consume(t, f, worker(&n, true, "acme"))
-	publish(t, f, jobsOf("acme", 10)...)
+	consume(t, f, countingHandler(&n, true, "acme"))
+	publish(t, f, orgJobs("acme", 10)...)
 	eventually(t, "all jobs", func() bool { return n.Load() == 10 })
-	publish(t, f, jobsOf("acme", 1)...)
+	publish(t, f, orgJobs("acme", 1)...)
 	eventually(t, "one more", func() bool { return n.Load() == 11 })
 	d, err := f.Depth(t.Context())
 	require.NoError(t, err)
 	require.Len(t, d.Queues, 1)
 }
 
-// refusing: a policy that bounds a queue and refuses what is too much.
-func refusing(t *testing.T, s *rabbittest.Server) {
-	shared := sharedNames()
+// testRefusedByPolicy: a policy that bounds a queue and refuses what is too much.
+func testRefusedByPolicy(t *testing.T, s *rabbittest.Server) {
+	shared := newNames()
 	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
 		`{"max-length": 2, "overflow": "reject-publish"}`)
 	var later atomic.Int64
-	f := start(t, s, sharing(shared, "acme"), func(s *rabbitqueue.Settings) {
+	f := startQueue(t, s, withNames(shared, "acme"), func(s *rabbitqueue.Settings) {
 		s.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
-	}).ready(t)
+	}).awaitConnected(t)
 	name := rabbitqueue.OrgQueue(shared.Queue, "acme")
 	var err error
 	eventually(t, "a refused job", func() bool { // the queue learns with a delay that it is full
-		_, err = f.Publish(t.Context(), jobsOf("acme", 20))
+		_, err = f.Publish(t.Context(), orgJobs("acme", 20))
 		return err != nil
 	})
 	require.ErrorAs(t, err, new(*rabbitqueue.RefusedError))
@@ -319,24 +319,24 @@ func refusing(t *testing.T, s *rabbittest.Server) {
 	require.ErrorContains(t, err, fmt.Sprintf("refuses jobs for the queue %q", name))
 	require.ErrorContains(t, err, "max-length and overflow")
 	require.ErrorAs(t, *f.refused.Load(), new(*rabbitqueue.RefusedError))
-	_, err = f.Publish(t.Context(), jobsOf("acme", 1))
+	_, err = f.Publish(t.Context(), orgJobs("acme", 1))
 	require.ErrorAs(t, err, new(*rabbitqueue.RefusedError))
-	require.NoError(t, f.trouble(), "the connection is kept")
+	require.NoError(t, f.connError(), "the connection is kept")
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("refuses jobs").Len())
 	s.Rabbitmqctl("clear_policy", "few")
 	later.Store(int64(time.Minute))
 	eventually(t, "that it takes jobs", func() bool {
-		_, err := f.Publish(t.Context(), jobsOf("acme", 1))
+		_, err := f.Publish(t.Context(), orgJobs("acme", 1))
 		return err == nil && *f.refused.Load() == nil
 	})
 	require.Equal(t, 1, f.logs.FilterMessageSnippet("takes jobs for a queue again").Len())
 
 	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
 		`{"max-length": 2, "overflow": "reject-publish"}`)
-	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), jobsOf("acme", 20)); return err != nil })
+	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), orgJobs("acme", 20)); return err != nil })
 	require.Error(t, *f.refused.Load())
 	var n atomic.Int64
-	consume(t, f, worker(&n, false, "acme"))
+	consume(t, f, countingHandler(&n, false, "acme"))
 	later.Add(int64(time.Minute))
 	eventually(t, "that an empty queue refuses nothing", func() bool {
 		_, err := f.Depth(t.Context())

@@ -106,20 +106,20 @@ func TestTLS(t *testing.T) {
 		settings.TLS = a.client("")
 	}
 	t.Run("password", func(t *testing.T) {
-		f := start(t, s, secure).ready(t)
+		f := startQueue(t, s, secure).awaitConnected(t)
 		publish(t, f, queuetest.NewJobs(3)...)
 	})
 	t.Run("certificate", func(t *testing.T) {
-		f := start(t, s, secure, func(settings *rabbitqueue.Settings) {
+		f := startQueue(t, s, secure, func(settings *rabbitqueue.Settings) {
 			settings.TLS, settings.Auth = a.client("githubexporter"), rabbitqueue.ExternalAuth()
-		}).ready(t)
+		}).awaitConnected(t)
 		publish(t, f, queuetest.NewJobs(3)...)
 		require.Contains(t, s.Rabbitmqctl("list_connections", "user", "auth_mechanism"), "githubexporter\tEXTERNAL")
 	})
 	refused := func(want string, change ...func(*rabbitqueue.Settings)) {
 		t.Helper()
-		f := start(t, s, append([]func(*rabbitqueue.Settings){secure}, change...)...)
-		eventually(t, want, func() bool { return f.trouble() != nil && strings.Contains(f.trouble().Error(), want) })
+		f := startQueue(t, s, append([]func(*rabbitqueue.Settings){secure}, change...)...)
+		eventually(t, want, func() bool { return f.connError() != nil && strings.Contains(f.connError().Error(), want) })
 	}
 	t.Run("no certificate", func(*testing.T) {
 		refused("connect:", func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.ExternalAuth() })

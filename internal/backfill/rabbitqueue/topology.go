@@ -14,8 +14,8 @@ const (
 	// deliveryLimit is how often the broker delivers a job that is never acknowledged: one that kills its worker again and
 	// again goes to the dead ones (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 	deliveryLimit = 20
-	// maxDead bounds the dead jobs; the oldest go first.
-	maxDead = 50_000
+	// maxDeadLetters bounds the dead jobs; the oldest go first.
+	maxDeadLetters = 50_000
 	// alternateExchange is the argument of an exchange that names where messages go which no queue takes
 	// (https://www.rabbitmq.com/docs/ae).
 	alternateExchange = "alternate-exchange"
@@ -23,21 +23,21 @@ const (
 
 // topology is what is declared at the broker.
 type topology struct {
-	exchanges []exchange
-	queues    []queue
-	// old are queues of a version before, which had one queue of jobs for all organizations and retry queues that led
+	exchanges []exchangeSpec
+	queues    []queueSpec
+	// legacyQueues are queues of a version before, which had one queue of jobs for all organizations and retry queues that led
 	// to that one alone. They are never declared. The first one is the queue of jobs.
-	old []string
-	due string
+	legacyQueues []string
+	dueExchange  string
 }
 
-type exchange struct {
+type exchangeSpec struct {
 	name, kind string
 	args       amqp.Table
 }
 
-// queue is a queue with its arguments and bindings.
-type queue struct {
+// queueSpec is a queue with its arguments and bindings.
+type queueSpec struct {
 	name     string
 	args     amqp.Table
 	bindings []binding
@@ -50,29 +50,29 @@ type binding struct{ exchange, key string }
 // names the queue of the organization. Where that queue is gone the job is dead.
 func newTopology(s *Settings) topology {
 	due, unrouted := RetryQueues(s.Queue)+".due", RetryQueues(s.Queue)+".unrouted"
-	t := topology{due: due, old: []string{s.Queue}, exchanges: []exchange{
+	t := topology{dueExchange: due, legacyQueues: []string{s.Queue}, exchanges: []exchangeSpec{
 		{s.Exchange, amqp.ExchangeDirect, nil},
 		{unrouted, amqp.ExchangeFanout, nil},
 		{due, amqp.ExchangeDirect, amqp.Table{alternateExchange: unrouted}},
 	}}
-	t.queues = append(t.queues, queue{s.DeadQueue, amqp.Table{
-		amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(maxDead), "x-overflow": "drop-head",
+	t.queues = append(t.queues, queueSpec{s.DeadQueue, amqp.Table{
+		amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-max-length": int64(maxDeadLetters), "x-overflow": "drop-head",
 	}, []binding{{s.Exchange, s.DeadQueue}, {unrouted, ""}}})
 	for _, org := range s.Orgs {
 		name := OrgQueue(s.Queue, org)
-		t.queues = append(t.queues, queue{name, amqp.Table{
+		t.queues = append(t.queues, queueSpec{name, amqp.Table{
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(deliveryLimit),
 			"x-dead-letter-exchange": s.Exchange, "x-dead-letter-routing-key": s.DeadQueue,
 		}, []binding{{s.Exchange, name}, {due, name}}})
 	}
 	for _, delay := range s.Retries.Delays {
 		name := retryQueue(s.Queue, delay)
-		t.exchanges = append(t.exchanges, exchange{name, amqp.ExchangeFanout, nil})
-		t.queues = append(t.queues, queue{name, amqp.Table{
+		t.exchanges = append(t.exchanges, exchangeSpec{name, amqp.ExchangeFanout, nil})
+		t.queues = append(t.queues, queueSpec{name, amqp.Table{
 			amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-message-ttl": delay.Milliseconds(),
 			"x-dead-letter-exchange": due, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
 		}, []binding{{name, ""}}})
-		t.old = append(t.old, RetryQueues(s.Queue)+"."+short(delay))
+		t.legacyQueues = append(t.legacyQueues, RetryQueues(s.Queue)+"."+formatDelay(delay))
 	}
 	return t
 }
@@ -84,13 +84,13 @@ func OrgQueue(jobs, org string) string { return jobs + "." + strings.ToLower(org
 // retryQueue names the queue in which jobs wait for a delay, and the exchange in front of it: gh.backfill.retry.in.5m
 // beside gh.backfill.jobs.
 func retryQueue(jobs string, delay time.Duration) string {
-	return RetryQueues(jobs) + ".in." + short(delay)
+	return RetryQueues(jobs) + ".in." + formatDelay(delay)
 }
 
-func base(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
+func baseName(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
 
-// short is a duration without units that are zero.
-func short(d time.Duration) string {
+// formatDelay is a duration without units that are zero.
+func formatDelay(d time.Duration) string {
 	for _, unit := range []struct {
 		name   string
 		length time.Duration
@@ -111,12 +111,12 @@ func (t *topology) declare(conn *amqp.Connection) error {
 	defer func() { _ = ch.Close() }()
 	for _, e := range t.exchanges {
 		if err := ch.ExchangeDeclare(e.name, e.kind, true, false, false, false, e.args); err != nil {
-			return refusedDeclaration("exchange", e.name, err)
+			return declarationError("exchange", e.name, err)
 		}
 	}
 	for _, q := range t.queues {
 		if _, err := ch.QueueDeclare(q.name, true, false, false, false, q.args); err != nil {
-			return refusedDeclaration("queue", q.name, err)
+			return declarationError("queue", q.name, err)
 		}
 		for _, b := range q.bindings {
 			if err := ch.QueueBind(q.name, b.key, b.exchange, false, nil); err != nil {
@@ -127,8 +127,8 @@ func (t *topology) declare(conn *amqp.Connection) error {
 	return nil
 }
 
-// refusedDeclaration explains what an operator has to do about it.
-func refusedDeclaration(what, name string, err error) error {
+// declarationError explains what an operator has to do about it.
+func declarationError(what, name string, err error) error {
 	// The same code stands for other refusals, such as a limit of the virtual host, which the broker explains itself.
 	refusal, ok := errors.AsType[*amqp.Error](err)
 	if ok && refusal.Code == amqp.PreconditionFailed && strings.Contains(refusal.Reason, "inequivalent") {
@@ -138,11 +138,11 @@ func refusedDeclaration(what, name string, err error) error {
 	return fmt.Errorf("declare the %s %q: %w", what, name, err)
 }
 
-// findOld lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none
+// findLegacy lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none
 // when there is no queue of jobs, or this user may not use it. Jobs that are given back there come again there.
-func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
-	for i, name := range t.old {
-		there, err := exists(conn, name)
+func (t *topology) findLegacy(conn *amqp.Connection) (found []string, err error) {
+	for i, name := range t.legacyQueues {
+		there, err := queueExists(conn, name)
 		if err != nil {
 			return nil, fmt.Errorf("look for the queue %q: %w", name, err)
 		}
@@ -157,30 +157,30 @@ func (t *topology) findOld(conn *amqp.Connection) (found []string, err error) {
 		return nil, err
 	}
 	defer func() { _ = ch.Close() }()
-	err = ch.QueueBind(found[0], found[0], t.due, false, nil)
+	err = ch.QueueBind(found[0], found[0], t.dueExchange, false, nil)
 	switch {
 	case err == nil:
 		return found, nil
-	case unlessAbsent(err) == nil:
+	case ignoreAbsent(err) == nil:
 		return nil, nil
 	default:
-		return nil, fmt.Errorf("bind the queue %q to the exchange %q: %w", found[0], t.due, err)
+		return nil, fmt.Errorf("bind the queue %q to the exchange %q: %w", found[0], t.dueExchange, err)
 	}
 }
 
-// exists reports whether a queue is there. The broker ends the channel when it is not.
-func exists(conn *amqp.Connection, name string) (bool, error) {
+// queueExists reports whether a queue is there. The broker ends the channel when it is not.
+func queueExists(conn *amqp.Connection, name string) (bool, error) {
 	ch, err := conn.Channel()
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = ch.Close() }()
 	_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
-	return err == nil, unlessAbsent(err)
+	return err == nil, ignoreAbsent(err)
 }
 
-// unlessAbsent is nil for the refusal of a queue that is not there, or that is not this user's.
-func unlessAbsent(err error) error {
+// ignoreAbsent is nil for the refusal of a queue that is not there, or that is not this user's.
+func ignoreAbsent(err error) error {
 	refusal, ok := errors.AsType[*amqp.Error](err)
 	if ok && (refusal.Code == amqp.NotFound || refusal.Code == amqp.AccessRefused) {
 		return nil

@@ -37,13 +37,13 @@ func New(client redis.UniversalClient, settings Settings) *Claims {
 	return &Claims{client: client, settings: settings}
 }
 
-func (c *Claims) key(org string) string {
+func (c *Claims) claimsKey(org string) string {
 	return c.settings.Prefix + ":1:{" + strings.ToLower(org) + "}:claims"
 }
 
 // List implements backfill.Claims.
 func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error) {
-	key := c.key(org)
+	key := c.claimsKey(org)
 	fields, err := c.client.HGetAll(ctx, key).Result()
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
@@ -51,7 +51,7 @@ func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error)
 	list := make([]backfill.Claim, 0, len(fields))
 	var corrupt []string
 	for id, value := range fields {
-		claim, err := decode(id, value)
+		claim, err := decodeClaim(id, value)
 		if err != nil {
 			corrupt = append(corrupt, id)
 			c.settings.OnCorrupt(key, err)
@@ -67,8 +67,8 @@ func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error)
 	return list, nil
 }
 
-// decode reads a claim that stands under an id.
-func decode(id, value string) (backfill.Claim, error) {
+// decodeClaim reads a claim that stands under an id.
+func decodeClaim(id, value string) (backfill.Claim, error) {
 	var claim backfill.Claim
 	if err := json.Unmarshal([]byte(value), &claim); err != nil {
 		return claim, fmt.Errorf("the claim of job %.100q: %w", id, err)
@@ -92,7 +92,7 @@ func (c *Claims) Put(ctx context.Context, org string, claims []backfill.Claim) e
 		}
 		values = append(values, claims[i].ID, value)
 	}
-	key := c.key(org)
+	key := c.claimsKey(org)
 	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, values...)
 		p.PExpire(ctx, key, c.settings.TTL)
@@ -109,7 +109,7 @@ func (c *Claims) Delete(ctx context.Context, org string, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	if err := c.client.HDel(ctx, c.key(org), ids...).Err(); err != nil {
+	if err := c.client.HDel(ctx, c.claimsKey(org), ids...).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil

@@ -30,22 +30,22 @@ type Harness struct {
 // Timing is quick, with room for a busy machine.
 var Timing = election.Timing{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond}
 
-// limit is how long anything may take on a busy machine.
-const limit = 30 * time.Second
+// waitTimeout is how long anything may take on a busy machine.
+const waitTimeout = 30 * time.Second
 
 // Run runs the suite. newHarness makes a system in which nobody led yet.
 func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, h Harness){
-		"one at a time":            oneAtATime,
-		"the end of the context":   endOfContext,
-		"hand over":                handOver,
-		"names are apart":          namesApart,
-		"work that returns":        workReturns,
-		"in and out":               inAndOut,
-		"context that ended":       endedBefore,
-		"the cause is passed on":   cause,
-		"many terms of many leads": manyTerms,
+		"one at a time":            testOneLeaderAtATime,
+		"the end of the context":   testContextCancelled,
+		"hand over":                testHandOver,
+		"names are apart":          testNamesAreIndependent,
+		"work that returns":        testWorkReturns,
+		"in and out":               testRepeatedCampaigns,
+		"context that ended":       testCancelledBeforeStart,
+		"the cause is passed on":   testCauseIsReturned,
+		"many terms of many leads": testConcurrentCampaigns,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,8 +54,8 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	}
 }
 
-// candidate is a call of Lead in the background.
-type candidate struct {
+// campaign is a call of Lead in the background.
+type campaign struct {
 	cancel context.CancelCauseFunc
 	done   chan error
 	terms  chan term
@@ -67,11 +67,11 @@ type term struct {
 	finish func(error) // ends the work
 }
 
-// lead starts a call of Lead whose terms the test takes from a channel.
-func lead(t *testing.T, e Elector, name string) *candidate {
+// startCampaign starts a call of Lead whose terms the test takes from a channel.
+func startCampaign(t *testing.T, e Elector, name string) *campaign {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	c := &candidate{cancel: cancel, done: make(chan error, 1), terms: make(chan term)}
+	c := &campaign{cancel: cancel, done: make(chan error, 1), terms: make(chan term)}
 	go func() {
 		c.done <- e.Lead(ctx, name, func(ctx context.Context, fence uint64) error {
 			result := make(chan error, 1)
@@ -93,7 +93,7 @@ func lead(t *testing.T, e Elector, name string) *candidate {
 }
 
 // join gives what Lead returned.
-func (c *candidate) join(t *testing.T) error {
+func (c *campaign) join(t *testing.T) error {
 	t.Helper()
 	err := receive(t, c.done)
 	c.done <- err
@@ -105,17 +105,17 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(limit):
-		require.Fail(t, "nothing happened", "within %s", limit)
+	case <-time.After(waitTimeout):
+		require.Fail(t, "nothing happened", "within %s", waitTimeout)
 		panic("unreachable")
 	}
 }
 
-func oneAtATime(t *testing.T, h Harness) {
+func testOneLeaderAtATime(t *testing.T, h Harness) {
 	t.Helper()
-	first := lead(t, h.NewElector(t), "one")
+	first := startCampaign(t, h.NewElector(t), "one")
 	term := receive(t, first.terms)
-	second := lead(t, h.NewElector(t), "one")
+	second := startCampaign(t, h.NewElector(t), "one")
 	select {
 	case <-second.terms:
 		require.Fail(t, "two lead")
@@ -124,7 +124,7 @@ func oneAtATime(t *testing.T, h Harness) {
 	require.NoError(t, term.ctx.Err())
 }
 
-func endOfContext(t *testing.T, h Harness) {
+func testContextCancelled(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var finished atomic.Bool
@@ -152,12 +152,12 @@ func endOfContext(t *testing.T, h Harness) {
 	require.True(t, finished.Load())
 }
 
-// handOver: who stops gives the lease to the next one within a second.
-func handOver(t *testing.T, h Harness) {
+// testHandOver: who stops gives the lease to the next one within a second.
+func testHandOver(t *testing.T, h Harness) {
 	t.Helper()
-	first := lead(t, h.NewElector(t), "one")
+	first := startCampaign(t, h.NewElector(t), "one")
 	fence := receive(t, first.terms).fence
-	second := lead(t, h.NewElector(t), "one")
+	second := startCampaign(t, h.NewElector(t), "one")
 	first.cancel(nil)
 	began := time.Now()
 	require.Error(t, first.join(t))
@@ -168,10 +168,10 @@ func handOver(t *testing.T, h Harness) {
 	t.Logf("handed over in %s", time.Since(began))
 }
 
-func namesApart(t *testing.T, h Harness) {
+func testNamesAreIndependent(t *testing.T, h Harness) {
 	t.Helper()
 	elector := h.NewElector(t)
-	one, two := lead(t, elector, "one"), lead(t, elector, "two")
+	one, two := startCampaign(t, elector, "one"), startCampaign(t, elector, "two")
 	a, b := receive(t, one.terms), receive(t, two.terms)
 	require.NoError(t, a.ctx.Err())
 	require.NoError(t, b.ctx.Err())
@@ -180,9 +180,9 @@ func namesApart(t *testing.T, h Harness) {
 	require.NoError(t, a.ctx.Err())
 }
 
-func workReturns(t *testing.T, h Harness) {
+func testWorkReturns(t *testing.T, h Harness) {
 	t.Helper()
-	one := lead(t, h.NewElector(t), "one")
+	one := startCampaign(t, h.NewElector(t), "one")
 	var last uint64
 	for _, result := range []error{nil, errors.New("failed"), nil} {
 		term := receive(t, one.terms)
@@ -193,13 +193,13 @@ func workReturns(t *testing.T, h Harness) {
 	}
 }
 
-// inAndOut: a process that leads, stops and leads again has a new term.
-func inAndOut(t *testing.T, h Harness) {
+// testRepeatedCampaigns: a process that leads, stops and leads again has a new term.
+func testRepeatedCampaigns(t *testing.T, h Harness) {
 	t.Helper()
 	elector := h.NewElector(t)
 	var last uint64
 	for range 5 {
-		one := lead(t, elector, "one")
+		one := startCampaign(t, elector, "one")
 		fence := receive(t, one.terms).fence
 		require.Greater(t, fence, last)
 		last = fence
@@ -208,7 +208,7 @@ func inAndOut(t *testing.T, h Harness) {
 	}
 }
 
-func endedBefore(t *testing.T, h Harness) {
+func testCancelledBeforeStart(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -219,17 +219,17 @@ func endedBefore(t *testing.T, h Harness) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func cause(t *testing.T, h Harness) {
+func testCauseIsReturned(t *testing.T, h Harness) {
 	t.Helper()
 	reason := errors.New("enough")
-	one := lead(t, h.NewElector(t), "one")
+	one := startCampaign(t, h.NewElector(t), "one")
 	receive(t, one.terms)
 	one.cancel(reason)
 	require.ErrorIs(t, one.join(t), reason)
 }
 
-// manyTerms: whoever leads, and however short, never two at once, and fences grow.
-func manyTerms(t *testing.T, h Harness) {
+// testConcurrentCampaigns: whoever leads, and however short, never two at once, and fences grow.
+func testConcurrentCampaigns(t *testing.T, h Harness) {
 	t.Helper()
 	const wanted = 12
 	ctx, cancel := context.WithCancel(t.Context())

@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	limit = 2 * time.Minute // for anything, on a busy machine
-	tick  = 20 * time.Millisecond
+	waitTimeout = 2 * time.Minute // for anything, on a busy machine
+	tick        = 20 * time.Millisecond
 )
 
 func receive[T any](t *testing.T, from <-chan T) T {
@@ -35,8 +35,8 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(limit):
-		require.Fail(t, "nothing happened", "within %s", limit)
+	case <-time.After(waitTimeout):
+		require.Fail(t, "nothing happened", "within %s", waitTimeout)
 		panic("unreachable")
 	}
 }
@@ -91,7 +91,7 @@ func testLifeCycle(t *testing.T, c *cluster) {
 	require.EqualValues(t, settings.LeaseDuration/time.Second, held.seconds)
 	require.Eventually(t, func() bool {
 		return c.lease(settings.LeaseName).renewed.Sub(held.renewed) > settings.LeaseDuration
-	}, limit, tick, "not renewed")
+	}, waitTimeout, tick, "not renewed")
 	require.ErrorIs(t, stop(), context.Canceled)
 	require.Empty(t, c.lease(settings.LeaseName).holder)
 }
@@ -106,7 +106,7 @@ func testHandOver(t *testing.T, c *cluster) {
 	for n := range 4 {
 		stopNext := leads(t, kubelease.New(c.admin, replica(name)), terms, n)
 		renewed := c.lease(name).renewed
-		require.Eventually(t, func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second }, limit, tick)
+		require.Eventually(t, func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second }, waitTimeout, tick)
 		began := time.Now()
 		require.ErrorIs(t, stop(), context.Canceled)
 		next := receive(t, terms)
@@ -121,7 +121,7 @@ func testHandOver(t *testing.T, c *cluster) {
 func (next term) follows(t *testing.T, last term) {
 	t.Helper()
 	require.False(t, next.began.Before(receive(t, last.ended)), "two led")
-	require.Greater(t, next.fence, last.fence)
+	require.Greater(t, next.readFence, last.readFence)
 }
 
 func testDeadHolder(t *testing.T, c *cluster) {
@@ -132,7 +132,7 @@ func testDeadHolder(t *testing.T, c *cluster) {
 	first := receive(t, terms)
 	leads(t, kubelease.New(c.admin, replica("dead-holder")), terms, 2)
 	died := time.Now()
-	line.behave(func(w http.ResponseWriter, _ *http.Request) bool { panic(http.ErrAbortHandler) })
+	line.setDisturbance(func(w http.ResponseWriter, _ *http.Request) bool { panic(http.ErrAbortHandler) })
 	second := receive(t, terms)
 	require.Equal(t, 2, second.replica)
 	second.follows(t, first)
@@ -147,7 +147,7 @@ func testTenTerms(t *testing.T, c *cluster) {
 	for range 10 {
 		terms := make(chan term, 1)
 		stop := leads(t, elector, terms, 1)
-		fence := receive(t, terms).fence
+		fence := receive(t, terms).readFence
 		require.Greater(t, fence, last)
 		last = fence
 		require.ErrorIs(t, stop(), context.Canceled)
@@ -162,7 +162,7 @@ func testDeletedLease(t *testing.T, c *cluster) {
 	for n := range 6 {
 		terms := make(chan term, 1)
 		stop := leads(t, kubelease.New(c.admin, replica(name)), terms, 1)
-		fence := receive(t, terms).fence
+		fence := receive(t, terms).readFence
 		require.Greater(t, fence, last)
 		last = fence
 		require.ErrorIs(t, stop(), context.Canceled)
@@ -187,7 +187,7 @@ func testDeletedWhileHeld(t *testing.T, c *cluster) {
 		c.deleteLease(name)
 		select {
 		case next := <-terms: // the other one was faster
-			require.Greater(t, next.fence, last.fence)
+			require.Greater(t, next.readFence, last.readFence)
 			receive(t, last.ended)
 			last = next
 		case <-time.After(2 * electiontest.Timing.RetryPeriod): // the leader made it again, or makes it
@@ -195,11 +195,11 @@ func testDeletedWhileHeld(t *testing.T, c *cluster) {
 	}
 	for len(terms) > 0 {
 		next := receive(t, terms)
-		require.Greater(t, next.fence, last.fence)
+		require.Greater(t, next.readFence, last.readFence)
 		last = next
 	}
 	require.ErrorIs(t, stops[last.replica](), context.Canceled)
-	require.Greater(t, receive(t, terms).fence, last.fence)
+	require.Greater(t, receive(t, terms).readFence, last.readFence)
 }
 
 // testManyNames: an elector for many organizations holds all leases, unhindered by limits of the client.
@@ -220,22 +220,22 @@ func testManyNames(t *testing.T, c *cluster) {
 			})
 		})
 	}
-	require.Eventually(t, func() bool { return terms.Load() >= names }, limit, tick)
+	require.Eventually(t, func() bool { return terms.Load() >= names }, waitTimeout, tick)
 	renewed := c.lease("many-org-0").renewed
-	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration }, limit, tick)
+	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration }, waitTimeout, tick)
 	require.EqualValues(t, names, terms.Load(), "a lease was lost")
 	cancel()
 	require.ErrorIs(t, group.Wait(), context.Canceled)
 }
 
-// line is a way to the API server that a test can disturb.
-type line struct {
-	client    kubernetes.Interface
-	disturber atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
+// disturbedProxy is a way to the API server that a test can disturb.
+type disturbedProxy struct {
+	client      kubernetes.Interface
+	disturbance atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
 // proxy makes a way to the API server.
-func (c *cluster) proxy(t *testing.T) *line {
+func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 	t.Helper()
 	target, err := url.Parse(c.url)
 	require.NoError(t, err)
@@ -244,10 +244,10 @@ func (c *cluster) proxy(t *testing.T) *line {
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-	l := &line{}
-	l.behave(nil)
+	l := &disturbedProxy{}
+	l.setDisturbance(nil)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if disturb := *l.disturber.Load(); disturb == nil || !disturb(w, r) {
+		if disturb := *l.disturbance.Load(); disturb == nil || !disturb(w, r) {
 			forward.ServeHTTP(w, r)
 		}
 	}))
@@ -258,13 +258,13 @@ func (c *cluster) proxy(t *testing.T) *line {
 	return l
 }
 
-// behave lets disturb answer the requests for which it returns true.
-func (l *line) behave(disturb func(http.ResponseWriter, *http.Request) bool) {
-	l.disturber.Store(&disturb)
+// setDisturbance lets disturb answer the requests for which it returns true.
+func (l *disturbedProxy) setDisturbance(disturb func(http.ResponseWriter, *http.Request) bool) {
+	l.disturbance.Store(&disturb)
 }
 
-// status answers requests with an error of the API server.
-func status(code int) func(http.ResponseWriter, *http.Request) bool {
+// respondStatus answers requests with an error of the API server.
+func respondStatus(code int) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
@@ -273,15 +273,15 @@ func status(code int) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
-// silent answers no request.
-func silent(_ http.ResponseWriter, r *http.Request) bool {
+// neverRespond answers no request.
+func neverRespond(_ http.ResponseWriter, r *http.Request) bool {
 	_, _ = io.Copy(io.Discard, r.Body) // a server sees the end of a request only when it has read it
 	<-r.Context().Done()
 	return true
 }
 
-// slow makes requests take longer, within what is allowed.
-func slow(_ http.ResponseWriter, r *http.Request) bool {
+// respondSlowly makes requests take longer, within what is allowed.
+func respondSlowly(_ http.ResponseWriter, r *http.Request) bool {
 	select {
 	case <-r.Context().Done():
 	case <-time.After(electiontest.Timing.RenewDeadline / 6):
@@ -289,8 +289,8 @@ func slow(_ http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// every disturbs one request of n.
-func every(n int64, disturb func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+// everyNth disturbs one request of n.
+func everyNth(n int64, disturb func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
 	var count atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) bool { return count.Add(1)%n == 0 && disturb(w, r) }
 }
@@ -300,8 +300,8 @@ func TestDisturbances(t *testing.T) {
 	c := newCluster(t)
 	t.Run("bearable", func(t *testing.T) {
 		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
-			"slow": slow, "now and then 409": every(3, status(http.StatusConflict)),
-			"now and then 503": every(3, status(http.StatusServiceUnavailable)), "now and then silent": every(5, silent),
+			"slow": respondSlowly, "now and then 409": everyNth(3, respondStatus(http.StatusConflict)),
+			"now and then 503": everyNth(3, respondStatus(http.StatusServiceUnavailable)), "now and then silent": everyNth(5, neverRespond),
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -311,15 +311,15 @@ func TestDisturbances(t *testing.T) {
 	})
 	t.Run("unbearable", func(t *testing.T) {
 		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
-			"silent": silent, "409": status(http.StatusConflict), "503": status(http.StatusServiceUnavailable),
-			"429": status(http.StatusTooManyRequests),
+			"silent": neverRespond, "409": respondStatus(http.StatusConflict), "503": respondStatus(http.StatusServiceUnavailable),
+			"429": respondStatus(http.StatusTooManyRequests),
 		} {
 			t.Run(name, func(t *testing.T) {
 				a, b := c.proxy(t), c.proxy(t)
 				testOutage(t, a.client, b.client, electiontest.Timing.LeaseDuration, func() func() {
-					a.behave(disturb)
-					b.behave(disturb)
-					return func() { a.behave(nil); b.behave(nil) }
+					a.setDisturbance(disturb)
+					b.setDisturbance(disturb)
+					return func() { a.setDisturbance(nil); b.setDisturbance(nil) }
 				})
 			})
 		}
@@ -347,11 +347,11 @@ func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *h
 	l := c.proxy(t)
 	leads(t, kubelease.New(l.client, settings), terms, 1)
 	first := receive(t, terms)
-	l.behave(disturb)
+	l.setDisturbance(disturb)
 	renewed := c.lease(settings.LeaseName).renewed
 	require.Eventually(t, func() bool {
 		return c.lease(settings.LeaseName).renewed.Sub(renewed) > 2*settings.LeaseDuration
-	}, limit, tick)
+	}, waitTimeout, tick)
 	require.NoError(t, first.ctx.Err())
 }
 
@@ -379,7 +379,7 @@ func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duratio
 	ended := time.Now()
 	next := receive(t, terms)
 	t.Logf("led again after %s", next.began.Sub(ended))
-	require.Greater(t, next.fence, first.fence)
+	require.Greater(t, next.readFence, first.readFence)
 	states := state.all()
 	require.NoError(t, states[0])
 }

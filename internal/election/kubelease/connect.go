@@ -28,11 +28,11 @@ type Connection struct {
 // Connect makes a client and says the namespace to use. It sends nothing. An error means that there is no election, never
 // that this replica leads.
 func Connect(c Connection) (client kubernetes.Interface, namespace string, err error) {
-	config, err := c.config()
+	config, err := c.restConfig()
 	if err != nil {
 		return nil, "", err
 	}
-	namespace, err = c.namespace()
+	namespace, err = c.resolveNamespace()
 	if err != nil {
 		return nil, "", err
 	}
@@ -43,8 +43,8 @@ func Connect(c Connection) (client kubernetes.Interface, namespace string, err e
 	return client, namespace, nil
 }
 
-func (c Connection) config() (*rest.Config, error) {
-	config, err := c.load()
+func (c Connection) restConfig() (*rest.Config, error) {
+	config, err := c.loadConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (c Connection) config() (*rest.Config, error) {
 	return config, nil
 }
 
-func (c Connection) load() (*rest.Config, error) {
+func (c Connection) loadConfig() (*rest.Config, error) {
 	if c.Kubeconfig == "" {
 		config, err := rest.InClusterConfig()
 		if err != nil {
@@ -66,24 +66,24 @@ func (c Connection) load() (*rest.Config, error) {
 		}
 		return config, nil
 	}
-	config, err := c.file().ClientConfig()
+	config, err := c.kubeconfigLoader().ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("use the kubeconfig %s: %w", c.Kubeconfig, err)
 	}
 	return config, nil
 }
 
-func (c Connection) file() clientcmd.ClientConfig {
+func (c Connection) kubeconfigLoader() clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig}, nil)
 }
 
-func (c Connection) namespace() (string, error) {
+func (c Connection) resolveNamespace() (string, error) {
 	if c.Namespace != "" {
 		return c.Namespace, nil
 	}
 	if c.Kubeconfig != "" {
-		namespace, _, err := c.file().Namespace()
+		namespace, _, err := c.kubeconfigLoader().Namespace()
 		return namespace, err
 	}
 	text, err := os.ReadFile(namespaceFile)

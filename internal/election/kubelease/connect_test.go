@@ -23,7 +23,7 @@ clusters: [{name: test, cluster: {server: SERVER}}]
 users: [{name: test, user: {token: secret}}]
 `
 
-func write(t *testing.T, text string) string {
+func writeKubeconfig(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -38,8 +38,8 @@ func TestConnectFailures(t *testing.T) {
 	}{
 		"not in a cluster":  {kubelease.Connection{}, "use the pod's service account: unable to load in-cluster configuration"},
 		"no such file":      {kubelease.Connection{Kubeconfig: "missing"}, "use the kubeconfig missing: "},
-		"empty file":        {kubelease.Connection{Kubeconfig: write(t, "{}")}, "no configuration has been provided"},
-		"not a config file": {kubelease.Connection{Kubeconfig: write(t, "]")}, "yaml"},
+		"empty file":        {kubelease.Connection{Kubeconfig: writeKubeconfig(t, "{}")}, "no configuration has been provided"},
+		"not a config file": {kubelease.Connection{Kubeconfig: writeKubeconfig(t, "]")}, "yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, _, err := kubelease.Connect(c.connection)
@@ -50,7 +50,7 @@ func TestConnectFailures(t *testing.T) {
 }
 
 func TestConnectNamespace(t *testing.T) {
-	path := write(t, kubeconfig)
+	path := writeKubeconfig(t, kubeconfig)
 	_, namespace, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path})
 	require.NoError(t, err)
 	require.Equal(t, "monitoring", namespace)
@@ -59,8 +59,8 @@ func TestConnectNamespace(t *testing.T) {
 	require.Equal(t, "other", namespace)
 }
 
-// TestRequestsAreGivenUp asks a server that never answers.
-func TestRequestsAreGivenUp(t *testing.T) {
+// TestRequestTimeout asks a server that never answers.
+func TestRequestTimeout(t *testing.T) {
 	released := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
 	t.Cleanup(func() {
@@ -69,7 +69,7 @@ func TestRequestsAreGivenUp(t *testing.T) {
 	})
 	deadline := 2 * time.Second
 	client, namespace, err := kubelease.Connect(kubelease.Connection{
-		Kubeconfig: write(t, strings.Replace(kubeconfig, "SERVER", server.URL, 1)), RenewDeadline: deadline,
+		Kubeconfig: writeKubeconfig(t, strings.Replace(kubeconfig, "SERVER", server.URL, 1)), RenewDeadline: deadline,
 	})
 	require.NoError(t, err)
 	began := time.Now()

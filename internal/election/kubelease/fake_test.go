@@ -106,7 +106,9 @@ func (l *leases) take(identity string) {
 	l.store(lease)
 }
 
-func holder(lease runtime.Object) string { return *lease.(*coordination.Lease).Spec.HolderIdentity }
+func leaseHolder(lease runtime.Object) string {
+	return *lease.(*coordination.Lease).Spec.HolderIdentity
+}
 
 // answer lets the server answer by itself, or with an error.
 func (l *leases) answer(refuse func(clienttesting.Action) error) {

@@ -24,14 +24,14 @@ func routeKlog(logger *slog.Logger) { klogTarget.Store(logger) }
 // is one they go where the process logs by default.
 type klogHandler struct{ attrs []slog.Attr }
 
-func (h klogHandler) target() (handler slog.Handler, routed bool) {
+func (h klogHandler) currentHandler() (handler slog.Handler, routed bool) {
 	if logger := klogTarget.Load(); logger != nil {
 		return logger.Handler(), true
 	}
 	return slog.Default().Handler(), false
 }
 
-func (h klogHandler) level(level slog.Level, routed bool) slog.Level {
+func (h klogHandler) effectiveLevel(level slog.Level, routed bool) slog.Level {
 	if routed {
 		return min(level, slog.LevelDebug)
 	}
@@ -40,14 +40,14 @@ func (h klogHandler) level(level slog.Level, routed bool) slog.Level {
 
 // Enabled implements slog.Handler.
 func (h klogHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	handler, routed := h.target()
-	return handler.Enabled(ctx, h.level(level, routed))
+	handler, routed := h.currentHandler()
+	return handler.Enabled(ctx, h.effectiveLevel(level, routed))
 }
 
 // Handle implements slog.Handler.
 func (h klogHandler) Handle(ctx context.Context, record slog.Record) error {
-	handler, routed := h.target()
-	record.Level = h.level(record.Level, routed)
+	handler, routed := h.currentHandler()
+	record.Level = h.effectiveLevel(record.Level, routed)
 	record.AddAttrs(h.attrs...)
 	return handler.Handle(ctx, record)
 }

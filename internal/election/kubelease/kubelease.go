@@ -41,11 +41,11 @@ type Elector struct {
 	settings Settings
 }
 
-// attempts is how many attempts to acquire there are in a retry period at most: what a leader releases is taken within half of it.
-const attempts = 5
+// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period at most: what a leader releases is taken within half of it.
+const attemptsPerRetryPeriod = 5
 
-// campaigns counts those of this process, so that two never share an identity.
-var campaigns atomic.Uint64
+// campaignCount counts those of this process, so that two never share an identity.
+var campaignCount atomic.Uint64
 
 // New makes an elector of the replica that settings.Identity names.
 func New(client kubernetes.Interface, settings Settings) *Elector {
@@ -58,12 +58,12 @@ func New(client kubernetes.Interface, settings Settings) *Elector {
 	if settings.OnHeld == nil {
 		settings.OnHeld = func(string, string) {}
 	}
-	settings.LeaseDuration = wholeSeconds(settings.LeaseDuration)
+	settings.LeaseDuration = ceilToSeconds(settings.LeaseDuration)
 	routeKlog(settings.Logger)
 	return &Elector{client: client, settings: settings}
 }
 
-func wholeSeconds(d time.Duration) time.Duration {
+func ceilToSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
@@ -72,17 +72,17 @@ func wholeSeconds(d time.Duration) time.Duration {
 // cause of ctx's end when everything has stopped. What work returns while its context lives ends the term, too. Other
 // errors than the end of ctx are those of settings that cannot work; no answer of the API server ends Lead.
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
-	health := &health{report: func(err error) { e.settings.OnState(name, err) }}
+	health := &apiState{onChange: func(err error) { e.settings.OnState(name, err) }}
 	for ctx.Err() == nil {
 		if err := e.campaign(ctx, name, health, work); err != nil {
 			return err
 		}
-		pause(ctx, wait.Jitter(e.settings.RetryPeriod, leaderelection.JitterFactor))
+		waitFor(ctx, wait.Jitter(e.settings.RetryPeriod, leaderelection.JitterFactor))
 	}
 	return context.Cause(ctx)
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func waitFor(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -92,7 +92,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // campaign waits for the lease and serves one term. Its error is that of the settings.
-func (e *Elector) campaign(ctx context.Context, name string, health *health, work func(context.Context, uint64) error) error {
+func (e *Elector) campaign(ctx context.Context, name string, health *apiState, work func(context.Context, uint64) error) error {
 	t := e.newTerm(ctx, name, health)
 	defer t.end(nil)
 	elected := make(chan struct{})
@@ -100,7 +100,7 @@ func (e *Elector) campaign(ctx context.Context, name string, health *health, wor
 		Name: t.lock.Describe(), Lock: t.lock,
 		LeaseDuration: e.settings.LeaseDuration,
 		RenewDeadline: e.settings.RenewDeadline,
-		RetryPeriod:   e.settings.RetryPeriod / attempts,
+		RetryPeriod:   e.settings.RetryPeriod / attemptsPerRetryPeriod,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { close(elected) },
 			OnStoppedLeading: func() {},
@@ -117,7 +117,7 @@ func (e *Elector) campaign(ctx context.Context, name string, health *health, wor
 	go func() {
 		defer close(stopped)
 		keeper.Run(keeping)
-		t.end(errStopped)
+		t.end(errRenewalStopped)
 	}()
 	select {
 	case <-elected:

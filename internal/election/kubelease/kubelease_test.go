@@ -68,11 +68,11 @@ func conformance(client kubernetes.Interface) func(testing.TB) electiontest.Harn
 
 // term is one term that a test sees.
 type term struct {
-	replica int
-	fence   uint64
-	began   time.Time
-	ctx     context.Context
-	ended   chan time.Time
+	replica   int
+	readFence uint64
+	began     time.Time
+	ctx       context.Context
+	ended     chan time.Time
 }
 
 // leads gives the terms of a replica, until the test or stop ends it.
@@ -141,12 +141,12 @@ func TestLeaderStopsByItsOwnClockAndLeadsAgain(t *testing.T) {
 		<-time.After(time.Minute)
 		require.Empty(t, terms)
 		api.answer(nil)
-		require.Greater(t, (<-terms).fence, first.fence)
+		require.Greater(t, (<-terms).readFence, first.readFence)
 		require.Equal(t, []error{nil, outage, nil}, state.all())
 	})
 }
 
-func TestErrorsNowAndThenEndNoTerm(t *testing.T) {
+func TestSporadicErrorsEndNoTerm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, terms := newLeases(), make(chan term, 1)
 		random := rand.New(rand.NewPCG(1, 2))
@@ -176,7 +176,7 @@ func TestDeadHolder(t *testing.T) {
 		leads(t, kubelease.New(api, usual()), terms, 2)
 		began := time.Now()
 		api.answer(func(action clienttesting.Action) error {
-			if update, ok := action.(clienttesting.UpdateActionImpl); ok && strings.HasPrefix(holder(update.Object), settings.Identity) {
+			if update, ok := action.(clienttesting.UpdateActionImpl); ok && strings.HasPrefix(leaseHolder(update.Object), settings.Identity) {
 				return context.DeadlineExceeded
 			}
 			return nil
@@ -184,12 +184,12 @@ func TestDeadHolder(t *testing.T) {
 		second := <-terms
 		require.Equal(t, 2, second.replica)
 		require.Error(t, first.ctx.Err(), "two lead")
-		require.Greater(t, second.fence, first.fence)
+		require.Greater(t, second.readFence, first.readFence)
 		require.Less(t, time.Since(began), settings.LeaseDuration+5*settings.RetryPeriod)
 	})
 }
 
-func TestWorkThatIsSlowToStopKeepsTheLease(t *testing.T) {
+func TestSlowWorkKeepsTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, terms := newLeases(), make(chan term, 1)
 		settings := usual()
@@ -222,13 +222,13 @@ func TestFenceOutlivesTheLease(t *testing.T) {
 		for range 5 {
 			stop := leads(t, kubelease.New(api, usual()), terms, 1)
 			for range 2 { // by another one, and again
-				fence := (<-terms).fence
+				fence := (<-terms).readFence
 				require.Greater(t, fence, last)
 				last = fence
 				require.ErrorIs(t, stop(), context.Canceled)
 				stop = leads(t, kubelease.New(api, usual()), terms, 1)
 			}
-			fence := (<-terms).fence
+			fence := (<-terms).readFence
 			require.Greater(t, fence, last)
 			last = fence
 			require.ErrorIs(t, stop(), context.Canceled)
@@ -237,7 +237,7 @@ func TestFenceOutlivesTheLease(t *testing.T) {
 	})
 }
 
-func TestTermEndsWhenSomebodyElseHoldsTheLease(t *testing.T) {
+func TestTermEndsWhenAnotherReplicaHoldsTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, terms := newLeases(), make(chan term, 1)
 		settings := usual()
@@ -249,7 +249,7 @@ func TestTermEndsWhenSomebodyElseHoldsTheLease(t *testing.T) {
 		<-first.ctx.Done()
 		require.LessOrEqual(t, time.Since(began), settings.RetryPeriod)
 		require.ErrorIs(t, context.Cause(first.ctx), election.ErrLost)
-		require.Greater(t, (<-terms).fence, first.fence)
+		require.Greater(t, (<-terms).readFence, first.readFence)
 	})
 }
 
@@ -270,11 +270,11 @@ func TestLeaseMadeByHand(t *testing.T) {
 		first := <-terms
 		require.ErrorIs(t, stop(), context.Canceled)
 		leads(t, kubelease.New(api, usual()), terms, 2)
-		require.Greater(t, (<-terms).fence, first.fence)
+		require.Greater(t, (<-terms).readFence, first.readFence)
 	})
 }
 
-func TestSettingsThatCannotWork(t *testing.T) {
+func TestInvalidSettings(t *testing.T) {
 	settings := usual()
 	settings.RenewDeadline = settings.LeaseDuration
 	err := kubelease.New(newLeases(), settings).Lead(t.Context(), "", func(context.Context, uint64) error {

@@ -14,81 +14,81 @@ import (
 // goroutine at a time.
 type lock struct {
 	*resourcelock.LeaseLock
-	health  *health
-	timeout time.Duration
-	trust   time.Duration
-	expire  func() // the term cannot be trusted any more
-	lost    func() // another replica holds the lease
-	held    func(holder string)
+	api        *apiState
+	timeout    time.Duration
+	trustedFor time.Duration
+	onExpired  func() // the term cannot be trusted any more
+	onLost     func() // another replica holds the lease
+	onHeld     func(holder string)
 
-	// every is the time between two renewals: what comes earlier is left out.
-	every   time.Duration
-	renewed time.Time // the start of the last renewal
+	// renewInterval is the time between two renewals: what comes earlier is left out.
+	renewInterval time.Duration
+	renewedAt     time.Time // the start of the last renewal
 
-	asked  bool        // the lease may be held: a request for it was sent
-	expiry *time.Timer // set while the lease is held
+	mayHold     bool        // the lease may be held: a request for it was sent
+	expiryTimer *time.Timer // set while the lease is held
 }
 
 // Get reads who holds the lease. A term that held it and finds it in other hands is over.
 func (l *lock) Get(ctx context.Context) (record *resourcelock.LeaderElectionRecord, raw []byte, err error) {
-	err = l.request(ctx, func(ctx context.Context) error {
+	err = l.sendRequest(ctx, func(ctx context.Context) error {
 		record, raw, err = l.LeaseLock.Get(ctx)
 		return err
 	})
 	if err != nil || record.HolderIdentity == l.Identity() {
 		return record, raw, err
 	}
-	if l.expiry != nil {
-		l.lost()
+	if l.expiryTimer != nil {
+		l.onLost()
 	}
 	if record.HolderIdentity != "" {
-		l.held(record.HolderIdentity)
+		l.onHeld(record.HolderIdentity)
 	}
 	return record, raw, err
 }
 
 // Create makes the Lease, held by this term.
 func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.hold(ctx, record, l.LeaseLock.Create)
+	return l.writeRecord(ctx, record, l.LeaseLock.Create)
 }
 
 // Update takes or renews the lease.
 func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	return l.hold(ctx, record, l.LeaseLock.Update)
+	return l.writeRecord(ctx, record, l.LeaseLock.Update)
 }
 
-func (l *lock) hold(
+func (l *lock) writeRecord(
 	ctx context.Context, record resourcelock.LeaderElectionRecord,
 	write func(context.Context, resourcelock.LeaderElectionRecord) error,
 ) error {
 	start := time.Now()
-	if l.expiry != nil && start.Sub(l.renewed) < l.every {
+	if l.expiryTimer != nil && start.Sub(l.renewedAt) < l.renewInterval {
 		return nil
 	}
-	l.asked = true
-	err := l.request(ctx, func(ctx context.Context) error { return write(ctx, record) })
+	l.mayHold = true
+	err := l.sendRequest(ctx, func(ctx context.Context) error { return write(ctx, record) })
 	if err == nil {
-		l.renewed = start
-		l.arm(start.Add(l.trust))
+		l.renewedAt = start
+		l.trustUntil(start.Add(l.trustedFor))
 	}
 	return err
 }
 
-// request bounds a request, and tells of its outcome unless it was given up.
-func (l *lock) request(ctx context.Context, do func(context.Context) error) error {
+// sendRequest bounds a request, and tells of its outcome unless it was given up.
+func (l *lock) sendRequest(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	err := do(bounded)
 	if err == nil || ctx.Err() == nil {
-		l.health.observe(err)
+		l.api.observe(err)
 	}
 	return err
 }
 
 // release gives the lease back if this term holds it.
 func (l *lock) release(ctx context.Context) error {
-	if l.expiry != nil {
-		l.expiry.Stop()
+	if l.expiryTimer != nil {
+		l.expiryTimer.Stop()
 	}
 	record, _, err := l.LeaseLock.Get(ctx)
 	if apierrors.IsNotFound(err) {
@@ -103,11 +103,11 @@ func (l *lock) release(ctx context.Context) error {
 	})
 }
 
-// arm lets the term be trusted until then. It does not come back once it has expired.
-func (l *lock) arm(until time.Time) {
-	if l.expiry == nil {
-		l.expiry = time.AfterFunc(time.Until(until), l.expire)
-	} else if l.expiry.Stop() {
-		l.expiry.Reset(time.Until(until))
+// trustUntil lets the term be trusted until then. It does not come back once it has expired.
+func (l *lock) trustUntil(until time.Time) {
+	if l.expiryTimer == nil {
+		l.expiryTimer = time.AfterFunc(time.Until(until), l.onExpired)
+	} else if l.expiryTimer.Stop() {
+		l.expiryTimer.Reset(time.Until(until))
 	}
 }

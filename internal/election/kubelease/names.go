@@ -21,7 +21,7 @@ func (e *Elector) LeaseName(name string) string {
 	}
 	sum := sha256.Sum256([]byte(name))
 	suffix := "-" + hex.EncodeToString(sum[:5])
-	full := e.settings.LeaseName + "-" + strings.Map(allowed, strings.ToLower(name))
+	full := e.settings.LeaseName + "-" + strings.Map(replaceDisallowed, strings.ToLower(name))
 	full = full[:min(len(full), validation.DNS1123SubdomainMaxLength-len(suffix))]
 	return strings.TrimRight(full, ".-") + suffix // a part of the name must not end with a dot before the hyphen
 }
@@ -33,20 +33,20 @@ func CheckLeaseName(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%q, want at most %d characters: small letters, digits, hyphens and dots, "+
-		"with a letter or digit at both ends and beside each dot", cut(name), validation.DNS1123SubdomainMaxLength)
+		"with a letter or digit at both ends and beside each dot", truncate(name), validation.DNS1123SubdomainMaxLength)
 }
 
-// maxShown bounds a value in an error.
-const maxShown = 64
+// maxShownBytes bounds a value in an error.
+const maxShownBytes = 64
 
-func cut(name string) string {
-	if len(name) > maxShown {
-		return name[:maxShown] + "..."
+func truncate(name string) string {
+	if len(name) > maxShownBytes {
+		return name[:maxShownBytes] + "..."
 	}
 	return name
 }
 
-func allowed(r rune) rune {
+func replaceDisallowed(r rune) rune {
 	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 		return r
 	}

@@ -74,7 +74,7 @@ func testRole(t *testing.T, c *cluster) {
 	require.Empty(t, c.lease(leaseName).holder)
 	leads(t, kubelease.New(client, settings), terms, 2)
 	second := receive(t, terms)
-	require.Greater(t, second.fence, first.fence)
+	require.Greater(t, second.readFence, first.readFence)
 	require.Equal(t, []error{nil, nil}, state.all())
 
 	leases := client.CoordinationV1().Leases(namespace)
@@ -103,7 +103,7 @@ func testRefusal(t *testing.T, c *cluster) {
 	settings := quick("not-allowed")
 	settings.Namespace, settings.OnState = namespace, state.observe
 	leads(t, kubelease.New(c.connect(c.url, c.authority(), c.accountToken()), settings), terms, 1)
-	require.Eventually(t, func() bool { return len(state.all()) > 0 }, limit, tick)
+	require.Eventually(t, func() bool { return len(state.all()) > 0 }, waitTimeout, tick)
 	require.True(t, apierrors.IsForbidden(state.all()[0]))
 	require.Empty(t, terms)
 }

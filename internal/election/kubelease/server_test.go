@@ -90,7 +90,7 @@ func (c *cluster) awaitReady() {
 		code := 0
 		c.admin.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(c.t.Context()).StatusCode(&code)
 		return code == http.StatusOK
-	}, limit, 100*time.Millisecond, "the API server is not ready")
+	}, waitTimeout, 100*time.Millisecond, "the API server is not ready")
 }
 
 // authority is the file of the API server's certificate, which it makes when it starts first.
@@ -100,7 +100,7 @@ func (c *cluster) authority() string {
 	require.Eventually(c.t, func() bool {
 		_, err := os.Stat(path)
 		return err == nil
-	}, limit, tick, "the API server has no certificate")
+	}, waitTimeout, tick, "the API server has no certificate")
 	return path
 }
 
@@ -110,7 +110,7 @@ func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
 	path := c.file(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
 		strings.NewReplacer("SERVER", server, "secret", token).Replace(kubeconfig))
-	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: limit})
+	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: waitTimeout})
 	require.NoError(c.t, err)
 	require.Equal(c.t, namespace, got)
 	return client
@@ -121,7 +121,7 @@ func (c *cluster) lease(name string) leaseView {
 	c.t.Helper()
 	lease, err := c.admin.CoordinationV1().Leases(namespace).Get(c.t.Context(), name, meta.GetOptions{})
 	require.NoError(c.t, err)
-	return leaseView{holder: holder(lease), renewed: lease.Spec.RenewTime.Time, seconds: *lease.Spec.LeaseDurationSeconds}
+	return leaseView{holder: leaseHolder(lease), renewed: lease.Spec.RenewTime.Time, seconds: *lease.Spec.LeaseDurationSeconds}
 }
 
 type leaseView struct {

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
 )
 
-// layout is the version in the names of the keys.
-const layout = "1"
+// layoutVersion is the version in the names of the keys.
+const layoutVersion = "1"
 
 // The scripts compare and change in one step.
 var (
@@ -69,21 +69,21 @@ func LeaseName(name string) string {
 	return name
 }
 
-// keys are the lock and the fence of a lease, on one node of a cluster.
-func (l *Leaser) keys(name string) []string {
-	lease := l.settings.Prefix + ":" + layout + ":{lease/" + LeaseName(name) + "}:"
+// leaseKeys are the lock and the fence of a lease, on one node of a cluster.
+func (l *Leaser) leaseKeys(name string) []string {
+	lease := l.settings.Prefix + ":" + layoutVersion + ":{lease/" + LeaseName(name) + "}:"
 	return []string{lease + "holder", lease + "fence"}
 }
 
 // Acquire implements election.Leaser.
 func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error) {
-	answer, err := acquireScript.Run(ctx, l.client, l.keys(name),
+	answer, err := acquireScript.Run(ctx, l.client, l.leaseKeys(name),
 		l.settings.Identity, l.settings.Duration.Milliseconds(), election.FenceAt(time.Unix(1, 0))).StringSlice()
 	if err != nil {
 		return election.Term{}, fmt.Errorf("redis: acquire a lease: %w", err)
 	}
 	if len(answer) != 2 {
-		return election.Term{}, heldBy(answer)
+		return election.Term{}, heldError(answer)
 	}
 	fence, err := strconv.ParseUint(answer[0], 10, 64)
 	if err != nil {
@@ -92,8 +92,8 @@ func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error
 	return election.Term{Name: name, Fence: fence, Token: answer[1]}, nil
 }
 
-// heldBy is the error of a lease that another term holds, by its token: the identity, a slash and the fence.
-func heldBy(answer []string) error {
+// heldError is the error of a lease that another term holds, by its token: the identity, a slash and the fence.
+func heldError(answer []string) error {
 	if len(answer) == 0 {
 		return election.ErrHeld
 	}
@@ -103,7 +103,7 @@ func heldBy(answer []string) error {
 
 // Renew implements election.Leaser.
 func (l *Leaser) Renew(ctx context.Context, t election.Term) error {
-	held, err := renewScript.Run(ctx, l.client, l.keys(t.Name)[:1], t.Token, l.settings.Duration.Milliseconds()).Int()
+	held, err := renewScript.Run(ctx, l.client, l.leaseKeys(t.Name)[:1], t.Token, l.settings.Duration.Milliseconds()).Int()
 	if err != nil {
 		return fmt.Errorf("redis: renew a lease: %w", err)
 	}
@@ -115,7 +115,7 @@ func (l *Leaser) Renew(ctx context.Context, t election.Term) error {
 
 // Release implements election.Leaser.
 func (l *Leaser) Release(ctx context.Context, t election.Term) error {
-	if err := releaseScript.Run(ctx, l.client, l.keys(t.Name)[:1], t.Token).Err(); err != nil {
+	if err := releaseScript.Run(ctx, l.client, l.leaseKeys(t.Name)[:1], t.Token).Err(); err != nil {
 		return fmt.Errorf("redis: release a lease: %w", err)
 	}
 	return nil
@@ -123,7 +123,7 @@ func (l *Leaser) Release(ctx context.Context, t election.Term) error {
 
 // Announce implements election.Roster.
 func (l *Leaser) Announce(ctx context.Context, held int) (others []int, err error) {
-	answer, err := announceScript.Run(ctx, l.client, []string{l.settings.Prefix + ":" + layout + ":replicas"},
+	answer, err := announceScript.Run(ctx, l.client, []string{l.settings.Prefix + ":" + layoutVersion + ":replicas"},
 		l.settings.Identity, held, l.settings.Duration.Milliseconds()).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("redis: announce what is held: %w", err)

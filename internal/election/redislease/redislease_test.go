@@ -19,11 +19,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var numbers atomic.Int64
+var replicaCount atomic.Int64
 
-func leaser(client *redis.Client, prefix string) *redislease.Leaser {
+func newLeaser(client *redis.Client, prefix string) *redislease.Leaser {
 	return redislease.New(client, redislease.Settings{
-		Prefix: prefix, Identity: fmt.Sprintf("replica-%d", numbers.Add(1)), Duration: electiontest.Timing.LeaseDuration,
+		Prefix: prefix, Identity: fmt.Sprintf("replica-%d", replicaCount.Add(1)), Duration: electiontest.Timing.LeaseDuration,
 	})
 }
 
@@ -31,16 +31,16 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	electiontest.Run(t, func(testing.TB) electiontest.Harness {
-		prefix := fmt.Sprintf("test-%d", numbers.Add(1))
+		prefix := fmt.Sprintf("test-%d", replicaCount.Add(1))
 		client := server.Client()
 		return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
-			one := leaser(client, prefix)
+			one := newLeaser(client, prefix)
 			return election.New(one, electiontest.Timing, one, election.Hooks{})
 		}}
 	})
 }
 
-func term(t *testing.T, l election.Leaser) election.Term {
+func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	t.Helper()
 	var got election.Term
 	require.Eventually(t, func() bool {
@@ -55,12 +55,12 @@ func term(t *testing.T, l election.Leaser) election.Term {
 func TestDeadHolder(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
-	dead, next := leaser(client, "gx"), leaser(client, "gx")
-	old := term(t, dead)
+	dead, next := newLeaser(client, "gx"), newLeaser(client, "gx")
+	old := acquireTerm(t, dead)
 	began := time.Now()
 	_, err := next.Acquire(t.Context(), "")
 	require.ErrorIs(t, err, election.ErrHeld)
-	now := term(t, next)
+	now := acquireTerm(t, next)
 	require.InDelta(t, electiontest.Timing.LeaseDuration.Seconds(), time.Since(began).Seconds(), 1)
 	require.Greater(t, now.Fence, old.Fence)
 	require.ErrorIs(t, dead.Renew(t.Context(), old), election.ErrLost)
@@ -68,47 +68,47 @@ func TestDeadHolder(t *testing.T) {
 	require.NoError(t, next.Renew(t.Context(), now), "releasing a term that is over takes nothing from the next one")
 }
 
-// TestMemoryLost: fences grow on when Redis was restarted empty.
-func TestMemoryLost(t *testing.T) {
+// TestFenceGrowsAfterRedisRestart: fences grow on when Redis was restarted empty.
+func TestFenceGrowsAfterRedisRestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one := leaser(server.Client(), "gx")
-	first := term(t, one)
+	one := newLeaser(server.Client(), "gx")
+	first := acquireTerm(t, one)
 	for range 1000 {
 		require.NoError(t, one.Release(t.Context(), first))
-		first = term(t, one)
+		first = acquireTerm(t, one)
 	}
 	server.Kill()
 	require.Eventually(t, func() bool { return election.FenceAt(time.Now()) > first.Fence }, 10*time.Second, 50*time.Millisecond)
 	server.Run()
 	require.ErrorIs(t, one.Renew(t.Context(), first), election.ErrLost)
-	require.Greater(t, term(t, one).Fence, first.Fence)
+	require.Greater(t, acquireTerm(t, one).Fence, first.Fence)
 }
 
-// TestLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher fence than all
+// TestFenceGrowsAfterLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher fence than all
 // before it, and a term that is over is not renewed.
-func TestLostKeys(t *testing.T) {
+func TestFenceGrowsAfterLostKeys(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	for i, lost := range [][]string{{"holder"}, {"fence"}, {"holder", "fence"}} {
 		prefix := fmt.Sprintf("lost-%d", i)
-		old, next := leaser(client, prefix), leaser(client, prefix)
-		first := term(t, old)
+		old, next := newLeaser(client, prefix), newLeaser(client, prefix)
+		first := acquireTerm(t, old)
 		for _, name := range lost {
 			require.Equal(t, int64(1), client.Del(t.Context(), prefix+":1:{lease/leader}:"+name).Val())
 		}
-		second := term(t, next)
+		second := acquireTerm(t, next)
 		require.Greater(t, second.Fence, first.Fence, "%v", lost)
 		require.ErrorIs(t, old.Renew(t.Context(), first), election.ErrLost)
 		require.NoError(t, next.Renew(t.Context(), second))
 	}
 }
 
-// TestSilence: a leader that Redis does not answer stops on its own clock before another one may lead.
-func TestSilence(t *testing.T) {
+// TestLeaderStopsWithoutResponse: a leader that Redis does not answer stops on its own clock before another one may lead.
+func TestLeaderStopsWithoutResponse(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	one := leaser(server.Client(), "gx")
+	one := newLeaser(server.Client(), "gx")
 	ended := make(chan error, 10)
 	elector := election.New(one, electiontest.Timing, nil, election.Hooks{OnTermEnd: func(_ election.Term, why error) { ended <- why }})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,14 +132,14 @@ func TestSilence(t *testing.T) {
 	require.ErrorIs(t, <-done, context.Canceled)
 }
 
-// TestShare: leases are spread over the replicas, and one that comes later gets its share.
-func TestShare(t *testing.T) {
+// TestLeasesAreBalanced: leases are spread over the replicas, and one that comes later gets its share.
+func TestLeasesAreBalanced(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	const leases = 6
 	var held [3]atomic.Int32
 	join := func(i int) {
-		one := leaser(client, "gx")
+		one := newLeaser(client, "gx")
 		timing := election.Timing{LeaseDuration: time.Second, RenewDeadline: 800 * time.Millisecond, RetryPeriod: 100 * time.Millisecond}
 		elector := election.New(one, timing, one, election.Hooks{})
 		for n := range leases {

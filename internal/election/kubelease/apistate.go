@@ -6,17 +6,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// health reports whether the API server answers, on changes only: of the state or of the reason.
-type health struct {
-	report func(error)
+// apiState reports whether the API server answers, on changes only: of the state or of the reason.
+type apiState struct {
+	onChange func(error)
 
-	mu    sync.Mutex
-	known bool
-	why   string // "" while it answers
+	mu         sync.Mutex
+	isReported bool
+	lastError  string // "" while it answers
 }
 
 // observe learns from the outcome of a request. Conflicts are answers, too: another replica was faster.
-func (h *health) observe(err error) {
+func (h *apiState) observe(err error) {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		err = nil
 	}
@@ -26,9 +26,9 @@ func (h *health) observe(err error) {
 	if err != nil {
 		why = err.Error()
 	}
-	if h.known && h.why == why {
+	if h.isReported && h.lastError == why {
 		return
 	}
-	h.known, h.why = true, why
-	h.report(err)
+	h.isReported, h.lastError = true, why
+	h.onChange(err)
 }

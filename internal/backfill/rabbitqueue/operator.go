@@ -33,11 +33,11 @@ const (
 // ReviewDeadLetters shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
 // before it again, in the queue of its organization. Those that are kept go back when all were seen.
 func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadLetter) Decision) error {
-	o, err := newOperator(ctx, settings)
+	o, err := openOperatorChannel(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer o.hangUp()
+	defer o.close()
 	for ctx.Err() == nil {
 		d, there, err := o.channel.Get(settings.DeadQueue, false)
 		if err != nil {
@@ -46,7 +46,7 @@ func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadL
 		if !there {
 			return nil
 		}
-		if err := o.settle(ctx, &d, decide(deadOf(&d))); err != nil {
+		if err := o.applyDecision(ctx, &d, decide(newDeadLetter(&d))); err != nil {
 			return err
 		}
 	}
@@ -55,26 +55,26 @@ func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadL
 
 // Publish publishes one job, without a claim: an operator's.
 func Publish(ctx context.Context, settings Settings, job backfill.Job) error {
-	o, err := newOperator(ctx, settings)
+	o, err := openOperatorChannel(ctx, settings)
 	if err != nil {
 		return err
 	}
-	defer o.hangUp()
+	defer o.close()
 	return o.publish(ctx, &job)
 }
 
-// operator is a channel with confirms on a connection of its own. It declares nothing.
-type operator struct {
-	settings *Settings
-	conn     *amqp.Connection
-	channel  *amqp.Channel
-	returned chan amqp.Return
-	ended    channelEnd
+// operatorChannel is a channel with confirms on a connection of its own. It declares nothing.
+type operatorChannel struct {
+	settings    *Settings
+	conn        *amqp.Connection
+	channel     *amqp.Channel
+	returned    chan amqp.Return
+	closeReason channelClose
 }
 
-func newOperator(ctx context.Context, settings Settings) (*operator, error) {
-	l := newLink(&Queue{settings: settings}, "operator", func(error) {}, func(*amqp.Connection) error { return nil })
-	conn, err := l.open(ctx)
+func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChannel, error) {
+	l := newManagedConn(&Queue{settings: settings}, "operator", func(error) {}, func(*amqp.Connection) error { return nil })
+	conn, err := l.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,23 +83,23 @@ func newOperator(ctx context.Context, settings Settings) (*operator, error) {
 		err = ch.Confirm(false)
 	}
 	if err != nil {
-		hangUp(conn)
+		closeConn(conn)
 		return nil, fmt.Errorf("open a channel: %w", err)
 	}
-	return &operator{
+	return &operatorChannel{
 		settings: &settings, conn: conn, channel: ch,
-		returned: ch.NotifyReturn(make(chan amqp.Return, 1)), ended: watchChannel(ch),
+		returned: ch.NotifyReturn(make(chan amqp.Return, 1)), closeReason: watchChannel(ch),
 	}, nil
 }
 
-func (o *operator) hangUp() { hangUp(o.conn) }
+func (o *operatorChannel) close() { closeConn(o.conn) }
 
 // publish publishes a job for its organization's queue, or, where replicas of a version before are all there are, for
 // the one queue of those. It waits until the broker has it.
-func (o *operator) publish(ctx context.Context, job *backfill.Job) error {
+func (o *operatorChannel) publish(ctx context.Context, job *backfill.Job) error {
 	own := OrgQueue(o.settings.Queue, job.Org)
 	for _, queue := range []string{own, o.settings.Queue} {
-		if routed, err := o.confirmed(ctx, queue, job); err != nil || routed {
+		if routed, err := o.publishConfirmed(ctx, queue, job); err != nil || routed {
 			return err
 		}
 	}
@@ -107,28 +107,28 @@ func (o *operator) publish(ctx context.Context, job *backfill.Job) error {
 		"receiver that runs?", own, o.settings.Exchange)
 }
 
-// confirmed reports whether a queue has taken the job.
-func (o *operator) confirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
+// publishConfirmed reports whether a queue has taken the job.
+func (o *operatorChannel) publishConfirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
 	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(
-		ctx, o.settings.Exchange, queue, true, false, fresh(job))
+		ctx, o.settings.Exchange, queue, true, false, newMessage(job))
 	if err != nil {
 		return false, fmt.Errorf("publish: %w", err)
 	}
 	acked, err := confirmation.WaitContext(ctx)
 	if err != nil {
-		return false, fmt.Errorf("wait for the confirm: %w", o.ended.reason(err))
+		return false, fmt.Errorf("wait for the confirm: %w", o.closeReason.reason(err))
 	}
 	select {
 	case _, open := <-o.returned:
 		if !open { // the channel has ended
-			return false, fmt.Errorf("publish: %w", o.ended.reason(errRefused))
+			return false, fmt.Errorf("publish: %w", o.closeReason.reason(errRefused))
 		}
 		return false, nil
 	default:
 	}
 	switch {
 	case !acked && o.channel.IsClosed():
-		return false, fmt.Errorf("publish: RabbitMQ did not take the job: %w", o.ended.reason(errRefused))
+		return false, fmt.Errorf("publish: RabbitMQ did not take the job: %w", o.closeReason.reason(errRefused))
 	case !acked:
 		return false, fmt.Errorf("publish: %w", &RefusedError{Queue: queue})
 	default:
@@ -136,11 +136,11 @@ func (o *operator) confirmed(ctx context.Context, queue string, job *backfill.Jo
 	}
 }
 
-func deadOf(d *amqp.Delivery) DeadLetter {
+func newDeadLetter(d *amqp.Delivery) DeadLetter {
 	dead := DeadLetter{Body: d.Body}
 	dead.Job, dead.Invalid = backfill.Decode(d.Body)
 	dead.Reason, _ = d.Headers[HeaderError].(string)
-	for _, entry := range historyOf(d.Headers) {
+	for _, entry := range parseHistory(d.Headers) {
 		dead.History = append(dead.History, entry.(string)) //nolint:forcetypeassert // historyOf has made it
 	}
 	if dead.Reason == "" && len(d.Headers) > 0 {
@@ -151,8 +151,8 @@ func deadOf(d *amqp.Delivery) DeadLetter {
 	return dead
 }
 
-// settle removes a message once it is replayed; what is kept is not acknowledged.
-func (o *operator) settle(ctx context.Context, d *amqp.Delivery, decision Decision) error {
+// applyDecision removes a message once it is replayed; what is kept is not acknowledged.
+func (o *operatorChannel) applyDecision(ctx context.Context, d *amqp.Delivery, decision Decision) error {
 	job, invalid := backfill.Decode(d.Body)
 	switch {
 	case decision == DecisionKeep || (decision == DecisionReplay && invalid != nil):

@@ -14,56 +14,56 @@ import (
 )
 
 const (
-	heartbeat   = 10 * time.Second
-	dialTimeout = 10 * time.Second
-	// closeWithin bounds a farewell that nobody may hear.
-	closeWithin = 500 * time.Millisecond
-	// slowDial is after what time a first attempt to connect counts as trouble; it goes on.
-	slowDial    = 2 * time.Second
-	firstRedial = 250 * time.Millisecond
-	lastRedial  = 15 * time.Second
+	heartbeatInterval = 10 * time.Second
+	dialTimeout       = 10 * time.Second
+	// closeTimeout bounds a farewell that nobody may hear.
+	closeTimeout = 500 * time.Millisecond
+	// slowDialAfter is after what time a first attempt to connect counts as trouble; it goes on.
+	slowDialAfter  = 2 * time.Second
+	minRedialDelay = 250 * time.Millisecond
+	maxRedialDelay = 15 * time.Second
 )
 
 var (
-	errNotYet = errors.New("not connected yet")
-	errSlow   = fmt.Errorf("no answer within %s", slowDial)
+	errNotConnected = errors.New("not connected yet")
+	errDialSlow     = fmt.Errorf("no answer within %s", slowDialAfter)
 )
 
-// link keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a former
+// managedConn keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a former
 // connection is used with a new one: its delivery tags would acknowledge other jobs.
-type link struct {
+type managedConn struct {
 	queue   *Queue
 	name    string
-	tell    func(error)
+	onState func(error)
 	prepare func(*amqp.Connection) error
 
-	mu   sync.Mutex
-	conn *amqp.Connection
-	err  error         // why there is none
-	up   chan struct{} // closed when there is one
+	mu        sync.Mutex
+	conn      *amqp.Connection
+	err       error         // why there is none
+	connected chan struct{} // closed when there is one
 }
 
-func newLink(q *Queue, name string, tell func(error), prepare func(*amqp.Connection) error) *link {
-	return &link{queue: q, name: name, tell: tell, prepare: prepare, err: errNotYet, up: make(chan struct{})}
+func newManagedConn(q *Queue, name string, tell func(error), prepare func(*amqp.Connection) error) *managedConn {
+	return &managedConn{queue: q, name: name, onState: tell, prepare: prepare, err: errNotConnected, connected: make(chan struct{})}
 }
 
 // run keeps the connection until ctx ends.
-func (l *link) run(ctx context.Context) {
+func (l *managedConn) run(ctx context.Context) {
 	wait := &backoff.ExponentialBackOff{
-		InitialInterval: firstRedial, MaxInterval: lastRedial, Multiplier: 2, RandomizationFactor: 0.3,
+		InitialInterval: minRedialDelay, MaxInterval: maxRedialDelay, Multiplier: 2, RandomizationFactor: 0.3,
 	}
 	wait.Reset()
 	for ctx.Err() == nil {
-		conn, err := l.open(ctx)
+		conn, err := l.connect(ctx)
 		if err == nil {
-			l.set(conn, nil)
+			l.setConn(conn, nil)
 			wait.Reset()
 			err = l.watch(ctx, conn)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		l.set(nil, err)
+		l.setConn(nil, err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait.NextBackOff()):
@@ -71,8 +71,8 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
-// open makes a connection. The library's call knows no context: one that comes too late is closed.
-func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
+// connect makes a connection. The library's call knows no context: one that comes too late is closed.
+func (l *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
 	type result struct {
 		conn *amqp.Connection
 		err  error
@@ -82,20 +82,20 @@ func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
 		conn, err := l.dial()
 		dialed <- result{conn, err}
 	}()
-	slow := time.NewTimer(slowDial)
+	slow := time.NewTimer(slowDialAfter)
 	defer slow.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			go func() {
 				if late := <-dialed; late.err == nil {
-					hangUp(late.conn)
+					closeConn(late.conn)
 				}
 			}()
 			return nil, context.Cause(ctx)
 		case <-slow.C:
-			if _, err := l.now(); errors.Is(err, errNotYet) {
-				l.set(nil, errSlow)
+			if _, err := l.current(); errors.Is(err, errNotConnected) {
+				l.setConn(nil, errDialSlow)
 			}
 		case r := <-dialed:
 			return r.conn, r.err
@@ -103,49 +103,49 @@ func (l *link) open(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-func (l *link) dial() (*amqp.Connection, error) {
+func (l *managedConn) dial() (*amqp.Connection, error) {
 	s := &l.queue.settings
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
-		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeat, Locale: "en_US",
+		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeatInterval, Locale: "en_US",
 		Dial:       amqp.DefaultDial(dialTimeout),
 		Properties: amqp.Table{"connection_name": s.ConnectionName + " " + l.name, "product": "githubexporter"},
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, redactDialError(err)
 	}
 	if err := l.prepare(conn); err != nil {
-		hangUp(conn)
+		closeConn(conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
-// explain keeps addresses and reasons and leaves out what may hold a credential.
-func explain(err error) error {
+// redactDialError keeps addresses and reasons and leaves out what may hold a credential.
+func redactDialError(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op
 	}
 	return fmt.Errorf("connect: %w", err)
 }
 
-// channelEnd learns why the broker ended a channel or the consuming on it. The library has no other way to learn it.
-type channelEnd struct {
+// channelClose learns why the broker ended a channel or the consuming on it. The library has no other way to learn it.
+type channelClose struct {
 	closed    chan *amqp.Error
 	cancelled chan string
 }
 
-// errUnexplained is the reason of an end for which the broker gave none.
-var errUnexplained = errors.New("no reason was given")
+// errNoReason is the reason of an end for which the broker gave none.
+var errNoReason = errors.New("no reason was given")
 
 // watchChannel is called before the channel is used.
-func watchChannel(ch *amqp.Channel) channelEnd {
-	return channelEnd{
+func watchChannel(ch *amqp.Channel) channelClose {
+	return channelClose{
 		closed: ch.NotifyClose(make(chan *amqp.Error, 1)), cancelled: ch.NotifyCancel(make(chan string, 1)),
 	}
 }
 
 // reason is the broker's, such as the acknowledgement time-out with its value, or otherwise where there is none.
-func (e channelEnd) reason(otherwise error) error {
+func (e channelClose) reason(otherwise error) error {
 	select {
 	case err, open := <-e.closed:
 		if open && err != nil {
@@ -163,15 +163,15 @@ func (e channelEnd) reason(otherwise error) error {
 	return otherwise
 }
 
-func hangUp(conn *amqp.Connection) {
-	_ = conn.CloseDeadline(time.Now().Add(closeWithin))
+func closeConn(conn *amqp.Connection) {
+	_ = conn.CloseDeadline(time.Now().Add(closeTimeout))
 }
 
 // watch waits for the end of the connection, and tells of a broker that takes nothing meanwhile.
-func (l *link) watch(ctx context.Context, conn *amqp.Connection) error {
+func (l *managedConn) watch(ctx context.Context, conn *amqp.Connection) error {
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 8))
-	defer hangUp(conn)
+	defer closeConn(conn)
 	for {
 		select {
 		case <-ctx.Done():
@@ -186,13 +186,13 @@ func (l *link) watch(ctx context.Context, conn *amqp.Connection) error {
 				blocked = nil
 				continue
 			}
-			l.block(b)
+			l.setBlocked(b)
 		}
 	}
 }
 
-// block tells that the broker takes nothing, or takes jobs again.
-func (l *link) block(b amqp.Blocking) {
+// setBlocked tells that the broker takes nothing, or takes jobs again.
+func (l *managedConn) setBlocked(b amqp.Blocking) {
 	var err error
 	if b.Active {
 		err = fmt.Errorf("RabbitMQ takes nothing: %s", b.Reason)
@@ -200,29 +200,29 @@ func (l *link) block(b amqp.Blocking) {
 	l.mu.Lock()
 	l.err = err
 	l.mu.Unlock()
-	l.log(err)
-	l.tell(err)
+	l.logState(err)
+	l.onState(err)
 }
 
-// set notes a new connection, or that there is none.
-func (l *link) set(conn *amqp.Connection, err error) {
+// setConn notes a new connection, or that there is none.
+func (l *managedConn) setConn(conn *amqp.Connection, err error) {
 	l.mu.Lock()
 	had := l.conn != nil || l.err == nil
 	same := err != nil && l.err != nil && err.Error() == l.err.Error()
 	l.conn, l.err = conn, err
 	if conn != nil {
-		close(l.up)
+		close(l.connected)
 	} else if had {
-		l.up = make(chan struct{})
+		l.connected = make(chan struct{})
 	}
 	l.mu.Unlock()
 	if !same {
-		l.log(err)
+		l.logState(err)
 	}
-	l.tell(err)
+	l.onState(err)
 }
 
-func (l *link) log(err error) {
+func (l *managedConn) logState(err error) {
 	if err != nil {
 		l.queue.settings.Logger.Warn("RabbitMQ is not available; it is tried again and again.", zap.String("connection", l.name), zap.Error(err))
 	} else {
@@ -230,21 +230,21 @@ func (l *link) log(err error) {
 	}
 }
 
-// now is the connection, or why there is none that can be used.
-func (l *link) now() (*amqp.Connection, error) {
+// current is the connection, or why there is none that can be used.
+func (l *managedConn) current() (*amqp.Connection, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		return nil, down(l.err)
+		return nil, unavailable(l.err)
 	}
 	return l.conn, nil
 }
 
 // await waits for a connection.
-func (l *link) await(ctx context.Context) (*amqp.Connection, error) {
+func (l *managedConn) await(ctx context.Context) (*amqp.Connection, error) {
 	for {
 		l.mu.Lock()
-		conn, up := l.conn, l.up
+		conn, up := l.conn, l.connected
 		l.mu.Unlock()
 		if conn != nil {
 			return conn, nil
@@ -257,12 +257,12 @@ func (l *link) await(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-// restart ends the connection, so that a new one is made.
-func (l *link) restart() {
+// reconnect ends the connection, so that a new one is made.
+func (l *managedConn) reconnect() {
 	l.mu.Lock()
 	conn := l.conn
 	l.mu.Unlock()
 	if conn != nil {
-		hangUp(conn)
+		closeConn(conn)
 	}
 }
