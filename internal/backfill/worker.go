@@ -100,21 +100,21 @@ func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err
 		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
 		zap.Stringer("window", job.Window), zap.Int("attempt", job.Attempt), zap.Error(err),
 	}
-	fate := w.settings.Retries.DecideOutcome(job, err)
+	outcome := w.settings.Retries.DecideOutcome(job, err)
 	result := ResultFailed
 	if errors.As(err, new(*DiscardError)) {
 		result = ResultDiscarded
 	}
 	switch {
-	case fate.Dead:
+	case outcome.Kind == OutcomeDeadLetter:
 		w.settings.Logger.Warn("Gave up a backfill job; its window stays a gap and gets a new job after backfill::dedup_ttl.",
 			append(fields, w.settings.DeadLetter)...)
 		return w.finish(ctx, reader, job, result, err)
 	case errors.As(err, new(*DeferError)):
-		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", fate.Delay))...)
+		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", outcome.Delay))...)
 		w.refreshClaim(ctx, job, claimRetrying)
 	default:
-		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", fate.Delay))...)
+		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", outcome.Delay))...)
 		w.refreshClaim(ctx, job, claimRetrying)
 		reader.RecordResult(ctx, result)
 	}

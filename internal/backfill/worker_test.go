@@ -48,70 +48,70 @@ func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) 
 func TestWorker(t *testing.T) {
 	failed := errors.New("502")
 	for name, test := range map[string]struct {
-		job    func(*backfill.Job)
-		read   func(context.Context, backfill.Job) (bool, error)
-		result []backfill.Result
-		fate   backfill.Outcome
-		claim  string
+		job     func(*backfill.Job)
+		read    func(context.Context, backfill.Job) (bool, error)
+		result  []backfill.Result
+		outcome backfill.Outcome
+		claim   string
 	}{
 		"done": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, nil },
-			result: []backfill.Result{backfill.ResultProcessed}, fate: backfill.Outcome{Done: true},
+			result: []backfill.Result{backfill.ResultProcessed}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
 		"nothing missing": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return false, nil },
-			result: []backfill.Result{backfill.ResultDuplicate}, fate: backfill.Outcome{Done: true},
+			result: []backfill.Result{backfill.ResultDuplicate}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
 		"failed": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Attempt: 2, Delay: time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 2, Delay: time.Minute}, claim: "open",
 		},
 		"failed often": {
 			job:    func(j *backfill.Job) { j.Attempt = 4 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
 		},
 		"failed for the last time": {
 			job:    func(j *backfill.Job) { j.Attempt = 5 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, fate: backfill.Outcome{Dead: true}, claim: "dead",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
 		"a limit": {
 			job: func(j *backfill.Job) { j.Attempt = 5 },
 			read: func(context.Context, backfill.Job) (bool, error) {
 				return true, backfill.Defer(12*time.Minute, failed)
 			},
-			fate: backfill.Outcome{Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
+			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
 		},
 		"a short limit": {
-			read: func(context.Context, backfill.Job) (bool, error) { return true, backfill.Defer(time.Second, failed) },
-			fate: backfill.Outcome{Attempt: 1, Delay: time.Minute}, claim: "open",
+			read:    func(context.Context, backfill.Job) (bool, error) { return true, backfill.Defer(time.Second, failed) },
+			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Delay: time.Minute}, claim: "open",
 		},
 		"senseless": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
-			result: []backfill.Result{backfill.ResultDiscarded}, fate: backfill.Outcome{Dead: true}, claim: "dead",
+			result: []backfill.Result{backfill.ResultDiscarded}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
 		"too old": {
 			job:    func(j *backfill.Job) { j.CreatedAt = noon.Add(-25 * time.Hour) },
-			result: []backfill.Result{backfill.ResultExpired}, fate: backfill.Outcome{Done: true},
+			result: []backfill.Result{backfill.ResultExpired}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
 		"unknown organization": {
-			job: func(j *backfill.Job) { j.Org = "other" }, fate: backfill.Outcome{Attempt: 1, Returns: 1, Delay: time.Minute},
+			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, in vain": {
-			job:  func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
-			fate: backfill.Outcome{Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
+			job:     func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
+			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
 		},
 		"unknown organization, after the last attempt": {
-			job:  func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 },
-			fate: backfill.Outcome{Attempt: 5, Returns: 1, Delay: time.Minute},
+			job:     func(j *backfill.Job) { j.Org, j.Attempt = "other", 5 },
+			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, too often": {
-			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, fate: backfill.Outcome{Dead: true},
+			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter},
 		},
 		"unknown organization, too old": {
-			job:  func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) },
-			fate: backfill.Outcome{Dead: true},
+			job:     func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) },
+			outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestWorker(t *testing.T) {
 				test.job(&j)
 			}
 			err := newWorker(r, claims, func() time.Time { return noon }).Handle(t.Context(), j)
-			require.Equal(t, test.fate, retryPolicy.DecideOutcome(&j, err))
+			require.Equal(t, test.outcome, retryPolicy.DecideOutcome(&j, err))
 			require.Equal(t, test.result, r.results)
 			left, listErr := claims.List(t.Context(), "acme")
 			require.NoError(t, listErr)

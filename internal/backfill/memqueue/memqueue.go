@@ -131,18 +131,18 @@ func (q *Queue) requeue(job *backfill.Job) {
 }
 
 func (q *Queue) applyOutcome(job *backfill.Job, err error) {
-	fate := q.settings.Retries.DecideOutcome(job, err)
+	outcome := q.settings.Retries.DecideOutcome(job, err)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case fate.Done:
-	case fate.Dead:
+	switch outcome.Kind {
+	case backfill.OutcomeDone:
+	case backfill.OutcomeDeadLetter:
 		q.deadLetters = append(q.deadLetters[max(0, len(q.deadLetters)+1-maxDeadLetters):], DeadLetter{Job: *job, Err: err})
 	default:
 		again := *job
-		again.Attempt, again.Returns = fate.Attempt, fate.Returns
+		again.Attempt, again.Returns = outcome.Attempt, outcome.Returns
 		q.retries++
-		time.AfterFunc(fate.Delay, func() {
+		time.AfterFunc(outcome.Delay, func() {
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			q.retries--

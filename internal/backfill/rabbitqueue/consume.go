@@ -152,34 +152,34 @@ func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delive
 	if ctx.Err() != nil && err != nil {
 		return // unfinished: it is delivered again
 	}
-	fate := q.settings.Retries.DecideOutcome(&job, err)
-	if fate.Done || q.republish(ctx, q.outcomeMessage(from, d, &job, fate, err)) {
+	outcome := q.settings.Retries.DecideOutcome(&job, err)
+	if outcome.Kind == backfill.OutcomeDone || q.republish(ctx, q.outcomeMessage(from, d, &job, outcome, err)) {
 		q.acknowledge(d)
-		if fate.Returns > 0 {
+		if outcome.Returns > 0 {
 			q.settings.OnReturned(from.name)
 		}
 	}
 }
 
 // outcomeMessage is what becomes of a job that is not done.
-func (q *Queue) outcomeMessage(from *source, d *amqp.Delivery, job *backfill.Job, fate backfill.Outcome, err error) outgoing {
+func (q *Queue) outcomeMessage(from *source, d *amqp.Delivery, job *backfill.Job, outcome backfill.Outcome, err error) outgoing {
 	now := q.settings.Now()
 	reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
 	switch {
-	case fate.Dead:
+	case outcome.Kind == backfill.OutcomeDeadLetter:
 		if job.Returns > 0 {
 			reason = fmt.Errorf("given back %d times: %w", job.Returns, err)
 		}
 		return q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, job.Attempt, reason, now))
-	case fate.Returns > 0:
+	case outcome.Returns > 0:
 		reason = fmt.Errorf("given back: %w", err)
 		m := retryMessage(d, job, reason, now)
-		m.Headers[HeaderReturns] = strconv.Itoa(fate.Returns)
-		return q.toRetryQueue(fate.Delay, from.name, m)
+		m.Headers[HeaderReturns] = strconv.Itoa(outcome.Returns)
+		return q.toRetryQueue(outcome.Delay, from.name, m)
 	default:
 		following := *job
-		following.Attempt = fate.Attempt
-		return q.toRetryQueue(fate.Delay, OrgQueue(q.settings.Queue, job.Org), retryMessage(d, &following, reason, now))
+		following.Attempt = outcome.Attempt
+		return q.toRetryQueue(outcome.Delay, OrgQueue(q.settings.Queue, job.Org), retryMessage(d, &following, reason, now))
 	}
 }
 
