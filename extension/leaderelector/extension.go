@@ -43,7 +43,8 @@ func newElector(config *Config, settings extension.Settings) *elector {
 	return &elector{config: config, settings: settings, status: statusReporter{logger: settings.Logger}}
 }
 
-// Start makes the backend. It fails for what only another configuration can mend, never because a server is out of reach.
+// Start makes the backend. It fails for what only another configuration can mend, never because a server is out of
+// reach.
 func (e *elector) Start(ctx context.Context, host component.Host) error {
 	e.identity = e.config.Identity
 	if e.identity == "" {
@@ -96,15 +97,15 @@ func (e *elector) Shutdown(context.Context) error {
 	return nil
 }
 
-// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term, waits
-// for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever.
+// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term,
+// waits for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever.
 func (e *elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
 	return e.backend.Lead(ctx, name, work)
 }
 
-// SetCallBackFuncs calls start when this replica begins to lead, with a context that ends with the term, and stop when it
-// has ended: the interface of contrib's k8s_leader_elector. Callbacks run in goroutines of their own. A stop follows its
-// start, and there is none without one. Who registers during a term starts in it. All callbacks share one lease.
+// SetCallBackFuncs calls start when this replica begins to lead, with a context that ends with the term, and stop when
+// it has ended: the interface of contrib's k8s_leader_elector. Callbacks run in goroutines of their own. A stop follows
+// its start, and there is none without one. Who registers during a term starts in it. All callbacks share one lease.
 func (e *elector) SetCallBackFuncs(start func(context.Context), stop func()) {
 	e.callbacks.register(start, stop)
 }

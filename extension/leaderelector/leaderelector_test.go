@@ -132,8 +132,8 @@ func (r *recorder) term() context.Context {
 	return r.ctx
 }
 
-// TestCallbacks: a stop follows its start, there is none without one, who comes late gets the term's context, a callback that
-// blocks keeps no other from being called, and the term is not over before all were stopped.
+// TestCallbacks: a stop follows its start, there is none without one, who comes late gets the term's context, a
+// callback that blocks keeps no other from being called, and the term is not over before all were stopped.
 func TestCallbacks(t *testing.T) {
 	t.Parallel()
 	backend := &scripted{terms: make(chan context.Context)}

@@ -60,8 +60,8 @@ func (r *statusReporter) onBackend(name string, err error) {
 	r.reportStatus(err)
 }
 
-// reportStatus makes the component status of the troubles of all leases, when it changes. err is the newest of them. r.mu is
-// held.
+// reportStatus makes the component status of the troubles of all leases, when it changes. err is the newest of them.
+// r.mu is held.
 func (r *statusReporter) reportStatus(err error) {
 	troubled := false
 	for _, state := range r.leases {

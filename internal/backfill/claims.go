@@ -10,35 +10,48 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Claim says that a job is under way for a window, so that no second one is published.
+// Claim reserves a window for a job that is in progress, so that the dispatcher publishes no second one.
+//
+// Its JSON is a stored format, from one release to the next: a key keeps its meaning for ever, readers ignore keys that
+// they do not have, and an absent key is the zero value.
+//
+//	id        of the job
+//	repo_id   GitHub's id of the repository
+//	streams   bits of activity.Streams
+//	from      start of the window, RFC 3339 in UTC
+//	until     end of the window, not included
+//	published time of publishing
+//	seen      time of the last refresh
+//	open      the job is between two attempts
+//	dead      the job is a dead letter
+//	lost      number of jobs lost before
 type Claim struct {
-	// ID is the job's.
 	ID      string           `json:"id"`
 	RepoID  int64            `json:"repo_id"`
 	Streams activity.Streams `json:"streams"`
 	Start   time.Time        `json:"from"`
 	End     time.Time        `json:"until"`
-	// PublishedAt is when the job was, Seen when there was the last sign of it.
+	// RefreshedAt equals PublishedAt until a worker receives the job.
 	PublishedAt time.Time `json:"published"`
 	RefreshedAt time.Time `json:"seen"`
-	// Retrying says that the job has failed or was put off: what is missed after its window waits for it, so that what fails for
-	// long does not make a job for every step. Dead says that it waits for an operator.
+	// Retrying says that the job has failed or was deferred. The claim then covers later gaps, too, so that a stream
+	// that fails for hours does not get a job for every step. DeadLettered says that only an operator delivers the job
+	// again.
 	Retrying     bool `json:"open,omitempty"`
 	DeadLettered bool `json:"dead,omitempty"`
-	// LostBefore is how many jobs for the window, one after the other, the queue confirmed before this one and never
-	// delivered.
+	// LostBefore is how many jobs in a row for the window the queue confirmed before this one and never delivered.
 	LostBefore int `json:"lost,omitempty"`
 }
 
-// isDelivered reports whether a worker has had the job.
+// isDelivered reports whether a worker has received the job.
 func (c *Claim) isDelivered() bool {
 	return c.Retrying || c.DeadLettered || !c.RefreshedAt.Equal(c.PublishedAt)
 }
 
-// farFuture is an end of windows that have none.
+// farFuture is the end of a window without an end.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// coveredWindow is what needs no further job.
+// coveredWindow returns the window that needs no further job while the claim exists.
 func (c *Claim) coveredWindow() activity.Window {
 	if c.Retrying || c.DeadLettered {
 		return activity.Window{Start: c.Start, End: farFuture}
@@ -46,7 +59,7 @@ func (c *Claim) coveredWindow() activity.Window {
 	return activity.Window{Start: c.Start, End: c.End}
 }
 
-// newClaim is a job's claim.
+// newClaim returns the claim of a job that was just published.
 func newClaim(j *Job) Claim {
 	return Claim{
 		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, Start: j.Window.Start, End: j.Window.End,
@@ -54,18 +67,18 @@ func newClaim(j *Job) Claim {
 	}
 }
 
-// Claims keeps claims where all replicas see them, at least as long as the queue keeps the jobs. A claim that is lost costs
-// a second job at most.
+// Claims stores the claims of all replicas, at least as long as the queue stores the jobs. A claim that is lost costs
+// at most a second job for the window. Implementations are safe for concurrent use.
 type Claims interface {
-	// List gives the organization's claims.
+	// List returns the organization's claims, in no order.
 	List(ctx context.Context, org string) ([]Claim, error)
-	// Put sets claims.
+	// Put writes claims, replacing those with the same ids.
 	Put(ctx context.Context, org string, claims []Claim) error
-	// Delete takes claims away.
+	// Delete removes claims. Ids without a claim are ignored.
 	Delete(ctx context.Context, org string, ids []string) error
 }
 
-// LocalClaims are claims of one process. The zero value is ready.
+// LocalClaims stores claims in this process. The zero value is ready to use.
 type LocalClaims struct {
 	mu   sync.Mutex
 	orgs map[string]map[string]Claim

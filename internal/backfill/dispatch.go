@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// maxPending is how many jobs may wait in a queue before the rest stays where it is: in the coverage.
+	// maxPending is the number of pending jobs above which further gaps stay in the coverage alone.
 	maxPending = 20_000
-	// publishBatchSize is how many jobs are published at a time.
+	// publishBatchSize is the number of jobs in one call of Publish.
 	publishBatchSize = 100
 )
 
-// Causes why the publishing of a job is put off.
+// Causes of deferred publishing. Their text is a label of a metric.
 const (
 	CauseOrgCap    = "org_rate_cap"
 	CauseSafetyCap = "global_safety_cap"
 )
 
-// Counters are told what happens to jobs. Their methods must not block.
+// Counters receives what happens to jobs. Its functions are called by Dispatch and must not block.
 type Counters struct {
 	Enqueued, Deduped func(reason Reason, n int)
 	Deferred          func(cause string, n int)
@@ -36,28 +36,28 @@ type Publisher interface {
 	Depth(ctx context.Context) (Depth, error)
 }
 
-// DispatchSettings are a dispatcher's.
+// DispatchSettings configure a Dispatcher.
 type DispatchSettings struct {
 	Org      string
 	Queue    Publisher
 	Claims   Claims
 	Counters Counters
 	Now      func() time.Time
-	// NewID makes an id for a job.
+	// NewID returns an id that no other job has.
 	NewID func() string
-	// Coalesce is the step that windows are aligned to: missing windows that are closer are one.
+	// Coalesce is the step that windows are aligned to: gaps that are closer become one job.
 	Coalesce time.Duration
-	// MaxPerMinute bounds how many jobs are published in a minute.
+	// MaxPerMinute bounds the jobs that are published in a minute.
 	MaxPerMinute int
-	// StaleAfter is how long there may be no sign of a job while nothing waits in the queue, and ExpireAfter how long at all, before
-	// it is published again.
+	// StaleAfter is the age of a claim without a refresh after which its job counts as lost if the queue cannot hold it
+	// any more, ExpireAfter the age after which the job is published again in any case.
 	StaleAfter, ExpireAfter time.Duration
 }
 
-// Dispatcher publishes jobs for what is missing of one organization. It must not be used concurrently.
+// Dispatcher publishes jobs for the gaps of one organization. It must not be used concurrently.
 type Dispatcher struct {
 	settings     DispatchSettings
-	publishTimes []time.Time // of the last minute
+	publishTimes []time.Time // of each job in the last minute
 	lost         lostJobs
 	misses       map[streamKey]*miss
 	deferred     map[deferredKey]bool
@@ -68,7 +68,7 @@ type streamKey struct {
 	stream activity.Stream
 }
 
-// miss is why a stream was not read; fresh until it was seen whether a job is under way.
+// miss is why a pass did not read a stream. It is uncounted until Dispatch has seen whether a job is in progress.
 type miss struct {
 	reason      Reason
 	isUncounted bool
@@ -80,66 +80,81 @@ type deferredKey struct {
 	start, end int64
 }
 
-// NewDispatcher makes a dispatcher.
+// NewDispatcher returns a dispatcher without memory of earlier passes; the claims have that of earlier jobs.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
 	return &Dispatcher{
 		settings: settings, misses: make(map[streamKey]*miss), deferred: make(map[deferredKey]bool), lost: make(lostJobs),
 	}
 }
 
-// RecordMiss notes why a stream of a repository was not read.
+// RecordMiss records why a pass did not read a stream of a repository. The next Dispatch gives the reason to its job.
 func (d *Dispatcher) RecordMiss(repo int64, s activity.Stream, reason Reason) {
 	d.misses[streamKey{repo, s}] = &miss{reason: reason, isUncounted: true}
 }
 
-// DispatchResult says what one call of Dispatch did.
+// DispatchResult is what one call of Dispatch did.
 type DispatchResult struct {
-	// Published is how many jobs the queue has confirmed, InProgress how many were there, Deferred how many were put off.
+	// Published is the number of jobs that the queue confirmed, InProgress of those that had been published before,
+	// Deferred of those that the caps hold back.
 	Published, InProgress, Deferred int
-	// RetryAt is when there is room for what was put off; zero when nothing was.
+	// RetryAt is when the caps admit deferred jobs; zero when none was deferred.
 	RetryAt time.Time
-	// Oldest is when the oldest job that is under way was published; zero when none is.
+	// Oldest is when the oldest job in progress was published; zero when there is none.
 	Oldest time.Time
-	// RepeatedlyLost are windows whose jobs the queue confirmed and did not deliver, several times in a row.
+	// RepeatedlyLost is the number of windows whose jobs the queue confirmed and did not deliver, RepeatedLossThreshold
+	// times or more in a row.
 	RepeatedlyLost int
 }
 
-// Dispatch publishes jobs for what is missing, as far as none are under way and the caps allow. busy are the streams of a
-// repository that a pass is about to read. After an error what was not published is still missing: call again.
-func (d *Dispatcher) Dispatch(ctx context.Context, cov *ledger.Coverage, busy func(repo int64) activity.Streams) (DispatchResult, error) {
-	var done DispatchResult
+// Dispatch publishes jobs for the gaps that no claim covers, as far as the caps admit. busy returns the streams of a
+// repository that a pass is about to read; they get no job. After an error unpublished gaps are still gaps: call again.
+func (d *Dispatcher) Dispatch(
+	ctx context.Context, cov *ledger.Coverage, busy func(repo int64) activity.Streams,
+) (DispatchResult, error) {
+	var result DispatchResult
 	depth, err := d.settings.Queue.Depth(ctx)
 	if err != nil {
-		return done, fmt.Errorf("ask the queue for its depth: %w", err)
+		return result, fmt.Errorf("read the depth of the queue: %w", err)
 	}
 	all, err := d.settings.Claims.List(ctx, d.settings.Org)
 	if err != nil {
-		return done, fmt.Errorf("list the claims: %w", err)
+		return result, fmt.Errorf("list the claims: %w", err)
 	}
-	quiet := lossDetector{now: d.settings.Now(), staleAfter: d.settings.StaleAfter, expireAfter: d.settings.ExpireAfter, depth: &depth}
-	live, silent := quiet.splitClaims(all)
-	done.InProgress, done.Oldest, done.RepeatedlyLost = len(live), oldestPublished(live), countRepeatedlyLost(live)
-	d.lost.add(silent, quiet.isCertain(live, silent))
-	d.lost.dropRead(cov)
-	p := planner{org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy, reasonFor: d.reasonFor}
-	todo := p.planJobs(cov)
-	d.countDeduped(cov, todo)
+	live, stale := d.updateLost(cov, all, &depth)
+	result.InProgress, result.Oldest, result.RepeatedlyLost = len(live), oldestPublished(live), countRepeatedlyLost(live)
+	p := planner{
+		org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy,
+		reasonFor: d.reasonFor,
+	}
+	jobs := p.planJobs(cov)
+	d.countDeduped(cov, jobs)
 	now := d.settings.Now()
-	room := d.publishAllowance(now, &depth)
-	done.Deferred = max(0, len(todo)-room)
-	d.countDeferred(todo[len(todo)-done.Deferred:], room < d.rateAllowance(now))
-	done.Published, err = d.publishJobs(ctx, todo[:len(todo)-done.Deferred], &done)
-	done.RepeatedlyLost += d.lost.countRepeatedlyLost()
-	if done.Deferred > 0 {
-		done.RetryAt = d.nextAllowanceAt(now)
+	allowance := d.publishAllowance(now, &depth)
+	result.Deferred = max(0, len(jobs)-allowance)
+	d.countDeferred(jobs[len(jobs)-result.Deferred:], allowance < d.rateAllowance(now))
+	result.Published, err = d.publishJobs(ctx, jobs[:len(jobs)-result.Deferred], &result)
+	result.RepeatedlyLost += d.lost.countRepeatedlyLost()
+	if result.Deferred > 0 {
+		result.RetryAt = d.nextAllowanceAt(now)
 	}
 	if err != nil {
-		return done, err
+		return result, err
 	}
-	if len(silent) > 0 {
-		err = d.settings.Claims.Delete(ctx, d.settings.Org, claimIDs(silent))
+	if len(stale) > 0 {
+		err = d.settings.Claims.Delete(ctx, d.settings.Org, claimIDs(stale))
 	}
-	return done, err
+	return result, err
+}
+
+// updateLost separates the claims of live jobs from stale ones, and updates the jobs that the queue has lost.
+func (d *Dispatcher) updateLost(cov *ledger.Coverage, all []Claim, depth *Depth) (live, stale []Claim) {
+	detector := lossDetector{
+		now: d.settings.Now(), staleAfter: d.settings.StaleAfter, expireAfter: d.settings.ExpireAfter, depth: depth,
+	}
+	live, stale = detector.splitClaims(all)
+	d.lost.add(stale, detector.isCertain(live, stale))
+	d.lost.dropRead(cov)
+	return live, stale
 }
 
 func claimIDs(claims []Claim) []string {
@@ -168,7 +183,8 @@ func oldestPublished(claims []Claim) time.Time {
 	return first
 }
 
-// reasonFor of a window: what a pass has said, unless all that is missing there is from before the first contact.
+// reasonFor returns the reason that a pass recorded, or ReasonInitial where the whole gap is from before the repository
+// was first seen.
 func (d *Dispatcher) reasonFor(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
 	if r.FirstSeen.After(w.Start) {
 		w.Start = r.FirstSeen
@@ -176,13 +192,14 @@ func (d *Dispatcher) reasonFor(r *ledger.RepoCoverage, s activity.Stream, w acti
 	if !r.Missing[s].Overlaps(w) {
 		return ReasonInitial
 	}
-	if said := d.misses[streamKey{r.ID, s}]; said != nil {
-		return said.reason
+	if recorded := d.misses[streamKey{r.ID, s}]; recorded != nil {
+		return recorded.reason
 	}
 	return ReasonSweep
 }
 
-// countDeduped counts what passes have missed again while a job was under way, and forgets what is missing no more.
+// countDeduped counts the streams that passes missed again while a job was in progress, and drops the reasons of gaps
+// that were closed.
 func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
 	published := make(map[streamKey]bool)
 	for i := range todo {
@@ -192,30 +209,30 @@ func (d *Dispatcher) countDeduped(cov *ledger.Coverage, todo []Job) {
 			}
 		}
 	}
-	for key, said := range d.misses {
+	for key, recorded := range d.misses {
 		r := cov.Repos[key.repo]
 		switch {
 		case r == nil || len(r.Gaps(key.stream)) == 0:
 			delete(d.misses, key)
-		case said.isUncounted && !published[key]:
-			d.settings.Counters.Deduped(said.reason, 1)
+		case recorded.isUncounted && !published[key]:
+			d.settings.Counters.Deduped(recorded.reason, 1)
 		}
-		said.isUncounted = false
+		recorded.isUncounted = false
 	}
 }
 
-// rateAllowance is how many jobs the cap has room for.
+// rateAllowance returns how many jobs MaxPerMinute still admits.
 func (d *Dispatcher) rateAllowance(now time.Time) int {
 	d.publishTimes = slices.DeleteFunc(d.publishTimes, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 	return max(0, d.settings.MaxPerMinute-len(d.publishTimes))
 }
 
-// publishAllowance is how many jobs may be published now.
+// publishAllowance returns how many jobs both caps admit now.
 func (d *Dispatcher) publishAllowance(now time.Time, depth *Depth) int {
 	return min(d.rateAllowance(now), max(0, maxPending-depth.Pending()))
 }
 
-// nextAllowanceAt is when there is room again.
+// nextAllowanceAt returns when the caps may admit another job.
 func (d *Dispatcher) nextAllowanceAt(now time.Time) time.Time {
 	if len(d.publishTimes) == 0 || len(d.publishTimes) < d.settings.MaxPerMinute {
 		return now.Add(time.Minute)
@@ -223,7 +240,7 @@ func (d *Dispatcher) nextAllowanceAt(now time.Time) time.Time {
 	return d.publishTimes[0].Add(time.Minute)
 }
 
-// countDeferred counts each job once that is put off.
+// countDeferred counts each deferred job once, however many passes find it deferred.
 func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 	cause := CauseOrgCap
 	if safety {
@@ -244,13 +261,13 @@ func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 	}
 }
 
-// publishJobs claims and publishes jobs, and gives back the claims of those that the queue did not confirm.
-func (d *Dispatcher) publishJobs(ctx context.Context, jobs []Job, done *DispatchResult) (published int, err error) {
+// publishJobs claims and publishes jobs in batches, and adds repeatedly lost ones to result.
+func (d *Dispatcher) publishJobs(ctx context.Context, jobs []Job, result *DispatchResult) (published int, err error) {
 	lost := d.lost.byRepo()
 	for part := range slices.Chunk(jobs, publishBatchSize) {
 		claims, err := d.publishBatch(ctx, part, lost)
 		published += len(claims)
-		done.RepeatedlyLost += countRepeatedlyLost(claims)
+		result.RepeatedlyLost += countRepeatedlyLost(claims)
 		d.lost.dropPublished(claims)
 		if err != nil {
 			return published, err
@@ -259,7 +276,8 @@ func (d *Dispatcher) publishJobs(ctx context.Context, jobs []Job, done *Dispatch
 	return published, nil
 }
 
-// publishBatch gives the claims of the jobs that the queue has confirmed.
+// publishBatch claims and publishes one batch. It returns the claims of the jobs that the queue confirmed and deletes
+// those of the others.
 func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int64][]Claim) ([]Claim, error) {
 	now := d.settings.Now().UTC().Truncate(time.Millisecond)
 	claims := make([]Claim, len(jobs))
@@ -276,7 +294,7 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 	if err == nil {
 		return claims, nil
 	}
-	// Not with ctx, which may be what has ended. What cannot be given back is taken for lost after a while.
+	// Not with ctx, whose end may be the error. A claim that cannot be deleted counts as lost after StaleAfter.
 	_ = d.settings.Claims.Delete(context.WithoutCancel(ctx), d.settings.Org, claimIDs(claims[confirmed:]))
 	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }

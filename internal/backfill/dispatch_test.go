@@ -22,7 +22,7 @@ const (
 	comments = activity.StreamComments
 )
 
-// bench is a dispatcher with a clock, a coverage and a queue that the test sets.
+// bench is a dispatcher with a clock, a coverage and a queue that the test controls.
 type bench struct {
 	t          *testing.T
 	now        time.Time
@@ -34,7 +34,7 @@ type bench struct {
 	dispatcher *backfill.Dispatcher
 }
 
-// stubQueue takes jobs, or some of them, or none.
+// stubQueue accepts published jobs; after an error, the first of a batch only.
 type stubQueue struct {
 	jobs    []backfill.Job
 	depth   backfill.Depth
@@ -75,7 +75,7 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 	return b
 }
 
-// addGap notes gaps of a repository that was met long ago.
+// addGap adds gaps to a repository that was first seen a month ago.
 func (b *bench) addGap(repo int64, from, until time.Time, streams ...activity.Stream) {
 	r := b.cov.Repos[repo]
 	if r == nil {
@@ -87,7 +87,7 @@ func (b *bench) addGap(repo int64, from, until time.Time, streams ...activity.St
 	}
 }
 
-// closeWindow closes a job's window.
+// closeWindow does what a worker does after it has read a job.
 func (b *bench) closeWindow(job *backfill.Job) {
 	r := b.cov.Repos[job.RepoID]
 	for _, s := range activity.AllStreams() {
@@ -105,7 +105,7 @@ func (b *bench) dispatch() backfill.DispatchResult {
 	return done
 }
 
-// takePublished gives what was published since the last time.
+// takePublished returns the jobs published since the last call, as text.
 func (b *bench) takePublished() []string {
 	var list []string
 	for _, j := range b.queue.jobs {
@@ -172,7 +172,8 @@ func TestDispatchPublishesOneJobForAWindow(t *testing.T) {
 	require.Empty(t, b.takePublished())
 }
 
-// TestRetryingJobCoversLaterGaps: what fails for hours has one job, and one more for the rest when it succeeds.
+// TestRetryingJobCoversLaterGaps: a stream that fails for hours has one job, and after its success one more for the
+// later gaps.
 func TestRetryingJobCoversLaterGaps(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:46:00"), parseTime("0311T11:50:00"), comments)
@@ -203,7 +204,7 @@ func newClaim(t *testing.T, b *bench) backfill.Claim {
 	return claims[0]
 }
 
-// TestDispatchDeletesClaimsOfUnconfirmedJobs: what the queue did not take is published the next time, and what it took is not.
+// TestDispatchDeletesClaimsOfUnconfirmedJobs: the next call publishes what the queue did not confirm, and nothing else.
 func TestDispatchDeletesClaimsOfUnconfirmedJobs(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(5) {
@@ -220,7 +221,8 @@ func TestDispatchDeletesClaimsOfUnconfirmedJobs(t *testing.T) {
 	require.Equal(t, 5, b.counted["enqueued sweep"])
 }
 
-// TestDispatchRepublishesStaleJobs are published again when nothing waits in the queue, and after the end of their claim in any case.
+// TestDispatchRepublishesStaleJobs: a stale job is published again once the queue is empty, and any job once it has
+// expired.
 func TestDispatchRepublishesStaleJobs(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:45:00"), parseTime("0311T12:00:00"), commits)
@@ -252,7 +254,7 @@ func TestDispatchRepublishesStaleJobs(t *testing.T) {
 	require.Len(t, b.takePublished(), 1)
 }
 
-// TestDispatchSkipsBusyStreams leaves alone what a pass is about to read.
+// TestDispatchSkipsBusyStreams: streams that a pass is about to read get no job.
 func TestDispatchSkipsBusyStreams(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:45:00"), parseTime("0311T12:00:00"), commits, pulls)
@@ -264,7 +266,8 @@ func TestDispatchSkipsBusyStreams(t *testing.T) {
 	require.Equal(t, []string{"repo-1 commits 0311T11:45-0311T12:00 sweep"}, b.takePublished())
 }
 
-// TestDispatchSplitsLongWindows is cut, the newest first; pull requests are not, because their listing begins with the newest.
+// TestDispatchSplitsLongWindows: the newest piece comes first; pull requests stay whole, because their listing starts
+// with the newest.
 func TestDispatchSplitsLongWindows(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(2) {
@@ -288,8 +291,8 @@ func TestDispatchSplitsLongWindows(t *testing.T) {
 	require.Empty(t, b.takePublished())
 }
 
-// TestOutageStorm: 5,000 repositories that miss an hour are published within the cap, none is dropped, and in the end all
-// gaps are closed.
+// TestOutageStorm: 5,000 repositories with a gap of an hour are published within the cap, none is dropped, and all gaps
+// are closed in the end.
 func TestOutageStorm(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(5000) {
@@ -336,7 +339,7 @@ func TestOutageStorm(t *testing.T) {
 	t.Logf("5,000 jobs in %s", b.now.Sub(noon))
 }
 
-// TestDispatchStopsAtSafetyCap publishes nothing more into a queue that is very long.
+// TestDispatchStopsAtSafetyCap: a very long queue gets no more jobs.
 func TestDispatchStopsAtSafetyCap(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(10) {

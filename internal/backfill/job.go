@@ -1,5 +1,5 @@
-// Package backfill turns windows that were missed into jobs and has them read. What is missing is known to the coverage:
-// a job is only a hint to close a gap. If a queue loses every job, the next sweep finds the gaps and makes new ones.
+// Package backfill publishes jobs for gaps and reads them. The coverage is what records a gap: a job is only a hint to
+// close it. If a queue loses every job, the next sweep finds the gaps and publishes new ones.
 package backfill
 
 import (
@@ -15,34 +15,34 @@ import (
 )
 
 const (
-	// Version is of the jobs that this build writes and reads.
+	// Version is the version of encoded jobs; see wireJob.
 	Version = 1
 	// MaxMessageBytes bounds an encoded job in bytes.
 	MaxMessageBytes = 16 << 10
-	// maxSpan bounds a job's window: nothing is kept that long.
+	// maxSpan bounds a job's window. It exceeds every retention that the configuration accepts.
 	maxSpan = 11_000 * time.Hour
-	// maxAttempt bounds what a message may claim.
+	// maxAttempt bounds the attempt that a message may name.
 	maxAttempt = 10_000
 )
 
-// Reason says why a window was missed.
+// Reason is why a window is a gap. Its text is a label of metrics and stands in messages.
 type Reason string
 
-// The reasons. An operator's job is read whatever the coverage says.
+// The reasons. A job of ReasonOperator is read even where the coverage has no gap.
 const (
-	ReasonScrapeError  Reason = "scrape_error"         // nothing of the repository could be read
-	ReasonPartial      Reason = "partial_scrape_error" // some of its streams could not
+	ReasonScrapeError  Reason = "scrape_error"         // no stream of the repository could be read
+	ReasonPartial      Reason = "partial_scrape_error" // some of its streams could not be read
 	ReasonRateLimited  Reason = "rate_limited"
 	ReasonUnhealthy    Reason = "github_unhealthy"
 	ReasonInitial      Reason = "initial_lookback"
-	ReasonLeaderGap    Reason = "leader_gap" // nobody read for longer than a pass looks back
-	ReasonSweep        Reason = "sweep"      // a gap of which nothing more is known, or whose job was lost
+	ReasonLeaderGap    Reason = "leader_gap" // no replica read for longer than a pass looks back
+	ReasonSweep        Reason = "sweep"      // a gap without a recorded reason, or whose job was lost
 	ReasonOperator     Reason = "operator"
 	ReasonCopilot1Day  Reason = "copilot_report_1d"
 	ReasonCopilot28Day Reason = "copilot_report_28d"
 )
 
-// Job asks for a window of a repository's streams.
+// Job is the order to read a window of a repository's streams.
 type Job struct {
 	// ID is the same for every delivery of the job.
 	ID string
@@ -52,16 +52,28 @@ type Job struct {
 	Streams   activity.Streams
 	Window    activity.Window
 	Reason    Reason
-	// Attempt counts from 1. A delivery that was only put off does not count.
+	// Attempt counts from 1. A delivery that was deferred does not count.
 	Attempt int
-	// Returns is how often the job was given back in a row by consumers that do not know its organization. The queue
-	// keeps it beside the message.
+	// Returns is how often in a row the job was returned by consumers that do not have its organization. It is no part
+	// of the encoded job: the queue carries it beside the message.
 	Returns int
-	// CreatedAt is when the job was published first.
+	// CreatedAt is the time at which the job was first published.
 	CreatedAt time.Time
 }
 
-// wireJob is a job as it stands in a queue.
+// wireJob is the JSON object that encodes a job in a queue. Brokers keep messages across releases and replicas of two
+// releases share a queue: a key keeps its meaning for ever, and a decoder rejects keys that it does not have. A change
+// is a new Version.
+//
+//	version     Version; a decoder accepts its own only
+//	id          of the job, the same in every delivery
+//	org, repo   login and name at the time of publishing
+//	repo_id     GitHub's id of the repository; absent when only the name is available
+//	streams     names of activity.Stream, each at most once
+//	from, until the window, RFC 3339 in UTC, half open
+//	reason      a Reason; a decoder accepts those of later releases
+//	attempt     of the next delivery, from 1
+//	created_at  time of the first publishing, RFC 3339 in UTC
 type wireJob struct {
 	Version   int       `json:"version"`
 	ID        string    `json:"id"`
@@ -76,11 +88,12 @@ type wireJob struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-// Encode is the job as a message.
+// Encode returns the job as a message; see wireJob.
 func (j *Job) Encode() []byte {
 	m := wireJob{
 		Version: Version, ID: j.ID, Org: j.Org, Repo: j.Repo, RepoID: j.RepoID,
-		From: j.Window.Start.UTC(), Until: j.Window.End.UTC(), Reason: j.Reason, Attempt: j.Attempt, CreatedAt: j.CreatedAt.UTC(),
+		From: j.Window.Start.UTC(), Until: j.Window.End.UTC(), Reason: j.Reason, Attempt: j.Attempt,
+		CreatedAt: j.CreatedAt.UTC(),
 	}
 	for _, s := range activity.AllStreams() {
 		if j.Streams.Has(s) {
@@ -89,19 +102,19 @@ func (j *Job) Encode() []byte {
 	}
 	body, err := json.Marshal(m)
 	if err != nil {
-		panic(fmt.Sprintf("backfill: a job cannot be encoded: %v", err)) // years beyond 9999: no clock gets there
+		panic(fmt.Sprintf("backfill: a job cannot be encoded: %v", err)) // a year beyond 9999
 	}
 	return body
 }
 
-// ErrInvalid is the error of a message that is no job.
-var ErrInvalid = errors.New("no job")
+// ErrInvalid is the error of a message that does not encode a job.
+var ErrInvalid = errors.New("invalid backfill job")
 
 func invalidJob(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
 }
 
-// Decode reads a message. Its errors wrap ErrInvalid: the same message will never be a job.
+// Decode reads a message that Encode wrote. Its errors wrap ErrInvalid and are permanent.
 func Decode(body []byte) (Job, error) {
 	if len(body) > MaxMessageBytes {
 		return Job{}, invalidJob("%d bytes, want at most %d", len(body), MaxMessageBytes)
@@ -129,7 +142,7 @@ func Decode(body []byte) (Job, error) {
 	return j, j.Validate()
 }
 
-// ParseStreams reads names of streams.
+// ParseStreams returns the set of the named streams. It rejects a name that is unknown or stands twice.
 func ParseStreams(names []string) (activity.Streams, error) {
 	var set activity.Streams
 	for _, name := range names {
@@ -151,7 +164,8 @@ var (
 	reasonPattern     = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 )
 
-// Validate refuses what no dispatcher makes. Its errors wrap ErrInvalid.
+// Validate checks that a dispatcher or an operator could have made the job. Its errors wrap ErrInvalid and name the
+// field of wireJob.
 func (j *Job) Validate() error {
 	switch span := j.Window.End.Sub(j.Window.Start); {
 	case !identifierPattern.MatchString(j.ID):

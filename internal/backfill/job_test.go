@@ -30,7 +30,7 @@ func TestJobEncoding(t *testing.T) {
 	require.Equal(t, j, back)
 }
 
-// TestDecodeRejectsInvalidMessages: what is no job is told why.
+// TestDecodeRejectsInvalidMessages: the error names the field and what it must be.
 func TestDecodeRejectsInvalidMessages(t *testing.T) {
 	j := exampleJob()
 	good := string(j.Encode())

@@ -8,47 +8,47 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// RepeatedLossThreshold is how many jobs in a row for the same window have to be lost before the queue is said to lose jobs. One
-// or two are what a broker loses that is replaced.
+// RepeatedLossThreshold is the number of jobs in a row for the same window that have to be lost before the queue counts
+// as losing jobs. A broker that is replaced loses one or two.
 const RepeatedLossThreshold = 3
 
-// lossDetector decides which jobs are not under way any more. It is pure.
+// lossDetector decides which jobs are not in progress any more. It does no I/O and reads no clock.
 type lossDetector struct {
 	now                     time.Time
 	staleAfter, expireAfter time.Duration
 	depth                   *Depth
 }
 
-// splitClaims parts the claims of jobs that are under way from those of jobs that are lost or forgotten.
-func (q *lossDetector) splitClaims(all []Claim) (live, silent []Claim) {
-	surplus := q.findSurplus(all)
+// splitClaims separates the claims of jobs in progress from stale ones, whose jobs are lost or expired.
+func (d *lossDetector) splitClaims(all []Claim) (live, stale []Claim) {
+	surplus := d.findSurplus(all)
 	for i := range all {
-		quiet := q.now.Sub(all[i].RefreshedAt)
-		if quiet >= q.expireAfter || (quiet >= q.staleAfter && (q.isLost(&all[i]) || surplus[all[i].ID])) {
-			silent = append(silent, all[i])
+		age := d.now.Sub(all[i].RefreshedAt)
+		if age >= d.expireAfter || (age >= d.staleAfter && (d.isLost(&all[i]) || surplus[all[i].ID])) {
+			stale = append(stale, all[i])
 		} else {
 			live = append(live, all[i])
 		}
 	}
-	return live, silent
+	return live, stale
 }
 
-// isLost reports whether a job is nowhere: nothing waits where it could be. Only a job that has failed or was snoozed
-// can be among those that wait for their time.
-func (q *lossDetector) isLost(c *Claim) bool {
-	return !c.DeadLettered && q.depth.Ready == 0 && (!c.Retrying || q.depth.Retries == 0)
+// isLost reports whether no queue holds the job: those that could hold it are empty. Only a job that has failed or was
+// deferred can be in a retry queue.
+func (d *lossDetector) isLost(c *Claim) bool {
+	return !c.DeadLettered && d.depth.Ready == 0 && (!c.Retrying || d.depth.Retries == 0)
 }
 
-// findSurplus are jobs that no worker has had and that cannot all be in the queue, because fewer are: a queue that drops
-// jobs may be as long as it is allowed to be for ever. It drops the oldest first.
-func (q *lossDetector) findSurplus(all []Claim) map[string]bool {
+// findSurplus returns the ids of undelivered jobs that exceed the depth of the queue, the oldest first. A queue that
+// drops jobs at its length limit is never empty, and drops the oldest first.
+func (d *lossDetector) findSurplus(all []Claim) map[string]bool {
 	var undelivered []Claim
 	for i := range all {
-		if !all[i].isDelivered() && q.now.Sub(all[i].RefreshedAt) >= q.staleAfter {
+		if !all[i].isDelivered() && d.now.Sub(all[i].RefreshedAt) >= d.staleAfter {
 			undelivered = append(undelivered, all[i])
 		}
 	}
-	n := len(undelivered) - q.depth.Ready - q.depth.MaxUnacked
+	n := len(undelivered) - d.depth.Ready - d.depth.MaxUnacked
 	if n <= 0 {
 		return nil
 	}
@@ -60,30 +60,30 @@ func (q *lossDetector) findSurplus(all []Claim) map[string]bool {
 	return lost
 }
 
-// isCertain reports whether the silent jobs that no worker has had are lost. While workers are busy they may be jobs
-// that consumers hold: the broker does not say how many those are.
-func (q *lossDetector) isCertain(live, silent []Claim) bool {
+// isCertain reports whether the stale jobs that no worker received are lost. While workers are busy they may be unacked
+// at a consumer: the broker does not report how many those are.
+func (d *lossDetector) isCertain(live, stale []Claim) bool {
 	undelivered := 0
-	for i := range silent {
-		if !silent[i].isDelivered() {
+	for i := range stale {
+		if !stale[i].isDelivered() {
 			undelivered++
 		}
 	}
 	isBusy := slices.ContainsFunc(live, func(c Claim) bool {
-		return c.isDelivered() && !c.Retrying && !c.DeadLettered && q.now.Sub(c.RefreshedAt) < q.staleAfter
+		return c.isDelivered() && !c.Retrying && !c.DeadLettered && d.now.Sub(c.RefreshedAt) < d.staleAfter
 	})
-	return !isBusy || undelivered > q.depth.MaxUnacked
+	return !isBusy || undelivered > d.depth.MaxUnacked
 }
 
-// lostJobs are claims, by id, of jobs that were confirmed and never delivered, until a job for their window is
-// published or the window is read.
+// lostJobs are claims, by id, of jobs that the queue confirmed and never delivered, until a job for their window is
+// published or the gap is closed.
 type lostJobs map[string]Claim
 
-// add adds those of silent jobs that no worker has had. Where it is not certain that they are lost, they do not count
-// as one more.
-func (l lostJobs) add(silent []Claim, certain bool) {
-	for i := range silent {
-		claim := silent[i]
+// add adds the stale jobs that no worker received. Where it is not certain that they are lost, their LostBefore does
+// not grow.
+func (l lostJobs) add(stale []Claim, certain bool) {
+	for i := range stale {
+		claim := stale[i]
 		if claim.isDelivered() {
 			continue
 		}
@@ -94,7 +94,7 @@ func (l lostJobs) add(silent []Claim, certain bool) {
 	}
 }
 
-// dropRead drops those whose window misses nothing any more.
+// dropRead removes the jobs whose window has no gap any more.
 func (l lostJobs) dropRead(cov *ledger.Coverage) {
 	for id := range l {
 		claim := l[id]
@@ -104,7 +104,7 @@ func (l lostJobs) dropRead(cov *ledger.Coverage) {
 	}
 }
 
-// hasGap reports whether anything of a claim's window is missing.
+// hasGap reports whether a claim's window overlaps a gap of its streams.
 func hasGap(r *ledger.RepoCoverage, claim *Claim) bool {
 	window := activity.Window{Start: claim.Start, End: claim.End}
 	for _, s := range activity.AllStreams() {
@@ -115,7 +115,7 @@ func hasGap(r *ledger.RepoCoverage, claim *Claim) bool {
 	return false
 }
 
-// dropPublished drops those for whose window there is a job again: its claim counts on.
+// dropPublished removes the jobs whose window has a new job: its claim carries the count on.
 func (l lostJobs) dropPublished(claims []Claim) {
 	published := claimsByRepo(claims)
 	for id := range l {
@@ -134,7 +134,7 @@ func (l lostJobs) byRepo() map[int64][]Claim {
 	return m
 }
 
-// countRepeatedlyLost counts those that were lost often enough.
+// countRepeatedlyLost counts the jobs with which their window reaches RepeatedLossThreshold.
 func (l lostJobs) countRepeatedlyLost() int {
 	n := 0
 	for id := range l {
@@ -145,7 +145,7 @@ func (l lostJobs) countRepeatedlyLost() int {
 	return n
 }
 
-// countRepeatedlyLost counts the claims of windows whose jobs were lost often enough.
+// countRepeatedlyLost counts the undelivered claims of windows that have reached RepeatedLossThreshold.
 func countRepeatedlyLost(claims []Claim) int {
 	n := 0
 	for i := range claims {
@@ -156,7 +156,7 @@ func countRepeatedlyLost(claims []Claim) int {
 	return n
 }
 
-// countLostBefore is how many jobs in a row were lost before one that is about to be published.
+// countLostBefore returns how many jobs in a row were lost before the one that is about to be published.
 func countLostBefore(lost []Claim, claim *Claim) int {
 	n := 0
 	for i := range lost {
@@ -167,7 +167,7 @@ func countLostBefore(lost []Claim, claim *Claim) int {
 	return n
 }
 
-// overlaps reports whether two claims are for the same of a repository.
+// overlaps reports whether two claims share a part of a window of a stream.
 func (c *Claim) overlaps(other *Claim) bool {
 	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 &&
 		c.Start.Before(other.End) && other.Start.Before(c.End)

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// refreshClaims gives a sign of every job that is under way for a repository, as a worker does.
+// refreshClaims refreshes the claims of a repository's jobs, as a worker does.
 func (b *bench) refreshClaims(repo int64) {
 	b.t.Helper()
 	claims, err := b.claims.List(b.t.Context(), "acme")
@@ -25,8 +25,8 @@ func (b *bench) refreshClaims(repo int64) {
 	}
 }
 
-// TestRepeatedlyLostJobs: jobs that the queue confirms and does not deliver, again and again, are noticed, and so is the end
-// of it; those of other windows that are delivered meanwhile do not hide them.
+// TestRepeatedlyLostJobs: jobs that the queue confirms and does not deliver are counted, until they are delivered;
+// delivered jobs of other windows do not hide them.
 func TestRepeatedlyLostJobs(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(3) {
@@ -45,7 +45,7 @@ func TestRepeatedlyLostJobs(t *testing.T) {
 	require.Zero(t, b.dispatch().RepeatedlyLost, "they are delivered")
 }
 
-// TestRepeatedlyLostEndsWithGap: the end of the gaps ends it, too.
+// TestRepeatedlyLostEndsWithGap: the count of a window ends when its gap is closed.
 func TestRepeatedlyLostEndsWithGap(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
@@ -60,7 +60,7 @@ func TestRepeatedlyLostEndsWithGap(t *testing.T) {
 	require.Zero(t, b.dispatch().RepeatedlyLost)
 }
 
-// TestRepeatedlyLostSurvivesLeaderChange: the count is in the claims, where the next leader finds it.
+// TestRepeatedlyLostSurvivesLeaderChange: the claims carry the count to the next leader.
 func TestRepeatedlyLostSurvivesLeaderChange(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
@@ -83,7 +83,8 @@ func TestRepeatedlyLostSurvivesLeaderChange(t *testing.T) {
 	require.Equal(t, 1, done.RepeatedlyLost)
 }
 
-// TestDispatchRepublishesSurplusClaims: a queue that is never empty, and shorter than the jobs that it should have, has lost the oldest of them.
+// TestDispatchRepublishesSurplusClaims: a queue that is not empty but shorter than the undelivered claims has lost the
+// oldest jobs.
 func TestDispatchRepublishesSurplusClaims(t *testing.T) {
 	b := newBench(t)
 	for repo := range int64(10) {
@@ -110,7 +111,7 @@ func TestDispatchRepublishesSurplusClaims(t *testing.T) {
 	require.Empty(t, b.takePublished(), "all may wait")
 }
 
-// TestRetriesDoNotHideLostJobs: a job that waits for its next attempt does not keep jobs that never failed from being lost.
+// TestRetriesDoNotHideLostJobs: a job in a retry queue does not hide that jobs which never failed are lost.
 func TestRetriesDoNotHideLostJobs(t *testing.T) {
 	b := newBench(t)
 	b.addGap(1, parseTime("0311T11:00:00"), parseTime("0311T12:00:00"), commits)
@@ -127,7 +128,8 @@ func TestRetriesDoNotHideLostJobs(t *testing.T) {
 	require.Equal(t, []string{"repo-2 commits 0311T11:00-0311T12:00 sweep"}, b.takePublished())
 }
 
-// TestUnackedJobsAreNotRepeatedlyLost: while workers are busy, what consumers hold is made again and is not said to be lost.
+// TestUnackedJobsAreNotRepeatedlyLost: while workers are busy, stale jobs may be unacked: they are published again, but
+// not counted as lost.
 func TestUnackedJobsAreNotRepeatedlyLost(t *testing.T) {
 	b := newBench(t)
 	b.queue.depth.MaxUnacked = 8

@@ -77,8 +77,8 @@ type Outcome struct {
 
 // RetryPolicy decides how often and when a job is tried again. All queues share it.
 type RetryPolicy struct {
-	// Delays are the waits after the first, the second and every further failed attempt; the last one applies to all that
-	// follow. At least one, ascending.
+	// Delays are the waits after the first, the second and every further failed attempt; the last one applies to all
+	// that follow. At least one, ascending.
 	Delays []time.Duration
 	// MaxAttempts is how often a job may fail before it is dead-lettered.
 	MaxAttempts int

@@ -9,22 +9,23 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// newestPieceLength is how long the newest piece of a long window is: it has the last complete week sooner than all the rest.
+// newestPieceLength is the length of the newest piece of a long window. It completes the last week, which users look at
+// first, before older weeks are read.
 const newestPieceLength = 7 * 24 * time.Hour
 
-// planner makes jobs of what is missing and not under way. It is pure.
+// planner makes jobs for the gaps that no claim covers. It does no I/O and reads no clock.
 type planner struct {
 	org     string
 	align   time.Duration
 	claimed map[int64][]Claim
-	// busyStreams are the streams of a repository that a pass is about to read.
+	// busyStreams returns the streams of a repository that a pass is about to read; they get no job.
 	busyStreams func(repo int64) activity.Streams
-	// reasonFor says why a window is missing.
+	// reasonFor returns why a window is a gap.
 	reasonFor func(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason
 }
 
-// planJobs lists what is to be published, the newest first: windows aligned and joined, one job for the streams that miss the
-// same window. They have no id yet.
+// planJobs returns the jobs to publish, without ids, the newest window first. Gaps are aligned and joined, and streams
+// of a repository with the same gap share a job.
 func (p *planner) planJobs(cov *ledger.Coverage) []Job {
 	var jobs []Job
 	for _, r := range cov.Repos {
@@ -56,22 +57,24 @@ func (p *planner) planRepo(jobs []Job, r *ledger.RepoCoverage) []Job {
 	return jobs
 }
 
-// unclaimedGaps is what is missing of a stream and not under way, aligned: windows that are close are one.
+// unclaimedGaps returns the gaps of a stream that no claim covers, aligned outward, so that windows that are close
+// become one.
 func (p *planner) unclaimedGaps(r *ledger.RepoCoverage, s activity.Stream) activity.Windows {
-	rest := r.Gaps(s)
+	unclaimed := r.Gaps(s)
 	for i := range p.claimed[r.ID] {
 		if claim := &p.claimed[r.ID][i]; claim.Streams.Has(s) {
-			rest = rest.Remove(claim.coveredWindow())
+			unclaimed = unclaimed.Remove(claim.coveredWindow())
 		}
 	}
 	var aligned activity.Windows
-	for _, w := range rest {
+	for _, w := range unclaimed {
 		aligned = aligned.Add(alignOutward(w, p.align))
 	}
 	return aligned
 }
 
-// addStream puts a stream into the repository's job for the window, or makes one.
+// addStream adds a stream to the repository's job for the window, or appends a job. The repository's jobs start at
+// index first.
 func (p *planner) addStream(jobs []Job, first int, r *ledger.RepoCoverage, s activity.Stream, w activity.Window) []Job {
 	for i := range jobs[first:] {
 		job := &jobs[first+i]
@@ -81,11 +84,12 @@ func (p *planner) addStream(jobs []Job, first int, r *ledger.RepoCoverage, s act
 		}
 	}
 	return append(jobs, Job{
-		Org: p.org, Repo: r.Name, RepoID: r.ID, Streams: activity.StreamsOf(s), Window: w, Reason: p.reasonFor(r, s, w), Attempt: 1,
+		Org: p.org, Repo: r.Name, RepoID: r.ID, Streams: activity.StreamsOf(s), Window: w,
+		Reason: p.reasonFor(r, s, w), Attempt: 1,
 	})
 }
 
-// alignOutward is the smallest window of whole steps around w.
+// alignOutward returns the smallest window of whole steps that contains w.
 func alignOutward(w activity.Window, step time.Duration) activity.Window {
 	aligned := activity.Window{Start: w.Start.UTC().Truncate(step), End: w.End.UTC().Truncate(step)}
 	if aligned.End.Before(w.End) {
@@ -94,8 +98,9 @@ func alignOutward(w activity.Window, step time.Duration) activity.Window {
 	return aligned
 }
 
-// splitWindow cuts a long window, the newest first, each twice as long as the one before. Pull requests are not cut: GitHub lists
-// them from the newest on, so that an older piece would read all the newer ones again.
+// splitWindow splits a long window into pieces, the newest first, each twice as long as the one before. A window of
+// pull requests stays whole: GitHub lists them from the newest on, so that an older piece would read all newer ones
+// again.
 func splitWindow(w activity.Window, s activity.Stream) []activity.Window {
 	if s == activity.StreamPulls {
 		return []activity.Window{w}

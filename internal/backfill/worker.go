@@ -10,48 +10,48 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Result is how a delivered job ended.
+// Result is how a delivery ended. Its text is a label of a metric.
 type Result string
 
-// The results. A job that was put off has none.
+// The results. A job that was deferred has none.
 const (
 	ResultProcessed Result = "processed"
-	ResultDuplicate Result = "duplicate" // nothing of it was missing any more
+	ResultDuplicate Result = "duplicate" // its window was no gap any more
 	ResultFailed    Result = "failed"    // an attempt
-	ResultExpired   Result = "expired"   // too old: what it was for is found again
-	ResultDiscarded Result = "discarded" // never to be done
+	ResultExpired   Result = "expired"   // older than WorkerSettings.MaxAge; the next sweep finds its gap
+	ResultDiscarded Result = "discarded" // no attempt can do it
 )
 
 // Reader reads jobs of one organization.
 type Reader interface {
-	// Read reads what is missing of the job's window and says whether there was anything. It commits before it returns.
-	// Errors that are not the job's fault are a SnoozeError, those that nobody can mend a DiscardError.
+	// Read reads what is missing of the job's window, commits it, and reports whether anything was missing. An error
+	// that is not the job's fault is a DeferError, one that no further attempt can mend a DiscardError.
 	Read(ctx context.Context, job Job) (missing bool, err error)
-	// RecordResult is told how a job ended. It must not wait for anybody but the store.
+	// RecordResult counts how a job ended. It may wait for the store, and for nothing else.
 	RecordResult(ctx context.Context, result Result)
 }
 
-// WorkerSettings are a worker's.
+// WorkerSettings configure a Worker.
 type WorkerSettings struct {
-	// ReaderOf is who reads an organization; nil when it is unknown.
+	// ReaderOf returns the reader of an organization; nil when the organization is not configured here.
 	ReaderOf func(org string) Reader
 	Claims   Claims
 	Retries  RetryPolicy
-	// MaxAge is how old a job may be.
+	// MaxAge is the age at which a job expires.
 	MaxAge time.Duration
-	// HeartbeatInterval is how often there is a sign of a job that is being worked on.
+	// HeartbeatInterval is the time between two refreshes of the claim of a job that is being read.
 	HeartbeatInterval time.Duration
 	Now               func() time.Time
 	Logger            *zap.Logger
-	// DeadLetter is the field of the log that says where a job that was given up can be replayed; zap.Skip() where it
-	// cannot.
+	// DeadLetter is the field of the log that names the queue where a dead-lettered job can be replayed; zap.Skip()
+	// where it cannot. The zero value is zap.Skip().
 	DeadLetter zap.Field
 }
 
-// Worker works on jobs, several at a time.
+// Worker works on jobs. It is safe for concurrent use: Handle runs several jobs at a time.
 type Worker struct{ settings WorkerSettings }
 
-// NewWorker makes a worker.
+// NewWorker returns a worker.
 func NewWorker(settings WorkerSettings) *Worker {
 	if settings.DeadLetter.Type == zapcore.UnknownType {
 		settings.DeadLetter = zap.Skip()
@@ -59,14 +59,15 @@ func NewWorker(settings WorkerSettings) *Worker {
 	return &Worker{settings: settings}
 }
 
-// Handle is the handler of a queue's jobs.
+// Handle reads one job and keeps its claim fresh meanwhile. It is the Handler of a queue. When ctx ends first it
+// returns the cause of ctx, and the queue delivers the job again.
 func (w *Worker) Handle(ctx context.Context, job Job) error {
 	reader := w.settings.ReaderOf(job.Org)
 	if reader == nil {
 		return w.returnUnknownOrg(&job)
 	}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
-		w.settings.Logger.Warn("A backfill job is too old; what it was for is found again.",
+		w.settings.Logger.Warn("Backfill job expired; its window stays a gap and gets a new job.",
 			zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Duration("age", age))
 		return w.finish(ctx, reader, &job, ResultExpired, nil)
 	}
@@ -75,7 +76,7 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 	stop()
 	switch {
 	case ctx.Err() != nil:
-		return context.Cause(ctx) // it is delivered again
+		return context.Cause(ctx)
 	case err == nil && missing:
 		return w.finish(ctx, reader, &job, ResultProcessed, nil)
 	case err == nil:
@@ -85,7 +86,7 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 	}
 }
 
-// returnUnknownOrg gives back a job of an organization that is not configured here, until it is too old.
+// returnUnknownOrg returns a job of an organization that is not configured here to the queue, until it is too old.
 func (w *Worker) returnUnknownOrg(job *Job) error {
 	err := &UnknownOrgError{Org: job.Org}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
@@ -94,7 +95,7 @@ func (w *Worker) returnUnknownOrg(job *Job) error {
 	return err
 }
 
-// handleFailure says how it goes on with a job.
+// handleFailure records a failed, deferred or discarded job by the outcome that the queue will decide, too.
 func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err error) error {
 	fields := []zap.Field{
 		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
@@ -107,59 +108,67 @@ func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err
 	}
 	switch {
 	case outcome.Kind == OutcomeDeadLetter:
-		w.settings.Logger.Warn("Gave up a backfill job; its window stays a gap and gets a new job after backfill::dedup_ttl.",
+		w.settings.Logger.Warn(
+			"Backfill job dead-lettered; its window stays a gap and gets a new job after backfill::dedup_ttl.",
 			append(fields, w.settings.DeadLetter)...)
 		return w.finish(ctx, reader, job, result, err)
 	case errors.As(err, new(*DeferError)):
-		w.settings.Logger.Debug("A backfill job is put off.", append(fields, zap.Duration("for", outcome.Delay))...)
+		w.settings.Logger.Debug("Backfill job deferred.", append(fields, zap.Duration("for", outcome.Delay))...)
 		w.refreshClaim(ctx, job, claimRetrying)
 	default:
-		w.settings.Logger.Info("A backfill job failed; it is tried again.", append(fields, zap.Duration("after", outcome.Delay))...)
+		w.settings.Logger.Info("Backfill job failed; it will be retried.",
+			append(fields, zap.Duration("after", outcome.Delay))...)
 		w.refreshClaim(ctx, job, claimRetrying)
 		reader.RecordResult(ctx, result)
 	}
 	return err
 }
 
-// finish is the end of a job: its claim goes, or stays for a dead one, so that the same window does not come again at once.
+// finish ends a job: it deletes the claim, or keeps that of a dead letter, so that the same window does not get another
+// job at once. It returns err.
 func (w *Worker) finish(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
 	w.settings.Logger.Debug("A backfill job has ended.", zap.String("job", job.ID), zap.String("org", job.Org),
-		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window), zap.String("result", string(result)))
+		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window),
+		zap.String("result", string(result)))
 	if err != nil {
 		w.refreshClaim(ctx, job, claimDeadLettered)
-	} else if dropErr := w.settings.Claims.Delete(ctx, job.Org, []string{job.ID}); dropErr != nil {
-		w.settings.Logger.Debug("The claim of a job that is done stays for a while.", zap.String("job", job.ID), zap.Error(dropErr))
+	} else if claimErr := w.settings.Claims.Delete(ctx, job.Org, []string{job.ID}); claimErr != nil {
+		w.settings.Logger.Debug("Failed to delete the claim of a finished backfill job; the claim expires.",
+			zap.String("job", job.ID), zap.Error(claimErr))
 	}
 	reader.RecordResult(ctx, result)
 	return err
 }
 
-// claimState is what a sign says of a job.
+// claimState is the state of a job that a refresh writes to its claim.
 type claimState uint8
 
 const (
-	claimRunning  claimState = iota
-	claimRetrying            // it comes again
+	claimRunning claimState = iota
+	claimRetrying
 	claimDeadLettered
 )
 
-// refreshClaim is a sign of the job. One that is not seen costs a second job at most.
-func (w *Worker) refreshClaim(ctx context.Context, job *Job, now claimState) {
+// refreshClaim writes the claim of a job with the present time. A refresh that is lost costs at most a second job for
+// the window.
+func (w *Worker) refreshClaim(ctx context.Context, job *Job, state claimState) {
 	claim := newClaim(job)
 	claim.RefreshedAt = w.settings.Now().UTC().Truncate(time.Millisecond)
-	claim.Retrying, claim.DeadLettered = claim.Retrying || now == claimRetrying, now == claimDeadLettered
+	claim.Retrying, claim.DeadLettered = claim.Retrying || state == claimRetrying, state == claimDeadLettered
 	if err := w.settings.Claims.Put(ctx, job.Org, []Claim{claim}); err != nil && ctx.Err() == nil {
-		w.settings.Logger.Debug("There is no sign of a job.", zap.String("job", job.ID), zap.Error(err))
+		w.settings.Logger.Debug("Failed to refresh the claim of a backfill job.",
+			zap.String("job", job.ID), zap.Error(err))
 	}
 }
 
-// startHeartbeat gives a sign of the job now and again and again until it is stopped.
+// startHeartbeat refreshes the claim of a job now and in every interval until stop is called, which waits for the last
+// refresh.
 func (w *Worker) startHeartbeat(ctx context.Context, job *Job) (stop func()) {
 	w.refreshClaim(ctx, job, claimRunning)
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
+	stopped := make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(stopped)
 		ticker := time.NewTicker(w.settings.HeartbeatInterval)
 		defer ticker.Stop()
 		for {
@@ -171,5 +180,5 @@ func (w *Worker) startHeartbeat(ctx context.Context, job *Job) (stop func()) {
 			}
 		}
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); <-stopped }
 }

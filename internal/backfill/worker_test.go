@@ -17,7 +17,7 @@ import (
 
 var retryPolicy = backfill.RetryPolicy{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
 
-// scriptedReader reads as the test says.
+// scriptedReader reads as its test scripts it.
 type scriptedReader struct {
 	read    func(ctx context.Context, job backfill.Job) (bool, error)
 	results []backfill.Result
@@ -54,7 +54,7 @@ func TestWorker(t *testing.T) {
 		outcome backfill.Outcome
 		claim   string
 	}{
-		"done": {
+		"read": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, nil },
 			result: []backfill.Result{backfill.ResultProcessed}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
@@ -76,18 +76,18 @@ func TestWorker(t *testing.T) {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
 			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
-		"a limit": {
+		"deferred": {
 			job: func(j *backfill.Job) { j.Attempt = 5 },
 			read: func(context.Context, backfill.Job) (bool, error) {
 				return true, backfill.Defer(12*time.Minute, failed)
 			},
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
 		},
-		"a short limit": {
+		"deferred shortly": {
 			read:    func(context.Context, backfill.Job) (bool, error) { return true, backfill.Defer(time.Second, failed) },
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Delay: time.Minute}, claim: "open",
 		},
-		"senseless": {
+		"discarded": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
 			result: []backfill.Result{backfill.ResultDiscarded}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
@@ -98,7 +98,7 @@ func TestWorker(t *testing.T) {
 		"unknown organization": {
 			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Returns: 1, Delay: time.Minute},
 		},
-		"unknown organization, in vain": {
+		"unknown organization, returned before": {
 			job:     func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Returns: 8, Delay: 30 * time.Minute},
 		},
@@ -139,7 +139,7 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// TestWorkerStopsWithContext: a job that could not be finished is neither done nor failed.
+// TestWorkerStopsWithContext: an interrupted job has no result.
 func TestWorkerStopsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &scriptedReader{read: func(ctx context.Context, _ backfill.Job) (bool, error) {
@@ -151,7 +151,8 @@ func TestWorkerStopsWithContext(t *testing.T) {
 	require.Empty(t, r.results)
 }
 
-// TestWorkerHeartbeatAndRetries: a job that takes long shows signs, and one that fails goes through all its attempts with their waits.
+// TestWorkerHeartbeatAndRetries: the claim of a long job is refreshed, and a failing job has all its attempts with
+// their delays.
 func TestWorkerHeartbeatAndRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
@@ -194,17 +195,17 @@ func TestWorkerHeartbeatAndRetries(t *testing.T) {
 
 func TestReturnDelaysOfTwoJobsDiffer(t *testing.T) {
 	t.Parallel()
-	foreign := &backfill.UnknownOrgError{Org: "other"}
+	unknownOrg := &backfill.UnknownOrgError{Org: "other"}
 	for i := range 200 {
 		differ := 0
 		for returns := range backfill.MaxReturns {
-			first := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, foreign)
-			second := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, foreign)
+			first := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, unknownOrg)
+			second := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, unknownOrg)
 			require.Contains(t, retryPolicy.Delays, first.Delay)
 			if first.Delay != second.Delay {
 				differ++
 			}
 		}
-		require.GreaterOrEqual(t, differ, 3, "jobs %d that are given back together come again at different times", i)
+		require.GreaterOrEqual(t, differ, 3, "jobs %d that return together are delivered again at different times", i)
 	}
 }

@@ -202,7 +202,8 @@ func (s *system) ended() map[string]time.Time {
 	return ended
 }
 
-// doubled are the jobs that came while another one of the same repository and streams was under way for some of their window.
+// doubled are the jobs that came while another one of the same repository and streams was under way for some of their
+// window.
 func doubled(jobs []backfill.Job, ended map[string]time.Time) []backfill.Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(late backfill.Job) bool {
 		return !slices.ContainsFunc(jobs, func(early backfill.Job) bool {
@@ -229,8 +230,9 @@ func (s *system) queueEmpty(t *testing.T, dead int) {
 	})
 }
 
-// TestBackfillFaults: for two minutes GitHub answers with errors, limits or nothing for some streams of some repositories, while
-// things happen in all of them. Then it heals, and every metric is the truth, with about one job for each window.
+// TestBackfillFaults: for two minutes GitHub answers with errors, limits or nothing for some streams of some
+// repositories, while things happen in all of them. Then it heals, and every metric is the truth, with about one job
+// for each window.
 func TestBackfillFaults(t *testing.T) {
 	t.Parallel()
 	const faulty = 2 * time.Minute
@@ -298,7 +300,8 @@ func TestBackfillFaults(t *testing.T) {
 	}
 }
 
-// coalesceAround is a step of coalescing with no border within five minutes of a time, so that an outage then is one window.
+// coalesceAround is a step of coalescing with no border within five minutes of a time, so that an outage then is one
+// window.
 func coalesceAround(at time.Time) time.Duration {
 	const near = 5 * time.Minute
 	step := 15 * time.Minute
@@ -400,8 +403,8 @@ func passTimes(log string, since time.Time) []time.Time {
 	return list
 }
 
-// TestBackfillCrashes: workers are killed in the middle of jobs, the broker is killed and wiped, Redis is restarted, and every
-// job is delivered three times. In the end nothing is missing, and no total has moved twice.
+// TestBackfillCrashes: workers are killed in the middle of jobs, the broker is killed and wiped, Redis is restarted,
+// and every job is delivered three times. In the end nothing is missing, and no total has moved twice.
 func TestBackfillCrashes(t *testing.T) {
 	t.Parallel()
 	data := active(30, 30*24*time.Hour, 2*time.Hour)
@@ -463,8 +466,8 @@ func publishJob(t *testing.T, ch *amqp.Channel, body []byte) {
 		amqp.Publishing{Body: body, DeliveryMode: amqp.Persistent}))
 }
 
-// TestDeadJobs: what can never be done ends in the dead-letter queue with its history, what is no job does so at once, and the
-// others go on. An operator sees why, replays them when GitHub has healed, and may have a window read again.
+// TestDeadJobs: what can never be done ends in the dead-letter queue with its history, what is no job does so at once,
+// and the others go on. An operator sees why, replays them when GitHub has healed, and may have a window read again.
 func TestDeadJobs(t *testing.T) {
 	t.Parallel()
 	const lookback = 240 * time.Hour // one piece
@@ -510,7 +513,7 @@ func TestDeadJobs(t *testing.T) {
 	}
 	listed := tool("dead")
 	t.Log(listed)
-	for _, want := range []string{"no job: not the JSON", "organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
+	for _, want := range []string{"invalid backfill job: not the JSON", "organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
 		require.Contains(t, listed, want)
 	}
 	job := deadJob(t, a.channel, "repo-03")
@@ -565,7 +568,8 @@ func deadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
 	}
 }
 
-// TestRabbitMQDown: without the broker nobody is ready, unless it may go on in memory: then gaps are filled all the same.
+// TestRabbitMQDown: without the broker nobody is ready, unless it may go on in memory: then gaps are filled all the
+// same.
 func TestRabbitMQDown(t *testing.T) {
 	t.Parallel()
 	for _, unavailable := range []string{"wait", "memory"} {

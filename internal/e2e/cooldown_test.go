@@ -29,8 +29,8 @@ storage: file_storage
 emit_interval: 1s
 `
 
-// TestCooldown: while GitHub answers nothing but errors it is left alone but for probes that cost nothing; a probe that is
-// answered does not hide that readings fail; and when it has healed, every metric is the truth.
+// TestCooldown: while GitHub answers nothing but errors it is left alone but for probes that cost nothing; a probe that
+// is answered does not hide that readings fail; and when it has healed, every metric is the truth.
 func TestCooldown(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)

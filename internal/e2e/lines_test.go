@@ -15,8 +15,8 @@ const linesConfig = receiverConfig + `
 loc: {source: stats_contributors, refresh_interval: 5s}
 `
 
-// TestWeeklyLines compares every activity metric, as PromQL answers, with what the data files say, where the weekly lines come
-// from GitHub's statistics, and where these are zeros: then they come from single commits.
+// TestWeeklyLines compares every activity metric, as PromQL answers, with what the data files say, where the weekly
+// lines come from GitHub's statistics, and where these are zeros: then they come from single commits.
 func TestWeeklyLines(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

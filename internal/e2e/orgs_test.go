@@ -166,8 +166,8 @@ func probeShipped(t *testing.T, ready, live string) error {
 	return nil
 }
 
-// TestExamples starts the collector with each configuration that is shipped: it is accepted, and says that it lives, that it is
-// ready and how it does.
+// TestExamples starts the collector with each configuration that is shipped: it is accepted, and says that it lives,
+// that it is ready and how it does.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	examples, err := filepath.Glob("../../examples/*/collector.yaml")

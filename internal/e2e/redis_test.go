@@ -140,8 +140,8 @@ func TestClusterFailover(t *testing.T) {
 	o.right(t)
 }
 
-// TestGoOnAlone cuts off Redis from a collector that may go on in memory: what is known stays, what is new is read, nothing
-// counts down, and what was recorded alone is in Redis afterwards.
+// TestGoOnAlone cuts off Redis from a collector that may go on in memory: what is known stays, what is new is read,
+// nothing counts down, and what was recorded alone is in Redis afterwards.
 func TestGoOnAlone(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)

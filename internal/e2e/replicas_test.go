@@ -210,8 +210,8 @@ func counters(page string) map[string]string {
 	return series
 }
 
-// requireEqualCounters waits for a scrape at which all replicas show the same shared counters. They count on with every pass,
-// and one may end in the moment of an emission.
+// requireEqualCounters waits for a scrape at which all replicas show the same shared counters. They count on with every
+// pass, and one may end in the moment of an emission.
 func requireEqualCounters(t *testing.T, replicas []*replica) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {
@@ -366,8 +366,8 @@ func requireTermsGrow(t *testing.T, redis *redistest.Server) {
 	require.Greater(t, terms, 10)
 }
 
-// TestLeadershipPerOrganization spreads four organizations over the replicas: each is led by exactly one, one that comes later
-// gets its share, and those of one that dies are led by the others.
+// TestLeadershipPerOrganization spreads four organizations over the replicas: each is led by exactly one, one that
+// comes later gets its share, and those of one that dies are led by the others.
 func TestLeadershipPerOrganization(t *testing.T) {
 	t.Parallel()
 	const orgs = 4
@@ -436,8 +436,8 @@ func requireSpread(t *testing.T, replicas []*replica, names []string, want []int
 	return nil
 }
 
-// TestStopWhileRedisTakesNoWrites: a replica stops in under two seconds while Redis holds writes back, as in a failover, and
-// while it answers nothing at all.
+// TestStopWhileRedisTakesNoWrites: a replica stops in under two seconds while Redis holds writes back, as in a
+// failover, and while it answers nothing at all.
 func TestStopWhileRedisTakesNoWrites(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})

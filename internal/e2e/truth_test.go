@@ -91,9 +91,9 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 	t.metrics[series{metric, repo, user}] += float64(n)
 }
 
-// linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines only those
-// that somebody could know. The statistics know who has an account and a commit that is no merge. Where all commits of the week
-// were read, and where nobody has pushed since it began, everybody is known.
+// linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines
+// only those that somebody could know. The statistics know who has an account and a commit that is no merge. Where all
+// commits of the week were read, and where nobody has pushed since it began, everybody is known.
 func linesTruthAt(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time, fallback bool) map[series]float64 {
 	listed := make(map[series]bool)
 	for _, c := range data.Commits {

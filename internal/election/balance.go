@@ -14,8 +14,8 @@ type Roster interface {
 	Announce(ctx context.Context, held int) (others []int, err error)
 }
 
-// balancer spreads leases over the replicas: who holds fewer is quicker to take one, and who holds at least two more than
-// another gives one up.
+// balancer spreads leases over the replicas: who holds fewer is quicker to take one, and who holds at least two more
+// than another gives one up.
 type balancer struct {
 	roster Roster
 	period time.Duration
@@ -64,8 +64,8 @@ func (s *balancer) acquireDelay() time.Duration {
 	return min(time.Duration(len(s.terms))*s.period/8, s.period/2)
 }
 
-// rebalance announces what this replica holds, at most once a period, and gives up the newest lease when another replica holds
-// at least two fewer. What it gave up is taken before it looks again.
+// rebalance announces what this replica holds, at most once a period, and gives up the newest lease when another
+// replica holds at least two fewer. What it gave up is taken before it looks again.
 func (s *balancer) rebalance(ctx context.Context) {
 	held, due := s.announceDue()
 	if !due {

@@ -1,5 +1,5 @@
-// Package election decides which replica leads. A lease is held by one replica at a time; each term of it has a number, the
-// fence, that only grows, so that whoever is written to can refuse a leader of the past.
+// Package election decides which replica leads. A lease is held by one replica at a time; each term of it has a number,
+// the fence, that only grows, so that whoever is written to can refuse a leader of the past.
 package election
 
 import (
@@ -57,11 +57,13 @@ type Timing struct {
 	LeaseDuration time.Duration
 	// RenewDeadline is how long a leader goes on without having renewed. It is shorter than the lease.
 	RenewDeadline time.Duration
-	// RetryPeriod is how long a request may take, the time between two renewals, and four times that between two attempts to acquire.
+	// RetryPeriod is how long a request may take, the time between two renewals, and four times that between two
+	// attempts to acquire.
 	RetryPeriod time.Duration
 }
 
-// clockDriftDivisor is the part of a lease's duration by which the clocks of this machine and of the leaser's may differ in speed.
+// clockDriftDivisor is the part of a lease's duration by which the clocks of this machine and of the leaser's may
+// differ in speed.
 const clockDriftDivisor = 20
 
 // trustedFor is how long after the start of a successful request a leader may be sure of its lease.
@@ -105,9 +107,10 @@ func New(leaser Leaser, timing Timing, roster Roster, hooks Hooks) *Elector {
 	return &Elector{leaser: leaser, timing: timing, hooks: hooks, balancer: balancer{roster: roster, period: timing.RetryPeriod}}
 }
 
-// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term, waits
-// for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It gives the
-// cause of ctx's end when everything has stopped. What work returns while its context lives ends the term, too.
+// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term,
+// waits for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It
+// gives the cause of ctx's end when everything has stopped. What work returns while its context lives ends the term,
+// too.
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
 	e.balancer.addCampaign()
 	defer e.balancer.removeCampaign()
@@ -140,7 +143,8 @@ func (e *Elector) campaign(
 	return context.Cause(ctx)
 }
 
-// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period: what a leader releases is taken in a quarter of it.
+// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period: what a leader releases is taken
+// in a quarter of it.
 const attemptsPerRetryPeriod = 4
 
 // waitJittered waits, somewhat more or less.
@@ -193,8 +197,8 @@ func (e *Elector) serveTerm(
 	return why
 }
 
-// renewTerm renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser silent or
-// this process stopped for a while.
+// renewTerm renews a term until its context ends, and ends it when the lease cannot be trusted any more, be the leaser
+// silent or this process stopped for a while.
 func (e *Elector) renewTerm(
 	ctx context.Context, term Term, until time.Time, spread *balancer, end context.CancelCauseFunc,
 ) {

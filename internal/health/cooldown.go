@@ -62,8 +62,8 @@ func NewCooldown(settings CooldownSettings) *Cooldown {
 	return &Cooldown{settings: settings, streaks: make(map[string]*failureStreak)}
 }
 
-// RecordRequest notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins with it,
-// otherwise nil.
+// RecordRequest notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins
+// with it, otherwise nil.
 func (c *Cooldown) RecordRequest(q Request, trouble error, now time.Time) (begun *CooldownError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,8 +113,8 @@ func (c *Cooldown) IsProbeDue(now time.Time) bool {
 	return !c.startedAt.IsZero() && now.Sub(c.startedAt) >= c.settings.Pause
 }
 
-// RecordProbe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then on. It
-// reports whether the cooldown has ended with it.
+// RecordProbe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then
+// on. It reports whether the cooldown has ended with it.
 func (c *Cooldown) RecordProbe(trouble error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -105,7 +105,8 @@ func TestOptionalDependency(t *testing.T) {
 	require.Equal(t, health.Degraded, r.Mode)
 }
 
-// TestWarningIsDegraded: a warning is degraded, whatever the role requires, and the same trouble without it is not ready.
+// TestWarningIsDegraded: a warning is degraded, whatever the role requires, and the same trouble without it is not
+// ready.
 func TestWarningIsDegraded(t *testing.T) {
 	t.Parallel()
 	changes := 0

@@ -40,8 +40,8 @@ func (w *Warning) Error() string { return w.Err.Error() }
 // Unwrap gives the trouble.
 func (w *Warning) Unwrap() error { return w.Err }
 
-// requiredBy says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is known
-// is still served.
+// requiredBy says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is
+// known is still served.
 var requiredBy = map[string][]Role{
 	Redis:        {Leader, Follower},
 	Storage:      {Leader, Follower},
@@ -57,8 +57,8 @@ var requiredBy = map[string][]Role{
 // maxDetail bounds a detail in bytes.
 const maxDetail = 500
 
-// Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe for
-// concurrent use.
+// Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe
+// for concurrent use.
 type Monitor struct {
 	optional []string
 	now      func() time.Time
@@ -72,8 +72,8 @@ type Monitor struct {
 	report   Report
 }
 
-// NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies. change is called with every report that differs
-// from the one before in more than details, one call at a time.
+// NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies.
+// change is called with every report that differs from the one before in more than details, one call at a time.
 func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
 	m := &Monitor{
 		optional: spare, now: now, onChange: change,
@@ -178,8 +178,8 @@ func (m *Monitor) evaluate() {
 	}
 }
 
-// incidentalPattern is what differs between two errors of one cause: GitHub's id of a request, and the port from which a
-// connection was made.
+// incidentalPattern is what differs between two errors of one cause: GitHub's id of a request, and the port from which
+// a connection was made.
 var incidentalPattern = regexp.MustCompile(`\[request [^\]]*\]|:[0-9]+->`)
 
 // isSameReason reports whether two details give one reason.

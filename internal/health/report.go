@@ -1,5 +1,5 @@
-// Package health knows how one replica is doing: the state of what it depends on, whether it is ready for its role, and what
-// that amounts to. It has no clock and does no I/O.
+// Package health knows how one replica is doing: the state of what it depends on, whether it is ready for its role, and
+// what that amounts to. It has no clock and does no I/O.
 package health
 
 import (

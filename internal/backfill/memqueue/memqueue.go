@@ -1,10 +1,11 @@
-// Package memqueue is a queue in this process. It keeps nothing when the process ends, and needs not: what is missing stands
-// in the coverage.
+// Package memqueue is a queue in this process. Its jobs end with the process: the coverage still has their gaps, and
+// the next sweep publishes them again.
 package memqueue
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,19 +13,19 @@ import (
 )
 
 const (
-	// maxPending bounds the jobs that wait for a consumer or for their time.
+	// maxPending bounds the jobs that are ready or wait for a retry.
 	maxPending = 100_000
-	// maxDeadLetters bounds the dead jobs; the oldest go first.
+	// maxDeadLetters bounds the dead letters; the oldest are dropped first.
 	maxDeadLetters = 1000
 )
 
-// ErrFull refuses jobs of which there are too many.
+// ErrFull is the error of Publish when maxPending jobs are pending.
 var ErrFull = errors.New("the queue is full")
 
-// Settings are a queue's.
+// Settings configure a Queue.
 type Settings struct {
 	Retries backfill.RetryPolicy
-	// Consumers is how many jobs each call of Consume hands out at a time.
+	// Consumers is how many jobs each call of Consume works on at a time; at least one.
 	Consumers int
 }
 
@@ -34,38 +35,38 @@ type Queue struct {
 
 	mu          sync.Mutex
 	ready       []backfill.Job
-	jobsAdded   chan struct{} // closed when there are more jobs
+	jobsAdded   chan struct{} // closed and replaced when ready grows
 	retries     int
 	deadLetters []DeadLetter
 	consumers   int
-	oldest      time.Time
 }
 
-// DeadLetter is a job that nobody will do, and why.
+// DeadLetter is a job that is not delivered again, with the error of its last attempt.
 type DeadLetter struct {
 	Job backfill.Job
 	Err error
 }
 
-// New makes a queue.
+var _ backfill.Queue = (*Queue)(nil)
+
+// New returns an empty queue.
 func New(settings Settings) *Queue {
 	return &Queue{settings: settings, jobsAdded: make(chan struct{})}
 }
 
-// Publish implements backfill.Queue.
+// Publish implements backfill.Queue. It returns ErrFull when only the first of the jobs, or none, are accepted.
 func (q *Queue) Publish(_ context.Context, jobs []backfill.Job) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	room := max(0, maxPending-len(q.ready)-q.retries)
-	n := min(len(jobs), room)
-	q.enqueue(jobs[:n]...)
-	if n < len(jobs) {
-		return n, ErrFull
+	accepted := min(len(jobs), max(0, maxPending-len(q.ready)-q.retries))
+	q.enqueue(jobs[:accepted]...)
+	if accepted < len(jobs) {
+		return accepted, ErrFull
 	}
-	return n, nil
+	return accepted, nil
 }
 
-// enqueue puts jobs in and wakes the consumers. The caller holds the lock.
+// enqueue appends jobs and wakes the consumers. q.mu is held.
 func (q *Queue) enqueue(jobs ...backfill.Job) {
 	q.ready = append(q.ready, jobs...)
 	close(q.jobsAdded)
@@ -92,11 +93,11 @@ func (q *Queue) addConsumers(n int) {
 
 func (q *Queue) runConsumer(ctx context.Context, handler backfill.Handler) {
 	for ctx.Err() == nil {
-		job, changed := q.dequeue()
+		job, jobsAdded := q.dequeue()
 		if job == nil {
 			select {
 			case <-ctx.Done():
-			case <-changed:
+			case <-jobsAdded:
 			}
 			continue
 		}
@@ -109,7 +110,7 @@ func (q *Queue) runConsumer(ctx context.Context, handler backfill.Handler) {
 	}
 }
 
-// dequeue gives the first job, or what is closed when there is one.
+// dequeue removes and returns the first ready job, or nil and a channel that is closed when jobs are added.
 func (q *Queue) dequeue() (*backfill.Job, <-chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -118,18 +119,19 @@ func (q *Queue) dequeue() (*backfill.Job, <-chan struct{}) {
 	}
 	job := q.ready[0]
 	q.ready = q.ready[1:]
-	q.oldest = job.CreatedAt
 	return &job, nil
 }
 
-// requeue puts a job in front that nobody has finished.
+// requeue puts an unfinished job back in front of the ready ones.
 func (q *Queue) requeue(job *backfill.Job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.ready = append([]backfill.Job{*job}, q.ready...)
-	q.enqueue() // wakes whoever waits
+	q.enqueue() // wakes the other consumers
 }
 
+// applyOutcome retries or dead-letters a job whose handler returned err. A retry's timer is not awaited: it only
+// appends to a queue that may have no consumer any more.
 func (q *Queue) applyOutcome(job *backfill.Job, err error) {
 	outcome := q.settings.Retries.DecideOutcome(job, err)
 	q.mu.Lock()
@@ -138,33 +140,35 @@ func (q *Queue) applyOutcome(job *backfill.Job, err error) {
 	case backfill.OutcomeDone:
 	case backfill.OutcomeDeadLetter:
 		q.deadLetters = append(q.deadLetters[max(0, len(q.deadLetters)+1-maxDeadLetters):], DeadLetter{Job: *job, Err: err})
-	default:
-		again := *job
-		again.Attempt, again.Returns = outcome.Attempt, outcome.Returns
+	case backfill.OutcomeRetry:
+		next := *job
+		next.Attempt, next.Returns = outcome.Attempt, outcome.Returns
 		q.retries++
 		time.AfterFunc(outcome.Delay, func() {
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			q.retries--
-			q.enqueue(again)
+			q.enqueue(next)
 		})
 	}
 }
 
-// Depth implements backfill.Queue.
+// Depth implements backfill.Queue. MaxUnacked is zero: a job that ends with the process is not delivered again.
 func (q *Queue) Depth(context.Context) (backfill.Depth, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	depth := backfill.Depth{Ready: len(q.ready), Retries: q.retries, DeadLetters: len(q.deadLetters), Consumers: q.consumers}
+	depth := backfill.Depth{
+		Ready: len(q.ready), Retries: q.retries, DeadLetters: len(q.deadLetters), Consumers: q.consumers,
+	}
 	if depth.Ready > 0 {
 		depth.Oldest = q.ready[0].CreatedAt
 	}
 	return depth, nil
 }
 
-// DeadLetters lists the dead jobs.
+// DeadLetters returns the dead letters, the oldest first.
 func (q *Queue) DeadLetters() []DeadLetter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return append([]DeadLetter(nil), q.deadLetters...)
+	return slices.Clone(q.deadLetters)
 }

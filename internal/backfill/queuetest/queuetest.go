@@ -1,4 +1,4 @@
-// Package queuetest is the conformance suite that every queue passes.
+// Package queuetest is the conformance suite that every backfill.Queue passes.
 package queuetest
 
 import (
@@ -15,18 +15,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// RetryPolicy are what the suite needs a queue to be made with.
+// RetryPolicy returns the policy of the queues under test.
 func RetryPolicy() backfill.RetryPolicy {
 	return backfill.RetryPolicy{Delays: []time.Duration{50 * time.Millisecond, 200 * time.Millisecond}, MaxAttempts: 3}
 }
 
-// Consumers is how many jobs a queue of the suite hands out at a time.
+// Consumers is how many jobs a queue under test works on at a time.
 const Consumers = 2
 
 // waitTimeout bounds every wait.
 const waitTimeout = 30 * time.Second
 
-// NewJob is a job that a dispatcher could have made.
+// NewJob returns a valid job with a number of its own.
 func NewJob(n int) backfill.Job {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return backfill.Job{
@@ -37,7 +37,7 @@ func NewJob(n int) backfill.Job {
 	}
 }
 
-// NewJobs are n of them.
+// NewJobs returns n jobs.
 func NewJobs(n int) []backfill.Job {
 	list := make([]backfill.Job, n)
 	for i := range list {
@@ -46,27 +46,27 @@ func NewJobs(n int) []backfill.Job {
 	return list
 }
 
-// Run runs the suite. start makes an empty queue with Settings and Consumers.
+// Run runs the suite. start returns an empty queue with RetryPolicy and Consumers.
 func Run(t *testing.T, start func(t *testing.T) backfill.Queue) {
 	t.Helper()
 	tests := map[string]func(t *testing.T, q backfill.Queue){
-		"each job comes as it was published":                     testDeliversAsPublished,
-		"no more at a time than asked for":                       testConcurrencyLimit,
-		"a failed job comes again":                               testRetriesFailedJob,
-		"the attempts end":                                       testDeadLettersAfterMaxAttempts,
-		"a discarded job is dead at once":                        testDeadLettersDiscardedJob,
-		"putting off spends no attempt":                          testDeferKeepsAttempt,
-		"an unfinished job comes again":                          testRedeliversUnfinishedJob,
-		"an unknown organization's job comes again, for a while": testReturnsUnknownOrg,
-		"the depth":                        testDepth,
-		"several consumers share the jobs": testSharesJobsAmongConsumers,
+		"delivers jobs as published":                 testDeliversAsPublished,
+		"limits concurrency":                         testConcurrencyLimit,
+		"retries a failed job":                       testRetriesFailedJob,
+		"dead-letters after the last attempt":        testDeadLettersAfterMaxAttempts,
+		"dead-letters a discarded job":               testDeadLettersDiscardedJob,
+		"a deferral spends no attempt":               testDeferKeepsAttempt,
+		"redelivers an unfinished job":               testRedeliversUnfinishedJob,
+		"returns the job of an unknown organization": testReturnsUnknownOrg,
+		"reports the depth":                          testDepth,
+		"shares jobs among consumers":                testSharesJobsAmongConsumers,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
 	}
 }
 
-// jobLog notes what a handler was given.
+// jobLog records the jobs that a handler received.
 type jobLog struct {
 	mu   sync.Mutex
 	seen []backfill.Job
@@ -84,7 +84,7 @@ func (l *jobLog) jobs() []backfill.Job {
 	return append([]backfill.Job(nil), l.seen...)
 }
 
-// consume runs a consumer until the test ends, or the returned function is called.
+// consume runs a consumer until the test ends or stop is called, which waits for it.
 func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -108,7 +108,7 @@ func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
 	require.Len(t, jobs, n)
 }
 
-// eventually waits for what has to come true.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	require.Eventually(t, is, waitTimeout, 5*time.Millisecond, what)
@@ -138,30 +138,30 @@ func testDeliversAsPublished(t *testing.T, q backfill.Queue) {
 func testConcurrencyLimit(t *testing.T, q backfill.Queue) {
 	publish(t, q, NewJobs(20)...)
 	var mu sync.Mutex
-	now, most, all := 0, 0, 0
-	both := make(chan struct{})
+	running, peak, total := 0, 0, 0
+	allBusy := make(chan struct{})
 	consume(t, q, func(ctx context.Context, _ backfill.Job) error {
 		mu.Lock()
-		now++
-		all++
-		most = max(most, now)
-		if now == Consumers && all == Consumers {
-			close(both)
+		running++
+		total++
+		peak = max(peak, running)
+		if running == Consumers && total == Consumers {
+			close(allBusy)
 		}
 		mu.Unlock()
-		select { // nobody goes on before the others are there
-		case <-both:
+		select { // every consumer has a job before one goes on
+		case <-allBusy:
 		case <-ctx.Done():
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		now--
+		running--
 		return nil
 	})
-	eventually(t, "all jobs", func() bool { mu.Lock(); defer mu.Unlock(); return all == 20 })
+	eventually(t, "all jobs", func() bool { mu.Lock(); defer mu.Unlock(); return total == 20 })
 	mu.Lock()
 	defer mu.Unlock()
-	require.Equal(t, Consumers, most)
+	require.Equal(t, Consumers, peak)
 }
 
 func testRetriesFailedJob(t *testing.T, q backfill.Queue) {
@@ -208,7 +208,7 @@ func testDeadLettersDiscardedJob(t *testing.T, q backfill.Queue) {
 	consume(t, q, func(_ context.Context, job backfill.Job) error {
 		got.add(job)
 		if job.ID == NewJob(0).ID {
-			return backfill.Discard(errors.New("senseless"))
+			return backfill.Discard(errors.New("invalid window"))
 		}
 		return nil
 	})
@@ -227,7 +227,7 @@ func testDeferKeepsAttempt(t *testing.T, q backfill.Queue) {
 		}
 		return nil
 	})
-	eventually(t, "the end", func() bool { return len(got.jobs()) == 2*RetryPolicy().MaxAttempts+1 })
+	eventually(t, "the last delivery", func() bool { return len(got.jobs()) == 2*RetryPolicy().MaxAttempts+1 })
 	for _, job := range got.jobs() {
 		require.Equal(t, 1, job.Attempt)
 	}
@@ -292,7 +292,7 @@ func testSharesJobsAmongConsumers(t *testing.T, q backfill.Queue) {
 	handler := func(mine, theirs *jobLog) backfill.Handler {
 		return func(ctx context.Context, job backfill.Job) error {
 			mine.add(job)
-			for len(theirs.jobs()) == 0 { // the other one gets its share even when one could do it all
+			for len(theirs.jobs()) == 0 { // one consumer alone could do all jobs
 				select {
 				case <-ctx.Done():
 					return ctx.Err()

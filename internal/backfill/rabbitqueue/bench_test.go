@@ -20,8 +20,9 @@ import (
 // benchJobs is how many jobs are published at a time, as the dispatcher does.
 const benchJobs = 100
 
-// BenchmarkJobs publishes jobs with confirms and consumes them with acks by hand, and the bare library doing the same on
-// queues with the same arguments: two connections, a hundred messages before their confirms are waited for, two consumers.
+// BenchmarkJobs publishes jobs with confirms and consumes them with acks by hand, and the bare library doing the same
+// on queues with the same arguments: two connections, a hundred messages before their confirms are waited for, two
+// consumers.
 func BenchmarkJobs(b *testing.B) {
 	s := rabbittest.Start(b)
 	for _, prefetch := range []int{1, 8, 64} {

@@ -29,8 +29,8 @@ var (
 	errDialSlow     = fmt.Errorf("no answer within %s", slowDialAfter)
 )
 
-// managedConn keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a former
-// connection is used with a new one: its delivery tags would acknowledge other jobs.
+// managedConn keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a
+// former connection is used with a new one: its delivery tags would acknowledge other jobs.
 type managedConn struct {
 	queue   *Queue
 	name    string

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// republishDelay is the wait before it is tried again to publish what a job has become.
+// republishDelay is the wait between two attempts to publish the outcome of a job.
 const republishDelay = time.Second
 
 // Consume implements backfill.Queue.
@@ -38,13 +38,13 @@ func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
 	return context.Cause(ctx)
 }
 
-// runSession consumes on one connection until it ends, and waits for the handlers.
+// runSession consumes on one connection until it or ctx ends, and waits for the handlers.
 func (q *Queue) runSession(ctx context.Context, conn *amqp.Connection, handler backfill.Handler) error {
 	ch, err := conn.Channel()
 	if err != nil {
 		return err
 	}
-	// Jobs that are not done go back when the channel ends.
+	// The broker requeues unacknowledged jobs when the channel is closed.
 	defer func() { _ = ch.Close() }()
 	s := &session{
 		queue: q, channel: ch, handler: handler, closeReason: watchChannel(ch), stopped: make(chan struct{}),
@@ -79,22 +79,22 @@ func (q *Queue) runSession(ctx context.Context, conn *amqp.Connection, handler b
 	return fmt.Errorf("the broker ended the deliveries of %q: %w", s.endedQueue, s.closeReason.reason(errNoReason))
 }
 
-// session is the consuming on one channel.
+// session is the consuming of all queues on one channel.
 type session struct {
 	queue       *Queue
 	channel     *amqp.Channel
 	handler     backfill.Handler
 	closeReason channelClose
-	// slots bound the jobs that are worked on at a time. Who waits for one is served in turn, so that many jobs of one
-	// organization do not keep those of another waiting.
+	// slots bound the jobs that are worked on at a time. Goroutines acquire one in the order in which they wait, so that
+	// many jobs of one organization do not delay those of another.
 	slots chan struct{}
-	// over is closed when the deliveries of a queue have ended; then the session ends.
+	// stopped is closed when the broker has ended the deliveries of a queue, which is endedQueue; the session ends then.
 	stopOnce   sync.Once
 	stopped    chan struct{}
 	endedQueue string
 }
 
-// consumeQueue works on a queue's deliveries until there are no more.
+// consumeQueue handles the deliveries of a queue until the session or ctx ends.
 func (s *session) consumeQueue(ctx context.Context, from *source, deliveries <-chan amqp.Delivery) {
 	for {
 		select {
@@ -114,7 +114,7 @@ func (s *session) consumeQueue(ctx context.Context, from *source, deliveries <-c
 	}
 }
 
-// stop ends the session, unless a queue of a version before was deleted, which is no loss.
+// stop ends the session, unless the queue of the release before was deleted, which is expected.
 func (s *session) stop(from *source) {
 	if from == s.queue.legacySource && !s.channel.IsClosed() {
 		return
@@ -125,7 +125,7 @@ func (s *session) stop(from *source) {
 	})
 }
 
-// handleInSlot has a job worked on in its turn.
+// handleInSlot handles a delivery once it has acquired a slot. It reports false when the session or ctx ended first.
 func (s *session) handleInSlot(ctx context.Context, from *source, d *amqp.Delivery) bool {
 	select {
 	case <-ctx.Done():
@@ -139,7 +139,8 @@ func (s *session) handleInSlot(ctx context.Context, from *source, d *amqp.Delive
 	return true
 }
 
-// handleDelivery has a message worked on, and acknowledges it when it is certain what becomes of it.
+// handleDelivery calls the handler with a delivered job, and acknowledges the delivery once the broker has confirmed the
+// outcome. A job that ctx interrupted stays unacknowledged.
 func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delivery, handler backfill.Handler) {
 	job, err := backfill.Decode(d.Body)
 	if err != nil {
@@ -150,7 +151,7 @@ func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delive
 	from.oldest.Store(job.CreatedAt.UnixMilli())
 	err = handler(ctx, job)
 	if ctx.Err() != nil && err != nil {
-		return // unfinished: it is delivered again
+		return
 	}
 	outcome := q.settings.Retries.DecideOutcome(&job, err)
 	if outcome.Kind == backfill.OutcomeDone || q.republish(ctx, q.outcomeMessage(from, d, &job, outcome, err)) {
@@ -161,18 +162,20 @@ func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delive
 	}
 }
 
-// outcomeMessage is what becomes of a job that is not done.
-func (q *Queue) outcomeMessage(from *source, d *amqp.Delivery, job *backfill.Job, outcome backfill.Outcome, err error) outgoing {
+// outcomeMessage returns the message of a retry or a dead letter.
+func (q *Queue) outcomeMessage(
+	from *source, d *amqp.Delivery, job *backfill.Job, outcome backfill.Outcome, err error,
+) outgoing {
 	now := q.settings.Now()
 	reason := fmt.Errorf("attempt %d: %w", job.Attempt, err)
 	switch {
 	case outcome.Kind == backfill.OutcomeDeadLetter:
 		if job.Returns > 0 {
-			reason = fmt.Errorf("given back %d times: %w", job.Returns, err)
+			reason = fmt.Errorf("returned %d times: %w", job.Returns, err)
 		}
 		return q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, job.Attempt, reason, now))
 	case outcome.Returns > 0:
-		reason = fmt.Errorf("given back: %w", err)
+		reason = fmt.Errorf("returned: %w", err)
 		m := retryMessage(d, job, reason, now)
 		m.Headers[HeaderReturns] = strconv.Itoa(outcome.Returns)
 		return q.toRetryQueue(outcome.Delay, from.name, m)
@@ -183,9 +186,9 @@ func (q *Queue) outcomeMessage(from *source, d *amqp.Delivery, job *backfill.Job
 	}
 }
 
-// deadLetterInvalid buries a message that is no job.
+// deadLetterInvalid moves a message that does not encode a job to the dead-letter queue.
 func (q *Queue) deadLetterInvalid(ctx context.Context, from *source, d *amqp.Delivery, err error) {
-	q.settings.Logger.Warn("A message in the queue of jobs is no job; it waits among the dead ones.",
+	q.settings.Logger.Warn("Invalid message in the backfill queue moved to the dead-letter queue.",
 		zap.String("queue", from.name), zap.Error(err))
 	q.settings.OnInvalid(from.name)
 	if q.republish(ctx, q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, 0, err, q.settings.Now()))) {
@@ -193,8 +196,8 @@ func (q *Queue) deadLetterInvalid(ctx context.Context, from *source, d *amqp.Del
 	}
 }
 
-// republish publishes what a message has become, until the broker has it. It gives up when ctx ends: then the message is
-// delivered again.
+// republish publishes an outcome until the broker confirms it. It reports false when ctx ended first: then the broker
+// delivers the original message again.
 func (q *Queue) republish(ctx context.Context, m outgoing) bool {
 	for {
 		if _, err := q.publisher.publish(ctx, []outgoing{m}); err == nil {
@@ -208,9 +211,10 @@ func (q *Queue) republish(ctx context.Context, m outgoing) bool {
 	}
 }
 
-// acknowledge ends a delivery. When that fails the connection was lost, and the job is delivered again, which does no harm.
+// acknowledge ends a delivery. An error means that the connection was lost: the job is delivered again, and is a
+// duplicate.
 func (q *Queue) acknowledge(d *amqp.Delivery) {
 	if err := d.Ack(false); err != nil {
-		q.settings.Logger.Debug("A job could not be acknowledged; it is delivered again.", zap.Error(err))
+		q.settings.Logger.Debug("Failed to acknowledge a backfill job; the broker delivers it again.", zap.Error(err))
 	}
 }

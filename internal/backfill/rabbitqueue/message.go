@@ -10,15 +10,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// The headers of messages that come again or are dead, beside those that the broker adds.
+// The headers of retried and dead-lettered messages. They are a wired format that every release reads: a name keeps its
+// meaning and its type, and a message without a header is read as with the zero value.
+//
+//	name         type   on                     value
+//	gx-error     text   retries, dead letters  why the last attempt failed, at most maxReasonBytes
+//	gx-history   array  retries, dead letters  texts "RFC 3339 time, blank, gx-error", the newest last, at most maxHistory
+//	gx-attempts  text   dead letters           number of attempts
+//	gx-returns   text   retries                number of returns in a row
+//
+// The broker adds x-death and x-first-death-reason, of which newDeadLetter reads the second.
 const (
-	// HeaderError is why the last attempt failed, or why the message is dead.
+	// HeaderError is why the last attempt failed, or why the message was dead-lettered.
 	HeaderError = "gx-error"
-	// HeaderHistory lists what happened to the job, the newest last, each as "time attempt N: what".
+	// HeaderHistory lists the errors of the attempts, the newest last, each as "time attempt N: error".
 	HeaderHistory = "gx-history"
-	// HeaderAttempts is how often the job was tried.
+	// HeaderAttempts is how often the job was attempted.
 	HeaderAttempts = "gx-attempts"
-	// HeaderReturns is how often in a row a job was given back by replicas that do not know its organization.
+	// HeaderReturns is how often in a row a job was returned by replicas that do not have its organization.
 	HeaderReturns = "gx-returns"
 )
 
@@ -27,7 +36,7 @@ const (
 	maxReasonBytes = 500
 )
 
-// newMessage is a job as it is published first.
+// newMessage returns the message of a job, without headers.
 func newMessage(job *backfill.Job) amqp.Publishing {
 	return amqp.Publishing{
 		ContentType: "application/json", DeliveryMode: amqp.Persistent, Type: "githubexporter.backfill",
@@ -35,32 +44,32 @@ func newMessage(job *backfill.Job) amqp.Publishing {
 	}
 }
 
-// retryMessage is a job that comes again after a failed attempt, or once it was put off.
+// retryMessage returns the message of the next delivery of a job that failed, was deferred or was returned.
 func retryMessage(d *amqp.Delivery, job *backfill.Job, reason error, now time.Time) amqp.Publishing {
 	m := newMessage(job)
 	m.Headers = outcomeHeaders(d, reason, now)
 	return m
 }
 
-// deadLetterMessage is a message that is dead, as it came.
+// deadLetterMessage returns a dead letter with the body of the delivery, unchanged.
 func deadLetterMessage(d *amqp.Delivery, attempts int, reason error, now time.Time) amqp.Publishing {
 	table := outcomeHeaders(d, reason, now)
 	table[HeaderAttempts] = strconv.Itoa(attempts)
 	return amqp.Publishing{
-		ContentType: d.ContentType, DeliveryMode: amqp.Persistent, Type: d.Type, MessageId: d.MessageId, Timestamp: d.Timestamp,
-		Headers: table, Body: d.Body,
+		ContentType: d.ContentType, DeliveryMode: amqp.Persistent, Type: d.Type, MessageId: d.MessageId,
+		Timestamp: d.Timestamp, Headers: table, Body: d.Body,
 	}
 }
 
-// outcomeHeaders tell what happened, with the newest at the end.
+// outcomeHeaders returns the headers of a delivery with reason added to its history.
 func outcomeHeaders(d *amqp.Delivery, reason error, now time.Time) amqp.Table {
-	what := truncate(reason.Error())
-	history := append(parseHistory(d.Headers), now.UTC().Format(time.RFC3339)+" "+what)
+	text := truncate(reason.Error())
+	history := append(parseHistory(d.Headers), now.UTC().Format(time.RFC3339)+" "+text)
 	history = history[max(0, len(history)-maxHistory):]
-	return amqp.Table{HeaderError: what, HeaderHistory: history}
+	return amqp.Table{HeaderError: text, HeaderHistory: history}
 }
 
-// parseReturns reads HeaderReturns; what is no number counts as none.
+// parseReturns reads HeaderReturns; zero when it is absent or invalid.
 func parseReturns(table amqp.Table) int {
 	text, _ := table[HeaderReturns].(string)
 	n, err := strconv.Atoi(text)
@@ -70,6 +79,7 @@ func parseReturns(table amqp.Table) int {
 	return n
 }
 
+// parseHistory reads HeaderHistory, dropping entries that are no text. The library encodes no []string, hence []any.
 func parseHistory(table amqp.Table) []any {
 	list, _ := table[HeaderHistory].([]any)
 	var history []any

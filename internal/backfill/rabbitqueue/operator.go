@@ -9,29 +9,29 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// DeadLetter is a message in the queue of the dead ones.
+// DeadLetter is a message in the dead-letter queue.
 type DeadLetter struct {
 	Job backfill.Job
-	// Invalid says why the message is no job; nil when it is one.
+	// Invalid is why the message does not encode a job; nil when Job is valid.
 	Invalid error
 	Body    []byte
-	// Reason is why it is dead, History what happened before, the oldest first.
+	// Reason is why it was dead-lettered, History its attempts, the oldest first; see HeaderHistory.
 	Reason  string
 	History []string
 }
 
-// Decision says what becomes of a dead message.
+// Decision is what ReviewDeadLetters does with a dead letter.
 type Decision int
 
-// The decisions. A message that is no job is not replayed: it is kept.
+// The decisions. An invalid message is kept in place of being replayed.
 const (
 	DecisionKeep Decision = iota
 	DecisionRemove
 	DecisionReplay
 )
 
-// ReviewDeadLetters shows each message in the queue of the dead ones and does as it is told: what is replayed has its attempts
-// before it again, in the queue of its organization. Those that are kept go back when all were seen.
+// ReviewDeadLetters calls decide with each message in the dead-letter queue. A replayed job has all its attempts again,
+// in the queue of its organization. The broker requeues kept messages when all were reviewed.
 func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadLetter) Decision) error {
 	o, err := openOperatorChannel(ctx, settings)
 	if err != nil {
@@ -39,11 +39,11 @@ func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadL
 	}
 	defer o.close()
 	for ctx.Err() == nil {
-		d, there, err := o.channel.Get(settings.DeadQueue, false)
+		d, ok, err := o.channel.Get(settings.DeadQueue, false)
 		if err != nil {
 			return fmt.Errorf("read %q: %w", settings.DeadQueue, err)
 		}
-		if !there {
+		if !ok {
 			return nil
 		}
 		if err := o.applyDecision(ctx, &d, decide(newDeadLetter(&d))); err != nil {
@@ -53,7 +53,7 @@ func ReviewDeadLetters(ctx context.Context, settings Settings, decide func(DeadL
 	return context.Cause(ctx)
 }
 
-// Publish publishes one job, without a claim: an operator's.
+// Publish publishes an operator's job, without a claim. It returns when the broker has confirmed the job.
 func Publish(ctx context.Context, settings Settings, job backfill.Job) error {
 	o, err := openOperatorChannel(ctx, settings)
 	if err != nil {
@@ -63,7 +63,8 @@ func Publish(ctx context.Context, settings Settings, job backfill.Job) error {
 	return o.publish(ctx, &job)
 }
 
-// operatorChannel is a channel with confirms on a connection of its own. It declares nothing.
+// operatorChannel is a channel with confirms on a connection of its own. It declares nothing, so that a mistyped name
+// creates nothing.
 type operatorChannel struct {
 	settings    *Settings
 	conn        *amqp.Connection
@@ -94,8 +95,8 @@ func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChann
 
 func (o *operatorChannel) close() { closeConn(o.conn) }
 
-// publish publishes a job for its organization's queue, or, where replicas of a version before are all there are, for
-// the one queue of those. It waits until the broker has it.
+// publish publishes a job to its organization's queue or, where all replicas are of the release before, to their one
+// queue. It returns when the broker has confirmed the job.
 func (o *operatorChannel) publish(ctx context.Context, job *backfill.Job) error {
 	own := OrgQueue(o.settings.Queue, job.Org)
 	for _, queue := range []string{own, o.settings.Queue} {
@@ -107,7 +108,7 @@ func (o *operatorChannel) publish(ctx context.Context, job *backfill.Job) error 
 		"receiver that runs?", own, o.settings.Exchange)
 }
 
-// publishConfirmed reports whether a queue has taken the job.
+// publishConfirmed publishes a job to a queue and waits for the confirm. It reports whether the queue exists.
 func (o *operatorChannel) publishConfirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
 	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(
 		ctx, o.settings.Exchange, queue, true, false, newMessage(job))
@@ -120,7 +121,7 @@ func (o *operatorChannel) publishConfirmed(ctx context.Context, queue string, jo
 	}
 	select {
 	case _, open := <-o.returned:
-		if !open { // the channel has ended
+		if !open { // the channel was closed
 			return false, fmt.Errorf("publish: %w", o.closeReason.reason(errRefused))
 		}
 		return false, nil
@@ -128,7 +129,7 @@ func (o *operatorChannel) publishConfirmed(ctx context.Context, queue string, jo
 	}
 	switch {
 	case !acked && o.channel.IsClosed():
-		return false, fmt.Errorf("publish: RabbitMQ did not take the job: %w", o.closeReason.reason(errRefused))
+		return false, fmt.Errorf("publish: RabbitMQ did not confirm the job: %w", o.closeReason.reason(errRefused))
 	case !acked:
 		return false, fmt.Errorf("publish: %w", &RefusedError{Queue: queue})
 	default:
@@ -151,7 +152,7 @@ func newDeadLetter(d *amqp.Delivery) DeadLetter {
 	return dead
 }
 
-// applyDecision removes a message once it is replayed; what is kept is not acknowledged.
+// applyDecision acknowledges a message that is removed, or that was replayed; a kept one stays unacknowledged.
 func (o *operatorChannel) applyDecision(ctx context.Context, d *amqp.Delivery, decision Decision) error {
 	job, invalid := backfill.Decode(d.Body)
 	switch {

@@ -22,8 +22,8 @@ const (
 	refusedChannelLife = 20 * time.Second
 )
 
-// publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory takes
-// nothing from connections that publish, and consumers have to go on.
+// publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory
+// takes nothing from connections that publish, and consumers have to go on.
 type publisher struct {
 	queue *Queue
 	conns *managedConn

@@ -1,6 +1,6 @@
 // Package rabbitqueue is a queue on RabbitMQ: a quorum queue of jobs for each organization, a queue with a time to live
-// for every delay, and one for dead jobs. It publishes with confirms and acknowledges by hand, after the work. Whatever
-// happens to a connection or to the broker ends in a new connection that declares everything again.
+// for each delay, and one of dead letters. It publishes with confirms and acknowledges by hand, after the work. Every
+// failure of a connection or of the broker leads to a new connection that declares everything again.
 package rabbitqueue
 
 import (
@@ -20,39 +20,41 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// Settings are a queue's.
+// Settings configure a Queue.
 type Settings struct {
-	// URL is the broker's, without credentials: amqp or amqps, host, port, virtual host.
+	// URL is the broker's address without credentials: amqp or amqps, host, port, virtual host.
 	URL string
-	// Auth is Plain or External.
+	// Auth is PlainAuth or ExternalAuth.
 	Auth amqp.Authentication
-	// TLS is for amqps.
+	// TLS configures amqps; nil is the system's defaults.
 	TLS *tls.Config
-	// Exchange, Queue and DeadQueue are names. Those of the organizations' queues and of the retry queues are made of
-	// Queue.
+	// Exchange, Queue and DeadQueue are names. The names of the organizations' queues and of the retry queues are derived
+	// from Queue; see OrgQueue and RetryQueues.
 	Exchange, Queue, DeadQueue string
 	// Orgs are the organizations whose jobs are published and consumed.
 	Orgs    []string
 	Retries backfill.RetryPolicy
-	// Prefetch is how many jobs a replica holds that are not done; where it has so many organizations that Consumers of
-	// each are more, those. Consumers is how many it works on at a time.
+	// Prefetch bounds the unacknowledged jobs of a replica, unless Consumers for each organization are more. Consumers is
+	// the number of jobs that it works on at a time.
 	Prefetch, Consumers int
-	// ConnectionName shows in the broker's list of connections.
+	// ConnectionName is shown in the broker's list of connections.
 	ConnectionName string
 	Now            func() time.Time
 	Logger         *zap.Logger
-	// OnState is called when the state changes; nil is good. It must not block.
+	// OnState is called with each change of the state of the connections, in order, one call at a time; nil is connected.
+	// It may call methods of the queue; it must not block.
 	OnState func(error)
-	// OnConsumer is called when consuming begins (nil) or is interrupted. It must not block.
+	// OnConsumer is called when consuming starts (nil) or is interrupted. It must not block.
 	OnConsumer func(error)
-	// OnInvalid is called with the queue of a message that is no job, OnReturned with that of a job that was given
-	// back.
+	// OnInvalid is called with the queue of a message that does not encode a job, OnReturned with that of a job that was
+	// returned for its organization.
 	OnInvalid, OnReturned func(queue string)
-	// OnRefused is called when a queue refuses jobs, and with nil when it takes jobs again. It must not block.
+	// OnRefused is called when a queue refuses jobs (basic.nack), and with nil when it accepts jobs again; in order, one
+	// call at a time. It must not block.
 	OnRefused func(queue string, err error)
 }
 
-// PlainAuth authenticates with a name and a password.
+// PlainAuth authenticates with a user name and a password.
 func PlainAuth(username, password string) amqp.Authentication {
 	return &amqp.PlainAuth{Username: username, Password: password}
 }
@@ -60,7 +62,8 @@ func PlainAuth(username, password string) amqp.Authentication {
 // ExternalAuth authenticates with the certificate of the TLS client.
 func ExternalAuth() amqp.Authentication { return &amqp.ExternalAuth{} }
 
-// Queue is a queue on RabbitMQ. It is safe for concurrent use.
+// Queue is a queue on RabbitMQ. It is safe for concurrent use. It owns two connections, until Close: one publishes and
+// reads depths, the other one consumes.
 type Queue struct {
 	settings  Settings
 	topology  topology
@@ -70,19 +73,19 @@ type Queue struct {
 	running   sync.WaitGroup
 
 	numConsumers   atomic.Int64
-	isAwaitingConn atomic.Bool // says that Consume waits for a connection
-	// sources are the queues that are consumed, one for each organization; shared is the one of a version before, which
-	// is consumed while old has it.
+	isAwaitingConn atomic.Bool // while Consume waits for a connection
+	// sources are the consumed queues, one for each organization. legacySource is the one queue of the release before,
+	// which is consumed while legacyQueues has it.
 	sources      []*source
 	legacySource *source
 	legacyQueues atomic.Pointer[[]string]
 	connErrors   connErrors
 }
 
-// source is a queue that is consumed.
+// source is a consumed queue.
 type source struct {
 	name, org string
-	oldest    atomic.Int64 // when the job was published that came last, in milliseconds
+	oldest    atomic.Int64 // publishing time of the job that was delivered last, in Unix milliseconds
 }
 
 func newSource(name, org string) *source { return &source{name: name, org: org} }
@@ -96,12 +99,12 @@ type connErrors struct {
 	isReported bool
 }
 
-// ErrUnavailable is the error of whatever needs a broker that cannot be reached, or that takes nothing.
+// ErrUnavailable is the error of operations on a broker that cannot be reached, or that blocks publishers.
 var ErrUnavailable = errors.New("RabbitMQ is not available")
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// New makes a queue. It does not wait for the broker.
+// New returns a queue and connects in the background, again and again, until Close. It does not wait for the broker.
 func New(settings Settings) *Queue {
 	if settings.OnConsumer == nil {
 		settings.OnConsumer = func(error) {}
@@ -129,7 +132,7 @@ func New(settings Settings) *Queue {
 	return q
 }
 
-// prepareConn declares what is needed on a new connection, and looks for what a version before has left.
+// prepareConn declares the topology on a new connection, and finds the queues of the release before.
 func (q *Queue) prepareConn(conn *amqp.Connection) error {
 	if err := q.topology.declare(conn); err != nil {
 		return err
@@ -139,14 +142,13 @@ func (q *Queue) prepareConn(conn *amqp.Connection) error {
 		return err
 	}
 	if before := q.legacyQueues.Swap(&found); len(found) > 0 && before == nil {
-		q.settings.Logger.Info("The queue of a version before exists and is consumed, too; delete it with its retry "+
-			"queues "+
-			"when all replicas have this version and it is empty.", zap.Strings("queues", found))
+		q.settings.Logger.Info("Consuming the queue of the release before, too; delete it with its retry queues when "+
+			"all replicas have this release and it is empty.", zap.Strings("queues", found))
 	}
 	return nil
 }
 
-// presentLegacyQueues are the queues of a version before that are there.
+// presentLegacyQueues returns the queues of the release before that exist.
 func (q *Queue) presentLegacyQueues() []string {
 	if old := q.legacyQueues.Load(); old != nil {
 		return *old
@@ -154,7 +156,7 @@ func (q *Queue) presentLegacyQueues() []string {
 	return nil
 }
 
-// dropLegacyQueue notes that a queue of a version before was deleted.
+// dropLegacyQueue removes a queue of the release before that was deleted at the broker.
 func (q *Queue) dropLegacyQueue(name string) {
 	var left []string
 	for _, old := range q.presentLegacyQueues() {
@@ -163,16 +165,16 @@ func (q *Queue) dropLegacyQueue(name string) {
 		}
 	}
 	q.legacyQueues.Store(&left)
-	q.settings.Logger.Info("A queue of a version before was deleted.", zap.String("queue", name))
+	q.settings.Logger.Info("A queue of the release before was deleted.", zap.String("queue", name))
 }
 
-// NumConsumers is how many consumers this process has.
+// NumConsumers returns the number of this process's consumers of each queue: 1 while it consumes.
 func (q *Queue) NumConsumers() int { return int(q.numConsumers.Load()) }
 
-// RetryQueues is a name for all retry queues together.
+// RetryQueues returns the common prefix of the retry queues' names: gh.backfill.retry beside gh.backfill.jobs.
 func RetryQueues(jobs string) string { return baseName(jobs) + ".retry" }
 
-// Close ends the connections. Jobs that are not done go back to the broker.
+// Close ends the connections and waits for them. The broker delivers unacknowledged jobs again.
 func (q *Queue) Close() {
 	q.stop()
 	q.running.Wait()
@@ -191,7 +193,7 @@ func (q *Queue) setConnError(connection int, err error) {
 	}
 }
 
-// setConsumerError notes how the connection of the consumers does, which is also why nothing is consumed without it.
+// setConsumerError sets the state of the consumers' connection, which is also the state of a consumer that waits for it.
 func (q *Queue) setConsumerError(err error) {
 	q.setConnError(1, err)
 	if err != nil && q.isAwaitingConn.Load() {
@@ -199,7 +201,7 @@ func (q *Queue) setConsumerError(err error) {
 	}
 }
 
-// awaitConsumerConn waits for the connection of the consumers.
+// awaitConsumerConn returns the connection of the consumers as soon as there is one.
 func (q *Queue) awaitConsumerConn(ctx context.Context) (*amqp.Connection, error) {
 	q.isAwaitingConn.Store(true)
 	defer q.isAwaitingConn.Store(false)
@@ -209,12 +211,12 @@ func (q *Queue) awaitConsumerConn(ctx context.Context) (*amqp.Connection, error)
 	return q.consumer.await(ctx)
 }
 
-// Depth implements backfill.Queue.
+// Depth implements backfill.Queue. It does not wait for a publish.
 func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
 	return q.sumDepths(ctx, q.sources, q.settings.DeadQueue)
 }
 
-// OrgDepth is the depth of one organization's jobs. Those that wait for their time are of all; dead ones are not
+// OrgDepth returns the depth of one organization's queue. Retries are those of all organizations; dead letters are not
 // counted.
 func (q *Queue) OrgDepth(ctx context.Context, org string) (backfill.Depth, error) {
 	for _, s := range q.sources {
@@ -225,7 +227,7 @@ func (q *Queue) OrgDepth(ctx context.Context, org string) (backfill.Depth, error
 	return backfill.Depth{}, fmt.Errorf("organization %q has no queue here", org)
 }
 
-// sumDepths adds up the depths of sources, of what a version before has left, and of all retry queues.
+// sumDepths adds up the depths of sources, of the queues of the release before, of all retry queues, and of dead.
 func (q *Queue) sumDepths(ctx context.Context, sources []*source, dead ...string) (backfill.Depth, error) {
 	var depth backfill.Depth
 	names := slices.Clone(dead)
@@ -261,7 +263,7 @@ func (q *Queue) sumDepths(ctx context.Context, sources []*source, dead ...string
 	return depth, nil
 }
 
-// addSourceDepth adds a source's depth.
+// addSourceDepth adds the depth of one source.
 func (q *Queue) addSourceDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
 	one := backfill.QueueDepth{Name: s.name, Org: s.org, Ready: found.Messages, Consumers: found.Consumers}
 	if at := s.oldest.Load(); one.Ready > 0 && at != 0 {
@@ -275,7 +277,7 @@ func (q *Queue) addSourceDepth(depth *backfill.Depth, s *source, found amqp.Queu
 	depth.MaxUnacked += one.Consumers * q.prefetchPerQueue()
 }
 
-// prefetchPerQueue is how many jobs of each queue are held. Quorum queues know no bound for a channel as a whole
+// prefetchPerQueue returns the prefetch count of each queue. Quorum queues have no limit for a channel as a whole
 // (https://www.rabbitmq.com/docs/quorum-queues#feature-matrix, "Global QoS Prefetch").
 func (q *Queue) prefetchPerQueue() int {
 	return max(q.settings.Consumers, q.settings.Prefetch/max(1, len(q.sources)), 1)
@@ -290,12 +292,12 @@ func (q *Queue) Publish(ctx context.Context, jobs []backfill.Job) (int, error) {
 	return q.publisher.publish(ctx, messages)
 }
 
-// toJobQueue sends a message to a queue behind the exchange.
+// toJobQueue addresses a message to a queue through the exchange.
 func (q *Queue) toJobQueue(queue string, m amqp.Publishing) outgoing {
 	return outgoing{queue: queue, exchange: q.settings.Exchange, key: queue, message: m}
 }
 
-// toRetryQueue sends a message to a queue behind the exchange, once a delay is over.
+// toRetryQueue addresses a message to the retry queue of a delay, from which the broker moves it to queue.
 func (q *Queue) toRetryQueue(delay time.Duration, queue string, m amqp.Publishing) outgoing {
 	name := retryQueue(q.settings.Queue, delay)
 	return outgoing{queue: name, exchange: name, key: queue, message: m}

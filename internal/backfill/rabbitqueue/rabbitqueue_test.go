@@ -25,7 +25,7 @@ const waitTimeout = 60 * time.Second
 
 var names atomic.Int64
 
-// fixture is a queue with names of its own.
+// fixture is a queue under test with names of its own, and what it reported.
 type fixture struct {
 	*rabbitqueue.Queue
 	settings rabbitqueue.Settings
@@ -36,17 +36,17 @@ type fixture struct {
 	refused  atomic.Pointer[error]
 }
 
-// jobQueue names the queue of the jobs that the tests publish.
+// jobQueue returns the name of the queue of the jobs that the tests publish.
 func (f *fixture) jobQueue() string { return rabbitqueue.OrgQueue(f.settings.Queue, "octo") }
 
 func (f *fixture) connError() error {
 	if err := f.state.Load(); err != nil {
 		return *err
 	}
-	return errors.New("nothing was told")
+	return errors.New("no state was reported")
 }
 
-// startQueue starts a queue on a server; change may change its settings.
+// startQueue starts a queue on a server with changed settings.
 func startQueue(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.Settings)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
@@ -69,7 +69,7 @@ func startQueue(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.
 	return f
 }
 
-// awaitConnected waits until the queue can be used.
+// awaitConnected waits until both connections are open.
 func (f *fixture) awaitConnected(t *testing.T) *fixture {
 	t.Helper()
 	eventually(t, "a connection", func() bool { return f.connError() == nil })
@@ -88,7 +88,7 @@ func publish(t *testing.T, q backfill.Queue, jobs ...backfill.Job) {
 	require.Len(t, jobs, n)
 }
 
-// consume runs a consumer until the test ends, or it is told to stop.
+// consume runs a consumer until the test ends or stop is called, which waits for it.
 func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -106,7 +106,7 @@ func consume(t *testing.T, q backfill.Queue, handler backfill.Handler) (stop fun
 	return stop
 }
 
-// countJobs counts what it is given.
+// countJobs returns a handler that counts its calls.
 func countJobs(n *atomic.Int64) backfill.Handler {
 	return func(context.Context, backfill.Job) error {
 		n.Add(1)
@@ -124,7 +124,7 @@ func hasDepth(t *testing.T, q backfill.Queue, is func(backfill.Depth) bool) func
 
 func isDrained(d backfill.Depth) bool { return d.Pending() == 0 }
 
-// openChannel is a bare channel to the broker.
+// openChannel opens a channel of the bare library.
 func openChannel(t *testing.T, s *rabbittest.Server) *amqp.Channel {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
@@ -140,17 +140,17 @@ func TestOnOneBroker(t *testing.T) {
 	t.Run("conformance", func(t *testing.T) {
 		queuetest.Run(t, func(t *testing.T) backfill.Queue { return startQueue(t, s).awaitConnected(t) })
 	})
-	t.Run("dead jobs tell their history", func(t *testing.T) { testDeadLetterHistory(t, s) })
-	t.Run("what is no job is dead at once", func(t *testing.T) { testInvalidMessages(t, s) })
-	t.Run("a queue of other settings is named", func(t *testing.T) { testConflictingQueue(t, s) })
-	t.Run("a limit of the virtual host is no other setting", func(t *testing.T) { testVhostLimit(t, s) })
-	t.Run("the broker's reason of an end is told", func(t *testing.T) { testCloseReasons(t, s) })
-	t.Run("wrong credentials are named and not shown", func(t *testing.T) { testWrongPassword(t, s) })
-	t.Run("a deleted queue is declared again", func(t *testing.T) { testDeletedQueue(t, s) })
-	t.Run("a broker without memory is told and waited for", func(t *testing.T) { testMemoryAlarm(t, s) })
+	t.Run("dead letters have a history", func(t *testing.T) { testDeadLetterHistory(t, s) })
+	t.Run("dead-letters invalid messages", func(t *testing.T) { testInvalidMessages(t, s) })
+	t.Run("names a queue with other arguments", func(t *testing.T) { testConflictingQueue(t, s) })
+	t.Run("names a limit of the virtual host", func(t *testing.T) { testVhostLimit(t, s) })
+	t.Run("reports why the broker closed a channel", func(t *testing.T) { testCloseReasons(t, s) })
+	t.Run("wrong credentials are not logged", func(t *testing.T) { testWrongPassword(t, s) })
+	t.Run("declares a deleted queue again", func(t *testing.T) { testDeletedQueue(t, s) })
+	t.Run("waits for the end of a memory alarm", func(t *testing.T) { testMemoryAlarm(t, s) })
 	t.Run("a lost connection loses no job", func(t *testing.T) { testLostConnections(t, s) })
-	t.Run("a job that is delivered over and over is dead", func(t *testing.T) { testDeliveryLimit(t, s) })
-	t.Run("dead jobs are listed and replayed", func(t *testing.T) { testReplay(t, s) })
+	t.Run("dead-letters a job at the delivery limit", func(t *testing.T) { testDeliveryLimit(t, s) })
+	t.Run("reviews and replays dead letters", func(t *testing.T) { testReplay(t, s) })
 }
 
 func testDeadLetterHistory(t *testing.T, s *rabbittest.Server) {
@@ -241,7 +241,8 @@ func testVhostLimit(t *testing.T, s *rabbittest.Server) {
 	f.awaitConnected(t)
 }
 
-// testCloseReasons: a job that takes longer than the broker allows, and an exchange that is gone.
+// testCloseReasons: the log and the errors have the broker's reason, for a job that takes longer than the broker allows
+// and for an exchange that was deleted.
 func testCloseReasons(t *testing.T, s *rabbittest.Server) {
 	s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
 	defer s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
@@ -302,7 +303,7 @@ func testMemoryAlarm(t *testing.T, s *rabbittest.Server) {
 	publish(t, f, queuetest.NewJobs(3)...)
 	s.SetMemoryAlarm(true)
 	defer s.SetMemoryAlarm(false)
-	eventually(t, "a refused job", func() bool { // the broker tells a connection when that publishes
+	eventually(t, "a refused job", func() bool { // the broker blocks a connection when it publishes
 		_, err := f.Publish(t.Context(), queuetest.NewJobs(1))
 		return errors.Is(err, rabbitqueue.ErrUnavailable)
 	})

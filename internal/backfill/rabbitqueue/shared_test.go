@@ -17,20 +17,20 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 )
 
-// names of a fixture, for deployments that share them.
+// withNames makes deployments share the names of names.
 func withNames(names rabbitqueue.Settings, orgs ...string) func(*rabbitqueue.Settings) {
 	return func(s *rabbitqueue.Settings) {
 		s.Exchange, s.Queue, s.DeadQueue, s.Orgs = names.Exchange, names.Queue, names.DeadQueue, orgs
 	}
 }
 
-// newNames are names that no other test uses.
+// newNames returns names that no other test uses.
 func newNames() rabbitqueue.Settings {
 	name := fmt.Sprintf("shared%d", names.Add(1))
 	return rabbitqueue.Settings{Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq"}
 }
 
-// orgJobs are n jobs of an organization.
+// orgJobs returns n jobs of an organization.
 func orgJobs(org string, n int) []backfill.Job {
 	jobs := queuetest.NewJobs(n)
 	for i := range jobs {
@@ -39,8 +39,7 @@ func orgJobs(org string, n int) []backfill.Job {
 	return jobs
 }
 
-// countingHandler counts the jobs of the organizations that it knows, and gives back the others. The first attempt of a job
-// fails where fails is set.
+// countingHandler counts the jobs of orgs and returns those of others. With fails the first attempt of each job fails.
 func countingHandler(done *atomic.Int64, fails bool, orgs ...string) backfill.Handler {
 	return func(_ context.Context, job backfill.Job) error {
 		for _, org := range orgs {
@@ -57,7 +56,7 @@ func countingHandler(done *atomic.Int64, fails bool, orgs ...string) backfill.Ha
 	}
 }
 
-// declareLegacyTopology declares what a version before declared, as it did.
+// declareLegacyTopology declares what the release before declared.
 func declareLegacyTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settings) {
 	t.Helper()
 	require.NoError(t, ch.ExchangeDeclare(s.Exchange, amqp.ExchangeDirect, true, false, false, false, nil))
@@ -82,7 +81,7 @@ func declareLegacyTopology(t *testing.T, ch *amqp.Channel, s *rabbitqueue.Settin
 	}
 }
 
-// publishRaw publishes jobs with a routing key, as a version before does.
+// publishRaw publishes jobs with a routing key, as the release before does.
 func publishRaw(t *testing.T, ch *amqp.Channel, exchange, key string, jobs ...backfill.Job) {
 	t.Helper()
 	for i := range jobs {
@@ -94,18 +93,19 @@ func publishRaw(t *testing.T, ch *amqp.Channel, exchange, key string, jobs ...ba
 func TestSharedBroker(t *testing.T) {
 	t.Parallel()
 	s := rabbittest.Start(t)
-	t.Run("deployments do not meet", func(t *testing.T) { testDeploymentsAreSeparate(t, s) })
-	t.Run("a new organization's jobs wait for who knows it", func(t *testing.T) { testRollingUpdate(t, s) })
-	t.Run("a version before's jobs are not stranded", func(t *testing.T) { testLegacyQueuesAreConsumed(t, s) })
-	t.Run("deleting a version before's queue is no trouble", func(t *testing.T) { testLegacyQueueDeleted(t, s) })
-	t.Run("dead jobs of all organizations are replayed", func(t *testing.T) { testReplayAllOrgs(t, s) })
-	t.Run("a queue that is gone keeps no retry waiting", func(t *testing.T) { testRetriesOfDeletedQueue(t, s) })
-	t.Run("the busy organization leaves room", func(t *testing.T) { testFairness(t, s) })
-	t.Run("a user with the rights of one deployment", func(t *testing.T) { testLimitedPermissions(t, s) })
-	t.Run("a queue that refuses is named", func(t *testing.T) { testRefusedByPolicy(t, s) })
+	t.Run("deployments are separate", func(t *testing.T) { testDeploymentsAreSeparate(t, s) })
+	t.Run("jobs of a new organization wait for its replicas", func(t *testing.T) { testRollingUpdate(t, s) })
+	t.Run("consumes the queues of the release before", func(t *testing.T) { testLegacyQueuesAreConsumed(t, s) })
+	t.Run("survives the deletion of the queue of the release before", func(t *testing.T) { testLegacyQueueDeleted(t, s) })
+	t.Run("replays dead letters of all organizations", func(t *testing.T) { testReplayAllOrgs(t, s) })
+	t.Run("dead-letters the retries of a deleted queue", func(t *testing.T) { testRetriesOfDeletedQueue(t, s) })
+	t.Run("shares slots among organizations", func(t *testing.T) { testFairness(t, s) })
+	t.Run("needs the permissions of one deployment", func(t *testing.T) { testLimitedPermissions(t, s) })
+	t.Run("names a queue that refuses jobs", func(t *testing.T) { testRefusedByPolicy(t, s) })
 }
 
-// testDeploymentsAreSeparate: with the same names, nothing of the one is the other's, whatever fails.
+// testDeploymentsAreSeparate: deployments with the same names and different organizations do not receive each other's
+// jobs.
 func testDeploymentsAreSeparate(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
 	first := startQueue(t, s, withNames(shared, "acme", "Octo")).awaitConnected(t)
@@ -148,7 +148,8 @@ func testRollingUpdate(t *testing.T, s *rabbittest.Server) {
 	require.Zero(t, present.returned.Load())
 }
 
-// testLegacyQueuesAreConsumed: what waits in the queues of a version before is worked off by whom it is for; dead jobs are replayed.
+// testLegacyQueuesAreConsumed: jobs in the queues of the release before are read by the deployment of their
+// organization, and dead letters are replayed.
 func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
 	ch := openChannel(t, s)
@@ -165,7 +166,7 @@ func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
 	consume(t, second, countingHandler(&ofSecond, true, "widgets"))
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 25 && ofSecond.Load() == 20 })
 	eventually(t, "empty queues", hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }))
-	t.Logf("given back: %d and %d times", first.returned.Load(), second.returned.Load())
+	t.Logf("returned: %d and %d times", first.returned.Load(), second.returned.Load())
 	require.Positive(t, first.returned.Load()+second.returned.Load())
 	// A replica of the version before lives on for a while.
 	publishRaw(t, ch, shared.Exchange, shared.Queue, orgJobs("acme", 1)...)
@@ -180,11 +181,11 @@ func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
 	require.NoError(t, err)
 	require.True(t, there)
 	require.Equal(t,
-		fmt.Sprintf(`given back %d times: organization "elsewhere" is not configured here`, backfill.MaxReturns),
+		fmt.Sprintf(`returned %d times: organization "elsewhere" is not configured here`, backfill.MaxReturns),
 		dead.Headers[rabbitqueue.HeaderError])
 }
 
-// decideReplay replays every dead job.
+// decideReplay replays every dead letter.
 func decideReplay(rabbitqueue.DeadLetter) rabbitqueue.Decision { return rabbitqueue.DecisionReplay }
 
 func testLegacyQueueDeleted(t *testing.T, s *rabbittest.Server) {
@@ -231,7 +232,7 @@ func testReplayAllOrgs(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "it is kept", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 }))
 }
 
-// testRetriesOfDeletedQueue: what waits for a queue that is deleted is dead, and does not hold back the retries of others.
+// testRetriesOfDeletedQueue: retries of a deleted queue become dead letters, and do not hold up the retries of others.
 func testRetriesOfDeletedQueue(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
 	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
@@ -247,7 +248,7 @@ func testRetriesOfDeletedQueue(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "dead jobs", hasDepth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }))
 }
 
-// testFairness: one organization has many jobs that take long, and the other's do not wait for the end of them.
+// testFairness: many long jobs of one organization do not hold up those of another.
 func testFairness(t *testing.T, s *rabbittest.Server) {
 	f := startQueue(t, s, withNames(newNames(), "acme", "widgets")).awaitConnected(t)
 	publish(t, f, orgJobs("acme", 60)...)
@@ -277,8 +278,7 @@ func testFairness(t *testing.T, s *rabbittest.Server) {
 	require.False(t, tooMany.Load())
 }
 
-// testLimitedPermissions: a user that may use the queues of its own organization only, as the documents say, does all that there is
-// to do.
+// testLimitedPermissions: a user with the documented permissions for one organization's queues can do everything.
 func testLimitedPermissions(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
 	declareLegacyTopology(t, openChannel(t, s), &shared) // not this user's
@@ -299,7 +299,7 @@ func testLimitedPermissions(t *testing.T, s *rabbittest.Server) {
 	require.Len(t, d.Queues, 1)
 }
 
-// testRefusedByPolicy: a policy that bounds a queue and refuses what is too much.
+// testRefusedByPolicy: a policy bounds a queue and refuses further jobs.
 func testRefusedByPolicy(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
 	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
@@ -310,7 +310,7 @@ func testRefusedByPolicy(t *testing.T, s *rabbittest.Server) {
 	}).awaitConnected(t)
 	name := rabbitqueue.OrgQueue(shared.Queue, "acme")
 	var err error
-	eventually(t, "a refused job", func() bool { // the queue learns with a delay that it is full
+	eventually(t, "a refused job", func() bool { // a channel applies the limit with a delay
 		_, err = f.Publish(t.Context(), orgJobs("acme", 20))
 		return err != nil
 	})

@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// deliveryLimit is how often the broker delivers a job that is never acknowledged: one that kills its worker again and
-	// again goes to the dead ones (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
+	// deliveryLimit is how often the broker delivers a job that is never acknowledged before it dead-letters the job,
+	// such as one that kills its worker each time
+	// (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 	deliveryLimit = 20
-	// maxDeadLetters bounds the dead jobs; the oldest go first.
+	// maxDeadLetters bounds the dead-letter queue; the broker drops the oldest first.
 	maxDeadLetters = 50_000
-	// alternateExchange is the argument of an exchange that names where messages go which no queue takes
+	// alternateExchange is the argument of an exchange that names the exchange for unroutable messages
 	// (https://www.rabbitmq.com/docs/ae).
 	alternateExchange = "alternate-exchange"
 )
 
-// topology is what is declared at the broker.
+// topology is the set of exchanges, queues and bindings that are declared at the broker.
 type topology struct {
 	exchanges []exchangeSpec
 	queues    []queueSpec
-	// legacyQueues are queues of a version before, which had one queue of jobs for all organizations and retry queues that led
-	// to that one alone. They are never declared. The first one is the queue of jobs.
+	// legacyQueues are those of the release before, which had one queue for the jobs of all organizations and retry
+	// queues that led to it. They are never declared. The first one is the queue of jobs.
 	legacyQueues []string
 	dueExchange  string
 }
@@ -36,7 +37,7 @@ type exchangeSpec struct {
 	args       amqp.Table
 }
 
-// queueSpec is a queue with its arguments and bindings.
+// queueSpec is a durable queue with its arguments and bindings.
 type queueSpec struct {
 	name     string
 	args     amqp.Table
@@ -45,9 +46,10 @@ type queueSpec struct {
 
 type binding struct{ exchange, key string }
 
-// newTopology has a queue of jobs for each organization. A job that comes again waits in a queue that all organizations
-// share, behind an exchange that takes any routing key; the broker keeps the key when the time has come, and the key
-// names the queue of the organization. Where that queue is gone the job is dead.
+// newTopology returns the topology of the settings. Each organization has a queue of jobs. A retried job waits in a queue
+// that all organizations share, behind a fanout exchange that accepts any routing key. When its time to live is over the
+// broker dead-letters it with the same key, which names the organization's queue; where that queue was deleted the job
+// becomes a dead letter.
 func newTopology(s *Settings) topology {
 	due, unrouted := RetryQueues(s.Queue)+".due", RetryQueues(s.Queue)+".unrouted"
 	t := topology{dueExchange: due, legacyQueues: []string{s.Queue}, exchanges: []exchangeSpec{
@@ -77,19 +79,19 @@ func newTopology(s *Settings) topology {
 	return t
 }
 
-// OrgQueue names the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs. Deployments
-// with different organizations do not meet in it.
+// OrgQueue returns the name of the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs.
+// Deployments with different organizations share no such queue.
 func OrgQueue(jobs, org string) string { return jobs + "." + strings.ToLower(org) }
 
-// retryQueue names the queue in which jobs wait for a delay, and the exchange in front of it: gh.backfill.retry.in.5m
-// beside gh.backfill.jobs.
+// retryQueue returns the name of the queue in which jobs wait for a delay, and of the exchange in front of it:
+// gh.backfill.retry.in.5m beside gh.backfill.jobs.
 func retryQueue(jobs string, delay time.Duration) string {
 	return RetryQueues(jobs) + ".in." + formatDelay(delay)
 }
 
 func baseName(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
 
-// formatDelay is a duration without units that are zero.
+// formatDelay formats a delay in the largest unit that divides it, such as 90s or 5m.
 func formatDelay(d time.Duration) string {
 	for _, unit := range []struct {
 		name   string
@@ -102,7 +104,7 @@ func formatDelay(d time.Duration) string {
 	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
 
-// declare declares everything, which changes nothing when it is there.
+// declare declares the topology. Declaring what exists with the same arguments changes nothing.
 func (t *topology) declare(conn *amqp.Connection) error {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -127,26 +129,27 @@ func (t *topology) declare(conn *amqp.Connection) error {
 	return nil
 }
 
-// declarationError explains what an operator has to do about it.
-func declarationError(what, name string, err error) error {
+// declarationError names what could not be declared, and what an operator can do about it.
+func declarationError(kind, name string, err error) error {
 	// The same code stands for other refusals, such as a limit of the virtual host, which the broker explains itself.
 	refusal, ok := errors.AsType[*amqp.Error](err)
 	if ok && refusal.Code == amqp.PreconditionFailed && strings.Contains(refusal.Reason, "inequivalent") {
-		return fmt.Errorf("the %s %q exists with other settings than those that are needed: delete it when it is empty, or configure another name: %w",
-			what, name, err)
+		return fmt.Errorf("the %s %q exists with other settings than those that are needed: delete it when it is empty, "+
+			"or configure another name: %w", kind, name, err)
 	}
-	return fmt.Errorf("declare the %s %q: %w", what, name, err)
+	return fmt.Errorf("declare the %s %q: %w", kind, name, err)
 }
 
-// findLegacy lists the queues of a version before that are there: the queue of jobs first, then its retry queues; none
-// when there is no queue of jobs, or this user may not use it. Jobs that are given back there come again there.
+// findLegacy returns the queues of the release before that exist: the queue of jobs, then its retry queues; none without
+// the queue of jobs, or without permission to use it. It binds that queue to the exchange of due retries, so that jobs
+// that return there are delivered there again.
 func (t *topology) findLegacy(conn *amqp.Connection) (found []string, err error) {
 	for i, name := range t.legacyQueues {
-		there, err := queueExists(conn, name)
+		exists, err := queueExists(conn, name)
 		if err != nil {
-			return nil, fmt.Errorf("look for the queue %q: %w", name, err)
+			return nil, fmt.Errorf("check the queue %q: %w", name, err)
 		}
-		if there {
+		if exists {
 			found = append(found, name)
 		} else if i == 0 {
 			return nil, nil
@@ -168,7 +171,8 @@ func (t *topology) findLegacy(conn *amqp.Connection) (found []string, err error)
 	}
 }
 
-// queueExists reports whether a queue is there. The broker ends the channel when it is not.
+// queueExists reports whether a queue exists and may be used, on a channel of its own: the broker closes the channel of
+// a failed check.
 func queueExists(conn *amqp.Connection, name string) (bool, error) {
 	ch, err := conn.Channel()
 	if err != nil {
@@ -179,7 +183,7 @@ func queueExists(conn *amqp.Connection, name string) (bool, error) {
 	return err == nil, ignoreAbsent(err)
 }
 
-// ignoreAbsent is nil for the refusal of a queue that is not there, or that is not this user's.
+// ignoreAbsent returns nil for the error of a queue that does not exist, or that this user may not use.
 func ignoreAbsent(err error) error {
 	refusal, ok := errors.AsType[*amqp.Error](err)
 	if ok && (refusal.Code == amqp.NotFound || refusal.Code == amqp.AccessRefused) {

@@ -1,5 +1,10 @@
-// Package redisclaims keeps the claims of backfill jobs in Redis, where all replicas see them: a hash for each organization,
-// "<prefix>:1:{<organization>}:claims", from a job's id to its claim in JSON. The 1 is the version of this layout.
+// Package redisclaims stores the claims of backfill jobs in Redis.
+//
+//	key                                  type  field   value
+//	<prefix>:1:{<organization>}:claims   hash  job id  JSON of backfill.Claim
+//
+// The 1 is the version of this layout. The organization is in lower case, and the braces put all keys of an
+// organization into one slot of a cluster.
 package redisclaims
 
 import (
@@ -14,17 +19,17 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
-// Settings are the claims'.
+// Settings configure Claims.
 type Settings struct {
-	// Prefix begins the names of all keys.
+	// Prefix is the first part of the names of all keys.
 	Prefix string
-	// TTL is how long the claims of an organization outlive the last sign of any of its jobs.
+	// TTL is how long an organization's claims outlive the last refresh of any of them.
 	TTL time.Duration
-	// OnCorrupt is told of values that cannot be what was written; they are taken away.
+	// OnCorrupt is called for each stored value that Put cannot have written; List deletes it.
 	OnCorrupt func(key string, err error)
 }
 
-// Claims are claims in Redis. They do not own their client.
+// Claims stores claims in Redis. It is safe for concurrent use and does not own its client.
 type Claims struct {
 	client   redis.UniversalClient
 	settings Settings
@@ -32,7 +37,7 @@ type Claims struct {
 
 var _ backfill.Claims = (*Claims)(nil)
 
-// New makes claims.
+// New returns the claims that client stores under settings.Prefix.
 func New(client redis.UniversalClient, settings Settings) *Claims {
 	return &Claims{client: client, settings: settings}
 }
@@ -41,7 +46,7 @@ func (c *Claims) claimsKey(org string) string {
 	return c.settings.Prefix + ":1:{" + strings.ToLower(org) + "}:claims"
 }
 
-// List implements backfill.Claims.
+// List implements backfill.Claims. It deletes corrupt values.
 func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error) {
 	key := c.claimsKey(org)
 	fields, err := c.client.HGetAll(ctx, key).Result()
@@ -67,7 +72,7 @@ func (c *Claims) List(ctx context.Context, org string) ([]backfill.Claim, error)
 	return list, nil
 }
 
-// decodeClaim reads a claim that stands under an id.
+// decodeClaim decodes the value of a field, whose name is the job's id.
 func decodeClaim(id, value string) (backfill.Claim, error) {
 	var claim backfill.Claim
 	if err := json.Unmarshal([]byte(value), &claim); err != nil {

@@ -172,8 +172,8 @@ func testDeletedLease(t *testing.T, c *cluster) {
 	}
 }
 
-// testDeletedWhileHeld: either replica may get the new Lease; fences grow and there are never two leaders for longer than it
-// takes to notice.
+// testDeletedWhileHeld: either replica may get the new Lease; fences grow and there are never two leaders for longer
+// than it takes to notice.
 func testDeletedWhileHeld(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "deleted-while-held"

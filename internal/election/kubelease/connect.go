@@ -25,8 +25,8 @@ type Connection struct {
 	RenewDeadline time.Duration
 }
 
-// Connect makes a client and says the namespace to use. It sends nothing. An error means that there is no election, never
-// that this replica leads.
+// Connect makes a client and says the namespace to use. It sends nothing. An error means that there is no election,
+// never that this replica leads.
 func Connect(c Connection) (client kubernetes.Interface, namespace string, err error) {
 	config, err := c.restConfig()
 	if err != nil {
@@ -50,7 +50,8 @@ func (c Connection) restConfig() (*rest.Config, error) {
 	}
 	config.UserAgent = "githubexporter"
 	config.Timeout = c.RenewDeadline / 3
-	// Every election sends a request each retry period: waiting here could cost a lease. The API server has limits of its own.
+	// Every election sends a request each retry period: waiting here could cost a lease. The API server has limits of
+	// its own.
 	config.QPS = -1
 	// A connection that died silently is left with the first request that times out on it, not after HTTP/2's minute.
 	config.NextProtos = []string{"http/1.1"}

@@ -14,8 +14,8 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// leases is as much of an API server as an election sees: creation times, and updates that lose when they come too late.
-// client-go's own fake knows neither.
+// leases is as much of an API server as an election sees: creation times, and updates that lose when they come too
+// late. client-go's own fake knows neither.
 type leases struct {
 	fake.Clientset
 

@@ -20,8 +20,8 @@ func init() {
 // routeKlog sends klog's lines to the logger from now on.
 func routeKlog(logger *slog.Logger) { klogTarget.Store(logger) }
 
-// klogHandler hands lines to the newest elector's logger, for debugging: the elector itself tells what matters. Before there
-// is one they go where the process logs by default.
+// klogHandler hands lines to the newest elector's logger, for debugging: the elector itself tells what matters. Before
+// there is one they go where the process logs by default.
 type klogHandler struct{ attrs []slog.Attr }
 
 func (h klogHandler) currentHandler() (handler slog.Handler, routed bool) {

@@ -18,12 +18,13 @@ type Settings struct {
 	Namespace, LeaseName string
 	// Identity tells this process from all others, those of the past too.
 	Identity string
-	// LeaseDuration is how long the others wait for a leader that is silent. A Lease counts in seconds: a part of one is
-	// rounded up.
+	// LeaseDuration is how long the others wait for a leader that is silent. A Lease counts in seconds: a part of one
+	// is rounded up.
 	LeaseDuration time.Duration
 	// RenewDeadline is how long a leader leads on without having renewed its lease; shorter than LeaseDuration.
 	RenewDeadline time.Duration
-	// RetryPeriod is the time between two renewals. Attempts to acquire come five times as often, up to 2.2 times as far apart.
+	// RetryPeriod is the time between two renewals. Attempts to acquire come five times as often, up to 2.2 times as
+	// far apart.
 	RetryPeriod time.Duration
 	// Logger may be nil: then nothing is logged. What client-go logs goes there too, at debug level.
 	Logger *slog.Logger
@@ -41,7 +42,8 @@ type Elector struct {
 	settings Settings
 }
 
-// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period at most: what a leader releases is taken within half of it.
+// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period at most: what a leader releases is
+// taken within half of it.
 const attemptsPerRetryPeriod = 5
 
 // campaignCount counts those of this process, so that two never share an identity.
@@ -67,10 +69,10 @@ func ceilToSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term, waits
-// for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It gives the
-// cause of ctx's end when everything has stopped. What work returns while its context lives ends the term, too. Other
-// errors than the end of ctx are those of settings that cannot work; no answer of the API server ends Lead.
+// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term,
+// waits for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It
+// gives the cause of ctx's end when everything has stopped. What work returns while its context lives ends the term,
+// too. Other errors than the end of ctx are those of settings that cannot work; no answer of the API server ends Lead.
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
 	health := &apiState{onChange: func(err error) { e.settings.OnState(name, err) }}
 	for ctx.Err() == nil {

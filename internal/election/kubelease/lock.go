@@ -9,9 +9,9 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// lock is client-go's lock for one term. It bounds every request, counts how long the term may be trusted from the start of the
-// request that renewed it, and sees when somebody else holds the lease. request may be called at any time; the rest is for one
-// goroutine at a time.
+// lock is client-go's lock for one term. It bounds every request, counts how long the term may be trusted from the
+// start of the request that renewed it, and sees when somebody else holds the lease. request may be called at any time;
+// the rest is for one goroutine at a time.
 type lock struct {
 	*resourcelock.LeaseLock
 	api        *apiState

@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// LeaseName is the name of the Lease object for the election called name: that of the settings for the one without a name, else
-// followed by a hyphen and the name. A name that Kubernetes does not allow there is changed and gets a part that tells it from
-// all others.
+// LeaseName is the name of the Lease object for the election called name: that of the settings for the one without a
+// name, else followed by a hyphen and the name. A name that Kubernetes does not allow there is changed and gets a part
+// that tells it from all others.
 func (e *Elector) LeaseName(name string) string {
 	if name == "" {
 		return e.settings.LeaseName

@@ -104,7 +104,8 @@ func (c *cluster) authority() string {
 	return path
 }
 
-// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their requests.
+// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their
+// requests.
 func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	c.t.Helper()
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)

@@ -69,8 +69,8 @@ func (t *term) serve(work func(context.Context, uint64) error) {
 	t.logger.Info("stopped leading", "fence", fence, "cause", context.Cause(t.ctx))
 }
 
-// readFence is the number of the term, read from the lease while it is held. Seconds of creation tell a Lease from the one that
-// replaces it: no fence of a Lease is used in its first second.
+// readFence is the number of the term, read from the lease while it is held. Seconds of creation tell a Lease from the
+// one that replaces it: no fence of a Lease is used in its first second.
 func (t *term) readFence() (uint64, error) {
 	lease, err := t.readLease()
 	for settled := lease.isUnique(time.Now()); err == nil && !settled; {
@@ -132,8 +132,8 @@ func leaseHolder(lease *coordination.Lease) string {
 	return *lease.Spec.HolderIdentity
 }
 
-// release gives the lease back when it is, or may be, held. If that fails it expires. client-go would do it before work has
-// returned, and without looking at who holds the lease.
+// release gives the lease back when it is, or may be, held. If that fails it expires. client-go would do it before work
+// has returned, and without looking at who holds the lease.
 func (t *term) release(ctx context.Context) {
 	if !t.lock.mayHold {
 		return

@@ -85,8 +85,8 @@ func TestFenceGrowsAfterRedisRestart(t *testing.T) {
 	require.Greater(t, acquireTerm(t, one).Fence, first.Fence)
 }
 
-// TestFenceGrowsAfterLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher fence than all
-// before it, and a term that is over is not renewed.
+// TestFenceGrowsAfterLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher
+// fence than all before it, and a term that is over is not renewed.
 func TestFenceGrowsAfterLostKeys(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -104,7 +104,8 @@ func TestFenceGrowsAfterLostKeys(t *testing.T) {
 	}
 }
 
-// TestLeaderStopsWithoutResponse: a leader that Redis does not answer stops on its own clock before another one may lead.
+// TestLeaderStopsWithoutResponse: a leader that Redis does not answer stops on its own clock before another one may
+// lead.
 func TestLeaderStopsWithoutResponse(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
