@@ -61,11 +61,11 @@ func run(ctx context.Context, args []string) (string, error) {
 	if err := flags.Parse(args); err != nil {
 		return "", err
 	}
-	if err := connection(&settings, cmp.Or(*endpoint, os.Getenv("RABBITMQ_URL"))); err != nil {
+	if err := setConnection(&settings, cmp.Or(*endpoint, os.Getenv("RABBITMQ_URL"))); err != nil {
 		return "", err
 	}
 	commands := map[string]func(context.Context, rabbitqueue.Settings, []string) (string, error){
-		"dead": list, "replay": replay, "drop": drop, "read": read,
+		"dead": listDead, "replay": replayDead, "drop": dropDead, "read": publishJob,
 	}
 	command := commands[flags.Arg(0)]
 	if command == nil {
@@ -75,8 +75,8 @@ func run(ctx context.Context, args []string) (string, error) {
 	return command(ctx, settings, flags.Args()[1:])
 }
 
-// connection takes the credentials out of the endpoint.
-func connection(settings *rabbitqueue.Settings, endpoint string) error {
+// setConnection takes the credentials out of the endpoint.
+func setConnection(settings *rabbitqueue.Settings, endpoint string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("--endpoint: want amqp://user:password@host:port/vhost")
@@ -88,10 +88,10 @@ func connection(settings *rabbitqueue.Settings, endpoint string) error {
 	return nil
 }
 
-// choice chooses dead messages.
-type choice struct{ org, repo, id string }
+// messageFilter chooses dead messages.
+type messageFilter struct{ org, repo, id string }
 
-func (c *choice) flags(name string) *flag.FlagSet {
+func (c *messageFilter) flags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.StringVar(&c.org, "org", "", "only jobs of this organization")
 	flags.StringVar(&c.repo, "repo", "", "only jobs of this repository, with its owner in front or without")
@@ -100,7 +100,7 @@ func (c *choice) flags(name string) *flag.FlagSet {
 }
 
 // parse reads the arguments of a command that chooses dead messages.
-func (c *choice) parse(name string, args []string) error {
+func (c *messageFilter) parse(name string, args []string) error {
 	if err := c.flags(name).Parse(args); err != nil {
 		return err
 	}
@@ -123,25 +123,25 @@ func splitOwner(org, repo *string) error {
 	return nil
 }
 
-func (c *choice) has(d *rabbitqueue.DeadLetter) bool {
+func (c *messageFilter) matches(d *rabbitqueue.DeadLetter) bool {
 	matches := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
 	if d.Invalid != nil {
-		return *c == choice{}
+		return *c == messageFilter{}
 	}
 	return matches(c.org, d.Job.Org) && matches(c.repo, d.Job.Repo) && matches(c.id, d.Job.ID)
 }
 
-func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	var c choice
+func listDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
+	var c messageFilter
 	if err := c.parse("dead", args); err != nil {
 		return "", err
 	}
 	var text strings.Builder
 	n := 0
 	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		if c.has(&d) {
+		if c.matches(&d) {
 			n++
-			text.WriteString(show(&d))
+			text.WriteString(formatMessage(&d))
 		}
 		return rabbitqueue.DecisionKeep
 	})
@@ -152,7 +152,7 @@ func list(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 	return text.String(), nil
 }
 
-func show(d *rabbitqueue.DeadLetter) string {
+func formatMessage(d *rabbitqueue.DeadLetter) string {
 	if d.Invalid != nil {
 		return fmt.Sprintf("not a job: %.200q\n  reason: %s\n", d.Body, d.Reason)
 	}
@@ -161,24 +161,24 @@ func show(d *rabbitqueue.DeadLetter) string {
 		j.ID, j.Org, j.Repo, j.Streams, j.Window, j.Reason, d.Reason, strings.Join(d.History, "\n  "))
 }
 
-func replay(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return move(ctx, settings, args, "replay", rabbitqueue.DecisionReplay)
+func replayDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
+	return moveDead(ctx, settings, args, "replay", rabbitqueue.DecisionReplay)
 }
 
-func drop(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return move(ctx, settings, args, "drop", rabbitqueue.DecisionRemove)
+func dropDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
+	return moveDead(ctx, settings, args, "drop", rabbitqueue.DecisionRemove)
 }
 
-func move(
+func moveDead(
 	ctx context.Context, settings rabbitqueue.Settings, args []string, name string, decision rabbitqueue.Decision,
 ) (string, error) {
-	var c choice
+	var c messageFilter
 	if err := c.parse(name, args); err != nil {
 		return "", err
 	}
 	done, kept := 0, 0
 	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		if !c.has(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
+		if !c.matches(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
 			kept++
 			return rabbitqueue.DecisionKeep
 		}
@@ -194,9 +194,9 @@ func move(
 	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), nil
 }
 
-// read publishes a job that is read whatever the coverage says.
-func read(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	job, err := order(args, time.Now().UTC())
+// publishJob publishes a job that is read whatever the coverage says.
+func publishJob(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
+	job, err := newJob(args, time.Now().UTC())
 	if err != nil {
 		return "", err
 	}
@@ -206,8 +206,8 @@ func read(ctx context.Context, settings rabbitqueue.Settings, args []string) (st
 	return fmt.Sprintf("job %s: %s/%s %s %s will be read again\n", job.ID, job.Org, job.Repo, job.Streams, job.Window), nil
 }
 
-// order makes a job of the arguments.
-func order(args []string, now time.Time) (backfill.Job, error) {
+// newJob makes a job of the arguments.
+func newJob(args []string, now time.Time) (backfill.Job, error) {
 	job := backfill.Job{ID: "operator-" + rand.Text(), Reason: backfill.ReasonOperator, Attempt: 1, CreatedAt: now}
 	flags := flag.NewFlagSet("read", flag.ContinueOnError)
 	flags.StringVar(&job.Org, "org", "", "the organization")

@@ -13,7 +13,7 @@ import (
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func TestOrder(t *testing.T) {
-	job, err := order([]string{"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams", "commits,comments"}, noon)
+	job, err := newJob([]string{"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams", "commits,comments"}, noon)
 	require.NoError(t, err)
 	require.Contains(t, job.ID, "operator-")
 	job.ID = ""
@@ -35,15 +35,15 @@ func TestRepositoriesWithTheirOwner(t *testing.T) {
 		"more than a name": {"acme", "acme/widgets/issues", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := choice{}
+			c := messageFilter{}
 			err := c.parse("dead", []string{"--org", test.org, "--repo", test.repo})
 			if test.wantRepo == "" {
 				require.ErrorContains(t, err, "--repo")
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, choice{org: test.wantOrg, repo: test.wantRepo}, c)
-			job, err := order([]string{"--org", test.org, "--repo", test.repo, "--from", "2026-03-01T00:00:00Z"}, noon)
+			require.Equal(t, messageFilter{org: test.wantOrg, repo: test.wantRepo}, c)
+			job, err := newJob([]string{"--org", test.org, "--repo", test.repo, "--from", "2026-03-01T00:00:00Z"}, noon)
 			require.NoError(t, err)
 			require.Equal(t, []string{test.wantOrg, test.wantRepo}, []string{job.Org, job.Repo})
 		})

@@ -21,29 +21,29 @@ const module = "github.com/seed-358c4d9d/githubexporter/"
 // CheckKeys refuses keys that the configuration does not have and values of another type, each with its path and with
 // what is allowed there. The decoder itself does not show the value, and cuts fractions off without a word.
 func CheckKeys(raw map[string]any, config any) error {
-	return errors.Join(unknownKeys("", raw, reflect.TypeOf(config))...)
+	return errors.Join(checkValue("", raw, reflect.TypeOf(config))...)
 }
 
-func unknownKeys(path string, raw any, t reflect.Type) []error {
+func checkValue(path string, raw any, t reflect.Type) []error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch t.Kind() {
 	case reflect.Struct:
 		if m, ok := raw.(map[string]any); ok {
-			return unknownFields(path, m, t)
+			return checkFields(path, m, t)
 		}
 	case reflect.Slice:
-		return unknownInList(path, raw, t.Elem())
+		return checkList(path, raw, t.Elem())
 	case reflect.Int, reflect.Int64:
-		return wrongNumber(strings.TrimSuffix(path, "::"), raw, t)
+		return checkNumber(strings.TrimSuffix(path, "::"), raw, t)
 	default:
 	}
 	return nil
 }
 
-// wrongNumber refuses what is no duration, or no whole number.
-func wrongNumber(path string, raw any, t reflect.Type) []error {
+// checkNumber refuses what is no duration, or no whole number.
+func checkNumber(path string, raw any, t reflect.Type) []error {
 	text, isText := raw.(string)
 	if t == reflect.TypeFor[time.Duration]() {
 		if _, err := time.ParseDuration(text); isText && err != nil {
@@ -62,19 +62,19 @@ func wrongNumber(path string, raw any, t reflect.Type) []error {
 	return nil
 }
 
-func unknownInList(path string, raw any, elem reflect.Type) []error {
+func checkList(path string, raw any, elem reflect.Type) []error {
 	list, ok := raw.([]any)
 	if !ok {
 		return nil
 	}
 	var errs []error
 	for i, item := range list {
-		errs = append(errs, unknownKeys(fmt.Sprintf("%s%d::", path, i), item, elem)...)
+		errs = append(errs, checkValue(fmt.Sprintf("%s%d::", path, i), item, elem)...)
 	}
 	return errs
 }
 
-func unknownFields(path string, raw map[string]any, t reflect.Type) []error {
+func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 	fields := keysOf(t)
 	if len(fields) == 0 {
 		return nil // reads itself
@@ -87,15 +87,15 @@ func unknownFields(path string, raw map[string]any, t reflect.Type) []error {
 			errs = append(errs, fmt.Errorf("%s%s: unknown key, want one of %s", path, key, allowed))
 			continue
 		}
-		if !foreign(field) {
-			errs = append(errs, unknownKeys(path+key+"::", raw[key], field)...)
+		if !unmarshalsItself(field) {
+			errs = append(errs, checkValue(path+key+"::", raw[key], field)...)
 		}
 	}
 	return errs
 }
 
-// foreign reports whether a type reads itself in a way of its own, as the collector's optional blocks do.
-func foreign(t reflect.Type) bool {
+// unmarshalsItself reports whether a type reads itself in a way of its own, as the collector's optional blocks do.
+func unmarshalsItself(t reflect.Type) bool {
 	reads := reflect.TypeFor[confmap.Unmarshaler]()
 	ours := strings.HasPrefix(t.PkgPath(), module)
 	return !ours && t.Kind() == reflect.Struct && (t.Implements(reads) || reflect.PointerTo(t).Implements(reads))

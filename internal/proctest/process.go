@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// shown is how much of the output the log of a failed test has, in bytes.
-	shown = 4000
-	// patience bounds how long a process may take to stop.
-	patience = time.Minute
+	// maxLoggedOutput is how much of the output the log of a failed test has, in bytes.
+	maxLoggedOutput = 4000
+	// stopTimeout bounds how long a process may take to stop.
+	stopTimeout = time.Minute
 )
 
 // Process is a program that a test runs, also several times, one after another. It is for the goroutine of the test.
@@ -35,19 +35,19 @@ type Process struct {
 	command []string
 	out     output
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when nothing runs
+	exited    chan struct{} // closed when nothing runs
 }
 
 // New prepares a program without running it. At the end of the test it is killed, and when the test has failed, the end of its
 // output goes to the test's log.
 func New(tb testing.TB, path string, args ...string) *Process {
 	tb.Helper()
-	p := &Process{tb: tb, command: append([]string{path}, args...), done: make(chan struct{})}
-	close(p.done)
+	p := &Process{tb: tb, command: append([]string{path}, args...), exited: make(chan struct{})}
+	close(p.exited)
 	tb.Cleanup(func() {
 		p.Kill()
 		if text := p.Output(); tb.Failed() {
-			tb.Logf("the end of the output of %s:\n%s", strings.Join(p.command, " "), text[max(0, len(text)-shown):])
+			tb.Logf("the end of the output of %s:\n%s", strings.Join(p.command, " "), text[max(0, len(text)-maxLoggedOutput):])
 		}
 	})
 	return p
@@ -60,7 +60,7 @@ func (p *Process) Run() {
 	cmd, done := exec.Command(p.command[0], p.command[1:]...), make(chan struct{})
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = p.Env, &p.out, &p.out, &syscall.SysProcAttr{Setpgid: p.OwnGroup}
 	require.NoError(p.tb, cmd.Start())
-	p.cmd, p.done = cmd, done
+	p.cmd, p.exited = cmd, done
 	go func() {
 		defer close(done)
 		_ = cmd.Wait() // how it ended is what tests look at
@@ -71,7 +71,7 @@ func (p *Process) Run() {
 // ended before.
 func (p *Process) Kill() {
 	_ = p.signal(syscall.SIGKILL)
-	<-p.done
+	<-p.exited
 }
 
 // Stop asks the process to end, waits as Kill does, and gives how long that took. A paused one goes on. The test fails when
@@ -82,8 +82,8 @@ func (p *Process) Stop() time.Duration {
 	p.Resume()
 	require.NoError(p.tb, p.signal(syscall.SIGTERM))
 	select {
-	case <-p.done:
-	case <-time.After(patience):
+	case <-p.exited:
+	case <-time.After(stopTimeout):
 		require.Fail(p.tb, p.command[0]+" does not stop")
 	}
 	return time.Since(began)
@@ -93,8 +93,8 @@ func (p *Process) Stop() time.Duration {
 func (p *Process) Pause() {
 	p.tb.Helper()
 	require.NoError(p.tb, p.signal(syscall.SIGSTOP))
-	member := func(s status) bool { return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid) }
-	require.Eventually(p.tb, func() bool { return stopped(member) }, patience, time.Millisecond, p.command[0]+" does not stop")
+	member := func(s threadStat) bool { return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid) }
+	require.Eventually(p.tb, func() bool { return areStopped(member) }, stopTimeout, time.Millisecond, p.command[0]+" does not stop")
 }
 
 // Resume ends a pause. The test fails when the process has ended.
@@ -117,7 +117,7 @@ func (p *Process) signal(s syscall.Signal) error {
 // HasExited reports whether nothing runs: not yet, or no more.
 func (p *Process) HasExited() bool {
 	select {
-	case <-p.done:
+	case <-p.exited:
 		return true
 	default:
 		return false

@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// status is what the kernel says of a thread (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
-type status struct {
+// threadStat is what the kernel says of a thread (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
+type threadStat struct {
 	pid, group int
 	state      string
 }
 
-// stopped reports whether every thread of the processes is stopped: a signal that was sent takes effect a little later.
-func stopped(member func(status) bool) bool {
+// areStopped reports whether every thread of the processes is stopped: a signal that was sent takes effect a little later.
+func areStopped(member func(threadStat) bool) bool {
 	tasks, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*/stat") // the pattern is a good one
 	for _, file := range tasks {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			continue // it has ended
 		}
-		s := parse(string(text))
+		s := parseStat(string(text))
 		s.pid, _ = strconv.Atoi(strings.Split(file, "/")[2]) // it is a number
 		if member(s) && s.state != "T" && s.state != "Z" {
 			return false
@@ -30,9 +30,9 @@ func stopped(member func(status) bool) bool {
 	return true
 }
 
-// parse reads the state and the group, which follow the name of the program in parentheses.
-func parse(stat string) status {
-	var s status
+// parseStat reads the state and the group, which follow the name of the program in parentheses.
+func parseStat(stat string) threadStat {
+	var s threadStat
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	if len(fields) > 2 {
 		s.state = fields[0]

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// startsWithin is how long a server may take to answer.
-const startsWithin = 90 * time.Second
+// startTimeout is how long a server may take to answer.
+const startTimeout = 90 * time.Second
 
 // Server is a RabbitMQ server of a test.
 type Server struct {
@@ -27,7 +27,7 @@ type Server struct {
 
 	tb                testing.TB
 	dir, bin          string
-	distPort, mapPort int
+	distPort, epmdPort int
 }
 
 // Start starts a server that ends with the test, with further lines of configuration.
@@ -37,19 +37,19 @@ func Start(tb testing.TB, lines ...string) *Server {
 	mapAddress := proctest.FreeAddress(tb)
 	s := &Server{
 		Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir(), bin: filepath.Dir(program),
-		distPort: proctest.Port(tb, proctest.FreeAddress(tb)), mapPort: proctest.Port(tb, mapAddress),
+		distPort: proctest.Port(tb, proctest.FreeAddress(tb)), epmdPort: proctest.Port(tb, mapAddress),
 	}
-	s.write("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].")
-	s.write("rabbitmq.conf", append([]string{
+	s.writeFile("enabled_plugins", "[rabbitmq_auth_mechanism_ssl].")
+	s.writeFile("rabbitmq.conf", append([]string{
 		"listeners.tcp.1 = " + s.Address, "log.console = true", "log.console.level = info", "log.file = false",
 		"vm_memory_high_watermark.absolute = 2GB", "disk_free_limit.absolute = 1MB", "loopback_users = none",
 		"queue_index_embed_msgs_below = 4096", "management_agent.disable_metrics_collector = true",
 	}, lines...)...)
 	// It finds nodes for Erlang; it lives as long as the test.
-	mapper := proctest.New(tb, portMapper(tb, s.bin), "-port", strconv.Itoa(s.mapPort), "-address", "127.0.0.1")
+	mapper := proctest.New(tb, portMapper(tb, s.bin), "-port", strconv.Itoa(s.epmdPort), "-address", "127.0.0.1")
 	mapper.Run()
-	require.Eventually(tb, func() bool { return connects(mapAddress) },
-		startsWithin, 10*time.Millisecond, "Erlang's port mapper does not answer")
+	require.Eventually(tb, func() bool { return canConnect(mapAddress) },
+		startTimeout, 10*time.Millisecond, "Erlang's port mapper does not answer")
 	s.Process = proctest.New(tb, program)
 	s.Env, s.OwnGroup = s.environment(), true
 	s.Run()
@@ -82,12 +82,12 @@ func portMapper(tb testing.TB, bin string) string {
 	return found
 }
 
-func (s *Server) write(name string, lines ...string) {
+func (s *Server) writeFile(name string, lines ...string) {
 	s.tb.Helper()
 	require.NoError(s.tb, os.WriteFile(filepath.Join(s.dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
-func connects(address string) bool {
+func canConnect(address string) bool {
 	conn, err := net.DialTimeout("tcp", address, time.Second)
 	if err == nil {
 		_ = conn.Close()
@@ -98,7 +98,7 @@ func connects(address string) bool {
 // environment is the server's and its command line's.
 func (s *Server) environment() []string {
 	return append(os.Environ(),
-		"HOME="+s.dir, "ERL_EPMD_PORT="+strconv.Itoa(s.mapPort), "ERL_EPMD_ADDRESS=127.0.0.1",
+		"HOME="+s.dir, "ERL_EPMD_PORT="+strconv.Itoa(s.epmdPort), "ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_NODENAME=gx"+strconv.Itoa(s.distPort)+"@localhost", "RABBITMQ_DIST_PORT="+strconv.Itoa(s.distPort),
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(s.dir, "rabbitmq.conf"), "RABBITMQ_CONF_ENV_FILE=/dev/null",
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(s.dir, "data"), "RABBITMQ_LOG_BASE="+filepath.Join(s.dir, "log"),
@@ -115,11 +115,11 @@ func (s *Server) environment() []string {
 func (s *Server) Run() {
 	s.tb.Helper()
 	s.Process.Run()
-	require.Eventually(s.tb, s.answers, startsWithin, 20*time.Millisecond, "RabbitMQ does not answer")
+	require.Eventually(s.tb, s.isResponding, startTimeout, 20*time.Millisecond, "RabbitMQ does not answer")
 }
 
-// answers reports whether the server speaks AMQP.
-func (s *Server) answers() bool {
+// isResponding reports whether the server speaks AMQP.
+func (s *Server) isResponding() bool {
 	conn, err := net.DialTimeout("tcp", s.Address, time.Second)
 	if err != nil {
 		return false

@@ -35,7 +35,7 @@ func (c *client) Close() error {
 type connections struct {
 	tls    *tls.Config
 	closed context.Context //nolint:containedctx // ends with the client, whose dialing it bounds
-	end    context.CancelFunc
+	cancel    context.CancelFunc
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
@@ -43,13 +43,13 @@ type connections struct {
 
 func newConnections(encryption *tls.Config) *connections {
 	c := &connections{tls: encryption, open: make(map[*connection]struct{})}
-	c.closed, c.end = context.WithCancel(context.Background())
+	c.closed, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
 // close ends all connections. There are no new ones.
 func (c *connections) close() {
-	c.end()
+	c.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.open {
@@ -74,17 +74,17 @@ func (c *connections) dial(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, err
 	}
-	return c.add(conn)
+	return c.track(conn)
 }
 
-func (c *connections) add(conn net.Conn) (net.Conn, error) {
+func (c *connections) track(conn net.Conn) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed.Err() != nil {
 		_ = conn.Close()
 		return nil, errClosed
 	}
-	added := &connection{Conn: conn, of: c}
+	added := &connection{Conn: conn, owner: c}
 	c.open[added] = struct{}{}
 	if system, ok := conn.(syscall.Conn); ok {
 		return &systemConnection{connection: added, system: system}, nil
@@ -92,28 +92,28 @@ func (c *connections) add(conn net.Conn) (net.Conn, error) {
 	return added, nil
 }
 
-// retryAfter is the library's wait between two attempts to connect: its default, and none for a client that is closed.
-func (c *connections) retryAfter(int) time.Duration {
+// retryBackoff is the library's wait between two attempts to connect: its default, and none for a client that is closed.
+func (c *connections) retryBackoff(int) time.Duration {
 	if c.closed.Err() != nil {
 		return 0
 	}
-	return dialAgain
+	return dialRetryInterval
 }
 
-// dialAgain is the wait between two attempts to connect.
-const dialAgain = 100 * time.Millisecond
+// dialRetryInterval is the wait between two attempts to connect.
+const dialRetryInterval = 100 * time.Millisecond
 
 // connection is a network connection that its client can end.
 type connection struct {
 	net.Conn
-	of *connections
+	owner *connections
 }
 
 // Close implements net.Conn.
 func (c *connection) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.open, c)
-	c.of.mu.Unlock()
+	c.owner.mu.Lock()
+	delete(c.owner.open, c)
+	c.owner.mu.Unlock()
 	return c.Conn.Close()
 }
 

@@ -75,7 +75,7 @@ func (c *Config) Check() error {
 		c.CheckAddresses(),
 	}
 	if !c.Enabled() {
-		errs = append(errs, c.unused())
+		errs = append(errs, c.checkUnused())
 	}
 	if c.Mode == Standalone && len(c.Endpoints) > 1 {
 		errs = append(errs, fmt.Errorf("endpoints: %d, want exactly one with mode standalone", len(c.Endpoints)))
@@ -105,16 +105,16 @@ func (c *Config) CheckAddresses() error {
 	return errors.Join(errs...)
 }
 
-// unused refuses settings of a Redis that is not there: an endpoint was forgotten, or its variable is empty.
-func (c *Config) unused() error {
+// checkUnused refuses settings of a Redis that is not there: an endpoint was forgotten, or its variable is empty.
+func (c *Config) checkUnused() error {
 	if c.Mode != Standalone || c.MasterName != "" || c.Username != "" || c.Password != "" || c.TLS.HasValue() {
 		return errors.New("endpoints: the list is empty, want host:port of Redis")
 	}
 	return nil
 }
 
-// silence keeps the library's own lines out of the collector's log: what it has to say comes as errors, too.
-var silence = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
+// silenceLibrary keeps the library's own lines out of the collector's log: what it has to say comes as errors, too.
+var silenceLibrary = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
 
 // Connect makes a client. It does not wait for Redis, neither does the client's Close.
 func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
@@ -126,7 +126,7 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		ClientName: "githubexporter", DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	silence()
+	silenceLibrary()
 	if c.TLS.HasValue() {
 		tls, err := c.TLS.Get().LoadTLSConfig(ctx)
 		if err != nil {
@@ -136,41 +136,41 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 	}
 	connections := newConnections(options.TLSConfig)
 	options.Dialer = connections.dial
-	universal := c.universal(options, connections)
-	universal.AddHook(abortReason{})
+	universal := c.newClient(options, connections)
+	universal.AddHook(abortCauseHook{})
 	return &client{UniversalClient: universal, connections: connections}, nil
 }
 
-// universal makes the library's client for the mode.
-func (c *Config) universal(options *redis.UniversalOptions, connections *connections) redis.UniversalClient {
+// newClient makes the library's client for the mode.
+func (c *Config) newClient(options *redis.UniversalOptions, connections *connections) redis.UniversalClient {
 	switch c.Mode {
 	case Cluster:
 		cluster := options.Cluster()
-		cluster.ClusterStateReloadInterval, cluster.DialerRetryBackoff = reloadInterval, connections.retryAfter
+		cluster.ClusterStateReloadInterval, cluster.DialerRetryBackoff = reloadInterval, connections.retryBackoff
 		return redis.NewClusterClient(cluster)
 	case Sentinel:
 		failover := options.Failover()
-		failover.DialerRetryBackoff = connections.retryAfter
+		failover.DialerRetryBackoff = connections.retryBackoff
 		return redis.NewFailoverClient(failover)
 	default:
 		simple := options.Simple()
-		simple.DialerRetryBackoff = connections.retryAfter
+		simple.DialerRetryBackoff = connections.retryBackoff
 		return redis.NewClient(simple)
 	}
 }
 
-// abortReason replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM:
+// abortCauseHook replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM:
 // EXECABORT says no more than that a command was refused.
-type abortReason struct{}
+type abortCauseHook struct{}
 
 // DialHook implements redis.Hook.
-func (abortReason) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (abortCauseHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook implements redis.Hook.
-func (abortReason) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (abortCauseHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 // ProcessPipelineHook implements redis.Hook.
-func (abortReason) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (abortCauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		if err == nil || !isAbort(err) {

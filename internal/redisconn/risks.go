@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// unsavedFor is how long a server may have changes that it does not save before it counts as one that saves none: the
+// maxUnsaved is how long a server may have changes that it does not save before it counts as one that saves none: the
 // longest of Redis's own rules for snapshots.
-const unsavedFor = time.Hour
+const maxUnsaved = time.Hour
 
 // ReadRisks are what the settings of the masters do to data that has to be kept, for a log: an eviction policy, and
 // neither an append-only file nor snapshots. They come from INFO, which needs no right to read the configuration; its
@@ -25,12 +25,12 @@ func ReadRisks(ctx context.Context, universal redis.UniversalClient) ([]string, 
 	}
 	cluster, ok := universal.(*redis.ClusterClient)
 	if !ok {
-		return risksOf(ctx, universal)
+		return readServerRisks(ctx, universal)
 	}
 	var mu sync.Mutex
 	var all []string
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-		risks, err := risksOf(ctx, master)
+		risks, err := readServerRisks(ctx, master)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, risk := range risks {
@@ -42,12 +42,12 @@ func ReadRisks(ctx context.Context, universal redis.UniversalClient) ([]string, 
 	return all, err
 }
 
-func risksOf(ctx context.Context, client redis.Cmdable) (risks []string, err error) {
-	memory, err := info(ctx, client, "memory")
+func readServerRisks(ctx context.Context, client redis.Cmdable) (risks []string, err error) {
+	memory, err := readInfo(ctx, client, "memory")
 	if err != nil {
 		return nil, err
 	}
-	persistence, err := info(ctx, client, "persistence")
+	persistence, err := readInfo(ctx, client, "persistence")
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +65,11 @@ func isUnsaved(persistence map[string]string, now time.Time) bool {
 	saved, err := strconv.ParseInt(persistence["rdb_last_save_time"], 10, 64)
 	changes := persistence["rdb_changes_since_last_save"]
 	return err == nil && persistence["aof_enabled"] == "0" && changes != "" && changes != "0" &&
-		now.Sub(time.Unix(saved, 0)) > unsavedFor
+		now.Sub(time.Unix(saved, 0)) > maxUnsaved
 }
 
-// info is a section of INFO.
-func info(ctx context.Context, client redis.Cmdable, section string) (map[string]string, error) {
+// readInfo is a section of INFO.
+func readInfo(ctx context.Context, client redis.Cmdable, section string) (map[string]string, error) {
 	text, err := client.Info(ctx, section).Result()
 	if err != nil {
 		return nil, fmt.Errorf("redis: INFO %s: %w", section, err)

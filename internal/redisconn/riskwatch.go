@@ -15,33 +15,33 @@ const riskInterval = 5 * time.Minute
 // It is not safe for concurrent use.
 type RiskWatch struct {
 	client  redis.UniversalClient
-	changed func(risks []string)
+	onChange func(risks []string)
 
-	checked time.Time // zero when the settings have to be asked for
+	lastRead time.Time // zero when the settings have to be asked for
 	denied  bool
 	risks   []string
 }
 
 // NewRiskWatch makes a watch that calls a function with the risks when they are others than before, at first none.
 func NewRiskWatch(client redis.UniversalClient, changed func(risks []string)) *RiskWatch {
-	return &RiskWatch{client: client, changed: changed}
+	return &RiskWatch{client: client, onChange: changed}
 }
 
 // Refresh asks for the risks when it is time to, or when Redis did not answer in between: then another server may have
 // become the master. answers says whether Redis answers now.
 func (w *RiskWatch) Refresh(ctx context.Context, answers bool) {
 	if !answers {
-		w.checked = time.Time{}
+		w.lastRead = time.Time{}
 	}
-	if !answers || w.denied || time.Since(w.checked) < riskInterval {
+	if !answers || w.denied || time.Since(w.lastRead) < riskInterval {
 		return
 	}
-	w.checked = time.Now()
+	w.lastRead = time.Now()
 	risks, err := ReadRisks(ctx, w.client)
 	w.denied = redis.IsPermissionError(err)
 	if err != nil || slices.Equal(risks, w.risks) {
 		return
 	}
 	w.risks = risks
-	w.changed(risks)
+	w.onChange(risks)
 }

@@ -41,10 +41,10 @@ func Start(tb testing.TB, lines ...string) *Server {
 // New prepares a server without starting it.
 func New(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
-	return prepare(tb, append([]string{`save ""`, "appendonly no"}, lines...))
+	return newServer(tb, append([]string{`save ""`, "appendonly no"}, lines...))
 }
 
-func prepare(tb testing.TB, lines []string, args ...string) *Server {
+func newServer(tb testing.TB, lines []string, args ...string) *Server {
 	tb.Helper()
 	s := &Server{Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir()}
 	lines = append([]string{"bind 127.0.0.1", "port " + strconv.Itoa(s.Port()), "dir " + s.dir}, lines...)
@@ -64,11 +64,11 @@ func (s *Server) Port() int {
 func (s *Server) Run() {
 	s.tb.Helper()
 	s.Process.Run()
-	require.Eventually(s.tb, s.answers, 20*time.Second, 20*time.Millisecond, "Redis does not answer")
+	require.Eventually(s.tb, s.isResponding, 20*time.Second, 20*time.Millisecond, "Redis does not answer")
 }
 
-// answers reports whether the server takes connections and has loaded its data.
-func (s *Server) answers() bool {
+// isResponding reports whether the server takes connections and has loaded its data.
+func (s *Server) isResponding() bool {
 	conn, err := net.DialTimeout("tcp", s.Address, time.Second)
 	if err != nil {
 		return false

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// settled bounds how long a topology may take to come up.
-const settled = 30 * time.Second
+// topologyTimeout bounds how long a topology may take to come up.
+const topologyTimeout = 30 * time.Second
 
 // Sentinels is a master with a replica, watched by three Sentinels.
 type Sentinels struct {
@@ -34,7 +34,7 @@ func StartSentinels(tb testing.TB) *Sentinels {
 	s.Servers[0] = Start(tb, "appendonly yes")
 	s.Servers[1] = Start(tb, "appendonly yes", "replicaof 127.0.0.1 "+strconv.Itoa(s.Servers[0].Port()))
 	for range 3 {
-		sentinel := prepare(tb, []string{
+		sentinel := newServer(tb, []string{
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", s.MasterName, s.Servers[0].Port()),
 			"sentinel down-after-milliseconds " + s.MasterName + " 1000",
 			"sentinel failover-timeout " + s.MasterName + " 5000",
@@ -48,7 +48,7 @@ func StartSentinels(tb testing.TB) *Sentinels {
 			others, err := client.Sentinels(tb.Context(), s.MasterName).Result()
 			replicas, err2 := client.Replicas(tb.Context(), s.MasterName).Result()
 			return err == nil && err2 == nil && len(others) == 2 && len(replicas) == 1
-		}, settled, 50*time.Millisecond, "the Sentinels do not find each other")
+		}, topologyTimeout, 50*time.Millisecond, "the Sentinels do not find each other")
 		require.NoError(tb, client.Close())
 	}
 	return s
@@ -81,7 +81,7 @@ func StartCluster(tb testing.TB) []*Server {
 		client := node.Client()
 		require.Eventually(tb, func() bool {
 			return client.Do(ctx, "CLUSTER", "REPLICATE", ids[i]).Err() == nil
-		}, settled, 50*time.Millisecond, "the nodes do not find each other")
+		}, topologyTimeout, 50*time.Millisecond, "the nodes do not find each other")
 	}
 	for _, node := range nodes {
 		awaitCluster(ctx, tb, node, masters)
@@ -99,5 +99,5 @@ func awaitCluster(ctx context.Context, tb testing.TB, node *Server, masters int)
 		link, err3 := client.Info(ctx, "replication").Result()
 		return err == nil && err2 == nil && err3 == nil && strings.Contains(info, "cluster_state:ok") &&
 			strings.Count(nodes, "slave") == masters && !strings.Contains(link, "master_link_status:down")
-	}, settled, 50*time.Millisecond, "the cluster does not come up")
+	}, topologyTimeout, 50*time.Millisecond, "the cluster does not come up")
 }

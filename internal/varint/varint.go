@@ -6,7 +6,7 @@ import "encoding/binary"
 // Reader reads from a document. After anything that cannot be it gives zeros, and End is false.
 type Reader struct {
 	data []byte
-	bad  bool
+	invalid  bool
 }
 
 // NewReader reads a document.
@@ -36,10 +36,10 @@ func (r *Reader) ReadString() string {
 }
 
 // Invalidate says that what was read cannot be.
-func (r *Reader) Invalidate() { r.data, r.bad = nil, true }
+func (r *Reader) Invalidate() { r.data, r.invalid = nil, true }
 
 // HasMore reports whether there is anything left to read.
 func (r *Reader) HasMore() bool { return len(r.data) > 0 }
 
 // IsComplete reports whether everything was read, and could be.
-func (r *Reader) IsComplete() bool { return !r.bad && len(r.data) == 0 }
+func (r *Reader) IsComplete() bool { return !r.invalid && len(r.data) == 0 }

@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// minJournal is the least number of bytes of changes that is worth a new snapshot.
-	minJournal = 1 << 20
-	// maxChanges is how many changes a start replays at most.
-	maxChanges = 5000
-	// lookAhead is how many changes in a row may be missing before later ones are found again.
-	lookAhead = 32
+	// minCompaction is the least number of bytes of changes that is worth a new snapshot.
+	minCompaction = 1 << 20
+	// maxReplay is how many changes a start replays at most.
+	maxReplay = 5000
+	// maxMissing is how many changes in a row may be missing before later ones are found again.
+	maxMissing = 32
 )
 
 // Settings are a store's.
@@ -54,23 +54,23 @@ func New(client storage.Client, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
 	}
-	j := &journal{client: client, corrupt: settings.OnCorrupt, orgs: make(map[string]*position)}
+	j := &journal{client: client, onCorrupt: settings.OnCorrupt, positions: make(map[string]*position)}
 	return &Store{ledger.NewLocal(j, settings.MaxSeries)}
 }
 
 // journal is a ledger.Journal.
 type journal struct {
 	client  storage.Client
-	corrupt func(key string, err error)
-	orgs    map[string]*position
+	onCorrupt func(key string, err error)
+	positions    map[string]*position
 }
 
 // position is where an organization's journal goes on.
 type position struct {
 	org           string
 	head          head
-	next          int    // the number of the next change
-	link          uint32 // of the next change
+	nextChange          int    // the number of the next change
+	nextLink          uint32 // of the next change
 	snapshotBytes int
 	journalBytes  int
 }
@@ -94,8 +94,8 @@ func (p *position) changeKey(n int) string { return p.key(p.head.generation, str
 // Append writes a change. A journal that has outgrown its snapshot is replaced by one that has the state as it is
 // before the change.
 func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *ledger.State) error {
-	p := j.orgs[org]
-	if p.journalBytes > max(minJournal, p.snapshotBytes) || p.next >= maxChanges {
+	p := j.positions[org]
+	if p.journalBytes > max(minCompaction, p.snapshotBytes) || p.nextChange >= maxReplay {
 		if err := j.compact(ctx, p, state); err != nil {
 			return err
 		}
@@ -104,19 +104,19 @@ func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state
 	if err != nil {
 		return err
 	}
-	if err := j.write(ctx, p, encodeRecord(p.link, frame)); err != nil {
+	if err := j.writeChange(ctx, p, encodeRecord(p.nextLink, frame)); err != nil {
 		return fmt.Errorf("write a change: %w", err)
 	}
-	p.next++
-	p.link = nextLink(p.link, frame)
+	p.nextChange++
+	p.nextLink = linkAfter(p.nextLink, frame)
 	p.journalBytes += len(frame)
 	return nil
 }
 
-// write keeps the record of the next change; with the first one of all that the ledger began.
-func (j *journal) write(ctx context.Context, p *position, record []byte) error {
-	if p.next > 0 || p.head.generation > 0 {
-		return j.client.Set(ctx, p.changeKey(p.next), record)
+// writeChange keeps the record of the next change; with the first one of all that the ledger began.
+func (j *journal) writeChange(ctx context.Context, p *position, record []byte) error {
+	if p.nextChange > 0 || p.head.generation > 0 {
+		return j.client.Set(ctx, p.changeKey(p.nextChange), record)
 	}
 	return j.client.Batch(ctx, p.beganOperation(), storage.SetOperation(p.changeKey(0), record))
 }
@@ -145,17 +145,17 @@ func (j *journal) compact(ctx context.Context, p *position, state *ledger.State)
 	if err := j.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
-	*p = position{org: p.org, head: fresh, snapshotBytes: bytes, link: firstLink(fresh.generation)}
+	*p = position{org: p.org, head: fresh, snapshotBytes: bytes, nextLink: firstLink(fresh.generation)}
 	return nil
 }
 
 // deleteOperations take out the generation in force.
 func (p *position) deleteOperations() []*storage.Operation {
-	operations := make([]*storage.Operation, 0, p.head.chunks+p.next)
+	operations := make([]*storage.Operation, 0, p.head.chunks+p.nextChange)
 	for n := range p.head.chunks {
 		operations = append(operations, storage.DeleteOperation(p.chunkKey(p.head.generation, n)))
 	}
-	for n := range p.next {
+	for n := range p.nextChange {
 		operations = append(operations, storage.DeleteOperation(p.changeKey(n)))
 	}
 	return operations
@@ -188,7 +188,7 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 			return nil, err
 		}
 	}
-	j.orgs[org] = p
+	j.positions[org] = p
 	return state, nil
 }
 
@@ -200,7 +200,7 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 			return false, fmt.Errorf("read a snapshot: %w", err)
 		}
 		p.snapshotBytes += len(frame)
-		if !j.apply(key, frame, state) {
+		if !j.applyFrame(key, frame, state) {
 			damaged = true
 		}
 	}
@@ -210,9 +210,9 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 // loadChanges reads changes until there is none any more. One that is missing before another one was lost, and so was
 // what a change names that does not follow the one before it.
 func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
-	p.link = firstLink(p.head.generation)
-	for missing := 0; missing < lookAhead; {
-		key := p.changeKey(p.next + missing)
+	p.nextLink = firstLink(p.head.generation)
+	for missing := 0; missing < maxMissing; {
+		key := p.changeKey(p.nextChange + missing)
 		record, err := j.client.Get(ctx, key)
 		if err != nil {
 			return false, fmt.Errorf("read a change: %w", err)
@@ -221,32 +221,32 @@ func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.St
 			missing++
 			continue
 		}
-		frame, unlinked := splitRecord(p.link, record)
+		frame, unlinked := decodeRecord(p.nextLink, record)
 		switch {
 		case damaged: // what follows what is lost is unlinked in any case
 		case missing > 0:
-			j.corrupt(p.changeKey(p.next), errMissing)
+			j.onCorrupt(p.changeKey(p.nextChange), errMissing)
 		case unlinked:
-			j.corrupt(key, errUnlinked)
+			j.onCorrupt(key, errUnlinked)
 		}
 		damaged = damaged || missing > 0 || unlinked
-		p.next, missing = p.next+missing+1, 0
-		p.link = nextLink(p.link, frame)
+		p.nextChange, missing = p.nextChange+missing+1, 0
+		p.nextLink = linkAfter(p.nextLink, frame)
 		p.journalBytes += len(frame)
-		if !j.apply(key, frame, state) {
+		if !j.applyFrame(key, frame, state) {
 			damaged = true
 		}
 	}
 	return damaged, nil
 }
 
-func (j *journal) apply(key string, frame []byte, state *ledger.State) bool {
+func (j *journal) applyFrame(key string, frame []byte, state *ledger.State) bool {
 	c, err := ledger.DecodeChange(frame)
 	if frame == nil {
 		err = errMissing
 	}
 	if err != nil {
-		j.corrupt(key, err)
+		j.onCorrupt(key, err)
 		return false
 	}
 	state.Apply(&c)

@@ -91,12 +91,12 @@ func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err err
 			errs[i] = errStale
 		}
 		if errs[i] != nil {
-			j.corrupt(key, errs[i])
+			j.onCorrupt(key, errs[i])
 		}
 	}
 	switch {
 	case errs[0] != nil && errs[1] != nil:
-		p.head = unusedHead()
+		p.head = newGenerationHead()
 		return true, nil
 	case errs[0] != nil || errs[1] != nil:
 		return false, j.repairHead(ctx, p)
@@ -106,7 +106,7 @@ func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err err
 
 // isLost reports whether an organization of which neither a head nor a change was found had any.
 func (j *journal) isLost(ctx context.Context, p *position) (lost bool, err error) {
-	if p.head != (head{}) || p.next > 0 {
+	if p.head != (head{}) || p.nextChange > 0 {
 		return false, nil
 	}
 	began, err := j.client.Get(ctx, p.beganKey())
@@ -114,13 +114,13 @@ func (j *journal) isLost(ctx context.Context, p *position) (lost bool, err error
 		return false, fmt.Errorf("read whether there is a ledger: %w", err)
 	}
 	if began != nil {
-		j.corrupt(p.headKey(), errMissing)
+		j.onCorrupt(p.headKey(), errMissing)
 	}
 	return began != nil, nil
 }
 
-// unusedHead is that of a generation that was not used before: which ones were is not known any more.
-func unusedHead() head {
+// newGenerationHead is that of a generation that was not used before: which ones were is not known any more.
+func newGenerationHead() head {
 	return head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
 }
 

@@ -28,8 +28,8 @@ func firstLink(generation uint64) uint32 {
 	return crc32.Checksum(binary.BigEndian.AppendUint64(nil, generation), castagnoli)
 }
 
-// nextLink is the link of the record after a frame.
-func nextLink(link uint32, frame []byte) uint32 { return crc32.Update(link, castagnoli, frame) }
+// linkAfter is the link of the record after a frame.
+func linkAfter(link uint32, frame []byte) uint32 { return crc32.Update(link, castagnoli, frame) }
 
 func encodeRecord(link uint32, frame []byte) []byte {
 	record := make([]byte, 0, linkLength+len(frame))
@@ -38,8 +38,8 @@ func encodeRecord(link uint32, frame []byte) []byte {
 	return append(record, frame...)
 }
 
-// splitRecord gives the frame of a record and whether the record has a link, which is another one than the one given.
-func splitRecord(link uint32, record []byte) (frame []byte, unlinked bool) {
+// decodeRecord gives the frame of a record and whether the record has a link, which is another one than the one given.
+func decodeRecord(link uint32, record []byte) (frame []byte, unlinked bool) {
 	if len(record) < linkLength || record[0] != linkVersion {
 		return record, false
 	}

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// every is how often the shared store is asked whether it is there, answerWithin how long it may take.
-	every        = 2 * time.Second
-	answerWithin = 2 * time.Second
-	// failures in a row are an outage.
-	failures = 3
-	// maxKept bounds the events that are kept for the shared store. What is beyond is read from GitHub again.
-	maxKept = 1_000_000
+	// pingInterval is how often the shared store is asked whether it is there, answerWithin how long it may take.
+	pingInterval        = 2 * time.Second
+	pingTimeout = 2 * time.Second
+	// outageFailures in a row are an outage.
+	outageFailures = 3
+	// maxPendingEvents bounds the events that are kept for the shared store. What is beyond is read from GitHub again.
+	maxPendingEvents = 1_000_000
 )
 
-// errBack refuses a commit in the moment in which the shared store comes back.
-var errBack = errors.New("the shared store is back: commit again")
+// errRecovered refuses a commit in the moment in which the shared store comes back.
+var errRecovered = errors.New("the shared store is back: commit again")
 
 // Shared is the store that all replicas share.
 type Shared interface {
@@ -36,26 +36,26 @@ type Shared interface {
 type Store struct {
 	shared Shared
 	mirror *ledger.Local
-	notify func(alone bool)
+	onChange func(alone bool)
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
 	mu    sync.Mutex
-	alone bool
-	kept  []ledger.Batch // what was recorded alone, in order
-	size  int            // its events
-	full  bool           // nothing more was kept after some moment
-	orgs  map[string]*mirrored
+	degraded bool
+	pending  []ledger.Batch // what was recorded alone, in order
+	pendingEvents  int            // its events
+	overflowed  bool           // nothing more was kept after some moment
+	orgs  map[string]*mirroredOrg
 	basis map[string]string // of the last coverage that the shared store gave, by organization
 }
 
-// mirrored is an organization whose state is mirrored.
-type mirrored struct {
+// mirroredOrg is an organization whose state is mirrored.
+type mirroredOrg struct {
 	ready chan struct{} // closed when there is something to follow
 	once  sync.Once
 }
 
-func (m *mirrored) open() { m.once.Do(func() { close(m.ready) }) }
+func (m *mirroredOrg) markReady() { m.once.Do(func() { close(m.ready) }) }
 
 var _ ledger.Store = (*Store)(nil)
 
@@ -64,13 +64,13 @@ var _ ledger.Store = (*Store)(nil)
 func New(shared Shared, orgs []string, maxSeries int, notify func(alone bool)) *Store {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
-		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), notify: notify, cancel: cancel, orgs: make(map[string]*mirrored),
+		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: notify, cancel: cancel, orgs: make(map[string]*mirroredOrg),
 		basis: make(map[string]string),
 	}
 	for _, org := range orgs {
-		s.orgs[org] = &mirrored{ready: make(chan struct{})}
+		s.orgs[org] = &mirroredOrg{ready: make(chan struct{})}
 	}
-	s.tasks.Go(func() { s.keep(ctx) })
+	s.tasks.Go(func() { s.supervise(ctx) })
 	return s
 }
 
@@ -84,16 +84,16 @@ func (s *Store) Close() {
 func (s *Store) IsDegraded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.alone
+	return s.degraded
 }
 
-// keep mirrors while the shared store is there and watches over it.
-func (s *Store) keep(ctx context.Context) {
+// supervise mirrors while the shared store is there and watches over it.
+func (s *Store) supervise(ctx context.Context) {
 	for ctx.Err() == nil {
 		mirroring, stop := context.WithCancel(ctx)
 		var following sync.WaitGroup
 		for org, m := range s.orgs {
-			following.Go(func() { s.follow(mirroring, org, m) })
+			following.Go(func() { s.mirrorOrg(mirroring, org, m) })
 		}
 		s.awaitOutage(ctx)
 		stop()
@@ -101,17 +101,17 @@ func (s *Store) keep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.leave()
-		for ctx.Err() == nil && !s.giveBack(ctx) {
-			pause(ctx, every)
+		s.enterDegraded()
+		for ctx.Err() == nil && !s.replayPending(ctx) {
+			pause(ctx, pingInterval)
 		}
 	}
 }
 
 // awaitOutage returns when the shared store did not answer some times in a row.
 func (s *Store) awaitOutage(ctx context.Context) {
-	for failed := 0; failed < failures; {
-		pause(ctx, every)
+	for failed := 0; failed < outageFailures; {
+		pause(ctx, pingInterval)
 		switch err := s.ping(ctx); {
 		case ctx.Err() != nil:
 			return
@@ -124,7 +124,7 @@ func (s *Store) awaitOutage(ctx context.Context) {
 }
 
 func (s *Store) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return s.shared.Ping(ctx)
 }
@@ -138,8 +138,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// follow mirrors an organization. A snapshot takes the place of what was there when it is complete.
-func (s *Store) follow(ctx context.Context, org string, m *mirrored) {
+// mirrorOrg mirrors an organization. A snapshot takes the place of what was there when it is complete.
+func (s *Store) mirrorOrg(ctx context.Context, org string, m *mirroredOrg) {
 	var snapshot *ledger.State
 	_ = s.shared.Follow(ctx, org, func(c ledger.Change) error { // ends with the context
 		if c.Reset {
@@ -153,38 +153,38 @@ func (s *Store) follow(ctx context.Context, org string, m *mirrored) {
 		if c.CaughtUp {
 			s.mirror.ReplaceState(org, snapshot)
 			snapshot = nil
-			m.open()
+			m.markReady()
 		}
 		return nil
 	})
 }
 
-// leave goes on alone.
-func (s *Store) leave() {
+// enterDegraded goes on alone.
+func (s *Store) enterDegraded() {
 	s.mu.Lock()
-	s.alone = true
+	s.degraded = true
 	for _, m := range s.orgs {
-		m.open()
+		m.markReady()
 	}
 	s.mu.Unlock()
-	s.notify(true)
+	s.onChange(true)
 }
 
-// giveBack records in the shared store what was recorded alone, and reports whether it is back. Nobody commits alone between
+// replayPending records in the shared store what was recorded alone, and reports whether it is back. Nobody commits alone between
 // the last batch and the return.
-func (s *Store) giveBack(ctx context.Context) bool {
+func (s *Store) replayPending(ctx context.Context) bool {
 	if s.ping(ctx) != nil {
 		return false
 	}
 	for {
 		s.mu.Lock()
-		if len(s.kept) == 0 {
-			s.alone, s.full, s.size = false, false, 0
+		if len(s.pending) == 0 {
+			s.degraded, s.overflowed, s.pendingEvents = false, false, 0
 			s.mu.Unlock()
-			s.notify(false)
+			s.onChange(false)
 			return true
 		}
-		next := s.kept[0]
+		next := s.pending[0]
 		s.mu.Unlock()
 		_, err := s.shared.Commit(ctx, 0, next)
 		if errors.Is(err, ledger.ErrReplaced) { // what it says was read builds on what is lost: it is read again
@@ -195,7 +195,7 @@ func (s *Store) giveBack(ctx context.Context) bool {
 			return false
 		}
 		s.mu.Lock()
-		s.kept = s.kept[1:]
+		s.pending = s.pending[1:]
 		s.mu.Unlock()
 	}
 }
@@ -207,24 +207,24 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.alone { // it has come back in this moment
-		return ledger.Receipt{}, errBack
+	if !s.degraded { // it has come back in this moment
+		return ledger.Receipt{}, errRecovered
 	}
 	receipt, err := s.mirror.Commit(ctx, fence, b)
 	if err == nil {
-		s.remember(b)
+		s.appendPending(b)
 	}
 	return receipt, err
 }
 
-// remember keeps a batch for the shared store. Once one does not fit none is kept any more: each builds on those before it.
-func (s *Store) remember(b ledger.Batch) {
-	s.full = s.full || s.size+len(b.Events) > maxKept
-	if s.full {
+// appendPending keeps a batch for the shared store. Once one does not fit none is kept any more: each builds on those before it.
+func (s *Store) appendPending(b ledger.Batch) {
+	s.overflowed = s.overflowed || s.pendingEvents+len(b.Events) > maxPendingEvents
+	if s.overflowed {
 		return
 	}
-	s.size += len(b.Events)
-	s.kept = append(s.kept, b)
+	s.pendingEvents += len(b.Events)
+	s.pending = append(s.pending, b)
 }
 
 // Coverage implements ledger.Store. What is read alone builds on what the shared store had.

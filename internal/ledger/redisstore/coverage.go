@@ -31,14 +31,14 @@ func signalsField(id int64) string { return "s" + strconv.FormatInt(id, 10) }
 
 func tipsField(id int64) string { return "t" + strconv.FormatInt(id, 10) }
 
-func missingField(id int64, stream activity.Stream) string {
+func gapsField(id int64, stream activity.Stream) string {
 	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
 }
 
-// stamp is a time in seconds; the zero time is one of them.
-func stamp(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
+// encodeTime is a time in seconds; the zero time is one of them.
+func encodeTime(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
-func parseStamp(text string) (time.Time, bool) {
+func parseTime(text string) (time.Time, bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	t := time.Unix(n, 0).UTC()
 	if t.IsZero() {
@@ -47,26 +47,26 @@ func parseStamp(text string) (time.Time, bool) {
 	return t, err == nil
 }
 
-func contactValue(p *ledger.RepoProgress) string { return stamp(p.FirstSeen) + " " + stamp(p.Since) }
+func encodeContact(p *ledger.RepoProgress) string { return encodeTime(p.FirstSeen) + " " + encodeTime(p.Since) }
 
 func parseContact(value string) (contact, since time.Time, ok bool) {
 	first, second, ok := strings.Cut(value, " ")
 	if !ok {
 		return contact, since, false
 	}
-	contact, ok1 := parseStamp(first)
-	since, ok2 := parseStamp(second)
+	contact, ok1 := parseTime(first)
+	since, ok2 := parseTime(second)
 	return contact, since, ok1 && ok2
 }
 
-func signalsValue(p *ledger.RepoProgress) (string, error) {
+func encodeSignals(p *ledger.RepoProgress) (string, error) {
 	frame, err := ledger.EncodeChange(ledger.Change{Progress: ledger.Progress{
 		Repos: []ledger.RepoProgress{{ID: p.ID, Signals: p.Signals}},
 	}})
-	return stamp(p.Observed) + " " + string(frame), err
+	return encodeTime(p.Observed) + " " + string(frame), err
 }
 
-func windowsValue(list []ledger.StreamWindow, stream activity.Stream) string {
+func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 	var b strings.Builder
 	for _, w := range list {
 		if w.Stream != stream || w.Window.IsEmpty() {
@@ -75,7 +75,7 @@ func windowsValue(list []ledger.StreamWindow, stream activity.Stream) string {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(stamp(w.Window.Start) + " " + stamp(w.Window.End))
+		b.WriteString(encodeTime(w.Window.Start) + " " + encodeTime(w.Window.End))
 	}
 	return b.String()
 }
@@ -87,8 +87,8 @@ func parseWindows(value string) (activity.Windows, error) {
 	}
 	var windows activity.Windows
 	for i := 0; i < len(numbers); i += 2 {
-		start, ok1 := parseStamp(numbers[i])
-		end, ok2 := parseStamp(numbers[i+1])
+		start, ok1 := parseTime(numbers[i])
+		end, ok2 := parseTime(numbers[i+1])
 		w := activity.Window{Start: start, End: end}
 		if !ok1 || !ok2 || w.IsEmpty() {
 			return nil, fmt.Errorf("%w: a window", ledger.ErrCorrupt)
@@ -100,7 +100,7 @@ func parseWindows(value string) (activity.Windows, error) {
 
 // Coverage implements ledger.Store.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
-	keys, basis := s.keys(org), s.basis(org) // the basis first: what is lost meanwhile counts
+	keys, basis := s.keys(org), s.currentBasis(org) // the basis first: what is lost meanwhile counts
 	pipe := s.client.TxPipeline()
 	meta := pipe.HMGet(ctx, keys.meta, "began", "edge", "epoch", "pruned")
 	cov := pipe.HGetAll(ctx, keys.cov)
@@ -109,61 +109,61 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	}
 	var coverage ledger.Coverage
 	values, fields := meta.Val(), cov.Val()
-	if text(values[2]) == "" {
+	if replyString(values[2]) == "" {
 		fields = nil // they are of a ledger that the next commit deletes
 	}
-	coverage.LedgerStart = fromUnix(text(values[0]))
-	coverage.Apply(s.progress(keys.cov, text(values[1]), fields))
-	coverage.Basis = s.meetAll(org, text(values[2]), text(values[3]), basis, &coverage)
+	coverage.LedgerStart = parseOptionalTime(replyString(values[0]))
+	coverage.Apply(s.decodeProgress(keys.cov, replyString(values[1]), fields))
+	coverage.Basis = s.cacheCoverage(org, replyString(values[2]), replyString(values[3]), basis, &coverage)
 	return coverage, nil
 }
 
-// basis is that of a coverage of which the reading begins.
-func (s *Store) basis(org string) string {
-	k := s.known(org)
+// currentBasis is that of a coverage of which the reading begins.
+func (s *Store) currentBasis(org string) string {
+	k := s.cacheOf(org)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.present()
+	return k.currentBasis()
 }
 
-// meetAll remembers what a reading of the coverage showed, and gives its basis: that from before it, unless it shows
+// cacheCoverage remembers what a reading of the coverage showed, and gives its basis: that from before it, unless it shows
 // another ledger.
-func (s *Store) meetAll(org, epoch, pruned, basis string, cov *ledger.Coverage) string {
-	k := s.known(org)
+func (s *Store) cacheCoverage(org, epoch, pruned, basis string, cov *ledger.Coverage) string {
+	k := s.cacheOf(org)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	f := facts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
+	f := orgFacts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
 	for id, r := range cov.Repos {
 		f.since[id] = r.Since
 	}
-	if k.epoch != "" && epoch != k.epoch && basis == k.present() {
-		k.adopt(f)
-		return k.present()
+	if k.epoch != "" && epoch != k.epoch && basis == k.currentBasis() {
+		k.replaceFacts(f)
+		return k.currentBasis()
 	}
-	k.adopt(f)
+	k.replaceFacts(f)
 	return basis
 }
 
-// progress is the coverage as one batch's worth of progress.
-func (s *Store) progress(key, edge string, fields map[string]string) ledger.Progress {
+// decodeProgress is the coverage as one batch's worth of progress.
+func (s *Store) decodeProgress(key, edge string, fields map[string]string) ledger.Progress {
 	repos := make(map[int64]*ledger.RepoProgress)
 	for field, value := range fields { // first who is there at all
-		if id, ok := repoOf(field, 'c'); ok {
+		if id, ok := parseRepoField(field, 'c'); ok {
 			contact, since, ok := parseContact(value)
 			if !ok {
-				s.corrupt(key, field, ledger.ErrCorrupt)
+				s.reportCorrupt(key, field, ledger.ErrCorrupt)
 				continue // it will be met again
 			}
 			repos[id] = &ledger.RepoProgress{ID: id, FirstSeen: contact, Since: since}
 		}
 	}
-	p := ledger.Progress{Edge: fromUnix(edge)}
+	p := ledger.Progress{Edge: parseOptionalTime(edge)}
 	for field, value := range fields {
-		if field == markField {
+		if field == markerField {
 			continue
 		}
-		if err := fillIn(repos, p.Edge, field, value); err != nil {
-			s.corrupt(key, field, err)
+		if err := decodeField(repos, p.Edge, field, value); err != nil {
+			s.reportCorrupt(key, field, err)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(repos)) {
@@ -172,12 +172,12 @@ func (s *Store) progress(key, edge string, fields map[string]string) ledger.Prog
 	return p
 }
 
-func (s *Store) corrupt(key, field string, err error) {
+func (s *Store) reportCorrupt(key, field string, err error) {
 	s.settings.OnCorrupt(key+" "+field, err)
 }
 
-// repoOf is the repository of a field that begins with a letter.
-func repoOf(field string, letter byte) (int64, bool) {
+// parseRepoField is the repository of a field that begins with a letter.
+func parseRepoField(field string, letter byte) (int64, bool) {
 	if field == "" || field[0] != letter {
 		return 0, false
 	}
@@ -185,8 +185,8 @@ func repoOf(field string, letter byte) (int64, bool) {
 	return id, err == nil && id > 0
 }
 
-// fillIn adds a field to its repository.
-func fillIn(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value string) error {
+// decodeField adds a field to its repository.
+func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value string) error {
 	if len(field) < 2 {
 		return ledger.ErrCorrupt
 	}
@@ -206,20 +206,20 @@ func fillIn(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value s
 		p.Name = value
 		return nil
 	case 'g':
-		return fillGone(p, value)
+		return decodeGone(p, value)
 	case 's':
-		return fillSignals(p, value)
+		return decodeSignals(p, value)
 	case 'm':
-		return fillMissing(p, edge, rest, value)
+		return decodeGaps(p, edge, rest, value)
 	case 't':
-		return fillTips(p, value)
+		return decodeTips(p, value)
 	default:
 		return ledger.ErrCorrupt
 	}
 }
 
-func fillGone(p *ledger.RepoProgress, value string) error {
-	since, ok := parseStamp(value)
+func decodeGone(p *ledger.RepoProgress, value string) error {
+	since, ok := parseTime(value)
 	if !ok {
 		return ledger.ErrCorrupt // it is taken to be there: the next discovery says so or not
 	}
@@ -227,9 +227,9 @@ func fillGone(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
-func fillSignals(p *ledger.RepoProgress, value string) error {
+func decodeSignals(p *ledger.RepoProgress, value string) error {
 	observed, frame, _ := strings.Cut(value, " ")
-	at, ok := parseStamp(observed)
+	at, ok := parseTime(observed)
 	c, err := ledger.DecodeChange([]byte(frame))
 	if err != nil || !ok || len(c.Progress.Repos) != 1 {
 		return fmt.Errorf("%w: signals", ledger.ErrCorrupt) // without signals everything is read again
@@ -238,8 +238,8 @@ func fillSignals(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
-// fillMissing takes a stream's windows. If they are damaged everything is missing: reading it again doubles nothing.
-func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) error {
+// decodeGaps takes a stream's windows. If they are damaged everything is missing: reading it again doubles nothing.
+func decodeGaps(p *ledger.RepoProgress, edge time.Time, stream, value string) error {
 	n, err := strconv.ParseUint(stream, 10, 8)
 	if err != nil || activity.Stream(n) >= activity.NumStreams {
 		return fmt.Errorf("%w: stream %q", ledger.ErrCorrupt, stream)
@@ -254,9 +254,9 @@ func fillMissing(p *ledger.RepoProgress, edge time.Time, stream, value string) e
 	return err
 }
 
-// fillTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
+// decodeTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
 // signals.
-func fillTips(p *ledger.RepoProgress, value string) error {
+func decodeTips(p *ledger.RepoProgress, value string) error {
 	for tip := range strings.FieldsSeq(value) {
 		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {
 			p.Tips = []string{ledger.UnknownTip}

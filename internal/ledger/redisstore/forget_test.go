@@ -46,7 +46,7 @@ func (w *watcher) shows(t *testing.T, at time.Time) storetest.EmittedSeries {
 	}
 	require.NoError(t, err)
 	for _, entry := range entries {
-		require.Equal(t, w.f.last, field(entry, "p"))
+		require.Equal(t, w.f.last, entryField(entry, "p"))
 		require.NoError(t, w.f.applyEntry(entry))
 	}
 	shown := storetest.EmittedSeries{}
@@ -96,7 +96,7 @@ func (r *forgettingRun) event(s *Store, id int64, user string, at time.Time) {
 func (r *forgettingRun) pruning(s *Store) *pruning {
 	r.t.Helper()
 	p := &pruning{store: s, org: "acme", keys: s.keys("acme")}
-	require.NoError(r.t, p.load(r.t.Context()))
+	require.NoError(r.t, p.loadState(r.t.Context()))
 	return p
 }
 
@@ -120,12 +120,12 @@ func (r *forgettingRun) step(rt *rapid.T) {
 		require.NoError(r.t, s.Prune(r.t.Context(), "acme", limit))
 	case 4:
 		if p := r.pruning(s); p.epoch != "" && limit.After(p.pruned) {
-			require.NoError(r.t, p.mark(r.t.Context(), limit))
+			require.NoError(r.t, p.setPrunedBefore(r.t.Context(), limit))
 			r.halfway, r.limit = p, limit
 		}
 	case 5:
 		if r.halfway != nil {
-			_ = r.halfway.sweep(r.t.Context(), r.limit) // the other replica may have swept
+			_ = r.halfway.carryAndTrim(r.t.Context(), r.limit) // the other replica may have swept
 			r.halfway = nil
 		}
 	default:
@@ -182,9 +182,9 @@ func (r *forgettingRun) nothingIsLeft(rt *rapid.T, client *redis.Client) {
 	}
 	k := r.stores[0].keys("acme")
 	for _, key := range []string{k.cov, k.carried, k.series, k.samples} {
-		require.Equal(rt, []string{markField}, client.HKeys(r.t.Context(), key).Val(), key)
+		require.Equal(rt, []string{markerField}, client.HKeys(r.t.Context(), key).Val(), key)
 	}
-	require.Equal(rt, []string{markField}, client.SMembers(r.t.Context(), k.seen).Val())
+	require.Equal(rt, []string{markerField}, client.SMembers(r.t.Context(), k.seen).Val())
 }
 
 // TestDamagedContact: a repository whose first contact cannot be read is met again, and one of which nobody can tell since when it

@@ -29,21 +29,21 @@ func FuzzRecords(f *testing.F) {
 	f.Add("\x01\x01\x01\x07\x65\x00\x00\x00\x0a\x01\x00\x03ada")
 	f.Add("\x01\x01\x01\x07\x65\x00\x00\x00\x02\x0a\x01\x00\x03ada")
 	f.Fuzz(func(t *testing.T, data string) {
-		var r reader
-		_, err := r.events(nil, entryOf("e", data))
+		var r recordReader
+		_, err := r.decodeEntry(nil, entryOf("e", data))
 		if err != nil {
 			require.ErrorIs(t, err, ledger.ErrCorrupt)
 		}
-		if _, err := readKeys(data); err != nil {
+		if _, err := decodeKeys(data); err != nil {
 			require.ErrorIs(t, err, ledger.ErrCorrupt)
 		}
-		list, err := r.events(nil, entryOf("n", data))
+		list, err := r.decodeEntry(nil, entryOf("n", data))
 		var again []byte
 		for i := range list {
 			require.NoError(t, list[i].Validate())
 			again = appendRecord(again, &list[i])
 		}
-		read, err2 := r.events(nil, entryOf("n", string(again)))
+		read, err2 := r.decodeEntry(nil, entryOf("n", string(again)))
 		require.NoError(t, err2)
 		require.Len(t, read, len(list))
 		for i := range read {
@@ -64,17 +64,17 @@ func FuzzCoverage(f *testing.F) {
 	f.Add("t1", "0123abcd 4567")
 	f.Fuzz(func(t *testing.T, field, value string) {
 		s := storeless(func(string, error) {})
-		p := s.progress("key", "100", map[string]string{"c1": "100 50", field: value})
+		p := s.decodeProgress("key", "100", map[string]string{"c1": "100 50", field: value})
 		var cov ledger.Coverage
 		cov.Apply(p)
 		for _, repo := range cov.Repos {
 			require.Positive(t, repo.ID)
 		}
-		if _, err := (&reader{}).carried(field, value); err != nil {
+		if _, err := (&recordReader{}).decodeCarried(field, value); err != nil {
 			require.ErrorIs(t, err, ledger.ErrCorrupt)
 		}
-		s.samples("key", map[string]string{field: value})
-		s.tallies("key", map[string]string{field: value})
+		s.decodeEntries("key", map[string]string{field: value})
+		s.decodeTallies("key", map[string]string{field: value})
 	})
 }
 
@@ -97,8 +97,8 @@ func TestRecords(t *testing.T) {
 			e.Additions, e.Deletions = rapid.Uint32().Draw(t, "additions"), rapid.Uint32().Draw(t, "deletions")
 		}
 		record := appendRecord(nil, &e)
-		var r reader
-		list, err := r.events(nil, entryOf("n", strings.Repeat(string(record), 2)))
+		var r recordReader
+		list, err := r.decodeEntry(nil, entryOf("n", strings.Repeat(string(record), 2)))
 		require.NoError(t, err)
 		require.Equal(t, []activity.Event{e, e}, list)
 	})
@@ -107,8 +107,8 @@ func TestRecords(t *testing.T) {
 // TestLegacyForms: records and totals that versions before wrote are read.
 func TestLegacyForms(t *testing.T) {
 	t.Parallel()
-	var r reader
-	list, err := r.events(nil, entryOf("e", "\x01\x05\x01\x07\x65\x00\x00\x00\x0a\x02\x0e\x03ada\x05\x05\x01\x08\x65\x00\x00\x01\x00\x00\x00\x03bob"))
+	var r recordReader
+	list, err := r.decodeEntry(nil, entryOf("e", "\x01\x05\x01\x07\x65\x00\x00\x00\x0a\x02\x0e\x03ada\x05\x05\x01\x08\x65\x00\x00\x01\x00\x00\x00\x03bob"))
 	require.NoError(t, err)
 	at := time.Unix(0x65000000, 0).UTC()
 	require.Equal(t, []activity.Event{

@@ -9,13 +9,13 @@ import (
 
 // How the script takes the budget of series.
 const (
-	roomAny   = "any"   // there is none
-	roomAsk   = "ask"   // say what is wanted when the grant is used up
-	roomFinal = "final" // what has no room is folded
+	seriesUnlimited   = "any"   // there is none
+	seriesReport   = "ask"   // say what is wanted when the grant is used up
+	seriesFold = "final" // what has no room is folded
 )
 
-// grant moves the number of series granted to an organization.
-type grant struct{ from, to string }
+// seriesGrant moves the number of series granted to an organization.
+type seriesGrant struct{ from, to string }
 
 const (
 	// spareShare of what is left of the budget, and at most maxSpare, is granted beyond what is wanted, so that new series
@@ -24,21 +24,21 @@ const (
 	maxSpare   = 200
 )
 
-// grant asks for as many series as the script wants. All organizations share the budget; their keys may be on different
+// requestGrant asks for as many series as the script wants. All organizations share the budget; their keys may be on different
 // nodes of a cluster, therefore each has a part of it.
-func (s *Store) grant(ctx context.Context, org string, a answer) (grant, string, error) {
+func (s *Store) requestGrant(ctx context.Context, org string, a commitResult) (seriesGrant, string, error) {
 	wanted := int(a.numbers[1])
 	budget := s.settings.MaxSeries
 	spare := min(maxSpare, max(0, budget-wanted)/spareShare)
 	if budget < spareShare {
 		spare = 0
 	}
-	granted, err := grantScript.Run(ctx, s.client, []string{s.grants()}, strings.ToLower(org), wanted+spare, budget).Text()
+	granted, err := grantScript.Run(ctx, s.client, []string{s.grantsKey()}, strings.ToLower(org), wanted+spare, budget).Text()
 	if err != nil {
-		return grant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
+		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
 	if _, err := strconv.Atoi(granted); err != nil {
-		return grant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
+		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
-	return grant{from: a.text, to: granted}, roomFinal, nil
+	return seriesGrant{from: a.text, to: granted}, seriesFold, nil
 }

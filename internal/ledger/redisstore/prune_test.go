@@ -40,15 +40,15 @@ func TestInterruptedPruning(t *testing.T) {
 		"nothing": func(*testing.T, *pruning) {},
 		"marked": func(t *testing.T, p *pruning) {
 			t.Helper()
-			require.NoError(t, p.mark(t.Context(), limit))
+			require.NoError(t, p.setPrunedBefore(t.Context(), limit))
 		},
 		"carried": func(t *testing.T, p *pruning) {
 			t.Helper()
-			require.NoError(t, p.mark(t.Context(), limit))
+			require.NoError(t, p.setPrunedBefore(t.Context(), limit))
 			old := storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour))
 			totals := new(ledger.Totals)
 			totals.AddEvent(&old)
-			require.NoError(t, p.carry(t.Context(), limit, map[string]*ledger.Totals{
+			require.NoError(t, p.carryTotals(t.Context(), limit, map[string]*ledger.Totals{
 				seriesField(1, old.Actor): totals, seriesField(2, activity.Actor{Login: "eve"}): totals,
 			}))
 		},
@@ -73,7 +73,7 @@ func TestInterruptedPruning(t *testing.T) {
 				require.Equal(t, uint64(2), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
 			}
 			p := &pruning{store: store, org: "acme", keys: store.keys("acme")}
-			require.NoError(t, p.load(t.Context()))
+			require.NoError(t, p.loadState(t.Context()))
 			step(t, p)
 			right()
 			receipt, err := store.Commit(t.Context(), 1, batch)

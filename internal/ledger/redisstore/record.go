@@ -56,31 +56,31 @@ func appendRepo(b []byte, repo int64) []byte {
 	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // valid events have positive ones
 }
 
-// markField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record
+// markerField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record
 // begins with it.
-const markField = "\x00"
+const markerField = "\x00"
 
-var errShort = errors.New("the record is cut off")
+var errTruncated = errors.New("the record is cut off")
 
-// reader takes records apart. Its zero value is ready; it keeps the actors that it has met.
-type reader struct {
+// recordReader takes records apart. Its zero value is ready; it keeps the actors that it has met.
+type recordReader struct {
 	actors map[string]activity.Actor
 }
 
-// events appends the events of a log entry. What comes after a damaged record cannot be told apart and is left out.
-func (r *reader) events(list []activity.Event, entry redis.XMessage) ([]activity.Event, error) {
-	list, err := r.records(list, field(entry, "n"), measures)
+// decodeEntry appends the events of a log entry. What comes after a damaged record cannot be told apart and is left out.
+func (r *recordReader) decodeEntry(list []activity.Event, entry redis.XMessage) ([]activity.Event, error) {
+	list, err := r.decodeRecords(list, entryField(entry, "n"), decodeMeasures)
 	if err != nil {
 		return list, err
 	}
-	return r.records(list, field(entry, "e"), legacyLines)
+	return r.decodeRecords(list, entryField(entry, "e"), decodeLegacyLines)
 }
 
-func (r *reader) records(
+func (r *recordReader) decodeRecords(
 	list []activity.Event, data string, body func(data string) ([]uint64, string, error),
 ) ([]activity.Event, error) {
 	for data != "" {
-		e, rest, err := r.event(data, body)
+		e, rest, err := r.decodeRecord(data, body)
 		if err != nil {
 			return list, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
@@ -89,12 +89,12 @@ func (r *reader) records(
 	return list, nil
 }
 
-func (r *reader) event(
+func (r *recordReader) decodeRecord(
 	data string, body func(data string) ([]uint64, string, error),
 ) (e activity.Event, rest string, err error) {
-	key, data, err := readKey(data)
+	key, data, err := decodeKey(data)
 	if err != nil || len(data) < 4 {
-		return e, "", errShort
+		return e, "", errTruncated
 	}
 	e.Kind, e.Repo, e.ID = key.Kind, key.Repo, key.ID
 	e.Time = time.Unix(int64(data[0])<<24|int64(data[1])<<16|int64(data[2])<<8|int64(data[3]), 0).UTC()
@@ -105,37 +105,37 @@ func (r *reader) event(
 	if err := ledger.SetMeasures(&e, numbers); err != nil {
 		return e, "", err
 	}
-	e.Actor, rest, err = r.actor(data)
+	e.Actor, rest, err = r.decodeActor(data)
 	if err != nil {
 		return e, "", err
 	}
 	return e, rest, e.Validate()
 }
 
-// readKey takes a key from the beginning of data.
-func readKey(data string) (k activity.Key, rest string, err error) {
+// decodeKey takes a key from the beginning of data.
+func decodeKey(data string) (k activity.Key, rest string, err error) {
 	if data == "" {
-		return k, "", errShort
+		return k, "", errTruncated
 	}
 	k.Kind = activity.Kind(data[0])
-	repo, data, err := uvarint(data[1:])
+	repo, data, err := decodeUvarint(data[1:])
 	if err != nil || data == "" {
-		return k, "", errShort
+		return k, "", errTruncated
 	}
 	n := int(data[0])
 	if n > len(k.ID) || len(data) < 1+n {
-		return k, "", errShort
+		return k, "", errTruncated
 	}
 	copy(k.ID[len(k.ID)-n:], data[1:1+n])
 	k.Repo = int64(repo) //nolint:gosec // its users check
 	return k, data[1+n:], nil
 }
 
-// readKeys reads keys that stand one after the other.
-func readKeys(data string) ([]activity.Key, error) {
+// decodeKeys reads keys that stand one after the other.
+func decodeKeys(data string) ([]activity.Key, error) {
 	var list []activity.Key
 	for data != "" {
-		key, rest, err := readKey(data)
+		key, rest, err := decodeKey(data)
 		if err != nil || key.Repo <= 0 || !key.Kind.IsValid() {
 			return list, fmt.Errorf("%w: a key", ledger.ErrCorrupt)
 		}
@@ -147,21 +147,21 @@ func readKeys(data string) ([]activity.Key, error) {
 // maxMeasures bounds the measures of a record.
 const maxMeasures = 32
 
-// measures reads how many measures there are, and them.
-func measures(data string) ([]uint64, string, error) {
+// decodeMeasures reads how many measures there are, and them.
+func decodeMeasures(data string) ([]uint64, string, error) {
 	if data == "" || data[0] > maxMeasures {
-		return nil, "", errShort
+		return nil, "", errTruncated
 	}
-	return numbers(data[1:], int(data[0]))
+	return decodeUvarints(data[1:], int(data[0]))
 }
 
-// legacyLines reads the two numbers of lines that each record of versions before has.
-func legacyLines(data string) ([]uint64, string, error) { return numbers(data, 2) }
+// decodeLegacyLines reads the two numbers of lines that each record of versions before has.
+func decodeLegacyLines(data string) ([]uint64, string, error) { return decodeUvarints(data, 2) }
 
-func numbers(data string, n int) (list []uint64, rest string, err error) {
+func decodeUvarints(data string, n int) (list []uint64, rest string, err error) {
 	for range n {
 		var number uint64
-		if number, data, err = uvarint(data); err != nil {
+		if number, data, err = decodeUvarint(data); err != nil {
 			return nil, "", err
 		}
 		list = append(list, number)
@@ -169,15 +169,15 @@ func numbers(data string, n int) (list []uint64, rest string, err error) {
 	return list, data, nil
 }
 
-// actor takes an actor from the beginning of data.
-func (r *reader) actor(data string) (actor activity.Actor, rest string, err error) {
-	id, after, err := varint(data)
+// decodeActor takes an actor from the beginning of data.
+func (r *recordReader) decodeActor(data string) (actor activity.Actor, rest string, err error) {
+	id, after, err := decodeVarint(data)
 	if err != nil || after == "" {
-		return actor, "", errShort
+		return actor, "", errTruncated
 	}
 	n := 1 + int(after[0])
 	if len(after) < n {
-		return actor, "", errShort
+		return actor, "", errTruncated
 	}
 	whole := data[:len(data)-len(after)+n]
 	if known, ok := r.actors[whole]; ok {
@@ -191,7 +191,7 @@ func (r *reader) actor(data string) (actor activity.Actor, rest string, err erro
 	return actor, after[n:], nil
 }
 
-func uvarint(data string) (uint64, string, error) {
+func decodeUvarint(data string) (uint64, string, error) {
 	var v uint64
 	for i := 0; i < len(data) && i < binary.MaxVarintLen64; i++ {
 		c := data[i]
@@ -200,11 +200,11 @@ func uvarint(data string) (uint64, string, error) {
 			return v, data[i+1:], nil
 		}
 	}
-	return 0, "", errShort
+	return 0, "", errTruncated
 }
 
-func varint(data string) (int64, string, error) {
-	v, rest, err := uvarint(data)
+func decodeVarint(data string) (int64, string, error) {
+	v, rest, err := decodeUvarint(data)
 	return int64(v>>1) ^ -int64(v&1), rest, err
 }
 
@@ -213,20 +213,20 @@ func seriesField(repo int64, actor activity.Actor) string {
 	return string(appendActor(appendRepo(nil, repo), actor))
 }
 
-// repoOfSeries is the repository of a series' field.
-func repoOfSeries(field string) (int64, bool) {
-	repo, _, err := uvarint(field)
+// parseSeriesRepo is the repository of a series' field.
+func parseSeriesRepo(field string) (int64, bool) {
+	repo, _, err := decodeUvarint(field)
 	return int64(repo), err == nil && repo > 0 && repo <= math.MaxInt64 //nolint:gosec // checked
 }
 
-// carried reads a field of the hash "carried".
-func (r *reader) carried(field, value string) (c ledger.CarriedTotals, err error) {
-	repo, rest, err := uvarint(field)
+// decodeCarried reads a field of the hash "carried".
+func (r *recordReader) decodeCarried(field, value string) (c ledger.CarriedTotals, err error) {
+	repo, rest, err := decodeUvarint(field)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 	}
 	c.Repo = int64(repo) //nolint:gosec // checked below
-	c.Actor, rest, err = r.actor(rest)
+	c.Actor, rest, err = r.decodeActor(rest)
 	if err != nil || rest != "" || c.Repo <= 0 || c.Actor.Validate() != nil {
 		return c, fmt.Errorf("%w: carried totals of a series", ledger.ErrCorrupt)
 	}

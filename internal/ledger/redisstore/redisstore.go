@@ -40,11 +40,11 @@ const layout = "1"
 // The scripts. Each checks everything before it writes anything.
 var (
 	//go:embed scripts/whole.lua
-	wholeSource string
+	integritySource string
 	//go:embed scripts/commit.lua
 	commitSource string
 	//go:embed scripts/mark.lua
-	markSource string
+	pruneSource string
 	//go:embed scripts/carry.lua
 	carrySource string
 	//go:embed scripts/declare.lua
@@ -52,12 +52,12 @@ var (
 	//go:embed scripts/grant.lua
 	grantSource string
 
-	commitScript = redis.NewScript(wholeSource + commitSource)
-	markScript   = redis.NewScript(wholeSource + markSource)
+	commitScript = redis.NewScript(integritySource + commitSource)
+	pruneScript   = redis.NewScript(integritySource + pruneSource)
 	carryScript  = redis.NewScript(carrySource)
 	grantScript  = redis.NewScript(grantSource)
 
-	declareScript = redis.NewScript(wholeSource + declareSource)
+	declareScript = redis.NewScript(integritySource + declareSource)
 )
 
 // Settings are a store's.
@@ -86,11 +86,11 @@ type Settings struct {
 // Store is a ledger.Store on Redis. It does not own its client.
 type Store struct {
 	client   redis.UniversalClient
-	pipeline redis.Scripter
+	scripter redis.Scripter
 	settings Settings
 
 	mu   sync.Mutex
-	orgs map[string]*knowledge
+	caches map[string]*orgCache
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -109,11 +109,11 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	if settings.OnFollowError == nil {
 		settings.OnFollowError = func(string, error) {}
 	}
-	s := &Store{client: client, pipeline: client, settings: settings, orgs: make(map[string]*knowledge)}
+	s := &Store{client: client, scripter: client, settings: settings, caches: make(map[string]*orgCache)}
 	if pipeline, err := client.AutoPipelineWithOptions(&redis.AutoPipelineOptions{
 		MaxBatchSize: 64, Unordered: true, MaxConcurrentBatches: 2,
 	}); err == nil {
-		s.pipeline = pipeline // commits of many organizations and workers share round trips
+		s.scripter = pipeline // commits of many organizations and workers share round trips
 	}
 	return s
 }
@@ -126,23 +126,23 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// keys are the names of an organization's keys.
-type keys struct{ meta, seen, removed, log, series, carried, cov, tallies, samples string }
+// orgKeys are the names of an organization's keys.
+type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, samples string }
 
-func (s *Store) keys(org string) keys {
+func (s *Store) keys(org string) orgKeys {
 	name := func(part string) string {
 		return s.settings.Prefix + ":" + layout + ":{" + strings.ToLower(org) + "}:" + part
 	}
-	return keys{
+	return orgKeys{
 		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"),
 		carried: name("carried"), cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
 	}
 }
 
-func (s *Store) grants() string { return s.settings.Prefix + ":" + layout + ":grants" }
+func (s *Store) grantsKey() string { return s.settings.Prefix + ":" + layout + ":grants" }
 
 // Sizes is how many series and events an organization had when its followers last looked.
 func (s *Store) Sizes(org string) (series, events int) {
-	k := s.known(org)
+	k := s.cacheOf(org)
 	return int(k.series.Load()), int(k.events.Load())
 }

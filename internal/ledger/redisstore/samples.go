@@ -10,11 +10,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// tallies are the shared counters of a hash, but for those that are damaged.
-func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
+// decodeTallies are the shared counters of a hash, but for those that are damaged.
+func (s *Store) decodeTallies(key string, fields map[string]string) []ledger.Tally {
 	list := make([]ledger.Tally, 0, len(fields))
 	for name, value := range fields {
-		if name == markField {
+		if name == markerField {
 			continue
 		}
 		t := ledger.Tally{}
@@ -22,7 +22,7 @@ func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 		t.Add, err = strconv.ParseUint(value, 10, 64)
 		t.Name, t.Labels, errName = splitName(name)
 		if err = errors.Join(err, errName); err != nil {
-			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: %w", ledger.ErrCorrupt, err))
+			s.reportCorrupt(key, strconv.Quote(name), fmt.Errorf("%w: %w", ledger.ErrCorrupt, err))
 			continue
 		}
 		list = append(list, t)
@@ -30,18 +30,18 @@ func (s *Store) tallies(key string, fields map[string]string) []ledger.Tally {
 	return list
 }
 
-// samples are the values of a hash, but for those that are damaged.
-func (s *Store) samples(key string, fields map[string]string) []ledger.Entry {
+// decodeEntries are the values of a hash, but for those that are damaged.
+func (s *Store) decodeEntries(key string, fields map[string]string) []ledger.Entry {
 	list := make([]ledger.Entry, 0, len(fields))
 	for name, text := range fields {
-		if name == markField {
+		if name == markerField {
 			continue
 		}
-		sample, ok := parseSample(text)
+		sample, ok := parseEntry(text)
 		var err error
 		sample.Name, sample.Labels, err = splitName(name)
 		if err != nil || !ok {
-			s.corrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+			s.reportCorrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
 			continue
 		}
 		list = append(list, sample)
@@ -49,10 +49,10 @@ func (s *Store) samples(key string, fields map[string]string) []ledger.Entry {
 	return list
 }
 
-// parseSample reads a value of the hash "samples".
-func parseSample(text string) (sample ledger.Entry, ok bool) {
+// parseEntry reads a value of the hash "samples".
+func parseEntry(text string) (sample ledger.Entry, ok bool) {
 	observed, data, whole := strings.Cut(text, " ")
-	at, ok := parseStamp(observed)
+	at, ok := parseTime(observed)
 	sample.Data, sample.Observed = []byte(data), at
 	return sample, ok && whole && len(data) <= ledger.MaxEntry
 }
@@ -77,9 +77,9 @@ func (s *Store) ReadEntries(ctx context.Context, org string,
 		if value == nil {
 			continue
 		}
-		sample, ok := parseSample(text(value))
+		sample, ok := parseEntry(replyString(value))
 		if sample.EntryKey = keys[i]; !ok {
-			s.corrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+			s.reportCorrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
 			continue
 		}
 		found[keys[i]] = sample

@@ -19,10 +19,10 @@ var errDamaged = errors.New("keys or entries of the ledger are gone")
 type contents struct {
 	meta, cov, carried, tallies, samples, removed map[string]string
 
-	marked       []bool // whether the set of keys has its mark
-	seriesMark   string
+	seenMarker       []bool // whether the set of keys has its mark
+	seriesMarker   string
 	seen, series int64 // sizes
-	logged       bool  // whether the log has any entry
+	hasLog       bool  // whether the log has any entry
 }
 
 // readContents reads everything but the log.
@@ -31,7 +31,7 @@ func (f *follower) readContents(ctx context.Context) (contents, error) {
 	meta, cov := pipe.HGetAll(ctx, f.keys.meta), pipe.HGetAll(ctx, f.keys.cov)
 	carried, removed := pipe.HGetAll(ctx, f.keys.carried), pipe.HGetAll(ctx, f.keys.removed)
 	tallies, samples := pipe.HGetAll(ctx, f.keys.tallies), pipe.HGetAll(ctx, f.keys.samples)
-	marked, seriesMark := pipe.SMIsMember(ctx, f.keys.seen, markField), pipe.HGet(ctx, f.keys.series, markField)
+	marked, seriesMark := pipe.SMIsMember(ctx, f.keys.seen, markerField), pipe.HGet(ctx, f.keys.series, markerField)
 	seen, series := pipe.SCard(ctx, f.keys.seen), pipe.HLen(ctx, f.keys.series)
 	first := pipe.XRangeN(ctx, f.keys.log, "-", "+", 1)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
@@ -39,30 +39,30 @@ func (f *follower) readContents(ctx context.Context) (contents, error) {
 	}
 	return contents{
 		meta: meta.Val(), cov: cov.Val(), carried: carried.Val(), tallies: tallies.Val(), samples: samples.Val(),
-		removed: removed.Val(), marked: marked.Val(), seriesMark: seriesMark.Val(), seen: seen.Val(), series: series.Val(),
-		logged: len(first.Val()) > 0,
+		removed: removed.Val(), seenMarker: marked.Val(), seriesMarker: seriesMark.Val(), seen: seen.Val(), series: series.Val(),
+		hasLog: len(first.Val()) > 0,
 	}, nil
 }
 
-// isWhole reports whether the contents belong together, as is_whole in scripts/whole.lua does; the log is checked while
+// isIntact reports whether the contents belong together, as is_whole in scripts/whole.lua does; the log is checked while
 // it is read.
-func (c *contents) isWhole() bool {
+func (c *contents) isIntact() bool {
 	if c.meta["epoch"] == "" {
-		return !c.logged && c.seen+c.series == 0 &&
+		return !c.hasLog && c.seen+c.series == 0 &&
 			len(c.cov)+len(c.carried)+len(c.tallies)+len(c.samples)+len(c.removed) == 0
 	}
 	if c.meta["whole"] == "" {
 		return true // from before there were marks
 	}
 	marks := []string{
-		c.seriesMark, c.cov[markField], c.carried[markField], c.tallies[markField], c.samples[markField], c.removed[markField],
+		c.seriesMarker, c.cov[markerField], c.carried[markerField], c.tallies[markerField], c.samples[markerField], c.removed[markerField],
 	}
-	return c.meta["whole"] != "0" && len(c.marked) == 1 && c.marked[0] && c.isCounted() &&
+	return c.meta["whole"] != "0" && len(c.seenMarker) == 1 && c.seenMarker[0] && c.hasAllEntries() &&
 		!slices.ContainsFunc(marks, func(mark string) bool { return mark != c.meta["epoch"] })
 }
 
-// isCounted reports whether there are at least as many fields and members as the last commit has left.
-func (c *contents) isCounted() bool {
+// hasAllEntries reports whether there are at least as many fields and members as the last commit has left.
+func (c *contents) hasAllEntries() bool {
 	counted := strings.Split(c.meta["sizes"], " ")
 	valid := slices.Equal(counted[:min(3, len(counted))], []string{c.meta["last"], c.meta["carried"], c.meta["swept"]})
 	if !valid || c.meta["pruned"] != c.meta["swept"] {
@@ -79,11 +79,11 @@ func (c *contents) isCounted() bool {
 	return true
 }
 
-// requireChain refuses entries of the log of which one is gone between them. before is the entry that was read before
+// verifyChain refuses entries of the log of which one is gone between them. before is the entry that was read before
 // them, "" at the beginning of the log. It gives the last one.
-func (f *follower) requireChain(ctx context.Context, before string, entries []redis.XMessage) (last string, err error) {
+func (f *follower) verifyChain(ctx context.Context, before string, entries []redis.XMessage) (last string, err error) {
 	for _, entry := range entries {
-		if named := field(entry, "p"); named != before && named != "" {
+		if named := entryField(entry, "p"); named != before && named != "" {
 			gone, err := declareScript.Run(ctx, f.store.client, []string{f.keys.meta, f.keys.log}, f.epoch, entry.ID,
 				named).Int()
 			if err != nil {
