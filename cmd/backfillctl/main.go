@@ -1,5 +1,5 @@
-// Command backfillctl shows and moves backfill jobs in RabbitMQ: it lists the dead ones with their reasons, replays them, takes
-// them away, and asks for windows to be read again.
+// Command backfillctl manages backfill jobs in RabbitMQ: it lists dead-lettered ones with their reasons, publishes them
+// again, deletes them, and publishes jobs that read a window again.
 package main
 
 import (
@@ -27,32 +27,32 @@ const usage = `usage: backfillctl [flags] command [flags]
 
 commands:
   dead     list the messages in the dead-letter queue, with their reasons
-  replay   publish dead jobs again, with all their attempts before them (--org, --repo, --id choose; without them: all)
-  drop     take dead messages away (--org, --repo, --id choose; without them: all)
-  read     ask for a window to be read again (--org, --repo, --from, --until, --streams)
+  replay   publish dead-lettered jobs again, with all their attempts (--org, --repo, --id select; without them: all)
+  drop     delete dead-lettered messages (--org, --repo, --id select; without them: all)
+  read     read a window again (--org, --repo, --from, --until, --streams)
 
 flags:
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	text, err := run(ctx, os.Args[1:])
+	output, err := run(ctx, os.Args[1:])
 	stop()
-	_, writeErr := os.Stdout.WriteString(text)
+	_, writeErr := os.Stdout.WriteString(output)
 	if err = errors.Join(err, writeErr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "backfillctl:", err)
 		os.Exit(1)
 	}
 }
 
-// run parses the arguments, does what they ask for and gives what there is to say.
+// run executes a command line without the program's name, and returns the text for standard output.
 func run(ctx context.Context, args []string) (string, error) {
 	flags := flag.NewFlagSet("backfillctl", flag.ContinueOnError)
 	flags.Usage = func() {
 		_, _ = io.WriteString(flags.Output(), usage)
 		flags.PrintDefaults()
 	}
-	// The default stays out of the flag: usage would show the password.
+	// The usage would show the password of a default value.
 	endpoint := flags.String("endpoint", "", "amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
 	settings := rabbitqueue.Settings{ConnectionName: "backfillctl", Now: time.Now, Logger: zap.NewNop()}
 	flags.StringVar(&settings.Exchange, "exchange", "gh.backfill", "rabbitmq::exchange of the receiver")
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string) (string, error) {
 	return command(ctx, settings, flags.Args()[1:])
 }
 
-// setConnection takes the credentials out of the endpoint.
+// setConnection sets the URL and the credentials of an endpoint.
 func setConnection(settings *rabbitqueue.Settings, endpoint string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" || u.Fragment != "" {
@@ -88,26 +88,26 @@ func setConnection(settings *rabbitqueue.Settings, endpoint string) error {
 	return nil
 }
 
-// messageFilter chooses dead messages.
+// messageFilter selects dead-lettered messages. Its zero value selects all.
 type messageFilter struct{ org, repo, id string }
 
-func (c *messageFilter) flags(name string) *flag.FlagSet {
+func (f *messageFilter) flags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.StringVar(&c.org, "org", "", "only jobs of this organization")
-	flags.StringVar(&c.repo, "repo", "", "only jobs of this repository, with its owner in front or without")
-	flags.StringVar(&c.id, "id", "", "only the job with this id")
+	flags.StringVar(&f.org, "org", "", "only jobs of this organization")
+	flags.StringVar(&f.repo, "repo", "", "only jobs of this repository, with its owner in front or without")
+	flags.StringVar(&f.id, "id", "", "only the job with this id")
 	return flags
 }
 
-// parse reads the arguments of a command that chooses dead messages.
-func (c *messageFilter) parse(name string, args []string) error {
-	if err := c.flags(name).Parse(args); err != nil {
+// parse sets the filter from the arguments of a command.
+func (f *messageFilter) parse(name string, args []string) error {
+	if err := f.flags(name).Parse(args); err != nil {
 		return err
 	}
-	return splitOwner(&c.org, &c.repo)
+	return splitOwner(&f.org, &f.repo)
 }
 
-// splitOwner takes the owner out of a repository that is written as OWNER/NAME.
+// splitOwner splits a repository that is written as OWNER/NAME, and sets the organization to its owner.
 func splitOwner(org, repo *string) error {
 	owner, name, ok := strings.Cut(*repo, "/")
 	if !ok {
@@ -123,12 +123,12 @@ func splitOwner(org, repo *string) error {
 	return nil
 }
 
-func (c *messageFilter) matches(d *rabbitqueue.DeadLetter) bool {
+func (f *messageFilter) matches(d *rabbitqueue.DeadLetter) bool {
 	matches := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
 	if d.Invalid != nil {
-		return *c == messageFilter{}
+		return *f == messageFilter{}
 	}
-	return matches(c.org, d.Job.Org) && matches(c.repo, d.Job.Repo) && matches(c.id, d.Job.ID)
+	return matches(f.org, d.Job.Org) && matches(f.repo, d.Job.Repo) && matches(f.id, d.Job.ID)
 }
 
 func listDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
@@ -146,7 +146,7 @@ func listDead(ctx context.Context, settings rabbitqueue.Settings, args []string)
 		return rabbitqueue.DecisionKeep
 	})
 	if err != nil {
-		return text.String(), err // how many there are is not known
+		return text.String(), err // the number of messages is unknown
 	}
 	fmt.Fprintf(&text, "%d dead messages\n", n)
 	return text.String(), nil
@@ -176,25 +176,25 @@ func moveDead(
 	if err := c.parse(name, args); err != nil {
 		return "", err
 	}
-	done, kept := 0, 0
+	moved, kept := 0, 0
 	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
 		if !c.matches(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
 			kept++
 			return rabbitqueue.DecisionKeep
 		}
-		done++
+		moved++
 		return decision
 	})
 	switch {
-	case err != nil && done == 0:
+	case err != nil && moved == 0:
 		return "", err
 	case err != nil:
-		return fmt.Sprintf("%s: at most %d messages before the error\n", name, done), err
+		return fmt.Sprintf("%s: at most %d messages before the error\n", name, moved), err
 	}
-	return fmt.Sprintf("%s: %d messages, %d kept\n", name, done, kept), nil
+	return fmt.Sprintf("%s: %d messages, %d kept\n", name, moved, kept), nil
 }
 
-// publishJob publishes a job that is read whatever the coverage says.
+// publishJob publishes a job that is read even when the coverage has its window.
 func publishJob(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
 	job, err := newJob(args, time.Now().UTC())
 	if err != nil {
@@ -206,7 +206,7 @@ func publishJob(ctx context.Context, settings rabbitqueue.Settings, args []strin
 	return fmt.Sprintf("job %s: %s/%s %s %s will be read again\n", job.ID, job.Org, job.Repo, job.Streams, job.Window), nil
 }
 
-// newJob makes a job of the arguments.
+// newJob returns the job of a command's arguments.
 func newJob(args []string, now time.Time) (backfill.Job, error) {
 	job := backfill.Job{ID: "operator-" + rand.Text(), Reason: backfill.ReasonOperator, Attempt: 1, CreatedAt: now}
 	flags := flag.NewFlagSet("read", flag.ContinueOnError)

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// hostName is the name of a host, internationalized ones included.
+// hostName matches names of hosts, internationalized ones included.
 var hostName = regexp.MustCompile(`^[\pL\pN_](?:[\pL\pN._-]*[\pL\pN_.])?$`)
 
-// HostPort refuses what is no host:port. The error never shows the value: what is no address may be a password, or have
-// one in it, and configurations are printed and logged. Remedy says where a password and the like belong.
+// HostPort returns an error for a value that is not host:port. The error never has the value, which may contain a
+// password. remedy names the settings for a password and other parts of a URL.
 func HostPort(field, value, remedy string) error {
 	const want = "want host:port"
 	host, port, err := net.SplitHostPort(value)
@@ -46,18 +46,18 @@ func isHost(host string) bool {
 	return err == nil || hostName.MatchString(host)
 }
 
-// URLs are what a setting takes.
+// URLs are the URLs that a setting allows.
 type URLs struct {
-	// Schemes are those allowed, the usual one first.
+	// Schemes are the allowed ones, the usual one first.
 	Schemes []string
-	// Want shows one that is allowed.
+	// Want describes an allowed URL, for errors.
 	Want string
-	// Remedy says where a user name and a password belong.
+	// Remedy names the settings for a user name and a password, for errors.
 	Remedy string
 }
 
-// Parse refuses what is no such URL, and one with user information, a query or a fragment. The error never shows the
-// value.
+// Parse returns the URL, or an error for any other value and for one with user information, a query or a fragment. The
+// error never has the value.
 func (r URLs) Parse(field, value string) (*url.URL, error) {
 	refuse := func(what string) (*url.URL, error) { return nil, errors.New(field + ": " + what) }
 	u, err := url.Parse(value)
@@ -78,7 +78,7 @@ func (r URLs) Parse(field, value string) (*url.URL, error) {
 	return u, nil
 }
 
-// authority is what stands before the path of what may be a URL.
+// authority returns the part before the path of a value that may be an invalid URL.
 func authority(value string) string {
 	if _, rest, ok := strings.Cut(value, "://"); ok {
 		value = rest
@@ -87,7 +87,8 @@ func authority(value string) string {
 	return before
 }
 
-// QuoteUnlessSecret shows a value in an error, unless it may have a password in it, as a URL has.
+// QuoteUnlessSecret returns a value in quotes for an error, or a note in its place when it may contain a password, as a
+// URL may.
 func QuoteUnlessSecret(value string) string {
 	if strings.ContainsAny(value, "@=") || len(value) > maxQuoted {
 		return "a value that is not shown because it may hold a password"
@@ -95,5 +96,5 @@ func QuoteUnlessSecret(value string) string {
 	return strconv.Quote(value)
 }
 
-// maxQuoted bounds in bytes what an error shows of a value.
+// maxQuoted is the most bytes of a value that an error shows.
 const maxQuoted = 200

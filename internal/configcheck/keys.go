@@ -1,4 +1,4 @@
-// Package configcheck refuses wrong configuration with the field's path, the value and what is allowed.
+// Package configcheck checks configuration. Its errors have the field's path, the value and the allowed values.
 package configcheck
 
 import (
@@ -15,11 +15,11 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-// module is the path under which types read themselves as this package expects.
+// module is the path of this module. Its types with an Unmarshal method have the keys of their fields.
 const module = "github.com/seed-358c4d9d/githubexporter/"
 
-// CheckKeys refuses keys that the configuration does not have and values of another type, each with its path and with
-// what is allowed there. The decoder itself does not show the value, and cuts fractions off without a word.
+// CheckKeys returns an error for each unknown key and each value of the wrong type in raw, for a configuration of the
+// type of config. The collector's decoder does not show the value, and truncates fractions.
 func CheckKeys(raw map[string]any, config any) error {
 	return errors.Join(checkValue("", raw, reflect.TypeOf(config))...)
 }
@@ -42,7 +42,7 @@ func checkValue(path string, raw any, t reflect.Type) []error {
 	return nil
 }
 
-// checkNumber refuses what is no duration, or no whole number.
+// checkNumber returns an error for a value that is not a duration, or not a whole number.
 func checkNumber(path string, raw any, t reflect.Type) []error {
 	text, isText := raw.(string)
 	if t == reflect.TypeFor[time.Duration]() {
@@ -77,7 +77,7 @@ func checkList(path string, raw any, elem reflect.Type) []error {
 func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 	fields := keysOf(t)
 	if len(fields) == 0 {
-		return nil // reads itself
+		return nil // a type without keys of its own
 	}
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(raw)) {
@@ -94,14 +94,15 @@ func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 	return errs
 }
 
-// unmarshalsItself reports whether a type reads itself in a way of its own, as the collector's optional blocks do.
+// unmarshalsItself reports whether a type of another module has an Unmarshal method, as the collector's optional blocks
+// do.
 func unmarshalsItself(t reflect.Type) bool {
 	reads := reflect.TypeFor[confmap.Unmarshaler]()
 	ours := strings.HasPrefix(t.PkgPath(), module)
 	return !ours && t.Kind() == reflect.Struct && (t.Implements(reads) || reflect.PointerTo(t).Implements(reads))
 }
 
-// keysOf are the keys of a block with their types, those of embedded blocks included.
+// keysOf returns the keys of a block with their types, those of embedded blocks included.
 func keysOf(t reflect.Type) map[string]reflect.Type {
 	keys := make(map[string]reflect.Type)
 	for field := range t.Fields() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// DurationBetween refuses a duration out of range.
+// DurationBetween returns an error for a duration outside of the range, whose ends are allowed.
 func DurationBetween(field string, value, least, most time.Duration) error {
 	if value < least || value > most {
 		return fmt.Errorf("%s: %s, want a duration from %s to %s, written with its unit", field, value, least, most)
@@ -16,7 +16,7 @@ func DurationBetween(field string, value, least, most time.Duration) error {
 	return nil
 }
 
-// IntBetween refuses a number out of range.
+// IntBetween returns an error for a number outside of the range, whose ends are allowed.
 func IntBetween(field string, value, least, most int) error {
 	if value < least || value > most {
 		return fmt.Errorf("%s: %d, want %d to %d", field, value, least, most)
@@ -24,7 +24,7 @@ func IntBetween(field string, value, least, most int) error {
 	return nil
 }
 
-// OneOf refuses a value that is not in a list.
+// OneOf returns an error for a value that is not allowed.
 func OneOf(field, value string, allowed ...string) error {
 	if !slices.Contains(allowed, value) {
 		return fmt.Errorf("%s: %s, want one of %s", field, QuoteUnlessSecret(value), strings.Join(allowed, ", "))
@@ -32,7 +32,8 @@ func OneOf(field, value string, allowed ...string) error {
 	return nil
 }
 
-// PrefixPath puts the name of a block before the errors of what is in it, as validation does; nil stays nil.
+// PrefixPath prepends the name of a block to the paths of its errors, as the collector's validation does; nil stays
+// nil.
 func PrefixPath(block string, err error) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,6 @@
-// Package pattern matches the logins and the names of repositories that people write into a configuration. `*` stands
-// for any number of characters and `?` for one; every other character stands for itself, so that "dependabot[bot]" is
-// the login that it looks like. Case is ignored, as GitHub ignores it in both
+// Package pattern matches logins and names of repositories against the patterns of a configuration. `*` stands for any
+// number of characters and `?` for one; every other character stands for itself, so that "dependabot[bot]" matches that
+// login. Case is ignored, as GitHub ignores it in both
 // (https://docs.github.com/rest/repos/repos#get-a-repository).
 package pattern
 
@@ -17,35 +17,34 @@ type Pattern struct {
 	expr *regexp.Regexp
 }
 
-// ErrEmpty refuses a pattern without a character: no name is empty.
+// ErrEmpty is the error of a pattern without a character: no name is empty.
 var ErrEmpty = errors.New("the pattern is empty")
 
-// wildcards turns what regexp.QuoteMeta makes of the wildcards into expressions.
+// wildcards replaces the wildcards, as regexp.QuoteMeta escapes them, by expressions.
 var wildcards = strings.NewReplacer(`\*`, `.*`, `\?`, `.`, `\\`, `\\`)
 
-// Compile makes a pattern of its text. Matching takes time in proportion to the length of the name, whatever the
-// pattern is.
+// Compile parses a pattern. Matching takes time in proportion to the length of the name, whatever the pattern is.
 func Compile(text string) (Pattern, error) {
 	if text == "" {
 		return Pattern{}, ErrEmpty
 	}
 	expr, err := regexp.Compile(`(?is)\A` + wildcards.Replace(regexp.QuoteMeta(text)) + `\z`)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("pattern %q: %w", text, err) // longer than an expression may be, or no UTF-8
+		return Pattern{}, fmt.Errorf("pattern %q: %w", text, err) // too long for an expression, or not UTF-8
 	}
 	return Pattern{text: text, expr: expr}, nil
 }
 
-// String is the text of the pattern.
+// String returns the text of the pattern.
 func (p Pattern) String() string { return p.text }
 
 // Match reports whether the whole name matches.
 func (p Pattern) Match(name string) bool { return p.expr != nil && p.expr.MatchString(name) }
 
-// List is a number of patterns, of which one is enough.
+// List matches a name that one of its patterns matches. The empty list matches none.
 type List []Pattern
 
-// CompileList makes a list of the texts of its patterns.
+// CompileList parses patterns. Its error is that of the first invalid one.
 func CompileList(texts []string) (List, error) {
 	list := make(List, len(texts))
 	for i, text := range texts {

@@ -1,4 +1,4 @@
-// Package proctest runs real programs for tests, on free loopback ports, ended by their process id.
+// Package proctest runs programs for tests, and signals them by their process id.
 package proctest
 
 import (
@@ -17,17 +17,18 @@ import (
 )
 
 const (
-	// maxLoggedOutput is how much of the output the log of a failed test has, in bytes.
+	// maxLoggedOutput is the length of the output's end in the log of a failed test, in bytes.
 	maxLoggedOutput = 4000
-	// stopTimeout bounds how long a process may take to stop.
+	// stopTimeout limits the wait for a process to stop.
 	stopTimeout = time.Minute
 )
 
-// Process is a program that a test runs, also several times, one after another. It is for the goroutine of the test.
+// Process is a program that a test runs once, or several times one after the other. Only the test's goroutine may use
+// it.
 type Process struct {
-	// Env is the environment, that of the test when it is nil. Set it before Run.
+	// Env is the environment; nil is that of the test. Set it before Run.
 	Env []string
-	// OwnGroup gives the process a group of its own, whose members get every signal: for a program that starts others. Set it
+	// OwnGroup starts a process group, whose members all get the signals: for a program that starts others. Set it
 	// before Run.
 	OwnGroup bool
 
@@ -35,11 +36,11 @@ type Process struct {
 	command []string
 	out     output
 	cmd     *exec.Cmd
-	exited    chan struct{} // closed when nothing runs
+	exited  chan struct{} // closed when the program does not run
 }
 
-// New prepares a program without running it. At the end of the test it is killed, and when the test has failed, the end of its
-// output goes to the test's log.
+// New prepares a program without starting it. At the end of the test it is killed, and the end of its output goes to
+// the log of a failed test.
 func New(tb testing.TB, path string, args ...string) *Process {
 	tb.Helper()
 	p := &Process{tb: tb, command: append([]string{path}, args...), exited: make(chan struct{})}
@@ -53,7 +54,7 @@ func New(tb testing.TB, path string, args ...string) *Process {
 	return p
 }
 
-// Run starts the program, also again after it ended. The test fails when it still runs.
+// Run starts the program, also again after it exited. The test fails when it still runs.
 func (p *Process) Run() {
 	p.tb.Helper()
 	require.True(p.tb, p.HasExited(), "%s still runs", p.command[0])
@@ -63,22 +64,22 @@ func (p *Process) Run() {
 	p.cmd, p.exited = cmd, done
 	go func() {
 		defer close(done)
-		_ = cmd.Wait() // how it ended is what tests look at
+		_ = cmd.Wait() // tests check the exit by its effects
 	}()
 }
 
-// Kill ends the process at once, as a crash does, and waits until it and all that write to its output have ended. It may have
-// ended before.
+// Kill sends SIGKILL, and waits for the exit of the process and of all that write to its output. It does nothing when
+// the process has exited before.
 func (p *Process) Kill() {
 	_ = p.signal(syscall.SIGKILL)
 	<-p.exited
 }
 
-// Stop asks the process to end, waits as Kill does, and gives how long that took. A paused one goes on. The test fails when
-// the process had ended before, or does not end.
+// Stop sends SIGTERM, waits as Kill does, and returns the time that it took. It resumes a paused process. The test
+// fails when the process has exited before, or does not exit.
 func (p *Process) Stop() time.Duration {
 	p.tb.Helper()
-	began := time.Now()
+	start := time.Now()
 	p.Resume()
 	require.NoError(p.tb, p.signal(syscall.SIGTERM))
 	select {
@@ -86,18 +87,21 @@ func (p *Process) Stop() time.Duration {
 	case <-time.After(stopTimeout):
 		require.Fail(p.tb, p.command[0]+" does not stop")
 	}
-	return time.Since(began)
+	return time.Since(start)
 }
 
-// Pause lets the process hang: connections stay open and nothing is answered, once it returns. The test fails when the process has ended.
+// Pause sends SIGSTOP and waits until the process is stopped: its connections stay open. The test fails when the
+// process has exited.
 func (p *Process) Pause() {
 	p.tb.Helper()
 	require.NoError(p.tb, p.signal(syscall.SIGSTOP))
-	member := func(s threadStat) bool { return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid) }
+	member := func(s threadStat) bool {
+		return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid)
+	}
 	require.Eventually(p.tb, func() bool { return areStopped(member) }, stopTimeout, time.Millisecond, p.command[0]+" does not stop")
 }
 
-// Resume ends a pause. The test fails when the process has ended.
+// Resume sends SIGCONT. The test fails when the process has exited.
 func (p *Process) Resume() {
 	p.tb.Helper()
 	require.NoError(p.tb, p.signal(syscall.SIGCONT))
@@ -114,7 +118,7 @@ func (p *Process) signal(s syscall.Signal) error {
 	}
 }
 
-// HasExited reports whether nothing runs: not yet, or no more.
+// HasExited reports whether the program does not run. It is true before the first Run.
 func (p *Process) HasExited() bool {
 	select {
 	case <-p.exited:
@@ -124,7 +128,7 @@ func (p *Process) HasExited() bool {
 	}
 }
 
-// Output is what the program has written so far in all its runs, errors too.
+// Output returns the standard output and error of all runs so far.
 func (p *Process) Output() string {
 	p.out.mu.Lock()
 	defer p.out.mu.Unlock()
@@ -143,7 +147,8 @@ func (o *output) Write(b []byte) (int, error) {
 	return o.data.Write(b)
 }
 
-// ProgramPath is the path of a program that make puts into the environment. The test fails without it.
+// ProgramPath returns the path of a program from a variable of the environment, which make sets. The test fails without
+// it.
 func ProgramPath(tb testing.TB, variable string) string {
 	tb.Helper()
 	path := os.Getenv(variable)
@@ -153,7 +158,7 @@ func ProgramPath(tb testing.TB, variable string) string {
 	return path
 }
 
-// FreeAddress is a loopback address on which nobody listens.
+// FreeAddress returns a loopback address with a port that is free now.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -162,7 +167,7 @@ func FreeAddress(tb testing.TB) string {
 	return listener.Addr().String()
 }
 
-// Port is the port of an address.
+// Port returns the port of an address.
 func Port(tb testing.TB, address string) int {
 	tb.Helper()
 	_, text, err := net.SplitHostPort(address)

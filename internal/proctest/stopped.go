@@ -7,19 +7,20 @@ import (
 	"strings"
 )
 
-// threadStat is what the kernel says of a thread (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
+// threadStat is a part of the kernel's file stat of a thread
+// (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html).
 type threadStat struct {
 	pid, group int
 	state      string
 }
 
-// areStopped reports whether every thread of the processes is stopped: a signal that was sent takes effect a little later.
+// areStopped reports whether all threads of the processes are stopped. SIGSTOP takes effect with a delay.
 func areStopped(member func(threadStat) bool) bool {
-	tasks, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*/stat") // the pattern is a good one
+	tasks, _ := filepath.Glob("/proc/[0-9]*/task/[0-9]*/stat") // the pattern is valid
 	for _, file := range tasks {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has ended
+			continue // it has exited
 		}
 		s := parseStat(string(text))
 		s.pid, _ = strconv.Atoi(strings.Split(file, "/")[2]) // it is a number
@@ -30,7 +31,7 @@ func areStopped(member func(threadStat) bool) bool {
 	return true
 }
 
-// parseStat reads the state and the group, which follow the name of the program in parentheses.
+// parseStat returns the state and the group, which follow the program's name in parentheses.
 func parseStat(stat string) threadStat {
 	var s threadStat
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])

@@ -1,5 +1,4 @@
-// Package rabbittest starts RabbitMQ servers for tests: real ones of the test's own, on free loopback ports, stopped by their
-// process id.
+// Package rabbittest runs RabbitMQ servers for tests: real ones, each of one test, on free loopback ports.
 package rabbittest
 
 import (
@@ -17,16 +16,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// startTimeout is how long a server may take to answer.
+// startTimeout limits the start of a server.
 const startTimeout = 90 * time.Second
 
 // Server is a RabbitMQ server of a test.
 type Server struct {
 	*proctest.Process
-	Address string // where it takes plain connections
+	Address string // of connections without TLS
 
-	tb                testing.TB
-	dir, bin          string
+	tb                 testing.TB
+	dir, bin           string
 	distPort, epmdPort int
 }
 
@@ -45,28 +44,28 @@ func Start(tb testing.TB, lines ...string) *Server {
 		"vm_memory_high_watermark.absolute = 2GB", "disk_free_limit.absolute = 1MB", "loopback_users = none",
 		"queue_index_embed_msgs_below = 4096", "management_agent.disable_metrics_collector = true",
 	}, lines...)...)
-	// It finds nodes for Erlang; it lives as long as the test.
+	// Erlang finds nodes by its port mapper, which runs until the end of the test.
 	mapper := proctest.New(tb, portMapper(tb, s.bin), "-port", strconv.Itoa(s.epmdPort), "-address", "127.0.0.1")
 	mapper.Run()
 	require.Eventually(tb, func() bool { return canConnect(mapAddress) },
-		startTimeout, 10*time.Millisecond, "Erlang's port mapper does not answer")
+		startTimeout, 10*time.Millisecond, "Erlang's port mapper does not accept connections")
 	s.Process = proctest.New(tb, program)
 	s.Env, s.OwnGroup = s.environment(), true
 	s.Run()
 	return s
 }
 
-// serverProgram is the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which runs for one user and
-// in that user's folder only. Any other program is itself.
+// serverProgram returns the program that the wrapper /usr/sbin/rabbitmq-server of a distribution's package runs. The
+// wrapper works for one user only. Any other path is returned unchanged.
 func serverProgram(path string) string {
-	behind := filepath.Join(filepath.Dir(path), "..", "lib", "rabbitmq", "bin", filepath.Base(path))
-	if _, err := os.Stat(behind); err == nil {
-		return behind
+	wrapped := filepath.Join(filepath.Dir(path), "..", "lib", "rabbitmq", "bin", filepath.Base(path))
+	if _, err := os.Stat(wrapped); err == nil {
+		return wrapped
 	}
 	return path
 }
 
-// portMapper finds Erlang's port mapper: beside the server, where Debian installs Erlang, or on the path.
+// portMapper returns the path of epmd: beside the server, where Debian installs Erlang, or on the path.
 func portMapper(tb testing.TB, bin string) string {
 	tb.Helper()
 	usr := filepath.Join(bin, "..", "..")
@@ -95,7 +94,7 @@ func canConnect(address string) bool {
 	return err == nil
 }
 
-// environment is the server's and its command line's.
+// environment returns the environment of the server and of rabbitmqctl.
 func (s *Server) environment() []string {
 	return append(os.Environ(),
 		"HOME="+s.dir, "ERL_EPMD_PORT="+strconv.Itoa(s.epmdPort), "ERL_EPMD_ADDRESS=127.0.0.1",
@@ -104,18 +103,18 @@ func (s *Server) environment() []string {
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(s.dir, "data"), "RABBITMQ_LOG_BASE="+filepath.Join(s.dir, "log"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(s.dir, "enabled_plugins"),
 		"RABBITMQ_PID_FILE="+filepath.Join(s.dir, "pid"),
-		// The shell script in front of the server makes room for the server: signals reach it, and it reads no input.
+		// The start script replaces itself by the server, so that signals reach it; the server reads no input.
 		"RABBITMQ_ALLOW_INPUT=1", "RABBITMQ_SERVER_START_ARGS=-noinput",
-		// What a retry queue could not hand on is tried again after 5 s instead of 3 minutes.
+		// A retry queue retries dead-lettering after 5 s instead of 3 minutes.
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none "+
 			"-kernel inet_dist_use_interface {127,0,0,1} -rabbit dead_letter_worker_publisher_confirm_timeout 5000")
 }
 
-// Run starts the server, also again after it ended, and waits until it answers.
+// Run starts the server, also again after it exited, and waits until it replies.
 func (s *Server) Run() {
 	s.tb.Helper()
 	s.Process.Run()
-	require.Eventually(s.tb, s.isResponding, startTimeout, 20*time.Millisecond, "RabbitMQ does not answer")
+	require.Eventually(s.tb, s.isResponding, startTimeout, 20*time.Millisecond, "RabbitMQ does not reply")
 }
 
 // isResponding reports whether the server speaks AMQP.
@@ -129,22 +128,22 @@ func (s *Server) isResponding() bool {
 	if _, err := conn.Write([]byte("AMQP\x00\x00\x09\x01")); err != nil {
 		return false
 	}
-	answer := make([]byte, 1)
-	n, err := conn.Read(answer)
-	return err == nil && n == 1 && answer[0] == 1
+	reply := make([]byte, 1)
+	n, err := conn.Read(reply)
+	return err == nil && n == 1 && reply[0] == 1
 }
 
-// URL is where the server is, without credentials; the user guest has the password guest.
+// URL returns the server's URL without credentials. The user guest has the password guest.
 func (s *Server) URL() string { return "amqp://" + s.Address + "/" }
 
-// Wipe kills the server and takes away what it has kept.
+// Wipe kills the server and deletes its data.
 func (s *Server) Wipe() {
 	s.tb.Helper()
 	s.Kill()
 	require.NoError(s.tb, os.RemoveAll(filepath.Join(s.dir, "data")))
 }
 
-// Rabbitmqctl runs rabbitmqctl.
+// Rabbitmqctl runs rabbitmqctl and returns its output. The test fails when the command does.
 func (s *Server) Rabbitmqctl(args ...string) string {
 	s.tb.Helper()
 	cmd := exec.Command(filepath.Join(s.bin, "rabbitmqctl"), args...)
@@ -154,7 +153,7 @@ func (s *Server) Rabbitmqctl(args ...string) string {
 	return string(out)
 }
 
-// SetMemoryAlarm raises the memory alarm, which blocks everyone who publishes, or ends it.
+// SetMemoryAlarm raises or clears the memory alarm, which blocks all publishers.
 func (s *Server) SetMemoryAlarm(on bool) {
 	s.tb.Helper()
 	watermark := "2GB"

@@ -12,30 +12,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// keepAlive finds a peer that is gone, as the library's own dialer does.
+// keepAlive detects a dead peer, with the settings of the library's own dialer.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}
 
-// errClosed is the error of a connection that is wanted of a client that was closed.
+// errClosed is the error of dialing with a closed client.
 var errClosed = errors.New("the Redis client is closed")
 
-// client ends at once when it is closed. The library's own Close waits for answers to commands that are under way: for
-// as long as Redis holds writes back, as in a failover.
+// client is a client whose Close does not wait for Redis. The library's own Close waits for the replies of pending
+// commands: in a failover, for as long as Redis blocks writes.
 type client struct {
 	redis.UniversalClient
 	connections *connections
 }
 
-// Close ends the connections first, so that nothing is left to be waited for.
+// Close closes the connections first, which fails the pending commands.
 func (c *client) Close() error {
 	c.connections.close()
 	return c.UniversalClient.Close()
 }
 
-// connections are the network connections of a client. It is safe for concurrent use.
+// connections are the network connections of a client. They are safe for concurrent use.
 type connections struct {
 	tls    *tls.Config
-	closed context.Context //nolint:containedctx // ends with the client, whose dialing it bounds
-	cancel    context.CancelFunc
+	closed context.Context //nolint:containedctx // ends with the client, and stops its dialing
+	cancel context.CancelFunc
 
 	mu   sync.Mutex
 	open map[*connection]struct{}
@@ -47,7 +47,7 @@ func newConnections(encryption *tls.Config) *connections {
 	return c
 }
 
-// close ends all connections. There are no new ones.
+// close closes all connections and prevents new ones.
 func (c *connections) close() {
 	c.cancel()
 	c.mu.Lock()
@@ -58,11 +58,11 @@ func (c *connections) close() {
 	clear(c.open)
 }
 
-// dial is the dialer of the library's clients.
+// dial is the dialer of the library's client.
 func (c *connections) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(c.closed, cancel)() //nolint:contextcheck // the client's end is a second reason to stop
+	defer context.AfterFunc(c.closed, cancel)() //nolint:contextcheck // the client's end cancels it too
 	dialer := &net.Dialer{Timeout: timeout, KeepAliveConfig: keepAlive}
 	var conn net.Conn
 	var err error
@@ -92,7 +92,7 @@ func (c *connections) track(conn net.Conn) (net.Conn, error) {
 	return added, nil
 }
 
-// retryBackoff is the library's wait between two attempts to connect: its default, and none for a client that is closed.
+// retryBackoff returns the wait between two attempts to connect: the library's default, and 0 for a closed client.
 func (c *connections) retryBackoff(int) time.Duration {
 	if c.closed.Err() != nil {
 		return 0
@@ -100,10 +100,10 @@ func (c *connections) retryBackoff(int) time.Duration {
 	return dialRetryInterval
 }
 
-// dialRetryInterval is the wait between two attempts to connect.
+// dialRetryInterval is the library's default wait between two attempts to connect.
 const dialRetryInterval = 100 * time.Millisecond
 
-// connection is a network connection that its client can end.
+// connection is a network connection that its client can close.
 type connection struct {
 	net.Conn
 	owner *connections
@@ -117,7 +117,7 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// systemConnection lets the library see whether an idle connection was closed.
+// systemConnection gives the library the system's connection, to detect that the peer has closed an idle one.
 type systemConnection struct {
 	*connection
 	system syscall.Conn

@@ -1,4 +1,4 @@
-// Package redisconn connects to Redis as the configuration says. Receiver and extension share its settings.
+// Package redisconn connects to Redis. Receiver and extension share its configuration block.
 package redisconn
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
-// The modes.
+// The values of Config.Mode.
 const (
 	Standalone = "standalone"
 	Sentinel   = "sentinel"
@@ -28,47 +28,48 @@ const (
 
 const (
 	timeout = 3 * time.Second
-	// maxRetries repeats a command whose connection broke, as in a failover. All commands here may be repeated.
+	// maxRetries limits the retries of a command whose connection broke, as in a failover. All commands of this module
+	// may be repeated.
 	maxRetries = 2
-	// reloadInterval is how old the knowledge of a cluster's nodes may be: who took over for a master that died is found
-	// in no other way.
+	// reloadInterval is the time between two reads of a cluster's topology, the only way to find the replica that was
+	// promoted for a dead master.
 	reloadInterval = 2 * time.Second
 )
 
-// Config is how Redis is reached.
+// Config is the configuration block of Redis. Its zero value is valid and disables Redis.
 type Config struct {
 	// Mode is standalone, sentinel or cluster.
 	Mode string `mapstructure:"mode"`
-	// Endpoints are host:port of the server, of Sentinels or of some of the cluster's nodes.
+	// Endpoints are host:port of the server, of Sentinels or of some of the cluster's nodes. None disables Redis.
 	Endpoints []string `mapstructure:"endpoints"`
-	// MasterName is the name of the master that the Sentinels watch.
+	// MasterName is the name of the master that the Sentinels monitor.
 	MasterName string `mapstructure:"master_name"`
-	// Username and Password are of an ACL user; without a username the default user's password.
+	// Username and Password are those of an ACL user; without a username the password is the default user's.
 	Username string              `mapstructure:"username"`
 	Password configopaque.String `mapstructure:"password"`
-	// SentinelUsername and SentinelPassword are of the Sentinels themselves.
+	// SentinelUsername and SentinelPassword are those of the Sentinels themselves.
 	SentinelUsername string              `mapstructure:"sentinel_username"`
 	SentinelPassword configopaque.String `mapstructure:"sentinel_password"`
 	// DB is the number of the database; a cluster has only 0.
 	DB int `mapstructure:"db"`
-	// TLS encrypts connections when it is there and not insecure.
+	// TLS encrypts connections when it has a value that is not insecure.
 	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
-	// KeyPrefix begins the names of all keys.
+	// KeyPrefix is the start of the names of all keys.
 	KeyPrefix string `mapstructure:"key_prefix"`
 
 	_ struct{}
 }
 
-// Default is the configuration of which only the endpoints are left to say.
+// Default returns the configuration that lacks only the endpoints.
 func Default() Config {
 	return Config{Mode: Standalone, KeyPrefix: "gx", TLS: configoptional.Default(configtls.NewDefaultClientConfig())}
 }
 
-// Enabled reports whether Redis is configured at all.
+// Enabled reports whether Redis is configured.
 func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
 
-// Check refuses what cannot work. It is not called Validate, which the collector would call besides that of the block
-// around it.
+// Check returns an error for each setting that cannot work, with its path in this block. Its name is not Validate, so
+// that the collector does not call it in addition to the Validate of the enclosing block.
 func (c *Config) Check() error {
 	errs := []error{
 		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.IntBetween("db", c.DB, 0, 1<<16),
@@ -93,8 +94,8 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-// CheckAddresses refuses endpoints that are no addresses. It is for those who read the configuration: what may hold a
-// password must not get as far as a configuration that is printed.
+// CheckAddresses returns an error for each endpoint that is not an address. Unmarshal calls it, so that an endpoint
+// that may contain a password never becomes part of a configuration, which the collector may print.
 func (c *Config) CheckAddresses() error {
 	const credentials = "the password goes into password, the user name into username, the number of the database into db, " +
 		"and rediss or ssl becomes tls: {}"
@@ -105,7 +106,7 @@ func (c *Config) CheckAddresses() error {
 	return errors.Join(errs...)
 }
 
-// checkUnused refuses settings of a Redis that is not there: an endpoint was forgotten, or its variable is empty.
+// checkUnused returns an error when there are settings but no endpoint: it was forgotten, or its variable is empty.
 func (c *Config) checkUnused() error {
 	if c.Mode != Standalone || c.MasterName != "" || c.Username != "" || c.Password != "" || c.TLS.HasValue() {
 		return errors.New("endpoints: the list is empty, want host:port of Redis")
@@ -113,10 +114,10 @@ func (c *Config) checkUnused() error {
 	return nil
 }
 
-// silenceLibrary keeps the library's own lines out of the collector's log: what it has to say comes as errors, too.
+// silenceLibrary turns off the library's log. Commands return the same errors.
 var silenceLibrary = sync.OnceFunc(func() { redis.SetLogger(&logging.VoidLogger{}) })
 
-// Connect makes a client. It does not wait for Redis, neither does the client's Close.
+// Connect returns a client. Neither it nor the client's Close waits for Redis. Its error is that of the TLS settings.
 func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 	options := &redis.UniversalOptions{
 		Addrs: c.Endpoints, MasterName: c.MasterName, IsClusterMode: c.Mode == Cluster,
@@ -141,7 +142,7 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 	return &client{UniversalClient: universal, connections: connections}, nil
 }
 
-// newClient makes the library's client for the mode.
+// newClient returns the library's client for the mode.
 func (c *Config) newClient(options *redis.UniversalOptions, connections *connections) redis.UniversalClient {
 	switch c.Mode {
 	case Cluster:
@@ -159,8 +160,7 @@ func (c *Config) newClient(options *redis.UniversalOptions, connections *connect
 	}
 }
 
-// abortCauseHook replaces the error of a transaction that Redis did not execute by the one that says why, such as OOM:
-// EXECABORT says no more than that a command was refused.
+// abortCauseHook replaces the error EXECABORT of a transaction by the error of the command that caused it, such as OOM.
 type abortCauseHook struct{}
 
 // DialHook implements redis.Hook.

@@ -57,7 +57,7 @@ func certificate(t *testing.T) (cert, key string) {
 	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
 }
 
-// TestTransactionsNameTheReason: a transaction that Redis does not execute fails for the reason of its command.
+// TestTransactionsNameTheReason: a transaction that Redis does not execute fails with the error of its command.
 func TestTransactionsNameTheReason(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "maxmemory 1mb", "maxmemory-policy noeviction")
@@ -76,7 +76,7 @@ func TestTransactionsNameTheReason(t *testing.T) {
 	require.NotContains(t, err.Error(), "EXECABORT")
 }
 
-// TestCloseDoesNotWait for what Redis does not answer: commands that wait end with an error, and there are no new connections.
+// TestCloseDoesNotWait: pending commands fail when the client is closed, and it makes no new connection.
 func TestCloseDoesNotWait(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -94,7 +94,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 		_, err := store.Commit(context.WithoutCancel(t.Context()), 1, batch)
 		committed <- err
 	}()
-	require.Eventually(t, func() bool { // it waits for its answer
+	require.Eventually(t, func() bool { // it waits for its reply
 		list, err := server.Client().Do(t.Context(), "CLIENT", "LIST").Text()
 		return err == nil && strings.Contains(list, "name=githubexporter") && strings.Contains(list, "cmd=evalsha")
 	}, 10*time.Second, 10*time.Millisecond)
@@ -116,7 +116,8 @@ func documentedUser(t *testing.T) string {
 	return `user gx on >"pass word" ` + strings.Join(strings.Fields(rights), " ")
 }
 
-// TestTLSAndACL: store, leases, claims and budgets work over TLS as an ACL user that may do just what docs/redis.md says.
+// TestTLSAndACL: store, leases, claims and budgets work over TLS as an ACL user that may do just what docs/redis.md
+// says.
 func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)

@@ -12,13 +12,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxUnsaved is how long a server may have changes that it does not save before it counts as one that saves none: the
-// longest of Redis's own rules for snapshots.
+// maxUnsaved is the time without a snapshot after which a server with unsaved changes counts as not persistent. It is
+// the longest interval of Redis's default rules for snapshots.
 const maxUnsaved = time.Hour
 
-// ReadRisks are what the settings of the masters do to data that has to be kept, for a log: an eviction policy, and
-// neither an append-only file nor snapshots. They come from INFO, which needs no right to read the configuration; its
-// error is that of a user who may not ask, or of a server that does not answer.
+// ReadRisks returns the settings of the masters that endanger their data, as texts for a log: an eviction policy, and
+// neither an append-only file nor snapshots. It uses INFO, which needs no right to read the configuration. It returns
+// an error when the user lacks the right to INFO, or when a server does not reply.
 func ReadRisks(ctx context.Context, universal redis.UniversalClient) ([]string, error) {
 	if wrapped, ok := universal.(*client); ok {
 		universal = wrapped.UniversalClient
@@ -60,7 +60,7 @@ func readServerRisks(ctx context.Context, client redis.Cmdable) (risks []string,
 	return risks, nil
 }
 
-// isUnsaved reports whether a server writes neither an append-only file nor snapshots.
+// isUnsaved reports whether a server with unsaved changes writes neither an append-only file nor snapshots.
 func isUnsaved(persistence map[string]string, now time.Time) bool {
 	saved, err := strconv.ParseInt(persistence["rdb_last_save_time"], 10, 64)
 	changes := persistence["rdb_changes_since_last_save"]
@@ -68,7 +68,7 @@ func isUnsaved(persistence map[string]string, now time.Time) bool {
 		now.Sub(time.Unix(saved, 0)) > maxUnsaved
 }
 
-// readInfo is a section of INFO.
+// readInfo returns a section of INFO as a map.
 func readInfo(ctx context.Context, client redis.Cmdable, section string) (map[string]string, error) {
 	text, err := client.Info(ctx, section).Result()
 	if err != nil {

@@ -22,7 +22,8 @@ func connect(t *testing.T, set func(*redisconn.Config)) redis.UniversalClient {
 	return client
 }
 
-// TestRisks: an eviction policy is named, on each master of a cluster, and a user who may not ask learns nothing.
+// TestRisks: an eviction policy is named, on each master of a cluster, and a user without the right to INFO gets an
+// error.
 func TestRisks(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "maxmemory-policy allkeys-lru", documentedUser(t))
@@ -68,7 +69,7 @@ func TestRisksOfSentinels(t *testing.T) {
 	require.Equal(t, []string{"maxmemory-policy is allkeys-lfu, want noeviction: keys may be evicted"}, risks)
 }
 
-// TestRiskWatch: what changes is said once; after an outage, and only then, the settings are asked for at once.
+// TestRiskWatch: a change is reported once; the risks are read again after riskInterval, or at once after an outage.
 func TestRiskWatch(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "maxmemory-policy allkeys-lru")

@@ -8,32 +8,33 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// riskInterval is how often the masters are asked for their settings while they answer.
+// riskInterval is the time between two reads of the risks while Redis is reachable.
 const riskInterval = 5 * time.Minute
 
-// RiskWatch notices when the risks of Redis change. Servers that the user may not ask have none, and are asked once.
-// It is not safe for concurrent use.
+// RiskWatch detects changes of the risks of Redis. It stops when the user lacks the right to INFO. It is not safe for
+// concurrent use.
 type RiskWatch struct {
-	client  redis.UniversalClient
+	client   redis.UniversalClient
 	onChange func(risks []string)
 
-	lastRead time.Time // zero when the settings have to be asked for
-	denied  bool
-	risks   []string
+	lastRead time.Time // zero when the risks have to be read
+	denied   bool
+	risks    []string
 }
 
-// NewRiskWatch makes a watch that calls a function with the risks when they are others than before, at first none.
-func NewRiskWatch(client redis.UniversalClient, changed func(risks []string)) *RiskWatch {
-	return &RiskWatch{client: client, onChange: changed}
+// NewRiskWatch returns a watch that calls onChange with the risks whenever they differ from those before, at first
+// none.
+func NewRiskWatch(client redis.UniversalClient, onChange func(risks []string)) *RiskWatch {
+	return &RiskWatch{client: client, onChange: onChange}
 }
 
-// Refresh asks for the risks when it is time to, or when Redis did not answer in between: then another server may have
-// become the master. answers says whether Redis answers now.
-func (w *RiskWatch) Refresh(ctx context.Context, answers bool) {
-	if !answers {
+// Refresh reads the risks when riskInterval has passed, or when Redis was unreachable since the last read: then another
+// server may be the master. reachable is whether Redis replies now.
+func (w *RiskWatch) Refresh(ctx context.Context, reachable bool) {
+	if !reachable {
 		w.lastRead = time.Time{}
 	}
-	if !answers || w.denied || time.Since(w.lastRead) < riskInterval {
+	if !reachable || w.denied || time.Since(w.lastRead) < riskInterval {
 		return
 	}
 	w.lastRead = time.Now()

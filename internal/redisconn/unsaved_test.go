@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestIsUnsaved: nothing is saved when there is no append-only file, and changes are older than any rule would leave
-// them.
+// TestIsUnsaved: a server is not persistent without an append-only file and with changes that are older than
+// maxUnsaved.
 func TestIsUnsaved(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_800_000_000, 0)

@@ -1,5 +1,4 @@
-// Package redistest starts Redis servers for tests: real ones of the test's own, on free loopback ports, stopped by their
-// process id.
+// Package redistest runs Redis servers for tests: real ones, each of one test, on free loopback ports.
 package redistest
 
 import (
@@ -29,8 +28,7 @@ type Server struct {
 	dir string
 }
 
-// Start starts a server that ends with the test, with further lines of configuration. Without any it keeps nothing when it
-// ends.
+// Start starts a server that ends with the test, with further lines of configuration. Without any it persists nothing.
 func Start(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
 	s := New(tb, lines...)
@@ -38,7 +36,7 @@ func Start(tb testing.TB, lines ...string) *Server {
 	return s
 }
 
-// New prepares a server without starting it.
+// New prepares a server as Start does, without starting it.
 func New(tb testing.TB, lines ...string) *Server {
 	tb.Helper()
 	return newServer(tb, append([]string{`save ""`, "appendonly no"}, lines...))
@@ -54,20 +52,20 @@ func newServer(tb testing.TB, lines []string, args ...string) *Server {
 	return s
 }
 
-// Port is the server's port.
+// Port returns the server's port.
 func (s *Server) Port() int {
 	s.tb.Helper()
 	return proctest.Port(s.tb, s.Address)
 }
 
-// Run starts the server, also again after it ended, and waits until it answers.
+// Run starts the server, also again after it exited, and waits until it replies.
 func (s *Server) Run() {
 	s.tb.Helper()
 	s.Process.Run()
-	require.Eventually(s.tb, s.isResponding, 20*time.Second, 20*time.Millisecond, "Redis does not answer")
+	require.Eventually(s.tb, s.isResponding, 20*time.Second, 20*time.Millisecond, "Redis does not reply")
 }
 
-// isResponding reports whether the server takes connections and has loaded its data.
+// isResponding reports whether the server replies to PING and has loaded its data.
 func (s *Server) isResponding() bool {
 	conn, err := net.DialTimeout("tcp", s.Address, time.Second)
 	if err != nil {
@@ -78,19 +76,19 @@ func (s *Server) isResponding() bool {
 	if _, err := fmt.Fprint(conn, "PING\r\n"); err != nil {
 		return false
 	}
-	answer := make([]byte, 64)
-	n, err := conn.Read(answer)
-	return err == nil && !bytes.HasPrefix(answer[:n], []byte("-LOADING"))
+	reply := make([]byte, 64)
+	n, err := conn.Read(reply)
+	return err == nil && !bytes.HasPrefix(reply[:n], []byte("-LOADING"))
 }
 
-// Client is a client of the server that ends with the test.
+// Client returns a client of the server. It is closed at the end of the test.
 func (s *Server) Client() *redis.Client {
 	client := redis.NewClient(&redis.Options{Addr: s.Address, ContextTimeoutEnabled: true})
 	s.tb.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
-// UsedMemory is what INFO says that the data take, in bytes.
+// UsedMemory returns used_memory of INFO, in bytes.
 func (s *Server) UsedMemory(ctx context.Context) int64 {
 	s.tb.Helper()
 	info := s.Client().InfoMap(ctx, "memory")
@@ -100,7 +98,7 @@ func (s *Server) UsedMemory(ctx context.Context) int64 {
 	return n
 }
 
-// Wipe kills the server and takes away what it has kept.
+// Wipe kills the server and deletes its append-only file.
 func (s *Server) Wipe() {
 	s.tb.Helper()
 	s.Kill()

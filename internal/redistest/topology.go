@@ -14,16 +14,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// topologyTimeout bounds how long a topology may take to come up.
+// topologyTimeout limits the start of a topology.
 const topologyTimeout = 30 * time.Second
 
-// Sentinels is a master with a replica, watched by three Sentinels.
+// Sentinels are a master with a replica, and the three Sentinels that monitor them.
 type Sentinels struct {
-	// MasterName is the name under which the Sentinels know the master.
+	// MasterName is the Sentinels' name of the master.
 	MasterName string
-	// Servers are the master and the replica at the beginning.
+	// Servers are the initial master and its replica.
 	Servers [2]*Server
-	// Addresses are of the Sentinels.
+	// Addresses are those of the Sentinels.
 	Addresses []string
 }
 
@@ -54,8 +54,8 @@ func StartSentinels(tb testing.TB) *Sentinels {
 	return s
 }
 
-// StartCluster starts three masters with a replica each, and gives them in this order. A master that is down for two
-// seconds is replaced.
+// StartCluster starts three masters with a replica each, and returns the masters before the replicas. A master that is
+// down for two seconds is replaced.
 func StartCluster(tb testing.TB) []*Server {
 	tb.Helper()
 	const masters = 3
@@ -89,7 +89,7 @@ func StartCluster(tb testing.TB) []*Server {
 	return nodes
 }
 
-// awaitCluster waits until a node sees the whole cluster, with a replica of each master in step.
+// awaitCluster waits until a node has all slots and a connected replica of each master.
 func awaitCluster(ctx context.Context, tb testing.TB, node *Server, masters int) {
 	tb.Helper()
 	client := node.Client()

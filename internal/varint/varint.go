@@ -1,21 +1,22 @@
-// Package varint reads what was written with [encoding/binary.AppendUvarint]: numbers, and texts after their lengths.
+// Package varint decodes unsigned varints, as [encoding/binary.AppendUvarint] writes them, and strings after their
+// lengths.
 package varint
 
 import "encoding/binary"
 
-// Reader reads from a document. After anything that cannot be it gives zeros, and End is false.
+// Reader decodes a document. After the first invalid value all methods return zeros, and IsComplete returns false.
 type Reader struct {
-	data []byte
-	invalid  bool
+	data    []byte
+	invalid bool
 }
 
-// NewReader reads a document.
+// NewReader returns a reader at the start of a document, which it does not copy.
 func NewReader(data []byte) *Reader { return &Reader{data: data} }
 
-// ReadUvarint is the next number, which is at most so large.
-func (r *Reader) ReadUvarint(most uint64) uint64 {
+// ReadUvarint decodes the next number. One above limit is invalid.
+func (r *Reader) ReadUvarint(limit uint64) uint64 {
 	n, size := binary.Uvarint(r.data)
-	if size <= 0 || n > most {
+	if size <= 0 || n > limit {
 		r.Invalidate()
 		return 0
 	}
@@ -23,7 +24,7 @@ func (r *Reader) ReadUvarint(most uint64) uint64 {
 	return n
 }
 
-// ReadString is the next text, after its length in bytes.
+// ReadString decodes the next string, after its length in bytes.
 func (r *Reader) ReadString() string {
 	n := r.ReadUvarint(uint64(len(r.data)))
 	if n > uint64(len(r.data)) {
@@ -35,11 +36,11 @@ func (r *Reader) ReadString() string {
 	return text
 }
 
-// Invalidate says that what was read cannot be.
+// Invalidate marks the document as invalid, for values that only the caller can check.
 func (r *Reader) Invalidate() { r.data, r.invalid = nil, true }
 
-// HasMore reports whether there is anything left to read.
+// HasMore reports whether the document is valid so far and continues.
 func (r *Reader) HasMore() bool { return len(r.data) > 0 }
 
-// IsComplete reports whether everything was read, and could be.
+// IsComplete reports whether the document is valid and was read to its end.
 func (r *Reader) IsComplete() bool { return !r.invalid && len(r.data) == 0 }

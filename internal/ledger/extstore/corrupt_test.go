@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
 )
 
-// Ways in which a record is not what was written.
+// Ways to damage a record.
 var damages = map[string]func(t *testing.T, client storage.Client, key string){
 	"a flipped bit": func(t *testing.T, client storage.Client, key string) {
 		t.Helper()
@@ -45,7 +45,7 @@ func get(t *testing.T, client storage.Client, key string) []byte {
 	return append([]byte(nil), record...)
 }
 
-// keyOf is a key with the generation in force.
+// keyOf returns a key with the current generation.
 func keyOf(t *testing.T, client storage.Client, key string) string {
 	t.Helper()
 	if !strings.Contains(key, "GENERATION") {
@@ -83,8 +83,8 @@ func reopen(t *testing.T, client storage.Client) (store *extstore.Store, events 
 	return store, events, reported
 }
 
-// TestCorruptRecords: what is corrupt is reported and left out, the rest is kept, and all is declared missing so that it
-// is read again. After that the store is sound.
+// TestCorruptRecords: corrupt records are reported and ignored, the others are kept, and the whole retention becomes a
+// gap. Afterwards the store has no corrupt record.
 func TestCorruptRecords(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -124,7 +124,8 @@ func requireAllMissing(t *testing.T, store *extstore.Store) {
 	require.Equal(t, cov.Repos[1].Since, cov.OldestUncovered())
 }
 
-// requireReadAgain: after the next pass what was kept is shown, and reading everything again records what was lost, once.
+// requireReadAgain checks that the kept events are shown after the next pass, and that reading everything again records
+// the lost ones, once.
 func requireReadAgain(t *testing.T, store *extstore.Store, batches, keep int64) {
 	t.Helper()
 	_, err := store.Commit(t.Context(), 1, edge(time.Second))
@@ -142,8 +143,8 @@ func requireReadAgain(t *testing.T, store *extstore.Store, batches, keep int64) 
 	require.Equal(t, uint64(2*batches), commits(t, store))
 }
 
-// TestCorruptCoverage: without the first part of the snapshot the repositories are met again, and what is known of them
-// stays.
+// TestCorruptCoverage: without the first chunk of the snapshot the repositories are introduced again, and keep their
+// events.
 func TestCorruptCoverage(t *testing.T) {
 	t.Parallel()
 	client := filled(t, 60)
@@ -160,7 +161,7 @@ func TestCorruptCoverage(t *testing.T) {
 	require.Equal(t, uint64(events), commits(t, store))
 }
 
-// TestCorruptHead: of two copies one is enough, and the other one is repaired.
+// TestCorruptHead: one valid copy of the head is enough, and the other one is repaired.
 func TestCorruptHead(t *testing.T) {
 	t.Parallel()
 	for name, damage := range damages {
@@ -185,8 +186,8 @@ func TestCorruptHead(t *testing.T) {
 	}
 }
 
-// TestCorruptHeads: without any copy of the head nothing can be found again. The store says so, begins anew, and is sound
-// from then on.
+// TestCorruptHeads: without a valid head no record can be found. The store reports it, starts over, and has no corrupt
+// record from then on.
 func TestCorruptHeads(t *testing.T) {
 	t.Parallel()
 	client := filled(t, 60)

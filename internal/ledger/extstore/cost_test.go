@@ -27,8 +27,8 @@ func TestIdleCommitIsOneSmallWrite(t *testing.T) {
 	require.Equal(t, [2]int{1, 0}, [2]int{sets, batches})
 }
 
-// TestSnapshotsAreAmortised: over many commits, snapshots at most triple what is written, a start replays a bounded number
-// of changes, and what was replaced is gone.
+// TestSnapshotsAreAmortised: over many commits, snapshots at most triple what is written, a start replays a bounded
+// number of changes, and what was replaced is gone.
 func TestSnapshotsAreAmortised(t *testing.T) {
 	t.Parallel()
 	client := &faulty{Client: opened(t)}

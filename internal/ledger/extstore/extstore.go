@@ -1,15 +1,15 @@
-// Package extstore is a ledger.Store on a storage extension of the collector: the durable store of a process that runs
-// alone. Any storage extension will do; it has no compare-and-set, so this store cannot fence other processes out.
+// Package extstore is a ledger.Store on a storage extension of the collector: the durable store of a single process. It
+// works with any storage extension. Storage extensions have no compare-and-set, so it cannot fence other processes.
 //
-// Each change is written before it is made, under a key of its own:
+// It is a write-ahead journal. Each change is a record of its own:
 //
-//	v1/ORG/head, head2      the generation in force and how many chunks its snapshot has, twice
-//	v1/ORG/began            that there is anything, so that a ledger without heads is not taken for a new one
+//	v1/ORG/head, head2      the current generation and the number of its snapshot's chunks, in two copies
+//	v1/ORG/began            present once there is any record: without heads such a ledger is damaged, not new
 //	v1/ORG/GENERATION/sN    chunk N of the snapshot
 //	v1/ORG/GENERATION/N     change N after the snapshot
 //
-// When the changes outgrow the snapshot, a new generation replaces both in one call of Batch. Its number is above all
-// before it, drawn by chance, so that no record of one that was lost is ever taken for one of it.
+// When the changes outgrow the snapshot, compaction replaces both by a new generation in one call of Batch. Its number
+// is the last one plus a random number, so that no record of a lost generation has a key of the new one.
 package extstore
 
 import (
@@ -27,29 +27,29 @@ import (
 )
 
 const (
-	// minCompaction is the least number of bytes of changes that is worth a new snapshot.
+	// minCompaction is the least size of the changes before a compaction, in bytes.
 	minCompaction = 1 << 20
-	// maxReplay is how many changes a start replays at most.
+	// maxReplay is the most changes before a compaction, which a start replays.
 	maxReplay = 5000
-	// maxMissing is how many changes in a row may be missing before later ones are found again.
+	// maxMissing is the number of missing changes in a row after which a start looks no further.
 	maxMissing = 32
 )
 
-// Settings are a store's.
+// Settings configure a store. The zero value is valid.
 type Settings struct {
-	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
+	// MaxSeries limits the number of series over all organizations; 0 means no limit.
 	MaxSeries int
-	// OnCorrupt is told of records that are not what was written. They are left out, and all that is wanted is declared
-	// missing. It must not call the store.
+	// OnCorrupt is called for each record that is missing or fails to decode. The record is ignored, and the whole
+	// retention becomes a gap. It must not call the store.
 	OnCorrupt func(key string, err error)
 }
 
-// Store is a ledger.Store on a storage extension.
+// Store is a ledger.Store on a storage extension. It is safe for concurrent use.
 type Store struct{ *ledger.Local }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New makes a store on a client of a storage extension, which remains the caller's to close.
+// New returns a store on a client of a storage extension, which the caller closes. It does no I/O.
 func New(client storage.Client, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
@@ -58,19 +58,19 @@ func New(client storage.Client, settings Settings) *Store {
 	return &Store{ledger.NewLocal(j, settings.MaxSeries)}
 }
 
-// journal is a ledger.Journal.
+// journal is a ledger.Journal. ledger.Local serializes its calls.
 type journal struct {
-	client  storage.Client
+	client    storage.Client
 	onCorrupt func(key string, err error)
-	positions    map[string]*position
+	positions map[string]*position
 }
 
-// position is where an organization's journal goes on.
+// position is the end of an organization's journal.
 type position struct {
 	org           string
 	head          head
-	nextChange          int    // the number of the next change
-	nextLink          uint32 // of the next change
+	nextChange    int    // number of the next change
+	nextLink      uint32 // of the next change
 	snapshotBytes int
 	journalBytes  int
 }
@@ -91,8 +91,8 @@ func (p *position) chunkKey(generation uint64, n int) string {
 
 func (p *position) changeKey(n int) string { return p.key(p.head.generation, strconv.Itoa(n)) }
 
-// Append writes a change. A journal that has outgrown its snapshot is replaced by one that has the state as it is
-// before the change.
+// Append writes a change. Before it, it compacts a journal that has outgrown its snapshot; state is the one without the
+// change.
 func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *ledger.State) error {
 	p := j.positions[org]
 	if p.journalBytes > max(minCompaction, p.snapshotBytes) || p.nextChange >= maxReplay {
@@ -113,7 +113,7 @@ func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state
 	return nil
 }
 
-// writeChange keeps the record of the next change; with the first one of all that the ledger began.
+// writeChange writes the record of the next change, and with the first one of an organization its key "began".
 func (j *journal) writeChange(ctx context.Context, p *position, record []byte) error {
 	if p.nextChange > 0 || p.head.generation > 0 {
 		return j.client.Set(ctx, p.changeKey(p.nextChange), record)
@@ -125,10 +125,10 @@ func (p *position) beganOperation() *storage.Operation {
 	return storage.SetOperation(p.beganKey(), []byte{headVersion})
 }
 
-// compact writes the state as the snapshot of a new generation and takes the old one out, all in one call. Should a
-// storage not make it one transaction, nothing is taken out before the head says where the new generation is.
+// compact writes the state as the snapshot of a new generation and deletes the current one, in one call of Batch. Its
+// order is safe for storages whose Batch is no transaction: the new head comes before the first deletion.
 func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
-	fresh := head{generation: p.head.generation + 1 + rand.Uint64N(math.MaxUint32)} //nolint:gosec // no secret
+	next := head{generation: p.head.generation + 1 + rand.Uint64N(math.MaxUint32)} //nolint:gosec // not a secret
 	var operations []*storage.Operation
 	bytes := 0
 	for _, c := range state.Snapshot() {
@@ -136,20 +136,20 @@ func (j *journal) compact(ctx context.Context, p *position, state *ledger.State)
 		if err != nil {
 			return err
 		}
-		operations = append(operations, storage.SetOperation(p.chunkKey(fresh.generation, fresh.chunks), frame))
-		fresh.chunks++
+		operations = append(operations, storage.SetOperation(p.chunkKey(next.generation, next.chunks), frame))
+		next.chunks++
 		bytes += len(frame)
 	}
-	operations = append(append(operations, p.beganOperation()), p.headOperations(fresh)...)
+	operations = append(append(operations, p.beganOperation()), p.headOperations(next)...)
 	operations = append(operations, p.deleteOperations()...)
 	if err := j.client.Batch(ctx, operations...); err != nil {
 		return fmt.Errorf("write a snapshot: %w", err)
 	}
-	*p = position{org: p.org, head: fresh, snapshotBytes: bytes, nextLink: firstLink(fresh.generation)}
+	*p = position{org: p.org, head: next, snapshotBytes: bytes, nextLink: firstLink(next.generation)}
 	return nil
 }
 
-// deleteOperations take out the generation in force.
+// deleteOperations returns the operations that delete the current generation.
 func (p *position) deleteOperations() []*storage.Operation {
 	operations := make([]*storage.Operation, 0, p.head.chunks+p.nextChange)
 	for n := range p.head.chunks {
@@ -161,20 +161,20 @@ func (p *position) deleteOperations() []*storage.Operation {
 	return operations
 }
 
-// Load reads the snapshot and the changes after it. What is corrupt is left out and reported, and then everything is
-// declared missing, so that what was lost is read again; the state is written anew.
+// Load reads the snapshot and the changes after it. It reports and ignores corrupt records. After one, the whole
+// retention becomes a gap, so that lost events are read again, and the state is compacted.
 func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 	p := &position{org: org}
 	state := ledger.NewState()
-	damaged, err := j.loadHead(ctx, p)
+	headDamaged, err := j.loadHead(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	bad, err := j.loadSnapshot(ctx, p, state)
+	snapshotDamaged, err := j.loadSnapshot(ctx, p, state)
 	if err != nil {
 		return nil, err
 	}
-	worse, err := j.loadChanges(ctx, p, state)
+	changesDamaged, err := j.loadChanges(ctx, p, state)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if damaged || bad || worse || lost {
+	if headDamaged || snapshotDamaged || changesDamaged || lost {
 		state.Invalidate(time.Time{})
 		if err := j.compact(ctx, p, state); err != nil {
 			return nil, err
@@ -207,8 +207,8 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 	return damaged, nil
 }
 
-// loadChanges reads changes until there is none any more. One that is missing before another one was lost, and so was
-// what a change names that does not follow the one before it.
+// loadChanges reads the changes up to the last one. A gap in their numbers, or a change whose link does not match,
+// means that changes before it are lost.
 func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
 	p.nextLink = firstLink(p.head.generation)
 	for missing := 0; missing < maxMissing; {
@@ -223,7 +223,7 @@ func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.St
 		}
 		frame, unlinked := decodeRecord(p.nextLink, record)
 		switch {
-		case damaged: // what follows what is lost is unlinked in any case
+		case damaged: // no link matches after a lost change
 		case missing > 0:
 			j.onCorrupt(p.changeKey(p.nextChange), errMissing)
 		case unlinked:

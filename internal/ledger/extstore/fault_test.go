@@ -76,8 +76,8 @@ func (f *faulty) spent() (sets, batches, size int) {
 	return sets, batches, size
 }
 
-// TestFailedWrite: after a write that failed, done or not, memory and storage agree, and followers have what is kept. Of
-// 60 batches, some write a snapshot first.
+// TestFailedWrite: after a write that failed, done or not, memory and storage agree, and followers have what is kept.
+// Of 60 batches, some write a snapshot first.
 func TestFailedWrite(t *testing.T) {
 	t.Parallel()
 	for name, done := range map[string]bool{"not done": false, "done all the same": true} {

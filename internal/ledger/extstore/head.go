@@ -13,11 +13,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// head is the record that says which generation is in force:
+// head is the record that names the current generation:
 //
 //	version (1 byte) │ CRC-32C of the rest (4 bytes) │ generation (8 bytes) │ chunks (4 bytes), all big endian
 //
-// It is kept twice, because without it nothing else can be found.
+// There are two copies of it, because without it no other record can be found.
 type head struct {
 	generation uint64
 	chunks     int
@@ -60,13 +60,13 @@ func decodeHead(record []byte) (head, error) {
 	return h, nil
 }
 
-// headOperations writes both copies.
+// headOperations returns the operations that write both copies.
 func (p *position) headOperations(h head) []*storage.Operation {
 	return []*storage.Operation{storage.SetOperation(p.headKey(), h.encode()), storage.SetOperation(p.copyKey(), h.encode())}
 }
 
-// loadHead finds the generation in force: the newer one of two copies, of which the other one is repaired. Without any,
-// the organization begins again in a generation that was not used before.
+// loadHead reads the current generation from the newer valid copy of the head, and repairs the other copy. When both
+// are damaged it reports a loss, and the organization starts over in a new generation.
 func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err error) {
 	var heads [2]head
 	var errs [2]error
@@ -104,14 +104,14 @@ func (j *journal) loadHead(ctx context.Context, p *position) (lost bool, err err
 	return false, nil
 }
 
-// isLost reports whether an organization of which neither a head nor a change was found had any.
+// isLost reports whether the organization once had records, when it has neither a head nor a change.
 func (j *journal) isLost(ctx context.Context, p *position) (lost bool, err error) {
 	if p.head != (head{}) || p.nextChange > 0 {
 		return false, nil
 	}
 	began, err := j.client.Get(ctx, p.beganKey())
 	if err != nil {
-		return false, fmt.Errorf("read whether there is a ledger: %w", err)
+		return false, fmt.Errorf("read whether the ledger has started: %w", err)
 	}
 	if began != nil {
 		j.onCorrupt(p.headKey(), errMissing)
@@ -119,9 +119,10 @@ func (j *journal) isLost(ctx context.Context, p *position) (lost bool, err error
 	return began != nil, nil
 }
 
-// newGenerationHead is that of a generation that was not used before: which ones were is not known any more.
+// newGenerationHead returns the head of a random generation, without chunks. The number of the last one is lost; that
+// it is drawn again is unlikely enough.
 func newGenerationHead() head {
-	return head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // no secret
+	return head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // not a secret
 }
 
 func (j *journal) repairHead(ctx context.Context, p *position) error {

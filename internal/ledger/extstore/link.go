@@ -8,27 +8,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// A change is kept as a record that names all records before it in its generation:
+// The record of a change identifies all records before it in its generation:
 //
 //	version (1 byte) │ link (4 bytes, big endian) │ frame of the change
 //
-// The link is the CRC-32C of the generation and of the frames before it. So a record is recognized that does not follow
-// the one before it: between them others are gone, or it is left from before they were. Versions before wrote frames
-// alone, whose first byte is another one.
+// The link is the CRC-32C of the generation and of the frames before it. A link that does not match means that records
+// before this one are missing, or that it is left over from an earlier state. Earlier versions wrote frames alone,
+// whose first byte is another one.
 const (
 	linkVersion = 0x38
 	linkLength  = 5
 )
 
-// errUnlinked is the error of a record that does not follow the one before it.
+// errUnlinked is the error of a record whose link does not match.
 var errUnlinked = fmt.Errorf("%w: it does not follow the record before it", ledger.ErrCorrupt)
 
-// firstLink is the link of the first change of a generation.
+// firstLink returns the link of the first change of a generation.
 func firstLink(generation uint64) uint32 {
 	return crc32.Checksum(binary.BigEndian.AppendUint64(nil, generation), castagnoli)
 }
 
-// linkAfter is the link of the record after a frame.
+// linkAfter returns the link of the record after one with the link and the frame.
 func linkAfter(link uint32, frame []byte) uint32 { return crc32.Update(link, castagnoli, frame) }
 
 func encodeRecord(link uint32, frame []byte) []byte {
@@ -38,7 +38,8 @@ func encodeRecord(link uint32, frame []byte) []byte {
 	return append(record, frame...)
 }
 
-// decodeRecord gives the frame of a record and whether the record has a link, which is another one than the one given.
+// decodeRecord returns the frame of a record, and whether its link does not match. A record of earlier versions has
+// none.
 func decodeRecord(link uint32, record []byte) (frame []byte, unlinked bool) {
 	if len(record) < linkLength || record[0] != linkVersion {
 		return record, false

@@ -133,8 +133,8 @@ func lived(t *testing.T) *records {
 	return client
 }
 
-// requireRight: whatever became of the records, the present is shown right after two passes, the past is never more than
-// it was, and less only after a report or as of an earlier moment. The store is sound from then on.
+// requireRight: whatever became of the records, the present is shown right after two passes, the past is never more
+// than it was, and less only after a report or as of an earlier moment. The store is sound from then on.
 func requireRight(t *testing.T, client *records, what string) {
 	t.Helper()
 	s := openRecords(client)

@@ -1,6 +1,6 @@
-// Package fallback is a ledger.Store that goes on in memory while the shared store is out of reach. It mirrors what the shared
-// store has, so that nothing is shown less when it goes; what is recorded alone is kept and given to the shared store when
-// it is back. That is always safe, because recording is a set union.
+// Package fallback is a ledger.Store that continues in memory while the shared store is unreachable. It always mirrors
+// the shared store, so that no sum decreases in an outage. Batches that are committed in an outage are replayed to the
+// shared store afterwards, which is safe because recording is a set union.
 package fallback
 
 import (
@@ -14,44 +14,44 @@ import (
 )
 
 const (
-	// pingInterval is how often the shared store is asked whether it is there, answerWithin how long it may take.
-	pingInterval        = 2 * time.Second
-	pingTimeout = 2 * time.Second
-	// outageFailures in a row are an outage.
+	// pingInterval is the time between two pings of the shared store, pingTimeout the time limit of each.
+	pingInterval = 2 * time.Second
+	pingTimeout  = 2 * time.Second
+	// outageFailures is the number of failed pings in a row that make an outage.
 	outageFailures = 3
-	// maxPendingEvents bounds the events that are kept for the shared store. What is beyond is read from GitHub again.
+	// maxPendingEvents limits the events that wait for the shared store. Those beyond it are read from GitHub again.
 	maxPendingEvents = 1_000_000
 )
 
-// errRecovered refuses a commit in the moment in which the shared store comes back.
-var errRecovered = errors.New("the shared store is back: commit again")
+// errRecovered is the error of a commit during which the outage ended. Another attempt succeeds.
+var errRecovered = errors.New("the shared store is reachable again: retry the commit")
 
-// Shared is the store that all replicas share.
+// Shared is the store that all replicas share. Ping returns an error when it is unreachable.
 type Shared interface {
 	ledger.Store
 	Ping(ctx context.Context) error
 }
 
-// Store is a ledger.Store. Close ends what it does in the background.
+// Store is a ledger.Store over a shared one. It is safe for concurrent use. Close stops its goroutines.
 type Store struct {
-	shared Shared
-	mirror *ledger.Local
-	onChange func(alone bool)
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup
+	shared   Shared
+	mirror   *ledger.Local
+	onChange func(degraded bool)
+	cancel   context.CancelFunc
+	tasks    sync.WaitGroup
 
-	mu    sync.Mutex
-	degraded bool
-	pending  []ledger.Batch // what was recorded alone, in order
-	pendingEvents  int            // its events
-	overflowed  bool           // nothing more was kept after some moment
-	orgs  map[string]*mirroredOrg
-	basis map[string]string // of the last coverage that the shared store gave, by organization
+	mu            sync.Mutex
+	degraded      bool
+	pending       []ledger.Batch // batches of the outage, in order
+	pendingEvents int            // number of their events
+	overflowed    bool           // whether a batch of the outage was dropped
+	orgs          map[string]*mirroredOrg
+	basis         map[string]string // of the last coverage that the shared store returned, by organization
 }
 
-// mirroredOrg is an organization whose state is mirrored.
+// mirroredOrg is the progress of mirroring an organization.
 type mirroredOrg struct {
-	ready chan struct{} // closed when there is something to follow
+	ready chan struct{} // closed when the mirror has a snapshot, or an outage has started
 	once  sync.Once
 }
 
@@ -59,12 +59,12 @@ func (m *mirroredOrg) markReady() { m.once.Do(func() { close(m.ready) }) }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New makes a store over a shared one that mirrors some organizations. notify is told when it goes on alone, and when that
-// is over.
-func New(shared Shared, orgs []string, maxSeries int, notify func(alone bool)) *Store {
+// New returns a store over a shared one, and starts to mirror the organizations. maxSeries limits the series of the
+// mirror, as ledger.NewLocal does. onChange is called at the start and at the end of each outage, never concurrently.
+func New(shared Shared, orgs []string, maxSeries int, onChange func(degraded bool)) *Store {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
-		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: notify, cancel: cancel, orgs: make(map[string]*mirroredOrg),
+		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: onChange, cancel: cancel, orgs: make(map[string]*mirroredOrg),
 		basis: make(map[string]string),
 	}
 	for _, org := range orgs {
@@ -74,20 +74,20 @@ func New(shared Shared, orgs []string, maxSeries int, notify func(alone bool)) *
 	return s
 }
 
-// Close ends the mirroring. The shared store is the caller's.
+// Close stops the mirroring and waits for its end. The caller closes the shared store.
 func (s *Store) Close() {
 	s.cancel()
 	s.tasks.Wait()
 }
 
-// IsDegraded reports whether the store goes on in memory.
+// IsDegraded reports whether the store works in memory because of an outage.
 func (s *Store) IsDegraded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.degraded
 }
 
-// supervise mirrors while the shared store is there and watches over it.
+// supervise mirrors the organizations between outages, and replays the pending batches after each, until ctx ends.
 func (s *Store) supervise(ctx context.Context) {
 	for ctx.Err() == nil {
 		mirroring, stop := context.WithCancel(ctx)
@@ -108,7 +108,7 @@ func (s *Store) supervise(ctx context.Context) {
 	}
 }
 
-// awaitOutage returns when the shared store did not answer some times in a row.
+// awaitOutage returns when enough pings in a row have failed, or when ctx ends.
 func (s *Store) awaitOutage(ctx context.Context) {
 	for failed := 0; failed < outageFailures; {
 		pause(ctx, pingInterval)
@@ -138,10 +138,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// mirrorOrg mirrors an organization. A snapshot takes the place of what was there when it is complete.
+// mirrorOrg mirrors an organization until ctx ends. A snapshot replaces the mirror's state when it is complete.
 func (s *Store) mirrorOrg(ctx context.Context, org string, m *mirroredOrg) {
 	var snapshot *ledger.State
-	_ = s.shared.Follow(ctx, org, func(c ledger.Change) error { // ends with the context
+	_ = s.shared.Follow(ctx, org, func(c ledger.Change) error { // returns when ctx ends
 		if c.Reset {
 			snapshot = ledger.NewState()
 		}
@@ -159,7 +159,7 @@ func (s *Store) mirrorOrg(ctx context.Context, org string, m *mirroredOrg) {
 	})
 }
 
-// enterDegraded goes on alone.
+// enterDegraded starts to work in memory, with what the mirror has.
 func (s *Store) enterDegraded() {
 	s.mu.Lock()
 	s.degraded = true
@@ -170,8 +170,8 @@ func (s *Store) enterDegraded() {
 	s.onChange(true)
 }
 
-// replayPending records in the shared store what was recorded alone, and reports whether it is back. Nobody commits alone between
-// the last batch and the return.
+// replayPending commits the pending batches to the shared store. It ends the outage and returns true when all are
+// committed; the lock excludes a commit to the mirror between the last batch and the end of the outage.
 func (s *Store) replayPending(ctx context.Context) bool {
 	if s.ping(ctx) != nil {
 		return false
@@ -187,7 +187,7 @@ func (s *Store) replayPending(ctx context.Context) bool {
 		next := s.pending[0]
 		s.mu.Unlock()
 		_, err := s.shared.Commit(ctx, 0, next)
-		if errors.Is(err, ledger.ErrReplaced) { // what it says was read builds on what is lost: it is read again
+		if errors.Is(err, ledger.ErrReplaced) { // its progress depends on lost writes: only the events are valid
 			events := ledger.Batch{Org: next.Org, Observed: next.Observed, Events: next.Events, Tallies: next.Tallies}
 			_, err = s.shared.Commit(ctx, 0, events)
 		}
@@ -207,7 +207,7 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.degraded { // it has come back in this moment
+	if !s.degraded { // the outage has ended after the first check
 		return ledger.Receipt{}, errRecovered
 	}
 	receipt, err := s.mirror.Commit(ctx, fence, b)
@@ -217,7 +217,8 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 	return receipt, err
 }
 
-// appendPending keeps a batch for the shared store. Once one does not fit none is kept any more: each builds on those before it.
+// appendPending adds a batch to those for the shared store. After a batch that exceeds the limit it adds none: each
+// depends on those before it. The caller holds the lock.
 func (s *Store) appendPending(b ledger.Batch) {
 	s.overflowed = s.overflowed || s.pendingEvents+len(b.Events) > maxPendingEvents
 	if s.overflowed {
@@ -227,17 +228,17 @@ func (s *Store) appendPending(b ledger.Batch) {
 	s.pending = append(s.pending, b)
 }
 
-// Coverage implements ledger.Store. What is read alone builds on what the shared store had.
+// Coverage implements ledger.Store. In an outage its basis is that of the last coverage of the shared store.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
 	store := ledger.Store(s.shared)
-	alone := s.IsDegraded()
-	if alone {
+	degraded := s.IsDegraded()
+	if degraded {
 		store = s.mirror
 	}
 	cov, err := store.Coverage(ctx, org)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if alone {
+	if degraded {
 		cov.Basis = s.basis[org]
 	} else if err == nil {
 		s.basis[org] = cov.Basis
@@ -261,7 +262,7 @@ func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	return s.shared.Prune(ctx, org, before)
 }
 
-// Follow implements ledger.Store for the organizations that are mirrored.
+// Follow implements ledger.Store for the mirrored organizations, and returns an error for others.
 func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change) error) error {
 	m := s.orgs[org]
 	if m == nil {
@@ -275,5 +276,5 @@ func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change
 	return s.mirror.Follow(ctx, org, apply)
 }
 
-// Sizes is how many series and events an organization has.
+// Sizes returns the number of series and of events of an organization in the mirror.
 func (s *Store) Sizes(org string) (series, events int) { return s.mirror.Sizes(org) }

@@ -53,17 +53,17 @@ func (s *shared) Coverage(ctx context.Context, org string) (ledger.Coverage, err
 
 // system is a fallback over a shared store, with a view of it.
 type system struct {
-	t      *testing.T
-	shared *shared
-	store  *fallback.Store
-	view   *ledger.View
-	alone  []bool
+	t        *testing.T
+	shared   *shared
+	store    *fallback.Store
+	view     *ledger.View
+	degraded []bool
 }
 
 func start(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, shared: &shared{Store: memstore.New(memstore.Settings{})}}
-	s.store = fallback.New(s.shared, []string{"acme"}, 0, func(alone bool) { s.alone = append(s.alone, alone) })
+	s.store = fallback.New(s.shared, []string{"acme"}, 0, func(degraded bool) { s.degraded = append(s.degraded, degraded) })
 	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -92,8 +92,8 @@ func (s *system) requireShown(want uint64) {
 	require.Equal(s.t, want, shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
 }
 
-// TestOutage: nothing that is known is lost when the shared store goes, reading goes on, and what was recorded alone is in the
-// shared store when it comes back.
+// TestOutage: in an outage of the shared store no event is lost and commits succeed; afterwards the shared store has
+// the commits of the outage.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestOutage(t *testing.T) {
 		<-time.After(10 * time.Second)
 		synctest.Wait()
 		require.False(t, s.store.IsDegraded())
-		require.Equal(t, []bool{true, false}, s.alone)
+		require.Equal(t, []bool{true, false}, s.degraded)
 		s.requireShown(3)
 		require.NoError(t, s.record(4))
 		s.requireShown(4)
@@ -128,9 +128,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// TestBackWithLess: when the shared store comes back without what it had, it gets the events that were recorded alone,
-// and not that something was read.
-func TestBackWithLess(t *testing.T) {
+// TestRecoveryWithLosses: a shared store that has lost writes gets the events of the outage, without their coverage.
+func TestRecoveryWithLosses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t)
@@ -158,7 +157,7 @@ func TestBackWithLess(t *testing.T) {
 	})
 }
 
-// TestDownFromTheStart: without the shared store nothing is shown until it is clear that it is not there.
+// TestDownFromTheStart: without the shared store there is no state until the outage is detected.
 func TestDownFromTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,7 +183,7 @@ func TestDownFromTheStart(t *testing.T) {
 	})
 }
 
-// blocked is a store that never answers.
+// blocked is a store that never replies.
 type blocked struct{ ledger.Store }
 
 func (blocked) Follow(ctx context.Context, _ string, _ func(ledger.Change) error) error {

@@ -15,14 +15,14 @@ import (
 
 // The hash "cov" has for each repository, by its id:
 //
-//	c<id>           first contact and since when it is wanted: "contact since", set once
+//	c<id>           first contact and start of recording: "contact since", set once
 //	n<id>           name
-//	g<id>           since when it is gone, while it is
+//	g<id>           since when it is gone; absent while it is present
 //	s<id>           signals: "observed frame", the newest observation wins
-//	m<id>:<stream>  missing windows, "start end start end ..." in ascending order
+//	m<id>:<stream>  gaps: "start end start end ..." in ascending order
 //	t<id>           heads from which commits were recorded, that of the signals included, with blanks between
 //
-// Times are decimal Unix seconds.
+// Times are those of encodeTime.
 
 func contactField(id int64) string { return "c" + strconv.FormatInt(id, 10) }
 func nameField(id int64) string    { return "n" + strconv.FormatInt(id, 10) }
@@ -35,19 +35,9 @@ func gapsField(id int64, stream activity.Stream) string {
 	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
 }
 
-// encodeTime is a time in seconds; the zero time is one of them.
-func encodeTime(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
-
-func parseTime(text string) (time.Time, bool) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	t := time.Unix(n, 0).UTC()
-	if t.IsZero() {
-		t = time.Time{}
-	}
-	return t, err == nil
+func encodeContact(p *ledger.RepoProgress) string {
+	return encodeTime(p.FirstSeen) + " " + encodeTime(p.Since)
 }
-
-func encodeContact(p *ledger.RepoProgress) string { return encodeTime(p.FirstSeen) + " " + encodeTime(p.Since) }
 
 func parseContact(value string) (contact, since time.Time, ok bool) {
 	first, second, ok := strings.Cut(value, " ")
@@ -83,7 +73,7 @@ func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 func parseWindows(value string) (activity.Windows, error) {
 	numbers := strings.Fields(value)
 	if len(numbers)%2 != 0 {
-		return nil, fmt.Errorf("%w: half a window", ledger.ErrCorrupt)
+		return nil, fmt.Errorf("%w: a window without an end", ledger.ErrCorrupt)
 	}
 	var windows activity.Windows
 	for i := 0; i < len(numbers); i += 2 {
@@ -91,7 +81,7 @@ func parseWindows(value string) (activity.Windows, error) {
 		end, ok2 := parseTime(numbers[i+1])
 		w := activity.Window{Start: start, End: end}
 		if !ok1 || !ok2 || w.IsEmpty() {
-			return nil, fmt.Errorf("%w: a window", ledger.ErrCorrupt)
+			return nil, fmt.Errorf("%w: an invalid window", ledger.ErrCorrupt)
 		}
 		windows = windows.Add(w)
 	}
@@ -100,7 +90,7 @@ func parseWindows(value string) (activity.Windows, error) {
 
 // Coverage implements ledger.Store.
 func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, error) {
-	keys, basis := s.keys(org), s.currentBasis(org) // the basis first: what is lost meanwhile counts
+	keys, basis := s.keys(org), s.currentBasis(org) // the basis first: a loss during the reading must change it
 	pipe := s.client.TxPipeline()
 	meta := pipe.HMGet(ctx, keys.meta, "began", "edge", "epoch", "pruned")
 	cov := pipe.HGetAll(ctx, keys.cov)
@@ -110,7 +100,7 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	var coverage ledger.Coverage
 	values, fields := meta.Val(), cov.Val()
 	if replyString(values[2]) == "" {
-		fields = nil // they are of a ledger that the next commit deletes
+		fields = nil // left over: the next commit deletes them
 	}
 	coverage.LedgerStart = parseOptionalTime(replyString(values[0]))
 	coverage.Apply(s.decodeProgress(keys.cov, replyString(values[1]), fields))
@@ -118,41 +108,42 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 	return coverage, nil
 }
 
-// currentBasis is that of a coverage of which the reading begins.
+// currentBasis returns the basis of a coverage whose reading starts now.
 func (s *Store) currentBasis(org string) string {
-	k := s.cacheOf(org)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.currentBasis()
+	c := s.cacheOf(org)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.currentBasis()
 }
 
-// cacheCoverage remembers what a reading of the coverage showed, and gives its basis: that from before it, unless it shows
-// another ledger.
+// cacheCoverage caches the facts of a coverage and returns its basis: the one from before the reading, unless the
+// coverage is that of another ledger.
 func (s *Store) cacheCoverage(org, epoch, pruned, basis string, cov *ledger.Coverage) string {
-	k := s.cacheOf(org)
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	c := s.cacheOf(org)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	f := orgFacts{epoch: epoch, pruned: pruned, since: make(map[int64]time.Time, len(cov.Repos))}
 	for id, r := range cov.Repos {
 		f.since[id] = r.Since
 	}
-	if k.epoch != "" && epoch != k.epoch && basis == k.currentBasis() {
-		k.replaceFacts(f)
-		return k.currentBasis()
+	if c.epoch != "" && epoch != c.epoch && basis == c.currentBasis() {
+		c.replaceFacts(f)
+		return c.currentBasis()
 	}
-	k.replaceFacts(f)
+	c.replaceFacts(f)
 	return basis
 }
 
-// decodeProgress is the coverage as one batch's worth of progress.
+// decodeProgress returns the fields of a hash "cov" as the progress of one batch. It reports values that fail to
+// decode.
 func (s *Store) decodeProgress(key, edge string, fields map[string]string) ledger.Progress {
 	repos := make(map[int64]*ledger.RepoProgress)
-	for field, value := range fields { // first who is there at all
+	for field, value := range fields { // the repositories first
 		if id, ok := parseRepoField(field, 'c'); ok {
 			contact, since, ok := parseContact(value)
 			if !ok {
 				s.reportCorrupt(key, field, ledger.ErrCorrupt)
-				continue // it will be met again
+				continue // the next discovery introduces it again
 			}
 			repos[id] = &ledger.RepoProgress{ID: id, FirstSeen: contact, Since: since}
 		}
@@ -176,7 +167,7 @@ func (s *Store) reportCorrupt(key, field string, err error) {
 	s.settings.OnCorrupt(key+" "+field, err)
 }
 
-// parseRepoField is the repository of a field that begins with a letter.
+// parseRepoField returns the id of the repository of a field that starts with the letter.
 func parseRepoField(field string, letter byte) (int64, bool) {
 	if field == "" || field[0] != letter {
 		return 0, false
@@ -185,19 +176,19 @@ func parseRepoField(field string, letter byte) (int64, bool) {
 	return id, err == nil && id > 0
 }
 
-// decodeField adds a field to its repository.
+// decodeField adds a field to the progress of its repository.
 func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, value string) error {
 	if len(field) < 2 {
 		return ledger.ErrCorrupt
 	}
-	number, rest, _ := strings.Cut(field[1:], ":")
+	number, stream, _ := strings.Cut(field[1:], ":")
 	id, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 	}
 	p := repos[id]
 	if p == nil {
-		return nil // reported with its contact, if that was there
+		return nil // reported with its contact, if it has one
 	}
 	switch field[0] {
 	case 'c':
@@ -210,7 +201,7 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 	case 's':
 		return decodeSignals(p, value)
 	case 'm':
-		return decodeGaps(p, edge, rest, value)
+		return decodeGaps(p, edge, stream, value)
 	case 't':
 		return decodeTips(p, value)
 	default:
@@ -221,7 +212,7 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 func decodeGone(p *ledger.RepoProgress, value string) error {
 	since, ok := parseTime(value)
 	if !ok {
-		return ledger.ErrCorrupt // it is taken to be there: the next discovery says so or not
+		return ledger.ErrCorrupt // counts as present until the next discovery
 	}
 	p.Presence, p.GoneSince = ledger.PresenceGone, since
 	return nil
@@ -232,13 +223,14 @@ func decodeSignals(p *ledger.RepoProgress, value string) error {
 	at, ok := parseTime(observed)
 	c, err := ledger.DecodeChange([]byte(frame))
 	if err != nil || !ok || len(c.Progress.Repos) != 1 {
-		return fmt.Errorf("%w: signals", ledger.ErrCorrupt) // without signals everything is read again
+		return fmt.Errorf("%w: signals", ledger.ErrCorrupt) // without signals all streams are read again
 	}
 	p.Observed, p.Signals = at, c.Progress.Repos[0].Signals
 	return nil
 }
 
-// decodeGaps takes a stream's windows. If they are damaged everything is missing: reading it again doubles nothing.
+// decodeGaps decodes the gaps of a stream. If that fails the whole retention is a gap: reading it again records nothing
+// twice.
 func decodeGaps(p *ledger.RepoProgress, edge time.Time, stream, value string) error {
 	n, err := strconv.ParseUint(stream, 10, 8)
 	if err != nil || activity.Stream(n) >= activity.NumStreams {
@@ -254,8 +246,7 @@ func decodeGaps(p *ledger.RepoProgress, edge time.Time, stream, value string) er
 	return err
 }
 
-// decodeTips takes the heads. Where they are damaged, nothing is known of what was recorded from others than that of the
-// signals.
+// decodeTips decodes the heads. If that fails it sets the tip that stands for unknown ones.
 func decodeTips(p *ledger.RepoProgress, value string) error {
 	for tip := range strings.FieldsSeq(value) {
 		if len(tip) > 64 || strings.Trim(tip, "0123456789abcdef") != "" {

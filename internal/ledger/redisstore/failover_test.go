@@ -18,8 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// pair is a master with a replica that replaces it at some moment, without what was written last: replication is
-// asynchronous.
+// pair is a master with a replica that replaces it without its last writes: replication is asynchronous.
 type pair struct {
 	t       *testing.T
 	servers [2]*redistest.Server
@@ -61,12 +60,12 @@ func (p *pair) promote() {
 	p.servers[0].Kill()
 }
 
-// TestLostWrites: a failover that loses the last commits of a reading, at any moment of it, is noticed by the next
-// commit, and what was lost is read again. All keys are written by one script, so that the new master has each commit
-// whole or not at all.
+// TestLostWrites: the next commit detects a failover that loses the last commits of a pass, at any moment of it, and
+// the pass reads them again. One script writes all keys, so that the new master has each commit completely or not at
+// all.
 func TestLostWrites(t *testing.T) {
 	t.Parallel()
-	const commits = 4 // of a reading
+	const commits = 4 // of a pass
 	for kept := range commits {
 		for lost := 1; kept+lost <= commits; lost++ {
 			t.Run(fmt.Sprintf("%d kept, %d lost", kept, lost), func(t *testing.T) {
@@ -99,7 +98,7 @@ func loseWrites(t *testing.T, kept, lost int) {
 		return nil
 	}
 	err = readOnce(t.Context(), store, 1, step)
-	if kept+lost == 4 { // after the reading
+	if kept+lost == 4 { // after the pass
 		require.NoError(t, err)
 		p.promote()
 	} else {

@@ -14,26 +14,26 @@ import (
 )
 
 const (
-	// blockTimeout is how long a read of the log waits for something new. It bounds how long stopping takes.
+	// blockTimeout is how long XREAD waits for a new entry of the log. Stopping may take that long.
 	blockTimeout = 250 * time.Millisecond
-	// checkInterval is how often followers look whether the log is still the one that they follow.
+	// checkInterval is the time between two checks of a follower that it still follows the log of the same ledger.
 	checkInterval = 2 * time.Second
-	// replyTimeout is how long Redis may take beyond that.
+	// replyTimeout is how long the reply of XREAD may take beyond blockTimeout.
 	replyTimeout = 2 * time.Second
-	// retryInterval is the wait after Redis could not be read.
+	// retryInterval is the wait after an error of Redis.
 	retryInterval = time.Second
-	// logPageSize is how many commits are read at once.
+	// logPageSize is the number of log entries that one command reads.
 	logPageSize = 500
 )
 
-// errLogReplaced ends the following of a log that is not what it was.
-var errLogReplaced = errors.New("the log is another one")
+// errLogReplaced is the error of a follower whose last entry is not the log's any more.
+var errLogReplaced = errors.New("the log is that of another ledger")
 
-// applyError wraps the error of a caller's apply, which ends Follow.
+// applyError wraps an error of the caller's apply function, which ends Follow.
 type applyError struct{ error }
 
-// Follow implements ledger.Store. Trouble with Redis does not end it: the follower goes on where it was, or with a new
-// snapshot when the log is not what it was.
+// Follow implements ledger.Store. It does not return on an error of Redis: it retries, and continues after the last
+// entry that it applied, or with a new snapshot when the log was replaced.
 func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change) error) error {
 	f := &follower{store: s, org: org, keys: s.keys(org), apply: func(c ledger.Change) error {
 		if err := apply(c); err != nil {
@@ -41,17 +41,17 @@ func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change
 		}
 		return nil
 	}}
-	troubled := false
+	failing := false
 	for {
 		err := f.step(ctx)
-		var mine applyError
+		var applying applyError
 		switch {
-		case errors.As(err, &mine):
-			return mine.error
+		case errors.As(err, &applying):
+			return applying.error
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case (err != nil) != troubled:
-			troubled = err != nil
+		case (err != nil) != failing:
+			failing = err != nil
 			s.settings.OnFollowError(org, err)
 		}
 		if err != nil {
@@ -69,24 +69,24 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// follower is one caller of Follow.
+// follower is one call of Follow. It is not safe for concurrent use.
 type follower struct {
 	store *Store
 	org   string
 	keys  orgKeys
 	apply func(ledger.Change) error
 
-	epoch   string // of the log that is followed
-	last    string // the last entry applied
-	caughtUp  bool   // a snapshot was applied
-	lastCheck time.Time
-	snapshotStart   time.Time // of the snapshot
-	reader  recordReader
+	epoch         string // of the ledger that is followed
+	last          string // id of the last applied entry
+	caughtUp      bool   // whether a snapshot is complete
+	lastCheck     time.Time
+	snapshotStart time.Time // of the last snapshot
+	reader        recordReader
 }
 
 func (f *follower) now() time.Time { return f.store.settings.Now() }
 
-// step takes a snapshot, or what is new.
+// step applies a snapshot when one is due, and new entries of the log otherwise.
 func (f *follower) step(ctx context.Context) error {
 	if !f.caughtUp {
 		return f.applySnapshot(ctx)
@@ -104,8 +104,8 @@ func (f *follower) step(ctx context.Context) error {
 	return err
 }
 
-// restart takes a new snapshot. Of a ledger that has just begun, because Redis lost its memory, it waits until a pass has
-// looked at everything: what is known is better than a part.
+// restart applies a new snapshot. When Redis was emptied, it waits until the first pass of the new ledger is complete:
+// until then the old state has more.
 func (f *follower) restart(ctx context.Context) error {
 	values, err := f.store.client.HMGet(ctx, f.keys.meta, "epoch", "edge").Result()
 	if err != nil {
@@ -118,16 +118,16 @@ func (f *follower) restart(ctx context.Context) error {
 	return f.applySnapshot(ctx)
 }
 
-// readNew applies the entries that are new.
+// readNew applies the entries after the last applied one and returns their number.
 func (f *follower) readNew(ctx context.Context) (int, error) {
-	from := f.last
-	if from == "" {
-		from = "0"
+	after := f.last
+	if after == "" {
+		after = "0"
 	}
-	limited, cancel := context.WithTimeout(ctx, blockTimeout+replyTimeout) // the library would wait for 10 s more
+	limited, cancel := context.WithTimeout(ctx, blockTimeout+replyTimeout) // the library would add 10 s
 	defer cancel()
 	streams, err := f.store.client.XRead(limited, &redis.XReadArgs{
-		Streams: []string{f.keys.log, from}, Count: logPageSize, Block: blockTimeout,
+		Streams: []string{f.keys.log, after}, Count: logPageSize, Block: blockTimeout,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
@@ -152,7 +152,7 @@ func (f *follower) readNew(ctx context.Context) (int, error) {
 
 func entryField(entry redis.XMessage, name string) string { return replyString(entry.Values[name]) }
 
-// applyEntry applies an entry of the log. It has been applied even when apply fails: no caller goes on after that.
+// applyEntry applies an entry of the log. It counts as applied when that fails: Follow returns then.
 func (f *follower) applyEntry(entry redis.XMessage) error {
 	f.last = entry.ID
 	var c ledger.Change
@@ -175,14 +175,14 @@ func (f *follower) applyEntry(entry redis.XMessage) error {
 		f.store.reportCorrupt(f.keys.log, entry.ID, err)
 	}
 	if folded, err := strconv.ParseUint(entryField(entry, "f"), 10, 32); err == nil {
-		c.Tallies = append(c.Tallies, ledger.Tally{TallyKey: ledger.TallyKey{Name: ledger.TallySeriesOverflow}, Add: folded})
+		overflow := ledger.TallyKey{Name: ledger.TallySeriesOverflow}
+		c.Tallies = append(c.Tallies, ledger.Tally{TallyKey: overflow, Add: folded})
 	}
 	c.Reset, c.CaughtUp = false, false
 	return f.apply(c)
 }
 
-// checkLog looks whether the log is still the one that is followed: Redis may have lost its memory, or a part of it in a
-// failover.
+// checkLog returns errLogReplaced when the ledger is another one, or lacks applied entries, as after a failover.
 func (f *follower) checkLog(ctx context.Context) error {
 	f.lastCheck = f.now()
 	pipe := f.store.client.Pipeline()
@@ -195,28 +195,28 @@ func (f *follower) checkLog(ctx context.Context) error {
 	epoch, last := replyString(meta.Val()[0]), replyString(meta.Val()[1])
 	switch {
 	case f.epoch == "" && last == f.last:
-		f.epoch = epoch // the ledger began, and the follower has it from its first entry on
+		f.epoch = epoch // the ledger has started, and the follower has all of its entries
 		return nil
 	case epoch != f.epoch:
 		return errLogReplaced
 	case last == f.last:
 		return nil
 	}
-	// There are entries that the log does not give, unless they came since.
+	// Entries are missing, unless they were added after readNew.
 	if n, err := f.readNew(ctx); err != nil || n > 0 {
 		return err
 	}
 	return errLogReplaced
 }
 
-// cacheSizes keeps the sizes of a hash and of a set, each of which has a mark.
+// cacheSizes caches the sizes of the hash "series" and of the set "seen", each without its marker.
 func (s *Store) cacheSizes(org string, series, events int64) {
-	k := s.cacheOf(org)
-	k.series.Store(max(0, series-1))
-	k.events.Store(max(0, events-1))
+	c := s.cacheOf(org)
+	c.series.Store(max(0, series-1))
+	c.events.Store(max(0, events-1))
 }
 
-// applySnapshot applies the whole ledger.
+// applySnapshot applies all of the ledger. It leaves caughtUp false when a pruning has interfered.
 func (f *follower) applySnapshot(ctx context.Context) error {
 	f.snapshotStart = f.now()
 	c, err := f.readContents(ctx)
@@ -230,8 +230,10 @@ func (f *follower) applySnapshot(ctx context.Context) error {
 	f.caughtUp = false
 	f.epoch, f.last, f.reader = c.meta["epoch"], c.meta["last"], recordReader{}
 	first := ledger.Change{
-		Reset: true, LedgerStart: parseOptionalTime(c.meta["began"]), Progress: f.store.decodeProgress(f.keys.cov, c.meta["edge"], c.cov),
-		Tallies: f.store.decodeTallies(f.keys.tallies, c.tallies), Entries: f.store.decodeEntries(f.keys.samples, c.samples),
+		Reset: true, LedgerStart: parseOptionalTime(c.meta["began"]),
+		Progress: f.store.decodeProgress(f.keys.cov, c.meta["edge"], c.cov),
+		Tallies:  f.store.decodeTallies(f.keys.tallies, c.tallies),
+		Entries:  f.store.decodeEntries(f.keys.entries, c.entries),
 	}
 	if err := f.apply(first); err != nil {
 		return err
@@ -245,13 +247,15 @@ func (f *follower) applySnapshot(ctx context.Context) error {
 	if now, err := f.store.client.HMGet(ctx, f.keys.meta, "epoch", "carried").Result(); err != nil {
 		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
 	} else if replyString(now[0]) != c.meta["epoch"] || replyString(now[1]) != c.meta["carried"] {
-		return nil // pruned meanwhile, so that entries may be missing: once more
+		return nil // pruned concurrently, so that entries may be missing: the next step reads it again
 	}
 	f.caughtUp, f.lastCheck = true, f.now()
-	return f.apply(ledger.Change{Removed: f.decodeRemoved(c.removed), PrunedBefore: parseOptionalTime(c.meta["pruned"]), CaughtUp: true})
+	return f.apply(ledger.Change{
+		Removed: f.decodeRemoved(c.removed), PrunedBefore: parseOptionalTime(c.meta["pruned"]), CaughtUp: true,
+	})
 }
 
-// decodeRemoved are the keys of the events that are not there any more.
+// decodeRemoved returns the keys of removed events. It reports those that fail to decode.
 func (f *follower) decodeRemoved(fields map[string]string) []activity.Key {
 	keys := make([]activity.Key, 0, len(fields))
 	for member := range fields {
@@ -289,7 +293,7 @@ func (f *follower) applyCarried(fields map[string]string) error {
 	return f.apply(ledger.Change{Carried: list})
 }
 
-// applyEvents applies the events of the log up to the snapshot's moment, but for those that are carried already.
+// applyEvents applies the events of the log up to the entry of the snapshot, without those before carried.
 func (f *follower) applyEvents(ctx context.Context, carried time.Time) error {
 	last := ""
 	err := f.store.scanLog(ctx, f.keys.log, f.last, func(entries []redis.XMessage) (err error) {
@@ -298,13 +302,13 @@ func (f *follower) applyEvents(ctx context.Context, carried time.Time) error {
 		}
 		var list []activity.Event
 		for _, entry := range entries {
-			from := len(list)
+			start := len(list)
 			var err error
 			if list, err = f.reader.decodeEntry(list, entry); err != nil {
 				f.store.reportCorrupt(f.keys.log, entry.ID, err)
 			}
 			if !carried.IsZero() {
-				list = list[:from+filterNotBefore(list[from:], carried)]
+				list = list[:start+filterNotBefore(list[start:], carried)]
 			}
 		}
 		return f.apply(ledger.Change{Events: list})
@@ -315,7 +319,7 @@ func (f *follower) applyEvents(ctx context.Context, carried time.Time) error {
 	return err
 }
 
-// filterNotBefore moves the events that are not older to the front and gives their number.
+// filterNotBefore moves the events that are not before the time to the front, in their order, and returns their number.
 func filterNotBefore(list []activity.Event, before time.Time) int {
 	n := 0
 	for i := range list {
@@ -327,7 +331,8 @@ func filterNotBefore(list []activity.Event, before time.Time) int {
 	return n
 }
 
-// scanLog gives the entries of a log from its beginning up to last. The next ones are read while the caller looks at some.
+// scanLog calls visit with the entries of a log from its start up to last, in pages. The next page is read during
+// visit.
 func (s *Store) scanLog(ctx context.Context, log, last string, visit func([]redis.XMessage) error) error {
 	if last == "" {
 		return nil
@@ -351,13 +356,14 @@ type logPage struct {
 	err     error
 }
 
-// readPages reads a log in the background until it is read, a page fails or ctx ends.
+// readPages sends the pages of a log from a goroutine, which ends after the last page, after an error or with ctx. Then
+// it closes the channel.
 func (s *Store) readPages(ctx context.Context, log, last string) <-chan logPage {
 	pages := make(chan logPage, 1)
 	go func() {
 		defer close(pages)
-		for from := "-"; ; {
-			entries, err := s.client.XRangeN(ctx, log, from, last, logPageSize).Result()
+		for start := "-"; ; {
+			entries, err := s.client.XRangeN(ctx, log, start, last, logPageSize).Result()
 			if err == nil && len(entries) == 0 {
 				return
 			}
@@ -369,7 +375,7 @@ func (s *Store) readPages(ctx context.Context, log, last string) <-chan logPage 
 			if err != nil {
 				return
 			}
-			from = "(" + entries[len(entries)-1].ID
+			start = "(" + entries[len(entries)-1].ID
 		}
 	}()
 	return pages

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// entryOf is an entry of the log with a field.
+// entryOf returns an entry of the log with a field.
 func entryOf(field, data string) redis.XMessage {
 	return redis.XMessage{ID: "1-0", Values: map[string]any{field: data}}
 }
@@ -23,7 +23,7 @@ func appendRecord(b []byte, e *activity.Event) []byte {
 	return appendActor(appendBody(appendKey(b, e.Key()), e), e.Actor)
 }
 
-// FuzzRecords: no log entry panics or gives an event that cannot be, and what is read is written alike.
+// FuzzRecords: decoding a log entry never panics, returns only valid events, and is the inverse of encoding.
 func FuzzRecords(f *testing.F) {
 	f.Add("")
 	f.Add("\x01\x01\x01\x07\x65\x00\x00\x00\x0a\x01\x00\x03ada")
@@ -55,7 +55,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// FuzzCoverage: no field of the coverage panics or makes what the codec would refuse.
+// FuzzCoverage: decoding a field of the coverage never panics, and the codec accepts the result.
 func FuzzCoverage(f *testing.F) {
 	f.Add("c1", "100 50")
 	f.Add("m1:1", "10 20 30 40")
@@ -78,12 +78,12 @@ func FuzzCoverage(f *testing.F) {
 	})
 }
 
-// storeless is a store without a Redis.
+// storeless returns a store without Redis.
 func storeless(corrupt func(string, error)) *Store {
 	return &Store{settings: Settings{OnCorrupt: corrupt}}
 }
 
-// TestRecords: what is written is read alike.
+// TestRecords: decoding is the inverse of encoding.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -104,7 +104,7 @@ func TestRecords(t *testing.T) {
 	})
 }
 
-// TestLegacyForms: records and totals that versions before wrote are read.
+// TestLegacyForms: records and totals of earlier versions are decoded.
 func TestLegacyForms(t *testing.T) {
 	t.Parallel()
 	var r recordReader

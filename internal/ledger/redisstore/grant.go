@@ -7,38 +7,40 @@ import (
 	"strings"
 )
 
-// How the script takes the budget of series.
+// The modes in which the commit script applies the limit of series.
 const (
-	seriesUnlimited   = "any"   // there is none
-	seriesReport   = "ask"   // say what is wanted when the grant is used up
-	seriesFold = "final" // what has no room is folded
+	seriesUnlimited = "any"   // there is no limit
+	seriesReport    = "ask"   // write nothing and report the needed number when the grant is used up
+	seriesFold      = "final" // fold series beyond the grant into the user "_other"
 )
 
-// seriesGrant moves the number of series granted to an organization.
+// seriesGrant is a change of the number of series that are granted to an organization. The commit script applies it
+// unless from differs from the grant in Redis.
 type seriesGrant struct{ from, to string }
 
 const (
-	// spareShare of what is left of the budget, and at most maxSpare, is granted beyond what is wanted, so that new series
-	// rarely cost a second round trip.
+	// A grant exceeds the needed number by a spareShare-th of the rest of the limit, and by at most maxSpare, so that
+	// new series rarely cost a second round trip.
 	spareShare = 64
 	maxSpare   = 200
 )
 
-// requestGrant asks for as many series as the script wants. All organizations share the budget; their keys may be on different
-// nodes of a cluster, therefore each has a part of it.
-func (s *Store) requestGrant(ctx context.Context, org string, a commitResult) (seriesGrant, string, error) {
-	wanted := int(a.numbers[1])
+// requestGrant requests a grant of as many series as the commit script reported, and returns the mode of the next
+// attempt. All organizations share the limit; their keys may be on different nodes of a cluster, so each has a part.
+func (s *Store) requestGrant(ctx context.Context, org string, r commitResult) (seriesGrant, string, error) {
+	needed := int(r.numbers[1])
 	budget := s.settings.MaxSeries
-	spare := min(maxSpare, max(0, budget-wanted)/spareShare)
+	spare := min(maxSpare, max(0, budget-needed)/spareShare)
 	if budget < spareShare {
 		spare = 0
 	}
-	granted, err := grantScript.Run(ctx, s.client, []string{s.grantsKey()}, strings.ToLower(org), wanted+spare, budget).Text()
+	granted, err := grantScript.Run(ctx, s.client, []string{s.grantsKey()},
+		strings.ToLower(org), needed+spare, budget).Text()
 	if err != nil {
 		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
 	if _, err := strconv.Atoi(granted); err != nil {
 		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
-	return seriesGrant{from: a.text, to: granted}, seriesFold, nil
+	return seriesGrant{from: r.text, to: granted}, seriesFold, nil
 }

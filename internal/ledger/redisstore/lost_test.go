@@ -25,8 +25,8 @@ import (
 // ledgerKeys are the keys of an organization's ledger.
 var ledgerKeys = []string{"meta", "seen", "removed", "log", "series", "carried", "cov", "tallies", "samples"}
 
-// isMark reports whether a field or member is the mark of its key.
-func isMark(field string) bool { return field == "\x00" }
+// isMarker reports whether a field or member is the marker of its key.
+func isMarker(field string) bool { return field == "\x00" }
 
 // topologies are clients of a single server, of Sentinels and of a cluster.
 func topologies(t *testing.T) map[string]redis.UniversalClient {
@@ -50,17 +50,17 @@ func topologies(t *testing.T) map[string]redis.UniversalClient {
 	return clients
 }
 
-// damage is what a ledger loses.
+// damage is a way to damage a ledger.
 type damage struct {
 	name string
 	do   func(ctx context.Context, client redis.UniversalClient, key func(string) string) error
-	// sums says that no total of the past is lost, silent that the ledger is gone as a whole, which followers report.
+	// sums: no total of the past is lost. silent: all of the ledger is missing, which followers report.
 	sums, silent bool
 }
 
-// TestLostKeys: whichever keys of a ledger are gone, a replica that follows, one that starts at that moment, one that
-// takes over and one that starts afterwards show what GitHub has, never twice and never less; what was left is not
-// mixed with it, and it is said aloud.
+// TestLostKeys: whichever keys of a ledger are missing, a replica that follows, one that starts at that moment, one
+// that takes over and one that starts afterwards have each event of GitHub once; the other keys are not mixed into the
+// new ledger, and the damage is reported.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	var damages []damage
@@ -85,7 +85,7 @@ func TestLostKeys(t *testing.T) {
 	}
 }
 
-// TestLostEntries: the same when single fields, members or entries are gone, or a key expires.
+// TestLostEntries: the same when single fields, members or entries are missing, or a key expires.
 func TestLostEntries(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -96,7 +96,7 @@ func TestLostEntries(t *testing.T) {
 		damages = append(damages, damage{
 			name: "a field of " + name,
 			do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
-				fields := slices.DeleteFunc(client.HKeys(ctx, key(name)).Val(), isMark)
+				fields := slices.DeleteFunc(client.HKeys(ctx, key(name)).Val(), isMarker)
 				return client.HDel(ctx, key(name), fields[len(fields)-1]).Err()
 			},
 		})
@@ -104,7 +104,7 @@ func TestLostEntries(t *testing.T) {
 	damages = append(damages, damage{
 		name: "a member of seen",
 		do: func(ctx context.Context, client redis.UniversalClient, key func(string) string) error {
-			members := slices.DeleteFunc(client.SMembers(ctx, key("seen")).Val(), isMark)
+			members := slices.DeleteFunc(client.SMembers(ctx, key("seen")).Val(), isMarker)
 			return client.SRem(ctx, key("seen"), members[0]).Err()
 		},
 	}, damage{
@@ -134,7 +134,7 @@ func TestLostEntries(t *testing.T) {
 	suffer(t, client, damages)
 }
 
-// suffer damages a ledger in all of the ways, each of them with the replica that wrote it and with one that takes over.
+// suffer damages a ledger, and checks the replica that wrote it and one that takes over.
 func suffer(t *testing.T, client redis.UniversalClient, damages []damage) {
 	t.Helper()
 	group, ctx := errgroup.WithContext(t.Context())
@@ -161,7 +161,7 @@ func keysOf(mask int) (names []string) {
 	return names
 }
 
-// loss is a ledger that loses something.
+// loss is a ledger that is damaged.
 type loss struct {
 	client   redis.UniversalClient
 	prefix   string
@@ -221,15 +221,15 @@ func (l *loss) suffer(ctx context.Context, d *damage) error {
 	return nil
 }
 
-// watched is a view of which each state that it shows is checked.
+// watched is a view whose every state is checked.
 type watched struct {
 	*ledger.View
 	wrong atomic.Pointer[error]
 	tried chan struct{} // closed when a snapshot was applied, or none could be
 }
 
-// watch follows a ledger as another process. One that starts while the ledger is read again may show a part of it, as
-// at the first start of all.
+// watch follows a ledger as another process. One that starts while the ledger is read again may have a part of it, as
+// at the very first start.
 func (l *loss) watch(ctx context.Context, starting bool) *watched {
 	w := &watched{
 		View:  ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour}),
@@ -289,7 +289,7 @@ func (w *watched) await(ctx context.Context, want uint64) error {
 func lostEvents() []activity.Event {
 	return []activity.Event{
 		storetest.Event(activity.KindCommit, 1, "ada", storetest.Noon.AddDate(0, 0, -10)), // pruned
-		storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),                    // not on the branch any more
+		storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),                    // removed from the branch
 		storetest.Event(activity.KindCommit, 3, "ada", storetest.Noon),
 		storetest.Event(activity.KindCommit, 4, "ada", storetest.Noon),
 		storetest.Event(activity.KindCommit, 5, "ada", storetest.Noon),
@@ -319,8 +319,8 @@ func fillLedger(ctx context.Context, store *redisstore.Store) error {
 	return err
 }
 
-// pass reads what is missing of the repository as a pass does: it meets it, records two pages, of which the last one
-// says what was read, and moves the edge. What the store refuses because it has lost something is read again.
+// pass reads the gaps of the repository as a pass does: it introduces it, records two pages, of which the last one has
+// the read windows, and advances the edge. It starts over when the store refuses a commit with ErrReplaced.
 func pass(ctx context.Context, store *redisstore.Store, fence uint64) error {
 	err := readOnce(ctx, store, fence, func() error { return nil })
 	if errors.Is(err, ledger.ErrReplaced) {

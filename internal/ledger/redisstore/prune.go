@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// removeBatchSize is how many members one command takes out of the set of keys.
+	// removeBatchSize is the number of keys of events that one command deletes.
 	removeBatchSize = 500
-	// logSlack is how much longer the log is kept than what is in it: Redis's clock may be behind that of the replicas.
+	// logSlack is added to the retention of log entries: Redis's clock may be behind that of the replicas.
 	logSlack = 24 * time.Hour
 )
 
-// errConcurrentChange ends a pruning that somebody has outrun: another replica prunes, or a repository is back. The next one goes on.
-var errConcurrentChange = errors.New("the ledger has changed meanwhile")
+// errConcurrentChange is the error of a pruning during which another replica has pruned, or a repository has returned.
+// The next pruning continues it.
+var errConcurrentChange = errors.New("the ledger was changed concurrently")
 
-// Prune implements ledger.Store. Its steps can be interrupted between any two of them and are finished by the next
-// pruning: first nothing older is admitted any more and repositories that left are forgotten (see forget.go), then the totals of the
-// old events are carried, then their keys are forgotten, then the log is cut.
+// Prune implements ledger.Store. It sets the limit, before which no event is admitted, and purges repositories that are
+// gone (see purge.go); then it carries the totals of the old events, deletes their keys and trims the log. A pruning
+// that was interrupted between two steps is completed by the next one.
 func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	p := &pruning{store: s, org: org, keys: s.keys(org)}
 	if err := p.loadState(ctx); err != nil || p.epoch == "" {
@@ -34,7 +35,7 @@ func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	}
 	limit := before.UTC().Truncate(time.Second)
 	if !limit.After(p.pruned) {
-		limit = p.pruned // what was begun is finished
+		limit = p.pruned // complete an interrupted pruning
 	} else if err := p.setPrunedBefore(ctx, limit); err != nil {
 		return err
 	}
@@ -47,12 +48,15 @@ func (s *Store) Prune(ctx context.Context, org string, before time.Time) error {
 	return nil
 }
 
+// pruning is one call of Prune.
 type pruning struct {
-	store                  *Store
-	org, epoch             string
-	keys                   orgKeys
+	store *Store
+	org   string
+	keys  orgKeys
+
+	// The state of the ledger. The times are the limits that each step has completed.
+	epoch, last            string
 	pruned, carried, swept time.Time
-	last                   string
 }
 
 func (p *pruning) loadState(ctx context.Context) error {
@@ -61,27 +65,30 @@ func (p *pruning) loadState(ctx context.Context) error {
 		return fmt.Errorf("redis: read the state of %s: %w", p.org, err)
 	}
 	p.epoch, p.last = replyString(values[0]), replyString(values[4])
-	p.pruned, p.carried, p.swept = parseOptionalTime(replyString(values[1])), parseOptionalTime(replyString(values[2])), parseOptionalTime(replyString(values[3]))
+	p.pruned, p.carried = parseOptionalTime(replyString(values[1])), parseOptionalTime(replyString(values[2]))
+	p.swept = parseOptionalTime(replyString(values[3]))
 	return nil
 }
 
-// setPrunedBefore refuses and hides what is older from now on.
+// setPrunedBefore sets the limit: events and gaps before it are refused and hidden from now on.
 func (p *pruning) setPrunedBefore(ctx context.Context, limit time.Time) error {
-	f, err := p.findPurgeable(ctx)
+	purge, err := p.findPurgeable(ctx)
 	if err != nil {
 		return err
 	}
-	said, err := ledger.EncodeChange(ledger.Change{PrunedBefore: limit, Progress: f.progress()})
+	frame, err := ledger.EncodeChange(ledger.Change{PrunedBefore: limit, Progress: purge.progress()})
 	if err != nil {
 		return err
 	}
-	args := append([]any{p.epoch, encodeOptionalTime(p.pruned), encodeOptionalTime(p.carried), encodeOptionalTime(limit), said}, f.scriptLists()...)
-	done, err := pruneScript.Run(ctx, p.store.client, p.keys.pruneScriptKeys(), args...).Int()
+	args := append([]any{
+		p.epoch, encodeOptionalTime(p.pruned), encodeOptionalTime(p.carried), encodeOptionalTime(limit), frame,
+	}, purge.scriptLists()...)
+	applied, err := pruneScript.Run(ctx, p.store.client, p.keys.pruneScriptKeys(), args...).Int()
 	if err != nil {
 		return fmt.Errorf("redis: prune %s: %w", p.org, err)
 	}
 	p.store.invalidate(p.org)
-	if done == 0 {
+	if applied == 0 {
 		return fmt.Errorf("redis: prune %s: %w", p.org, errConcurrentChange)
 	}
 	if err := p.dropOldGaps(ctx, limit); err != nil {
@@ -90,12 +97,12 @@ func (p *pruning) setPrunedBefore(ctx context.Context, limit time.Time) error {
 	return p.loadState(ctx)
 }
 
-// pruneScriptKeys are the keys that mark.lua wants.
+// pruneScriptKeys returns the keys of the prune script.
 func (k *orgKeys) pruneScriptKeys() []string {
-	return []string{k.meta, k.log, k.cov, k.carried, k.samples, k.seen, k.series, k.tallies, k.removed}
+	return []string{k.meta, k.log, k.cov, k.carried, k.entries, k.seen, k.series, k.tallies, k.removed}
 }
 
-// dropOldGaps takes what is older out of what is missing: nobody wants it any more.
+// dropOldGaps commits the parts of gaps before the limit as read.
 func (p *pruning) dropOldGaps(ctx context.Context, limit time.Time) error {
 	cov, err := p.store.Coverage(ctx, p.org)
 	if err != nil {
@@ -122,16 +129,16 @@ func (p *pruning) dropOldGaps(ctx context.Context, limit time.Time) error {
 	return err
 }
 
-// carryAndTrim carries, forgets and cuts.
+// carryAndTrim scans the log once for events before the limit, carries their totals, deletes their keys and trims.
 func (p *pruning) carryAndTrim(ctx context.Context, limit time.Time) error {
 	carry := make(map[string]*ledger.Totals)
-	var forget []any
+	var expired []any
 	var r recordReader
 	err := p.store.scanLog(ctx, p.keys.log, p.last, func(entries []redis.XMessage) error {
 		for _, entry := range entries {
-			list, _ := r.decodeEntry(nil, entry) // damage is reported by who follows
+			list, _ := r.decodeEntry(nil, entry) // followers report invalid records
 			for i := range list {
-				forget = p.classify(&list[i], limit, carry, forget)
+				expired = p.classify(&list[i], limit, carry, expired)
 			}
 		}
 		return nil
@@ -144,13 +151,14 @@ func (p *pruning) carryAndTrim(ctx context.Context, limit time.Time) error {
 			return err
 		}
 	}
-	return p.trim(ctx, limit, forget)
+	return p.trim(ctx, limit, expired)
 }
 
-// classify looks at an event of the log.
-func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]*ledger.Totals, forget []any) []any {
+// classify adds an event of the log to the totals to carry and to the keys to delete, unless these steps are completed
+// for it or it is not before the limit. It returns the keys.
+func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]*ledger.Totals, expired []any) []any {
 	if !e.Time.Before(limit) {
-		return forget
+		return expired
 	}
 	if !e.Time.Before(p.carried) {
 		field := seriesField(e.Repo, e.Actor)
@@ -160,9 +168,9 @@ func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]
 		carry[field].AddEvent(e)
 	}
 	if !e.Time.Before(p.swept) {
-		forget = append(forget, appendKey(nil, e.Key()))
+		expired = append(expired, appendKey(nil, e.Key()))
 	}
-	return forget
+	return expired
 }
 
 func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
@@ -171,20 +179,22 @@ func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[st
 	for field, totals := range carry {
 		args = append(args, field, formatTotals(totals))
 	}
-	done, err := carryScript.Run(ctx, p.store.client, []string{p.keys.meta, p.keys.series, p.keys.carried}, args...).Int()
-	if err == nil && done == 0 {
+	keys := []string{p.keys.meta, p.keys.series, p.keys.carried}
+	applied, err := carryScript.Run(ctx, p.store.client, keys, args...).Int()
+	if err == nil && applied == 0 {
 		err = errConcurrentChange
 	}
 	return err
 }
 
-func (p *pruning) trim(ctx context.Context, limit time.Time, forget []any) error {
+// trim deletes the keys of events and the log entries before the limit.
+func (p *pruning) trim(ctx context.Context, limit time.Time, expired []any) error {
 	pipe := p.store.client.Pipeline()
-	for len(forget) > 0 {
-		n := min(len(forget), removeBatchSize)
-		pipe.SRem(ctx, p.keys.seen, forget[:n]...)
-		pipe.HDel(ctx, p.keys.removed, toStrings(forget[:n])...)
-		forget = forget[n:]
+	for len(expired) > 0 {
+		n := min(len(expired), removeBatchSize)
+		pipe.SRem(ctx, p.keys.seen, expired[:n]...)
+		pipe.HDel(ctx, p.keys.removed, toStrings(expired[:n])...)
+		expired = expired[n:]
 	}
 	pipe.HSet(ctx, p.keys.meta, "swept", encodeOptionalTime(limit))
 	pipe.XTrimMinIDApprox(ctx, p.keys.log, p.trimMinID(limit), 0)
@@ -192,7 +202,7 @@ func (p *pruning) trim(ctx context.Context, limit time.Time, forget []any) error
 	return err
 }
 
-// legacyTotalIDs are the ids of the totals that are stored without them.
+// legacyTotalIDs returns the ids of totals that are stored without ids, in their order.
 func legacyTotalIDs() string {
 	var ids []string
 	for _, id := range ledger.LegacyTotalIDs() {
@@ -201,8 +211,8 @@ func legacyTotalIDs() string {
 	return strings.Join(ids, " ")
 }
 
-// trimMinID is the id of the log before which entries are cut. The last entry stays, whatever Redis's clock says:
-// without it the ledger is not whole.
+// trimMinID returns the id before which log entries are deleted. The last entry always stays: a ledger without it
+// counts as damaged.
 func (p *pruning) trimMinID(limit time.Time) string {
 	before := max(0, limit.Add(-logSlack).UnixMilli())
 	if last, _, ok := strings.Cut(p.last, "-"); ok {
@@ -213,7 +223,7 @@ func (p *pruning) trimMinID(limit time.Time) string {
 	return strconv.FormatInt(before, 10)
 }
 
-// toStrings are keys as the fields of a hash.
+// toStrings converts keys of events to strings.
 func toStrings(keys []any) []string {
 	fields := make([]string, len(keys))
 	for i, key := range keys {

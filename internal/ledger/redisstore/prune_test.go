@@ -12,7 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// leftLongAgo is what is said of repository 2, which left long before a time, and a sample of each repository.
+// leftLongAgo is a batch in which repository 2 disappeared long before a time, with an entry of each repository.
 func leftLongAgo(limit time.Time) ledger.Batch {
 	left := limit.AddDate(0, 0, -3)
 	e := storetest.Event(activity.KindCommit, 7, "eve", left.Add(-time.Hour))
@@ -30,8 +30,8 @@ func leftLongAgo(limit time.Time) ledger.Batch {
 	return b
 }
 
-// TestInterruptedPruning ends a pruning after each of its steps: the sums are right at every moment, and the next pruning
-// finishes it.
+// TestInterruptedPruning interrupts a pruning after each of its steps: the sums are right after each, and the next
+// pruning completes it.
 func TestInterruptedPruning(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -79,14 +79,14 @@ func TestInterruptedPruning(t *testing.T) {
 			receipt, err := store.Commit(t.Context(), 1, batch)
 			require.NoError(t, err)
 			require.Zero(t, receipt.Recorded)
-			for i := range 3 { // what is forgotten has been carried by the pruning before
+			for i := range 3 { // a purge needs the totals that the pruning before has carried
 				require.NoError(t, store.Prune(t.Context(), "acme", limit.Add(time.Duration(max(0, i-1))*time.Second)))
 				right()
 			}
 			require.Equal(t, int64(1+1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "beside the mark: the key of what was pruned is forgotten")
 			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.carried).Val(), "totals of what is there")
 			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.series).Val())
-			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.samples).Val())
+			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.entries).Val())
 			for _, field := range server.Client().HKeys(t.Context(), p.keys.cov).Val() {
 				require.NotContains(t, field, "2", "what is about the repository that left")
 			}

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// A record of an event in the log, one after the other without anything between:
+// A record of an event in the log. Records follow each other without a separator:
 //
 //	key    kind (1 byte) │ repository (uvarint) │ length of the id (1 byte) │ id without leading zeros
 //	body   time (4 bytes, big endian, Unix seconds) │ number of measures (1 byte) │ each measure (uvarint)
@@ -23,11 +23,11 @@ import (
 //
 // The measures are those of the kind in its order (ledger.MeasuresOf). The key is a member of the set "seen" and a
 // field of the hash "removed"; a repository (uvarint) and an actor are the field of a series. In an entry's field "e",
-// which versions before wrote, a body has two numbers of lines and does not say how many they are.
+// which earlier versions wrote, a body has two numbers of lines and no number of measures.
 
 func appendKey(b []byte, k activity.Key) []byte {
 	b = append(b, byte(k.Kind))
-	b = binary.AppendUvarint(b, uint64(k.Repo)) //nolint:gosec // valid events have positive ones
+	b = binary.AppendUvarint(b, uint64(k.Repo)) //nolint:gosec // positive in valid events
 	id := k.ID[:]
 	for len(id) > 0 && id[0] == 0 {
 		id = id[1:]
@@ -37,9 +37,9 @@ func appendKey(b []byte, k activity.Key) []byte {
 }
 
 func appendBody(b []byte, e *activity.Event) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(e.Time.Unix())) //nolint:gosec // valid events fit
+	b = binary.BigEndian.AppendUint32(b, uint32(e.Time.Unix())) //nolint:gosec // fits for valid events
 	measures := ledger.EventMeasures(e)
-	b = append(b, byte(len(measures))) //nolint:gosec // there are few
+	b = append(b, byte(len(measures))) //nolint:gosec // at most maxMeasures
 	for _, m := range measures {
 		b = binary.AppendUvarint(b, m)
 	}
@@ -48,26 +48,27 @@ func appendBody(b []byte, e *activity.Event) []byte {
 
 func appendActor(b []byte, a activity.Actor) []byte {
 	b = binary.AppendVarint(b, a.ID)
-	b = append(b, byte(len(a.Login))) //nolint:gosec // valid actors have at most 255
+	b = append(b, byte(len(a.Login))) //nolint:gosec // at most 255 in valid actors
 	return append(b, a.Login...)
 }
 
 func appendRepo(b []byte, repo int64) []byte {
-	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // valid events have positive ones
+	return binary.AppendUvarint(b, uint64(repo)) //nolint:gosec // positive in valid events
 }
 
-// markerField is the field, or member, that says that a key belongs to its ledger: see scripts/whole.lua. No record
-// begins with it.
+// markerField is the field, or member, with the epoch of the ledger to which a key belongs: see scripts/integrity.lua.
+// No record starts with it.
 const markerField = "\x00"
 
-var errTruncated = errors.New("the record is cut off")
+var errTruncated = errors.New("the record is truncated")
 
-// recordReader takes records apart. Its zero value is ready; it keeps the actors that it has met.
+// recordReader decodes records. It shares the texts of equal actors. Its zero value is ready for use. It is not safe
+// for concurrent use.
 type recordReader struct {
 	actors map[string]activity.Actor
 }
 
-// decodeEntry appends the events of a log entry. What comes after a damaged record cannot be told apart and is left out.
+// decodeEntry appends the events of a log entry to list. It stops at the first record that fails to decode.
 func (r *recordReader) decodeEntry(list []activity.Event, entry redis.XMessage) ([]activity.Event, error) {
 	list, err := r.decodeRecords(list, entryField(entry, "n"), decodeMeasures)
 	if err != nil {
@@ -80,18 +81,18 @@ func (r *recordReader) decodeRecords(
 	list []activity.Event, data string, body func(data string) ([]uint64, string, error),
 ) ([]activity.Event, error) {
 	for data != "" {
-		e, rest, err := r.decodeRecord(data, body)
+		e, tail, err := r.decodeRecord(data, body)
 		if err != nil {
 			return list, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
-		list, data = append(list, e), rest
+		list, data = append(list, e), tail
 	}
 	return list, nil
 }
 
 func (r *recordReader) decodeRecord(
 	data string, body func(data string) ([]uint64, string, error),
-) (e activity.Event, rest string, err error) {
+) (e activity.Event, tail string, err error) {
 	key, data, err := decodeKey(data)
 	if err != nil || len(data) < 4 {
 		return e, "", errTruncated
@@ -105,15 +106,15 @@ func (r *recordReader) decodeRecord(
 	if err := ledger.SetMeasures(&e, numbers); err != nil {
 		return e, "", err
 	}
-	e.Actor, rest, err = r.decodeActor(data)
+	e.Actor, tail, err = r.decodeActor(data)
 	if err != nil {
 		return e, "", err
 	}
-	return e, rest, e.Validate()
+	return e, tail, e.Validate()
 }
 
-// decodeKey takes a key from the beginning of data.
-func decodeKey(data string) (k activity.Key, rest string, err error) {
+// decodeKey decodes the key at the start of data. It does not check the kind and the repository.
+func decodeKey(data string) (k activity.Key, tail string, err error) {
 	if data == "" {
 		return k, "", errTruncated
 	}
@@ -127,27 +128,27 @@ func decodeKey(data string) (k activity.Key, rest string, err error) {
 		return k, "", errTruncated
 	}
 	copy(k.ID[len(k.ID)-n:], data[1:1+n])
-	k.Repo = int64(repo) //nolint:gosec // its users check
+	k.Repo = int64(repo) //nolint:gosec // callers check
 	return k, data[1+n:], nil
 }
 
-// decodeKeys reads keys that stand one after the other.
+// decodeKeys decodes keys that follow each other, up to the first invalid one.
 func decodeKeys(data string) ([]activity.Key, error) {
 	var list []activity.Key
 	for data != "" {
-		key, rest, err := decodeKey(data)
+		key, tail, err := decodeKey(data)
 		if err != nil || key.Repo <= 0 || !key.Kind.IsValid() {
-			return list, fmt.Errorf("%w: a key", ledger.ErrCorrupt)
+			return list, fmt.Errorf("%w: an invalid key", ledger.ErrCorrupt)
 		}
-		list, data = append(list, key), rest
+		list, data = append(list, key), tail
 	}
 	return list, nil
 }
 
-// maxMeasures bounds the measures of a record.
+// maxMeasures limits the measures of a record.
 const maxMeasures = 32
 
-// decodeMeasures reads how many measures there are, and them.
+// decodeMeasures decodes measures after their number.
 func decodeMeasures(data string) ([]uint64, string, error) {
 	if data == "" || data[0] > maxMeasures {
 		return nil, "", errTruncated
@@ -155,10 +156,10 @@ func decodeMeasures(data string) ([]uint64, string, error) {
 	return decodeUvarints(data[1:], int(data[0]))
 }
 
-// decodeLegacyLines reads the two numbers of lines that each record of versions before has.
+// decodeLegacyLines decodes the two numbers of lines of a record of earlier versions.
 func decodeLegacyLines(data string) ([]uint64, string, error) { return decodeUvarints(data, 2) }
 
-func decodeUvarints(data string, n int) (list []uint64, rest string, err error) {
+func decodeUvarints(data string, n int) (list []uint64, tail string, err error) {
 	for range n {
 		var number uint64
 		if number, data, err = decodeUvarint(data); err != nil {
@@ -169,8 +170,8 @@ func decodeUvarints(data string, n int) (list []uint64, rest string, err error) 
 	return list, data, nil
 }
 
-// decodeActor takes an actor from the beginning of data.
-func (r *recordReader) decodeActor(data string) (actor activity.Actor, rest string, err error) {
+// decodeActor decodes the actor at the start of data.
+func (r *recordReader) decodeActor(data string) (actor activity.Actor, tail string, err error) {
 	id, after, err := decodeVarint(data)
 	if err != nil || after == "" {
 		return actor, "", errTruncated
@@ -179,15 +180,15 @@ func (r *recordReader) decodeActor(data string) (actor activity.Actor, rest stri
 	if len(after) < n {
 		return actor, "", errTruncated
 	}
-	whole := data[:len(data)-len(after)+n]
-	if known, ok := r.actors[whole]; ok {
-		return known, after[n:], nil
+	encoded := data[:len(data)-len(after)+n]
+	if shared, ok := r.actors[encoded]; ok {
+		return shared, after[n:], nil
 	}
 	actor = activity.Actor{ID: id, Login: strings.Clone(after[1:n])}
 	if r.actors == nil {
 		r.actors = make(map[string]activity.Actor)
 	}
-	r.actors[strings.Clone(whole)] = actor
+	r.actors[strings.Clone(encoded)] = actor
 	return actor, after[n:], nil
 }
 
@@ -204,37 +205,37 @@ func decodeUvarint(data string) (uint64, string, error) {
 }
 
 func decodeVarint(data string) (int64, string, error) {
-	v, rest, err := decodeUvarint(data)
-	return int64(v>>1) ^ -int64(v&1), rest, err
+	v, tail, err := decodeUvarint(data)
+	return int64(v>>1) ^ -int64(v&1), tail, err
 }
 
-// seriesField is the field of a series.
+// seriesField returns the field of a series in the hashes "series" and "carried".
 func seriesField(repo int64, actor activity.Actor) string {
 	return string(appendActor(appendRepo(nil, repo), actor))
 }
 
-// parseSeriesRepo is the repository of a series' field.
+// parseSeriesRepo returns the id of the repository of a series' field.
 func parseSeriesRepo(field string) (int64, bool) {
 	repo, _, err := decodeUvarint(field)
 	return int64(repo), err == nil && repo > 0 && repo <= math.MaxInt64 //nolint:gosec // checked
 }
 
-// decodeCarried reads a field of the hash "carried".
+// decodeCarried decodes a field of the hash "carried" and its value.
 func (r *recordReader) decodeCarried(field, value string) (c ledger.CarriedTotals, err error) {
-	repo, rest, err := decodeUvarint(field)
+	repo, tail, err := decodeUvarint(field)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 	}
 	c.Repo = int64(repo) //nolint:gosec // checked below
-	c.Actor, rest, err = r.decodeActor(rest)
-	if err != nil || rest != "" || c.Repo <= 0 || c.Actor.Validate() != nil {
+	c.Actor, tail, err = r.decodeActor(tail)
+	if err != nil || tail != "" || c.Repo <= 0 || c.Actor.Validate() != nil {
 		return c, fmt.Errorf("%w: carried totals of a series", ledger.ErrCorrupt)
 	}
 	c.Totals, err = parseTotals(value)
 	return c, err
 }
 
-// Totals are "id:value id:value ...", with the ids of ledger.TotalIDs in decimal. Versions before wrote the values of
+// Totals are "id:value id:value ...", with the ids of ledger.TotalIDs in decimal. Earlier versions wrote the values of
 // ledger.LegacyTotals without ids.
 
 func formatTotals(t *ledger.Totals) string {
@@ -260,8 +261,8 @@ func parseTotals(text string) (t ledger.Totals, err error) {
 	for i, value := range list {
 		id := uint64(ledger.LegacyTotalIDs()[min(i, len(ledger.LegacyTotalIDs())-1)])
 		if !legacy {
-			name, rest, _ := strings.Cut(value, ":")
-			value = rest
+			name, tail, _ := strings.Cut(value, ":")
+			value = tail
 			if id, err = strconv.ParseUint(name, 10, 16); err != nil {
 				return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 			}
@@ -275,7 +276,7 @@ func parseTotals(text string) (t ledger.Totals, err error) {
 	return t, nil
 }
 
-// Names with labels are one field: the parts are separated by a character that no metric's label has.
+// Names with labels are one field. Their separator is a character that no label has.
 const separator = "\x1f"
 
 func joinName(name string, labels [2]string) string {

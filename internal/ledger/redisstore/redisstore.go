@@ -1,24 +1,26 @@
-// Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone, under
-// Sentinel and as a Cluster.
+// Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone,
+// under Sentinel and as a Cluster.
 //
 // Each organization has nine keys that share a hash tag, "<prefix>:1:{<organization>}:<name>", where 1 is the version
 // of this layout:
 //
 //	meta     hash    fence, epoch, began, pruned, carried, swept, granted, last, edge, whole, sizes
 //	seen     set     the keys of the events that the ledger has
-//	removed  hash    the keys of those of them that are not there any more
-//	log      stream  every commit: its new events, what it says of coverage, samples and tallies
+//	removed  hash    the keys of those of them that GitHub no longer has
+//	log      stream  one entry for each commit: its new events and its change of coverage, entries and tallies
 //	series   hash    a user in a repository → the newest event
 //	carried  hash    a user in a repository → totals of the events that were pruned
-//	cov      hash    what is exceptional about each repository: see coverage.go
-//	tallies, samples hash
+//	cov      hash    the exceptions to full coverage of each repository: see coverage.go
+//	tallies  hash    shared operational counters
+//	samples  hash    replicated key-value entries
 //
-// The keys are one thing: all of them but the log and meta have a mark and a known number of entries, and the entries
-// of the log are a chain (scripts/whole.lua). A ledger of which something is gone begins again with the next commit.
+// The keys are valid only together: each hash and the set have a marker with the epoch, meta has the number of their
+// fields, and the entries of the log are a chain (scripts/integrity.lua). When a key or an entry is missing, the next
+// commit deletes the rest and starts a new ledger.
 //
-// The log is the ledger: who starts late reads the other keys and the log's last id in one transaction, and then the log
-// up to that id. It is trimmed by pruning alone. The epoch is drawn when the ledger begins: when Redis lost its memory,
-// followers and committers see another one and begin anew.
+// The log is the ledger: a new follower reads the other keys and the id of the log's last entry in one transaction, and
+// then the log up to that id. Only pruning trims it. The epoch is a random text that is drawn when a ledger starts, so
+// that followers and committers detect a Redis that was emptied or replaced, and start over.
 package redisstore
 
 import (
@@ -37,13 +39,13 @@ import (
 // layout is the version in the names of the keys.
 const layout = "1"
 
-// The scripts. Each checks everything before it writes anything.
+// The scripts. Each makes all of its checks before its first write.
 var (
-	//go:embed scripts/whole.lua
+	//go:embed scripts/integrity.lua
 	integritySource string
 	//go:embed scripts/commit.lua
 	commitSource string
-	//go:embed scripts/mark.lua
+	//go:embed scripts/prune.lua
 	pruneSource string
 	//go:embed scripts/carry.lua
 	carrySource string
@@ -53,49 +55,49 @@ var (
 	grantSource string
 
 	commitScript = redis.NewScript(integritySource + commitSource)
-	pruneScript   = redis.NewScript(integritySource + pruneSource)
+	pruneScript  = redis.NewScript(integritySource + pruneSource)
 	carryScript  = redis.NewScript(carrySource)
 	grantScript  = redis.NewScript(grantSource)
 
 	declareScript = redis.NewScript(integritySource + declareSource)
 )
 
-// Settings are a store's.
+// Settings configure a store. Prefix and Now are required.
 type Settings struct {
 	// Prefix begins the names of all keys.
 	Prefix string
 	// Now is the clock.
 	Now func() time.Time
-	// MaxSeries bounds the users in repositories over all organizations; 0 does not.
+	// MaxSeries limits the number of series over all organizations; 0 means no limit.
 	MaxSeries int
-	// SnapshotInterval, when positive, makes followers read a whole snapshot so often instead of the changes.
+	// SnapshotInterval is the time between two full snapshots of a follower; 0 means that it reads one, and then
+	// changes.
 	SnapshotInterval time.Duration
-	// OnCorrupt is told of values that cannot be what was written; they are left out.
+	// OnCorrupt is called for each value that fails to decode. The value is ignored.
 	OnCorrupt func(key string, err error)
-	// OnDamaged is called with each organization of which keys were gone: what was left is deleted, and the ledger
-	// begins again.
+	// OnDamaged is called for each organization with missing keys. Its other keys are deleted, and a new ledger starts.
 	OnDamaged func(org string)
-	// OnLost is called when Redis does not have the last writes of this process, as after a failover: the readings that
-	// build on them are refused and begin again.
+	// OnLost is called when Redis lacks the last writes of this process, as after a failover. Commits of passes that
+	// depend on them are refused, and those passes start over.
 	OnLost func(org string)
-	// OnFollowError is told when followers cannot read (an error) and when they can again (nil): on changes only, one
-	// organization at a time.
+	// OnFollowError is called when a follower fails to read an organization (an error), and when it succeeds again
+	// (nil); not for further failures in between.
 	OnFollowError func(org string, err error)
 }
 
-// Store is a ledger.Store on Redis. It does not own its client.
+// Store is a ledger.Store on Redis. It is safe for concurrent use. The caller closes its client.
 type Store struct {
 	client   redis.UniversalClient
 	scripter redis.Scripter
 	settings Settings
 
-	mu   sync.Mutex
+	mu     sync.Mutex
 	caches map[string]*orgCache
 }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New makes a store. The clients of one process may share a Redis client.
+// New returns a store on a client, which other stores of the process may share. It does no I/O.
 func New(client redis.UniversalClient, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
@@ -113,21 +115,22 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 	if pipeline, err := client.AutoPipelineWithOptions(&redis.AutoPipelineOptions{
 		MaxBatchSize: 64, Unordered: true, MaxConcurrentBatches: 2,
 	}); err == nil {
-		s.scripter = pipeline // commits of many organizations and workers share round trips
+		s.scripter = pipeline // concurrent commits share round trips
 	}
 	return s
 }
 
-// Ping asks whether Redis answers and may be written to.
+// Ping writes to Redis and returns an error when that fails, as on a read-only replica.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.client.HSet(ctx, s.settings.Prefix+":"+layout+":probe", "at", s.settings.Now().Unix()).Err(); err != nil {
+	key := s.settings.Prefix + ":" + layout + ":probe"
+	if err := s.client.HSet(ctx, key, "at", s.settings.Now().Unix()).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	return nil
 }
 
-// orgKeys are the names of an organization's keys.
-type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, samples string }
+// orgKeys has the names of an organization's keys, see the package's comment.
+type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, entries string }
 
 func (s *Store) keys(org string) orgKeys {
 	name := func(part string) string {
@@ -135,14 +138,15 @@ func (s *Store) keys(org string) orgKeys {
 	}
 	return orgKeys{
 		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"),
-		carried: name("carried"), cov: name("cov"), tallies: name("tallies"), samples: name("samples"),
+		carried: name("carried"), cov: name("cov"), tallies: name("tallies"), entries: name("samples"),
 	}
 }
 
 func (s *Store) grantsKey() string { return s.settings.Prefix + ":" + layout + ":grants" }
 
-// Sizes is how many series and events an organization had when its followers last looked.
+// Sizes returns the number of series and of events of an organization at the last check of its followers, without I/O;
+// 0 before it.
 func (s *Store) Sizes(org string) (series, events int) {
-	k := s.cacheOf(org)
-	return int(k.series.Load()), int(k.events.Load())
+	c := s.cacheOf(org)
+	return int(c.series.Load()), int(c.events.Load())
 }

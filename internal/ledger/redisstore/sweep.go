@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// planSweep adds to a plan the events of the log that the batch's sweeps remove. What is recorded meanwhile is not swept:
-// it was read after the sweep's own reading, or from a head that remains a tip.
+// planSweep adds the events of the log that the batch's sweeps remove to a plan. Events that are recorded during the
+// scan are not swept: they were read after the sweep's own reading, or from a head that remains a tip.
 func (s *Store) planSweep(ctx context.Context, fence uint64, p *commitPlan) error {
 	sweeper := p.batch.AuthorizedSweeps(fence)
 	if len(sweeper) == 0 {
@@ -16,13 +16,13 @@ func (s *Store) planSweep(ctx context.Context, fence uint64, p *commitPlan) erro
 	}
 	keys := s.keys(p.batch.Org)
 	last, err := s.client.HGet(ctx, keys.meta, "last").Result()
-	if err != nil && err != redis.Nil { //nolint:errorlint // the library gives it as it is
+	if err != nil && err != redis.Nil { //nolint:errorlint // the library returns it unwrapped
 		return fmt.Errorf("redis: read the state of %s: %w", p.batch.Org, err)
 	}
 	var r recordReader
 	err = s.scanLog(ctx, keys.log, last, func(entries []redis.XMessage) error {
 		for _, entry := range entries {
-			list, _ := r.decodeEntry(nil, entry) // damage is reported by who follows
+			list, _ := r.decodeEntry(nil, entry) // followers report invalid records
 			for i := range list {
 				if key := list[i].Key(); sweeper.Removes(key, list[i].Time) {
 					p.removedKeys = append(p.removedKeys, string(appendKey(nil, key)))

@@ -57,7 +57,7 @@ func (c *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-// TestRoundTrips: a commit takes one, and many at once share them.
+// TestRoundTrips: a commit takes one round trip, and concurrent commits share them.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -84,7 +84,7 @@ func TestRoundTrips(t *testing.T) {
 	require.LessOrEqual(t, made, int64(commits))
 }
 
-// TestCorrupt: values that cannot be what was written are reported and left out, and nothing good is lost.
+// TestCorrupt: values that fail to decode are reported and ignored, without a loss of others.
 func TestCorrupt(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -127,7 +127,8 @@ func TestCorrupt(t *testing.T) {
 	require.NoError(t, store.Prune(ctx, "acme", storetest.Noon.Add(time.Hour)))
 }
 
-// TestLostTail: a Redis that forgot its last writes, as in a failover, gives a new snapshot; what is read again is counted once.
+// TestLostTail: after the loss of Redis's last writes, as in a failover, a follower applies a new snapshot, and events
+// that are read again are counted once.
 func TestLostTail(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -166,8 +167,9 @@ func TestLostTail(t *testing.T) {
 	require.Eventually(t, func() bool { return totalOf(view) == 3 }, 10*time.Second, 10*time.Millisecond)
 }
 
-// TestMemoryLost: when Redis lost everything, a follower keeps what it knows until a pass has looked at everything again.
-func TestMemoryLost(t *testing.T) {
+// TestEmptiedRedis: after Redis was emptied, a follower keeps its state until the first pass of the new ledger is
+// complete.
+func TestEmptiedRedis(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now})
@@ -190,7 +192,7 @@ func TestMemoryLost(t *testing.T) {
 	commitOf(t, store, 1)
 	commitOf(t, store, 2)
 	require.Eventually(t, func() bool { return totalOf(view) == 2 }, 10*time.Second, 10*time.Millisecond)
-	<-time.After(3 * time.Second) // long enough for a look at the state
+	<-time.After(3 * time.Second) // longer than checkInterval
 	require.Empty(t, snapshots, "a ledger that begins is followed from its first entry on")
 	require.NoError(t, client.FlushAll(t.Context()).Err())
 	again := ledger.Batch{

@@ -10,7 +10,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// decodeTallies are the shared counters of a hash, but for those that are damaged.
+// errEntry is the error of a value of the hash "samples" that fails to decode.
+var errEntry = fmt.Errorf("%w: an invalid entry", ledger.ErrCorrupt)
+
+// decodeTallies returns the tallies of a hash. It reports those that fail to decode.
 func (s *Store) decodeTallies(key string, fields map[string]string) []ledger.Tally {
 	list := make([]ledger.Tally, 0, len(fields))
 	for name, value := range fields {
@@ -30,59 +33,59 @@ func (s *Store) decodeTallies(key string, fields map[string]string) []ledger.Tal
 	return list
 }
 
-// decodeEntries are the values of a hash, but for those that are damaged.
+// decodeEntries returns the entries of a hash. It reports those that fail to decode.
 func (s *Store) decodeEntries(key string, fields map[string]string) []ledger.Entry {
 	list := make([]ledger.Entry, 0, len(fields))
 	for name, text := range fields {
 		if name == markerField {
 			continue
 		}
-		sample, ok := parseEntry(text)
+		entry, ok := parseEntry(text)
 		var err error
-		sample.Name, sample.Labels, err = splitName(name)
+		entry.Name, entry.Labels, err = splitName(name)
 		if err != nil || !ok {
-			s.reportCorrupt(key, strconv.Quote(name), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+			s.reportCorrupt(key, strconv.Quote(name), errEntry)
 			continue
 		}
-		list = append(list, sample)
+		list = append(list, entry)
 	}
 	return list
 }
 
-// parseEntry reads a value of the hash "samples".
-func parseEntry(text string) (sample ledger.Entry, ok bool) {
-	observed, data, whole := strings.Cut(text, " ")
+// parseEntry decodes a value of the hash "samples": "observed data". It does not set the key.
+func parseEntry(text string) (entry ledger.Entry, ok bool) {
+	observed, data, found := strings.Cut(text, " ")
 	at, ok := parseTime(observed)
-	sample.Data, sample.Observed = []byte(data), at
-	return sample, ok && whole && len(data) <= ledger.MaxEntry
+	entry.Data, entry.Observed = []byte(data), at
+	return entry, ok && found && len(data) <= ledger.MaxEntry
 }
 
 // ReadEntries implements ledger.Store.
 func (s *Store) ReadEntries(ctx context.Context, org string,
 	keys []ledger.EntryKey,
 ) (map[ledger.EntryKey]ledger.Entry, error) {
-	found := make(map[ledger.EntryKey]ledger.Entry)
+	entries := make(map[ledger.EntryKey]ledger.Entry)
 	if len(keys) == 0 {
-		return found, nil
+		return entries, nil
 	}
 	k, fields := s.keys(org), make([]string, len(keys))
 	for i, key := range keys {
 		fields[i] = joinName(key.Name, key.Labels)
 	}
-	values, err := s.client.HMGet(ctx, k.samples, fields...).Result()
+	values, err := s.client.HMGet(ctx, k.entries, fields...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("redis: read samples of %s: %w", org, err)
+		return nil, fmt.Errorf("redis: read entries of %s: %w", org, err)
 	}
 	for i, value := range values {
 		if value == nil {
 			continue
 		}
-		sample, ok := parseEntry(replyString(value))
-		if sample.EntryKey = keys[i]; !ok {
-			s.reportCorrupt(k.samples, strconv.Quote(fields[i]), fmt.Errorf("%w: sample", ledger.ErrCorrupt))
+		entry, ok := parseEntry(replyString(value))
+		if entry.EntryKey = keys[i]; !ok {
+			s.reportCorrupt(k.entries, strconv.Quote(fields[i]), errEntry)
 			continue
 		}
-		found[keys[i]] = sample
+		entries[keys[i]] = entry
 	}
-	return found, nil
+	return entries, nil
 }

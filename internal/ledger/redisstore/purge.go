@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// scanBatchSize is how many fields one step of a scan of a hash looks at.
+	// scanBatchSize is the number of fields that one HSCAN command reads, about.
 	scanBatchSize = 500
-	// maxPurgedFields bounds the totals and samples that one script takes out; the first repository goes in any case.
+	// maxPurgedFields limits the totals and entries that one script deletes. At least one repository is purged.
 	maxPurgedFields = 50_000
 )
 
-// purgeSet is what a pruning forgets of repositories that left.
+// purgeSet has the repositories that a pruning deletes, and their fields of other hashes than "cov".
 type purgeSet struct {
 	repos           []ledger.RepoProgress
-	totals, samples []any // fields
+	totals, entries []any // fields of the hashes "carried" and "samples"
 }
 
-// findPurgeable is what can be forgotten. All events of these repositories have been carried: whoever reads the log leaves them out,
-// and nobody carries their totals again.
+// findPurgeable returns the repositories that can be purged: gone, and without an event that is not carried. Readers of
+// the log ignore carried events, so that no totals of a purged repository return.
 func (p *pruning) findPurgeable(ctx context.Context) (purgeSet, error) {
 	var f purgeSet
 	cov, err := p.store.Coverage(ctx, p.org)
@@ -40,7 +40,7 @@ func (p *pruning) findPurgeable(ctx context.Context) (purgeSet, error) {
 	if err != nil {
 		return f, err
 	}
-	totals, samples := make(map[int64][]any), make(map[int64][]any)
+	totals, entries := make(map[int64][]any), make(map[int64][]any)
 	err = p.scanFields(ctx, p.keys.carried, func(field, _ string) {
 		if repo, ok := parseSeriesRepo(field); ok {
 			totals[repo] = append(totals[repo], field)
@@ -49,24 +49,25 @@ func (p *pruning) findPurgeable(ctx context.Context) (purgeSet, error) {
 	if err != nil {
 		return f, err
 	}
-	err = p.scanFields(ctx, p.keys.samples, func(field, _ string) {
+	err = p.scanFields(ctx, p.keys.entries, func(field, _ string) {
 		if name, labels, err := splitName(field); err == nil {
 			key := ledger.EntryKey{Name: name, Labels: labels}
-			samples[key.RepoID()] = append(samples[key.RepoID()], field)
+			entries[key.RepoID()] = append(entries[key.RepoID()], field)
 		}
 	})
 	for _, repo := range cov.Purgeable(p.carried, live) {
-		more := len(totals[repo.ID]) + len(samples[repo.ID])
-		if len(f.repos) > 0 && len(f.totals)+len(f.samples)+more > maxPurgedFields {
+		more := len(totals[repo.ID]) + len(entries[repo.ID])
+		if len(f.repos) > 0 && len(f.totals)+len(f.entries)+more > maxPurgedFields {
 			break
 		}
 		f.repos = append(f.repos, repo)
-		f.totals, f.samples = append(f.totals, totals[repo.ID]...), append(f.samples, samples[repo.ID]...)
+		f.totals, f.entries = append(f.totals, totals[repo.ID]...), append(f.entries, entries[repo.ID]...)
 	}
 	return f, err
 }
 
-// scanFields calls a function with the fields of a hash and their values; with some of them twice when the hash is being changed.
+// scanFields calls visit with the fields of a hash and their values, with some of them twice when the hash is changed
+// concurrently.
 func (p *pruning) scanFields(ctx context.Context, key string, visit func(field, value string)) error {
 	for cursor := uint64(0); ; {
 		fields, next, err := p.store.client.HScan(ctx, key, cursor, "", scanBatchSize).Result()
@@ -82,7 +83,7 @@ func (p *pruning) scanFields(ctx context.Context, key string, visit func(field, 
 	}
 }
 
-// progress is what the followers are told.
+// progress returns the change that removes the repositories from the view of followers.
 func (f *purgeSet) progress() ledger.Progress {
 	var p ledger.Progress
 	for i := range f.repos {
@@ -91,19 +92,19 @@ func (f *purgeSet) progress() ledger.Progress {
 	return p
 }
 
-// scriptLists are the lists that mark.lua wants.
+// scriptLists returns the lists of the prune script's arguments.
 func (f *purgeSet) scriptLists() []any {
-	var gone, known []any
+	var gone, coverage []any
 	for i := range f.repos {
 		id := f.repos[i].ID
 		gone = append(gone, goneField(id), encodeTime(f.repos[i].GoneSince))
-		known = append(known, contactField(id), nameField(id), goneField(id), signalsField(id), tipsField(id))
+		coverage = append(coverage, contactField(id), nameField(id), goneField(id), signalsField(id), tipsField(id))
 		for _, stream := range activity.AllStreams() {
-			known = append(known, gapsField(id, stream))
+			coverage = append(coverage, gapsField(id, stream))
 		}
 	}
 	var args []any
-	for _, list := range [][]any{gone, known, f.totals, f.samples} {
+	for _, list := range [][]any{gone, coverage, f.totals, f.entries} {
 		args = append(append(args, len(list)), list...)
 	}
 	return args

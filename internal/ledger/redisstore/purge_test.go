@@ -19,7 +19,7 @@ import (
 
 const retention = 14 * 24 * time.Hour
 
-// watcher is a view that follows when it is told to.
+// watcher is a view that follows step by step.
 type watcher struct {
 	view *ledger.View
 	f    *follower
@@ -37,7 +37,7 @@ func watch(t *testing.T, s *Store) *watcher {
 	return w
 }
 
-// shows is what it shows after everything in the log.
+// shows returns the series of the view after all entries of the log.
 func (w *watcher) shows(t *testing.T, at time.Time) storetest.EmittedSeries {
 	t.Helper()
 	entries, err := w.f.store.client.XRange(t.Context(), w.f.keys.log, "("+w.f.last, "+").Result()
@@ -54,30 +54,31 @@ func (w *watcher) shows(t *testing.T, at time.Time) storetest.EmittedSeries {
 	return shown
 }
 
-// forgettingRun are two replicas' stores on one ledger, in which repositories leave and come back, and views that began at any time.
-type forgettingRun struct {
+// purgeRun are the stores of two replicas on one ledger, in which repositories disappear and return, and views that
+// started at different times.
+type purgeRun struct {
 	t         *testing.T
 	stores    [2]*Store
 	now, edge time.Time
 	gone      map[int64]bool
 	events    int64
 	watchers  []*watcher
-	halfway   *pruning // it has marked, and not swept yet
+	halfway   *pruning // interrupted after it has set its limit
 	limit     time.Time
 }
 
-func (r *forgettingRun) store(rt *rapid.T) *Store {
+func (r *purgeRun) store(rt *rapid.T) *Store {
 	return r.stores[rapid.IntRange(0, 1).Draw(rt, "replica")]
 }
 
-func (r *forgettingRun) commit(s *Store, edge time.Time, events []activity.Event, repos ...ledger.RepoProgress) {
+func (r *purgeRun) commit(s *Store, edge time.Time, events []activity.Event, repos ...ledger.RepoProgress) {
 	r.t.Helper()
 	_, err := s.Commit(r.t.Context(), 0, ledger.Batch{Org: "acme", Observed: r.now, Events: events, Progress: ledger.Progress{Edge: edge, Repos: repos}})
 	require.NoError(r.t, err)
 }
 
-// there is a pass that finds a repository.
-func (r *forgettingRun) there(s *Store, id int64) {
+// discover commits a pass that discovers a repository.
+func (r *purgeRun) discover(s *Store, id int64) {
 	r.t.Helper()
 	r.gone[id], r.edge = false, r.now
 	r.commit(s, r.now, nil, ledger.RepoProgress{
@@ -85,7 +86,7 @@ func (r *forgettingRun) there(s *Store, id int64) {
 	})
 }
 
-func (r *forgettingRun) event(s *Store, id int64, user string, at time.Time) {
+func (r *purgeRun) event(s *Store, id int64, user string, at time.Time) {
 	r.t.Helper()
 	r.events++
 	e := storetest.Event(activity.KindCommit, r.events, user, at)
@@ -93,19 +94,19 @@ func (r *forgettingRun) event(s *Store, id int64, user string, at time.Time) {
 	r.commit(s, time.Time{}, []activity.Event{e})
 }
 
-func (r *forgettingRun) pruning(s *Store) *pruning {
+func (r *purgeRun) pruning(s *Store) *pruning {
 	r.t.Helper()
 	p := &pruning{store: s, org: "acme", keys: s.keys("acme")}
 	require.NoError(r.t, p.loadState(r.t.Context()))
 	return p
 }
 
-func (r *forgettingRun) step(rt *rapid.T) {
+func (r *purgeRun) step(rt *rapid.T) {
 	r.now = r.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(rt, "hours")) * time.Hour)
 	s, id, limit := r.store(rt), rapid.Int64Range(1, 3).Draw(rt, "repository"), r.now.Add(-retention)
 	switch rapid.IntRange(0, 6).Draw(rt, "step") {
 	case 0:
-		r.there(s, id)
+		r.discover(s, id)
 	case 1:
 		if gone, met := r.gone[id]; met && !gone {
 			ago := time.Duration(rapid.IntRange(0, 24*13).Draw(rt, "ago")) * time.Hour
@@ -125,7 +126,7 @@ func (r *forgettingRun) step(rt *rapid.T) {
 		}
 	case 5:
 		if r.halfway != nil {
-			_ = r.halfway.carryAndTrim(r.t.Context(), r.limit) // the other replica may have swept
+			_ = r.halfway.carryAndTrim(r.t.Context(), r.limit) // the other replica may have pruned
 			r.halfway = nil
 		}
 	default:
@@ -135,14 +136,14 @@ func (r *forgettingRun) step(rt *rapid.T) {
 	}
 }
 
-// TestForgettingIsTheSameForEveryone: however two replicas prune, interrupted or not, while repositories leave and come back, views
-// that began at any time show the same, and in the end nothing is left of what left.
-func TestForgettingIsTheSameForEveryone(t *testing.T) {
+// TestPurgeIsTheSameInAllViews: while repositories disappear and return, two replicas prune, interrupted or not. Views
+// that started at any time have the same series, and in the end no field of a purged repository is left.
+func TestPurgeIsTheSameInAllViews(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	var runs atomic.Int64
 	rapid.Check(t, func(rt *rapid.T) {
-		r := &forgettingRun{t: t, now: storetest.Noon, gone: make(map[int64]bool)}
+		r := &purgeRun{t: t, now: storetest.Noon, gone: make(map[int64]bool)}
 		prefix := fmt.Sprint("run-", runs.Add(1))
 		for i := range r.stores {
 			r.stores[i] = New(client, Settings{Prefix: prefix, Now: time.Now})
@@ -150,18 +151,18 @@ func TestForgettingIsTheSameForEveryone(t *testing.T) {
 		for range rapid.IntRange(10, 40).Draw(rt, "steps") {
 			r.step(rt)
 		}
-		r.everybodyShowsTheSame(rt)
-		r.nothingIsLeft(rt, client)
+		r.requireSameSeries(rt)
+		r.requirePurged(rt, client)
 	})
 }
 
-func (r *forgettingRun) everybodyShowsTheSame(rt *rapid.T) {
+func (r *purgeRun) requireSameSeries(rt *rapid.T) {
 	for i := range 3 {
 		require.NoError(r.t, r.stores[0].Prune(r.t.Context(), "acme", r.now.Add(-retention).Add(time.Duration(i)*time.Minute)))
 	}
 	r.now = r.now.Add(time.Hour)
 	for id := int64(1); id <= 3; id++ {
-		r.there(r.stores[0], id)
+		r.discover(r.stores[0], id)
 		r.event(r.stores[0], id, "ada", r.now)
 		r.event(r.stores[1], id, "bob", r.now)
 	}
@@ -172,7 +173,7 @@ func (r *forgettingRun) everybodyShowsTheSame(rt *rapid.T) {
 	}
 }
 
-func (r *forgettingRun) nothingIsLeft(rt *rapid.T, client *redis.Client) {
+func (r *purgeRun) requirePurged(rt *rapid.T, client *redis.Client) {
 	for id := int64(1); id <= 3; id++ {
 		r.commit(r.stores[0], time.Time{}, nil, ledger.RepoProgress{ID: id, Presence: ledger.PresenceGone, GoneSince: r.edge})
 	}
@@ -181,14 +182,14 @@ func (r *forgettingRun) nothingIsLeft(rt *rapid.T, client *redis.Client) {
 		require.NoError(r.t, r.stores[0].Prune(r.t.Context(), "acme", r.now.Add(-retention)))
 	}
 	k := r.stores[0].keys("acme")
-	for _, key := range []string{k.cov, k.carried, k.series, k.samples} {
+	for _, key := range []string{k.cov, k.carried, k.series, k.entries} {
 		require.Equal(rt, []string{markerField}, client.HKeys(r.t.Context(), key).Val(), key)
 	}
 	require.Equal(rt, []string{markerField}, client.SMembers(r.t.Context(), k.seen).Val())
 }
 
-// TestDamagedContact: a repository whose first contact cannot be read is met again, and one of which nobody can tell since when it
-// is gone stops no pruning.
+// TestDamagedContact: a repository whose contact fails to decode is introduced again, and an invalid time of
+// disappearance fails no pruning.
 func TestDamagedContact(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -215,8 +216,8 @@ func TestDamagedContact(t *testing.T) {
 	}
 }
 
-// TestForgettingALot is done in parts.
-func TestForgettingALot(t *testing.T) {
+// TestPurgeOfManyFields is split over several prunings.
+func TestPurgeOfManyFields(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	store := New(client, Settings{Prefix: "gx", Now: time.Now})
@@ -238,10 +239,10 @@ func TestForgettingALot(t *testing.T) {
 			require.NoError(t, client.HSet(t.Context(), keys.carried, chunk...).Err())
 		}
 	}
-	var rest []int64
+	var remaining []int64
 	for i := range 4 {
 		require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon.Add(time.Duration(i-100)*time.Hour)))
-		rest = append(rest, client.HLen(t.Context(), keys.carried).Val()-1) // but for the mark
+		remaining = append(remaining, client.HLen(t.Context(), keys.carried).Val()-1) // without the marker
 	}
-	require.Equal(t, []int64{repos * users, repos*users - 12*users, repos*users - 24*users, 0}, rest)
+	require.Equal(t, []int64{repos * users, repos*users - 12*users, repos*users - 24*users, 0}, remaining)
 }

@@ -1,0 +1,282 @@
+package redisstore
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// commitPlan has the contents of one attempt of a commit: the admitted part of a batch, as the commit script reads it.
+type commitPlan struct {
+	batch       *ledger.Batch
+	metadata    ledger.Change       // the change of the followers' state, without events
+	frame       []byte              // metadata encoded, empty when there is none
+	newEpoch    string              // of a ledger that this commit starts, "" for one that exists
+	newRepos    map[int64]time.Time // start of recording of the repositories that the batch introduces, by id
+	events      eventTable          // the admitted events
+	removedKeys []any               // keys of removed events
+	dropped     int                 // events that are not admitted
+	duplicates  int                 // events that are in the batch a second time
+}
+
+// eventTable has events as the commit script reads them.
+type eventTable struct {
+	keys          []any  // members of the set "seen"
+	records       []byte // one after the other
+	lengths       []byte // of each record, in two bytes
+	seriesIndexes []byte // index of each event's series in the series table, from 1 on, in two bytes
+	series        seriesTable
+}
+
+// seriesTable has the series of a batch's events.
+type seriesTable struct {
+	indexes     map[seriesKey]int // from 1 on
+	fields      []any             // fields of the hash "series"
+	repoLengths []byte            // length of the repository's part of each field
+	newest      []int64           // time of the newest event in Unix seconds, at least 1; 0 for the user "_other"
+}
+
+type seriesKey struct {
+	repo  int64
+	actor activity.Actor
+}
+
+// maxBatchSeries is the most series of a batch: an index has two bytes.
+const maxBatchSeries = math.MaxUint16
+
+func newCommitPlan(fence uint64, b *ledger.Batch, facts *orgFacts) (*commitPlan, error) {
+	p := &commitPlan{
+		batch: b, newRepos: make(map[int64]time.Time),
+		events: eventTable{series: seriesTable{indexes: make(map[seriesKey]int)}},
+	}
+	first := facts.epoch == ""
+	var err error
+	if p.metadata, err = b.Metadata(fence, first, facts.prunedTime()); err != nil {
+		return nil, err
+	}
+	if first {
+		p.newEpoch = rand.Text()
+	}
+	p.admitRepos(facts)
+	p.admitEvents(facts)
+	for _, key := range b.AuthorizedRemovals(fence) {
+		p.removedKeys = append(p.removedKeys, string(appendKey(nil, key)))
+	}
+	if n := len(p.events.series.fields); n > maxBatchSeries {
+		return nil, fmt.Errorf("%w: %d users in repositories, want at most %d", ledger.ErrInvalid, n, maxBatchSeries)
+	}
+	return p, p.encodeMetadata()
+}
+
+// admitRepos removes the progress of repositories that the ledger does not have and that the batch does not introduce.
+func (p *commitPlan) admitRepos(facts *orgFacts) {
+	repos := p.metadata.Progress.Repos[:0]
+	for _, r := range p.metadata.Progress.Repos {
+		_, recorded := facts.since[r.ID]
+		_, repeated := p.newRepos[r.ID]
+		if !recorded && !repeated {
+			if r.Since.IsZero() {
+				continue // read before Redis lost the ledger: the next discovery introduces the repository again
+			}
+			p.newRepos[r.ID] = r.Since
+		}
+		repos = append(repos, r)
+	}
+	p.metadata.Progress.Repos = repos
+}
+
+// encodeMetadata sets the frame. A batch that has only events has none.
+func (p *commitPlan) encodeMetadata() error {
+	c := &p.metadata
+	if c.LedgerStart.IsZero() && c.Progress.Edge.IsZero() && len(c.Progress.Repos)+len(c.Entries)+len(c.Tallies) == 0 {
+		return nil
+	}
+	var err error
+	p.frame, err = ledger.EncodeChange(*c)
+	return err
+}
+
+// epochAfter returns the epoch of the ledger when the commit has succeeded.
+func (p *commitPlan) epochAfter(facts *orgFacts) string {
+	if facts.epoch == "" {
+		return p.newEpoch
+	}
+	return facts.epoch
+}
+
+// admitEvents adds the events of the batch that the ledger admits, each once.
+func (p *commitPlan) admitEvents(facts *orgFacts) {
+	pruned := facts.prunedTime()
+	seen := make(map[activity.Key]struct{}, len(p.batch.Events))
+	for _, e := range p.batch.Events {
+		since, ok := facts.since[e.Repo]
+		if !ok {
+			since, ok = p.newRepos[e.Repo]
+		}
+		if !ok || !p.batch.Admit(&e, since, pruned) {
+			p.dropped++
+			continue
+		}
+		if _, ok := seen[e.Key()]; ok {
+			p.duplicates++
+			continue
+		}
+		seen[e.Key()] = struct{}{}
+		p.events.add(&e)
+	}
+}
+
+func (t *eventTable) add(e *activity.Event) {
+	start := len(t.records)
+	t.records = appendKey(t.records, e.Key())
+	t.keys = append(t.keys, string(t.records[start:]))
+	t.records = appendActor(appendBody(t.records, e), e.Actor)
+	length, index := len(t.records)-start, t.series.indexOf(e)
+	t.lengths = append(t.lengths, byte(length>>8), byte(length))           //nolint:gosec // a login has at most 255
+	t.seriesIndexes = append(t.seriesIndexes, byte(index>>8), byte(index)) //nolint:gosec // newCommitPlan checks
+}
+
+// indexOf returns the index of the event's series, which it adds when the table does not have it.
+func (t *seriesTable) indexOf(e *activity.Event) int {
+	key := seriesKey{e.Repo, e.Actor}
+	n, ok := t.indexes[key]
+	if !ok {
+		n = len(t.fields) + 1
+		t.indexes[key] = n
+		repo := appendRepo(nil, e.Repo)
+		t.repoLengths = append(t.repoLengths, byte(len(repo))) //nolint:gosec // at most ten bytes
+		t.fields = append(t.fields, appendActor(repo, e.Actor))
+		t.newest = append(t.newest, 0)
+	}
+	if at := e.Time.Unix(); e.Actor.Login != activity.LoginOther && at >= t.newest[n-1] {
+		t.newest[n-1] = max(at, 1)
+	}
+	return n
+}
+
+// newestTimes returns the newest times as the commit script reads them: "" for "_other", which has no part in the limit
+// of series.
+func (t *seriesTable) newestTimes() []any {
+	list := make([]any, len(t.newest))
+	for i, at := range t.newest {
+		if at == 0 {
+			list[i] = ""
+		} else {
+			list[i] = strconv.FormatInt(at, 10)
+		}
+	}
+	return list
+}
+
+func (p *commitPlan) receipt(recorded, folded int64) ledger.Receipt {
+	return ledger.Receipt{
+		Recorded: int(recorded), Duplicates: p.duplicates + len(p.events.keys) - int(recorded), Dropped: p.dropped,
+		Folded: int(folded),
+	}
+}
+
+var (
+	otherActor    = string(appendActor(nil, activity.Other()))
+	overflowField = joinName(ledger.TallySeriesOverflow, [2]string{})
+)
+
+// arguments returns the arguments of the commit script: see commit.lua.
+func (p *commitPlan) arguments(fence uint64, facts *orgFacts, mode string, g seriesGrant) []any {
+	args := make([]any, 0, 64+len(p.events.keys)+3*len(p.events.series.fields)+4*len(p.metadata.Progress.Repos))
+	args = append(args, strconv.FormatUint(fence, 10), facts.epoch, p.newEpoch, facts.pruned,
+		encodeOptionalTime(p.metadata.Progress.Edge), p.frame, mode, g.from, g.to, overflowField,
+		encodeOptionalTime(p.metadata.LedgerStart), facts.wrote)
+	list := func(values []any) {
+		args = append(args, len(values))
+		args = append(args, values...)
+	}
+	c := p.coverageChanges()
+	list(c.contacts)
+	list(p.events.keys)
+	args = append(args, p.events.records, p.events.lengths, p.events.seriesIndexes)
+	list(p.events.series.fields)
+	args = append(args, p.events.series.repoLengths)
+	list(p.events.series.newestTimes())
+	args = append(args, otherActor)
+	list(c.set)
+	list(c.deleted)
+	list(c.signals)
+	list(p.entryFields())
+	list(c.gaps)
+	list(c.tips)
+	list(p.removedKeys)
+	list(p.tallyFields())
+	return args
+}
+
+// coverageChanges are the changes of the hash "cov", each as the commit script reads it.
+type coverageChanges struct{ contacts, set, deleted, signals, gaps, tips []any }
+
+func (p *commitPlan) coverageChanges() coverageChanges {
+	var c coverageChanges
+	for i := range p.metadata.Progress.Repos {
+		c.add(&p.metadata.Progress.Repos[i], p.newRepos)
+	}
+	return c
+}
+
+func (c *coverageChanges) add(r *ledger.RepoProgress, newRepos map[int64]time.Time) {
+	if since, ok := newRepos[r.ID]; ok && since.Equal(r.Since) {
+		c.contacts = append(c.contacts, contactField(r.ID), encodeContact(r))
+	}
+	if r.Name != "" {
+		c.set = append(c.set, nameField(r.ID), r.Name)
+	}
+	if r.Presence == ledger.PresenceGone && !r.GoneSince.IsZero() {
+		c.set = append(c.set, goneField(r.ID), encodeTime(r.GoneSince))
+	} else if r.Presence != ledger.PresenceUnchanged {
+		c.deleted = append(c.deleted, goneField(r.ID))
+	}
+	if r.Signals != nil {
+		if value, err := encodeSignals(r); err == nil { // encodeMetadata has encoded them without an error
+			c.signals = append(c.signals, signalsField(r.ID), value)
+		}
+	}
+	if tips := encodeTips(r); tips != "" || len(r.ResolvedTips) > 0 {
+		c.tips = append(c.tips, tipsField(r.ID), tips, strings.Join(r.ResolvedTips, " "))
+	}
+	for _, stream := range activity.AllStreams() {
+		missed, read := encodeWindows(r.Missed, stream), encodeWindows(r.Read, stream)
+		if missed != "" || read != "" {
+			c.gaps = append(c.gaps, gapsField(r.ID, stream), missed, read)
+		}
+	}
+}
+
+// encodeTips returns the heads from which the commits of a batch were listed, with blanks between.
+func encodeTips(r *ledger.RepoProgress) string {
+	tips := r.Tips
+	if r.Signals != nil && r.Signals.Head != "" {
+		tips = append(slices.Clone(tips), r.Signals.Head)
+	}
+	return strings.Join(tips, " ")
+}
+
+func (p *commitPlan) entryFields() []any {
+	var list []any
+	for i := range p.metadata.Entries {
+		entry := &p.metadata.Entries[i]
+		list = append(list, joinName(entry.Name, entry.Labels), encodeTime(entry.Observed)+" "+string(entry.Data))
+	}
+	return list
+}
+
+func (p *commitPlan) tallyFields() []any {
+	var list []any
+	for _, t := range p.metadata.Tallies {
+		list = append(list, joinName(t.Name, t.Labels), strconv.FormatUint(min(t.Add, math.MaxInt64), 10))
+	}
+	return list
+}
