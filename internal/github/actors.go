@@ -68,6 +68,9 @@ func unlinkedActor(name, address string) activity.Actor {
 	return activity.UnlinkedGitAuthor()
 }
 
+// isCompleteUser reports whether an account in a REST response has a name; null is a deleted one.
+func isCompleteUser(u *gogithub.User) bool { return u == nil || (u.Login != nil && u.ID != nil) }
+
 // restActor is the actor of an account in an answer of REST.
 func restActor(u *gogithub.User) activity.Actor {
 	if u.GetLogin() == "" {

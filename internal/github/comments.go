@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -13,6 +14,19 @@ import (
 )
 
 const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
+
+// commentRows is the format of a page of comments.
+var commentRows = listOf(isCompleteComment, "id", "user", "created_at", "updated_at")
+
+func isCompleteComment(r *gogithub.IssueComment, wrong fieldErrors) bool {
+	return wrong.present(r.ID != nil, "id") && wrong.present(r.CreatedAt != nil, "created_at") &&
+		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+}
+
+func commentsQuery(since time.Time, number int) url.Values {
+	return values("sort", "updated", "direction", "asc", "since", stamp(since),
+		"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number))
+}
 
 // readComments reads the conversation comments of issues and pull requests, with both APIs: REST has them in one feed
 // (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository). They are listed by update time,
@@ -29,9 +43,10 @@ func (r *reader) readComments(ctx context.Context) error {
 		since = back // all of it may be one page
 	}
 	for number, pages := 1, 0; pages < maxPages; pages++ {
-		rows, told, err := getIf[[]*gogithub.IssueComment](ctx, r.client, commentsEndpoint,
-			r.path("/issues/comments"),
-			values("sort", "updated", "direction", "asc", "since", stamp(since), "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag, once: !back.IsZero()})
+		rows, told, err := get(ctx, r.client, restRequest{
+			endpoint: commentsEndpoint, path: r.path("/issues/comments"), query: commentsQuery(since, number),
+			etag: had.ETag, noRetry: !back.IsZero(),
+		}, commentRows)
 		if _, ok := errors.AsType[*UnavailableError](err); ok && !back.IsZero() {
 			back, since = time.Time{}, r.request.Since[activity.StreamComments]
 			continue // it may be too much
@@ -52,7 +67,7 @@ func (r *reader) readComments(ctx context.Context) error {
 			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
 		}
 		had.ETag = ""
-		if err := r.emitValid(r.commentEvents(rows, told.broken)); err != nil {
+		if err := r.emitValid(r.commentEvents(rows, told.invalid)); err != nil {
 			return err
 		}
 		if len(rows) == 0 || !told.next {

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-
-	gogithub "github.com/google/go-github/v66/github"
 )
 
 const (
@@ -122,8 +120,9 @@ func (r *reader) checkLines(ctx context.Context) error {
 		return nil
 	}
 	outside := withRepository(ctx, r.request.Repo.ID, r.client.newPatience(1, true))
-	_, _, err := get[[]*gogithub.RepositoryCommit](
-		outside, r.client, commitsEndpoint, r.path("/commits"), values("per_page", "1"))
+	_, _, err := get(outside, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	}, commitRows)
 	return err
 }
 

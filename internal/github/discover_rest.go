@@ -49,15 +49,15 @@ type restListing struct {
 }
 
 // readPage reads a page and hands it out. It returns how many repositories were in it.
-func (l *restListing) readPage(ctx context.Context, number int) (page, int, error) {
+func (l *restListing) readPage(ctx context.Context, number int) (restPage, int, error) {
 	repositories, told, err := l.client.requestOrgRepositories(ctx, l.org, number)
 	if err != nil {
 		return told, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if told.partial != "" && l.incomplete.Missing == 0 {
-		l.incomplete.add(&ForbiddenError{Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: told.partial}})
+	if told.hiddenRows != "" && l.incomplete.Missing == 0 {
+		l.incomplete.add(&ForbiddenError{Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: told.hiddenRows}})
 	}
 	return told, len(repositories), l.page(repositories)
 }
@@ -94,19 +94,22 @@ func (l *restListing) readForward(ctx context.Context) error {
 
 // requestOrgRepositories is a page of the listing
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
-func (c *Client) requestOrgRepositories(ctx context.Context, org string, number int) ([]activity.Repository, page, error) {
-	rows, told, err := get[[]*repositoryRow](ctx, c, orgRepositoriesEndpoint, "orgs/"+org+"/repos",
-		values("type", "all", "sort", "created", "direction", "asc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+func (c *Client) requestOrgRepositories(ctx context.Context, org string, number int) ([]activity.Repository, restPage, error) {
+	rows, told, err := get(ctx, c, restRequest{
+		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos",
+		query: values("type", "all", "sort", "created", "direction", "asc",
+			"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+	}, repositoryRows)
 	if err != nil {
 		return nil, told, err
 	}
 	list := make([]activity.Repository, 0, len(rows))
 	for i, row := range rows {
-		if wrong := told.broken[i]; wrong != nil {
+		if wrong := told.invalid[i]; wrong != nil {
 			c.reportInvalidRow(orgRepositoriesEndpoint, wrong)
 		}
 		if c.isValidRepository(row.GetID(), row.GetName()) {
-			list = append(list, repositoryOfRow(row, told.broken[i]))
+			list = append(list, repositoryOfRow(row, told.invalid[i]))
 		}
 	}
 	return list, told, nil
@@ -118,6 +121,22 @@ type repositoryRow struct {
 
 	// HasPullRequests is nil where the server does not know that pull requests can be switched off.
 	HasPullRequests *bool `json:"has_pull_requests"`
+}
+
+// repositoryFields are the fields of a repositoryRow that are used.
+var repositoryFields = []string{
+	"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner",
+	"has_issues", "has_pull_requests", "default_branch",
+}
+
+// repositoryRows is the format of a page of repositories.
+var repositoryRows = listOf((*repositoryRow).isComplete, repositoryFields...)
+
+func (r *repositoryRow) isComplete(wrong fieldErrors) bool {
+	return wrong.present(r.ID != nil, "id") && wrong.present(r.NodeID != nil, "node_id") &&
+		wrong.present(r.Name != nil, "name") && wrong.present(r.Archived != nil, "archived") &&
+		wrong.present(r.Fork != nil, "fork") && wrong.present(r.Private != nil, "private") &&
+		wrong.present(r.DefaultBranch != nil, "default_branch")
 }
 
 // repositoryOfRow makes a repository of a row: the push time and the default branch are all that REST tells of changes,

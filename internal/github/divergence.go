@@ -209,9 +209,11 @@ func ignoreIncomparable(err error) error {
 
 // requestReverseComparison is a page of what a former head has and the present one has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) requestReverseComparison(ctx context.Context, tip string, number int) (*reverseComparison, page, error) {
-	return getIf[*reverseComparison](ctx, r.client, compareEndpoint, r.path("/compare/"+r.result.Head+"..."+tip),
-		values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{normal: true})
+func (r *reader) requestReverseComparison(ctx context.Context, tip string, number int) (*reverseComparison, restPage, error) {
+	return get(ctx, r.client, restRequest{
+		endpoint: compareEndpoint, path: r.path("/compare/" + r.result.Head + "..." + tip),
+		query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
+	}, reverseComparisonFormat)
 }
 
 // reverseComparison is what is used of a comparison: only the names of its commits.
@@ -221,8 +223,21 @@ type reverseComparison struct {
 	Commits []*objectName `json:"commits"`
 }
 
-func (c *reverseComparison) isComplete() bool {
-	return slices.Contains(comparisonStatuses, c.Status) && c.Total != nil
+// reverseComparisonFormat and objectNames must be valid as a whole: which commits there are depends on every row.
+var (
+	reverseComparisonFormat = format[*reverseComparison]{check: checkReverseComparison}
+	objectNames             = format[[]*objectName]{check: checkObjectNames}
+)
+
+func checkReverseComparison(c *reverseComparison, info restPage) error {
+	if !slices.Contains(comparisonStatuses, c.Status) || c.Total == nil {
+		return errIncomplete
+	}
+	return checkObjectNames(c.Commits, info)
+}
+
+func checkObjectNames(rows []*objectName, info restPage) error {
+	return checkRows(rows, info, (*objectName).isComplete)
 }
 
 // isReached reports whether the base reaches the head.
@@ -239,7 +254,7 @@ type objectName struct {
 	} `json:"commit"`
 }
 
-func (n *objectName) isComplete() bool { return isObjectName(n.SHA) }
+func (n *objectName) isComplete(fieldErrors) bool { return isObjectName(n.SHA) }
 
 // id is the commit's, of a name that is complete.
 func (n *objectName) id() activity.ID {
@@ -267,8 +282,10 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
 	keep := slices.Clone(r.former.listed)
 	for number := 1; number <= maxPages; number++ {
-		rows, told, err := get[[]*objectName](ctx, r.client, commitsEndpoint, r.path("/commits"),
-			values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		rows, told, err := get(ctx, r.client, restRequest{
+			endpoint: commitsEndpoint, path: r.path("/commits"),
+			query: values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+		}, objectNames)
 		if err != nil {
 			return nil, err
 		}

@@ -212,7 +212,7 @@ func (s *lineReader) readREST(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		more, err := s.handlePage(ctx, s.restRows(rows, told.broken), (number-1)*perPage, told.next && len(rows) > 0)
+		more, err := s.handlePage(ctx, s.restRows(rows, told.invalid), (number-1)*perPage, told.next && len(rows) > 0)
 		if err != nil || !more {
 			return err
 		}

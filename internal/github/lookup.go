@@ -235,6 +235,9 @@ func (l *lookup) readREST(ctx context.Context, asked []activity.Repository) {
 	_ = group.Wait() // what failed was told
 }
 
+// repositoryObject is the format of a single repository. requestRepository checks whose it is.
+var repositoryObject = objectOf(func(*repositoryRow, fieldErrors) bool { return true }, repositoryFields...)
+
 // requestRepository asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
 func (l *lookup) requestRepository(ctx context.Context, asked *activity.Repository, err error) LookupResult {
 	if err == nil {
@@ -243,8 +246,9 @@ func (l *lookup) requestRepository(ctx context.Context, asked *activity.Reposito
 	if err != nil {
 		return LookupResult{ID: asked.ID, Err: err}
 	}
-	row, told, err := getIf[*repositoryRow](withRepository(ctx, asked.ID, nil), l.client, repositoryEndpoint,
-		"repositories/"+strconv.FormatInt(asked.ID, 10), nil, condition{believed: true})
+	row, told, err := get(withRepository(ctx, asked.ID, nil), l.client, restRequest{
+		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(asked.ID, 10), trustsRefusal: true,
+	}, repositoryObject)
 	switch {
 	case isGone(err):
 		return LookupResult{ID: asked.ID}
@@ -258,10 +262,10 @@ func (l *lookup) requestRepository(ctx context.Context, asked *activity.Reposito
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
 		return LookupResult{ID: asked.ID, Moved: true}
 	}
-	if wrong := told.broken[0]; wrong != nil {
+	if wrong := told.invalid[0]; wrong != nil {
 		l.client.reportInvalidRow(repositoryEndpoint, wrong)
 	}
-	repo := repositoryOfRow(row, told.broken[0])
+	repo := repositoryOfRow(row, told.invalid[0])
 	return LookupResult{ID: asked.ID, Repo: &repo}
 }
 

@@ -13,64 +13,66 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// perPage is the largest page of REST.
+// perPage is the largest page size of REST.
 const perPage = 100
 
-// maxPages bounds a listing: a next page that never ends must end.
+// maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
 const maxPages = 5000
 
-// page is what is known of a page beside its rows.
-type page struct {
+// restPage is what a REST response says beside its rows.
+type restPage struct {
 	next bool
-	last int // the number of the last page, 0 when it was not told
-	// partial is what the server says of rows that the credential may not see; empty when there are none.
-	partial string
-	// etag tells whether the page has changed, when it is asked for again; unchanged says that it has not, and has no rows.
+	last int // the number of the last page; 0 when the response does not have it
+	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
+	hiddenRows string
+	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it then
+	// has no rows.
 	etag      string
 	unchanged bool
-	// broken are the rows that have a value that cannot be decoded, by their places: the rest of them is there.
-	broken map[int]fieldErrors
+	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
+	invalid map[int]fieldErrors
 }
 
-// get asks REST for a T. endpoint is the route template, path the address below the base.
-func get[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values) (T, page, error) {
-	return getIf[T](ctx, c, endpoint, path, query, condition{})
-}
-
-// condition is under which something is asked for.
-type condition struct {
-	// etag is of the answer that is known: only another one is wanted. Empty: any.
+// restRequest describes a GET request.
+type restRequest struct {
+	endpoint string // the route template
+	path     string // below the base URL
+	query    url.Values
+	// etag makes the request conditional; empty for an unconditional one.
 	etag string
-	// once says that there is another question if this one is not answered; normal that "not found" is a normal answer.
-	once, normal bool
-	// believed says that a refusal is taken as it is.
-	believed bool
+	// noRetry says that the caller has another request if this one fails.
+	noRetry bool
+	// expectsNotFound says that "not found" is an ordinary result.
+	expectsNotFound bool
+	// trustsRefusal says that a refusal is final.
+	trustsRefusal bool
 }
 
-// getIf asks for a T under a condition.
-func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query url.Values, when condition) (T, page, error) {
+// get sends a request and decodes the response as its format says. The error is an *UnavailableError when a row lacks
+// what every row has.
+func get[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
 	var data T
-	if len(query) > 0 {
-		path += "?" + query.Encode()
+	path := request.path
+	if len(request.query) > 0 {
+		path += "?" + request.query.Encode()
 	}
-	var told page
+	var info restPage
 	x := &exchange{
-		endpoint: endpoint, resource: ResourceREST, price: 1, etag: when.etag, once: when.once, normal: when.normal,
-		believed: when.believed, make: c.getting(path),
+		endpoint: request.endpoint, resource: ResourceREST, price: 1, etag: request.etag, once: request.noRetry,
+		normal: request.expectsNotFound, believed: request.trustsRefusal, make: c.getting(path),
 	}
 	x.read = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-			return errors.New("null, not the JSON that was expected") // a list that is null is no empty list
+			return errors.New("null, not the JSON that was expected") // a list that is null is not an empty list
 		}
-		var fresh T
-		broken, err := decodeAnswer(body, &fresh)
+		decoded, invalid, err := as.decode(body)
 		if err != nil {
 			return err
 		}
-		data, told = fresh, pageOf(header.Values("Link"))
-		told.broken = broken
-		told.etag, told.partial = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
-		return checkComplete(data, told)
+		data, info = decoded, pageOf(header.Values("Link"))
+		info.invalid = invalid
+		info.etag, info.hiddenRows = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
+		return as.check(data, info)
 	}
 	x.points = func() int {
 		if x.unchanged {
@@ -80,8 +82,8 @@ func getIf[T any](ctx context.Context, c *Client, endpoint, path string, query u
 	}
 	x.quota = func() Quota { return Quota{} }
 	err := c.send(ctx, x)
-	told.unchanged = x.unchanged
-	return data, told, err
+	info.unchanged = x.unchanged
+	return data, info, err
 }
 
 // getting makes requests for a path below the base.
@@ -106,8 +108,8 @@ func partialOf(sso string) string {
 
 // pageOf reads Link headers
 // (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers).
-func pageOf(links []string) page {
-	var p page
+func pageOf(links []string) restPage {
+	var p restPage
 	for _, header := range links {
 		for link := range strings.SplitSeq(header, ",") {
 			address, rel, _ := strings.Cut(link, ";")

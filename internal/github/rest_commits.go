@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -20,6 +21,56 @@ const (
 	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
 	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
 )
+
+// commitFields are the fields of a commit that are used.
+var commitFields = []string{"sha", "commit", "author", "parents", "stats"}
+
+// commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
+// what one commit has and another has not.
+var (
+	commitRows       = listOf(isCompleteCommit, commitFields...)
+	commitObject     = objectOf(hasLines, commitFields...)
+	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
+)
+
+func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
+	committer := r.GetCommit().GetCommitter()
+	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
+	return wrong.present(r.SHA != nil, "sha") && wrong.present(r.Parents != nil, "parents") && author &&
+		wrong.present(committer != nil && committer.Date != nil, "commit")
+}
+
+// hasLines reports whether a commit has its lines, or lines that cannot be decoded.
+func hasLines(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
+	hasStats := r.Stats != nil && r.Stats.Additions != nil && r.Stats.Deletions != nil
+	return r.SHA != nil && wrong.present(hasStats, "stats")
+}
+
+func checkComparison(c *gogithub.CommitsComparison, info restPage) error {
+	if c.Status == nil || c.Commits == nil {
+		return errIncomplete
+	}
+	return checkRows(c.Commits, info, isCompleteCommit)
+}
+
+// decodeComparison decodes the commits of a comparison row by row, and of the rest what is used.
+func decodeComparison(body []byte, into **gogithub.CommitsComparison) (map[int]fieldErrors, error) {
+	var parts struct {
+		Status  *string         `json:"status"`
+		Total   json.RawMessage `json:"total_commits"`
+		Commits json.RawMessage `json:"commits"`
+	}
+	if err := json.Unmarshal(body, &parts); err != nil {
+		return nil, err
+	}
+	found := &gogithub.CommitsComparison{Status: parts.Status}
+	if err := json.Unmarshal(parts.Total, &found.TotalCommits); err != nil {
+		found.TotalCommits = nil // unknown: then no commit counts as the newest
+	}
+	invalid, err := decodeRows(parts.Commits, &found.Commits, commitFields)
+	*into = found
+	return invalid, err
+}
 
 // detailConcurrency is how many commits of a page are asked for at once.
 const detailConcurrency = 4
@@ -55,7 +106,7 @@ func (r *reader) compareBranch(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.result.Head = head
-	return true, r.emitCommits(ctx, comparison.Commits, told.broken)
+	return true, r.emitCommits(ctx, comparison.Commits, told.invalid)
 }
 
 // newestCommit is the one commit that is no other one's parent; empty when the comparison does not show that.
@@ -125,8 +176,9 @@ func isIncomparable(err error) bool {
 // requestHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) requestHead(ctx context.Context, had bool) (string, error) {
-	rows, _, err := get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
-		r.path("/commits"), values("per_page", "1"))
+	rows, _, err := get(ctx, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	}, commitRows)
 	var refused *NotFoundError
 	// One that had commits cannot become empty.
 	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && !had {
@@ -149,7 +201,7 @@ var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
 
 // compareHead reads the commits that the new head reaches and the old one does not.
 func (r *reader) compareHead(ctx context.Context, head string) error {
-	return r.emitCommitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+	return r.emitCommitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
 		comparison, told, err := r.requestComparison(ctx, head, number)
 		if comparison == nil {
 			return nil, told, err
@@ -160,10 +212,11 @@ func (r *reader) compareHead(ctx context.Context, head string) error {
 
 // requestComparison is a page of what a commit or a branch has and the old head has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) requestComparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, page, error) {
-	comparison, told, err := getIf[*gogithub.CommitsComparison](ctx, r.client, compareEndpoint,
-		r.path("/compare/"+r.request.ReadHead+"..."+head),
-		values("per_page", strconv.Itoa(perPage), "page", number), condition{normal: true})
+func (r *reader) requestComparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, restPage, error) {
+	comparison, told, err := get(ctx, r.client, restRequest{
+		endpoint: compareEndpoint, path: r.path("/compare/" + r.request.ReadHead + "..." + head),
+		query: values("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
+	}, comparisonFormat)
 	if err == nil && !slices.Contains(comparisonStatuses, comparison.GetStatus()) {
 		err = &UnavailableError{Response: Response{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
 	}
@@ -173,7 +226,7 @@ func (r *reader) requestComparison(ctx context.Context, head, number string) (*g
 
 // listCommits reads commits by committer date.
 func (r *reader) listCommits(ctx context.Context, head string) error {
-	return r.emitCommitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+	return r.emitCommitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
 		return r.requestCommits(ctx, head, number)
 	})
 }
@@ -182,7 +235,7 @@ func (r *reader) listCommits(ctx context.Context, head string) error {
 // all commits are listed, then they are asked for by their dates, the newest first, so that what was read counts when the rest fails.
 func (r *reader) readPastCommits(ctx context.Context, head string) error {
 	var all []restCommit
-	err := r.eachCommitPage(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error) {
+	err := r.eachCommitPage(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
 		return r.requestCommits(ctx, head, number)
 	}, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
 		all = append(all, r.commitsOf(rows, broken)...)
@@ -203,18 +256,19 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 }
 
 // requestCommits asks for a page of the commits by committer date.
-func (r *reader) requestCommits(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, page, error) {
+func (r *reader) requestCommits(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", stamp(until))
 	}
-	return get[[]*gogithub.RepositoryCommit](ctx, r.client, commitsEndpoint,
-		r.path("/commits"), query)
+	return get(ctx, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: query,
+	}, commitRows)
 }
 
 // emitCommitPages hands out the commits of a listing page by page.
 func (r *reader) emitCommitPages(
-	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
+	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error),
 ) error {
 	return r.eachCommitPage(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
 		return r.emitCommits(ctx, rows, broken)
@@ -241,7 +295,7 @@ func (r *reader) emitWithLines(ctx context.Context, commits []restCommit) error 
 
 // eachCommitPage gives the pages of a listing of commits.
 func (r *reader) eachCommitPage(
-	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, page, error),
+	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error),
 	take func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error,
 ) error {
 	for number := 1; number <= maxPages; number++ {
@@ -249,7 +303,7 @@ func (r *reader) eachCommitPage(
 		if err != nil {
 			return err
 		}
-		if err := take(rows, told.broken); err != nil {
+		if err := take(rows, told.invalid); err != nil {
 			return err
 		}
 		if !told.next || len(rows) == 0 {
@@ -318,13 +372,15 @@ func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity
 // requestCommitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
 // (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, told, err := getIf[*gogithub.RepositoryCommit](ctx, r.client, commitEndpoint,
-		r.path("/commits/"+sha), values("per_page", "1"), condition{once: r.acceptsMissingLines()})
+	row, told, err := get(ctx, r.client, restRequest{
+		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
+		noRetry: r.acceptsMissingLines(),
+	}, commitObject)
 	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.settings.OnInvalidValue(err)
 		return 0, 0, nil
 	}
-	if wrong := told.broken[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
+	if wrong := told.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
 		r.client.reportInvalidRow(commitEndpoint, wrong)
 		return 0, 0, nil
 	}

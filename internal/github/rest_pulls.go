@@ -15,6 +15,21 @@ const (
 	reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
 )
 
+// pullRows is the format of a page of pull requests, reviewRows that of a page of reviews.
+var (
+	pullRows   = listOf(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
+	reviewRows = listOf(isCompleteReview, "id", "user", "submitted_at")
+)
+
+func isCompletePull(r *gogithub.PullRequest, wrong fieldErrors) bool {
+	return wrong.present(r.Number != nil, "number") && wrong.present(r.CreatedAt != nil, "created_at") &&
+		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+}
+
+func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
+	return wrong.present(r.ID != nil, "id") && isCompleteUser(r.User)
+}
+
 // readPullsREST reads the listing by update time, which has to be asked for in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (r *reader) readPullsREST(ctx context.Context) error {
@@ -22,9 +37,11 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
-		rows, told, err := getIf[[]*gogithub.PullRequest](ctx, r.client, pullsEndpoint,
-			r.path("/pulls"),
-			values("state", "all", "sort", "updated", "direction", "desc", "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), condition{etag: had.ETag})
+		rows, told, err := get(ctx, r.client, restRequest{
+			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: had.ETag,
+			query: values("state", "all", "sort", "updated", "direction", "desc",
+				"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+		}, pullRows)
 		if err != nil {
 			return nil, "", err
 		}
@@ -38,9 +55,9 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		}
 		had.ETag = ""
 		if !told.next {
-			return r.restPullPage(rows, told.broken), "", nil
+			return r.restPullPage(rows, told.invalid), "", nil
 		}
-		return r.restPullPage(rows, told.broken), strconv.Itoa(number + 1), nil
+		return r.restPullPage(rows, told.invalid), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
 		r.keep(activity.StreamPulls, first)
@@ -86,13 +103,14 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
 	for number := 1; number <= maxPages; number++ {
-		reviews, told, err := get[[]*gogithub.PullRequestReview](ctx, r.client, reviewsEndpoint,
-			r.path("/pulls/"+strconv.Itoa(row.GetNumber())+"/reviews"),
-			values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)))
+		reviews, told, err := get(ctx, r.client, restRequest{
+			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
+			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+		}, reviewRows)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, r.restReviewEvents(reviews, told.broken)...)
+		events = append(events, r.restReviewEvents(reviews, told.invalid)...)
 		if !told.next || len(reviews) == 0 {
 			return events, nil
 		}

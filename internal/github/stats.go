@@ -71,11 +71,14 @@ type contributorWeekRow struct {
 	Commits   int64 `json:"c"`
 }
 
+// contributorRows is the format of the statistics. validContributors checks the rows one by one.
+var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return true })
+
 // ReadContributors asks for the statistics of a repository
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
-	var broken map[int]fieldErrors
+	var invalid map[int]fieldErrors
 	x := &exchange{
 		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, believed: true,
 		make:   c.getting(repoPath(org, &repo, "/stats/contributors")),
@@ -88,7 +91,7 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 			return nil
 		}
 		var err error
-		if broken, err = decodeAnswer(body, &rows); err != nil {
+		if rows, invalid, err = contributorRows.decode(body); err != nil {
 			return err
 		}
 		if rows == nil {
@@ -100,20 +103,20 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 		return ContributorStats{}, err
 	}
 	return ContributorStats{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.validContributors(rows, broken),
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.validContributors(rows, invalid),
 	}, nil
 }
 
 // validContributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
-func (c *Client) validContributors(rows []*contributorRow, broken map[int]fieldErrors) []Contributor {
+func (c *Client) validContributors(rows []*contributorRow, invalid map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
 		c.settings.OnInvalidValue(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
 		rows = rows[:maxContributors]
 	}
 	list := make([]Contributor, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			c.reportInvalidRow(contributorsEndpoint, broken[i])
+		if invalid[i] != nil {
+			c.reportInvalidRow(contributorsEndpoint, invalid[i])
 			continue
 		}
 		if row == nil || row.Author.GetLogin() == "" {

@@ -1,0 +1,108 @@
+package github
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// nullable are the fields of our queries that are null in an honest answer, by their name or that of their object and
+// theirs: no account, not merged, not submitted, never pushed to, no branch, no such commit, no limits.
+var nullable = map[string]bool{
+	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true, "submittedAt": true,
+	"pushedAt": true, "defaultBranchRef": true, "object": true, "databaseId": true, "rateLimit": true,
+}
+
+// markDepth is how far down the marks of repositories may be null: what has no mark is read whether it moved or not.
+const markDepth = 5 // pulls.repositories.nodes.0.pullRequests
+
+// checkNulls is the error of a null for which there is neither a reason nor an error: it would be taken for nothing.
+func checkNulls(data []byte, errs []graphqlError) error {
+	if !bytes.Contains(data, []byte("null")) {
+		return nil
+	}
+	var all any
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber() // one that is too large is a matter of its row
+	if err := decoder.Decode(&all); err != nil {
+		return fmt.Errorf("not the data that was expected: %w", err)
+	}
+	return checkValue(all, nil, explainedPaths(errs))
+}
+
+// maxDepth bounds how deep a value lies in an answer to one of our queries.
+const maxDepth = 32
+
+// explainedPaths are the places that errors are about, and those that have them in them.
+func explainedPaths(errs []graphqlError) map[string]bool {
+	known := make(map[string]bool)
+	for i := range errs {
+		for n := range min(len(errs[i].Path), maxDepth) {
+			known[pathString(errs[i].Path[:n+1])] = true
+		}
+	}
+	return known
+}
+
+func checkValue(value any, path []any, known map[string]bool) error {
+	if len(path) > maxDepth {
+		return fmt.Errorf("something deep down at %s", pathString(path))
+	}
+	switch value := value.(type) {
+	case nil:
+		if !canBeNull(path) && !known[pathString(path)] {
+			return fmt.Errorf("null at %s, where there is always something", pathString(path))
+		}
+	case map[string]any:
+		for key, below := range value {
+			if key == "endCursor" && below == nil && value["hasNextPage"] == false {
+				continue // an empty page
+			}
+			if err := checkValue(below, append(slices.Clip(path), key), known); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, below := range value {
+			if err := checkValue(below, append(slices.Clip(path), float64(i)), known); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func canBeNull(path []any) bool {
+	name, _ := path[len(path)-1].(string)
+	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= markDepth) || isListRow(path) {
+		return true
+	}
+	if len(path) == 1 {
+		return false
+	}
+	object, _ := path[len(path)-2].(string)
+	return nullable[object+"."+name]
+}
+
+// isListRow reports whether something is a row of a listing of repositories, or one that was asked for by its id: whoever asks
+// knows what it means that it is not there.
+func isListRow(path []any) bool {
+	switch path[0] {
+	case "organization":
+		return len(path) == 4 // organization.repositories.nodes.0
+	case "nodes":
+		return len(path) == 2
+	}
+	return false
+}
+
+// pathString names a place in an answer.
+func pathString(path []any) string {
+	parts := make([]string, len(path))
+	for i, element := range path {
+		parts[i] = fmt.Sprintf("%.40v", element)
+	}
+	return strings.Join(parts, ".")
+}
