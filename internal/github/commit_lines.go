@@ -168,6 +168,13 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	return nil
 }
 
+// linesVariables are the variables of the Lines query.
+type linesVariables struct {
+	IDs []string `json:"ids"`
+}
+
+func (linesVariables) document() document { return linesQuery }
+
 type linesData struct {
 	Nodes []*linesNode `json:"nodes"`
 }
@@ -200,7 +207,7 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		ids = append(ids, n.ID)
 		byOID[n.OID] = n
 	}
-	data, _, err := ask[linesData](ctx, r.client, linesQuery, question{split: true}, map[string]any{"ids": ids})
+	data, _, err := ask[linesData](ctx, r.client, question{split: true}, linesVariables{IDs: ids})
 	if err != nil {
 		r.lines.recordFailure()
 		return nil, err

@@ -60,24 +60,38 @@ type question struct {
 	once, split bool
 }
 
+// variables are the variables of a document, which encode themselves as JSON.
+type variables interface{ document() document }
+
+// graphqlRequest is the body of a request.
+type graphqlRequest struct {
+	OperationName string          `json:"operationName"`
+	Query         string          `json:"query"`
+	Variables     json.RawMessage `json:"variables"`
+}
+
 // ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. What came with an
 // error of the whole is given beside it.
-func ask[T any](ctx context.Context, c *Client, doc document, q question, variables map[string]any) (T, []graphqlError, error) {
-	data, errs, _, err := askCosting[T](ctx, c, doc, q, variables)
+func ask[T any](ctx context.Context, c *Client, q question, v variables) (T, []graphqlError, error) {
+	data, errs, _, err := askCosting[T](ctx, c, q, v)
 	return data, errs, err
 }
 
 // askCosting is ask, and says what the answer cost. Of the document it sends what the server's schema has.
-func askCosting[T any](
-	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
-) (T, []graphqlError, int, error) {
+func askCosting[T any](ctx context.Context, c *Client, q question, v variables) (T, []graphqlError, int, error) {
+	doc := v.document()
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		var none T
+		return none, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
+	}
 	for {
 		known, err := c.schema.document(doc, c.settings.Now())
 		if err != nil {
 			var none T
 			return none, nil, 0, err
 		}
-		data, errs, cost, err := askOnce[T](ctx, c, known, q, variables)
+		data, errs, cost, err := askOnce[T](ctx, c, known, q, encoded)
 		lacking, ok := errors.AsType[*SchemaError](err)
 		if !ok {
 			return data, errs, cost, err
@@ -94,10 +108,10 @@ func askCosting[T any](
 
 // askOnce sends a document as it is.
 func askOnce[T any](
-	ctx context.Context, c *Client, doc document, q question, variables map[string]any,
+	ctx context.Context, c *Client, doc document, q question, encoded json.RawMessage,
 ) (T, []graphqlError, int, error) {
 	var data T
-	body, err := json.Marshal(map[string]any{"query": doc.text, "variables": variables, "operationName": doc.name})
+	body, err := json.Marshal(graphqlRequest{OperationName: doc.name, Query: doc.text, Variables: encoded})
 	if err != nil {
 		return data, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
@@ -105,7 +119,7 @@ func askOnce[T any](
 	var errs []graphqlError
 	x := &exchange{
 		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split,
-		price: doc.price(variables),
+		price: doc.price(encoded),
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {

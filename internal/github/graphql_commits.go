@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -33,13 +32,13 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 	}
 	w := newWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
 	v := r.variables()
-	v["pinned"], v["oid"] = true, target.OID
+	v.selectCommit(target.OID)
 	for range maxPages {
-		more, err := r.handleCommitPage(ctx, target, errs, w, v)
+		more, err := r.handleCommitPage(ctx, target, errs, w, &v)
 		if err != nil || !more {
 			return err
 		}
-		if data, errs, err = r.requestActivity(ctx, v); err != nil {
+		if data, errs, err = r.requestActivity(ctx, &v); err != nil {
 			return err
 		}
 		if target = data.target(); target == nil {
@@ -51,7 +50,7 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 
 // handleCommitPage hands out a page and says whether another one is needed, for which it prepares the variables.
 func (r *reader) handleCommitPage(
-	ctx context.Context, target *commitTarget, errs []graphqlError, w *historyWalk, v map[string]any,
+	ctx context.Context, target *commitTarget, errs []graphqlError, w *historyWalk, v *activityVariables,
 ) (bool, error) {
 	target, err := r.completePage(ctx, target, errs, v)
 	if err != nil {
@@ -78,15 +77,14 @@ func (r *reader) handleCommitPage(
 	if !info.HasNextPage || (r.request.ReadHead != "" && w.isComplete(nodes)) {
 		return false, nil
 	}
-	if v["commitsAfter"] == info.EndCursor {
+	if !v.nextPage(info.EndCursor) {
 		return false, errEndless(activityQuery.name)
 	}
-	v["commitsAfter"] = info.EndCursor
 	return true, nil
 }
 
 // completePage is a page of which nothing is missing, or an error.
-func (r *reader) completePage(ctx context.Context, target *commitTarget, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+func (r *reader) completePage(ctx context.Context, target *commitTarget, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
 	if err := unanswered(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
@@ -125,14 +123,13 @@ func errorAt(errs []graphqlError, names ...string) *graphqlError {
 }
 
 // requestWithoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
-func (r *reader) requestWithoutLines(ctx context.Context, errs []graphqlError, v map[string]any) (*commitTarget, error) {
+func (r *reader) requestWithoutLines(ctx context.Context, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
 	if e := errorAt(errs, "additions", "deletions"); e == nil {
 		return nil, missing(activityQuery, errs, "history")
 	}
-	again := make(map[string]any, len(v))
-	maps.Copy(again, v)
-	again["lines"] = false
-	data, errs, err := r.requestActivity(ctx, again)
+	again := *v
+	again.Lines = false
+	data, errs, err := r.requestActivity(ctx, &again)
 	if err != nil {
 		return nil, err
 	}

@@ -14,12 +14,12 @@ func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity,
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
 			v := r.variables()
-			v["pulls"], v["pullsFirst"] = true, pullsNextPageSize
+			v.Pulls, v.PullsFirst = true, pullsNextPageSize
 			if cursor != "" {
-				v["pullsAfter"] = cursor
+				v.PullsAfter = &cursor
 			}
 			var err error
-			if first, errs, err = r.requestActivity(ctx, v); err != nil {
+			if first, errs, err = r.requestActivity(ctx, &v); err != nil {
 				return nil, "", err
 			}
 		}
@@ -91,13 +91,21 @@ func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity
 	return nil, errEndless(reviewsQuery.name)
 }
 
+// reviewsVariables are the variables of the Reviews query.
+type reviewsVariables struct {
+	ID    string `json:"id"`
+	After string `json:"after"`
+}
+
+func (reviewsVariables) document() document { return reviewsQuery }
+
 func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewConnection, error) {
 	type reviewsData struct {
 		Node *struct {
 			Reviews *reviewConnection `json:"reviews"`
 		} `json:"node"`
 	}
-	data, errs, err := ask[reviewsData](ctx, r.client, reviewsQuery, question{}, map[string]any{"id": id, "after": after})
+	data, errs, err := ask[reviewsData](ctx, r.client, question{}, reviewsVariables{ID: id, After: after})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"net/http"
 	"time"
 
@@ -166,46 +165,105 @@ func (r *reader) requestFirstPage(ctx context.Context, commits, pulls bool) (*re
 		return data, errs, nil // by its id
 	}
 	v := r.variables()
-	v["head"], v["pulls"] = commits, pulls
+	v.Head, v.Pulls = commits, pulls
 	if at := r.request.AtCommit; commits && at != "" {
-		v["head"], v["pinned"], v["oid"] = false, true, at
+		v.selectCommit(at)
 	}
-	return r.requestActivity(ctx, v)
+	return r.requestActivity(ctx, &v)
 }
 
-// variables are the query's with nothing asked for.
-func (r *reader) variables() map[string]any {
+// variables are those of the Activity query, with neither commits nor pull requests selected.
+func (r *reader) variables() activityVariables {
 	repo := &r.request.Repo
-	v := map[string]any{
-		"id": repo.NodeID, "owner": r.request.Org, "name": repo.Name, "byId": repo.NodeID != "", "byName": repo.NodeID == "",
-		"head": false, "pinned": false, "oid": nil, "lines": !r.request.SkipLines && !r.linesApart,
-		"commitsFirst": commitsPageSize, "commitsAfter": nil, "since": nil, "until": nil,
-		"pulls": false, "pullsFirst": pullsPageSize, "pullsAfter": nil,
+	return activityVariables{
+		repositoryVariables: repositoryVariables{
+			ID: repo.NodeID, Owner: r.request.Org, Name: repo.Name, ByID: repo.NodeID != "", ByName: repo.NodeID == "",
+		},
+		commitVariables: commitVariables{
+			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
+			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
+		},
+		pullVariables: pullVariables{PullsFirst: pullsPageSize},
 	}
-	v["since"] = r.request.commitsSince()
-	if r.request.ReadHead == "" {
-		if until := r.request.Until[activity.StreamCommits]; !until.IsZero() {
-			v["until"] = stamp(until)
-		}
-	}
-	return v
 }
 
-// commitsSince is from when on commits are listed: a walk from head to head knows no time.
-func (r *ReadRequest) commitsSince() any {
+// activityVariables are the variables of the Activity query.
+type activityVariables struct {
+	repositoryVariables
+	commitVariables
+	pullVariables
+}
+
+func (*activityVariables) document() document { return activityQuery }
+
+// repositoryVariables select the repository, by its id or by its name.
+type repositoryVariables struct {
+	ID     string `json:"id"`
+	Owner  string `json:"owner"`
+	Name   string `json:"name"`
+	ByID   bool   `json:"byId"`
+	ByName bool   `json:"byName"`
+}
+
+// commitVariables select a page of commits: of the default branch's head, or of the commit with the object name OID.
+type commitVariables struct {
+	Head         bool    `json:"head"`
+	Pinned       bool    `json:"pinned"`
+	OID          *string `json:"oid"`
+	Lines        bool    `json:"lines"`
+	CommitsFirst int     `json:"commitsFirst"`
+	CommitsAfter *string `json:"commitsAfter"`
+	Since        *string `json:"since"`
+	Until        *string `json:"until"`
+}
+
+// selectCommit selects the commits that a commit reaches, instead of those of the default branch.
+func (v *commitVariables) selectCommit(oid string) { v.Head, v.Pinned, v.OID = false, true, &oid }
+
+func (v *commitVariables) selectsCommits() bool { return v.Head || v.Pinned }
+
+// nextPage selects the page after a cursor. It reports whether the cursor is a new one.
+func (v *commitVariables) nextPage(cursor string) bool {
+	if v.CommitsAfter != nil && *v.CommitsAfter == cursor {
+		return false
+	}
+	v.CommitsAfter = &cursor
+	return true
+}
+
+// pullVariables select a page of pull requests.
+type pullVariables struct {
+	Pulls      bool    `json:"pulls"`
+	PullsFirst int     `json:"pullsFirst"`
+	PullsAfter *string `json:"pullsAfter"`
+}
+
+// commitsSince is the time from which commits are listed; nil for a walk from head to head, which has none.
+func (r *ReadRequest) commitsSince() *string {
 	if r.ReadHead != "" {
 		return nil
 	}
-	return stamp(r.Since[activity.StreamCommits])
+	since := stamp(r.Since[activity.StreamCommits])
+	return &since
+}
+
+// commitsUntil is the time up to which commits are listed; nil for no bound.
+func (r *ReadRequest) commitsUntil() *string {
+	end := r.Until[activity.StreamCommits]
+	if r.ReadHead != "" || end.IsZero() {
+		return nil
+	}
+	until := stamp(end)
+	return &until
 }
 
 // requestActivity asks for pages, and for commits without their lines where those with lines fail at every size.
-func (r *reader) requestActivity(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+func (r *reader) requestActivity(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
 	data, errs, err := r.requestActivityPage(ctx, full)
-	if !canSplit(err) || !selectsCommits(full) || full["pulls"] == true || full["lines"] != true {
+	if !canSplit(err) || !full.selectsCommits() || full.Pulls || !full.Lines {
 		return data, errs, err
 	}
-	full["lines"] = false
+	full.Lines = false
 	data, errs, err = r.requestActivityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
@@ -214,20 +272,18 @@ func (r *reader) requestActivity(ctx context.Context, full map[string]any) (*rep
 	return data, errs, err
 }
 
-func selectsCommits(v map[string]any) bool { return v["head"] == true || v["pinned"] == true }
-
 // requestActivityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
-func (r *reader) requestActivityPage(ctx context.Context, full map[string]any) (*repositoryActivity, []graphqlError, error) {
+func (r *reader) requestActivityPage(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
 	repo, memory := r.request.Repo.ID, &r.client.repos
 	sizes := memory.size(repo)
 	size, shrank := sizes.now(), false
 	if r.request.Minimal {
 		size = sizes.least()
 	}
-	q := question{split: selectsCommits(full) && (full["pulls"] == true || full["lines"] == true)}
+	q := question{split: full.selectsCommits() && (full.Pulls || full.Lines)}
 	for {
 		q.smaller = size > sizes.least()
-		data, errs, err := ask[activityData](ctx, r.client, activityQuery, q, withPageSize(full, size))
+		data, errs, err := ask[activityData](ctx, r.client, q, full.withPageSize(size))
 		if next, ok := sizes.below(size, err); ok {
 			size, shrank = next, true
 			continue
@@ -254,11 +310,11 @@ func (r *reader) checkIdentity(data *repositoryActivity) error {
 }
 
 // withPageSize are the variables with pages of a size in percent.
-func withPageSize(full map[string]any, percent int) map[string]any {
-	v := maps.Clone(full)
-	v["commitsFirst"] = full["commitsFirst"].(int) * percent / 100
-	v["pullsFirst"] = max(minPullsPageSize, full["pullsFirst"].(int)*percent/100)
-	return v
+func (v *activityVariables) withPageSize(percent int) *activityVariables {
+	sized := *v
+	sized.CommitsFirst = v.CommitsFirst * percent / 100
+	sized.PullsFirst = max(minPullsPageSize, v.PullsFirst*percent/100)
+	return &sized
 }
 
 func repositoryErrors(errs []graphqlError) []graphqlError {

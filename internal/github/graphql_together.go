@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -100,8 +101,7 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 
 // requestGroup sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
-	doc := activitiesQuery[len(several)]
-	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, doc, question{once: true}, groupVariables(several))
+	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, question{once: true}, newGroupVariables(several))
 	switch {
 	case err != nil:
 		return err
@@ -116,15 +116,48 @@ func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size 
 	return nil
 }
 
-// groupVariables are the variables of a query for several repositories.
-func groupVariables(several []*ReadRequest) map[string]any {
-	v := map[string]any{"lines": !several[0].SkipLines, "commitsFirst": groupCommitsPageSize, "pullsFirst": groupPullsPageSize}
-	for i, r := range several {
-		n := strconv.Itoa(i)
-		v["id"+n], v["since"+n] = r.Repo.NodeID, r.commitsSince()
-		v["commits"+n], v["pulls"+n] = r.Streams.Has(activity.StreamCommits), r.Streams.Has(activity.StreamPulls)
+// groupVariables are the variables of the Activities query, which has some of its own for each repository.
+type groupVariables struct {
+	lines        bool
+	repositories []memberVariables
+}
+
+// memberVariables are those of one repository of a group.
+type memberVariables struct {
+	id             string
+	commits, pulls bool
+	since          *string
+}
+
+func newGroupVariables(several []*ReadRequest) groupVariables {
+	v := groupVariables{lines: !several[0].SkipLines}
+	for _, r := range several {
+		v.repositories = append(v.repositories, memberVariables{
+			id: r.Repo.NodeID, since: r.commitsSince(),
+			commits: r.Streams.Has(activity.StreamCommits), pulls: r.Streams.Has(activity.StreamPulls),
+		})
 	}
 	return v
+}
+
+func (v groupVariables) document() document { return activitiesQuery[len(v.repositories)] }
+
+// MarshalJSON implements json.Marshaler: the variables of a repository have its index in their names.
+func (v groupVariables) MarshalJSON() ([]byte, error) {
+	object := fmt.Appendf(nil, `{"lines":%t,"commitsFirst":%d,"pullsFirst":%d`, v.lines, groupCommitsPageSize, groupPullsPageSize)
+	for i := range v.repositories {
+		r := &v.repositories[i]
+		id, err := json.Marshal(r.id)
+		if err != nil {
+			return nil, err
+		}
+		since, err := json.Marshal(r.since)
+		if err != nil {
+			return nil, err
+		}
+		object = fmt.Appendf(object, `,"id%d":%s,"since%d":%s,"commits%d":%t,"pulls%d":%t`, i, id, i, since, i, r.commits, i, r.pulls)
+	}
+	return append(object, '}'), nil
 }
 
 // groupPage is the part of an answer that is about one repository; nil when there is none, when an error may be about any of them,

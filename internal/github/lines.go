@@ -237,10 +237,10 @@ func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, broken map[int]
 
 func (s *lineReader) readGraphQL(ctx context.Context) error {
 	v := s.reader.variables()
-	s.selectHead(v)
+	s.selectHead(&v)
 	first := 0
 	for range maxPages {
-		data, errs, err := s.reader.requestActivity(ctx, v)
+		data, errs, err := s.reader.requestActivity(ctx, &v)
 		if err != nil {
 			return err
 		}
@@ -249,13 +249,13 @@ func (s *lineReader) readGraphQL(ctx context.Context) error {
 			return s.handleNoCommits(errs)
 		}
 		s.result.Head = target.OID
-		s.selectHead(v)
-		if target, err = s.reader.completePage(ctx, target, errs, v); err != nil {
+		s.selectHead(&v)
+		if target, err = s.reader.completePage(ctx, target, errs, &v); err != nil {
 			return err
 		}
 		history := target.History
 		next := history.PageInfo.HasNextPage
-		if next && history.PageInfo.EndCursor == v["commitsAfter"] {
+		if next && v.CommitsAfter != nil && history.PageInfo.EndCursor == *v.CommitsAfter {
 			return errEndless(activityQuery.name)
 		}
 		more, err := s.handlePage(ctx, s.graphqlRows(history.Nodes), first, next)
@@ -263,17 +263,17 @@ func (s *lineReader) readGraphQL(ctx context.Context) error {
 			return err
 		}
 		first += len(history.Nodes)
-		v["commitsAfter"] = history.PageInfo.EndCursor
+		v.nextPage(history.PageInfo.EndCursor)
 	}
 	return errEndless(activityQuery.name)
 }
 
 // selectHead asks for the listing of the head, of the present one as long as none is known.
-func (s *lineReader) selectHead(v map[string]any) {
-	pinned := s.result.Head != ""
-	v["head"], v["pinned"] = !pinned, pinned
-	if pinned {
-		v["oid"] = s.result.Head
+func (s *lineReader) selectHead(v *activityVariables) {
+	if s.result.Head == "" {
+		v.Head = true
+	} else {
+		v.selectCommit(s.result.Head)
 	}
 }
 

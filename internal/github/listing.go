@@ -227,16 +227,25 @@ func (s *segment) countWithin(nodes []*repositoryNode) (int, bool) {
 	return len(nodes), false
 }
 
+// discoverVariables are the variables of the Discover query.
+type discoverVariables struct {
+	Org   string  `json:"org"`
+	First int     `json:"first"`
+	After *string `json:"after"`
+}
+
+func (discoverVariables) document() document { return discoverQuery }
+
 // discoverPage asks for a page, and for a smaller one when that was too much. Of the smallest one it uses what there is.
 func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverData, []graphqlError, error) {
-	variables := map[string]any{"org": org, "after": nil}
+	v := discoverVariables{Org: org}
 	if after != "" {
-		variables["after"] = after
+		v.After = &after
 	}
 	size, shrank := c.pages.now(), false
 	for {
-		variables["first"] = size
-		found, errs, err := ask[discoverData](ctx, c, discoverQuery, question{smaller: size > c.pages.least()}, variables)
+		v.First = size
+		found, errs, err := ask[discoverData](ctx, c, question{smaller: size > c.pages.least()}, v)
 		next, smaller := c.pages.below(size, err)
 		switch {
 		case err == nil && shrank:

@@ -105,6 +105,13 @@ func (l *lookup) noteFailure(err error) {
 	}
 }
 
+// lookupVariables are the variables of the Lookup query.
+type lookupVariables struct {
+	IDs []string `json:"ids"`
+}
+
+func (lookupVariables) document() document { return lookupQuery }
+
 // lookupData is an answer of the query Lookup.
 type lookupData struct {
 	Nodes  []*ownedNode  `json:"nodes"`
@@ -173,7 +180,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.pages.least()
-	found, errs, err := ask[lookupData](ctx, l.client, lookupQuery, question{smaller: smaller}, map[string]any{"ids": ids})
+	found, errs, err := ask[lookupData](ctx, l.client, question{smaller: smaller}, lookupVariables{IDs: ids})
 	switch {
 	case smaller && tooMuch(err):
 		return lookupData{}, nil, err // for less of it

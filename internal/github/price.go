@@ -1,6 +1,7 @@
 package github
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -10,14 +11,15 @@ import (
 // divided by a hundred and rounded, at least one
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query).
 // The answer tells what it did cost.
-func (d *document) price(variables map[string]any) int {
-	p := pricing{document: d.parsed, variables: variables}
+func (d *document) price(encoded json.RawMessage) int {
+	p := pricing{document: d.parsed}
+	_ = json.Unmarshal(encoded, &p.variables) // those that were encoded are an object
 	return max(1, (p.requests(d.parsed.Operations.ForName(d.name).SelectionSet, 1)+50)/100)
 }
 
 type pricing struct {
 	document  *ast.QueryDocument
-	variables map[string]any
+	variables map[string]json.RawMessage
 }
 
 // requests are those for the connections of a selection that is made so many times.
@@ -38,7 +40,7 @@ func (p *pricing) requests(set ast.SelectionSet, times int) int {
 
 func (p *pricing) field(f *ast.Field, times int) int {
 	for _, d := range f.Directives {
-		if d.Name == "include" && p.variables[d.Arguments[0].Value.Raw] == false {
+		if d.Name == "include" && string(p.variables[d.Arguments[0].Value.Raw]) == "false" {
 			return 0
 		}
 	}
@@ -52,7 +54,7 @@ func (p *pricing) field(f *ast.Field, times int) int {
 // number is a page size, written down or in a variable.
 func (p *pricing) number(v *ast.Value) int {
 	if v.Kind == ast.Variable {
-		n, _ := p.variables[v.Raw].(int)
+		n, _ := strconv.Atoi(string(p.variables[v.Raw])) // 0 for null
 		return n
 	}
 	n, _ := strconv.Atoi(v.Raw)
