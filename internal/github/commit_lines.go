@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
 const (
@@ -228,4 +232,52 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		}
 	}
 	return untold, nil
+}
+
+// addLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
+// GitHub does not tell are left out.
+func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
+	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(detailConcurrency)
+	for i, commit := range commits {
+		events[i], known[i] = commit.event, true
+		if commit.sha == "" {
+			continue
+		}
+		group.Go(func() error {
+			added, removed, told, err := r.readSingleLines(ctx, commit.sha)
+			events[i].Additions, events[i].Deletions, known[i] = clampLines(added), clampLines(removed), told
+			return err
+		})
+	}
+	err := group.Wait()
+	some := make([]activity.Event, 0, len(events))
+	for i := range events {
+		if known[i] {
+			some = append(some, events[i])
+		}
+	}
+	return some, err
+}
+
+// requestCommitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
+// (https://docs.github.com/rest/commits/commits#get-a-commit).
+func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
+	row, told, err := get(ctx, r.client, restRequest{
+		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
+		noRetry: r.acceptsMissingLines(),
+	}, commitObject)
+	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+		r.client.settings.OnInvalidValue(err)
+		return 0, 0, nil
+	}
+	if wrong := told.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
+		r.client.reportInvalidRow(commitEndpoint, wrong)
+		return 0, 0, nil
+	}
+	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {
+		err = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
+	}
+	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
 }

@@ -15,10 +15,6 @@ type Validator struct {
 	Since time.Time
 }
 
-// ConditionalStreams are the streams of which, with REST alone, nothing else tells whether they have moved. With GraphQL discovery
-// tells, and most of what is asked for then has changed: there a condition would not pay.
-const ConditionalStreams = activity.Streams(1<<activity.StreamPulls | 1<<activity.StreamComments)
-
 // maxETag bounds in bytes what is kept of a foreign header.
 const maxETag = 200
 

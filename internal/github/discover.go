@@ -143,6 +143,13 @@ func (l *markList) mark() (activity.LatestUpdate, bool) {
 	}
 }
 
+// nodeMarks are the marks of a page of repositories.
+type nodeMarks struct{ pulls, issues marks }
+
+func newNodeMarks(pulls, issues []*markedNode) nodeMarks {
+	return nodeMarks{pulls: marksOf(pulls, (*markedNode).pulls), issues: marksOf(issues, (*markedNode).issues)}
+}
+
 // marks are by the repository's node id. What the credential may not read, or GitHub could not tell, is not in them.
 type marks map[string]activity.LatestUpdate
 
@@ -189,26 +196,17 @@ func (n *markedNode) issues() *markList { return n.Issues }
 
 // repository makes a repository of a node. broken says that GitHub could not tell a part of it: then its push time and
 // head are no signals.
-func (n *repositoryNode) repository(pulls, issues marks, broken bool) activity.Repository {
+func (n *repositoryNode) repository(m nodeMarks, isIncomplete bool) activity.Repository {
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
 		FlagsUnknown: n.invalid.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
 		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues)},
 	}
-	if n.Branch != nil && n.Branch.Target != nil {
-		repo.Signals.Head = n.Branch.Target.OID
-	}
-	if !broken && n.invalid == nil {
-		repo.Signals.Streams = repo.Signals.Streams.With(activity.StreamCommits)
-	}
-	mark, ok := pulls.get(n.ID, n.HasPulls)
-	if !ok {
-		return repo
-	}
-	repo.Signals.Pulls, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamPulls)
-	if mark, ok := issues.get(n.ID, n.HasIssues); ok {
-		repo.Signals.Issues, repo.Signals.Streams = mark, repo.Signals.Streams.With(activity.StreamComments)
+	for _, source := range streamSources {
+		if source.signal(n, m, isIncomplete, &repo.Signals) {
+			repo.Signals.Streams = repo.Signals.Streams.With(source.stream)
+		}
 	}
 	return repo
 }

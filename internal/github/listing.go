@@ -276,7 +276,7 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 	if page.Nodes == nil {
 		return nil, map[int]error{0: missing(discoverQuery, under(errs, nodesPath[0]), "repositories in the page")}
 	}
-	pulls, issues := marksOf(found.Pulls.nodes(), (*markedNode).pulls), marksOf(found.Issues.nodes(), (*markedNode).issues)
+	marks := newNodeMarks(found.Pulls.nodes(), found.Issues.nodes())
 	list := make([]activity.Repository, 0, len(page.Nodes))
 	holes := make(map[int]error)
 	for i, node := range page.Nodes {
@@ -286,7 +286,7 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 		}
 		switch {
 		case node != nil && c.isValidRepository(node.DatabaseID, node.Name):
-			list = append(list, node.repository(pulls, issues, broken != nil))
+			list = append(list, node.repository(marks, broken != nil))
 		case node == nil && broken != nil:
 			holes[i] = broken
 		case node == nil && !mentioned(errs, nodesPath, i):

@@ -159,11 +159,11 @@ func (l *lookup) readGraphQL(ctx context.Context, asked []activity.Repository) {
 			continue
 		}
 		asked = asked[len(part):]
-		pulls, issues := marksOf(found.Pulls, (*markedNode).pulls), marksOf(found.Issues, (*markedNode).issues)
+		marks := newNodeMarks(found.Pulls, found.Issues)
 		for i := range part {
 			s := LookupResult{ID: part[i].ID, Err: err}
 			if err == nil {
-				s = l.nodeResult(found.Nodes[i], s.ID, errs, i, pulls, issues)
+				s = l.nodeResult(found.Nodes[i], s.ID, errs, i, marks)
 			}
 			l.report(s)
 		}
@@ -200,7 +200,7 @@ var lookupPath = []string{"nodes"}
 
 // nodeResult is what an answer says of the i-th that was asked for.
 func (l *lookup) nodeResult(
-	node *ownedNode, id int64, errs []graphqlError, i int, pulls, issues marks,
+	node *ownedNode, id int64, errs []graphqlError, i int, m nodeMarks,
 ) LookupResult {
 	broken := untold(lookupQuery, errs, lookupPath, i)
 	s := LookupResult{ID: id}
@@ -214,7 +214,7 @@ func (l *lookup) nodeResult(
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		s.Moved = true
 	default:
-		repo := node.repository(pulls, issues, broken != nil)
+		repo := node.repository(m, broken != nil)
 		s.Repo = &repo
 	}
 	if node != nil && node.invalid != nil {

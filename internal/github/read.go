@@ -102,26 +102,25 @@ func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity
 	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
 	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
 	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Minimal))
-	if c.settings.API == APIREST {
-		r.readREST(inPart)
-	} else {
-		r.readGraphQL(inPart)
+	if sources := r.activitySources(); c.settings.API == APIREST {
+		r.readREST(inPart, sources)
+	} else if len(sources) > 0 {
+		r.readActivity(inPart, sources)
 	}
 	r.recordMissedLines()
-	if req.Streams.Has(activity.StreamComments) {
-		inComments := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Minimal))
-		r.result.setFailed(activity.StreamComments, r.readComments(inComments))
+	for _, s := range streamSources {
+		if s.activity == nil && r.wants(s.stream) {
+			alone := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Minimal))
+			r.readREST(alone, []*streamSource{s})
+		}
 	}
 	return r.result
 }
 
-// readREST reads commits and pull requests with REST alone.
-func (r *reader) readREST(ctx context.Context) {
-	if r.wants(activity.StreamCommits) {
-		r.result.setFailed(activity.StreamCommits, r.resolveHeads(ctx, r.readCommitsREST(ctx)))
-	}
-	if r.wants(activity.StreamPulls) {
-		r.result.setFailed(activity.StreamPulls, r.readPullsREST(ctx))
+// readREST reads streams with REST.
+func (r *reader) readREST(ctx context.Context, sources []*streamSource) {
+	for _, s := range sources {
+		r.result.setFailed(s.stream, s.readREST(ctx, r))
 	}
 }
 

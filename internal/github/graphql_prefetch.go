@@ -69,21 +69,24 @@ func (c *Client) fitsGroup(r *ReadRequest) bool {
 	if r.Minimal || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
-	if r.Repo.NodeID == "" || r.AtCommit != "" ||
-		!r.Streams.Has(activity.StreamCommits) && !r.Streams.Has(activity.StreamPulls) {
+	if r.Repo.NodeID == "" || r.AtCommit != "" {
 		return false
 	}
-	from := c.settings.Now().Add(-groupMaxAge)
-	for _, s := range []activity.Stream{activity.StreamCommits, activity.StreamPulls} {
-		byHead := s == activity.StreamCommits && r.ReadHead != ""
-		if !r.Streams.Has(s) || byHead || r.Repo.Signals.QuietStreams(r.Since[s]).Has(s) {
+	from, hasStream := c.settings.Now().Add(-groupMaxAge), false
+	for _, source := range streamSources {
+		s := source.stream
+		if source.activity == nil || !r.Streams.Has(s) {
+			continue
+		}
+		hasStream = true
+		if source.activity.isBounded(r) || r.Repo.Signals.QuietStreams(r.Since[s]).Has(s) {
 			continue
 		}
 		if r.Since[s].Before(from) || !r.Until[s].IsZero() {
 			return false
 		}
 	}
-	return true
+	return hasStream
 }
 
 // prefetchGroup sends one query. When it asked for too much, both halves are asked for: where both are answered the next

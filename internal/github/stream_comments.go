@@ -13,6 +13,19 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
+// commentSource reads the conversation comments of issues and pull requests, with REST in either mode.
+var commentSource = streamSource{
+	stream:        activity.StreamComments,
+	readREST:      func(ctx context.Context, r *reader) error { return r.readComments(ctx) },
+	isConditional: true,
+	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+		if _, ok = m.pulls.get(n.ID, n.HasPulls); ok {
+			s.Issues, ok = m.issues.get(n.ID, n.HasIssues)
+		}
+		return ok
+	},
+}
+
 const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
 
 // commentRows is the format of a page of comments.

@@ -11,10 +11,265 @@ import (
 	"time"
 
 	gogithub "github.com/google/go-github/v66/github"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
+
+// commitSource reads the commits of the default branch. A reading goes from the head of the former one to the present
+// one, whatever the dates of the commits are, or lists a window of committer dates.
+var commitSource = streamSource{
+	stream:   activity.StreamCommits,
+	readREST: func(ctx context.Context, r *reader) error { return r.resolveHeads(ctx, r.readCommitsREST(ctx)) },
+	activity: &activitySource{
+		selectFirst: selectFirstCommits,
+		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
+			return r.resolveHeads(ctx, r.readCommitsGraphQL(ctx, data, errs))
+		},
+		isBounded: func(req *ReadRequest) bool { return req.ReadHead != "" },
+	},
+	signal: func(n *repositoryNode, _ nodeMarks, isIncomplete bool, s *activity.Signals) bool {
+		if n.Branch != nil && n.Branch.Target != nil {
+			s.Head = n.Branch.Target.OID
+		}
+		return !isIncomplete && n.invalid == nil
+	},
+}
+
+// commitsPageSize is the number of commits in a page of GraphQL.
+const commitsPageSize = 100
+
+type commitTarget struct {
+	OID     string `json:"oid"`
+	History *struct {
+		PageInfo pageInfo      `json:"pageInfo"`
+		Nodes    []*commitNode `json:"nodes"`
+	} `json:"history"`
+}
+
+func (a *repositoryActivity) target() *commitTarget {
+	if a.Object != nil {
+		return a.Object
+	}
+	if a.Branch != nil {
+		return a.Branch.Target
+	}
+	return nil
+}
+
+// commitVariables select a page of commits: of the default branch's head, or of the commit with the object name OID.
+type commitVariables struct {
+	Head         bool    `json:"head"`
+	Pinned       bool    `json:"pinned"`
+	OID          *string `json:"oid"`
+	Lines        bool    `json:"lines"`
+	CommitsFirst int     `json:"commitsFirst"`
+	CommitsAfter *string `json:"commitsAfter"`
+	Since        *string `json:"since"`
+	Until        *string `json:"until"`
+}
+
+// selectCommit selects the commits that a commit reaches, instead of those of the default branch.
+func (v *commitVariables) selectCommit(oid string) { v.Head, v.Pinned, v.OID = false, true, &oid }
+
+func (v *commitVariables) selectsCommits() bool { return v.Head || v.Pinned }
+
+// nextPage selects the page after a cursor. It reports whether the cursor is a new one.
+func (v *commitVariables) nextPage(cursor string) bool {
+	if v.CommitsAfter != nil && *v.CommitsAfter == cursor {
+		return false
+	}
+	v.CommitsAfter = &cursor
+	return true
+}
+
+// selectFirstCommits selects the first page: from Request.AtCommit, or from the default branch's head.
+func selectFirstCommits(req *ReadRequest, v *activityVariables) {
+	if req.AtCommit == "" {
+		v.Head = true
+	} else {
+		v.selectCommit(req.AtCommit)
+	}
+}
+
+// commitsSince is the time from which commits are listed; nil for a walk from head to head, which has none.
+func (r *ReadRequest) commitsSince() *string {
+	if r.ReadHead != "" {
+		return nil
+	}
+	since := stamp(r.Since[activity.StreamCommits])
+	return &since
+}
+
+// commitsUntil is the time up to which commits are listed; nil for no bound.
+func (r *ReadRequest) commitsUntil() *string {
+	end := r.Until[activity.StreamCommits]
+	if r.ReadHead != "" || end.IsZero() {
+		return nil
+	}
+	until := stamp(end)
+	return &until
+}
+
+// readCommitsGraphQL reads the commits from the first page on.
+func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+	target := data.target()
+	if at := r.request.AtCommit; at != "" && (target == nil || target.OID != at) {
+		return missingCommitError(errs)
+	}
+	if target == nil {
+		if e := errorBelow(errs, "defaultBranchRef"); e != nil {
+			return failure(activityQuery, e)
+		}
+		if r.request.hadCommits() { // one that had commits cannot become empty
+			return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
+		}
+		return nil // an empty repository
+	}
+	if !isObjectName(target.OID) {
+		return &UnavailableError{Response: Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
+	}
+	r.result.Head = target.OID
+	if target.OID == r.request.ReadHead {
+		return nil
+	}
+	w := newWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
+	v := r.variables()
+	v.selectCommit(target.OID)
+	for range maxPages {
+		more, err := r.handleCommitPage(ctx, target, errs, w, &v)
+		if err != nil || !more {
+			return err
+		}
+		if data, errs, err = r.requestActivity(ctx, &v); err != nil {
+			return err
+		}
+		if target = data.target(); target == nil {
+			return missing(activityQuery, errs, "commit")
+		}
+	}
+	return errEndless(activityQuery.name)
+}
+
+// handleCommitPage hands out a page and says whether another one is needed, for which it prepares the variables.
+func (r *reader) handleCommitPage(
+	ctx context.Context, target *commitTarget, errs []graphqlError, w *historyWalk, v *activityVariables,
+) (bool, error) {
+	target, err := r.completePage(ctx, target, errs, v)
+	if err != nil {
+		return false, err
+	}
+	nodes := target.History.Nodes
+	fresh := nodes
+	if r.request.ReadHead != "" {
+		fresh = w.newCommits(nodes)
+	}
+	r.former.addNodes(nodes)
+	if r.linesApart && !r.request.SkipLines {
+		if err := r.fillLines(ctx, fresh); err != nil {
+			return false, err
+		}
+	}
+	if err := r.emitListed(r.commitEvents(fresh)); err != nil {
+		return false, err
+	}
+	if err := r.checkLines(ctx); err != nil {
+		return false, err
+	}
+	info := target.History.PageInfo
+	if !info.HasNextPage || (r.request.ReadHead != "" && w.isComplete(nodes)) {
+		return false, nil
+	}
+	if !v.nextPage(info.EndCursor) {
+		return false, errEndless(activityQuery.name)
+	}
+	return true, nil
+}
+
+// completePage is a page of which nothing is missing, or an error.
+func (r *reader) completePage(ctx context.Context, target *commitTarget, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
+	if err := unanswered(activityQuery, errs, "history"); err != nil {
+		return nil, err
+	}
+	if target.History == nil || target.History.Nodes == nil || hasNull(target.History.Nodes) {
+		return r.requestWithoutLines(ctx, errs, v)
+	}
+	return target, nil
+}
+
+func hasNull(nodes []*commitNode) bool {
+	for _, n := range nodes {
+		if n == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// errorBelow is the first error of a field or of something below it.
+func errorBelow(errs []graphqlError, name string) *graphqlError {
+	for i := range errs {
+		if slices.Contains(errs[i].Path, any(name)) {
+			return &errs[i]
+		}
+	}
+	return nil
+}
+
+func errorAt(errs []graphqlError, names ...string) *graphqlError {
+	for i := range errs {
+		if slices.ContainsFunc(names, errs[i].atField) {
+			return &errs[i]
+		}
+	}
+	return nil
+}
+
+// requestWithoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
+func (r *reader) requestWithoutLines(ctx context.Context, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
+	if e := errorAt(errs, "additions", "deletions"); e == nil {
+		return nil, missing(activityQuery, errs, "history")
+	}
+	again := *v
+	again.Lines = false
+	data, errs, err := r.requestActivity(ctx, &again)
+	if err != nil {
+		return nil, err
+	}
+	target := data.target()
+	if target == nil || target.History == nil || hasNull(target.History.Nodes) {
+		return nil, missing(activityQuery, errs, "history")
+	}
+	if err := unanswered(activityQuery, errs, "history"); err != nil {
+		return nil, err
+	}
+	return target, r.fillLines(ctx, target.History.Nodes)
+}
+
+func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
+	events := make([]activity.Event, 0, len(nodes))
+	for _, n := range nodes {
+		if n.linesUnavailable {
+			continue
+		}
+		if n.invalid != nil {
+			r.client.reportInvalidRow(activityQuery.name, n.invalid)
+			if !n.invalid.hasOnly("additions", "deletions") {
+				continue
+			}
+		}
+		id, err := activity.CommitID(n.OID)
+		if err != nil {
+			r.client.settings.OnInvalidValue(err)
+			continue
+		}
+		e := r.newEvent(activity.KindCommit, id, n.Author.actor(), n.CommittedDate)
+		if !n.isMerge() && n.Additions != nil && n.Deletions != nil {
+			e.Additions, e.Deletions = clampLines(*n.Additions), clampLines(*n.Deletions)
+		}
+		events = append(events, e)
+	}
+	return events
+}
 
 const (
 	commitsEndpoint = "/repos/{owner}/{repo}/commits"
@@ -340,52 +595,4 @@ func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fie
 		commits = append(commits, commit)
 	}
 	return commits
-}
-
-// addLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
-// GitHub does not tell are left out.
-func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
-	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(detailConcurrency)
-	for i, commit := range commits {
-		events[i], known[i] = commit.event, true
-		if commit.sha == "" {
-			continue
-		}
-		group.Go(func() error {
-			added, removed, told, err := r.readSingleLines(ctx, commit.sha)
-			events[i].Additions, events[i].Deletions, known[i] = clampLines(added), clampLines(removed), told
-			return err
-		})
-	}
-	err := group.Wait()
-	some := make([]activity.Event, 0, len(events))
-	for i := range events {
-		if known[i] {
-			some = append(some, events[i])
-		}
-	}
-	return some, err
-}
-
-// requestCommitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
-// (https://docs.github.com/rest/commits/commits#get-a-commit).
-func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, told, err := get(ctx, r.client, restRequest{
-		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
-		noRetry: r.acceptsMissingLines(),
-	}, commitObject)
-	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
-		r.client.settings.OnInvalidValue(err)
-		return 0, 0, nil
-	}
-	if wrong := told.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
-		r.client.reportInvalidRow(commitEndpoint, wrong)
-		return 0, 0, nil
-	}
-	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {
-		err = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
-	}
-	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
 }

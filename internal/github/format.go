@@ -1,0 +1,129 @@
+package github
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+)
+
+// format describes the body of a REST response: how it is decoded, and what it has at the least.
+type format[T any] struct {
+	// decodeFields decodes a body field by field that cannot be decoded as a whole; nil where that is an error.
+	decodeFields func(body []byte, into *T) (map[int]fieldErrors, error)
+	// check refuses data that lacks what every response has, because a missing value would be taken for zero.
+	check func(data T, info restPage) error
+}
+
+// decode decodes a body. The second result has the rows with a value that cannot be decoded, by index.
+func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
+	var data T
+	strict := decodeJSON(body, &data)
+	if strict == nil || f.decodeFields == nil || !json.Valid(body) {
+		return data, nil, strict
+	}
+	var lenient T
+	invalid, err := f.decodeFields(body, &lenient)
+	if err != nil {
+		return data, nil, strict
+	}
+	return lenient, invalid, nil
+}
+
+// listOf is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another field
+// does not matter. Without any, all are used.
+func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
+	return format[[]*T]{
+		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) { return decodeRows(body, into, fields) },
+		check:        func(rows []*T, info restPage) error { return checkRows(rows, info, isComplete) },
+	}
+}
+
+// objectOf is the format of a single object, whose invalid fields are those of row 0.
+func objectOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
+	return format[*T]{
+		decodeFields: func(body []byte, into **T) (map[int]fieldErrors, error) { return decodeObject(body, into, fields) },
+		check: func(row *T, info restPage) error {
+			if !isComplete(row, info.invalid[0]) {
+				return errIncomplete
+			}
+			return nil
+		},
+	}
+}
+
+var (
+	errIncomplete = errors.New("a row without what every row has")
+	errEmptyPage  = errors.New("an empty page that says there is another one")
+)
+
+// checkRows refuses a list with an incomplete row, and an empty page that announces another one.
+func checkRows[T any](rows []*T, info restPage, isComplete func(*T, fieldErrors) bool) error {
+	if rows == nil {
+		return errIncomplete
+	}
+	if len(rows) == 0 && info.next {
+		return errEmptyPage
+	}
+	for i, row := range rows {
+		if row == nil || !isComplete(row, info.invalid[i]) {
+			return errIncomplete
+		}
+	}
+	return nil
+}
+
+// decodeRows decodes a list row by row.
+func decodeRows[T any](body []byte, into *[]*T, fields []string) (map[int]fieldErrors, error) {
+	var raws []json.RawMessage
+	if err := json.Unmarshal(body, &raws); err != nil || raws == nil {
+		return nil, errNoRow
+	}
+	rows, invalid := make([]*T, len(raws)), make(map[int]fieldErrors)
+	for i, raw := range raws {
+		if bytes.Equal(raw, []byte("null")) {
+			continue
+		}
+		rows[i] = new(T)
+		wrong, err := decodeUsedFields(raw, rows[i], fields)
+		if err != nil {
+			return nil, err
+		}
+		if wrong != nil {
+			invalid[i] = wrong
+		}
+	}
+	*into = rows
+	return invalid, nil
+}
+
+// decodeObject decodes an object as the only row.
+func decodeObject[T any](body []byte, into **T, fields []string) (map[int]fieldErrors, error) {
+	row := new(T)
+	wrong, err := decodeUsedFields(body, row, fields)
+	if err != nil {
+		return nil, err
+	}
+	*into = row
+	if wrong == nil {
+		return nil, nil
+	}
+	return map[int]fieldErrors{0: wrong}, nil
+}
+
+// decodeUsedFields decodes a row. The errors of fields that are not used are dropped.
+func decodeUsedFields[T any](raw []byte, into *T, fields []string) (fieldErrors, error) {
+	wrong, err := decodeRow(raw, into)
+	for name := range wrong {
+		if len(fields) > 0 && !slices.Contains(fields, name) {
+			delete(wrong, name)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil, err
+	}
+	return wrong, err
+}
+
+// present reports whether a field is there, or has a value that cannot be decoded: its row is left out later.
+func (e fieldErrors) present(value bool, name string) bool { return value || e[name] != nil }

@@ -1,0 +1,187 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+)
+
+// readActivity reads streams of the Activity query. The first page of all of them is one request. They are read one by
+// one where the credential may not read one of them, which makes the whole repository null, and where the query fails at
+// every page size.
+func (r *reader) readActivity(ctx context.Context, sources []*streamSource) {
+	isOne := len(sources) == 1
+	if !isOne && r.request.Minimal {
+		r.readApart(ctx, sources)
+		return
+	}
+	data, errs, err := r.requestFirstPage(ctx, sources)
+	if !isOne && (errors.As(err, new(*ForbiddenError)) || canSplit(err)) {
+		r.readApart(ctx, sources)
+		return
+	}
+	for _, s := range sources {
+		if err == nil {
+			r.result.setFailed(s.stream, s.activity.read(ctx, r, data, errs))
+		} else {
+			r.result.setFailed(s.stream, err)
+		}
+	}
+}
+
+// readApart reads streams with queries of their own, the last of the table first: commits may need more than one query.
+func (r *reader) readApart(ctx context.Context, sources []*streamSource) {
+	for _, s := range slices.Backward(sources) {
+		r.readActivity(ctx, []*streamSource{s})
+	}
+}
+
+// canSplit reports whether the parts of a query that failed may succeed: GitHub has responded, or run out of time.
+func canSplit(err error) bool {
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	return ok && (unavailable.tooMuch || unavailable.Status != 0)
+}
+
+// requestFirstPage returns the first page of streams: the prefetched one, or that of a request of its own.
+func (r *reader) requestFirstPage(
+	ctx context.Context, sources []*streamSource,
+) (*repositoryActivity, []graphqlError, error) {
+	if data, errs := r.request.prefetched.consume(); data != nil {
+		return data, errs, nil // found by its id
+	}
+	v := r.variables()
+	for _, s := range sources {
+		s.activity.selectFirst(r.request, &v)
+	}
+	return r.requestActivity(ctx, &v)
+}
+
+// activityData is an answer of the query Activity.
+type activityData struct {
+	ByID   *repositoryActivity `json:"byId"`
+	ByName *repositoryActivity `json:"byName"`
+}
+
+func (d *activityData) repository() *repositoryActivity {
+	if d.ByID != nil {
+		return d.ByID
+	}
+	return d.ByName
+}
+
+type repositoryActivity struct {
+	DatabaseID int64 `json:"databaseId"`
+	// HasPulls is the flag that pull requests are switched on, as it was answered; empty where the server does not know
+	// it.
+	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
+	Branch   *struct {
+		Target *commitTarget `json:"target"`
+	} `json:"defaultBranchRef"`
+	Object *commitTarget `json:"object"`
+	Pulls  *struct {
+		PageInfo pageInfo    `json:"pageInfo"`
+		Nodes    []*pullNode `json:"nodes"`
+	} `json:"pullRequests"`
+}
+
+// variables are those of the Activity query, with neither commits nor pull requests selected.
+func (r *reader) variables() activityVariables {
+	repo := &r.request.Repo
+	return activityVariables{
+		repositoryVariables: repositoryVariables{
+			ID: repo.NodeID, Owner: r.request.Org, Name: repo.Name, ByID: repo.NodeID != "", ByName: repo.NodeID == "",
+		},
+		commitVariables: commitVariables{
+			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
+			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
+		},
+		pullVariables: pullVariables{PullsFirst: pullsPageSize},
+	}
+}
+
+// activityVariables are the variables of the Activity query.
+type activityVariables struct {
+	repositoryVariables
+	commitVariables
+	pullVariables
+}
+
+func (*activityVariables) document() document { return activityQuery }
+
+// repositoryVariables select the repository, by its id or by its name.
+type repositoryVariables struct {
+	ID     string `json:"id"`
+	Owner  string `json:"owner"`
+	Name   string `json:"name"`
+	ByID   bool   `json:"byId"`
+	ByName bool   `json:"byName"`
+}
+
+// requestActivity asks for pages, and for commits without their lines where those with lines fail at every size.
+func (r *reader) requestActivity(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
+	data, errs, err := r.requestActivityPage(ctx, full)
+	if !canSplit(err) || !full.selectsCommits() || full.Pulls || !full.Lines {
+		return data, errs, err
+	}
+	full.Lines = false
+	data, errs, err = r.requestActivityPage(ctx, full)
+	if err == nil {
+		r.linesApart = true
+		r.client.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
+	}
+	return data, errs, err
+}
+
+// requestActivityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
+func (r *reader) requestActivityPage(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
+	repo, memory := r.request.Repo.ID, &r.client.repos
+	sizes := memory.size(repo)
+	size, shrank := sizes.now(), false
+	if r.request.Minimal {
+		size = sizes.least()
+	}
+	q := question{split: full.selectsCommits() && (full.Pulls || full.Lines)}
+	for {
+		q.smaller = size > sizes.least()
+		data, errs, err := ask[activityData](ctx, r.client, q, full.withPageSize(size))
+		if next, ok := sizes.below(size, err); ok {
+			size, shrank = next, true
+			continue
+		}
+		if err != nil {
+			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError)) // its parts are asked for in small pages
+			return nil, nil, err
+		}
+		memory.worked(repo, sizes, size, shrank)
+		r.request.Minimal = false // it is answered again
+		if data.repository() == nil {
+			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
+		}
+		return data.repository(), errs, r.checkIdentity(data.repository())
+	}
+}
+
+// checkIdentity refuses another repository: one that was asked for by its name may have lost it to that.
+func (r *reader) checkIdentity(data *repositoryActivity) error {
+	if r.request.Repo.NodeID != "" || data.DatabaseID == r.request.Repo.ID {
+		return nil
+	}
+	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
+}
+
+// withPageSize are the variables with pages of a size in percent.
+func (v *activityVariables) withPageSize(percent int) *activityVariables {
+	sized := *v
+	sized.CommitsFirst = v.CommitsFirst * percent / 100
+	sized.PullsFirst = max(minPullsPageSize, v.PullsFirst*percent/100)
+	return &sized
+}
+
+func repositoryErrors(errs []graphqlError) []graphqlError {
+	if list := under(errs, "byId"); list != nil {
+		return list
+	}
+	return under(errs, "byName")
+}

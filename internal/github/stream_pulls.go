@@ -1,0 +1,494 @@
+package github
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	gogithub "github.com/google/go-github/v66/github"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+)
+
+// pullSource reads pull requests and their reviews, by update time.
+var pullSource = streamSource{
+	stream:        activity.StreamPulls,
+	readREST:      func(ctx context.Context, r *reader) error { return r.readPullsREST(ctx) },
+	isConditional: true,
+	activity: &activitySource{
+		selectFirst: func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
+			return r.readPullsGraphQL(ctx, data, errs)
+		},
+		isBounded: func(*ReadRequest) bool { return false },
+	},
+	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+		s.Pulls, ok = m.pulls.get(n.ID, n.HasPulls)
+		return ok
+	},
+}
+
+// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
+// the following ones, and of the smallest one.
+const (
+	pullsPageSize     = 25
+	pullsNextPageSize = 50
+	minPullsPageSize  = 5
+)
+
+type pullNode struct {
+	ID        string            `json:"id"`
+	Number    int64             `json:"number"`
+	CreatedAt time.Time         `json:"createdAt"`
+	MergedAt  *time.Time        `json:"mergedAt"`
+	UpdatedAt time.Time         `json:"updatedAt"`
+	Author    *account          `json:"author"`
+	Reviews   *reviewConnection `json:"reviews"`
+
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain pullNode
+	n.invalid, err = decodeRow(raw, (*plain)(n))
+	return err
+}
+
+type reviewConnection struct {
+	PageInfo pageInfo      `json:"pageInfo"`
+	Nodes    []*reviewNode `json:"nodes"`
+}
+
+type reviewNode struct {
+	FullDatabaseID json.Number `json:"fullDatabaseId"`
+	SubmittedAt    *time.Time  `json:"submittedAt"`
+	Author         *account    `json:"author"`
+
+	// invalid are the fields that cannot be decoded; the others are there.
+	invalid fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain reviewNode
+	n.invalid, err = decodeRow(raw, (*plain)(n))
+	return err
+}
+
+// pullVariables select a page of pull requests.
+type pullVariables struct {
+	Pulls      bool    `json:"pulls"`
+	PullsFirst int     `json:"pullsFirst"`
+	PullsAfter *string `json:"pullsAfter"`
+}
+
+// pullRow is a row of a listing of pull requests.
+type pullRow struct {
+	updatedAt time.Time
+	// isComplete says that events asks for nothing.
+	isComplete bool
+	// events are the pull request's and its reviews'; what they need beside the row is asked for when they are.
+	events func(ctx context.Context) ([]activity.Event, error)
+}
+
+// pullPage is a page of the listing by update time, the newest first.
+type pullPage []pullRow
+
+// PullScan is how far a listing of pull requests by update time, the newest first, was read: everything of those that were last updated
+// between the two times, both exclusive, was handed out. Whatever happens to one of them later moves it out of there.
+type PullScan struct{ Start, End time.Time }
+
+// PullScans are what several readings know: one that fails near the top has its part, and those before it have theirs.
+type PullScans []PullScan
+
+// maxScans bounds what is kept; what is forgotten is read again.
+const maxScans = 4
+
+func (s PullScans) contains(updated time.Time) bool {
+	return slices.ContainsFunc(s, func(scan PullScan) bool { return updated.After(scan.Start) && updated.Before(scan.End) })
+}
+
+// add are the scans and another one, which swallows those that it has come past.
+func (s PullScans) add(scan PullScan) PullScans {
+	all := PullScans{scan}
+	for _, had := range s {
+		if had.Start.Before(scan.Start) {
+			all = append(all, had)
+		}
+	}
+	return all[:min(len(all), maxScans)]
+}
+
+// maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
+const maxRescans = 10
+
+// scanPulls reads pull requests by update time from the newest to those that were updated before the time asked for.
+// fetch gets the page after a cursor, and the next cursor, empty at the end.
+//
+// A row that is touched during the scan jumps to the top, behind our back, and is not met any more. So after a scan of
+// several pages the top is read again, down to what was the newest row before, until that takes a single page.
+func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
+	since := r.request.Since[activity.StreamPulls]
+	r.result.PullScans = r.request.PullScans
+	for n := range maxRescans {
+		newest, pages, err := r.scanPages(ctx, since, n == 0, fetch)
+		if err != nil || pages <= 1 {
+			return err
+		}
+		since = newest
+	}
+	return nil // the top moves faster than it can be read: the next pass begins before it
+}
+
+// scanPages gives the update time of the newest row and how many pages it took.
+func (r *reader) scanPages(
+	ctx context.Context, since time.Time, first bool, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
+) (newest time.Time, pages int, err error) {
+	cursor := ""
+	for pages < maxPages {
+		rows, next, err := fetch(ctx, cursor)
+		if err != nil {
+			return newest, pages, err
+		}
+		pages++
+		if pages == 1 && len(rows) > 0 {
+			newest = rows[0].updatedAt
+		}
+		if pages == 1 && first && r.coversGap(rows, next) {
+			since = r.request.GapStart[activity.StreamPulls]
+			r.result.GapCoveredFrom[activity.StreamPulls] = since
+		}
+		more, err := r.emitPullRows(ctx, rows, since, func(updated time.Time) {
+			if first {
+				r.recordScanned(updated, newest)
+			}
+		})
+		if err != nil || !more || next == "" {
+			return newest, pages, err
+		}
+		if next == cursor {
+			break
+		}
+		cursor = next
+	}
+	return newest, pages, errEndless("pull requests")
+}
+
+// coversGap reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
+// needs a question of its own, nothing older may be on it: there is a time for that.
+func (r *reader) coversGap(rows pullPage, next string) bool {
+	since, back := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
+	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updatedAt.Before(back))) {
+		return false
+	}
+	return !slices.ContainsFunc(rows, func(row pullRow) bool {
+		return !row.isComplete && row.updatedAt.Before(since) && !row.updatedAt.Before(back)
+	})
+}
+
+// recordScanned notes that a row was read, now or before, and every one above it. newest is the first of all.
+func (r *reader) recordScanned(updated, newest time.Time) {
+	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
+		newest = settled
+	}
+	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
+}
+
+// emitPullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
+// error is handed out, too.
+func (r *reader) emitPullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
+	var events []activity.Event
+	more := true // a page may have no row that can be decoded
+	for _, row := range rows {
+		if row.updatedAt.Before(since) {
+			more = false
+			break
+		}
+		if r.request.PullScans.contains(row.updatedAt) {
+			done(row.updatedAt)
+			continue
+		}
+		found, err := row.events(ctx)
+		if err != nil {
+			if broken := r.emitValid(events); broken != nil {
+				err = broken
+			}
+			return false, err
+		}
+		events = append(events, found...)
+		done(row.updatedAt)
+	}
+	return more, r.emitValid(events)
+}
+
+// newPullEvents are the events of a pull request itself, both its author's.
+func (r *reader) newPullEvents(number int64, author activity.Actor, created time.Time, merged *time.Time) []activity.Event {
+	id := activity.NumberID(number)
+	events := []activity.Event{r.newEvent(activity.KindPullRequestOpened, id, author, created)}
+	if merged != nil {
+		events = append(events, r.newEvent(activity.KindPullRequestMerged, id, author, *merged))
+	}
+	return events
+}
+
+// readPullsGraphQL reads the pull requests from the first page on.
+func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
+	first := data
+	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+		if first == nil {
+			v := r.variables()
+			v.Pulls, v.PullsFirst = true, pullsNextPageSize
+			if cursor != "" {
+				v.PullsAfter = &cursor
+			}
+			var err error
+			if first, errs, err = r.requestActivity(ctx, &v); err != nil {
+				return nil, "", err
+			}
+		}
+		data, dataErrs := first, errs
+		first = nil
+		return r.graphqlPullPage(data, dataErrs)
+	})
+}
+
+// errPullsOff is what REST says of pull requests that are switched off. They may have been switched off after the
+// repository was discovered: an empty list says nothing then.
+func errPullsOff() error {
+	return &NotFoundError{Response{
+		Endpoint: activityQuery.name, Status: http.StatusOK, Message: "pull requests are switched off",
+	}}
+}
+
+func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
+	if string(data.HasPulls) == "false" {
+		return nil, "", errPullsOff()
+	}
+	if data.Pulls == nil || data.Pulls.Nodes == nil {
+		return nil, "", missing(activityQuery, errs, "pull requests")
+	}
+	if err := unanswered(activityQuery, errs, "pullRequests"); err != nil {
+		return nil, "", err
+	}
+	rows := make(pullPage, 0, len(data.Pulls.Nodes))
+	for _, n := range data.Pulls.Nodes {
+		if n == nil || (n.Reviews == nil && n.invalid["reviews"] == nil) {
+			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
+		}
+		if n.invalid != nil {
+			r.client.reportInvalidRow(activityQuery.name, n.invalid)
+			if n.invalid["updatedAt"] != nil {
+				continue // it has no place in the order
+			}
+		}
+		rows = append(rows, pullRow{
+			updatedAt: n.UpdatedAt, isComplete: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage,
+			events: func(ctx context.Context) ([]activity.Event, error) { return r.graphqlPullEvents(ctx, n) },
+		})
+	}
+	if info := data.Pulls.PageInfo; info.HasNextPage {
+		return rows, info.EndCursor, nil
+	}
+	return rows, "", nil
+}
+
+func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
+	var events []activity.Event
+	if n.invalid == nil || n.invalid.hasOnly("reviews") {
+		events = r.newPullEvents(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
+	}
+	reviews := n.Reviews
+	if reviews == nil {
+		return events, nil
+	}
+	for range maxPages {
+		events = append(events, r.graphqlReviewEvents(reviews.Nodes)...)
+		if !reviews.PageInfo.HasNextPage {
+			return events, nil
+		}
+		var err error
+		if reviews, err = r.requestReviews(ctx, n.ID, reviews.PageInfo.EndCursor); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errEndless(reviewsQuery.name)
+}
+
+// reviewsVariables are the variables of the Reviews query.
+type reviewsVariables struct {
+	ID    string `json:"id"`
+	After string `json:"after"`
+}
+
+func (reviewsVariables) document() document { return reviewsQuery }
+
+func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewConnection, error) {
+	type reviewsData struct {
+		Node *struct {
+			Reviews *reviewConnection `json:"reviews"`
+		} `json:"node"`
+	}
+	data, errs, err := ask[reviewsData](ctx, r.client, question{}, reviewsVariables{ID: id, After: after})
+	if err != nil {
+		return nil, err
+	}
+	if data.Node == nil || data.Node.Reviews == nil {
+		return nil, missing(reviewsQuery, errs, "reviews")
+	}
+	if err := unanswered(reviewsQuery, errs, "reviews"); err != nil {
+		return nil, err
+	}
+	if next := data.Node.Reviews.PageInfo; next.HasNextPage && next.EndCursor == after {
+		return nil, errEndless(reviewsQuery.name)
+	}
+	return data.Node.Reviews, nil
+}
+
+func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
+	events := make([]activity.Event, 0, len(nodes))
+	for _, n := range nodes {
+		if n == nil || (n.SubmittedAt == nil && n.invalid == nil) {
+			continue // pending: nobody has submitted it
+		}
+		if n.invalid != nil {
+			r.client.reportInvalidRow(reviewsQuery.name, n.invalid)
+			continue
+		}
+		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
+		if err != nil {
+			r.client.settings.OnInvalidValue(err)
+			continue
+		}
+		events = append(events, r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))
+	}
+	return events
+}
+
+const (
+	pullsEndpoint   = "/repos/{owner}/{repo}/pulls"
+	reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
+)
+
+// pullRows is the format of a page of pull requests, reviewRows that of a page of reviews.
+var (
+	pullRows   = listOf(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
+	reviewRows = listOf(isCompleteReview, "id", "user", "submitted_at")
+)
+
+func isCompletePull(r *gogithub.PullRequest, wrong fieldErrors) bool {
+	return wrong.present(r.Number != nil, "number") && wrong.present(r.CreatedAt != nil, "created_at") &&
+		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+}
+
+func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
+	return wrong.present(r.ID != nil, "id") && isCompleteUser(r.User)
+}
+
+// readPullsREST reads the listing by update time, which has to be asked for in descending order
+// (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
+func (r *reader) readPullsREST(ctx context.Context) error {
+	had, first := r.validator(activity.StreamPulls), Validator{}
+	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
+		number, _ := strconv.Atoi(cursor) // empty is the first page
+		number = max(1, number)
+		rows, told, err := get(ctx, r.client, restRequest{
+			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: had.ETag,
+			query: values("state", "all", "sort", "updated", "direction", "desc",
+				"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+		}, pullRows)
+		if err != nil {
+			return nil, "", err
+		}
+		if told.unchanged {
+			first = had
+		} else if number == 1 { // whatever is touched comes to its top
+			first = Validator{}
+			if r.isSettled(rows) {
+				first.ETag = told.etag
+			}
+		}
+		had.ETag = ""
+		if !told.next {
+			return r.restPullPage(rows, told.invalid), "", nil
+		}
+		return r.restPullPage(rows, told.invalid), strconv.Itoa(number + 1), nil
+	})
+	if err == nil {
+		r.keep(activity.StreamPulls, first)
+	}
+	return err
+}
+
+// settleAfter is how old the newest change of a listing must be for its validator to stand for all that belongs to it: times are in
+// whole seconds, and not all of GitHub's replicas have a review at once.
+const settleAfter = 30 * time.Second
+
+func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
+	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
+}
+
+func (r *reader) restPullPage(rows []*gogithub.PullRequest, broken map[int]fieldErrors) pullPage {
+	list := make(pullPage, 0, len(rows))
+	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.reportInvalidRow(pullsEndpoint, broken[i])
+			if row.Number == nil || row.UpdatedAt == nil {
+				continue // it has no place in the order, or no reviews that can be asked for
+			}
+			row.CreatedAt, row.MergedAt = nil, nil // its reviews are read, and it is left out
+		}
+		list = append(list, pullRow{
+			updatedAt: row.GetUpdatedAt().Time,
+			events: func(ctx context.Context) ([]activity.Event, error) {
+				return r.restPullEvents(ctx, row)
+			},
+		})
+	}
+	return list
+}
+
+func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
+	var merged *time.Time
+	if row.MergedAt != nil {
+		merged = &row.MergedAt.Time
+	}
+	var events []activity.Event
+	if row.CreatedAt != nil {
+		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
+	}
+	for number := 1; number <= maxPages; number++ {
+		reviews, told, err := get(ctx, r.client, restRequest{
+			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
+			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+		}, reviewRows)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, r.restReviewEvents(reviews, told.invalid)...)
+		if !told.next || len(reviews) == 0 {
+			return events, nil
+		}
+	}
+	return nil, errEndless(reviewsEndpoint)
+}
+
+func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, broken map[int]fieldErrors) []activity.Event {
+	events := make([]activity.Event, 0, len(rows))
+	for i, row := range rows {
+		if broken[i] != nil {
+			r.client.reportInvalidRow(reviewsEndpoint, broken[i])
+			continue
+		}
+		if row.SubmittedAt == nil {
+			continue // pending: nobody has submitted it
+		}
+		id := activity.NumberID(row.GetID())
+		events = append(events, r.newEvent(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
+	}
+	return events
+}
