@@ -11,12 +11,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
 
 // Settings configure Claims.
@@ -43,7 +43,7 @@ func New(client redis.UniversalClient, settings Settings) *Claims {
 }
 
 func (c *Claims) claimsKey(org string) string {
-	return c.settings.Prefix + ":1:{" + strings.ToLower(org) + "}:claims"
+	return rediskeys.Prefix(c.settings.Prefix).Org(org, "claims")
 }
 
 // List implements backfill.Claims. It deletes corrupt values.

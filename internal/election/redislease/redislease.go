@@ -13,10 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
+	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
-
-// layoutVersion is the version in the names of the keys.
-const layoutVersion = "1"
 
 // The scripts compare and change in one step.
 var (
@@ -71,8 +69,8 @@ func LeaseName(name string) string {
 
 // leaseKeys are the lock and the fence of a lease, on one node of a cluster.
 func (l *Leaser) leaseKeys(name string) []string {
-	lease := l.settings.Prefix + ":" + layoutVersion + ":{lease/" + LeaseName(name) + "}:"
-	return []string{lease + "holder", lease + "fence"}
+	prefix, lease := rediskeys.Prefix(l.settings.Prefix), LeaseName(name)
+	return []string{prefix.Lease(lease, "holder"), prefix.Lease(lease, "fence")}
 }
 
 // Acquire implements election.Leaser.
@@ -123,7 +121,8 @@ func (l *Leaser) Release(ctx context.Context, t election.Term) error {
 
 // Announce implements election.Roster.
 func (l *Leaser) Announce(ctx context.Context, held int) (others []int, err error) {
-	answer, err := announceScript.Run(ctx, l.client, []string{l.settings.Prefix + ":" + layoutVersion + ":replicas"},
+	key := rediskeys.Prefix(l.settings.Prefix).Deployment("replicas")
+	answer, err := announceScript.Run(ctx, l.client, []string{key},
 		l.settings.Identity, held, l.settings.Duration.Milliseconds()).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("redis: announce what is held: %w", err)

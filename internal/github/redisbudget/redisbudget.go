@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
 
 const (
@@ -65,8 +66,9 @@ var _ github.Budget = (*Budget)(nil)
 
 // New makes a budget.
 func New(client redis.UniversalClient, settings Settings) *Budget {
-	tag := settings.Prefix + ":1:{budget:" + settings.Credential + "}:"
-	return &Budget{client: client, settings: settings, keys: []string{tag + "known", tag + "flight"}}
+	prefix, credential := rediskeys.Prefix(settings.Prefix), settings.Credential
+	keys := []string{prefix.Budget(credential, "known"), prefix.Budget(credential, "flight")}
+	return &Budget{client: client, settings: settings, keys: keys}
 }
 
 // Reserve implements github.Budget.

@@ -27,17 +27,14 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
-
-// layout is the version in the names of the keys.
-const layout = "1"
 
 // The scripts. Each makes all of its checks before its first write.
 var (
@@ -122,7 +119,7 @@ func New(client redis.UniversalClient, settings Settings) *Store {
 
 // Ping writes to Redis and returns an error when that fails, as on a read-only replica.
 func (s *Store) Ping(ctx context.Context) error {
-	key := s.settings.Prefix + ":" + layout + ":probe"
+	key := rediskeys.Prefix(s.settings.Prefix).Deployment("probe")
 	if err := s.client.HSet(ctx, key, "at", s.settings.Now().Unix()).Err(); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
@@ -134,7 +131,7 @@ type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, en
 
 func (s *Store) keys(org string) orgKeys {
 	name := func(part string) string {
-		return s.settings.Prefix + ":" + layout + ":{" + strings.ToLower(org) + "}:" + part
+		return rediskeys.Prefix(s.settings.Prefix).Org(org, part)
 	}
 	return orgKeys{
 		meta: name("meta"), seen: name("seen"), removed: name("removed"), log: name("log"), series: name("series"),
@@ -142,7 +139,9 @@ func (s *Store) keys(org string) orgKeys {
 	}
 }
 
-func (s *Store) grantsKey() string { return s.settings.Prefix + ":" + layout + ":grants" }
+func (s *Store) grantsKey() string {
+	return rediskeys.Prefix(s.settings.Prefix).Deployment("grants")
+}
 
 // Sizes returns the number of series and of events of an organization at the last check of its followers, without I/O;
 // 0 before it.
