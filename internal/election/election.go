@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // Leaser keeps leases somewhere that all replicas reach. Its methods are safe for concurrent use and end with their
@@ -150,12 +152,7 @@ const attemptsPerRetryPeriod = 4
 // waitJittered waits, somewhat more or less.
 func waitJittered(ctx context.Context, wait time.Duration) {
 	wait += time.Duration((rand.Float64() - 0.5) * 0.2 * float64(wait)) //nolint:gosec // spreads attempts
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = wakeup.Sleep(ctx, wait)                                         // the caller checks ctx
 }
 
 // acquire tries to take the lease. until is when it cannot be trusted any more.

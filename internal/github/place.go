@@ -94,17 +94,6 @@ func (c *Client) take(ctx context.Context, x *exchange) (again time.Duration, er
 	return max(known.PacedUntil.Sub(q.Now), busyWait/2+rand.N(busyWait)), nil //nolint:gosec // no secret
 }
 
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // leave gives a request's place back with what was learned, and completes a limit that did not say when it ends.
 func (c *Client) leave(ctx context.Context, x *exchange, q Quota, err error) {
 	if x.place == "" {

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // API says how GitHub is asked.
@@ -127,7 +129,7 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 		s.Now = time.Now
 	}
 	if s.Sleep == nil {
-		s.Sleep = wait
+		s.Sleep = wakeup.Sleep
 	}
 	if s.OnAttempt == nil {
 		s.OnAttempt = func(Attempt) {}

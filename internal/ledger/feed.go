@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // feedBacklog is the number of changes that a follower may lag behind before it gets a new snapshot instead.
@@ -19,7 +21,7 @@ type Feed struct {
 type follower struct {
 	backlog    []Change
 	overflowed bool          // the backlog overflowed: only a snapshot helps
-	wakeup     chan struct{} // holds a token while there is something to take
+	wakeup     wakeup.Signal // holds a token while there is something to take
 }
 
 // Publish appends a change to the backlog of every follower. It never blocks on one.
@@ -48,17 +50,14 @@ func (f *Feed) restartFollowers() {
 }
 
 func (one *follower) wake() {
-	select {
-	case one.wakeup <- struct{}{}:
-	default:
-	}
+	one.wakeup.Notify()
 }
 
 // Follow applies a snapshot and then the published changes, until ctx ends or apply fails. attach calls its argument
 // under the lock that Publish's callers hold, and returns the snapshot of that time, so that no change is missed or
 // applied twice.
 func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error), apply func(Change) error) error {
-	one := &follower{wakeup: make(chan struct{}, 1)}
+	one := &follower{wakeup: wakeup.NewSignal()}
 	defer f.unsubscribe(one)
 	for {
 		snapshot, err := attach(func() { f.subscribe(one) })

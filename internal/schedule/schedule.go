@@ -5,6 +5,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // Loop says how often.
@@ -25,7 +27,7 @@ const firstJitter = 2 * time.Second
 func (l Loop) Run(ctx context.Context, turn func(ctx context.Context) (notBefore time.Time)) error {
 	next := time.Now().Add(min(firstJitter, l.random(1)))
 	for {
-		if err := sleepUntil(ctx, next); err != nil {
+		if err := wakeup.SleepUntil(ctx, next); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -40,15 +42,4 @@ func (l Loop) Run(ctx context.Context, turn func(ctx context.Context) (notBefore
 // random is a random part of the jitter times share.
 func (l Loop) random(share float64) time.Duration {
 	return time.Duration(rand.Float64() * share * l.Jitter * float64(l.Interval)) //nolint:gosec // no secret
-}
-
-func sleepUntil(ctx context.Context, until time.Time) error {
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return context.Cause(ctx)
-	}
 }

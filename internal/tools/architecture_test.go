@@ -24,6 +24,8 @@ const (
 	github     = module + "/internal/github/leaf"
 	collect    = module + "/internal/collect/leaf"
 	varint     = module + "/internal/varint/leaf"
+	wakeup     = module + "/internal/wakeup/leaf"
+	rediskeys  = module + "/internal/rediskeys/leaf"
 	schedule   = module + "/internal/schedule/leaf"
 	receiver   = module + "/receiver/githubexporter/leaf"
 	extension  = module + "/extension/leaderelector/leaf"
@@ -59,9 +61,12 @@ var imports = []struct {
 	{"internal/ledger/codec", zap, true},
 
 	{"internal/varint", activity, true},
+	{"internal/wakeup", activity, true},
+	{"internal/rediskeys", redis, true},
 	{"internal/pattern", "regexp", false},
 	{"internal/pattern", activity, true},
 	{"internal/ledger", varint, false},
+	{"internal/ledger", wakeup, false},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
@@ -73,6 +78,8 @@ var imports = []struct {
 	{"internal/ledger/extstore", collector, false},
 	{"internal/ledger/extstore", memstore, true},
 	{"internal/ledger/redisstore", redis, false},
+	{"internal/ledger/redisstore", rediskeys, false},
+	{"internal/ledger/redisstore", wakeup, false},
 	{"internal/ledger/redisstore", collector, true},
 	{"internal/ledger/fallback", ledger, false},
 	{"internal/ledger/fallback", redis, true},
@@ -98,6 +105,7 @@ var imports = []struct {
 	{"internal/github", collect, true},
 	{"internal/github", redis, true},
 	{"internal/github/redisbudget", redis, false},
+	{"internal/github/redisbudget", rediskeys, false},
 	{"internal/github/githubtest", gogithub, true},
 	{"internal/github/githubtest", activity, false},
 
@@ -108,8 +116,10 @@ var imports = []struct {
 	{"internal/backfill/memqueue", amqp, true},
 	{"internal/backfill/memqueue", ledger, true},
 	{"internal/backfill/redisclaims", redis, false},
+	{"internal/backfill/redisclaims", rediskeys, false},
 	{"internal/backfill/redisclaims", amqp, true},
 	{"internal/backfill/rabbitqueue", amqp, false},
+	{"internal/backfill/rabbitqueue", wakeup, false},
 	{"internal/backfill/rabbitqueue", redis, true},
 	{"internal/election", kubernetes, true},
 	{"internal/election", extension, true},

@@ -25,6 +25,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // sizer tells how large an organization's ledger is.
@@ -49,7 +50,7 @@ type backend struct {
 	// claims are of backfill jobs; nil where the store is not shared.
 	claims backfill.Claims
 	// probeRequested has a token when there may be something new about the store or the views.
-	probeRequested chan struct{}
+	probeRequested wakeup.Signal
 	// corrupt counts records of the store that could not be what was written.
 	corrupt atomic.Int64
 
@@ -85,10 +86,7 @@ func (b *backend) setFollowError(org string, err error) {
 
 // requestProbe asks for a probe now.
 func (b *backend) requestProbe() {
-	select {
-	case b.probeRequested <- struct{}{}:
-	default:
-	}
+	b.probeRequested.Notify()
 }
 
 func (b *backend) followError(org string) error {
@@ -108,14 +106,14 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the " +
 			"look-back again and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, probeRequested: make(chan struct{}, 1), budget: localBudget, close: func(context.Context) error { return nil }}, nil
+		return &backend{Store: store, sizer: store, probeRequested: wakeup.NewSignal(), budget: localBudget, close: func(context.Context) error { return nil }}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings, host)
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
-		probeRequested: make(chan struct{}, 1), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
+		probeRequested: wakeup.NewSignal(), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
 	}
 	client.state.changed = b.requestProbe
 	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.reportCorrupt(settings.Logger)})
@@ -137,7 +135,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b := &backend{probeRequested: make(chan struct{}, 1), connection: client}
+	b := &backend{probeRequested: wakeup.NewSignal(), connection: client}
 	b.close = func(context.Context) error { return b.disconnect() }
 	var refresh time.Duration
 	if config.Snapshot == snapshotFull {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -38,7 +39,7 @@ func (r *githubReceiver) newOrganization(
 		http: httpClient, tallies: tallies, queue: r.jobs, credentialState: limits, monitor: r.monitor,
 		cooldown:  r.cooldown,
 		health:    &orgHealth{org: config.Name, readErrors: troubles, access: r.access, logger: logger},
-		passEnded: make(chan struct{}, 1),
+		passEnded: wakeup.NewSignal(),
 		view: ledger.NewView(ledger.ViewSettings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -22,8 +23,8 @@ type emitter struct {
 	receiver        *githubReceiver
 	templates       *metricTemplates
 	selfMetrics     *selfMetrics
-	wakeRequested   chan struct{}
-	pipelineChanged chan struct{} // has a token when the pipeline's answer changed
+	wakeRequested   wakeup.Signal
+	pipelineChanged wakeup.Signal // has a token when the pipeline's answer changed
 
 	mu           sync.Mutex
 	pipelineErr  error     // what the pipeline said last
@@ -32,17 +33,14 @@ type emitter struct {
 
 func newEmitter(r *githubReceiver) *emitter {
 	return &emitter{
-		receiver: r, templates: newMetricTemplates(r), selfMetrics: newSelfMetrics(r), wakeRequested: make(chan struct{}, 1),
-		pipelineChanged: make(chan struct{}, 1), lastEmission: time.Now(),
+		receiver: r, templates: newMetricTemplates(r), selfMetrics: newSelfMetrics(r), wakeRequested: wakeup.NewSignal(),
+		pipelineChanged: wakeup.NewSignal(), lastEmission: time.Now(),
 	}
 }
 
 // wake asks for an emission before the interval is over.
 func (e *emitter) wake() {
-	select {
-	case e.wakeRequested <- struct{}{}:
-	default:
-	}
+	e.wakeRequested.Notify()
 }
 
 // wakeGap is how far an emission that was asked for is apart from the one before and from the next one at a multiple of
@@ -90,10 +88,7 @@ func (e *emitter) awaitNext(ctx context.Context, last time.Time, interval time.D
 		case <-timer.C:
 		}
 	}
-	select {
-	case <-e.wakeRequested: // it is served by this emission
-	default:
-	}
+	e.wakeRequested.Clear() // this emission serves it
 	if now := time.Now(); now.Before(tick.Add(-gap / 2)) {
 		return now
 	}
@@ -196,10 +191,7 @@ func (e *emitter) setPipelineErr(err error) (changed bool) {
 	changed = (err != nil) != (e.pipelineErr != nil)
 	e.pipelineErr = err
 	if changed {
-		select {
-		case e.pipelineChanged <- struct{}{}:
-		default:
-		}
+		e.pipelineChanged.Notify()
 	}
 	return changed
 }

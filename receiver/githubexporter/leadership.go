@@ -12,6 +12,7 @@ import (
 
 	fences "github.com/seed-358c4d9d/githubexporter/internal/election"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // leaderElection is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds the lease
@@ -94,7 +95,7 @@ func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Con
 // callbackTermElection makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or before it, and
 // they cannot be unregistered: they only leave a note.
 type callbackTermElection struct {
-	termStarted chan struct{}
+	termStarted wakeup.Signal
 
 	mu         sync.Mutex
 	term       context.Context //nolint:containedctx // of the present term: contrib gives it to a callback
@@ -102,7 +103,7 @@ type callbackTermElection struct {
 }
 
 func newCallbackTermElection(elector callbackElection) *callbackTermElection {
-	t := &callbackTermElection{termStarted: make(chan struct{}, 1)}
+	t := &callbackTermElection{termStarted: wakeup.NewSignal()}
 	elector.SetCallBackFuncs(t.start, t.stop)
 	return t
 }
@@ -114,10 +115,7 @@ func (t *callbackTermElection) start(ctx context.Context) {
 		t.cancelTerm()
 	}
 	t.term, t.cancelTerm = context.WithCancel(ctx)
-	select {
-	case t.termStarted <- struct{}{}:
-	default:
-	}
+	t.termStarted.Notify()
 }
 
 func (t *callbackTermElection) stop() {

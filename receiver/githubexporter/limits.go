@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // credentialState keeps what GitHub last reported of an organization's credential beside its rate limits, which the budget has.
@@ -104,12 +105,8 @@ func (r *githubReceiver) refreshLimits(ctx context.Context, interval time.Durati
 		if !at.After(now) {
 			at = at.Add(interval)
 		}
-		timer := time.NewTimer(time.Until(at))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if wakeup.SleepUntil(ctx, at) != nil {
 			return
-		case <-timer.C:
 		}
 		var group errgroup.Group
 		group.SetLimit(maxConcurrentRefreshes)

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -23,12 +24,12 @@ type weeklyLines struct {
 	settings collect.LinesSettings
 	// passed has the beginning of a good pass that has ended; applied has a token when the view has changed.
 	passed      chan time.Time
-	viewChanged chan struct{}
+	viewChanged wakeup.Signal
 	failing     bool
 }
 
 func newWeeklyLines(settings collect.LinesSettings) *weeklyLines {
-	return &weeklyLines{settings: settings, passed: make(chan time.Time, 1), viewChanged: make(chan struct{}, 1)}
+	return &weeklyLines{settings: settings, passed: make(chan time.Time, 1), viewChanged: wakeup.NewSignal()}
 }
 
 // signalPass notes that a good pass has ended.
@@ -47,10 +48,7 @@ func (l *weeklyLines) signalViewChange() {
 	if l == nil {
 		return
 	}
-	select {
-	case l.viewChanged <- struct{}{}:
-	default:
-	}
+	l.viewChanged.Notify()
 }
 
 // discardPasses forgets the passes of a former term.

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -61,7 +62,7 @@ type organization struct {
 	// wake asks for an emission now.
 	wake func()
 	// passEnded has a token when a pass has ended: there may be gaps to fill.
-	passEnded chan struct{}
+	passEnded wakeup.Signal
 
 	// summary, emits, shown and ends are of the last emission; they belong to the emitter. emits says that this
 	// replica emits the organization, emitsTerm is the beginning of the term in which it does.
@@ -176,10 +177,7 @@ func (o *organization) recordPass(ctx context.Context, sum *collect.PassResult, 
 	if first {
 		o.wake()
 	}
-	select {
-	case o.passEnded <- struct{}{}:
-	default:
-	}
+	o.passEnded.Notify()
 }
 
 // firstComplete is when this replica first made a pass that saw all repositories; zero before.

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -40,7 +41,7 @@ type githubReceiver struct {
 	jobs        *jobQueue
 	users       *userLabels
 	orgs        []*organization
-	roleChanged chan struct{} // has a token when this replica has begun or ceased to lead
+	roleChanged wakeup.Signal // has a token when this replica has begun or ceased to lead
 	cancel      context.CancelFunc
 	tasks       sync.WaitGroup
 }
@@ -58,7 +59,7 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 	}
 	return &githubReceiver{
 		config: config, settings: settings, next: next, obs: obs, telemetry: telemetry,
-		identity: newIdentity(config, &settings), roleChanged: make(chan struct{}, 1),
+		identity: newIdentity(config, &settings), roleChanged: wakeup.NewSignal(),
 	}, nil
 }
 
@@ -121,10 +122,7 @@ func (r *githubReceiver) run(ctx context.Context) {
 
 // signalRoleChange has it looked at again what this replica is to do.
 func (r *githubReceiver) signalRoleChange() {
-	select {
-	case r.roleChanged <- struct{}{}:
-	default:
-	}
+	r.roleChanged.Notify()
 }
 
 // shutdownGrace is how long what runs may take to end by itself.

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -62,7 +63,7 @@ func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organiz
 		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
 		cooldown:  health.NewCooldown(health.CooldownSettings{}),
 		health:    &orgHealth{org: config.Name, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger},
-		wake:      func() {}, passEnded: make(chan struct{}, 1),
+		wake:      func() {}, passEnded: wakeup.NewSignal(),
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 const (
@@ -64,10 +66,7 @@ func (l *managedConn) run(ctx context.Context) {
 			return
 		}
 		l.setConn(nil, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait.NextBackOff()):
-		}
+		_ = wakeup.Sleep(ctx, wait.NextBackOff()) // the loop checks ctx
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // republishDelay is the wait between two attempts to publish the outcome of a job.
@@ -28,11 +29,8 @@ func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
 		if err := q.runSession(ctx, conn, handler); err != nil && ctx.Err() == nil {
 			q.settings.Logger.Warn("Consuming jobs was interrupted.", zap.Error(err))
 			q.settings.OnConsumer(err)
-			q.consumer.reconnect() // a new connection declares the queues again
-			select {
-			case <-ctx.Done():
-			case <-time.After(minRedialDelay):
-			}
+			q.consumer.reconnect()                // a new connection declares the queues again
+			_ = wakeup.Sleep(ctx, minRedialDelay) // the loop checks ctx
 		}
 	}
 	return context.Cause(ctx)
@@ -203,10 +201,8 @@ func (q *Queue) republish(ctx context.Context, m outgoing) bool {
 		if _, err := q.publisher.publish(ctx, []outgoing{m}); err == nil {
 			return true
 		}
-		select {
-		case <-ctx.Done():
+		if wakeup.Sleep(ctx, republishDelay) != nil {
 			return false
-		case <-time.After(republishDelay):
 		}
 	}
 }

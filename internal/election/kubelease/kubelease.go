@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/leaderelection"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // Settings of an Elector.
@@ -79,18 +81,9 @@ func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.C
 		if err := e.campaign(ctx, name, health, work); err != nil {
 			return err
 		}
-		waitFor(ctx, wait.Jitter(e.settings.RetryPeriod, leaderelection.JitterFactor))
+		_ = wakeup.Sleep(ctx, wait.Jitter(e.settings.RetryPeriod, leaderelection.JitterFactor))
 	}
 	return context.Cause(ctx)
-}
-
-func waitFor(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // campaign waits for the lease and serves one term. Its error is that of the settings.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // Causes of the end of a term, beside those of package election.
@@ -75,7 +76,7 @@ func (t *term) readFence() (uint64, error) {
 	lease, err := t.readLease()
 	for settled := lease.isUnique(time.Now()); err == nil && !settled; {
 		before := lease
-		waitFor(t.ctx, creationResolution)
+		_ = wakeup.Sleep(t.ctx, creationResolution)
 		lease, err = t.readLease()
 		settled = lease.createdAt.Equal(before.createdAt)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 const (
@@ -103,7 +104,7 @@ func (s *Store) supervise(ctx context.Context) {
 		}
 		s.enterDegraded()
 		for ctx.Err() == nil && !s.replayPending(ctx) {
-			pause(ctx, pingInterval)
+			_ = wakeup.Sleep(ctx, pingInterval) // the loop checks ctx
 		}
 	}
 }
@@ -111,7 +112,7 @@ func (s *Store) supervise(ctx context.Context) {
 // awaitOutage returns when enough pings in a row have failed, or when ctx ends.
 func (s *Store) awaitOutage(ctx context.Context) {
 	for failed := 0; failed < outageFailures; {
-		pause(ctx, pingInterval)
+		_ = wakeup.Sleep(ctx, pingInterval) // checked after the ping
 		switch err := s.ping(ctx); {
 		case ctx.Err() != nil:
 			return
@@ -127,15 +128,6 @@ func (s *Store) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return s.shared.Ping(ctx)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // mirrorOrg mirrors an organization until ctx ends. A snapshot replaces the mirror's state when it is complete.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 const (
@@ -55,17 +56,8 @@ func (s *Store) Follow(ctx context.Context, org string, apply func(ledger.Change
 			s.settings.OnFollowError(org, err)
 		}
 		if err != nil {
-			pause(ctx, retryInterval)
+			_ = wakeup.Sleep(ctx, retryInterval) // the next step checks ctx
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 
@@ -112,8 +104,7 @@ func (f *follower) restart(ctx context.Context) error {
 		return fmt.Errorf("redis: read the state of %s: %w", f.org, err)
 	}
 	if epoch, edge := replyString(values[0]), replyString(values[1]); f.epoch != "" && epoch != f.epoch && edge == "" {
-		pause(ctx, retryInterval)
-		return nil
+		return wakeup.Sleep(ctx, retryInterval)
 	}
 	return f.applySnapshot(ctx)
 }
