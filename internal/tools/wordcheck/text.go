@@ -13,8 +13,8 @@ var (
 	luaFunction   = regexp.MustCompile(`^\s*(?:local )?function ([A-Za-z_]+)`)
 )
 
-// longURL matches a line that consists of a URL, with what Markdown, a list or a comment puts around it.
-var longURL = regexp.MustCompile(`^[\s>#*-]*(?:\[[^\]]*\][:(] ?)?<?https?://\S+$`)
+// unbreakable matches a line that consists of a URL or of a link, with what Markdown, a list or a comment puts around it.
+var unbreakable = regexp.MustCompile(`^[\s>#*-]*(?:(?:\[[^\]]*\]: ?)?<?https?://\S+|\[[^\]]*\]\(\S+\)\S?)$`)
 
 // checkText checks a document, a script or a configuration file. Files that are not text have no findings.
 func checkText(name, text string) []finding {
@@ -49,11 +49,11 @@ func columns(line string) int {
 func mayBeLong(name, line string) bool {
 	switch path.Ext(name) {
 	case ".md":
-		return strings.HasPrefix(strings.TrimSpace(line), "|") || longURL.MatchString(line)
+		return strings.HasPrefix(strings.TrimSpace(line), "|") || unbreakable.MatchString(line)
 	case ".mod":
 		return true
 	default:
-		return longURL.MatchString(line)
+		return unbreakable.MatchString(line)
 	}
 }
 

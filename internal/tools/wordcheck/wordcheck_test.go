@@ -50,15 +50,19 @@ func TestRulesFire(t *testing.T) {
 		"row of a table":     {"docs/a.md", "| " + long + " |\n", nil},
 		"long URL":           {"docs/a.md", "- https://example.com/" + strings.Repeat("a", 110) + "\n", nil},
 		"link with its text": {"docs/a.md", "[a](https://example.com/" + strings.Repeat("a", 110) + ")\n", nil},
-		"URL in prose":       {"docs/a.md", "see https://example.com/" + strings.Repeat("a", 110) + "\n", []string{"1 line longer than 120 columns"}},
-		"tab of 4 columns":   {"a.yaml", tabbed + "\n", []string{"1 line longer than 120 columns"}},
-		"exactly 120":        {"a.yaml", tabbed[:len(tabbed)-1] + "\n", nil},
-		"runes, not bytes":   {"a.yaml", strings.Repeat("ä", 120) + "\n", nil},
-		"function of bash":   {"scripts/a", "say() { :; }\n", []string{"1 name say"}},
-		"function of Lua":    {"a.lua", "local function take(x)\nend\n", []string{"1 name take"}},
-		"requirement":        {"go.mod", "require " + long + "\n", nil},
-		"not a text":         {"a.bin", "\xff told", nil},
-		"test data":          {"testdata/a.md", "told\n", nil},
+		"link to a file":     {"docs/a.md", "- [" + long + "](./a.md)\n", nil},
+		"URL in prose": {
+			"docs/a.md", "see https://example.com/" + strings.Repeat("a", 110) + "\n",
+			[]string{"1 line longer than 120 columns"},
+		},
+		"tab of 4 columns": {"a.yaml", tabbed + "\n", []string{"1 line longer than 120 columns"}},
+		"exactly 120":      {"a.yaml", tabbed[:len(tabbed)-1] + "\n", nil},
+		"runes, not bytes": {"a.yaml", strings.Repeat("ä", 120) + "\n", nil},
+		"function of bash": {"scripts/a", "say() { :; }\n", []string{"1 name say"}},
+		"function of Lua":  {"a.lua", "local function take(x)\nend\n", []string{"1 name take"}},
+		"requirement":      {"go.mod", "require " + long + "\n", nil},
+		"not a text":       {"a.bin", "\xff told", nil},
+		"test data":        {"testdata/a.md", "told\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
