@@ -117,7 +117,7 @@ func TestSignalsChanged(t *testing.T) {
 
 func TestEventValidate(t *testing.T) {
 	t.Parallel()
-	good := Event{Kind: KindCommit, Repo: 1, Actor: Actor{Login: "ada"}, Time: noon, Additions: 1}
+	good := Event{Kind: KindCommit, Repo: 1, Actor: Actor{Login: "ada"}, Time: noon, Measures: Lines(1, 0)}
 	require.NoError(t, good.Validate())
 	for name, test := range map[string]struct {
 		change func(e *Event)
@@ -128,7 +128,7 @@ func TestEventValidate(t *testing.T) {
 		"no repository":   {func(e *Event) { e.Repo = 0 }, ErrRepo},
 		"zero time":       {func(e *Event) { e.Time = time.Time{} }, ErrTime},
 		"after 2106":      {func(e *Event) { e.Time = noon.AddDate(100, 0, 0) }, ErrTime},
-		"lines elsewhere": {func(e *Event) { e.Kind = KindIssueComment }, ErrLines},
+		"lines elsewhere": {func(e *Event) { e.Kind = KindIssueComment }, ErrMeasures},
 		"no login":        {func(e *Event) { e.Actor.Login = "" }, ErrLogin},
 		"long login":      {func(e *Event) { e.Actor.Login = strings.Repeat("a", 256) }, ErrLogin},
 		"line break":      {func(e *Event) { e.Actor.Login = "a\nb" }, ErrLogin},

@@ -8,50 +8,6 @@ import (
 	"time"
 )
 
-// Kind is the kind of an event. Its values are stored: a value keeps its meaning for ever, and a new kind gets a new one.
-type Kind uint8
-
-// The kinds of events, in the order of their stored values.
-const (
-	KindCommit Kind = iota + 1
-	KindPullRequestOpened
-	KindPullRequestMerged
-	KindReviewSubmitted
-	KindIssueComment
-)
-
-// NumKinds is the number of kinds. Arrays over kinds are indexed by Kind.Index.
-const NumKinds = 5
-
-// Kinds lists every kind in the order of Index.
-func Kinds() [NumKinds]Kind {
-	return [NumKinds]Kind{KindCommit, KindPullRequestOpened, KindPullRequestMerged, KindReviewSubmitted, KindIssueComment}
-}
-
-// Index returns the kind's index in arrays over kinds, 0 to NumKinds-1. The kind must be valid.
-func (k Kind) Index() int { return int(k) - 1 }
-
-// IsValid reports whether k is one of the kinds.
-func (k Kind) IsValid() bool { return k >= KindCommit && k <= KindIssueComment }
-
-// String returns the kind's name in logs.
-func (k Kind) String() string {
-	switch k {
-	case KindCommit:
-		return "commit"
-	case KindPullRequestOpened:
-		return "pull_request_opened"
-	case KindPullRequestMerged:
-		return "pull_request_merged"
-	case KindReviewSubmitted:
-		return "review_submitted"
-	case KindIssueComment:
-		return "issue_comment"
-	default:
-		return fmt.Sprintf("kind(%d)", uint8(k))
-	}
-}
-
 // ID identifies an event among those of its kind in its repository: the object name of a commit, GitHub's number of
 // anything else.
 type ID [20]byte
@@ -96,9 +52,9 @@ type Event struct {
 	Actor Actor
 	// Time is the committer date, the creation, the merge or the submission, in UTC and whole seconds as GitHub has it.
 	Time time.Time
-	// Additions and Deletions are a commit's lines. They are zero for a merge commit, whose lines belong to the
-	// commits that it brings, and for every other kind.
-	Additions, Deletions uint32
+	// Measures are the event's measures, in the order of its kind. Those of a merge commit are zero, because its lines
+	// belong to the commits that it merges.
+	Measures Measures
 }
 
 // Key returns the event's identity.
@@ -106,10 +62,10 @@ func (e *Event) Key() Key { return Key{Repo: e.Repo, Kind: e.Kind, ID: e.ID} }
 
 // Errors of Validate.
 var (
-	ErrKind  = errors.New("unknown kind of event")
-	ErrRepo  = errors.New("repository id is not positive")
-	ErrTime  = errors.New("time outside 1970 to 2106")
-	ErrLines = errors.New("lines on an event that is no commit")
+	ErrKind     = errors.New("unknown kind of event")
+	ErrRepo     = errors.New("repository id is not positive")
+	ErrTime     = errors.New("time outside 1970 to 2106")
+	ErrMeasures = errors.New("measures that the kind does not have")
 )
 
 // Validate returns an error for an event that no reading of GitHub produces, so that a damaged message or a hostile
@@ -122,8 +78,8 @@ func (e *Event) Validate() error {
 		return fmt.Errorf("%w: %d", ErrRepo, e.Repo)
 	case !isValidTime(e.Time):
 		return fmt.Errorf("%w: %s", ErrTime, e.Time.UTC().Format(time.RFC3339))
-	case e.Kind != KindCommit && (e.Additions != 0 || e.Deletions != 0):
-		return fmt.Errorf("%w: %s", ErrLines, e.Kind)
+	case e.Measures.count() > e.Kind.NumMeasures():
+		return fmt.Errorf("%w: %s", ErrMeasures, e.Kind)
 	}
 	return e.Actor.Validate()
 }

@@ -18,8 +18,8 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"every kind has its place":    {func(e *Event) { e.Kind, e.Additions = KindIssueComment, 0 }, nil},
-		"a kind after the last":       {func(e *Event) { e.Kind, e.Additions = KindIssueComment+1, 0 }, ErrKind},
+		"every kind has its place":    {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
+		"a kind after the last":       {func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} }, ErrKind},
 		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
 		"the beginning of time":       {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
 		"the moment before it":        {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
@@ -28,10 +28,10 @@ func TestEventAtItsLimits(t *testing.T) {
 		"the second after":            {func(e *Event) { e.Time = last.Add(time.Second) }, ErrTime},
 		"a time of another zone":      {func(e *Event) { e.Time = noon.In(time.FixedZone("west", -12*3600)) }, nil},
 		"a negative repository":       {func(e *Event) { e.Repo = -1 }, ErrRepo},
-		"the highest lines there are": {func(e *Event) { e.Additions, e.Deletions = 1<<32-1, 1<<32-1 }, nil},
-		"no lines":                    {func(e *Event) { e.Additions, e.Deletions = 0, 0 }, nil},
-		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrLines},
-		"removed lines of a merge":    {func(e *Event) { e.Kind, e.Additions, e.Deletions = KindPullRequestMerged, 0, 1 }, ErrLines},
+		"the highest lines there are": {func(e *Event) { e.Measures = Lines(1<<32-1, 1<<32-1) }, nil},
+		"no lines":                    {func(e *Event) { e.Measures = Lines(0, 0) }, nil},
+		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrMeasures},
+		"removed lines of a merge":    {func(e *Event) { e.Kind, e.Measures = KindPullRequestMerged, Lines(0, 1) }, ErrMeasures},
 		"the longest login":           {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
 		"a longer one":                {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) }, ErrLogin},
 		"a login too long in bytes":   {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) }, ErrLogin},
@@ -44,7 +44,7 @@ func TestEventAtItsLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := Event{Kind: KindCommit, Repo: 1, Actor: Actor{ID: 7, Login: "ada"}, Time: noon, Additions: 1}
+			e := Event{Kind: KindCommit, Repo: 1, Actor: Actor{ID: 7, Login: "ada"}, Time: noon, Measures: Lines(1, 0)}
 			test.change(&e)
 			if test.want == nil {
 				require.NoError(t, e.Validate())
@@ -120,9 +120,9 @@ func TestIDsDiffer(t *testing.T) {
 // TestKey checks that repository, kind and ID make the key; actor, time and lines do not.
 func TestKey(t *testing.T) {
 	t.Parallel()
-	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon, Additions: 1}
+	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon, Measures: Lines(1, 0)}
 	same := e
-	same.Actor, same.Time, same.Additions = Ghost(), noon.Add(time.Hour), 9
+	same.Actor, same.Time, same.Measures = Ghost(), noon.Add(time.Hour), Lines(9, 0)
 	require.Equal(t, e.Key(), same.Key())
 	for _, change := range []func(e *Event){
 		func(e *Event) { e.Kind = KindReviewSubmitted }, func(e *Event) { e.Repo = 2 }, func(e *Event) { e.ID = NumberID(2) },

@@ -37,19 +37,6 @@ func (s Stream) String() string {
 	}
 }
 
-// Stream returns the stream by which events of the kind are read.
-func (k Kind) Stream() Stream {
-	switch k {
-	case KindCommit:
-		return StreamCommits
-	case KindIssueComment:
-		return StreamComments
-	case KindPullRequestOpened, KindPullRequestMerged, KindReviewSubmitted:
-		return StreamPulls
-	}
-	return StreamPulls
-}
-
 // Streams is a set of streams.
 type Streams uint8
 

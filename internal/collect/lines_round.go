@@ -262,7 +262,7 @@ func (r *round) readCommits(ctx context.Context, repo *activity.Repository, had 
 		Reserve: func(n int) int { return r.lines.quota.reserve(at.Now, n) },
 	}, func(events []activity.Event) error {
 		for i := range events {
-			sums.add(events[i].Actor, uint64(events[i].Additions), uint64(events[i].Deletions))
+			sums.add(events[i].Actor, uint64(events[i].Measures[activity.CommitAdditions]), uint64(events[i].Measures[activity.CommitDeletions]))
 		}
 		return nil
 	})

@@ -247,7 +247,7 @@ func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity
 		}
 		group.Go(func() error {
 			added, removed, told, err := r.readSingleLines(ctx, commit.sha)
-			events[i].Additions, events[i].Deletions, known[i] = clampLines(added), clampLines(removed), told
+			events[i].Measures, known[i] = activity.Lines(clampLines(added), clampLines(removed)), told
 			return err
 		})
 	}

@@ -162,7 +162,7 @@ func (s *lineReader) readGroup(ctx context.Context, rows []commitRow) error {
 		}
 		e, n := rows[i].event, rows[i].node
 		if n.Additions != nil && n.Deletions != nil {
-			e.Additions, e.Deletions = clampLines(*n.Additions), clampLines(*n.Deletions)
+			e.Measures = activity.Lines(clampLines(*n.Additions), clampLines(*n.Deletions))
 		}
 		events = append(events, e)
 	}

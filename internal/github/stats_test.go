@@ -131,7 +131,7 @@ func TestReadingWithoutLines(t *testing.T) {
 		events := b.all(request)
 		require.Len(t, events, 30)
 		for _, e := range events {
-			require.Zero(t, e.Additions+e.Deletions)
+			require.Zero(t, e.Measures)
 		}
 		require.LessOrEqual(t, len(b.server.Requests()), 2)
 	})
@@ -147,7 +147,7 @@ func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (
 			for _, e := range events {
 				require.True(b.t, lastWeek.Contains(e.Time), e.Time)
 				sum := sums[e.Actor.Login]
-				sums[e.Actor.Login] = [2]uint32{sum[0] + e.Additions, sum[1] + e.Deletions}
+				sums[e.Actor.Login] = [2]uint32{sum[0] + e.Measures[activity.CommitAdditions], sum[1] + e.Measures[activity.CommitDeletions]}
 			}
 			return nil
 		})

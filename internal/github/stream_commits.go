@@ -264,7 +264,7 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 		}
 		e := r.newEvent(activity.KindCommit, id, n.Author.actor(), n.CommittedDate)
 		if !n.isMerge() && n.Additions != nil && n.Deletions != nil {
-			e.Additions, e.Deletions = clampLines(*n.Additions), clampLines(*n.Deletions)
+			e.Measures = activity.Lines(clampLines(*n.Additions), clampLines(*n.Deletions))
 		}
 		events = append(events, e)
 	}

@@ -247,7 +247,7 @@ func TestMergeOfALongLivedBranch(t *testing.T) {
 		require.Len(t, events, 6)
 		lines := uint32(0)
 		for _, e := range events {
-			lines += e.Additions
+			lines += e.Measures[activity.CommitAdditions]
 		}
 		require.Equal(t, uint32(50), lines)
 	})
@@ -355,7 +355,7 @@ func TestLinesOfOneCommitFail(t *testing.T) {
 		require.Len(t, events, 120)
 		lines := uint32(0)
 		for _, e := range events {
-			lines += e.Additions
+			lines += e.Measures[activity.CommitAdditions]
 		}
 		require.Equal(t, uint32(119*10), lines)
 		require.NotEmpty(t, b.invalid, "it is reported")

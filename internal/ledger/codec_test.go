@@ -38,7 +38,7 @@ func drawEvent(t *rapid.T) activity.Event {
 	}
 	copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), len(e.ID), len(e.ID)).Draw(t, "id"))
 	if e.Kind == activity.KindCommit {
-		e.Additions, e.Deletions = rapid.Uint32().Draw(t, "added"), rapid.Uint32().Draw(t, "removed")
+		e.Measures = activity.Lines(rapid.Uint32().Draw(t, "added"), rapid.Uint32().Draw(t, "removed"))
 	}
 	return e
 }
@@ -146,7 +146,7 @@ func golden() Change {
 	return Change{
 		Reset: true, CaughtUp: true, LedgerStart: noon, PrunedBefore: noon.AddDate(0, 0, -30),
 		Events: []activity.Event{
-			{Kind: activity.KindCommit, Repo: 5, ID: id, Actor: ada, Time: noon, Additions: 10, Deletions: 2},
+			{Kind: activity.KindCommit, Repo: 5, ID: id, Actor: ada, Time: noon, Measures: activity.Lines(10, 2)},
 			{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(4711), Actor: bot, Time: noon},
 		},
 		Removed:  []activity.Key{{Repo: 5, Kind: activity.KindCommit, ID: id}},

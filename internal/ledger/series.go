@@ -9,67 +9,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Metric is one of the activity metrics.
-type Metric uint8
-
-// The activity metrics: the counts of the last 24 h and the totals have one metric a kind, in the order of the kinds.
-const (
-	MetricCount             Metric = 0
-	MetricLinesAdded               = MetricCount + activity.NumKinds
-	MetricLinesRemoved             = MetricLinesAdded + 1
-	MetricLastEvent                = MetricLinesRemoved + 1
-	MetricTotal                    = MetricLastEvent + 1
-	MetricTotalLinesAdded          = MetricTotal + TotalLinesAdded
-	MetricTotalLinesRemoved        = MetricTotal + TotalLinesRemoved
-	NumMetrics                     = int(MetricTotal) + NumTotals
-)
-
-// Mask is a set of metrics.
-type Mask uint16
-
-// Has reports whether m is in the set.
-func (set Mask) Has(m Metric) bool { return set&(1<<m) != 0 }
-
-// Values are the values of a series by metric, of those metrics that Present has. The last event is in Unix seconds.
-type Values struct {
-	Present Mask
-	Of      [NumMetrics]uint64
-	// StartTime is the time from which the totals count, in Unix seconds.
-	StartTime int64
-}
-
-func (v *Values) set(m Metric, value uint64) {
-	v.Present |= 1 << m
-	v.Of[m] = value
-}
-
-// merge adds the values of another series that is shown under the same label.
-func (v *Values) merge(o *Values) {
-	for m := range Metric(NumMetrics) {
-		switch {
-		case !o.Present.Has(m):
-		case m == MetricLastEvent:
-			v.set(m, max(v.Of[m], o.Of[m]))
-		default:
-			v.set(m, v.Of[m]+o.Of[m])
-		}
-	}
-}
-
-// setTotals sets the totals in open of the kinds that have any events, and the totals of lines if there are commits.
-func (v *Values) setTotals(totals *Totals, open Mask) {
-	for i, total := range totals[:activity.NumKinds] {
-		if total > 0 {
-			v.set(MetricTotal+Metric(i), total)
-		}
-	}
-	if totals[activity.KindCommit.Index()] > 0 {
-		v.set(MetricTotalLinesAdded, totals[TotalLinesAdded])
-		v.set(MetricTotalLinesRemoved, totals[TotalLinesRemoved])
-	}
-	v.Present &= open | (1<<MetricTotal - 1)
-}
-
 // series is a user in a repository: the events, and the totals since the ledger started.
 type series struct {
 	events [activity.NumKinds][]timedEvent
@@ -83,8 +22,9 @@ type series struct {
 
 // timedEvent is an event of a series: its id, its time in Unix seconds, and a commit's lines.
 type timedEvent struct {
-	id                       uint64
-	at, additions, deletions uint32
+	id       uint64
+	at       uint32
+	measures activity.Measures
 }
 
 // compactID returns 64 bits that identify an event among those of its kind in its repository. A number is its own; of a
@@ -97,7 +37,7 @@ func (s *series) add(e *activity.Event) {
 	s.totals.AddEvent(e)
 	s.sorted = false
 	list := &s.events[e.Kind.Index()]
-	*list = append(*list, timedEvent{compactID(&e.ID), unix32(e.Time), e.Additions, e.Deletions})
+	*list = append(*list, timedEvent{compactID(&e.ID), unix32(e.Time), e.Measures})
 	s.newest = max(s.newest, unix32(e.Time))
 }
 
@@ -222,22 +162,35 @@ func (s *series) kindValues(kind activity.Kind, at *evaluationTimes, v *Values) 
 	if newest <= at.retained[stream] {
 		return -1
 	}
-	v.set(MetricCount+Metric(kind.Index()), uint64(upTo-countUntil(list, at.day[stream]))) //nolint:gosec // a count
-	if kind == activity.KindCommit && at.hasWeek {
-		s.weekValues(at, v)
+	v.set(WindowMetric(kind), uint64(upTo-countUntil(list, at.day[stream]))) //nolint:gosec // a count
+	if kind.NumMeasures() > 0 {
+		s.measureValues(kind, at, v)
 	}
 	return newest
 }
 
-func (s *series) weekValues(at *evaluationTimes, v *Values) {
-	var added, removed uint64
-	commits := s.events[activity.KindCommit.Index()]
-	for _, c := range commits[countUntil(commits, at.weekStart-1):countUntil(commits, at.weekEnd-1)] {
-		added += uint64(c.additions)
-		removed += uint64(c.deletions)
+// measureValues sets the sums of a kind's measures over their windows, unless a window was not read.
+func (s *series) measureValues(kind activity.Kind, at *evaluationTimes, v *Values) {
+	stream, list := kind.Stream(), s.events[kind.Index()]
+	for i := range kind.Spec().Measures {
+		total := firstMeasure[kind.Index()] + i
+		spec := &totalSpecs[total]
+		if spec.optional && !at.hasOptional {
+			continue
+		}
+		after, until := at.day[stream], at.until[stream]
+		if spec.sum.Span == activity.SpanWeek {
+			if !at.hasWeek.Has(stream) {
+				continue
+			}
+			after, until = at.weekStart[stream]-1, at.weekEnd[stream]-1
+		}
+		var sum uint64
+		for _, e := range list[countUntil(list, after):countUntil(list, until)] {
+			sum += uint64(e.measures[i])
+		}
+		v.set(MetricCount+Metric(total), sum) //nolint:gosec // fewer than NumMetrics
 	}
-	v.set(MetricLinesAdded, added)
-	v.set(MetricLinesRemoved, removed)
 }
 
 // countUntil returns how many of the events happened at t or before.

@@ -26,14 +26,6 @@ type repoTotals struct {
 	departed map[*userLabel]map[uint32]Totals
 }
 
-// kindOf returns the kind whose events a total counts.
-func kindOf(total int) activity.Kind {
-	if total == TotalLinesAdded || total == TotalLinesRemoved {
-		return activity.KindCommit
-	}
-	return activity.Kinds()[total]
-}
-
 // HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
 // A stream that has been disabled since before then was never read.
 func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
@@ -64,13 +56,11 @@ func (v *View) openTotals(id int64) {
 func (v *View) openTotalMetrics(id int64) Mask {
 	var set Mask
 	open := v.open[id]
-	for i := range NumTotals {
-		if open.Has(kindOf(i).Stream()) {
-			set |= 1 << (MetricTotal + Metric(i))
+	for i := range totalSpecs {
+		// Optional measures are not read when their sums come from entries.
+		if spec := &totalSpecs[i]; open.Has(spec.stream) && (!spec.optional || !v.settings.WeeklyLinesFromEntries) {
+			set.Add(MetricTotal + Metric(i)) //nolint:gosec // fewer than NumMetrics
 		}
-	}
-	if v.settings.WeeklyLinesFromEntries { // the lines of commits are not read
-		set &^= 1<<MetricTotalLinesAdded | 1<<MetricTotalLinesRemoved
 	}
 	return set
 }
@@ -88,9 +78,9 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 	}
 	totals, alive := v.labelTotals(repo, label)
 	for i := range totals {
-		begins := kindOf(i) == kind && totals[kind.Index()] == 0
-		returns := !alive && totals[kindOf(i).Index()] > 0
-		if (begins || returns) && v.open[id].Has(kindOf(i).Stream()) {
+		begins := totalSpecs[i].kind == kind && totals[kind.Index()] == 0
+		returns := !alive && totals[totalSpecs[i].kind.Index()] > 0
+		if (begins || returns) && v.open[id].Has(totalSpecs[i].kind.Stream()) {
 			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.lastVisit})
 		}
 	}
@@ -110,7 +100,7 @@ func (v *View) noteReturn(p *RepoProgress) {
 		}
 		totals, _ := v.labelTotals(repo, label)
 		for i, base := range totals {
-			if totals[kindOf(i).Index()] > 0 {
+			if totals[totalSpecs[i].kind.Index()] > 0 {
 				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.lastVisit})
 			}
 		}

@@ -30,8 +30,9 @@ type State struct {
 
 // storedEvent is an event without its key. A removed one is kept, so that restoring it does not count it twice.
 type storedEvent struct {
-	at, actor, additions, deletions uint32
-	removed                         bool
+	at, actor uint32
+	measures  activity.Measures
+	removed   bool
 }
 
 // seriesKey identifies a user in a repository.
@@ -298,7 +299,7 @@ func (s *State) add(e *activity.Event) {
 		return
 	}
 	s.events[key] = storedEvent{
-		at: unix32(e.Time), actor: s.actors.index(e.Actor), additions: e.Additions, deletions: e.Deletions,
+		at: unix32(e.Time), actor: s.actors.index(e.Actor), measures: e.Measures,
 	}
 	series := s.seriesAt(e.Repo, e.Actor)
 	if series.events == 0 {
@@ -359,7 +360,7 @@ func (s *State) prune(before time.Time) {
 func (s *State) event(key activity.Key, r storedEvent) activity.Event {
 	return activity.Event{
 		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
-		Time: time.Unix(int64(r.at), 0).UTC(), Additions: r.additions, Deletions: r.deletions,
+		Time: time.Unix(int64(r.at), 0).UTC(), Measures: r.measures,
 	}
 }
 

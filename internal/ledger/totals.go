@@ -7,23 +7,67 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// NumTotals is the number of totals of a series: one a kind, then lines added and lines removed.
-const NumTotals = activity.NumKinds + 2
+// NumTotals is the number of totals of a series: one a kind, in the order of the kinds, then one a measure.
+const NumTotals = activity.NumKinds + activity.NumMeasures
 
-// Indexes of the lines in Totals.
-const (
-	TotalLinesAdded   = activity.NumKinds
-	TotalLinesRemoved = activity.NumKinds + 1
-)
-
-// Totals are the cumulative sums of a series.
+// Totals are the cumulative sums of a series. Their order is not stored: see TotalID.
 type Totals [NumTotals]uint64
+
+// TotalID identifies a total in stored records. It is the kind's stored value times 256, plus
+//
+//	0           for the number of events
+//	1 to 15     for the sums of the kind's measures in their order
+//	16 to 255   for the buckets of a histogram of the kind's measure; none is stored yet
+//
+// 0x8000 and more are reserved for totals of removed events. An id keeps its meaning for ever. A reader drops the ids
+// that its version does not have.
+type TotalID uint16
+
+// maxMeasuresOfKind bounds the measures of a kind, by the ids of their totals.
+const maxMeasuresOfKind = 15
+
+const _ = uint(maxMeasuresOfKind - activity.MaxMeasures)
+
+// totalID returns the id of the sum of a kind's measure, or of the number of its events for measure 0.
+func totalID(k activity.Kind, measure int) TotalID {
+	return TotalID(k)<<8 | TotalID(measure) //nolint:gosec // at most maxMeasuresOfKind
+}
+
+// totalSpec describes one of the Totals.
+type totalSpec struct {
+	id       TotalID
+	kind     activity.Kind
+	stream   activity.Stream
+	optional bool // events may have been recorded without the measure
+	sum      activity.Sum
+}
+
+// totalSpecs describes the Totals by index, and firstMeasure has the index of the total of each kind's first measure.
+var totalSpecs, firstMeasure = makeTotalSpecs()
+
+func makeTotalSpecs() (specs [NumTotals]totalSpec, firstMeasure [activity.NumKinds]int) {
+	next := activity.NumKinds
+	for _, kind := range activity.Kinds() {
+		spec := kind.Spec()
+		specs[kind.Index()] = totalSpec{id: totalID(kind, 0), kind: kind, stream: spec.Stream, sum: spec.Count}
+		firstMeasure[kind.Index()] = next
+		for i, m := range spec.Measures {
+			specs[next] = totalSpec{
+				id: totalID(kind, i+1), kind: kind, stream: spec.Stream, optional: m.Optional, sum: m.Sum,
+			}
+			next++
+		}
+	}
+	return specs, firstMeasure
+}
 
 // AddEvent adds an event.
 func (t *Totals) AddEvent(e *activity.Event) {
-	t[e.Kind.Index()]++
-	t[TotalLinesAdded] += uint64(e.Additions)
-	t[TotalLinesRemoved] += uint64(e.Deletions)
+	kind := e.Kind.Index()
+	t[kind]++
+	for i, n := range e.Measures[:e.Kind.NumMeasures()] {
+		t[firstMeasure[kind]+i] += uint64(n)
+	}
 }
 
 // add adds other totals.
@@ -33,42 +77,26 @@ func (t *Totals) add(o *Totals) {
 	}
 }
 
-// TotalID identifies a total in stored records: the kind's stored value times 256, plus 0 for the number of events, 1
-// to 15 for the sums of the kind's measures in their order, and 16 and more for the buckets of a histogram. An id keeps
-// its meaning for ever. A reader drops the ids that its version does not have.
-type TotalID uint16
-
-// totalID returns the id of the sum of a kind's measure, or of the number of its events for measure 0.
-func totalID(k activity.Kind, measure int) TotalID {
-	return TotalID(k)<<8 | TotalID(measure) //nolint:gosec // there are few measures
-}
-
 // TotalIDs returns the id of each of the Totals.
 func TotalIDs() [NumTotals]TotalID {
 	var ids [NumTotals]TotalID
-	for _, k := range activity.Kinds() {
-		ids[k.Index()] = totalID(k, 0)
+	for i := range totalSpecs {
+		ids[i] = totalSpecs[i].id
 	}
-	ids[TotalLinesAdded], ids[TotalLinesRemoved] = totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2)
 	return ids
 }
 
 // legacyOrder has the ids of the totals in the order in which they were stored without ids: in frames up to version 4,
 // and in Redis.
-var legacyOrder = []TotalID{
-	totalID(activity.KindCommit, 0), totalID(activity.KindPullRequestOpened, 0),
-	totalID(activity.KindPullRequestMerged, 0),
-	totalID(activity.KindReviewSubmitted, 0), totalID(activity.KindIssueComment, 0),
-	totalID(activity.KindCommit, 1), totalID(activity.KindCommit, 2),
-}
+var legacyOrder = []TotalID{1 << 8, 2 << 8, 3 << 8, 4 << 8, 5 << 8, 1<<8 | 1, 1<<8 | 2}
 
 // LegacyTotalIDs returns the ids of totals that are stored without them, in their order.
 func LegacyTotalIDs() []TotalID { return legacyOrder }
 
 // Set sets the total with an id; an unknown id is ignored.
 func (t *Totals) Set(id TotalID, value uint64) {
-	for i, known := range TotalIDs() {
-		if known == id {
+	for i := range totalSpecs {
+		if totalSpecs[i].id == id {
 			t[i] = value
 		}
 	}
@@ -77,9 +105,9 @@ func (t *Totals) Set(id TotalID, value uint64) {
 // encodePairs returns the totals that are not zero as id, value, id, value, ...
 func (t *Totals) encodePairs() []uint64 {
 	pairs := make([]uint64, 0, 2*NumTotals)
-	for i, id := range TotalIDs() {
+	for i := range totalSpecs {
 		if t[i] != 0 {
-			pairs = append(pairs, uint64(id), t[i])
+			pairs = append(pairs, uint64(totalSpecs[i].id), t[i])
 		}
 	}
 	return pairs
@@ -111,41 +139,39 @@ func legacyPairs(list []uint64) ([]uint64, error) {
 	return pairs, nil
 }
 
-// numMeasures returns the number of measures of a kind's events.
-func numMeasures(k activity.Kind) int {
-	if k == activity.KindCommit {
-		return 2
-	}
-	return 0
-}
-
 var errMeasures = errors.New("measures that the kind does not have")
 
-// EventMeasures returns the measures of an event in the order of its kind: of a commit the lines added and the lines
-// deleted. Zeros at the end are dropped.
+// EventMeasures returns the measures of an event in the order of its kind. Zeros at the end are dropped.
 func EventMeasures(e *activity.Event) []uint64 {
-	switch {
-	case e.Deletions != 0:
-		return []uint64{uint64(e.Additions), uint64(e.Deletions)}
-	case e.Additions != 0:
-		return []uint64{uint64(e.Additions)}
-	default:
+	n := len(e.Measures)
+	for n > 0 && e.Measures[n-1] == 0 {
+		n--
+	}
+	if n == 0 {
 		return nil
 	}
+	list := make([]uint64, n)
+	for i := range list {
+		list[i] = uint64(e.Measures[i])
+	}
+	return list
 }
 
 // SetMeasures sets the measures that EventMeasures returned. It returns an error for measures that the event's kind
 // does not have.
 func SetMeasures(e *activity.Event, measures []uint64) error {
-	lines := [2]*uint32{&e.Additions, &e.Deletions}
-	if len(measures) > len(lines) {
+	limit := 0
+	if e.Kind.IsValid() {
+		limit = e.Kind.NumMeasures()
+	}
+	if len(measures) > len(e.Measures) {
 		return errMeasures
 	}
 	for i, m := range measures {
-		if m > math.MaxUint32 || (m != 0 && i >= numMeasures(e.Kind)) {
+		if m > math.MaxUint32 || (m != 0 && i >= limit) {
 			return errMeasures
 		}
-		*lines[i] = uint32(m)
+		e.Measures[i] = uint32(m)
 	}
 	return nil
 }

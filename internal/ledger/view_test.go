@@ -20,7 +20,7 @@ type showing struct {
 }
 
 func (s *showing) Emit(series Series, v *Values)      { s.values[series] = *v }
-func (s *showing) MarkStale(series Series, gone Mask) { s.ended[series] |= gone }
+func (s *showing) MarkStale(series Series, gone Mask) { s.ended[series] = s.ended[series].Union(gone) }
 
 // pass shows a view to a replica that does not emit it.
 func pass(v *View, now time.Time) {
@@ -39,7 +39,7 @@ func event(kind activity.Kind, n int64, user string, at time.Time) activity.Even
 
 func commitOf(n int64, user string, at time.Time, lines uint32) activity.Event {
 	e := event(activity.KindCommit, n, user, at)
-	e.Additions, e.Deletions = lines, 1
+	e.Measures = activity.Lines(lines, 1)
 	return e
 }
 

@@ -69,12 +69,12 @@ func (v *View) markVanished(sink Sink) {
 		}
 	}
 	for _, e := range v.stale {
-		gone := e.shown
+		vanished := e.shown
 		if repo := byName[e.repo]; repo != nil {
-			gone &^= repo.shownMetrics(v.accounts.labels[e.user])
+			vanished = vanished.Without(repo.shownMetrics(v.accounts.labels[e.user]))
 		}
-		if gone != 0 {
-			sink.MarkStale(Series{e.repo, e.user}, gone)
+		if !vanished.IsEmpty() {
+			sink.MarkStale(Series{e.repo, e.user}, vanished)
 		}
 	}
 	v.stale = nil
@@ -84,7 +84,7 @@ func (v *View) markVanished(sink Sink) {
 func (r *repoView) shownMetrics(label *userLabel) Mask {
 	switch {
 	case label == nil:
-		return 0
+		return Mask{}
 	case label.isShared():
 		if g := r.groups[label]; g != nil {
 			return g.shown
@@ -94,7 +94,7 @@ func (r *repoView) shownMetrics(label *userLabel) Mask {
 			return s.shown
 		}
 	}
-	return 0
+	return Mask{}
 }
 
 func (v *View) emitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
@@ -131,10 +131,10 @@ func (v *View) emitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink S
 // emitSeries emits the values of a series, and marks those metrics as stale that were shown before and have vanished.
 // It returns the metrics that are shown now.
 func emitSeries(sink Sink, name Series, was Mask, values *Values) Mask {
-	if gone := was &^ values.Present; gone != 0 {
-		sink.MarkStale(name, gone)
+	if vanished := was.Without(values.Present); !vanished.IsEmpty() {
+		sink.MarkStale(name, vanished)
 	}
-	if values.Present != 0 {
+	if !values.Present.IsEmpty() {
 		sink.Emit(name, values)
 	}
 	return values.Present
@@ -202,13 +202,13 @@ func (r *repoView) markSeriesStale(ended []staleSeries, label *userLabel, s *ser
 	if label == nil {
 		return ended
 	}
-	if s.shown != 0 {
+	if !s.shown.IsEmpty() {
 		ended = append(ended, staleSeries{r.shownName, label.text, s.shown})
-		s.shown = 0
+		s.shown = Mask{}
 	}
-	if g := r.groups[label]; g != nil && g.shown != 0 {
+	if g := r.groups[label]; g != nil && !g.shown.IsEmpty() {
 		ended = append(ended, staleSeries{r.shownName, label.text, g.shown})
-		g.shown = 0
+		g.shown = Mask{}
 	}
 	return ended
 }
@@ -218,25 +218,43 @@ type evaluationTimes struct {
 	// until, day and retained are, of each stream, the time that is shown, and the exclusive starts of the 24 h and of
 	// the retention before it.
 	until, day, retained [activity.NumStreams]int64
-	// weekStart and weekEnd are the last complete week; hasWeek says that it has been read.
-	weekStart, weekEnd int64
-	hasWeek            bool
+	// weekStart and weekEnd are, of each stream with a sum over a week, the last complete week; hasWeek has those whose
+	// week has been read.
+	weekStart, weekEnd [activity.NumStreams]int64
+	hasWeek            activity.Streams
+	// hasOptional says that the optional measures of the week were read.
+	hasOptional bool
 }
 
+// weekStreams are the streams with a sum over a week.
+var weekStreams = func() (set activity.Streams) {
+	for i := range totalSpecs {
+		if totalSpecs[i].sum.Span == activity.SpanWeek {
+			set = set.With(totalSpecs[i].stream)
+		}
+	}
+	return set
+}()
+
 func (v *View) evaluationTimes(r *RepoCoverage, now time.Time) evaluationTimes {
-	var m evaluationTimes
+	times := evaluationTimes{hasOptional: !v.settings.WeeklyLinesFromEntries}
 	for _, s := range activity.AllStreams() {
 		at := now
 		if limit := v.cov.RepoEdge(r, s).Add(v.settings.Grace); limit.Before(at) {
 			at = limit
 		}
-		m.until[s] = at.Unix()
-		m.day[s] = at.Add(-24 * time.Hour).Unix()
-		m.retained[s] = at.Add(-v.settings.Retention).Unix()
+		times.until[s] = at.Unix()
+		times.day[s] = at.Add(-24 * time.Hour).Unix()
+		times.retained[s] = at.Add(-v.settings.Retention).Unix()
+		if !weekStreams.Has(s) {
+			continue
+		}
+		week := LastCompleteWeek(time.Unix(times.until[s], 0))
+		times.weekStart[s], times.weekEnd[s] = week.Start.Unix(), week.End.Unix()
+		if !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week) {
+			times.hasWeek = times.hasWeek.With(s)
+		}
+		times.hasOptional = times.hasOptional && !week.Start.Before(v.linesUnreadUntil)
 	}
-	week := LastCompleteWeek(time.Unix(m.until[activity.StreamCommits], 0))
-	m.weekStart, m.weekEnd = week.Start.Unix(), week.End.Unix()
-	m.hasWeek = !v.settings.WeeklyLinesFromEntries && !week.Start.Before(v.linesUnreadUntil) &&
-		!r.Since.After(week.Start) && !r.Missing[activity.StreamCommits].Overlaps(week)
-	return m
+	return times
 }

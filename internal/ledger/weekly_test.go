@@ -76,7 +76,7 @@ func TestWeeklyEntriesAge(t *testing.T) {
 	require.NotNil(t, weekly(t, v, end.Add(-time.Second), "ada"))
 	shown := visit(v, end)
 	require.Empty(t, shown.values)
-	require.Equal(t, Mask(1<<MetricLinesAdded|1<<MetricLinesRemoved), shown.ended[ada])
+	require.Equal(t, MaskOf(MetricLinesAdded, MetricLinesRemoved), shown.ended[ada])
 }
 
 // TestWeeklyEntriesByLabel checks that users with one label are summed, that users who are not shown are not, and that

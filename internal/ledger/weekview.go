@@ -2,8 +2,14 @@ package ledger
 
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
-// metricCommits is the count of commits: it is present for users with commits within the retention.
-const metricCommits = MetricCount // commits are the first of the kinds
+// The metrics of commits and their lines, which the weekly lines of entries replace.
+const (
+	metricCommits           = MetricCount + Metric(activity.KindCommit-1)
+	MetricLinesAdded        = MetricCount + activity.NumKinds + activity.CommitAdditions
+	MetricLinesRemoved      = MetricCount + activity.NumKinds + activity.CommitDeletions
+	MetricTotalLinesAdded   = MetricTotal + activity.NumKinds + activity.CommitAdditions
+	MetricTotalLinesRemoved = MetricTotal + activity.NumKinds + activity.CommitDeletions
+)
 
 // weeklyView has the weekly lines of an entry by account.
 type weeklyView struct {

@@ -41,7 +41,7 @@ func (e *seriesEnds) add(series ledger.Series, gone ledger.Mask) {
 		end = &seriesEnd{}
 		e.marks[series] = end
 	}
-	end.metrics |= gone
+	end.metrics = end.metrics.Union(gone)
 	for m := range end.left {
 		if gone.Has(ledger.Metric(m)) {
 			end.left[m] = markerEmissions
@@ -55,8 +55,8 @@ func (e *seriesEnds) cancelMarkers(series ledger.Series, shown ledger.Mask) {
 		return
 	}
 	if end := e.marks[series]; end != nil {
-		end.metrics &^= shown
-		if end.metrics == 0 {
+		end.metrics = end.metrics.Without(shown)
+		if end.metrics.IsEmpty() {
 			delete(e.marks, series)
 		}
 	}
@@ -70,10 +70,10 @@ func (e *seriesEnds) recordAccepted() {
 				continue
 			}
 			if end.left[m]--; end.left[m] == 0 {
-				end.metrics &^= 1 << m
+				end.metrics.Remove(ledger.Metric(m))
 			}
 		}
-		if end.metrics == 0 {
+		if end.metrics.IsEmpty() {
 			delete(e.marks, series)
 		}
 	}

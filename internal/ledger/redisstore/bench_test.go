@@ -39,7 +39,7 @@ func benchEvents(from, n int) []activity.Event {
 			Time:  storetest.Noon.Add(-time.Duration(number%(14*24*3600)) * time.Second),
 		}
 		if number%2 == 0 {
-			e.Kind, e.Additions, e.Deletions = activity.KindCommit, uint32(number%300), uint32(number%90)
+			e.Kind, e.Measures = activity.KindCommit, activity.Lines(uint32(number%300), uint32(number%90))
 			for b := range 19 {
 				e.ID[b] = byte(number >> (b % 4 * 8) * (b + 7))
 			}

@@ -94,7 +94,7 @@ func TestRecords(t *testing.T) {
 		}
 		copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "event"))
 		if e.Kind == activity.KindCommit {
-			e.Additions, e.Deletions = rapid.Uint32().Draw(t, "additions"), rapid.Uint32().Draw(t, "deletions")
+			e.Measures = activity.Lines(rapid.Uint32().Draw(t, "additions"), rapid.Uint32().Draw(t, "deletions"))
 		}
 		record := appendRecord(nil, &e)
 		var r recordReader
@@ -112,7 +112,7 @@ func TestLegacyForms(t *testing.T) {
 	require.NoError(t, err)
 	at := time.Unix(0x65000000, 0).UTC()
 	require.Equal(t, []activity.Event{
-		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"}, Time: at, Additions: 10, Deletions: 2},
+		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"}, Time: at, Measures: activity.Lines(10, 2)},
 		{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"}, Time: at.Add(time.Second)},
 	}, list)
 	want := ledger.Totals{1, 2, 3, 4, 5, 6, 7}

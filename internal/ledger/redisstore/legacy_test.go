@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
@@ -24,14 +25,32 @@ type legacyKey struct {
 	Log    [][]string `json:"log"`
 }
 
-// TestLegacyLedger: keys that the version before frames of version 7 wrote are read, and go on in the present form.
-func TestLegacyLedger(t *testing.T) {
+// TestStoredLedger checks that keys that older versions and the present one wrote are read and continued.
+func TestStoredLedger(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("testdata", "ledger.v4.json"))
+	for file, requireLedger := range map[string]func(*testing.T, ledger.Store){
+		"ledger.v4.json": storetest.RequireLegacy,
+		"ledger.v7.json": storetest.RequireStored,
+	} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			client := redistest.Start(t).Client()
+			restoreKeys(t, client, file)
+			settings := redisstore.Settings{Prefix: "gx", Now: time.Now, OnCorrupt: func(key string, err error) {
+				t.Errorf("%s: %v", key, err)
+			}}
+			requireLedger(t, redisstore.New(client, settings))
+		})
+	}
+}
+
+// restoreKeys writes the keys of a file in testdata.
+func restoreKeys(t *testing.T, client redis.UniversalClient, file string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", file))
 	require.NoError(t, err)
 	var keys map[string]legacyKey
 	require.NoError(t, json.Unmarshal(text, &keys))
-	client := redistest.Start(t).Client()
 	for name, key := range keys {
 		switch key.Type {
 		case "hash":
@@ -47,9 +66,6 @@ func TestLegacyLedger(t *testing.T) {
 			require.Fail(t, "a key of another type", "%s: %s", name, key.Type)
 		}
 	}
-	storetest.RequireLegacy(t, redisstore.New(client, redisstore.Settings{
-		Prefix: "gx", Now: time.Now, OnCorrupt: func(key string, err error) { t.Errorf("%s: %v", key, err) },
-	}))
 }
 
 func plainTexts(t *testing.T, list []string) []any {

@@ -119,8 +119,8 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 			lines[added] += 0
 			lines[removed] += 0
 			if ledger.LastCompleteWeek(at).Contains(e.Time) {
-				lines[added] += uint64(e.Additions)
-				lines[removed] += uint64(e.Deletions)
+				lines[added] += uint64(e.Measures[activity.CommitAdditions])
+				lines[removed] += uint64(e.Measures[activity.CommitDeletions])
 			}
 		}
 		last := line{series, ledger.MetricLastEvent}
@@ -139,8 +139,8 @@ func (m *model) totals(lines map[line]uint64) {
 		}
 		lines[line{series, ledger.MetricTotal + ledger.Metric(e.Kind.Index())}]++
 		if e.Kind == activity.KindCommit {
-			lines[line{series, ledger.MetricTotalLinesAdded}] += uint64(e.Additions)
-			lines[line{series, ledger.MetricTotalLinesRemoved}] += uint64(e.Deletions)
+			lines[line{series, ledger.MetricTotalLinesAdded}] += uint64(e.Measures[activity.CommitAdditions])
+			lines[line{series, ledger.MetricTotalLinesRemoved}] += uint64(e.Measures[activity.CommitDeletions])
 		}
 	}
 }

@@ -61,6 +61,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 		"follow ends":                  followEnds,
 		"many writers, many followers": manyAtOnce,
 		"restart":                      restart,
+		"stored":                       stored,
 		"property":                     func(t *testing.T, _ Harness) { t.Helper(); property(t, newHarness) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,7 +83,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 func Event(kind activity.Kind, number int64, user string, at time.Time) activity.Event {
 	e := activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user}, Time: at}
 	if kind == activity.KindCommit {
-		e.Additions, e.Deletions = 10, 1
+		e.Measures = activity.Lines(10, 1)
 	}
 	return e
 }

@@ -1,0 +1,168 @@
+package activity
+
+import "fmt"
+
+// Kind is the kind of an event. Its values are stored: a value keeps its meaning for ever, and a new kind gets a new
+// one.
+type Kind uint8
+
+// The kinds of events. A new one is a constant here and a row of kindSpecs.
+const (
+	KindCommit Kind = iota + 1
+	KindPullRequestOpened
+	KindPullRequestMerged
+	KindReviewSubmitted
+	KindIssueComment
+)
+
+// The sizes of the table below, which a test compares with it.
+const (
+	// NumKinds is the number of kinds. Arrays over kinds are indexed by Kind.Index.
+	NumKinds = 5
+	// NumMeasures is the number of measures of all kinds together.
+	NumMeasures = 2
+	// MaxMeasures is the largest number of measures that a kind has.
+	MaxMeasures = 2
+)
+
+// The measures of a commit, as indexes in Event.Measures.
+const (
+	CommitAdditions = iota
+	CommitDeletions
+)
+
+// kindSpecs is the table of the kinds, by Index. Windows, totals, codecs and metrics are derived from it.
+var kindSpecs = [NumKinds]KindSpec{
+	KindCommit - 1: {
+		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
+		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits"},
+		Measures: []MeasureSpec{
+			CommitAdditions: {
+				Name: "additions", Optional: true,
+				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly", TotalMetric: "gh.activity.loc_added"},
+			},
+			CommitDeletions: {
+				Name: "deletions", Optional: true,
+				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly", TotalMetric: "gh.activity.loc_removed"},
+			},
+		},
+	},
+	KindPullRequestOpened - 1: {
+		Name: "pull_request_opened", Stream: StreamPulls, Attribution: AttributedToAuthor,
+		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened"},
+	},
+	KindPullRequestMerged - 1: {
+		Name: "pull_request_merged", Stream: StreamPulls, Attribution: AttributedToAuthor,
+		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged"},
+	},
+	KindReviewSubmitted - 1: {
+		Name: "review_submitted", Stream: StreamPulls, Attribution: AttributedToAuthor,
+		Count: Sum{
+			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h", TotalMetric: "gh.activity.reviews_submitted",
+		},
+	},
+	KindIssueComment - 1: {
+		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor,
+		Count: Sum{
+			Span: SpanDay, WindowMetric: "gh.activity.issue_comments_24h", TotalMetric: "gh.activity.issue_comments",
+		},
+	},
+}
+
+// KindSpec describes the events of a kind.
+type KindSpec struct {
+	// Name is the kind's name in logs.
+	Name string
+	// Stream is the stream by which the events are read.
+	Stream Stream
+	// Attribution says whose Event.Actor is.
+	Attribution Attribution
+	// Count are the metrics of the number of events.
+	Count Sum
+	// Measures are the measures of an event. Their order is stored: a new one is appended.
+	Measures []MeasureSpec
+}
+
+// MeasureSpec describes a measure, a number that every event of a kind has.
+type MeasureSpec struct {
+	// Name is the measure's name in logs.
+	Name string
+	// Optional says that events may be recorded without it, because it is read apart from them.
+	Optional bool
+	// Sum are the metrics of the measure's sum.
+	Sum Sum
+}
+
+// Sum names the two metrics of a sum over events: over the last window of Span, and since the ledger started.
+type Sum struct {
+	Span                      Span
+	WindowMetric, TotalMetric string
+}
+
+// Span is the length of a window.
+type Span uint8
+
+// The spans.
+const (
+	SpanDay  Span = iota // the last 24 h
+	SpanWeek             // the last complete week, which starts on Sunday 00:00 UTC
+)
+
+// Attribution says whose the actor of an event is.
+type Attribution uint8
+
+// The attributions.
+const (
+	// AttributedToAuthor is of an event whose actor is its author: the commit's, the pull request's for both opened and
+	// merged, the reviewer, the commenter.
+	AttributedToAuthor Attribution = iota
+)
+
+// Measures are the measures of an event, zero beyond those of its kind.
+type Measures [MaxMeasures]uint32
+
+// Lines returns the measures of a commit.
+func Lines(additions, deletions uint32) Measures {
+	return Measures{CommitAdditions: additions, CommitDeletions: deletions}
+}
+
+// count returns the number of measures up to the last one that is not zero.
+func (m *Measures) count() int {
+	n := len(m)
+	for n > 0 && m[n-1] == 0 {
+		n--
+	}
+	return n
+}
+
+// Kinds returns every kind in the order of Index.
+func Kinds() [NumKinds]Kind {
+	var kinds [NumKinds]Kind
+	for i := range kinds {
+		kinds[i] = Kind(i + 1)
+	}
+	return kinds
+}
+
+// Index returns the kind's index in arrays over kinds, 0 to NumKinds-1. The kind must be valid.
+func (k Kind) Index() int { return int(k) - 1 }
+
+// IsValid reports whether k is one of the kinds.
+func (k Kind) IsValid() bool { return k >= 1 && k <= NumKinds }
+
+// Spec returns the description of a valid kind, which must not be changed.
+func (k Kind) Spec() *KindSpec { return &kindSpecs[k.Index()] }
+
+// Stream returns the stream by which events of a valid kind are read.
+func (k Kind) Stream() Stream { return k.Spec().Stream }
+
+// NumMeasures returns the number of measures that events of a valid kind have.
+func (k Kind) NumMeasures() int { return len(k.Spec().Measures) }
+
+// String returns the kind's name in logs.
+func (k Kind) String() string {
+	if !k.IsValid() {
+		return fmt.Sprintf("kind(%d)", uint8(k))
+	}
+	return k.Spec().Name
+}

@@ -1,0 +1,46 @@
+package activity
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestKindTable checks the table of the kinds: stored values, sizes, and names that are used once.
+func TestKindTable(t *testing.T) {
+	t.Parallel()
+	stored := map[Kind]string{
+		1: "commit", 2: "pull_request_opened", 3: "pull_request_merged", 4: "review_submitted", 5: "issue_comment",
+	}
+	require.Len(t, Kinds(), len(stored))
+	names, metrics, measures := make(map[string]bool), make(map[string]bool), 0
+	addSum := func(s Sum) {
+		for _, metric := range []string{s.WindowMetric, s.TotalMetric} {
+			require.NotEmpty(t, metric)
+			require.False(t, metrics[metric], metric)
+			metrics[metric] = true
+		}
+	}
+	for i, kind := range Kinds() {
+		spec := kind.Spec()
+		require.Equal(t, stored[kind], kind.String(), "a stored value keeps its meaning")
+		require.Equal(t, i, kind.Index())
+		require.True(t, EveryStream.Has(spec.Stream))
+		require.False(t, names[spec.Name])
+		names[spec.Name] = true
+		addSum(spec.Count)
+		require.LessOrEqual(t, len(spec.Measures), MaxMeasures)
+		measures += len(spec.Measures)
+		for _, m := range spec.Measures {
+			require.NotEmpty(t, m.Name)
+			addSum(m.Sum)
+		}
+	}
+	require.Equal(t, NumMeasures, measures)
+	require.Equal(t, "additions", KindCommit.Spec().Measures[CommitAdditions].Name, "the order of measures is stored")
+	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
+	for i, s := range AllStreams() {
+		require.Equal(t, Stream(i), s)
+		require.Equal(t, []string{"commits", "pulls", "comments"}[i], s.String(), "a stored value keeps its meaning")
+	}
+}
