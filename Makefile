@@ -134,7 +134,7 @@ test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on 
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
 
 .PHONY: test-upgrade
-test-upgrade: test-deps build ## Upgrade a Redis and a file_storage that another commit wrote: make test-upgrade FROM=commit
+test-upgrade: test-deps build ## Upgrade Redis and file_storage from another commit: make test-upgrade FROM=commit
 	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
 	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" \
 		go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestStorageUpgrade' .

@@ -1,5 +1,5 @@
-# Sourced by the scripts that fetch test dependencies: unpacks Debian packages. It uses their say and fail, and their folders $work
-# and $cache.
+# Sourced by the scripts that fetch test dependencies: unpacks Debian packages. It uses their info and fail, and their
+# folders $work and $cache.
 # shellcheck shell=bash disable=SC2154
 
 need() { command -v "$1" >/dev/null || fail "$1 is needed to fetch $2, and it is not on this machine"; }
@@ -13,14 +13,15 @@ private_apt_get() {
 # is_installed PACKAGE says whether this machine has a package.
 is_installed() { [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# dependencies_of PACKAGE lists the package and all that it needs, as if nothing were installed: apt-get leaves out what is.
+# dependencies_of PACKAGE lists the package and all that it needs, as if nothing were installed: apt-get leaves out what
+# is.
 dependencies_of() {
   private_apt_get -o Dir::State::Status="$work/nothing-installed" install --simulate --no-install-recommends "$1" |
     awk '$1 == "Inst" { print $2 }'
 }
 
-# select_packages PATTERN... reads names of packages and prints those that are fetched: those that match a PATTERN, installed
-# or not, and those that this machine lacks.
+# select_packages PATTERN... reads names of packages and prints those that are fetched: those that match a PATTERN,
+# installed or not, and those that this machine lacks.
 select_packages() {
   local package pattern
   while read -r package; do
@@ -44,7 +45,7 @@ unpack_package() {
   need apt-get "$package"
   need dpkg-deb "$package"
   need dpkg-query "$package"
-  say "fetching Debian's $package into $cache (unpacked there, not installed)"
+  info "fetching Debian's $package into $cache (unpacked there, not installed)"
   mkdir -p "$work/lists/partial" "$folder"
   [[ -e $work/updated ]] || private_apt_get update
   touch "$work/updated" "$work/nothing-installed"

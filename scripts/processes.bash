@@ -1,4 +1,5 @@
-# Sourced by scripts/demo, scripts/redis-ha and scripts/run: starts programs, watches the metrics page, and stops what it started.
+# Sourced by scripts/demo, scripts/redis-ha and scripts/run: starts programs, watches the metrics page, and stops what
+# it started.
 # shellcheck shell=bash
 
 names=()
@@ -6,12 +7,12 @@ pids=()
 work=$(mktemp -d "${TMPDIR:-/tmp}/githubexporter.XXXXXX")
 logs=${GX_LOG_DIR:-$work/log}
 
-say() { printf '%s\n' "$*"; }
+info() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
-# stop_all ends the programs, last started first: they are asked, and after ten seconds they are killed. Their logs are kept.
+# stop_all ends the programs, the last one first, with SIGTERM, and after ten seconds with SIGKILL. Their logs are kept.
 stop_all() {
   trap '' INT TERM HUP
   local i waited pid
@@ -31,20 +32,21 @@ stop_all() {
   fi
   find "$work" -mindepth 1 -maxdepth 1 ! -path "$logs" -exec rm -rf {} +
   rmdir "$work" 2>/dev/null || :
-  say "The logs are kept in $logs."
+  info "The logs are kept in $logs."
 }
 
 end_all() {
   trap '' INT TERM HUP
-  say ''
-  say 'stopping'
+  info ''
+  info 'stopping'
   exit 0
 }
 
 trap stop_all EXIT
 trap end_all INT TERM HUP
 
-# start NAME COMMAND... runs a program in the background; its output goes to $logs/NAME.log, that of the last run to NAME.log.old.
+# start NAME COMMAND... runs a program in the background; its output goes to $logs/NAME.log, that of the last run to
+# NAME.log.old.
 start() {
   local name=$1
   shift
@@ -66,7 +68,7 @@ check_all() {
   done
 }
 
-# connects HOST PORT says whether somebody listens there.
+# connects HOST PORT succeeds when a server listens there.
 connects() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
 
 # free_port PORT prints that port of 127.0.0.1, or another one when it is taken.
@@ -75,7 +77,7 @@ free_port() {
   while connects 127.0.0.1 "$port"; do
     port=$((20000 + RANDOM % 12000))
   done
-  say "$port"
+  info "$port"
 }
 
 # page PORT PATH prints a page of 127.0.0.1; it needs nothing but bash.
@@ -102,17 +104,17 @@ start_scripted_github() {
   done
   GITHUB_ENDPOINT=$(sed -n 's/^listening on //p' "$logs/github.log" | head -n 1)
   export GITHUB_ENDPOINT
-  say "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
+  info "A scripted GitHub with the organization $GITHUB_ORG is at $GITHUB_ENDPOINT."
 }
 
-# rabbitmq_program PATH prints the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which runs for
-# one user and in that user's folder only. Any other program is itself.
+# rabbitmq_program PATH prints the program behind the one that a package installs as /usr/sbin/rabbitmq-server, which
+# runs for one user and in that user's folder only. Any other program is itself.
 rabbitmq_program() {
   local path behind
   path=$(command -v "$1") || fail "there is no program $1"
   behind=$(dirname "$path")/../lib/rabbitmq/bin/$(basename "$path")
   [[ -x $behind ]] || behind=$path
-  say "$behind"
+  info "$behind"
 }
 
 # port_mapper PROGRAM prints Erlang's port mapper: beside RabbitMQ, where Debian installs Erlang, or on the path.
@@ -120,13 +122,13 @@ port_mapper() {
   local bin mapper
   bin=$(dirname "$1")
   for mapper in "$bin/epmd" "$bin"/../../erlang/bin/epmd "$bin"/../../erlang/erts-*/bin/epmd; do
-    [[ -x $mapper ]] && say "$mapper" && return
+    [[ -x $mapper ]] && info "$mapper" && return
   done
   command -v epmd || fail "Erlang's port mapper (epmd) is neither beside $1 nor on the path"
 }
 
-# start_rabbitmq PROGRAM starts RabbitMQ, with its data in $work, and sets RABBITMQ_ENDPOINT. Erlang finds nodes through a program
-# of its own, which is started here so that it ends with the rest.
+# start_rabbitmq PROGRAM starts RabbitMQ, with its data in $work, and sets RABBITMQ_ENDPOINT. Erlang finds nodes through
+# a program of its own, which is started here so that it ends with the rest.
 start_rabbitmq() {
   local program port mapper
   program=$(rabbitmq_program "$1")
@@ -136,18 +138,20 @@ start_rabbitmq() {
   export ERL_EPMD_PORT ERL_EPMD_ADDRESS=127.0.0.1
   start epmd "$mapper" -port "$ERL_EPMD_PORT" -address 127.0.0.1
   mkdir -p "$work/rabbitmq"
-  printf 'listeners.tcp.1 = 127.0.0.1:%s\nlog.console = true\nlog.file = false\ndisk_free_limit.absolute = 1MB\n' "$port" \
+  printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$port" 'log.console = true' 'log.file = false' \
+    'disk_free_limit.absolute = 1MB' \
     >"$work/rabbitmq/rabbitmq.conf"
   printf '[].\n' >"$work/rabbitmq/enabled_plugins"
   HOME=$work/rabbitmq RABBITMQ_NODENAME=githubexporter@localhost RABBITMQ_DIST_PORT=$(free_port 15673) \
     RABBITMQ_CONFIG_FILE=$work/rabbitmq/rabbitmq.conf RABBITMQ_CONF_ENV_FILE=/dev/null \
     RABBITMQ_MNESIA_BASE=$work/rabbitmq/data RABBITMQ_LOG_BASE=$work/rabbitmq/log RABBITMQ_PID_FILE=$work/rabbitmq/pid \
-    RABBITMQ_ENABLED_PLUGINS_FILE=$work/rabbitmq/enabled_plugins RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput \
+    RABBITMQ_ENABLED_PLUGINS_FILE=$work/rabbitmq/enabled_plugins \
+    RABBITMQ_ALLOW_INPUT=1 RABBITMQ_SERVER_START_ARGS=-noinput \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}' \
     start rabbitmq "$program"
   RABBITMQ_ENDPOINT=127.0.0.1:$port
   export RABBITMQ_ENDPOINT
-  say "RabbitMQ is starting at $RABBITMQ_ENDPOINT."
+  info "RabbitMQ is starting at $RABBITMQ_ENDPOINT."
   until connects 127.0.0.1 "$port"; do
     check_all
     sleep 0.1
@@ -167,23 +171,27 @@ start_collector() {
   start collector bin/otelcol-githubexporter --config "$1"
 }
 
-# refusal prints why nothing could be read yet, as the health page has it, and nothing while the first pass is under way.
+# refusal prints why nothing could be read yet, from the health page, and nothing while the first pass is under way.
 refusal() {
   local detail
   detail=$(page "$health_port" /healthz | sed -n \
     's/.*"github_access":{"healthy":false,"required":[a-z]*,"since":"[^"]*","detail":"\(\([^"\\]\|\\.\)*\)".*/\1/p')
   printf -v detail '%b' "$detail"
   [[ -n $detail && $detail != *'nothing has been read yet' ]] || return 0
-  say "cannot be read: ${detail//nothing has been read yet: /}"
+  info "cannot be read: ${detail//nothing has been read yet: /}"
   case $detail in
-    *'credential refused'*) say "          GitHub refuses GITHUB_TOKEN: is it complete, and has it not ended?" ;;
-    *'not found'* | *'Could not resolve'*) say "          is GITHUB_ORG=$GITHUB_ORG an organization that GITHUB_TOKEN may see?" ;;
-    *forbidden*) say "          GITHUB_TOKEN may not read $GITHUB_ORG: see Permissions in receiver/githubexporter/README.md" ;;
-    *unavailable*) say "          can this machine reach $GITHUB_ENDPOINT? It is tried again and again." ;;
+    *'credential refused'*) info "          GitHub refuses GITHUB_TOKEN: is it complete, and has it not ended?" ;;
+    *'not found'* | *'Could not resolve'*)
+      info "          is GITHUB_ORG=$GITHUB_ORG an organization that GITHUB_TOKEN may see?"
+      ;;
+    *forbidden*)
+      info "          GITHUB_TOKEN may not read $GITHUB_ORG: see Permissions in receiver/githubexporter/README.md"
+      ;;
+    *unavailable*) info "          can this machine reach $GITHUB_ENDPOINT? It is retried." ;;
   esac
 }
 
-# watch_progress prints what the metrics page says until the first activity is there and no window is missing, SECONDS at most.
+# watch_progress prints the progress from the metrics page until there is activity and no gap, SECONDS at most.
 watch_progress() {
   local until=$((SECONDS + $1)) text series gaps commits line last=''
   while ((SECONDS < until)); do
@@ -210,16 +218,17 @@ watch_progress() {
 
 # show_where prints where to look, with a few lines of the page.
 show_where() {
-  say ''
-  say "metrics          http://127.0.0.1:$metrics_port/metrics"
-  say "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
-  say "probes           http://127.0.0.1:$ready_port/status?pipeline=metrics, http://127.0.0.1:$live_port/"
-  say "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
-  say "collector's log  $logs/collector.log"
-  say ''
-  page "$metrics_port" /metrics | awk -F'{' '/^gh_activity_/ && $NF !~ / 0\r?$/ && seen[$1]++ < 2' | head -n 12 | sed 's/^/  /'
-  say ''
-  say 'It goes on running; Ctrl-C stops it.'
+  info ''
+  info "metrics          http://127.0.0.1:$metrics_port/metrics"
+  info "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
+  info "probes           http://127.0.0.1:$ready_port/status?pipeline=metrics, http://127.0.0.1:$live_port/"
+  info "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
+  info "collector's log  $logs/collector.log"
+  info ''
+  page "$metrics_port" /metrics | awk -F'{' '/^gh_activity_/ && $NF !~ / 0\r?$/ && seen[$1]++ < 2' |
+    head -n 12 | sed 's/^/  /'
+  info ''
+  info 'It goes on running; Ctrl-C stops it.'
 }
 
 # stay waits until Ctrl-C, or until a program ends.
