@@ -23,6 +23,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
@@ -146,7 +147,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, chan
 	client := github.Settings{
 		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
 		Retry:     github.RetrySettings{MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond},
-		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
 		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
@@ -198,7 +199,7 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
 		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: time.Second,
 		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
-		RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+		RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
 		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	})

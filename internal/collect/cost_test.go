@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -41,11 +42,11 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		Limits: githubtest.Limits{Core: 10_000_000, GraphQL: 10_000_000},
 	})
 	defer server.Close()
-	requests, points := 0, make(map[github.Resource]int)
+	requests, points := 0, make(map[budget.Resource]int)
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
 		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
-		RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 32},
+		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
 		OnAttempt: func(o github.Attempt) {
 			clock.mu.Lock()
 			defer clock.mu.Unlock()
@@ -68,7 +69,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	}
 	pass()
 	pass()
-	requests, points = 0, make(map[github.Resource]int)
+	requests, points = 0, make(map[budget.Resource]int)
 	b.ResetTimer()
 	for n := range b.N {
 		server.Update(func(d *githubtest.Dataset) {
@@ -85,7 +86,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		pass()
 	}
 	b.ReportMetric(float64(requests)/float64(b.N), "requests/pass")
-	b.ReportMetric(float64(points[github.ResourceREST])/float64(b.N), "REST-points/pass")
-	b.ReportMetric(float64(points[github.ResourceGraphQL])/float64(b.N), "GraphQL-points/pass")
+	b.ReportMetric(float64(points[budget.ResourceREST])/float64(b.N), "REST-points/pass")
+	b.ReportMetric(float64(points[budget.ResourceGraphQL])/float64(b.N), "GraphQL-points/pass")
 	b.ReportMetric(float64(restLists*repositories), "REST-lists/pass")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -38,7 +39,8 @@ type FillResult struct {
 // ErrUnknownRepository refuses an order for a repository that the organization never had.
 var ErrUnknownRepository = errors.New("the ledger knows no such repository")
 
-// Fill reads what is missing of a window. It writes as a worker: without authority, because recording is a set union. Its
+// Fill reads what is missing of a window. Its requests have background priority. It writes as a worker: without
+// authority, because recording is a set union. Its
 // error is the store's or the context's; what GitHub refused is in Filled.
 func (c *Collector) Fill(ctx context.Context, order FillRequest) (FillResult, error) {
 	cov, err := c.readCoverage(ctx)
@@ -117,7 +119,7 @@ func findRepository(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCovera
 
 // planFill is what has to be read for an order.
 func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, order *FillRequest) reading {
-	todo := reading{request: github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r)}}
+	todo := reading{request: github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r), Priority: budget.Background}}
 	for _, s := range activity.AllStreams() {
 		if !order.Streams.Has(s) || r.Signals.Disabled.Has(s) {
 			continue // there is nothing to read of a stream that is switched off

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 )
@@ -114,7 +115,7 @@ func (r *round) commitQuietWeeks(ctx context.Context) error {
 
 // advanceRepositories takes every step that is due, with several repositories at a time.
 func (r *round) advanceRepositories(ctx context.Context) error {
-	group, groupCtx := errgroup.WithContext(github.Background(ctx))
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.lines.collector.settings.Concurrency)
 	for _, cov := range r.repos {
 		if groupCtx.Err() != nil || r.isHalted() {
@@ -259,7 +260,7 @@ func (r *round) readCommits(ctx context.Context, repo *activity.Repository, had 
 	}
 	outcome, err := r.lines.settings.Source.ReadCommitLines(ctx, github.CommitLinesRequest{
 		Org: r.lines.collector.settings.Org, Repo: *repo, HadCommits: had, Window: r.week, Head: reading.Head, Position: reading.Position, MaxCommits: left,
-		Reserve: func(n int) int { return r.lines.quota.reserve(at.Now, n) },
+		Reserve: func(n int) int { return r.lines.quota.reserve(at.Now, n) }, Priority: budget.Background,
 	}, func(events []activity.Event) error {
 		for i := range events {
 			sums.add(events[i].Actor, uint64(events[i].Measures[activity.CommitAdditions]), uint64(events[i].Measures[activity.CommitDeletions]))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
@@ -58,7 +59,7 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
 		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
-		RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 32},
+		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
 	})
 	require.NoError(tb, err)
 	filter, err := NewFilter([]string{"*"}, nil, false, false)

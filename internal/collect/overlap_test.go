@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -80,7 +81,7 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	}
 	server := githubtest.NewServer(settings)
 	defer server.Close()
-	budget, transport := &github.LocalBudget{}, &slow{next: inProcess{server}}
+	shared, transport := &budget.Local{}, &slow{next: inProcess{server}}
 	match := githubtest.Match{}
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL
@@ -92,9 +93,9 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	var passes sync.WaitGroup
 	for n := range orgs {
 		client, err := github.New(github.Settings{
-			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api, Concurrency: concurrency, Budget: budget,
+			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api, Concurrency: concurrency, Budget: shared,
 			Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
-			RateLimit: github.RateLimitSettings{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
+			RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		})
 		require.NoError(t, err)
 		store := newRecorded()

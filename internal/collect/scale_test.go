@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -51,7 +52,7 @@ func TestDayAtScale(t *testing.T) {
 				requireTruth(t, &org.bench, data[n])
 			}
 			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
-				intervals+2, orgs[0].limit, orgs[0].most[github.ResourceREST], orgs[0].most[github.ResourceGraphQL], orgs[0].requests/(intervals+2))
+				intervals+2, orgs[0].limit, orgs[0].most[budget.ResourceREST], orgs[0].most[budget.ResourceGraphQL], orgs[0].requests/(intervals+2))
 		})
 	}
 }

@@ -33,7 +33,7 @@ func large(pulls, commits int) *githubtest.Dataset {
 // happen. It gives how many readings it took.
 func (b *bench) fillInBackground(between func(n int)) int {
 	b.t.Helper()
-	ctx := github.Background(b.t.Context())
+	ctx := b.t.Context()
 	for n := 1; n < 100; n++ {
 		b.clock.Advance(time.Minute)
 		between(n)

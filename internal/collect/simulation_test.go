@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
@@ -31,8 +32,8 @@ type simulated struct {
 	tokens    int // that were made
 
 	limit    int
-	most     map[github.Resource]int // points used in any hour, by its reset
-	resets   map[github.Resource]time.Time
+	most     map[budget.Resource]int // points used in any hour, by its reset
+	resets   map[budget.Resource]time.Time
 	refused  int
 	requests int
 	answers  *limitAnswers
@@ -67,20 +68,20 @@ func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 // punctual is a budget that is asked with the time of the moment: on a clock that waiting moves, minutes pass while a
 // goroutine is not scheduled, which looks like a clock that was set back.
 type punctual struct {
-	*github.LocalBudget
+	*budget.Local
 
 	mu  sync.Mutex
 	now func() time.Time
 }
 
-// Reserve implements github.Budget.
-func (p *punctual) Reserve(ctx context.Context, q github.Reservation) (github.BudgetState, error) {
+// Reserve implements budget.Budget.
+func (p *punctual) Reserve(ctx context.Context, q budget.Reservation) (budget.State, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if late := p.now().Sub(q.Now); late > 0 {
 		q.Now, q.ExpiresAt = q.Now.Add(late), q.ExpiresAt.Add(late)
 	}
-	return p.LocalBudget.Reserve(ctx, q)
+	return p.Local.Reserve(ctx, q)
 }
 
 func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulated {
@@ -88,7 +89,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	limit := installationLimit(len(data.Repos))
 	s := &simulated{
 		bench: bench{t: t, clock: clock, store: newRecorded(), tallies: &Tallies{}},
-		limit: limit, most: make(map[github.Resource]int), resets: make(map[github.Resource]time.Time),
+		limit: limit, most: make(map[budget.Resource]int), resets: make(map[budget.Resource]time.Time),
 	}
 	scripted := githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, EnforceLimits: true, KeepRequests: 1,
@@ -97,10 +98,10 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	settings := github.Settings{
 		Endpoint: "https://api.github.com", API: api,
 		Retry: github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
-		RateLimit: github.RateLimitSettings{
+		RateLimit: budget.Policy{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
-		Budget: &punctual{LocalBudget: &github.LocalBudget{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
+		Budget: &punctual{Local: &budget.Local{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
 		Sleep: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
 	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before
@@ -184,7 +185,7 @@ func (s *simulated) turn() {
 	sum := s.pass()
 	require.Empty(s.t, sum.Failures)
 	require.Equal(s.t, PassSuccess, sum.Status)
-	ctx := github.Background(s.t.Context())
+	ctx := s.t.Context()
 	for i, order := range s.orders() {
 		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)
 		require.NoError(s.t, err)

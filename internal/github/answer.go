@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // pageForPeople explains a page where there should be an API.
@@ -32,7 +34,7 @@ func (c *Client) explain(x *exchange, answer *Response) {
 	}
 	var hint string
 	switch {
-	case x.resource == ResourceGraphQL:
+	case x.resource == budget.ResourceGraphQL:
 		hint = "there is no GraphQL API at " + c.graphql.EscapedPath() + ": check endpoint and graphql_endpoint"
 	case x.endpoint == orgRepositoriesEndpoint:
 		hint = notAnOrganization
@@ -54,32 +56,32 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 		answer.Message = c.pageForPeople()
 	}
-	q := quotaOf(response.Header).believed(c.githubNow())
+	q := quotaOf(response.Header).Plausible(c.githubNow())
 	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Attempt{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), PredictedPoints: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		IsProbe: x.probe, Err: unavailableOf(err),
+		IsProbe: x.bypassLimits, Err: unavailableOf(err),
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err
 	if bodyErr != nil {
 		told = errNoAnswer
 	}
-	if x.bare { // what the App's own token has left is not the installation's
+	if x.asApp { // what the App's own token has left is not the installation's
 		seen.Remaining, seen.Limit, seen.Reset = 0, 0, time.Time{}
 	}
-	seen.Mispriced = err == nil && x.resource == ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.PredictedPoints
+	seen.Mispriced = err == nil && x.resource == budget.ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.PredictedPoints
 	if limit, ok := errors.AsType[*LimitError](told); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}
-	c.leave(ctx, x, q, told)
+	c.releaseSlot(ctx, x, q, told)
 	c.settings.OnAttempt(seen)
 	return err
 }
 
 func (c *Client) judge(
-	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *Quota,
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *budget.Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errTooLong) {
@@ -94,14 +96,14 @@ func (c *Client) judge(
 		return c.refusal(x, response.Header, body, answer, *q)
 	}
 	err := x.read(response.Header, body)
-	if told := x.quota().believed(c.githubNow()); !told.Reset.IsZero() {
+	if told := x.quota().Plausible(c.githubNow()); !told.Reset.IsZero() {
 		*q = told
 	}
 	return c.misread(x, response.Header, answer, *q, err)
 }
 
 // misread completes the error of a body that could not be understood.
-func (c *Client) misread(x *exchange, header http.Header, answer *Response, q Quota, err error) error {
+func (c *Client) misread(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
 	var (
 		limited *limitMessage
 		refused *refusedMessage
@@ -127,16 +129,16 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Response, q Qu
 }
 
 // limit is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
-func (c *Client) limit(x *exchange, header http.Header, q Quota, answer Response, secondary bool) *LimitError {
+func (c *Client) limit(x *exchange, header http.Header, q budget.Quota, answer Response, secondary bool) *LimitError {
 	return &LimitError{
 		Response: answer, Resource: x.resource, Secondary: secondary,
-		RetryAt: c.settings.RateLimit.toldEnd(header, q, !secondary, c.githubNow()),
+		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.githubNow()),
 	}
 }
 
 // refusal is the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
-func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Response, q Quota) error {
+func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Response, q budget.Quota) error {
 	var said struct {
 		Message string `json:"message"`
 	}

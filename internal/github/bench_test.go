@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -49,7 +50,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		HTTP: &http.Client{Transport: transport}, API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
 		Timeout:   5 * time.Second,
 		Retry:     github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond, MaxInterval: 2 * time.Millisecond},
-		RateLimit: github.RateLimitSettings{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 8},
+		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 8},
 		Now:       b.clock, UserAgent: "test",
 		Sleep:          func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
 		OnAttempt:      func(o github.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },

@@ -12,6 +12,8 @@ import (
 
 	gogithub "github.com/google/go-github/v66/github"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 const (
@@ -32,7 +34,7 @@ type Client struct {
 	rest     *gogithub.Client // builds requests and knows the answers' shapes; it sends nothing
 	graphql  *url.URL
 	http     *http.Client
-	places   *semaphore.Weighted
+	slots    *semaphore.Weighted
 	// maybeNoAPI says that the endpoint is the root of a host that is not named as those of an API are.
 	maybeNoAPI bool
 	// pages and together are the sizes of a page of repositories, and of a group of repositories that are asked for
@@ -44,8 +46,8 @@ type Client struct {
 	// schema is what the server's GraphQL schema lacks.
 	schema schemaGaps
 	skew   atomic.Int64
-	// dated says that an answer has told the skew.
-	dated atomic.Bool
+	// isClockSynced reports that a response has had a date.
+	isClockSynced atomic.Bool
 }
 
 // New makes a client. Its error is one of the settings.
@@ -57,7 +59,7 @@ func New(settings Settings) (*Client, error) {
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
 		pages: newPageSize(100, 50, 25, 10, 5), together: newPageSize(maxGroupSize, 5, 2),
-		places:     semaphore.NewWeighted(int64(settings.Concurrency)),
+		slots:      semaphore.NewWeighted(int64(settings.Concurrency)),
 		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}
 	c.rest.BaseURL = rest
@@ -85,9 +87,9 @@ func (c *Client) InstallationID() int64 {
 }
 
 // Quotas returns the primary limits of the credential that are known and not over, by GitHub's clock. It does no I/O.
-func (c *Client) Quotas() map[Resource]Quota {
+func (c *Client) Quotas() map[budget.Resource]budget.Quota {
 	limits := c.settings.Budget.Quotas(c.githubNow())
-	delete(limits, resourceApp)
+	delete(limits, budget.ResourceApp)
 	return limits
 }
 
@@ -107,7 +109,7 @@ func (c *Client) noteDate(header http.Header) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < largestSkew {
 		c.skew.Store(int64(skew.Truncate(time.Second)))
-		c.dated.Store(true)
+		c.isClockSynced.Store(true)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -65,7 +66,7 @@ func (b *bench) replica(off time.Duration) *github.Client {
 	return client
 }
 
-func sharedBudget(_ *githubtest.Settings, g *github.Settings) { g.Budget = &github.LocalBudget{} }
+func sharedBudget(_ *githubtest.Settings, g *github.Settings) { g.Budget = &budget.Local{} }
 
 // TestSlowReplicaStarts: a replica whose clock is behind, and that shares a budget, begins to read at once.
 func TestSlowReplicaStarts(t *testing.T) {

@@ -123,7 +123,9 @@ func (r *reader) checkLines(ctx context.Context) error {
 	case answered > 0:
 		return nil
 	}
-	outside := withRepository(ctx, r.request.Repo.ID, r.client.newPatience(1, true))
+	outside := withScope(ctx, scope{
+		repo: r.request.Repo.ID, patience: r.client.newPatience(1, true), priority: r.request.Priority,
+	})
 	_, _, err := get(outside, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
 	}, commitRows)

@@ -15,11 +15,13 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	gogithub "github.com/google/go-github/v66/github"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // Credential gives the token that authenticates a request. It is made by TokenCredential or AppCredential.
 type Credential interface {
-	token(ctx context.Context) (string, error)
+	token(ctx context.Context, bypassLimits bool) (string, error)
 }
 
 type tokenCredential string
@@ -27,7 +29,7 @@ type tokenCredential string
 // TokenCredential authenticates with a personal access token, or any other token that does not change.
 func TokenCredential(token string) Credential { return tokenCredential(token) }
 
-func (t tokenCredential) token(context.Context) (string, error) { return string(t), nil }
+func (t tokenCredential) token(context.Context, bool) (string, error) { return string(t), nil }
 
 // String hides the token.
 func (t tokenCredential) String() string { return "[REDACTED]" }
@@ -144,7 +146,7 @@ func (a *appCredential) String() string { return "[REDACTED]" }
 // GoString hides the key.
 func (a *appCredential) GoString() string { return "[REDACTED]" }
 
-func (a *appCredential) token(ctx context.Context) (string, error) {
+func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, error) {
 	if token, ok := a.valid(); ok {
 		return token, nil
 	}
@@ -155,7 +157,7 @@ func (a *appCredential) token(ctx context.Context) (string, error) {
 	if token, ok := a.valid(); ok {
 		return token, nil // somebody else has asked meanwhile
 	}
-	token, expires, err := a.ask(ctx)
+	token, expires, err := a.requestToken(ctx, bypassLimits)
 	if err != nil {
 		return "", err
 	}
@@ -197,19 +199,19 @@ func (a *appCredential) setFound(id int64) {
 	a.found = id
 }
 
-// ask gets an installation token from the configured endpoint
+// requestToken requests an installation token from the configured endpoint
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
-func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
+func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (string, time.Time, error) {
 	id := a.installation()
 	if id == 0 {
 		var err error
-		if id, err = a.find(ctx); err != nil {
+		if id, err = a.findInstallation(ctx, bypassLimits); err != nil {
 			return "", time.Time{}, a.failed(err)
 		}
 		a.setFound(id)
 	}
 	var answer gogithub.InstallationToken
-	err := a.askAsApp(ctx, http.MethodPost, "/app/installations/{installation_id}/access_tokens",
+	err := a.sendAsApp(ctx, bypassLimits, http.MethodPost, "/app/installations/{installation_id}/access_tokens",
 		"app/installations/"+strconv.FormatInt(id, 10)+"/access_tokens",
 		func(body []byte) error { return decodeToken(body, &answer) })
 	if err != nil {
@@ -221,11 +223,11 @@ func (a *appCredential) ask(ctx context.Context) (string, time.Time, error) {
 	return answer.GetToken(), answer.GetExpiresAt().Time, nil
 }
 
-// find asks for the installation in the organization
+// findInstallation requests the installation in the organization
 // (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
-func (a *appCredential) find(ctx context.Context) (int64, error) {
+func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool) (int64, error) {
 	var answer gogithub.Installation
-	err := a.askAsApp(ctx, http.MethodGet, "/orgs/{org}/installation", "orgs/"+url.PathEscape(a.settings.Org)+"/installation",
+	err := a.sendAsApp(ctx, bypassLimits, http.MethodGet, "/orgs/{org}/installation", "orgs/"+url.PathEscape(a.settings.Org)+"/installation",
 		func(body []byte) error {
 			if err := decodeJSON(body, &answer); err != nil {
 				return err
@@ -238,10 +240,12 @@ func (a *appCredential) find(ctx context.Context) (int64, error) {
 	return answer.GetID(), err
 }
 
-// askAsApp sends a request that the App's own token authorizes.
-func (a *appCredential) askAsApp(ctx context.Context, method, endpoint, path string, read func(body []byte) error) error {
+// sendAsApp sends a request that the App's own token authorizes.
+func (a *appCredential) sendAsApp(
+	ctx context.Context, bypassLimits bool, method, endpoint, path string, read func(body []byte) error,
+) error {
 	return a.client.send(ctx, &exchange{
-		endpoint: endpoint, resource: ResourceREST, price: 1, bare: true, probe: ctx.Value(probing{}) != nil, once: ctx.Value(probing{}) != nil,
+		endpoint: endpoint, resource: budget.ResourceREST, price: 1, asApp: true, bypassLimits: bypassLimits, once: bypassLimits,
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := a.client.rest.NewRequest(method, path, nil)
 			if err != nil {
@@ -256,7 +260,7 @@ func (a *appCredential) askAsApp(ctx context.Context, method, endpoint, path str
 		},
 		read:   func(_ http.Header, body []byte) error { return read(body) },
 		points: func() int { return 1 },
-		quota:  func() Quota { return Quota{} },
+		quota:  func() budget.Quota { return budget.Quota{} },
 	})
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // Response is what GitHub said when it refused.
@@ -40,7 +42,7 @@ func (a *Response) text(what string) string {
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 type LimitError struct {
 	Response
-	Resource Resource
+	Resource budget.Resource
 	// Secondary limits are those on concurrency and on requests a minute.
 	Secondary bool
 	// Deferred says that GitHub was not asked, though it would have answered: what is left of the primary limit is spread over the

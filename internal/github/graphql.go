@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // graphqlError is an error in an answer
@@ -118,7 +120,7 @@ func askOnce[T any](
 	var told rateLimit
 	var errs []graphqlError
 	x := &exchange{
-		endpoint: doc.name, resource: ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split,
+		endpoint: doc.name, resource: budget.ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split,
 		price: doc.price(encoded),
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
@@ -155,11 +157,11 @@ func (r *rateLimit) cost() int {
 	return min(max(0, r.RateLimit.Cost), mostCost)
 }
 
-func (r *rateLimit) quota() Quota {
+func (r *rateLimit) quota() budget.Quota {
 	if r.RateLimit == nil {
-		return Quota{}
+		return budget.Quota{}
 	}
-	return Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
+	return budget.Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
 }
 
 // maxErrors bounds the errors of an answer: a page has at most some for each of its rows.

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // expiryHeader tells when a personal access token ends.
@@ -20,7 +23,7 @@ var expiryForms = []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700
 // every hour and is replaced before: its end is nothing to tell.
 func (c *Client) credentialExpires(x *exchange, header http.Header) time.Time {
 	text := header.Get(expiryHeader)
-	if _, app := c.settings.Credential.(*appCredential); text == "" || x.bare || app {
+	if _, app := c.settings.Credential.(*appCredential); text == "" || x.asApp || app {
 		return time.Time{}
 	}
 	for _, form := range expiryForms {
@@ -84,4 +87,43 @@ func otherRefusal(message string) bool {
 		}
 	}
 	return false
+}
+
+// quotaOf reads the quota of a response's headers, zero when it has none.
+func quotaOf(header http.Header) budget.Quota {
+	reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64)
+	remaining, err2 := strconv.Atoi(header.Get("X-Ratelimit-Remaining"))
+	if err != nil || err2 != nil {
+		return budget.Quota{}
+	}
+	limit, _ := strconv.Atoi(header.Get("X-Ratelimit-Limit")) // 0 when it is missing
+	return budget.Quota{Remaining: remaining, Limit: limit, Reset: time.Unix(reset, 0).UTC()}
+}
+
+// maxRetryAfter bounds a Retry-After header.
+const maxRetryAfter = 24 * time.Hour
+
+// limitEnd returns the end of an exceeded limit: by Retry-After, else the reset of an exceeded primary limit and
+// resetBuffer, else zero.
+func limitEnd(header http.Header, q budget.Quota, isPrimary bool, resetBuffer time.Duration, now time.Time) time.Time {
+	if wait := retryAfter(header.Get("Retry-After"), now); wait > 0 {
+		return now.Add(min(wait, maxRetryAfter))
+	}
+	if isPrimary && q.Reset.After(now) {
+		return q.Reset.Add(resetBuffer)
+	}
+	return time.Time{}
+}
+
+// retryAfter parses a wait in seconds or up to a date
+// (https://www.rfc-editor.org/rfc/rfc9110#field.retry-after), 0 for none.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), 86400)) * time.Second
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	return at.Sub(now)
 }

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // linesGroupSize is how many commits are asked for their lines before what they have is handed out: what an error can lose. With
@@ -32,6 +33,8 @@ type CommitLinesRequest struct {
 	// Reserve says of how many of some commits it may be now, before they are asked; nil for all of them. When it is not all of
 	// them the reading stops.
 	Reserve func(n int) int
+	// Priority is that of the requests.
+	Priority budget.Priority
 }
 
 // CommitLinesResult says what was read, error or not.
@@ -49,7 +52,7 @@ type CommitLinesResult struct {
 // asked. Both APIs count the same: one for a commit.
 func (c *Client) ReadCommitLines(ctx context.Context, req CommitLinesRequest, emit func([]activity.Event) error) (CommitLinesResult, error) {
 	streams := activity.StreamsOf(activity.StreamCommits)
-	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true}
+	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true, Priority: req.Priority}
 	request.Since[activity.StreamCommits] = req.Window.Start
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &lineReader{
@@ -64,7 +67,9 @@ func (c *Client) ReadCommitLines(ctx context.Context, req CommitLinesRequest, em
 		read = s.readREST
 	}
 	s.reader.forWeeklyLines = true
-	err := read(withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, false)))
+	err := read(withScope(ctx, scope{
+		repo: req.Repo.ID, patience: c.newPatience(partPatience, false), priority: req.Priority,
+	}))
 	s.reader.recordMissedLines()
 	return s.result, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // shifting is a listing of repositories that changes at random while it is read.
@@ -127,7 +128,7 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 	s := newShifting(seed, repositories, calm)
 	client, err := New(Settings{
 		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example", Retry: RetrySettings{MaxAttempts: 1},
-		RateLimit: RateLimitSettings{MaxConcurrentRequests: 8}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
+		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 	})
 	require.NoError(t, err)
 	client.pages.place = len(client.pages.sizes) - 1

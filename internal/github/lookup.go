@@ -253,7 +253,7 @@ func (l *lookup) requestRepository(ctx context.Context, asked *activity.Reposito
 	if err != nil {
 		return LookupResult{ID: asked.ID, Err: err}
 	}
-	row, told, err := get(withRepository(ctx, asked.ID, nil), l.client, restRequest{
+	row, told, err := get(withScope(ctx, scope{repo: asked.ID}), l.client, restRequest{
 		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(asked.ID, 10), trustsRefusal: true,
 	}, repositoryObject)
 	switch {

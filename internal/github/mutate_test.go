@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -224,7 +225,7 @@ func (h *harness) client(t *testing.T) *github.Client {
 	t.Helper()
 	c, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api, Now: func() time.Time { return noon },
-		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: github.RateLimitSettings{MaxConcurrentRequests: 8},
+		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: budget.Policy{MaxConcurrentRequests: 8},
 		OnInvalidValue: func(err error) {
 			h.invalid.Add(1)
 			if !activity.IsPrintable(err.Error()) || len(err.Error()) > 600 {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 const (
@@ -76,21 +78,24 @@ func (p *patience) note(err error, took time.Duration, smallest bool) {
 	p.last = err
 }
 
-// about is what the questions of a reading have in common.
-type about struct {
-	// repo is the repository's id.
-	repo     int64
+// scope is what the requests of one reading have in common.
+type scope struct {
+	// repo is the repository's id; 0 for requests about the organization.
+	repo int64
+	// patience bounds the failures of the reading; nil for no bound.
 	patience *patience
+	priority budget.Priority
 }
 
-type aboutKey struct{}
+type scopeKey struct{}
 
-// withRepository marks the questions of a context as being about a repository.
-func withRepository(ctx context.Context, repo int64, p *patience) context.Context {
-	return context.WithValue(ctx, aboutKey{}, about{repo: repo, patience: p})
+// withScope returns a context whose requests have the scope.
+func withScope(ctx context.Context, s scope) context.Context {
+	return context.WithValue(ctx, scopeKey{}, s)
 }
 
-func aboutOf(ctx context.Context) about {
-	a, _ := ctx.Value(aboutKey{}).(about)
-	return a
+// scopeOf returns the scope of a context's requests; zero where it has none.
+func scopeOf(ctx context.Context) scope {
+	s, _ := ctx.Value(scopeKey{}).(scope)
+	return s
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // TestPrice: what the documented formula gives for the queries that are sent.
@@ -46,7 +48,7 @@ func TestPrice(t *testing.T) {
 	} {
 		require.Equal(t, test.want, price(test.v), name)
 		if name != "more commits than GitHub allows" {
-			require.LessOrEqual(t, test.want, dearest[ResourceGraphQL], name)
+			require.LessOrEqual(t, test.want, budget.MaxGraphQLPrice, name)
 		}
 	}
 	for n := 2; n <= maxGroupSize; n++ {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 const probeEndpoint = "/rate_limit"
@@ -14,7 +16,7 @@ const probeEndpoint = "/rate_limit"
 // other refusal is none.
 func (c *Client) Probe(ctx context.Context) error {
 	err := c.send(ctx, &exchange{
-		endpoint: probeEndpoint, resource: ResourceREST, once: true, probe: true,
+		endpoint: probeEndpoint, resource: budget.ResourceREST, once: true, bypassLimits: true,
 		make: func(ctx context.Context) (*http.Request, error) {
 			request, err := c.rest.NewRequest(http.MethodGet, "rate_limit", nil)
 			if err != nil {
@@ -35,7 +37,7 @@ func (c *Client) Probe(ctx context.Context) error {
 			return nil
 		},
 		points: func() int { return 0 },
-		quota:  func() Quota { return Quota{} },
+		quota:  func() budget.Quota { return budget.Quota{} },
 	})
 	missing, ok := errors.AsType[*NotFoundError](err)
 	if ok && missing.Status == http.StatusNotFound && strings.Contains(missing.Message, "not enabled") {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -118,20 +119,20 @@ func TestPatience(t *testing.T) {
 
 // slowBudget is one at which each request waits for its place.
 type slowBudget struct {
-	github.LocalBudget
+	budget.Local
 
 	wait time.Duration
 }
 
-// Reserve implements github.Budget.
-func (b *slowBudget) Reserve(ctx context.Context, q github.Reservation) (github.BudgetState, error) {
+// Reserve implements budget.Budget.
+func (b *slowBudget) Reserve(ctx context.Context, q budget.Reservation) (budget.State, error) {
 	timer := time.NewTimer(b.wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return b.LocalBudget.Reserve(ctx, q)
+	return b.Local.Reserve(ctx, q)
 }
 
 // TestWaitingIsNoFailure: the time for which requests wait for their places ends neither the repeats of a question nor

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // ReadRequest asks for the activity of a repository.
@@ -46,6 +47,8 @@ type ReadRequest struct {
 	// Minimal asks each question once, in its smallest form, and one stream after the other: an earlier reading of the
 	// repository failed.
 	Minimal bool
+	// Priority is that of the requests.
+	Priority budget.Priority
 	// prefetched is what Prepare has got.
 	prefetched *prefetchedPage
 }
@@ -101,7 +104,9 @@ func (o *ReadResult) setFailed(s activity.Stream, err error) {
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
 	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
 	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
-	inPart := withRepository(ctx, req.Repo.ID, c.newPatience(partPatience, req.Minimal))
+	inPart := withScope(ctx, scope{
+		repo: req.Repo.ID, patience: c.newPatience(partPatience, req.Minimal), priority: req.Priority,
+	})
 	if sources := r.activitySources(); c.settings.API == APIREST {
 		r.readREST(inPart, sources)
 	} else if len(sources) > 0 {
@@ -110,7 +115,9 @@ func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity
 	r.recordMissedLines()
 	for _, s := range streamSources {
 		if s.activity == nil && r.wants(s.stream) {
-			alone := withRepository(ctx, req.Repo.ID, c.newPatience(commentsPatience, req.Minimal))
+			alone := withScope(ctx, scope{
+				repo: req.Repo.ID, patience: c.newPatience(commentsPatience, req.Minimal), priority: req.Priority,
+			})
 			r.readREST(alone, []*streamSource{s})
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // perPage is the largest page size of REST.
@@ -58,7 +59,7 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 	}
 	var info restPage
 	x := &exchange{
-		endpoint: request.endpoint, resource: ResourceREST, price: 1, etag: request.etag, once: request.noRetry,
+		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag, once: request.noRetry,
 		normal: request.expectsNotFound, believed: request.trustsRefusal, make: c.getting(path),
 	}
 	x.read = func(header http.Header, body []byte) error {
@@ -80,7 +81,7 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 		}
 		return 1
 	}
-	x.quota = func() Quota { return Quota{} }
+	x.quota = func() budget.Quota { return budget.Quota{} }
 	err := c.send(ctx, x)
 	info.unchanged = x.unchanged
 	return data, info, err

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // exchange is a request and how its answer is understood.
 type exchange struct {
 	endpoint string
-	resource Resource
+	resource budget.Resource
 	// make makes the request, afresh for each attempt.
 	make func(ctx context.Context) (*http.Request, error)
 	// read decodes the body of an answer with a status below 300.
@@ -22,7 +24,7 @@ type exchange struct {
 	// points is what the answer cost, known after read.
 	points func() int
 	// quota is what the body told of the limit, where the header does not.
-	quota func() Quota
+	quota func() budget.Quota
 	// price is what it is predicted to cost.
 	price int
 	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
@@ -33,15 +35,15 @@ type exchange struct {
 	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
 	// for once more, because the caller asks again later.
 	normal, believed bool
-	// probe requests are sent whatever holds others back.
-	probe bool
-	// bare requests are not authorized by the client's credential.
-	bare bool
+	// bypassLimits requests are sent whatever holds others back.
+	bypassLimits bool
+	// asApp requests are not authorized by the client's credential.
+	asApp bool
 	// etag is the condition under which the answer is wanted; unchanged says that it is what it was.
 	etag      string
 	unchanged bool
-	// token authorized the last attempt, place is the last attempt's among all that are on their way, empty without one.
-	token, place string
+	// token authorized the last attempt, slot is the last attempt's among all that are on their way, empty without one.
+	token, slot string
 	// status is the last answer's, known to read.
 	status int
 	// waited is how long the attempts have waited for their places: that says nothing about GitHub.
@@ -55,7 +57,7 @@ type exchange struct {
 
 // send asks until there is an answer, or it is clear that there will be none, and reports the outcome.
 func (c *Client) send(ctx context.Context, x *exchange) error {
-	patience := aboutOf(ctx).patience
+	patience := scopeOf(ctx).patience
 	if err := patience.check(x.endpoint); err != nil {
 		return err
 	}
@@ -80,12 +82,12 @@ func (c *Client) report(ctx context.Context, x *exchange, err error) {
 	unavailable := errors.As(err, new(*UnavailableError))
 	limit, limited := errors.AsType[*LimitError](err)
 	switch {
-	case x.probe || x.paused || !x.sent || (limited && limit.Deferred) || (unavailable && x.hasOther(err)):
+	case x.bypassLimits || x.paused || !x.sent || (limited && limit.Deferred) || (unavailable && x.hasOther(err)):
 		return
 	case !unavailable:
 		err = nil
 	}
-	c.settings.OnResult(RequestResult{Resource: x.resource, RepoID: aboutOf(ctx).repo, Err: err})
+	c.settings.OnResult(RequestResult{Resource: x.resource, RepoID: scopeOf(ctx).repo, Err: err})
 }
 
 // errAskAgain repeats a question that was refused as a whole in a body with a good status.
@@ -113,7 +115,7 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 	}
 	retry := c.settings.Retry
 	_, err := backoff.Retry(ctx, attempt,
-		backoff.WithMaxTries(uint(aboutOf(ctx).patience.attempts(retry.MaxAttempts))),
+		backoff.WithMaxTries(uint(scopeOf(ctx).patience.attempts(retry.MaxAttempts))),
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
 			// A factor of 1 draws from zero to twice the interval: full jitter over twice as much.
@@ -146,7 +148,7 @@ func (x *exchange) final(err error) error {
 	isNormal := x.normal && errors.As(err, new(*NotFoundError))
 	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !isNormal)
 	switch {
-	case refused && !x.askedAgain && !x.believed && !x.once && !x.probe && !x.bare:
+	case refused && !x.askedAgain && !x.believed && !x.once && !x.bypassLimits && !x.asApp:
 		x.askedAgain = true
 		if err == nil {
 			err = errAskAgain
@@ -174,7 +176,7 @@ func mayPass(err error) bool {
 // renew makes the credential forget its token; false when it has none to forget.
 func (c *Client) renew(x *exchange) bool {
 	app, ok := c.settings.Credential.(*appCredential)
-	if !ok || x.bare {
+	if !ok || x.asApp {
 		return false
 	}
 	app.forget(x.token)
@@ -187,10 +189,10 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	if x.token, err = c.token(ctx, x); err != nil {
 		return backoff.Permanent(err) // it was repeated as often as it may be
 	}
-	if err := c.enter(ctx, x); err != nil {
+	if err := c.acquireSlot(ctx, x); err != nil {
 		return err
 	}
-	defer c.places.Release(1)
+	defer c.slots.Release(1)
 	if c.settings.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.settings.Timeout)
@@ -198,14 +200,14 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	}
 	request, err := c.request(ctx, x)
 	if err != nil {
-		c.leave(ctx, x, Quota{}, err)
+		c.releaseSlot(ctx, x, budget.Quota{}, err)
 		return err
 	}
 	x.sent, x.refusedWhole = true, false
 	response, err := c.http.Do(request)
 	if err != nil {
-		c.leave(ctx, x, Quota{}, errNoAnswer)
-		seen := Attempt{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", IsProbe: x.probe}
+		c.releaseSlot(ctx, x, budget.Quota{}, errNoAnswer)
+		seen := Attempt{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", IsProbe: x.bypassLimits}
 		err = c.unreachable(ctx, x, err)
 		seen.Err = unavailableOf(err)
 		c.settings.OnAttempt(seen)
@@ -223,17 +225,11 @@ var errNoAnswer = errors.New("no answer")
 
 // token is what authorizes a request, empty when nothing of ours does.
 func (c *Client) token(ctx context.Context, x *exchange) (string, error) {
-	if x.bare || c.settings.Credential == nil {
+	if x.asApp || c.settings.Credential == nil {
 		return "", nil
 	}
-	if x.probe {
-		ctx = context.WithValue(ctx, probing{}, true)
-	}
-	return c.settings.Credential.token(ctx)
+	return c.settings.Credential.token(ctx, x.bypassLimits)
 }
-
-// probing marks the context of a token that a probe needs: what holds other requests back must not hold that back either.
-type probing struct{}
 
 func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error) {
 	request, err := x.make(ctx)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -18,15 +19,6 @@ type API string
 const (
 	APIGraphQL API = "graphql" // with REST where REST is the better question
 	APIREST    API = "rest"    // REST alone
-)
-
-// Resource is a class of rate limit.
-type Resource string
-
-// The resources.
-const (
-	ResourceREST    Resource = "rest"
-	ResourceGraphQL Resource = "graphql"
 )
 
 // Settings are a client's.
@@ -43,12 +35,12 @@ type Settings struct {
 	// Timeout is for one attempt of a request, body included; 0 for none.
 	Timeout   time.Duration
 	Retry     RetrySettings
-	RateLimit RateLimitSettings
+	RateLimit budget.Policy
 	// Concurrency is how many requests of this client may be on their way: after a limit was met no more than that are still sent.
 	// 0 for RateLimit's.
 	Concurrency int
 	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
-	Budget Budget
+	Budget budget.Budget
 	// OnResult is called when a question has ended that was sent, with all its repeats. It must not block.
 	OnResult func(RequestResult)
 	// OnAttempt is told of each request that left, once. It must not block.
@@ -71,21 +63,9 @@ type RetrySettings struct {
 	InitialInterval, MaxInterval time.Duration
 }
 
-// RateLimitSettings say how limits are kept.
-type RateLimitSettings struct {
-	// MinRemaining is what is left untouched of a primary limit.
-	MinRemaining int
-	// ResetBuffer is added to a limit's reset.
-	ResetBuffer time.Duration
-	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts; it doubles.
-	SecondaryBackoff time.Duration
-	// MaxConcurrentRequests is over REST and GraphQL together.
-	MaxConcurrentRequests int
-}
-
 // RequestResult is the outcome of a question: of a request, its repeats, and the smaller requests in place of it.
 type RequestResult struct {
-	Resource Resource
+	Resource budget.Resource
 	// RepoID is the repository that it was about; 0 for the organization as a whole.
 	RepoID int64
 	// Err is why there was no usable answer; nil when there was one. A refusal and a limit are answers.
@@ -98,7 +78,7 @@ type Attempt struct {
 	Endpoint string
 	// StatusClass is 2xx to 5xx, or "error" when there was no answer.
 	StatusClass string
-	Resource    Resource
+	Resource    budget.Resource
 	// Points is what it cost of the primary limit.
 	Points int
 	// PredictedPoints is what it was predicted to cost, Mispriced that a good answer told another price.
@@ -138,7 +118,7 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 		s.OnResult = func(RequestResult) {}
 	}
 	if s.Budget == nil {
-		s.Budget = &LocalBudget{}
+		s.Budget = &budget.Local{}
 	}
 	if s.CheckPaused == nil {
 		s.CheckPaused = func() error { return nil }

@@ -10,6 +10,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 const contributorsEndpoint = "/repos/{owner}/{repo}/stats/contributors"
@@ -75,14 +76,15 @@ type contributorWeekRow struct {
 var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return true })
 
 // ReadContributors asks for the statistics of a repository
-// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
+// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity). Its
+// requests have background priority.
 func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
 	var invalid map[int]fieldErrors
 	x := &exchange{
-		endpoint: contributorsEndpoint, resource: ResourceREST, price: 1, believed: true,
+		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1, believed: true,
 		make:   c.getting(repoPath(org, &repo, "/stats/contributors")),
-		points: func() int { return 1 }, quota: func() Quota { return Quota{} },
+		points: func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
 	}
 	x.read = func(_ http.Header, body []byte) error {
 		rows = nil
@@ -99,7 +101,7 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 		}
 		return nil
 	}
-	if err := c.send(withRepository(ctx, repo.ID, nil), x); err != nil {
+	if err := c.send(withScope(ctx, scope{repo: repo.ID, priority: budget.Background}), x); err != nil {
 		return ContributorStats{}, err
 	}
 	return ContributorStats{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
@@ -43,7 +44,7 @@ func TestContributors(t *testing.T) {
 		require.True(t, b.contributors("one").Pending)
 		last := b.seen[len(b.seen)-1]
 		require.Equal(t, github.Attempt{
-			Endpoint: statsRoute, StatusClass: "2xx", Resource: github.ResourceREST, Points: 1, PredictedPoints: 1,
+			Endpoint: statsRoute, StatusClass: "2xx", Resource: budget.ResourceREST, Points: 1, PredictedPoints: 1,
 			Remaining: last.Remaining, Limit: 5000, Reset: last.Reset,
 		}, last)
 		require.Equal(t, 1, b.requests(statsRoute))
@@ -212,7 +213,7 @@ func TestALimitForTheBackgroundIsNobodyElses(t *testing.T) {
 		repo := b.repo("one")
 		b.advance(56 * time.Minute)
 		b.server.SetUsed("default", githubtest.ResourceCore, 5000-1250-20)
-		_, err := b.client.ReadCommitLines(github.Background(t.Context()), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 60},
+		_, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 60, Priority: budget.Background},
 			func([]activity.Event) error { return nil })
 		require.True(t, is[*github.LimitError](err), "%v", err)
 		_, err = b.discover()

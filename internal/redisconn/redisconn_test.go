@@ -25,8 +25,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
 	"github.com/seed-358c4d9d/githubexporter/internal/election/redislease"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/github/redisbudget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget/redisbudget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
@@ -161,12 +161,12 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, claims.Delete(t.Context(), "acme", []string{"one"}))
 	_, err = claims.List(t.Context(), "acme")
 	require.NoError(t, err)
-	budget := redisbudget.New(client, redisbudget.Settings{
+	shared := redisbudget.New(client, redisbudget.Settings{
 		Prefix: config.KeyPrefix, Credential: "one", OnDegraded: func(err error) { t.Errorf("the budget is not shared: %v", err) },
 	})
 	now := time.Now()
-	_, err = budget.Reserve(t.Context(), github.Reservation{ID: "one", Resource: github.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
+	_, err = shared.Reserve(t.Context(), budget.Reservation{ID: "one", Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
 	require.NoError(t, err)
-	_, err = budget.Settle(t.Context(), github.Settlement{ID: "one", Resource: github.ResourceREST, Now: now, Limited: true, InitialBackoff: time.Minute})
+	_, err = shared.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: now, Limited: true, InitialBackoff: time.Minute})
 	require.NoError(t, err)
 }

@@ -16,8 +16,8 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/redisclaims"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/github/redisbudget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget/redisbudget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
@@ -46,7 +46,7 @@ type backend struct {
 	// isInFallback reports whether the store goes on in memory without Redis; nil where it never does.
 	isInFallback func() bool
 	// budget makes the budget of a credential's limits.
-	budget func(credential string) github.Budget
+	budget func(credential string) budget.Budget
 	// claims are of backfill jobs; nil where the store is not shared.
 	claims backfill.Claims
 	// probeRequested has a token when there may be something new about the store or the views.
@@ -172,7 +172,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.reportCorrupt(settings.Logger),
 	})
-	b.budget = func(credential string) github.Budget {
+	b.budget = func(credential string) budget.Budget {
 		return redisbudget.New(client, redisbudget.Settings{
 			Prefix: config.Redis.KeyPrefix, Credential: credential, OnDegraded: logBudgetState(settings.Logger),
 		})
@@ -197,7 +197,7 @@ func logRedisRisks(logger *zap.Logger) func(risks []string) {
 	}
 }
 
-func localBudget(string) github.Budget { return &github.LocalBudget{} }
+func localBudget(string) budget.Budget { return &budget.Local{} }
 
 // logBudgetState says that GitHub's limits are not shared.
 func logBudgetState(logger *zap.Logger) func(err error) {

@@ -35,7 +35,7 @@ func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool
 	if err := o.deferWhileCooling(o.cooldown.Err()); err != nil {
 		return false, err
 	}
-	filled, err := o.collector.Fill(github.Background(ctx), collect.FillRequest{
+	filled, err := o.collector.Fill(ctx, collect.FillRequest{
 		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Force: job.Reason == backfill.ReasonOperator,
 	})
 	switch {

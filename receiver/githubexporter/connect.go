@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
@@ -99,18 +100,18 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 func (r *githubReceiver) githubClient(
 	config *OrgConfig, httpClient *http.Client, observe func(github.Attempt), org *organization,
 ) (*github.Client, error) {
-	credential, budget, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
+	credential, shared, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}
 	c := &r.config.GitHub
 	return github.New(github.Settings{
 		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
-		Credential: credential, Budget: budget, Timeout: c.Timeout,
+		Credential: credential, Budget: shared, Timeout: c.Timeout,
 		Retry: github.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval, MaxInterval: c.Retry.MaxInterval,
 		},
-		RateLimit: github.RateLimitSettings{
+		RateLimit: budget.Policy{
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},

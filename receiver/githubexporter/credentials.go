@@ -10,39 +10,40 @@ import (
 	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // credentials are what the organizations authenticate with. Organizations that use the same one share its limits and its
 // installation token.
 type credentials struct {
-	budget  func(credential string) github.Budget
-	budgets map[string]github.Budget
-	apps    map[string]github.Credential
+	newBudget func(credential string) budget.Budget
+	budgets   map[string]budget.Budget
+	apps      map[string]github.Credential
 }
 
-func newCredentials(budget func(credential string) github.Budget) *credentials {
-	return &credentials{budget: budget, budgets: make(map[string]github.Budget), apps: make(map[string]github.Credential)}
+func newCredentials(newBudget func(credential string) budget.Budget) *credentials {
+	return &credentials{newBudget: newBudget, budgets: make(map[string]budget.Budget), apps: make(map[string]github.Credential)}
 }
 
 // resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
-func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, github.Budget, error) {
+func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, budget.Budget, error) {
 	name := credentialName(auth, org, endpoint)
-	budget := c.budgets[name]
-	if budget == nil {
-		budget = c.budget(name)
-		c.budgets[name] = budget
+	shared := c.budgets[name]
+	if shared == nil {
+		shared = c.newBudget(name)
+		c.budgets[name] = shared
 	}
 	switch {
 	case auth.Token != nil:
-		return github.TokenCredential(string(*auth.Token)), budget, nil
+		return github.TokenCredential(string(*auth.Token)), shared, nil
 	case auth.App == nil:
-		return nil, budget, nil // the HTTP client authenticates by itself
+		return nil, shared, nil // the HTTP client authenticates by itself
 	case c.apps[name] != nil:
-		return c.apps[name], budget, nil
+		return c.apps[name], shared, nil
 	}
 	app, err := appCredential(auth.App, org)
 	c.apps[name] = app
-	return app, budget, err
+	return app, shared, err
 }
 
 // credentialName names what GitHub counts limits of. It tells no secret: of a token it has a part of its SHA-256.

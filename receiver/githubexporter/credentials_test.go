@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // TestCredentialNames: a name of an App is the id that it was given, whichever of the two. What a former version named
@@ -36,14 +37,14 @@ func TestExpiryOfACredential(t *testing.T) {
 		seen github.Attempt
 		want time.Time
 	}{
-		{"nothing is told", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"an answer tells", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx", CredentialExpires: end}, end},
-		{"an answer of the other API does not", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, end},
-		{"no answer", github.Attempt{Resource: github.ResourceREST}, end},
-		{"a refusal tells", github.Attempt{Resource: github.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
-		{"the other API tells, too", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx", CredentialExpires: end}, end},
-		{"another credential", github.Attempt{Resource: github.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"the other API", github.Attempt{Resource: github.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
+		{"nothing is told", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"an answer tells", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"an answer of the other API does not", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"}, end},
+		{"no answer", github.Attempt{Resource: budget.ResourceREST}, end},
+		{"a refusal tells", github.Attempt{Resource: budget.ResourceREST, CredentialExpires: end.Add(time.Hour)}, end.Add(time.Hour)},
+		{"the other API tells, too", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx", CredentialExpires: end}, end},
+		{"another credential", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"the other API", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
 	} {
 		l.setExpiry(&step.seen)
 		require.Equal(t, step.want, l.expiry(), step.name)

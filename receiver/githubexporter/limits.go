@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -19,7 +20,7 @@ type credentialState struct {
 	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
 	// expiryTold are the APIs whose answers said so.
 	expires        time.Time
-	expiryReported map[github.Resource]bool
+	expiryReported map[budget.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
 	deprecated map[string]bool
 }
@@ -62,7 +63,7 @@ func (l *credentialState) setExpiry(o *github.Attempt) {
 	case !o.CredentialExpires.IsZero():
 		l.expires = o.CredentialExpires
 		if l.expiryReported == nil {
-			l.expiryReported = make(map[github.Resource]bool)
+			l.expiryReported = make(map[budget.Resource]bool)
 		}
 		l.expiryReported[o.Resource] = true
 	case o.StatusClass == "2xx" && l.expiryReported[o.Resource]:

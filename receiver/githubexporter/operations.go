@@ -12,7 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
@@ -253,7 +253,7 @@ func (o *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 		if q.Limit > 0 { // an answer may lack it
 			b.RecordGhExporterGithubRateLimitDataPoint(at, int64(q.Limit), org.name, installation, value)
 		}
-		if resource == github.ResourceREST {
+		if resource == budget.ResourceREST {
 			b.RecordGhAppRateLimitRemainingDataPoint(at, left, org.name, installation)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/github/budgettest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget/budgettest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -27,15 +27,15 @@ func TestBudget(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	n := atomic.Int64{}
-	budgettest.Run(t, func(t *testing.T) (a, b github.Budget) {
+	budgettest.Run(t, func(t *testing.T) (a, b budget.Budget) {
 		t.Helper()
 		name := fmt.Sprint("credential-", n.Add(1))
 		return budgetOf(t, server.Client(), name), budgetOf(t, server.Client(), name)
 	})
 }
 
-func question(id string, now time.Time) github.Reservation {
-	return github.Reservation{ID: id, Resource: github.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4}
+func question(id string, now time.Time) budget.Reservation {
+	return budget.Reservation{ID: id, Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4}
 }
 
 // ask sends a request that is answered.
@@ -43,8 +43,8 @@ func ask(t *testing.T, b *Budget, id string) {
 	t.Helper()
 	known, err := b.Reserve(t.Context(), question(id, noon))
 	require.NoError(t, err)
-	require.True(t, known.IsReserved(github.ResourceREST, noon))
-	_, err = b.Settle(t.Context(), github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon, Success: true})
+	require.True(t, known.IsReserved(budget.ResourceREST, noon))
+	_, err = b.Settle(t.Context(), budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Success: true})
 	require.NoError(t, err)
 }
 
@@ -63,17 +63,17 @@ func TestCorruptBudget(t *testing.T) {
 			}
 			known, err := b.Reserve(t.Context(), question("one", noon))
 			require.NoError(t, err)
-			require.True(t, known.IsReserved(github.ResourceREST, noon))
-			quota := github.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
-			until, err := b.Settle(t.Context(), github.Settlement{
-				ID: "one", Resource: github.ResourceREST, Now: noon, Quota: quota, Limited: true, InitialBackoff: time.Minute,
+			require.True(t, known.IsReserved(budget.ResourceREST, noon))
+			quota := budget.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
+			until, err := b.Settle(t.Context(), budget.Settlement{
+				ID: "one", Resource: budget.ResourceREST, Now: noon, Quota: quota, Limited: true, InitialBackoff: time.Minute,
 			})
 			require.NoError(t, err)
 			require.Equal(t, noon.Add(time.Minute), until)
 			known, err = budgetOf(t, client, name).Reserve(t.Context(), question("two", noon))
 			require.NoError(t, err)
-			require.Equal(t, quota, known.Quotas[github.ResourceREST])
-			at, _ := known.BlockedUntil(github.ResourceREST, noon)
+			require.Equal(t, quota, known.Quotas[budget.ResourceREST])
+			at, _ := known.BlockedUntil(budget.ResourceREST, noon)
 			require.Equal(t, until, at)
 		})
 	}
@@ -82,7 +82,7 @@ func TestCorruptBudget(t *testing.T) {
 	require.NoError(t, client.Set(t.Context(), wrong.keys[0], "x", 0).Err())
 	known, err := wrong.Reserve(t.Context(), question("one", noon))
 	require.NoError(t, err)
-	require.True(t, known.IsReserved(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 }
 
 // TestWithoutRedis: limits are kept in the process while Redis is away, said once, and shared again afterwards.
@@ -95,14 +95,14 @@ func TestWithoutRedis(t *testing.T) {
 	until := noon.Add(time.Minute)
 	known, err := b.Reserve(t.Context(), question("one", noon))
 	require.NoError(t, err)
-	require.True(t, known.IsReserved(github.ResourceREST, noon))
+	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	require.Error(t, <-said)
-	at, err := b.Settle(t.Context(), github.Settlement{ID: "one", Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: until})
+	at, err := b.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: until})
 	require.NoError(t, err)
 	require.Equal(t, until, at)
 	known, err = b.Reserve(t.Context(), question("two", noon))
 	require.NoError(t, err)
-	require.False(t, known.IsReserved(github.ResourceREST, noon))
+	require.False(t, known.IsReserved(budget.ResourceREST, noon))
 
 	server.Run()
 	require.Eventually(t, func() bool {

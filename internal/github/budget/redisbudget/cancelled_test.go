@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -48,6 +48,6 @@ func TestCancelledBegin(t *testing.T) {
 	for name, one := range map[string]*Budget{"here": b, "there": other} {
 		known, err := one.Reserve(t.Context(), question(name, noon))
 		require.NoError(t, err)
-		require.True(t, known.IsReserved(github.ResourceREST, noon), "%s: nobody is on his way: %+v", name, known)
+		require.True(t, known.IsReserved(budget.ResourceREST, noon), "%s: nobody is on his way: %+v", name, known)
 	}
 }

@@ -9,17 +9,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-var resources = []github.Resource{github.ResourceREST, github.ResourceGraphQL, "app"}
+var resources = []budget.Resource{budget.ResourceREST, budget.ResourceGraphQL, "app"}
 
 // twins are a budget in memory and one in Redis to which the same happens.
 type twins struct {
 	t      *testing.T
 	r      *rand.Rand
-	local  github.LocalBudget
+	local  budget.Local
 	shared *Budget
 	now    time.Time
 	back   bool // the clock is set back, too
@@ -49,7 +49,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-func (w *twins) resource() github.Resource { return resources[w.r.IntN(len(resources))] }
+func (w *twins) resource() budget.Resource { return resources[w.r.IntN(len(resources))] }
 
 // upTo is a time of some units, fewer than n.
 func (w *twins) upTo(n int, unit time.Duration) time.Duration {
@@ -72,14 +72,14 @@ func (w *twins) tick() {
 }
 
 func (w *twins) begin(id string) {
-	q := github.Reservation{
+	q := budget.Reservation{
 		ID: id, Resource: w.resource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4, Interval: 83 * time.Millisecond,
 		Burst: time.Second, UnsyncedClock: w.r.IntN(8) == 0,
 	}
 	w.log = append(w.log, fmt.Sprintf("begin %+v", q))
 	a, err := w.local.Reserve(w.t.Context(), q)
 	require.NoError(w.t, err)
-	b, err := w.shared.begin(w.t.Context(), &q)
+	b, err := w.shared.reserveShared(w.t.Context(), &q)
 	require.NoError(w.t, err)
 	require.Equal(w.t, w.told(&a, q.Resource), w.told(&b, q.Resource), "%v", w.log)
 	if a.IsReserved(q.Resource, w.now) {
@@ -88,13 +88,13 @@ func (w *twins) begin(id string) {
 }
 
 // told is what of the known has a meaning.
-func (w *twins) told(k *github.BudgetState, resource github.Resource) any {
+func (w *twins) told(k *budget.State, resource budget.Resource) any {
 	until, secondary := k.BlockedUntil(resource, w.now)
 	quotas := make([]string, len(resources))
 	for i, r := range resources {
-		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, milli(k.Quotas[r].Reset))
+		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, toMillis(k.Quotas[r].Reset))
 	}
-	return []any{k.IsReserved(resource, w.now), milli(until), secondary, k.InFlight, k.SlotsFull, milli(k.PacedUntil), quotas}
+	return []any{k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull, toMillis(k.PacedUntil), quotas}
 }
 
 func (w *twins) end() {
@@ -108,17 +108,17 @@ func (w *twins) end() {
 	w.log = append(w.log, fmt.Sprintf("end %+v", e))
 	a, err := w.local.Settle(w.t.Context(), e)
 	require.NoError(w.t, err)
-	b, err := w.shared.end(w.t.Context(), &e)
+	b, err := w.shared.settleShared(w.t.Context(), &e)
 	require.NoError(w.t, err)
-	require.Equal(w.t, milli(a), milli(b), "%v", w.log)
+	require.Equal(w.t, toMillis(a), toMillis(b), "%v", w.log)
 }
 
-func (w *twins) ending(id string) github.Settlement {
-	e := github.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second), Success: w.r.IntN(3) == 0}
+func (w *twins) ending(id string) budget.Settlement {
+	e := budget.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second), Success: w.r.IntN(3) == 0}
 	if w.r.IntN(2) == 0 {
 		limits := []int{0, 60, 5000, 15_000, 20_000}
 		reset := w.now.Add(w.upTo(7200, time.Second)).Truncate(time.Second)
-		e.Quota = github.Quota{Remaining: w.r.IntN(5000), Limit: limits[w.r.IntN(len(limits))], Reset: reset}
+		e.Quota = budget.Quota{Remaining: w.r.IntN(5000), Limit: limits[w.r.IntN(len(limits))], Reset: reset}
 	}
 	if w.r.IntN(4) == 0 {
 		e.Limited, e.Secondary, e.Success = true, w.r.IntN(2) == 0, false

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
@@ -20,8 +20,8 @@ func replicas(t *testing.T) (server *redistest.Server, a, b *Budget) {
 }
 
 // met is a limit of an hour.
-func met(id string, secondary bool) github.Settlement {
-	return github.Settlement{ID: id, Resource: github.ResourceREST, Now: noon, Limited: true, Secondary: secondary, LimitEnd: noon.Add(time.Hour)}
+func met(id string, secondary bool) budget.Settlement {
+	return budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: secondary, LimitEnd: noon.Add(time.Hour)}
 }
 
 // TestLimitSurvivesRedis: what Redis told of a limit, and of a quota, is not forgotten with Redis.
@@ -32,20 +32,20 @@ func TestLimitSurvivesRedis(t *testing.T) {
 		_, err := a.Reserve(t.Context(), question("one", noon))
 		require.NoError(t, err)
 		e := met("one", secondary)
-		e.Quota = github.Quota{Remaining: 7, Limit: 5000, Reset: noon.Add(time.Hour)}
+		e.Quota = budget.Quota{Remaining: 7, Limit: 5000, Reset: noon.Add(time.Hour)}
 		_, err = a.Settle(t.Context(), e)
 		require.NoError(t, err)
 		known, err := b.Reserve(t.Context(), question("two", noon))
 		require.NoError(t, err)
-		require.False(t, known.IsReserved(github.ResourceREST, noon))
+		require.False(t, known.IsReserved(budget.ResourceREST, noon))
 		server.Kill()
 		now := noon.Add(time.Second)
 		known, err = b.Reserve(t.Context(), question("three", now))
 		require.NoError(t, err)
-		until, second := known.BlockedUntil(github.ResourceREST, now)
+		until, second := known.BlockedUntil(budget.ResourceREST, now)
 		require.Equal(t, e.LimitEnd, until)
 		require.Equal(t, secondary, second)
-		require.Equal(t, e.Quota, known.Quotas[github.ResourceREST])
+		require.Equal(t, e.Quota, known.Quotas[budget.ResourceREST])
 	}
 }
 
@@ -56,7 +56,7 @@ func (b *Budget) back()  { b.setAlone(time.Now()) }
 func (b *Budget) setAlone(until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.alone = until
+	b.circuitOpenUntil = until
 }
 
 // TestLimitMetAside: a limit that is met while Redis is left aside is known to all afterwards, and the places are free.
@@ -69,7 +69,7 @@ func TestLimitMetAside(t *testing.T) {
 	}
 	a.leave()
 	for n := range 3 {
-		_, err := a.Settle(t.Context(), github.Settlement{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Success: true})
+		_, err := a.Settle(t.Context(), budget.Settlement{ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon, Success: true})
 		require.NoError(t, err)
 	}
 	untold := met("3", true)
@@ -86,10 +86,10 @@ func TestLimitMetAside(t *testing.T) {
 	require.NoError(t, err)
 	known, err = b.Reserve(t.Context(), question("b2", now))
 	require.NoError(t, err)
-	at, _ := known.BlockedUntil(github.ResourceREST, now)
+	at, _ := known.BlockedUntil(budget.ResourceREST, now)
 	require.Equal(t, until, at)
 	require.Zero(t, known.InFlight)
-	require.Empty(t, a.missed)
+	require.Empty(t, a.pending)
 }
 
 // TestMissedEndings are bounded, and a limit outlives the others.
@@ -101,24 +101,24 @@ func TestMissedEndings(t *testing.T) {
 	_, err := a.Settle(t.Context(), met("first", true))
 	require.NoError(t, err)
 	reset := noon.Add(time.Hour)
-	for n := range 3 * mostMissed {
-		q := github.Quota{Remaining: 1000 - n, Limit: 5000, Reset: reset}
-		_, err := a.Settle(t.Context(), github.Settlement{ID: strconv.Itoa(n), Resource: github.ResourceREST, Now: noon, Quota: q, Success: true})
+	for n := range 3 * maxPending {
+		q := budget.Quota{Remaining: 1000 - n, Limit: 5000, Reset: reset}
+		_, err := a.Settle(t.Context(), budget.Settlement{ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon, Quota: q, Success: true})
 		require.NoError(t, err)
 	}
-	require.Len(t, a.missed, mostMissed)
+	require.Len(t, a.pending, maxPending)
 	a.back()
 	_, err = a.Reserve(t.Context(), question("in vain", noon))
 	require.NoError(t, err)
-	require.Len(t, a.missed, mostMissed, "Redis is still away")
+	require.Len(t, a.pending, maxPending, "Redis is still away")
 	server.Run()
 	a.back()
-	_, err = a.Settle(t.Context(), github.Settlement{ID: "last", Resource: github.ResourceREST, Now: noon})
+	_, err = a.Settle(t.Context(), budget.Settlement{ID: "last", Resource: budget.ResourceREST, Now: noon})
 	require.NoError(t, err)
-	require.Empty(t, a.missed)
+	require.Empty(t, a.pending)
 	known, err := b.Reserve(t.Context(), question("b", noon))
 	require.NoError(t, err)
-	until, _ := known.BlockedUntil(github.ResourceREST, noon)
+	until, _ := known.BlockedUntil(budget.ResourceREST, noon)
 	require.Equal(t, noon.Add(time.Hour), until)
-	require.Equal(t, 1001-3*mostMissed, known.Quotas[github.ResourceREST].Remaining)
+	require.Equal(t, 1001-3*maxPending, known.Quotas[budget.ResourceREST].Remaining)
 }
