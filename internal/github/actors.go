@@ -8,8 +8,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// account is an account in an answer of GraphQL
-// (https://docs.github.com/graphql/reference/interfaces#actor).
+// account is an account in a GraphQL response (https://docs.github.com/graphql/reference/interfaces#actor).
 type account struct {
 	Typename   string `json:"__typename"`
 	Login      string `json:"login"`
@@ -28,7 +27,7 @@ func (a *account) id() int64 {
 	return a.DatabaseID
 }
 
-// actorOf is the actor of an account; a deleted one is null.
+// actor returns the actor of an account; a deleted account is null.
 func (a *account) actor() activity.Actor {
 	if a == nil || a.Login == "" {
 		return activity.Ghost()
@@ -36,15 +35,14 @@ func (a *account) actor() activity.Actor {
 	return newActor(a.id(), a.Login, a.Typename == "Bot")
 }
 
-// gitActor is who git says wrote a commit
-// (https://docs.github.com/graphql/reference/objects#gitactor).
+// gitActor is the author that git records for a commit (https://docs.github.com/graphql/reference/objects#gitactor).
 type gitActor struct {
 	Name  string   `json:"name"`
 	Email string   `json:"email"`
 	User  *account `json:"user"`
 }
 
-// actor is the actor of a commit: never who committed it, and never a mail address.
+// actor returns the author of a commit: never its committer, and never a mail address.
 func (a *gitActor) actor() activity.Actor {
 	switch {
 	case a == nil:
@@ -56,8 +54,8 @@ func (a *gitActor) actor() activity.Actor {
 	}
 }
 
-// unlinkedActor is the actor of a commit that GitHub links to no account: a known agent of GitHub's, whose commits it does
-// not always link, or one of the actors who are no account.
+// unlinkedActor returns the author of a commit that GitHub links to no account: one of GitHub's own agents, whose
+// commits it does not always link, or an actor without an account.
 func unlinkedActor(name, address string) activity.Actor {
 	if agent, ok := activity.AgentByEmail(address); ok {
 		return agent
@@ -71,7 +69,7 @@ func unlinkedActor(name, address string) activity.Actor {
 // isCompleteUser reports whether an account in a REST response has a name; null is a deleted one.
 func isCompleteUser(u *gogithub.User) bool { return u == nil || (u.Login != nil && u.ID != nil) }
 
-// restActor is the actor of an account in an answer of REST.
+// restActor returns the actor of an account in a REST response.
 func restActor(u *gogithub.User) activity.Actor {
 	if u.GetLogin() == "" {
 		return activity.Ghost()
@@ -79,7 +77,7 @@ func restActor(u *gogithub.User) activity.Actor {
 	return newActor(u.GetID(), u.GetLogin(), u.GetType() == "Bot")
 }
 
-// restAuthor is the actor of a commit in an answer of REST, where a missing account is null or {}.
+// restAuthor returns the author of a commit in a REST response, where a missing account is null or {}.
 func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	git := c.GetCommit().GetAuthor()
 	if c.GetAuthor().GetLogin() != "" {
@@ -88,8 +86,8 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 	return unlinkedActor(git.GetName(), git.GetEmail())
 }
 
-// newActor is an account; a negative id counts as none. REST shows a deleted one as the account "ghost", GraphQL as
-// null: one actor comes out, as it does for an agent of GitHub's that the APIs show under several logins.
+// newActor returns the actor of an account; a negative id counts as none. A deleted account is the account "ghost" in
+// REST and null in GraphQL: both are one actor, as are the several logins of GitHub's own agents.
 func newActor(id int64, login string, bot bool) activity.Actor {
 	id = max(0, id)
 	if login == activity.LoginGhost {

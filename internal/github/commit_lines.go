@@ -14,22 +14,22 @@ import (
 )
 
 const (
-	// maxLineFailures is how many questions for lines may fail in a row in one reading; the others are not asked.
+	// maxLineFailures is how many requests for lines may fail in a row in one reading; the others are not sent.
 	maxLineFailures = 5
-	// reducedLinesGroupSize is how many commits are asked for their lines together when more of them were too much.
+	// reducedLinesGroupSize is the number of commits in a request for lines after a larger one was too much.
 	reducedLinesGroupSize = 10
-	// minMissedReadings is in how many readings in a row lines must have failed before commits are recorded without
-	// theirs, which is for ever; missedSamples is that for the samples of a week.
+	// minMissedReadings is in how many readings in a row lines must be missing before commits are recorded without
+	// them, which is final; minMissedLineReadings is that of the weekly lines.
 	minMissedReadings     = 2
 	minMissedLineReadings = 3
 )
 
-// linesTracker bounds what the lines of commits cost that GitHub cannot compute. It is safe for concurrent use.
+// linesTracker bounds the requests for lines that GitHub cannot compute. It is safe for concurrent use.
 type linesTracker struct {
 	mu sync.Mutex
-	// failuresInRow is how many questions failed in a row, answered and missed how many commits have their lines and have not.
+	// failuresInRow counts failed requests, read and missing the commits with and without lines.
 	failuresInRow, read, missing int
-	// cause is why the first was not.
+	// cause is the error of the first commit without lines.
 	cause error
 }
 
@@ -61,25 +61,26 @@ func (l *linesTracker) recordMissing(cause error) {
 	}
 }
 
-// summary are how many commits have their lines, how many have not, and why the first has not.
+// summary returns how many commits have their lines, how many have not, and the error of the first that has not.
 func (l *linesTracker) summary() (answered, missed int, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.read, l.missing, l.cause
 }
 
-var errLinesNotRequested = errors.New("its lines are not asked for after others of the repository failed")
+var errLinesNotRequested = errors.New("its lines are not requested after other requests of the repository failed")
 
-// isOverload reports whether GitHub had no answer, as it has none for a commit that takes it too long. An answer that
-// cannot be understood is something else: it may be that of another server.
+// isOverload reports whether GitHub did not respond, as for a commit that takes it too long. A response that cannot
+// be decoded is another error: another server may have sent it.
 func isOverload(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && (unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
+	return ok &&
+		(unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// readSingleLines asks REST for the lines of one commit. Where GitHub does not tell them, known is whether the commit is
-// recorded without: after several readings it is, and it is counted.
-func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, known bool, err error) {
+// readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, known reports
+// whether the commit is recorded without: after several readings it is, and it is counted.
+func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, isKnown bool, err error) {
 	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
 	if r.lines.canRequest() {
 		added, removed, err = r.requestCommitLines(ctx, sha)
@@ -95,13 +96,14 @@ func (r *reader) readSingleLines(ctx context.Context, sha string) (added, remove
 	}
 	r.lines.recordMissing(cause)
 	if r.acceptsMissingLines() {
-		r.client.settings.OnInvalidValue(fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause))
+		err := fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause)
+		r.client.settings.OnInvalidValue(err)
 		return 0, 0, true, nil
 	}
 	return 0, 0, false, nil
 }
 
-// acceptsMissingLines reports whether commits are recorded without lines that GitHub does not tell.
+// acceptsMissingLines reports whether commits are recorded without lines that GitHub does not return.
 func (r *reader) acceptsMissingLines() bool {
 	least := minMissedReadings
 	if r.forWeeklyLines {
@@ -110,9 +112,9 @@ func (r *reader) acceptsMissingLines() bool {
 	return r.client.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
 }
 
-// checkLines is the error of commits that were left out because GitHub did not tell their lines. Where they are
-// recorded without, it makes sure that GitHub answers at all: while no lines are known, the newest commit is asked for
-// without them.
+// checkLines returns the error of commits that were left out because GitHub did not return their lines. Where commits
+// are recorded without lines and none has any, it makes sure that GitHub responds at all: it requests the newest
+// commit without its lines.
 func (r *reader) checkLines(ctx context.Context) error {
 	answered, missed, cause := r.lines.summary()
 	switch {
@@ -132,15 +134,15 @@ func (r *reader) checkLines(ctx context.Context) error {
 	return err
 }
 
-// recordMissedLines remembers whether GitHub gave the lines of the reading's commits.
+// recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
 	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
 		r.client.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
 	}
 }
 
-// fillLines fills in the lines of commits: of all together, of a few where that fails, and of single ones with REST.
-// What cannot be had is for checkLines.
+// fillLines sets the lines of commits: of all with one request, of smaller groups where that fails, and of single
+// commits with REST. checkLines handles what is missing then.
 func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	left := slices.DeleteFunc(slices.Clone(nodes), func(n *commitNode) bool {
 		return n.isMerge() || (n.invalid != nil && !n.invalid.hasOnly("additions", "deletions"))
@@ -153,23 +155,23 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	for _, size := range sizes {
 		var failed []*commitNode
 		for group := range slices.Chunk(left, max(1, size)) {
-			untold, err := r.readGroupLines(ctx, group)
+			unavailable, err := r.readGroupLines(ctx, group)
 			switch {
 			case errors.As(err, new(*UnavailableError)) && ctx.Err() == nil:
 				failed = append(failed, group...)
 			case err != nil:
 				return err
 			}
-			single = append(single, untold...)
+			single = append(single, unavailable...)
 		}
 		left = failed
 	}
 	for _, n := range append(single, left...) {
-		added, removed, known, err := r.readSingleLines(ctx, n.OID)
+		added, removed, isKnown, err := r.readSingleLines(ctx, n.OID)
 		if err != nil {
 			return err
 		}
-		n.Additions, n.Deletions, n.linesUnavailable = &added, &removed, !known
+		n.Additions, n.Deletions, n.linesUnavailable = &added, &removed, !isKnown
 	}
 	return nil
 }
@@ -202,7 +204,7 @@ func (n *linesNode) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
-// readGroupLines asks for the lines of some commits, and gives those that GraphQL does not tell.
+// readGroupLines requests the lines of some commits, and returns the commits whose lines GraphQL does not return.
 func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
 	if !r.lines.canRequest() {
 		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
@@ -218,55 +220,55 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		r.lines.recordFailure()
 		return nil, err
 	}
-	for _, told := range data.Nodes {
-		if told == nil || told.isInvalid || byOID[told.OID] == nil {
+	for _, found := range data.Nodes {
+		if found == nil || found.isInvalid || byOID[found.OID] == nil {
 			continue
 		}
-		n := byOID[told.OID]
-		n.Additions, n.Deletions = &told.Additions, &told.Deletions
-		delete(byOID, told.OID)
+		n := byOID[found.OID]
+		n.Additions, n.Deletions = &found.Additions, &found.Deletions
+		delete(byOID, found.OID)
 		r.lines.recordRead()
 	}
-	untold := make([]*commitNode, 0, len(byOID))
+	unavailable := make([]*commitNode, 0, len(byOID))
 	for _, n := range group {
 		if byOID[n.OID] == n {
-			untold = append(untold, n)
+			unavailable = append(unavailable, n)
 		}
 	}
-	return untold, nil
+	return unavailable, nil
 }
 
-// addLines asks for the lines of each commit, one request each: no listing of REST has them. Commits whose lines
-// GitHub does not tell are left out.
+// addLines requests the lines of each commit, one request each: no listing of REST has them. It drops commits whose
+// lines GitHub does not return.
 func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity.Event, error) {
-	events, known := make([]activity.Event, len(commits)), make([]bool, len(commits))
+	events, hasLines := make([]activity.Event, len(commits)), make([]bool, len(commits))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(detailConcurrency)
 	for i, commit := range commits {
-		events[i], known[i] = commit.event, true
+		events[i], hasLines[i] = commit.event, true
 		if commit.sha == "" {
 			continue
 		}
 		group.Go(func() error {
-			added, removed, told, err := r.readSingleLines(ctx, commit.sha)
-			events[i].Measures, known[i] = activity.Lines(clampLines(added), clampLines(removed)), told
+			added, removed, isKnown, err := r.readSingleLines(ctx, commit.sha)
+			events[i].Measures, hasLines[i] = activity.Lines(clampLines(added), clampLines(removed)), isKnown
 			return err
 		})
 	}
 	err := group.Wait()
 	some := make([]activity.Event, 0, len(events))
 	for i := range events {
-		if known[i] {
+		if hasLines[i] {
 			some = append(some, events[i])
 		}
 	}
 	return some, err
 }
 
-// requestCommitLines asks for the lines of one commit. GitHub cannot tell those of some, with 422, today or ever: they have none
-// (https://docs.github.com/rest/commits/commits#get-a-commit).
+// requestCommitLines requests the lines of one commit. GitHub refuses those of some, with 422, now or always: they
+// count as 0 (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, told, err := get(ctx, r.client, restRequest{
+	row, info, err := get(ctx, r.client, restRequest{
 		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
 		noRetry: r.acceptsMissingLines(),
 	}, commitObject)
@@ -274,12 +276,12 @@ func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, rem
 		r.client.settings.OnInvalidValue(err)
 		return 0, 0, nil
 	}
-	if wrong := told.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
+	if wrong := info.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {
 		r.client.reportInvalidRow(commitEndpoint, wrong)
 		return 0, 0, nil
 	}
 	if err == nil && (row.GetSHA() != sha || row.Stats == nil) {
-		err = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errors.New("an answer without the commit's lines")}
+		err = malformed(commitEndpoint, "a response without the commit's lines")
 	}
 	return row.GetStats().GetAdditions(), row.GetStats().GetDeletions(), err
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// listingConcurrency is how many pages of a listing, or how many repositories, are asked for at once.
+// listingConcurrency bounds the pages of a listing, or the lookups, in flight.
 const listingConcurrency = 4
 
-// Discover calls page for each page of the repositories that the credential can see in the organization, one page at a
-// time and in no order. A repository may come twice, and one that was there all the time may be missing when the listing
-// shifted meanwhile: Lookup tells whether it is gone. The error is an *IncompleteError when all pages were read and GitHub
-// could not tell some of the repositories in them. It never searches: a search ends after 1,000 results.
+// Discover calls page for each page of the repositories that the credential can see in the organization, one page at
+// a time and in no order. A repository may be repeated, and one that exists may be missing when the listing shifts
+// meanwhile: Lookup finds out whether it is gone. The error is an *IncompleteError when all pages were read and
+// GitHub did not return some of the repositories in them. Discover never searches: a search ends after 1,000 results.
 func (c *Client) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	if c.settings.API == APIREST {
 		return c.discoverREST(ctx, org, page)
@@ -55,8 +55,8 @@ type repositoryNode struct {
 	IsEmpty    bool      `json:"isEmpty"`
 	CreatedAt  time.Time `json:"createdAt"`
 	PushedAt   time.Time `json:"pushedAt"`
-	// HasIssues and HasPulls say which features are on. HasPulls is nil where the server does not know that pull
-	// requests can be switched off.
+	// HasIssues and HasPulls are the features that are switched on. HasPulls is nil where the server's schema lacks
+	// it.
 	HasIssues *bool `json:"hasIssuesEnabled"`
 	HasPulls  *bool `json:"hasPullRequestsEnabled"`
 	Branch    *struct {
@@ -65,7 +65,6 @@ type repositoryNode struct {
 		} `json:"target"`
 	} `json:"defaultBranchRef"`
 
-	// invalid are the fields that cannot be decoded; the others are there.
 	invalid fieldErrors
 }
 
@@ -77,7 +76,7 @@ func (n *repositoryNode) UnmarshalJSON(raw []byte) (err error) {
 	return err
 }
 
-// checkHead takes a head without an object name for a field that cannot be decoded.
+// checkHead treats a head without an object name as a field that cannot be decoded.
 func (n *repositoryNode) checkHead() {
 	if n.Branch == nil || n.Branch.Target == nil || isObjectName(n.Branch.Target.OID) {
 		return
@@ -117,7 +116,7 @@ type markNode struct {
 	Number    int64     `json:"number"`
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// isInvalid says that a value cannot be decoded: the mark is not known.
+	// isInvalid says that a value cannot be decoded: the mark is unknown.
 	isInvalid bool
 }
 
@@ -129,7 +128,7 @@ func (n *markNode) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
-// mark is the newest of the list; false when GitHub could not tell it.
+// mark returns the newest of the list; false when GitHub did not return it.
 func (l *markList) mark() (activity.LatestUpdate, bool) {
 	switch {
 	case l == nil || l.Nodes == nil:
@@ -150,7 +149,8 @@ func newNodeMarks(pulls, issues []*markedNode) nodeMarks {
 	return nodeMarks{pulls: marksOf(pulls, (*markedNode).pulls), issues: marksOf(issues, (*markedNode).issues)}
 }
 
-// marks are by the repository's node id. What the credential may not read, or GitHub could not tell, is not in them.
+// marks are the newest pull requests or issues by the node id of their repository. Those that the credential may not
+// read, or that GitHub did not return, are missing.
 type marks map[string]activity.LatestUpdate
 
 func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
@@ -166,7 +166,7 @@ func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
 	return byID
 }
 
-// get is the mark of a repository.
+// get returns the mark of a repository.
 func (m marks) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
 	if isOff(enabled) {
 		return activity.HiddenUpdate(), true
@@ -177,9 +177,9 @@ func (m marks) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
 
 func isOff(enabled *bool) bool { return enabled != nil && !*enabled }
 
-// streamsOff are the streams of which there is nothing to read: pull requests where they are switched off, and comments
-// where issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). What is not known
-// is on.
+// streamsOff returns the streams that have nothing to read: pull requests where they are switched off, and comments
+// where issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown
+// feature counts as switched on.
 func streamsOff(pulls, issues *bool) activity.Streams {
 	switch {
 	case !isOff(pulls):
@@ -194,14 +194,16 @@ func streamsOff(pulls, issues *bool) activity.Streams {
 func (n *markedNode) pulls() *markList  { return n.Pulls }
 func (n *markedNode) issues() *markList { return n.Issues }
 
-// repository makes a repository of a node. broken says that GitHub could not tell a part of it: then its push time and
-// head are no signals.
+// repository converts a node. isIncomplete says that GitHub did not return a part of it: then its push time and head
+// are no signals.
 func (n *repositoryNode) repository(m nodeMarks, isIncomplete bool) activity.Repository {
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
 		FlagsUnknown: n.invalid.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
-		Signals:      activity.Signals{PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues)},
+		Signals: activity.Signals{
+			PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues),
+		},
 	}
 	for _, source := range streamSources {
 		if source.signal(n, m, isIncomplete, &repo.Signals) {
@@ -211,14 +213,16 @@ func (n *repositoryNode) repository(m nodeMarks, isIncomplete bool) activity.Rep
 	return repo
 }
 
-// repositoryName is what GitHub allows in the name of a repository; neither "." nor ".." is one.
+// repositoryName matches the names that GitHub allows; neither "." nor ".." is one.
 var repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
-// isValidRepository reports whether a repository can be one of GitHub's.
+// isValidRepository reports whether a repository has an id and a name that GitHub allows. It reports one that has
+// not.
 func (c *Client) isValidRepository(id int64, name string) bool {
 	if id > 0 && repositoryName.MatchString(name) && strings.Trim(name, ".") != "" {
 		return true
 	}
-	c.settings.OnInvalidValue(fmt.Errorf("repository %d %q: no id, or a name that GitHub does not give", id, printable(name)))
+	err := fmt.Errorf("repository %d %q: no id, or a name that GitHub does not allow", id, printable(name))
+	c.settings.OnInvalidValue(err)
 	return false
 }

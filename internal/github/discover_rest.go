@@ -14,17 +14,17 @@ import (
 
 const orgRepositoriesEndpoint = "/orgs/{org}/repos"
 
-// discoverREST reads the first page, which tells the last one, and then the others from the last one down, several at once:
-// a repository that is deleted meanwhile moves others only towards pages that are still to be read, but for those of the
-// pages that are under way.
+// discoverREST reads the first page, which has the number of the last one, and then the others from the last one
+// down, several at once. A repository that is deleted meanwhile moves others only to pages that are still to be read,
+// except for those in flight.
 func (c *Client) discoverREST(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &restListing{client: c, org: org, page: page}
-	told, _, err := l.readPage(ctx, 1)
+	info, _, err := l.readPage(ctx, 1)
 	if err != nil {
 		return err
 	}
-	switch last := told.last; {
-	case last == 0 && told.next:
+	switch last := info.last; {
+	case last == 0 && info.next:
 		err = l.readForward(ctx)
 	case last > maxPages:
 		err = errEndless(orgRepositoriesEndpoint)
@@ -44,22 +44,24 @@ type restListing struct {
 
 	mu   sync.Mutex // held while a page is handed out
 	page func([]activity.Repository) error
-	// incomplete are the repositories that GitHub did not show: it does not say how many, so that they count as one.
+	// incomplete counts the repositories that GitHub did not return, as one: it does not report how many.
 	incomplete IncompleteError
 }
 
-// readPage reads a page and hands it out. It returns how many repositories were in it.
+// readPage reads a page and passes it on. It returns the number of its repositories.
 func (l *restListing) readPage(ctx context.Context, number int) (restPage, int, error) {
-	repositories, told, err := l.client.requestOrgRepositories(ctx, l.org, number)
+	repositories, info, err := l.client.requestOrgRepositories(ctx, l.org, number)
 	if err != nil {
-		return told, 0, err
+		return info, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if told.hiddenRows != "" && l.incomplete.Missing == 0 {
-		l.incomplete.add(&ForbiddenError{Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: told.hiddenRows}})
+	if info.hiddenRows != "" && l.incomplete.Missing == 0 {
+		l.incomplete.add(&ForbiddenError{
+			Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: info.hiddenRows},
+		})
 	}
-	return told, len(repositories), l.page(repositories)
+	return info, len(repositories), l.page(repositories)
 }
 
 // readBackward reads the pages from the last one down to the second.
@@ -78,48 +80,50 @@ func (l *restListing) readBackward(ctx context.Context, last int) error {
 	return context.Cause(ctx)
 }
 
-// readForward reads page after page where GitHub does not say the number of the last one.
+// readForward reads page after page where GitHub does not report the number of the last one.
 func (l *restListing) readForward(ctx context.Context) error {
 	for number := 2; number <= maxPages; number++ {
-		told, rows, err := l.readPage(ctx, number)
+		info, rows, err := l.readPage(ctx, number)
 		if err != nil {
 			return err
 		}
-		if !told.next || rows == 0 {
+		if !info.next || rows == 0 {
 			return nil
 		}
 	}
 	return errEndless(orgRepositoriesEndpoint)
 }
 
-// requestOrgRepositories is a page of the listing
+// requestOrgRepositories requests a page of the listing
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
-func (c *Client) requestOrgRepositories(ctx context.Context, org string, number int) ([]activity.Repository, restPage, error) {
-	rows, told, err := get(ctx, c, restRequest{
+func (c *Client) requestOrgRepositories(
+	ctx context.Context, org string, number int,
+) ([]activity.Repository, restPage, error) {
+	rows, info, err := get(ctx, c, restRequest{
 		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos",
 		query: values("type", "all", "sort", "created", "direction", "asc",
 			"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 	}, repositoryRows)
 	if err != nil {
-		return nil, told, err
+		return nil, info, err
 	}
 	list := make([]activity.Repository, 0, len(rows))
 	for i, row := range rows {
-		if wrong := told.invalid[i]; wrong != nil {
+		if wrong := info.invalid[i]; wrong != nil {
 			c.reportInvalidRow(orgRepositoriesEndpoint, wrong)
 		}
 		if c.isValidRepository(row.GetID(), row.GetName()) {
-			list = append(list, repositoryOfRow(row, told.invalid[i]))
+			list = append(list, repositoryOfRow(row, info.invalid[i]))
 		}
 	}
-	return list, told, nil
+	return list, info, nil
 }
 
-// repositoryRow is a repository of an answer of REST.
+// repositoryRow is a repository in a REST response.
 type repositoryRow struct {
 	gogithub.Repository
 
-	// HasPullRequests is nil where the server does not know that pull requests can be switched off.
+	// HasPullRequests is nil where the server does not have the field.
 	HasPullRequests *bool `json:"has_pull_requests"`
 }
 
@@ -139,15 +143,16 @@ func (r *repositoryRow) isComplete(wrong fieldErrors) bool {
 		wrong.present(r.DefaultBranch != nil, "default_branch")
 }
 
-// repositoryOfRow makes a repository of a row: the push time and the default branch are all that REST tells of changes,
-// and nothing does where a value cannot be decoded.
+// repositoryOfRow converts a row. The push time and the default branch are the only signals that REST has, and they
+// are unknown where a value cannot be decoded.
 func repositoryOfRow(row *repositoryRow, wrong fieldErrors) activity.Repository {
 	repo := activity.Repository{
 		ID: row.GetID(), NodeID: row.GetNodeID(), Name: row.GetName(),
 		Archived: row.GetArchived(), Fork: row.GetFork(), Private: row.GetPrivate(),
 		FlagsUnknown: wrong.hasAny("archived", "fork", "has_issues", "has_pull_requests"),
 		Signals: activity.Signals{
-			Streams: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time, Archived: row.GetArchived(),
+			Streams: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time,
+			Archived: row.GetArchived(),
 			Disabled: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
 		},
 	}

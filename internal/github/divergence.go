@@ -16,15 +16,14 @@ import (
 )
 
 const (
-	// maxComparisonPages bounds the pages of a comparison that are read: more commits are cheaper to find by listing
-	// the branch.
+	// maxComparisonPages bounds the pages of a comparison. For more commits it is cheaper to list the branch.
 	maxComparisonPages = 50
-	// listingMargin is how far behind the horizon a listing goes before it ends: dates are what clients choose, and a
-	// commit may be listed after one that is older.
+	// listingMargin is how far before the horizon a listing ends: clients choose the dates of commits, and a commit
+	// may be listed after an older one.
 	listingMargin = 24 * time.Hour
 )
 
-// relation is what is known of a former head and the present one.
+// relation is how a former head relates to the present one.
 type relation uint8
 
 const (
@@ -35,7 +34,8 @@ const (
 	relationNone
 )
 
-// formerTips is what a reading learns, beside its events, of the heads that former readings have listed commits from.
+// formerTips is what a reading finds out, beside its events, about the heads from which former readings listed
+// commits.
 type formerTips struct {
 	relations map[string]relation
 	// listed are the commits that this reading has listed from the present head.
@@ -57,7 +57,7 @@ func newFormerTips(request *ReadRequest) formerTips {
 // hadCommits reports whether commits of the repository were read before.
 func (r *ReadRequest) hadCommits() bool { return r.ReadHead != "" || len(r.Tips) > 0 }
 
-// addNodes takes commits that the present head reaches, and so their parents.
+// addNodes records commits that the present head reaches, and so their parents.
 func (h *formerTips) addNodes(nodes []*commitNode) {
 	if h.relations == nil {
 		return
@@ -98,7 +98,7 @@ func (h *formerTips) addReached(name string) {
 	}
 }
 
-// observe takes a comparison from a former head to the present one. The newest one counts.
+// observe records the result of a comparison from a former head to the present one. The last one counts.
 func (h *formerTips) observe(name, status string, err error) {
 	if h.relations == nil {
 		return
@@ -113,7 +113,7 @@ func (h *formerTips) observe(name, status string, err error) {
 	}
 }
 
-// emitListed emits commits that are listed from the head of the outcome, after Request.Pin was called with that.
+// emitListed emits commits that are listed from the head of the result, after the first call of ReadRequest.OnHead.
 func (r *reader) emitListed(events []activity.Event) error {
 	if len(events) > 0 && !r.headReported && r.request.OnHead != nil {
 		r.request.OnHead(r.result.Head)
@@ -122,8 +122,8 @@ func (r *reader) emitListed(events []activity.Event) error {
 	return r.emitValid(events)
 }
 
-// resolveHeads finds out what the former heads reach and the present one does not, when the commits were read without
-// an error. It asks nothing when the reading has met all of them. Its error is that of the commits.
+// resolveHeads finds the commits that the former heads reach and the present one does not, when the commits were read
+// without an error. It sends no request when the reading has met all former heads. Its error is that of the commits.
 func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	former := r.formerHeads()
 	if err != nil || len(former) == 0 {
@@ -132,11 +132,11 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	var removed []activity.ID
 	var sweep *Sweep
 	for _, tip := range former {
-		lost, compared, err := r.removedSince(ctx, tip)
+		ofTip, compared, err := r.removedSince(ctx, tip)
 		if err != nil {
 			return err
 		}
-		removed = append(removed, lost...)
+		removed = append(removed, ofTip...)
 		if compared {
 			continue
 		}
@@ -152,7 +152,7 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 
 func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
 
-// formerHeads are SeenHead and Tips, each once, but for the present head.
+// formerHeads returns ReadHead and Tips, each once, without the present head.
 func (r *reader) formerHeads() []string {
 	var list []string
 	for _, name := range append([]string{r.request.ReadHead}, r.request.Tips...) {
@@ -163,10 +163,10 @@ func (r *reader) formerHeads() []string {
 	return list
 }
 
-// removedSince are the commits that a former head reaches and the present one does not. compared is false when GitHub does
-// not tell all of them: the former head is not there any more, has nothing in common with the present one, or the
-// comparison is too large.
-func (r *reader) removedSince(ctx context.Context, tip string) (lost []activity.ID, compared bool, err error) {
+// removedSince returns the commits that a former head reaches and the present one does not. compared is false when
+// GitHub does not return all of them: the former head does not exist any more, has no commit in common with the
+// present one, or the comparison is too large.
+func (r *reader) removedSince(ctx context.Context, tip string) (removed []activity.ID, compared bool, err error) {
 	switch r.former.relations[tip] {
 	case relationReached:
 		return nil, true, nil
@@ -178,7 +178,7 @@ func (r *reader) removedSince(ctx context.Context, tip string) (lost []activity.
 		return nil, false, nil
 	}
 	for number := 1; number <= maxComparisonPages; number++ {
-		comparison, told, err := r.requestReverseComparison(ctx, tip, number)
+		comparison, info, err := r.requestReverseComparison(ctx, tip, number)
 		if err != nil {
 			return nil, false, ignoreIncomparable(err)
 		}
@@ -186,19 +186,19 @@ func (r *reader) removedSince(ctx context.Context, tip string) (lost []activity.
 			return nil, true, nil
 		}
 		for _, row := range comparison.Commits {
-			lost = append(lost, row.id())
+			removed = append(removed, row.id())
 		}
-		if *comparison.Total > maxComparisonPages*perPage || !told.next {
-			slices.SortFunc(lost, compareIDs)
-			lost = slices.Compact(lost)
-			return lost, len(lost) == *comparison.Total, nil
+		if *comparison.Total > maxComparisonPages*perPage || !info.next {
+			slices.SortFunc(removed, compareIDs)
+			removed = slices.Compact(removed)
+			return removed, len(removed) == *comparison.Total, nil
 		}
 	}
-	return lost, false, nil
+	return removed, false, nil
 }
 
-// ignoreIncomparable drops the error of a comparison that GitHub does not make, or cannot: it computes the difference
-// of all files, which may take too long for ever. An error without an answer stays.
+// ignoreIncomparable drops the error of a comparison that GitHub refuses or fails to compute: it includes the
+// difference of all files, which may take too long each time. An error without a response stays.
 func ignoreIncomparable(err error) error {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	if isIncomparable(err) || ok && unavailable.Status != 0 {
@@ -207,23 +207,25 @@ func ignoreIncomparable(err error) error {
 	return err
 }
 
-// requestReverseComparison is a page of what a former head has and the present one has not
+// requestReverseComparison requests a page of the commits that a former head has and the present one has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) requestReverseComparison(ctx context.Context, tip string, number int) (*reverseComparison, restPage, error) {
+func (r *reader) requestReverseComparison(
+	ctx context.Context, tip string, number int,
+) (*reverseComparison, restPage, error) {
 	return get(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.result.Head + "..." + tip),
 		query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
 	}, reverseComparisonFormat)
 }
 
-// reverseComparison is what is used of a comparison: only the names of its commits.
+// reverseComparison is the used part of a comparison: only the names of its commits.
 type reverseComparison struct {
 	Status  string        `json:"status"`
 	Total   *int          `json:"total_commits"`
 	Commits []*objectName `json:"commits"`
 }
 
-// reverseComparisonFormat and objectNames must be valid as a whole: which commits there are depends on every row.
+// reverseComparisonFormat and objectNames must be valid as a whole: each row decides which commits exist.
 var (
 	reverseComparisonFormat = format[*reverseComparison]{check: checkReverseComparison}
 	objectNames             = format[[]*objectName]{check: checkObjectNames}
@@ -243,8 +245,8 @@ func checkObjectNames(rows []*objectName, info restPage) error {
 // isReached reports whether the base reaches the head.
 func (c *reverseComparison) isReached() bool { return c.Status == "behind" || c.Status == "identical" }
 
-// objectName is what is used of a commit in a listing that says which commits there are: its name, and its date where
-// that can be decoded.
+// objectName is the used part of a commit in a listing of existing commits: its name, and its date where that can be
+// decoded.
 type objectName struct {
 	SHA    string `json:"sha"`
 	Commit struct {
@@ -256,7 +258,7 @@ type objectName struct {
 
 func (n *objectName) isComplete(fieldErrors) bool { return isObjectName(n.SHA) }
 
-// id is the commit's, of a name that is complete.
+// id returns the commit's id. The name must be complete.
 func (n *objectName) id() activity.ID {
 	id, _ := activity.CommitID(n.SHA)
 	return id
@@ -268,21 +270,21 @@ func (n *objectName) isBefore(t time.Time) bool {
 	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
 }
 
-// errNoHead is the reason why the commits of a head cannot be recorded: the ledger keeps heads by their object names.
+// errNoHead is the error of a head that cannot be recorded: the ledger has heads by their object names.
 var errNoHead = errors.New("a head without an object name")
 
-// isObjectName reports whether a name is one of SHA-1 or SHA-256, in hexadecimal digits as git writes them.
+// isObjectName reports whether a name is a SHA-1 or SHA-256 in the hexadecimal digits that git writes.
 func isObjectName(name string) bool {
 	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdef") == ""
 }
 
-// listBranch lists the commits of the present head. It asks for no time, which would hide commits behind those that are
-// older, and ends when a page has only commits from before the horizon.
+// listBranch lists the commits of the present head, without a start, which would hide commits behind older ones. It
+// ends at a page that has only commits from before the horizon.
 func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
 	keep := slices.Clone(r.former.listed)
 	for number := 1; number <= maxPages; number++ {
-		rows, told, err := get(ctx, r.client, restRequest{
+		rows, info, err := get(ctx, r.client, restRequest{
 			endpoint: commitsEndpoint, path: r.path("/commits"),
 			query: values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, objectNames)
@@ -291,14 +293,14 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.result.Head)) {
 			answer := Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
-			return nil, &UnavailableError{Response: answer, Err: errors.New("a listing of commits without its head")}
+			return nil, &UnavailableError{Response: answer, Err: errors.New("a list of commits without its head")}
 		}
 		isPast := true
 		for _, row := range rows {
 			keep = append(keep, row.id())
 			isPast = isPast && row.isBefore(since.Add(-listingMargin))
 		}
-		if isPast || !told.next {
+		if isPast || !info.next {
 			slices.SortFunc(keep, compareIDs)
 			return &Sweep{Since: since, Present: slices.Compact(keep)}, nil
 		}
@@ -306,10 +308,10 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	return nil, errEndless(commitsEndpoint)
 }
 
-// missingCommitError is the error of Request.At when it names no commit that is there.
+// missingCommitError is the error of a ReadRequest.AtCommit that does not exist.
 func missingCommitError(errs []graphqlError) error {
 	if e := errorBelow(errs, "object"); e != nil {
 		return failure(activityQuery, e)
 	}
-	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
+	return notInActivity("no such commit any more")
 }

@@ -34,15 +34,19 @@ func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 // does not matter. Without any, all are used.
 func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
 	return format[[]*T]{
-		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) { return decodeRows(body, into, fields) },
-		check:        func(rows []*T, info restPage) error { return checkRows(rows, info, isComplete) },
+		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) {
+			return decodeRows(body, into, fields)
+		},
+		check: func(rows []*T, info restPage) error { return checkRows(rows, info, isComplete) },
 	}
 }
 
 // objectOf is the format of a single object, whose invalid fields are those of row 0.
 func objectOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
 	return format[*T]{
-		decodeFields: func(body []byte, into **T) (map[int]fieldErrors, error) { return decodeObject(body, into, fields) },
+		decodeFields: func(body []byte, into **T) (map[int]fieldErrors, error) {
+			return decodeObject(body, into, fields)
+		},
 		check: func(row *T, info restPage) error {
 			if !isComplete(row, info.invalid[0]) {
 				return errIncomplete
@@ -56,6 +60,11 @@ var (
 	errIncomplete = errors.New("a row without what every row has")
 	errEmptyPage  = errors.New("an empty page that says there is another one")
 )
+
+// malformed is the error of a response that does not have what was requested.
+func malformed(endpoint, text string) error {
+	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: errors.New(text)}
+}
 
 // checkRows refuses a list with an incomplete row, and an empty page that announces another one.
 func checkRows[T any](rows []*T, info restPage, isComplete func(*T, fieldErrors) bool) error {

@@ -9,8 +9,8 @@ import (
 )
 
 // readActivity reads streams of the Activity query. The first page of all of them is one request. They are read one by
-// one where the credential may not read one of them, which makes the whole repository null, and where the query fails at
-// every page size.
+// one where the credential may not read one of them, which makes the whole repository null, and where the query fails
+// at every page size.
 func (r *reader) readActivity(ctx context.Context, sources []*streamSource) {
 	isOne := len(sources) == 1
 	if !isOne && r.request.Minimal {
@@ -58,7 +58,7 @@ func (r *reader) requestFirstPage(
 	return r.requestActivity(ctx, &v)
 }
 
-// activityData is an answer of the query Activity.
+// activityData is the data of the Activity query.
 type activityData struct {
 	ByID   *repositoryActivity `json:"byId"`
 	ByName *repositoryActivity `json:"byName"`
@@ -73,8 +73,7 @@ func (d *activityData) repository() *repositoryActivity {
 
 type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
-	// HasPulls is the flag that pull requests are switched on, as it was answered; empty where the server does not know
-	// it.
+	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
 	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
 	Branch   *struct {
 		Target *commitTarget `json:"target"`
@@ -119,8 +118,10 @@ type repositoryVariables struct {
 	ByName bool   `json:"byName"`
 }
 
-// requestActivity asks for pages, and for commits without their lines where those with lines fail at every size.
-func (r *reader) requestActivity(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
+// requestActivity requests a page, and commits without their lines where those with lines fail at every page size.
+func (r *reader) requestActivity(
+	ctx context.Context, full *activityVariables,
+) (*repositoryActivity, []graphqlError, error) {
 	data, errs, err := r.requestActivityPage(ctx, full)
 	if !canSplit(err) || !full.selectsCommits() || full.Pulls || !full.Lines {
 		return data, errs, err
@@ -134,8 +135,11 @@ func (r *reader) requestActivity(ctx context.Context, full *activityVariables) (
 	return data, errs, err
 }
 
-// requestActivityPage asks for pages of the size that works for the repository, and for smaller ones when that was too much.
-func (r *reader) requestActivityPage(ctx context.Context, full *activityVariables) (*repositoryActivity, []graphqlError, error) {
+// requestActivityPage requests a page of the size that worked for the repository before, and smaller ones when that
+// was too much.
+func (r *reader) requestActivityPage(
+	ctx context.Context, full *activityVariables,
+) (*repositoryActivity, []graphqlError, error) {
 	repo, memory := r.request.Repo.ID, &r.client.repos
 	sizes := memory.size(repo)
 	size, shrank := sizes.now(), false
@@ -151,7 +155,8 @@ func (r *reader) requestActivityPage(ctx context.Context, full *activityVariable
 			continue
 		}
 		if err != nil {
-			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError)) // its parts are asked for in small pages
+			// Its parts follow in small pages.
+			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError))
 			return nil, nil, err
 		}
 		memory.worked(repo, sizes, size, shrank)
@@ -163,15 +168,20 @@ func (r *reader) requestActivityPage(ctx context.Context, full *activityVariable
 	}
 }
 
-// checkIdentity refuses another repository: one that was asked for by its name may have lost it to that.
+// notInActivity is the error of something that a response to the Activity query shows to be missing.
+func notInActivity(message string) error {
+	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: message}}
+}
+
+// checkIdentity refuses the data of another repository, which has taken over the name that was requested.
 func (r *reader) checkIdentity(data *repositoryActivity) error {
 	if r.request.Repo.NodeID != "" || data.DatabaseID == r.request.Repo.ID {
 		return nil
 	}
-	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "the name is another repository's"}}
+	return notInActivity("the name is another repository's")
 }
 
-// withPageSize are the variables with pages of a size in percent.
+// withPageSize returns the variables with the page sizes reduced to a percentage.
 func (v *activityVariables) withPageSize(percent int) *activityVariables {
 	sized := *v
 	sized.CommitsFirst = v.CommitsFirst * percent / 100

@@ -15,25 +15,25 @@ import (
 )
 
 const (
-	// maxGroupSize is how many repositories are asked for in one query at most.
+	// maxGroupSize bounds the repositories of one query.
 	maxGroupSize = 10
-	// groupCommitsPageSize and pullsTogether are how much of each is asked for: what usually happens between two passes. Whoever has more
-	// is read on alone.
+	// groupCommitsPageSize and groupPullsPageSize are the rows of each repository: what happens between two passes. A
+	// repository with more is read on alone.
 	groupCommitsPageSize = 10
 	groupPullsPageSize   = 10
-	// groupMaxAge is how far back a reading may reach of which little is expected, where nothing tells that it is nothing.
+	// groupMaxAge is how far back a reading in a group may begin, unless signals show that nothing happened.
 	groupMaxAge = time.Hour
-	// prefetchConcurrency is how many such queries are sent at once.
+	// prefetchConcurrency bounds the queries in flight.
 	prefetchConcurrency = 4
 )
 
-// prefetchedPage is the answer to the first question of a reading, asked together with those of others.
+// prefetchedPage is the first page of a reading, from a query for several repositories.
 type prefetchedPage struct {
 	data *repositoryActivity
 	errs []graphqlError
 }
 
-// consume hands the page out once: whoever holds the request for longer does not hold the page.
+// consume returns the page once, and releases its memory: requests live longer.
 func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
 	if p == nil {
 		return nil, nil
@@ -43,8 +43,8 @@ func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
 	return data, errs
 }
 
-// Prefetch asks for the beginnings of several readings at once, where that is cheaper than one by one. It never fails: what it does
-// not get Read asks for itself.
+// Prefetch requests the first pages of several readings in common queries, where those cost less than single ones. It
+// never fails: Read requests what is missing.
 func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	if c.settings.API == APIREST {
 		return
@@ -64,7 +64,7 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	_ = group.Wait() // nothing fails
 }
 
-// fitsGroup reports whether a first page that is small may be all that there is.
+// fitsGroup reports whether a short first page probably has everything.
 func (c *Client) fitsGroup(r *ReadRequest) bool {
 	if r.Minimal || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
@@ -89,8 +89,8 @@ func (c *Client) fitsGroup(r *ReadRequest) bool {
 	return hasStream
 }
 
-// prefetchGroup sends one query. When it asked for too much, both halves are asked for: where both are answered the next
-// queries are smaller, where one fails it has a repository in it that fails by itself.
+// prefetchGroup sends one query. When that was too much, it sends one for each half: if both succeed the next queries
+// are smaller; if one fails, one of its repositories fails alone, too.
 func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size int) {
 	err := c.requestGroup(ctx, several, size)
 	if next, ok := c.together.below(size, err); ok && len(several) > 2 {
@@ -102,9 +102,11 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 	}
 }
 
-// requestGroup sends a query for some repositories. One that costs no less than single ones makes the next ones smaller.
+// requestGroup sends a query for some repositories. A query that costs no less than single ones makes the next groups
+// smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
-	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, question{once: true}, newGroupVariables(several))
+	v := newGroupVariables(several)
+	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, question{once: true}, v)
 	switch {
 	case err != nil:
 		return err
@@ -147,7 +149,8 @@ func (v groupVariables) document() document { return activitiesQuery[len(v.repos
 
 // MarshalJSON implements json.Marshaler: the variables of a repository have its index in their names.
 func (v groupVariables) MarshalJSON() ([]byte, error) {
-	object := fmt.Appendf(nil, `{"lines":%t,"commitsFirst":%d,"pullsFirst":%d`, v.lines, groupCommitsPageSize, groupPullsPageSize)
+	object := fmt.Appendf(nil, `{"lines":%t,"commitsFirst":%d,"pullsFirst":%d`,
+		v.lines, groupCommitsPageSize, groupPullsPageSize)
 	for i := range v.repositories {
 		r := &v.repositories[i]
 		id, err := json.Marshal(r.id)
@@ -158,13 +161,14 @@ func (v groupVariables) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		object = fmt.Appendf(object, `,"id%d":%s,"since%d":%s,"commits%d":%t,"pulls%d":%t`, i, id, i, since, i, r.commits, i, r.pulls)
+		object = fmt.Appendf(object, `,"id%d":%s,"since%d":%s,"commits%d":%t,"pulls%d":%t`,
+			i, id, i, since, i, r.commits, i, r.pulls)
 	}
 	return append(object, '}'), nil
 }
 
-// groupPage is the part of an answer that is about one repository; nil when there is none, when an error may be about any of them,
-// and when a part is missing that GitHub may tell who asks again.
+// groupPage returns the part of the data that is about one repository; nil when it is missing, when an error may be
+// about any repository, and when another request may return more.
 func groupPage(found map[string]json.RawMessage, errs []graphqlError, name string) *prefetchedPage {
 	page := &prefetchedPage{}
 	for i := range errs {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// A value that cannot be decoded, such as a time in a year of five digits, must not lose what stands beside it:
-// whoever can push can put one on GitHub. So rows are decoded field by field where they cannot be decoded as a whole.
-// What is not an object, or no JSON, is an error as before.
+// A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it:
+// everyone with push access can put one on GitHub. So rows are decoded field by field where they cannot be decoded as
+// a whole. A value that is no object, or no JSON, stays an error.
 
 // fieldErrors are the fields of a row that could not be decoded, by their names in JSON.
 type fieldErrors map[string]error
 
-// firstError is one of the errors, the same each time; nil for none.
+// firstError returns one of the errors, the same each time; nil for none.
 func (e fieldErrors) firstError() error {
 	names := make([]string, 0, len(e))
 	for name := range e {
@@ -44,10 +44,10 @@ func (e fieldErrors) hasOnly(names ...string) bool {
 	return len(e) > 0
 }
 
-var errNoRow = errors.New("a row that is no object")
+var errNoRow = errors.New("a row that is not an object")
 
-// decodeRow decodes an object into the struct that into points to. A field that cannot be decoded is left zero and is
-// among the fieldErrors. The error is that of a value that is no object.
+// decodeRow decodes an object into the struct that into points to. A field that cannot be decoded stays zero and is
+// in the result. The error is that of a value that is no object.
 func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	strict := json.Unmarshal(raw, into)
 	if strict == nil {
@@ -59,35 +59,35 @@ func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	}
 	value := reflect.ValueOf(into).Elem()
 	value.SetZero()
-	broken := make(fieldErrors)
-	decodeFields(fields, value, broken)
-	if len(broken) == 0 { // by another spelling of a name
+	invalid := make(fieldErrors)
+	decodeFields(fields, value, invalid)
+	if len(invalid) == 0 { // by another spelling of a name
 		return nil, strict
 	}
-	return broken, nil
+	return invalid, nil
 }
 
-func decodeFields(fields map[string]json.RawMessage, value reflect.Value, broken fieldErrors) {
+func decodeFields(fields map[string]json.RawMessage, value reflect.Value, invalid fieldErrors) {
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch raw, ok := fields[name]; {
 		case field.Anonymous && name == "":
-			decodeFields(fields, value.Field(i), broken)
+			decodeFields(fields, value.Field(i), invalid)
 		case !ok || !field.IsExported():
 		default:
 			if err := json.Unmarshal(raw, value.Field(i).Addr().Interface()); err != nil {
 				value.Field(i).SetZero()
-				broken[name] = printableError(err)
+				invalid[name] = printableError(err)
 			}
 		}
 	}
 }
 
-// printableError is an error whose text is fit for a log: it has the value in it that could not be decoded.
+// printableError returns an error with a text for logs: it quotes the value that could not be decoded.
 func printableError(err error) error { return errors.New(printable(err.Error())) }
 
-// reportInvalidRow counts a row that is left out, or a part of one.
+// reportInvalidRow reports a row that is dropped, or a part of one.
 func (c *Client) reportInvalidRow(endpoint string, wrong fieldErrors) {
 	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
 }

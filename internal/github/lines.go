@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -13,51 +12,55 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// linesGroupSize is how many commits are asked for their lines before what they have is handed out: what an error can lose. With
-// GraphQL they are one request.
+// linesGroupSize is the number of commits whose lines are requested before they are emitted, which is what an error
+// can lose. With GraphQL they are one request.
 const linesGroupSize = 50
 
-// CommitLinesRequest asks for the lines of the commits of a window, by committer date, the newest first.
+// CommitLinesRequest selects the lines of the commits of a window, by committer date, the newest first.
 type CommitLinesRequest struct {
 	Org  string
 	Repo activity.Repository
-	// HadCommits says that the repository is known to have commits: it is not believed to be empty.
+	// HadCommits says that the repository had commits: an empty listing is then an error.
 	HadCommits bool
 	// Window is in whole seconds.
 	Window activity.Window
 	// Head and Position are where an earlier reading of the window stopped. An empty head is the present one.
 	Head     string
 	Position int
-	// MaxCommits is how many commits may be asked for their lines. Merges are not asked.
+	// MaxCommits bounds the commits whose lines are requested. Merges do not count.
 	MaxCommits int
-	// Reserve says of how many of some commits it may be now, before they are asked; nil for all of them. When it is not all of
-	// them the reading stops.
+	// Reserve returns how many of n commits may be requested now; nil allows all. The reading stops when it is not
+	// all of them.
 	Reserve func(n int) int
 	// Priority is that of the requests.
 	Priority budget.Priority
 }
 
-// CommitLinesResult says what was read, error or not.
+// CommitLinesResult is the result of a reading, also of one that failed.
 type CommitLinesResult struct {
-	// Head and Position are where to go on: the listing is of that head, so that a push moves nothing in it.
+	// Head and Position are where the next reading continues: the listing is that of Head, so that a push moves no
+	// row.
 	Head     string
 	Position int
-	// Requested is how many commits were asked for their lines and handed out.
+	// Requested is how many commits with their lines were emitted.
 	Requested int
-	// Complete says that nothing of the window is left.
+	// Complete says that everything of the window was emitted.
 	Complete bool
 }
 
-// ReadCommitLines yields the commits of a window that are no merges, with their lines, until all are read or Max of them were
-// asked. Both APIs count the same: one for a commit.
-func (c *Client) ReadCommitLines(ctx context.Context, req CommitLinesRequest, emit func([]activity.Event) error) (CommitLinesResult, error) {
+// ReadCommitLines emits the commits of a window, without merges, with their lines, until all are read or MaxCommits
+// were requested. Both APIs count one for a commit.
+func (c *Client) ReadCommitLines(
+	ctx context.Context, req CommitLinesRequest, emit func([]activity.Event) error,
+) (CommitLinesResult, error) {
 	streams := activity.StreamsOf(activity.StreamCommits)
 	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true, Priority: req.Priority}
 	request.Since[activity.StreamCommits] = req.Window.Start
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &lineReader{
 		reader:     reader{client: c, request: &request, emit: emit},
-		hasCommits: req.HadCommits, maxCommits: req.MaxCommits, reserve: req.Reserve, result: CommitLinesResult{Head: req.Head, Position: req.Position}, seen: make(map[string]bool),
+		hasCommits: req.HadCommits, maxCommits: req.MaxCommits, reserve: req.Reserve,
+		result: CommitLinesResult{Head: req.Head, Position: req.Position}, seen: make(map[string]bool),
 	}
 	if s.reserve == nil {
 		s.reserve = func(n int) int { return n }
@@ -85,11 +88,11 @@ type lineReader struct {
 	seen map[string]bool
 }
 
-// commitRow is a commit of the listing. Its node has the lines when they were asked for.
+// commitRow is a commit of the listing. Its node has the lines once they were requested.
 type commitRow struct {
 	node  *commitNode
 	event activity.Event
-	// skip says that its lines are not asked for: it is a merge, or no commit that can be.
+	// skip says that its lines are not requested: it is a merge, or it cannot be decoded.
 	skip bool
 }
 
@@ -101,7 +104,8 @@ func (s *lineReader) newRow(n *commitNode, author activity.Actor) commitRow {
 	return commitRow{n, s.reader.newEvent(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.isMerge()}
 }
 
-// handlePage takes a page of the listing, of which the first place is known, and says whether the next one is wanted.
+// handlePage handles a page of the listing, whose first row has the position first, and reports whether the next page
+// is wanted.
 func (s *lineReader) handlePage(ctx context.Context, rows []commitRow, first int, next bool) (bool, error) {
 	for i := range rows {
 		oid := rows[i].node.OID
@@ -112,18 +116,18 @@ func (s *lineReader) handlePage(ctx context.Context, rows []commitRow, first int
 	}
 	rows = rows[min(len(rows), max(0, s.result.Position-first)):]
 	for len(rows) > 0 {
-		n, asks := nextGroup(rows, min(s.groupSize(), s.maxCommits-s.result.Requested))
-		granted := asks
-		if asks > 0 {
-			granted = s.reserve(asks)
+		n, requested := nextGroup(rows, min(s.groupSize(), s.maxCommits-s.result.Requested))
+		granted := requested
+		if requested > 0 {
+			granted = s.reserve(requested)
 		}
-		if granted < asks {
+		if granted < requested {
 			n, _ = nextGroup(rows, granted)
 		}
 		if n == 0 {
 			return false, nil // there is more, and no more may be asked
 		}
-		if err := s.readGroup(ctx, rows[:n]); err != nil || granted < asks {
+		if err := s.readGroup(ctx, rows[:n]); err != nil || granted < requested {
 			return false, err
 		}
 		rows = rows[n:]
@@ -139,20 +143,21 @@ func (s *lineReader) groupSize() int {
 	return linesGroupSize
 }
 
-// nextGroup is how many of the rows are taken together, up to the last for which there is room, and how many of them are asked.
-func nextGroup(rows []commitRow, room int) (n, asks int) {
+// nextGroup returns how many of the rows are read together, up to the last for which there is room, and how many of
+// them are requested.
+func nextGroup(rows []commitRow, room int) (n, requested int) {
 	for n, row := range rows {
-		if asks >= room {
-			return n, asks
+		if requested >= room {
+			return n, requested
 		}
 		if !row.skip {
-			asks++
+			requested++
 		}
 	}
-	return len(rows), asks
+	return len(rows), requested
 }
 
-// readGroup asks for the lines of some rows and hands them out.
+// readGroup requests the lines of some rows and emits their commits.
 func (s *lineReader) readGroup(ctx context.Context, rows []commitRow) error {
 	if err := s.fillLines(ctx, rows); err != nil {
 		return err
@@ -171,16 +176,16 @@ func (s *lineReader) readGroup(ctx context.Context, rows []commitRow) error {
 		}
 		events = append(events, e)
 	}
-	asked := len(events)
+	requested := len(events)
 	if err := s.reader.emitValid(events); err != nil {
 		return err
 	}
 	s.result.Position += len(rows)
-	s.result.Requested += asked
+	s.result.Requested += requested
 	return nil
 }
 
-// fillLines fills in the lines of rows that are no merges.
+// fillLines sets the lines of the rows that are not skipped.
 func (s *lineReader) fillLines(ctx context.Context, rows []commitRow) error {
 	nodes := make([]*commitNode, 0, len(rows))
 	for i := range rows {
@@ -213,11 +218,11 @@ func (s *lineReader) readREST(ctx context.Context) error {
 		s.result.Head = head
 	}
 	for number := 1 + s.result.Position/perPage; number <= maxPages; number++ {
-		rows, told, err := s.reader.requestCommits(ctx, s.result.Head, strconv.Itoa(number))
+		rows, info, err := s.reader.requestCommits(ctx, s.result.Head, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		more, err := s.handlePage(ctx, s.restRows(rows, told.invalid), (number-1)*perPage, told.next && len(rows) > 0)
+		more, err := s.handlePage(ctx, s.restRows(rows, info.invalid), (number-1)*perPage, info.next && len(rows) > 0)
 		if err != nil || !more {
 			return err
 		}
@@ -225,11 +230,11 @@ func (s *lineReader) readREST(ctx context.Context) error {
 	return errEndless(commitsEndpoint)
 }
 
-func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []commitRow {
+func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, invalid map[int]fieldErrors) []commitRow {
 	list := make([]commitRow, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			s.reader.client.reportInvalidRow(commitsEndpoint, broken[i])
+		if invalid[i] != nil {
+			s.reader.client.reportInvalidRow(commitsEndpoint, invalid[i])
 			list = append(list, commitRow{node: &commitNode{}, skip: true}) // it has a place
 			continue
 		}
@@ -273,7 +278,7 @@ func (s *lineReader) readGraphQL(ctx context.Context) error {
 	return errEndless(activityQuery.name)
 }
 
-// selectHead asks for the listing of the head, of the present one as long as none is known.
+// selectHead selects the listing of the head; of the present one as long as none is set.
 func (s *lineReader) selectHead(v *activityVariables) {
 	if s.result.Head == "" {
 		v.Head = true
@@ -282,13 +287,13 @@ func (s *lineReader) selectHead(v *activityVariables) {
 	}
 }
 
-// handleNoCommits is what no commit at all means.
+// handleNoCommits handles a listing without a commit.
 func (s *lineReader) handleNoCommits(errs []graphqlError) error {
 	if e := errorAt(errs, "defaultBranchRef", "target", "object"); e != nil {
 		return failure(activityQuery, e)
 	}
 	if s.result.Head != "" || s.hasCommits {
-		return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no such commit any more"}}
+		return notInActivity("no such commit any more")
 	}
 	s.result.Complete = true // an empty repository
 	return nil

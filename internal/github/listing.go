@@ -12,7 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// position is a repository's in the listing, which is in the order of creation.
+// position is the place of a repository in a listing, which is in the order of creation.
 type position struct {
 	created time.Time
 	id      int64
@@ -32,13 +32,14 @@ func (n *repositoryNode) position() (position, bool) {
 	return position{n.CreatedAt, n.DatabaseID}, true
 }
 
-// pageCursor is where a page began: a cursor, which is a value and no place, and the repository that it stands behind.
+// pageCursor is the start of a page: a cursor, which is a value and not an index, and the repository before it.
 type pageCursor struct {
 	cursor string
 	after  position
 }
 
-// cursorCache remembers where the pages of the last discovery began, for each organization. Its zero value is ready.
+// cursorCache has the starts of the pages of the last discovery of each organization. Its zero value is ready; it is
+// safe for concurrent use.
 type cursorCache struct {
 	mu    sync.Mutex
 	byOrg map[string][]pageCursor
@@ -50,7 +51,7 @@ func (s *cursorCache) get(org string) []pageCursor {
 	return s.byOrg[org]
 }
 
-// set replaces what is remembered; none forgets it.
+// set replaces the cursors of an organization; nil removes them.
 func (s *cursorCache) set(org string, list []pageCursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,25 +61,25 @@ func (s *cursorCache) set(org string, list []pageCursor) {
 	s.byOrg[org] = slices.Clip(list)
 }
 
-// discoverGraphQL reads the listing in ranges, from where a page began last time up to where the next one did, several at
-// once. What is created meanwhile comes last, and what appears or vanishes in a range moves nothing in another, because
-// a cursor is a value. The first time, and when the ranges are not good any more, it reads from the beginning to the end. A
-// page of 100 costs 2 points.
+// discoverGraphQL reads the listing in segments, several at once: each from the start of a page of the last discovery
+// to the next start. New repositories come last, and what appears or vanishes in a segment moves no row of another,
+// because a cursor is a value. The first discovery, and one whose cursors have become invalid, reads from the start
+// to the end. A page of 100 costs 2 points.
 func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &listing{client: c, org: org, page: page}
-	known := c.cursors.get(org)
-	begun, err := l.read(ctx, known)
-	if known != nil && errors.Is(err, errStaleCursor) {
-		l, known = &listing{client: c, org: org, page: page}, nil
-		begun, err = l.read(ctx, known)
+	cached := c.cursors.get(org)
+	cursors, err := l.read(ctx, cached)
+	if cached != nil && errors.Is(err, errStaleCursor) {
+		l, cached = &listing{client: c, org: org, page: page}, nil
+		cursors, err = l.read(ctx, cached)
 	}
 	switch {
 	case errors.As(err, new(*LimitError)) || ctx.Err() != nil:
 		return err // that is not the ranges' fault
-	case err != nil || (known != nil && l.pages > l.neededPages()):
-		begun = nil
+	case err != nil || (cached != nil && l.pages > l.neededPages()):
+		cursors = nil
 	}
-	c.cursors.set(org, begun)
+	c.cursors.set(org, cursors)
 	if err == nil && l.incomplete.Missing > 0 {
 		return &l.incomplete
 	}
@@ -92,19 +93,21 @@ type listing struct {
 	page   func([]activity.Repository) error
 
 	mu sync.Mutex
-	// pages is how many were read, nodes how many repositories were in them, those of another range left out.
+	// pages is the number of pages that were read, nodes that of the repositories in them, without those of other
+	// segments.
 	pages, nodes int
-	// incomplete are those that GitHub did not show.
+	// incomplete counts the repositories that GitHub did not return.
 	incomplete IncompleteError
 }
 
-// neededPages is how many pages of the present size the listing has.
+// neededPages returns how many pages of the present size the listing has.
 func (l *listing) neededPages() int {
 	size := l.client.pages.now()
 	return max(1, (l.nodes+size-1)/size)
 }
 
-// segment is a range of the listing: what is behind from, to the end or up to and with a position.
+// segment is a range of the listing: from the repository after start, to the end of the listing or, when it is
+// bounded, up to the position end, inclusive.
 type segment struct {
 	start     pageCursor // zero for the beginning
 	end       position
@@ -112,18 +115,18 @@ type segment struct {
 	cursors   []pageCursor // where its pages began
 }
 
-func segmentsBetween(known []pageCursor) []segment {
-	parts := make([]segment, len(known)+1)
-	for i, at := range known {
+func segmentsBetween(cached []pageCursor) []segment {
+	parts := make([]segment, len(cached)+1)
+	for i, at := range cached {
 		parts[i].end, parts[i].isBounded = at.after, true
 		parts[i+1].start, parts[i+1].cursors = at, []pageCursor{at}
 	}
 	return parts
 }
 
-// read reads the ranges between the starts and gives where pages began.
-func (l *listing) read(ctx context.Context, known []pageCursor) ([]pageCursor, error) {
-	parts := segmentsBetween(known)
+// read reads the segments between cached cursors and returns the starts of its pages.
+func (l *listing) read(ctx context.Context, cached []pageCursor) ([]pageCursor, error) {
+	parts := segmentsBetween(cached)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(listingConcurrency)
 	for i := range parts {
@@ -135,14 +138,14 @@ func (l *listing) read(ctx context.Context, known []pageCursor) ([]pageCursor, e
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	var begun []pageCursor
+	var cursors []pageCursor
 	for i := range parts {
-		begun = append(begun, parts[i].cursors...)
+		cursors = append(cursors, parts[i].cursors...)
 	}
-	return begun, context.Cause(ctx)
+	return cursors, context.Cause(ctx)
 }
 
-// readSegment reads a range page by page.
+// readSegment reads a segment page by page.
 func (l *listing) readSegment(ctx context.Context, s *segment) error {
 	after := s.start.cursor
 	for {
@@ -179,28 +182,29 @@ func lastNode(nodes []*repositoryNode) *repositoryNode {
 	return nodes[len(nodes)-1]
 }
 
-// errStaleCursor says that a cursor that was remembered is none any more.
-var errStaleCursor = errors.New("the server does not take a cursor of before")
+// errStaleCursor says that the server refused a cached cursor.
+var errStaleCursor = errors.New("the server refused a cached cursor")
 
 func (l *listing) organizationError(errs []graphqlError, after string) error {
-	if after != "" && slices.ContainsFunc(errs, func(e graphqlError) bool { return e.kind() == "INVALID_CURSOR_ARGUMENTS" }) {
+	isStale := func(e graphqlError) bool { return e.kind() == "INVALID_CURSOR_ARGUMENTS" }
+	if after != "" && slices.ContainsFunc(errs, isStale) {
 		return errors.Join(errStaleCursor, missing(discoverQuery, errs, "organization"))
 	}
 	return missing(discoverQuery, under(errs, "organization"), "organization")
 }
 
-// handlePage hands out the repositories of a page, and reports whether the range is over.
+// handlePage passes the repositories of a page on, and reports whether the segment is complete.
 func (l *listing) handlePage(s *segment, found *discoverData, errs []graphqlError) (over bool, err error) {
 	list := found.Organization.Repositories.Nodes
-	repositories, holes := l.client.repositories(found, errs)
+	repositories, hidden := l.client.repositories(found, errs)
 	within, over := s.countWithin(list)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages++
 	l.nodes += within
-	for i, hole := range holes {
+	for i, reason := range hidden {
 		if i < max(1, within) { // those of another range are its own; a page of which nothing came has one
-			l.incomplete.add(hole)
+			l.incomplete.add(reason)
 		}
 	}
 	if l.pages > maxPages {
@@ -209,7 +213,7 @@ func (l *listing) handlePage(s *segment, found *discoverData, errs []graphqlErro
 	return over, l.page(repositories)
 }
 
-// countWithin is how many of a page's repositories are in the range, and whether the page reaches its end.
+// countWithin returns how many repositories of a page are in the segment, and whether the page reaches its end.
 func (s *segment) countWithin(nodes []*repositoryNode) (int, bool) {
 	if !s.isBounded {
 		return len(nodes), false
@@ -236,7 +240,8 @@ type discoverVariables struct {
 
 func (discoverVariables) document() document { return discoverQuery }
 
-// discoverPage asks for a page, and for a smaller one when that was too much. Of the smallest one it uses what there is.
+// discoverPage requests a page, and a smaller one when that was too much. Of the smallest one it returns what there
+// is.
 func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverData, []graphqlError, error) {
 	v := discoverVariables{Org: org}
 	if after != "" {
@@ -267,10 +272,9 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 // nodesPath leads to the repositories of a page.
 var nodesPath = []string{"organization", "repositories", "nodes"}
 
-// repositories makes repositories of a page, and gives the reasons of those that GitHub did not show, by their places:
-// it could not, or the credential may not see them
-// (https://docs.github.com/authentication/authenticating-with-single-sign-on). One that is null for another reason is
-// not there.
+// repositories converts a page. It returns the reasons of those that GitHub did not return, by index: it failed, or
+// the credential may not see them (https://docs.github.com/authentication/authenticating-with-single-sign-on). A null
+// for another reason is not a repository.
 func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {
@@ -278,24 +282,24 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 	}
 	marks := newNodeMarks(found.Pulls.nodes(), found.Issues.nodes())
 	list := make([]activity.Repository, 0, len(page.Nodes))
-	holes := make(map[int]error)
+	hidden := make(map[int]error)
 	for i, node := range page.Nodes {
-		broken := untold(discoverQuery, errs, nodesPath, i)
+		itemErr := untold(discoverQuery, errs, nodesPath, i)
 		if node != nil && node.invalid != nil {
 			c.reportInvalidRow(discoverQuery.name, node.invalid)
 		}
 		switch {
 		case node != nil && c.isValidRepository(node.DatabaseID, node.Name):
-			list = append(list, node.repository(marks, broken != nil))
-		case node == nil && broken != nil:
-			holes[i] = broken
+			list = append(list, node.repository(marks, itemErr != nil))
+		case node == nil && itemErr != nil:
+			hidden[i] = itemErr
 		case node == nil && !mentioned(errs, nodesPath, i):
-			holes[i] = missing(discoverQuery, nil, "repository in its place of the page")
+			hidden[i] = missing(discoverQuery, nil, "repository at its index of the page")
 		case node == nil:
 			if err := forbiddenAt(discoverQuery, errs, nodesPath, i); err != nil {
-				holes[i] = err
+				hidden[i] = err
 			}
 		}
 	}
-	return list, holes
+	return list, hidden
 }

@@ -13,34 +13,33 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// maxLookupRequests bounds the requests of one look-up. With GraphQL a request is for a hundred repositories.
+// maxLookupRequests bounds the requests of one lookup. With GraphQL a request is for a hundred repositories.
 const maxLookupRequests = 200
 
-// LookupResult is what came of looking a repository up.
+// LookupResult is the result of looking up one repository.
 type LookupResult struct {
 	ID int64
-	// Repo is the repository as it is now; nil when the organization does not have it any more, as far as the
-	// credential can see.
+	// Repo is the repository as it is now; nil when the credential does not see it in the organization any more.
 	Repo *activity.Repository
 	// Moved says that Repo is nil because the repository has another owner now.
 	Moved bool
-	// Err is why nobody knows.
+	// Err is the reason why nothing is known of the repository.
 	Err error
 }
 
-// errTooManyLookups is the error of the repositories that were too many for one look-up.
-var errTooManyLookups = errors.New("too many repositories to be looked up at once")
+// errTooManyLookups is the error of the repositories beyond maxLookupRequests.
+var errTooManyLookups = errors.New("too many repositories for one lookup")
 
-// Lookup asks for repositories by their ids, whatever a listing says, and calls seen once for each, one at a time.
-// After a limit nothing more is asked, and what is left is not known.
-func (c *Client) Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(LookupResult)) {
-	l := &lookup{client: c, org: org, onResult: seen}
+// Lookup requests repositories by their ids, independently of listings, and calls onResult once for each, one at a
+// time. After a limit it sends no more requests: the remaining results have an error.
+func (c *Client) Lookup(ctx context.Context, org string, repos []activity.Repository, onResult func(LookupResult)) {
+	l := &lookup{client: c, org: org, onResult: onResult}
 	var nodes, single []activity.Repository
-	for i := range asked {
-		if c.settings.API == APIREST || asked[i].NodeID == "" {
-			single = append(single, asked[i])
+	for i := range repos {
+		if c.settings.API == APIREST || repos[i].NodeID == "" {
+			single = append(single, repos[i])
 		} else {
-			nodes = append(nodes, asked[i])
+			nodes = append(nodes, repos[i])
 		}
 	}
 	l.readGraphQL(ctx, nodes)
@@ -55,11 +54,11 @@ type lookup struct {
 	mu       sync.Mutex
 	requests int
 	failures int
-	// haltedBy is why nothing more is asked.
+	// haltedBy is the reason why no more requests are sent.
 	haltedBy error
 }
 
-// admitRequest counts a request, or says why it must not be sent.
+// admitRequest counts a request, or returns the reason why it must not be sent.
 func (l *lookup) admitRequest(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,8 +74,8 @@ func (l *lookup) admitRequest(ctx context.Context) error {
 	return l.haltedBy
 }
 
-// haltReason is why nothing more is asked after some requests failed; nil when they may be sent. The bound of their number
-// is none.
+// haltReason returns the error after which no more requests are sent; nil when they may be. The bound of their number
+// does not count: admitRequest has applied it.
 func (l *lookup) haltReason() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,14 +85,15 @@ func (l *lookup) haltReason() error {
 	return l.haltedBy
 }
 
-// report hands out what is known of one.
+// report passes a result on.
 func (l *lookup) report(s LookupResult) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.onResult(s)
 }
 
-// noteFailure notes a request that failed: after a limit, or when several did, the others are not sent.
+// noteFailure counts a request that failed. After a limit, a refused credential, or several failures the others are
+// not sent.
 func (l *lookup) noteFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,7 +112,7 @@ type lookupVariables struct {
 
 func (lookupVariables) document() document { return lookupQuery }
 
-// lookupData is an answer of the query Lookup.
+// lookupData is the data of the Lookup query.
 type lookupData struct {
 	Nodes  []*ownedNode  `json:"nodes"`
 	Pulls  []*markedNode `json:"pulls"`
@@ -144,21 +144,21 @@ func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
 	return err
 }
 
-// readGraphQL asks with GraphQL, page by page.
-func (l *lookup) readGraphQL(ctx context.Context, asked []activity.Repository) {
+// readGraphQL requests repositories with GraphQL, page by page.
+func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
 	size := l.client.pages.now()
-	for len(asked) > 0 {
-		part := asked[:min(len(asked), size)]
+	for len(repos) > 0 {
+		part := repos[:min(len(repos), size)]
 		found, errs, err := l.requestNodes(ctx, part)
 		if errors.As(err, new(*SchemaError)) {
-			l.readREST(ctx, asked)
+			l.readREST(ctx, repos)
 			return
 		}
 		if next, ok := l.client.pages.below(len(part), err); ok {
 			size = next
 			continue
 		}
-		asked = asked[len(part):]
+		repos = repos[len(part):]
 		marks := newNodeMarks(found.Pulls, found.Issues)
 		for i := range part {
 			s := LookupResult{ID: part[i].ID, Err: err}
@@ -170,7 +170,7 @@ func (l *lookup) readGraphQL(ctx context.Context, asked []activity.Repository) {
 	}
 }
 
-// requestNodes asks for some. Of a question that cannot be made smaller it uses what there is.
+// requestNodes requests some repositories. Of a smallest page that was too much it returns what there is.
 func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (lookupData, []graphqlError, error) {
 	if err := l.admitRequest(ctx); err != nil {
 		return lookupData{}, nil, err
@@ -185,12 +185,12 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 	case smaller && tooMuch(err):
 		return lookupData{}, nil, err // for less of it
 	case errors.As(err, new(*SchemaError)):
-		return lookupData{}, nil, err // REST is asked
+		return lookupData{}, nil, err // the caller uses REST
 	case err != nil && (!tooMuch(err) || found.Nodes == nil):
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
-		return lookupData{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of what was asked for")
+		return lookupData{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of the requested nodes")
 	default:
 		return found, errs, nil
 	}
@@ -198,23 +198,23 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 
 var lookupPath = []string{"nodes"}
 
-// nodeResult is what an answer says of the i-th that was asked for.
+// nodeResult returns the result of the i-th repository of a page.
 func (l *lookup) nodeResult(
 	node *ownedNode, id int64, errs []graphqlError, i int, m nodeMarks,
 ) LookupResult {
-	broken := untold(lookupQuery, errs, lookupPath, i)
+	itemErr := untold(lookupQuery, errs, lookupPath, i)
 	s := LookupResult{ID: id}
 	switch {
-	case node == nil && broken != nil:
-		s.Err = broken
+	case node == nil && itemErr != nil:
+		s.Err = itemErr
 	case node == nil && mentioned(errs, lookupPath, i):
 		s.Err = forbiddenAt(lookupQuery, errs, lookupPath, i) // or not found
 	case node == nil || node.DatabaseID != id || !l.client.isValidRepository(node.DatabaseID, node.Name):
-		s.Err = missing(lookupQuery, nil, "repository in its place")
+		s.Err = missing(lookupQuery, nil, "repository at its index")
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		s.Moved = true
 	default:
-		repo := node.repository(m, broken != nil)
+		repo := node.repository(m, itemErr != nil)
 		s.Repo = &repo
 	}
 	if node != nil && node.invalid != nil {
@@ -223,61 +223,62 @@ func (l *lookup) nodeResult(
 	return s
 }
 
-// repositoryEndpoint is where renamed and transferred repositories are redirected to
-// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects). Its answer is that of
-// https://docs.github.com/rest/repos/repos#get-a-repository.
+// repositoryEndpoint is the address to which requests for renamed and transferred repositories are redirected
+// (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects). Its
+// response is that of https://docs.github.com/rest/repos/repos#get-a-repository.
 const repositoryEndpoint = "/repositories/{id}"
 
-// readREST asks with REST, several at once.
-func (l *lookup) readREST(ctx context.Context, asked []activity.Repository) {
+// readREST requests repositories with REST, several at once.
+func (l *lookup) readREST(ctx context.Context, repos []activity.Repository) {
 	var group errgroup.Group
 	group.SetLimit(listingConcurrency)
-	for i := range asked {
-		err := l.admitRequest(ctx) // in the order of what is asked: the bound cuts off the last ones
+	for i := range repos {
+		err := l.admitRequest(ctx) // in the order of the repositories: the bound drops the last ones
 		group.Go(func() error {
-			l.report(l.requestRepository(ctx, &asked[i], err))
+			l.report(l.requestRepository(ctx, &repos[i], err))
 			return nil
 		})
 	}
-	_ = group.Wait() // what failed was told
+	_ = group.Wait() // failures are results
 }
 
 // repositoryObject is the format of a single repository. requestRepository checks whose it is.
 var repositoryObject = objectOf(func(*repositoryRow, fieldErrors) bool { return true }, repositoryFields...)
 
-// requestRepository asks for a repository, unless err says that nothing may be asked, or others have failed meanwhile.
-func (l *lookup) requestRepository(ctx context.Context, asked *activity.Repository, err error) LookupResult {
+// requestRepository requests one repository, unless err says that no more requests may be sent, or others have failed
+// meanwhile.
+func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Repository, err error) LookupResult {
 	if err == nil {
 		err = l.haltReason()
 	}
 	if err != nil {
-		return LookupResult{ID: asked.ID, Err: err}
+		return LookupResult{ID: wanted.ID, Err: err}
 	}
-	row, told, err := get(withScope(ctx, scope{repo: asked.ID}), l.client, restRequest{
-		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(asked.ID, 10), trustsRefusal: true,
+	row, info, err := get(withScope(ctx, scope{repo: wanted.ID}), l.client, restRequest{
+		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), trustsRefusal: true,
 	}, repositoryObject)
 	switch {
 	case isGone(err):
-		return LookupResult{ID: asked.ID}
-	case err == nil && (row.GetID() != asked.ID || !l.client.isValidRepository(row.GetID(), row.GetName())):
-		err = &UnavailableError{Response: Response{Endpoint: repositoryEndpoint}, Err: errors.New("an answer without the repository")}
+		return LookupResult{ID: wanted.ID}
+	case err == nil && (row.GetID() != wanted.ID || !l.client.isValidRepository(row.GetID(), row.GetName())):
+		err = malformed(repositoryEndpoint, "a response without the repository")
 	}
 	if err != nil {
 		l.noteFailure(err)
-		return LookupResult{ID: asked.ID, Err: err}
+		return LookupResult{ID: wanted.ID, Err: err}
 	}
 	if !strings.EqualFold(row.GetOwner().GetLogin(), l.org) {
-		return LookupResult{ID: asked.ID, Moved: true}
+		return LookupResult{ID: wanted.ID, Moved: true}
 	}
-	if wrong := told.invalid[0]; wrong != nil {
+	if wrong := info.invalid[0]; wrong != nil {
 		l.client.reportInvalidRow(repositoryEndpoint, wrong)
 	}
-	repo := repositoryOfRow(row, told.invalid[0])
-	return LookupResult{ID: asked.ID, Repo: &repo}
+	repo := repositoryOfRow(row, info.invalid[0])
+	return LookupResult{ID: wanted.ID, Repo: &repo}
 }
 
-// isGone reports whether the answer is that there is no such repository, or that it was taken down for everybody. What is
-// only forbidden to this credential may be there.
+// isGone reports whether the repository does not exist, or was taken down for legal reasons. One that is only
+// forbidden to this credential may exist.
 func isGone(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone

@@ -8,17 +8,19 @@ import (
 	"strings"
 )
 
-// nullable are the fields of our queries that are null in an honest answer, by their name or that of their object and
-// theirs: no account, not merged, not submitted, never pushed to, no branch, no such commit, no limits.
+// nullable are the fields of our queries that may be null, by their name or that of their object and theirs: no
+// account, not merged, not submitted, never pushed to, no branch, no such commit, no limits.
 var nullable = map[string]bool{
-	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true, "submittedAt": true,
-	"pushedAt": true, "defaultBranchRef": true, "object": true, "databaseId": true, "rateLimit": true,
+	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true,
+	"submittedAt": true, "pushedAt": true, "defaultBranchRef": true, "object": true,
+	"databaseId": true, "rateLimit": true,
 }
 
-// markDepth is how far down the marks of repositories may be null: what has no mark is read whether it moved or not.
+// markDepth is how deep the marks of repositories may be null: a stream without a mark is read each time.
 const markDepth = 5 // pulls.repositories.nodes.0.pullRequests
 
-// checkNulls is the error of a null for which there is neither a reason nor an error: it would be taken for nothing.
+// checkNulls returns the error of a null for which there is neither a reason nor an error: it would be taken for an
+// empty value.
 func checkNulls(data []byte, errs []graphqlError) error {
 	if !bytes.Contains(data, []byte("null")) {
 		return nil
@@ -35,38 +37,38 @@ func checkNulls(data []byte, errs []graphqlError) error {
 // maxDepth bounds how deep a value lies in an answer to one of our queries.
 const maxDepth = 32
 
-// explainedPaths are the places that errors are about, and those that have them in them.
+// explainedPaths returns the paths of the errors, and their parents.
 func explainedPaths(errs []graphqlError) map[string]bool {
-	known := make(map[string]bool)
+	explained := make(map[string]bool)
 	for i := range errs {
 		for n := range min(len(errs[i].Path), maxDepth) {
-			known[pathString(errs[i].Path[:n+1])] = true
+			explained[pathString(errs[i].Path[:n+1])] = true
 		}
 	}
-	return known
+	return explained
 }
 
-func checkValue(value any, path []any, known map[string]bool) error {
+func checkValue(value any, path []any, explained map[string]bool) error {
 	if len(path) > maxDepth {
-		return fmt.Errorf("something deep down at %s", pathString(path))
+		return fmt.Errorf("a value that is nested too deeply at %s", pathString(path))
 	}
 	switch value := value.(type) {
 	case nil:
-		if !canBeNull(path) && !known[pathString(path)] {
-			return fmt.Errorf("null at %s, where there is always something", pathString(path))
+		if !canBeNull(path) && !explained[pathString(path)] {
+			return fmt.Errorf("unexpected null at %s", pathString(path))
 		}
 	case map[string]any:
 		for key, below := range value {
 			if key == "endCursor" && below == nil && value["hasNextPage"] == false {
 				continue // an empty page
 			}
-			if err := checkValue(below, append(slices.Clip(path), key), known); err != nil {
+			if err := checkValue(below, append(slices.Clip(path), key), explained); err != nil {
 				return err
 			}
 		}
 	case []any:
 		for i, below := range value {
-			if err := checkValue(below, append(slices.Clip(path), float64(i)), known); err != nil {
+			if err := checkValue(below, append(slices.Clip(path), float64(i)), explained); err != nil {
 				return err
 			}
 		}
@@ -86,8 +88,8 @@ func canBeNull(path []any) bool {
 	return nullable[object+"."+name]
 }
 
-// isListRow reports whether something is a row of a listing of repositories, or one that was asked for by its id: whoever asks
-// knows what it means that it is not there.
+// isListRow reports whether a path is that of a row of a listing of repositories, or of a repository that was
+// requested by its id: the reader handles a missing one.
 func isListRow(path []any) bool {
 	switch path[0] {
 	case "organization":
@@ -98,7 +100,7 @@ func isListRow(path []any) bool {
 	return false
 }
 
-// pathString names a place in an answer.
+// pathString formats a path.
 func pathString(path []any) string {
 	parts := make([]string, len(path))
 	for i, element := range path {

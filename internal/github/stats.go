@@ -16,36 +16,36 @@ import (
 const contributorsEndpoint = "/repos/{owner}/{repo}/stats/contributors"
 
 const (
-	// maxWeekLines bounds the lines that are believed of one user's week.
+	// maxWeekLines bounds the lines of one user's week; more are invalid.
 	maxWeekLines = 1 << 40
-	// maxContributors bounds the authors of an answer, of which GitHub has at most 100.
+	// maxContributors bounds the authors of a response. GitHub returns at most 100.
 	maxContributors = 1000
 )
 
-// ContributorStats are GitHub's statistics of a repository's default branch: at most 100 authors with an account, and no merge
-// commits.
+// ContributorStats are GitHub's statistics of a repository's default branch: at most 100 authors with an account, and
+// no merge commits.
 type ContributorStats struct {
-	// Pending says that GitHub is still computing them: ask again later.
+	// Pending says that GitHub is still computing the statistics: a later request returns them.
 	Pending bool
 	// Empty says that there are no commits at all.
 	Empty        bool
 	Contributors []Contributor
 }
 
-// Contributor is an author with the weeks in which there is something to tell.
+// Contributor is an author with the weeks that are not zero.
 type Contributor struct {
 	Actor activity.Actor
 	Weeks []ContributorWeek
 }
 
-// ContributorWeek is what an author did in a week. Weeks begin on Sunday 00:00 UTC.
+// ContributorWeek is what an author did in a week. Weeks start on Sunday 00:00 UTC.
 type ContributorWeek struct {
 	Start                   time.Time
 	Commits, Added, Removed uint64
 }
 
-// HasNoLines reports whether there are commits and none of them has lines: GitHub answers that of repositories from 10,000 commits
-// on (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
+// HasNoLines reports whether there are commits and none of them has lines: GitHub returns that for repositories from
+// 10,000 commits on (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (c *ContributorStats) HasNoLines() bool {
 	commits := false
 	for i := range c.Contributors {
@@ -59,7 +59,7 @@ func (c *ContributorStats) HasNoLines() bool {
 	return commits
 }
 
-// contributorRow is an author in the answer.
+// contributorRow is an author in the response.
 type contributorRow struct {
 	Author *gogithub.User       `json:"author"`
 	Weeks  []contributorWeekRow `json:"weeks"`
@@ -75,9 +75,8 @@ type contributorWeekRow struct {
 // contributorRows is the format of the statistics. validContributors checks the rows one by one.
 var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return true })
 
-// ReadContributors asks for the statistics of a repository
-// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity). Its
-// requests have background priority.
+// ReadContributors requests the statistics of a repository with background priority
+// (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
 	var invalid map[int]fieldErrors
@@ -105,14 +104,16 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 		return ContributorStats{}, err
 	}
 	return ContributorStats{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent, Contributors: c.validContributors(rows, invalid),
+		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent,
+		Contributors: c.validContributors(rows, invalid),
 	}, nil
 }
 
-// validContributors are what is honest of the rows. An author without an account cannot be told from others: he is left out.
+// validContributors returns the valid rows. It drops authors without an account, which cannot be distinguished.
 func (c *Client) validContributors(rows []*contributorRow, invalid map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
-		c.settings.OnInvalidValue(fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors))
+		err := fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors)
+		c.settings.OnInvalidValue(err)
 		rows = rows[:maxContributors]
 	}
 	list := make([]Contributor, 0, len(rows))
@@ -124,12 +125,12 @@ func (c *Client) validContributors(rows []*contributorRow, invalid map[int]field
 		if row == nil || row.Author.GetLogin() == "" {
 			continue
 		}
-		who := restActor(row.Author)
-		if err := who.Validate(); err != nil {
+		actor := restActor(row.Author)
+		if err := actor.Validate(); err != nil {
 			c.settings.OnInvalidValue(err)
 			continue
 		}
-		list = append(list, Contributor{Actor: who, Weeks: c.validWeeks(row.Weeks)})
+		list = append(list, Contributor{Actor: actor, Weeks: c.validWeeks(row.Weeks)})
 	}
 	return list
 }
@@ -139,7 +140,8 @@ func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 	for i := range sums {
 		s := &sums[i]
 		start := time.Unix(s.Week, 0).UTC()
-		if !isWeekStart(start) || !inRange(s.Additions, maxWeekLines) || !inRange(s.Deletions, maxWeekLines) || !inRange(s.Commits, maxWeekLines) {
+		if !isWeekStart(start) || !inRange(s.Additions, maxWeekLines) || !inRange(s.Deletions, maxWeekLines) ||
+			!inRange(s.Commits, maxWeekLines) {
 			c.settings.OnInvalidValue(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
 			continue
 		}
@@ -147,7 +149,8 @@ func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 			continue
 		}
 		weeks = append(weeks, ContributorWeek{
-			Start: start, Commits: uint64(s.Commits), Added: uint64(s.Additions), Removed: uint64(s.Deletions), //nolint:gosec // not negative
+			Start: start, Commits: uint64(s.Commits), //nolint:gosec // not negative
+			Added: uint64(s.Additions), Removed: uint64(s.Deletions), //nolint:gosec // not negative
 		})
 	}
 	return weeks

@@ -41,50 +41,50 @@ func commentsQuery(since time.Time, number int) url.Values {
 		"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number))
 }
 
-// readComments reads the conversation comments of issues and pull requests, with both APIs: REST has them in one feed
-// (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository). They are listed by update time,
-// the oldest first, and the next page begins with the last time of the one before: comments that are edited or deleted
-// meanwhile move rows only behind us.
+// readComments reads the feed of a repository
+// (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository) by update time, the oldest
+// first. The next page begins at the last time of the one before: comments that are edited or deleted meanwhile move
+// rows only in pages that were read.
 func (r *reader) readComments(ctx context.Context) error {
 	since, until := r.request.Since[activity.StreamComments], r.request.Until[activity.StreamComments]
-	had := r.validator(activity.StreamComments)
-	if had.ETag != "" {
-		since = had.Since // what has come since is read with what was there then
+	former := r.validator(activity.StreamComments)
+	if former.ETag != "" {
+		since = former.Since // validates the same request: it has what is new, too
 	}
-	back := r.request.GapStart[activity.StreamComments]
-	if !back.IsZero() {
-		since = back // all of it may be one page
+	gapStart := r.request.GapStart[activity.StreamComments]
+	if !gapStart.IsZero() {
+		since = gapStart // one page may have all of it
 	}
 	for number, pages := 1, 0; pages < maxPages; pages++ {
-		rows, told, err := get(ctx, r.client, restRequest{
+		rows, info, err := get(ctx, r.client, restRequest{
 			endpoint: commentsEndpoint, path: r.path("/issues/comments"), query: commentsQuery(since, number),
-			etag: had.ETag, noRetry: !back.IsZero(),
+			etag: former.ETag, noRetry: !gapStart.IsZero(),
 		}, commentRows)
-		if _, ok := errors.AsType[*UnavailableError](err); ok && !back.IsZero() {
-			back, since = time.Time{}, r.request.Since[activity.StreamComments]
-			continue // it may be too much
+		if _, ok := errors.AsType[*UnavailableError](err); ok && !gapStart.IsZero() {
+			gapStart, since = time.Time{}, r.request.Since[activity.StreamComments]
+			continue // the gap may be too much
 		}
 		if err != nil {
 			return err
 		}
-		if told.unchanged {
-			r.result.GapCoveredFrom[activity.StreamComments] = back
-			r.keep(activity.StreamComments, had)
+		if info.unchanged {
+			r.result.GapCoveredFrom[activity.StreamComments] = gapStart
+			r.keep(activity.StreamComments, former)
 			return nil
 		}
-		if !back.IsZero() && told.next {
-			back, since = time.Time{}, r.request.Since[activity.StreamComments]
-			continue // it is not: what is older than asked for is left for later
+		if !gapStart.IsZero() && info.next {
+			gapStart, since = time.Time{}, r.request.Since[activity.StreamComments]
+			continue // it has not: backfill reads the gap
 		}
-		if pages == 0 && len(rows) < perPage/2 && !told.next { // what is new will be on this page
-			r.keep(activity.StreamComments, Validator{ETag: told.etag, Since: since})
+		if pages == 0 && len(rows) < perPage/2 && !info.next { // new comments will be on this page
+			r.keep(activity.StreamComments, Validator{ETag: info.etag, Since: since})
 		}
-		had.ETag = ""
-		if err := r.emitValid(r.commentEvents(rows, told.invalid)); err != nil {
+		former.ETag = ""
+		if err := r.emitValid(r.commentEvents(rows, info.invalid)); err != nil {
 			return err
 		}
-		if len(rows) == 0 || !told.next {
-			r.result.GapCoveredFrom[activity.StreamComments] = back
+		if len(rows) == 0 || !info.next {
+			r.result.GapCoveredFrom[activity.StreamComments] = gapStart
 			return nil
 		}
 		last := lastUpdate(rows)
@@ -94,13 +94,13 @@ func (r *reader) readComments(ctx context.Context) error {
 		case last.After(since):
 			since, number = last, 1
 		default:
-			number++ // the whole page has one time
+			number++ // all rows of the page have one time
 		}
 	}
 	return errEndless(commentsEndpoint)
 }
 
-// lastUpdate is the update time of the last row that has one.
+// lastUpdate returns the update time of the last row that has one; zero if none has.
 func lastUpdate(rows []*gogithub.IssueComment) time.Time {
 	for _, row := range slices.Backward(rows) {
 		if row.UpdatedAt != nil {
@@ -110,15 +110,16 @@ func lastUpdate(rows []*gogithub.IssueComment) time.Time {
 	return time.Time{}
 }
 
-func (r *reader) commentEvents(rows []*gogithub.IssueComment, broken map[int]fieldErrors) []activity.Event {
+func (r *reader) commentEvents(rows []*gogithub.IssueComment, invalid map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			r.client.reportInvalidRow(commentsEndpoint, broken[i])
+		if invalid[i] != nil {
+			r.client.reportInvalidRow(commentsEndpoint, invalid[i])
 			continue
 		}
 		id := activity.NumberID(row.GetID())
-		events = append(events, r.newEvent(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time))
+		e := r.newEvent(activity.KindIssueComment, id, restActor(row.GetUser()), row.GetCreatedAt().Time)
+		events = append(events, e)
 	}
 	return events
 }

@@ -82,7 +82,7 @@ func (v *commitVariables) nextPage(cursor string) bool {
 	return true
 }
 
-// selectFirstCommits selects the first page: from Request.AtCommit, or from the default branch's head.
+// selectFirstCommits selects the first page: from ReadRequest.AtCommit, or from the default branch's head.
 func selectFirstCommits(req *ReadRequest, v *activityVariables) {
 	if req.AtCommit == "" {
 		v.Head = true
@@ -91,7 +91,7 @@ func selectFirstCommits(req *ReadRequest, v *activityVariables) {
 	}
 }
 
-// commitsSince is the time from which commits are listed; nil for a walk from head to head, which has none.
+// commitsSince returns the time from which commits are listed; nil for a walk from head to head, which has no bound.
 func (r *ReadRequest) commitsSince() *string {
 	if r.ReadHead != "" {
 		return nil
@@ -100,7 +100,7 @@ func (r *ReadRequest) commitsSince() *string {
 	return &since
 }
 
-// commitsUntil is the time up to which commits are listed; nil for no bound.
+// commitsUntil returns the time up to which commits are listed; nil for no bound.
 func (r *ReadRequest) commitsUntil() *string {
 	end := r.Until[activity.StreamCommits]
 	if r.ReadHead != "" || end.IsZero() {
@@ -110,7 +110,7 @@ func (r *ReadRequest) commitsUntil() *string {
 	return &until
 }
 
-// readCommitsGraphQL reads the commits from the first page on.
+// readCommitsGraphQL reads commits from their first page on.
 func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	target := data.target()
 	if at := r.request.AtCommit; at != "" && (target == nil || target.OID != at) {
@@ -121,12 +121,13 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 			return failure(activityQuery, e)
 		}
 		if r.request.hadCommits() { // one that had commits cannot become empty
-			return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: "no commits where there were some"}}
+			return notInActivity("no commits where there were some")
 		}
 		return nil // an empty repository
 	}
 	if !isObjectName(target.OID) {
-		return &UnavailableError{Response: Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead}
+		answer := Response{Endpoint: activityQuery.name, Status: http.StatusOK}
+		return &UnavailableError{Response: answer, Err: errNoHead}
 	}
 	r.result.Head = target.OID
 	if target.OID == r.request.ReadHead {
@@ -150,7 +151,7 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 	return errEndless(activityQuery.name)
 }
 
-// handleCommitPage hands out a page and says whether another one is needed, for which it prepares the variables.
+// handleCommitPage emits a page and reports whether another one is needed, for which it sets the variables.
 func (r *reader) handleCommitPage(
 	ctx context.Context, target *commitTarget, errs []graphqlError, w *historyWalk, v *activityVariables,
 ) (bool, error) {
@@ -185,8 +186,10 @@ func (r *reader) handleCommitPage(
 	return true, nil
 }
 
-// completePage is a page of which nothing is missing, or an error.
-func (r *reader) completePage(ctx context.Context, target *commitTarget, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
+// completePage returns a page without gaps, which takes further requests where lines made a part of it null.
+func (r *reader) completePage(
+	ctx context.Context, target *commitTarget, errs []graphqlError, v *activityVariables,
+) (*commitTarget, error) {
 	if err := unanswered(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
@@ -205,7 +208,7 @@ func hasNull(nodes []*commitNode) bool {
 	return false
 }
 
-// errorBelow is the first error of a field or of something below it.
+// errorBelow returns the first error of a field or of something below it; nil for none.
 func errorBelow(errs []graphqlError, name string) *graphqlError {
 	for i := range errs {
 		if slices.Contains(errs[i].Path, any(name)) {
@@ -224,8 +227,10 @@ func errorAt(errs []graphqlError, names ...string) *graphqlError {
 	return nil
 }
 
-// requestWithoutLines asks for a page again that the lines of a single commit made null, and then for the lines alone.
-func (r *reader) requestWithoutLines(ctx context.Context, errs []graphqlError, v *activityVariables) (*commitTarget, error) {
+// requestWithoutLines requests a page again that the lines of a single commit made null, and then the lines alone.
+func (r *reader) requestWithoutLines(
+	ctx context.Context, errs []graphqlError, v *activityVariables,
+) (*commitTarget, error) {
 	if e := errorAt(errs, "additions", "deletions"); e == nil {
 		return nil, missing(activityQuery, errs, "history")
 	}
@@ -275,6 +280,13 @@ const (
 	commitsEndpoint = "/repos/{owner}/{repo}/commits"
 	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
 	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
+)
+
+type (
+	// commitRowList is a page of a listing of commits; a row that cannot be decoded keeps its index.
+	commitRowList = []*gogithub.RepositoryCommit
+	// fetchCommits requests a page of commits by its number.
+	fetchCommits func(ctx context.Context, number string) (commitRowList, restPage, error)
 )
 
 // commitFields are the fields of a commit that are used.
@@ -327,30 +339,30 @@ func decodeComparison(body []byte, into **gogithub.CommitsComparison) (map[int]f
 	return invalid, err
 }
 
-// detailConcurrency is how many commits of a page are asked for at once.
+// detailConcurrency bounds the requests for single commits in flight.
 const detailConcurrency = 4
 
-// readCommitsREST reads from the head that was seen to the present one, or what was committed since a time.
+// readCommitsREST reads from the head of the former reading to the present one, or a window of committer dates.
 func (r *reader) readCommitsREST(ctx context.Context) error {
 	if r.request.ReadHead != "" && r.request.AtCommit == "" {
-		if done, err := r.compareBranch(ctx); done || err != nil {
+		if isDone, err := r.compareBranch(ctx); isDone || err != nil {
 			return err
 		}
 	}
 	return r.readToHead(ctx)
 }
 
-// defaultBranch is Git's name for it, which no other branch or tag has.
+// defaultBranch is Git's name of the default branch, which no other branch or tag has.
 const defaultBranch = "HEAD"
 
-// compareBranch compares with the default branch itself, which is one question where a page shows everything: it shows the new head, too.
-// Otherwise it is not done: a push between two pages would shift the rows.
-func (r *reader) compareBranch(ctx context.Context) (done bool, err error) {
-	comparison, told, err := r.requestComparison(ctx, defaultBranch, "1")
+// compareBranch compares with the default branch itself. That is one request where a page has everything, since it
+// shows the new head as well. Otherwise it is not done: a push between two pages would shift the rows.
+func (r *reader) compareBranch(ctx context.Context) (isDone bool, err error) {
+	comparison, info, err := r.requestComparison(ctx, defaultBranch, "1")
 	if isIncomparable(err) {
 		return false, nil // the old head is gone
 	}
-	if err != nil || told.next {
+	if err != nil || info.next {
 		return false, err
 	}
 	head := r.request.ReadHead
@@ -361,20 +373,21 @@ func (r *reader) compareBranch(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	r.result.Head = head
-	return true, r.emitCommits(ctx, comparison.Commits, told.invalid)
+	return true, r.emitCommits(ctx, comparison.Commits, info.invalid)
 }
 
-// newestCommit is the one commit that is no other one's parent; empty when the comparison does not show that.
+// newestCommit returns the one commit that is no parent of another; empty when the comparison does not have exactly
+// one.
 func newestCommit(c *gogithub.CommitsComparison) string {
 	if c.GetTotalCommits() != len(c.Commits) {
 		return ""
 	}
-	parents, met := make(map[string]bool, len(c.Commits)), make(map[string]bool, len(c.Commits))
+	parents, seen := make(map[string]bool, len(c.Commits)), make(map[string]bool, len(c.Commits))
 	for _, row := range c.Commits {
-		if row == nil || met[row.GetSHA()] {
+		if row == nil || seen[row.GetSHA()] {
 			return ""
 		}
-		met[row.GetSHA()] = true
+		seen[row.GetSHA()] = true
 		for _, parent := range row.Parents {
 			parents[parent.GetSHA()] = true
 		}
@@ -395,7 +408,7 @@ func newestCommit(c *gogithub.CommitsComparison) string {
 	return found
 }
 
-// readToHead pins the head first, so that a push meanwhile moves nothing.
+// readToHead pins the head first, so that a push meanwhile moves no row.
 func (r *reader) readToHead(ctx context.Context) error {
 	head, err := r.startCommit(ctx)
 	if err != nil || head == "" || head == r.request.ReadHead {
@@ -414,7 +427,7 @@ func (r *reader) readToHead(ctx context.Context) error {
 	return r.listCommits(ctx, head)
 }
 
-// startCommit is the commit from which commits are listed.
+// startCommit returns the commit from which commits are listed.
 func (r *reader) startCommit(ctx context.Context) (string, error) {
 	if r.request.AtCommit != "" {
 		return r.request.AtCommit, nil
@@ -422,25 +435,27 @@ func (r *reader) startCommit(ctx context.Context) (string, error) {
 	return r.requestHead(ctx, r.request.hadCommits())
 }
 
-// isIncomparable reports whether one of two commits is not there.
+// isIncomparable reports whether one of two commits does not exist.
 func isIncomparable(err error) bool {
 	gone, ok := errors.AsType[*NotFoundError](err)
 	return ok && gone.Endpoint == compareEndpoint
 }
 
-// requestHead is the object name of the default branch's newest commit; empty in an empty repository, which answers 409, unless it had commits
-// (https://docs.github.com/rest/commits/commits#list-commits).
-func (r *reader) requestHead(ctx context.Context, had bool) (string, error) {
+// requestHead returns the object name of the default branch's newest commit; empty in an empty repository, whose
+// response is 409, unless it had commits (https://docs.github.com/rest/commits/commits#list-commits).
+func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, error) {
 	rows, _, err := get(ctx, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
 	}, commitRows)
 	var refused *NotFoundError
 	// One that had commits cannot become empty.
-	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Message, "empty") && !had {
+	isEmpty := errors.As(err, &refused) && refused.Status == http.StatusConflict &&
+		strings.Contains(refused.Message, "empty")
+	if isEmpty && !hadCommits {
 		return "", nil
 	}
-	if err == nil && len(rows) == 0 && had {
-		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errors.New("no commits where there were some")}
+	if err == nil && len(rows) == 0 && hadCommits {
+		err = malformed(commitsEndpoint, "no commits where there were some")
 	}
 	if err == nil && len(rows) > 0 && !isObjectName(rows[0].GetSHA()) {
 		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errNoHead}
@@ -451,49 +466,55 @@ func (r *reader) requestHead(ctx context.Context, had bool) (string, error) {
 	return rows[0].GetSHA(), nil
 }
 
-// comparisonStatuses are what one commit may be to another.
+// comparisonStatuses are how one commit may relate to another.
 var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
 
-// compareHead reads the commits that the new head reaches and the old one does not.
+// compareHead reads the commits that the new head reaches and the former one does not.
 func (r *reader) compareHead(ctx context.Context, head string) error {
-	return r.emitCommitPages(ctx, compareEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
-		comparison, told, err := r.requestComparison(ctx, head, number)
+	fetch := func(ctx context.Context, number string) (commitRowList, restPage, error) {
+		comparison, info, err := r.requestComparison(ctx, head, number)
 		if comparison == nil {
-			return nil, told, err
+			return nil, info, err
 		}
-		return comparison.Commits, told, err
-	})
+		return comparison.Commits, info, err
+	}
+	return r.emitCommitPages(ctx, compareEndpoint, fetch)
 }
 
-// requestComparison is a page of what a commit or a branch has and the old head has not
+// requestComparison requests a page of the commits that a commit or a branch has and the former head has not
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
-func (r *reader) requestComparison(ctx context.Context, head, number string) (*gogithub.CommitsComparison, restPage, error) {
-	comparison, told, err := get(ctx, r.client, restRequest{
+func (r *reader) requestComparison(
+	ctx context.Context, head, number string,
+) (*gogithub.CommitsComparison, restPage, error) {
+	comparison, info, err := get(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.request.ReadHead + "..." + head),
 		query: values("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
 	}, comparisonFormat)
 	if err == nil && !slices.Contains(comparisonStatuses, comparison.GetStatus()) {
-		err = &UnavailableError{Response: Response{Endpoint: compareEndpoint}, Err: errors.New("an answer without a comparison")}
+		err = malformed(compareEndpoint, "a response without a comparison")
 	}
 	r.former.observe(r.request.ReadHead, comparison.GetStatus(), err)
-	return comparison, told, err
+	return comparison, info, err
 }
 
 // listCommits reads commits by committer date.
 func (r *reader) listCommits(ctx context.Context, head string) error {
-	return r.emitCommitPages(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
+	fetch := func(ctx context.Context, number string) (commitRowList, restPage, error) {
 		return r.requestCommits(ctx, head, number)
-	})
+	}
+	return r.emitCommitPages(ctx, commitsEndpoint, fetch)
 }
 
-// readPastCommits reads a window of the past. Each commit is asked for its lines, and that may be more than may be asked for now: first
-// all commits are listed, then they are asked for by their dates, the newest first, so that what was read counts when the rest fails.
+// readPastCommits reads a window of the past. Each commit takes a request for its lines, which may be more than the
+// limit allows now: so all commits are listed first, and then read by date, the newest first, so that the commits
+// that were read count when the others fail.
 func (r *reader) readPastCommits(ctx context.Context, head string) error {
 	var all []restCommit
-	err := r.eachCommitPage(ctx, commitsEndpoint, func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
+	fetch := func(ctx context.Context, number string) (commitRowList, restPage, error) {
 		return r.requestCommits(ctx, head, number)
-	}, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
-		all = append(all, r.commitsOf(rows, broken)...)
+	}
+	err := r.eachCommitPage(ctx, commitsEndpoint, fetch, func(rows commitRowList, invalid map[int]fieldErrors) error {
+		all = append(all, r.commitsOf(rows, invalid)...)
 		return nil
 	})
 	if err != nil {
@@ -510,9 +531,10 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 	return nil
 }
 
-// requestCommits asks for a page of the commits by committer date.
-func (r *reader) requestCommits(ctx context.Context, head, number string) ([]*gogithub.RepositoryCommit, restPage, error) {
-	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number, "since", stamp(r.request.Since[activity.StreamCommits]))
+// requestCommits requests a page of commits by committer date.
+func (r *reader) requestCommits(ctx context.Context, head, number string) (commitRowList, restPage, error) {
+	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
+		"since", stamp(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", stamp(until))
 	}
@@ -521,22 +543,22 @@ func (r *reader) requestCommits(ctx context.Context, head, number string) ([]*go
 	}, commitRows)
 }
 
-// emitCommitPages hands out the commits of a listing page by page.
+// emitCommitPages emits the commits of a listing page by page.
 func (r *reader) emitCommitPages(
-	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error),
+	ctx context.Context, endpoint string, fetch fetchCommits,
 ) error {
-	return r.eachCommitPage(ctx, endpoint, fetch, func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
-		return r.emitCommits(ctx, rows, broken)
+	return r.eachCommitPage(ctx, endpoint, fetch, func(rows commitRowList, invalid map[int]fieldErrors) error {
+		return r.emitCommits(ctx, rows, invalid)
 	})
 }
 
-// emitCommits hands out commits with their lines.
-func (r *reader) emitCommits(ctx context.Context, rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error {
+// emitCommits emits commits with their lines.
+func (r *reader) emitCommits(ctx context.Context, rows commitRowList, invalid map[int]fieldErrors) error {
 	r.former.addRows(rows)
-	return r.emitWithLines(ctx, r.commitsOf(rows, broken))
+	return r.emitWithLines(ctx, r.commitsOf(rows, invalid))
 }
 
-// emitWithLines hands out commits with their lines, and those that have them also where others fail.
+// emitWithLines emits commits with their lines. Those that have them are emitted also where others fail.
 func (r *reader) emitWithLines(ctx context.Context, commits []restCommit) error {
 	events, err := r.addLines(ctx, commits)
 	if err == nil {
@@ -548,38 +570,38 @@ func (r *reader) emitWithLines(ctx context.Context, commits []restCommit) error 
 	return err
 }
 
-// eachCommitPage gives the pages of a listing of commits.
+// eachCommitPage calls handle for each page of a listing of commits.
 func (r *reader) eachCommitPage(
-	ctx context.Context, endpoint string, fetch func(ctx context.Context, number string) ([]*gogithub.RepositoryCommit, restPage, error),
-	take func(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) error,
+	ctx context.Context, endpoint string, fetch fetchCommits,
+	handle func(rows commitRowList, invalid map[int]fieldErrors) error,
 ) error {
 	for number := 1; number <= maxPages; number++ {
-		rows, told, err := fetch(ctx, strconv.Itoa(number))
+		rows, info, err := fetch(ctx, strconv.Itoa(number))
 		if err != nil {
 			return err
 		}
-		if err := take(rows, told.invalid); err != nil {
+		if err := handle(rows, info.invalid); err != nil {
 			return err
 		}
-		if !told.next || len(rows) == 0 {
+		if !info.next || len(rows) == 0 {
 			return nil
 		}
 	}
 	return errEndless(endpoint)
 }
 
-// restCommit is what is kept of a row: the rest of it is a hundred times as much.
+// restCommit is the used part of a row: the whole row is a hundred times as large.
 type restCommit struct {
 	event activity.Event
 	sha   string // whose lines are asked for; empty when they are not
 }
 
-// commitsOf are the commits of rows; those that cannot be decoded are left out.
-func (r *reader) commitsOf(rows []*gogithub.RepositoryCommit, broken map[int]fieldErrors) []restCommit {
+// commitsOf converts rows. It drops those that cannot be decoded.
+func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []restCommit {
 	commits := make([]restCommit, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			r.client.reportInvalidRow(commitsEndpoint, broken[i])
+		if invalid[i] != nil {
+			r.client.reportInvalidRow(commitsEndpoint, invalid[i])
 			continue
 		}
 		id, err := activity.CommitID(row.GetSHA())

@@ -3,7 +3,6 @@ package github
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -48,7 +47,6 @@ type pullNode struct {
 	Author    *account          `json:"author"`
 	Reviews   *reviewConnection `json:"reviews"`
 
-	// invalid are the fields that cannot be decoded; the others are there.
 	invalid fieldErrors
 }
 
@@ -69,7 +67,6 @@ type reviewNode struct {
 	SubmittedAt    *time.Time  `json:"submittedAt"`
 	Author         *account    `json:"author"`
 
-	// invalid are the fields that cannot be decoded; the others are there.
 	invalid fieldErrors
 }
 
@@ -90,35 +87,41 @@ type pullVariables struct {
 // pullRow is a row of a listing of pull requests.
 type pullRow struct {
 	updatedAt time.Time
-	// isComplete says that events asks for nothing.
+	// isComplete says that events needs no request.
 	isComplete bool
-	// events are the pull request's and its reviews'; what they need beside the row is asked for when they are.
+	// events returns the events of the pull request and of its reviews, and requests what the row lacks.
 	events func(ctx context.Context) ([]activity.Event, error)
 }
 
 // pullPage is a page of the listing by update time, the newest first.
 type pullPage []pullRow
 
-// PullScan is how far a listing of pull requests by update time, the newest first, was read: everything of those that were last updated
-// between the two times, both exclusive, was handed out. Whatever happens to one of them later moves it out of there.
+// fetchPulls requests the page at a cursor. It returns the next cursor, which is empty at the end.
+type fetchPulls func(ctx context.Context, cursor string) (pullPage, string, error)
+
+// PullScan is a range of update times, both exclusive, of which everything in a listing of pull requests by update
+// time was emitted. A pull request that is touched later leaves the range.
 type PullScan struct{ Start, End time.Time }
 
-// PullScans are what several readings know: one that fails near the top has its part, and those before it have theirs.
+// PullScans are the ranges that several readings have covered: one that fails near the top has its range, and those
+// before it have theirs.
 type PullScans []PullScan
 
-// maxScans bounds what is kept; what is forgotten is read again.
+// maxScans bounds the ranges that are remembered. What a dropped one covered is read again.
 const maxScans = 4
 
 func (s PullScans) contains(updated time.Time) bool {
-	return slices.ContainsFunc(s, func(scan PullScan) bool { return updated.After(scan.Start) && updated.Before(scan.End) })
+	return slices.ContainsFunc(s, func(scan PullScan) bool {
+		return updated.After(scan.Start) && updated.Before(scan.End)
+	})
 }
 
-// add are the scans and another one, which swallows those that it has come past.
+// add returns the scans with another one, which replaces those that it covers.
 func (s PullScans) add(scan PullScan) PullScans {
 	all := PullScans{scan}
-	for _, had := range s {
-		if had.Start.Before(scan.Start) {
-			all = append(all, had)
+	for _, former := range s {
+		if former.Start.Before(scan.Start) {
+			all = append(all, former)
 		}
 	}
 	return all[:min(len(all), maxScans)]
@@ -127,12 +130,12 @@ func (s PullScans) add(scan PullScan) PullScans {
 // maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
 const maxRescans = 10
 
-// scanPulls reads pull requests by update time from the newest to those that were updated before the time asked for.
-// fetch gets the page after a cursor, and the next cursor, empty at the end.
+// scanPulls reads pull requests by update time, from the newest to those that were updated before Since. fetch
+// returns the page at a cursor and the next cursor, which is empty at the end.
 //
-// A row that is touched during the scan jumps to the top, behind our back, and is not met any more. So after a scan of
-// several pages the top is read again, down to what was the newest row before, until that takes a single page.
-func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, cursor string) (pullPage, string, error)) error {
+// A row that is touched during the scan moves to the top, which was read already. So after a scan of several pages
+// the top is read again, down to the newest row of the scan before, until that takes a single page.
+func (r *reader) scanPulls(ctx context.Context, fetch fetchPulls) error {
 	since := r.request.Since[activity.StreamPulls]
 	r.result.PullScans = r.request.PullScans
 	for n := range maxRescans {
@@ -145,9 +148,9 @@ func (r *reader) scanPulls(ctx context.Context, fetch func(ctx context.Context, 
 	return nil // the top moves faster than it can be read: the next pass begins before it
 }
 
-// scanPages gives the update time of the newest row and how many pages it took.
+// scanPages reads pages down to since. It returns the update time of the newest row and the number of pages.
 func (r *reader) scanPages(
-	ctx context.Context, since time.Time, first bool, fetch func(ctx context.Context, cursor string) (pullPage, string, error),
+	ctx context.Context, since time.Time, first bool, fetch fetchPulls,
 ) (newest time.Time, pages int, err error) {
 	cursor := ""
 	for pages < maxPages {
@@ -179,19 +182,19 @@ func (r *reader) scanPages(
 	return newest, pages, errEndless("pull requests")
 }
 
-// coversGap reports whether the first page shows everything that is missing, also what is older than what is asked for. Where each row
-// needs a question of its own, nothing older may be on it: there is a time for that.
+// coversGap reports whether the first page has all of the gap before Since. Rows of the gap that need a request each
+// do not count: backfill reads those.
 func (r *reader) coversGap(rows pullPage, next string) bool {
-	since, back := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
-	if back.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updatedAt.Before(back))) {
+	since, gapStart := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
+	if gapStart.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updatedAt.Before(gapStart))) {
 		return false
 	}
 	return !slices.ContainsFunc(rows, func(row pullRow) bool {
-		return !row.isComplete && row.updatedAt.Before(since) && !row.updatedAt.Before(back)
+		return !row.isComplete && row.updatedAt.Before(since) && !row.updatedAt.Before(gapStart)
 	})
 }
 
-// recordScanned notes that a row was read, now or before, and every one above it. newest is the first of all.
+// recordScanned extends the scan from the newest row down to a row that was emitted, now or before.
 func (r *reader) recordScanned(updated, newest time.Time) {
 	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
@@ -199,9 +202,11 @@ func (r *reader) recordScanned(updated, newest time.Time) {
 	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
 }
 
-// emitPullRows hands out the rows that were updated at since or later and reports whether all of them were. What was read before an
-// error is handed out, too.
-func (r *reader) emitPullRows(ctx context.Context, rows pullPage, since time.Time, done func(updated time.Time)) (bool, error) {
+// emitPullRows emits the rows that were updated at since or later, and reports whether all of them were. It emits
+// what precedes an error, too.
+func (r *reader) emitPullRows(
+	ctx context.Context, rows pullPage, since time.Time, onRow func(updated time.Time),
+) (bool, error) {
 	var events []activity.Event
 	more := true // a page may have no row that can be decoded
 	for _, row := range rows {
@@ -210,24 +215,26 @@ func (r *reader) emitPullRows(ctx context.Context, rows pullPage, since time.Tim
 			break
 		}
 		if r.request.PullScans.contains(row.updatedAt) {
-			done(row.updatedAt)
+			onRow(row.updatedAt)
 			continue
 		}
 		found, err := row.events(ctx)
 		if err != nil {
-			if broken := r.emitValid(events); broken != nil {
-				err = broken
+			if emitErr := r.emitValid(events); emitErr != nil {
+				err = emitErr
 			}
 			return false, err
 		}
 		events = append(events, found...)
-		done(row.updatedAt)
+		onRow(row.updatedAt)
 	}
 	return more, r.emitValid(events)
 }
 
-// newPullEvents are the events of a pull request itself, both its author's.
-func (r *reader) newPullEvents(number int64, author activity.Actor, created time.Time, merged *time.Time) []activity.Event {
+// newPullEvents returns the events of a pull request itself. Both count for its author.
+func (r *reader) newPullEvents(
+	number int64, author activity.Actor, created time.Time, merged *time.Time,
+) []activity.Event {
 	id := activity.NumberID(number)
 	events := []activity.Event{r.newEvent(activity.KindPullRequestOpened, id, author, created)}
 	if merged != nil {
@@ -236,7 +243,7 @@ func (r *reader) newPullEvents(number int64, author activity.Actor, created time
 	return events
 }
 
-// readPullsGraphQL reads the pull requests from the first page on.
+// readPullsGraphQL reads pull requests from their first page on.
 func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	first := data
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
@@ -257,12 +264,10 @@ func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity,
 	})
 }
 
-// errPullsOff is what REST says of pull requests that are switched off. They may have been switched off after the
-// repository was discovered: an empty list says nothing then.
+// errPullsOff is the error of a repository that has pull requests switched off. That may have happened after its
+// discovery: an empty list would be wrong then.
 func errPullsOff() error {
-	return &NotFoundError{Response{
-		Endpoint: activityQuery.name, Status: http.StatusOK, Message: "pull requests are switched off",
-	}}
+	return notInActivity("pull requests are switched off")
 }
 
 func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
@@ -278,7 +283,7 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 	rows := make(pullPage, 0, len(data.Pulls.Nodes))
 	for _, n := range data.Pulls.Nodes {
 		if n == nil || (n.Reviews == nil && n.invalid["reviews"] == nil) {
-			return nil, "", missing(activityQuery, errs, "pull request in its place of the page")
+			return nil, "", missing(activityQuery, errs, "pull request at its index of the page")
 		}
 		if n.invalid != nil {
 			r.client.reportInvalidRow(activityQuery.name, n.invalid)
@@ -353,7 +358,7 @@ func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
 		if n == nil || (n.SubmittedAt == nil && n.invalid == nil) {
-			continue // pending: nobody has submitted it
+			continue // pending: not submitted yet
 		}
 		if n.invalid != nil {
 			r.client.reportInvalidRow(reviewsQuery.name, n.invalid)
@@ -364,7 +369,8 @@ func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 			r.client.settings.OnInvalidValue(err)
 			continue
 		}
-		events = append(events, r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt))
+		e := r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt)
+		events = append(events, e)
 	}
 	return events
 }
@@ -389,34 +395,34 @@ func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
 	return wrong.present(r.ID != nil, "id") && isCompleteUser(r.User)
 }
 
-// readPullsREST reads the listing by update time, which has to be asked for in descending order
+// readPullsREST reads the listing by update time, which must be requested in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (r *reader) readPullsREST(ctx context.Context) error {
-	had, first := r.validator(activity.StreamPulls), Validator{}
+	former, first := r.validator(activity.StreamPulls), Validator{}
 	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
-		rows, told, err := get(ctx, r.client, restRequest{
-			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: had.ETag,
+		rows, info, err := get(ctx, r.client, restRequest{
+			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: former.ETag,
 			query: values("state", "all", "sort", "updated", "direction", "desc",
 				"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, pullRows)
 		if err != nil {
 			return nil, "", err
 		}
-		if told.unchanged {
-			first = had
+		if info.unchanged {
+			first = former
 		} else if number == 1 { // whatever is touched comes to its top
 			first = Validator{}
 			if r.isSettled(rows) {
-				first.ETag = told.etag
+				first.ETag = info.etag
 			}
 		}
-		had.ETag = ""
-		if !told.next {
-			return r.restPullPage(rows, told.invalid), "", nil
+		former.ETag = ""
+		if !info.next {
+			return r.restPullPage(rows, info.invalid), "", nil
 		}
-		return r.restPullPage(rows, told.invalid), strconv.Itoa(number + 1), nil
+		return r.restPullPage(rows, info.invalid), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
 		r.keep(activity.StreamPulls, first)
@@ -424,21 +430,21 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 	return err
 }
 
-// settleAfter is how old the newest change of a listing must be for its validator to stand for all that belongs to it: times are in
-// whole seconds, and not all of GitHub's replicas have a review at once.
+// settleAfter is the age at which the newest change of a listing is final: times are in whole seconds, and GitHub's
+// replicas may lag. Validators and scans end before it.
 const settleAfter = 30 * time.Second
 
 func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
 	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
 }
 
-func (r *reader) restPullPage(rows []*gogithub.PullRequest, broken map[int]fieldErrors) pullPage {
+func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fieldErrors) pullPage {
 	list := make(pullPage, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			r.client.reportInvalidRow(pullsEndpoint, broken[i])
+		if invalid[i] != nil {
+			r.client.reportInvalidRow(pullsEndpoint, invalid[i])
 			if row.Number == nil || row.UpdatedAt == nil {
-				continue // it has no place in the order, or no reviews that can be asked for
+				continue // it cannot be ordered, or has no reviews to request
 			}
 			row.CreatedAt, row.MergedAt = nil, nil // its reviews are read, and it is left out
 		}
@@ -462,33 +468,34 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
 	for number := 1; number <= maxPages; number++ {
-		reviews, told, err := get(ctx, r.client, restRequest{
+		reviews, info, err := get(ctx, r.client, restRequest{
 			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
 			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, reviewRows)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, r.restReviewEvents(reviews, told.invalid)...)
-		if !told.next || len(reviews) == 0 {
+		events = append(events, r.restReviewEvents(reviews, info.invalid)...)
+		if !info.next || len(reviews) == 0 {
 			return events, nil
 		}
 	}
 	return nil, errEndless(reviewsEndpoint)
 }
 
-func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, broken map[int]fieldErrors) []activity.Event {
+func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, invalid map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {
-		if broken[i] != nil {
-			r.client.reportInvalidRow(reviewsEndpoint, broken[i])
+		if invalid[i] != nil {
+			r.client.reportInvalidRow(reviewsEndpoint, invalid[i])
 			continue
 		}
 		if row.SubmittedAt == nil {
-			continue // pending: nobody has submitted it
+			continue // pending: not submitted yet
 		}
 		id := activity.NumberID(row.GetID())
-		events = append(events, r.newEvent(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time))
+		e := r.newEvent(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time)
+		events = append(events, e)
 	}
 	return events
 }

@@ -17,9 +17,9 @@ type commitNode struct {
 		} `json:"nodes"`
 	} `json:"parents"`
 
-	// linesUnavailable says that the commit is left out of this reading, because GitHub does not tell its lines.
+	// linesUnavailable says that the commit is left out of this reading, because GitHub does not return its lines.
 	linesUnavailable bool
-	// invalid are the fields that cannot be decoded; the others are there.
+	// invalid has the fields that cannot be decoded.
 	invalid fieldErrors
 }
 
@@ -32,17 +32,17 @@ func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
 
 func (n *commitNode) isMerge() bool { return n.Parents.TotalCount > 1 }
 
-// historyWalk follows a history from a new head until everything is seen that the old head does not reach. A listing comes in
-// the order of dates, and dates are what clients choose: so it is not the dates that say when the walk is over, but the
-// parents. A commit is old when it is the old head or a parent of an old commit; the walk is done when the old head was
-// met and every parent of a new commit was either met or is known to be old.
+// historyWalk follows a history from a new head until everything is seen that the former head does not reach. A
+// listing is in the order of dates, which clients choose: so the parents of commits end the walk, not their dates. A
+// commit is old when it is the former head or a parent of an old commit. The walk is complete when it has reached the
+// former head and every parent of a new commit was seen or is old.
 type historyWalk struct {
 	head        string // the old one
 	horizon     time.Time
 	headReached bool
 	seen        map[string]bool
 	old         map[string]bool
-	open        map[string]bool // parents of new commits that have not been met
+	open        map[string]bool // parents of new commits that were not seen yet
 }
 
 func newWalk(head string, horizon time.Time) *historyWalk {
@@ -52,7 +52,7 @@ func newWalk(head string, horizon time.Time) *historyWalk {
 	}
 }
 
-// newCommits takes a page of the listing and gives the commits of it that are new.
+// newCommits returns the commits of a page that are new.
 func (w *historyWalk) newCommits(nodes []*commitNode) []*commitNode {
 	fresh := make([]*commitNode, 0, len(nodes))
 	for _, n := range nodes {
@@ -84,8 +84,8 @@ func (w *historyWalk) visit(n *commitNode) bool {
 	return !isOld
 }
 
-// isComplete reports whether the walk is over after a page: everything was seen, or the page lies beyond the horizon, as all
-// that would follow. The old head may be gone: somebody has rewritten the history.
+// isComplete reports whether the walk ends after a page: everything was seen, or the page and all that would follow
+// lie before the horizon. A rewritten history does not have the former head.
 func (w *historyWalk) isComplete(nodes []*commitNode) bool {
 	if w.headReached && len(w.open) == 0 {
 		return true
