@@ -13,8 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestBack: a question for the last day that shows everything of the days before as well says so, and then those need no question of
-// their own. One that does not show it says nothing.
+// TestBack: a question for the last day that shows everything of the days before as well says so, and then those need
+// no question of their own. One that does not show it says nothing.
 func TestBack(t *testing.T) {
 	t.Parallel()
 	const dayAgo, weekAgo = 24 * time.Hour, 7 * 24 * time.Hour

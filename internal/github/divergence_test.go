@@ -18,17 +18,17 @@ import (
 
 const compareRoute = "/repos/{owner}/{repo}/compare/{basehead...}"
 
-// asked counts the questions of a reading: queries, comparisons, and listings of commits with REST.
-type asked struct{ queries, comparisons, listings int }
+// requestCounts counts the questions of a reading: queries, comparisons, and listings of commits with REST.
+type requestCounts struct{ queries, comparisons, listings int }
 
 // rewound is a history that changes after its third commit was read, and what a reading must say of it.
 type rewound struct {
 	happens func(d *githubtest.Dataset)
 	tips    []int // beside the third commit
 	// head, removed, settled and keep are numbers of commits; keep is nil for no sweep.
-	head                   int
-	removed, settled, keep []int
-	graphql, rest          asked
+	head                          int
+	removed, settled, present     []int
+	graphqlRequests, restRequests requestCounts
 }
 
 // pushOnto adds a commit with the given parents, a minute after the one before it.
@@ -55,70 +55,70 @@ func deleteObject(d *githubtest.Dataset, n int) { d.Commits[n].GoneAt = ago(time
 var rewinds = map[string]rewound{
 	"nothing": {
 		happens: func(*githubtest.Dataset) {}, head: 2,
-		graphql: asked{1, 0, 0}, rest: asked{0, 1, 0},
+		graphqlRequests: requestCounts{1, 0, 0}, restRequests: requestCounts{0, 1, 0},
 	},
 	"fast-forward": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "", 2) }, head: 3, settled: []int{2},
-		graphql: asked{1, 0, 0}, rest: asked{0, 1, 0},
+		graphqlRequests: requestCounts{1, 0, 0}, restRequests: requestCounts{0, 1, 0},
 	},
 	"a merge that reaches a tip": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "side", 1)
 			pushOnto(d, "", 2, 3)
 		},
-		tips: []int{3, 1}, head: 4, settled: []int{2, 3, 1}, graphql: asked{1, 0, 0}, rest: asked{0, 1, 0},
+		tips: []int{3, 1}, head: 4, settled: []int{2, 3, 1}, graphqlRequests: requestCounts{1, 0, 0}, restRequests: requestCounts{0, 1, 0},
 	},
 	"nothing, and a tip behind it": {
 		happens: func(*githubtest.Dataset) {}, tips: []int{0}, head: 2, settled: []int{0},
-		graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"nothing, and a tip elsewhere": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "side", 1) },
-		tips:    []int{3}, head: 2, settled: []int{3}, removed: []int{3}, graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		tips:    []int{3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"a tip that is the head again": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "", 0)
 			resetTo(d, 2)
 		},
-		tips: []int{2, 3, 3}, head: 2, settled: []int{3}, removed: []int{3}, graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		tips: []int{2, 3, 3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"force-push": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "", 1) }, head: 3, settled: []int{2}, removed: []int{2},
-		graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"rebase": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "", 0)
 			pushOnto(d, "", 3)
 			pushOnto(d, "", 4)
-		}, head: 5, settled: []int{2}, removed: []int{1, 2}, graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		}, head: 5, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"reset to an older commit": {
 		happens: func(d *githubtest.Dataset) { resetTo(d, 0) }, head: 0, settled: []int{2}, removed: []int{1, 2},
-		graphql: asked{1, 1, 0}, rest: asked{0, 3, 1},
+		graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 3, 1},
 	},
 	"another default branch": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "side", 0)
 			switchTo(d, "side")
-		}, head: 3, settled: []int{2}, removed: []int{1, 2}, graphql: asked{1, 1, 0}, rest: asked{0, 2, 0},
+		}, head: 3, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
 	},
 	"another default branch that reaches the old one": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "side", 2)
 			switchTo(d, "side")
-		}, head: 3, settled: []int{2}, graphql: asked{1, 0, 0}, rest: asked{0, 1, 0},
+		}, head: 3, settled: []int{2}, graphqlRequests: requestCounts{1, 0, 0}, restRequests: requestCounts{0, 1, 0},
 	},
 	"nothing in common": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "") },
-		tips:    []int{0}, head: 3, settled: []int{2, 0}, keep: []int{3}, graphql: asked{1, 1, 1}, rest: asked{0, 2, 3},
+		tips:    []int{0}, head: 3, settled: []int{2, 0}, present: []int{3}, graphqlRequests: requestCounts{1, 1, 1}, restRequests: requestCounts{0, 2, 3},
 	},
 	"an old head that is deleted": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "", 1)
 			deleteObject(d, 2)
-		}, head: 3, settled: []int{2}, keep: []int{0, 1, 3}, graphql: asked{1, 1, 1}, rest: asked{0, 2, 3},
+		}, head: 3, settled: []int{2}, present: []int{0, 1, 3}, graphqlRequests: requestCounts{1, 1, 1}, restRequests: requestCounts{0, 2, 3},
 	},
 	"a tip that is deleted, and one elsewhere": {
 		happens: func(d *githubtest.Dataset) {
@@ -127,8 +127,8 @@ var rewinds = map[string]rewound{
 			pushOnto(d, "", 1)
 			deleteObject(d, 4)
 		},
-		tips: []int{3, 4}, head: 5, settled: []int{2, 3, 4}, removed: []int{2, 3}, keep: []int{0, 1, 5},
-		graphql: asked{1, 3, 1}, rest: asked{0, 4, 1},
+		tips: []int{3, 4}, head: 5, settled: []int{2, 3, 4}, removed: []int{2, 3}, present: []int{0, 1, 5},
+		graphqlRequests: requestCounts{1, 3, 1}, restRequests: requestCounts{0, 4, 1},
 	},
 }
 
@@ -146,15 +146,15 @@ func TestRewoundHeads(t *testing.T) {
 				require.Equal(t, sha(test.head), outcome.Head)
 				require.Equal(t, names(test.settled), outcome.ResolvedTips)
 				require.ElementsMatch(t, ids(t, test.removed), outcome.Removed)
-				if test.keep == nil {
+				if test.present == nil {
 					require.Nil(t, outcome.Sweep)
 				} else {
 					require.Equal(t, request.Since[activity.StreamCommits], outcome.Sweep.Since)
-					require.ElementsMatch(t, ids(t, test.keep), outcome.Sweep.Present)
+					require.ElementsMatch(t, ids(t, test.present), outcome.Sweep.Present)
 				}
-				want := test.graphql
+				want := test.graphqlRequests
 				if api == github.APIREST {
-					want = test.rest
+					want = test.restRequests
 				}
 				require.Equal(t, want, b.askedFor())
 			})
@@ -162,8 +162,8 @@ func TestRewoundHeads(t *testing.T) {
 	})
 }
 
-func (b *bench) askedFor() asked {
-	return asked{b.requests("Activity"), b.requests(compareRoute), b.requests(commitsRoute)}
+func (b *bench) askedFor() requestCounts {
+	return requestCounts{b.requests("Activity"), b.requests(compareRoute), b.requests(commitsRoute)}
 }
 
 // rewind is a bench with a history that has changed, and a request that follows a reading of its third commit.

@@ -79,8 +79,8 @@ func deprecated(doc *ast.QueryDocument) []string {
 	return uses
 }
 
-// TestGraphQLSubset holds the scripted GitHub to the official schema: each type and field that it has is there, with the
-// same type and arguments.
+// TestGraphQLSubset holds the scripted GitHub to the official schema: each type and field that it has is there, with
+// the same type and arguments.
 func TestGraphQLSubset(t *testing.T) {
 	t.Parallel()
 	official := officialSchema(t)

@@ -49,8 +49,8 @@ const (
 	history   = `"oid":"{sha}","history":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"C","oid":"{sha}","committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":1,"author":null,"parents":{"totalCount":0,"nodes":[]}}]}`
 )
 
-// TestNoListingGoesOnForEver: one whose every page is another one, and says that there is one more, ends in an error after as many
-// pages as no honest one has.
+// TestNoListingGoesOnForEver: one whose every page is another one, and says that there is one more, ends in an error
+// after as many pages as no valid one has.
 func TestNoListingGoesOnForEver(t *testing.T) {
 	t.Parallel()
 	repositories := `{"data":{"organization":{"repositories":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"R_{n}","databaseId":{n},"name":"repo","isArchived":false,"isFork":false,"isPrivate":false,"isEmpty":false}]}}}}`
@@ -106,7 +106,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 	}
 }
 
-// headFirst answers a question for the newest commit with a list, where others get a comparison, or one for reviews with none.
+// headFirst answers a question for the newest commit with a list, where others get a comparison, or one for reviews
+// with none.
 type headFirst struct {
 	server *endless
 	head   string

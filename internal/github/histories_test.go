@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// history is one at random, with merges, side branches, force pushes and dates that say nothing. It gives the heads that the default
-// branch has had, and the parents of each commit.
+// history is one at random, with merges, side branches, force pushes and dates that say nothing. It gives the heads
+// that the default branch has had, and the parents of each commit.
 func history(d *githubtest.Dataset, rnd *rand.Rand) (heads []string, parents map[string][]string) {
 	parents = make(map[string][]string)
 	var all []string
@@ -62,7 +62,8 @@ func reachable(from string, parents map[string][]string) map[string]bool {
 	return seen
 }
 
-// TestRandomHistories: whatever a history looks like, the new head is found and everything that it reaches and the old one does not.
+// TestRandomHistories: whatever a history looks like, the new head is found and everything that it reaches and the old
+// one does not.
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

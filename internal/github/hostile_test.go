@@ -15,7 +15,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestHostileAnswers are cut off, named and harmless: they cost a bounded amount of memory, and the next honest answer is read.
+// TestHostileAnswers are cut off, named and harmless: they cost a bounded amount of memory, and the next valid response
+// is read.
 func TestHostileAnswers(t *testing.T) {
 	jsonType := http.Header{"Content-Type": {"application/json"}}
 	nested := strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000)

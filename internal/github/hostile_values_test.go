@@ -51,8 +51,9 @@ func hostileValues(value any) map[string]any {
 	}
 }
 
-// TestHostileValues: whatever stands in place of a value, in each place of each answer, is refused, left out and counted, or
-// harmless: what comes out can be recorded and shown, texts are short and fit for a log, and afterwards everything is the truth.
+// TestHostileValues: whatever stands in place of a value, in each place of each answer, is refused, left out and
+// counted, or harmless: what comes out can be recorded and shown, texts are short and fit for a log, and afterwards
+// everything is the truth.
 func TestHostileValues(t *testing.T) {
 	t.Parallel()
 	for name, w := range works() {
@@ -149,7 +150,8 @@ func (e *endlessBody) Read(into []byte) (int, error) {
 	return n, nil
 }
 
-// TestHostileBodies: what is too long, too deep or too many costs little memory in each question, and a text that is fit for a log.
+// TestHostileBodies: what is too long, too deep or too many costs little memory in each question, and a text that is
+// fit for a log.
 func TestHostileBodies(t *testing.T) {
 	const gigabyte = 1 << 30
 	for name, body := range map[string]struct {

@@ -40,7 +40,8 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 				b.server.HideAfter(step)
 				request := since(b.repo(repo.Name), watermark, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
 				request.ReadHead = head
-				// Where a history was rewritten the walk ends at the horizon, and the lines of what is older are not asked for.
+				// Where a history was rewritten the walk ends at the horizon, and the lines of what is older are not
+				// asked for.
 				request.Since[activity.StreamCommits] = from
 				events, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)

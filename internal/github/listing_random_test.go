@@ -64,8 +64,8 @@ func (s *shifting) change() {
 	}
 }
 
-// begin notes who is there.
-func (s *shifting) begin() {
+// startPass notes who is there.
+func (s *shifting) startPass() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests, s.stayed = 0, make(map[int64]bool, len(s.rows))
@@ -121,8 +121,8 @@ func (s *shifting) page(first int, after *string) any {
 	return map[string]any{"data": map[string]any{"organization": map[string]any{"repositories": map[string]any{"pageInfo": info, "nodes": nodes}}}}
 }
 
-// listed makes several discoveries of a listing. Each shows every repository that was there during all of it; and when nothing
-// changed meanwhile each shows every one once, and the second costs no more pages than there are.
+// listed makes several discoveries of a listing. Each shows every repository that was there during all of it; and when
+// nothing changed meanwhile each shows every one once, and the second costs no more pages than there are.
 func listed(t *testing.T, seed uint64, repositories, calm int) {
 	t.Helper()
 	s := newShifting(seed, repositories, calm)
@@ -133,7 +133,7 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 	require.NoError(t, err)
 	client.pages.place = len(client.pages.sizes) - 1
 	for range 6 {
-		s.begin()
+		s.startPass()
 		if calm == 0 {
 			client.pages.place, client.pages.succeed = len(client.pages.sizes)-1, 0 // it grows
 		}

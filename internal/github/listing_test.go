@@ -24,9 +24,9 @@ type overlap struct {
 	met   chan struct{}
 }
 
-// meet counts the requests for pages of a listing, and holds them until so many are there at once. The first page of REST, which
-// tells how many there are, is let through.
-func meet(b *bench, want int) *overlap {
+// newOverlap counts the requests for pages of a listing, and holds them until so many are there at once. The first page
+// of REST, which returns their number, is let through.
+func newOverlap(b *bench, want int) *overlap {
 	o := &overlap{want: want, met: make(chan struct{})}
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
 		if (r.Operation != "Discover" && r.Route != orgReposRoute) || strings.Contains(r.Query, "page=1&") {
@@ -53,7 +53,8 @@ func (o *overlap) add(n int) {
 	}
 }
 
-// TestPagesAreReadTogether, four at once and never more, and handed out one by one; GraphQL does so from the second time on.
+// TestPagesAreReadTogether, four at once and never more, and handed out one by one; GraphQL does so from the second
+// time on.
 func TestPagesAreReadTogether(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -61,7 +62,7 @@ func TestPagesAreReadTogether(t *testing.T) {
 		_, err := b.discover()
 		require.NoError(t, err)
 		b.server.ResetRequests()
-		o := meet(b, 4)
+		o := newOverlap(b, 4)
 		var handed sync.Mutex
 		seen := make(map[int64]int)
 		require.NoError(t, b.client.Discover(t.Context(), org, func(page []activity.Repository) error {
@@ -81,11 +82,11 @@ func TestPagesAreReadTogether(t *testing.T) {
 	})
 }
 
-// TestTheFirstListingIsReadInOrder: nobody knows yet where its pages begin.
+// TestTheFirstListingIsReadInOrder: the starts of its pages are not cached yet.
 func TestTheFirstListingIsReadInOrder(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(350))
-	o := meet(b, 1)
+	o := newOverlap(b, 1)
 	_, err := b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 1, o.most)
@@ -106,7 +107,7 @@ func TestALimitEndsAllRanges(t *testing.T) {
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
 		fault.Disarm()
 		b.advance(2 * time.Minute)
-		b.seen = nil // the server may still have what nobody waits for
+		b.seen = nil // the server may still handle abandoned requests
 		found, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, found, 1200)
@@ -145,7 +146,7 @@ func TestARefusedCursorIsForgotten(t *testing.T) {
 	require.Len(t, found, 450)
 	require.LessOrEqual(t, b.requests("Discover"), 5+5)
 	b.server.ResetRequests()
-	o := meet(b, 4)
+	o := newOverlap(b, 4)
 	_, err = b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 4, o.most)
@@ -158,7 +159,7 @@ func TestPagesThatShrinkTogetherShrinkOnce(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, many(400))
 	_, err := b.discover()
 	require.NoError(t, err)
-	meet(b, 4)
+	newOverlap(b, 4)
 	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
 		return number(r, "first") > 50
 	}}, Effect: githubtest.GraphQLTimeout(504)})
@@ -170,8 +171,8 @@ func TestPagesThatShrinkTogetherShrinkOnce(t *testing.T) {
 	require.Equal(t, 4+8, b.requests("Discover"))
 }
 
-// TestRangesFollowTheListing: as repositories come and go, it costs no more pages than it has, but for one time after the
-// ranges do not fit any more.
+// TestRangesFollowTheListing: as repositories come and go, it costs no more pages than it has, but for one time after
+// the ranges do not fit any more.
 func TestRangesFollowTheListing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(1000))
@@ -208,7 +209,7 @@ type moving struct {
 	touched func(name string, i int) bool
 }
 
-func nobody(string, int) bool { return false }
+func noRow(string, int) bool { return false }
 
 func evenOnes(_ string, i int) bool { return i%40 == 0 }
 
@@ -223,14 +224,14 @@ var movements = map[string]moving{
 		for i := range 20 {
 			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main", CreatedAt: noon})
 		}
-	}, nobody},
+	}, noRow},
 	"transferred in": {func(d *githubtest.Dataset) {
 		for i := range 20 {
 			d.Repos = append(d.Repos, githubtest.Repo{
 				Name: fmt.Sprint("in-", i), DefaultBranch: "main", CreatedAt: ago(time.Duration(9000-17*i)*time.Hour - time.Minute),
 			})
 		}
-	}, nobody},
+	}, noRow},
 	"vanish": {func(d *githubtest.Dataset) {
 		for i := 0; i < 350; i += 40 {
 			d.RemoveRepo(fmt.Sprintf("repo-%04d", i))
@@ -244,11 +245,11 @@ var movements = map[string]moving{
 		for i := 0; i < 350; i += 40 {
 			d.Rename(fmt.Sprintf("repo-%04d", i), fmt.Sprintf("moved-%04d", i))
 		}
-	}, nobody},
+	}, noRow},
 }
 
-// TestRepositoriesMoveBetweenPages of GraphQL: whatever happens to some repositories makes no other one be missed, whether the
-// listing is read in order or in ranges. (REST counts pages: what it misses is looked up.)
+// TestRepositoriesMoveBetweenPages of GraphQL: whatever happens to some repositories makes no other one be missed,
+// whether the listing is read in order or in ranges. (REST counts pages: what it misses is looked up.)
 func TestRepositoriesMoveBetweenPages(t *testing.T) {
 	t.Parallel()
 	for name, m := range movements {

@@ -18,7 +18,7 @@ import (
 // repositoryRoute is what REST is asked for one repository with.
 const repositoryRoute = "/repos/{owner}/{repo}"
 
-// lookUp looks repositories up and gives what came of each; each is told once, and one at a time.
+// lookUp looks repositories up and returns their results: one for each, one at a time.
 func (b *bench) lookUp(asked []activity.Repository) map[int64]github.LookupResult {
 	b.t.Helper()
 	told := make(map[int64]github.LookupResult)
@@ -33,8 +33,8 @@ func (b *bench) lookUp(asked []activity.Repository) map[int64]github.LookupResul
 	return told
 }
 
-// known are the repositories of an organization before anything happens to them.
-func (b *bench) known() []activity.Repository {
+// repositories are the repositories of an organization before anything happens to them.
+func (b *bench) repositories() []activity.Repository {
 	b.t.Helper()
 	found, err := b.discover()
 	require.NoError(b.t, err)
@@ -46,7 +46,7 @@ func (b *bench) known() []activity.Repository {
 	return list
 }
 
-// TestLookup tells what is there still, whatever it is called, from what is gone, be it known by its node or its id alone.
+// TestLookup distinguishes existing repositories, under any name, from those that are gone, by node id or by id alone.
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -55,7 +55,7 @@ func TestLookup(t *testing.T) {
 				func(s *githubtest.Settings, _ *github.Settings) {
 					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true}}
 				})
-			asked := b.known()
+			asked := b.repositories()
 			names := make(map[int64]string)
 			for i := range asked {
 				names[asked[i].ID] = asked[i].Name
@@ -93,7 +93,7 @@ func TestLookupTellsWhatDiscoveryTells(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, openTelemetry(t))
 		b.now = b.now.AddDate(1, 0, 0)
-		asked := b.known()
+		asked := b.repositories()
 		told := b.lookUp(asked)
 		for _, r := range asked {
 			require.Equal(t, r, *told[r.ID].Repo)
@@ -101,11 +101,12 @@ func TestLookupTellsWhatDiscoveryTells(t *testing.T) {
 	})
 }
 
-// TestLookupCost: a request for a hundred nodes; one for each that is known by its id alone, and not for more than there may be.
+// TestLookupCost: a request for a hundred nodes; one for each that is known by its id alone, and not for more than
+// there may be.
 func TestLookupCost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(250))
-	asked := b.known()
+	asked := b.repositories()
 	b.server.ResetRequests()
 	b.lookUp(asked)
 	require.Equal(t, 3, b.requests("Lookup"))
@@ -131,7 +132,7 @@ func TestLookupCost(t *testing.T) {
 	require.Len(t, b.server.Requests(), 200)
 }
 
-// TestLookupOfSomeThatFail: nobody knows of those, and the others are told.
+// TestLookupOfSomeThatFail: the results of those have errors, and the others are complete.
 func TestLookupOfSomeThatFail(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]githubtest.Effect{
@@ -144,7 +145,7 @@ func TestLookupOfSomeThatFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, many(5))
-			asked := b.known()
+			asked := b.repositories()
 			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: do})
 			told := b.lookUp(asked)
 			for i, r := range asked {
@@ -159,7 +160,7 @@ func TestLookupOfSomeThatFail(t *testing.T) {
 func TestLookupHalves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(200))
-	asked := b.known()
+	asked := b.repositories()
 	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup", Func: func(r githubtest.RequestInfo) bool {
 		ids, _ := r.Variables["ids"].([]any)
 		return len(ids) > 25
@@ -171,7 +172,7 @@ func TestLookupHalves(t *testing.T) {
 	require.Equal(t, 2+8, b.requests("Lookup"))
 }
 
-// TestLookupThatFails: nobody knows of what was not answered, a limit is not run into again and again, and nothing goes on for ever.
+// TestLookupThatFails: what has no response has an error, a limit ends the lookup, and nothing goes on for ever.
 func TestLookupThatFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -190,7 +191,7 @@ func TestLookupThatFails(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
 				b := newBench(t, api, many(60))
-				asked := b.known()
+				asked := b.repositories()
 				route := "Lookup"
 				if api == github.APIREST {
 					route = repositoryRoute
@@ -211,7 +212,7 @@ func TestLookupThatFails(t *testing.T) {
 func TestLookupRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(3))
-	asked := b.known()
+	asked := b.repositories()
 	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: githubtest.StatusBody(200, nil,
 		`{"errors": [{"type": "FORBIDDEN", "message": "Your token has not been granted the required scopes."}]}`)})
 	for _, s := range b.lookUp(asked) {
@@ -224,7 +225,7 @@ func TestLookupStops(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, many(30))
-		asked := b.known()
+		asked := b.repositories()
 		ctx, cancel := context.WithCancel(t.Context())
 		b.server.OnRequest(func(githubtest.RequestInfo) { cancel() })
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})

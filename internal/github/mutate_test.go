@@ -31,7 +31,7 @@ type mutator struct {
 
 	mu     sync.Mutex
 	counts map[string]int
-	bodies map[string][]byte // the honest answers by question
+	bodies map[string][]byte // the valid responses by request
 	strike string            // the question whose answer is changed
 	change func(body []byte) []byte
 }
@@ -54,7 +54,7 @@ func (m *mutator) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// arm begins the counting anew and changes the answer to a question.
+// arm restarts the counting and changes the response to a request.
 func (m *mutator) arm(question string, change func([]byte) []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -149,8 +149,8 @@ func rich(reviews, comments int) *githubtest.Dataset {
 	return data
 }
 
-// documented are the values that are null in honest answers, and what is then what it says: no account, not merged, not
-// submitted, never pushed to, no branch.
+// documented are the values that are null in valid responses, and what is then what it says: no account, not merged,
+// not submitted, never pushed to, no branch.
 var documented = regexp.MustCompile(`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
 
 // numbers tell questions of one kind apart, but for the places of their occurrence.
@@ -174,8 +174,8 @@ func works() map[string]work {
 	return all
 }
 
-// TestNoAnswerIsTakenForAnother: whatever is null, missing or of another form in an answer, what comes of it is the truth or an
-// error of its own; and with the next honest answer everything is the truth.
+// TestNoAnswerIsTakenForAnother: whatever is null, missing or of another form in an answer, what comes of it is the
+// truth or an error of its own; and with the next valid response everything is the truth.
 func TestNoAnswerIsTakenForAnother(t *testing.T) {
 	t.Parallel()
 	for name, w := range works() {
@@ -195,7 +195,7 @@ type harness struct {
 	invalid atomic.Int64
 }
 
-// newHarness does the work once before an honest server.
+// newHarness does the work once with a valid server.
 func newHarness(t *testing.T, w work) *harness {
 	t.Helper()
 	server := githubtest.NewServer(githubtest.Settings{
@@ -237,7 +237,7 @@ func (h *harness) client(t *testing.T) *github.Client {
 	return c
 }
 
-// distinct are the honest answers, one for each kind of question.
+// distinct are the valid responses, one for each kind of request.
 func (h *harness) distinct() map[string][]byte {
 	seen, all := make(map[string]bool), make(map[string][]byte)
 	for question, body := range h.bodies {
@@ -249,7 +249,7 @@ func (h *harness) distinct() map[string][]byte {
 	return all
 }
 
-// healed says what is wrong with the same work before the honest server.
+// healed says what is wrong with the same work with the valid server.
 func (h *harness) healed(t *testing.T, c *github.Client) string {
 	t.Helper()
 	h.arm("", nil)
@@ -329,8 +329,8 @@ func wrongIn(what string, truth *result, got result) string {
 	return ""
 }
 
-// noMoreKnown reports whether two repositories are the same, but for signals that are unknown: those streams are read whether they
-// moved or not.
+// noMoreKnown reports whether two repositories are the same, but for signals that are unknown: those streams are read
+// whether they moved or not.
 func noMoreKnown(truth, got activity.Repository) bool {
 	known := got.Signals.Streams
 	if !known.Has(activity.StreamPulls) {
@@ -346,8 +346,8 @@ func noMoreKnown(truth, got activity.Repository) bool {
 	return reflect.DeepEqual(truth, got)
 }
 
-// mutations are the changes to be made to a JSON text: each value, one of each kind of place, null, of another form or, of an API
-// that leaves out values, missing.
+// mutations are the changes to be made to a JSON text: each value, one of each kind of place, null, of another form or,
+// of an API that leaves out values, missing.
 func mutations(t *testing.T, body []byte, omits bool) map[string]func([]byte) []byte {
 	t.Helper()
 	var honest any
@@ -359,7 +359,7 @@ func mutations(t *testing.T, body []byte, omits bool) map[string]func([]byte) []
 		}
 		for name, other := range map[string]any{"null": nil, "missing": absent{}, "another form": formOtherThan(value)} {
 			if _, last := lastNode(path).(int); name == "missing" && (last || !omits) {
-				continue // a list with less in it is another honest one
+				continue // a list with less in it is another valid one
 			}
 			found[shapeOf(path)+" = "+name] = func(body []byte) []byte { return replaced(body, path, other) }
 		}

@@ -13,8 +13,8 @@ import (
 
 var always = []githubtest.Period{{Start: time.Unix(0, 0)}}
 
-// TestStreamsOff: what a repository has switched off is in the answers of discovery and of a look-up, and nothing of its marks is
-// unknown.
+// TestStreamsOff: what a repository has switched off is in the answers of discovery and of a look-up, and nothing of
+// its marks is unknown.
 func TestStreamsOff(t *testing.T) {
 	t.Parallel()
 	pulls, comments := activity.StreamsOf(activity.StreamPulls), activity.StreamsOf(activity.StreamComments)

@@ -74,7 +74,8 @@ func TestThePageGrowsAgain(t *testing.T) {
 	require.Equal(t, 2, b.requests("Discover"))
 }
 
-// TestWhatIsAskedOfListings: without a direction they would come the wrong way round, and without a size in small pages.
+// TestWhatIsAskedOfListings: without a direction they would come the wrong way round, and without a size in small
+// pages.
 func TestWhatIsAskedOfListings(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, fullRepository())
@@ -233,8 +234,8 @@ func TestARepositoryVanishesWhileItIsRead(t *testing.T) {
 	})
 }
 
-// TestARepositoryBecomesFullOrEmpty: the first is no error. The second cannot be, so what is said of it is not believed: the
-// commits are missing until they are there again.
+// TestARepositoryBecomesFullOrEmpty: the first is no error. The second cannot be, so what is said of it is not
+// believed: the commits are missing until they are there again.
 func TestARepositoryBecomesFullOrEmpty(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

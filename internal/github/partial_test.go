@@ -57,8 +57,8 @@ func TestTokenWithoutAPermission(t *testing.T) {
 	}
 }
 
-// TestAFieldThatFailsIsNotTakenForNothing: a merge, a review or an author that GitHub could not tell this time fails the
-// stream, which is read again, instead of being left out for good.
+// TestAFieldThatFailsIsNotTakenForNothing: a merge, a review or an author that GitHub could not tell this time fails
+// the stream, which is read again, instead of being left out for good.
 func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
 	t.Parallel()
 	for path, stream := range map[string]activity.Stream{
@@ -144,8 +144,8 @@ func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 	}
 }
 
-// TestARepositoryThatFailsIsAHole: the others are told, and it is said that there is one more. One that the credential may not
-// see is none.
+// TestARepositoryThatFailsIsAHole: the others are returned, and the error counts one more. One that the credential may
+// not see is none.
 func TestARepositoryThatFailsIsAHole(t *testing.T) {
 	t.Parallel()
 	const nodes = "organization.repositories.nodes"
@@ -207,8 +207,8 @@ func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 	require.NotContains(t, found, "repo-0008")
 }
 
-// TestSignalsThatFailAreUnknown: a push time, a head or a mark that GitHub could not tell this time is not taken for none, in
-// which nothing has happened.
+// TestSignalsThatFailAreUnknown: a push time, a head or a mark that GitHub could not tell this time is not taken for
+// none, in which nothing has happened.
 func TestSignalsThatFailAreUnknown(t *testing.T) {
 	t.Parallel()
 	for path, known := range map[string]activity.Streams{

@@ -26,8 +26,8 @@ func (r *replies) add(reply github.RequestResult) {
 	r.list = append(r.list, reply)
 }
 
-// take gives how many questions failed and how many were answered, and forgets them.
-func (r *replies) take() (failed, answered int, repos map[int64]bool) {
+// takeCounts gives how many questions failed and how many were answered, and forgets them.
+func (r *replies) takeCounts() (failed, answered int, repos map[int64]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	repos = make(map[int64]bool)
@@ -50,7 +50,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 		var replies replies
 		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) { g.OnResult = replies.add })
 		repo := b.repo("one")
-		_, _, repos := replies.take()
+		_, _, repos := replies.takeCounts()
 		require.Equal(t, map[int64]bool{0: true}, repos, "a listing is about the organization")
 		for name, effect := range map[string]githubtest.Effect{
 			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
@@ -58,7 +58,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
 			require.Len(t, outcome.Failed, 3)
-			failed, answered, repos := replies.take()
+			failed, answered, repos := replies.takeCounts()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
 			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
 			fault.Disarm()
@@ -66,7 +66,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403), "404": githubtest.Status(404)} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
-			failed, answered, _ := replies.take()
+			failed, answered, _ := replies.takeCounts()
 			require.Equal(t, []int{0, 1}, []int{failed, answered}, "%s is an answer", name)
 			fault.Disarm()
 		}

@@ -17,17 +17,17 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// stranger is another server that notes what reaches it.
-type stranger struct {
+// otherRepository is another server that notes what reaches it.
+type otherRepository struct {
 	*httptest.Server
 
 	mu       sync.Mutex
 	requests []string
 }
 
-func newStranger(t *testing.T) *stranger {
+func newOtherRepository(t *testing.T) *otherRepository {
 	t.Helper()
-	s := &stranger{}
+	s := &otherRepository{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -37,7 +37,7 @@ func newStranger(t *testing.T) *stranger {
 	return s
 }
 
-func (s *stranger) seen() []string {
+func (s *otherRepository) seen() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
@@ -49,7 +49,7 @@ func TestEveryRequestKeepsItsCredentialAtHome(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		eachAPI(t, func(t *testing.T, api github.API) {
-			elsewhere := newStranger(t)
+			elsewhere := newOtherRepository(t)
 			b := appBench(t, api)
 			b.server.Update(func(d *githubtest.Dataset) {
 				full := fullRepository()
@@ -118,8 +118,8 @@ func TestTransferredRepository(t *testing.T) {
 	})
 }
 
-// TestANewRepositoryUnderAnOldName is another one: GraphQL asks by id, and finds the renamed one.
-func TestANewRepositoryUnderAnOldName(t *testing.T) {
+// TestRepositoryThatReusesAName is another one: GraphQL asks by id, and finds the renamed one.
+func TestRepositoryThatReusesAName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, fullRepository())
 	repo := b.repo("one")

@@ -178,7 +178,7 @@ func TestFloor(t *testing.T) {
 	})
 }
 
-// TestServerWithoutLimits: Enterprise Server tells none, under its own paths, with and without a slash at the end.
+// TestServerWithoutLimits: Enterprise Server reports none, under its own paths, with and without a slash at the end.
 func TestServerWithoutLimits(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -251,7 +251,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	}
 }
 
-// TestHostileNames: values that no honest answer has are left out and counted.
+// TestHostileNames: values that no valid response has are left out and counted.
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestSampleLines: the lines of a week, in parts of any size, are those of the week, whatever is pushed between the parts; both
-// APIs ask for the same commits.
+// TestSampleLines: the lines of a week, in parts of any size, are those of the week, whatever is pushed between the
+// parts; both APIs ask for the same commits.
 func TestSampleLines(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")

@@ -29,8 +29,8 @@ func (b *bench) contributors(repo string) github.ContributorStats {
 	return told
 }
 
-// TestContributors: statistics are computed anew after each push, and 202 is an answer like any other: it costs a point and is
-// not repeated.
+// TestContributors: statistics are computed again after each push, and 202 is an answer like any other: it costs a
+// point and is not repeated.
 func TestContributors(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -78,8 +78,8 @@ func TestContributorsOfLargeRepositories(t *testing.T) {
 	require.False(t, (&github.ContributorStats{Pending: true}).HasNoLines())
 }
 
-// TestContributorsNobodyHas: what no honest answer has is left out and counted; an answer that is none is an error.
-func TestContributorsNobodyHas(t *testing.T) {
+// TestInvalidContributors: what no valid response has is left out and counted; an answer that is none is an error.
+func TestInvalidContributors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		body    string
@@ -162,8 +162,8 @@ func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (
 	}
 }
 
-// TestSampleLinesEnds: an empty repository and a quiet week are read completely, a head that is gone is not found, and an error
-// keeps what was read before it.
+// TestSampleLinesEnds: an empty repository and a quiet week are read completely, a head that is gone is not found, and
+// an error keeps what was read before it.
 func TestSampleLinesEnds(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -200,9 +200,9 @@ func TestSampleLinesEnds(t *testing.T) {
 	})
 }
 
-// TestALimitForTheBackgroundIsNobodyElses: when one of several requests on their way in the background meets the quarter that is
+// TestLimitOfBackgroundRequests: when one of several requests on their way in the background meets the quarter that is
 // not its own, the others are called off, and that closes nothing for the foreground.
-func TestALimitForTheBackgroundIsNobodyElses(t *testing.T) {
+func TestLimitOfBackgroundRequests(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")
 	for i := range 60 {

@@ -12,8 +12,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// severalChanged is a bench with so many repositories in which something has happened within the last half hour, and requests for it.
-func severalChanged(t *testing.T, repositories int) (*bench, []*github.ReadRequest) {
+// changedRepositories is a bench with so many repositories in which something has happened within the last half hour,
+// and requests for it.
+func changedRepositories(t *testing.T, repositories int) (*bench, []*github.ReadRequest) {
 	t.Helper()
 	var names []string
 	for n := range repositories {
@@ -64,7 +65,7 @@ func (b *bench) readAll(requests []*github.ReadRequest) (together, alone int) {
 // TestSeveralAtOnce: repositories that changed a little are read with a tenth of the queries and a fifth of the points.
 func TestSeveralAtOnce(t *testing.T) {
 	t.Parallel()
-	b, requests := severalChanged(t, 25)
+	b, requests := changedRepositories(t, 25)
 	together, alone := b.readAll(requests)
 	require.Equal(t, []int{3, 0}, []int{together, alone})
 	require.Equal(t, 2+2+1, b.server.PointsSpent(githubtest.ResourceGraphQL))
@@ -76,7 +77,7 @@ func TestSeveralAtOnce(t *testing.T) {
 // TestWhatNeedsNoCompany: a window of the past, a long time without a head, and one alone.
 func TestWhatNeedsNoCompany(t *testing.T) {
 	t.Parallel()
-	b, requests := severalChanged(t, 4)
+	b, requests := changedRepositories(t, 4)
 	for name, change := range map[string]func(r *github.ReadRequest){
 		"a window of the past": func(r *github.ReadRequest) {
 			r.Until[activity.StreamCommits], r.Until[activity.StreamPulls] = noon, noon
@@ -99,7 +100,8 @@ func TestWhatNeedsNoCompany(t *testing.T) {
 	require.Empty(t, b.server.Requests())
 }
 
-// TestOneDoesNotSpoilTheOthers: a repository that cannot be told with others is asked for alone, and they are not asked for again.
+// TestOneDoesNotSpoilTheOthers: a repository that fails in a group is requested alone, and the others are not requested
+// again.
 func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, effect := range map[string]githubtest.Effect{
@@ -112,7 +114,7 @@ func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, requests := severalChanged(t, 8)
+			b, requests := changedRepositories(t, 8)
 			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: effect})
 			together, alone := b.readAll(requests)
 			require.Equal(t, 1, armed.Hits())
@@ -126,10 +128,11 @@ func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 	}
 }
 
-// TestGroupsHalve when they are too much, for all that follows, and grow again; each time the repositories are read all the same.
+// TestGroupsHalve when they are too much, for all that follows, and grow again; each time the repositories are read all
+// the same.
 func TestGroupsHalve(t *testing.T) {
 	t.Parallel()
-	b, requests := severalChanged(t, 20)
+	b, requests := changedRepositories(t, 20)
 	ofTen := func(r githubtest.RequestInfo) bool { return r.Variables["id9"] != nil }
 	tooMuch := githubtest.Fault{
 		Match: githubtest.Match{Operation: "Activities", Func: ofTen}, Times: 2, Effect: githubtest.GraphQLTimeout(502),

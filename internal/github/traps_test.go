@@ -26,8 +26,8 @@ func pullsQuery(api github.API) string {
 	return pullsRoute
 }
 
-// TestSignalsOfChange: a push to any branch moves the push time, a comment on a pull request moves that pull request and
-// a comment on an issue that issue.
+// TestSignalsOfChange: a push to any branch moves the push time, a comment on a pull request moves that pull request
+// and a comment on an issue that issue.
 func TestSignalsOfChange(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")
@@ -102,7 +102,8 @@ func TestPullsStopEarly(t *testing.T) {
 	})
 }
 
-// TestMergesAreNotInMergeOrder: an old pull request that was merged just now counts for its author, whoever merged it.
+// TestMergesAreNotInMergeOrder: an old pull request that was merged just now counts for its author, not for the account
+// that merged it.
 func TestMergesAreNotInMergeOrder(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -121,7 +122,7 @@ func TestMergesAreNotInMergeOrder(t *testing.T) {
 	})
 }
 
-// TestPendingReviewIsNoEvent: nobody has submitted it.
+// TestPendingReviewIsNoEvent: it is not submitted yet.
 func TestPendingReviewIsNoEvent(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -221,8 +222,8 @@ func TestLateAndFutureCommits(t *testing.T) {
 	})
 }
 
-// TestMergeOfALongLivedBranch finds the branch's commits, which are older than the last reading, and no other; the merge
-// commit has no lines.
+// TestMergeOfALongLivedBranch finds the branch's commits, which are older than the last reading, and no other; the
+// merge commit has no lines.
 func TestMergeOfALongLivedBranch(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
