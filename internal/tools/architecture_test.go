@@ -131,6 +131,9 @@ var imports = []struct {
 	{"internal/election/redislease", redis, false},
 	{"internal/election/redislease", kubernetes, true},
 
+	{"receiver/githubexporter/internal/emit", ledger, false},
+	{"receiver/githubexporter/internal/emit", memstore, true},
+	{"receiver/githubexporter/internal/emit", schedule, true},
 	{"receiver/githubexporter", collector, false},
 	{"receiver/githubexporter", collect, false},
 	{"receiver/githubexporter", contrib, false},

@@ -80,7 +80,7 @@ func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
 			continue
 		}
 		leads = true
-		if at := org.firstComplete(); at.IsZero() || now.Sub(at) < r.config.EmitInterval {
+		if at := org.state.firstComplete(); at.IsZero() || now.Sub(at) < r.config.EmitInterval {
 			return
 		}
 	}

@@ -87,7 +87,7 @@ func (r *githubReceiver) probeUnavailableOrgs(ctx context.Context) {
 	var asking errgroup.Group
 	asking.SetLimit(maxConcurrentChecks)
 	for _, org := range r.orgs {
-		if !org.health.readErrors.isUnavailable(org.name) {
+		if !r.readErrors.isUnavailable(org.name) {
 			continue
 		}
 		asking.Go(func() error {
@@ -102,6 +102,6 @@ func (r *githubReceiver) probeUnavailableOrgs(ctx context.Context) {
 
 // replaceReason shows why an organization has no answer from GitHub.
 func (r *githubReceiver) replaceReason(org *organization, trouble error) {
-	org.health.readErrors.replace(org.name, trouble)
+	r.readErrors.replace(org.name, trouble)
 	r.access.recordRequestError(org.name, trouble)
 }

@@ -91,7 +91,7 @@ func TestEmitFromLeader(t *testing.T) {
 		for _, rm := range md.ResourceMetrics().All() {
 			instance, there := rm.Resource().Attributes().Get("service.instance.id")
 			require.True(t, there)
-			require.Equal(t, r.identity.instance, instance.Str())
+			require.Equal(t, r.emitter.InstanceID(), instance.Str())
 			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 				own[m.Name()] = true
 			}

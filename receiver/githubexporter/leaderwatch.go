@@ -25,21 +25,51 @@ const (
 )
 
 // leaderWatch measures for how long no leader of an organization has written to the ledger, as far as this replica has
-// followed it. What a leader writes shows that it leads, whatever came of its passes.
+// followed it. A write of a leader shows that it leads, whatever the result of its passes. It is safe for concurrent
+// use.
 type leaderWatch struct {
+	lease    orgLease
+	view     *ledger.View
+	interval time.Duration // from the start of one pass to the next
+	logger   *zap.Logger
+	state    *orgState
+
 	mu sync.Mutex
-	// since is when a leader's write was seen last, or when the watch began.
-	since time.Time
-	// observed are what was seen of leaders' writes; gathered are those of a snapshot that has begun.
-	observed, inSnapshotWrites leaderWrites
-	inSnapshot                 bool
-	// waitsFor is the former lease that this replica waits for, nil for none.
+	// since is when a leader's write was observed last, or when the watch began.
+	since  time.Time
+	writes writeTracker
+	// waitsFor is the former lease that this replica waits for; nil for none.
 	waitsFor *string
-	// standsBy is the fence under which the store refused this replica's writes, 0 when it does not stand by.
+	// standsBy is the fence under which the store refused this replica's writes; 0 when it does not stand by.
 	standsBy uint64
-	// stage and state are what was found last.
+	// stage and err are the state that leadershipError computed last.
 	stage silenceStage
 	err   error
+}
+
+// writeTracker tracks what the ledger shows of leaders' writes. A snapshot counts as a write when it differs from what
+// was observed before it.
+type writeTracker struct {
+	observed, gathered leaderWrites // gathered are those of a snapshot that is not complete
+	inSnapshot         bool
+}
+
+// observe applies a change of the ledger. It reports whether that shows a write of a leader.
+func (w *writeTracker) observe(c *ledger.Change) bool {
+	if c.Reset {
+		w.inSnapshot, w.gathered = true, leaderWrites{}
+	}
+	before := w.observed
+	if w.inSnapshot {
+		w.gathered.add(c)
+		if !c.CaughtUp {
+			return false
+		}
+		w.inSnapshot, w.observed = false, w.gathered
+	} else {
+		w.observed.add(c)
+	}
+	return w.observed != before
 }
 
 // leaderWrites change with every write of a leader.
@@ -76,84 +106,71 @@ func (s *leaderWrites) add(c *ledger.Change) {
 	}
 }
 
-// observe takes a change of the ledger. A snapshot counts as a sign when it differs from what was known.
-func (s *leaderWatch) observe(c *ledger.Change, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.Reset {
-		s.inSnapshot, s.inSnapshotWrites = true, leaderWrites{}
-	}
-	before := s.observed
-	if s.inSnapshot {
-		s.inSnapshotWrites.add(c)
-		if !c.CaughtUp {
-			return
-		}
-		s.inSnapshot, s.observed = false, s.inSnapshotWrites
-	} else {
-		s.observed.add(c)
-	}
-	if s.observed != before {
-		s.since = now
+// observe applies a change of the ledger.
+func (w *leaderWatch) observe(c *ledger.Change, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.writes.observe(c) {
+		w.since = now
 	}
 }
 
 // restartSilence begins to count from now on, unless the silence is established: what is not known is no silence.
-func (s *leaderWatch) restartSilence(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stage == stageLed {
-		s.since = now
+func (w *leaderWatch) restartSilence(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stage == stageLed {
+		w.since = now
 	}
 }
 
 // silentFor is how long it lasts.
-func (s *leaderWatch) silentFor(now time.Time) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.since.IsZero() {
-		s.since = now
+func (w *leaderWatch) silentFor(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.since.IsZero() {
+		w.since = now
 	}
-	return now.Sub(s.since)
+	return now.Sub(w.since)
 }
 
 // isHealthy reports whether a leader was found when the state was computed last.
-func (s *leaderWatch) isHealthy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err == nil
+func (w *leaderWatch) isHealthy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err == nil
 }
 
-func (s *leaderWatch) setWaitsFor(lease *string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waitsFor = lease
+func (w *leaderWatch) setWaitsFor(lease *string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waitsFor = lease
 }
 
 // setStandsBy notes that the store refused this replica's writes; 0 ends it. What was seen of others counts from then
 // on.
-func (s *leaderWatch) setStandsBy(fence uint64, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.standsBy = fence; fence != 0 {
-		s.since = now
+func (w *leaderWatch) setStandsBy(fence uint64, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.standsBy = fence; fence != 0 {
+		w.since = now
 	}
 }
 
 // silenceLimit is after how much silence no replica leads the organization.
-func (o *organization) silenceLimit() time.Duration {
-	limit := max(minSilence, silenceLeases*o.leases.leaseDuration())
-	if o.view.Edge().IsZero() {
+func (w *leaderWatch) silenceLimit() time.Duration {
+	limit := max(minSilence, silenceLeases*w.lease.leaseDuration())
+	if w.view.Edge().IsZero() {
 		return limit // a first pass begins at once
 	}
-	return max(limit, silenceIntervals*o.config.ScrapeInterval)
+	return max(limit, silenceIntervals*w.interval)
 }
 
 // awaitSilence waits until no leader of the organization was seen for long enough, or until stop, which may be nil. It
 // reports whether it was silent.
-func (o *organization) awaitSilence(ctx context.Context, stop <-chan struct{}) bool {
+func (w *leaderWatch) awaitSilence(ctx context.Context, stop <-chan struct{}) bool {
 	for {
-		rest := o.silenceLimit() - o.leaderWatch.silentFor(time.Now())
+		rest := w.silenceLimit() - w.silentFor(time.Now())
 		if rest <= 0 {
 			return true
 		}
@@ -170,31 +187,13 @@ func (o *organization) awaitSilence(ctx context.Context, stop <-chan struct{}) b
 	}
 }
 
-// repeatLeaderRecord writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
-// a rate limit, for instance. A loop that does not move is no sign of a leader.
-func (o *organization) repeatLeaderRecord(ctx context.Context, fence uint64) {
-	for ctx.Err() == nil {
-		rest := o.silenceLimit()/2 - o.leaderWatch.silentFor(time.Now())
-		if rest > 0 {
-			o.pause(ctx, rest, false)
-			continue
-		}
-		if now := time.Now(); o.watchdog.stuckError(now, o.config.ScrapeInterval) == nil {
-			if _, err := o.store.Commit(ctx, fence, o.fenceBatch(fence, now)); err != nil && ctx.Err() == nil {
-				o.logger.Debug("Failed to record that this replica leads; will retry.", zap.Error(err))
-			}
-		}
-		o.pause(ctx, o.silenceLimit()/8, false)
-	}
-}
-
 // leadershipError is the state of the dependency of this name: which organization no replica leads. known says that the
 // store answers.
 func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
 	var errs []error
 	warning := true
 	for _, org := range r.orgs {
-		err := org.leadershipError(now, known && org.view.IsCaughtUp() && r.store.followError(org.name) == nil)
+		err := org.leaderWatch.leadershipError(now, known && org.view.IsCaughtUp() && r.store.followError(org.name) == nil)
 		if err == nil {
 			continue
 		}
@@ -213,16 +212,15 @@ func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
 
 // leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is what
 // it was.
-func (o *organization) leadershipError(now time.Time, known bool) error {
-	s := &o.leaderWatch
+func (w *leaderWatch) leadershipError(now time.Time, known bool) error {
 	if !known {
-		s.restartSilence(now)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.err
+		w.restartSilence(now)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.err
 	}
-	lasts, limit := s.silentFor(now), o.silenceLimit()
-	if !o.leases.elected && !o.termStart().IsZero() {
+	lasts, limit := w.silentFor(now), w.silenceLimit()
+	if !w.lease.elected && !w.state.termStart().IsZero() {
 		lasts = 0 // it leads without an election and may wait for a limit: whether its loop moves, the scheduler says
 	}
 	stage := stageLed
@@ -232,53 +230,53 @@ func (o *organization) leadershipError(now time.Time, known bool) error {
 	case lasts >= limit:
 		stage = stageSilent
 	}
-	state := o.describeLeadership(stage, now)
-	s.mu.Lock()
-	was := s.stage
-	s.stage, s.err = stage, state
-	s.mu.Unlock()
-	o.logLeadership(was, stage, state)
+	state := w.describeLeadership(stage, now)
+	w.mu.Lock()
+	was := w.stage
+	w.stage, w.err = stage, state
+	w.mu.Unlock()
+	w.logLeadership(was, stage, state)
 	return state
 }
 
-func (o *organization) logLeadership(was, stage silenceStage, state error) {
+func (w *leaderWatch) logLeadership(was, stage silenceStage, state error) {
 	switch {
 	case stage == was:
 	case stage == stageLed:
-		o.logger.Info("A replica leads the organization again.")
+		w.logger.Info("A replica leads the organization again.")
 	case stage > was:
-		o.logger.Warn("No replica leads the organization: nothing new is read from GitHub.",
+		w.logger.Warn("No replica leads the organization: nothing new is read from GitHub.",
 			zap.Bool("ready", stage < stageUnready), zap.Error(state))
 	}
 }
 
 // describeLeadership is the state for a stage.
-func (o *organization) describeLeadership(stage silenceStage, now time.Time) error {
-	o.leaderWatch.mu.Lock()
-	since, waitsFor, standsBy := o.leaderWatch.since, o.leaderWatch.waitsFor, o.leaderWatch.standsBy
-	o.leaderWatch.mu.Unlock()
+func (w *leaderWatch) describeLeadership(stage silenceStage, now time.Time) error {
+	w.mu.Lock()
+	since, waitsFor, standsBy := w.since, w.waitsFor, w.standsBy
+	w.mu.Unlock()
 	if stage == stageLed {
 		if standsBy == 0 {
 			return nil
 		}
 		return &health.Warning{Err: fmt.Errorf("two elections lead it: the store refused the writes of this "+
 			"replica, fence %d, because another one has a newer term%s; this replica stands by",
-			standsBy, o.describeLastLeader())}
+			standsBy, w.describeLastLeader())}
 	}
 	text := fmt.Sprintf("no replica has led it for %s", now.Sub(since).Round(time.Second))
-	if edge := o.view.Edge(); !edge.IsZero() {
+	if edge := w.view.Edge(); !edge.IsZero() {
 		text += ", the last pass began at " + edge.UTC().Format(time.RFC3339)
 	} else {
 		text += ", and it has never been read"
 	}
-	text += o.describeLastLeader()
+	text += w.describeLastLeader()
 	if standsBy != 0 {
 		text += fmt.Sprintf("; the store refused the writes of this replica: its fence %d is older than that of "+
 			"the last leader", standsBy)
 	}
 	if waitsFor != nil {
-		text += "; this replica waits for the lease of the former leader: " + o.leases.describe(*waitsFor)
-	} else if about := o.leases.describe(o.lease); about != "" {
+		text += "; this replica waits for the lease of the former leader: " + w.lease.describe(*waitsFor)
+	} else if about := w.lease.describe(w.lease.name); about != "" {
 		text += "; " + about
 	}
 	if stage == stageSilent {
@@ -288,8 +286,8 @@ func (o *organization) describeLeadership(stage silenceStage, now time.Time) err
 }
 
 // describeLastLeader says who led the organization last, as far as the ledger says it.
-func (o *organization) describeLastLeader() string {
-	sample, ok := o.view.Entry(entryLeader)
+func (w *leaderWatch) describeLastLeader() string {
+	sample, ok := w.view.Entry(entryLeader)
 	if !ok {
 		return ""
 	}

@@ -77,14 +77,16 @@ func TestSignsOfALeader(t *testing.T) {
 	}
 }
 
-// watched is an organization whose ledger a test writes.
-func watched(elector leaseElection) *organization {
-	config := &OrgConfig{Name: "acme", ScrapeInterval: 10 * time.Second}
+// newTestHandover returns the handover of an organization whose ledger, in memory, a test writes.
+func newTestHandover(elector leaseElection) *leaderHandover {
 	l := &leases{elector: elector, keys: []string{"acme"}, identity: "one", elected: true}
-	store := memstore.New(memstore.Settings{MaxSeries: 10})
-	return &organization{
-		name: "acme", config: config, leases: l, lease: l.leaseFor("acme"), logger: zap.NewNop(), store: store,
-		view: ledger.NewView(ledger.ViewSettings{}),
+	watch := &leaderWatch{
+		lease: l.leaseOf("acme"), view: ledger.NewView(ledger.ViewSettings{}), interval: 10 * time.Second,
+		logger: zap.NewNop(), state: newOrgState(func() {}),
+	}
+	return &leaderHandover{
+		org: "acme", lease: watch.lease, store: memstore.New(memstore.Settings{MaxSeries: 10}), watch: watch,
+		logger: zap.NewNop(),
 	}
 }
 
@@ -92,38 +94,38 @@ func watched(elector leaseElection) *organization {
 // knowledge.
 func TestStagesOfASilence(t *testing.T) {
 	t.Parallel()
-	o := watched(&polls{identity: "one"})
+	w := newTestHandover(&polls{identity: "one"}).watch
 	began := time.Now()
-	o.view.Apply(ledger.Change{Reset: true, CaughtUp: true, Progress: ledger.Progress{Edge: began}})
-	o.leaderWatch.restartSilence(began)
-	require.Equal(t, 30*time.Second, o.silenceLimit(), "three scrape intervals")
-	at := func(seconds int) error { return o.leadershipError(began.Add(time.Duration(seconds)*time.Second), true) }
+	w.view.Apply(ledger.Change{Reset: true, CaughtUp: true, Progress: ledger.Progress{Edge: began}})
+	w.restartSilence(began)
+	require.Equal(t, 30*time.Second, w.silenceLimit(), "three scrape intervals")
+	at := func(seconds int) error { return w.leadershipError(began.Add(time.Duration(seconds)*time.Second), true) }
 	require.NoError(t, at(29))
 	warning := new(health.Warning)
 	require.ErrorAs(t, at(31), &warning)
 	require.ErrorContains(t, at(31), "no replica has led it for 31s, the last pass began at ")
 	require.ErrorContains(t, at(31), "the description of the lease")
-	require.ErrorAs(t, o.leadershipError(began.Add(time.Hour), false), &warning, "what was known stays")
+	require.ErrorAs(t, w.leadershipError(began.Add(time.Hour), false), &warning, "what was known stays")
 	require.Error(t, at(61))
 	require.NotErrorAs(t, at(61), &warning)
 	next := ledger.Change{Progress: ledger.Progress{Edge: began.Add(time.Minute)}}
-	o.leaderWatch.observe(&next, began.Add(62*time.Second))
+	w.observe(&next, began.Add(62*time.Second))
 	require.NoError(t, at(63))
-	require.NoError(t, o.leadershipError(began.Add(time.Hour), false))
+	require.NoError(t, w.leadershipError(began.Add(time.Hour), false))
 	later := began.Add(time.Hour + 29*time.Second)
-	require.NoError(t, o.leadershipError(later, true), "the time without knowledge does not count")
+	require.NoError(t, w.leadershipError(later, true), "the time without knowledge does not count")
 }
 
 // TestSoleLeaderIsNoSilence: a process that leads without an election writes nothing while it waits for a limit.
 func TestSoleLeaderIsNoSilence(t *testing.T) {
 	t.Parallel()
-	o := watched(&polls{identity: "one"})
-	o.leases.elected = false
+	w := newTestHandover(&polls{identity: "one"}).watch
+	w.lease.elected = false
 	now := time.Now()
-	o.leaderWatch.restartSilence(now)
-	require.Error(t, o.leadershipError(now.Add(3*o.silenceLimit()), true))
-	o.startTerm()
-	require.NoError(t, o.leadershipError(now.Add(3*o.silenceLimit()), true))
+	w.restartSilence(now)
+	require.Error(t, w.leadershipError(now.Add(3*w.silenceLimit()), true))
+	w.state.startTerm()
+	require.NoError(t, w.leadershipError(now.Add(3*w.silenceLimit()), true))
 }
 
 // polls is an election in this process: a lease is held by one at a time.
@@ -140,9 +142,9 @@ type ballotBox struct {
 
 func (p *polls) Lead(ctx context.Context, name string, work func(context.Context, uint64) error) error {
 	for ctx.Err() == nil {
-		if fence, ok := p.box.take(name); ok {
+		if fence, ok := p.box.acquire(name); ok {
 			_ = work(ctx, fence)
-			p.box.give(name)
+			p.box.release(name)
 		}
 		select {
 		case <-ctx.Done():
@@ -161,7 +163,7 @@ func (*polls) LeaseDuration() time.Duration { return time.Second }
 func (p *polls) Identity() string           { return p.identity }
 func (*polls) DescribeLease(string) string  { return "the description of the lease" }
 
-func (b *ballotBox) take(name string) (uint64, bool) {
+func (b *ballotBox) acquire(name string) (uint64, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.held[name] {
@@ -175,7 +177,7 @@ func (b *ballotBox) take(name string) (uint64, bool) {
 	return b.fence, true
 }
 
-func (b *ballotBox) give(name string) {
+func (b *ballotBox) release(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held[name] = false
@@ -190,7 +192,7 @@ func TestFormerLeases(t *testing.T) {
 		return ledger.Batch{Entries: []ledger.Entry{sample}}
 	}
 	read := ledger.Batch{Progress: ledger.Progress{Edge: time.Now()}}
-	own := watched(&polls{}).lease
+	own := newTestHandover(&polls{}).lease.name
 	unrecorded := time.Now() // marks a batch under a newer fence
 	require.Equal(t, "leader-", own[:7], "the name says what it is")
 	for name, test := range map[string]struct {
@@ -211,26 +213,26 @@ func TestFormerLeases(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			box := &ballotBox{}
-			o := watched(&polls{box: box})
+			h := newTestHandover(&polls{box: box})
 			for _, b := range test.batches {
 				fence := uint64(5)
 				if b.Observed.Equal(unrecorded) {
 					fence = 6
 				}
 				b.Org, b.Observed = "acme", time.Now()
-				_, err := o.store.Commit(t.Context(), fence, b)
+				_, err := h.store.Commit(t.Context(), fence, b)
 				require.NoError(t, err)
 			}
-			o.leaderWatch.restartSilence(time.Now())
+			h.watch.restartSilence(time.Now())
 			if test.waits {
-				_, ok := box.take(test.former)
+				_, ok := box.acquire(test.former)
 				require.True(t, ok)
 			}
-			former := newFormerLeases(t.Context(), o.leases)
+			former := newFormerLeases(t.Context(), h.lease.leases)
 			defer former.release()
 			result := make(chan uint64, 1)
 			go func() {
-				fence, err := o.awaitFormerLease(t.Context(), 0, former)
+				fence, err := h.awaitFormerLease(t.Context(), 0, former)
 				if err != nil {
 					t.Error(err)
 				}
@@ -245,9 +247,9 @@ func TestFormerLeases(t *testing.T) {
 				require.Fail(t, "the former leader still holds its lease")
 			case <-time.After(50 * time.Millisecond):
 			}
-			box.give(test.former)
+			box.release(test.former)
 			require.Equal(t, uint64(2), <-result)
-			_, ok := box.take(test.former)
+			_, ok := box.acquire(test.former)
 			require.False(t, ok, "the lease is held for the term")
 		})
 	}
@@ -257,14 +259,14 @@ func TestFormerLeases(t *testing.T) {
 func TestSilentFormerLeader(t *testing.T) {
 	t.Parallel()
 	box := &ballotBox{held: map[string]bool{"": true}}
-	o := watched(&polls{box: box})
+	h := newTestHandover(&polls{box: box})
 	read := ledger.Batch{Org: "acme", Observed: time.Now(), Progress: ledger.Progress{Edge: time.Now()}}
-	_, err := o.store.Commit(t.Context(), 0, read)
+	_, err := h.store.Commit(t.Context(), 0, read)
 	require.NoError(t, err)
-	o.leaderWatch.since = time.Now().Add(-o.silenceLimit())
-	former := newFormerLeases(t.Context(), o.leases)
+	h.watch.since = time.Now().Add(-h.watch.silenceLimit())
+	former := newFormerLeases(t.Context(), h.lease.leases)
 	defer former.release()
-	fence, err := o.awaitFormerLease(t.Context(), 7, former)
+	fence, err := h.awaitFormerLease(t.Context(), 7, former)
 	require.NoError(t, err)
 	require.Equal(t, uint64(7), fence)
 }

@@ -125,6 +125,20 @@ func (l *leases) describe(name string) string {
 	return l.elector.DescribeLease(name)
 }
 
+// orgLease is the lease of one organization: the name under which this replica leads it, and the key of the organization.
+type orgLease struct {
+	*leases
+	name, key string
+}
+
+// leaseOf returns the lease of an organization, by its key.
+func (l *leases) leaseOf(key string) orgLease {
+	return orgLease{leases: l, name: l.leaseFor(key), key: key}
+}
+
+// legacyName returns the lease under which versions led the organization that do not record it.
+func (l orgLease) legacyName() string { return l.legacyLease(l.key) }
+
 // entryLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
 // and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
 var entryLeader = ledger.EntryKey{Name: "leader"}

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
 )
 
 const (
@@ -28,50 +29,47 @@ const (
 	memoryQueueName = "memory"
 )
 
-// jobQueue is the queue of backfill jobs, and who consumes it here.
+// jobQueue is the queue of backfill jobs and its consumer in this replica. It is safe for concurrent use.
 type jobQueue struct {
-	receiver *githubReceiver
-	// shared is the queue of all replicas, local the one in the process. There is one of them, or both, when the local one
-	// stands in for the other.
+	config      *Config
+	monitor     *health.Monitor
+	roleChanged <-chan struct{}
+	// shared is the queue of all replicas, local the one in the process. There is one of them, or both, when the local
+	// one stands in for the other.
 	shared *rabbitqueue.Queue
 	local  *memqueue.Queue
 	claims backfill.Claims
 	worker *backfill.Worker
-
 	errors *queueErrors
 	// foreign are organizations of other deployments whose jobs were met.
 	foreign foreignOrgs
+	backlog backlogState
+}
 
-	mu                   sync.Mutex
-	backlog              backlog
-	depthKnown           bool
+// backlogState is the backlog that refreshDepth observed last, and counts of messages. It is safe for concurrent use.
+type backlogState struct {
+	mu      sync.Mutex
+	backlog emit.Backlog
+	isKnown bool
+	// looksWithoutConsumer are the observations in a row that found no other consumer of the shared queue.
 	looksWithoutConsumer int
 	// invalid and returned count messages since the start, by the queue's name.
 	invalid, returned map[string]int64
 }
 
-// backlog is what waits, as it was seen last.
-type backlog struct {
-	// depth is by the queue's name.
-	depth map[string]int
-	// queues are those of which the age of the oldest job is shown.
-	queues []backfill.QueueDepth
-	// invalid and returned are what was counted since the start, by the queue's name.
-	invalid, returned map[string]int64
-}
-
 // openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the broker.
-func openJobs(ctx context.Context, r *githubReceiver) (*jobQueue, error) {
+func (r *githubReceiver) openJobs(ctx context.Context) (*jobQueue, error) {
 	if !r.config.Backfill.Enabled {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	j := &jobQueue{
-		receiver: r, claims: &backfill.LocalClaims{}, errors: newQueueErrors(r.monitor),
-		invalid: make(map[string]int64), returned: make(map[string]int64),
+		config: r.config, monitor: r.monitor, roleChanged: r.roleChanged, claims: &backfill.LocalClaims{},
+		errors:  newQueueErrors(r.monitor),
+		backlog: backlogState{invalid: make(map[string]int64), returned: make(map[string]int64)},
 	}
 	if r.config.RabbitMQ.Enabled() {
 		var err error
-		if j.shared, err = openRabbitMQ(ctx, r, j); err != nil {
+		if j.shared, err = r.openRabbitMQ(ctx, j); err != nil {
 			return nil, fmt.Errorf("rabbitmq: %w", err)
 		}
 		if r.store.claims != nil {
@@ -94,10 +92,10 @@ func (j *jobQueue) deadLetter() zap.Field {
 	if j.shared == nil || j.local != nil {
 		return zap.Skip()
 	}
-	return zap.String("dead_letter_queue", j.receiver.config.RabbitMQ.DeadLetterQueue)
+	return zap.String("dead_letter_queue", j.config.RabbitMQ.DeadLetterQueue)
 }
 
-func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobQueue) (*rabbitqueue.Queue, error) {
+func (r *githubReceiver) openRabbitMQ(ctx context.Context, j *jobQueue) (*rabbitqueue.Queue, error) {
 	c := &r.config.RabbitMQ
 	auth := rabbitqueue.ExternalAuth()
 	if c.Auth.Plain != nil {
@@ -117,8 +115,8 @@ func openRabbitMQ(ctx context.Context, r *githubReceiver, j *jobQueue) (*rabbitq
 		ConnectionName: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
 		OnState:    func(err error) { r.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
 		OnConsumer: func(err error) { r.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
-		OnInvalid:  func(queue string) { j.countMessage(j.invalid, queue) },
-		OnReturned: func(queue string) { j.countMessage(j.returned, queue) },
+		OnInvalid:  func(queue string) { j.backlog.countMessage(j.backlog.invalid, queue) },
+		OnReturned: func(queue string) { j.backlog.countMessage(j.backlog.returned, queue) },
 		OnRefused:  j.errors.setRefused,
 	}), nil
 }
@@ -146,9 +144,9 @@ func (j *jobQueue) close() {
 }
 
 // countMessage counts a message of a queue.
-func (j *jobQueue) countMessage(counters map[string]int64, queue string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+func (b *backlogState) countMessage(counters map[string]int64, queue string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	counters[queue]++
 }
 
@@ -218,12 +216,12 @@ func (j *jobQueue) consume(ctx context.Context) {
 			stop = nil
 		}
 		if stop == nil {
-			j.receiver.monitor.SetDependencies(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
+			j.monitor.SetDependencies(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
 		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-		case <-j.receiver.roleChanged:
+		case <-j.roleChanged:
 		}
 	}
 }
@@ -231,62 +229,72 @@ func (j *jobQueue) consume(ctx context.Context) {
 // shouldConsume reports whether this replica is to consume the shared queue: followers are, and who leads when nobody else does, or
 // when the organizations are divided.
 func (j *jobQueue) shouldConsume(does bool) bool {
-	if !j.receiver.monitor.LeadsAny() || j.receiver.config.Leadership == leadershipOrg {
+	if !j.monitor.LeadsAny() || j.config.Leadership == leadershipOrg {
 		return true
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	looks := j.backlog.numLooksWithoutConsumer()
 	if does {
-		return j.looksWithoutConsumer > 0
+		return looks > 0
 	}
-	return j.looksWithoutConsumer >= minLooksWithoutConsumer || (j.looksWithoutConsumer > 0 && j.receiver.config.LeaderElection == nil)
+	return looks >= minLooksWithoutConsumer || (looks > 0 && j.config.LeaderElection == nil)
 }
 
 // refreshDepth asks for the depth and who else consumes.
 func (j *jobQueue) refreshDepth(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, depthTimeout)
 	defer cancel()
-	seen := backlog{depth: make(map[string]int)}
+	seen := emit.Backlog{Depth: make(map[string]int)}
 	if j.local != nil {
 		local, _ := j.local.Depth(ctx) // it has no errors
-		seen.depth[memoryQueueName], seen.depth[memoryQueueName+".retry"] = local.Ready, local.Retries
-		seen.depth[memoryQueueName+".dead"] = local.DeadLetters
+		seen.Depth[memoryQueueName], seen.Depth[memoryQueueName+".retry"] = local.Ready, local.Retries
+		seen.Depth[memoryQueueName+".dead"] = local.DeadLetters
 		if j.shared == nil {
-			seen.queues = []backfill.QueueDepth{{Name: memoryQueueName, Ready: local.Ready, Oldest: local.Oldest}}
+			seen.Queues = []backfill.QueueDepth{{Name: memoryQueueName, Ready: local.Ready, Oldest: local.Oldest}}
 		}
 	}
 	others, known := 1, true
 	if j.shared != nil {
 		shared, err := j.shared.Depth(ctx)
 		if known = err == nil; known {
-			c := &j.receiver.config.RabbitMQ
-			seen.queues = shared.Queues
-			seen.depth[rabbitqueue.RetryQueues(c.Queue)], seen.depth[c.DeadLetterQueue] = shared.Retries, shared.DeadLetters
+			c := &j.config.RabbitMQ
+			seen.Queues = shared.Queues
+			seen.Depth[rabbitqueue.RetryQueues(c.Queue)], seen.Depth[c.DeadLetterQueue] = shared.Retries, shared.DeadLetters
 			for i := range shared.Queues {
-				seen.depth[shared.Queues[i].Name] = shared.Queues[i].Ready
+				seen.Depth[shared.Queues[i].Name] = shared.Queues[i].Ready
 			}
 			others = shared.Consumers - j.shared.NumConsumers()
 		}
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.backlog, j.depthKnown = seen, known
+	j.backlog.set(seen, known, others > 0)
+}
+
+// set notes an observation of the queues. One without success says nothing about consumers.
+func (b *backlogState) set(seen emit.Backlog, isKnown, hasOtherConsumer bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.backlog, b.isKnown = seen, isKnown
 	switch {
-	case !known:
-	case others > 0:
-		j.looksWithoutConsumer = 0
+	case !isKnown:
+	case hasOtherConsumer:
+		b.looksWithoutConsumer = 0
 	default:
-		j.looksWithoutConsumer++
+		b.looksWithoutConsumer++
 	}
 }
 
-// lastBacklog is the backlog as it was seen last.
-func (j *jobQueue) lastBacklog() (seen backlog, known bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	seen = j.backlog
-	seen.invalid, seen.returned = maps.Clone(j.invalid), maps.Clone(j.returned)
-	return seen, j.depthKnown
+func (b *backlogState) numLooksWithoutConsumer() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.looksWithoutConsumer
+}
+
+// last returns the backlog that was observed last; false where the last observation failed.
+func (b *backlogState) last() (emit.Backlog, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seen := b.backlog
+	seen.Invalid, seen.Returned = maps.Clone(b.invalid), maps.Clone(b.returned)
+	return seen, b.isKnown
 }
 
 // readerOf is who reads jobs of an organization; nil when it is not configured.
@@ -294,7 +302,7 @@ func (r *githubReceiver) readerOf(name string) backfill.Reader {
 	key := (&OrgConfig{Name: name}).key()
 	for _, org := range r.orgs {
 		if org.config.key() == key {
-			return org
+			return org.reader
 		}
 	}
 	if r.jobs.foreign.shouldName(key) {

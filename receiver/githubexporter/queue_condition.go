@@ -60,9 +60,9 @@ func (c *queueErrors) setVanishing(org, queue string, windows int) error {
 }
 
 // queueOf names the queue of an organization's jobs.
-func (j *jobQueue) queueOf(org *OrgConfig) string {
+func (j *jobQueue) queueOf(key string) string {
 	if j.shared == nil {
 		return memoryQueueName
 	}
-	return rabbitqueue.OrgQueue(j.receiver.config.RabbitMQ.Queue, org.key())
+	return rabbitqueue.OrgQueue(j.config.RabbitMQ.Queue, key)
 }

@@ -50,7 +50,15 @@ func (h *host) reported() []componentstatus.Status {
 	return slices.Clone(h.statuses)
 }
 
-// sinkOf takes metrics and tells when there is something new.
+// points returns the data points of a gauge or a sum.
+func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
+	if m.Type() == pmetric.MetricTypeSum {
+		return m.Sum().DataPoints()
+	}
+	return m.Gauge().DataPoints()
+}
+
+// sinkOf records metrics and signals each arrival.
 type sinkOf struct {
 	consumertest.MetricsSink
 	arrived chan struct{}

@@ -17,7 +17,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
-	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -49,21 +48,26 @@ func (s *slowSource) Read(context.Context, github.ReadRequest, func([]activity.E
 	return github.ReadResult{}
 }
 
-func scheduled(t *testing.T, source collect.Source, logger *zap.Logger) *organization {
+// newTestLoop returns the pass loop of an organization with a ledger in memory.
+func newTestLoop(t *testing.T, source collect.Source, logger *zap.Logger) *passLoop {
 	t.Helper()
 	telemetry, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
 	require.NoError(t, err)
-	config := defaultOrg()
-	config.Name, config.ScrapeInterval = "acme", time.Minute
+	const org = "acme"
 	store := memstore.New(memstore.Settings{})
-	monitor := health.NewMonitor([]string{config.Name}, nil, time.Now, func(health.Report) {})
+	monitor := health.NewMonitor([]string{org}, nil, time.Now, func(health.Report) {})
 	tallies := &collect.Tallies{}
-	return &organization{
-		name: config.Name, config: &config, retention: 720 * time.Hour, logger: logger, telemetry: telemetry, store: store, tallies: tallies,
-		collector: collect.New(collect.Settings{Org: config.Name, Source: source, Store: store, Now: time.Now}, tallies),
-		cooldown:  health.NewCooldown(health.CooldownSettings{}),
-		health:    &orgHealth{org: config.Name, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger},
-		wake:      func() {}, passEnded: wakeup.NewSignal(),
+	collector := collect.New(collect.Settings{Org: org, Source: source, Store: store, Now: time.Now}, tallies)
+	return &passLoop{
+		org: org, interval: time.Minute, logger: logger, telemetry: telemetry, collector: collector, tallies: tallies,
+		cooldown: health.NewCooldown(health.CooldownSettings{}), watchdog: &watchdog{}, state: newOrgState(func() {}),
+		health: &orgHealth{
+			org: org, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger,
+		},
+		maintenance: &maintenance{
+			org: org, store: store, collector: collector, logger: logger, retention: 720 * time.Hour,
+		},
+		onPass: func(*collect.PassResult, error) {},
 	}
 }
 
@@ -81,8 +85,8 @@ func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), 3*150*time.Second+3*time.Second)
 		defer cancel()
-		o := scheduled(t, source, zap.New(core))
-		o.runPasses(ctx, 1)
+		loop := newTestLoop(t, source, zap.New(core))
+		loop.run(ctx, 1)
 		require.Equal(t, int32(4), source.passes.Load(), "no pass is waited for and none is left out")
 		require.Equal(t, int32(1), source.most.Load())
 		warned := logs.FilterMessage("Pass took longer than scrape_interval; the next pass starts at once.").All()

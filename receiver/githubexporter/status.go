@@ -97,6 +97,8 @@ type orgHealth struct {
 	access     *access
 	logger     *zap.Logger
 	class      string
+	// filterReported is what the last complete pass found of the settings of repositories.
+	filterReported string
 }
 
 // reset is for a replica that leads no more: how GitHub does is the leader's business.
@@ -129,6 +131,25 @@ func (c *orgHealth) recordPass(sum *collect.PassResult, err error) {
 	default:
 		c.logger.Warn("The organization was not read completely; its metrics keep their last values.",
 			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
+	}
+}
+
+// warnOfFilter warns of settings of repositories that select nothing, once for each change.
+func (c *orgHealth) warnOfFilter(result *collect.PassResult) {
+	none := result.Repositories == 0
+	found := fmt.Sprintf("%q %t", result.UnmatchedPatterns, none)
+	if found == c.filterReported {
+		return
+	}
+	c.filterReported = found
+	if un := &result.UnmatchedPatterns; len(un.Include)+len(un.Exclude) > 0 {
+		c.logger.Warn("Patterns in repositories::include or repositories::exclude match no repository of the "+
+			"organization. Only * and ? are wildcards; case is ignored.",
+			zap.Strings("include", un.Include), zap.Strings("exclude", un.Exclude))
+	}
+	if none {
+		c.logger.Warn("No repository of the organization is read: the credential sees none that the settings of " +
+			"repositories select.")
 	}
 }
 

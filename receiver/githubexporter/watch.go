@@ -8,19 +8,37 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 )
 
 // probeTimeout is how long a dependency may take to answer a probe: one that is slower is as good as down.
 const probeTimeout = 2 * time.Second
 
-// healthProber probes what this replica depends on.
+// healthProber probes the dependencies of this replica and evaluates its parts. One goroutine runs it.
 type healthProber struct {
-	receiver *githubReceiver
-	emitter  *emitter
+	config   *Config
+	store    *backend
+	monitor  *health.Monitor
+	access   *access
+	emission emission
+	orgs     []*organization
+	// probeGitHub probes GitHub where that is due; leadership returns which organization no replica leads.
+	probeGitHub func(ctx context.Context)
+	leadership  func(now time.Time, isStoreKnown bool) error
 }
 
-func newHealthProber(r *githubReceiver, e *emitter) *healthProber {
-	return &healthProber{receiver: r, emitter: e}
+// emission is what the prober reads of the emitter.
+type emission interface {
+	PipelineError() error
+	SinceLastEmission(now time.Time) time.Duration
+	Changed() <-chan struct{}
+}
+
+func (r *githubReceiver) newHealthProber() *healthProber {
+	return &healthProber{
+		config: r.config, store: r.store, monitor: r.monitor, access: r.access, emission: r.emitter, orgs: r.orgs,
+		probeGitHub: r.probeGitHub, leadership: r.leadershipError,
+	}
 }
 
 // initialStates are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
@@ -50,8 +68,8 @@ func (w *healthProber) run(ctx context.Context, interval time.Duration) {
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-		case <-w.receiver.store.probeRequested:
-		case <-w.emitter.pipelineChanged:
+		case <-w.store.probeRequested:
+		case <-w.emission.Changed():
 		}
 	}
 }
@@ -65,10 +83,10 @@ var (
 func (w *healthProber) probe(ctx context.Context, interval time.Duration) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	if w.receiver.store.ping != nil {
+	if w.store.ping != nil {
 		asking.Go(func() { w.probeStore(ctx, min(interval, probeTimeout)) })
 	}
-	asking.Go(func() { w.receiver.probeGitHub(ctx) })
+	asking.Go(func() { w.probeGitHub(ctx) })
 	w.evaluate(time.Now())
 }
 
@@ -76,34 +94,34 @@ func (w *healthProber) probe(ctx context.Context, interval time.Duration) {
 func (w *healthProber) probeStore(ctx context.Context, within time.Duration) {
 	probe, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err := w.receiver.store.ping(probe)
+	err := w.store.ping(probe)
 	if ctx.Err() != nil {
 		return
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no response within %s: %w", within, err)
 	}
-	w.receiver.monitor.SetDependencies(map[string]error{w.receiver.store.dependency: err})
+	w.monitor.SetDependencies(map[string]error{w.store.dependency: err})
 }
 
 // evaluate says how what is in this process does.
 func (w *healthProber) evaluate(now time.Time) {
 	states := map[string]error{health.Scheduler: w.schedulerError(now), health.Exporter: w.exporterError(now)}
-	if w.receiver.config.LOC.statistics() {
+	if w.config.LOC.statistics() {
 		states[health.WeeklyLines] = w.linesError(now)
 	}
-	if w.receiver.config.Redis.Enabled() {
-		states[health.Leadership] = w.receiver.leadershipError(now, w.receiver.monitor.IsHealthy(health.Redis))
+	if w.config.Redis.Enabled() {
+		states[health.Leadership] = w.leadership(now, w.monitor.IsHealthy(health.Redis))
 	}
-	w.receiver.monitor.SetDependencies(states)
-	_ = w.receiver.access.refresh() // the monitor has it
+	w.monitor.SetDependencies(states)
+	_ = w.access.refresh() // the monitor has it
 }
 
 // schedulerError says which loop does not move.
 func (w *healthProber) schedulerError(now time.Time) error {
 	var errs []error
-	for _, org := range w.receiver.orgs {
-		if err := org.watchdog.stuckError(now, org.config.ScrapeInterval); err != nil {
+	for _, org := range w.orgs {
+		if err := org.term.loop.watchdog.stuckError(now, org.config.ScrapeInterval); err != nil {
 			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
 		}
 	}
@@ -112,15 +130,15 @@ func (w *healthProber) schedulerError(now time.Time) error {
 
 // exporterError says which view is not fresh, or that the pipeline takes nothing.
 func (w *healthProber) exporterError(now time.Time) error {
-	errs := []error{w.emitter.pipelineError()}
-	for _, org := range w.receiver.orgs {
+	errs := []error{w.emission.PipelineError()}
+	for _, org := range w.orgs {
 		if !org.view.IsCaughtUp() {
 			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, errNotCaughtUp))
-		} else if err := w.receiver.store.followError(org.name); err != nil {
+		} else if err := w.store.followError(org.name); err != nil {
 			errs = append(errs, fmt.Errorf("organization %s: the view cannot follow the store: %w", org.name, err))
 		}
 	}
-	if age := w.emitter.sinceLastEmission(now); age > staleAfter(w.receiver.config.EmitInterval) {
+	if age := w.emission.SinceLastEmission(now); age > staleAfter(w.config.EmitInterval) {
 		errs = append(errs, fmt.Errorf("nothing was emitted since %s", now.Add(-age).UTC().Format(time.RFC3339)))
 	}
 	return errors.Join(errs...)
@@ -128,3 +146,23 @@ func (w *healthProber) exporterError(now time.Time) error {
 
 // staleAfter is how long there may be no emission.
 func staleAfter(interval time.Duration) time.Duration { return max(3*interval, 30*time.Second) }
+
+// linesError returns the organizations with weekly lines that were not confirmed for too long.
+func (w *healthProber) linesError(now time.Time) error {
+	var errs []error
+	for _, org := range w.orgs {
+		stale, one := 0, ""
+		if org.term.rounds != nil {
+			org.term.rounds.eachState(now, func(repo string, _ *loc.State, mode loc.Mode) {
+				if mode == loc.ModeStale {
+					stale++
+					one = repo
+				}
+			})
+		}
+		if stale > 0 {
+			errs = append(errs, fmt.Errorf("organization %s: the weekly lines of %d repositories, such as %s, are stale", org.name, stale, one))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -21,15 +21,17 @@ func TestHangingDependency(t *testing.T) {
 		config.Redis.Endpoints = []string{"127.0.0.1:6379"}
 		monitor := newMonitor(config, componenttest.NewNopHost())
 		monitor.SetDependencies(initialStates(config))
-		r := &githubReceiver{
-			config: config, monitor: monitor, access: newAccess(monitor), cooldown: newCooldown(config, monitor),
+		emitter := &stubEmission{err: errors.New("data refused due to high memory usage")}
+		prober := &healthProber{
+			config: config, monitor: monitor, access: newAccess(monitor), emission: emitter,
 			store: &backend{dependency: health.Redis, ping: func(ctx context.Context) error {
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}},
+			probeGitHub: func(context.Context) {},
+			leadership:  func(time.Time, bool) error { return nil },
 		}
-		emitter := &emitter{lastEmission: time.Now(), pipelineErr: errors.New("data refused due to high memory usage")}
-		go newHealthProber(r, emitter).probe(t.Context(), time.Minute)
+		go prober.probe(t.Context(), time.Minute)
 		synctest.Wait()
 		require.Equal(t, errNotProbed.Error(), detailOf(monitor, health.Redis))
 		require.Contains(t, detailOf(monitor, health.Exporter), "data refused due to high memory usage")
@@ -37,11 +39,18 @@ func TestHangingDependency(t *testing.T) {
 		synctest.Wait()
 		require.Contains(t, detailOf(monitor, health.Redis), "no response within 2s")
 
-		emitter.pipelineErr = errors.New("queue is full")
-		newHealthProber(r, emitter).evaluate(time.Now())
+		emitter.err = errors.New("queue is full")
+		prober.evaluate(time.Now())
 		require.Contains(t, detailOf(monitor, health.Exporter), "queue is full", "the present reason")
 	})
 }
+
+// stubEmission is an emitter whose pipeline returns an error.
+type stubEmission struct{ err error }
+
+func (s *stubEmission) PipelineError() error                    { return s.err }
+func (*stubEmission) SinceLastEmission(time.Time) time.Duration { return 0 }
+func (*stubEmission) Changed() <-chan struct{}                  { return nil }
 
 // detailOf is the reason of a dependency.
 func detailOf(monitor *health.Monitor, name string) string {

@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"context"
@@ -49,20 +49,20 @@ func (p *page) ConsumeMetrics(_ context.Context, md pmetric.Metrics) error {
 }
 
 // emission is an emission of an organization into a page.
-func emission(t *testing.T, change ...func(*Config)) (*page, *emitter, *organization) {
+func emission(t *testing.T, change ...func(*Settings)) (*page, *Emitter, *organization) {
 	t.Helper()
-	e, org := emitting(t, change...)
+	e, org := newTestEmitter(t, change...)
 	p := &page{values: make(map[string]int64)}
-	e.receiver.next = p
+	e.settings.Next = p
 	fill(org, 1, 2, 1)
 	return p, e, org
 }
 
 func rename(org *organization, name string) {
-	org.view.Apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: name}}}})
+	org.View.Apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: name}}}})
 }
 
-func emitNow(t *testing.T, e *emitter, org *organization) {
+func emitNow(t *testing.T, e *Emitter, org *organization) {
 	t.Helper()
 	at := pcommon.NewTimestampFromTime(began)
 	e.emitOrganization(t.Context(), org, at, e.buildActivity(org, began))
@@ -139,10 +139,10 @@ func TestEndOfTerm(t *testing.T) {
 // TestStartIsNeverLater than the point: a clock may be behind the one of who met the repository.
 func TestStartIsNeverLater(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t)
+	e, org := newTestEmitter(t)
 	fill(org, 1, 1, 1)
 	at := began.AddDate(0, 0, -14).Add(-time.Hour)
-	s := &pointSink{templates: e.templates, org: org.name, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
+	s := &pointSink{templates: e.templates, org: org.Org, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
 	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{Present: ledger.MaskOf(ledger.MetricTotal), StartTime: began.Unix()})
 	point := points(s.chunks()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)).At(0)
 	require.Equal(t, point.Timestamp(), point.StartTimestamp())

@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -18,19 +19,36 @@ import (
 
 var began = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// emitting is an emitter over one view that a test fills.
-func emitting(tb testing.TB, change ...func(*Config)) (*emitter, *organization) {
+// noStatus is the status of an organization that a test sets the term of. Its other methods are not called.
+type noStatus struct {
+	Status
+	term time.Time
+}
+
+func (s *noStatus) TermStart() time.Time { return s.term }
+
+// newTestEmitter returns an emitter, and an organization with a view that a test fills.
+func newTestEmitter(tb testing.TB, change ...func(*Settings)) (*Emitter, *organization) {
 	tb.Helper()
-	config := createDefaultConfig().(*Config)
-	for _, f := range change {
-		f(config)
-	}
-	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), consumertest.NewNop())
+	received := receivertest.NewNopSettings(metadata.Type)
+	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
+		ReceiverID: received.ID, ReceiverCreateSettings: received,
+	})
 	require.NoError(tb, err)
-	org := &organization{name: "acme", view: ledger.NewView(ledger.ViewSettings{
-		Retention: 720 * time.Hour, Grace: time.Hour, Label: newUserLabels(&config.Actors).labelFor,
-	})}
-	return newEmitter(r), org
+	const interval = 30 * time.Second
+	settings := Settings{
+		Metrics: metadata.NewDefaultMetricsBuilderConfig(), Receiver: received, Next: consumertest.NewNop(), Obs: obs,
+		Interval: interval, ZeroFor: 2 * interval, Backfill: true,
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	e := New(settings)
+	e.Add(Source{Org: "acme", Status: &noStatus{}, View: ledger.NewView(ledger.ViewSettings{
+		Retention: 720 * time.Hour, Grace: time.Hour,
+		Label: func(a activity.Actor) (string, bool) { return a.Login, true },
+	})})
+	return e, e.orgs[0]
 }
 
 // fill puts users into repositories, each with some events of every kind in the last hours.
@@ -52,13 +70,13 @@ func fill(org *organization, repos, users, each int) {
 			}
 		}
 	}
-	org.view.Apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: began, Progress: progress, Events: events})
-	org.summary = org.view.Summary()
+	org.View.Apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: began, Progress: progress, Events: events})
+	org.summary = org.View.Summary()
 }
 
 func TestEmission(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t)
+	e, org := newTestEmitter(t)
 	fill(org, 2, 3, 1)
 	chunks := e.buildActivity(org, began)
 	require.Len(t, chunks, 1)
@@ -84,15 +102,25 @@ func TestEmission(t *testing.T) {
 	}
 }
 
+// TestTemplatesHaveTheirNames: the template of a metric is the one that metadata.yaml has under its name.
+func TestTemplatesHaveTheirNames(t *testing.T) {
+	t.Parallel()
+	e, _ := newTestEmitter(t)
+	for m := range ledger.NumMetrics {
+		require.Equal(t, ledger.Metric(m).Name(), e.templates.name(m)) //nolint:gosec // fewer than 256
+	}
+	require.Len(t, recordsByName, ledger.NumMetrics)
+}
+
 // TestEndOfSeries: zeros while the retention lasts, then three staleness marks each, then nothing.
 func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t)
+	e, org := newTestEmitter(t)
 	fill(org, 1, 1, 1)
 	require.Equal(t, 15, e.buildActivity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
-		org.view.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
+		org.View.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
 		return e.buildActivity(org, now)
 	}
 	idle := later(2)[0]
@@ -117,9 +145,9 @@ func TestEndOfSeries(t *testing.T) {
 }
 
 // marks are the staleness marks of an emission.
-func marks(e *emitter, org *organization, at time.Time) pmetric.MetricSlice {
+func marks(e *Emitter, org *organization, at time.Time) pmetric.MetricSlice {
 	all := pmetric.NewMetricSlice()
-	org.ends.sendMarkers(e.templates, org.name, pcommon.NewTimestampFromTime(at), func(md pmetric.Metrics) bool {
+	org.ends.sendMarkers(e.templates, org.Org, pcommon.NewTimestampFromTime(at), func(md pmetric.Metrics) bool {
 		md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().MoveAndAppendTo(all)
 		return true
 	})
@@ -128,7 +156,7 @@ func marks(e *emitter, org *organization, at time.Time) pmetric.MetricSlice {
 
 func TestDisabledMetric(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t, func(c *Config) { c.Metrics.GhActivityLastEventUnixtime.Enabled = false })
+	e, org := newTestEmitter(t, func(s *Settings) { s.Metrics.Metrics.GhActivityLastEventUnixtime.Enabled = false })
 	fill(org, 1, 1, 1)
 	for _, m := range e.buildActivity(org, began)[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		require.NotEqual(t, "gh.activity.last_event_unixtime", m.Name())
@@ -137,7 +165,7 @@ func TestDisabledMetric(t *testing.T) {
 
 func TestChunks(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t)
+	e, org := newTestEmitter(t)
 	fill(org, 10, 1000, 1)
 	total := 0
 	seen := make(map[string]bool)
@@ -153,67 +181,6 @@ func TestChunks(t *testing.T) {
 		}
 	}
 	require.Equal(t, 10*1000*ledger.NumMetrics, total)
-}
-
-func TestLabels(t *testing.T) {
-	t.Parallel()
-	ada, bot, ghost := activity.Actor{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()
-	label := func(exclude ...string) ActorsConfig {
-		return ActorsConfig{Bots: "include", Label: "login", Exclude: exclude}
-	}
-	for name, test := range map[string]struct {
-		config ActorsConfig
-		want   [3]string // of ada, the bot and the ghost; empty when not shown
-	}{
-		"login":        {ActorsConfig{Bots: "include", Label: "login"}, [3]string{"ada", "renovate[bot]", "ghost"}},
-		"id":           {ActorsConfig{Bots: "include", Label: "id"}, [3]string{"7", "9", "ghost"}},
-		"hashed":       {ActorsConfig{Bots: "include", Label: "hashed"}, [3]string{"7a05e1f0c8a7ba72", "", "ghost"}},
-		"none":         {ActorsConfig{Bots: "include", Label: "none"}, [3]string{"_all", "_all", "_all"}},
-		"without bots": {ActorsConfig{Bots: "exclude", Label: "login"}, [3]string{"ada", "", "ghost"}},
-		"excluded":     {label("a*"), [3]string{"", "renovate[bot]", "ghost"}},
-		"bot by name":  {label("Renovate[bot]", "renovateb", "{ada,ghost}"), [3]string{"ada", "", "ghost"}},
-		"other case":   {label("ADA", "gh?st"), [3]string{"", "renovate[bot]", ""}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			label := newUserLabels(&test.config).labelFor
-			for i, actor := range []activity.Actor{ada, bot, ghost} {
-				got, shown := label(actor)
-				if name == "hashed" && actor.Login != "ghost" {
-					require.Len(t, got, 16)
-					require.NotContains(t, got, "a da")
-					continue
-				}
-				require.Equal(t, test.want[i] != "", shown)
-				require.Equal(t, test.want[i], got)
-			}
-		})
-	}
-}
-
-// TestUnmatchedUsers: a pattern is unmatched until a user of any organization matches it, a bot that is not shown as
-// well.
-func TestUnmatchedUsers(t *testing.T) {
-	t.Parallel()
-	u := newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}", "bob"}})
-	require.Equal(t, []string{"Ada", "*[bot]", "{a,b}", "bob"}, u.unmatchedPatterns())
-	for _, a := range []activity.Actor{{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()} {
-		u.labelFor(a)
-	}
-	require.Equal(t, []string{"{a,b}", "bob"}, u.unmatchedPatterns())
-}
-
-// TestAgentsInOlderRecords: what was recorded of an agent under another login, or without the mark of a bot, is a
-// bot's.
-func TestAgentsInOlderRecords(t *testing.T) {
-	t.Parallel()
-	shown, hidden := newUserLabels(&ActorsConfig{Bots: "include", Label: "login"}), newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login"})
-	for _, a := range []activity.Actor{{ID: 198982749, Login: "Copilot"}, activity.Bot(198982749, "copilot-swe-agent")} {
-		label, _ := shown.labelFor(a)
-		require.Equal(t, "Copilot[bot]", label)
-		_, there := hidden.labelFor(a)
-		require.False(t, there)
-	}
 }
 
 // BenchmarkEmission emits views, beside the same number of points built by hand without a view behind them.
@@ -234,7 +201,7 @@ func BenchmarkEmission(b *testing.B) {
 
 func emitView(b *testing.B, repos, users, each int) {
 	b.Helper()
-	e, org := emitting(b)
+	e, org := newTestEmitter(b)
 	fill(org, repos, users, each)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 // marked.
 func TestEndOfOwnSeries(t *testing.T) {
 	t.Parallel()
-	e, _ := emitting(t)
+	e, _ := newTestEmitter(t)
 	o, at := e.selfMetrics, pcommon.NewTimestampFromTime(began)
 	emission := func(permissions ...string) pmetric.Metrics {
 		for _, p := range permissions {
@@ -75,7 +75,7 @@ func tally(name string, labels ...string) ledger.TallyKey {
 // ledger shows zeros for two intervals whatever was counted meanwhile. An endpoint shows all its status classes.
 func TestEnumerationsBeginAtZero(t *testing.T) {
 	t.Parallel()
-	e, org := emitting(t)
+	e, org := newTestEmitter(t)
 	o, at := e.selfMetrics, pcommon.NewTimestampFromTime(began)
 	tallies := map[ledger.TallyKey]uint64{
 		tally(collect.TallyRuns, "failure"): 3, tally(collect.TallyRequests, "Discover", "5xx"): 2,
@@ -88,7 +88,7 @@ func TestEnumerationsBeginAtZero(t *testing.T) {
 		o.recordBackfill(org, at, c)
 		return o.builder.Emit()
 	}
-	interval := o.receiver.config.EmitInterval
+	interval := o.settings.Interval
 	for _, after := range []time.Duration{0, 2*interval - time.Second, 2 * interval} {
 		value := int64(0)
 		if after == 2*interval {
@@ -158,24 +158,22 @@ func TestStartOfStoreWrites(t *testing.T) {
 // the metrics of the replica.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
-	settings := receivertest.NewNopSettings(metadata.Type)
-	config := createDefaultConfig().(*Config)
-	own := newIdentity(config, &settings)
+	settings := &Settings{Receiver: receivertest.NewNopSettings(metadata.Type)}
+	own := newIdentity(settings)
 	require.NotEmpty(t, own.instance)
-	require.NotEqual(t, own.instance, newIdentity(config, &settings).instance)
-	settings.Resource = pcommon.NewResource()
-	settings.Resource.Attributes().PutStr("service.instance.id", "replica-7")
-	require.Equal(t, "replica-7", newIdentity(config, &settings).instance)
+	require.NotEqual(t, own.instance, newIdentity(settings).instance)
+	settings.Receiver.Resource = pcommon.NewResource()
+	settings.Receiver.Resource.Attributes().PutStr("service.instance.id", "replica-7")
+	require.Equal(t, "replica-7", newIdentity(settings).instance)
 
-	settings.ID = component.NewIDWithName(metadata.Type, "second")
-	elector := component.MustNewID("leader_elector")
-	config.LeaderElection = &elector
-	id := newIdentity(config, &settings)
+	settings.Receiver.ID = component.NewIDWithName(metadata.Type, "second")
+	settings.Elected = true
+	id := newIdentity(settings)
 	require.Equal(t, identity{instance: "replica-7", receiver: "githubexporter/second", inScope: true}, id)
-	config.EmitFrom = emitFromLeader
-	require.False(t, newIdentity(config, &settings).inScope, "the leader's streams go on under the next one")
+	settings.FromLeader = true
+	require.False(t, newIdentity(settings).inScope, "the leader's streams go on under the next one")
 
-	e, _ := emitting(t)
+	e, _ := newTestEmitter(t)
 	o := e.selfMetrics
 	o.identity = id
 	for _, org := range []string{"acme", ""} {
@@ -207,7 +205,7 @@ func TestBuildInfo(t *testing.T) {
 func TestWakesAreMerged(t *testing.T) {
 	t.Parallel()
 	const interval = time.Second
-	e, _ := emitting(t)
+	e, _ := newTestEmitter(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() { // ask for emissions all the time
@@ -215,7 +213,7 @@ func TestWakesAreMerged(t *testing.T) {
 		defer ticker.Stop()
 		for ctx.Err() == nil {
 			<-ticker.C
-			e.wake()
+			e.Wake()
 		}
 	}()
 	var last time.Time
@@ -240,10 +238,9 @@ func TestWakesAreMerged(t *testing.T) {
 // interval in its term on, also when that is emitted late, and ceases at once.
 func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 	t.Parallel()
-	elector := component.MustNewID("leader_elector")
-	e, org := emitting(t, func(c *Config) { c.EmitFrom, c.LeaderElection = emitFromLeader, &elector })
-	r := e.receiver
-	interval := r.config.EmitInterval
+	e, org := newTestEmitter(t, func(s *Settings) { s.FromLeader, s.Elected = true, true })
+	status := org.Status.(*noStatus)
+	interval := e.settings.Interval
 	tick := began.Truncate(interval)
 	first, second := tick.Add(-time.Second), tick.Add(interval+time.Second)
 	for i, step := range []struct {
@@ -260,14 +257,14 @@ func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 		{second, tick.Add(2 * interval), true},
 		{second.Add(interval), tick.Add(2*interval + 2*time.Second), false}, // another may have led in between
 	} {
-		org.termStartedAt = step.term
-		r.updateEmits(org, step.at)
+		status.term = step.term
+		e.updateEmits(org, step.at)
 		require.Equal(t, step.want, org.emits, i)
 	}
-	r.config.LeaderElection = nil
-	r.updateEmits(org, tick.Add(time.Second))
+	e.settings.Elected = false
+	e.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits, "there is no other replica")
-	r.config.EmitFrom, org.termStartedAt = emitFromAll, time.Time{}
-	r.updateEmits(org, tick.Add(time.Second))
+	e.settings.FromLeader, status.term = false, time.Time{}
+	e.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits)
 }

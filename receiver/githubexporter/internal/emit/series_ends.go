@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"context"
@@ -122,7 +122,7 @@ func (s *pointSink) appendMarkers(series ledger.Series, metrics ledger.Mask) {
 }
 
 // emitOrganization emits what a view shows, and the ends of what it does not show any more.
-func (e *emitter) emitOrganization(
+func (e *Emitter) emitOrganization(
 	ctx context.Context, org *organization, at pcommon.Timestamp, chunks []pmetric.Metrics,
 ) {
 	taken := true
@@ -134,6 +134,6 @@ func (e *emitter) emitOrganization(
 	}
 }
 
-func (e *emitter) sendEnds(ctx context.Context, org *organization, at pcommon.Timestamp) bool {
-	return org.ends.sendMarkers(e.templates, org.name, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
+func (e *Emitter) sendEnds(ctx context.Context, org *organization, at pcommon.Timestamp) bool {
+	return org.ends.sendMarkers(e.templates, org.Org, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
 }

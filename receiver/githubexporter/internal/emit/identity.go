@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"crypto/rand"
@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/receiver"
 )
 
 // instanceKey is the attribute that identifies a process
@@ -31,13 +30,13 @@ type identity struct {
 	inScope bool
 }
 
-func newIdentity(config *Config, settings *receiver.Settings) identity {
+func newIdentity(settings *Settings) identity {
 	id := identity{
-		instance: instanceID(settings.Resource),
-		inScope:  config.LeaderElection != nil && config.EmitFrom == emitFromAll,
+		instance: instanceID(settings.Receiver.Resource),
+		inScope:  settings.Elected && !settings.FromLeader,
 	}
-	if settings.ID.Name() != "" {
-		id.receiver = settings.ID.String()
+	if settings.Receiver.ID.Name() != "" {
+		id.receiver = settings.Receiver.ID.String()
 	}
 	return id
 }

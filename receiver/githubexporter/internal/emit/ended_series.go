@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"strings"

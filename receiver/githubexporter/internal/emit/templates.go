@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"time"
@@ -31,33 +31,34 @@ type metricTemplates struct {
 // record is a method of the builder that records a point of an activity metric.
 type record func(mb *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo, user string)
 
-// records are the builder's methods in the order of ledger.Metric.
-var records = [ledger.NumMetrics]record{
-	(*metadata.MetricsBuilder).RecordGhActivityCommits24hDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityPrsOpened24hDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityPrsMerged24hDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityReviewsSubmitted24hDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityIssueComments24hDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityLocAddedWeeklyDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityLocRemovedWeeklyDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityLastEventUnixtimeDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityCommitsDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityPrsOpenedDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityPrsMergedDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityReviewsSubmittedDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityIssueCommentsDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityLocAddedDataPoint,
-	(*metadata.MetricsBuilder).RecordGhActivityLocRemovedDataPoint,
+// recordsByName are the builder's methods by the name of the activity metric.
+var recordsByName = map[string]record{
+	"gh.activity.commits_24h":           (*metadata.MetricsBuilder).RecordGhActivityCommits24hDataPoint,
+	"gh.activity.prs_opened_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsOpened24hDataPoint,
+	"gh.activity.prs_merged_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsMerged24hDataPoint,
+	"gh.activity.reviews_submitted_24h": (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmitted24hDataPoint,
+	"gh.activity.issue_comments_24h":    (*metadata.MetricsBuilder).RecordGhActivityIssueComments24hDataPoint,
+	"gh.activity.loc_added_weekly":      (*metadata.MetricsBuilder).RecordGhActivityLocAddedWeeklyDataPoint,
+	"gh.activity.loc_removed_weekly":    (*metadata.MetricsBuilder).RecordGhActivityLocRemovedWeeklyDataPoint,
+	"gh.activity.last_event_unixtime":   (*metadata.MetricsBuilder).RecordGhActivityLastEventUnixtimeDataPoint,
+	"gh.activity.commits":               (*metadata.MetricsBuilder).RecordGhActivityCommitsDataPoint,
+	"gh.activity.prs_opened":            (*metadata.MetricsBuilder).RecordGhActivityPrsOpenedDataPoint,
+	"gh.activity.prs_merged":            (*metadata.MetricsBuilder).RecordGhActivityPrsMergedDataPoint,
+	"gh.activity.reviews_submitted":     (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmittedDataPoint,
+	"gh.activity.issue_comments":        (*metadata.MetricsBuilder).RecordGhActivityIssueCommentsDataPoint,
+	"gh.activity.loc_added":             (*metadata.MetricsBuilder).RecordGhActivityLocAddedDataPoint,
+	"gh.activity.loc_removed":           (*metadata.MetricsBuilder).RecordGhActivityLocRemovedDataPoint,
 }
 
-func newMetricTemplates(r *githubReceiver) *metricTemplates {
-	f := &metricTemplates{builder: metadata.NewMetricsBuilder(r.config.MetricsBuilderConfig, r.settings)}
+func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
+	f := &metricTemplates{builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver)}
 	f.emptyScope = pmetric.NewScopeMetrics()
-	for m, record := range records {
+	for m := range ledger.NumMetrics {
+		record := recordsByName[ledger.Metric(m).Name()] //nolint:gosec // fewer than 256
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
 		f.addTemplate(m, f.builder.Emit())
 	}
-	r.identity.setScopeInstance(f.emptyScope.Scope())
+	id.setScopeInstance(f.emptyScope.Scope())
 	return f
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -16,79 +15,43 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 const (
-	// dispatchRetryDelay is the wait after jobs could not be published, firstFailed after the first time: a process that starts has
-	// not reached the queue yet.
+	// dispatchRetryDelay is the wait after jobs could not be published, firstDispatchRetryDelay that after the first
+	// time: a process that starts has not connected to the queue yet.
 	dispatchRetryDelay      = 10 * time.Second
 	firstDispatchRetryDelay = time.Second
-	// storeRetryDelay is the wait of a job when the store is in trouble, afterCredential when GitHub refuses the credential.
-	storeRetryDelay      = 30 * time.Second
-	credentialRetryDelay = 5 * time.Minute
-	// backfillLogInterval is how often the log says how far backfill is.
+	// backfillLogInterval is the time between two log lines about the progress of backfill.
 	backfillLogInterval = time.Minute
 )
 
-// Read implements backfill.Reader.
-func (o *organization) Read(ctx context.Context, job backfill.Job) (missing bool, err error) {
-	if err := o.deferWhileCooling(o.cooldown.Err()); err != nil {
-		return false, err
-	}
-	filled, err := o.collector.Fill(ctx, collect.FillRequest{
-		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Force: job.Reason == backfill.ReasonOperator,
-	})
-	switch {
-	case ctx.Err() != nil:
-		return false, context.Cause(ctx)
-	case errors.Is(err, collect.ErrUnknownRepository):
-		return false, backfill.Discard(err)
-	case err != nil:
-		return false, backfill.Defer(storeRetryDelay, err)
-	}
-	return filled.Streams != 0, o.jobError(&filled)
+// gapDispatcher publishes backfill jobs for the gaps of an organization while this replica leads it. One goroutine runs
+// it.
+type gapDispatcher struct {
+	org, key  string // the organization's login, and its key
+	logger    *zap.Logger
+	store     ledger.Store
+	collector *collect.Collector
+	tallies   *collect.Tallies
+	cooldown  *health.Cooldown
+	state     *orgState
+	queue     *jobQueue
+	config    *BackfillConfig
+
+	missed missedStreams
+	// passEnded has a token when a pass has ended: there may be gaps to publish jobs for.
+	passEnded wakeup.Signal
 }
 
-// jobError says how it goes on with a job of which something could not be read. A limit or a refused credential is not the
-// job's fault.
-func (o *organization) jobError(filled *collect.FillResult) error {
-	var errs []error
-	for _, f := range filled.Failures {
-		errs = append(errs, fmt.Errorf("%s: %w", f.Stream, f.Err))
-	}
-	err := errors.Join(errs...)
-	if at := filled.RetryAt(); !at.IsZero() {
-		return backfill.Defer(time.Until(at), err)
-	}
-	if cooling := o.deferWhileCooling(err); cooling != nil {
-		return cooling
-	}
-	if !filled.NotBefore.IsZero() {
-		return backfill.Defer(time.Until(filled.NotBefore), err)
-	}
-	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
-		return backfill.Defer(credentialRetryDelay, err)
-	}
-	return err
+// recordPass notes what a pass did not read. It is safe for concurrent use.
+func (d *gapDispatcher) recordPass(result *collect.PassResult) {
+	d.missed.add(result)
+	d.passEnded.Notify()
 }
 
-// deferWhileCooling puts a job off that would have to ask GitHub during a cooldown.
-func (o *organization) deferWhileCooling(err error) error {
-	if cooling := (*health.CooldownError)(nil); errors.As(err, &cooling) {
-		return backfill.Defer(time.Until(cooling.Until), err)
-	}
-	return nil
-}
-
-// RecordResult implements backfill.Reader.
-func (o *organization) RecordResult(ctx context.Context, result backfill.Result) {
-	o.tallies.Add(collect.TallyJobs, string(result))
-	if err := o.collector.Flush(ctx); err != nil && ctx.Err() == nil {
-		o.logger.Debug("Failed to flush counters; will retry with the next commit.", zap.Error(err))
-	}
-}
-
-// missedStreams are the failures of passes that no dispatch has seen yet.
+// missedStreams collects the failures of passes until the next dispatch. It is safe for concurrent use.
 type missedStreams struct {
 	mu       sync.Mutex
 	failures []collect.Failure
@@ -104,12 +67,12 @@ func (m *missedStreams) add(sum *collect.PassResult) {
 func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	failures, later := m.failures, m.unread
+	failures, unread := m.failures, m.unread
 	m.failures, m.unread = nil, nil
-	return failures, later
+	return failures, unread
 }
 
-// missReason names why a stream was not read.
+// missReason returns why a stream was not read, as the reason of its job.
 func missReason(f *collect.Failure, cooling bool) backfill.Reason {
 	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
@@ -123,50 +86,61 @@ func missReason(f *collect.Failure, cooling bool) backfill.Reason {
 	return backfill.ReasonPartial
 }
 
-// runDispatcher makes jobs of what is missing, after every pass and at every sweep, until the term ends.
-func (o *organization) runDispatcher(ctx context.Context, j *jobQueue) {
-	c := &j.receiver.config.Backfill
+// run publishes jobs for gaps after every pass and at every sweep, until ctx, the term, ends.
+func (d *gapDispatcher) run(ctx context.Context) {
+	c := d.config
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
-		Org: o.name, Queue: orgJobs{j, o.config.key()}, Claims: j.claims, Now: time.Now, NewID: rand.Text,
+		Org: d.org, Queue: orgJobs{d.queue, d.key}, Claims: d.queue.claims, Now: time.Now, NewID: rand.Text,
 		Counters: backfill.Counters{
-			Enqueued: func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
-			Deduped:  func(r backfill.Reason, n int) { o.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
-			Deferred: func(cause string, n int) { o.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
+			Enqueued: func(r backfill.Reason, n int) { d.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
+			Deduped:  func(r backfill.Reason, n int) { d.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
+			Deferred: func(cause string, n int) { d.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
 		},
 		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c), ExpireAfter: c.DedupTTL,
 	})
-	queue := j.queueOf(o.config)
+	queue := d.queue.queueOf(d.key)
 	progress := backfillLog{
-		logger: o.logger, setVanishing: func(n int) error { return j.errors.setVanishing(o.name, queue, n) },
+		logger: d.logger, setVanishing: func(n int) error { return d.queue.errors.setVanishing(d.org, queue, n) },
 	}
 	for ctx.Err() == nil {
-		wait := o.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
-		o.pause(ctx, wait, true)
+		wait := d.dispatchOnce(ctx, dispatcher, &progress, c.SweepInterval)
+		d.sleep(ctx, wait)
 	}
-	_ = j.errors.setVanishing(o.name, queue, 0) // the next leader finds it out
+	_ = d.queue.errors.setVanishing(d.org, queue, 0) // the next leader observes it again
 }
 
-// dispatchOnce says how long to wait before the next time.
-func (o *organization) dispatchOnce(
+// sleep waits for a duration, at most until a pass ends.
+func (d *gapDispatcher) sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-d.passEnded:
+	}
+}
+
+// dispatchOnce publishes the jobs that are due. It returns the wait before the next time.
+func (d *gapDispatcher) dispatchOnce(
 	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillLog, interval time.Duration,
 ) time.Duration {
-	failures, later := o.missed.drain()
-	cooling := o.cooldown.Err() != nil
+	failures, unread := d.missed.drain()
+	cooling := d.cooldown.Err() != nil
 	for i := range failures {
 		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, missReason(&failures[i], cooling))
 	}
-	for _, l := range later {
+	for _, l := range unread {
 		dispatcher.RecordMiss(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
 	}
-	cov, err := o.store.Coverage(ctx, o.name)
+	cov, err := d.store.Coverage(ctx, d.org)
 	var done backfill.DispatchResult
 	if err == nil {
-		done, err = dispatcher.Dispatch(ctx, &cov, o.collector.PendingStreams)
+		done, err = dispatcher.Dispatch(ctx, &cov, d.collector.PendingStreams)
 	}
 	if ctx.Err() != nil {
 		return 0
 	}
-	o.setOldestJob(done.Oldest)
+	d.state.setOldestJob(done.Oldest)
 	progress.report(&cov, &done, err, time.Now())
 	switch {
 	case err != nil && progress.failures == 1:
@@ -180,22 +154,10 @@ func (o *organization) dispatchOnce(
 	}
 }
 
-func (o *organization) setOldestJob(at time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.oldestJobAt = at
-}
-
-func (o *organization) oldestJobInFlight() time.Time {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.oldestJobAt
-}
-
-// loggedFailureInARow is which failure in a row is logged.
+// loggedFailureInARow is the number of the failure in a row that is logged: the first one may be a short interruption.
 const loggedFailureInARow = 2
 
-// backfillLog logs how the gaps become fewer.
+// backfillLog logs the progress of backfill. It belongs to the dispatcher.
 type backfillLog struct {
 	logger      *zap.Logger
 	failures    int // in a row

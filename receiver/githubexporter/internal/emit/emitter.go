@@ -1,4 +1,4 @@
-package githubexporter
+package emit
 
 import (
 	"context"
@@ -6,11 +6,18 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -18,28 +25,128 @@ import (
 // maxChunkPoints is how many data points one emission has at most: an organization with more is emitted in several.
 const maxChunkPoints = 50_000
 
-// emitter turns the views into metrics, each interval and when something new is worth showing at once.
-type emitter struct {
-	receiver        *githubReceiver
-	templates       *metricTemplates
-	selfMetrics     *selfMetrics
-	wakeRequested   wakeup.Signal
-	pipelineChanged wakeup.Signal // has a token when the pipeline's answer changed
-
-	mu           sync.Mutex
-	pipelineErr  error     // what the pipeline said last
-	lastEmission time.Time // of the last emission, or of the beginning
+// Source is one organization as the emitter reads it.
+type Source struct {
+	Org    string
+	View   *ledger.View
+	Status Status
 }
 
-func newEmitter(r *githubReceiver) *emitter {
-	return &emitter{
-		receiver: r, templates: newMetricTemplates(r), selfMetrics: newSelfMetrics(r), wakeRequested: wakeup.NewSignal(),
-		pipelineChanged: wakeup.NewSignal(), lastEmission: time.Now(),
+// Status is what a replica shows of its work on an organization. It is read at each emission, by one goroutine.
+type Status interface {
+	// TermStart returns when this replica began to lead the organization; zero while it does not.
+	TermStart() time.Time
+	// LastPass returns the end and the duration of the term's last pass, and how long the view last took to catch up.
+	LastPass() (lastRun time.Time, took, caughtUp time.Duration)
+	// OldestJob returns when the oldest backfill job in flight was published; zero for none.
+	OldestJob() time.Time
+	// MissingPermissions returns the permissions that the credential lacks.
+	MissingPermissions() []string
+	// CredentialExpiry returns when the credential expires; zero where that is not known.
+	CredentialExpiry() time.Time
+	// Quotas returns the present rate limits and the installation that they belong to; false before that is known.
+	Quotas() (installation string, quotas map[budget.Resource]budget.Quota, ok bool)
+	// EachLinesState calls f for every repository with weekly lines from GitHub's statistics. It reports false where
+	// weekly lines are those of the commits.
+	EachLinesState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) bool
+}
+
+// Replica is what the emitter reads of the replica as a whole. It is read at each emission, by one goroutine.
+type Replica interface {
+	// Leads reports whether this replica leads an organization.
+	Leads(org string) bool
+	// Report returns the state of the dependencies.
+	Report() health.Report
+	// IsHealthyFor reports whether a dependency is healthy for an organization; all is its state over all of them.
+	IsHealthyFor(org, dependency string, all bool) bool
+	// Sizes returns how many series and events the store has of an organization.
+	Sizes(org string) (series, events int)
+	// CorruptRecords returns how many records of the store were corrupt.
+	CorruptRecords() int64
+	// Fallback reports whether the store continues in memory without Redis; ok is false where it never does.
+	Fallback() (active, ok bool)
+	// Backlog returns what waits in the queues of backfill jobs; false where that is not known.
+	Backlog() (Backlog, bool)
+}
+
+// Backlog is what waits in the queues of backfill jobs, as this replica observed it last.
+type Backlog struct {
+	// Depth has the number of jobs by the queue's name, those of retry and dead-letter queues as well.
+	Depth map[string]int
+	// Queues are those of which the age of the oldest job is shown.
+	Queues []backfill.QueueDepth
+	// Invalid and Returned count messages since the start, by the queue's name.
+	Invalid, Returned map[string]int64
+}
+
+// Settings are those of an emitter.
+type Settings struct {
+	Metrics  metadata.MetricsBuilderConfig
+	Receiver receiver.Settings
+	Next     consumer.Metrics
+	Obs      *receiverhelper.ObsReport
+	Replica  Replica
+	// Interval is the time between two emissions.
+	Interval time.Duration
+	// ZeroFor is how long the shared counters of a new ledger are shown at 0.
+	ZeroFor time.Duration
+	// Elected says that leaders are elected, FromLeader that only the leader of an organization emits it, Backfill
+	// that there are backfill jobs.
+	Elected, FromLeader, Backfill bool
+	// OnEmission is called after each emission with its time. nil is none.
+	OnEmission func(at time.Time)
+}
+
+// organization is the state of an organization's emissions.
+type organization struct {
+	Source
+
+	summary ledger.Summary // of the last emission
+	// emits says that this replica emits the organization, emitsTerm is the start of the term in which it does.
+	emits     bool
+	emitsTerm time.Time
+	// seriesShown are the series that the last emission had, by metric.
+	seriesShown [ledger.NumMetrics]int
+	ends        seriesEnds
+}
+
+// Emitter turns the views into metrics, at each interval and when Wake is called. Run belongs to one goroutine; Wake,
+// Changed and the methods that report its state are safe for concurrent use.
+type Emitter struct {
+	settings        Settings
+	identity        identity
+	templates       *metricTemplates
+	selfMetrics     *selfMetrics
+	orgs            []*organization
+	wakeRequested   wakeup.Signal
+	pipelineChanged wakeup.Signal // has a token when the pipeline began to reject or to accept metrics
+
+	mu           sync.Mutex
+	pipelineErr  error     // of the last emission
+	lastEmission time.Time // or the start, before the first one
+}
+
+// New makes an emitter without organizations.
+func New(settings Settings) *Emitter {
+	id := newIdentity(&settings)
+	templates := newMetricTemplates(&settings, &id)
+	return &Emitter{
+		settings: settings, identity: id, templates: templates, selfMetrics: newSelfMetrics(&settings, id, templates),
+		wakeRequested: wakeup.NewSignal(), pipelineChanged: wakeup.NewSignal(), lastEmission: time.Now(),
 	}
 }
 
-// wake asks for an emission before the interval is over.
-func (e *emitter) wake() {
+// Add adds an organization, before Run.
+func (e *Emitter) Add(source Source) { e.orgs = append(e.orgs, &organization{Source: source}) }
+
+// InstanceID returns the service.instance.id of this replica.
+func (e *Emitter) InstanceID() string { return e.identity.instance }
+
+// Changed has a token when the pipeline began to reject or to accept metrics.
+func (e *Emitter) Changed() <-chan struct{} { return e.pipelineChanged }
+
+// Wake requests an emission before the interval is over. It does not block.
+func (e *Emitter) Wake() {
 	e.wakeRequested.Notify()
 }
 
@@ -47,9 +154,10 @@ func (e *emitter) wake() {
 // the interval. Requests in between are one: a backend refuses two points of a series in one millisecond.
 func wakeGap(interval time.Duration) time.Duration { return min(interval/4, time.Second) }
 
-// run emits at whole multiples of the interval, as all replicas do: at one moment they show the same. The timestamps
+// Run emits at whole multiples of the interval, as all replicas do: at one moment they show the same. The timestamps
 // of the emissions of a process strictly grow.
-func (e *emitter) run(ctx context.Context, interval time.Duration) {
+func (e *Emitter) Run(ctx context.Context) {
+	interval := e.settings.Interval
 	var last time.Time
 	for {
 		at := e.awaitNext(ctx, last, interval)
@@ -65,7 +173,7 @@ func (e *emitter) run(ctx context.Context, interval time.Duration) {
 }
 
 // awaitNext waits until the next emission, and returns its timestamp: a multiple of the interval, or now after a wake.
-func (e *emitter) awaitNext(ctx context.Context, last time.Time, interval time.Duration) time.Time {
+func (e *Emitter) awaitNext(ctx context.Context, last time.Time, interval time.Duration) time.Time {
 	tick := time.Now().Truncate(interval).Add(interval)
 	timer := time.NewTimer(time.Until(tick))
 	defer timer.Stop()
@@ -96,11 +204,11 @@ func (e *emitter) awaitNext(ctx context.Context, last time.Time, interval time.D
 }
 
 // emit emits every view that has caught up and that this replica shows, and the exporter's own metrics.
-func (e *emitter) emit(ctx context.Context, now time.Time) {
+func (e *Emitter) emit(ctx context.Context, now time.Time) {
 	at := pcommon.NewTimestampFromTime(now)
-	for _, org := range e.receiver.orgs {
-		org.summary = org.view.Summary()
-		e.receiver.updateEmits(org, now)
+	for _, org := range e.orgs {
+		org.summary = org.View.Summary()
+		e.updateEmits(org, now)
 		if !org.summary.CaughtUp {
 			continue
 		}
@@ -110,8 +218,10 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 		}
 		e.emitOrganization(ctx, org, at, e.buildActivity(org, now))
 	}
-	e.send(ctx, e.selfMetrics.buildMetrics(now))
-	e.receiver.reportUnmatchedUsers(now)
+	e.send(ctx, e.selfMetrics.buildMetrics(e.orgs, now))
+	if e.settings.OnEmission != nil {
+		e.settings.OnEmission(now)
+	}
 	e.mu.Lock()
 	e.lastEmission = time.Now()
 	e.mu.Unlock()
@@ -119,9 +229,9 @@ func (e *emitter) emit(ctx context.Context, now time.Time) {
 
 // countSeries passes over a view that another replica emits. So its size is known, and this replica knows which series end
 // and begin when it takes over. What ended here before is the other replica's to mark.
-func (e *emitter) countSeries(org *organization, now time.Time) {
+func (e *Emitter) countSeries(org *organization, now time.Time) {
 	counter := &seriesCounter{templates: e.templates}
-	org.view.VisitStandby(now, counter)
+	org.View.VisitStandby(now, counter)
 	org.seriesShown = counter.shown
 	org.ends.clear()
 }
@@ -147,45 +257,45 @@ func (*seriesCounter) MarkStale(ledger.Series, ledger.Mask) {}
 // updateEmits decides whether this replica emits an organization now. Where only leaders emit, a new one begins at the
 // first multiple of the interval in its term, however late that emission is: by then the former leader has ceased, and
 // this replica's view has what that showed.
-func (r *githubReceiver) updateEmits(org *organization, now time.Time) {
-	if r.config.EmitFrom == emitFromAll {
+func (e *Emitter) updateEmits(org *organization, now time.Time) {
+	if !e.settings.FromLeader {
 		org.emits = true
 		return
 	}
-	term := org.termStart()
+	term := org.Status.TermStart()
 	switch {
 	case term.IsZero():
 		org.emits = false
-	case r.config.LeaderElection == nil:
+	case !e.settings.Elected:
 		org.emits = true
 	case !org.emits || !term.Equal(org.emitsTerm):
-		org.emits = now.Equal(now.Truncate(r.config.EmitInterval)) && term.Before(now)
+		org.emits = now.Equal(now.Truncate(e.settings.Interval)) && term.Before(now)
 	}
 	org.emitsTerm = term
 }
 
 // send hands metrics to the pipeline, and reports whether it took them. It logs when that begins to fail and when it is
 // over.
-func (e *emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
+func (e *Emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	points := md.DataPointCount()
 	if points == 0 || ctx.Err() != nil {
 		return ctx.Err() == nil
 	}
-	obsCtx := e.receiver.obs.StartMetricsOp(ctx)
-	err := e.receiver.next.ConsumeMetrics(obsCtx, md)
-	e.receiver.obs.EndMetricsOp(obsCtx, metadata.Type.String(), points, err)
+	obsCtx := e.settings.Obs.StartMetricsOp(ctx)
+	err := e.settings.Next.ConsumeMetrics(obsCtx, md)
+	e.settings.Obs.EndMetricsOp(obsCtx, metadata.Type.String(), points, err)
 	if ctx.Err() == nil && e.setPipelineErr(err) {
 		if err != nil {
-			e.receiver.settings.Logger.Warn("Pipeline rejected metrics.", zap.Error(err))
+			e.settings.Receiver.Logger.Warn("Pipeline rejected metrics.", zap.Error(err))
 		} else {
-			e.receiver.settings.Logger.Info("Pipeline accepts metrics again.")
+			e.settings.Receiver.Logger.Info("Pipeline accepts metrics again.")
 		}
 	}
 	return err == nil
 }
 
 // setPipelineErr notes what the pipeline said, and reports whether that is a change.
-func (e *emitter) setPipelineErr(err error) (changed bool) {
+func (e *Emitter) setPipelineErr(err error) (changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	changed = (err != nil) != (e.pipelineErr != nil)
@@ -196,8 +306,8 @@ func (e *emitter) setPipelineErr(err error) (changed bool) {
 	return changed
 }
 
-// pipelineError is why the pipeline took nothing the last time.
-func (e *emitter) pipelineError() error {
+// PipelineError is why the pipeline took nothing the last time.
+func (e *Emitter) PipelineError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.pipelineErr == nil {
@@ -206,19 +316,19 @@ func (e *emitter) pipelineError() error {
 	return fmt.Errorf("the pipeline rejects metrics: %w", e.pipelineErr)
 }
 
-// sinceLastEmission is how long the last emission is ago.
-func (e *emitter) sinceLastEmission(now time.Time) time.Duration {
+// SinceLastEmission is how long the last emission is ago.
+func (e *Emitter) SinceLastEmission(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return now.Sub(e.lastEmission)
 }
 
 // buildActivity is an organization's view as metrics.
-func (e *emitter) buildActivity(org *organization, now time.Time) []pmetric.Metrics {
+func (e *Emitter) buildActivity(org *organization, now time.Time) []pmetric.Metrics {
 	sink := &pointSink{
-		templates: e.templates, org: org.name, expected: org.seriesShown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
+		templates: e.templates, org: org.Org, expected: org.seriesShown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
 	}
-	org.view.Visit(now, sink)
+	org.View.Visit(now, sink)
 	org.seriesShown = sink.shown
 	return sink.chunks()
 }

@@ -1,0 +1,73 @@
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
+)
+
+// fencePublisher commits the fence of a term to the ledger of an organization, with the record of the leader.
+type fencePublisher struct {
+	org      string
+	lease    orgLease
+	store    ledger.Store
+	view     *ledger.View
+	watch    *leaderWatch
+	watchdog *watchdog
+	logger   *zap.Logger
+}
+
+// fenceBatch makes the fence known and says which lease leads.
+func (p *fencePublisher) fenceBatch(fence uint64, now time.Time) ledger.Batch {
+	b := ledger.Batch{Org: p.org, Observed: now}
+	if !p.lease.elected {
+		return b
+	}
+	if last, ok := p.view.Entry(entryLeader); ok && last.Observed.After(now) {
+		now = last.Observed // the newest observation wins, and the other clock may be fast
+	}
+	entry, err := leaderEntry(leaderRecord{Lease: p.lease.name, Identity: p.lease.identity, Fence: fence}, now)
+	if err != nil {
+		p.logger.Debug("Failed to record the leader.", zap.Error(err)) // cannot be: it has plain texts
+		return b
+	}
+	b.Entries = []ledger.Entry{entry}
+	return b
+}
+
+// publish commits the first batch of a term. It tries until the store answers or ctx ends.
+func (p *fencePublisher) publish(ctx context.Context, fence uint64) error {
+	for tries := 0; ; tries++ {
+		_, err := p.store.Commit(ctx, fence, p.fenceBatch(fence, time.Now()))
+		if err == nil || errors.Is(err, ledger.ErrFenced) || ctx.Err() != nil {
+			return err
+		}
+		if tries == 0 {
+			p.logger.Warn("Failed to publish the new leader's fence; retrying.", zap.Error(err))
+		}
+		_ = wakeup.Sleep(ctx, storeRetryInterval)
+	}
+}
+
+// repeat writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
+// a rate limit, for instance. A loop that does not move is no sign of a leader.
+func (p *fencePublisher) repeat(ctx context.Context, fence uint64) {
+	for ctx.Err() == nil {
+		rest := p.watch.silenceLimit()/2 - p.watch.silentFor(time.Now())
+		if rest > 0 {
+			_ = wakeup.Sleep(ctx, rest)
+			continue
+		}
+		if now := time.Now(); p.watchdog.stuckError(now, p.watch.interval) == nil {
+			if _, err := p.store.Commit(ctx, fence, p.fenceBatch(fence, now)); err != nil && ctx.Err() == nil {
+				p.logger.Debug("Failed to record that this replica leads; will retry.", zap.Error(err))
+			}
+		}
+		_ = wakeup.Sleep(ctx, p.watch.silenceLimit()/8)
+	}
+}

@@ -1,0 +1,430 @@
+package emit
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// selfMetrics makes the exporter's own metrics. Those of an organization are the same whichever replica emits them, and
+// come from the replicas that emit the organization. Those of the replica carry its identity, and come from every
+// replica (docs/own-metrics.md). It belongs to the emitter.
+type selfMetrics struct {
+	settings  *Settings
+	builder   *metadata.MetricsBuilder
+	templates *metricTemplates
+	identity  identity
+	build     buildInfo
+	started   pcommon.Timestamp
+	ended     *endedSeries
+	writes    writeSum
+}
+
+func newSelfMetrics(settings *Settings, id identity, templates *metricTemplates) *selfMetrics {
+	started := pcommon.NewTimestampFromTime(time.Now())
+	return &selfMetrics{
+		settings: settings, templates: templates, started: started,
+		identity: id, build: readBuildInfo(&settings.Receiver.BuildInfo), ended: newEndedSeries(),
+		builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver, metadata.WithStartTime(started)),
+	}
+}
+
+// buildMetrics are the exporter's own metrics now.
+func (s *selfMetrics) buildMetrics(orgs []*organization, now time.Time) pmetric.Metrics {
+	at := pcommon.NewTimestampFromTime(now)
+	all := pmetric.NewMetrics()
+	for _, org := range orgs {
+		if org.emits {
+			s.recordOrganization(org, now, at)
+			s.emitOrganization(org, all)
+		} else {
+			s.ended.dropResource(s.organizationResource(org.Org)) // another replica goes on with its series
+		}
+		s.recordReplicaOf(org, at)
+		s.emitReplica(org.Org, all)
+	}
+	s.recordReplica(orgs, now, at)
+	s.emitReplica("", all)
+	s.ended.appendMarkers(all, at)
+	return all
+}
+
+// organizationResource is what the series of an organization are under.
+func (s *selfMetrics) organizationResource(org string) pcommon.Resource {
+	resource := s.builder.NewResourceBuilder()
+	resource.SetVcsOwnerName(org)
+	resource.SetVcsProviderName(providerName)
+	return resource.Emit()
+}
+
+// emitOrganization adds what was recorded of an organization. Its sums begin with its ledger, on every replica and
+// after every restart.
+func (s *selfMetrics) emitOrganization(org *organization, all pmetric.Metrics) {
+	start := s.started
+	if began := org.summary.LedgerStart; !began.IsZero() {
+		start = pcommon.NewTimestampFromTime(began)
+	}
+	md := s.builder.Emit(
+		metadata.WithResource(s.organizationResource(org.Org)), metadata.WithStartTimeOverride(start))
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			s.identity.setScopeInstance(sm.Scope())
+		}
+	}
+	appendTo(all, md)
+}
+
+// emitReplica adds what was recorded of this replica, about an organization unless org is empty.
+func (s *selfMetrics) emitReplica(org string, all pmetric.Metrics) {
+	resource := s.builder.NewResourceBuilder()
+	resource.SetServiceInstanceID(s.identity.instance)
+	if org != "" {
+		resource.SetVcsOwnerName(org)
+	}
+	resource.SetVcsProviderName(providerName)
+	md := s.builder.Emit(metadata.WithResource(resource.Emit()))
+	s.identity.setReceiverLabel(md)
+	appendTo(all, md)
+}
+
+// appendTo moves metrics to the end of all.
+func appendTo(all, md pmetric.Metrics) {
+	for _, rm := range md.ResourceMetrics().All() {
+		rm.SetSchemaUrl(schemaURL)
+	}
+	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
+}
+
+// recordOrganization records what is about one organization. Before the view has caught up nothing of it is known.
+func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pcommon.Timestamp) {
+	if lastRun, _, _ := org.Status.LastPass(); !lastRun.IsZero() {
+		s.builder.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(at, lastRun.Unix(), org.Org)
+	}
+	if s.settings.Replica.Leads(org.Org) {
+		for _, permission := range org.Status.MissingPermissions() {
+			s.builder.RecordGhExporterMissingPermissionDataPoint(at, 1, org.Org, permission)
+		}
+	}
+	sum := &org.summary
+	if !sum.CaughtUp || sum.LedgerStart.IsZero() {
+		return
+	}
+	series, events := s.settings.Replica.Sizes(org.Org)
+	s.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.Org)
+	s.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.Org)
+	s.recordCoverage(org, now, at, sum)
+	counts := s.countersOf(sum, now)
+	s.recordCounters(org, at, counts)
+	s.recordRequests(org, at, counts)
+	if s.settings.Backfill {
+		s.recordBackfill(org, at, counts)
+	}
+	s.recordLines(org, now, at, counts)
+}
+
+func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+	s.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.Org)
+	oldest := sum.OldestUncovered
+	if oldest.IsZero() {
+		oldest = sum.LedgerStart // an organization that could never be read lags since then
+	}
+	s.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.Org)
+}
+
+// sharedCounters are the shared counters of an organization.
+type sharedCounters struct {
+	tallies map[ledger.TallyKey]uint64
+	// showsZero counters are shown at 0.
+	showsZero bool
+}
+
+// countersOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
+// values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
+// it began.
+func (s *selfMetrics) countersOf(sum *ledger.Summary, now time.Time) sharedCounters {
+	unborn := now.Before(sum.LedgerStart.Add(s.settings.ZeroFor))
+	return sharedCounters{tallies: sum.Tallies, showsZero: unborn}
+}
+
+// value returns the value of a counter, 0 for one that nothing was added to.
+func (c sharedCounters) value(name string, labels ...string) int64 {
+	if c.showsZero {
+		return 0
+	}
+	key := ledger.TallyKey{Name: name}
+	copy(key.Labels[:], labels)
+	return int64(c.tallies[key]) //nolint:gosec // no counter gets there
+}
+
+// endpoints are those that requests were made to, in order.
+func (c sharedCounters) endpoints() []string {
+	seen := make(map[string]struct{})
+	for key := range c.tallies {
+		if key.Name == collect.TallyRequests || key.Name == collect.TallyDeprecated {
+			seen[key.Labels[0]] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// recordCounters records the shared counters whose labels are enumerations, every value from the start on.
+func (s *selfMetrics) recordCounters(org *organization, at pcommon.Timestamp, c sharedCounters) {
+	b := s.builder
+	b.RecordGhExporterReconciledEventsDataPoint(at, c.value(collect.TallyReconciled), org.Org)
+	b.RecordGhExporterSeriesOverflowDataPoint(at, c.value(ledger.TallySeriesOverflow), org.Org)
+	b.RecordGhExporterGithubSecondaryLimitHitsDataPoint(at, c.value(collect.TallySecondary), org.Org)
+	b.RecordGhExporterGithubMispricedQueriesDataPoint(at, c.value(collect.TallyMispriced), org.Org)
+	b.RecordGhExporterInvalidValuesDataPoint(at, c.value(collect.TallyInvalid), org.Org)
+	for result, value := range metadata.MapAttributeRunResult {
+		b.RecordGhExporterScrapeRunsDataPoint(at, c.value(collect.TallyRuns, result), org.Org, value)
+	}
+	for resource, value := range metadata.MapAttributeResource {
+		b.RecordGhExporterGithubPointsDataPoint(at, c.value(collect.TallyPoints, resource), org.Org, value)
+	}
+}
+
+// recordRequests records the shared counters with the label endpoint, of which every status class shows once the
+// endpoint is known.
+func (s *selfMetrics) recordRequests(org *organization, at pcommon.Timestamp, c sharedCounters) {
+	for _, endpoint := range c.endpoints() {
+		for class, value := range metadata.MapAttributeStatusClass {
+			n := c.value(collect.TallyRequests, endpoint, class)
+			s.builder.RecordGhExporterGithubRequestsDataPoint(at, n, org.Org, endpoint, value)
+		}
+		n := c.value(collect.TallyDeprecated, endpoint)
+		s.builder.RecordGhExporterGithubDeprecationsDataPoint(at, n, org.Org, endpoint)
+	}
+}
+
+// recordBackfill records the shared counters of backfill jobs.
+func (s *selfMetrics) recordBackfill(org *organization, at pcommon.Timestamp, c sharedCounters) {
+	b := s.builder
+	for reason, value := range metadata.MapAttributeJobReason {
+		b.RecordGhExporterBackfillJobsEnqueuedDataPoint(at, c.value(collect.TallyEnqueued, reason), org.Org, value)
+		b.RecordGhExporterBackfillJobsDedupedDataPoint(at, c.value(collect.TallyDeduped, reason), org.Org, value)
+	}
+	for cause, value := range metadata.MapAttributeDeferReason {
+		b.RecordGhExporterBackfillEnqueuesDroppedDataPoint(at, c.value(collect.TallyDeferred, cause), org.Org, value)
+	}
+	for result, value := range metadata.MapAttributeJobResult {
+		b.RecordGhExporterBackfillJobsProcessedDataPoint(at, c.value(collect.TallyJobs, result), org.Org, value)
+	}
+}
+
+// recordReplicaOf records what this replica knows and does about an organization.
+func (s *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
+	s.builder.RecordGhExporterLeaderDataPoint(at, boolValue(s.settings.Replica.Leads(org.Org)), org.Org)
+	if lastRun, took, _ := org.Status.LastPass(); !lastRun.IsZero() {
+		s.builder.RecordGhExporterScrapeDurationDataPoint(at, took.Seconds(), org.Org)
+	}
+	if expires := org.Status.CredentialExpiry(); !expires.IsZero() {
+		s.builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, expires.Unix(), org.Org)
+	}
+	s.recordLimits(org, at)
+}
+
+// recordLimits records the rate limits that are known and not over. Without the id of an App's installation they would be
+// another series.
+func (s *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
+	installation, quotas, ok := org.Status.Quotas()
+	if !ok {
+		return
+	}
+	b := s.builder
+	for resource, q := range quotas {
+		value, left := metadata.MapAttributeResource[string(resource)], int64(q.Remaining)
+		b.RecordGhExporterGithubRateLimitRemainingDataPoint(at, left, org.Org, installation, value)
+		b.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, q.Reset.Unix(), org.Org, installation, value)
+		if q.Limit > 0 { // an answer may lack it
+			b.RecordGhExporterGithubRateLimitDataPoint(at, int64(q.Limit), org.Org, installation, value)
+		}
+		if resource == budget.ResourceREST {
+			b.RecordGhAppRateLimitRemainingDataPoint(at, left, org.Org, installation)
+		}
+	}
+}
+
+// recordReplica records what is about this replica as a whole.
+func (s *selfMetrics) recordReplica(orgs []*organization, now time.Time, at pcommon.Timestamp) {
+	s.builder.RecordGhExporterBuildInfoDataPoint(
+		at, 1, s.build.version, s.build.revision, s.build.goVersion, s.build.collector)
+	s.recordView(orgs, at)
+	s.recordStoreWrites(orgs, now, at)
+	s.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, s.settings.Replica.CorruptRecords())
+	if active, ok := s.settings.Replica.Fallback(); ok {
+		s.builder.RecordGhExporterStoreFallbackDataPoint(at, boolValue(active))
+	}
+	s.recordHealth(orgs, at)
+	s.recordQueue(orgs, now, at)
+}
+
+// recordView records how large the views are, and how long they took to catch up, once all of them have.
+func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
+	var (
+		caughtUp time.Duration
+		shown    [ledger.NumMetrics]int
+	)
+	for _, org := range orgs {
+		if !org.summary.CaughtUp {
+			return
+		}
+		_, _, took := org.Status.LastPass()
+		caughtUp = max(caughtUp, took)
+		for m, n := range org.seriesShown {
+			shown[m] += n
+		}
+	}
+	s.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
+	for m, n := range shown {
+		if name := s.templates.name(m); name != "" {
+			s.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
+		}
+	}
+}
+
+// writeSum is the state of the one shared counter that is summed over the organizations.
+type writeSum struct {
+	start time.Time
+	total int64
+}
+
+// startOf returns when the sum began: with the oldest ledger, or with the newest after a ledger that began again let
+// the sum fall.
+func (w *writeSum) startOf(total int64, oldest, newest time.Time) time.Time {
+	switch {
+	case total < w.total:
+		w.start = newest
+	case w.start.IsZero():
+		w.start = oldest
+	}
+	w.total = total
+	return w.start
+}
+
+// recordStoreWrites records the writes to the store once all organizations are known.
+func (s *selfMetrics) recordStoreWrites(orgs []*organization, now time.Time, at pcommon.Timestamp) {
+	type label struct{ source, result string }
+	var oldest, newest time.Time
+	sums, total := make(map[label]int64), int64(0)
+	for _, org := range orgs {
+		sum := &org.summary
+		if !sum.CaughtUp {
+			return
+		}
+		if sum.LedgerStart.IsZero() {
+			continue // nothing was written yet
+		}
+		if oldest.IsZero() || sum.LedgerStart.Before(oldest) {
+			oldest = sum.LedgerStart
+		}
+		if sum.LedgerStart.After(newest) {
+			newest = sum.LedgerStart
+		}
+		c := s.countersOf(sum, now)
+		for source := range metadata.MapAttributeSource {
+			for result := range metadata.MapAttributeWriteResult {
+				n := c.value(collect.TallyStoreWrites, source, result)
+				sums[label{source, result}] += n
+				total += n
+			}
+		}
+	}
+	if oldest.IsZero() {
+		return
+	}
+	start := s.writes.startOf(total, oldest, newest)
+	s.builder.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
+	defer s.builder.Reset(metadata.WithStartTime(s.started))
+	for l, n := range sums {
+		s.builder.RecordGhExporterStoreWriteDataPoint(
+			at, n, metadata.MapAttributeSource[l.source], metadata.MapAttributeWriteResult[l.result])
+	}
+}
+
+// recordHealth records the dependencies, those that are an organization's for each organization.
+func (s *selfMetrics) recordHealth(orgs []*organization, at pcommon.Timestamp) {
+	report := s.settings.Replica.Report()
+	for i := range report.Dependencies {
+		d := &report.Dependencies[i]
+		if !strings.HasPrefix(d.Name, health.GitHub) && d.Name != health.Leadership {
+			s.builder.RecordGhExporterDependencyHealthDataPoint(at, boolValue(d.Healthy), d.Name, "")
+			continue
+		}
+		for _, org := range orgs {
+			healthy := s.settings.Replica.IsHealthyFor(org.Org, d.Name, d.Healthy)
+			s.builder.RecordGhExporterDependencyHealthDataPoint(at, boolValue(healthy), d.Name, org.Org)
+		}
+	}
+}
+
+// recordQueue records the backlog as this replica saw it last. What is not known is not shown.
+func (s *selfMetrics) recordQueue(orgs []*organization, now time.Time, at pcommon.Timestamp) {
+	seen, known := s.settings.Replica.Backlog()
+	if !known {
+		return
+	}
+	for name, n := range seen.Depth {
+		s.builder.RecordGhExporterQueueDepthDataPoint(at, int64(n), name)
+	}
+	for i := range seen.Queues {
+		queue := &seen.Queues[i]
+		s.builder.RecordGhExporterQueueInvalidMessagesDataPoint(at, seen.Invalid[queue.Name], queue.Name)
+		s.builder.RecordGhExporterQueueReturnedMessagesDataPoint(at, seen.Returned[queue.Name], queue.Name)
+		age := 0.0
+		if oldest := s.oldestJob(orgs, queue); queue.Ready > 0 && !oldest.IsZero() {
+			age = max(0, now.Sub(oldest).Seconds())
+		}
+		s.builder.RecordGhExporterQueueOldestMessageAgeDataPoint(at, age, queue.Name)
+	}
+}
+
+// oldestJob is when the oldest job of a queue was published, as far as it is known.
+func (s *selfMetrics) oldestJob(orgs []*organization, queue *backfill.QueueDepth) time.Time {
+	oldest := queue.Oldest
+	for _, org := range orgs {
+		if queue.Org != "" && queue.Org != strings.ToLower(org.Org) {
+			continue
+		}
+		if at := org.Status.OldestJob(); !at.IsZero() && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest
+}
+
+// boolValue is 1 for true.
+func boolValue(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// recordLines records where the weekly lines of repositories stand.
+func (s *selfMetrics) recordLines(org *organization, now time.Time, at pcommon.Timestamp, c sharedCounters) {
+	isFromStatistics := org.Status.EachLinesState(now, func(repo string, state *loc.State, mode loc.Mode) {
+		for _, m := range loc.Modes() {
+			value := metadata.MapAttributeLocMode[m.String()]
+			s.builder.RecordGhExporterLocSourceModeDataPoint(at, boolValue(m == mode), org.Org, repo, value)
+		}
+		if state.Fallback {
+			s.builder.RecordGhExporterLocFallbackIncompleteDataPoint(at, boolValue(state.Incomplete), org.Org, repo)
+		}
+	})
+	if isFromStatistics {
+		waits := c.value(collect.TallyLinesWait)
+		s.builder.RecordGhExporterLocFallbackBudgetExhaustedDataPoint(at, waits, org.Org)
+	}
+}

@@ -1,0 +1,148 @@
+package githubexporter
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
+)
+
+// linesRetryDelay is the wait after a round whose result could not be committed.
+const linesRetryDelay = 10 * time.Second
+
+// lineRounds reads the weekly lines of an organization from GitHub's statistics while this replica leads it. A nil one is
+// that of an organization whose weekly lines are those of its commits: it takes signals and does nothing.
+type lineRounds struct {
+	settings  collect.LinesSettings
+	collector *collect.Collector
+	view      *ledger.View
+	logger    *zap.Logger
+
+	// passed has the start of a pass that read the organization; viewChanged has a token when the view has changed.
+	passed      chan time.Time
+	viewChanged wakeup.Signal
+	failing     bool // whether the last round failed; it belongs to run
+}
+
+func newLineRounds(
+	settings collect.LinesSettings, collector *collect.Collector, view *ledger.View, logger *zap.Logger,
+) *lineRounds {
+	return &lineRounds{
+		settings: settings, collector: collector, view: view, logger: logger,
+		passed: make(chan time.Time, 1), viewChanged: wakeup.NewSignal(),
+	}
+}
+
+// signalPass signals the end of a pass that read the organization, by its start. It does not block.
+func (l *lineRounds) signalPass(start time.Time) {
+	if l == nil {
+		return
+	}
+	select {
+	case l.passed <- start:
+	default:
+	}
+}
+
+// signalViewChange signals a change of the view. It does not block.
+func (l *lineRounds) signalViewChange() {
+	if l == nil {
+		return
+	}
+	l.viewChanged.Notify()
+}
+
+// discardPasses drops the signal of a pass of a former term.
+func (l *lineRounds) discardPasses() {
+	select {
+	case <-l.passed:
+	default:
+	}
+}
+
+// awaitFirstPass waits for the first pass of the term, and until the view has it: by then the view has all writes of a
+// former leader. It reports false when ctx ended first.
+func (l *lineRounds) awaitFirstPass(ctx context.Context) bool {
+	var start time.Time
+	select {
+	case <-ctx.Done():
+		return false
+	case start = <-l.passed:
+	}
+	for !l.view.IsCaughtUp() || l.view.Edge().Before(start) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-l.viewChanged:
+		}
+	}
+	return true
+}
+
+// minRoundInterval is the shortest time between two rounds, whose times are by the slower of two clocks, GitHub's and
+// that of this process.
+const minRoundInterval = time.Second
+
+// waitUntil waits until a time, at most until the next pass ends.
+func (l *lineRounds) waitUntil(ctx context.Context, until time.Time) {
+	timer := time.NewTimer(max(minRoundInterval, time.Until(until)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-l.passed:
+	}
+}
+
+// run makes rounds over the repositories whose weekly lines are due, until ctx, the term, ends.
+func (l *lineRounds) run(ctx context.Context, fence uint64) {
+	if !l.awaitFirstPass(ctx) {
+		return
+	}
+	work := l.collector.Lines(l.settings, fence, l.view)
+	for ctx.Err() == nil {
+		round, err := work.Refresh(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		l.logRound(&round, err)
+		if err != nil {
+			round.NextAt = time.Now().Add(linesRetryDelay)
+		}
+		l.waitUntil(ctx, round.NextAt)
+	}
+}
+
+// logRound logs the outcome of a round: the first failing one as a warning.
+func (l *lineRounds) logRound(round *collect.LinesResult, err error) {
+	failing := err != nil || len(round.Failures) > 0
+	level := zap.DebugLevel
+	switch {
+	case failing && !l.failing:
+		level = zap.WarnLevel
+	case round.StatisticsReads+round.CommitReads+round.QuietWeeks > 0:
+		level = zap.InfoLevel
+	}
+	// The repositories that failed wait: a round without them says nothing about them.
+	l.failing = failing || (l.failing && round.StatisticsReads+round.CommitReads == 0)
+	l.logger.Log(level, "Round over the weekly lines ended.",
+		zap.Int("asked", round.StatisticsReads), zap.Int("read", round.CommitReads),
+		zap.Int("quiet", round.QuietWeeks), zap.Time("next", round.NextAt), failuresField(round.Failures), zap.Error(err))
+}
+
+// eachState calls f with the state of the weekly lines of every repository in the view, and its mode now.
+func (l *lineRounds) eachState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) {
+	week := ledger.LastCompleteWeek(now)
+	for _, entry := range l.view.Entries(collect.EntryLinesState) {
+		name, ok := l.view.RepoName(entry.RepoID())
+		state, err := loc.Decode(entry.Data)
+		if ok && err == nil {
+			f(name, &state, l.settings.Rules.ModeAt(&state, now, week))
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package githubexporter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+const (
+	// jitter is the fraction of the interval by which passes are moved at random.
+	jitter = 0.1
+	// pruneInterval is the time between two prunings of events past the retention.
+	pruneInterval = time.Hour
+	// invalidLogInterval is the time between two log lines about invalid values.
+	invalidLogInterval = time.Minute
+)
+
+// passLoop makes the passes over one organization while this replica leads it. One goroutine runs it.
+type passLoop struct {
+	org         string
+	interval    time.Duration
+	logger      *zap.Logger
+	telemetry   *metadata.TelemetryBuilder
+	collector   *collect.Collector
+	tallies     *collect.Tallies
+	cooldown    *health.Cooldown
+	health      *orgHealth
+	watchdog    *watchdog
+	state       *orgState
+	maintenance *maintenance
+	// onPass is called after each pass with its outcome; err is the error of the organization as a whole.
+	onPass func(result *collect.PassResult, err error)
+}
+
+// run makes passes until ctx, the term, ends.
+func (l *passLoop) run(ctx context.Context, fence uint64) {
+	loop := schedule.Loop{Interval: l.interval, Jitter: jitter}
+	_ = loop.Run(ctx, func(ctx context.Context) time.Time { // ends with the context only
+		l.watchdog.startPass(time.Now())
+		notBefore := l.runPass(ctx, fence)
+		l.watchdog.endPass(time.Now(), l.interval, notBefore)
+		return notBefore
+	})
+}
+
+// runPass makes a pass and the maintenance that is due. It returns when the next one may start; zero for any time.
+func (l *passLoop) runPass(ctx context.Context, fence uint64) time.Time {
+	if cooling := l.cooldown.Err(); cooling != nil {
+		l.skipPass(ctx, cooling)
+		return time.Time{}
+	}
+	result, err := l.collector.Pass(ctx, fence)
+	if ctx.Err() != nil {
+		return time.Time{}
+	}
+	l.recordPass(ctx, &result, err)
+	if err == nil {
+		l.maintenance.run(ctx, fence)
+	}
+	return result.RetryAt
+}
+
+// skipPass counts a pass that is not made because requests to GitHub pause.
+func (l *passLoop) skipPass(ctx context.Context, cooling error) {
+	l.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
+	l.health.readErrors.set(l.org, cooling)
+	if err := l.collector.Flush(ctx); err != nil && ctx.Err() == nil {
+		l.logger.Debug("Failed to flush counters; will retry with the next commit.", zap.Error(err))
+	}
+}
+
+// recordPass reports a pass to the log, the state, the telemetry and the other roles.
+func (l *passLoop) recordPass(ctx context.Context, result *collect.PassResult, err error) {
+	l.health.recordPass(result, err)
+	l.telemetry.GithubexporterPassDuration.Record(ctx, result.Duration.Seconds(),
+		metric.WithAttributes(attribute.String("org", l.org), attribute.String("result", string(result.Status))))
+	complete := err == nil && result.Incomplete == nil
+	if complete {
+		l.health.warnOfFilter(result)
+	}
+	if result.Duration > l.interval {
+		l.logger.Warn("Pass took longer than scrape_interval; the next pass starts at once.",
+			zap.Duration("took", result.Duration), zap.Duration("scrape_interval", l.interval))
+	}
+	l.state.recordPass(result.Duration, complete)
+	l.onPass(result, err)
+}
+
+// maintenance prunes the ledger of an organization and reconciles it with GitHub, after passes. It belongs to the pass
+// loop.
+type maintenance struct {
+	org       string
+	store     ledger.Store
+	collector *collect.Collector
+	logger    *zap.Logger
+	retention time.Duration
+	// reconcileInterval is the time between two reconciliations; zero for none.
+	reconcileInterval time.Duration
+
+	prunedAt, reconciledAt time.Time
+}
+
+// run prunes and reconciles where it is time to.
+func (m *maintenance) run(ctx context.Context, fence uint64) {
+	now := time.Now()
+	if now.Sub(m.prunedAt) >= pruneInterval {
+		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
+			m.logger.Error("Failed to prune the ledger; will retry after the next pass.", zap.Error(err))
+		} else {
+			m.prunedAt = now
+		}
+	}
+	if m.reconciledAt.IsZero() {
+		m.reconciledAt = now // the first pass has just read the last 24 h
+	}
+	if m.reconcileInterval > 0 && now.Sub(m.reconciledAt) >= m.reconcileInterval {
+		m.reconcile(ctx, fence, now)
+	}
+}
+
+// reconcile reads the last 24 h of recently active repositories again. Events that passes missed are a warning.
+func (m *maintenance) reconcile(ctx context.Context, fence uint64, now time.Time) {
+	result, err := m.collector.Reconcile(ctx, fence)
+	if ctx.Err() != nil {
+		return
+	}
+	m.reconciledAt = now
+	level := zap.InfoLevel
+	if result.Found > 0 || err != nil {
+		level = zap.WarnLevel
+	}
+	m.logger.Log(level, "Reconciliation ended.", zap.Int("repositories", result.Repositories),
+		zap.Int("found", result.Found), zap.Int("failures", len(result.Failures)), zap.Error(err))
+}
+
+// invalidValues counts invalid values in GitHub's responses and logs at most one each invalidLogInterval. It is safe
+// for concurrent use.
+type invalidValues struct {
+	tallies *collect.Tallies
+	logger  *zap.Logger
+
+	mu       sync.Mutex
+	loggedAt time.Time
+}
+
+// record counts a value that a correct response does not have.
+func (v *invalidValues) record(err error) {
+	v.tallies.Add(collect.TallyInvalid)
+	now := time.Now()
+	v.mu.Lock()
+	isDue := now.Sub(v.loggedAt) >= invalidLogInterval
+	if isDue {
+		v.loggedAt = now
+	}
+	v.mu.Unlock()
+	if isDue {
+		v.logger.Warn("Ignoring an invalid value in a GitHub response; further occurrences are only counted.",
+			zap.Error(err))
+	}
+}
+
+// logSchemaError returns a function that logs a GraphQL query which the server's schema does not accept.
+func logSchemaError(logger *zap.Logger) func(err *github.SchemaError) {
+	return func(err *github.SchemaError) {
+		logger.Warn("The server's GraphQL schema lacks a queried field. Falling back to REST where REST has the "+
+			"data; other windows remain gaps.", zap.Error(err))
+	}
+}
