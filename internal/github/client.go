@@ -37,12 +37,8 @@ type Client struct {
 	slots    *semaphore.Weighted
 	// maybeNoAPI says that the endpoint is the root of a host that is not named as those of an API are.
 	maybeNoAPI bool
-	// pages and together are the sizes of a page of repositories, and of a group of repositories that are asked for
-	// together.
-	pages, together *pageSize
-	// repos is what is remembered of single repositories.
-	repos   repoMemory
-	cursors cursorCache
+	// state is what the readers remember.
+	state readerState
 	// schema is what the server's GraphQL schema lacks.
 	schema schemaGaps
 	skew   atomic.Int64
@@ -58,7 +54,7 @@ func New(settings Settings) (*Client, error) {
 	}
 	c := &Client{
 		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
-		pages: newPageSize(100, 50, 25, 10, 5), together: newPageSize(maxGroupSize, 5, 2),
+		state:      newReaderState(),
 		slots:      semaphore.NewWeighted(int64(settings.Concurrency)),
 		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}

@@ -109,7 +109,7 @@ func (r *reader) acceptsMissingLines() bool {
 	if r.forWeeklyLines {
 		least = minMissedLineReadings
 	}
-	return r.client.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
+	return r.client.state.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
 }
 
 // checkLines returns the error of commits that were left out because GitHub did not return their lines. Where commits
@@ -137,7 +137,7 @@ func (r *reader) checkLines(ctx context.Context) error {
 // recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
 	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
-		r.client.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
+		r.client.state.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
 	}
 }
 
@@ -148,7 +148,7 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 		return n.isMerge() || (n.invalid != nil && !n.invalid.hasOnly("additions", "deletions"))
 	})
 	sizes := []int{len(left), reducedLinesGroupSize}
-	if len(left) <= reducedLinesGroupSize || r.client.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
+	if len(left) <= reducedLinesGroupSize || r.client.state.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
 		sizes = []int{reducedLinesGroupSize}
 	}
 	var single []*commitNode

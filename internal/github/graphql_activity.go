@@ -130,7 +130,7 @@ func (r *reader) requestActivity(
 	data, errs, err = r.requestActivityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
-		r.client.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
+		r.client.state.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
 	}
 	return data, errs, err
 }
@@ -140,7 +140,7 @@ func (r *reader) requestActivity(
 func (r *reader) requestActivityPage(
 	ctx context.Context, full *activityVariables,
 ) (*repositoryActivity, []graphqlError, error) {
-	repo, memory := r.request.Repo.ID, &r.client.repos
+	repo, memory := r.request.Repo.ID, &r.client.state.repos
 	sizes := memory.size(repo)
 	size, shrank := sizes.now(), false
 	if r.request.Minimal {

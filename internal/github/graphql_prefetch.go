@@ -27,6 +27,9 @@ const (
 	prefetchConcurrency = 4
 )
 
+// newGroupSize returns the group sizes of Prefetch.
+func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }
+
 // prefetchedPage is the first page of a reading, from a query for several repositories.
 type prefetchedPage struct {
 	data *repositoryActivity
@@ -55,7 +58,7 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	}
 	var group errgroup.Group
 	group.SetLimit(prefetchConcurrency)
-	size := c.together.now()
+	size := c.state.groupSize.now()
 	for several := range slices.Chunk(fit, size) {
 		if len(several) > 1 {
 			group.Go(func() error { c.prefetchGroup(ctx, several, size); return nil })
@@ -66,7 +69,7 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 
 // fitsGroup reports whether a short first page probably has everything.
 func (c *Client) fitsGroup(r *ReadRequest) bool {
-	if r.Minimal || c.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
+	if r.Minimal || c.state.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
 		return false // the others of the query would wait for it
 	}
 	if r.Repo.NodeID == "" || r.AtCommit != "" {
@@ -93,11 +96,11 @@ func (c *Client) fitsGroup(r *ReadRequest) bool {
 // are smaller; if one fails, one of its repositories fails alone, too.
 func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size int) {
 	err := c.requestGroup(ctx, several, size)
-	if next, ok := c.together.below(size, err); ok && len(several) > 2 {
+	if next, ok := c.state.groupSize.below(size, err); ok && len(several) > 2 {
 		half := len(several) / 2
 		first, second := c.requestGroup(ctx, several[:half], 0), c.requestGroup(ctx, several[half:], 0)
 		if first == nil && second == nil {
-			c.together.remember(next)
+			c.state.groupSize.remember(next)
 		}
 	}
 }
@@ -111,9 +114,9 @@ func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size 
 	case err != nil:
 		return err
 	case cost >= len(several) && size > 0:
-		c.together.shrink(size)
+		c.state.groupSize.shrink(size)
 	default:
-		c.together.worked(size)
+		c.state.groupSize.worked(size)
 	}
 	for i, r := range several {
 		r.prefetched = groupPage(found, errs, "r"+strconv.Itoa(i))

@@ -12,6 +12,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
+// newListingPageSize returns the page sizes of listings, and of lookups by node id.
+func newListingPageSize() *pageSize { return newPageSize(100, 50, 25, 10, 5) }
+
 // position is the place of a repository in a listing, which is in the order of creation.
 type position struct {
 	created time.Time
@@ -67,7 +70,7 @@ func (s *cursorCache) set(org string, list []pageCursor) {
 // to the end. A page of 100 costs 2 points.
 func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &listing{client: c, org: org, page: page}
-	cached := c.cursors.get(org)
+	cached := c.state.cursors.get(org)
 	cursors, err := l.read(ctx, cached)
 	if cached != nil && errors.Is(err, errStaleCursor) {
 		l, cached = &listing{client: c, org: org, page: page}, nil
@@ -79,7 +82,7 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 	case err != nil || (cached != nil && l.pages > l.neededPages()):
 		cursors = nil
 	}
-	c.cursors.set(org, cursors)
+	c.state.cursors.set(org, cursors)
 	if err == nil && l.incomplete.Missing > 0 {
 		return &l.incomplete
 	}
@@ -102,7 +105,7 @@ type listing struct {
 
 // neededPages returns how many pages of the present size the listing has.
 func (l *listing) neededPages() int {
-	size := l.client.pages.now()
+	size := l.client.state.pageSize.now()
 	return max(1, (l.nodes+size-1)/size)
 }
 
@@ -247,17 +250,17 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 	if after != "" {
 		v.After = &after
 	}
-	size, shrank := c.pages.now(), false
+	size, shrank := c.state.pageSize.now(), false
 	for {
 		v.First = size
-		found, errs, err := ask[discoverData](ctx, c, question{smaller: size > c.pages.least()}, v)
-		next, smaller := c.pages.below(size, err)
+		found, errs, err := ask[discoverData](ctx, c, question{smaller: size > c.state.pageSize.least()}, v)
+		next, smaller := c.state.pageSize.below(size, err)
 		switch {
 		case err == nil && shrank:
-			c.pages.remember(size)
+			c.state.pageSize.remember(size)
 			return found, errs, nil
 		case err == nil:
-			c.pages.worked(size)
+			c.state.pageSize.worked(size)
 			return found, errs, nil
 		case smaller:
 			size, shrank = next, true

@@ -146,7 +146,7 @@ func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
 
 // readGraphQL requests repositories with GraphQL, page by page.
 func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
-	size := l.client.pages.now()
+	size := l.client.state.pageSize.now()
 	for len(repos) > 0 {
 		part := repos[:min(len(repos), size)]
 		found, errs, err := l.requestNodes(ctx, part)
@@ -154,7 +154,7 @@ func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
 			l.readREST(ctx, repos)
 			return
 		}
-		if next, ok := l.client.pages.below(len(part), err); ok {
+		if next, ok := l.client.state.pageSize.below(len(part), err); ok {
 			size = next
 			continue
 		}
@@ -179,7 +179,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 	for i := range part {
 		ids[i] = part[i].NodeID
 	}
-	smaller := len(part) > l.client.pages.least()
+	smaller := len(part) > l.client.state.pageSize.least()
 	found, errs, err := ask[lookupData](ctx, l.client, question{smaller: smaller}, lookupVariables{IDs: ids})
 	switch {
 	case smaller && tooMuch(err):

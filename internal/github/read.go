@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -101,7 +102,7 @@ func (o *ReadResult) setFailed(s activity.Stream, err error) {
 // stream that did not fail, none in the window is missing. An error of emit ends the streams that are not complete.
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
 	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
-	r.linesApart = c.repos.areLinesApart(req.Repo.ID, c.settings.Now())
+	r.linesApart = c.state.repos.areLinesApart(req.Repo.ID, c.settings.Now())
 	inPart := withScope(ctx, scope{
 		repo: req.Repo.ID, patience: c.newPatience(partPatience, req.Minimal), priority: req.Priority,
 	})
@@ -127,6 +128,28 @@ func (r *reader) readREST(ctx context.Context, sources []*streamSource) {
 	for _, s := range sources {
 		r.result.setFailed(s.stream, s.readREST(ctx, r))
 	}
+}
+
+// readerState is what a client's readers remember between requests. It is safe for concurrent use.
+type readerState struct {
+	// pageSize and cursors are those of listings and lookups.
+	pageSize *pageSize
+	cursors  cursorCache
+	// groupSize is the number of repositories in a query of Prefetch.
+	groupSize *pageSize
+	repos     repoMemory
+}
+
+func newReaderState() readerState {
+	return readerState{pageSize: newListingPageSize(), groupSize: newGroupSize()}
+}
+
+// maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
+const maxPages = 5000
+
+// errEndless is the error of a listing whose next page never ends.
+func errEndless(endpoint string) error {
+	return malformed(endpoint, fmt.Sprintf("the listing has more than %d pages, or repeats itself", maxPages))
 }
 
 // reader reads one repository.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,9 +15,6 @@ import (
 
 // perPage is the largest page size of REST.
 const perPage = 100
-
-// maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
-const maxPages = 5000
 
 // restPage is what a REST response says beside its rows.
 type restPage struct {
@@ -152,11 +148,4 @@ func values(pairs ...string) url.Values {
 		v.Set(pairs[i], pairs[i+1])
 	}
 	return v
-}
-
-// errEndless is the error of a listing whose next page never ends.
-func errEndless(endpoint string) error {
-	return &UnavailableError{
-		Response: Response{Endpoint: endpoint}, Err: fmt.Errorf("the listing has more than %d pages, or repeats itself", maxPages),
-	}
 }
