@@ -215,7 +215,7 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		ids = append(ids, n.ID)
 		byOID[n.OID] = n
 	}
-	data, _, err := ask[linesData](ctx, r.client, question{split: true}, linesVariables{IDs: ids})
+	data, _, err := runQuery[linesData](ctx, r.client, queryOptions{split: true}, linesVariables{IDs: ids})
 	if err != nil {
 		r.lines.recordFailure()
 		return nil, err

@@ -311,7 +311,7 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 // missingCommitError is the error of a ReadRequest.AtCommit that does not exist.
 func missingCommitError(errs []graphqlError) error {
 	if e := errorBelow(errs, "object"); e != nil {
-		return failure(activityQuery, e)
+		return partError(activityQuery, e)
 	}
 	return notInActivity("no such commit any more")
 }

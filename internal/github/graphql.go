@@ -54,8 +54,8 @@ type rateLimit struct {
 	wrong error
 }
 
-// question says how a query is sent.
-type question struct {
+// queryOptions says how a query is sent.
+type queryOptions struct {
 	// smaller says that the query can be made smaller: it is not repeated when it asked for too much.
 	smaller bool
 	// once says that the query is not repeated at all; split that several smaller ones follow when it fails.
@@ -72,15 +72,16 @@ type graphqlRequest struct {
 	Variables     json.RawMessage `json:"variables"`
 }
 
-// ask sends a query and decodes its data into a T, which may be partial: the errors say what is missing. What came with an
-// error of the whole is given beside it.
-func ask[T any](ctx context.Context, c *Client, q question, v variables) (T, []graphqlError, error) {
-	data, errs, _, err := askCosting[T](ctx, c, q, v)
+// runQuery sends the query of some variables and decodes its data into a T. The data may be partial: the errors have
+// the missing parts. An error of the whole response may come with data, too.
+func runQuery[T any](ctx context.Context, c *Client, q queryOptions, v variables) (T, []graphqlError, error) {
+	data, errs, _, err := runQueryWithCost[T](ctx, c, q, v)
 	return data, errs, err
 }
 
-// askCosting is ask, and says what the answer cost. Of the document it sends what the server's schema has.
-func askCosting[T any](ctx context.Context, c *Client, q question, v variables) (T, []graphqlError, int, error) {
+// runQueryWithCost is runQuery with the cost of the response in points. It leaves out of the document what the
+// server's schema lacks.
+func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v variables) (T, []graphqlError, int, error) {
 	doc := v.document()
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -93,7 +94,7 @@ func askCosting[T any](ctx context.Context, c *Client, q question, v variables) 
 			var none T
 			return none, nil, 0, err
 		}
-		data, errs, cost, err := askOnce[T](ctx, c, known, q, encoded)
+		data, errs, cost, err := sendQuery[T](ctx, c, known, q, encoded)
 		lacking, ok := errors.AsType[*SchemaError](err)
 		if !ok {
 			return data, errs, cost, err
@@ -108,9 +109,9 @@ func askCosting[T any](ctx context.Context, c *Client, q question, v variables) 
 	}
 }
 
-// askOnce sends a document as it is.
-func askOnce[T any](
-	ctx context.Context, c *Client, doc document, q question, encoded json.RawMessage,
+// sendQuery sends a document as it is.
+func sendQuery[T any](
+	ctx context.Context, c *Client, doc document, q queryOptions, encoded json.RawMessage,
 ) (T, []graphqlError, int, error) {
 	var data T
 	body, err := json.Marshal(graphqlRequest{OperationName: doc.name, Query: doc.text, Variables: encoded})
@@ -243,8 +244,8 @@ func isOfWhole(e graphqlError) bool {
 	return len(e.Path) == 1 && (e.kind() == "NOT_FOUND" || e.refused())
 }
 
-// failure is the error of a part of an answer that is missing.
-func failure(doc document, e *graphqlError) error {
+// partError returns the error of a missing part of a response.
+func partError(doc document, e *graphqlError) error {
 	answer := Response{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
 	switch e.kind() {
 	case "NOT_FOUND":
@@ -269,32 +270,33 @@ func (e *graphqlError) at(list []string, i int) bool {
 	return true
 }
 
-// mentioned reports whether an error is of the i-th of a list, or of something in it.
-func mentioned(errs []graphqlError, list []string, i int) bool {
+// hasErrorAt reports whether an error is about the i-th item of a list, or about something in it.
+func hasErrorAt(errs []graphqlError, list []string, i int) bool {
 	return slices.ContainsFunc(errs, func(e graphqlError) bool { return e.at(list, i) })
 }
 
-// untold is the error of the i-th of a list, or of something in it, that GitHub could not tell this time; nil for none. What
-// the credential may not read, or is gone, is told.
-func untold(doc document, errs []graphqlError, list []string, i int) error {
+// itemError returns the error of the i-th item of a list, or of something in it, that another request may return; nil
+// for none. An item that the credential may not read, or that is gone, has none.
+func itemError(doc document, errs []graphqlError, list []string, i int) error {
 	for k := range errs {
 		if !errs[k].at(list, i) {
 			continue
 		}
-		if err := failure(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
+		if err := partError(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
 			return err
 		}
 	}
 	return nil
 }
 
-// forbiddenAt is the error of the i-th of a list that the credential may not see, though it is there; nil for none.
+// forbiddenAt returns the error of the i-th item of a list that exists and that the credential may not see; nil for
+// none.
 func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error {
 	for k := range errs {
 		if !errs[k].at(list, i) {
 			continue
 		}
-		err := failure(doc, &errs[k])
+		err := partError(doc, &errs[k])
 		if forbidden, ok := errors.AsType[*ForbiddenError](err); ok && !forbidden.Legal {
 			return err
 		}
@@ -302,31 +304,32 @@ func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error 
 	return nil
 }
 
-// unanswered is the error of what is null below a field because GitHub could not tell it this time: null would be taken
-// for an event that did not happen. What the credential may not read, or is gone, is null and stays so.
-func unanswered(doc document, errs []graphqlError, field string) error {
+// fieldUnavailable returns the error of what is null below a field although another request may return it: the null
+// would be taken for an event that did not happen. What the credential may not read, or is gone, is null and stays
+// so.
+func fieldUnavailable(doc document, errs []graphqlError, field string) error {
 	for i := range errs {
 		e := &errs[i]
 		if !slices.Contains(e.Path, any(field)) || e.atField("additions") || e.atField("deletions") {
 			continue // lines are asked for again, commit by commit
 		}
-		if err := failure(doc, e); errors.As(err, new(*UnavailableError)) {
+		if err := partError(doc, e); errors.As(err, new(*UnavailableError)) {
 			return err
 		}
 	}
 	return nil
 }
 
-// missing is the error of a part that is missing without one of its own.
-func missing(doc document, errs []graphqlError, what string) error {
+// missingDataError returns the error of a missing part: the first of errs, or one that names what is missing.
+func missingDataError(doc document, errs []graphqlError, what string) error {
 	if len(errs) > 0 {
-		return failure(doc, &errs[0])
+		return partError(doc, &errs[0])
 	}
 	return &UnavailableError{Response: Response{Endpoint: doc.name, Status: http.StatusOK}, Err: errors.New("no " + what)}
 }
 
-// under are the first of the errors whose path begins with a name.
-func under(errs []graphqlError, first string) []graphqlError {
+// firstErrorUnder returns the first error whose path begins with a name, or nothing.
+func firstErrorUnder(errs []graphqlError, first string) []graphqlError {
 	for i := range errs {
 		if errs[i].under(first) {
 			return errs[i : i+1]

@@ -146,10 +146,10 @@ func (r *reader) requestActivityPage(
 	if r.request.Minimal {
 		size = sizes.least()
 	}
-	q := question{split: full.selectsCommits() && (full.Pulls || full.Lines)}
+	q := queryOptions{split: full.selectsCommits() && (full.Pulls || full.Lines)}
 	for {
 		q.smaller = size > sizes.least()
-		data, errs, err := ask[activityData](ctx, r.client, q, full.withPageSize(size))
+		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))
 		if next, ok := sizes.below(size, err); ok {
 			size, shrank = next, true
 			continue
@@ -162,7 +162,7 @@ func (r *reader) requestActivityPage(
 		memory.worked(repo, sizes, size, shrank)
 		r.request.Minimal = false // it is answered again
 		if data.repository() == nil {
-			return nil, nil, missing(activityQuery, repositoryErrors(errs), "repository")
+			return nil, nil, missingDataError(activityQuery, repositoryErrors(errs), "repository")
 		}
 		return data.repository(), errs, r.checkIdentity(data.repository())
 	}
@@ -190,8 +190,8 @@ func (v *activityVariables) withPageSize(percent int) *activityVariables {
 }
 
 func repositoryErrors(errs []graphqlError) []graphqlError {
-	if list := under(errs, "byId"); list != nil {
+	if list := firstErrorUnder(errs, "byId"); list != nil {
 		return list
 	}
-	return under(errs, "byName")
+	return firstErrorUnder(errs, "byName")
 }

@@ -109,7 +109,7 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 // smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
 	v := newGroupVariables(several)
-	found, errs, cost, err := askCosting[map[string]json.RawMessage](ctx, c, question{once: true}, v)
+	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{once: true}, v)
 	switch {
 	case err != nil:
 		return err
@@ -181,7 +181,7 @@ func groupPage(found map[string]json.RawMessage, errs []graphqlError, name strin
 		if !errs[i].under(name) {
 			continue
 		}
-		if _, ok := errors.AsType[*UnavailableError](failure(activitiesQuery[1], &errs[i])); ok {
+		if _, ok := errors.AsType[*UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {
 			return nil
 		}
 		page.errs = append(page.errs, errs[i])

@@ -290,7 +290,7 @@ func (s *lineReader) selectHead(v *activityVariables) {
 // handleNoCommits handles a listing without a commit.
 func (s *lineReader) handleNoCommits(errs []graphqlError) error {
 	if e := errorAt(errs, "defaultBranchRef", "target", "object"); e != nil {
-		return failure(activityQuery, e)
+		return partError(activityQuery, e)
 	}
 	if s.result.Head != "" || s.hasCommits {
 		return notInActivity("no such commit any more")

@@ -191,9 +191,9 @@ var errStaleCursor = errors.New("the server refused a cached cursor")
 func (l *listing) organizationError(errs []graphqlError, after string) error {
 	isStale := func(e graphqlError) bool { return e.kind() == "INVALID_CURSOR_ARGUMENTS" }
 	if after != "" && slices.ContainsFunc(errs, isStale) {
-		return errors.Join(errStaleCursor, missing(discoverQuery, errs, "organization"))
+		return errors.Join(errStaleCursor, missingDataError(discoverQuery, errs, "organization"))
 	}
-	return missing(discoverQuery, under(errs, "organization"), "organization")
+	return missingDataError(discoverQuery, firstErrorUnder(errs, "organization"), "organization")
 }
 
 // handlePage passes the repositories of a page on, and reports whether the segment is complete.
@@ -253,7 +253,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 	size, shrank := c.state.pageSize.now(), false
 	for {
 		v.First = size
-		found, errs, err := ask[discoverData](ctx, c, question{smaller: size > c.state.pageSize.least()}, v)
+		found, errs, err := runQuery[discoverData](ctx, c, queryOptions{smaller: size > c.state.pageSize.least()}, v)
 		next, smaller := c.state.pageSize.below(size, err)
 		switch {
 		case err == nil && shrank:
@@ -281,13 +281,13 @@ var nodesPath = []string{"organization", "repositories", "nodes"}
 func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {
-		return nil, map[int]error{0: missing(discoverQuery, under(errs, nodesPath[0]), "repositories in the page")}
+		return nil, map[int]error{0: missingDataError(discoverQuery, firstErrorUnder(errs, nodesPath[0]), "repositories in the page")}
 	}
 	marks := newNodeMarks(found.Pulls.nodes(), found.Issues.nodes())
 	list := make([]activity.Repository, 0, len(page.Nodes))
 	hidden := make(map[int]error)
 	for i, node := range page.Nodes {
-		itemErr := untold(discoverQuery, errs, nodesPath, i)
+		itemErr := itemError(discoverQuery, errs, nodesPath, i)
 		if node != nil && node.invalid != nil {
 			c.reportInvalidRow(discoverQuery.name, node.invalid)
 		}
@@ -296,8 +296,8 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 			list = append(list, node.repository(marks, itemErr != nil))
 		case node == nil && itemErr != nil:
 			hidden[i] = itemErr
-		case node == nil && !mentioned(errs, nodesPath, i):
-			hidden[i] = missing(discoverQuery, nil, "repository at its index of the page")
+		case node == nil && !hasErrorAt(errs, nodesPath, i):
+			hidden[i] = missingDataError(discoverQuery, nil, "repository at its index of the page")
 		case node == nil:
 			if err := forbiddenAt(discoverQuery, errs, nodesPath, i); err != nil {
 				hidden[i] = err

@@ -180,7 +180,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.state.pageSize.least()
-	found, errs, err := ask[lookupData](ctx, l.client, question{smaller: smaller}, lookupVariables{IDs: ids})
+	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{smaller: smaller}, lookupVariables{IDs: ids})
 	switch {
 	case smaller && tooMuch(err):
 		return lookupData{}, nil, err // for less of it
@@ -190,7 +190,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
-		return lookupData{}, nil, missing(lookupQuery, under(errs, "nodes"), "list of the requested nodes")
+		return lookupData{}, nil, missingDataError(lookupQuery, firstErrorUnder(errs, "nodes"), "list of the requested nodes")
 	default:
 		return found, errs, nil
 	}
@@ -202,15 +202,15 @@ var lookupPath = []string{"nodes"}
 func (l *lookup) nodeResult(
 	node *ownedNode, id int64, errs []graphqlError, i int, m nodeMarks,
 ) LookupResult {
-	itemErr := untold(lookupQuery, errs, lookupPath, i)
+	itemErr := itemError(lookupQuery, errs, lookupPath, i)
 	s := LookupResult{ID: id}
 	switch {
 	case node == nil && itemErr != nil:
 		s.Err = itemErr
-	case node == nil && mentioned(errs, lookupPath, i):
+	case node == nil && hasErrorAt(errs, lookupPath, i):
 		s.Err = forbiddenAt(lookupQuery, errs, lookupPath, i) // or not found
 	case node == nil || node.DatabaseID != id || !l.client.isValidRepository(node.DatabaseID, node.Name):
-		s.Err = missing(lookupQuery, nil, "repository at its index")
+		s.Err = missingDataError(lookupQuery, nil, "repository at its index")
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		s.Moved = true
 	default:

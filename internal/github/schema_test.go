@@ -49,7 +49,7 @@ func TestOptionalField(t *testing.T) {
 	} } } }`
 	parsed := mustDocument("Optional", text)
 	for range 3 {
-		data, errs, err := ask[discoverData](t.Context(), client, question{}, withoutVariables(parsed))
+		data, errs, err := runQuery[discoverData](t.Context(), client, queryOptions{}, withoutVariables(parsed))
 		require.NoError(t, err)
 		require.Empty(t, errs)
 		require.Len(t, data.Organization.Repositories.Nodes, 1)
@@ -57,7 +57,7 @@ func TestOptionalField(t *testing.T) {
 	require.Len(t, server.Requests(), 4, "one is refused")
 	require.Empty(t, *reported)
 	now = now.Add(schemaMemory)
-	_, _, err := ask[discoverData](t.Context(), client, question{}, withoutVariables(parsed))
+	_, _, err := runQuery[discoverData](t.Context(), client, queryOptions{}, withoutVariables(parsed))
 	require.NoError(t, err)
 	require.Len(t, server.Requests(), 6, "after an hour the field is asked for again")
 }

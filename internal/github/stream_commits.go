@@ -118,7 +118,7 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 	}
 	if target == nil {
 		if e := errorBelow(errs, "defaultBranchRef"); e != nil {
-			return failure(activityQuery, e)
+			return partError(activityQuery, e)
 		}
 		if r.request.hadCommits() { // one that had commits cannot become empty
 			return notInActivity("no commits where there were some")
@@ -145,7 +145,7 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 			return err
 		}
 		if target = data.target(); target == nil {
-			return missing(activityQuery, errs, "commit")
+			return missingDataError(activityQuery, errs, "commit")
 		}
 	}
 	return errEndless(activityQuery.name)
@@ -190,7 +190,7 @@ func (r *reader) handleCommitPage(
 func (r *reader) completePage(
 	ctx context.Context, target *commitTarget, errs []graphqlError, v *activityVariables,
 ) (*commitTarget, error) {
-	if err := unanswered(activityQuery, errs, "history"); err != nil {
+	if err := fieldUnavailable(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
 	if target.History == nil || target.History.Nodes == nil || hasNull(target.History.Nodes) {
@@ -232,7 +232,7 @@ func (r *reader) requestWithoutLines(
 	ctx context.Context, errs []graphqlError, v *activityVariables,
 ) (*commitTarget, error) {
 	if e := errorAt(errs, "additions", "deletions"); e == nil {
-		return nil, missing(activityQuery, errs, "history")
+		return nil, missingDataError(activityQuery, errs, "history")
 	}
 	again := *v
 	again.Lines = false
@@ -242,9 +242,9 @@ func (r *reader) requestWithoutLines(
 	}
 	target := data.target()
 	if target == nil || target.History == nil || hasNull(target.History.Nodes) {
-		return nil, missing(activityQuery, errs, "history")
+		return nil, missingDataError(activityQuery, errs, "history")
 	}
-	if err := unanswered(activityQuery, errs, "history"); err != nil {
+	if err := fieldUnavailable(activityQuery, errs, "history"); err != nil {
 		return nil, err
 	}
 	return target, r.fillLines(ctx, target.History.Nodes)

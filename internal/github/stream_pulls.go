@@ -275,15 +275,15 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 		return nil, "", errPullsOff()
 	}
 	if data.Pulls == nil || data.Pulls.Nodes == nil {
-		return nil, "", missing(activityQuery, errs, "pull requests")
+		return nil, "", missingDataError(activityQuery, errs, "pull requests")
 	}
-	if err := unanswered(activityQuery, errs, "pullRequests"); err != nil {
+	if err := fieldUnavailable(activityQuery, errs, "pullRequests"); err != nil {
 		return nil, "", err
 	}
 	rows := make(pullPage, 0, len(data.Pulls.Nodes))
 	for _, n := range data.Pulls.Nodes {
 		if n == nil || (n.Reviews == nil && n.invalid["reviews"] == nil) {
-			return nil, "", missing(activityQuery, errs, "pull request at its index of the page")
+			return nil, "", missingDataError(activityQuery, errs, "pull request at its index of the page")
 		}
 		if n.invalid != nil {
 			r.client.reportInvalidRow(activityQuery.name, n.invalid)
@@ -338,14 +338,14 @@ func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewC
 			Reviews *reviewConnection `json:"reviews"`
 		} `json:"node"`
 	}
-	data, errs, err := ask[reviewsData](ctx, r.client, question{}, reviewsVariables{ID: id, After: after})
+	data, errs, err := runQuery[reviewsData](ctx, r.client, queryOptions{}, reviewsVariables{ID: id, After: after})
 	if err != nil {
 		return nil, err
 	}
 	if data.Node == nil || data.Node.Reviews == nil {
-		return nil, missing(reviewsQuery, errs, "reviews")
+		return nil, missingDataError(reviewsQuery, errs, "reviews")
 	}
-	if err := unanswered(reviewsQuery, errs, "reviews"); err != nil {
+	if err := fieldUnavailable(reviewsQuery, errs, "reviews"); err != nil {
 		return nil, err
 	}
 	if next := data.Node.Reviews.PageInfo; next.HasNextPage && next.EndCursor == after {
