@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// pageForPeople explains a page where there should be an API.
-func (c *Client) pageForPeople() string {
+// notAnAPIMessage explains a page where there should be an API.
+func (c *Client) notAnAPIMessage() string {
 	host := strings.ToLower(c.rest.BaseURL.Host)
 	switch {
 	case host == "github.com" || host == "www.github.com":
@@ -27,9 +27,9 @@ func (c *Client) pageForPeople() string {
 	}
 }
 
-// explain adds to the message of a missing address what may be wrong with it: GitHub's own says no more than that.
-func (c *Client) explain(x *exchange, answer *Response) {
-	if answer.Status != http.StatusNotFound || answer.Message == c.pageForPeople() {
+// explainNotFound adds to the message of a missing address what may be wrong with it: GitHub's own says no more than that.
+func (c *Client) explainNotFound(x *exchange, answer *Response) {
+	if answer.Status != http.StatusNotFound || answer.Message == c.notAnAPIMessage() {
 		return
 	}
 	var hint string
@@ -47,21 +47,21 @@ func (c *Client) explain(x *exchange, answer *Response) {
 // notAnOrganization is why an organization may be unknown.
 const notAnOrganization = "no organization of this name that the credential may see; a user account is not an organization"
 
-// understand makes an error of an answer that is none, and observes it.
-func (c *Client) understand(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
+// handleResponse makes an error of an answer that is none, and observes it.
+func (c *Client) handleResponse(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
 	answer := Response{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-		answer.Message = c.pageForPeople()
+		answer.Message = c.notAnAPIMessage()
 	}
 	q := quotaOf(response.Header).Plausible(c.githubNow())
-	err := c.judge(ctx, x, response, body, bodyErr, &answer, &q)
+	err := c.classify(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Attempt{
 		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.points(), PredictedPoints: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
-		IsProbe: x.bypassLimits, Err: unavailableOf(err),
+		IsProbe: x.bypassLimits, Err: onlyUnavailable(err),
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	told := err
@@ -80,30 +80,30 @@ func (c *Client) understand(ctx context.Context, x *exchange, response *http.Res
 	return err
 }
 
-func (c *Client) judge(
+func (c *Client) classify(
 	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *budget.Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errTooLong) {
 			return &UnavailableError{Response: *answer, Err: bodyErr}
 		}
-		return c.unreachable(ctx, x, bodyErr)
+		return c.transportError(ctx, x, bodyErr)
 	}
-	if x.unchanged = x.etag != "" && response.StatusCode == http.StatusNotModified; x.unchanged {
+	if x.notModified = x.etag != "" && response.StatusCode == http.StatusNotModified; x.notModified {
 		return nil
 	}
 	if response.StatusCode >= 300 {
-		return c.refusal(x, response.Header, body, answer, *q)
+		return c.statusError(x, response.Header, body, answer, *q)
 	}
-	err := x.read(response.Header, body)
+	err := x.decode(response.Header, body)
 	if told := x.quota().Plausible(c.githubNow()); !told.Reset.IsZero() {
 		*q = told
 	}
-	return c.misread(x, response.Header, answer, *q, err)
+	return c.bodyError(x, response.Header, answer, *q, err)
 }
 
-// misread completes the error of a body that could not be understood.
-func (c *Client) misread(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
+// bodyError completes the error of a body that could not be understood.
+func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
 	var (
 		limited *limitMessage
 		refused *refusedMessage
@@ -114,31 +114,31 @@ func (c *Client) misread(x *exchange, header http.Header, answer *Response, q bu
 		return nil
 	case errors.As(err, &limited):
 		answer.Message = printable(limited.message)
-		return c.limit(x, header, q, *answer, limited.secondary)
+		return c.limitError(x, header, q, *answer, limited.secondary)
 	case errors.As(err, &refused):
 		answer.Message = printable(refused.message)
 		return &ForbiddenError{Response: *answer}
 	case errors.As(err, &lacking):
 		answer.Message = printable(lacking.message)
 		return lacking.schemaError(*answer)
-	case errors.Is(err, errTooMuch):
-		return &UnavailableError{Response: *answer, Err: err, tooMuch: true}
+	case errors.Is(err, errTooLarge):
+		return &UnavailableError{Response: *answer, Err: err, isTooLarge: true}
 	default:
 		return &UnavailableError{Response: *answer, Err: err}
 	}
 }
 
-// limit is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
-func (c *Client) limit(x *exchange, header http.Header, q budget.Quota, answer Response, secondary bool) *LimitError {
+// limitError is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
+func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response, secondary bool) *LimitError {
 	return &LimitError{
 		Response: answer, Resource: x.resource, Secondary: secondary,
 		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.githubNow()),
 	}
 }
 
-// refusal is the error of a status from 300 on. A limit is 403 or 429
+// statusError is the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
-func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *Response, q budget.Quota) error {
+func (c *Client) statusError(x *exchange, header http.Header, body []byte, answer *Response, q budget.Quota) error {
 	var said struct {
 		Message string `json:"message"`
 	}
@@ -146,9 +146,9 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *R
 		answer.Message = printable(said.Message)
 	}
 	switch status := answer.Status; {
-	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && limitsSaid(header, said.Message)):
-		secondary := header.Get("X-Ratelimit-Remaining") != "0" || secondarySaid(said.Message)
-		return c.limit(x, header, q, *answer, secondary)
+	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && isLimitResponse(header, said.Message)):
+		secondary := header.Get("X-Ratelimit-Remaining") != "0" || isSecondaryMessage(said.Message)
+		return c.limitError(x, header, q, *answer, secondary)
 	case status == http.StatusUnauthorized:
 		return &CredentialError{Response: *answer}
 	case status == http.StatusForbidden:
@@ -159,20 +159,20 @@ func (c *Client) refusal(x *exchange, header http.Header, body []byte, answer *R
 		return &ForbiddenError{Response: *answer, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||
 		status == http.StatusUnprocessableEntity:
-		c.explain(x, answer)
+		c.explainNotFound(x, answer)
 		return &NotFoundError{Response: *answer}
 	default:
 		tooMuch := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-		return &UnavailableError{Response: *answer, tooMuch: tooMuch}
+		return &UnavailableError{Response: *answer, isTooLarge: tooMuch}
 	}
 }
 
-func limitsSaid(header http.Header, message string) bool {
+func isLimitResponse(header http.Header, message string) bool {
 	return header.Get("X-Ratelimit-Remaining") == "0" || header.Get("Retry-After") != "" ||
-		secondarySaid(message) || strings.Contains(message, "rate limit exceeded")
+		isSecondaryMessage(message) || strings.Contains(message, "rate limit exceeded")
 }
 
-func secondarySaid(message string) bool {
+func isSecondaryMessage(message string) bool {
 	return strings.Contains(message, "secondary rate limit") || strings.Contains(message, "abuse detection")
 }
 
@@ -189,8 +189,8 @@ type refusedMessage struct{ message string }
 
 func (e *refusedMessage) Error() string { return e.message }
 
-// errTooMuch says that a smaller question may be answered.
-var errTooMuch = errors.New("the query asks for too much")
+// errTooLarge says that a smaller question may be answered.
+var errTooLarge = errors.New("the query asks for too much")
 
 // decodeJSON decodes a whole body.
 func decodeJSON(body []byte, into any) error {
@@ -204,5 +204,5 @@ func decodeJSON(body []byte, into any) error {
 	return nil
 }
 
-// stamp is a time in whole seconds, as GitHub's parameters are.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// formatTime is a time in whole seconds, as GitHub's parameters are.
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -64,7 +64,7 @@ func New(settings Settings) (*Client, error) {
 	own.CheckRedirect = checkRedirect
 	c.http = &own
 	if app, ok := settings.Credential.(*appCredential); ok {
-		app.useFirst(c)
+		app.setClient(c)
 	}
 	return c, nil
 }
@@ -100,8 +100,8 @@ func (c *Client) IsInstallationPending() bool {
 	return ok && app.installation() == 0
 }
 
-// noteDate learns the skew from an answer's Date. One that is years away is of a device without a clock between us and GitHub.
-func (c *Client) noteDate(header http.Header) {
+// observeDate learns the skew from an answer's Date. One that is years away is of a device without a clock between us and GitHub.
+func (c *Client) observeDate(header http.Header) {
 	date, err := http.ParseTime(header.Get("Date"))
 	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < largestSkew {
 		c.skew.Store(int64(skew.Truncate(time.Second)))

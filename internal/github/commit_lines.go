@@ -75,7 +75,7 @@ var errLinesNotRequested = errors.New("its lines are not requested after other r
 func isOverload(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	return ok &&
-		(unavailable.tooMuch || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
+		(unavailable.isTooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
 // readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, known reports
@@ -137,7 +137,7 @@ func (r *reader) checkLines(ctx context.Context) error {
 // recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
 	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
-		r.client.state.repos.noteLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
+		r.client.state.repos.recordLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
 	}
 }
 

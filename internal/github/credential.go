@@ -131,8 +131,8 @@ func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// useFirst asks for tokens with the first client that has the credential.
-func (a *appCredential) useFirst(c *Client) {
+// setClient asks for tokens with the first client that has the credential.
+func (a *appCredential) setClient(c *Client) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.client == nil {
@@ -147,14 +147,14 @@ func (a *appCredential) String() string { return "[REDACTED]" }
 func (a *appCredential) GoString() string { return "[REDACTED]" }
 
 func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, error) {
-	if token, ok := a.valid(); ok {
+	if token, ok := a.cachedToken(); ok {
 		return token, nil
 	}
 	if err := a.refreshing.Acquire(ctx, 1); err != nil {
 		return "", err
 	}
 	defer a.refreshing.Release(1)
-	if token, ok := a.valid(); ok {
+	if token, ok := a.cachedToken(); ok {
 		return token, nil // somebody else has asked meanwhile
 	}
 	token, expires, err := a.requestToken(ctx, bypassLimits)
@@ -167,15 +167,15 @@ func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, e
 	return token, nil
 }
 
-func (a *appCredential) valid() (string, bool) {
+func (a *appCredential) cachedToken() (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.client.settings.Now().Add(a.client.Skew()) // the end is by GitHub's clock
 	return a.current, a.current != "" && now.Before(a.expires.Add(-refreshBefore))
 }
 
-// forget drops a token that GitHub no longer accepts, unless there is another one already.
-func (a *appCredential) forget(token string) {
+// invalidate drops a token that GitHub no longer accepts, unless there is another one already.
+func (a *appCredential) invalidate(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.current == token {
@@ -206,7 +206,7 @@ func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (st
 	if id == 0 {
 		var err error
 		if id, err = a.findInstallation(ctx, bypassLimits); err != nil {
-			return "", time.Time{}, a.failed(err)
+			return "", time.Time{}, a.asCredentialError(err)
 		}
 		a.setFound(id)
 	}
@@ -218,7 +218,7 @@ func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (st
 		if _, gone := errors.AsType[*NotFoundError](err); gone {
 			a.setFound(0) // an App that is installed anew has another one
 		}
-		return "", time.Time{}, a.failed(err)
+		return "", time.Time{}, a.asCredentialError(err)
 	}
 	return answer.GetToken(), answer.GetExpiresAt().Time, nil
 }
@@ -245,8 +245,8 @@ func (a *appCredential) sendAsApp(
 	ctx context.Context, bypassLimits bool, method, endpoint, path string, read func(body []byte) error,
 ) error {
 	return a.client.send(ctx, &exchange{
-		endpoint: endpoint, resource: budget.ResourceREST, price: 1, asApp: true, bypassLimits: bypassLimits, once: bypassLimits,
-		make: func(ctx context.Context) (*http.Request, error) {
+		endpoint: endpoint, resource: budget.ResourceREST, price: 1, asApp: true, bypassLimits: bypassLimits, noRetry: bypassLimits,
+		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := a.client.rest.NewRequest(method, path, nil)
 			if err != nil {
 				return nil, err
@@ -258,21 +258,21 @@ func (a *appCredential) sendAsApp(
 			request.Header.Set("Authorization", "Bearer "+signed)
 			return request.WithContext(ctx), nil
 		},
-		read:   func(_ http.Header, body []byte) error { return read(body) },
+		decode: func(_ http.Header, body []byte) error { return read(body) },
 		points: func() int { return 1 },
 		quota:  func() budget.Quota { return budget.Quota{} },
 	})
 }
 
-// failed makes a refusal of the App a matter of the credential. What may pass stays what it is.
-func (a *appCredential) failed(err error) error {
+// asCredentialError makes a refusal of the App a matter of the credential. What may pass stays what it is.
+func (a *appCredential) asCredentialError(err error) error {
 	var (
 		forbidden *ForbiddenError
 		missing   *NotFoundError
 		refused   *CredentialError
 	)
 	if unavailable, ok := errors.AsType[*UnavailableError](err); ok {
-		unavailable.tooMuch = false // a smaller question needs a token as well
+		unavailable.isTooLarge = false // a smaller question needs a token as well
 	}
 	switch {
 	case errors.As(err, &forbidden):

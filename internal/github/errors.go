@@ -129,8 +129,8 @@ func (e *CredentialError) Unwrap() error { return e.Err }
 type UnavailableError struct {
 	Response
 	Err error
-	// tooMuch says that a smaller question may be answered.
-	tooMuch bool
+	// isTooLarge says that a smaller question may be answered.
+	isTooLarge bool
 }
 
 func (e *UnavailableError) Error() string {

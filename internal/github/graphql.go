@@ -41,8 +41,8 @@ func (e *graphqlError) atField(last string) bool {
 	return len(e.Path) > 0 && e.Path[len(e.Path)-1] == last
 }
 
-// rateLimit is in every query's answer; null where the server has no limits.
-type rateLimit struct {
+// rateLimitData is in every query's answer; null where the server has no limits.
+type rateLimitData struct {
 	RateLimit *struct {
 		Cost      int       `json:"cost"`
 		Limit     int       `json:"limit"`
@@ -50,8 +50,8 @@ type rateLimit struct {
 		ResetAt   time.Time `json:"resetAt"`
 	} `json:"rateLimit"`
 
-	// wrong is why it cannot be decoded; nil when it can.
-	wrong error
+	// decodeErr is why it cannot be decoded; nil when it can.
+	decodeErr error
 }
 
 // queryOptions says how a query is sent.
@@ -99,7 +99,7 @@ func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v v
 		if !ok {
 			return data, errs, cost, err
 		}
-		again, fresh := c.schema.note(known, lacking, c.settings.Now())
+		again, fresh := c.schema.recordRefusal(known, lacking, c.settings.Now())
 		if fresh {
 			c.settings.OnSchemaError(lacking)
 		}
@@ -118,12 +118,12 @@ func sendQuery[T any](
 	if err != nil {
 		return data, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
-	var told rateLimit
+	var told rateLimitData
 	var errs []graphqlError
 	x := &exchange{
-		endpoint: doc.name, resource: budget.ResourceGraphQL, smaller: q.smaller, once: q.once, split: q.split,
+		endpoint: doc.name, resource: budget.ResourceGraphQL, canShrink: q.smaller, noRetry: q.once, isSplit: q.split,
 		price: doc.price(encoded),
-		make: func(ctx context.Context) (*http.Request, error) {
+		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {
 				request.Header.Set("Content-Type", "application/json")
@@ -133,15 +133,15 @@ func sendQuery[T any](
 		points: told.cost,
 		quota:  told.quota,
 	}
-	x.read = func(_ http.Header, body []byte) (err error) {
+	x.decode = func(_ http.Header, body []byte) (err error) {
 		var fresh T
-		told = rateLimit{}
+		told = rateLimitData{}
 		errs, err = decodeGraphQL(body, &fresh, &told)
 		data = fresh
-		if err == nil && told.wrong != nil {
-			c.settings.OnInvalidValue(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.wrong))
+		if err == nil && told.decodeErr != nil {
+			c.settings.OnInvalidValue(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.decodeErr))
 		}
-		x.refusedWhole = err == nil && slices.ContainsFunc(errs, isOfWhole)
+		x.isRefused = err == nil && slices.ContainsFunc(errs, isOfWhole)
 		return err
 	}
 	err = c.send(ctx, x)
@@ -151,14 +151,14 @@ func sendQuery[T any](
 // mostCost bounds what is believed of a query's cost: the dearest that GitHub takes has half a million nodes.
 const mostCost = 10_000
 
-func (r *rateLimit) cost() int {
+func (r *rateLimitData) cost() int {
 	if r.RateLimit == nil {
 		return 1
 	}
 	return min(max(0, r.RateLimit.Cost), mostCost)
 }
 
-func (r *rateLimit) quota() budget.Quota {
+func (r *rateLimitData) quota() budget.Quota {
 	if r.RateLimit == nil {
 		return budget.Quota{}
 	}
@@ -170,7 +170,7 @@ const maxErrors = 2000
 
 // decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else
 // is missing is left to the caller.
-func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, error) {
+func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, error) {
 	var answer struct {
 		Data   json.RawMessage `json:"data"`
 		Errors []graphqlError  `json:"errors"`
@@ -184,11 +184,11 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
 	if hasData {
 		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimit{wrong: printableError(err)} // the headers count then
+			*told = rateLimitData{decodeErr: printableError(err)} // the headers count then
 		}
 	}
-	if err := overall(answer.Errors, hasData); err != nil {
-		if hasData && errors.Is(err, errTooMuch) {
+	if err := responseError(answer.Errors, hasData); err != nil {
+		if hasData && errors.Is(err, errTooLarge) {
 			_ = json.Unmarshal(answer.Data, into) // who cannot ask for less uses what there is
 		}
 		return answer.Errors, err
@@ -198,23 +198,23 @@ func decodeGraphQL(body []byte, into any, told *rateLimit) ([]graphqlError, erro
 	}
 	err := checkNulls(answer.Data, answer.Errors)
 	if err != nil {
-		*told = rateLimit{} // what it tells of the limit may be what is missing
+		*told = rateLimitData{} // what it tells of the limit may be what is missing
 	}
 	return answer.Errors, err
 }
 
-// overall is the error of an answer as a whole
+// responseError is the error of an answer as a whole
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api).
-func overall(errs []graphqlError, hasData bool) error {
+func responseError(errs []graphqlError, hasData bool) error {
 	for i := range errs {
 		e := &errs[i]
 		switch {
 		case e.kind() == "RATE_LIMITED" || e.kind() == "RATE_LIMIT":
-			return &limitMessage{message: e.Message, secondary: secondarySaid(e.Message)}
-		case secondarySaid(e.Message):
+			return &limitMessage{message: e.Message, secondary: isSecondaryMessage(e.Message)}
+		case isSecondaryMessage(e.Message):
 			return &limitMessage{message: e.Message, secondary: true}
 		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
-			return fmt.Errorf("%w: %s", errTooMuch, printable(e.Message))
+			return fmt.Errorf("%w: %s", errTooLarge, printable(e.Message))
 		}
 	}
 	if err := schemaRefusal(errs); err != nil && !hasData {
@@ -226,7 +226,7 @@ func overall(errs []graphqlError, hasData bool) error {
 	case len(errs) == 0:
 		return errors.New("an answer with neither data nor errors")
 	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
-		return fmt.Errorf("%w: %s", errTooMuch, printable(errs[0].Message))
+		return fmt.Errorf("%w: %s", errTooLarge, printable(errs[0].Message))
 	case errs[0].refused():
 		return &refusedMessage{message: errs[0].Message}
 	default:

@@ -41,7 +41,7 @@ func (r *reader) readApart(ctx context.Context, sources []*streamSource) {
 // canSplit reports whether the parts of a query that failed may succeed: GitHub has responded, or run out of time.
 func canSplit(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && (unavailable.tooMuch || unavailable.Status != 0)
+	return ok && (unavailable.isTooLarge || unavailable.Status != 0)
 }
 
 // requestFirstPage returns the first page of streams: the prefetched one, or that of a request of its own.
@@ -141,16 +141,16 @@ func (r *reader) requestActivityPage(
 	ctx context.Context, full *activityVariables,
 ) (*repositoryActivity, []graphqlError, error) {
 	repo, memory := r.request.Repo.ID, &r.client.state.repos
-	sizes := memory.size(repo)
-	size, shrank := sizes.now(), false
+	sizes := memory.pageSizeOf(repo)
+	size, shrank := sizes.current(), false
 	if r.request.Minimal {
-		size = sizes.least()
+		size = sizes.smallest()
 	}
 	q := queryOptions{split: full.selectsCommits() && (full.Pulls || full.Lines)}
 	for {
-		q.smaller = size > sizes.least()
+		q.smaller = size > sizes.smallest()
 		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))
-		if next, ok := sizes.below(size, err); ok {
+		if next, ok := sizes.next(size, err); ok {
 			size, shrank = next, true
 			continue
 		}
@@ -159,7 +159,7 @@ func (r *reader) requestActivityPage(
 			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError))
 			return nil, nil, err
 		}
-		memory.worked(repo, sizes, size, shrank)
+		memory.recordSuccess(repo, sizes, size, shrank)
 		r.request.Minimal = false // it is answered again
 		if data.repository() == nil {
 			return nil, nil, missingDataError(activityQuery, repositoryErrors(errs), "repository")

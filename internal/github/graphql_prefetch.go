@@ -58,7 +58,7 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	}
 	var group errgroup.Group
 	group.SetLimit(prefetchConcurrency)
-	size := c.state.groupSize.now()
+	size := c.state.groupSize.current()
 	for several := range slices.Chunk(fit, size) {
 		if len(several) > 1 {
 			group.Go(func() error { c.prefetchGroup(ctx, several, size); return nil })
@@ -96,7 +96,7 @@ func (c *Client) fitsGroup(r *ReadRequest) bool {
 // are smaller; if one fails, one of its repositories fails alone, too.
 func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size int) {
 	err := c.requestGroup(ctx, several, size)
-	if next, ok := c.state.groupSize.below(size, err); ok && len(several) > 2 {
+	if next, ok := c.state.groupSize.next(size, err); ok && len(several) > 2 {
 		half := len(several) / 2
 		first, second := c.requestGroup(ctx, several[:half], 0), c.requestGroup(ctx, several[half:], 0)
 		if first == nil && second == nil {
@@ -116,7 +116,7 @@ func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size 
 	case cost >= len(several) && size > 0:
 		c.state.groupSize.shrink(size)
 	default:
-		c.state.groupSize.worked(size)
+		c.state.groupSize.recordSuccess(size)
 	}
 	for i, r := range several {
 		r.prefetched = groupPage(found, errs, "r"+strconv.Itoa(i))

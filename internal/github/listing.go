@@ -105,7 +105,7 @@ type listing struct {
 
 // neededPages returns how many pages of the present size the listing has.
 func (l *listing) neededPages() int {
-	size := l.client.state.pageSize.now()
+	size := l.client.state.pageSize.current()
 	return max(1, (l.nodes+size-1)/size)
 }
 
@@ -250,21 +250,21 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 	if after != "" {
 		v.After = &after
 	}
-	size, shrank := c.state.pageSize.now(), false
+	size, shrank := c.state.pageSize.current(), false
 	for {
 		v.First = size
-		found, errs, err := runQuery[discoverData](ctx, c, queryOptions{smaller: size > c.state.pageSize.least()}, v)
-		next, smaller := c.state.pageSize.below(size, err)
+		found, errs, err := runQuery[discoverData](ctx, c, queryOptions{smaller: size > c.state.pageSize.smallest()}, v)
+		next, smaller := c.state.pageSize.next(size, err)
 		switch {
 		case err == nil && shrank:
 			c.state.pageSize.remember(size)
 			return found, errs, nil
 		case err == nil:
-			c.state.pageSize.worked(size)
+			c.state.pageSize.recordSuccess(size)
 			return found, errs, nil
 		case smaller:
 			size, shrank = next, true
-		case found.Organization != nil && tooMuch(err):
+		case found.Organization != nil && isTooLarge(err):
 			return found, errs, nil
 		default:
 			return discoverData{}, nil, err

@@ -131,11 +131,11 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 	})
 	require.NoError(t, err)
-	client.state.pageSize.place = len(client.state.pageSize.sizes) - 1
+	client.state.pageSize.index = len(client.state.pageSize.sizes) - 1
 	for range 6 {
 		s.startPass()
 		if calm == 0 {
-			client.state.pageSize.place, client.state.pageSize.succeed = len(client.state.pageSize.sizes)-1, 0 // it grows
+			client.state.pageSize.index, client.state.pageSize.successes = len(client.state.pageSize.sizes)-1, 0 // it grows
 		}
 		shown := make(map[int64]int)
 		require.NoError(t, client.Discover(t.Context(), "acme", func(page []activity.Repository) error {
@@ -149,9 +149,9 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 		}
 		if calm == 0 {
 			require.Len(t, shown, repositories)
-			require.LessOrEqual(t, s.requests, max(1, (repositories+client.state.pageSize.least()-1)/client.state.pageSize.least()))
+			require.LessOrEqual(t, s.requests, max(1, (repositories+client.state.pageSize.smallest()-1)/client.state.pageSize.smallest()))
 		}
-		require.Less(t, s.requests, 3*(len(s.rows)+repositories)/client.state.pageSize.least()+10, "seed %d", seed)
+		require.Less(t, s.requests, 3*(len(s.rows)+repositories)/client.state.pageSize.smallest()+10, "seed %d", seed)
 	}
 }
 

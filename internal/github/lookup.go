@@ -146,7 +146,7 @@ func (n *ownedNode) UnmarshalJSON(raw []byte) (err error) {
 
 // readGraphQL requests repositories with GraphQL, page by page.
 func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
-	size := l.client.state.pageSize.now()
+	size := l.client.state.pageSize.current()
 	for len(repos) > 0 {
 		part := repos[:min(len(repos), size)]
 		found, errs, err := l.requestNodes(ctx, part)
@@ -154,7 +154,7 @@ func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
 			l.readREST(ctx, repos)
 			return
 		}
-		if next, ok := l.client.state.pageSize.below(len(part), err); ok {
+		if next, ok := l.client.state.pageSize.next(len(part), err); ok {
 			size = next
 			continue
 		}
@@ -179,14 +179,14 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 	for i := range part {
 		ids[i] = part[i].NodeID
 	}
-	smaller := len(part) > l.client.state.pageSize.least()
+	smaller := len(part) > l.client.state.pageSize.smallest()
 	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{smaller: smaller}, lookupVariables{IDs: ids})
 	switch {
-	case smaller && tooMuch(err):
+	case smaller && isTooLarge(err):
 		return lookupData{}, nil, err // for less of it
 	case errors.As(err, new(*SchemaError)):
 		return lookupData{}, nil, err // the caller uses REST
-	case err != nil && (!tooMuch(err) || found.Nodes == nil):
+	case err != nil && (!isTooLarge(err) || found.Nodes == nil):
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):

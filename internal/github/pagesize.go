@@ -15,25 +15,25 @@ const growAfter = 20
 type pageSize struct {
 	sizes []int // that are tried in turn, the largest first
 
-	mu      sync.Mutex
-	place   int
-	succeed int
+	mu        sync.Mutex
+	index     int
+	successes int
 }
 
 func newPageSize(sizes ...int) *pageSize { return &pageSize{sizes: sizes} }
 
-func (p *pageSize) now() int {
+func (p *pageSize) current() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sizes[p.place]
+	return p.sizes[p.index]
 }
 
-// least is the smallest size.
-func (p *pageSize) least() int { return p.sizes[len(p.sizes)-1] }
+// smallest is the smallest size.
+func (p *pageSize) smallest() int { return p.sizes[len(p.sizes)-1] }
 
-// below is the size after one whose question ended in an error; false when a smaller question does not help.
-func (p *pageSize) below(size int, err error) (int, bool) {
-	if !tooMuch(err) {
+// next is the size after one whose question ended in an error; false when a smaller question does not help.
+func (p *pageSize) next(size int, err error) (int, bool) {
+	if !isTooLarge(err) {
 		return size, false
 	}
 	place := slices.IndexFunc(p.sizes, func(s int) bool { return s < size })
@@ -48,8 +48,8 @@ func (p *pageSize) shrink(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	place := slices.IndexFunc(p.sizes, func(s int) bool { return s < size })
-	if place > p.place {
-		p.place, p.succeed = place, 0
+	if place > p.index {
+		p.index, p.successes = place, 0
 	}
 }
 
@@ -58,19 +58,19 @@ func (p *pageSize) remember(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if place := slices.Index(p.sizes, size); place >= 0 {
-		p.place, p.succeed = place, 0
+		p.index, p.successes = place, 0
 	}
 }
 
-// worked counts a question of the present size that succeeded.
-func (p *pageSize) worked(size int) {
+// recordSuccess counts a question of the present size that succeeded.
+func (p *pageSize) recordSuccess(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.place == 0 || p.sizes[p.place] != size {
+	if p.index == 0 || p.sizes[p.index] != size {
 		return
 	}
-	if p.succeed++; p.succeed >= growAfter {
-		p.place, p.succeed = p.place-1, 0
+	if p.successes++; p.successes >= growAfter {
+		p.index, p.successes = p.index-1, 0
 	}
 }
 
@@ -78,11 +78,11 @@ func (p *pageSize) worked(size int) {
 func (p *pageSize) isFull() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.place == 0
+	return p.index == 0
 }
 
-// tooMuch reports whether a smaller question may be answered.
-func tooMuch(err error) bool {
+// isTooLarge reports whether a smaller question may be answered.
+func isTooLarge(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && unavailable.tooMuch
+	return ok && unavailable.isTooLarge
 }

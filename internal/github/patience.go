@@ -23,9 +23,9 @@ const (
 // patience bounds what the failures of a reading of one repository cost. It is safe for concurrent use.
 type patience struct {
 	mu sync.Mutex
-	// left is how long failed questions may still take; bounded says that there is a bound.
-	left    time.Duration
-	bounded bool
+	// remaining is how long failed questions may still take; bounded says that there is a bound.
+	remaining time.Duration
+	bounded   bool
 	// brief says that each question has one attempt: an earlier one has failed.
 	brief bool
 	last  error
@@ -36,11 +36,11 @@ func (c *Client) newPatience(timeouts int, brief bool) *patience {
 	if brief {
 		timeouts = max(1, timeouts/2)
 	}
-	return &patience{left: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0, brief: brief}
+	return &patience{remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0, brief: brief}
 }
 
-// attempts is how often the next question may be asked, of most.
-func (p *patience) attempts(most int) int {
+// maxAttempts is how often the next question may be asked, of most.
+func (p *patience) maxAttempts(most int) int {
 	if p == nil {
 		return most
 	}
@@ -59,21 +59,21 @@ func (p *patience) check(endpoint string) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.bounded || p.left > 0 {
+	if !p.bounded || p.remaining > 0 {
 		return nil
 	}
 	err := fmt.Errorf("not asked in this reading after questions that failed for too long: %w", p.last)
 	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: err}
 }
 
-// note charges a question that failed. After one in its smallest form, those that follow are asked once.
-func (p *patience) note(err error, took time.Duration, smallest bool) {
+// recordFailure charges a question that failed. After one in its smallest form, those that follow are asked once.
+func (p *patience) recordFailure(err error, took time.Duration, smallest bool) {
 	if p == nil || !errors.As(err, new(*UnavailableError)) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.left -= took
+	p.remaining -= took
 	p.brief = p.brief || smallest
 	p.last = err
 }

@@ -16,15 +16,15 @@ const probeEndpoint = "/rate_limit"
 // other refusal is none.
 func (c *Client) Probe(ctx context.Context) error {
 	err := c.send(ctx, &exchange{
-		endpoint: probeEndpoint, resource: budget.ResourceREST, once: true, bypassLimits: true,
-		make: func(ctx context.Context) (*http.Request, error) {
+		endpoint: probeEndpoint, resource: budget.ResourceREST, noRetry: true, bypassLimits: true,
+		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := c.rest.NewRequest(http.MethodGet, "rate_limit", nil)
 			if err != nil {
 				return nil, err
 			}
 			return request.WithContext(ctx), nil
 		},
-		read: func(_ http.Header, body []byte) error {
+		decode: func(_ http.Header, body []byte) error {
 			var said struct {
 				Resources map[string]any `json:"resources"`
 			}

@@ -26,8 +26,8 @@ type linesMissed struct {
 	until    time.Time
 }
 
-// size is the page size of a repository: that of one does not make the pages of another smaller.
-func (m *repoMemory) size(repo int64) *pageSize {
+// pageSizeOf is the page size of a repository: that of one does not make the pages of another smaller.
+func (m *repoMemory) pageSizeOf(repo int64) *pageSize {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.sizes[repo]; known != nil {
@@ -36,12 +36,12 @@ func (m *repoMemory) size(repo int64) *pageSize {
 	return newPageSize(100, 50, 25, 10)
 }
 
-// worked notes a question that succeeded; shrank says that larger ones had failed.
-func (m *repoMemory) worked(repo int64, sizes *pageSize, size int, shrank bool) {
+// recordSuccess notes a question that succeeded; shrank says that larger ones had failed.
+func (m *repoMemory) recordSuccess(repo int64, sizes *pageSize, size int, shrank bool) {
 	if shrank {
 		sizes.remember(size)
 	} else {
-		sizes.worked(size)
+		sizes.recordSuccess(size)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,8 +71,8 @@ func (m *repoMemory) areLinesApart(repo int64, now time.Time) bool {
 	return now.Before(m.linesApart[repo])
 }
 
-// noteLines remembers whether a reading missed lines.
-func (m *repoMemory) noteLines(repo int64, missed bool, now time.Time) {
+// recordLines remembers whether a reading missed lines.
+func (m *repoMemory) recordLines(repo int64, missed bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !missed {

@@ -55,10 +55,10 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 	}
 	var info restPage
 	x := &exchange{
-		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag, once: request.noRetry,
-		normal: request.expectsNotFound, believed: request.trustsRefusal, make: c.getting(path),
+		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag, noRetry: request.noRetry,
+		expectsNotFound: request.expectsNotFound, trustsRefusal: request.trustsRefusal, newRequest: c.newGetRequest(path),
 	}
-	x.read = func(header http.Header, body []byte) error {
+	x.decode = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is not an empty list
 		}
@@ -72,19 +72,19 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 		return as.check(data, info)
 	}
 	x.points = func() int {
-		if x.unchanged {
+		if x.notModified {
 			return 0
 		}
 		return 1
 	}
 	x.quota = func() budget.Quota { return budget.Quota{} }
 	err := c.send(ctx, x)
-	info.unchanged = x.unchanged
+	info.unchanged = x.notModified
 	return data, info, err
 }
 
-// getting makes requests for a path below the base.
-func (c *Client) getting(path string) func(ctx context.Context) (*http.Request, error) {
+// newGetRequest makes requests for a path below the base.
+func (c *Client) newGetRequest(path string) func(ctx context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
 		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
 		if err != nil {

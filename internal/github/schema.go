@@ -127,9 +127,9 @@ func (s *schemaGaps) document(doc document, now time.Time) (document, error) {
 	return s.trimmed[key], nil
 }
 
-// note remembers a refusal. It reports whether the document can be sent without what is missing; otherwise fresh says
+// recordRefusal remembers a refusal. It reports whether the document can be sent without what is missing; otherwise fresh says
 // that the refusal was not known.
-func (s *schemaGaps) note(doc document, err *SchemaError, now time.Time) (again, fresh bool) {
+func (s *schemaGaps) recordRefusal(doc document, err *SchemaError, now time.Time) (again, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := now.Add(schemaMemory)

@@ -17,31 +17,31 @@ import (
 type exchange struct {
 	endpoint string
 	resource budget.Resource
-	// make makes the request, afresh for each attempt.
-	make func(ctx context.Context) (*http.Request, error)
-	// read decodes the body of an answer with a status below 300.
-	read func(header http.Header, body []byte) error
+	// newRequest makes the request, afresh for each attempt.
+	newRequest func(ctx context.Context) (*http.Request, error)
+	// decode decodes the body of an answer with a status below 300.
+	decode func(header http.Header, body []byte) error
 	// points is what the answer cost, known after read.
 	points func() int
 	// quota is what the body told of the limit, where the header does not.
 	quota func() budget.Quota
 	// price is what it is predicted to cost.
 	price int
-	// smaller says that the caller has a smaller question: one that asked for too much is not repeated as it is.
-	smaller bool
-	// once says that it is sent once, because the caller has another question; split that the caller has several
+	// canShrink says that the caller has a smaller question: one that asked for too much is not repeated as it is.
+	canShrink bool
+	// noRetry says that it is sent once, because the caller has another question; split that the caller has several
 	// smaller ones: it is not repeated when it asked for too much, and its failure counts only when theirs do.
-	once, split bool
-	// normal says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
+	noRetry, isSplit bool
+	// expectsNotFound says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
 	// for once more, because the caller asks again later.
-	normal, believed bool
+	expectsNotFound, trustsRefusal bool
 	// bypassLimits requests are sent whatever holds others back.
 	bypassLimits bool
 	// asApp requests are not authorized by the client's credential.
 	asApp bool
 	// etag is the condition under which the answer is wanted; unchanged says that it is what it was.
-	etag      string
-	unchanged bool
+	etag        string
+	notModified bool
 	// token authorized the last attempt, slot is the last attempt's among all that are on their way, empty without one.
 	token, slot string
 	// status is the last answer's, known to read.
@@ -50,9 +50,9 @@ type exchange struct {
 	waited time.Duration
 	// sent says that a request has left, paused that one must not.
 	sent, paused bool
-	// refusedWhole says that the last answer has a refusal of all that was asked for, in a body with a good status;
+	// isRefused says that the last answer has a refusal of all that was asked for, in a body with a good status;
 	// asked again that a refusal was met and the question repeated.
-	refusedWhole, askedAgain bool
+	isRefused, refusalRetried bool
 }
 
 // send asks until there is an answer, or it is clear that there will be none, and reports the outcome.
@@ -62,27 +62,27 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 		return err
 	}
 	began := time.Now()
-	err := c.ask(ctx, x, began)
+	err := c.sendWithRetries(ctx, x, began)
 	if ctx.Err() == nil {
-		inOther := x.once || (x.smaller && tooMuch(err))
-		patience.note(err, time.Since(began)-x.waited, !inOther)
-		c.report(ctx, x, err)
+		inOther := x.noRetry || (x.canShrink && isTooLarge(err))
+		patience.recordFailure(err, time.Since(began)-x.waited, !inOther)
+		c.reportResult(ctx, x, err)
 	}
 	return err
 }
 
-// hasOther reports whether the caller has another question in place of one that failed.
-func (x *exchange) hasOther(err error) bool {
-	return x.once || x.split || (x.smaller && tooMuch(err))
+// hasFallback reports whether the caller has another question in place of one that failed.
+func (x *exchange) hasFallback(err error) bool {
+	return x.noRetry || x.isSplit || (x.canShrink && isTooLarge(err))
 }
 
-// report tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another
+// reportResult tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another
 // way fails only when that does.
-func (c *Client) report(ctx context.Context, x *exchange, err error) {
+func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 	unavailable := errors.As(err, new(*UnavailableError))
 	limit, limited := errors.AsType[*LimitError](err)
 	switch {
-	case x.bypassLimits || x.paused || !x.sent || (limited && limit.Deferred) || (unavailable && x.hasOther(err)):
+	case x.bypassLimits || x.paused || !x.sent || (limited && limit.Deferred) || (unavailable && x.hasFallback(err)):
 		return
 	case !unavailable:
 		err = nil
@@ -90,11 +90,11 @@ func (c *Client) report(ctx context.Context, x *exchange, err error) {
 	c.settings.OnResult(RequestResult{Resource: x.resource, RepoID: scopeOf(ctx).repo, Err: err})
 }
 
-// errAskAgain repeats a question that was refused as a whole in a body with a good status.
-var errAskAgain = errors.New("refused, asked once more")
+// errRetryRefusal repeats a question that was refused as a whole in a body with a good status.
+var errRetryRefusal = errors.New("refused, asked once more")
 
-// ask sends the request and its repeats. Attempts that time out end before they have taken too long together.
-func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
+// sendWithRetries sends the request and its repeats. Attempts that time out end before they have taken too long together.
+func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)
 	attempt := func() (struct{}, error) {
@@ -102,11 +102,11 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 		err := c.attempt(ctx, x)
 		inAttempts += time.Since(start) - (x.waited - waited)
 		var credential *CredentialError
-		if errors.As(err, &credential) && credential.Status == http.StatusUnauthorized && !refreshed && c.renew(x) {
+		if errors.As(err, &credential) && credential.Status == http.StatusUnauthorized && !refreshed && c.dropToken(x) {
 			refreshed = true // an installation token may end early: one more attempt with a new one
 			err = c.attempt(ctx, x)
 		}
-		err = x.final(err)
+		err = x.markPermanent(err)
 		most := questionPatience * c.settings.Timeout
 		if err != nil && most > 0 && (inAttempts >= most || time.Since(began)-x.waited >= most+c.settings.Retry.MaxInterval) {
 			err = permanent(err)
@@ -115,7 +115,7 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 	}
 	retry := c.settings.Retry
 	_, err := backoff.Retry(ctx, attempt,
-		backoff.WithMaxTries(uint(scopeOf(ctx).patience.attempts(retry.MaxAttempts))),
+		backoff.WithMaxTries(uint(scopeOf(ctx).patience.maxAttempts(retry.MaxAttempts))),
 		backoff.WithMaxElapsedTime(0),
 		backoff.WithBackOff(&backoff.ExponentialBackOff{
 			// A factor of 1 draws from zero to twice the interval: full jitter over twice as much.
@@ -125,7 +125,7 @@ func (c *Client) ask(ctx context.Context, x *exchange, began time.Time) error {
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		err = permanent.Unwrap()
 	}
-	if errors.Is(err, errAskAgain) {
+	if errors.Is(err, errRetryRefusal) {
 		return nil // it was not asked again: the caller has the answer
 	}
 	return err
@@ -139,33 +139,33 @@ func permanent(err error) error {
 	return backoff.Permanent(err)
 }
 
-// final marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and
+// markPermanent marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and
 // allowed: a refusal is believed when it comes twice.
-func (x *exchange) final(err error) error {
+func (x *exchange) markPermanent(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
-	isNormal := x.normal && errors.As(err, new(*NotFoundError))
-	refused := (err == nil && x.refusedWhole) || (mayPass(err) && !isNormal)
+	isNormal := x.expectsNotFound && errors.As(err, new(*NotFoundError))
+	refused := (err == nil && x.isRefused) || (isTransientRefusal(err) && !isNormal)
 	switch {
-	case refused && !x.askedAgain && !x.believed && !x.once && !x.bypassLimits && !x.asApp:
-		x.askedAgain = true
+	case refused && !x.refusalRetried && !x.trustsRefusal && !x.noRetry && !x.bypassLimits && !x.asApp:
+		x.refusalRetried = true
 		if err == nil {
-			err = errAskAgain
+			err = errRetryRefusal
 		}
 		return err
 	case err == nil:
 		return nil
 	}
-	isSmaller := tooMuch(err) && (x.smaller || x.split)
-	if errors.As(err, new(*UnavailableError)) && !x.once && !isSmaller {
+	isSmaller := isTooLarge(err) && (x.canShrink || x.isSplit)
+	if errors.As(err, new(*UnavailableError)) && !x.noRetry && !isSmaller {
 		return err
 	}
 	return backoff.Permanent(err)
 }
 
-// mayPass reports whether an error is a refusal that GitHub gives now and then for what is there and allowed.
-func mayPass(err error) bool {
+// isTransientRefusal reports whether an error is a refusal that GitHub gives now and then for what is there and allowed.
+func isTransientRefusal(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
 	}
@@ -173,13 +173,13 @@ func mayPass(err error) bool {
 	return ok && forbidden.Status == http.StatusForbidden
 }
 
-// renew makes the credential forget its token; false when it has none to forget.
-func (c *Client) renew(x *exchange) bool {
+// dropToken makes the credential forget its token; false when it has none to forget.
+func (c *Client) dropToken(x *exchange) bool {
 	app, ok := c.settings.Credential.(*appCredential)
 	if !ok || x.asApp {
 		return false
 	}
-	app.forget(x.token)
+	app.invalidate(x.token)
 	return true
 }
 
@@ -198,25 +198,25 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		ctx, cancel = context.WithTimeout(ctx, c.settings.Timeout)
 		defer cancel()
 	}
-	request, err := c.request(ctx, x)
+	request, err := c.buildRequest(ctx, x)
 	if err != nil {
 		c.releaseSlot(ctx, x, budget.Quota{}, err)
 		return err
 	}
-	x.sent, x.refusedWhole = true, false
+	x.sent, x.isRefused = true, false
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.releaseSlot(ctx, x, budget.Quota{}, errNoAnswer)
 		seen := Attempt{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", IsProbe: x.bypassLimits}
-		err = c.unreachable(ctx, x, err)
-		seen.Err = unavailableOf(err)
+		err = c.transportError(ctx, x, err)
+		seen.Err = onlyUnavailable(err)
 		c.settings.OnAttempt(seen)
 		return err
 	}
 	defer response.Body.Close()
-	c.noteDate(response.Header)
-	body, err := bounded(response.Body)
-	return c.understand(ctx, x, response, body, err)
+	c.observeDate(response.Header)
+	body, err := readBounded(response.Body)
+	return c.handleResponse(ctx, x, response, body, err)
 }
 
 // errNoAnswer is what a request without a whole answer leaves behind. Its own error may be why its context ended: a limit that
@@ -231,8 +231,8 @@ func (c *Client) token(ctx context.Context, x *exchange) (string, error) {
 	return c.settings.Credential.token(ctx, x.bypassLimits)
 }
 
-func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error) {
-	request, err := x.make(ctx)
+func (c *Client) buildRequest(ctx context.Context, x *exchange) (*http.Request, error) {
+	request, err := x.newRequest(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", x.endpoint, err)
 	}
@@ -249,16 +249,16 @@ func (c *Client) request(ctx context.Context, x *exchange) (*http.Request, error
 	return request, nil
 }
 
-// unavailableOf is an error that says that there was no usable answer, otherwise nil.
-func unavailableOf(err error) error {
+// onlyUnavailable is an error that says that there was no usable answer, otherwise nil.
+func onlyUnavailable(err error) error {
 	if errors.As(err, new(*UnavailableError)) {
 		return err
 	}
 	return nil
 }
 
-// unreachable is the error of a request without an answer.
-func (c *Client) unreachable(ctx context.Context, x *exchange, err error) error {
+// transportError is the error of a request without an answer.
+func (c *Client) transportError(ctx context.Context, x *exchange, err error) error {
 	if parent := context.Cause(ctx); parent != nil && !errors.Is(parent, context.DeadlineExceeded) {
 		return parent // somebody wants to stop; that is nobody's fault
 	}
@@ -267,12 +267,12 @@ func (c *Client) unreachable(ctx context.Context, x *exchange, err error) error 
 		err = wrapped.Unwrap() // the outermost one repeats the address
 	}
 	timeout := errors.Is(err, context.DeadlineExceeded)
-	return &UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err, tooMuch: timeout}
+	return &UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err, isTooLarge: timeout}
 }
 
 var errTooLong = fmt.Errorf("the answer has more than %d MiB", maxBody>>20)
 
-func bounded(body io.Reader) ([]byte, error) {
+func readBounded(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err == nil && len(data) > maxBody {
 		return nil, errTooLong

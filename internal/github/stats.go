@@ -81,11 +81,11 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 	var rows []*contributorRow
 	var invalid map[int]fieldErrors
 	x := &exchange{
-		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1, believed: true,
-		make:   c.getting(repoPath(org, &repo, "/stats/contributors")),
-		points: func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
+		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1, trustsRefusal: true,
+		newRequest: c.newGetRequest(repoPath(org, &repo, "/stats/contributors")),
+		points:     func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
 	}
-	x.read = func(_ http.Header, body []byte) error {
+	x.decode = func(_ http.Header, body []byte) error {
 		rows = nil
 		switch x.status {
 		case http.StatusAccepted, http.StatusNoContent:

@@ -37,7 +37,7 @@ func isCompleteComment(r *gogithub.IssueComment, wrong fieldErrors) bool {
 }
 
 func commentsQuery(since time.Time, number int) url.Values {
-	return values("sort", "updated", "direction", "asc", "since", stamp(since),
+	return values("sort", "updated", "direction", "asc", "since", formatTime(since),
 		"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number))
 }
 

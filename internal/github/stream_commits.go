@@ -96,7 +96,7 @@ func (r *ReadRequest) commitsSince() *string {
 	if r.ReadHead != "" {
 		return nil
 	}
-	since := stamp(r.Since[activity.StreamCommits])
+	since := formatTime(r.Since[activity.StreamCommits])
 	return &since
 }
 
@@ -106,7 +106,7 @@ func (r *ReadRequest) commitsUntil() *string {
 	if r.ReadHead != "" || end.IsZero() {
 		return nil
 	}
-	until := stamp(end)
+	until := formatTime(end)
 	return &until
 }
 
@@ -534,9 +534,9 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 // requestCommits requests a page of commits by committer date.
 func (r *reader) requestCommits(ctx context.Context, head, number string) (commitRowList, restPage, error) {
 	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
-		"since", stamp(r.request.Since[activity.StreamCommits]))
+		"since", formatTime(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
-		query.Set("until", stamp(until))
+		query.Set("until", formatTime(until))
 	}
 	return get(ctx, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: query,
