@@ -125,3 +125,50 @@ func TestLintersExist(t *testing.T) {
 		}
 	}
 }
+
+// TestWalksExist checks that each file of the walks in docs/architecture.md exists and has the name beside it.
+func TestWalksExist(t *testing.T) {
+	steps := regexp.MustCompile("(?m)^[0-9]+\\. `([^`]+)` `([^`]+)`: ").
+		FindAllStringSubmatch(readFile(t, "docs", "architecture.md"), -1)
+	if len(steps) < 20 {
+		t.Fatalf("found %d steps", len(steps))
+	}
+	for _, step := range steps {
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(step[1])))
+		if err != nil {
+			t.Error(err)
+		} else if !regexp.MustCompile(`\b` + step[2] + `\b`).Match(text) {
+			t.Errorf("%s does not have %s", step[1], step[2])
+		}
+	}
+}
+
+// TestLinksExist checks that the files exist to which documents link.
+func TestLinksExist(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+	documents := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		name := entry.Name()
+		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data"}, name) ||
+			strings.HasPrefix(name, ".") && strings.Trim(name, ".") != "") {
+			return filepath.SkipDir
+		}
+		if err != nil || filepath.Ext(name) != ".md" {
+			return err
+		}
+		documents++
+		text, err := os.ReadFile(path)
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		return err
+	})
+	if err != nil || documents < 10 {
+		t.Fatalf("found %d documents: %v", documents, err)
+	}
+}
