@@ -108,7 +108,7 @@ func TestOneOrganizationFails(t *testing.T) {
 }
 
 // changes counts the log lines that say that an organization is in trouble.
-func changes(log string) int { return strings.Count(log, "cannot be read completely;") }
+func changes(log string) int { return strings.Count(log, "was not read completely;") }
 
 // requireUnmoved compares the sums of the failing organization with what they were, and that none of its series is
 // missing.
