@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// callbacks serves contrib's interface. It campaigns when the first one registers.
+// callbacks implements contrib's interface. It campaigns from the first registration on.
 type callbacks struct {
 	leader backend
 	ctx    context.Context //nolint:containedctx // of the extension's life: contrib's interface has none
@@ -13,7 +13,7 @@ type callbacks struct {
 
 	mu          sync.Mutex
 	registered  []callback
-	term        *callbackTerm // nil while others lead
+	term        *callbackTerm // nil while this replica does not lead
 	stopped     bool
 	campaigning sync.WaitGroup
 }
@@ -23,9 +23,9 @@ type callback struct {
 	stop  func()
 }
 
-// callbackTerm is a term and those who were started in it.
+// callbackTerm is a term with the callbacks that were started in it.
 type callbackTerm struct {
-	ctx     context.Context //nolint:containedctx // of the term, for those who register late
+	ctx     context.Context //nolint:containedctx // of the term, for later registrations
 	serving sync.WaitGroup
 }
 
@@ -50,7 +50,7 @@ func (c *callbacks) register(start func(context.Context), stop func()) {
 	}
 }
 
-// serve starts one callback and stops it when the term ends.
+// serve starts one callback, and stops it when the term ends.
 func (t *callbackTerm) serve(one callback) {
 	t.serving.Go(func() {
 		one.start(t.ctx)
@@ -59,7 +59,7 @@ func (t *callbackTerm) serve(one callback) {
 	})
 }
 
-// serveTerm is a term: it ends when all callbacks were stopped.
+// serveTerm is the work of a term: it returns when all callbacks were stopped.
 func (c *callbacks) serveTerm(ctx context.Context, _ uint64) error {
 	term := &callbackTerm{ctx: ctx}
 	c.mu.Lock()

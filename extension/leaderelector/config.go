@@ -28,27 +28,27 @@ const (
 	minRetry = 50 * time.Millisecond
 )
 
-// Config is the extension's configuration. It has exactly one of its backends.
+// Config is the extension's configuration. Exactly one of its backends is set.
 type Config struct {
-	// Static decides by configuration.
+	// Static appoints the leader by configuration.
 	Static *StaticConfig `mapstructure:"static"`
-	// Redis keeps the lease in Redis.
+	// Redis stores the leases in Redis.
 	Redis *RedisConfig `mapstructure:"redis"`
-	// Kubernetes keeps it in a Lease object.
+	// Kubernetes stores the leases in Lease objects.
 	Kubernetes *KubernetesConfig `mapstructure:"kubernetes"`
-	// LeaseDuration is how long a lease is held without being renewed: how long nobody leads after a leader died.
+	// LeaseDuration is how long a lease lasts without a renewal: how long no replica leads after a leader died.
 	LeaseDuration time.Duration `mapstructure:"lease_duration"`
-	// RenewDeadline is how long a leader goes on without having renewed.
+	// RenewDeadline is how long a leader goes on without a renewal.
 	RenewDeadline time.Duration `mapstructure:"renew_deadline"`
 	// RetryPeriod is the time between two renewals.
 	RetryPeriod time.Duration `mapstructure:"retry_period"`
-	// Identity names this process in the lease. Empty: the host's name and a random part, new in every process.
+	// Identity names this process in the leases. Empty: the host's name and a random part, new in every process.
 	Identity string `mapstructure:"identity"`
 
 	_ struct{}
 }
 
-// StaticConfig decides by configuration.
+// StaticConfig appoints the leader by configuration.
 type StaticConfig struct {
 	// Role is leader or follower.
 	Role string `mapstructure:"role"`
@@ -56,20 +56,20 @@ type StaticConfig struct {
 	_ struct{}
 }
 
-// RedisConfig keeps the lease in Redis.
+// RedisConfig stores the leases in Redis.
 type RedisConfig struct {
 	redisconn.Config `mapstructure:",squash"`
 
 	_ struct{}
 }
 
-// KubernetesConfig keeps the lease in a Lease object.
+// KubernetesConfig stores the leases in Lease objects.
 type KubernetesConfig struct {
 	// Namespace of the Lease. Empty: the pod's own.
 	Namespace string `mapstructure:"namespace"`
-	// LeaseName is the name of the Lease; those of single organizations have the organization's name behind it.
+	// LeaseName is the name of the Lease, and the first part of the names of the Leases of single organizations.
 	LeaseName string `mapstructure:"lease_name"`
-	// Kubeconfig is a file that says how the API server is reached. Empty: as a pod reaches it.
+	// Kubeconfig is the path of a file with the API server and the account. Empty: those of the pod.
 	Kubeconfig string `mapstructure:"kubeconfig"`
 
 	_ struct{}
@@ -79,7 +79,7 @@ func createDefaultConfig() component.Config {
 	return &Config{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
 }
 
-// Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
+// Unmarshal reads the configuration. Its errors name unknown keys and wrong values with what is allowed in their place.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	raw := conf.ToStringMap()
 	if err := configcheck.CheckKeys(raw, c); err != nil {
@@ -100,7 +100,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	return configcheck.PrefixPath("redis", c.Redis.CheckAddresses())
 }
 
-// Validate refuses what cannot work.
+// Validate checks that there is one backend, and that the durations leave time for two renewals before a leader stops.
 func (c *Config) Validate() error {
 	backends := 0
 	for _, there := range []bool{c.Static != nil, c.Redis != nil, c.Kubernetes != nil} {
@@ -121,18 +121,20 @@ func (c *Config) Validate() error {
 
 func checkIdentity(identity string) error {
 	if strings.ContainsAny(identity, " \t\r\n/") || len(identity) > 128 {
-		return fmt.Errorf("identity: %s, want at most 128 characters without blanks and slashes, different in every process",
-			configcheck.QuoteUnlessSecret(identity))
+		return fmt.Errorf(
+			"identity: %s, want at most 128 characters without blanks and slashes, different in every process",
+			configcheck.QuoteUnlessSecret(identity),
+		)
 	}
 	return nil
 }
 
-// Validate refuses what cannot work.
+// Validate checks the role.
 func (c *StaticConfig) Validate() error {
 	return configcheck.OneOf("role", c.Role, roleLeader, roleFollower)
 }
 
-// Validate refuses what cannot work.
+// Validate checks that there are endpoints, and the settings of the client.
 func (c *RedisConfig) Validate() error {
 	if !c.Enabled() {
 		return errors.New("endpoints: the list is empty, want host:port of Redis")
@@ -140,7 +142,7 @@ func (c *RedisConfig) Validate() error {
 	return c.Check()
 }
 
-// Validate refuses what cannot work.
+// Validate checks the name of the Lease, and that the kubeconfig exists.
 func (c *KubernetesConfig) Validate() error {
 	if c.LeaseName == "" {
 		return errors.New("lease_name: empty, want the name of a Lease")

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election/static"
 )
 
-// backend is what a backend gives.
+// backend is an election of any kind; see election.Elector.Lead.
 type backend interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
@@ -31,7 +31,7 @@ type elector struct {
 	status   statusReporter
 
 	backend backend
-	// leaseName is a lease's name as the backend has it.
+	// leaseName returns the name of a lease in the backend; nil where there are no leases.
 	leaseName func(name string) string
 	closer    io.Closer // of the backend's connections, or nil
 	callbacks *callbacks
@@ -43,8 +43,8 @@ func newElector(config *Config, settings extension.Settings) *elector {
 	return &elector{config: config, settings: settings, status: statusReporter{logger: settings.Logger}}
 }
 
-// Start makes the backend. It fails for what only another configuration can mend, never because a server is out of
-// reach.
+// Start opens the backend. It returns an error when only another configuration can help, never because a server does
+// not respond.
 func (e *elector) Start(ctx context.Context, host component.Host) error {
 	e.identity = e.config.Identity
 	if e.identity == "" {
@@ -68,7 +68,8 @@ func (e *elector) Start(ctx context.Context, host component.Host) error {
 func (e *elector) openBackend(ctx context.Context) (backend, error) {
 	switch {
 	case e.config.Static != nil:
-		return election.New(static.New(e.config.Static.Role == roleLeader), e.config.timing(), nil, e.status.hooks()), nil
+		leases := static.New(e.config.Static.Role == roleLeader)
+		return election.New(leases, e.config.timing(), nil, e.status.hooks()), nil
 	case e.config.Redis != nil:
 		e.leaseName = redislease.LeaseName
 		client, err := e.config.Redis.Connect(ctx)
@@ -85,8 +86,8 @@ func (e *elector) openBackend(ctx context.Context) (backend, error) {
 	}
 }
 
-// Shutdown ends the terms of contrib's callbacks; those of Lead end with its callers' contexts. Extensions stop after
-// receivers.
+// Shutdown ends the terms of contrib's callbacks and waits for them. Terms of Lead end with the contexts of its
+// callers: receivers stop before extensions.
 func (e *elector) Shutdown(context.Context) error {
 	if e.callbacks != nil {
 		e.callbacks.stop()
@@ -97,20 +98,22 @@ func (e *elector) Shutdown(context.Context) error {
 	return nil
 }
 
-// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term,
-// waits for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever.
+// Lead campaigns for the lease called name until ctx ends. While this replica holds the lease it runs work with a
+// context that ends with the term; then it waits for work, releases the lease, and campaigns again. fence exceeds those
+// of all earlier terms.
 func (e *elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
 	return e.backend.Lead(ctx, name, work)
 }
 
-// SetCallBackFuncs calls start when this replica begins to lead, with a context that ends with the term, and stop when
-// it has ended: the interface of contrib's k8s_leader_elector. Callbacks run in goroutines of their own. A stop follows
-// its start, and there is none without one. Who registers during a term starts in it. All callbacks share one lease.
+// SetCallBackFuncs is the interface of contrib's k8s_leader_elector. It calls start when this replica begins to lead,
+// with a context that ends with the term, and stop after the term. Callbacks run in goroutines of their own. Each start
+// is followed by its stop, and there is no stop without one. A registration during a term starts in that term. All
+// callbacks share one lease.
 func (e *elector) SetCallBackFuncs(start func(context.Context), stop func()) {
 	e.callbacks.register(start, stop)
 }
 
-// statusReporter logs what happens, on changes only, and tells the collector how the backend does.
+// statusReporter logs terms and the state of the backend, on changes only, and reports the latter as component status.
 type statusReporter struct {
 	host   component.Host
 	logger *zap.Logger
@@ -132,5 +135,6 @@ func (r *statusReporter) onTermStart(t election.Term) {
 
 func (r *statusReporter) onTermEnd(t election.Term, why error) {
 	r.setLeads(t.Name, false)
-	r.logger.Info("This replica leads no more.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence), zap.NamedError("why", why))
+	r.logger.Info("This replica leads no more.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence),
+		zap.NamedError("why", why))
 }

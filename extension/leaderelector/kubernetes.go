@@ -8,10 +8,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
 )
 
-// openKubernetes makes a backend on Lease objects. Without a client there is no election: nobody leads.
+// openKubernetes opens the backend of Lease objects. After an error there is no election: no replica leads.
 func (e *elector) openKubernetes() (backend, error) {
 	client, namespace, err := kubelease.Connect(kubelease.Connection{
-		Kubeconfig: e.config.Kubernetes.Kubeconfig, Namespace: e.config.Kubernetes.Namespace, RenewDeadline: e.config.RenewDeadline,
+		Kubeconfig:    e.config.Kubernetes.Kubeconfig,
+		Namespace:     e.config.Kubernetes.Namespace,
+		RenewDeadline: e.config.RenewDeadline,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
@@ -25,7 +27,7 @@ func (e *elector) openKubernetes() (backend, error) {
 	return &reportingBackend{status: &e.status, backend: elector}, nil
 }
 
-// checkLeaseName refuses a name that a Lease cannot have.
+// checkLeaseName returns an error for a name that a Lease cannot have.
 func checkLeaseName(name string) error {
 	if err := kubelease.CheckLeaseName(name); err != nil {
 		return fmt.Errorf("lease_name: %w", err)
@@ -33,13 +35,13 @@ func checkLeaseName(name string) error {
 	return nil
 }
 
-// reportingBackend tells of the terms of a backend that has no hooks.
+// reportingBackend reports the terms of a backend without hooks.
 type reportingBackend struct {
 	backend
 	status *statusReporter
 }
 
-// Lead reports each term.
+// Lead implements backend.
 func (r *reportingBackend) Lead(ctx context.Context, name string, work func(context.Context, uint64) error) error {
 	return r.backend.Lead(ctx, name, func(ctx context.Context, fence uint64) error {
 		term := election.Term{Name: name, Fence: fence}

@@ -93,7 +93,11 @@ func TestNoKubernetes(t *testing.T) {
 	require.NoError(t, err)
 	one, err := create(t.Context(), extensiontest.NewNopSettings(metadata.Type), config)
 	require.NoError(t, err)
-	require.ErrorContains(t, one.Start(t.Context(), componenttest.NewNopHost()), "kubernetes: use the pod's service account")
+	require.ErrorContains(
+		t,
+		one.Start(t.Context(), componenttest.NewNopHost()),
+		"kubernetes: use the pod's service account",
+	)
 }
 
 // scripted is a backend whose terms a test begins and ends.

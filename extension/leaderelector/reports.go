@@ -8,17 +8,17 @@ import (
 	"go.uber.org/zap"
 )
 
-// leaseStatus is what the backend said last of a lease.
+// leaseStatus is the state of a lease as the backend reported it last.
 type leaseStatus struct {
-	// backendErr is why the backend could not be asked, nil when it answered.
+	// backendErr is why the last request for the lease failed, nil when the backend responded.
 	backendErr error
-	// holder is the identity of the other replica that holds the lease; "" when none is known to.
+	// holder is the identity of another replica that holds the lease; "" when no other holder was reported.
 	holder string
-	// leads says that this replica holds it.
+	// leads says that this replica holds the lease.
 	leads bool
 }
 
-// ensureLease is the state of a lease. r.mu is held.
+// ensureLease returns the state of a lease, a new one at first. r.mu is held.
 func (r *statusReporter) ensureLease(name string) *leaseStatus {
 	state := r.leases[name]
 	if state == nil {
@@ -31,7 +31,7 @@ func (r *statusReporter) ensureLease(name string) *leaseStatus {
 	return state
 }
 
-// leaseState is a copy of what is known of a lease.
+// leaseState returns a copy of the state of a lease.
 func (r *statusReporter) leaseState(name string) leaseStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -41,8 +41,8 @@ func (r *statusReporter) leaseState(name string) leaseStatus {
 	return leaseStatus{}
 }
 
-// onBackend takes an answer of the backend, or why there was none. The log has a line when a lease changes between the
-// two, the component status also the present reason.
+// onBackend records the result of a request to the backend. It logs when a lease changes between success and failure;
+// the component status has the present reason, too.
 func (r *statusReporter) onBackend(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,9 +51,8 @@ func (r *statusReporter) onBackend(name string, err error) {
 	state.backendErr = err
 	switch {
 	case err != nil && was == nil:
-		r.logger.Warn("Leader election backend unreachable; a leader steps down before its lease expires, and no "+
-			"other "+
-			"replica begins to lead.", zap.String("lease", name), zap.Error(err))
+		r.logger.Warn("Leader election backend unreachable; the leader steps down before its lease expires, and "+
+			"no other replica begins to lead.", zap.String("lease", name), zap.Error(err))
 	case err == nil && was != nil:
 		r.logger.Info("Leader election backend reachable again.", zap.String("lease", name))
 	}
@@ -77,7 +76,7 @@ func (r *statusReporter) reportStatus(err error) {
 	}
 }
 
-// errorKind is an error's text without its numbers: ports and durations differ from one attempt to the next.
+// errorKind returns the text of an error without digits: ports and durations differ from one attempt to the next.
 func errorKind(err error) string {
 	return "error: " + strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
@@ -87,14 +86,14 @@ func errorKind(err error) string {
 	}, err.Error())
 }
 
-// onHeld notes that another replica holds a lease.
+// onHeld records that another replica holds a lease.
 func (r *statusReporter) onHeld(name, holder string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ensureLease(name).holder = holder
 }
 
-// setLeads notes that this replica begins or ceases to hold a lease.
+// setLeads records whether this replica holds a lease.
 func (r *statusReporter) setLeads(name string, leads bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -24,7 +24,7 @@ func createDefaultConfig() component.Config {
 	return &Config{ServerConfig: server}
 }
 
-// Unmarshal reads the configuration. Unknown keys are refused with those that are allowed.
+// Unmarshal reads the configuration. Its errors name unknown keys with the allowed ones.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := configcheck.CheckKeys(conf.ToStringMap(), c); err != nil {
 		return err
@@ -32,10 +32,13 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
 }
 
-// Validate refuses what cannot work.
+// Validate checks that the endpoint is a host and a port.
 func (c *Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.NetAddr.Endpoint); err != nil {
-		return fmt.Errorf("endpoint: %s, want host:port such as localhost:13133", configcheck.QuoteUnlessSecret(c.NetAddr.Endpoint))
+		return fmt.Errorf(
+			"endpoint: %s, want host:port such as localhost:13133",
+			configcheck.QuoteUnlessSecret(c.NetAddr.Endpoint),
+		)
 	}
 	return nil
 }

@@ -1,3 +1,3 @@
 // Package replicahealth is a collector extension that serves /livez, /readyz and /healthz on one port. It reads the
-// component status of the collector, and the reports of health that components put among its attributes.
+// component status of the collector, and the health reports among its attributes.
 package replicahealth

@@ -44,7 +44,13 @@ func report(mode health.Mode) health.Report {
 		Role: health.Follower, Ready: mode != health.Unhealthy, Mode: mode, Since: noon,
 		Dependencies: []health.Dependency{
 			{Name: "github", Healthy: mode == health.Healthy, Since: noon, Detail: "503"},
-			{Name: "redis", Healthy: mode != health.Unhealthy, Required: true, Since: noon, Detail: "connection refused"},
+			{
+				Name:     "redis",
+				Healthy:  mode != health.Unhealthy,
+				Required: true,
+				Since:    noon,
+				Detail:   "connection refused",
+			},
 		},
 		Organizations: map[string]health.Role{"acme": health.Follower},
 	}
@@ -66,7 +72,9 @@ func TestState(t *testing.T) {
 		mode  health.Mode
 	}{
 		"starting": {func(*replicaState) {}, false, health.Unhealthy},
-		"healthy":  {func(s *replicaState) { s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy))) }, true, health.Healthy},
+		"healthy": {func(s *replicaState) {
+			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+		}, true, health.Healthy},
 		"degraded": {func(s *replicaState) {
 			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Degraded)))
 		}, true, health.Degraded},
@@ -122,7 +130,10 @@ func TestBrokenReport(t *testing.T) {
 	for _, raw := range []any{"text", map[string]any{"ready": 1}} {
 		attributes := pcommon.NewMap()
 		require.NoError(t, attributes.FromRaw(map[string]any{health.Attribute: raw}))
-		s.observe(receiver, componentstatus.NewEvent(componentstatus.StatusOK, componentstatus.WithAttributes(attributes)))
+		s.observe(
+			receiver,
+			componentstatus.NewEvent(componentstatus.StatusOK, componentstatus.WithAttributes(attributes)),
+		)
 	}
 	require.True(t, s.readiness().Ready)
 	require.Equal(t, 1, logs.Len())
@@ -155,7 +166,12 @@ func TestPages(t *testing.T) {
 	one := body["components"].(map[string]any)["Receiver:githubexporter"].(map[string]any)
 	require.Equal(t, map[string]any{
 		"github": map[string]any{"healthy": false, "required": false, "since": "2026-03-11T12:00:00Z", "detail": "503"},
-		"redis":  map[string]any{"healthy": true, "required": true, "since": "2026-03-11T12:00:00Z", "detail": "connection refused"},
+		"redis": map[string]any{
+			"healthy":  true,
+			"required": true,
+			"since":    "2026-03-11T12:00:00Z",
+			"detail":   "connection refused",
+		},
 	}, one["dependencies"])
 	require.Equal(t, map[string]any{"acme": "follower"}, one["organizations"])
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 404} {

@@ -18,11 +18,11 @@ import (
 
 // server is the extension.
 type server struct {
-	config   *Config
-	settings extension.Settings
-	state    *replicaState
-	http     *http.Server
-	serving  sync.WaitGroup
+	config    *Config
+	settings  extension.Settings
+	state     *replicaState
+	http      *http.Server
+	serveLoop sync.WaitGroup
 }
 
 var (
@@ -31,17 +31,22 @@ var (
 	_ componentstatus.Watcher               = (*server)(nil)
 )
 
-// Start serves. It fails when the address is taken.
+// Start listens and serves. It returns an error when the address is in use.
 func (s *server) Start(ctx context.Context, host component.Host) error {
 	var err error
-	if s.http, err = s.config.ToServer(ctx, host.GetExtensions(), s.settings.TelemetrySettings, s.handler()); err != nil {
+	if s.http, err = s.config.ToServer(
+		ctx,
+		host.GetExtensions(),
+		s.settings.TelemetrySettings,
+		s.handler(),
+	); err != nil {
 		return err
 	}
 	listener, err := s.config.ToListener(ctx)
 	if err != nil {
 		return fmt.Errorf("endpoint: %w", err)
 	}
-	s.serving.Go(func() {
+	s.serveLoop.Go(func() {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))
 		}
@@ -49,13 +54,13 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// Shutdown lets requests end and stops.
+// Shutdown waits for running requests until ctx ends, and for the server to stop.
 func (s *server) Shutdown(ctx context.Context) error {
 	if s.http == nil {
 		return nil
 	}
 	err := s.http.Shutdown(ctx)
-	s.serving.Wait()
+	s.serveLoop.Wait()
 	return err
 }
 
@@ -71,18 +76,18 @@ func (s *server) NotReady() error {
 	return nil
 }
 
-// ComponentStatusChanged implements componentstatus.Watcher, by which collectors before 0.165 tell of changes.
+// ComponentStatusChanged implements componentstatus.Watcher, which collectors before 0.165 call.
 func (s *server) ComponentStatusChanged(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.Changed(source, event)
 }
 
-// Changed implements extensioncapabilities.ComponentStatusWatcher, by which collectors from 0.165 on tell of changes.
-// The oldest supported collector does not have that interface, so it is not asserted here.
+// Changed implements extensioncapabilities.ComponentStatusWatcher, which collectors from 0.165 on call. The oldest
+// supported collector does not have that interface, so it is not asserted here.
 func (s *server) Changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.state.observe(source, event)
 }
 
-// handler answers GET and HEAD on three paths.
+// handler returns the handler of GET and HEAD on the three paths.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -99,6 +104,7 @@ func (s *server) handler() http.Handler {
 	return mux
 }
 
+// writeJSON responds with a JSON body of any type that encoding/json accepts: 200 when ok, otherwise 503.
 func writeJSON(w http.ResponseWriter, good bool, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

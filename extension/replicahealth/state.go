@@ -14,10 +14,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// reporterType is the type of components that say how their replica does: until one has, the collector is not ready.
+// reporterType is the type of components that report their replica's health: until each has, the collector is not
+// ready.
 var reporterType = component.MustNewType("githubexporter")
 
-// replicaState is what the collector has told of its components.
+// replicaState is what the collector reported of its components. It is safe for concurrent use.
 type replicaState struct {
 	logger *zap.Logger
 
@@ -26,13 +27,13 @@ type replicaState struct {
 	components map[*componentstatus.InstanceID]*componentState
 }
 
-// componentState is a component instance.
+// componentState is the last status and the last valid report of a component instance.
 type componentState struct {
 	name   string
 	status componentstatus.Status
 	since  time.Time
 	err    error
-	// mustReport says that the component is one that reports.
+	// mustReport says that the component is of reporterType.
 	mustReport       bool
 	report           *health.Report
 	hasInvalidReport bool // its last report could not be read
@@ -48,7 +49,7 @@ func (s *replicaState) setPipelinesReady(ready bool) {
 	s.pipelines = ready
 }
 
-// observe takes an event.
+// observe records a status event.
 func (s *replicaState) observe(source *componentstatus.InstanceID, event *componentstatus.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +69,7 @@ func (s *replicaState) observe(source *componentstatus.InstanceID, event *compon
 	s.readReport(p, event)
 }
 
-// readReport takes the report of an event. One that cannot be read leaves the former one.
+// readReport reads the report of an event. An invalid one leaves the last one in place.
 func (s *replicaState) readReport(p *componentState, event *componentstatus.Event) {
 	value, there := event.Attributes().Get(health.Attribute)
 	if !there {
@@ -82,7 +83,8 @@ func (s *replicaState) readReport(p *componentState, event *componentstatus.Even
 	}
 	if err != nil {
 		if !p.hasInvalidReport {
-			s.logger.Warn("A report of health cannot be read; the last one stands.", zap.String("component", p.name), zap.Error(err))
+			s.logger.Warn("Ignoring an invalid health report; the last valid one is shown.",
+				zap.String("component", p.name), zap.Error(err))
 		}
 		p.hasInvalidReport = true
 		return
@@ -90,12 +92,12 @@ func (s *replicaState) readReport(p *componentState, event *componentstatus.Even
 	p.hasInvalidReport, p.report = false, &report
 }
 
-// hasFailed reports whether the component will not come back by itself.
+// hasFailed reports whether the component stays failed until the collector restarts.
 func (p *componentState) hasFailed() bool {
 	return p.status == componentstatus.StatusPermanentError || p.status == componentstatus.StatusFatalError
 }
 
-// notReadyReason says why the component is not ready, "" when it is.
+// notReadyReason returns why the component is not ready, "" when it is.
 func (p *componentState) notReadyReason() string {
 	switch {
 	case p.hasFailed():
@@ -109,7 +111,7 @@ func (p *componentState) notReadyReason() string {
 	}
 }
 
-// currentMode is the component's: a report says it, else the status.
+// currentMode returns the mode of the report or, without one, of the status.
 func (p *componentState) currentMode() health.Mode {
 	switch {
 	case p.hasFailed() || p.notReadyReason() != "":
@@ -123,7 +125,7 @@ func (p *componentState) currentMode() health.Mode {
 	}
 }
 
-// readiness is what /readyz shows.
+// readiness is the body of /readyz.
 type readiness struct {
 	Ready   bool     `json:"ready"`
 	Reasons []string `json:"reasons,omitempty"`
@@ -153,7 +155,7 @@ func (s *replicaState) readinessLocked() readiness {
 	return r
 }
 
-// detail is what /healthz shows.
+// detail is the body of /healthz.
 type detail struct {
 	readiness
 
@@ -162,7 +164,7 @@ type detail struct {
 	Components map[string]*componentDetail `json:"components"`
 }
 
-// componentDetail is a component on the page.
+// componentDetail is a component in the body of /healthz.
 type componentDetail struct {
 	Status        string                 `json:"status"`
 	Since         time.Time              `json:"since"`
@@ -182,13 +184,17 @@ type dependency struct {
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// modesBySeverity are the modes in their order.
+// modesBySeverity are the modes, the best first.
 var modesBySeverity = []health.Mode{health.Healthy, health.Degraded, health.Unhealthy}
 
 func (s *replicaState) detail() detail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := detail{readiness: s.readinessLocked(), Mode: health.Healthy, Components: make(map[string]*componentDetail, len(s.components))}
+	d := detail{
+		readiness:  s.readinessLocked(),
+		Mode:       health.Healthy,
+		Components: make(map[string]*componentDetail, len(s.components)),
+	}
 	if !d.Ready {
 		d.Mode = health.Unhealthy
 	}
@@ -215,7 +221,12 @@ func (p *componentState) describe(mode health.Mode) *componentDetail {
 		c.Role, c.Ready, c.ModeSince, c.Organizations = r.Role, &r.Ready, &since, maps.Clone(r.Organizations)
 		c.Dependencies = make(map[string]dependency, len(r.Dependencies))
 		for _, d := range r.Dependencies {
-			c.Dependencies[d.Name] = dependency{Healthy: d.Healthy, Required: d.Required, Since: d.Since, Detail: d.Detail}
+			c.Dependencies[d.Name] = dependency{
+				Healthy:  d.Healthy,
+				Required: d.Required,
+				Since:    d.Since,
+				Detail:   d.Detail,
+			}
 		}
 	}
 	return c

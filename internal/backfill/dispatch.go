@@ -83,7 +83,10 @@ type deferredKey struct {
 // NewDispatcher returns a dispatcher without memory of earlier passes; the claims have that of earlier jobs.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
 	return &Dispatcher{
-		settings: settings, misses: make(map[streamKey]*miss), deferred: make(map[deferredKey]bool), lost: make(lostJobs),
+		settings: settings,
+		misses:   make(map[streamKey]*miss),
+		deferred: make(map[deferredKey]bool),
+		lost:     make(lostJobs),
 	}
 }
 
@@ -121,7 +124,13 @@ func (d *Dispatcher) Dispatch(
 		return result, fmt.Errorf("list the claims: %w", err)
 	}
 	live, stale := d.updateLost(cov, all, &depth)
-	result.InProgress, result.Oldest, result.RepeatedlyLost = len(live), oldestPublished(live), countRepeatedlyLost(live)
+	result.InProgress, result.Oldest, result.RepeatedlyLost = len(
+		live,
+	), oldestPublished(
+		live,
+	), countRepeatedlyLost(
+		live,
+	)
 	p := planner{
 		org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy,
 		reasonFor: d.reasonFor,

@@ -56,7 +56,11 @@ func (q *stubQueue) Depth(context.Context) (backfill.Depth, error) { return q.de
 func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: noon, counted: make(map[string]int), busy: make(map[int64]activity.Streams)}
-	b.cov = ledger.Coverage{LedgerStart: noon.AddDate(0, -2, 0), Edge: noon, Repos: make(map[int64]*ledger.RepoCoverage)}
+	b.cov = ledger.Coverage{
+		LedgerStart: noon.AddDate(0, -2, 0),
+		Edge:        noon,
+		Repos:       make(map[int64]*ledger.RepoCoverage),
+	}
 	ids := 0
 	settings := backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
@@ -79,7 +83,12 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 func (b *bench) addGap(repo int64, from, until time.Time, streams ...activity.Stream) {
 	r := b.cov.Repos[repo]
 	if r == nil {
-		r = &ledger.RepoCoverage{ID: repo, Name: fmt.Sprintf("repo-%d", repo), FirstSeen: noon.AddDate(0, -1, 0), Since: noon.AddDate(0, -2, 0)}
+		r = &ledger.RepoCoverage{
+			ID:        repo,
+			Name:      fmt.Sprintf("repo-%d", repo),
+			FirstSeen: noon.AddDate(0, -1, 0),
+			Since:     noon.AddDate(0, -2, 0),
+		}
 		b.cov.Repos[repo] = r
 	}
 	for _, s := range streams {
@@ -110,7 +119,17 @@ func (b *bench) takePublished() []string {
 	var list []string
 	for _, j := range b.queue.jobs {
 		require.NoError(b.t, j.Validate())
-		list = append(list, fmt.Sprintf("%s %s %s-%s %s", j.Repo, j.Streams, j.Window.Start.Format("0102T15:04"), j.Window.End.Format("0102T15:04"), j.Reason))
+		list = append(
+			list,
+			fmt.Sprintf(
+				"%s %s %s-%s %s",
+				j.Repo,
+				j.Streams,
+				j.Window.Start.Format("0102T15:04"),
+				j.Window.End.Format("0102T15:04"),
+				j.Reason,
+			),
+		)
 	}
 	b.queue.jobs = nil
 	return list
@@ -166,7 +185,11 @@ func TestDispatchPublishesOneJobForAWindow(t *testing.T) {
 	b.addGap(1, parseTime("0311T11:50:00"), parseTime("0311T12:02:00"), pulls)
 	b.addGap(1, parseTime("0311T11:55:00"), parseTime("0311T12:02:00"), comments)
 	b.dispatch()
-	require.Equal(t, []string{"repo-1 comments 0311T12:00-0311T12:15 scrape_error", "repo-1 pulls 0311T11:45-0311T12:15 sweep"}, b.takePublished())
+	require.Equal(
+		t,
+		[]string{"repo-1 comments 0311T12:00-0311T12:15 scrape_error", "repo-1 pulls 0311T11:45-0311T12:15 sweep"},
+		b.takePublished(),
+	)
 	b.closeWindow(&job)
 	b.dispatch()
 	require.Empty(t, b.takePublished())

@@ -14,17 +14,31 @@ import (
 
 func exampleJob() backfill.Job {
 	return backfill.Job{
-		ID: "ABC", Org: "acme", Repo: "widgets.js", RepoID: 12, Streams: activity.StreamsOf(commits, comments),
-		Window: activity.Window{Start: noon.Add(-time.Hour), End: noon}, Reason: backfill.ReasonPartial, Attempt: 2, CreatedAt: noon,
+		ID:      "ABC",
+		Org:     "acme",
+		Repo:    "widgets.js",
+		RepoID:  12,
+		Streams: activity.StreamsOf(commits, comments),
+		Window: activity.Window{
+			Start: noon.Add(-time.Hour),
+			End:   noon,
+		},
+		Reason:    backfill.ReasonPartial,
+		Attempt:   2,
+		CreatedAt: noon,
 	}
 }
 
 func TestJobEncoding(t *testing.T) {
 	j := exampleJob()
 	body := j.Encode()
-	require.JSONEq(t, `{"version":1,"id":"ABC","org":"acme","repo":"widgets.js","repo_id":12,"streams":["commits","comments"],
+	require.JSONEq(
+		t,
+		`{"version":1,"id":"ABC","org":"acme","repo":"widgets.js","repo_id":12,"streams":["commits","comments"],
 		"from":"2026-03-11T11:00:00Z","until":"2026-03-11T12:00:00Z","reason":"partial_scrape_error","attempt":2,
-		"created_at":"2026-03-11T12:00:00Z"}`, string(body))
+		"created_at":"2026-03-11T12:00:00Z"}`,
+		string(body),
+	)
 	back, err := backfill.Decode(body)
 	require.NoError(t, err)
 	require.Equal(t, j, back)

@@ -74,7 +74,9 @@ func TestRepeatedlyLostSurvivesLeaderChange(t *testing.T) {
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
 		NewID: func() string { ids++; return fmt.Sprintf("next-%d", ids) },
 		Counters: backfill.Counters{
-			Enqueued: func(backfill.Reason, int) {}, Deduped: func(backfill.Reason, int) {}, Deferred: func(string, int) {},
+			Enqueued: func(backfill.Reason, int) {},
+			Deduped:  func(backfill.Reason, int) {},
+			Deferred: func(string, int) {},
 		},
 		Coalesce: 15 * time.Minute, MaxPerMinute: 100, StaleAfter: 5 * time.Minute, ExpireAfter: 12 * time.Hour,
 	})

@@ -36,7 +36,8 @@ func (p *planner) planJobs(cov *ledger.Coverage) []Job {
 	slices.SortFunc(jobs, func(a, b Job) int {
 		return cmp.Or(
 			b.Window.End.Compare(a.Window.End), b.Window.Start.Compare(a.Window.Start),
-			cmp.Compare(a.RepoID, b.RepoID), cmp.Compare(a.Streams, b.Streams))
+			cmp.Compare(a.RepoID, b.RepoID), cmp.Compare(a.Streams, b.Streams),
+		)
 	})
 	return jobs
 }

@@ -110,7 +110,8 @@ func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err
 	case outcome.Kind == OutcomeDeadLetter:
 		w.settings.Logger.Warn(
 			"Backfill job dead-lettered; its window stays a gap and gets a new job after backfill::dedup_ttl.",
-			append(fields, w.settings.DeadLetter)...)
+			append(fields, w.settings.DeadLetter)...,
+		)
 		return w.finish(ctx, reader, job, result, err)
 	case errors.As(err, new(*DeferError)):
 		w.settings.Logger.Debug("Backfill job deferred.", append(fields, zap.Duration("for", outcome.Delay))...)

@@ -15,7 +15,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
 )
 
-var retryPolicy = backfill.RetryPolicy{Delays: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute}, MaxAttempts: 5}
+var retryPolicy = backfill.RetryPolicy{
+	Delays:      []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute},
+	MaxAttempts: 5,
+}
 
 // scriptedReader reads as its test scripts it.
 type scriptedReader struct {
@@ -41,7 +44,12 @@ func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) 
 			}
 			return nil
 		},
-		Claims: claims, Retries: retryPolicy, MaxAge: 24 * time.Hour, HeartbeatInterval: time.Minute, Now: now, Logger: zap.NewNop(),
+		Claims:            claims,
+		Retries:           retryPolicy,
+		MaxAge:            24 * time.Hour,
+		HeartbeatInterval: time.Minute,
+		Now:               now,
+		Logger:            zap.NewNop(),
 	})
 }
 
@@ -186,7 +194,11 @@ func TestWorkerHeartbeatAndRetries(t *testing.T) {
 		depth, err := q.Depth(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, backfill.Depth{DeadLetters: 1, Consumers: 1}, depth)
-		require.Equal(t, []time.Duration{0, 11 * time.Minute, 26 * time.Minute, 66 * time.Minute, 106 * time.Minute}, tried)
+		require.Equal(
+			t,
+			[]time.Duration{0, 11 * time.Minute, 26 * time.Minute, 66 * time.Minute, 106 * time.Minute},
+			tried,
+		)
 		require.Len(t, r.results, 5)
 		cancel()
 		require.Error(t, <-done)
@@ -199,8 +211,14 @@ func TestReturnDelaysOfTwoJobsDiffer(t *testing.T) {
 	for i := range 200 {
 		differ := 0
 		for returns := range backfill.MaxReturns {
-			first := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns}, unknownOrg)
-			second := retryPolicy.DecideOutcome(&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns}, unknownOrg)
+			first := retryPolicy.DecideOutcome(
+				&backfill.Job{ID: fmt.Sprint("a", i), Attempt: 1, Returns: returns},
+				unknownOrg,
+			)
+			second := retryPolicy.DecideOutcome(
+				&backfill.Job{ID: fmt.Sprint("b", i), Attempt: 1, Returns: returns},
+				unknownOrg,
+			)
 			require.Contains(t, retryPolicy.Delays, first.Delay)
 			if first.Delay != second.Delay {
 				differ++

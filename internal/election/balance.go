@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Roster is where replicas say how many leases they hold, so that leases are spread evenly.
+// Roster exchanges how many leases each replica holds, so that leases are balanced over the replicas.
 type Roster interface {
-	// Announce says how many leases this replica holds and gives the numbers of the other replicas that are there.
-	// One that has not announced for some time is not there any more.
+	// Announce stores how many leases this replica holds and returns the numbers of the other live replicas. A replica
+	// that has not announced for a while is not live any more.
 	Announce(ctx context.Context, held int) (others []int, err error)
 }
 
-// balancer spreads leases over the replicas: who holds fewer is quicker to take one, and who holds at least two more
-// than another gives one up.
+// balancer balances leases over the replicas: a replica that holds more waits longer before it acquires one more, and
+// one that holds at least two more than another yields one. The zero value with a period balances nothing.
 type balancer struct {
 	roster Roster
 	period time.Duration
 
 	mu          sync.Mutex
-	terms       []*heldTerm // in the order in which they were taken
+	terms       []*heldTerm // the newest last
 	campaigns   int         // calls of Lead
 	announcedAt time.Time
 	yieldedAt   time.Time
@@ -29,68 +29,70 @@ type balancer struct {
 
 type heldTerm struct{ yield func() }
 
-func (s *balancer) addCampaign() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.campaigns++
+func (b *balancer) addCampaign() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.campaigns++
 }
 
-func (s *balancer) removeCampaign() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.campaigns--
+func (b *balancer) removeCampaign() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.campaigns--
 }
 
-// addTerm counts a term until what it returns is called. yield gives the term up.
-func (s *balancer) addTerm(yield func()) (withdraw func()) {
-	one := &heldTerm{yield}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.terms = append(s.terms, one)
+// addTerm counts a term until remove is called. yield ends the term.
+func (b *balancer) addTerm(yield func()) (remove func()) {
+	term := &heldTerm{yield}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.terms = append(b.terms, term)
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.terms = slices.DeleteFunc(s.terms, func(h *heldTerm) bool { return h == one })
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.terms = slices.DeleteFunc(b.terms, func(h *heldTerm) bool { return h == term })
 	}
 }
 
-// acquireDelay is how much longer a replica waits before it tries to take one more lease: at most half a retry period.
-func (s *balancer) acquireDelay() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.roster == nil || s.campaigns <= 1 {
+// acquireDelay returns how much longer this replica waits before it tries to acquire one more lease: at most half a
+// retry period.
+func (b *balancer) acquireDelay() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.roster == nil || b.campaigns <= 1 {
 		return 0
 	}
-	return min(time.Duration(len(s.terms))*s.period/8, s.period/2)
+	return min(time.Duration(len(b.terms))*b.period/8, b.period/2)
 }
 
-// rebalance announces what this replica holds, at most once a period, and gives up the newest lease when another
-// replica holds at least two fewer. What it gave up is taken before it looks again.
-func (s *balancer) rebalance(ctx context.Context) {
-	held, due := s.announceDue()
+// rebalance announces what this replica holds, at most twice a period, and yields the newest lease when another replica
+// holds at least two fewer. It yields at most one in four periods, in which another replica acquires that one.
+func (b *balancer) rebalance(ctx context.Context) {
+	held, due := b.announceDue()
 	if !due {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.period)
+	ctx, cancel := context.WithTimeout(ctx, b.period)
 	defer cancel()
-	others, err := s.roster.Announce(ctx, held)
+	others, err := b.roster.Announce(ctx, held)
 	if err != nil || len(others) == 0 || held <= slices.Min(others)+1 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.terms); n > 0 && time.Since(s.yieldedAt) > 4*s.period {
-		s.yieldedAt = time.Now()
-		s.terms[n-1].yield()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.terms); n > 0 && time.Since(b.yieldedAt) > 4*b.period {
+		b.yieldedAt = time.Now()
+		b.terms[n-1].yield()
 	}
 }
 
-func (s *balancer) announceDue() (held int, due bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.roster == nil || time.Since(s.announcedAt) < s.period/2 {
+// announceDue reports whether it is time to announce, and returns the number of held leases.
+func (b *balancer) announceDue() (held int, due bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.roster == nil || time.Since(b.announcedAt) < b.period/2 {
 		return 0, false
 	}
-	s.announcedAt = time.Now()
-	return len(s.terms), true
+	b.announcedAt = time.Now()
+	return len(b.terms), true
 }

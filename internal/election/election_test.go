@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scriptedLeaser is a leaser whose answers a test writes.
+// scriptedLeaser is a leaser whose results a test scripts.
 type scriptedLeaser struct {
 	fence    uint64
 	acquire  func(ctx context.Context) error
@@ -40,10 +40,19 @@ func (s *scriptedLeaser) Release(_ context.Context, t Term) error {
 	return nil
 }
 
-var defaultTiming = Timing{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
+var defaultTiming = Timing{
+	LeaseDuration: 15 * time.Second,
+	RenewDeadline: 10 * time.Second,
+	RetryPeriod:   2 * time.Second,
+}
 
-// observeTerms runs an elector for some time and gives how long each term lasted and why it ended.
-func observeTerms(t *testing.T, s *scriptedLeaser, timing Timing, total time.Duration) (lasted []time.Duration, why []error) {
+// observeTerms runs an elector for some time and returns how long each term lasted and why it ended.
+func observeTerms(
+	t *testing.T,
+	s *scriptedLeaser,
+	timing Timing,
+	total time.Duration,
+) (lasted []time.Duration, why []error) {
 	t.Helper()
 	var began time.Time
 	e := New(s, timing, nil, Hooks{
@@ -92,7 +101,7 @@ func TestTermEnds(t *testing.T) {
 	}
 }
 
-// TestLeadAgainAfterOutage: an outage of the leaser ends the term, and the next one begins when it is over.
+// TestLeadAgainAfterOutage: an outage of the leaser ends the term, and the next term starts after the outage.
 func TestLeadAgainAfterOutage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +120,7 @@ func TestLeadAgainAfterOutage(t *testing.T) {
 	})
 }
 
-// TestReleaseWaitsForWork: the lease is released when the work has returned, not before.
+// TestReleaseWaitsForWork: the lease is released after the work has returned.
 func TestReleaseWaitsForWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

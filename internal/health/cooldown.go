@@ -6,55 +6,55 @@ import (
 	"time"
 )
 
-// CooldownSettings say when a server counts as unhealthy and when it does no more.
+// CooldownSettings configure when a server counts as unhealthy, and as healthy again.
 type CooldownSettings struct {
-	// Failures is how many questions must fail in a row through one API, where they are about different repositories,
-	// at least half as many and two, or all of them about an organization as a whole. Askers is of how many
-	// organizations they must be: where there are several, the trouble of one must not stop the others.
+	// Failures is how many requests must fail in a row through one API, where at least two and at least half as many
+	// different repositories are concerned, or all of the requests are about an organization as a whole. NumOrgs
+	// returns of how many organizations they must be: where there are several, the failures of one must not stop the
+	// others.
 	Failures int
 	NumOrgs  func() int // nil is one
-	// Pause is how long nobody asks anything then.
+	// Pause is how long no request is sent after that.
 	Pause time.Duration
-	// Probes in a row that are good end it.
+	// Probes is the number of good probes in a row that end the cooldown.
 	Probes int
 }
 
-// Request says what a server was asked for, by one request or several: its repeats and the smaller questions in place
-// of it are the same question.
+// Request identifies a request to a server. Its retries, and smaller requests in its place, are the same request.
 type Request struct {
-	// Org is the organization whose credential asked; API is the way.
+	// Org is the organization whose credential is used; API is graphql or rest.
 	Org, API string
 	// Repo is the repository that it is about; 0 for the organization as a whole.
 	Repo int64
 }
 
-// Cooldown pauses requests to a server that leaves questions of several repositories unanswered. Questions begin it
-// and only probes end it: a probe that is answered while questions fail says nothing about them. It is safe for
-// concurrent use.
+// Cooldown is a circuit breaker for requests to a server. Failed requests open it, and only probes close it: a probe
+// that succeeds while requests fail proves nothing about requests. It is safe for concurrent use.
 type Cooldown struct {
 	settings CooldownSettings
 
 	mu         sync.Mutex
 	streaks    map[string]*failureStreak // by API
 	startedAt  time.Time                 // zero while the server counts as healthy
-	cause      CooldownError             // why it began
+	cause      CooldownError             // of the present cooldown
 	goodProbes int                       // probes in a row
 }
 
-// failureStreak are the questions of one API that failed since the last good answer.
+// failureStreak are the requests of one API that failed since the last success.
 type failureStreak struct {
 	failed int
 	// orgWide are those about an organization as a whole, repos the repositories of the others.
 	orgWide int
 	repos   map[Request]bool
-	// orgs are whose questions those were.
+	// orgs are the organizations of all of them.
 	orgs map[string]bool
 }
 
-// minRepositories is of how many repositories failures must be, whatever the threshold is: one is its own trouble.
+// minRepositories is the number of repositories that failures must concern, whatever the threshold is: those of one
+// repository are its own.
 const minRepositories = 2
 
-// NewCooldown makes a cooldown of a server that counts as healthy.
+// NewCooldown returns the closed cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
 	if settings.NumOrgs == nil {
 		settings.NumOrgs = func() int { return 1 }
@@ -62,67 +62,68 @@ func NewCooldown(settings CooldownSettings) *Cooldown {
 	return &Cooldown{settings: settings, streaks: make(map[string]*failureStreak)}
 }
 
-// RecordRequest notes why a question was not answered, nil when it was. It returns the reason of a cooldown that begins
-// with it, otherwise nil.
-func (c *Cooldown) RecordRequest(q Request, trouble error, now time.Time) (begun *CooldownError) {
+// RecordRequest records the result of a request: nil is success. It returns the reason when the cooldown starts with
+// this request, otherwise nil.
+func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (started *CooldownError) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if trouble == nil {
-		delete(c.streaks, q.API)
+	if failure == nil {
+		delete(c.streaks, r.API)
 		return nil
 	}
-	row := c.streaks[q.API]
-	if row == nil {
-		row = &failureStreak{repos: make(map[Request]bool), orgs: make(map[string]bool)}
-		c.streaks[q.API] = row
+	streak := c.streaks[r.API]
+	if streak == nil {
+		streak = &failureStreak{repos: make(map[Request]bool), orgs: make(map[string]bool)}
+		c.streaks[r.API] = streak
 	}
-	row.record(q)
-	if !c.startedAt.IsZero() || !c.isServerFailure(row) {
+	streak.record(r)
+	if !c.startedAt.IsZero() || !c.isServerFailure(streak) {
 		return nil
 	}
 	c.startedAt, c.goodProbes = now, 0
 	c.cause = CooldownError{
-		Until: now.Add(c.settings.Pause), API: q.API, Failures: row.failed, Repositories: len(row.repos), Cause: trouble,
+		Until: now.Add(c.settings.Pause), API: r.API, Failures: streak.failed,
+		Repositories: len(streak.repos), Cause: failure,
 	}
 	cause := c.cause
 	return &cause
 }
 
-func (r *failureStreak) record(q Request) {
-	r.failed++
-	r.orgs[q.Org] = true
-	if q.Repo == 0 {
-		r.orgWide++
+func (s *failureStreak) record(r Request) {
+	s.failed++
+	s.orgs[r.Org] = true
+	if r.Repo == 0 {
+		s.orgWide++
 	} else {
-		r.repos[q] = true
+		s.repos[r] = true
 	}
 }
 
-// isServerFailure reports whether the failures are the server's, and not those of one repository or one organization.
-func (c *Cooldown) isServerFailure(row *failureStreak) bool {
-	if row.failed < c.settings.Failures || len(row.orgs) < c.settings.NumOrgs() {
+// isServerFailure reports whether the failures are the server's, and not those of one repository or organization.
+func (c *Cooldown) isServerFailure(streak *failureStreak) bool {
+	if streak.failed < c.settings.Failures || len(streak.orgs) < c.settings.NumOrgs() {
 		return false
 	}
-	return row.orgWide >= c.settings.Failures || len(row.repos) >= max(minRepositories, c.settings.Failures/2)
+	return streak.orgWide >= c.settings.Failures || len(streak.repos) >= max(minRepositories, c.settings.Failures/2)
 }
 
-// IsProbeDue reports whether it is time for a probe.
+// IsProbeDue reports whether the pause of a cooldown is over, so that a probe may be sent.
 func (c *Cooldown) IsProbeDue(now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.startedAt.IsZero() && now.Sub(c.startedAt) >= c.settings.Pause
 }
 
-// RecordProbe notes why a probe had no good answer, nil when it had one. The trouble is the cooldown's cause from then
-// on. It reports whether the cooldown has ended with it.
-func (c *Cooldown) RecordProbe(trouble error) (ended bool) {
+// RecordProbe records the result of a probe: nil is success, an error becomes the cause of the cooldown. It reports
+// whether the cooldown ended with this probe.
+func (c *Cooldown) RecordProbe(failure error) (ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.startedAt.IsZero():
 		return false
-	case trouble != nil:
-		c.goodProbes, c.cause.Cause = 0, trouble
+	case failure != nil:
+		c.goodProbes, c.cause.Cause = 0, failure
 		return false
 	}
 	c.goodProbes++
@@ -134,29 +135,30 @@ func (c *Cooldown) RecordProbe(trouble error) (ended bool) {
 	return true
 }
 
-// CooldownError says that requests to a server pause.
+// CooldownError is the error of requests that are not sent during a cooldown.
 type CooldownError struct {
-	// Until is when the pause ends and probes begin.
+	// Until is when the pause ends and probes start.
 	Until time.Time
-	// API is the one whose questions failed, Failures how many in a row, Repositories of how many repositories: 0 when
+	// API is that of the failed requests, Failures their number, Repositories the number of their repositories: 0 when
 	// they were about an organization as a whole.
 	API                    string
 	Failures, Repositories int
-	// Cause is the last error: of a question before it began, or of a probe.
+	// Cause is the last error, of a request or of a probe.
 	Cause error
 }
 
 // Error implements error.
 func (e *CooldownError) Error() string {
 	return fmt.Sprintf(
-		"requests pause until %s after %d questions in a row without a usable answer (%s, %d repositories): %v",
-		e.Until.UTC().Format(time.RFC3339), e.Failures, e.API, e.Repositories, e.Cause)
+		"requests pause until %s after %d requests in a row without a usable response (%s, %d repositories): %v",
+		e.Until.UTC().Format(time.RFC3339), e.Failures, e.API, e.Repositories, e.Cause,
+	)
 }
 
-// Unwrap gives the last error before the cooldown began.
+// Unwrap returns the cause.
 func (e *CooldownError) Unwrap() error { return e.Cause }
 
-// Err is a CoolingError during a cooldown, otherwise nil.
+// Err returns a CooldownError during a cooldown, otherwise nil.
 func (c *Cooldown) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

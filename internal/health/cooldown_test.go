@@ -32,7 +32,11 @@ func TestCooldown(t *testing.T) {
 	require.False(t, c.RecordProbe(nil), "there is nothing to end")
 	begun := c.RecordRequest(newRequest("acme", 1), errBroken, now)
 	require.NotNil(t, begun)
-	require.Equal(t, &CooldownError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken}, begun)
+	require.Equal(
+		t,
+		&CooldownError{Until: now.Add(2 * time.Minute), API: "graphql", Failures: 3, Repositories: 2, Cause: errBroken},
+		begun,
+	)
 	require.Equal(t, begun, c.Err())
 	require.ErrorIs(t, c.Err(), errBroken)
 	require.Nil(t, c.RecordRequest(newRequest("acme", 3), errBroken, now), "it has begun already")
@@ -50,7 +54,12 @@ func TestCooldown(t *testing.T) {
 	require.False(t, c.IsProbeDue(now))
 
 	for n := range int64(3) {
-		require.Equal(t, n == 2, c.RecordRequest(newRequest("acme", n+1), errBroken, now) != nil, "good probes do not make the next row longer")
+		require.Equal(
+			t,
+			n == 2,
+			c.RecordRequest(newRequest("acme", n+1), errBroken, now) != nil,
+			"good probes do not make the next row longer",
+		)
 	}
 }
 

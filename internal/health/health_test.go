@@ -60,18 +60,23 @@ func TestRoleDependencyMatrix(t *testing.T) {
 	}
 }
 
-// TestMonitorReportsChanges: reports are told on changes only, with the time of the change.
+// TestMonitorReportsChanges: reports are reported on changes only, with the time of the change.
 func TestMonitorReportsChanges(t *testing.T) {
 	t.Parallel()
 	now := noon
-	var told []health.Report
-	m := health.NewMonitor([]string{"acme", "other"}, nil, func() time.Time { return now }, func(r health.Report) { told = append(told, r) })
+	var reported []health.Report
+	m := health.NewMonitor(
+		[]string{"acme", "other"},
+		nil,
+		func() time.Time { return now },
+		func(r health.Report) { reported = append(reported, r) },
+	)
 	step := func(wanted int, do func()) health.Report {
 		t.Helper()
 		now = now.Add(time.Minute)
 		do()
-		require.Len(t, told, wanted)
-		return told[wanted-1]
+		require.Len(t, reported, wanted)
+		return reported[wanted-1]
 	}
 	down := errors.New("down")
 	r := step(1, func() { m.SetDependencies(map[string]error{health.Redis: nil}) })
@@ -98,7 +103,12 @@ func TestMonitorReportsChanges(t *testing.T) {
 // TestOptionalDependency: a replica is ready without what it can do without.
 func TestOptionalDependency(t *testing.T) {
 	t.Parallel()
-	m := health.NewMonitor([]string{"acme"}, []string{health.Redis}, func() time.Time { return noon }, func(health.Report) {})
+	m := health.NewMonitor(
+		[]string{"acme"},
+		[]string{health.Redis},
+		func() time.Time { return noon },
+		func(health.Report) {},
+	)
 	m.SetDependencies(map[string]error{health.Redis: errors.New("down")})
 	r := m.Report()
 	require.True(t, r.Ready)
@@ -128,7 +138,12 @@ func TestWarningIsDegraded(t *testing.T) {
 func TestMapRoundTrip(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := health.NewMonitor(rapid.SliceOf(rapid.String()).Draw(t, "orgs"), nil, func() time.Time { return noon }, func(health.Report) {})
+		m := health.NewMonitor(
+			rapid.SliceOf(rapid.String()).Draw(t, "orgs"),
+			nil,
+			func() time.Time { return noon },
+			func(health.Report) {},
+		)
 		for _, name := range rapid.SliceOf(rapid.SampledFrom([]string{"redis", "github", "amqp"})).Draw(t, "names") {
 			if m.SetDependencies(map[string]error{name: nil}); rapid.Bool().Draw(t, "down") {
 				m.SetDependencies(map[string]error{name: errors.New(rapid.String().Draw(t, "detail"))})

@@ -21,27 +21,27 @@ const (
 	Scheduler  = "scheduler"
 	Consumer   = "consumer"
 	Exporter   = "exporter"
-	// GitHubAccess says which organization this replica could not read yet.
+	// GitHubAccess is unhealthy while an organization could not be read yet.
 	GitHubAccess = "github_access"
-	// WeeklyLines is about weekly lines that have not been confirmed for too long.
+	// WeeklyLines is unhealthy while weekly lines have not been confirmed for too long.
 	WeeklyLines = "loc"
-	// Backfill says whether the queue of jobs loses or refuses any.
+	// Backfill is unhealthy while the queue of jobs loses or refuses jobs.
 	Backfill = "backfill"
-	// Leadership says which organization no replica leads.
+	// Leadership is unhealthy while no replica leads an organization.
 	Leadership = "leadership"
 )
 
-// Warning is the state of a dependency that is in trouble and that no role requires yet: degraded, not unready.
+// Warning is the error of a dependency that makes a replica degraded, but not unready.
 type Warning struct{ Err error }
 
 // Error implements error.
 func (w *Warning) Error() string { return w.Err.Error() }
 
-// Unwrap gives the trouble.
+// Unwrap returns the error itself.
 func (w *Warning) Unwrap() error { return w.Err }
 
-// requiredBy says which roles are not ready without a dependency. GitHub being down is degraded, not unready: what is
-// known is still served.
+// requiredBy has the roles that are not ready without a dependency. Without GitHub a replica is degraded, not unready:
+// it still serves what it has read.
 var requiredBy = map[string][]Role{
 	Redis:        {Leader, Follower},
 	Storage:      {Leader, Follower},
@@ -85,7 +85,8 @@ func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report))
 	return m
 }
 
-// SetDependencies says how dependencies do, by name: nil is healthy.
+// SetDependencies sets the states of dependencies by name; nil is healthy. It calls onChange before it returns, unless
+// another goroutine is calling it.
 func (m *Monitor) SetDependencies(states map[string]error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +120,7 @@ func truncate(text string) string {
 	return strings.ToValidUTF8(text, "")
 }
 
-// SetLeader says whether this replica leads an organization.
+// SetLeader sets whether this replica leads an organization.
 func (m *Monitor) SetLeader(org string, leads bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,7 +138,7 @@ func (m *Monitor) Leads(org string) bool {
 	return m.roles[org] == Leader
 }
 
-// LeadsAny reports whether this replica leads an organization at all.
+// LeadsAny reports whether this replica leads at least one organization.
 func (m *Monitor) LeadsAny() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -152,7 +153,7 @@ func (m *Monitor) IsHealthy(name string) bool {
 	return d != nil && d.Healthy
 }
 
-// Report is the present state.
+// Report returns the present report.
 func (m *Monitor) Report() Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,16 +179,16 @@ func (m *Monitor) evaluate() {
 	}
 }
 
-// incidentalPattern is what differs between two errors of one cause: GitHub's id of a request, and the port from which
-// a connection was made.
+// incidentalPattern matches what differs between two errors of the same cause: GitHub's request id, and the local port
+// of a connection.
 var incidentalPattern = regexp.MustCompile(`\[request [^\]]*\]|:[0-9]+->`)
 
-// isSameReason reports whether two details give one reason.
+// isSameReason reports whether two details are the same but for incidental parts.
 func isSameReason(a, b string) bool {
 	return a == b || incidentalPattern.ReplaceAllString(a, "") == incidentalPattern.ReplaceAllString(b, "")
 }
 
-// computeReport computes the report of this moment.
+// computeReport returns the present report. m.mu is held.
 func (m *Monitor) computeReport() Report {
 	r := Report{Role: Follower, Ready: true, Mode: Healthy, Since: m.report.Since, Organizations: maps.Clone(m.roles)}
 	for _, role := range m.roles {
@@ -197,7 +198,8 @@ func (m *Monitor) computeReport() Report {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.dependencies)) {
 		d := *m.dependencies[name]
-		d.Required = slices.Contains(requiredBy[name], r.Role) && !slices.Contains(m.optional, name) && !m.warnings[name]
+		d.Required = slices.Contains(requiredBy[name], r.Role) && !slices.Contains(m.optional, name) &&
+			!m.warnings[name]
 		if !d.Healthy {
 			r.Mode = Degraded
 			r.Ready = r.Ready && !d.Required

@@ -1,5 +1,5 @@
-// Package health knows how one replica is doing: the state of what it depends on, whether it is ready for its role, and
-// what that amounts to. It has no clock and does no I/O.
+// Package health reports the health of one replica: the state of its dependencies, whether it is ready for its role,
+// and its mode. It reads no clock and does no I/O.
 package health
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Role is what a replica does.
+// Role is what a replica does for an organization. Its text is shown by the replica_health extension.
 type Role string
 
 // The roles.
@@ -20,7 +20,7 @@ const (
 	Follower Role = "follower"
 )
 
-// Mode is what the states of all dependencies amount to.
+// Mode is the summary of the states of all dependencies.
 type Mode string
 
 // The modes: unhealthy is not ready, degraded is ready with a dependency that is not healthy.
@@ -30,52 +30,61 @@ const (
 	Unhealthy Mode = "unhealthy"
 )
 
-// Attribute is the key under which a report stands among the attributes of a component status event.
+// Attribute is the key of a report, as ToMap returns it, among the attributes of a component status event.
 const Attribute = "gh.health"
 
-// Report is how a replica is doing.
+// Report is the health of a replica at one time.
 type Report struct {
 	Role Role
-	// Ready is by the dependencies that the role requires.
+	// Ready says that all dependencies that the role requires are healthy.
 	Ready bool
 	Mode  Mode
 	// Since is when Role, Ready or Mode changed last.
 	Since time.Time
-	// Dependencies are in the order of their names.
+	// Dependencies are sorted by name.
 	Dependencies []Dependency
-	// Organizations says of each what this replica is for it.
+	// Organizations has the replica's role for each organization.
 	Organizations map[string]Role
 }
 
-// Dependency is something that a replica depends on.
+// Dependency is the state of something that a replica depends on.
 type Dependency struct {
 	Name    string
 	Healthy bool
-	// Required says that the present role is not ready without it.
+	// Required says that the role is not ready without it.
 	Required bool
-	// Permanent says that it cannot heal while this process runs.
+	// Permanent says that it stays unhealthy while this process runs.
 	Permanent bool
 	// Since is when Healthy changed last, Detail why it is not.
 	Since  time.Time
 	Detail string
 }
 
-// PermanentError is the trouble of a dependency that cannot heal while this process runs.
+// PermanentError is the error of a dependency that stays unhealthy while this process runs.
 type PermanentError struct{ Err error }
 
 // Error implements error.
 func (e *PermanentError) Error() string { return e.Err.Error() }
 
-// Unwrap gives the trouble itself.
+// Unwrap returns the error itself.
 func (e *PermanentError) Unwrap() error { return e.Err }
 
-// HasFailed reports whether the replica cannot become ready again while this process runs: what its role requires
-// cannot heal.
+// HasFailed reports whether the replica stays not ready while this process runs: a required dependency is permanently
+// unhealthy.
 func (r *Report) HasFailed() bool {
-	return slices.ContainsFunc(r.Dependencies, func(d Dependency) bool { return d.Required && d.Permanent && !d.Healthy })
+	return slices.ContainsFunc(r.Dependencies, func(d Dependency) bool {
+		return d.Required && d.Permanent && !d.Healthy
+	})
 }
 
-// ToMap is the report in maps and plain values, as attributes can hold it.
+// ToMap returns the report as the maps and plain values that attributes can hold. Replicas of two releases do not
+// exchange it, but the replica_health extension may be of another build: a key keeps its meaning and its type.
+//
+//	role, mode      text
+//	ready           bool
+//	since           text, RFC 3339 with nanoseconds, UTC
+//	dependencies    map: name to {healthy, required, permanent: bool; since, detail: text}
+//	organizations   map: organization to role
 func (r *Report) ToMap() map[string]any {
 	dependencies := make(map[string]any, len(r.Dependencies))
 	for _, d := range r.Dependencies {
@@ -89,29 +98,32 @@ func (r *Report) ToMap() map[string]any {
 		organizations[org] = string(role)
 	}
 	return map[string]any{
-		"role": string(r.Role), "ready": r.Ready, "mode": string(r.Mode), "since": r.Since.UTC().Format(time.RFC3339Nano),
+		"role": string(r.Role), "ready": r.Ready, "mode": string(r.Mode),
+		"since":        r.Since.UTC().Format(time.RFC3339Nano),
 		"dependencies": dependencies, "organizations": organizations,
 	}
 }
 
-// FromMap reads what Raw gave. What is not there is empty.
+// FromMap returns the report of a map from ToMap. An absent key is the zero value; a value of another type is an error.
 func FromMap(raw map[string]any) (Report, error) {
 	f := rawObject{values: raw}
 	r := Report{
-		Role: Role(f.readString("role")), Ready: f.readBool("ready"), Mode: Mode(f.readString("mode")), Since: f.readTime("since"),
+		Role: Role(f.readString("role")), Ready: f.readBool("ready"), Mode: Mode(f.readString("mode")),
+		Since:         f.readTime("since"),
 		Organizations: make(map[string]Role),
 	}
 	dependencies := f.readObject("dependencies")
 	for _, name := range slices.Sorted(maps.Keys(dependencies)) {
 		one, ok := dependencies[name].(map[string]any)
 		if !ok {
-			f.errs = append(f.errs, fmt.Errorf("dependency %q is no block", name))
+			f.errs = append(f.errs, fmt.Errorf("dependency %q is no map", name))
 			continue
 		}
 		d := rawObject{values: one}
 		r.Dependencies = append(r.Dependencies, Dependency{
-			Name: name, Healthy: d.readBool("healthy"), Required: d.readBool("required"), Permanent: d.readBool("permanent"),
-			Since: d.readTime("since"), Detail: d.readString("detail"),
+			Name: name, Healthy: d.readBool("healthy"), Required: d.readBool("required"),
+			Permanent: d.readBool("permanent"),
+			Since:     d.readTime("since"), Detail: d.readString("detail"),
 		})
 		f.errs = append(f.errs, d.errs...)
 	}
@@ -125,18 +137,18 @@ func FromMap(raw map[string]any) (Report, error) {
 	return r, errors.Join(f.errs...)
 }
 
-// rawObject reads values of a block.
+// rawObject reads values of a map and collects errors. The attributes' values are untyped, hence any.
 type rawObject struct {
 	values map[string]any
 	errs   []error
 }
 
 func readField[T any](f *rawObject, key string) (v T) {
-	value, there := f.values[key]
-	if !there {
+	value, ok := f.values[key]
+	if !ok {
 		return v
 	}
-	v, ok := value.(T)
+	v, ok = value.(T)
 	if !ok {
 		f.errs = append(f.errs, fmt.Errorf("%s is a %T", key, value))
 	}
@@ -159,7 +171,7 @@ func (f *rawObject) readTime(key string) time.Time {
 	return t
 }
 
-// Summary is the report in a line: why the replica is not healthy, or nothing.
+// Summary returns the unhealthy dependencies with their details in one line; "" when there are none.
 func (r *Report) Summary() string {
 	var parts []string
 	for _, d := range r.Dependencies {

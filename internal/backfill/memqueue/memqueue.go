@@ -139,7 +139,10 @@ func (q *Queue) applyOutcome(job *backfill.Job, err error) {
 	switch outcome.Kind {
 	case backfill.OutcomeDone:
 	case backfill.OutcomeDeadLetter:
-		q.deadLetters = append(q.deadLetters[max(0, len(q.deadLetters)+1-maxDeadLetters):], DeadLetter{Job: *job, Err: err})
+		q.deadLetters = append(
+			q.deadLetters[max(0, len(q.deadLetters)+1-maxDeadLetters):],
+			DeadLetter{Job: *job, Err: err},
+		)
 	case backfill.OutcomeRetry:
 		next := *job
 		next.Attempt, next.Returns = outcome.Attempt, outcome.Returns

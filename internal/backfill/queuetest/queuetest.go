@@ -30,10 +30,18 @@ const waitTimeout = 30 * time.Second
 func NewJob(n int) backfill.Job {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	return backfill.Job{
-		ID: fmt.Sprintf("job-%d", n), Org: "octo", Repo: fmt.Sprintf("repo-%d", n), RepoID: int64(n + 1),
+		ID:      fmt.Sprintf("job-%d", n),
+		Org:     "octo",
+		Repo:    fmt.Sprintf("repo-%d", n),
+		RepoID:  int64(n + 1),
 		Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments),
-		Window:  activity.Window{Start: now.Add(-2 * time.Hour).Truncate(time.Minute), End: now.Add(-time.Hour).Truncate(time.Minute)},
-		Reason:  backfill.ReasonScrapeError, Attempt: 1, CreatedAt: now,
+		Window: activity.Window{
+			Start: now.Add(-2 * time.Hour).Truncate(time.Minute),
+			End:   now.Add(-time.Hour).Truncate(time.Minute),
+		},
+		Reason:    backfill.ReasonScrapeError,
+		Attempt:   1,
+		CreatedAt: now,
 	}
 }
 

@@ -42,10 +42,19 @@ func benchQueue(b *testing.B, s *rabbittest.Server, prefetch int) *rabbitqueue.Q
 	name := fmt.Sprintf("bench%d", names.Add(1))
 	var up atomic.Bool
 	q := rabbitqueue.New(rabbitqueue.Settings{
-		URL: s.URL(), Auth: rabbitqueue.PlainAuth("guest", "guest"), ConnectionName: name,
-		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
-		Retries: queuetest.RetryPolicy(), Prefetch: prefetch, Consumers: min(prefetch, 2), Now: time.Now, Logger: zap.NewNop(),
-		OnState: func(err error) { up.Store(err == nil) },
+		URL:            s.URL(),
+		Auth:           rabbitqueue.PlainAuth("guest", "guest"),
+		ConnectionName: name,
+		Exchange:       name,
+		Queue:          name + ".jobs",
+		DeadQueue:      name + ".dlq",
+		Orgs:           []string{"octo"},
+		Retries:        queuetest.RetryPolicy(),
+		Prefetch:       prefetch,
+		Consumers:      min(prefetch, 2),
+		Now:            time.Now,
+		Logger:         zap.NewNop(),
+		OnState:        func(err error) { up.Store(err == nil) },
 	})
 	b.Cleanup(q.Close)
 	require.Eventually(b, up.Load, waitTimeout, time.Millisecond)
@@ -113,7 +122,14 @@ func newBare(b *testing.B, s *rabbittest.Server, prefetch int) *bare {
 	r := &bare{name: name, publish: channel(), consume: channel(), consumers: min(prefetch, 2)}
 	require.NoError(b, r.publish.Confirm(false))
 	require.NoError(b, r.publish.ExchangeDeclare(name, amqp.ExchangeDirect, true, false, false, false, nil))
-	_, err := r.publish.QueueDeclare(name, true, false, false, false, amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(20)})
+	_, err := r.publish.QueueDeclare(
+		name,
+		true,
+		false,
+		false,
+		false,
+		amqp.Table{amqp.QueueTypeArg: amqp.QueueTypeQuorum, "x-delivery-limit": int64(20)},
+	)
 	require.NoError(b, err)
 	require.NoError(b, r.publish.QueueBind(name, name, name, false, nil))
 	require.NoError(b, r.consume.Qos(prefetch, 0, false))
@@ -127,8 +143,19 @@ func (r *bare) send(b *testing.B, n int) {
 	for left := n; left > 0; left -= benchJobs {
 		var waiting []*amqp.DeferredConfirmation
 		for range min(left, benchJobs) {
-			c, err := r.publish.PublishWithDeferredConfirmWithContext(b.Context(), r.name, r.name, true, false,
-				amqp.Publishing{DeliveryMode: amqp.Persistent, ContentType: "application/json", MessageId: job.ID, Body: body})
+			c, err := r.publish.PublishWithDeferredConfirmWithContext(
+				b.Context(),
+				r.name,
+				r.name,
+				true,
+				false,
+				amqp.Publishing{
+					DeliveryMode: amqp.Persistent,
+					ContentType:  "application/json",
+					MessageId:    job.ID,
+					Body:         body,
+				},
+			)
 			require.NoError(b, err)
 			waiting = append(waiting, c)
 		}

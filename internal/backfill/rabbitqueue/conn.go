@@ -46,7 +46,14 @@ type managedConn struct {
 }
 
 func newManagedConn(q *Queue, name string, tell func(error), prepare func(*amqp.Connection) error) *managedConn {
-	return &managedConn{queue: q, name: name, onState: tell, prepare: prepare, err: errNotConnected, connected: make(chan struct{})}
+	return &managedConn{
+		queue:     q,
+		name:      name,
+		onState:   tell,
+		prepare:   prepare,
+		err:       errNotConnected,
+		connected: make(chan struct{}),
+	}
 }
 
 // run keeps the connection until ctx ends.
@@ -105,9 +112,14 @@ func (l *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
 func (l *managedConn) dial() (*amqp.Connection, error) {
 	s := &l.queue.settings
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
-		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeatInterval, Locale: "en_US",
-		Dial:       amqp.DefaultDial(dialTimeout),
-		Properties: amqp.Table{"connection_name": s.ConnectionName + " " + l.name, "product": "githubexporter"},
+		SASL: []amqp.Authentication{
+			s.Auth,
+		},
+		TLSClientConfig: s.TLS.Clone(),
+		Heartbeat:       heartbeatInterval,
+		Locale:          "en_US",
+		Dial:            amqp.DefaultDial(dialTimeout),
+		Properties:      amqp.Table{"connection_name": s.ConnectionName + " " + l.name, "product": "githubexporter"},
 	})
 	if err != nil {
 		return nil, redactDialError(err)
@@ -223,7 +235,11 @@ func (l *managedConn) setConn(conn *amqp.Connection, err error) {
 
 func (l *managedConn) logState(err error) {
 	if err != nil {
-		l.queue.settings.Logger.Warn("RabbitMQ is not available; it is tried again and again.", zap.String("connection", l.name), zap.Error(err))
+		l.queue.settings.Logger.Warn(
+			"RabbitMQ is not available; it is tried again and again.",
+			zap.String("connection", l.name),
+			zap.Error(err),
+		)
 	} else {
 		l.queue.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", l.name))
 	}

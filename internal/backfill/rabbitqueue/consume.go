@@ -83,10 +83,11 @@ type session struct {
 	channel     *amqp.Channel
 	handler     backfill.Handler
 	closeReason channelClose
-	// slots bound the jobs that are worked on at a time. Goroutines acquire one in the order in which they wait, so that
-	// many jobs of one organization do not delay those of another.
+	// slots bound the jobs that are worked on at a time. Goroutines acquire one in the order in which they wait, so
+	// that many jobs of one organization do not delay those of another.
 	slots chan struct{}
-	// stopped is closed when the broker has ended the deliveries of a queue, which is endedQueue; the session ends then.
+	// stopped is closed when the broker has ended the deliveries of a queue, which is endedQueue; the session ends
+	// then.
 	stopOnce   sync.Once
 	stopped    chan struct{}
 	endedQueue string
@@ -137,8 +138,8 @@ func (s *session) handleInSlot(ctx context.Context, from *source, d *amqp.Delive
 	return true
 }
 
-// handleDelivery calls the handler with a delivered job, and acknowledges the delivery once the broker has confirmed the
-// outcome. A job that ctx interrupted stays unacknowledged.
+// handleDelivery calls the handler with a delivered job, and acknowledges the delivery once the broker has confirmed
+// the outcome. A job that ctx interrupted stays unacknowledged.
 func (q *Queue) handleDelivery(ctx context.Context, from *source, d *amqp.Delivery, handler backfill.Handler) {
 	job, err := backfill.Decode(d.Body)
 	if err != nil {
@@ -180,7 +181,11 @@ func (q *Queue) outcomeMessage(
 	default:
 		following := *job
 		following.Attempt = outcome.Attempt
-		return q.toRetryQueue(outcome.Delay, OrgQueue(q.settings.Queue, job.Org), retryMessage(d, &following, reason, now))
+		return q.toRetryQueue(
+			outcome.Delay,
+			OrgQueue(q.settings.Queue, job.Org),
+			retryMessage(d, &following, reason, now),
+		)
 	}
 }
 

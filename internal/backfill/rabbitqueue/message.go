@@ -15,7 +15,7 @@ import (
 //
 //	name         type   on                     value
 //	gx-error     text   retries, dead letters  why the last attempt failed, at most maxReasonBytes
-//	gx-history   array  retries, dead letters  texts "RFC 3339 time, blank, gx-error", the newest last, at most maxHistory
+//	gx-history   array  retries, dead letters  at most maxHistory texts "<RFC 3339 time> <gx-error>", oldest first
 //	gx-attempts  text   dead letters           number of attempts
 //	gx-returns   text   retries                number of returns in a row
 //

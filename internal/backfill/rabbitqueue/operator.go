@@ -74,7 +74,12 @@ type operatorChannel struct {
 }
 
 func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChannel, error) {
-	l := newManagedConn(&Queue{settings: settings}, "operator", func(error) {}, func(*amqp.Connection) error { return nil })
+	l := newManagedConn(
+		&Queue{settings: settings},
+		"operator",
+		func(error) {},
+		func(*amqp.Connection) error { return nil },
+	)
 	conn, err := l.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -109,9 +114,14 @@ func (o *operatorChannel) publish(ctx context.Context, job *backfill.Job) error 
 }
 
 // publishConfirmed publishes a job to a queue and waits for the confirm. It reports whether the queue exists.
-func (o *operatorChannel) publishConfirmed(ctx context.Context, queue string, job *backfill.Job) (routed bool, err error) {
+func (o *operatorChannel) publishConfirmed(
+	ctx context.Context,
+	queue string,
+	job *backfill.Job,
+) (routed bool, err error) {
 	confirmation, err := o.channel.PublishWithDeferredConfirmWithContext(
-		ctx, o.settings.Exchange, queue, true, false, newMessage(job))
+		ctx, o.settings.Exchange, queue, true, false, newMessage(job),
+	)
 	if err != nil {
 		return false, fmt.Errorf("publish: %w", err)
 	}

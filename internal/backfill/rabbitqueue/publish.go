@@ -80,7 +80,11 @@ func (p *publisher) openChannel() (*amqp.Channel, error) {
 		return nil, unavailable(err)
 	}
 	p.openedAt, p.hasConfirmed = p.queue.settings.Now(), false
-	p.conn, p.channel, p.closeReason, p.returned = conn, ch, watchChannel(ch), ch.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
+	p.conn, p.channel, p.closeReason, p.returned = conn, ch, watchChannel(
+		ch,
+	), ch.NotifyReturn(
+		make(chan amqp.Return, maxUnconfirmed),
+	)
 	return ch, nil
 }
 
@@ -125,7 +129,12 @@ func (p *publisher) publishChunk(ctx context.Context, messages []outgoing) (int,
 		case err != nil:
 			return min(i, first), unavailable(fmt.Errorf("no confirm came: %w", p.closeReason.reason(err)))
 		case !acked && ch.IsClosed():
-			return min(i, first), unavailable(fmt.Errorf("a message was not confirmed: %w", p.closeReason.reason(errRefused)))
+			return min(
+					i,
+					first,
+				), unavailable(
+					fmt.Errorf("a message was not confirmed: %w", p.closeReason.reason(errRefused)),
+				)
 		default:
 			answers[messages[i].queue] = acked && (took || !before)
 		}

@@ -28,29 +28,29 @@ type Settings struct {
 	Auth amqp.Authentication
 	// TLS configures amqps; nil is the system's defaults.
 	TLS *tls.Config
-	// Exchange, Queue and DeadQueue are names. The names of the organizations' queues and of the retry queues are derived
-	// from Queue; see OrgQueue and RetryQueues.
+	// Exchange, Queue and DeadQueue are names. The names of the organizations' queues and of the retry queues are
+	// derived from Queue; see OrgQueue and RetryQueues.
 	Exchange, Queue, DeadQueue string
 	// Orgs are the organizations whose jobs are published and consumed.
 	Orgs    []string
 	Retries backfill.RetryPolicy
-	// Prefetch bounds the unacknowledged jobs of a replica, unless Consumers for each organization are more. Consumers is
-	// the number of jobs that it works on at a time.
+	// Prefetch bounds the unacknowledged jobs of a replica, unless Consumers for each organization are more. Consumers
+	// is the number of jobs that it works on at a time.
 	Prefetch, Consumers int
 	// ConnectionName is shown in the broker's list of connections.
 	ConnectionName string
 	Now            func() time.Time
 	Logger         *zap.Logger
-	// OnState is called with each change of the state of the connections, in order, one call at a time; nil is connected.
-	// It may call methods of the queue; it must not block.
+	// OnState is called with each change of the state of the connections, in order, one call at a time; nil is
+	// connected. It may call methods of the queue; it must not block.
 	OnState func(error)
 	// OnConsumer is called when consuming starts (nil) or is interrupted. It must not block.
 	OnConsumer func(error)
-	// OnInvalid is called with the queue of a message that does not encode a job, OnReturned with that of a job that was
-	// returned for its organization.
+	// OnInvalid is called with the queue of a message that does not encode a job, OnReturned with that of a job that
+	// was returned for its organization.
 	OnInvalid, OnReturned func(queue string)
-	// OnRefused is called when a queue refuses jobs (basic.nack), and with nil when it accepts jobs again; in order, one
-	// call at a time. It must not block.
+	// OnRefused is called when a queue refuses jobs (basic.nack), and with nil when it accepts jobs again; in order,
+	// one call at a time. It must not block.
 	OnRefused func(queue string, err error)
 }
 
@@ -187,13 +187,15 @@ func (q *Queue) setConnError(connection int, err error) {
 	before := errors.Join(q.connErrors.errs[:]...)
 	q.connErrors.errs[connection] = err
 	now := errors.Join(q.connErrors.errs[:]...)
-	if q.settings.OnState != nil && (!q.connErrors.isReported || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error())) {
+	if q.settings.OnState != nil &&
+		(!q.connErrors.isReported || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error())) {
 		q.connErrors.isReported = true
 		q.settings.OnState(now)
 	}
 }
 
-// setConsumerError sets the state of the consumers' connection, which is also the state of a consumer that waits for it.
+// setConsumerError sets the state of the consumers' connection, which is also the state of a consumer that waits for
+// it.
 func (q *Queue) setConsumerError(err error) {
 	q.setConnError(1, err)
 	if err != nil && q.isAwaitingConn.Load() {

@@ -53,13 +53,22 @@ func startQueue(t *testing.T, s *rabbittest.Server, change ...func(*rabbitqueue.
 	name := fmt.Sprintf("test%d", names.Add(1))
 	f := &fixture{logs: logs}
 	f.settings = rabbitqueue.Settings{
-		URL: s.URL(), Auth: rabbitqueue.PlainAuth("guest", "guest"), ConnectionName: name,
-		Exchange: name, Queue: name + ".jobs", DeadQueue: name + ".dlq", Orgs: []string{"octo"},
-		Retries: queuetest.RetryPolicy(), Prefetch: 8, Consumers: queuetest.Consumers, Now: time.Now, Logger: zap.New(core),
-		OnState:    func(err error) { f.state.Store(&err) },
-		OnInvalid:  func(string) { f.invalid.Add(1) },
-		OnReturned: func(string) { f.returned.Add(1) },
-		OnRefused:  func(_ string, err error) { f.refused.Store(&err) },
+		URL:            s.URL(),
+		Auth:           rabbitqueue.PlainAuth("guest", "guest"),
+		ConnectionName: name,
+		Exchange:       name,
+		Queue:          name + ".jobs",
+		DeadQueue:      name + ".dlq",
+		Orgs:           []string{"octo"},
+		Retries:        queuetest.RetryPolicy(),
+		Prefetch:       8,
+		Consumers:      queuetest.Consumers,
+		Now:            time.Now,
+		Logger:         zap.New(core),
+		OnState:        func(err error) { f.state.Store(&err) },
+		OnInvalid:      func(string) { f.invalid.Add(1) },
+		OnReturned:     func(string) { f.returned.Add(1) },
+		OnRefused:      func(_ string, err error) { f.refused.Store(&err) },
 	}
 	for _, c := range change {
 		c(&f.settings)
@@ -159,7 +168,11 @@ func testDeadLetterHistory(t *testing.T, s *rabbittest.Server) {
 	consume(t, f, func(_ context.Context, job backfill.Job) error {
 		return fmt.Errorf("GitHub answered %d00", job.Attempt+3)
 	})
-	eventually(t, "a dead job", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	eventually(
+		t,
+		"a dead job",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }),
+	)
 	d, ok, err := openChannel(t, s).Get(f.settings.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -200,7 +213,11 @@ func testInvalidMessages(t *testing.T, s *rabbittest.Server) {
 	publish(t, f, good)
 	var n atomic.Int64
 	consume(t, f, countJobs(&n))
-	eventually(t, "dead messages", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == len(bodies) && d.Pending() == 0 }))
+	eventually(
+		t,
+		"dead messages",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == len(bodies) && d.Pending() == 0 }),
+	)
 	eventually(t, "the good one", func() bool { return n.Load() == 1 })
 	require.EqualValues(t, len(bodies), f.invalid.Load())
 	for _, body := range bodies { // in their order, for there was one publisher; two workers may change neighbours
@@ -226,7 +243,12 @@ func testConflictingQueue(t *testing.T, s *rabbittest.Server) {
 	_, err = ch.QueueDelete("other.jobs.octo", false, true, false)
 	require.NoError(t, err)
 	f.awaitConnected(t) // by itself
-	require.LessOrEqual(t, f.logs.FilterMessageSnippet("is not available").Len(), 6, "one line for each change, not for each try")
+	require.LessOrEqual(
+		t,
+		f.logs.FilterMessageSnippet("is not available").Len(),
+		6,
+		"one line for each change, not for each try",
+	)
 }
 
 func testVhostLimit(t *testing.T, s *rabbittest.Server) {
@@ -244,13 +266,23 @@ func testVhostLimit(t *testing.T, s *rabbittest.Server) {
 // testCloseReasons: the log and the errors have the broker's reason, for a job that takes longer than the broker allows
 // and for an exchange that was deleted.
 func testCloseReasons(t *testing.T, s *rabbittest.Server) {
-	s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).")
-	defer s.Rabbitmqctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).")
+	s.Rabbitmqctl(
+		"eval",
+		"application:set_env(rabbit, consumer_timeout, 500), application:set_env(rabbit, channel_tick_interval, 200).",
+	)
+	defer s.Rabbitmqctl(
+		"eval",
+		"application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).",
+	)
 	f := startQueue(t, s).awaitConnected(t)
 	var n atomic.Int64
 	consume(t, f, func(context.Context, backfill.Job) error {
 		if n.Add(1) == 1 {
-			eventually(t, "the job in the queue again", hasDepth(t, f, func(d backfill.Depth) bool { return d.Ready == 1 }))
+			eventually(
+				t,
+				"the job in the queue again",
+				hasDepth(t, f, func(d backfill.Depth) bool { return d.Ready == 1 }),
+			)
 		}
 		return nil
 	})
@@ -270,7 +302,11 @@ func testCloseReasons(t *testing.T, s *rabbittest.Server) {
 }
 
 func testWrongPassword(t *testing.T, s *rabbittest.Server) {
-	f := startQueue(t, s, func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.PlainAuth("guest", "s3cret-wrong") })
+	f := startQueue(
+		t,
+		s,
+		func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.PlainAuth("guest", "s3cret-wrong") },
+	)
 	eventually(t, "an explanation", func() bool {
 		err := f.connError()
 		return err != nil && strings.Contains(err.Error(), "username or password")
@@ -348,24 +384,42 @@ func testDeliveryLimit(t *testing.T, s *rabbittest.Server) {
 		}
 		require.NoError(t, d.Nack(false, true)) // as when its worker was killed
 	}
-	eventually(t, "a dead job", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	eventually(
+		t,
+		"a dead job",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }),
+	)
 }
 
 func testReplay(t *testing.T, s *rabbittest.Server) {
 	f := startQueue(t, s).awaitConnected(t)
 	publish(t, f, queuetest.NewJobs(5)...)
-	stop := consume(t, f, func(context.Context, backfill.Job) error { return backfill.Discard(errors.New("no, thanks")) })
-	eventually(t, "dead jobs", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 5 && d.Pending() == 0 }))
+	stop := consume(
+		t,
+		f,
+		func(context.Context, backfill.Job) error { return backfill.Discard(errors.New("no, thanks")) },
+	)
+	eventually(
+		t,
+		"dead jobs",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 5 && d.Pending() == 0 }),
+	)
 	stop()
-	require.NoError(t, openChannel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
-		amqp.Publishing{Body: []byte("junk")}))
+	require.NoError(
+		t,
+		openChannel(t, s).PublishWithContext(t.Context(), f.settings.Exchange, f.settings.DeadQueue, true, false,
+			amqp.Publishing{Body: []byte("junk")}),
+	)
 	eventually(t, "junk", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
 	var seen []rabbitqueue.DeadLetter
-	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		seen = append(seen, d)
-		return rabbitqueue.DecisionKeep
-	}))
+	require.NoError(
+		t,
+		rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
+			seen = append(seen, d)
+			return rabbitqueue.DecisionKeep
+		}),
+	)
 	require.Len(t, seen, 6)
 	require.Equal(t, "attempt 1: discarded: no, thanks", seen[0].Reason)
 	require.NoError(t, seen[0].Invalid)
@@ -373,17 +427,24 @@ func testReplay(t *testing.T, s *rabbittest.Server) {
 	require.ErrorIs(t, seen[5].Invalid, backfill.ErrInvalid)
 	eventually(t, "all kept", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 6 }))
 
-	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		switch {
-		case d.Invalid != nil:
-			return rabbitqueue.DecisionRemove
-		case d.Job.ID == queuetest.NewJob(0).ID:
-			return rabbitqueue.DecisionKeep
-		default:
-			return rabbitqueue.DecisionReplay
-		}
-	}))
-	eventually(t, "replayed jobs", hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Ready == 4 }))
+	require.NoError(
+		t,
+		rabbitqueue.ReviewDeadLetters(t.Context(), f.settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
+			switch {
+			case d.Invalid != nil:
+				return rabbitqueue.DecisionRemove
+			case d.Job.ID == queuetest.NewJob(0).ID:
+				return rabbitqueue.DecisionKeep
+			default:
+				return rabbitqueue.DecisionReplay
+			}
+		}),
+	)
+	eventually(
+		t,
+		"replayed jobs",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Ready == 4 }),
+	)
 	got := make(chan backfill.Job, 10)
 	consume(t, f, func(_ context.Context, job backfill.Job) error { got <- job; return nil })
 	for range 4 {

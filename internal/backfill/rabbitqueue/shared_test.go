@@ -96,7 +96,10 @@ func TestSharedBroker(t *testing.T) {
 	t.Run("deployments are separate", func(t *testing.T) { testDeploymentsAreSeparate(t, s) })
 	t.Run("jobs of a new organization wait for its replicas", func(t *testing.T) { testRollingUpdate(t, s) })
 	t.Run("consumes the queues of the release before", func(t *testing.T) { testLegacyQueuesAreConsumed(t, s) })
-	t.Run("survives the deletion of the queue of the release before", func(t *testing.T) { testLegacyQueueDeleted(t, s) })
+	t.Run(
+		"survives the deletion of the queue of the release before",
+		func(t *testing.T) { testLegacyQueueDeleted(t, s) },
+	)
 	t.Run("replays dead letters of all organizations", func(t *testing.T) { testReplayAllOrgs(t, s) })
 	t.Run("dead-letters the retries of a deleted queue", func(t *testing.T) { testRetriesOfDeletedQueue(t, s) })
 	t.Run("shares slots among organizations", func(t *testing.T) { testFairness(t, s) })
@@ -117,7 +120,11 @@ func testDeploymentsAreSeparate(t *testing.T, s *rabbittest.Server) {
 	publish(t, second, orgJobs("widgets", 40)...)
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 80 && ofSecond.Load() == 40 })
 	for _, f := range []*fixture{first, second} {
-		eventually(t, "empty queues", hasDepth(t, f, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 0 }))
+		eventually(
+			t,
+			"empty queues",
+			hasDepth(t, f, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 0 }),
+		)
 		require.Zero(t, f.returned.Load())
 	}
 	d, err := first.Depth(t.Context())
@@ -158,14 +165,30 @@ func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
 	retried := orgJobs("acme", 25)[20:]
 	publishRaw(t, ch, shared.Exchange, rabbitqueue.RetryQueues(shared.Queue)+".200ms", retried...)
 	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, orgJobs("acme", 26)[25:]...)
-	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
+	first, second := startQueue(
+		t,
+		s,
+		withNames(shared, "acme"),
+	).awaitConnected(
+		t,
+	), startQueue(
+		t,
+		s,
+		withNames(shared, "widgets"),
+	).awaitConnected(
+		t,
+	)
 	eventually(t, "what a version before has left waits, too",
 		hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 45 }))
 	var ofFirst, ofSecond atomic.Int64
 	consume(t, first, countingHandler(&ofFirst, true, "acme"))
 	consume(t, second, countingHandler(&ofSecond, true, "widgets"))
 	eventually(t, "all jobs", func() bool { return ofFirst.Load() == 25 && ofSecond.Load() == 20 })
-	eventually(t, "empty queues", hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }))
+	eventually(
+		t,
+		"empty queues",
+		hasDepth(t, first, func(d backfill.Depth) bool { return d.Pending() == 0 && d.DeadLetters == 1 }),
+	)
 	t.Logf("returned: %d and %d times", first.returned.Load(), second.returned.Load())
 	require.Positive(t, first.returned.Load()+second.returned.Load())
 	// A replica of the version before lives on for a while.
@@ -176,7 +199,11 @@ func testLegacyQueuesAreConsumed(t *testing.T, s *rabbittest.Server) {
 	eventually(t, "the replayed job", func() bool { return ofFirst.Load() == 27 })
 	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, orgJobs("elsewhere", 1)...)
 	require.NoError(t, rabbitqueue.ReviewDeadLetters(t.Context(), first.settings, decideReplay))
-	eventually(t, "a dead job", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }))
+	eventually(
+		t,
+		"a dead job",
+		hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 1 && d.Pending() == 0 }),
+	)
 	dead, there, err := ch.Get(shared.DeadQueue, true)
 	require.NoError(t, err)
 	require.True(t, there)
@@ -195,7 +222,11 @@ func testLegacyQueueDeleted(t *testing.T, s *rabbittest.Server) {
 	f := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t)
 	var n atomic.Int64
 	consume(t, f, countingHandler(&n, false, "acme"))
-	eventually(t, "consumers", hasDepth(t, f, func(d backfill.Depth) bool { return d.Consumers == 1 && len(d.Queues) == 2 }))
+	eventually(
+		t,
+		"consumers",
+		hasDepth(t, f, func(d backfill.Depth) bool { return d.Consumers == 1 && len(d.Queues) == 2 }),
+	)
 	for _, name := range []string{rabbitqueue.RetryQueues(shared.Queue) + ".200ms", shared.Queue} {
 		_, err := ch.QueueDelete(name, false, false, false)
 		require.NoError(t, err)
@@ -215,7 +246,19 @@ func testLegacyQueueDeleted(t *testing.T, s *rabbittest.Server) {
 
 func testReplayAllOrgs(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
-	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
+	first, second := startQueue(
+		t,
+		s,
+		withNames(shared, "acme"),
+	).awaitConnected(
+		t,
+	), startQueue(
+		t,
+		s,
+		withNames(shared, "widgets"),
+	).awaitConnected(
+		t,
+	)
 	ch := openChannel(t, s)
 	publishRaw(t, ch, shared.Exchange, shared.DeadQueue, append(orgJobs("Acme", 2), orgJobs("widgets", 3)...)...)
 	eventually(t, "dead jobs", hasDepth(t, first, func(d backfill.Depth) bool { return d.DeadLetters == 5 }))
@@ -235,7 +278,19 @@ func testReplayAllOrgs(t *testing.T, s *rabbittest.Server) {
 // testRetriesOfDeletedQueue: retries of a deleted queue become dead letters, and do not hold up the retries of others.
 func testRetriesOfDeletedQueue(t *testing.T, s *rabbittest.Server) {
 	shared := newNames()
-	first, second := startQueue(t, s, withNames(shared, "acme")).awaitConnected(t), startQueue(t, s, withNames(shared, "widgets")).awaitConnected(t)
+	first, second := startQueue(
+		t,
+		s,
+		withNames(shared, "acme"),
+	).awaitConnected(
+		t,
+	), startQueue(
+		t,
+		s,
+		withNames(shared, "widgets"),
+	).awaitConnected(
+		t,
+	)
 	ch := openChannel(t, s)
 	_, err := ch.QueueDelete(shared.Queue+".acme", false, false, false)
 	require.NoError(t, err)
@@ -245,7 +300,11 @@ func testRetriesOfDeletedQueue(t *testing.T, s *rabbittest.Server) {
 	consume(t, second, countingHandler(&n, true, "widgets"))
 	publish(t, second, orgJobs("widgets", 10)...)
 	eventually(t, "the other's jobs", func() bool { return n.Load() == 10 })
-	eventually(t, "dead jobs", hasDepth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }))
+	eventually(
+		t,
+		"dead jobs",
+		hasDepth(t, second, func(d backfill.Depth) bool { return d.DeadLetters == 100 && d.Pending() == 0 }),
+	)
 }
 
 // testFairness: many long jobs of one organization do not hold up those of another.
@@ -333,7 +392,11 @@ func testRefusedByPolicy(t *testing.T, s *rabbittest.Server) {
 
 	s.Rabbitmqctl("set_policy", "--apply-to", "queues", "few", "^"+shared.Queue,
 		`{"max-length": 2, "overflow": "reject-publish"}`)
-	eventually(t, "a refused job", func() bool { _, err := f.Publish(t.Context(), orgJobs("acme", 20)); return err != nil })
+	eventually(
+		t,
+		"a refused job",
+		func() bool { _, err := f.Publish(t.Context(), orgJobs("acme", 20)); return err != nil },
+	)
 	require.Error(t, *f.refused.Load())
 	var n atomic.Int64
 	consume(t, f, countingHandler(&n, false, "acme"))

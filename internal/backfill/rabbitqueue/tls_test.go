@@ -45,10 +45,20 @@ func (a *authority) issue(name string, own bool) (*x509.Certificate, *ecdsa.Priv
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true, IsCA: own,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(
+			-time.Hour,
+		),
+		NotAfter:              time.Now().Add(time.Hour),
+		BasicConstraintsValid: true,
+		IsCA:                  own,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{
+			x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth,
+		},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	parent, signer := template, key
 	if !own {
@@ -94,10 +104,20 @@ func TestTLS(t *testing.T) {
 	a.issue("githubexporter", false)
 	stranger := newAuthority(t)
 	address := proctest.FreeAddress(t)
-	s := rabbittest.Start(t,
-		"listeners.ssl.1 = "+address, "ssl_options.cacertfile = "+a.path("ca.crt"), "ssl_options.certfile = "+a.path("server.crt"),
-		"ssl_options.keyfile = "+a.path("server.key"), "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false",
-		"auth_mechanisms.1 = PLAIN", "auth_mechanisms.2 = EXTERNAL", "ssl_cert_login_from = common_name")
+	s := rabbittest.Start(
+		t,
+		"listeners.ssl.1 = "+address,
+		"ssl_options.cacertfile = "+a.path("ca.crt"),
+		"ssl_options.certfile = "+a.path("server.crt"),
+		"ssl_options.keyfile = "+a.path(
+			"server.key",
+		),
+		"ssl_options.verify = verify_peer",
+		"ssl_options.fail_if_no_peer_cert = false",
+		"auth_mechanisms.1 = PLAIN",
+		"auth_mechanisms.2 = EXTERNAL",
+		"ssl_cert_login_from = common_name",
+	)
 	s.Rabbitmqctl("add_user", "githubexporter", "unused")
 	s.Rabbitmqctl("clear_password", "githubexporter")
 	s.Rabbitmqctl("set_permissions", "githubexporter", ".*", ".*", ".*")
@@ -119,12 +139,19 @@ func TestTLS(t *testing.T) {
 	refused := func(want string, change ...func(*rabbitqueue.Settings)) {
 		t.Helper()
 		f := startQueue(t, s, append([]func(*rabbitqueue.Settings){secure}, change...)...)
-		eventually(t, want, func() bool { return f.connError() != nil && strings.Contains(f.connError().Error(), want) })
+		eventually(
+			t,
+			want,
+			func() bool { return f.connError() != nil && strings.Contains(f.connError().Error(), want) },
+		)
 	}
 	t.Run("no certificate", func(*testing.T) {
 		refused("connect:", func(settings *rabbitqueue.Settings) { settings.Auth = rabbitqueue.ExternalAuth() })
 	})
 	t.Run("another authority", func(*testing.T) {
-		refused("certificate signed by unknown authority", func(settings *rabbitqueue.Settings) { settings.TLS = stranger.client("") })
+		refused(
+			"certificate signed by unknown authority",
+			func(settings *rabbitqueue.Settings) { settings.TLS = stranger.client("") },
+		)
 	})
 }

@@ -46,10 +46,10 @@ type queueSpec struct {
 
 type binding struct{ exchange, key string }
 
-// newTopology returns the topology of the settings. Each organization has a queue of jobs. A retried job waits in a queue
-// that all organizations share, behind a fanout exchange that accepts any routing key. When its time to live is over the
-// broker dead-letters it with the same key, which names the organization's queue; where that queue was deleted the job
-// becomes a dead letter.
+// newTopology returns the topology of the settings. Each organization has a queue of jobs. A retried job waits in a
+// queue that all organizations share, behind a fanout exchange that accepts any routing key. When its time to live is
+// over the broker dead-letters it with the same key, which names the organization's queue; where that queue was deleted
+// the job becomes a dead letter.
 func newTopology(s *Settings) topology {
 	due, unrouted := RetryQueues(s.Queue)+".due", RetryQueues(s.Queue)+".unrouted"
 	t := topology{dueExchange: due, legacyQueues: []string{s.Queue}, exchanges: []exchangeSpec{
@@ -79,8 +79,8 @@ func newTopology(s *Settings) topology {
 	return t
 }
 
-// OrgQueue returns the name of the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is gh.backfill.jobs.
-// Deployments with different organizations share no such queue.
+// OrgQueue returns the name of the queue of an organization's jobs: gh.backfill.jobs.acme where jobs is
+// gh.backfill.jobs. Deployments with different organizations share no such queue.
 func OrgQueue(jobs, org string) string { return jobs + "." + strings.ToLower(org) }
 
 // retryQueue returns the name of the queue in which jobs wait for a delay, and of the exchange in front of it:
@@ -134,15 +134,20 @@ func declarationError(kind, name string, err error) error {
 	// The same code stands for other refusals, such as a limit of the virtual host, which the broker explains itself.
 	refusal, ok := errors.AsType[*amqp.Error](err)
 	if ok && refusal.Code == amqp.PreconditionFailed && strings.Contains(refusal.Reason, "inequivalent") {
-		return fmt.Errorf("the %s %q exists with other settings than those that are needed: delete it when it is empty, "+
-			"or configure another name: %w", kind, name, err)
+		return fmt.Errorf(
+			"the %s %q exists with other settings than those that are needed: delete it when it is empty, "+
+				"or configure another name: %w",
+			kind,
+			name,
+			err,
+		)
 	}
 	return fmt.Errorf("declare the %s %q: %w", kind, name, err)
 }
 
-// findLegacy returns the queues of the release before that exist: the queue of jobs, then its retry queues; none without
-// the queue of jobs, or without permission to use it. It binds that queue to the exchange of due retries, so that jobs
-// that return there are delivered there again.
+// findLegacy returns the queues of the release before that exist: the queue of jobs, then its retry queues; none
+// without the queue of jobs, or without permission to use it. It binds that queue to the exchange of due retries, so
+// that jobs that return there are delivered there again.
 func (t *topology) findLegacy(conn *amqp.Connection) (found []string, err error) {
 	for i, name := range t.legacyQueues {
 		exists, err := queueExists(conn, name)

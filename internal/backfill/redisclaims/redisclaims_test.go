@@ -23,8 +23,13 @@ func TestClaims(t *testing.T) {
 			at := time.Date(2026, 3, 11, 12, 0, 0, 123e6, time.UTC)
 			claim := func(id string) backfill.Claim {
 				return backfill.Claim{
-					ID: id, RepoID: 7, Streams: activity.StreamsOf(activity.StreamPulls), Start: at.Add(-time.Hour), End: at,
-					PublishedAt: at, RefreshedAt: at,
+					ID:          id,
+					RepoID:      7,
+					Streams:     activity.StreamsOf(activity.StreamPulls),
+					Start:       at.Add(-time.Hour),
+					End:         at,
+					PublishedAt: at,
+					RefreshedAt: at,
 				}
 			}
 			list := func(org string) []backfill.Claim {
@@ -61,7 +66,9 @@ func TestClaims(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(`{"id":"x","repo_id":1,"streams":1,"from":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","seen":"2026-01-02T00:00:00Z"}`)
+	f.Add(
+		`{"id":"x","repo_id":1,"streams":1,"from":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","seen":"2026-01-02T00:00:00Z"}`,
+	)
 	f.Add("null")
 	f.Fuzz(func(t *testing.T, value string) {
 		if claim, err := decodeClaim("x", value); err == nil {

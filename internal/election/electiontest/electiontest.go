@@ -1,4 +1,4 @@
-// Package electiontest is the conformance suite of electors: every backend passes it.
+// Package electiontest is the conformance suite that every elector passes.
 package electiontest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
 )
 
-// Elector is what is tested.
+// Elector is the elector under test.
 type Elector interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
@@ -23,29 +23,33 @@ type Elector interface {
 // Harness makes the electors of the replicas of one system.
 type Harness struct {
 	NewElector func(tb testing.TB) Elector
-	// HasFixedLeader says that the first one alone ever leads.
+	// HasFixedLeader says that only the first elector ever leads.
 	HasFixedLeader bool
 }
 
-// Timing is quick, with room for a busy machine.
-var Timing = election.Timing{LeaseDuration: 3 * time.Second, RenewDeadline: 2 * time.Second, RetryPeriod: 200 * time.Millisecond}
+// Timing is short, with a margin for a busy machine.
+var Timing = election.Timing{
+	LeaseDuration: 3 * time.Second,
+	RenewDeadline: 2 * time.Second,
+	RetryPeriod:   200 * time.Millisecond,
+}
 
-// waitTimeout is how long anything may take on a busy machine.
+// waitTimeout bounds every wait.
 const waitTimeout = 30 * time.Second
 
-// Run runs the suite. newHarness makes a system in which nobody led yet.
+// Run runs the suite. newHarness returns a system in which no replica has led.
 func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, h Harness){
-		"one at a time":            testOneLeaderAtATime,
-		"the end of the context":   testContextCancelled,
-		"hand over":                testHandOver,
-		"names are apart":          testNamesAreIndependent,
-		"work that returns":        testWorkReturns,
-		"in and out":               testRepeatedCampaigns,
-		"context that ended":       testCancelledBeforeStart,
-		"the cause is passed on":   testCauseIsReturned,
-		"many terms of many leads": testConcurrentCampaigns,
+		"one leader at a time":         testOneLeaderAtATime,
+		"context is cancelled":         testContextCancelled,
+		"hand over":                    testHandOver,
+		"names are independent":        testNamesAreIndependent,
+		"work that returns":            testWorkReturns,
+		"repeated campaigns":           testRepeatedCampaigns,
+		"context was cancelled before": testCancelledBeforeStart,
+		"cause is returned":            testCauseIsReturned,
+		"concurrent campaigns":         testConcurrentCampaigns,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +71,7 @@ type term struct {
 	finish func(error) // ends the work
 }
 
-// startCampaign starts a call of Lead whose terms the test takes from a channel.
+// startCampaign calls Lead in the background. The test receives its terms from a channel.
 func startCampaign(t *testing.T, e Elector, name string) *campaign {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -92,7 +96,7 @@ func startCampaign(t *testing.T, e Elector, name string) *campaign {
 	return c
 }
 
-// join gives what Lead returned.
+// join waits for Lead and returns its error.
 func (c *campaign) join(t *testing.T) error {
 	t.Helper()
 	err := receive(t, c.done)
@@ -152,7 +156,7 @@ func testContextCancelled(t *testing.T, h Harness) {
 	require.True(t, finished.Load())
 }
 
-// testHandOver: who stops gives the lease to the next one within a second.
+// testHandOver: a replica that stops hands the lease over within a second.
 func testHandOver(t *testing.T, h Harness) {
 	t.Helper()
 	first := startCampaign(t, h.NewElector(t), "one")
@@ -193,7 +197,7 @@ func testWorkReturns(t *testing.T, h Harness) {
 	}
 }
 
-// testRepeatedCampaigns: a process that leads, stops and leads again has a new term.
+// testRepeatedCampaigns: a replica that leads, stops and leads again has a new term each time.
 func testRepeatedCampaigns(t *testing.T, h Harness) {
 	t.Helper()
 	elector := h.NewElector(t)
@@ -228,7 +232,7 @@ func testCauseIsReturned(t *testing.T, h Harness) {
 	require.ErrorIs(t, one.join(t), reason)
 }
 
-// testConcurrentCampaigns: whoever leads, and however short, never two at once, and fences grow.
+// testConcurrentCampaigns: however short terms are, there are never two at once, and fences grow.
 func testConcurrentCampaigns(t *testing.T, h Harness) {
 	t.Helper()
 	const wanted = 12

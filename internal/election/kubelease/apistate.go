@@ -6,7 +6,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// apiState reports whether the API server answers, on changes only: of the state or of the reason.
+// apiState reports whether the API server responds, on changes of the state or of its reason only.
 type apiState struct {
 	onChange func(error)
 
@@ -15,7 +15,7 @@ type apiState struct {
 	lastError  string // "" while it answers
 }
 
-// observe learns from the outcome of a request. Conflicts are answers, too: another replica was faster.
+// observe takes the result of a request. A conflict is a response, too: another replica was faster.
 func (h *apiState) observe(err error) {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		err = nil

@@ -96,7 +96,7 @@ func testLifeCycle(t *testing.T, c *cluster) {
 	require.Empty(t, c.lease(settings.LeaseName).holder)
 }
 
-// testHandOver: who stops gives the lease to the next one within a second.
+// testHandOver: a replica that stops hands the lease over within a second.
 func testHandOver(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "hand-over"
@@ -106,7 +106,12 @@ func testHandOver(t *testing.T, c *cluster) {
 	for n := range 4 {
 		stopNext := leads(t, kubelease.New(c.admin, replica(name)), terms, n)
 		renewed := c.lease(name).renewed
-		require.Eventually(t, func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second }, waitTimeout, tick)
+		require.Eventually(
+			t,
+			func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second },
+			waitTimeout,
+			tick,
+		)
 		began := time.Now()
 		require.ErrorIs(t, stop(), context.Canceled)
 		next := receive(t, terms)
@@ -154,7 +159,7 @@ func testTenTerms(t *testing.T, c *cluster) {
 	}
 }
 
-// testDeletedLease deletes it again and again, as soon as somebody led.
+// testDeletedLease deletes the Lease between terms.
 func testDeletedLease(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "deleted"
@@ -222,19 +227,24 @@ func testManyNames(t *testing.T, c *cluster) {
 	}
 	require.Eventually(t, func() bool { return terms.Load() >= names }, waitTimeout, tick)
 	renewed := c.lease("many-org-0").renewed
-	require.Eventually(t, func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration }, waitTimeout, tick)
+	require.Eventually(
+		t,
+		func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration },
+		waitTimeout,
+		tick,
+	)
 	require.EqualValues(t, names, terms.Load(), "a lease was lost")
 	cancel()
 	require.ErrorIs(t, group.Wait(), context.Canceled)
 }
 
-// disturbedProxy is a way to the API server that a test can disturb.
+// disturbedProxy is a proxy to the API server whose responses a test can disturb.
 type disturbedProxy struct {
 	client      kubernetes.Interface
 	disturbance atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
-// proxy makes a way to the API server.
+// proxy returns a proxy to the API server.
 func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 	t.Helper()
 	target, err := url.Parse(c.url)
@@ -268,7 +278,12 @@ func respondStatus(code int) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
-		_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, http.StatusText(code), code)
+		_, _ = fmt.Fprintf(
+			w,
+			`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`,
+			http.StatusText(code),
+			code,
+		)
 		return true
 	}
 }
@@ -290,12 +305,15 @@ func respondSlowly(_ http.ResponseWriter, r *http.Request) bool {
 }
 
 // everyNth disturbs one request of n.
-func everyNth(n int64, disturb func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+func everyNth(
+	n int64,
+	disturb func(http.ResponseWriter, *http.Request) bool,
+) func(http.ResponseWriter, *http.Request) bool {
 	var count atomic.Int64
 	return func(w http.ResponseWriter, r *http.Request) bool { return count.Add(1)%n == 0 && disturb(w, r) }
 }
 
-// TestDisturbances elects while the API server misbehaves, is gone, or stands still with its etcd.
+// TestDisturbances elects while the API server fails, was killed, or hangs with its etcd.
 func TestDisturbances(t *testing.T) {
 	c := newCluster(t)
 	t.Run("bearable", func(t *testing.T) {
@@ -355,7 +373,7 @@ func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *h
 	require.NoError(t, first.ctx.Err())
 }
 
-// testOutage: the leader stops within its deadline, nobody leads during the outage, somebody does after it.
+// testOutage: the leader stops within its deadline, no replica leads during the outage, and one does after it.
 func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duration, begin func() (end func())) {
 	t.Helper()
 	settings, terms := replica(fmt.Sprintf("outage-%d", replicas.Add(1))), make(chan term, 2)
@@ -374,7 +392,7 @@ func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duratio
 	require.Less(t, stopped.Sub(began), settings.RenewDeadline+time.Second)
 	t.Logf("stopped after %s", stopped.Sub(began))
 	<-time.After(time.Until(began.Add(length)))
-	require.Empty(t, terms, "somebody leads without an API server")
+	require.Empty(t, terms, "a replica leads without an API server")
 	end()
 	ended := time.Now()
 	next := receive(t, terms)

@@ -12,21 +12,21 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// namespaceFile tells a pod its namespace.
+// namespaceFile contains the namespace of the pod.
 const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// Connection says which API server is asked, and as whom.
+// Connection names the API server, the account and the namespace.
 type Connection struct {
-	// Kubeconfig is a path; empty: the service account of the pod this process runs in.
+	// Kubeconfig is a path; empty for the service account of the pod of this process.
 	Kubeconfig string
-	// Namespace of the leases; empty: the pod's own, or that of the kubeconfig's current context.
+	// Namespace is that of the leases; empty for the pod's own, or that of the kubeconfig's current context.
 	Namespace string
-	// RenewDeadline is that of the Elector: requests are given up in time for another one.
+	// RenewDeadline is the Elector's: a request times out after a third of it, in time for another one.
 	RenewDeadline time.Duration
 }
 
-// Connect makes a client and says the namespace to use. It sends nothing. An error means that there is no election,
-// never that this replica leads.
+// Connect returns a client and the namespace to use. It sends no request. After an error there is no election: no
+// replica leads.
 func Connect(c Connection) (client kubernetes.Interface, namespace string, err error) {
 	config, err := c.restConfig()
 	if err != nil {
@@ -53,7 +53,7 @@ func (c Connection) restConfig() (*rest.Config, error) {
 	// Every election sends a request each retry period: waiting here could cost a lease. The API server has limits of
 	// its own.
 	config.QPS = -1
-	// A connection that died silently is left with the first request that times out on it, not after HTTP/2's minute.
+	// HTTP/1.1 abandons a dead connection with the first request that times out on it, HTTP/2 after a minute.
 	config.NextProtos = []string{"http/1.1"}
 	config.WarningHandler = rest.NoWarnings{}
 	return config, nil
@@ -76,7 +76,8 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 
 func (c Connection) kubeconfigLoader() clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
-		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig}, nil)
+		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig}, nil,
+	)
 }
 
 func (c Connection) resolveNamespace() (string, error) {

@@ -22,8 +22,8 @@ type leases struct {
 	mu       sync.Mutex
 	objects  map[string]*coordination.Lease
 	revision int
-	// refuse may answer in place of the server.
-	refuse func(clienttesting.Action) error
+	// failure may answer in place of the server.
+	failure func(clienttesting.Action) error
 }
 
 func newLeases() *leases {
@@ -37,8 +37,8 @@ var resource = coordination.Resource("leases")
 func (l *leases) react(action clienttesting.Action) (handled bool, result runtime.Object, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.refuse != nil {
-		if err := l.refuse(action); err != nil {
+	if l.failure != nil {
+		if err := l.failure(action); err != nil {
 			return true, nil, err
 		}
 	}
@@ -96,8 +96,8 @@ func (l *leases) remove(name string) {
 	delete(l.objects, name)
 }
 
-// take gives a Lease to somebody, who came first for whatever reason.
-func (l *leases) take(identity string) {
+// setHolder makes another identity the holder of the Lease.
+func (l *leases) setHolder(identity string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lease := l.objects[leaseName].DeepCopy()
@@ -110,11 +110,11 @@ func leaseHolder(lease runtime.Object) string {
 	return *lease.(*coordination.Lease).Spec.HolderIdentity
 }
 
-// answer lets the server answer by itself, or with an error.
-func (l *leases) answer(refuse func(clienttesting.Action) error) {
+// setFailure lets the server answer by itself, or with an error.
+func (l *leases) setFailure(refuse func(clienttesting.Action) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refuse = refuse
+	l.failure = refuse
 }
 
 func always(err error) func(clienttesting.Action) error {

@@ -9,19 +9,19 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// klogTarget is where klog's lines go: client-go's leader election logs there, and knows no other way.
+// klogTarget is the logger of klog's lines. client-go's leader election logs to klog only.
 var klogTarget atomic.Pointer[slog.Logger]
 
-// klog is one for the whole process and may be redirected only while nobody uses it.
+// init redirects klog, which is global and may only be redirected while no goroutine logs.
 func init() {
 	klog.SetSlogLogger(slog.New(klogHandler{}))
 }
 
-// routeKlog sends klog's lines to the logger from now on.
+// routeKlog sends klog's lines to logger from now on.
 func routeKlog(logger *slog.Logger) { klogTarget.Store(logger) }
 
-// klogHandler hands lines to the newest elector's logger, for debugging: the elector itself tells what matters. Before
-// there is one they go where the process logs by default.
+// klogHandler sends lines to the logger of the newest elector, for debugging: the elector itself logs what an operator
+// needs. Before the first elector they go to the process's default logger.
 type klogHandler struct{ attrs []slog.Attr }
 
 func (h klogHandler) currentHandler() (handler slog.Handler, routed bool) {

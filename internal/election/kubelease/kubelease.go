@@ -1,4 +1,10 @@
 // Package kubelease elects leaders with Lease objects of a Kubernetes API server, through client-go's leader election.
+//
+//	field of the Lease          value
+//	metadata.creationTimestamp  start of the fence; see leaseVersion
+//	spec.holderIdentity         "<identity>_<campaign of the process>"; empty when released
+//	spec.leaseTransitions       number of terms of the Lease; the lower part of the fence
+//	spec.leaseDurationSeconds   Settings.LeaseDuration, rounded up
 package kubelease
 
 import (
@@ -14,44 +20,45 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// Settings of an Elector.
+// Settings configure an Elector.
 type Settings struct {
-	// Namespace of the Lease objects, and the name of the one for the election without a name; see Elector.LeaseName.
+	// Namespace is that of the Lease objects, LeaseName the name of the Lease of the election without a name; see
+	// Elector.LeaseName.
 	Namespace, LeaseName string
-	// Identity tells this process from all others, those of the past too.
+	// Identity names this process; no other process, before or after it, has the same.
 	Identity string
-	// LeaseDuration is how long the others wait for a leader that is silent. A Lease counts in seconds: a part of one
-	// is rounded up.
+	// LeaseDuration is how long other replicas wait for a leader that does not renew. A Lease counts in seconds: a
+	// fraction is rounded up.
 	LeaseDuration time.Duration
-	// RenewDeadline is how long a leader leads on without having renewed its lease; shorter than LeaseDuration.
+	// RenewDeadline is how long a leader goes on without a renewal; shorter than LeaseDuration.
 	RenewDeadline time.Duration
-	// RetryPeriod is the time between two renewals. Attempts to acquire come five times as often, up to 2.2 times as
-	// far apart.
+	// RetryPeriod is the time between two renewals. Attempts to acquire are made five times as often, with up to 2.2
+	// times the period between them.
 	RetryPeriod time.Duration
-	// Logger may be nil: then nothing is logged. What client-go logs goes there too, at debug level.
+	// Logger may be nil: then nothing is logged. It gets client-go's logs, too, at debug level.
 	Logger *slog.Logger
-	// OnState may be nil. It is told of every change: nil when the API server answers, or why it does not answer, or
-	// refuses. It must not block.
+	// OnState may be nil. It is called with each change of the state of the API server, or of its reason, in order, one
+	// call at a time: nil when it responds, else why it does not respond or refuses. It must not block.
 	OnState func(name string, err error)
 	// OnHeld may be nil. It is called with the identity of another replica that holds a lease, at each request that
 	// shows it. It must not block.
 	OnHeld func(name, holder string)
 }
 
-// Elector campaigns for leases. Its methods are safe for concurrent use.
+// Elector campaigns for leases. It is safe for concurrent use.
 type Elector struct {
 	client   kubernetes.Interface
 	settings Settings
 }
 
-// attemptsPerRetryPeriod is how many attempts to acquire there are in a retry period at most: what a leader releases is
-// taken within half of it.
+// attemptsPerRetryPeriod is the highest number of attempts to acquire in a retry period: a released lease is acquired
+// within half of it.
 const attemptsPerRetryPeriod = 5
 
-// campaignCount counts those of this process, so that two never share an identity.
+// campaignCount numbers the campaigns of this process, so that no two have the same identity.
 var campaignCount atomic.Uint64
 
-// New makes an elector of the replica that settings.Identity names.
+// New returns the elector of the replica that settings.Identity names.
 func New(client kubernetes.Interface, settings Settings) *Elector {
 	if settings.Logger == nil {
 		settings.Logger = slog.New(slog.DiscardHandler)
@@ -71,14 +78,14 @@ func ceilToSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-// Lead blocks. While this replica holds the lease called name it runs work with a context that ends with the term,
-// waits for it, releases the lease, and campaigns again, until ctx ends. fence grows with every term, for ever. It
-// gives the cause of ctx's end when everything has stopped. What work returns while its context lives ends the term,
-// too. Other errors than the end of ctx are those of settings that cannot work; no answer of the API server ends Lead.
+// Lead campaigns for the lease called name until ctx ends, and returns the cause of ctx. While this replica holds the
+// lease it runs work with a context that ends with the term; then it waits for work, releases the lease, and campaigns
+// again. fence exceeds those of all earlier terms. A term also ends when work returns. Lead returns other errors for
+// settings that client-go refuses, never for a response of the API server.
 func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error {
-	health := &apiState{onChange: func(err error) { e.settings.OnState(name, err) }}
+	api := &apiState{onChange: func(err error) { e.settings.OnState(name, err) }}
 	for ctx.Err() == nil {
-		if err := e.campaign(ctx, name, health, work); err != nil {
+		if err := e.campaign(ctx, name, api, work); err != nil {
 			return err
 		}
 		_ = wakeup.Sleep(ctx, wait.Jitter(e.settings.RetryPeriod, leaderelection.JitterFactor))
@@ -86,12 +93,14 @@ func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.C
 	return context.Cause(ctx)
 }
 
-// campaign waits for the lease and serves one term. Its error is that of the settings.
-func (e *Elector) campaign(ctx context.Context, name string, health *apiState, work func(context.Context, uint64) error) error {
-	t := e.newTerm(ctx, name, health)
-	defer t.end(nil)
+// campaign waits for the lease and serves one term. Its error is one of the settings.
+func (e *Elector) campaign(
+	ctx context.Context, name string, api *apiState, work func(context.Context, uint64) error,
+) error {
+	t := e.newTerm(ctx, name, api)
+	defer t.cancel(nil)
 	elected := make(chan struct{})
-	keeper, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+	renewer, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name: t.lock.Describe(), Lock: t.lock,
 		LeaseDuration: e.settings.LeaseDuration,
 		RenewDeadline: e.settings.RenewDeadline,
@@ -105,14 +114,14 @@ func (e *Elector) campaign(ctx context.Context, name string, health *apiState, w
 		return err
 	}
 
-	// The lease is kept until work has returned, longer than work's context when ctx ends.
-	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	// The lease is renewed until work has returned, which may be after the end of ctx.
+	renewCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		keeper.Run(keeping)
-		t.end(errRenewalStopped)
+		renewer.Run(renewCtx)
+		t.cancel(errRenewalStopped)
 	}()
 	select {
 	case <-elected:

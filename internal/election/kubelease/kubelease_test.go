@@ -133,14 +133,14 @@ func TestLeaderStopsByItsOwnClockAndLeadsAgain(t *testing.T) {
 
 		outage := apierrors.NewServiceUnavailable("maintenance")
 		began := time.Now()
-		api.answer(always(outage))
+		api.setFailure(always(outage))
 		<-first.ctx.Done()
 		require.LessOrEqual(t, time.Since(began), settings.RenewDeadline)
 		require.ErrorIs(t, context.Cause(first.ctx), election.ErrExpired)
 
 		<-time.After(time.Minute)
 		require.Empty(t, terms)
-		api.answer(nil)
+		api.setFailure(nil)
 		require.Greater(t, (<-terms).readFence, first.readFence)
 		require.Equal(t, []error{nil, outage, nil}, state.all())
 	})
@@ -151,12 +151,19 @@ func TestSporadicErrorsEndNoTerm(t *testing.T) {
 		api, terms := newLeases(), make(chan term, 1)
 		random := rand.New(rand.NewPCG(1, 2))
 		answers := []error{
-			apierrors.NewConflict(resource, leaseName, nil), apierrors.NewServiceUnavailable(""), apierrors.NewTooManyRequests("", 1),
-			apierrors.NewInternalError(errors.New("etcdserver: leader changed")), context.DeadlineExceeded,
+			apierrors.NewConflict(
+				resource,
+				leaseName,
+				nil,
+			),
+			apierrors.NewServiceUnavailable(""),
+			apierrors.NewTooManyRequests("", 1),
+			apierrors.NewInternalError(errors.New("etcdserver: leader changed")),
+			context.DeadlineExceeded,
 		}
 		leads(t, kubelease.New(api, usual()), terms, 1)
 		first := <-terms
-		api.answer(func(clienttesting.Action) error {
+		api.setFailure(func(clienttesting.Action) error {
 			if random.IntN(4) == 0 {
 				return answers[random.IntN(len(answers))]
 			}
@@ -175,8 +182,9 @@ func TestDeadHolder(t *testing.T) {
 		first := <-terms
 		leads(t, kubelease.New(api, usual()), terms, 2)
 		began := time.Now()
-		api.answer(func(action clienttesting.Action) error {
-			if update, ok := action.(clienttesting.UpdateActionImpl); ok && strings.HasPrefix(leaseHolder(update.Object), settings.Identity) {
+		api.setFailure(func(action clienttesting.Action) error {
+			if update, ok := action.(clienttesting.UpdateActionImpl); ok &&
+				strings.HasPrefix(leaseHolder(update.Object), settings.Identity) {
 				return context.DeadlineExceeded
 			}
 			return nil
@@ -244,7 +252,7 @@ func TestTermEndsWhenAnotherReplicaHoldsTheLease(t *testing.T) {
 		leads(t, kubelease.New(api, settings), terms, 1)
 		first := <-terms
 		<-time.After(settings.RetryPeriod / 2)
-		api.take("somebody else")
+		api.setHolder("another replica")
 		began := time.Now()
 		<-first.ctx.Done()
 		require.LessOrEqual(t, time.Since(began), settings.RetryPeriod)
@@ -260,7 +268,7 @@ func TestLeaseMadeByHand(t *testing.T) {
 		_, err := api.CoordinationV1().Leases("default").Create(t.Context(),
 			&coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: leaseName}}, meta.CreateOptions{})
 		require.NoError(t, err)
-		api.answer(func(action clienttesting.Action) error {
+		api.setFailure(func(action clienttesting.Action) error {
 			if action.GetVerb() == "create" {
 				return apierrors.NewForbidden(resource, leaseName, nil)
 			}

@@ -9,9 +9,9 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// lock is client-go's lock for one term. It bounds every request, counts how long the term may be trusted from the
-// start of the request that renewed it, and sees when somebody else holds the lease. request may be called at any time;
-// the rest is for one goroutine at a time.
+// lock is client-go's lock for one term. It bounds each request, counts from the start of the last renewal how long the
+// term can be relied on, and detects another holder. sendRequest is safe for concurrent use; the other methods are for
+// one goroutine at a time.
 type lock struct {
 	*resourcelock.LeaseLock
 	api        *apiState
@@ -21,7 +21,7 @@ type lock struct {
 	onLost     func() // another replica holds the lease
 	onHeld     func(holder string)
 
-	// renewInterval is the time between two renewals: what comes earlier is left out.
+	// renewInterval is the time between two renewals: earlier ones are skipped.
 	renewInterval time.Duration
 	renewedAt     time.Time // the start of the last renewal
 
@@ -29,7 +29,7 @@ type lock struct {
 	expiryTimer *time.Timer // set while the lease is held
 }
 
-// Get reads who holds the lease. A term that held it and finds it in other hands is over.
+// Get reads the lease's record. A term that held the lease and finds another holder is over.
 func (l *lock) Get(ctx context.Context) (record *resourcelock.LeaderElectionRecord, raw []byte, err error) {
 	err = l.sendRequest(ctx, func(ctx context.Context) error {
 		record, raw, err = l.LeaseLock.Get(ctx)
@@ -47,16 +47,17 @@ func (l *lock) Get(ctx context.Context) (record *resourcelock.LeaderElectionReco
 	return record, raw, err
 }
 
-// Create makes the Lease, held by this term.
+// Create creates the Lease, held by this term.
 func (l *lock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	return l.writeRecord(ctx, record, l.LeaseLock.Create)
 }
 
-// Update takes or renews the lease.
+// Update acquires or renews the lease.
 func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	return l.writeRecord(ctx, record, l.LeaseLock.Update)
 }
 
+// writeRecord writes the record, unless it was written less than renewInterval ago.
 func (l *lock) writeRecord(
 	ctx context.Context, record resourcelock.LeaderElectionRecord,
 	write func(context.Context, resourcelock.LeaderElectionRecord) error,
@@ -74,7 +75,7 @@ func (l *lock) writeRecord(
 	return err
 }
 
-// sendRequest bounds a request, and tells of its outcome unless it was given up.
+// sendRequest bounds a request, and reports its result unless ctx ended.
 func (l *lock) sendRequest(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
@@ -85,7 +86,7 @@ func (l *lock) sendRequest(ctx context.Context, do func(context.Context) error) 
 	return err
 }
 
-// release gives the lease back if this term holds it.
+// release releases the lease if this term holds it.
 func (l *lock) release(ctx context.Context) error {
 	if l.expiryTimer != nil {
 		l.expiryTimer.Stop()
@@ -103,7 +104,7 @@ func (l *lock) release(ctx context.Context) error {
 	})
 }
 
-// trustUntil lets the term be trusted until then. It does not come back once it has expired.
+// trustUntil moves the time at which the term expires. It has no effect once the term has expired.
 func (l *lock) trustUntil(until time.Time) {
 	if l.expiryTimer == nil {
 		l.expiryTimer = time.AfterFunc(time.Until(until), l.onExpired)

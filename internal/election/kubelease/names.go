@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// LeaseName is the name of the Lease object for the election called name: that of the settings for the one without a
-// name, else followed by a hyphen and the name. A name that Kubernetes does not allow there is changed and gets a part
-// that tells it from all others.
+// LeaseName returns the name of the Lease object for the election called name: that of the settings for the one without
+// a name, else followed by a hyphen and the name. A name that Kubernetes does not allow is replaced by one with a hash
+// of it.
 func (e *Elector) LeaseName(name string) string {
 	if name == "" {
 		return e.settings.LeaseName
@@ -26,8 +26,8 @@ func (e *Elector) LeaseName(name string) string {
 	return strings.TrimRight(full, ".-") + suffix // a part of the name must not end with a dot before the hyphen
 }
 
-// CheckLeaseName refuses a name that a Lease cannot have.
-// See https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names.
+// CheckLeaseName returns an error for a name that a Lease cannot have. See
+// https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names.
 func CheckLeaseName(name string) error {
 	if len(validation.IsDNS1123Subdomain(name)) == 0 {
 		return nil

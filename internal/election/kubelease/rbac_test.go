@@ -31,7 +31,11 @@ func (c *cluster) apply() {
 	manifest(c.t, "role.yaml", &role)
 	manifest(c.t, "rolebinding.yaml", &binding)
 
-	_, err := c.admin.CoreV1().Namespaces().Create(ctx, &core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}}, strict)
+	_, err := c.admin.CoreV1().Namespaces().Create(
+		ctx,
+		&core.Namespace{ObjectMeta: meta.ObjectMeta{Name: namespace}},
+		strict,
+	)
 	require.NoError(c.t, err)
 	_, err = c.admin.CoreV1().ServiceAccounts(account.Namespace).Create(ctx, &account, strict)
 	require.NoError(c.t, err)
@@ -55,7 +59,8 @@ func manifest(t *testing.T, name string, into any) {
 func (c *cluster) accountToken() string {
 	c.t.Helper()
 	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(
-		c.t.Context(), "githubexporter", &authentication.TokenRequest{}, meta.CreateOptions{})
+		c.t.Context(), "githubexporter", &authentication.TokenRequest{}, meta.CreateOptions{},
+	)
 	require.NoError(c.t, err)
 	return request.Status.Token
 }
@@ -78,7 +83,13 @@ func testRole(t *testing.T, c *cluster) {
 	require.Equal(t, []error{nil, nil}, state.all())
 
 	leases := client.CoordinationV1().Leases(namespace)
-	other, err := c.admin.CoordinationV1().Leases(namespace).Create(ctx, &coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: "other"}}, strict)
+	other, err := c.admin.CoordinationV1().Leases(
+		namespace,
+	).Create(
+		ctx,
+		&coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: "other"}},
+		strict,
+	)
 	require.NoError(t, err)
 	for what, do := range map[string]func() error{
 		"list":           func() error { _, err := leases.List(ctx, meta.ListOptions{}); return err },
@@ -96,7 +107,7 @@ func testRole(t *testing.T, c *cluster) {
 	}
 }
 
-// testRefusal: without rights nobody leads, and it is said why.
+// testRefusal: without permissions no replica leads, and the state has the reason.
 func testRefusal(t *testing.T, c *cluster) {
 	t.Helper()
 	state, terms := &states{}, make(chan term, 1)

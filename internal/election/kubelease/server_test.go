@@ -43,18 +43,33 @@ func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, dir: t.TempDir()}
 	client, peer, secure := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
 	c.url = "https://" + secure
-	c.etcd = proctest.New(t, proctest.ProgramPath(t, "GX_ETCD"),
+	c.etcd = proctest.New(
+		t,
+		proctest.ProgramPath(t, "GX_ETCD"),
 		"--data-dir="+filepath.Join(c.dir, "etcd"),
-		"--listen-client-urls=http://"+client, "--advertise-client-urls=http://"+client,
-		"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=default=http://"+peer)
+		"--listen-client-urls=http://"+client,
+		"--advertise-client-urls=http://"+client,
+		"--listen-peer-urls=http://"+peer,
+		"--initial-advertise-peer-urls=http://"+peer,
+		"--initial-cluster=default=http://"+peer,
+	)
 	key := c.signingKey()
 	_, port, _ := strings.Cut(secure, ":")
-	c.api = proctest.New(t, proctest.ProgramPath(t, "GX_KUBE_APISERVER"),
-		"--etcd-servers=http://"+client, "--bind-address=127.0.0.1", "--secure-port="+port, "--advertise-address=127.0.0.1",
-		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir="+filepath.Join(c.dir, "certificates"),
+	c.api = proctest.New(
+		t,
+		proctest.ProgramPath(t, "GX_KUBE_APISERVER"),
+		"--etcd-servers=http://"+client,
+		"--bind-address=127.0.0.1",
+		"--secure-port="+port,
+		"--advertise-address=127.0.0.1",
+		"--service-cluster-ip-range=10.0.0.0/24",
+		"--cert-dir="+filepath.Join(c.dir, "certificates"),
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file="+key, "--service-account-signing-key-file="+key,
-		"--authorization-mode=RBAC", "--token-auth-file="+c.tokens())
+		"--service-account-key-file="+key,
+		"--service-account-signing-key-file="+key,
+		"--authorization-mode=RBAC",
+		"--token-auth-file="+c.tokens(),
+	)
 	c.etcd.Run()
 	c.api.Run()
 	c.admin = c.connect(c.url, c.authority(), adminToken)
@@ -122,7 +137,11 @@ func (c *cluster) lease(name string) leaseView {
 	c.t.Helper()
 	lease, err := c.admin.CoordinationV1().Leases(namespace).Get(c.t.Context(), name, meta.GetOptions{})
 	require.NoError(c.t, err)
-	return leaseView{holder: leaseHolder(lease), renewed: lease.Spec.RenewTime.Time, seconds: *lease.Spec.LeaseDurationSeconds}
+	return leaseView{
+		holder:  leaseHolder(lease),
+		renewed: lease.Spec.RenewTime.Time,
+		seconds: *lease.Spec.LeaseDurationSeconds,
+	}
 }
 
 type leaseView struct {

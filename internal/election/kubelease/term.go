@@ -18,7 +18,7 @@ import (
 
 // Causes of the end of a term, beside those of package election.
 var (
-	errRenewalStopped = errors.New("the lease is not renewed any more")
+	errRenewalStopped = errors.New("the renewal of the lease stopped")
 	errWorkReturned   = errors.New("the work of the leader returned")
 )
 
@@ -27,15 +27,15 @@ type term struct {
 	elector *Elector
 	lock    *lock
 	logger  *slog.Logger
-	// ctx is what work runs with; end ends it.
-	ctx context.Context
-	end context.CancelCauseFunc
+	// ctx is the context of work; cancel ends it with the cause of the end of the term.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
-// newTerm prepares a campaign with an identity of its own: taking a lease again is then a transition like any other.
-func (e *Elector) newTerm(ctx context.Context, name string, health *apiState) *term {
+// newTerm prepares a campaign with an identity of its own: acquiring a lease again is then a transition like any other.
+func (e *Elector) newTerm(ctx context.Context, name string, api *apiState) *term {
 	t := &term{elector: e}
-	t.ctx, t.end = context.WithCancelCause(ctx)
+	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	t.lock = &lock{
 		LeaseLock: &resourcelock.LeaseLock{
 			LeaseMeta: meta.ObjectMeta{Namespace: e.settings.Namespace, Name: e.LeaseName(name)},
@@ -44,12 +44,12 @@ func (e *Elector) newTerm(ctx context.Context, name string, health *apiState) *t
 				Identity: e.settings.Identity + "_" + strconv.FormatUint(campaignCount.Add(1), 10),
 			},
 		},
-		api:           health,
+		api:           api,
 		timeout:       e.settings.RenewDeadline / 3,
 		trustedFor:    e.settings.RenewDeadline,
 		renewInterval: e.settings.RetryPeriod,
-		onExpired:     func() { t.end(election.ErrExpired) },
-		onLost:        func() { t.end(election.ErrLost) },
+		onExpired:     func() { t.cancel(election.ErrExpired) },
+		onLost:        func() { t.cancel(election.ErrLost) },
 		onHeld:        func(holder string) { e.settings.OnHeld(name, holder) },
 	}
 	t.logger = e.settings.Logger.With("lease", t.lock.Describe(), "identity", t.lock.Identity())
@@ -60,18 +60,18 @@ func (e *Elector) newTerm(ctx context.Context, name string, health *apiState) *t
 func (t *term) serve(work func(context.Context, uint64) error) {
 	fence, err := t.readFence()
 	if err != nil {
-		t.end(err)
-		t.logger.Warn("acquired the lease, but cannot lead", "cause", context.Cause(t.ctx))
+		t.cancel(err)
+		t.logger.Warn("acquired the lease, but failed to read its fence", "cause", context.Cause(t.ctx))
 		return
 	}
 	t.logger.Info("leading", "fence", fence)
 	err = work(t.ctx, fence)
-	t.end(errors.Join(errWorkReturned, err)) // no cause when the term ended before
+	t.cancel(errors.Join(errWorkReturned, err)) // without effect when the term had ended before
 	t.logger.Info("stopped leading", "fence", fence, "cause", context.Cause(t.ctx))
 }
 
-// readFence is the number of the term, read from the lease while it is held. Seconds of creation tell a Lease from the
-// one that replaces it: no fence of a Lease is used in its first second.
+// readFence returns the fence of the term, from the Lease while it is held. A creation time has the resolution of a
+// second: so that a Lease and its replacement have different ones, the first term of a Lease waits until it is older.
 func (t *term) readFence() (uint64, error) {
 	lease, err := t.readLease()
 	for settled := lease.isUnique(time.Now()); err == nil && !settled; {
@@ -86,26 +86,27 @@ func (t *term) readFence() (uint64, error) {
 	return lease.fence(), context.Cause(t.ctx)
 }
 
-// creationResolution is the resolution of the time at which a Lease was created.
+// creationResolution is the resolution of the creation time of a Lease.
 const creationResolution = time.Second
 
-// leaseVersion tells a Lease object apart: when it was created and how often it changed hands.
+// leaseVersion is the creation time of a Lease object and the number of its transitions, of which a fence is made.
 type leaseVersion struct {
 	createdAt   time.Time
 	transitions int32
 }
 
-// isUnique reports whether a Lease is surely older than a second, even if the clocks here and there differ.
+// isUnique reports whether the Lease is certainly older than the resolution of its creation time, even if the clocks of
+// this machine and of the API server differ.
 func (c leaseVersion) isUnique(now time.Time) bool {
 	return c.transitions > 0 && now.Sub(c.createdAt) >= 2*creationResolution
 }
 
-// fence grows with every transition, and is greater still for a Lease that was created later.
+// fence grows with each transition, and is higher for a Lease that was created later.
 func (c leaseVersion) fence() uint64 {
 	return election.FenceAt(c.createdAt) + uint64(max(c.transitions, 0)) + 1
 }
 
-// readLease asks for the Lease, which must be held by this term.
+// readLease reads the Lease. It returns ErrLost unless this term holds it.
 func (t *term) readLease() (leaseVersion, error) {
 	var lease *coordination.Lease
 	leases := t.lock.Client.Leases(t.lock.LeaseMeta.Namespace)
@@ -133,8 +134,8 @@ func leaseHolder(lease *coordination.Lease) string {
 	return *lease.Spec.HolderIdentity
 }
 
-// release gives the lease back when it is, or may be, held. If that fails it expires. client-go would do it before work
-// has returned, and without looking at who holds the lease.
+// release releases the lease if this term may hold it; if that fails the lease expires. client-go would release it
+// before work has returned, and without checking the holder.
 func (t *term) release(ctx context.Context) {
 	if !t.lock.mayHold {
 		return
@@ -142,6 +143,6 @@ func (t *term) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, t.elector.settings.RetryPeriod)
 	defer cancel()
 	if err := t.lock.release(ctx); err != nil {
-		t.logger.Warn("cannot release the lease: it expires by itself", "error", err)
+		t.logger.Warn("failed to release the lease; it expires", "error", err)
 	}
 }

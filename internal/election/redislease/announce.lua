@@ -1,8 +1,8 @@
--- Notes how many leases a replica holds, and forgets the replicas that said nothing for as long as a lease lasts.
+-- Stores how many leases a replica holds, and removes the replicas that have not announced for the duration of a lease.
 --
 -- KEYS  replicas: identity → "held expiry", the expiry in milliseconds of Redis's clock
 -- ARGV  identity, held, duration in milliseconds
--- Gives the numbers of the others.
+-- Returns the numbers of the other replicas.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local others = {}

@@ -1,4 +1,11 @@
-// Package redislease keeps leases in Redis: a lock with an expiry, and a fence that never expires.
+// Package redislease stores leases in Redis: a lock with an expiry, and a fence without one.
+//
+//	key                                    type    value
+//	<prefix>:1:{lease/<name>}:holder       string  token of the term, "<identity>/<fence>"; expires with the lease
+//	<prefix>:1:{lease/<name>}:fence        string  decimal fence of the last term; never expires
+//	<prefix>:1:replicas                    hash    identity to "<held leases> <expiry in milliseconds of Redis's clock>"
+//
+// The 1 is the version of the layout; <name> is the name of LeaseName. Each script has its KEYS, ARGV and result at its head.
 package redislease
 
 import (
@@ -16,7 +23,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
 
-// The scripts compare and change in one step.
+// The scripts compare and change atomically.
 var (
 	//go:embed acquire.lua
 	acquireSource string
@@ -33,17 +40,17 @@ var (
 	announceScript = redis.NewScript(announceSource)
 )
 
-// Settings are a leaser's.
+// Settings configure a Leaser.
 type Settings struct {
-	// Prefix begins the names of all keys.
+	// Prefix is the first part of the names of all keys.
 	Prefix string
-	// Identity tells this process from all others.
+	// Identity names this process; no other process, before or after it, has the same.
 	Identity string
-	// Duration is how long a lease is held without being renewed.
+	// Duration is how long a lease lasts without a renewal.
 	Duration time.Duration
 }
 
-// Leaser keeps leases in Redis. It does not own its client.
+// Leaser stores leases in Redis. It is safe for concurrent use and does not own its client.
 type Leaser struct {
 	client   redis.UniversalClient
 	settings Settings
@@ -54,12 +61,12 @@ var (
 	_ election.Roster = (*Leaser)(nil)
 )
 
-// New makes a leaser.
+// New returns a Leaser that uses client.
 func New(client redis.UniversalClient, settings Settings) *Leaser {
 	return &Leaser{client: client, settings: settings}
 }
 
-// LeaseName is the name of a lease in the keys: "leader" for the one without a name.
+// LeaseName returns the name of a lease in the keys: "leader" for the lease without a name.
 func LeaseName(name string) string {
 	if name == "" {
 		return "leader"
@@ -67,7 +74,8 @@ func LeaseName(name string) string {
 	return name
 }
 
-// leaseKeys are the lock and the fence of a lease, on one node of a cluster.
+// leaseKeys returns the names of the holder and of the fence of a lease. Their common hash tag keeps them on one node
+// of a cluster.
 func (l *Leaser) leaseKeys(name string) []string {
 	prefix, lease := rediskeys.Prefix(l.settings.Prefix), LeaseName(name)
 	return []string{prefix.Lease(lease, "holder"), prefix.Lease(lease, "fence")}
@@ -75,33 +83,39 @@ func (l *Leaser) leaseKeys(name string) []string {
 
 // Acquire implements election.Leaser.
 func (l *Leaser) Acquire(ctx context.Context, name string) (election.Term, error) {
-	answer, err := acquireScript.Run(ctx, l.client, l.leaseKeys(name),
+	reply, err := acquireScript.Run(ctx, l.client, l.leaseKeys(name),
 		l.settings.Identity, l.settings.Duration.Milliseconds(), election.FenceAt(time.Unix(1, 0))).StringSlice()
 	if err != nil {
 		return election.Term{}, fmt.Errorf("redis: acquire a lease: %w", err)
 	}
-	if len(answer) != 2 {
-		return election.Term{}, heldError(answer)
+	if len(reply) != 2 {
+		return election.Term{}, heldError(reply)
 	}
-	fence, err := strconv.ParseUint(answer[0], 10, 64)
+	fence, err := strconv.ParseUint(reply[0], 10, 64)
 	if err != nil {
 		return election.Term{}, fmt.Errorf("redis: the fence of a lease: %w", err)
 	}
-	return election.Term{Name: name, Fence: fence, Token: answer[1]}, nil
+	return election.Term{Name: name, Fence: fence, Token: reply[1]}, nil
 }
 
-// heldError is the error of a lease that another term holds, by its token: the identity, a slash and the fence.
-func heldError(answer []string) error {
-	if len(answer) == 0 {
+// heldError returns the error of a lease that another term holds, from the token of that term.
+func heldError(reply []string) error {
+	if len(reply) == 0 {
 		return election.ErrHeld
 	}
-	holder, _, _ := strings.Cut(answer[0], "/")
+	holder, _, _ := strings.Cut(reply[0], "/")
 	return &election.HeldError{Holder: holder}
 }
 
 // Renew implements election.Leaser.
 func (l *Leaser) Renew(ctx context.Context, t election.Term) error {
-	held, err := renewScript.Run(ctx, l.client, l.leaseKeys(t.Name)[:1], t.Token, l.settings.Duration.Milliseconds()).Int()
+	held, err := renewScript.Run(
+		ctx,
+		l.client,
+		l.leaseKeys(t.Name)[:1],
+		t.Token,
+		l.settings.Duration.Milliseconds(),
+	).Int()
 	if err != nil {
 		return fmt.Errorf("redis: renew a lease: %w", err)
 	}
@@ -122,13 +136,13 @@ func (l *Leaser) Release(ctx context.Context, t election.Term) error {
 // Announce implements election.Roster.
 func (l *Leaser) Announce(ctx context.Context, held int) (others []int, err error) {
 	key := rediskeys.Prefix(l.settings.Prefix).Deployment("replicas")
-	answer, err := announceScript.Run(ctx, l.client, []string{key},
+	reply, err := announceScript.Run(ctx, l.client, []string{key},
 		l.settings.Identity, held, l.settings.Duration.Milliseconds()).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("redis: announce what is held: %w", err)
+		return nil, fmt.Errorf("redis: announce the held leases: %w", err)
 	}
 	var errs []error
-	for _, text := range answer {
+	for _, text := range reply {
 		n, err := strconv.Atoi(text)
 		others, errs = append(others, n), append(errs, err)
 	}

@@ -23,7 +23,9 @@ var replicaCount atomic.Int64
 
 func newLeaser(client *redis.Client, prefix string) *redislease.Leaser {
 	return redislease.New(client, redislease.Settings{
-		Prefix: prefix, Identity: fmt.Sprintf("replica-%d", replicaCount.Add(1)), Duration: electiontest.Timing.LeaseDuration,
+		Prefix:   prefix,
+		Identity: fmt.Sprintf("replica-%d", replicaCount.Add(1)),
+		Duration: electiontest.Timing.LeaseDuration,
 	})
 }
 
@@ -51,7 +53,8 @@ func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	return got
 }
 
-// TestDeadHolder: a lease that is not renewed is taken when it expires, not before, and its old holder cannot touch it.
+// TestDeadHolder: a lease that is not renewed can be acquired when it expires, not before; its former holder can
+// neither renew nor release it then.
 func TestDeadHolder(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -68,7 +71,7 @@ func TestDeadHolder(t *testing.T) {
 	require.NoError(t, next.Renew(t.Context(), now), "releasing a term that is over takes nothing from the next one")
 }
 
-// TestFenceGrowsAfterRedisRestart: fences grow on when Redis was restarted empty.
+// TestFenceGrowsAfterRedisRestart: fences keep growing when Redis was restarted without its data.
 func TestFenceGrowsAfterRedisRestart(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -79,14 +82,19 @@ func TestFenceGrowsAfterRedisRestart(t *testing.T) {
 		first = acquireTerm(t, one)
 	}
 	server.Kill()
-	require.Eventually(t, func() bool { return election.FenceAt(time.Now()) > first.Fence }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return election.FenceAt(time.Now()) > first.Fence },
+		10*time.Second,
+		50*time.Millisecond,
+	)
 	server.Run()
 	require.ErrorIs(t, one.Renew(t.Context(), first), election.ErrLost)
 	require.Greater(t, acquireTerm(t, one).Fence, first.Fence)
 }
 
-// TestFenceGrowsAfterLostKeys: whichever keys of a lease are gone, its holder and its fence, the next term has a higher
-// fence than all before it, and a term that is over is not renewed.
+// TestFenceGrowsAfterLostKeys: whichever keys of a lease are lost, the next term has a higher fence, and the term
+// before cannot be renewed.
 func TestFenceGrowsAfterLostKeys(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -104,14 +112,19 @@ func TestFenceGrowsAfterLostKeys(t *testing.T) {
 	}
 }
 
-// TestLeaderStopsWithoutResponse: a leader that Redis does not answer stops on its own clock before another one may
-// lead.
+// TestLeaderStopsWithoutResponse: a leader to which Redis does not respond stops by its own clock before another one
+// may lead.
 func TestLeaderStopsWithoutResponse(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one := newLeaser(server.Client(), "gx")
 	ended := make(chan error, 10)
-	elector := election.New(one, electiontest.Timing, nil, election.Hooks{OnTermEnd: func(_ election.Term, why error) { ended <- why }})
+	elector := election.New(
+		one,
+		electiontest.Timing,
+		nil,
+		election.Hooks{OnTermEnd: func(_ election.Term, why error) { ended <- why }},
+	)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	began := make(chan uint64, 10)
@@ -133,7 +146,7 @@ func TestLeaderStopsWithoutResponse(t *testing.T) {
 	require.ErrorIs(t, <-done, context.Canceled)
 }
 
-// TestLeasesAreBalanced: leases are spread over the replicas, and one that comes later gets its share.
+// TestLeasesAreBalanced: leases are balanced over the replicas, also when a replica joins later.
 func TestLeasesAreBalanced(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
@@ -141,7 +154,11 @@ func TestLeasesAreBalanced(t *testing.T) {
 	var held [3]atomic.Int32
 	join := func(i int) {
 		one := newLeaser(client, "gx")
-		timing := election.Timing{LeaseDuration: time.Second, RenewDeadline: 800 * time.Millisecond, RetryPeriod: 100 * time.Millisecond}
+		timing := election.Timing{
+			LeaseDuration: time.Second,
+			RenewDeadline: 800 * time.Millisecond,
+			RetryPeriod:   100 * time.Millisecond,
+		}
 		elector := election.New(one, timing, one, election.Hooks{})
 		for n := range leases {
 			done := make(chan struct{})

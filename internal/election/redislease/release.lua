@@ -1,4 +1,4 @@
--- Gives back a lease, unless it is held by another term.
+-- Releases a lease, unless another term holds it. Returns 1, or 0 without effect.
 --
 -- KEYS  holder
 -- ARGV  token

@@ -1,4 +1,4 @@
--- Holds a lease for its duration from now on. Gives 0 when it is held by another term, or by none.
+-- Extends a lease to its duration from now on. Returns 1, or 0 when another term holds it, or none.
 --
 -- KEYS  holder
 -- ARGV  token, duration in milliseconds

@@ -1,4 +1,5 @@
-// Package static decides by configuration who leads: a leaser for one replica, or for replicas that a person appoints.
+// Package static decides by configuration which replica leads: it is the Leaser of a single replica, or of replicas of
+// which a person appoints one.
 package static
 
 import (
@@ -10,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
 )
 
-// Leaser always gives the lease to the leader and never to a follower.
+// Leaser always grants the lease to a leader, and never to a follower.
 type Leaser struct {
 	leads bool
 
@@ -20,11 +21,11 @@ type Leaser struct {
 
 var _ election.Leaser = (*Leaser)(nil)
 
-// New makes the leaser of a leader or a follower.
+// New returns the Leaser of a leader or of a follower.
 func New(leads bool) *Leaser { return &Leaser{leads: leads} }
 
-// Acquire implements election.Leaser. The fence is made of the time, so that a leader appointed later has a
-// higher one, and of a random part: of two leaders that start in one second the store accepts one.
+// Acquire implements election.Leaser. The fence is made of the time, so that a leader that is appointed later has a
+// higher one, and of a random part: of two leaders that start in the same second the store accepts one.
 func (l *Leaser) Acquire(_ context.Context, name string) (election.Term, error) {
 	if !l.leads {
 		return election.Term{}, election.ErrHeld
