@@ -10,12 +10,14 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/extension"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/election"
 	"github.com/seed-358c4d9d/githubexporter/internal/election/redislease"
 	"github.com/seed-358c4d9d/githubexporter/internal/election/static"
+	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
 // backend is an election of any kind; see election.Elector.Lead.
@@ -122,6 +124,7 @@ type statusReporter struct {
 	leases map[string]*leaseStatus
 	// reportedKind is the kind of the error in the component status, "" for none.
 	reportedKind string
+	events       notify.Queue[*componentstatus.Event]
 }
 
 func (r *statusReporter) hooks() election.Hooks {

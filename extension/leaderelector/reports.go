@@ -44,6 +44,13 @@ func (r *statusReporter) leaseState(name string) leaseStatus {
 // onBackend records the result of a request to the backend. It logs when a lease changes between success and failure;
 // the component status has the present reason, too.
 func (r *statusReporter) onBackend(name string, err error) {
+	r.recordBackend(name, err)
+	r.events.Deliver(func(event *componentstatus.Event) { componentstatus.ReportStatus(r.host, event) })
+}
+
+// recordBackend records the result and adds a changed component status to the events. It logs under r.mu, so that the
+// lines are in the order of the changes; a logger does not call back.
+func (r *statusReporter) recordBackend(name string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	state := r.ensureLease(name)
@@ -56,23 +63,23 @@ func (r *statusReporter) onBackend(name string, err error) {
 	case err == nil && was != nil:
 		r.logger.Info("Leader election backend reachable again.", zap.String("lease", name))
 	}
-	r.reportStatus(err)
+	r.updateStatus(err)
 }
 
-// reportStatus makes the component status of the troubles of all leases, when it changes. err is the newest of them.
+// updateStatus joins the errors of all leases into the component status, on changes only. err is the newest of them.
 // r.mu is held.
-func (r *statusReporter) reportStatus(err error) {
-	troubled := false
+func (r *statusReporter) updateStatus(err error) {
+	hasErrors := false
 	for _, state := range r.leases {
-		troubled = troubled || state.backendErr != nil
+		hasErrors = hasErrors || state.backendErr != nil
 	}
 	switch {
 	case err != nil && r.reportedKind != errorKind(err):
 		r.reportedKind = errorKind(err)
-		componentstatus.ReportStatus(r.host, componentstatus.NewRecoverableErrorEvent(err))
-	case !troubled && r.reportedKind != "":
+		r.events.Add(componentstatus.NewRecoverableErrorEvent(err))
+	case !hasErrors && r.reportedKind != "":
 		r.reportedKind = ""
-		componentstatus.ReportStatus(r.host, componentstatus.NewEvent(componentstatus.StatusOK))
+		r.events.Add(componentstatus.NewEvent(componentstatus.StatusOK))
 	}
 }
 

@@ -100,6 +100,32 @@ func TestMonitorReportsChanges(t *testing.T) {
 	require.True(t, m.Leads("acme"))
 }
 
+// TestChangeCallsBack: a callback may call the monitor, and is called again with what it changed; while it runs, other
+// goroutines read and change the monitor.
+func TestChangeCallsBack(t *testing.T) {
+	t.Parallel()
+	var modes []health.Mode
+	var m *health.Monitor
+	m = health.NewMonitor([]string{"acme"}, nil, func() time.Time { return noon }, func(r health.Report) {
+		modes = append(modes, r.Mode)
+		if len(modes) > 1 {
+			return
+		}
+		other := make(chan health.Mode)
+		go func() {
+			m.SetLeader("acme", true)
+			other <- m.Report().Mode
+		}()
+		require.Equal(t, health.Unhealthy, <-other)
+		m.SetDependencies(map[string]error{health.Redis: nil})
+		require.Equal(t, health.Healthy, m.Report().Mode)
+		require.True(t, m.Leads("acme"))
+		require.Len(t, modes, 1, "one call at a time")
+	})
+	m.SetDependencies(map[string]error{health.Redis: errors.New("down")})
+	require.Equal(t, []health.Mode{health.Unhealthy, health.Unhealthy, health.Healthy}, modes)
+}
+
 // TestOptionalDependency: a replica is ready without what it can do without.
 func TestOptionalDependency(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
 // The dependencies. Of GitHub the paths of Copilot stand apart.
@@ -57,8 +59,8 @@ var requiredBy = map[string][]Role{
 // maxDetail bounds a detail in bytes.
 const maxDetail = 500
 
-// Monitor keeps the states of a replica's dependencies. A dependency that was never set is not among them. It is safe
-// for concurrent use.
+// Monitor records the states of a replica's dependencies and its roles, and reports changes. A dependency that was
+// never set is not reported. It is safe for concurrent use.
 type Monitor struct {
 	optional []string
 	now      func() time.Time
@@ -66,17 +68,20 @@ type Monitor struct {
 
 	mu           sync.Mutex
 	dependencies map[string]*Dependency
-	// warnings are the dependencies whose trouble is a Warning.
+	// warnings are the dependencies whose error is a Warning.
 	warnings map[string]bool
 	roles    map[string]Role
 	report   Report
+	changes  notify.Queue[Report]
 }
 
-// NewMonitor makes a monitor of a replica that follows all organizations. No role requires the spare dependencies.
-// change is called with every report that differs from the one before in more than details, one call at a time.
-func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report)) *Monitor {
+// NewMonitor returns the monitor of a replica that follows all organizations. No role requires the optional
+// dependencies. onChange is called with each report that differs from the one before in more than incidental parts of
+// details: in order, one call at a time, without a lock of the monitor. It may call the monitor's methods; it is then
+// called again when it has returned.
+func NewMonitor(orgs, optional []string, now func() time.Time, onChange func(Report)) *Monitor {
 	m := &Monitor{
-		optional: spare, now: now, onChange: change,
+		optional: optional, now: now, onChange: onChange,
 		dependencies: make(map[string]*Dependency), warnings: make(map[string]bool), roles: make(map[string]Role),
 	}
 	for _, org := range orgs {
@@ -85,17 +90,25 @@ func NewMonitor(orgs, spare []string, now func() time.Time, change func(Report))
 	return m
 }
 
-// SetDependencies sets the states of dependencies by name; nil is healthy. It calls onChange before it returns, unless
-// another goroutine is calling it.
+// SetDependencies sets the states of dependencies by name; nil is healthy.
 func (m *Monitor) SetDependencies(states map[string]error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, err := range states {
-		m.setDependency(name, err)
-	}
-	m.evaluate()
+	m.change(func() {
+		for name, err := range states {
+			m.setDependency(name, err)
+		}
+	})
 }
 
+// change makes a change under m.mu and reports it without m.mu.
+func (m *Monitor) change(apply func()) {
+	m.mu.Lock()
+	apply()
+	m.evaluate()
+	m.mu.Unlock()
+	m.changes.Deliver(m.onChange)
+}
+
+// setDependency sets the state of a dependency. m.mu is held.
 func (m *Monitor) setDependency(name string, err error) {
 	d := m.dependencies[name]
 	if d == nil {
@@ -122,13 +135,12 @@ func truncate(text string) string {
 
 // SetLeader sets whether this replica leads an organization.
 func (m *Monitor) SetLeader(org string, leads bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.roles[org] = Follower
-	if leads {
-		m.roles[org] = Leader
-	}
-	m.evaluate()
+	m.change(func() {
+		m.roles[org] = Follower
+		if leads {
+			m.roles[org] = Leader
+		}
+	})
 }
 
 // Leads reports whether this replica leads an organization.
@@ -160,8 +172,8 @@ func (m *Monitor) Report() Report {
 	return m.computeReport()
 }
 
-// evaluate passes on a report that differs, also one that differs in a reason alone: the present reason is what a
-// person needs.
+// evaluate computes the report and adds it to the changes when it differs, also in a reason alone: the present reason
+// is what an operator needs. m.mu is held.
 func (m *Monitor) evaluate() {
 	r := m.computeReport()
 	last := &m.report
@@ -175,7 +187,7 @@ func (m *Monitor) evaluate() {
 		})
 	m.report = r
 	if !same {
-		m.onChange(r)
+		m.changes.Add(r)
 	}
 }
 

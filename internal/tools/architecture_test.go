@@ -63,6 +63,7 @@ var imports = []struct {
 	{"internal/varint", activity, true},
 	{"internal/wakeup", activity, true},
 	{"internal/rediskeys", redis, true},
+	{"internal/notify", activity, true},
 	{"internal/pattern", "regexp", false},
 	{"internal/pattern", activity, true},
 	{"internal/ledger", varint, false},
