@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// notAnAPIMessage explains a page where there should be an API.
+// notAnAPIMessage returns the hint for a response that is an HTML page: the endpoint is not that of an API.
 func (c *Client) notAnAPIMessage() string {
 	host := strings.ToLower(c.rest.BaseURL.Host)
 	switch {
@@ -27,7 +27,7 @@ func (c *Client) notAnAPIMessage() string {
 	}
 }
 
-// explainNotFound adds to the message of a missing address what may be wrong with it: GitHub's own says no more than that.
+// explainNotFound adds the likely cause to the message of a 404, which GitHub's own message does not have.
 func (c *Client) explainNotFound(x *exchange, answer *Response) {
 	if answer.Status != http.StatusNotFound || answer.Message == c.notAnAPIMessage() {
 		return
@@ -44,11 +44,14 @@ func (c *Client) explainNotFound(x *exchange, answer *Response) {
 	answer.Message = strings.TrimPrefix(answer.Message+": "+hint, ": ")
 }
 
-// notAnOrganization is why an organization may be unknown.
+// notAnOrganization is the likely cause of a 404 for an organization.
 const notAnOrganization = "no organization of this name that the credential may see; a user account is not an organization"
 
-// handleResponse makes an error of an answer that is none, and observes it.
-func (c *Client) handleResponse(ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error) error {
+// handleResponse classifies a response, settles its reservation and reports the attempt. bodyErr is the error of
+// reading the body.
+func (c *Client) handleResponse(
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error,
+) error {
 	answer := Response{
 		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
@@ -64,27 +67,30 @@ func (c *Client) handleResponse(ctx context.Context, x *exchange, response *http
 		IsProbe: x.bypassLimits, Err: onlyUnavailable(err),
 		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
-	told := err
+	settled := err
 	if bodyErr != nil {
-		told = errNoAnswer
+		settled = errNoResponse
 	}
-	if x.asApp { // what the App's own token has left is not the installation's
+	if x.asApp { // the quota of the App's own token is not the installation's
 		seen.Remaining, seen.Limit, seen.Reset = 0, 0, time.Time{}
 	}
-	seen.Mispriced = err == nil && x.resource == budget.ResourceGraphQL && !x.quota().Reset.IsZero() && seen.Points != seen.PredictedPoints
-	if limit, ok := errors.AsType[*LimitError](told); ok {
+	seen.Mispriced = err == nil && x.resource == budget.ResourceGraphQL && !x.quota().Reset.IsZero() &&
+		seen.Points != seen.PredictedPoints
+	if limit, ok := errors.AsType[*LimitError](settled); ok {
 		seen.SecondaryLimit = limit.Secondary
 	}
-	c.releaseSlot(ctx, x, q, told)
+	c.releaseSlot(ctx, x, q, settled)
 	c.settings.OnAttempt(seen)
 	return err
 }
 
+// classify returns the error of a response, nil for a usable one. It completes answer, and q with the quota in the
+// body.
 func (c *Client) classify(
 	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *budget.Quota,
 ) error {
 	if bodyErr != nil {
-		if errors.Is(bodyErr, errTooLong) {
+		if errors.Is(bodyErr, errBodyTooLong) {
 			return &UnavailableError{Response: *answer, Err: bodyErr}
 		}
 		return c.transportError(ctx, x, bodyErr)
@@ -96,13 +102,13 @@ func (c *Client) classify(
 		return c.statusError(x, response.Header, body, answer, *q)
 	}
 	err := x.decode(response.Header, body)
-	if told := x.quota().Plausible(c.githubNow()); !told.Reset.IsZero() {
-		*q = told
+	if inBody := x.quota().Plausible(c.githubNow()); !inBody.Reset.IsZero() {
+		*q = inBody
 	}
 	return c.bodyError(x, response.Header, answer, *q, err)
 }
 
-// bodyError completes the error of a body that could not be understood.
+// bodyError returns the typed error of a body that decode refused.
 func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
 	var (
 		limited *limitMessage
@@ -128,7 +134,7 @@ func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q 
 	}
 }
 
-// limitError is a limit that was met. Its RetryAt is zero as long as nobody knows when it ends.
+// limitError returns the error of an exceeded limit. Its RetryAt is zero when the response does not have the end.
 func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response, secondary bool) *LimitError {
 	return &LimitError{
 		Response: answer, Resource: x.resource, Secondary: secondary,
@@ -136,18 +142,18 @@ func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, ans
 	}
 }
 
-// statusError is the error of a status from 300 on. A limit is 403 or 429
+// statusError returns the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
 func (c *Client) statusError(x *exchange, header http.Header, body []byte, answer *Response, q budget.Quota) error {
-	var said struct {
+	var content struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(body, &said) == nil { // what is no JSON has no message
-		answer.Message = printable(said.Message)
+	if json.Unmarshal(body, &content) == nil { // other bodies have no message
+		answer.Message = printable(content.Message)
 	}
 	switch status := answer.Status; {
-	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && isLimitResponse(header, said.Message)):
-		secondary := header.Get("X-Ratelimit-Remaining") != "0" || isSecondaryMessage(said.Message)
+	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && isLimitResponse(header, content.Message)):
+		secondary := header.Get("X-Ratelimit-Remaining") != "0" || isSecondaryMessage(content.Message)
 		return c.limitError(x, header, q, *answer, secondary)
 	case status == http.StatusUnauthorized:
 		return &CredentialError{Response: *answer}
@@ -162,21 +168,23 @@ func (c *Client) statusError(x *exchange, header http.Header, body []byte, answe
 		c.explainNotFound(x, answer)
 		return &NotFoundError{Response: *answer}
 	default:
-		tooMuch := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-		return &UnavailableError{Response: *answer, isTooLarge: tooMuch}
+		isTooLarge := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
+		return &UnavailableError{Response: *answer, isTooLarge: isTooLarge}
 	}
 }
 
+// isLimitResponse reports whether a 403 is that of an exceeded limit.
 func isLimitResponse(header http.Header, message string) bool {
 	return header.Get("X-Ratelimit-Remaining") == "0" || header.Get("Retry-After") != "" ||
 		isSecondaryMessage(message) || strings.Contains(message, "rate limit exceeded")
 }
 
+// isSecondaryMessage reports whether a message is that of a secondary limit.
 func isSecondaryMessage(message string) bool {
 	return strings.Contains(message, "secondary rate limit") || strings.Contains(message, "abuse detection")
 }
 
-// limitMessage is a limit that was said in a body with a good status, as GraphQL does.
+// limitMessage is an exceeded limit in a body with status 200, as GraphQL reports it.
 type limitMessage struct {
 	message   string
 	secondary bool
@@ -184,15 +192,15 @@ type limitMessage struct {
 
 func (e *limitMessage) Error() string { return e.message }
 
-// refusedMessage is a refusal of the whole question that was said in a body with a good status: asking again would not help.
+// refusedMessage is a refusal of the whole request in a body with status 200. A retry does not help.
 type refusedMessage struct{ message string }
 
 func (e *refusedMessage) Error() string { return e.message }
 
-// errTooLarge says that a smaller question may be answered.
+// errTooLarge marks a response that a smaller request may not get.
 var errTooLarge = errors.New("the query asks for too much")
 
-// decodeJSON decodes a whole body.
+// decodeJSON decodes a body that is one JSON value.
 func decodeJSON(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if err := decoder.Decode(into); err != nil {
@@ -204,5 +212,5 @@ func decodeJSON(body []byte, into any) error {
 	return nil
 }
 
-// formatTime is a time in whole seconds, as GitHub's parameters are.
+// formatTime formats a time in whole seconds, as in GitHub's parameters.
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

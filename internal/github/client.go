@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// apiVersion is the version of the REST API that the decoders know
+	// apiVersion is the version of the REST API that the decoders are for
 	// (https://docs.github.com/rest/about-the-rest-api/api-versions).
 	apiVersion = "2022-11-28"
-	// maxBody bounds an answer in bytes. The largest honest ones have some hundred KiB.
+	// maxBody bounds a response, in bytes. The largest of GitHub have some hundred KiB.
 	maxBody = 32 << 20
-	// maxRedirects bounds how often a renamed repository is followed.
+	// maxRedirects bounds the redirects of a renamed repository.
 	maxRedirects = 5
-	// largestSkew bounds what is believed of clocks that differ.
-	largestSkew = 7 * 24 * time.Hour
+	// maxSkew bounds the clock skew that is accepted from a response.
+	maxSkew = 7 * 24 * time.Hour
 )
 
 // Client reads one organization's activity with one credential. It is safe for concurrent use.
@@ -69,12 +69,12 @@ func New(settings Settings) (*Client, error) {
 	return c, nil
 }
 
-// Skew is how far GitHub's clock is ahead of ours, in whole seconds rounded down, by its last answer. Negative is
-// behind. Before the first answer it is 0.
+// Skew returns how far GitHub's clock is ahead of the local one, in whole seconds rounded down, by its last response.
+// Negative is behind. Before the first response it is 0.
 func (c *Client) Skew() time.Duration { return time.Duration(c.skew.Load()) }
 
-// InstallationID is the id of the App's installation that the client reads with; 0 for another credential, and as long as it is
-// not found out.
+// InstallationID is the id of the App's installation that the client reads with; 0 for another credential, and as long
+// as it is not found out.
 func (c *Client) InstallationID() int64 {
 	if app, ok := c.settings.Credential.(*appCredential); ok {
 		return app.installation()
@@ -89,7 +89,7 @@ func (c *Client) Quotas() map[budget.Resource]budget.Quota {
 	return limits
 }
 
-// RefreshQuotas reads what other users of the credential have learned of its limits. It does not ask GitHub.
+// RefreshQuotas reads the limits that other users of the credential have reported to the budget. It sends no request.
 func (c *Client) RefreshQuotas(ctx context.Context) error {
 	return c.settings.Budget.Refresh(ctx, c.githubNow())
 }
@@ -100,10 +100,10 @@ func (c *Client) IsInstallationPending() bool {
 	return ok && app.installation() == 0
 }
 
-// observeDate learns the skew from an answer's Date. One that is years away is of a device without a clock between us and GitHub.
+// observeDate sets the skew by a response's Date header. A date that is years away comes from a proxy without a clock.
 func (c *Client) observeDate(header http.Header) {
 	date, err := http.ParseTime(header.Get("Date"))
-	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < largestSkew {
+	if skew := date.Sub(c.settings.Now()); err == nil && skew.Abs() < maxSkew {
 		c.skew.Store(int64(skew.Truncate(time.Second)))
 		c.isClockSynced.Store(true)
 	}

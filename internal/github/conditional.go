@@ -15,10 +15,10 @@ type Validator struct {
 	Since time.Time
 }
 
-// maxETag bounds in bytes what is kept of a foreign header.
+// maxETag bounds the length of an ETag, in bytes.
 const maxETag = 200
 
-// etagOf is an answer's ETag, empty when it has none that can be kept.
+// etagOf returns an ETag header, empty when it is too long or not printable.
 func etagOf(header string) string {
 	if len(header) > maxETag || !activity.IsPrintable(header) {
 		return ""

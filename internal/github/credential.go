@@ -19,7 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// Credential gives the token that authenticates a request. It is made by TokenCredential or AppCredential.
+// Credential authenticates requests. TokenCredential and AppCredential return one. It is safe for concurrent use.
 type Credential interface {
 	token(ctx context.Context, bypassLimits bool) (string, error)
 }
@@ -47,7 +47,8 @@ type AppSettings struct {
 	// InstallationID is 0 where it is to be found out: the one of Org.
 	InstallationID int64
 	Org            string
-	// PrivateKey gives the App's private key in PEM form. It is asked for every token, so that a key may be replaced.
+	// PrivateKey returns the App's private key in PEM form. It is called for every token, so that a key may be
+	// replaced.
 	PrivateKey func() ([]byte, error)
 }
 
@@ -56,27 +57,29 @@ const (
 	jwtLife = 9 * time.Minute
 	// jwtBackdate allows for clocks that differ.
 	jwtBackdate = time.Minute
-	// refreshBefore is how long before its end an installation token is replaced. It lives an hour. No later, for a request that has its
-	// token may still wait for its turn; no earlier, for everything that is known under a token is paid for again with the next one.
+	// refreshBefore is how long before its end an installation token is replaced. It lives an hour. No later, for a
+	// request that has its token may still wait for its turn; no earlier, for everything that is known under a token is
+	// paid for again with the next one.
 	refreshBefore = 2 * time.Minute
 )
 
-// appCredential makes installation tokens, one at a time however many requests wait for it.
+// appCredential caches an installation token. One request refreshes it, however many wait for it.
 type appCredential struct {
 	settings AppSettings
 	client   *Client // set by New: the first of those that share the credential
 
-	refreshing *semaphore.Weighted // held while a token is asked for
-	key        *rsa.PrivateKey     // the last good one; belongs to who refreshes
-	keyErr     error               // why there is no newer one; likewise
+	refreshing *semaphore.Weighted // held while a token is requested
+	key        *rsa.PrivateKey     // the last valid one; guarded by refreshing
+	keyErr     error               // why PrivateKey returned no newer one; guarded by refreshing
 
 	mu      sync.Mutex
-	found   int64 // the installation's id, when it was found out
+	found   int64 // the installation's id, when it was requested
 	current string
 	expires time.Time
 }
 
-// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read, or is none.
+// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read,
+// or is none.
 func AppCredential(settings AppSettings) (Credential, error) {
 	key, err := readKey(settings.PrivateKey)
 	if err != nil {
@@ -131,7 +134,7 @@ func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// setClient asks for tokens with the first client that has the credential.
+// setClient sets the client that requests tokens: the first one with the credential.
 func (a *appCredential) setClient(c *Client) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -155,7 +158,7 @@ func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, e
 	}
 	defer a.refreshing.Release(1)
 	if token, ok := a.cachedToken(); ok {
-		return token, nil // somebody else has asked meanwhile
+		return token, nil // another request has refreshed it meanwhile
 	}
 	token, expires, err := a.requestToken(ctx, bypassLimits)
 	if err != nil {
@@ -174,7 +177,7 @@ func (a *appCredential) cachedToken() (string, bool) {
 	return a.current, a.current != "" && now.Before(a.expires.Add(-refreshBefore))
 }
 
-// invalidate drops a token that GitHub no longer accepts, unless there is another one already.
+// invalidate deletes a token that GitHub no longer accepts, unless it was replaced already.
 func (a *appCredential) invalidate(token string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -183,7 +186,7 @@ func (a *appCredential) invalidate(token string) {
 	}
 }
 
-// installation is the id of the installation, 0 as long as it is not found out.
+// installation returns the id of the installation, 0 until it was requested.
 func (a *appCredential) installation() int64 {
 	if a.settings.InstallationID != 0 {
 		return a.settings.InstallationID
@@ -244,8 +247,9 @@ func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool)
 func (a *appCredential) sendAsApp(
 	ctx context.Context, bypassLimits bool, method, endpoint, path string, read func(body []byte) error,
 ) error {
-	return a.client.send(ctx, &exchange{
-		endpoint: endpoint, resource: budget.ResourceREST, price: 1, asApp: true, bypassLimits: bypassLimits, noRetry: bypassLimits,
+	return a.client.send(ctx, &exchange{call: call{
+		endpoint: endpoint, resource: budget.ResourceREST, price: 1,
+		callOptions: callOptions{asApp: true, bypassLimits: bypassLimits, noRetry: bypassLimits},
 		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := a.client.rest.NewRequest(method, path, nil)
 			if err != nil {
@@ -261,10 +265,10 @@ func (a *appCredential) sendAsApp(
 		decode: func(_ http.Header, body []byte) error { return read(body) },
 		points: func() int { return 1 },
 		quota:  func() budget.Quota { return budget.Quota{} },
-	})
+	}})
 }
 
-// asCredentialError makes a refusal of the App a matter of the credential. What may pass stays what it is.
+// asCredentialError converts a refusal of the App into a *CredentialError. Other errors stay what they are.
 func (a *appCredential) asCredentialError(err error) error {
 	var (
 		forbidden *ForbiddenError
@@ -272,7 +276,7 @@ func (a *appCredential) asCredentialError(err error) error {
 		refused   *CredentialError
 	)
 	if unavailable, ok := errors.AsType[*UnavailableError](err); ok {
-		unavailable.isTooLarge = false // a smaller question needs a token as well
+		unavailable.isTooLarge = false // a smaller request needs a token as well
 	}
 	switch {
 	case errors.As(err, &forbidden):
@@ -290,17 +294,17 @@ func decodeToken(body []byte, into *gogithub.InstallationToken) error {
 		return err
 	}
 	if into.GetToken() == "" || into.GetExpiresAt().IsZero() {
-		return errors.New("an answer without a token")
+		return errors.New("a response without a token")
 	}
 	return nil
 }
 
-// sign makes the App's own token. Its clock is GitHub's as far as it is known.
+// sign returns the App's own token, a JWT by GitHub's clock as far as its skew is known.
 func (a *appCredential) sign() (string, error) {
 	if key, err := readKey(a.settings.PrivateKey); err == nil {
 		a.key, a.keyErr = key, nil
 	} else {
-		a.keyErr = err // the last one may still do
+		a.keyErr = err // the last one may still be valid
 	}
 	now := a.client.settings.Now().Add(a.client.Skew())
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{

@@ -12,15 +12,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// Response is what GitHub said when it refused.
+// Response identifies the response that an error is about.
 type Response struct {
 	// Endpoint is the route template or the name of the query. It never has a secret in it.
 	Endpoint string
-	// Status is the HTTP status, 0 when there was no answer.
+	// Status is the HTTP status, 0 when there was no response.
 	Status int
-	// Message is GitHub's, cut and without control characters.
+	// Message is GitHub's message, truncated and without control characters.
 	Message string
-	// RequestID is what GitHub's support asks for.
+	// RequestID is GitHub's id of the request, for its support.
 	RequestID string
 }
 
@@ -45,8 +45,8 @@ type LimitError struct {
 	Resource budget.Resource
 	// Secondary limits are those on concurrency and on requests a minute.
 	Secondary bool
-	// Deferred says that GitHub was not asked, though it would have answered: what is left of the primary limit is spread over the
-	// time to its reset, or kept for others.
+	// Deferred says that the request was not sent although no limit was exceeded: the remaining quota is spread over
+	// the time to its reset, or reserved for requests with a higher priority.
 	Deferred bool
 	// RetryAt is when requests are allowed again.
 	RetryAt time.Time
@@ -54,7 +54,7 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	if e.Deferred {
-		return e.text(fmt.Sprintf("held back until %s: what is left of the primary rate limit of %s is spread over the time to its reset, or reserved",
+		return e.text(fmt.Sprintf("request deferred until %s to pace the remaining %s rate limit",
 			e.RetryAt.UTC().Format(time.RFC3339), e.Resource))
 	}
 	kind := "primary"
@@ -64,20 +64,20 @@ func (e *LimitError) Error() string {
 	return e.text(fmt.Sprintf("%s rate limit of %s until %s", kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
 }
 
-// NotFoundError says that something is not there, or that the credential may not know of it.
+// NotFoundError says that something does not exist, or that the credential may not see it.
 type NotFoundError struct{ Response }
 
 func (e *NotFoundError) Error() string { return e.text("not found") }
 
-// ForbiddenError says that the credential may not read something, or that nobody may.
+// ForbiddenError says that the credential may not read something.
 type ForbiddenError struct {
 	Response
-	// Legal is set when it was taken down for legal reasons (451).
+	// Legal is set when GitHub removed it for legal reasons (451): no credential may read it.
 	Legal bool
 	// Permissions are the alternatives of which the credential needs one, each a list of permissions; nil when the
-	// answer did not tell.
+	// response does not have them.
 	Permissions [][]string
-	// ownerRule says that the owner of the organization wants single sign-on.
+	// ownerRule says that the organization requires single sign-on.
 	ownerRule bool
 }
 
@@ -125,11 +125,11 @@ func (e *CredentialError) Error() string {
 
 func (e *CredentialError) Unwrap() error { return e.Err }
 
-// UnavailableError says that GitHub did not answer, or not with what it documents. Asking again may help.
+// UnavailableError says that there was no response, or not one that GitHub documents. A retry may help.
 type UnavailableError struct {
 	Response
 	Err error
-	// isTooLarge says that a smaller question may be answered.
+	// isTooLarge says that a smaller request may succeed.
 	isTooLarge bool
 }
 
@@ -142,11 +142,11 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// IncompleteError says that a listing was read to its end, and that GitHub did not show some repositories in it.
+// IncompleteError says that a listing was read to its end, and that some repositories in it are missing.
 type IncompleteError struct {
-	// Missing is how many they are, at least; Forbidden how many of them the credential may not see.
+	// Missing is their number, at least; Forbidden the number of those that the credential may not see.
 	Missing, Forbidden int
-	// Err is why one of them was not shown: a *ForbiddenError only if all of them are forbidden.
+	// Err is why one of them is missing: a *ForbiddenError only if all of them are forbidden.
 	Err error
 }
 
@@ -158,7 +158,7 @@ func (e *IncompleteError) Error() string {
 		e.Missing, e.Forbidden, e.Err)
 }
 
-// add counts a repository that was not shown.
+// add counts a missing repository.
 func (e *IncompleteError) add(err error) {
 	e.Missing++
 	forbidden := errors.As(err, new(*ForbiddenError))
@@ -172,10 +172,10 @@ func (e *IncompleteError) add(err error) {
 
 func (e *IncompleteError) Unwrap() error { return e.Err }
 
-// maxMessage bounds in bytes what is kept of a message.
+// maxMessage bounds the length of a message, in bytes.
 const maxMessage = 300
 
-// printable cuts a foreign text to one line that is fit for a log.
+// printable truncates a text from a response to one line without control characters, for logs.
 func printable(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -120,9 +120,9 @@ func sendQuery[T any](
 	}
 	var told rateLimitData
 	var errs []graphqlError
-	x := &exchange{
-		endpoint: doc.name, resource: budget.ResourceGraphQL, canShrink: q.smaller, noRetry: q.once, isSplit: q.split,
-		price: doc.price(encoded),
+	x := &exchange{call: call{
+		endpoint: doc.name, resource: budget.ResourceGraphQL, price: doc.price(encoded),
+		callOptions: callOptions{canShrink: q.smaller, noRetry: q.once, isSplit: q.split},
 		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
 			if err == nil {
@@ -132,7 +132,7 @@ func sendQuery[T any](
 		},
 		points: told.cost,
 		quota:  told.quota,
-	}
+	}}
 	x.decode = func(_ http.Header, body []byte) (err error) {
 		var fresh T
 		told = rateLimitData{}

@@ -11,10 +11,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// expiryHeader tells when a personal access token ends.
+// expiryHeader has the expiry of a personal access token.
 const expiryHeader = "Github-Authentication-Token-Expiration"
 
-// expiryForms are how GitHub writes the end of a token
+// expiryForms are the formats of expiryHeader
 // (https://docs.github.com/rest/authentication/keeping-your-api-credentials-secure,
 // https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/).
 var expiryForms = []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", time.RFC3339}

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// growAfter is how many questions of a smaller size must succeed before a larger one is tried again.
+// growAfter is how many requests of a smaller size must succeed before a larger one is tried again.
 const growAfter = 20
 
-// pageSize remembers the size of a question that worked: GitHub gives a query ten seconds, and what does not fit costs
-// extra. A smaller size is remembered when it has worked, not when a larger one failed: what fails at every size has
-// another reason.
+// pageSize adapts the size of pages to GitHub's time limit of ten seconds for a query. It becomes smaller when a
+// smaller request has succeeded, not when a larger one has failed: a request that fails at every size has another
+// cause. It is safe for concurrent use.
 type pageSize struct {
-	sizes []int // that are tried in turn, the largest first
+	sizes []int // tried in this order, largest first
 
 	mu        sync.Mutex
 	index     int
@@ -31,7 +31,7 @@ func (p *pageSize) current() int {
 // smallest is the smallest size.
 func (p *pageSize) smallest() int { return p.sizes[len(p.sizes)-1] }
 
-// next is the size after one whose question ended in an error; false when a smaller question does not help.
+// next returns the size to try after a request of size failed with err; false when a smaller request does not help.
 func (p *pageSize) next(size int, err error) (int, bool) {
 	if !isTooLarge(err) {
 		return size, false
@@ -43,7 +43,7 @@ func (p *pageSize) next(size int, err error) (int, bool) {
 	return p.sizes[place], true
 }
 
-// shrink remembers that questions of a size are too large, though they succeed.
+// shrink selects a size smaller than size, whose requests succeed but are too expensive.
 func (p *pageSize) shrink(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,7 +53,7 @@ func (p *pageSize) shrink(size int) {
 	}
 }
 
-// remember keeps the size of a question that succeeded after a larger one had failed.
+// remember selects the size of a request that succeeded after a larger one had failed.
 func (p *pageSize) remember(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *pageSize) remember(size int) {
 	}
 }
 
-// recordSuccess counts a question of the present size that succeeded.
+// recordSuccess counts a request of the current size that succeeded.
 func (p *pageSize) recordSuccess(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +81,7 @@ func (p *pageSize) isFull() bool {
 	return p.index == 0
 }
 
-// isTooLarge reports whether a smaller question may be answered.
+// isTooLarge reports whether err is that of a request that was too large: a smaller one may succeed.
 func isTooLarge(err error) bool {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	return ok && unavailable.isTooLarge

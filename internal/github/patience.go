@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// questionPatience is how many time-outs the attempts of one question may take together.
+	// questionPatience is how many time-outs the attempts of one request may last together.
 	questionPatience = 2
-	// partPatience and commentsPatience are how many time-outs the failed questions of one reading may take: those for
+	// partPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those for
 	// commits and pull requests, and those for comments. With the default settings both are less than a scrape
 	// interval.
 	partPatience     = 6
@@ -23,15 +23,15 @@ const (
 // patience bounds what the failures of a reading of one repository cost. It is safe for concurrent use.
 type patience struct {
 	mu sync.Mutex
-	// remaining is how long failed questions may still take; bounded says that there is a bound.
+	// remaining is how long failed requests may still last; bounded says that there is a bound.
 	remaining time.Duration
 	bounded   bool
-	// brief says that each question has one attempt: an earlier one has failed.
+	// brief says that each request has one attempt, because an earlier one has failed.
 	brief bool
 	last  error
 }
 
-// newPatience makes a patience of so many time-outs; without a time-out there is no bound.
+// newPatience returns a patience of a number of time-outs; without a time-out there is no bound.
 func (c *Client) newPatience(timeouts int, brief bool) *patience {
 	if brief {
 		timeouts = max(1, timeouts/2)
@@ -39,7 +39,7 @@ func (c *Client) newPatience(timeouts int, brief bool) *patience {
 	return &patience{remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0, brief: brief}
 }
 
-// maxAttempts is how often the next question may be asked, of most.
+// maxAttempts returns the number of attempts of the next request, most unless p is brief.
 func (p *patience) maxAttempts(most int) int {
 	if p == nil {
 		return most
@@ -52,7 +52,7 @@ func (p *patience) maxAttempts(most int) int {
 	return most
 }
 
-// check is the error of a question for which no time is left.
+// check returns the error of a request for which no time remains, nil when some does.
 func (p *patience) check(endpoint string) error {
 	if p == nil {
 		return nil
@@ -62,11 +62,12 @@ func (p *patience) check(endpoint string) error {
 	if !p.bounded || p.remaining > 0 {
 		return nil
 	}
-	err := fmt.Errorf("not asked in this reading after questions that failed for too long: %w", p.last)
+	err := fmt.Errorf("not requested in this reading because earlier requests failed for too long: %w", p.last)
 	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: err}
 }
 
-// recordFailure charges a question that failed. After one in its smallest form, those that follow are asked once.
+// recordFailure subtracts the time of a failed request. After one that had no smaller form, later ones have one
+// attempt.
 func (p *patience) recordFailure(err error, took time.Duration, smallest bool) {
 	if p == nil || !errors.As(err, new(*UnavailableError)) {
 		return

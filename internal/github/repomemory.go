@@ -9,8 +9,8 @@ import (
 // together with them.
 const linesMemory = time.Hour
 
-// repoMemory is what the client remembers of repositories that need other questions than most. Its zero value is
-// ready; it is safe for concurrent use.
+// repoMemory has the repositories that need other requests than most. Its zero value is ready; it is safe for concurrent
+// use.
 type repoMemory struct {
 	mu sync.Mutex
 	// sizes are of repositories whose pages are smaller than the largest, in percent.
@@ -26,7 +26,7 @@ type linesMissed struct {
 	until    time.Time
 }
 
-// pageSizeOf is the page size of a repository: that of one does not make the pages of another smaller.
+// pageSizeOf returns the page size of a repository, which does not affect the pages of another one.
 func (m *repoMemory) pageSizeOf(repo int64) *pageSize {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -36,7 +36,7 @@ func (m *repoMemory) pageSizeOf(repo int64) *pageSize {
 	return newPageSize(100, 50, 25, 10)
 }
 
-// recordSuccess notes a question that succeeded; shrank says that larger ones had failed.
+// recordSuccess records a request that succeeded; shrank says that larger ones had failed.
 func (m *repoMemory) recordSuccess(repo int64, sizes *pageSize, size int, shrank bool) {
 	if shrank {
 		sizes.remember(size)

@@ -54,10 +54,13 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 		path += "?" + request.query.Encode()
 	}
 	var info restPage
-	x := &exchange{
-		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag, noRetry: request.noRetry,
-		expectsNotFound: request.expectsNotFound, trustsRefusal: request.trustsRefusal, newRequest: c.newGetRequest(path),
-	}
+	x := &exchange{call: call{
+		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag,
+		newRequest: c.newGetRequest(path),
+		callOptions: callOptions{
+			noRetry: request.noRetry, expectsNotFound: request.expectsNotFound, trustsRefusal: request.trustsRefusal,
+		},
+	}}
 	x.decode = func(header http.Header, body []byte) error {
 		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
 			return errors.New("null, not the JSON that was expected") // a list that is null is not an empty list

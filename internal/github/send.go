@@ -13,49 +13,67 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// exchange is a request and how its answer is understood.
-type exchange struct {
+// call describes a request and how its response is decoded.
+type call struct {
+	// endpoint is the route template or the name of the query.
 	endpoint string
 	resource budget.Resource
-	// newRequest makes the request, afresh for each attempt.
-	newRequest func(ctx context.Context) (*http.Request, error)
-	// decode decodes the body of an answer with a status below 300.
-	decode func(header http.Header, body []byte) error
-	// points is what the answer cost, known after read.
-	points func() int
-	// quota is what the body told of the limit, where the header does not.
-	quota func() budget.Quota
-	// price is what it is predicted to cost.
+	// price is the predicted price, in points.
 	price int
-	// canShrink says that the caller has a smaller question: one that asked for too much is not repeated as it is.
+	// etag makes the request conditional; empty for an unconditional one.
+	etag string
+	// newRequest makes the HTTP request, once for each attempt.
+	newRequest func(ctx context.Context) (*http.Request, error)
+	// decode decodes the body of a response with a status below 300.
+	decode func(header http.Header, body []byte) error
+	// points returns the price that the response was charged, after decode.
+	points func() int
+	// quota returns the quota in the body, after decode; zero when the body has none.
+	quota func() budget.Quota
+
+	callOptions
+}
+
+// callOptions are what a call does with a failure, with limits and with the credential.
+type callOptions struct {
+	// canShrink says that the caller has a smaller request: one that was too large is not retried as it is.
 	canShrink bool
-	// noRetry says that it is sent once, because the caller has another question; split that the caller has several
-	// smaller ones: it is not repeated when it asked for too much, and its failure counts only when theirs do.
-	noRetry, isSplit bool
-	// expectsNotFound says that "not found" is a normal answer, believed that any refusal is taken as it is: it is not asked
-	// for once more, because the caller asks again later.
-	expectsNotFound, trustsRefusal bool
-	// bypassLimits requests are sent whatever holds others back.
+	// noRetry says that the caller has another request: there is one attempt.
+	noRetry bool
+	// isSplit says that the caller sends several smaller requests after a failure: a request that was too large is not
+	// retried, and its failure counts only when those fail.
+	isSplit bool
+	// expectsNotFound says that "not found" is an ordinary result.
+	expectsNotFound bool
+	// trustsRefusal says that the first refusal is final, because the caller sends the request again later.
+	trustsRefusal bool
+	// bypassLimits sends the request whatever the budget and the circuit breaker say.
 	bypassLimits bool
-	// asApp requests are not authorized by the client's credential.
+	// asApp says that the request has an authorization of its own: the client's credential is not added.
 	asApp bool
-	// etag is the condition under which the answer is wanted; unchanged says that it is what it was.
-	etag        string
-	notModified bool
-	// token authorized the last attempt, slot is the last attempt's among all that are on their way, empty without one.
+}
+
+// exchange is a call and the state of its attempts. One goroutine uses it.
+type exchange struct {
+	call
+
+	// token authorized the last attempt. slot is the id of its reservation; empty without one.
 	token, slot string
-	// status is the last answer's, known to read.
+	// status is that of the last response. It is set before decode is called.
 	status int
-	// waited is how long the attempts have waited for their places: that says nothing about GitHub.
+	// notModified says that the response to a conditional request was 304.
+	notModified bool
+	// waited is the time for which the attempts have waited for slots. It says nothing about GitHub's availability.
 	waited time.Duration
-	// sent says that a request has left, paused that one must not.
+	// sent says that an attempt was sent, paused that the circuit breaker forbade one.
 	sent, paused bool
-	// isRefused says that the last answer has a refusal of all that was asked for, in a body with a good status;
-	// asked again that a refusal was met and the question repeated.
+	// isRefused says that the last response refuses everything in the request, in a body with status 200.
+	// refusalRetried says that a request was retried because of a refusal.
 	isRefused, refusalRetried bool
 }
 
-// send asks until there is an answer, or it is clear that there will be none, and reports the outcome.
+// send sends a request until there is a usable response or the retries are used up, and reports the result. Its errors
+// are the typed errors of this package, or the cause of ctx.
 func (c *Client) send(ctx context.Context, x *exchange) error {
 	patience := scopeOf(ctx).patience
 	if err := patience.check(x.endpoint); err != nil {
@@ -71,13 +89,13 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	return err
 }
 
-// hasFallback reports whether the caller has another question in place of one that failed.
+// hasFallback reports whether the caller has another request in place of one that failed with err.
 func (x *exchange) hasFallback(err error) bool {
 	return x.noRetry || x.isSplit || (x.canShrink && isTooLarge(err))
 }
 
-// reportResult tells how the question ended. One that never left says nothing about GitHub, and one that is asked in another
-// way fails only when that does.
+// reportResult calls OnResult. A request that was never sent is not reported, and one with a fallback only when that
+// fails.
 func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 	unavailable := errors.As(err, new(*UnavailableError))
 	limit, limited := errors.AsType[*LimitError](err)
@@ -90,10 +108,11 @@ func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 	c.settings.OnResult(RequestResult{Resource: x.resource, RepoID: scopeOf(ctx).repo, Err: err})
 }
 
-// errRetryRefusal repeats a question that was refused as a whole in a body with a good status.
-var errRetryRefusal = errors.New("refused, asked once more")
+// errRetryRefusal retries a request that was refused as a whole in a body with status 200.
+var errRetryRefusal = errors.New("refused, retried once")
 
-// sendWithRetries sends the request and its repeats. Attempts that time out end before they have taken too long together.
+// sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. Together they last at most
+// questionPatience time-outs.
 func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)
@@ -131,7 +150,7 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 	return err
 }
 
-// permanent ends the repeats of a question.
+// permanent makes an error end the retries.
 func permanent(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
@@ -139,8 +158,8 @@ func permanent(err error) error {
 	return backoff.Permanent(err)
 }
 
-// markPermanent marks an error that is not to be met by asking the same again. GitHub refuses now and then what is there and
-// allowed: a refusal is believed when it comes twice.
+// markPermanent makes an error permanent that a retry of the same request does not change. GitHub refuses now and then
+// what exists and is allowed: a refusal is final when it comes twice.
 func (x *exchange) markPermanent(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
@@ -164,7 +183,8 @@ func (x *exchange) markPermanent(err error) error {
 	return backoff.Permanent(err)
 }
 
-// isTransientRefusal reports whether an error is a refusal that GitHub gives now and then for what is there and allowed.
+// isTransientRefusal reports whether an error is a refusal that GitHub returns now and then for what exists and is
+// allowed.
 func isTransientRefusal(err error) bool {
 	if missing, ok := errors.AsType[*NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
@@ -173,7 +193,7 @@ func isTransientRefusal(err error) bool {
 	return ok && forbidden.Status == http.StatusForbidden
 }
 
-// dropToken makes the credential forget its token; false when it has none to forget.
+// dropToken invalidates the installation token of the last attempt. It reports whether the credential can make another.
 func (c *Client) dropToken(x *exchange) bool {
 	app, ok := c.settings.Credential.(*appCredential)
 	if !ok || x.asApp {
@@ -183,11 +203,11 @@ func (c *Client) dropToken(x *exchange) bool {
 	return true
 }
 
-// attempt sends the request once. Its time-out begins when it has a place.
+// attempt sends the request once. Its time-out starts when it has a slot.
 func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	var err error
 	if x.token, err = c.token(ctx, x); err != nil {
-		return backoff.Permanent(err) // it was repeated as often as it may be
+		return backoff.Permanent(err) // the token's own request has been retried
 	}
 	if err := c.acquireSlot(ctx, x); err != nil {
 		return err
@@ -206,7 +226,7 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	x.sent, x.isRefused = true, false
 	response, err := c.http.Do(request)
 	if err != nil {
-		c.releaseSlot(ctx, x, budget.Quota{}, errNoAnswer)
+		c.releaseSlot(ctx, x, budget.Quota{}, errNoResponse)
 		seen := Attempt{Endpoint: x.endpoint, Resource: x.resource, StatusClass: "error", IsProbe: x.bypassLimits}
 		err = c.transportError(ctx, x, err)
 		seen.Err = onlyUnavailable(err)
@@ -219,11 +239,11 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	return c.handleResponse(ctx, x, response, body, err)
 }
 
-// errNoAnswer is what a request without a whole answer leaves behind. Its own error may be why its context ended: a limit that
-// another request has met, which may be one for background requests only.
-var errNoAnswer = errors.New("no answer")
+// errNoResponse settles a request without a complete response. The error of the request itself may be the cause of its
+// context: a limit of another request, which may apply to background requests only.
+var errNoResponse = errors.New("no response")
 
-// token is what authorizes a request, empty when nothing of ours does.
+// token returns the token that authorizes a request, empty when the request or the HTTP client authorizes itself.
 func (c *Client) token(ctx context.Context, x *exchange) (string, error) {
 	if x.asApp || c.settings.Credential == nil {
 		return "", nil
@@ -249,7 +269,7 @@ func (c *Client) buildRequest(ctx context.Context, x *exchange) (*http.Request, 
 	return request, nil
 }
 
-// onlyUnavailable is an error that says that there was no usable answer, otherwise nil.
+// onlyUnavailable returns err when it is an *UnavailableError, otherwise nil.
 func onlyUnavailable(err error) error {
 	if errors.As(err, new(*UnavailableError)) {
 		return err
@@ -257,25 +277,25 @@ func onlyUnavailable(err error) error {
 	return nil
 }
 
-// transportError is the error of a request without an answer.
+// transportError returns the error of a request without a complete response.
 func (c *Client) transportError(ctx context.Context, x *exchange, err error) error {
 	if parent := context.Cause(ctx); parent != nil && !errors.Is(parent, context.DeadlineExceeded) {
-		return parent // somebody wants to stop; that is nobody's fault
+		return parent // the caller ended it; GitHub did not fail
 	}
 	var wrapped interface{ Unwrap() error }
 	if errors.As(err, &wrapped) {
-		err = wrapped.Unwrap() // the outermost one repeats the address
+		err = wrapped.Unwrap() // the outermost error repeats the address
 	}
 	timeout := errors.Is(err, context.DeadlineExceeded)
 	return &UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err, isTooLarge: timeout}
 }
 
-var errTooLong = fmt.Errorf("the answer has more than %d MiB", maxBody>>20)
+var errBodyTooLong = fmt.Errorf("the response has more than %d MiB", maxBody>>20)
 
 func readBounded(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err == nil && len(data) > maxBody {
-		return nil, errTooLong
+		return nil, errBodyTooLong
 	}
 	return data, err
 }

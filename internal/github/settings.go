@@ -12,16 +12,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// API says how GitHub is asked.
+// API selects the APIs of GitHub that a client uses.
 type API string
 
-// The ways to ask.
+// The APIs.
 const (
-	APIGraphQL API = "graphql" // with REST where REST is the better question
+	APIGraphQL API = "graphql" // with REST where REST is cheaper
 	APIREST    API = "rest"    // REST alone
 )
 
-// Settings are a client's.
+// Settings configure a Client.
 type Settings struct {
 	// HTTP is the base client: TLS, proxy, tracing. It may authenticate by itself. Its redirect policy is replaced.
 	HTTP *http.Client
@@ -36,71 +36,74 @@ type Settings struct {
 	Timeout   time.Duration
 	Retry     RetrySettings
 	RateLimit budget.Policy
-	// Concurrency is how many requests of this client may be on their way: after a limit was met no more than that are still sent.
-	// 0 for RateLimit's.
+	// Concurrency is how many requests of this client may be in flight. After a limit was exceeded no more than that
+	// are still sent. 0 for RateLimit.MaxConcurrentRequests.
 	Concurrency int
-	// Budget is shared by everybody who uses the credential; nil for one of this client alone.
+	// Budget is that of the credential, shared by all clients that use it; nil for one of this client alone.
 	Budget budget.Budget
-	// OnResult is called when a question has ended that was sent, with all its repeats. It must not block.
+	// OnResult is called when a request that was sent has ended, with all its retries. It must not block.
 	OnResult func(RequestResult)
-	// OnAttempt is told of each request that left, once. It must not block.
+	// OnAttempt is called once for each attempt that was sent. It must not block.
 	OnAttempt func(Attempt)
-	// CheckPaused says why no request may be sent now; nil when requests may. Probes are sent all the same.
+	// CheckPaused returns why the circuit breaker forbids requests now; nil when it allows them. Probes are sent
+	// anyway.
 	CheckPaused func() error
-	// OnSchemaError is called with each query that the server's GraphQL schema does not take, once an hour for each.
+	// OnSchemaError is called for each query that the server's GraphQL schema refuses, once an hour for each.
 	OnSchemaError func(*SchemaError)
-	// OnInvalidValue is told of values that no honest answer has; they are left out.
+	// OnInvalidValue is called for each invalid value in a response; it is ignored otherwise.
 	OnInvalidValue func(error)
 	Now            func() time.Time
-	// Sleep waits for a while by the clock of Now, no longer than ctx; nil for a timer.
+	// Sleep waits for d by the clock of Now, or until ctx ends; nil for a timer.
 	Sleep     func(ctx context.Context, d time.Duration) error
 	UserAgent string
 }
 
-// RetrySettings say how failed requests are repeated: after exponential waits with full jitter.
+// RetrySettings configure retries: exponential backoff with full jitter.
 type RetrySettings struct {
 	MaxAttempts                  int
 	InitialInterval, MaxInterval time.Duration
 }
 
-// RequestResult is the outcome of a question: of a request, its repeats, and the smaller requests in place of it.
+// RequestResult is the result of a request, its retries, and the smaller requests in place of it.
 type RequestResult struct {
 	Resource budget.Resource
-	// RepoID is the repository that it was about; 0 for the organization as a whole.
+	// RepoID is the repository that the request was about; 0 for the organization.
 	RepoID int64
-	// Err is why there was no usable answer; nil when there was one. A refusal and a limit are answers.
+	// Err is why there was no usable response; nil when there was one. A refusal and a limit are usable.
 	Err error
 }
 
-// Attempt is what is known of a request that left.
+// Attempt describes one attempt that was sent.
 type Attempt struct {
 	// Endpoint is the route template or the name of the query.
 	Endpoint string
-	// StatusClass is 2xx to 5xx, or "error" when there was no answer.
+	// StatusClass is 2xx to 5xx, or "error" when there was no response.
 	StatusClass string
 	Resource    budget.Resource
-	// Points is what it cost of the primary limit.
-	Points int
-	// PredictedPoints is what it was predicted to cost, Mispriced that a good answer told another price.
+	// Points is what it cost of the primary limit, PredictedPoints what it was predicted to cost. Mispriced says that
+	// the response of a query has another price.
+	Points          int
 	PredictedPoints int
 	Mispriced       bool
-	// Err is why this attempt had no usable answer; nil when it had one, or when the caller ended it. It may be repeated.
+	// Err is why this attempt had no usable response; nil when it had one, or when the caller ended it. It may be
+	// retried.
 	Err error
-	// IsProbe says that the request was one of IsProbe's.
+	// IsProbe says that the request was one of Client.Probe.
 	IsProbe bool
-	// SecondaryLimit says that a secondary limit was met.
+	// SecondaryLimit says that a secondary limit was exceeded.
 	SecondaryLimit bool
-	// CredentialExpires is when the credential ends, as the answer says; zero when it does not, as of an App's
-	// installation.
+	// CredentialExpires is when the credential expires; zero when the response does not have it, as for the
+	// installation of an App.
 	CredentialExpires time.Time
-	// Deprecation is what the answer announced of the end of what was asked for; empty when it announced nothing.
+	// Deprecation has the deprecation headers of the response; empty when it has none.
 	Deprecation string
-	// Remaining and Limit are of the primary limit; Reset is zero when the answer did not tell them.
+	// Remaining and Limit are of the primary limit; Reset is zero when the response does not have them.
 	Remaining, Limit int
 	Reset            time.Time
 }
 
-// withDefaults fills in what may be left out and refuses what cannot work.
+// withDefaults sets optional settings and returns the REST and GraphQL endpoints. Its error names an endpoint that is
+// not an absolute URL.
 func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	if s.HTTP == nil {
 		s.HTTP = &http.Client{}

@@ -23,9 +23,9 @@ func (x *exchange) limitedResource() budget.Resource {
 	return x.resource
 }
 
-// acquireSlot acquires a slot of this client and one of the credential for a request, or returns why it must not be sent
-// now: a limit, or the pause of all requests. It waits for a slot and for the points of the minute, some seconds at most
-// when the host does not suspend, and never longer than ctx; it holds nothing meanwhile.
+// acquireSlot acquires a slot of this client and one of the credential for a request, or returns why it must not be
+// sent now: a limit, or the pause of all requests. It waits for a slot and for the points of the minute, some seconds
+// at most when the host does not suspend, and never longer than ctx; it holds nothing meanwhile.
 func (c *Client) acquireSlot(ctx context.Context, x *exchange) error {
 	start := time.Now()
 	defer func() { x.waited += time.Since(start) }()

@@ -80,11 +80,12 @@ var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return tr
 func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
 	var invalid map[int]fieldErrors
-	x := &exchange{
-		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1, trustsRefusal: true,
-		newRequest: c.newGetRequest(repoPath(org, &repo, "/stats/contributors")),
-		points:     func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
-	}
+	x := &exchange{call: call{
+		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1,
+		callOptions: callOptions{trustsRefusal: true},
+		newRequest:  c.newGetRequest(repoPath(org, &repo, "/stats/contributors")),
+		points:      func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
+	}}
 	x.decode = func(_ http.Header, body []byte) error {
 		rows = nil
 		switch x.status {

@@ -147,8 +147,8 @@ func (l *Local) Merge(state *State, now time.Time) {
 	}
 }
 
-// observeQuota stores a quota unless a newer one is stored: responses to requests that were in flight together arrive in
-// any order. l.mu is held.
+// observeQuota stores a quota unless a newer one is stored: responses to requests that were in flight together arrive
+// in any order. l.mu is held.
 func (l *Local) observeQuota(resource Resource, q Quota, now time.Time) {
 	if q.Reset.IsZero() {
 		return

@@ -30,7 +30,8 @@ var pointsPerMinute = map[Resource]int{
 // NewReservation makes the reservation of a request with the policy's slots and pacing. timeout is that of one attempt.
 func (p *Policy) NewReservation(id string, resource Resource, now time.Time, timeout time.Duration) Reservation {
 	return Reservation{
-		ID: id, Resource: resource, Now: now, ExpiresAt: now.Add(timeout + slotGrace), MaxInFlight: p.MaxConcurrentRequests,
+		ID: id, Resource: resource, Now: now,
+		ExpiresAt: now.Add(timeout + slotGrace), MaxInFlight: p.MaxConcurrentRequests,
 		Interval: time.Minute / time.Duration(pointsPerMinute[resource]), Burst: paceBurst,
 	}
 }

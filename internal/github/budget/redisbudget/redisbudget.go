@@ -88,7 +88,8 @@ func (b *Budget) Reserve(ctx context.Context, r budget.Reservation) (budget.Stat
 	}
 	shared, err := b.reserveShared(ctx, &r)
 	if err != nil {
-		if err = b.openCircuit(ctx, err); err != nil { // the caller will not settle it, and the script may have reserved a slot
+		if err = b.openCircuit(ctx, err); err != nil {
+			// The caller will not settle it, and the script may have reserved a slot.
 			_, _ = b.Settle(context.WithoutCancel(ctx), budget.Settlement{ID: r.ID, Resource: r.Resource, Now: r.Now})
 		}
 		return local, err
