@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -11,14 +10,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
-)
-
-const (
-	// EntryLinesState names the samples that have the loc.State of a repository; the label is the repository's id.
-	EntryLinesState = "lines_state"
-	// entryLinesPart names the samples that have what was read of a week whose commits are not all read: a ledger.Weekly, which
-	// speaks for everybody as long as nothing had to be left out.
-	entryLinesPart = "lines_part"
 )
 
 // LinesSource is where the lines of a week are read from. Its errors are package github's.
@@ -114,7 +105,7 @@ func (emptyEntries) Entry(ledger.EntryKey) (ledger.Entry, bool) { return ledger.
 // loadRepo reads the samples of a repository. What cannot be read is counted, and as good as nothing.
 func (l *Lines) loadRepo(id int64) *repoState {
 	known := &repoState{}
-	sample, ok := l.samples.Entry(linesEntryKey(EntryLinesState, id))
+	sample, ok := l.samples.Entry(linesEntryKey(ledger.EntryLinesState, id))
 	if !ok {
 		return known
 	}
@@ -125,7 +116,7 @@ func (l *Lines) loadRepo(id int64) *repoState {
 		return known
 	}
 	if state.Commits.Position > 0 {
-		part, _ := l.samples.Entry(linesEntryKey(entryLinesPart, id))
+		part, _ := l.samples.Entry(linesEntryKey(ledger.EntryLinesPart, id))
 		if known.part, err = ledger.DecodeWeeklyLines(part.Data); err != nil || !known.part.Week.Equal(state.Commits.Week) {
 			l.collector.tallies.Add(TallyInvalid)
 			state.Commits, known.part = loc.CommitProgress{}, ledger.WeeklyLines{}
@@ -136,7 +127,7 @@ func (l *Lines) loadRepo(id int64) *repoState {
 }
 
 func linesEntryKey(name string, repo int64) ledger.EntryKey {
-	return ledger.EntryKey{Name: name, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+	return ledger.EntryKey{Name: name, Repo: repo}
 }
 
 // stepResult is a step that was taken with a repository.
@@ -163,15 +154,15 @@ func (l *Lines) commit(ctx context.Context, steps ...*stepResult) error {
 		add := func(key ledger.EntryKey, data []byte) {
 			b.Entries = append(b.Entries, ledger.Entry{EntryKey: key, Data: data, Observed: observed})
 		}
-		add(linesEntryKey(EntryLinesState, step.repoID), step.state.Encode())
+		add(linesEntryKey(ledger.EntryLinesState, step.repoID), step.state.Encode())
 		if step.lines != nil {
 			add(ledger.WeeklyLinesKey(step.repoID), step.lines.Encode())
 		}
 		switch {
 		case step.state.Commits.Position > 0:
-			add(linesEntryKey(entryLinesPart, step.repoID), step.part.Encode())
+			add(linesEntryKey(ledger.EntryLinesPart, step.repoID), step.part.Encode())
 		case step.repo.state.Commits.Position > 0:
-			add(linesEntryKey(entryLinesPart, step.repoID), nil)
+			add(linesEntryKey(ledger.EntryLinesPart, step.repoID), nil)
 		}
 	}
 	b.Entries = append(b.Entries,

@@ -291,7 +291,7 @@ func (c *linesTurmoil) requireTrue() {
 		}
 		doc, err := ledger.DecodeWeeklyLines(sample.Data)
 		require.NoError(c.t, err)
-		sample, _ = view.Entry(linesEntryKey(EntryLinesState, id))
+		sample, _ = view.Entry(linesEntryKey(ledger.EntryLinesState, id))
 		state, err := loc.Decode(sample.Data)
 		require.NoError(c.t, err)
 		c.require(state.Week.Equal(doc.Week), "%d: the state is of the week of %s, the lines are of %s", id, state.Week, doc.Week)

@@ -8,11 +8,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// entryRewound names the samples that say, by their time, when the default branch of a repository was found to have
-// lost commits. They are written where weekly lines do not come from the events of commits: those lines must then be
-// read again, by the leader that follows, too.
-const entryRewound = "branch_rewound"
-
 // rewindEntries notes that a reading has found commits that the default branch does not reach any more.
 func (c *Collector) rewindEntries(todo *reading, outcome *github.ReadResult) []ledger.Entry {
 	lost := len(outcome.Removed) > 0 || outcome.Sweep != nil
@@ -26,7 +21,7 @@ func (c *Collector) rewindEntries(todo *reading, outcome *github.ReadResult) []l
 		c.rewrittenAt = make(map[int64]time.Time)
 	}
 	c.rewrittenAt[todo.request.Repo.ID] = now
-	return []ledger.Entry{{EntryKey: linesEntryKey(entryRewound, todo.request.Repo.ID), Observed: now}}
+	return []ledger.Entry{{EntryKey: linesEntryKey(ledger.EntryBranchRewound, todo.request.Repo.ID), Observed: now}}
 }
 
 // rewoundAt is when the default branch of a repository was found to have lost commits for the last time, zero when it
@@ -38,7 +33,7 @@ func (l *Lines) rewoundAt(repo int64) time.Time {
 	l.mu.Lock()
 	samples := l.samples
 	l.mu.Unlock()
-	if sample, ok := samples.Entry(linesEntryKey(entryRewound, repo)); ok && sample.Observed.After(at) {
+	if sample, ok := samples.Entry(linesEntryKey(ledger.EntryBranchRewound, repo)); ok && sample.Observed.After(at) {
 		at = sample.Observed
 	}
 	return at

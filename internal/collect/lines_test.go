@@ -109,7 +109,7 @@ func (b *linesBench) weekly(repo string) map[string][2]uint64 {
 // state is what is known of the only repository, and its mode.
 func (b *linesBench) state() (loc.State, loc.Mode) {
 	b.t.Helper()
-	samples := b.given().Entries(EntryLinesState)
+	samples := b.given().Entries(ledger.EntryLinesState)
 	require.Len(b.t, samples, 1)
 	state, err := loc.Decode(samples[0].Data)
 	require.NoError(b.t, err)
@@ -489,7 +489,7 @@ func TestFailover(t *testing.T) {
 	require.Equal(t, "ready", b.mode())
 
 	samples := []ledger.Entry{
-		{EntryKey: linesEntryKey(EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
+		{EntryKey: linesEntryKey(ledger.EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
 		{EntryKey: entryAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
 	}
 	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Entries: samples})
@@ -566,7 +566,7 @@ func TestLinesHalt(t *testing.T) {
 			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: test.effect})
 			done := b.round()
 			require.LessOrEqual(t, b.asked(), 4, "one for each that is read at once")
-			require.Empty(t, b.given().Entries(EntryLinesState))
+			require.Empty(t, b.given().Entries(ledger.EntryLinesState))
 			require.InDelta(t, test.wait, done.NextAt.Sub(b.clock.Now()), float64(2*time.Second))
 			b.settings.CheckPaused = func() error { return context.Canceled }
 			b.newTerm()
@@ -587,7 +587,7 @@ func TestLinesEndWithTheTerm(t *testing.T) {
 	require.NoError(t, err)
 	_, err = b.lines.Refresh(t.Context())
 	require.ErrorIs(t, err, ledger.ErrFenced)
-	require.Empty(t, b.given().Entries(EntryLinesState))
+	require.Empty(t, b.given().Entries(ledger.EntryLinesState))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = b.lines.Refresh(ctx)

@@ -11,7 +11,7 @@ import (
 )
 
 // entryAllowance names the sample that has what was used of the present hour.
-var entryAllowance = ledger.EntryKey{Name: "lines_allowance"}
+var entryAllowance = ledger.EntryKey{Name: ledger.EntryLinesAllowance}
 
 // commitQuota is how many commits may be asked for their lines in an hour of the clock, over all repositories. Every leader knows
 // what the one before has used. It is safe for concurrent use.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -14,12 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
-// entryScan names the sample that has how far a failed reading of a repository's pull requests has come. It is committed together
-// with the last of what that reading handed out.
-const entryScan = "pulls_scan"
-
 func scanKey(repo int64) ledger.EntryKey {
-	return ledger.EntryKey{Name: entryScan, Labels: [2]string{strconv.FormatInt(repo, 10)}}
+	return ledger.EntryKey{Name: ledger.EntryPullsScan, Repo: repo}
 }
 
 // loadPullScans adds what is known to the request. It asks the store itself, which may have lost what this replica has seen.

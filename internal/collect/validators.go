@@ -13,10 +13,8 @@ import (
 
 // What tells whether a stream has changed is committed together with the events that were read then, so it never promises what
 // the ledger does not have. There is one for a repository and stream, which bounds them.
-const entryValidator = "validator"
-
 func validatorKey(repo int64, s activity.Stream) ledger.EntryKey {
-	return ledger.EntryKey{Name: entryValidator, Labels: [2]string{strconv.FormatInt(repo, 10), s.String()}}
+	return ledger.EntryKey{Name: ledger.EntryValidator, Repo: repo, Sub: s.String()}
 }
 
 // loadValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks

@@ -8,14 +8,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// EntryLogin is the name of entries that have an account's present login, if it differs from that of its newest event.
-const EntryLogin = "account_login"
-
-// LoginKey returns the key of the entry with an account's present login.
-func LoginKey(account int64) EntryKey {
-	return EntryKey{Name: EntryLogin, Labels: [2]string{"", strconv.FormatInt(account, 10)}}
-}
-
 // accountKey identifies a user: the account's id, or the login of an actor without an id.
 type accountKey struct {
 	id   int64

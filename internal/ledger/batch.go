@@ -121,25 +121,6 @@ type StreamWindow struct {
 	Window activity.Window
 }
 
-// EntryKey identifies an entry.
-type EntryKey struct {
-	// Name is the entry's name. Labels distinguish the entries of a name. A first label that is a number is the id of
-	// the repository with which the entry is purged.
-	Name   string
-	Labels [2]string
-}
-
-// Entry is a key with a value. The newest observation wins; of equally old ones the last committed does. The ledger
-// does not interpret Data, which has at most MaxEntry bytes: the package that owns the name has its codec.
-type Entry struct {
-	EntryKey
-	Data     []byte
-	Observed time.Time
-}
-
-// MaxEntry is the largest size of an entry's data, in bytes.
-const MaxEntry = 64 << 10
-
 // TallyKey identifies an operational counter that all replicas share.
 type TallyKey struct {
 	// Name is the counter's metric, Labels its label values in the metric's order, without the organization.

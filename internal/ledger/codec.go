@@ -243,7 +243,10 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Entries {
 		s := &c.Entries[i]
-		w.Entries = append(w.Entries, wireEntry{Name: s.Name, Labels: s.Labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))), Observed: encodeTime(s.Observed)})
+		labels := s.Labels()
+		w.Entries = append(w.Entries, wireEntry{
+			Name: s.Name, Labels: labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))), Observed: encodeTime(s.Observed),
+		})
 	}
 	for i := range c.Tallies {
 		t := &c.Tallies[i]

@@ -79,7 +79,7 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 
 func (w *wireChange) entriesAndTallies(c *Change) error {
 	for _, s := range w.Entries {
-		if len(s.Labels) != len(EntryKey{}.Labels) {
+		if len(s.Labels) != len(EntryKey{}.Labels()) {
 			return errListLength
 		}
 		if len(s.Data) > 0 && s.Data[0]>>5 != cborBytes {
@@ -89,7 +89,11 @@ func (w *wireChange) entriesAndTallies(c *Change) error {
 		if err := decodeMode.Unmarshal(s.Data, &data); err != nil {
 			return fmt.Errorf("sample: %w", err)
 		}
-		c.Entries = append(c.Entries, Entry{EntryKey{s.Name, [2]string(s.Labels)}, data, decodeTime(s.Observed)})
+		key, err := ParseEntryKey(s.Name, [2]string(s.Labels))
+		if err != nil {
+			continue // no version has written one
+		}
+		c.Entries = append(c.Entries, Entry{EntryKey: key, Data: data, Observed: decodeTime(s.Observed)})
 	}
 	for _, t := range w.Tallies {
 		if len(t.Labels) != len(TallyKey{}.Labels) {

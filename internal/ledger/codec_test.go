@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"encoding/hex"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -91,7 +90,7 @@ func drawChange(t *rapid.T) Change {
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
 		Entries: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Entry {
-			return Entry{EntryKey{rapid.String().Draw(t, "name"), [2]string{"a", "b"}}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
+			return Entry{EntryKey{rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"), "b"}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
 		}), 0, 3).Draw(t, "samples"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
@@ -162,7 +161,7 @@ func golden() Change {
 			},
 			Missed: window, Read: window, Tips: []string{"89abcdef"}, ResolvedTips: []string{"01234567"},
 		}}},
-		Entries: []Entry{{EntryKey{"sample", [2]string{"a", "b"}}, []byte("1.5"), noon}},
+		Entries: []Entry{{EntryKey{"sample", 5, "b"}, []byte("1.5"), noon}},
 		Tallies: []Tally{{TallyKey{"tally", [2]string{"c"}}, 3}},
 	}
 }
@@ -184,29 +183,40 @@ func TestCodecGolden(t *testing.T) {
 	require.Equal(t, golden(), got)
 }
 
-// TestCodecReadsOlderVersions checks that frames of older versions are read, without the fields that they lack.
+// TestCodecReadsOlderVersions checks that frames of older versions are read, without the fields that they lack. The
+// entry in these files has a first label that is no repository, as no version has written one: it is dropped.
 func TestCodecReadsOlderVersions(t *testing.T) {
 	t.Parallel()
-	for _, version := range []int{1, 2, 4} {
-		text, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("change.v%d.hex", version)))
+	for version, change := range map[string]func(repo *RepoProgress, c *Change){
+		"7-labels": func(*RepoProgress, *Change) {},
+		"4":        dropVersion7,
+		"2": func(repo *RepoProgress, c *Change) { // the time of a head was not recorded
+			dropVersion7(repo, c)
+			repo.Signals.HeadReadAt, repo.Signals.Archived = time.Time{}, false
+		},
+		"1": func(repo *RepoProgress, c *Change) {
+			dropVersion7(repo, c)
+			repo.Signals.HeadReadAt, repo.Signals.Archived = time.Time{}, false
+		},
+	} {
+		text, err := os.ReadFile(filepath.Join("testdata", "change.v"+version+".hex"))
 		require.NoError(t, err)
 		frame, err := hex.DecodeString(strings.TrimSpace(string(text)))
 		require.NoError(t, err)
 		got, err := DecodeChange(frame)
 		require.NoError(t, err)
 		want := golden()
-		want.Removed, want.Restored = nil, nil
-		repo := &want.Progress.Repos[0]
-		repo.Tips, repo.ResolvedTips, repo.Signals.Disabled, repo.Signals.DisabledSince = nil, nil, 0, time.Time{}
-		repo.Signals.Branch = ""
-		if version < 4 { // the time of a head was not known
-			repo.Signals.HeadReadAt, repo.Signals.Archived = time.Time{}, false
-		}
-		if version == 1 { // a sample was a number
-			want.Entries = nil
-		}
-		require.Equal(t, want, got, "version %d", version)
+		want.Entries = nil
+		change(&want.Progress.Repos[0], &want)
+		require.Equal(t, want, got, "version %s", version)
 	}
+}
+
+// dropVersion7 drops what frames before version 7 do not have.
+func dropVersion7(repo *RepoProgress, c *Change) {
+	c.Removed, c.Restored = nil, nil
+	repo.Tips, repo.ResolvedTips, repo.Signals.Disabled, repo.Signals.DisabledSince = nil, nil, 0, time.Time{}
+	repo.Signals.Branch = ""
 }
 
 func TestCodecSize(t *testing.T) {

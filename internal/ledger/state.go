@@ -280,7 +280,7 @@ func (s *State) purge(p *Progress) {
 		return
 	}
 	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
-	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
+	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.Repo] })
 }
 
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
@@ -426,5 +426,5 @@ func (s *State) Invalidate(from time.Time) {
 		from = s.prunedBefore
 	}
 	s.cov.Invalidate(from)
-	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return key.RepoID() != 0 })
+	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return key.Repo != 0 })
 }

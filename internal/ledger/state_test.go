@@ -129,8 +129,8 @@ func TestSnapshotInParts(t *testing.T) {
 func TestInvalidateDropsEntries(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	for _, label := range []string{"", "1", "x"} {
-		s.Apply(&Change{Entries: []Entry{{EntryKey{"sample", [2]string{label}}, []byte("x"), noon}}})
+	for _, key := range []EntryKey{{Name: "entry"}, {Name: "entry", Repo: 1}, {Name: "entry", Sub: "x"}} {
+		s.Apply(&Change{Entries: []Entry{{key, []byte("x"), noon}}})
 	}
 	s.Invalidate(noon)
 	require.Len(t, s.Snapshot()[0].Entries, 2)

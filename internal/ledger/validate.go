@@ -74,7 +74,7 @@ func (c *Change) validateMetadata() error {
 func (c *Change) validateEntries() error {
 	for i := range c.Entries {
 		s := &c.Entries[i]
-		if !areUTF8(s.Name, s.Labels[0], s.Labels[1]) || !areStorable(s.Observed) || len(s.Data) > MaxEntry {
+		if s.Repo < 0 || !areUTF8(s.Name, s.Sub) || !areStorable(s.Observed) || len(s.Data) > MaxEntry {
 			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}

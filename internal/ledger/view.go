@@ -179,7 +179,7 @@ func (v *View) applyEntry(entry *Entry) {
 
 // applyLogin applies an account's present login. An invalid one is ignored.
 func (v *View) applyLogin(entry *Entry) {
-	id, err := strconv.ParseInt(entry.Labels[1], 10, 64)
+	id, err := strconv.ParseInt(entry.Sub, 10, 64)
 	actor := activity.Actor{ID: id, Login: string(entry.Data)}
 	if err == nil && id != 0 && actor.Validate() == nil {
 		v.accounts.observeLogin(id, actor.Login, entry.Observed)
@@ -297,7 +297,7 @@ func (v *View) purge(forgotten map[int64]bool) {
 			delete(v.repos, id)
 		}
 	}
-	maps.DeleteFunc(v.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.RepoID()] })
+	maps.DeleteFunc(v.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.Repo] })
 }
 
 // IsCaughtUp reports whether a snapshot was applied completely: before, the values are too small.

@@ -5,33 +5,11 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
-
-const (
-	// EntryWeeklyLines is the name of entries that have a repository's weekly lines if commits are read without theirs.
-	EntryWeeklyLines = "weekly_lines"
-	// EntryCommitsWithoutLines is the name of the entry whose time is that until which commits were read without lines.
-	EntryCommitsWithoutLines = "commits_without_lines"
-)
-
-// WeeklyLinesKey returns the key of the entry with a repository's weekly lines.
-func WeeklyLinesKey(repo int64) EntryKey {
-	return EntryKey{Name: EntryWeeklyLines, Labels: [2]string{strconv.FormatInt(repo, 10)}}
-}
-
-// RepoID returns the repository with which the entry is purged, 0 when there is none.
-func (k *EntryKey) RepoID() int64 {
-	id, err := strconv.ParseInt(k.Labels[0], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return max(0, id)
-}
 
 // WeeklyLines are the lines of a repository's week by user.
 type WeeklyLines struct {

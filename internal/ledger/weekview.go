@@ -27,7 +27,7 @@ func (l *lineCounts) add(added, removed uint64) {
 
 // applyWeeklyLines replaces a repository's weekly lines. Invalid data are ignored.
 func (v *View) applyWeeklyLines(entry *Entry) {
-	repo := entry.RepoID()
+	repo := entry.Repo
 	w, err := DecodeWeeklyLines(entry.Data)
 	if repo == 0 || err != nil {
 		return

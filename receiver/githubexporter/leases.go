@@ -141,7 +141,7 @@ func (l orgLease) legacyName() string { return l.legacyLease(l.key) }
 
 // entryLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
 // and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
-var entryLeader = ledger.EntryKey{Name: "leader"}
+var entryLeader = ledger.EntryKey{Name: ledger.EntryLeader}
 
 // leaderRecord is the data of sampleLeader, in JSON.
 type leaderRecord struct {

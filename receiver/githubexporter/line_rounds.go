@@ -138,8 +138,8 @@ func (l *lineRounds) logRound(round *collect.LinesResult, err error) {
 // eachState calls f with the state of the weekly lines of every repository in the view, and its mode now.
 func (l *lineRounds) eachState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) {
 	week := ledger.LastCompleteWeek(now)
-	for _, entry := range l.view.Entries(collect.EntryLinesState) {
-		name, ok := l.view.RepoName(entry.RepoID())
+	for _, entry := range l.view.Entries(ledger.EntryLinesState) {
+		name, ok := l.view.RepoName(entry.Repo)
 		state, err := loc.Decode(entry.Data)
 		if ok && err == nil {
 			f(name, &state, l.settings.Rules.ModeAt(&state, now, week))

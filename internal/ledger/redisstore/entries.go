@@ -42,7 +42,7 @@ func (s *Store) decodeEntries(key string, fields map[string]string) []ledger.Ent
 		}
 		entry, ok := parseEntry(text)
 		var err error
-		entry.Name, entry.Labels, err = splitName(name)
+		entry.EntryKey, err = parseEntryKey(name)
 		if err != nil || !ok {
 			s.reportCorrupt(key, strconv.Quote(name), errEntry)
 			continue
@@ -60,6 +60,15 @@ func parseEntry(text string) (entry ledger.Entry, ok bool) {
 	return entry, ok && found && len(data) <= ledger.MaxEntry
 }
 
+// parseEntryKey decodes a field of the hash "samples".
+func parseEntryKey(field string) (ledger.EntryKey, error) {
+	name, labels, err := splitName(field)
+	if err != nil {
+		return ledger.EntryKey{}, err
+	}
+	return ledger.ParseEntryKey(name, labels)
+}
+
 // ReadEntries implements ledger.Store.
 func (s *Store) ReadEntries(ctx context.Context, org string,
 	keys []ledger.EntryKey,
@@ -70,7 +79,7 @@ func (s *Store) ReadEntries(ctx context.Context, org string,
 	}
 	k, fields := s.keys(org), make([]string, len(keys))
 	for i, key := range keys {
-		fields[i] = joinName(key.Name, key.Labels)
+		fields[i] = joinName(key.Name, key.Labels())
 	}
 	values, err := s.client.HMGet(ctx, k.entries, fields...).Result()
 	if err != nil {

@@ -268,7 +268,7 @@ func (p *commitPlan) entryFields() []any {
 	var list []any
 	for i := range p.metadata.Entries {
 		entry := &p.metadata.Entries[i]
-		list = append(list, joinName(entry.Name, entry.Labels), encodeTime(entry.Observed)+" "+string(entry.Data))
+		list = append(list, joinName(entry.Name, entry.Labels()), encodeTime(entry.Observed)+" "+string(entry.Data))
 	}
 	return list
 }

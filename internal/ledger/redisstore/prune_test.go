@@ -24,8 +24,8 @@ func leftLongAgo(limit time.Time) ledger.Batch {
 	for _, stream := range activity.AllStreams() {
 		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream, Window: activity.Window{Start: left, End: storetest.Noon}})
 	}
-	for _, repo := range []string{"1", "2"} {
-		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Labels: [2]string{repo}}, Data: []byte("x"), Observed: left})
+	for _, repo := range []int64{1, 2} {
+		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Repo: repo}, Data: []byte("x"), Observed: left})
 	}
 	return b
 }

@@ -50,9 +50,8 @@ func (p *pruning) findPurgeable(ctx context.Context) (purgeSet, error) {
 		return f, err
 	}
 	err = p.scanFields(ctx, p.keys.entries, func(field, _ string) {
-		if name, labels, err := splitName(field); err == nil {
-			key := ledger.EntryKey{Name: name, Labels: labels}
-			entries[key.RepoID()] = append(entries[key.RepoID()], field)
+		if key, err := parseEntryKey(field); err == nil {
+			entries[key.Repo] = append(entries[key.Repo], field)
 		}
 	})
 	for _, repo := range cov.Purgeable(p.carried, live) {

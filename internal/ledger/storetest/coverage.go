@@ -119,8 +119,11 @@ func purging(t *testing.T, h Harness) {
 	}
 	limit := Noon.AddDate(0, 0, -5)
 	b := batch(events(1, old)...)
-	for _, label := range []string{"1", "2", "3", "other"} {
-		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Labels: [2]string{label, "x"}}, Data: []byte(label), Observed: old})
+	for data, key := range map[string]ledger.EntryKey{
+		"1": {Repo: 1, Sub: "x"}, "2": {Repo: 2, Sub: "x"}, "3": {Repo: 3, Sub: "x"}, "other": {Sub: "other"},
+	} {
+		key.Name = "of"
+		b.Entries = append(b.Entries, ledger.Entry{EntryKey: key, Data: []byte(data), Observed: old})
 	}
 	b.Progress.Repos = []ledger.RepoProgress{
 		{ID: 1, Presence: ledger.PresenceGone, GoneSince: old},

@@ -25,8 +25,8 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 		{EntryKey: ledger.WeeklyLinesKey(1), Data: week.Encode(), Observed: Noon},
 		{EntryKey: ledger.LoginKey(7), Data: []byte("ada-new"), Observed: Noon},
 		{EntryKey: ledger.EntryKey{Name: ledger.EntryCommitsWithoutLines}, Observed: Noon.Add(-time.Hour)},
-		{EntryKey: ledger.EntryKey{Name: "validator", Labels: [2]string{"1", "commits"}}, Data: []byte("W/\"etag\""), Observed: Noon},
-		{EntryKey: ledger.EntryKey{Name: "leader"}, Data: []byte(`{"id":"a"}`), Observed: Noon},
+		{EntryKey: ledger.EntryKey{Name: ledger.EntryValidator, Repo: 1, Sub: "commits"}, Data: []byte("W/\"etag\""), Observed: Noon},
+		{EntryKey: ledger.EntryKey{Name: ledger.EntryLeader}, Data: []byte(`{"id":"a"}`), Observed: Noon},
 	}
 	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "runs", Labels: [2]string{"success", ""}}, Add: 3}}
 	commit(t, s, b)
@@ -85,8 +85,8 @@ func RequireStored(t *testing.T, s ledger.Store) {
 	}}, cov.Gaps())
 	require.True(t, cov.Repos[2].IsGone())
 	keys := []ledger.EntryKey{
-		ledger.WeeklyLinesKey(1), ledger.LoginKey(7), {Name: ledger.EntryCommitsWithoutLines}, {Name: "leader"},
-		{Name: "validator", Labels: [2]string{"1", "commits"}},
+		ledger.WeeklyLinesKey(1), ledger.LoginKey(7), {Name: ledger.EntryCommitsWithoutLines}, {Name: ledger.EntryLeader},
+		{Name: ledger.EntryValidator, Repo: 1, Sub: "commits"},
 	}
 	found, err := s.ReadEntries(t.Context(), org, keys)
 	require.NoError(t, err)
