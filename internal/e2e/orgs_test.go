@@ -97,7 +97,7 @@ func TestOneOrganizationFails(t *testing.T) {
 
 		server.ClearFaults()
 		eventually(t, time.Minute, func() error {
-			if !strings.Contains(gx.Output()[began:], "can be read completely again") {
+			if !strings.Contains(gx.Output()[began:], "was read completely again") {
 				return errors.New("not well again")
 			}
 			return nil
