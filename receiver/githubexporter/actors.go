@@ -13,7 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
-// labelAll is the user label when users are not told apart. No login begins with an underscore.
+// labelAll is the user label of all users together. No login begins with an underscore.
 const labelAll = "_all"
 
 // userLabels makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent use.
@@ -115,8 +115,8 @@ func idLabel(a activity.Actor) string {
 	return strconv.FormatInt(a.ID, 10)
 }
 
-// hashedLabel is the beginning of the SHA-256 of the login in hexadecimal. Whoever knows the logins can tell them
-// apart: it keeps names off dashboards, it is not anonymity. Those who are no account keep their names.
+// hashedLabel is the beginning of the SHA-256 of the login in hexadecimal. A list of logins
+// resolves it: it keeps names off dashboards, it is not anonymity. Those who are no account keep their names.
 func hashedLabel(a activity.Actor) string {
 	switch a.Login {
 	case activity.LoginGhost, activity.LoginUnlinkedGitAuthor, activity.LoginUnattributedCommit, activity.LoginOther:

@@ -28,7 +28,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// sizer tells how large an organization's ledger is.
+// sizer reports how large an organization's ledger is.
 type sizer interface {
 	Sizes(org string) (series, events int)
 }

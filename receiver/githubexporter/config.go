@@ -65,7 +65,7 @@ type Config struct {
 	EmitFrom string `mapstructure:"emit_from"`
 	// Counters is how the sums of events are shown.
 	Counters CountersConfig `mapstructure:"counters"`
-	// Snapshot is incremental (the view follows every change) or full (it is read anew at each emission).
+	// Snapshot is incremental (the view follows every change) or full (it is read again at each emission).
 	Snapshot string `mapstructure:"snapshot"`
 
 	_ struct{}
@@ -208,7 +208,7 @@ func (c *Config) checkAddresses() error {
 		configcheck.PrefixPath("rabbitmq", err))
 }
 
-// Validate refuses what cannot work. The settings of nested blocks are checked by their own Validate.
+// Validate checks the settings of the top level and those that depend on each other. Nested blocks have their own.
 func (c *Config) Validate() error {
 	var errs []error
 	if len(c.Orgs) == 0 {

@@ -54,7 +54,7 @@ type RabbitMQPlainConfig struct {
 	_ struct{}
 }
 
-// RabbitMQExternalConfig has nothing to say.
+// RabbitMQExternalConfig has no settings: the certificate is in the settings of TLS.
 type RabbitMQExternalConfig struct{ _ struct{} }
 
 // BackfillConfig is how windows that were missed are read later.
@@ -71,9 +71,9 @@ type BackfillConfig struct {
 	MaxAttempts int `mapstructure:"max_attempts"`
 	// CoalesceWindow is the step to which windows are aligned: missing windows that are closer become one job.
 	CoalesceWindow time.Duration `mapstructure:"coalesce_window"`
-	// DedupTTL is how long a job may be under way without a sign before it is made again.
+	// DedupTTL is how long the claim of a job may go without a refresh before the job is published again.
 	DedupTTL time.Duration `mapstructure:"dedup_ttl"`
-	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization; the rest is put off.
+	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization; the rest is deferred.
 	MaxEnqueuesPerOrgPerMinute int `mapstructure:"max_enqueues_per_org_per_minute"`
 	// SweepInterval is how often gaps without a job are looked for, beside the end of each pass.
 	SweepInterval time.Duration `mapstructure:"sweep_interval"`
@@ -101,7 +101,7 @@ func defaultBackfill() BackfillConfig {
 // Enabled reports whether RabbitMQ is configured at all.
 func (c *RabbitMQConfig) Enabled() bool { return c.Endpoint != "" }
 
-// Validate refuses what cannot work.
+// Validate checks the names and, where there is an endpoint, that with exactly one mechanism of authentication.
 func (c *RabbitMQConfig) Validate() error {
 	errs := []error{
 		configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory),
@@ -169,7 +169,7 @@ func (c *BackfillConfig) retries() backfill.RetryPolicy {
 	return backfill.RetryPolicy{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
 }
 
-// Validate refuses what cannot work.
+// Validate checks the ranges. The delays must ascend, and a claim must outlast a sweep.
 func (c *BackfillConfig) Validate() error {
 	errs := []error{
 		configcheck.DurationBetween("max_message_age", c.MaxMessageAge, time.Minute, 30*24*time.Hour),

@@ -23,7 +23,7 @@ const (
 	labelNone   = "none"
 )
 
-// Validate refuses what cannot work.
+// Validate checks the addresses. Credentials belong to the organizations and are refused here.
 func (c *GitHubConfig) Validate() error {
 	errs := []error{
 		c.checkAddresses(), c.checkAPI(),
@@ -106,7 +106,7 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// Validate refuses what cannot work.
+// Validate checks the ranges: 1 to 20 attempts, waits of up to an hour.
 func (c *RetryConfig) Validate() error {
 	return errors.Join(
 		configcheck.IntBetween("max_attempts", c.MaxAttempts, 1, 20),
@@ -114,7 +114,7 @@ func (c *RetryConfig) Validate() error {
 		configcheck.DurationBetween("max_interval", c.MaxInterval, c.InitialInterval, time.Hour))
 }
 
-// Validate refuses what cannot work.
+// Validate checks the ranges. Zero is allowed for min_remaining and reset_buffer.
 func (c *RateLimitConfig) Validate() error {
 	return errors.Join(
 		configcheck.IntBetween("min_remaining", c.MinRemaining, 0, 10_000),
@@ -123,12 +123,12 @@ func (c *RateLimitConfig) Validate() error {
 		configcheck.IntBetween("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
 }
 
-// Validate refuses what cannot work.
+// Validate checks the connection and the value of unavailable.
 func (c *RedisConfig) Validate() error {
 	return errors.Join(c.Check(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
 }
 
-// Validate refuses what cannot work.
+// Validate checks the ranges: at least one failure and one good probe, waits of at least a second.
 func (c *HealthConfig) Validate() error {
 	return errors.Join(
 		configcheck.DurationBetween("probe_interval", c.ProbeInterval, minInterval, time.Hour),
@@ -137,7 +137,7 @@ func (c *HealthConfig) Validate() error {
 		configcheck.IntBetween("recover_threshold", c.RecoverThreshold, 1, 1000))
 }
 
-// Validate refuses what cannot work.
+// Validate checks the enumerations and the patterns.
 func (c *ActorsConfig) Validate() error {
 	return errors.Join(
 		configcheck.OneOf("bots", c.Bots, botsInclude, botsExclude),

@@ -20,8 +20,8 @@ type LOCConfig struct {
 	// Source is commits (every commit is read with its lines) or stats_contributors (commits are read without lines, and
 	// GitHub's statistics are asked for those of the last complete week).
 	Source string `mapstructure:"source"`
-	// RefreshInterval is how often the statistics of a repository are asked for. What nobody has confirmed for twice as long is
-	// stale.
+	// RefreshInterval is how often the statistics of a repository are asked for. Weekly lines that were not confirmed for
+	// twice as long are stale.
 	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
 	// Fallback is for repositories of which the statistics have no lines.
 	Fallback LOCFallbackConfig `mapstructure:"fallback"`
@@ -54,14 +54,14 @@ func defaultLOC() LOCConfig {
 	}
 }
 
-// Validate refuses what cannot work.
+// Validate checks the source and the interval, up to 30 days.
 func (c *LOCConfig) Validate() error {
 	return errors.Join(
 		configcheck.OneOf("source", c.Source, locCommits, locStatistics),
 		configcheck.DurationBetween("refresh_interval", c.RefreshInterval, minInterval, 30*24*time.Hour))
 }
 
-// Validate refuses what cannot work.
+// Validate checks the ranges, also where the fallback is disabled.
 func (c *LOCFallbackConfig) Validate() error {
 	return errors.Join(
 		configcheck.IntBetween("max_commits_per_repo_per_week", c.MaxCommitsPerRepoPerWeek, 1, 100_000),

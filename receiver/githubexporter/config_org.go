@@ -91,7 +91,7 @@ func (c *OrgConfig) key() string { return strings.ToLower(c.Name) }
 // orgName is what GitHub allows in the login of an organization, underscores of managed accounts included.
 var orgName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_])?$`)
 
-// Validate refuses what cannot work.
+// Validate checks the name by what GitHub allows, and that patterns with an owner name this organization.
 func (c *OrgConfig) Validate() error {
 	var errs []error
 	if !orgName.MatchString(c.Name) {
@@ -139,7 +139,7 @@ func (c *OrgConfig) filter() (collect.Filter, error) {
 	return collect.NewFilter(names(repos.Include), names(repos.Exclude), repos.Archived, repos.Forks)
 }
 
-// Validate refuses what cannot work.
+// Validate checks that there is exactly one credential. Its errors never contain a secret.
 func (c *AuthConfig) Validate() error {
 	var given []string
 	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil, "authenticator": c.Authenticator != nil} {
@@ -171,7 +171,7 @@ func validSecret(field, secret string) error {
 	return nil
 }
 
-// Validate refuses what cannot work.
+// Validate checks that there is one name of the App and one form of its key. Its errors never contain a secret.
 func (c *AppConfig) Validate() error {
 	var errs []error
 	errs = append(errs, c.validateName())
@@ -214,7 +214,7 @@ func (c *AppConfig) validateName() error {
 	return nil
 }
 
-// Validate refuses what cannot work.
+// Validate checks that something is included, and the patterns.
 func (c *RepositoriesConfig) Validate() error {
 	if len(c.Include) == 0 {
 		return errors.New(`include: the list is empty, want at least one name or pattern, "*" for all`)

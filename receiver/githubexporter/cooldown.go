@@ -19,8 +19,8 @@ func newCooldown(config *Config, monitor *health.Monitor) *health.Cooldown {
 	})
 }
 
-// minAffectedOrgs is of how many organizations the failures must be that begin a cooldown: two, where this replica may ask about so many. One that
-// leads a single one, where leadership is divided, may have nobody else to ask for.
+// minAffectedOrgs returns the number of organizations whose requests must fail before a cooldown begins: two where this
+// replica reads that many, one where it leads a single one because leadership is divided.
 func minAffectedOrgs(config *Config, monitor *health.Monitor) int {
 	leads := 0
 	for i := range config.Orgs {

@@ -46,7 +46,8 @@ func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Cr
 	return app, shared, err
 }
 
-// credentialName names what GitHub counts limits of. It tells no secret: of a token it has a part of its SHA-256.
+// credentialName names what GitHub counts limits of. It contains no secret: of a token it has a part
+// of the SHA-256.
 func credentialName(auth *AuthConfig, org, endpoint string) string {
 	host := endpoint
 	if u, err := url.Parse(endpoint); err == nil {

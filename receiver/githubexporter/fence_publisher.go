@@ -55,7 +55,8 @@ func (p *fencePublisher) publish(ctx context.Context, fence uint64) error {
 }
 
 // repeat writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
-// a rate limit, for instance. A loop that does not move is no sign of a leader.
+// a rate limit, for instance. It does not while the pass loop makes no
+// progress.
 func (p *fencePublisher) repeat(ctx context.Context, fence uint64) {
 	for ctx.Err() == nil {
 		rest := p.watch.silenceLimit()/2 - p.watch.silentFor(time.Now())

@@ -133,7 +133,7 @@ func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
 	return settings, nil
 }
 
-// claimTimeout is how long there may be no sign of a job.
+// claimTimeout is how long the claim of a job may go without a refresh.
 func claimTimeout(c *BackfillConfig) time.Duration { return max(5*time.Second, c.SweepInterval) }
 
 // close ends the connections.
@@ -226,8 +226,8 @@ func (j *jobQueue) consume(ctx context.Context) {
 	}
 }
 
-// shouldConsume reports whether this replica is to consume the shared queue: followers are, and who leads when nobody else does, or
-// when the organizations are divided.
+// shouldConsume reports whether this replica is to consume the shared queue: a follower does, and a leader where there is
+// no other consumer, or where leadership is divided.
 func (j *jobQueue) shouldConsume(does bool) bool {
 	if !j.monitor.LeadsAny() || j.config.Leadership == leadershipOrg {
 		return true

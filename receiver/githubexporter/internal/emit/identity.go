@@ -16,7 +16,7 @@ import (
 // (https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/).
 const instanceKey = "service.instance.id"
 
-// receiverKey is the label that tells the receivers of a collector apart, as in the collector's own telemetry.
+// receiverKey is the label that identifies a receiver of a collector, as in the collector's own telemetry.
 const receiverKey = "receiver"
 
 // identity is what keeps the streams of this receiver apart from those of other replicas and of other receivers.
