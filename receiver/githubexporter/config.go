@@ -6,13 +6,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -71,47 +68,6 @@ type Config struct {
 	_ struct{}
 }
 
-// GitHubConfig is how GitHub is reached: the settings of the collector's HTTP client and some of GitHub's own.
-type GitHubConfig struct {
-	confighttp.ClientConfig `mapstructure:",squash"`
-
-	// GraphQLEndpoint is derived from the endpoint when it is empty.
-	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
-	// API is graphql (with REST where REST is the better question) or rest (REST alone).
-	API       string          `mapstructure:"api"`
-	Retry     RetryConfig     `mapstructure:"retry"`
-	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
-	// Health is how the replica watches what it depends on.
-	Health HealthConfig `mapstructure:"health"`
-
-	_ struct{}
-}
-
-// HealthConfig is how the replica watches what it depends on.
-type HealthConfig struct {
-	// ProbeInterval is how often.
-	ProbeInterval time.Duration `mapstructure:"probe_interval"`
-	// FailureThreshold is how many questions in a row, of different repositories or of the organization as a whole,
-	// GitHub may leave without a usable answer before requests pause for the Cooldown. RecoverThreshold is how many
-	// good probes in a row end that.
-	FailureThreshold int           `mapstructure:"failure_threshold"`
-	Cooldown         time.Duration `mapstructure:"cooldown"`
-	RecoverThreshold int           `mapstructure:"recover_threshold"`
-
-	_ struct{}
-}
-
-// RedisConfig is how the shared state is reached.
-type RedisConfig struct {
-	redisconn.Config `mapstructure:",squash"`
-
-	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when it
-	// is back).
-	Unavailable string `mapstructure:"unavailable"`
-
-	_ struct{}
-}
-
 // Where metrics are emitted, and how the view follows the store.
 const (
 	emitFromAll         = "all"
@@ -122,68 +78,22 @@ const (
 	unavailableMemory   = "memory"
 )
 
-// RetryConfig is how failed requests are repeated: exponentially, with full jitter.
-type RetryConfig struct {
-	MaxAttempts     int           `mapstructure:"max_attempts"`
-	InitialInterval time.Duration `mapstructure:"initial_interval"`
-	MaxInterval     time.Duration `mapstructure:"max_interval"`
-
-	_ struct{}
-}
-
-// RateLimitConfig is how GitHub's limits are kept.
-type RateLimitConfig struct {
-	// MinRemaining is what is left untouched of a credential's primary limit.
-	MinRemaining int `mapstructure:"min_remaining"`
-	// ResetBuffer is waited for after a limit's reset.
-	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
-	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts.
-	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
-	// MaxConcurrentRequests is for one organization, REST and GraphQL together.
-	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
-
-	_ struct{}
-}
-
-// ActorsConfig is how users are shown.
-type ActorsConfig struct {
-	// Bots is include or exclude.
-	Bots string `mapstructure:"bots"`
-	// Exclude are logins, or patterns with * and ?, of users who are not shown. Case is ignored.
-	Exclude []string `mapstructure:"exclude"`
-	// Label is what the user label has: login, id, hashed or none.
-	Label string `mapstructure:"label"`
-
-	_ struct{}
-}
-
 func createDefaultConfig() component.Config {
-	client := confighttp.NewDefaultClientConfig()
-	client.Endpoint = "https://api.github.com"
-	client.Timeout = 20 * time.Second
 	return &Config{
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
-		GitHub: GitHubConfig{
-			ClientConfig: client,
-			API:          string(github.APIGraphQL),
-			Retry:        RetryConfig{MaxAttempts: 5, InitialInterval: 2 * time.Second, MaxInterval: 30 * time.Second},
-			RateLimit: RateLimitConfig{
-				MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
-			},
-			Health: HealthConfig{ProbeInterval: 30 * time.Second, FailureThreshold: 6, Cooldown: 2 * time.Minute, RecoverThreshold: 3},
-		},
-		LOC:               defaultLOC(),
-		Leadership:        leadershipReceiver,
-		Redis:             RedisConfig{Config: redisconn.Default(), Unavailable: unavailableWait},
-		RabbitMQ:          defaultRabbitMQ(),
-		Backfill:          defaultBackfill(),
-		Actors:            ActorsConfig{Bots: botsInclude, Label: labelLogin},
-		ReconcileInterval: 6 * time.Hour,
-		Retention:         720 * time.Hour,
-		MaxSeries:         500_000,
-		EmitInterval:      30 * time.Second,
-		EmitFrom:          emitFromAll,
-		Snapshot:          snapshotIncremental,
+		GitHub:               defaultGitHub(),
+		LOC:                  defaultLOC(),
+		Leadership:           leadershipReceiver,
+		Redis:                defaultRedis(),
+		RabbitMQ:             defaultRabbitMQ(),
+		Backfill:             defaultBackfill(),
+		Actors:               defaultActors(),
+		ReconcileInterval:    6 * time.Hour,
+		Retention:            720 * time.Hour,
+		MaxSeries:            500_000,
+		EmitInterval:         30 * time.Second,
+		EmitFrom:             emitFromAll,
+		Snapshot:             snapshotIncremental,
 	}
 }
 

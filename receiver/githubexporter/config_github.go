@@ -8,20 +8,65 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/config/confighttp"
+
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
-const (
-	botsInclude = "include"
-	botsExclude = "exclude"
+// GitHubConfig is how GitHub is reached: the settings of the collector's HTTP client and some of GitHub's own.
+type GitHubConfig struct {
+	confighttp.ClientConfig `mapstructure:",squash"`
 
-	labelLogin  = "login"
-	labelID     = "id"
-	labelHashed = "hashed"
-	labelNone   = "none"
-)
+	// GraphQLEndpoint is derived from the endpoint when it is empty.
+	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
+	// API is graphql (with REST where REST is the better question) or rest (REST alone).
+	API       string          `mapstructure:"api"`
+	Retry     RetryConfig     `mapstructure:"retry"`
+	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
+	// Health is how the replica watches what it depends on.
+	Health HealthConfig `mapstructure:"health"`
+
+	_ struct{}
+}
+
+// RetryConfig is how failed requests are repeated: exponentially, with full jitter.
+type RetryConfig struct {
+	MaxAttempts     int           `mapstructure:"max_attempts"`
+	InitialInterval time.Duration `mapstructure:"initial_interval"`
+	MaxInterval     time.Duration `mapstructure:"max_interval"`
+
+	_ struct{}
+}
+
+// RateLimitConfig is how GitHub's limits are kept.
+type RateLimitConfig struct {
+	// MinRemaining is what is left untouched of a credential's primary limit.
+	MinRemaining int `mapstructure:"min_remaining"`
+	// ResetBuffer is waited for after a limit's reset.
+	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
+	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts.
+	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
+	// MaxConcurrentRequests is for one organization, REST and GraphQL together.
+	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
+
+	_ struct{}
+}
+
+func defaultGitHub() GitHubConfig {
+	client := confighttp.NewDefaultClientConfig()
+	client.Endpoint = "https://api.github.com"
+	client.Timeout = 20 * time.Second
+	return GitHubConfig{
+		ClientConfig: client,
+		API:          string(github.APIGraphQL),
+		Retry:        RetryConfig{MaxAttempts: 5, InitialInterval: 2 * time.Second, MaxInterval: 30 * time.Second},
+		RateLimit: RateLimitConfig{
+			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
+		},
+		Health: defaultHealth(),
+	}
+}
 
 // Validate checks the addresses. Credentials belong to the organizations and are refused here.
 func (c *GitHubConfig) Validate() error {
@@ -121,37 +166,4 @@ func (c *RateLimitConfig) Validate() error {
 		configcheck.DurationBetween("reset_buffer", c.ResetBuffer, 0, time.Hour),
 		configcheck.DurationBetween("secondary_backoff", c.SecondaryBackoff, minInterval, time.Hour),
 		configcheck.IntBetween("max_concurrent_requests", c.MaxConcurrentRequests, 1, 100))
-}
-
-// Validate checks the connection and the value of unavailable.
-func (c *RedisConfig) Validate() error {
-	return errors.Join(c.Check(), configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory))
-}
-
-// Validate checks the ranges: at least one failure and one good probe, waits of at least a second.
-func (c *HealthConfig) Validate() error {
-	return errors.Join(
-		configcheck.DurationBetween("probe_interval", c.ProbeInterval, minInterval, time.Hour),
-		configcheck.IntBetween("failure_threshold", c.FailureThreshold, 1, 1_000_000),
-		configcheck.DurationBetween("cooldown", c.Cooldown, minInterval, 24*time.Hour),
-		configcheck.IntBetween("recover_threshold", c.RecoverThreshold, 1, 1000))
-}
-
-// Validate checks the enumerations and the patterns.
-func (c *ActorsConfig) Validate() error {
-	return errors.Join(
-		configcheck.OneOf("bots", c.Bots, botsInclude, botsExclude),
-		configcheck.OneOf("label", c.Label, labelLogin, labelID, labelHashed, labelNone),
-		validPatterns("exclude", c.Exclude))
-}
-
-// validPatterns refuses texts that are no patterns of names.
-func validPatterns(field string, patterns []string) error {
-	var errs []error
-	for i, p := range patterns {
-		if _, err := pattern.Compile(p); err != nil {
-			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.QuoteUnlessSecret(p)))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
 // OrgConfig is an organization and how it is read.
@@ -31,30 +28,6 @@ type OrgConfig struct {
 	Concurrency int `mapstructure:"concurrency"`
 	// Lookback is how far back a repository is read at first contact: the last 24 h at once, what is older afterwards.
 	Lookback time.Duration `mapstructure:"lookback"`
-
-	_ struct{}
-}
-
-// AuthConfig has exactly one of its credentials.
-type AuthConfig struct {
-	// Token is a personal access token, classic or fine-grained.
-	Token *configopaque.String `mapstructure:"token"`
-	// App is a GitHub App's installation.
-	App *AppConfig `mapstructure:"app"`
-	// Authenticator is the id of a client auth extension.
-	Authenticator *component.ID `mapstructure:"authenticator"`
-
-	_ struct{}
-}
-
-// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the
-// App, its numeric id or its client id, and exactly one form of the App's private key.
-type AppConfig struct {
-	AppID          int64                `mapstructure:"app_id"`
-	ClientID       string               `mapstructure:"client_id"`
-	InstallationID int64                `mapstructure:"installation_id"`
-	PrivateKeyFile string               `mapstructure:"private_key_file"`
-	PrivateKey     *configopaque.String `mapstructure:"private_key"`
 
 	_ struct{}
 }
@@ -139,85 +112,21 @@ func (c *OrgConfig) filter() (collect.Filter, error) {
 	return collect.NewFilter(names(repos.Include), names(repos.Exclude), repos.Archived, repos.Forks)
 }
 
-// Validate checks that there is exactly one credential. Its errors never contain a secret.
-func (c *AuthConfig) Validate() error {
-	var given []string
-	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil, "authenticator": c.Authenticator != nil} {
-		if is {
-			given = append(given, name)
-		}
-	}
-	switch slices.Sort(given); len(given) {
-	case 0:
-		return errors.New("0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)")
-	case 1:
-	default:
-		return fmt.Errorf("%s: %d credentials, want exactly one of token, app, authenticator", strings.Join(given, " and "), len(given))
-	}
-	if c.Token != nil {
-		return validSecret("token", string(*c.Token))
-	}
-	return nil
-}
-
-// validSecret refuses what is no secret, above all what an unset environment variable leaves. It never shows it.
-func validSecret(field, secret string) error {
-	if secret == "" {
-		return fmt.Errorf("%s: empty, want the secret (is the environment variable set?)", field)
-	}
-	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return fmt.Errorf("%s: has white space or other characters that no token has, want the bare secret", field)
-	}
-	return nil
-}
-
-// Validate checks that there is one name of the App and one form of its key. Its errors never contain a secret.
-func (c *AppConfig) Validate() error {
-	var errs []error
-	errs = append(errs, c.validateName())
-	if c.InstallationID < 0 {
-		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id, or nothing to have it found out", c.InstallationID))
-	}
-	if (c.PrivateKeyFile == "") == (c.PrivateKey == nil) {
-		errs = append(errs, errors.New("private_key: want exactly one of private_key_file and private_key"))
-	}
-	if strings.ContainsAny(c.PrivateKeyFile, "\r\n") || strings.Contains(c.PrivateKeyFile, "-----BEGIN") {
-		errs = append(errs, errors.New("private_key_file: has a key in it, want the name of a file; the key itself goes into private_key"))
-	}
-	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
-		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
-	}
-	if c.PrivateKey != nil {
-		if err := github.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
-			errs = append(errs, fmt.Errorf("private_key: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef. A
-// client secret has 40 characters.
-var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}$`)
-
-// validateName refuses an App that has no name, or two.
-func (c *AppConfig) validateName() error {
-	switch {
-	case c.AppID != 0 && c.ClientID != "":
-		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
-	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
-		// The value may be a secret that was put into the wrong place.
-		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; its numeric " +
-			"id goes into app_id, and its client secret is not used")
-	case c.ClientID == "" && c.AppID <= 0:
-		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
-	}
-	return nil
-}
-
 // Validate checks that something is included, and the patterns.
 func (c *RepositoriesConfig) Validate() error {
 	if len(c.Include) == 0 {
 		return errors.New(`include: the list is empty, want at least one name or pattern, "*" for all`)
 	}
 	return errors.Join(validPatterns("include", c.Include), validPatterns("exclude", c.Exclude))
+}
+
+// validPatterns refuses texts that are no patterns of names.
+func validPatterns(field string, patterns []string) error {
+	var errs []error
+	for i, p := range patterns {
+		if _, err := pattern.Compile(p); err != nil {
+			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.QuoteUnlessSecret(p)))
+		}
+	}
+	return errors.Join(errs...)
 }

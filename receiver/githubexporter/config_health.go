@@ -1,0 +1,37 @@
+package githubexporter
+
+import (
+	"errors"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// HealthConfig is how the replica watches what it depends on.
+type HealthConfig struct {
+	// ProbeInterval is how often.
+	ProbeInterval time.Duration `mapstructure:"probe_interval"`
+	// FailureThreshold is how many questions in a row, of different repositories or of the organization as a whole,
+	// GitHub may leave without a usable answer before requests pause for the Cooldown. RecoverThreshold is how many
+	// good probes in a row end that.
+	FailureThreshold int           `mapstructure:"failure_threshold"`
+	Cooldown         time.Duration `mapstructure:"cooldown"`
+	RecoverThreshold int           `mapstructure:"recover_threshold"`
+
+	_ struct{}
+}
+
+func defaultHealth() HealthConfig {
+	return HealthConfig{
+		ProbeInterval: 30 * time.Second, FailureThreshold: 6, Cooldown: 2 * time.Minute, RecoverThreshold: 3,
+	}
+}
+
+// Validate checks the ranges: at least one failure and one good probe, waits of at least a second.
+func (c *HealthConfig) Validate() error {
+	return errors.Join(
+		configcheck.DurationBetween("probe_interval", c.ProbeInterval, minInterval, time.Hour),
+		configcheck.IntBetween("failure_threshold", c.FailureThreshold, 1, 1_000_000),
+		configcheck.DurationBetween("cooldown", c.Cooldown, minInterval, 24*time.Hour),
+		configcheck.IntBetween("recover_threshold", c.RecoverThreshold, 1, 1000))
+}

@@ -1,0 +1,130 @@
+package githubexporter
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// RabbitMQConfig is how the queue of backfill jobs is reached.
+type RabbitMQConfig struct {
+	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the process.
+	Endpoint string `mapstructure:"endpoint"`
+	// Auth is how the client authenticates.
+	Auth RabbitMQAuthConfig `mapstructure:"auth"`
+	// TLS is for amqps.
+	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	// Exchange, Queue and DeadLetterQueue are names. Those of the retry queues are made of Queue.
+	Exchange        string `mapstructure:"exchange"`
+	Queue           string `mapstructure:"queue"`
+	DeadLetterQueue string `mapstructure:"dead_letter_queue"`
+	// Prefetch is how many jobs this replica holds that are not done.
+	Prefetch int `mapstructure:"prefetch"`
+	// Unavailable is wait (not ready until RabbitMQ is back) or memory (the jobs of the leader go through a queue in its
+	// process meanwhile).
+	Unavailable string `mapstructure:"unavailable"`
+
+	_ struct{}
+}
+
+// RabbitMQAuthConfig has exactly one of its mechanisms.
+type RabbitMQAuthConfig struct {
+	// Plain is a name and a password.
+	Plain *RabbitMQPlainConfig `mapstructure:"plain"`
+	// External is the certificate of the TLS client.
+	External *RabbitMQExternalConfig `mapstructure:"external"`
+
+	_ struct{}
+}
+
+// RabbitMQPlainConfig is a name and a password.
+type RabbitMQPlainConfig struct {
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+
+	_ struct{}
+}
+
+// RabbitMQExternalConfig has no settings: the certificate is in the settings of TLS.
+type RabbitMQExternalConfig struct{ _ struct{} }
+
+func defaultRabbitMQ() RabbitMQConfig {
+	return RabbitMQConfig{
+		TLS:      configoptional.Default(configtls.NewDefaultClientConfig()),
+		Exchange: "gh.backfill", Queue: "gh.backfill.jobs", DeadLetterQueue: "gh.backfill.dlq",
+		Prefetch: 8, Unavailable: unavailableWait,
+	}
+}
+
+// Enabled reports whether RabbitMQ is configured at all.
+func (c *RabbitMQConfig) Enabled() bool { return c.Endpoint != "" }
+
+// Validate checks the names and, where there is an endpoint, that with exactly one mechanism of authentication.
+func (c *RabbitMQConfig) Validate() error {
+	errs := []error{
+		configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory),
+		configcheck.IntBetween("prefetch", c.Prefetch, 1, 65_535),
+	}
+	names := make(map[string]string)
+	for field, name := range map[string]string{"queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
+		if before, twice := names[name]; twice {
+			errs = append(errs, fmt.Errorf("%s: %q like %s, want two queues", field, name, before))
+		}
+		names[name] = field
+	}
+	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
+		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
+			errs = append(errs, fmt.Errorf("%s: %s, want a name without blanks, not one of the broker's own that begin with amq",
+				field, configcheck.QuoteUnlessSecret(name)))
+		}
+	}
+	if c.Enabled() {
+		errs = append(errs, c.validateEndpoint(), c.validateAuth())
+	} else if c.Auth.Plain != nil || c.Auth.External != nil || c.TLS.HasValue() {
+		errs = append(errs, errors.New("endpoint: empty, want amqp://host:port/vhost (is the environment variable set?)"))
+	}
+	return errors.Join(errs...)
+}
+
+// address is the endpoint; nil when there is none. Its error never shows it.
+func (c *RabbitMQConfig) address() (*url.URL, error) {
+	if !c.Enabled() {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	return configcheck.URLs{
+		Schemes: []string{"amqp", "amqps"}, Want: "want amqp://host:port/vhost or amqps://host:port/vhost",
+		Remedy: "user name and password go into auth::plain",
+	}.Parse("endpoint", c.Endpoint)
+}
+
+func (c *RabbitMQConfig) validateEndpoint() error {
+	u, err := c.address()
+	switch {
+	case err != nil:
+		return err
+	case u.Scheme == "amqp" && c.TLS.HasValue():
+		return fmt.Errorf("tls: with the endpoint amqp://%s, want one that begins with amqps", u.Host)
+	case u.Scheme == "amqp" && c.Auth.External != nil:
+		return fmt.Errorf("auth::external: with the endpoint amqp://%s, want one that begins with amqps, and a certificate in tls",
+			u.Host)
+	default:
+		return nil
+	}
+}
+
+func (c *RabbitMQConfig) validateAuth() error {
+	if (c.Auth.Plain == nil) == (c.Auth.External == nil) {
+		return errors.New("auth: want exactly one of plain, external")
+	}
+	if plain := c.Auth.Plain; plain != nil && plain.Username == "" {
+		return errors.New("auth::plain::username: empty, want a user of the broker (is the environment variable set?)")
+	}
+	return nil
+}
