@@ -28,7 +28,10 @@ func newRenamed(t *testing.T) *renamed {
 		r.happens(data, "ada", r.begun)
 	}
 	r.happens(data, "bob", r.begun)
-	r.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: plenty})
+	r.server = githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: plenty},
+	)
 	return r
 }
 
@@ -36,7 +39,13 @@ func newRenamed(t *testing.T) *renamed {
 func (r *renamed) happens(d *githubtest.Dataset, login string, at time.Time) {
 	r.number++
 	d.Commits = append(d.Commits, githubtest.Commit{
-		Repo: "one", SHA: fmt.Sprintf("%040x", r.number), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 1, Parents: 1,
+		Repo:        "one",
+		SHA:         fmt.Sprintf("%040x", r.number),
+		Login:       &login,
+		AuthoredAt:  at,
+		CommittedAt: at,
+		Additions:   1,
+		Parents:     1,
 	})
 	d.Pulls = append(d.Pulls, githubtest.Pull{Repo: "one", Number: r.number, Login: &login, CreatedAt: at})
 	d.Comments = append(d.Comments, githubtest.Comment{

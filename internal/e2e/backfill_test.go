@@ -77,7 +77,10 @@ func startSystem(t *testing.T, p plan) *system {
 func prepareSystem(t *testing.T, p plan) *system {
 	t.Helper()
 	s := &system{data: p.data, plan: p, redis: redistest.Start(t, p.redis...), rabbit: rabbittest.Start(t)}
-	s.server = githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty})
+	s.server = githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty},
+	)
 	for n := range p.replicas {
 		token := fmt.Sprintf("token-of-replica-%d", n)
 		if p.oneToken {
@@ -94,8 +97,14 @@ func (s *system) run(t *testing.T) {
 	for _, token := range s.tokens {
 		redis := startProxy(t, s.redis.Address)
 		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
-		r := startReplicaLogging(t, cmp.Or(s.plan.log, "info"), "redis: "+block, block, fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
-			s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github))
+		r := startReplicaLogging(
+			t,
+			cmp.Or(s.plan.log, "info"),
+			"redis: "+block,
+			block,
+			fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
+				s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github),
+		)
 		r.redis = redis
 		s.replicas = append(s.replicas, r)
 	}
@@ -122,12 +131,28 @@ func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Durat
 		}
 		id := int64(i)*1_000_000 + n
 		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3, Deletions: 1, Parents: 1,
+			Repo:        repo,
+			SHA:         fmt.Sprintf("%040x", id+1),
+			Login:       user,
+			AuthoredAt:  at,
+			CommittedAt: at,
+			Additions:   3,
+			Deletions:   1,
+			Parents:     1,
 		})
 		number := int(n) + 1
-		d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: number, Login: user, CreatedAt: at, MergedAt: &at, ClosedAt: &at})
-		d.Reviews = append(d.Reviews, githubtest.Review{Repo: repo, Pull: number, ID: id, Login: user, SubmittedAt: &at, State: "APPROVED"})
-		d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: number, ID: id, Login: user, CreatedAt: at, UpdatedAt: at})
+		d.Pulls = append(
+			d.Pulls,
+			githubtest.Pull{Repo: repo, Number: number, Login: user, CreatedAt: at, MergedAt: &at, ClosedAt: &at},
+		)
+		d.Reviews = append(
+			d.Reviews,
+			githubtest.Review{Repo: repo, Pull: number, ID: id, Login: user, SubmittedAt: &at, State: "APPROVED"},
+		)
+		d.Comments = append(
+			d.Comments,
+			githubtest.Comment{Repo: repo, Issue: number, ID: id, Login: user, CreatedAt: at, UpdatedAt: at},
+		)
 	}
 }
 
@@ -208,8 +233,10 @@ func doubled(jobs []backfill.Job, ended map[string]time.Time) []backfill.Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(late backfill.Job) bool {
 		return !slices.ContainsFunc(jobs, func(early backfill.Job) bool {
 			end, over := ended[early.ID]
-			return early.ID != late.ID && early.Repo == late.Repo && early.Streams&late.Streams != 0 && early.Window.Overlaps(late.Window) &&
-				!early.CreatedAt.After(late.CreatedAt) && (!over || end.After(late.CreatedAt))
+			return early.ID != late.ID && early.Repo == late.Repo && early.Streams&late.Streams != 0 &&
+				early.Window.Overlaps(late.Window) &&
+				!early.CreatedAt.After(late.CreatedAt) &&
+				(!over || end.After(late.CreatedAt))
 		})
 	})
 }
@@ -250,8 +277,15 @@ func TestBackfillFaults(t *testing.T) {
 	published := startAudit(t, s.rabbit)
 
 	rnd := rand.New(rand.NewPCG(4, 2))
-	effects := []githubtest.Effect{githubtest.Status(500), githubtest.Status(502), githubtest.Hang(), githubtest.SecondaryLimit(403, 2*time.Second)}
-	s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)}) // each repository is asked for alone
+	effects := []githubtest.Effect{
+		githubtest.Status(500),
+		githubtest.Status(502),
+		githubtest.Hang(),
+		githubtest.SecondaryLimit(403, 2*time.Second),
+	}
+	s.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)},
+	) // each repository is asked for alone
 	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
 	for i, repo := range data.Repos {
 		if i%2 == 0 {
@@ -285,7 +319,14 @@ func TestBackfillFaults(t *testing.T) {
 	// What fails again after its job has ended is missing again, and a job of its own.
 	jobs, windows := published.all(), make(map[activity.Window]bool)
 	for _, job := range jobs {
-		t.Logf("%s: %s %s %s because of %s", job.CreatedAt.Format(time.TimeOnly), job.Repo, job.Streams, job.Window, job.Reason)
+		t.Logf(
+			"%s: %s %s %s because of %s",
+			job.CreatedAt.Format(time.TimeOnly),
+			job.Repo,
+			job.Streams,
+			job.Window,
+			job.Reason,
+		)
 		windows[job.Window] = true
 	}
 	require.Len(t, windows, 1, "what fails within one step of coalescing is one window")
@@ -318,9 +359,19 @@ func addBurst(d *githubtest.Dataset, repo string, i int, span, every time.Durati
 		id := int64(i)*1_000_000 + 500_000 + n
 		user := new(fmt.Sprintf("user-%d", i%5))
 		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3, Deletions: 1, Parents: 1,
+			Repo:        repo,
+			SHA:         fmt.Sprintf("%040x", id+1),
+			Login:       user,
+			AuthoredAt:  at,
+			CommittedAt: at,
+			Additions:   3,
+			Deletions:   1,
+			Parents:     1,
 		})
-		d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: 1, ID: id, Login: user, CreatedAt: at, UpdatedAt: at})
+		d.Comments = append(
+			d.Comments,
+			githubtest.Comment{Repo: repo, Issue: 1, ID: id, Login: user, CreatedAt: at, UpdatedAt: at},
+		)
 		number := 10_000 + int(n)
 		d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: number, Login: user, CreatedAt: at})
 	}
@@ -396,7 +447,8 @@ func passTimes(log string, since time.Time) []time.Time {
 			Time time.Time `json:"ts"`
 			Msg  string    `json:"msg"`
 		}
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Time.After(since) && strings.HasPrefix(entry.Msg, "Pass ended") {
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Time.After(since) &&
+			strings.HasPrefix(entry.Msg, "Pass ended") {
 			list = append(list, entry.Time)
 		}
 	}
@@ -409,8 +461,12 @@ func TestBackfillCrashes(t *testing.T) {
 	t.Parallel()
 	data := active(30, 30*24*time.Hour, 2*time.Hour)
 	s := prepareSystem(t, plan{
-		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
-		replicas: 3, interval: 3 * time.Second, lookback: 720 * time.Hour, redis: []string{"appendonly yes", "appendfsync always"},
+		data:     data,
+		timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+		replicas: 3,
+		interval: 3 * time.Second,
+		lookback: 720 * time.Hour,
+		redis:    []string{"appendonly yes", "appendfsync always"},
 	})
 	visible := time.Now()
 	s.server.HideAfter(visible)
@@ -479,7 +535,9 @@ func TestDeadJobs(t *testing.T) {
 	visible := time.Now()
 	s.server.HideAfter(visible)
 	comments := "/repos/{owner}/{repo}/issues/comments"
-	s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Effect: githubtest.Status(403)})
+	s.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Effect: githubtest.Status(403)},
+	)
 	s.run(t)
 	a := startAudit(t, s.rabbit)
 	for _, r := range s.replicas { // until the queue is there
@@ -506,7 +564,9 @@ func TestDeadJobs(t *testing.T) {
 	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
 	tool := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command(proctest.ProgramPath(t, "GX_BACKFILLCTL"), append([]string{"--endpoint", endpoint}, args...)...)
+		cmd := exec.Command(
+			proctest.ProgramPath(t, "GX_BACKFILLCTL"),
+			append([]string{"--endpoint", endpoint}, args...)...)
 		output, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(output))
 		return string(output)
@@ -525,17 +585,36 @@ func TestDeadJobs(t *testing.T) {
 	s.queueEmpty(t, dead-1)
 	compareWith(t, startPrometheus(t, s.replicas[1].metrics), func(at time.Time) map[series]float64 {
 		truth := truthAt(data, s.server.Timeline(), visible, at)
-		if ledger.LastCompleteWeek(at).Start.Before(visible.Add(-lookback)) { // on some days ten of them do not reach over the last week
+		if ledger.LastCompleteWeek(
+			at,
+		).Start.Before(
+			visible.Add(-lookback),
+		) { // on some days ten of them do not reach over the last week
 			maps.DeleteFunc(truth, func(s series, _ float64) bool { return strings.HasSuffix(s.metric, "_weekly") })
 		}
 		return truth
 	})
 
 	s.server.ResetRequests()
-	t.Log(tool("read", "--org", org, "--repo", "repo-01", "--streams", "comments", "--from", visible.Add(-72*time.Hour).UTC().Format(time.RFC3339),
-		"--until", visible.UTC().Format(time.RFC3339)))
+	t.Log(
+		tool(
+			"read",
+			"--org",
+			org,
+			"--repo",
+			"repo-01",
+			"--streams",
+			"comments",
+			"--from",
+			visible.Add(-72*time.Hour).UTC().Format(time.RFC3339),
+			"--until",
+			visible.UTC().Format(time.RFC3339),
+		),
+	)
 	eventually(t, 30*time.Second, func() error {
-		if n := s.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "repo-01" && r.Route == comments }); n == 0 {
+		if n := s.server.CountRequests(
+			func(r githubtest.RequestInfo) bool { return r.Repo == "repo-01" && r.Route == comments },
+		); n == 0 {
 			return fmt.Errorf("it is not read again: %d", n)
 		}
 		return nil
@@ -576,8 +655,12 @@ func TestRabbitMQDown(t *testing.T) {
 		t.Run(unavailable, func(t *testing.T) {
 			data := active(6, 10*24*time.Hour, 3*time.Hour)
 			s := startSystem(t, plan{
-				data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
-				replicas: 2, interval: 2 * time.Second, lookback: 24 * time.Hour, rabbit: ", unavailable: " + unavailable,
+				data:     data,
+				timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
+				replicas: 2,
+				interval: 2 * time.Second,
+				lookback: 24 * time.Hour,
+				rabbit:   ", unavailable: " + unavailable,
 			})
 			visible := time.Now()
 			s.server.HideAfter(visible)
@@ -593,14 +676,26 @@ func TestRabbitMQDown(t *testing.T) {
 			for role, r := range roles {
 				r.check(t, expected{role, mode, "amqp", false}, 30*time.Second)
 			}
-			s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Effect: githubtest.Status(500)})
+			s.server.InjectFault(
+				githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Effect: githubtest.Status(500)},
+			)
 			gaps := func() float64 {
 				return s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
 			}
 			s.server.ShowAll()
 			s.server.Update(func(d *githubtest.Dataset) {
 				at := s.server.Timeline().ToData(time.Now().Add(-time.Second))
-				d.Comments = append(d.Comments, githubtest.Comment{Repo: "repo-02", Issue: 1, ID: 77_777_777, Login: new("user-1"), CreatedAt: at, UpdatedAt: at})
+				d.Comments = append(
+					d.Comments,
+					githubtest.Comment{
+						Repo:      "repo-02",
+						Issue:     1,
+						ID:        77_777_777,
+						Login:     new("user-1"),
+						CreatedAt: at,
+						UpdatedAt: at,
+					},
+				)
 			})
 			eventually(t, 30*time.Second, func() error {
 				if gaps() == 0 {

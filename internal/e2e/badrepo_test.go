@@ -55,11 +55,20 @@ func addActivity(data *githubtest.Dataset, repo string, at time.Time) {
 	login := "ada"
 	at = at.UTC().Truncate(time.Second)
 	data.Commits = append(data.Commits, githubtest.Commit{
-		Repo: repo, SHA: fmt.Sprintf("%040x", 1<<20+len(data.Commits)), Login: &login, AuthoredAt: at, CommittedAt: at, Parents: 1,
-		Additions: 3, Deletions: 1,
+		Repo:        repo,
+		SHA:         fmt.Sprintf("%040x", 1<<20+len(data.Commits)),
+		Login:       &login,
+		AuthoredAt:  at,
+		CommittedAt: at,
+		Parents:     1,
+		Additions:   3,
+		Deletions:   1,
 	})
 	number := len(data.Pulls) + 1
-	data.Pulls = append(data.Pulls, githubtest.Pull{Repo: repo, Number: number, Login: &login, CreatedAt: at, UpdatedAt: at, State: "OPEN"})
+	data.Pulls = append(
+		data.Pulls,
+		githubtest.Pull{Repo: repo, Number: number, Login: &login, CreatedAt: at, UpdatedAt: at, State: "OPEN"},
+	)
 	data.Comments = append(data.Comments, githubtest.Comment{
 		Repo: repo, ID: int64(50_000 + len(data.Comments)), Issue: number, Login: &login, CreatedAt: at, UpdatedAt: at,
 	})
@@ -76,8 +85,12 @@ type follower struct {
 func startFollower(t *testing.T, api string, interval, timeout time.Duration, lacking ...string) *follower {
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{smallOrg(time.Now())}, Timeline: githubtest.Timeline{Pivot: time.Now(), Start: time.Now()},
-		Limits: plenty, MissingFields: lacking,
+		Datasets: []*githubtest.Dataset{
+			smallOrg(time.Now()),
+		},
+		Timeline:      githubtest.Timeline{Pivot: time.Now(), Start: time.Now()},
+		Limits:        plenty,
+		MissingFields: lacking,
 	})
 	gx := startCollector(t, fmt.Sprintf(badRepoConfig, githubtest.DefaultToken, interval, server.URL, api, timeout))
 	return &follower{collector: gx, server: server, rounds: 1}
@@ -151,7 +164,9 @@ func TestOneBadRepository(t *testing.T) {
 				"403": githubtest.Status(403), "404": githubtest.Status(404), "reset": githubtest.ConnectionReset(),
 			} {
 				fault := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: effect})
-				together := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: effect})
+				together := f.server.InjectFault(
+					githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: effect},
+				)
 				for range 2 {
 					f.round(t, 2*interval+4*time.Second)
 				}
@@ -190,7 +205,11 @@ func TestOneHangingRepository(t *testing.T) {
 				f.round(t, 2*interval)
 			}
 			f.requireNoCooldown(t)
-			require.Less(t, f.count(t.Context(), `gh_exporter_scrape_duration_seconds{org="acme"}`), 1.2*interval.Seconds())
+			require.Less(
+				t,
+				f.count(t.Context(), `gh_exporter_scrape_duration_seconds{org="acme"}`),
+				1.2*interval.Seconds(),
+			)
 			f.server.ClearFaults()
 			f.follows(t, time.Minute, everyRepo)
 		})
@@ -253,7 +272,10 @@ func TestUndecodableValues(t *testing.T) {
 			f.follows(t, time.Minute, everyRepo)
 			for question, path := range paths {
 				f.server.InjectFault(githubtest.Fault{
-					Match:  githubtest.Match{Repo: badRepo, Func: func(r githubtest.RequestInfo) bool { return r.Operation == question || r.Route == question }},
+					Match: githubtest.Match{
+						Repo: badRepo,
+						Func: func(r githubtest.RequestInfo) bool { return r.Operation == question || r.Route == question },
+					},
 					Effect: githubtest.ValueAt(path, year),
 				})
 			}
@@ -310,7 +332,8 @@ func TestServerThatLacksAField(t *testing.T) {
 		"other windows remain gaps."
 	named := func(f *follower, field string) func() error {
 		return func() error {
-			if f.logged(logged).IsZero() || !strings.Contains(f.Output(), field) || !strings.Contains(f.Output(), "github::api: rest") {
+			if f.logged(logged).IsZero() || !strings.Contains(f.Output(), field) ||
+				!strings.Contains(f.Output(), "github::api: rest") {
 				return errors.New("the log does not name " + field)
 			}
 			return nil
@@ -335,7 +358,14 @@ func TestServerThatLacksAField(t *testing.T) {
 			return nil
 		})
 		f.requireNoCooldown(t)
-		graphql := f.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "" && r.Route == "/graphql" })
-		require.LessOrEqual(t, graphql, 12, "those that leave together, and then none: a document that the schema refuses is not asked for again and again")
+		graphql := f.server.CountRequests(
+			func(r githubtest.RequestInfo) bool { return r.Operation == "" && r.Route == "/graphql" },
+		)
+		require.LessOrEqual(
+			t,
+			graphql,
+			12,
+			"those that leave together, and then none: a document that the schema refuses is not asked for again and again",
+		)
 	})
 }

@@ -131,7 +131,8 @@ func TestSharedBroker(t *testing.T) {
 func (d *deployment) worked(t *testing.T, jobs float64) error {
 	t.Helper()
 	n := d.count(t.Context(), fmt.Sprintf(
-		`gh_exporter_backfill_jobs_processed_total{org=%q,result="processed"}`, d.org))
+		`gh_exporter_backfill_jobs_processed_total{org=%q,result="processed"}`, d.org,
+	))
 	if n < jobs {
 		return fmt.Errorf("%v jobs processed, want %v", n, jobs)
 	}

@@ -67,7 +67,12 @@ func newCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
 	dir := t.TempDir()
 	c := &collector{
-		binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml"), metrics: proctest.FreeAddress(t),
+		binary: proctest.ProgramPath(
+			t,
+			"GX_COLLECTOR",
+		),
+		config:  filepath.Join(dir, "collector.yaml"),
+		metrics: proctest.FreeAddress(t),
 	}
 	text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(receiver), c.metrics)
 	require.NoError(t, os.WriteFile(c.config, []byte(text), 0o600))

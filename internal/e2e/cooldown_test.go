@@ -35,7 +35,10 @@ func TestCooldown(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/60)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+	)
 	timeline = server.Timeline()
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, "{token: "+githubtest.DefaultToken+"}", server.URL))
 	gx.complete(t, org)
@@ -58,7 +61,10 @@ func TestCooldown(t *testing.T) {
 	waitUntil(t, time.Now().Add(4*time.Second))
 	require.Zero(t, server.CountRequests(reading), "nothing is asked during the cooldown")
 	require.Zero(t, server.CountRequests(probe), "not even by probes before its end")
-	skipped := gx.count(t.Context(), fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org))
+	skipped := gx.count(
+		t.Context(),
+		fmt.Sprintf("gh_exporter_scrape_runs_total{org=%q,result=\"skipped_unhealthy\"}", org),
+	)
 	require.Positive(t, skipped)
 
 	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
@@ -77,7 +83,12 @@ func TestCooldown(t *testing.T) {
 		}
 		return nil
 	})
-	require.LessOrEqual(t, server.CountRequests(reading), 6*2+2, "six questions of two attempts each, and what is on its way")
+	require.LessOrEqual(
+		t,
+		server.CountRequests(reading),
+		6*2+2,
+		"six questions of two attempts each, and what is on its way",
+	)
 
 	server.ClearFaults()
 	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: probe}, Times: 2, Effect: githubtest.Status(403)})
@@ -96,8 +107,14 @@ func TestCooldownWithoutAToken(t *testing.T) {
 	data := loadData(t)
 	key, keyFile := appKey(t)
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Timeline: githubtest.EndingAt(data, 72*time.Hour, time.Now(), 1), Limits: plenty,
-		Apps: []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}},
+		Datasets: []*githubtest.Dataset{
+			data,
+		},
+		Timeline: githubtest.EndingAt(data, 72*time.Hour, time.Now(), 1),
+		Limits:   plenty,
+		Apps: []githubtest.App{
+			{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},
+		},
 	})
 	timeline := server.Timeline()
 	server.HideAfter(timeline.Start)

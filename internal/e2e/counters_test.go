@@ -180,7 +180,10 @@ func (c *collector) run(t *testing.T) {
 func startDeltas(t *testing.T, endpoint string) string {
 	t.Helper()
 	address := proctest.FreeAddress(t)
-	c := &collector{binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml")}
+	c := &collector{
+		binary: proctest.ProgramPath(t, "GX_COLLECTOR"),
+		config: filepath.Join(t.TempDir(), "collector.yaml"),
+	}
 	require.NoError(t, os.WriteFile(c.config, fmt.Appendf(nil, deltaConfig, address, endpoint), 0o600))
 	c.run(t)
 	eventually(t, time.Minute, func() error {
@@ -305,7 +308,12 @@ func TestIncreaseIsWhatHappened(t *testing.T) {
 		t.Parallel()
 		r := newRenamed(t)
 		redis := redistest.Start(t)
-		replicas := startReplicas(t, 2, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL))
+		replicas := startReplicas(
+			t,
+			2,
+			redis.Address,
+			fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL),
+		)
 		led := leader(t, replicas)
 		prom := startPrometheus(t, replicas[1-led].metrics)
 		increased(t, prom, map[string]float64{})
@@ -384,7 +392,8 @@ func startPushingReplica(t *testing.T, redisAddress, receiver, endpoint string) 
 	store := fmt.Sprintf("{endpoints: [%q]}", redisAddress)
 	r := newReplica(t, "info", "redis: "+store, store, receiver,
 		"\nexporters:\n", fmt.Sprintf(
-			"\nexporters:\n  otlphttp: {endpoint: %q, compression: none, sending_queue: {enabled: false}}\n", endpoint),
+			"\nexporters:\n  otlphttp: {endpoint: %q, compression: none, sending_queue: {enabled: false}}\n", endpoint,
+		),
 		"exporters: [prometheus]", "exporters: [otlphttp]")
 	r.run(t)
 	return r

@@ -59,9 +59,16 @@ func TestCredentials(t *testing.T) {
 			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
 			{Token: "extension-token", Name: "extension", Login: "e", Orgs: []string{"by-extension"}},
 		},
-		Apps: []githubtest.App{{ID: 11, ClientID: "Iv23liABCDEF0123456789", PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
-			{ID: 22, Org: "by-app"}, {ID: 33, Org: "by-found-app"}, {ID: 44, Org: "by-client-id"},
-		}}},
+		Apps: []githubtest.App{
+			{
+				ID:        11,
+				ClientID:  "Iv23liABCDEF0123456789",
+				PublicKey: &key.PublicKey,
+				Installations: []githubtest.Installation{
+					{ID: 22, Org: "by-app"}, {ID: 33, Org: "by-found-app"}, {ID: 44, Org: "by-client-id"},
+				},
+			},
+		},
 	}
 	names := []string{"by-token", "by-app", "by-found-app", "by-client-id", "by-extension"}
 	for _, name := range names {

@@ -39,7 +39,8 @@ func documents(t *testing.T) map[string]string {
 	found := make(map[string]string)
 	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		name := entry.Name()
-		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data", "decisions"}, name) || (name[0] == '.' && len(name) > 2)) {
+		if entry.IsDir() &&
+			(slices.Contains([]string{"_build", "bin", "data", "decisions"}, name) || (name[0] == '.' && len(name) > 2)) {
 			return filepath.SkipDir
 		}
 		if err != nil || filepath.Ext(name) != ".md" || name == "CHANGELOG.md" || name == "documentation.md" {
@@ -198,11 +199,18 @@ func TestCommandsOfDocuments(t *testing.T) {
 		switch name, _, _ := strings.Cut(command, " "); name {
 		case "make", "go", "export": // looked at above
 		case "backfillctl":
-			out, err := bash(t, `backfillctl() { "$GX_BACKFILLCTL" "$@"; }; `+command, "RABBITMQ_URL=amqp://user:password@"+nowhere+"/")
+			out, err := bash(
+				t,
+				`backfillctl() { "$GX_BACKFILLCTL" "$@"; }; `+command,
+				"RABBITMQ_URL=amqp://user:password@"+nowhere+"/",
+			)
 			require.Error(t, err)
 			require.Contains(t, out, "connection refused", command)
 		case "curl":
-			out, err := bash(t, "curl() { command curl -sSf \"$@\"; }\n"+strings.ReplaceAll(command, "127.0.0.1:18080", control))
+			out, err := bash(
+				t,
+				"curl() { command curl -sSf \"$@\"; }\n"+strings.ReplaceAll(command, "127.0.0.1:18080", control),
+			)
 			require.NoError(t, err, "%s: %s", command, out)
 		default:
 			require.Fail(t, "a command that the test does not know", command)

@@ -168,8 +168,12 @@ func TestHealth(t *testing.T) {
 	var replicas []*replica
 	for range 2 {
 		store := startProxy(t, redis.Address)
-		r := startReplica(t, fmt.Sprintf("redis: {endpoints: [%q]}", redis.Address), fmt.Sprintf("{endpoints: [%q]}", store.Listen),
-			fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "1s"))
+		r := startReplica(
+			t,
+			fmt.Sprintf("redis: {endpoints: [%q]}", redis.Address),
+			fmt.Sprintf("{endpoints: [%q]}", store.Listen),
+			fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "1s"),
+		)
 		r.redis = store
 		replicas = append(replicas, r)
 	}
@@ -218,7 +222,12 @@ func TestStuckLoop(t *testing.T) {
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
 	redis := redistest.Start(t)
 	block := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
-	r := startReplica(t, "redis: "+block, block, fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "10m"))
+	r := startReplica(
+		t,
+		"redis: "+block,
+		block,
+		fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "10m"),
+	)
 	r.check(t, expected{"leader", "healthy", "scheduler", true}, 30*time.Second)
 	server.InjectFault(githubtest.Fault{Effect: githubtest.Effect{Kind: githubtest.KindHang}})
 	r.check(t, expected{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*within)

@@ -186,7 +186,11 @@ func TestTwoStaticLeaders(t *testing.T) {
 	for range 15 { // longer than it would wait for a leader that is silent
 		second.reading(t, "acme")
 	}
-	require.Equal(t, asked, e.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "one" }))
+	require.Equal(
+		t,
+		asked,
+		e.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "one" }),
+	)
 	require.Equal(t, 1, strings.Count(first.Output(), refused))
 	require.Len(t, e.terms(t, "acme"), 2, "they do not replace each other again and again")
 	second.check(t, expected{"leader", "healthy", "leadership", true}, within)

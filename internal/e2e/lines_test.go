@@ -33,7 +33,13 @@ func TestWeeklyLines(t *testing.T) {
 			data := loadData(t)
 			timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty, StatsPending: test.pending, StatsZeroFrom: test.zerosFrom,
+				Datasets: []*githubtest.Dataset{
+					data,
+				},
+				Timeline:      timeline,
+				Limits:        plenty,
+				StatsPending:  test.pending,
+				StatsZeroFrom: test.zerosFrom,
 			})
 			timeline = server.Timeline()
 			server.HideAfter(timeline.Start)
@@ -45,7 +51,11 @@ func TestWeeklyLines(t *testing.T) {
 			})
 			requireModes(t, gx, data, timeline, test.mode)
 			if test.pending > 0 {
-				require.GreaterOrEqual(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == 202 }), 2)
+				require.GreaterOrEqual(
+					t,
+					server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == 202 }),
+					2,
+				)
 			}
 			require.Less(t, gx.Stop(), time.Second)
 			requireNoSecret(t, gx.Output())
@@ -63,11 +73,17 @@ func requireModes(t *testing.T, gx *collector, data *githubtest.Dataset, timelin
 			expected = "ready"
 		}
 		for _, mode := range []string{"warming", "ready", "stale", "fallback"} {
-			value, err := gx.value(t.Context(), fmt.Sprintf("gh_exporter_loc_source_mode{mode=%q,org=%q,repo=%q}", mode, org, r.Name))
+			value, err := gx.value(
+				t.Context(),
+				fmt.Sprintf("gh_exporter_loc_source_mode{mode=%q,org=%q,repo=%q}", mode, org, r.Name),
+			)
 			require.NoError(t, err)
 			require.Equal(t, mode == expected, value == 1, "%s of %s", mode, r.Name)
 		}
-		incomplete, err := gx.value(t.Context(), fmt.Sprintf("gh_exporter_loc_fallback_incomplete{org=%q,repo=%q}", org, r.Name))
+		incomplete, err := gx.value(
+			t.Context(),
+			fmt.Sprintf("gh_exporter_loc_fallback_incomplete{org=%q,repo=%q}", org, r.Name),
+		)
 		require.Equal(t, expected == "fallback", err == nil)
 		require.Zero(t, incomplete)
 	}

@@ -81,7 +81,13 @@ func TestMainJob(t *testing.T) {
 
 // compare waits until Prometheus has the truth of some moment of the last seconds: between an emission and the
 // answer, an event may leave a window.
-func compare(t *testing.T, prom *prometheus, data *githubtest.Dataset, timeline githubtest.Timeline, visible time.Time) {
+func compare(
+	t *testing.T,
+	prom *prometheus,
+	data *githubtest.Dataset,
+	timeline githubtest.Timeline,
+	visible time.Time,
+) {
 	t.Helper()
 	compareWith(t, prom, func(at time.Time) map[series]float64 { return truthAt(data, timeline, visible, at) })
 }

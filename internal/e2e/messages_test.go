@@ -82,7 +82,13 @@ func TestWrongEndpoints(t *testing.T) {
 		"https://api.github.com/graphql": "want https://api.github.com", "https://ghe.example/api/graphql": "/api/v3",
 	} {
 		config := writeConfig(t, fmt.Sprintf(oneOrganization, "octocat", "abc", endpoint, "graphql"))
-		out, err := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"), "validate", "--config", config).CombinedOutput()
+		out, err := exec.CommandContext(
+			t.Context(),
+			proctest.ProgramPath(t, "GX_COLLECTOR"),
+			"validate",
+			"--config",
+			config,
+		).CombinedOutput()
 		require.Error(t, err)
 		require.Contains(t, string(out), "github: endpoint: ")
 		require.Contains(t, string(out), want)

@@ -44,10 +44,20 @@ func namedData() *githubtest.Dataset {
 				Repo: repo.Name, Number: i + 1, Login: &login, CreatedAt: at, MergedAt: &merged, ClosedAt: &merged,
 			})
 			data.Reviews = append(data.Reviews, githubtest.Review{
-				Repo: repo.Name, Pull: i + 1, ID: int64(1000*(r+1) + i), Login: &login, SubmittedAt: &merged, State: "APPROVED",
+				Repo:        repo.Name,
+				Pull:        i + 1,
+				ID:          int64(1000*(r+1) + i),
+				Login:       &login,
+				SubmittedAt: &merged,
+				State:       "APPROVED",
 			})
 			data.Comments = append(data.Comments, githubtest.Comment{
-				Repo: repo.Name, Issue: i + 1, ID: int64(2000*(r+1) + i), Login: &login, CreatedAt: merged, UpdatedAt: merged,
+				Repo:      repo.Name,
+				Issue:     i + 1,
+				ID:        int64(2000*(r+1) + i),
+				Login:     &login,
+				CreatedAt: merged,
+				UpdatedAt: merged,
 			})
 		}
 	}
@@ -194,7 +204,9 @@ func TestWhatACredentialLacks(t *testing.T) {
 				match = githubtest.Match{Operation: endpoint}
 			}
 			server.InjectFault(githubtest.Fault{
-				Match: match, Times: 2, Effect: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
+				Match:  match,
+				Times:  2,
+				Effect: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
 			})
 			shows(announced, 2)
 			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announced the deprecation of an endpoint"))
@@ -206,7 +218,8 @@ func TestWhatACredentialLacks(t *testing.T) {
 			server.AddCredential(credential)
 			eventually(t, 30*time.Second, func() error {
 				page, err := gx.page(t.Context())
-				if strings.Contains(page, "_missing_permission{") || strings.Contains(page, "_credential_expires_unixtime{") {
+				if strings.Contains(page, "_missing_permission{") ||
+					strings.Contains(page, "_credential_expires_unixtime{") {
 					return errors.New("still shown")
 				}
 				return err

@@ -35,7 +35,12 @@ emit_interval: 1s
 // startLeader starts a replica that leads, on a Redis of its own.
 func startLeader(t *testing.T, receiver string) *replica {
 	t.Helper()
-	return startReplica(t, "static: {role: leader}", fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address), receiver)
+	return startReplica(
+		t,
+		"static: {role: leader}",
+		fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address),
+		receiver,
+	)
 }
 
 // startAlone starts a collector on the embedded store.
@@ -47,7 +52,10 @@ func startAlone(t *testing.T, receiver string) *replica {
 var stores = map[string]func(t *testing.T, receiver string) *replica{"embedded": startAlone, "redis": startLeader}
 
 // eachStoreAndAPI runs a test with each store and each API.
-func eachStoreAndAPI(t *testing.T, test func(t *testing.T, api string, start func(t *testing.T, receiver string) *replica)) {
+func eachStoreAndAPI(
+	t *testing.T,
+	test func(t *testing.T, api string, start func(t *testing.T, receiver string) *replica),
+) {
 	t.Helper()
 	for name, start := range stores {
 		for _, api := range []string{"graphql", "rest"} {
@@ -108,9 +116,22 @@ func (c *collector) passes(t *testing.T, result string, more float64) {
 func happens(d *githubtest.Dataset, timeline githubtest.Timeline, repo string, id int) {
 	at := timeline.ToData(time.Now())
 	user := new("ada")
-	d.Commits = append(d.Commits, githubtest.Commit{Repo: repo, SHA: fmt.Sprintf("%040x", id), Login: user, AuthoredAt: at, CommittedAt: at, Parents: 1})
+	d.Commits = append(
+		d.Commits,
+		githubtest.Commit{
+			Repo:        repo,
+			SHA:         fmt.Sprintf("%040x", id),
+			Login:       user,
+			AuthoredAt:  at,
+			CommittedAt: at,
+			Parents:     1,
+		},
+	)
 	d.Pulls = append(d.Pulls, githubtest.Pull{Repo: repo, Number: id, Login: user, CreatedAt: at})
-	d.Comments = append(d.Comments, githubtest.Comment{Repo: repo, Issue: id, ID: int64(id), Login: user, CreatedAt: at, UpdatedAt: at})
+	d.Comments = append(
+		d.Comments,
+		githubtest.Comment{Repo: repo, Issue: id, ID: int64(id), Login: user, CreatedAt: at, UpdatedAt: at},
+	)
 }
 
 const added = 900_000_000 // the id of what a test adds
@@ -163,7 +184,11 @@ func TestOldServerWithoutTheFlag(t *testing.T) {
 	t.Parallel()
 	data := active(2, 24*time.Hour, 6*time.Hour)
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Limits: plenty, MissingFields: []string{"Repository.hasPullRequestsEnabled"},
+		Datasets: []*githubtest.Dataset{
+			data,
+		},
+		Limits:        plenty,
+		MissingFields: []string{"Repository.hasPullRequestsEnabled"},
 	})
 	gx := startAlone(t, fmt.Sprintf(offConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
 	gx.complete(t, org)
@@ -254,7 +279,9 @@ func TestForbiddenWhenFirstMet(t *testing.T) {
 				require.Contains(t, gx.Output(), text)
 			}
 			gx.check(t, expected{"leader", "degraded", "github", false}, within)
-			server.Update(func(d *githubtest.Dataset) { d.Repo("repo-01").Forbidden, d.Repo("repo-02").Forbidden = nil, nil })
+			server.Update(
+				func(d *githubtest.Dataset) { d.Repo("repo-01").Forbidden, d.Repo("repo-02").Forbidden = nil, nil },
+			)
 			gx.complete(t, org)
 			gx.showing(t, "gh_activity_commits_total", "repo-02", 4)
 			gx.check(t, expected{"leader", "healthy", "github", true}, within)
@@ -308,7 +335,11 @@ func TestAccess(t *testing.T) {
 	t.Parallel()
 	data := active(2, 24*time.Hour, 6*time.Hour)
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Limits: plenty, Credentials: []githubtest.Credential{{Token: "good", Name: "good", Login: "g"}},
+		Datasets: []*githubtest.Dataset{
+			data,
+		},
+		Limits:      plenty,
+		Credentials: []githubtest.Credential{{Token: "good", Name: "good", Login: "g"}},
 	})
 	redis := redistest.Start(t)
 	store := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
@@ -346,7 +377,11 @@ func TestAccess(t *testing.T) {
 		r.check(t, expected{"follower", "healthy", "github_access", true}, 30*time.Second)
 		server.ResetRequests()
 		waitUntil(t, time.Now().Add(3*time.Second))
-		require.Zero(t, server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "another" }), "it is asked once")
+		require.Zero(
+			t,
+			server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "another" }),
+			"it is asked once",
+		)
 	})
 	access := func() bool {
 		return leads.healthz(t).Components["Receiver:githubexporter"].Dependencies["github_access"].Healthy
@@ -360,7 +395,9 @@ func TestAccess(t *testing.T) {
 	server.AddCredential(githubtest.Credential{Token: "good", Name: "good", Login: "g"})
 	leads.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
 
-	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(http.StatusServiceUnavailable)}) // GitHub is down at the start
+	server.InjectFault(
+		githubtest.Fault{Effect: githubtest.Status(http.StatusServiceUnavailable)},
+	) // GitHub is down at the start
 	leads.Stop()
 	leads.restart(t)
 	leads.check(t, expected{"leader", "degraded", "github", false}, 30*time.Second)

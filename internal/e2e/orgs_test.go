@@ -143,7 +143,12 @@ func TestWrongConfiguration(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			file := filepath.Join(dir, "collector.yaml")
-			text := fmt.Sprintf(collectorConfig, filepath.Join(dir, "storage"), indent(test.receiver), proctest.FreeAddress(t))
+			text := fmt.Sprintf(
+				collectorConfig,
+				filepath.Join(dir, "storage"),
+				indent(test.receiver),
+				proctest.FreeAddress(t),
+			)
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			output, err := exec.Command(proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", file).CombinedOutput()
 			require.Error(t, err)
@@ -180,11 +185,20 @@ func TestExamples(t *testing.T) {
 			t.Parallel()
 			r := &replica{health: proctest.FreeAddress(t), collector: &collector{metrics: proctest.FreeAddress(t)}}
 			ready, live := proctest.FreeAddress(t), proctest.FreeAddress(t)
-			env := append(os.Environ(), "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken, "GITHUB_ENDPOINT="+server.URL,
-				"GX_STORAGE_DIR="+t.TempDir(), "REDIS_ENDPOINT="+redis.Address,
-				"RABBITMQ_ENDPOINT="+rabbit.Address, "GX_METRICS_ENDPOINT="+r.metrics,
-				"GX_HEALTH_ENDPOINT="+r.health, "GX_READY_ENDPOINT="+ready, "GX_LIVE_ENDPOINT="+live,
-				"GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))))
+			env := append(
+				os.Environ(),
+				"GITHUB_ORG="+org,
+				"GITHUB_TOKEN="+githubtest.DefaultToken,
+				"GITHUB_ENDPOINT="+server.URL,
+				"GX_STORAGE_DIR="+t.TempDir(),
+				"REDIS_ENDPOINT="+redis.Address,
+				"RABBITMQ_ENDPOINT="+rabbit.Address,
+				"GX_METRICS_ENDPOINT="+r.metrics,
+				"GX_HEALTH_ENDPOINT="+r.health,
+				"GX_READY_ENDPOINT="+ready,
+				"GX_LIVE_ENDPOINT="+live,
+				"GX_TELEMETRY_PORT="+strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t))),
+			)
 			r.Process = proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", example)
 			r.Env = env
 			r.Run()
@@ -196,13 +210,17 @@ func TestExamples(t *testing.T) {
 				return err
 			})
 			require.False(t, r.HasExited(), "the collector has ended")
-			eventually(t, time.Minute, func() error { // a replica that has just become the leader may still stop to consume jobs
-				page := r.healthz(t)
-				if page.live != http.StatusOK || page.health != http.StatusOK || page.Mode != "healthy" {
-					return fmt.Errorf("the page is %+v", page)
-				}
-				return probeShipped(t, ready, live)
-			})
+			eventually(
+				t,
+				time.Minute,
+				func() error { // a replica that has just become the leader may still stop to consume jobs
+					page := r.healthz(t)
+					if page.live != http.StatusOK || page.health != http.StatusOK || page.Mode != "healthy" {
+						return fmt.Errorf("the page is %+v", page)
+					}
+					return probeShipped(t, ready, live)
+				},
+			)
 			require.Less(t, r.Stop(), time.Second)
 		})
 	}

@@ -229,7 +229,11 @@ func TestTwoReceiversInACollector(t *testing.T) {
 	page, err := gx.page(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 2, strings.Count(page, "\ngh_exporter_build_info{"))
-	require.Regexp(t, `gh_exporter_build_info\{collector="v0\.\d+\.\d+",goversion="go1\.\d+[^"]*",instance="replica-7",`+
-		`revision="[0-9a-f]{40}",version="[^"]+"\} 1`, page)
+	require.Regexp(
+		t,
+		`gh_exporter_build_info\{collector="v0\.\d+\.\d+",goversion="go1\.\d+[^"]*",instance="replica-7",`+
+			`revision="[0-9a-f]{40}",version="[^"]+"\} 1`,
+		page,
+	)
 	gx.Stop()
 }

@@ -35,8 +35,14 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 	config := filepath.Join(dir, "prometheus.yml")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, prometheusConfig, target), 0o600))
 	p := &prometheus{address: proctest.FreeAddress(t)}
-	proctest.New(t, proctest.ProgramPath(t, "GX_PROMETHEUS"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+p.address, "--log.level=warn").Run()
+	proctest.New(
+		t,
+		proctest.ProgramPath(t, "GX_PROMETHEUS"),
+		"--config.file="+config,
+		"--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+p.address,
+		"--log.level=warn",
+	).Run()
 	eventually(t, time.Minute, func() error {
 		_, err := get(t.Context(), "http://"+p.address+"/-/ready")
 		return err

@@ -40,7 +40,11 @@ func (p *proxy) mend() {
 func (p *proxy) slow(by time.Duration) {
 	p.t.Helper()
 	_, err := p.Toxics.AddToxicJson(strings.NewReader(
-		fmt.Sprintf(`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": %d}}`, by.Milliseconds())))
+		fmt.Sprintf(
+			`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": %d}}`,
+			by.Milliseconds(),
+		),
+	))
 	require.NoError(p.t, err)
 }
 

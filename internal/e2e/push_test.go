@@ -153,7 +153,12 @@ func twoOrganizations(t *testing.T, more string) (receiver string, server *githu
 		fmt.Fprintf(&orgs, "\n  - {name: %s, auth: {token: %s}, scrape_interval: 1s}", name, githubtest.DefaultToken)
 	}
 	server = githubtest.Start(t, settings)
-	return fmt.Sprintf("emit_interval: 1s\ngithub: {endpoint: %q}\norgs:%s\n%s", server.URL, orgs.String(), more), server
+	return fmt.Sprintf(
+		"emit_interval: 1s\ngithub: {endpoint: %q}\norgs:%s\n%s",
+		server.URL,
+		orgs.String(),
+		more,
+	), server
 }
 
 // ofEveryReplica are metrics that every replica pushes, ofTheOrganization are those that come from its leader alone
@@ -338,7 +343,8 @@ func TestRemoteWriteOfReplicas(t *testing.T) {
 			page, err := get(t.Context(), "http://"+prom.address+"/metrics")
 			require.NoError(t, err)
 			for line := range strings.Lines(page) {
-				if strings.HasPrefix(line, "prometheus_http_requests_total{") && strings.Contains(line, "/api/v1/write") {
+				if strings.HasPrefix(line, "prometheus_http_requests_total{") &&
+					strings.Contains(line, "/api/v1/write") {
 					require.True(t, strings.Contains(line, `code="204"`) || strings.HasSuffix(line, " 0\n"), line)
 				}
 			}

@@ -57,10 +57,17 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 	for name, threshold := range map[string]int{"without a cooldown": 1000, "in a cooldown": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+			server := githubtest.Start(
+				t,
+				githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty},
+			)
 			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(502)})
-			r := startReplica(t, staticLeader, fmt.Sprintf("{endpoints: [%q], key_prefix: p%d}", redis.Address, threshold),
-				fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "10m", server.URL, threshold))
+			r := startReplica(
+				t,
+				staticLeader,
+				fmt.Sprintf("{endpoints: [%q], key_prefix: p%d}", redis.Address, threshold),
+				fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "10m", server.URL, threshold),
+			)
 			for _, dependency := range []string{"github", "github_access"} {
 				r.names(t, dependency, "(status 502)")
 			}

@@ -29,11 +29,22 @@ func newOutage(t *testing.T, redis string) *outage {
 	t.Helper()
 	o := &outage{data: loadData(t)}
 	timeline := githubtest.EndingAt(o.data, time.Hour, time.Now(), 1)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: plenty},
+	)
 	o.timeline, o.visible = server.Timeline(), time.Now()
 	server.HideAfter(o.visible)
 	for range 2 {
-		o.replicas = append(o.replicas, startReplica(t, "redis: "+redis, redis, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)))
+		o.replicas = append(
+			o.replicas,
+			startReplica(
+				t,
+				"redis: "+redis,
+				redis,
+				fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL),
+			),
+		)
 	}
 	o.prom = startPrometheus(t, o.replicas[1].metrics)
 	o.right(t)
@@ -114,7 +125,10 @@ func TestRedisRestarts(t *testing.T) {
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
-	o := newOutage(t, fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.MasterName, quoted(s.Addresses)))
+	o := newOutage(
+		t,
+		fmt.Sprintf("{mode: sentinel, master_name: %s, endpoints: [%s]}", s.MasterName, quoted(s.Addresses)),
+	)
 	began := time.Now()
 	s.Servers[0].Kill()
 	o.noticed(t, began)
@@ -125,7 +139,13 @@ func TestSentinelFailover(t *testing.T) {
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
-	o := newOutage(t, fmt.Sprintf("{mode: cluster, endpoints: [%s]}", quoted([]string{nodes[0].Address, nodes[1].Address, nodes[2].Address})))
+	o := newOutage(
+		t,
+		fmt.Sprintf(
+			"{mode: cluster, endpoints: [%s]}",
+			quoted([]string{nodes[0].Address, nodes[1].Address, nodes[2].Address}),
+		),
+	)
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}})
 	defer func() { _ = cluster.Close() }()
 	master, err := cluster.MasterForKey(t.Context(), "gx:1:{"+org+"}:meta")
@@ -146,7 +166,10 @@ func TestGoOnAlone(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+	)
 	timeline = server.Timeline()
 	server.HideAfter(timeline.Start)
 	store := redistest.Start(t)

@@ -112,8 +112,13 @@ func startReplicaLogging(t *testing.T, level, election, store, receiver string) 
 func newReplica(t *testing.T, level, election, store, receiver string, replacements ...string) *replica {
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
-		binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(t.TempDir(), "collector.yaml"), metrics: proctest.FreeAddress(t),
-		args: []string{"--feature-gates", "extension.healthcheck.useComponentStatus"},
+		binary: proctest.ProgramPath(
+			t,
+			"GX_COLLECTOR",
+		),
+		config:  filepath.Join(t.TempDir(), "collector.yaml"),
+		metrics: proctest.FreeAddress(t),
+		args:    []string{"--feature-gates", "extension.healthcheck.useComponentStatus"},
 	}}
 	v2, gated, live := proctest.FreeAddress(t), proctest.FreeAddress(t), proctest.FreeAddress(t)
 	r.ready, r.live = []string{"http://" + v2 + "/status", "http://" + gated + "/status"}, "http://"+live+"/"
@@ -135,7 +140,8 @@ func leader(t *testing.T, replicas []*replica) int {
 				found, last = i, began
 			}
 		}
-		if found < 0 || replicas[found].HasExited() || replicas[found].logged("This replica leads no more.").After(last) {
+		if found < 0 || replicas[found].HasExited() ||
+			replicas[found].logged("This replica leads no more.").After(last) {
 			return errors.New("nobody leads")
 		}
 		return nil
@@ -191,9 +197,15 @@ func sharedSeries(page string) map[string]string {
 
 // sharedCounters are the exporter's own counters that all replicas share.
 var sharedCounters = []string{
-	"gh_exporter_scrape_runs_total", "gh_exporter_reconciled_events_total", "gh_exporter_github_requests_total",
-	"gh_exporter_github_points_total", "gh_exporter_github_secondary_limit_hits_total", "gh_exporter_store_write_total",
-	"gh_exporter_series_overflow_total", "gh_exporter_github_mispriced_queries_total", "gh_exporter_invalid_values_total",
+	"gh_exporter_scrape_runs_total",
+	"gh_exporter_reconciled_events_total",
+	"gh_exporter_github_requests_total",
+	"gh_exporter_github_points_total",
+	"gh_exporter_github_secondary_limit_hits_total",
+	"gh_exporter_store_write_total",
+	"gh_exporter_series_overflow_total",
+	"gh_exporter_github_mispriced_queries_total",
+	"gh_exporter_invalid_values_total",
 	"gh_exporter_github_deprecations_total",
 }
 
@@ -287,7 +299,10 @@ func TestReplicas(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/240)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+	)
 	timeline = server.Timeline()
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 3, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
@@ -337,7 +352,10 @@ func TestReplicas(t *testing.T) {
 	compare(t, startPrometheus(t, replicas[0].metrics), data, timeline, visible)
 	requireTermsGrow(t, redis)
 	for _, r := range replicas {
-		t.Logf("fenced writes: %v", r.count(t.Context(), `gh_exporter_store_write_total{result="fenced",source="leader_scrape"}`))
+		t.Logf(
+			"fenced writes: %v",
+			r.count(t.Context(), `gh_exporter_store_write_total{result="fenced",source="leader_scrape"}`),
+		)
 		require.Less(t, r.Stop(), time.Second)
 		requireNoSecret(t, r.Output())
 	}
@@ -379,10 +397,19 @@ func TestLeadershipPerOrganization(t *testing.T) {
 		data.Org.Login = fmt.Sprintf("org-%d", n)
 		settings.Datasets = append(settings.Datasets, data)
 		names = append(names, data.Org.Login)
-		fmt.Fprintf(&list, "  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", data.Org.Login, githubtest.DefaultToken)
+		fmt.Fprintf(
+			&list,
+			"  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n",
+			data.Org.Login,
+			githubtest.DefaultToken,
+		)
 	}
 	server := githubtest.Start(t, settings)
-	receiver := fmt.Sprintf("leadership: org\nemit_interval: 1s\ngithub: {endpoint: %q}\norgs:\n%s", server.URL, list.String())
+	receiver := fmt.Sprintf(
+		"leadership: org\nemit_interval: 1s\ngithub: {endpoint: %q}\norgs:\n%s",
+		server.URL,
+		list.String(),
+	)
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 2, redis.Address, receiver)
 	spread := func(want ...int) {

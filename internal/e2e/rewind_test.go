@@ -135,7 +135,13 @@ func newRewound(t *testing.T, zerosFrom int) *rewound {
 	r := &rewound{totals: make(map[*collector]map[string]float64)}
 	r.push(data, "", nil, 10)
 	r.server = githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: plenty, StatsPending: -1, StatsZeroFrom: zerosFrom,
+		Datasets: []*githubtest.Dataset{
+			data,
+		},
+		Now:           time.Now,
+		Limits:        plenty,
+		StatsPending:  -1,
+		StatsZeroFrom: zerosFrom,
 	})
 	return r
 }
@@ -151,9 +157,17 @@ func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) 
 			at = lastSunday(now).Add(-time.Duration(1+number) * time.Hour)
 		}
 		c := githubtest.Commit{
-			Repo: "one", SHA: fmt.Sprintf("%040x", 1+number), Login: &rewoundUsers[number%len(rewoundUsers)], Branch: branch,
-			AuthoredAt: at, CommittedAt: at, PushedAt: now.Add(-time.Second),
-			Additions: 1 << min(number, 20), Deletions: 1, Parents: 1, ParentSHAs: []string{},
+			Repo:        "one",
+			SHA:         fmt.Sprintf("%040x", 1+number),
+			Login:       &rewoundUsers[number%len(rewoundUsers)],
+			Branch:      branch,
+			AuthoredAt:  at,
+			CommittedAt: at,
+			PushedAt:    now.Add(-time.Second),
+			Additions:   1 << min(number, 20),
+			Deletions:   1,
+			Parents:     1,
+			ParentSHAs:  []string{},
 		}
 		if len(next) > 0 {
 			c.ParentSHAs = []string{r.commits[next[len(next)-1]].SHA}

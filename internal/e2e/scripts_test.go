@@ -109,8 +109,15 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			run := proctest.New(t, filepath.Join("..", "..", "scripts", "run"))
-			run.Env = append(os.Environ(), "GITHUB_ORG="+test.org, "GITHUB_TOKEN="+test.token, "GITHUB_ENDPOINT="+test.endpoint,
-				"GX_STORAGE_DIR="+filepath.Join(dir, "storage"), "GX_LOG_DIR="+filepath.Join(dir, "log"), "TMPDIR="+dir)
+			run.Env = append(
+				os.Environ(),
+				"GITHUB_ORG="+test.org,
+				"GITHUB_TOKEN="+test.token,
+				"GITHUB_ENDPOINT="+test.endpoint,
+				"GX_STORAGE_DIR="+filepath.Join(dir, "storage"),
+				"GX_LOG_DIR="+filepath.Join(dir, "log"),
+				"TMPDIR="+dir,
+			)
 			for _, variable := range []string{"GX_METRICS_PORT", "GX_HEALTH_PORT", "GX_TELEMETRY_PORT"} {
 				run.Env = append(run.Env, fmt.Sprintf("%s=%d", variable, proctest.Port(t, proctest.FreeAddress(t))))
 			}

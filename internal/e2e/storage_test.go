@@ -84,7 +84,10 @@ func TestLostRecords(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty})
+	server := githubtest.Start(
+		t,
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+	)
 	timeline, visible := server.Timeline(), time.Now()
 	server.HideAfter(visible)
 	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))

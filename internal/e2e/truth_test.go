@@ -94,7 +94,12 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 // linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines
 // only those that somebody could know. The statistics know who has an account and a commit that is no merge. Where all
 // commits of the week were read, and where nobody has pushed since it began, everybody is known.
-func linesTruthAt(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time, fallback bool) map[series]float64 {
+func linesTruthAt(
+	data *githubtest.Dataset,
+	timeline githubtest.Timeline,
+	at time.Time,
+	fallback bool,
+) map[series]float64 {
 	listed := make(map[series]bool)
 	for _, c := range data.Commits {
 		if c.Login != nil && c.Parents < 2 && !timeline.ToServed(c.CommittedAt).After(timeline.Start) {
@@ -127,7 +132,10 @@ func quietRepos(data *githubtest.Dataset, timeline githubtest.Timeline, at time.
 		quiet[r.Name] = true
 	}
 	for _, c := range data.Commits {
-		if happened := timeline.ToServed(c.CommittedAt); !happened.After(timeline.Start) && !happened.Before(sunday.Add(-7*24*time.Hour)) {
+		if happened := timeline.ToServed(
+			c.CommittedAt,
+		); !happened.After(timeline.Start) &&
+			!happened.Before(sunday.Add(-7*24*time.Hour)) {
 			quiet[c.Repo] = false
 		}
 	}

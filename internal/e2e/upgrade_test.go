@@ -24,7 +24,10 @@ import (
 func TestRollingUpdate(t *testing.T) {
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
-	s := prepareSystem(t, plan{data: data, timeline: timeline, replicas: 3, interval: 2 * time.Second, lookback: 1440 * time.Hour})
+	s := prepareSystem(
+		t,
+		plan{data: data, timeline: timeline, replicas: 3, interval: 2 * time.Second, lookback: 1440 * time.Hour},
+	)
 	timeline = s.server.Timeline()
 	s.server.HideAfter(timeline.Start)
 	before, after := proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE"), proctest.ProgramPath(t, "GX_COLLECTOR")
@@ -113,7 +116,11 @@ func queueDrained(t *testing.T, s *system) {
 	t.Helper()
 	eventually(t, 2*time.Minute, func() error {
 		for i, r := range s.replicas {
-			if gaps, err := r.value(t.Context(), fmt.Sprintf(`gh_exporter_gaps{org=%q}`, org)); err != nil || gaps != 0 {
+			if gaps, err := r.value(
+				t.Context(),
+				fmt.Sprintf(`gh_exporter_gaps{org=%q}`, org),
+			); err != nil ||
+				gaps != 0 {
 				return fmt.Errorf("replica %d: %v gaps, %w", i, gaps, err)
 			}
 		}
