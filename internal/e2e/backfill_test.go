@@ -65,7 +65,7 @@ type plan struct {
 	log                      string   // its level, info when empty
 }
 
-// startSystem starts a system whose beginning nobody has to see.
+// startSystem prepares a system and runs its replicas.
 func startSystem(t *testing.T, p plan) *system {
 	t.Helper()
 	s := prepareSystem(t, p)
@@ -647,7 +647,7 @@ func deadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
 	}
 }
 
-// TestRabbitMQDown: without the broker nobody is ready, unless it may go on in memory: then gaps are filled all the
+// TestRabbitMQDown: without the broker no replica is ready, unless it may go on in memory: then gaps are filled all the
 // same.
 func TestRabbitMQDown(t *testing.T) {
 	t.Parallel()

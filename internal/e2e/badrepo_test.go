@@ -216,7 +216,7 @@ func TestOneHangingRepository(t *testing.T) {
 	}
 }
 
-// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where nothing tells them;
+// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where GitHub has none;
 // pull requests and comments of the repository go on.
 func TestLinesThatFail(t *testing.T) {
 	t.Parallel()

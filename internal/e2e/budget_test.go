@@ -11,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestOneLimitForAll: what one of three replicas is told of a limit all of them obey, so that no more than what is on
+// TestOneLimitForAll: all of three replicas obey a limit that GitHub reports to one of them, so that no more than what is on
 // its way leaves after it; then they go on, and every metric is the truth.
 func TestOneLimitForAll(t *testing.T) {
 	t.Parallel()

@@ -149,7 +149,7 @@ func (c *collector) count(ctx context.Context, series string) float64 {
 func (c *collector) complete(t *testing.T, org string) {
 	t.Helper()
 	p := passesSince(time.Now())
-	eventually(t, 2*time.Minute, func() error { return p.look(t, c, org) })
+	eventually(t, 2*time.Minute, func() error { return p.checkComplete(t, c, org) })
 }
 
 // passes counts the passes that a test sees on pages.
@@ -160,8 +160,8 @@ type passes struct {
 
 func passesSince(begun time.Time) *passes { return &passes{last: float64(begun.Unix())} }
 
-// look reports what is not yet complete on the page of a collector that leads.
-func (p *passes) look(t *testing.T, c *collector, org string) error {
+// checkComplete returns what is not yet complete on the page of a collector that leads.
+func (p *passes) checkComplete(t *testing.T, c *collector, org string) error {
 	t.Helper()
 	run, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_leader_cycle_last_run_unixtime{org=%q}", org))
 	if err != nil {

@@ -52,14 +52,14 @@ func startBackend(t *testing.T) *backend {
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
-		b.take(request.Metrics())
+		b.receive(request.Metrics())
 	}))
 	t.Cleanup(b.Close)
 	return b
 }
 
-// take notes the points of the activity metrics.
-func (b *backend) take(md pmetric.Metrics) {
+// receive notes the points of the activity metrics.
+func (b *backend) receive(md pmetric.Metrics) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, rm := range md.ResourceMetrics().All() {

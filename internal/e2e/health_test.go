@@ -209,7 +209,7 @@ func TestHealth(t *testing.T) {
 	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503), "slow": {Kind: githubtest.KindHang}} {
 		t.Logf("GitHub is %s", name)
 		server.InjectFault(githubtest.Fault{Effect: effect})
-		both(degraded, "github", false, 4*within) // a pass that fails tells, and it tries with smaller pages first
+		both(degraded, "github", false, 4*within) // a failed pass reports it, after it has tried smaller pages
 		server.ClearFaults()
 		both(good, "github", true, within)
 	}

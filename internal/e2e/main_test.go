@@ -26,7 +26,7 @@ func loadData(t *testing.T) *githubtest.Dataset {
 }
 
 // plenty are limits that passes every two seconds do not use up: the look at the same two minutes again and again,
-// which nobody would configure, costs REST thousands of requests.
+// which no operator would configure, costs REST thousands of requests.
 var plenty = githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
 
 // receiverConfig has short intervals and a look-back that covers all of the data.

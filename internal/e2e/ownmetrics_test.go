@@ -102,7 +102,7 @@ func requireIncrease(t *testing.T, prom *prometheus, series string, counted floa
 }
 
 // TestLimitsOfReplicas: a replica that asks GitHub nothing shows the limits that its leader meets, with the limit
-// itself. After the reset nothing is shown, until GitHub tells of the next window.
+// itself. After the reset nothing is shown, until GitHub reports the next window.
 func TestLimitsOfReplicas(t *testing.T) {
 	t.Parallel()
 	limits := plenty

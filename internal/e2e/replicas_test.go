@@ -270,7 +270,7 @@ func sharedPage(t *testing.T, r *replica) map[string]string {
 func drained(t *testing.T, replicas []*replica) {
 	t.Helper()
 	p := passesSince(time.Now())
-	eventually(t, 2*time.Minute, func() error { return p.look(t, replicas[leader(t, replicas)].collector, org) })
+	eventually(t, 2*time.Minute, func() error { return p.checkComplete(t, replicas[leader(t, replicas)].collector, org) })
 	eventually(t, 30*time.Second, func() error {
 		first := sharedPage(t, replicas[0])
 		for i, r := range replicas[1:] {

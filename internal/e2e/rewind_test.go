@@ -83,7 +83,7 @@ func TestRewoundBranch(t *testing.T) {
 	}
 }
 
-// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whoever leads when it is
+// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whichever replica leads when it is
 // rewritten: after each rewrite the leader is killed, or a new replica starts.
 func TestRewoundBranchOnReplicas(t *testing.T) {
 	t.Parallel()

@@ -92,8 +92,8 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 }
 
 // linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines
-// only those that somebody could know. The statistics know who has an account and a commit that is no merge. Where all
-// commits of the week were read, and where nobody has pushed since it began, everybody is known.
+// only those that GitHub could report. The statistics know who has an account and a commit that is no merge. Where all
+// commits of the week were read, and where there was no push since it began, everybody is known.
 func linesTruthAt(
 	data *githubtest.Dataset,
 	timeline githubtest.Timeline,
@@ -121,7 +121,7 @@ func linesTruthAt(
 	return metrics
 }
 
-// quietRepos are those into which nobody has pushed since the last complete week began.
+// quietRepos are those without a push since the last complete week began.
 func quietRepos(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time) map[string]bool {
 	sunday := at.UTC().Truncate(24 * time.Hour)
 	for sunday.Weekday() != time.Sunday {
