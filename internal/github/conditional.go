@@ -35,8 +35,8 @@ func (r *reader) validator(s activity.Stream) Validator {
 	return v
 }
 
-// keep hands out what will tell whether a stream has changed that was read completely.
-func (r *reader) keep(s activity.Stream, v Validator) {
+// keepValidator hands out what will tell whether a stream has changed that was read completely.
+func (r *reader) keepValidator(s activity.Stream, v Validator) {
 	if r.client.settings.API == APIREST && v.ETag != "" {
 		r.result.Validators[s] = v
 	}

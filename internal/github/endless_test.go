@@ -92,7 +92,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 				err = client.Discover(t.Context(), "acme", func([]activity.Repository) error { return nil })
 			} else {
 				request := ReadRequest{
-					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.StreamsOf(test.stream), ReadHead: test.head,
+					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.StreamsOf(test.stream),
+					CommitSelection: CommitSelection{ReadHead: test.head},
 				}
 				outcome := client.Read(t.Context(), request, func([]activity.Event) error { return nil })
 				require.Len(t, outcome.Failed, 1)

@@ -58,7 +58,8 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 		return nil
 	})
 	for _, head := range []string{"", strings.Repeat("a", 40)} {
-		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream, ReadHead: head}
+		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream}
+		request.ReadHead = head
 		if head != "" {
 			request.Tips = []string{strings.Repeat("b", 40), "../c"}
 		}

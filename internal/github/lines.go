@@ -54,7 +54,8 @@ func (c *Client) ReadCommitLines(
 	ctx context.Context, req CommitLinesRequest, emit func([]activity.Event) error,
 ) (CommitLinesResult, error) {
 	streams := activity.StreamsOf(activity.StreamCommits)
-	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, SkipLines: true, Priority: req.Priority}
+	request := ReadRequest{Org: req.Org, Repo: req.Repo, Streams: streams, Priority: req.Priority}
+	request.SkipLines = true
 	request.Since[activity.StreamCommits] = req.Window.Start
 	request.Until[activity.StreamCommits] = req.Window.End.Add(-time.Second) // GitHub's ends are inclusive
 	s := &lineReader{

@@ -24,6 +24,23 @@ type ReadRequest struct {
 	// Until is the end of a window of the past, exclusive; zero for the present. Commits are bounded by committer
 	// date and comments by update time; pull requests are listed from the newest on and have no such bound.
 	Until [activity.NumStreams]time.Time
+	// CommitSelection is about the commits alone.
+	CommitSelection
+	// PullScans are what former readings of pull requests have emitted. That is not requested again.
+	PullScans PullScans
+	// Validators are those of the last complete reading of each stream, if everything before Since was recorded.
+	Validators [activity.NumStreams]Validator
+	// Minimal sends each request once, with the smallest page size, one stream after the other. It is for
+	// repositories of which an earlier reading failed.
+	Minimal bool
+	// Priority is that of the requests.
+	Priority budget.Priority
+	// prefetched is the first page, if Prefetch has got it.
+	prefetched *prefetchedPage
+}
+
+// CommitSelection says from where to where commits are read, and how.
+type CommitSelection struct {
 	// ReadHead is the head up to which commits were read before. Commits are then walked from the present head back
 	// to it, whatever their dates are, and Since only ends the walk when the history was rewritten. Empty: commits
 	// are listed by committer date.
@@ -40,17 +57,6 @@ type ReadRequest struct {
 	OnHead func(head string)
 	// SkipLines reads commits without their lines, which costs far less with REST.
 	SkipLines bool
-	// PullScans are what former readings of pull requests have emitted. That is not requested again.
-	PullScans PullScans
-	// Validators are those of the last complete reading of each stream, if everything before Since was recorded.
-	Validators [activity.NumStreams]Validator
-	// Minimal sends each request once, with the smallest page size, one stream after the other. It is for
-	// repositories of which an earlier reading failed.
-	Minimal bool
-	// Priority is that of the requests.
-	Priority budget.Priority
-	// prefetched is the first page, if Prefetch has got it.
-	prefetched *prefetchedPage
 }
 
 // ReadResult is the result of a reading.

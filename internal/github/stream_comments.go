@@ -69,7 +69,7 @@ func (r *reader) readComments(ctx context.Context) error {
 		}
 		if info.unchanged {
 			r.result.GapCoveredFrom[activity.StreamComments] = gapStart
-			r.keep(activity.StreamComments, former)
+			r.keepValidator(activity.StreamComments, former)
 			return nil
 		}
 		if !gapStart.IsZero() && info.next {
@@ -77,7 +77,7 @@ func (r *reader) readComments(ctx context.Context) error {
 			continue // it has not: backfill reads the gap
 		}
 		if pages == 0 && len(rows) < perPage/2 && !info.next { // new comments will be on this page
-			r.keep(activity.StreamComments, Validator{ETag: info.etag, Since: since})
+			r.keepValidator(activity.StreamComments, Validator{ETag: info.etag, Since: since})
 		}
 		former.ETag = ""
 		if err := r.emitValid(r.commentEvents(rows, info.invalid)); err != nil {

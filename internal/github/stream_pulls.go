@@ -425,7 +425,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		return r.restPullPage(rows, info.invalid), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
-		r.keep(activity.StreamPulls, first)
+		r.keepValidator(activity.StreamPulls, first)
 	}
 	return err
 }

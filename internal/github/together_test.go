@@ -44,7 +44,9 @@ func (b *bench) changed(names []string) []*github.ReadRequest {
 
 // again is a request as it was before it was prepared.
 func again(r *github.ReadRequest) *github.ReadRequest {
-	return &github.ReadRequest{Org: r.Org, Repo: r.Repo, Streams: r.Streams, Since: r.Since, Until: r.Until, ReadHead: r.ReadHead, SkipLines: r.SkipLines}
+	single := &github.ReadRequest{Org: r.Org, Repo: r.Repo, Streams: r.Streams, Since: r.Since, Until: r.Until}
+	single.ReadHead, single.SkipLines = r.ReadHead, r.SkipLines
+	return single
 }
 
 // readAll prepares and reads, and gives how many queries of each kind that took.
