@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -51,11 +53,12 @@ func newConnections(encryption *tls.Config) *connections {
 func (c *connections) close() {
 	c.cancel()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.open {
+	open := slices.Collect(maps.Keys(c.open))
+	clear(c.open)
+	c.mu.Unlock()
+	for _, conn := range open { // without the lock: TLS writes to the peer
 		_ = conn.Conn.Close()
 	}
-	clear(c.open)
 }
 
 // dial is the dialer of the library's client.

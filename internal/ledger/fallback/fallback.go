@@ -199,6 +199,8 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The lock orders the commits of an outage, and excludes the end of the outage. It is held over no I/O: the mirror
+	// is in memory.
 	if !s.degraded { // the outage has ended after the first check
 		return ledger.Receipt{}, errRecovered
 	}

@@ -329,8 +329,12 @@ func (s *Store) scanLog(ctx context.Context, log, last string, visit func([]redi
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	pages := s.readPages(ctx, log, last)
+	defer func() {
+		cancel()
+		for range pages { // await the goroutine
+		}
+	}()
 	for page := range pages {
 		if page.err != nil {
 			return fmt.Errorf("redis: read the log: %w", page.err)

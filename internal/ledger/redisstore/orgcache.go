@@ -17,9 +17,11 @@ import (
 
 // orgCache is this process's copy of an organization's facts in Redis, so that most commits take one round trip. It may
 // be out of date: the commit script compares it with Redis, and then it is read again. It is safe for concurrent use.
+// The lock is not held while Redis is read: version then tells whether the result is still of use.
 type orgCache struct {
-	mu     sync.Mutex
-	loaded bool
+	mu      sync.Mutex
+	loaded  bool
+	version uint64 // changes whenever facts are replaced or dropped
 	orgFacts
 	// losses counts the times that Redis was found without data that it had before.
 	losses int
@@ -48,6 +50,13 @@ func (c *orgCache) replaceFacts(f orgFacts) {
 	}
 	f.wrote = c.wrote
 	c.orgFacts, c.loaded = f, true
+	c.version++
+}
+
+// drop makes the next commit read the facts from Redis. The caller holds the lock.
+func (c *orgCache) drop() {
+	c.loaded = false
+	c.version++
 }
 
 // currentBasis returns the basis of a coverage that is read now. The caller holds the lock.
@@ -72,38 +81,38 @@ func (s *Store) cacheOf(org string) *orgCache {
 // of the batch that the ledger has.
 func (s *Store) factsFor(ctx context.Context, b *ledger.Batch) (orgFacts, error) {
 	c := s.cacheOf(b.Org)
+	for {
+		f, uncached, version, ok := c.factsOf(b)
+		switch {
+		case !ok:
+			if err := s.loadFacts(ctx, b.Org, c, version); err != nil {
+				return orgFacts{}, err
+			}
+		case len(uncached) == 0 || f.epoch == "":
+			return f, nil
+		default:
+			return f, s.lookupRepos(ctx, b.Org, c, version, uncached, f.since)
+		}
+	}
+}
+
+// factsOf returns the cached facts for a batch, the ids of its repositories that the cache does not have, and the
+// version of the cache. ok is false when the facts have to be loaded.
+func (c *orgCache) factsOf(b *ledger.Batch) (f orgFacts, uncached []int64, version uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.loaded {
-		if err := s.loadFacts(ctx, b.Org, c); err != nil {
-			return orgFacts{}, err
-		}
+		return f, nil, c.version, false
 	}
-	f := orgFacts{
+	f = orgFacts{
 		epoch: c.epoch, pruned: c.pruned, since: make(map[int64]time.Time), wrote: c.wrote, basis: c.currentBasis(),
 	}
-	return f, s.lookupRepos(ctx, b, c, f.since)
-}
-
-func (s *Store) loadFacts(ctx context.Context, org string, c *orgCache) error {
-	values, err := s.client.HMGet(ctx, s.keys(org).meta, "epoch", "pruned").Result()
-	if err != nil {
-		return fmt.Errorf("redis: read the state of %s: %w", org, err)
-	}
-	c.replaceFacts(orgFacts{
-		epoch: replyString(values[0]), pruned: replyString(values[1]), since: make(map[int64]time.Time),
-	})
-	return nil
-}
-
-// lookupRepos adds the repositories of a batch to since. Those that are not in the cache are read from Redis.
-func (s *Store) lookupRepos(ctx context.Context, b *ledger.Batch, c *orgCache, since map[int64]time.Time) error {
-	uncached := make(map[int64]bool)
+	missing := make(map[int64]bool)
 	add := func(id int64) {
 		if start, ok := c.since[id]; ok {
-			since[id] = start
+			f.since[id] = start
 		} else {
-			uncached[id] = true
+			missing[id] = true
 		}
 	}
 	for i := range b.Events {
@@ -112,21 +121,48 @@ func (s *Store) lookupRepos(ctx context.Context, b *ledger.Batch, c *orgCache, s
 	for i := range b.Progress.Repos {
 		add(b.Progress.Repos[i].ID)
 	}
-	if len(uncached) == 0 || c.epoch == "" {
-		return nil
+	return f, slices.Collect(maps.Keys(missing)), c.version, true
+}
+
+// loadFacts reads the facts from Redis, and caches them unless the cache has another version by then.
+func (s *Store) loadFacts(ctx context.Context, org string, c *orgCache, version uint64) error {
+	values, err := s.client.HMGet(ctx, s.keys(org).meta, "epoch", "pruned").Result()
+	if err != nil {
+		return fmt.Errorf("redis: read the state of %s: %w", org, err)
 	}
-	ids := slices.Collect(maps.Keys(uncached))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version == version {
+		c.replaceFacts(orgFacts{
+			epoch: replyString(values[0]), pruned: replyString(values[1]), since: make(map[int64]time.Time),
+		})
+	}
+	return nil
+}
+
+// lookupRepos reads repositories from Redis and adds those that the ledger has to since. It caches them unless the
+// cache has another version by then.
+func (s *Store) lookupRepos(
+	ctx context.Context, org string, c *orgCache, version uint64, ids []int64, since map[int64]time.Time,
+) error {
 	fields := make([]string, len(ids))
 	for i, id := range ids {
 		fields[i] = contactField(id)
 	}
-	values, err := s.client.HMGet(ctx, s.keys(b.Org).cov, fields...).Result()
+	values, err := s.client.HMGet(ctx, s.keys(org).cov, fields...).Result()
 	if err != nil {
-		return fmt.Errorf("redis: read the coverage of %s: %w", b.Org, err)
+		return fmt.Errorf("redis: read the coverage of %s: %w", org, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i, id := range ids {
-		if _, start, ok := parseContact(replyString(values[i])); ok {
-			c.since[id], since[id] = start, start
+		_, start, ok := parseContact(replyString(values[i]))
+		if !ok {
+			continue
+		}
+		since[id] = start
+		if c.version == version {
+			c.since[id] = start
 		}
 	}
 	return nil
@@ -137,7 +173,7 @@ func (s *Store) invalidate(org string) {
 	c := s.cacheOf(org)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.loaded = false
+	c.drop()
 }
 
 // resetFacts drops the facts of a ledger that was deleted because it was damaged, and counts a loss.
@@ -145,22 +181,30 @@ func (s *Store) resetFacts(org string) {
 	c := s.cacheOf(org)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.orgFacts, c.loaded = orgFacts{}, false
+	c.orgFacts = orgFacts{since: make(map[int64]time.Time)}
+	c.drop()
 	c.losses++
 }
 
 // recordLoss counts and reports that Redis lacks the entry wrote, once for each loss: concurrent commits find the same
 // one.
 func (s *Store) recordLoss(org, wrote string) {
-	c := s.cacheOf(org)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.loaded = false
-	if c.wrote == wrote {
-		c.losses++
-		c.wrote = ""
+	if s.cacheOf(org).countLoss(wrote) {
 		s.settings.OnLost(org)
 	}
+}
+
+// countLoss drops the facts and reports whether the loss of the entry wrote is a new one.
+func (c *orgCache) countLoss(wrote string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop()
+	if c.wrote != wrote {
+		return false
+	}
+	c.losses++
+	c.wrote = ""
+	return true
 }
 
 // update adds the results of a commit to the cache, unless that has the facts of another epoch by now.
