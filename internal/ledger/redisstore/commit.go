@@ -40,7 +40,8 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 		if err := s.planSweep(ctx, fence, p); err != nil {
 			return ledger.Receipt{}, err
 		}
-		result, err := s.runCommit(ctx, b.Org, p.arguments(fence, &facts, mode, grant))
+		keys := s.keys(b.Org)
+		result, err := s.runCommit(ctx, b.Org, p.arguments(&keys, fence, &facts, mode, grant))
 		if err != nil {
 			return ledger.Receipt{}, err
 		}
@@ -76,10 +77,8 @@ type commitResult struct {
 	numbers [2]int64 // of OK: recorded, folded; of ROOM: the second is the number of series that are needed
 }
 
-func (s *Store) runCommit(ctx context.Context, org string, arguments []any) (commitResult, error) {
-	k := s.keys(org)
-	keys := []string{k.meta, k.seen, k.series, k.cov, k.entries, k.tallies, k.log, k.removed, k.carried}
-	values, err := commitScript.Run(ctx, s.scripter, keys, arguments...).Slice()
+func (s *Store) runCommit(ctx context.Context, org string, a *scriptArguments) (commitResult, error) {
+	values, err := commitScript.Run(ctx, s.scripter, a.keys, a.values...).Slice()
 	if err != nil {
 		return commitResult{}, fmt.Errorf("redis: commit to %s: %w", org, err)
 	}

@@ -36,7 +36,9 @@ func (d *delayed) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-func (*delayed) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook { return next }
+func (*delayed) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // TestSlowReadOfTheCache: while one commit reads the facts, others succeed; it uses theirs then.
 func TestSlowReadOfTheCache(t *testing.T) {

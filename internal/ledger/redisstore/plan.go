@@ -187,33 +187,54 @@ var (
 	overflowField = joinName(ledger.TallySeriesOverflow, [2]string{})
 )
 
-// arguments returns the arguments of the commit script: see commit.lua.
-func (p *commitPlan) arguments(fence uint64, facts *orgFacts, mode string, g seriesGrant) []any {
-	args := make([]any, 0, 64+len(p.events.keys)+3*len(p.events.series.fields)+4*len(p.metadata.Progress.Repos))
-	args = append(args, strconv.FormatUint(fence, 10), facts.epoch, p.newEpoch, facts.pruned,
-		encodeOptionalTime(p.metadata.Progress.Edge), p.frame, mode, g.from, g.to, overflowField,
-		encodeOptionalTime(p.metadata.LedgerStart), facts.wrote)
-	list := func(values []any) {
-		args = append(args, len(values))
-		args = append(args, values...)
-	}
+// arguments returns the arguments of the commit script.
+func (p *commitPlan) arguments(keys *orgKeys, fence uint64, facts *orgFacts, mode string, g seriesGrant) *scriptArguments {
+	t := &p.events
+	a := newScriptArguments(9, 64+len(t.keys)+3*len(t.series.fields)+4*len(p.metadata.Progress.Repos))
+	keys.addForCommit(a)
+	a.value("fence", strconv.FormatUint(fence, 10))
+	a.value("epoch", facts.epoch)
+	a.value("new_epoch", p.newEpoch)
+	a.value("pruned", facts.pruned)
+	a.value("edge", encodeOptionalTime(p.metadata.Progress.Edge))
+	a.value("frame", p.frame)
+	a.value("series_mode", mode)
+	a.value("grant_from", g.from)
+	a.value("grant", g.to)
+	a.value("overflow", overflowField)
+	a.value("began", encodeOptionalTime(p.metadata.LedgerStart))
+	a.value("wrote", facts.wrote)
 	c := p.coverageChanges()
-	list(c.contacts)
-	list(p.events.keys)
-	args = append(args, p.events.records, p.events.lengths, p.events.seriesIndexes)
-	list(p.events.series.fields)
-	args = append(args, p.events.series.repoLengths)
-	list(p.events.series.newestTimes())
-	args = append(args, otherActor)
-	list(c.set)
-	list(c.deleted)
-	list(c.signals)
-	list(p.entryFields())
-	list(c.gaps)
-	list(c.tips)
-	list(p.removedKeys)
-	list(p.tallyFields())
-	return args
+	a.list("contacts", c.contacts)
+	a.list("events", t.keys)
+	a.value("records", t.records)
+	a.value("lengths", t.lengths)
+	a.value("series_indexes", t.seriesIndexes)
+	a.list("series", t.series.fields)
+	a.value("repo_lengths", t.series.repoLengths)
+	a.list("newest", t.series.newestTimes())
+	a.value("other", otherActor)
+	a.list("set", c.set)
+	a.list("deleted", c.deleted)
+	a.list("signals", c.signals)
+	a.list("entries", p.entryFields())
+	a.list("gaps", c.gaps)
+	a.list("tips", c.tips)
+	a.list("removals", p.removedKeys)
+	a.list("tallies", p.tallyFields())
+	return a
+}
+
+func (k *orgKeys) addForCommit(a *scriptArguments) {
+	a.key("meta", k.meta)
+	a.key("seen", k.seen)
+	a.key("series", k.series)
+	a.key("cov", k.cov)
+	a.key("entries", k.entries)
+	a.key("tallies", k.tallies)
+	a.key("log", k.log)
+	a.key("removed", k.removed)
+	a.key("carried", k.carried)
 }
 
 // coverageChanges are the changes of the hash "cov", each as the commit script reads it.

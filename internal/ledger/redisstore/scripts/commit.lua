@@ -1,26 +1,86 @@
--- Commits a batch, whole or not at all. Nothing is written before everything has been checked. whole.lua stands before
--- it.
+-- Commits a batch completely or not at all: it makes all checks before the first write.
 --
--- KEYS  meta, seen, series, cov, samples, tallies, log, removed, carried: all of one organization
--- ARGV  head: fence, expected epoch, new epoch, expected pruned, edge, said, room, grant from, grant, overflow's field,
---       began, the last entry that the client wrote; then lists, each after its length: see commit.go
--- Gives {'OK', recorded, folded, the log's last entry}, or without having written anything {'FENCED'}, {'STALE'} (what the client expects is
--- not so: it looks and comes again) or {'ROOM', granted, wanted} (there are more series than granted). {'DAMAGED'} says that
--- keys or entries of the ledger are gone, and that the script has deleted the rest: the ledger begins again. {'LOST'} says
--- that the log lacks the entry that the client wrote last, as after a failover.
-local meta, seen, series, cov, samples, tallies, log, removed, carried = unpack(KEYS)
-local fence, epoch, new_epoch, pruned, edge, said, room, grant_from, grant, overflow, began, wrote = unpack(ARGV, 1, 12)
-local at = 12
-local CHUNK = 1000 -- unpack's results must fit Lua's stack
-local byte, sub = string.byte, string.sub
+-- KEYS, all of one organization, in this order
+--   meta seen series cov entries tallies log removed carried
+--
+-- ARGV, in this order. A list, marked by [], is preceded by the number of its values.
+--   fence           of the writer's term in decimal, '0' for a batch without one
+--   epoch           the expected epoch, '' for a ledger that has not started
+--   new_epoch       the epoch of a ledger that this commit starts
+--   pruned          the expected pruning limit, '' before the first pruning
+--   edge            the new edge in Unix seconds, '' for none
+--   frame           the encoded change without events, '' for none
+--   series_mode     'any': no limit of series; 'ask': report a missing grant; 'final': fold series without one
+--   grant_from      the grant that the client has read
+--   grant           the new grant in its place, '' for none
+--   overflow        the field of the tally that counts folded series
+--   began           the start of a ledger that this commit starts, in Unix seconds
+--   wrote           the last log entry that the client has written, '' for none
+--   contacts[]      field and value of cov for each repository that the batch introduces
+--   events[]        the members of seen, one for each event
+--   records         the records of the events, one after the other
+--   lengths         the length of each record, in two bytes
+--   series_indexes  the index of each event's series in series[], from 1 on, in two bytes
+--   series[]        the fields of the hash series
+--   repo_lengths    the length of the repository's part of each series' field, in one byte
+--   newest[]        the time of the newest event of each series, '' for the user "_other"
+--   other           the actor "_other", encoded
+--   set[]           field and value of cov to set
+--   deleted[]       fields of cov to delete
+--   signals[]       field and "observed value" of cov, of which the newest observation wins
+--   entries[]       field and "observed value" of the hash entries, of which the newest observation wins
+--   gaps[]          field of cov, missed windows and read windows for each stream with either
+--   tips[]          field of cov, heads from which commits were listed and resolved heads for each repository
+--   removals[]      the members of seen of removed events
+--   tallies[]       field and increment
+--
+-- Returns one of
+--   OK recorded folded last        written; last is the id of the log's last entry
+--   FENCED                         a later term has written
+--   STALE                          epoch, pruned or a contact differs from Redis: the client reads them again
+--   ROOM granted needed            there are more series than granted
+--   DAMAGED                        keys or entries are missing: the others were deleted, the next commit starts a ledger
+--   LOST                           the log lacks the entry wrote, as after a failover
+--
+-- integrity.lua is prepended to this file.
+local meta, seen, series, cov, entries, tallies, log, removed, carried = unpack(KEYS)
 
--- a list's first index before, and its length
-local function list()
+local at = 0
+-- Returns the next argument. The name is for readers, and for the test that compares it with the table.
+local function value(name)
+  at = at + 1
+  return ARGV[at]
+end
+
+-- Returns the index before the first value of the next list, and the number of its values.
+local function list(name)
   at = at + 1
   local n, first = tonumber(ARGV[at]), at
   at = at + n
   return first, n
 end
+
+local fence, epoch, new_epoch, pruned = value('fence'), value('epoch'), value('new_epoch'), value('pruned')
+local edge, frame, series_mode = value('edge'), value('frame'), value('series_mode')
+local grant_from, grant, overflow = value('grant_from'), value('grant'), value('overflow')
+local began, wrote = value('began'), value('wrote')
+local intro, intros = list('contacts')
+local field, events = list('events')
+local records, lengths, series_indexes = value('records'), value('lengths'), value('series_indexes')
+local name, named = list('series')
+local repo_lengths = value('repo_lengths')
+local newest = list('newest')
+local other = value('other')
+local set_first, sets = list('set')
+local deleted_first, deletions = list('deleted')
+local signal, signals = list('signals')
+local entry_first, entry_values = list('entries')
+local window, windows = list('gaps')
+local tip, tips = list('tips')
+local removal, removals = list('removals')
+local tally, amounts = list('tallies')
+local CHUNK = 1000 -- unpack's results must fit Lua's stack
+local byte, sub = string.byte, string.sub
 
 -- decimal numbers of any length without leading zeros
 local function less(a, b)
@@ -47,7 +107,7 @@ if (state.epoch or '') ~= epoch or (state.pruned or '') ~= pruned then
   return { 'STALE' }
 end
 
-local hashes = { series, cov, samples, tallies, removed, carried }
+local hashes = { series, cov, entries, tallies, removed, carried }
 
 local function is_damaged()
   local lasts = state.last or ''
@@ -83,32 +143,18 @@ if wrote ~= '' and wrote ~= state.last and not is_cut(wrote, state.swept) and #r
 end
 
 -- Whether a first contact can be read: two times in seconds.
-local function whole(value)
-  local contact, since = string.match(value, '^%-?(%d+) %-?(%d+)$')
+local function is_contact(text)
+  local contact, since = string.match(text, '^%-?(%d+) %-?(%d+)$')
   return contact and #contact <= 18 and #since <= 18
 end
 
 -- Repositories that the batch introduces: field, value, ...
-local intro, intros = list()
 for i = intro + 1, intro + intros, 2 do
   local have = redis.call('HGET', cov, ARGV[i])
-  if have and have ~= ARGV[i + 1] and whole(have) then
+  if have and have ~= ARGV[i + 1] and is_contact(have) then
     return { 'STALE' } -- what is damaged is met again
   end
 end
-
--- Events: members of the set, then their records in one string, then the length of each record in two bytes, then the place
--- of each one's series in two bytes.
-local field, events = list()
-local records, lengths, place = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-at = at + 3
--- Series: fields, then the length of the repository's part in one byte each, then the newest event ('' for "_other").
-local name, named = list()
-local head = ARGV[at + 1]
-at = at + 1
-local newest = list()
-local other = ARGV[at + 1]
-at = at + 1
 
 -- Mostly all events of a batch are new: then there is nothing to do for each of them here, and "fresh" stays empty.
 local fresh, recorded, all = {}, 0, true
@@ -156,7 +202,7 @@ if all then
 else
   local met = {}
   for k = 1, recorded do
-    local s = two(place, fresh[k])
+    local s = two(series_indexes, fresh[k])
     if not met[s] then
       met[s] = true
       used[#used + 1] = s
@@ -174,14 +220,14 @@ end
 local folded = {}
 local folds = 0
 local granted = state.granted or ''
-if room ~= 'any' and #order > 0 then
+if series_mode ~= 'any' and #order > 0 then
   if grant ~= '' and granted == grant_from then
     granted = grant
   end
   local have = math.max(0, redis.call('HLEN', series) - 1) -- but for the mark
   local free = (tonumber(granted) or 0) - have
   if free < #order then
-    if room ~= 'final' or granted ~= grant then
+    if series_mode ~= 'final' or granted ~= grant then
       return { 'ROOM', state.granted or '', have + #order }
     end
     for k = math.max(free, 0) + 1, #order do
@@ -217,9 +263,9 @@ local function cut()
   for i = 1, events do
     local length = two(lengths, i)
     if all or fresh[k] == i then
-      local s = two(place, i)
+      local s = two(series_indexes, i)
       if folded[s] then
-        local actor = #ARGV[name + s] - byte(head, s)
+        local actor = #ARGV[name + s] - byte(repo_lengths, s)
         out[k] = sub(records, from, from + length - actor - 1) .. other
       else
         out[k] = sub(records, from, from + length - 1)
@@ -272,17 +318,14 @@ end
 for i = intro + 1, intro + intros, 2 do
   redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
 end
-local value, values = list()
-for i = value + 1, value + values, 2 do
+for i = set_first + 1, set_first + sets, 2 do
   redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
 end
-local gone, gones = list()
-for i = gone + 1, gone + gones do
+for i = deleted_first + 1, deleted_first + deletions do
   redis.call('HDEL', cov, ARGV[i])
 end
--- Values of which the newest observation wins: "observed value", in the coverage and among the samples.
-local function observe(key)
-  local first, n = list()
+-- Values of which the newest observation wins: "observed value", in the coverage and among the entries.
+local function observe(key, first, n)
   for i = first + 1, first + n, 2 do
     local have = redis.call('HGET', key, ARGV[i])
     local before = have and tonumber(string.match(have, '^%-?%d+')) or nil
@@ -291,8 +334,8 @@ local function observe(key)
     end
   end
 end
-observe(cov)
-observe(samples)
+observe(cov, signal, signals)
+observe(entries, entry_first, entry_values)
 
 -- Windows of a stream, "start end start end ..." in ascending order, neither overlapping nor touching.
 local function parse(text)
@@ -340,7 +383,6 @@ local function remove(windows, from, to)
 end
 
 -- field, what was missed, what was read
-local window, windows = list()
 for i = window + 1, window + windows, 3 do
   local missing = parse(redis.call('HGET', cov, ARGV[i]))
   local missed, read = parse(ARGV[i + 1]), parse(ARGV[i + 2])
@@ -361,7 +403,6 @@ for i = window + 1, window + windows, 3 do
 end
 -- field, heads from which commits were listed, heads that are settled
 local lost_tip = string.rep('0', 40)
-local tip, tips = list()
 for i = tip + 1, tip + tips, 3 do
   local settled, met, heads = {}, {}, {}
   for head in string.gmatch(ARGV[i + 2], '%x+') do
@@ -384,7 +425,6 @@ for i = tip + 1, tip + tips, 3 do
 end
 
 -- Events that are not there any more. One that was never recorded is none.
-local removal, removals = list()
 local taken = {}
 for i = removal + 1, removal + removals do
   if redis.call('SMISMEMBER', seen, ARGV[i])[1] == 1 and redis.call('HSET', removed, ARGV[i], '') == 1 then
@@ -395,7 +435,6 @@ if edge ~= '' and tonumber(edge) > (tonumber(state.edge or '') or -math.huge) th
   note('edge', edge)
 end
 
-local tally, amounts = list()
 for i = tally + 1, tally + amounts, 2 do
   redis.pcall('HINCRBY', tallies, ARGV[i], ARGV[i + 1]) -- one that would overflow stays as it is: nothing may fail from here on
 end
@@ -403,10 +442,10 @@ if folds > 0 then
   redis.call('HINCRBY', tallies, overflow, folds)
 end
 
-if recorded > 0 or said ~= '' or #restored > 0 or #taken > 0 then
+if recorded > 0 or frame ~= '' or #restored > 0 or #taken > 0 then
   local entry = { 'p', state.last or '' }
-  if said ~= '' then
-    entry[3], entry[4] = 'c', said
+  if frame ~= '' then
+    entry[3], entry[4] = 'c', frame
   end
   if recorded > 0 then
     entry[#entry + 1], entry[#entry + 2] = 'n', records

@@ -1,0 +1,27 @@
+package redisstore
+
+// scriptArguments are the KEYS and ARGV of a call of a script. Each has a name, by which a test compares their order
+// with the table at the head of the script.
+type scriptArguments struct {
+	keys, keyNames []string
+	values         []any
+	valueNames     []string
+}
+
+func newScriptArguments(keys, values int) *scriptArguments {
+	return &scriptArguments{keys: make([]string, 0, keys), values: make([]any, 0, values)}
+}
+
+func (a *scriptArguments) key(name, key string) {
+	a.keyNames, a.keys = append(a.keyNames, name), append(a.keys, key)
+}
+
+func (a *scriptArguments) value(name string, value any) {
+	a.valueNames, a.values = append(a.valueNames, name), append(a.values, value)
+}
+
+// list appends the number of the values, and the values.
+func (a *scriptArguments) list(name string, values []any) {
+	a.value(name+"[]", len(values))
+	a.values = append(a.values, values...)
+}
