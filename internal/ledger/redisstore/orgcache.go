@@ -17,7 +17,7 @@ import (
 
 // orgCache is this process's copy of an organization's facts in Redis, so that most commits take one round trip. It may
 // be out of date: the commit script compares it with Redis, and then it is read again. It is safe for concurrent use.
-// The lock is not held while Redis is read: version then tells whether the result is still of use.
+// The lock is not held while Redis is read: version then shows whether the result is still of use.
 type orgCache struct {
 	mu      sync.Mutex
 	loaded  bool

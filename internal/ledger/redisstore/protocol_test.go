@@ -40,20 +40,30 @@ func protocolReads(source string) (keys, values []string) {
 	return keys, values
 }
 
-// TestCommitProtocol: the table of the commit script, the script and its caller have the same keys and arguments in the
-// same order.
-func TestCommitProtocol(t *testing.T) {
+// TestProtocols: the table of a script, the script and its caller have the same keys and arguments in the same order.
+func TestProtocols(t *testing.T) {
 	t.Parallel()
 	facts := orgFacts{since: map[int64]time.Time{}}
-	p, err := newCommitPlan(1, &ledger.Batch{Org: "acme"}, &facts)
+	plan, err := newCommitPlan(1, &ledger.Batch{Org: "acme"}, &facts)
 	require.NoError(t, err)
-	a := p.arguments(&orgKeys{}, 1, &facts, seriesUnlimited, seriesGrant{})
-	keys, values := protocolTable(commitSource)
-	t.Logf("KEYS %s\nARGV %s", strings.Join(keys, " "), strings.Join(values, " "))
-	require.Len(t, keys, 9)
-	require.Equal(t, keys, a.keyNames)
-	require.Equal(t, values, a.valueNames)
-	readKeys, readValues := protocolReads(commitSource)
-	require.Equal(t, keys, readKeys)
-	require.Equal(t, values, readValues)
+	prune := &pruning{}
+	for name, test := range map[string]struct {
+		source    string
+		arguments *scriptArguments
+	}{
+		"commit": {commitSource, plan.arguments(&orgKeys{}, 1, &facts, seriesUnlimited, seriesGrant{})},
+		"prune":  {pruneSource, prune.pruneArguments(time.Time{}, nil, &purgeSet{})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys, values := protocolTable(test.source)
+			t.Logf("KEYS %s\nARGV %s", strings.Join(keys, " "), strings.Join(values, " "))
+			require.Len(t, keys, 9)
+			require.Equal(t, keys, test.arguments.keyNames)
+			require.Equal(t, values, test.arguments.valueNames)
+			readKeys, readValues := protocolReads(test.source)
+			require.Equal(t, keys, readKeys)
+			require.Equal(t, values, readValues)
+		})
+	}
 }

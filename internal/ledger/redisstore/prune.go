@@ -80,10 +80,8 @@ func (p *pruning) setPrunedBefore(ctx context.Context, limit time.Time) error {
 	if err != nil {
 		return err
 	}
-	args := append([]any{
-		p.epoch, encodeOptionalTime(p.pruned), encodeOptionalTime(p.carried), encodeOptionalTime(limit), frame,
-	}, purge.scriptLists()...)
-	applied, err := pruneScript.Run(ctx, p.store.client, p.keys.pruneScriptKeys(), args...).Int()
+	a := p.pruneArguments(limit, frame, &purge)
+	applied, err := pruneScript.Run(ctx, p.store.client, a.keys, a.values...).Int()
 	if err != nil {
 		return fmt.Errorf("redis: prune %s: %w", p.org, err)
 	}
@@ -97,9 +95,25 @@ func (p *pruning) setPrunedBefore(ctx context.Context, limit time.Time) error {
 	return p.loadState(ctx)
 }
 
-// pruneScriptKeys returns the keys of the prune script.
-func (k *orgKeys) pruneScriptKeys() []string {
-	return []string{k.meta, k.log, k.cov, k.carried, k.entries, k.seen, k.series, k.tallies, k.removed}
+// pruneArguments returns the arguments of the prune script.
+func (p *pruning) pruneArguments(limit time.Time, frame []byte, purge *purgeSet) *scriptArguments {
+	a := newScriptArguments(9, 16)
+	a.key("meta", p.keys.meta)
+	a.key("log", p.keys.log)
+	a.key("cov", p.keys.cov)
+	a.key("carried", p.keys.carried)
+	a.key("entries", p.keys.entries)
+	a.key("seen", p.keys.seen)
+	a.key("series", p.keys.series)
+	a.key("tallies", p.keys.tallies)
+	a.key("removed", p.keys.removed)
+	a.value("epoch", p.epoch)
+	a.value("expected_pruned", encodeOptionalTime(p.pruned))
+	a.value("expected_carried", encodeOptionalTime(p.carried))
+	a.value("pruned", encodeOptionalTime(limit))
+	a.value("frame", frame)
+	purge.addTo(a)
+	return a
 }
 
 // dropOldGaps commits the parts of gaps before the limit as read.

@@ -91,8 +91,8 @@ func (f *purgeSet) progress() ledger.Progress {
 	return p
 }
 
-// scriptLists returns the lists of the prune script's arguments.
-func (f *purgeSet) scriptLists() []any {
+// addTo adds the lists of the prune script's arguments.
+func (f *purgeSet) addTo(a *scriptArguments) {
 	var gone, coverage []any
 	for i := range f.repos {
 		id := f.repos[i].ID
@@ -102,9 +102,8 @@ func (f *purgeSet) scriptLists() []any {
 			coverage = append(coverage, gapsField(id, stream))
 		}
 	}
-	var args []any
-	for _, list := range [][]any{gone, coverage, f.totals, f.entries} {
-		args = append(append(args, len(list)), list...)
-	}
-	return args
+	a.list("gone", gone)
+	a.list("coverage", coverage)
+	a.list("totals", f.totals)
+	a.list("purged_entries", f.entries)
 }

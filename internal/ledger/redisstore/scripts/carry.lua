@@ -1,18 +1,25 @@
--- Moves the events before a time from the log into the carried totals of their series. The log keeps their records until
--- it is trimmed; who reads it leaves out what is carried.
+-- Adds the totals of events before a limit to the carried totals of their series. The log keeps the records of these
+-- events until it is trimmed; its readers ignore carried events.
 --
--- KEYS  meta, series, carried
--- ARGV  expected epoch, expected carried, new carried, the ids of totals that are stored without them, then for each series
---       its field and what is added to its totals: "id:value id:value ..."
--- Gives 1, or 0 when what the client expects is not so.
+-- KEYS, all of one organization, in this order
+--   meta series carried
+--
+-- ARGV, in this order
+--   epoch             the expected epoch
+--   expected_carried  the expected limit of carried events in Unix seconds, '' before the first pruning
+--   limit             the new one
+--   legacy            the ids of totals that earlier versions stored without ids, in their order
+--   totals            for each series its field, and the totals to add: "id:value id:value ..."
+--
+-- Returns 1, or 0 without a write when Redis differs from what the client expects.
 local meta, series, carried = unpack(KEYS)
-local epoch, expected, limit, legacy = unpack(ARGV, 1, 4)
+local epoch, expected_carried, limit, legacy = unpack(ARGV, 1, 4)
 local state = redis.call('HMGET', meta, 'epoch', 'carried')
-if (state[1] or '') ~= epoch or (state[2] or '') ~= expected then
+if (state[1] or '') ~= epoch or (state[2] or '') ~= expected_carried then
   return 0
 end
 
--- Adds to sums, and keeps the order in which the ids came.
+-- Adds a value to sums. order has the ids in the order of their first value.
 local function add(sums, order, id, value)
   if not sums[id] then
     order[#order + 1] = id

@@ -39,7 +39,7 @@
 --   FENCED                         a later term has written
 --   STALE                          epoch, pruned or a contact differs from Redis: the client reads them again
 --   ROOM granted needed            there are more series than granted
---   DAMAGED                        keys or entries are missing: the others were deleted, the next commit starts a ledger
+--   DAMAGED                        keys or entries are missing: the rest was deleted, and the next commit starts over
 --   LOST                           the log lacks the entry wrote, as after a failover
 --
 -- integrity.lua is prepended to this file.
@@ -82,7 +82,7 @@ local tally, amounts = list('tallies')
 local CHUNK = 1000 -- unpack's results must fit Lua's stack
 local byte, sub = string.byte, string.sub
 
--- decimal numbers of any length without leading zeros
+-- Compares decimal numbers of any length without leading zeros.
 local function less(a, b)
   return #a < #b or (#a == #b and a < b)
 end
@@ -111,7 +111,7 @@ local hashes = { series, cov, entries, tallies, removed, carried }
 
 local function is_damaged()
   local lasts = state.last or ''
-  if epoch == '' then -- meta is gone, or there never was one
+  if epoch == '' then -- meta is missing, or the ledger has not started
     for i = 1, #hashes do
       if redis.call('HLEN', hashes[i]) > 0 then
         return true
@@ -120,9 +120,9 @@ local function is_damaged()
     return redis.call('SCARD', seen) > 0 or #redis.call('XRANGE', log, '-', '+', 'COUNT', 1) > 0
   end
   if state.whole then
-    return not is_whole(state, seen, log, hashes, edge == '')
+    return not is_intact(state, seen, log, hashes, edge == '')
   end
-  -- From before there were marks: what can be checked is that the log ends where it should, and that events have keys and
+  -- A ledger without markers, of an earlier version: the log has to have its last entry, and events need keys and
   -- repositories.
   local events = redis.call('HLEN', series) > 0
   return (lasts ~= '' and #redis.call('XRANGE', log, lasts, lasts) == 0)
@@ -138,27 +138,27 @@ if is_damaged() then
   end
   return { 'DAMAGED' }
 end
-if wrote ~= '' and wrote ~= state.last and not is_cut(wrote, state.swept) and #redis.call('XRANGE', log, wrote, wrote) == 0 then
+if wrote ~= '' and wrote ~= state.last and not is_cut(wrote, state.swept)
+  and #redis.call('XRANGE', log, wrote, wrote) == 0 then
   return { 'LOST' }
 end
 
--- Whether a first contact can be read: two times in seconds.
+-- Whether a text is a valid contact: two times in seconds.
 local function is_contact(text)
   local contact, since = string.match(text, '^%-?(%d+) %-?(%d+)$')
   return contact and #contact <= 18 and #since <= 18
 end
 
--- Repositories that the batch introduces: field, value, ...
 for i = intro + 1, intro + intros, 2 do
   local have = redis.call('HGET', cov, ARGV[i])
   if have and have ~= ARGV[i + 1] and is_contact(have) then
-    return { 'STALE' } -- what is damaged is met again
+    return { 'STALE' } -- an invalid contact is replaced
   end
 end
 
--- Mostly all events of a batch are new: then there is nothing to do for each of them here, and "fresh" stays empty.
+-- Mostly all events of a batch are new. Then "fresh" stays empty, and no work is done for each event.
 local fresh, recorded, all = {}, 0, true
-local had = {} -- keys of events that were recorded before
+local had = {} -- members of events that are recorded already
 each_chunk(events, function(from, to)
   local have = redis.call('SMISMEMBER', seen, unpack(ARGV, field + from, field + to))
   for i = 1, #have do
@@ -179,7 +179,7 @@ each_chunk(events, function(from, to)
   end
 end)
 
-local last = {} -- by series: its newest event so far, or false
+local last = {} -- by series: the time of its newest event in Redis, or false
 if recorded > 0 then
   each_chunk(named, function(from, to)
     local have = redis.call('HMGET', series, unpack(ARGV, name + from, name + to))
@@ -194,7 +194,7 @@ local function two(bytes, i)
   return high * 256 + low
 end
 
-local used = {} -- series with fresh events
+local used = {} -- series that have fresh events
 if all then
   for s = 1, named do
     used[s] = s
@@ -209,7 +209,7 @@ else
     end
   end
 end
-local order = {} -- those of them that are new
+local order = {} -- the new ones of them
 for k = 1, #used do
   local s = used[k]
   if not last[s] and ARGV[newest + s] ~= '' then
@@ -224,7 +224,7 @@ if series_mode ~= 'any' and #order > 0 then
   if grant ~= '' and granted == grant_from then
     granted = grant
   end
-  local have = math.max(0, redis.call('HLEN', series) - 1) -- but for the mark
+  local have = math.max(0, redis.call('HLEN', series) - 1) -- without the marker
   local free = (tonumber(granted) or 0) - have
   if free < #order then
     if series_mode ~= 'final' or granted ~= grant then
@@ -237,7 +237,7 @@ if series_mode ~= 'any' and #order > 0 then
   end
 end
 
--- From here on everything is written.
+-- All checks are made: from here on the script writes.
 local set = {} -- of meta
 local function note(name, value)
   set[#set + 1] = name
@@ -247,7 +247,7 @@ if fence ~= '0' and fence ~= state.fence then
   note('fence', fence)
 end
 if not state.whole then
-  mark_whole(meta, epoch == '' and new_epoch or epoch, seen, hashes)
+  add_markers(meta, epoch == '' and new_epoch or epoch, seen, hashes)
 end
 if epoch == '' then
   note('epoch', new_epoch)
@@ -257,7 +257,7 @@ if granted ~= (state.granted or '') then
   note('granted', granted)
 end
 
--- The records of the fresh events, those of folded users with another actor at their end.
+-- Returns the records of the fresh events, with the actor "_other" at the end of folded ones.
 local function cut()
   local out, from, k = {}, 1, 1
   for i = 1, events do
@@ -304,9 +304,9 @@ if recorded > 0 then
   write('HSET', series, moved)
 end
 
--- What was removed and is there again.
+-- Removed events that are in the batch again.
 local restored = {}
-if #had > 0 and redis.call('HLEN', removed) > 1 then -- more than the mark
+if #had > 0 and redis.call('HLEN', removed) > 1 then -- more than the marker
   for k = 1, #had do
     if redis.call('HDEL', removed, had[k]) == 1 then
       restored[#restored + 1] = had[k]
@@ -314,7 +314,7 @@ if #had > 0 and redis.call('HLEN', removed) > 1 then -- more than the mark
   end
 end
 
--- Coverage: fields to set, the same as what is there if it can be read; fields to set; fields to delete.
+-- The coverage. A valid contact is the same as in Redis.
 for i = intro + 1, intro + intros, 2 do
   redis.call('HSET', cov, ARGV[i], ARGV[i + 1])
 end
@@ -324,7 +324,7 @@ end
 for i = deleted_first + 1, deleted_first + deletions do
   redis.call('HDEL', cov, ARGV[i])
 end
--- Values of which the newest observation wins: "observed value", in the coverage and among the entries.
+-- Sets values "observed value" unless Redis has one that was observed later.
 local function observe(key, first, n)
   for i = first + 1, first + n, 2 do
     local have = redis.call('HGET', key, ARGV[i])
@@ -382,7 +382,7 @@ local function remove(windows, from, to)
   return result
 end
 
--- field, what was missed, what was read
+-- Gaps: adds the missed windows, then subtracts the read ones.
 for i = window + 1, window + windows, 3 do
   local missing = parse(redis.call('HGET', cov, ARGV[i]))
   local missed, read = parse(ARGV[i + 1]), parse(ARGV[i + 2])
@@ -401,21 +401,21 @@ for i = window + 1, window + windows, 3 do
     redis.call('HSET', cov, ARGV[i], table.concat(missing, ' '))
   end
 end
--- field, heads from which commits were listed, heads that are settled
-local lost_tip = string.rep('0', 40)
+-- Tips: adds the heads from which commits were listed, without the resolved ones.
+local unknown_tip = string.rep('0', 40)
 for i = tip + 1, tip + tips, 3 do
-  local settled, met, heads = {}, {}, {}
+  local resolved, seen_heads, heads = {}, {}, {}
   for head in string.gmatch(ARGV[i + 2], '%x+') do
-    settled[head] = true
+    resolved[head] = true
   end
   for head in string.gmatch((redis.call('HGET', cov, ARGV[i]) or '') .. ' ' .. ARGV[i + 1], '%x+') do
-    if not settled[head] and not met[head] then
-      met[head] = true
+    if not resolved[head] and not seen_heads[head] then
+      seen_heads[head] = true
       heads[#heads + 1] = head
     end
   end
-  if #heads > 33 then -- ledger.maxTips, and the head
-    heads = { lost_tip }
+  if #heads > 33 then -- ledger.maxTips, and the current head
+    heads = { unknown_tip }
   end
   if #heads == 0 then
     redis.call('HDEL', cov, ARGV[i])
@@ -424,7 +424,7 @@ for i = tip + 1, tip + tips, 3 do
   end
 end
 
--- Events that are not there any more. One that was never recorded is none.
+-- Removed events. Those that were never recorded are ignored.
 local taken = {}
 for i = removal + 1, removal + removals do
   if redis.call('SMISMEMBER', seen, ARGV[i])[1] == 1 and redis.call('HSET', removed, ARGV[i], '') == 1 then
@@ -436,7 +436,7 @@ if edge ~= '' and tonumber(edge) > (tonumber(state.edge or '') or -math.huge) th
 end
 
 for i = tally + 1, tally + amounts, 2 do
-  redis.pcall('HINCRBY', tallies, ARGV[i], ARGV[i + 1]) -- one that would overflow stays as it is: nothing may fail from here on
+  redis.pcall('HINCRBY', tallies, ARGV[i], ARGV[i + 1]) -- one that would overflow stays: no write may fail
 end
 if folds > 0 then
   redis.call('HINCRBY', tallies, overflow, folds)
@@ -460,7 +460,7 @@ if recorded > 0 or frame ~= '' or #restored > 0 or #taken > 0 then
     entry[#entry + 1], entry[#entry + 2] = 'f', folds
   end
   if fence ~= '0' then
-    entry[#entry + 1], entry[#entry + 2] = 't', fence -- nobody needs it, but who looks sees that terms only grow
+    entry[#entry + 1], entry[#entry + 2] = 't', fence -- for diagnosis only: terms never decrease
   end
   wrote = redis.call('XADD', log, '*', unpack(entry))
   note('last', wrote)

@@ -1,9 +1,17 @@
--- Declares a ledger damaged of which an entry of the log is gone that another one names as the one before it, and that no
--- pruning has cut. The next commit begins the ledger again. whole.lua stands before it.
+-- Declares a ledger damaged when its log lacks the entry that another one names as the one before it, unless pruning
+-- has trimmed it. The next commit starts a new ledger.
 --
--- KEYS  meta, log
--- ARGV  expected epoch, the entry that is there, the one before it
--- Gives 1, or 0 when that is not so.
+-- KEYS, all of one organization, in this order
+--   meta log
+--
+-- ARGV, in this order
+--   epoch   the expected epoch
+--   entry   the id of the entry that the log has
+--   before  the id of the entry before it
+--
+-- Returns 1, or 0 without a write when the log has both entries or the epoch differs.
+--
+-- integrity.lua is prepended to this file.
 local meta, log = unpack(KEYS)
 local epoch, entry, before = unpack(ARGV)
 local state = read_state(meta)

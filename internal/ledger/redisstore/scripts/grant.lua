@@ -1,8 +1,14 @@
--- Grants an organization a number of series out of the budget of all organizations.
+-- Grants an organization a number of series out of the limit of all organizations.
 --
--- KEYS  grants
--- ARGV  organization, wanted, budget
--- Gives what is granted: at least what it was.
+-- KEYS
+--   grants
+--
+-- ARGV, in this order
+--   org     the organization in lower case
+--   needed  the number of series to grant
+--   budget  the limit of series of all organizations
+--
+-- Returns the granted number, which never decreases.
 local have, others = 0, 0
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do

@@ -1,13 +1,13 @@
--- What scripts share: whether the keys of a ledger belong together. Eviction and DEL take whole keys, people and trimming
--- jobs take entries; a ledger of which something is gone would count twice, or show less. Each hash has the epoch in a
--- field, the set a member, and the log the entry that meta calls its last. None of them can be mistaken for anything
--- else in its key. Besides, meta has how many fields and members there are ("sizes"), and the first entry of the log is
--- that of the ledger or follows one that pruning has cut.
-local MARK = '\0'
-local SLACK = 86400000 -- the log is cut so many milliseconds before what is pruned: slack in prune.go
+-- Shared by scripts: checks that the keys of a ledger belong together. Eviction and DEL remove keys, operators and
+-- trimming jobs remove entries; a damaged ledger would count events twice, or lack some. Each hash has a marker field
+-- with the epoch, the set a marker member, and the log the entry whose id is "last" in meta. No other field or member
+-- has the marker's name. Besides, meta has the number of fields and members ("sizes"), and the first entry of the log
+-- is the ledger's first one, or follows one that pruning has trimmed.
+local MARKER = '\0'
+local SLACK = 86400000 -- milliseconds that the log is kept longer than its events: logSlack in prune.go
 
--- The number of entries of each key, after what it was counted for: the sizes are valid while these fields of meta are
--- the same and no pruning is under way.
+-- Returns "last carried swept" of meta and the number of entries of each key. The sizes are valid while these fields of
+-- meta are the same and no pruning is incomplete.
 local function sizes_of(last, carried, swept, seen, hashes)
   local sizes = { last, carried or '', swept or '', redis.call('SCARD', seen) }
   for i = 1, #hashes do
@@ -16,8 +16,8 @@ local function sizes_of(last, carried, swept, seen, hashes)
   return table.concat(sizes, ' ')
 end
 
--- More than was counted is damage of single entries, which readers report and leave out.
-local function is_counted(state, seen, hashes)
+-- Whether the keys have at least the counted entries. Readers report and ignore further invalid ones.
+local function has_all_entries(state, seen, hashes)
   if not state.sizes or (state.pruned or '') ~= (state.swept or '') then
     return true
   end
@@ -36,15 +36,15 @@ local function is_counted(state, seen, hashes)
   return true
 end
 
--- Whether pruning has cut the log behind an entry.
+-- Whether pruning has trimmed the log beyond an entry.
 local function is_cut(id, swept)
   local limit, at = tonumber(swept or ''), tonumber(string.match(id, '^%d+'))
   return limit and at and at < limit * 1000 - SLACK
 end
 
--- The log's last entry is there, and its first one is the first of all, or the one after what was cut. Reading an entry
--- costs as much as recording one: a commit of a part of a pass only looks for the last one.
-local function is_log_whole(log, state, last_only)
+-- Whether the log has its last entry, and starts with the ledger's first entry or one after a trimmed one. Reading an
+-- entry costs as much as recording one: commits within a pass check only the last one.
+local function is_log_intact(log, state, last_only)
   if (state.last or '') == '' then
     return true
   end
@@ -65,7 +65,7 @@ end
 
 local NAMES = { 'fence', 'epoch', 'pruned', 'granted', 'last', 'edge', 'whole', 'carried', 'swept', 'sizes' }
 
--- The fields of meta, by name: absent ones are nil.
+-- Returns the fields of meta by name, nil for absent ones.
 local function read_state(meta)
   local values, state = redis.call('HMGET', meta, unpack(NAMES)), {}
   for i = 1, #NAMES do
@@ -74,24 +74,25 @@ local function read_state(meta)
   return state
 end
 
--- A ledger of which a reader has proved that an entry is gone has "0" as its field whole: see declare.lua.
-local function is_whole(state, seen, log, hashes, last_only)
+-- Whether all keys are complete. "0" in the field whole means that a reader has found a missing entry: see declare.lua.
+local function is_intact(state, seen, log, hashes, last_only)
   if state.whole == '0' then
     return false
   end
   for i = 1, #hashes do
-    if redis.call('HGET', hashes[i], MARK) ~= state.epoch then
+    if redis.call('HGET', hashes[i], MARKER) ~= state.epoch then
       return false
     end
   end
-  return redis.call('SMISMEMBER', seen, MARK)[1] == 1 and is_log_whole(log, state, last_only) and is_counted(state, seen, hashes)
+  return redis.call('SMISMEMBER', seen, MARKER)[1] == 1 and is_log_intact(log, state, last_only)
+    and has_all_entries(state, seen, hashes)
 end
 
--- Marks the keys of a ledger that begins, or of one that was written before there were marks.
-local function mark_whole(meta, epoch, seen, hashes)
+-- Adds the markers to a ledger that starts, or to one of an earlier version without them.
+local function add_markers(meta, epoch, seen, hashes)
   for i = 1, #hashes do
-    redis.call('HSET', hashes[i], MARK, epoch)
+    redis.call('HSET', hashes[i], MARKER, epoch)
   end
-  redis.call('SADD', seen, MARK)
+  redis.call('SADD', seen, MARKER)
   redis.call('HSET', meta, 'whole', '1')
 end
