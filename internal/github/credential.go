@@ -219,7 +219,7 @@ func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (st
 		func(body []byte) error { return decodeToken(body, &answer) })
 	if err != nil {
 		if _, gone := errors.AsType[*NotFoundError](err); gone {
-			a.setFound(0) // an App that is installed anew has another one
+			a.setFound(0) // an App that is installed again has another id
 		}
 		return "", time.Time{}, a.asCredentialError(err)
 	}

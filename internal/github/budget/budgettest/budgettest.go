@@ -16,7 +16,7 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 const first = time.Minute
 
-// user is somebody who asks with the credential, maybe in another process than the others.
+// user is a client of the credential, which may be in another process than the others.
 type user struct {
 	t      *testing.T
 	budget budget.Budget
@@ -46,8 +46,8 @@ func (u *user) end(e budget.Settlement) time.Time {
 	return until
 }
 
-// told sends a request and lets its answer tell a quota.
-func (u *user) told(resource budget.Resource, now time.Time, q budget.Quota) {
+// reportQuota sends a request whose response has a quota.
+func (u *user) reportQuota(resource budget.Resource, now time.Time, q budget.Quota) {
 	u.t.Helper()
 	id, known := u.begin(resource, now)
 	require.True(u.t, known.IsReserved(resource, now))
@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b budget.Budget)) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
-		"untold waits": untoldWaits, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
+		"backoffs": backoffs, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
 		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks, "shown quotas": shownQuotas,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,8 +82,8 @@ func shownQuotas(t *testing.T, a, b *user) {
 	require.Empty(t, b.budget.Quotas(noon))
 	rest := budget.Quota{Remaining: 40, Limit: 5000, Reset: noon.Add(time.Minute)}
 	graphql := budget.Quota{Remaining: 7, Limit: 100, Reset: noon.Add(time.Hour)}
-	a.told(budget.ResourceREST, noon, rest)
-	a.told(budget.ResourceGraphQL, noon, graphql)
+	a.reportQuota(budget.ResourceREST, noon, rest)
+	a.reportQuota(budget.ResourceGraphQL, noon, graphql)
 	both := map[budget.Resource]budget.Quota{budget.ResourceREST: rest, budget.ResourceGraphQL: graphql}
 	for _, u := range []*user{a, b} {
 		require.NoError(t, u.budget.Refresh(t.Context(), noon))
@@ -93,7 +93,7 @@ func shownQuotas(t *testing.T, a, b *user) {
 		require.Empty(t, u.budget.Quotas(noon.Add(-2*time.Hour)), "the clock was set back")
 	}
 	next := budget.Quota{Remaining: 4990, Limit: 5000, Reset: noon.Add(time.Hour)}
-	b.told(budget.ResourceREST, rest.Reset, next)
+	b.reportQuota(budget.ResourceREST, rest.Reset, next)
 	require.NoError(t, a.budget.Refresh(t.Context(), rest.Reset))
 	require.Equal(t, next, a.budget.Quotas(rest.Reset)[budget.ResourceREST])
 }
@@ -132,25 +132,25 @@ func placesOfTheDead(t *testing.T, a, b *user) {
 // quotas keep the newest, whatever the order of the answers is.
 func quotas(t *testing.T, a, b *user) {
 	reset := noon.Add(30 * time.Minute)
-	a.told(budget.ResourceREST, noon, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset})
-	b.told(budget.ResourceREST, noon, budget.Quota{Remaining: 901, Limit: 5000, Reset: reset}) // it was on its way before
-	b.told(budget.ResourceREST, noon, budget.Quota{})                                          // and this one tells nothing
+	a.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset})
+	b.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 901, Limit: 5000, Reset: reset}) // it was on its way before
+	b.reportQuota(budget.ResourceREST, noon, budget.Quota{})                                          // this one has none
 	_, known := b.begin(budget.ResourceREST, noon)
 	require.Equal(t, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset}, known.Quotas[budget.ResourceREST])
 	require.Zero(t, known.Quotas[budget.ResourceGraphQL])
 	later := noon.Add(time.Hour)
-	a.told(budget.ResourceREST, later, budget.Quota{Remaining: 5000, Limit: 5000, Reset: later.Add(time.Hour)})
-	b.told(budget.ResourceREST, later, budget.Quota{Remaining: 880, Limit: 5000, Reset: reset})
+	a.reportQuota(budget.ResourceREST, later, budget.Quota{Remaining: 5000, Limit: 5000, Reset: later.Add(time.Hour)})
+	b.reportQuota(budget.ResourceREST, later, budget.Quota{Remaining: 880, Limit: 5000, Reset: reset})
 	_, known = b.begin(budget.ResourceREST, later)
 	require.Equal(t, 5000, known.Quotas[budget.ResourceREST].Remaining)
-	honest := budget.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
-	a.told(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 0, Limit: 5000, Reset: noon.AddDate(1, 0, 0)})
-	b.told(budget.ResourceGraphQL, noon, honest)
+	valid := budget.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
+	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 0, Limit: 5000, Reset: noon.AddDate(1, 0, 0)})
+	b.reportQuota(budget.ResourceGraphQL, noon, valid)
 	_, known = a.begin(budget.ResourceGraphQL, noon)
-	require.Equal(t, honest, known.Quotas[budget.ResourceGraphQL], "a reset that cannot be gives way to an honest one")
+	require.Equal(t, valid, known.Quotas[budget.ResourceGraphQL], "a reset that cannot be gives way to an valid one")
 }
 
-// primary limits close their own resource for everybody; the later end counts.
+// primary limits close their own resource for all users; the later end counts.
 func primary(t *testing.T, a, b *user) {
 	until := noon.Add(20 * time.Minute)
 	one, _ := a.begin(budget.ResourceREST, noon)
@@ -184,8 +184,8 @@ func secondary(t *testing.T, a, b *user) {
 	require.True(t, known.IsReserved(budget.ResourceREST, until))
 }
 
-// untoldWaits double, once for all that were on their way, and begin anew after a good answer.
-func untoldWaits(t *testing.T, a, b *user) {
+// backoffs double, once for all requests in flight, and start again after a success.
+func backoffs(t *testing.T, a, b *user) {
 	one, _ := b.begin(budget.ResourceREST, noon)
 	now := noon
 	require.Equal(t, now.Add(first), a.limited(budget.ResourceREST, now, time.Time{}, true))
@@ -196,7 +196,7 @@ func untoldWaits(t *testing.T, a, b *user) {
 		require.Equal(t, now.Add(wait), b.limited(budget.ResourceREST, now, time.Time{}, true))
 	}
 	now = now.Add(2 * time.Hour)
-	a.told(budget.ResourceREST, now, budget.Quota{})
+	a.reportQuota(budget.ResourceREST, now, budget.Quota{})
 	require.Equal(t, now.Add(first), b.limited(budget.ResourceREST, now, time.Time{}, true))
 }
 
@@ -210,11 +210,11 @@ func pace(t *testing.T, a, b *user) {
 	for range 100 {
 		require.Zero(t, send(a, budget.ResourceREST, noon), "nothing is known of limits")
 	}
-	a.told(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 90_000, Limit: 100_000, Reset: noon.Add(time.Hour)})
+	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 90_000, Limit: 100_000, Reset: noon.Add(time.Hour)})
 	for range 100 {
 		require.Zero(t, send(b, budget.ResourceGraphQL, noon), "a limit that github.com has not")
 	}
-	a.told(budget.ResourceREST, noon, budget.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(time.Hour)})
+	a.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(time.Hour)})
 	sent := 0
 	for n := range 40 {
 		if u := []*user{a, b}[n%2]; send(u, budget.ResourceREST, noon).IsZero() {
@@ -237,7 +237,7 @@ func believed(t *testing.T, a, b *user) {
 	a.limited(budget.ResourceGraphQL, noon, until, true)
 	_, known = b.begin(budget.ResourceREST, noon)
 	at, _ := known.BlockedUntil(budget.ResourceREST, noon)
-	require.Equal(t, until, at, "and it does not hide an honest one")
+	require.Equal(t, until, at, "and it does not hide an valid one")
 }
 
 // together never has more on their way than there are places.
@@ -279,17 +279,17 @@ func together(t *testing.T, a, b *user) {
 func clockSetBack(t *testing.T, a, b *user) {
 	t.Helper()
 	future := noon.Add(time.Hour)
-	a.told(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
+	a.reportQuota(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
 	for range 5 {
 		id, _ := a.begin(budget.ResourceREST, future)
 		a.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: future})
 	}
-	honest := budget.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(40 * time.Minute)}
-	b.told(budget.ResourceREST, noon, honest)
+	valid := budget.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(40 * time.Minute)}
+	b.reportQuota(budget.ResourceREST, noon, valid)
 	id, known := a.begin(budget.ResourceREST, noon)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
-	require.True(t, honest.Reset.Equal(known.Quotas[budget.ResourceREST].Reset))
-	require.Equal(t, honest.Remaining, known.Quotas[budget.ResourceREST].Remaining)
+	require.True(t, valid.Reset.Equal(known.Quotas[budget.ResourceREST].Reset))
+	require.Equal(t, valid.Remaining, known.Quotas[budget.ResourceREST].Remaining)
 	a.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon})
 
 	for _, secondary := range []bool{false, true} {
@@ -310,9 +310,9 @@ func clockSetBack(t *testing.T, a, b *user) {
 func clockSetBackByHours(t *testing.T, a, b *user) {
 	future := noon.Add(5 * time.Hour)
 	require.Equal(t, future.Add(first), a.limited(budget.ResourceREST, future, time.Time{}, false))
-	b.told(budget.ResourceGraphQL, future.Add(first), budget.Quota{}) // forgets the other's, too
-	a.told(budget.ResourceGraphQL, future.Add(first), budget.Quota{})
-	b.told(budget.ResourceREST, future, budget.Quota{})
+	b.reportQuota(budget.ResourceGraphQL, future.Add(first), budget.Quota{}) // forgets the other's, too
+	a.reportQuota(budget.ResourceGraphQL, future.Add(first), budget.Quota{})
+	b.reportQuota(budget.ResourceREST, future, budget.Quota{})
 	require.Equal(t, noon.Add(first), a.limited(budget.ResourceREST, noon, time.Time{}, false))
 
 	for _, secondary := range []bool{false, true} {
@@ -323,13 +323,13 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 				until, _ := known.BlockedUntil(budget.ResourceGraphQL, future.Add(-ago))
 				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
 			}
-			u.told(budget.ResourceGraphQL, future.Add(-12*time.Minute), budget.Quota{}) // more than twice its time
+			u.reportQuota(budget.ResourceGraphQL, future.Add(-12*time.Minute), budget.Quota{}) // more than twice its time
 		}
 		b.limited(budget.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
 		_, known := a.begin(budget.ResourceGraphQL, noon)
 		until, _ := known.BlockedUntil(budget.ResourceGraphQL, noon)
-		require.Equal(t, noon.Add(time.Minute), until, "and hides no honest one")
-		a.told(budget.ResourceGraphQL, future.Add(time.Hour), budget.Quota{})
+		require.Equal(t, noon.Add(time.Minute), until, "and hides no valid one")
+		a.reportQuota(budget.ResourceGraphQL, future.Add(time.Hour), budget.Quota{})
 	}
 }
 

@@ -24,7 +24,7 @@ func met(id string, secondary bool) budget.Settlement {
 	return budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: secondary, LimitEnd: noon.Add(time.Hour)}
 }
 
-// TestLimitSurvivesRedis: what Redis told of a limit, and of a quota, is not forgotten with Redis.
+// TestLimitSurvivesRedis: limits and quotas from Redis are kept while it is unavailable.
 func TestLimitSurvivesRedis(t *testing.T) {
 	t.Parallel()
 	for _, secondary := range []bool{true, false} {
@@ -108,7 +108,7 @@ func TestMissedEndings(t *testing.T) {
 	}
 	require.Len(t, a.pending, maxPending)
 	a.back()
-	_, err = a.Reserve(t.Context(), question("in vain", noon))
+	_, err = a.Reserve(t.Context(), question("unsettled", noon))
 	require.NoError(t, err)
 	require.Len(t, a.pending, maxPending, "Redis is still away")
 	server.Run()

@@ -48,6 +48,6 @@ func TestCancelledBegin(t *testing.T) {
 	for name, one := range map[string]*Budget{"here": b, "there": other} {
 		known, err := one.Reserve(t.Context(), question(name, noon))
 		require.NoError(t, err)
-		require.True(t, known.IsReserved(budget.ResourceREST, noon), "%s: nobody is on his way: %+v", name, known)
+		require.True(t, known.IsReserved(budget.ResourceREST, noon), "%s: no request is in flight: %+v", name, known)
 	}
 }

@@ -48,7 +48,7 @@ func ask(t *testing.T, b *Budget, id string) {
 	require.NoError(t, err)
 }
 
-// TestCorruptBudget: values that nobody has written stop nobody, and what is learned later counts.
+// TestCorruptBudget: invalid values block no request, and later responses replace them.
 func TestCorruptBudget(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()

@@ -81,14 +81,14 @@ func (w *twins) begin(id string) {
 	require.NoError(w.t, err)
 	b, err := w.shared.reserveShared(w.t.Context(), &q)
 	require.NoError(w.t, err)
-	require.Equal(w.t, w.told(&a, q.Resource), w.told(&b, q.Resource), "%v", w.log)
+	require.Equal(w.t, w.observable(&a, q.Resource), w.observable(&b, q.Resource), "%v", w.log)
 	if a.IsReserved(q.Resource, w.now) {
 		w.flying = append(w.flying, id)
 	}
 }
 
-// told is what of the known has a meaning.
-func (w *twins) told(k *budget.State, resource budget.Resource) any {
+// observable returns the parts of a state that decide something.
+func (w *twins) observable(k *budget.State, resource budget.Resource) any {
 	until, secondary := k.BlockedUntil(resource, w.now)
 	quotas := make([]string, len(resources))
 	for i, r := range resources {
