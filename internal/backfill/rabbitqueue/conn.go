@@ -18,9 +18,9 @@ import (
 const (
 	heartbeatInterval = 10 * time.Second
 	dialTimeout       = 10 * time.Second
-	// closeTimeout bounds a farewell that nobody may hear.
+	// closeTimeout bounds the closing handshake, to which a broken connection does not respond.
 	closeTimeout = 500 * time.Millisecond
-	// slowDialAfter is after what time a first attempt to connect counts as trouble; it goes on.
+	// slowDialAfter is when a first attempt to connect is reported as failing; it goes on.
 	slowDialAfter  = 2 * time.Second
 	minRedialDelay = 250 * time.Millisecond
 	maxRedialDelay = 15 * time.Second
@@ -31,8 +31,8 @@ var (
 	errDialSlow     = fmt.Errorf("no answer within %s", slowDialAfter)
 )
 
-// managedConn keeps a connection: whenever it ends, whatever ended it, a new one is made and prepared. Nothing of a
-// former connection is used with a new one: its delivery tags would acknowledge other jobs.
+// managedConn replaces a connection whenever it ends, and prepares the new one. No channel of a former connection is
+// used with a new one: its delivery tags would acknowledge other jobs. It is safe for concurrent use.
 type managedConn struct {
 	queue   *Queue
 	name    string
@@ -41,67 +41,62 @@ type managedConn struct {
 
 	mu        sync.Mutex
 	conn      *amqp.Connection
-	err       error         // why there is none
+	err       error         // why there is none, or why it is blocked
 	connected chan struct{} // closed when there is one
 }
 
-func newManagedConn(q *Queue, name string, tell func(error), prepare func(*amqp.Connection) error) *managedConn {
+func newManagedConn(
+	q *Queue, name string, onState func(error), prepare func(*amqp.Connection) error,
+) *managedConn {
 	return &managedConn{
 		queue:     q,
 		name:      name,
-		onState:   tell,
+		onState:   onState,
 		prepare:   prepare,
 		err:       errNotConnected,
 		connected: make(chan struct{}),
 	}
 }
 
-// run keeps the connection until ctx ends.
-func (l *managedConn) run(ctx context.Context) {
+// run connects, again and again with backoff, until ctx ends.
+func (c *managedConn) run(ctx context.Context) {
 	wait := &backoff.ExponentialBackOff{
 		InitialInterval: minRedialDelay, MaxInterval: maxRedialDelay, Multiplier: 2, RandomizationFactor: 0.3,
 	}
 	wait.Reset()
 	for ctx.Err() == nil {
-		conn, err := l.connect(ctx)
+		conn, err := c.connect(ctx)
 		if err == nil {
-			l.setConn(conn, nil)
+			c.setConn(conn, nil)
 			wait.Reset()
-			err = l.watch(ctx, conn)
+			err = c.watch(ctx, conn)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		l.setConn(nil, err)
+		c.setConn(nil, err)
 		_ = wakeup.Sleep(ctx, wait.NextBackOff()) // the loop checks ctx
 	}
 }
 
-// connect makes a connection. The library's call knows no context: one that comes too late is closed.
-func (l *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
+// connect dials and prepares a connection. It returns when ctx ends, after the dialing goroutine.
+func (c *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
 	type result struct {
 		conn *amqp.Connection
 		err  error
 	}
 	dialed := make(chan result, 1)
 	go func() {
-		conn, err := l.dial()
+		conn, err := c.dial(ctx)
 		dialed <- result{conn, err}
 	}()
 	slow := time.NewTimer(slowDialAfter)
 	defer slow.Stop()
 	for {
 		select {
-		case <-ctx.Done():
-			go func() {
-				if late := <-dialed; late.err == nil {
-					closeConn(late.conn)
-				}
-			}()
-			return nil, context.Cause(ctx)
 		case <-slow.C:
-			if _, err := l.current(); errors.Is(err, errNotConnected) {
-				l.setConn(nil, errDialSlow)
+			if _, err := c.current(); errors.Is(err, errNotConnected) {
+				c.setConn(nil, errDialSlow)
 			}
 		case r := <-dialed:
 			return r.conn, r.err
@@ -109,29 +104,59 @@ func (l *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-func (l *managedConn) dial() (*amqp.Connection, error) {
-	s := &l.queue.settings
+// dial dials and prepares a connection. When ctx ends it closes the network connection, because the library's requests
+// have no context.
+func (c *managedConn) dial(ctx context.Context) (*amqp.Connection, error) {
+	network := dialer{ctx: ctx}
+	defer network.release()
+	s := &c.queue.settings
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
-		SASL: []amqp.Authentication{
-			s.Auth,
-		},
-		TLSClientConfig: s.TLS.Clone(),
-		Heartbeat:       heartbeatInterval,
-		Locale:          "en_US",
-		Dial:            amqp.DefaultDial(dialTimeout),
-		Properties:      amqp.Table{"connection_name": s.ConnectionName + " " + l.name, "product": "githubexporter"},
+		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeatInterval,
+		Locale: "en_US", Dial: network.dial,
+		Properties: amqp.Table{"connection_name": s.ConnectionName + " " + c.name, "product": "githubexporter"},
 	})
 	if err != nil {
 		return nil, redactDialError(err)
 	}
-	if err := l.prepare(conn); err != nil {
+	if err := c.prepare(conn); err != nil {
 		closeConn(conn)
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		closeConn(conn)
+		return nil, context.Cause(ctx)
 	}
 	return conn, nil
 }
 
-// redactDialError keeps addresses and reasons and leaves out what may hold a credential.
+// dialer dials one network connection, and closes it when ctx ends before release is called.
+type dialer struct {
+	ctx  context.Context //nolint:containedctx // of one call of dial: the library's callback has none
+	stop func() bool
+}
+
+// dial implements amqp.Config's Dial. The deadline bounds the handshake; the library clears it after that.
+func (d *dialer) dial(network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	d.stop = context.AfterFunc(d.ctx, func() { _ = conn.Close() })
+	return conn, nil
+}
+
+// release leaves the network connection to its owner.
+func (d *dialer) release() {
+	if d.stop != nil {
+		d.stop()
+	}
+}
+
+// redactDialError returns the address and the reason of an error, without what may contain a credential.
 func redactDialError(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op
@@ -139,23 +164,24 @@ func redactDialError(err error) error {
 	return fmt.Errorf("connect: %w", err)
 }
 
-// channelClose learns why the broker ended a channel or the consuming on it. The library has no other way to learn it.
+// channelClose receives why the broker closed a channel or cancelled its consumers. The library reports it no other
+// way.
 type channelClose struct {
 	closed    chan *amqp.Error
 	cancelled chan string
 }
 
-// errNoReason is the reason of an end for which the broker gave none.
+// errNoReason is the reason of a close for which the broker gave none.
 var errNoReason = errors.New("no reason was given")
 
-// watchChannel is called before the channel is used.
+// watchChannel returns the channelClose of a channel. It must be called before the channel is used.
 func watchChannel(ch *amqp.Channel) channelClose {
 	return channelClose{
 		closed: ch.NotifyClose(make(chan *amqp.Error, 1)), cancelled: ch.NotifyCancel(make(chan string, 1)),
 	}
 }
 
-// reason is the broker's, such as the acknowledgement time-out with its value, or otherwise where there is none.
+// reason returns the broker's reason, such as the acknowledgement time-out with its value, or otherwise without one.
 func (e channelClose) reason(otherwise error) error {
 	select {
 	case err, open := <-e.closed:
@@ -174,12 +200,13 @@ func (e channelClose) reason(otherwise error) error {
 	return otherwise
 }
 
+// closeConn closes a connection within closeTimeout. Closing a closed one does nothing.
 func closeConn(conn *amqp.Connection) {
 	_ = conn.CloseDeadline(time.Now().Add(closeTimeout))
 }
 
-// watch waits for the end of the connection, and tells of a broker that takes nothing meanwhile.
-func (l *managedConn) watch(ctx context.Context, conn *amqp.Connection) error {
+// watch waits for the end of the connection, and reports when the broker blocks it and unblocks it.
+func (c *managedConn) watch(ctx context.Context, conn *amqp.Connection) error {
 	closed := conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := conn.NotifyBlocked(make(chan amqp.Blocking, 8))
 	defer closeConn(conn)
@@ -197,70 +224,67 @@ func (l *managedConn) watch(ctx context.Context, conn *amqp.Connection) error {
 				blocked = nil
 				continue
 			}
-			l.setBlocked(b)
+			c.setBlocked(b)
 		}
 	}
 }
 
-// setBlocked tells that the broker takes nothing, or takes jobs again.
-func (l *managedConn) setBlocked(b amqp.Blocking) {
+// setBlocked sets the state of a connection that the broker blocked or unblocked.
+func (c *managedConn) setBlocked(b amqp.Blocking) {
 	var err error
 	if b.Active {
-		err = fmt.Errorf("RabbitMQ takes nothing: %s", b.Reason)
+		err = fmt.Errorf("RabbitMQ blocks connections that publish: %s", b.Reason)
 	}
-	l.mu.Lock()
-	l.err = err
-	l.mu.Unlock()
-	l.logState(err)
-	l.onState(err)
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	c.logState(err)
+	c.onState(err)
 }
 
-// setConn notes a new connection, or that there is none.
-func (l *managedConn) setConn(conn *amqp.Connection, err error) {
-	l.mu.Lock()
-	had := l.conn != nil || l.err == nil
-	same := err != nil && l.err != nil && err.Error() == l.err.Error()
-	l.conn, l.err = conn, err
+// setConn sets a new connection, or why there is none.
+func (c *managedConn) setConn(conn *amqp.Connection, err error) {
+	c.mu.Lock()
+	had := c.conn != nil || c.err == nil
+	same := err != nil && c.err != nil && err.Error() == c.err.Error()
+	c.conn, c.err = conn, err
 	if conn != nil {
-		close(l.connected)
+		close(c.connected)
 	} else if had {
-		l.connected = make(chan struct{})
+		c.connected = make(chan struct{})
 	}
-	l.mu.Unlock()
+	c.mu.Unlock()
 	if !same {
-		l.logState(err)
+		c.logState(err)
 	}
-	l.onState(err)
+	c.onState(err)
 }
 
-func (l *managedConn) logState(err error) {
+func (c *managedConn) logState(err error) {
 	if err != nil {
-		l.queue.settings.Logger.Warn(
-			"RabbitMQ is not available; it is tried again and again.",
-			zap.String("connection", l.name),
-			zap.Error(err),
-		)
+		c.queue.settings.Logger.Warn("RabbitMQ is not available; connecting again with backoff.",
+			zap.String("connection", c.name), zap.Error(err))
 	} else {
-		l.queue.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", l.name))
+		c.queue.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", c.name))
 	}
 }
 
-// current is the connection, or why there is none that can be used.
-func (l *managedConn) current() (*amqp.Connection, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err != nil {
-		return nil, unavailable(l.err)
+// current returns the connection, or the ErrUnavailable why there is none that can be used.
+func (c *managedConn) current() (*amqp.Connection, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil, unavailable(c.err)
 	}
-	return l.conn, nil
+	return c.conn, nil
 }
 
 // await waits for a connection.
-func (l *managedConn) await(ctx context.Context) (*amqp.Connection, error) {
+func (c *managedConn) await(ctx context.Context) (*amqp.Connection, error) {
 	for {
-		l.mu.Lock()
-		conn, up := l.conn, l.connected
-		l.mu.Unlock()
+		c.mu.Lock()
+		conn, up := c.conn, c.connected
+		c.mu.Unlock()
 		if conn != nil {
 			return conn, nil
 		}
@@ -272,11 +296,11 @@ func (l *managedConn) await(ctx context.Context) (*amqp.Connection, error) {
 	}
 }
 
-// reconnect ends the connection, so that a new one is made.
-func (l *managedConn) reconnect() {
-	l.mu.Lock()
-	conn := l.conn
-	l.mu.Unlock()
+// reconnect closes the connection, so that run makes a new one.
+func (c *managedConn) reconnect() {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
 	if conn != nil {
 		closeConn(conn)
 	}

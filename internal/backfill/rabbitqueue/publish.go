@@ -9,61 +9,50 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"go.uber.org/zap"
 )
 
 const (
-	// maxUnconfirmed is how many messages are published before their confirms are waited for.
+	// maxUnconfirmed is how many messages are published before their confirms are awaited.
 	maxUnconfirmed = 128
-	// confirmTimeout is how long the confirms of those may take.
+	// confirmTimeout bounds the wait for those confirms.
 	confirmTimeout = 15 * time.Second
-	// refusedChannelLife is how long a channel is used on which a queue refuses jobs. A channel does not learn that the
-	// policy has changed, and a new one may exceed the queue's limit until it has learned it.
+	// refusedChannelLife is how long a channel is used after a queue refused jobs on it. An old channel does not apply a
+	// changed policy, and a new one may exceed the queue's limit until it applies it.
 	refusedChannelLife = 20 * time.Second
 )
 
-// publisher publishes with confirms, and asks for depths, on a connection of its own: a broker that is short of memory
-// takes nothing from connections that publish, and consumers have to go on.
+// publisher publishes with confirms, on a connection without consumers: a broker with a memory or disk alarm blocks
+// connections that publish, and consumers have to go on.
 type publisher struct {
-	queue *Queue
-	conns *managedConn
+	queue    *Queue
+	conns    *managedConn
+	refusals refusals
 
-	mu           sync.Mutex // one user at a time
+	// mu is held while a chunk of messages waits for its confirms, for up to confirmTimeout: a returned message (of a
+	// deleted queue) and a refused one are matched to the only chunk that is unconfirmed. Depths do not need mu.
+	mu           sync.Mutex
 	conn         *amqp.Connection
 	channel      *amqp.Channel
 	returned     chan amqp.Return
 	closeReason  channelClose
-	refusedAt    map[string]time.Time // queues that refuse jobs, and when they did last
-	openedAt     time.Time            // when the channel was opened
-	hasConfirmed bool                 // whether messages were confirmed on it
+	openedAt     time.Time // of the channel
+	hasConfirmed bool      // whether messages were confirmed on the channel
 }
 
-// outgoing is a message on its way to a queue.
+// outgoing is a message with its address. queue is the name for errors; it may be behind a further exchange.
 type outgoing struct {
 	queue         string
 	exchange, key string
 	message       amqp.Publishing
 }
 
-// RefusedError says that the broker did not take a job for a queue. It is ErrDown, too.
-type RefusedError struct{ Queue string }
-
-// Error implements error.
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("RabbitMQ refuses jobs for the queue %q (basic.nack): it is full, or has no majority of its "+
-		"members; look at max-length and overflow in its policy (rabbitmqctl list_policies)", e.Queue)
-}
-
-// Is implements errors.Is.
-func (e *RefusedError) Is(target error) bool { return target == ErrUnavailable }
-
 func newPublisher(q *Queue) *publisher {
-	p := &publisher{queue: q, refusedAt: make(map[string]time.Time)}
+	p := &publisher{queue: q, refusals: newRefusals(&q.settings)}
 	p.conns = newManagedConn(q, "publisher", func(err error) { q.setConnError(0, err) }, q.prepareConn)
 	return p
 }
 
-// openChannel gives the channel, a new one on a new connection. The caller holds the lock.
+// openChannel returns the channel, or opens a new one on the present connection. p.mu is held.
 func (p *publisher) openChannel() (*amqp.Channel, error) {
 	conn, err := p.conns.current()
 	if err != nil {
@@ -80,177 +69,124 @@ func (p *publisher) openChannel() (*amqp.Channel, error) {
 		return nil, unavailable(err)
 	}
 	p.openedAt, p.hasConfirmed = p.queue.settings.Now(), false
-	p.conn, p.channel, p.closeReason, p.returned = conn, ch, watchChannel(
-		ch,
-	), ch.NotifyReturn(
-		make(chan amqp.Return, maxUnconfirmed),
-	)
+	p.conn, p.channel, p.closeReason = conn, ch, watchChannel(ch)
+	p.returned = ch.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
 	return ch, nil
 }
 
-// publish returns when the broker has the messages.
+// publish returns when the broker has confirmed the messages; confirmed is the number of the first ones that it has
+// certainly confirmed. Its errors are ErrUnavailable, of which RefusedError keeps the connection.
 func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed int, err error) {
+	confirmed, err = p.publishLocked(ctx, messages)
+	p.refusals.report()
+	return confirmed, err
+}
+
+func (p *publisher) publishLocked(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for part := range slices.Chunk(messages, maxUnconfirmed) {
-		n, err := p.publishChunk(ctx, part)
+	for chunk := range slices.Chunk(messages, maxUnconfirmed) {
+		n, err := p.publishChunk(ctx, chunk)
 		confirmed += n
-		if err != nil {
-			if !errors.As(err, new(*RefusedError)) {
-				p.conns.reconnect() // what is on its way there is of no use any more, and queues may have to be declared again
-			}
-			return confirmed, err
+		if err == nil {
+			continue
 		}
+		if !errors.As(err, new(*RefusedError)) {
+			// Confirms of this connection cannot be matched any more, and queues may have to be declared again.
+			p.conns.reconnect()
+		}
+		return confirmed, err
 	}
 	return confirmed, nil
 }
 
-func (p *publisher) publishChunk(ctx context.Context, messages []outgoing) (int, error) {
+// publishChunk publishes messages and awaits their confirms. p.mu is held.
+func (p *publisher) publishChunk(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	ch, err := p.openChannel()
 	if err != nil {
 		return 0, err
 	}
-	waiting := make([]*amqp.DeferredConfirmation, 0, len(messages))
+	confirmations := make([]*amqp.DeferredConfirmation, 0, len(messages))
 	for i := range messages {
 		m := &messages[i]
 		confirmation, err := ch.PublishWithDeferredConfirmWithContext(ctx, m.exchange, m.key, true, false, m.message)
 		if err != nil {
 			return 0, unavailable(p.closeReason.reason(err))
 		}
-		waiting = append(waiting, confirmation)
+		confirmations = append(confirmations, confirmation)
 	}
-	answers := make(map[string]bool) // by queue: whether it took every message
-	first := len(messages)           // that was refused
-	for i, confirmation := range waiting {
-		acked, err := confirmation.WaitContext(ctx)
-		switch took, before := answers[messages[i].queue]; {
-		case err != nil:
-			return min(i, first), unavailable(fmt.Errorf("no confirm came: %w", p.closeReason.reason(err)))
-		case !acked && ch.IsClosed():
-			return min(
-					i,
-					first,
-				), unavailable(
-					fmt.Errorf("a message was not confirmed: %w", p.closeReason.reason(errRefused)),
-				)
-		default:
-			answers[messages[i].queue] = acked && (took || !before)
-		}
-		if !acked {
-			first = min(i, first)
-		}
+	accepted, confirmed, err := p.awaitConfirms(ctx, messages, confirmations)
+	if err != nil {
+		return confirmed, err
 	}
-	p.recordConfirms(answers)
-	if n, err := p.checkReturned(len(messages)); err != nil {
-		return n, err
+	p.refusals.record(accepted, !p.hasConfirmed)
+	p.hasConfirmed = true
+	if err := p.checkReturned(); err != nil {
+		return 0, err
 	}
-	if first < len(messages) {
+	if confirmed < len(messages) {
 		if p.queue.settings.Now().Sub(p.openedAt) >= refusedChannelLife {
 			_ = ch.Close()
 		}
-		return first, &RefusedError{Queue: messages[first].queue}
+		return confirmed, &RefusedError{Queue: messages[confirmed].queue}
 	}
-	return len(messages), nil
+	return confirmed, nil
 }
 
-// recordConfirms notes which queues refused messages, and which took all of them. The first answers on a channel do not
-// say that a queue takes messages again: it does not know the queue's limit yet.
-func (p *publisher) recordConfirms(took map[string]bool) {
-	first := !p.hasConfirmed
-	p.hasConfirmed = true
-	for queue, ok := range took {
-		last := p.refusedAt[queue]
-		switch {
-		case !ok:
-			p.markRefused(queue, last.IsZero())
-		case !first && !last.IsZero():
-			p.clearRefused(queue)
+// awaitConfirms waits for the confirms of published messages. It returns by queue whether all its messages were
+// accepted, and the number of messages before the first refused one.
+func (p *publisher) awaitConfirms(
+	ctx context.Context, messages []outgoing, confirmations []*amqp.DeferredConfirmation,
+) (accepted map[string]bool, confirmed int, err error) {
+	accepted, confirmed = make(map[string]bool), len(messages)
+	for i, confirmation := range confirmations {
+		acked, err := confirmation.WaitContext(ctx)
+		if err != nil {
+			err = fmt.Errorf("no confirm received: %w", p.closeReason.reason(err))
+		} else if !acked && p.channel.IsClosed() {
+			err = fmt.Errorf("a message was not confirmed: %w", p.closeReason.reason(errRefused))
+		}
+		if err != nil {
+			return nil, min(i, confirmed), unavailable(err)
+		}
+		if before, ok := accepted[messages[i].queue]; before || !ok {
+			accepted[messages[i].queue] = acked
+		}
+		if !acked {
+			confirmed = min(i, confirmed)
 		}
 	}
-}
-
-// recordEmpty notes that a queue which refused messages a while ago is empty: there may be nothing to publish any more.
-func (p *publisher) recordEmpty(queue string) {
-	if last := p.refusedAt[queue]; !last.IsZero() && p.queue.settings.Now().Sub(last) >= refusedChannelLife {
-		p.clearRefused(queue)
-	}
-}
-
-func (p *publisher) markRefused(queue string, begins bool) {
-	p.refusedAt[queue] = p.queue.settings.Now()
-	if !begins {
-		return
-	}
-	err := &RefusedError{Queue: queue}
-	p.queue.settings.Logger.Warn("RabbitMQ refuses jobs for a queue; their windows stay gaps until it takes them.",
-		zap.String("queue", queue), zap.Error(err))
-	p.queue.settings.OnRefused(queue, err)
-}
-
-func (p *publisher) clearRefused(queue string) {
-	delete(p.refusedAt, queue)
-	p.queue.settings.Logger.Info("RabbitMQ takes jobs for a queue again.", zap.String("queue", queue))
-	p.queue.settings.OnRefused(queue, nil)
+	return accepted, confirmed, nil
 }
 
 // errRefused is the reason of a message that the broker refused on a channel that is still open.
 var errRefused = errors.New("the broker refused it, or the connection was lost")
 
-// checkReturned finds messages that came back, which the broker does before it confirms them: their queue is gone.
-func (p *publisher) checkReturned(n int) (int, error) {
+// checkReturned returns an error when messages were returned as unroutable, which the broker does before it confirms
+// them: their queue was deleted. p.mu is held.
+func (p *publisher) checkReturned() error {
 	select {
-	case back, open := <-p.returned:
-		if !open { // the channel has ended
-			return 0, unavailable(p.closeReason.reason(errRefused))
+	case first, open := <-p.returned:
+		if !open { // the channel was closed
+			return unavailable(p.closeReason.reason(errRefused))
 		}
 		for range len(p.returned) {
 			<-p.returned
 		}
-		return 0, unavailable(fmt.Errorf("the queue %q is gone: %s", back.RoutingKey, back.ReplyText))
+		return unavailable(fmt.Errorf("the queue %q is gone: %s", first.RoutingKey, first.ReplyText))
 	default:
-		return n, nil
+		return nil
 	}
 }
 
-// readDepths asks for the depths of queues, and of those that a version before has left, by name.
-func (p *publisher) readDepths(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
+// abandon closes a connection on which a request failed or gets no response, once no publish waits for confirms on it:
+// those may still arrive. It does nothing if the request has got its response meanwhile, or to a replaced connection.
+func (p *publisher) abandon(conn *amqp.Connection, hasResponse func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if !hasResponse() {
+		closeConn(conn)
 	}
-	counts := make(map[string]amqp.Queue)
-	ch, err := p.openChannel()
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, p.conns.reconnect) // the library's calls know no context
-	defer stop()
-	for _, name := range names {
-		if counts[name], err = ch.QueueDeclarePassive(name, true, false, false, false, nil); err != nil {
-			p.conns.reconnect()
-			return nil, unavailable(fmt.Errorf("ask for the queue %q: %w", name, err))
-		}
-		if counts[name].Messages == 0 {
-			p.recordEmpty(name)
-		}
-	}
-	for _, name := range p.queue.presentLegacyQueues() {
-		found, err := ch.QueueDeclarePassive(name, true, false, false, false, nil)
-		switch {
-		case err == nil:
-			counts[name] = found
-			continue
-		case ignoreAbsent(err) != nil:
-			p.conns.reconnect()
-			return nil, unavailable(fmt.Errorf("ask for the queue %q: %w", name, err))
-		}
-		p.queue.dropLegacyQueue(name)
-		if ch, err = p.openChannel(); err != nil { // the broker has ended the channel
-			return nil, err
-		}
-	}
-	return counts, nil
 }

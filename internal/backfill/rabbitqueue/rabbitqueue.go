@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
+	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
 // Settings configure a Queue.
@@ -68,6 +69,7 @@ type Queue struct {
 	settings  Settings
 	topology  topology
 	publisher *publisher
+	depths    *depthReader
 	consumer  *managedConn
 	stop      context.CancelFunc
 	running   sync.WaitGroup
@@ -92,11 +94,12 @@ func newSource(name, org string) *source { return &source{name: name, org: org} 
 
 var _ backfill.Queue = (*Queue)(nil)
 
-// connErrors joins what the connections say.
+// connErrors joins the states of the two connections and reports changes of the whole.
 type connErrors struct {
 	mu         sync.Mutex
 	errs       [2]error
 	isReported bool
+	changes    notify.Queue[error]
 }
 
 // ErrUnavailable is the error of operations on a broker that cannot be reached, or that blocks publishers.
@@ -106,6 +109,9 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, 
 
 // New returns a queue and connects in the background, again and again, until Close. It does not wait for the broker.
 func New(settings Settings) *Queue {
+	if settings.OnState == nil {
+		settings.OnState = func(error) {}
+	}
 	if settings.OnConsumer == nil {
 		settings.OnConsumer = func(error) {}
 	}
@@ -126,6 +132,7 @@ func New(settings Settings) *Queue {
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.publisher = newPublisher(q)
+	q.depths = newDepthReader(q.publisher)
 	q.consumer = newManagedConn(q, "consumer", q.setConsumerError, q.prepareConn)
 	q.running.Go(func() { q.publisher.conns.run(ctx) })
 	q.running.Go(func() { q.consumer.run(ctx) })
@@ -180,17 +187,22 @@ func (q *Queue) Close() {
 	q.running.Wait()
 }
 
-// setConnError notes how a connection does and tells when that changes how the queue does.
+// setConnError sets the state of a connection, and reports the joined state when it differs or was never reported.
 func (q *Queue) setConnError(connection int, err error) {
-	q.connErrors.mu.Lock()
-	defer q.connErrors.mu.Unlock()
-	before := errors.Join(q.connErrors.errs[:]...)
-	q.connErrors.errs[connection] = err
-	now := errors.Join(q.connErrors.errs[:]...)
-	if q.settings.OnState != nil &&
-		(!q.connErrors.isReported || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error())) {
-		q.connErrors.isReported = true
-		q.settings.OnState(now)
+	q.connErrors.set(connection, err)
+	q.connErrors.changes.Deliver(q.settings.OnState)
+}
+
+// set sets the state of a connection and adds a joined state that differs to the changes.
+func (c *connErrors) set(connection int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := errors.Join(c.errs[:]...)
+	c.errs[connection] = err
+	now := errors.Join(c.errs[:]...)
+	if !c.isReported || (before == nil) != (now == nil) || (now != nil && before.Error() != now.Error()) {
+		c.isReported = true
+		c.changes.Add(now)
 	}
 }
 
@@ -239,7 +251,7 @@ func (q *Queue) sumDepths(ctx context.Context, sources []*source, dead ...string
 	for _, delay := range q.settings.Retries.Delays {
 		names = append(names, retryQueue(q.settings.Queue, delay))
 	}
-	counts, err := q.publisher.readDepths(ctx, names)
+	counts, err := q.depths.read(ctx, names)
 	if err != nil {
 		return depth, err
 	}

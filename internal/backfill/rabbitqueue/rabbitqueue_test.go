@@ -159,6 +159,7 @@ func TestOnOneBroker(t *testing.T) {
 	t.Run("waits for the end of a memory alarm", func(t *testing.T) { testMemoryAlarm(t, s) })
 	t.Run("a lost connection loses no job", func(t *testing.T) { testLostConnections(t, s) })
 	t.Run("dead-letters a job at the delivery limit", func(t *testing.T) { testDeliveryLimit(t, s) })
+	t.Run("a depth does not wait for a publish", func(t *testing.T) { testDepthDuringPublish(t, s) })
 	t.Run("reviews and replays dead letters", func(t *testing.T) { testReplay(t, s) })
 }
 
@@ -261,6 +262,28 @@ func testVhostLimit(t *testing.T, s *rabbittest.Server) {
 	require.NotContains(t, f.connError().Error(), "other settings")
 	s.Rabbitmqctl("clear_vhost_limits", "-p", "/")
 	f.awaitConnected(t)
+}
+
+// testDepthDuringPublish: while a queue confirms nothing, the depth of another one is read on the same connection.
+func testDepthDuringPublish(t *testing.T, s *rabbittest.Server) {
+	f := startQueue(t, s, func(settings *rabbitqueue.Settings) { settings.Orgs = []string{"octo", "acme"} }).
+		awaitConnected(t)
+	process := fmt.Sprintf("whereis(list_to_atom(\"%%2F_%s\"))", rabbitqueue.OrgQueue(f.settings.Queue, "acme"))
+	s.Rabbitmqctl("eval", "sys:suspend("+process+").")
+	published := make(chan error, 1)
+	go func() {
+		_, err := f.Publish(t.Context(), orgJobs("acme", 1))
+		published <- err
+	}()
+	<-time.After(time.Second) // the broker cannot report that a suspended queue has the message
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	depth, err := f.OrgDepth(ctx, "octo")
+	require.NoError(t, err)
+	require.Zero(t, depth.Ready)
+	require.Empty(t, published, "the publish still waits for its confirm")
+	s.Rabbitmqctl("eval", "sys:resume("+process+").")
+	require.NoError(t, <-published)
 }
 
 // testCloseReasons: the log and the errors have the broker's reason, for a job that takes longer than the broker allows
