@@ -1,0 +1,3 @@
+// Package emit turns the views of organizations, and the state of a replica, into metrics: at each interval, and marks
+// series that end as stale.
+package emit
