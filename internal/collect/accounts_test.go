@@ -19,7 +19,9 @@ func TestOldEventsUnderATakenLogin(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		data := dataset("one", "two")
-		data.Users = []githubtest.User{{Login: "first", ID: 7, RenamedTo: "ada"}, {Login: "second", ID: 8, RenamedTo: "eve"}}
+		data.Users = []githubtest.User{
+			{Login: "first", ID: 7, RenamedTo: "ada"}, {Login: "second", ID: 8, RenamedTo: "eve"},
+		}
 		commit(data, "one", noon.Add(-time.Minute)).Login = new("first")
 		var shows func(activity.Actor) bool
 		b := newBench(t, api, data, handover, func(s *Settings) {
@@ -38,7 +40,9 @@ func TestOldEventsUnderATakenLogin(t *testing.T) {
 		for series := range b.metrics() {
 			users[series.Repo] = series.User
 		}
-		require.Equal(t, map[string]string{"one": "7", "two": "ada"}, users, "the present login of the first is not known")
+		require.Equal(
+			t, map[string]string{"one": "7", "two": "ada"}, users, "the present login of the first is not known",
+		)
 	})
 }
 

@@ -9,111 +9,111 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// What is forbidden or not there is asked for again, but ever more rarely: a repository that a credential may not read
-// would otherwise cost requests in every pass for ever. The first refusal may be a passing one, and delays nothing.
+// A stream that GitHub forbids or does not find is requested ever more rarely: a repository that the credential may not
+// read would otherwise cost requests in every pass. The first refusal may be transient and delays nothing.
 const (
 	firstRefusedDelay = 15 * time.Minute
 	maxRefusedDelay   = 6 * time.Hour
 )
 
-// maxUnavailableDelay is the longest wait for a stream that GitHub does not answer while it answers others.
+// maxUnavailableDelay is the longest delay of a stream that is unavailable while others are not.
 const maxUnavailableDelay = 30 * time.Minute
 
-// streamBackoffs remembers which streams of which repositories could not be read, and until when to leave them alone.
+// streamBackoffs has, for each stream of a repository that could not be read, when it may be requested again. It is
+// safe for concurrent use.
 type streamBackoffs struct {
 	firstDelay, maxDelay time.Duration
-	// interval is the time between two passes; 0 asks for what is unavailable in each.
+	// interval is the time between two passes, the first delay of an unavailable stream; with 0 every pass requests it.
 	interval time.Duration
 
 	mu     sync.Mutex
-	states map[refusalKey]backoffState
-}
-
-type refusalKey struct {
-	repo   int64
-	stream activity.Stream
+	states map[RepoStream]backoffState
 }
 
 type backoffState struct {
 	until time.Time
 	delay time.Duration
 	err   error
-	// failures is how many there were in a row of one kind: refused, or unavailable.
+	// failures counts the failures in a row of one kind: refused, or unavailable.
 	failures    int
 	unavailable bool
 }
 
 func newStreamBackoffs(first, last, interval time.Duration) *streamBackoffs {
-	return &streamBackoffs{firstDelay: first, maxDelay: last, interval: interval, states: make(map[refusalKey]backoffState)}
+	return &streamBackoffs{
+		firstDelay: first, maxDelay: last, interval: interval, states: make(map[RepoStream]backoffState),
+	}
 }
 
-// isRefused reports whether GitHub will say the same if it is asked again at once.
+// isRefused reports whether GitHub will answer the same if the request is repeated at once.
 func isRefused(err error) bool {
 	var forbidden *github.ForbiddenError
 	var missing *github.NotFoundError
 	return errors.As(err, &forbidden) || errors.As(err, &missing)
 }
 
-// isUnavailable reports whether GitHub had no usable answer.
+// isUnavailable reports whether GitHub gave no usable response.
 func isUnavailable(err error) bool { return errors.As(err, new(*github.UnavailableError)) }
 
-// recordRefused remembers a refusal: the first one delays nothing, and each one in a row after the second doubles the wait.
+// recordRefused records that GitHub refused a stream. The second refusal in a row starts the delay, further ones double
+// it.
 func (r *streamBackoffs) recordRefused(repo int64, s activity.Stream, err error, now time.Time) {
-	r.add(refusalKey{repo, s}, err, now, false, r.firstDelay, r.maxDelay)
+	r.add(RepoStream{repo, s}, err, now, false, r.firstDelay, r.maxDelay)
 }
 
-// recordUnavailable remembers that a stream was not answered while others were: the wait is that of a scrape interval
-// after the second failure in a row, and doubles.
+// recordUnavailable records that a stream was unavailable while others were not. The second failure in a row starts the
+// delay with the interval, further ones double it.
 func (r *streamBackoffs) recordUnavailable(repo int64, s activity.Stream, err error, now time.Time) {
-	r.add(refusalKey{repo, s}, err, now, true, min(r.interval, maxUnavailableDelay), maxUnavailableDelay)
+	r.add(RepoStream{repo, s}, err, now, true, min(r.interval, maxUnavailableDelay), maxUnavailableDelay)
 }
 
-func (r *streamBackoffs) add(key refusalKey, err error, now time.Time, unavailable bool, first, last time.Duration) {
+func (r *streamBackoffs) add(key RepoStream, err error, now time.Time, unavailable bool, first, last time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.states[key]
-	if was.unavailable != unavailable {
-		was = backoffState{}
+	before := r.states[key]
+	if before.unavailable != unavailable {
+		before = backoffState{}
 	}
-	next := backoffState{err: err, failures: was.failures + 1, unavailable: unavailable}
+	next := backoffState{err: err, failures: before.failures + 1, unavailable: unavailable}
 	if next.failures > 1 {
-		next.delay = max(first, min(last, 2*was.delay))
+		next.delay = max(first, min(last, 2*before.delay))
 		next.until = now.Add(next.delay)
 	}
 	r.states[key] = next
 }
 
-// deferralOf is the reason why the stream is not to be asked for yet; nil when it may be.
+// deferralOf returns the error that a stream backs off from at now, nil when it may be requested.
 func (r *streamBackoffs) deferralOf(repo int64, s activity.Stream, now time.Time) error {
 	_, err := r.deferredUntil(repo, s, now)
 	return err
 }
 
-// deferredUntil is the reason why the stream is not to be asked for yet, and until when; nil when it may be.
+// deferredUntil returns until when a stream backs off, and the error; nil when it may be requested.
 func (r *streamBackoffs) deferredUntil(repo int64, s activity.Stream, now time.Time) (until time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := r.states[refusalKey{repo, s}]
+	last := r.states[RepoStream{repo, s}]
 	if now.Before(last.until) {
 		return last.until, last.err
 	}
 	return time.Time{}, nil
 }
 
-// isUnavailable reports whether a stream of the repository was not answered when it was asked for last.
+// isUnavailable reports whether a stream of the repository was unavailable at its last request.
 func (r *streamBackoffs) isUnavailable(repo int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range activity.AllStreams() {
-		if r.states[refusalKey{repo, s}].unavailable {
+		if r.states[RepoStream{repo, s}].unavailable {
 			return true
 		}
 	}
 	return false
 }
 
+// clear ends the backoff of a stream.
 func (r *streamBackoffs) clear(repo int64, s activity.Stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.states, refusalKey{repo, s})
+	delete(r.states, RepoStream{repo, s})
 }

@@ -138,21 +138,29 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its client may be
-// changed.
+// inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its
+// client may be changed.
 func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings, *github.Settings, *Settings)) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
-	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now, Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}}
+	server := githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
+		Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000},
+	}
 	client := github.Settings{
 		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
-		Retry:     github.RetrySettings{MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond},
-		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
-		Now:       b.clock.Now,
-		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
+		Retry: github.RetrySettings{
+			MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond,
+		},
+		RateLimit: budget.Policy{
+			ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
+		},
+		Now:   b.clock.Now,
+		Sleep: func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour, BackfillEnabled: true, Now: b.clock.Now,
+		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour,
+		BackfillEnabled: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
 		f(&server, &client, &settings)
@@ -177,7 +185,9 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
 	b.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
-		Credentials: []githubtest.Credential{{Name: "default", Token: githubtest.DefaultToken}, {Name: "another", Token: "another"}},
+		Credentials: []githubtest.Credential{
+			{Name: "default", Token: githubtest.DefaultToken}, {Name: "another", Token: "another"},
+		},
 	})
 	settings := Settings{
 		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
@@ -198,7 +208,9 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
 		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: time.Second,
-		Retry:     github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+		Retry: github.RetrySettings{
+			MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond,
+		},
 		RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		Now:       b.clock.Now,
 		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
@@ -238,7 +250,9 @@ func (b *bench) orders() []FillRequest {
 	for _, gap := range cov.Gaps() {
 		key := fmt.Sprint(gap.Repo, gap.Window)
 		order := orders[key]
-		orders[key] = FillRequest{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window}
+		orders[key] = FillRequest{
+			Scope: activity.Scope{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window},
+		}
 	}
 	return slices.Collect(maps.Values(orders))
 }
@@ -310,23 +324,31 @@ func dataset(names ...string) *githubtest.Dataset {
 func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
 	sha := fmt.Sprintf("%040x", 0x1000000+len(d.Commits))
 	d.Commits = append(d.Commits, githubtest.Commit{
-		Repo: repo, SHA: sha, Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1, Parents: 1,
+		Repo: repo, SHA: sha, Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1,
+		Parents: 1,
 	})
 	return &d.Commits[len(d.Commits)-1]
 }
 
 func pull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
-	p := githubtest.Pull{Repo: repo, Number: number, Login: new("bob"), CreatedAt: created, MergedAt: merged, ClosedAt: merged}
+	p := githubtest.Pull{
+		Repo: repo, Number: number, Login: new("bob"), CreatedAt: created, MergedAt: merged, ClosedAt: merged,
+	}
 	d.Pulls = append(d.Pulls, p)
 }
 
 func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
-	r := githubtest.Review{Repo: repo, Pull: number, ID: int64(5000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at, State: "APPROVED"}
+	r := githubtest.Review{
+		Repo: repo, Pull: number, ID: int64(5000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at,
+		State: "APPROVED",
+	}
 	d.Reviews = append(d.Reviews, r)
 }
 
 func comment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
-	c := githubtest.Comment{Repo: repo, Issue: issue, ID: int64(9000 + len(d.Comments)), Login: new("kim"), CreatedAt: at, UpdatedAt: at}
+	c := githubtest.Comment{
+		Repo: repo, Issue: issue, ID: int64(9000 + len(d.Comments)), Login: new("kim"), CreatedAt: at, UpdatedAt: at,
+	}
 	d.Comments = append(d.Comments, c)
 }
 
@@ -363,7 +385,9 @@ func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.S
 	org := server.Datasets[0].Org.Login
 	key, text := appKey()
 	server.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
-	server.Apps = []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}}}
+	server.Apps = []githubtest.App{
+		{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},
+	}
 	app := github.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
 	if installed {
 		app.InstallationID = 22

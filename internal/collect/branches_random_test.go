@@ -51,7 +51,8 @@ const firstBranch = "main"
 func newBranches(t *testing.T, api github.API, seed uint64) *branches {
 	t.Helper()
 	b := &branches{
-		rnd: rand.New(rand.NewPCG(seed, 7)), parents: make(map[string][]string), heads: make(map[string]string), main: firstBranch,
+		rnd: rand.New(rand.NewPCG(seed, 7)), parents: make(map[string][]string), heads: make(map[string]string),
+		main: firstBranch,
 	}
 	data := dataset("one")
 	b.push(data, noon.Add(-2*time.Hour), 1+b.rnd.IntN(8))
@@ -200,7 +201,11 @@ func (b *branches) step() {
 	case 1:
 		match := []githubtest.Match{{Route: compareRoute}, {Route: commitsRoute}, {Operation: "Activity"}}[b.rnd.IntN(3)]
 		status := []int{http.StatusBadGateway, http.StatusForbidden, http.StatusNotFound}[b.rnd.IntN(3)]
-		b.server.InjectFault(githubtest.Fault{Match: match, Effect: githubtest.Status(status), Skip: b.rnd.IntN(2), Times: 1 + b.rnd.IntN(12)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: match, Effect: githubtest.Status(status), Skip: b.rnd.IntN(2), Times: 1 + b.rnd.IntN(12),
+			},
+		)
 		what += fmt.Sprintf("; %d of %s%s", status, match.Route, match.Operation)
 	}
 	if b.rnd.IntN(6) == 0 {
@@ -219,10 +224,13 @@ func (b *branches) step() {
 func (b *branches) work() {
 	cov := b.coverage()
 	for _, r := range cov.Repos {
-		_, err := b.collector.Fill(b.t.Context(), FillRequest{
-			RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits), Force: true,
-			Window: activity.Window{Start: noon.Add(-3 * time.Hour), End: b.clock.Now()},
-		})
+		_, err := b.collector.Fill(
+			b.t.Context(),
+			FillRequest{
+				Scope: activity.Scope{RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits), Window: activity.Window{Start: noon.Add(-3 * time.Hour), End: b.clock.Now()}},
+				Force: true,
+			},
+		)
 		require.NoError(b.t, err)
 	}
 }

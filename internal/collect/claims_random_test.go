@@ -19,8 +19,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// TestRandomClaims: whatever happens, what the coverage says was read is in the ledger. GX_SEEDS is how many histories there are with each
-// API.
+// TestRandomClaims: whatever happens, what the coverage says was read is in the ledger. GX_SEEDS is how many histories
+// there are with each API.
 func TestRandomClaims(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -47,8 +47,8 @@ func seeds(t *testing.T, usual uint64) uint64 {
 
 var turmoilNames = []string{"a", "b", "c", "d"}
 
-// turmoil is an organization in which things happen at random, also while it is read, and that is read with pauses, faults, limits,
-// other leaders and a store that fails.
+// turmoil is an organization in which things happen at random, also while it is read, and that is read with pauses,
+// faults, limits, other leaders and a store that fails.
 type turmoil struct {
 	*bench
 
@@ -211,7 +211,8 @@ func (c *turmoil) run() {
 // step lets time pass and something happen, and makes a pass that may be in trouble.
 func (c *turmoil) step() {
 	pause := []time.Duration{
-		interval, interval, interval, time.Hour, time.Duration(20+c.rnd.IntN(10)) * time.Hour, time.Duration(30+c.rnd.IntN(80)) * time.Hour,
+		interval, interval, interval, time.Hour, time.Duration(20+c.rnd.IntN(10)) * time.Hour,
+		time.Duration(30+c.rnd.IntN(80)) * time.Hour,
 	}[c.rnd.IntN(6)]
 	events := c.rnd.IntN(6)
 	if pause > time.Hour && c.rnd.IntN(2) == 0 {
@@ -238,11 +239,18 @@ func (c *turmoil) trouble() (what string) {
 		what += fmt.Sprintf("; the store took %d commits", commits)
 	case 1:
 		f := githubtest.Fault{Match: c.match(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
-		f.Effect = githubtest.Status([]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound}[c.rnd.IntN(4)])
+		f.Effect = githubtest.Status(
+			[]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound}[c.rnd.IntN(4)],
+		)
 		c.server.InjectFault(f)
-		what += fmt.Sprintf("; %d times %d after %d of %s%s %s", f.Times, f.Effect.Status, f.Skip, f.Match.Route, f.Match.Operation, f.Match.Repo)
+		what += fmt.Sprintf(
+			"; %d times %d after %d of %s%s %s", f.Times, f.Effect.Status, f.Skip, f.Match.Route, f.Match.Operation,
+			f.Match.Repo,
+		)
 	case 2:
-		c.server.InjectFault(githubtest.Fault{Effect: githubtest.PrimaryLimit(http.StatusForbidden), Skip: c.rnd.IntN(15), Times: 1})
+		c.server.InjectFault(
+			githubtest.Fault{Effect: githubtest.PrimaryLimit(http.StatusForbidden), Skip: c.rnd.IntN(15), Times: 1},
+		)
 		what += "; a limit"
 	}
 	if c.rnd.IntN(10) == 0 {
@@ -341,8 +349,8 @@ func (c *turmoil) requireClaims() {
 	}
 }
 
-// claimed reports whether the coverage says that something is known. A commit that was pushed long after its date may be hidden until
-// the next walk from head to head.
+// claimed reports whether the coverage says that something is known. A commit that was pushed long after its date may
+// be hidden until the next walk from head to head.
 func claimed(cov *ledger.Coverage, r *ledger.RepoCoverage, h *happened) bool {
 	s, at := h.event.Kind.Stream(), h.event.Time
 	if at.Before(r.Since) || !at.Before(cov.PassEdge(r)) {

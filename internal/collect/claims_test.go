@@ -69,7 +69,10 @@ func (b *bench) requireLastDay(s activity.Stream) {
 	b.t.Helper()
 	cov := b.coverage()
 	for _, gap := range cov.Gaps() {
-		require.False(b.t, gap.Stream == s && gap.Window.End.After(noon.Add(-24*time.Hour)), "%s: missing %v", gap.Name, gap.Window)
+		require.False(
+			b.t, gap.Stream == s && gap.Window.End.After(noon.Add(-24*time.Hour)), "%s: missing %v", gap.Name,
+			gap.Window,
+		)
 	}
 }
 
@@ -80,7 +83,8 @@ func both(t *testing.T, test func(t *testing.T, alone bool, change func(*Setting
 	t.Run("alone", func(t *testing.T) { t.Parallel(); test(t, true, func(*Settings) {}) })
 }
 
-// TestHeadOfAPassThatEnded: a pass that ends before its end leaves a head behind, and what it has not read is missing all the same.
+// TestHeadOfAPassThatEnded: a pass that ends before its end leaves a head behind, and what it has not read is missing
+// all the same.
 func TestHeadOfAPassThatEnded(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, alone bool, change func(*Settings)) {
@@ -109,7 +113,8 @@ func TestHeadOfAPassThatEnded(t *testing.T) {
 	})
 }
 
-// TestFirstPushThatFails: what is pushed to an empty repository may be old, also when the first pass after it cannot read it.
+// TestFirstPushThatFails: what is pushed to an empty repository may be old, also when the first pass after it cannot
+// read it.
 func TestFirstPushThatFails(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, _ bool, change func(*Settings)) {
@@ -125,7 +130,12 @@ func TestFirstPushThatFails(t *testing.T) {
 					commit(d, "one", noon.Add(-time.Duration(100-i)*time.Hour)).PushedAt = b.clock.Now()
 				}
 			})
-			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.InjectFault(
+				githubtest.Fault{
+					Match:  githubtest.Match{Func: asksForCommits},
+					Effect: githubtest.Status(http.StatusServiceUnavailable),
+				},
+			)
 			b.pass()
 			require.Positive(t, armed.Hits())
 			armed.Disarm()
@@ -169,7 +179,8 @@ func TestLastPushBeforeTheArchive(t *testing.T) {
 	})
 }
 
-// TestGoneBeforeTheFirstEdge: what left before any pass has ended is gone, too, and nothing of the time until it returns is claimed.
+// TestGoneBeforeTheFirstEdge: what left before any pass has ended is gone, too, and nothing of the time until it
+// returns is claimed.
 func TestGoneBeforeTheFirstEdge(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -180,7 +191,9 @@ func TestGoneBeforeTheFirstEdge(t *testing.T) {
 		require.Error(t, err)
 		store.set(-1)
 		at := b.clock.Now().Add(time.Minute)
-		b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 7, at); d.Repo("one").TransferredTo = "elsewhere" })
+		b.server.Update(
+			func(d *githubtest.Dataset) { comment(d, "one", 7, at); d.Repo("one").TransferredTo = "elsewhere" },
+		)
 		b.clock.Advance(interval)
 		b.pass()
 		gone := 0
@@ -199,8 +212,8 @@ func TestGoneBeforeTheFirstEdge(t *testing.T) {
 	})
 }
 
-// TestOldReviewsCanWait: pull requests from before the last day whose reviews need questions of their own are left to workers, so that
-// they neither fail nor delay what is new.
+// TestOldReviewsCanWait: pull requests from before the last day whose reviews need questions of their own are left to
+// workers, so that they neither fail nor delay what is new.
 func TestOldReviewsCanWait(t *testing.T) {
 	t.Parallel()
 	old := noon.AddDate(0, 0, -5)
@@ -217,7 +230,11 @@ func TestOldReviewsCanWait(t *testing.T) {
 		reviewed(data, "one", more)
 		pull(data, "one", 2, noon.Add(-time.Hour), nil)
 		b := newBench(t, github.APIGraphQL, data, change)
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.Status(http.StatusBadGateway)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.Status(http.StatusBadGateway),
+			},
+		)
 		b.pass()
 		require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Reviews" }))
 		b.later(3)
@@ -259,7 +276,9 @@ func TestOldCommentsThatFail(t *testing.T) {
 				return strings.Contains(r.Query, "since=2026-02")
 			}}, Effect: githubtest.Status(http.StatusBadGateway)})
 			b.pass()
-			require.Equal(t, 2, b.server.CountRequests(about(commentsRoute)), "it is not asked again what may be too much")
+			require.Equal(
+				t, 2, b.server.CountRequests(about(commentsRoute)), "it is not asked again what may be too much",
+			)
 			b.later(3)
 			b.requireLastDay(activity.StreamComments)
 		})
@@ -278,8 +297,8 @@ func TestNothingAfterAnOutage(t *testing.T) {
 	})
 }
 
-// TestQuietAtAContactThatEnded: streams that were quiet at a first contact are as good as read, whatever becomes of the pass. An old commit
-// that is pushed right afterwards, and cannot be read at first, is not taken for a part of that.
+// TestQuietAtAContactThatEnded: streams that were quiet at a first contact are as good as read, whatever becomes of the
+// pass. An old commit that is pushed right afterwards, and cannot be read at first, is not taken for a part of that.
 func TestQuietAtAContactThatEnded(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, _ bool, change func(*Settings)) {
@@ -296,7 +315,12 @@ func TestQuietAtAContactThatEnded(t *testing.T) {
 			b.server.Update(func(d *githubtest.Dataset) {
 				commit(d, "one", noon.AddDate(0, 0, -2)).PushedAt = b.clock.Now().Add(-time.Minute)
 			})
-			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(http.StatusServiceUnavailable)})
+			armed := b.server.InjectFault(
+				githubtest.Fault{
+					Match:  githubtest.Match{Func: asksForCommits},
+					Effect: githubtest.Status(http.StatusServiceUnavailable),
+				},
+			)
 			b.pass()
 			require.Positive(t, armed.Hits())
 			armed.Disarm()
@@ -307,7 +331,8 @@ func TestQuietAtAContactThatEnded(t *testing.T) {
 	})
 }
 
-// TestALostRecordIsReadAgain: what a store has lost is missing in its coverage, while the heads that were read are still known.
+// TestALostRecordIsReadAgain: what a store has lost is missing in its coverage, while the heads that were read are
+// still known.
 func TestALostRecordIsReadAgain(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, _ bool, change func(*Settings)) {
@@ -329,7 +354,10 @@ func TestALostRecordIsReadAgain(t *testing.T) {
 			cov.Invalidate(time.Time{})
 			lost := ledger.Progress{Edge: cov.Edge}
 			for _, r := range cov.Repos {
-				p := ledger.RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Signals: &r.Signals, Observed: r.Observed}
+				p := ledger.RepoProgress{
+					ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Signals: &r.Signals,
+					Observed: r.Observed,
+				}
 				for s, windows := range r.Missing {
 					for _, w := range windows {
 						p.Missed = append(p.Missed, ledger.StreamWindow{Stream: activity.Stream(s), Window: w})

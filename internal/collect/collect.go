@@ -1,6 +1,10 @@
-// Package collect reads one organization: it finds out what changed, reads just that, commits what it found and
-// reports what it could not read. A Collector makes passes, fills gaps and reconciles; when to do which is its
-// caller's business.
+// Package collect reads one organization:
+//
+//	Pass      discover what changed ── plan ── read ── commit events, gaps and the edge   (the leader, every interval)
+//	Fill      read the gap of a backfill job ── commit events and the window              (any worker)
+//	Reconcile read the last 24 h again ── commit what passes have missed                  (the leader, now and then)
+//
+// The caller decides when to call which.
 package collect
 
 import (
@@ -19,21 +23,21 @@ import (
 )
 
 const (
-	// recentWindow is what a scheduled pass reads at once of a repository that it meets for the first time or that was away:
-	// what the rolling windows need. The rest is a gap for later.
+	// recentWindow is what a pass itself reads of a repository that is new or readable again: the rolling windows need
+	// it. What is older is a gap for backfill.
 	recentWindow = 24 * time.Hour
-	// readOverlap is how far a reading reaches back behind the edge of the coverage: GitHub's replicas need not agree at
-	// once, and recording twice costs nothing.
+	// readOverlap is how far a reading starts before the edge of the coverage: GitHub's replicas are eventually
+	// consistent, and recording an event twice has no effect.
 	readOverlap = 2 * time.Minute
-	// signalSettleTime is how old a change must be at the time of its observation to be sure that the signal stays different
-	// from that of a later change: times are in whole seconds.
+	// signalSettleTime is how old a change must be when it is observed for a later change to have a different signal:
+	// GitHub's times are in whole seconds.
 	signalSettleTime = 30 * time.Second
 )
 
-// Source is where activity is read from. Its errors are package github's.
+// Source reads activity from GitHub. Its errors are those of package github.
 type Source interface {
-	// Discover calls page for each page of the repositories that the credential can see in the organization. Its error is
-	// a *github.IncompleteError when it could not tell some of them.
+	// Discover calls page for each page of the organization's repositories that the credential may read. Its error is a
+	// *github.IncompleteError when some are missing.
 	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
 	// Prefetch asks for what several readings begin with, where that is cheaper together.
 	Prefetch(ctx context.Context, requests []*github.ReadRequest)
@@ -50,38 +54,38 @@ type Recorder interface {
 	ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry, error)
 }
 
-// StoreError is the store's error, as opposed to one of the source.
+// StoreError wraps an error of the store; errors of the source are not wrapped.
 type StoreError struct{ Err error }
 
 // Error implements error.
 func (e *StoreError) Error() string { return "the store: " + e.Err.Error() }
 
-// Unwrap gives the store's own error.
+// Unwrap returns the error of the store.
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// Settings are a collector's.
+// Settings configure a Collector.
 type Settings struct {
 	Org    string
 	Source Source
 	Store  Recorder
-	// Filter says which repositories are read.
+	// Filter selects the repositories that are read.
 	Filter Filter
 	// Concurrency is how many repositories are read at once.
 	Concurrency int
-	// Interval is the time between two passes: what fails in one repository alone is asked for again after some of
-	// them.
+	// Interval is the time between two passes. The backoff of a stream that is unavailable starts with it.
 	Interval time.Duration
-	// Lookback is how far back a repository is read when it is met for the first time.
+	// Lookback is how far back a new repository is read.
 	Lookback time.Duration
-	// BackfillEnabled says that what a pass has missed is read by somebody else with Fill: the next pass goes on after it.
-	// Otherwise the next pass reads it together with what is new, the last 24 h of it.
+	// BackfillEnabled leaves gaps to backfill, which reads them with Fill: the next pass continues after them.
+	// Otherwise the next pass reads the last 24 h of a gap itself.
 	BackfillEnabled bool
-	// WithoutLines reads commits without their lines: Lines has those of a week.
+	// WithoutLines reads commits without their lines.
 	WithoutLines bool
-	// Now is the clock, Skew how far GitHub's is ahead of it: nil for not at all.
+	// Now is the clock. Skew is how far GitHub's clock is ahead of it; nil means that they agree.
 	Now  func() time.Time
 	Skew func() time.Duration
-	// ShowsLogin reports whether this replica shows an account under its login; nil does not look for renamed accounts.
+	// ShowsLogin reports whether this replica shows an account under the actor's login; with nil renamed accounts are
+	// not recorded.
 	ShowsLogin func(activity.Actor) bool
 	// Tracer traces passes; nil for none.
 	Tracer trace.Tracer
@@ -96,17 +100,17 @@ type Collector struct {
 	permissions permissions
 
 	mu sync.Mutex
-	// rewrittenAt has when the default branches of repositories were found to have lost commits.
+	// rewrittenAt has, by repository, when the default branch was last found to have lost commits.
 	rewrittenAt    map[int64]time.Time
-	nodeIDs        map[int64]string           // of the repositories that are there
-	pendingStreams map[int64]activity.Streams // what the present pass is still to read
-	// unseen are the repositories that the pass which began at suspectedAt did not find, absent those and the ones
-	// that it could not see.
+	nodeIDs        map[int64]string           // of the readable repositories
+	pendingStreams map[int64]activity.Streams // what the present pass has not read yet
+	// unseen are the repositories that the pass that started at unseenAt did not find, notFound those and the ones that
+	// may be unreadable.
 	unseen, notFound map[int64]bool
 	unseenAt         time.Time
 }
 
-// New makes a collector. It counts into tallies, which go to the store with the next commit.
+// New makes a collector. Its counters are added to tallies, which are stored with the next commit.
 func New(settings Settings, tallies *Tallies) *Collector {
 	if settings.Tracer == nil {
 		settings.Tracer = noop.NewTracerProvider().Tracer("")
@@ -121,25 +125,29 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	}
 }
 
-// now is the present by the slower of the two clocks: were ours ahead of GitHub's, the edge would run ahead of the
-// dates that GitHub gives.
-func (c *Collector) now() time.Time {
+// Now returns the present by the slower one of this clock and GitHub's, in whole seconds. Otherwise the edge could be
+// ahead of the times that GitHub gives to events.
+func (c *Collector) Now() time.Time {
 	return c.settings.Now().Add(min(0, c.settings.Skew())).UTC().Truncate(time.Second)
 }
 
-// readActivity reads from the source, with lines or without.
+// readActivity reads from the source, with or without the lines of commits.
 func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
 	return c.settings.Source.Read(ctx, req, emit)
 }
 
-// commit records a batch together with the tallies that have come up.
+// commit commits a batch together with the pending tallies. If it fails they stay pending.
 func (c *Collector) commit(ctx context.Context, fence uint64, source string, b ledger.Batch) (ledger.Receipt, error) {
 	b.Org = c.settings.Org
 	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
-	c.addLogins(&b)
+	if c.settings.ShowsLogin != nil {
+		addLogins(&b, c.settings.ShowsLogin)
+	}
 	pending := c.tallies.drain()
-	written := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1}
+	written := ledger.Tally{
+		TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1,
+	}
 	b.Tallies = slices.Concat(b.Tallies, pending, []ledger.Tally{written})
 	receipt, err := c.settings.Store.Commit(ctx, fence, b)
 	if err != nil {
@@ -150,11 +158,37 @@ func (c *Collector) commit(ctx context.Context, fence uint64, source string, b l
 	return receipt, nil
 }
 
-// readCoverage is what the store knows of the organization.
-func (c *Collector) readCoverage(ctx context.Context) (ledger.Coverage, error) {
+// CommitAsLeader commits a batch with the leader's fence, together with the pending tallies. Its error is a
+// *StoreError.
+func (c *Collector) CommitAsLeader(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	return c.commit(ctx, fence, sourceLeader, b)
+}
+
+// Coverage reads the organization's coverage from the store. Its error is a *StoreError.
+func (c *Collector) Coverage(ctx context.Context) (ledger.Coverage, error) {
 	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)
 	if err != nil {
 		return cov, &StoreError{fmt.Errorf("read coverage: %w", err)}
 	}
 	return cov, nil
+}
+
+// MissingPermissions returns the permissions that the credential lacks for something that is to be read, as GitHub
+// names them, sorted. One is in the list until the stream that needs it was read or its repository is gone.
+func (c *Collector) MissingPermissions() []string { return c.permissions.missing() }
+
+// Flush commits the pending tallies, without a fence.
+func (c *Collector) Flush(ctx context.Context) error {
+	pending := c.tallies.drain()
+	if len(pending) == 0 {
+		return nil
+	}
+	_, err := c.settings.Store.Commit(ctx, 0, ledger.Batch{
+		Org: c.settings.Org, Observed: c.settings.Now(), Tallies: pending,
+	})
+	if err != nil {
+		c.tallies.restore(pending)
+		return fmt.Errorf("commit counters: %w", err)
+	}
+	return nil
 }

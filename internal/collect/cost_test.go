@@ -16,8 +16,8 @@ import (
 // restLists is what one REST list for each repository and stream would be: commits, pull requests, reviews, comments.
 const restLists = 4
 
-// BenchmarkPassCost counts the requests and points of a pass over R repositories of which a part has changed since the last one:
-// each of them a commit, a merged pull request with a review, and a comment on it.
+// BenchmarkPassCost counts the requests and points of a pass over R repositories of which a part has changed since the
+// last one: each of them a commit, a merged pull request with a review, and a comment on it.
 func BenchmarkPassCost(b *testing.B) {
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 		for _, repositories := range []int{100, 1000, 10_000} {
@@ -59,7 +59,8 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	require.NoError(b, err)
 	store := newRecorded()
 	collector := New(Settings{
-		Org: org, Source: client, Store: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour, Now: clock.Now,
+		Org: org, Source: client, Store: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour,
+		Now: clock.Now,
 	}, &Tallies{})
 	pass := func() {
 		clock.Advance(interval)

@@ -7,73 +7,79 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// planDisabled compares the streams that are switched off with those that were. It plans to record the ones that went off,
-// and returns the coverage with what is missing of the ones that came on: everything since they were read last.
+// compareDisabled compares the streams that are disabled in a repository with those that were disabled before, and
+// sets r.Signals.DisabledSince. It returns the change that records newly disabled streams, nil for none, and the
+// coverage with the gaps of the streams that were enabled again: everything since they were read last.
 //
-// The ledger has a stream as off until a reading, or the end of the pass, commits its window together with the new
-// signals. So a pass that ends before that leaves all of it to the next one.
-func (p *planner) planDisabled(r *activity.Repository, known *ledger.RepoCoverage) *ledger.RepoCoverage {
-	was, now := known.Signals.Disabled, r.Signals.Disabled
-	r.Signals.DisabledSince = disabledSince(now, &known.Signals, p.cov.PassEdge(known))
-	if now&^was != 0 {
-		p.plan.changes = append(p.plan.changes, p.disabledChange(known, was|now, r.Signals.DisabledSince))
+// The ledger keeps a stream as disabled until a reading, or the end of the pass, commits its window together with the
+// new signals. So a pass that stops before that leaves all of it to the next one.
+func compareDisabled(
+	r *activity.Repository, repoCov *ledger.RepoCoverage, edge, now time.Time,
+) (*ledger.RepoProgress, *ledger.RepoCoverage) {
+	before, after := repoCov.Signals.Disabled, r.Signals.Disabled
+	r.Signals.DisabledSince = disabledSince(after, &repoCov.Signals, edge)
+	var change *ledger.RepoProgress
+	if after&^before != 0 {
+		recorded := disabledChange(repoCov, before|after, r.Signals.DisabledSince, now)
+		change = &recorded
 	}
-	on := was &^ now
-	if on == 0 {
-		return known
+	enabled := before &^ after
+	if enabled == 0 {
+		return change, repoCov
 	}
-	repo := *known
-	repo.Signals.Disabled &^= on
-	for _, missed := range missedWhileDisabled(on, known.Signals.DisabledSince, p.start) {
+	repo := *repoCov
+	repo.Signals.Disabled &^= enabled
+	for _, missed := range missedWhileDisabled(enabled, repoCov.Signals.DisabledSince, now) {
 		repo.Missing[missed.Stream] = repo.Missing[missed.Stream].Add(missed.Window)
 	}
-	return &repo
+	return change, &repo
 }
 
-// restoreDisabled adds to the change of a repository that is back what is missing of the streams that came on while it was
-// away, and returns the streams that are off.
-func (p *planner) restoreDisabled(
-	r *activity.Repository, known *ledger.RepoCoverage, change *ledger.RepoProgress,
-) activity.Streams {
-	was, now := known.Signals.Disabled, r.Signals.Disabled
-	r.Signals.DisabledSince = disabledSince(now, &known.Signals, known.GoneSince)
-	if was != now {
-		recorded := p.disabledChange(known, now, r.Signals.DisabledSince)
+// addReturnedStreams adds to the change of a repository that is readable again which streams are disabled now, and the
+// gaps of those that were enabled while it was gone.
+func addReturnedStreams(
+	change *ledger.RepoProgress, r *activity.Repository, repoCov *ledger.RepoCoverage, now time.Time,
+) {
+	before, after := repoCov.Signals.Disabled, r.Signals.Disabled
+	r.Signals.DisabledSince = disabledSince(after, &repoCov.Signals, repoCov.GoneSince)
+	if before != after {
+		recorded := disabledChange(repoCov, after, r.Signals.DisabledSince, now)
 		change.Signals, change.Observed = recorded.Signals, recorded.Observed
 	}
-	change.Missed = append(change.Missed, missedWhileDisabled(was&^now, known.Signals.DisabledSince, p.start)...)
-	return now
+	change.Missed = append(change.Missed, missedWhileDisabled(before&^after, repoCov.Signals.DisabledSince, now)...)
 }
 
-// disabledSince is the moment up to which the streams that are off were read: what was known of those that were off before,
-// or else the moment up to which passes have looked at the repository. Zero when none is off.
-func disabledSince(off activity.Streams, known *activity.Signals, reached time.Time) time.Time {
+// disabledSince returns the time up to which the disabled streams were read: the recorded one where streams were
+// disabled before, otherwise the repository's edge. It is zero when no stream is disabled.
+func disabledSince(disabled activity.Streams, before *activity.Signals, edge time.Time) time.Time {
 	switch {
-	case off == 0:
+	case disabled == 0:
 		return time.Time{}
-	case known.Disabled != 0:
-		return known.DisabledSince
+	case before.Disabled != 0:
+		return before.DisabledSince
 	default:
-		return reached
+		return edge
 	}
 }
 
-// disabledChange records which streams are off and changes nothing else of the signals: they are those of the moment at
-// which they were observed.
-func (p *planner) disabledChange(known *ledger.RepoCoverage, off activity.Streams, since time.Time) ledger.RepoProgress {
-	signals, observed := known.Signals, known.Observed
-	signals.Disabled, signals.DisabledSince = off, since
+// disabledChange returns the progress that records which streams are disabled. The other signals keep their values and
+// their time of observation.
+func disabledChange(
+	repoCov *ledger.RepoCoverage, disabled activity.Streams, since, now time.Time,
+) ledger.RepoProgress {
+	signals, observed := repoCov.Signals, repoCov.Observed
+	signals.Disabled, signals.DisabledSince = disabled, since
 	if observed.IsZero() {
-		observed = p.start // nothing was observed yet, so that nothing can seem to be older than it is
+		observed = now // there is no earlier observation that this could seem to be older than
 	}
-	return ledger.RepoProgress{ID: known.ID, Signals: &signals, Observed: observed}
+	return ledger.RepoProgress{ID: repoCov.ID, Signals: &signals, Observed: observed}
 }
 
-// missedWhileDisabled are the windows of streams that came on again.
-func missedWhileDisabled(on activity.Streams, since, now time.Time) []ledger.StreamWindow {
+// missedWhileDisabled returns the windows that were not read of streams that are enabled again.
+func missedWhileDisabled(enabled activity.Streams, since, now time.Time) []ledger.StreamWindow {
 	var list []ledger.StreamWindow
 	for _, s := range activity.AllStreams() {
-		if w := (activity.Window{Start: since, End: now}); on.Has(s) && !w.IsEmpty() {
+		if w := (activity.Window{Start: since, End: now}); enabled.Has(s) && !w.IsEmpty() {
 			list = append(list, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}

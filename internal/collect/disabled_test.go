@@ -61,7 +61,10 @@ func TestSwitchedOff(t *testing.T) {
 			}
 			require.Zero(t, b.server.CountRequests(asksForStreams("one")))
 			for s, v := range b.metrics() {
-				require.Zero(t, v.Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())], "the windows of %v slide", s)
+				require.Zero(
+					t, v.Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())],
+					"the windows of %v slide", s,
+				)
 			}
 			cov := b.coverage()
 			off := cov.Repos[b.idOf("one")]
@@ -71,9 +74,13 @@ func TestSwitchedOff(t *testing.T) {
 			_, err := b.collector.Reconcile(t.Context(), 1)
 			require.NoError(t, err)
 			require.Zero(t, b.server.CountRequests(asksForStreams("one")), "nor does a reconciliation ask")
-			filled, err := b.collector.Fill(t.Context(), FillRequest{
-				RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}, Force: true,
-			})
+			filled, err := b.collector.Fill(
+				t.Context(),
+				FillRequest{
+					Scope: activity.Scope{RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}},
+					Force: true,
+				},
+			)
 			require.NoError(t, err)
 			require.Equal(t, commits, filled.Streams)
 			require.Empty(t, filled.Failures)
@@ -119,7 +126,9 @@ func TestOffWhileMissing(t *testing.T) {
 		b := newBench(t, api, data, handover)
 		b.pass()
 		b.fill()
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)})
+		b.server.InjectFault(
+			githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)},
+		)
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			pull(d, "one", 2, at, nil)
@@ -234,8 +243,8 @@ func TestOffWhileGone(t *testing.T) {
 	})
 }
 
-// TestOffBeforeAPassNotices: a reading that meets what was switched off after the last pass has not read it, and it is still
-// missing when it is switched on again.
+// TestOffBeforeAPassNotices: a reading that meets what was switched off after the last pass has not read it, and it is
+// still missing when it is switched on again.
 func TestOffBeforeAPassNotices(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -243,7 +252,9 @@ func TestOffBeforeAPassNotices(t *testing.T) {
 		b := newBench(t, api, data, handover)
 		b.pass()
 		b.fill()
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)})
+		b.server.InjectFault(
+			githubtest.Fault{Match: githubtest.Match{Func: asksForStreams("one")}, Effect: githubtest.Status(404)},
+		)
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			pull(d, "one", 2, at, nil)
@@ -323,7 +334,9 @@ func TestFlagsThatCannotBeDecoded(t *testing.T) {
 				b := newBench(t, api, data, handover)
 				b.switchOff("off")
 				wrong := githubtest.ValueAt(flag, "12")
-				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong})
+				b.server.InjectFault(
+					githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong},
+				)
 				b.pass()
 				require.Empty(t, b.coverage().Repos, "neither the filter nor what is off can be judged")
 				b.server.ClearFaults()
@@ -331,7 +344,9 @@ func TestFlagsThatCannotBeDecoded(t *testing.T) {
 				require.Equal(t, PassSuccess, b.pass().Status)
 				before := b.coverage()
 				require.Len(t, before.Repos, 2)
-				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong})
+				b.server.InjectFault(
+					githubtest.Fault{Match: githubtest.Match{Func: asks(discoverQuestion[api])}, Effect: wrong},
+				)
 				b.server.ResetRequests()
 				b.clock.Advance(interval)
 				require.Equal(t, PassSuccess, b.pass().Status)

@@ -12,23 +12,22 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// ErrNoRepositories refuses a discovery that shows nothing of an organization of which there was something: an account
-// that lost its access sees an empty list, and that must not end every series.
+// ErrNoRepositories is the error of a discovery that finds no repository of an organization that had some: GitHub lists
+// none to an account that has lost its access, and that must not end every series.
 var ErrNoRepositories = errors.New("the credential sees no repository of the organization any more")
 
-// discover finds out which repositories there are and plans what has to be read of them. It keeps one page at a time.
+// discover lists the repositories and plans what has to be read of them. It holds one page at a time. Its error says
+// that the organization could not be listed.
 func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *PassResult) (plan, error) {
 	p := c.newPlanner(cov, sum.Start)
-	suspected := c.unseenBefore(cov)
-	p.wasUnseen = func(repo int64) bool { return suspected[repo] }
 	first := true
 	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
-		if skewed := c.now(); first && skewed.Before(p.start) {
-			p.start = skewed // only the first answer tells that GitHub's clock is behind ours
+		if skewed := c.Now(); first && skewed.Before(p.start) {
+			p.start = skewed // the first response shows that GitHub's clock is behind this one
 		}
 		first = false
 		p.addPage(page)
-		c.recordPage(page, p.discovered)
+		c.recordPage(page, p.presence.discovered)
 		return nil
 	})
 	incomplete, ok := errors.AsType[*github.IncompleteError](err)
@@ -41,81 +40,81 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *Pas
 	if err != nil && !ok {
 		return plan{}, fmt.Errorf("discover repositories: %w", err)
 	}
-	absent := p.absent()
-	if len(p.discovered) == 0 && len(absent) > 0 && incomplete == nil {
+	absent := p.presence.absent(cov)
+	if len(p.presence.discovered) == 0 && len(absent) > 0 && incomplete == nil {
 		return plan{}, ErrNoRepositories
 	}
 	explained := c.verifyAbsent(ctx, p, absent)
-	sum.Repositories, sum.UnmatchedPatterns = p.numSelected(), p.matched.unmatched(p.filter)
+	sum.Repositories, sum.UnmatchedPatterns = p.presence.numSelected(), p.matched.unmatched(p.filter)
 	switch {
 	case ctx.Err() != nil:
 		return plan{}, context.Cause(ctx)
-	case len(absent) > 0 && len(p.discovered)+len(p.presenceUnknown) == 0:
+	case len(absent) > 0 && p.presence.isEmpty():
 		return plan{}, ErrNoRepositories
 	}
 	if incomplete != nil && incomplete.Missing > explained {
 		sum.Incomplete = incomplete
 	}
 	todo := p.finish()
-	sum.VanishedRepositories = p.vanished
+	sum.VanishedRepositories = p.presence.vanished
 	c.recordAbsent(p)
 	return todo, nil
 }
 
-func (c *Collector) newPlanner(cov *ledger.Coverage, began time.Time) *planner {
+func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
+	unseen := c.unseenBefore(cov)
 	p := &planner{
-		org: c.settings.Org, cov: cov, start: began, lookback: c.settings.Lookback, filter: &c.settings.Filter,
+		org: c.settings.Org, cov: cov, start: start, lookback: c.settings.Lookback, filter: &c.settings.Filter,
 		backfillEnabled: c.settings.BackfillEnabled, matched: c.settings.Filter.newPatternMatches(),
-		discovered: make(map[int64]bool, len(cov.Repos)), presenceUnknown: make(map[int64]bool),
-		transferred: make(map[int64]bool), unseen: make(map[int64]bool),
-		plan: plan{ifUnread: make(map[int64]*ifUnread)},
+		presence: newPresence(len(cov.Repos), func(repo int64) bool { return unseen[repo] }),
+		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
 	}
 	p.deferralOf = func(repo int64, s activity.Stream) error { return c.backoffs.deferralOf(repo, s, p.start) }
 	return p
 }
 
-// verifyAbsent asks for the repositories that were there and that the listing did not show: it may have shifted while it was read,
-// and some of it may have been missing. It gives how many of them are there after all, or may be.
+// verifyAbsent looks up the readable repositories that the listing did not show: it may have shifted while it was read,
+// or be incomplete. It returns how many of them are readable or may be.
 func (c *Collector) verifyAbsent(ctx context.Context, p *planner, absent []*ledger.RepoCoverage) int {
 	if len(absent) == 0 {
 		return 0
 	}
-	var asked []activity.Repository
+	var requested []activity.Repository
 	explained := 0
-	for _, known := range absent {
-		if err := c.backoffs.deferralOf(known.ID, presence, p.start); err != nil {
+	for _, repoCov := range absent {
+		if err := c.backoffs.deferralOf(repoCov.ID, streamPresence, p.start); err != nil {
 			explained++
-			p.setPresenceUnknown(known, err)
+			p.setPresenceUnknown(repoCov, err)
 			continue
 		}
-		asked = append(asked, c.repository(known))
+		requested = append(requested, c.Repository(repoCov))
 	}
-	c.settings.Source.Lookup(ctx, c.settings.Org, asked, func(s github.LookupResult) {
+	c.settings.Source.Lookup(ctx, c.settings.Org, requested, func(s github.LookupResult) {
 		switch {
 		case s.Err != nil:
 			explained++
 			p.setPresenceUnknown(p.cov.Repos[s.ID], s.Err)
 			if isRefused(s.Err) {
-				c.backoffs.recordRefused(s.ID, presence, s.Err, p.start)
+				c.backoffs.recordRefused(s.ID, streamPresence, s.Err, p.start)
 			}
 		case s.Moved:
-			p.transferred[s.ID] = true
+			p.presence.transferred[s.ID] = true
 		case s.Repo != nil:
 			explained++
 			page := []activity.Repository{*s.Repo}
 			p.addPage(page)
-			c.recordPage(page, p.discovered)
+			c.recordPage(page, p.presence.discovered)
 		}
 	})
 	return explained
 }
 
-// presence stands beside the streams for whether a repository is there: one that the credential may not see is looked
-// up ever more rarely. The listing shows when it may again.
-const presence = activity.Stream(activity.NumStreams)
+// streamPresence is the key of the backoff of lookups, beside those of the streams: a repository that the credential
+// may not read is looked up ever more rarely. It is cleared when the listing shows the repository.
+const streamPresence = activity.Stream(activity.NumStreams)
 
-// unseenBefore are the repositories that the pass before this one did not find. When another replica has made passes
-// since, they are none.
+// unseenBefore returns the repositories that the previous pass did not find; none when another replica has made passes
+// since.
 func (c *Collector) unseenBefore(cov *ledger.Coverage) map[int64]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,10 +124,9 @@ func (c *Collector) unseenBefore(cov *ledger.Coverage) map[int64]bool {
 	return c.unseen
 }
 
-// recordPage keeps the global ids of the repositories that are there: readings outside a pass and look-ups need them, and
-// the coverage has the rest. What was refused of a stream that is switched off, or of a repository that is there again,
-// is over.
-func (c *Collector) recordPage(page []activity.Repository, there map[int64]bool) {
+// recordPage keeps the global ids of the selected repositories: fills and lookups need them, and the coverage has
+// everything else. It clears the backoff of disabled streams and of the lookups of the repositories.
+func (c *Collector) recordPage(page []activity.Repository, selected map[int64]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.nodeIDs == nil {
@@ -136,10 +134,10 @@ func (c *Collector) recordPage(page []activity.Repository, there map[int64]bool)
 	}
 	for i := range page {
 		r := &page[i]
-		if there[r.ID] && r.NodeID != "" && c.nodeIDs[r.ID] != r.NodeID {
+		if selected[r.ID] && r.NodeID != "" && c.nodeIDs[r.ID] != r.NodeID {
 			c.nodeIDs[r.ID] = r.NodeID
 		}
-		c.backoffs.clear(r.ID, presence)
+		c.backoffs.clear(r.ID, streamPresence)
 		for _, s := range activity.AllStreams() {
 			if r.Signals.Disabled.Has(s) {
 				c.backoffs.clear(r.ID, s)
@@ -148,22 +146,24 @@ func (c *Collector) recordPage(page []activity.Repository, there map[int64]bool)
 	}
 }
 
-// recordAbsent drops what is not there any more, and keeps what the next pass has to know of what was not found.
+// recordAbsent drops the global ids of repositories that are gone, and keeps which ones were not found for the next
+// pass.
 func (c *Collector) recordAbsent(p *planner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	found := &p.presence
 	for id := range c.nodeIDs {
-		if !p.discovered[id] && !p.presenceUnknown[id] && !p.unseen[id] {
+		if !found.discovered[id] && !found.unknown[id] && !found.unseen[id] {
 			delete(c.nodeIDs, id)
 		}
 	}
-	c.unseen, c.unseenAt = p.unseen, p.start
-	c.notFound = maps.Clone(p.presenceUnknown)
-	maps.Copy(c.notFound, p.unseen)
+	c.unseen, c.unseenAt = found.unseen, p.start
+	c.notFound = maps.Clone(found.unknown)
+	maps.Copy(c.notFound, found.unseen)
 }
 
-// repository is what is known of a repository.
-func (c *Collector) repository(r *ledger.RepoCoverage) activity.Repository {
+// Repository returns a repository as the coverage has it, with its global id if a pass has discovered it.
+func (c *Collector) Repository(r *ledger.RepoCoverage) activity.Repository {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return activity.Repository{ID: r.ID, NodeID: c.nodeIDs[r.ID], Name: r.Name, Signals: r.Signals}

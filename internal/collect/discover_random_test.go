@@ -14,8 +14,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestRandomListings: whatever comes, goes, is renamed, hidden or transferred while the repositories are listed, those that were there all
-// the time are there afterwards, and none that was never there. GX_SEEDS is how many organizations there are with each API.
+// TestRandomListings: whatever comes, goes, is renamed, hidden or transferred while the repositories are listed, those
+// that were there all the time are there afterwards, and none that was never there. GX_SEEDS is how many organizations
+// there are with each API.
 func TestRandomListings(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -70,7 +71,8 @@ func newRestlessOrg(t *testing.T, api github.API, seed uint64) *restlessOrg {
 func (r *restlessOrg) create(d *githubtest.Dataset) {
 	r.made++
 	d.Repos = append(d.Repos, githubtest.Repo{
-		Name: fmt.Sprintf("repo-%d", r.made), DefaultBranch: "main", ID: int64(1000 + r.made), Private: r.rnd.IntN(3) == 0,
+		Name: fmt.Sprintf("repo-%d", r.made), DefaultBranch: "main", ID: int64(1000 + r.made),
+		Private:   r.rnd.IntN(3) == 0,
 		CreatedAt: noon.AddDate(-1, 0, 0).Add(time.Duration(r.rnd.IntN(100)) * time.Hour),
 	})
 }

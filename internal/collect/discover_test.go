@@ -31,7 +31,13 @@ func oldOrg(n int) *githubtest.Dataset {
 	d := dataset()
 	for i := range n {
 		name := fmt.Sprintf("repo-%04d", i)
-		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Minute)})
+		d.Repos = append(
+			d.Repos,
+			githubtest.Repo{
+				Name: name, DefaultBranch: "main",
+				CreatedAt: noon.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Minute),
+			},
+		)
 		if i%40 < 2 {
 			commit(d, name, noon.Add(-time.Hour))
 		}
@@ -52,7 +58,8 @@ func (b *bench) gone() []string {
 	return names
 }
 
-// during changes the data when the n-th page of the listing is asked for; pages that are asked for at the same time come after it.
+// during changes the data when the n-th page of the listing is asked for; pages that are asked for at the same time
+// come after it.
 func (b *bench) during(api github.API, n int, change func(*githubtest.Dataset)) {
 	var mu sync.Mutex
 	count := 0
@@ -85,8 +92,8 @@ func requireOnlyOf(t *testing.T, left []string, failures []Failure) {
 	}
 }
 
-// TestRowsShift: what a listing by page numbers skips because others were deleted is looked up, one request each, and is read in
-// the same pass.
+// TestRowsShift: what a listing by page numbers skips because others were deleted is looked up, one request each, and
+// is read in the same pass.
 func TestRowsShift(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, oldOrg(250))
@@ -111,7 +118,9 @@ func TestRowsShift(t *testing.T) {
 	requireOnlyOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, sum.Failures)
 	require.Equal(t, 1, sum.Events)
 	require.Equal(t, 250, sum.Repositories, "the five that were deleted are on the first page")
-	require.Equal(t, 5, b.server.CountRequests(asks(lookupQuestion[github.APIREST])), "those that moved to the first page")
+	require.Equal(
+		t, 5, b.server.CountRequests(asks(lookupQuestion[github.APIREST])), "those that moved to the first page",
+	)
 	require.Empty(t, b.gone())
 	b.clock.Advance(interval)
 	b.pass()
@@ -145,7 +154,9 @@ func TestTwoLookupsForWhatIsGone(t *testing.T) {
 	})
 }
 
-var brokenNode = githubtest.FieldError("organization.repositories.nodes.1", "", "Something went wrong while executing your query.")
+var brokenNode = githubtest.FieldError(
+	"organization.repositories.nodes.1", "", "Something went wrong while executing your query.",
+)
 
 // TestANullNodeCostsNobodyElse: it is looked up, and read like the others.
 func TestANullNodeCostsNobodyElse(t *testing.T) {
@@ -180,7 +191,12 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 		b.fill()
 		edge := b.coverage().Edge
 		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: brokenNode})
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"}, Effect: githubtest.FieldError("nodes.0", "", "Something went wrong.")})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match:  githubtest.Match{Operation: "Lookup"},
+				Effect: githubtest.FieldError("nodes.0", "", "Something went wrong."),
+			},
+		)
 		for range 3 {
 			at := b.clock.Advance(interval).Add(-time.Minute)
 			b.server.Update(func(d *githubtest.Dataset) {
@@ -212,7 +228,8 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 	}
 }
 
-// TestANullNodeOfANewRepository: the pass says that there is something that it does not know, and finds it when it is told.
+// TestANullNodeOfANewRepository: the pass says that there is something that it does not know, and finds it when it is
+// told.
 func TestANullNodeOfANewRepository(t *testing.T) {
 	t.Parallel()
 	data := dataset("one", "three")
@@ -224,7 +241,12 @@ func TestANullNodeOfANewRepository(t *testing.T) {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "two", DefaultBranch: "main", CreatedAt: noon})
 		commit(d, "two", noon.Add(time.Minute))
 	})
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.NullAt("organization.repositories.nodes.2")})
+	b.server.InjectFault(
+		githubtest.Fault{
+			Match:  githubtest.Match{Operation: "Discover"},
+			Effect: githubtest.NullAt("organization.repositories.nodes.2"),
+		},
+	)
 	sum := b.pass()
 	require.Equal(t, PassPartial, sum.Status)
 	require.Empty(t, sum.Failures)
@@ -236,10 +258,12 @@ func TestANullNodeOfANewRepository(t *testing.T) {
 	require.Equal(t, uint64(1), b.metrics().of("two", activity.KindCommit))
 }
 
-// tellsAllTheSame reports whether a fault leaves it clear that a repository is gone: the status of the answer says it, and there are
-// no pages.
+// tellsAllTheSame reports whether a fault leaves it clear that a repository is gone: the status of the answer says it,
+// and there are no pages.
 func tellsAllTheSame(api github.API, fault string) bool {
-	return fault == "endless pages" || api == github.APIREST && slices.Contains([]string{"404", "410", "451", "truncated JSON"}, fault)
+	return fault == "endless pages" || api == github.APIREST && slices.Contains(
+		[]string{"404", "410", "451", "truncated JSON"}, fault,
+	)
 }
 
 // TestManyVanish: finding that out is bounded in each pass, and comes to its end.
@@ -249,7 +273,8 @@ func TestManyVanish(t *testing.T) {
 		data := dataset()
 		for i := range 600 {
 			data.Repos = append(data.Repos, githubtest.Repo{
-				Name: fmt.Sprintf("repo-%04d", i), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0), Empty: true,
+				Name: fmt.Sprintf("repo-%04d", i), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0),
+				Empty: true,
 			})
 		}
 		b := newBench(t, api, data)
@@ -269,8 +294,8 @@ func TestManyVanish(t *testing.T) {
 	})
 }
 
-// TestEverythingVanishesWithAHole: neither a hole in the listing nor answers by id make an organization of which nothing is left to
-// be seen lose everything.
+// TestEverythingVanishesWithAHole: neither a hole in the listing nor answers by id make an organization of which
+// nothing is left to be seen lose everything.
 func TestEverythingVanishesWithAHole(t *testing.T) {
 	t.Parallel()
 	data := dataset("one", "two")
@@ -280,7 +305,12 @@ func TestEverythingVanishesWithAHole(t *testing.T) {
 	b.server.Update(func(d *githubtest.Dataset) {
 		d.Repos = []githubtest.Repo{{Name: "other", DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)}}
 	})
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.NullAt("organization.repositories.nodes.0")})
+	b.server.InjectFault(
+		githubtest.Fault{
+			Match:  githubtest.Match{Operation: "Discover"},
+			Effect: githubtest.NullAt("organization.repositories.nodes.0"),
+		},
+	)
 	_, err := b.collector.Pass(t.Context(), 1)
 	require.ErrorIs(t, err, ErrNoRepositories)
 	require.Empty(t, b.gone())

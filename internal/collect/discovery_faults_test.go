@@ -12,8 +12,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one leaves,
-// for no moment; those that left have left when two passes did not find them; and everything is recorded once.
+// TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one
+// leaves, for no moment; those that left have left when two passes did not find them; and everything is recorded once.
 func TestRepositoriesMoveDuringAPass(t *testing.T) {
 	t.Parallel()
 	const repositories = 210
@@ -34,12 +34,19 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 			d.Repos = append(d.Repos, githubtest.Repo{Name: "new-" + name, DefaultBranch: "main", CreatedAt: noon})
 		}), come: len(moved)},
 		"transferred in": {change: each(func(d *githubtest.Dataset, name string) {
-			d.Repos = append(d.Repos, githubtest.Repo{Name: "in-" + name, DefaultBranch: "main", CreatedAt: d.Repo(name).CreatedAt})
+			d.Repos = append(
+				d.Repos, githubtest.Repo{Name: "in-" + name, DefaultBranch: "main", CreatedAt: d.Repo(name).CreatedAt},
+			)
 		}), come: len(moved)},
-		"vanish":           {change: each((*githubtest.Dataset).RemoveRepo), leave: true},
-		"transferred away": {change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).TransferredTo = "elsewhere" }), leave: true},
-		"made private":     {change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).Private = true }), leave: true},
-		"renamed":          {change: each(func(d *githubtest.Dataset, name string) { d.Rename(name, "moved-"+name) })},
+		"vanish": {change: each((*githubtest.Dataset).RemoveRepo), leave: true},
+		"transferred away": {
+			change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).TransferredTo = "elsewhere" }),
+			leave:  true,
+		},
+		"made private": {
+			change: each(func(d *githubtest.Dataset, name string) { d.Repo(name).Private = true }), leave: true,
+		},
+		"renamed": {change: each(func(d *githubtest.Dataset, name string) { d.Rename(name, "moved-"+name) })},
 	} {
 		for _, known := range []bool{false, true} { // where the pages begin
 			for n := 1; n <= 3; n++ {
@@ -47,7 +54,9 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 					t.Run(fmt.Sprintf("%s/known=%v/request %d", name, known, n), func(t *testing.T) {
 						t.Parallel()
 						b := newBench(t, api, oldOrg(repositories))
-						b.server.AddCredential(githubtest.Credential{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true})
+						b.server.AddCredential(
+							githubtest.Credential{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true},
+						)
 						b.pass()
 						require.Len(t, b.coverage().Repos, repositories)
 						if !known {
@@ -78,7 +87,9 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 						require.Equal(t, repositories-len(left)+test.come, sum.Repositories)
 						require.Len(t, b.coverage().Repos, repositories+test.come)
 						for i := 1; i < repositories; i += 40 {
-							require.Equal(t, uint64(2), b.metrics().of(fmt.Sprintf("repo-%04d", i), activity.KindCommit))
+							require.Equal(
+								t, uint64(2), b.metrics().of(fmt.Sprintf("repo-%04d", i), activity.KindCommit),
+							)
 						}
 					})
 				})
@@ -87,8 +98,8 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 	}
 }
 
-// TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the next pass
-// that can finds out.
+// TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the
+// next pass that can finds out.
 func TestLookupFails(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -104,7 +115,9 @@ func TestLookupFails(t *testing.T) {
 					d.RemoveRepo("two")
 					commit(d, "one", at)
 				})
-				armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asks(lookupQuestion[api])}, Effect: fault.do})
+				armed := b.server.InjectFault(
+					githubtest.Fault{Match: githubtest.Match{Func: asks(lookupQuestion[api])}, Effect: fault.do},
+				)
 				sum := b.pass()
 				require.Positive(t, armed.Hits())
 				if tellsAllTheSame(api, name) {

@@ -7,8 +7,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestFaultMatrix: each fault in each question ends in its error after the right number of attempts, and as long as it lasts what
-// could not be read, and nothing else, is missing and nothing is invented; when it has passed, every metric is the truth.
+// TestFaultMatrix: each fault in each question ends in its error after the right number of attempts, and as long as it
+// lasts what could not be read, and nothing else, is missing and nothing is invented; when it has passed, every metric
+// is the truth.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
 	for asked, q := range questions {

@@ -22,12 +22,13 @@ func isA[E error](err error) bool {
 	return ok
 }
 
-// fault is something that GitHub, or what stands before it, is known to do instead of answering, and the error it becomes.
+// fault is something that GitHub, or what stands before it, is known to do instead of answering, and the error it
+// becomes.
 type fault struct {
 	do   githubtest.Effect
 	want func(error) bool
-	// hops says that one attempt is several requests, passes that the answer may be understood all the same, and partly that it is in
-	// part: the rest is asked for in the next pass.
+	// hops says that one attempt is several requests, passes that the answer may be understood all the same, and partly
+	// that it is in part: the rest is asked for in the next pass.
 	hops, passes, partly bool
 	// listed says that a listing is read all the same: who is not in it is looked up.
 	listed bool
@@ -76,19 +77,30 @@ var theFaults = map[string]fault{
 
 // graphqlFaults are those in GraphQL's own form, besides.
 var graphqlFaults = map[string]fault{
-	"RATE_LIMIT":              {do: graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""), want: limited},
-	"secondary limit, 200":    {do: githubtest.SecondaryLimit(200, 0), want: limited},
-	"secondary limit, data":   {do: graphqlErrors("", "You have exceeded a secondary rate limit.", `{"rateLimit":null}`), want: limited},
-	"too expensive":           {do: githubtest.ResourceLimitsExceeded("**.nodes"), want: unavailable, listed: true},
-	"too many nodes":          {do: graphqlErrors("MAX_NODE_LIMIT_EXCEEDED", "This query requests up to 1,000,000 possible nodes.", ""), want: unavailable},
-	"took too long, 200":      {do: githubtest.GraphQLTimeout(200), want: unavailable},
-	"took too long, 502":      {do: githubtest.GraphQLTimeout(502), want: unavailable},
-	"no data, an error":       {do: graphqlErrors("INTERNAL", "Something broke.", "null"), want: unavailable},
-	"no data, no error":       {do: githubtest.StatusBody(200, jsonType, `{"data":null}`), want: unavailable},
-	"no more data, no error":  {do: githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`), want: unavailable, partly: true, passes: true}, // Lines asks REST then
-	"lists that are null":     {do: githubtest.NullAt("**.nodes"), want: unavailable},
-	"lists that fail":         {do: githubtest.FieldError("**.nodes", "SERVICE_UNAVAILABLE", "Something broke."), want: unavailable, partly: true, listed: true},
-	"refused altogether":      {do: graphqlErrors("INSUFFICIENT_SCOPES", "Your token has not been granted the required scopes.", ""), want: forbidden},
+	"RATE_LIMIT":           {do: graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""), want: limited},
+	"secondary limit, 200": {do: githubtest.SecondaryLimit(200, 0), want: limited},
+	"secondary limit, data": {
+		do: graphqlErrors("", "You have exceeded a secondary rate limit.", `{"rateLimit":null}`), want: limited,
+	},
+	"too expensive": {do: githubtest.ResourceLimitsExceeded("**.nodes"), want: unavailable, listed: true},
+	"too many nodes": {
+		do:   graphqlErrors("MAX_NODE_LIMIT_EXCEEDED", "This query requests up to 1,000,000 possible nodes.", ""),
+		want: unavailable,
+	},
+	"took too long, 200":     {do: githubtest.GraphQLTimeout(200), want: unavailable},
+	"took too long, 502":     {do: githubtest.GraphQLTimeout(502), want: unavailable},
+	"no data, an error":      {do: graphqlErrors("INTERNAL", "Something broke.", "null"), want: unavailable},
+	"no data, no error":      {do: githubtest.StatusBody(200, jsonType, `{"data":null}`), want: unavailable},
+	"no more data, no error": {do: githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`), want: unavailable, partly: true, passes: true}, // Lines asks REST then
+	"lists that are null":    {do: githubtest.NullAt("**.nodes"), want: unavailable},
+	"lists that fail": {
+		do: githubtest.FieldError("**.nodes", "SERVICE_UNAVAILABLE", "Something broke."), want: unavailable,
+		partly: true, listed: true,
+	},
+	"refused altogether": {
+		do:   graphqlErrors("INSUFFICIENT_SCOPES", "Your token has not been granted the required scopes.", ""),
+		want: forbidden,
+	},
 	"the page says that null": {do: githubtest.NullAt("**.pageInfo"), want: unavailable, passes: true}, // Lines has none
 }
 
@@ -96,7 +108,9 @@ func graphqlErrors(kind, message, data string) githubtest.Effect {
 	if data != "" {
 		data = `"data":` + data + `,`
 	}
-	return githubtest.StatusBody(200, jsonType, fmt.Sprintf(`{%s"errors":[{"type":%q,"message":%q}]}`, data, kind, message))
+	return githubtest.StatusBody(
+		200, jsonType, fmt.Sprintf(`{%s"errors":[{"type":%q,"message":%q}]}`, data, kind, message),
+	)
 }
 
 var jsonType = http.Header{"Content-Type": {"application/json"}}
@@ -111,14 +125,15 @@ type question struct {
 	more func(d *githubtest.Dataset, repo string, at time.Time)
 	// repositories is how many there are besides.
 	repositories int
-	// alone says that repositories are not asked for together, together that they are: what is not told then is asked for alone.
+	// alone says that repositories are not asked for together, together that they are: what is not told then is asked
+	// for alone.
 	alone, together bool
 	// instead says that another question takes its place when it is not answered.
 	instead bool
 	// app says that an App asks, installed that it knows its installation; it asks first of all.
 	app, installed bool
-	// otherwise are the statuses that are an answer: a commit of which GitHub cannot tell the lines has none, and a head that is not
-	// there any more is no head to go on from, so what is in the horizon is listed.
+	// otherwise are the statuses that are an answer: a commit of which GitHub cannot tell the lines has none, and a
+	// head that is not there any more is no head to go on from, so what is in the horizon is listed.
 	otherwise []int
 }
 
@@ -130,7 +145,9 @@ func route(template string) func(githubtest.RequestInfo) bool {
 
 func routePage2(template string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool {
-		return r.Route == template && strings.HasPrefix(r.Query, "page=2&") || strings.Contains(r.Query, "&page=2&") || strings.HasSuffix(r.Query, "&page=2")
+		return r.Route == template && strings.HasPrefix(r.Query, "page=2&") || strings.Contains(r.Query, "&page=2&") || strings.HasSuffix(
+			r.Query, "&page=2",
+		)
 	}
 }
 
@@ -153,7 +170,9 @@ func many(n int, one func(d *githubtest.Dataset, repo string, i int, at time.Tim
 }
 
 var (
-	manyCommits  = many(101, func(d *githubtest.Dataset, repo string, _ int, at time.Time) { commit(d, repo, at).Parents = 2 })
+	manyCommits = many(
+		101, func(d *githubtest.Dataset, repo string, _ int, at time.Time) { commit(d, repo, at).Parents = 2 },
+	)
 	manyComments = many(120, func(d *githubtest.Dataset, repo string, _ int, at time.Time) { comment(d, repo, 1, at) })
 	manyPulls    = many(101, func(d *githubtest.Dataset, repo string, _ int, at time.Time) {
 		pull(d, repo, 1000+len(d.Pulls), at, nil)
@@ -161,8 +180,10 @@ var (
 	somePulls = many(30, func(d *githubtest.Dataset, repo string, _ int, at time.Time) {
 		pull(d, repo, 1000+len(d.Pulls), at, nil)
 	})
-	manyReviews = many(101, func(d *githubtest.Dataset, repo string, _ int, at time.Time) { review(d, repo, len(d.Pulls), at) })
-	noLines     = many(2, func(d *githubtest.Dataset, repo string, _ int, at time.Time) {
+	manyReviews = many(
+		101, func(d *githubtest.Dataset, repo string, _ int, at time.Time) { review(d, repo, len(d.Pulls), at) },
+	)
+	noLines = many(2, func(d *githubtest.Dataset, repo string, _ int, at time.Time) {
 		commit(d, repo, at).DiffUnavailable = true
 	})
 )
@@ -193,17 +214,31 @@ var (
 
 // questions are all that are ever asked, further pages among them.
 var questions = map[string]question{
-	"Discover":                {api: github.APIGraphQL, matches: query("Discover")},
-	"Discover, page 2":        {api: github.APIGraphQL, matches: queryAfter("Discover", "after"), repositories: 100},
-	"Activity":                {api: github.APIGraphQL, matches: query("Activity"), streams: commits | pulls, alone: true},
-	"Activities":              {api: github.APIGraphQL, matches: query("Activities"), streams: commits | pulls, together: true},
-	"Activity, more commits":  {api: github.APIGraphQL, matches: queryAfter("Activity", "commitsAfter"), streams: commits, more: manyCommits},
-	"Activity, more pulls":    {api: github.APIGraphQL, matches: queryAfter("Activity", "pullsAfter"), streams: pulls, more: somePulls},
-	"Reviews":                 {api: github.APIGraphQL, matches: query("Reviews"), streams: pulls, more: manyReviews},
-	"Lines":                   {api: github.APIGraphQL, matches: query("Lines"), streams: commits, more: noLines, instead: true},
-	"lines of one commit":     {api: github.APIGraphQL, matches: route(commitRoute), streams: commits, more: noLines, otherwise: untold},
-	"comments":                {api: github.APIGraphQL, matches: route(commentsRoute), streams: comments},
-	"more comments":           {api: github.APIGraphQL, matches: route(commentsRoute), streams: comments, more: manyComments},
+	"Discover":         {api: github.APIGraphQL, matches: query("Discover")},
+	"Discover, page 2": {api: github.APIGraphQL, matches: queryAfter("Discover", "after"), repositories: 100},
+	"Activity": {
+		api: github.APIGraphQL, matches: query("Activity"), streams: commits | pulls, alone: true,
+	},
+	"Activities": {
+		api: github.APIGraphQL, matches: query("Activities"), streams: commits | pulls, together: true,
+	},
+	"Activity, more commits": {
+		api: github.APIGraphQL, matches: queryAfter("Activity", "commitsAfter"), streams: commits, more: manyCommits,
+	},
+	"Activity, more pulls": {
+		api: github.APIGraphQL, matches: queryAfter("Activity", "pullsAfter"), streams: pulls, more: somePulls,
+	},
+	"Reviews": {api: github.APIGraphQL, matches: query("Reviews"), streams: pulls, more: manyReviews},
+	"Lines": {
+		api: github.APIGraphQL, matches: query("Lines"), streams: commits, more: noLines, instead: true,
+	},
+	"lines of one commit": {
+		api: github.APIGraphQL, matches: route(commitRoute), streams: commits, more: noLines, otherwise: untold,
+	},
+	"comments": {api: github.APIGraphQL, matches: route(commentsRoute), streams: comments},
+	"more comments": {
+		api: github.APIGraphQL, matches: route(commentsRoute), streams: comments, more: manyComments,
+	},
 	"an App's token":          {api: github.APIGraphQL, matches: route(tokensRoute), app: true, installed: true},
 	"an App's token for REST": {api: github.APIREST, matches: route(tokensRoute), app: true, installed: true},
 	"an App's installation":   {api: github.APIGraphQL, matches: route(installationRoute), app: true},
@@ -212,13 +247,19 @@ var questions = map[string]question{
 	"commits":                 {api: github.APIREST, matches: route(commitsRoute), streams: commits, more: manyCommits},
 	"commit":                  {api: github.APIREST, matches: route(commitRoute), streams: commits, otherwise: untold},
 	"compare":                 {api: github.APIREST, matches: route(compareRoute), streams: commits, otherwise: gone},
-	"compare, page 2":         {api: github.APIREST, matches: routePage2(compareRoute), streams: commits, more: manyCommits, otherwise: gone},
-	"pulls":                   {api: github.APIREST, matches: route(pullsRoute), streams: pulls},
-	"pulls, page 2":           {api: github.APIREST, matches: routePage2(pullsRoute), streams: pulls, more: manyPulls},
-	"reviews":                 {api: github.APIREST, matches: route(reviewsRoute), streams: pulls},
-	"reviews, page 2":         {api: github.APIREST, matches: routePage2(reviewsRoute), streams: pulls, more: manyReviews},
-	"REST comments":           {api: github.APIREST, matches: route(commentsRoute), streams: comments},
-	"REST comments, page 2":   {api: github.APIREST, matches: route(commentsRoute), streams: comments, more: manyComments},
+	"compare, page 2": {
+		api: github.APIREST, matches: routePage2(compareRoute), streams: commits, more: manyCommits, otherwise: gone,
+	},
+	"pulls":         {api: github.APIREST, matches: route(pullsRoute), streams: pulls},
+	"pulls, page 2": {api: github.APIREST, matches: routePage2(pullsRoute), streams: pulls, more: manyPulls},
+	"reviews":       {api: github.APIREST, matches: route(reviewsRoute), streams: pulls},
+	"reviews, page 2": {
+		api: github.APIREST, matches: routePage2(reviewsRoute), streams: pulls, more: manyReviews,
+	},
+	"REST comments": {api: github.APIREST, matches: route(commentsRoute), streams: comments},
+	"REST comments, page 2": {
+		api: github.APIREST, matches: route(commentsRoute), streams: comments, more: manyComments,
+	},
 }
 
 // faulty is an organization in which something fails.
@@ -239,9 +280,16 @@ func faultCase(t *testing.T, q *question, f fault) {
 	}
 	s := newFaulty(t, q, f)
 	if q.alone {
-		s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(http.StatusInternalServerError)})
+		s.server.InjectFault(
+			githubtest.Fault{
+				Match:  githubtest.Match{Operation: "Activities"},
+				Effect: githubtest.Status(http.StatusInternalServerError),
+			},
+		)
 	}
-	armed := s.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: s.repo(), Func: q.matches}, Effect: f.do})
+	armed := s.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Repo: s.repo(), Func: q.matches}, Effect: f.do},
+	)
 	began := s.coverage().Edge
 	sum, err := s.collector.Pass(t.Context(), 1)
 	require.Positive(t, armed.Hits())
@@ -265,7 +313,12 @@ func newFaulty(t *testing.T, q *question, f fault) *faulty {
 	t.Helper()
 	s := &faulty{q: q, f: f, data: dataset(struckRepo, "two", "three")}
 	for n := range q.repositories {
-		s.data.Repos = append(s.data.Repos, githubtest.Repo{Name: fmt.Sprint("idle-", n), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0), Empty: true})
+		s.data.Repos = append(
+			s.data.Repos,
+			githubtest.Repo{
+				Name: fmt.Sprint("idle-", n), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0), Empty: true,
+			},
+		)
 	}
 	for _, repo := range []string{struckRepo, "two", "three"} { // the newest is what the next one is compared with
 		commit(s.data, repo, noon.AddDate(0, 0, -6))
@@ -389,7 +442,9 @@ func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 		require.Equal(s.t, 1, most)
 	}
 	if s.f.want(&github.LimitError{}) {
-		require.LessOrEqual(s.t, armed.Hits(), 1+s.collector.settings.Concurrency, "after the first limit only what is on its way")
+		require.LessOrEqual(
+			s.t, armed.Hits(), 1+s.collector.settings.Concurrency, "after the first limit only what is on its way",
+		)
 	}
 }
 

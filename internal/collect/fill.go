@@ -13,78 +13,74 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// FillRequest asks for what is missing of a window of the past.
+// FillRequest asks for the gaps within a scope. With RepoID 0 the repository is the readable one of that name.
 type FillRequest struct {
-	// RepoID is the repository; 0 for the one that is called Repo now.
-	RepoID  int64
-	Repo    string
-	Streams activity.Streams
-	Window  activity.Window
-	// Force asks for all of the window that was ever asked for, whether it is missing or not.
+	activity.Scope
+	// Force reads all of the scope since the start of the coverage, whether it is a gap or not.
 	Force bool
 }
 
-// FillResult says what came of an order.
+// FillResult describes a fill.
 type FillResult struct {
-	// Streams are those of which something was missing.
+	// Streams are the ones that had a gap within the scope.
 	Streams activity.Streams
-	// Events is how many were new, Failures what could not be read and is still missing.
+	// Events is how many events were recorded that the ledger did not have, Failures the streams that still have a gap.
 	Events   int
 	Failures []Failure
-	// NotBefore is when the order may be tried again, where GitHub does not answer for the repository; zero for at any
-	// time.
+	// NotBefore is when the request may be repeated, if the repository is unavailable; zero for at any time.
 	NotBefore time.Time
 }
 
-// ErrUnknownRepository refuses an order for a repository that the organization never had.
+// ErrUnknownRepository is the error of a forced request for a repository that the organization never had.
 var ErrUnknownRepository = errors.New("the ledger knows no such repository")
 
-// Fill reads what is missing of a window. Its requests have background priority. It writes as a worker: without
-// authority, because recording is a set union. Its
-// error is the store's or the context's; what GitHub refused is in Filled.
-func (c *Collector) Fill(ctx context.Context, order FillRequest) (FillResult, error) {
-	cov, err := c.readCoverage(ctx)
+// Fill reads the gaps within a scope, with background priority. It writes without a fence, because recording is a set
+// union. Its error is that of the store or of the context; errors of GitHub are FillResult.Failures.
+func (c *Collector) Fill(ctx context.Context, request FillRequest) (FillResult, error) {
+	cov, err := c.Coverage(ctx)
 	if err != nil {
 		return FillResult{}, err
 	}
-	repo := findRepository(&cov, &order)
+	repo := findRepository(&cov, &request)
 	switch {
-	case repo == nil && order.Force:
-		return FillResult{}, fmt.Errorf("repository %q: %w", order.Repo, ErrUnknownRepository)
+	case repo == nil && request.Force:
+		return FillResult{}, fmt.Errorf("repository %q: %w", request.Repo, ErrUnknownRepository)
 	case repo == nil || repo.IsGone():
 		return FillResult{}, nil
 	}
-	todo := c.planFill(&cov, repo, &order)
-	done := FillResult{Streams: todo.request.Streams}
-	if done.Streams == 0 {
-		return done, nil
+	todo := c.planFill(&cov, repo, &request)
+	filled := FillResult{Streams: todo.request.Streams}
+	if filled.Streams == 0 {
+		return filled, nil
 	}
-	if !order.Force {
+	if !request.Force {
 		if err := c.loadPullScans(ctx, &todo); err != nil {
-			return done, err
+			return filled, err
 		}
 	}
-	if c.isFillDeferred(&todo, &done) {
-		return done, nil
+	if c.isFillDeferred(&todo, &filled) {
+		return filled, nil
 	}
-	outcome, events, err := c.readWindow(ctx, &todo, cov.Basis)
-	done.Events = events
+	result, events, err := c.readWindow(ctx, &todo, cov.Basis)
+	filled.Events = events
 	for _, s := range activity.AllStreams() {
 		if todo.request.Streams.Has(s) && err == nil {
-			c.permissions.record(repo.ID, s, outcome.Failed[s])
+			c.permissions.record(repo.ID, s, result.Failed[s])
 		}
-		if failure := outcome.Failed[s]; failure == nil && todo.request.Streams.Has(s) && err == nil {
+		if failure := result.Failed[s]; failure == nil && todo.request.Streams.Has(s) && err == nil {
 			c.backoffs.clear(repo.ID, s)
 		} else if failure != nil {
-			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure})
+			filled.Failures = append(
+				filled.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: failure},
+			)
 		}
 	}
-	return done, err
+	return filled, err
 }
 
-// isFillDeferred reports whether GitHub does not answer for the repository and passes leave it alone for a while. Until it
-// is answered again, orders for it are brief.
-func (c *Collector) isFillDeferred(todo *reading, done *FillResult) bool {
+// isFillDeferred reports whether a stream of the repository backs off because it is unavailable, and adds its failure
+// to filled. As long as the repository is unavailable its readings are minimal.
+func (c *Collector) isFillDeferred(todo *reading, filled *FillResult) bool {
 	repo := &todo.request.Repo
 	todo.request.Minimal = c.backoffs.isUnavailable(repo.ID)
 	if !todo.request.Minimal {
@@ -94,118 +90,120 @@ func (c *Collector) isFillDeferred(todo *reading, done *FillResult) bool {
 		if !todo.request.Streams.Has(s) {
 			continue
 		}
-		if until, err := c.backoffs.deferredUntil(repo.ID, s, c.now()); isUnavailable(err) {
-			done.Failures = append(done.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: err})
-			if until.After(done.NotBefore) {
-				done.NotBefore = until
+		if until, err := c.backoffs.deferredUntil(repo.ID, s, c.Now()); isUnavailable(err) {
+			filled.Failures = append(filled.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Stream: s, Err: err})
+			if until.After(filled.NotBefore) {
+				filled.NotBefore = until
 			}
 		}
 	}
-	return len(done.Failures) > 0
+	return len(filled.Failures) > 0
 }
 
-// findRepository finds the repository of an order. A name is looked up among those that are there.
-func findRepository(cov *ledger.Coverage, order *FillRequest) *ledger.RepoCoverage {
-	if order.RepoID != 0 {
-		return cov.Repos[order.RepoID]
+// findRepository returns the repository of a request, nil for none. A name is that of a readable repository.
+func findRepository(cov *ledger.Coverage, request *FillRequest) *ledger.RepoCoverage {
+	if request.RepoID != 0 {
+		return cov.Repos[request.RepoID]
 	}
 	for _, r := range cov.Repos {
-		if !r.IsGone() && strings.EqualFold(r.Name, order.Repo) {
+		if !r.IsGone() && strings.EqualFold(r.Name, request.Repo) {
 			return r
 		}
 	}
 	return nil
 }
 
-// planFill is what has to be read for an order.
-func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, order *FillRequest) reading {
-	todo := reading{request: github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r), Priority: budget.Background}}
+// planFill returns the reading of the gaps within a request. It has no streams when there is no gap.
+func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, request *FillRequest) reading {
+	todo := reading{request: github.ReadRequest{
+		Org: c.settings.Org, Repo: c.Repository(r), Priority: budget.Background,
+	}}
 	for _, s := range activity.AllStreams() {
-		if !order.Streams.Has(s) || r.Signals.Disabled.Has(s) {
-			continue // there is nothing to read of a stream that is switched off
+		if !request.Streams.Has(s) || r.Signals.Disabled.Has(s) {
+			continue // a disabled stream has nothing to read
 		}
 		missing := r.Missing[s]
-		if order.Force {
+		if request.Force {
 			missing = activity.Windows{{Start: r.Since, End: cov.RepoEdge(r, s)}}
 		}
-		if w := boundsWithin(missing, order.Window); !w.IsEmpty() {
+		if w := boundsWithin(missing, request.Window); !w.IsEmpty() {
 			todo.addWindow(s, w)
 		}
 	}
 	if !todo.windows[activity.StreamCommits].End.After(r.Signals.HeadReadAt) {
-		// What is from before the head was read is reached by it, and what it reaches is what the pass compares with
-		// the next one. When it is not there any more, the stream fails until a pass has read the new one.
+		// The head that was read reaches all commits from before, and the next pass compares what it reaches with the
+		// new head. If it is gone, the stream fails until a pass has read the new head.
 		todo.request.AtCommit = r.Signals.Head
 	}
 	return todo
 }
 
-// boundsWithin is the smallest window around what two sets have in common.
-func boundsWithin(ws activity.Windows, in activity.Window) activity.Window {
-	var all activity.Window
+// boundsWithin returns the smallest window that contains every window of ws within limits.
+func boundsWithin(ws activity.Windows, limits activity.Window) activity.Window {
+	var bounds activity.Window
 	for _, w := range ws {
-		if w.Start.Before(in.Start) {
-			w.Start = in.Start
+		if w.Start.Before(limits.Start) {
+			w.Start = limits.Start
 		}
-		if w.End.After(in.End) {
-			w.End = in.End
+		if w.End.After(limits.End) {
+			w.End = limits.End
 		}
 		switch {
 		case w.IsEmpty():
-		case all.IsEmpty():
-			all = w
+		case bounds.IsEmpty():
+			bounds = w
 		default:
-			all.End = w.End
+			bounds.End = w.End
 		}
 	}
-	return all
+	return bounds
 }
 
-// addWindow adds a window of a stream to a reading.
+// addWindow adds a window of the past of a stream to a reading.
 func (r *reading) addWindow(s activity.Stream, w activity.Window) {
 	r.request.Streams = r.request.Streams.With(s)
 	r.request.Since[s], r.request.Until[s] = w.Start, w.End
 	r.windows[s] = w
 }
 
-// readWindow reads and commits windows of the past. Its error is the store's or the context's. basis is that of the
-// coverage that the windows were taken from.
+// readWindow reads windows of the past, commits them, and returns how many events were new. Its error is that of the
+// store or of the context. basis is that of the coverage that the windows are from.
 func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.ReadResult, int, error) {
 	pages := &pageCommitter{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
-	outcome := c.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
+	result := c.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
 		return pages.add(ctx, events)
 	})
 	if ctx.Err() != nil {
-		return outcome, pages.recorded, context.Cause(ctx)
+		return result, pages.recorded, context.Cause(ctx)
 	}
 	progress := ledger.RepoProgress{ID: todo.request.Repo.ID}
 	for _, s := range activity.AllStreams() {
-		if w := todo.coveredWindow(s, &outcome); !w.IsEmpty() {
+		if w := todo.coveredWindow(s, &result); !w.IsEmpty() {
 			progress.Read = append(progress.Read, ledger.StreamWindow{Stream: s, Window: w})
 		}
 	}
 	pages.finish(ctx, ledger.Batch{
-		Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}, Entries: scanEntries(todo, &outcome, c.now()),
+		Progress: ledger.Progress{Repos: []ledger.RepoProgress{progress}}, Entries: scanEntries(todo, &result, c.Now()),
 	})
-	return outcome, pages.recorded, pages.err
+	return result, pages.recorded, pages.err
 }
 
-// coveredWindow is how far a reading of a window of the past has come: all of it, or its newest part.
-func (r *reading) coveredWindow(s activity.Stream, outcome *github.ReadResult) activity.Window {
+// coveredWindow returns which part of a window of the past was read: all of it, or its newest part.
+func (r *reading) coveredWindow(s activity.Stream, result *github.ReadResult) activity.Window {
 	w := r.windows[s]
 	switch {
 	case !r.request.Streams.Has(s):
 		return activity.Window{}
-	case outcome.Failed[s] == nil:
-	case outcome.CoveredFrom[s].IsZero():
+	case result.Failed[s] == nil:
+	case result.CoveredFrom[s].IsZero():
 		return activity.Window{}
-	case outcome.CoveredFrom[s].After(w.Start):
-		w.Start = outcome.CoveredFrom[s]
+	case result.CoveredFrom[s].After(w.Start):
+		w.Start = result.CoveredFrom[s]
 	}
 	return w
 }
 
-// RetryAt is when the limit ends that one of the failures is about; zero when none is.
+// RetryAt returns when the rate limit resets that one of the failures is about; zero for none.
 func (f *FillResult) RetryAt() time.Time {
 	_, at := passStatus(&PassResult{Failures: f.Failures}, nil)
 	return at

@@ -31,7 +31,11 @@ func TestHandover(t *testing.T) {
 		b.pass()
 		b.fill()
 		failed := b.clock.Now()
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one", Route: commentsRoute}, Effect: githubtest.Status(503)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: githubtest.Match{Repo: "one", Route: commentsRoute}, Effect: githubtest.Status(503),
+			},
+		)
 		for range 2 {
 			at := b.clock.Advance(interval)
 			b.server.Update(func(d *githubtest.Dataset) {
@@ -50,13 +54,19 @@ func TestHandover(t *testing.T) {
 		b.clock.Advance(interval)
 		require.Equal(t, PassSuccess, b.pass().Status)
 		if api == github.APIGraphQL { // without signals every pass looks for what is new
-			require.Zero(t, b.server.CountRequests(about(commentsRoute)), "nothing has happened since, and the gap is not the pass's business")
+			require.Zero(
+				t, b.server.CountRequests(about(commentsRoute)),
+				"nothing has happened since, and the gap is not the pass's business",
+			)
 		}
 
 		at := b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1, at.Add(-time.Minute)) })
 		b.pass()
-		require.Equal(t, uint64(2), b.metrics().of("one", activity.KindIssueComment), "what is new is there before the gap is filled")
+		require.Equal(
+			t, uint64(2), b.metrics().of("one", activity.KindIssueComment),
+			"what is new is there before the gap is filled",
+		)
 		cov := b.coverage()
 		require.Len(t, cov.Gaps(), 1)
 		require.Equal(t, activity.Window{Start: failed, End: until}, cov.Gaps()[0].Window)
@@ -68,8 +78,8 @@ func TestHandover(t *testing.T) {
 	})
 }
 
-// TestHandoverOfCommits: a commit of an old date, pushed while commits could not be read, is found by the next pass, for no
-// window of dates has it.
+// TestHandoverOfCommits: a commit of an old date, pushed while commits could not be read, is found by the next pass,
+// for no window of dates has it.
 func TestHandoverOfCommits(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -208,7 +218,11 @@ func TestFill(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
 	window := activity.Window{Start: noon.AddDate(0, 0, -5), End: noon}
-	order := FillRequest{Repo: "ONE", Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments), Window: window}
+	order := FillRequest{
+		Scope: activity.Scope{
+			Repo: "ONE", Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments), Window: window,
+		},
+	}
 	fill := func(order FillRequest) FillResult {
 		t.Helper()
 		filled, err := b.collector.Fill(t.Context(), order)
@@ -233,8 +247,14 @@ func TestFill(t *testing.T) {
 	require.Zero(t, filled.Events)
 	require.NotEmpty(t, b.server.Requests())
 
-	require.Equal(t, FillResult{}, fill(FillRequest{RepoID: 1, Streams: order.Streams, Window: window}), "an unknown repository misses nothing")
-	_, err := b.collector.Fill(t.Context(), FillRequest{Repo: "none", Streams: order.Streams, Window: window, Force: true})
+	require.Equal(
+		t, FillResult{}, fill(FillRequest{Scope: activity.Scope{RepoID: 1, Streams: order.Streams, Window: window}}),
+		"an unknown repository misses nothing",
+	)
+	_, err := b.collector.Fill(
+		t.Context(),
+		FillRequest{Scope: activity.Scope{Repo: "none", Streams: order.Streams, Window: window}, Force: true},
+	)
 	require.ErrorIs(t, err, ErrUnknownRepository)
 }
 
@@ -249,8 +269,15 @@ func TestFillFails(t *testing.T) {
 	pageOfComments(data)
 	b := newBench(t, github.APIGraphQL, data, handover)
 	b.pass()
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Effect: githubtest.Status(503)})
-	order := FillRequest{Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon.AddDate(0, 0, -20), End: noon}}
+	b.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Effect: githubtest.Status(503)},
+	)
+	order := FillRequest{
+		Scope: activity.Scope{
+			Repo: "one", Streams: activity.EveryStream,
+			Window: activity.Window{Start: noon.AddDate(0, 0, -20), End: noon},
+		},
+	}
 	filled, err := b.collector.Fill(t.Context(), order)
 	require.NoError(t, err)
 	require.Len(t, filled.Failures, 1)

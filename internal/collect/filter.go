@@ -5,14 +5,14 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
-// Filter says which repositories are read.
+// Filter selects the repositories that are read. Its zero value selects none.
 type Filter struct {
 	include, exclude pattern.List
 	archived, forks  bool
 }
 
-// NewFilter reads repositories of which a pattern of include and none of exclude matches the name, archived ones and
-// forks only when asked for.
+// NewFilter makes a filter that selects the repositories whose name matches a pattern of include and none of exclude.
+// Archived repositories and forks are selected only with archived and forks. Its error is that of an invalid pattern.
 func NewFilter(include, exclude []string, archived, forks bool) (Filter, error) {
 	f := Filter{archived: archived, forks: forks}
 	var err error
@@ -23,15 +23,16 @@ func NewFilter(include, exclude []string, archived, forks bool) (Filter, error) 
 	return f, err
 }
 
-// filterDecision is what a filter says of a repository.
+// filterDecision is the result of applying a filter to a repository.
 type filterDecision uint8
 
 const (
 	filterSelected filterDecision = iota
-	filterArchived                // archived and not asked for: what was recorded of it stays true, nothing new can happen
-	filterExcluded                // excluded: as if it were not there
+	filterArchived                // archived: its recorded events stay, and nothing new can happen
+	filterExcluded                // treated like a repository that is gone
 )
 
+// decide applies the filter to a repository.
 func (f *Filter) decide(r *activity.Repository) filterDecision {
 	switch {
 	case !f.include.Match(r.Name) || f.exclude.Match(r.Name) || (r.Fork && !f.forks):
@@ -43,10 +44,11 @@ func (f *Filter) decide(r *activity.Repository) filterDecision {
 	}
 }
 
-// UnmatchedPatterns are the patterns that match no repository of the organization, archived ones and forks included.
+// UnmatchedPatterns are the patterns of a filter that match no repository of the organization, whether archived, fork
+// or neither.
 type UnmatchedPatterns struct{ Include, Exclude []string }
 
-// patternMatches records which patterns of a filter match a repository. A pass has one.
+// patternMatches records, during a pass, which patterns of a filter match a repository.
 type patternMatches struct{ include, exclude []bool }
 
 func (f *Filter) newPatternMatches() patternMatches {
@@ -66,7 +68,9 @@ func recordMatches(list pattern.List, matched []bool, name string) {
 }
 
 func (m *patternMatches) unmatched(f *Filter) UnmatchedPatterns {
-	return UnmatchedPatterns{Include: patternsWithoutMatch(f.include, m.include), Exclude: patternsWithoutMatch(f.exclude, m.exclude)}
+	return UnmatchedPatterns{
+		Include: patternsWithoutMatch(f.include, m.include), Exclude: patternsWithoutMatch(f.exclude, m.exclude),
+	}
 }
 
 func patternsWithoutMatch(list pattern.List, matched []bool) []string {

@@ -69,7 +69,9 @@ func TestForbiddenIsNotGone(t *testing.T) {
 						require.ErrorAs(t, f.Err, new(*github.ForbiddenError))
 						require.ErrorContains(t, f.Err, "organization SAML enforcement")
 					}
-					require.Equal(t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")), "no job can read it")
+					require.Equal(
+						t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")), "no job can read it",
+					)
 				}
 				require.Empty(t, b.gone())
 				lookups := b.server.CountRequests(asks(lookupQuestion[api]))

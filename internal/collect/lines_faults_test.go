@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
 // linesQuestion is something that a round over weekly lines asks.
@@ -17,7 +18,8 @@ type linesQuestion struct {
 	matches func(githubtest.RequestInfo) bool
 	// zeros makes the statistics those of a large repository, so that the week's commits are read.
 	zeros bool
-	// answers are the faults that are an answer, and what is known then: GitHub tells no lines of a commit, or there are no further pages.
+	// answers are the faults that are an answer, and what is known then: GitHub tells no lines of a commit, or there
+	// are no further pages.
 	answers map[string]map[string][2]uint64
 }
 
@@ -30,22 +32,25 @@ var (
 )
 
 var linesQuestions = map[string]linesQuestion{
-	"statistics":                {api: github.APIGraphQL, matches: route(statsRoute), answers: oneAnswer},
-	"REST statistics":           {api: github.APIREST, matches: route(statsRoute), answers: oneAnswer},
-	"a week's commits":          {api: github.APIGraphQL, matches: query("Activity"), zeros: true},
-	"REST a week's commits":     {api: github.APIREST, matches: route(commitsRoute), zeros: true, answers: onePage},
-	"REST one of these commits": {api: github.APIREST, matches: route(commitRoute), zeros: true, answers: map[string]map[string][2]uint64{"endless pages": fromCommits, "422": nobodysLines}},
+	"statistics":            {api: github.APIGraphQL, matches: route(statsRoute), answers: oneAnswer},
+	"REST statistics":       {api: github.APIREST, matches: route(statsRoute), answers: oneAnswer},
+	"a week's commits":      {api: github.APIGraphQL, matches: query("Activity"), zeros: true},
+	"REST a week's commits": {api: github.APIREST, matches: route(commitsRoute), zeros: true, answers: onePage},
+	"REST one of these commits": {
+		api: github.APIREST, matches: route(commitRoute), zeros: true,
+		answers: map[string]map[string][2]uint64{"endless pages": fromCommits, "422": nobodysLines},
+	},
 }
 
-// TestLinesFaultMatrix: each fault in each question of a round ends in its error, no lines are invented as long as it lasts, and when
-// it has passed they are the truth.
+// TestLinesFaultMatrix: each fault in each question of a round ends in its error, no lines are invented as long as it
+// lasts, and when it has passed they are the truth.
 func TestLinesFaultMatrix(t *testing.T) {
 	t.Parallel()
 	for asked, q := range linesQuestions {
 		for name, f := range theFaults {
 			t.Run(asked+": "+name, func(t *testing.T) {
 				t.Parallel()
-				b := newLinesBench(t, q.api, lastWeek(), func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+				b := newLinesBench(t, q.api, lastWeek(), func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
 				want := fromStatistics
 				if q.zeros {
 					b.zeros()
@@ -56,7 +61,7 @@ func TestLinesFaultMatrix(t *testing.T) {
 					b.pass()
 				}
 				armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: q.matches}, Effect: f.do})
-				done, err := b.lines.Refresh(t.Context())
+				done, err := b.lines.Run(t.Context())
 				require.NoError(t, err)
 				require.Positive(t, armed.Hits())
 				if weekly, ok := q.answers[name]; ok {
@@ -86,7 +91,12 @@ func TestHadCommits(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newLinesBench(t, api, lastWeek())
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.StatusBody(http.StatusNoContent, nil, "")})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match:  githubtest.Match{Route: statsRoute},
+				Effect: githubtest.StatusBody(http.StatusNoContent, nil, ""),
+			},
+		)
 		require.Len(t, b.round().Failures, 1)
 		require.Empty(t, b.weekly("one"))
 		b.server.ClearFaults()
@@ -101,7 +111,7 @@ func TestHadCommits(t *testing.T) {
 		b.clock.Advance(day)
 		b.pass()
 		armed := b.server.InjectFault(githubtest.Fault{Match: asked, Effect: nothing})
-		done, err := b.lines.Refresh(t.Context())
+		done, err := b.lines.Run(t.Context())
 		require.NoError(t, err)
 		require.Positive(t, armed.Hits())
 		require.Equal(t, 1, done.CommitReads)

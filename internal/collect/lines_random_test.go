@@ -16,10 +16,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
-// TestRandomLines: whatever happens, the weekly lines that are shown were true when they were confirmed, and when trouble ends they are
-// confirmed. GX_SEEDS is how many histories there are with each API.
+// TestRandomLines: whatever happens, the weekly lines that are shown were true when they were confirmed, and when
+// trouble ends they are confirmed. GX_SEEDS is how many histories there are with each API.
 func TestRandomLines(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -32,7 +33,8 @@ func TestRandomLines(t *testing.T) {
 	})
 }
 
-// linesTurmoil is an organization to which people push at random, whose weekly lines are got through faults, limits and changes of leader.
+// linesTurmoil is an organization to which people push at random, whose weekly lines are got through faults, limits and
+// changes of leader.
 type linesTurmoil struct {
 	*linesBench
 
@@ -57,10 +59,12 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 		g.Retry.MaxAttempts = 1
 	})
 	c.linesBench = &linesBench{bench: b}
-	c.settings = LinesSettings{
-		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 4 + c.rnd.IntN(10), Retention: 720 * time.Hour,
+	c.settings = rounds.Settings{
+		Org: org, Concurrency: 4, Source: b.collector.settings.Source.(rounds.Source), MaxCommits: 500,
+		MaxCommitsPerHour: 4 + c.rnd.IntN(10), Retention: 720 * time.Hour,
 		Rules: loc.Rules{
-			RefreshInterval: day, Fallback: c.rnd.IntN(4) > 0, ZeroAnswers: 1 + c.rnd.IntN(2), Cooldown: time.Duration(1+c.rnd.IntN(5)) * day,
+			RefreshInterval: day, Fallback: c.rnd.IntN(4) > 0, ZeroAnswers: 1 + c.rnd.IntN(2),
+			Cooldown: time.Duration(1+c.rnd.IntN(5)) * day,
 		},
 	}
 	if c.rnd.IntN(4) == 0 {
@@ -139,7 +143,8 @@ func (c *linesTurmoil) require(ok bool, format string, args ...any) {
 // step lets time pass and people push, and makes a pass, what workers do then, and a round, which may be in trouble.
 func (c *linesTurmoil) step() {
 	pauses := []time.Duration{
-		time.Minute, 5 * time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, time.Hour, 5 * time.Hour, 11 * time.Hour, 25 * time.Hour,
+		time.Minute, 5 * time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, time.Hour, 5 * time.Hour,
+		11 * time.Hour, 25 * time.Hour,
 	}
 	pause := pauses[c.rnd.IntN(len(pauses))]
 	from := c.clock.Now()
@@ -164,9 +169,15 @@ func (c *linesTurmoil) step() {
 			what = append(what, "and workers")
 		}
 	}
-	done, err := c.lines.Refresh(c.t.Context())
+	done, err := c.lines.Run(c.t.Context())
 	require.NoError(c.t, err)
-	what = append(what, fmt.Sprintf("%d asked, %d read, %d quiet, %d failed", done.StatisticsReads, done.CommitReads, done.QuietWeeks, len(done.Failures)))
+	what = append(
+		what,
+		fmt.Sprintf(
+			"%d asked, %d read, %d quiet, %d failed", done.StatisticsReads, done.CommitReads, done.QuietWeeks,
+			len(done.Failures),
+		),
+	)
 	c.log = append(c.log, strings.Join(what, "; "))
 }
 
@@ -201,7 +212,10 @@ func (c *linesTurmoil) push(d *githubtest.Dataset, repo string, at time.Time) st
 		x.CommittedAt = at.Add(-time.Duration(c.rnd.IntN(72)) * time.Hour)
 		x.AuthoredAt = x.CommittedAt
 	}
-	return fmt.Sprintf("%s of %s to %s at %s, +%d", authorOf(x), x.CommittedAt.Format(time.DateTime), repo, at.Format(time.TimeOnly), x.Additions)
+	return fmt.Sprintf(
+		"%s of %s to %s at %s, +%d", authorOf(x), x.CommittedAt.Format(time.DateTime), repo, at.Format(time.TimeOnly),
+		x.Additions,
+	)
 }
 
 func authorOf(x *githubtest.Commit) string {
@@ -235,7 +249,9 @@ func (c *linesTurmoil) move(d *githubtest.Dataset, now time.Time) string {
 func (c *linesTurmoil) trouble() string {
 	c.server.ClearFaults()
 	once := func(match githubtest.Match, skip int, do githubtest.Effect) {
-		c.server.InjectFault(githubtest.Fault{Match: match, Skip: c.rnd.IntN(skip), Effect: do, Times: 1 + c.rnd.IntN(2)})
+		c.server.InjectFault(
+			githubtest.Fault{Match: match, Skip: c.rnd.IntN(skip), Effect: do, Times: 1 + c.rnd.IntN(2)},
+		)
 	}
 	switch c.rnd.IntN(8) {
 	case 0:
@@ -291,10 +307,13 @@ func (c *linesTurmoil) requireTrue() {
 		}
 		doc, err := ledger.DecodeWeeklyLines(sample.Data)
 		require.NoError(c.t, err)
-		sample, _ = view.Entry(linesEntryKey(ledger.EntryLinesState, id))
+		sample, _ = view.Entry(ledger.EntryKey{Name: ledger.EntryLinesState, Repo: id})
 		state, err := loc.Decode(sample.Data)
 		require.NoError(c.t, err)
-		c.require(state.Week.Equal(doc.Week), "%d: the state is of the week of %s, the lines are of %s", id, state.Week, doc.Week)
+		c.require(
+			state.Week.Equal(doc.Week), "%d: the state is of the week of %s, the lines are of %s", id, state.Week,
+			doc.Week,
+		)
 		end := doc.Week.AddDate(0, 0, 7)
 		c.require(!end.After(c.clock.Now()), "%d: the week of %s is not over", id, doc.Week)
 		c.requireBetween(id, &doc, state.Incomplete, c.sums(id, doc.Week, end), c.sums(id, doc.Week, state.ConfirmedAt))
@@ -308,10 +327,17 @@ func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incompl
 		u := &doc.Users[i]
 		who := u.Actor.Login
 		listed[who] = true
-		ok := u.Added <= high[who][0] && u.Removed <= high[who][1] && (incomplete || (u.Added >= low[who][0] && u.Removed >= low[who][1]))
-		c.require(ok, "%d: %s has %d and %d in the week of %s, want %v to %v", id, who, u.Added, u.Removed, doc.Week, low[who], high[who])
+		ok := u.Added <= high[who][0] && u.Removed <= high[who][1] &&
+			(incomplete || (u.Added >= low[who][0] && u.Removed >= low[who][1]))
+		c.require(
+			ok, "%d: %s has %d and %d in the week of %s, want %v to %v", id, who, u.Added, u.Removed, doc.Week,
+			low[who], high[who],
+		)
 	}
 	for who, lines := range low {
-		c.require(!doc.Complete || listed[who] || lines == [2]uint64{}, "%d: %s is said to have nothing in the week of %s, and has %v", id, who, doc.Week, lines)
+		c.require(
+			!doc.Complete || listed[who] || lines == [2]uint64{},
+			"%d: %s is said to have nothing in the week of %s, and has %v", id, who, doc.Week, lines,
+		)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
 const (
@@ -26,16 +27,19 @@ var sunday = time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)
 // linesBench is a bench whose weekly lines are given.
 type linesBench struct {
 	*bench
-	settings LinesSettings
-	lines    *Lines
+	settings rounds.Settings
+	lines    *rounds.Rounds
 }
 
-func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*LinesSettings)) *linesBench {
+func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*rounds.Settings)) *linesBench {
 	t.Helper()
 	b := &linesBench{bench: newBench(t, api, data, func(s *Settings) { s.WithoutLines = true })}
-	b.settings = LinesSettings{
-		Source: b.collector.settings.Source.(LinesSource), MaxCommits: 500, MaxCommitsPerHour: 1000, Retention: 720 * time.Hour,
-		Rules: loc.Rules{RefreshInterval: day, Fallback: true, ZeroAnswers: 2, Cooldown: 7 * day},
+	b.settings = rounds.Settings{
+		Org: org, Concurrency: 4, OnInvalidEntry: func() { b.tallies.Add(TallyInvalid) },
+		OnQuotaExhausted: func() { b.tallies.Add(TallyLinesWait) },
+		Source:           b.collector.settings.Source.(rounds.Source), MaxCommits: 500, MaxCommitsPerHour: 1000,
+		Retention: 720 * time.Hour,
+		Rules:     loc.Rules{RefreshInterval: day, Fallback: true, ZeroAnswers: 2, Cooldown: 7 * day},
 	}
 	for _, f := range change {
 		f(&b.settings)
@@ -47,12 +51,14 @@ func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, chang
 }
 
 // newTerm is another leader, who knows what the store has.
-func (b *linesBench) newTerm() { b.lines = b.collector.Lines(b.settings, 1, b.given()) }
+func (b *linesBench) newTerm() { b.lines = rounds.New(b.settings, b.collector, 1, b.given()) }
 
 // given is what a replica that starts now sees.
 func (b *linesBench) given() *ledger.View {
 	b.t.Helper()
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true})
+	view := ledger.NewView(
+		ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true},
+	)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
 	err := b.store.Follow(ctx, org, func(c ledger.Change) error {
@@ -67,16 +73,16 @@ func (b *linesBench) given() *ledger.View {
 }
 
 // round makes a round, and a pass before it.
-func (b *linesBench) round() LinesResult {
+func (b *linesBench) round() rounds.Result {
 	b.t.Helper()
 	b.pass()
-	done, err := b.lines.Refresh(b.t.Context())
+	done, err := b.lines.Run(b.t.Context())
 	require.NoError(b.t, err)
 	return done
 }
 
 // after makes a round some time later.
-func (b *linesBench) after(d time.Duration) LinesResult {
+func (b *linesBench) after(d time.Duration) rounds.Result {
 	b.t.Helper()
 	b.clock.Advance(d)
 	return b.round()
@@ -132,13 +138,18 @@ func (b *linesBench) details() int {
 
 // zeros makes the statistics answer as those of a large repository, until the faults are cleared.
 func (b *linesBench) zeros() {
-	body := fmt.Sprintf(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":%d,"a":0,"d":0,"c":3}]}]`, sunday.AddDate(0, 0, -7).Unix())
+	body := fmt.Sprintf(
+		`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":%d,"a":0,"d":0,"c":3}]}]`,
+		sunday.AddDate(0, 0, -7).Unix(),
+	)
 	b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body),
+		Match:  githubtest.Match{Route: statsRoute},
+		Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, body),
 	})
 }
 
-// lastWeek is a repository with commits of ada's and bob's in the last week, a merge, one without an account, and others around it.
+// lastWeek is a repository with commits of ada's and bob's in the last week, a merge, one without an account, and
+// others around it.
 func lastWeek() *githubtest.Dataset {
 	data := dataset("one")
 	commit(data, "one", sunday.AddDate(0, 0, -7).Add(-time.Second))
@@ -151,8 +162,8 @@ func lastWeek() *githubtest.Dataset {
 	return data
 }
 
-// TestStatistics: what is still computed is asked for again, then every listed author has his lines, who is not listed has none
-// that anybody knew, and nothing is asked before it is due.
+// TestStatistics: what is still computed is asked for again, then every listed author has his lines, who is not listed
+// has none that anybody knew, and nothing is asked before it is due.
 func TestStatistics(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -224,7 +235,9 @@ func TestHundredAuthors(t *testing.T) {
 		data := dataset("one")
 		for i := range 103 {
 			for n := range 1 + i/3 {
-				commit(data, "one", sunday.Add(-time.Duration(1+i)*time.Hour-time.Duration(n)*time.Second)).Login = new(fmt.Sprintf("user-%03d", i))
+				commit(data, "one", sunday.Add(-time.Duration(1+i)*time.Hour-time.Duration(n)*time.Second)).Login = new(
+					fmt.Sprintf("user-%03d", i),
+				)
 			}
 		}
 		b := newLinesBench(t, api, data)
@@ -256,8 +269,8 @@ func (b *linesBench) metricsOf(repo string) map[string]bool {
 	return users
 }
 
-// TestFallback: zeros in a row are not believed; the lines of the week's commits are read, week by week, until the statistics
-// are good again after the cooldown.
+// TestFallback: zeros in a row are not believed; the lines of the week's commits are read, week by week, until the
+// statistics are good again after the cooldown.
 func TestFallback(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -287,7 +300,10 @@ func TestFallback(t *testing.T) {
 		done = b.after(time.Minute)
 		require.Equal(t, 1, done.CommitReads)
 		require.Zero(t, done.StatisticsReads)
-		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "unlinked_git_author": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
+		require.Equal(
+			t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "unlinked_git_author": {0, 0}, "eve": {10, 1}},
+			b.weekly("one"),
+		)
 
 		t.Log("the cooldown is over: zeros again, then numbers")
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
@@ -310,7 +326,7 @@ func TestFallback(t *testing.T) {
 // TestFallbackSwitchedOff: zeros never become a value, and the values before stay until they are stale.
 func TestFallbackSwitchedOff(t *testing.T) {
 	t.Parallel()
-	b := newLinesBench(t, github.APIGraphQL, lastWeek(), func(s *LinesSettings) { s.Rules.Fallback = false })
+	b := newLinesBench(t, github.APIGraphQL, lastWeek(), func(s *rounds.Settings) { s.Rules.Fallback = false })
 	b.round()
 	b.after(time.Minute)
 	want := b.weekly("one")
@@ -363,7 +379,9 @@ func TestLinesOfARewoundBranch(t *testing.T) {
 				require.Equal(t, []any{[2]uint64{20, 2}, [2]uint64{10, 1}}, []any{want["ada"], want["bob"]})
 				b.server.Update(func(d *githubtest.Dataset) { // bob's commit and what followed it are no more
 					c := commit(d, "one", sunday.Add(-3*day))
-					c.PushedAt, c.Login, c.ParentSHAs = b.clock.Now().Add(time.Second), new("eve"), []string{d.Commits[1].SHA}
+					c.PushedAt, c.Login, c.ParentSHAs = b.clock.Now().Add(time.Second), new("eve"), []string{
+						d.Commits[1].SHA,
+					}
 				})
 				b.clock.Advance(time.Minute)
 				b.pass()
@@ -381,8 +399,8 @@ func TestLinesOfARewoundBranch(t *testing.T) {
 	})
 }
 
-// TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by hour, and
-// both APIs end with the same.
+// TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by
+// hour, and both APIs end with the same.
 func TestCaps(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -402,7 +420,7 @@ func TestCaps(t *testing.T) {
 			t.Parallel()
 			results := make(map[github.API]map[string][2]uint64)
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
-				b := newLinesBench(t, api, busyWeek(200), func(s *LinesSettings) {
+				b := newLinesBench(t, api, busyWeek(200), func(s *rounds.Settings) {
 					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
 				})
 				b.zeros()
@@ -449,7 +467,11 @@ func TestStale(t *testing.T) {
 		b.round()
 		b.after(time.Minute)
 		want := b.weekly("one")
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.Status(http.StatusForbidden)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.Status(http.StatusForbidden),
+			},
+		)
 		b.server.ResetRequests()
 		b.until(noon.Add(3 * day))
 		require.Equal(t, "stale", b.mode())
@@ -463,8 +485,8 @@ func TestStale(t *testing.T) {
 	})
 }
 
-// TestFailover: another leader goes on with what the samples say, also one whose clock is behind, and samples that cannot be are
-// counted and as good as none.
+// TestFailover: another leader goes on with what the samples say, also one whose clock is behind, and samples that
+// cannot be are counted and as good as none.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	b := newLinesBench(t, github.APIGraphQL, lastWeek())
@@ -489,8 +511,14 @@ func TestFailover(t *testing.T) {
 	require.Equal(t, "ready", b.mode())
 
 	samples := []ledger.Entry{
-		{EntryKey: linesEntryKey(ledger.EntryLinesState, b.only()), Data: []byte("rubbish"), Observed: b.clock.Now().Add(time.Hour)},
-		{EntryKey: entryAllowance, Data: []byte{0xff}, Observed: b.clock.Now().Add(time.Hour)},
+		{
+			EntryKey: ledger.EntryKey{Name: ledger.EntryLinesState, Repo: b.only()}, Data: []byte("rubbish"),
+			Observed: b.clock.Now().Add(time.Hour),
+		},
+		{
+			EntryKey: ledger.EntryKey{Name: ledger.EntryLinesAllowance}, Data: []byte{0xff},
+			Observed: b.clock.Now().Add(time.Hour),
+		},
 	}
 	_, err := b.store.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: b.clock.Now(), Entries: samples})
 	require.NoError(t, err)
@@ -511,12 +539,12 @@ func (b *linesBench) only() int64 {
 	return 0
 }
 
-// TestLinesLeaveTheBudgetAlone: when a quarter of a limit is left, neither statistics nor commits are read any more, passes are,
-// and what was read of a week is not read again.
+// TestLinesLeaveTheBudgetAlone: when a quarter of a limit is left, neither statistics nor commits are read any more,
+// passes are, and what was read of a week is not read again.
 func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, busyWeek(200), func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+		b := newLinesBench(t, api, busyWeek(200), func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
 		b.zeros()
 		b.clock.Advance(56 * time.Minute) // by now all but the quarter may be used
 		resource, left := githubtest.ResourceCore, 60
@@ -525,7 +553,7 @@ func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 		}
 		b.pass()
 		b.server.SetUsed("default", resource, 5000-1250-left)
-		done, err := b.lines.Refresh(t.Context())
+		done, err := b.lines.Run(t.Context())
 		require.NoError(t, err)
 		require.True(t, done.NextAt.After(b.clock.Now()))
 		require.Empty(t, b.weekly("one"))
@@ -533,7 +561,7 @@ func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 		b.clock.Advance(time.Minute)
 		require.Equal(t, PassSuccess, b.pass().Status)
 		b.server.ResetRequests()
-		again, err := b.lines.Refresh(t.Context())
+		again, err := b.lines.Run(t.Context())
 		require.NoError(t, err)
 		require.True(t, again.NextAt.After(b.clock.Now()))
 		require.Empty(t, b.server.Requests(), "the round is over before it asks")
@@ -571,7 +599,7 @@ func TestLinesHalt(t *testing.T) {
 			b.settings.CheckPaused = func() error { return context.Canceled }
 			b.newTerm()
 			b.server.ResetRequests()
-			paused, err := b.lines.Refresh(t.Context())
+			paused, err := b.lines.Run(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, b.clock.Now().Add(time.Minute), paused.NextAt)
 			require.Empty(t, b.server.Requests())
@@ -585,12 +613,12 @@ func TestLinesEndWithTheTerm(t *testing.T) {
 	b := newLinesBench(t, github.APIGraphQL, lastWeek())
 	_, err := b.store.Commit(t.Context(), 2, ledger.Batch{Org: org, Observed: noon})
 	require.NoError(t, err)
-	_, err = b.lines.Refresh(t.Context())
+	_, err = b.lines.Run(t.Context())
 	require.ErrorIs(t, err, ledger.ErrFenced)
 	require.Empty(t, b.given().Entries(ledger.EntryLinesState))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = b.lines.Refresh(ctx)
+	_, err = b.lines.Run(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -604,7 +632,10 @@ func TestTheHourIsShared(t *testing.T) {
 				commit(data, r.Name, sunday.Add(-time.Duration(1+i)*time.Hour))
 			}
 		}
-		b := newLinesBench(t, api, data, func(s *LinesSettings) { s.Rules.ZeroAnswers, s.MaxCommits, s.MaxCommitsPerHour = 1, 40, 45 })
+		b := newLinesBench(
+			t, api, data,
+			func(s *rounds.Settings) { s.Rules.ZeroAnswers, s.MaxCommits, s.MaxCommitsPerHour = 1, 40, 45 },
+		)
 		b.zeros()
 		b.round()
 		complete := 0
@@ -614,7 +645,10 @@ func TestTheHourIsShared(t *testing.T) {
 		require.Less(t, complete, len(data.Repos), "how many depends on who asked first")
 		require.Equal(t, uint64(len(data.Repos)-complete), b.tally(TallyLinesWait), "each of the others waits once")
 		if api == github.APIREST {
-			require.Equal(t, 45, b.server.CountRequests(about(commitRoute)), "nothing of the allowance is left over, and nothing is taken beyond it")
+			require.Equal(
+				t, 45, b.server.CountRequests(about(commitRoute)),
+				"nothing of the allowance is left over, and nothing is taken beyond it",
+			)
 		}
 		b.clock.set(noon.Add(time.Hour))
 		b.round()
@@ -634,14 +668,16 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 		b.round()
 		b.clock.Advance(interval)
 		b.round()
-		armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(503)})
+		armed := b.server.InjectFault(
+			githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(503)},
+		)
 		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })
 		b.clock.Advance(interval)
 		b.pass()
 		b.clock.set(sunday.Add(7*day + time.Hour))
 		b.pass()
 		require.Positive(t, armed.Hits())
-		done, err := b.lines.Refresh(t.Context())
+		done, err := b.lines.Run(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, done.QuietWeeks)
 		require.Equal(t, 1, done.StatisticsReads)
@@ -652,7 +688,8 @@ func TestNobodyHasSeenAPush(t *testing.T) {
 func TestAPushThatAWorkerHasRead(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]githubtest.Effect{
-		"error": githubtest.Status(http.StatusInternalServerError), "limit": githubtest.SecondaryLimit(http.StatusForbidden, 30*time.Second),
+		"error": githubtest.Status(http.StatusInternalServerError),
+		"limit": githubtest.SecondaryLimit(http.StatusForbidden, 30*time.Second),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -678,7 +715,7 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 				b.fill()
 				b.requireNoGaps()
 				for range 3 {
-					done, err := b.lines.Refresh(t.Context())
+					done, err := b.lines.Run(t.Context())
 					require.NoError(t, err)
 					require.Zero(t, done.QuietWeeks)
 					b.clock.Advance(time.Minute)

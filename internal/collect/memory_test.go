@@ -45,8 +45,8 @@ func (w *weighed) Discover(ctx context.Context, org string, page func([]activity
 	})
 }
 
-// passMemory is what a collector and its client keep between idle passes, and what a pass holds besides at the end of the
-// discovery, the copy of the coverage included.
+// passMemory is what a collector and its client keep between idle passes, and what a pass holds besides at the end of
+// the discovery, the copy of the coverage included.
 func passMemory(tb testing.TB, api github.API, repositories int) (kept, during int64) {
 	tb.Helper()
 	clock := newClock(noon)
@@ -83,8 +83,8 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 	return kept, scale.heap - between
 }
 
-// TestPassMemory: between two passes a repository costs its node id, and during one a copy of its coverage besides, in an
-// organization of any size. It must not run beside others.
+// TestPassMemory: between two passes a repository costs its node id, and during one a copy of its coverage besides, in
+// an organization of any size. It must not run beside others.
 func TestPassMemory(t *testing.T) { //nolint:paralleltest // it looks at the heap of the process
 	for _, repositories := range []int{1000, 4000} {
 		kept, during := passMemory(t, github.APIGraphQL, repositories)

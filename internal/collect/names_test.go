@@ -14,9 +14,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
-// takeName renames a repository to "older" and lets another one take its name, in which eve has pushed an old history and commented.
+// takeName renames a repository to "older" and lets another one take its name, in which eve has pushed an old history
+// and commented.
 func takeName(d *githubtest.Dataset, name string, now time.Time) {
 	id := d.Repo(name).ID
 	d.Rename(name, "older")
@@ -85,7 +87,11 @@ func TestNameTakenBeforeAWorker(t *testing.T) {
 			commit(d, "one", b.clock.Now())
 		})
 		b.clock.Advance(interval)
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(http.StatusInternalServerError)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(http.StatusInternalServerError),
+			},
+		)
 		b.pass()
 		b.server.ClearFaults()
 		b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) })
@@ -112,14 +118,14 @@ func TestNameTakenInARound(t *testing.T) {
 				data := dataset("one")
 				commit(data, "one", sunday.AddDate(0, 0, -8))
 				commit(data, "one", sunday.Add(-time.Hour)).Login = new("bob")
-				b := newLinesBench(t, api, data, func(s *LinesSettings) { s.Rules.ZeroAnswers = 1 })
+				b := newLinesBench(t, api, data, func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
 				b.pass()
 				b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", sunday.Add(-time.Minute)) })
 				if zeros {
 					b.zeros()
 				}
 				for range 2 {
-					_, err := b.lines.Refresh(t.Context())
+					_, err := b.lines.Run(t.Context())
 					require.NoError(t, err)
 					b.clock.Advance(time.Minute)
 				}

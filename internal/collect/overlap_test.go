@@ -50,8 +50,8 @@ var limitForms = map[string]githubtest.Effect{
 	"RATE_LIMIT in GraphQL": graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""),
 }
 
-// TestAfterALimit no more than what is on its way is still sent: less than an organization's concurrency, of both who share the
-// credential, wherever it is met. And nothing leaves before its end.
+// TestAfterALimit no more than what is on its way is still sent: less than an organization's concurrency, of both who
+// share the credential, wherever it is met. And nothing leaves before its end.
 func TestAfterALimit(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
@@ -86,14 +86,17 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL
 		if skip > 1 { // repositories are asked for one by one
-			server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)})
+			server.InjectFault(
+				githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)},
+			)
 		}
 	}
 	armed := server.InjectFault(githubtest.Fault{Match: match, Skip: skip, Effect: effect})
 	var passes sync.WaitGroup
 	for n := range orgs {
 		client, err := github.New(github.Settings{
-			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api, Concurrency: concurrency, Budget: shared,
+			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api,
+			Concurrency: concurrency, Budget: shared,
 			Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 			RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		})
@@ -132,7 +135,9 @@ func changedOrg(login string, repositories int) *githubtest.Dataset {
 	at := noon.Add(-time.Hour)
 	for n := range repositories {
 		name := fmt.Sprintf("repo-%02d", n)
-		data.Repos = append(data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
+		data.Repos = append(
+			data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)},
+		)
 		for range 5 {
 			commit(data, name, at)
 		}

@@ -20,7 +20,8 @@ import (
 
 const interval = 5 * time.Minute
 
-// TestPassesFindWhatHappens makes passes over a day of real activity as it arrives and compares the ledger with the data.
+// TestPassesFindWhatHappens makes passes over a day of real activity as it arrives and compares the ledger with the
+// data.
 func TestPassesFindWhatHappens(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -85,7 +86,9 @@ func thousand() *githubtest.Dataset {
 	old := noon.AddDate(0, 0, -10)
 	for i := range 1000 {
 		name := fmt.Sprintf("repo-%04d", i)
-		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, -i)})
+		d.Repos = append(
+			d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, -i)},
+		)
 		commit(d, name, old)
 		pull(d, name, 1, old, nil)
 		comment(d, name, 2, old)
@@ -93,7 +96,8 @@ func thousand() *githubtest.Dataset {
 	return d
 }
 
-// TestPassCost holds the numbers of the design: what an idle pass over 1,000 repositories costs, and one with 50 changed.
+// TestPassCost holds the numbers of the design: what an idle pass over 1,000 repositories costs, and one with 50
+// changed.
 func TestPassCost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, thousand(), func(s *Settings) { s.Concurrency = 8 })
@@ -105,11 +109,16 @@ func TestPassCost(t *testing.T) {
 	idle := b.pass()
 	require.Equal(t, 1000, idle.Repositories)
 	require.Zero(t, idle.Changed)
-	require.LessOrEqual(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Resource == "graphql" }), 10)
+	require.LessOrEqual(
+		t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Resource == "graphql" }), 10,
+	)
 	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 25)
 	require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Resource != "graphql" }))
 	require.Zero(t, b.server.PointsSpent("core"))
-	t.Logf("nothing of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.PointsSpent("graphql"))
+	t.Logf(
+		"nothing of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()),
+		b.server.PointsSpent("graphql"),
+	)
 
 	b.clock.Advance(interval)
 	b.server.Update(func(d *githubtest.Dataset) {
@@ -128,11 +137,14 @@ func TestPassCost(t *testing.T) {
 	require.Equal(t, 50*5, changed.Events)
 	require.Empty(t, changed.Failures)
 	require.LessOrEqual(t, len(b.server.Requests()), 120)
-	t.Logf("50 of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()), b.server.PointsSpent("graphql"))
+	t.Logf(
+		"50 of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()),
+		b.server.PointsSpent("graphql"),
+	)
 }
 
-// TestFirstContact reads the last 24 h at once, takes what that shows of the time before, and leaves the rest as gaps. With REST, each
-// pull request is a question.
+// TestFirstContact reads the last 24 h at once, takes what that shows of the time before, and leaves the rest as gaps.
+// With REST, each pull request is a question.
 func TestFirstContact(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -151,7 +163,9 @@ func TestFirstContact(t *testing.T) {
 		require.Len(t, cov.Gaps(), missing.Len())
 		for _, gap := range cov.Gaps() {
 			require.True(t, missing.Has(gap.Stream), gap.Stream)
-			require.Equal(t, activity.Window{Start: noon.Add(-14 * 24 * time.Hour), End: noon.Add(-24 * time.Hour)}, gap.Window)
+			require.Equal(
+				t, activity.Window{Start: noon.Add(-14 * 24 * time.Hour), End: noon.Add(-24 * time.Hour)}, gap.Window,
+			)
 		}
 		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
 		ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
@@ -280,7 +294,8 @@ func TestFailingStream(t *testing.T) {
 		b.pass()
 		b.fill()
 		b.server.InjectFault(githubtest.Fault{
-			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Effect: githubtest.Status(503),
+			Match:  githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"},
+			Effect: githubtest.Status(503),
 		})
 		edge := b.coverage().Edge
 		for range 3 {
@@ -356,7 +371,8 @@ func TestForbiddenRepository(t *testing.T) {
 		comment(data, "two", 1, noon.Add(-time.Hour))
 		b := newBench(t, api, data)
 		b.server.InjectFault(githubtest.Fault{
-			Match: githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"}, Effect: githubtest.Status(403),
+			Match:  githubtest.Match{Repo: "one", Route: "/repos/{owner}/{repo}/issues/comments"},
+			Effect: githubtest.Status(403),
 		})
 		for range 24 { // two hours
 			require.Equal(t, PassPartial, b.pass().Status, "also while it is not asked for")
@@ -507,15 +523,22 @@ func TestPatternsWithoutAMatch(t *testing.T) {
 	data.Repo("attic").Archived = true
 	data.Repo("fork").Fork = true
 	include, exclude := []string{"o*", "Attic", "{one,two}", "fork", "on"}, []string{"FORK", "*[bot]", "one?"}
-	b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.Filter = filter(include, exclude, false, false)(t) })
+	b := newBench(
+		t, github.APIGraphQL, data, func(s *Settings) { s.Filter = filter(include, exclude, false, false)(t) },
+	)
 	sum := b.pass()
-	require.Equal(t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}}, sum.UnmatchedPatterns)
+	require.Equal(
+		t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]", "one?"}},
+		sum.UnmatchedPatterns,
+	)
 	require.Equal(t, 1, sum.Repositories)
 	b.server.Update(func(d *githubtest.Dataset) {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "One2", CreatedAt: noon.Add(-time.Hour)})
 	})
 	sum = b.pass()
-	require.Equal(t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.UnmatchedPatterns)
+	require.Equal(
+		t, UnmatchedPatterns{Include: []string{"{one,two}", "on"}, Exclude: []string{"*[bot]"}}, sum.UnmatchedPatterns,
+	)
 }
 
 // TestArchivedLater keeps what was recorded of a repository that is archived.
@@ -699,7 +722,9 @@ func TestSwitchWithoutAPush(t *testing.T) {
 		for i := range 5 {
 			commit(data, "one", noon.Add(-time.Duration(60-i)*time.Minute))
 		}
-		data.Repo("one").Resets = []githubtest.Reset{{Branch: "old", SHA: data.Commits[1].SHA, At: noon.Add(-10 * time.Minute)}}
+		data.Repo("one").Resets = []githubtest.Reset{
+			{Branch: "old", SHA: data.Commits[1].SHA, At: noon.Add(-10 * time.Minute)},
+		}
 		b := newBench(t, api, data)
 		b.pass()
 		b.clock.Advance(interval)
@@ -713,7 +738,9 @@ func TestSwitchWithoutAPush(t *testing.T) {
 		}
 		require.Equal(t, uint64(5), commits())
 		at := b.clock.Advance(interval)
-		b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Switches = []githubtest.Switch{{Branch: "old", At: at}} })
+		b.server.Update(
+			func(d *githubtest.Dataset) { d.Repo("one").Switches = []githubtest.Switch{{Branch: "old", At: at}} },
+		)
 		b.pass()
 		require.Equal(t, uint64(2), commits())
 	})
@@ -724,8 +751,10 @@ func TestSwitchWithoutAPush(t *testing.T) {
 func TestHeadWithoutAnObjectName(t *testing.T) {
 	t.Parallel()
 	paths := map[github.API][]string{
-		github.APIGraphQL: {"organization.repositories.nodes.0.defaultBranchRef.target.oid", "byId.*.target.oid", "r0.*.target.oid"},
-		github.APIREST:    {"0.sha"},
+		github.APIGraphQL: {
+			"organization.repositories.nodes.0.defaultBranchRef.target.oid", "byId.*.target.oid", "r0.*.target.oid",
+		},
+		github.APIREST: {"0.sha"},
 	}
 	for api, paths := range paths {
 		for _, name := range []string{"zzz", "0A" + strings.Repeat("0", 38), strings.Repeat("0", 48)} {
@@ -737,7 +766,9 @@ func TestHeadWithoutAnObjectName(t *testing.T) {
 					if strings.HasPrefix(path, "organization") {
 						match = githubtest.Match{Operation: "Discover"}
 					}
-					b.server.InjectFault(githubtest.Fault{Match: match, Effect: githubtest.ValueAt(path, strconv.Quote(name))})
+					b.server.InjectFault(
+						githubtest.Fault{Match: match, Effect: githubtest.ValueAt(path, strconv.Quote(name))},
+					)
 				}
 				sum := b.pass()
 				require.Equal(t, PassPartial, sum.Status)

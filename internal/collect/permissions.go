@@ -11,16 +11,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// permissions remembers which permissions the credential lacks for what is to be read. Its zero value is ready; it is
+// permissions records which permissions the credential lacks for what is to be read. Its zero value is ready; it is
 // safe for concurrent use.
 type permissions struct {
 	mu sync.Mutex
-	// streams are the permissions that streams of repositories lack, listing those of the list of repositories.
-	streams map[refusalKey][]string
+	// streams has the permissions that reading a stream lacks, listing those that listing the repositories lacks.
+	streams map[RepoStream][]string
 	listing []string
 }
 
-// permissionOf is the permission that reading a stream needs
+// permissionOf returns the permission that reading a stream needs
 // (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 func permissionOf(s activity.Stream) string {
 	switch s {
@@ -35,7 +35,7 @@ func permissionOf(s activity.Stream) string {
 	}
 }
 
-// missingPermissions are the permissions that an error says are missing.
+// missingPermissions returns the permissions that an error of GitHub names as missing; nil for another error.
 func missingPermissions(err error, wanted string) []string {
 	forbidden, ok := errors.AsType[*github.ForbiddenError](err)
 	if !ok {
@@ -45,8 +45,8 @@ func missingPermissions(err error, wanted string) []string {
 	return missing
 }
 
-// record takes the outcome of a reading of a stream: nil when it could be read. Of what failed for another reason it is
-// not known whether the credential may read it now: what was known stays.
+// record updates the permissions of a stream with the error of its reading, nil for success. An error for another
+// reason changes nothing: it does not show whether the credential may read the stream.
 func (p *permissions) record(repo int64, s activity.Stream, err error) {
 	missing := missingPermissions(err, permissionOf(s))
 	if err != nil && missing == nil {
@@ -54,18 +54,18 @@ func (p *permissions) record(repo int64, s activity.Stream, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := refusalKey{repo, s}
+	key := RepoStream{repo, s}
 	if err == nil {
 		delete(p.streams, key)
 		return
 	}
 	if p.streams == nil {
-		p.streams = make(map[refusalKey][]string)
+		p.streams = make(map[RepoStream][]string)
 	}
 	p.streams[key] = missing
 }
 
-// recordListing takes the outcome of asking for the list of repositories.
+// recordListing updates the permissions of the listing with its error, nil for success.
 func (p *permissions) recordListing(err error) {
 	missing := missingPermissions(err, "metadata")
 	if err != nil && missing == nil {
@@ -76,18 +76,18 @@ func (p *permissions) recordListing(err error) {
 	p.listing = missing
 }
 
-// prune drops the streams of repositories that are not there any more, and those without a gap: others have read them,
-// or they are switched off.
+// prune drops the streams of repositories that are gone, and those without a gap: another replica has read them, or
+// they are disabled.
 func (p *permissions) prune(cov *ledger.Coverage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	maps.DeleteFunc(p.streams, func(key refusalKey, _ []string) bool {
-		repo := cov.Repos[key.repo]
-		return repo == nil || len(repo.Gaps(key.stream)) == 0
+	maps.DeleteFunc(p.streams, func(key RepoStream, _ []string) bool {
+		repo := cov.Repos[key.RepoID]
+		return repo == nil || len(repo.Gaps(key.Stream)) == 0
 	})
 }
 
-// missing are the permissions that are missing for anything, sorted.
+// missing returns all missing permissions, sorted.
 func (p *permissions) missing() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -98,7 +98,3 @@ func (p *permissions) missing() []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
-
-// MissingPermissions are the permissions that the credential lacks for something that is to be read, as GitHub names
-// them, sorted. One is in them until what needs it was read, or is not there any more.
-func (c *Collector) MissingPermissions() []string { return c.permissions.missing() }

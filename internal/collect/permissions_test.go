@@ -23,7 +23,9 @@ func TestMissingPermissions(t *testing.T) {
 				b := newBench(t, api, full(t))
 				b.pass()
 				require.Empty(t, b.collector.MissingPermissions())
-				limited := githubtest.Credential{Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{permission}}
+				limited := githubtest.Credential{
+					Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{permission},
+				}
 				b.server.AddCredential(limited)
 				b.server.Update(func(d *githubtest.Dataset) { everywhere(d, b.clock.Advance(time.Minute)) })
 				b.clock.Advance(time.Minute)
@@ -65,7 +67,9 @@ func everywhere(d *githubtest.Dataset, at time.Time) {
 func TestMissingPermissionForTheListing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, full(t))
-	b.server.AddCredential(githubtest.Credential{Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{"metadata"}})
+	b.server.AddCredential(
+		githubtest.Credential{Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{"metadata"}},
+	)
 	_, err := b.collector.Pass(t.Context(), 1)
 	require.Error(t, err)
 	require.Equal(t, []string{"metadata"}, b.collector.MissingPermissions())
@@ -74,8 +78,8 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 	require.Empty(t, b.collector.MissingPermissions())
 }
 
-// TestMissingPermissionOfAnotherReader ends when others have read what was missing, when the stream is switched off, and
-// with the repository.
+// TestMissingPermissionOfAnotherReader ends when others have read what was missing, when the stream is switched off,
+// and with the repository.
 func TestMissingPermissionOfAnotherReader(t *testing.T) {
 	t.Parallel()
 	var p permissions

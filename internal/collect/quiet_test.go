@@ -35,8 +35,8 @@ func (m meddling) Read(ctx context.Context, req github.ReadRequest, emit func([]
 	return o
 }
 
-// TestATouchedIssueIsReadOnce more: an issue that is labelled just before a pass has its comments asked for until that is settled, and
-// not for ever.
+// TestATouchedIssueIsReadOnce more: an issue that is labelled just before a pass has its comments asked for until that
+// is settled, and not for ever.
 func TestATouchedIssueIsReadOnce(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")
@@ -65,8 +65,8 @@ func TestATouchedIssueIsReadOnce(t *testing.T) {
 	require.LessOrEqual(t, asked, 3)
 }
 
-// TestWhatIsLeftForLaterIsMissing although the last 24 h brought nothing: after three days without a pass, a stream of which nothing
-// tells whether it moved.
+// TestWhatIsLeftForLaterIsMissing although the last 24 h brought nothing: after three days without a pass, a stream of
+// which nothing tells whether it moved.
 func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -120,8 +120,8 @@ func TestTwoReviewsInTheSecondOfAPass(t *testing.T) {
 	})
 }
 
-// TestBusyCommentsMoveOn: a repository with many comments in every pass is not read from one moment on for ever, and is free again
-// when it is quiet.
+// TestBusyCommentsMoveOn: a repository with many comments in every pass is not read from one moment on for ever, and is
+// free again when it is quiet.
 func TestBusyCommentsMoveOn(t *testing.T) {
 	t.Parallel()
 	b := conditionalBench(t)
@@ -161,7 +161,9 @@ func TestGroupsComeBack(t *testing.T) {
 		b.pass()
 		return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Activities" })
 	}
-	armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(502)})
+	armed := b.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(502)},
+	)
 	for range 4 {
 		round()
 	}

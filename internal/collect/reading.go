@@ -8,62 +8,63 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// reading is what has to be read of one repository, and what is known when it has been.
+// reading is a request for the streams of one repository, with what it covers when it succeeds.
 type reading struct {
 	request github.ReadRequest
-	// windows is, of each stream of the request, the window that is read when it succeeds, and later the window before
-	// it that is left for afterwards: after a long outage a pass reads the last 24 h.
+	// windows is what a successful reading covers of each stream, and deferred the window before it that stays a gap:
+	// after a long outage a pass reads the last 24 h only.
 	windows, deferred [activity.NumStreams]activity.Window
-	// observed is when the repository's signals were taken, known what they were before.
+	// observed is when the repository's signals were discovered, and previous are the recorded ones.
 	observed time.Time
 	previous activity.Signals
-	// lagging are the streams of which more is missing than this interval.
+	// lagging are the streams with a gap right before windows.
 	lagging activity.Streams
 }
 
-// readFromHead reads commits from head to head: nothing is missed, whatever the commits' dates are; the horizon is where
-// nobody wants more. A repository that was empty gets all its history at once, and that may be old. What is missing
-// from before the old head was read is not behind it: when a pass ends before its end, others may have read the newest
-// part only.
-func (r *reading) readFromHead(known *ledger.RepoCoverage, lags bool, from time.Time) {
+// readFromHead makes the reading walk commits from the present head to the one that was read last, so that no commit is
+// missed whatever its dates are. The walk ends at the lookback: a repository that was empty gets all of its history,
+// which may be old. A gap that begins before the old head was read stays a gap up to there: a reading that stopped
+// early may have recorded the newest commits only.
+func (r *reading) readFromHead(repoCov *ledger.RepoCoverage, isLagging bool, from time.Time) {
 	const s = activity.StreamCommits
 	start := from
-	if lags {
-		missing := known.Missing[s]
+	if isLagging {
+		missing := repoCov.Missing[s]
 		start = missing[len(missing)-1].End
-		if at := known.Signals.HeadReadAt; at.Before(start) {
+		if at := repoCov.Signals.HeadReadAt; at.Before(start) {
 			start = at
 		}
 		if start.Before(from) {
 			start = from
 		}
 	}
-	r.request.ReadHead, r.request.Tips = known.Signals.Head, known.Tips
-	r.request.Since[s], r.request.GapStart[s] = known.Since, time.Time{}
+	r.request.ReadHead, r.request.Tips = repoCov.Signals.Head, repoCov.Tips
+	r.request.Since[s], r.request.GapStart[s] = repoCov.Since, time.Time{}
 	r.windows[s].Start, r.deferred[s] = start, activity.Window{Start: from, End: start}
 }
 
-// extendCovered takes what was read that is older than what was asked for: nothing of that stream is left for later.
-func (r *reading) extendCovered(outcome *github.ReadResult) {
+// extendCovered adds the deferred windows to what is covered where GitHub's pages contained them anyway.
+func (r *reading) extendCovered(result *github.ReadResult) {
 	for _, s := range activity.AllStreams() {
-		if !outcome.GapCoveredFrom[s].IsZero() && !r.deferred[s].IsEmpty() {
+		if !result.GapCoveredFrom[s].IsZero() && !r.deferred[s].IsEmpty() {
 			r.windows[s].Start, r.deferred[s] = r.deferred[s].Start, activity.Window{}
 		}
 	}
 }
 
-// progress is the progress of a reading that ended with the given outcome. What failed lags from now on and is read in
-// every pass, whatever the signals say, so that the signals can be kept for the rest.
-func (r *reading) progress(outcome *github.ReadResult) ledger.RepoProgress {
+// progress returns what a reading with this result has covered and missed. A stream that failed has a gap and is read
+// in every pass until the gap is closed, whatever its signals are: so the signals can be recorded for the other
+// streams.
+func (r *reading) progress(result *github.ReadResult) ledger.RepoProgress {
 	progress := ledger.RepoProgress{
-		ID: r.request.Repo.ID, Signals: r.signals(outcome), Observed: r.observed, ResolvedTips: outcome.ResolvedTips,
+		ID: r.request.Repo.ID, Signals: r.signals(result), Observed: r.observed, ResolvedTips: result.ResolvedTips,
 	}
 	for _, s := range activity.AllStreams() {
 		if !r.request.Streams.Has(s) {
 			continue
 		}
 		window := ledger.StreamWindow{Stream: s, Window: r.windows[s]}
-		if outcome.Failed[s] == nil {
+		if result.Failed[s] == nil {
 			progress.Read = append(progress.Read, window)
 		} else {
 			progress.Missed = append(progress.Missed, window)
@@ -75,25 +76,25 @@ func (r *reading) progress(outcome *github.ReadResult) ledger.RepoProgress {
 	return progress
 }
 
-// isNoop reports whether a reading that brought no event says nothing that the edge of the pass does not say as well.
-func (r *reading) isNoop(outcome *github.ReadResult) bool {
+// isNoop reports whether a reading without events changes nothing that the edge of the pass does not cover as well.
+func (r *reading) isNoop(result *github.ReadResult) bool {
 	for _, w := range r.deferred {
 		if !w.IsEmpty() {
 			return false
 		}
 	}
-	return len(outcome.Failed) == 0 && r.lagging == 0 && r.request.Streams&r.request.Repo.Signals.Streams == 0 &&
-		!r.request.Streams.Has(activity.StreamCommits) && r.signals(outcome).Equal(&r.previous)
+	return len(result.Failed) == 0 && r.lagging == 0 && r.request.Streams&r.request.Repo.Signals.Streams == 0 &&
+		!r.request.Streams.Has(activity.StreamCommits) && r.signals(result).Equal(&r.previous)
 }
 
-// signals are the discovered ones, with the head up to which commits were really read.
-func (r *reading) signals(outcome *github.ReadResult) *activity.Signals {
+// signals returns the discovered signals, with the head up to which commits were read.
+func (r *reading) signals(result *github.ReadResult) *activity.Signals {
 	signals := r.request.Repo.Signals
 	signals.Head, signals.HeadReadAt = r.previous.Head, r.previous.HeadReadAt
-	if r.request.Streams.Has(activity.StreamCommits) && outcome.Failed[activity.StreamCommits] == nil {
+	if r.request.Streams.Has(activity.StreamCommits) && result.Failed[activity.StreamCommits] == nil {
 		signals.HeadReadAt = r.observed
-		if outcome.Head != "" {
-			signals.Head = outcome.Head
+		if result.Head != "" {
+			signals.Head = result.Head
 		}
 	}
 	return &signals

@@ -9,59 +9,62 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// ReconcileResult says what a reconciliation did.
+// ReconcileResult describes a reconciliation.
 type ReconcileResult struct {
+	// Repositories is how many repositories were read.
 	Repositories int
-	// Found is how many events only the reconciliation found. It stays 0 while the change signals are as good as we
-	// think.
+	// Found is how many events the passes had missed. It stays 0 while the change signals are reliable.
 	Found    int
 	Failures []Failure
-	// sweeps say which comments the repositories have.
+	// sweeps list the comments that the repositories have.
 	sweeps []ledger.Sweep
 }
 
-// Reconcile reads the last 24 h of the recently active repositories again without asking what changed, but for the
-// streams that are switched off. Run it right after a pass: what has happened since is recorded, but it is not counted
-// as found.
+// Reconcile reads the last 24 h of the recently active repositories whatever their signals are, except for disabled
+// streams. It is meant to run right after a pass: events since the pass are recorded and not counted as found. Its
+// error is that of the store or of the context.
 func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResult, error) {
-	var sum ReconcileResult
-	cov, err := c.readCoverage(ctx)
+	var result ReconcileResult
+	cov, err := c.Coverage(ctx)
 	if err != nil {
-		return sum, err
+		return result, err
 	}
 	from := cov.Edge.Add(-recentWindow)
 	for _, r := range cov.Repos {
 		if r.IsGone() || !isActive(&r.Signals, from) {
 			continue
 		}
-		sum.Repositories++
-		if err := c.reconcileRepo(ctx, fence, &cov, r, &sum); err != nil {
-			return sum, err
+		result.Repositories++
+		if err := c.reconcileRepo(ctx, fence, &cov, r, &result); err != nil {
+			return result, err
 		}
 	}
-	return sum, c.removeMissingComments(ctx, fence, &sum)
+	return result, c.removeMissingComments(ctx, fence, &result)
 }
 
-// removeMissingComments removes the comments of the last 24 h that the repositories do not have any more: they were deleted, or moved
-// away with their issue. One batch does it for all repositories.
-func (c *Collector) removeMissingComments(ctx context.Context, fence uint64, sum *ReconcileResult) error {
-	if len(sum.sweeps) == 0 {
+// removeMissingComments removes, in one batch, the recorded comments of the last 24 h that the repositories do not have
+// any more: they were deleted, or their issue was transferred.
+func (c *Collector) removeMissingComments(ctx context.Context, fence uint64, result *ReconcileResult) error {
+	if len(result.sweeps) == 0 {
 		return nil
 	}
-	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Sweeps: sum.sweeps})
+	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Sweeps: result.sweeps})
 	return err
 }
 
-// isActive reports whether anything moved, or may have, since a time.
+// isActive reports whether anything has changed, or may have, since a time.
 func isActive(s *activity.Signals, since time.Time) bool {
 	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
 		(s.Streams != activity.EveryStream && !s.Archived)
 }
 
+// reconcileRepo reads one repository and adds what it found to result.
 func (c *Collector) reconcileRepo(
-	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, sum *ReconcileResult,
+	ctx context.Context, fence uint64, cov *ledger.Coverage, r *ledger.RepoCoverage, result *ReconcileResult,
 ) error {
-	request := github.ReadRequest{Org: c.settings.Org, Repo: c.repository(r), Streams: activity.EveryStream &^ r.Signals.Disabled}
+	request := github.ReadRequest{
+		Org: c.settings.Org, Repo: c.Repository(r), Streams: activity.EveryStream &^ r.Signals.Disabled,
+	}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {
 		settled[s] = cov.RepoEdge(r, s).Add(-readOverlap)
@@ -72,7 +75,7 @@ func (c *Collector) reconcileRepo(
 		Window: activity.Window{Start: request.Since[activity.StreamComments], End: settled[activity.StreamComments]},
 	}
 	pages := &pageCommitter{repo: r.ID}
-	outcome := c.readActivity(ctx, pages.withHeads(request), func(events []activity.Event) error {
+	read := c.readActivity(ctx, pages.withHeads(request), func(events []activity.Event) error {
 		for i := range events {
 			if events[i].Kind == comments.Kind {
 				comments.Present[events[i].ID] = struct{}{}
@@ -83,7 +86,7 @@ func (c *Collector) reconcileRepo(
 		if err != nil {
 			return err
 		}
-		sum.Found += found.Recorded
+		result.Found += found.Recorded
 		c.tallies.AddN(TallyReconciled, uint64(found.Recorded)) //nolint:gosec // a count
 		if len(fresh) == 0 {
 			return nil
@@ -91,16 +94,16 @@ func (c *Collector) reconcileRepo(
 		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh, Progress: pages.progress()})
 		return err
 	})
-	if request.Streams.Has(activity.StreamComments) && outcome.Failed[activity.StreamComments] == nil {
-		sum.sweeps = append(sum.sweeps, comments)
+	if request.Streams.Has(activity.StreamComments) && read.Failed[activity.StreamComments] == nil {
+		result.sweeps = append(result.sweeps, comments)
 	}
-	for s, err := range outcome.Failed {
-		sum.Failures = append(sum.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
+	for s, err := range read.Failed {
+		result.Failures = append(result.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 	}
 	return context.Cause(ctx)
 }
 
-// splitByTime parts the events that the passes should have found from those which the next pass will find.
+// splitByTime splits events into those that the passes should have found and those that the next pass will find.
 func splitByTime(events []activity.Event, settled *[activity.NumStreams]time.Time) (old, fresh []activity.Event) {
 	for _, e := range events {
 		if e.Time.Before(settled[e.Kind.Stream()]) {

@@ -9,42 +9,40 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// maxEventTime is later than every event.
+// maxEventTime is later than the time of any event.
 var maxEventTime = time.Unix(math.MaxUint32, 0).UTC()
 
-// addRemovals adds to a batch the commits that are not on the default branch any more.
-func addRemovals(b *ledger.Batch, repo int64, outcome *github.ReadResult) {
-	for _, id := range outcome.Removed {
+// addRemovals adds to a batch the removal of the commits that the default branch does not reach any more.
+func addRemovals(b *ledger.Batch, repo int64, result *github.ReadResult) {
+	for _, id := range result.Removed {
 		b.Removed = append(b.Removed, activity.Key{Repo: repo, Kind: activity.KindCommit, ID: id})
 	}
-	if outcome.Sweep == nil {
+	if result.Sweep == nil {
 		return
 	}
 	sweep := ledger.Sweep{
-		Repo: repo, Kind: activity.KindCommit, Window: activity.Window{Start: outcome.Sweep.Since, End: maxEventTime},
-		Present: make(map[activity.ID]struct{}, len(outcome.Sweep.Present)),
+		Repo: repo, Kind: activity.KindCommit, Window: activity.Window{Start: result.Sweep.Since, End: maxEventTime},
+		Present: make(map[activity.ID]struct{}, len(result.Sweep.Present)),
 	}
-	for _, id := range outcome.Sweep.Present {
+	for _, id := range result.Sweep.Present {
 		sweep.Present[id] = struct{}{}
 	}
 	b.Sweeps = append(b.Sweeps, sweep)
 }
 
-// addLogins adds to a batch the present logins of accounts that the view shows under another one.
-func (c *Collector) addLogins(b *ledger.Batch) {
-	if c.settings.ShowsLogin == nil {
-		return
-	}
-	met := make(map[int64]bool)
+// addLogins adds to a batch the login of each account whose events it has, unless isShown reports that it is already
+// shown under that login: the account was renamed.
+func addLogins(b *ledger.Batch, isShown func(activity.Actor) bool) {
+	checked := make(map[int64]bool)
 	for i := range b.Events {
 		actor := b.Events[i].Actor
-		if actor.ID == 0 || met[actor.ID] {
+		if actor.ID == 0 || checked[actor.ID] {
 			continue
 		}
-		met[actor.ID] = true
-		if !c.settings.ShowsLogin(actor) {
-			sample := ledger.Entry{EntryKey: ledger.LoginKey(actor.ID), Data: []byte(actor.Login), Observed: b.Observed}
-			b.Entries = append(b.Entries, sample)
+		checked[actor.ID] = true
+		if !isShown(actor) {
+			entry := ledger.Entry{EntryKey: ledger.LoginKey(actor.ID), Data: []byte(actor.Login), Observed: b.Observed}
+			b.Entries = append(b.Entries, entry)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// passRun carries out a plan's readings.
+// passRun carries out the readings of a plan. It is safe for concurrent use.
 type passRun struct {
 	collector *Collector
 	fence     uint64
@@ -22,14 +22,14 @@ type passRun struct {
 
 	mu       sync.Mutex
 	read     map[int64]activity.Streams
-	observed map[int64]bool // whose signals were recorded, or are what they were
+	observed map[int64]bool // the repositories whose signals were recorded, or are unchanged
 	failures []Failure
 	events   int
 	// unchanged is how many readings have found that nothing had happened.
 	unchanged int
-	// unavailable are the streams that GitHub did not answer, by repository.
+	// unavailable has the errors of unavailable streams, by repository.
 	unavailable map[int64]map[activity.Stream]error
-	// haltedBy is the error after which reading anything else is in vain: a limit or a refused credential.
+	// haltedBy is the error that every further request would get as well: of a limit or of the credential.
 	haltedBy error
 }
 
@@ -40,18 +40,17 @@ func newPassRun(c *Collector, fence uint64, todo *plan) *passRun {
 	}
 }
 
-// prefetchSize is how many readings are prepared together. What they begin with is held until they are read.
+// prefetchSize is how many readings are prefetched together. Their first pages are held until they are read.
 const prefetchSize = 50
 
-// readAll reads several repositories at a time, those last that were not answered in the last pass. Its error is the
-// store's or the context's: what GitHub refused is in failures. One that takes long keeps a place, and the others go
-// on.
+// readAll carries out the readings, of several repositories at a time, those of unavailable repositories last. Its
+// error is that of the store or of the context; errors of GitHub are failures.
 func (r *passRun) readAll(ctx context.Context) error {
 	r.markMinimal()
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.collector.settings.Concurrency)
-	for some := range slices.Chunk(r.plan.readings, prefetchSize) {
-		if err := r.readChunk(ctx, groupCtx, group, some); err != nil {
+	for chunk := range slices.Chunk(r.plan.readings, prefetchSize) {
+		if err := r.readChunk(ctx, groupCtx, group, chunk); err != nil {
 			if first := group.Wait(); first != nil {
 				return first
 			}
@@ -65,8 +64,7 @@ func (r *passRun) readAll(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// markMinimal makes the readings brief of repositories that were not answered in the last pass, and puts them behind the
-// others.
+// markMinimal makes the readings of unavailable repositories minimal and moves them behind the others.
 func (r *passRun) markMinimal() {
 	for i := range r.plan.readings {
 		request := &r.plan.readings[i].request
@@ -84,8 +82,8 @@ func (r *passRun) markMinimal() {
 	})
 }
 
-// recordUnavailable remembers the repositories that GitHub did not answer, where it answered others: when several are
-// unanswered and none is read, the trouble is not theirs.
+// recordUnavailable starts the backoff of unavailable streams. When several repositories are unavailable and none was
+// read, the cause is not theirs and no backoff starts.
 func (r *passRun) recordUnavailable() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,28 +97,29 @@ func (r *passRun) recordUnavailable() {
 	}
 }
 
-// readChunk prepares some readings and begins them. Its error is the store's or the context's.
-func (r *passRun) readChunk(ctx, groupCtx context.Context, group *errgroup.Group, some []reading) error {
+// readChunk prefetches some readings and starts them. Its error is that of the store or of the context.
+func (r *passRun) readChunk(ctx, groupCtx context.Context, group *errgroup.Group, chunk []reading) error {
 	if r.haltError() == nil {
-		requests := make([]*github.ReadRequest, len(some))
-		for i := range some {
-			requests[i] = &some[i].request
+		requests := make([]*github.ReadRequest, len(chunk))
+		for i := range chunk {
+			requests[i] = &chunk[i].request
 			requests[i].SkipLines = r.collector.settings.WithoutLines
 		}
-		if err := r.collector.loadValidators(ctx, some); err != nil {
+		if err := r.collector.loadValidators(ctx, chunk); err != nil {
 			return err
 		}
 		r.collector.settings.Source.Prefetch(ctx, requests)
 	}
-	for i := range some {
+	for i := range chunk {
 		if groupCtx.Err() != nil {
 			break
 		}
-		group.Go(func() error { return r.readOne(groupCtx, &some[i]) })
+		group.Go(func() error { return r.readOne(groupCtx, &chunk[i]) })
 	}
 	return context.Cause(groupCtx)
 }
 
+// readOne carries out a reading and commits it. Its error is that of the store or of the context.
 func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 	defer r.collector.clearPending(todo.request.Repo.ID)
 	if err := r.haltError(); err != nil {
@@ -130,43 +129,43 @@ func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 	pages := &pageCommitter{
 		collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID, basis: r.plan.basis,
 	}
-	outcome := r.collector.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
+	result := r.collector.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
 		return pages.add(ctx, events)
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if pages.err == nil {
-		todo.extendCovered(&outcome)
-		r.finish(ctx, pages, todo, &outcome)
+		todo.extendCovered(&result)
+		r.finish(ctx, pages, todo, &result)
 	}
-	r.record(todo, &outcome, pages.recorded)
+	r.record(todo, &result, pages.recorded)
 	return pages.err
 }
 
-// finish commits the last page with what has been read, if that says anything.
-func (r *passRun) finish(ctx context.Context, pages *pageCommitter, todo *reading, outcome *github.ReadResult) {
-	samples := append(validatorEntries(todo, outcome), r.collector.rewindEntries(todo, outcome)...)
-	if len(pages.buffered) == 0 && len(samples) == 0 && todo.isNoop(outcome) {
+// finish commits the last page with the progress of the reading, unless that changes nothing.
+func (r *passRun) finish(ctx context.Context, pages *pageCommitter, todo *reading, result *github.ReadResult) {
+	samples := append(validatorEntries(todo, result), r.collector.rewrittenEntries(todo, result)...)
+	if len(pages.buffered) == 0 && len(samples) == 0 && todo.isNoop(result) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.unchanged++
 		return
 	}
-	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.progress(outcome)}}, Entries: samples}
-	addRemovals(&b, todo.request.Repo.ID, outcome)
+	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.progress(result)}}, Entries: samples}
+	addRemovals(&b, todo.request.Repo.ID, result)
 	pages.finish(ctx, b)
 }
 
-// record keeps what came of a reading.
-func (r *passRun) record(todo *reading, outcome *github.ReadResult, events int) {
-	r.recordFailures(todo, outcome.Failed)
+// record adds the result of a reading to the run.
+func (r *passRun) record(todo *reading, result *github.ReadResult, events int) {
+	r.recordFailures(todo, result.Failed)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events += events
 	r.observed[todo.request.Repo.ID] = true
 	for _, s := range activity.AllStreams() {
-		if todo.request.Streams.Has(s) && outcome.Failed[s] == nil {
+		if todo.request.Streams.Has(s) && result.Failed[s] == nil {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
 			r.collector.backoffs.clear(todo.request.Repo.ID, s)
 			r.collector.permissions.record(todo.request.Repo.ID, s, nil)
@@ -174,13 +173,14 @@ func (r *passRun) record(todo *reading, outcome *github.ReadResult, events int) 
 	}
 }
 
+// recordFailures adds the failed streams of a reading to the run, to the backoffs and to the permissions.
 func (r *passRun) recordFailures(todo *reading, failed map[activity.Stream]error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	whole := len(failed) == todo.request.Streams.Len()
+	allFailed := len(failed) == todo.request.Streams.Len()
 	for s, err := range failed {
 		r.failures = append(r.failures, Failure{
-			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, AllFailed: whole,
+			RepoID: todo.request.Repo.ID, Repo: todo.request.Repo.Name, Stream: s, Err: err, AllFailed: allFailed,
 		})
 		r.collector.permissions.record(todo.request.Repo.ID, s, err)
 		switch {
@@ -198,19 +198,21 @@ func (r *passRun) recordFailures(todo *reading, failed map[activity.Stream]error
 	}
 }
 
+// haltError returns the error that has halted the run, nil for none.
 func (r *passRun) haltError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.haltedBy
 }
 
-// isPassWide reports whether every other request would be refused as well.
+// isPassWide reports whether every other request would get the error as well.
 func isPassWide(err error) bool {
 	var limit *github.LimitError
 	var credential *github.CredentialError
 	return errors.As(err, &limit) || errors.As(err, &credential)
 }
 
+// failedAll returns the same error for each of the streams.
 func failedAll(streams activity.Streams, err error) map[activity.Stream]error {
 	failed := make(map[activity.Stream]error, activity.NumStreams)
 	for _, s := range activity.AllStreams() {
@@ -221,13 +223,14 @@ func failedAll(streams activity.Streams, err error) map[activity.Stream]error {
 	return failed
 }
 
-// pageCommitter commits the pages of a reading. It is one page behind, so that the last one and the progress are one commit.
+// pageCommitter commits the pages of a reading. It buffers one page, so that the last one and the progress are one
+// commit. Its first error is kept in err, and nothing is committed afterwards.
 type pageCommitter struct {
 	collector *Collector
 	fence     uint64
 	source    string
 	repo      int64
-	basis     string // of the coverage that the reading was planned from
+	basis     string // that of the coverage that the reading was planned from
 	// tips are the heads from which the commits of the pages were listed.
 	tips     []string
 	buffered []activity.Event
@@ -235,7 +238,7 @@ type pageCommitter struct {
 	err      error
 }
 
-// add takes a page.
+// add buffers a page and commits the one before.
 func (p *pageCommitter) add(ctx context.Context, events []activity.Event) error {
 	if len(p.buffered) > 0 {
 		p.commit(ctx, ledger.Batch{Events: p.buffered, Progress: p.progress()})
@@ -245,7 +248,7 @@ func (p *pageCommitter) add(ctx context.Context, events []activity.Event) error 
 	return p.err
 }
 
-// finish commits the last page with what has been read.
+// finish commits the buffered page with the progress of the reading.
 func (p *pageCommitter) finish(ctx context.Context, b ledger.Batch) {
 	b.Events = p.buffered
 	for i := range b.Progress.Repos {
@@ -254,7 +257,7 @@ func (p *pageCommitter) finish(ctx context.Context, b ledger.Batch) {
 	p.commit(ctx, b)
 }
 
-// withHeads is a request whose heads the pager learns before their commits.
+// withHeads returns the request with a callback that records the heads before their commits are emitted.
 func (p *pageCommitter) withHeads(request github.ReadRequest) github.ReadRequest {
 	request.OnHead = func(head string) {
 		if !slices.Contains(p.tips, head) {
@@ -264,7 +267,7 @@ func (p *pageCommitter) withHeads(request github.ReadRequest) github.ReadRequest
 	return request
 }
 
-// progress says from which heads the commits of a page were listed: it is committed with them.
+// progress returns the heads that the commits of a page were listed from; it is committed with them.
 func (p *pageCommitter) progress() ledger.Progress {
 	if len(p.tips) == 0 {
 		return ledger.Progress{}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that enforces
-// every documented limit: none is met, the budgets are used sparingly, and everything is recorded.
+// TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that
+// enforces every documented limit: none is met, the budgets are used sparingly, and everything is recorded.
 func TestDayAtScale(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -48,7 +48,9 @@ func TestDayAtScale(t *testing.T) {
 			}
 			for n, org := range orgs {
 				org.requireSparing(test.share)
-				require.LessOrEqual(t, org.tokens, 3*(1+intervals*int(interval/time.Minute)/58), "one for each replica and lifetime")
+				require.LessOrEqual(
+					t, org.tokens, 3*(1+intervals*int(interval/time.Minute)/58), "one for each replica and lifetime",
+				)
 				requireTruth(t, &org.bench, data[n])
 			}
 			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// large is a repository with more to read of its past than a minute's share of a limit: each of its pull requests and commits is a
-// request with REST.
+// large is a repository with more to read of its past than a minute's share of a limit: each of its pull requests and
+// commits is a request with REST.
 func large(pulls, commits int) *githubtest.Dataset {
 	data := dataset("one")
 	for i := range pulls {
@@ -29,8 +29,8 @@ func large(pulls, commits int) *githubtest.Dataset {
 	return data
 }
 
-// fillInBackground has gaps read once a minute, as far as a limit allows, until there are none; between the readings something may
-// happen. It gives how many readings it took.
+// fillInBackground has gaps read once a minute, as far as a limit allows, until there are none; between the readings
+// something may happen. It gives how many readings it took.
 func (b *bench) fillInBackground(between func(n int)) int {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -39,7 +39,14 @@ func (b *bench) fillInBackground(between func(n int)) int {
 		between(n)
 		cov := b.coverage()
 		for _, gap := range cov.Gaps() {
-			_, err := b.collector.Fill(ctx, FillRequest{RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window})
+			_, err := b.collector.Fill(
+				ctx,
+				FillRequest{
+					Scope: activity.Scope{
+						RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window,
+					},
+				},
+			)
 			require.NoError(b.t, err)
 		}
 		if cov = b.coverage(); len(cov.Gaps()) == 0 {
@@ -50,8 +57,8 @@ func (b *bench) fillInBackground(between func(n int)) int {
 	return 0
 }
 
-// TestWhatWasReadCounts: a past that needs more requests than a limit leaves at once is read bit by bit, each thing once, also when
-// what was read is touched meanwhile.
+// TestWhatWasReadCounts: a past that needs more requests than a limit leaves at once is read bit by bit, each thing
+// once, also when what was read is touched meanwhile.
 func TestWhatWasReadCounts(t *testing.T) {
 	t.Parallel()
 	const pulls, commits = 140, 150
@@ -80,7 +87,10 @@ func TestWhatWasReadCounts(t *testing.T) {
 			t.Logf("%d readings", readings)
 			if api == github.APIREST {
 				require.Greater(t, readings, 3, "more than there may be at once")
-				require.LessOrEqual(t, b.server.CountRequests(about(reviewsRoute)), pulls+2*extra+2*readings, "but for those of one second")
+				require.LessOrEqual(
+					t, b.server.CountRequests(about(reviewsRoute)), pulls+2*extra+2*readings,
+					"but for those of one second",
+				)
 				require.LessOrEqual(t, b.server.CountRequests(about(commitRoute)), commits+4*readings)
 			}
 			b.clock.Advance(2 * time.Hour)
@@ -90,7 +100,8 @@ func TestWhatWasReadCounts(t *testing.T) {
 	}
 }
 
-// TestScanOfALostStore: how far a reading came says nothing when the store has lost what it read, whatever this replica has seen.
+// TestScanOfALostStore: how far a reading came says nothing when the store has lost what it read, whatever this replica
+// has seen.
 func TestScanOfALostStore(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, large(30, 0), handover)
@@ -104,7 +115,12 @@ func TestScanOfALostStore(t *testing.T) {
 		}
 		return nil
 	}), caught)
-	order := FillRequest{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -10), End: noon.AddDate(0, 0, -1)}}
+	order := FillRequest{
+		Scope: activity.Scope{
+			Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls),
+			Window: activity.Window{Start: noon.AddDate(0, 0, -10), End: noon.AddDate(0, 0, -1)},
+		},
+	}
 	fill := func(failures int) {
 		t.Helper()
 		b.server.ResetRequests()
@@ -112,7 +128,9 @@ func TestScanOfALostStore(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, done.Failures, failures)
 	}
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: 20, Effect: githubtest.Status(503)})
+	b.server.InjectFault(
+		githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: 20, Effect: githubtest.Status(503)},
+	)
 	fill(1)
 	b.server.ClearFaults()
 	b.store.ReplaceState(org, before)
@@ -120,7 +138,8 @@ func TestScanOfALostStore(t *testing.T) {
 	require.Equal(t, 30, b.server.CountRequests(about(reviewsRoute)))
 }
 
-// TestScansOfSeveralReadings: each of several readings that fail counts, also those that do not come past what is new at the top.
+// TestScansOfSeveralReadings: each of several readings that fail counts, also those that do not come past what is new
+// at the top.
 func TestScansOfSeveralReadings(t *testing.T) {
 	t.Parallel()
 	const pulls, touched, atOnce = 140, 100, 40
@@ -128,7 +147,12 @@ func TestScansOfSeveralReadings(t *testing.T) {
 	b := newBench(t, github.APIREST, data, handover)
 	b.pass()
 	b.server.ResetRequests()
-	order := FillRequest{Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls), Window: activity.Window{Start: noon.AddDate(0, 0, -13), End: noon.AddDate(0, 0, -1)}}
+	order := FillRequest{
+		Scope: activity.Scope{
+			Repo: "one", Streams: activity.StreamsOf(activity.StreamPulls),
+			Window: activity.Window{Start: noon.AddDate(0, 0, -13), End: noon.AddDate(0, 0, -1)},
+		},
+	}
 	readings := 0
 	for failed := true; failed && readings < 20; readings++ {
 		if readings == 1 {
@@ -141,14 +165,21 @@ func TestScansOfSeveralReadings(t *testing.T) {
 			})
 		}
 		b.server.ClearFaults()
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: reviewsRoute}, Skip: atOnce, Effect: githubtest.Status(503)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match: githubtest.Match{Route: reviewsRoute}, Skip: atOnce, Effect: githubtest.Status(503),
+			},
+		)
 		done, err := b.collector.Fill(t.Context(), order)
 		require.NoError(t, err)
 		failed = len(done.Failures) > 0
 	}
 	b.server.ClearFaults()
 	require.LessOrEqual(t, readings, 1+(pulls+touched)/(atOnce-3))
-	require.LessOrEqual(t, b.server.CountRequests(about(reviewsRoute)), pulls+touched+5*readings, "but for what failed, and those of one second")
+	require.LessOrEqual(
+		t, b.server.CountRequests(about(reviewsRoute)), pulls+touched+5*readings,
+		"but for what failed, and those of one second",
+	)
 	b.fill()
 	b.pass()
 	requireTruth(t, b, data)

@@ -23,8 +23,9 @@ import (
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations).
 func installationLimit(repositories int) int { return min(12_500, 5000+50*max(0, repositories-20)) }
 
-// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time. One replica leads
-// and makes the passes, two follow and read what is older, each with a token of its own; they share what is known of the budget.
+// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time.
+// One replica leads and makes the passes, two follow and read what is older, each with a token of its own; they share
+// what is known of the budget.
 type simulated struct {
 	bench
 
@@ -147,11 +148,15 @@ func (s *simulated) observe(o github.Attempt) {
 // busyOrg is an organization in which so many repositories change in each interval, from noon on.
 func busyOrg(login string, repositories, changed, intervals int, seed uint64) *githubtest.Dataset {
 	rnd := rand.New(rand.NewPCG(seed, 5))
-	d := &githubtest.Dataset{Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon.AddDate(0, 0, 60)}}
+	d := &githubtest.Dataset{
+		Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon.AddDate(0, 0, 60)},
+	}
 	names := make([]string, repositories)
 	for i := range names {
 		names[i] = fmt.Sprintf("repo-%05d", i)
-		d.Repos = append(d.Repos, githubtest.Repo{Name: names[i], DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
+		d.Repos = append(
+			d.Repos, githubtest.Repo{Name: names[i], DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)},
+		)
 	}
 	for i := range changed { // the last week has lines as well
 		commit(d, names[i], noon.AddDate(0, 0, -6).Add(time.Duration(i)*time.Minute))

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Names of the operational counters that all replicas share, with their labels beside the organization.
+// Names of the tallies: operational counters that all replicas share, with their labels beside the organization.
 const (
 	TallyRuns        = "scrape_runs"           // result
 	TallyReconciled  = "reconciled_events"     //
@@ -28,22 +28,22 @@ const (
 	resultFailure    = "failure"
 	resultFenced     = "fenced"
 
-	// SourceLeader and WriteSuccess are the labels of TallyStoreWrites of a leader's write that was taken.
+	// SourceLeader and WriteSuccess are the labels of TallyStoreWrites for a successful write of a leader.
 	SourceLeader = sourceLeader
 	WriteSuccess = "success"
 )
 
-// Tallies collects increments of shared counters until a commit takes them along. Its zero value is ready; it is safe
+// Tallies collects increments of shared counters until the next commit stores them. Its zero value is ready; it is safe
 // for concurrent use.
 type Tallies struct {
 	mu      sync.Mutex
 	pending map[ledger.TallyKey]uint64
 }
 
-// Add counts one.
+// Add increments a counter by one.
 func (t *Tallies) Add(name string, labels ...string) { t.AddN(name, 1, labels...) }
 
-// AddN counts n.
+// AddN increments a counter by n; 0 leaves it as it is.
 func (t *Tallies) AddN(name string, n uint64, labels ...string) {
 	if n == 0 {
 		return
@@ -58,7 +58,7 @@ func (t *Tallies) AddN(name string, n uint64, labels ...string) {
 	t.pending[key] += n
 }
 
-// drain is what has come up since the last time.
+// drain removes and returns the pending increments.
 func (t *Tallies) drain() []ledger.Tally {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,13 +70,14 @@ func (t *Tallies) drain() []ledger.Tally {
 	return list
 }
 
-// restore returns what could not be committed.
+// restore adds increments again that could not be committed.
 func (t *Tallies) restore(list []ledger.Tally) {
 	for _, tally := range list {
 		t.AddN(tally.Name, tally.Add, tally.Labels[:]...)
 	}
 }
 
+// writeResult returns the label of TallyStoreWrites for an error.
 func writeResult(err error) string {
 	if errors.Is(err, ledger.ErrFenced) {
 		return resultFenced

@@ -64,8 +64,8 @@ func (t *truth) event(repo string, login *string, otherwise string, kind activit
 	shown[ledger.MetricLastEvent] = max(shown[ledger.MetricLastEvent], uint64(at.Unix()))
 }
 
-// lines are those of the last week from Sunday to Sunday and of all time. Merge commits have none, nor have those that GitHub
-// cannot tell.
+// lines are those of the last week from Sunday to Sunday and of all time. Merge commits have none, nor have those that
+// GitHub cannot tell.
 func (t *truth) lines(c *githubtest.Commit) {
 	if c.CommittedAt.After(t.now) {
 		return
@@ -105,13 +105,15 @@ func metricsOf(shown shown) map[ledger.Series]map[ledger.Metric]uint64 {
 	return all
 }
 
-// requireTruth compares every metric of every series with what follows from the data, which must lie within the look-back.
+// requireTruth compares every metric of every series with what follows from the data, which must lie within the
+// look-back.
 func requireTruth(t *testing.T, b *bench, data *githubtest.Dataset) {
 	t.Helper()
 	require.Equal(t, truthOf(data, b.clock.Now()).metrics, metricsOf(b.metrics()))
 }
 
-// requireNothingInvented holds the totals that are shown against the truth: what was not read may be missing, but nothing is more.
+// requireNothingInvented holds the totals that are shown against the truth: what was not read may be missing, but
+// nothing is more.
 func requireNothingInvented(t *testing.T, b *bench, data *githubtest.Dataset) {
 	t.Helper()
 	want := truthOf(data, b.clock.Now()).metrics

@@ -23,7 +23,9 @@ func TestUnansweredRepository(t *testing.T) {
 		of := func(repo string) func(githubtest.RequestInfo) bool {
 			return func(r githubtest.RequestInfo) bool { return r.Repo == repo && r.Operation != "Activities" }
 		}
-		fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(503)})
+		fault := b.server.InjectFault(
+			githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(503)},
+		)
 		var asked []int
 		for n := range 24 { // two hours
 			b.clock.Advance(interval)
@@ -47,9 +49,15 @@ func TestUnansweredRepository(t *testing.T) {
 		require.GreaterOrEqual(t, passes, 6)
 		require.LessOrEqual(t, passes, 10, "after 5, 10, 20 and each 30 minutes: %v", asked)
 		b.server.ResetRequests()
-		filled, err := b.collector.Fill(t.Context(), FillRequest{
-			Repo: "one", Streams: activity.EveryStream, Window: activity.Window{Start: noon, End: b.clock.Now()},
-		})
+		filled, err := b.collector.Fill(
+			t.Context(),
+			FillRequest{
+				Scope: activity.Scope{
+					Repo: "one", Streams: activity.EveryStream,
+					Window: activity.Window{Start: noon, End: b.clock.Now()},
+				},
+			},
+		)
 		require.NoError(t, err)
 		require.NotEmpty(t, filled.Failures)
 		require.True(t, filled.NotBefore.After(b.clock.Now()), "its jobs wait, too")
@@ -69,7 +77,8 @@ func TestNothingAnswered(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, dataset("one", "two"), func(s *Settings) { s.Interval = interval })
 	b.pass()
 	fault := b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }}, Effect: githubtest.Status(503),
+		Match:  githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }},
+		Effect: githubtest.Status(503),
 	})
 	for n := range 12 {
 		b.clock.Advance(interval)
@@ -100,9 +109,15 @@ func TestDeferral(t *testing.T) {
 		waits = append(waits, max(0, until.Sub(noon)))
 	}
 	require.True(t, r.isUnavailable(1))
-	require.Equal(t, []time.Duration{0, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute}, waits)
+	require.Equal(
+		t,
+		[]time.Duration{0, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute},
+		waits,
+	)
 	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
-	require.NoError(t, r.deferralOf(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing")
+	require.NoError(
+		t, r.deferralOf(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing",
+	)
 	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
 	require.Error(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay-time.Second)))
 	require.NoError(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay)))

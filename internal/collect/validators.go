@@ -11,60 +11,68 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// What tells whether a stream has changed is committed together with the events that were read then, so it never promises what
-// the ledger does not have. There is one for a repository and stream, which bounds them.
+// validatorKey returns the key of the entry that stores the validator of a stream for conditional requests. It is
+// committed together with the events of the same reading, so that "304 Not Modified" never hides an event that the
+// ledger lacks.
 func validatorKey(repo int64, s activity.Stream) ledger.EntryKey {
 	return ledger.EntryKey{Name: ledger.EntryValidator, Repo: repo, Sub: s.String()}
 }
 
-// loadValidators adds what is known to the requests, but for the streams that lag: what is missing of those is older than it. It asks
-// the store itself, which may have lost what this replica has seen.
-func (c *Collector) loadValidators(ctx context.Context, some []reading) error {
+// loadValidators adds the stored validators to the readings, except for lagging streams, whose gap is older than the
+// validator. They are read from the store and not from this replica's view, because the store may have been reset
+// since.
+func (c *Collector) loadValidators(ctx context.Context, readings []reading) error {
 	var keys []ledger.EntryKey
-	for i := range some {
+	for i := range readings {
 		for _, s := range activity.AllStreams() {
-			if some[i].isConditional(s) {
-				keys = append(keys, validatorKey(some[i].request.Repo.ID, s))
+			if readings[i].isConditional(s) {
+				keys = append(keys, validatorKey(readings[i].request.Repo.ID, s))
 			}
 		}
 	}
 	if len(keys) == 0 {
 		return nil
 	}
-	samples, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, keys)
+	entries, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, keys)
 	if err != nil {
 		return &StoreError{err}
 	}
-	for i := range some {
+	for i := range readings {
 		for _, s := range activity.AllStreams() {
-			if some[i].isConditional(s) {
-				some[i].request.Validators[s] = decodeValidator(samples[validatorKey(some[i].request.Repo.ID, s)].Data)
+			if readings[i].isConditional(s) {
+				readings[i].request.Validators[s] = decodeValidator(
+					entries[validatorKey(readings[i].request.Repo.ID, s)].Data,
+				)
 			}
 		}
 	}
 	return nil
 }
 
-// isConditional reports whether a stream is read on the condition that it has changed: nothing else tells whether it has.
+// isConditional reports whether a stream is requested with a validator: it has no signal that shows whether it changed.
 func (r *reading) isConditional(s activity.Stream) bool {
-	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lagging.Has(s)
+	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lagging.Has(
+		s,
+	)
 }
 
-// validatorEntries are the validators that differ from the ones that were known.
-func validatorEntries(todo *reading, outcome *github.ReadResult) []ledger.Entry {
-	var samples []ledger.Entry
+// validatorEntries returns the entries of the validators that a reading has changed.
+func validatorEntries(todo *reading, result *github.ReadResult) []ledger.Entry {
+	var entries []ledger.Entry
 	for _, s := range activity.AllStreams() {
-		had, has := todo.request.Validators[s], outcome.Validators[s]
-		if outcome.Failed[s] != nil || (has.ETag == had.ETag && has.Since.Equal(had.Since)) {
+		had, has := todo.request.Validators[s], result.Validators[s]
+		if result.Failed[s] != nil || (has.ETag == had.ETag && has.Since.Equal(had.Since)) {
 			continue
 		}
 		var data []byte
 		if has.ETag != "" {
 			data = encodeValidator(has)
 		}
-		samples = append(samples, ledger.Entry{EntryKey: validatorKey(todo.request.Repo.ID, s), Data: data, Observed: todo.observed})
+		entries = append(entries, ledger.Entry{
+			EntryKey: validatorKey(todo.request.Repo.ID, s), Data: data, Observed: todo.observed,
+		})
 	}
-	return samples
+	return entries
 }
 
 // encodeValidator writes "since etag", since in Unix seconds, 0 for none.
@@ -76,7 +84,7 @@ func encodeValidator(v github.Validator) []byte {
 	return []byte(strconv.FormatInt(since, 10) + " " + v.ETag)
 }
 
-// decodeValidator gives nothing for what encodeValidator did not write: then everything is asked for.
+// decodeValidator reads what encodeValidator wrote. For other data it returns none, so that everything is requested.
 func decodeValidator(data []byte) github.Validator {
 	number, etag, ok := strings.Cut(string(data), " ")
 	since, err := strconv.ParseInt(number, 10, 64)

@@ -49,7 +49,9 @@ func TestAnIdlePassOfRESTIsFree(t *testing.T) {
 	points, commits := b.spent()
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
-	require.Equal(t, 6, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }))
+	require.Equal(
+		t, 6, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
+	)
 	b.clock.Advance(interval)
 	require.Zero(t, b.pass().Changed, "what was asked for had not changed")
 }
@@ -76,7 +78,8 @@ func TestWhatChangedIsFoundUnderACondition(t *testing.T) {
 	}
 }
 
-// TestManyCommentsUnderACondition: neither a page that is nearly full nor one that has another behind it hides what comes on the next.
+// TestManyCommentsUnderACondition: neither a page that is nearly full nor one that has another behind it hides what
+// comes on the next.
 func TestManyCommentsUnderACondition(t *testing.T) {
 	t.Parallel()
 	b := conditionalBench(t)
@@ -105,7 +108,12 @@ func TestNoConditionWithoutTheEvents(t *testing.T) {
 			comment(d, "two", 2, at)
 			data = d
 		})
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"}, Effect: githubtest.Status(503)})
+		b.server.InjectFault(
+			githubtest.Fault{
+				Match:  githubtest.Match{Route: "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"},
+				Effect: githubtest.Status(503),
+			},
+		)
 		b.clock.Advance(interval)
 		require.Equal(t, PassPartial, b.pass().Status)
 		b.server.ClearFaults()

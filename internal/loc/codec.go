@@ -35,7 +35,9 @@ var ErrInvalidState = errors.New("not a state of weekly lines")
 //	version, flags (1 byte each) │ times, counts and waits as varints │ the head's length and the head │
 //	from version 2 on Rewound
 func (s *State) Encode() []byte {
-	data := []byte{version, flag(s.QuietWeek, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete)}
+	data := []byte{
+		version, flag(s.QuietWeek, flagQuiet) | flag(s.Fallback, flagFallback) | flag(s.Incomplete, flagIncomplete),
+	}
 	if !s.RewrittenAt.IsZero() {
 		data[0], data[1] = versionRewound, data[1]|flag(s.Outdated, flagOutdated)
 	}
@@ -43,7 +45,8 @@ func (s *State) Encode() []byte {
 		data = binary.AppendUvarint(data, seconds(t))
 	}
 	for _, n := range []int{
-		s.ZeroAnswers, int(s.StatisticsRetry.Wait / time.Second), s.Commits.Position, s.Commits.Requested, int(s.Commits.Retry.Wait / time.Second),
+		s.ZeroAnswers, int(s.StatisticsRetry.Wait / time.Second), s.Commits.Position, s.Commits.Requested,
+		int(s.Commits.Retry.Wait / time.Second),
 	} {
 		data = binary.AppendUvarint(data, uint64(min(max(0, n), math.MaxInt32)))
 	}

@@ -1,5 +1,5 @@
-// Package loc decides how a repository's weekly lines are got from GitHub's statistics: when these are asked for, what an
-// answer means, and when the lines of single commits are read in their place. It has no clock and does no I/O:
+// Package loc decides how a repository's weekly lines are got from GitHub's statistics: when these are asked for, what
+// an answer means, and when the lines of single commits are read in their place. It has no clock and does no I/O:
 //
 //	             good answer              2 refresh intervals without one
 //	warming ───────────────────▶ ready ◀──────────────────────────────────▶ stale
@@ -56,7 +56,8 @@ const maxZeroDelay = time.Hour
 type Rules struct {
 	// RefreshInterval is how old statistics may be.
 	RefreshInterval time.Duration
-	// Fallback reads commits after ZeroAnswers answers in a row without a line. The statistics are asked again after Cooldown.
+	// Fallback reads commits after ZeroAnswers answers in a row without a line. The statistics are asked again after
+	// Cooldown.
 	Fallback    bool
 	ZeroAnswers int
 	Cooldown    time.Duration
@@ -64,7 +65,8 @@ type Rules struct {
 
 // State is what is known of one repository. Its zero value knows nothing.
 type State struct {
-	// Week is the beginning of the week that the values are of, ConfirmedAt when they were confirmed last; zero without values.
+	// Week is the beginning of the week that the values are of, ConfirmedAt when they were confirmed last; zero without
+	// values.
 	Week, ConfirmedAt time.Time
 	// QuietWeek says that the values are those of a week without a push.
 	QuietWeek bool
@@ -120,8 +122,8 @@ const (
 	StepReadCommits         // read the lines of commits
 )
 
-// WithRewrite takes that the default branch has lost commits: the values and what was read so far may count them. The values
-// stay until there are others.
+// WithRewrite takes that the default branch has lost commits: the values and what was read so far may count them. The
+// values stay until there are others.
 func (r *Rules) WithRewrite(s State, at *Situation) State {
 	if at.RewrittenAt.Truncate(time.Second).After(s.RewrittenAt) {
 		s.RewrittenAt, s.Outdated, s.Commits = at.RewrittenAt.Truncate(time.Second), !s.Week.IsZero(), CommitProgress{}
@@ -227,7 +229,9 @@ func (r *Rules) WithPending(s State, at *Situation) State {
 // WithZero takes an answer that has commits and no line. It never becomes a value.
 func (r *Rules) WithZero(s State, at *Situation) State {
 	s.ZeroAnswers++
-	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{At: at.Now.Add(min(r.RefreshInterval, maxZeroDelay))}
+	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{
+		At: at.Now.Add(min(r.RefreshInterval, maxZeroDelay)),
+	}
 	switch {
 	case s.ZeroAnswers < r.ZeroAnswers:
 	case r.Fallback:
@@ -244,7 +248,8 @@ func (r *Rules) WithStatisticsError(s State, at *Situation, refused bool) State 
 	return s
 }
 
-// WithCommitsError takes an error of reading commits. What was refused begins anew: the head of the listing may be gone.
+// WithCommitsError takes an error of reading commits. What was refused begins anew: the head of the listing may be
+// gone.
 func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
 	s.Commits = s.CommitProgress(at)
 	if refused {

@@ -173,7 +173,9 @@ func TestWhatWasReadOfAnotherWeek(t *testing.T) {
 	at := situation(0)
 	s := rules.WithCommitProgress(State{Fallback: true, FallbackUntil: at.Now.Add(100 * weekLong)}, at, "head", 10, 9)
 	s = rules.WithCommitProgress(s, at, "head", 20, 8)
-	require.Equal(t, CommitProgress{Week: at.Week.Start, Head: "head", Position: 20, Requested: 17}, s.CommitProgress(at))
+	require.Equal(
+		t, CommitProgress{Week: at.Week.Start, Head: "head", Position: 20, Requested: 17}, s.CommitProgress(at),
+	)
 	next := situation(weekLong)
 	require.Equal(t, CommitProgress{Week: next.Week.Start}, s.CommitProgress(next))
 	require.Equal(t, 3, rules.WithCommitProgress(s, next, "other", 3, 3).Commits.Requested)
@@ -197,9 +199,12 @@ func TestRewind(t *testing.T) {
 		step  Step
 		take  func(s State) State
 	}{
-		"statistics": {rules.WithStatistics(State{}, at), StepReadStatistics, func(s State) State { return rules.WithStatistics(s, rewound) }},
-		"commits":    {rules.WithCommits(fallback, at, true), StepReadCommits, read},
-		"a part":     {rules.WithCommitProgress(fallback, at, "head", 10, 9), StepReadCommits, read},
+		"statistics": {
+			rules.WithStatistics(State{}, at), StepReadStatistics,
+			func(s State) State { return rules.WithStatistics(s, rewound) },
+		},
+		"commits": {rules.WithCommits(fallback, at, true), StepReadCommits, read},
+		"a part":  {rules.WithCommitProgress(fallback, at, "head", 10, 9), StepReadCommits, read},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,7 +227,9 @@ func TestRewind(t *testing.T) {
 			require.Equal(t, s, rules.WithRewrite(s, rewound))
 		})
 	}
-	require.Equal(t, byte(version), (&State{Week: sunday}).Encode()[0], "who does not know rewrites reads what has none")
+	require.Equal(
+		t, byte(version), (&State{Week: sunday}).Encode()[0], "who does not know rewrites reads what has none",
+	)
 }
 
 // TestSwitchedOff: a repository in fallback asks again when the fallback is switched off.
@@ -247,22 +254,27 @@ func drawState(t *rapid.T) State {
 		return time.Unix(int64(n), 0).UTC()
 	}
 	retry := func(name string) Retry {
-		return Retry{At: moment(name), Wait: time.Duration(rapid.IntRange(0, 100_000).Draw(t, name+" wait")) * time.Second}
+		return Retry{
+			At: moment(name), Wait: time.Duration(rapid.IntRange(0, 100_000).Draw(t, name+" wait")) * time.Second,
+		}
 	}
 	rewound := moment("rewound")
 	return State{
 		RewrittenAt: rewound, Outdated: !rewound.IsZero() && rapid.Bool().Draw(t, "outdated"),
-		Week: moment("week"), ConfirmedAt: moment("refreshed"), QuietWeek: rapid.Bool().Draw(t, "quiet"), ZeroAnswers: rapid.IntRange(0, 9).Draw(t, "zeros"),
-		Fallback: rapid.Bool().Draw(t, "fallback"), FallbackUntil: moment("until"), Incomplete: rapid.Bool().Draw(t, "incomplete"), StatisticsRetry: retry("asking"),
+		Week: moment("week"), ConfirmedAt: moment("refreshed"), QuietWeek: rapid.Bool().Draw(t, "quiet"),
+		ZeroAnswers: rapid.IntRange(0, 9).Draw(t, "zeros"),
+		Fallback:    rapid.Bool().Draw(t, "fallback"), FallbackUntil: moment("until"),
+		Incomplete: rapid.Bool().Draw(t, "incomplete"), StatisticsRetry: retry("asking"),
 		Commits: CommitProgress{
 			Week: moment("reading"), Head: rapid.StringMatching(`[0-9a-f]{0,64}`).Draw(t, "head"),
-			Position: rapid.IntRange(0, 1_000_000).Draw(t, "position"), Requested: rapid.IntRange(0, 1_000_000).Draw(t, "asked"), Retry: retry("retry"),
+			Position:  rapid.IntRange(0, 1_000_000).Draw(t, "position"),
+			Requested: rapid.IntRange(0, 1_000_000).Draw(t, "asked"), Retry: retry("retry"),
 		},
 	}
 }
 
-// TestRunsForEver: whatever GitHub answers, a repository is never left alone for longer than its waits, no zero becomes a value,
-// a good answer always makes it ready, and statistics are not asked more often than they should be.
+// TestRunsForEver: whatever GitHub answers, a repository is never left alone for longer than its waits, no zero becomes
+// a value, a good answer always makes it ready, and statistics are not asked more often than they should be.
 func TestRunsForEver(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -333,8 +345,9 @@ func TestCodec(t *testing.T) {
 	})
 	good := (&State{Week: sunday, Commits: CommitProgress{Head: "abc"}}).Encode()
 	for name, data := range map[string][]byte{
-		"nothing": nil, "another version": append([]byte{9}, good[1:]...), "unknown flags": append([]byte{version, 0xff}, good[2:]...),
-		"cut": good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2],
+		"nothing": nil, "another version": append([]byte{9}, good[1:]...),
+		"unknown flags": append([]byte{version, 0xff}, good[2:]...),
+		"cut":           good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2],
 	} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrInvalidState, name)
@@ -342,7 +355,9 @@ func TestCodec(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add((&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc", Position: 3}}).Encode())
+	f.Add(
+		(&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc", Position: 3}}).Encode(),
+	)
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(data)

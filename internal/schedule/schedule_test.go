@@ -39,7 +39,10 @@ func TestEveryInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		turns := record(t, Loop{Interval: time.Minute}, 5*time.Minute+time.Second, nothing)
-		require.Equal(t, []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute}, turns)
+		require.Equal(
+			t, []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute},
+			turns,
+		)
 	})
 }
 

@@ -23,6 +23,7 @@ const (
 	memstore   = module + "/internal/ledger/memstore/leaf"
 	github     = module + "/internal/github/leaf"
 	collect    = module + "/internal/collect/leaf"
+	loc        = module + "/internal/loc"
 	varint     = module + "/internal/varint/leaf"
 	wakeup     = module + "/internal/wakeup/leaf"
 	rediskeys  = module + "/internal/rediskeys/leaf"
@@ -72,6 +73,9 @@ var imports = []struct {
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
 	{"internal/loc", github, true},
+	{"internal/loc/rounds", loc, false},
+	{"internal/loc/rounds", github, false},
+	{"internal/loc/rounds", collect, true},
 
 	{"internal/ledger/memstore", ledger, false},
 	{"internal/ledger/memstore", redis, true},
@@ -98,6 +102,7 @@ var imports = []struct {
 	{"internal/collect", ledger, false},
 	{"internal/collect", github, false},
 	{"internal/collect", schedule, true},
+	{"internal/collect", loc, true},
 	{"internal/collect", collector, true},
 	{"internal/collect", receiver, true},
 	{"internal/collect", gogithub, true},

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
 // Where weekly lines come from.
@@ -74,8 +74,8 @@ func (c *LOCFallbackConfig) Validate() error {
 func (c *LOCConfig) statistics() bool { return c.Source == locStatistics }
 
 // settings are those of the collector, but for who is asked.
-func (c *LOCConfig) settings(retention time.Duration) collect.LinesSettings {
-	return collect.LinesSettings{
+func (c *LOCConfig) settings(retention time.Duration) rounds.Settings {
+	return rounds.Settings{
 		Rules: loc.Rules{
 			RefreshInterval: c.RefreshInterval, Fallback: c.Fallback.Enabled, ZeroAnswers: c.Fallback.ZeroDetectionWindows, Cooldown: c.Fallback.Cooldown,
 		},

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
@@ -36,7 +37,8 @@ func (r *jobReader) Read(ctx context.Context, job backfill.Job) (missing bool, e
 		return false, err
 	}
 	result, err := r.collector.Fill(ctx, collect.FillRequest{
-		RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window, Force: job.Reason == backfill.ReasonOperator,
+		Scope: activity.Scope{RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window},
+		Force: job.Reason == backfill.ReasonOperator,
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -6,9 +6,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -18,7 +20,7 @@ const linesRetryDelay = 10 * time.Second
 // lineRounds reads the weekly lines of an organization from GitHub's statistics while this replica leads it. A nil one is
 // that of an organization whose weekly lines are those of its commits: it takes signals and does nothing.
 type lineRounds struct {
-	settings  collect.LinesSettings
+	settings  rounds.Settings
 	collector *collect.Collector
 	view      *ledger.View
 	logger    *zap.Logger
@@ -30,7 +32,7 @@ type lineRounds struct {
 }
 
 func newLineRounds(
-	settings collect.LinesSettings, collector *collect.Collector, view *ledger.View, logger *zap.Logger,
+	settings rounds.Settings, collector *collect.Collector, view *ledger.View, logger *zap.Logger,
 ) *lineRounds {
 	return &lineRounds{
 		settings: settings, collector: collector, view: view, logger: logger,
@@ -104,9 +106,9 @@ func (l *lineRounds) run(ctx context.Context, fence uint64) {
 	if !l.awaitFirstPass(ctx) {
 		return
 	}
-	work := l.collector.Lines(l.settings, fence, l.view)
+	work := rounds.New(l.settings, l.collector, fence, l.view)
 	for ctx.Err() == nil {
-		round, err := work.Refresh(ctx)
+		round, err := work.Run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -119,7 +121,7 @@ func (l *lineRounds) run(ctx context.Context, fence uint64) {
 }
 
 // logRound logs the outcome of a round: the first failing one as a warning.
-func (l *lineRounds) logRound(round *collect.LinesResult, err error) {
+func (l *lineRounds) logRound(round *rounds.Result, err error) {
 	failing := err != nil || len(round.Failures) > 0
 	level := zap.DebugLevel
 	switch {
@@ -132,7 +134,17 @@ func (l *lineRounds) logRound(round *collect.LinesResult, err error) {
 	l.failing = failing || (l.failing && round.StatisticsReads+round.CommitReads == 0)
 	l.logger.Log(level, "Round over the weekly lines ended.",
 		zap.Int("asked", round.StatisticsReads), zap.Int("read", round.CommitReads),
-		zap.Int("quiet", round.QuietWeeks), zap.Time("next", round.NextAt), failuresField(round.Failures), zap.Error(err))
+		zap.Int("quiet", round.QuietWeeks), zap.Time("next", round.NextAt), failuresField(commitFailures(round.Failures)),
+		zap.Error(err))
+}
+
+// commitFailures returns the failures of a round as failures of the commit stream, which the lines belong to.
+func commitFailures(failures []rounds.Failure) []collect.Failure {
+	list := make([]collect.Failure, len(failures))
+	for i, f := range failures {
+		list[i] = collect.Failure{RepoID: f.RepoID, Repo: f.Repo, Stream: activity.StreamCommits, Err: f.Err}
+	}
+	return list
 }
 
 // eachState calls f with the state of the weekly lines of every repository in the view, and its mode now.

@@ -94,7 +94,10 @@ func (r *githubReceiver) addRoles(org *organization, shared *roles) {
 	var rounds *lineRounds
 	if r.config.LOC.statistics() {
 		settings := r.config.LOC.settings(r.config.Retention)
+		settings.Org, settings.Concurrency = org.name, org.config.Concurrency
 		settings.Source, settings.CheckPaused = org.client, r.cooldown.Err
+		settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
+		settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
 		rounds = newLineRounds(settings, org.collector, org.view, logger)
 	}
 	var dispatcher *gapDispatcher

@@ -28,7 +28,9 @@ func newResponse(status int, v any) response {
 	}
 	return response{
 		status: status, body: b,
-		header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "X-Github-Media-Type": {"github.v3; format=json"}},
+		header: http.Header{
+			"Content-Type": {"application/json; charset=utf-8"}, "X-Github-Media-Type": {"github.v3; format=json"},
+		},
 	}
 }
 
@@ -50,8 +52,8 @@ func formatOptionalTime(t *time.Time) any {
 	return formatTime(*t)
 }
 
-// applyValidators sets the validators of an answer and turns it into a 304 if the client has it already. The ETag depends on
-// the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
+// applyValidators sets the validators of an answer and turns it into a 304 if the client has it already. The ETag
+// depends on the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
 func (a *response) applyValidators(r *http.Request) (notModified bool) {
 	if a.status != http.StatusOK || r.Method != http.MethodGet {
 		return false

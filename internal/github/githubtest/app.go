@@ -32,14 +32,20 @@ func (x *exchange) authenticateApp() (response, bool) {
 		x.view = x.s.view(&Credential{Orgs: []string{}})
 		return errorResponse(status, message), false
 	}
-	x.identify(&Credential{Name: "app-" + strconv.FormatInt(app.ID, 10), Bucket: "app:" + strconv.FormatInt(app.ID, 10), app: app})
+	x.identify(
+		&Credential{
+			Name: "app-" + strconv.FormatInt(app.ID, 10), Bucket: "app:" + strconv.FormatInt(app.ID, 10), app: app,
+		},
+	)
 	return response{}, true
 }
 
 func (s *Server) verifyJWT(token string) (*App, int, string) {
 	claims := jwt.MapClaims{}
 	var app *App
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithJSONNumber())
+	parser := jwt.NewParser(
+		jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithJSONNumber(),
+	)
 	_, err := parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) {
 		app = s.appByIssuer(claims["iss"])
 		if app == nil {
@@ -106,7 +112,8 @@ func (x *exchange) installationJSON(i Installation) obj {
 	}
 	j := obj{
 		"id": i.ID, "app_id": x.cred.app.ID, "app_slug": x.cred.app.Slug, "client_id": x.cred.app.ClientID,
-		"account": obj{"login": i.Org, "id": id, "type": "Organization"}, "target_type": "Organization", "target_id": id,
+		"account": obj{"login": i.Org, "id": id, "type": "Organization"}, "target_type": "Organization",
+		"target_id":            id,
 		"repository_selection": "all", "permissions": permissions(i), "events": []string{}, "suspended_at": nil,
 		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.base, i.ID),
 		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", htmlBase, i.Org, i.ID),
@@ -160,12 +167,14 @@ func (x *exchange) createInstallationToken() response {
 		}
 		name := fmt.Sprintf("installation-%d", i.ID)
 		c := Credential{
-			Token: installationToken(i.ID, x.info.Seq), Name: name, Login: x.cred.app.Slug + "[bot]", Orgs: []string{i.Org},
+			Token: installationToken(i.ID, x.info.Seq), Name: name, Login: x.cred.app.Slug + "[bot]",
+			Orgs:   []string{i.Org},
 			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
 		x.s.AddCredential(c)
 		return newResponse(http.StatusCreated, obj{
-			"token": c.Token, "expires_at": formatTime(c.expiresAt), "permissions": permissions(i), "repository_selection": "all",
+			"token": c.Token, "expires_at": formatTime(c.expiresAt), "permissions": permissions(i),
+			"repository_selection": "all",
 		})
 	}
 	return notFoundResponse()

@@ -36,7 +36,9 @@ func TestAppTokens(t *testing.T) {
 	require.Equal(t, 70., dig(t, get(t, s, "/orgs/acme/installation", "Authorization", app).json(t), "id"))
 	require.Equal(t, []any{70., 71.}, column(t, get(t, s, "/app/installations", "Authorization", app).json(t), "id"))
 	mint := func(id string) response {
-		return do(t, request(t, s, http.MethodPost, "/app/installations/"+id+"/access_tokens", nil, "Authorization", app))
+		return do(
+			t, request(t, s, http.MethodPost, "/app/installations/"+id+"/access_tokens", nil, "Authorization", app),
+		)
 	}
 	made := mint("70")
 	require.Equal(t, http.StatusCreated, made.StatusCode)
@@ -46,10 +48,15 @@ func TestAppTokens(t *testing.T) {
 	require.NotEqual(t, dig(t, made.json(t), "token"), dig(t, mint("70").json(t), "token"))
 	require.Equal(t, http.StatusForbidden, mint("71").StatusCode)
 	require.Equal(t, http.StatusNotFound, mint("72").StatusCode)
-	require.Equal(t, http.StatusUnauthorized, get(t, s, "/orgs/acme", "Authorization", app).StatusCode, "an app itself sees no data")
+	require.Equal(
+		t, http.StatusUnauthorized, get(t, s, "/orgs/acme", "Authorization", app).StatusCode,
+		"an app itself sees no data",
+	)
 	require.Equal(t, http.StatusUnauthorized, get(t, s, "/app").StatusCode, "a user is no app")
 	c.Time = c.Add(time.Hour)
-	require.Equal(t, http.StatusUnauthorized, get(t, s, "/orgs/acme/repos", "Authorization", token).StatusCode, "expired")
+	require.Equal(
+		t, http.StatusUnauthorized, get(t, s, "/orgs/acme/repos", "Authorization", token).StatusCode, "expired",
+	)
 }
 
 func TestAppJWTRules(t *testing.T) {
@@ -65,13 +72,25 @@ func TestAppJWTRules(t *testing.T) {
 		status          int
 	}{
 		"good, id as number": {sign(t, key, jwt.MapClaims{"iss": 7, "iat": now, "exp": now + 600}), "", 200},
-		"issued later":       {sign(t, key, jwt.MapClaims{"iss": "7", "iat": now + 1, "exp": now + 60}), "'Issued at'", 401},
-		"issued at fraction": {sign(t, key, jwt.MapClaims{"iss": "7", "iat": float64(now) - 0.5, "exp": now + 60}), "'Issued at'", 401},
-		"expired":            {sign(t, key, jwt.MapClaims{"iss": "7", "iat": now - 60, "exp": now}), "'Expiration time'", 401},
-		"too far":            {sign(t, key, jwt.MapClaims{"iss": "7", "iat": now, "exp": now + 601}), "too far in the future", 401},
-		"unknown issuer":     {sign(t, key, jwt.MapClaims{"iss": "8", "iat": now, "exp": now + 60}), "Integration not found", 404},
-		"wrong key":          {sign(t, wrong, jwt.MapClaims{"iss": "7", "iat": now, "exp": now + 60}), "could not be decoded", 401},
-		"no token":           {"Bearer x", "could not be decoded", 401},
+		"issued later": {
+			sign(t, key, jwt.MapClaims{"iss": "7", "iat": now + 1, "exp": now + 60}), "'Issued at'", 401,
+		},
+		"issued at fraction": {
+			sign(t, key, jwt.MapClaims{"iss": "7", "iat": float64(now) - 0.5, "exp": now + 60}), "'Issued at'", 401,
+		},
+		"expired": {
+			sign(t, key, jwt.MapClaims{"iss": "7", "iat": now - 60, "exp": now}), "'Expiration time'", 401,
+		},
+		"too far": {
+			sign(t, key, jwt.MapClaims{"iss": "7", "iat": now, "exp": now + 601}), "too far in the future", 401,
+		},
+		"unknown issuer": {
+			sign(t, key, jwt.MapClaims{"iss": "8", "iat": now, "exp": now + 60}), "Integration not found", 404,
+		},
+		"wrong key": {
+			sign(t, wrong, jwt.MapClaims{"iss": "7", "iat": now, "exp": now + 60}), "could not be decoded", 401,
+		},
+		"no token": {"Bearer x", "could not be decoded", 401},
 	} {
 		r := get(t, s, "/app", "Authorization", c.header)
 		require.Equal(t, c.status, r.StatusCode, name)

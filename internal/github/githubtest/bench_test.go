@@ -20,10 +20,23 @@ func large() *githubtest.Dataset {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: name, CreatedAt: at("00:00:00")})
 		for i := range 100 {
 			when := at("00:00:00").Add(time.Duration(i) * time.Minute)
-			d.Commits = append(d.Commits, githubtest.Commit{Repo: name, SHA: fmt.Sprintf("%s-%d", name, i), Login: new("ann"), AuthoredAt: when, CommittedAt: when})
+			d.Commits = append(
+				d.Commits,
+				githubtest.Commit{
+					Repo: name, SHA: fmt.Sprintf("%s-%d", name, i), Login: new("ann"), AuthoredAt: when,
+					CommittedAt: when,
+				},
+			)
 			if i%2 == 0 {
-				d.Pulls = append(d.Pulls, githubtest.Pull{Repo: name, Number: i + 1, Login: new("ann"), CreatedAt: when})
-				d.Comments = append(d.Comments, githubtest.Comment{Repo: name, Issue: i + 1, ID: int64(r*100 + i + 1), CreatedAt: when, UpdatedAt: when})
+				d.Pulls = append(
+					d.Pulls, githubtest.Pull{Repo: name, Number: i + 1, Login: new("ann"), CreatedAt: when},
+				)
+				d.Comments = append(
+					d.Comments,
+					githubtest.Comment{
+						Repo: name, Issue: i + 1, ID: int64(r*100 + i + 1), CreatedAt: when, UpdatedAt: when,
+					},
+				)
 			}
 		}
 	}

@@ -177,7 +177,8 @@ type User struct {
 	// Login is the name that the rows use.
 	Login string `json:"login"`
 	ID    int64  `json:"id,omitempty"`
-	// Type is User, Bot, Organization, Mannequin or EnterpriseUserAccount; empty follows the login: "name[bot]" is a Bot.
+	// Type is User, Bot, Organization, Mannequin or EnterpriseUserAccount; empty follows the login: "name[bot]" is a
+	// Bot.
 	Type string `json:"type,omitempty"`
 	// RenamedTo is the login that is served instead.
 	RenamedTo string `json:"renamed_to,omitempty"`
@@ -208,7 +209,9 @@ func (d *Dataset) Clone() *Dataset {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
 		r.Switches = slices.Clone(r.Switches)
-		r.PullsOff, r.IssuesOff, r.Forbidden = slices.Clone(r.PullsOff), slices.Clone(r.IssuesOff), slices.Clone(r.Forbidden)
+		r.PullsOff, r.IssuesOff, r.Forbidden = slices.Clone(r.PullsOff), slices.Clone(r.IssuesOff), slices.Clone(
+			r.Forbidden,
+		)
 	}
 	for i := range c.Commits {
 		r := &c.Commits[i]

@@ -45,16 +45,24 @@ func TestLoadDataset(t *testing.T) {
 func TestLoadDatasetErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, content, want string }{
-		"no JSON":            {"repos.jsonl", "\n{", "repos.jsonl:2:"},
-		"unknown field":      {"pulls.jsonl", "{}\n{\"x\":1}", `pulls.jsonl:2: json: unknown field "x"`},
-		"two values":         {"repos.jsonl", "{} {}", "repos.jsonl:1: more than one JSON value"},
-		"long line":          {"repos.jsonl", strings.Repeat(" ", 2<<20), "repos.jsonl:1: bufio.Scanner: token too long"},
+		"no JSON":       {"repos.jsonl", "\n{", "repos.jsonl:2:"},
+		"unknown field": {"pulls.jsonl", "{}\n{\"x\":1}", `pulls.jsonl:2: json: unknown field "x"`},
+		"two values":    {"repos.jsonl", "{} {}", "repos.jsonl:1: more than one JSON value"},
+		"long line": {
+			"repos.jsonl", strings.Repeat(" ", 2<<20), "repos.jsonl:1: bufio.Scanner: token too long",
+		},
 		"unknown repository": {"commits.jsonl", `{"repo":"web","sha":"c1"}`, `commit of unknown repository "web"`},
-		"unknown pull":       {"reviews.jsonl", `{"repo":"api","pull":2,"id":1,"state":"PENDING"}`, "unknown pull request api#2"},
-		"pending":            {"reviews.jsonl", `{"repo":"api","pull":1,"id":1,"state":"APPROVED"}`, "review 1 is APPROVED"},
-		"twice":              {"repos.jsonl", `{"name":"api"}` + "\n" + `{"name":"api"}`, `repository "api" is empty or comes twice`},
-		"count":              {"org.json", `{"org":"acme","repos":2}`, "org.json counts 2 repos, there are 1"},
-		"no organization":    {"org.json", `{}`, "no org"},
+		"unknown pull": {
+			"reviews.jsonl", `{"repo":"api","pull":2,"id":1,"state":"PENDING"}`, "unknown pull request api#2",
+		},
+		"pending": {
+			"reviews.jsonl", `{"repo":"api","pull":1,"id":1,"state":"APPROVED"}`, "review 1 is APPROVED",
+		},
+		"twice": {
+			"repos.jsonl", `{"name":"api"}` + "\n" + `{"name":"api"}`, `repository "api" is empty or comes twice`,
+		},
+		"count":           {"org.json", `{"org":"acme","repos":2}`, "org.json counts 2 repos, there are 1"},
+		"no organization": {"org.json", `{}`, "no org"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,10 +75,19 @@ func TestLoadDatasetErrors(t *testing.T) {
 }
 
 func FuzzLoadDataset(f *testing.F) {
-	f.Add(`{"name":"api","created_at":"2025-01-01T00:00:00Z"}`, `{"repo":"api","sha":"c1","parent_shas":["c1"]}`, `{"repo":"api","number":1}`)
+	f.Add(
+		`{"name":"api","created_at":"2025-01-01T00:00:00Z"}`, `{"repo":"api","sha":"c1","parent_shas":["c1"]}`,
+		`{"repo":"api","number":1}`,
+	)
 	f.Add(`{"name":"api","resets":[{"sha":"c1"}]}`, `{"repo":"api","sha":"c1","branch":"x"}`, "")
 	f.Fuzz(func(t *testing.T, repos, commits, pulls string) {
-		d, err := githubtest.LoadDataset(files(map[string]string{"repos.jsonl": repos, "commits.jsonl": commits, "pulls.jsonl": pulls, "reviews.jsonl": ""}))
+		d, err := githubtest.LoadDataset(
+			files(
+				map[string]string{
+					"repos.jsonl": repos, "commits.jsonl": commits, "pulls.jsonl": pulls, "reviews.jsonl": "",
+				},
+			),
+		)
 		if err != nil {
 			return
 		}

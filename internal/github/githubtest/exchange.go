@@ -45,7 +45,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) exchange(r *http.Request) *exchange {
 	x := &exchange{s: s, r: r, path: r.URL.Path}
-	x.info = RequestInfo{Time: s.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Resource: ResourceCore}
+	x.info = RequestInfo{
+		Time: s.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Resource: ResourceCore,
+	}
 	prefix := ""
 	switch {
 	case x.path == "/api/graphql":
@@ -195,7 +197,9 @@ func (x *exchange) respondRepo() response {
 		return x.blockedResponse()
 	case x.forbidden(x.repo):
 		a := errorResponse(http.StatusForbidden, ssoMessage)
-		a.header.Set("X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA")
+		a.header.Set(
+			"X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA",
+		)
 		return a
 	case x.isFeatureDisabled():
 		return notFoundResponse()
@@ -251,7 +255,9 @@ func (x *exchange) movedResponse() response {
 func (x *exchange) blockedResponse() response {
 	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
-		"block":   obj{"reason": "dmca", "created_at": formatTime(x.repo.created), "html_url": "https://github.com/github/dmca"},
+		"block": obj{
+			"reason": "dmca", "created_at": formatTime(x.repo.created), "html_url": "https://github.com/github/dmca",
+		},
 	})
 }
 
@@ -267,7 +273,9 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	if a.header == nil {
 		a.header = http.Header{}
 	}
-	a.header.Set("X-Github-Request-Id", fmt.Sprintf("%04X:%06X:%08X", x.info.Seq%0x10000, x.info.Seq, x.info.Time.Unix()))
+	a.header.Set(
+		"X-Github-Request-Id", fmt.Sprintf("%04X:%06X:%08X", x.info.Seq%0x10000, x.info.Seq, x.info.Time.Unix()),
+	)
 	a.header.Set("X-Github-Api-Version-Selected", "2022-11-28")
 	a.header.Set("Date", x.info.Time.UTC().Format(http.TimeFormat))
 	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits && a.header.Get("X-Ratelimit-Limit") == "" {
@@ -298,7 +306,10 @@ func (x *exchange) primaryLimitResponse(status int) response {
 	message := "API rate limit exceeded for user ID " + strconv.FormatInt(numericID("user", x.cred.Login), 10) + "."
 	var a response
 	if x.gql != nil {
-		a = newResponse(http.StatusOK, obj{"errors": []obj{{"type": "RATE_LIMITED", "code": "graphql_rate_limit", "message": message}}})
+		a = newResponse(
+			http.StatusOK,
+			obj{"errors": []obj{{"type": "RATE_LIMITED", "code": "graphql_rate_limit", "message": message}}},
+		)
 	} else {
 		a = errorResponse(status, message)
 	}

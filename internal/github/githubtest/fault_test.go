@@ -123,7 +123,11 @@ func TestEndlessPages(t *testing.T) {
 	s := broken(t, githubtest.NextLinkLoop())
 	r := get(t, s, "/repos/acme/api/commits?page=9")
 	require.Contains(t, r.Header.Get("Link"), `page=10>; rel="next"`)
-	info := dig(t, ask(t, s, `{organization(login:"acme"){repositories(first:5){pageInfo{hasNextPage endCursor}}}}`, nil).json(t), "data", "organization", "repositories", "pageInfo")
+	info := dig(
+		t,
+		ask(t, s, `{organization(login:"acme"){repositories(first:5){pageInfo{hasNextPage endCursor}}}}`, nil).json(t),
+		"data", "organization", "repositories", "pageInfo",
+	)
 	require.Equal(t, true, dig(t, info, "hasNextPage"))
 	require.NotEmpty(t, dig(t, info, "endCursor"))
 }
@@ -161,7 +165,12 @@ func TestGraphQLFaults(t *testing.T) {
 func TestFaultsChoose(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
-	third := s.InjectFault(githubtest.Fault{Match: githubtest.Match{Org: "ACME", Repo: "api", Route: "/repos/{owner}/{repo}/commits", Query: "page=2"}, Skip: 1, Every: 2, Times: 1, Effect: githubtest.Status(500)})
+	third := s.InjectFault(
+		githubtest.Fault{
+			Match: githubtest.Match{Org: "ACME", Repo: "api", Route: "/repos/{owner}/{repo}/commits", Query: "page=2"},
+			Skip:  1, Every: 2, Times: 1, Effect: githubtest.Status(500),
+		},
+	)
 	page := func() int { return get(t, s, "/repos/acme/api/commits?page=2").StatusCode }
 	require.Equal(t, []int{200, 200, 500, 200, 200, 200}, []int{page(), page(), page(), page(), page(), page()})
 	require.Equal(t, 200, get(t, s, "/repos/acme/api/commits").StatusCode)
@@ -171,9 +180,19 @@ func TestFaultsChoose(t *testing.T) {
 	require.Equal(t, 200, ask(t, s, `query Else{viewer{login}}`, nil).StatusCode)
 	named.Disarm()
 	require.Equal(t, 200, ask(t, s, `query Who{viewer{login}}`, nil).StatusCode)
-	s.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Seq%2 == 0 }}, Effect: githubtest.Status(503)})
+	s.InjectFault(
+		githubtest.Fault{
+			Match:  githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Seq%2 == 0 }},
+			Effect: githubtest.Status(503),
+		},
+	)
 	s.ClearFaults()
-	require.Equal(t, 1, s.CountRequests(func(r githubtest.RequestInfo) bool { return r.Fault == githubtest.KindStatus && r.Status == 500 }))
+	require.Equal(
+		t, 1,
+		s.CountRequests(
+			func(r githubtest.RequestInfo) bool { return r.Fault == githubtest.KindStatus && r.Status == 500 },
+		),
+	)
 	s.ResetRequests()
 	require.Empty(t, s.Requests())
 	require.Zero(t, s.PointsSpent(githubtest.ResourceCore))
@@ -213,12 +232,20 @@ func TestConcurrentUse(t *testing.T) {
 
 func TestControl(t *testing.T) {
 	t.Parallel()
-	s := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{small()}, Now: func() time.Time { return at("12:00:00") }})
+	s := githubtest.NewServer(
+		githubtest.Settings{Datasets: []*githubtest.Dataset{small()}, Now: func() time.Time { return at("12:00:00") }},
+	)
 	h := serveControl(t, s)
 	send := func(method, path, body string) int {
 		return do(t, request(t, h, method, path, strings.NewReader(body))).StatusCode
 	}
-	require.Equal(t, 204, send(http.MethodPost, "/_control/fault", `{"match":{"route":"/orgs/{org}"},"times":1,"do":{"kind":"secondary_limit","status":429,"retry_after":"30s"}}`))
+	require.Equal(
+		t, 204,
+		send(
+			http.MethodPost, "/_control/fault",
+			`{"match":{"route":"/orgs/{org}"},"times":1,"do":{"kind":"secondary_limit","status":429,"retry_after":"30s"}}`,
+		),
+	)
 	limited := get(t, h, "/orgs/acme")
 	require.Equal(t, []string{"429", "30"}, []string{limited.Status[:3], limited.Header.Get("Retry-After")})
 	require.Equal(t, 204, send(http.MethodDelete, "/_control/fault", ""))

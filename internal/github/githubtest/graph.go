@@ -43,7 +43,8 @@ func (ix *index) addCommits(d *Dataset, repos map[string]*repoIndex) {
 func (ix *index) addCommit(r *repoIndex, c *Commit) *commitIndex {
 	ci := &commitIndex{
 		Commit: c, repo: r,
-		authored: ix.tl.ToServed(c.AuthoredAt), committed: ix.tl.ToServed(c.CommittedAt), pushed: ix.tl.ToServed(c.pushed()),
+		authored: ix.tl.ToServed(c.AuthoredAt), committed: ix.tl.ToServed(c.CommittedAt),
+		pushed: ix.tl.ToServed(c.pushed()),
 	}
 	if !c.GoneAt.IsZero() {
 		ci.gone = ix.servedPtr(&c.GoneAt)

@@ -67,7 +67,12 @@ func (s *Server) parseGraphQL(r *http.Request) *graphqlRequest {
 
 func (g *graphqlRequest) prepare(query, name string, vars map[string]any, lacking []string) *graphqlRequest {
 	if strings.TrimSpace(query) == "" {
-		return g.refuse(newResponse(http.StatusBadRequest, obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}}))
+		return g.refuse(
+			newResponse(
+				http.StatusBadRequest,
+				obj{"errors": []obj{{"message": "A query attribute must be specified and must be a string."}}},
+			),
+		)
 	}
 	doc, errs := gqlparser.LoadQueryWithRules(schema(), query, rules.NewDefaultRules())
 	if len(errs) > 0 {

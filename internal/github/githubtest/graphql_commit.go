@@ -18,7 +18,10 @@ func (n commitNode) field(e *execution, name string, a args) (any, error) {
 	switch name {
 	case "additions", "deletions":
 		if c.DiffUnavailable {
-			return nil, &fieldError{typ: "SERVICE_UNAVAILABLE", message: "The " + name + " count for this commit is unavailable.", page: true}
+			return nil, &fieldError{
+				typ: "SERVICE_UNAVAILABLE", message: "The " + name + " count for this commit is unavailable.",
+				page: true,
+			}
 		}
 		return map[string]int{"additions": c.Additions, "deletions": c.Deletions}[name], nil
 	case "author":

@@ -100,7 +100,9 @@ func parseValueCursor(s string) (string, error) {
 }
 
 func badCursor(s string) error {
-	return &fieldError{typ: "INVALID_CURSOR_ARGUMENTS", message: fmt.Sprintf("`%.64s` does not appear to be a valid cursor.", s)}
+	return &fieldError{
+		typ: "INVALID_CURSOR_ARGUMENTS", message: fmt.Sprintf("`%.64s` does not appear to be a valid cursor.", s),
+	}
 }
 
 func (c *connection) typeName() string { return c.typ }

@@ -248,7 +248,9 @@ func pathMatches(pattern string, path []any) bool {
 	if anywhere && len(path) > len(parts) {
 		path = path[len(path)-len(parts):]
 	}
-	return slices.EqualFunc(parts, path, func(part string, element any) bool { return part == "*" || part == pathElement(element) })
+	return slices.EqualFunc(
+		parts, path, func(part string, element any) bool { return part == "*" || part == pathElement(element) },
+	)
 }
 
 func pathElement(v any) string {

@@ -67,7 +67,10 @@ func (w *pricing) addField(f *ast.Field, times int, path []any) {
 	case f.Name == "nodes" && len(f.Arguments) > 0:
 		ids := len(a.strs("ids"))
 		if ids > maxNodeArgs {
-			w.refuse(path, "ARGUMENT_LIMIT", fmt.Sprintf("You may not provide more than %d node ids; you provided %d.", maxNodeArgs, ids))
+			w.refuse(
+				path, "ARGUMENT_LIMIT",
+				fmt.Sprintf("You may not provide more than %d node ids; you provided %d.", maxNodeArgs, ids),
+			)
 		}
 		w.nodes = saturate(w.nodes + ids)
 		times = saturate(times * max(1, ids))
@@ -104,7 +107,10 @@ func (w *pricing) pageBound(f *ast.Field, a args, path []any) (int, bool) {
 				"Requesting %d records on the `%s` connection exceeds the `%s` limit of %d records.", n, f.Name, name, maxPage))
 		}
 		if n < 1 {
-			w.refuse(path, "INVALID_PAGINATION", fmt.Sprintf("`%s` on the `%s` connection cannot be less than one.", name, f.Name))
+			w.refuse(
+				path, "INVALID_PAGINATION",
+				fmt.Sprintf("`%s` on the `%s` connection cannot be less than one.", name, f.Name),
+			)
 		}
 		return max(1, min(n, maxPage)), true
 	}

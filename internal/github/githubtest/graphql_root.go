@@ -56,7 +56,8 @@ func (e *execution) rateLimitNode() any {
 	}
 	q := e.s.limits.quota(e.bucketKey(), e.s.now())
 	return record{"RateLimit", obj{
-		"cost": e.gql.price.points(), "nodeCount": e.gql.price.nodes, "limit": q.limit, "remaining": q.remaining, "used": q.used, "resetAt": q.reset,
+		"cost": e.gql.price.points(), "nodeCount": e.gql.price.nodes, "limit": q.limit, "remaining": q.remaining,
+		"used": q.used, "resetAt": q.reset,
 	}}
 }
 

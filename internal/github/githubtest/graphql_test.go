@@ -34,12 +34,24 @@ func TestGraphQLReadsEverything(t *testing.T) {
 	require.NotContains(t, api, "skipped")
 	require.Equal(t, "c4", dig(t, api, "defaultBranchRef", "target", "oid"))
 	require.Equal(t, map[string]any{"totalCount": 4., "nodes": []any{
-		map[string]any{"oid": "c4", "additions": 10., "parents": map[string]any{"totalCount": 1.}, "author": map[string]any{"user": map[string]any{"login": "ann"}}},
-		map[string]any{"oid": "c3", "additions": 10., "parents": map[string]any{"totalCount": 1.}, "author": map[string]any{"user": map[string]any{"login": "ann"}}},
+		map[string]any{
+			"oid": "c4", "additions": 10., "parents": map[string]any{"totalCount": 1.},
+			"author": map[string]any{"user": map[string]any{"login": "ann"}},
+		},
+		map[string]any{
+			"oid": "c3", "additions": 10., "parents": map[string]any{"totalCount": 1.},
+			"author": map[string]any{"user": map[string]any{"login": "ann"}},
+		},
 	}}, dig(t, api, "defaultBranchRef", "target", "history"))
 	require.Equal(t, map[string]any{
-		"number": 2., "updatedAt": "2026-03-04T06:00:00Z", "state": "OPEN", "author": map[string]any{"__typename": "Bot", "login": "renovate"},
-		"reviews": map[string]any{"nodes": []any{map[string]any{"state": "COMMENTED", "submittedAt": "2026-03-04T06:00:00Z"}, map[string]any{"state": "PENDING", "submittedAt": nil}}},
+		"number": 2., "updatedAt": "2026-03-04T06:00:00Z", "state": "OPEN",
+		"author": map[string]any{"__typename": "Bot", "login": "renovate"},
+		"reviews": map[string]any{
+			"nodes": []any{
+				map[string]any{"state": "COMMENTED", "submittedAt": "2026-03-04T06:00:00Z"},
+				map[string]any{"state": "PENDING", "submittedAt": nil},
+			},
+		},
 	}, dig(t, api, "pullRequests", "nodes", 0))
 	require.Equal(t, "2026-03-04T07:00:00Z", dig(t, api, "issues", "nodes", 0, "updatedAt"), "an edit moves its issue")
 	require.Nil(t, dig(t, repos, "edges", 1, "node", "defaultBranchRef"))
@@ -55,9 +67,14 @@ func TestGraphQLBotIsAUserInGit(t *testing.T) {
 		d.Commits[2].Login = nil
 		d.Commits[1].NoAuthor = true
 	})
-	j := ask(t, s, `{repository(owner:"acme",name:"api"){object(expression:"main"){... on Commit{history(first:3){nodes{author{user{__typename login}} authors(first:5){nodes{user{login}}}}}}}}}`, nil).json(t)
+	j := ask(t, s, `{repository(owner:"acme",name:"api"){object(expression:"main"){... on Commit{history(first:3){nodes{author{user{__typename login}} authors(first:5){nodes{user{login}}}}}}}}}`, nil).json(
+		t,
+	)
 	nodes := dig(t, j, "data", "repository", "object", "history", "nodes")
-	require.Equal(t, map[string]any{"user": map[string]any{"__typename": "User", "login": "renovate[bot]"}}, dig(t, nodes, 0, "author"))
+	require.Equal(
+		t, map[string]any{"user": map[string]any{"__typename": "User", "login": "renovate[bot]"}},
+		dig(t, nodes, 0, "author"),
+	)
 	require.Equal(t, []any{"renovate[bot]", "bob"}, column(t, dig(t, nodes, 0, "authors", "nodes"), "user", "login"))
 	require.Equal(t, map[string]any{"user": nil}, dig(t, nodes, 1, "author"))
 	require.Nil(t, dig(t, nodes, 2, "author"))
@@ -76,17 +93,34 @@ func TestPrice(t *testing.T) {
 	}{
 		{page(``), 1, 100},
 		{page(probes), 2, 300},
-		{page(probes + ` defaultBranchRef{target{... on Commit{history(first:1){nodes{oid parents{totalCount}}}}}}`), 3, 400},
-		{page(`defaultBranchRef{target{... on Commit{history(first:100){nodes{authors(first:1){nodes{name}}}}}}}`), 101, 20100},
-		{`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:100){nodes{additions}}}}}}rateLimit{cost nodeCount}}`, 1, 100},
-		{`query($n:Int=50){organization(login:"acme"){repositories(first:100){nodes{...f}}}rateLimit{cost nodeCount}} fragment f on Repository{issues(first:$n){nodes{comments(first:60){nodes{id}}}}}`, 51, 305100},
+		{
+			page(probes + ` defaultBranchRef{target{... on Commit{history(first:1){nodes{oid parents{totalCount}}}}}}`),
+			3, 400,
+		},
+		{
+			page(`defaultBranchRef{target{... on Commit{history(first:100){nodes{authors(first:1){nodes{name}}}}}}}`),
+			101, 20100,
+		},
+		{
+			`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:100){nodes{additions}}}}}}rateLimit{cost nodeCount}}`,
+			1, 100,
+		},
+		{
+			`query($n:Int=50){organization(login:"acme"){repositories(first:100){nodes{...f}}}rateLimit{cost nodeCount}} fragment f on Repository{issues(first:$n){nodes{comments(first:60){nodes{id}}}}}`,
+			51, 305100,
+		},
 	} {
 		rate := dig(t, ask(t, s, c.query, nil).json(t), "data", "rateLimit")
 		require.Equal(t, map[string]any{"cost": c.cost, "nodeCount": c.nodes}, rate, c.query)
 	}
 	require.Equal(t, 1+2+3+101+1+51, s.PointsSpent(githubtest.ResourceGraphQL))
-	dry := ask(t, s, `{rateLimit(dryRun:true){cost used} `+page(probes)[1:len(page(probes))-len(`rateLimit{cost nodeCount}}`)]+`}`, nil).json(t)
-	require.Equal(t, map[string]any{"rateLimit": map[string]any{"cost": 2., "used": 159.}}, dig(t, dry, "data"), "prices, and does nothing")
+	dry := ask(t, s, `{rateLimit(dryRun:true){cost used} `+page(probes)[1:len(page(probes))-len(`rateLimit{cost nodeCount}}`)]+`}`, nil).json(
+		t,
+	)
+	require.Equal(
+		t, map[string]any{"rateLimit": map[string]any{"cost": 2., "used": 159.}}, dig(t, dry, "data"),
+		"prices, and does nothing",
+	)
 	require.Equal(t, 159, s.PointsSpent(githubtest.ResourceGraphQL))
 }
 
@@ -112,7 +146,9 @@ func TestGraphQLRefusals(t *testing.T) {
 		require.NotEmpty(t, dig(t, r.json(t), "errors"), query)
 		require.Contains(t, string(r.body), want)
 	}
-	require.Equal(t, http.StatusBadRequest, do(t, request(t, s, http.MethodPost, "/graphql", strings.NewReader("{"))).StatusCode)
+	require.Equal(
+		t, http.StatusBadRequest, do(t, request(t, s, http.MethodPost, "/graphql", strings.NewReader("{"))).StatusCode,
+	)
 	require.Equal(t, http.StatusNotFound, get(t, s, "/graphql").StatusCode)
 }
 
@@ -129,7 +165,10 @@ func TestRowsJumpDuringAScan(t *testing.T) {
 	const query = `query($after:String){repository(owner:"acme",name:"api"){pullRequests(first:2,after:$after,orderBy:{field:UPDATED_AT,direction:DESC}){pageInfo{hasNextPage endCursor}nodes{number}}}}`
 	first := dig(t, ask(t, s, query, nil).json(t), "data", "repository", "pullRequests")
 	require.Equal(t, []any{2., 3.}, column(t, dig(t, first, "nodes"), "number"))
-	second := dig(t, ask(t, s, query, map[string]any{"after": dig(t, first, "pageInfo", "endCursor")}).json(t), "data", "repository", "pullRequests")
+	second := dig(
+		t, ask(t, s, query, map[string]any{"after": dig(t, first, "pageInfo", "endCursor")}).json(t), "data",
+		"repository", "pullRequests",
+	)
 	require.Empty(t, dig(t, second, "nodes"), "the row jumped behind the cursor")
 	require.Equal(t, false, dig(t, second, "pageInfo", "hasNextPage"))
 	again := dig(t, ask(t, s, query, nil).json(t), "data", "repository", "pullRequests")
@@ -149,21 +188,30 @@ func TestGraphQLPagesMeetREST(t *testing.T) {
 		vars["after"] = dig(t, h, "pageInfo", "endCursor")
 		require.Equal(t, 94., dig(t, h, "totalCount"))
 	}
-	require.Equal(t, column(t, get(t, s, "/repos/open-telemetry/opentelemetry-go/commits?per_page=100").json(t), "sha"), oids)
+	require.Equal(
+		t, column(t, get(t, s, "/repos/open-telemetry/opentelemetry-go/commits?per_page=100").json(t), "sha"), oids,
+	)
 }
 
 func TestNodesByID(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
-	j := ask(t, s, `{repository(owner:"acme",name:"api"){id owner{id} defaultBranchRef{id target{id}} pullRequest(number:1){id author{... on User{id}} reviews(first:1){nodes{id}} comments(last:1){nodes{id}}} issue(number:7){id}}}`, nil).json(t)
+	j := ask(t, s, `{repository(owner:"acme",name:"api"){id owner{id} defaultBranchRef{id target{id}} pullRequest(number:1){id author{... on User{id}} reviews(first:1){nodes{id}} comments(last:1){nodes{id}}} issue(number:7){id}}}`, nil).json(
+		t,
+	)
 	r := dig(t, j, "data", "repository")
 	ids := []any{
-		dig(t, r, "id"), dig(t, r, "owner", "id"), dig(t, r, "defaultBranchRef", "id"), dig(t, r, "defaultBranchRef", "target", "id"),
-		dig(t, r, "pullRequest", "id"), dig(t, r, "pullRequest", "author", "id"), dig(t, r, "pullRequest", "reviews", "nodes", 0, "id"),
+		dig(t, r, "id"), dig(t, r, "owner", "id"), dig(t, r, "defaultBranchRef", "id"),
+		dig(t, r, "defaultBranchRef", "target", "id"),
+		dig(t, r, "pullRequest", "id"), dig(t, r, "pullRequest", "author", "id"),
+		dig(t, r, "pullRequest", "reviews", "nodes", 0, "id"),
 		dig(t, r, "pullRequest", "comments", "nodes", 0, "id"), dig(t, r, "issue", "id"), "R_nonsense",
 	}
 	got := ask(t, s, `query($ids:[ID!]!){nodes(ids:$ids){__typename id}}`, map[string]any{"ids": ids}).json(t)
-	types := []string{"Repository", "Organization", "Ref", "Commit", "PullRequest", "User", "PullRequestReview", "IssueComment", "Issue"}
+	types := []string{
+		"Repository", "Organization", "Ref", "Commit", "PullRequest", "User", "PullRequestReview", "IssueComment",
+		"Issue",
+	}
 	for i, typ := range types {
 		require.Equal(t, map[string]any{"__typename": typ, "id": ids[i]}, dig(t, got, "data", "nodes", i))
 	}
@@ -174,9 +222,13 @@ func TestNodesByID(t *testing.T) {
 func TestForbiddenIssuesNullTheRepository(t *testing.T) {
 	t.Parallel()
 	s := acme(t, func(set *githubtest.Settings) {
-		set.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "ann", Forbidden: []string{"issues"}}}
+		set.Credentials = []githubtest.Credential{
+			{Token: githubtest.DefaultToken, Login: "ann", Forbidden: []string{"issues"}},
+		}
 	})
-	j := ask(t, s, `{organization(login:"acme"){a:repositories(first:1){nodes{name issues(first:1){totalCount}}} b:repositories(first:1){nodes{name}}}}`, nil).json(t)
+	j := ask(t, s, `{organization(login:"acme"){a:repositories(first:1){nodes{name issues(first:1){totalCount}}} b:repositories(first:1){nodes{name}}}}`, nil).json(
+		t,
+	)
 	org := dig(t, j, "data", "organization")
 	require.Equal(t, []any{nil}, dig(t, org, "a", "nodes"))
 	require.Equal(t, []any{"api"}, column(t, dig(t, org, "b", "nodes"), "name"))
@@ -215,7 +267,10 @@ func TestGraphQLFollowsRenames(t *testing.T) {
 
 func FuzzGraphQL(f *testing.F) {
 	f.Add(`{organization(login:"acme"){repositories(first:1){nodes{name issues(first:1){nodes{id}}}}}}`, `{}`)
-	f.Add(`query($a:String){repository(owner:"acme",name:"api"){pullRequests(last:2,before:$a){edges{cursor}}}}`, `{"a":"Y3Vyc29yOnYyOg=="}`)
+	f.Add(
+		`query($a:String){repository(owner:"acme",name:"api"){pullRequests(last:2,before:$a){edges{cursor}}}}`,
+		`{"a":"Y3Vyc29yOnYyOg=="}`,
+	)
 	f.Add(`{nodes(ids:["R_MQ","PR_MTox","C_MTpjMQ"]){...on Commit{history(first:1,after:"x 9"){nodes{oid}}}}}`, `null`)
 	f.Add(`query A{viewer{login}} query B{rateLimit(dryRun:true){cost}}`, `{}`)
 	s := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{small()}})

@@ -110,7 +110,8 @@ func (a *account) bot() bool { return a.typ == "Bot" }
 func buildIndex(sets []*Dataset, tl Timeline) *index {
 	ix := &index{
 		tl: tl, orgs: map[string]*orgIndex{}, orgsByID: map[int64]*orgIndex{}, repos: map[string]*repoIndex{},
-		moved: map[string]*repoIndex{}, byID: map[int64]*repoIndex{}, users: map[string]*account{}, byUserID: map[int64]*account{},
+		moved: map[string]*repoIndex{}, byID: map[int64]*repoIndex{}, users: map[string]*account{},
+		byUserID: map[int64]*account{},
 	}
 	for _, d := range sets {
 		ix.addOrg(d)
@@ -145,7 +146,9 @@ func (ix *index) addDataset(d *Dataset) {
 }
 
 func (ix *index) addUser(u User) *account {
-	a := &account{login: u.Login, typ: u.Type, slug: u.Slug, id: u.ID, deleted: u.Deleted, userInCommits: u.UserInCommits}
+	a := &account{
+		login: u.Login, typ: u.Type, slug: u.Slug, id: u.ID, deleted: u.Deleted, userInCommits: u.UserInCommits,
+	}
 	if u.RenamedTo != "" {
 		a.login = u.RenamedTo
 	}
@@ -255,7 +258,9 @@ func (ix *index) addPulls(d *Dataset, repos map[string]*repoIndex) {
 		}
 		pull := r.byNumber[rv.Pull]
 		ix.ensureAccount(rv.Login)
-		pull.reviews = append(pull.reviews, &reviewIndex{Review: rv, pull: pull, submitted: ix.servedPtr(rv.SubmittedAt)})
+		pull.reviews = append(
+			pull.reviews, &reviewIndex{Review: rv, pull: pull, submitted: ix.servedPtr(rv.SubmittedAt)},
+		)
 	}
 	for _, r := range repos {
 		slices.SortFunc(r.pulls, func(a, b *pullIndex) int { return cmp.Compare(a.Number, b.Number) })
@@ -267,8 +272,9 @@ func (ix *index) addPulls(d *Dataset, repos map[string]*repoIndex) {
 
 func (ix *index) addPull(r *repoIndex, p *Pull) {
 	pi := &pullIndex{
-		Pull: p, repo: r, created: ix.tl.ToServed(p.CreatedAt), merged: ix.servedPtr(p.MergedAt), closed: ix.servedPtr(p.ClosedAt),
-		id: cmp.Or(p.ID, numericID("pull", fmt.Sprintf("%d#%d", r.id, p.Number))),
+		Pull: p, repo: r, created: ix.tl.ToServed(p.CreatedAt), merged: ix.servedPtr(p.MergedAt),
+		closed: ix.servedPtr(p.ClosedAt),
+		id:     cmp.Or(p.ID, numericID("pull", fmt.Sprintf("%d#%d", r.id, p.Number))),
 	}
 	if pi.merged != nil && pi.closed == nil {
 		pi.closed = pi.merged
@@ -299,7 +305,9 @@ func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
 			continue
 		}
 		ix.ensureAccount(c.Login)
-		ci := &commentIndex{Comment: c, repo: r, created: ix.tl.ToServed(c.CreatedAt), updated: ix.tl.ToServed(c.CreatedAt)}
+		ci := &commentIndex{
+			Comment: c, repo: r, created: ix.tl.ToServed(c.CreatedAt), updated: ix.tl.ToServed(c.CreatedAt),
+		}
 		if c.UpdatedAt.After(c.CreatedAt) {
 			ci.updated = ix.tl.ToServed(c.UpdatedAt)
 		}

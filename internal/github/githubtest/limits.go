@@ -64,7 +64,10 @@ func (l *limiter) quota(key bucketKey, now time.Time) quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.bucketAt(key, now)
-	return quota{resource: key.resource, limit: b.limit, used: min(b.used, b.limit), remaining: max(0, b.limit-b.used), reset: b.reset}
+	return quota{
+		resource: key.resource, limit: b.limit, used: min(b.used, b.limit), remaining: max(0, b.limit-b.used),
+		reset: b.reset,
+	}
 }
 
 // limitResult is what a limit says to a request.
@@ -144,5 +147,7 @@ func (q quota) header(h http.Header) {
 }
 
 func (q quota) json() obj {
-	return obj{"limit": q.limit, "used": q.used, "remaining": q.remaining, "reset": q.reset.Unix(), "resource": q.resource}
+	return obj{
+		"limit": q.limit, "used": q.used, "remaining": q.remaining, "reset": q.reset.Unix(), "resource": q.resource,
+	}
 }

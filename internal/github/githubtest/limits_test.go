@@ -66,7 +66,10 @@ func TestGraphQLPrimaryLimit(t *testing.T) {
 	over := ask(t, s, query, nil)
 	require.Equal(t, http.StatusOK, over.StatusCode)
 	require.Equal(t, "RATE_LIMITED", dig(t, over.json(t), "errors", 0, "type"))
-	require.Equal(t, 0., dig(t, ask(t, s, `{rateLimit{remaining}}`, nil).json(t), "data", "rateLimit", "remaining"), "one point was left")
+	require.Equal(
+		t, 0., dig(t, ask(t, s, `{rateLimit{remaining}}`, nil).json(t), "data", "rateLimit", "remaining"),
+		"one point was left",
+	)
 }
 
 func TestSecondaryLimit(t *testing.T) {
@@ -106,16 +109,23 @@ func TestConcurrencyLimit(t *testing.T) {
 		})
 	}
 	arrived.Wait()
-	require.Eventually(t, func() bool { return get(t, s, "/orgs/acme").StatusCode == http.StatusForbidden }, 5*time.Second, time.Millisecond)
+	require.Eventually(
+		t, func() bool { return get(t, s, "/orgs/acme").StatusCode == http.StatusForbidden }, 5*time.Second,
+		time.Millisecond,
+	)
 	cancel()
 	gone.Wait()
-	require.Eventually(t, func() bool { return get(t, s, "/orgs/acme").StatusCode == http.StatusOK }, 5*time.Second, time.Millisecond)
+	require.Eventually(
+		t, func() bool { return get(t, s, "/orgs/acme").StatusCode == http.StatusOK }, 5*time.Second, time.Millisecond,
+	)
 }
 
 func TestTokensOfOneUserShareABucket(t *testing.T) {
 	t.Parallel()
 	s := acme(t, func(set *githubtest.Settings) {
-		set.Credentials = []githubtest.Credential{{Token: "a", Login: "ann"}, {Token: "b", Login: "ann"}, {Token: "c", Login: "ann", Bucket: "own"}}
+		set.Credentials = []githubtest.Credential{
+			{Token: "a", Login: "ann"}, {Token: "b", Login: "ann"}, {Token: "c", Login: "ann", Bucket: "own"},
+		}
 	})
 	remaining := func(token string) string {
 		return get(t, s, "/orgs/acme", "Authorization", "Bearer "+token).Header.Get("X-Ratelimit-Remaining")
@@ -132,5 +142,7 @@ func TestEnterpriseServerHasNoLimits(t *testing.T) {
 	require.NotEmpty(t, r.Header.Get("X-Github-Request-Id"))
 	require.Equal(t, http.StatusNotFound, get(t, s, "/api/v3/rate_limit").StatusCode)
 	q := do(t, request(t, s, http.MethodPost, "/api/graphql", graphqlBody(`{rateLimit{cost} viewer{login}}`)))
-	require.Equal(t, map[string]any{"rateLimit": nil, "viewer": map[string]any{"login": "octocat"}}, dig(t, q.json(t), "data"))
+	require.Equal(
+		t, map[string]any{"rateLimit": nil, "viewer": map[string]any{"login": "octocat"}}, dig(t, q.json(t), "data"),
+	)
 }

@@ -36,7 +36,8 @@ func at(clock string) time.Time {
 func small() *githubtest.Dataset {
 	commit := func(sha, clock string) githubtest.Commit {
 		return githubtest.Commit{
-			Repo: "api", SHA: sha, Login: new("ann"), AuthoredAt: at(clock), CommittedAt: at(clock), Additions: 10, Deletions: 1, Parents: 1,
+			Repo: "api", SHA: sha, Login: new("ann"), AuthoredAt: at(clock), CommittedAt: at(clock), Additions: 10,
+			Deletions: 1, Parents: 1,
 		}
 	}
 	return &githubtest.Dataset{
@@ -45,9 +46,14 @@ func small() *githubtest.Dataset {
 			{Name: "api", DefaultBranch: "main", CreatedAt: at("00:00:00").AddDate(-1, 0, 0)},
 			{Name: "empty", DefaultBranch: "main", CreatedAt: at("01:00:00").AddDate(-1, 0, 0), Empty: true},
 		},
-		Commits: []githubtest.Commit{commit("c1", "01:00:00"), commit("c2", "02:00:00"), commit("c3", "03:00:00"), commit("c4", "04:00:00")},
+		Commits: []githubtest.Commit{
+			commit("c1", "01:00:00"), commit("c2", "02:00:00"), commit("c3", "03:00:00"), commit("c4", "04:00:00"),
+		},
 		Pulls: []githubtest.Pull{
-			{Repo: "api", Number: 1, Login: new("ann"), CreatedAt: at("01:30:00"), MergedAt: new(at("02:00:00")), ClosedAt: new(at("02:00:00"))},
+			{
+				Repo: "api", Number: 1, Login: new("ann"), CreatedAt: at("01:30:00"), MergedAt: new(at("02:00:00")),
+				ClosedAt: new(at("02:00:00")),
+			},
 			{Repo: "api", Number: 2, Login: new("renovate[bot]"), CreatedAt: at("02:30:00")},
 			{Repo: "api", Number: 3, Login: new("bob"), CreatedAt: at("03:30:00"), ClosedAt: new(at("05:00:00"))},
 		},
@@ -72,7 +78,9 @@ func (c *clock) now() time.Time { return c.Time }
 // acme serves the small organization at noon, after it all happened.
 func acme(t *testing.T, change func(*githubtest.Settings)) *githubtest.Server {
 	t.Helper()
-	set := githubtest.Settings{Datasets: []*githubtest.Dataset{small()}, Now: func() time.Time { return at("12:00:00") }}
+	set := githubtest.Settings{
+		Datasets: []*githubtest.Dataset{small()}, Now: func() time.Time { return at("12:00:00") },
+	}
 	if change != nil {
 		change(&set)
 	}
@@ -91,7 +99,9 @@ func plain(t *testing.T) *http.Client {
 	t.Helper()
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{
+		Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 func request(t *testing.T, s *githubtest.Server, method, path string, body io.Reader, header ...string) *http.Request {
@@ -174,7 +184,9 @@ func client(t *testing.T, s *githubtest.Server) *github.Client {
 	t.Helper()
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	c, err := github.NewClient(&http.Client{Transport: tr}).WithAuthToken(githubtest.DefaultToken).WithEnterpriseURLs(s.URL, s.URL)
+	c, err := github.NewClient(&http.Client{Transport: tr}).WithAuthToken(githubtest.DefaultToken).WithEnterpriseURLs(
+		s.URL, s.URL,
+	)
 	require.NoError(t, err)
 	return c
 }

@@ -83,7 +83,9 @@ func (l *requestLog) fillStats(st *Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	st.Requests, st.Faults = l.totals.requests, l.totals.faults
-	st.Points, st.Routes, st.Statuses = maps.Clone(l.totals.points), maps.Clone(l.totals.routes), maps.Clone(l.totals.statuses)
+	st.Points, st.Routes, st.Statuses = maps.Clone(l.totals.points), maps.Clone(l.totals.routes), maps.Clone(
+		l.totals.statuses,
+	)
 }
 
 // OnRequest calls a function after each request came in and before it is answered, so that a test can change the data

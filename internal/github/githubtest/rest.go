@@ -37,7 +37,8 @@ func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 
 func (x *exchange) meta() response {
 	return newResponse(http.StatusOK, obj{
-		"verifiable_password_authentication": false, "hooks": []string{"192.30.252.0/22"}, "web": []string{"192.30.252.0/22"},
+		"verifiable_password_authentication": false, "hooks": []string{"192.30.252.0/22"},
+		"web": []string{"192.30.252.0/22"},
 		"api": []string{"192.30.252.0/22"}, "git": []string{"192.30.252.0/22"},
 	})
 }
@@ -51,7 +52,9 @@ func (x *exchange) rateLimit() response {
 		return x.s.limits.quota(bucketKey{x.cred.bucket(), resource}, x.s.now()).json()
 	}
 	core := quota(ResourceCore)
-	return newResponse(http.StatusOK, obj{"resources": obj{ResourceCore: core, ResourceGraphQL: quota(ResourceGraphQL)}, "rate": core})
+	return newResponse(
+		http.StatusOK, obj{"resources": obj{ResourceCore: core, ResourceGraphQL: quota(ResourceGraphQL)}, "rate": core},
+	)
 }
 
 func (x *exchange) authenticatedUser() response {
@@ -146,7 +149,9 @@ func (x *exchange) getRepo() response {
 func (x *exchange) listBranches() response {
 	return listRepo(x, x.branchNames(x.repo), func(name string) obj {
 		sha := x.head(x.repo, name).SHA
-		return obj{"name": name, "protected": false, "commit": obj{"sha": sha, "url": x.repoURL(x.repo) + "/commits/" + sha}}
+		return obj{
+			"name": name, "protected": false, "commit": obj{"sha": sha, "url": x.repoURL(x.repo) + "/commits/" + sha},
+		}
 	})
 }
 
@@ -167,7 +172,10 @@ func (x *exchange) listPulls() response {
 		}
 		return p.created
 	}
-	sortBy(pulls, func(a, b pullState) int { return when(a).Compare(when(b)) }, func(p pullState) int64 { return int64(p.Number) }, direction == "desc")
+	sortBy(
+		pulls, func(a, b pullState) int { return when(a).Compare(when(b)) },
+		func(p pullState) int64 { return int64(p.Number) }, direction == "desc",
+	)
 	return listRepo(x, pulls, x.pullJSON)
 }
 
@@ -202,13 +210,20 @@ func (x *exchange) listComments() response {
 	if err != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
-	all := slices.DeleteFunc(x.comments(x.repo.comments), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) })
+	all := slices.DeleteFunc(
+		x.comments(x.repo.comments), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) },
+	)
 	id := func(c *commentIndex) int64 { return c.ID }
 	switch q.Get("sort") {
 	case "created":
-		sortBy(all, func(a, b *commentIndex) int { return a.created.Compare(b.created) }, id, q.Get("direction") != "asc")
+		sortBy(
+			all, func(a, b *commentIndex) int { return a.created.Compare(b.created) }, id, q.Get("direction") != "asc",
+		)
 	case "updated":
-		sortBy(all, func(a, b *commentIndex) int { return x.commentUpdated(a).Compare(x.commentUpdated(b)) }, id, q.Get("direction") != "asc")
+		sortBy(
+			all, func(a, b *commentIndex) int { return x.commentUpdated(a).Compare(x.commentUpdated(b)) }, id,
+			q.Get("direction") != "asc",
+		)
 	}
 	return listRepo(x, all, x.commentJSON)
 }

@@ -11,11 +11,13 @@ import (
 // emptyRepository is the answer about commits where there are none.
 func emptyRepository() response {
 	return newResponse(http.StatusConflict, obj{
-		"message": "Git Repository is empty.", "documentation_url": "https://docs.github.com/rest/commits/commits#list-commits", "status": "409",
+		"message":           "Git Repository is empty.",
+		"documentation_url": "https://docs.github.com/rest/commits/commits#list-commits", "status": "409",
 	})
 }
 
-// listCommits filters by committer date, both ends inclusive (https://docs.github.com/rest/commits/commits#list-commits).
+// listCommits filters by committer date, both ends inclusive
+// (https://docs.github.com/rest/commits/commits#list-commits).
 func (x *exchange) listCommits() response {
 	if x.isEmpty(x.repo) {
 		return emptyRepository()
@@ -54,8 +56,9 @@ func (x *exchange) getCommit() response {
 	}
 	if c.DiffUnavailable {
 		return newResponse(http.StatusUnprocessableEntity, obj{
-			"message": "Server Error: Sorry, this diff is temporarily unavailable due to heavy server load.",
-			"errors":  []obj{{"resource": "Commit", "field": "diff", "code": "not_available"}}, "documentation_url": docURL,
+			"message":           "Server Error: Sorry, this diff is temporarily unavailable due to heavy server load.",
+			"errors":            []obj{{"resource": "Commit", "field": "diff", "code": "not_available"}},
+			"documentation_url": docURL,
 		})
 	}
 	a := newResponse(http.StatusOK, x.commitStatsJSON(c))

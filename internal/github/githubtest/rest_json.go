@@ -47,11 +47,15 @@ func repoHTML(r *repoIndex) string { return htmlBase + "/" + r.fullName() }
 // repoJSON is a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
 func (x *exchange) repoJSON(r *repoIndex) obj {
 	j := obj{
-		"id": r.id, "node_id": nodeID(nodeRepo, r.id), "name": r.Name, "full_name": r.fullName(), "owner": x.ownerJSON(r),
-		"private": r.private(), "visibility": r.visibility, "fork": r.Fork, "archived": r.Archived, "disabled": r.Disabled,
-		"default_branch": x.defaultBranch(r), "description": nil, "language": nil, "size": len(r.commits), "is_template": false,
-		"created_at": formatTime(r.created), "updated_at": formatTime(x.repoUpdatedAt(r)), "pushed_at": formatTime(x.pushedAt(r)),
-		"html_url": repoHTML(r), "url": x.repoURL(r), "clone_url": repoHTML(r) + ".git",
+		"id": r.id, "node_id": nodeID(nodeRepo, r.id), "name": r.Name, "full_name": r.fullName(),
+		"owner":   x.ownerJSON(r),
+		"private": r.private(), "visibility": r.visibility, "fork": r.Fork, "archived": r.Archived,
+		"disabled":       r.Disabled,
+		"default_branch": x.defaultBranch(r), "description": nil, "language": nil, "size": len(r.commits),
+		"is_template": false,
+		"created_at":  formatTime(r.created), "updated_at": formatTime(x.repoUpdatedAt(r)),
+		"pushed_at": formatTime(x.pushedAt(r)),
+		"html_url":  repoHTML(r), "url": x.repoURL(r), "clone_url": repoHTML(r) + ".git",
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},
 		"has_issues": !x.issuesOff(r), "has_wiki": false, "has_projects": false,
 	}
@@ -109,7 +113,9 @@ func (x *exchange) commitJSON(c *commitIndex) obj {
 	git := obj{"name": who.name, "email": who.email, "date": formatTime(c.authored)}
 	parents := []obj{}
 	for _, sha := range c.shas {
-		parents = append(parents, obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": repoHTML(c.repo) + "/commit/" + sha})
+		parents = append(
+			parents, obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": repoHTML(c.repo) + "/commit/" + sha},
+		)
 	}
 	j := obj{
 		"sha": c.SHA, "node_id": nodeID(nodeCommit, c.repo.id, c.SHA), "url": api + "/commits/" + c.SHA,
@@ -120,7 +126,8 @@ func (x *exchange) commitJSON(c *commitIndex) obj {
 			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
 			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
 		},
-		"author": x.userJSON(x.ix.committer(c.Login)), "committer": x.userJSON(x.ix.committer(c.Login)), "parents": parents,
+		"author": x.userJSON(x.ix.committer(c.Login)), "committer": x.userJSON(x.ix.committer(c.Login)),
+		"parents": parents,
 	}
 	switch {
 	case c.NoAuthor:
@@ -151,11 +158,15 @@ func (x *exchange) pullJSON(p pullState) obj {
 	api := fmt.Sprintf("%s/pulls/%d", x.repoURL(p.repo), p.Number)
 	html := fmt.Sprintf("%s/pull/%d", repoHTML(p.repo), p.Number)
 	return obj{
-		"id": p.id, "node_id": nodeID(nodePull, p.repo.id, p.Number), "number": p.Number, "state": state, "locked": false,
-		"title": p.title(), "body": nil, "draft": p.Draft, "user": x.userJSON(x.ix.account(p.Login)), "url": api, "html_url": html,
-		"created_at": formatTime(p.created), "updated_at": formatTime(p.updated), "closed_at": formatOptionalTime(p.closed), "merged_at": formatOptionalTime(p.merged),
-		"merge_commit_sha": p.mergeCommitHash, "author_association": "CONTRIBUTOR", "labels": []obj{}, "assignees": []obj{},
-		"head": x.pullRef(p.repo, p.headBranch()), "base": x.pullRef(p.repo, p.repo.DefaultBranch),
+		"id": p.id, "node_id": nodeID(nodePull, p.repo.id, p.Number), "number": p.Number, "state": state,
+		"locked": false,
+		"title":  p.title(), "body": nil, "draft": p.Draft, "user": x.userJSON(x.ix.account(p.Login)), "url": api,
+		"html_url":   html,
+		"created_at": formatTime(p.created), "updated_at": formatTime(p.updated),
+		"closed_at": formatOptionalTime(p.closed), "merged_at": formatOptionalTime(p.merged),
+		"merge_commit_sha": p.mergeCommitHash, "author_association": "CONTRIBUTOR", "labels": []obj{},
+		"assignees": []obj{},
+		"head":      x.pullRef(p.repo, p.headBranch()), "base": x.pullRef(p.repo, p.repo.DefaultBranch),
 	}
 }
 
@@ -164,7 +175,10 @@ func (p *pullIndex) title() string { return fmt.Sprintf("Pull request %d", p.Num
 func (p *pullIndex) headBranch() string { return fmt.Sprintf("change-%d", p.Number) }
 
 func (x *exchange) pullRef(r *repoIndex, branch string) obj {
-	return obj{"label": r.owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r), "repo": x.repoJSON(r)}
+	return obj{
+		"label": r.owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r),
+		"repo": x.repoJSON(r),
+	}
 }
 
 // pullDetailJSON adds what only the answer for a single pull request has.
@@ -190,8 +204,10 @@ func (p *pullIndex) merger() *string {
 func (x *exchange) reviewJSON(r *reviewIndex) obj {
 	api := fmt.Sprintf("%s/pulls/%d", x.repoURL(r.pull.repo), r.Pull)
 	j := obj{
-		"id": r.ID, "node_id": nodeID(nodeReview, r.pull.repo.id, r.ID), "user": x.userJSON(x.ix.account(r.Login)), "body": "",
-		"state": r.State, "html_url": fmt.Sprintf("%s/pull/%d#pullrequestreview-%d", repoHTML(r.pull.repo), r.Pull, r.ID),
+		"id": r.ID, "node_id": nodeID(nodeReview, r.pull.repo.id, r.ID), "user": x.userJSON(x.ix.account(r.Login)),
+		"body":             "",
+		"state":            r.State,
+		"html_url":         fmt.Sprintf("%s/pull/%d#pullrequestreview-%d", repoHTML(r.pull.repo), r.Pull, r.ID),
 		"pull_request_url": api, "author_association": "CONTRIBUTOR", "commit_id": strings.Repeat("0", 40),
 	}
 	if r.submitted != nil {
@@ -204,9 +220,11 @@ func (x *exchange) reviewJSON(r *reviewIndex) obj {
 func (x *exchange) commentJSON(c *commentIndex) obj {
 	api := x.repoURL(c.repo)
 	return obj{
-		"id": c.ID, "node_id": nodeID(nodeComment, c.repo.id, c.ID), "user": x.userJSON(x.ix.account(c.Login)), "body": "A comment.",
-		"created_at": formatTime(c.created), "updated_at": formatTime(x.commentUpdated(c)), "author_association": "CONTRIBUTOR",
-		"url": fmt.Sprintf("%s/issues/comments/%d", api, c.ID), "issue_url": fmt.Sprintf("%s/issues/%d", api, c.Issue),
+		"id": c.ID, "node_id": nodeID(nodeComment, c.repo.id, c.ID), "user": x.userJSON(x.ix.account(c.Login)),
+		"body":       "A comment.",
+		"created_at": formatTime(c.created), "updated_at": formatTime(x.commentUpdated(c)),
+		"author_association": "CONTRIBUTOR",
+		"url":                fmt.Sprintf("%s/issues/comments/%d", api, c.ID), "issue_url": fmt.Sprintf("%s/issues/%d", api, c.Issue),
 		"html_url": c.html(),
 	}
 }

@@ -28,7 +28,9 @@ func TestRESTDecodesWithGoGitHub(t *testing.T) {
 	commit, _, err := c.Repositories.GetCommit(t.Context(), "acme", "api", "c4", nil)
 	require.NoError(t, err)
 	require.Equal(t, 11, commit.GetStats().GetTotal())
-	pulls, _, err := c.PullRequests.List(t.Context(), "acme", "api", &github.PullRequestListOptions{State: "all", Sort: "updated", Direction: "desc"})
+	pulls, _, err := c.PullRequests.List(
+		t.Context(), "acme", "api", &github.PullRequestListOptions{State: "all", Sort: "updated", Direction: "desc"},
+	)
 	require.NoError(t, err)
 	require.Equal(t, 2, pulls[0].GetNumber())
 	require.Equal(t, "renovate[bot]", pulls[0].GetUser().GetLogin())
@@ -76,7 +78,11 @@ func TestLinksHaveTheAddressByID(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	r := get(t, s, "/api/v3/repos/acme/api/commits?per_page=1&page=2")
-	require.Regexp(t, `^<http://[^/]+/api/v3/repositories/\d+/commits\?page=1&per_page=1>; rel="prev", <[^>]+page=3[^>]+>; rel="next", <[^>]+page=4[^>]+>; rel="last", <[^>]+page=1&[^>]+>; rel="first"$`, r.Header.Get("Link"))
+	require.Regexp(
+		t,
+		`^<http://[^/]+/api/v3/repositories/\d+/commits\?page=1&per_page=1>; rel="prev", <[^>]+page=3[^>]+>; rel="next", <[^>]+page=4[^>]+>; rel="last", <[^>]+page=1&[^>]+>; rel="first"$`,
+		r.Header.Get("Link"),
+	)
 	next := githubURL(t, r, "next")
 	require.Equal(t, []any{"c2"}, column(t, get(t, s, next[len(s.URL):]).json(t), "sha"))
 	require.Empty(t, get(t, s, "/repos/acme/api/commits").Header.Get("Link"), "one page")
@@ -96,7 +102,9 @@ func githubURL(t *testing.T, r response, rel string) string {
 func TestConditionalRequestsAreFree(t *testing.T) {
 	t.Parallel()
 	s := acme(t, func(set *githubtest.Settings) {
-		set.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "ann"}, {Token: "other", Login: "bob"}}
+		set.Credentials = []githubtest.Credential{
+			{Token: githubtest.DefaultToken, Login: "ann"}, {Token: "other", Login: "bob"},
+		}
 	})
 	const path = "/repos/acme/api/pulls?state=all"
 	first := get(t, s, path)
@@ -124,9 +132,17 @@ func TestCommitsFilterByCommitterDate(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, get(t, s, "/repos/acme/api/commits?sha=nope").StatusCode)
 	require.Equal(t, http.StatusUnprocessableEntity, get(t, s, "/repos/acme/api/commits?since=yesterday").StatusCode)
 	s.Update(func(d *githubtest.Dataset) { // a commit of the night, pushed at eight
-		d.Commits = append(d.Commits, githubtest.Commit{Repo: "api", SHA: "late", AuthoredAt: at("00:30:00"), CommittedAt: at("00:30:00"), PushedAt: at("08:00:00")})
+		d.Commits = append(
+			d.Commits,
+			githubtest.Commit{
+				Repo: "api", SHA: "late", AuthoredAt: at("00:30:00"), CommittedAt: at("00:30:00"),
+				PushedAt: at("08:00:00"),
+			},
+		)
 	})
-	require.Equal(t, []any{"late", "c4", "c3", "c2", "c1"}, shas(""), "reachable from the head, children before parents")
+	require.Equal(
+		t, []any{"late", "c4", "c3", "c2", "c1"}, shas(""), "reachable from the head, children before parents",
+	)
 	require.NotContains(t, shas("since=2026-03-04T01:00:00Z"), any("late"))
 	require.Nil(t, dig(t, get(t, s, "/repos/acme/api/commits/late").json(t), "author"))
 	empty := get(t, s, "/repos/acme/empty/commits")
@@ -160,14 +176,17 @@ func TestRewrittenBranch(t *testing.T) {
 		d.Commits[3].GoneAt = at("07:00:00")
 		push := func(branch, sha string, parents ...string) {
 			d.Commits = append(d.Commits, githubtest.Commit{
-				Repo: "api", SHA: sha, Branch: branch, CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), ParentSHAs: append([]string{}, parents...),
+				Repo: "api", SHA: sha, Branch: branch, CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"),
+				ParentSHAs: append([]string{}, parents...),
 			})
 		}
 		push("next", "n1", "c2")
 		push("other", "o1")
 		repo := d.Repo("api")
 		repo.Resets = []githubtest.Reset{{SHA: "c3", At: at("06:00:00")}}
-		repo.Switches = []githubtest.Switch{{Branch: "next", At: at("06:30:00")}, {Branch: "no such branch", At: at("06:40:00")}}
+		repo.Switches = []githubtest.Switch{
+			{Branch: "next", At: at("06:30:00")}, {Branch: "no such branch", At: at("06:40:00")},
+		}
 	})
 	commits := func(parameters string) []any {
 		return column(t, get(t, s, "/repos/acme/api/commits?"+parameters).json(t), "sha")
@@ -194,7 +213,13 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	s.Update(func(d *githubtest.Dataset) { // a force push: f1 replaces c3 and c4
-		d.Commits = append(d.Commits, githubtest.Commit{Repo: "api", SHA: "f1", CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), ParentSHAs: []string{"c2"}})
+		d.Commits = append(
+			d.Commits,
+			githubtest.Commit{
+				Repo: "api", SHA: "f1", CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"),
+				ParentSHAs: []string{"c2"},
+			},
+		)
 	})
 	for basehead, want := range map[string]struct {
 		status        string
@@ -208,7 +233,10 @@ func TestCompare(t *testing.T) {
 	} {
 		j := get(t, s, "/repos/acme/api/compare/"+basehead).json(t)
 		require.Equal(t, want.status, dig(t, j, "status"), basehead)
-		require.Equal(t, []any{want.ahead, want.behind, want.ahead}, []any{dig(t, j, "ahead_by"), dig(t, j, "behind_by"), dig(t, j, "total_commits")})
+		require.Equal(
+			t, []any{want.ahead, want.behind, want.ahead},
+			[]any{dig(t, j, "ahead_by"), dig(t, j, "behind_by"), dig(t, j, "total_commits")},
+		)
 		require.Equal(t, want.shas, column(t, dig(t, j, "commits"), "sha"))
 	}
 	page := get(t, s, "/repos/acme/api/compare/c1...c4?per_page=2&page=2")
@@ -225,8 +253,12 @@ func TestMergeCommitsAndResets(t *testing.T) {
 		d.Commits[3].Parents = 2
 		d.Repo("api").Resets = []githubtest.Reset{{SHA: "c2", At: at("09:00:00")}}
 	})
-	require.Equal(t, []any{"c3", "c2"}, column(t, dig(t, get(t, s, "/repos/acme/api/commits/c4").json(t), "parents"), "sha"))
-	require.Equal(t, []any{"c2", "c1"}, column(t, get(t, s, "/repos/acme/api/commits").json(t), "sha"), "the head was moved back")
+	require.Equal(
+		t, []any{"c3", "c2"}, column(t, dig(t, get(t, s, "/repos/acme/api/commits/c4").json(t), "parents"), "sha"),
+	)
+	require.Equal(
+		t, []any{"c2", "c1"}, column(t, get(t, s, "/repos/acme/api/commits").json(t), "sha"), "the head was moved back",
+	)
 	require.Equal(t, "2026-03-04T09:00:00Z", dig(t, get(t, s, "/repos/acme/api").json(t), "pushed_at"))
 }
 
@@ -290,7 +322,9 @@ func TestRenameAndTransfer(t *testing.T) {
 	core := get(t, s, "/repos/acme/core").json(t)
 	require.Equal(t, id, dig(t, core, "id"), "the id stays")
 	info := s.Requests()[len(s.Requests())-2]
-	require.Equal(t, []string{"/repos/{owner}/{repo}/commits", "acme", "core"}, []string{info.Route, info.Org, info.Repo})
+	require.Equal(
+		t, []string{"/repos/{owner}/{repo}/commits", "acme", "core"}, []string{info.Route, info.Org, info.Repo},
+	)
 	s.Update(func(d *githubtest.Dataset) { d.Repo("core").TransferredTo = "elsewhere" })
 	require.Equal(t, http.StatusMovedPermanently, get(t, s, "/repos/acme/core").StatusCode)
 	require.Equal(t, []any{"empty"}, column(t, get(t, s, "/orgs/acme/repos").json(t), "name"))
@@ -304,7 +338,10 @@ func TestAccess(t *testing.T) {
 	s := acme(t, func(set *githubtest.Settings) {
 		set.Datasets = append(set.Datasets, other)
 		set.Credentials = []githubtest.Credential{
-			{Token: githubtest.DefaultToken, Name: "acme only", Orgs: []string{"acme"}, PublicOnly: true, Forbidden: []string{"issues"}},
+			{
+				Token: githubtest.DefaultToken, Name: "acme only", Orgs: []string{"acme"}, PublicOnly: true,
+				Forbidden: []string{"issues"},
+			},
 		}
 	})
 	require.Equal(t, http.StatusNotFound, get(t, s, "/orgs/other").StatusCode)
@@ -348,11 +385,20 @@ func TestStatsContributors(t *testing.T) {
 	require.Equal(t, map[string]any{"w": float64(week.Unix()), "a": 40., "d": 4., "c": 4.}, dig(t, j, 0, "weeks", 0))
 	s.Update(func(d *githubtest.Dataset) {
 		d.Commits[2].Parents = 2
-		d.Commits = append(d.Commits, githubtest.Commit{Repo: "api", SHA: "c5", Login: new("ann"), CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"), Additions: 9})
+		d.Commits = append(
+			d.Commits,
+			githubtest.Commit{
+				Repo: "api", SHA: "c5", Login: new("ann"), CommittedAt: at("05:00:00"), AuthoredAt: at("05:00:00"),
+				Additions: 9,
+			},
+		)
 	})
 	require.Equal(t, http.StatusAccepted, get(t, s, path).StatusCode, "recomputed after a push")
 	week0 := dig(t, get(t, s, path).json(t), 0, "weeks", 0)
-	require.Equal(t, []any{4., 0., 0.}, []any{dig(t, week0, "c"), dig(t, week0, "a"), dig(t, week0, "d")}, "no merges, and no lines in a large repository")
+	require.Equal(
+		t, []any{4., 0., 0.}, []any{dig(t, week0, "c"), dig(t, week0, "a"), dig(t, week0, "d")},
+		"no merges, and no lines in a large repository",
+	)
 	require.Equal(t, http.StatusNoContent, get(t, s, "/repos/acme/empty/stats/contributors").StatusCode)
 }
 

@@ -19,7 +19,9 @@ type route struct {
 func restRoutes() []route {
 	var all []route
 	get := func(template string, h func(*exchange) response) *route {
-		all = append(all, route{method: http.MethodGet, template: template, segments: strings.Split(template, "/"), handler: h})
+		all = append(
+			all, route{method: http.MethodGet, template: template, segments: strings.Split(template, "/"), handler: h},
+		)
 		return &all[len(all)-1]
 	}
 	get("/meta", (*exchange).meta).open = true

@@ -37,7 +37,8 @@ type Settings struct {
 	// StatsPending is how often /stats/contributors answers 202 after a push before it has numbers; 0 means once, a
 	// negative number never.
 	StatsPending int
-	// StatsZeroFrom is the number of commits from which /stats/contributors has no additions and deletions, 10,000 when 0.
+	// StatsZeroFrom is the number of commits from which /stats/contributors has no additions and deletions, 10,000 when
+	// 0.
 	StatsZeroFrom int
 	// KeepRequests bounds the log of requests, 20,000 when 0.
 	KeepRequests int

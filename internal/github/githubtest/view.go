@@ -186,7 +186,10 @@ func (v view) pull(p *pullIndex) (pullState, bool) {
 	if p == nil || !v.visible(p.created) {
 		return pullState{}, false
 	}
-	s := pullState{pullIndex: p, state: "OPEN", updated: p.created, merged: v.reachedTime(p.merged), closed: v.reachedTime(p.closed)}
+	s := pullState{
+		pullIndex: p, state: "OPEN", updated: p.created, merged: v.reachedTime(p.merged),
+		closed: v.reachedTime(p.closed),
+	}
 	if s.closed != nil {
 		s.state = "CLOSED"
 		s.touch(*s.closed)

@@ -68,7 +68,9 @@ func serve(ctx context.Context, s *githubtest.Server, listener net.Listener, log
 		select {
 		case <-minute.C:
 			st := s.Stats()
-			logger.Printf("%d requests, points %v, statuses %v, %d faults", st.Requests, st.Points, st.Statuses, st.Faults)
+			logger.Printf(
+				"%d requests, points %v, statuses %v, %d faults", st.Requests, st.Points, st.Statuses, st.Faults,
+			)
 		case <-ctx.Done():
 			s.Close()
 			return errors.Join(srv.Close(), ignoreServerClosed(<-done))
@@ -113,7 +115,9 @@ func parseFlags(arguments []string, stderr io.Writer) (options, error) {
 	fs.Func("hold", "nothing after this moment is visible until released, RFC 3339", timeFlag(&o.hold))
 	fs.BoolVar(&o.limits, "limits", false, "enforce the rate limits")
 	fs.Func("app", "GitHub App as ID=KEY.pem, installed as 1, 2, ... on the organizations in their order", o.addApp)
-	fs.BoolVar(&o.enterprise, "no-rate-limits", false, "leave out everything about rate limits, as Enterprise Server does")
+	fs.BoolVar(
+		&o.enterprise, "no-rate-limits", false, "leave out everything about rate limits, as Enterprise Server does",
+	)
 	if err := fs.Parse(arguments); err != nil {
 		return o, err
 	}
@@ -178,14 +182,21 @@ func (o *options) settings(now time.Time) (githubtest.Settings, error) {
 			d.Org.Login = org.name
 		}
 		if org.token != "" {
-			set.Credentials = append(set.Credentials, githubtest.Credential{Token: org.token, Name: org.name, Login: org.name + "-reader", Orgs: []string{org.name}})
+			set.Credentials = append(
+				set.Credentials,
+				githubtest.Credential{
+					Token: org.token, Name: org.name, Login: org.name + "-reader", Orgs: []string{org.name},
+				},
+			)
 		}
 		if d.LastEventTime().After(end) {
 			end = d.LastEventTime()
 		}
 		set.Datasets = append(set.Datasets, d)
 		if o.app != nil {
-			o.app.Installations = append(o.app.Installations, githubtest.Installation{ID: int64(len(set.Datasets)), Org: d.Org.Login})
+			o.app.Installations = append(
+				o.app.Installations, githubtest.Installation{ID: int64(len(set.Datasets)), Org: d.Org.Login},
+			)
 		}
 	}
 	if o.app != nil {

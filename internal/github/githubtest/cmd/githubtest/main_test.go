@@ -59,7 +59,9 @@ func get(t *testing.T, url, token string, into any) int {
 }
 
 func TestServesSeveralOrganizations(t *testing.T) {
-	address := start(t, "-data", dataDir, "-org", "acme="+dataDir+",acme-token", "-token", "all", "-start", "2026-10-01T00:00:00Z")
+	address := start(
+		t, "-data", dataDir, "-org", "acme="+dataDir+",acme-token", "-token", "all", "-start", "2026-10-01T00:00:00Z",
+	)
 	var commits []struct {
 		Commit struct{ Committer struct{ Date time.Time } }
 	}
@@ -70,8 +72,14 @@ func TestServesSeveralOrganizations(t *testing.T) {
 		var v any
 		require.Equal(t, c.status, get(t, address+"/orgs/"+c.org+"/repos", c.token, &v))
 	}
-	require.Equal(t, 200, get(t, address+"/repos/acme/opentelemetry-go/commits?until=2026-10-01T00:00:00Z", "acme-token", &commits))
-	require.True(t, commits[0].Commit.Committer.Date.After(time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC)), "the pivot is served as the start")
+	require.Equal(
+		t, 200,
+		get(t, address+"/repos/acme/opentelemetry-go/commits?until=2026-10-01T00:00:00Z", "acme-token", &commits),
+	)
+	require.True(
+		t, commits[0].Commit.Committer.Date.After(time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC)),
+		"the pivot is served as the start",
+	)
 }
 
 func TestHoldAndStats(t *testing.T) {
@@ -110,10 +118,18 @@ func TestServesAnApp(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "key.pem")
-	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600))
+	require.NoError(
+		t,
+		os.WriteFile(
+			file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
+			0o600,
+		),
+	)
 	address := start(t, "-data", dataDir, "-app", "7="+file)
 	now := time.Now()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": "7", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}).SignedString(key)
+	token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": "7", "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}).SignedString(
+		key,
+	)
 	require.NoError(t, err)
 	var installation struct{ ID int64 }
 	require.Equal(t, http.StatusOK, get(t, address+"/orgs/open-telemetry/installation", token, &installation))

@@ -1,0 +1,284 @@
+package collect
+
+import (
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// planner makes a plan from the coverage and from what is discovered, page by page. It does no I/O. Of the discovered
+// repositories it keeps the ids and the readings.
+type planner struct {
+	org             string
+	cov             *ledger.Coverage
+	start           time.Time
+	lookback        time.Duration
+	filter          *Filter
+	backfillEnabled bool
+	// deferralOf returns why a stream backs off at present, nil when it may be read.
+	deferralOf func(repo int64, s activity.Stream) error
+	presence   presence
+	// matched has the patterns of the filter that match a discovered repository.
+	matched patternMatches
+	plan    plan
+}
+
+// addPage plans the repositories of a page of the listing. One that moved between two pages is planned once.
+func (p *planner) addPage(page []activity.Repository) {
+	for i := range page {
+		r := &page[i]
+		if _, found := p.presence.discovered[r.ID]; found {
+			continue
+		}
+		p.matched.record(p.filter, r.Name)
+		p.presence.discovered[r.ID] = p.planRepository(r)
+	}
+}
+
+// setPresenceUnknown records that it is unknown whether a repository is readable: it is neither gone nor covered.
+func (p *planner) setPresenceUnknown(repoCov *ledger.RepoCoverage, err error) {
+	p.presence.unknown[repoCov.ID] = true
+	p.markUnread(repoCov)
+	for _, s := range activity.AllStreams() {
+		if !repoCov.Signals.Disabled.Has(s) {
+			p.plan.deferred = append(p.plan.deferred, Failure{
+				RepoID: repoCov.ID, Repo: repoCov.Name, Stream: s, Err: err, AllFailed: true, PresenceUnknown: true,
+			})
+		}
+	}
+}
+
+// markUnread makes the pass cover nothing of a repository.
+func (p *planner) markUnread(repoCov *ledger.RepoCoverage) {
+	from, _ := p.streamEdges(repoCov)
+	for _, s := range activity.AllStreams() {
+		if repoCov.Signals.Disabled.Has(s) {
+			from[s] = time.Time{}
+		}
+	}
+	p.plan.ifUnread[repoCov.ID] = &ifUnread{coveredUntil: from}
+}
+
+// finish plans the repositories that were not discovered and returns the plan.
+func (p *planner) finish() plan {
+	p.plan.start = p.start
+	gone, unseen := p.presence.splitLeaving(p.cov)
+	for _, repoCov := range gone {
+		p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
+			ID: repoCov.ID, Presence: ledger.PresenceGone, GoneSince: p.cov.PassEdge(repoCov),
+		})
+	}
+	for _, repoCov := range unseen {
+		p.markUnread(repoCov)
+	}
+	return p.plan
+}
+
+// planRepository plans one repository and reports whether the filter selects it.
+func (p *planner) planRepository(r *activity.Repository) bool {
+	repoCov := p.cov.Repos[r.ID]
+	if r.FlagsUnknown {
+		if repoCov == nil || repoCov.IsGone() {
+			return false // neither the filter nor the disabled streams can be applied
+		}
+		r.Fork, r.Archived = false, false
+		r.Signals.Archived, r.Signals.Disabled = repoCov.Signals.Archived, repoCov.Signals.Disabled
+	}
+	switch p.filter.decide(r) {
+	case filterExcluded:
+		return false
+	case filterArchived:
+		if repoCov == nil || repoCov.IsGone() {
+			return false
+		}
+	case filterSelected:
+	}
+	var quiet activity.Streams
+	if repoCov == nil || repoCov.IsGone() {
+		repoCov, quiet = p.planFirstSeen(r, repoCov)
+	} else {
+		if repoCov.Name != r.Name {
+			p.plan.changes = append(p.plan.changes, ledger.RepoProgress{ID: r.ID, Name: r.Name})
+		}
+		var change *ledger.RepoProgress
+		change, repoCov = compareDisabled(r, repoCov, p.cov.PassEdge(repoCov), p.start)
+		if change != nil {
+			p.plan.changes = append(p.plan.changes, *change)
+		}
+	}
+	p.planReading(r, repoCov, quiet)
+	return true
+}
+
+// planFirstSeen plans a repository that is discovered for the first time, or that is readable again. All that is wanted
+// of it is a gap until it is read, except for the quiet streams, which have had no activity since or are disabled. It
+// returns the coverage after the change, and the quiet streams.
+func (p *planner) planFirstSeen(
+	r *activity.Repository, repoCov *ledger.RepoCoverage,
+) (*ledger.RepoCoverage, activity.Streams) {
+	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceReadable}
+	missing := activity.Window{Start: p.start.Add(-p.lookback), End: p.start}
+	var quiet activity.Streams
+	if repoCov == nil {
+		change.FirstSeen, change.Since = p.start, missing.Start
+		r.Signals.DisabledSince = disabledSince(r.Signals.Disabled, &activity.Signals{}, missing.Start)
+		quiet = r.Signals.QuietStreams(missing.Start.Add(-recentWindow)) | r.Signals.Disabled
+	} else {
+		missing.Start = repoCov.GoneSince
+		quiet = r.Signals.Disabled
+		addReturnedStreams(&change, r, repoCov, p.start)
+	}
+	for _, s := range activity.AllStreams() {
+		if !quiet.Has(s) {
+			change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
+		}
+	}
+	if quiet != 0 && repoCov == nil {
+		change.Signals, change.Observed = signalsAsRead(&r.Signals, quiet, p.start), p.start
+	}
+	p.plan.changes = append(p.plan.changes, change)
+	after := ledger.Coverage{Edge: p.cov.Edge, Repos: map[int64]*ledger.RepoCoverage{}}
+	if repoCov != nil {
+		repo := *repoCov
+		after.Repos[r.ID] = &repo
+	}
+	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
+	return after.Repos[r.ID], quiet
+}
+
+// signalsAsRead returns the signals to record when the quiet streams count as read and the others do not.
+func signalsAsRead(now *activity.Signals, quiet activity.Streams, at time.Time) *activity.Signals {
+	signals := *now
+	signals.Streams &= quiet
+	signals.Archived = signals.Archived && quiet == activity.EveryStream
+	if quiet.Has(activity.StreamCommits) {
+		signals.HeadReadAt = at
+	} else {
+		signals.Head = ""
+	}
+	return &signals
+}
+
+// planReading plans the reading of the streams that have changed or lag, except for the quiet ones.
+func (p *planner) planReading(r *activity.Repository, repoCov *ledger.RepoCoverage, quiet activity.Streams) {
+	from, lags := p.streamEdges(repoCov)
+	streams := r.Signals.ChangedStreams(&repoCov.Signals, repoCov.Observed, signalSettleTime)
+	for _, s := range activity.AllStreams() {
+		if lags.Has(s) && !p.leftToBackfill(repoCov, s) {
+			streams = streams.With(s)
+		}
+	}
+	if len(repoCov.Tips) > 0 && readsFromHead(repoCov, lags) {
+		streams = streams.With(activity.StreamCommits)
+	}
+	streams &^= quiet | r.Signals.Disabled
+	if streams == 0 {
+		return
+	}
+	p.plan.ifUnread[r.ID] = unreadProgress(r, repoCov, p.cov.Repos[r.ID], streams, from)
+	for _, s := range activity.AllStreams() {
+		if !streams.Has(s) {
+			continue
+		}
+		if err := p.deferralOf(r.ID, s); err != nil {
+			streams = streams.Without(s)
+			p.plan.deferred = append(p.plan.deferred, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
+		}
+	}
+	if streams != 0 {
+		p.plan.readings = append(p.plan.readings, p.newReading(r, repoCov, streams, from, lags))
+	}
+}
+
+// streamEdges returns from when on this pass must read each stream of a repository: the stream's edge, or the pass's
+// where backfill reads what is before. lags are the streams whose newest part is a gap.
+func (p *planner) streamEdges(
+	repoCov *ledger.RepoCoverage,
+) (from [activity.NumStreams]time.Time, lags activity.Streams) {
+	for _, s := range activity.AllStreams() {
+		from[s] = p.cov.RepoEdge(repoCov, s)
+		if repoCov.Signals.Disabled.Has(s) || !isLagging(repoCov, s, from[s]) {
+			continue
+		}
+		lags = lags.With(s)
+		if p.leftToBackfill(repoCov, s) {
+			from[s] = p.cov.PassEdge(repoCov)
+		}
+	}
+	return from, lags
+}
+
+// leftToBackfill reports whether backfill reads a lagging stream. The pass that discovers a repository or an enabled
+// stream reads the last 24 h itself. Commits are always read on from a head that was read before: that costs no more,
+// and their dates may hide some of them.
+func (p *planner) leftToBackfill(repoCov *ledger.RepoCoverage, s activity.Stream) bool {
+	recorded := p.cov.Repos[repoCov.ID]
+	return p.backfillEnabled && repoCov.FirstSeen.Before(p.start) &&
+		recorded != nil && !recorded.IsGone() && !recorded.Signals.Disabled.Has(s) &&
+		(s != activity.StreamCommits || repoCov.Signals.HeadReadAt.IsZero())
+}
+
+// isLagging reports whether the newest part of the stream is a gap.
+func isLagging(repoCov *ledger.RepoCoverage, s activity.Stream, edge time.Time) bool {
+	n := len(repoCov.Missing[s])
+	return n > 0 && repoCov.Missing[s][n-1].Start.Equal(edge)
+}
+
+// unreadProgress returns what is recorded of a repository if it is not read. recorded is its coverage in the ledger,
+// nil for none.
+func unreadProgress(
+	r *activity.Repository, repoCov, recorded *ledger.RepoCoverage, streams activity.Streams,
+	from [activity.NumStreams]time.Time,
+) *ifUnread {
+	for _, s := range activity.AllStreams() {
+		if !streams.Has(s) {
+			from[s] = time.Time{}
+		}
+	}
+	unread := &ifUnread{coveredUntil: from}
+	hasEnabled := recorded != nil && recorded.Signals.Disabled&^r.Signals.Disabled != 0
+	if hasEnabled || !r.Signals.PushedAt.Equal(repoCov.Signals.PushedAt) {
+		signals := repoCov.Signals
+		signals.PushedAt = r.Signals.PushedAt
+		signals.Disabled, signals.DisabledSince = r.Signals.Disabled, r.Signals.DisabledSince
+		unread.signals = &signals
+	}
+	return unread
+}
+
+// newReading makes the reading of streams from their edges on. After a long outage it reads the last 24 h and leaves
+// the window before them as deferred.
+func (p *planner) newReading(
+	r *activity.Repository, repoCov *ledger.RepoCoverage, streams activity.Streams,
+	from [activity.NumStreams]time.Time, lags activity.Streams,
+) reading {
+	todo := reading{
+		observed: p.start,
+		previous: repoCov.Signals,
+		lagging:  lags,
+		request:  github.ReadRequest{Org: p.org, Repo: *r, Streams: streams},
+	}
+	for _, s := range activity.AllStreams() {
+		start := from[s]
+		if at := p.start.Add(-recentWindow); at.After(start) {
+			start = at
+		}
+		todo.windows[s] = activity.Window{Start: start, End: p.start}
+		todo.deferred[s] = activity.Window{Start: from[s], End: start}
+		todo.request.Since[s] = start.Add(-readOverlap)
+		if !todo.deferred[s].IsEmpty() {
+			todo.request.GapStart[s] = from[s].Add(-readOverlap)
+		}
+	}
+	if readsFromHead(repoCov, lags) {
+		todo.readFromHead(repoCov, lags.Has(activity.StreamCommits), from[activity.StreamCommits])
+	}
+	return todo
+}
+
+// readsFromHead reports whether commits are read from the head that was read last on, and not by their dates.
+func readsFromHead(repoCov *ledger.RepoCoverage, lags activity.Streams) bool {
+	return !repoCov.Signals.HeadReadAt.IsZero() || !lags.Has(activity.StreamCommits)
+}
