@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -47,12 +47,12 @@ func TestSlowReadOfTheCache(t *testing.T) {
 	d := &delayed{read: make(chan struct{}), release: make(chan struct{})}
 	client.AddHook(d)
 	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now})
-	slow := make(chan ledger.Receipt, 1)
-	go func() { slow <- commitOf(t, store, 1) }()
+	var slow sync.WaitGroup
+	slow.Go(func() { commitOf(t, store, 1) })
 	<-d.read
 	require.Equal(t, 1, commitOf(t, store, 2).Recorded)
 	close(d.release)
-	require.Equal(t, 1, (<-slow).Recorded)
+	slow.Wait()
 	require.Equal(t, 1, commitOf(t, store, 3).Recorded)
 	require.Equal(t, int64(4), client.SCard(t.Context(), "gx:1:{acme}:seen").Val(), "three events and the marker")
 }

@@ -13,7 +13,7 @@ import (
 
 // protocolTable returns the names of the table at the head of a script.
 func protocolTable(source string) (keys, values []string) {
-	head := source[:strings.Index(source, "\nlocal ")]
+	head, _, _ := strings.Cut(source, "\nlocal ")
 	before, after, _ := strings.Cut(head, "-- ARGV,")
 	for line := range strings.Lines(before) {
 		if names, ok := strings.CutPrefix(line, "--   "); ok {
