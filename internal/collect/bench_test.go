@@ -95,7 +95,7 @@ type bench struct {
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// patience is how long an in-process server may think: only one that is told to keep still thinks that long.
+// patience is how long an in-process server may think: only one with a fault that hangs needs that long.
 const patience = 3 * time.Millisecond
 
 // inProcess sends requests to a handler without a network, in no time.

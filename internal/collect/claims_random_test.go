@@ -295,7 +295,7 @@ func (c *turmoil) match() githubtest.Match {
 	return match
 }
 
-// happened is something that an honest ledger has when its time was read.
+// happened is an event that a correct ledger has when its window was read.
 type happened struct {
 	event activity.Event
 	// pushed is when a commit could be seen.

@@ -76,7 +76,7 @@ func (b *bench) requireLastDay(s activity.Stream) {
 	}
 }
 
-// both runs a test where workers read what was missed, and where nobody does.
+// both runs a test where workers read the gaps, and where none does.
 func both(t *testing.T, test func(t *testing.T, alone bool, change func(*Settings))) {
 	t.Helper()
 	t.Run("handover", func(t *testing.T) { t.Parallel(); test(t, false, handover) })
@@ -263,7 +263,7 @@ func TestOldReviewsCanWait(t *testing.T) {
 	})
 }
 
-// TestOldCommentsThatFail: when the time before the last day cannot be told with it, the last day is.
+// TestOldCommentsThatFail: when the time before the last day cannot be read with it, the last day is read alone.
 func TestOldCommentsThatFail(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, _ bool, change func(*Settings)) {

@@ -158,8 +158,8 @@ var brokenNode = githubtest.FieldError(
 	"organization.repositories.nodes.1", "", "Something went wrong while executing your query.",
 )
 
-// TestANullNodeCostsNobodyElse: it is looked up, and read like the others.
-func TestANullNodeCostsNobodyElse(t *testing.T) {
+// TestNullNodeCostsOnlyItsRepository: it is looked up, and read like the others.
+func TestNullNodeCostsOnlyItsRepository(t *testing.T) {
 	t.Parallel()
 	data := dataset("one", "two", "three")
 	b := newBench(t, github.APIGraphQL, data)
@@ -181,8 +181,8 @@ func TestANullNodeCostsNobodyElse(t *testing.T) {
 	require.Empty(t, b.gone())
 }
 
-// TestANullNodeThatNobodyTells costs that repository alone: it neither leaves nor is taken for read, and heals.
-func TestANullNodeThatNobodyTells(t *testing.T) {
+// TestNullNodeThatNoRequestFinds costs that repository alone: it neither leaves nor is taken for read, and heals.
+func TestNullNodeThatNoRequestFinds(t *testing.T) {
 	t.Parallel()
 	for _, handed := range []bool{false, true} {
 		data := dataset("one", "two", "three")
@@ -228,9 +228,8 @@ func TestANullNodeThatNobodyTells(t *testing.T) {
 	}
 }
 
-// TestANullNodeOfANewRepository: the pass says that there is something that it does not know, and finds it when it is
-// told.
-func TestANullNodeOfANewRepository(t *testing.T) {
+// TestNullNodeOfNewRepository: the pass is partial, and a later one finds the repository when it is listed.
+func TestNullNodeOfNewRepository(t *testing.T) {
 	t.Parallel()
 	data := dataset("one", "three")
 	commit(data, "one", noon.Add(-time.Hour))

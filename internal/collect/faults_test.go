@@ -125,9 +125,9 @@ type question struct {
 	more func(d *githubtest.Dataset, repo string, at time.Time)
 	// repositories is how many there are besides.
 	repositories int
-	// alone says that repositories are not asked for together, together that they are: what is not told then is asked
-	// for alone.
-	alone, together bool
+	// alone requests each repository by itself, grouped several in one query: what that query lacks is requested
+	// alone.
+	alone, grouped bool
 	// instead says that another question takes its place when it is not answered.
 	instead bool
 	// app says that an App asks, installed that it knows its installation; it asks first of all.
@@ -220,7 +220,7 @@ var questions = map[string]question{
 		api: github.APIGraphQL, matches: query("Activity"), streams: commits | pulls, alone: true,
 	},
 	"Activities": {
-		api: github.APIGraphQL, matches: query("Activities"), streams: commits | pulls, together: true,
+		api: github.APIGraphQL, matches: query("Activities"), streams: commits | pulls, grouped: true,
 	},
 	"Activity, more commits": {
 		api: github.APIGraphQL, matches: queryAfter("Activity", "commitsAfter"), streams: commits, more: manyCommits,
@@ -341,7 +341,7 @@ func newFaulty(t *testing.T, q *question, f fault) *faulty {
 
 // repo is the repository that the fault is in, none for what is about all.
 func (s *faulty) repo() string {
-	if s.q.streams == 0 || s.q.together {
+	if s.q.streams == 0 || s.q.grouped {
 		return ""
 	}
 	return struckRepo
@@ -372,7 +372,7 @@ func (s *faulty) requireFailure(sum *PassResult, err error, began time.Time) {
 	s.t.Helper()
 	cov := s.coverage()
 	switch halts := s.f.want(&github.LimitError{}) || s.f.want(&github.CredentialError{}); {
-	case s.f.listed && s.q.streams == 0, s.f.passes && err == nil && len(sum.Failures) == 0, s.q.together && !s.f.want(&github.LimitError{}), s.q.instead && s.f.want(&github.UnavailableError{}), slices.Contains(s.q.otherwise, s.f.do.Status):
+	case s.f.listed && s.q.streams == 0, s.f.passes && err == nil && len(sum.Failures) == 0, s.q.grouped && !s.f.want(&github.LimitError{}), s.q.instead && s.f.want(&github.UnavailableError{}), slices.Contains(s.q.otherwise, s.f.do.Status):
 		require.NoError(s.t, err)
 		require.Empty(s.t, sum.Failures)
 		require.True(s.t, s.q.app || len(cov.Gaps()) == 0, "the first pass leaves the look-back")
@@ -425,7 +425,7 @@ func (s *faulty) requireAttempts(armed *githubtest.ArmedFault) {
 		require.LessOrEqual(s.t, armed.Hits(), 4*(s.q.repositories+3), "the smallest pages")
 	case s.f.hops || s.f.passes || s.f.partly:
 		require.LessOrEqual(s.t, armed.Hits(), 12*maxAttempts)
-	case s.q.together:
+	case s.q.grouped:
 		require.Equal(s.t, 1, most, "there is another question")
 	case s.f.want(&github.UnavailableError{}):
 		if !s.q.instead && s.q.api == github.APIREST {

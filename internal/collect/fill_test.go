@@ -19,7 +19,7 @@ func about(route string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool { return r.Route == route }
 }
 
-// TestHandover: what a pass has missed is left to whoever fills gaps, and the passes go on after it.
+// TestHandover: the gaps of a pass are left to workers, and the passes continue after them.
 func TestHandover(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -170,7 +170,7 @@ func TestQuietAtFirstContact(t *testing.T) {
 		comment(data, "half", 2, noon.Add(-time.Hour))
 		b := newBench(t, api, data, handover)
 		require.Equal(t, PassSuccess, b.pass().Status)
-		if api == github.APIGraphQL { // REST's listing tells of pushes alone
+		if api == github.APIGraphQL { // REST's listing has the signal of pushes alone
 			require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "quiet" }))
 			cov := b.coverage()
 			for _, gap := range cov.Gaps() {

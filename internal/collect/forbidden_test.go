@@ -128,7 +128,7 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 }
 
 // TestGoneAtTheSecondLook: one pass that does not find a repository ends nothing and claims nothing; a transfer, which
-// GitHub tells, and a filter are believed at once.
+// GitHub reports, and a filter count at once.
 func TestGoneAtTheSecondLook(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

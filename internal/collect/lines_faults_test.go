@@ -18,7 +18,7 @@ type linesQuestion struct {
 	matches func(githubtest.RequestInfo) bool
 	// zeros makes the statistics those of a large repository, so that the week's commits are read.
 	zeros bool
-	// answers are the faults that are an answer, and what is known then: GitHub tells no lines of a commit, or there
+	// answers are the faults that are an answer, and what is known then: GitHub has no lines of a commit, or there
 	// are no further pages.
 	answers map[string]map[string][2]uint64
 }

@@ -50,7 +50,7 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 	for i, repo := range data.Repos {
 		for n := range 3 + 6*i {
 			at := noon.Add(-time.Duration(c.rnd.IntN(20*24))*time.Hour - time.Duration(n)*time.Second)
-			commit(data, repo.Name, at).Login = c.somebody()
+			commit(data, repo.Name, at).Login = c.randomAuthor()
 		}
 	}
 	b := inProcessBench(t, api, data, func(s *githubtest.Settings, g *github.Settings, set *Settings) {
@@ -79,8 +79,8 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 	return c
 }
 
-// somebody is the author of a commit; nobody that GitHub knows, at times.
-func (c *linesTurmoil) somebody() *string {
+// randomAuthor is the author of a commit; at times one without an account.
+func (c *linesTurmoil) randomAuthor() *string {
 	return []*string{new("ada"), new("bob"), new("eve"), nil}[c.rnd.IntN(4)]
 }
 
@@ -204,7 +204,7 @@ func (c *linesTurmoil) push(d *githubtest.Dataset, repo string, at time.Time) st
 		}
 	}
 	x := commit(d, repo, at)
-	x.PushedAt, x.Login, x.Additions = at, c.somebody(), 1+c.rnd.IntN(1000)
+	x.PushedAt, x.Login, x.Additions = at, c.randomAuthor(), 1+c.rnd.IntN(1000)
 	if c.rnd.IntN(6) == 0 {
 		x.Parents = 2
 	}

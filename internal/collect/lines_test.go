@@ -206,7 +206,7 @@ func TestStatistics(t *testing.T) {
 	})
 }
 
-// TestQuietRepositories: a week without a push costs no request, and everybody has no lines in it.
+// TestQuietRepositories: a week without a push costs no request, and all users have no lines in it.
 func TestQuietRepositories(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -658,8 +658,8 @@ func TestTheHourIsShared(t *testing.T) {
 	})
 }
 
-// TestNobodyHasSeenAPush: a week over whose end the commits could not be read is not taken for one without a push.
-func TestNobodyHasSeenAPush(t *testing.T) {
+// TestUnseenPush: a week over whose end the commits could not be read is not taken for one without a push.
+func TestUnseenPush(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		data := dataset("one")

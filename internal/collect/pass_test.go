@@ -589,7 +589,7 @@ func TestPassStops(t *testing.T) {
 	require.Equal(t, 1, b.pass().Events)
 }
 
-// failingStore refuses commits when told so.
+// failingStore refuses commits while it is set to fail.
 type failingStore struct {
 	Recorder
 	err error

@@ -65,8 +65,8 @@ func TestATouchedIssueIsReadOnce(t *testing.T) {
 	require.LessOrEqual(t, asked, 3)
 }
 
-// TestWhatIsLeftForLaterIsMissing although the last 24 h brought nothing: after three days without a pass, a stream of
-// which nothing tells whether it moved.
+// TestWhatIsLeftForLaterIsMissing although the last 24 h brought nothing: after three days without a pass, a stream
+// without a signal.
 func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -93,7 +93,7 @@ func (t *truth) add(metric, repo, user string, n int, counts bool) {
 
 // linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines
 // only those that GitHub could report. The statistics know who has an account and a commit that is no merge. Where all
-// commits of the week were read, and where there was no push since it began, everybody is known.
+// commits of the week were read, and where there was no push since it began, all users are known.
 func linesTruthAt(
 	data *githubtest.Dataset,
 	timeline githubtest.Timeline,

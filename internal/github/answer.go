@@ -16,7 +16,7 @@ import (
 
 // notAnAPIMessage returns the hint for a response that is an HTML page: the endpoint is not that of an API.
 func (c *Client) notAnAPIMessage() string {
-	host := strings.ToLower(c.rest.BaseURL.Host)
+	host := strings.ToLower(c.restAPI.BaseURL.Host)
 	switch {
 	case host == "github.com" || host == "www.github.com":
 		return "a page and no data: the endpoint of github.com is https://api.github.com"

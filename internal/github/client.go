@@ -31,7 +31,7 @@ const (
 // Client reads one organization's activity with one credential. It is safe for concurrent use.
 type Client struct {
 	settings Settings
-	rest     *gogithub.Client // builds requests and knows the answers' shapes; it sends nothing
+	restAPI  *gogithub.Client // builds requests and has the types of the responses; it sends nothing
 	graphql  *url.URL
 	http     *http.Client
 	slots    *semaphore.Weighted
@@ -53,13 +53,13 @@ func New(settings Settings) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		settings: settings, rest: gogithub.NewClient(nil), graphql: graphql,
+		settings: settings, restAPI: gogithub.NewClient(nil), graphql: graphql,
 		state:      newReaderState(),
 		slots:      semaphore.NewWeighted(int64(settings.Concurrency)),
 		maybeNoAPI: rest.Path == "/" && !strings.HasPrefix(rest.Host, "api."),
 	}
-	c.rest.BaseURL = rest
-	c.rest.UserAgent = settings.UserAgent
+	c.restAPI.BaseURL = rest
+	c.restAPI.UserAgent = settings.UserAgent
 	own := *settings.HTTP
 	own.CheckRedirect = checkRedirect
 	c.http = &own

@@ -79,7 +79,7 @@ func TestSlowReplicaStarts(t *testing.T) {
 	})
 }
 
-// TestFastReplicaEndsNoLimit: a replica that has just started, and whose clock is ahead, ends a limit for nobody.
+// TestFastReplicaEndsNoLimit: a replica that has just started, and whose clock is ahead, ends a limit for no other.
 func TestFastReplicaEndsNoLimit(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -6,7 +6,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Validator tells with the next question whether its answer has changed. What has not costs nothing of the primary limit
+// Validator makes the next request conditional. What has not costs nothing of the primary limit
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate).
 // GitHub's depend on the token: with one that is an hour old and replaced, everything has changed once.
 type Validator struct {

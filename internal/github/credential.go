@@ -251,7 +251,7 @@ func (a *appCredential) sendAsApp(
 		endpoint: endpoint, resource: budget.ResourceREST, price: 1,
 		callOptions: callOptions{asApp: true, bypassLimits: bypassLimits, noRetry: bypassLimits},
 		newRequest: func(ctx context.Context) (*http.Request, error) {
-			request, err := a.client.rest.NewRequest(method, path, nil)
+			request, err := a.client.restAPI.NewRequest(method, path, nil)
 			if err != nil {
 				return nil, err
 			}

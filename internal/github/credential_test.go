@@ -89,7 +89,7 @@ func TestOneTokenALifetime(t *testing.T) {
 	})
 }
 
-// TestInstallationIsFoundOut from the organization, once, and again when the App was installed anew.
+// TestInstallationIsFoundOut from the organization, once, and again when the App was installed again.
 func TestInstallationIsFoundOut(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -298,7 +298,7 @@ func TestWrongKeyIsAskedAboutOnce(t *testing.T) {
 	require.NotContains(t, err.Error(), "eyJ")
 }
 
-// TestWaitingForATokenEndsWithTheContext: who waits until somebody else's request for a token is answered may leave.
+// TestWaitingForATokenEndsWithTheContext: a caller that waits for another one's request for a token may give up.
 func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 	t.Parallel()
 	b := appBench(t, github.APIGraphQL, func(_ *githubtest.Settings, g *github.Settings) { g.Timeout = 0 })
@@ -323,7 +323,7 @@ func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, <-asking, context.Canceled)
 }
 
-// TestTheEndOfOneCallerIsNotThatOfAnother: when the request for a token ends with its caller, the next asks anew.
+// TestTheEndOfOneCallerIsNotThatOfAnother: when the request for a token ends with its caller, the next one requests it again.
 func TestTheEndOfOneCallerIsNotThatOfAnother(t *testing.T) {
 	t.Parallel()
 	b := appBench(t, github.APIGraphQL)

@@ -172,7 +172,7 @@ func TestABodyThatNeverEndsIsUnavailable(t *testing.T) {
 	})
 }
 
-// TestRequestsAtOnceAreBounded over both APIs together, whoever asks.
+// TestRequestsAtOnceAreBounded over both APIs together, whichever caller sends them.
 func TestRequestsAtOnceAreBounded(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {

@@ -198,7 +198,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, 
 	}
 	err := checkNulls(answer.Data, answer.Errors)
 	if err != nil {
-		*told = rateLimitData{} // what it tells of the limit may be what is missing
+		*told = rateLimitData{} // its part about the limit may be missing
 	}
 	return answer.Errors, err
 }

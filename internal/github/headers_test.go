@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestCredentialExpires: an answer tells when the token ends. What is no time is counted, and of an App's token nothing
+// TestCredentialExpires: a response has the expiry of the token. What is no time is counted, and of an App's token nothing
 // is observed.
 func TestCredentialExpires(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,7 @@ func groupVariables(b *bench, n int) []error {
 	return errs
 }
 
-// TestOneLimitIsOneWait: what several requests at once are told counts once for the growth of the waits.
+// TestOneLimitIsOneWait: limits that several requests meet at once count once for the growth of the backoff.
 func TestOneLimitIsOneWait(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -63,7 +63,7 @@ func TestOneLimitIsOneWait(t *testing.T) {
 	})
 }
 
-// TestTheLongestWaitCounts: of several limits that are told at once the last to end is kept, whatever the order of the
+// TestTheLongestWaitCounts: of several limits that are met at once the last to end is kept, whatever the order of the
 // answers is.
 func TestTheLongestWaitCounts(t *testing.T) {
 	t.Parallel()
@@ -286,7 +286,7 @@ func TestAnAbsurdDateTellsNoSkew(t *testing.T) {
 }
 
 // TestAppAsksForItsTokenAtALimit: the App's own token has a primary limit of its own, so that GraphQL goes on with a new token of the
-// installation while REST has to wait; a secondary limit is everybody's.
+// installation while REST has to wait; a secondary limit applies to all.
 func TestAppAsksForItsTokenAtALimit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -10,7 +10,7 @@ import (
 // price predicts what the query costs of the primary limit: the requests that its connections need if each of them is full,
 // divided by a hundred and rounded, at least one
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query).
-// The answer tells what it did cost.
+// The response has the charged price.
 func (d *document) price(encoded json.RawMessage) int {
 	p := pricing{document: d.parsed}
 	_ = json.Unmarshal(encoded, &p.variables) // those that were encoded are an object

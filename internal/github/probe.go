@@ -19,7 +19,7 @@ func (c *Client) Probe(ctx context.Context) error {
 	err := c.send(ctx, &exchange{call: call{
 		endpoint: probeEndpoint, resource: budget.ResourceREST, callOptions: callOptions{noRetry: true, bypassLimits: true},
 		newRequest: func(ctx context.Context) (*http.Request, error) {
-			request, err := c.rest.NewRequest(http.MethodGet, "rate_limit", nil)
+			request, err := c.restAPI.NewRequest(http.MethodGet, "rate_limit", nil)
 			if err != nil {
 				return nil, err
 			}

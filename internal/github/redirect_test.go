@@ -206,7 +206,7 @@ func TestNoSuchAddress(t *testing.T) {
 	}
 }
 
-// TestAPageForPeople: who leaves /api/v3 out of the endpoint of an Enterprise Server is told.
+// TestAPageForPeople: an endpoint of an Enterprise Server without /api/v3 is named in the error.
 func TestAPageForPeople(t *testing.T) {
 	t.Parallel()
 	for base, told := range map[string]string{

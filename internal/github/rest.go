@@ -89,7 +89,7 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 // newGetRequest makes requests for a path below the base.
 func (c *Client) newGetRequest(path string) func(ctx context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
-		request, err := c.rest.NewRequest(http.MethodGet, path, nil)
+		request, err := c.restAPI.NewRequest(http.MethodGet, path, nil)
 		if err != nil {
 			return nil, err
 		}

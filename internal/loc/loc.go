@@ -25,7 +25,7 @@ const (
 	ModeWarming Mode = iota
 	// ModeReady has the statistics.
 	ModeReady
-	// ModeStale has values that nobody has confirmed for two refresh intervals.
+	// ModeStale has values that were not confirmed for two refresh intervals.
 	ModeStale
 	// ModeFallback has the lines of single commits, because the statistics are all zero.
 	ModeFallback
@@ -104,7 +104,7 @@ type CommitProgress struct {
 // Situation is what the next step depends on beside the state.
 type Situation struct {
 	Now time.Time
-	// Week is the last complete week, Pushed the repository's newest push, zero when nobody knows.
+	// Week is the last complete week, Pushed the repository's newest push, zero when it is unknown.
 	Week     activity.Window
 	PushedAt time.Time
 	// RewrittenAt is when the default branch was found to have lost commits for the last time, zero when it never was.
@@ -117,7 +117,7 @@ type Step uint8
 // The steps.
 const (
 	StepNone           Step = iota
-	StepQuietWeek           // nobody has lines in the week: that is known without a request
+	StepQuietWeek           // no user has lines in the week: that is known without a request
 	StepReadStatistics      // ask for statistics
 	StepReadCommits         // read the lines of commits
 )
@@ -248,7 +248,7 @@ func (r *Rules) WithStatisticsError(s State, at *Situation, refused bool) State 
 	return s
 }
 
-// WithCommitsError takes an error of reading commits. What was refused begins anew: the head of the listing may be
+// WithCommitsError takes an error of reading commits. What was refused starts again: the head of the listing may be
 // gone.
 func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
 	s.Commits = s.CommitProgress(at)

@@ -28,7 +28,7 @@ func situation(after time.Duration) *Situation {
 	return &Situation{Now: now, Week: activity.Window{Start: end.Add(-weekLong), End: end}, PushedAt: now}
 }
 
-// TestStory tells what happens to a repository, answer by answer.
+// TestStory is the life of a repository, response by response.
 func TestStory(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour

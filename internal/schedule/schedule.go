@@ -14,12 +14,12 @@ type Loop struct {
 	// Interval is from one beginning to the next. A turn that takes longer is followed by the next one at once, never
 	// overlapped by it.
 	Interval time.Duration
-	// Jitter is how much of the interval the first turn is put off at most and every other one moved, 0 to 1, so that
+	// Jitter is how much of the interval the first turn is delayed at most and every other one moved, 0 to 1, so that
 	// many loops do not act at once.
 	Jitter float64
 }
 
-// firstJitter bounds what the first turn waits: somebody may be waiting for it.
+// firstJitter bounds what the first turn waits: an operator may be waiting for it.
 const firstJitter = 2 * time.Second
 
 // Run calls turn until ctx ends, and returns why it ended. turn says when the next turn may begin at the earliest,

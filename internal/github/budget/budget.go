@@ -72,21 +72,21 @@ func (q *Quota) IsPaced(now time.Time) bool {
 }
 
 // Limit is a rate limit that was exceeded: when it ends, and when that was observed (zero when that is not stored).
-type Limit struct{ End, MetAt time.Time }
+type Limit struct{ EndsAt, MetAt time.Time }
 
 // isActive reports whether the limit has not ended. A limit that ends later than MaxLimitDuration, or in much more time
 // than it had when it was met, is not active: the clock was set back since.
 func (l Limit) isActive(now time.Time) bool {
-	left := l.End.Sub(now)
+	left := l.EndsAt.Sub(now)
 	if left <= 0 || left >= MaxLimitDuration {
 		return false
 	}
-	return l.MetAt.IsZero() || left <= 2*l.End.Sub(l.MetAt)+time.Minute
+	return l.MetAt.IsZero() || left <= 2*l.EndsAt.Sub(l.MetAt)+time.Minute
 }
 
 // merge returns the later of two limits, or the other one when this one is not active.
 func (l Limit) merge(other Limit, now time.Time) Limit {
-	if l.isActive(now) && !other.End.After(l.End) {
+	if l.isActive(now) && !other.EndsAt.After(l.EndsAt) {
 		return l
 	}
 	return other
@@ -111,10 +111,10 @@ type State struct {
 // the secondary one.
 func (s *State) BlockedUntil(resource Resource, now time.Time) (end time.Time, secondary bool) {
 	if limit := s.Primary[resource]; limit.isActive(now) {
-		end = limit.End
+		end = limit.EndsAt
 	}
-	if s.Secondary.isActive(now) && s.Secondary.End.After(end) {
-		return s.Secondary.End, true
+	if s.Secondary.isActive(now) && s.Secondary.EndsAt.After(end) {
+		return s.Secondary.EndsAt, true
 	}
 	return end, false
 }

@@ -71,7 +71,7 @@ func (l *Local) pace(r *Reservation) time.Time {
 // deleteEndedLimits deletes limits that are over, so that they do not block again when the clock is set back. l.mu is
 // held.
 func (l *Local) deleteEndedLimits(now time.Time) {
-	isOver := func(limit Limit) bool { return !limit.End.After(now) }
+	isOver := func(limit Limit) bool { return !limit.EndsAt.After(now) }
 	maps.DeleteFunc(l.primary, func(_ Resource, limit Limit) bool { return isOver(limit) })
 	if isOver(l.secondary) {
 		l.secondary = Limit{}
@@ -102,7 +102,7 @@ func (l *Local) Settle(_ context.Context, s Settlement) (time.Time, error) {
 	if end.IsZero() {
 		end = l.backOff(&s)
 	}
-	met := Limit{End: end, MetAt: s.Now}
+	met := Limit{EndsAt: end, MetAt: s.Now}
 	if s.Secondary {
 		l.secondary = l.secondary.merge(met, s.Now)
 	} else {

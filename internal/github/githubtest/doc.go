@@ -7,7 +7,7 @@
 // A Dataset is an organization's activity, read from files or built by hand. The Timeline maps its times to served
 // times; what lies in the served future is not visible yet. The Server answers from what is visible at the time of
 // the request, and can be scripted: Update changes the data, Fault makes answers fail, OnRequest runs between a
-// request and its answer, Requests tells what was asked.
+// request and its answer, Requests lists the requests.
 //
 // Start runs a server for one test; the program in cmd/githubtest serves the same stand-alone.
 package githubtest

@@ -28,7 +28,7 @@ const (
 	nodeOrg     = "O"
 )
 
-// nodeID is a global id: opaque to clients, with a prefix that tells the kind as GitHub's have
+// nodeID is a global id: opaque to clients, with a prefix for the kind as GitHub's have
 // (https://docs.github.com/graphql/guides/using-global-node-ids).
 func nodeID(kind string, parts ...any) string {
 	s := make([]string, len(parts))

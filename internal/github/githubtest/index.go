@@ -9,7 +9,7 @@ import (
 )
 
 // index is the data of all organizations in served times, with everything resolved that a request looks up. It is
-// built anew after each change and never changes itself.
+// rebuilt after each change and never changes itself.
 type index struct {
 	tl       Timeline
 	orgs     map[string]*orgIndex

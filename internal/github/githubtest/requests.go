@@ -20,7 +20,7 @@ type RequestInfo struct {
 	// Operation is the name of a GraphQL operation; Variables are its variables.
 	Operation string
 	Variables map[string]any
-	// Org and Repo are what it is about, where that can be told.
+	// Org and Repo are what it is about, where that is known.
 	Org, Repo string
 	// Credential is the name of the token.
 	Credential string

@@ -32,7 +32,7 @@ func (v view) org(login string) *orgIndex {
 	return o
 }
 
-// repo finds a repository by its address; moved tells that the address is a former one.
+// repo finds a repository by its address; moved reports that the address is a former one.
 func (v view) repo(owner, name string) (r *repoIndex, moved bool) {
 	r = v.ix.repos[repoKey(owner, name)]
 	if r == nil {

@@ -1,5 +1,6 @@
 // Command wordcheck fails when the sources of this tree use a name or a word that the vocabulary of docs/glossary.md
-// replaces, or a line that is longer than 120 columns. `make lint` runs it; its tests prove that each rule fires.
+// replaces, a line that is longer than 120 columns, or a script without its licence. `make lint` runs it; its tests
+// prove that each rule fires.
 //
 //	wordcheck FOLDER
 package main
@@ -32,7 +33,7 @@ func main() {
 	}
 }
 
-// finding is one violation. Rule is "name", "word" or "line".
+// finding is one violation. Rule is "name", "word", "line" or "header".
 type finding struct {
 	file string
 	line int

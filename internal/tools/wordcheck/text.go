@@ -22,6 +22,9 @@ func checkText(name, text string) []finding {
 		return nil
 	}
 	var findings []finding
+	if needsHeader(name, text) && !strings.Contains(text[:min(len(text), 300)], "SPDX-License-Identifier: Apache-2.0") {
+		findings = append(findings, finding{name, 1, "header", "no SPDX-License-Identifier"})
+	}
 	number := 0
 	for line := range strings.Lines(text) {
 		number++
@@ -37,6 +40,16 @@ func checkText(name, text string) []finding {
 		}
 	}
 	return findings
+}
+
+// needsHeader reports whether a file names its licence: scripts and configuration. The linter goheader checks Go files.
+func needsHeader(name, text string) bool {
+	switch path.Ext(name) {
+	case ".lua", ".bash", ".yaml":
+		return true
+	default:
+		return path.Base(name) == "Makefile" || strings.HasPrefix(text, "#!")
+	}
 }
 
 // columns counts the columns of a line.

@@ -11,6 +11,7 @@ import (
 // TestRulesFire checks small files, each with the findings that it must have, as "line rule text".
 func TestRulesFire(t *testing.T) {
 	long := strings.Repeat("a ", 60) + "b"
+	header := "SPDX-License-Identifier: Apache-2.0\n"
 	tabbed := "\t" + strings.Repeat("a", 117)
 	for name, test := range map[string]struct {
 		file, text string
@@ -55,12 +56,16 @@ func TestRulesFire(t *testing.T) {
 			"docs/a.md", "see https://example.com/" + strings.Repeat("a", 110) + "\n",
 			[]string{"1 line longer than 120 columns"},
 		},
-		"tab of 4 columns": {"a.yaml", tabbed + "\n", []string{"1 line longer than 120 columns"}},
-		"exactly 120":      {"a.yaml", tabbed[:len(tabbed)-1] + "\n", nil},
-		"runes, not bytes": {"a.yaml", strings.Repeat("ä", 120) + "\n", nil},
+		"tab of 4 columns": {"a.graphql", tabbed + "\n", []string{"1 line longer than 120 columns"}},
+		"exactly 120":      {"a.graphql", tabbed[:len(tabbed)-1] + "\n", nil},
+		"runes, not bytes": {"a.graphql", strings.Repeat("ä", 120) + "\n", nil},
 		"function of bash": {"scripts/a", "say() { :; }\n", []string{"1 name say"}},
-		"function of Lua":  {"a.lua", "local function take(x)\nend\n", []string{"1 name take"}},
+		"function of Lua":  {"a.lua", "-- " + header + "local function take(x)\nend\n", []string{"2 name take"}},
 		"requirement":      {"go.mod", "require " + long + "\n", nil},
+		"YAML":             {"a.yaml", "a: 1\n", []string{"1 header no SPDX-License-Identifier"}},
+		"program":          {"scripts/a", "#!/bin/sh\n", []string{"1 header no SPDX-License-Identifier"}},
+		"program's header": {"scripts/a", "#!/bin/sh\n# " + header, nil},
+		"document":         {"a.md", "a\n", nil},
 		"not a text":       {"a.bin", "\xff told", nil},
 		"test data":        {"testdata/a.md", "told\n", nil},
 	} {

@@ -30,7 +30,7 @@ func question(id string, resource budget.Resource, now time.Time) budget.Reserva
 	}
 }
 
-func (u *user) begin(resource budget.Resource, now time.Time) (id string, known budget.State) {
+func (u *user) reserve(resource budget.Resource, now time.Time) (id string, known budget.State) {
 	u.t.Helper()
 	u.n++
 	id = fmt.Sprintf("%s-%d", u.name, u.n)
@@ -39,7 +39,7 @@ func (u *user) begin(resource budget.Resource, now time.Time) (id string, known 
 	return id, known
 }
 
-func (u *user) end(e budget.Settlement) time.Time {
+func (u *user) settle(e budget.Settlement) time.Time {
 	u.t.Helper()
 	until, err := u.budget.Settle(u.t.Context(), e)
 	require.NoError(u.t, err)
@@ -49,17 +49,17 @@ func (u *user) end(e budget.Settlement) time.Time {
 // reportQuota sends a request whose response has a quota.
 func (u *user) reportQuota(resource budget.Resource, now time.Time, q budget.Quota) {
 	u.t.Helper()
-	id, known := u.begin(resource, now)
+	id, known := u.reserve(resource, now)
 	require.True(u.t, known.IsReserved(resource, now))
-	u.end(budget.Settlement{ID: id, Resource: resource, Now: now, Quota: q, Success: true})
+	u.settle(budget.Settlement{ID: id, Resource: resource, Now: now, Quota: q, Success: true})
 }
 
 // limited sends a request that meets a limit; until is zero where the answer does not tell its end.
 func (u *user) limited(resource budget.Resource, now, until time.Time, secondary bool) time.Time {
 	u.t.Helper()
-	id, known := u.begin(resource, now)
+	id, known := u.reserve(resource, now)
 	require.True(u.t, known.IsReserved(resource, now))
-	return u.end(budget.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, LimitEnd: until, InitialBackoff: first})
+	return u.settle(budget.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, LimitEnd: until, InitialBackoff: first})
 }
 
 // Run runs the suite. open gives two users of one budget.
@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b budget.Budget)) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, a, b *user){
 		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
-		"backoffs": backoffs, "pace": pace, "believed": believed, "together": together, "clock set back": clockSetBack,
+		"backoffs": backoffs, "pace": pace, "believed": believed, "concurrency": boundConcurrency, "clock set back": clockSetBack,
 		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks, "shown quotas": shownQuotas,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,29 +102,29 @@ func shownQuotas(t *testing.T, a, b *user) {
 func places(t *testing.T, a, b *user) {
 	var ids []string
 	for range 2 {
-		id, known := a.begin(budget.ResourceREST, noon)
+		id, known := a.reserve(budget.ResourceREST, noon)
 		require.True(t, known.IsReserved(budget.ResourceREST, noon))
 		ids = append(ids, id)
-		_, known = b.begin(budget.ResourceGraphQL, noon)
+		_, known = b.reserve(budget.ResourceGraphQL, noon)
 		require.True(t, known.IsReserved(budget.ResourceGraphQL, noon))
 	}
-	_, known := b.begin(budget.ResourceREST, noon)
+	_, known := b.reserve(budget.ResourceREST, noon)
 	require.Equal(t, 4, known.InFlight)
 	require.True(t, known.SlotsFull)
 	require.False(t, known.IsReserved(budget.ResourceREST, noon))
-	a.end(budget.Settlement{ID: ids[0], Resource: budget.ResourceREST, Now: noon})
-	_, known = b.begin(budget.ResourceREST, noon)
+	a.settle(budget.Settlement{ID: ids[0], Resource: budget.ResourceREST, Now: noon})
+	_, known = b.reserve(budget.ResourceREST, noon)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 }
 
 // placesOfTheDead are free again when their time is over.
 func placesOfTheDead(t *testing.T, a, b *user) {
 	for range 4 {
-		a.begin(budget.ResourceREST, noon)
+		a.reserve(budget.ResourceREST, noon)
 	}
-	_, known := b.begin(budget.ResourceREST, noon.Add(time.Minute))
+	_, known := b.reserve(budget.ResourceREST, noon.Add(time.Minute))
 	require.True(t, known.SlotsFull)
-	_, known = b.begin(budget.ResourceREST, noon.Add(time.Minute+time.Second))
+	_, known = b.reserve(budget.ResourceREST, noon.Add(time.Minute+time.Second))
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	require.Zero(t, known.InFlight)
 }
@@ -135,62 +135,62 @@ func quotas(t *testing.T, a, b *user) {
 	a.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset})
 	b.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 901, Limit: 5000, Reset: reset}) // it was on its way before
 	b.reportQuota(budget.ResourceREST, noon, budget.Quota{})                                          // this one has none
-	_, known := b.begin(budget.ResourceREST, noon)
+	_, known := b.reserve(budget.ResourceREST, noon)
 	require.Equal(t, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset}, known.Quotas[budget.ResourceREST])
 	require.Zero(t, known.Quotas[budget.ResourceGraphQL])
 	later := noon.Add(time.Hour)
 	a.reportQuota(budget.ResourceREST, later, budget.Quota{Remaining: 5000, Limit: 5000, Reset: later.Add(time.Hour)})
 	b.reportQuota(budget.ResourceREST, later, budget.Quota{Remaining: 880, Limit: 5000, Reset: reset})
-	_, known = b.begin(budget.ResourceREST, later)
+	_, known = b.reserve(budget.ResourceREST, later)
 	require.Equal(t, 5000, known.Quotas[budget.ResourceREST].Remaining)
 	valid := budget.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
 	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 0, Limit: 5000, Reset: noon.AddDate(1, 0, 0)})
 	b.reportQuota(budget.ResourceGraphQL, noon, valid)
-	_, known = a.begin(budget.ResourceGraphQL, noon)
+	_, known = a.reserve(budget.ResourceGraphQL, noon)
 	require.Equal(t, valid, known.Quotas[budget.ResourceGraphQL], "a reset that cannot be gives way to an valid one")
 }
 
 // primary limits close their own resource for all users; the later end counts.
 func primary(t *testing.T, a, b *user) {
 	until := noon.Add(20 * time.Minute)
-	one, _ := a.begin(budget.ResourceREST, noon)
+	one, _ := a.reserve(budget.ResourceREST, noon)
 	require.Equal(t, until, a.limited(budget.ResourceREST, noon, until, false))
-	a.end(budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true, LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
-	_, known := b.begin(budget.ResourceREST, noon)
+	a.settle(budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true, LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
+	_, known := b.reserve(budget.ResourceREST, noon)
 	require.False(t, known.IsReserved(budget.ResourceREST, noon))
 	at, second := known.BlockedUntil(budget.ResourceREST, noon)
 	require.Equal(t, until, at)
 	require.False(t, second)
-	_, known = b.begin(budget.ResourceGraphQL, noon)
+	_, known = b.reserve(budget.ResourceGraphQL, noon)
 	require.True(t, known.IsReserved(budget.ResourceGraphQL, noon))
-	_, known = b.begin(budget.ResourceREST, until)
+	_, known = b.reserve(budget.ResourceREST, until)
 	require.True(t, known.IsReserved(budget.ResourceREST, until))
 }
 
 // secondary limits close both, and a good answer that was on its way ends nothing.
 func secondary(t *testing.T, a, b *user) {
 	until := noon.Add(2 * time.Minute)
-	one, _ := b.begin(budget.ResourceGraphQL, noon)
+	one, _ := b.reserve(budget.ResourceGraphQL, noon)
 	a.limited(budget.ResourceREST, noon, until, true)
-	b.end(budget.Settlement{ID: one, Resource: budget.ResourceGraphQL, Now: noon, Success: true})
+	b.settle(budget.Settlement{ID: one, Resource: budget.ResourceGraphQL, Now: noon, Success: true})
 	for _, resource := range []budget.Resource{budget.ResourceREST, budget.ResourceGraphQL} {
-		_, known := b.begin(resource, noon)
+		_, known := b.reserve(resource, noon)
 		at, second := known.BlockedUntil(resource, noon)
 		require.Equal(t, until, at)
 		require.True(t, second)
 		require.False(t, known.IsReserved(resource, noon))
 	}
-	_, known := b.begin(budget.ResourceREST, until)
+	_, known := b.reserve(budget.ResourceREST, until)
 	require.True(t, known.IsReserved(budget.ResourceREST, until))
 }
 
 // backoffs double, once for all requests in flight, and start again after a success.
 func backoffs(t *testing.T, a, b *user) {
-	one, _ := b.begin(budget.ResourceREST, noon)
+	one, _ := b.reserve(budget.ResourceREST, noon)
 	now := noon
 	require.Equal(t, now.Add(first), a.limited(budget.ResourceREST, now, time.Time{}, true))
 	ending := budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: now.Add(time.Second), Limited: true, Secondary: true, InitialBackoff: first}
-	require.Equal(t, now.Add(first), b.end(ending))
+	require.Equal(t, now.Add(first), b.settle(ending))
 	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour, time.Hour} {
 		now = now.Add(2 * time.Hour)
 		require.Equal(t, now.Add(wait), b.limited(budget.ResourceREST, now, time.Time{}, true))
@@ -203,8 +203,8 @@ func backoffs(t *testing.T, a, b *user) {
 // pace spreads the points of a minute over all users, once a limit of github.com is known.
 func pace(t *testing.T, a, b *user) {
 	send := func(u *user, resource budget.Resource, now time.Time) time.Time {
-		id, known := u.begin(resource, now)
-		u.end(budget.Settlement{ID: id, Resource: resource, Now: now})
+		id, known := u.reserve(resource, now)
+		u.settle(budget.Settlement{ID: id, Resource: resource, Now: now})
 		return known.PacedUntil
 	}
 	for range 100 {
@@ -231,17 +231,17 @@ func pace(t *testing.T, a, b *user) {
 // believed is no limit that ends in years.
 func believed(t *testing.T, a, b *user) {
 	a.limited(budget.ResourceREST, noon, noon.AddDate(30, 0, 0), true)
-	_, known := b.begin(budget.ResourceREST, noon)
+	_, known := b.reserve(budget.ResourceREST, noon)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	until := noon.Add(time.Minute)
 	a.limited(budget.ResourceGraphQL, noon, until, true)
-	_, known = b.begin(budget.ResourceREST, noon)
+	_, known = b.reserve(budget.ResourceREST, noon)
 	at, _ := known.BlockedUntil(budget.ResourceREST, noon)
 	require.Equal(t, until, at, "and it does not hide an valid one")
 }
 
-// together never has more on their way than there are places.
-func together(t *testing.T, a, b *user) {
+// boundConcurrency never has more on their way than there are places.
+func boundConcurrency(t *testing.T, a, b *user) {
 	var mu sync.Mutex
 	flight, most, sent := 0, 0, 0
 	var all sync.WaitGroup
@@ -250,7 +250,7 @@ func together(t *testing.T, a, b *user) {
 			own := &user{t: t, budget: u.budget, name: fmt.Sprint(u.name, w)}
 			all.Go(func() {
 				for range 50 {
-					id, known := own.begin(budget.ResourceREST, noon)
+					id, known := own.reserve(budget.ResourceREST, noon)
 					if !known.IsReserved(budget.ResourceREST, noon) {
 						continue
 					}
@@ -262,7 +262,7 @@ func together(t *testing.T, a, b *user) {
 					mu.Lock()
 					flight--
 					mu.Unlock()
-					own.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Success: true})
+					own.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Success: true})
 				}
 			})
 		}
@@ -270,39 +270,39 @@ func together(t *testing.T, a, b *user) {
 	all.Wait()
 	require.LessOrEqual(t, most, 4)
 	require.GreaterOrEqual(t, sent, 50)
-	_, known := a.begin(budget.ResourceREST, noon)
+	_, known := a.reserve(budget.ResourceREST, noon)
 	require.Zero(t, known.InFlight)
 }
 
-// clockSetBack: GitHub's clock, or what is known of it, goes back. What was over stays over, nobody waits for points that were used
-// in a future that is none, and a reset of that future does not stand against those that are told now.
+// clockSetBack: GitHub's clock, or what is known of it, goes back. What has ended stays ended, no request waits for points that were used
+// in a future that is none, and a reset of that future does not outweigh those of present responses.
 func clockSetBack(t *testing.T, a, b *user) {
 	t.Helper()
 	future := noon.Add(time.Hour)
 	a.reportQuota(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
 	for range 5 {
-		id, _ := a.begin(budget.ResourceREST, future)
-		a.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: future})
+		id, _ := a.reserve(budget.ResourceREST, future)
+		a.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: future})
 	}
 	valid := budget.Quota{Remaining: 4000, Limit: 5000, Reset: noon.Add(40 * time.Minute)}
 	b.reportQuota(budget.ResourceREST, noon, valid)
-	id, known := a.begin(budget.ResourceREST, noon)
+	id, known := a.reserve(budget.ResourceREST, noon)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	require.True(t, valid.Reset.Equal(known.Quotas[budget.ResourceREST].Reset))
 	require.Equal(t, valid.Remaining, known.Quotas[budget.ResourceREST].Remaining)
-	a.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon})
+	a.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon})
 
 	for _, secondary := range []bool{false, true} {
 		end := noon.Add(time.Minute)
 		a.limited(budget.ResourceGraphQL, noon, end, secondary)
 		for _, u := range []*user{a, b} {
-			id, known = u.begin(budget.ResourceGraphQL, end)
+			id, known = u.reserve(budget.ResourceGraphQL, end)
 			require.True(t, known.IsReserved(budget.ResourceGraphQL, end))
-			u.end(budget.Settlement{ID: id, Resource: budget.ResourceGraphQL, Now: end})
+			u.settle(budget.Settlement{ID: id, Resource: budget.ResourceGraphQL, Now: end})
 		}
-		id, known = b.begin(budget.ResourceGraphQL, noon)
+		id, known = b.reserve(budget.ResourceGraphQL, noon)
 		require.True(t, known.IsReserved(budget.ResourceGraphQL, noon), "it was over")
-		b.end(budget.Settlement{ID: id, Resource: budget.ResourceGraphQL, Now: noon})
+		b.settle(budget.Settlement{ID: id, Resource: budget.ResourceGraphQL, Now: noon})
 	}
 }
 
@@ -319,14 +319,14 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 		a.limited(budget.ResourceGraphQL, future, future.Add(10*time.Minute), secondary)
 		for _, u := range []*user{a, b} {
 			for _, ago := range []time.Duration{10 * time.Minute, 11 * time.Minute} {
-				_, known := u.begin(budget.ResourceGraphQL, future.Add(-ago))
+				_, known := u.reserve(budget.ResourceGraphQL, future.Add(-ago))
 				until, _ := known.BlockedUntil(budget.ResourceGraphQL, future.Add(-ago))
 				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
 			}
 			u.reportQuota(budget.ResourceGraphQL, future.Add(-12*time.Minute), budget.Quota{}) // more than twice its time
 		}
 		b.limited(budget.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
-		_, known := a.begin(budget.ResourceGraphQL, noon)
+		_, known := a.reserve(budget.ResourceGraphQL, noon)
 		until, _ := known.BlockedUntil(budget.ResourceGraphQL, noon)
 		require.Equal(t, noon.Add(time.Minute), until, "and hides no valid one")
 		a.reportQuota(budget.ResourceGraphQL, future.Add(time.Hour), budget.Quota{})
@@ -342,7 +342,7 @@ func guessedClocks(t *testing.T, a, b *user) {
 		known, err := u.budget.Reserve(t.Context(), q)
 		require.NoError(t, err)
 		if known.IsReserved(q.Resource, now) {
-			u.end(budget.Settlement{ID: q.ID, Resource: q.Resource, Now: now})
+			u.settle(budget.Settlement{ID: q.ID, Resource: q.Resource, Now: now})
 		}
 		return known
 	}
@@ -354,29 +354,29 @@ func guessedClocks(t *testing.T, a, b *user) {
 		}
 	}
 	for range 3 {
-		a.begin(budget.ResourceGraphQL, noon)
+		a.reserve(budget.ResourceGraphQL, noon)
 	}
 	inVain()
-	id, known := b.begin(budget.ResourceREST, noon)
+	id, known := b.reserve(budget.ResourceREST, noon)
 	require.Equal(t, 3, known.InFlight)
-	b.end(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon})
+	b.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon})
 	for range 3 {
-		b.begin(budget.ResourceGraphQL, noon)
+		b.reserve(budget.ResourceGraphQL, noon)
 	}
-	inVain() // places of the dead hold nobody up for good
-	_, known = b.begin(budget.ResourceREST, noon)
+	inVain() // slots of dead processes block no request for good
+	_, known = b.reserve(budget.ResourceREST, noon)
 	require.Less(t, known.InFlight, 4)
 
 	a.limited(budget.ResourceREST, noon, noon.Add(time.Minute), false)
 	end := noon.Add(2 * time.Minute)
-	a.end(budget.Settlement{Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end, InitialBackoff: first})
+	a.settle(budget.Settlement{Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end, InitialBackoff: first})
 	inVain()
 	for _, u := range []*user{b, a} {
 		known := guess(u, noon)
 		at, second := known.BlockedUntil(budget.ResourceREST, noon)
 		require.Equal(t, end, at)
 		require.True(t, second)
-		_, known = u.begin(budget.ResourceREST, noon)
+		_, known = u.reserve(budget.ResourceREST, noon)
 		require.False(t, known.IsReserved(budget.ResourceREST, noon))
 	}
 }

@@ -59,8 +59,8 @@ func (b *Budget) setAlone(until time.Time) {
 	b.circuitOpenUntil = until
 }
 
-// TestLimitMetAside: a limit that is met while Redis is left aside is known to all afterwards, and the places are free.
-func TestLimitMetAside(t *testing.T) {
+// TestLimitMetWithoutRedis: a limit that is met while Redis is left aside is known to all afterwards, and the places are free.
+func TestLimitMetWithoutRedis(t *testing.T) {
 	t.Parallel()
 	_, a, b := replicas(t)
 	for n := range 4 {
@@ -82,7 +82,7 @@ func TestLimitMetAside(t *testing.T) {
 
 	a.back()
 	now := noon.Add(time.Second)
-	_, err = a.Reserve(t.Context(), question("a", now)) // it knows of the limit, and tells it
+	_, err = a.Reserve(t.Context(), question("a", now)) // it has the limit, and shares it
 	require.NoError(t, err)
 	known, err = b.Reserve(t.Context(), question("b2", now))
 	require.NoError(t, err)

@@ -304,11 +304,11 @@ func setField(state *budget.State, field string, value int64) {
 	limit := state.Primary[resource]
 	switch {
 	case field == "secondary":
-		state.Secondary.End = fromMillis(value)
+		state.Secondary.EndsAt = fromMillis(value)
 	case field == "secondary:met":
 		state.Secondary.MetAt = fromMillis(value)
 	case suffix == "closed":
-		limit.End = fromMillis(value)
+		limit.EndsAt = fromMillis(value)
 		state.Primary[resource] = limit
 	case suffix == "closed:met":
 		limit.MetAt = fromMillis(value)

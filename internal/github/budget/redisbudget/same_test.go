@@ -38,9 +38,9 @@ func TestSame(t *testing.T) {
 		for n := range 150 {
 			w.tick()
 			if w.r.IntN(2) == 0 || len(w.flying) == 0 {
-				w.begin(strconv.Itoa(n))
+				w.reserve(strconv.Itoa(n))
 			} else {
-				w.end()
+				w.settle()
 			}
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)
@@ -71,7 +71,7 @@ func (w *twins) tick() {
 	}
 }
 
-func (w *twins) begin(id string) {
+func (w *twins) reserve(id string) {
 	q := budget.Reservation{
 		ID: id, Resource: w.resource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4, Interval: 83 * time.Millisecond,
 		Burst: time.Second, UnsyncedClock: w.r.IntN(8) == 0,
@@ -97,7 +97,7 @@ func (w *twins) observable(k *budget.State, resource budget.Resource) any {
 	return []any{k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull, toMillis(k.PacedUntil), quotas}
 }
 
-func (w *twins) end() {
+func (w *twins) settle() {
 	i := w.r.IntN(len(w.flying))
 	id := w.flying[i]
 	w.flying = append(w.flying[:i], w.flying[i+1:]...)
