@@ -27,6 +27,7 @@ type Server struct {
 	tb                 testing.TB
 	dir, bin           string
 	distPort, epmdPort int
+	started            bool // since the last Run, as rabbitmqctl reports
 }
 
 // Start starts a server that ends with the test, with further lines of configuration.
@@ -114,6 +115,7 @@ func (s *Server) environment() []string {
 func (s *Server) Run() {
 	s.tb.Helper()
 	s.Process.Run()
+	s.started = false
 	require.Eventually(s.tb, s.isResponding, startTimeout, 20*time.Millisecond, "RabbitMQ does not reply")
 }
 
@@ -143,9 +145,14 @@ func (s *Server) Wipe() {
 	require.NoError(s.tb, os.RemoveAll(filepath.Join(s.dir, "data")))
 }
 
-// Rabbitmqctl runs rabbitmqctl and returns its output. The test fails when the command does.
+// Rabbitmqctl runs rabbitmqctl and returns its output. The test fails when the command does. The listeners accept
+// connections before all parts of the server have started, so it waits for those first.
 func (s *Server) Rabbitmqctl(args ...string) string {
 	s.tb.Helper()
+	if !s.started {
+		s.started = true
+		s.Rabbitmqctl("await_startup", "--timeout", "60")
+	}
 	cmd := exec.Command(filepath.Join(s.bin, "rabbitmqctl"), args...)
 	cmd.Env = s.environment()
 	out, err := cmd.CombinedOutput()
