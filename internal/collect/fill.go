@@ -18,6 +18,8 @@ type FillRequest struct {
 	activity.Scope
 	// Force reads all of the scope since the start of the coverage, whether it is a gap or not.
 	Force bool
+	// Priority is that of the requests to GitHub.
+	Priority budget.Priority
 }
 
 // FillResult describes a fill.
@@ -34,8 +36,8 @@ type FillResult struct {
 // ErrUnknownRepository is the error of a forced request for a repository that the organization never had.
 var ErrUnknownRepository = errors.New("the ledger knows no such repository")
 
-// Fill reads the gaps within a scope, with background priority. It writes without a fence, because recording is a set
-// union. Its error is that of the store or of the context; errors of GitHub are FillResult.Failures.
+// Fill reads the gaps within a scope, with the priority of the request. It writes without a fence, because recording is
+// a set union. Its error is that of the store or of the context; errors of GitHub are FillResult.Failures.
 func (c *Collector) Fill(ctx context.Context, request FillRequest) (FillResult, error) {
 	cov, err := c.Coverage(ctx)
 	if err != nil {
@@ -116,7 +118,7 @@ func findRepository(cov *ledger.Coverage, request *FillRequest) *ledger.RepoCove
 // planFill returns the reading of the gaps within a request. It has no streams when there is no gap.
 func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, request *FillRequest) reading {
 	todo := reading{request: github.ReadRequest{
-		Org: c.settings.Org, Repo: c.Repository(r), Priority: budget.Background,
+		Org: c.settings.Org, Repo: c.Repository(r), Priority: request.Priority,
 	}}
 	for _, s := range activity.AllStreams() {
 		if !request.Streams.Has(s) || r.Signals.Disabled.Has(s) {

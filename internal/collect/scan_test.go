@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
@@ -45,6 +46,7 @@ func (b *bench) fillInBackground(between func(n int)) int {
 					Scope: activity.Scope{
 						RepoID: gap.Repo, Streams: activity.StreamsOf(gap.Stream), Window: gap.Window,
 					},
+					Priority: budget.Background,
 				},
 			)
 			require.NoError(b.t, err)

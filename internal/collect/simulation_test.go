@@ -192,6 +192,7 @@ func (s *simulated) turn() {
 	require.Equal(s.t, PassSuccess, sum.Status)
 	ctx := s.t.Context()
 	for i, order := range s.orders() {
+		order.Priority = budget.Background
 		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)
 		require.NoError(s.t, err)
 	}

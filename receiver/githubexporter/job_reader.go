@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
@@ -38,7 +39,7 @@ func (r *jobReader) Read(ctx context.Context, job backfill.Job) (missing bool, e
 	}
 	result, err := r.collector.Fill(ctx, collect.FillRequest{
 		Scope: activity.Scope{RepoID: job.RepoID, Repo: job.Repo, Streams: job.Streams, Window: job.Window},
-		Force: job.Reason == backfill.ReasonOperator,
+		Force: job.Reason == backfill.ReasonOperator, Priority: budget.Background,
 	})
 	switch {
 	case ctx.Err() != nil:
