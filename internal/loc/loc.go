@@ -16,16 +16,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// Mode says where a repository's weekly lines stand.
+// Mode is the source and freshness of a repository's weekly lines.
 type Mode uint8
 
 // The modes.
 const (
-	// ModeWarming has no value yet: GitHub is still computing, or its answer cannot be trusted.
+	// ModeWarming has no lines yet: GitHub is still computing them, or its response is not credible.
 	ModeWarming Mode = iota
-	// ModeReady has the statistics.
+	// ModeReady has the lines of the statistics.
 	ModeReady
-	// ModeStale has values that were not confirmed for two refresh intervals.
+	// ModeStale has lines that were not confirmed for two refresh intervals.
 	ModeStale
 	// ModeFallback has the lines of single commits, because the statistics are all zero.
 	ModeFallback
@@ -42,60 +42,59 @@ func (m Mode) String() string {
 	return [NumModes]string{"warming", "ready", "stale", "fallback"}[min(m, ModeFallback)]
 }
 
-// The waits, each doubled from the first to the last. None of the first is longer than a refresh interval.
+// The delays before a retry double from the first to the last. The first is at most a refresh interval.
 var (
 	pendingDelays = retryDelays{time.Minute, 15 * time.Minute}
 	errorDelays   = retryDelays{time.Minute, time.Hour}
 	refusedDelays = retryDelays{15 * time.Minute, 6 * time.Hour}
 )
 
-// maxZeroDelay is the longest wait after zeros that are not believed yet.
+// maxZeroDelay bounds the delay after zero statistics that are not believed yet.
 const maxZeroDelay = time.Hour
 
-// Rules are what is configured.
+// Rules are the configuration of the state machine.
 type Rules struct {
-	// RefreshInterval is how old statistics may be.
+	// RefreshInterval is the maximum age of statistics.
 	RefreshInterval time.Duration
-	// Fallback reads commits after ZeroAnswers answers in a row without a line. The statistics are asked again after
-	// Cooldown.
+	// Fallback reads single commits after ZeroAnswers responses in a row without a line. The statistics are requested
+	// again after Cooldown.
 	Fallback    bool
 	ZeroAnswers int
 	Cooldown    time.Duration
 }
 
-// State is what is known of one repository. Its zero value knows nothing.
+// State is the state of one repository. Its zero value has no lines.
 type State struct {
-	// Week is the beginning of the week that the values are of, ConfirmedAt when they were confirmed last; zero without
-	// values.
+	// Week is the start of the week that the lines are of, ConfirmedAt when they were last confirmed; zero without
+	// lines.
 	Week, ConfirmedAt time.Time
-	// QuietWeek says that the values are those of a week without a push.
+	// QuietWeek says that the week had no push.
 	QuietWeek bool
-	// ZeroAnswers is how many answers in a row had no line.
+	// ZeroAnswers counts the responses in a row that had no line.
 	ZeroAnswers int
-	// Fallback says that the lines of commits are read until the statistics are asked again, at Until.
+	// Fallback says that single commits are read until the statistics are requested again, at FallbackUntil.
 	Fallback      bool
 	FallbackUntil time.Time
-	// Incomplete says that the values are those of a part of the week's commits.
+	// Incomplete says that the lines are of a part of the week's commits.
 	Incomplete bool
-	// RewrittenAt is the newest time at which the default branch was found to have lost commits; Outdated says that the
-	// values are those of before.
+	// RewrittenAt is when the default branch was last found to have lost commits, zero for never.
 	RewrittenAt time.Time
 	Outdated    bool
-	// StatisticsRetry is about asking for statistics, Reading about reading commits.
+	// StatisticsRetry is the retry of the statistics, Commits the progress of reading single commits.
 	StatisticsRetry Retry
 	Commits         CommitProgress
 }
 
-// Retry is when something is tried again, and how long the last wait was.
+// Retry is the time of the next attempt, and the delay that leads to it.
 type Retry struct {
 	At   time.Time
 	Wait time.Duration
 }
 
-// CommitProgress is how far the commits of a week have been read.
+// CommitProgress is how far the commits of a week were read.
 type CommitProgress struct {
 	Week time.Time
-	// Head and Position are the place in the listing, Asked is how many commits were asked for their lines.
+	// Head and Position are the place in the listing, Requested is how many commits were requested with their lines.
 	Head                string
 	Position, Requested int
 	Retry               Retry
@@ -104,26 +103,26 @@ type CommitProgress struct {
 // Situation is what the next step depends on beside the state.
 type Situation struct {
 	Now time.Time
-	// Week is the last complete week, Pushed the repository's newest push, zero when it is unknown.
+	// Week is the last complete week, PushedAt the repository's newest push, zero when it is unknown.
 	Week     activity.Window
 	PushedAt time.Time
 	// RewrittenAt is when the default branch was found to have lost commits for the last time, zero when it never was.
 	RewrittenAt time.Time
 }
 
-// Step is what is to be done.
+// Step is the next action for a repository.
 type Step uint8
 
 // The steps.
 const (
 	StepNone           Step = iota
-	StepQuietWeek           // no user has lines in the week: that is known without a request
-	StepReadStatistics      // ask for statistics
+	StepQuietWeek           // the week had no push, which needs no request
+	StepReadStatistics      // request the statistics
 	StepReadCommits         // read the lines of commits
 )
 
-// WithRewrite takes that the default branch has lost commits: the values and what was read so far may count them. The
-// values stay until there are others.
+// WithRewrite returns the state after the default branch has lost commits: the lines and what was read so far may
+// include them. The lines stay until others replace them.
 func (r *Rules) WithRewrite(s State, at *Situation) State {
 	if at.RewrittenAt.Truncate(time.Second).After(s.RewrittenAt) {
 		s.RewrittenAt, s.Outdated, s.Commits = at.RewrittenAt.Truncate(time.Second), !s.Week.IsZero(), CommitProgress{}
@@ -131,7 +130,7 @@ func (r *Rules) WithRewrite(s State, at *Situation) State {
 	return s
 }
 
-// NextStep is what is to be done now, or when there will be something to do.
+// NextStep returns the step that is due now, or StepNone and when one is due.
 func (r *Rules) NextStep(s *State, at *Situation) (Step, time.Time) {
 	if !at.PushedAt.IsZero() && at.PushedAt.Before(at.Week.Start) {
 		if s.QuietWeek && s.Week.Equal(at.Week.Start) {
@@ -155,7 +154,7 @@ func (r *Rules) NextStep(s *State, at *Situation) (Step, time.Time) {
 // inFallback reports whether the fallback is in force: it may have been switched off since.
 func (r *Rules) inFallback(s *State) bool { return r.Fallback && s.Fallback }
 
-// nextRequestAt is when the statistics are asked for.
+// nextRequestAt returns when the statistics are requested.
 func (r *Rules) nextRequestAt(s *State, at *Situation) time.Time {
 	due := s.ConfirmedAt.Add(r.RefreshInterval)
 	switch {
@@ -179,7 +178,7 @@ func (s *State) nextCommitsAt(at *Situation) time.Time {
 	}
 }
 
-// ModeAt is the mode at a time; week is the last complete one.
+// ModeAt returns the mode at a time; week is the last complete one.
 func (r *Rules) ModeAt(s *State, now time.Time, week activity.Window) Mode {
 	switch {
 	case r.isStale(s, now, week):
@@ -208,25 +207,25 @@ func (r *Rules) isStale(s *State, now time.Time, week activity.Window) bool {
 	return now.Sub(fresh) > 2*r.RefreshInterval
 }
 
-// WithQuietWeek takes a week without a push.
+// WithQuietWeek returns the state after a week without a push.
 func (r *Rules) WithQuietWeek(s State, at *Situation) State {
 	s.Week, s.ConfirmedAt, s.QuietWeek = at.Week.Start, at.Now, true
 	s.Incomplete, s.Outdated, s.Commits = false, false, CommitProgress{}
 	return s
 }
 
-// WithStatistics takes an answer that has lines, or no commits at all.
+// WithStatistics returns the state after a response that has lines, or no commits at all.
 func (r *Rules) WithStatistics(s State, at *Situation) State {
 	return State{Week: at.Week.Start, ConfirmedAt: at.Now, RewrittenAt: s.RewrittenAt}
 }
 
-// WithPending takes the answer that GitHub is still computing.
+// WithPending returns the state after GitHub responded that it is still computing.
 func (r *Rules) WithPending(s State, at *Situation) State {
 	s.StatisticsRetry = pendingDelays.next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
-// WithZero takes an answer that has commits and no line. It never becomes a value.
+// WithZero returns the state after a response that has commits and no line. Such a response never becomes the lines.
 func (r *Rules) WithZero(s State, at *Situation) State {
 	s.ZeroAnswers++
 	s.Fallback, s.FallbackUntil, s.StatisticsRetry = false, time.Time{}, Retry{
@@ -242,14 +241,15 @@ func (r *Rules) WithZero(s State, at *Situation) State {
 	return s
 }
 
-// WithStatisticsError takes an error of asking; refused says that GitHub will say the same if it is asked again soon.
+// WithStatisticsError returns the state after an error of the statistics; refused says that GitHub will respond the
+// same if the request is repeated soon.
 func (r *Rules) WithStatisticsError(s State, at *Situation, refused bool) State {
 	s.StatisticsRetry = delaysAfter(refused).next(s.StatisticsRetry, at.Now, r.RefreshInterval)
 	return s
 }
 
-// WithCommitsError takes an error of reading commits. What was refused starts again: the head of the listing may be
-// gone.
+// WithCommitsError returns the state after an error of reading commits. A refused reading starts over: the head of the
+// listing may be gone.
 func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
 	s.Commits = s.CommitProgress(at)
 	if refused {
@@ -259,7 +259,7 @@ func (r *Rules) WithCommitsError(s State, at *Situation, refused bool) State {
 	return s
 }
 
-// WithCommitProgress takes a part of the week's commits that was read.
+// WithCommitProgress returns the state after a part of the week's commits was read.
 func (r *Rules) WithCommitProgress(s State, at *Situation, head string, position, asked int) State {
 	before := s.CommitProgress(at)
 	s.Commits = CommitProgress{Week: at.Week.Start, Head: head, Position: position, Requested: before.Requested + asked}
@@ -269,21 +269,21 @@ func (r *Rules) WithCommitProgress(s State, at *Situation, head string, position
 	return s
 }
 
-// WithWait takes that the allowance is used up until a time.
+// WithWait returns the state while the hourly quota is used up until a time.
 func (r *Rules) WithWait(s State, at *Situation, until time.Time) State {
 	s.Commits = s.CommitProgress(at)
 	s.Commits.Retry = Retry{At: until}
 	return s
 }
 
-// WithCommits takes that the week's commits were read, incomplete when a cap has cut them.
+// WithCommits returns the state after the week's commits were read, incomplete when a quota has cut them.
 func (r *Rules) WithCommits(s State, at *Situation, incomplete bool) State {
 	s.Week, s.ConfirmedAt, s.QuietWeek = at.Week.Start, at.Now, false
 	s.Incomplete, s.Outdated, s.Commits = incomplete, false, CommitProgress{}
 	return s
 }
 
-// CommitProgress is how far the commits of the situation's week have been read.
+// CommitProgress returns how far the commits of the situation's week were read.
 func (s *State) CommitProgress(at *Situation) CommitProgress {
 	if s.Commits.Week.Equal(at.Week.Start) {
 		return s.Commits

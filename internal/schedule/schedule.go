@@ -1,4 +1,4 @@
-// Package schedule runs something again and again. It knows nothing of what it runs.
+// Package schedule runs a function at intervals.
 package schedule
 
 import (
@@ -9,21 +9,21 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// Loop says how often.
+// Loop configures the intervals.
 type Loop struct {
-	// Interval is from one beginning to the next. A turn that takes longer is followed by the next one at once, never
-	// overlapped by it.
+	// Interval is the time between the starts of two turns. A turn that takes longer is followed by the next one at
+	// once; turns never overlap.
 	Interval time.Duration
-	// Jitter is how much of the interval the first turn is delayed at most and every other one moved, 0 to 1, so that
-	// many loops do not act at once.
+	// Jitter is the part of the interval, 0 to 1, by which the first turn is delayed at most and every other one
+	// shifted, so that many loops do not run at once.
 	Jitter float64
 }
 
-// firstJitter bounds what the first turn waits: an operator may be waiting for it.
+// firstJitter bounds the delay of the first turn, which a start may depend on.
 const firstJitter = 2 * time.Second
 
-// Run calls turn until ctx ends, and returns why it ended. turn says when the next turn may begin at the earliest,
-// zero for no wish. A turn that is running when ctx ends is waited for.
+// Run calls turn until ctx ends, waits for a turn that is running, and returns the cause. turn returns the earliest
+// start of the next turn, zero for none.
 func (l Loop) Run(ctx context.Context, turn func(ctx context.Context) (notBefore time.Time)) error {
 	next := time.Now().Add(min(firstJitter, l.random(1)))
 	for {
@@ -39,7 +39,7 @@ func (l Loop) Run(ctx context.Context, turn func(ctx context.Context) (notBefore
 	}
 }
 
-// random is a random part of the jitter times share.
+// random returns a random part of the jitter times share.
 func (l Loop) random(share float64) time.Duration {
 	return time.Duration(rand.Float64() * share * l.Jitter * float64(l.Interval)) //nolint:gosec // no secret
 }

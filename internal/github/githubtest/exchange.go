@@ -296,7 +296,7 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	if len(a.body) > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
-	count() // before it is written: a client that has the response finds it counted
+	count() // before it is written: a client that has the response must find it counted
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body)
 }

@@ -154,7 +154,8 @@ func graphqlErrors(errs gqlerror.List) response {
 	return newResponse(http.StatusOK, obj{"errors": out})
 }
 
-// describe records for the accounting what the request is about: its operation and the first owner and repository it names.
+// describe records for the accounting what the request is about: its operation and the first owner and repository it
+// names.
 func (g *graphqlRequest) describe(v view, info *RequestInfo) {
 	if g.op == nil {
 		return

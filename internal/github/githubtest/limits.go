@@ -41,7 +41,7 @@ func (l *limiter) init(limits Limits) {
 	l.limits, l.buckets, l.inFlight = limits, map[bucketKey]*bucket{}, map[string]int{}
 }
 
-// bucketAt is the bucket with windows that are over restarted. The lock is held.
+// bucketAt returns the bucket, with windows that have ended replaced by new ones. The lock is held.
 func (l *limiter) bucketAt(key bucketKey, now time.Time) *bucket {
 	b := l.buckets[key]
 	if b == nil {

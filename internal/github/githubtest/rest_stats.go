@@ -34,7 +34,7 @@ type contributor struct {
 
 type week struct{ additions, deletions, commits int }
 
-// statsContributors answers 202 while the numbers are computed, which restarts after each push. It has no merge
+// statsContributors answers 202 while the numbers are computed, which starts over after each push. It has no merge
 // commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() response {

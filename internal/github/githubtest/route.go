@@ -12,7 +12,7 @@ type route struct {
 	handler          func(*exchange) response
 	// permission is what a credential must not lack.
 	permission string
-	// app wants an app's JSON web token, open no token, free is not charged.
+	// app needs an app's JSON web token, open needs no token, free is not charged.
 	app, open, free bool
 }
 

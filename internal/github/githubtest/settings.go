@@ -85,13 +85,14 @@ type Credential struct {
 	// the field, and with it the repository where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
-	// Expires is when a personal token ends: every response has it, and then it is refused. Zero: never.
+	// Expires is when a personal token ends: every response has it in a header, and from then on the token is refused.
+	// Zero: never.
 	Expires time.Time
 	// Bucket names the rate limit that it drains; tokens of one login share one unless this says otherwise.
 	Bucket string
 
 	app       *App      // an app's own JSON web token
-	expiresAt time.Time // of an installation's token, which no header has
+	expiresAt time.Time // of an installation's token, which no header shows
 }
 
 func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }
