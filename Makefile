@@ -88,11 +88,12 @@ fmt: ## Format the Go code
 	cd $(E2E) && $(LINT) fmt
 
 .PHONY: lint
-lint: ## Lint the Go code and the scripts
+lint: ## Lint the Go code, the scripts and the words
 	$(LINT) run
 	cd $(E2E) && $(LINT) run
 	cd internal/tools && go vet ./...
 	scripts/lint-shell
+	@$(MAKE) --no-print-directory lint-words
 
 .PHONY: lint-words
 lint-words: ## Check names, words and the length of lines against the vocabulary of docs/glossary.md

@@ -53,7 +53,8 @@ func run(ctx context.Context, args []string) (string, error) {
 		flags.PrintDefaults()
 	}
 	// The usage would show the password of a default value.
-	endpoint := flags.String("endpoint", "", "amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
+	endpoint := flags.String("endpoint", "",
+		"amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
 	settings := rabbitqueue.Settings{ConnectionName: "backfillctl", Now: time.Now, Logger: zap.NewNop()}
 	flags.StringVar(&settings.Exchange, "exchange", "gh.backfill", "rabbitmq::exchange of the receiver")
 	flags.StringVar(&settings.Queue, "queue", "gh.backfill.jobs", "rabbitmq::queue")
@@ -78,7 +79,8 @@ func run(ctx context.Context, args []string) (string, error) {
 // setConnection sets the URL and the credentials of an endpoint.
 func setConnection(settings *rabbitqueue.Settings, endpoint string) error {
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" ||
+		u.Fragment != "" {
 		return errors.New("--endpoint: want amqp://user:password@host:port/vhost")
 	}
 	password, _ := u.User.Password()
@@ -117,7 +119,8 @@ func splitOwner(org, repo *string) error {
 		*org = owner
 	}
 	if owner == "" || name == "" || strings.Contains(name, "/") || !strings.EqualFold(owner, *org) {
-		return fmt.Errorf("--repo: %q, want the name of a repository of the organization %q, or OWNER/NAME", *repo, *org)
+		return fmt.Errorf("--repo: %q, want the name of a repository of the organization %q, or OWNER/NAME", *repo,
+			*org)
 	}
 	*repo = name
 	return nil
@@ -203,7 +206,8 @@ func publishJob(ctx context.Context, settings rabbitqueue.Settings, args []strin
 	if err := rabbitqueue.Publish(ctx, settings, job); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("job %s: %s/%s %s %s will be read again\n", job.ID, job.Org, job.Repo, job.Streams, job.Window), nil
+	return fmt.Sprintf("job %s: %s/%s %s %s will be read again\n", job.ID, job.Org, job.Repo, job.Streams, job.Window),
+		nil
 }
 
 // newJob returns the job of a command's arguments.

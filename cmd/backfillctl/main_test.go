@@ -13,13 +13,15 @@ import (
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func TestOrder(t *testing.T) {
-	job, err := newJob([]string{"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams", "commits,comments"}, noon)
+	job, err := newJob([]string{"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams",
+		"commits,comments"}, noon)
 	require.NoError(t, err)
 	require.Contains(t, job.ID, "operator-")
 	job.ID = ""
 	require.Equal(t, backfill.Job{
 		Org: "acme", Repo: "widgets", Streams: activity.StreamsOf(activity.StreamCommits, activity.StreamComments),
-		Window: activity.Window{Start: noon.AddDate(0, 0, -10).Add(-12 * time.Hour), End: noon}, Reason: backfill.ReasonOperator,
+		Window:  activity.Window{Start: noon.AddDate(0, 0, -10).Add(-12 * time.Hour), End: noon},
+		Reason:  backfill.ReasonOperator,
 		Attempt: 1, CreatedAt: noon,
 	}, job)
 }
@@ -56,16 +58,19 @@ func TestWrongArguments(t *testing.T) {
 		"want one of dead": {"--endpoint", "amqp://localhost/", "show"},
 		"not defined":      {"--endpoint", "amqp://localhost/", "--force", "dead"},
 		"--from":           {"--endpoint", "amqp://localhost/", "read", "--org", "acme", "--repo", "x"},
-		"--until":          {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--until", "now"},
-		"--streams":        {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--streams", "stars"},
-		"org:":             {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z"},
+		"--until": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--until",
+			"now"},
+		"--streams": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--streams",
+			"stars"},
+		"org:": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z"},
 	} {
 		_, err := run(t.Context(), args)
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 	for _, endpoint := range []string{
-		"amqp://user:s3cret@127.0.0.1:1/", "user:s3cret@127.0.0.1:1", "amqp://user:s3%cret@h/", "http://user:s3cret@127.0.0.1:1/",
+		"amqp://user:s3cret@127.0.0.1:1/", "user:s3cret@127.0.0.1:1", "amqp://user:s3%cret@h/",
+		"http://user:s3cret@127.0.0.1:1/",
 		"amqp://127.0.0.1:1/?password=s3cret",
 	} {
 		_, err := run(t.Context(), []string{"--endpoint", endpoint, "dead"})

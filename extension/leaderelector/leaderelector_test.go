@@ -64,7 +64,8 @@ func TestWrongConfig(t *testing.T) {
 		"kubernetes: lease_name: empty":                             {"kubernetes": settings{"lease_name": ""}},
 		`kubernetes: lease_name: "My_Lease", want at most 253`:      {"kubernetes": settings{"lease_name": "My_Lease"}},
 		`kubernetes: lease_name: "lease-", want at most 253`:        {"kubernetes": settings{"lease_name": "lease-"}},
-		`kubernetes: kubeconfig: "/not/there": no such file`:        {"kubernetes": settings{"kubeconfig": "/not/there"}},
+		`kubernetes: kubeconfig: "/not/there": no such file`: {"kubernetes": settings{
+			"kubeconfig": "/not/there"}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

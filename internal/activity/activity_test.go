@@ -90,23 +90,32 @@ func TestSignalsChanged(t *testing.T) {
 		older, now Signals
 		want       Streams
 	}{
-		"nothing":              {known, known, 0},
-		"head":                 {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
-		"push elsewhere":       {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
-		"pull request":         {known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }), StreamsOf(StreamPulls, StreamComments)},
-		"another pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }), StreamsOf(StreamPulls, StreamComments)},
-		"issue":                {known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }), StreamsOf(StreamComments)},
-		"first of all":         {Signals{}, known, EveryStream},
-		"issues not told":      {known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }), StreamsOf(StreamComments)},
+		"nothing":        {known, known, 0},
+		"head":           {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
+		"push elsewhere": {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
+		"pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }),
+			StreamsOf(StreamPulls, StreamComments)},
+		"another pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }),
+			StreamsOf(StreamPulls, StreamComments)},
+		"issue": {known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
+			StreamsOf(StreamComments)},
+		"first of all": {Signals{}, known, EveryStream},
+		"issues not told": {known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
+			StreamsOf(StreamComments)},
 		"not settled": {
 			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
-			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }), StreamsOf(StreamPulls, StreamComments),
+			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
+			StreamsOf(StreamPulls, StreamComments),
 		},
 		"push time without a head": {
-			with(func(s *Signals) { s.Head = "" }), with(func(s *Signals) { s.Head, s.PushedAt = "", noon.Add(-time.Minute) }),
+			with(func(s *Signals) { s.Head = "" }), with(func(s *Signals) {
+				s.Head, s.PushedAt = "",
+					noon.Add(-time.Minute)
+			}),
 			StreamsOf(StreamCommits),
 		},
-		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadReadAt = "read", noon }), with(func(s *Signals) { s.Head = "" }), 0},
+		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadReadAt = "read", noon }),
+			with(func(s *Signals) { s.Head = "" }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +166,8 @@ func TestIdentities(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.NotEqual(t, NumberID(1), NumberID(256))
-	a, b := Event{Kind: KindIssueComment, Repo: 1, ID: NumberID(1)}, Event{Kind: KindReviewSubmitted, Repo: 1, ID: NumberID(1)}
+	a, b := Event{Kind: KindIssueComment, Repo: 1, ID: NumberID(1)}, Event{Kind: KindReviewSubmitted, Repo: 1,
+		ID: NumberID(1)}
 	require.NotEqual(t, a.Key(), b.Key())
 }
 

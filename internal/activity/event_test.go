@@ -18,8 +18,9 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"every kind has its place":    {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
-		"a kind after the last":       {func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} }, ErrKind},
+		"every kind has its place": {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
+		"a kind after the last": {func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} },
+			ErrKind},
 		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
 		"the beginning of time":       {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
 		"the moment before it":        {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
@@ -31,16 +32,19 @@ func TestEventAtItsLimits(t *testing.T) {
 		"the highest lines there are": {func(e *Event) { e.Measures = Lines(1<<32-1, 1<<32-1) }, nil},
 		"no lines":                    {func(e *Event) { e.Measures = Lines(0, 0) }, nil},
 		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrMeasures},
-		"removed lines of a merge":    {func(e *Event) { e.Kind, e.Measures = KindPullRequestMerged, Lines(0, 1) }, ErrMeasures},
-		"the longest login":           {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
-		"a longer one":                {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) }, ErrLogin},
-		"a login too long in bytes":   {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) }, ErrLogin},
-		"a login of other letters":    {func(e *Event) { e.Actor.Login = "Ünïcödé_人" }, nil},
-		"an account without its id":   {func(e *Event) { e.Actor.ID = 0 }, nil},
-		"a zero width space":          {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
-		"text from right to left":     {func(e *Event) { e.Actor.Login = "ada\u202e" }, ErrLogin},
-		"a zero byte":                 {func(e *Event) { e.Actor.Login = "ada\x00" }, ErrLogin},
-		"half a character":            {func(e *Event) { e.Actor.Login = "ada\xc3" }, ErrLogin},
+		"removed lines of a merge": {func(e *Event) { e.Kind, e.Measures = KindPullRequestMerged, Lines(0, 1) },
+			ErrMeasures},
+		"the longest login": {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
+		"a longer one": {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) },
+			ErrLogin},
+		"a login too long in bytes": {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) },
+			ErrLogin},
+		"a login of other letters":  {func(e *Event) { e.Actor.Login = "Ünïcödé_人" }, nil},
+		"an account without its id": {func(e *Event) { e.Actor.ID = 0 }, nil},
+		"a zero width space":        {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
+		"text from right to left":   {func(e *Event) { e.Actor.Login = "ada\u202e" }, ErrLogin},
+		"a zero byte":               {func(e *Event) { e.Actor.Login = "ada\x00" }, ErrLogin},
+		"half a character":          {func(e *Event) { e.Actor.Login = "ada\xc3" }, ErrLogin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,18 +118,21 @@ func TestIDsDiffer(t *testing.T) {
 	})
 	require.Equal(t, ID{}, NumberID(0))
 	require.Equal(t, ID{19: 1}, NumberID(1))
-	require.Equal(t, ID{12: 0x7f, 13: 0xff, 14: 0xff, 15: 0xff, 16: 0xff, 17: 0xff, 18: 0xff, 19: 0xff}, NumberID(1<<63-1))
+	require.Equal(t, ID{12: 0x7f, 13: 0xff, 14: 0xff, 15: 0xff, 16: 0xff, 17: 0xff, 18: 0xff, 19: 0xff},
+		NumberID(1<<63-1))
 }
 
 // TestKey checks that repository, kind and ID make the key; actor, time and lines do not.
 func TestKey(t *testing.T) {
 	t.Parallel()
-	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon, Measures: Lines(1, 0)}
+	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon,
+		Measures: Lines(1, 0)}
 	same := e
 	same.Actor, same.Time, same.Measures = Ghost(), noon.Add(time.Hour), Lines(9, 0)
 	require.Equal(t, e.Key(), same.Key())
 	for _, change := range []func(e *Event){
-		func(e *Event) { e.Kind = KindReviewSubmitted }, func(e *Event) { e.Repo = 2 }, func(e *Event) { e.ID = NumberID(2) },
+		func(e *Event) { e.Kind = KindReviewSubmitted }, func(e *Event) { e.Repo = 2 },
+		func(e *Event) { e.ID = NumberID(2) },
 	} {
 		other := e
 		change(&other)
@@ -142,7 +149,8 @@ func TestSpecialActors(t *testing.T) {
 		logins[a.Login] = true
 		require.Zero(t, a.ID)
 		require.False(t, a.IsBot())
-		require.Equal(t, a.Login != LoginGhost, strings.Contains(a.Login, "_"), "no person can have the login %s", a.Login)
+		require.Equal(t, a.Login != LoginGhost, strings.Contains(a.Login, "_"), "no person can have the login %s",
+			a.Login)
 	}
 	for _, login := range []string{"renovate", "renovate[bot]"} {
 		bot := Bot(29139614, login)

@@ -39,11 +39,13 @@ var kindSpecs = [NumKinds]KindSpec{
 		Measures: []MeasureSpec{
 			CommitAdditions: {
 				Name: "additions", Optional: true,
-				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly", TotalMetric: "gh.activity.loc_added"},
+				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
+					TotalMetric: "gh.activity.loc_added"},
 			},
 			CommitDeletions: {
 				Name: "deletions", Optional: true,
-				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly", TotalMetric: "gh.activity.loc_removed"},
+				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
+					TotalMetric: "gh.activity.loc_removed"},
 			},
 		},
 	},
@@ -58,7 +60,8 @@ var kindSpecs = [NumKinds]KindSpec{
 	KindReviewSubmitted - 1: {
 		Name: "review_submitted", Stream: StreamPulls, Attribution: AttributedToAuthor,
 		Count: Sum{
-			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h", TotalMetric: "gh.activity.reviews_submitted",
+			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h",
+			TotalMetric: "gh.activity.reviews_submitted",
 		},
 	},
 	KindIssueComment - 1: {

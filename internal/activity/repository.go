@@ -19,8 +19,8 @@ type Repository struct {
 	Signals Signals
 }
 
-// Signals are cheap evidence of a repository's newest changes, as discovery reads it. When two signals of one stream are
-// equal, and the older one was read a settle time after the change that it shows, then nothing happened in between.
+// Signals are cheap evidence of a repository's newest changes, as discovery reads it. When two signals of one stream
+// are equal, and the older one was read a settle time after the change that it shows, then nothing happened in between.
 type Signals struct {
 	// Streams is the set of streams with a signal. Whether another stream changed shows only when it is read.
 	Streams Streams
@@ -67,7 +67,8 @@ func (u LatestUpdate) isQuietSince(since time.Time) bool {
 func (s *Signals) Equal(o *Signals) bool {
 	same := func(a, b LatestUpdate) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
 	return s.Streams == o.Streams && s.Head == o.Head && s.Branch == o.Branch && s.HeadReadAt.Equal(o.HeadReadAt) &&
-		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) && same(s.Issues, o.Issues) &&
+		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) &&
+		same(s.Issues, o.Issues) &&
 		s.Disabled == o.Disabled && s.DisabledSince.Equal(o.DisabledSince)
 }
 
@@ -111,8 +112,8 @@ func (s *Signals) QuietStreams(since time.Time) Streams {
 	return quiet
 }
 
-// haveCommitsChanged compares the heads, or the push times and branches if discovery did not read the head. A push after
-// the commits were last read counts as a change.
+// haveCommitsChanged compares the heads, or the push times and branches if discovery did not read the head. A push
+// after the commits were last read counts as a change.
 func (s *Signals) haveCommitsChanged(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head

@@ -65,7 +65,8 @@ func TestWindowsLaws(t *testing.T) {
 func TestWindowsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Window { return drawWindow(t, "window") }), 0, 10).Draw(t, "windows")
+		list := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Window { return drawWindow(t, "window") }), 0, 10).Draw(t,
+			"windows")
 		var one, other Windows
 		for _, w := range list {
 			one = one.Add(w)

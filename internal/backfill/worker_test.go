@@ -72,17 +72,20 @@ func TestWorker(t *testing.T) {
 		},
 		"failed": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 2, Delay: time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
+				Attempt: 2, Delay: time.Minute}, claim: "open",
 		},
 		"failed often": {
 			job:    func(j *backfill.Job) { j.Attempt = 4 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
+				Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
 		},
 		"failed for the last time": {
-			job:    func(j *backfill.Job) { j.Attempt = 5 },
-			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
+			job:     func(j *backfill.Job) { j.Attempt = 5 },
+			read:    func(context.Context, backfill.Job) (bool, error) { return true, failed },
+			result:  []backfill.Result{backfill.ResultFailed},
+			outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
 		"deferred": {
 			job: func(j *backfill.Job) { j.Attempt = 5 },
@@ -92,19 +95,24 @@ func TestWorker(t *testing.T) {
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Delay: 5 * time.Minute}, claim: "open",
 		},
 		"deferred shortly": {
-			read:    func(context.Context, backfill.Job) (bool, error) { return true, backfill.Defer(time.Second, failed) },
+			read: func(context.Context, backfill.Job) (bool, error) {
+				return true,
+					backfill.Defer(time.Second, failed)
+			},
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Delay: time.Minute}, claim: "open",
 		},
 		"discarded": {
-			read:   func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
-			result: []backfill.Result{backfill.ResultDiscarded}, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
+			read:    func(context.Context, backfill.Job) (bool, error) { return false, backfill.Discard(failed) },
+			result:  []backfill.Result{backfill.ResultDiscarded},
+			outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter}, claim: "dead",
 		},
 		"too old": {
 			job:    func(j *backfill.Job) { j.CreatedAt = noon.Add(-25 * time.Hour) },
 			result: []backfill.Result{backfill.ResultExpired}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
 		"unknown organization": {
-			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 1, Returns: 1, Delay: time.Minute},
+			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
+				Attempt: 1, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, returned before": {
 			job:     func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },
@@ -115,7 +123,8 @@ func TestWorker(t *testing.T) {
 			outcome: backfill.Outcome{Kind: backfill.OutcomeRetry, Attempt: 5, Returns: 1, Delay: time.Minute},
 		},
 		"unknown organization, too often": {
-			job: func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns }, outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter},
+			job:     func(j *backfill.Job) { j.Org, j.Returns = "other", backfill.MaxReturns },
+			outcome: backfill.Outcome{Kind: backfill.OutcomeDeadLetter},
 		},
 		"unknown organization, too old": {
 			job:     func(j *backfill.Job) { j.Org, j.CreatedAt = "other", noon.Add(-25*time.Hour) },

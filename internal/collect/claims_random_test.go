@@ -94,7 +94,8 @@ type restless struct {
 	turmoil *turmoil
 }
 
-func (r restless) Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
+func (r restless) Read(ctx context.Context, req github.ReadRequest,
+	emit func([]activity.Event) error) github.ReadResult {
 	return r.Source.Read(ctx, req, func(events []activity.Event) error {
 		if r.turmoil.one(10) {
 			from := r.turmoil.clock.Now()
@@ -226,7 +227,8 @@ func (c *turmoil) step() {
 	c.store.set(-1)
 	require.GreaterOrEqual(c.t, sum.Changed, 0)
 	c.log = append(c.log, fmt.Sprintf("%s after %s: %s (%v), %d changed, %d events, %d failures, %d left for later%s",
-		to.Format(time.DateTime), pause, sum.Status, err, sum.Changed, sum.Events, len(sum.Failures), len(sum.Deferred), trouble))
+		to.Format(time.DateTime), pause, sum.Status, err, sum.Changed, sum.Events, len(sum.Failures), len(sum.Deferred),
+		trouble))
 }
 
 // trouble arms faults and the like for a pass.
@@ -240,7 +242,8 @@ func (c *turmoil) trouble() (what string) {
 	case 1:
 		f := githubtest.Fault{Match: c.match(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
 		f.Effect = githubtest.Status(
-			[]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden, http.StatusNotFound}[c.rnd.IntN(4)],
+			[]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden,
+				http.StatusNotFound}[c.rnd.IntN(4)],
 		)
 		c.server.InjectFault(f)
 		what += fmt.Sprintf(
@@ -356,7 +359,8 @@ func claimed(cov *ledger.Coverage, r *ledger.RepoCoverage, h *happened) bool {
 	if at.Before(r.Since) || !at.Before(cov.PassEdge(r)) {
 		return false
 	}
-	if s == activity.StreamCommits && (!h.pushed.Before(cov.RepoEdge(r, s)) || (h.pushed.After(at) && h.pushed.After(r.Signals.HeadReadAt))) {
+	if s == activity.StreamCommits && (!h.pushed.Before(cov.RepoEdge(r, s)) ||
+		(h.pushed.After(at) && h.pushed.After(r.Signals.HeadReadAt))) {
 		return false
 	}
 	for _, w := range r.Missing[s] {

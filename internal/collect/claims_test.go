@@ -45,7 +45,8 @@ func (f *breaking) Commit(ctx context.Context, fence uint64, b ledger.Batch) (le
 
 // asksForCommits reports whether a request is for new commits.
 func asksForCommits(r githubtest.RequestInfo) bool {
-	return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == commitsRoute || r.Route == compareRoute
+	return r.Operation == "Activity" || r.Operation == "Activities" || r.Route == commitsRoute ||
+		r.Route == compareRoute
 }
 
 // later makes some passes, an interval apart, and has every gap read.
@@ -254,7 +255,8 @@ func TestOldReviewsCanWait(t *testing.T) {
 			pull(data, name, len(data.Pulls)+1, noon.Add(-time.Hour), nil)
 			comment(data, name, len(data.Pulls), noon.Add(-time.Hour))
 		}
-		b := inProcessBench(t, github.APIGraphQL, data, func(server *githubtest.Settings, client *github.Settings, _ *Settings) {
+		b := inProcessBench(t, github.APIGraphQL, data, func(server *githubtest.Settings, client *github.Settings,
+			_ *Settings) {
 			server.Limits.GraphQL = 150
 			client.Timeout = time.Minute
 		})
@@ -272,9 +274,10 @@ func TestOldCommentsThatFail(t *testing.T) {
 			comment(data, "one", 1, noon.Add(-time.Hour))
 			comment(data, "one", 1, noon.AddDate(0, 0, -5))
 			b := newBench(t, api, data, change)
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute, Func: func(r githubtest.RequestInfo) bool {
-				return strings.Contains(r.Query, "since=2026-02")
-			}}, Effect: githubtest.Status(http.StatusBadGateway)})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute,
+				Func: func(r githubtest.RequestInfo) bool {
+					return strings.Contains(r.Query, "since=2026-02")
+				}}, Effect: githubtest.Status(http.StatusBadGateway)})
 			b.pass()
 			require.Equal(
 				t, 2, b.server.CountRequests(about(commentsRoute)), "it is not asked again what may be too much",

@@ -1,6 +1,6 @@
 // Package collect reads one organization:
 //
-//	Pass      discover what changed ── plan ── read ── commit events, gaps and the edge   (the leader, every interval)
+//	Pass      discover what changed ── plan ── read ── commit events, gaps and the edge (by the leader)
 //	Fill      read the gap of a backfill job ── commit events and the window              (any worker)
 //	Reconcile read the last 24 h again ── commit what passes have missed                  (the leader, now and then)
 //
@@ -132,7 +132,8 @@ func (c *Collector) Now() time.Time {
 }
 
 // readActivity reads from the source, with or without the lines of commits.
-func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult {
+func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest,
+	emit func([]activity.Event) error) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
 	return c.settings.Source.Read(ctx, req, emit)
 }

@@ -15,7 +15,8 @@ import (
 // asksForStreams reports whether a request is for pull requests or comments of a repository.
 func asksForStreams(repo string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool {
-		return r.Repo == repo && (asks("/repos/{owner}/{repo}/pulls")(r) || asks("/repos/{owner}/{repo}/issues/comments")(r) ||
+		return r.Repo == repo && (asks("/repos/{owner}/{repo}/pulls")(r) ||
+			asks("/repos/{owner}/{repo}/issues/comments")(r) ||
 			(r.Operation == "Activity" && r.Variables["pulls"] == true))
 	}
 }
@@ -77,7 +78,8 @@ func TestSwitchedOff(t *testing.T) {
 			filled, err := b.collector.Fill(
 				t.Context(),
 				FillRequest{
-					Scope: activity.Scope{RepoID: off.ID, Streams: activity.EveryStream, Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}},
+					Scope: activity.Scope{RepoID: off.ID, Streams: activity.EveryStream,
+						Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}},
 					Force: true,
 				},
 			)

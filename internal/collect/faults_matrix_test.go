@@ -19,7 +19,8 @@ func TestFaultMatrix(t *testing.T) {
 				faultCase(t, &q, f)
 			})
 		}
-		if !q.matches(githubtest.RequestInfo{Operation: strings.SplitN(asked, ",", 2)[0], Variables: map[string]any{"after": 1, "commitsAfter": 1, "pullsAfter": 1}}) {
+		if !q.matches(githubtest.RequestInfo{Operation: strings.SplitN(asked, ",", 2)[0],
+			Variables: map[string]any{"after": 1, "commitsAfter": 1, "pullsAfter": 1}}) {
 			continue // REST
 		}
 		for name, f := range graphqlFaults {

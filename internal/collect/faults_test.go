@@ -87,12 +87,14 @@ var graphqlFaults = map[string]fault{
 		do:   graphqlErrors("MAX_NODE_LIMIT_EXCEEDED", "This query requests up to 1,000,000 possible nodes.", ""),
 		want: unavailable,
 	},
-	"took too long, 200":     {do: githubtest.GraphQLTimeout(200), want: unavailable},
-	"took too long, 502":     {do: githubtest.GraphQLTimeout(502), want: unavailable},
-	"no data, an error":      {do: graphqlErrors("INTERNAL", "Something broke.", "null"), want: unavailable},
-	"no data, no error":      {do: githubtest.StatusBody(200, jsonType, `{"data":null}`), want: unavailable},
-	"no more data, no error": {do: githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`), want: unavailable, partly: true, passes: true}, // Lines asks REST then
-	"lists that are null":    {do: githubtest.NullAt("**.nodes"), want: unavailable},
+	"took too long, 200": {do: githubtest.GraphQLTimeout(200), want: unavailable},
+	"took too long, 502": {do: githubtest.GraphQLTimeout(502), want: unavailable},
+	"no data, an error":  {do: graphqlErrors("INTERNAL", "Something broke.", "null"), want: unavailable},
+	"no data, no error":  {do: githubtest.StatusBody(200, jsonType, `{"data":null}`), want: unavailable},
+	// Lines asks REST then
+	"no more data, no error": {do: githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`),
+		want: unavailable, partly: true, passes: true},
+	"lists that are null": {do: githubtest.NullAt("**.nodes"), want: unavailable},
 	"lists that fail": {
 		do: githubtest.FieldError("**.nodes", "SERVICE_UNAVAILABLE", "Something broke."), want: unavailable,
 		partly: true, listed: true,
@@ -101,7 +103,8 @@ var graphqlFaults = map[string]fault{
 		do:   graphqlErrors("INSUFFICIENT_SCOPES", "Your token has not been granted the required scopes.", ""),
 		want: forbidden,
 	},
-	"the page says that null": {do: githubtest.NullAt("**.pageInfo"), want: unavailable, passes: true}, // Lines has none
+	// Lines has none
+	"the page says that null": {do: githubtest.NullAt("**.pageInfo"), want: unavailable, passes: true},
 }
 
 func graphqlErrors(kind, message, data string) githubtest.Effect {
@@ -145,9 +148,10 @@ func route(template string) func(githubtest.RequestInfo) bool {
 
 func routePage2(template string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool {
-		return r.Route == template && strings.HasPrefix(r.Query, "page=2&") || strings.Contains(r.Query, "&page=2&") || strings.HasSuffix(
-			r.Query, "&page=2",
-		)
+		return r.Route == template && strings.HasPrefix(r.Query, "page=2&") || strings.Contains(r.Query, "&page=2&") ||
+			strings.HasSuffix(
+				r.Query, "&page=2",
+			)
 	}
 }
 
@@ -161,7 +165,8 @@ func queryAfter(name, cursor string) func(githubtest.RequestInfo) bool {
 }
 
 // many makes one thing happen so many times within a minute.
-func many(n int, one func(d *githubtest.Dataset, repo string, i int, at time.Time)) func(*githubtest.Dataset, string, time.Time) {
+func many(n int, one func(d *githubtest.Dataset, repo string, i int, at time.Time)) func(*githubtest.Dataset, string,
+	time.Time) {
 	return func(d *githubtest.Dataset, repo string, at time.Time) {
 		for i := range n {
 			one(d, repo, i, at.Add(-time.Duration(i%60)*time.Second))
@@ -372,7 +377,9 @@ func (s *faulty) requireFailure(sum *PassResult, err error, began time.Time) {
 	s.t.Helper()
 	cov := s.coverage()
 	switch halts := s.f.want(&github.LimitError{}) || s.f.want(&github.CredentialError{}); {
-	case s.f.listed && s.q.streams == 0, s.f.passes && err == nil && len(sum.Failures) == 0, s.q.grouped && !s.f.want(&github.LimitError{}), s.q.instead && s.f.want(&github.UnavailableError{}), slices.Contains(s.q.otherwise, s.f.do.Status):
+	case s.f.listed && s.q.streams == 0, s.f.passes && err == nil && len(sum.Failures) == 0,
+		s.q.grouped && !s.f.want(&github.LimitError{}), s.q.instead && s.f.want(&github.UnavailableError{}),
+		slices.Contains(s.q.otherwise, s.f.do.Status):
 		require.NoError(s.t, err)
 		require.Empty(s.t, sum.Failures)
 		require.True(s.t, s.q.app || len(cov.Gaps()) == 0, "the first pass leaves the look-back")

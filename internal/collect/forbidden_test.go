@@ -104,8 +104,10 @@ func dataOf(b *bench) *githubtest.Dataset {
 func TestForbiddenAtFirstContact(t *testing.T) {
 	t.Parallel()
 	for api, text := range map[github.API]string{
-		github.APIGraphQL: "2 repositories of the listing are forbidden to the credential: Discover: forbidden (status 200): Resource protected by organization SAML enforcement.",
-		github.APIREST:    "1 repositories of the listing are forbidden to the credential: /orgs/{org}/repos: forbidden (status 200): X-GitHub-SSO: partial-results; organizations=",
+		github.APIGraphQL: "2 repositories of the listing are forbidden to the credential: Discover: forbidden " +
+			"(status 200): Resource protected by organization SAML enforcement.",
+		github.APIREST: "1 repositories of the listing are forbidden to the credential: /orgs/{org}/repos: " +
+			"forbidden (status 200): X-GitHub-SSO: partial-results; organizations=",
 	} {
 		t.Run(string(api), func(t *testing.T) {
 			t.Parallel()

@@ -255,7 +255,8 @@ func (c *linesTurmoil) trouble() string {
 	}
 	switch c.rnd.IntN(8) {
 	case 0:
-		status := []int{http.StatusAccepted, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusBadGateway}[c.rnd.IntN(5)]
+		status := []int{http.StatusAccepted, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
+			http.StatusBadGateway}[c.rnd.IntN(5)]
 		do := githubtest.Status(status)
 		if status == http.StatusAccepted {
 			do = githubtest.StatusBody(status, http.Header{"Content-Type": {"application/json"}}, "{}")
@@ -266,7 +267,8 @@ func (c *linesTurmoil) trouble() string {
 		once(githubtest.Match{}, 12, githubtest.SecondaryLimit(http.StatusForbidden, time.Minute))
 		return "a limit"
 	case 2:
-		for _, match := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"}, {Route: commitRoute}, {Route: commitsRoute}, {Route: compareRoute}} {
+		for _, match := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"},
+			{Route: commitRoute}, {Route: commitsRoute}, {Route: compareRoute}} {
 			once(match, 4, githubtest.Status(http.StatusInternalServerError))
 		}
 		return "commits: 500"
@@ -286,7 +288,8 @@ func (c *linesTurmoil) sums(id int64, week, by time.Time) map[string][2]uint64 {
 			if pushed.IsZero() {
 				pushed = x.CommittedAt
 			}
-			if x.Repo != name || x.Parents > 1 || x.CommittedAt.Before(week) || !x.CommittedAt.Before(week.AddDate(0, 0, 7)) || pushed.After(by) {
+			if x.Repo != name || x.Parents > 1 || x.CommittedAt.Before(week) ||
+				!x.CommittedAt.Before(week.AddDate(0, 0, 7)) || pushed.After(by) {
 				continue
 			}
 			had := sums[authorOf(x)]
@@ -320,7 +323,8 @@ func (c *linesTurmoil) requireTrue() {
 	}
 }
 
-func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low, high map[string][2]uint64) {
+func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low,
+	high map[string][2]uint64) {
 	c.t.Helper()
 	listed := make(map[string]bool)
 	for i := range doc.Users {

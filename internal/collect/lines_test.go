@@ -31,7 +31,8 @@ type linesBench struct {
 	lines    *rounds.Rounds
 }
 
-func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*rounds.Settings)) *linesBench {
+func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
+	change ...func(*rounds.Settings)) *linesBench {
 	t.Helper()
 	b := &linesBench{bench: newBench(t, api, data, func(s *Settings) { s.WithoutLines = true })}
 	b.settings = rounds.Settings{

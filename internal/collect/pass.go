@@ -69,7 +69,8 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 		return sum, err
 	}
 	sum.Changed -= run.unchanged
-	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.deferred), todo.deferredWindows()
+	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.deferred),
+		todo.deferredWindows()
 	b := ledger.Batch{
 		Basis:    todo.basis,
 		Progress: ledger.Progress{Edge: todo.start, Repos: todo.missedProgress(run.read, run.observed)},

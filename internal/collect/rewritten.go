@@ -23,7 +23,8 @@ func (c *Collector) rewrittenEntries(todo *reading, result *github.ReadResult) [
 		c.rewrittenAt = make(map[int64]time.Time)
 	}
 	c.rewrittenAt[todo.request.Repo.ID] = now
-	return []ledger.Entry{{EntryKey: ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: todo.request.Repo.ID}, Observed: now}}
+	return []ledger.Entry{{EntryKey: ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: todo.request.Repo.ID},
+		Observed: now}}
 }
 
 // RewrittenAt returns when the default branch of a repository was last found to have lost commits, by this collector or
@@ -32,7 +33,8 @@ func (c *Collector) RewrittenAt(repo int64, entry func(ledger.EntryKey) (ledger.
 	c.mu.Lock()
 	at := c.rewrittenAt[repo]
 	c.mu.Unlock()
-	if stored, ok := entry(ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: repo}); ok && stored.Observed.After(at) {
+	if stored, ok := entry(ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: repo}); ok &&
+		stored.Observed.After(at) {
 		at = stored.Observed
 	}
 	return at

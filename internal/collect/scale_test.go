@@ -54,7 +54,8 @@ func TestDayAtScale(t *testing.T) {
 				requireTruth(t, &org.bench, data[n])
 			}
 			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
-				intervals+2, orgs[0].limit, orgs[0].most[budget.ResourceREST], orgs[0].most[budget.ResourceGraphQL], orgs[0].requests/(intervals+2))
+				intervals+2, orgs[0].limit, orgs[0].most[budget.ResourceREST], orgs[0].most[budget.ResourceGraphQL],
+				orgs[0].requests/(intervals+2))
 		})
 	}
 }

@@ -54,7 +54,9 @@ func encodeScans(scans github.PullScans) (data []byte) {
 // decodeScans reads what encodeScans wrote. For other data it returns none, so that everything is requested.
 func decodeScans(data []byte) (scans github.PullScans) {
 	in := varint.NewReader(data)
-	readTime := func() time.Time { return time.Unix(int64(in.ReadUvarint(math.MaxUint32)), 0).UTC() } //nolint:gosec // 32 bits
+	readTime := func() time.Time {
+		return time.Unix(int64(in.ReadUvarint(math.MaxUint32)), 0).UTC() //nolint:gosec // 32 bits
+	}
 	for in.HasMore() {
 		scans = append(scans, github.PullScan{Start: readTime(), End: readTime()})
 	}

@@ -105,7 +105,8 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		Budget: &punctual{Local: &budget.Local{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
 		Sleep: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
-	authenticateApp(t, &scripted, &settings, true) // its token is another one each hour, which voids what is known of the one before
+	// its token is another one each hour, which voids what is known of the one before
+	authenticateApp(t, &scripted, &settings, true)
 	s.server = githubtest.NewServer(scripted)
 	t.Cleanup(s.server.Close)
 	s.answers = &limitAnswers{inProcess: inProcess{s.server}}

@@ -51,9 +51,10 @@ func (c *Collector) loadValidators(ctx context.Context, readings []reading) erro
 
 // isConditional reports whether a stream is requested with a validator: it has no signal that shows whether it changed.
 func (r *reading) isConditional(s activity.Stream) bool {
-	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) && !r.lagging.Has(
-		s,
-	)
+	return github.ConditionalStreams.Has(s) && r.request.Streams.Has(s) && !r.request.Repo.Signals.Streams.Has(s) &&
+		!r.lagging.Has(
+			s,
+		)
 }
 
 // validatorEntries returns the entries of the validators that a reading has changed.

@@ -29,7 +29,8 @@ func HostPort(field, value, remedy string) error {
 	case strings.Contains(value, "@"):
 		return fmt.Errorf("%s: with a user name or a password in it, %s: %s", field, want, remedy)
 	case strings.ContainsAny(value, ",;= "):
-		return fmt.Errorf("%s: with something behind the address, or several of them, %s, each in an entry of its own: %s",
+		return fmt.Errorf(
+			"%s: with something behind the address, or several of them, %s, each in an entry of its own: %s",
 			field, want, remedy)
 	case err != nil && !strings.Contains(value, ":"):
 		return fmt.Errorf("%s: without a port, %s", field, want)

@@ -34,7 +34,8 @@ orgs:
     auth: {token: %[2]s}
     scrape_interval: %[3]s
     lookback: %[4]s
-github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}%[9]s}
+github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval: 100ms, max_interval: 1s},
+      health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}%[9]s}
 retention: 1440h
 emit_interval: 1s
 rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}
@@ -573,7 +574,8 @@ func TestDeadJobs(t *testing.T) {
 	}
 	listed := tool("dead")
 	t.Log(listed)
-	for _, want := range []string{"invalid backfill job: not the JSON", "organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
+	for _, want := range []string{"invalid backfill job: not the JSON",
+		"organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
 		require.Contains(t, listed, want)
 	}
 	job := deadJob(t, a.channel, "repo-03")

@@ -129,7 +129,8 @@ func (f *follower) round(t *testing.T, within time.Duration) {
 func (f *follower) follows(t *testing.T, within time.Duration, chosen func(repo string) bool) {
 	t.Helper()
 	eventually(t, within, func() error {
-		for _, metric := range []string{"gh_activity_commits_total", "gh_activity_prs_opened_total", "gh_activity_issue_comments_total"} {
+		for _, metric := range []string{"gh_activity_commits_total", "gh_activity_prs_opened_total",
+			"gh_activity_issue_comments_total"} {
 			sums := f.sums(t, metric)
 			for n := range goodRepos + 1 {
 				if repo := fmt.Sprintf("r%02d", n); chosen(repo) && sums[repo] != f.rounds {
@@ -160,8 +161,10 @@ func TestOneBadRepository(t *testing.T) {
 			f := startFollower(t, api, interval, 5*time.Second)
 			f.follows(t, time.Minute, everyRepo)
 			for name, effect := range map[string]githubtest.Effect{
-				"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken JSON": githubtest.TruncatedJSON(),
-				"403": githubtest.Status(403), "404": githubtest.Status(404), "reset": githubtest.ConnectionReset(),
+				"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503),
+				"broken JSON": githubtest.TruncatedJSON(),
+				"403":         githubtest.Status(403), "404": githubtest.Status(404),
+				"reset": githubtest.ConnectionReset(),
 			} {
 				fault := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: effect})
 				together := f.server.InjectFault(
@@ -262,9 +265,11 @@ func TestUndecodableValues(t *testing.T) {
 	const year = `"12200-05-05T00:00:00Z"`
 	for api, paths := range map[string]map[string]string{
 		"graphql": {
-			"Activity": "**.history.nodes.0.committedDate", "Activities": "r0.defaultBranchRef.target.history.nodes.0.committedDate",
+			"Activity":   "**.history.nodes.0.committedDate",
+			"Activities": "r0.defaultBranchRef.target.history.nodes.0.committedDate",
 		},
-		"rest": {"/repos/{owner}/{repo}/compare/{basehead...}": "commits.1.commit.committer.date", "/repos/{owner}/{repo}/commits": "1.commit.committer.date"},
+		"rest": {"/repos/{owner}/{repo}/compare/{basehead...}": "commits.1.commit.committer.date",
+			"/repos/{owner}/{repo}/commits": "1.commit.committer.date"},
 	} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
@@ -274,7 +279,10 @@ func TestUndecodableValues(t *testing.T) {
 				f.server.InjectFault(githubtest.Fault{
 					Match: githubtest.Match{
 						Repo: badRepo,
-						Func: func(r githubtest.RequestInfo) bool { return r.Operation == question || r.Route == question },
+						Func: func(r githubtest.RequestInfo) bool {
+							return r.Operation == question ||
+								r.Route == question
+						},
 					},
 					Effect: githubtest.ValueAt(path, year),
 				})
@@ -285,7 +293,8 @@ func TestUndecodableValues(t *testing.T) {
 				}
 			})
 			eventually(t, 20*time.Second, func() error {
-				commits, pulls := f.sums(t, "gh_activity_commits_total")[badRepo], f.sums(t, "gh_activity_prs_opened_total")[badRepo]
+				commits, pulls := f.sums(t, "gh_activity_commits_total")[badRepo],
+					f.sums(t, "gh_activity_prs_opened_total")[badRepo]
 				if commits != 2 || pulls != 3 {
 					return fmt.Errorf("%d commits and %d pull requests, want 2 and 3", commits, pulls)
 				}
@@ -365,7 +374,8 @@ func TestServerThatLacksAField(t *testing.T) {
 			t,
 			graphql,
 			12,
-			"those that leave together, and then none: a document that the schema refuses is not asked for again and again",
+			"those that leave together, and then none: a document that the schema refuses is not asked for again and "+
+				"again",
 		)
 	})
 }

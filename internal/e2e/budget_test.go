@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestOneLimitForAll: all of three replicas obey a limit that GitHub reports to one of them, so that no more than what is on
-// its way leaves after it; then they go on, and every metric is the truth.
+// TestOneLimitForAll: all of three replicas obey a limit that GitHub reports to one of them, so that no more than what
+// is on its way leaves after it; then they go on, and every metric is the truth.
 func TestOneLimitForAll(t *testing.T) {
 	t.Parallel()
 	const (

@@ -40,7 +40,8 @@ func documents(t *testing.T) map[string]string {
 	require.NoError(t, filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		name := entry.Name()
 		if entry.IsDir() &&
-			(slices.Contains([]string{"_build", "bin", "data", "decisions"}, name) || (name[0] == '.' && len(name) > 2)) {
+			(slices.Contains([]string{"_build", "bin", "data", "decisions"}, name) ||
+				(name[0] == '.' && len(name) > 2)) {
 			return filepath.SkipDir
 		}
 		if err != nil || filepath.Ext(name) != ".md" || name == "CHANGELOG.md" || name == "documentation.md" {

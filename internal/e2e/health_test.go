@@ -69,7 +69,8 @@ func (r *replica) check(t *testing.T, want expected, within time.Duration) {
 		one := page.Components["Receiver:githubexporter"]
 		d := one.Dependencies[want.dependency]
 		if page.live != http.StatusOK || page.ready != ready || page.health != ready || page.Mode != want.mode ||
-			page.Role != want.role || d.Healthy != want.healthy || d.Since.IsZero() || (d.Detail == "") != want.healthy {
+			page.Role != want.role || d.Healthy != want.healthy || d.Since.IsZero() ||
+			(d.Detail == "") != want.healthy {
 			return fmt.Errorf("want %+v after %s, the page is %+v", want, time.Since(began), page)
 		}
 		return r.checkContrib(t, want)
@@ -206,7 +207,8 @@ func TestHealth(t *testing.T) {
 		both(good, "redis", true, 2*within) // what was on its way is waited for
 	}
 	degraded := map[string]string{"leader": "degraded", "follower": "healthy"}
-	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503), "slow": {Kind: githubtest.KindHang}} {
+	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503),
+		"slow": {Kind: githubtest.KindHang}} {
 		t.Logf("GitHub is %s", name)
 		server.InjectFault(githubtest.Fault{Effect: effect})
 		both(degraded, "github", false, 4*within) // a failed pass reports it, after it has tried smaller pages

@@ -59,7 +59,8 @@ func TestMessagesAtStart(t *testing.T) {
 			server.URL: map[string]string{
 				"graphql": "Could not resolve to an Organization", "rest": "a user account is not an organization",
 			}[api],
-			secure.URL: "redirect from http:// to https://" + strings.TrimPrefix(secure.URL, "http://") + " is not followed",
+			secure.URL: "redirect from http:// to https://" + strings.TrimPrefix(secure.URL, "http://") +
+				" is not followed",
 		} {
 			t.Run(api, func(t *testing.T) {
 				t.Parallel()

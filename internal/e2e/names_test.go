@@ -87,7 +87,8 @@ func TestNamesAsWritten(t *testing.T) {
 					want["Copilot[bot]"] = 1
 				}
 				for _, repo := range []string{"Lib-Core", "app"} {
-					for _, metric := range []string{"commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments"} {
+					for _, metric := range []string{"commits", "prs_opened", "prs_merged", "reviews_submitted",
+						"issue_comments"} {
 						found := gx.users(t, metric, repo)
 						if repo == "app" && metric == "commits" && bots == "include" {
 							found["Copilot[bot]"]-- // the one that GitHub links to no account

@@ -200,19 +200,25 @@ func TestTwoReceiversInACollector(t *testing.T) {
 	gx.complete(t, "umbrella")
 	const second = `receiver="githubexporter/second"`
 	want := map[string]float64{
-		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="acme"}`:                          1,
-		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="umbrella",` + second + `}`:       1,
-		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="nobodys",` + second + `}`:        0,
-		`gh_exporter_dependency_health{dependency="github_access",instance="replica-7",org="acme"}`:                   1,
-		`gh_exporter_dependency_health{dependency="github_access",instance="replica-7",org="nobodys",` + second + `}`: 0,
-		`gh_exporter_dependency_health{dependency="scheduler",instance="replica-7",org=""}`:                           1,
-		`gh_exporter_dependency_health{dependency="scheduler",instance="replica-7",org="",` + second + `}`:            1,
-		`gh_exporter_queue_depth{instance="replica-7",queue="memory"}`:                                                0,
-		`gh_exporter_queue_depth{instance="replica-7",queue="memory",` + second + `}`:                                 0,
-		`gh_exporter_leader{instance="replica-7",org="acme"}`:                                                         1,
-		`gh_exporter_leader{instance="replica-7",org="umbrella",` + second + `}`:                                      1,
-		`gh_exporter_scrape_runs_total{org="nobodys",result="success"}`:                                               0,
-		`gh_exporter_gaps{org="umbrella"}`:                                                                            0,
+		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="acme"}`: 1,
+		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="umbrella",` + second +
+			`}`: 1,
+		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="nobodys",` + second +
+			`}`: 0,
+		`gh_exporter_dependency_health{dependency="github_access",instance="replica-7",org="acme"}`: 1,
+		`gh_exporter_dependency_health{dependency="github_access",instance="replica-7",org="nobodys",` + second +
+			`}`: 0,
+		`gh_exporter_dependency_health{dependency="scheduler",instance="replica-7",org=""}`: 1,
+		`gh_exporter_dependency_health{dependency="scheduler",instance="replica-7",org="",` + second +
+			`}`: 1,
+		`gh_exporter_queue_depth{instance="replica-7",queue="memory"}`: 0,
+		`gh_exporter_queue_depth{instance="replica-7",queue="memory",` + second +
+			`}`: 0,
+		`gh_exporter_leader{instance="replica-7",org="acme"}`: 1,
+		`gh_exporter_leader{instance="replica-7",org="umbrella",` + second +
+			`}`: 1,
+		`gh_exporter_scrape_runs_total{org="nobodys",result="success"}`: 0,
+		`gh_exporter_gaps{org="umbrella"}`:                              0,
 	}
 	eventually(t, 30*time.Second, func() error {
 		page, err := gx.page(t.Context())

@@ -236,7 +236,8 @@ func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", redis.Address))
-	for _, lost := range [][]string{{"seen", "cov"}, {"log"}, {"meta"}, {"log", "meta"}, {"carried", "series"}, {"tallies"}} {
+	for _, lost := range [][]string{{"seen", "cov"}, {"log"}, {"meta"}, {"log", "meta"}, {"carried", "series"},
+		{"tallies"}} {
 		var keys []string
 		for _, name := range lost {
 			keys = append(keys, "gx:1:{"+org+"}:"+name)
@@ -256,7 +257,8 @@ func TestLostKeys(t *testing.T) {
 }
 
 // evicted is the warning of a ledger of which keys are gone.
-const evicted = "Keys of the ledger are missing from Redis. Deleting the rest of it and re-reading the organization from " +
+const evicted = "Keys of the ledger are missing from Redis. Deleting the rest of it and re-reading the organization " +
+	"from " +
 	"GitHub; its sums restart from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
 
 // TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all

@@ -270,7 +270,10 @@ func sharedPage(t *testing.T, r *replica) map[string]string {
 func drained(t *testing.T, replicas []*replica) {
 	t.Helper()
 	p := passesSince(time.Now())
-	eventually(t, 2*time.Minute, func() error { return p.checkComplete(t, replicas[leader(t, replicas)].collector, org) })
+	eventually(t, 2*time.Minute, func() error {
+		return p.checkComplete(t, replicas[leader(t, replicas)].collector,
+			org)
+	})
 	eventually(t, 30*time.Second, func() error {
 		first := sharedPage(t, replicas[0])
 		for i, r := range replicas[1:] {
@@ -288,7 +291,8 @@ orgs:
     auth: {token: %s}
     scrape_interval: 2s
     lookback: 1440h
-github: {endpoint: %q, retry: {initial_interval: 100ms, max_interval: 1s}, health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}}
+github: {endpoint: %q, retry: {initial_interval: 100ms, max_interval: 1s},
+      health: {probe_interval: 1s, cooldown: 3s, recover_threshold: 1}}
 retention: 1440h
 emit_interval: 1s
 `

@@ -83,8 +83,8 @@ func TestRewoundBranch(t *testing.T) {
 	}
 }
 
-// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whichever replica leads when it is
-// rewritten: after each rewrite the leader is killed, or a new replica starts.
+// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whichever replica leads when it
+// is rewritten: after each rewrite the leader is killed, or a new replica starts.
 func TestRewoundBranchOnReplicas(t *testing.T) {
 	t.Parallel()
 	r := newRewound(t, 0)

@@ -77,13 +77,20 @@ func TestTermEnds(t *testing.T) {
 		why      error
 		released bool
 	}{
-		"renewed":        {scriptedLeaser{}, defaultTiming, time.Hour, context.DeadlineExceeded, true},
-		"lost":           {scriptedLeaser{renew: func(context.Context) error { return ErrLost }}, defaultTiming, 2 * time.Second, ErrLost, false},
-		"no answer":      {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
-		"errors":         {scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }}, defaultTiming, 10 * time.Second, ErrExpired, true},
-		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{10 * time.Second, 10 * time.Second, time.Second}, 9500 * time.Millisecond, ErrExpired, true},
+		"renewed": {scriptedLeaser{}, defaultTiming, time.Hour, context.DeadlineExceeded, true},
+		"lost": {scriptedLeaser{renew: func(context.Context) error { return ErrLost }}, defaultTiming,
+			2 * time.Second, ErrLost, false},
+		"no answer": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
+		"errors": {scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }},
+			defaultTiming, 10 * time.Second, ErrExpired, true},
+		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{10 * time.Second, 10 * time.Second,
+			time.Second}, 9500 * time.Millisecond, ErrExpired, true},
 		// What the request took counts: the lease began somewhere in between.
-		"slow to acquire": {scriptedLeaser{acquire: func(context.Context) error { <-time.After(time.Second); return nil }, renew: waitForContext}, defaultTiming, 9 * time.Second, ErrExpired, true},
+		"slow to acquire": {scriptedLeaser{acquire: func(context.Context) error {
+			<-time.After(
+				time.Second)
+			return nil
+		}, renew: waitForContext}, defaultTiming, 9 * time.Second, ErrExpired, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

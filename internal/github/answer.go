@@ -45,7 +45,8 @@ func (c *Client) explainNotFound(x *exchange, answer *Response) {
 }
 
 // notAnOrganization is the likely cause of a 404 for an organization.
-const notAnOrganization = "no organization of this name that the credential may see; a user account is not an organization"
+const notAnOrganization = "no organization of this name that the credential may see; a user account is not an " +
+	"organization"
 
 // handleResponse classifies a response, settles its reservation and reports the attempt. bodyErr is the error of
 // reading the body.
@@ -53,7 +54,8 @@ func (c *Client) handleResponse(
 	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error,
 ) error {
 	answer := Response{
-		Endpoint: x.endpoint, Status: response.StatusCode, RequestID: printable(response.Header.Get("X-Github-Request-Id")),
+		Endpoint: x.endpoint, Status: response.StatusCode,
+		RequestID: printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
@@ -87,7 +89,8 @@ func (c *Client) handleResponse(
 // classify returns the error of a response, nil for a usable one. It completes answer, and q with the quota in the
 // body.
 func (c *Client) classify(
-	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response, q *budget.Quota,
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response,
+	q *budget.Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errBodyTooLong) {
@@ -135,7 +138,8 @@ func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q 
 }
 
 // limitError returns the error of an exceeded limit. Its RetryAt is zero when the response does not have the end.
-func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response, secondary bool) *LimitError {
+func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response,
+	secondary bool) *LimitError {
 	return &LimitError{
 		Response: answer, Resource: x.resource, Secondary: secondary,
 		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.githubNow()),
@@ -152,7 +156,8 @@ func (c *Client) statusError(x *exchange, header http.Header, body []byte, answe
 		answer.Message = printable(content.Message)
 	}
 	switch status := answer.Status; {
-	case status == http.StatusTooManyRequests || (status == http.StatusForbidden && isLimitResponse(header, content.Message)):
+	case status == http.StatusTooManyRequests || (status == http.StatusForbidden &&
+		isLimitResponse(header, content.Message)):
 		secondary := header.Get("X-Ratelimit-Remaining") != "0" || isSecondaryMessage(content.Message)
 		return c.limitError(x, header, q, *answer, secondary)
 	case status == http.StatusUnauthorized:

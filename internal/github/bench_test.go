@@ -40,7 +40,8 @@ type bench struct {
 	invalid []error
 }
 
-func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings, *github.Settings)) *bench {
+func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings,
+	*github.Settings)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: noon}
 	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock}
@@ -48,10 +49,12 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	t.Cleanup(transport.CloseIdleConnections)
 	b.settings = github.Settings{
 		HTTP: &http.Client{Transport: transport}, API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
-		Timeout:   5 * time.Second,
-		Retry:     github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond, MaxInterval: 2 * time.Millisecond},
-		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 8},
-		Now:       b.clock, UserAgent: "test",
+		Timeout: 5 * time.Second,
+		Retry: github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond,
+			MaxInterval: 2 * time.Millisecond},
+		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute,
+			MaxConcurrentRequests: 8},
+		Now: b.clock, UserAgent: "test",
 		Sleep:          func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
 		OnAttempt:      func(o github.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
 		OnInvalidValue: func(err error) { b.mu.Lock(); defer b.mu.Unlock(); b.invalid = append(b.invalid, err) },
@@ -149,7 +152,10 @@ func users(events []activity.Event) map[string]int {
 }
 
 func (b *bench) requests(route string) int {
-	return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == route || r.Operation == route })
+	return b.server.CountRequests(func(r githubtest.RequestInfo) bool {
+		return r.Route == route ||
+			r.Operation == route
+	})
 }
 
 // once runs a change when the n-th request for a route has come in.
@@ -185,7 +191,8 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 func dataset(names ...string) *githubtest.Dataset {
 	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: ago(60 * 24 * time.Hour), Until: noon}}
 	for i, name := range names {
-		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: ago(time.Duration(9000-i) * time.Hour)})
+		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main",
+			CreatedAt: ago(time.Duration(9000-i) * time.Hour)})
 	}
 	return d
 }
@@ -194,7 +201,8 @@ func sha(n int) string { return fmt.Sprintf("%040x", 0x100000+n) }
 
 func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
 	d.Commits = append(d.Commits, githubtest.Commit{
-		Repo: repo, SHA: sha(len(d.Commits)), Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1, Parents: 1,
+		Repo: repo, SHA: sha(len(d.Commits)), Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10,
+		Deletions: 1, Parents: 1,
 	})
 	return &d.Commits[len(d.Commits)-1]
 }
@@ -206,7 +214,8 @@ func pull(d *githubtest.Dataset, number int, created time.Time) *githubtest.Pull
 
 func review(d *githubtest.Dataset, number int, at time.Time) *githubtest.Review {
 	d.Reviews = append(d.Reviews, githubtest.Review{
-		Repo: "one", Pull: number, ID: int64(5_000_000_000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at, State: "APPROVED",
+		Repo: "one", Pull: number, ID: int64(5_000_000_000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at,
+		State: "APPROVED",
 	})
 	return &d.Reviews[len(d.Reviews)-1]
 }

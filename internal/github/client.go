@@ -115,7 +115,8 @@ var errRedirectLoop = errors.New("too many redirects")
 func errRedirect(from, to *url.URL) error {
 	target := to.Scheme + "://" + to.Host
 	if from.Hostname() == to.Hostname() && from.Scheme != to.Scheme {
-		return fmt.Errorf("redirect from %s:// to %s is not followed: configure the endpoint with %s://", from.Scheme, target, to.Scheme)
+		return fmt.Errorf("redirect from %s:// to %s is not followed: configure the endpoint with %s://", from.Scheme,
+			target, to.Scheme)
 	}
 	if from.Host != to.Host {
 		return fmt.Errorf("redirect to another host, %s, is not followed: the credential would go there", target)

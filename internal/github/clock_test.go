@@ -42,7 +42,10 @@ func TestClockIsSetRightInALimit(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var b *bench
 		off := 2 * time.Hour
-		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings, _ *github.Settings) { s.NoRateLimits = true })
+		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings,
+			_ *github.Settings) {
+			s.NoRateLimits = true
+		})
 		_, err := b.discover()
 		require.NoError(t, err)
 		b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, time.Minute)})

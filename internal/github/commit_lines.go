@@ -148,7 +148,8 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 		return n.isMerge() || (n.invalid != nil && !n.invalid.hasOnly("additions", "deletions"))
 	})
 	sizes := []int{len(left), reducedLinesGroupSize}
-	if len(left) <= reducedLinesGroupSize || r.client.state.repos.areLinesApart(r.request.Repo.ID, r.client.settings.Now()) {
+	if len(left) <= reducedLinesGroupSize || r.client.state.repos.areLinesApart(r.request.Repo.ID,
+		r.client.settings.Now()) {
 		sizes = []int{reducedLinesGroupSize}
 	}
 	var single []*commitNode

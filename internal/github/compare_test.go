@@ -75,7 +75,8 @@ func TestNewCommitsAreOneQuestion(t *testing.T) {
 			require.Empty(t, outcome.Failed)
 			require.Equal(t, sha(test.head), outcome.Head)
 			got := map[string]int{
-				compared: b.requests("/repos/{owner}/{repo}/compare/{basehead...}"), asked: b.requests("/repos/{owner}/{repo}/commits"), found: len(events),
+				compared: b.requests("/repos/{owner}/{repo}/compare/{basehead...}"),
+				asked:    b.requests("/repos/{owner}/{repo}/commits"), found: len(events),
 			}
 			for _, what := range []string{asked, found, compared} {
 				require.Equal(t, test.want[what], got[what], what)
@@ -104,7 +105,8 @@ func TestPushAfterTheFirstComparison(t *testing.T) {
 	require.Empty(t, outcome.Failed)
 	id, err := activity.CommitID(outcome.Head)
 	require.NoError(t, err)
-	require.True(t, slices.ContainsFunc(events, func(e activity.Event) bool { return e.ID == id }), "the head is among what was read")
+	require.True(t, slices.ContainsFunc(events, func(e activity.Event) bool { return e.ID == id }),
+		"the head is among what was read")
 	later := walked(b, outcome.Head, ago(1000*time.Hour))
 	require.Len(t, append(events, later...), 230)
 }

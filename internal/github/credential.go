@@ -230,7 +230,8 @@ func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (st
 // (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
 func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool) (int64, error) {
 	var answer gogithub.Installation
-	err := a.sendAsApp(ctx, bypassLimits, http.MethodGet, "/orgs/{org}/installation", "orgs/"+url.PathEscape(a.settings.Org)+"/installation",
+	err := a.sendAsApp(ctx, bypassLimits, http.MethodGet, "/orgs/{org}/installation",
+		"orgs/"+url.PathEscape(a.settings.Org)+"/installation",
 		func(body []byte) error {
 			if err := decodeJSON(body, &answer); err != nil {
 				return err
@@ -284,7 +285,8 @@ func (a *appCredential) asCredentialError(err error) error {
 	case errors.As(err, &missing):
 		return &CredentialError{Response: missing.Response, Err: errors.New("there is no such installation of the App")}
 	case errors.As(err, &refused) && a.keyErr != nil:
-		return &CredentialError{Response: refused.Response, Err: fmt.Errorf("the App's older key is used: %w", a.keyErr)}
+		return &CredentialError{Response: refused.Response, Err: fmt.Errorf("the App's older key is used: %w",
+			a.keyErr)}
 	}
 	return err
 }

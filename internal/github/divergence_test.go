@@ -66,7 +66,8 @@ var rewinds = map[string]rewound{
 			pushOnto(d, "side", 1)
 			pushOnto(d, "", 2, 3)
 		},
-		tips: []int{3, 1}, head: 4, settled: []int{2, 3, 1}, graphqlRequests: requestCounts{1, 0, 0}, restRequests: requestCounts{0, 1, 0},
+		tips: []int{3, 1}, head: 4, settled: []int{2, 3, 1}, graphqlRequests: requestCounts{1, 0, 0},
+		restRequests: requestCounts{0, 1, 0},
 	},
 	"nothing, and a tip behind it": {
 		happens: func(*githubtest.Dataset) {}, tips: []int{0}, head: 2, settled: []int{0},
@@ -74,14 +75,16 @@ var rewinds = map[string]rewound{
 	},
 	"nothing, and a tip elsewhere": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "side", 1) },
-		tips:    []int{3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
+		tips:    []int{3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0},
+		restRequests: requestCounts{0, 2, 0},
 	},
 	"a tip that is the head again": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "", 0)
 			resetTo(d, 2)
 		},
-		tips: []int{2, 3, 3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
+		tips: []int{2, 3, 3}, head: 2, settled: []int{3}, removed: []int{3}, graphqlRequests: requestCounts{1, 1, 0},
+		restRequests: requestCounts{0, 2, 0},
 	},
 	"force-push": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "", 1) }, head: 3, settled: []int{2}, removed: []int{2},
@@ -92,7 +95,8 @@ var rewinds = map[string]rewound{
 			pushOnto(d, "", 0)
 			pushOnto(d, "", 3)
 			pushOnto(d, "", 4)
-		}, head: 5, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
+		}, head: 5, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0},
+		restRequests: requestCounts{0, 2, 0},
 	},
 	"reset to an older commit": {
 		happens: func(d *githubtest.Dataset) { resetTo(d, 0) }, head: 0, settled: []int{2}, removed: []int{1, 2},
@@ -102,7 +106,8 @@ var rewinds = map[string]rewound{
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "side", 0)
 			switchTo(d, "side")
-		}, head: 3, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0}, restRequests: requestCounts{0, 2, 0},
+		}, head: 3, settled: []int{2}, removed: []int{1, 2}, graphqlRequests: requestCounts{1, 1, 0},
+		restRequests: requestCounts{0, 2, 0},
 	},
 	"another default branch that reaches the old one": {
 		happens: func(d *githubtest.Dataset) {
@@ -112,13 +117,15 @@ var rewinds = map[string]rewound{
 	},
 	"nothing in common": {
 		happens: func(d *githubtest.Dataset) { pushOnto(d, "") },
-		tips:    []int{0}, head: 3, settled: []int{2, 0}, present: []int{3}, graphqlRequests: requestCounts{1, 1, 1}, restRequests: requestCounts{0, 2, 3},
+		tips:    []int{0}, head: 3, settled: []int{2, 0}, present: []int{3}, graphqlRequests: requestCounts{1, 1, 1},
+		restRequests: requestCounts{0, 2, 3},
 	},
 	"an old head that is deleted": {
 		happens: func(d *githubtest.Dataset) {
 			pushOnto(d, "", 1)
 			deleteObject(d, 2)
-		}, head: 3, settled: []int{2}, present: []int{0, 1, 3}, graphqlRequests: requestCounts{1, 1, 1}, restRequests: requestCounts{0, 2, 3},
+		}, head: 3, settled: []int{2}, present: []int{0, 1, 3}, graphqlRequests: requestCounts{1, 1, 1},
+		restRequests: requestCounts{0, 2, 3},
 	},
 	"a tip that is deleted, and one elsewhere": {
 		happens: func(d *githubtest.Dataset) {
@@ -209,7 +216,8 @@ func TestUnresolvedHeads(t *testing.T) {
 	}
 	unrelated.tips = []int{4}
 	noHead := githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `[]`)
-	noName := githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `[null,{"sha":""}]`)
+	noName := githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}},
+		`[null,{"sha":""}]`)
 	comparing, listing := githubtest.Match{Route: compareRoute}, githubtest.Match{Route: commitsRoute}
 	for name, test := range map[string]struct {
 		history *rewound
@@ -314,7 +322,8 @@ func TestHeadsOfOddDates(t *testing.T) {
 	test.tips = nil
 	b, request := rewind(t, github.APIGraphQL, &test)
 	row := `{"sha":"` + sha(3) + `","commit":{"committer":{"date":"12200-05-05T00:00:00Z"}}},` +
-		`{"sha":"` + sha(7) + `","commit":{"committer":{"date":17}}},{"sha":"` + sha(8) + `","commit":{"committer":null}}`
+		`{"sha":"` + sha(7) + `","commit":{"committer":{"date":17}}},{"sha":"` + sha(8) +
+		`","commit":{"committer":null}}`
 	b.server.InjectFault(githubtest.Fault{
 		Match: githubtest.Match{Route: commitsRoute}, Effect: githubtest.StatusBody(200, nil, "["+row+"]"),
 	})

@@ -107,7 +107,8 @@ func TestGraphQLSubset(t *testing.T) {
 			for _, argument := range field.Arguments {
 				known := same.Arguments.ForName(argument.Name)
 				require.NotNil(t, known, "%s.%s(%s)", name, field.Name, argument.Name)
-				require.Equal(t, known.Type.String(), argument.Type.String(), "%s.%s(%s)", name, field.Name, argument.Name)
+				require.Equal(t, known.Type.String(), argument.Type.String(), "%s.%s(%s)", name, field.Name,
+					argument.Name)
 			}
 			fields++
 		}

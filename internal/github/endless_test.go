@@ -34,29 +34,39 @@ func (e *endless) RoundTrip(r *http.Request) (*http.Response, error) {
 	if e.link != "" {
 		header.Set("Link", e.link)
 	}
-	body := strings.NewReplacer("{n}", strconv.Itoa(n), "{sha}", fmt.Sprintf("%040x", n), "{date}", time.Unix(1_770_000_000+int64(n), 0).UTC().Format(time.RFC3339)).Replace(e.body)
+	body := strings.NewReplacer("{n}", strconv.Itoa(n), "{sha}", fmt.Sprintf("%040x", n), "{date}",
+		time.Unix(1_770_000_000+int64(n), 0).UTC().Format(time.RFC3339)).Replace(e.body)
 	return &http.Response{
-		StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(bytes.NewReader([]byte(body))), Request: r, ProtoMajor: 1, ProtoMinor: 1,
+		StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(bytes.NewReader([]byte(body))), Request: r,
+		ProtoMajor: 1, ProtoMinor: 1,
 	}, nil
 }
 
 const (
 	noReviews = "no reviews" // stands for a head
 	nextLink  = `<https://api.github.example/x?page=2>; rel="next"`
-	oneCommit = `{"sha":"{sha}","commit":{"author":{"name":"a"},"committer":{"date":"2026-03-11T12:00:00Z"}},"parents":[{"sha":"b"},{"sha":"c"}]}`
-	onePull   = `{"id":{n},"number":{n},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z","user":null}`
+	oneCommit = `{"sha":"{sha}","commit":{"author":{"name":"a"},"committer":{"date":"2026-03-11T12:00:00Z"}},` +
+		`"parents":[{"sha":"b"},{"sha":"c"}]}`
+	onePull = `{"id":{n},"number":{n},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z",` +
+		`"user":null}`
 	discovery = activity.Stream(activity.NumStreams)
-	history   = `"oid":"{sha}","history":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"C","oid":"{sha}","committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":1,"author":null,"parents":{"totalCount":0,"nodes":[]}}]}`
+	history   = `"oid":"{sha}","history":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"C",` +
+		`"oid":"{sha}","committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":1,"author":null,` +
+		`"parents":{"totalCount":0,"nodes":[]}}]}`
 )
 
 // TestNoListingGoesOnForEver: one whose every page is another one, and says that there is one more, ends in an error
 // after as many pages as no valid one has.
 func TestNoListingGoesOnForEver(t *testing.T) {
 	t.Parallel()
-	repositories := `{"data":{"organization":{"repositories":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"R_{n}","databaseId":{n},"name":"repo","isArchived":false,"isFork":false,"isPrivate":false,"isEmpty":false}]}}}}`
+	repositories := `{"data":{"organization":{"repositories":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},` +
+		`"nodes":[{"id":"R_{n}","databaseId":{n},"name":"repo","isArchived":false,"isFork":false,"isPrivate":false,` +
+		`"isEmpty":false}]}}}}`
 	commits := `{"data":{"byId":{"object":{` + history + `},"defaultBranchRef":{"target":{` + history + `}}}}}`
 	reviews := `"reviews":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[]}`
-	pulls := `{"data":{"node":{` + reviews + `},"byId":{"pullRequests":{"pageInfo":{"hasNextPage":%t,"endCursor":"{n}"},"nodes":[{"id":"P","number":{n},"createdAt":"2026-03-11T12:00:00Z","updatedAt":"2026-03-11T12:00:00Z","author":null,%s}]}}}}`
+	pulls := `{"data":{"node":{` + reviews + `},"byId":{"pullRequests":{"pageInfo":{"hasNextPage":%t,` +
+		`"endCursor":"{n}"},"nodes":[{"id":"P","number":{n},"createdAt":"2026-03-11T12:00:00Z",` +
+		`"updatedAt":"2026-03-11T12:00:00Z","author":null,%s}]}}}}`
 	none := `"reviews":{"pageInfo":{"hasNextPage":false,"endCursor":null},"nodes":[]}`
 	comment := `[{"id":{n},"created_at":"2026-03-11T12:00:00Z","updated_at":"%s","user":null}]`
 	for name, test := range map[string]struct {
@@ -65,26 +75,39 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 		head   string
 		server *endless
 	}{
-		"repositories":            {APIGraphQL, discovery, "", &endless{body: repositories}},
-		"commits":                 {APIGraphQL, activity.StreamCommits, "", &endless{body: commits}},
-		"commits from a head":     {APIGraphQL, activity.StreamCommits, strings.Repeat("f", 40), &endless{body: commits}},
-		"pull requests":           {APIGraphQL, activity.StreamPulls, "", &endless{body: fmt.Sprintf(pulls, true, none)}},
-		"reviews":                 {APIGraphQL, activity.StreamPulls, "", &endless{body: fmt.Sprintf(pulls, false, reviews)}},
-		"comments of one time":    {APIGraphQL, activity.StreamComments, "", &endless{body: fmt.Sprintf(comment, "2026-03-11T12:00:00Z"), link: nextLink}},
-		"comments":                {APIGraphQL, activity.StreamComments, "", &endless{body: fmt.Sprintf(comment, "{date}"), link: nextLink}},
-		"REST repositories":       {APIREST, discovery, "", &endless{body: `[{"id":{n},"node_id":"R_{n}","name":"repo","archived":false,"fork":false,"private":false}]`, link: nextLink}},
-		"REST commits":            {APIREST, activity.StreamCommits, "", &endless{body: `[` + oneCommit + `]`, link: nextLink}},
-		"REST commits, compared":  {APIREST, activity.StreamCommits, strings.Repeat("f", 40), &endless{body: `{"status":"ahead","commits":[` + oneCommit + `]}`, link: nextLink}},
-		"REST pull requests":      {APIREST, activity.StreamPulls, noReviews, &endless{body: `[` + onePull + `]`, link: nextLink}},
-		"REST reviews":            {APIREST, activity.StreamPulls, "", &endless{body: `[` + onePull + `]`, link: nextLink}},
-		"REST, nothing and more":  {APIREST, activity.StreamPulls, "", &endless{body: `[]`, link: nextLink}},
-		"REST, millions of pages": {APIREST, discovery, "", &endless{body: `[]`, link: `<https://api.github.example/x?page=9000000>; rel="last"`}},
+		"repositories": {APIGraphQL, discovery, "", &endless{body: repositories}},
+		"commits":      {APIGraphQL, activity.StreamCommits, "", &endless{body: commits}},
+		"commits from a head": {APIGraphQL, activity.StreamCommits, strings.Repeat("f", 40),
+			&endless{body: commits}},
+		"pull requests": {APIGraphQL, activity.StreamPulls, "",
+			&endless{body: fmt.Sprintf(pulls, true, none)}},
+		"reviews": {APIGraphQL, activity.StreamPulls, "",
+			&endless{body: fmt.Sprintf(pulls, false, reviews)}},
+		"comments of one time": {APIGraphQL, activity.StreamComments, "",
+			&endless{body: fmt.Sprintf(comment, "2026-03-11T12:00:00Z"), link: nextLink}},
+		"comments": {APIGraphQL, activity.StreamComments, "",
+			&endless{body: fmt.Sprintf(comment, "{date}"), link: nextLink}},
+		"REST repositories": {APIREST, discovery, "",
+			&endless{body: `[{"id":{n},"node_id":"R_{n}","name":"repo","archived":false,"fork":false,"private":false}]`,
+				link: nextLink}},
+		"REST commits": {APIREST, activity.StreamCommits, "",
+			&endless{body: `[` + oneCommit + `]`, link: nextLink}},
+		"REST commits, compared": {APIREST, activity.StreamCommits, strings.Repeat("f", 40),
+			&endless{body: `{"status":"ahead","commits":[` + oneCommit + `]}`, link: nextLink}},
+		"REST pull requests": {APIREST, activity.StreamPulls, noReviews,
+			&endless{body: `[` + onePull + `]`, link: nextLink}},
+		"REST reviews": {APIREST, activity.StreamPulls, "",
+			&endless{body: `[` + onePull + `]`, link: nextLink}},
+		"REST, nothing and more": {APIREST, activity.StreamPulls, "", &endless{body: `[]`, link: nextLink}},
+		"REST, millions of pages": {APIREST, discovery, "", &endless{body: `[]`,
+			link: `<https://api.github.example/x?page=9000000>; rel="last"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := test.server
 			client, err := New(Settings{
-				HTTP: &http.Client{Transport: headFirst{server, test.head}}, Endpoint: "https://api.github.example", API: test.api,
+				HTTP: &http.Client{Transport: headFirst{server, test.head}}, Endpoint: "https://api.github.example",
+				API:   test.api,
 				Retry: RetrySettings{MaxAttempts: 1}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 			})
 			require.NoError(t, err)
@@ -92,7 +115,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 				err = client.Discover(t.Context(), "acme", func([]activity.Repository) error { return nil })
 			} else {
 				request := ReadRequest{
-					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.StreamsOf(test.stream),
+					Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"},
+					Streams:         activity.StreamsOf(test.stream),
 					CommitSelection: CommitSelection{ReadHead: test.head},
 				}
 				outcome := client.Read(t.Context(), request, func([]activity.Event) error { return nil })

@@ -152,7 +152,8 @@ type IncompleteError struct {
 
 func (e *IncompleteError) Error() string {
 	if e.Forbidden == e.Missing {
-		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Missing, e.Err)
+		return fmt.Sprintf("at least %d repositories of the listing are forbidden to the credential: %v", e.Missing,
+			e.Err)
 	}
 	return fmt.Sprintf("%d repositories of the listing could not be read, %d of them forbidden: %v",
 		e.Missing, e.Forbidden, e.Err)

@@ -30,7 +30,10 @@ func discoverQuery(api github.API) string {
 
 // matching chooses requests by their route or operation.
 func matching(route string) githubtest.Match {
-	return githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Route == route || r.Operation == route }}
+	return githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
+		return r.Route == route ||
+			r.Operation == route
+	}}
 }
 
 // TestServerErrorsAreRepeatedAtMostMaxAttempts, when the listing is of repositories as when it is of their activity.
@@ -40,7 +43,10 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 		for _, attempts := range []int{1, 2, 4} {
 			data := dataset("one")
 			pull(data, 1, ago(time.Hour))
-			b := newBench(t, api, data, func(_ *githubtest.Settings, g *github.Settings) { g.Retry.MaxAttempts = attempts })
+			b := newBench(t, api, data, func(_ *githubtest.Settings,
+				g *github.Settings) {
+				g.Retry.MaxAttempts = attempts
+			})
 			repo := b.repo("one")
 			for _, route := range []string{discoverQuery(api), pullsQuery(api)} {
 				b.server.ResetRequests()
@@ -67,8 +73,10 @@ func TestAServerErrorThatPassesIsForgotten(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for name, effect := range map[string]githubtest.Effect{
-			"500": githubtest.Status(500), "502": githubtest.Status(502), "503": githubtest.Status(503), "504": githubtest.Status(504),
-			"reset": githubtest.ConnectionReset(), "truncated": githubtest.TruncatedJSON(), "HTML": githubtest.HTML(200),
+			"500": githubtest.Status(500), "502": githubtest.Status(502), "503": githubtest.Status(503),
+			"504":   githubtest.Status(504),
+			"reset": githubtest.ConnectionReset(), "truncated": githubtest.TruncatedJSON(),
+			"HTML":         githubtest.HTML(200),
 			"wrong length": githubtest.WrongLength(),
 		} {
 			data := dataset("one")
@@ -110,7 +118,8 @@ func TestRefusalsOfQueries(t *testing.T) {
 			repo := b.repo("one")
 			for _, route := range []string{"Discover", "Activity"} {
 				b.server.ResetRequests()
-				fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: route}, Effect: test.effect})
+				fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: route},
+					Effect: test.effect})
 				_, err := b.discover()
 				if route == "Activity" {
 					_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
@@ -237,7 +246,8 @@ func TestEndlessListingsOfEachKindEnd(t *testing.T) {
 		}
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
-		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		b.server.ResetRequests()
 		events, outcome := b.read(request)

@@ -58,7 +58,8 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 		return nil
 	})
 	for _, head := range []string{"", strings.Repeat("a", 40)} {
-		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}, Streams: activity.EveryStream}
+		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"},
+			Streams: activity.EveryStream}
 		request.ReadHead = head
 		if head != "" {
 			request.Tips = []string{strings.Repeat("b", 40), "../c"}
@@ -102,11 +103,23 @@ func fuzzedLines(t *testing.T, client *Client) {
 
 // FuzzGraphQLAnswer: no answer of GraphQL panics or gives an event that cannot be.
 func FuzzGraphQLAnswer(f *testing.F) {
-	f.Add(200, []byte(`{"data":{"rateLimit":{"cost":1,"remaining":4999,"limit":5000,"resetAt":"2026-03-11T12:00:00Z"},"organization":{"repositories":{"pageInfo":{"hasNextPage":true,"endCursor":"x"},"nodes":[{"id":"R_1","databaseId":1,"name":"repo","pushedAt":"2026-03-11T12:00:00Z","defaultBranchRef":{"target":{"oid":"a"}}},null]}},"pulls":null,"issues":{"repositories":{"nodes":[{"id":"R_1","issues":{"nodes":[null]}}]}}}}`))
-	f.Add(200, []byte(`{"data":{"byId":{"defaultBranchRef":{"target":{"oid":"0123456789012345678901234567890123456789","history":{"pageInfo":{"hasNextPage":false},"nodes":[{"oid":"0123456789012345678901234567890123456789","committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":-5,"author":null,"parents":{"totalCount":1,"nodes":[null]}}]}}},"pullRequests":{"nodes":[{"id":"P","number":1,"createdAt":"2026-03-11T12:00:00Z","updatedAt":"2026-03-11T12:00:00Z","author":{"__typename":"Bot","login":"renovate"},"reviews":{"nodes":[{"fullDatabaseId":"99","submittedAt":null,"author":null},null]}}]}}}}`))
+	f.Add(200, []byte(`{"data":{"rateLimit":{"cost":1,"remaining":4999,"limit":5000,`+
+		`"resetAt":"2026-03-11T12:00:00Z"},"organization":{"repositories":{"pageInfo":{"hasNextPage":true,`+
+		`"endCursor":"x"},"nodes":[{"id":"R_1","databaseId":1,"name":"repo","pushedAt":"2026-03-11T12:00:00Z",`+
+		`"defaultBranchRef":{"target":{"oid":"a"}}},null]}},"pulls":null,`+
+		`"issues":{"repositories":{"nodes":[{"id":"R_1","issues":{"nodes":[null]}}]}}}}`))
+	f.Add(200, []byte(
+		`{"data":{"byId":{"defaultBranchRef":{"target":{"oid":"0123456789012345678901234567890123456789",`+
+			`"history":{"pageInfo":{"hasNextPage":false},"nodes":[{"oid":"0123456789012345678901234567890123456789",`+
+			`"committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":-5,"author":null,`+
+			`"parents":{"totalCount":1,"nodes":[null]}}]}}},"pullRequests":{"nodes":[{"id":"P","number":1,`+
+			`"createdAt":"2026-03-11T12:00:00Z","updatedAt":"2026-03-11T12:00:00Z","author":{"__typename":"Bot",`+
+			`"login":"renovate"},"reviews":{"nodes":[{"fullDatabaseId":"99","submittedAt":null,"author":null},`+
+			`null]}}]}}}}`))
 	f.Add(200, []byte(`{"errors":[{"type":"RATE_LIMITED","message":"API rate limit exceeded"}]}`))
 	f.Add(200, []byte(`{"data":null,"errors":[{"message":"Something went wrong","path":["organization",0,null]}]}`))
-	f.Add(200, []byte(`{"data":{"rateLimit":{"cost":"x"},"byId":{"defaultBranchRef":{"target":{"oid":"0123456789012345678901234567890123456789","history":{"pageInfo":{"hasNextPage":false},"nodes":[{"oid":"0123456789012345678901234567890123456789","committedDate":"12200-05-05T00:00:00Z","additions":"many","author":{"user":{"login":7}},"parents":{"totalCount":1,"nodes":[]}}]}}},"pullRequests":{"nodes":[{"id":"P","number":1e400,"createdAt":7,"updatedAt":"12200-05-05T00:00:00Z","reviews":{"nodes":[{"fullDatabaseId":[],"submittedAt":7}]}}]}}}}`))
+	f.Add(200, []byte(
+		`{"data":{"rateLimit":{"cost":"x"},"byId":{"defaultBranchRef":{"target":{"oid":"0123456789012345678901234567890123456789","history":{"pageInfo":{"hasNextPage":false},"nodes":[{"oid":"0123456789012345678901234567890123456789","committedDate":"12200-05-05T00:00:00Z","additions":"many","author":{"user":{"login":7}},"parents":{"totalCount":1,"nodes":[]}}]}}},"pullRequests":{"nodes":[{"id":"P","number":1e400,"createdAt":7,"updatedAt":"12200-05-05T00:00:00Z","reviews":{"nodes":[{"fullDatabaseId":[],"submittedAt":7}]}}]}}}}`))
 	f.Add(502, []byte(`<html>`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if status < 200 || status > 599 || (status >= 300 && status < 400) {
@@ -118,14 +131,22 @@ func FuzzGraphQLAnswer(f *testing.F) {
 
 // FuzzRESTAnswer: no answer of REST panics or gives an event that cannot be.
 func FuzzRESTAnswer(f *testing.F) {
-	f.Add(200, []byte(`[{"id":1,"name":"repo","pushed_at":"2026-03-11T12:00:00Z"}]`), `<https://api.github.example/x?page=2>; rel="next", <https://api.github.example/x?page=9>; rel="last"`)
-	f.Add(200, []byte(`[{"sha":"0123456789012345678901234567890123456789","commit":{"author":null,"committer":{"date":"2026-03-11T12:00:00Z"}},"author":{},"parents":[{}]}]`), "")
-	f.Add(200, []byte(`[{"number":1,"id":2,"user":{"login":"a\nb","id":3},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z","submitted_at":"2026-03-11T12:00:00Z"}]`), `<%>; rel="last"`)
-	f.Add(200, []byte(`{"status":"diverged","total_commits":1,"commits":[{"sha":"0123456789012345678901234567890123456789","parents":[],"commit":{"committer":{"date":"2026-03-11T12:00:00Z"}}}]}`), "")
+	f.Add(200, []byte(`[{"id":1,"name":"repo","pushed_at":"2026-03-11T12:00:00Z"}]`),
+		`<https://api.github.example/x?page=2>; rel="next", <https://api.github.example/x?page=9>; rel="last"`)
+	f.Add(200, []byte(`[{"sha":"0123456789012345678901234567890123456789","commit":{"author":null,`+
+		`"committer":{"date":"2026-03-11T12:00:00Z"}},"author":{},"parents":[{}]}]`), "")
+	f.Add(200, []byte(`[{"number":1,"id":2,"user":{"login":"a\nb","id":3},"created_at":"2026-03-11T12:00:00Z",`+
+		`"updated_at":"2026-03-11T12:00:00Z","submitted_at":"2026-03-11T12:00:00Z"}]`), `<%>; rel="last"`)
+	f.Add(200, []byte(`{"status":"diverged","total_commits":1,`+
+		`"commits":[{"sha":"0123456789012345678901234567890123456789","parents":[],`+
+		`"commit":{"committer":{"date":"2026-03-11T12:00:00Z"}}}]}`), "")
 	f.Add(403, []byte(`{"message":"You have exceeded a secondary rate limit"}`), "")
-	f.Add(200, []byte(`[{"id":18446744073709551616,"sha":"0123456789012345678901234567890123456789","commit":{"committer":{"date":"12200-05-05T00:00:00Z"}},"parents":[],"number":1,"user":{"login":7},"created_at":7,"updated_at":"12200-05-05T00:00:00Z"},{"id":2,"number":2}]`), "")
+	f.Add(200, []byte(`[{"id":18446744073709551616,"sha":"0123456789012345678901234567890123456789",`+
+		`"commit":{"committer":{"date":"12200-05-05T00:00:00Z"}},"parents":[],"number":1,"user":{"login":7},`+
+		`"created_at":7,"updated_at":"12200-05-05T00:00:00Z"},{"id":2,"number":2}]`), "")
 	f.Add(202, []byte(`{}`), "")
-	f.Add(200, []byte(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":1772323200,"a":5,"d":-1,"c":1},{"w":1772323200,"a":5,"d":1,"c":1},{"w":1}]},{"author":null},null]`), "")
+	f.Add(200, []byte(`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":1772323200,"a":5,"d":-1,"c":1},`+
+		`{"w":1772323200,"a":5,"d":1,"c":1},{"w":1}]},{"author":null},null]`), "")
 	f.Fuzz(func(t *testing.T, status int, body []byte, link string) {
 		if status < 200 || status > 599 || (status >= 300 && status < 400) {
 			return

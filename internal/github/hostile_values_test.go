@@ -22,17 +22,21 @@ func raw(text string) json.RawMessage { return json.RawMessage(text) }
 
 var (
 	hostileTexts = map[string]any{
-		"1 MB": strings.Repeat("x", 1<<20), "nothing": "", "control characters": "a\nb\t\x00c\x1b[31m", "another direction": "\u202egnp.exe\u2066",
-		"a line separator": "a\u2028b", "no UTF-8": raw("\"a\xff\xfeb\""), "half a surrogate": raw(`"\ud800"`),
+		"1 MB": strings.Repeat("x", 1<<20), "nothing": "", "control characters": "a\nb\t\x00c\x1b[31m",
+		"another direction": "\u202egnp.exe\u2066",
+		"a line separator":  "a\u2028b", "no UTF-8": raw("\"a\xff\xfeb\""), "half a surrogate": raw(`"\ud800"`),
 		"another path": "../../../user", "another host": "https://example.com/", "a label": `",user="root"} 1 #`,
 	}
 	hostileTimes = map[string]any{
-		"year 0": "0000-01-01T00:00:00Z", "year 1": "0001-01-01T00:00:00Z", "year 9999": "9999-12-31T23:59:59Z", "year 12026": "12026-03-11T12:00:00Z",
-		"no date": "yesterday", "no day": "2026-02-30T12:00:00Z", "an odd zone": "2026-03-11T12:00:00+23:59",
+		"year 0": "0000-01-01T00:00:00Z", "year 1": "0001-01-01T00:00:00Z", "year 9999": "9999-12-31T23:59:59Z",
+		"year 12026": "12026-03-11T12:00:00Z",
+		"no date":    "yesterday", "no day": "2026-02-30T12:00:00Z", "an odd zone": "2026-03-11T12:00:00+23:59",
 	}
 	hostileNumbers = map[string]any{
-		"negative": -1, "the least": raw("-9223372036854775808"), "the largest": raw("9223372036854775807"), "too large": raw("9223372036854775808"),
-		"far too large": raw("1e400"), "a fraction": raw("0.5"), "a text": "7", "many digits": raw(strings.Repeat("9", 64<<10)),
+		"negative": -1, "the least": raw("-9223372036854775808"), "the largest": raw("9223372036854775807"),
+		"too large":     raw("9223372036854775808"),
+		"far too large": raw("1e400"), "a fraction": raw("0.5"), "a text": "7",
+		"many digits": raw(strings.Repeat("9", 64<<10)),
 	}
 )
 
@@ -110,12 +114,14 @@ func hostileChanges(t *testing.T, body []byte, large map[string]bool) map[string
 // harmIn says what of a result cannot be recorded or shown.
 func harmIn(r result) string {
 	for _, err := range append(slices.Collect(maps.Values(r.failed)), r.err) {
-		if err != nil && (len(err.Error()) > 1000 || !activity.IsPrintable(err.Error()) || strings.Contains(err.Error(), "ghp_")) {
+		if err != nil && (len(err.Error()) > 1000 || !activity.IsPrintable(err.Error()) ||
+			strings.Contains(err.Error(), "ghp_")) {
 			return fmt.Sprintf("%d bytes: %.600q", len(err.Error()), err.Error())
 		}
 	}
 	for _, repo := range r.repos {
-		if repo.ID <= 0 || !activity.IsPrintable(repo.Name) || len(repo.Name) > 100 || strings.Contains(repo.Name, "/") {
+		if repo.ID <= 0 || !activity.IsPrintable(repo.Name) || len(repo.Name) > 100 ||
+			strings.Contains(repo.Name, "/") {
 			return fmt.Sprintf("repository %d %.100q", repo.ID, repo.Name)
 		}
 	}
@@ -158,49 +164,64 @@ func TestHostileBodies(t *testing.T) {
 		status int
 		text   func() io.Reader
 	}{
-		"1 GB of space":     {200, func() io.Reader { return endless(" ", gigabyte) }},
-		"1 GB of arrays":    {200, func() io.Reader { return endless("[", gigabyte) }},
-		"1 GB of a text":    {200, func() io.Reader { return io.MultiReader(strings.NewReader(`{"data":"`), endless("x", gigabyte)) }},
+		"1 GB of space":  {200, func() io.Reader { return endless(" ", gigabyte) }},
+		"1 GB of arrays": {200, func() io.Reader { return endless("[", gigabyte) }},
+		"1 GB of a text": {200, func() io.Reader {
+			return io.MultiReader(strings.NewReader(`{"data":"`),
+				endless("x", gigabyte))
+		}},
 		"1 GB, refused":     {403, func() io.Reader { return endless("x", gigabyte) }},
 		"1 GB, not found":   {404, func() io.Reader { return endless("x", gigabyte) }},
 		"1 GB, unavailable": {503, func() io.Reader { return endless("x", gigabyte) }},
 		"a million arrays":  {200, func() io.Reader { return strings.NewReader(strings.Repeat("[", 1_000_000)) }},
-		"a million objects": {200, func() io.Reader { return strings.NewReader(strings.Repeat(`{"data":`, 1_000_000)) }},
+		"a million objects": {200, func() io.Reader {
+			return strings.NewReader(strings.Repeat(`{"data":`,
+				1_000_000))
+		}},
 		"9,000 objects": {200, func() io.Reader {
 			return strings.NewReader(strings.Repeat(`{"data":`, 9000) + "null" + strings.Repeat("}", 9000))
 		}},
 		"200,000 errors": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), endless(",{}", 600_000), strings.NewReader("]}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{}`), endless(",{}", 600_000),
+				strings.NewReader("]}"))
 		}},
 		"200,000 nulls": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`), endless(",null", 1_000_000), strings.NewReader("]}}}}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"organization":{"repositories":{"nodes":[null`),
+				endless(",null", 1_000_000), strings.NewReader("]}}}}"))
 		}},
 		"200,000 nulls, a list": {200, func() io.Reader {
 			return io.MultiReader(strings.NewReader(`[null`), endless(",null", 1_000_000), strings.NewReader("]"))
 		}},
 		"200,000 elements of path": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), endless(",0", 400_000), strings.NewReader("]}]}"))
+			return io.MultiReader(strings.NewReader(`{"data":{"x":null},"errors":[{"path":[0`), endless(",0", 400_000),
+				strings.NewReader("]}]}"))
 		}},
 		"a message of 10 MB": {403, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"message":"`), endless("\u202e\u0001x", 10<<20), strings.NewReader(`"}`))
+			return io.MultiReader(strings.NewReader(`{"message":"`), endless("\u202e\u0001x", 10<<20),
+				strings.NewReader(`"}`))
 		}},
 		"an error of 1 MB": {200, func() io.Reader {
-			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), endless("x", 1<<20), strings.NewReader(`"}]}`))
+			return io.MultiReader(strings.NewReader(`{"data":null,"errors":[{"message":"`), endless("x", 1<<20),
+				strings.NewReader(`"}]}`))
 		}},
 	} {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			for work, do := range map[string]func(*testing.T, *github.Client) result{
-				"discovery": discovering, "reading": readingAll(activity.Repository{ID: 1, NodeID: "R_1", Name: "one"}, ""),
+				"discovery": discovering, "reading": readingAll(activity.Repository{ID: 1, NodeID: "R_1", Name: "one"},
+					""),
 				"going on": readingAll(activity.Repository{ID: 1, NodeID: "R_1", Name: "one"}, sha(1)),
 			} {
 				t.Run(fmt.Sprint(name, ", ", api, ", ", work), func(t *testing.T) {
 					requests := 0
 					client, err := github.New(github.Settings{
-						Endpoint: "https://api.github.example", API: api, Credential: github.TokenCredential("ghp_secret"),
+						Endpoint: "https://api.github.example", API: api,
+						Credential: github.TokenCredential("ghp_secret"),
 						HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 							requests++
-							header := http.Header{"X-Github-Request-Id": {"a\x7f\u202e" + strings.Repeat("9", 64<<10)}, "Link": {strings.Repeat("<,", 1<<20)}}
-							return &http.Response{StatusCode: body.status, Header: header, Body: io.NopCloser(body.text()), Request: r}, nil
+							header := http.Header{"X-Github-Request-Id": {"a\x7f\u202e" + strings.Repeat("9", 64<<10)},
+								"Link": {strings.Repeat("<,", 1<<20)}}
+							return &http.Response{StatusCode: body.status, Header: header,
+								Body: io.NopCloser(body.text()), Request: r}, nil
 						})},
 					})
 					require.NoError(t, err)

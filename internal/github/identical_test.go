@@ -21,12 +21,14 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 	data := openTelemetry(t)
 	end := data.LastEventTime()
 	from := end.AddDate(0, 0, -8)
-	steps := []time.Time{from, end.Add(-5 * 24 * time.Hour), end.Add(-49 * time.Hour), end.Add(-48 * time.Hour), end.Add(-time.Minute), end}
+	steps := []time.Time{from, end.Add(-5 * 24 * time.Hour), end.Add(-49 * time.Hour), end.Add(-48 * time.Hour),
+		end.Add(-time.Minute), end}
 	whole := newBench(t, github.APIGraphQL, data)
 	whole.now = end
 	want := make(map[string]map[activity.Key]activity.Event)
 	for _, repo := range data.Repos {
-		request := since(whole.repo(repo.Name), from, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(whole.repo(repo.Name), from, activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments)
 		want[repo.Name] = inWindow(whole.all(request), from)
 	}
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -38,7 +40,8 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 			head, watermark := "", from
 			for _, step := range steps {
 				b.server.HideAfter(step)
-				request := since(b.repo(repo.Name), watermark, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+				request := since(b.repo(repo.Name), watermark, activity.StreamCommits, activity.StreamPulls,
+					activity.StreamComments)
 				request.ReadHead = head
 				// Where a history was rewritten the walk ends at the horizon, and the lines of what is older are not
 				// asked for.
@@ -67,7 +70,8 @@ func TestBothAPIsReadTheSameOfEveryTrap(t *testing.T) {
 	seen.ParentSHAs = []string{base}
 	head := seen.SHA
 	merge := commit(data, "one", ago(time.Hour))
-	merge.ParentSHAs, merge.Parents, merge.Additions, merge.Login = []string{head, sideSHA}, 2, 500, new("renovate[bot]")
+	merge.ParentSHAs, merge.Parents, merge.Additions, merge.Login = []string{head, sideSHA}, 2, 500,
+		new("renovate[bot]")
 	commit(data, "one", ago(50*time.Minute)).Login = nil
 	commit(data, "one", ago(40*time.Minute)).NoAuthor = true
 	empty := commit(data, "one", ago(30*time.Minute))
@@ -87,7 +91,8 @@ func TestBothAPIsReadTheSameOfEveryTrap(t *testing.T) {
 	data.DeleteUser("gone")
 	read := func(api github.API, seenHead string) map[activity.Key]activity.Event {
 		b := newBench(t, api, data)
-		request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments)
 		request.ReadHead = seenHead
 		return inWindow(b.all(request), time.Time{})
 	}
@@ -110,9 +115,11 @@ func TestWhoCommittedIsNeverTheAuthor(t *testing.T) {
 	row := `{"sha":%q,"commit":{"author":{"name":"Ada","email":"ada@example.com","date":"2026-03-11T10:00:00Z"},` +
 		`"committer":{"name":"GitHub","email":"noreply@github.com","date":"2026-03-11T10:00:00Z"}},` +
 		`"author":%s,"committer":{"login":"web-flow","id":19864447,"type":"User"},"parents":[{"sha":%q}]}`
-	body := fmt.Sprintf("["+row+","+row+"]", sha(1), `{"login":"ada","id":5,"type":"User"}`, sha(0), sha(0), "null", sha(9))
+	body := fmt.Sprintf("["+row+","+row+"]", sha(1), `{"login":"ada","id":5,"type":"User"}`, sha(0), sha(0), "null",
+		sha(9))
 	b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Route: commitsRoute}, Effect: githubtest.StatusBody(200, http.Header{"Content-Type": {"application/json"}}, body),
+		Match: githubtest.Match{Route: commitsRoute}, Effect: githubtest.StatusBody(200,
+			http.Header{"Content-Type": {"application/json"}}, body),
 	})
 	require.Equal(t, map[string]int{"commit ada": 1, "commit unlinked_git_author": 1},
 		users(b.all(since(repo, ago(24*time.Hour), activity.StreamCommits))))
@@ -127,7 +134,8 @@ func TestWhoMergedIsNeverTheAuthor(t *testing.T) {
 		p := pull(data, 1, ago(2*time.Hour))
 		p.MergedAt, p.ClosedAt, p.MergedBy = &merged, &merged, new("web-flow")
 		b := newBench(t, api, data)
-		require.Equal(t, map[string]int{"pull_request_opened bob": 1, "pull_request_merged bob": 1}, users(b.all(everything(b.repo("one")))))
+		require.Equal(t, map[string]int{"pull_request_opened bob": 1, "pull_request_merged bob": 1},
+			users(b.all(everything(b.repo("one")))))
 	})
 }
 
@@ -151,9 +159,11 @@ func TestTheCodingAgentIsOneBot(t *testing.T) {
 		agent := new("Copilot")
 		commit(data, "one", ago(5*time.Hour)).Login = agent
 		unlinked := commit(data, "one", ago(4*time.Hour))
-		unlinked.Login, unlinked.AuthorName, unlinked.AuthorEmail = nil, "copilot-swe-agent[bot]", githubtest.CodingAgentAddress
+		unlinked.Login, unlinked.AuthorName, unlinked.AuthorEmail = nil, "copilot-swe-agent[bot]",
+			githubtest.CodingAgentAddress
 		other := commit(data, "one", ago(3*time.Hour))
-		other.Login, other.AuthorName, other.AuthorEmail = nil, "copilot-swe-agent[bot]", "1+Copilot@users.noreply.github.com"
+		other.Login, other.AuthorName, other.AuthorEmail = nil, "copilot-swe-agent[bot]",
+			"1+Copilot@users.noreply.github.com"
 		merged := ago(time.Hour)
 		p := pull(data, 1, ago(2*time.Hour))
 		p.Login, p.MergedAt, p.ClosedAt = agent, &merged, &merged
@@ -163,8 +173,10 @@ func TestTheCodingAgentIsOneBot(t *testing.T) {
 		b := newBench(t, api, data)
 		events := b.all(everything(b.repo("one")))
 		require.Equal(t, map[string]int{
-			"commit Copilot[bot]": 2, "commit unlinked_git_author": 1, "pull_request_opened Copilot[bot]": 1, "pull_request_merged Copilot[bot]": 1,
-			"review_submitted Copilot[bot]": 1, "review_submitted copilot-pull-request-reviewer[bot]": 1, "issue_comment Copilot[bot]": 1,
+			"commit Copilot[bot]": 2, "commit unlinked_git_author": 1, "pull_request_opened Copilot[bot]": 1,
+			"pull_request_merged Copilot[bot]": 1,
+			"review_submitted Copilot[bot]":    1, "review_submitted copilot-pull-request-reviewer[bot]": 1,
+			"issue_comment Copilot[bot]": 1,
 		}, users(events))
 		for _, e := range events {
 			require.Equal(t, e.Actor.Login == "Copilot[bot]", e.Actor.ID == 198982749, e.Actor)

@@ -281,7 +281,8 @@ var nodesPath = []string{"organization", "repositories", "nodes"}
 func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activity.Repository, map[int]error) {
 	page := &found.Organization.Repositories
 	if page.Nodes == nil {
-		return nil, map[int]error{0: missingDataError(discoverQuery, firstErrorUnder(errs, nodesPath[0]), "repositories in the page")}
+		return nil, map[int]error{0: missingDataError(discoverQuery, firstErrorUnder(errs, nodesPath[0]),
+			"repositories in the page")}
 	}
 	marks := newNodeMarks(found.Pulls.nodes(), found.Issues.nodes())
 	list := make([]activity.Repository, 0, len(page.Nodes))

@@ -91,8 +91,9 @@ func (s *shifting) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	body, err := json.Marshal(s.page(asked.Variables.First, asked.Variables.After))
 	return &http.Response{
-		StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), Request: request, ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {"application/json"}},
+		StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), Request: request, ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     http.Header{"Content-Type": {"application/json"}},
 	}, err
 }
 
@@ -112,13 +113,16 @@ func (s *shifting) page(first int, after *string) any {
 	nodes := make([]map[string]any, 0, len(rows))
 	for _, row := range rows {
 		id := strconv.FormatInt(row.id, 10)
-		nodes = append(nodes, map[string]any{"id": "R_" + id, "databaseId": row.id, "name": "repo-" + id, "createdAt": row.created})
+		nodes = append(nodes, map[string]any{"id": "R_" + id, "databaseId": row.id, "name": "repo-" + id,
+			"createdAt": row.created})
 	}
 	info := map[string]any{"hasNextPage": from+first < len(s.rows), "endCursor": nil}
 	if n := len(rows); n > 0 {
 		info["endCursor"] = fmt.Sprintf("%d/%d", rows[n-1].created.Unix(), rows[n-1].id)
 	}
-	return map[string]any{"data": map[string]any{"organization": map[string]any{"repositories": map[string]any{"pageInfo": info, "nodes": nodes}}}}
+	return map[string]any{"data": map[string]any{"organization": map[string]any{"repositories": map[string]any{
+		"pageInfo": info,
+		"nodes":    nodes}}}}
 }
 
 // listed makes several discoveries of a listing. Each shows every repository that was there during all of it; and when
@@ -128,14 +132,18 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 	s := newShifting(seed, repositories, calm)
 	client, err := New(Settings{
 		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example", Retry: RetrySettings{MaxAttempts: 1},
-		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
+		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time {
+			return time.Unix(1_770_000_000,
+				0)
+		},
 	})
 	require.NoError(t, err)
 	client.state.pageSize.index = len(client.state.pageSize.sizes) - 1
 	for range 6 {
 		s.startPass()
 		if calm == 0 {
-			client.state.pageSize.index, client.state.pageSize.successes = len(client.state.pageSize.sizes)-1, 0 // it grows
+			// it grows
+			client.state.pageSize.index, client.state.pageSize.successes = len(client.state.pageSize.sizes)-1, 0
 		}
 		shown := make(map[int64]int)
 		require.NoError(t, client.Discover(t.Context(), "acme", func(page []activity.Repository) error {
@@ -149,7 +157,8 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 		}
 		if calm == 0 {
 			require.Len(t, shown, repositories)
-			require.LessOrEqual(t, s.requests, max(1, (repositories+client.state.pageSize.smallest()-1)/client.state.pageSize.smallest()))
+			require.LessOrEqual(t, s.requests, max(1,
+				(repositories+client.state.pageSize.smallest()-1)/client.state.pageSize.smallest()))
 		}
 		require.Less(t, s.requests, 3*(len(s.rows)+repositories)/client.state.pageSize.smallest()+10, "seed %d", seed)
 	}

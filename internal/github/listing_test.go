@@ -101,7 +101,8 @@ func TestALimitEndsAllRanges(t *testing.T) {
 		_, err := b.discover()
 		require.NoError(t, err)
 		b.server.ResetRequests()
-		fault := b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Skip: 1, Effect: githubtest.SecondaryLimit(403, time.Minute)})
+		fault := b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Skip: 1,
+			Effect: githubtest.SecondaryLimit(403, time.Minute)})
 		_, err = b.discover()
 		require.True(t, is[*github.LimitError](err), "%T: %v", err, err)
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
@@ -137,8 +138,10 @@ func TestARefusedCursorIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	b.server.ResetRequests()
 	fault := b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool { return r.Variables["after"] != nil }}, Times: 1,
-		Effect: githubtest.FieldError("organization.repositories", "INVALID_CURSOR_ARGUMENTS", "`x` does not appear to be a valid cursor."),
+		Match: githubtest.Match{Operation: "Discover",
+			Func: func(r githubtest.RequestInfo) bool { return r.Variables["after"] != nil }}, Times: 1,
+		Effect: githubtest.FieldError("organization.repositories", "INVALID_CURSOR_ARGUMENTS",
+			"`x` does not appear to be a valid cursor."),
 	})
 	found, err := b.discover()
 	require.NoError(t, err)
@@ -160,9 +163,10 @@ func TestPagesThatShrinkTogetherShrinkOnce(t *testing.T) {
 	_, err := b.discover()
 	require.NoError(t, err)
 	newOverlap(b, 4)
-	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
-		return number(r, "first") > 50
-	}}, Effect: githubtest.GraphQLTimeout(504)})
+	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover",
+		Func: func(r githubtest.RequestInfo) bool {
+			return number(r, "first") > 50
+		}}, Effect: githubtest.GraphQLTimeout(504)})
 	b.server.ResetRequests()
 	found, err := b.discover()
 	require.NoError(t, err)
@@ -195,7 +199,8 @@ func TestRangesFollowTheListing(t *testing.T) {
 	b.server.Update(func(d *githubtest.Dataset) { // an old one is transferred here, new ones are created
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "old", DefaultBranch: "main", CreatedAt: ago(8990 * time.Hour)})
 		for i := range 150 {
-			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main", CreatedAt: ago(time.Duration(i) * time.Minute)})
+			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main",
+				CreatedAt: ago(time.Duration(i) * time.Minute)})
 		}
 	})
 	require.Equal(t, 8, pages(), "one range is too long now")
@@ -222,13 +227,15 @@ func eachEven(d *githubtest.Dataset, change func(r *githubtest.Repo)) {
 var movements = map[string]moving{
 	"appear": {func(d *githubtest.Dataset) {
 		for i := range 20 {
-			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main", CreatedAt: noon})
+			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main",
+				CreatedAt: noon})
 		}
 	}, noRow},
 	"transferred in": {func(d *githubtest.Dataset) {
 		for i := range 20 {
 			d.Repos = append(d.Repos, githubtest.Repo{
-				Name: fmt.Sprint("in-", i), DefaultBranch: "main", CreatedAt: ago(time.Duration(9000-17*i)*time.Hour - time.Minute),
+				Name: fmt.Sprint("in-", i), DefaultBranch: "main",
+				CreatedAt: ago(time.Duration(9000-17*i)*time.Hour - time.Minute),
 			})
 		}
 	}, noRow},
@@ -240,7 +247,8 @@ var movements = map[string]moving{
 	"transferred away": {func(d *githubtest.Dataset) {
 		eachEven(d, func(r *githubtest.Repo) { r.TransferredTo = "elsewhere" })
 	}, evenOnes},
-	"made private": {func(d *githubtest.Dataset) { eachEven(d, func(r *githubtest.Repo) { r.Private = true }) }, evenOnes},
+	"made private": {func(d *githubtest.Dataset) { eachEven(d, func(r *githubtest.Repo) { r.Private = true }) },
+		evenOnes},
 	"renamed": {func(d *githubtest.Dataset) {
 		for i := 0; i < 350; i += 40 {
 			d.Rename(fmt.Sprintf("repo-%04d", i), fmt.Sprintf("moved-%04d", i))
@@ -259,7 +267,8 @@ func TestRepositoriesMoveBetweenPages(t *testing.T) {
 					t.Parallel()
 					data := many(350)
 					b := newBench(t, github.APIGraphQL, data, func(s *githubtest.Settings, _ *github.Settings) {
-						s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true}}
+						s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
+							PublicOnly: true}}
 					})
 					before, err := b.discover()
 					require.NoError(t, err)

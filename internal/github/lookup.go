@@ -190,7 +190,8 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
-		return lookupData{}, nil, missingDataError(lookupQuery, firstErrorUnder(errs, "nodes"), "list of the requested nodes")
+		return lookupData{}, nil, missingDataError(lookupQuery, firstErrorUnder(errs, "nodes"),
+			"list of the requested nodes")
 	default:
 		return found, errs, nil
 	}

@@ -50,19 +50,23 @@ func TestMispriced(t *testing.T) {
 // TestAbsurdAnswers: a cost that no query has does not fill a counter, and a flood of errors is refused as a whole.
 func TestAbsurdAnswers(t *testing.T) {
 	t.Parallel()
-	answer := `{"data":{"rateLimit":{"cost":9223372036854775807,"limit":5000,"remaining":4000,"resetAt":"2026-03-11T13:00:00Z"},` +
-		`"organization":{"repositories":{"pageInfo":{"hasNextPage":false},"nodes":[]}},"pulls":{"repositories":{"nodes":[]}},"issues":{"repositories":{"nodes":[]}}}}`
+	answer := `{"data":{"rateLimit":{"cost":9223372036854775807,"limit":5000,"remaining":4000,` +
+		`"resetAt":"2026-03-11T13:00:00Z"},` +
+		`"organization":{"repositories":{"pageInfo":{"hasNextPage":false},"nodes":[]}},` +
+		`"pulls":{"repositories":{"nodes":[]}},"issues":{"repositories":{"nodes":[]}}}}`
 	var seen []github.Attempt
 	client, err := github.New(github.Settings{
 		Endpoint: "https://api.github.example", OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(answer))}, nil
 		})},
 	})
 	require.NoError(t, err)
 	require.NoError(t, client.Discover(t.Context(), org, pages))
 	require.LessOrEqual(t, seen[0].Points, 10_000)
-	answer = `{"data":{"organization":null},"errors":[` + strings.Repeat(`{"path":["organization"],"message":"x"},`, 5000) + `{}]}`
+	answer = `{"data":{"organization":null},"errors":[` + strings.Repeat(`{"path":["organization"],"message":"x"},`,
+		5000) + `{}]}`
 	err = client.Discover(t.Context(), org, pages)
 	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
 	require.Contains(t, err.Error(), "5001 errors")

@@ -151,7 +151,8 @@ func rich(reviews, comments int) *githubtest.Dataset {
 
 // documented are the values that are null in valid responses, and what is then what it says: no account, not merged,
 // not submitted, never pushed to, no branch.
-var documented = regexp.MustCompile(`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
+var documented = regexp.MustCompile(
+	`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
 
 // numbers tell questions of one kind apart, but for the places of their occurrence.
 var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)
@@ -160,8 +161,9 @@ var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)
 func works() map[string]work {
 	failingLines := func(s *githubtest.Server) {
 		s.InjectFault(githubtest.Fault{
-			Match:  githubtest.Match{Operation: "Activity"},
-			Effect: githubtest.FieldError("byId.defaultBranchRef.target.history.nodes.1.additions", "INTERNAL", "Something broke."),
+			Match: githubtest.Match{Operation: "Activity"},
+			Effect: githubtest.FieldError("byId.defaultBranchRef.target.history.nodes.1.additions", "INTERNAL",
+				"Something broke."),
 		})
 	}
 	all := map[string]work{}
@@ -199,7 +201,8 @@ type harness struct {
 func newHarness(t *testing.T, w work) *harness {
 	t.Helper()
 	server := githubtest.NewServer(githubtest.Settings{
-		Datasets: []*githubtest.Dataset{w.data}, Now: func() time.Time { return noon }, Limits: githubtest.Limits{Core: 1e9, GraphQL: 1e9},
+		Datasets: []*githubtest.Dataset{w.data}, Now: func() time.Time { return noon },
+		Limits: githubtest.Limits{Core: 1e9, GraphQL: 1e9},
 	})
 	t.Cleanup(server.Close)
 	h := &harness{mutator: &mutator{server: server}, work: w}
@@ -224,7 +227,8 @@ func newHarness(t *testing.T, w work) *harness {
 func (h *harness) client(t *testing.T) *github.Client {
 	t.Helper()
 	c, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api, Now: func() time.Time { return noon },
+		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api,
+		Now:        func() time.Time { return noon },
 		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: budget.Policy{MaxConcurrentRequests: 8},
 		OnInvalidValue: func(err error) {
 			h.invalid.Add(1)
@@ -289,7 +293,8 @@ func mutate(t *testing.T, w work) {
 // isPartOf reports whether a result has nothing that the truth has not, but for lines and signals that are not known.
 func isPartOf(got, truth *result) bool {
 	for id, repo := range got.repos {
-		if known, ok := truth.repos[id]; !ok || known.Name != repo.Name || repo.Signals.Streams&^known.Signals.Streams != 0 {
+		if known, ok := truth.repos[id]; !ok || known.Name != repo.Name ||
+			repo.Signals.Streams&^known.Signals.Streams != 0 {
 			return false
 		}
 	}
@@ -357,7 +362,8 @@ func mutations(t *testing.T, body []byte, omits bool) map[string]func([]byte) []
 		if name, _ := lastNode(path).(string); strings.HasSuffix(name, "url") {
 			return // no address of an answer is ever used
 		}
-		for name, other := range map[string]any{"null": nil, "missing": absent{}, "another form": formOtherThan(value)} {
+		for name, other := range map[string]any{"null": nil, "missing": absent{},
+			"another form": formOtherThan(value)} {
 			if _, last := lastNode(path).(int); name == "missing" && (last || !omits) {
 				continue // a list with less in it is another valid one
 			}

@@ -24,7 +24,8 @@ func number(r githubtest.RequestInfo, name string) float64 {
 func TestActivityPageHalves(t *testing.T) {
 	t.Parallel()
 	for name, effect := range map[string]githubtest.Effect{
-		"502": githubtest.GraphQLTimeout(502), "504": githubtest.Status(504), "resource limits": githubtest.ResourceLimitsExceeded("byId"),
+		"502": githubtest.GraphQLTimeout(502), "504": githubtest.Status(504),
+		"resource limits": githubtest.ResourceLimitsExceeded("byId"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -35,11 +36,13 @@ func TestActivityPageHalves(t *testing.T) {
 			}
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
-			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Func: func(r githubtest.RequestInfo) bool {
-				return number(r, "commitsFirst") > 25 || number(r, "pullsFirst") > 12
-			}}, Effect: effect})
+			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity",
+				Func: func(r githubtest.RequestInfo) bool {
+					return number(r, "commitsFirst") > 25 || number(r, "pullsFirst") > 12
+				}}, Effect: effect})
 			require.Len(t, b.all(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls)), 400)
-			require.LessOrEqual(t, fault.Hits(), 4, "a time-out costs points of the next hour: it is not run into page after page")
+			require.LessOrEqual(t, fault.Hits(), 4,
+				"a time-out costs points of the next hour: it is not run into page after page")
 		})
 	}
 }
@@ -63,7 +66,8 @@ func TestAQueryThatIsAlwaysTooMuchEnds(t *testing.T) {
 func TestThePageGrowsAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(120))
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 2, Effect: githubtest.GraphQLTimeout(502)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 2,
+		Effect: githubtest.GraphQLTimeout(502)})
 	for range 20 {
 		_, err := b.discover()
 		require.NoError(t, err)

@@ -43,7 +43,8 @@ func TestTokenWithoutAPermission(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
 				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *github.Settings) {
-					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l", Forbidden: []string{permission}}}
+					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
+						Forbidden: []string{permission}}}
 				})
 				found, err := b.discover()
 				require.NoError(t, err)
@@ -76,7 +77,8 @@ func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
 			b := newBench(t, github.APIGraphQL, fullRepository())
 			repo := b.repo("one")
 			fault := b.server.InjectFault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path,
+					"SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(everything(repo))
 			require.Positive(t, fault.Hits())
@@ -101,7 +103,8 @@ func TestMoreReviewsThatFail(t *testing.T) {
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
 			b.server.InjectFault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+				Match: githubtest.Match{Operation: "Reviews"}, Effect: githubtest.FieldError(path,
+					"SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 			require.True(t, is[*github.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
@@ -115,7 +118,8 @@ func TestOneStreamDoesNotFailTheOther(t *testing.T) {
 	for path, left := range map[string]map[string]int{
 		"byId.pullRequests.nodes.*.reviews": {"commit ada": 1, "issue_comment kim": 1},
 		"byId.defaultBranchRef": {
-			"pull_request_opened bob": 1, "pull_request_merged bob": 1, "review_submitted eve": 1, "issue_comment kim": 1,
+			"pull_request_opened bob": 1, "pull_request_merged bob": 1, "review_submitted eve": 1,
+			"issue_comment kim": 1,
 		},
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -123,7 +127,8 @@ func TestOneStreamDoesNotFailTheOther(t *testing.T) {
 			b := newBench(t, github.APIGraphQL, fullRepository())
 			repo := b.repo("one")
 			b.server.InjectFault(githubtest.Fault{
-				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke."),
+				Match: githubtest.Match{Operation: "Activity"}, Effect: githubtest.FieldError(path,
+					"SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			events, outcome := b.read(everything(repo))
 			require.Len(t, outcome.Failed, 1)
@@ -137,7 +142,8 @@ func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"organization", "organization.repositories", "organization.repositories.pageInfo"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
+			"Something broke.")})
 		_, err := b.discover()
 		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
 		require.False(t, is[*github.IncompleteError](err), "%s: %T: %v", path, err, err)
@@ -164,8 +170,9 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 		"all of a page":         {broken(nodes + ".*"), 0, 2, 0},
 		"a list that is null":   {broken(nodes), 0, 1, 0},
 		"forbidden":             {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Not for this token."), 1, 1, 1},
-		"taken down":            {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Repository access blocked"), 1, 0, 0},
-		"not found":             {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0, 0},
+		"taken down": {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Repository access blocked"), 1,
+			0, 0},
+		"not found": {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +203,8 @@ func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(12))
 	b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.ResourceLimitsExceeded("organization.repositories.nodes.3"),
+		Match:  githubtest.Match{Operation: "Discover"},
+		Effect: githubtest.ResourceLimitsExceeded("organization.repositories.nodes.3"),
 	})
 	found, err := b.discover()
 	incomplete, ok := errorAs[*github.IncompleteError](err)
@@ -212,14 +220,18 @@ func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 func TestSignalsThatFailAreUnknown(t *testing.T) {
 	t.Parallel()
 	for path, known := range map[string]activity.Streams{
-		"organization.repositories.nodes.0.pushedAt":         activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
-		"organization.repositories.nodes.0.defaultBranchRef": activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
-		"pulls.repositories.nodes.0.pullRequests.nodes":      activity.StreamsOf(activity.StreamCommits),
-		"pulls.repositories.nodes.0.pullRequests.nodes.0":    activity.StreamsOf(activity.StreamCommits),
-		"issues.repositories.nodes.0.issues.nodes":           activity.StreamsOf(activity.StreamCommits, activity.StreamPulls),
+		"organization.repositories.nodes.0.pushedAt": activity.StreamsOf(activity.StreamPulls,
+			activity.StreamComments),
+		"organization.repositories.nodes.0.defaultBranchRef": activity.StreamsOf(activity.StreamPulls,
+			activity.StreamComments),
+		"pulls.repositories.nodes.0.pullRequests.nodes":   activity.StreamsOf(activity.StreamCommits),
+		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(activity.StreamCommits),
+		"issues.repositories.nodes.0.issues.nodes": activity.StreamsOf(activity.StreamCommits,
+			activity.StreamPulls),
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
+			"Something broke.")})
 		found, err := b.discover()
 		require.NoError(t, err, path)
 		require.Equal(t, known, found["one"].Signals.Streams, path)
@@ -231,11 +243,13 @@ func TestRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"FORBIDDEN", "INSUFFICIENT_SCOPES"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: githubtest.StatusBody(200, nil,
-			`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"},
+			Effect: githubtest.StatusBody(200, nil,
+				`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`)})
 		_, err := b.discover()
 		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
-		require.Equal(t, 1, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
+		require.Equal(t, 1,
+			b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
 	}
 }
 
@@ -249,7 +263,8 @@ func TestMarksThatFail(t *testing.T) {
 		"issues.repositories.nodes.0": {activity.StreamComments},
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE", "Something broke.")})
+		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
+			"Something broke.")})
 		found, err := b.discover()
 		require.NoError(t, err, path)
 		require.Len(t, found, 2, path)

@@ -36,7 +36,8 @@ func (c *Client) newPatience(timeouts int, brief bool) *patience {
 	if brief {
 		timeouts = max(1, timeouts/2)
 	}
-	return &patience{remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0, brief: brief}
+	return &patience{remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0,
+		brief: brief}
 }
 
 // maxAttempts returns the number of attempts of the next request, most unless p is brief.

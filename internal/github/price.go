@@ -7,8 +7,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// price predicts what the query costs of the primary limit: the requests that its connections need if each of them is full,
-// divided by a hundred and rounded, at least one
+// price predicts what the query costs of the primary limit: the requests that its connections need if each of them is
+// full, divided by a hundred and rounded, at least one
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query).
 // The response has the charged price.
 func (d *document) price(encoded json.RawMessage) int {

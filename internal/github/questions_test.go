@@ -48,7 +48,10 @@ func TestQuestionsAreCounted(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var replies replies
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) { g.OnResult = replies.add })
+		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings,
+			g *github.Settings) {
+			g.OnResult = replies.add
+		})
 		repo := b.repo("one")
 		_, _, repos := replies.takeCounts()
 		require.Equal(t, map[int64]bool{0: true}, repos, "a listing is about the organization")
@@ -56,14 +59,16 @@ func TestQuestionsAreCounted(t *testing.T) {
 			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
 		} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
-			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
+				activity.StreamComments))
 			require.Len(t, outcome.Failed, 3)
 			failed, answered, repos := replies.takeCounts()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
 			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
 			fault.Disarm()
 		}
-		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403), "404": githubtest.Status(404)} {
+		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403),
+			"404": githubtest.Status(404)} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			failed, answered, _ := replies.takeCounts()
@@ -84,9 +89,10 @@ func TestPagesOfOneRepository(t *testing.T) {
 	}
 	b := newBench(t, github.APIGraphQL, data)
 	one, two := b.repo("one"), b.repo("two")
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one", Func: func(r githubtest.RequestInfo) bool {
-		return number(r, "commitsFirst") > 25
-	}}, Effect: githubtest.GraphQLTimeout(502)})
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one",
+		Func: func(r githubtest.RequestInfo) bool {
+			return number(r, "commitsFirst") > 25
+		}}, Effect: githubtest.GraphQLTimeout(502)})
 	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
 	b.server.ResetRequests()
 	require.Len(t, b.all(since(two, ago(24*time.Hour), activity.StreamCommits)), 120)
@@ -144,7 +150,8 @@ func TestWaitingIsNoFailure(t *testing.T) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1, Effect: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1,
+			Effect: githubtest.Status(503)})
 		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 		require.Empty(t, outcome.Failed)
 	})

@@ -43,8 +43,8 @@ func (s *otherRepository) seen() []string {
 	return s.requests
 }
 
-// TestEveryRequestKeepsItsCredentialAtHome: no listing, no query and no request for a token follows a redirect to another
-// host, be it only another port of the same one, and the errors tell no secret.
+// TestEveryRequestKeepsItsCredentialAtHome: no listing, no query and no request for a token follows a redirect to
+// another host, be it only another port of the same one, and the errors tell no secret.
 func TestEveryRequestKeepsItsCredentialAtHome(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -95,15 +95,18 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 // TestALoopOfRedirectsEnds after few requests.
 func TestALoopOfRedirectsEnds(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) { g.Retry.MaxAttempts = 1 })
+	b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings,
+		g *github.Settings) {
+		g.Retry.MaxAttempts = 1
+	})
 	fault := b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectLoop()})
 	_, err := b.discover()
 	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
 	require.LessOrEqual(t, fault.Hits(), 7)
 }
 
-// TestTransferredRepository is read by its redirect, commit by commit and review by review, as long as the credential may
-// see the new owner.
+// TestTransferredRepository is read by its redirect, commit by commit and review by review, as long as the credential
+// may see the new owner.
 func TestTransferredRepository(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -136,12 +139,16 @@ func TestRepositoryThatReusesAName(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	for base, want := range map[string][2]string{
-		"https://api.github.com":          {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
-		"https://api.github.com/":         {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
-		"https://ghe.example.com/api/v3":  {"https://ghe.example.com/api/v3/orgs/acme/repos", "https://ghe.example.com/api/graphql"},
-		"https://ghe.example.com/api/v3/": {"https://ghe.example.com/api/v3/orgs/acme/repos", "https://ghe.example.com/api/graphql"},
-		"https://api.octo.ghe.com":        {"https://api.octo.ghe.com/orgs/acme/repos", "https://api.octo.ghe.com/graphql"},
-		"http://127.0.0.1:8080/api/v3//":  {"http://127.0.0.1:8080/api/v3/orgs/acme/repos", "http://127.0.0.1:8080/api/graphql"},
+		"https://api.github.com":  {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
+		"https://api.github.com/": {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
+		"https://ghe.example.com/api/v3": {"https://ghe.example.com/api/v3/orgs/acme/repos",
+			"https://ghe.example.com/api/graphql"},
+		"https://ghe.example.com/api/v3/": {"https://ghe.example.com/api/v3/orgs/acme/repos",
+			"https://ghe.example.com/api/graphql"},
+		"https://api.octo.ghe.com": {"https://api.octo.ghe.com/orgs/acme/repos",
+			"https://api.octo.ghe.com/graphql"},
+		"http://127.0.0.1:8080/api/v3//": {"http://127.0.0.1:8080/api/v3/orgs/acme/repos",
+			"http://127.0.0.1:8080/api/graphql"},
 	} {
 		for i, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			asked := ""
@@ -171,12 +178,14 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
 		for target, want := range map[string]string{
-			"https://ghe.example.com/x?token=hunter2":  "redirect from http:// to https://ghe.example.com is not followed: configure the endpoint with https://",
+			"https://ghe.example.com/x?token=hunter2": "redirect from http:// to https://ghe.example.com is not " +
+				"followed: configure the endpoint with https://",
 			"https://me:hunter2@sso.example.com/login": "another host, https://sso.example.com, is not followed",
 		} {
 			client, err := github.New(github.Settings{Endpoint: "http://ghe.example.com", API: api, HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: http.StatusMovedPermanently, Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
+					return &http.Response{StatusCode: http.StatusMovedPermanently,
+						Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
 				}),
 			}})
 			require.NoError(t, err)
@@ -191,14 +200,18 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 func TestNoSuchAddress(t *testing.T) {
 	t.Parallel()
 	for api, want := range map[github.API]string{
-		github.APIREST:    "not found (status 404): Not Found: no organization of this name that the credential may see; a user account is not",
-		github.APIGraphQL: "not found (status 404): Not Found: there is no GraphQL API at /api/graphql: check endpoint and graphql_endpoint",
+		github.APIREST: "not found (status 404): Not Found: no organization of this name that the credential may " +
+			"see; a user account is not",
+		github.APIGraphQL: "not found (status 404): Not Found: there is no GraphQL API at /api/graphql: check " +
+			"endpoint and graphql_endpoint",
 	} {
-		client, err := github.New(github.Settings{Endpoint: "https://ghe.example.com/api/v3", API: api, HTTP: &http.Client{
-			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: http.StatusNotFound, Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
-			}),
-		}})
+		client, err := github.New(github.Settings{Endpoint: "https://ghe.example.com/api/v3", API: api,
+			HTTP: &http.Client{
+				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return &http.Response{StatusCode: http.StatusNotFound,
+						Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
+				}),
+			}})
 		require.NoError(t, err)
 		err = client.Discover(t.Context(), org, pages)
 		require.True(t, is[*github.NotFoundError](err), "%T: %v", err, err)
@@ -210,14 +223,17 @@ func TestNoSuchAddress(t *testing.T) {
 func TestAPageForPeople(t *testing.T) {
 	t.Parallel()
 	for base, told := range map[string]string{
-		"https://ghe.example.com": "ends in /api/v3", "https://ghe.example.com/api/v3": "", "https://api.github.com": "",
-		"https://github.com": "of github.com is https://api.github.com", "https://acme.ghe.com": "is https://api.acme.ghe.com",
+		"https://ghe.example.com": "ends in /api/v3", "https://ghe.example.com/api/v3": "",
+		"https://api.github.com": "",
+		"https://github.com":     "of github.com is https://api.github.com",
+		"https://acme.ghe.com":   "is https://api.acme.ghe.com",
 	} {
 		for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			for _, status := range []int{200, 404, 406} {
 				client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
 					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-						return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader("\n<!DOCTYPE html><p>Sign in to GitHub</p>"))}, nil
+						return &http.Response{StatusCode: status,
+							Body: io.NopCloser(strings.NewReader("\n<!DOCTYPE html><p>Sign in to GitHub</p>"))}, nil
 					}),
 				}})
 				require.NoError(t, err)

@@ -9,8 +9,8 @@ import (
 // together with them.
 const linesMemory = time.Hour
 
-// repoMemory has the repositories that need other requests than most. Its zero value is ready; it is safe for concurrent
-// use.
+// repoMemory has the repositories that need other requests than most. Its zero value is ready; it is safe for
+// concurrent use.
 type repoMemory struct {
 	mu sync.Mutex
 	// sizes are of repositories whose pages are smaller than the largest, in percent.

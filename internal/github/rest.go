@@ -22,8 +22,8 @@ type restPage struct {
 	last int // the number of the last page; 0 when the response does not have it
 	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
 	hiddenRows string
-	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it then
-	// has no rows.
+	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it
+	// then has no rows.
 	etag      string
 	unchanged bool
 	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
@@ -133,8 +133,8 @@ func numberOf(address string) int {
 	return max(0, n)
 }
 
-// repoPath is the path of something in a repository. It is the one that GitHub redirects to when a repository was renamed: a name may
-// be another repository's a moment later
+// repoPath is the path of something in a repository. It is the one that GitHub redirects to when a repository was
+// renamed: a name may be another repository's a moment later
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func repoPath(org string, repo *activity.Repository, rest string) string {
 	if repo.ID > 0 {

@@ -34,7 +34,8 @@ func (e *SchemaError) Error() string {
 	if e.Field != "" {
 		what = "the field " + e.Type + "." + e.Field
 	}
-	return e.text("the GraphQL schema of the server lacks " + what + " of the query; github::api: rest does not need it")
+	return e.text("the GraphQL schema of the server lacks " + what +
+		" of the query; github::api: rest does not need it")
 }
 
 // schemaMessage is the refusal of a document by the server's schema.
@@ -127,8 +128,8 @@ func (s *schemaGaps) document(doc document, now time.Time) (document, error) {
 	return s.trimmed[key], nil
 }
 
-// recordRefusal remembers a refusal. It reports whether the document can be sent without what is missing; otherwise fresh says
-// that the refusal was not known.
+// recordRefusal remembers a refusal. It reports whether the document can be sent without what is missing; otherwise
+// fresh says that the refusal was not known.
 func (s *schemaGaps) recordRefusal(doc document, err *SchemaError, now time.Time) (again, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 )
 
 // newSchemaClient makes a client of a server whose schema lacks some fields.
-func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (*Client, *githubtest.Server, *[]string) {
+func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (*Client, *githubtest.Server,
+	*[]string) {
 	t.Helper()
 	data := &githubtest.Dataset{
 		Org:   githubtest.Org{Login: "acme", CreatedAt: now.Add(-time.Hour)},
@@ -24,7 +25,10 @@ func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (
 	var reported []string
 	client, err := New(Settings{
 		HTTP: http.DefaultClient, Endpoint: server.URL, API: api, Credential: TokenCredential(githubtest.DefaultToken),
-		Now: func() time.Time { return *now }, OnSchemaError: func(err *SchemaError) { reported = append(reported, err.Error()) },
+		Now: func() time.Time { return *now }, OnSchemaError: func(err *SchemaError) {
+			reported = append(reported,
+				err.Error())
+		},
 	})
 	require.NoError(t, err)
 	return client, server, &reported

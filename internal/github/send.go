@@ -127,7 +127,8 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 		}
 		err = x.markPermanent(err)
 		most := questionPatience * c.settings.Timeout
-		if err != nil && most > 0 && (inAttempts >= most || time.Since(began)-x.waited >= most+c.settings.Retry.MaxInterval) {
+		if err != nil && most > 0 && (inAttempts >= most ||
+			time.Since(began)-x.waited >= most+c.settings.Retry.MaxInterval) {
 			err = permanent(err)
 		}
 		return struct{}{}, err

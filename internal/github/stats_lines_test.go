@@ -53,8 +53,12 @@ func TestSampleLines(t *testing.T) {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			b := newBench(t, api, data.Clone())
 			repo := b.repo("one")
-			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: most}, func() {
-				b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", lastWeek.Start.Add(time.Hour)).PushedAt = noon })
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek,
+				MaxCommits: most}, func() {
+				b.server.Update(func(d *githubtest.Dataset) {
+					commit(d, "one",
+						lastWeek.Start.Add(time.Hour)).PushedAt = noon
+				})
 			})
 			require.Equal(t, want, got, "%s, %d at a time", api, most)
 			total := 0

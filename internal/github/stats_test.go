@@ -56,7 +56,8 @@ func TestContributors(t *testing.T) {
 		require.Equal(t, "ada", told.Contributors[0].Actor.Login)
 		require.NotZero(t, told.Contributors[0].Actor.ID)
 		require.Equal(t, []github.ContributorWeek{
-			{Start: lastWeek.Start, Commits: 1, Added: 10, Removed: 1}, {Start: lastWeek.End, Commits: 1, Added: 10, Removed: 1},
+			{Start: lastWeek.Start, Commits: 1, Added: 10, Removed: 1},
+			{Start: lastWeek.End, Commits: 1, Added: 10, Removed: 1},
 		}, told.Contributors[0].Weeks)
 		require.Equal(t, "renovate[bot]", told.Contributors[1].Actor.Login)
 
@@ -71,7 +72,10 @@ func TestContributorsOfLargeRepositories(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")
 	commit(data, "one", lastWeek.Start)
-	b := newBench(t, github.APIREST, data, func(s *githubtest.Settings, _ *github.Settings) { s.StatsPending, s.StatsZeroFrom = -1, 1 })
+	b := newBench(t, github.APIREST, data, func(s *githubtest.Settings, _ *github.Settings) {
+		s.StatsPending,
+			s.StatsZeroFrom = -1, 1
+	})
 	told := b.contributors("one")
 	require.True(t, told.HasNoLines())
 	require.False(t, (&github.ContributorStats{}).HasNoLines(), "nobody has commits")
@@ -87,23 +91,31 @@ func TestInvalidContributors(t *testing.T) {
 		invalid int
 		fails   bool
 	}{
-		"a Monday":         {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772409600,"a":1,"d":1,"c":1},{"w":1772323200,"a":1,"d":1,"c":1}]}]`, 1, 1, false},
-		"a Sunday evening": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772400000,"a":1,"d":1,"c":1}]}]`, 0, 1, false},
-		"negative":         {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":1,"d":-1,"c":1}]}]`, 0, 1, false},
-		"absurd":           {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":9000000000000000000,"d":1,"c":1}]}]`, 0, 1, false},
-		"before 1970":      {`[{"author":{"login":"ada","id":1},"weeks":[{"w":-345600,"a":1,"d":1,"c":1}]}]`, 0, 1, false},
-		"hostile login":    {`[{"author":{"login":"a\nb","id":1},"weeks":[]}]`, 0, 1, false},
-		"no author":        {`[{"author":null,"weeks":[{"w":1772323200,"a":1,"d":1,"c":1}]},{"author":{}},null]`, 0, 0, false},
-		"nobody":           {`[]`, 0, 0, false},
-		"null":             {`null`, 0, 0, true},
-		"an object":        {`{}`, 0, 0, true},
-		"a text":           {`"202"`, 0, 0, true},
+		"a Monday": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772409600,"a":1,"d":1,"c":1},` +
+			`{"w":1772323200,"a":1,"d":1,"c":1}]}]`, 1, 1, false},
+		"a Sunday evening": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772400000,"a":1,"d":1,"c":1}]}]`, 0, 1,
+			false},
+		"negative": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":1,"d":-1,"c":1}]}]`, 0, 1,
+			false},
+		"absurd": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":9000000000000000000,` +
+			`"d":1,"c":1}]}]`, 0, 1, false},
+		"before 1970": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":-345600,"a":1,"d":1,"c":1}]}]`, 0, 1,
+			false},
+		"hostile login": {`[{"author":{"login":"a\nb","id":1},"weeks":[]}]`, 0, 1, false},
+		"no author": {`[{"author":null,"weeks":[{"w":1772323200,"a":1,"d":1,"c":1}]},{"author":{}},null]`, 0, 0,
+			false},
+		"nobody":    {`[]`, 0, 0, false},
+		"null":      {`null`, 0, 0, true},
+		"an object": {`{}`, 0, 0, true},
+		"a text":    {`"202"`, 0, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIREST, dataset("one"))
 			repo := b.repo("one")
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, test.body)})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute},
+				Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}},
+					test.body)})
 			told, err := b.client.ReadContributors(t.Context(), org, repo)
 			require.Equal(t, test.fails, is[*github.UnavailableError](err), "%v", err)
 			weeks := 0
@@ -139,7 +151,8 @@ func TestReadingWithoutLines(t *testing.T) {
 }
 
 // sampleLines reads the lines of the last week and goes on where it stopped until all are read.
-func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (map[string][2]uint32, []github.CommitLinesResult) {
+func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (map[string][2]uint32,
+	[]github.CommitLinesResult) {
 	b.t.Helper()
 	sums := make(map[string][2]uint32)
 	var outcomes []github.CommitLinesResult
@@ -148,7 +161,8 @@ func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (
 			for _, e := range events {
 				require.True(b.t, lastWeek.Contains(e.Time), e.Time)
 				sum := sums[e.Actor.Login]
-				sums[e.Actor.Login] = [2]uint32{sum[0] + e.Measures[activity.CommitAdditions], sum[1] + e.Measures[activity.CommitDeletions]}
+				sums[e.Actor.Login] = [2]uint32{sum[0] + e.Measures[activity.CommitAdditions],
+					sum[1] + e.Measures[activity.CommitDeletions]}
 			}
 			return nil
 		})
@@ -174,12 +188,14 @@ func TestSampleLinesEnds(t *testing.T) {
 		commit(data, "quiet", ago(time.Hour))
 		b := newBench(t, api, data)
 		for _, name := range []string{"empty", "quiet"} {
-			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: b.repo(name), Window: lastWeek, MaxCommits: 10}, nil)
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: b.repo(name), Window: lastWeek,
+				MaxCommits: 10}, nil)
 			require.Empty(t, got)
 			require.Zero(t, outcomes[0].Requested)
 		}
 		none := func([]activity.Event) error { return nil }
-		request := github.CommitLinesRequest{Org: org, Repo: b.repo("one"), Window: lastWeek, MaxCommits: 200, Head: sha(99_999)}
+		request := github.CommitLinesRequest{Org: org, Repo: b.repo("one"), Window: lastWeek, MaxCommits: 200,
+			Head: sha(99_999)}
 		_, err := b.client.ReadCommitLines(t.Context(), request, none)
 		require.True(t, is[*github.NotFoundError](err), "%v", err)
 
@@ -194,7 +210,8 @@ func TestSampleLinesEnds(t *testing.T) {
 		})
 		require.ErrorIs(t, err, stop)
 		require.False(t, outcome.Complete)
-		together := map[github.API]int{github.APIGraphQL: 50, github.APIREST: 4}[api] // what is one request, or four at once
+		// what is one request, or four at once
+		together := map[github.API]int{github.APIGraphQL: 50, github.APIREST: 4}[api]
 		require.Equal(t, together, outcome.Requested)
 		require.Equal(t, together, outcome.Position)
 	})
@@ -213,7 +230,8 @@ func TestLimitOfBackgroundRequests(t *testing.T) {
 		repo := b.repo("one")
 		b.advance(56 * time.Minute)
 		b.server.SetUsed("default", githubtest.ResourceCore, 5000-1250-20)
-		_, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 60, Priority: budget.Background},
+		_, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo,
+			Window: lastWeek, MaxCommits: 60, Priority: budget.Background},
 			func([]activity.Event) error { return nil })
 		require.True(t, is[*github.LimitError](err), "%v", err)
 		_, err = b.discover()
@@ -233,7 +251,8 @@ func TestAnEndlessWeek(t *testing.T) {
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		met := make(map[activity.Key]int)
-		outcome, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek, MaxCommits: 10_000}, func(events []activity.Event) error {
+		outcome, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo,
+			Window: lastWeek, MaxCommits: 10_000}, func(events []activity.Event) error {
 			for _, e := range events {
 				met[e.Key()]++
 			}

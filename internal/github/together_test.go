@@ -107,17 +107,21 @@ func TestWhatNeedsNoCompany(t *testing.T) {
 func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, effect := range map[string]githubtest.Effect{
-		"null with a reason":    githubtest.FieldError("r3", "SERVICE_UNAVAILABLE", "Something went wrong"),
-		"a part of it":          githubtest.FieldError("r3.defaultBranchRef.target.history.nodes", "SERVICE_UNAVAILABLE", "Something went wrong"),
-		"not found, this time":  githubtest.FieldError("r3", "NOT_FOUND", "Could not resolve to a node"),
-		"lines that take long":  githubtest.FieldError("r3.defaultBranchRef.target.history.nodes.0.additions", "", "timeout"),
-		"one's pull requests":   githubtest.FieldError("r3.pullRequests", "SERVICE_UNAVAILABLE", "Something went wrong"),
+		"null with a reason": githubtest.FieldError("r3", "SERVICE_UNAVAILABLE", "Something went wrong"),
+		"a part of it": githubtest.FieldError("r3.defaultBranchRef.target.history.nodes",
+			"SERVICE_UNAVAILABLE", "Something went wrong"),
+		"not found, this time": githubtest.FieldError("r3", "NOT_FOUND", "Could not resolve to a node"),
+		"lines that take long": githubtest.FieldError("r3.defaultBranchRef.target.history.nodes.0.additions", "",
+			"timeout"),
+		"one's pull requests": githubtest.FieldError("r3.pullRequests", "SERVICE_UNAVAILABLE",
+			"Something went wrong"),
 		"null without a reason": githubtest.NullAt("r3.pullRequests.nodes.0.createdAt"), // all of that answer is void
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, requests := changedRepositories(t, 8)
-			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: effect})
+			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"},
+				Effect: effect})
 			together, alone := b.readAll(requests)
 			require.Equal(t, 1, armed.Hits())
 			require.Equal(t, 1, together)

@@ -45,8 +45,12 @@ func TestSignalsOfChange(t *testing.T) {
 		return streams
 	}
 	require.Zero(t, changed(func(*githubtest.Dataset) {}))
-	require.Zero(t, changed(func(d *githubtest.Dataset) { d.Repo("one").Pushes = []time.Time{ago(time.Hour)} }), "another branch")
-	require.Equal(t, activity.StreamsOf(activity.StreamCommits), changed(func(d *githubtest.Dataset) { commit(d, "one", ago(50*time.Minute)) }))
+	require.Zero(t, changed(func(d *githubtest.Dataset) { d.Repo("one").Pushes = []time.Time{ago(time.Hour)} }),
+		"another branch")
+	require.Equal(t, activity.StreamsOf(activity.StreamCommits), changed(func(d *githubtest.Dataset) {
+		commit(d, "one",
+			ago(50*time.Minute))
+	}))
 	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
 		changed(func(d *githubtest.Dataset) { review(d, 1, ago(40*time.Minute)) }))
 	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
@@ -82,7 +86,8 @@ func TestWatermarkIsInclusive(t *testing.T) {
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
-		require.Len(t, b.all(since(b.repo("one"), ago(time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)), 3)
+		require.Len(t, b.all(since(b.repo("one"), ago(time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments)), 3)
 	})
 }
 
@@ -132,7 +137,8 @@ func TestPendingReviewIsNoEvent(t *testing.T) {
 		pending := review(data, 1, noon)
 		pending.SubmittedAt, pending.State = nil, "PENDING"
 		b := newBench(t, api, data)
-		require.Equal(t, 1, users(b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls)))["review_submitted eve"])
+		require.Equal(t, 1, users(b.all(since(b.repo("one"), ago(24*time.Hour),
+			activity.StreamPulls)))["review_submitted eve"])
 	})
 }
 
@@ -146,7 +152,8 @@ func TestManyReviews(t *testing.T) {
 			review(data, 1, ago(time.Duration(i)*time.Minute))
 		}
 		b := newBench(t, api, data)
-		require.Equal(t, 230, users(b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls)))["review_submitted eve"])
+		require.Equal(t, 230, users(b.all(since(b.repo("one"), ago(24*time.Hour),
+			activity.StreamPulls)))["review_submitted eve"])
 	})
 }
 
@@ -333,7 +340,8 @@ func TestActors(t *testing.T) {
 		comment(data, 1, at).Login = new("gone")
 		data.DeleteUser("gone")
 		b := newBench(t, api, data)
-		events := b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+		events := b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments))
 		require.Equal(t, map[string]int{
 			"commit renovate[bot]": 1, "commit unlinked_git_author": 3, "commit unattributed_commit": 1,
 			"pull_request_opened dependabot[bot]": 1, "pull_request_opened ghost": 2,
@@ -372,13 +380,15 @@ func TestTokenWithoutIssues(t *testing.T) {
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings) {
-			s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l", Forbidden: []string{"issues"}}}
+			s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
+				Forbidden: []string{"issues"}}}
 		})
 		found, err := b.discover()
 		require.NoError(t, err)
 		require.Len(t, found, 2)
 		require.False(t, found["one"].Signals.Streams.Has(activity.StreamComments))
-		events, outcome := b.read(since(found["one"], ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+		events, outcome := b.read(since(found["one"], ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments))
 		require.Len(t, events, 2)
 		require.Len(t, outcome.Failed, 1)
 		var forbidden *github.ForbiddenError
@@ -397,7 +407,8 @@ func TestRenamedRepository(t *testing.T) {
 		b := newBench(t, api, data)
 		before := b.repo("one")
 		b.server.Update(func(d *githubtest.Dataset) { d.Rename("one", "renamed") })
-		request := since(before, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(before, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments)
 		require.Len(t, b.all(request), 3)
 		request.Repo.NodeID = "" // known by its name alone
 		require.Len(t, b.all(request), 3)
@@ -416,7 +427,8 @@ func TestGoneAndBlocked(t *testing.T) {
 			d.Repo("two").Blocked = true
 			d.RemoveRepo("one")
 		})
-		_, outcome := b.read(since(one, ago(time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments))
+		_, outcome := b.read(since(one, ago(time.Hour), activity.StreamCommits, activity.StreamPulls,
+			activity.StreamComments))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
 			var missing *github.NotFoundError
@@ -464,10 +476,11 @@ func TestPageHalves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, many(120))
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: func(r githubtest.RequestInfo) bool {
-				first, _ := r.Variables["first"].(float64)
-				return first > 25
-			}}, Effect: fault})
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover",
+				Func: func(r githubtest.RequestInfo) bool {
+					first, _ := r.Variables["first"].(float64)
+					return first > 25
+				}}, Effect: fault})
 			found, err := b.discover()
 			require.NoError(t, err)
 			require.Len(t, found, 120)

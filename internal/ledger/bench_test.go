@@ -37,8 +37,9 @@ func benchView(events int) *View {
 		for u := range benchUsers {
 			for n := range events {
 				batch = append(batch, activity.Event{
-					Kind: kinds[n%len(kinds)], Repo: int64(r + 1), ID: activity.NumberID(int64(u*1000 + n)), Actor: actors[u],
-					Time: noon.Add(-time.Duration(n*7+u) * time.Hour),
+					Kind: kinds[n%len(kinds)], Repo: int64(r + 1), ID: activity.NumberID(int64(u*1000 + n)),
+					Actor: actors[u],
+					Time:  noon.Add(-time.Duration(n*7+u) * time.Hour),
 				})
 			}
 		}
@@ -59,8 +60,8 @@ func held[T any](build func() T) (T, float64) {
 	return value, float64(after.HeapAlloc) - float64(before.HeapAlloc)
 }
 
-// BenchmarkViewMemory holds 1,000,000 events over 100,000 series: a series is what the first event of each costs, an event
-// what the further ones do.
+// BenchmarkViewMemory holds 1,000,000 events over 100,000 series: a series is what the first event of each costs, an
+// event what the further ones do.
 func BenchmarkViewMemory(b *testing.B) {
 	for b.Loop() {
 		one, first := held(func() *View { return benchView(1) })
@@ -79,9 +80,11 @@ func BenchmarkStateMemory(b *testing.B) {
 	for b.Loop() {
 		state, bytes := held(func() *State {
 			s := NewState()
-			s.cov.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}})
+			s.cov.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
+				Since: noon.AddDate(-1, 0, 0)}}})
 			for i := range int64(1_000_000) {
-				s.Apply(&Change{Events: []activity.Event{event(activity.KindIssueComment, i, fmt.Sprintf("user-%d", i%100), noon)}})
+				s.Apply(&Change{Events: []activity.Event{event(activity.KindIssueComment, i,
+					fmt.Sprintf("user-%d", i%100), noon)}})
 			}
 			return s
 		})
@@ -103,7 +106,8 @@ func BenchmarkViewVisit(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	store := NewLocal(nil, 0)
 	ctx := b.Context()
-	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}}}
+	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "one",
+		FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}}}
 	if _, err := store.Commit(ctx, 1, introduction); err != nil {
 		b.Fatal(err)
 	}

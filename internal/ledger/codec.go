@@ -215,7 +215,8 @@ func (t *table[T]) index(v T) uint32 {
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore), Edge: encodeTime(c.Progress.Edge)}
+	w := &wireChange{Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore),
+		Edge: encodeTime(c.Progress.Edge)}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
@@ -231,7 +232,8 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Carried {
 		k := &c.Carried[i]
-		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.index(k.Actor), Totals: k.Totals.encodePairs()})
+		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.index(k.Actor),
+			Totals: k.Totals.encodePairs()})
 	}
 	w.Removed, w.Restored = keysToWire(c.Removed, &repos), keysToWire(c.Restored, &repos)
 	for _, a := range actors.list {
@@ -245,7 +247,8 @@ func toWire(c *Change) *wireChange {
 		s := &c.Entries[i]
 		labels := s.Labels()
 		w.Entries = append(w.Entries, wireEntry{
-			Name: s.Name, Labels: labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))), Observed: encodeTime(s.Observed),
+			Name: s.Name, Labels: labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))),
+			Observed: encodeTime(s.Observed),
 		})
 	}
 	for i := range c.Tallies {
@@ -273,8 +276,10 @@ func nonNil(data []byte) []byte {
 
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since), Observed: encodeTime(p.Observed),
-		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed), Read: windowsToWire(p.Read),
+		ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
+		Observed: encodeTime(p.Observed),
+		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
+		Read: windowsToWire(p.Read),
 		Tips: p.Tips, Settled: p.ResolvedTips,
 	}
 	if s := p.Signals; s != nil {
@@ -282,8 +287,9 @@ func progressToWire(p *RepoProgress) wireProgress {
 			Streams: uint8(s.Streams), Head: s.Head, PushedAt: encodeTime(s.PushedAt),
 			PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
 			IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
-			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled), OffSince: encodeTime(s.DisabledSince),
-			Branch: s.Branch,
+			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled),
+			OffSince: encodeTime(s.DisabledSince),
+			Branch:   s.Branch,
 		}
 	}
 	return w
@@ -292,7 +298,8 @@ func progressToWire(p *RepoProgress) wireProgress {
 func windowsToWire(list []StreamWindow) []wireWindow {
 	var w []wireWindow
 	for _, sw := range list {
-		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: encodeTime(sw.Window.Start), End: encodeTime(sw.Window.End)})
+		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: encodeTime(sw.Window.Start),
+			End: encodeTime(sw.Window.End)})
 	}
 	return w
 }

@@ -70,10 +70,14 @@ func TestDecodeOfGarbage(t *testing.T) {
 	other[0] = 3
 	body := frame[frameHead:]
 	for name, garbage := range map[string][]byte{
-		"nothing": nil, "no body": sealFrame(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1], "another version": other,
-		"cut off and sealed": sealFrame(body[:len(body)-1]), "something after it": sealFrame(append(bytes.Clone(body), 0)),
-		"a number": sealFrame([]byte{0x01}), "a map": sealFrame([]byte{0xa0}), "short": sealFrame([]byte{0x80}), "a tag": sealFrame(append([]byte{0xc1}, body...)),
-		"a list without end": sealFrame([]byte{0x9f, 0xff}), "a list of 2⁶⁴": sealFrame([]byte{0x9b, 255, 255, 255, 255, 255, 255, 255, 255}),
+		"nothing": nil, "no body": sealFrame(nil), "a head": frame[:frameHead], "cut off": frame[:len(frame)-1],
+		"another version":    other,
+		"cut off and sealed": sealFrame(body[:len(body)-1]), "something after it": sealFrame(append(bytes.Clone(body),
+			0)),
+		"a number": sealFrame([]byte{0x01}), "a map": sealFrame([]byte{0xa0}), "short": sealFrame([]byte{0x80}),
+		"a tag":              sealFrame(append([]byte{0xc1}, body...)),
+		"a list without end": sealFrame([]byte{0x9f, 0xff}), "a list of 2⁶⁴": sealFrame([]byte{0x9b, 255, 255, 255, 255,
+			255, 255, 255, 255}),
 		"nested": sealFrame(bytes.Repeat([]byte{0x81}, 1000)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,8 @@ func decodeWire(version byte, body []byte) (*wireChange, error) {
 func (w *wireChange) change() (Change, error) {
 	c := Change{
 		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaught != 0,
-		LedgerStart: decodeTime(w.Began), PrunedBefore: decodeTime(w.Pruned), Progress: Progress{Edge: decodeTime(w.Edge)},
+		LedgerStart: decodeTime(w.Began), PrunedBefore: decodeTime(w.Pruned),
+		Progress: Progress{Edge: decodeTime(w.Edge)},
 	}
 	if err := w.events(&c); err != nil {
 		return c, err
@@ -136,13 +137,15 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
-		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since), Observed: decodeTime(w.Observed),
+		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since),
+		Observed: decodeTime(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
 		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadAt), Archived: s.Archived, PushedAt: decodeTime(s.PushedAt),
+			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadAt), Archived: s.Archived,
+			PushedAt: decodeTime(s.PushedAt),
 			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: decodeTime(s.PullUpdated)},
 			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: decodeTime(s.IssueUpdated)},
 			Disabled: activity.Streams(s.Off), DisabledSince: decodeTime(s.OffSince), Branch: s.Branch,

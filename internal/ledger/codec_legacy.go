@@ -80,7 +80,8 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 		var old wireSignals2
 		err := decodeMode.Unmarshal(data, &old)
 		*w = wireSignals4{
-			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber, PullUpdated: old.PullUpdated,
+			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber,
+			PullUpdated: old.PullUpdated,
 			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
 		}
 		return err
@@ -126,7 +127,8 @@ func (p *wireProgress4) upgrade() wireProgress {
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber, PullUpdated: s.PullUpdated,
+			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber,
+			PullUpdated: s.PullUpdated,
 			IssueNumber: s.IssueNumber, IssueUpdated: s.IssueUpdated, HeadAt: s.HeadAt, Archived: s.Archived,
 			OffSince: math.MinInt64,
 		}

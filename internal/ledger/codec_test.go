@@ -27,12 +27,14 @@ func drawTime(t *rapid.T) time.Time {
 }
 
 func drawActor(t *rapid.T) activity.Actor {
-	return activity.Actor{ID: rapid.Int64().Draw(t, "actor"), Login: rapid.StringMatching(`[a-z][a-z0-9-]{0,30}`).Draw(t, "login")}
+	return activity.Actor{ID: rapid.Int64().Draw(t, "actor"),
+		Login: rapid.StringMatching(`[a-z][a-z0-9-]{0,30}`).Draw(t, "login")}
 }
 
 func drawEvent(t *rapid.T) activity.Event {
 	e := activity.Event{
-		Kind: rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"), Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
+		Kind:  rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"),
+		Repo:  rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
 		Actor: drawActor(t), Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "at"), 0).UTC(),
 	}
 	copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), len(e.ID), len(e.ID)).Draw(t, "id"))
@@ -53,17 +55,21 @@ func drawWindows(t *rapid.T) []StreamWindow {
 
 func drawProgress(t *rapid.T) RepoProgress {
 	p := RepoProgress{
-		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"), FirstSeen: drawTime(t), Since: drawTime(t),
+		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"),
+		FirstSeen: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
 		Missed: drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), ResolvedTips: drawHeads(t),
 	}
 	if rapid.Bool().Draw(t, "signals") {
 		p.Signals = &activity.Signals{
-			Streams: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")), Head: rapid.String().Draw(t, "head"),
-			PushedAt: drawTime(t), Pulls: activity.LatestUpdate{Number: rapid.Int64().Draw(t, "pull"), UpdatedAt: drawTime(t)},
-			Issues:   activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
-			Disabled: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")), DisabledSince: drawTime(t),
-			Branch: rapid.String().Draw(t, "branch"),
+			Streams:  activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")),
+			Head:     rapid.String().Draw(t, "head"),
+			PushedAt: drawTime(t), Pulls: activity.LatestUpdate{Number: rapid.Int64().Draw(t, "pull"),
+				UpdatedAt: drawTime(t)},
+			Issues:        activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
+			Disabled:      activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")),
+			DisabledSince: drawTime(t),
+			Branch:        rapid.String().Draw(t, "branch"),
 		}
 	}
 	return p
@@ -83,14 +89,19 @@ func drawKeys(t *rapid.T) []activity.Key {
 
 func drawChange(t *rapid.T) Change {
 	return Change{
-		Reset: rapid.Bool().Draw(t, "reset"), CaughtUp: rapid.Bool().Draw(t, "caught"), LedgerStart: drawTime(t), PrunedBefore: drawTime(t),
-		Events: rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"), Removed: drawKeys(t), Restored: drawKeys(t),
+		Reset: rapid.Bool().Draw(t, "reset"), CaughtUp: rapid.Bool().Draw(t, "caught"), LedgerStart: drawTime(t),
+		PrunedBefore: drawTime(t),
+		Events:       rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"), Removed: drawKeys(t),
+		Restored: drawKeys(t),
 		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) CarriedTotals {
-			return CarriedTotals{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t), Totals: Totals{rapid.Uint64().Draw(t, "total")}}
+			return CarriedTotals{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t),
+				Totals: Totals{rapid.Uint64().Draw(t, "total")}}
 		}), 0, 3).Draw(t, "carried"),
-		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t, "progress")},
+		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t,
+			"progress")},
 		Entries: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Entry {
-			return Entry{EntryKey{rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"), "b"}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
+			return Entry{EntryKey{rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"),
+				"b"}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
 		}), 0, 3).Draw(t, "samples"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
@@ -152,10 +163,13 @@ func golden() Change {
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
 		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 6, 7}}},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
-			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon, Presence: PresenceGone, GoneSince: noon,
+			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon,
+			Presence: PresenceGone, GoneSince: noon,
 			Signals: &activity.Signals{
-				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true, PushedAt: noon,
-				Pulls: activity.LatestUpdate{Number: 1, UpdatedAt: noon}, Issues: activity.LatestUpdate{Number: 2, UpdatedAt: noon},
+				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true,
+				PushedAt: noon,
+				Pulls:    activity.LatestUpdate{Number: 1, UpdatedAt: noon},
+				Issues:   activity.LatestUpdate{Number: 2, UpdatedAt: noon},
 				Disabled: activity.StreamsOf(activity.StreamPulls), DisabledSince: noon.Add(-2 * time.Minute),
 				Branch: "main",
 			},
@@ -223,7 +237,8 @@ func TestCodecSize(t *testing.T) {
 	t.Parallel()
 	c := Change{}
 	for i := range 1000 {
-		e := activity.Event{Kind: activity.KindCommit, Repo: int64(i%20 + 1), Actor: activity.Actor{ID: int64(i%50 + 1), Login: "some-user"}, Time: noon}
+		e := activity.Event{Kind: activity.KindCommit, Repo: int64(i%20 + 1),
+			Actor: activity.Actor{ID: int64(i%50 + 1), Login: "some-user"}, Time: noon}
 		for b := range e.ID {
 			e.ID[b] = byte(i + b + 1)
 		}

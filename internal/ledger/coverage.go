@@ -216,7 +216,8 @@ func (c *Coverage) Purgeable(pruned time.Time, live map[int64]bool) []RepoProgre
 	limit := pruned.AddDate(0, 0, -1)
 	var list []RepoProgress
 	for id, r := range c.Repos {
-		if r.IsGone() && !live[id] && r.GoneSince.Before(limit) && r.FirstSeen.Before(limit) && r.Observed.Before(limit) {
+		if r.IsGone() && !live[id] && r.GoneSince.Before(limit) && r.FirstSeen.Before(limit) &&
+			r.Observed.Before(limit) {
 			list = append(list, RepoProgress{ID: id, Presence: PresencePurged, GoneSince: r.GoneSince})
 		}
 	}
@@ -260,7 +261,8 @@ func (c *Coverage) asProgress() Progress {
 }
 
 func (r *RepoCoverage) asProgress() RepoProgress {
-	p := RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed, Tips: r.Tips}
+	p := RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed,
+		Tips: r.Tips}
 	signals := r.Signals
 	p.Signals = &signals
 	if r.IsGone() {

@@ -68,12 +68,16 @@ func TestGapsInOrder(t *testing.T) {
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
 		{ID: 2, Name: "two", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{
-			hours(activity.StreamComments, -2, -1), hours(activity.StreamCommits, -5, -1), hours(activity.StreamCommits, -30, -20),
+			hours(activity.StreamComments, -2, -1), hours(activity.StreamCommits, -5, -1),
+			hours(activity.StreamCommits, -30, -20),
 		}},
-		{ID: 1, Name: "one", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3, -1)}},
-		{ID: 3, Name: "three", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -1, 0)}},
+		{ID: 1, Name: "one", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -3,
+			-1)}},
+		{ID: 3, Name: "three", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls,
+			-1, 0)}},
 		{
-			ID: 4, Name: "gone", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls, -300, 0)},
+			ID: 4, Name: "gone", FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{hours(activity.StreamPulls,
+				-300, 0)},
 			Presence: PresenceGone, GoneSince: noon,
 		},
 	}})
@@ -98,11 +102,14 @@ func TestGapsInOrder(t *testing.T) {
 func TestPruneOfGaps(t *testing.T) {
 	t.Parallel()
 	var c Coverage
-	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: hour(-336), Missed: []StreamWindow{
-		hours(activity.StreamCommits, -100, -50), hours(activity.StreamCommits, -20, -10), hours(activity.StreamPulls, -90, -80),
-	}}}})
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: hour(-336),
+		Missed: []StreamWindow{
+			hours(activity.StreamCommits, -100, -50), hours(activity.StreamCommits, -20, -10),
+			hours(activity.StreamPulls, -90, -80),
+		}}}})
 	c.Prune(hour(-60))
-	require.Equal(t, activity.Windows{hours(0, -60, -50).Window, hours(0, -20, -10).Window}, c.Repos[1].Missing[activity.StreamCommits])
+	require.Equal(t, activity.Windows{hours(0, -60, -50).Window, hours(0, -20, -10).Window},
+		c.Repos[1].Missing[activity.StreamCommits])
 	require.Empty(t, c.Repos[1].Missing[activity.StreamPulls])
 	c.Prune(time.Time{})
 	require.Equal(t, hour(-60), c.OldestUncovered(), "nothing is before the beginning of time")
@@ -129,11 +136,13 @@ func TestPurgeable(t *testing.T) {
 	require.Len(t, c.Repos, 2)
 	c.Apply(Progress{Repos: []RepoProgress{ // seen after it left, as far as passes that came to their end know
 		{ID: 4, FirstSeen: hour(-23), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)},
-		{ID: 5, FirstSeen: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23), Presence: PresenceGone, GoneSince: hour(-90)},
+		{ID: 5, FirstSeen: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23),
+			Presence: PresenceGone, GoneSince: hour(-90)},
 	}})
 	require.Empty(t, c.Purgeable(noon, nil))
 	for id := int64(10); id < 2500; id++ {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: id, FirstSeen: hour(-100), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)}}})
+		c.Apply(Progress{Repos: []RepoProgress{{ID: id, FirstSeen: hour(-100), Since: hour(-336),
+			Presence: PresenceGone, GoneSince: hour(-90)}}})
 	}
 	for range 3 {
 		list := c.Purgeable(noon, nil)
@@ -180,7 +189,8 @@ func TestSignalsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	applyProgress := func(head string, observed time.Time) string {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: noon, Signals: &activity.Signals{Head: head}, Observed: observed}}})
+		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: noon,
+			Signals: &activity.Signals{Head: head}, Observed: observed}}})
 		return c.Repos[1].Signals.Head
 	}
 	require.Equal(t, "a", applyProgress("a", hour(1)))
@@ -195,13 +205,15 @@ func drawSteps(t *rapid.T) []Progress {
 	windows := func(t *rapid.T, name string) []StreamWindow {
 		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamWindow {
 			from := rapid.IntRange(-30, 10).Draw(t, "from")
-			return hours(activity.Stream(rapid.IntRange(0, activity.NumStreams-1).Draw(t, "stream")), from, from+rapid.IntRange(0, 20).Draw(t, "length"))
+			return hours(activity.Stream(rapid.IntRange(0, activity.NumStreams-1).Draw(t, "stream")), from,
+				from+rapid.IntRange(0, 20).Draw(t, "length"))
 		}), 0, 3).Draw(t, name)
 	}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Progress {
 		return Progress{Edge: hour(rapid.IntRange(-10, 10).Draw(t, "edge")), Repos: []RepoProgress{{
 			ID: rapid.Int64Range(1, 2).Draw(t, "id"), FirstSeen: noon, Since: hour(-48),
-			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: noon,
+			Missed: windows(t, "missed"), Read: windows(t, "read"), Presence: Presence(rapid.IntRange(0, 3).Draw(t,
+				"presence")), GoneSince: noon,
 		}}}
 	}), 1, 10).Draw(t, "steps")
 }

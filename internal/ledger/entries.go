@@ -35,8 +35,8 @@ const (
 	EntryLinesPart = "lines_part"
 	// EntryLinesAllowance has what was used of the present hour's commits that may be read for their lines.
 	EntryLinesAllowance = "lines_allowance"
-	// EntryBranchRewound has the time at which the default branch of a repository was last found to lack commits that it
-	// had.
+	// EntryBranchRewound has the time at which the default branch of a repository was last found to lack commits that
+	// it had.
 	EntryBranchRewound = "branch_rewound"
 	// EntryPullsScan has the progress of an interrupted scan of a repository's pull requests.
 	EntryPullsScan = "pulls_scan"
@@ -72,8 +72,8 @@ func (k EntryKey) Labels() [2]string {
 	return [2]string{strconv.FormatInt(k.Repo, 10), k.Sub}
 }
 
-// ParseEntryKey returns the key that is stored with a name and labels. It returns ErrCorrupt for labels that Labels does
-// not return.
+// ParseEntryKey returns the key that is stored with a name and labels. It returns ErrCorrupt for labels that Labels
+// does not return.
 func ParseEntryKey(name string, labels [2]string) (EntryKey, error) {
 	key := EntryKey{Name: name, Sub: labels[1]}
 	if labels[0] != "" {

@@ -56,7 +56,8 @@ func (one *follower) wake() {
 // Follow applies a snapshot and then the published changes, until ctx ends or apply fails. attach calls its argument
 // under the lock that Publish's callers hold, and returns the snapshot of that time, so that no change is missed or
 // applied twice.
-func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error), apply func(Change) error) error {
+func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error),
+	apply func(Change) error) error {
 	one := &follower{wakeup: wakeup.NewSignal()}
 	defer f.unsubscribe(one)
 	for {

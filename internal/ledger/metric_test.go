@@ -13,7 +13,8 @@ func TestTotalIDs(t *testing.T) {
 	t.Parallel()
 	var totals Totals
 	for name, id := range map[string]TotalID{
-		"gh.activity.commits": 256, "gh.activity.loc_added": 257, "gh.activity.loc_removed": 258, "gh.activity.prs_opened": 512,
+		"gh.activity.commits": 256, "gh.activity.loc_added": 257, "gh.activity.loc_removed": 258,
+		"gh.activity.prs_opened": 512,
 		"gh.activity.prs_merged": 768, "gh.activity.reviews_submitted": 1024, "gh.activity.issue_comments": 1280,
 	} {
 		m, ok := MetricByName(name)

@@ -13,7 +13,8 @@ import (
 func TestNameOfAGoneRepositoryTakenOver(t *testing.T) {
 	t.Parallel()
 	for range 20 { // the order in which repositories are visited is random
-		v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
+		v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+			event(activity.KindCommit, 2, "bob", noon))
 		visit(v, noon)
 		other := event(activity.KindCommit, 9, "ada", noon)
 		other.Repo = 2

@@ -19,19 +19,23 @@ func (p *Progress) roundToSeconds() Progress {
 }
 
 func (p *RepoProgress) roundToSeconds() {
-	p.FirstSeen, p.Since, p.Observed, p.GoneSince = floorSecond(p.FirstSeen), floorSecond(p.Since), floorSecond(p.Observed), floorSecond(p.GoneSince)
+	p.FirstSeen, p.Since, p.Observed, p.GoneSince = floorSecond(p.FirstSeen), floorSecond(p.Since),
+		floorSecond(p.Observed), floorSecond(p.GoneSince)
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
 	p.Tips, p.ResolvedTips = slices.Clone(p.Tips), slices.Clone(p.ResolvedTips)
 	for i := range p.Missed {
-		p.Missed[i].Window = activity.Window{Start: floorSecond(p.Missed[i].Window.Start), End: ceilSecond(p.Missed[i].Window.End)}
+		p.Missed[i].Window = activity.Window{Start: floorSecond(p.Missed[i].Window.Start),
+			End: ceilSecond(p.Missed[i].Window.End)}
 	}
 	for i := range p.Read {
-		p.Read[i].Window = activity.Window{Start: ceilSecond(p.Read[i].Window.Start), End: floorSecond(p.Read[i].Window.End)}
+		p.Read[i].Window = activity.Window{Start: ceilSecond(p.Read[i].Window.Start),
+			End: floorSecond(p.Read[i].Window.End)}
 	}
 	if p.Signals != nil {
 		signals := *p.Signals
 		signals.HeadReadAt, signals.PushedAt = floorSecond(signals.HeadReadAt), floorSecond(signals.PushedAt)
-		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floorSecond(signals.Pulls.UpdatedAt), floorSecond(signals.Issues.UpdatedAt)
+		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floorSecond(signals.Pulls.UpdatedAt),
+			floorSecond(signals.Issues.UpdatedAt)
 		signals.DisabledSince = floorSecond(signals.DisabledSince)
 		p.Signals = &signals
 	}

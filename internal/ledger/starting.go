@@ -90,7 +90,8 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 // about to be read.
 func (v *View) noteReturn(p *RepoProgress) {
 	repo, cov := v.repos[p.ID], v.cov.Repos[p.ID]
-	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != PresenceReadable || !v.caughtUp || v.settings.ZeroFor <= 0 {
+	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != PresenceReadable || !v.caughtUp ||
+		v.settings.ZeroFor <= 0 {
 		return
 	}
 	for n := range repo.series {
@@ -184,7 +185,10 @@ func (s *repoTotals) holdStarting(label *userLabel, values *Values, now int64, z
 	if len(born) == 0 {
 		return
 	}
-	born = slices.DeleteFunc(born, func(b startingTotal) bool { return b.shownFrom != 0 && now-b.shownFrom >= int64(zeroFor) })
+	born = slices.DeleteFunc(born, func(b startingTotal) bool {
+		return b.shownFrom != 0 &&
+			now-b.shownFrom >= int64(zeroFor)
+	})
 	for i := range born {
 		if born[i].shownFrom == 0 {
 			born[i].shownFrom = now
@@ -246,7 +250,8 @@ func (v *View) saveTotals() {
 		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 {
 			continue
 		}
-		held := savedTotals{starting: make(map[string][]startingTotal), departed: make(map[string]map[accountKey]Totals)}
+		held := savedTotals{starting: make(map[string][]startingTotal),
+			departed: make(map[string]map[accountKey]Totals)}
 		for label, born := range repo.totals.starting {
 			held.starting[label.text] = born
 		}

@@ -104,7 +104,8 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 	if err != nil {
 		return Change{}, Receipt{}, err
 	}
-	a := admission{state: s, batch: b, room: room, since: s.wantedSince(&c.Progress), seen: make(map[activity.Key]struct{})}
+	a := admission{state: s, batch: b, room: room, since: s.wantedSince(&c.Progress),
+		seen: make(map[activity.Key]struct{})}
 	c.Events = a.events()
 	c.Removed, c.Restored = a.removals(fence), a.restored
 	if a.receipt.Folded > 0 {
@@ -279,7 +280,10 @@ func (s *State) purge(p *Progress) {
 	if len(forgotten) == 0 {
 		return
 	}
-	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool { return forgotten[key.repo] && series.events == 0 })
+	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool {
+		return forgotten[key.repo] &&
+			series.events == 0
+	})
 	maps.DeleteFunc(s.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.Repo] })
 }
 
@@ -366,7 +370,8 @@ func (s *State) event(key activity.Key, r storedEvent) activity.Event {
 
 // Snapshot returns the state as changes: the first has Reset, the last CaughtUp.
 func (s *State) Snapshot() []Change {
-	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.asProgress(), PrunedBefore: s.prunedBefore}
+	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.asProgress(),
+		PrunedBefore: s.prunedBefore}
 	for key, n := range s.tallies {
 		first.Tallies = append(first.Tallies, Tally{key, n})
 	}
@@ -384,7 +389,8 @@ func (s *State) carriedChanges() []Change {
 	var carried []CarriedTotals
 	for key, series := range s.series {
 		if series.carried != (Totals{}) {
-			carried = append(carried, CarriedTotals{Repo: key.repo, Actor: s.actors.list[key.actor], Totals: series.carried})
+			carried = append(carried, CarriedTotals{Repo: key.repo, Actor: s.actors.list[key.actor],
+				Totals: series.carried})
 		}
 	}
 	var changes []Change

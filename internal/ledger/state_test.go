@@ -12,7 +12,8 @@ import (
 
 // met introduces repository 1, wanted for four weeks before noon.
 func met() Progress {
-	return Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}
+	return Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
+		Since: noon.AddDate(0, 0, -28)}}}
 }
 
 func plan(t *testing.T, s *State, b Batch) Change {
@@ -33,7 +34,8 @@ func TestWholeSeconds(t *testing.T) {
 	b.Progress.Repos[0].Missed = []StreamWindow{{activity.StreamPulls, inexact}}
 	b.Entries = []Entry{{Observed: noon.Add(half)}}
 	for _, batch := range []Batch{b, {Observed: noon, Progress: Progress{Repos: []RepoProgress{
-		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{Start: inexact.Start, End: noon.Add(-time.Minute + half)}}}},
+		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{Start: inexact.Start,
+			End: noon.Add(-time.Minute + half)}}}},
 	}}}} {
 		c := plan(t, live, batch)
 		frame, err := EncodeChange(c)
@@ -44,7 +46,8 @@ func TestWholeSeconds(t *testing.T) {
 	}
 	require.Equal(t, live.Coverage(), kept.Coverage())
 	gaps := kept.Coverage().Repos[1].Missing[activity.StreamPulls]
-	require.True(t, gaps.Covers(activity.Window{Start: noon.Add(-time.Minute), End: noon.Add(time.Second)}), "rounded to the safe side")
+	require.True(t, gaps.Covers(activity.Window{Start: noon.Add(-time.Minute), End: noon.Add(time.Second)}),
+		"rounded to the safe side")
 	require.Equal(t, inexact, b.Progress.Repos[0].Missed[0].Window, "the batch remains the caller's")
 }
 
@@ -56,14 +59,20 @@ func TestPlanRefusesInvalid(t *testing.T) {
 		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresencePurged + 1 },
 		"a name":     func(_ *Batch, r *RepoProgress) { r.Name = "\xff" },
 		"a head":     func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Head: "\xff"} },
-		"signals":    func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Streams: 1 << activity.NumStreams} },
-		"a time":     func(_ *Batch, r *RepoProgress) { r.Since = time.Unix(1<<50, 0) },
+		"signals": func(_ *Batch,
+			r *RepoProgress) {
+			r.Signals = &activity.Signals{Streams: 1 << activity.NumStreams}
+		},
+		"a time": func(_ *Batch, r *RepoProgress) { r.Since = time.Unix(1<<50, 0) },
 		"a window": func(_ *Batch, r *RepoProgress) {
 			r.Read = []StreamWindow{{Window: activity.Window{End: time.Unix(1<<50, 0)}}}
 		},
-		"an edge":       func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
-		"a sample":      func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
-		"a tally":       func(b *Batch, _ *RepoProgress) { b.Tallies = []Tally{{TallyKey: TallyKey{Labels: [2]string{"\xff"}}}} },
+		"an edge":  func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
+		"a sample": func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
+		"a tally": func(b *Batch,
+			_ *RepoProgress) {
+			b.Tallies = []Tally{{TallyKey: TallyKey{Labels: [2]string{"\xff"}}}}
+		},
 		"too many of a": func(b *Batch, _ *RepoProgress) { b.Tallies = make([]Tally, maxElements+1) },
 	} {
 		t.Run(name, func(t *testing.T) {

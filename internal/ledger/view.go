@@ -378,7 +378,8 @@ func (v *View) Summary() Summary {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	sum := Summary{
-		CaughtUp: v.caughtUp, LedgerStart: v.cov.LedgerStart, OldestUncovered: v.cov.OldestUncovered(), Gaps: len(v.cov.Gaps()),
+		CaughtUp: v.caughtUp, LedgerStart: v.cov.LedgerStart, OldestUncovered: v.cov.OldestUncovered(),
+		Gaps:    len(v.cov.Gaps()),
 		Tallies: maps.Clone(v.tallies),
 	}
 	for _, repo := range v.repos {

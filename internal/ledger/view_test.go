@@ -123,7 +123,8 @@ func TestWeeklyLines(t *testing.T) {
 // the retention, and that the total continues when the user is active again.
 func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Retention: 240 * time.Hour, Grace: time.Hour}, event(activity.KindIssueComment, 1, "ada", noon))
+	v := viewOf(ViewSettings{Retention: 240 * time.Hour, Grace: time.Hour},
+		event(activity.KindIssueComment, 1, "ada", noon))
 	at := func(d time.Duration) *showing {
 		cover(v, noon.Add(d))
 		return visit(v, noon.Add(d))
@@ -149,7 +150,8 @@ func TestWindowDoesNotWidenWithTheCheckpoint(t *testing.T) {
 	late := noon.Add(100 * time.Hour)
 	var events []activity.Event
 	for i := range int64(100) {
-		events = append(events, event(activity.KindReviewSubmitted, i, "ada", noon.Add(time.Duration(i)*time.Hour+time.Second)))
+		events = append(events, event(activity.KindReviewSubmitted, i, "ada",
+			noon.Add(time.Duration(i)*time.Hour+time.Second)))
 	}
 	v.Apply(Change{Events: events, Progress: Progress{Edge: late}})
 	require.Equal(t, uint64(24), visit(v, late).values[ada].Of[count(activity.KindReviewSubmitted)])
@@ -158,7 +160,8 @@ func TestWindowDoesNotWidenWithTheCheckpoint(t *testing.T) {
 // TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount.
 func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "ada", noon))
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+		event(activity.KindCommit, 2, "ada", noon))
 	v.Apply(Change{Events: []activity.Event{event(activity.KindCommit, 3, "ada", noon.AddDate(0, 0, -10))}})
 	got := visit(v, noon).values[ada]
 	require.Equal(t, uint64(2), got.Of[count(activity.KindCommit)])
@@ -170,7 +173,8 @@ func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
 // again when it can.
 func TestOutageDoesNotCountDown(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon.Add(-23*time.Hour-30*time.Minute)),
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada",
+		noon.Add(-23*time.Hour-30*time.Minute)),
 		event(activity.KindCommit, 2, "ada", noon.Add(-time.Hour)))
 	day := count(activity.KindCommit)
 	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[day])
@@ -185,9 +189,11 @@ func TestOutageDoesNotCountDown(t *testing.T) {
 // TestOneRepositoryLags checks that the windows of a lagging repository stand still while another's slide.
 func TestOneRepositoryLags(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindIssueComment, 1, "ada", noon))
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+		event(activity.KindIssueComment, 1, "ada", noon))
 	missed := StreamWindow{activity.StreamCommits, activity.Window{Start: noon, End: noon.Add(48 * time.Hour)}}
-	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{missed}}}}})
+	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{ID: 1,
+		Missed: []StreamWindow{missed}}}}})
 	got := visit(v, noon.Add(48*time.Hour)).values[ada]
 	require.Equal(t, uint64(1), got.Of[count(activity.KindCommit)], "the commits could not be read")
 	require.Equal(t, uint64(0), got.Of[count(activity.KindIssueComment)], "the comments could")
@@ -197,7 +203,8 @@ func TestOneRepositoryLags(t *testing.T) {
 func TestTotalsNeverGoBack(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}}
+	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one",
+		FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}}
 	for i := range int64(20) {
 		b.Events = append(b.Events, commitOf(i, "ada", noon.AddDate(0, 0, -int(i)), 5))
 	}
@@ -261,12 +268,14 @@ func TestGoneRepository(t *testing.T) {
 // TestNewSnapshotMarksVanishedStale.
 func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon), event(activity.KindCommit, 2, "bob", noon))
+	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+		event(activity.KindCommit, 2, "bob", noon))
 	visit(v, noon)
 	v.Apply(Change{Reset: true})
 	require.False(t, v.IsCaughtUp())
 	v.Apply(Change{
-		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}},
+		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
+			Since: noon.AddDate(0, 0, -28)}}},
 		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)},
 	})
 	got := visit(v, noon)
@@ -278,8 +287,12 @@ func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 // TestLabelsFold checks that users with one label are summed, and that users without one are not shown.
 func TestLabelsFold(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) { return "team", a.Login != "bot[bot]" }},
-		event(activity.KindCommit, 1, "ada", noon.Add(-time.Hour)), event(activity.KindCommit, 2, "bob", noon), event(activity.KindCommit, 3, "bot[bot]", noon))
+	v := viewOf(ViewSettings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) {
+		return "team",
+			a.Login != "bot[bot]"
+	}},
+		event(activity.KindCommit, 1, "ada", noon.Add(-time.Hour)), event(activity.KindCommit, 2, "bob", noon),
+		event(activity.KindCommit, 3, "bot[bot]", noon))
 	got := visit(v, noon).values
 	require.Len(t, got, 1)
 	require.Equal(t, uint64(2), got[Series{"one", "team"}].Of[count(activity.KindCommit)])
@@ -298,13 +311,15 @@ func TestCoverage(t *testing.T) {
 	}
 	var c Coverage
 	c.Apply(Progress{Edge: at(0), Repos: []RepoProgress{
-		{ID: 1, Name: "one", FirstSeen: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits, -336, -24)}},
+		{ID: 1, Name: "one", FirstSeen: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits,
+			-336, -24)}},
 		{ID: 2, Name: "two", FirstSeen: at(5), Since: at(-331)},
 	}})
 	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamCommits), "an old gap does not hold the edge back")
 	require.Equal(t, at(5), c.RepoEdge(c.Repos[2], activity.StreamCommits), "met after the edge")
 	require.Equal(t, at(-336), c.OldestUncovered())
-	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0, 1)}}}})
+	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0,
+		1)}}}})
 	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamPulls))
 	gaps := c.Gaps()
 	require.Len(t, gaps, 2)
@@ -316,7 +331,8 @@ func TestCoverage(t *testing.T) {
 	c.Invalidate(time.Time{})
 	require.Equal(t, at(-336), c.OldestUncovered())
 	require.Len(t, c.Gaps(), 2*activity.NumStreams)
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: at(1)}, {ID: 2, Presence: PresenceGone, GoneSince: at(1)}}})
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: at(1)},
+		{ID: 2, Presence: PresenceGone, GoneSince: at(1)}}})
 	require.Empty(t, c.Gaps())
 	require.Equal(t, at(1), c.OldestUncovered())
 }

@@ -17,7 +17,8 @@ func TestLastWeekIsTheLastWeek(t *testing.T) {
 	const long = 7 * 24 * time.Hour
 	rapid.Check(t, func(t *rapid.T) {
 		zone := time.FixedZone("drawn", rapid.IntRange(-12, 14).Draw(t, "zone")*3600)
-		at := time.Unix(rapid.Int64Range(0, 1<<32-1).Draw(t, "second"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")).In(zone)
+		at := time.Unix(rapid.Int64Range(0, 1<<32-1).Draw(t, "second"),
+			rapid.Int64Range(0, 1e9-1).Draw(t, "nanosecond")).In(zone)
 		week := LastCompleteWeek(at)
 		require.Equal(t, time.Sunday, week.Start.UTC().Weekday())
 		require.Equal(t, week.Start.UTC(), week.Start.UTC().Truncate(24*time.Hour))
@@ -58,7 +59,8 @@ func TestLinesChangeOnSunday(t *testing.T) {
 	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: sunday, Repos: []RepoProgress{
 		{ID: 1, Name: "one", FirstSeen: sunday, Since: sunday.AddDate(0, 0, -28)},
 	}}, Events: []activity.Event{
-		commitOf(1, "ada", sunday.AddDate(0, 0, -14), 1), commitOf(2, "ada", sunday.AddDate(0, 0, -7).Add(-time.Second), 10),
+		commitOf(1, "ada", sunday.AddDate(0, 0, -14), 1), commitOf(2, "ada", sunday.AddDate(0, 0, -7).Add(-time.Second),
+			10),
 		commitOf(3, "ada", sunday.AddDate(0, 0, -7), 100), commitOf(4, "ada", sunday.Add(-time.Second), 1000),
 		commitOf(5, "ada", sunday, 10000),
 	}})
@@ -80,13 +82,17 @@ func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 		stream activity.Stream
 		there  bool
 	}{
-		"all read":                     {week.Start, activity.Window{}, 0, true},
-		"wanted from a second later":   {week.Start.Add(time.Second), activity.Window{}, 0, false},
-		"its first second is missing":  {week.Start, activity.Window{Start: week.Start, End: week.Start.Add(time.Second)}, 0, false},
-		"its last second is missing":   {week.Start, activity.Window{Start: week.End.Add(-time.Second), End: week.End}, 0, false},
-		"the second before is missing": {week.Start.Add(-time.Hour), activity.Window{Start: week.Start.Add(-time.Second), End: week.Start}, 0, true},
-		"the second after is missing":  {week.Start, activity.Window{Start: week.End, End: week.End.Add(time.Second)}, 0, true},
-		"another stream is missing":    {week.Start, week, activity.StreamPulls, true},
+		"all read":                   {week.Start, activity.Window{}, 0, true},
+		"wanted from a second later": {week.Start.Add(time.Second), activity.Window{}, 0, false},
+		"its first second is missing": {week.Start, activity.Window{Start: week.Start,
+			End: week.Start.Add(time.Second)}, 0, false},
+		"its last second is missing": {week.Start, activity.Window{Start: week.End.Add(-time.Second), End: week.End},
+			0, false},
+		"the second before is missing": {week.Start.Add(-time.Hour),
+			activity.Window{Start: week.Start.Add(-time.Second), End: week.Start}, 0, true},
+		"the second after is missing": {week.Start, activity.Window{Start: week.End, End: week.End.Add(time.Second)},
+			0, true},
+		"another stream is missing": {week.Start, week, activity.StreamPulls, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,9 +101,10 @@ func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 			if !test.missed.IsEmpty() {
 				p.Missed = []StreamWindow{{test.stream, test.missed}}
 			}
-			v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}}, Events: []activity.Event{
-				commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "bob", noon),
-			}})
+			v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}},
+				Events: []activity.Event{
+					commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "bob", noon),
+				}})
 			got := visit(v, noon).values
 			for _, m := range []Metric{MetricLinesAdded, MetricLinesRemoved} {
 				require.Equal(t, test.there, got[ada].Present.Has(m))

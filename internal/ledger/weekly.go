@@ -90,7 +90,8 @@ func DecodeWeeklyLines(data []byte) (WeeklyLines, error) {
 		return WeeklyLines{}, ErrWeeklyLines
 	}
 	for in.HasMore() {
-		u := UserLines{Actor: activity.Actor{ID: int64(in.ReadUvarint(math.MaxInt64)), Login: in.ReadString()}} //nolint:gosec // 63 bits
+		id := int64(in.ReadUvarint(math.MaxInt64)) //nolint:gosec // 63 bits
+		u := UserLines{Actor: activity.Actor{ID: id, Login: in.ReadString()}}
 		u.Added, u.Removed = in.ReadUvarint(math.MaxInt64), in.ReadUvarint(math.MaxInt64)
 		if u.Actor.Validate() != nil {
 			in.Invalidate()

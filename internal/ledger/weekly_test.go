@@ -28,7 +28,8 @@ func weekly(t *testing.T, v *View, now time.Time, user string) []uint64 {
 	t.Helper()
 	got, there := visit(v, now).values[Series{"one", user}]
 	require.Equal(t, got.Present.Has(MetricLinesAdded), got.Present.Has(MetricLinesRemoved))
-	require.False(t, got.Present.Has(MetricTotalLinesAdded) || got.Present.Has(MetricTotalLinesRemoved), "single commits' lines are not read")
+	require.False(t, got.Present.Has(MetricTotalLinesAdded) || got.Present.Has(MetricTotalLinesRemoved),
+		"single commits' lines are not read")
 	if !there || !got.Present.Has(MetricLinesAdded) {
 		return nil
 	}
@@ -41,11 +42,13 @@ func TestWeeklyEntries(t *testing.T) {
 	week := LastCompleteWeek(noon).Start
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(given,
-		commitOf(1, "ada", old, 7), commitOf(2, "bob", old, 7), commitOf(3, "eve", old, 7), event(activity.KindIssueComment, 4, "kim", old))
+		commitOf(1, "ada", old, 7), commitOf(2, "bob", old, 7), commitOf(3, "eve", old, 7),
+		event(activity.KindIssueComment, 4, "kim", old))
 	for _, user := range []string{"ada", "bob", "eve", "kim"} {
 		require.Nil(t, weekly(t, v, noon, user), "nothing is given yet")
 	}
-	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0), linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
+	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0),
+		linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "bob"), "listed with nothing, and has commits")
 	require.Nil(t, weekly(t, v, noon, "eve"), "not listed")
@@ -53,7 +56,8 @@ func TestWeeklyEntries(t *testing.T) {
 	require.Equal(t, []uint64{1, 0}, weekly(t, v, noon, "new"), "his commits have not been read yet")
 	require.Nil(t, weekly(t, v, noon, "idle"))
 
-	applyWeekly(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true, Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true,
+		Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "kim"))
 	require.Nil(t, weekly(t, v, noon, "new"))
@@ -61,9 +65,11 @@ func TestWeeklyEntries(t *testing.T) {
 
 	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 99, 99)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "an older observation")
-	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"), Observed: noon.Add(time.Minute)}}})
+	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"),
+		Observed: noon.Add(time.Minute)}}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "what is no document changes nothing")
-	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon.Add(10*24*time.Hour), "ada"), "the last one is shown until it is replaced")
+	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon.Add(10*24*time.Hour), "ada"),
+		"the last one is shown until it is replaced")
 }
 
 // TestWeeklyEntriesAge checks that lines that are not replaced are shown as long as the retention.
@@ -89,7 +95,8 @@ func TestWeeklyEntriesByLabel(t *testing.T) {
 	}
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(settings, commitOf(1, "ada1", old, 7), commitOf(2, "renovate[bot]", old, 7))
-	users := []UserLines{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100), linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
+	users := []UserLines{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100),
+		linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: users})
 	require.Equal(t, []uint64{15, 4}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{7, 7}, weekly(t, v, noon, "eve"))
@@ -126,7 +133,8 @@ func TestWeeklyEntriesOfARepository(t *testing.T) {
 	_, there = v.RepoName(1)
 	require.False(t, there)
 
-	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}}}})
+	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon,
+		Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}}}})
 	require.Empty(t, visit(v, noon).values)
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
@@ -136,11 +144,13 @@ func TestWeeklyEntriesOfARepository(t *testing.T) {
 // which commits were read without lines are omitted.
 func TestWeeklyEntriesUnused(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: 1000 * time.Hour}, commitOf(1, "ada", noon.Add(-9*24*time.Hour), 7), commitOf(2, "ada", noon, 7))
+	v := viewOf(ViewSettings{Grace: 1000 * time.Hour}, commitOf(1, "ada", noon.Add(-9*24*time.Hour), 7),
+		commitOf(2, "ada", noon, 7))
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, uint64(7), visit(v, noon).values[ada].Of[MetricLinesAdded])
 	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotalLinesAdded))
-	v.Apply(Change{Entries: []Entry{{EntryKey: EntryKey{Name: EntryCommitsWithoutLines}, Observed: noon.Add(-48 * time.Hour)}}})
+	v.Apply(Change{Entries: []Entry{{EntryKey: EntryKey{Name: EntryCommitsWithoutLines},
+		Observed: noon.Add(-48 * time.Hour)}}})
 	require.False(t, visit(v, noon).values[ada].Present.Has(MetricLinesAdded), "nobody has read them")
 	require.False(t, visit(v, noon.Add(7*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
 	require.True(t, visit(v, noon.Add(14*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
@@ -172,8 +182,9 @@ func TestWeeklyCodec(t *testing.T) {
 	})
 	good := (&WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 300)}}).Encode()
 	for name, data := range map[string][]byte{
-		"nothing": nil, "another version": append([]byte{2}, good[1:]...), "unknown flags": append([]byte{1, 2}, good[2:]...),
-		"cut": good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2], "a Monday": {1, 0, 4},
+		"nothing": nil, "another version": append([]byte{2}, good[1:]...),
+		"unknown flags": append([]byte{1, 2}, good[2:]...),
+		"cut":           good[:len(good)-1], "more": append(good, 'x'), "head only": good[:2], "a Monday": {1, 0, 4},
 		"no login": {1, 0, 3, 1, 0, 1, 1}, "a long login": {1, 0, 3, 1, 200, 'a', 1, 1},
 	} {
 		_, err := DecodeWeeklyLines(data)
@@ -199,7 +210,8 @@ func TestWeeklyIsBounded(t *testing.T) {
 }
 
 func FuzzDecodeWeekly(f *testing.F) {
-	f.Add((&WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true, Users: []UserLines{linesOf("ada", 5, 300)}}).Encode())
+	f.Add((&WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true,
+		Users: []UserLines{linesOf("ada", 5, 300)}}).Encode())
 	f.Add([]byte{1, 0, 3})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := DecodeWeeklyLines(data)

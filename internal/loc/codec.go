@@ -41,7 +41,8 @@ func (s *State) Encode() []byte {
 	if !s.RewrittenAt.IsZero() {
 		data[0], data[1] = versionRewound, data[1]|flag(s.Outdated, flagOutdated)
 	}
-	for _, t := range []time.Time{s.Week, s.ConfirmedAt, s.FallbackUntil, s.StatisticsRetry.At, s.Commits.Week, s.Commits.Retry.At} {
+	for _, t := range []time.Time{s.Week, s.ConfirmedAt, s.FallbackUntil, s.StatisticsRetry.At, s.Commits.Week,
+		s.Commits.Retry.At} {
 		data = binary.AppendUvarint(data, seconds(t))
 	}
 	for _, n := range []int{
@@ -64,9 +65,11 @@ func Decode(data []byte) (State, error) {
 	if len(data) < 2 || !hasValidFlags(data[0], data[1]) {
 		return s, ErrInvalidState
 	}
-	s.QuietWeek, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0, data[1]&flagIncomplete != 0
+	s.QuietWeek, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0,
+		data[1]&flagIncomplete != 0
 	in := stateReader{varint.NewReader(data[2:])}
-	for _, t := range []*time.Time{&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week, &s.Commits.Retry.At} {
+	for _, t := range []*time.Time{&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week,
+		&s.Commits.Retry.At} {
 		*t = in.time()
 	}
 	s.ZeroAnswers = in.count()

@@ -356,7 +356,8 @@ func TestCodec(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(
-		(&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc", Position: 3}}).Encode(),
+		(&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc",
+			Position: 3}}).Encode(),
 	)
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -11,9 +11,11 @@ import (
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for text, test := range map[string]struct{ matches, others []string }{
-		"dependabot[bot]":   {[]string{"dependabot[bot]", "Dependabot[Bot]"}, []string{"dependabotb", "dependabot", "dependabot[bot]x"}},
-		"*[bot]":            {[]string{"renovate[bot]", "[bot]"}, []string{"renovateb", "renovate[bot", "[bot]x"}},
-		"lib-core":          {[]string{"lib-core", "Lib-Core", "LIB-CORE"}, []string{"lib-core2", "my-lib-core", "lib_core"}},
+		"dependabot[bot]": {[]string{"dependabot[bot]", "Dependabot[Bot]"},
+			[]string{"dependabotb", "dependabot", "dependabot[bot]x"}},
+		"*[bot]": {[]string{"renovate[bot]", "[bot]"}, []string{"renovateb", "renovate[bot", "[bot]x"}},
+		"lib-core": {[]string{"lib-core", "Lib-Core", "LIB-CORE"},
+			[]string{"lib-core2", "my-lib-core", "lib_core"}},
 		"{api,web}":         {[]string{"{api,web}", "{API,web}"}, []string{"api", "web"}},
 		"app-?":             {[]string{"app-1", "APP-x"}, []string{"app-", "app-12", "app-1\n"}},
 		"*":                 {[]string{"a", "", "a.b-c_d", "a\nb"}, nil},
@@ -90,7 +92,8 @@ func FuzzMatch(f *testing.F) {
 		}
 		p, err := Compile(text)
 		if err != nil {
-			require.True(t, text == "" || !utf8.ValidString(text), "only the empty text and what is no UTF-8 is refused: %v", err)
+			require.True(t, text == "" || !utf8.ValidString(text),
+				"only the empty text and what is no UTF-8 is refused: %v", err)
 			return
 		}
 		require.Equal(t, matchSlowly([]rune(text), []rune(name)), p.Match(name), "%q %q", text, name)

@@ -48,7 +48,8 @@ func New(tb testing.TB, path string, args ...string) *Process {
 	tb.Cleanup(func() {
 		p.Kill()
 		if text := p.Output(); tb.Failed() {
-			tb.Logf("the end of the output of %s:\n%s", strings.Join(p.command, " "), text[max(0, len(text)-maxLoggedOutput):])
+			tb.Logf("the end of the output of %s:\n%s", strings.Join(p.command, " "),
+				text[max(0, len(text)-maxLoggedOutput):])
 		}
 	})
 	return p
@@ -98,7 +99,8 @@ func (p *Process) Pause() {
 	member := func(s threadStat) bool {
 		return s.pid == p.cmd.Process.Pid || (p.OwnGroup && s.group == p.cmd.Process.Pid)
 	}
-	require.Eventually(p.tb, func() bool { return areStopped(member) }, stopTimeout, time.Millisecond, p.command[0]+" does not stop")
+	require.Eventually(p.tb, func() bool { return areStopped(member) }, stopTimeout, time.Millisecond,
+		p.command[0]+" does not stop")
 }
 
 // Resume sends SIGCONT. The test fails when the process has exited.
@@ -152,7 +154,8 @@ func (o *output) Write(b []byte) (int, error) {
 func ProgramPath(tb testing.TB, variable string) string {
 	tb.Helper()
 	path := os.Getenv(variable)
-	require.NotEmpty(tb, path, "%s is not set: run these tests with `make test` or `make test-kubernetes`, or after eval \"$(make -s env)\"",
+	require.NotEmpty(tb, path,
+		"%s is not set: run these tests with `make test` or `make test-kubernetes`, or after eval \"$(make -s env)\"",
 		variable)
 	require.FileExists(tb, path)
 	return path

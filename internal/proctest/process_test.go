@@ -27,7 +27,8 @@ func run(tb testing.TB, script string) *proctest.Process {
 
 func await(tb testing.TB, p *proctest.Process, times int) {
 	tb.Helper()
-	require.Eventually(tb, func() bool { return strings.Count(p.Output(), "ready\n") == times }, 20*time.Second, time.Millisecond)
+	require.Eventually(tb, func() bool { return strings.Count(p.Output(), "ready\n") == times }, 20*time.Second,
+		time.Millisecond)
 	require.False(tb, p.HasExited())
 }
 

@@ -71,7 +71,8 @@ func portMapper(tb testing.TB, bin string) string {
 	tb.Helper()
 	usr := filepath.Join(bin, "..", "..")
 	for _, pattern := range []string{
-		filepath.Join(bin, "epmd"), filepath.Join(usr, "erlang", "bin", "epmd"), filepath.Join(usr, "erlang", "erts-*", "bin", "epmd"),
+		filepath.Join(bin, "epmd"), filepath.Join(usr, "erlang", "bin", "epmd"),
+		filepath.Join(usr, "erlang", "erts-*", "bin", "epmd"),
 	} {
 		if found, _ := filepath.Glob(pattern); len(found) > 0 {
 			return found[0]

@@ -12,13 +12,15 @@ import (
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{
-		"redis:6379", "127.0.0.1:1", "[::1]:6379", "[fe80::1%eth0]:6379", "redis-0.redis.svc.cluster.local.:6379", "my_redis:65535",
+		"redis:6379", "127.0.0.1:1", "[::1]:6379", "[fe80::1%eth0]:6379", "redis-0.redis.svc.cluster.local.:6379",
+		"my_redis:65535",
 	} {
 		config := redisconn.Default()
 		config.Endpoints = []string{endpoint}
 		require.NoError(t, config.Check(), endpoint)
 	}
-	for _, endpoint := range []string{":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379", "redis:6379/0", "-:1"} {
+	for _, endpoint := range []string{":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379",
+		"redis:6379/0", "-:1"} {
 		config := redisconn.Default()
 		config.Endpoints = []string{endpoint}
 		err := config.Check()

@@ -82,14 +82,16 @@ func (c *Config) Check() error {
 		errs = append(errs, fmt.Errorf("endpoints: %d, want exactly one with mode standalone", len(c.Endpoints)))
 	}
 	if (c.Mode == Sentinel) != (c.MasterName != "") && c.Enabled() {
-		errs = append(errs, fmt.Errorf("master_name: %s, want the master's name with mode sentinel, and nothing otherwise",
+		errs = append(errs, fmt.Errorf(
+			"master_name: %s, want the master's name with mode sentinel, and nothing otherwise",
 			configcheck.QuoteUnlessSecret(c.MasterName)))
 	}
 	if c.Mode == Cluster && c.DB != 0 {
 		errs = append(errs, fmt.Errorf("db: %d, want 0 with mode cluster", c.DB))
 	}
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
-		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks", configcheck.QuoteUnlessSecret(c.KeyPrefix)))
+		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks",
+			configcheck.QuoteUnlessSecret(c.KeyPrefix)))
 	}
 	return errors.Join(errs...)
 }
@@ -97,7 +99,8 @@ func (c *Config) Check() error {
 // CheckAddresses returns an error for each endpoint that is not an address. Unmarshal calls it, so that an endpoint
 // that may contain a password never becomes part of a configuration, which the collector may print.
 func (c *Config) CheckAddresses() error {
-	const credentials = "the password goes into password, the user name into username, the number of the database into db, " +
+	const credentials = "the password goes into password, the user name into username, the number of the database " +
+		"into db, " +
 		"and rediss or ssl becomes tls: {}"
 	var errs []error
 	for i, endpoint := range c.Endpoints {
@@ -123,7 +126,8 @@ func (c *Config) Connect(ctx context.Context) (redis.UniversalClient, error) {
 		Addrs: c.Endpoints, MasterName: c.MasterName, IsClusterMode: c.Mode == Cluster,
 		Username: c.Username, Password: string(c.Password), DB: c.DB,
 		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
-		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true, MaxRetries: maxRetries,
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true,
+		MaxRetries: maxRetries,
 		ClientName: "githubexporter", DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}

@@ -42,7 +42,8 @@ func certificate(t *testing.T) (cert, key string) {
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	require.NoError(t, err)
@@ -122,12 +123,14 @@ func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	port := strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t)))
-	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no",
+	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert,
+		"tls-auth-clients no",
 		"user default off",
 		documentedUser(t))
 	config := redisconn.Default()
 	raw := confmap.NewFromStringMap(map[string]any{
-		"endpoints": []any{"127.0.0.1:" + port}, "username": "gx", "password": "pass word", "tls": map[string]any{"ca_file": cert},
+		"endpoints": []any{"127.0.0.1:" + port}, "username": "gx", "password": "pass word",
+		"tls": map[string]any{"ca_file": cert},
 	})
 	require.NoError(t, raw.Unmarshal(&config))
 	require.NoError(t, config.Check())
@@ -144,12 +147,14 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, receipt.Recorded)
 	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{
-		Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceGone, GoneSince: storetest.Noon.AddDate(0, 0, -2)}},
+		Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceGone,
+			GoneSince: storetest.Noon.AddDate(0, 0, -2)}},
 	}})
 	require.NoError(t, err)
 	require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon))
 	require.Equal(t, 0, storetest.LatestView(t, store, "acme").Summary().Gaps)
-	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one", Duration: time.Second})
+	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one",
+		Duration: time.Second})
 	term, err := leases.Acquire(t.Context(), "")
 	require.NoError(t, err)
 	_, err = leases.Announce(t.Context(), 1)
@@ -162,11 +167,14 @@ func TestTLSAndACL(t *testing.T) {
 	_, err = claims.List(t.Context(), "acme")
 	require.NoError(t, err)
 	shared := redisbudget.New(client, redisbudget.Settings{
-		Prefix: config.KeyPrefix, Credential: "one", OnDegraded: func(err error) { t.Errorf("the budget is not shared: %v", err) },
+		Prefix: config.KeyPrefix, Credential: "one",
+		OnDegraded: func(err error) { t.Errorf("the budget is not shared: %v", err) },
 	})
 	now := time.Now()
-	_, err = shared.Reserve(t.Context(), budget.Reservation{ID: "one", Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
+	_, err = shared.Reserve(t.Context(), budget.Reservation{ID: "one", Resource: budget.ResourceREST, Now: now,
+		ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
 	require.NoError(t, err)
-	_, err = shared.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: now, Limited: true, InitialBackoff: time.Minute})
+	_, err = shared.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: now,
+		Limited: true, InitialBackoff: time.Minute})
 	require.NoError(t, err)
 }

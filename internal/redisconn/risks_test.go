@@ -50,7 +50,10 @@ func TestRisksOfACluster(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	require.NoError(t, nodes[1].Client().ConfigSet(t.Context(), "maxmemory-policy", "volatile-ttl").Err())
-	client := connect(t, func(c *redisconn.Config) { c.Mode, c.Endpoints = redisconn.Cluster, []string{nodes[0].Address} })
+	client := connect(t, func(c *redisconn.Config) {
+		c.Mode, c.Endpoints = redisconn.Cluster,
+			[]string{nodes[0].Address}
+	})
 	risks, err := redisconn.ReadRisks(t.Context(), client)
 	require.NoError(t, err)
 	require.Len(t, risks, 1)

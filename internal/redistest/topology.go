@@ -63,7 +63,8 @@ func StartCluster(tb testing.TB) []*Server {
 	buses := make([]string, len(nodes))
 	for i := range nodes {
 		buses[i] = strconv.Itoa(proctest.Port(tb, proctest.FreeAddress(tb)))
-		nodes[i] = Start(tb, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+buses[i], "appendonly yes")
+		nodes[i] = Start(tb, "cluster-enabled yes", "cluster-node-timeout 2000", "cluster-port "+buses[i],
+			"appendonly yes")
 	}
 	ctx := tb.Context()
 	ids := make([]string, len(nodes))
@@ -74,7 +75,8 @@ func StartCluster(tb testing.TB) []*Server {
 		require.NoError(tb, nodes[0].Client().Do(ctx, "CLUSTER", "MEET", "127.0.0.1", node.Port(), buses[i]).Err())
 		if i < masters {
 			const slots = 16384
-			require.NoError(tb, node.Client().Do(ctx, "CLUSTER", "ADDSLOTSRANGE", i*slots/masters, (i+1)*slots/masters-1).Err())
+			require.NoError(tb, node.Client().Do(ctx, "CLUSTER", "ADDSLOTSRANGE", i*slots/masters,
+				(i+1)*slots/masters-1).Err())
 		}
 	}
 	for i, node := range nodes[masters:] {

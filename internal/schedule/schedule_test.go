@@ -91,9 +91,10 @@ func TestManyPutOffToOneMomentDoNotBeginAtOnce(t *testing.T) {
 		const loops, reset = 60, 40 * time.Minute
 		began := make(map[time.Duration]int) // by the second
 		for range loops {
-			turns := record(t, Loop{Interval: 5 * time.Minute, Jitter: 0.1}, reset+20*time.Second, func(n int) (time.Duration, time.Duration) {
-				return 0, reset - 2*time.Second*time.Duration(n-1)
-			})
+			turns := record(t, Loop{Interval: 5 * time.Minute, Jitter: 0.1}, reset+20*time.Second,
+				func(n int) (time.Duration, time.Duration) {
+					return 0, reset - 2*time.Second*time.Duration(n-1)
+				})
 			require.GreaterOrEqual(t, len(turns), 2)
 			late := turns[1] - turns[0] - reset
 			require.GreaterOrEqual(t, late, time.Duration(0), "never before it")

@@ -14,8 +14,8 @@ import (
 
 const module = "github.com/seed-358c4d9d/githubexporter"
 
-// Packages the cases import. Each becomes an empty package in the scratch tree, so that no real dependency is needed; those of
-// this module are leaves, so that no case makes an import cycle.
+// Packages the cases import. Each becomes an empty package in the scratch tree, so that no real dependency is needed;
+// those of this module are leaves, so that no case makes an import cycle.
 const (
 	activity   = module + "/internal/activity/leaf"
 	ledger     = module + "/internal/ledger"
@@ -181,7 +181,8 @@ var calls = []struct {
 	{"receiver/githubexporter/builtin.go", "time", "println(time.Second)", true},
 }
 
-// TestArchitectureRulesFire lints a scratch tree of small violations, and of things that are allowed, with the real rules.
+// TestArchitectureRulesFire lints a scratch tree of small violations, and of things that are allowed, with the real
+// rules.
 func TestArchitectureRulesFire(t *testing.T) {
 	tree := newScratch(t)
 	want := map[string]string{}
@@ -298,7 +299,8 @@ func (s *scratch) lint() map[string]string {
 		s.t.Fatalf("find golangci-lint: %v", err)
 	}
 	cmd := exec.CommandContext(s.t.Context(), strings.TrimSpace(string(linter)), "run",
-		"--enable-only=depguard,forbidigo", "--allow-parallel-runners", "--show-stats=false", "--output.json.path=stdout")
+		"--enable-only=depguard,forbidigo", "--allow-parallel-runners", "--show-stats=false",
+		"--output.json.path=stdout")
 	cmd.Dir = s.root
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {

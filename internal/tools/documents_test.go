@@ -25,7 +25,8 @@ func readFile(t *testing.T, path ...string) string {
 // TestGlossaryIsSmall holds the number of terms at 50 and each term at one meaning.
 func TestGlossaryIsSmall(t *testing.T) {
 	const most = 50
-	rows := regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+ \|$`).FindAllStringSubmatch(readFile(t, "docs", "glossary.md"), -1)
+	rows := regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+ \|$`).FindAllStringSubmatch(readFile(t, "docs", "glossary.md"),
+		-1)
 	count := 0
 	seen := map[string]bool{}
 	for _, row := range rows {
@@ -68,7 +69,8 @@ func TestDecisionsAreListed(t *testing.T) {
 // TestFoldersAreListed compares the folders with Go code and the list of CONTRIBUTING.md.
 func TestFoldersAreListed(t *testing.T) {
 	listed := map[string]bool{}
-	for _, line := range regexp.MustCompile(`(?m)^    ([a-z0-9./-]+) {2,}\S`).FindAllStringSubmatch(readFile(t, "CONTRIBUTING.md"), -1) {
+	for _, line := range regexp.MustCompile(`(?m)^    ([a-z0-9./-]+) {2,}\S`).FindAllStringSubmatch(readFile(t,
+		"CONTRIBUTING.md"), -1) {
 		listed[line[1]] = true
 	}
 	folders := goFolders(t)
@@ -90,7 +92,8 @@ func goFolders(t *testing.T) map[string]bool {
 	folders := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		name := entry.Name()
-		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data", "testdata", "metadata", "metadatatest"}, name) ||
+		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data", "testdata", "metadata", "metadatatest"},
+			name) ||
 			strings.HasPrefix(name, ".") && strings.Trim(name, ".") != "") {
 			return filepath.SkipDir
 		}

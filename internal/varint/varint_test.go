@@ -39,8 +39,18 @@ func TestReaderOfWhatCannotBe(t *testing.T) {
 			r.ReadUvarint(math.MaxUint64)
 			return r
 		},
-		"too short":       func() *varint.Reader { r := varint.NewReader(append(document(3), "ab"...)); r.ReadString(); return r },
-		"an absurd text":  func() *varint.Reader { r := varint.NewReader(document(math.MaxUint64)); r.ReadString(); return r },
+		"too short": func() *varint.Reader {
+			r := varint.NewReader(append(document(3),
+				"ab"...))
+			r.ReadString()
+			return r
+		},
+		"an absurd text": func() *varint.Reader {
+			r := varint.NewReader(document(
+				math.MaxUint64))
+			r.ReadString()
+			return r
+		},
 		"what is refused": func() *varint.Reader { r := varint.NewReader(nil); r.Invalidate(); return r },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,8 +80,8 @@ func (a *access) recordCheck(org string, err error) {
 	})
 }
 
-// recordRequestError takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats such requests for
-// half a minute before it fails.
+// recordRequestError takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats
+// such requests for half a minute before it fails.
 func (a *access) recordRequestError(org string, trouble error) {
 	a.mu.Lock()
 	o := a.orgs[org]

@@ -16,7 +16,8 @@ import (
 // labelAll is the user label of all users together. No login begins with an underscore.
 const labelAll = "_all"
 
-// userLabels makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent use.
+// userLabels makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent
+// use.
 type userLabels struct {
 	bots    string
 	exclude pattern.List
@@ -38,7 +39,8 @@ func newUserLabels(config *ActorsConfig) *userLabels {
 	}
 }
 
-// labelFor is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is complete.
+// labelFor is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is
+// complete.
 func (u *userLabels) labelFor(a activity.Actor) (string, bool) {
 	a = a.Canonical()
 	shown := u.bots != botsExclude || !a.IsBot()

@@ -98,7 +98,8 @@ func (b *backend) followError(org string) error {
 	return b.followErrors[org]
 }
 
-func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend, error) {
+func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend,
+	error) {
 	if config.Redis.Enabled() {
 		return openRedis(ctx, config, settings)
 	}
@@ -106,17 +107,20 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the " +
 			"look-back again and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, probeRequested: wakeup.NewSignal(), budget: localBudget, close: func(context.Context) error { return nil }}, nil
+		return &backend{Store: store, sizer: store, probeRequested: wakeup.NewSignal(), budget: localBudget,
+			close: func(context.Context) error { return nil }}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings, host)
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
-		probeRequested: wakeup.NewSignal(), budget: localBudget, close: client.Close, ping: client.ping, dependency: health.Storage,
+		probeRequested: wakeup.NewSignal(), budget: localBudget, close: client.Close, ping: client.ping,
+		dependency: health.Storage,
 	}
 	client.state.changed = b.requestProbe
-	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries, OnCorrupt: b.reportCorrupt(settings.Logger)})
+	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries,
+		OnCorrupt: b.reportCorrupt(settings.Logger)})
 	b.Store, b.sizer = store, store
 	return b, nil
 }
@@ -142,7 +146,8 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 		refresh = config.EmitInterval
 	}
 	store := redisstore.New(client, redisstore.Settings{
-		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh, OnCorrupt: b.reportCorrupt(settings.Logger),
+		Prefix: config.Redis.KeyPrefix, Now: time.Now, MaxSeries: config.MaxSeries, SnapshotInterval: refresh,
+		OnCorrupt: b.reportCorrupt(settings.Logger),
 		OnDamaged: func(org string) {
 			settings.Logger.Warn("Keys of the ledger are missing from Redis. Deleting the rest of it and "+
 				"re-reading the organization from GitHub; its sums restart from zero. Check that nothing deletes "+
@@ -244,18 +249,21 @@ func storageClient(
 	}
 	extension, ok := host.GetExtensions()[id]
 	if !ok {
-		return nil, fmt.Errorf("storage: there is no extension %q, want the id of one under extensions and service::extensions", name)
+		return nil, fmt.Errorf(
+			"storage: there is no extension %q, want the id of one under extensions and service::extensions", name)
 	}
 	provider, ok := extension.(storage.Extension)
 	if !ok {
-		return nil, fmt.Errorf("storage: the extension %q stores nothing, want a storage extension such as file_storage", name)
+		return nil, fmt.Errorf(
+			"storage: the extension %q stores nothing, want a storage extension such as file_storage", name)
 	}
 	guard := &storageGuard{
 		extension: name, file: strings.Join([]string{"receiver", settings.ID.Type().String(), settings.ID.Name()}, "_"),
 	}
 	// The database checks the file in a goroutine of its own, whose panic ends the process: only a line before it can
 	// explain it.
-	settings.Logger.Info("Opening the state in the storage extension. If the process ends here in go.etcd.io/bbolt, the file is damaged: "+moveAway+".",
+	settings.Logger.Info("Opening the state in the storage extension. If the process ends here in go.etcd.io/bbolt, "+
+		"the file is damaged: "+moveAway+".",
 		zap.String("storage", name), zap.String("file", guard.file))
 	err := guard.recoverDamage(func() (err error) {
 		guard.client, err = provider.GetClient(ctx, component.KindReceiver, settings.ID, "")

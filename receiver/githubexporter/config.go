@@ -108,8 +108,8 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	return c.checkAddresses()
 }
 
-// checkAddresses refuses addresses that may hold a password. Reading refuses them, not Validate alone: a configuration that
-// was read can be printed.
+// checkAddresses refuses addresses that may hold a password. Reading refuses them, not Validate alone: a configuration
+// that was read can be printed.
 func (c *Config) checkAddresses() error {
 	_, err := c.RabbitMQ.address()
 	return errors.Join(
@@ -137,7 +137,8 @@ func (c *Config) Validate() error {
 		c.Counters.validate(c.EmitInterval),
 		configcheck.IntBetween("max_series", c.MaxSeries, 1, maxSeries))
 	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
-		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval, minReconcile))
+		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval,
+			minReconcile))
 	}
 	return errors.Join(errs...)
 }
@@ -151,7 +152,8 @@ func (c *Config) validateReplicas() error {
 		return fmt.Errorf("storage: %q together with leader_election, want redis: a storage extension belongs to "+
 			"one process and cannot refuse a leader of the past", c.Storage)
 	case c.LeaderElection != nil && !c.Redis.Enabled():
-		return errors.New("leader_election: without redis, want redis::endpoints: replicas need a state that they share")
+		return errors.New(
+			"leader_election: without redis, want redis::endpoints: replicas need a state that they share")
 	default:
 		return nil
 	}
@@ -168,7 +170,8 @@ func (c *Config) validateQueues() error {
 		switch {
 		case name == c.RabbitMQ.DeadLetterQueue:
 			errs = append(errs, fmt.Errorf(
-				"rabbitmq::dead_letter_queue: %q is the queue of the organization %s, want another name", name, c.Orgs[i].Name))
+				"rabbitmq::dead_letter_queue: %q is the queue of the organization %s, want another name", name,
+				c.Orgs[i].Name))
 		case len(name) > maxQueueName:
 			errs = append(errs, fmt.Errorf(
 				"rabbitmq::queue: %d bytes long with the name of the organization %s behind it, want at most %d",
@@ -195,12 +198,15 @@ func (c *Config) validateOrgs() []error {
 	for i := range c.Orgs {
 		org := &c.Orgs[i]
 		if j, twice := first[org.key()]; twice && org.Name != "" {
-			errs = append(errs, fmt.Errorf("orgs::%d::name: %q is the organization of orgs::%d, want each only once (GitHub ignores case)", i, org.Name, j))
+			errs = append(errs, fmt.Errorf(
+				"orgs::%d::name: %q is the organization of orgs::%d, want each only once (GitHub ignores case)", i,
+				org.Name, j))
 		} else {
 			first[org.key()] = i
 		}
 		if org.Lookback > c.Retention {
-			errs = append(errs, fmt.Errorf("orgs::%d::lookback: %s, want at most the retention of %s", i, org.Lookback, c.Retention))
+			errs = append(errs, fmt.Errorf("orgs::%d::lookback: %s, want at most the retention of %s", i, org.Lookback,
+				c.Retention))
 		}
 	}
 	return errs

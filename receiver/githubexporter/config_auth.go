@@ -40,17 +40,20 @@ type AppConfig struct {
 // Validate checks that there is exactly one credential. Its errors never contain a secret.
 func (c *AuthConfig) Validate() error {
 	var given []string
-	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil, "authenticator": c.Authenticator != nil} {
+	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil,
+		"authenticator": c.Authenticator != nil} {
 		if is {
 			given = append(given, name)
 		}
 	}
 	switch slices.Sort(given); len(given) {
 	case 0:
-		return errors.New("0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)")
+		return errors.New(
+			"0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)")
 	case 1:
 	default:
-		return fmt.Errorf("%s: %d credentials, want exactly one of token, app, authenticator", strings.Join(given, " and "), len(given))
+		return fmt.Errorf("%s: %d credentials, want exactly one of token, app, authenticator",
+			strings.Join(given, " and "), len(given))
 	}
 	if c.Token != nil {
 		return validSecret("token", string(*c.Token))
@@ -74,16 +77,20 @@ func (c *AppConfig) Validate() error {
 	var errs []error
 	errs = append(errs, c.validateName())
 	if c.InstallationID < 0 {
-		errs = append(errs, fmt.Errorf("installation_id: %d, want the installation's positive id, or nothing to have it found out", c.InstallationID))
+		errs = append(errs, fmt.Errorf(
+			"installation_id: %d, want the installation's positive id, or nothing to have it found out",
+			c.InstallationID))
 	}
 	if (c.PrivateKeyFile == "") == (c.PrivateKey == nil) {
 		errs = append(errs, errors.New("private_key: want exactly one of private_key_file and private_key"))
 	}
 	if strings.ContainsAny(c.PrivateKeyFile, "\r\n") || strings.Contains(c.PrivateKeyFile, "-----BEGIN") {
-		errs = append(errs, errors.New("private_key_file: has a key in it, want the name of a file; the key itself goes into private_key"))
+		errs = append(errs, errors.New(
+			"private_key_file: has a key in it, want the name of a file; the key itself goes into private_key"))
 	}
 	if c.PrivateKey != nil && !strings.Contains(string(*c.PrivateKey), "-----BEGIN") {
-		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is the environment variable set?)"))
+		errs = append(errs, errors.New("private_key: not in PEM form, want the text that begins with -----BEGIN (is "+
+			"the environment variable set?)"))
 	}
 	if c.PrivateKey != nil {
 		if err := github.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
@@ -101,13 +108,15 @@ var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}$`)
 func (c *AppConfig) validateName() error {
 	switch {
 	case c.AppID != 0 && c.ClientID != "":
-		return errors.New("app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
+		return errors.New(
+			"app_id, client_id: both are given, want exactly one of the App's numeric id and its client id")
 	case c.ClientID != "" && !clientID.MatchString(c.ClientID):
 		// The value may be a secret that was put into the wrong place.
 		return errors.New("client_id: not a client id, want the App's such as Iv23liABCDEF0123456789; its numeric " +
 			"id goes into app_id, and its client secret is not used")
 	case c.ClientID == "" && c.AppID <= 0:
-		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)", c.AppID)
+		return fmt.Errorf("app_id: %d, want the App's positive id, or client_id (is the environment variable set?)",
+			c.AppID)
 	}
 	return nil
 }

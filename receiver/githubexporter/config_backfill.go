@@ -11,7 +11,8 @@ import (
 
 // BackfillConfig is how windows that were missed are read later.
 type BackfillConfig struct {
-	// Enabled makes jobs of missed windows. Otherwise passes read the last 24 h of them, and what is older stays missing.
+	// Enabled makes jobs of missed windows. Otherwise passes read the last 24 h of them, and what is older stays
+	// missing.
 	Enabled bool `mapstructure:"enabled"`
 	// MaxMessageAge is how old a job may be; what an older one was for is found again.
 	MaxMessageAge time.Duration `mapstructure:"max_message_age"`
@@ -65,7 +66,8 @@ func (c *BackfillConfig) Validate() error {
 		field := fmt.Sprintf("requeue_delays::%d", i)
 		errs = append(errs, configcheck.DurationBetween(field, delay, time.Second, 7*24*time.Hour))
 		if i > 0 && delay <= c.RequeueDelays[i-1] {
-			errs = append(errs, fmt.Errorf("%s: %s, want more than the %s before it", field, delay, c.RequeueDelays[i-1]))
+			errs = append(errs, fmt.Errorf("%s: %s, want more than the %s before it", field, delay,
+				c.RequeueDelays[i-1]))
 		}
 	}
 	return errors.Join(errs...)

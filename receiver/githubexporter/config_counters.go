@@ -31,5 +31,6 @@ func (c *CountersConfig) validate(emitInterval time.Duration) error {
 		return nil
 	}
 	return fmt.Errorf(
-		"counters::zero_for: %s, want 0s (a sum begins with its value) or from the emit_interval, %s to %s", zeroFor, emitInterval, max(maxZeroFor, emitInterval))
+		"counters::zero_for: %s, want 0s (a sum begins with its value) or from the emit_interval, %s to %s", zeroFor,
+		emitInterval, max(maxZeroFor, emitInterval))
 }

@@ -78,7 +78,8 @@ func (c *GitHubConfig) Validate() error {
 		configcheck.OneOf("api", c.API, string(github.APIGraphQL), string(github.APIREST)),
 	}
 	if c.Auth.HasValue() {
-		errs = append(errs, errors.New("auth: not here, want orgs::N::auth, where each organization has its own credential"))
+		errs = append(errs, errors.New(
+			"auth: not here, want orgs::N::auth, where each organization has its own credential"))
 	}
 	for name := range c.Headers.Iter {
 		if strings.EqualFold(name, "Authorization") {
@@ -91,7 +92,8 @@ func (c *GitHubConfig) Validate() error {
 // addresses are the settings that take a URL, with what they take.
 func (c *GitHubConfig) addresses() map[string]configcheck.URLs {
 	api := configcheck.URLs{
-		Schemes: []string{"https", "http"}, Want: "want an https URL such as https://api.github.com or https://HOST/api/v3",
+		Schemes: []string{"https", "http"}, Want: "want an https URL such as https://api.github.com or " +
+			"https://HOST/api/v3",
 		Remedy: "the credential goes into orgs::N::auth",
 	}
 	return map[string]configcheck.URLs{"endpoint": api, "graphql_endpoint": api, "proxy_url": {
@@ -140,7 +142,8 @@ func (c *GitHubConfig) checkAPI() error {
 func (c *GitHubConfig) checkEncryption(field, value string) error {
 	u, err := url.Parse(value)
 	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) && !c.TLS.Insecure {
-		return fmt.Errorf("%s: http://%s would send credentials in the clear, want https (or tls::insecure: true to allow it)",
+		return fmt.Errorf(
+			"%s: http://%s would send credentials in the clear, want https (or tls::insecure: true to allow it)",
 			field, u.Host)
 	}
 	return nil

@@ -17,11 +17,11 @@ const (
 
 // LOCConfig is where the weekly lines come from.
 type LOCConfig struct {
-	// Source is commits (every commit is read with its lines) or stats_contributors (commits are read without lines, and
-	// GitHub's statistics are asked for those of the last complete week).
+	// Source is commits (every commit is read with its lines) or stats_contributors (commits are read without lines,
+	// and GitHub's statistics are asked for those of the last complete week).
 	Source string `mapstructure:"source"`
-	// RefreshInterval is how often the statistics of a repository are asked for. Weekly lines that were not confirmed for
-	// twice as long are stale.
+	// RefreshInterval is how often the statistics of a repository are asked for. Weekly lines that were not confirmed
+	// for twice as long are stale.
 	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
 	// Fallback is for repositories of which the statistics have no lines.
 	Fallback LOCFallbackConfig `mapstructure:"fallback"`
@@ -48,8 +48,9 @@ func defaultLOC() LOCConfig {
 	return LOCConfig{
 		Source: locCommits, RefreshInterval: 24 * time.Hour,
 		Fallback: LOCFallbackConfig{
-			Enabled: true, MaxCommitsPerRepoPerWeek: 500, MaxCommitDetailCallsPerOrgPerHour: 1000, ZeroDetectionWindows: 2,
-			Cooldown: 168 * time.Hour,
+			Enabled: true, MaxCommitsPerRepoPerWeek: 500, MaxCommitDetailCallsPerOrgPerHour: 1000,
+			ZeroDetectionWindows: 2,
+			Cooldown:             168 * time.Hour,
 		},
 	}
 }
@@ -65,7 +66,8 @@ func (c *LOCConfig) Validate() error {
 func (c *LOCFallbackConfig) Validate() error {
 	return errors.Join(
 		configcheck.IntBetween("max_commits_per_repo_per_week", c.MaxCommitsPerRepoPerWeek, 1, 100_000),
-		configcheck.IntBetween("max_commit_detail_calls_per_org_per_hour", c.MaxCommitDetailCallsPerOrgPerHour, 1, 1_000_000),
+		configcheck.IntBetween("max_commit_detail_calls_per_org_per_hour", c.MaxCommitDetailCallsPerOrgPerHour, 1,
+			1_000_000),
 		configcheck.IntBetween("zero_detection_windows", c.ZeroDetectionWindows, 1, 1000),
 		configcheck.DurationBetween("cooldown", c.Cooldown, minInterval, 365*24*time.Hour))
 }
@@ -77,8 +79,10 @@ func (c *LOCConfig) statistics() bool { return c.Source == locStatistics }
 func (c *LOCConfig) settings(retention time.Duration) rounds.Settings {
 	return rounds.Settings{
 		Rules: loc.Rules{
-			RefreshInterval: c.RefreshInterval, Fallback: c.Fallback.Enabled, ZeroAnswers: c.Fallback.ZeroDetectionWindows, Cooldown: c.Fallback.Cooldown,
+			RefreshInterval: c.RefreshInterval, Fallback: c.Fallback.Enabled,
+			ZeroAnswers: c.Fallback.ZeroDetectionWindows, Cooldown: c.Fallback.Cooldown,
 		},
-		MaxCommits: c.Fallback.MaxCommitsPerRepoPerWeek, MaxCommitsPerHour: c.Fallback.MaxCommitDetailCallsPerOrgPerHour, Retention: retention,
+		MaxCommits:        c.Fallback.MaxCommitsPerRepoPerWeek,
+		MaxCommitsPerHour: c.Fallback.MaxCommitDetailCallsPerOrgPerHour, Retention: retention,
 	}
 }

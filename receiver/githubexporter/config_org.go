@@ -125,7 +125,8 @@ func validPatterns(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {
 		if _, err := pattern.Compile(p); err != nil {
-			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i, configcheck.QuoteUnlessSecret(p)))
+			errs = append(errs, fmt.Errorf("%s::%d: %s, want a name or a pattern such as app-*", field, i,
+				configcheck.QuoteUnlessSecret(p)))
 		}
 	}
 	return errors.Join(errs...)

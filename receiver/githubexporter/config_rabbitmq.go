@@ -15,7 +15,8 @@ import (
 
 // RabbitMQConfig is how the queue of backfill jobs is reached.
 type RabbitMQConfig struct {
-	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the process.
+	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the
+	// process.
 	Endpoint string `mapstructure:"endpoint"`
 	// Auth is how the client authenticates.
 	Auth RabbitMQAuthConfig `mapstructure:"auth"`
@@ -27,8 +28,8 @@ type RabbitMQConfig struct {
 	DeadLetterQueue string `mapstructure:"dead_letter_queue"`
 	// Prefetch is how many jobs this replica holds that are not done.
 	Prefetch int `mapstructure:"prefetch"`
-	// Unavailable is wait (not ready until RabbitMQ is back) or memory (the jobs of the leader go through a queue in its
-	// process meanwhile).
+	// Unavailable is wait (not ready until RabbitMQ is back) or memory (the jobs of the leader go through a queue in
+	// its process meanwhile).
 	Unavailable string `mapstructure:"unavailable"`
 
 	_ struct{}
@@ -79,16 +80,19 @@ func (c *RabbitMQConfig) Validate() error {
 		}
 		names[name] = field
 	}
-	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue, "dead_letter_queue": c.DeadLetterQueue} {
+	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue,
+		"dead_letter_queue": c.DeadLetterQueue} {
 		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
-			errs = append(errs, fmt.Errorf("%s: %s, want a name without blanks, not one of the broker's own that begin with amq",
+			errs = append(errs, fmt.Errorf(
+				"%s: %s, want a name without blanks, not one of the broker's own that begin with amq",
 				field, configcheck.QuoteUnlessSecret(name)))
 		}
 	}
 	if c.Enabled() {
 		errs = append(errs, c.validateEndpoint(), c.validateAuth())
 	} else if c.Auth.Plain != nil || c.Auth.External != nil || c.TLS.HasValue() {
-		errs = append(errs, errors.New("endpoint: empty, want amqp://host:port/vhost (is the environment variable set?)"))
+		errs = append(errs,
+			errors.New("endpoint: empty, want amqp://host:port/vhost (is the environment variable set?)"))
 	}
 	return errors.Join(errs...)
 }
@@ -112,7 +116,8 @@ func (c *RabbitMQConfig) validateEndpoint() error {
 	case u.Scheme == "amqp" && c.TLS.HasValue():
 		return fmt.Errorf("tls: with the endpoint amqp://%s, want one that begins with amqps", u.Host)
 	case u.Scheme == "amqp" && c.Auth.External != nil:
-		return fmt.Errorf("auth::external: with the endpoint amqp://%s, want one that begins with amqps, and a certificate in tls",
+		return fmt.Errorf(
+			"auth::external: with the endpoint amqp://%s, want one that begins with amqps, and a certificate in tls",
 			u.Host)
 	default:
 		return nil

@@ -11,8 +11,8 @@ import (
 type RedisConfig struct {
 	redisconn.Config `mapstructure:",squash"`
 
-	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when it
-	// is back).
+	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when
+	// it is back).
 	Unavailable string `mapstructure:"unavailable"`
 
 	_ struct{}

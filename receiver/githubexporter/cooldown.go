@@ -79,8 +79,8 @@ func (r *githubReceiver) probeGitHub(ctx context.Context) {
 	}
 }
 
-// probeUnavailableOrgs asks for each organization that has no answer why that is. An answer that is good says nothing: what
-// was not answered was another question.
+// probeUnavailableOrgs asks for each organization that has no answer why that is. An answer that is good says nothing:
+// what was not answered was another question.
 func (r *githubReceiver) probeUnavailableOrgs(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
-// credentials are what the organizations authenticate with. Organizations that use the same one share its limits and its
-// installation token.
+// credentials are what the organizations authenticate with. Organizations that use the same one share its limits and
+// its installation token.
 type credentials struct {
 	newBudget func(credential string) budget.Budget
 	budgets   map[string]budget.Budget
@@ -22,10 +22,12 @@ type credentials struct {
 }
 
 func newCredentials(newBudget func(credential string) budget.Budget) *credentials {
-	return &credentials{newBudget: newBudget, budgets: make(map[string]budget.Budget), apps: make(map[string]github.Credential)}
+	return &credentials{newBudget: newBudget, budgets: make(map[string]budget.Budget),
+		apps: make(map[string]github.Credential)}
 }
 
-// resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its limits.
+// resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its
+// limits.
 func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, budget.Budget, error) {
 	name := credentialName(auth, org, endpoint)
 	shared := c.budgets[name]
@@ -76,7 +78,8 @@ func (c *AppConfig) identifier() string {
 
 func appCredential(app *AppConfig, org string) (github.Credential, error) {
 	return github.AppCredential(github.AppSettings{
-		AppID: app.AppID, ClientID: app.ClientID, InstallationID: app.InstallationID, Org: org, PrivateKey: privateKey(app),
+		AppID: app.AppID, ClientID: app.ClientID, InstallationID: app.InstallationID, Org: org,
+		PrivateKey: privateKey(app),
 	})
 }
 

@@ -74,7 +74,8 @@ func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 
 // missReason returns why a stream was not read, as the reason of its job.
 func missReason(f *collect.Failure, cooling bool) backfill.Reason {
-	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) && (cooling || errors.As(f.Err, new(*health.CooldownError))) {
+	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
+		(cooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
 	}
 	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
@@ -92,11 +93,18 @@ func (d *gapDispatcher) run(ctx context.Context) {
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: d.org, Queue: orgJobs{d.queue, d.key}, Claims: d.queue.claims, Now: time.Now, NewID: rand.Text,
 		Counters: backfill.Counters{
-			Enqueued: func(r backfill.Reason, n int) { d.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) }, //nolint:gosec // a count
-			Deduped:  func(r backfill.Reason, n int) { d.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) },  //nolint:gosec // a count
-			Deferred: func(cause string, n int) { d.tallies.AddN(collect.TallyDeferred, uint64(n), cause) },          //nolint:gosec // a count
+			Enqueued: func(r backfill.Reason, n int) {
+				d.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) //nolint:gosec // a count
+			},
+			Deduped: func(r backfill.Reason, n int) {
+				d.tallies.AddN(collect.TallyDeduped, uint64(n), string(r)) //nolint:gosec // a count
+			},
+			Deferred: func(cause string, n int) {
+				d.tallies.AddN(collect.TallyDeferred, uint64(n), cause) //nolint:gosec // a count
+			},
 		},
-		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c), ExpireAfter: c.DedupTTL,
+		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c),
+		ExpireAfter: c.DedupTTL,
 	})
 	queue := d.queue.queueOf(d.key)
 	progress := backfillLog{
@@ -188,7 +196,8 @@ func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult
 		p.logged = time.Time{}
 	case gaps > 0 && now.Sub(p.logged) >= backfillLogInterval:
 		p.logger.Info("Backfill in progress.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
-			zap.Int("jobs_in_progress", done.InProgress), zap.Int("jobs_deferred", done.Deferred), p.estimate(left, now))
+			zap.Int("jobs_in_progress", done.InProgress), zap.Int("jobs_deferred", done.Deferred),
+			p.estimate(left, now))
 		p.logged, p.missingTime = now, left
 	}
 }

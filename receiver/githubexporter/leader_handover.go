@@ -30,9 +30,9 @@ type leaderHandover struct {
 	logger *zap.Logger
 }
 
-// awaitFormerLease waits for the lease under which the organization was led before, where that is another one: its leader
-// may be of the version before, or have another set of organizations. It is held for the term. When it is not to be
-// had and no leader of the organization writes, the replica leads without it. The fence that it returns is the newer
+// awaitFormerLease waits for the lease under which the organization was led before, where that is another one: its
+// leader may be of the version before, or have another set of organizations. It is held for the term. When it is not to
+// be had and no leader of the organization writes, the replica leads without it. The fence that it returns is the newer
 // one of both leases.
 func (h *leaderHandover) awaitFormerLease(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
 	if !h.lease.hasNames() {
@@ -112,10 +112,11 @@ func (h *leaderHandover) readFormerLease(ctx context.Context) (*string, error) {
 	return &unrecorded, nil
 }
 
-// findUnrecordedLeader is the lease of a leader that has come after the recorded one and does not record itself, as the version
-// before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store refuses it
-// then.
-func (h *leaderHandover) findUnrecordedLeader(ctx context.Context, record *leaderRecord, unrecorded string) (*string, error) {
+// findUnrecordedLeader is the lease of a leader that has come after the recorded one and does not record itself, as the
+// version before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store
+// refuses it then.
+func (h *leaderHandover) findUnrecordedLeader(ctx context.Context, record *leaderRecord, unrecorded string) (*string,
+	error) {
 	if unrecorded == h.lease.name || record.Fence == 0 {
 		return nil, nil //nolint:nilnil // nil is no other lease
 	}
@@ -142,7 +143,8 @@ func (h *leaderHandover) standBy(ctx context.Context, fence uint64, former *form
 	}
 	h.logger.Warn("Another election leads the organization: the store rejects the writes of this replica, which "+
 		"stands by until the other leader stops writing.",
-		zap.String("lease", h.lease.name), zap.Uint64("fence", fence), zap.Duration("retry_after", h.watch.silenceLimit()))
+		zap.String("lease", h.lease.name), zap.Uint64("fence", fence),
+		zap.Duration("retry_after", h.watch.silenceLimit()))
 	released := h.awaitRelease(ctx, former)
 	h.watch.awaitSilence(ctx, released)
 	if ctx.Err() != nil {

@@ -14,8 +14,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// leaderElection is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds the lease
-// called name it runs work with a context that ends with the term, waits for it, and campaigns again, until ctx ends.
+// leaderElection is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds
+// the lease called name it runs work with a context that ends with the term, waits for it, and campaigns again, until
+// ctx ends.
 type leaderElection interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
@@ -49,14 +50,17 @@ func (r *githubReceiver) findElection(host component.Host) (leaderElection, erro
 	}
 	extension, ok := host.GetExtensions()[*id]
 	if !ok {
-		return nil, fmt.Errorf("leader_election: there is no extension %q, want the id of one under extensions and service::extensions", id)
+		return nil, fmt.Errorf(
+			"leader_election: there is no extension %q, want the id of one under extensions and service::extensions",
+			id)
 	}
 	if elector, ok := extension.(leaderElection); ok {
 		return elector, nil
 	}
 	if elector, ok := extension.(callbackElection); ok {
 		if r.config.Leadership == leadershipOrg {
-			return nil, fmt.Errorf("leadership: %s, want %s with the extension %q, which knows one lease only", leadershipOrg, leadershipReceiver, id)
+			return nil, fmt.Errorf("leadership: %s, want %s with the extension %q, which knows one lease only",
+				leadershipOrg, leadershipReceiver, id)
 		}
 		r.settings.Logger.Warn("The leader election provides no fences: the store cannot reject writes of a "+
 			"former leader. Recording is a set union, so such writes corrupt nothing, but prefer leader_elector.",
@@ -86,8 +90,8 @@ func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Con
 	return context.Cause(ctx)
 }
 
-// callbackTermElection makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or before it, and
-// they cannot be unregistered: they only leave a note.
+// callbackTermElection makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or
+// before it, and they cannot be unregistered: they only leave a note.
 type callbackTermElection struct {
 	termStarted wakeup.Signal
 

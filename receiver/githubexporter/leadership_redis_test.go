@@ -52,7 +52,8 @@ func TestFencedWrites(t *testing.T) {
 	sink.until(t, func(names map[string]int) bool { return names["gh.activity.commits"] > 0 })
 	_, err := r.store.Commit(t.Context(), 11, ledger.Batch{Org: "open-telemetry", Observed: time.Now()})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return !r.monitor.Leads("open-telemetry") }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return !r.monitor.Leads("open-telemetry") }, 20*time.Second,
+		10*time.Millisecond)
 	// Workers go on with the jobs that they have, as on every follower.
 	passes := func() int {
 		return server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" })
@@ -61,7 +62,8 @@ func TestFencedWrites(t *testing.T) {
 	sink.until(t, func(map[string]int) bool {
 		fenced := int64(0)
 		for _, md := range sink.AllMetrics() {
-			fenced = max(fenced, valueOf(md, "gh.exporter.store_write", map[string]string{"source": "leader_scrape", "result": "fenced"}))
+			fenced = max(fenced, valueOf(md, "gh.exporter.store_write",
+				map[string]string{"source": "leader_scrape", "result": "fenced"}))
 		}
 		return fenced > 0
 	})
@@ -112,8 +114,8 @@ func TestEmitFromLeader(t *testing.T) {
 	})
 }
 
-// TestContribElection leads with contrib's callbacks, whatever their order: a stop without a start, a start in a term that is
-// over, two starts.
+// TestContribElection leads with contrib's callbacks, whatever their order: a stop without a start, a start in a term
+// that is over, two starts.
 func TestContribElection(t *testing.T) {
 	t.Parallel()
 	elector := &callbacksOnly{}

@@ -56,7 +56,8 @@ func replicaOf(t *testing.T, config *Config, elector component.Component) (*gith
 	sink := newSink()
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), sink)
 	require.NoError(t, err)
-	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(), extensions: map[component.ID]component.Component{id: elector}}))
+	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(),
+		extensions: map[component.ID]component.Component{id: elector}}))
 	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })
 	return r, sink
 }
@@ -113,6 +114,7 @@ func TestElectionReferences(t *testing.T) {
 		if extension != nil {
 			extensions[id] = extension
 		}
-		require.ErrorContains(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(), extensions: extensions}), want)
+		require.ErrorContains(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(), extensions: extensions}),
+			want)
 	}
 }

@@ -193,7 +193,8 @@ func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
 	var errs []error
 	warning := true
 	for _, org := range r.orgs {
-		err := org.leaderWatch.leadershipError(now, known && org.view.IsCaughtUp() && r.store.followError(org.name) == nil)
+		err := org.leaderWatch.leadershipError(now, known && org.view.IsCaughtUp() &&
+			r.store.followError(org.name) == nil)
 		if err == nil {
 			continue
 		}
@@ -210,8 +211,8 @@ func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
 	return nil
 }
 
-// leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is what
-// it was.
+// leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is
+// what it was.
 func (w *leaderWatch) leadershipError(now time.Time, known bool) error {
 	if !known {
 		w.restartSilence(now)

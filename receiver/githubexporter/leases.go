@@ -125,7 +125,8 @@ func (l *leases) describe(name string) string {
 	return l.elector.DescribeLease(name)
 }
 
-// orgLease is the lease of one organization: the name under which this replica leads it, and the key of the organization.
+// orgLease is the lease of one organization: the name under which this replica leads it, and the key of the
+// organization.
 type orgLease struct {
 	*leases
 	name, key string
@@ -215,7 +216,8 @@ func (f *formerLeases) acquire(name string) *formerLease {
 	f.held[name] = lease
 	var first sync.Once
 	f.tasks.Go(func() {
-		_ = f.elector.LeadBeside(f.ctx, name, func(ctx context.Context, fence uint64) error { // ends with the context only
+		// ends with the context only
+		_ = f.elector.LeadBeside(f.ctx, name, func(ctx context.Context, fence uint64) error {
 			first.Do(func() {
 				lease.fence = fence
 				close(lease.acquired)

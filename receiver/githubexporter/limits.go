@@ -14,7 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// credentialState keeps what GitHub last reported of an organization's credential beside its rate limits, which the budget has.
+// credentialState keeps what GitHub last reported of an organization's credential beside its rate limits, which the
+// budget has.
 type credentialState struct {
 	mu sync.Mutex
 	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
@@ -34,7 +35,8 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 			mispriced.Do(func() {
 				logger.Warn("The cost of a GraphQL query differs from GitHub's formula; using the reported cost. "+
 					"Further occurrences are only counted.",
-					zap.String("query", o.Endpoint), zap.Int("predicted", o.PredictedPoints), zap.Int("points", o.Points))
+					zap.String("query", o.Endpoint), zap.Int("predicted", o.PredictedPoints),
+					zap.Int("points", o.Points))
 			})
 		}
 		tallies.Add(collect.TallyRequests, o.Endpoint, o.StatusClass)

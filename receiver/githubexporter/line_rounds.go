@@ -17,8 +17,8 @@ import (
 // linesRetryDelay is the wait after a round whose result could not be committed.
 const linesRetryDelay = 10 * time.Second
 
-// lineRounds reads the weekly lines of an organization from GitHub's statistics while this replica leads it. A nil one is
-// that of an organization whose weekly lines are those of its commits: it takes signals and does nothing.
+// lineRounds reads the weekly lines of an organization from GitHub's statistics while this replica leads it. A nil one
+// is that of an organization whose weekly lines are those of its commits: it takes signals and does nothing.
 type lineRounds struct {
 	settings  rounds.Settings
 	collector *collect.Collector
@@ -134,7 +134,8 @@ func (l *lineRounds) logRound(round *rounds.Result, err error) {
 	l.failing = failing || (l.failing && round.StatisticsReads+round.CommitReads == 0)
 	l.logger.Log(level, "Round over the weekly lines ended.",
 		zap.Int("asked", round.StatisticsReads), zap.Int("read", round.CommitReads),
-		zap.Int("quiet", round.QuietWeeks), zap.Time("next", round.NextAt), failuresField(commitFailures(round.Failures)),
+		zap.Int("quiet", round.QuietWeeks), zap.Time("next", round.NextAt),
+		failuresField(commitFailures(round.Failures)),
 		zap.Error(err))
 }
 

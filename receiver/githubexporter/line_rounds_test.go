@@ -22,12 +22,14 @@ const statsRoute = "/repos/{owner}/{repo}/stats/contributors"
 // statsData has a repository with a commit of ada's in the last complete week and another one long before it.
 func statsData() *githubtest.Dataset {
 	week := ledger.LastCompleteWeek(time.Now())
-	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: week.Start.AddDate(0, 0, -7), Until: week.End}}
+	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: week.Start.AddDate(0, 0, -7),
+		Until: week.End}}
 	for n, name := range []string{"busy", "quiet"} {
 		data.Repos = append(data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: data.Org.From})
 		at := week.End.Add(-time.Hour - time.Duration(n)*8*24*time.Hour)
 		data.Commits = append(data.Commits, githubtest.Commit{
-			Repo: name, SHA: fmt.Sprintf("%040x", n+1), Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 30, Deletions: 3, Parents: 1,
+			Repo: name, SHA: fmt.Sprintf("%040x", n+1), Login: new("ada"), AuthoredAt: at, CommittedAt: at,
+			Additions: 30, Deletions: 3, Parents: 1,
 		})
 	}
 	return data
@@ -54,8 +56,8 @@ func (s *sinkOf) newest(name string, labels map[string]string) int64 {
 	return -1
 }
 
-// TestWeeklyLinesFromStatistics: they are computed, ready, stale while GitHub does not answer, which makes the replica degraded and
-// no less ready, and ready again.
+// TestWeeklyLinesFromStatistics: they are computed, ready, stale while GitHub does not answer, which makes the replica
+// degraded and no less ready, and ready again.
 func TestWeeklyLinesFromStatistics(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{
@@ -80,12 +82,14 @@ func TestWeeklyLinesFromStatistics(t *testing.T) {
 		return false, false
 	}
 	sink.until(t, func(names map[string]int) bool {
-		return mode("busy", "ready") && mode("quiet", "ready") && added("busy") == 30 && names["gh.exporter.loc_fallback_budget_exhausted"] > 0
+		return mode("busy", "ready") && mode("quiet", "ready") && added("busy") == 30 &&
+			names["gh.exporter.loc_fallback_budget_exhausted"] > 0
 	})
 	require.Zero(t, added("quiet"))
 	healthy, known := dependency()
 	require.True(t, known && healthy)
-	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: githubtest.Status(http.StatusBadGateway)})
+	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute},
+		Effect: githubtest.Status(http.StatusBadGateway)})
 	sink.until(t, func(map[string]int) bool {
 		healthy, _ := dependency()
 		return mode("busy", "stale") && !healthy

@@ -195,7 +195,8 @@ func (r *githubReceiver) githubClient(shared *roles, state *credentialState) (*g
 		HTTP: shared.http, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
 		Credential: credential, Budget: limits, Timeout: c.Timeout,
 		Retry: github.RetrySettings{
-			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval, MaxInterval: c.Retry.MaxInterval,
+			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
+			MaxInterval: c.Retry.MaxInterval,
 		},
 		RateLimit: budget.Policy{
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,

@@ -115,7 +115,8 @@ type maintenance struct {
 func (m *maintenance) run(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(m.prunedAt) >= pruneInterval {
-		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention).Truncate(time.Second)); err != nil && ctx.Err() == nil {
+		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention).Truncate(time.Second)); err != nil &&
+			ctx.Err() == nil {
 			m.logger.Error("Failed to prune the ledger; will retry after the next pass.", zap.Error(err))
 		} else {
 			m.prunedAt = now

@@ -23,7 +23,8 @@ const (
 	depthInterval = 5 * time.Second
 	// depthTimeout bounds the question.
 	depthTimeout = 3 * time.Second
-	// minLooksWithoutConsumer is how many looks in a row find no other consumer before a leader that was elected consumes.
+	// minLooksWithoutConsumer is how many looks in a row find no other consumer before a leader that was elected
+	// consumes.
 	minLooksWithoutConsumer = 2
 	// memoryQueueName names the queue in the process.
 	memoryQueueName = "memory"
@@ -57,7 +58,8 @@ type backlogState struct {
 	invalid, returned map[string]int64
 }
 
-// openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the broker.
+// openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the
+// broker.
 func (r *githubReceiver) openJobs(ctx context.Context) (*jobQueue, error) {
 	if !r.config.Backfill.Enabled {
 		return nil, nil //nolint:nilnil // there is none
@@ -77,17 +79,20 @@ func (r *githubReceiver) openJobs(ctx context.Context) (*jobQueue, error) {
 		}
 	}
 	if !r.config.RabbitMQ.Enabled() || r.config.RabbitMQ.Unavailable == unavailableMemory {
-		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(), Consumers: r.config.Backfill.ConsumerCount})
+		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(),
+			Consumers: r.config.Backfill.ConsumerCount})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: r.readerOf, Claims: j.claims, Retries: r.config.Backfill.retries(), MaxAge: r.config.Backfill.MaxMessageAge,
-		HeartbeatInterval: max(time.Second, claimTimeout(&r.config.Backfill)/3), Now: time.Now, Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
+		ReaderOf: r.readerOf, Claims: j.claims, Retries: r.config.Backfill.retries(),
+		MaxAge:            r.config.Backfill.MaxMessageAge,
+		HeartbeatInterval: max(time.Second, claimTimeout(&r.config.Backfill)/3), Now: time.Now,
+		Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
 }
 
-// deadLetter is the field of the log that names the dead-letter queue, from which an operator can have a job replayed. The queue
-// in the process has none.
+// deadLetter is the field of the log that names the dead-letter queue, from which an operator can have a job replayed.
+// The queue in the process has none.
 func (j *jobQueue) deadLetter() zap.Field {
 	if j.shared == nil || j.local != nil {
 		return zap.Skip()
@@ -110,8 +115,10 @@ func (r *githubReceiver) openRabbitMQ(ctx context.Context, j *jobQueue) (*rabbit
 		orgs = append(orgs, r.config.Orgs[i].key())
 	}
 	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
-		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue, DeadQueue: c.DeadLetterQueue,
-		Orgs: orgs, Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch, Consumers: r.config.Backfill.ConsumerCount,
+		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue,
+		DeadQueue: c.DeadLetterQueue,
+		Orgs:      orgs, Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch,
+		Consumers:      r.config.Backfill.ConsumerCount,
 		ConnectionName: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
 		OnState:    func(err error) { r.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
 		OnConsumer: func(err error) { r.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
@@ -175,7 +182,8 @@ func (j *jobQueue) Publish(ctx context.Context, list []backfill.Job) (int, error
 }
 
 // depth is that of the local queue and of the shared one together.
-func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth, error) {
+func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth,
+	error) {
 	var depth backfill.Depth
 	if j.local != nil {
 		depth, _ = j.local.Depth(ctx) // it has no errors
@@ -216,7 +224,8 @@ func (j *jobQueue) consume(ctx context.Context) {
 			stop = nil
 		}
 		if stop == nil {
-			j.monitor.SetDependencies(map[string]error{health.Consumer: nil}) // nothing is to be consumed, or it is in the process
+			// nothing is to be consumed, or it is in the process
+			j.monitor.SetDependencies(map[string]error{health.Consumer: nil})
 		}
 		select {
 		case <-ctx.Done():
@@ -226,8 +235,8 @@ func (j *jobQueue) consume(ctx context.Context) {
 	}
 }
 
-// shouldConsume reports whether this replica is to consume the shared queue: a follower does, and a leader where there is
-// no other consumer, or where leadership is divided.
+// shouldConsume reports whether this replica is to consume the shared queue: a follower does, and a leader where there
+// is no other consumer, or where leadership is divided.
 func (j *jobQueue) shouldConsume(does bool) bool {
 	if !j.monitor.LeadsAny() || j.config.Leadership == leadershipOrg {
 		return true
@@ -258,7 +267,8 @@ func (j *jobQueue) refreshDepth(ctx context.Context) {
 		if known = err == nil; known {
 			c := &j.config.RabbitMQ
 			seen.Queues = shared.Queues
-			seen.Depth[rabbitqueue.RetryQueues(c.Queue)], seen.Depth[c.DeadLetterQueue] = shared.Retries, shared.DeadLetters
+			seen.Depth[rabbitqueue.RetryQueues(c.Queue)], seen.Depth[c.DeadLetterQueue] = shared.Retries,
+				shared.DeadLetters
 			for i := range shared.Queues {
 				seen.Depth[shared.Queues[i].Name] = shared.Queues[i].Ready
 			}

@@ -126,7 +126,8 @@ func (r *githubReceiver) newEmitter() *replicaStatus {
 	return status
 }
 
-// run starts what every replica does, follow the store, emit and watch its health, and the campaign for what leaders do.
+// run starts what every replica does, follow the store, emit and watch its health, and the campaign for what leaders
+// do.
 func (r *githubReceiver) run(ctx context.Context) {
 	for _, org := range r.orgs {
 		r.tasks.Go(func() { org.follower.run(ctx) })
@@ -149,7 +150,8 @@ func (r *githubReceiver) run(ctx context.Context) {
 // shutdownGrace is how long what runs may take to end by itself.
 const shutdownGrace = 700 * time.Millisecond
 
-// awaitTasks waits until everything has stopped. What still waits for an answer of the store after a while gets none any more.
+// awaitTasks waits until everything has stopped. What still waits for an answer of the store after a while gets none
+// any more.
 func (r *githubReceiver) awaitTasks() {
 	interrupt := time.AfterFunc(shutdownGrace, r.store.interrupt)
 	defer interrupt.Stop()

@@ -221,12 +221,13 @@ func TestAuthenticator(t *testing.T) {
 	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), "bearertokenauth/github")
 }
 
-// TestStopAtAnyMoment stops while requests hang, while the look-back is read, and at once after the start. The leak check
-// of the package sees what is left.
+// TestStopAtAnyMoment stops while requests hang, while the look-back is read, and at once after the start. The leak
+// check of the package sees what is left.
 func TestStopAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	server := testServer(t)
-	for _, fault := range []*githubtest.Fault{nil, {Effect: githubtest.Hang()}, {Effect: githubtest.SlowBody(20 * time.Millisecond)}} {
+	for _, fault := range []*githubtest.Fault{nil, {Effect: githubtest.Hang()},
+		{Effect: githubtest.SlowBody(20 * time.Millisecond)}} {
 		server.ClearFaults()
 		if fault != nil {
 			server.InjectFault(*fault)
@@ -252,7 +253,8 @@ func TestStorageReferences(t *testing.T) {
 	config.Storage = "file_storage/none"
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), newSink())
 	require.NoError(t, err)
-	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), `there is no extension "file_storage/none"`)
+	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()),
+		`there is no extension "file_storage/none"`)
 	id := component.MustNewIDWithName("file_storage", "none")
 	h := &host{Host: componenttest.NewNopHost(), extensions: map[component.ID]component.Component{id: &bearer{}}}
 	require.ErrorContains(t, r.Start(t.Context(), h), "stores nothing")
@@ -262,15 +264,18 @@ func TestStorageReferences(t *testing.T) {
 func TestInvalidValues(t *testing.T) {
 	t.Parallel()
 	login, at := "somebody", time.Now().Add(-time.Hour).Truncate(time.Second)
-	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: at.Add(-time.Hour), Until: at}, Repos: []githubtest.Repo{{Name: "repo", DefaultBranch: "main", CreatedAt: at.Add(-time.Hour)}}}
+	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: at.Add(-time.Hour), Until: at},
+		Repos: []githubtest.Repo{{Name: "repo", DefaultBranch: "main", CreatedAt: at.Add(-time.Hour)}}}
 	for n := range 5 {
 		data.Commits = append(data.Commits, githubtest.Commit{
-			Repo: "repo", SHA: fmt.Sprintf("%040x", n+1), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 3, Parents: 1,
+			Repo: "repo", SHA: fmt.Sprintf("%040x", n+1), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 3,
+			Parents: 1,
 		})
 	}
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
 	server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3, Effect: githubtest.Status(422),
+		Match: githubtest.Match{Route: "/repos/{owner}/{repo}/commits/{ref...}"}, Times: 3,
+		Effect: githubtest.Status(422),
 	})
 	config := testConfig(server)
 	config.GitHub.API = "rest"
@@ -297,7 +302,8 @@ func lastValue(s *sinkOf, name string) int64 {
 	return value
 }
 
-// TestNotReadyBeforeTheBrokerIs: a replica whose broker has not said anything yet is not ready, however well all else does.
+// TestNotReadyBeforeTheBrokerIs: a replica whose broker has not said anything yet is not ready, however well all else
+// does.
 func TestNotReadyBeforeTheBrokerIs(t *testing.T) {
 	t.Parallel()
 	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -311,7 +317,8 @@ func TestNotReadyBeforeTheBrokerIs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), h))
 	sink.until(t, func(names map[string]int) bool {
-		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") && r.access.refresh() == nil // a pass is over
+		// a pass is over
+		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") && r.access.refresh() == nil
 	})
 	emitted := len(sink.AllMetrics())
 	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > emitted+5 })

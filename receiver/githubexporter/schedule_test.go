@@ -71,8 +71,8 @@ func newTestLoop(t *testing.T, source collect.Source, logger *zap.Logger) *passL
 	}
 }
 
-// TestAPassThatTakesLongerThanTheInterval is followed by the next one when it ends, is never overlapped by it, and is said to be
-// too long; one that is in time is not.
+// TestAPassThatTakesLongerThanTheInterval is followed by the next one when it ends, is never overlapped by it, and is
+// said to be too long; one that is in time is not.
 func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -93,7 +93,8 @@ func TestAPassThatTakesLongerThanTheInterval(t *testing.T) {
 		require.Len(t, warned, 3)
 		require.Equal(t, 150*time.Second, warned[0].ContextMap()["took"])
 		require.Equal(t, time.Minute, warned[0].ContextMap()["scrape_interval"])
-		require.Equal(t, 1, logs.FilterMessageSnippet("No repository of the organization is read").Len(), "once for all passes")
+		require.Equal(t, 1, logs.FilterMessageSnippet("No repository of the organization is read").Len(),
+			"once for all passes")
 		require.Len(t, logs.All(), 4)
 	})
 }

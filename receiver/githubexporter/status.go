@@ -110,7 +110,8 @@ func (c *orgHealth) reset() {
 // recordPass takes the outcome of a pass.
 func (c *orgHealth) recordPass(sum *collect.PassResult, err error) {
 	fields := []zap.Field{
-		zap.String("result", string(sum.Status)), zap.Int("repositories", sum.Repositories), zap.Int("changed", sum.Changed),
+		zap.String("result", string(sum.Status)), zap.Int("repositories", sum.Repositories),
+		zap.Int("changed", sum.Changed),
 		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
 	}
 	c.access.recordPass(c.org, err)
@@ -153,8 +154,8 @@ func (c *orgHealth) warnOfFilter(result *collect.PassResult) {
 	}
 }
 
-// warnOfVanishing says that most of the repositories are not there any more: their series end with the next pass, unless
-// it finds them.
+// warnOfVanishing says that most of the repositories are not there any more: their series end with the next pass,
+// unless it finds them.
 func (c *orgHealth) warnOfVanishing(sum *collect.PassResult) {
 	if sum.VanishedRepositories == 0 {
 		return
@@ -214,7 +215,8 @@ func githubError(sum *collect.PassResult, trouble error) error {
 		return trouble
 	}
 	for i := range sum.Failures {
-		if err := sum.Failures[i].Err; !errors.As(err, new(*github.ForbiddenError)) && !errors.As(err, new(*github.NotFoundError)) {
+		if err := sum.Failures[i].Err; !errors.As(err, new(*github.ForbiddenError)) &&
+			!errors.As(err, new(*github.NotFoundError)) {
 			return trouble
 		}
 	}
@@ -224,7 +226,8 @@ func githubError(sum *collect.PassResult, trouble error) error {
 // classStore is the class of trouble with the store.
 const classStore = "store"
 
-// classifyError names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known yet.
+// classifyError names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known
+// yet.
 func classifyError(sum *collect.PassResult, trouble error) string {
 	var (
 		store       *collect.StoreError

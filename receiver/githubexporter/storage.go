@@ -95,7 +95,8 @@ func (g *storageGuard) recoverDamage(do func() error) (err error) {
 		}
 	}
 	if err.Error() == "timeout" { // what the database says when it did not get the lock of the file
-		const opened = "another process has the file %q in the directory of %q open, want a directory for each process: %w"
+		const opened = "another process has the file %q in the directory of %q open, want a directory for each " +
+			"process: %w"
 		return fmt.Errorf(opened, g.file, g.extension, err)
 	}
 	return err

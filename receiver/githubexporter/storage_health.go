@@ -13,8 +13,8 @@ import (
 const (
 	// storageProbeKey is the key of the record that probes write. The store uses other keys.
 	storageProbeKey = "probe"
-	// storageTimeout is how long an operation may take before the storage counts as one that does not answer. A snapshot
-	// of a large ledger takes seconds.
+	// storageTimeout is how long an operation may take before the storage counts as one that does not answer. A
+	// snapshot of a large ledger takes seconds.
 	storageTimeout = 15 * time.Second
 	// maxStorageProbe bounds the record of a probe in bytes.
 	maxStorageProbe = 16 << 20

@@ -41,11 +41,12 @@ func (r *githubReceiver) newHealthProber() *healthProber {
 	}
 }
 
-// initialStates are the states before anything was heard of a dependency: what is needed and was not reached yet counts as down,
-// lest a replica say for a moment that it is ready.
+// initialStates are the states before anything was heard of a dependency: what is needed and was not reached yet counts
+// as down, lest a replica say for a moment that it is ready.
 func initialStates(c *Config) map[string]error {
 	states := map[string]error{
-		health.Exporter: errNotCaughtUp, health.GitHubAccess: errNeverRead, health.Scheduler: nil, health.GitHub: nil, health.GitHubCore: nil,
+		health.Exporter: errNotCaughtUp, health.GitHubAccess: errNeverRead, health.Scheduler: nil, health.GitHub: nil,
+		health.GitHubCore: nil,
 	}
 	switch {
 	case c.Redis.Enabled():
@@ -161,7 +162,9 @@ func (w *healthProber) linesError(now time.Time) error {
 			})
 		}
 		if stale > 0 {
-			errs = append(errs, fmt.Errorf("organization %s: the weekly lines of %d repositories, such as %s, are stale", org.name, stale, one))
+			errs = append(errs,
+				fmt.Errorf("organization %s: the weekly lines of %d repositories, such as %s, are stale", org.name,
+					stale, one))
 		}
 	}
 	return errors.Join(errs...)

@@ -9,8 +9,8 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// depthReader reads the depths of queues on a channel of its own on the publisher's connection, so that a depth does not
-// wait behind a publish that waits for its confirms.
+// depthReader reads the depths of queues on a channel of its own on the publisher's connection, so that a depth does
+// not wait behind a publish that waits for its confirms.
 type depthReader struct {
 	publisher *publisher
 
@@ -91,8 +91,8 @@ func (d *depthReader) declarePassive(name string) (amqp.Queue, error) {
 	return d.channel.QueueDeclarePassive(name, true, false, false, false, nil)
 }
 
-// abandonAfter abandons the connection when ctx ends before stop is called: the library's requests have no context. stop
-// waits for the goroutine, if ctx has ended.
+// abandonAfter abandons the connection when ctx ends before stop is called: the library's requests have no context.
+// stop waits for the goroutine, if ctx has ended.
 func (d *depthReader) abandonAfter(ctx context.Context, conn *amqp.Connection) (stop func()) {
 	var responded atomic.Bool
 	finished := make(chan struct{})

@@ -16,8 +16,8 @@ const (
 	maxUnconfirmed = 128
 	// confirmTimeout bounds the wait for those confirms.
 	confirmTimeout = 15 * time.Second
-	// refusedChannelLife is how long a channel is used after a queue refused jobs on it. An old channel does not apply a
-	// changed policy, and a new one may exceed the queue's limit until it applies it.
+	// refusedChannelLife is how long a channel is used after a queue refused jobs on it. An old channel does not apply
+	// a changed policy, and a new one may exceed the queue's limit until it applies it.
 	refusedChannelLife = 20 * time.Second
 )
 

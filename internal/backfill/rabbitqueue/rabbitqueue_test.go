@@ -295,7 +295,8 @@ func testCloseReasons(t *testing.T, s *rabbittest.Server) {
 	)
 	defer s.Rabbitmqctl(
 		"eval",
-		"application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, 60000).",
+		"application:set_env(rabbit, consumer_timeout, 1800000), application:set_env(rabbit, channel_tick_interval, "+
+			"60000).",
 	)
 	f := startQueue(t, s).awaitConnected(t)
 	var n atomic.Int64

@@ -67,7 +67,8 @@ func TestClaims(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(
-		`{"id":"x","repo_id":1,"streams":1,"from":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","seen":"2026-01-02T00:00:00Z"}`,
+		`{"id":"x","repo_id":1,"streams":1,"from":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z",` +
+			`"seen":"2026-01-02T00:00:00Z"}`,
 	)
 	f.Add("null")
 	f.Fuzz(func(t *testing.T, value string) {

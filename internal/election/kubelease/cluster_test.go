@@ -51,7 +51,8 @@ func replica(name string) kubelease.Settings {
 // steady is a replica whose lease outlives what a busy machine does to it.
 func steady(name string) kubelease.Settings {
 	settings := replica(name)
-	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 10*time.Second, 8*time.Second, 400*time.Millisecond
+	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 10*time.Second, 8*time.Second,
+		400*time.Millisecond
 	return settings
 }
 
@@ -253,7 +254,10 @@ func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 	require.NoError(t, err)
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
-	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request,
+		_ error) {
+		w.WriteHeader(http.StatusBadGateway)
+	}
 	l := &disturbedProxy{}
 	l.setDisturbance(nil)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -319,7 +323,8 @@ func TestDisturbances(t *testing.T) {
 	t.Run("bearable", func(t *testing.T) {
 		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
 			"slow": respondSlowly, "now and then 409": everyNth(3, respondStatus(http.StatusConflict)),
-			"now and then 503": everyNth(3, respondStatus(http.StatusServiceUnavailable)), "now and then silent": everyNth(5, neverRespond),
+			"now and then 503":    everyNth(3, respondStatus(http.StatusServiceUnavailable)),
+			"now and then silent": everyNth(5, neverRespond),
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -329,7 +334,8 @@ func TestDisturbances(t *testing.T) {
 	})
 	t.Run("unbearable", func(t *testing.T) {
 		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
-			"silent": neverRespond, "409": respondStatus(http.StatusConflict), "503": respondStatus(http.StatusServiceUnavailable),
+			"silent": neverRespond, "409": respondStatus(http.StatusConflict),
+			"503": respondStatus(http.StatusServiceUnavailable),
 			"429": respondStatus(http.StatusTooManyRequests),
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -348,7 +354,8 @@ func TestDisturbances(t *testing.T) {
 			return func() { c.api.Run(); c.awaitReady() }
 		})
 	})
-	for name, length := range map[string]time.Duration{"etcd stopped": 2 * electiontest.Timing.LeaseDuration, "etcd stopped for a minute": time.Minute} {
+	for name, length := range map[string]time.Duration{"etcd stopped": 2 * electiontest.Timing.LeaseDuration,
+		"etcd stopped for a minute": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			testOutage(t, c.admin, c.admin, length, func() func() {
 				c.etcd.Pause()

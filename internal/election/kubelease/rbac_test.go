@@ -101,7 +101,11 @@ func testRole(t *testing.T, c *cluster) {
 			_, err := client.CoordinationV1().Leases("default").Get(ctx, leaseName, meta.GetOptions{})
 			return err
 		},
-		"secrets": func() error { _, err := client.CoreV1().Secrets(namespace).List(ctx, meta.ListOptions{}); return err },
+		"secrets": func() error {
+			_, err := client.CoreV1().Secrets(namespace).List(ctx,
+				meta.ListOptions{})
+			return err
+		},
 	} {
 		require.True(t, apierrors.IsForbidden(do()), what)
 	}

@@ -3,9 +3,10 @@
 //	key                                    type    value
 //	<prefix>:1:{lease/<name>}:holder       string  token of the term, "<identity>/<fence>"; expires with the lease
 //	<prefix>:1:{lease/<name>}:fence        string  decimal fence of the last term; never expires
-//	<prefix>:1:replicas                    hash    identity to "<held leases> <expiry in milliseconds of Redis's clock>"
+//	<prefix>:1:replicas                    hash    identity to "<held leases> <expiry in ms of Redis's clock>"
 //
-// The 1 is the version of the layout; <name> is the name of LeaseName. Each script has its KEYS, ARGV and result at its head.
+// The 1 is the version of the layout; <name> is the name of LeaseName. Each script has its KEYS, ARGV and result at its
+// head.
 package redislease
 
 import (

@@ -16,7 +16,8 @@ import (
 const (
 	msgJWTDecode = "A JSON web token could not be decoded"
 	msgJWTIssued = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"
-	msgJWTExpiry = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires"
+	msgJWTExpiry = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which " +
+		"the assertion expires"
 	msgJWTTooFar = "'Expiration time' claim ('exp') is too far in the future"
 )
 

@@ -45,7 +45,9 @@ func large() *githubtest.Dataset {
 
 func BenchmarkProbePage(b *testing.B) {
 	s := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{large()}})
-	const query = `{organization(login:"acme"){repositories(first:100){nodes{pushedAt pullRequests(first:1,orderBy:{field:UPDATED_AT,direction:DESC}){nodes{updatedAt}} issues(first:1){nodes{updatedAt}} defaultBranchRef{target{oid}}}}}}`
+	const query = `{organization(login:"acme"){repositories(first:100){nodes{pushedAt ` +
+		`pullRequests(first:1,orderBy:{field:UPDATED_AT,direction:DESC}){nodes{updatedAt}} ` +
+		`issues(first:1){nodes{updatedAt}} defaultBranchRef{target{oid}}}}}}`
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodPost, "/graphql", graphqlBody(query))
 		r.Header.Set("Authorization", "bearer "+githubtest.DefaultToken)

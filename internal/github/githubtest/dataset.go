@@ -262,7 +262,8 @@ func (d *Dataset) times() func(func(time.Time) bool) {
 			}
 		}
 		for _, r := range d.Pulls {
-			if !yield(r.CreatedAt) || r.MergedAt != nil && !yield(*r.MergedAt) || r.ClosedAt != nil && !yield(*r.ClosedAt) {
+			if !yield(r.CreatedAt) || r.MergedAt != nil && !yield(*r.MergedAt) || r.ClosedAt != nil &&
+				!yield(*r.ClosedAt) {
 				return
 			}
 		}

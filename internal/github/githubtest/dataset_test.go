@@ -15,11 +15,15 @@ import (
 
 func files(change map[string]string) fstest.MapFS {
 	all := map[string]string{
-		"org.json":             `{"org":"acme","from":"2026-01-01T00:00:00Z","until":"2026-02-01T00:00:00Z"}`,
-		"repos.jsonl":          `{"name":"api","default_branch":"main","private":false,"archived":false,"fork":false,"created_at":"2025-01-01T00:00:00Z"}` + "\n",
-		"commits.jsonl":        `{"repo":"api","sha":"c1","login":null,"authored_at":"2026-01-02T00:00:00Z","committed_at":"2026-01-02T00:00:00Z","additions":1,"deletions":2,"parents":1}` + "\n",
-		"pulls.jsonl":          `{"repo":"api","number":1,"login":"ann","state":"open","created_at":"2026-01-02T00:00:00Z","merged_at":null,"closed_at":null,"updated_at":"2026-01-02T00:00:00Z"}` + "\n",
-		"reviews.jsonl":        `{"repo":"api","pull":1,"id":1,"login":"bob","submitted_at":null,"state":"PENDING"}` + "\n",
+		"org.json": `{"org":"acme","from":"2026-01-01T00:00:00Z","until":"2026-02-01T00:00:00Z"}`,
+		"repos.jsonl": `{"name":"api","default_branch":"main","private":false,"archived":false,` +
+			`"fork":false,"created_at":"2025-01-01T00:00:00Z"}` + "\n",
+		"commits.jsonl": `{"repo":"api","sha":"c1","login":null,"authored_at":"2026-01-02T00:00:00Z",` +
+			`"committed_at":"2026-01-02T00:00:00Z","additions":1,"deletions":2,"parents":1}` + "\n",
+		"pulls.jsonl": `{"repo":"api","number":1,"login":"ann","state":"open",` +
+			`"created_at":"2026-01-02T00:00:00Z","merged_at":null,"closed_at":null,"updated_at":"2026-01-02T00:00:00Z"}` + "\n",
+		"reviews.jsonl": `{"repo":"api","pull":1,"id":1,"login":"bob","submitted_at":null,"state":"PENDING"}` +
+			"\n",
 		"issue_comments.jsonl": "\n",
 	}
 	fsys := fstest.MapFS{}

@@ -278,7 +278,8 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	)
 	a.header.Set("X-Github-Api-Version-Selected", "2022-11-28")
 	a.header.Set("Date", x.info.Time.UTC().Format(http.TimeFormat))
-	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits && a.header.Get("X-Ratelimit-Limit") == "" {
+	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits &&
+		a.header.Get("X-Ratelimit-Limit") == "" {
 		x.s.limits.quota(x.bucketKey(), x.s.now()).header(a.header)
 	}
 	if x.cred != nil && !x.cred.Expires.IsZero() {

@@ -41,7 +41,8 @@ func (x *exchange) effectResponse(e Effect) (response, bool) {
 	case KindGraphQLTimeout:
 		return newResponse(cmp.Or(e.Status, http.StatusBadGateway), obj{
 			"data": nil,
-			"errors": []obj{{"message": "Something went wrong while executing your query. This may be the result of a timeout, " +
+			"errors": []obj{{"message": "Something went wrong while executing your query. This may be the result of " +
+				"a timeout, " +
 				"or it could be a GitHub bug. Please include `" + x.requestID() + "` when reporting this issue."}},
 		}), true
 	default:
@@ -58,9 +59,10 @@ var statusMessages = map[int]string{
 	http.StatusUnprocessableEntity: "Validation Failed",
 	http.StatusInternalServerError: "Server Error",
 	http.StatusBadGateway:          "Server Error",
-	http.StatusServiceUnavailable:  "No server is currently available to service your request. Sorry about that. Please try resubmitting your request and contact us if the problem persists.",
-	http.StatusConflict:            "Git Repository is empty.",
-	451:                            "Repository access blocked",
+	http.StatusServiceUnavailable: "No server is currently available to service your request. Sorry about that. " +
+		"Please try resubmitting your request and contact us if the problem persists.",
+	http.StatusConflict: "Git Repository is empty.",
+	451:                 "Repository access blocked",
 }
 
 func statusResponse(e Effect) response {

@@ -101,7 +101,8 @@ func TestHang(t *testing.T) {
 	s := broken(t, githubtest.Hang())
 	ctx, cancel := context.WithCancel(t.Context())
 	s.OnRequest(func(githubtest.RequestInfo) { cancel() })
-	_, err := plain(t).Do(request(t, s, http.MethodPost, "/graphql", graphqlBody(`{viewer{login}}`)).WithContext(ctx)) //nolint:bodyclose // there is none
+	r := request(t, s, http.MethodPost, "/graphql", graphqlBody(`{viewer{login}}`))
+	_, err := plain(t).Do(r.WithContext(ctx)) //nolint:bodyclose // there is none
 	require.ErrorIs(t, err, context.Canceled)
 	closing := broken(t, githubtest.Hang())
 	closing.OnRequest(func(githubtest.RequestInfo) { closing.Close() })
@@ -134,7 +135,8 @@ func TestEndlessPages(t *testing.T) {
 
 func TestGraphQLFaults(t *testing.T) {
 	t.Parallel()
-	const query = `{organization(login:"acme"){repositories(first:2){nodes{name pushedAt issues(first:1){totalCount}}}}}`
+	const query = `{organization(login:"acme"){repositories(first:2){nodes{name pushedAt ` +
+		`issues(first:1){totalCount}}}}}`
 	nodes := func(e githubtest.Effect) (any, any) {
 		j := ask(t, broken(t, e), query, nil).json(t)
 		return dig(t, j, "data", "organization", "repositories", "nodes"), dig(t, j, "errors")
@@ -207,7 +209,8 @@ func TestConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for _, path := range []string{"/orgs/acme/repos", "/repos/acme/api/pulls?state=all", "/repos/acme/api/stats/contributors"} {
+			for _, path := range []string{"/orgs/acme/repos", "/repos/acme/api/pulls?state=all",
+				"/repos/acme/api/stats/contributors"} {
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
 				if err != nil {
 					t.Error(err)
@@ -243,7 +246,8 @@ func TestControl(t *testing.T) {
 		t, 204,
 		send(
 			http.MethodPost, "/_control/fault",
-			`{"match":{"route":"/orgs/{org}"},"times":1,"do":{"kind":"secondary_limit","status":429,"retry_after":"30s"}}`,
+			`{"match":{"route":"/orgs/{org}"},"times":1,"do":{"kind":"secondary_limit","status":429,`+
+				`"retry_after":"30s"}}`,
 		),
 	)
 	limited := get(t, h, "/orgs/acme")

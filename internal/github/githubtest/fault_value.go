@@ -50,7 +50,8 @@ func replaceBelow(value any, path []any, e Effect) {
 
 // replaceFaultValues changes the values of an answer that a fault is about.
 func (x *exchange) replaceFaultValues(a response, below string) response {
-	if x.fault != nil && x.fault.Kind == KindValue && strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
+	if x.fault != nil && x.fault.Kind == KindValue && strings.HasPrefix(a.header.Get("Content-Type"),
+		"application/json") {
 		a.body = replaceValues(a.body, *x.fault, below)
 	}
 	return a

@@ -86,7 +86,8 @@ func (w *pricing) addConnection(f *ast.Field, a args, times int, path []any) int
 		for _, sub := range rootFields(f.SelectionSet) {
 			if sub.Name == "nodes" || sub.Name == "edges" {
 				w.refuse(path, "MISSING_PAGINATION_BOUNDARIES",
-					fmt.Sprintf("You must provide a `first` or `last` value to properly paginate the `%s` connection.", f.Name))
+					fmt.Sprintf("You must provide a `first` or `last` value to properly paginate the `%s` connection.",
+						f.Name))
 			}
 		}
 		return times
@@ -104,7 +105,8 @@ func (w *pricing) pageBound(f *ast.Field, a args, path []any) (int, bool) {
 		}
 		if n > maxPage {
 			w.refuse(path, "EXCESSIVE_PAGINATION", fmt.Sprintf(
-				"Requesting %d records on the `%s` connection exceeds the `%s` limit of %d records.", n, f.Name, name, maxPage))
+				"Requesting %d records on the `%s` connection exceeds the `%s` limit of %d records.", n, f.Name, name,
+				maxPage))
 		}
 		if n < 1 {
 			w.refuse(

@@ -79,7 +79,8 @@ func (e *execution) reviewConnection(p pullState, a args) (any, error) {
 	var rows []row
 	for _, r := range e.reviews(p.pullIndex) {
 		author := e.ix.account(r.Login)
-		if states != nil && !slices.Contains(states, r.State) || a.str("author") != "" && (author == nil || author.login != a.str("author")) {
+		if states != nil && !slices.Contains(states, r.State) || a.str("author") != "" &&
+			(author == nil || author.login != a.str("author")) {
 			continue
 		}
 		rows = append(rows, row{key: r.key(), node: reviewNode{r}})

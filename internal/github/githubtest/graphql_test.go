@@ -18,13 +18,21 @@ func TestGraphQLReadsEverything(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	j := ask(t, s, `query Page($org: String!, $with: Boolean!) {
-		organization(login: $org) { repositories(first: 10, orderBy: {field: NAME, direction: ASC}) { totalCount edges { cursor node { ...repo } } } }
+		organization(login: $org) {
+			repositories(first: 10, orderBy: {field: NAME, direction: ASC}) { totalCount edges { cursor node { ...repo } } }
+		}
 	}
 	fragment repo on Repository {
 		title: name isEmpty pushedAt databaseId
-		defaultBranchRef { target { oid ... on Commit { history(first: 2) { totalCount nodes { oid additions parents { totalCount } author { user { login } } } } } } }
-		pullRequests(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) { nodes { number updatedAt state author { __typename login } reviews(first: 5) { nodes { state submittedAt } } } }
-		issues(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) @include(if: $with) { nodes { number updatedAt comments(first: 5) { nodes { databaseId updatedAt lastEditedAt } } } }
+		defaultBranchRef { target { oid ... on Commit { history(first: 2) {
+			totalCount nodes { oid additions parents { totalCount } author { user { login } } }
+		} } } }
+		pullRequests(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) {
+			nodes { number updatedAt state author { __typename login } reviews(first: 5) { nodes { state submittedAt } } }
+		}
+		issues(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) @include(if: $with) {
+			nodes { number updatedAt comments(first: 5) { nodes { databaseId updatedAt lastEditedAt } } }
+		}
 		skipped: name @skip(if: $with)
 	}`, map[string]any{"org": "acme", "with": true}).json(t)
 	require.Nil(t, dig(t, j, "errors"))
@@ -67,7 +75,9 @@ func TestGraphQLBotIsAUserInGit(t *testing.T) {
 		d.Commits[2].Login = nil
 		d.Commits[1].NoAuthor = true
 	})
-	j := ask(t, s, `{repository(owner:"acme",name:"api"){object(expression:"main"){... on Commit{history(first:3){nodes{author{user{__typename login}} authors(first:5){nodes{user{login}}}}}}}}}`, nil).json(
+	j := ask(t, s, `{repository(owner:"acme",name:"api"){object(expression:"main"){... on `+
+		`Commit{history(first:3){nodes{author{user{__typename login}} authors(first:5){nodes{user{login}}}}}}}}}`,
+		nil).json(
 		t,
 	)
 	nodes := dig(t, j, "data", "repository", "object", "history", "nodes")
@@ -84,7 +94,8 @@ func TestPrice(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	page := func(fields string) string {
-		return `{organization(login:"acme"){repositories(first:100){nodes{name ` + fields + `}}}rateLimit{cost nodeCount}}`
+		return `{organization(login:"acme"){repositories(first:100){nodes{name ` + fields +
+			`}}}rateLimit{cost nodeCount}}`
 	}
 	probes := `pullRequests(first:1){nodes{updatedAt}} issues(first:1){nodes{updatedAt}}`
 	for _, c := range []struct {
@@ -102,11 +113,13 @@ func TestPrice(t *testing.T) {
 			101, 20100,
 		},
 		{
-			`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:100){nodes{additions}}}}}}rateLimit{cost nodeCount}}`,
+			`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on ` +
+				`Commit{history(first:100){nodes{additions}}}}}}rateLimit{cost nodeCount}}`,
 			1, 100,
 		},
 		{
-			`query($n:Int=50){organization(login:"acme"){repositories(first:100){nodes{...f}}}rateLimit{cost nodeCount}} fragment f on Repository{issues(first:$n){nodes{comments(first:60){nodes{id}}}}}`,
+			`query($n:Int=50){organization(login:"acme"){repositories(first:100){nodes{...f}}}rateLimit{cost ` +
+				`nodeCount}} fragment f on Repository{issues(first:$n){nodes{comments(first:60){nodes{id}}}}}`,
 			51, 305100,
 		},
 	} {
@@ -114,7 +127,8 @@ func TestPrice(t *testing.T) {
 		require.Equal(t, map[string]any{"cost": c.cost, "nodeCount": c.nodes}, rate, c.query)
 	}
 	require.Equal(t, 1+2+3+101+1+51, s.PointsSpent(githubtest.ResourceGraphQL))
-	dry := ask(t, s, `{rateLimit(dryRun:true){cost used} `+page(probes)[1:len(page(probes))-len(`rateLimit{cost nodeCount}}`)]+`}`, nil).json(
+	dry := ask(t, s, `{rateLimit(dryRun:true){cost used} `+page(probes)[1:len(page(probes))-len(
+		`rateLimit{cost nodeCount}}`)]+`}`, nil).json(
 		t,
 	)
 	require.Equal(
@@ -132,14 +146,17 @@ func TestGraphQLRefusals(t *testing.T) {
 		`{organization(login:"acme"){repositories(first:101){nodes{id}}}}`:                                                       "EXCESSIVE_PAGINATION",
 		`{organization(login:"acme"){repositories{nodes{id}}}}`:                                                                  "MISSING_PAGINATION_BOUNDARIES",
 		`{organization(login:"acme"){repositories(first:100){nodes{issues(first:100){nodes{comments(first:100){nodes{id}}}}}}}}`: "MAX_NODE_LIMIT_EXCEEDED",
-		`{nodes(ids:[` + many + `]){id}}`:                                                                                        "ARGUMENT_LIMIT",
-		`{organization(login:"acme"){repositories(first:1,after:"x"){nodes{id}}}}`:                                               "INVALID_CURSOR_ARGUMENTS",
-		`{organization(login:"nobody"){id}}`:                                                                                     "NOT_FOUND",
-		`{repository(owner:"acme",name:"api"){pullRequest(number:9){id}}}`:                                                       "NOT_FOUND",
-		`{organization(login:"acme"){stars}}`:                                                                                    "doesn't exist on type 'Organization'",
-		`{organization(`:                                                                                                         `Expected Name`,
-		`query($l:String!){organization(login:$l){id}}`:                                                                          `must be defined`,
-		`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:1,since:"x"){nodes{oid}}}}}}}`: "not a valid time",
+		`{nodes(ids:[` + many +
+			`]){id}}`: "ARGUMENT_LIMIT",
+		`{organization(login:"acme"){repositories(first:1,after:"x"){nodes{id}}}}`: "INVALID_CURSOR_ARGUMENTS",
+		`{organization(login:"nobody"){id}}`:                                       "NOT_FOUND",
+		`{repository(owner:"acme",name:"api"){pullRequest(number:9){id}}}`:         "NOT_FOUND",
+		`{organization(login:"acme"){stars}}`: "doesn't exist on type " +
+			"'Organization'",
+		`{organization(`: `Expected Name`,
+		`query($l:String!){organization(login:$l){id}}`: `must be defined`,
+		`{repository(owner:"acme",name:"api"){defaultBranchRef{target{... on ` +
+			`Commit{history(first:1,since:"x"){nodes{oid}}}}}}}`: "not a valid time",
 	} {
 		r := ask(t, s, query, nil)
 		require.Equal(t, http.StatusOK, r.StatusCode)
@@ -162,7 +179,8 @@ func TestRowsJumpDuringAScan(t *testing.T) {
 			})
 		}
 	})
-	const query = `query($after:String){repository(owner:"acme",name:"api"){pullRequests(first:2,after:$after,orderBy:{field:UPDATED_AT,direction:DESC}){pageInfo{hasNextPage endCursor}nodes{number}}}}`
+	const query = `query($after:String){repository(owner:"acme",name:"api"){pullRequests(first:2,after:$after,` +
+		`orderBy:{field:UPDATED_AT,direction:DESC}){pageInfo{hasNextPage endCursor}nodes{number}}}}`
 	first := dig(t, ask(t, s, query, nil).json(t), "data", "repository", "pullRequests")
 	require.Equal(t, []any{2., 3.}, column(t, dig(t, first, "nodes"), "number"))
 	second := dig(
@@ -178,7 +196,9 @@ func TestRowsJumpDuringAScan(t *testing.T) {
 func TestGraphQLPagesMeetREST(t *testing.T) {
 	t.Parallel()
 	s := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{openTelemetry(t)}})
-	const query = `query($after:String){repository(owner:"open-telemetry",name:"opentelemetry-go"){defaultBranchRef{target{... on Commit{history(first:9,after:$after){totalCount pageInfo{hasNextPage endCursor}nodes{oid}}}}}}}`
+	const query = `query($after:String){repository(owner:"open-telemetry",` +
+		`name:"opentelemetry-go"){defaultBranchRef{target{... on Commit{history(first:9,after:$after){totalCount ` +
+		`pageInfo{hasNextPage endCursor}nodes{oid}}}}}}}`
 	var oids []any
 	vars := map[string]any{}
 	for more := true; more; {
@@ -196,7 +216,9 @@ func TestGraphQLPagesMeetREST(t *testing.T) {
 func TestNodesByID(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
-	j := ask(t, s, `{repository(owner:"acme",name:"api"){id owner{id} defaultBranchRef{id target{id}} pullRequest(number:1){id author{... on User{id}} reviews(first:1){nodes{id}} comments(last:1){nodes{id}}} issue(number:7){id}}}`, nil).json(
+	j := ask(t, s, `{repository(owner:"acme",name:"api"){id owner{id} defaultBranchRef{id target{id}} `+
+		`pullRequest(number:1){id author{... on User{id}} reviews(first:1){nodes{id}} comments(last:1){nodes{id}}} `+
+		`issue(number:7){id}}}`, nil).json(
 		t,
 	)
 	r := dig(t, j, "data", "repository")
@@ -226,7 +248,8 @@ func TestForbiddenIssuesNullTheRepository(t *testing.T) {
 			{Token: githubtest.DefaultToken, Login: "ann", Forbidden: []string{"issues"}},
 		}
 	})
-	j := ask(t, s, `{organization(login:"acme"){a:repositories(first:1){nodes{name issues(first:1){totalCount}}} b:repositories(first:1){nodes{name}}}}`, nil).json(
+	j := ask(t, s, `{organization(login:"acme"){a:repositories(first:1){nodes{name issues(first:1){totalCount}}} `+
+		`b:repositories(first:1){nodes{name}}}}`, nil).json(
 		t,
 	)
 	org := dig(t, j, "data", "organization")
@@ -240,7 +263,8 @@ func TestUnavailableDiffNullsItsPage(t *testing.T) {
 	t.Parallel()
 	s := acme(t, nil)
 	s.Update(func(d *githubtest.Dataset) { d.Commits[1].DiffUnavailable = true })
-	const query = `query($n:Int!,$stats:Boolean!){repository(owner:"acme",name:"api"){defaultBranchRef{target{... on Commit{history(first:$n){pageInfo{endCursor}nodes{oid additions@include(if:$stats)}}}}}}}`
+	const query = `query($n:Int!,$stats:Boolean!){repository(owner:"acme",name:"api"){defaultBranchRef{target{... on ` +
+		`Commit{history(first:$n){pageInfo{endCursor}nodes{oid additions@include(if:$stats)}}}}}}}`
 	history := func(n int, stats bool) (any, any) {
 		j := ask(t, s, query, map[string]any{"n": n, "stats": stats}).json(t)
 		return dig(t, j, "data", "repository", "defaultBranchRef", "target", "history"), dig(t, j, "errors")

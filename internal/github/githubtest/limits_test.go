@@ -62,7 +62,8 @@ func TestGraphQLPrimaryLimit(t *testing.T) {
 	t.Parallel()
 	s := acme(t, enforced(&clock{at("12:00:00")}, githubtest.Limits{GraphQL: 5}))
 	s.SetUsed("default", githubtest.ResourceGraphQL, 4)
-	const query = `{organization(login:"acme"){repositories(first:100){nodes{issues(first:1){totalCount} pullRequests(first:1){totalCount}}}}rateLimit{remaining}}`
+	const query = `{organization(login:"acme"){repositories(first:100){nodes{issues(first:1){totalCount} ` +
+		`pullRequests(first:1){totalCount}}}}rateLimit{remaining}}`
 	over := ask(t, s, query, nil)
 	require.Equal(t, http.StatusOK, over.StatusCode)
 	require.Equal(t, "RATE_LIMITED", dig(t, over.json(t), "errors", 0, "type"))

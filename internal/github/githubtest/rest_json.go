@@ -224,8 +224,9 @@ func (x *exchange) commentJSON(c *commentIndex) obj {
 		"body":       "A comment.",
 		"created_at": formatTime(c.created), "updated_at": formatTime(x.commentUpdated(c)),
 		"author_association": "CONTRIBUTOR",
-		"url":                fmt.Sprintf("%s/issues/comments/%d", api, c.ID), "issue_url": fmt.Sprintf("%s/issues/%d", api, c.Issue),
-		"html_url": c.html(),
+		"url":                fmt.Sprintf("%s/issues/comments/%d", api, c.ID),
+		"issue_url":          fmt.Sprintf("%s/issues/%d", api, c.Issue),
+		"html_url":           c.html(),
 	}
 }
 

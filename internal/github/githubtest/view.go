@@ -288,7 +288,8 @@ func (v view) issue(is *issueIndex) (issueState, bool) {
 		return issueState{}, false
 	}
 	first := slices.MinFunc(comments, func(a, b *commentIndex) int { return a.created.Compare(b.created) })
-	return issueState{issueIndex: is, created: first.created, login: first.Login, updated: *v.lastComment(is.comments)}, true
+	return issueState{issueIndex: is, created: first.created, login: first.Login, updated: *v.lastComment(is.comments)},
+		true
 }
 
 // issues are the visible ones, none while they are switched off.

@@ -51,7 +51,8 @@ func commitUntilKilled(dir string) {
 // that the journal is often replaced by a snapshot.
 func crashBatch(n int64) ledger.Batch {
 	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1)}
-	b.Progress.Repos[0].Signals = &activity.Signals{Head: strings.Repeat("x", 20_000), Pulls: activity.LatestUpdate{Number: n}}
+	b.Progress.Repos[0].Signals = &activity.Signals{Head: strings.Repeat("x", 20_000),
+		Pulls: activity.LatestUpdate{Number: n}}
 	b.Progress.Repos[0].Observed = storetest.Noon
 	for i := max(0, n-1); i <= n; i++ {
 		b.Events = append(b.Events, storetest.Event(activity.KindCommit, i, "ada", storetest.Noon))
@@ -95,7 +96,10 @@ func requireRecorded(t *testing.T, dir string, acknowledged int64) {
 	client, closer, err := fileStorage(t.Context(), dir)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, closer()) }()
-	store := extstore.New(client, extstore.Settings{OnCorrupt: func(key string, err error) { t.Errorf("%s: %v", key, err) }})
+	store := extstore.New(client, extstore.Settings{OnCorrupt: func(key string,
+		err error) {
+		t.Errorf("%s: %v", key, err)
+	}})
 	got := storetest.EmittedSeries{}
 	storetest.LatestView(t, store, "acme").Visit(storetest.Noon, got)
 	commits := got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]

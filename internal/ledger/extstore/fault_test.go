@@ -141,7 +141,10 @@ func TestFaults(t *testing.T) {
 		defer follower.stop()
 		acknowledged, tried := map[int64]bool{}, map[int64]bool{}
 		for range rapid.IntRange(1, 80).Draw(rt, "steps") {
-			fault := func(name string) error { return rapid.SampledFrom([]error{nil, nil, nil, errFull}).Draw(rt, name) }
+			fault := func(name string) error {
+				return rapid.SampledFrom([]error{nil, nil, nil, errFull}).Draw(rt,
+					name)
+			}
 			client.fail(fault("before"), fault("after"), nil)
 			n := rapid.Int64Range(0, 40).Draw(rt, "number")
 			b := crashBatch(n)
@@ -196,7 +199,8 @@ type follower struct {
 
 func following(t *testing.T, store ledger.Store) *follower {
 	t.Helper()
-	f := &follower{t: t, applied: make(chan struct{}, 1), view: ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour})}
+	f := &follower{t: t, applied: make(chan struct{}, 1),
+		view: ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() {

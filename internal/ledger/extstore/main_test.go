@@ -39,7 +39,8 @@ func fileStorage(ctx context.Context, dir string) (storage.Client, func() error,
 	if err := extension.Start(ctx, componenttest.NewNopHost()); err != nil {
 		return nil, nil, err
 	}
-	client, err := extension.(storage.Extension).GetClient(ctx, component.KindReceiver, component.MustNewID("githubexporter"), "")
+	client, err := extension.(storage.Extension).GetClient(ctx, component.KindReceiver,
+		component.MustNewID("githubexporter"), "")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,5 +99,6 @@ func adas(view *ledger.View) uint64 {
 
 // edge is what an idle pass commits: it has looked at everything and found nothing.
 func edge(after time.Duration) ledger.Batch {
-	return ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon.Add(after)}}
+	return ledger.Batch{Org: "acme", Observed: storetest.Noon,
+		Progress: ledger.Progress{Edge: storetest.Noon.Add(after)}}
 }

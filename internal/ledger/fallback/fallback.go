@@ -65,7 +65,8 @@ var _ ledger.Store = (*Store)(nil)
 func New(shared Shared, orgs []string, maxSeries int, onChange func(degraded bool)) *Store {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
-		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: onChange, cancel: cancel, orgs: make(map[string]*mirroredOrg),
+		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: onChange, cancel: cancel,
+		orgs:  make(map[string]*mirroredOrg),
 		basis: make(map[string]string),
 	}
 	for _, org := range orgs {
@@ -241,7 +242,8 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 }
 
 // ReadEntries implements ledger.Store.
-func (s *Store) ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry, error) {
+func (s *Store) ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry,
+	error) {
 	if s.IsDegraded() {
 		return s.mirror.ReadEntries(ctx, org, keys)
 	}

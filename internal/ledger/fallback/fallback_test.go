@@ -63,7 +63,10 @@ type system struct {
 func start(t *testing.T) *system {
 	t.Helper()
 	s := &system{t: t, shared: &shared{Store: memstore.New(memstore.Settings{})}}
-	s.store = fallback.New(s.shared, []string{"acme"}, 0, func(degraded bool) { s.degraded = append(s.degraded, degraded) })
+	s.store = fallback.New(s.shared, []string{"acme"}, 0, func(degraded bool) {
+		s.degraded = append(s.degraded,
+			degraded)
+	})
 	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -142,8 +145,9 @@ func TestRecoveryWithLosses(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "before", cov.Basis)
 		_, err = s.store.Commit(t.Context(), 1, ledger.Batch{
-			Org: "acme", Basis: cov.Basis, Observed: storetest.Noon, Progress: ledger.Progress{Edge: cov.Edge.Add(time.Hour)},
-			Events: []activity.Event{storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon)},
+			Org: "acme", Basis: cov.Basis, Observed: storetest.Noon,
+			Progress: ledger.Progress{Edge: cov.Edge.Add(time.Hour)},
+			Events:   []activity.Event{storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon)},
 		})
 		require.NoError(t, err)
 		s.shared.lost.Store(true)

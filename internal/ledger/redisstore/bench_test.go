@@ -34,9 +34,11 @@ func benchEvents(from, n int) []activity.Event {
 		number := from + i
 		repo := number / benchBatch % benchRepos
 		e := activity.Event{
-			Repo: 100_000_000 + int64(repo), Kind: activity.KindIssueComment, ID: activity.NumberID(int64(1_000_000_000 + number)),
-			Actor: activity.Actor{ID: int64(1_000_000 + (repo*5+number%20)%5000), Login: fmt.Sprintf("some-user-%d", (repo*5+number%20)%5000)},
-			Time:  storetest.Noon.Add(-time.Duration(number%(14*24*3600)) * time.Second),
+			Repo: 100_000_000 + int64(repo), Kind: activity.KindIssueComment,
+			ID: activity.NumberID(int64(1_000_000_000 + number)),
+			Actor: activity.Actor{ID: int64(1_000_000 + (repo*5+number%20)%5000),
+				Login: fmt.Sprintf("some-user-%d", (repo*5+number%20)%5000)},
+			Time: storetest.Noon.Add(-time.Duration(number%(14*24*3600)) * time.Second),
 		}
 		if number%2 == 0 {
 			e.Kind, e.Measures = activity.KindCommit, activity.Lines(uint32(number%300), uint32(number%90))
@@ -56,7 +58,8 @@ func introduced(b *testing.B, client redis.UniversalClient) *redisstore.Store {
 	batch := ledger.Batch{Org: benchOrg, Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}}
 	for i := range int64(benchRepos) {
 		batch.Progress.Repos = append(batch.Progress.Repos, ledger.RepoProgress{
-			ID: 100_000_000 + i, Name: fmt.Sprintf("repository-%d", i), FirstSeen: storetest.Noon, Since: storetest.Noon.AddDate(0, 0, -14),
+			ID: 100_000_000 + i, Name: fmt.Sprintf("repository-%d", i), FirstSeen: storetest.Noon,
+			Since: storetest.Noon.AddDate(0, 0, -14),
 		})
 	}
 	_, err := store.Commit(b.Context(), 1, batch)
@@ -71,7 +74,8 @@ func record(ctx context.Context, tb testing.TB, store ledger.Store, from, until 
 	tb.Helper()
 	batches := make([]ledger.Batch, 0, (until-from)/benchBatch)
 	for n := from; n < until; n += benchBatch {
-		batches = append(batches, ledger.Batch{Org: benchOrg, Observed: storetest.Noon, Events: benchEvents(n, benchBatch)})
+		batches = append(batches, ledger.Batch{Org: benchOrg, Observed: storetest.Noon,
+			Events: benchEvents(n, benchBatch)})
 	}
 	began := time.Now()
 	var next atomic.Int64

@@ -88,9 +88,11 @@ func TestRecords(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		e := activity.Event{
-			Kind: rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"), Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
-			Actor: activity.Actor{ID: rapid.Int64().Draw(t, "id"), Login: rapid.StringMatching(`[a-z-]{1,39}(\[bot\])?`).Draw(t, "login")},
-			Time:  time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "time"), 0).UTC(),
+			Kind: rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"),
+			Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
+			Actor: activity.Actor{ID: rapid.Int64().Draw(t, "id"),
+				Login: rapid.StringMatching(`[a-z-]{1,39}(\[bot\])?`).Draw(t, "login")},
+			Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "time"), 0).UTC(),
 		}
 		copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "event"))
 		if e.Kind == activity.KindCommit {
@@ -108,12 +110,15 @@ func TestRecords(t *testing.T) {
 func TestLegacyForms(t *testing.T) {
 	t.Parallel()
 	var r recordReader
-	list, err := r.decodeEntry(nil, entryOf("e", "\x01\x05\x01\x07\x65\x00\x00\x00\x0a\x02\x0e\x03ada\x05\x05\x01\x08\x65\x00\x00\x01\x00\x00\x00\x03bob"))
+	list, err := r.decodeEntry(nil, entryOf("e",
+		"\x01\x05\x01\x07\x65\x00\x00\x00\x0a\x02\x0e\x03ada\x05\x05\x01\x08\x65\x00\x00\x01\x00\x00\x00\x03bob"))
 	require.NoError(t, err)
 	at := time.Unix(0x65000000, 0).UTC()
 	require.Equal(t, []activity.Event{
-		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"}, Time: at, Measures: activity.Lines(10, 2)},
-		{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"}, Time: at.Add(time.Second)},
+		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"},
+			Time: at, Measures: activity.Lines(10, 2)},
+		{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"},
+			Time: at.Add(time.Second)},
 	}, list)
 	want := ledger.Totals{1, 2, 3, 4, 5, 6, 7}
 	totals, err := parseTotals("1 2 3 4 5 6 7")

@@ -188,7 +188,8 @@ var (
 )
 
 // arguments returns the arguments of the commit script.
-func (p *commitPlan) arguments(keys *orgKeys, fence uint64, facts *orgFacts, mode string, g seriesGrant) *scriptArguments {
+func (p *commitPlan) arguments(keys *orgKeys, fence uint64, facts *orgFacts, mode string,
+	g seriesGrant) *scriptArguments {
 	t := &p.events
 	a := newScriptArguments(9, 64+len(t.keys)+3*len(t.series.fields)+4*len(p.metadata.Progress.Repos))
 	keys.addForCommit(a)

@@ -17,15 +17,18 @@ func leftLongAgo(limit time.Time) ledger.Batch {
 	left := limit.AddDate(0, 0, -3)
 	e := storetest.Event(activity.KindCommit, 7, "eve", left.Add(-time.Hour))
 	e.Repo = 2
-	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2), Events: []activity.Event{e}}
+	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2),
+		Events: []activity.Event{e}}
 	r := &b.Progress.Repos[0]
 	r.FirstSeen = left
 	r.Presence, r.GoneSince, r.Signals, r.Observed = ledger.PresenceGone, left, &activity.Signals{}, left
 	for _, stream := range activity.AllStreams() {
-		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream, Window: activity.Window{Start: left, End: storetest.Noon}})
+		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream,
+			Window: activity.Window{Start: left, End: storetest.Noon}})
 	}
 	for _, repo := range []int64{1, 2} {
-		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Repo: repo}, Data: []byte("x"), Observed: left})
+		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Repo: repo}, Data: []byte("x"),
+			Observed: left})
 	}
 	return b
 }
@@ -58,9 +61,11 @@ func TestInterruptedPruning(t *testing.T) {
 			t.Parallel()
 			store := New(server.Client(), Settings{Prefix: "prune-" + name, Now: time.Now})
 			events := []activity.Event{
-				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)), storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
+				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)),
+				storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
 			}
-			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1), Events: events}
+			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
+				Events: events}
 			left := leftLongAgo(limit)
 			for _, b := range []ledger.Batch{batch, left} {
 				_, err := store.Commit(t.Context(), 1, b)
@@ -83,8 +88,10 @@ func TestInterruptedPruning(t *testing.T) {
 				require.NoError(t, store.Prune(t.Context(), "acme", limit.Add(time.Duration(max(0, i-1))*time.Second)))
 				right()
 			}
-			require.Equal(t, int64(1+1), server.Client().SCard(t.Context(), p.keys.seen).Val(), "beside the mark: the key of what was pruned is forgotten")
-			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.carried).Val(), "totals of what is there")
+			require.Equal(t, int64(1+1), server.Client().SCard(t.Context(), p.keys.seen).Val(),
+				"beside the mark: the key of what was pruned is forgotten")
+			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.carried).Val(),
+				"totals of what is there")
 			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.series).Val())
 			require.Equal(t, int64(1+1), server.Client().HLen(t.Context(), p.keys.entries).Val())
 			for _, field := range server.Client().HKeys(t.Context(), p.keys.cov).Val() {

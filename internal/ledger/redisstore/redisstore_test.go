@@ -24,9 +24,10 @@ func harness(client redis.UniversalClient, maxSeries int) storetest.Harness {
 	prefix := fmt.Sprintf("test-%d", prefixes.Add(1))
 	return storetest.Harness{Durable: true, Open: func(tb testing.TB) ledger.Store {
 		tb.Helper()
-		return redisstore.New(client, redisstore.Settings{Prefix: prefix, Now: time.Now, MaxSeries: maxSeries, OnCorrupt: func(key string, err error) {
-			tb.Errorf("%s: %v", key, err)
-		}})
+		return redisstore.New(client, redisstore.Settings{Prefix: prefix, Now: time.Now, MaxSeries: maxSeries,
+			OnCorrupt: func(key string, err error) {
+				tb.Errorf("%s: %v", key, err)
+			}})
 	}}
 }
 

@@ -89,12 +89,13 @@ func TestCorrupt(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	var corrupt atomic.Int64
-	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now, OnCorrupt: func(key string, err error) {
-		corrupt.Add(1)
-		if !errors.Is(err, ledger.ErrCorrupt) {
-			t.Errorf("%s: %v", key, err)
-		}
-	}})
+	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now,
+		OnCorrupt: func(key string, err error) {
+			corrupt.Add(1)
+			if !errors.Is(err, ledger.ErrCorrupt) {
+				t.Errorf("%s: %v", key, err)
+			}
+		}})
 	commitOf(t, store, 1)
 	key := func(name string) string { return "gx:1:{acme}:" + name }
 	ctx := t.Context()
@@ -102,9 +103,11 @@ func TestCorrupt(t *testing.T) {
 	bad := 0
 	for name, fields := range map[string]map[string]string{
 		"cov": {
-			"c2": "soon", "x": "", "cx": "1 1", "s1": "1 frame", "g1": "gone", "m1:9": "1 2", "m1:1": "2 1", "m1:2": "1", "z1": "?", "t1": "no head",
+			"c2": "soon", "x": "", "cx": "1 1", "s1": "1 frame", "g1": "gone", "m1:9": "1 2", "m1:1": "2 1",
+			"m1:2": "1", "z1": "?", "t1": "no head",
 		},
-		"samples": {"a": "1 1", "b\x1f\x1f": "x 1"}, "tallies": {"a": "1", "b\x1f\x1f": "-1"}, "carried": {"\xff": "1", "\x01\x00\x01a": "1 2"},
+		"samples": {"a": "1 1", "b\x1f\x1f": "x 1"}, "tallies": {"a": "1", "b\x1f\x1f": "-1"},
+		"carried": {"\xff": "1", "\x01\x00\x01a": "1 2"},
 	} {
 		for field, value := range fields {
 			require.NoError(t, client.HSet(ctx, key(name), field, value).Err())
@@ -113,7 +116,8 @@ func TestCorrupt(t *testing.T) {
 	}
 	require.NoError(t, client.HSet(ctx, key("removed"), "\x01", "").Err())
 	bad++
-	for _, values := range []map[string]any{{"c": "frame"}, {"n": "\x01"}, {"r": "\x01"}, {"b": "\x00\x01\x00"}, {"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
+	for _, values := range []map[string]any{{"c": "frame"}, {"n": "\x01"}, {"r": "\x01"}, {"b": "\x00\x01\x00"},
+		{"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
 		values["p"] = last
 		last = client.XAdd(ctx, &redis.XAddArgs{Stream: key("log"), Values: values}).Val()
 		require.NoError(t, client.HSet(ctx, key("meta"), "last", last).Err())
@@ -158,7 +162,8 @@ func TestLostTail(t *testing.T) {
 	server.Run()
 	require.Eventually(t, func() bool {
 		_, err := store.Commit(t.Context(), 1, ledger.Batch{
-			Org: "acme", Observed: storetest.Noon, Events: []activity.Event{storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon)},
+			Org: "acme", Observed: storetest.Noon, Events: []activity.Event{storetest.Event(activity.KindCommit, 2,
+				"ada", storetest.Noon)},
 		})
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond)
@@ -206,7 +211,8 @@ func TestEmptiedRedis(t *testing.T) {
 	<-time.After(3 * time.Second)
 	require.Empty(t, snapshots)
 	require.Equal(t, uint64(2), totalOf(view))
-	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{Edge: storetest.Noon}})
+	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon,
+		Progress: ledger.Progress{Edge: storetest.Noon}})
 	require.NoError(t, err)
 	<-snapshots
 	require.Eventually(t, func() bool { return totalOf(view) == 1 }, 10*time.Second, 10*time.Millisecond)
@@ -216,7 +222,8 @@ func TestEmptiedRedis(t *testing.T) {
 func TestConformanceCluster(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}, ContextTimeoutEnabled: true})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address},
+		ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = client.Close() })
 	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(client, 0) },
 		func(tb testing.TB, maxSeries int) storetest.Harness { tb.Helper(); return harness(client, maxSeries) })

@@ -102,7 +102,8 @@ func property(t *testing.T, newHarness func(tb testing.TB) Harness) {
 		run.live = follow(t, run.store, newView())
 		defer func() { run.live.stop() }()
 		introduce(t, run.store, 1, 2)
-		events := rapid.SliceOfNDistinct(rapid.Custom(drawEvent), 1, 60, func(e activity.Event) activity.Key { return e.Key() }).Draw(rt, "events")
+		events := rapid.SliceOfNDistinct(rapid.Custom(drawEvent), 1, 60,
+			func(e activity.Event) activity.Key { return e.Key() }).Draw(rt, "events")
 		stream := slices.Concat(events, rapid.SliceOfN(rapid.SampledFrom(events), 0, 30).Draw(rt, "again"))
 		stream = rapid.Permutation(stream).Draw(rt, "order")
 		for len(stream) > 0 {
@@ -170,7 +171,8 @@ func (r *propertyRun) remove(rt *rapid.T, events []activity.Event) {
 func (r *propertyRun) sweep(rt *rapid.T, events []activity.Event) {
 	of := rapid.SampledFrom(events).Draw(rt, "swept")
 	sweep := ledger.Sweep{
-		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{Start: of.Time.Add(-24 * time.Hour), End: of.Time.Add(time.Hour)},
+		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{Start: of.Time.Add(-24 * time.Hour),
+			End: of.Time.Add(time.Hour)},
 		Present: map[activity.ID]struct{}{rapid.SampledFrom(events).Draw(rt, "kept").ID: {}},
 	}
 	var removed []activity.Key

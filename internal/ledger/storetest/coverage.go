@@ -25,7 +25,8 @@ func coverage(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		return cov
 	}
-	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{ID: 1, Missed: window(Noon, at(time.Hour))}}}
+	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{ID: 1,
+		Missed: window(Noon, at(time.Hour))}}}
 	for range 2 {
 		cov := progress(missed)
 		require.Equal(t, at(time.Hour), cov.Edge)
@@ -36,10 +37,12 @@ func coverage(t *testing.T, h Harness) {
 	}
 	cov := progress(ledger.Progress{Edge: at(30 * time.Minute)})
 	require.Equal(t, at(time.Hour), cov.Edge, "the edge never moves back")
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed", Read: window(Noon, at(20*time.Minute))}}})
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed",
+		Read: window(Noon, at(20*time.Minute))}}})
 	require.Equal(t, "renamed", cov.Repos[1].Name)
 	require.Equal(t, at(20*time.Minute), cov.OldestUncovered())
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))}, {ID: 77, Name: "never met"}}})
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))},
+		{ID: 77, Name: "never met"}}})
 	require.Empty(t, cov.Gaps())
 	require.Len(t, cov.Repos, 2)
 }
@@ -54,7 +57,8 @@ func disabledStream(t *testing.T, h Harness) {
 	commit(t, s, batch(Event(activity.KindPullRequestOpened, 1, "ada", Noon.Add(-time.Hour))))
 	commitProgress(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
 	signals := func(off activity.Streams, since time.Time) ledger.Coverage {
-		commitProgress(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream, Disabled: off, DisabledSince: since}, Observed: Noon})
+		commitProgress(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream,
+			Disabled: off, DisabledSince: since}, Observed: Noon})
 		cov, err := s.Coverage(t.Context(), org)
 		require.NoError(t, err)
 		require.Equal(t, off, cov.Repos[1].Signals.Disabled)
@@ -63,7 +67,8 @@ func disabledStream(t *testing.T, h Harness) {
 		return cov
 	}
 	day := func() uint64 {
-		return shown(t, s, edge)[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
+		return shown(t, s, edge)[ledger.Series{Repo: "repo-1",
+			User: "ada"}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
 	}
 	require.Equal(t, uint64(1), day(), "the window is frozen")
 	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
@@ -158,7 +163,8 @@ func purging(t *testing.T, h Harness) {
 		require.NotContains(t, cov.Repos, int64(1))
 	})
 	back := batch(events(2, Noon)...)
-	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back), "events of a purged repository are dropped")
+	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back),
+		"events of a purged repository are dropped")
 	back.Progress = IntroduceRepos(1, 3)
 	back.Progress.Repos[1].Presence = ledger.PresenceReadable
 	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
@@ -180,7 +186,8 @@ func purging(t *testing.T, h Harness) {
 func commitProgress(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
 	t.Helper()
 	p.ID = 1
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Edge: edge, Repos: []ledger.RepoProgress{p}}})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Edge: edge,
+		Repos: []ledger.RepoProgress{p}}})
 }
 
 // rename checks that followers show the same values under the new name and mark the old series as stale.
@@ -214,7 +221,8 @@ func lagging(t *testing.T, h Harness) {
 	commitProgress(t, s, later, ledger.RepoProgress{Missed: missed})
 	counts := func() (reviews, commits uint64) {
 		ada := shown(t, s, later)[ledger.Series{Repo: "repo-1", User: "ada"}]
-		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())], ada.Of[ledger.MetricCount]
+		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())],
+			ada.Of[ledger.MetricCount]
 	}
 	reviews, commits := counts()
 	require.Equal(t, [2]uint64{1, 0}, [2]uint64{reviews, commits}, "pull requests could not be read, commits could")
@@ -266,7 +274,8 @@ func callersBatch(t *testing.T, h Harness) {
 	b.Entries = []ledger.Entry{{EntryKey: ledger.EntryKey{Name: "kept"}, Data: []byte("data"), Observed: Noon}}
 	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
 	commit(t, s, b)
-	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Entries[0].Name, b.Tallies[0].Name = "eve", "used again", "other", "other"
+	b.Events[0].Actor.Login, b.Progress.Repos[0].Name, b.Entries[0].Name, b.Tallies[0].Name = "eve", "used again",
+		"other", "other"
 	b.Progress.Repos[0].Missed[0].Window.End = Noon
 	copy(b.Entries[0].Data, "eve")
 	setMark(t, s, 1)

@@ -30,7 +30,8 @@ type model struct {
 
 func newModel() *model {
 	return &model{
-		ever: map[activity.Key]activity.Event{}, kept: map[activity.Key]activity.Event{}, removed: map[activity.Key]bool{},
+		ever: map[activity.Key]activity.Event{}, kept: map[activity.Key]activity.Event{},
+		removed: map[activity.Key]bool{},
 	}
 }
 

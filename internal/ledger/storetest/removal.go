@@ -52,7 +52,8 @@ func removedAndRestored(t *testing.T, h Harness) {
 		})
 	}
 	events := []activity.Event{
-		Event(activity.KindCommit, 1, "ada", Noon), Event(activity.KindCommit, 2, "ada", Noon), Event(activity.KindCommit, 3, "ada", Noon),
+		Event(activity.KindCommit, 1, "ada", Noon), Event(activity.KindCommit, 2, "ada", Noon),
+		Event(activity.KindCommit, 3, "ada", Noon),
 	}
 	commit(t, s, batch(events...))
 	removal := batch()
@@ -84,7 +85,8 @@ func removedAndRestored(t *testing.T, h Harness) {
 	later.Observed = Noon.Add(time.Hour)
 	_, err = s.Commit(t.Context(), 2, later)
 	require.NoError(t, err)
-	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal],
+	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{Repo: "repo-1",
+		User: "ada"}].Of[ledger.MetricTotal],
 		"a removed event has been counted, also when it is pruned")
 }
 
@@ -96,11 +98,13 @@ func sweeps(t *testing.T, h Harness) {
 	other := Event(activity.KindCommit, 4, "ada", Noon)
 	other.Repo = 2
 	kept := Event(activity.KindCommit, 2, "ada", Noon)
-	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon), kept, Event(activity.KindCommit, 3, "ada", Noon.Add(-2*time.Hour)),
+	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon), kept,
+		Event(activity.KindCommit, 3, "ada", Noon.Add(-2*time.Hour)),
 		Event(activity.KindIssueComment, 1, "ada", Noon), other))
 	b := batch()
 	b.Sweeps = []ledger.Sweep{{
-		Repo: 1, Kind: activity.KindCommit, Window: activity.Window{Start: Noon.Add(-time.Hour), End: Noon.Add(time.Second)},
+		Repo: 1, Kind: activity.KindCommit, Window: activity.Window{Start: Noon.Add(-time.Hour),
+			End: Noon.Add(time.Second)},
 		Present: map[activity.ID]struct{}{kept.ID: {}},
 	}}
 	_, err := s.Commit(t.Context(), 0, b)
@@ -127,7 +131,8 @@ func tips(t *testing.T, h Harness) {
 	commitProgress := func(fence uint64, observed time.Duration, p ledger.RepoProgress) {
 		t.Helper()
 		p.ID, p.Observed = 1, Noon.Add(observed)
-		_, err := s.Commit(t.Context(), fence, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
+		_, err := s.Commit(t.Context(), fence, ledger.Batch{Org: org, Observed: Noon,
+			Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
 		require.NoError(t, err)
 	}
 	requireTips := func(head string, tips ...string) {

@@ -81,7 +81,8 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 
 // Event returns an event of a user in repository 1.
 func Event(kind activity.Kind, number int64, user string, at time.Time) activity.Event {
-	e := activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user}, Time: at}
+	e := activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user},
+		Time: at}
 	if kind == activity.KindCommit {
 		e.Measures = activity.Lines(10, 1)
 	}
@@ -244,14 +245,16 @@ func pruning(t *testing.T, h Harness) {
 	s := h.Open(t)
 	introduce(t, s, 1)
 	old := Event(activity.KindCommit, 1, "ada", Noon.AddDate(0, 0, -10))
-	commit(t, s, batch(old, Event(activity.KindCommit, 2, "ada", Noon), Event(activity.KindIssueComment, 1, "eve", Noon.AddDate(0, 0, -10))))
+	commit(t, s, batch(old, Event(activity.KindCommit, 2, "ada", Noon),
+		Event(activity.KindIssueComment, 1, "eve", Noon.AddDate(0, 0, -10))))
 	require.NoError(t, s.Prune(t.Context(), org, Noon.AddDate(0, 0, -5)))
 	require.Equal(t, ledger.Receipt{Dropped: 1}, commit(t, s, batch(old)), "what was pruned is not recorded again")
 	got := shown(t, s, Noon)
 	require.Equal(t, uint64(2), total(got, "ada", activity.KindCommit))
 	require.NotContains(t, got, ledger.Series{Repo: "repo-1", User: "eve"})
 	commit(t, s, batch(Event(activity.KindIssueComment, 2, "eve", Noon)))
-	require.Equal(t, uint64(2), total(shown(t, s, Noon), "eve", activity.KindIssueComment), "a sum goes on where it was")
+	require.Equal(t, uint64(2), total(shown(t, s, Noon), "eve", activity.KindIssueComment),
+		"a sum goes on where it was")
 	require.NoError(t, s.Prune(t.Context(), org, Noon.AddDate(0, 0, -8)))
 	require.Equal(t, uint64(2), total(shown(t, s, Noon), "ada", activity.KindCommit))
 }
@@ -294,7 +297,8 @@ func organizationsApart(t *testing.T, h Harness) {
 	s := h.Open(t)
 	introduce(t, s, 1)
 	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
-	other := ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1), Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)}}
+	other := ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
+		Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)}}
 	require.Equal(t, 1, commit(t, s, other).Recorded)
 	result := EmittedSeries{}
 	LatestView(t, s, "other").Visit(Noon, result)
@@ -331,10 +335,12 @@ func seriesBudget(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
-	commit(t, s, ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1), Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)}})
+	commit(t, s, ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
+		Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)}})
 	receipt := commit(t, s, batch(
 		Event(activity.KindCommit, 1, "b", Noon), Event(activity.KindCommit, 2, "c", Noon),
-		Event(activity.KindCommit, 3, "d", Noon), Event(activity.KindCommit, 4, "d", Noon), Event(activity.KindCommit, 5, "e", Noon)))
+		Event(activity.KindCommit, 3, "d", Noon), Event(activity.KindCommit, 4, "d", Noon),
+		Event(activity.KindCommit, 5, "e", Noon)))
 	require.Equal(t, ledger.Receipt{Recorded: 5, Folded: 2}, receipt, "three series over all organizations")
 	got := shown(t, s, Noon)
 	require.Len(t, got, 3)
@@ -366,5 +372,6 @@ func restart(t *testing.T, h Harness) {
 	require.NoError(t, err)
 	require.Equal(t, cov, again)
 	require.Equal(t, ledger.Receipt{Duplicates: 1, Dropped: 1}, commit(t, s, batch(
-		Event(activity.KindCommit, 3, "ada", Noon.Add(-3*time.Hour)), Event(activity.KindCommit, 45, "ada", Noon.Add(-45*time.Hour)))))
+		Event(activity.KindCommit, 3, "ada", Noon.Add(-3*time.Hour)), Event(activity.KindCommit, 45, "ada",
+			Noon.Add(-45*time.Hour)))))
 }

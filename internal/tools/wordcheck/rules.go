@@ -12,10 +12,11 @@ const (
 	tabWidth   = 4
 )
 
-// bareNames are too general to be the whole name of a function, a method, a type, a variable or a field: a reader has to
-// open them to learn what they mean. The comparison ignores case.
+// bareNames are too general to be the whole name of a function, a method, a type, a variable or a field: a reader has
+// to open them to learn what they mean. The comparison ignores case.
 var bareNames = setOf(
-	"take", "give", "tell", "told", "keep", "look", "let", "say", "said", "come", "came", "settle", "rest", "begin", "end",
+	"take", "give", "tell", "told", "keep", "look", "let", "say", "said", "come", "came", "settle", "rest", "begin",
+	"end",
 	"done", "whole", "known", "aside", "together", "strangers", "meet", "learn",
 )
 

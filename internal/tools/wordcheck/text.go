@@ -13,7 +13,8 @@ var (
 	luaFunction   = regexp.MustCompile(`^\s*(?:local )?function ([A-Za-z_]+)`)
 )
 
-// unbreakable matches a line that consists of a URL or of a link, with what Markdown, a list or a comment puts around it.
+// unbreakable matches a line that consists of a URL or of a link, with what Markdown, a list or a comment puts around
+// it.
 var unbreakable = regexp.MustCompile(`^[\s>#*-]*(?:(?:\[[^\]]*\]: ?)?<?https?://\S+|\[[^\]]*\]\(\S+\)\S?)$`)
 
 // checkText checks a document, a script or a configuration file. Files that are not text have no findings.

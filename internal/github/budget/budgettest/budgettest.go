@@ -26,7 +26,8 @@ type user struct {
 
 func question(id string, resource budget.Resource, now time.Time) budget.Reservation {
 	return budget.Reservation{
-		ID: id, Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4, Interval: 100 * time.Millisecond, Burst: time.Second,
+		ID: id, Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4,
+		Interval: 100 * time.Millisecond, Burst: time.Second,
 	}
 }
 
@@ -59,15 +60,18 @@ func (u *user) limited(resource budget.Resource, now, until time.Time, secondary
 	u.t.Helper()
 	id, known := u.reserve(resource, now)
 	require.True(u.t, known.IsReserved(resource, now))
-	return u.settle(budget.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary, LimitEnd: until, InitialBackoff: first})
+	return u.settle(budget.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary,
+		LimitEnd: until, InitialBackoff: first})
 }
 
 // Run runs the suite. open gives two users of one budget.
 func Run(t *testing.T, open func(t *testing.T) (a, b budget.Budget)) {
 	t.Helper()
 	for name, test := range map[string]func(t *testing.T, a, b *user){
-		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary, "secondary": secondary,
-		"backoffs": backoffs, "pace": pace, "believed": believed, "concurrency": boundConcurrency, "clock set back": clockSetBack,
+		"places": places, "places of the dead": placesOfTheDead, "quotas": quotas, "primary": primary,
+		"secondary": secondary,
+		"backoffs":  backoffs, "pace": pace, "believed": believed, "concurrency": boundConcurrency,
+		"clock set back":          clockSetBack,
 		"clock set back by hours": clockSetBackByHours, "guessed clocks": guessedClocks, "shown quotas": shownQuotas,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,8 +137,10 @@ func placesOfTheDead(t *testing.T, a, b *user) {
 func quotas(t *testing.T, a, b *user) {
 	reset := noon.Add(30 * time.Minute)
 	a.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset})
-	b.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 901, Limit: 5000, Reset: reset}) // it was on its way before
-	b.reportQuota(budget.ResourceREST, noon, budget.Quota{})                                          // this one has none
+	// it was on its way before
+	b.reportQuota(budget.ResourceREST, noon, budget.Quota{Remaining: 901, Limit: 5000, Reset: reset})
+	// this one has none
+	b.reportQuota(budget.ResourceREST, noon, budget.Quota{})
 	_, known := b.reserve(budget.ResourceREST, noon)
 	require.Equal(t, budget.Quota{Remaining: 900, Limit: 5000, Reset: reset}, known.Quotas[budget.ResourceREST])
 	require.Zero(t, known.Quotas[budget.ResourceGraphQL])
@@ -155,7 +161,8 @@ func primary(t *testing.T, a, b *user) {
 	until := noon.Add(20 * time.Minute)
 	one, _ := a.reserve(budget.ResourceREST, noon)
 	require.Equal(t, until, a.limited(budget.ResourceREST, noon, until, false))
-	a.settle(budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true, LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
+	a.settle(budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true,
+		LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
 	_, known := b.reserve(budget.ResourceREST, noon)
 	require.False(t, known.IsReserved(budget.ResourceREST, noon))
 	at, second := known.BlockedUntil(budget.ResourceREST, noon)
@@ -189,9 +196,11 @@ func backoffs(t *testing.T, a, b *user) {
 	one, _ := b.reserve(budget.ResourceREST, noon)
 	now := noon
 	require.Equal(t, now.Add(first), a.limited(budget.ResourceREST, now, time.Time{}, true))
-	ending := budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: now.Add(time.Second), Limited: true, Secondary: true, InitialBackoff: first}
+	ending := budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: now.Add(time.Second), Limited: true,
+		Secondary: true, InitialBackoff: first}
 	require.Equal(t, now.Add(first), b.settle(ending))
-	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour, time.Hour} {
+	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour,
+		time.Hour} {
 		now = now.Add(2 * time.Hour)
 		require.Equal(t, now.Add(wait), b.limited(budget.ResourceREST, now, time.Time{}, true))
 	}
@@ -210,7 +219,8 @@ func pace(t *testing.T, a, b *user) {
 	for range 100 {
 		require.Zero(t, send(a, budget.ResourceREST, noon), "nothing is known of limits")
 	}
-	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 90_000, Limit: 100_000, Reset: noon.Add(time.Hour)})
+	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 90_000, Limit: 100_000,
+		Reset: noon.Add(time.Hour)})
 	for range 100 {
 		require.Zero(t, send(b, budget.ResourceGraphQL, noon), "a limit that github.com has not")
 	}
@@ -274,12 +284,14 @@ func boundConcurrency(t *testing.T, a, b *user) {
 	require.Zero(t, known.InFlight)
 }
 
-// clockSetBack: GitHub's clock, or what is known of it, goes back. What has ended stays ended, no request waits for points that were used
-// in a future that is none, and a reset of that future does not outweigh those of present responses.
+// clockSetBack: GitHub's clock, or what is known of it, goes back. What has ended stays ended, no request waits for
+// points that were used in a future that is none, and a reset of that future does not outweigh those of present
+// responses.
 func clockSetBack(t *testing.T, a, b *user) {
 	t.Helper()
 	future := noon.Add(time.Hour)
-	a.reportQuota(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000, Reset: future.Add(50 * time.Minute)})
+	a.reportQuota(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000,
+		Reset: future.Add(50 * time.Minute)})
 	for range 5 {
 		id, _ := a.reserve(budget.ResourceREST, future)
 		a.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: future})
@@ -306,7 +318,8 @@ func clockSetBack(t *testing.T, a, b *user) {
 	}
 }
 
-// clockSetBackByHours: an untold wait of that future is none, and what was over for one resource is over when another is asked for.
+// clockSetBackByHours: an untold wait of that future is none, and what was over for one resource is over when another
+// is asked for.
 func clockSetBackByHours(t *testing.T, a, b *user) {
 	future := noon.Add(5 * time.Hour)
 	require.Equal(t, future.Add(first), a.limited(budget.ResourceREST, future, time.Time{}, false))
@@ -323,7 +336,8 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 				until, _ := known.BlockedUntil(budget.ResourceGraphQL, future.Add(-ago))
 				require.Equal(t, future.Add(10*time.Minute), until, "clocks differ a little")
 			}
-			u.reportQuota(budget.ResourceGraphQL, future.Add(-12*time.Minute), budget.Quota{}) // more than twice its time
+			// more than twice its time
+			u.reportQuota(budget.ResourceGraphQL, future.Add(-12*time.Minute), budget.Quota{})
 		}
 		b.limited(budget.ResourceGraphQL, noon, noon.Add(time.Minute), secondary)
 		_, known := a.reserve(budget.ResourceGraphQL, noon)
@@ -333,7 +347,8 @@ func clockSetBackByHours(t *testing.T, a, b *user) {
 	}
 }
 
-// guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know better.
+// guessedClocks go before GitHub's and forget nothing: a limit is not over, and no place is free, for those who know
+// better.
 func guessedClocks(t *testing.T, a, b *user) {
 	guess := func(u *user, now time.Time) budget.State {
 		u.n++
@@ -369,7 +384,8 @@ func guessedClocks(t *testing.T, a, b *user) {
 
 	a.limited(budget.ResourceREST, noon, noon.Add(time.Minute), false)
 	end := noon.Add(2 * time.Minute)
-	a.settle(budget.Settlement{Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end, InitialBackoff: first})
+	a.settle(budget.Settlement{Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end,
+		InitialBackoff: first})
 	inVain()
 	for _, u := range []*user{b, a} {
 		known := guess(u, noon)

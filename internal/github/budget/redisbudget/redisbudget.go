@@ -114,7 +114,8 @@ func (b *Budget) reserveShared(ctx context.Context, r *budget.Reservation) (budg
 	}
 	reply, err := reserveScript.Run(ctx, b.client, b.keys,
 		r.Now.UnixMilli(), r.ID, r.ExpiresAt.UnixMilli(), r.MaxInFlight, string(r.Resource),
-		r.Interval.Milliseconds(), r.Burst.Milliseconds(), budget.MaxGitHubComLimit, budget.MaxLimitDuration.Milliseconds(),
+		r.Interval.Milliseconds(), r.Burst.Milliseconds(), budget.MaxGitHubComLimit,
+		budget.MaxLimitDuration.Milliseconds(),
 		retention.Milliseconds(), unsynced).Slice()
 	if err != nil {
 		return budget.State{}, fmt.Errorf("redis: %w", err)

@@ -20,7 +20,8 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func budgetOf(t *testing.T, client redis.UniversalClient, credential string) *Budget {
 	t.Helper()
-	return New(client, Settings{Prefix: "gx", Credential: credential, OnDegraded: func(err error) { t.Errorf("trouble: %v", err) }})
+	return New(client, Settings{Prefix: "gx", Credential: credential,
+		OnDegraded: func(err error) { t.Errorf("trouble: %v", err) }})
 }
 
 func TestBudget(t *testing.T) {
@@ -35,7 +36,8 @@ func TestBudget(t *testing.T) {
 }
 
 func question(id string, now time.Time) budget.Reservation {
-	return budget.Reservation{ID: id, Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute), MaxInFlight: 4}
+	return budget.Reservation{ID: id, Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute),
+		MaxInFlight: 4}
 }
 
 // ask sends a request that is answered.
@@ -52,11 +54,13 @@ func ask(t *testing.T, b *Budget, id string) {
 func TestCorruptBudget(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
-	for name, value := range map[string]string{"text": "soon", "negative": "-7", "far": "99999999999999999", "float": "1e300", "empty": ""} {
+	for name, value := range map[string]string{"text": "soon", "negative": "-7", "far": "99999999999999999",
+		"float": "1e300", "empty": ""} {
 		t.Run(name, func(t *testing.T) {
 			b := budgetOf(t, client, name)
 			for _, field := range []string{
-				"secondary", "rest:closed", "rest:remaining", "rest:limit", "rest:reset", "rest:paced", "backoff", "waiting", "junk", "a:b:c",
+				"secondary", "rest:closed", "rest:remaining", "rest:limit", "rest:reset", "rest:paced", "backoff",
+				"waiting", "junk", "a:b:c",
 				"secondary:met", "rest:closed:met",
 			} {
 				require.NoError(t, client.HSet(t.Context(), b.keys[0], field, value).Err())
@@ -66,7 +70,8 @@ func TestCorruptBudget(t *testing.T) {
 			require.True(t, known.IsReserved(budget.ResourceREST, noon))
 			quota := budget.Quota{Remaining: 10, Limit: 5000, Reset: noon.Add(time.Hour)}
 			until, err := b.Settle(t.Context(), budget.Settlement{
-				ID: "one", Resource: budget.ResourceREST, Now: noon, Quota: quota, Limited: true, InitialBackoff: time.Minute,
+				ID: "one", Resource: budget.ResourceREST, Now: noon, Quota: quota, Limited: true,
+				InitialBackoff: time.Minute,
 			})
 			require.NoError(t, err)
 			require.Equal(t, noon.Add(time.Minute), until)
@@ -97,7 +102,8 @@ func TestWithoutRedis(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	require.Error(t, <-said)
-	at, err := b.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: until})
+	at, err := b.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: noon,
+		Limited: true, Secondary: true, LimitEnd: until})
 	require.NoError(t, err)
 	require.Equal(t, until, at)
 	known, err = b.Reserve(t.Context(), question("two", noon))

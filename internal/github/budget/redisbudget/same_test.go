@@ -33,7 +33,8 @@ func TestSame(t *testing.T) {
 	client := redistest.Start(t).Client()
 	for seed := range uint64(60) {
 		w := &twins{
-			t: t, r: rand.New(rand.NewPCG(seed, 7)), shared: budgetOf(t, client, fmt.Sprint("s", seed)), now: noon, back: seed%2 == 1,
+			t: t, r: rand.New(rand.NewPCG(seed, 7)), shared: budgetOf(t, client, fmt.Sprint("s", seed)), now: noon,
+			back: seed%2 == 1,
 		}
 		for n := range 150 {
 			w.tick()
@@ -73,8 +74,9 @@ func (w *twins) tick() {
 
 func (w *twins) reserve(id string) {
 	q := budget.Reservation{
-		ID: id, Resource: w.resource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4, Interval: 83 * time.Millisecond,
-		Burst: time.Second, UnsyncedClock: w.r.IntN(8) == 0,
+		ID: id, Resource: w.resource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4,
+		Interval: 83 * time.Millisecond,
+		Burst:    time.Second, UnsyncedClock: w.r.IntN(8) == 0,
 	}
 	w.log = append(w.log, fmt.Sprintf("begin %+v", q))
 	a, err := w.local.Reserve(w.t.Context(), q)
@@ -94,7 +96,8 @@ func (w *twins) observable(k *budget.State, resource budget.Resource) any {
 	for i, r := range resources {
 		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, toMillis(k.Quotas[r].Reset))
 	}
-	return []any{k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull, toMillis(k.PacedUntil), quotas}
+	return []any{k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull,
+		toMillis(k.PacedUntil), quotas}
 }
 
 func (w *twins) settle() {
@@ -114,7 +117,8 @@ func (w *twins) settle() {
 }
 
 func (w *twins) ending(id string) budget.Settlement {
-	e := budget.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second), Success: w.r.IntN(3) == 0}
+	e := budget.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second),
+		Success: w.r.IntN(3) == 0}
 	if w.r.IntN(2) == 0 {
 		limits := []int{0, 60, 5000, 15_000, 20_000}
 		reset := w.now.Add(w.upTo(7200, time.Second)).Truncate(time.Second)

@@ -227,8 +227,8 @@ func (e *Emitter) emit(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 }
 
-// countSeries passes over a view that another replica emits. So its size is known, and this replica knows which series end
-// and begin when it takes over. What ended here before is the other replica's to mark.
+// countSeries passes over a view that another replica emits. So its size is known, and this replica knows which series
+// end and begin when it takes over. What ended here before is the other replica's to mark.
 func (e *Emitter) countSeries(org *organization, now time.Time) {
 	counter := &seriesCounter{templates: e.templates}
 	org.View.VisitStandby(now, counter)
@@ -326,7 +326,8 @@ func (e *Emitter) SinceLastEmission(now time.Time) time.Duration {
 // buildActivity is an organization's view as metrics.
 func (e *Emitter) buildActivity(org *organization, now time.Time) []pmetric.Metrics {
 	sink := &pointSink{
-		templates: e.templates, org: org.Org, expected: org.seriesShown, ends: &org.ends, at: pcommon.NewTimestampFromTime(now),
+		templates: e.templates, org: org.Org, expected: org.seriesShown, ends: &org.ends,
+		at: pcommon.NewTimestampFromTime(now),
 	}
 	org.View.Visit(now, sink)
 	org.seriesShown = sink.shown

@@ -64,8 +64,9 @@ func fill(org *organization, repos, users, each int) {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
 			for n := range int64(activity.NumKinds * each) {
 				events = append(events, activity.Event{
-					Kind: activity.Kinds()[n%activity.NumKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n), Actor: actor,
-					Time: began.Add(-time.Duration(u%20) * time.Hour),
+					Kind: activity.Kinds()[n%activity.NumKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n),
+					Actor: actor,
+					Time:  began.Add(-time.Duration(u%20) * time.Hour),
 				})
 			}
 		}
@@ -82,7 +83,8 @@ func TestEmission(t *testing.T) {
 	require.Len(t, chunks, 1)
 	rm := chunks[0].ResourceMetrics().At(0)
 	require.Equal(t, "https://opentelemetry.io/schemas/1.44.0", rm.SchemaUrl())
-	require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"}, rm.Resource().Attributes().AsRaw())
+	require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"},
+		rm.Resource().Attributes().AsRaw())
 	require.Equal(t, ledger.NumMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
 	for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 		require.Equal(t, 6, points(m).Len(), m.Name())

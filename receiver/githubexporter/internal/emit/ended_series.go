@@ -78,8 +78,8 @@ func (e *endedSeries) appendMarkers(md pmetric.Metrics, at pcommon.Timestamp) {
 	}
 }
 
-// appendMarker makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the points of
-// a metric that come after one without a value.
+// appendMarker makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the
+// points of a metric that come after one without a value.
 func (e *endedSeries) appendMarker(metric pmetric.Metric, series ownSeries, at pcommon.Timestamp) {
 	e.metrics[series.metric].CopyTo(metric)
 	point := points(metric).AppendEmpty()

@@ -235,8 +235,8 @@ func (s *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
 	s.recordLimits(org, at)
 }
 
-// recordLimits records the rate limits that are known and not over. Without the id of an App's installation they would be
-// another series.
+// recordLimits records the rate limits that are known and not over. Without the id of an App's installation they would
+// be another series.
 func (s *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 	installation, quotas, ok := org.Status.Quotas()
 	if !ok {

@@ -22,7 +22,8 @@ type seriesEnds struct {
 	marks map[ledger.Series]*seriesEnd
 }
 
-// seriesEnd is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of them.
+// seriesEnd is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of
+// them.
 type seriesEnd struct {
 	metrics ledger.Mask
 	left    [ledger.NumMetrics]uint8
@@ -81,10 +82,11 @@ func (e *seriesEnds) recordAccepted() {
 
 func (e *seriesEnds) clear() { e.marks = nil }
 
-// sendMarkers gives staleness marks as metrics to send, some at a time, until one is not taken. It reports whether all were
-// taken. Each mark needs a metric of its own: the Prometheus exporter leaves out the points of a metric that come after
-// one without a value.
-func (e *seriesEnds) sendMarkers(forms *metricTemplates, org string, at pcommon.Timestamp, send func(pmetric.Metrics) bool) bool {
+// sendMarkers gives staleness marks as metrics to send, some at a time, until one is not taken. It reports whether all
+// were taken. Each mark needs a metric of its own: the Prometheus exporter leaves out the points of a metric that come
+// after one without a value.
+func (e *seriesEnds) sendMarkers(forms *metricTemplates, org string, at pcommon.Timestamp,
+	send func(pmetric.Metrics) bool) bool {
 	sink := &pointSink{templates: forms, org: org, at: at}
 	for series, end := range e.marks {
 		sink.appendMarkers(series, end.metrics)

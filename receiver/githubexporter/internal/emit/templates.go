@@ -18,8 +18,8 @@ const providerName = "github"
 // the newest one for which there is a Go module; the attributes that are used are the same in both.
 const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 
-// metricTemplates has the activity metrics without their points, as metadata.yaml describes them and the configuration enables
-// them. The generated builder makes them once; the points are added by hand, because there are many.
+// metricTemplates has the activity metrics without their points, as metadata.yaml describes them and the configuration
+// enables them. The generated builder makes them once; the points are added by hand, because there are many.
 type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
 	emptyScope pmetric.ScopeMetrics

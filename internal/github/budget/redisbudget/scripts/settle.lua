@@ -1,6 +1,7 @@
 -- Releases the slot of a request and merges what its response reported.
 -- KEYS: as in reserve.lua
--- ARGV: now, id, resource, remaining, limit, reset or 0, success (1 or 0), limited ('', 'primary' or 'secondary'), its end
+-- ARGV: now, id, resource, remaining, limit, reset or 0, success (1 or 0), limited ('', 'primary' or 'secondary'), its
+-- end
 --       or 0, initial backoff, longest backoff, time to live, longest limit; times in ms
 -- Returns: the end of the limit that was exceeded, 0 when none was.
 local state, flight = KEYS[1], KEYS[2]
