@@ -1,3 +1,6 @@
+# Copyright The githubexporter Authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Everything a person or CI does with this tree. `make` alone lists the targets.
 
 SHELL := /bin/bash

@@ -1,3 +1,6 @@
+# Copyright The githubexporter Authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Sourced by the scripts that fetch test dependencies: unpacks Debian packages. It uses their info and fail, and their
 # folders $work and $cache.
 # shellcheck shell=bash disable=SC2154

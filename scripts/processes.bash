@@ -1,3 +1,6 @@
+# Copyright The githubexporter Authors
+# SPDX-License-Identifier: Apache-2.0
+
 # Sourced by scripts/demo, scripts/redis-ha and scripts/run: starts programs, watches the metrics page, and stops what
 # it started.
 # shellcheck shell=bash

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command backfillctl manages backfill jobs in RabbitMQ: it lists dead-lettered ones with their reasons, publishes them
 // again, deletes them, and publishes jobs that read a window again.
 package main

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -13,8 +16,10 @@ import (
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func TestOrder(t *testing.T) {
-	job, err := newJob([]string{"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams",
-		"commits,comments"}, noon)
+	job, err := newJob([]string{
+		"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams",
+		"commits,comments",
+	}, noon)
 	require.NoError(t, err)
 	require.Contains(t, job.ID, "operator-")
 	job.ID = ""
@@ -58,10 +63,14 @@ func TestWrongArguments(t *testing.T) {
 		"want one of dead": {"--endpoint", "amqp://localhost/", "show"},
 		"not defined":      {"--endpoint", "amqp://localhost/", "--force", "dead"},
 		"--from":           {"--endpoint", "amqp://localhost/", "read", "--org", "acme", "--repo", "x"},
-		"--until": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--until",
-			"now"},
-		"--streams": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--streams",
-			"stars"},
+		"--until": {
+			"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--until",
+			"now",
+		},
+		"--streams": {
+			"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z", "--streams",
+			"stars",
+		},
 		"org:": {"--endpoint", "amqp://localhost/", "read", "--from", "2026-03-01T00:00:00Z"},
 	} {
 		_, err := run(t.Context(), args)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package leaderelector
 
 import (
@@ -65,7 +68,8 @@ func TestWrongConfig(t *testing.T) {
 		`kubernetes: lease_name: "My_Lease", want at most 253`:      {"kubernetes": settings{"lease_name": "My_Lease"}},
 		`kubernetes: lease_name: "lease-", want at most 253`:        {"kubernetes": settings{"lease_name": "lease-"}},
 		`kubernetes: kubeconfig: "/not/there": no such file`: {"kubernetes": settings{
-			"kubeconfig": "/not/there"}},
+			"kubeconfig": "/not/there",
+		}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()

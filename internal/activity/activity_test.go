@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package activity
 
 import (
@@ -93,15 +96,23 @@ func TestSignalsChanged(t *testing.T) {
 		"nothing":        {known, known, 0},
 		"head":           {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
 		"push elsewhere": {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
-		"pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }),
-			StreamsOf(StreamPulls, StreamComments)},
-		"another pull request": {known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }),
-			StreamsOf(StreamPulls, StreamComments)},
-		"issue": {known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
-			StreamsOf(StreamComments)},
+		"pull request": {
+			known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }),
+			StreamsOf(StreamPulls, StreamComments),
+		},
+		"another pull request": {
+			known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }),
+			StreamsOf(StreamPulls, StreamComments),
+		},
+		"issue": {
+			known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
+			StreamsOf(StreamComments),
+		},
 		"first of all": {Signals{}, known, EveryStream},
-		"issues not told": {known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
-			StreamsOf(StreamComments)},
+		"issues not told": {
+			known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
+			StreamsOf(StreamComments),
+		},
 		"not settled": {
 			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
 			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
@@ -114,8 +125,10 @@ func TestSignalsChanged(t *testing.T) {
 			}),
 			StreamsOf(StreamCommits),
 		},
-		"the same push time without a head": {with(func(s *Signals) { s.Head, s.HeadReadAt = "read", noon }),
-			with(func(s *Signals) { s.Head = "" }), 0},
+		"the same push time without a head": {
+			with(func(s *Signals) { s.Head, s.HeadReadAt = "read", noon }),
+			with(func(s *Signals) { s.Head = "" }), 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,8 +179,10 @@ func TestIdentities(t *testing.T) {
 		require.Error(t, err)
 	}
 	require.NotEqual(t, NumberID(1), NumberID(256))
-	a, b := Event{Kind: KindIssueComment, Repo: 1, ID: NumberID(1)}, Event{Kind: KindReviewSubmitted, Repo: 1,
-		ID: NumberID(1)}
+	a, b := Event{Kind: KindIssueComment, Repo: 1, ID: NumberID(1)}, Event{
+		Kind: KindReviewSubmitted, Repo: 1,
+		ID: NumberID(1),
+	}
 	require.NotEqual(t, a.Key(), b.Key())
 }
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package activity
 
 import (
@@ -19,8 +22,10 @@ func TestEventAtItsLimits(t *testing.T) {
 		want   error
 	}{
 		"every kind has its place": {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
-		"a kind after the last": {func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} },
-			ErrKind},
+		"a kind after the last": {
+			func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} },
+			ErrKind,
+		},
 		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
 		"the beginning of time":       {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
 		"the moment before it":        {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
@@ -32,13 +37,19 @@ func TestEventAtItsLimits(t *testing.T) {
 		"the highest lines there are": {func(e *Event) { e.Measures = Lines(1<<32-1, 1<<32-1) }, nil},
 		"no lines":                    {func(e *Event) { e.Measures = Lines(0, 0) }, nil},
 		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrMeasures},
-		"removed lines of a merge": {func(e *Event) { e.Kind, e.Measures = KindPullRequestMerged, Lines(0, 1) },
-			ErrMeasures},
+		"removed lines of a merge": {
+			func(e *Event) { e.Kind, e.Measures = KindPullRequestMerged, Lines(0, 1) },
+			ErrMeasures,
+		},
 		"the longest login": {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
-		"a longer one": {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) },
-			ErrLogin},
-		"a login too long in bytes": {func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) },
-			ErrLogin},
+		"a longer one": {
+			func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) },
+			ErrLogin,
+		},
+		"a login too long in bytes": {
+			func(e *Event) { e.Actor.Login = strings.Repeat("ä", maxLoginBytes/2+1) },
+			ErrLogin,
+		},
 		"a login of other letters":  {func(e *Event) { e.Actor.Login = "Ünïcödé_人" }, nil},
 		"an account without its id": {func(e *Event) { e.Actor.ID = 0 }, nil},
 		"a zero width space":        {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
@@ -125,8 +136,10 @@ func TestIDsDiffer(t *testing.T) {
 // TestKey checks that repository, kind and ID make the key; actor, time and lines do not.
 func TestKey(t *testing.T) {
 	t.Parallel()
-	e := Event{Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon,
-		Measures: Lines(1, 0)}
+	e := Event{
+		Kind: KindCommit, Repo: 1, ID: NumberID(1), Actor: Actor{Login: "ada"}, Time: noon,
+		Measures: Lines(1, 0),
+	}
 	same := e
 	same.Actor, same.Time, same.Measures = Ghost(), noon.Add(time.Hour), Lines(9, 0)
 	require.Equal(t, e.Key(), same.Key())

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package activity
 
 import "fmt"
@@ -39,13 +42,17 @@ var kindSpecs = [NumKinds]KindSpec{
 		Measures: []MeasureSpec{
 			CommitAdditions: {
 				Name: "additions", Optional: true,
-				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
-					TotalMetric: "gh.activity.loc_added"},
+				Sum: Sum{
+					Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
+					TotalMetric: "gh.activity.loc_added",
+				},
 			},
 			CommitDeletions: {
 				Name: "deletions", Optional: true,
-				Sum: Sum{Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
-					TotalMetric: "gh.activity.loc_removed"},
+				Sum: Sum{
+					Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
+					TotalMetric: "gh.activity.loc_removed",
+				},
 			},
 		},
 	},

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package activity
 
 // Scope is a window of some streams of one repository: what a backfill job and a fill are about.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package activity
 
 import (
@@ -15,8 +18,10 @@ func TestSignalsSettle(t *testing.T) {
 	const settle = 30 * time.Second
 	border := noon.Add(-settle)
 	signals := func(pushed, pulls, issues time.Time) Signals {
-		return Signals{Streams: EveryStream, HeadReadAt: noon, PushedAt: pushed, Pulls: LatestUpdate{1, pulls},
-			Issues: LatestUpdate{2, issues}}
+		return Signals{
+			Streams: EveryStream, HeadReadAt: noon, PushedAt: pushed, Pulls: LatestUpdate{1, pulls},
+			Issues: LatestUpdate{2, issues},
+		}
 	}
 	old := border.Add(-time.Hour)
 	for name, test := range map[string]struct {
@@ -26,10 +31,14 @@ func TestSignalsSettle(t *testing.T) {
 		"everything settled":          {signals(old, old, old), 0},
 		"at the border":               {signals(border, border, border), 0},
 		"push right after the border": {signals(border.Add(1), border, border), StreamsOf(StreamCommits)},
-		"push that was not read": {Signals{Streams: EveryStream, HeadReadAt: old, PushedAt: old.Add(1)},
-			StreamsOf(StreamCommits)},
-		"pull right after the border": {signals(border, border.Add(1), border),
-			StreamsOf(StreamPulls, StreamComments)},
+		"push that was not read": {
+			Signals{Streams: EveryStream, HeadReadAt: old, PushedAt: old.Add(1)},
+			StreamsOf(StreamCommits),
+		},
+		"pull right after the border": {
+			signals(border, border.Add(1), border),
+			StreamsOf(StreamPulls, StreamComments),
+		},
 		"issue right after the border":   {signals(border, border, border.Add(1)), StreamsOf(StreamComments)},
 		"dated after the moment seen":    {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments)},
 		"nothing there yet":              {Signals{Streams: EveryStream}, 0},
@@ -59,15 +68,25 @@ func TestSignalsOfEmptyLists(t *testing.T) {
 		// The older signals have the head that was read: only a push since then can have taken it away.
 		"head gone with a push": {
 			Signals{Streams: EveryStream, Head: "a", PushedAt: old.Add(-time.Hour)},
-			Signals{Streams: EveryStream, PushedAt: old}, StreamsOf(StreamCommits),
+			Signals{Streams: EveryStream, PushedAt: old},
+			StreamsOf(StreamCommits),
 		},
 		"first push": {empty, Signals{Streams: EveryStream, PushedAt: old}, StreamsOf(StreamCommits)},
-		"first pull request": {empty, Signals{Streams: EveryStream, Pulls: LatestUpdate{1, old}},
-			StreamsOf(StreamPulls, StreamComments)},
-		"first issue": {empty, Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
-			StreamsOf(StreamComments)},
-		"last issue gone": {Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}}, empty,
-			StreamsOf(StreamComments)},
+		"first pull request": {
+			empty,
+			Signals{Streams: EveryStream, Pulls: LatestUpdate{1, old}},
+			StreamsOf(StreamPulls, StreamComments),
+		},
+		"first issue": {
+			empty,
+			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
+			StreamsOf(StreamComments),
+		},
+		"last issue gone": {
+			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
+			empty,
+			StreamsOf(StreamComments),
+		},
 		"an older one is the newest now": {
 			Signals{Streams: EveryStream, Pulls: LatestUpdate{2, old}},
 			Signals{Streams: EveryStream, Pulls: LatestUpdate{1, old.Add(-time.Hour)}},

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package backfill publishes jobs for gaps and reads them. The coverage is what records a gap: a job is only a hint to
 // close it. If a queue loses every job, the next sweep finds the gaps and publishes new ones.
 package backfill

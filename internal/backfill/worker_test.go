@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package backfill_test
 
 import (
@@ -72,14 +75,18 @@ func TestWorker(t *testing.T) {
 		},
 		"failed": {
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
-				Attempt: 2, Delay: time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{
+				Kind:    backfill.OutcomeRetry,
+				Attempt: 2, Delay: time.Minute,
+			}, claim: "open",
 		},
 		"failed often": {
 			job:    func(j *backfill.Job) { j.Attempt = 4 },
 			read:   func(context.Context, backfill.Job) (bool, error) { return true, failed },
-			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
-				Attempt: 5, Delay: 30 * time.Minute}, claim: "open",
+			result: []backfill.Result{backfill.ResultFailed}, outcome: backfill.Outcome{
+				Kind:    backfill.OutcomeRetry,
+				Attempt: 5, Delay: 30 * time.Minute,
+			}, claim: "open",
 		},
 		"failed for the last time": {
 			job:     func(j *backfill.Job) { j.Attempt = 5 },
@@ -111,8 +118,10 @@ func TestWorker(t *testing.T) {
 			result: []backfill.Result{backfill.ResultExpired}, outcome: backfill.Outcome{Kind: backfill.OutcomeDone},
 		},
 		"unknown organization": {
-			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{Kind: backfill.OutcomeRetry,
-				Attempt: 1, Returns: 1, Delay: time.Minute},
+			job: func(j *backfill.Job) { j.Org = "other" }, outcome: backfill.Outcome{
+				Kind:    backfill.OutcomeRetry,
+				Attempt: 1, Returns: 1, Delay: time.Minute,
+			},
 		},
 		"unknown organization, returned before": {
 			job:     func(j *backfill.Job) { j.Org, j.Returns = "other", 7 },

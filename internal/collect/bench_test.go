@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -141,7 +144,8 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its
 // client may be changed.
 func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
-	change ...func(*githubtest.Settings, *github.Settings, *Settings)) *bench {
+	change ...func(*githubtest.Settings, *github.Settings, *Settings),
+) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
 	server := githubtest.Settings{

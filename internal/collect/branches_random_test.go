@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -199,8 +202,11 @@ func (b *branches) step() {
 		b.store.set(b.rnd.IntN(5))
 		what += "; the store fails"
 	case 1:
-		match := []githubtest.Match{{Route: compareRoute}, {Route: commitsRoute},
-			{Operation: "Activity"}}[b.rnd.IntN(3)]
+		match := []githubtest.Match{
+			{Route: compareRoute},
+			{Route: commitsRoute},
+			{Operation: "Activity"},
+		}[b.rnd.IntN(3)]
 		status := []int{http.StatusBadGateway, http.StatusForbidden, http.StatusNotFound}[b.rnd.IntN(3)]
 		b.server.InjectFault(
 			githubtest.Fault{
@@ -228,8 +234,10 @@ func (b *branches) work() {
 		_, err := b.collector.Fill(
 			b.t.Context(),
 			FillRequest{
-				Scope: activity.Scope{RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits),
-					Window: activity.Window{Start: noon.Add(-3 * time.Hour), End: b.clock.Now()}},
+				Scope: activity.Scope{
+					RepoID: r.ID, Streams: activity.StreamsOf(activity.StreamCommits),
+					Window: activity.Window{Start: noon.Add(-3 * time.Hour), End: b.clock.Now()},
+				},
 				Force: true,
 			},
 		)

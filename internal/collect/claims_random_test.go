@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -95,7 +98,8 @@ type restless struct {
 }
 
 func (r restless) Read(ctx context.Context, req github.ReadRequest,
-	emit func([]activity.Event) error) github.ReadResult {
+	emit func([]activity.Event) error,
+) github.ReadResult {
 	return r.Source.Read(ctx, req, func(events []activity.Event) error {
 		if r.turmoil.one(10) {
 			from := r.turmoil.clock.Now()
@@ -242,8 +246,10 @@ func (c *turmoil) trouble() (what string) {
 	case 1:
 		f := githubtest.Fault{Match: c.match(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
 		f.Effect = githubtest.Status(
-			[]int{http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden,
-				http.StatusNotFound}[c.rnd.IntN(4)],
+			[]int{
+				http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden,
+				http.StatusNotFound,
+			}[c.rnd.IntN(4)],
 		)
 		c.server.InjectFault(f)
 		what += fmt.Sprintf(

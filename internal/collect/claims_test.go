@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -256,7 +259,8 @@ func TestOldReviewsCanWait(t *testing.T) {
 			comment(data, name, len(data.Pulls), noon.Add(-time.Hour))
 		}
 		b := inProcessBench(t, github.APIGraphQL, data, func(server *githubtest.Settings, client *github.Settings,
-			_ *Settings) {
+			_ *Settings,
+		) {
 			server.Limits.GraphQL = 150
 			client.Timeout = time.Minute
 		})
@@ -274,10 +278,12 @@ func TestOldCommentsThatFail(t *testing.T) {
 			comment(data, "one", 1, noon.Add(-time.Hour))
 			comment(data, "one", 1, noon.AddDate(0, 0, -5))
 			b := newBench(t, api, data, change)
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute,
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+				Route: commentsRoute,
 				Func: func(r githubtest.RequestInfo) bool {
 					return strings.Contains(r.Query, "since=2026-02")
-				}}, Effect: githubtest.Status(http.StatusBadGateway)})
+				},
+			}, Effect: githubtest.Status(http.StatusBadGateway)})
 			b.pass()
 			require.Equal(
 				t, 2, b.server.CountRequests(about(commentsRoute)), "it is not asked again what may be too much",

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package collect reads one organization:
 //
 //	Pass      discover what changed ── plan ── read ── commit events, gaps and the edge (by the leader)
@@ -133,7 +136,8 @@ func (c *Collector) Now() time.Time {
 
 // readActivity reads from the source, with or without the lines of commits.
 func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest,
-	emit func([]activity.Event) error) github.ReadResult {
+	emit func([]activity.Event) error,
+) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
 	return c.settings.Source.Read(ctx, req, emit)
 }

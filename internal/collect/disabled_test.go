@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -78,8 +81,10 @@ func TestSwitchedOff(t *testing.T) {
 			filled, err := b.collector.Fill(
 				t.Context(),
 				FillRequest{
-					Scope: activity.Scope{RepoID: off.ID, Streams: activity.EveryStream,
-						Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()}},
+					Scope: activity.Scope{
+						RepoID: off.ID, Streams: activity.EveryStream,
+						Window: activity.Window{Start: noon.Add(-time.Hour), End: b.clock.Now()},
+					},
 					Force: true,
 				},
 			)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -19,8 +22,10 @@ func TestFaultMatrix(t *testing.T) {
 				faultCase(t, &q, f)
 			})
 		}
-		if !q.matches(githubtest.RequestInfo{Operation: strings.SplitN(asked, ",", 2)[0],
-			Variables: map[string]any{"after": 1, "commitsAfter": 1, "pullsAfter": 1}}) {
+		if !q.matches(githubtest.RequestInfo{
+			Operation: strings.SplitN(asked, ",", 2)[0],
+			Variables: map[string]any{"after": 1, "commitsAfter": 1, "pullsAfter": 1},
+		}) {
 			continue // REST
 		}
 		for name, f := range graphqlFaults {

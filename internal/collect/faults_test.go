@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -92,8 +95,10 @@ var graphqlFaults = map[string]fault{
 	"no data, an error":  {do: graphqlErrors("INTERNAL", "Something broke.", "null"), want: unavailable},
 	"no data, no error":  {do: githubtest.StatusBody(200, jsonType, `{"data":null}`), want: unavailable},
 	// Lines asks REST then
-	"no more data, no error": {do: githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`),
-		want: unavailable, partly: true, passes: true},
+	"no more data, no error": {
+		do:   githubtest.StatusBody(200, jsonType, `{"data":{"rateLimit":null}}`),
+		want: unavailable, partly: true, passes: true,
+	},
 	"lists that are null": {do: githubtest.NullAt("**.nodes"), want: unavailable},
 	"lists that fail": {
 		do: githubtest.FieldError("**.nodes", "SERVICE_UNAVAILABLE", "Something broke."), want: unavailable,

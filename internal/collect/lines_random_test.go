@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -255,8 +258,10 @@ func (c *linesTurmoil) trouble() string {
 	}
 	switch c.rnd.IntN(8) {
 	case 0:
-		status := []int{http.StatusAccepted, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
-			http.StatusBadGateway}[c.rnd.IntN(5)]
+		status := []int{
+			http.StatusAccepted, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
+			http.StatusBadGateway,
+		}[c.rnd.IntN(5)]
 		do := githubtest.Status(status)
 		if status == http.StatusAccepted {
 			do = githubtest.StatusBody(status, http.Header{"Content-Type": {"application/json"}}, "{}")
@@ -267,8 +272,13 @@ func (c *linesTurmoil) trouble() string {
 		once(githubtest.Match{}, 12, githubtest.SecondaryLimit(http.StatusForbidden, time.Minute))
 		return "a limit"
 	case 2:
-		for _, match := range []githubtest.Match{{Operation: "Activity"}, {Operation: "Activities"},
-			{Route: commitRoute}, {Route: commitsRoute}, {Route: compareRoute}} {
+		for _, match := range []githubtest.Match{
+			{Operation: "Activity"},
+			{Operation: "Activities"},
+			{Route: commitRoute},
+			{Route: commitsRoute},
+			{Route: compareRoute},
+		} {
 			once(match, 4, githubtest.Status(http.StatusInternalServerError))
 		}
 		return "commits: 500"
@@ -324,7 +334,8 @@ func (c *linesTurmoil) requireTrue() {
 }
 
 func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low,
-	high map[string][2]uint64) {
+	high map[string][2]uint64,
+) {
 	c.t.Helper()
 	listed := make(map[string]bool)
 	for i := range doc.Users {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -32,7 +35,8 @@ type linesBench struct {
 }
 
 func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
-	change ...func(*rounds.Settings)) *linesBench {
+	change ...func(*rounds.Settings),
+) *linesBench {
 	t.Helper()
 	b := &linesBench{bench: newBench(t, api, data, func(s *Settings) { s.WithoutLines = true })}
 	b.settings = rounds.Settings{

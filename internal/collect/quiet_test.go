@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -30,7 +33,8 @@ func (m meddling) Discover(ctx context.Context, org string, page func([]activity
 }
 
 func (m meddling) Read(ctx context.Context, req github.ReadRequest,
-	emit func([]activity.Event) error) github.ReadResult {
+	emit func([]activity.Event) error,
+) github.ReadResult {
 	o := m.Source.Read(ctx, req, emit)
 	m.outcome(&o)
 	return o
@@ -75,11 +79,13 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 		commit(data, "one", noon.Add(-time.Hour))
 		pull(data, "one", 1, noon.Add(-time.Hour), nil)
 		b := newBench(t, api, data)
-		b.collector.settings.Source = meddling{Source: b.collector.settings.Source,
+		b.collector.settings.Source = meddling{
+			Source: b.collector.settings.Source,
 			change: func(r *activity.Repository) {
 				r.Signals.Streams = r.Signals.Streams.Without(activity.StreamComments)
 				r.Signals.Issues = activity.LatestUpdate{}
-			}, outcome: func(o *github.ReadResult) { o.Validators = [activity.NumStreams]github.Validator{} }}
+			}, outcome: func(o *github.ReadResult) { o.Validators = [activity.NumStreams]github.Validator{} },
+		}
 		b.pass()
 		b.fill()
 		b.clock.Advance(interval)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -23,8 +26,10 @@ func (c *Collector) rewrittenEntries(todo *reading, result *github.ReadResult) [
 		c.rewrittenAt = make(map[int64]time.Time)
 	}
 	c.rewrittenAt[todo.request.Repo.ID] = now
-	return []ledger.Entry{{EntryKey: ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: todo.request.Repo.ID},
-		Observed: now}}
+	return []ledger.Entry{{
+		EntryKey: ledger.EntryKey{Name: ledger.EntryBranchRewound, Repo: todo.request.Repo.ID},
+		Observed: now,
+	}}
 }
 
 // RewrittenAt returns when the default branch of a repository was last found to have lost commits, by this collector or

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package collect
 
 import (
@@ -189,8 +192,11 @@ func TestScansOfSeveralReadings(t *testing.T) {
 
 func TestScanCode(t *testing.T) {
 	t.Parallel()
-	for _, scans := range []github.PullScans{nil, {{Start: noon, End: noon.Add(time.Hour)}},
-		{{Start: noon, End: noon}, {Start: noon, End: noon}}} {
+	for _, scans := range []github.PullScans{
+		nil,
+		{{Start: noon, End: noon.Add(time.Hour)}},
+		{{Start: noon, End: noon}, {Start: noon, End: noon}},
+	} {
 		require.Equal(t, scans, decodeScans(encodeScans(scans)))
 	}
 	for _, data := range [][]byte{{1}, {1, 2, 3}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1}} {

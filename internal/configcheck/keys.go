@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package configcheck checks configuration. Its errors have the field's path, the value and the allowed values.
 package configcheck
 

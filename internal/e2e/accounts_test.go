@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -64,8 +67,10 @@ func (r *renamed) require(t *testing.T, when string, want map[string]float64, pa
 			}
 			counts := make(map[string]float64)
 			for user, n := range want {
-				for _, metric := range []string{"commits_24h", "commits_total", "prs_opened_24h", "prs_opened_total",
-					"issue_comments_total"} {
+				for _, metric := range []string{
+					"commits_24h", "commits_total", "prs_opened_24h", "prs_opened_total",
+					"issue_comments_total",
+				} {
 					counts["gh_activity_"+metric+" "+user] = n
 				}
 			}

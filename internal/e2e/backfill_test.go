@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -574,8 +577,10 @@ func TestDeadJobs(t *testing.T) {
 	}
 	listed := tool("dead")
 	t.Log(listed)
-	for _, want := range []string{"invalid backfill job: not the JSON",
-		"organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403"} {
+	for _, want := range []string{
+		"invalid backfill job: not the JSON",
+		"organization \"somebody-else\" is not configured", "repo-03", "attempt 3", "403",
+	} {
 		require.Contains(t, listed, want)
 	}
 	job := deadJob(t, a.channel, "repo-03")

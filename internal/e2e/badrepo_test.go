@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -129,8 +132,10 @@ func (f *follower) round(t *testing.T, within time.Duration) {
 func (f *follower) follows(t *testing.T, within time.Duration, chosen func(repo string) bool) {
 	t.Helper()
 	eventually(t, within, func() error {
-		for _, metric := range []string{"gh_activity_commits_total", "gh_activity_prs_opened_total",
-			"gh_activity_issue_comments_total"} {
+		for _, metric := range []string{
+			"gh_activity_commits_total", "gh_activity_prs_opened_total",
+			"gh_activity_issue_comments_total",
+		} {
 			sums := f.sums(t, metric)
 			for n := range goodRepos + 1 {
 				if repo := fmt.Sprintf("r%02d", n); chosen(repo) && sums[repo] != f.rounds {
@@ -268,8 +273,10 @@ func TestUndecodableValues(t *testing.T) {
 			"Activity":   "**.history.nodes.0.committedDate",
 			"Activities": "r0.defaultBranchRef.target.history.nodes.0.committedDate",
 		},
-		"rest": {"/repos/{owner}/{repo}/compare/{basehead...}": "commits.1.commit.committer.date",
-			"/repos/{owner}/{repo}/commits": "1.commit.committer.date"},
+		"rest": {
+			"/repos/{owner}/{repo}/compare/{basehead...}": "commits.1.commit.committer.date",
+			"/repos/{owner}/{repo}/commits":               "1.commit.committer.date",
+		},
 	} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -84,8 +87,10 @@ func TestCredentials(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, events, 500.0, name)
 	}
-	for name, id := range map[string]string{"by-app": "22", "by-found-app": "33", "by-client-id": "44",
-		"by-token": ""} {
+	for name, id := range map[string]string{
+		"by-app": "22", "by-found-app": "33", "by-client-id": "44",
+		"by-token": "",
+	} {
 		_, err := gx.value(t.Context(), fmt.Sprintf("gh_app_rate_limit_remaining{installation_id=%q,org=%q}", id, name))
 		require.NoError(t, err)
 	}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -207,8 +210,10 @@ func TestHealth(t *testing.T) {
 		both(good, "redis", true, 2*within) // what was on its way is waited for
 	}
 	degraded := map[string]string{"leader": "degraded", "follower": "healthy"}
-	for name, effect := range map[string]githubtest.Effect{"down": githubtest.Status(503),
-		"slow": {Kind: githubtest.KindHang}} {
+	for name, effect := range map[string]githubtest.Effect{
+		"down": githubtest.Status(503),
+		"slow": {Kind: githubtest.KindHang},
+	} {
 		t.Logf("GitHub is %s", name)
 		server.InjectFault(githubtest.Fault{Effect: effect})
 		both(degraded, "github", false, 4*within) // a failed pass reports it, after it has tried smaller pages

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -87,8 +90,10 @@ func TestNamesAsWritten(t *testing.T) {
 					want["Copilot[bot]"] = 1
 				}
 				for _, repo := range []string{"Lib-Core", "app"} {
-					for _, metric := range []string{"commits", "prs_opened", "prs_merged", "reviews_submitted",
-						"issue_comments"} {
+					for _, metric := range []string{
+						"commits", "prs_opened", "prs_merged", "reviews_submitted",
+						"issue_comments",
+					} {
 						found := gx.users(t, metric, repo)
 						if repo == "app" && metric == "commits" && bots == "include" {
 							found["Copilot[bot]"]-- // the one that GitHub links to no account

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -129,24 +132,40 @@ func requireUnmoved(t *testing.T, prom *prometheus, before map[series]float64) {
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ receiver, want string }{
-		"interval": {"orgs: [{name: a, auth: {token: abc}, scrape_interval: 30}]",
-			"receivers::githubexporter::orgs::0: scrape_interval: 30ns, want a duration from 1s to 24h0m0s"},
-		"unknown key": {"orgs: [{name: a, auth: {token: abc}, interval: 30s}]",
+		"interval": {
+			"orgs: [{name: a, auth: {token: abc}, scrape_interval: 30}]",
+			"receivers::githubexporter::orgs::0: scrape_interval: 30ns, want a duration from 1s to 24h0m0s",
+		},
+		"unknown key": {
+			"orgs: [{name: a, auth: {token: abc}, interval: 30s}]",
 			"orgs::0::interval: unknown key, want one of auth, concurrency, lookback, name, repositories, " +
-				"scrape_interval"},
-		"token unset": {"orgs: [{name: a, auth: {token: '${env:GX_NOT_SET}'}}]",
-			"0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)"},
-		"extension": {"{orgs: [{name: a, auth: {token: abc}}], storage: redis_storage}",
-			`there is no extension "redis_storage"`},
-		"source": {"{orgs: [{name: a, auth: {token: abc}}], loc: {source: stats}}",
-			`receivers::githubexporter::loc: source: "stats", want one of commits, stats_contributors`},
-		"owner": {"orgs: [{name: a, auth: {token: abc}, repositories: {include: [b/app]}}]",
-			`repositories::include::0: "b/app", want a repository of the organization a: its name, or a/NAME`},
-		"escaped key": {`orgs: [{name: a, auth: {app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE ` +
-			`KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----'}}}]`,
-			`private_key: has the two characters \n where line breaks belong`},
-		"two names": {"orgs: [{name: a, auth: {app: {app_id: 1, client_id: Iv23liA, private_key_file: k}}}]",
-			"app_id, client_id: both are given"},
+				"scrape_interval",
+		},
+		"token unset": {
+			"orgs: [{name: a, auth: {token: '${env:GX_NOT_SET}'}}]",
+			"0 credentials, want exactly one of token, app, authenticator (is the environment variable set?)",
+		},
+		"extension": {
+			"{orgs: [{name: a, auth: {token: abc}}], storage: redis_storage}",
+			`there is no extension "redis_storage"`,
+		},
+		"source": {
+			"{orgs: [{name: a, auth: {token: abc}}], loc: {source: stats}}",
+			`receivers::githubexporter::loc: source: "stats", want one of commits, stats_contributors`,
+		},
+		"owner": {
+			"orgs: [{name: a, auth: {token: abc}, repositories: {include: [b/app]}}]",
+			`repositories::include::0: "b/app", want a repository of the organization a: its name, or a/NAME`,
+		},
+		"escaped key": {
+			`orgs: [{name: a, auth: {app: {app_id: 1, private_key: '-----BEGIN RSA PRIVATE ` +
+				`KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----'}}}]`,
+			`private_key: has the two characters \n where line breaks belong`,
+		},
+		"two names": {
+			"orgs: [{name: a, auth: {app: {app_id: 1, client_id: Iv23liA, private_key_file: k}}}]",
+			"app_id, client_id: both are given",
+		},
 		"key file": {"orgs: [{name: a, auth: {app: {app_id: 1, installation_id: 2, private_key_file: " +
 			"/nowhere.pem}}}]", "/nowhere.pem"},
 	} {

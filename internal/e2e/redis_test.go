@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -236,8 +239,14 @@ func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", redis.Address))
-	for _, lost := range [][]string{{"seen", "cov"}, {"log"}, {"meta"}, {"log", "meta"}, {"carried", "series"},
-		{"tallies"}} {
+	for _, lost := range [][]string{
+		{"seen", "cov"},
+		{"log"},
+		{"meta"},
+		{"log", "meta"},
+		{"carried", "series"},
+		{"tallies"},
+	} {
 		var keys []string
 		for _, name := range lost {
 			keys = append(keys, "gx:1:{"+org+"}:"+name)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -29,10 +32,14 @@ func TestTestDepsSelect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ installed, want string }{
 		"nothing but a library": {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
-		"Redis and Erlang": {"libc6 libjemalloc2 redis-server redis-tools erlang-base",
-			"redis-server redis-tools erlang-base erlang-crypto"},
-		"removed, but its files": {"libc6 libjemalloc2:config-files",
-			"redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
+		"Redis and Erlang": {
+			"libc6 libjemalloc2 redis-server redis-tools erlang-base",
+			"redis-server redis-tools erlang-base erlang-crypto",
+		},
+		"removed, but its files": {
+			"libc6 libjemalloc2:config-files",
+			"redis-server redis-tools erlang-base erlang-crypto libjemalloc2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,12 +110,18 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
 	nowhere := "http://" + proctest.FreeAddress(t)
 	for name, test := range map[string]struct{ org, token, endpoint, want, hint string }{
-		"wrong token": {org, "hunter2", server.URL, "credential refused (status 401)",
-			"GitHub refuses GITHUB_TOKEN"},
-		"unknown organization": {"octocat", githubtest.DefaultToken, server.URL, "Could not resolve to an Organization",
-			"is GITHUB_ORG=octocat"},
-		"no network": {org, githubtest.DefaultToken, nowhere, "connection refused",
-			"can this machine reach " + nowhere},
+		"wrong token": {
+			org, "hunter2", server.URL, "credential refused (status 401)",
+			"GitHub refuses GITHUB_TOKEN",
+		},
+		"unknown organization": {
+			"octocat", githubtest.DefaultToken, server.URL, "Could not resolve to an Organization",
+			"is GITHUB_ORG=octocat",
+		},
+		"no network": {
+			org, githubtest.DefaultToken, nowhere, "connection refused",
+			"can this machine reach " + nowhere,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

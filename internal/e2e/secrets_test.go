@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package e2e
 
 import (
@@ -60,20 +63,26 @@ func TestSecretsInAddresses(t *testing.T) {
 				"BROKER": "amqp://me:hunter2@h/v",
 				"GITHUB": "https://me:hunter2@ghe.example/api/v3", "PROXY": "http://me:hunter2@proxy:3128",
 			},
-			[]string{"redis::endpoints::0: a URL", byName, "rabbitmq::endpoint", "auth::plain", "github::endpoint",
-				"orgs::N::auth", "HTTPS_PROXY"},
+			[]string{
+				"redis::endpoints::0: a URL", byName, "rabbitmq::endpoint", "auth::plain", "github::endpoint",
+				"orgs::N::auth", "HTTPS_PROXY",
+			},
 		},
 		"of other clients": {
 			map[string]string{
 				"LEASES": "h:6380,password=hunter2,ssl=True", "STATE": "hunter2@h:6379", "BROKER": "me:hunter2@h:5672",
 				"GITHUB": "https://ghe.example/api/v3?token=hunter2", "PROXY": "me:hunter2@proxy:3128",
 			},
-			[]string{"redis::endpoints::0", byName, "rabbitmq::endpoint", "auth::plain", "github::endpoint", "a query",
-				"HTTPS_PROXY"},
+			[]string{
+				"redis::endpoints::0", byName, "rabbitmq::endpoint", "auth::plain", "github::endpoint", "a query",
+				"HTTPS_PROXY",
+			},
 		},
 		"the password alone": {
-			map[string]string{"LEASES": "hunter2", "STATE": "h:hunter2", "BROKER": "hunter2", "GITHUB": "hunter2",
-				"PROXY": "hunter2"},
+			map[string]string{
+				"LEASES": "hunter2", "STATE": "h:hunter2", "BROKER": "hunter2", "GITHUB": "hunter2",
+				"PROXY": "hunter2",
+			},
 			[]string{"redis::endpoints::0", "rabbitmq::endpoint", "github::endpoint", "github::proxy_url"},
 		},
 	} {
@@ -113,7 +122,10 @@ func refusedEverywhere(t *testing.T, config string) string {
 	t.Helper()
 	var all strings.Builder
 	for _, args := range [][]string{
-		{}, {"validate"}, {"print-config"}, {"print-config", "--validate=false"},
+		{},
+		{"validate"},
+		{"print-config"},
+		{"print-config", "--validate=false"},
 		{"print-config", "--validate=false", "--mode=unredacted"},
 	} {
 		args = append(args, "--config", config)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package election decides which replica leads. One replica at a time holds a lease. Each of its terms has a number,
 // the fence, which only grows: a store that is written to refuses a leader of an earlier term by it.
 package election

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package election
 
 import (
@@ -78,13 +81,20 @@ func TestTermEnds(t *testing.T) {
 		released bool
 	}{
 		"renewed": {scriptedLeaser{}, defaultTiming, time.Hour, context.DeadlineExceeded, true},
-		"lost": {scriptedLeaser{renew: func(context.Context) error { return ErrLost }}, defaultTiming,
-			2 * time.Second, ErrLost, false},
+		"lost": {
+			scriptedLeaser{renew: func(context.Context) error { return ErrLost }},
+			defaultTiming,
+			2 * time.Second, ErrLost, false,
+		},
 		"no answer": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
-		"errors": {scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }},
-			defaultTiming, 10 * time.Second, ErrExpired, true},
-		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{10 * time.Second, 10 * time.Second,
-			time.Second}, 9500 * time.Millisecond, ErrExpired, true},
+		"errors": {
+			scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }},
+			defaultTiming, 10 * time.Second, ErrExpired, true,
+		},
+		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{
+			10 * time.Second, 10 * time.Second,
+			time.Second,
+		}, 9500 * time.Millisecond, ErrExpired, true},
 		// What the request took counts: the lease began somewhere in between.
 		"slow to acquire": {scriptedLeaser{acquire: func(context.Context) error {
 			<-time.After(

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -139,7 +142,8 @@ func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q 
 
 // limitError returns the error of an exceeded limit. Its RetryAt is zero when the response does not have the end.
 func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response,
-	secondary bool) *LimitError {
+	secondary bool,
+) *LimitError {
 	return &LimitError{
 		Response: answer, Resource: x.resource, Secondary: secondary,
 		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.githubNow()),

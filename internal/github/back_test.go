@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -44,23 +47,45 @@ func TestBack(t *testing.T) {
 	}{
 		{"nothing", both, activity.StreamPulls, nil, true, 0},
 		{"what is recent", both, activity.StreamPulls, []func(*data){pulls(3, time.Hour)}, true, 3},
-		{"what is too old", both, activity.StreamPulls, []func(*data){pulls(2, 2*weekAgo), pulls(1, time.Hour)}, true,
-			1},
-		{"what came with the page", github.APIGraphQL, activity.StreamPulls,
-			[]func(*data){pulls(2, 2*dayAgo), pulls(1, time.Hour)}, true, 3},
-		{"what needs questions of its own", github.APIREST, activity.StreamPulls,
-			[]func(*data){pulls(1, 2*dayAgo), pulls(1, time.Hour)}, false, 1},
-		{"what is behind the page", both, activity.StreamPulls, []func(*data){pulls(1, 2*dayAgo),
-			pulls(120, time.Hour)}, false, 120},
-		{"what is too old, behind the page", both, activity.StreamPulls,
-			[]func(*data){pulls(130, 2*weekAgo), pulls(1, time.Hour)}, true, 1},
+		{
+			"what is too old", both, activity.StreamPulls,
+			[]func(*data){pulls(2, 2*weekAgo), pulls(1, time.Hour)},
+			true,
+			1,
+		},
+		{
+			"what came with the page", github.APIGraphQL, activity.StreamPulls,
+			[]func(*data){pulls(2, 2*dayAgo), pulls(1, time.Hour)},
+			true, 3,
+		},
+		{
+			"what needs questions of its own", github.APIREST, activity.StreamPulls,
+			[]func(*data){pulls(1, 2*dayAgo), pulls(1, time.Hour)},
+			false, 1,
+		},
+		{"what is behind the page", both, activity.StreamPulls, []func(*data){
+			pulls(1, 2*dayAgo),
+			pulls(120, time.Hour),
+		}, false, 120},
+		{
+			"what is too old, behind the page", both, activity.StreamPulls,
+			[]func(*data){pulls(130, 2*weekAgo), pulls(1, time.Hour)},
+			true, 1,
+		},
 		{"no comments", both, activity.StreamComments, nil, true, 0},
-		{"a page of comments", both, activity.StreamComments, []func(*data){comments(50, time.Hour),
-			comments(50, 2*dayAgo), comments(1, 2*weekAgo)}, true, 100},
-		{"more than a page of comments", both, activity.StreamComments,
-			[]func(*data){comments(30, time.Hour), comments(71, 2*dayAgo)}, false, 30},
-		{"pages of recent comments", both, activity.StreamComments, []func(*data){comments(130, time.Hour),
-			comments(1, 2*dayAgo)}, false, 130},
+		{"a page of comments", both, activity.StreamComments, []func(*data){
+			comments(50, time.Hour),
+			comments(50, 2*dayAgo), comments(1, 2*weekAgo),
+		}, true, 100},
+		{
+			"more than a page of comments", both, activity.StreamComments,
+			[]func(*data){comments(30, time.Hour), comments(71, 2*dayAgo)},
+			false, 30,
+		},
+		{"pages of recent comments", both, activity.StreamComments, []func(*data){
+			comments(130, time.Hour),
+			comments(1, 2*dayAgo),
+		}, false, 130},
 	} {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			if test.api != both && test.api != api {
@@ -107,8 +132,10 @@ func TestBackOfWhatFails(t *testing.T) {
 		}
 		b := newBench(t, api, d)
 		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls, activity.StreamComments)
-		request.GapStart = [activity.NumStreams]time.Time{activity.StreamPulls: ago(99 * time.Hour),
-			activity.StreamComments: ago(99 * time.Hour)}
+		request.GapStart = [activity.NumStreams]time.Time{
+			activity.StreamPulls:    ago(99 * time.Hour),
+			activity.StreamComments: ago(99 * time.Hour),
+		}
 		asks := githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
 			return r.Route == commentsRoute || r.Operation == "Reviews" ||
 				r.Route == "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"

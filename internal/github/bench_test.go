@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -41,7 +44,8 @@ type bench struct {
 }
 
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings,
-	*github.Settings)) *bench {
+	*github.Settings),
+) *bench {
 	t.Helper()
 	b := &bench{t: t, now: noon}
 	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock}
@@ -50,10 +54,14 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	b.settings = github.Settings{
 		HTTP: &http.Client{Transport: transport}, API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
 		Timeout: 5 * time.Second,
-		Retry: github.RetrySettings{MaxAttempts: 3, InitialInterval: time.Millisecond,
-			MaxInterval: 2 * time.Millisecond},
-		RateLimit: budget.Policy{ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute,
-			MaxConcurrentRequests: 8},
+		Retry: github.RetrySettings{
+			MaxAttempts: 3, InitialInterval: time.Millisecond,
+			MaxInterval: 2 * time.Millisecond,
+		},
+		RateLimit: budget.Policy{
+			ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute,
+			MaxConcurrentRequests: 8,
+		},
 		Now: b.clock, UserAgent: "test",
 		Sleep:          func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
 		OnAttempt:      func(o github.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
@@ -191,8 +199,10 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 func dataset(names ...string) *githubtest.Dataset {
 	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: ago(60 * 24 * time.Hour), Until: noon}}
 	for i, name := range names {
-		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main",
-			CreatedAt: ago(time.Duration(9000-i) * time.Hour)})
+		d.Repos = append(d.Repos, githubtest.Repo{
+			Name: name, DefaultBranch: "main",
+			CreatedAt: ago(time.Duration(9000-i) * time.Hour),
+		})
 	}
 	return d
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -43,7 +46,8 @@ func TestClockIsSetRightInALimit(t *testing.T) {
 		var b *bench
 		off := 2 * time.Hour
 		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings,
-			_ *github.Settings) {
+			_ *github.Settings,
+		) {
 			s.NoRateLimits = true
 		})
 		_, err := b.discover()

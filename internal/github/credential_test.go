@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -40,8 +43,10 @@ func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings,
 
 func appCredential(t *testing.T, installation int64, pemKey []byte) github.Credential {
 	t.Helper()
-	credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: installation,
-		PrivateKey: fixed(pemKey)})
+	credential, err := github.AppCredential(github.AppSettings{
+		AppID: 11, InstallationID: installation,
+		PrivateKey: fixed(pemKey),
+	})
 	require.NoError(t, err)
 	return credential
 }
@@ -97,8 +102,10 @@ func TestInstallationIsFoundOut(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		key, pemKey := privateKey(t)
 		b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
-			s.Apps[0] = githubtest.App{ID: 11, PublicKey: &key.PublicKey,
-				Installations: []githubtest.Installation{{ID: 22, Org: org}}}
+			s.Apps[0] = githubtest.App{
+				ID: 11, PublicKey: &key.PublicKey,
+				Installations: []githubtest.Installation{{ID: 22, Org: org}},
+			}
 			var err error
 			g.Credential, err = github.AppCredential(github.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)})
 			require.NoError(t, err)
@@ -117,8 +124,10 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		require.Equal(t, 1, count(finding))
 		require.Equal(t, 3, count(tokensRoute))
 
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1,
-			Effect: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Route: tokensRoute}, Times: 1,
+			Effect: githubtest.Status(404),
+		})
 		_, err := b.discover()
 		require.True(t, is[*github.CredentialError](err), "%v", err)
 		_, err = b.discover()
@@ -126,8 +135,10 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		require.Equal(t, 2, count(finding))
 
 		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: finding}, Effect: githubtest.Status(404)})
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute},
-			Effect: githubtest.Status(404)})
+		b.server.InjectFault(githubtest.Fault{
+			Match:  githubtest.Match{Route: tokensRoute},
+			Effect: githubtest.Status(404),
+		})
 		b.advance(time.Hour)
 		for range 2 {
 			_, err = b.discover()
@@ -143,13 +154,17 @@ func TestKeyIsReplaced(t *testing.T) {
 	first, firstPEM := privateKey(t)
 	second, secondPEM := privateKey(t)
 	current := firstPEM
-	app := githubtest.App{ID: 11, PublicKey: &first.PublicKey, Installations: []githubtest.Installation{{ID: 22,
-		Org: org}}}
+	app := githubtest.App{ID: 11, PublicKey: &first.PublicKey, Installations: []githubtest.Installation{{
+		ID:  22,
+		Org: org,
+	}}}
 	b := appBench(t, github.APIREST, func(s *githubtest.Settings, g *github.Settings) {
 		s.Apps[0] = app
 		var err error
-		g.Credential, err = github.AppCredential(github.AppSettings{AppID: 11, InstallationID: 22,
-			PrivateKey: func() ([]byte, error) { return current, nil }})
+		g.Credential, err = github.AppCredential(github.AppSettings{
+			AppID: 11, InstallationID: 22,
+			PrivateKey: func() ([]byte, error) { return current, nil },
+		})
 		require.NoError(t, err)
 	})
 	_, err := b.discover()
@@ -189,8 +204,10 @@ func TestAppReadsWithBothAPIs(t *testing.T) {
 // TestClocksThatDiffer: GitHub's clock counts for the App's own token, and the client learns it from the answers.
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
-	for _, ahead := range []time.Duration{-3 * time.Hour, 3 * time.Hour, -30 * time.Minute, -2 * time.Minute,
-		30 * time.Second, 5 * time.Minute, 30 * time.Minute} {
+	for _, ahead := range []time.Duration{
+		-3 * time.Hour, 3 * time.Hour, -30 * time.Minute, -2 * time.Minute,
+		30 * time.Second, 5 * time.Minute, 30 * time.Minute,
+	} {
 		b := appBench(t, github.APIGraphQL, func(s *githubtest.Settings, _ *github.Settings) {
 			theirs := s.Now
 			s.Now = func() time.Time { return theirs().Add(-ahead) }
@@ -213,8 +230,10 @@ func TestALateRefusalKeepsTheNewToken(t *testing.T) {
 	require.NoError(t, err)
 	next := b.server.Requests()[len(b.server.Requests())-1].Seq
 	old := func(r githubtest.RequestInfo) bool { return r.Seq == next+1 || r.Seq == next+2 }
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover", Func: old},
-		Effect: githubtest.Status(401)})
+	b.server.InjectFault(githubtest.Fault{
+		Match:  githubtest.Match{Operation: "Discover", Func: old},
+		Effect: githubtest.Status(401),
+	})
 	arrived, renewed := make(chan struct{}), make(chan struct{})
 	var first sync.Once
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
@@ -266,8 +285,10 @@ func TestTokenRequestThatFails(t *testing.T) {
 		"503":       {githubtest.Status(503), is[*github.UnavailableError], 3},
 		"HTML":      {githubtest.HTML(200), is[*github.UnavailableError], 3},
 		"truncated": {githubtest.TruncatedJSON(), is[*github.UnavailableError], 3},
-		"no token": {githubtest.StatusBody(201, nil, `{"expires_at":"2026-03-11T13:00:00Z"}`),
-			is[*github.UnavailableError], 3},
+		"no token": {
+			githubtest.StatusBody(201, nil, `{"expires_at":"2026-03-11T13:00:00Z"}`),
+			is[*github.UnavailableError], 3,
+		},
 		"null":  {githubtest.StatusBody(201, nil, `null`), is[*github.UnavailableError], 3},
 		"403":   {githubtest.Status(403), is[*github.CredentialError], 1},
 		"404":   {githubtest.Status(404), is[*github.CredentialError], 1},
@@ -338,8 +359,10 @@ func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 func TestTheEndOfOneCallerIsNotThatOfAnother(t *testing.T) {
 	t.Parallel()
 	b := appBench(t, github.APIGraphQL)
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Times: 1,
-		Effect: githubtest.Hang()})
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Route: tokensRoute}, Times: 1,
+		Effect: githubtest.Hang(),
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var once sync.Once
 	asked := make(chan struct{})

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -77,30 +80,54 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 	}{
 		"repositories": {APIGraphQL, discovery, "", &endless{body: repositories}},
 		"commits":      {APIGraphQL, activity.StreamCommits, "", &endless{body: commits}},
-		"commits from a head": {APIGraphQL, activity.StreamCommits, strings.Repeat("f", 40),
-			&endless{body: commits}},
-		"pull requests": {APIGraphQL, activity.StreamPulls, "",
-			&endless{body: fmt.Sprintf(pulls, true, none)}},
-		"reviews": {APIGraphQL, activity.StreamPulls, "",
-			&endless{body: fmt.Sprintf(pulls, false, reviews)}},
-		"comments of one time": {APIGraphQL, activity.StreamComments, "",
-			&endless{body: fmt.Sprintf(comment, "2026-03-11T12:00:00Z"), link: nextLink}},
-		"comments": {APIGraphQL, activity.StreamComments, "",
-			&endless{body: fmt.Sprintf(comment, "{date}"), link: nextLink}},
-		"REST repositories": {APIREST, discovery, "",
-			&endless{body: `[{"id":{n},"node_id":"R_{n}","name":"repo","archived":false,"fork":false,"private":false}]`,
-				link: nextLink}},
-		"REST commits": {APIREST, activity.StreamCommits, "",
-			&endless{body: `[` + oneCommit + `]`, link: nextLink}},
-		"REST commits, compared": {APIREST, activity.StreamCommits, strings.Repeat("f", 40),
-			&endless{body: `{"status":"ahead","commits":[` + oneCommit + `]}`, link: nextLink}},
-		"REST pull requests": {APIREST, activity.StreamPulls, noReviews,
-			&endless{body: `[` + onePull + `]`, link: nextLink}},
-		"REST reviews": {APIREST, activity.StreamPulls, "",
-			&endless{body: `[` + onePull + `]`, link: nextLink}},
+		"commits from a head": {
+			APIGraphQL, activity.StreamCommits, strings.Repeat("f", 40),
+			&endless{body: commits},
+		},
+		"pull requests": {
+			APIGraphQL, activity.StreamPulls, "",
+			&endless{body: fmt.Sprintf(pulls, true, none)},
+		},
+		"reviews": {
+			APIGraphQL, activity.StreamPulls, "",
+			&endless{body: fmt.Sprintf(pulls, false, reviews)},
+		},
+		"comments of one time": {
+			APIGraphQL, activity.StreamComments, "",
+			&endless{body: fmt.Sprintf(comment, "2026-03-11T12:00:00Z"), link: nextLink},
+		},
+		"comments": {
+			APIGraphQL, activity.StreamComments, "",
+			&endless{body: fmt.Sprintf(comment, "{date}"), link: nextLink},
+		},
+		"REST repositories": {
+			APIREST, discovery, "",
+			&endless{
+				body: `[{"id":{n},"node_id":"R_{n}","name":"repo","archived":false,"fork":false,"private":false}]`,
+				link: nextLink,
+			},
+		},
+		"REST commits": {
+			APIREST, activity.StreamCommits, "",
+			&endless{body: `[` + oneCommit + `]`, link: nextLink},
+		},
+		"REST commits, compared": {
+			APIREST, activity.StreamCommits, strings.Repeat("f", 40),
+			&endless{body: `{"status":"ahead","commits":[` + oneCommit + `]}`, link: nextLink},
+		},
+		"REST pull requests": {
+			APIREST, activity.StreamPulls, noReviews,
+			&endless{body: `[` + onePull + `]`, link: nextLink},
+		},
+		"REST reviews": {
+			APIREST, activity.StreamPulls, "",
+			&endless{body: `[` + onePull + `]`, link: nextLink},
+		},
 		"REST, nothing and more": {APIREST, activity.StreamPulls, "", &endless{body: `[]`, link: nextLink}},
-		"REST, millions of pages": {APIREST, discovery, "", &endless{body: `[]`,
-			link: `<https://api.github.example/x?page=9000000>; rel="last"`}},
+		"REST, millions of pages": {APIREST, discovery, "", &endless{
+			body: `[]`,
+			link: `<https://api.github.example/x?page=9000000>; rel="last"`,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -44,7 +47,8 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 			data := dataset("one")
 			pull(data, 1, ago(time.Hour))
 			b := newBench(t, api, data, func(_ *githubtest.Settings,
-				g *github.Settings) {
+				g *github.Settings,
+			) {
 				g.Retry.MaxAttempts = attempts
 			})
 			repo := b.repo("one")
@@ -118,8 +122,10 @@ func TestRefusalsOfQueries(t *testing.T) {
 			repo := b.repo("one")
 			for _, route := range []string{"Discover", "Activity"} {
 				b.server.ResetRequests()
-				fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: route},
-					Effect: test.effect})
+				fault := b.server.InjectFault(githubtest.Fault{
+					Match:  githubtest.Match{Operation: route},
+					Effect: test.effect,
+				})
 				_, err := b.discover()
 				if route == "Activity" {
 					_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -58,8 +61,10 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 		return nil
 	})
 	for _, head := range []string{"", strings.Repeat("a", 40)} {
-		request := ReadRequest{Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"},
-			Streams: activity.EveryStream}
+		request := ReadRequest{
+			Org: "acme", Repo: activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"},
+			Streams: activity.EveryStream,
+		}
 		request.ReadHead = head
 		if head != "" {
 			request.Tips = []string{strings.Repeat("b", 40), "../c"}

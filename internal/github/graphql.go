@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -82,7 +85,8 @@ func runQuery[T any](ctx context.Context, c *Client, q queryOptions, v variables
 // runQueryWithCost is runQuery with the cost of the response in points. It leaves out of the document what the
 // server's schema lacks.
 func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v variables) (T, []graphqlError, int,
-	error) {
+	error,
+) {
 	doc := v.document()
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -326,8 +330,10 @@ func missingDataError(doc document, errs []graphqlError, what string) error {
 	if len(errs) > 0 {
 		return partError(doc, &errs[0])
 	}
-	return &UnavailableError{Response: Response{Endpoint: doc.name, Status: http.StatusOK},
-		Err: errors.New("no " + what)}
+	return &UnavailableError{
+		Response: Response{Endpoint: doc.name, Status: http.StatusOK},
+		Err:      errors.New("no " + what),
+	}
 }
 
 // firstErrorUnder returns the first error whose path begins with a name, or nothing.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -49,8 +52,10 @@ func TestCredentialExpires(t *testing.T) {
 		t.Parallel()
 		eachAPI(t, func(t *testing.T, api github.API) {
 			b := newBench(t, api, dataset("one"), func(s *githubtest.Settings, _ *github.Settings) {
-				s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
-					Expires: noon.Add(time.Hour)}}
+				s.Credentials = []githubtest.Credential{{
+					Token: githubtest.DefaultToken, Login: "l",
+					Expires: noon.Add(time.Hour),
+				}}
 			})
 			_, err := b.discover()
 			require.NoError(t, err)
@@ -106,20 +111,33 @@ func TestMissingPermissions(t *testing.T) {
 		want    []string
 	}{
 		"one": {403, accepted("contents=read"), notAccessible, []string{"contents"}},
-		"the stream's of several": {403, accepted("pull_requests=read; issues=read"), notAccessible,
-			[]string{"issues"}},
-		"the first of several": {403, accepted("metadata=read,members=read; administration=read"), notAccessible,
-			[]string{"metadata", "members"}},
+		"the stream's of several": {
+			403, accepted("pull_requests=read; issues=read"), notAccessible,
+			[]string{"issues"},
+		},
+		"the first of several": {
+			403, accepted("metadata=read,members=read; administration=read"), notAccessible,
+			[]string{"metadata", "members"},
+		},
 		"only the message": {403, nil, notAccessible, []string{"issues"}},
 		"neither":          {403, nil, "Forbidden", nil},
-		"hostile names": {403, accepted("a b=read; \u2028Ü[31m=read;;=;" + strings.Repeat("x", 99)),
-			notAccessible, []string{"issues"}},
-		"single sign-on": {403, http.Header{"X-Accepted-Github-Permissions": {"issues=read"},
-			"X-Github-Sso": {"required; url=https://x"}}, "Forbidden", nil},
-		"SAML by its message": {403, accepted("issues=read"),
-			"Resource protected by organization SAML enforcement.", nil},
-		"an IP allow list": {403, accepted("issues=read"), "the organization has an IP allow list enabled",
-			nil},
+		"hostile names": {
+			403, accepted("a b=read; \u2028Ü[31m=read;;=;" + strings.Repeat("x", 99)),
+			notAccessible,
+			[]string{"issues"},
+		},
+		"single sign-on": {403, http.Header{
+			"X-Accepted-Github-Permissions": {"issues=read"},
+			"X-Github-Sso":                  {"required; url=https://x"},
+		}, "Forbidden", nil},
+		"SAML by its message": {
+			403, accepted("issues=read"),
+			"Resource protected by organization SAML enforcement.", nil,
+		},
+		"an IP allow list": {
+			403, accepted("issues=read"), "the organization has an IP allow list enabled",
+			nil,
+		},
 		"a suspended installation": {403, accepted("issues=read"), "This installation has been suspended", nil},
 		"the law":                  {451, accepted("issues=read"), "Repository access blocked", nil},
 	} {
@@ -151,8 +169,10 @@ func TestClientID(t *testing.T) {
 			b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
 				s.Apps[0].PublicKey, s.Apps[0].ClientID = &key.PublicKey, id
 				var err error
-				g.Credential, err = github.AppCredential(github.AppSettings{ClientID: given, Org: org,
-					PrivateKey: fixed(pemKey)})
+				g.Credential, err = github.AppCredential(github.AppSettings{
+					ClientID: given, Org: org,
+					PrivateKey: fixed(pemKey),
+				})
 				require.NoError(t, err)
 			})
 			_, err := b.discover()
@@ -170,15 +190,19 @@ func TestKeysWithoutLineBreaks(t *testing.T) {
 		key  []byte
 		want string
 	}{
-		"escaped": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`)),
-			`the two characters \n where line breaks belong`},
+		"escaped": {
+			bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`)),
+			`the two characters \n where line breaks belong`,
+		},
 		"escaped and quoted": {
 			[]byte(`"` + string(bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`))) + "\"\n"),
 			`the two characters \n`,
 		},
 		"one line": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte(" ")), "is on one line"},
-		"another": {[]byte("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----"),
-			"no RSA key in PEM form"},
+		"another": {
+			[]byte("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----"),
+			"no RSA key in PEM form",
+		},
 		"windows": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte("\r\n")), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -30,26 +33,34 @@ func TestHostileAnswers(t *testing.T) {
 	}{
 		"a body of 1 GB":          {effect: githubtest.HugeBody(1 << 30), failed: true},
 		"a million nested arrays": {effect: githubtest.StatusBody(200, jsonType, nested), failed: true},
-		"a login of 10 MB": {effect: githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, 1, long)),
-			invalid: true},
-		"control characters": {effect: githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, 1, "a\nb\tc")),
-			invalid: true},
+		"a login of 10 MB": {
+			effect:  githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, 1, long)),
+			invalid: true,
+		},
+		"control characters": {
+			effect:  githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, 1, "a\nb\tc")),
+			invalid: true,
+		},
 		"an id that is no number": {effect: githubtest.StatusBody(200, jsonType, `[{"id":"x"}]`), failed: true},
-		"a negative id": {effect: githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, -1, "ann")),
-			invalid: true},
+		"a negative id": {
+			effect:  githubtest.StatusBody(200, jsonType, fmt.Sprintf(comment, -1, "ann")),
+			invalid: true,
+		},
 		"a row that is null":         {effect: githubtest.StatusBody(200, jsonType, "[null]"), failed: true},
 		"another document behind it": {effect: githubtest.StatusBody(200, jsonType, "[][]"), failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := dataset("one")
 			b := newBench(t, github.APIGraphQL, data, func(_ *githubtest.Settings,
-				g *github.Settings) {
+				g *github.Settings,
+			) {
 				g.Retry.MaxAttempts = 1
 				g.Timeout = time.Minute
 			})
 			repo := b.repo("one")
 			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
-				Route: "/repos/{owner}/{repo}/issues/comments"}, Times: 1, Effect: test.effect})
+				Route: "/repos/{owner}/{repo}/issues/comments",
+			}, Times: 1, Effect: test.effect})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			events, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))

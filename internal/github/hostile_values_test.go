@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -218,10 +221,14 @@ func TestHostileBodies(t *testing.T) {
 						Credential: github.TokenCredential("ghp_secret"),
 						HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 							requests++
-							header := http.Header{"X-Github-Request-Id": {"a\x7f\u202e" + strings.Repeat("9", 64<<10)},
-								"Link": {strings.Repeat("<,", 1<<20)}}
-							return &http.Response{StatusCode: body.status, Header: header,
-								Body: io.NopCloser(body.text()), Request: r}, nil
+							header := http.Header{
+								"X-Github-Request-Id": {"a\x7f\u202e" + strings.Repeat("9", 64<<10)},
+								"Link":                {strings.Repeat("<,", 1<<20)},
+							}
+							return &http.Response{
+								StatusCode: body.status, Header: header,
+								Body: io.NopCloser(body.text()), Request: r,
+							}, nil
 						})},
 					})
 					require.NoError(t, err)

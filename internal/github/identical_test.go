@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -21,8 +24,10 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 	data := openTelemetry(t)
 	end := data.LastEventTime()
 	from := end.AddDate(0, 0, -8)
-	steps := []time.Time{from, end.Add(-5 * 24 * time.Hour), end.Add(-49 * time.Hour), end.Add(-48 * time.Hour),
-		end.Add(-time.Minute), end}
+	steps := []time.Time{
+		from, end.Add(-5 * 24 * time.Hour), end.Add(-49 * time.Hour), end.Add(-48 * time.Hour),
+		end.Add(-time.Minute), end,
+	}
 	whole := newBench(t, github.APIGraphQL, data)
 	whole.now = end
 	want := make(map[string]map[activity.Key]activity.Event)

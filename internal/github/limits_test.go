@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -92,7 +95,8 @@ func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, floor := range []int{0, 200} {
 			b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings,
-				g *github.Settings) {
+				g *github.Settings,
+			) {
 				g.RateLimit.MinRemaining = floor
 			})
 			b.server.SetUsed("default", githubtest.ResourceCore, 4900)
@@ -166,45 +170,62 @@ func TestFormsOfALimit(t *testing.T) {
 	}{
 		"429 without anything": {github.APIREST, githubtest.StatusBody(429, nil, ""), true, time.Minute},
 		"429 of a proxy":       {github.APIREST, githubtest.HTML(429), true, time.Minute},
-		"403 with a wait alone": {github.APIREST, githubtest.StatusBody(403, header("Retry-After", "7"), `{}`), true,
-			7 * time.Second},
-		"403 with nothing left": {github.APIREST, githubtest.StatusBody(403,
-			header("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", reset), `{}`), false,
-			20*time.Minute + 10*time.Second},
+		"403 with a wait alone": {
+			github.APIREST, githubtest.StatusBody(403, header("Retry-After", "7"), `{}`), true,
+			7 * time.Second,
+		},
+		"403 with nothing left": {
+			github.APIREST, githubtest.StatusBody(403,
+				header("X-RateLimit-Remaining", "0", "X-RateLimit-Reset", reset), `{}`), false,
+			20*time.Minute + 10*time.Second,
+		},
 		"403 of abuse detection": {github.APIREST, githubtest.StatusBody(403, header(),
 			`{"message":"You have triggered an abuse detection mechanism."}`), true, time.Minute},
 		"a wait that is a date": {github.APIREST, githubtest.StatusBody(429,
 			header("Retry-After", "Wed, 11 Mar 2026 12:30:00 GMT"), ``), true, 30 * time.Minute},
 		"a wait that is over": {github.APIREST, githubtest.StatusBody(429,
 			header("Retry-After", "Wed, 11 Mar 2026 11:30:00 GMT"), ``), true, time.Minute},
-		"a wait of nothing": {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "0"), ``), true,
-			time.Minute},
-		"a reset in the past": {github.APIREST, githubtest.StatusBody(403,
-			header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "1500000000"), `{}`),
-			false, time.Minute},
-		"a reset in years": {github.APIREST, githubtest.StatusBody(403,
-			header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "9999999999"), `{}`),
-			false, time.Minute},
+		"a wait of nothing": {
+			github.APIREST, githubtest.StatusBody(429, header("Retry-After", "0"), ``), true,
+			time.Minute,
+		},
+		"a reset in the past": {
+			github.APIREST, githubtest.StatusBody(403,
+				header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "1500000000"), `{}`),
+			false, time.Minute,
+		},
+		"a reset in years": {
+			github.APIREST, githubtest.StatusBody(403,
+				header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "9999999999"), `{}`),
+			false, time.Minute,
+		},
 		"a reset in milliseconds": {github.APIREST, githubtest.StatusBody(403,
 			header("X-RateLimit-Remaining", "0", "X-RateLimit-Limit", "5000", "X-RateLimit-Reset", "1773231600000"),
 			`{}`), false, time.Minute},
-		"a negative wait": {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "-5"), ``), true,
-			time.Minute},
-		"a wait of years": {github.APIREST, githubtest.StatusBody(429, header("Retry-After", "99999999"), ``),
-			true, 24 * time.Hour},
+		"a negative wait": {
+			github.APIREST, githubtest.StatusBody(429, header("Retry-After", "-5"), ``), true,
+			time.Minute,
+		},
+		"a wait of years": {
+			github.APIREST, githubtest.StatusBody(429, header("Retry-After", "99999999"), ``),
+			true, 24 * time.Hour,
+		},
 		"RATE_LIMIT without data": {github.APIGraphQL, githubtest.StatusBody(200, header(),
 			`{"errors":[{"type":"RATE_LIMIT","message":"API rate limit exceeded"}]}`), false, time.Minute},
-		"RATE_LIMITED by a code": {github.APIGraphQL, githubtest.StatusBody(200,
-			header("X-RateLimit-Remaining", "3", "X-RateLimit-Reset", reset),
-			`{"data":null,"errors":[{"extensions":{"code":"RATE_LIMITED"},"message":"x"}]}`), false,
-			20*time.Minute + 10*time.Second},
+		"RATE_LIMITED by a code": {
+			github.APIGraphQL, githubtest.StatusBody(200,
+				header("X-RateLimit-Remaining", "3", "X-RateLimit-Reset", reset),
+				`{"data":null,"errors":[{"extensions":{"code":"RATE_LIMITED"},"message":"x"}]}`), false,
+			20*time.Minute + 10*time.Second,
+		},
 		"secondary in words": {github.APIGraphQL, githubtest.StatusBody(200, header(),
 			`{"errors":[{"message":"You have exceeded a secondary rate limit."}]}`), true, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, test.api, dataset("one"), func(s *githubtest.Settings,
-				_ *github.Settings) {
+				_ *github.Settings,
+			) {
 				s.NoRateLimits = true
 			})
 			b.server.InjectFault(githubtest.Fault{Effect: test.effect, Times: 1})
@@ -274,18 +295,30 @@ func TestARealLimitIsNeverPassed(t *testing.T) {
 func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string]http.Header{
-		"a reset in years": {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
-			"X-Ratelimit-Reset": {"9999999999"}},
-		"a reset in the past": {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
-			"X-Ratelimit-Reset": {"1500000000"}},
-		"less than nothing": {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"-1"},
-			"X-Ratelimit-Reset": {"1773232200"}},
-		"a negative limit": {"X-Ratelimit-Limit": {"-5000"}, "X-Ratelimit-Remaining": {"0"},
-			"X-Ratelimit-Reset": {"1773232200"}},
-		"no numbers": {"X-Ratelimit-Limit": {"many"}, "X-Ratelimit-Remaining": {"none"},
-			"X-Ratelimit-Reset": {"soon"}},
-		"too large for one": {"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
-			"X-Ratelimit-Reset": {"99999999999999999999"}},
+		"a reset in years": {
+			"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
+			"X-Ratelimit-Reset": {"9999999999"},
+		},
+		"a reset in the past": {
+			"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
+			"X-Ratelimit-Reset": {"1500000000"},
+		},
+		"less than nothing": {
+			"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"-1"},
+			"X-Ratelimit-Reset": {"1773232200"},
+		},
+		"a negative limit": {
+			"X-Ratelimit-Limit": {"-5000"}, "X-Ratelimit-Remaining": {"0"},
+			"X-Ratelimit-Reset": {"1773232200"},
+		},
+		"no numbers": {
+			"X-Ratelimit-Limit": {"many"}, "X-Ratelimit-Remaining": {"none"},
+			"X-Ratelimit-Reset": {"soon"},
+		},
+		"too large for one": {
+			"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"},
+			"X-Ratelimit-Reset": {"99999999999999999999"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -305,13 +338,17 @@ func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
 // TestAnAbsurdDateTellsNoSkew: what stands before GitHub may have no clock.
 func TestAnAbsurdDateTellsNoSkew(t *testing.T) {
 	t.Parallel()
-	for _, date := range []string{"Thu, 01 Jan 1970 00:00:10 GMT", "Fri, 31 Dec 9999 23:59:59 GMT",
-		"Mon, 01 Jan 0001 00:00:00 GMT", "yesterday", ""} {
+	for _, date := range []string{
+		"Thu, 01 Jan 1970 00:00:10 GMT", "Fri, 31 Dec 9999 23:59:59 GMT",
+		"Mon, 01 Jan 0001 00:00:00 GMT", "yesterday", "",
+	} {
 		client, err := github.New(github.Settings{
 			Endpoint: "https://api.github.example", API: github.APIREST, Now: func() time.Time { return noon },
 			HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-				return &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Date": {date}},
-					Body: http.NoBody, Request: r}, nil
+				return &http.Response{
+					StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Date": {date}},
+					Body: http.NoBody, Request: r,
+				}, nil
 			})},
 		})
 		require.NoError(t, err)
@@ -338,8 +375,10 @@ func TestAppAsksForItsTokenAtALimit(t *testing.T) {
 			repo := b.repo("one")
 			b.advance(50 * time.Minute)
 			b.server.SetUsed("installation-22", githubtest.ResourceCore, 0) // the hour of its limit begins now
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Times: 1,
-				Effect: test.limit})
+			b.server.InjectFault(githubtest.Fault{
+				Match: githubtest.Match{Route: commentsRoute}, Times: 1,
+				Effect: test.limit,
+			})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			_ = limitOf(t, outcome.Failed[activity.StreamComments])
 			b.advance(20 * time.Minute)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -113,8 +116,10 @@ func (s *shifting) page(first int, after *string) any {
 	nodes := make([]map[string]any, 0, len(rows))
 	for _, row := range rows {
 		id := strconv.FormatInt(row.id, 10)
-		nodes = append(nodes, map[string]any{"id": "R_" + id, "databaseId": row.id, "name": "repo-" + id,
-			"createdAt": row.created})
+		nodes = append(nodes, map[string]any{
+			"id": "R_" + id, "databaseId": row.id, "name": "repo-" + id,
+			"createdAt": row.created,
+		})
 	}
 	info := map[string]any{"hasNextPage": from+first < len(s.rows), "endCursor": nil}
 	if n := len(rows); n > 0 {
@@ -122,7 +127,8 @@ func (s *shifting) page(first int, after *string) any {
 	}
 	return map[string]any{"data": map[string]any{"organization": map[string]any{"repositories": map[string]any{
 		"pageInfo": info,
-		"nodes":    nodes}}}}
+		"nodes":    nodes,
+	}}}}
 }
 
 // listed makes several discoveries of a listing. Each shows every repository that was there during all of it; and when

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -101,8 +104,10 @@ func TestALimitEndsAllRanges(t *testing.T) {
 		_, err := b.discover()
 		require.NoError(t, err)
 		b.server.ResetRequests()
-		fault := b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Skip: 1,
-			Effect: githubtest.SecondaryLimit(403, time.Minute)})
+		fault := b.server.InjectFault(githubtest.Fault{
+			Match: matching(discoverQuery(api)), Skip: 1,
+			Effect: githubtest.SecondaryLimit(403, time.Minute),
+		})
 		_, err = b.discover()
 		require.True(t, is[*github.LimitError](err), "%T: %v", err, err)
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
@@ -138,8 +143,10 @@ func TestARefusedCursorIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	b.server.ResetRequests()
 	fault := b.server.InjectFault(githubtest.Fault{
-		Match: githubtest.Match{Operation: "Discover",
-			Func: func(r githubtest.RequestInfo) bool { return r.Variables["after"] != nil }}, Times: 1,
+		Match: githubtest.Match{
+			Operation: "Discover",
+			Func:      func(r githubtest.RequestInfo) bool { return r.Variables["after"] != nil },
+		}, Times: 1,
 		Effect: githubtest.FieldError("organization.repositories", "INVALID_CURSOR_ARGUMENTS",
 			"`x` does not appear to be a valid cursor."),
 	})
@@ -163,10 +170,12 @@ func TestPagesThatShrinkTogetherShrinkOnce(t *testing.T) {
 	_, err := b.discover()
 	require.NoError(t, err)
 	newOverlap(b, 4)
-	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover",
+	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+		Operation: "Discover",
 		Func: func(r githubtest.RequestInfo) bool {
 			return number(r, "first") > 50
-		}}, Effect: githubtest.GraphQLTimeout(504)})
+		},
+	}, Effect: githubtest.GraphQLTimeout(504)})
 	b.server.ResetRequests()
 	found, err := b.discover()
 	require.NoError(t, err)
@@ -199,8 +208,10 @@ func TestRangesFollowTheListing(t *testing.T) {
 	b.server.Update(func(d *githubtest.Dataset) { // an old one is transferred here, new ones are created
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "old", DefaultBranch: "main", CreatedAt: ago(8990 * time.Hour)})
 		for i := range 150 {
-			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main",
-				CreatedAt: ago(time.Duration(i) * time.Minute)})
+			d.Repos = append(d.Repos, githubtest.Repo{
+				Name: fmt.Sprint("new-", i), DefaultBranch: "main",
+				CreatedAt: ago(time.Duration(i) * time.Minute),
+			})
 		}
 	})
 	require.Equal(t, 8, pages(), "one range is too long now")
@@ -227,8 +238,10 @@ func eachEven(d *githubtest.Dataset, change func(r *githubtest.Repo)) {
 var movements = map[string]moving{
 	"appear": {func(d *githubtest.Dataset) {
 		for i := range 20 {
-			d.Repos = append(d.Repos, githubtest.Repo{Name: fmt.Sprint("new-", i), DefaultBranch: "main",
-				CreatedAt: noon})
+			d.Repos = append(d.Repos, githubtest.Repo{
+				Name: fmt.Sprint("new-", i), DefaultBranch: "main",
+				CreatedAt: noon,
+			})
 		}
 	}, noRow},
 	"transferred in": {func(d *githubtest.Dataset) {
@@ -247,8 +260,10 @@ var movements = map[string]moving{
 	"transferred away": {func(d *githubtest.Dataset) {
 		eachEven(d, func(r *githubtest.Repo) { r.TransferredTo = "elsewhere" })
 	}, evenOnes},
-	"made private": {func(d *githubtest.Dataset) { eachEven(d, func(r *githubtest.Repo) { r.Private = true }) },
-		evenOnes},
+	"made private": {
+		func(d *githubtest.Dataset) { eachEven(d, func(r *githubtest.Repo) { r.Private = true }) },
+		evenOnes,
+	},
 	"renamed": {func(d *githubtest.Dataset) {
 		for i := 0; i < 350; i += 40 {
 			d.Rename(fmt.Sprintf("repo-%04d", i), fmt.Sprintf("moved-%04d", i))
@@ -267,8 +282,10 @@ func TestRepositoriesMoveBetweenPages(t *testing.T) {
 					t.Parallel()
 					data := many(350)
 					b := newBench(t, github.APIGraphQL, data, func(s *githubtest.Settings, _ *github.Settings) {
-						s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
-							PublicOnly: true}}
+						s.Credentials = []githubtest.Credential{{
+							Token: githubtest.DefaultToken, Login: "l",
+							PublicOnly: true,
+						}}
 					})
 					before, err := b.discover()
 					require.NoError(t, err)

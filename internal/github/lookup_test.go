@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -53,8 +56,10 @@ func TestLookup(t *testing.T) {
 		for _, nodes := range []bool{true, false} {
 			b := newBench(t, api, dataset("stays", "renamed", "removed", "transferred", "private", "blocked"),
 				func(s *githubtest.Settings, _ *github.Settings) {
-					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
-						PublicOnly: true}}
+					s.Credentials = []githubtest.Credential{{
+						Token: githubtest.DefaultToken, Login: "l",
+						PublicOnly: true,
+					}}
 				})
 			asked := b.repositories()
 			names := make(map[int64]string)
@@ -162,11 +167,13 @@ func TestLookupHalves(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(200))
 	asked := b.repositories()
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup",
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+		Operation: "Lookup",
 		Func: func(r githubtest.RequestInfo) bool {
 			ids, _ := r.Variables["ids"].([]any)
 			return len(ids) > 25
-		}}, Effect: githubtest.GraphQLTimeout(502)})
+		},
+	}, Effect: githubtest.GraphQLTimeout(502)})
 	b.server.ResetRequests()
 	for _, s := range b.lookUp(asked) {
 		require.NotNil(t, s.Repo)
@@ -186,11 +193,15 @@ func TestLookupThatFails(t *testing.T) {
 		"credential":  {githubtest.Status(401), is[*github.CredentialError], 4},
 		"unavailable": {githubtest.Status(503), is[*github.UnavailableError], 3 * (4 + 3)},
 		"null":        {githubtest.StatusBody(200, nil, "null"), is[*github.UnavailableError], 3 * (4 + 3)},
-		"nothing": {githubtest.StatusBody(200, nil, `{"data":{"nodes":[]}}`), is[*github.UnavailableError],
-			3 * (4 + 3)},
-		"another": {githubtest.StatusBody(200, nil,
-			`{"id":77,"name":"x","data":{"nodes":[{"databaseId":77,"name":"x"}]}}`), is[*github.UnavailableError],
-			3 * (4 + 3)},
+		"nothing": {
+			githubtest.StatusBody(200, nil, `{"data":{"nodes":[]}}`), is[*github.UnavailableError],
+			3 * (4 + 3),
+		},
+		"another": {
+			githubtest.StatusBody(200, nil,
+				`{"id":77,"name":"x","data":{"nodes":[{"databaseId":77,"name":"x"}]}}`), is[*github.UnavailableError],
+			3 * (4 + 3),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -218,9 +229,11 @@ func TestLookupRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(3))
 	asked := b.repositories()
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Lookup"},
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Lookup"},
 		Effect: githubtest.StatusBody(200, nil,
-			`{"errors": [{"type": "FORBIDDEN", "message": "Your token has not been granted the required scopes."}]}`)})
+			`{"errors": [{"type": "FORBIDDEN", "message": "Your token has not been granted the required scopes."}]}`),
+	})
 	for _, s := range b.lookUp(asked) {
 		require.True(t, is[*github.ForbiddenError](s.Err), "%T: %v", s.Err, s.Err)
 	}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -58,8 +61,10 @@ func TestAbsurdAnswers(t *testing.T) {
 	client, err := github.New(github.Settings{
 		Endpoint: "https://api.github.example", OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{},
-				Body: io.NopCloser(strings.NewReader(answer))}, nil
+			return &http.Response{
+				StatusCode: http.StatusOK, Header: http.Header{},
+				Body: io.NopCloser(strings.NewReader(answer)),
+			}, nil
 		})},
 	})
 	require.NoError(t, err)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -362,8 +365,10 @@ func mutations(t *testing.T, body []byte, omits bool) map[string]func([]byte) []
 		if name, _ := lastNode(path).(string); strings.HasSuffix(name, "url") {
 			return // no address of an answer is ever used
 		}
-		for name, other := range map[string]any{"null": nil, "missing": absent{},
-			"another form": formOtherThan(value)} {
+		for name, other := range map[string]any{
+			"null": nil, "missing": absent{},
+			"another form": formOtherThan(value),
+		} {
 			if _, last := lastNode(path).(int); name == "missing" && (last || !omits) {
 				continue // a list with less in it is another valid one
 			}

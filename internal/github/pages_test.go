@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -36,10 +39,12 @@ func TestActivityPageHalves(t *testing.T) {
 			}
 			b := newBench(t, github.APIGraphQL, data)
 			repo := b.repo("one")
-			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity",
+			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+				Operation: "Activity",
 				Func: func(r githubtest.RequestInfo) bool {
 					return number(r, "commitsFirst") > 25 || number(r, "pullsFirst") > 12
-				}}, Effect: effect})
+				},
+			}, Effect: effect})
 			require.Len(t, b.all(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls)), 400)
 			require.LessOrEqual(t, fault.Hits(), 4,
 				"a time-out costs points of the next hour: it is not run into page after page")
@@ -66,8 +71,10 @@ func TestAQueryThatIsAlwaysTooMuchEnds(t *testing.T) {
 func TestThePageGrowsAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIGraphQL, many(120))
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 2,
-		Effect: githubtest.GraphQLTimeout(502)})
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Discover"}, Times: 2,
+		Effect: githubtest.GraphQLTimeout(502),
+	})
 	for range 20 {
 		_, err := b.discover()
 		require.NoError(t, err)

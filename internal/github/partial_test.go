@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -43,8 +46,10 @@ func TestTokenWithoutAPermission(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
 				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *github.Settings) {
-					s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
-						Forbidden: []string{permission}}}
+					s.Credentials = []githubtest.Credential{{
+						Token: githubtest.DefaultToken, Login: "l",
+						Forbidden: []string{permission},
+					}}
 				})
 				found, err := b.discover()
 				require.NoError(t, err)
@@ -170,8 +175,10 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 		"all of a page":         {broken(nodes + ".*"), 0, 2, 0},
 		"a list that is null":   {broken(nodes), 0, 1, 0},
 		"forbidden":             {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Not for this token."), 1, 1, 1},
-		"taken down": {githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Repository access blocked"), 1,
-			0, 0},
+		"taken down": {
+			githubtest.FieldError(nodes+".1.name", "FORBIDDEN", "Repository access blocked"), 1,
+			0, 0,
+		},
 		"not found": {githubtest.FieldError(nodes+".1.name", "NOT_FOUND", "Could not resolve."), 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,9 +250,11 @@ func TestRefusedAltogether(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"FORBIDDEN", "INSUFFICIENT_SCOPES"} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"},
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Operation: "Discover"},
 			Effect: githubtest.StatusBody(200, nil,
-				`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`)})
+				`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`),
+		})
 		_, err := b.discover()
 		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
 		require.Equal(t, 1,

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -36,8 +39,10 @@ func (c *Client) newPatience(timeouts int, brief bool) *patience {
 	if brief {
 		timeouts = max(1, timeouts/2)
 	}
-	return &patience{remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0,
-		brief: brief}
+	return &patience{
+		remaining: time.Duration(timeouts) * c.settings.Timeout, bounded: c.settings.Timeout > 0,
+		brief: brief,
+	}
 }
 
 // maxAttempts returns the number of attempts of the next request, most unless p is brief.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -17,8 +20,10 @@ const probeEndpoint = "/rate_limit"
 // success; any other refusal is an error.
 func (c *Client) Probe(ctx context.Context) error {
 	err := c.send(ctx, &exchange{call: call{
-		endpoint: probeEndpoint, resource: budget.ResourceREST, callOptions: callOptions{noRetry: true,
-			bypassLimits: true},
+		endpoint: probeEndpoint, resource: budget.ResourceREST, callOptions: callOptions{
+			noRetry:      true,
+			bypassLimits: true,
+		},
 		newRequest: func(ctx context.Context) (*http.Request, error) {
 			request, err := c.restAPI.NewRequest(http.MethodGet, "rate_limit", nil)
 			if err != nil {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -49,7 +52,8 @@ func TestQuestionsAreCounted(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var replies replies
 		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings,
-			g *github.Settings) {
+			g *github.Settings,
+		) {
 			g.OnResult = replies.add
 		})
 		repo := b.repo("one")
@@ -67,8 +71,10 @@ func TestQuestionsAreCounted(t *testing.T) {
 			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
 			fault.Disarm()
 		}
-		for name, effect := range map[string]githubtest.Effect{"403": githubtest.Status(403),
-			"404": githubtest.Status(404)} {
+		for name, effect := range map[string]githubtest.Effect{
+			"403": githubtest.Status(403),
+			"404": githubtest.Status(404),
+		} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
 			b.read(since(repo, ago(24*time.Hour), activity.StreamComments))
 			failed, answered, _ := replies.takeCounts()
@@ -89,10 +95,12 @@ func TestPagesOfOneRepository(t *testing.T) {
 	}
 	b := newBench(t, github.APIGraphQL, data)
 	one, two := b.repo("one"), b.repo("two")
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activity", Repo: "one",
+	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+		Operation: "Activity", Repo: "one",
 		Func: func(r githubtest.RequestInfo) bool {
 			return number(r, "commitsFirst") > 25
-		}}, Effect: githubtest.GraphQLTimeout(502)})
+		},
+	}, Effect: githubtest.GraphQLTimeout(502)})
 	require.Len(t, b.all(since(one, ago(24*time.Hour), activity.StreamCommits)), 120)
 	b.server.ResetRequests()
 	require.Len(t, b.all(since(two, ago(24*time.Hour), activity.StreamCommits)), 120)
@@ -150,8 +158,10 @@ func TestWaitingIsNoFailure(t *testing.T) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")
-		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Times: 1,
-			Effect: githubtest.Status(503)})
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Repo: "one"}, Times: 1,
+			Effect: githubtest.Status(503),
+		})
 		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 		require.Empty(t, outcome.Failed)
 	})

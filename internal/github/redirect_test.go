@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -96,7 +99,8 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 func TestALoopOfRedirectsEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings,
-		g *github.Settings) {
+		g *github.Settings,
+	) {
 		g.Retry.MaxAttempts = 1
 	})
 	fault := b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectLoop()})
@@ -141,14 +145,22 @@ func TestEndpoints(t *testing.T) {
 	for base, want := range map[string][2]string{
 		"https://api.github.com":  {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
 		"https://api.github.com/": {"https://api.github.com/orgs/acme/repos", "https://api.github.com/graphql"},
-		"https://ghe.example.com/api/v3": {"https://ghe.example.com/api/v3/orgs/acme/repos",
-			"https://ghe.example.com/api/graphql"},
-		"https://ghe.example.com/api/v3/": {"https://ghe.example.com/api/v3/orgs/acme/repos",
-			"https://ghe.example.com/api/graphql"},
-		"https://api.octo.ghe.com": {"https://api.octo.ghe.com/orgs/acme/repos",
-			"https://api.octo.ghe.com/graphql"},
-		"http://127.0.0.1:8080/api/v3//": {"http://127.0.0.1:8080/api/v3/orgs/acme/repos",
-			"http://127.0.0.1:8080/api/graphql"},
+		"https://ghe.example.com/api/v3": {
+			"https://ghe.example.com/api/v3/orgs/acme/repos",
+			"https://ghe.example.com/api/graphql",
+		},
+		"https://ghe.example.com/api/v3/": {
+			"https://ghe.example.com/api/v3/orgs/acme/repos",
+			"https://ghe.example.com/api/graphql",
+		},
+		"https://api.octo.ghe.com": {
+			"https://api.octo.ghe.com/orgs/acme/repos",
+			"https://api.octo.ghe.com/graphql",
+		},
+		"http://127.0.0.1:8080/api/v3//": {
+			"http://127.0.0.1:8080/api/v3/orgs/acme/repos",
+			"http://127.0.0.1:8080/api/graphql",
+		},
 	} {
 		for i, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			asked := ""
@@ -184,8 +196,10 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 		} {
 			client, err := github.New(github.Settings{Endpoint: "http://ghe.example.com", API: api, HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: http.StatusMovedPermanently,
-						Header: http.Header{"Location": {target}}, Body: http.NoBody}, nil
+					return &http.Response{
+						StatusCode: http.StatusMovedPermanently,
+						Header:     http.Header{"Location": {target}}, Body: http.NoBody,
+					}, nil
 				}),
 			}})
 			require.NoError(t, err)
@@ -205,13 +219,17 @@ func TestNoSuchAddress(t *testing.T) {
 		github.APIGraphQL: "not found (status 404): Not Found: there is no GraphQL API at /api/graphql: check " +
 			"endpoint and graphql_endpoint",
 	} {
-		client, err := github.New(github.Settings{Endpoint: "https://ghe.example.com/api/v3", API: api,
+		client, err := github.New(github.Settings{
+			Endpoint: "https://ghe.example.com/api/v3", API: api,
 			HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: http.StatusNotFound,
-						Body: io.NopCloser(strings.NewReader(`{"message": "Not Found"}`))}, nil
+					return &http.Response{
+						StatusCode: http.StatusNotFound,
+						Body:       io.NopCloser(strings.NewReader(`{"message": "Not Found"}`)),
+					}, nil
 				}),
-			}})
+			},
+		})
 		require.NoError(t, err)
 		err = client.Discover(t.Context(), org, pages)
 		require.True(t, is[*github.NotFoundError](err), "%T: %v", err, err)
@@ -232,8 +250,10 @@ func TestAPageForPeople(t *testing.T) {
 			for _, status := range []int{200, 404, 406} {
 				client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
 					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-						return &http.Response{StatusCode: status,
-							Body: io.NopCloser(strings.NewReader("\n<!DOCTYPE html><p>Sign in to GitHub</p>"))}, nil
+						return &http.Response{
+							StatusCode: status,
+							Body:       io.NopCloser(strings.NewReader("\n<!DOCTYPE html><p>Sign in to GitHub</p>")),
+						}, nil
 					}),
 				}})
 				require.NoError(t, err)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -107,14 +110,20 @@ func TestLimits(t *testing.T) {
 		"primary 403":        {github.APIREST, githubtest.PrimaryLimit(403), false, 0},
 		"primary 429":        {github.APIREST, githubtest.PrimaryLimit(429), false, 0},
 		"primary in GraphQL": {github.APIGraphQL, githubtest.PrimaryLimit(200), false, 0},
-		"secondary 403": {github.APIREST, githubtest.SecondaryLimit(403, 30*time.Second), true,
-			30 * time.Second},
-		"secondary 429": {github.APIREST, githubtest.SecondaryLimit(429, 90*time.Second), true,
-			90 * time.Second},
+		"secondary 403": {
+			github.APIREST, githubtest.SecondaryLimit(403, 30*time.Second), true,
+			30 * time.Second,
+		},
+		"secondary 429": {
+			github.APIREST, githubtest.SecondaryLimit(429, 90*time.Second), true,
+			90 * time.Second,
+		},
 		"secondary without a wait": {github.APIREST, githubtest.SecondaryLimit(403, 0), true, time.Minute},
 		"secondary in GraphQL":     {github.APIGraphQL, githubtest.SecondaryLimit(200, 0), true, time.Minute},
-		"secondary in GraphQL with 403": {github.APIGraphQL, githubtest.SecondaryLimit(403, 45*time.Second), true,
-			45 * time.Second},
+		"secondary in GraphQL with 403": {
+			github.APIGraphQL, githubtest.SecondaryLimit(403, 45*time.Second), true,
+			45 * time.Second,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +176,8 @@ func TestFloor(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings,
-			g *github.Settings) {
+			g *github.Settings,
+		) {
 			g.RateLimit.MinRemaining = 200
 		})
 		b.server.SetUsed("default", githubtest.ResourceCore, 4850)
@@ -233,8 +243,10 @@ func TestEndlessListings(t *testing.T) {
 	data := dataset("one")
 	comment(data, 1, ago(time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"},
-		Effect: githubtest.NextLinkLoop()})
+	b.server.InjectFault(githubtest.Fault{
+		Match:  githubtest.Match{Operation: "Discover"},
+		Effect: githubtest.NextLinkLoop(),
+	})
 	_, err := b.discover()
 	_, is := errorAs[*github.UnavailableError](err)
 	require.True(t, is, "%v", err)
@@ -244,8 +256,10 @@ func TestEndlessListings(t *testing.T) {
 // TestWaitingEndsWithTheContext: neither a hanging request nor the wait before the next attempt holds anybody up.
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]githubtest.Effect{"hanging": githubtest.Hang(),
-		"waiting": githubtest.Status(503)} {
+	for name, fault := range map[string]githubtest.Effect{
+		"hanging": githubtest.Hang(),
+		"waiting": githubtest.Status(503),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
@@ -292,11 +306,15 @@ const tokensRoute = "/app/installations/{installation_id}/access_tokens"
 func withApp(t *testing.T, public *rsa.PublicKey, pemKey []byte) *bench {
 	t.Helper()
 	return newBench(t, github.APIGraphQL, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
-		s.Apps = []githubtest.App{{ID: 11, PublicKey: public, Installations: []githubtest.Installation{{ID: 22,
-			Org: org}}}}
+		s.Apps = []githubtest.App{{ID: 11, PublicKey: public, Installations: []githubtest.Installation{{
+			ID:  22,
+			Org: org,
+		}}}}
 		s.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
-		credential, err := github.AppCredential(github.AppSettings{AppID: 11, InstallationID: 22,
-			PrivateKey: fixed(pemKey)})
+		credential, err := github.AppCredential(github.AppSettings{
+			AppID: 11, InstallationID: 22,
+			PrivateKey: fixed(pemKey),
+		})
 		require.NoError(t, err)
 		g.Credential = credential
 	})
@@ -325,8 +343,10 @@ func TestAppCredential(t *testing.T) {
 	_, err = b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 2, b.requests(tokensRoute), "two minutes before its end")
-	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Times: 1,
-		Effect: githubtest.Status(401)})
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Discover"}, Times: 1,
+		Effect: githubtest.Status(401),
+	})
 	_, err = b.discover()
 	require.NoError(t, err)
 	require.Equal(t, 3, b.requests(tokensRoute), "a token that ended early is replaced once")
@@ -341,8 +361,10 @@ func TestAppRefused(t *testing.T) {
 	_, err := b.discover()
 	_, is := errorAs[*github.CredentialError](err)
 	require.True(t, is, "%T: %v", err, err)
-	_, err = github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2,
-		PrivateKey: fixed([]byte("-----BEGIN NONSENSE"))})
+	_, err = github.AppCredential(github.AppSettings{
+		AppID: 1, InstallationID: 2,
+		PrivateKey: fixed([]byte("-----BEGIN NONSENSE")),
+	})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "NONSENSE")
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github
 
 import (
@@ -13,7 +16,8 @@ import (
 
 // newSchemaClient makes a client of a server whose schema lacks some fields.
 func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (*Client, *githubtest.Server,
-	*[]string) {
+	*[]string,
+) {
 	t.Helper()
 	data := &githubtest.Dataset{
 		Org:   githubtest.Org{Login: "acme", CreatedAt: now.Add(-time.Hour)},

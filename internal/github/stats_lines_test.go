@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -53,8 +56,10 @@ func TestSampleLines(t *testing.T) {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			b := newBench(t, api, data.Clone())
 			repo := b.repo("one")
-			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: repo, Window: lastWeek,
-				MaxCommits: most}, func() {
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{
+				Org: org, Repo: repo, Window: lastWeek,
+				MaxCommits: most,
+			}, func() {
 				b.server.Update(func(d *githubtest.Dataset) {
 					commit(d, "one",
 						lastWeek.Start.Add(time.Hour)).PushedAt = noon

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -93,17 +96,25 @@ func TestInvalidContributors(t *testing.T) {
 	}{
 		"a Monday": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772409600,"a":1,"d":1,"c":1},` +
 			`{"w":1772323200,"a":1,"d":1,"c":1}]}]`, 1, 1, false},
-		"a Sunday evening": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772400000,"a":1,"d":1,"c":1}]}]`, 0, 1,
-			false},
-		"negative": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":1,"d":-1,"c":1}]}]`, 0, 1,
-			false},
+		"a Sunday evening": {
+			`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772400000,"a":1,"d":1,"c":1}]}]`, 0, 1,
+			false,
+		},
+		"negative": {
+			`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":1,"d":-1,"c":1}]}]`, 0, 1,
+			false,
+		},
 		"absurd": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":1772323200,"a":9000000000000000000,` +
 			`"d":1,"c":1}]}]`, 0, 1, false},
-		"before 1970": {`[{"author":{"login":"ada","id":1},"weeks":[{"w":-345600,"a":1,"d":1,"c":1}]}]`, 0, 1,
-			false},
+		"before 1970": {
+			`[{"author":{"login":"ada","id":1},"weeks":[{"w":-345600,"a":1,"d":1,"c":1}]}]`, 0, 1,
+			false,
+		},
 		"hostile login": {`[{"author":{"login":"a\nb","id":1},"weeks":[]}]`, 0, 1, false},
-		"no author": {`[{"author":null,"weeks":[{"w":1772323200,"a":1,"d":1,"c":1}]},{"author":{}},null]`, 0, 0,
-			false},
+		"no author": {
+			`[{"author":null,"weeks":[{"w":1772323200,"a":1,"d":1,"c":1}]},{"author":{}},null]`, 0, 0,
+			false,
+		},
 		"nobody":    {`[]`, 0, 0, false},
 		"null":      {`null`, 0, 0, true},
 		"an object": {`{}`, 0, 0, true},
@@ -113,9 +124,11 @@ func TestInvalidContributors(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIREST, dataset("one"))
 			repo := b.repo("one")
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute},
+			b.server.InjectFault(githubtest.Fault{
+				Match: githubtest.Match{Route: statsRoute},
 				Effect: githubtest.StatusBody(http.StatusOK, http.Header{"Content-Type": {"application/json"}},
-					test.body)})
+					test.body),
+			})
 			told, err := b.client.ReadContributors(t.Context(), org, repo)
 			require.Equal(t, test.fails, is[*github.UnavailableError](err), "%v", err)
 			weeks := 0
@@ -152,7 +165,8 @@ func TestReadingWithoutLines(t *testing.T) {
 
 // sampleLines reads the lines of the last week and goes on where it stopped until all are read.
 func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (map[string][2]uint32,
-	[]github.CommitLinesResult) {
+	[]github.CommitLinesResult,
+) {
 	b.t.Helper()
 	sums := make(map[string][2]uint32)
 	var outcomes []github.CommitLinesResult
@@ -161,8 +175,10 @@ func (b *bench) sampleLines(request github.CommitLinesRequest, between func()) (
 			for _, e := range events {
 				require.True(b.t, lastWeek.Contains(e.Time), e.Time)
 				sum := sums[e.Actor.Login]
-				sums[e.Actor.Login] = [2]uint32{sum[0] + e.Measures[activity.CommitAdditions],
-					sum[1] + e.Measures[activity.CommitDeletions]}
+				sums[e.Actor.Login] = [2]uint32{
+					sum[0] + e.Measures[activity.CommitAdditions],
+					sum[1] + e.Measures[activity.CommitDeletions],
+				}
 			}
 			return nil
 		})
@@ -188,14 +204,18 @@ func TestSampleLinesEnds(t *testing.T) {
 		commit(data, "quiet", ago(time.Hour))
 		b := newBench(t, api, data)
 		for _, name := range []string{"empty", "quiet"} {
-			got, outcomes := b.sampleLines(github.CommitLinesRequest{Org: org, Repo: b.repo(name), Window: lastWeek,
-				MaxCommits: 10}, nil)
+			got, outcomes := b.sampleLines(github.CommitLinesRequest{
+				Org: org, Repo: b.repo(name), Window: lastWeek,
+				MaxCommits: 10,
+			}, nil)
 			require.Empty(t, got)
 			require.Zero(t, outcomes[0].Requested)
 		}
 		none := func([]activity.Event) error { return nil }
-		request := github.CommitLinesRequest{Org: org, Repo: b.repo("one"), Window: lastWeek, MaxCommits: 200,
-			Head: sha(99_999)}
+		request := github.CommitLinesRequest{
+			Org: org, Repo: b.repo("one"), Window: lastWeek, MaxCommits: 200,
+			Head: sha(99_999),
+		}
 		_, err := b.client.ReadCommitLines(t.Context(), request, none)
 		require.True(t, is[*github.NotFoundError](err), "%v", err)
 
@@ -230,8 +250,10 @@ func TestLimitOfBackgroundRequests(t *testing.T) {
 		repo := b.repo("one")
 		b.advance(56 * time.Minute)
 		b.server.SetUsed("default", githubtest.ResourceCore, 5000-1250-20)
-		_, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo,
-			Window: lastWeek, MaxCommits: 60, Priority: budget.Background},
+		_, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{
+			Org: org, Repo: repo,
+			Window: lastWeek, MaxCommits: 60, Priority: budget.Background,
+		},
 			func([]activity.Event) error { return nil })
 		require.True(t, is[*github.LimitError](err), "%v", err)
 		_, err = b.discover()
@@ -251,8 +273,10 @@ func TestAnEndlessWeek(t *testing.T) {
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		met := make(map[activity.Key]int)
-		outcome, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{Org: org, Repo: repo,
-			Window: lastWeek, MaxCommits: 10_000}, func(events []activity.Event) error {
+		outcome, err := b.client.ReadCommitLines(t.Context(), github.CommitLinesRequest{
+			Org: org, Repo: repo,
+			Window: lastWeek, MaxCommits: 10_000,
+		}, func(events []activity.Event) error {
 			for _, e := range events {
 				met[e.Key()]++
 			}

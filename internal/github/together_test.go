@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -120,8 +123,10 @@ func TestOneDoesNotSpoilTheOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, requests := changedRepositories(t, 8)
-			armed := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Activities"},
-				Effect: effect})
+			armed := b.server.InjectFault(githubtest.Fault{
+				Match:  githubtest.Match{Operation: "Activities"},
+				Effect: effect,
+			})
 			together, alone := b.readAll(requests)
 			require.Equal(t, 1, armed.Hits())
 			require.Equal(t, 1, together)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -380,8 +383,10 @@ func TestTokenWithoutIssues(t *testing.T) {
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings) {
-			s.Credentials = []githubtest.Credential{{Token: githubtest.DefaultToken, Login: "l",
-				Forbidden: []string{"issues"}}}
+			s.Credentials = []githubtest.Credential{{
+				Token: githubtest.DefaultToken, Login: "l",
+				Forbidden: []string{"issues"},
+			}}
 		})
 		found, err := b.discover()
 		require.NoError(t, err)
@@ -476,11 +481,13 @@ func TestPageHalves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, github.APIGraphQL, many(120))
-			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover",
+			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{
+				Operation: "Discover",
 				Func: func(r githubtest.RequestInfo) bool {
 					first, _ := r.Variables["first"].(float64)
 					return first > 25
-				}}, Effect: fault})
+				},
+			}, Effect: fault})
 			found, err := b.discover()
 			require.NoError(t, err)
 			require.Len(t, found, 120)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package github_test
 
 import (
@@ -22,23 +25,37 @@ var undecodable = map[github.API]map[string]struct {
 	lost int
 }{
 	github.APIGraphQL: {
-		"a year of five digits": {"byId.*.target.history.nodes.1.committedDate", `"12200-05-05T00:00:00Z"`,
-			activity.StreamCommits, 1},
+		"a year of five digits": {
+			"byId.*.target.history.nodes.1.committedDate", `"12200-05-05T00:00:00Z"`,
+			activity.StreamCommits, 1,
+		},
 		"a number for a time": {"byId.*.target.history.nodes.1.committedDate", `7`, activity.StreamCommits, 1},
-		"a login that is a number": {"byId.*.target.history.nodes.1.author.user.login", `7`, activity.StreamCommits,
-			1},
-		"an account beyond 64 bits": {"byId.*.target.history.nodes.1.author.user.databaseId", `18446744073709551616`,
-			activity.StreamCommits, 1},
+		"a login that is a number": {
+			"byId.*.target.history.nodes.1.author.user.login", `7`, activity.StreamCommits,
+			1,
+		},
+		"an account beyond 64 bits": {
+			"byId.*.target.history.nodes.1.author.user.databaseId", `18446744073709551616`,
+			activity.StreamCommits, 1,
+		},
 		"lines that are a text": {"byId.*.target.history.nodes.1.additions", `"many"`, activity.StreamCommits, 0},
-		"a pull request's creation": {"byId.pullRequests.nodes.1.createdAt", `"12200-05-05T00:00:00Z"`,
-			activity.StreamPulls, 1},
-		"a pull request's update": {"byId.pullRequests.nodes.0.updatedAt", `"12200-05-05T00:00:00Z"`,
-			activity.StreamPulls, 2},
+		"a pull request's creation": {
+			"byId.pullRequests.nodes.1.createdAt", `"12200-05-05T00:00:00Z"`,
+			activity.StreamPulls, 1,
+		},
+		"a pull request's update": {
+			"byId.pullRequests.nodes.0.updatedAt", `"12200-05-05T00:00:00Z"`,
+			activity.StreamPulls, 2,
+		},
 		"a pull request's number": {"byId.pullRequests.nodes.1.number", `1e400`, activity.StreamPulls, 1},
-		"a review's submission": {"byId.pullRequests.nodes.0.reviews.nodes.0.submittedAt",
-			`"12200-05-05T00:00:00Z"`, activity.StreamPulls, 1},
-		"a review's author": {"byId.pullRequests.nodes.0.reviews.nodes.0.author.login", `[]`,
-			activity.StreamPulls, 1},
+		"a review's submission": {
+			"byId.pullRequests.nodes.0.reviews.nodes.0.submittedAt",
+			`"12200-05-05T00:00:00Z"`, activity.StreamPulls, 1,
+		},
+		"a review's author": {
+			"byId.pullRequests.nodes.0.reviews.nodes.0.author.login", `[]`,
+			activity.StreamPulls, 1,
+		},
 		"the rate limit":             {"rateLimit.remaining", `"much"`, activity.StreamCommits, 0},
 		"the reset of the limit":     {"rateLimit.resetAt", `"12200-05-05T00:00:00Z"`, activity.StreamCommits, 0},
 		"a comment's creation":       {"1.created_at", `"12200-05-05T00:00:00Z"`, activity.StreamComments, 1},
@@ -95,8 +112,10 @@ func TestUndecodable(t *testing.T) {
 				before := len(b.server.Requests())
 				invalid.Store(0)
 				b.server.ResetRequests()
-				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: reads(test.stream, test.path)},
-					Effect: githubtest.ValueAt(test.path, test.value)})
+				b.server.InjectFault(githubtest.Fault{
+					Match:  githubtest.Match{Func: reads(test.stream, test.path)},
+					Effect: githubtest.ValueAt(test.path, test.value),
+				})
 				got, outcome := b.read(request)
 				require.Empty(t, outcome.Failed)
 				require.LessOrEqual(t, len(b.server.Requests()), before)
@@ -128,8 +147,10 @@ func reads(s activity.Stream, path string) func(githubtest.RequestInfo) bool {
 // not.
 func TestUndecodableRepository(t *testing.T) {
 	t.Parallel()
-	for api, path := range map[github.API]string{github.APIGraphQL: "organization.repositories.nodes.0.pushedAt",
-		github.APIREST: "0.pushed_at"} {
+	for api, path := range map[github.API]string{
+		github.APIGraphQL: "organization.repositories.nodes.0.pushedAt",
+		github.APIREST:    "0.pushed_at",
+	} {
 		var invalid atomic.Int64
 		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.OnInvalidValue = func(error) { invalid.Add(1) }
@@ -150,8 +171,10 @@ func TestUndecodableRepository(t *testing.T) {
 // TestUndecodableInAWalk: a commit that is left out counts in a walk from head to head, with both APIs.
 func TestUndecodableInAWalk(t *testing.T) {
 	t.Parallel()
-	for api, path := range map[github.API]string{github.APIGraphQL: "byId.*.target.history.nodes.1.committedDate",
-		github.APIREST: "commits.1.commit.committer.date"} {
+	for api, path := range map[github.API]string{
+		github.APIGraphQL: "byId.*.target.history.nodes.1.committedDate",
+		github.APIREST:    "commits.1.commit.committer.date",
+	} {
 		data := dataset("one")
 		for n := range 6 {
 			commit(data, "one", ago(time.Duration(6-n)*time.Hour))

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package health reports the health of one replica: the state of its dependencies, whether it is ready for its role,
 // and its mode. It reads no clock and does no I/O.
 package health

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -12,8 +15,10 @@ import (
 // that the ledger starts with it; nothing before pruned is wanted. The change shares no memory with the batch. Without
 // authority (fence 0) a resolved tip remains a tip.
 func (b *Batch) Metadata(fence uint64, first bool, pruned time.Time) (Change, error) {
-	c := Change{Progress: b.Progress.roundToSeconds(), Entries: roundEntries(b.Entries),
-		Tallies: slices.Clone(b.Tallies)}
+	c := Change{
+		Progress: b.Progress.roundToSeconds(), Entries: roundEntries(b.Entries),
+		Tallies: slices.Clone(b.Tallies),
+	}
 	if fence == 0 {
 		c.Progress.unresolveTips()
 	}

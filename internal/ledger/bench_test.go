@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -80,8 +83,10 @@ func BenchmarkStateMemory(b *testing.B) {
 	for b.Loop() {
 		state, bytes := held(func() *State {
 			s := NewState()
-			s.cov.Apply(Progress{Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
-				Since: noon.AddDate(-1, 0, 0)}}})
+			s.cov.Apply(Progress{Repos: []RepoProgress{{
+				ID: 1, Name: "one", FirstSeen: noon,
+				Since: noon.AddDate(-1, 0, 0),
+			}}})
 			for i := range int64(1_000_000) {
 				s.Apply(&Change{Events: []activity.Event{event(activity.KindIssueComment, i,
 					fmt.Sprintf("user-%d", i%100), noon)}})
@@ -106,8 +111,10 @@ func BenchmarkViewVisit(b *testing.B) {
 func BenchmarkCommit(b *testing.B) {
 	store := NewLocal(nil, 0)
 	ctx := b.Context()
-	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "one",
-		FirstSeen: noon, Since: noon.AddDate(-1, 0, 0)}}}}
+	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Repos: []RepoProgress{{
+		ID: 1, Name: "one",
+		FirstSeen: noon, Since: noon.AddDate(-1, 0, 0),
+	}}}}
 	if _, err := store.Commit(ctx, 1, introduction); err != nil {
 		b.Fatal(err)
 	}

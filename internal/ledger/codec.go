@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -215,8 +218,10 @@ func (t *table[T]) index(v T) uint32 {
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore),
-		Edge: encodeTime(c.Progress.Edge)}
+	w := &wireChange{
+		Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore),
+		Edge: encodeTime(c.Progress.Edge),
+	}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
@@ -232,8 +237,10 @@ func toWire(c *Change) *wireChange {
 	}
 	for i := range c.Carried {
 		k := &c.Carried[i]
-		w.Carried = append(w.Carried, wireCarried{Repo: k.Repo, Actor: actors.index(k.Actor),
-			Totals: k.Totals.encodePairs()})
+		w.Carried = append(w.Carried, wireCarried{
+			Repo: k.Repo, Actor: actors.index(k.Actor),
+			Totals: k.Totals.encodePairs(),
+		})
 	}
 	w.Removed, w.Restored = keysToWire(c.Removed, &repos), keysToWire(c.Restored, &repos)
 	for _, a := range actors.list {
@@ -298,8 +305,10 @@ func progressToWire(p *RepoProgress) wireProgress {
 func windowsToWire(list []StreamWindow) []wireWindow {
 	var w []wireWindow
 	for _, sw := range list {
-		w = append(w, wireWindow{Stream: uint8(sw.Stream), Start: encodeTime(sw.Window.Start),
-			End: encodeTime(sw.Window.End)})
+		w = append(w, wireWindow{
+			Stream: uint8(sw.Stream), Start: encodeTime(sw.Window.Start),
+			End: encodeTime(sw.Window.End),
+		})
 	}
 	return w
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -76,8 +79,10 @@ func TestDecodeOfGarbage(t *testing.T) {
 			0)),
 		"a number": sealFrame([]byte{0x01}), "a map": sealFrame([]byte{0xa0}), "short": sealFrame([]byte{0x80}),
 		"a tag":              sealFrame(append([]byte{0xc1}, body...)),
-		"a list without end": sealFrame([]byte{0x9f, 0xff}), "a list of 2⁶⁴": sealFrame([]byte{0x9b, 255, 255, 255, 255,
-			255, 255, 255, 255}),
+		"a list without end": sealFrame([]byte{0x9f, 0xff}), "a list of 2⁶⁴": sealFrame([]byte{
+			0x9b, 255, 255, 255, 255,
+			255, 255, 255, 255,
+		}),
 		"nested": sealFrame(bytes.Repeat([]byte{0x81}, 1000)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -27,8 +30,10 @@ func drawTime(t *rapid.T) time.Time {
 }
 
 func drawActor(t *rapid.T) activity.Actor {
-	return activity.Actor{ID: rapid.Int64().Draw(t, "actor"),
-		Login: rapid.StringMatching(`[a-z][a-z0-9-]{0,30}`).Draw(t, "login")}
+	return activity.Actor{
+		ID:    rapid.Int64().Draw(t, "actor"),
+		Login: rapid.StringMatching(`[a-z][a-z0-9-]{0,30}`).Draw(t, "login"),
+	}
 }
 
 func drawEvent(t *rapid.T) activity.Event {
@@ -64,8 +69,10 @@ func drawProgress(t *rapid.T) RepoProgress {
 		p.Signals = &activity.Signals{
 			Streams:  activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "known")),
 			Head:     rapid.String().Draw(t, "head"),
-			PushedAt: drawTime(t), Pulls: activity.LatestUpdate{Number: rapid.Int64().Draw(t, "pull"),
-				UpdatedAt: drawTime(t)},
+			PushedAt: drawTime(t), Pulls: activity.LatestUpdate{
+				Number:    rapid.Int64().Draw(t, "pull"),
+				UpdatedAt: drawTime(t),
+			},
 			Issues:        activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
 			Disabled:      activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")),
 			DisabledSince: drawTime(t),
@@ -94,14 +101,18 @@ func drawChange(t *rapid.T) Change {
 		Events:       rapid.SliceOfN(rapid.Custom(drawEvent), 0, 20).Draw(t, "events"), Removed: drawKeys(t),
 		Restored: drawKeys(t),
 		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) CarriedTotals {
-			return CarriedTotals{Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t),
-				Totals: Totals{rapid.Uint64().Draw(t, "total")}}
+			return CarriedTotals{
+				Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t),
+				Totals: Totals{rapid.Uint64().Draw(t, "total")},
+			}
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t,
 			"progress")},
 		Entries: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Entry {
-			return Entry{EntryKey{rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"),
-				"b"}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
+			return Entry{EntryKey{
+				rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"),
+				"b",
+			}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
 		}), 0, 3).Draw(t, "samples"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
@@ -237,8 +248,10 @@ func TestCodecSize(t *testing.T) {
 	t.Parallel()
 	c := Change{}
 	for i := range 1000 {
-		e := activity.Event{Kind: activity.KindCommit, Repo: int64(i%20 + 1),
-			Actor: activity.Actor{ID: int64(i%50 + 1), Login: "some-user"}, Time: noon}
+		e := activity.Event{
+			Kind: activity.KindCommit, Repo: int64(i%20 + 1),
+			Actor: activity.Actor{ID: int64(i%50 + 1), Login: "some-user"}, Time: noon,
+		}
 		for b := range e.ID {
 			e.ID[b] = byte(i + b + 1)
 		}

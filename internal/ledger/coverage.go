@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -261,8 +264,10 @@ func (c *Coverage) asProgress() Progress {
 }
 
 func (r *RepoCoverage) asProgress() RepoProgress {
-	p := RepoProgress{ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed,
-		Tips: r.Tips}
+	p := RepoProgress{
+		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed,
+		Tips: r.Tips,
+	}
 	signals := r.Signals
 	p.Signals = &signals
 	if r.IsGone() {

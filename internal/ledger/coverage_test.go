@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -102,11 +105,13 @@ func TestGapsInOrder(t *testing.T) {
 func TestPruneOfGaps(t *testing.T) {
 	t.Parallel()
 	var c Coverage
-	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: hour(-336),
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{{
+		ID: 1, FirstSeen: noon, Since: hour(-336),
 		Missed: []StreamWindow{
 			hours(activity.StreamCommits, -100, -50), hours(activity.StreamCommits, -20, -10),
 			hours(activity.StreamPulls, -90, -80),
-		}}}})
+		},
+	}}})
 	c.Prune(hour(-60))
 	require.Equal(t, activity.Windows{hours(0, -60, -50).Window, hours(0, -20, -10).Window},
 		c.Repos[1].Missing[activity.StreamCommits])
@@ -136,13 +141,17 @@ func TestPurgeable(t *testing.T) {
 	require.Len(t, c.Repos, 2)
 	c.Apply(Progress{Repos: []RepoProgress{ // seen after it left, as far as passes that came to their end know
 		{ID: 4, FirstSeen: hour(-23), Since: hour(-336), Presence: PresenceGone, GoneSince: hour(-90)},
-		{ID: 5, FirstSeen: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23),
-			Presence: PresenceGone, GoneSince: hour(-90)},
+		{
+			ID: 5, FirstSeen: hour(-100), Since: hour(-336), Signals: &activity.Signals{}, Observed: hour(-23),
+			Presence: PresenceGone, GoneSince: hour(-90),
+		},
 	}})
 	require.Empty(t, c.Purgeable(noon, nil))
 	for id := int64(10); id < 2500; id++ {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: id, FirstSeen: hour(-100), Since: hour(-336),
-			Presence: PresenceGone, GoneSince: hour(-90)}}})
+		c.Apply(Progress{Repos: []RepoProgress{{
+			ID: id, FirstSeen: hour(-100), Since: hour(-336),
+			Presence: PresenceGone, GoneSince: hour(-90),
+		}}})
 	}
 	for range 3 {
 		list := c.Purgeable(noon, nil)
@@ -189,8 +198,10 @@ func TestSignalsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	applyProgress := func(head string, observed time.Time) string {
-		c.Apply(Progress{Repos: []RepoProgress{{ID: 1, FirstSeen: noon, Since: noon,
-			Signals: &activity.Signals{Head: head}, Observed: observed}}})
+		c.Apply(Progress{Repos: []RepoProgress{{
+			ID: 1, FirstSeen: noon, Since: noon,
+			Signals: &activity.Signals{Head: head}, Observed: observed,
+		}}})
 		return c.Repos[1].Signals.Head
 	}
 	require.Equal(t, "a", applyProgress("a", hour(1)))

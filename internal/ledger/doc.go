@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ledger records what happened in organizations (events), which windows were read (coverage), and computes the
 // activity metrics as functions of both and of the time.
 //

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -24,7 +27,7 @@ func TestEntryKeyLabels(t *testing.T) {
 		{"leader", "", ""}:                {Name: EntryLeader},
 	} {
 		labels := key.Labels()
-		require.Equal(t, stored, [3]string{key.Name, labels[0], labels[1]})
+		require.Equal(t, [3]string{key.Name, labels[0], labels[1]}, stored)
 		got, err := ParseEntryKey(stored[0], [2]string{stored[1], stored[2]})
 		require.NoError(t, err)
 		require.Equal(t, key, got)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -57,7 +60,8 @@ func (one *follower) wake() {
 // under the lock that Publish's callers hold, and returns the snapshot of that time, so that no change is missed or
 // applied twice.
 func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error),
-	apply func(Change) error) error {
+	apply func(Change) error,
+) error {
 	one := &follower{wakeup: wakeup.NewSignal()}
 	defer f.unsubscribe(one)
 	for {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -38,7 +41,7 @@ func (m Metric) Name() string { return metricNames[m] }
 func MetricByName(name string) (Metric, bool) {
 	for i, candidate := range metricNames {
 		if candidate == name {
-			return Metric(i), true //nolint:gosec // fewer than NumMetrics
+			return Metric(i), true
 		}
 	}
 	return 0, false
@@ -123,7 +126,7 @@ func (v *Values) merge(o *Values) {
 // setTotals sets the totals of the kinds that have any events. Those in open are present.
 func (v *Values) setTotals(totals *Totals, open Mask) {
 	for i := range totals {
-		m := MetricTotal + Metric(i) //nolint:gosec // fewer than NumMetrics
+		m := MetricTotal + Metric(i)
 		if totals[totalSpecs[i].kind.Index()] == 0 {
 			continue
 		}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -24,12 +27,16 @@ func (p *RepoProgress) roundToSeconds() {
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
 	p.Tips, p.ResolvedTips = slices.Clone(p.Tips), slices.Clone(p.ResolvedTips)
 	for i := range p.Missed {
-		p.Missed[i].Window = activity.Window{Start: floorSecond(p.Missed[i].Window.Start),
-			End: ceilSecond(p.Missed[i].Window.End)}
+		p.Missed[i].Window = activity.Window{
+			Start: floorSecond(p.Missed[i].Window.Start),
+			End:   ceilSecond(p.Missed[i].Window.End),
+		}
 	}
 	for i := range p.Read {
-		p.Read[i].Window = activity.Window{Start: ceilSecond(p.Read[i].Window.Start),
-			End: floorSecond(p.Read[i].Window.End)}
+		p.Read[i].Window = activity.Window{
+			Start: ceilSecond(p.Read[i].Window.Start),
+			End:   floorSecond(p.Read[i].Window.End),
+		}
 	}
 	if p.Signals != nil {
 		signals := *p.Signals

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -59,7 +62,7 @@ func (v *View) openTotalMetrics(id int64) Mask {
 	for i := range totalSpecs {
 		// Optional measures are not read when their sums come from entries.
 		if spec := &totalSpecs[i]; open.Has(spec.stream) && (!spec.optional || !v.settings.WeeklyLinesFromEntries) {
-			set.Add(MetricTotal + Metric(i)) //nolint:gosec // fewer than NumMetrics
+			set.Add(MetricTotal + Metric(i))
 		}
 	}
 	return set
@@ -250,8 +253,10 @@ func (v *View) saveTotals() {
 		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 {
 			continue
 		}
-		held := savedTotals{starting: make(map[string][]startingTotal),
-			departed: make(map[string]map[accountKey]Totals)}
+		held := savedTotals{
+			starting: make(map[string][]startingTotal),
+			departed: make(map[string]map[accountKey]Totals),
+		}
 		for label, born := range repo.totals.starting {
 			held.starting[label.text] = born
 		}

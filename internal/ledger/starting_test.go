@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -90,8 +93,10 @@ func TestTotalsOfUnreadableHistory(t *testing.T) {
 // until it is enabled and was read.
 func TestTotalsOfADisabledStream(t *testing.T) {
 	t.Parallel()
-	off := activity.Signals{Disabled: activity.StreamsOf(activity.StreamComments),
-		DisabledSince: noon.AddDate(0, 0, -14)}
+	off := activity.Signals{
+		Disabled:      activity.StreamsOf(activity.StreamComments),
+		DisabledSince: noon.AddDate(0, 0, -14),
+	}
 	v := introduced(ViewSettings{ZeroFor: zeroFor}, &off)
 	comment := total(activity.KindIssueComment)
 	live(v, event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
@@ -177,10 +182,12 @@ func TestNoZeroAfterASnapshot(t *testing.T) {
 			live(v, commitOf(1, "ada", noon, 5))
 			require.Equal(t, uint64(0), visit(v, noon).values[ada].Of[MetricTotal])
 			for range 2 { // the first one is not completed
-				v.Apply(Change{Reset: true, LedgerStart: test.began, Progress: Progress{Edge: noon,
+				v.Apply(Change{Reset: true, LedgerStart: test.began, Progress: Progress{
+					Edge: noon,
 					Repos: []RepoProgress{
 						{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
-					}}})
+					},
+				}})
 				v.Apply(Change{Events: []activity.Event{commitOf(1, "ada", noon, 5), commitOf(2, "bob", noon, 5)}})
 			}
 			v.Apply(Change{CaughtUp: true})

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -104,8 +107,10 @@ func (s *State) Plan(fence uint64, b *Batch, room int) (Change, Receipt, error) 
 	if err != nil {
 		return Change{}, Receipt{}, err
 	}
-	a := admission{state: s, batch: b, room: room, since: s.wantedSince(&c.Progress),
-		seen: make(map[activity.Key]struct{})}
+	a := admission{
+		state: s, batch: b, room: room, since: s.wantedSince(&c.Progress),
+		seen: make(map[activity.Key]struct{}),
+	}
 	c.Events = a.events()
 	c.Removed, c.Restored = a.removals(fence), a.restored
 	if a.receipt.Folded > 0 {
@@ -370,8 +375,10 @@ func (s *State) event(key activity.Key, r storedEvent) activity.Event {
 
 // Snapshot returns the state as changes: the first has Reset, the last CaughtUp.
 func (s *State) Snapshot() []Change {
-	first := Change{Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.asProgress(),
-		PrunedBefore: s.prunedBefore}
+	first := Change{
+		Reset: true, LedgerStart: s.cov.LedgerStart, Progress: s.cov.asProgress(),
+		PrunedBefore: s.prunedBefore,
+	}
 	for key, n := range s.tallies {
 		first.Tallies = append(first.Tallies, Tally{key, n})
 	}
@@ -389,8 +396,10 @@ func (s *State) carriedChanges() []Change {
 	var carried []CarriedTotals
 	for key, series := range s.series {
 		if series.carried != (Totals{}) {
-			carried = append(carried, CarriedTotals{Repo: key.repo, Actor: s.actors.list[key.actor],
-				Totals: series.carried})
+			carried = append(carried, CarriedTotals{
+				Repo: key.repo, Actor: s.actors.list[key.actor],
+				Totals: series.carried,
+			})
 		}
 	}
 	var changes []Change

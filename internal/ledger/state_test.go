@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -12,8 +15,10 @@ import (
 
 // met introduces repository 1, wanted for four weeks before noon.
 func met() Progress {
-	return Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
-		Since: noon.AddDate(0, 0, -28)}}}
+	return Progress{Edge: noon, Repos: []RepoProgress{{
+		ID: 1, Name: "one", FirstSeen: noon,
+		Since: noon.AddDate(0, 0, -28),
+	}}}
 }
 
 func plan(t *testing.T, s *State, b Batch) Change {
@@ -34,8 +39,10 @@ func TestWholeSeconds(t *testing.T) {
 	b.Progress.Repos[0].Missed = []StreamWindow{{activity.StreamPulls, inexact}}
 	b.Entries = []Entry{{Observed: noon.Add(half)}}
 	for _, batch := range []Batch{b, {Observed: noon, Progress: Progress{Repos: []RepoProgress{
-		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{Start: inexact.Start,
-			End: noon.Add(-time.Minute + half)}}}},
+		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{
+			Start: inexact.Start,
+			End:   noon.Add(-time.Minute + half),
+		}}}},
 	}}}} {
 		c := plan(t, live, batch)
 		frame, err := EncodeChange(c)
@@ -60,7 +67,8 @@ func TestPlanRefusesInvalid(t *testing.T) {
 		"a name":     func(_ *Batch, r *RepoProgress) { r.Name = "\xff" },
 		"a head":     func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Head: "\xff"} },
 		"signals": func(_ *Batch,
-			r *RepoProgress) {
+			r *RepoProgress,
+		) {
 			r.Signals = &activity.Signals{Streams: 1 << activity.NumStreams}
 		},
 		"a time": func(_ *Batch, r *RepoProgress) { r.Since = time.Unix(1<<50, 0) },
@@ -70,7 +78,8 @@ func TestPlanRefusesInvalid(t *testing.T) {
 		"an edge":  func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
 		"a sample": func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
 		"a tally": func(b *Batch,
-			_ *RepoProgress) {
+			_ *RepoProgress,
+		) {
 			b.Tallies = []Tally{{TallyKey: TallyKey{Labels: [2]string{"\xff"}}}}
 		},
 		"too many of a": func(b *Batch, _ *RepoProgress) { b.Tallies = make([]Tally, maxElements+1) },

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -192,8 +195,10 @@ func TestOneRepositoryLags(t *testing.T) {
 	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
 		event(activity.KindIssueComment, 1, "ada", noon))
 	missed := StreamWindow{activity.StreamCommits, activity.Window{Start: noon, End: noon.Add(48 * time.Hour)}}
-	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{ID: 1,
-		Missed: []StreamWindow{missed}}}}})
+	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{
+		ID:     1,
+		Missed: []StreamWindow{missed},
+	}}}})
 	got := visit(v, noon.Add(48*time.Hour)).values[ada]
 	require.Equal(t, uint64(1), got.Of[count(activity.KindCommit)], "the commits could not be read")
 	require.Equal(t, uint64(0), got.Of[count(activity.KindIssueComment)], "the comments could")
@@ -203,8 +208,10 @@ func TestOneRepositoryLags(t *testing.T) {
 func TestTotalsNeverGoBack(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one",
-		FirstSeen: noon, Since: noon.AddDate(0, 0, -28)}}}}
+	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{
+		ID: 1, Name: "one",
+		FirstSeen: noon, Since: noon.AddDate(0, 0, -28),
+	}}}}
 	for i := range int64(20) {
 		b.Events = append(b.Events, commitOf(i, "ada", noon.AddDate(0, 0, -int(i)), 5))
 	}
@@ -274,8 +281,10 @@ func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 	v.Apply(Change{Reset: true})
 	require.False(t, v.IsCaughtUp())
 	v.Apply(Change{
-		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon,
-			Since: noon.AddDate(0, 0, -28)}}},
+		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{
+			ID: 1, Name: "one", FirstSeen: noon,
+			Since: noon.AddDate(0, 0, -28),
+		}}},
 		Events: []activity.Event{event(activity.KindCommit, 1, "ada", noon)},
 	})
 	got := visit(v, noon)
@@ -331,8 +340,10 @@ func TestCoverage(t *testing.T) {
 	c.Invalidate(time.Time{})
 	require.Equal(t, at(-336), c.OldestUncovered())
 	require.Len(t, c.Gaps(), 2*activity.NumStreams)
-	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: at(1)},
-		{ID: 2, Presence: PresenceGone, GoneSince: at(1)}}})
+	c.Apply(Progress{Repos: []RepoProgress{
+		{ID: 1, Presence: PresenceGone, GoneSince: at(1)},
+		{ID: 2, Presence: PresenceGone, GoneSince: at(1)},
+	}})
 	require.Empty(t, c.Gaps())
 	require.Equal(t, at(1), c.OldestUncovered())
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -84,14 +87,25 @@ func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 	}{
 		"all read":                   {week.Start, activity.Window{}, 0, true},
 		"wanted from a second later": {week.Start.Add(time.Second), activity.Window{}, 0, false},
-		"its first second is missing": {week.Start, activity.Window{Start: week.Start,
-			End: week.Start.Add(time.Second)}, 0, false},
-		"its last second is missing": {week.Start, activity.Window{Start: week.End.Add(-time.Second), End: week.End},
-			0, false},
-		"the second before is missing": {week.Start.Add(-time.Hour),
-			activity.Window{Start: week.Start.Add(-time.Second), End: week.Start}, 0, true},
-		"the second after is missing": {week.Start, activity.Window{Start: week.End, End: week.End.Add(time.Second)},
-			0, true},
+		"its first second is missing": {week.Start, activity.Window{
+			Start: week.Start,
+			End:   week.Start.Add(time.Second),
+		}, 0, false},
+		"its last second is missing": {
+			week.Start,
+			activity.Window{Start: week.End.Add(-time.Second), End: week.End},
+			0, false,
+		},
+		"the second before is missing": {
+			week.Start.Add(-time.Hour),
+			activity.Window{Start: week.Start.Add(-time.Second), End: week.Start},
+			0, true,
+		},
+		"the second after is missing": {
+			week.Start,
+			activity.Window{Start: week.End, End: week.End.Add(time.Second)},
+			0, true,
+		},
 		"another stream is missing": {week.Start, week, activity.StreamPulls, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,10 +115,12 @@ func TestLinesAreAbsentWhileTheWeekIsNotRead(t *testing.T) {
 			if !test.missed.IsEmpty() {
 				p.Missed = []StreamWindow{{test.stream, test.missed}}
 			}
-			v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}},
+			v.Apply(Change{
+				Reset: true, CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{p}},
 				Events: []activity.Event{
 					commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "bob", noon),
-				}})
+				},
+			})
 			got := visit(v, noon).values
 			for _, m := range []Metric{MetricLinesAdded, MetricLinesRemoved} {
 				require.Equal(t, test.there, got[ada].Present.Has(m))

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package ledger
 
 import (
@@ -47,8 +50,10 @@ func TestWeeklyEntries(t *testing.T) {
 	for _, user := range []string{"ada", "bob", "eve", "kim"} {
 		require.Nil(t, weekly(t, v, noon, user), "nothing is given yet")
 	}
-	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 5, 3), linesOf("bob", 0, 0),
-		linesOf("new", 1, 0), linesOf("idle", 0, 0)}})
+	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{
+		linesOf("ada", 5, 3), linesOf("bob", 0, 0),
+		linesOf("new", 1, 0), linesOf("idle", 0, 0),
+	}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "bob"), "listed with nothing, and has commits")
 	require.Nil(t, weekly(t, v, noon, "eve"), "not listed")
@@ -56,8 +61,10 @@ func TestWeeklyEntries(t *testing.T) {
 	require.Equal(t, []uint64{1, 0}, weekly(t, v, noon, "new"), "his commits have not been read yet")
 	require.Nil(t, weekly(t, v, noon, "idle"))
 
-	applyWeekly(v, noon.Add(time.Second), WeeklyLines{Week: week, Complete: true,
-		Users: []UserLines{linesOf("ada", 5, 3)}})
+	applyWeekly(v, noon.Add(time.Second), WeeklyLines{
+		Week: week, Complete: true,
+		Users: []UserLines{linesOf("ada", 5, 3)},
+	})
 	require.Equal(t, []uint64{0, 0}, weekly(t, v, noon, "eve"))
 	require.Nil(t, weekly(t, v, noon, "kim"))
 	require.Nil(t, weekly(t, v, noon, "new"))
@@ -65,8 +72,10 @@ func TestWeeklyEntries(t *testing.T) {
 
 	applyWeekly(v, noon, WeeklyLines{Week: week, Users: []UserLines{linesOf("ada", 99, 99)}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "an older observation")
-	v.Apply(Change{Entries: []Entry{{EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"),
-		Observed: noon.Add(time.Minute)}}})
+	v.Apply(Change{Entries: []Entry{{
+		EntryKey: WeeklyLinesKey(1), Data: []byte("rubbish"),
+		Observed: noon.Add(time.Minute),
+	}}})
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon, "ada"), "what is no document changes nothing")
 	require.Equal(t, []uint64{5, 3}, weekly(t, v, noon.Add(10*24*time.Hour), "ada"),
 		"the last one is shown until it is replaced")
@@ -95,8 +104,10 @@ func TestWeeklyEntriesByLabel(t *testing.T) {
 	}
 	old := noon.Add(-9 * 24 * time.Hour)
 	v := viewOf(settings, commitOf(1, "ada1", old, 7), commitOf(2, "renovate[bot]", old, 7))
-	users := []UserLines{linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100),
-		linesOf("eve", 7, 7), linesOf("kim", 1, 1)}
+	users := []UserLines{
+		linesOf("ada1", 5, 3), linesOf("ada2", 10, 1), linesOf("renovate[bot]", 100, 100),
+		linesOf("eve", 7, 7), linesOf("kim", 1, 1),
+	}
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: users})
 	require.Equal(t, []uint64{15, 4}, weekly(t, v, noon, "ada"))
 	require.Equal(t, []uint64{7, 7}, weekly(t, v, noon, "eve"))
@@ -133,8 +144,10 @@ func TestWeeklyEntriesOfARepository(t *testing.T) {
 	_, there = v.RepoName(1)
 	require.False(t, there)
 
-	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{Edge: noon,
-		Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}}}})
+	v.Apply(Change{Reset: true, CaughtUp: true, Progress: Progress{
+		Edge:  noon,
+		Repos: []RepoProgress{{ID: 1, Name: "one", FirstSeen: noon, Since: noon}},
+	}})
 	require.Empty(t, visit(v, noon).values)
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Contains(t, visit(v, noon).values, ada)
@@ -149,8 +162,10 @@ func TestWeeklyEntriesUnused(t *testing.T) {
 	applyWeekly(v, noon, WeeklyLines{Week: LastCompleteWeek(noon).Start, Users: []UserLines{linesOf("ada", 5, 3)}})
 	require.Equal(t, uint64(7), visit(v, noon).values[ada].Of[MetricLinesAdded])
 	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotalLinesAdded))
-	v.Apply(Change{Entries: []Entry{{EntryKey: EntryKey{Name: EntryCommitsWithoutLines},
-		Observed: noon.Add(-48 * time.Hour)}}})
+	v.Apply(Change{Entries: []Entry{{
+		EntryKey: EntryKey{Name: EntryCommitsWithoutLines},
+		Observed: noon.Add(-48 * time.Hour),
+	}}})
 	require.False(t, visit(v, noon).values[ada].Present.Has(MetricLinesAdded), "nobody has read them")
 	require.False(t, visit(v, noon.Add(7*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
 	require.True(t, visit(v, noon.Add(14*24*time.Hour)).values[ada].Present.Has(MetricLinesAdded))
@@ -210,8 +225,10 @@ func TestWeeklyIsBounded(t *testing.T) {
 }
 
 func FuzzDecodeWeekly(f *testing.F) {
-	f.Add((&WeeklyLines{Week: LastCompleteWeek(noon).Start, Complete: true,
-		Users: []UserLines{linesOf("ada", 5, 300)}}).Encode())
+	f.Add((&WeeklyLines{
+		Week: LastCompleteWeek(noon).Start, Complete: true,
+		Users: []UserLines{linesOf("ada", 5, 300)},
+	}).Encode())
 	f.Add([]byte{1, 0, 3})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		w, err := DecodeWeeklyLines(data)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package loc
 
 import (
@@ -41,8 +44,10 @@ func (s *State) Encode() []byte {
 	if !s.RewrittenAt.IsZero() {
 		data[0], data[1] = versionRewound, data[1]|flag(s.Outdated, flagOutdated)
 	}
-	for _, t := range []time.Time{s.Week, s.ConfirmedAt, s.FallbackUntil, s.StatisticsRetry.At, s.Commits.Week,
-		s.Commits.Retry.At} {
+	for _, t := range []time.Time{
+		s.Week, s.ConfirmedAt, s.FallbackUntil, s.StatisticsRetry.At, s.Commits.Week,
+		s.Commits.Retry.At,
+	} {
 		data = binary.AppendUvarint(data, seconds(t))
 	}
 	for _, n := range []int{
@@ -68,8 +73,10 @@ func Decode(data []byte) (State, error) {
 	s.QuietWeek, s.Fallback, s.Incomplete = data[1]&flagQuiet != 0, data[1]&flagFallback != 0,
 		data[1]&flagIncomplete != 0
 	in := stateReader{varint.NewReader(data[2:])}
-	for _, t := range []*time.Time{&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week,
-		&s.Commits.Retry.At} {
+	for _, t := range []*time.Time{
+		&s.Week, &s.ConfirmedAt, &s.FallbackUntil, &s.StatisticsRetry.At, &s.Commits.Week,
+		&s.Commits.Retry.At,
+	} {
 		*t = in.time()
 	}
 	s.ZeroAnswers = in.count()

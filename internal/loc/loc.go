@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package loc decides how a repository's weekly lines are got from GitHub's statistics: when these are asked for, what
 // an answer means, and when the lines of single commits are read in their place. It has no clock and does no I/O:
 //

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package loc
 
 import (
@@ -356,8 +359,10 @@ func TestCodec(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(
-		(&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{Head: "abc",
-			Position: 3}}).Encode(),
+		(&State{Week: sunday, ZeroAnswers: 2, Fallback: true, Commits: CommitProgress{
+			Head:     "abc",
+			Position: 3,
+		}}).Encode(),
 	)
 	f.Add([]byte{1, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package notify calls a host back without holding a lock. A component that reports its changes in order would have to
 // call the host under the lock that orders the changes; the host could then neither call the component nor be slow.
 package notify

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pattern matches logins and names of repositories against the patterns of a configuration. `*` stands for any
 // number of characters and `?` for one; every other character stands for itself, so that "dependabot[bot]" matches that
 // login. Case is ignored, as GitHub ignores it in both

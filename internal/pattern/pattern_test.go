@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package pattern
 
 import (
@@ -11,11 +14,15 @@ import (
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for text, test := range map[string]struct{ matches, others []string }{
-		"dependabot[bot]": {[]string{"dependabot[bot]", "Dependabot[Bot]"},
-			[]string{"dependabotb", "dependabot", "dependabot[bot]x"}},
+		"dependabot[bot]": {
+			[]string{"dependabot[bot]", "Dependabot[Bot]"},
+			[]string{"dependabotb", "dependabot", "dependabot[bot]x"},
+		},
 		"*[bot]": {[]string{"renovate[bot]", "[bot]"}, []string{"renovateb", "renovate[bot", "[bot]x"}},
-		"lib-core": {[]string{"lib-core", "Lib-Core", "LIB-CORE"},
-			[]string{"lib-core2", "my-lib-core", "lib_core"}},
+		"lib-core": {
+			[]string{"lib-core", "Lib-Core", "LIB-CORE"},
+			[]string{"lib-core2", "my-lib-core", "lib_core"},
+		},
 		"{api,web}":         {[]string{"{api,web}", "{API,web}"}, []string{"api", "web"}},
 		"app-?":             {[]string{"app-1", "APP-x"}, []string{"app-", "app-12", "app-1\n"}},
 		"*":                 {[]string{"a", "", "a.b-c_d", "a\nb"}, nil},

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package proctest runs programs for tests, and signals them by their process id.
 package proctest
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rabbittest runs RabbitMQ servers for tests: real ones, each of one test, on free loopback ports.
 package rabbittest
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisconn_test
 
 import (
@@ -19,8 +22,10 @@ func TestAddresses(t *testing.T) {
 		config.Endpoints = []string{endpoint}
 		require.NoError(t, config.Check(), endpoint)
 	}
-	for _, endpoint := range []string{":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379",
-		"redis:6379/0", "-:1"} {
+	for _, endpoint := range []string{
+		":6379", "redis:", "redis:0", "redis:65536", "re dis:1", "::1:6379",
+		"redis:6379/0", "-:1",
+	} {
 		config := redisconn.Default()
 		config.Endpoints = []string{endpoint}
 		err := config.Check()

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redisconn connects to Redis. Receiver and extension share its configuration block.
 package redisconn
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisconn_test
 
 import (
@@ -147,14 +150,18 @@ func TestTLSAndACL(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, receipt.Recorded)
 	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: ledger.Progress{
-		Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceGone,
-			GoneSince: storetest.Noon.AddDate(0, 0, -2)}},
+		Repos: []ledger.RepoProgress{{
+			ID: 1, Presence: ledger.PresenceGone,
+			GoneSince: storetest.Noon.AddDate(0, 0, -2),
+		}},
 	}})
 	require.NoError(t, err)
 	require.NoError(t, store.Prune(t.Context(), "acme", storetest.Noon))
 	require.Equal(t, 0, storetest.LatestView(t, store, "acme").Summary().Gaps)
-	leases := redislease.New(client, redislease.Settings{Prefix: config.KeyPrefix, Identity: "one",
-		Duration: time.Second})
+	leases := redislease.New(client, redislease.Settings{
+		Prefix: config.KeyPrefix, Identity: "one",
+		Duration: time.Second,
+	})
 	term, err := leases.Acquire(t.Context(), "")
 	require.NoError(t, err)
 	_, err = leases.Announce(t.Context(), 1)
@@ -171,10 +178,14 @@ func TestTLSAndACL(t *testing.T) {
 		OnDegraded: func(err error) { t.Errorf("the budget is not shared: %v", err) },
 	})
 	now := time.Now()
-	_, err = shared.Reserve(t.Context(), budget.Reservation{ID: "one", Resource: budget.ResourceREST, Now: now,
-		ExpiresAt: now.Add(time.Minute), MaxInFlight: 1})
+	_, err = shared.Reserve(t.Context(), budget.Reservation{
+		ID: "one", Resource: budget.ResourceREST, Now: now,
+		ExpiresAt: now.Add(time.Minute), MaxInFlight: 1,
+	})
 	require.NoError(t, err)
-	_, err = shared.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: now,
-		Limited: true, InitialBackoff: time.Minute})
+	_, err = shared.Settle(t.Context(), budget.Settlement{
+		ID: "one", Resource: budget.ResourceREST, Now: now,
+		Limited: true, InitialBackoff: time.Minute,
+	})
 	require.NoError(t, err)
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rediskeys names every key in Redis. The names are a stored format: replicas of other versions use them too.
 //
 //	<prefix>:1:<name>          of a deployment

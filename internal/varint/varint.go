@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package varint decodes unsigned varints, as [encoding/binary.AppendUvarint] writes them, and strings after their
 // lengths.
 package varint

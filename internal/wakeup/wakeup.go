@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package wakeup has the two ways in which goroutines of this module wait: a sleep that a context ends, and a wake-up
 // signal that coalesces.
 package wakeup

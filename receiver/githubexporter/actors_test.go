@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -48,8 +51,10 @@ func TestLabels(t *testing.T) {
 // well.
 func TestUnmatchedUsers(t *testing.T) {
 	t.Parallel()
-	u := newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{"Ada", "*[bot]", "{a,b}",
-		"bob"}})
+	u := newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login", Exclude: []string{
+		"Ada", "*[bot]", "{a,b}",
+		"bob",
+	}})
 	require.Equal(t, []string{"Ada", "*[bot]", "{a,b}", "bob"}, u.unmatchedPatterns())
 	for _, a := range []activity.Actor{{ID: 7, Login: "ada"}, activity.Bot(9, "renovate"), activity.Ghost()} {
 		u.labelFor(a)
@@ -63,8 +68,10 @@ func TestAgentsInOlderRecords(t *testing.T) {
 	t.Parallel()
 	shown, hidden := newUserLabels(&ActorsConfig{Bots: "include", Label: "login"}),
 		newUserLabels(&ActorsConfig{Bots: "exclude", Label: "login"})
-	for _, a := range []activity.Actor{{ID: 198982749, Login: "Copilot"},
-		activity.Bot(198982749, "copilot-swe-agent")} {
+	for _, a := range []activity.Actor{
+		{ID: 198982749, Login: "Copilot"},
+		activity.Bot(198982749, "copilot-swe-agent"),
+	} {
 		label, _ := shown.labelFor(a)
 		require.Equal(t, "Copilot[bot]", label)
 		_, there := hidden.labelFor(a)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -99,7 +102,8 @@ func (b *backend) followError(org string) error {
 }
 
 func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend,
-	error) {
+	error,
+) {
 	if config.Redis.Enabled() {
 		return openRedis(ctx, config, settings)
 	}
@@ -107,8 +111,10 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		settings.Logger.Warn("No storage is configured: the state is in memory, and every restart reads the " +
 			"look-back again and starts the cumulative sums from zero.")
 		store := memstore.New(memstore.Settings{MaxSeries: config.MaxSeries})
-		return &backend{Store: store, sizer: store, probeRequested: wakeup.NewSignal(), budget: localBudget,
-			close: func(context.Context) error { return nil }}, nil
+		return &backend{
+			Store: store, sizer: store, probeRequested: wakeup.NewSignal(), budget: localBudget,
+			close: func(context.Context) error { return nil },
+		}, nil
 	}
 	client, err := storageClient(ctx, config.Storage, settings, host)
 	if err != nil {
@@ -119,8 +125,10 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 		dependency: health.Storage,
 	}
 	client.state.changed = b.requestProbe
-	store := extstore.New(client, extstore.Settings{MaxSeries: config.MaxSeries,
-		OnCorrupt: b.reportCorrupt(settings.Logger)})
+	store := extstore.New(client, extstore.Settings{
+		MaxSeries: config.MaxSeries,
+		OnCorrupt: b.reportCorrupt(settings.Logger),
+	})
 	b.Store, b.sizer = store, store
 	return b, nil
 }

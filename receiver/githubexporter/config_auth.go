@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -40,8 +43,10 @@ type AppConfig struct {
 // Validate checks that there is exactly one credential. Its errors never contain a secret.
 func (c *AuthConfig) Validate() error {
 	var given []string
-	for name, is := range map[string]bool{"token": c.Token != nil, "app": c.App != nil,
-		"authenticator": c.Authenticator != nil} {
+	for name, is := range map[string]bool{
+		"token": c.Token != nil, "app": c.App != nil,
+		"authenticator": c.Authenticator != nil,
+	} {
 		if is {
 			given = append(given, name)
 		}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -80,8 +83,10 @@ func (c *RabbitMQConfig) Validate() error {
 		}
 		names[name] = field
 	}
-	for field, name := range map[string]string{"exchange": c.Exchange, "queue": c.Queue,
-		"dead_letter_queue": c.DeadLetterQueue} {
+	for field, name := range map[string]string{
+		"exchange": c.Exchange, "queue": c.Queue,
+		"dead_letter_queue": c.DeadLetterQueue,
+	} {
 		if name == "" || len(name) > 200 || strings.HasPrefix(name, "amq.") || strings.ContainsAny(name, "\r\n\t ") {
 			errs = append(errs, fmt.Errorf(
 				"%s: %s, want a name without blanks, not one of the broker's own that begin with amq",

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -22,8 +25,10 @@ type credentials struct {
 }
 
 func newCredentials(newBudget func(credential string) budget.Budget) *credentials {
-	return &credentials{newBudget: newBudget, budgets: make(map[string]budget.Budget),
-		apps: make(map[string]github.Credential)}
+	return &credentials{
+		newBudget: newBudget, budgets: make(map[string]budget.Budget),
+		apps: make(map[string]github.Credential),
+	}
 }
 
 // resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its

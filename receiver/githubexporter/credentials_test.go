@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -38,15 +41,26 @@ func TestExpiryOfACredential(t *testing.T) {
 		want time.Time
 	}{
 		{"nothing is told", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"an answer tells", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx", CredentialExpires: end},
-			end},
-		{"an answer of the other API does not", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"},
-			end},
+		{
+			"an answer tells",
+			github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx", CredentialExpires: end},
+			end,
+		},
+		{
+			"an answer of the other API does not",
+			github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"},
+			end,
+		},
 		{"no answer", github.Attempt{Resource: budget.ResourceREST}, end},
-		{"a refusal tells", github.Attempt{Resource: budget.ResourceREST, CredentialExpires: end.Add(time.Hour)},
-			end.Add(time.Hour)},
-		{"the other API tells, too", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx",
-			CredentialExpires: end}, end},
+		{
+			"a refusal tells",
+			github.Attempt{Resource: budget.ResourceREST, CredentialExpires: end.Add(time.Hour)},
+			end.Add(time.Hour),
+		},
+		{"the other API tells, too", github.Attempt{
+			Resource: budget.ResourceGraphQL, StatusClass: "2xx",
+			CredentialExpires: end,
+		}, end},
 		{"another credential", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
 		{"the other API", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
 	} {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -116,7 +119,8 @@ func (h *leaderHandover) readFormerLease(ctx context.Context) (*string, error) {
 // version before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store
 // refuses it then.
 func (h *leaderHandover) findUnrecordedLeader(ctx context.Context, record *leaderRecord, unrecorded string) (*string,
-	error) {
+	error,
+) {
 	if unrecorded == h.lease.name || record.Fence == 0 {
 		return nil, nil //nolint:nilnil // nil is no other lease
 	}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -56,8 +59,10 @@ func replicaOf(t *testing.T, config *Config, elector component.Component) (*gith
 	sink := newSink()
 	r, err := newReceiver(config, receivertest.NewNopSettings(metadata.Type), sink)
 	require.NoError(t, err)
-	require.NoError(t, r.Start(t.Context(), &host{Host: componenttest.NewNopHost(),
-		extensions: map[component.ID]component.Component{id: elector}}))
+	require.NoError(t, r.Start(t.Context(), &host{
+		Host:       componenttest.NewNopHost(),
+		extensions: map[component.ID]component.Component{id: elector},
+	}))
 	t.Cleanup(func() { require.NoError(t, r.Shutdown(context.WithoutCancel(t.Context()))) })
 	return r, sink
 }

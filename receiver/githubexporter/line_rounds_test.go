@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -22,8 +25,10 @@ const statsRoute = "/repos/{owner}/{repo}/stats/contributors"
 // statsData has a repository with a commit of ada's in the last complete week and another one long before it.
 func statsData() *githubtest.Dataset {
 	week := ledger.LastCompleteWeek(time.Now())
-	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: week.Start.AddDate(0, 0, -7),
-		Until: week.End}}
+	data := &githubtest.Dataset{Org: githubtest.Org{
+		Login: "open-telemetry", From: week.Start.AddDate(0, 0, -7),
+		Until: week.End,
+	}}
 	for n, name := range []string{"busy", "quiet"} {
 		data.Repos = append(data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: data.Org.From})
 		at := week.End.Add(-time.Hour - time.Duration(n)*8*24*time.Hour)
@@ -88,8 +93,10 @@ func TestWeeklyLinesFromStatistics(t *testing.T) {
 	require.Zero(t, added("quiet"))
 	healthy, known := dependency()
 	require.True(t, known && healthy)
-	server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute},
-		Effect: githubtest.Status(http.StatusBadGateway)})
+	server.InjectFault(githubtest.Fault{
+		Match:  githubtest.Match{Route: statsRoute},
+		Effect: githubtest.Status(http.StatusBadGateway),
+	})
 	sink.until(t, func(map[string]int) bool {
 		healthy, _ := dependency()
 		return mode("busy", "stale") && !healthy

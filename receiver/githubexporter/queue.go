@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -79,8 +82,10 @@ func (r *githubReceiver) openJobs(ctx context.Context) (*jobQueue, error) {
 		}
 	}
 	if !r.config.RabbitMQ.Enabled() || r.config.RabbitMQ.Unavailable == unavailableMemory {
-		j.local = memqueue.New(memqueue.Settings{Retries: r.config.Backfill.retries(),
-			Consumers: r.config.Backfill.ConsumerCount})
+		j.local = memqueue.New(memqueue.Settings{
+			Retries:   r.config.Backfill.retries(),
+			Consumers: r.config.Backfill.ConsumerCount,
+		})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
 		ReaderOf: r.readerOf, Claims: j.claims, Retries: r.config.Backfill.retries(),
@@ -183,7 +188,8 @@ func (j *jobQueue) Publish(ctx context.Context, list []backfill.Job) (int, error
 
 // depth is that of the local queue and of the shared one together.
 func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth,
-	error) {
+	error,
+) {
 	var depth backfill.Depth
 	if j.local != nil {
 		depth, _ = j.local.Depth(ctx) // it has no errors

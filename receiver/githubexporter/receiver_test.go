@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubexporter
 
 import (
@@ -226,8 +229,11 @@ func TestAuthenticator(t *testing.T) {
 func TestStopAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	server := testServer(t)
-	for _, fault := range []*githubtest.Fault{nil, {Effect: githubtest.Hang()},
-		{Effect: githubtest.SlowBody(20 * time.Millisecond)}} {
+	for _, fault := range []*githubtest.Fault{
+		nil,
+		{Effect: githubtest.Hang()},
+		{Effect: githubtest.SlowBody(20 * time.Millisecond)},
+	} {
 		server.ClearFaults()
 		if fault != nil {
 			server.InjectFault(*fault)
@@ -264,8 +270,10 @@ func TestStorageReferences(t *testing.T) {
 func TestInvalidValues(t *testing.T) {
 	t.Parallel()
 	login, at := "somebody", time.Now().Add(-time.Hour).Truncate(time.Second)
-	data := &githubtest.Dataset{Org: githubtest.Org{Login: "open-telemetry", From: at.Add(-time.Hour), Until: at},
-		Repos: []githubtest.Repo{{Name: "repo", DefaultBranch: "main", CreatedAt: at.Add(-time.Hour)}}}
+	data := &githubtest.Dataset{
+		Org:   githubtest.Org{Login: "open-telemetry", From: at.Add(-time.Hour), Until: at},
+		Repos: []githubtest.Repo{{Name: "repo", DefaultBranch: "main", CreatedAt: at.Add(-time.Hour)}},
+	}
 	for n := range 5 {
 		data.Commits = append(data.Commits, githubtest.Commit{
 			Repo: "repo", SHA: fmt.Sprintf("%040x", n+1), Login: &login, AuthoredAt: at, CommittedAt: at, Additions: 3,

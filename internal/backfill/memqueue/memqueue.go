@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package memqueue is a queue in this process. Its jobs end with the process: the coverage still has their gaps, and
 // the next sweep publishes them again.
 package memqueue

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package queuetest is the conformance suite that every backfill.Queue passes.
 package queuetest
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rabbitqueue is a queue on RabbitMQ: a quorum queue of jobs for each organization, a queue with a time to live
 // for each delay, and one of dead letters. It publishes with confirms and acknowledges by hand, after the work. Every
 // failure of a connection or of the broker leads to a new connection that declares everything again.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redisclaims stores the claims of backfill jobs in Redis.
 //
 //	key                                  type  field   value

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package electiontest is the conformance suite that every elector passes.
 package electiontest
 

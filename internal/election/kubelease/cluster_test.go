@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build kubernetes
 
 package kubelease_test
@@ -255,7 +258,8 @@ func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
 	forward.ErrorHandler = func(w http.ResponseWriter, _ *http.Request,
-		_ error) {
+		_ error,
+	) {
 		w.WriteHeader(http.StatusBadGateway)
 	}
 	l := &disturbedProxy{}
@@ -354,8 +358,10 @@ func TestDisturbances(t *testing.T) {
 			return func() { c.api.Run(); c.awaitReady() }
 		})
 	})
-	for name, length := range map[string]time.Duration{"etcd stopped": 2 * electiontest.Timing.LeaseDuration,
-		"etcd stopped for a minute": time.Minute} {
+	for name, length := range map[string]time.Duration{
+		"etcd stopped":              2 * electiontest.Timing.LeaseDuration,
+		"etcd stopped for a minute": time.Minute,
+	} {
 		t.Run(name, func(t *testing.T) {
 			testOutage(t, c.admin, c.admin, length, func() func() {
 				c.etcd.Pause()

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package kubelease_test
 
 import (
@@ -36,11 +39,15 @@ func TestConnectFailures(t *testing.T) {
 		connection kubelease.Connection
 		want       string
 	}{
-		"not in a cluster": {kubelease.Connection{},
-			"use the pod's service account: unable to load in-cluster configuration"},
+		"not in a cluster": {
+			kubelease.Connection{},
+			"use the pod's service account: unable to load in-cluster configuration",
+		},
 		"no such file": {kubelease.Connection{Kubeconfig: "missing"}, "use the kubeconfig missing: "},
-		"empty file": {kubelease.Connection{Kubeconfig: writeKubeconfig(t, "{}")},
-			"no configuration has been provided"},
+		"empty file": {
+			kubelease.Connection{Kubeconfig: writeKubeconfig(t, "{}")},
+			"no configuration has been provided",
+		},
 		"not a config file": {kubelease.Connection{Kubeconfig: writeKubeconfig(t, "]")}, "yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package kubelease elects leaders with Lease objects of a Kubernetes API server, through client-go's leader election.
 //
 //	field of the Lease          value

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Stores how many leases a replica holds, and removes the replicas that have not announced for the duration of a lease.
 --
 -- KEYS  replicas: identity → "held expiry", the expiry in milliseconds of Redis's clock

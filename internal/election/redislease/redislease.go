@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redislease stores leases in Redis: a lock with an expiry, and a fence without one.
 //
 //	key                                    type    value

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Releases a lease, unless another term holds it. Returns 1, or 0 without effect.
 --
 -- KEYS  holder

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Extends a lease to its duration from now on. Returns 1, or 0 when another term holds it, or none.
 --
 -- KEYS  holder

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package static decides by configuration which replica leads: it is the Leaser of a single replica, or of replicas of
 // which a person appoints one.
 package static

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package budget accounts for the rate limits of one GitHub credential: it reserves a request before it is sent and
 // settles it when it has ended. Policy decides from a State whether a request may be sent, Local is the budget of one
 // process, and package redisbudget shares one between replicas. Nothing here sleeps or does I/O.

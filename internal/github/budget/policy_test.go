@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package budget
 
 import (
@@ -21,8 +24,10 @@ func TestFloorWithRequestsInFlight(t *testing.T) {
 		require.NoError(t, err)
 		left := 260
 		for n := range 100 { // none of them is settled meanwhile
-			r := Reservation{ID: strconv.Itoa(n), Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute),
-				MaxInFlight: 100}
+			r := Reservation{
+				ID: strconv.Itoa(n), Resource: resource, Now: now, ExpiresAt: now.Add(time.Minute),
+				MaxInFlight: 100,
+			}
 			state, err := local.Reserve(t.Context(), r)
 			require.NoError(t, err)
 			if policy.Check(&state, resource, price, Foreground, now) != nil {

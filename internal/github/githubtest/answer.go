@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest
 
 import (
@@ -59,8 +62,10 @@ func (a *response) applyValidators(r *http.Request) (notModified bool) {
 		return false
 	}
 	h := sha256.New()
-	for _, s := range []string{r.Header.Get("Authorization"), r.Header.Get("Accept"), a.header.Get("Link"),
-		string(a.body)} {
+	for _, s := range []string{
+		r.Header.Get("Authorization"), r.Header.Get("Accept"), a.header.Get("Link"),
+		string(a.body),
+	} {
 		_, _ = h.Write([]byte(s))
 		_, _ = h.Write([]byte{0})
 	}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest_test
 
 import (
@@ -27,10 +30,12 @@ func TestAppTokens(t *testing.T) {
 	c := &clock{at("12:00:00")}
 	s := acme(t, func(set *githubtest.Settings) {
 		set.Now = c.now
-		set.Apps = []githubtest.App{{ID: 7, ClientID: "Iv1.x", Slug: "exporter", PublicKey: &key.PublicKey,
+		set.Apps = []githubtest.App{{
+			ID: 7, ClientID: "Iv1.x", Slug: "exporter", PublicKey: &key.PublicKey,
 			Installations: []githubtest.Installation{
 				{ID: 70, Org: "acme"}, {ID: 71, Org: "other", Suspended: true},
-			}}}
+			},
+		}}
 	})
 	app := sign(t, key, jwt.MapClaims{"iss": "Iv1.x", "iat": c.Unix() - 60, "exp": c.Unix() + 540})
 	require.Equal(t, "exporter", dig(t, get(t, s, "/app", "Authorization", app).json(t), "slug"))

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package githubtest is a fake GitHub for tests: the REST and GraphQL APIs over plain data that goes on arriving while
 // the server runs, with GitHub's paging, conditional requests, prices, limits and failures.
 //

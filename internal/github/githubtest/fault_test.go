@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest_test
 
 import (
@@ -209,8 +212,10 @@ func TestConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for _, path := range []string{"/orgs/acme/repos", "/repos/acme/api/pulls?state=all",
-				"/repos/acme/api/stats/contributors"} {
+			for _, path := range []string{
+				"/orgs/acme/repos", "/repos/acme/api/pulls?state=all",
+				"/repos/acme/api/stats/contributors",
+			} {
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
 				if err != nil {
 					t.Error(err)

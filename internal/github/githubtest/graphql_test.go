@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest_test
 
 import (
@@ -19,7 +22,9 @@ func TestGraphQLReadsEverything(t *testing.T) {
 	s := acme(t, nil)
 	j := ask(t, s, `query Page($org: String!, $with: Boolean!) {
 		organization(login: $org) {
-			repositories(first: 10, orderBy: {field: NAME, direction: ASC}) { totalCount edges { cursor node { ...repo } } }
+			repositories(first: 10, orderBy: {field: NAME, direction: ASC}) {
+				totalCount edges { cursor node { ...repo } }
+			}
 		}
 	}
 	fragment repo on Repository {
@@ -28,7 +33,9 @@ func TestGraphQLReadsEverything(t *testing.T) {
 			totalCount nodes { oid additions parents { totalCount } author { user { login } } }
 		} } } }
 		pullRequests(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) {
-			nodes { number updatedAt state author { __typename login } reviews(first: 5) { nodes { state submittedAt } } }
+			nodes {
+				number updatedAt state author { __typename login } reviews(first: 5) { nodes { state submittedAt } }
+			}
 		}
 		issues(first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) @include(if: $with) {
 			nodes { number updatedAt comments(first: 5) { nodes { databaseId updatedAt lastEditedAt } } }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest
 
 import (
@@ -29,8 +32,10 @@ func list[T any](x *exchange, address string, all []T, render func(T) obj) respo
 // listRepo is a list below a repository; its links have the address by id.
 func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 	below := x.path
-	for _, prefix := range []string{"/repos/" + x.vars["owner"] + "/" + x.vars["repo"],
-		"/repositories/" + x.vars["repository_id"]} {
+	for _, prefix := range []string{
+		"/repos/" + x.vars["owner"] + "/" + x.vars["repo"],
+		"/repositories/" + x.vars["repository_id"],
+	} {
 		below = strings.TrimPrefix(below, prefix)
 	}
 	return list(x, x.repoAddress(x.repo)+below, all, render)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package extstore_test
 
 import (
@@ -51,8 +54,10 @@ func commitUntilKilled(dir string) {
 // that the journal is often replaced by a snapshot.
 func crashBatch(n int64) ledger.Batch {
 	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1)}
-	b.Progress.Repos[0].Signals = &activity.Signals{Head: strings.Repeat("x", 20_000),
-		Pulls: activity.LatestUpdate{Number: n}}
+	b.Progress.Repos[0].Signals = &activity.Signals{
+		Head:  strings.Repeat("x", 20_000),
+		Pulls: activity.LatestUpdate{Number: n},
+	}
 	b.Progress.Repos[0].Observed = storetest.Noon
 	for i := max(0, n-1); i <= n; i++ {
 		b.Events = append(b.Events, storetest.Event(activity.KindCommit, i, "ada", storetest.Noon))
@@ -97,7 +102,8 @@ func requireRecorded(t *testing.T, dir string, acknowledged int64) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, closer()) }()
 	store := extstore.New(client, extstore.Settings{OnCorrupt: func(key string,
-		err error) {
+		err error,
+	) {
 		t.Errorf("%s: %v", key, err)
 	}})
 	got := storetest.EmittedSeries{}

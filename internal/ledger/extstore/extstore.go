@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package extstore is a ledger.Store on a storage extension of the collector: the durable store of a single process. It
 // works with any storage extension. Storage extensions have no compare-and-set, so it cannot fence other processes.
 //

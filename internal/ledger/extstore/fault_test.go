@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package extstore_test
 
 import (
@@ -199,8 +202,10 @@ type follower struct {
 
 func following(t *testing.T, store ledger.Store) *follower {
 	t.Helper()
-	f := &follower{t: t, applied: make(chan struct{}, 1),
-		view: ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour})}
+	f := &follower{
+		t: t, applied: make(chan struct{}, 1),
+		view: ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour}),
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() {

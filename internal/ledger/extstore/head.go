@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package extstore
 
 import (
@@ -62,8 +65,10 @@ func decodeHead(record []byte) (head, error) {
 
 // headOperations returns the operations that write both copies.
 func (p *position) headOperations(h head) []*storage.Operation {
-	return []*storage.Operation{storage.SetOperation(p.headKey(), h.encode()),
-		storage.SetOperation(p.copyKey(), h.encode())}
+	return []*storage.Operation{
+		storage.SetOperation(p.headKey(), h.encode()),
+		storage.SetOperation(p.copyKey(), h.encode()),
+	}
 }
 
 // loadHead reads the current generation from the newer valid copy of the head, and repairs the other copy. When both

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package extstore_test
 
 import (
@@ -99,6 +102,8 @@ func adas(view *ledger.View) uint64 {
 
 // edge is what an idle pass commits: it has looked at everything and found nothing.
 func edge(after time.Duration) ledger.Batch {
-	return ledger.Batch{Org: "acme", Observed: storetest.Noon,
-		Progress: ledger.Progress{Edge: storetest.Noon.Add(after)}}
+	return ledger.Batch{
+		Org: "acme", Observed: storetest.Noon,
+		Progress: ledger.Progress{Edge: storetest.Noon.Add(after)},
+	}
 }

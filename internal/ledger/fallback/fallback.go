@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fallback is a ledger.Store that continues in memory while the shared store is unreachable. It always mirrors
 // the shared store, so that no sum decreases in an outage. Batches that are committed in an outage are replayed to the
 // shared store afterwards, which is safe because recording is a set union.
@@ -243,7 +246,8 @@ func (s *Store) Coverage(ctx context.Context, org string) (ledger.Coverage, erro
 
 // ReadEntries implements ledger.Store.
 func (s *Store) ReadEntries(ctx context.Context, org string, keys []ledger.EntryKey) (map[ledger.EntryKey]ledger.Entry,
-	error) {
+	error,
+) {
 	if s.IsDegraded() {
 		return s.mirror.ReadEntries(ctx, org, keys)
 	}

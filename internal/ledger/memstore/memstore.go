@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package memstore is a ledger.Store in memory, for tests and throw-away runs. After a restart it is empty.
 package memstore
 

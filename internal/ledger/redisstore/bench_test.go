@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore_test
 
 import (
@@ -36,8 +39,10 @@ func benchEvents(from, n int) []activity.Event {
 		e := activity.Event{
 			Repo: 100_000_000 + int64(repo), Kind: activity.KindIssueComment,
 			ID: activity.NumberID(int64(1_000_000_000 + number)),
-			Actor: activity.Actor{ID: int64(1_000_000 + (repo*5+number%20)%5000),
-				Login: fmt.Sprintf("some-user-%d", (repo*5+number%20)%5000)},
+			Actor: activity.Actor{
+				ID:    int64(1_000_000 + (repo*5+number%20)%5000),
+				Login: fmt.Sprintf("some-user-%d", (repo*5+number%20)%5000),
+			},
 			Time: storetest.Noon.Add(-time.Duration(number%(14*24*3600)) * time.Second),
 		}
 		if number%2 == 0 {
@@ -74,8 +79,10 @@ func record(ctx context.Context, tb testing.TB, store ledger.Store, from, until 
 	tb.Helper()
 	batches := make([]ledger.Batch, 0, (until-from)/benchBatch)
 	for n := from; n < until; n += benchBatch {
-		batches = append(batches, ledger.Batch{Org: benchOrg, Observed: storetest.Noon,
-			Events: benchEvents(n, benchBatch)})
+		batches = append(batches, ledger.Batch{
+			Org: benchOrg, Observed: storetest.Noon,
+			Events: benchEvents(n, benchBatch),
+		})
 	}
 	began := time.Now()
 	var next atomic.Int64

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore
 
 import (
@@ -90,8 +93,10 @@ func TestRecords(t *testing.T) {
 		e := activity.Event{
 			Kind: rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"),
 			Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
-			Actor: activity.Actor{ID: rapid.Int64().Draw(t, "id"),
-				Login: rapid.StringMatching(`[a-z-]{1,39}(\[bot\])?`).Draw(t, "login")},
+			Actor: activity.Actor{
+				ID:    rapid.Int64().Draw(t, "id"),
+				Login: rapid.StringMatching(`[a-z-]{1,39}(\[bot\])?`).Draw(t, "login"),
+			},
 			Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "time"), 0).UTC(),
 		}
 		copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), 20, 20).Draw(t, "event"))
@@ -115,10 +120,14 @@ func TestLegacyForms(t *testing.T) {
 	require.NoError(t, err)
 	at := time.Unix(0x65000000, 0).UTC()
 	require.Equal(t, []activity.Event{
-		{Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"},
-			Time: at, Measures: activity.Lines(10, 2)},
-		{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"},
-			Time: at.Add(time.Second)},
+		{
+			Kind: activity.KindCommit, Repo: 5, ID: activity.NumberID(7), Actor: activity.Actor{ID: 7, Login: "ada"},
+			Time: at, Measures: activity.Lines(10, 2),
+		},
+		{
+			Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(8), Actor: activity.Actor{Login: "bob"},
+			Time: at.Add(time.Second),
+		},
 	}, list)
 	want := ledger.Totals{1, 2, 3, 4, 5, 6, 7}
 	totals, err := parseTotals("1 2 3 4 5 6 7")

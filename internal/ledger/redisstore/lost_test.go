@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore_test
 
 import (
@@ -171,8 +174,10 @@ type loss struct {
 }
 
 func (l *loss) open() *redisstore.Store {
-	return redisstore.New(l.client, redisstore.Settings{Prefix: l.prefix, Now: time.Now,
-		OnDamaged: func(string) { l.damaged.Add(1) }})
+	return redisstore.New(l.client, redisstore.Settings{
+		Prefix: l.prefix, Now: time.Now,
+		OnDamaged: func(string) { l.damaged.Add(1) },
+	})
 }
 
 func (l *loss) key(name string) string { return l.prefix + ":1:{acme}:" + name }
@@ -301,8 +306,10 @@ func lostEvents() []activity.Event {
 func fillLedger(ctx context.Context, store *redisstore.Store) error {
 	events := lostEvents()
 	first := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1), Events: events}
-	first.Entries = []ledger.Entry{{EntryKey: ledger.EntryKey{Name: "kept"}, Data: []byte("x"),
-		Observed: storetest.Noon}}
+	first.Entries = []ledger.Entry{{
+		EntryKey: ledger.EntryKey{Name: "kept"}, Data: []byte("x"),
+		Observed: storetest.Noon,
+	}}
 	first.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "kept"}, Add: 1}}
 	if _, err := store.Commit(ctx, 1, first); err != nil {
 		return err
@@ -350,8 +357,10 @@ func readOnce(ctx context.Context, store *redisstore.Store, fence uint64, before
 		met := ledger.Progress{Repos: storetest.IntroduceRepos(1).Repos}
 		last := ledger.RepoProgress{ID: 1, Signals: &activity.Signals{Head: "abc"}, Observed: storetest.Noon}
 		err = errors.Join(commit(ledger.Batch{Progress: met}), commit(ledger.Batch{Events: lostEvents()[2:4]}),
-			commit(ledger.Batch{Events: lostEvents()[4:],
-				Progress: ledger.Progress{Repos: []ledger.RepoProgress{last}}}))
+			commit(ledger.Batch{
+				Events:   lostEvents()[4:],
+				Progress: ledger.Progress{Repos: []ledger.RepoProgress{last}},
+			}))
 	}
 	return errors.Join(err, commit(ledger.Batch{Progress: ledger.Progress{Edge: storetest.Noon.Add(time.Minute)}}))
 }

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore
 
 import (
@@ -189,7 +192,8 @@ var (
 
 // arguments returns the arguments of the commit script.
 func (p *commitPlan) arguments(keys *orgKeys, fence uint64, facts *orgFacts, mode string,
-	g seriesGrant) *scriptArguments {
+	g seriesGrant,
+) *scriptArguments {
 	t := &p.events
 	a := newScriptArguments(9, 64+len(t.keys)+3*len(t.series.fields)+4*len(p.metadata.Progress.Repos))
 	keys.addForCommit(a)

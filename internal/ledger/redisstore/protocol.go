@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore
 
 // scriptArguments are the KEYS and ARGV of a call of a script. Each has a name, by which a test compares their order

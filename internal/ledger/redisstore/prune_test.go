@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore
 
 import (
@@ -17,18 +20,24 @@ func leftLongAgo(limit time.Time) ledger.Batch {
 	left := limit.AddDate(0, 0, -3)
 	e := storetest.Event(activity.KindCommit, 7, "eve", left.Add(-time.Hour))
 	e.Repo = 2
-	b := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2),
-		Events: []activity.Event{e}}
+	b := ledger.Batch{
+		Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(2),
+		Events: []activity.Event{e},
+	}
 	r := &b.Progress.Repos[0]
 	r.FirstSeen = left
 	r.Presence, r.GoneSince, r.Signals, r.Observed = ledger.PresenceGone, left, &activity.Signals{}, left
 	for _, stream := range activity.AllStreams() {
-		r.Missed = append(r.Missed, ledger.StreamWindow{Stream: stream,
-			Window: activity.Window{Start: left, End: storetest.Noon}})
+		r.Missed = append(r.Missed, ledger.StreamWindow{
+			Stream: stream,
+			Window: activity.Window{Start: left, End: storetest.Noon},
+		})
 	}
 	for _, repo := range []int64{1, 2} {
-		b.Entries = append(b.Entries, ledger.Entry{EntryKey: ledger.EntryKey{Name: "of", Repo: repo}, Data: []byte("x"),
-			Observed: left})
+		b.Entries = append(b.Entries, ledger.Entry{
+			EntryKey: ledger.EntryKey{Name: "of", Repo: repo}, Data: []byte("x"),
+			Observed: left,
+		})
 	}
 	return b
 }
@@ -64,8 +73,10 @@ func TestInterruptedPruning(t *testing.T) {
 				storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour)),
 				storetest.Event(activity.KindCommit, 2, "ada", storetest.Noon),
 			}
-			batch := ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
-				Events: events}
+			batch := ledger.Batch{
+				Org: "acme", Observed: storetest.Noon, Progress: storetest.IntroduceRepos(1),
+				Events: events,
+			}
 			left := leftLongAgo(limit)
 			for _, b := range []ledger.Batch{batch, left} {
 				_, err := store.Commit(t.Context(), 1, b)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore
 
 import (
@@ -28,11 +31,13 @@ type watcher struct {
 func watch(t *testing.T, s *Store) *watcher {
 	t.Helper()
 	view := ledger.NewView(ledger.ViewSettings{Retention: retention, Grace: time.Hour})
-	w := &watcher{view: view, f: &follower{store: s, org: "acme", keys: s.keys("acme"),
+	w := &watcher{view: view, f: &follower{
+		store: s, org: "acme", keys: s.keys("acme"),
 		apply: func(c ledger.Change) error {
 			view.Apply(c)
 			return nil
-		}}}
+		},
+	}}
 	require.NoError(t, w.f.step(t.Context()))
 	require.True(t, view.IsCaughtUp())
 	return w
@@ -74,8 +79,10 @@ func (r *purgeRun) store(rt *rapid.T) *Store {
 
 func (r *purgeRun) commit(s *Store, edge time.Time, events []activity.Event, repos ...ledger.RepoProgress) {
 	r.t.Helper()
-	_, err := s.Commit(r.t.Context(), 0, ledger.Batch{Org: "acme", Observed: r.now, Events: events,
-		Progress: ledger.Progress{Edge: edge, Repos: repos}})
+	_, err := s.Commit(r.t.Context(), 0, ledger.Batch{
+		Org: "acme", Observed: r.now, Events: events,
+		Progress: ledger.Progress{Edge: edge, Repos: repos},
+	})
 	require.NoError(r.t, err)
 }
 
@@ -179,8 +186,10 @@ func (r *purgeRun) requireSameSeries(rt *rapid.T) {
 
 func (r *purgeRun) requirePurged(rt *rapid.T, client *redis.Client) {
 	for id := int64(1); id <= 3; id++ {
-		r.commit(r.stores[0], time.Time{}, nil, ledger.RepoProgress{ID: id, Presence: ledger.PresenceGone,
-			GoneSince: r.edge})
+		r.commit(r.stores[0], time.Time{}, nil, ledger.RepoProgress{
+			ID: id, Presence: ledger.PresenceGone,
+			GoneSince: r.edge,
+		})
 	}
 	for range 4 {
 		r.now = r.now.Add(retention)
@@ -201,8 +210,10 @@ func TestDamagedContact(t *testing.T) {
 	store := New(client, Settings{Prefix: "gx", Now: time.Now})
 	for _, value := range []string{"soon", "", "1", "99999999999999999999 1", "1 2 3"} {
 		require.NoError(t, client.HSet(t.Context(), store.keys("acme").cov, "c2", value).Err())
-		_, err := store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon,
-			Progress: storetest.IntroduceRepos(2)})
+		_, err := store.Commit(t.Context(), 1, ledger.Batch{
+			Org: "acme", Observed: storetest.Noon,
+			Progress: storetest.IntroduceRepos(2),
+		})
 		require.NoError(t, err, value)
 		cov, err := store.Coverage(t.Context(), "acme")
 		require.NoError(t, err)
@@ -232,8 +243,10 @@ func TestPurgeOfManyFields(t *testing.T) {
 	keys := store.keys("acme")
 	left := storetest.Noon.AddDate(0, 0, -40)
 	for id := int64(1); id <= repos; id++ {
-		p.Repos = append(p.Repos, ledger.RepoProgress{ID: id, Name: "repo", FirstSeen: left, Since: left,
-			Presence: ledger.PresenceGone, GoneSince: left})
+		p.Repos = append(p.Repos, ledger.RepoProgress{
+			ID: id, Name: "repo", FirstSeen: left, Since: left,
+			Presence: ledger.PresenceGone, GoneSince: left,
+		})
 	}
 	_, err := store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon, Progress: p})
 	require.NoError(t, err)

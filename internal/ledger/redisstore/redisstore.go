@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redisstore is a ledger.Store on Redis, shared by all replicas. It works with Redis 6.2 and newer, alone,
 // under Sentinel and as a Cluster.
 //

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore_test
 
 import (
@@ -24,10 +27,12 @@ func harness(client redis.UniversalClient, maxSeries int) storetest.Harness {
 	prefix := fmt.Sprintf("test-%d", prefixes.Add(1))
 	return storetest.Harness{Durable: true, Open: func(tb testing.TB) ledger.Store {
 		tb.Helper()
-		return redisstore.New(client, redisstore.Settings{Prefix: prefix, Now: time.Now, MaxSeries: maxSeries,
+		return redisstore.New(client, redisstore.Settings{
+			Prefix: prefix, Now: time.Now, MaxSeries: maxSeries,
 			OnCorrupt: func(key string, err error) {
 				tb.Errorf("%s: %v", key, err)
-			}})
+			},
+		})
 	}}
 }
 

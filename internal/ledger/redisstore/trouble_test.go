@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisstore_test
 
 import (
@@ -89,13 +92,15 @@ func TestCorrupt(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	var corrupt atomic.Int64
-	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now,
+	store := redisstore.New(client, redisstore.Settings{
+		Prefix: "gx", Now: time.Now,
 		OnCorrupt: func(key string, err error) {
 			corrupt.Add(1)
 			if !errors.Is(err, ledger.ErrCorrupt) {
 				t.Errorf("%s: %v", key, err)
 			}
-		}})
+		},
+	})
 	commitOf(t, store, 1)
 	key := func(name string) string { return "gx:1:{acme}:" + name }
 	ctx := t.Context()
@@ -116,8 +121,14 @@ func TestCorrupt(t *testing.T) {
 	}
 	require.NoError(t, client.HSet(ctx, key("removed"), "\x01", "").Err())
 	bad++
-	for _, values := range []map[string]any{{"c": "frame"}, {"n": "\x01"}, {"r": "\x01"}, {"b": "\x00\x01\x00"},
-		{"e": "\x01"}, {"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"}} {
+	for _, values := range []map[string]any{
+		{"c": "frame"},
+		{"n": "\x01"},
+		{"r": "\x01"},
+		{"b": "\x00\x01\x00"},
+		{"e": "\x01"},
+		{"e": "\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00"},
+	} {
 		values["p"] = last
 		last = client.XAdd(ctx, &redis.XAddArgs{Stream: key("log"), Values: values}).Val()
 		require.NoError(t, client.HSet(ctx, key("meta"), "last", last).Err())
@@ -211,8 +222,10 @@ func TestEmptiedRedis(t *testing.T) {
 	<-time.After(3 * time.Second)
 	require.Empty(t, snapshots)
 	require.Equal(t, uint64(2), totalOf(view))
-	_, err = store.Commit(t.Context(), 1, ledger.Batch{Org: "acme", Observed: storetest.Noon,
-		Progress: ledger.Progress{Edge: storetest.Noon}})
+	_, err = store.Commit(t.Context(), 1, ledger.Batch{
+		Org: "acme", Observed: storetest.Noon,
+		Progress: ledger.Progress{Edge: storetest.Noon},
+	})
 	require.NoError(t, err)
 	<-snapshots
 	require.Eventually(t, func() bool { return totalOf(view) == 1 }, 10*time.Second, 10*time.Millisecond)
@@ -222,8 +235,10 @@ func TestEmptiedRedis(t *testing.T) {
 func TestConformanceCluster(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address},
-		ContextTimeoutEnabled: true})
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                 []string{nodes[0].Address},
+		ContextTimeoutEnabled: true,
+	})
 	t.Cleanup(func() { _ = client.Close() })
 	storetest.Run(t, func(tb testing.TB) storetest.Harness { tb.Helper(); return harness(client, 0) },
 		func(tb testing.TB, maxSeries int) storetest.Harness { tb.Helper(); return harness(client, maxSeries) })

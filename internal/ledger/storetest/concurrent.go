@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package storetest
 
 import (
@@ -171,8 +174,10 @@ func (r *propertyRun) remove(rt *rapid.T, events []activity.Event) {
 func (r *propertyRun) sweep(rt *rapid.T, events []activity.Event) {
 	of := rapid.SampledFrom(events).Draw(rt, "swept")
 	sweep := ledger.Sweep{
-		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{Start: of.Time.Add(-24 * time.Hour),
-			End: of.Time.Add(time.Hour)},
+		Repo: of.Repo, Kind: of.Kind, Window: activity.Window{
+			Start: of.Time.Add(-24 * time.Hour),
+			End:   of.Time.Add(time.Hour),
+		},
 		Present: map[activity.ID]struct{}{rapid.SampledFrom(events).Draw(rt, "kept").ID: {}},
 	}
 	var removed []activity.Key

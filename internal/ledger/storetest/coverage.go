@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package storetest
 
 import (
@@ -25,8 +28,10 @@ func coverage(t *testing.T, h Harness) {
 		require.NoError(t, err)
 		return cov
 	}
-	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{ID: 1,
-		Missed: window(Noon, at(time.Hour))}}}
+	missed := ledger.Progress{Edge: at(time.Hour), Repos: []ledger.RepoProgress{{
+		ID:     1,
+		Missed: window(Noon, at(time.Hour)),
+	}}}
 	for range 2 {
 		cov := progress(missed)
 		require.Equal(t, at(time.Hour), cov.Edge)
@@ -37,12 +42,16 @@ func coverage(t *testing.T, h Harness) {
 	}
 	cov := progress(ledger.Progress{Edge: at(30 * time.Minute)})
 	require.Equal(t, at(time.Hour), cov.Edge, "the edge never moves back")
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Name: "renamed",
-		Read: window(Noon, at(20*time.Minute))}}})
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{
+		ID: 1, Name: "renamed",
+		Read: window(Noon, at(20*time.Minute)),
+	}}})
 	require.Equal(t, "renamed", cov.Repos[1].Name)
 	require.Equal(t, at(20*time.Minute), cov.OldestUncovered())
-	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: window(Noon, at(time.Hour))},
-		{ID: 77, Name: "never met"}}})
+	cov = progress(ledger.Progress{Repos: []ledger.RepoProgress{
+		{ID: 1, Read: window(Noon, at(time.Hour))},
+		{ID: 77, Name: "never met"},
+	}})
 	require.Empty(t, cov.Gaps())
 	require.Len(t, cov.Repos, 2)
 }
@@ -57,8 +66,10 @@ func disabledStream(t *testing.T, h Harness) {
 	commit(t, s, batch(Event(activity.KindPullRequestOpened, 1, "ada", Noon.Add(-time.Hour))))
 	commitProgress(t, s, edge, ledger.RepoProgress{Missed: window(Noon, edge)})
 	signals := func(off activity.Streams, since time.Time) ledger.Coverage {
-		commitProgress(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{Streams: activity.EveryStream,
-			Disabled: off, DisabledSince: since}, Observed: Noon})
+		commitProgress(t, s, edge, ledger.RepoProgress{Signals: &activity.Signals{
+			Streams:  activity.EveryStream,
+			Disabled: off, DisabledSince: since,
+		}, Observed: Noon})
 		cov, err := s.Coverage(t.Context(), org)
 		require.NoError(t, err)
 		require.Equal(t, off, cov.Repos[1].Signals.Disabled)
@@ -67,8 +78,10 @@ func disabledStream(t *testing.T, h Harness) {
 		return cov
 	}
 	day := func() uint64 {
-		return shown(t, s, edge)[ledger.Series{Repo: "repo-1",
-			User: "ada"}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
+		return shown(t, s, edge)[ledger.Series{
+			Repo: "repo-1",
+			User: "ada",
+		}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
 	}
 	require.Equal(t, uint64(1), day(), "the window is frozen")
 	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
@@ -186,8 +199,10 @@ func purging(t *testing.T, h Harness) {
 func commitProgress(t *testing.T, s ledger.Store, edge time.Time, p ledger.RepoProgress) {
 	t.Helper()
 	p.ID = 1
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{Edge: edge,
-		Repos: []ledger.RepoProgress{p}}})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
+		Edge:  edge,
+		Repos: []ledger.RepoProgress{p},
+	}})
 }
 
 // rename checks that followers show the same values under the new name and mark the old series as stale.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package storetest
 
 import (
@@ -66,8 +69,10 @@ func (l *live) apply(c ledger.Change) error {
 // setMark commits a mark after everything that was committed before.
 func setMark(t *testing.T, s ledger.Store, n int) {
 	t.Helper()
-	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Entries: []ledger.Entry{{EntryKey: mark,
-		Data: []byte(strconv.Itoa(n)), Observed: Noon}}})
+	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Entries: []ledger.Entry{{
+		EntryKey: mark,
+		Data:     []byte(strconv.Itoa(n)), Observed: Noon,
+	}}})
 }
 
 // wait waits until a mark has been applied, and everything before it with it.

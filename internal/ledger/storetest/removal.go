@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package storetest
 
 import (
@@ -85,8 +88,10 @@ func removedAndRestored(t *testing.T, h Harness) {
 	later.Observed = Noon.Add(time.Hour)
 	_, err = s.Commit(t.Context(), 2, later)
 	require.NoError(t, err)
-	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{Repo: "repo-1",
-		User: "ada"}].Of[ledger.MetricTotal],
+	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{
+		Repo: "repo-1",
+		User: "ada",
+	}].Of[ledger.MetricTotal],
 		"a removed event has been counted, also when it is pruned")
 }
 
@@ -103,8 +108,10 @@ func sweeps(t *testing.T, h Harness) {
 		Event(activity.KindIssueComment, 1, "ada", Noon), other))
 	b := batch()
 	b.Sweeps = []ledger.Sweep{{
-		Repo: 1, Kind: activity.KindCommit, Window: activity.Window{Start: Noon.Add(-time.Hour),
-			End: Noon.Add(time.Second)},
+		Repo: 1, Kind: activity.KindCommit, Window: activity.Window{
+			Start: Noon.Add(-time.Hour),
+			End:   Noon.Add(time.Second),
+		},
 		Present: map[activity.ID]struct{}{kept.ID: {}},
 	}}
 	_, err := s.Commit(t.Context(), 0, b)
@@ -131,8 +138,10 @@ func tips(t *testing.T, h Harness) {
 	commitProgress := func(fence uint64, observed time.Duration, p ledger.RepoProgress) {
 		t.Helper()
 		p.ID, p.Observed = 1, Noon.Add(observed)
-		_, err := s.Commit(t.Context(), fence, ledger.Batch{Org: org, Observed: Noon,
-			Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
+		_, err := s.Commit(t.Context(), fence, ledger.Batch{
+			Org: org, Observed: Noon,
+			Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}},
+		})
 		require.NoError(t, err)
 	}
 	requireTips := func(head string, tips ...string) {

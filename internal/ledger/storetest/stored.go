@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package storetest
 
 import (
@@ -25,8 +28,10 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 		{EntryKey: ledger.WeeklyLinesKey(1), Data: week.Encode(), Observed: Noon},
 		{EntryKey: ledger.LoginKey(7), Data: []byte("ada-new"), Observed: Noon},
 		{EntryKey: ledger.EntryKey{Name: ledger.EntryCommitsWithoutLines}, Observed: Noon.Add(-time.Hour)},
-		{EntryKey: ledger.EntryKey{Name: ledger.EntryValidator, Repo: 1, Sub: "commits"}, Data: []byte("W/\"etag\""),
-			Observed: Noon},
+		{
+			EntryKey: ledger.EntryKey{Name: ledger.EntryValidator, Repo: 1, Sub: "commits"}, Data: []byte("W/\"etag\""),
+			Observed: Noon,
+		},
 		{EntryKey: ledger.EntryKey{Name: ledger.EntryLeader}, Data: []byte(`{"id":"a"}`), Observed: Noon},
 	}
 	b.Tallies = []ledger.Tally{{TallyKey: ledger.TallyKey{Name: "runs", Labels: [2]string{"success", ""}}, Add: 3}}
@@ -84,12 +89,15 @@ func RequireStored(t *testing.T, s ledger.Store) {
 	require.Equal(t, activity.StreamsOf(activity.StreamComments), one.Signals.Disabled)
 	require.Equal(t, []string{"89abcdef0123456789abcdef0123456789abcdef"}, one.Tips)
 	require.Equal(t, []ledger.Gap{{
-		Repo: 1, Name: "repo-1", Stream: activity.StreamPulls, Window: activity.Window{Start: Noon,
-			End: Noon.Add(time.Hour)},
+		Repo: 1, Name: "repo-1", Stream: activity.StreamPulls, Window: activity.Window{
+			Start: Noon,
+			End:   Noon.Add(time.Hour),
+		},
 	}}, cov.Gaps())
 	require.True(t, cov.Repos[2].IsGone())
 	keys := []ledger.EntryKey{
-		ledger.WeeklyLinesKey(1), ledger.LoginKey(7), {Name: ledger.EntryCommitsWithoutLines},
+		ledger.WeeklyLinesKey(1), ledger.LoginKey(7),
+		{Name: ledger.EntryCommitsWithoutLines},
 		{Name: ledger.EntryLeader},
 		{Name: ledger.EntryValidator, Repo: 1, Sub: "commits"},
 	}

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package storetest is the conformance suite of ledger stores: every store passes it.
 package storetest
 
@@ -81,8 +84,10 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness, bounded func(tb t
 
 // Event returns an event of a user in repository 1.
 func Event(kind activity.Kind, number int64, user string, at time.Time) activity.Event {
-	e := activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user},
-		Time: at}
+	e := activity.Event{
+		Kind: kind, Repo: 1, ID: activity.NumberID(number), Actor: activity.Actor{Login: user},
+		Time: at,
+	}
 	if kind == activity.KindCommit {
 		e.Measures = activity.Lines(10, 1)
 	}
@@ -297,8 +302,10 @@ func organizationsApart(t *testing.T, h Harness) {
 	s := h.Open(t)
 	introduce(t, s, 1)
 	commit(t, s, batch(Event(activity.KindCommit, 1, "ada", Noon)))
-	other := ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
-		Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)}}
+	other := ledger.Batch{
+		Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
+		Events: []activity.Event{Event(activity.KindCommit, 1, "bob", Noon)},
+	}
 	require.Equal(t, 1, commit(t, s, other).Recorded)
 	result := EmittedSeries{}
 	LatestView(t, s, "other").Visit(Noon, result)
@@ -335,8 +342,10 @@ func seriesBudget(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
 	introduce(t, s, 1)
-	commit(t, s, ledger.Batch{Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
-		Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)}})
+	commit(t, s, ledger.Batch{
+		Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
+		Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)},
+	})
 	receipt := commit(t, s, batch(
 		Event(activity.KindCommit, 1, "b", Noon), Event(activity.KindCommit, 2, "c", Noon),
 		Event(activity.KindCommit, 3, "d", Noon), Event(activity.KindCommit, 4, "d", Noon),

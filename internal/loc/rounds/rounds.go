@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package rounds reads the weekly lines of an organization's repositories, round by round, as package loc decides:
 //
 //	Run ── every repository ──▶ loc.Rules.NextStep ──┬─ quiet week ──────────────────────────┐

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command wordcheck fails when the sources of this tree use a name or a word that the vocabulary of docs/glossary.md
 // replaces, a line that is longer than 120 columns, or a script without its licence. `make lint` runs it; its tests
 // prove that each rule fires.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package budgettest is what every budget.Budget does.
 package budgettest
 
@@ -60,8 +63,10 @@ func (u *user) limited(resource budget.Resource, now, until time.Time, secondary
 	u.t.Helper()
 	id, known := u.reserve(resource, now)
 	require.True(u.t, known.IsReserved(resource, now))
-	return u.settle(budget.Settlement{ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary,
-		LimitEnd: until, InitialBackoff: first})
+	return u.settle(budget.Settlement{
+		ID: id, Resource: resource, Now: now, Limited: true, Secondary: secondary,
+		LimitEnd: until, InitialBackoff: first,
+	})
 }
 
 // Run runs the suite. open gives two users of one budget.
@@ -161,8 +166,10 @@ func primary(t *testing.T, a, b *user) {
 	until := noon.Add(20 * time.Minute)
 	one, _ := a.reserve(budget.ResourceREST, noon)
 	require.Equal(t, until, a.limited(budget.ResourceREST, noon, until, false))
-	a.settle(budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true,
-		LimitEnd: until.Add(-time.Minute), InitialBackoff: first})
+	a.settle(budget.Settlement{
+		ID: one, Resource: budget.ResourceREST, Now: noon, Limited: true,
+		LimitEnd: until.Add(-time.Minute), InitialBackoff: first,
+	})
 	_, known := b.reserve(budget.ResourceREST, noon)
 	require.False(t, known.IsReserved(budget.ResourceREST, noon))
 	at, second := known.BlockedUntil(budget.ResourceREST, noon)
@@ -196,11 +203,15 @@ func backoffs(t *testing.T, a, b *user) {
 	one, _ := b.reserve(budget.ResourceREST, noon)
 	now := noon
 	require.Equal(t, now.Add(first), a.limited(budget.ResourceREST, now, time.Time{}, true))
-	ending := budget.Settlement{ID: one, Resource: budget.ResourceREST, Now: now.Add(time.Second), Limited: true,
-		Secondary: true, InitialBackoff: first}
+	ending := budget.Settlement{
+		ID: one, Resource: budget.ResourceREST, Now: now.Add(time.Second), Limited: true,
+		Secondary: true, InitialBackoff: first,
+	}
 	require.Equal(t, now.Add(first), b.settle(ending))
-	for _, wait := range []time.Duration{2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour,
-		time.Hour} {
+	for _, wait := range []time.Duration{
+		2 * first, 4 * first, 8 * first, 16 * first, 32 * first, time.Hour,
+		time.Hour,
+	} {
 		now = now.Add(2 * time.Hour)
 		require.Equal(t, now.Add(wait), b.limited(budget.ResourceREST, now, time.Time{}, true))
 	}
@@ -219,8 +230,10 @@ func pace(t *testing.T, a, b *user) {
 	for range 100 {
 		require.Zero(t, send(a, budget.ResourceREST, noon), "nothing is known of limits")
 	}
-	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{Remaining: 90_000, Limit: 100_000,
-		Reset: noon.Add(time.Hour)})
+	a.reportQuota(budget.ResourceGraphQL, noon, budget.Quota{
+		Remaining: 90_000, Limit: 100_000,
+		Reset: noon.Add(time.Hour),
+	})
 	for range 100 {
 		require.Zero(t, send(b, budget.ResourceGraphQL, noon), "a limit that github.com has not")
 	}
@@ -290,8 +303,10 @@ func boundConcurrency(t *testing.T, a, b *user) {
 func clockSetBack(t *testing.T, a, b *user) {
 	t.Helper()
 	future := noon.Add(time.Hour)
-	a.reportQuota(budget.ResourceREST, future, budget.Quota{Remaining: 10, Limit: 5000,
-		Reset: future.Add(50 * time.Minute)})
+	a.reportQuota(budget.ResourceREST, future, budget.Quota{
+		Remaining: 10, Limit: 5000,
+		Reset: future.Add(50 * time.Minute),
+	})
 	for range 5 {
 		id, _ := a.reserve(budget.ResourceREST, future)
 		a.settle(budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: future})
@@ -384,8 +399,10 @@ func guessedClocks(t *testing.T, a, b *user) {
 
 	a.limited(budget.ResourceREST, noon, noon.Add(time.Minute), false)
 	end := noon.Add(2 * time.Minute)
-	a.settle(budget.Settlement{Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end,
-		InitialBackoff: first})
+	a.settle(budget.Settlement{
+		Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: true, LimitEnd: end,
+		InitialBackoff: first,
+	})
 	inVain()
 	for _, u := range []*user{b, a} {
 		known := guess(u, noon)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisbudget
 
 import (
@@ -21,8 +24,10 @@ func replicas(t *testing.T) (server *redistest.Server, a, b *Budget) {
 
 // met is a limit of an hour.
 func met(id string, secondary bool) budget.Settlement {
-	return budget.Settlement{ID: id, Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: secondary,
-		LimitEnd: noon.Add(time.Hour)}
+	return budget.Settlement{
+		ID: id, Resource: budget.ResourceREST, Now: noon, Limited: true, Secondary: secondary,
+		LimitEnd: noon.Add(time.Hour),
+	}
 }
 
 // TestLimitSurvivesRedis: limits and quotas from Redis are kept while it is unavailable.
@@ -71,8 +76,10 @@ func TestLimitMetWithoutRedis(t *testing.T) {
 	}
 	a.leave()
 	for n := range 3 {
-		_, err := a.Settle(t.Context(), budget.Settlement{ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon,
-			Success: true})
+		_, err := a.Settle(t.Context(), budget.Settlement{
+			ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon,
+			Success: true,
+		})
 		require.NoError(t, err)
 	}
 	untold := met("3", true)
@@ -106,8 +113,10 @@ func TestMissedEndings(t *testing.T) {
 	reset := noon.Add(time.Hour)
 	for n := range 3 * maxPending {
 		q := budget.Quota{Remaining: 1000 - n, Limit: 5000, Reset: reset}
-		_, err := a.Settle(t.Context(), budget.Settlement{ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon,
-			Quota: q, Success: true})
+		_, err := a.Settle(t.Context(), budget.Settlement{
+			ID: strconv.Itoa(n), Resource: budget.ResourceREST, Now: noon,
+			Quota: q, Success: true,
+		})
 		require.NoError(t, err)
 	}
 	require.Len(t, a.pending, maxPending)

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redisbudget shares a credential's budget between replicas, in Redis: a hash of the state of the limits,
 // "<prefix>:1:{budget:<credential>}:known", and a sorted set of the requests in flight, ...":flight". Times are
 // milliseconds since the epoch, by GitHub's clock. The 1 is the version of this layout.

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisbudget
 
 import (
@@ -20,8 +23,10 @@ var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 func budgetOf(t *testing.T, client redis.UniversalClient, credential string) *Budget {
 	t.Helper()
-	return New(client, Settings{Prefix: "gx", Credential: credential,
-		OnDegraded: func(err error) { t.Errorf("trouble: %v", err) }})
+	return New(client, Settings{
+		Prefix: "gx", Credential: credential,
+		OnDegraded: func(err error) { t.Errorf("trouble: %v", err) },
+	})
 }
 
 func TestBudget(t *testing.T) {
@@ -36,8 +41,10 @@ func TestBudget(t *testing.T) {
 }
 
 func question(id string, now time.Time) budget.Reservation {
-	return budget.Reservation{ID: id, Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute),
-		MaxInFlight: 4}
+	return budget.Reservation{
+		ID: id, Resource: budget.ResourceREST, Now: now, ExpiresAt: now.Add(time.Minute),
+		MaxInFlight: 4,
+	}
 }
 
 // ask sends a request that is answered.
@@ -54,8 +61,10 @@ func ask(t *testing.T, b *Budget, id string) {
 func TestCorruptBudget(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
-	for name, value := range map[string]string{"text": "soon", "negative": "-7", "far": "99999999999999999",
-		"float": "1e300", "empty": ""} {
+	for name, value := range map[string]string{
+		"text": "soon", "negative": "-7", "far": "99999999999999999",
+		"float": "1e300", "empty": "",
+	} {
 		t.Run(name, func(t *testing.T) {
 			b := budgetOf(t, client, name)
 			for _, field := range []string{
@@ -102,8 +111,10 @@ func TestWithoutRedis(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, known.IsReserved(budget.ResourceREST, noon))
 	require.Error(t, <-said)
-	at, err := b.Settle(t.Context(), budget.Settlement{ID: "one", Resource: budget.ResourceREST, Now: noon,
-		Limited: true, Secondary: true, LimitEnd: until})
+	at, err := b.Settle(t.Context(), budget.Settlement{
+		ID: "one", Resource: budget.ResourceREST, Now: noon,
+		Limited: true, Secondary: true, LimitEnd: until,
+	})
 	require.NoError(t, err)
 	require.Equal(t, until, at)
 	known, err = b.Reserve(t.Context(), question("two", noon))

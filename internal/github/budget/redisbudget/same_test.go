@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package redisbudget
 
 import (
@@ -96,8 +99,10 @@ func (w *twins) observable(k *budget.State, resource budget.Resource) any {
 	for i, r := range resources {
 		quotas[i] = fmt.Sprint(k.Quotas[r].Remaining, k.Quotas[r].Limit, toMillis(k.Quotas[r].Reset))
 	}
-	return []any{k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull,
-		toMillis(k.PacedUntil), quotas}
+	return []any{
+		k.IsReserved(resource, w.now), toMillis(until), secondary, k.InFlight, k.SlotsFull,
+		toMillis(k.PacedUntil), quotas,
+	}
 }
 
 func (w *twins) settle() {
@@ -117,8 +122,10 @@ func (w *twins) settle() {
 }
 
 func (w *twins) ending(id string) budget.Settlement {
-	e := budget.Settlement{ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second),
-		Success: w.r.IntN(3) == 0}
+	e := budget.Settlement{
+		ID: id, Resource: w.resource(), Now: w.now, InitialBackoff: w.upTo(90, time.Second),
+		Success: w.r.IntN(3) == 0,
+	}
 	if w.r.IntN(2) == 0 {
 		limits := []int{0, 60, 5000, 15_000, 20_000}
 		reset := w.now.Add(w.upTo(7200, time.Second)).Truncate(time.Second)

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Adds the totals of events before a limit to the carried totals of their series. The log keeps the records of these
 -- events until it is trimmed; its readers ignore carried events.
 --

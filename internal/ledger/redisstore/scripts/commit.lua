@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Commits a batch completely or not at all: it makes all checks before the first write.
 --
 -- KEYS, all of one organization, in this order

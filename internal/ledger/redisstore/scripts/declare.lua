@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Declares a ledger damaged when its log lacks the entry that another one names as the one before it, unless pruning
 -- has trimmed it. The next commit starts a new ledger.
 --

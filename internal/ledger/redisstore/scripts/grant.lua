@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Grants an organization a number of series out of the limit of all organizations.
 --
 -- KEYS

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Shared by scripts: checks that the keys of a ledger belong together. Eviction and DEL remove keys, operators and
 -- trimming jobs remove entries; a damaged ledger would count events twice, or lack some. Each hash has a marker field
 -- with the epoch, the set a marker member, and the log the entry whose id is "last" in meta. No other field or member

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Sets the pruning limit, deletes purged repositories, and appends the change to the log for the followers. Events
 -- before the limit stay in seen and in the log until they are carried.
 --

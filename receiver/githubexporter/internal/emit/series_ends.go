@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package emit
 
 import (
@@ -86,7 +89,8 @@ func (e *seriesEnds) clear() { e.marks = nil }
 // were taken. Each mark needs a metric of its own: the Prometheus exporter leaves out the points of a metric that come
 // after one without a value.
 func (e *seriesEnds) sendMarkers(forms *metricTemplates, org string, at pcommon.Timestamp,
-	send func(pmetric.Metrics) bool) bool {
+	send func(pmetric.Metrics) bool,
+) bool {
 	sink := &pointSink{templates: forms, org: org, at: at}
 	for series, end := range e.marks {
 		sink.appendMarkers(series, end.metrics)

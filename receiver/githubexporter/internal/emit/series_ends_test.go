@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package emit
 
 import (
@@ -143,8 +146,10 @@ func TestStartIsNeverLater(t *testing.T) {
 	fill(org, 1, 1, 1)
 	at := began.AddDate(0, 0, -14).Add(-time.Hour)
 	s := &pointSink{templates: e.templates, org: org.Org, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
-	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{Present: ledger.MaskOf(ledger.MetricTotal),
-		StartTime: began.Unix()})
+	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{
+		Present:   ledger.MaskOf(ledger.MetricTotal),
+		StartTime: began.Unix(),
+	})
 	point := points(s.chunks()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)).At(0)
 	require.Equal(t, point.Timestamp(), point.StartTimestamp())
 }

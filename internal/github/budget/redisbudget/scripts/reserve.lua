@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Reserves a slot for a request unless a limit blocks it, no slot is free or the points of the minute are used up.
 -- KEYS: state of the limits (hash), requests in flight (sorted set of their ids by the time when their slots expire)
 -- ARGV: now, id, slot expires at, slots, resource, interval, burst, largest paced limit, longest limit, time to live,

@@ -1,3 +1,6 @@
+-- Copyright The githubexporter Authors
+-- SPDX-License-Identifier: Apache-2.0
+
 -- Releases the slot of a request and merges what its response reported.
 -- KEYS: as in reserve.lua
 -- ARGV: now, id, resource, remaining, limit, reset or 0, success (1 or 0), limited ('', 'primary' or 'secondary'), its

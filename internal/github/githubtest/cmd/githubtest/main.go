@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command githubtest serves a fake GitHub from data files: what happened before the pivot is there from the start,
 // what happened after it goes on arriving.
 package main

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -68,8 +71,12 @@ func TestServesSeveralOrganizations(t *testing.T) {
 	for _, c := range []struct {
 		org, token string
 		status     int
-	}{{"open-telemetry", "all", 200}, {"acme", "all", 200}, {"acme", "acme-token", 200},
-		{"open-telemetry", "acme-token", 404}} {
+	}{
+		{"open-telemetry", "all", 200},
+		{"acme", "all", 200},
+		{"acme", "acme-token", 200},
+		{"open-telemetry", "acme-token", 404},
+	} {
 		var v any
 		require.Equal(t, c.status, get(t, address+"/orgs/"+c.org+"/repos", c.token, &v))
 	}
@@ -128,8 +135,10 @@ func TestServesAnApp(t *testing.T) {
 	)
 	address := start(t, "-data", dataDir, "-app", "7="+file)
 	now := time.Now()
-	token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"iss": "7", "iat": now.Unix(),
-		"exp": now.Add(time.Minute).Unix()}).SignedString(
+	token, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": "7", "iat": now.Unix(),
+		"exp": now.Add(time.Minute).Unix(),
+	}).SignedString(
 		key,
 	)
 	require.NoError(t, err)
