@@ -1,6 +1,8 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build integration
+
 package collect
 
 import (
