@@ -195,8 +195,8 @@ func oldestPublished(claims []Claim) time.Time {
 	return first
 }
 
-// reasonFor returns the reason that a pass recorded, or ReasonInitial where the whole gap is from before the repository
-// was first seen.
+// reasonFor returns ReasonInitial when the whole gap is from before the repository was first seen, else the reason that
+// a pass recorded, else ReasonSweep.
 func (d *Dispatcher) reasonFor(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
 	if r.FirstSeen.After(w.Start) {
 		w.Start = r.FirstSeen

@@ -48,7 +48,8 @@ type QueueDepth struct {
 	// Org is the organization of the queue's jobs; "" where organizations share the queue.
 	Org              string
 	Ready, Consumers int
-	// Oldest is as in Depth.
+	// Oldest is when the job that was delivered last was published: an approximation of the age of the waiting jobs;
+	// zero when none was delivered, or none waits.
 	Oldest time.Time
 }
 

@@ -30,7 +30,7 @@ const (
 	prefetchConcurrency = 4
 )
 
-// newGroupSize returns the group sizes of Prefetch.
+// newGroupSize returns the adaptive number of repositories in one query of Prefetch.
 func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }
 
 // prefetchedPage is the first page of a reading, from a query for several repositories.

@@ -65,7 +65,8 @@ func (p *pageSize) remember(size int) {
 	}
 }
 
-// recordSuccess counts a request of the current size that succeeded.
+// recordSuccess counts a successful request of the current size; after growAfter of them the next larger size is used.
+// Other sizes are ignored.
 func (p *pageSize) recordSuccess(size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

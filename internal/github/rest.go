@@ -40,7 +40,7 @@ type restRequest struct {
 	query    url.Values
 	// etag makes the request conditional; empty for an unconditional one.
 	etag string
-	// noRetry says that the caller has another request if this one fails.
+	// noRetry limits the request to one attempt: the caller can do without it, or has another one.
 	noRetry bool
 	// expectsNotFound says that "not found" is an ordinary result.
 	expectsNotFound bool

@@ -185,8 +185,8 @@ func (r *reader) scanPages(
 	return newest, pages, errEndless("pull requests")
 }
 
-// coversGap reports whether the first page has all of the gap before Since. Rows of the gap that need a request each
-// do not count: backfill reads those.
+// coversGap reports whether the first page has every row of the gap before Since completely. A row that needs a request
+// of its own makes it false: backfill then reads the gap.
 func (r *reader) coversGap(rows pullPage, next string) bool {
 	since, gapStart := r.request.Since[activity.StreamPulls], r.request.GapStart[activity.StreamPulls]
 	if gapStart.IsZero() || (next != "" && (len(rows) == 0 || !rows[len(rows)-1].updatedAt.Before(gapStart))) {

@@ -23,7 +23,8 @@ type startingTotal struct {
 
 // repoTotals is the state of a repository's totals apart from its series. Its zero value is ready for use.
 type repoTotals struct {
-	// starting are the totals that start, by their label.
+	// starting has, by label, the totals that started lately and may still be shown with the value before their first
+	// event.
 	starting map[*userLabel][]startingTotal
 	// departed are the totals of accounts that left a label which other accounts still have: they stay in its totals.
 	departed map[*userLabel]map[uint32]Totals

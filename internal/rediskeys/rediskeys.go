@@ -1,7 +1,9 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rediskeys names every key in Redis. The names are a stored format: replicas of other versions use them too.
+// Package rediskeys builds the names of keys in Redis: the prefix, the version and the tag. The part after them is
+// named by the package that owns the key, such as redisstore. The names are a stored format: replicas of other versions
+// use them too.
 //
 //	<prefix>:1:<name>          of a deployment
 //	<prefix>:1:{<tag>}:<name>  of an organization, a lease or a credential

@@ -22,9 +22,11 @@ import (
 // errNeverRead is the state of an organization of which the ledger has nothing yet.
 var errNeverRead = errors.New("nothing has been read yet")
 
-// access is what this replica knows of its access to the organizations. A replica is not ready before each of them was
-// read once, by whichever replica, or while GitHub refuses this replica's credential, or does not know the
-// organization, and this process has never read it. Once it has, later trouble is a matter of the passes.
+// access has the state of this replica's access to the organizations. The replica is not ready while, for one of them,
+//   - no replica has read the organization yet, or
+//   - GitHub refuses the credential or the organization, and this process has never read it.
+//
+// After the first reading, later errors are a matter of the passes.
 type access struct {
 	monitor *health.Monitor
 
@@ -36,7 +38,8 @@ type access struct {
 type orgAccess struct {
 	// edge is up to when the ledger has the organization, zero when it never was read.
 	edge func() time.Time
-	// wasRead says that a pass of this process has read the organization, accepted that GitHub takes the credential.
+	// wasRead says that a pass of this process has read the organization. accepted says that GitHub has accepted the
+	// credential.
 	wasRead, accepted bool
 	// refused is why GitHub refuses the credential or the organization, last the last error; nil for none.
 	refused, lastErr error

@@ -50,7 +50,7 @@ type RateLimitConfig struct {
 	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
 	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts.
 	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
-	// MaxConcurrentRequests is for one organization, REST and GraphQL together.
+	// MaxConcurrentRequests bounds the requests in flight of one credential, REST and GraphQL together.
 	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
 
 	_ struct{}
@@ -71,7 +71,8 @@ func defaultGitHub() GitHubConfig {
 	}
 }
 
-// Validate checks the addresses. Credentials belong to the organizations and are refused here.
+// Validate checks the addresses, their encryption, the API and the timeout. It refuses credentials: they belong to the
+// organizations.
 func (c *GitHubConfig) Validate() error {
 	errs := []error{
 		c.checkAddresses(), c.checkAPI(),

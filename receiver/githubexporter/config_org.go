@@ -27,7 +27,8 @@ type OrgConfig struct {
 	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
 	// Repositories says which ones are read.
 	Repositories RepositoriesConfig `mapstructure:"repositories"`
-	// Concurrency is how many repositories are read at once.
+	// Concurrency is how many repositories a pass, or a round over weekly lines, reads at once, and how many requests
+	// of the organization may be in flight.
 	Concurrency int `mapstructure:"concurrency"`
 	// Lookback is how far back a repository is read at first contact: the last 24 h at once, what is older afterwards.
 	Lookback time.Duration `mapstructure:"lookback"`

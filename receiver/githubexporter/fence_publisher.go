@@ -57,9 +57,9 @@ func (p *fencePublisher) publish(ctx context.Context, fence uint64) error {
 	}
 }
 
-// repeat writes that this replica leads, whenever it has written nothing for half of the limit: while it waits for
-// a rate limit, for instance. It does not while the pass loop makes no
-// progress.
+// repeat commits the record of the leader again when this replica has written nothing for half of silenceLimit, as
+// while a rate limit holds up its passes. It stops while the watchdog reports the pass loop as stuck, so that the
+// others notice.
 func (p *fencePublisher) repeat(ctx context.Context, fence uint64) {
 	for ctx.Err() == nil {
 		rest := p.watch.silenceLimit()/2 - p.watch.silentFor(time.Now())

@@ -143,11 +143,11 @@ func (l *leases) leaseOf(key string) orgLease {
 // legacyName returns the lease under which versions led the organization that do not record it.
 func (l orgLease) legacyName() string { return l.legacyLease(l.key) }
 
-// entryLeader is the sample that says which lease leads an organization. Each term writes it with its first commit,
+// entryLeader is the entry that says which lease leads an organization. Each term writes it with its first commit,
 // and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
 var entryLeader = ledger.EntryKey{Name: ledger.EntryLeader}
 
-// leaderRecord is the data of sampleLeader, in JSON.
+// leaderRecord is the data of entryLeader, in JSON.
 type leaderRecord struct {
 	Lease    string `json:"lease"`
 	Identity string `json:"identity"`
@@ -158,7 +158,7 @@ type leaderRecord struct {
 // maxLeaderField bounds the texts of a leaderRecord in bytes.
 const maxLeaderField = 512
 
-// leaderEntry is the sample of a replica that leads an organization.
+// leaderEntry returns the entry of a replica that leads an organization.
 func leaderEntry(record leaderRecord, at time.Time) (ledger.Entry, error) {
 	data, err := json.Marshal(record)
 	if err != nil {
@@ -201,7 +201,8 @@ type formerLease struct {
 	fence    uint64
 }
 
-// newFormerLeases makes those of a term. They are held until release, longer than ctx.
+// newFormerLeases returns an empty set for a term. Acquired leases outlive ctx: they are held until release, or only
+// until fencePublished when releaseEarly is set.
 func newFormerLeases(ctx context.Context, l *leases) *formerLeases {
 	f := &formerLeases{elector: l.elector, releaseEarly: l.divided, held: make(map[string]*formerLease)}
 	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -84,6 +84,7 @@ func (s *orgState) lastPass() (lastRun time.Time, lastTook, caughtUp time.Durati
 	return s.lastRun, s.lastTook, s.caughtUp
 }
 
+// setOldestJob records when the oldest backfill job in flight was published; zero for none.
 func (s *orgState) setOldestJob(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 // flushTimeout bounds the last commit of a term.
 const flushTimeout = 500 * time.Millisecond
 
-// term runs the roles of a leader over one organization, one term after the other. dispatcher is nil without backfill,
-// rounds where weekly lines are those of the commits.
+// term runs the roles of a leader over one organization, one term after the other. dispatcher is nil when
+// backfill is off; rounds is nil when weekly lines come from the commits.
 type term struct {
 	handover   *leaderHandover
 	fences     *fencePublisher

@@ -64,7 +64,8 @@ func deadLetterMessage(d *amqp.Delivery, attempts int, reason error, now time.Ti
 	}
 }
 
-// outcomeHeaders returns the headers of a delivery with reason added to its history.
+// outcomeHeaders returns new headers: reason, and the history of the delivery with reason added. Its other headers are
+// left out.
 func outcomeHeaders(d *amqp.Delivery, reason error, now time.Time) amqp.Table {
 	text := truncate(reason.Error())
 	history := append(parseHistory(d.Headers), now.UTC().Format(time.RFC3339)+" "+text)

@@ -166,7 +166,8 @@ func (q *Queue) presentLegacyQueues() []string {
 	return nil
 }
 
-// dropLegacyQueue removes a queue of the release before that was deleted at the broker.
+// dropLegacyQueue removes a queue that the broker has deleted from the list of the previous release's queues, and logs
+// it.
 func (q *Queue) dropLegacyQueue(name string) {
 	var left []string
 	for _, old := range q.presentLegacyQueues() {

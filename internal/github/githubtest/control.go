@@ -16,8 +16,8 @@ const ControlPrefix = "/_control/"
 // Control is the server's handler with endpoints to script it from outside, for loopback clients only:
 //
 //	GET    /_control/stats          requests and points so far
-//	POST   /_control/hold?until=T   Hold, T in RFC 3339
-//	POST   /_control/release        Release
+//	POST   /_control/hold?until=T   HideAfter, T in RFC 3339
+//	POST   /_control/release        ShowAll
 //	POST   /_control/fault          Fault, as JSON
 //	DELETE /_control/fault          ClearFaults
 func (s *Server) Control() http.Handler {

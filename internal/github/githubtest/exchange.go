@@ -268,7 +268,7 @@ func (x *exchange) repoAddress(r *repoIndex) string {
 	return fmt.Sprintf("%s/repositories/%d", x.base, r.id)
 }
 
-// writeResponse writes the answer with the headers that every answer has.
+// writeResponse adds the common headers, applies the fault, logs the request and writes the response.
 func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	var once sync.Once
 	count := func() { once.Do(func() { x.s.log.add(x.info) }) }

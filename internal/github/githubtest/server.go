@@ -130,14 +130,14 @@ func (s *Server) reindex() {
 	s.ix = buildIndex(copies, s.tl)
 }
 
-// HideAfter makes everything dated after a served time invisible until Release.
+// HideAfter makes everything dated after a served time invisible until ShowAll.
 func (s *Server) HideAfter(until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hiddenAfter = until
 }
 
-// ShowAll ends a Hold.
+// ShowAll makes visible again what HideAfter has hidden.
 func (s *Server) ShowAll() { s.HideAfter(time.Time{}) }
 
 // AddCredential accepts a further token, or replaces what a token may see.

@@ -41,8 +41,8 @@ func encodeRecord(link uint32, frame []byte) []byte {
 	return append(record, frame...)
 }
 
-// decodeRecord returns the frame of a record, and whether its link does not match. A record of earlier versions has
-// none.
+// decodeRecord returns the frame of a record, and whether its link differs from link. A record of earlier versions has
+// no link and always matches.
 func decodeRecord(link uint32, record []byte) (frame []byte, unlinked bool) {
 	if len(record) < linkLength || record[0] != linkVersion {
 		return record, false

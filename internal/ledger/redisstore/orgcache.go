@@ -65,6 +65,7 @@ func (c *orgCache) drop() {
 // currentBasis returns the basis of a coverage that is read now. The caller holds the lock.
 func (c *orgCache) currentBasis() string { return strconv.Itoa(c.losses + 1) }
 
+// prunedTime returns the time before which events were pruned; zero before the first pruning.
 func (f *orgFacts) prunedTime() time.Time { return parseOptionalTime(f.pruned) }
 
 // cacheOf returns the cache of an organization, whose name may be in any case. It never returns nil.

@@ -95,7 +95,7 @@ func (p *commitPlan) admitRepos(facts *orgFacts) {
 	p.metadata.Progress.Repos = repos
 }
 
-// encodeMetadata sets the frame. A batch that has only events has none.
+// encodeMetadata encodes the metadata into the frame, which stays empty when there is no metadata.
 func (p *commitPlan) encodeMetadata() error {
 	c := &p.metadata
 	if c.LedgerStart.IsZero() && c.Progress.Edge.IsZero() && len(c.Progress.Repos)+len(c.Entries)+len(c.Tallies) == 0 {

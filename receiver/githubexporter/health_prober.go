@@ -132,7 +132,8 @@ func (w *healthProber) schedulerError(now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// exporterError says which view is not fresh, or that the pipeline takes nothing.
+// exporterError joins the last pipeline error, the organizations whose view is behind the store, and an emission that
+// is overdue; nil when there is none.
 func (w *healthProber) exporterError(now time.Time) error {
 	errs := []error{w.emission.PipelineError()}
 	for _, org := range w.orgs {

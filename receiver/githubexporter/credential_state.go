@@ -21,8 +21,9 @@ import (
 // budget has.
 type credentialState struct {
 	mu sync.Mutex
-	// expires is when the credential ends, as GitHub said last; zero when it does not end, or GitHub does not say.
-	// expiryTold are the APIs whose answers said so.
+	// expires is when the credential expires, as GitHub reported last; zero when it does not, or when that is
+	// unknown.
+	// expiryReported has the APIs whose responses had an expiry.
 	expires        time.Time
 	expiryReported map[budget.Resource]bool
 	// deprecated are the endpoints of which the end was logged.
@@ -59,8 +60,8 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 	}
 }
 
-// setExpiry keeps when the credential ends. A good answer that does not tell, where one of the same API did, is of a
-// credential that does not end: an authenticator may have replaced it.
+// setExpiry records when the credential expires. A 2xx response without an expiry clears it if the same API reported
+// one before: the authenticator may have switched to a credential that does not expire.
 func (l *credentialState) setExpiry(o *github.Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
