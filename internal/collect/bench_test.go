@@ -212,7 +212,7 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 	b.t.Cleanup(transport.CloseIdleConnections)
 	client, err := github.New(github.Settings{
 		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
-		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: time.Second,
+		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: 5 * time.Second,
 		Retry: github.RetrySettings{
 			MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond,
 		},
