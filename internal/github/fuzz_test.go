@@ -85,9 +85,9 @@ func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
 func fuzzedLines(t *testing.T, client *Client) {
 	t.Helper()
 	repo := activity.Repository{ID: 1, NodeID: "R_1", Name: "repo"}
-	told, err := client.ReadContributors(t.Context(), "acme", repo)
-	require.True(t, err == nil || len(told.Contributors) == 0)
-	for _, c := range told.Contributors {
+	reported, err := client.ReadContributors(t.Context(), "acme", repo)
+	require.True(t, err == nil || len(reported.Contributors) == 0)
+	for _, c := range reported.Contributors {
 		require.NoError(t, c.Actor.Validate())
 		for _, w := range c.Weeks {
 			require.Equal(t, time.Sunday, w.Start.Weekday())
