@@ -130,6 +130,7 @@ type statusReporter struct {
 	events       notify.Queue[*componentstatus.Event]
 }
 
+// hooks returns the hooks with which an elector reports to r.
 func (r *statusReporter) hooks() election.Hooks {
 	return election.Hooks{OnBackend: r.onBackend, OnTermStart: r.onTermStart, OnTermEnd: r.onTermEnd, OnHeld: r.onHeld}
 }

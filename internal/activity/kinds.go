@@ -38,18 +38,20 @@ const (
 var kindSpecs = [NumKinds]KindSpec{
 	KindCommit - 1: {
 		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits",
+		},
 		Measures: []MeasureSpec{
 			CommitAdditions: {
 				Name: "additions", Optional: true,
-				Sum: Sum{
+				SumMetrics: SumMetrics{
 					Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
 					TotalMetric: "gh.activity.loc_added",
 				},
 			},
 			CommitDeletions: {
 				Name: "deletions", Optional: true,
-				Sum: Sum{
+				SumMetrics: SumMetrics{
 					Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
 					TotalMetric: "gh.activity.loc_removed",
 				},
@@ -58,22 +60,26 @@ var kindSpecs = [NumKinds]KindSpec{
 	},
 	KindPullRequestOpened - 1: {
 		Name: "pull_request_opened", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened",
+		},
 	},
 	KindPullRequestMerged - 1: {
 		Name: "pull_request_merged", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged",
+		},
 	},
 	KindReviewSubmitted - 1: {
 		Name: "review_submitted", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{
+		CountMetrics: SumMetrics{
 			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h",
 			TotalMetric: "gh.activity.reviews_submitted",
 		},
 	},
 	KindIssueComment - 1: {
 		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor,
-		Count: Sum{
+		CountMetrics: SumMetrics{
 			Span: SpanDay, WindowMetric: "gh.activity.issue_comments_24h", TotalMetric: "gh.activity.issue_comments",
 		},
 	},
@@ -87,8 +93,8 @@ type KindSpec struct {
 	Stream Stream
 	// Attribution says whose Event.Actor is.
 	Attribution Attribution
-	// Count are the metrics of the number of events.
-	Count Sum
+	// CountMetrics names the metrics of the number of events.
+	CountMetrics SumMetrics
 	// Measures are the measures of an event. Their order is stored: a new one is appended.
 	Measures []MeasureSpec
 }
@@ -99,17 +105,18 @@ type MeasureSpec struct {
 	Name string
 	// Optional says that events may be recorded without it, because it is read apart from them.
 	Optional bool
-	// Sum are the metrics of the measure's sum.
-	Sum Sum
+	// SumMetrics names the metrics of the sum of the measure over events.
+	SumMetrics SumMetrics
 }
 
-// Sum names the two metrics of a sum over events: over the last window of Span, and since the ledger started.
-type Sum struct {
+// SumMetrics names the two metrics of a sum over events: WindowMetric is over the last window of Span, TotalMetric over
+// all time since the ledger started.
+type SumMetrics struct {
 	Span                      Span
 	WindowMetric, TotalMetric string
 }
 
-// Span is the length of a window.
+// Span is the length of the window that a metric covers.
 type Span uint8
 
 // The spans.

@@ -17,7 +17,7 @@ func TestKindTable(t *testing.T) {
 	}
 	require.Len(t, Kinds(), len(stored))
 	names, metrics, measures := make(map[string]bool), make(map[string]bool), 0
-	addSum := func(s Sum) {
+	addSum := func(s SumMetrics) {
 		for _, metric := range []string{s.WindowMetric, s.TotalMetric} {
 			require.NotEmpty(t, metric)
 			require.False(t, metrics[metric], metric)
@@ -31,12 +31,12 @@ func TestKindTable(t *testing.T) {
 		require.True(t, EveryStream.Has(spec.Stream))
 		require.False(t, names[spec.Name])
 		names[spec.Name] = true
-		addSum(spec.Count)
+		addSum(spec.CountMetrics)
 		require.LessOrEqual(t, len(spec.Measures), MaxMeasures)
 		measures += len(spec.Measures)
 		for _, m := range spec.Measures {
 			require.NotEmpty(t, m.Name)
-			addSum(m.Sum)
+			addSum(m.SumMetrics)
 		}
 	}
 	require.Equal(t, NumMeasures, measures)

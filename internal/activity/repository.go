@@ -84,7 +84,7 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 		return now.Number != then.Number || !now.UpdatedAt.Equal(then.UpdatedAt) || now.UpdatedAt.After(unsettled)
 	}
 	changed := EveryStream
-	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.haveCommitsChanged(older, unsettled) {
+	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.mayCommitsHaveChanged(older, unsettled) {
 		changed = changed.Without(StreamCommits)
 	}
 	if s.Streams.Has(StreamPulls) && older.Streams.Has(StreamPulls) && !isNewer(s.Pulls, older.Pulls) {
@@ -115,9 +115,10 @@ func (s *Signals) QuietStreams(since time.Time) Streams {
 	return quiet
 }
 
-// haveCommitsChanged compares the heads, or the push times and branches if discovery did not read the head. A push
-// after the commits were last read counts as a change.
-func (s *Signals) haveCommitsChanged(older *Signals, unsettled time.Time) bool {
+// mayCommitsHaveChanged reports whether the default branch may have changed since the older signals. It compares the
+// heads, or the push times and branches if discovery did not read the head. A push after unsettled, or after the
+// commits were last read, counts as a change.
+func (s *Signals) mayCommitsHaveChanged(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head
 	}

@@ -18,7 +18,7 @@ const (
 	StreamComments               // conversation comments of issues and pull requests
 )
 
-// NumStreams is the number of streams. Arrays over streams are indexed by the stream itself.
+// NumStreams is the number of streams. Arrays over streams are indexed by the Stream itself.
 const NumStreams = 3
 
 // AllStreams returns every stream, in the order of their values.
@@ -40,7 +40,7 @@ func (s Stream) String() string {
 	}
 }
 
-// Streams is a set of streams.
+// Streams is a set of streams, a bit for each.
 type Streams uint8
 
 // StreamsOf returns the set of the given streams.

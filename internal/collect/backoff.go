@@ -25,6 +25,7 @@ const maxUnavailableDelay = 30 * time.Minute
 // streamBackoffs has, for each stream of a repository that could not be read, when it may be requested again. It is
 // safe for concurrent use.
 type streamBackoffs struct {
+	// firstDelay and maxDelay are those of refused streams.
 	firstDelay, maxDelay time.Duration
 	// interval is the time between two passes, the first delay of an unavailable stream; with 0 every pass requests it.
 	interval time.Duration
@@ -33,6 +34,8 @@ type streamBackoffs struct {
 	states map[RepoStream]backoffState
 }
 
+// backoffState is the backoff of one stream: it may be requested again at until, which is delay after its last failure
+// err. until and delay are zero after a first failure.
 type backoffState struct {
 	until time.Time
 	delay time.Duration

@@ -51,7 +51,7 @@ func (f *Filter) decide(r *activity.Repository) filterDecision {
 // or neither.
 type UnmatchedPatterns struct{ Include, Exclude []string }
 
-// patternMatches records, during a pass, which patterns of a filter match a repository.
+// patternMatches records, during a pass, which patterns of a filter match a repository: by the index of the pattern.
 type patternMatches struct{ include, exclude []bool }
 
 func (f *Filter) newPatternMatches() patternMatches {

@@ -22,7 +22,8 @@ type pageCommitter struct {
 	repo      int64
 	basis     string // that of the coverage that the reading was planned from
 	// tips are the heads from which the commits of the pages were listed.
-	tips     []string
+	tips []string
+	// buffered is the page that is not committed yet, recorded how many events of the others were new.
 	buffered []activity.Event
 	recorded int
 	err      error

@@ -61,7 +61,7 @@ type Failure struct {
 	PresenceUnknown bool
 }
 
-// RepoStream is a stream of a repository.
+// RepoStream identifies a stream of a repository.
 type RepoStream struct {
 	RepoID int64
 	Stream activity.Stream
@@ -69,7 +69,7 @@ type RepoStream struct {
 
 // passStatus returns the status of a pass that ended with an error or nil, and when a rate limit that it exceeded
 // resets, zero for none.
-func passStatus(sum *PassResult, err error) (status PassStatus, retryAt time.Time) {
+func passStatus(result *PassResult, err error) (status PassStatus, retryAt time.Time) {
 	var limit *github.LimitError
 	if errors.As(err, &limit) {
 		return PassSkippedLimited, limit.RetryAt
@@ -77,12 +77,12 @@ func passStatus(sum *PassResult, err error) (status PassStatus, retryAt time.Tim
 	if err != nil {
 		return PassFailure, time.Time{}
 	}
-	for _, f := range sum.Failures {
+	for _, f := range result.Failures {
 		if errors.As(f.Err, &limit) && limit.RetryAt.After(retryAt) {
 			retryAt = limit.RetryAt
 		}
 	}
-	if len(sum.Failures) > 0 || sum.Incomplete != nil {
+	if len(result.Failures) > 0 || result.Incomplete != nil {
 		return PassPartial, retryAt
 	}
 	return PassSuccess, retryAt

@@ -22,9 +22,12 @@ type passRun struct {
 	fence     uint64
 	plan      *plan
 
-	mu       sync.Mutex
-	read     map[int64]activity.Streams
-	observed map[int64]bool // the repositories whose signals were recorded, or are unchanged
+	mu sync.Mutex
+	// read has, by repository, the streams that were read.
+	read map[int64]activity.Streams
+	// observed are the repositories whose signals were recorded, or are unchanged.
+	observed map[int64]bool
+	// failures are the streams that could not be read, events is how many new events were recorded.
 	failures []Failure
 	events   int
 	// unchanged is how many readings have found that nothing had happened.
@@ -125,7 +128,7 @@ func (r *passRun) readChunk(ctx, groupCtx context.Context, group *errgroup.Group
 func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 	defer r.collector.clearPending(todo.request.Repo.ID)
 	if err := r.haltError(); err != nil {
-		r.recordFailures(todo, failedAll(todo.request.Streams, err))
+		r.recordFailures(todo, failAll(todo.request.Streams, err))
 		return nil
 	}
 	pages := &pageCommitter{
@@ -147,19 +150,19 @@ func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 
 // finish commits the last page with the progress of the reading, unless that changes nothing.
 func (r *passRun) finish(ctx context.Context, pages *pageCommitter, todo *reading, result *github.ReadResult) {
-	samples := append(validatorEntries(todo, result), r.collector.rewrittenEntries(todo, result)...)
-	if len(pages.buffered) == 0 && len(samples) == 0 && todo.isNoop(result) {
+	entries := append(validatorEntries(todo, result), r.collector.rewrittenEntries(todo, result)...)
+	if len(pages.buffered) == 0 && len(entries) == 0 && todo.isNoop(result) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.unchanged++
 		return
 	}
-	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.progress(result)}}, Entries: samples}
+	b := ledger.Batch{Progress: ledger.Progress{Repos: []ledger.RepoProgress{todo.progress(result)}}, Entries: entries}
 	addRemovals(&b, todo.request.Repo.ID, result)
 	pages.finish(ctx, b)
 }
 
-// record adds the result of a reading to the run.
+// record adds the result of a reading, and how many new events it recorded, to the run.
 func (r *passRun) record(todo *reading, result *github.ReadResult, events int) {
 	r.recordFailures(todo, result.Failed)
 	r.mu.Lock()
@@ -214,8 +217,8 @@ func isPassWide(err error) bool {
 	return errors.As(err, &limit) || errors.As(err, &credential)
 }
 
-// failedAll returns the same error for each of the streams.
-func failedAll(streams activity.Streams, err error) map[activity.Stream]error {
+// failAll returns a map with the same error for each of the streams.
+func failAll(streams activity.Streams, err error) map[activity.Stream]error {
 	failed := make(map[activity.Stream]error, activity.NumStreams)
 	for _, s := range activity.AllStreams() {
 		if streams.Has(s) {

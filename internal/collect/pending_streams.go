@@ -9,7 +9,6 @@ import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 func (c *Collector) setPending(readings []reading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pendingStreams = nil
 	c.pendingStreams = make(map[int64]activity.Streams, len(readings))
 	for i := range readings {
 		request := &readings[i].request
@@ -17,7 +16,7 @@ func (c *Collector) setPending(readings []reading) {
 	}
 }
 
-// clearPending records that a repository was read.
+// clearPending removes a repository from the pending ones when its streams were read or have failed.
 func (c *Collector) clearPending(repo int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

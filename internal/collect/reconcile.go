@@ -19,7 +19,7 @@ type ReconcileResult struct {
 	// Found is how many events the passes had missed. It stays 0 while the change signals are reliable.
 	Found    int
 	Failures []Failure
-	// sweeps list the comments that the repositories have.
+	// sweeps has, by repository, the comments that exist on GitHub, for removeMissingComments.
 	sweeps []ledger.Sweep
 }
 

@@ -42,7 +42,7 @@ type totalSpec struct {
 	kind     activity.Kind
 	stream   activity.Stream
 	optional bool // events may have been recorded without the measure
-	sum      activity.Sum
+	sum      activity.SumMetrics
 }
 
 // totalSpecs describes the Totals by index, and firstMeasure has the index of the total of each kind's first measure.
@@ -52,11 +52,11 @@ func makeTotalSpecs() (specs [NumTotals]totalSpec, firstMeasure [activity.NumKin
 	next := activity.NumKinds
 	for _, kind := range activity.Kinds() {
 		spec := kind.Spec()
-		specs[kind.Index()] = totalSpec{id: totalID(kind, 0), kind: kind, stream: spec.Stream, sum: spec.Count}
+		specs[kind.Index()] = totalSpec{id: totalID(kind, 0), kind: kind, stream: spec.Stream, sum: spec.CountMetrics}
 		firstMeasure[kind.Index()] = next
 		for i, m := range spec.Measures {
 			specs[next] = totalSpec{
-				id: totalID(kind, i+1), kind: kind, stream: spec.Stream, optional: m.Optional, sum: m.Sum,
+				id: totalID(kind, i+1), kind: kind, stream: spec.Stream, optional: m.Optional, sum: m.SumMetrics,
 			}
 			next++
 		}

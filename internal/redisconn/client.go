@@ -109,4 +109,5 @@ func (abortCauseHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	}
 }
 
+// isAbort reports whether an error is the EXECABORT of a transaction.
 func isAbort(err error) bool { return strings.HasPrefix(err.Error(), "EXECABORT") }

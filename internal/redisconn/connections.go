@@ -71,6 +71,7 @@ func (c *connections) dial(ctx context.Context, network, address string) (net.Co
 	return c.track(conn)
 }
 
+// track adds a new connection to the open ones, or closes it when the client is closed.
 func (c *connections) track(conn net.Conn) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +112,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// systemConnection gives the library the system's connection, to detect that the peer has closed an idle one.
+// systemConnection is a connection that gives the library its file descriptor, to detect that the peer has closed an
+// idle one.
 type systemConnection struct {
 	*connection
 	system syscall.Conn
