@@ -6,10 +6,8 @@ package proctest
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -162,23 +160,4 @@ func ProgramPath(tb testing.TB, variable string) string {
 		variable)
 	require.FileExists(tb, path)
 	return path
-}
-
-// FreeAddress returns a loopback address with a port that is free now.
-func FreeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-// Port returns the port of an address.
-func Port(tb testing.TB, address string) int {
-	tb.Helper()
-	_, text, err := net.SplitHostPort(address)
-	require.NoError(tb, err)
-	port, err := strconv.Atoi(text)
-	require.NoError(tb, err)
-	return port
 }

@@ -5,7 +5,6 @@ package proctest_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -85,15 +84,6 @@ func TestEndOfTheTest(t *testing.T) {
 	require.Greater(t, len(paused.Output()), 100_000)
 	require.Contains(t, f.log, "y\ny\n\nready\n")
 	require.Less(t, len(f.log), 5000)
-}
-
-func TestAddress(t *testing.T) {
-	t.Parallel()
-	address := proctest.FreeAddress(t)
-	listener, err := net.Listen("tcp", address)
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	require.Equal(t, address, fmt.Sprintf("127.0.0.1:%d", proctest.Port(t, address)))
 }
 
 func TestProgram(t *testing.T) {
