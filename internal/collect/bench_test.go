@@ -10,14 +10,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -98,48 +95,10 @@ type bench struct {
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// patience is how long an in-process server may think: only one with a fault that hangs needs that long.
-const patience = 3 * time.Millisecond
-
-// inProcess sends requests to a handler without a network, in no time.
-type inProcess struct{ handler http.Handler }
-
-// RoundTrip implements http.RoundTripper. A handler that waits for its client to go away is a time-out.
-func (p inProcess) RoundTrip(r *http.Request) (response *http.Response, err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	recorder := httptest.NewRecorder()
-	aborted := serve(p.handler, recorder, r.WithContext(ctx))
-	switch response = recorder.Result(); {
-	case aborted && recorder.Body.Len() == 0 && ctx.Err() != nil:
-		return nil, ctx.Err()
-	case aborted && recorder.Body.Len() == 0:
-		return nil, syscall.ECONNRESET
-	case aborted:
-		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{io.ErrUnexpectedEOF}))
-	case response.ContentLength > int64(recorder.Body.Len()) && ctx.Err() != nil:
-		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{ctx.Err()}))
-	}
-	return response, nil
+// inProcess is a transport to a server without a network. A fault that hangs is a time-out, without waiting for it.
+func inProcess(server *githubtest.Server) githubtest.InProcess {
+	return githubtest.InProcess{Handler: server, Patience: time.Second}
 }
-
-// serve reports whether the handler has ended the connection.
-func serve(handler http.Handler, w http.ResponseWriter, r *http.Request) (aborted bool) {
-	defer func() {
-		p := recover()
-		if p != nil && p != any(http.ErrAbortHandler) {
-			panic(p)
-		}
-		aborted = p != nil
-	}()
-	handler.ServeHTTP(w, r)
-	return false
-}
-
-// failing is a body that ends in an error.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its
 // client may be changed.
@@ -172,7 +131,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	}
 	b.server = githubtest.NewServer(server)
 	t.Cleanup(b.server.Close)
-	client.HTTP = &http.Client{Transport: inProcess{b.server}}
+	client.HTTP = &http.Client{Transport: inProcess(b.server)}
 	source, err := github.New(client)
 	require.NoError(t, err)
 	if settings.Source == nil {

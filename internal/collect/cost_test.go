@@ -47,7 +47,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	defer server.Close()
 	requests, points := 0, make(map[budget.Resource]int)
 	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
+		HTTP: &http.Client{Transport: inProcess(server)}, Endpoint: "https://api.github.com", API: api,
 		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
 		OnAttempt: func(o github.Attempt) {

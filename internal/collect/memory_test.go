@@ -62,7 +62,7 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 	defer server.Close()
 	store := memstore.New(memstore.Settings{})
 	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
+		HTTP: &http.Client{Transport: inProcess(server)}, Endpoint: "https://api.github.com", API: api,
 		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
 	})

@@ -84,7 +84,7 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	}
 	server := githubtest.NewServer(settings)
 	defer server.Close()
-	shared, transport := &budget.Local{}, &slow{next: inProcess{server}}
+	shared, transport := &budget.Local{}, &slow{next: inProcess(server)}
 	match := githubtest.Match{}
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL

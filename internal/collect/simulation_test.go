@@ -45,14 +45,14 @@ type simulated struct {
 
 // limitAnswers counts the answers that are limits, by what they say.
 type limitAnswers struct {
-	inProcess
+	githubtest.InProcess
 
 	mu                 sync.Mutex
 	primary, secondary int
 }
 
 func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := l.inProcess.RoundTrip(r)
+	response, err := l.InProcess.RoundTrip(r)
 	if err != nil {
 		return response, err
 	}
@@ -112,7 +112,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	authenticateApp(t, &scripted, &settings, true)
 	s.server = githubtest.NewServer(scripted)
 	t.Cleanup(s.server.Close)
-	s.answers = &limitAnswers{inProcess: inProcess{s.server}}
+	s.answers = &limitAnswers{InProcess: inProcess(s.server)}
 	settings.HTTP = &http.Client{Transport: s.answers}
 	replica := func() *Collector {
 		client, err := github.New(settings)

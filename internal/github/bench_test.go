@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -47,10 +48,33 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	*github.Settings),
 ) *bench {
 	t.Helper()
-	b := &bench{t: t, now: noon}
-	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	t.Cleanup(transport.CloseIdleConnections)
+	return startBench(t, api, data, transport, func(b *bench, server githubtest.Settings) {
+		b.server = githubtest.Start(t, server)
+		b.settings.Endpoint = b.server.URL + b.settings.Endpoint
+	}, change)
+}
+
+// newBubbleBench makes a bench without a network, for a bubble of testing/synctest: its time-outs are exact.
+func newBubbleBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings,
+	*github.Settings),
+) *bench {
+	t.Helper()
+	transport := &githubtest.InProcess{}
+	return startBench(t, api, data, transport, func(b *bench, server githubtest.Settings) {
+		b.server = githubtest.NewServer(server)
+		t.Cleanup(b.server.Close)
+		transport.Handler, b.settings.Endpoint = b.server, "http://api.github.example"
+	}, change)
+}
+
+func startBench(t *testing.T, api github.API, data *githubtest.Dataset, transport http.RoundTripper,
+	startServer func(*bench, githubtest.Settings), change []func(*githubtest.Settings, *github.Settings),
+) *bench {
+	t.Helper()
+	b := &bench{t: t, now: noon}
+	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock}
 	b.settings = github.Settings{
 		HTTP: &http.Client{Transport: transport}, API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
 		Timeout: 5 * time.Second,
@@ -70,12 +94,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	for _, f := range change {
 		f(&server, &b.settings)
 	}
-	b.server = githubtest.Start(t, server)
-	if b.settings.Endpoint == "" {
-		b.settings.Endpoint = b.server.URL
-	} else {
-		b.settings.Endpoint = b.server.URL + b.settings.Endpoint
-	}
+	startServer(b, server)
 	var err error
 	b.client, err = github.New(b.settings)
 	require.NoError(t, err)
@@ -193,6 +212,14 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 			test(t, api)
 		})
 	}
+}
+
+// eachAPIInBubble runs a test with each API in a bubble of testing/synctest, in which waiting takes no time.
+func eachAPIInBubble(t *testing.T, test func(t *testing.T, api github.API)) {
+	t.Helper()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		synctest.Test(t, func(t *testing.T) { test(t, api) })
+	})
 }
 
 // dataset is an organization with repositories of the given names.

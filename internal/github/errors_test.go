@@ -153,8 +153,8 @@ func is[T error](err error) bool {
 // TestAHangingServerIsUnavailable after the time-out of each attempt, however many requests wait for their turn.
 func TestAHangingServerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Retry.MaxAttempts, g.RateLimit.MaxConcurrentRequests = 100*time.Millisecond, 1, 1
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
@@ -174,8 +174,8 @@ func TestAHangingServerIsUnavailable(t *testing.T) {
 // TestABodyThatNeverEndsIsUnavailable: the time-out is for the body as well.
 func TestABodyThatNeverEndsIsUnavailable(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = 100*time.Millisecond, 1
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(time.Second)})
@@ -229,8 +229,8 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 // TestTheCallersDeadlineEndsAttempts: what the caller has no time for is not asked again.
 func TestTheCallersDeadlineEndsAttempts(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"))
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"))
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()

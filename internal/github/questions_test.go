@@ -113,9 +113,9 @@ func TestPagesOfOneRepository(t *testing.T) {
 // TestPatience: what a repository that is not answered in time costs is bounded, and a brief reading costs less.
 func TestPatience(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
 		const timeout = 100 * time.Millisecond
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = timeout, 20
 		})
 		repo := b.repo("one")
@@ -153,8 +153,8 @@ func (b *slowBudget) Reserve(ctx context.Context, q budget.Reservation) (budget.
 // the patience with a repository.
 func TestWaitingIsNoFailure(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")

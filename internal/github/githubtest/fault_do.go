@@ -5,6 +5,7 @@ package githubtest
 
 import (
 	"cmp"
+	"math"
 	"net"
 	"net/http"
 	"strconv"
@@ -94,7 +95,7 @@ func (x *exchange) writeFaulty(w http.ResponseWriter, a response) bool {
 	case KindReset:
 		resetConnection(w)
 	case KindHang:
-		x.hang()
+		x.hang(w)
 	case KindSlow:
 		x.writeSlowly(w, a)
 	case KindTruncate:
@@ -128,13 +129,21 @@ func resetConnection(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// hang waits until the client goes away.
-func (x *exchange) hang() {
+// hang waits until the client gives up or the server is closed.
+func (x *exchange) hang(w http.ResponseWriter) {
+	announceWait(w, math.MaxInt64)
 	select {
 	case <-x.r.Context().Done():
 	case <-x.s.closing:
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// announceWait tells a transport without a network that the response waits.
+func announceWait(w http.ResponseWriter, d time.Duration) {
+	if observer, ok := w.(waitObserver); ok {
+		observer.beforeWait(d)
+	}
 }
 
 // writeSlowly sends the body in parts.
@@ -143,6 +152,7 @@ func (x *exchange) writeSlowly(w http.ResponseWriter, a response) {
 	w.WriteHeader(a.status)
 	part := max(1, (len(a.body)+9)/10)
 	for len(a.body) > 0 {
+		announceWait(w, time.Duration(x.fault.Delay))
 		select {
 		case <-time.After(time.Duration(x.fault.Delay)):
 		case <-x.r.Context().Done():
