@@ -14,6 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // TestOldEventsUnderATakenLogin: who has taken the login of another account is shown under it, even if all that is
@@ -50,9 +51,9 @@ func TestOldEventsUnderATakenLogin(t *testing.T) {
 }
 
 // viewNow is the view of a replica that starts now.
-func (b *bench) viewNow() *ledger.View {
+func (b *bench) viewNow() *ledgerview.View {
 	b.t.Helper()
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
 	err := b.store.Follow(ctx, b.collector.settings.Org, func(c ledger.Change) error {

@@ -26,6 +26,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
@@ -88,7 +89,7 @@ type bench struct {
 	clock     *clock
 	server    *githubtest.Server
 	store     *recorded
-	view      *ledger.View
+	view      *ledgerview.View
 	tallies   *Tallies
 	collector *Collector
 }
@@ -161,7 +162,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		f(&settings)
 	}
 	b.collector = New(settings, b.tallies)
-	b.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	b.view = ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	return b
 }
 
@@ -229,10 +230,10 @@ func (b *bench) coverage() ledger.Coverage {
 }
 
 // shown is what the view shows, by repository and user.
-type shown map[ledger.Series]ledger.Values
+type shown map[ledgerview.Series]ledgerview.Values
 
-func (s shown) Emit(series ledger.Series, v *ledger.Values) { s[series] = *v }
-func (s shown) MarkStale(ledger.Series, ledger.Mask)        {}
+func (s shown) Emit(series ledgerview.Series, v *ledgerview.Values) { s[series] = *v }
+func (s shown) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
 
 // metrics are what a replica that starts now would show.
 func (b *bench) metrics() shown {
@@ -269,7 +270,7 @@ func (s shown) of(repo string, kind activity.Kind) uint64 {
 	var n uint64
 	for series, v := range s {
 		if series.Repo == repo {
-			n += v.Of[ledger.MetricTotal+ledger.Metric(kind.Index())]
+			n += v.Of[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())]
 		}
 	}
 	return n

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // TestRandomBranches: whatever is pushed, rewritten and switched, and whatever fails meanwhile, in the end the ledger
@@ -182,7 +183,7 @@ func (b *branches) run() {
 	}
 	day := uint64(0)
 	for _, values := range b.metrics() {
-		day += values.Of[ledger.MetricCount]
+		day += values.Of[ledgerview.MetricCount]
 	}
 	require.Equal(b.t, uint64(len(want)), day, "all of it is of the last day")
 }

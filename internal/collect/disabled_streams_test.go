@@ -12,7 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // asksForStreams reports whether a request is for pull requests or comments of a repository.
@@ -66,7 +66,7 @@ func TestSwitchedOff(t *testing.T) {
 			require.Zero(t, b.server.CountRequests(asksForStreams("one")))
 			for s, v := range b.metrics() {
 				require.Zero(
-					t, v.Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())],
+					t, v.Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindPullRequestOpened.Index())],
 					"the windows of %v slide", s,
 				)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
@@ -59,10 +60,10 @@ func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
 func (b *linesBench) newTerm() { b.lines = rounds.New(b.settings, b.collector, 1, b.given()) }
 
 // given is what a replica that starts now sees.
-func (b *linesBench) given() *ledger.View {
+func (b *linesBench) given() *ledgerview.View {
 	b.t.Helper()
-	view := ledger.NewView(
-		ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true},
+	view := ledgerview.New(
+		ledgerview.Settings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true},
 	)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
@@ -109,9 +110,9 @@ func (b *linesBench) weekly(repo string) map[string][2]uint64 {
 	b.given().Visit(b.clock.Now(), result)
 	lines := make(map[string][2]uint64)
 	for series, v := range result {
-		require.False(b.t, v.Present.Has(ledger.MetricTotalLinesAdded))
-		if series.Repo == repo && v.Present.Has(ledger.MetricLinesAdded) {
-			lines[series.User] = [2]uint64{v.Of[ledger.MetricLinesAdded], v.Of[ledger.MetricLinesRemoved]}
+		require.False(b.t, v.Present.Has(ledgerview.MetricTotalLinesAdded))
+		if series.Repo == repo && v.Present.Has(ledgerview.MetricLinesAdded) {
+			lines[series.User] = [2]uint64{v.Of[ledgerview.MetricLinesAdded], v.Of[ledgerview.MetricLinesRemoved]}
 		}
 	}
 	return lines

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
@@ -140,10 +141,10 @@ func TestNameTakenInARound(t *testing.T) {
 }
 
 // doubles counts how often a series is shown.
-type doubles map[ledger.Series]int
+type doubles map[ledgerview.Series]int
 
-func (s doubles) Emit(series ledger.Series, _ *ledger.Values) { s[series]++ }
-func (s doubles) MarkStale(ledger.Series, ledger.Mask)        {}
+func (s doubles) Emit(series ledgerview.Series, _ *ledgerview.Values) { s[series]++ }
+func (s doubles) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
 
 // TestNameTakenBetweenPages: of two repositories that are listed with one name, one is shown.
 func TestNameTakenBetweenPages(t *testing.T) {
@@ -174,7 +175,7 @@ func TestNameTakenBetweenPages(t *testing.T) {
 		})
 		b.clock.Advance(interval)
 		b.pass()
-		view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+		view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		require.ErrorIs(t, b.store.Follow(ctx, org, func(c ledger.Change) error {

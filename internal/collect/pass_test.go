@@ -19,6 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 const interval = 5 * time.Minute
@@ -48,12 +49,12 @@ func TestPassesFindWhatHappens(t *testing.T) {
 func requireAllRecorded(t *testing.T, b *bench, data *githubtest.Dataset) {
 	t.Helper()
 	now := b.clock.Now()
-	want := make(map[ledger.Series][activity.NumKinds]uint64)
+	want := make(map[ledgerview.Series][activity.NumKinds]uint64)
 	count := func(repo string, login *string, otherwise string, kind activity.Kind, at time.Time) {
 		if at.After(now) {
 			return
 		}
-		series := ledger.Series{Repo: repo, User: otherwise}
+		series := ledgerview.Series{Repo: repo, User: otherwise}
 		if login != nil {
 			series.User = *login
 		}
@@ -76,9 +77,9 @@ func requireAllRecorded(t *testing.T, b *bench, data *githubtest.Dataset) {
 	for _, c := range data.Comments {
 		count(c.Repo, c.Login, activity.LoginGhost, activity.KindIssueComment, c.CreatedAt)
 	}
-	got := make(map[ledger.Series][activity.NumKinds]uint64)
+	got := make(map[ledgerview.Series][activity.NumKinds]uint64)
 	for series, v := range b.metrics() {
-		got[series] = [activity.NumKinds]uint64(v.Of[ledger.MetricTotal : ledger.MetricTotal+activity.NumKinds])
+		got[series] = [activity.NumKinds]uint64(v.Of[ledgerview.MetricTotal : ledgerview.MetricTotal+activity.NumKinds])
 	}
 	require.Equal(t, want, got)
 }
@@ -171,15 +172,15 @@ func TestFirstContact(t *testing.T) {
 			)
 		}
 		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
-		ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
-		require.False(t, ada.Present.Has(ledger.MetricLinesAdded), "the last week has not been read yet")
+		ada := b.metrics()[ledgerview.Series{Repo: "one", User: "ada"}]
+		require.False(t, ada.Present.Has(ledgerview.MetricLinesAdded), "the last week has not been read yet")
 		b.fill()
 		cov = b.coverage()
 		require.Empty(t, cov.Gaps())
 		require.Equal(t, uint64(2), b.metrics().of("one", activity.KindCommit))
-		ada = b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
-		require.True(t, ada.Present.Has(ledger.MetricLinesAdded))
-		require.Equal(t, uint64(10), ada.Of[ledger.MetricLinesAdded])
+		ada = b.metrics()[ledgerview.Series{Repo: "one", User: "ada"}]
+		require.True(t, ada.Present.Has(ledgerview.MetricLinesAdded))
+		require.Equal(t, uint64(10), ada.Of[ledgerview.MetricLinesAdded])
 	})
 }
 
@@ -233,9 +234,9 @@ func TestFutureCommit(t *testing.T) {
 			commit(d, "one", b.clock.Now().Add(300*time.Hour)).PushedAt = b.clock.Now()
 		})
 		require.Equal(t, 1, b.pass().Events)
-		ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
-		require.Equal(t, uint64(2), ada.Of[ledger.MetricCount])
-		require.Equal(t, uint64(b.clock.Now().Unix()), ada.Of[ledger.MetricLastEvent])
+		ada := b.metrics()[ledgerview.Series{Repo: "one", User: "ada"}]
+		require.Equal(t, uint64(2), ada.Of[ledgerview.MetricCount])
+		require.Equal(t, uint64(b.clock.Now().Unix()), ada.Of[ledgerview.MetricLastEvent])
 		b.clock.Advance(interval)
 		require.Zero(t, b.pass().Events)
 	})
@@ -415,8 +416,8 @@ func TestOrganizationFails(t *testing.T) {
 		}
 		require.Equal(t, before, b.coverage())
 		b.clock.Advance(48 * time.Hour)
-		ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
-		require.Equal(t, uint64(1), ada.Of[ledger.MetricCount], "an outage does not count down")
+		ada := b.metrics()[ledgerview.Series{Repo: "one", User: "ada"}]
+		require.Equal(t, uint64(1), ada.Of[ledgerview.MetricCount], "an outage does not count down")
 		require.Equal(t, uint64(8), b.tally(TallyRuns, string(PassFailure)))
 	})
 }
@@ -554,10 +555,10 @@ func TestArchivedLater(t *testing.T) {
 	b.server.Update(func(d *githubtest.Dataset) { d.Repo("one").Archived = true })
 	b.clock.Advance(25 * time.Hour)
 	b.pass()
-	ada := b.metrics()[ledger.Series{Repo: "one", User: "ada"}]
-	require.True(t, ada.Present.Has(ledger.MetricCount))
-	require.Zero(t, ada.Of[ledger.MetricCount])
-	require.Equal(t, uint64(1), ada.Of[ledger.MetricTotal])
+	ada := b.metrics()[ledgerview.Series{Repo: "one", User: "ada"}]
+	require.True(t, ada.Present.Has(ledgerview.MetricCount))
+	require.Zero(t, ada.Of[ledgerview.MetricCount])
+	require.Equal(t, uint64(1), ada.Of[ledgerview.MetricTotal])
 }
 
 // TestFenced writes nothing after the term and says so.
@@ -694,8 +695,8 @@ func TestReconcileFindsWhatIsDeleted(t *testing.T) {
 			var window, total uint64
 			for series, values := range b.metrics() {
 				if series.Repo == repo {
-					window += values.Of[ledger.MetricCount+ledger.Metric(activity.KindIssueComment.Index())]
-					total += values.Of[ledger.MetricTotal+ledger.Metric(activity.KindIssueComment.Index())]
+					window += values.Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindIssueComment.Index())]
+					total += values.Of[ledgerview.MetricTotal+ledgerview.Metric(activity.KindIssueComment.Index())]
 				}
 			}
 			return [2]uint64{window, total}
@@ -735,7 +736,7 @@ func TestSwitchWithoutAPush(t *testing.T) {
 		commits := func() uint64 {
 			var n uint64
 			for _, values := range b.metrics() {
-				n += values.Of[ledger.MetricCount]
+				n += values.Of[ledgerview.MetricCount]
 			}
 			return n
 		}

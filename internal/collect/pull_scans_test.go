@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
 // large is a repository with more to read of its past than a minute's share of a limit: each of its pull requests and
@@ -111,7 +112,7 @@ func TestScanOfALostStore(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, large(30, 0), handover)
 	b.pass()
-	before := ledger.NewState()
+	before := local.NewState()
 	caught := errors.New("caught up")
 	require.ErrorIs(t, b.store.Follow(t.Context(), org, func(c ledger.Change) error {
 		before.Apply(&c)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
@@ -127,7 +127,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		authenticateApp(t, &scripted, &settings, true) // the App is the same one
 		s.followers = append(s.followers, replica())
 	}
-	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	s.view = ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	return s
 }
 

@@ -11,17 +11,17 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // truth computes all activity metrics from the data in the plainest way there is: it shares nothing with the ledger.
 type truth struct {
 	now     time.Time
-	metrics map[ledger.Series]map[ledger.Metric]uint64
+	metrics map[ledgerview.Series]map[ledgerview.Metric]uint64
 }
 
 func truthOf(data *githubtest.Dataset, now time.Time) *truth {
-	t := &truth{now: now, metrics: make(map[ledger.Series]map[ledger.Metric]uint64)}
+	t := &truth{now: now, metrics: make(map[ledgerview.Series]map[ledgerview.Metric]uint64)}
 	for i := range data.Commits {
 		c := &data.Commits[i]
 		t.event(c.Repo, c.Login, activity.LoginUnlinkedGitAuthor, activity.KindCommit, c.CommittedAt)
@@ -45,13 +45,13 @@ func truthOf(data *githubtest.Dataset, now time.Time) *truth {
 }
 
 // of is what is shown of a user in a repository.
-func (t *truth) of(repo string, login *string, otherwise string) map[ledger.Metric]uint64 {
-	series := ledger.Series{Repo: repo, User: otherwise}
+func (t *truth) of(repo string, login *string, otherwise string) map[ledgerview.Metric]uint64 {
+	series := ledgerview.Series{Repo: repo, User: otherwise}
 	if login != nil {
 		series.User = *login
 	}
 	if t.metrics[series] == nil {
-		t.metrics[series] = make(map[ledger.Metric]uint64)
+		t.metrics[series] = make(map[ledgerview.Metric]uint64)
 	}
 	return t.metrics[series]
 }
@@ -61,10 +61,10 @@ func (t *truth) event(repo string, login *string, otherwise string, kind activit
 		return
 	}
 	shown := t.of(repo, login, otherwise)
-	shown[ledger.MetricTotal+ledger.Metric(kind.Index())]++
-	count := ledger.MetricCount + ledger.Metric(kind.Index())
+	shown[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())]++
+	count := ledgerview.MetricCount + ledgerview.Metric(kind.Index())
 	shown[count] += counts(1, at.After(t.now.Add(-24*time.Hour)))
-	shown[ledger.MetricLastEvent] = max(shown[ledger.MetricLastEvent], uint64(at.Unix()))
+	shown[ledgerview.MetricLastEvent] = max(shown[ledgerview.MetricLastEvent], uint64(at.Unix()))
 }
 
 // lines are those of the last week from Sunday to Sunday and of all time. Merge commits have none, nor have those that
@@ -80,10 +80,10 @@ func (t *truth) lines(c *githubtest.Commit) {
 	had := c.Parents <= 1 && !c.DiffUnavailable
 	week := had && !c.CommittedAt.Before(end.AddDate(0, 0, -7)) && c.CommittedAt.Before(end)
 	shown := t.of(c.Repo, c.Login, activity.LoginUnlinkedGitAuthor)
-	shown[ledger.MetricTotalLinesAdded] += counts(c.Additions, had)
-	shown[ledger.MetricTotalLinesRemoved] += counts(c.Deletions, had)
-	shown[ledger.MetricLinesAdded] += counts(c.Additions, week)
-	shown[ledger.MetricLinesRemoved] += counts(c.Deletions, week)
+	shown[ledgerview.MetricTotalLinesAdded] += counts(c.Additions, had)
+	shown[ledgerview.MetricTotalLinesRemoved] += counts(c.Deletions, had)
+	shown[ledgerview.MetricLinesAdded] += counts(c.Additions, week)
+	shown[ledgerview.MetricLinesRemoved] += counts(c.Deletions, week)
 }
 
 // counts is a number if it counts, and 0, which is shown all the same, if it does not.
@@ -95,11 +95,11 @@ func counts(n int, counts bool) uint64 {
 }
 
 // metricsOf are the metrics that are present.
-func metricsOf(shown shown) map[ledger.Series]map[ledger.Metric]uint64 {
-	all := make(map[ledger.Series]map[ledger.Metric]uint64, len(shown))
+func metricsOf(shown shown) map[ledgerview.Series]map[ledgerview.Metric]uint64 {
+	all := make(map[ledgerview.Series]map[ledgerview.Metric]uint64, len(shown))
 	for series, values := range shown {
-		all[series] = make(map[ledger.Metric]uint64)
-		for m := range ledger.Metric(ledger.NumMetrics) {
+		all[series] = make(map[ledgerview.Metric]uint64)
+		for m := range ledgerview.Metric(ledgerview.NumMetrics) {
 			if values.Present.Has(m) {
 				all[series][m] = values.Of[m]
 			}
@@ -122,7 +122,7 @@ func requireNothingInvented(t *testing.T, b *bench, data *githubtest.Dataset) {
 	want := truthOf(data, b.clock.Now()).metrics
 	for series, values := range metricsOf(b.metrics()) {
 		for m, value := range values {
-			if m >= ledger.MetricTotal {
+			if m >= ledgerview.MetricTotal {
 				require.LessOrEqual(t, value, want[series][m], "%v, metric %d", series, m)
 			}
 		}

@@ -137,6 +137,10 @@ type Tally struct {
 	Add uint64
 }
 
+// TallySeriesOverflow counts the series that were folded because max_series was reached. The ledger itself counts it,
+// whatever process commits.
+const TallySeriesOverflow = "series_overflow"
+
 // Receipt is the result of a commit.
 type Receipt struct {
 	// Recorded is the number of events that were recorded, Duplicates of those that the ledger had already.

@@ -31,8 +31,11 @@ type Change struct {
 	PrunedBefore time.Time
 }
 
-// purgedRepos returns the ids of the repositories that are purged, nil when there are none.
-func (p *Progress) purgedRepos() map[int64]bool {
+// SnapshotChunk is the largest number of events, or of series with carried totals, in one change of a snapshot.
+const SnapshotChunk = 5000
+
+// PurgedRepos returns the ids of the repositories that are purged, nil when there are none.
+func (p *Progress) PurgedRepos() map[int64]bool {
 	var forgotten map[int64]bool
 	for i := range p.Repos {
 		if p.Repos[i].Presence == PresencePurged {

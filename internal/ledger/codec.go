@@ -232,7 +232,7 @@ func toWire(c *Change) *wireChange {
 		e := &c.Events[i]
 		w.Events = append(w.Events, wireEvent{
 			Kind: uint8(e.Kind), Repo: repos.index(e.Repo), ID: trimID(e.ID), Actor: actors.index(e.Actor),
-			At: unix32(e.Time), Measures: EventMeasures(e),
+			At: Unix32(e.Time), Measures: EventMeasures(e),
 		})
 	}
 	for i := range c.Carried {

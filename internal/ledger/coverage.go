@@ -66,6 +66,15 @@ func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	return r.Missing[s]
 }
 
+// HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
+// A stream that has been disabled since before then was never read.
+func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
+	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
+		return false
+	}
+	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
+}
+
 // Apply applies the progress of a batch. Repeating it changes nothing.
 func (c *Coverage) Apply(p Progress) {
 	if c.Repos == nil {
@@ -254,8 +263,8 @@ func (c *Coverage) Clone() Coverage {
 	return clone
 }
 
-// asProgress returns the progress that makes this coverage when applied to an empty one.
-func (c *Coverage) asProgress() Progress {
+// AsProgress returns the progress that makes this coverage when applied to an empty one.
+func (c *Coverage) AsProgress() Progress {
 	p := Progress{Edge: c.Edge, Repos: make([]RepoProgress, 0, len(c.Repos))}
 	for _, id := range slices.Sorted(maps.Keys(c.Repos)) {
 		p.Repos = append(p.Repos, c.Repos[id].asProgress())

@@ -22,7 +22,8 @@ const module = "github.com/seed-358c4d9d/githubexporter"
 const (
 	activity   = module + "/internal/activity/leaf"
 	ledger     = module + "/internal/ledger"
-	codec      = module + "/internal/ledger/codec/leaf"
+	ledgerview = module + "/internal/ledger/ledgerview"
+	local      = module + "/internal/ledger/local/leaf"
 	memstore   = module + "/internal/ledger/memstore/leaf"
 	github     = module + "/internal/github/leaf"
 	collect    = module + "/internal/collect/leaf"
@@ -61,8 +62,13 @@ var imports = []struct {
 	{"internal/ledger", collect, true},
 	{"internal/ledger", memstore, true},
 	{"internal/ledger", cbor, true},
-	{"internal/ledger/codec", cbor, false},
-	{"internal/ledger/codec", zap, true},
+	{"internal/ledger/ledgerview", ledger, false},
+	{"internal/ledger/ledgerview", local, true},
+	{"internal/ledger/ledgerview", wakeup, true},
+	{"internal/ledger/local", ledger, false},
+	{"internal/ledger/local", wakeup, false},
+	{"internal/ledger/local", memstore, true},
+	{"internal/ledger/local", collector, true},
 
 	{"internal/varint", activity, true},
 	{"internal/wakeup", activity, true},
@@ -71,7 +77,7 @@ var imports = []struct {
 	{"internal/pattern", "regexp", false},
 	{"internal/pattern", activity, true},
 	{"internal/ledger", varint, false},
-	{"internal/ledger", wakeup, false},
+	{"internal/ledger", wakeup, true},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
@@ -81,8 +87,9 @@ var imports = []struct {
 	{"internal/loc/rounds", collect, true},
 
 	{"internal/ledger/memstore", ledger, false},
+	{"internal/ledger/memstore", local, false},
 	{"internal/ledger/memstore", redis, true},
-	{"internal/ledger/extstore", codec, false},
+	{"internal/ledger/extstore", local, false},
 	{"internal/ledger/extstore", collector, false},
 	{"internal/ledger/extstore", memstore, true},
 	{"internal/ledger/redisstore", redis, false},
@@ -98,6 +105,7 @@ var imports = []struct {
 	{"internal/configcheck", redis, true},
 	{"internal/ledger/storetest", require, false},
 	{"internal/ledger/storetest", rapid, false},
+	{"internal/ledger/storetest", ledgerview, false},
 	{"internal/ledger/storetest", memstore, true},
 
 	{"internal/schedule", activity, true},
@@ -141,6 +149,7 @@ var imports = []struct {
 	{"internal/election/redislease", kubernetes, true},
 
 	{"receiver/githubexporter/internal/emit", ledger, false},
+	{"receiver/githubexporter/internal/emit", ledgerview, false},
 	{"receiver/githubexporter/internal/emit", memstore, true},
 	{"receiver/githubexporter/internal/emit", schedule, true},
 	{"receiver/githubexporter", collector, false},

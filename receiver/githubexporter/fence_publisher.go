@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -19,7 +20,7 @@ type fencePublisher struct {
 	org      string
 	lease    orgLease
 	store    ledger.Store
-	view     *ledger.View
+	view     *ledgerview.View
 	watch    *leaderWatch
 	watchdog *watchdog
 	logger   *zap.Logger

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // use.
 type leaderWatch struct {
 	lease    orgLease
-	view     *ledger.View
+	view     *ledgerview.View
 	interval time.Duration // from the start of one pass to the next
 	logger   *zap.Logger
 	state    *orgState

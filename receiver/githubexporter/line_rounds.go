@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
@@ -25,7 +26,7 @@ const linesRetryDelay = 10 * time.Second
 type lineRounds struct {
 	settings  rounds.Settings
 	collector *collect.Collector
-	view      *ledger.View
+	view      *ledgerview.View
 	logger    *zap.Logger
 
 	// passed has the start of a pass that read the organization; viewChanged has a token when the view has changed.
@@ -35,7 +36,7 @@ type lineRounds struct {
 }
 
 func newLineRounds(
-	settings rounds.Settings, collector *collect.Collector, view *ledger.View, logger *zap.Logger,
+	settings rounds.Settings, collector *collect.Collector, view *ledgerview.View, logger *zap.Logger,
 ) *lineRounds {
 	return &lineRounds{
 		settings: settings, collector: collector, view: view, logger: logger,

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -31,7 +31,7 @@ type organization struct {
 	config      *OrgConfig
 	client      *github.Client
 	collector   *collect.Collector
-	view        *ledger.View
+	view        *ledgerview.View
 	state       *orgState
 	credential  *credentialState
 	leaderWatch *leaderWatch
@@ -68,7 +68,7 @@ func (r *githubReceiver) newOrganization(
 	}
 	org := &organization{
 		name: config.Name, config: config, state: newOrgState(wake), credential: &credentialState{},
-		view: ledger.NewView(ledger.ViewSettings{
+		view: ledgerview.New(ledgerview.Settings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
 			Label:     r.users.labelFor,

@@ -27,6 +27,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
 const (
@@ -48,7 +49,7 @@ type Settings struct {
 }
 
 // Store is a ledger.Store on a storage extension. It is safe for concurrent use.
-type Store struct{ *ledger.Local }
+type Store struct{ *local.Store }
 
 var _ ledger.Store = (*Store)(nil)
 
@@ -58,10 +59,10 @@ func New(client storage.Client, settings Settings) *Store {
 		settings.OnCorrupt = func(string, error) {}
 	}
 	j := &journal{client: client, onCorrupt: settings.OnCorrupt, positions: make(map[string]*position)}
-	return &Store{ledger.NewLocal(j, settings.MaxSeries)}
+	return &Store{local.New(j, settings.MaxSeries)}
 }
 
-// journal is a ledger.Journal. ledger.Local serializes its calls.
+// journal is a local.Journal, whose calls local.Store serializes.
 type journal struct {
 	client    storage.Client
 	onCorrupt func(key string, err error)
@@ -96,7 +97,7 @@ func (p *position) changeKey(n int) string { return p.key(p.head.generation, str
 
 // Append writes a change. Before it, it compacts a journal that has outgrown its snapshot; state is the one without the
 // change.
-func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *ledger.State) error {
+func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *local.State) error {
 	p := j.positions[org]
 	if p.journalBytes > max(minCompaction, p.snapshotBytes) || p.nextChange >= maxReplay {
 		if err := j.compact(ctx, p, state); err != nil {
@@ -130,7 +131,7 @@ func (p *position) beganOperation() *storage.Operation {
 
 // compact writes the state as the snapshot of a new generation and deletes the current one, in one call of Batch. Its
 // order is safe for storages whose Batch is no transaction: the new head comes before the first deletion.
-func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
+func (j *journal) compact(ctx context.Context, p *position, state *local.State) error {
 	next := head{generation: p.head.generation + 1 + rand.Uint64N(math.MaxUint32)} //nolint:gosec // not a secret
 	var operations []*storage.Operation
 	bytes := 0
@@ -166,9 +167,9 @@ func (p *position) deleteOperations() []*storage.Operation {
 
 // Load reads the snapshot and the changes after it. It reports and ignores corrupt records. After one, the whole
 // retention becomes a gap, so that lost events are read again, and the state is compacted.
-func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
+func (j *journal) Load(ctx context.Context, org string) (*local.State, error) {
 	p := &position{org: org}
-	state := ledger.NewState()
+	state := local.NewState()
 	headDamaged, err := j.loadHead(ctx, p)
 	if err != nil {
 		return nil, err
@@ -195,7 +196,7 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 	return state, nil
 }
 
-func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+func (j *journal) loadSnapshot(ctx context.Context, p *position, state *local.State) (damaged bool, err error) {
 	for n := range p.head.chunks {
 		key := p.chunkKey(p.head.generation, n)
 		frame, err := j.client.Get(ctx, key)
@@ -212,7 +213,7 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 
 // loadChanges reads the changes up to the last one. A gap in their numbers, or a change whose link does not match,
 // means that changes before it are lost.
-func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+func (j *journal) loadChanges(ctx context.Context, p *position, state *local.State) (damaged bool, err error) {
 	p.nextLink = firstLink(p.head.generation)
 	for missing := 0; missing < maxMissing; {
 		key := p.changeKey(p.nextChange + missing)
@@ -243,7 +244,7 @@ func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.St
 	return damaged, nil
 }
 
-func (j *journal) applyFrame(key string, frame []byte, state *ledger.State) bool {
+func (j *journal) applyFrame(key string, frame []byte, state *local.State) bool {
 	c, err := ledger.DecodeChange(frame)
 	if frame == nil {
 		err = errMissing

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 func window(from, until time.Time) []ledger.StreamWindow {
@@ -78,10 +79,10 @@ func disabledStream(t *testing.T, h Harness) {
 		return cov
 	}
 	day := func() uint64 {
-		return shown(t, s, edge)[ledger.Series{
+		return shown(t, s, edge)[ledgerview.Series{
 			Repo: "repo-1",
 			User: "ada",
-		}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
+		}].Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindPullRequestOpened.Index())]
 	}
 	require.Equal(t, uint64(1), day(), "the window is frozen")
 	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
@@ -151,7 +152,7 @@ func purging(t *testing.T, h Harness) {
 	require.NoError(t, s.Prune(t.Context(), org, limit))
 	require.NoError(t, s.Prune(t.Context(), org, limit.Add(time.Second)))
 
-	same := func(check func(view *ledger.View)) {
+	same := func(check func(view *ledgerview.View)) {
 		t.Helper()
 		check(follower.view)
 		check(LatestView(t, s, org))
@@ -164,7 +165,7 @@ func purging(t *testing.T, h Harness) {
 	}
 	setMark(t, s, 1)
 	follower.wait(1)
-	same(func(view *ledger.View) {
+	same(func(view *ledgerview.View) {
 		var of []string
 		for _, sample := range view.Entries("of") {
 			of = append(of, string(sample.Data))
@@ -183,10 +184,10 @@ func purging(t *testing.T, h Harness) {
 	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
 	setMark(t, s, 2)
 	follower.wait(2)
-	same(func(view *ledger.View) {
+	same(func(view *ledgerview.View) {
 		got := visited(view, Noon)
 		for repo, want := range map[string]uint64{"repo-1": 1, "repo-2": 2, "repo-3": 2} {
-			require.Equal(t, want, got[ledger.Series{Repo: repo, User: "ada"}].Of[ledger.MetricTotal], repo)
+			require.Equal(t, want, got[ledgerview.Series{Repo: repo, User: "ada"}].Of[ledgerview.MetricTotal], repo)
 		}
 	})
 	_, err := s.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
@@ -219,7 +220,7 @@ func rename(t *testing.T, h Harness) {
 	commitProgress(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
 	setMark(t, s, 2)
 	follower.wait(2)
-	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
+	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledgerview.Series{Repo: "repo-1", User: "ada"}]}
 	require.Equal(t, want, visited(follower.view, Noon))
 	require.Equal(t, want, shown(t, s, Noon))
 }
@@ -235,9 +236,9 @@ func lagging(t *testing.T, h Harness) {
 	missed := window(Noon, later)
 	commitProgress(t, s, later, ledger.RepoProgress{Missed: missed})
 	counts := func() (reviews, commits uint64) {
-		ada := shown(t, s, later)[ledger.Series{Repo: "repo-1", User: "ada"}]
-		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())],
-			ada.Of[ledger.MetricCount]
+		ada := shown(t, s, later)[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+		return ada.Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindReviewSubmitted.Index())],
+			ada.Of[ledgerview.MetricCount]
 	}
 	reviews, commits := counts()
 	require.Equal(t, [2]uint64{1, 0}, [2]uint64{reviews, commits}, "pull requests could not be read, commits could")
@@ -295,8 +296,8 @@ func callersBatch(t *testing.T, h Harness) {
 	copy(b.Entries[0].Data, "eve")
 	setMark(t, s, 1)
 	follower.wait(1)
-	for _, view := range []*ledger.View{follower.view, LatestView(t, s, org)} {
-		require.Contains(t, visited(view, Noon), ledger.Series{Repo: "repo-1", User: "ada"})
+	for _, view := range []*ledgerview.View{follower.view, LatestView(t, s, org)} {
+		require.Contains(t, visited(view, Noon), ledgerview.Series{Repo: "repo-1", User: "ada"})
 		sum := view.Summary()
 		require.Equal(t, map[ledger.TallyKey]uint64{{Name: "kept"}: 1}, sum.Tallies)
 		require.Len(t, view.Entries("kept"), 1)

@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // live is a view that follows an organization in the background.
 type live struct {
 	t    *testing.T
-	view *ledger.View
+	view *ledgerview.View
 	stop func()
 
 	mu   sync.Mutex
@@ -31,7 +32,7 @@ type live struct {
 var mark = ledger.EntryKey{Name: "mark"}
 
 // follow starts a view, or lets one that was stopped go on with a store that was opened again.
-func follow(t *testing.T, s ledger.Store, view *ledger.View) *live {
+func follow(t *testing.T, s ledger.Store, view *ledgerview.View) *live {
 	t.Helper()
 	l := &live{t: t, view: view, seen: -1, mark: -1}
 	l.cond = sync.NewCond(&l.mu)

@@ -11,19 +11,22 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
-const metricCommits = ledger.MetricCount
+const metricCommits = ledgerview.MetricCount
 
 // counted returns a user's commits in the last 24 h and the total.
-func counted(view *ledger.View, user string) [2]uint64 {
-	values := visited(view, Noon)[ledger.Series{Repo: "repo-1", User: user}]
-	return [2]uint64{values.Of[metricCommits], values.Of[ledger.MetricTotal]}
+func counted(view *ledgerview.View, user string) [2]uint64 {
+	values := visited(view, Noon)[ledgerview.Series{Repo: "repo-1", User: user}]
+	return [2]uint64{values.Of[metricCommits], values.Of[ledgerview.MetricTotal]}
 }
 
 // everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
 // restart.
-func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledger.View)) {
+func everywhere(
+	t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledgerview.View),
+) {
 	t.Helper()
 	setMark(t, *s, mark)
 	(*follower).wait(mark)
@@ -49,7 +52,7 @@ func removedAndRestored(t *testing.T, h Harness) {
 	requireCounted := func(window, total uint64, message string) {
 		t.Helper()
 		mark++
-		everywhere(t, h, &s, &follower, mark, func(view *ledger.View) {
+		everywhere(t, h, &s, &follower, mark, func(view *ledgerview.View) {
 			t.Helper()
 			require.Equal(t, [2]uint64{window, total}, counted(view, "ada"), message)
 		})
@@ -88,10 +91,10 @@ func removedAndRestored(t *testing.T, h Harness) {
 	later.Observed = Noon.Add(time.Hour)
 	_, err = s.Commit(t.Context(), 2, later)
 	require.NoError(t, err)
-	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{
+	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledgerview.Series{
 		Repo: "repo-1",
 		User: "ada",
-	}].Of[ledger.MetricTotal],
+	}].Of[ledgerview.MetricTotal],
 		"a removed event has been counted, also when it is pruned")
 }
 
@@ -122,9 +125,9 @@ func sweeps(t *testing.T, h Harness) {
 		view := LatestView(t, s, org)
 		require.Equal(t, [2]uint64{2, 3}, counted(view, "ada"))
 		got := visited(view, Noon)
-		require.Equal(t, uint64(1), got[ledger.Series{Repo: "repo-2", User: "ada"}].Of[metricCommits])
-		comments := ledger.MetricCount + ledger.Metric(activity.KindIssueComment.Index())
-		require.Equal(t, uint64(1), got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[comments])
+		require.Equal(t, uint64(1), got[ledgerview.Series{Repo: "repo-2", User: "ada"}].Of[metricCommits])
+		comments := ledgerview.MetricCount + ledgerview.Metric(activity.KindIssueComment.Index())
+		require.Equal(t, uint64(1), got[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[comments])
 	}
 }
 
@@ -200,11 +203,11 @@ func oneAccount(t *testing.T, h Harness) {
 	requireUsers := func(want map[string]uint64) {
 		t.Helper()
 		mark++
-		everywhere(t, h, &s, &follower, mark, func(view *ledger.View) {
+		everywhere(t, h, &s, &follower, mark, func(view *ledgerview.View) {
 			t.Helper()
 			got := make(map[string]uint64)
 			for series, values := range visited(view, Noon) {
-				got[series.User] = values.Of[ledger.MetricTotal]
+				got[series.User] = values.Of[ledgerview.MetricTotal]
 			}
 			require.Equal(t, want, got)
 		})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // RecordStored commits a ledger with something of everything that a store holds: events of every kind in the log and in
@@ -125,8 +126,8 @@ func requireStoredSums(t *testing.T, s ledger.Store, rounds uint64) {
 	require.Len(t, got, 3)
 	total := func(user string, kind activity.Kind) uint64 { return total(got, user, kind) }
 	lines := func(user string) [2]uint64 {
-		values := got[ledger.Series{Repo: "repo-1", User: user}]
-		return [2]uint64{values.Of[ledger.MetricTotalLinesAdded], values.Of[ledger.MetricTotalLinesRemoved]}
+		values := got[ledgerview.Series{Repo: "repo-1", User: user}]
+		return [2]uint64{values.Of[ledgerview.MetricTotalLinesAdded], values.Of[ledgerview.MetricTotalLinesRemoved]}
 	}
 	const ada, bot, unlinked = "ada-new", "renovate[bot]", activity.LoginUnlinkedGitAuthor
 	for _, kind := range activity.Kinds() {
@@ -135,12 +136,12 @@ func requireStoredSums(t *testing.T, s ledger.Store, rounds uint64) {
 			user = bot
 		}
 		require.Equal(t, rounds, total(user, kind), kind)
-		values := got[ledger.Series{Repo: "repo-1", User: user}]
+		values := got[ledgerview.Series{Repo: "repo-1", User: user}]
 		want := uint64(2) // of the newest two rounds, one removed
 		if kind == activity.KindCommit && rounds == 3 {
 			want = 1
 		}
-		require.Equal(t, want, values.Of[ledger.MetricCount+ledger.Metric(kind.Index())], kind)
+		require.Equal(t, want, values.Of[ledgerview.MetricCount+ledgerview.Metric(kind.Index())], kind)
 	}
 	require.Equal(t, rounds, total(unlinked, activity.KindCommit))
 	require.Equal(t, [2]uint64{rounds * 10, rounds}, lines(ada))

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 const (
@@ -22,20 +22,20 @@ const (
 // seriesEnds are series of an organization that ended: marks say so in each emission until the pipeline has taken
 // enough of them. They belong to the emitter.
 type seriesEnds struct {
-	marks map[ledger.Series]*seriesEnd
+	marks map[ledgerview.Series]*seriesEnd
 }
 
 // seriesEnd is the metrics of a series that ended, and how many more emissions that the pipeline takes mark each of
 // them.
 type seriesEnd struct {
-	metrics ledger.Mask
-	left    [ledger.NumMetrics]uint8
+	metrics ledgerview.Mask
+	left    [ledgerview.NumMetrics]uint8
 }
 
 // add adds the end of metrics of a series. Beyond the bound it is marked by none: what is shown elsewhere expires.
-func (e *seriesEnds) add(series ledger.Series, gone ledger.Mask) {
+func (e *seriesEnds) add(series ledgerview.Series, gone ledgerview.Mask) {
 	if e.marks == nil {
-		e.marks = make(map[ledger.Series]*seriesEnd)
+		e.marks = make(map[ledgerview.Series]*seriesEnd)
 	}
 	end := e.marks[series]
 	if end == nil {
@@ -47,14 +47,14 @@ func (e *seriesEnds) add(series ledger.Series, gone ledger.Mask) {
 	}
 	end.metrics = end.metrics.Union(gone)
 	for m := range end.left {
-		if gone.Has(ledger.Metric(m)) {
+		if gone.Has(ledgerview.Metric(m)) {
 			end.left[m] = markerEmissions
 		}
 	}
 }
 
 // cancelMarkers drops the marks of the metrics of a series that are shown again.
-func (e *seriesEnds) cancelMarkers(series ledger.Series, shown ledger.Mask) {
+func (e *seriesEnds) cancelMarkers(series ledgerview.Series, shown ledgerview.Mask) {
 	if len(e.marks) == 0 {
 		return
 	}
@@ -70,11 +70,11 @@ func (e *seriesEnds) cancelMarkers(series ledger.Series, shown ledger.Mask) {
 func (e *seriesEnds) recordAccepted() {
 	for series, end := range e.marks {
 		for m := range end.left {
-			if !end.metrics.Has(ledger.Metric(m)) {
+			if !end.metrics.Has(ledgerview.Metric(m)) {
 				continue
 			}
 			if end.left[m]--; end.left[m] == 0 {
-				end.metrics.Remove(ledger.Metric(m))
+				end.metrics.Remove(ledgerview.Metric(m))
 			}
 		}
 		if end.metrics.IsEmpty() {
@@ -113,10 +113,10 @@ func (e *seriesEnds) sendMarkers(forms *metricTemplates, org string, at pcommon.
 }
 
 // appendMarkers adds staleness marks of metrics of a series.
-func (s *pointSink) appendMarkers(series ledger.Series, metrics ledger.Mask) {
+func (s *pointSink) appendMarkers(series ledgerview.Series, metrics ledgerview.Mask) {
 	s.ensureChunk()
-	for m := range ledger.NumMetrics {
-		if !s.templates.enabled[m] || !metrics.Has(ledger.Metric(m)) {
+	for m := range ledgerview.NumMetrics {
+		if !s.templates.enabled[m] || !metrics.Has(ledgerview.Metric(m)) {
 			continue
 		}
 		metric := s.metrics.AppendEmpty()

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // page is what a pipeline shows: values by metric, repository and user until a mark ends them. It can refuse.
@@ -115,7 +116,7 @@ func TestMarksAreBounded(t *testing.T) {
 	t.Parallel()
 	var e seriesEnds
 	for i := range maxSeriesEnds + 10 {
-		e.add(ledger.Series{Repo: "one", User: strconv.Itoa(i)}, ledger.MaskOf(0))
+		e.add(ledgerview.Series{Repo: "one", User: strconv.Itoa(i)}, ledgerview.MaskOf(0))
 	}
 	require.Len(t, e.marks, maxSeriesEnds)
 }
@@ -146,8 +147,8 @@ func TestStartIsNeverLater(t *testing.T) {
 	fill(org, 1, 1, 1)
 	at := began.AddDate(0, 0, -14).Add(-time.Hour)
 	s := &pointSink{templates: e.templates, org: org.Org, ends: &org.ends, at: pcommon.NewTimestampFromTime(at)}
-	s.Emit(ledger.Series{Repo: "one", User: "ada"}, &ledger.Values{
-		Present:   ledger.MaskOf(ledger.MetricTotal),
+	s.Emit(ledgerview.Series{Repo: "one", User: "ada"}, &ledgerview.Values{
+		Present:   ledgerview.MaskOf(ledgerview.MetricTotal),
 		StartTime: began.Unix(),
 	})
 	point := points(s.chunks()[0].ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0)).At(0)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
@@ -31,7 +31,7 @@ const maxChunkPoints = 50_000
 // Source is one organization as the emitter reads it.
 type Source struct {
 	Org    string
-	View   *ledger.View
+	View   *ledgerview.View
 	Status Status
 }
 
@@ -104,12 +104,12 @@ type Settings struct {
 type organization struct {
 	Source
 
-	summary ledger.Summary // of the last emission
+	summary ledgerview.Summary // of the last emission
 	// emits says that this replica emits the organization, emitsTerm is the start of the term in which it does.
 	emits     bool
 	emitsTerm time.Time
 	// seriesShown are the series that the last emission had, by metric.
-	seriesShown [ledger.NumMetrics]int
+	seriesShown [ledgerview.NumMetrics]int
 	ends        seriesEnds
 }
 
@@ -242,20 +242,20 @@ func (e *Emitter) countSeries(org *organization, now time.Time) {
 // seriesCounter counts what a view shows.
 type seriesCounter struct {
 	templates *metricTemplates
-	shown     [ledger.NumMetrics]int
+	shown     [ledgerview.NumMetrics]int
 }
 
 // Emit counts a series.
-func (c *seriesCounter) Emit(_ ledger.Series, values *ledger.Values) {
-	for m := range ledger.NumMetrics {
-		if c.templates.enabled[m] && values.Present.Has(ledger.Metric(m)) {
+func (c *seriesCounter) Emit(_ ledgerview.Series, values *ledgerview.Values) {
+	for m := range ledgerview.NumMetrics {
+		if c.templates.enabled[m] && values.Present.Has(ledgerview.Metric(m)) {
 			c.shown[m]++
 		}
 	}
 }
 
 // MarkStale leaves the end of a series to the replica that emits it.
-func (*seriesCounter) MarkStale(ledger.Series, ledger.Mask) {}
+func (*seriesCounter) MarkStale(ledgerview.Series, ledgerview.Mask) {}
 
 // updateEmits decides whether this replica emits an organization now. Where only leaders emit, a new one begins at the
 // first multiple of the interval in its term, however late that emission is: by then the former leader has ceased, and
@@ -344,22 +344,22 @@ type pointSink struct {
 	at        pcommon.Timestamp
 	ends      *seriesEnds
 	// expected is how many series of each metric there were the last time, shown how many there are now.
-	expected, shown [ledger.NumMetrics]int
+	expected, shown [ledgerview.NumMetrics]int
 
 	fullChunks []pmetric.Metrics
 	current    pmetric.Metrics
 	metrics    pmetric.MetricSlice
-	points     [ledger.NumMetrics]pmetric.NumberDataPointSlice
+	points     [ledgerview.NumMetrics]pmetric.NumberDataPointSlice
 	count      int
 }
 
 // Emit adds the points of a series.
-func (s *pointSink) Emit(series ledger.Series, values *ledger.Values) {
+func (s *pointSink) Emit(series ledgerview.Series, values *ledgerview.Values) {
 	s.ensureChunk()
 	s.ends.cancelMarkers(series, values.Present)
 	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.StartTime, 0)))
-	for m := range ledger.NumMetrics {
-		if !s.templates.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
+	for m := range ledgerview.NumMetrics {
+		if !s.templates.enabled[m] || !values.Present.Has(ledgerview.Metric(m)) {
 			continue
 		}
 		s.shown[m]++
@@ -373,9 +373,11 @@ func (s *pointSink) Emit(series ledger.Series, values *ledger.Values) {
 }
 
 // MarkStale notes that metrics of a series ended.
-func (s *pointSink) MarkStale(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
+func (s *pointSink) MarkStale(series ledgerview.Series, gone ledgerview.Mask) {
+	s.ends.add(series, gone)
+}
 
-func (s *pointSink) setLabels(point pmetric.NumberDataPoint, series ledger.Series) {
+func (s *pointSink) setLabels(point pmetric.NumberDataPoint, series ledgerview.Series) {
 	point.SetTimestamp(s.at)
 	attributes := point.Attributes()
 	attributes.EnsureCapacity(3)
@@ -396,13 +398,13 @@ func (s *pointSink) ensureChunk() {
 	s.templates.setResource(rm, s.org)
 	s.metrics = rm.ScopeMetrics().AppendEmpty().Metrics()
 	s.templates.setScope(rm.ScopeMetrics().At(0))
-	s.metrics.EnsureCapacity(ledger.NumMetrics)
-	for m := range ledger.NumMetrics {
+	s.metrics.EnsureCapacity(ledgerview.NumMetrics)
+	for m := range ledgerview.NumMetrics {
 		if s.templates.enabled[m] {
 			metric := s.metrics.AppendEmpty()
 			s.templates.template[m].CopyTo(metric)
 			s.points[m] = points(metric)
-			s.points[m].EnsureCapacity(min(s.expected[m], maxChunkPoints/ledger.NumMetrics))
+			s.points[m].EnsureCapacity(min(s.expected[m], maxChunkPoints/ledgerview.NumMetrics))
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -137,7 +138,7 @@ func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pc
 	s.recordLines(org, now, at, counts)
 }
 
-func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledgerview.Summary) {
 	s.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.Org)
 	oldest := sum.OldestUncovered
 	if oldest.IsZero() {
@@ -156,7 +157,7 @@ type sharedCounters struct {
 // countersOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
 // values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
 // it began.
-func (s *selfMetrics) countersOf(sum *ledger.Summary, now time.Time) sharedCounters {
+func (s *selfMetrics) countersOf(sum *ledgerview.Summary, now time.Time) sharedCounters {
 	unborn := now.Before(sum.LedgerStart.Add(s.settings.ZeroFor))
 	return sharedCounters{tallies: sum.Tallies, showsZero: unborn}
 }
@@ -277,7 +278,7 @@ func (s *selfMetrics) recordReplica(orgs []*organization, now time.Time, at pcom
 func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 	var (
 		caughtUp time.Duration
-		shown    [ledger.NumMetrics]int
+		shown    [ledgerview.NumMetrics]int
 	)
 	for _, org := range orgs {
 		if !org.summary.CaughtUp {

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -26,9 +26,9 @@ const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
 	emptyScope pmetric.ScopeMetrics
-	template   [ledger.NumMetrics]pmetric.Metric
-	enabled    [ledger.NumMetrics]bool
-	cumulative [ledger.NumMetrics]bool
+	template   [ledgerview.NumMetrics]pmetric.Metric
+	enabled    [ledgerview.NumMetrics]bool
+	cumulative [ledgerview.NumMetrics]bool
 }
 
 // record is a method of the builder that records a point of an activity metric.
@@ -56,8 +56,8 @@ var recordsByName = map[string]record{
 func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 	f := &metricTemplates{builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver)}
 	f.emptyScope = pmetric.NewScopeMetrics()
-	for m := range ledger.NumMetrics {
-		record := recordsByName[ledger.Metric(m).Name()]
+	for m := range ledgerview.NumMetrics {
+		record := recordsByName[ledgerview.Metric(m).Name()]
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
 		f.addTemplate(m, f.builder.Emit())
 	}

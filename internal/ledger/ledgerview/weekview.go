@@ -1,9 +1,12 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
-import "github.com/seed-358c4d9d/githubexporter/internal/activity"
+import (
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
 
 // The metrics of commits and their lines, which the weekly lines of entries replace.
 const (
@@ -29,9 +32,9 @@ func (l *lineCounts) add(added, removed uint64) {
 }
 
 // applyWeeklyLines replaces a repository's weekly lines. Invalid data are ignored.
-func (v *View) applyWeeklyLines(entry *Entry) {
+func (v *View) applyWeeklyLines(entry *ledger.Entry) {
 	repo := entry.Repo
-	w, err := DecodeWeeklyLines(entry.Data)
+	w, err := ledger.DecodeWeeklyLines(entry.Data)
 	if repo == 0 || err != nil {
 		return
 	}

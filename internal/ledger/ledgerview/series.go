@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // series is a user in a repository: the events, and the totals since the ledger started.
@@ -17,7 +18,7 @@ type series struct {
 	events [activity.NumKinds][]timedEvent
 	// removed are events that were removed and may be restored.
 	removed *[activity.NumKinds][]timedEvent
-	totals  Totals
+	totals  ledger.Totals
 	shown   Mask
 	sorted  bool
 	newest  uint32 // the time of the newest event, 0 without any
@@ -40,8 +41,8 @@ func (s *series) add(e *activity.Event) {
 	s.totals.AddEvent(e)
 	s.sorted = false
 	list := &s.events[e.Kind.Index()]
-	*list = append(*list, timedEvent{compactID(&e.ID), unix32(e.Time), e.Measures})
-	s.newest = max(s.newest, unix32(e.Time))
+	*list = append(*list, timedEvent{compactID(&e.ID), ledger.Unix32(e.Time), e.Measures})
+	s.newest = max(s.newest, ledger.Unix32(e.Time))
 }
 
 // remove moves events of a kind to the removed ones; the totals stay.
@@ -176,13 +177,13 @@ func (s *series) kindValues(kind activity.Kind, at *evaluationTimes, v *Values) 
 func (s *series) measureValues(kind activity.Kind, at *evaluationTimes, v *Values) {
 	stream, list := kind.Stream(), s.events[kind.Index()]
 	for i := range kind.Spec().Measures {
-		total := firstMeasure[kind.Index()] + i
+		total := ledger.MeasureTotal(kind, i)
 		spec := &totalSpecs[total]
-		if spec.optional && !at.hasOptional {
+		if spec.Optional && !at.hasOptional {
 			continue
 		}
 		after, until := at.day[stream], at.until[stream]
-		if spec.sum.Span == activity.SpanWeek {
+		if spec.Sum.Span == activity.SpanWeek {
 			if !at.hasWeek.Has(stream) {
 				continue
 			}

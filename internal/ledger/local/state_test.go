@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package local
 
 import (
 	"fmt"
@@ -9,19 +9,39 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noon is the present of the tests, a Wednesday.
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// eventOf returns an event of a user in repository 1.
+func eventOf(kind activity.Kind, n int64, user string) activity.Event {
+	return activity.Event{Kind: kind, Repo: 1, ID: activity.NumberID(n), Actor: activity.Actor{Login: user}, Time: noon}
+}
+
+// commitOf returns a commit of a user in repository 1.
+func commitOf(n int64, user string, at time.Time, lines uint32) activity.Event {
+	e := eventOf(activity.KindCommit, n, user)
+	e.Time, e.Measures = at, activity.Lines(lines, 1)
+	return e
+}
+
 // met introduces repository 1, wanted for four weeks before noon.
-func met() Progress {
-	return Progress{Edge: noon, Repos: []RepoProgress{{
+func met() ledger.Progress {
+	return ledger.Progress{Edge: noon, Repos: []ledger.RepoProgress{{
 		ID: 1, Name: "one", FirstSeen: noon,
 		Since: noon.AddDate(0, 0, -28),
 	}}}
 }
 
-func plan(t *testing.T, s *State, b Batch) Change {
+// commitTo applies the change that a batch makes.
+func commitTo(t *testing.T, s *State, b ledger.Batch) ledger.Change {
 	t.Helper()
 	c, _, err := s.Plan(1, &b, 100)
 	require.NoError(t, err)
@@ -35,19 +55,19 @@ func TestWholeSeconds(t *testing.T) {
 	live, kept := NewState(), NewState()
 	half := 500 * time.Millisecond
 	inexact := activity.Window{Start: noon.Add(-time.Hour + half), End: noon.Add(half)}
-	b := Batch{Observed: noon.Add(half), Progress: met()}
-	b.Progress.Repos[0].Missed = []StreamWindow{{activity.StreamPulls, inexact}}
-	b.Entries = []Entry{{Observed: noon.Add(half)}}
-	for _, batch := range []Batch{b, {Observed: noon, Progress: Progress{Repos: []RepoProgress{
-		{ID: 1, Read: []StreamWindow{{activity.StreamPulls, activity.Window{
+	b := ledger.Batch{Observed: noon.Add(half), Progress: met()}
+	b.Progress.Repos[0].Missed = []ledger.StreamWindow{{Stream: activity.StreamPulls, Window: inexact}}
+	b.Entries = []ledger.Entry{{Observed: noon.Add(half)}}
+	for _, batch := range []ledger.Batch{b, {Observed: noon, Progress: ledger.Progress{Repos: []ledger.RepoProgress{
+		{ID: 1, Read: []ledger.StreamWindow{{Stream: activity.StreamPulls, Window: activity.Window{
 			Start: inexact.Start,
 			End:   noon.Add(-time.Minute + half),
 		}}}},
 	}}}} {
-		c := plan(t, live, batch)
-		frame, err := EncodeChange(c)
+		c := commitTo(t, live, batch)
+		frame, err := ledger.EncodeChange(c)
 		require.NoError(t, err)
-		again, err := DecodeChange(frame)
+		again, err := ledger.DecodeChange(frame)
 		require.NoError(t, err)
 		kept.Apply(&again)
 	}
@@ -58,49 +78,11 @@ func TestWholeSeconds(t *testing.T) {
 	require.Equal(t, inexact, b.Progress.Repos[0].Missed[0].Window, "the batch remains the caller's")
 }
 
-// TestPlanRefusesInvalid checks that Plan refuses what the codec could not store.
-func TestPlanRefusesInvalid(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(b *Batch, r *RepoProgress){
-		"a stream":   func(_ *Batch, r *RepoProgress) { r.Missed = []StreamWindow{{Stream: activity.NumStreams}} },
-		"a presence": func(_ *Batch, r *RepoProgress) { r.Presence = PresencePurged + 1 },
-		"a name":     func(_ *Batch, r *RepoProgress) { r.Name = "\xff" },
-		"a head":     func(_ *Batch, r *RepoProgress) { r.Signals = &activity.Signals{Head: "\xff"} },
-		"signals": func(_ *Batch,
-			r *RepoProgress,
-		) {
-			r.Signals = &activity.Signals{Streams: 1 << activity.NumStreams}
-		},
-		"a time": func(_ *Batch, r *RepoProgress) { r.Since = time.Unix(1<<50, 0) },
-		"a window": func(_ *Batch, r *RepoProgress) {
-			r.Read = []StreamWindow{{Window: activity.Window{End: time.Unix(1<<50, 0)}}}
-		},
-		"an edge":  func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
-		"a sample": func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
-		"a tally": func(b *Batch,
-			_ *RepoProgress,
-		) {
-			b.Tallies = []Tally{{TallyKey: TallyKey{Labels: [2]string{"\xff"}}}}
-		},
-		"too many of a": func(b *Batch, _ *RepoProgress) { b.Tallies = make([]Tally, maxElements+1) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := Batch{Observed: noon, Progress: met()}
-			change(&b, &b.Progress.Repos[0])
-			_, _, err := NewState().Plan(1, &b, 100)
-			require.ErrorIs(t, err, ErrInvalid)
-			_, err = EncodeChange(Change{Progress: b.Progress, Entries: b.Entries, Tallies: b.Tallies})
-			require.ErrorIs(t, err, ErrInvalid)
-		})
-	}
-}
-
 // TestInvalidateStartsAtPruning checks that what was pruned is not marked as missing: reading it would record nothing.
 func TestInvalidateStartsAtPruning(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	plan(t, s, Batch{Observed: noon, Progress: met()})
+	commitTo(t, s, ledger.Batch{Observed: noon, Progress: met()})
 	pruned, needless := s.PlanPrune(noon.AddDate(0, 0, -7).Add(time.Millisecond))
 	require.False(t, needless)
 	require.Equal(t, noon.AddDate(0, 0, -7), pruned.PrunedBefore)
@@ -117,8 +99,8 @@ func TestInvalidateStartsAtPruning(t *testing.T) {
 func TestSnapshotInParts(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	b := Batch{Observed: noon, Progress: met()}
-	const users = 2*SnapshotChunk + 1
+	b := ledger.Batch{Observed: noon, Progress: met()}
+	const users = 2*ledger.SnapshotChunk + 1
 	for i := range int64(users) {
 		b.Events = append(b.Events, commitOf(i, fmt.Sprintf("user-%d", i), noon.AddDate(0, 0, -int(i%2)), 1))
 	}
@@ -132,13 +114,13 @@ func TestSnapshotInParts(t *testing.T) {
 	again, events, carried := NewState(), 0, 0
 	changes := s.Snapshot()
 	for i := range changes {
-		require.LessOrEqual(t, max(len(changes[i].Events), len(changes[i].Carried)), SnapshotChunk)
+		require.LessOrEqual(t, max(len(changes[i].Events), len(changes[i].Carried)), ledger.SnapshotChunk)
 		require.Equal(t, i == 0, changes[i].Reset)
 		require.Equal(t, i == len(changes)-1, changes[i].CaughtUp)
 		events, carried = events+len(changes[i].Events), carried+len(changes[i].Carried)
 		again.Apply(&changes[i])
 	}
-	require.Equal(t, [2]int{SnapshotChunk + 1, SnapshotChunk}, [2]int{events, carried})
+	require.Equal(t, [2]int{ledger.SnapshotChunk + 1, ledger.SnapshotChunk}, [2]int{events, carried})
 	require.Equal(t, s.Coverage(), again.Coverage())
 	require.Equal(t, [2]int{s.NumSeries(), s.NumEvents()}, [2]int{again.NumSeries(), again.NumEvents()})
 }
@@ -147,8 +129,8 @@ func TestSnapshotInParts(t *testing.T) {
 func TestInvalidateDropsEntries(t *testing.T) {
 	t.Parallel()
 	s := NewState()
-	for _, key := range []EntryKey{{Name: "entry"}, {Name: "entry", Repo: 1}, {Name: "entry", Sub: "x"}} {
-		s.Apply(&Change{Entries: []Entry{{key, []byte("x"), noon}}})
+	for _, key := range []ledger.EntryKey{{Name: "entry"}, {Name: "entry", Repo: 1}, {Name: "entry", Sub: "x"}} {
+		s.Apply(&ledger.Change{Entries: []ledger.Entry{{EntryKey: key, Data: []byte("x"), Observed: noon}}})
 	}
 	s.Invalidate(noon)
 	require.Len(t, s.Snapshot()[0].Entries, 2)

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"testing"
@@ -10,29 +10,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
-
-// TestTotalIDs checks the stored ids of the totals, which never change.
-func TestTotalIDs(t *testing.T) {
-	t.Parallel()
-	var totals Totals
-	for name, id := range map[string]TotalID{
-		"gh.activity.commits": 256, "gh.activity.loc_added": 257, "gh.activity.loc_removed": 258,
-		"gh.activity.prs_opened": 512,
-		"gh.activity.prs_merged": 768, "gh.activity.reviews_submitted": 1024, "gh.activity.issue_comments": 1280,
-	} {
-		m, ok := MetricByName(name)
-		require.True(t, ok, name)
-		require.Equal(t, id, TotalIDs()[m-MetricTotal], name)
-		totals.Set(id, uint64(id))
-		require.Equal(t, uint64(id), totals[m-MetricTotal], name)
-	}
-	before := totals
-	for _, unknown := range []TotalID{0, 1, 255, 259, 256 + 16, 6 << 8, 1<<15 | 256} {
-		totals.Set(unknown, 1)
-	}
-	require.Equal(t, before, totals, "an unknown id is ignored")
-	require.Equal(t, []TotalID{256, 512, 768, 1024, 1280, 257, 258}, LegacyTotalIDs())
-}
 
 // TestMetricNames checks that every metric has its own name, by which it is found.
 func TestMetricNames(t *testing.T) {

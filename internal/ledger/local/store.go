@@ -1,13 +1,15 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package local
 
 import (
 	"context"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // Journal stores the changes of organizations durably. Its methods are called one at a time.
@@ -15,22 +17,22 @@ type Journal interface {
 	// Load returns the stored state, an empty one of an organization that has none.
 	Load(ctx context.Context, org string) (*State, error)
 	// Append stores a change before it is applied to state. After an error it is unknown whether the change was stored.
-	Append(ctx context.Context, org string, c Change, state *State) error
+	Append(ctx context.Context, org string, c ledger.Change, state *State) error
 }
 
-// Local is a store in this process, with a journal or without. It cannot fence other processes out.
-type Local struct {
+// Store is a store in this process, with a journal or without. It cannot fence other processes out.
+type Store struct {
 	journal   Journal
 	maxSeries int
 
 	mu   sync.Mutex
-	orgs map[string]*localOrg
+	orgs map[string]*organization
 }
 
-// localOrg is an organization's state with its followers.
-type localOrg struct {
+// organization is an organization's state with its followers.
+type organization struct {
 	state *State // nil until it is loaded, and after a write whose result is unknown
-	feed  Feed
+	feed  feed
 	// fence and series are those of the last state that was loaded: neither leadership nor the series budget waits
 	// until the state is loaded again.
 	fence  uint64
@@ -38,35 +40,35 @@ type localOrg struct {
 }
 
 // unload drops the state; the followers start over with a snapshot of the state that is loaded next.
-func (o *localOrg) unload() {
+func (o *organization) unload() {
 	o.fence, o.series = o.state.fence, o.state.NumSeries()
 	o.state = nil
 	o.feed.restartFollowers()
 }
 
-// NewLocal returns a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 means no
+// New returns a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 means no
 // bound.
-func NewLocal(journal Journal, maxSeries int) *Local {
-	return &Local{journal: journal, maxSeries: maxSeries, orgs: make(map[string]*localOrg)}
+func New(journal Journal, maxSeries int) *Store {
+	return &Store{journal: journal, maxSeries: maxSeries, orgs: make(map[string]*organization)}
 }
 
 // Commit implements Store.
-func (l *Local) Commit(ctx context.Context, fence uint64, b Batch) (Receipt, error) {
+func (l *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org, err := l.loadedOrg(ctx, b.Org)
 	if err != nil {
-		return Receipt{}, err
+		return ledger.Receipt{}, err
 	}
 	change, receipt, err := org.state.Plan(fence, &b, l.seriesRoom())
 	if err != nil {
-		return Receipt{}, err
+		return ledger.Receipt{}, err
 	}
 	return receipt, l.appendAndApply(ctx, b.Org, org, change)
 }
 
 // Prune implements Store.
-func (l *Local) Prune(ctx context.Context, name string, before time.Time) error {
+func (l *Store) Prune(ctx context.Context, name string, before time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org, err := l.loadedOrg(ctx, name)
@@ -82,7 +84,7 @@ func (l *Local) Prune(ctx context.Context, name string, before time.Time) error 
 
 // appendAndApply stores a change, applies it and publishes it. When it is unknown whether the change was stored, the
 // state in memory is dropped: the journal's is loaded, and followers start over with its snapshot.
-func (l *Local) appendAndApply(ctx context.Context, name string, org *localOrg, change Change) error {
+func (l *Store) appendAndApply(ctx context.Context, name string, org *organization, change ledger.Change) error {
 	if l.journal != nil {
 		if err := l.journal.Append(ctx, orgKey(name), change, org.state); err != nil {
 			org.unload()
@@ -90,30 +92,32 @@ func (l *Local) appendAndApply(ctx context.Context, name string, org *localOrg, 
 		}
 	}
 	org.state.Apply(&change)
-	org.feed.Publish(change)
+	org.feed.publish(change)
 	return nil
 }
 
 // Coverage implements Store.
-func (l *Local) Coverage(ctx context.Context, name string) (Coverage, error) {
+func (l *Store) Coverage(ctx context.Context, name string) (ledger.Coverage, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org, err := l.loadedOrg(ctx, name)
 	if err != nil {
-		return Coverage{}, err
+		return ledger.Coverage{}, err
 	}
 	return org.state.Coverage(), nil
 }
 
 // ReadEntries implements Store.
-func (l *Local) ReadEntries(ctx context.Context, name string, keys []EntryKey) (map[EntryKey]Entry, error) {
+func (l *Store) ReadEntries(
+	ctx context.Context, name string, keys []ledger.EntryKey,
+) (map[ledger.EntryKey]ledger.Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org, err := l.loadedOrg(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[EntryKey]Entry)
+	found := make(map[ledger.EntryKey]ledger.Entry)
 	for _, key := range keys {
 		if entry, ok := org.state.entries[key]; ok {
 			found[key] = entry
@@ -123,8 +127,8 @@ func (l *Local) ReadEntries(ctx context.Context, name string, keys []EntryKey) (
 }
 
 // Follow implements Store.
-func (l *Local) Follow(ctx context.Context, name string, apply func(Change) error) error {
-	return l.org(name).feed.Follow(ctx, func(subscribe func()) ([]Change, error) {
+func (l *Store) Follow(ctx context.Context, name string, apply func(ledger.Change) error) error {
+	return l.org(name).feed.follow(ctx, func(subscribe func()) ([]ledger.Change, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		org, err := l.loadedOrg(ctx, name)
@@ -138,7 +142,7 @@ func (l *Local) Follow(ctx context.Context, name string, apply func(Change) erro
 
 // ReplaceState sets the organization's state, which the store owns from now on. Its followers start over with a
 // snapshot. It is for stores without a journal that mirror another store.
-func (l *Local) ReplaceState(name string, state *State) {
+func (l *Store) ReplaceState(name string, state *State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org := l.orgLocked(name)
@@ -150,7 +154,7 @@ func (l *Local) ReplaceState(name string, state *State) {
 }
 
 // ApplyChange applies a change that another store has made, and publishes it.
-func (l *Local) ApplyChange(name string, c Change) {
+func (l *Store) ApplyChange(name string, c ledger.Change) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org := l.orgLocked(name)
@@ -158,11 +162,11 @@ func (l *Local) ApplyChange(name string, c Change) {
 		org.state = NewState()
 	}
 	org.state.Apply(&c)
-	org.feed.Publish(c)
+	org.feed.publish(c)
 }
 
 // Sizes returns the numbers of series and events of an organization; zeros when it has not been loaded.
-func (l *Local) Sizes(name string) (series, events int) {
+func (l *Store) Sizes(name string) (series, events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	org := l.orgs[orgKey(name)]
@@ -172,23 +176,23 @@ func (l *Local) Sizes(name string) (series, events int) {
 	return org.state.NumSeries(), org.state.NumEvents()
 }
 
-func (l *Local) org(name string) *localOrg {
+func (l *Store) org(name string) *organization {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.orgLocked(name)
 }
 
-func (l *Local) orgLocked(name string) *localOrg {
+func (l *Store) orgLocked(name string) *organization {
 	org := l.orgs[orgKey(name)]
 	if org == nil {
-		org = &localOrg{}
+		org = &organization{}
 		l.orgs[orgKey(name)] = org
 	}
 	return org
 }
 
 // loadedOrg returns an organization with its state.
-func (l *Local) loadedOrg(ctx context.Context, name string) (*localOrg, error) {
+func (l *Store) loadedOrg(ctx context.Context, name string) (*organization, error) {
 	org := l.orgLocked(name)
 	if org.state != nil {
 		return org, nil
@@ -207,7 +211,7 @@ func (l *Local) loadedOrg(ctx context.Context, name string) (*localOrg, error) {
 }
 
 // numSeries returns the number of series that the organization has, or had when its state was dropped.
-func (o *localOrg) numSeries() int {
+func (o *organization) numSeries() int {
 	if o.state == nil {
 		return o.series
 	}
@@ -215,7 +219,7 @@ func (o *localOrg) numSeries() int {
 }
 
 // seriesRoom returns how many more series there may be.
-func (l *Local) seriesRoom() int {
+func (l *Store) seriesRoom() int {
 	if l.maxSeries <= 0 {
 		return int(^uint(0) >> 1)
 	}

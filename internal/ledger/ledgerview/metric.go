@@ -1,9 +1,12 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
-import "github.com/seed-358c4d9d/githubexporter/internal/activity"
+import (
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
 
 // Metric is the index of one of the activity metrics. It is stored nowhere: outside of this process metrics have names.
 type Metric uint8
@@ -12,12 +15,15 @@ type Metric uint8
 // their order.
 const (
 	MetricCount     Metric = 0
-	MetricLastEvent        = MetricCount + Metric(NumTotals)
+	MetricLastEvent        = MetricCount + Metric(ledger.NumTotals)
 	MetricTotal            = MetricLastEvent + 1
-	NumMetrics             = int(MetricTotal) + NumTotals
+	NumMetrics             = int(MetricTotal) + ledger.NumTotals
 )
 
 const _ = uint8(NumMetrics) // a Metric has 8 bits
+
+// totalSpecs describes the totals by index.
+var totalSpecs = ledger.TotalSpecs()
 
 // lastEventName is the name of the one metric that is no sum over events.
 const lastEventName = "gh.activity.last_event_unixtime"
@@ -28,8 +34,8 @@ var metricNames = makeMetricNames()
 func makeMetricNames() (names [NumMetrics]string) {
 	names[MetricLastEvent] = lastEventName
 	for i := range totalSpecs {
-		names[int(MetricCount)+i] = totalSpecs[i].sum.WindowMetric
-		names[int(MetricTotal)+i] = totalSpecs[i].sum.TotalMetric
+		names[int(MetricCount)+i] = totalSpecs[i].Sum.WindowMetric
+		names[int(MetricTotal)+i] = totalSpecs[i].Sum.TotalMetric
 	}
 	return names
 }
@@ -124,10 +130,10 @@ func (v *Values) merge(o *Values) {
 }
 
 // setTotals sets the totals of the kinds that have any events. Those in open are present.
-func (v *Values) setTotals(totals *Totals, open Mask) {
+func (v *Values) setTotals(totals *ledger.Totals, open Mask) {
 	for i := range totals {
 		m := MetricTotal + Metric(i)
-		if totals[totalSpecs[i].kind.Index()] == 0 {
+		if totals[totalSpecs[i].Kind.Index()] == 0 {
 			continue
 		}
 		if v.Of[m] = totals[i]; open.Has(m) {

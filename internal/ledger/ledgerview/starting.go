@@ -1,13 +1,14 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // startingTotal is a total that starts, or starts again after its series had become stale. It is shown with its value
@@ -27,16 +28,7 @@ type repoTotals struct {
 	// event.
 	starting map[*userLabel][]startingTotal
 	// departed are the totals of accounts that left a label which other accounts still have: they stay in its totals.
-	departed map[*userLabel]map[uint32]Totals
-}
-
-// HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
-// A stream that has been disabled since before then was never read.
-func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
-	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
-		return false
-	}
-	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
+	departed map[*userLabel]map[uint32]ledger.Totals
 }
 
 // openTotals makes the totals of a repository's streams appear whose history has been read. They stay when something is
@@ -62,7 +54,7 @@ func (v *View) openTotalMetrics(id int64) Mask {
 	open := v.open[id]
 	for i := range totalSpecs {
 		// Optional measures are not read when their sums come from entries.
-		if spec := &totalSpecs[i]; open.Has(spec.stream) && (!spec.optional || !v.settings.WeeklyLinesFromEntries) {
+		if spec := &totalSpecs[i]; open.Has(spec.Stream) && (!spec.Optional || !v.settings.WeeklyLinesFromEntries) {
 			set.Add(MetricTotal + Metric(i))
 		}
 	}
@@ -82,9 +74,9 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 	}
 	totals, alive := v.labelTotals(repo, label)
 	for i := range totals {
-		begins := totalSpecs[i].kind == kind && totals[kind.Index()] == 0
-		returns := !alive && totals[totalSpecs[i].kind.Index()] > 0
-		if (begins || returns) && v.open[id].Has(totalSpecs[i].kind.Stream()) {
+		begins := totalSpecs[i].Kind == kind && totals[kind.Index()] == 0
+		returns := !alive && totals[totalSpecs[i].Kind.Index()] > 0
+		if (begins || returns) && v.open[id].Has(totalSpecs[i].Kind.Stream()) {
 			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.lastVisit})
 		}
 	}
@@ -92,9 +84,9 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 
 // noteReturn notes that the totals of a repository start again because it is back: what happened in the meantime is
 // about to be read.
-func (v *View) noteReturn(p *RepoProgress) {
+func (v *View) noteReturn(p *ledger.RepoProgress) {
 	repo, cov := v.repos[p.ID], v.cov.Repos[p.ID]
-	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != PresenceReadable || !v.caughtUp ||
+	if repo == nil || cov == nil || !cov.IsGone() || p.Presence != ledger.PresenceReadable || !v.caughtUp ||
 		v.settings.ZeroFor <= 0 {
 		return
 	}
@@ -105,7 +97,7 @@ func (v *View) noteReturn(p *RepoProgress) {
 		}
 		totals, _ := v.labelTotals(repo, label)
 		for i, base := range totals {
-			if totals[totalSpecs[i].kind.Index()] > 0 {
+			if totals[totalSpecs[i].Kind.Index()] > 0 {
 				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.lastVisit})
 			}
 		}
@@ -124,10 +116,10 @@ func (s *repoTotals) addStarting(label *userLabel, born startingTotal) {
 }
 
 // labelTotals returns the totals of a label, and whether one of its accounts has events within the retention.
-func (v *View) labelTotals(repo *repoView, label *userLabel) (totals Totals, alive bool) {
+func (v *View) labelTotals(repo *repoView, label *userLabel) (totals ledger.Totals, alive bool) {
 	for _, n := range label.members {
 		if s := repo.series[n]; s != nil {
-			totals.add(&s.totals)
+			totals.Add(&s.totals)
 			alive = alive || s.isAlive(v.lastVisit, v.settings.Retention)
 		}
 	}
@@ -136,10 +128,10 @@ func (v *View) labelTotals(repo *repoView, label *userLabel) (totals Totals, ali
 }
 
 // addDeparted adds the totals of the accounts that have left a label.
-func (s *repoTotals) addDeparted(label *userLabel, totals *Totals) {
+func (s *repoTotals) addDeparted(label *userLabel, totals *ledger.Totals) {
 	for n, left := range s.departed[label] {
 		if !slices.Contains(label.members, n) {
-			totals.add(&left)
+			totals.Add(&left)
 		}
 	}
 }
@@ -152,19 +144,19 @@ func (v *View) keepDeparted(label *userLabel, account uint32) {
 	}
 	for _, repo := range v.repos {
 		s := repo.series[account]
-		if s == nil || s.totals == (Totals{}) {
+		if s == nil || s.totals == (ledger.Totals{}) {
 			continue
 		}
 		repo.totals.setDeparted(label, account, s.totals)
 	}
 }
 
-func (s *repoTotals) setDeparted(label *userLabel, account uint32, totals Totals) {
+func (s *repoTotals) setDeparted(label *userLabel, account uint32, totals ledger.Totals) {
 	if s.departed == nil {
-		s.departed = make(map[*userLabel]map[uint32]Totals)
+		s.departed = make(map[*userLabel]map[uint32]ledger.Totals)
 	}
 	if s.departed[label] == nil {
-		s.departed[label] = make(map[uint32]Totals)
+		s.departed[label] = make(map[uint32]ledger.Totals)
 	}
 	s.departed[label][account] = totals
 }
@@ -241,7 +233,7 @@ func (v *View) takeOverEmission(now int64) {
 // Labels and accounts have other indexes afterwards.
 type savedTotals struct {
 	starting map[string][]startingTotal
-	departed map[string]map[accountKey]Totals
+	departed map[string]map[accountKey]ledger.Totals
 }
 
 // saveTotals saves what the next snapshot does not have, in case it is of the same ledger.
@@ -256,13 +248,13 @@ func (v *View) saveTotals() {
 		}
 		held := savedTotals{
 			starting: make(map[string][]startingTotal),
-			departed: make(map[string]map[accountKey]Totals),
+			departed: make(map[string]map[accountKey]ledger.Totals),
 		}
 		for label, born := range repo.totals.starting {
 			held.starting[label.text] = born
 		}
 		for label, left := range repo.totals.departed {
-			held.departed[label.text] = make(map[accountKey]Totals, len(left))
+			held.departed[label.text] = make(map[accountKey]ledger.Totals, len(left))
 			for n, totals := range left {
 				held.departed[label.text][accountKeyOf(v.accounts.list[n].actor)] = totals
 			}

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"fmt"
@@ -12,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
 const zeroFor = time.Minute
@@ -19,45 +21,46 @@ const zeroFor = time.Minute
 func total(kind activity.Kind) Metric { return MetricTotal + Metric(kind.Index()) }
 
 // introduced is a view that follows and has just met repository 1, with everything before noon to be read.
-func introduced(settings ViewSettings, signals *activity.Signals) *View {
+func introduced(settings Settings, signals *activity.Signals) *View {
 	settings.Retention, settings.Grace = 720*time.Hour, 1000*time.Hour
-	v := NewView(settings)
-	v.Apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon})
-	repo := RepoProgress{
+	v := New(settings)
+	v.Apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: noon})
+	repo := ledger.RepoProgress{
 		ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Signals: signals, Observed: noon,
 	}
 	for _, s := range activity.AllStreams() {
 		if signals == nil || !signals.Disabled.Has(s) {
-			repo.Missed = append(repo.Missed, StreamWindow{s, activity.Window{Start: repo.Since, End: noon}})
+			repo.Missed = append(repo.Missed, streamWindow(s, repo.Since, noon))
 		}
 	}
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{repo}}})
+	v.Apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{repo}}})
 	return v
 }
 
-func missedIn(s activity.Stream, from, to time.Duration) []StreamWindow {
-	return []StreamWindow{{s, activity.Window{Start: noon.Add(from), End: noon.Add(to)}}}
+func missedIn(s activity.Stream, from, to time.Duration) []ledger.StreamWindow {
+	return []ledger.StreamWindow{{Stream: s, Window: activity.Window{Start: noon.Add(from), End: noon.Add(to)}}}
 }
 
 const fortnight = 14 * 24 * time.Hour
 
 // read ends a reading of a stream.
 func read(v *View, s activity.Stream, from, to time.Duration, events ...activity.Event) {
-	v.Apply(Change{Events: events, Progress: Progress{Repos: []RepoProgress{{ID: 1, Read: missedIn(s, from, to)}}}})
+	progress := ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Read: missedIn(s, from, to)}}}
+	v.Apply(ledger.Change{Events: events, Progress: progress})
 }
 
-func live(v *View, events ...activity.Event) { v.Apply(Change{Events: events}) }
+func live(v *View, events ...activity.Event) { v.Apply(ledger.Change{Events: events}) }
 
 // TestTotalsWaitForHistory checks that a stream's totals appear when everything from before the first contact has been
 // read, with all of it at once.
 func TestTotalsWaitForHistory(t *testing.T) {
 	t.Parallel()
-	v := introduced(ViewSettings{ZeroFor: zeroFor}, nil)
+	v := introduced(Settings{ZeroFor: zeroFor}, nil)
 	live(v, commitOf(1, "ada", noon.Add(-time.Hour), 5),
 		event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
 	got := visit(v, noon).values[ada]
 	require.True(t, got.Present.Has(count(activity.KindCommit)), "windows are shown")
-	for i := range NumTotals {
+	for i := range ledger.NumTotals {
 		require.False(t, got.Present.Has(MetricTotal+Metric(i)))
 	}
 	read(v, activity.StreamCommits, -24*time.Hour, 0)
@@ -72,8 +75,9 @@ func TestTotalsWaitForHistory(t *testing.T) {
 	require.False(t, got.Present.Has(total(activity.KindIssueComment)), "comments are not read yet")
 	require.Equal(t, noon.AddDate(0, 0, -14).Unix(), got.StartTime)
 
-	again := Progress{Repos: []RepoProgress{{ID: 1, Missed: missedIn(activity.StreamCommits, -fortnight, time.Hour)}}}
-	v.Apply(Change{Progress: again})
+	missed := missedIn(activity.StreamCommits, -fortnight, time.Hour)
+	again := ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Missed: missed}}}
+	v.Apply(ledger.Change{Progress: again})
 	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[MetricTotal], "a later gap ends no sum")
 	require.True(t, visit(v, noon).values[ada].Present.Has(MetricTotal))
 }
@@ -81,11 +85,11 @@ func TestTotalsWaitForHistory(t *testing.T) {
 // TestTotalsOfUnreadableHistory appear when the history has become too old to be wanted.
 func TestTotalsOfUnreadableHistory(t *testing.T) {
 	t.Parallel()
-	v := introduced(ViewSettings{ZeroFor: zeroFor}, nil)
+	v := introduced(Settings{ZeroFor: zeroFor}, nil)
 	live(v, commitOf(1, "ada", noon.Add(time.Hour), 5))
 	cover(v, noon.Add(2*time.Hour))
 	require.False(t, visit(v, noon.Add(2*time.Hour)).values[ada].Present.Has(MetricTotal))
-	v.Apply(Change{PrunedBefore: noon})
+	v.Apply(ledger.Change{PrunedBefore: noon})
 	require.Equal(t, uint64(1), visit(v, noon.Add(2*time.Hour)).values[ada].Of[MetricTotal])
 }
 
@@ -97,13 +101,13 @@ func TestTotalsOfADisabledStream(t *testing.T) {
 		Disabled:      activity.StreamsOf(activity.StreamComments),
 		DisabledSince: noon.AddDate(0, 0, -14),
 	}
-	v := introduced(ViewSettings{ZeroFor: zeroFor}, &off)
+	v := introduced(Settings{ZeroFor: zeroFor}, &off)
 	comment := total(activity.KindIssueComment)
 	live(v, event(activity.KindIssueComment, 1, "ada", noon.Add(-time.Hour)))
 	require.False(t, visit(v, noon).values[ada].Present.Has(comment), "it is being read")
-	v.Apply(Change{
+	v.Apply(ledger.Change{
 		Events:   []activity.Event{event(activity.KindIssueComment, 2, "ada", noon.Add(-time.Hour))},
-		Progress: Progress{Repos: []RepoProgress{{ID: 1, Signals: &activity.Signals{}, Observed: noon}}},
+		Progress: ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Signals: &activity.Signals{}, Observed: noon}}},
 	})
 	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[comment])
 }
@@ -112,7 +116,7 @@ func TestTotalsOfADisabledStream(t *testing.T) {
 func TestFirstEvents(t *testing.T) {
 	t.Parallel()
 	bob := Series{"one", "bob"}
-	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: 1000 * time.Hour}, commitOf(1, "ada", noon, 5))
+	v := viewOf(Settings{ZeroFor: zeroFor, Grace: 1000 * time.Hour}, commitOf(1, "ada", noon, 5))
 	at := func(d time.Duration) map[Series]Values { return visit(v, noon.Add(d)).values }
 	require.Equal(t, uint64(1), at(0)[ada].Of[MetricTotal], "a snapshot's are as they are")
 	live(v, commitOf(2, "bob", noon, 7), event(activity.KindReviewSubmitted, 1, "ada", noon))
@@ -137,11 +141,11 @@ func TestFirstEvents(t *testing.T) {
 // TestReturningUser checks that a user with events again after the retention is shown with the former totals first.
 func TestReturningUser(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: 10000 * time.Hour},
+	v := viewOf(Settings{ZeroFor: zeroFor, Grace: 10000 * time.Hour},
 		commitOf(1, "ada", noon.Add(-time.Hour), 5), event(activity.KindIssueComment, 1, "ada", noon))
 	back := noon.AddDate(0, 0, 40)
 	cover(v, back)
-	v.Apply(Change{PrunedBefore: noon.AddDate(0, 0, 10)})
+	v.Apply(ledger.Change{PrunedBefore: noon.AddDate(0, 0, 10)})
 	require.Empty(t, visit(v, back).values)
 	live(v, commitOf(2, "ada", back, 5))
 	got := visit(v, back).values[ada]
@@ -157,11 +161,11 @@ func TestReturningUser(t *testing.T) {
 // TestReturningRepository checks that what happened while a repository was gone starts its totals.
 func TestReturningRepository(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: 1000 * time.Hour}, commitOf(1, "ada", noon, 5))
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: noon}}}})
+	v := viewOf(Settings{ZeroFor: zeroFor, Grace: 1000 * time.Hour}, commitOf(1, "ada", noon, 5))
+	applyProgress(v, ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: noon})
 	require.Empty(t, visit(v, noon).values)
-	v.Apply(Change{
-		Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceReadable}}},
+	v.Apply(ledger.Change{
+		Progress: ledger.Progress{Repos: []ledger.RepoProgress{{ID: 1, Presence: ledger.PresenceReadable}}},
 		Events:   []activity.Event{commitOf(2, "ada", noon, 5)},
 	})
 	require.Equal(t, uint64(1), visit(v, noon).values[ada].Of[MetricTotal])
@@ -178,19 +182,19 @@ func TestNoZeroAfterASnapshot(t *testing.T) {
 	}{"the same ledger": {noon, 0}, "another one": {noon.Add(time.Second), 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: time.Hour})
+			v := viewOf(Settings{ZeroFor: zeroFor, Grace: time.Hour})
 			live(v, commitOf(1, "ada", noon, 5))
 			require.Equal(t, uint64(0), visit(v, noon).values[ada].Of[MetricTotal])
 			for range 2 { // the first one is not completed
-				v.Apply(Change{Reset: true, LedgerStart: test.began, Progress: Progress{
+				v.Apply(ledger.Change{Reset: true, LedgerStart: test.began, Progress: ledger.Progress{
 					Edge: noon,
-					Repos: []RepoProgress{
+					Repos: []ledger.RepoProgress{
 						{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 					},
 				}})
-				v.Apply(Change{Events: []activity.Event{commitOf(1, "ada", noon, 5), commitOf(2, "bob", noon, 5)}})
+				addEvents(v, commitOf(1, "ada", noon, 5), commitOf(2, "bob", noon, 5))
 			}
-			v.Apply(Change{CaughtUp: true})
+			v.Apply(ledger.Change{CaughtUp: true})
 			got := visit(v, noon.Add(time.Second)).values
 			require.Equal(t, test.want, got[ada].Of[MetricTotal])
 			require.Equal(t, uint64(1), got[Series{"one", "bob"}].Of[MetricTotal])
@@ -203,7 +207,7 @@ func TestNoZeroAfterASnapshot(t *testing.T) {
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	follower := func() *View {
-		v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: time.Hour})
+		v := viewOf(Settings{ZeroFor: zeroFor, Grace: time.Hour})
 		pass(v, noon)
 		return v
 	}
@@ -243,11 +247,12 @@ func TestTotalsOfADepartedLabel(t *testing.T) {
 		return e
 	}
 	account := activity.Actor{ID: 7, Login: "ada"}
-	v := viewOf(ViewSettings{ZeroFor: zeroFor, Grace: time.Hour},
+	v := viewOf(Settings{ZeroFor: zeroFor, Grace: time.Hour},
 		of(1, account), of(2, account), of(3, activity.Actor{Login: "ada"}))
 	require.Equal(t, uint64(3), visit(v, noon).values[ada].Of[MetricTotal])
 	login := func(name string, at time.Time) {
-		v.Apply(Change{Entries: []Entry{{EntryKey: LoginKey(7), Data: []byte(name), Observed: at}}})
+		login := ledger.Entry{EntryKey: ledger.LoginKey(7), Data: []byte(name), Observed: at}
+		v.Apply(ledger.Change{Entries: []ledger.Entry{login}})
 	}
 	login("lovelace", noon)
 	got := visit(v, noon).values
@@ -272,7 +277,7 @@ func (c *counters) see(t *rapid.T, now time.Time, shown *showing) {
 		if values.StartTime > now.Unix() {
 			t.Fatalf("%v counts from %d on at %s", series, values.StartTime, now)
 		}
-		for i := range NumTotals {
+		for i := range ledger.NumTotals {
 			if !values.Present.Has(MetricTotal + Metric(i)) {
 				continue
 			}
@@ -291,7 +296,7 @@ func (c *counters) see(t *rapid.T, now time.Time, shown *showing) {
 
 // simulation is an organization that two replicas follow, of which one shows.
 type simulation struct {
-	state    *State
+	state    *local.State
 	replicas [2]*View
 	shows    int
 	now      time.Time
@@ -305,28 +310,30 @@ type simulation struct {
 
 func newSimulation(t *rapid.T) *simulation {
 	s := &simulation{
-		state: NewState(), now: noon, since: map[string]uint64{}, news: map[string]uint64{},
+		state: local.NewState(), now: noon, since: map[string]uint64{}, news: map[string]uint64{},
 		counters: counters{map[string]uint64{}, map[string]uint64{}},
 	}
-	settings := ViewSettings{Retention: 720 * time.Hour, Grace: 1_000_000 * time.Hour, ZeroFor: zeroFor}
+	settings := Settings{Retention: 720 * time.Hour, Grace: 1_000_000 * time.Hour, ZeroFor: zeroFor}
 	if rapid.Bool().Draw(t, "one label") {
 		settings.Label = func(activity.Actor) (string, bool) { return "all", true }
 	}
 	for i := range s.replicas {
-		s.replicas[i] = NewView(settings)
+		s.replicas[i] = New(settings)
 	}
-	s.apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon})
+	s.apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: noon})
 	for repo := range int64(2) {
-		p := RepoProgress{ID: repo + 1, Name: fmt.Sprint("repo", repo), FirstSeen: noon, Since: noon.AddDate(0, 0, -14)}
-		for _, stream := range activity.AllStreams() {
-			p.Missed = append(p.Missed, StreamWindow{stream, activity.Window{Start: p.Since, End: noon}})
+		p := ledger.RepoProgress{
+			ID: repo + 1, Name: fmt.Sprint("repo", repo), FirstSeen: noon, Since: noon.AddDate(0, 0, -14),
 		}
-		s.apply(Change{Progress: Progress{Repos: []RepoProgress{p}}})
+		for _, stream := range activity.AllStreams() {
+			p.Missed = append(p.Missed, streamWindow(stream, p.Since, noon))
+		}
+		s.apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
 	}
 	return s
 }
 
-func (s *simulation) apply(c Change) {
+func (s *simulation) apply(c ledger.Change) {
 	s.state.Apply(&c)
 	for _, v := range s.replicas {
 		v.Apply(c)
@@ -348,17 +355,17 @@ func (s *simulation) happen(t *rapid.T) {
 	if s.shown[repo-1] {
 		s.news[key]++
 	}
-	s.apply(Change{Events: []activity.Event{e}})
+	s.apply(ledger.Change{Events: []activity.Event{e}})
 }
 
 func (s *simulation) readHistory(t *rapid.T) {
 	repo := rapid.Int64Range(1, 2).Draw(t, "repo")
-	p := RepoProgress{ID: repo}
+	p := ledger.RepoProgress{ID: repo}
 	for _, stream := range activity.AllStreams() {
-		p.Read = append(p.Read, StreamWindow{stream, activity.Window{Start: noon.AddDate(0, 0, -14), End: noon}})
+		p.Read = append(p.Read, streamWindow(stream, noon.AddDate(0, 0, -14), noon))
 	}
 	s.read[repo-1] = true
-	s.apply(Change{Progress: Progress{Repos: []RepoProgress{p}}})
+	s.apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{p}}})
 }
 
 func (s *simulation) emit(t *rapid.T) {

@@ -1,10 +1,9 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -12,9 +11,27 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noon is the present of the tests, a Wednesday.
+var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// applyProgress applies the progress of repositories.
+func applyProgress(v *View, repos ...ledger.RepoProgress) {
+	v.Apply(ledger.Change{Progress: ledger.Progress{Repos: repos}})
+}
+
+// addEvents applies new events.
+func addEvents(v *View, events ...activity.Event) { v.Apply(ledger.Change{Events: events}) }
+
+// streamWindow returns a window of a stream.
+func streamWindow(s activity.Stream, start, end time.Time) ledger.StreamWindow {
+	return ledger.StreamWindow{Stream: s, Window: activity.Window{Start: start, End: end}}
+}
 
 // showing is what a visit showed and ended.
 type showing struct {
@@ -47,19 +64,20 @@ func commitOf(n int64, user string, at time.Time, lines uint32) activity.Event {
 }
 
 // viewOf is a view of repository 1, met at noon and covered for four weeks.
-func viewOf(settings ViewSettings, events ...activity.Event) *View {
+func viewOf(settings Settings, events ...activity.Event) *View {
 	if settings.Retention == 0 {
 		settings.Retention = 720 * time.Hour
 	}
-	v := NewView(settings)
-	v.Apply(Change{Reset: true, CaughtUp: true, LedgerStart: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
+	v := New(settings)
+	progress := ledger.Progress{Edge: noon, Repos: []ledger.RepoProgress{
 		{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
-	}}, Events: events})
+	}}
+	v.Apply(ledger.Change{Reset: true, CaughtUp: true, LedgerStart: noon, Progress: progress, Events: events})
 	return v
 }
 
 // cover moves the edge.
-func cover(v *View, edge time.Time) { v.Apply(Change{Progress: Progress{Edge: edge}}) }
+func cover(v *View, edge time.Time) { v.Apply(ledger.Change{Progress: ledger.Progress{Edge: edge}}) }
 
 var ada = Series{"one", "ada"}
 
@@ -69,7 +87,7 @@ func count(kind activity.Kind) Metric { return MetricCount + Metric(kind.Index()
 func TestDayIsExact(t *testing.T) {
 	t.Parallel()
 	at := noon.Add(-10 * time.Hour)
-	v := viewOf(ViewSettings{Grace: 100 * time.Hour}, event(activity.KindIssueComment, 1, "ada", at))
+	v := viewOf(Settings{Grace: 100 * time.Hour}, event(activity.KindIssueComment, 1, "ada", at))
 	for offset, want := range map[time.Duration]uint64{
 		24*time.Hour - time.Second: 1, 24 * time.Hour: 0, 24*time.Hour + time.Second: 0, 10 * time.Hour: 1,
 	} {
@@ -95,7 +113,7 @@ func TestLastWeek(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			week := LastCompleteWeek(test.at)
+			week := ledger.LastCompleteWeek(test.at)
 			require.Equal(t, test.start, week.Start)
 			require.Equal(t, test.start.AddDate(0, 0, 7), week.End)
 			require.Equal(t, time.Sunday, week.Start.Weekday())
@@ -106,19 +124,19 @@ func TestLastWeek(t *testing.T) {
 // TestWeeklyLines are of the last complete week, and absent while it has not been read.
 func TestWeeklyLines(t *testing.T) {
 	t.Parallel()
-	week := LastCompleteWeek(noon)
-	v := viewOf(ViewSettings{Grace: 1000 * time.Hour},
+	week := ledger.LastCompleteWeek(noon)
+	v := viewOf(Settings{Grace: 1000 * time.Hour},
 		commitOf(1, "ada", week.Start.Add(-time.Second), 1), commitOf(2, "ada", week.Start, 10),
 		commitOf(3, "ada", week.End.Add(-time.Second), 100), commitOf(4, "ada", week.End, 1000))
 	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
 	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[MetricLinesRemoved])
 	require.Equal(t, uint64(1000), visit(v, noon.AddDate(0, 0, 7)).values[ada].Of[MetricLinesAdded])
 	require.Equal(t, uint64(0), visit(v, noon.AddDate(0, 0, 14)).values[ada].Of[MetricLinesAdded])
-	missing := StreamWindow{activity.StreamCommits, activity.Window{Start: week.Start, End: week.Start.Add(time.Hour)}}
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{missing}}}}})
+	missing := streamWindow(activity.StreamCommits, week.Start, week.Start.Add(time.Hour))
+	applyProgress(v, ledger.RepoProgress{ID: 1, Missed: []ledger.StreamWindow{missing}})
 	require.False(t, visit(v, noon).values[ada].Present.Has(MetricLinesAdded))
 	require.True(t, visit(v, noon).values[ada].Present.Has(count(activity.KindCommit)))
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Read: []StreamWindow{missing}}}}})
+	applyProgress(v, ledger.RepoProgress{ID: 1, Read: []ledger.StreamWindow{missing}})
 	require.Equal(t, uint64(110), visit(v, noon).values[ada].Of[MetricLinesAdded])
 }
 
@@ -126,7 +144,7 @@ func TestWeeklyLines(t *testing.T) {
 // the retention, and that the total continues when the user is active again.
 func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Retention: 240 * time.Hour, Grace: time.Hour},
+	v := viewOf(Settings{Retention: 240 * time.Hour, Grace: time.Hour},
 		event(activity.KindIssueComment, 1, "ada", noon))
 	at := func(d time.Duration) *showing {
 		cover(v, noon.Add(d))
@@ -141,31 +159,31 @@ func TestIdleUserDoesNotKeepTheLastValue(t *testing.T) {
 	require.NotContains(t, ended.values, ada)
 	require.Equal(t, map[Series]Mask{ada: idle.Present}, ended.ended)
 	require.Empty(t, at(241*time.Hour).ended, "told once")
-	v.Apply(Change{PrunedBefore: noon.Add(time.Hour)})
-	v.Apply(Change{Events: []activity.Event{event(activity.KindIssueComment, 2, "ada", noon.Add(242*time.Hour))}})
+	v.Apply(ledger.Change{PrunedBefore: noon.Add(time.Hour)})
+	addEvents(v, event(activity.KindIssueComment, 2, "ada", noon.Add(242*time.Hour)))
 	require.Equal(t, uint64(2), at(242 * time.Hour).values[ada].Of[total])
 }
 
 // TestWindowDoesNotWidenWithTheCheckpoint checks that the window is 24 h however long nothing was read.
 func TestWindowDoesNotWidenWithTheCheckpoint(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour})
+	v := viewOf(Settings{Grace: time.Hour})
 	late := noon.Add(100 * time.Hour)
 	var events []activity.Event
 	for i := range int64(100) {
 		events = append(events, event(activity.KindReviewSubmitted, i, "ada",
 			noon.Add(time.Duration(i)*time.Hour+time.Second)))
 	}
-	v.Apply(Change{Events: events, Progress: Progress{Edge: late}})
+	v.Apply(ledger.Change{Events: events, Progress: ledger.Progress{Edge: late}})
 	require.Equal(t, uint64(24), visit(v, late).values[ada].Of[count(activity.KindReviewSubmitted)])
 }
 
 // TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount.
 func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
 		event(activity.KindCommit, 2, "ada", noon))
-	v.Apply(Change{Events: []activity.Event{event(activity.KindCommit, 3, "ada", noon.AddDate(0, 0, -10))}})
+	addEvents(v, event(activity.KindCommit, 3, "ada", noon.AddDate(0, 0, -10)))
 	got := visit(v, noon).values[ada]
 	require.Equal(t, uint64(2), got.Of[count(activity.KindCommit)])
 	require.Equal(t, uint64(3), got.Of[MetricTotal])
@@ -176,7 +194,7 @@ func TestBackfillOfAnOldWindowDoesNotChangeTheCurrentCount(t *testing.T) {
 // again when it can.
 func TestOutageDoesNotCountDown(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada",
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada",
 		noon.Add(-23*time.Hour-30*time.Minute)),
 		event(activity.KindCommit, 2, "ada", noon.Add(-time.Hour)))
 	day := count(activity.KindCommit)
@@ -192,12 +210,12 @@ func TestOutageDoesNotCountDown(t *testing.T) {
 // TestOneRepositoryLags checks that the windows of a lagging repository stand still while another's slide.
 func TestOneRepositoryLags(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
 		event(activity.KindIssueComment, 1, "ada", noon))
-	missed := StreamWindow{activity.StreamCommits, activity.Window{Start: noon, End: noon.Add(48 * time.Hour)}}
-	v.Apply(Change{Progress: Progress{Edge: noon.Add(48 * time.Hour), Repos: []RepoProgress{{
+	missed := streamWindow(activity.StreamCommits, noon, noon.Add(48*time.Hour))
+	v.Apply(ledger.Change{Progress: ledger.Progress{Edge: noon.Add(48 * time.Hour), Repos: []ledger.RepoProgress{{
 		ID:     1,
-		Missed: []StreamWindow{missed},
+		Missed: []ledger.StreamWindow{missed},
 	}}}})
 	got := visit(v, noon.Add(48*time.Hour)).values[ada]
 	require.Equal(t, uint64(1), got.Of[count(activity.KindCommit)], "the commits could not be read")
@@ -207,8 +225,8 @@ func TestOneRepositoryLags(t *testing.T) {
 // TestTotalsNeverGoBack checks that totals do not fall by pruning or by a new snapshot.
 func TestTotalsNeverGoBack(t *testing.T) {
 	t.Parallel()
-	s := NewState()
-	b := Batch{Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{{
+	s := local.NewState()
+	b := ledger.Batch{Observed: noon, Progress: ledger.Progress{Edge: noon, Repos: []ledger.RepoProgress{{
 		ID: 1, Name: "one",
 		FirstSeen: noon, Since: noon.AddDate(0, 0, -28),
 	}}}}
@@ -219,14 +237,14 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 20, receipt.Recorded)
 	s.Apply(&change)
-	live := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
-	live.Apply(Change{Reset: true, CaughtUp: true})
+	live := New(Settings{Retention: 720 * time.Hour, Grace: time.Hour})
+	live.Apply(ledger.Change{Reset: true, CaughtUp: true})
 	live.Apply(change)
 	for _, days := range []int{-15, -10, -3} {
 		pruned, _ := s.PlanPrune(noon.AddDate(0, 0, days))
 		s.Apply(&pruned)
 		live.Apply(pruned)
-		late := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+		late := New(Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 		for _, c := range s.Snapshot() {
 			late.Apply(c)
 		}
@@ -242,16 +260,16 @@ func TestTotalsNeverGoBack(t *testing.T) {
 // takes the old name at the same time.
 func TestRename(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
 	before := visit(v, noon).values[ada]
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Name: "moved"}}}})
+	applyProgress(v, ledger.RepoProgress{ID: 1, Name: "moved"})
 	got := visit(v, noon)
 	require.Equal(t, map[Series]Values{{"moved", "ada"}: before}, got.values)
 	require.Equal(t, map[Series]Mask{ada: before.Present}, got.ended)
 
 	other := event(activity.KindCommit, 9, "ada", noon)
 	other.Repo = 2
-	v.Apply(Change{Events: []activity.Event{other}, Progress: Progress{Repos: []RepoProgress{
+	v.Apply(ledger.Change{Events: []activity.Event{other}, Progress: ledger.Progress{Repos: []ledger.RepoProgress{
 		{ID: 1, Name: "third"}, {ID: 2, Name: "moved", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
 	}}})
 	got = visit(v, noon)
@@ -262,26 +280,26 @@ func TestRename(t *testing.T) {
 // TestGoneRepository ends its series and shows them again when it is back.
 func TestGoneRepository(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon))
 	visit(v, noon)
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceGone, GoneSince: noon}}}})
+	applyProgress(v, ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: noon})
 	gone := visit(v, noon)
 	require.Empty(t, gone.values)
 	require.Contains(t, gone.ended, ada)
-	v.Apply(Change{Progress: Progress{Repos: []RepoProgress{{ID: 1, Presence: PresenceReadable}}}})
+	applyProgress(v, ledger.RepoProgress{ID: 1, Presence: ledger.PresenceReadable})
 	require.Contains(t, visit(v, noon).values, ada)
 }
 
 // TestNewSnapshotMarksVanishedStale.
 func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
+	v := viewOf(Settings{Grace: time.Hour}, event(activity.KindCommit, 1, "ada", noon),
 		event(activity.KindCommit, 2, "bob", noon))
 	visit(v, noon)
-	v.Apply(Change{Reset: true})
+	v.Apply(ledger.Change{Reset: true})
 	require.False(t, v.IsCaughtUp())
-	v.Apply(Change{
-		CaughtUp: true, Progress: Progress{Edge: noon, Repos: []RepoProgress{{
+	v.Apply(ledger.Change{
+		CaughtUp: true, Progress: ledger.Progress{Edge: noon, Repos: []ledger.RepoProgress{{
 			ID: 1, Name: "one", FirstSeen: noon,
 			Since: noon.AddDate(0, 0, -28),
 		}}},
@@ -296,7 +314,7 @@ func TestNewSnapshotMarksVanishedStale(t *testing.T) {
 // TestLabelsFold checks that users with one label are summed, and that users without one are not shown.
 func TestLabelsFold(t *testing.T) {
 	t.Parallel()
-	v := viewOf(ViewSettings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) {
+	v := viewOf(Settings{Grace: time.Hour, Label: func(a activity.Actor) (string, bool) {
 		return "team",
 			a.Login != "bot[bot]"
 	}},
@@ -309,81 +327,4 @@ func TestLabelsFold(t *testing.T) {
 	require.Equal(t, 2, v.Summary().Series, "accounts in repositories, of those that are shown")
 	require.Equal(t, 2, v.Summary().Events)
 	require.Equal(t, 1, v.Summary().Shown[count(activity.KindCommit)])
-}
-
-// TestCoverage computes edges, gaps and the oldest moment.
-func TestCoverage(t *testing.T) {
-	t.Parallel()
-	at := func(h int) time.Time { return noon.Add(time.Duration(h) * time.Hour) }
-	window := func(s activity.Stream, from, until int) StreamWindow {
-		return StreamWindow{s, activity.Window{Start: at(from), End: at(until)}}
-	}
-	var c Coverage
-	c.Apply(Progress{Edge: at(0), Repos: []RepoProgress{
-		{ID: 1, Name: "one", FirstSeen: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits,
-			-336, -24)}},
-		{ID: 2, Name: "two", FirstSeen: at(5), Since: at(-331)},
-	}})
-	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamCommits), "an old gap does not hold the edge back")
-	require.Equal(t, at(5), c.RepoEdge(c.Repos[2], activity.StreamCommits), "met after the edge")
-	require.Equal(t, at(-336), c.OldestUncovered())
-	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0,
-		1)}}}})
-	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamPulls))
-	gaps := c.Gaps()
-	require.Len(t, gaps, 2)
-	require.Equal(t, activity.StreamPulls, gaps[0].Stream, "the newest first")
-	clone := c.Clone()
-	c.Prune(at(-100))
-	require.Equal(t, at(-100), c.OldestUncovered())
-	require.Equal(t, at(-336), clone.OldestUncovered(), "a clone is not touched")
-	c.Invalidate(time.Time{})
-	require.Equal(t, at(-336), c.OldestUncovered())
-	require.Len(t, c.Gaps(), 2*activity.NumStreams)
-	c.Apply(Progress{Repos: []RepoProgress{
-		{ID: 1, Presence: PresenceGone, GoneSince: at(1)},
-		{ID: 2, Presence: PresenceGone, GoneSince: at(1)},
-	}})
-	require.Empty(t, c.Gaps())
-	require.Equal(t, at(1), c.OldestUncovered())
-}
-
-// TestSlowFollower checks that a follower that lags too far gets a new snapshot, and ends with the state of the others.
-func TestSlowFollower(t *testing.T) {
-	t.Parallel()
-	store := NewLocal(nil, 0)
-	introduction := Batch{Org: "acme", Observed: noon, Progress: Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, Name: "one", FirstSeen: noon, Since: noon.AddDate(0, 0, -28)},
-	}}}
-	_, err := store.Commit(t.Context(), 1, introduction)
-	require.NoError(t, err)
-	v := NewView(ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
-	resets, blocked, release := 0, make(chan struct{}), make(chan struct{})
-	const commits = 3 * feedBacklog
-	err = store.Follow(t.Context(), "acme", func(c Change) error {
-		v.Apply(c)
-		if c.Reset {
-			resets++
-		}
-		if c.CaughtUp && resets == 1 {
-			go func() {
-				defer close(release)
-				<-blocked
-				for i := range int64(commits) {
-					b := Batch{Org: "acme", Observed: noon, Events: []activity.Event{commitOf(i, "ada", noon, 1)}}
-					if _, err := store.Commit(t.Context(), 1, b); err != nil {
-						t.Error(err)
-					}
-				}
-			}()
-			close(blocked)
-			<-release // all of it happens while this follower is busy
-		}
-		if visit(v, noon).values[ada].Of[MetricTotal] == commits {
-			return errors.New("enough")
-		}
-		return nil
-	})
-	require.ErrorContains(t, err, "enough")
-	require.Equal(t, 2, resets)
 }

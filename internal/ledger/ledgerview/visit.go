@@ -1,13 +1,14 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"cmp"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // Sink receives what a visit finds. Its methods are called under the view's lock and must not call the view.
@@ -100,7 +101,7 @@ func (r *repoView) shownMetrics(label *userLabel) Mask {
 	return Mask{}
 }
 
-func (v *View) emitRepo(repo *repoView, cov *RepoCoverage, now time.Time, sink Sink) {
+func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time, sink Sink) {
 	if repo.shownName != cov.Name {
 		v.stale = repo.markRepoStale(v.stale, v.accounts)
 		repo.shownName = cov.Name
@@ -144,7 +145,7 @@ func emitSeries(sink Sink, name Series, was Mask, values *Values) Mask {
 }
 
 // setTotals sets the totals of a label that are open.
-func (v *View) setTotals(repo *repoView, label *userLabel, open Mask, values *Values, totals *Totals) {
+func (v *View) setTotals(repo *repoView, label *userLabel, open Mask, values *Values, totals *ledger.Totals) {
 	if len(repo.totals.departed) > 0 {
 		all := *totals
 		repo.totals.addDeparted(label, &all)
@@ -174,10 +175,10 @@ func (r *repoView) group(label *userLabel, visit uint64) *group {
 func (g *group) add(s *series, alive bool, values *Values) {
 	g.alive = g.alive || alive
 	g.values.merge(values)
-	g.totals.add(&s.totals)
+	g.totals.Add(&s.totals)
 }
 
-func (v *View) emitGroups(repo *repoView, cov *RepoCoverage, open Mask, sink Sink) {
+func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, sink Sink) {
 	for label, g := range repo.groups {
 		if g.visit != v.visits {
 			v.stale = append(v.stale, staleSeries{cov.Name, label.text, g.shown})
@@ -232,14 +233,14 @@ type evaluationTimes struct {
 // weekStreams are the streams with a sum over a week.
 var weekStreams = func() (set activity.Streams) {
 	for i := range totalSpecs {
-		if totalSpecs[i].sum.Span == activity.SpanWeek {
-			set = set.With(totalSpecs[i].stream)
+		if totalSpecs[i].Sum.Span == activity.SpanWeek {
+			set = set.With(totalSpecs[i].Stream)
 		}
 	}
 	return set
 }()
 
-func (v *View) evaluationTimes(r *RepoCoverage, now time.Time) evaluationTimes {
+func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluationTimes {
 	times := evaluationTimes{hasOptional: !v.settings.WeeklyLinesFromEntries}
 	for _, s := range activity.AllStreams() {
 		at := now
@@ -252,7 +253,7 @@ func (v *View) evaluationTimes(r *RepoCoverage, now time.Time) evaluationTimes {
 		if !weekStreams.Has(s) {
 			continue
 		}
-		week := LastCompleteWeek(time.Unix(times.until[s], 0))
+		week := ledger.LastCompleteWeek(time.Unix(times.until[s], 0))
 		times.weekStart[s], times.weekEnd[s] = week.Start.Unix(), week.End.Unix()
 		if !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week) {
 			times.hasWeek = times.hasWeek.With(s)

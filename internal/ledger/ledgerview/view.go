@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package ledgerview
 
 import (
 	"maps"
@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// ViewSettings configures a view.
-type ViewSettings struct {
+// Settings configures a view.
+type Settings struct {
 	// Retention is how long a user without events is shown, with zeros.
 	Retention time.Duration
 	// Grace is how far a repository's coverage may lag before its windows stop sliding: during an outage the values
@@ -33,16 +34,16 @@ type ViewSettings struct {
 // View holds the metrics of one organization that one replica emits. It is built from a store's changes alone; its
 // values are functions of the changes and of the time. It is safe for concurrent use.
 type View struct {
-	settings ViewSettings
+	settings Settings
 
 	mu               sync.Mutex
 	caughtUp         bool
-	cov              Coverage
+	cov              ledger.Coverage
 	repos            map[int64]*repoView
 	accounts         *accounts
 	visits           uint64 // so far
-	tallies          map[TallyKey]uint64
-	entries          map[EntryKey]Entry
+	tallies          map[ledger.TallyKey]uint64
+	entries          map[ledger.EntryKey]ledger.Entry
 	prunedBefore     time.Time
 	linesUnreadUntil time.Time // until when commits were read without their lines
 	// open are the streams of each repository whose totals are shown.
@@ -72,7 +73,7 @@ type group struct {
 	visit  uint64 // of which the values are
 	alive  bool   // one of the accounts has an event within the retention
 	values Values
-	totals Totals
+	totals ledger.Totals
 	shown  Mask
 }
 
@@ -81,8 +82,8 @@ type staleSeries struct {
 	shown      Mask
 }
 
-// NewView returns an empty view. It has caught up when a change with CaughtUp was applied.
-func NewView(settings ViewSettings) *View {
+// New returns an empty view. It has caught up when a change with CaughtUp was applied.
+func New(settings Settings) *View {
 	if settings.Label == nil {
 		settings.Label = func(a activity.Actor) (string, bool) { return a.Login, true }
 	}
@@ -93,17 +94,17 @@ func NewView(settings ViewSettings) *View {
 
 func (v *View) reset() {
 	v.caughtUp = false
-	v.cov = Coverage{Repos: make(map[int64]*RepoCoverage)}
+	v.cov = ledger.Coverage{Repos: make(map[int64]*ledger.RepoCoverage)}
 	v.repos = make(map[int64]*repoView)
 	v.accounts = newAccounts(v.settings.Label, v.relabel, v.keepDeparted)
 	v.open = make(map[int64]activity.Streams)
-	v.tallies = make(map[TallyKey]uint64)
-	v.entries = make(map[EntryKey]Entry)
+	v.tallies = make(map[ledger.TallyKey]uint64)
+	v.entries = make(map[ledger.EntryKey]ledger.Entry)
 	v.prunedBefore, v.linesUnreadUntil = time.Time{}, time.Time{}
 }
 
 // Apply applies a change. Changes must come in the order in which Follow returns them.
-func (v *View) Apply(c Change) {
+func (v *View) Apply(c ledger.Change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c.Reset {
@@ -128,7 +129,7 @@ func (v *View) Apply(c Change) {
 	if c.PrunedBefore.After(v.prunedBefore) {
 		v.prune(c.PrunedBefore)
 	}
-	if forgotten := c.Progress.purgedRepos(); len(forgotten) > 0 {
+	if forgotten := c.Progress.PurgedRepos(); len(forgotten) > 0 {
 		v.purge(forgotten)
 	}
 	for i := range c.Progress.Repos { // after the events: those that came with the last of the history are history
@@ -155,7 +156,7 @@ func (v *View) restart(began time.Time) {
 	v.stale = ended
 }
 
-func (v *View) applyEntriesAndTallies(c *Change) {
+func (v *View) applyEntriesAndTallies(c *ledger.Change) {
 	for _, t := range c.Tallies {
 		v.tallies[t.TallyKey] += t.Add
 	}
@@ -167,21 +168,21 @@ func (v *View) applyEntriesAndTallies(c *Change) {
 	}
 }
 
-func (v *View) applyEntry(entry *Entry) {
+func (v *View) applyEntry(entry *ledger.Entry) {
 	switch entry.Name {
-	case EntryWeeklyLines:
+	case ledger.EntryWeeklyLines:
 		if v.settings.WeeklyLinesFromEntries {
 			v.applyWeeklyLines(entry)
 		}
-	case EntryCommitsWithoutLines:
+	case ledger.EntryCommitsWithoutLines:
 		v.linesUnreadUntil = entry.Observed
-	case EntryLogin:
+	case ledger.EntryLogin:
 		v.applyLogin(entry)
 	}
 }
 
 // applyLogin applies an account's present login. An invalid one is ignored.
-func (v *View) applyLogin(entry *Entry) {
+func (v *View) applyLogin(entry *ledger.Entry) {
 	id, err := strconv.ParseInt(entry.Sub, 10, 64)
 	actor := activity.Actor{ID: id, Login: string(entry.Data)}
 	if err == nil && id != 0 && actor.Validate() == nil {
@@ -189,12 +190,12 @@ func (v *View) applyLogin(entry *Entry) {
 	}
 }
 
-func (v *View) addCarried(c *CarriedTotals) {
-	v.seriesAt(c.Repo, v.accounts.resolve(c.Actor, 0)).totals.add(&c.Totals)
+func (v *View) addCarried(c *ledger.CarriedTotals) {
+	v.seriesAt(c.Repo, v.accounts.resolve(c.Actor, 0)).totals.Add(&c.Totals)
 }
 
 func (v *View) addEvent(e *activity.Event) {
-	account := v.accounts.resolve(e.Actor, unix32(e.Time))
+	account := v.accounts.resolve(e.Actor, ledger.Unix32(e.Time))
 	s := v.seriesAt(e.Repo, account)
 	v.noteStart(e.Repo, v.repos[e.Repo], account, e.Kind)
 	s.add(e)
@@ -275,7 +276,7 @@ func (v *View) repoAt(repo int64) *repoView {
 func (v *View) prune(before time.Time) {
 	v.prunedBefore = before
 	v.cov.Prune(before)
-	limit := unix32(before)
+	limit := ledger.Unix32(before)
 	for _, repo := range v.repos {
 		for _, s := range repo.series {
 			s.prune(limit)
@@ -300,7 +301,7 @@ func (v *View) purge(forgotten map[int64]bool) {
 			delete(v.repos, id)
 		}
 	}
-	maps.DeleteFunc(v.entries, func(key EntryKey, _ Entry) bool { return forgotten[key.Repo] })
+	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return forgotten[key.Repo] })
 }
 
 // IsCaughtUp reports whether a snapshot was applied completely: before, the values are too small.
@@ -316,16 +317,8 @@ type Series struct {
 	Repo, User string
 }
 
-// LastCompleteWeek returns the last complete week before t. Weeks start on Sunday 00:00 UTC, as in GitHub's statistics
-// (https://docs.github.com/rest/metrics/statistics).
-func LastCompleteWeek(t time.Time) activity.Window {
-	day := t.UTC().Truncate(24 * time.Hour) // the zero time is a midnight
-	end := day.AddDate(0, 0, -int(day.Weekday()))
-	return activity.Window{Start: end.AddDate(0, 0, -7), End: end}
-}
-
 // Entry returns the newest observation of an entry, and false without one. Its data must not be changed.
-func (v *View) Entry(key EntryKey) (Entry, bool) {
+func (v *View) Entry(key ledger.EntryKey) (ledger.Entry, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	entry, ok := v.entries[key]
@@ -333,10 +326,10 @@ func (v *View) Entry(key EntryKey) (Entry, bool) {
 }
 
 // Entries returns the newest observations of all entries of a name, in no order. Their data must not be changed.
-func (v *View) Entries(name string) []Entry {
+func (v *View) Entries(name string) []ledger.Entry {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var list []Entry
+	var list []ledger.Entry
 	for key, entry := range v.entries {
 		if key.Name == name {
 			list = append(list, entry)
@@ -373,7 +366,7 @@ type Summary struct {
 	Series, Events int
 	// Shown is the number of series of each metric that the last visit showed.
 	Shown   [NumMetrics]int
-	Tallies map[TallyKey]uint64
+	Tallies map[ledger.TallyKey]uint64
 }
 
 // Summary returns the view's size and state.

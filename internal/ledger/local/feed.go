@@ -1,34 +1,35 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ledger
+package local
 
 import (
 	"context"
 	"sync"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // feedBacklog is the number of changes that a follower may lag behind before it gets a new snapshot instead.
 const feedBacklog = 1024
 
-// Feed distributes the changes of one organization to followers in this process. Its zero value is ready for use; it is
+// feed distributes the changes of one organization to followers in this process. Its zero value is ready for use; it is
 // safe for concurrent use.
-type Feed struct {
+type feed struct {
 	mu        sync.Mutex
 	followers map[*follower]struct{}
 }
 
-// follower is one call of Follow. The feed's lock guards its backlog.
+// follower is one call of follow. The feed's lock guards its backlog.
 type follower struct {
-	backlog    []Change
+	backlog    []ledger.Change
 	overflowed bool          // the backlog overflowed: only a snapshot helps
 	wakeup     wakeup.Signal // holds a token while there is something to take
 }
 
-// Publish appends a change to the backlog of every follower. It never blocks on one.
-func (f *Feed) Publish(c Change) {
+// publish appends a change to the backlog of every follower. It never blocks on one.
+func (f *feed) publish(c ledger.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for one := range f.followers {
@@ -43,7 +44,7 @@ func (f *Feed) Publish(c Change) {
 }
 
 // restartFollowers makes every follower start over with a snapshot.
-func (f *Feed) restartFollowers() {
+func (f *feed) restartFollowers() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for one := range f.followers {
@@ -56,11 +57,11 @@ func (one *follower) wake() {
 	one.wakeup.Notify()
 }
 
-// Follow applies a snapshot and then the published changes, until ctx ends or apply fails. attach calls its argument
-// under the lock that Publish's callers hold, and returns the snapshot of that time, so that no change is missed or
+// follow applies a snapshot and then the published changes, until ctx ends or apply fails. attach calls its argument
+// under the lock that publish's callers hold, and returns the snapshot of that time, so that no change is missed or
 // applied twice.
-func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Change, error),
-	apply func(Change) error,
+func (f *feed) follow(ctx context.Context, attach func(subscribe func()) ([]ledger.Change, error),
+	apply func(ledger.Change) error,
 ) error {
 	one := &follower{wakeup: wakeup.NewSignal()}
 	defer f.unsubscribe(one)
@@ -81,7 +82,7 @@ func (f *Feed) Follow(ctx context.Context, attach func(subscribe func()) ([]Chan
 }
 
 // applyPublished applies the published changes; it returns nil when the follower has to start over.
-func (f *Feed) applyPublished(ctx context.Context, one *follower, apply func(Change) error) error {
+func (f *feed) applyPublished(ctx context.Context, one *follower, apply func(ledger.Change) error) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,7 +101,7 @@ func (f *Feed) applyPublished(ctx context.Context, one *follower, apply func(Cha
 	}
 }
 
-func (f *Feed) subscribe(one *follower) {
+func (f *feed) subscribe(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.followers == nil {
@@ -110,13 +111,13 @@ func (f *Feed) subscribe(one *follower) {
 	f.followers[one] = struct{}{}
 }
 
-func (f *Feed) unsubscribe(one *follower) {
+func (f *feed) unsubscribe(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.followers, one)
 }
 
-func (f *Feed) takeBacklog(one *follower) (backlog []Change, lost bool) {
+func (f *feed) takeBacklog(one *follower) (backlog []ledger.Change, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	backlog, one.backlog = one.backlog, nil
