@@ -106,7 +106,7 @@ func TestSignalsChanged(t *testing.T) {
 		},
 		"issue": {
 			known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
-			StreamsOf(StreamComments),
+			StreamsOf(StreamComments, StreamIssues),
 		},
 		"first of all": {Signals{}, known, EveryStream},
 		"issues not told": {
@@ -146,7 +146,7 @@ func TestEventValidate(t *testing.T) {
 		want   error
 	}{
 		"no kind":         {func(e *Event) { e.Kind = 0 }, ErrKind},
-		"unknown kind":    {func(e *Event) { e.Kind = 6 }, ErrKind},
+		"unknown kind":    {func(e *Event) { e.Kind = NumKinds + 1 }, ErrKind},
 		"no repository":   {func(e *Event) { e.Repo = 0 }, ErrRepo},
 		"zero time":       {func(e *Event) { e.Time = time.Time{} }, ErrTime},
 		"after 2106":      {func(e *Event) { e.Time = noon.AddDate(100, 0, 0) }, ErrTime},
@@ -207,6 +207,7 @@ func TestEnumerations(t *testing.T) {
 	require.Equal(t, StreamCommits, KindCommit.Stream())
 	require.Equal(t, StreamPulls, KindReviewSubmitted.Stream())
 	require.Equal(t, StreamComments, KindIssueComment.Stream())
-	require.Equal(t, "commits+pulls+comments", EveryStream.String())
+	require.Equal(t, StreamIssues, KindIssueClosed.Stream())
+	require.Equal(t, "commits+pulls+comments+issues", EveryStream.String())
 	require.Equal(t, "unknown", Stream(7).String())
 }

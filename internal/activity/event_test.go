@@ -21,9 +21,9 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"every kind has its place": {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
+		"every kind has its place": {func(e *Event) { e.Kind, e.Measures = NumKinds, Measures{} }, nil},
 		"a kind after the last": {
-			func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} },
+			func(e *Event) { e.Kind, e.Measures = NumKinds+1, Measures{} },
 			ErrKind,
 		},
 		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
@@ -178,7 +178,8 @@ func TestSpecialActors(t *testing.T) {
 // TestStreams checks that a set has the streams that were added and no others.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments))
+	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues))
+	require.Equal(t, StreamsOf(StreamCommits, StreamPulls, StreamComments), FirstStreams)
 	require.Empty(t, Streams(0).String())
 	for _, s := range AllStreams() {
 		require.True(t, EveryStream.Has(s))
@@ -192,5 +193,15 @@ func TestStreams(t *testing.T) {
 	for _, k := range Kinds() {
 		read[k.Stream()]++
 	}
-	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1}, read)
+	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1, StreamIssues: 2}, read)
+}
+
+// TestOccurrenceID checks that the number, the second and nothing below it distinguish occurrences.
+func TestOccurrenceID(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+	require.Equal(t, OccurrenceID(7, at), OccurrenceID(7, at.Add(time.Second-1).In(time.FixedZone("", 3600))))
+	require.NotEqual(t, OccurrenceID(7, at), OccurrenceID(7, at.Add(time.Second)))
+	require.NotEqual(t, OccurrenceID(7, at), OccurrenceID(8, at))
+	require.NotEqual(t, NumberID(7), OccurrenceID(7, at))
 }

@@ -16,12 +16,14 @@ const (
 	KindPullRequestMerged
 	KindReviewSubmitted
 	KindIssueComment
+	KindIssueOpened
+	KindIssueClosed
 )
 
 // The sizes of the table below, which a test compares with it.
 const (
 	// NumKinds is the number of kinds. Arrays over kinds are indexed by Kind.Index.
-	NumKinds = 5
+	NumKinds = 7
 	// NumMeasures is the number of measures of all kinds together.
 	NumMeasures = 2
 	// MaxMeasures is the largest number of measures that a kind has.
@@ -78,9 +80,21 @@ var kindSpecs = [NumKinds]KindSpec{
 		},
 	},
 	KindIssueComment - 1: {
-		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor,
+		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor, CanVanish: true,
 		CountMetrics: SumMetrics{
 			Span: SpanDay, WindowMetric: "gh.activity.issue_comments_24h", TotalMetric: "gh.activity.issue_comments",
+		},
+	},
+	KindIssueOpened - 1: {
+		Name: "issue_opened", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.issues_opened_24h", TotalMetric: "gh.activity.issues_opened",
+		},
+	},
+	KindIssueClosed - 1: {
+		Name: "issue_closed", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.issues_closed_24h", TotalMetric: "gh.activity.issues_closed",
 		},
 	},
 }
@@ -93,6 +107,9 @@ type KindSpec struct {
 	Stream Stream
 	// Attribution says whose Event.Actor is.
 	Attribution Attribution
+	// CanVanish says that GitHub can delete the event, or transfer it to another repository, without a trace in the
+	// listing of its stream: reconciliation compares what is recorded with what the listing has.
+	CanVanish bool
 	// CountMetrics names the metrics of the number of events.
 	CountMetrics SumMetrics
 	// Measures are the measures of an event. Their order is stored: a new one is appended.
@@ -131,7 +148,7 @@ type Attribution uint8
 // The attributions.
 const (
 	// AttributedToAuthor is of an event whose actor is its author: the commit's, the pull request's for both opened and
-	// merged, the reviewer, the commenter.
+	// merged, the reviewer, the commenter, the issue's for both opened and closed.
 	AttributedToAuthor Attribution = iota
 )
 

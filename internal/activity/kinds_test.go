@@ -14,6 +14,7 @@ func TestKindTable(t *testing.T) {
 	t.Parallel()
 	stored := map[Kind]string{
 		1: "commit", 2: "pull_request_opened", 3: "pull_request_merged", 4: "review_submitted", 5: "issue_comment",
+		6: "issue_opened", 7: "issue_closed",
 	}
 	require.Len(t, Kinds(), len(stored))
 	names, metrics, measures := make(map[string]bool), make(map[string]bool), 0
@@ -44,6 +45,6 @@ func TestKindTable(t *testing.T) {
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {
 		require.Equal(t, Stream(i), s)
-		require.Equal(t, []string{"commits", "pulls", "comments"}[i], s.String(), "a stored value keeps its meaning")
+		require.Equal(t, []string{"commits", "pulls", "comments", "issues"}[i], s.String(), "a stored value keeps its meaning")
 	}
 }

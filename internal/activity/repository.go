@@ -94,6 +94,9 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 		!isNewer(s.Pulls, older.Pulls) && !isNewer(s.Issues, older.Issues) {
 		changed = changed.Without(StreamComments)
 	}
+	if s.Streams.Has(StreamIssues) && older.Streams.Has(StreamIssues) && !isNewer(s.Issues, older.Issues) {
+		changed = changed.Without(StreamIssues)
+	}
 	if s.Archived && older.Archived {
 		changed &= s.Streams // an archived repository does not change in the streams without a signal either
 	}
@@ -111,6 +114,9 @@ func (s *Signals) QuietStreams(since time.Time) Streams {
 	}
 	if s.Streams.Has(StreamComments) && s.Pulls.isQuietSince(since) && s.Issues.isQuietSince(since) {
 		quiet = quiet.With(StreamComments)
+	}
+	if s.Streams.Has(StreamIssues) && s.Issues.isQuietSince(since) {
+		quiet = quiet.With(StreamIssues)
 	}
 	return quiet
 }

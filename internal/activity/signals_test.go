@@ -39,8 +39,8 @@ func TestSignalsSettle(t *testing.T) {
 			signals(border, border.Add(1), border),
 			StreamsOf(StreamPulls, StreamComments),
 		},
-		"issue right after the border":   {signals(border, border, border.Add(1)), StreamsOf(StreamComments)},
-		"dated after the moment seen":    {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments)},
+		"issue right after the border":   {signals(border, border, border.Add(1)), StreamsOf(StreamComments, StreamIssues)},
+		"dated after the moment seen":    {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments, StreamIssues)},
 		"nothing there yet":              {Signals{Streams: EveryStream}, 0},
 		"times in another zone":          {signals(old.In(time.FixedZone("east", 3600)), old, old), 0},
 		"a head, and a push just before": {Signals{Streams: EveryStream, Head: "a", PushedAt: noon}, 0},
@@ -80,12 +80,12 @@ func TestSignalsOfEmptyLists(t *testing.T) {
 		"first issue": {
 			empty,
 			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
-			StreamsOf(StreamComments),
+			StreamsOf(StreamComments, StreamIssues),
 		},
 		"last issue gone": {
 			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
 			empty,
-			StreamsOf(StreamComments),
+			StreamsOf(StreamComments, StreamIssues),
 		},
 		"an older one is the newest now": {
 			Signals{Streams: EveryStream, Pulls: LatestUpdate{2, old}},

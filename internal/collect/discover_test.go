@@ -200,7 +200,7 @@ func TestNullNodeThatNoRequestFinds(t *testing.T) {
 				Effect: githubtest.FieldError("nodes.0", "", "Something went wrong."),
 			},
 		)
-		for range 3 {
+		for _, events := range []int{6, 4, 4} { // of the two others, with the issues that the first comments open
 			at := b.clock.Advance(interval).Add(-time.Minute)
 			b.server.Update(func(d *githubtest.Dataset) {
 				for _, repo := range []string{"one", "two", "three"} {
@@ -211,7 +211,7 @@ func TestNullNodeThatNoRequestFinds(t *testing.T) {
 			})
 			sum := b.pass()
 			require.Equal(t, PassPartial, sum.Status)
-			require.Equal(t, 4, sum.Events, "of the other two")
+			require.Equal(t, events, sum.Events)
 			require.Len(t, sum.Failures, activity.NumStreams)
 			require.NoError(t, sum.Incomplete, "it is known which one it was")
 		}

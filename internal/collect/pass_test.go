@@ -77,6 +77,12 @@ func requireAllRecorded(t *testing.T, b *bench, data *githubtest.Dataset) {
 	for _, c := range data.Comments {
 		count(c.Repo, c.Login, activity.LoginGhost, activity.KindIssueComment, c.CreatedAt)
 	}
+	for _, is := range data.OpenedIssues() {
+		count(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueOpened, is.CreatedAt)
+		for _, at := range is.ClosedAt {
+			count(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueClosed, at)
+		}
+	}
 	got := make(map[ledgerview.Series][activity.NumKinds]uint64)
 	for series, v := range b.metrics() {
 		got[series] = [activity.NumKinds]uint64(v.Of[ledgerview.MetricTotal : ledgerview.MetricTotal+activity.NumKinds])
@@ -107,6 +113,7 @@ func TestPassCost(t *testing.T) {
 	b := newBench(t, github.APIGraphQL, thousand(), func(s *Settings) { s.Concurrency = 8 })
 	require.Equal(t, PassSuccess, b.pass().Status)
 	b.fill()
+	b.requireNoGaps()
 	b.clock.Advance(interval)
 	b.server.ResetRequests()
 
@@ -714,6 +721,47 @@ func TestReconcileFindsWhatIsDeleted(t *testing.T) {
 			_, err := b.collector.Reconcile(t.Context(), 1)
 			require.NoError(t, err)
 			require.Equal(t, [2]uint64{3, 6}, counted("one"))
+		}
+	})
+}
+
+// TestReconcileFindsIssuesThatVanished checks that an issue which was deleted or transferred is in no window any more,
+// nor are its closings; that the sums keep it; and that a closing outlives the reopening.
+func TestReconcileFindsIssuesThatVanished(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := dataset("one")
+		for i := range 3 {
+			data.Issues = append(data.Issues, githubtest.Issue{
+				Repo: "one", Number: i + 1, Login: new("kim"), CreatedAt: noon.Add(-3 * time.Hour),
+				ClosedAt: []time.Time{noon.Add(-2 * time.Hour)},
+			})
+		}
+		b := newBench(t, api, data)
+		b.pass()
+		b.clock.Advance(interval)
+		b.pass()
+		counted := func(kind activity.Kind) [2]uint64 {
+			values := b.metrics()[ledgerview.Series{Repo: "one", User: "kim"}]
+			return [2]uint64{
+				values.Of[ledgerview.MetricCount+ledgerview.Metric(kind.Index())],
+				values.Of[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())],
+			}
+		}
+		require.Equal(t, [2]uint64{3, 3}, counted(activity.KindIssueOpened))
+		require.Equal(t, [2]uint64{3, 3}, counted(activity.KindIssueClosed))
+		b.server.Update(func(d *githubtest.Dataset) {
+			at := b.clock.Advance(time.Second)
+			d.Issue("one", 2).GoneAt = at
+			d.Issue("one", 3).ReopenedAt = []time.Time{at}
+		})
+		for range 2 {
+			b.clock.Advance(interval)
+			b.pass()
+			_, err := b.collector.Reconcile(t.Context(), 1)
+			require.NoError(t, err)
+			require.Equal(t, [2]uint64{2, 3}, counted(activity.KindIssueOpened))
+			require.Equal(t, [2]uint64{2, 3}, counted(activity.KindIssueClosed))
 		}
 	})
 }

@@ -32,7 +32,7 @@ func permissionOf(s activity.Stream) string {
 		return "contents"
 	case activity.StreamPulls:
 		return "pull_requests"
-	case activity.StreamComments:
+	case activity.StreamComments, activity.StreamIssues:
 		return "issues"
 	default:
 		return ""

@@ -82,7 +82,7 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 		b.collector.settings.Source = meddling{
 			Source: b.collector.settings.Source,
 			change: func(r *activity.Repository) {
-				r.Signals.Streams = r.Signals.Streams.Without(activity.StreamComments)
+				r.Signals.Streams &^= activity.StreamsOf(activity.StreamComments, activity.StreamIssues)
 				r.Signals.Issues = activity.LatestUpdate{}
 			}, outcome: func(o *github.ReadResult) { o.Validators = [activity.NumStreams]github.Validator{} },
 		}

@@ -41,6 +41,12 @@ func truthOf(data *githubtest.Dataset, now time.Time) *truth {
 	for _, c := range data.Comments {
 		t.event(c.Repo, c.Login, activity.LoginGhost, activity.KindIssueComment, c.CreatedAt)
 	}
+	for _, is := range data.OpenedIssues() {
+		t.event(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueOpened, is.CreatedAt)
+		for _, at := range is.ClosedAt {
+			t.event(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueClosed, at)
+		}
+	}
 	return t
 }
 

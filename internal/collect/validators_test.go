@@ -53,7 +53,7 @@ func TestAnIdlePassOfRESTIsFree(t *testing.T) {
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
 	require.Equal(
-		t, 6, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
+		t, 3*3, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
 	)
 	b.clock.Advance(interval)
 	require.Zero(t, b.pass().Changed, "what was asked for had not changed")
@@ -169,7 +169,7 @@ func TestAnotherTokenVoidsConditions(t *testing.T) {
 	b := conditionalBench(t)
 	b.collector.settings.Source = b.client(github.APIREST, "another")
 	points, _ := b.spent()
-	require.Equal(t, 1+2*3, points)
+	require.Equal(t, 1+3*3, points)
 	points, _ = b.spent()
 	require.Equal(t, 1, points)
 }

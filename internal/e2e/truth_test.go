@@ -43,6 +43,13 @@ func truthAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible, at
 	for _, c := range data.Comments {
 		t.event("issue_comments", c.Repo, login(c.Login, "ghost"), c.CreatedAt)
 	}
+	for _, is := range data.OpenedIssues() {
+		author := login(is.Login, "ghost")
+		t.event("issues_opened", is.Repo, author, is.CreatedAt)
+		for _, at := range is.ClosedAt {
+			t.event("issues_closed", is.Repo, author, at)
+		}
+	}
 	return t.metrics
 }
 

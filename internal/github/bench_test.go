@@ -133,7 +133,10 @@ func (b *bench) repo(name string) activity.Repository {
 	return found[name]
 }
 
-// since asks for everything of the streams since a time.
+// everyStream has all streams, for since.
+var everyStream = func() []activity.Stream { all := activity.AllStreams(); return all[:] }()
+
+// since returns a request for everything of the streams from a time on.
 func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.ReadRequest {
 	r := github.ReadRequest{Org: org, Repo: repo, Streams: activity.StreamsOf(streams...)}
 	for _, s := range activity.AllStreams() {

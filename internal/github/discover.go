@@ -180,18 +180,21 @@ func (m marks) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
 
 func isOff(enabled *bool) bool { return enabled != nil && !*enabled }
 
-// streamsOff returns the streams that have nothing to read: pull requests where they are switched off, and comments
-// where issues are switched off as well (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown
+// streamsOff returns the streams that have nothing to read: pull requests and issues where they are switched off, and
+// comments where both are (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown
 // feature counts as switched on.
 func streamsOff(pulls, issues *bool) activity.Streams {
-	switch {
-	case !isOff(pulls):
-		return 0
-	case !isOff(issues):
-		return activity.StreamsOf(activity.StreamPulls)
-	default:
-		return activity.StreamsOf(activity.StreamPulls, activity.StreamComments)
+	var off activity.Streams
+	if isOff(pulls) {
+		off = off.With(activity.StreamPulls)
 	}
+	if isOff(issues) {
+		off = off.With(activity.StreamIssues)
+	}
+	if isOff(pulls) && isOff(issues) {
+		off = off.With(activity.StreamComments)
+	}
+	return off
 }
 
 func (n *markedNode) pulls() *markList  { return n.Pulls }

@@ -252,8 +252,7 @@ func TestEndlessListingsOfEachKindEnd(t *testing.T) {
 		}
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
-		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)
+		request := since(b.repo("one"), ago(24*time.Hour), everyStream...)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		b.server.ResetRequests()
 		events, outcome := b.read(request)

@@ -78,7 +78,9 @@ type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
 	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
 	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
-	Branch   *struct {
+	// HasIssues is the raw flag that issues are switched on.
+	HasIssues json.RawMessage `json:"hasIssuesEnabled"`
+	Branch    *struct {
 		Target *commitTarget `json:"target"`
 	} `json:"defaultBranchRef"`
 	Object *commitTarget `json:"object"`
@@ -86,9 +88,13 @@ type repositoryActivity struct {
 		PageInfo pageInfo    `json:"pageInfo"`
 		Nodes    []*pullNode `json:"nodes"`
 	} `json:"pullRequests"`
+	Issues *struct {
+		PageInfo pageInfo     `json:"pageInfo"`
+		Nodes    []*issueNode `json:"nodes"`
+	} `json:"issues"`
 }
 
-// variables are those of the Activity query, with neither commits nor pull requests selected.
+// variables are those of the Activity query, with nothing selected.
 func (r *reader) variables() activityVariables {
 	repo := &r.request.Repo
 	return activityVariables{
@@ -99,7 +105,8 @@ func (r *reader) variables() activityVariables {
 			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
 			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
 		},
-		pullVariables: pullVariables{PullsFirst: pullsPageSize},
+		pullVariables:  pullVariables{PullsFirst: pullsPageSize},
+		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
 	}
 }
 
@@ -108,9 +115,13 @@ type activityVariables struct {
 	repositoryVariables
 	commitVariables
 	pullVariables
+	issueVariables
 }
 
 func (*activityVariables) document() document { return activityQuery }
+
+// selectsOthers reports whether the query has a stream beside commits.
+func (v *activityVariables) selectsOthers() bool { return v.Pulls || v.Issues }
 
 // repositoryVariables select the repository, by its id or by its name.
 type repositoryVariables struct {
@@ -126,7 +137,7 @@ func (r *reader) requestActivity(
 	ctx context.Context, full *activityVariables,
 ) (*repositoryActivity, []graphqlError, error) {
 	data, errs, err := r.requestActivityPage(ctx, full)
-	if !canSplit(err) || !full.selectsCommits() || full.Pulls || !full.Lines {
+	if !canSplit(err) || !full.selectsCommits() || full.selectsOthers() || !full.Lines {
 		return data, errs, err
 	}
 	full.Lines = false
@@ -149,7 +160,7 @@ func (r *reader) requestActivityPage(
 	if r.request.Minimal {
 		size = sizes.smallest()
 	}
-	q := queryOptions{split: full.selectsCommits() && (full.Pulls || full.Lines)}
+	q := queryOptions{split: full.selectsCommits() && (full.selectsOthers() || full.Lines)}
 	for {
 		q.smaller = size > sizes.smallest()
 		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))
@@ -189,6 +200,7 @@ func (v *activityVariables) withPageSize(percent int) *activityVariables {
 	sized := *v
 	sized.CommitsFirst = v.CommitsFirst * percent / 100
 	sized.PullsFirst = max(minPullsPageSize, v.PullsFirst*percent/100)
+	sized.IssuesFirst = max(minIssuesPageSize, v.IssuesFirst*percent/100)
 	return &sized
 }
 

@@ -256,8 +256,7 @@ func TestNothingLeavesOfAReading(t *testing.T) {
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 90*time.Second)})
 		b.server.ResetRequests()
-		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments))
+		_, outcome := b.read(since(repo, ago(24*time.Hour), everyStream...))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
 			require.Equal(t, noon.Add(90*time.Second), limitOf(t, err).RetryAt)

@@ -346,7 +346,7 @@ func noMoreKnown(truth, got activity.Repository) bool {
 	if !known.Has(activity.StreamPulls) {
 		truth.Signals.Pulls, got.Signals.Pulls = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
-	if !known.Has(activity.StreamComments) {
+	if !known.Has(activity.StreamComments) || !known.Has(activity.StreamIssues) {
 		truth.Signals.Issues, got.Signals.Issues = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
 	if got.Signals.Branch == "" { // another one than before: its commits are read

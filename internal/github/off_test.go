@@ -21,15 +21,16 @@ var always = []githubtest.Period{{Start: time.Unix(0, 0)}}
 func TestStreamsOff(t *testing.T) {
 	t.Parallel()
 	pulls, comments := activity.StreamsOf(activity.StreamPulls), activity.StreamsOf(activity.StreamComments)
+	issues := activity.StreamsOf(activity.StreamIssues)
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 		for name, test := range map[string]struct {
 			pulls, issues []githubtest.Period
 			want          activity.Streams
 		}{
 			"nothing":       {nil, nil, 0},
-			"issues":        {nil, always, 0},
+			"issues":        {nil, always, issues},
 			"pull requests": {always, nil, pulls},
-			"both":          {always, always, pulls | comments},
+			"both":          {always, always, pulls | issues | comments},
 		} {
 			t.Run(string(api)+"/"+name, func(t *testing.T) {
 				t.Parallel()

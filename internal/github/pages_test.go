@@ -114,11 +114,11 @@ func TestNothingNewIsOneRequest(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, fullRepository())
 		repo := b.repo("one")
-		request := since(repo, noon, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(repo, noon, everyStream...)
 		request.ReadHead = sha(0)
 		b.server.ResetRequests()
 		require.Empty(t, b.all(request))
-		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: 3}
+		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: activity.NumStreams}
 		require.Len(t, b.server.Requests(), want[api])
 	})
 }

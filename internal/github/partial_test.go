@@ -28,19 +28,19 @@ func fullRepository() *githubtest.Dataset {
 
 // everything asks for all streams of a day.
 func everything(repo activity.Repository) github.ReadRequest {
-	return since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+	return since(repo, ago(24*time.Hour), everyStream...)
 }
 
 // TestTokenWithoutAPermission: its stream fails as forbidden, and nothing else does.
 func TestTokenWithoutAPermission(t *testing.T) {
 	t.Parallel()
 	for permission, test := range map[string]struct {
-		stream activity.Stream
-		events int
+		streams activity.Streams
+		events  int
 	}{
-		"contents":      {activity.StreamCommits, 4},
-		"pull_requests": {activity.StreamPulls, 2},
-		"issues":        {activity.StreamComments, 4},
+		"contents":      {activity.StreamsOf(activity.StreamCommits), 4},
+		"pull_requests": {activity.StreamsOf(activity.StreamPulls), 2},
+		"issues":        {activity.StreamsOf(activity.StreamComments, activity.StreamIssues), 4},
 	} {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
@@ -55,8 +55,11 @@ func TestTokenWithoutAPermission(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, found, 2)
 				events, outcome := b.read(everything(found["one"]))
-				require.Len(t, outcome.Failed, 1)
-				require.True(t, is[*github.ForbiddenError](outcome.Failed[test.stream]), "%v", outcome.Failed)
+				require.Len(t, outcome.Failed, test.streams.Len())
+				for s, err := range outcome.Failed {
+					require.True(t, test.streams.Has(s), s)
+					require.True(t, is[*github.ForbiddenError](err), "%v", outcome.Failed)
+				}
 				require.Len(t, events, test.events)
 			})
 		})
@@ -227,12 +230,12 @@ func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 func TestSignalsThatFailAreUnknown(t *testing.T) {
 	t.Parallel()
 	for path, known := range map[string]activity.Streams{
-		"organization.repositories.nodes.0.pushedAt": activity.StreamsOf(activity.StreamPulls,
-			activity.StreamComments),
-		"organization.repositories.nodes.0.defaultBranchRef": activity.StreamsOf(activity.StreamPulls,
-			activity.StreamComments),
-		"pulls.repositories.nodes.0.pullRequests.nodes":   activity.StreamsOf(activity.StreamCommits),
-		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(activity.StreamCommits),
+		"organization.repositories.nodes.0.pushedAt":         activity.EveryStream.Without(activity.StreamCommits),
+		"organization.repositories.nodes.0.defaultBranchRef": activity.EveryStream.Without(activity.StreamCommits),
+		"pulls.repositories.nodes.0.pullRequests.nodes": activity.StreamsOf(
+			activity.StreamCommits, activity.StreamIssues),
+		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(
+			activity.StreamCommits, activity.StreamIssues),
 		"issues.repositories.nodes.0.issues.nodes": activity.StreamsOf(activity.StreamCommits,
 			activity.StreamPulls),
 	} {
@@ -268,8 +271,8 @@ func TestMarksThatFail(t *testing.T) {
 	for path, unknown := range map[string][]activity.Stream{
 		"pulls":                       {activity.StreamPulls, activity.StreamComments},
 		"pulls.repositories.nodes.0":  {activity.StreamPulls, activity.StreamComments},
-		"issues":                      {activity.StreamComments},
-		"issues.repositories.nodes.0": {activity.StreamComments},
+		"issues":                      {activity.StreamComments, activity.StreamIssues},
+		"issues.repositories.nodes.0": {activity.StreamComments, activity.StreamIssues},
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",

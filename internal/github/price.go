@@ -49,6 +49,9 @@ func (p *pricing) field(f *ast.Field, times int) int {
 	}
 	first := f.Arguments.ForName("first")
 	if first == nil {
+		first = f.Arguments.ForName("last")
+	}
+	if first == nil {
 		return p.requests(f.SelectionSet, times)
 	}
 	return times + p.requests(f.SelectionSet, times*p.number(first.Value))

@@ -63,12 +63,11 @@ func TestQuestionsAreCounted(t *testing.T) {
 			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
 		} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
-			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-				activity.StreamComments))
-			require.Len(t, outcome.Failed, 3)
+			_, outcome := b.read(since(repo, ago(24*time.Hour), everyStream...))
+			require.Len(t, outcome.Failed, activity.NumStreams)
 			failed, answered, repos := replies.takeCounts()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
-			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
+			require.Equal(t, []int{activity.NumStreams, 0}, []int{failed, answered}, "%s: one of each stream", name)
 			fault.Disarm()
 		}
 		for name, effect := range map[string]githubtest.Effect{
@@ -120,12 +119,12 @@ func TestPatience(t *testing.T) {
 		})
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
-		request := since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(repo, ago(24*time.Hour), everyStream...)
 		for brief, most := range map[bool]time.Duration{false: 12 * timeout, true: 7 * timeout} {
 			request.Minimal = brief
 			began := time.Now()
 			_, outcome := b.read(request)
-			require.Len(t, outcome.Failed, 3)
+			require.Len(t, outcome.Failed, activity.NumStreams)
 			require.Less(t, time.Since(began), most)
 		}
 	})

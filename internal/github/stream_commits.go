@@ -25,6 +25,9 @@ var commitSource = streamSource{
 	readREST: func(ctx context.Context, r *reader) error { return r.resolveHeads(ctx, r.readCommitsREST(ctx)) },
 	activity: &activitySource{
 		selectFirst: selectFirstCommits,
+		selectMember: func(req *ReadRequest, v *memberVariables) {
+			v.memberCommits = memberCommits{Commits: true, Since: req.commitsSince()}
+		},
 		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
 			return r.resolveHeads(ctx, r.readCommitsGraphQL(ctx, data, errs))
 		},
@@ -69,6 +72,12 @@ type commitVariables struct {
 	CommitsAfter *string `json:"commitsAfter"`
 	Since        *string `json:"since"`
 	Until        *string `json:"until"`
+}
+
+// memberCommits select the first commits of a repository in a query for several.
+type memberCommits struct {
+	Commits bool    `json:"commits"`
+	Since   *string `json:"since"`
 }
 
 // selectCommit selects the commits that a commit reaches, instead of those of the default branch.

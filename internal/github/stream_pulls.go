@@ -21,7 +21,8 @@ var pullSource = streamSource{
 	readREST:      func(ctx context.Context, r *reader) error { return r.readPullsREST(ctx) },
 	isConditional: true,
 	activity: &activitySource{
-		selectFirst: func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		selectFirst:  func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		selectMember: func(_ *ReadRequest, v *memberVariables) { v.Pulls = true },
 		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
 			return r.readPullsGraphQL(ctx, data, errs)
 		},
@@ -40,6 +41,11 @@ const (
 	pullsNextPageSize = 50
 	minPullsPageSize  = 5
 )
+
+// memberPulls select the first pull requests of a repository in a query for several.
+type memberPulls struct {
+	Pulls bool `json:"pulls"`
+}
 
 type pullNode struct {
 	ID        string            `json:"id"`

@@ -27,6 +27,8 @@ type streamSource struct {
 type activitySource struct {
 	// selectFirst selects the first page.
 	selectFirst func(req *ReadRequest, v *activityVariables)
+	// selectMember selects the first page of one repository in a query for several.
+	selectMember func(req *ReadRequest, v *memberVariables)
 	// read reads the stream from its first page on. Its error is that of the stream.
 	read func(ctx context.Context, r *reader, first *repositoryActivity, errs []graphqlError) error
 	// isBounded reports whether the reading ends at what was read before, however far back it may reach in time.
@@ -34,7 +36,7 @@ type activitySource struct {
 }
 
 // streamSources are the streams, in the order in which they are read.
-var streamSources = []*streamSource{&commitSource, &pullSource, &commentSource}
+var streamSources = []*streamSource{&commitSource, &pullSource, &issueSource, &commentSource}
 
 // ConditionalStreams are the streams of which, with REST alone, only a conditional request shows that they have not
 // moved. With GraphQL discovery shows it, and most of what is requested then has changed: a condition would not pay.

@@ -89,6 +89,9 @@ type RepoProgress struct {
 	// FirstSeen is when discovery first returned the repository, and Since the time from which its events are wanted.
 	// Both are set once, by the batch that introduces the repository.
 	FirstSeen, Since time.Time
+	// Streams are the streams that the batch introduces: coverage describes them from now on, and what was not read of
+	// them is in Missed. A batch that introduces a repository without streams introduces activity.FirstStreams.
+	Streams activity.Streams
 	// Signals are what discovery read at Observed. They are set when all the changes that they show have been read.
 	Signals  *activity.Signals
 	Observed time.Time

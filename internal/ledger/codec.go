@@ -27,15 +27,16 @@ import (
 //	version 2  all presences, no time of a head
 //	version 4  an event has two numbers of lines, carried totals are seven numbers in a fixed order
 //	version 7  measures and totals by their ids, removed and restored events, tips, disabled streams
+//	version 8  the streams that a repository has
 //
 // Versions differ in two bits, so that a flipped bit is noticed.
 const (
-	codecVersion = 7
+	codecVersion = 8
 	frameHead    = 5
 )
 
 var (
-	readableVersions = []byte{1, 2, 4, codecVersion}
+	readableVersions = []byte{1, 2, 4, 7, codecVersion}
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
 	encodeMode       = must(cbor.CoreDetEncOptions().EncMode())
 	decodeMode       = must(cbor.DecOptions{
@@ -115,6 +116,7 @@ type wireProgress struct {
 	GoneSince      int64
 	Missed, Read   []wireWindow
 	Tips, Settled  []string
+	Has            uint8 // streams
 }
 
 type wireSignals struct {
@@ -287,7 +289,7 @@ func progressToWire(p *RepoProgress) wireProgress {
 		Observed: encodeTime(p.Observed),
 		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
 		Read: windowsToWire(p.Read),
-		Tips: p.Tips, Settled: p.ResolvedTips,
+		Tips: p.Tips, Settled: p.ResolvedTips, Has: uint8(p.Streams),
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{

@@ -22,8 +22,12 @@ const cborBytes = 2
 
 // decodeWire decodes the body of a frame of any version.
 func decodeWire(version byte, body []byte) (*wireChange, error) {
-	if version != codecVersion {
-		return decodeLegacy(body)
+	switch version {
+	case codecVersion:
+	case 7:
+		return decode7(body)
+	default:
+		return decode4(body)
 	}
 	var w wireChange
 	err := decodeMode.Unmarshal(body, &w)
@@ -144,6 +148,7 @@ func (w *wireProgress) progress() RepoProgress {
 		Observed: decodeTime(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
 		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
+		Streams: activity.Streams(w.Has),
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{

@@ -7,6 +7,57 @@ import "math"
 
 // The wire types of the versions before, which are read and never written.
 
+// wireChange7 is a change of version 7.
+type wireChange7 struct {
+	_        struct{} `cbor:",toarray"`
+	Flags    uint8
+	Began    int64
+	Pruned   int64
+	Edge     int64
+	Actors   []wireActor
+	Repos    []int64
+	Events   []wireEvent
+	Carried  []wireCarried
+	Progress []wireProgress7
+	Entries  []wireEntry
+	Tallies  []wireTally
+	Removed  []wireKey
+	Restored []wireKey
+}
+
+type wireProgress7 struct {
+	_              struct{} `cbor:",toarray"`
+	ID             int64
+	Name           string
+	Contact, Since int64
+	Observed       int64
+	Signals        *wireSignals
+	Presence       uint8
+	GoneSince      int64
+	Missed, Read   []wireWindow
+	Tips, Settled  []string
+}
+
+// decode7 decodes a body of version 7 into the present types.
+func decode7(body []byte) (*wireChange, error) {
+	var old wireChange7
+	if err := decodeMode.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	w := &wireChange{
+		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
+		Events: old.Events, Carried: old.Carried, Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed,
+		Restored: old.Restored,
+	}
+	for _, p := range old.Progress {
+		w.Progress = append(w.Progress, wireProgress{
+			ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Signals: p.Signals,
+			Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read, Tips: p.Tips, Settled: p.Settled,
+		})
+	}
+	return w, nil
+}
+
 // wireChange4 is a change of versions 1, 2 and 4. The types of older versions are read and never written.
 type wireChange4 struct {
 	_        struct{} `cbor:",toarray"`
@@ -93,8 +144,8 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 	return decodeMode.Unmarshal(data, (*plain)(w))
 }
 
-// decodeLegacy decodes a body of version 1, 2 or 4 into the present types.
-func decodeLegacy(body []byte) (*wireChange, error) {
+// decode4 decodes a body of version 1, 2 or 4 into the present types.
+func decode4(body []byte) (*wireChange, error) {
 	var old wireChange4
 	if err := decodeMode.Unmarshal(body, &old); err != nil {
 		return nil, err

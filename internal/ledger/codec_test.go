@@ -38,7 +38,7 @@ func drawActor(t *rapid.T) activity.Actor {
 
 func drawEvent(t *rapid.T) activity.Event {
 	e := activity.Event{
-		Kind:  rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind"),
+		Kind:  rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5, 6, 7}).Draw(t, "kind"),
 		Repo:  rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
 		Actor: drawActor(t), Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "at"), 0).UTC(),
 	}
@@ -63,7 +63,8 @@ func drawProgress(t *rapid.T) RepoProgress {
 		ID: rapid.Int64Range(1, math.MaxInt64).Draw(t, "id"), Name: rapid.String().Draw(t, "name"),
 		FirstSeen: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
-		Missed: drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), ResolvedTips: drawHeads(t),
+		Streams: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "has")),
+		Missed:  drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), ResolvedTips: drawHeads(t),
 	}
 	if rapid.Bool().Draw(t, "signals") {
 		p.Signals = &activity.Signals{
@@ -172,9 +173,9 @@ func golden() Change {
 		},
 		Removed:  []activity.Key{{Repo: 5, Kind: activity.KindCommit, ID: id}},
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
-		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 6, 7}}},
+		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 6, 7}}},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
-			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon,
+			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Streams: activity.EveryStream, Observed: noon,
 			Presence: PresenceGone, GoneSince: noon,
 			Signals: &activity.Signals{
 				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true,
@@ -196,7 +197,7 @@ func TestCodecGolden(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
 	require.NoError(t, err)
-	file := filepath.Join("testdata", "change.v7.hex")
+	file := filepath.Join("testdata", "change.v8.hex")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(hex.EncodeToString(frame)+"\n"), 0o600))
 	}
@@ -213,7 +214,8 @@ func TestCodecGolden(t *testing.T) {
 func TestCodecReadsOlderVersions(t *testing.T) {
 	t.Parallel()
 	for version, change := range map[string]func(repo *RepoProgress, c *Change){
-		"7-labels": func(*RepoProgress, *Change) {},
+		"7":        func(repo *RepoProgress, c *Change) { dropVersion8(repo, c); c.Entries = golden().Entries },
+		"7-labels": dropVersion8,
 		"4":        dropVersion7,
 		"2": func(repo *RepoProgress, c *Change) { // the time of a head was not recorded
 			dropVersion7(repo, c)
@@ -240,8 +242,15 @@ func TestCodecReadsOlderVersions(t *testing.T) {
 // dropVersion7 drops what frames before version 7 do not have.
 func dropVersion7(repo *RepoProgress, c *Change) {
 	c.Removed, c.Restored = nil, nil
+	dropVersion8(repo, c)
 	repo.Tips, repo.ResolvedTips, repo.Signals.Disabled, repo.Signals.DisabledSince = nil, nil, 0, time.Time{}
 	repo.Signals.Branch = ""
+}
+
+// dropVersion8 drops what frames before version 8 do not have.
+func dropVersion8(repo *RepoProgress, c *Change) {
+	repo.Streams, repo.Signals.Streams = 0, activity.FirstStreams
+	c.Carried[0].Totals[5], c.Carried[0].Totals[6] = 0, 0
 }
 
 func TestCodecSize(t *testing.T) {

@@ -30,8 +30,11 @@ type RepoCoverage struct {
 	ID               int64
 	Name             string
 	FirstSeen, Since time.Time
-	Signals          activity.Signals
-	Observed         time.Time
+	// Streams are the streams that the ledger has of the repository. Of others, which an earlier version did not know,
+	// nothing was read.
+	Streams  activity.Streams
+	Signals  activity.Signals
+	Observed time.Time
 	// GoneSince is when the repository left; zero while it can be read.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
@@ -67,8 +70,11 @@ func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 }
 
 // HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
-// A stream that has been disabled since before then was never read.
+// A stream that has been disabled since before then was never read, nor was one that the ledger does not have.
 func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
+	if !r.Streams.Has(s) {
+		return false
+	}
 	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
 		return false
 	}
@@ -102,12 +108,16 @@ func (c *Coverage) applyRepo(p *RepoProgress) {
 		c.Repos[p.ID] = r
 	}
 	r.apply(p)
+	if r.Streams == 0 {
+		r.Streams = activity.FirstStreams
+	}
 }
 
 func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
 	}
+	r.Streams |= p.Streams
 	head := r.Signals.Head
 	if p.Signals != nil && !p.Observed.Before(r.Observed) {
 		r.Signals, r.Observed = *p.Signals, p.Observed
@@ -161,11 +171,14 @@ func (c *Coverage) PassEdge(r *RepoCoverage) time.Time {
 }
 
 // RepoEdge returns the time up to which the newest part of a repository's stream has been read. A disabled stream does
-// not lag, whatever it misses.
+// not lag, whatever it misses, and a stream that the ledger does not have was read up to Since.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.PassEdge(r)
 	if r.Signals.Disabled.Has(s) {
 		return edge
+	}
+	if !r.Streams.Has(s) {
+		return r.Since
 	}
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
 		edge = r.Missing[s][n-1].Start
@@ -274,7 +287,7 @@ func (c *Coverage) AsProgress() Progress {
 
 func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{
-		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed,
+		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams, Observed: r.Observed,
 		Tips: r.Tips,
 	}
 	signals := r.Signals

@@ -166,7 +166,8 @@ func TestInvalidate(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, FirstSeen: hour(-100), Since: hour(-336)}, {ID: 2, FirstSeen: hour(3), Since: hour(2)},
+		{ID: 1, FirstSeen: hour(-100), Since: hour(-336), Streams: activity.EveryStream},
+		{ID: 2, FirstSeen: hour(3), Since: hour(2), Streams: activity.EveryStream},
 	}})
 	c.Invalidate(hour(-10))
 	for _, s := range activity.AllStreams() {

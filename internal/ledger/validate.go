@@ -96,6 +96,8 @@ func (p *RepoProgress) validate() error {
 		return activity.ErrRepo
 	case p.Presence > PresencePurged:
 		return fmt.Errorf("presence %d", p.Presence)
+	case p.Streams&^activity.EveryStream != 0:
+		return fmt.Errorf("streams %d", p.Streams)
 	case !areUTF8(p.Name):
 		return fmt.Errorf("name %.64q", p.Name)
 	case !areStorable(p.FirstSeen, p.Since, p.Observed, p.GoneSince):

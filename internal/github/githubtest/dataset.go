@@ -4,6 +4,7 @@
 package githubtest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,8 @@ type Dataset struct {
 	Pulls    []Pull
 	Reviews  []Review
 	Comments []Comment
+	// Issues has issues that differ from what their comments say; see Issue.
+	Issues []Issue
 	// Users has accounts that differ from what their login says: with an id, of another type, deleted, renamed.
 	Users []User
 }
@@ -175,6 +178,23 @@ type Comment struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// Issue is an issue. One that has comments and no row here was opened by its first comment and never closed.
+type Issue struct {
+	Repo   string  `json:"repo"`
+	Number int     `json:"number"`
+	Login  *string `json:"login"`
+	// ID is made from the repository and the number when it is 0.
+	ID        int64     `json:"id,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	// ClosedAt and ReopenedAt are all closings and reopenings, the oldest first.
+	ClosedAt   []time.Time `json:"closed_at,omitempty"`
+	ReopenedAt []time.Time `json:"reopened_at,omitempty"`
+	// TouchedAt are updates that nothing else shows: a label, an edited title.
+	TouchedAt []time.Time `json:"touched_at,omitempty"`
+	// GoneAt is when it was deleted, transferred or made a discussion, never when it is zero.
+	GoneAt time.Time `json:"gone_at,omitzero"`
+}
+
 // User is an account that differs from what its login says.
 type User struct {
 	// Login is the name that the rows use.
@@ -208,6 +228,12 @@ func (d *Dataset) Clone() *Dataset {
 	c := *d
 	c.Repos, c.Commits, c.Pulls = slices.Clone(d.Repos), slices.Clone(d.Commits), slices.Clone(d.Pulls)
 	c.Reviews, c.Comments, c.Users = slices.Clone(d.Reviews), slices.Clone(d.Comments), slices.Clone(d.Users)
+	c.Issues = slices.Clone(d.Issues)
+	for i := range c.Issues {
+		r := &c.Issues[i]
+		r.Login, r.ClosedAt, r.ReopenedAt = clonePtr(r.Login), slices.Clone(r.ClosedAt), slices.Clone(r.ReopenedAt)
+		r.TouchedAt = slices.Clone(r.TouchedAt)
+	}
 	for i := range c.Repos {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
@@ -280,6 +306,13 @@ func (d *Dataset) times() func(func(time.Time) bool) {
 				return
 			}
 		}
+		for _, r := range d.Issues {
+			for _, at := range slices.Concat([]time.Time{r.CreatedAt}, r.ClosedAt, r.ReopenedAt) {
+				if !yield(at) {
+					return
+				}
+			}
+		}
 	}
 }
 
@@ -320,6 +353,38 @@ func (d *Dataset) Comment(id int64) *Comment {
 	return nil
 }
 
+// Issue finds a row of Issues, nil if there is none. The pointer is good until Issues changes.
+func (d *Dataset) Issue(repo string, number int) *Issue {
+	for i := range d.Issues {
+		if d.Issues[i].Repo == repo && d.Issues[i].Number == number {
+			return &d.Issues[i]
+		}
+	}
+	return nil
+}
+
+// OpenedIssues returns all issues: the rows of Issues, and those that their first comment opened.
+func (d *Dataset) OpenedIssues() []Issue {
+	type key struct {
+		repo   string
+		number int
+	}
+	known, derived := make(map[key]bool), make(map[key]Issue)
+	for _, p := range d.Pulls {
+		known[key{p.Repo, p.Number}] = true
+	}
+	for _, is := range d.Issues {
+		known[key{is.Repo, is.Number}] = true
+	}
+	for _, c := range d.Comments {
+		at := key{c.Repo, c.Issue}
+		if first, ok := derived[at]; !known[at] && (!ok || c.CreatedAt.Before(first.CreatedAt)) {
+			derived[at] = Issue{Repo: c.Repo, Number: c.Issue, Login: c.Login, CreatedAt: c.CreatedAt}
+		}
+	}
+	return slices.AppendSeq(slices.Clone(d.Issues), maps.Values(derived))
+}
+
 // Rename gives a repository a new name in all rows; the old one is redirected.
 func (d *Dataset) Rename(old, name string) {
 	r := d.Repo(old)
@@ -344,6 +409,9 @@ func (d *Dataset) Rename(old, name string) {
 	}
 	for i := range d.Comments {
 		rename(&d.Comments[i].Repo)
+	}
+	for i := range d.Issues {
+		rename(&d.Issues[i].Repo)
 	}
 }
 

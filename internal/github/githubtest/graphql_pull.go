@@ -177,11 +177,13 @@ func (n issueNode) field(e *execution, name string, a args) (any, error) {
 	case "resourcePath":
 		return path, nil
 	case "state":
-		return "OPEN", nil
+		return is.state(), nil
 	case "closed":
-		return false, nil
+		return is.closed != nil, nil
 	case "closedAt":
-		return nil, nil
+		return formatOptionalTime(is.closed), nil
+	case "timelineItems":
+		return e.timelineConnection(is, a)
 	case "createdAt":
 		return is.created, nil
 	case "updatedAt":
@@ -193,6 +195,21 @@ func (n issueNode) field(e *execution, name string, a args) (any, error) {
 	default: // repository
 		return repoNode{is.repo}, nil
 	}
+}
+
+// timelineConnection has the closings of an issue; of other items in its timeline the data has none.
+func (e *execution) timelineConnection(is issueState, a args) (any, error) {
+	var rows []row
+	if types := a.strs("itemTypes"); types == nil || slices.Contains(types, "CLOSED_EVENT") {
+		for i, at := range is.closings {
+			closing := record{"ClosedEvent", obj{
+				"id": nodeID(nodeClosing, is.repo.id, fmt.Sprintf("%d:%d", is.number, i)), "createdAt": at,
+				"actor": actorNode(e.ix.account(is.login)),
+			}}
+			rows = append(rows, row{key: sortKey(at, int64(i)), node: closing})
+		}
+	}
+	return connect("IssueTimelineItemsConnection", rows, a, false)
 }
 
 // commentNode is IssueComment.

@@ -177,10 +177,10 @@ func (e *execution) issueConnection(r *repoIndex, a args) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := func(states []string) bool { return states == nil || slices.Contains(states, "OPEN") }
+	wanted := func(is issueState, states []string) bool { return states == nil || slices.Contains(states, is.state()) }
 	var rows []row
 	for _, is := range e.issues(r) {
-		if is.updated.Before(since) || !open(a.strs("states")) || !open(filter.strs("states")) {
+		if is.updated.Before(since) || !wanted(is, a.strs("states")) || !wanted(is, filter.strs("states")) {
 			continue
 		}
 		key := sortKey(is.created, int64(is.number))

@@ -25,6 +25,7 @@ const (
 	nodeReview  = "PRR"
 	nodeIssue   = "I"
 	nodeComment = "IC"
+	nodeClosing = "CE"
 	nodeCommit  = "C"
 	nodeRef     = "REF"
 	nodeUser    = "U"

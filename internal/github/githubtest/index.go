@@ -82,12 +82,18 @@ type reviewIndex struct {
 	submitted *time.Time
 }
 
-// issueIndex is an issue that is no pull request; it exists through its comments.
+// issueIndex is an issue that is no pull request; it exists through its row or through its comments.
 type issueIndex struct {
+	*Issue   // nil for one that exists through its comments
 	number   int
 	id       int64
 	repo     *repoIndex
 	comments []*commentIndex
+	opened   time.Time
+	closings []time.Time
+	// reopenings and touched are the other updates.
+	reopenings, touched []time.Time
+	gone                *time.Time
 }
 
 type commentIndex struct {
@@ -145,6 +151,7 @@ func (ix *index) addDataset(d *Dataset) {
 	}
 	ix.addCommits(d, repos)
 	ix.addPulls(d, repos)
+	ix.addIssues(d, repos)
 	ix.addComments(d, repos)
 }
 
@@ -300,6 +307,42 @@ func (ix *index) servedPtr(t *time.Time) *time.Time {
 	return &s
 }
 
+func (ix *index) addIssues(d *Dataset, repos map[string]*repoIndex) {
+	served := func(list []time.Time) []time.Time {
+		out := make([]time.Time, len(list))
+		for i, t := range list {
+			out[i] = ix.tl.ToServed(t)
+		}
+		return out
+	}
+	for i := range d.Issues {
+		row := &d.Issues[i]
+		r := repos[row.Repo]
+		if r == nil || r.byNumber[row.Number] != nil {
+			continue
+		}
+		ix.ensureAccount(row.Login)
+		is := r.ensureIssue(row.Number)
+		is.Issue, is.id = row, cmp.Or(row.ID, is.id)
+		is.opened, is.closings = ix.tl.ToServed(row.CreatedAt), served(row.ClosedAt)
+		is.reopenings, is.touched = served(row.ReopenedAt), served(row.TouchedAt)
+		if !row.GoneAt.IsZero() {
+			is.gone = ix.servedPtr(&row.GoneAt)
+		}
+	}
+}
+
+// ensureIssue returns the issue with a number, added if need be.
+func (r *repoIndex) ensureIssue(number int) *issueIndex {
+	is := r.issueNo[number]
+	if is == nil {
+		is = &issueIndex{number: number, repo: r, id: numericID("issue", fmt.Sprintf("%d#%d", r.id, number))}
+		r.issueNo[number] = is
+		r.issues = append(r.issues, is)
+	}
+	return is
+}
+
 func (ix *index) addComments(d *Dataset, repos map[string]*repoIndex) {
 	for i := range d.Comments {
 		c := &d.Comments[i]
@@ -331,12 +374,7 @@ func (r *repoIndex) attachComment(c *commentIndex) {
 		p.comments = append(p.comments, c)
 		return
 	}
-	is := r.issueNo[c.Issue]
-	if is == nil {
-		is = &issueIndex{number: c.Issue, repo: r, id: numericID("issue", fmt.Sprintf("%d#%d", r.id, c.Issue))}
-		r.issueNo[c.Issue] = is
-		r.issues = append(r.issues, is)
-	}
+	is := r.ensureIssue(c.Issue)
 	c.issue = is
 	is.comments = append(is.comments, c)
 }

@@ -20,7 +20,7 @@ const maxLine = 1 << 20
 var ErrDataset = errors.New("dataset is inconsistent")
 
 // LoadDataset reads org.json, repos.jsonl, commits.jsonl, pulls.jsonl, reviews.jsonl, issue_comments.jsonl and, where
-// they exist, users.jsonl. Fields that it does not know are errors, and errors name the file and the line.
+// they exist, issues.jsonl and users.jsonl. Fields that it does not know are errors, and errors name the file and the line.
 func LoadDataset(fsys fs.FS) (*Dataset, error) {
 	var d Dataset
 	if err := readObject(fsys, "org.json", &d.Org); err != nil {
@@ -32,6 +32,7 @@ func LoadDataset(fsys fs.FS) (*Dataset, error) {
 		readLines(fsys, "pulls.jsonl", &d.Pulls),
 		readLines(fsys, "reviews.jsonl", &d.Reviews),
 		readLines(fsys, "issue_comments.jsonl", &d.Comments),
+		readOptional(readLines(fsys, "issues.jsonl", &d.Issues)),
 		readOptional(readLines(fsys, "users.jsonl", &d.Users)),
 	)
 	if err != nil {
@@ -129,6 +130,14 @@ func (d *Dataset) Validate() error {
 	for _, r := range d.Comments {
 		v.requireRepo("comment", r.Repo)
 		v.requireUnique("comment", fmt.Sprintf("%s/%d", r.Repo, r.ID))
+	}
+	for _, r := range d.Issues {
+		v.requireRepo("issue", r.Repo)
+		key := fmt.Sprintf("%s#%d", r.Repo, r.Number)
+		v.requireUnique("issue", key)
+		if v.pulls[key] {
+			v.addError("issue %s is a pull request", key)
+		}
 	}
 	v.checkCounts(d)
 	return errors.Join(v.errs...)

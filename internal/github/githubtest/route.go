@@ -50,8 +50,10 @@ func restRoutes() []route {
 	repo("/pulls", "pull_requests", (*exchange).listPulls)
 	repo("/pulls/{pull_number}", "pull_requests", (*exchange).getPull)
 	repo("/pulls/{pull_number}/reviews", "pull_requests", (*exchange).listReviews)
+	repo("/issues", "issues", (*exchange).listIssues)
 	repo("/issues/comments", "issues", (*exchange).listComments)
 	repo("/issues/{issue_number}/comments", "issues", (*exchange).listIssueComments)
+	repo("/issues/{issue_number}/events", "issues", (*exchange).listIssueEvents)
 	repo("/stats/contributors", "", (*exchange).statsContributors)
 	tokens := get("/app/installations/{installation_id}/access_tokens", (*exchange).createInstallationToken)
 	tokens.method, tokens.app = http.MethodPost, true

@@ -275,16 +275,30 @@ func (v view) lastComment(all []*commentIndex) *time.Time {
 	return newest
 }
 
-// issueState is an issue as of now: it was opened by its first comment.
+// issueState is an issue as of now. One without a row was opened by its first comment.
 type issueState struct {
 	*issueIndex
 	created, updated time.Time
 	login            *string
+	// closings are those that are reached, closed the last of them unless it was reopened after it.
+	closings []time.Time
+	closed   *time.Time
+	reopened bool
+}
+
+func (s *issueState) state() string {
+	if s.closed != nil {
+		return "CLOSED"
+	}
+	return "OPEN"
 }
 
 func (v view) issue(is *issueIndex) (issueState, bool) {
 	if is == nil {
 		return issueState{}, false
+	}
+	if is.Issue != nil {
+		return v.issueOfRow(is)
 	}
 	comments := v.comments(is.comments)
 	if len(comments) == 0 {
@@ -293,6 +307,38 @@ func (v view) issue(is *issueIndex) (issueState, bool) {
 	first := slices.MinFunc(comments, func(a, b *commentIndex) int { return a.created.Compare(b.created) })
 	return issueState{issueIndex: is, created: first.created, login: first.Login, updated: *v.lastComment(is.comments)},
 		true
+}
+
+// issueOfRow is the state of an issue that has a row.
+func (v view) issueOfRow(is *issueIndex) (issueState, bool) {
+	if !v.visible(is.opened) || v.reachedTime(is.gone) != nil {
+		return issueState{}, false
+	}
+	s := issueState{issueIndex: is, created: is.opened, updated: is.opened, login: is.Login}
+	newest := func(list []time.Time) (last time.Time) {
+		for _, t := range list {
+			if v.visible(t) && t.After(last) {
+				last = t
+			}
+		}
+		return last
+	}
+	for _, t := range is.closings {
+		if v.visible(t) {
+			s.closings = append(s.closings, t)
+		}
+	}
+	closed, reopened := newest(is.closings), newest(is.reopenings)
+	if !closed.IsZero() && closed.After(reopened) {
+		s.closed = &closed
+	}
+	s.reopened = !reopened.IsZero() && s.closed == nil
+	updates := []time.Time{closed, reopened, newest(is.touched)}
+	if last := v.lastComment(is.comments); last != nil {
+		updates = append(updates, *last)
+	}
+	s.updated = slices.MaxFunc(append(updates, s.updated), time.Time.Compare)
+	return s, true
 }
 
 // issues are the visible ones, none while they are switched off.

@@ -21,6 +21,7 @@ import (
 //	c<id>           first contact and start of recording: "contact since", set once
 //	n<id>           name
 //	g<id>           since when it is gone; absent while it is present
+//	i<id>           the streams that the repository has; absent before a version that knew more than the first three
 //	s<id>           signals: "observed frame", the newest observation wins
 //	m<id>:<stream>  gaps: "start end start end ..." in ascending order
 //	t<id>           heads from which commits were recorded, that of the signals included, with blanks between
@@ -31,6 +32,8 @@ func contactField(id int64) string { return "c" + strconv.FormatInt(id, 10) }
 func nameField(id int64) string    { return "n" + strconv.FormatInt(id, 10) }
 func goneField(id int64) string    { return "g" + strconv.FormatInt(id, 10) }
 func signalsField(id int64) string { return "s" + strconv.FormatInt(id, 10) }
+
+func streamsField(id int64) string { return "i" + strconv.FormatInt(id, 10) }
 
 func tipsField(id int64) string { return "t" + strconv.FormatInt(id, 10) }
 
@@ -201,6 +204,8 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 		return nil
 	case 'g':
 		return decodeGone(p, value)
+	case 'i':
+		return decodeStreams(p, value)
 	case 's':
 		return decodeSignals(p, value)
 	case 'm':
@@ -218,6 +223,15 @@ func decodeGone(p *ledger.RepoProgress, value string) error {
 		return ledger.ErrCorrupt // counts as present until the next discovery
 	}
 	p.Presence, p.GoneSince = ledger.PresenceGone, since
+	return nil
+}
+
+func decodeStreams(p *ledger.RepoProgress, value string) error {
+	n, err := strconv.ParseUint(value, 10, 8)
+	if err != nil || activity.Streams(n)&^activity.EveryStream != 0 {
+		return fmt.Errorf("%w: streams %q", ledger.ErrCorrupt, value) // the next pass introduces them again
+	}
+	p.Streams = activity.Streams(n)
 	return nil
 }
 

@@ -260,6 +260,9 @@ func (c *coverageChanges) add(r *ledger.RepoProgress, newRepos map[int64]time.Ti
 	if r.Name != "" {
 		c.set = append(c.set, nameField(r.ID), r.Name)
 	}
+	if r.Streams != 0 {
+		c.set = append(c.set, streamsField(r.ID), strconv.Itoa(int(r.Streams)))
+	}
 	if r.Presence == ledger.PresenceGone && !r.GoneSince.IsZero() {
 		c.set = append(c.set, goneField(r.ID), encodeTime(r.GoneSince))
 	} else if r.Presence != ledger.PresenceUnchanged {

@@ -101,6 +101,7 @@ func (f *purgeSet) addTo(a *scriptArguments) {
 		id := f.repos[i].ID
 		gone = append(gone, goneField(id), encodeTime(f.repos[i].GoneSince))
 		coverage = append(coverage, contactField(id), nameField(id), goneField(id), signalsField(id), tipsField(id))
+		coverage = append(coverage, streamsField(id))
 		for _, stream := range activity.AllStreams() {
 			coverage = append(coverage, gapsField(id, stream))
 		}

@@ -101,6 +101,7 @@ func IntroduceRepos(repos ...int64) ledger.Progress {
 	for _, id := range repos {
 		p.Repos = append(p.Repos, ledger.RepoProgress{
 			ID: id, Name: fmt.Sprintf("repo-%d", id), FirstSeen: Noon, Since: Noon.AddDate(0, 0, -14),
+			Streams: activity.EveryStream,
 		})
 	}
 	return p

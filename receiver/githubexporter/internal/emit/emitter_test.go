@@ -63,6 +63,7 @@ func fill(org *organization, repos, users, each int) {
 		id := int64(r + 1)
 		progress.Repos = append(progress.Repos, ledger.RepoProgress{
 			ID: id, Name: fmt.Sprintf("repo-%d", r), FirstSeen: began, Since: began.AddDate(0, 0, -14),
+			Streams: activity.EveryStream,
 		})
 		for u := range users {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
@@ -123,14 +124,14 @@ func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := newTestEmitter(t)
 	fill(org, 1, 1, 1)
-	require.Equal(t, 15, e.buildActivity(org, began)[0].DataPointCount())
+	require.Equal(t, ledgerview.NumMetrics, e.buildActivity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
 		org.View.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
 		return e.buildActivity(org, now)
 	}
 	idle := later(2)[0]
-	require.Equal(t, 15, idle.DataPointCount())
+	require.Equal(t, ledgerview.NumMetrics, idle.DataPointCount())
 	for _, m := range idle.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		if m.Type() == pmetric.MetricTypeGauge && m.Name() != "gh.activity.last_event_unixtime" {
 			require.Zero(t, points(m).At(0).IntValue(), m.Name())
@@ -139,7 +140,7 @@ func TestEndOfSeries(t *testing.T) {
 	require.Empty(t, later(31))
 	for range markerEmissions {
 		ended := marks(e, org, began.AddDate(0, 0, 31))
-		require.Equal(t, 15, ended.Len(), "each mark has a metric of its own")
+		require.Equal(t, ledgerview.NumMetrics, ended.Len(), "each mark has a metric of its own")
 		for _, m := range ended.All() {
 			require.Equal(t, 1, points(m).Len())
 			require.True(t, points(m).At(0).Flags().NoRecordedValue())

@@ -31,27 +31,11 @@ type metricTemplates struct {
 	cumulative [ledgerview.NumMetrics]bool
 }
 
-// record is a method of the builder that records a point of an activity metric.
-type record func(mb *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo, user string)
+//go:generate go run -C ../../../../internal/tools ./recordgen ../../receiver/githubexporter/internal/metadata/generated_metrics.go ../../receiver/githubexporter/internal/emit/generated_records.go
 
-// recordsByName are the builder's methods by the name of the activity metric.
-var recordsByName = map[string]record{
-	"gh.activity.commits_24h":           (*metadata.MetricsBuilder).RecordGhActivityCommits24hDataPoint,
-	"gh.activity.prs_opened_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsOpened24hDataPoint,
-	"gh.activity.prs_merged_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsMerged24hDataPoint,
-	"gh.activity.reviews_submitted_24h": (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmitted24hDataPoint,
-	"gh.activity.issue_comments_24h":    (*metadata.MetricsBuilder).RecordGhActivityIssueComments24hDataPoint,
-	"gh.activity.loc_added_weekly":      (*metadata.MetricsBuilder).RecordGhActivityLocAddedWeeklyDataPoint,
-	"gh.activity.loc_removed_weekly":    (*metadata.MetricsBuilder).RecordGhActivityLocRemovedWeeklyDataPoint,
-	"gh.activity.last_event_unixtime":   (*metadata.MetricsBuilder).RecordGhActivityLastEventUnixtimeDataPoint,
-	"gh.activity.commits":               (*metadata.MetricsBuilder).RecordGhActivityCommitsDataPoint,
-	"gh.activity.prs_opened":            (*metadata.MetricsBuilder).RecordGhActivityPrsOpenedDataPoint,
-	"gh.activity.prs_merged":            (*metadata.MetricsBuilder).RecordGhActivityPrsMergedDataPoint,
-	"gh.activity.reviews_submitted":     (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmittedDataPoint,
-	"gh.activity.issue_comments":        (*metadata.MetricsBuilder).RecordGhActivityIssueCommentsDataPoint,
-	"gh.activity.loc_added":             (*metadata.MetricsBuilder).RecordGhActivityLocAddedDataPoint,
-	"gh.activity.loc_removed":           (*metadata.MetricsBuilder).RecordGhActivityLocRemovedDataPoint,
-}
+// record is a method of the builder that records a point of an activity metric. recordsByName has them by the metric's
+// name.
+type record func(mb *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo, user string)
 
 func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 	f := &metricTemplates{builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver)}

@@ -1,0 +1,115 @@
+package githubtest
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// issueRow is a row of a list of issues, which has pull requests, too.
+type issueRow struct {
+	issue            *issueState
+	pull             *pullState
+	number           int
+	created, updated time.Time
+	closed           bool
+}
+
+// issueRows are the visible issues and pull requests.
+func (x *exchange) issueRows() []issueRow {
+	var rows []issueRow
+	for _, is := range x.issues(x.repo) {
+		rows = append(rows, issueRow{
+			issue: &is, number: is.number, created: is.created, updated: is.updated, closed: is.closed != nil,
+		})
+	}
+	for _, p := range x.pulls(x.repo) {
+		rows = append(rows, issueRow{
+			pull: &p, number: p.Number, created: p.created, updated: p.updated, closed: p.state != "OPEN",
+		})
+	}
+	return rows
+}
+
+// listIssues has issues and pull requests; since is inclusive and about the update time
+// (https://docs.github.com/rest/issues/issues#list-repository-issues).
+func (x *exchange) listIssues() response {
+	q := x.r.URL.Query()
+	since, err := timeParam(q.Get("since"))
+	if err != nil {
+		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
+	}
+	state, when := cmp.Or(q.Get("state"), "open"), func(r issueRow) time.Time { return r.created }
+	if q.Get("sort") == "updated" {
+		when = func(r issueRow) time.Time { return r.updated }
+	}
+	rows := slices.DeleteFunc(x.issueRows(), func(r issueRow) bool {
+		return r.updated.Before(since) || state != "all" && (state == "closed") != r.closed
+	})
+	sortBy(
+		rows, func(a, b issueRow) int { return when(a).Compare(when(b)) },
+		func(r issueRow) int64 { return int64(r.number) }, q.Get("direction") != "asc",
+	)
+	return listRepo(x, rows, x.issueJSON)
+}
+
+// issueJSON is an issue; that of a pull request has a field that says so.
+func (x *exchange) issueJSON(r issueRow) obj {
+	api := fmt.Sprintf("%s/issues/%d", x.repoURL(x.repo), r.number)
+	j := obj{
+		"number": r.number, "state": map[bool]string{false: "open", true: "closed"}[r.closed], "state_reason": nil,
+		"locked": false, "url": api, "body": nil, "labels": []obj{}, "assignees": []obj{},
+		"author_association": "CONTRIBUTOR", "created_at": formatTime(r.created), "updated_at": formatTime(r.updated),
+	}
+	if p := r.pull; p != nil {
+		html := fmt.Sprintf("%s/pull/%d", repoHTML(x.repo), p.Number)
+		j["id"], j["node_id"], j["title"] = p.id, nodeID(nodePull, x.repo.id, p.Number), p.title()
+		j["user"], j["closed_at"], j["html_url"] = x.userJSON(x.ix.account(p.Login)), formatOptionalTime(p.closed), html
+		j["pull_request"] = obj{"url": fmt.Sprintf("%s/pulls/%d", x.repoURL(x.repo), p.Number), "html_url": html}
+		return j
+	}
+	is := r.issue
+	j["id"], j["node_id"] = is.id, nodeID(nodeIssue, x.repo.id, is.number)
+	j["title"], j["html_url"] = fmt.Sprintf("Issue %d", is.number), fmt.Sprintf("%s/issues/%d", repoHTML(x.repo), is.number)
+	j["user"], j["closed_at"] = x.userJSON(x.ix.account(is.login)), formatOptionalTime(is.closed)
+	switch {
+	case is.closed != nil:
+		j["state_reason"] = "completed"
+	case is.reopened:
+		j["state_reason"] = "reopened"
+	}
+	return j
+}
+
+// listIssueEvents has closings and reopenings, the oldest first
+// (https://docs.github.com/rest/issues/events#list-issue-events).
+func (x *exchange) listIssueEvents() response {
+	is, ok := x.issue(x.repo.issueNo[int(atoi(x.vars["issue_number"]))])
+	if !ok {
+		return notFoundResponse()
+	}
+	type issueEvent struct {
+		name string
+		at   time.Time
+	}
+	var events []issueEvent
+	for _, at := range is.closings {
+		events = append(events, issueEvent{"closed", at})
+	}
+	for _, at := range is.reopenings {
+		if x.visible(at) {
+			events = append(events, issueEvent{"reopened", at})
+		}
+	}
+	slices.SortStableFunc(events, func(a, b issueEvent) int { return a.at.Compare(b.at) })
+	return listRepo(x, events, func(e issueEvent) obj {
+		id := numericID("issue event", fmt.Sprintf("%d %s %d", is.id, e.name, e.at.Unix()))
+		return obj{
+			"id": id, "node_id": nodeID(nodeClosing, x.repo.id, id), "event": e.name, "created_at": formatTime(e.at),
+			"actor": x.userJSON(x.ix.account(is.login)), "commit_id": nil, "commit_url": nil,
+			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repo), id),
+		}
+	})
+}
