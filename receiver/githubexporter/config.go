@@ -16,14 +16,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// Limits of the settings. All durations in the configuration are Go durations: a bare number would be nanoseconds.
+// Limits of settings of the top level; those that the blocks use, too, are in config_limits.go.
 const (
-	minInterval  = time.Second
-	maxInterval  = 24 * time.Hour
 	minReconcile = 10 * time.Minute
 	minRetention = 336 * time.Hour // the last complete week begins at most two weeks ago
-	maxRetention = 9600 * time.Hour
-	minLookback  = 24 * time.Hour // the rolling windows
 	maxSeries    = 100_000_000
 )
 
@@ -71,14 +67,14 @@ type Config struct {
 	_ struct{}
 }
 
-// Where metrics are emitted, and how the view follows the store.
+// Values of leadership, emit_from and snapshot; see the fields of Config.
 const (
+	leadershipReceiver  = "receiver"
+	leadershipOrg       = "org"
 	emitFromAll         = "all"
 	emitFromLeader      = "leader"
 	snapshotIncremental = "incremental"
 	snapshotFull        = "full"
-	unavailableWait     = "wait"
-	unavailableMemory   = "memory"
 )
 
 func createDefaultConfig() component.Config {

@@ -46,7 +46,11 @@ func defaultBackfill() BackfillConfig {
 	}
 }
 
-// retries are the rules by which all queues judge.
+// claimTimeout returns for how long the claim of a job may go without a refresh before the job counts as lost, if no
+// queue can hold it any more.
+func (c *BackfillConfig) claimTimeout() time.Duration { return max(5*time.Second, c.SweepInterval) }
+
+// retries returns the retry policy, which all queues share.
 func (c *BackfillConfig) retries() backfill.RetryPolicy {
 	return backfill.RetryPolicy{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
 }

@@ -4,6 +4,8 @@
 package githubexporter
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -137,4 +139,16 @@ func (c *RabbitMQConfig) validateAuth() error {
 		return errors.New("auth::plain::username: empty, want a user of the broker (is the environment variable set?)")
 	}
 	return nil
+}
+
+// loadTLS returns the TLS settings for amqps; nil, the defaults of the system, where none are configured.
+func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
+	if !c.TLS.HasValue() {
+		return nil, nil //nolint:nilnil // the library's defaults
+	}
+	settings, err := c.TLS.Get().LoadTLSConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return settings, nil
 }

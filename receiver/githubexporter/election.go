@@ -36,20 +36,14 @@ const (
 	noFence = 0
 )
 
-// errNewTerm ends a term in which the store refused the writes, so that the next one has a newer fence.
+// errNewTerm is the error of a term in which the store refused the writes: the next term has a newer fence.
 var errNewTerm = errors.New("a new term is needed: the store refused the writes of this one")
 
-// How leadership is divided.
-const (
-	leadershipReceiver = "receiver"
-	leadershipOrg      = "org"
-)
-
-// findElection finds the election that the configuration names.
-func (r *githubReceiver) findElection(host component.Host) (leaderElection, error) {
-	id := r.config.LeaderElection
+// findElection returns the election that the configuration names. Its error is one of the configuration.
+func findElection(config *Config, host component.Host, logger *zap.Logger) (leaderElection, error) {
+	id := config.LeaderElection
 	if id == nil {
-		return &soleElection{shared: r.config.Redis.Enabled()}, nil
+		return &soleElection{shared: config.Redis.Enabled()}, nil
 	}
 	extension, ok := host.GetExtensions()[*id]
 	if !ok {
@@ -61,11 +55,11 @@ func (r *githubReceiver) findElection(host component.Host) (leaderElection, erro
 		return elector, nil
 	}
 	if elector, ok := extension.(callbackElection); ok {
-		if r.config.Leadership == leadershipOrg {
+		if config.Leadership == leadershipOrg {
 			return nil, fmt.Errorf("leadership: %s, want %s with the extension %q, which knows one lease only",
 				leadershipOrg, leadershipReceiver, id)
 		}
-		r.settings.Logger.Warn("The leader election provides no fences: the store cannot reject writes of a "+
+		logger.Warn("The leader election provides no fences: the store cannot reject writes of a "+
 			"former leader. Recording is a set union, so such writes corrupt nothing, but prefer leader_elector.",
 			zap.Stringer("extension", id))
 		return newCallbackTermElection(elector), nil
@@ -74,14 +68,14 @@ func (r *githubReceiver) findElection(host component.Host) (leaderElection, erro
 		"leader_elector", id)
 }
 
-// soleElection leads for ever.
+// soleElection is the election without others: this process leads until it ends.
 type soleElection struct {
-	// shared says that others may have led with the same store.
+	// shared says that other processes may have led with the same store.
 	shared bool
 }
 
-// Lead implements election. A store that has seen an election refuses the fence of a sole leader: then it is made as
-// elections make theirs.
+// Lead implements leaderElection. A store in which leaders of an election wrote refuses the fence soleLeader: then the
+// next term has a fence as elections make theirs.
 func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	fence := uint64(soleLeader)
 	for ctx.Err() == nil {
@@ -93,8 +87,8 @@ func (a *soleElection) Lead(ctx context.Context, _ string, work func(context.Con
 	return context.Cause(ctx)
 }
 
-// callbackTermElection makes terms of contrib's callbacks. Those may come under a lock, a stop without a start or
-// before it, and they cannot be unregistered: they only leave a note.
+// callbackTermElection makes terms of contrib's callbacks. Those may be called under a lock, a stop without a start or
+// before it, and they cannot be unregistered: they only set the present term. It is safe for concurrent use.
 type callbackTermElection struct {
 	termStarted wakeup.Signal
 
@@ -133,7 +127,7 @@ func (t *callbackTermElection) current() context.Context {
 	return t.term
 }
 
-// Lead implements election for one lease.
+// Lead implements leaderElection, for one lease.
 func (t *callbackTermElection) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	for {
 		select {
@@ -149,43 +143,4 @@ func (t *callbackTermElection) Lead(ctx context.Context, _ string, work func(con
 		stop()
 		cancel()
 	}
-}
-
-// campaign leads what this replica is elected for, until ctx ends.
-func (r *githubReceiver) campaign(ctx context.Context) {
-	if r.config.Leadership == leadershipReceiver {
-		lease := r.leases.ofReceiver()
-		r.tasks.Go(func() { _ = r.election.Lead(ctx, lease, r.runTerm) }) // ends with the context only
-		return
-	}
-	for _, org := range r.orgs {
-		r.tasks.Go(func() {
-			_ = r.election.Lead(ctx, org.term.handover.lease.name, func(ctx context.Context, fence uint64) error {
-				former := newFormerLeases(ctx, r.leases)
-				defer former.release()
-				return org.term.run(ctx, fence, former)
-			})
-		})
-	}
-}
-
-// runTerm is a term over all organizations. None of them waits for another, and it ends when all have stopped. One of
-// which the store refuses the writes does not stop the others, until a new term is needed for it.
-func (r *githubReceiver) runTerm(ctx context.Context, fence uint64) error {
-	errs := make([]error, len(r.orgs))
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	former := newFormerLeases(ctx, r.leases)
-	defer former.release()
-	var leading sync.WaitGroup
-	for i, org := range r.orgs {
-		leading.Go(func() {
-			errs[i] = org.term.run(ctx, fence, former)
-			if errors.Is(errs[i], errNewTerm) {
-				cancel() // the term is over for all of them
-			}
-		})
-	}
-	leading.Wait()
-	return errors.Join(errs...)
 }

@@ -68,7 +68,7 @@ func (p *fencePublisher) repeat(ctx context.Context, fence uint64) {
 			_ = wakeup.Sleep(ctx, rest)
 			continue
 		}
-		if now := time.Now(); p.watchdog.stuckError(now, p.watch.interval) == nil {
+		if now := time.Now(); p.watchdog.stuckError(now) == nil {
 			if _, err := p.store.Commit(ctx, fence, p.fenceBatch(fence, now)); err != nil && ctx.Err() == nil {
 				p.logger.Debug("Failed to record that this replica leads; will retry.", zap.Error(err))
 			}

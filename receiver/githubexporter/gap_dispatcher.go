@@ -106,7 +106,7 @@ func (d *gapDispatcher) run(ctx context.Context) {
 				d.tallies.AddN(collect.TallyDeferred, uint64(n), cause) //nolint:gosec // a count
 			},
 		},
-		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c),
+		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: c.claimTimeout(),
 		ExpireAfter: c.DedupTTL,
 	})
 	queue := d.queue.queueOf(d.key)

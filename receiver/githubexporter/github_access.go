@@ -4,15 +4,12 @@
 package githubexporter
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
@@ -22,49 +19,52 @@ import (
 // errNeverRead is the state of an organization of which the ledger has nothing yet.
 var errNeverRead = errors.New("nothing has been read yet")
 
-// access has the state of this replica's access to the organizations. The replica is not ready while, for one of them,
+// githubAccess has the state of this replica's access to the organizations, the dependency health.GitHubAccess. The
+// replica is not ready while, for one of them,
 //   - no replica has read the organization yet, or
 //   - GitHub refuses the credential or the organization, and this process has never read it.
 //
-// After the first reading, later errors are a matter of the passes.
-type access struct {
-	monitor *health.Monitor
+// After the first reading, later errors are those of the passes; see readErrors. It is safe for concurrent use.
+type githubAccess struct {
+	reporter *dependencyReporter
 
 	mu   sync.Mutex
 	orgs map[string]*orgAccess
 }
 
-// orgAccess is what is known of the access to one organization.
+// orgAccess is the state of the access to one organization.
 type orgAccess struct {
-	// edge is up to when the ledger has the organization, zero when it never was read.
+	// edge returns the time up to which the ledger has the organization; zero when it was never read.
 	edge func() time.Time
 	// wasRead says that a pass of this process has read the organization. accepted says that GitHub has accepted the
 	// credential.
 	wasRead, accepted bool
-	// refused is why GitHub refuses the credential or the organization, last the last error; nil for none.
+	// refused is why GitHub refuses the credential or the organization, lastErr the last error; nil for none.
 	refused, lastErr error
 }
 
-func newAccess(monitor *health.Monitor) *access {
-	return &access{monitor: monitor, orgs: make(map[string]*orgAccess)}
+func newGitHubAccess(monitor *health.Monitor) *githubAccess {
+	return &githubAccess{
+		reporter: newDependencyReporter(monitor, health.GitHubAccess), orgs: make(map[string]*orgAccess),
+	}
 }
 
-// add begins to watch an organization.
-func (a *access) add(org string, edge func() time.Time) {
+// add adds an organization whose access is observed from now on. edge is orgAccess.edge.
+func (a *githubAccess) add(org string, edge func() time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.orgs[org] = &orgAccess{edge: edge}
 }
 
-// recordPass takes the end of a pass. err is that of the organization as a whole.
-func (a *access) recordPass(org string, err error) {
-	a.change(org, func(o *orgAccess) {
+// recordPass records the end of a pass. err is the error of the organization as a whole.
+func (a *githubAccess) recordPass(org string, err error) {
+	a.update(org, func(o *orgAccess) {
 		switch {
 		case err == nil:
 			o.wasRead, o.accepted, o.refused, o.lastErr = true, true, nil, nil
 		case errors.As(err, new(*collect.StoreError)) || errors.Is(err, collect.ErrNoRepositories):
 			o.lastErr = err
-		case refusesAccess(err):
+		case isAccessRefused(err):
 			o.accepted, o.refused, o.lastErr = false, err, err
 		default:
 			o.lastErr = err
@@ -72,13 +72,13 @@ func (a *access) recordPass(org string, err error) {
 	})
 }
 
-// recordCheck takes the answer to the question whether GitHub takes the credential.
-func (a *access) recordCheck(org string, err error) {
-	a.change(org, func(o *orgAccess) {
+// recordCredentialCheck records the result of a request that only checks the credential.
+func (a *githubAccess) recordCredentialCheck(org string, err error) {
+	a.update(org, func(o *orgAccess) {
 		switch {
 		case err == nil:
 			o.accepted, o.refused, o.lastErr = true, nil, nil
-		case refusesAccess(err):
+		case isAccessRefused(err):
 			o.refused, o.lastErr = err, err
 		default:
 			o.lastErr = err
@@ -86,45 +86,46 @@ func (a *access) recordCheck(org string, err error) {
 	})
 }
 
-// recordRequestError takes why a request had no answer, which is the reason as long as nothing was read: a pass repeats
-// such requests for half a minute before it fails.
-func (a *access) recordRequestError(org string, trouble error) {
+// recordRequestError records the error of a request of an organization that was never read: a pass retries such
+// requests for half a minute before it fails. It does nothing to any other organization.
+func (a *githubAccess) recordRequestError(org string, err error) {
 	a.mu.Lock()
 	o := a.orgs[org]
-	unread := o != nil && !o.wasRead && o.refused == nil && o.edge().IsZero()
+	isUnread := o != nil && !o.wasRead && o.refused == nil && o.edge().IsZero()
 	a.mu.Unlock()
-	if unread {
-		a.change(org, func(o *orgAccess) { o.lastErr = trouble })
+	if isUnread {
+		a.update(org, func(o *orgAccess) { o.lastErr = err })
 	}
 }
 
-func (a *access) change(org string, change func(o *orgAccess)) {
+// update changes the state of an organization and reports the joined state.
+func (a *githubAccess) update(org string, change func(o *orgAccess)) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if o := a.orgs[org]; o != nil {
 		change(o)
 	}
-	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: a.joinErrors()})
+	a.reporter.add(a.joinErrors())
+	a.mu.Unlock()
+	a.reporter.report()
 }
 
-// refresh computes the state again, for another replica may have read an organization, and returns it.
-func (a *access) refresh() error {
+// refresh computes and reports the joined state again: another replica may have read an organization.
+func (a *githubAccess) refresh() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	err := a.joinErrors()
-	a.monitor.SetDependencies(map[string]error{health.GitHubAccess: err})
-	return err
+	a.reporter.add(a.joinErrors())
+	a.mu.Unlock()
+	a.reporter.report()
 }
 
-// needsCheck reports whether it is still to be found out whether GitHub takes the credential of an organization.
-func (a *access) needsCheck(org string) bool {
+// needsCredentialCheck reports whether GitHub has not accepted the credential of an organization yet.
+func (a *githubAccess) needsCredentialCheck(org string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return !a.orgs[org].accepted
 }
 
 // errorOf returns why this replica has no access to an organization, nil when it has.
-func (a *access) errorOf(org string) error {
+func (a *githubAccess) errorOf(org string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o := a.orgs[org]; o != nil {
@@ -133,7 +134,8 @@ func (a *access) errorOf(org string) error {
 	return nil
 }
 
-func (a *access) joinErrors() error {
+// joinErrors joins the errors of all organizations. a.mu is held.
+func (a *githubAccess) joinErrors() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(a.orgs)) {
 		if err := a.orgs[name].err(); err != nil {
@@ -158,48 +160,8 @@ func (o *orgAccess) err() error {
 	}
 }
 
-// refusesAccess reports whether GitHub does not accept the credential, or does not know what is asked for. A replica
-// with another secret, or another name of the organization, is needed then.
-func refusesAccess(err error) bool {
+// isAccessRefused reports whether GitHub refuses the credential, or has no such organization for it. Another secret, or
+// another name of the organization, is needed then.
+func isAccessRefused(err error) bool {
 	return errors.As(err, new(*github.CredentialError)) || errors.As(err, new(*github.NotFoundError))
-}
-
-// maxConcurrentChecks is how many credentials are checked at a time.
-const maxConcurrentChecks = 8
-
-// checkCredentials asks GitHub whether it takes the credentials of the organizations that this replica does not lead,
-// until it has taken each of them once. The question costs nothing of a limit. Passes tell it of the others.
-func (r *githubReceiver) checkCredentials(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		r.checkPendingCredentials(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-func (r *githubReceiver) checkPendingCredentials(ctx context.Context) {
-	if r.cooldown.Err() != nil {
-		return // GitHub answers nothing but errors
-	}
-	var group errgroup.Group
-	group.SetLimit(maxConcurrentChecks)
-	for _, org := range r.orgs {
-		if r.monitor.Leads(org.name) || !r.access.needsCheck(org.name) {
-			continue
-		}
-		group.Go(func() error {
-			asking, cancel := context.WithTimeout(ctx, probeTimeout)
-			defer cancel()
-			if err := org.client.Probe(asking); ctx.Err() == nil {
-				r.access.recordCheck(org.name, err)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // what failed was noted
 }

@@ -5,26 +5,27 @@ package githubexporter
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
 )
 
 const (
-	// depthInterval is how often the queue's depth is asked for, and whether this replica should consume.
+	// depthInterval is the time between two reads of the queue's depth, and decisions whether this replica consumes.
 	depthInterval = 5 * time.Second
-	// depthTimeout bounds the question.
+	// depthTimeout bounds a read of the depth.
 	depthTimeout = 3 * time.Second
 	// minLooksWithoutConsumer is how many looks in a row find no other consumer before a leader that was elected
 	// consumes.
@@ -33,21 +34,23 @@ const (
 	memoryQueueName = "memory"
 )
 
-// jobQueue is the queue of backfill jobs and its consumer in this replica. It is safe for concurrent use.
+// jobQueue is the queue of backfill jobs, and its consumer in this replica. It is safe for concurrent use.
 type jobQueue struct {
-	config      *Config
-	monitor     *health.Monitor
-	roleChanged <-chan struct{}
-	// shared is the queue of all replicas, local the one in the process. There is one of them, or both, when the local
-	// one stands in for the other.
+	config  *Config
+	monitor *health.Monitor
+	logger  *zap.Logger
+	// shared is the queue of all replicas, local the one in this process. There is one of them, or both when the local
+	// one is used while the shared one is unavailable.
 	shared *rabbitqueue.Queue
 	local  *memqueue.Queue
 	claims backfill.Claims
 	worker *backfill.Worker
 	errors *queueErrors
-	// foreign are organizations of other deployments whose jobs were met.
-	foreign foreignOrgs
-	backlog backlogState
+	// readers read the jobs of the organizations of this replica, by key. It does not change once consume was called.
+	readers     map[string]backfill.Reader
+	roleChanged wakeup.Signal // has a token when this replica has begun or ceased to lead
+	foreign     foreignOrgs
+	backlog     backlogState
 }
 
 // backlogState is the backlog that refreshDepth observed last, and counts of messages. It is safe for concurrent use.
@@ -61,43 +64,59 @@ type backlogState struct {
 	invalid, returned map[string]int64
 }
 
-// openJobs makes the queue that the configuration chose; nil when there is no backfill. It does not wait for the
-// broker.
-func (r *githubReceiver) openJobs(ctx context.Context) (*jobQueue, error) {
-	if !r.config.Backfill.Enabled {
+// openJobQueue opens the queue that the configuration chose; nil when there is no backfill. claims are those of a shared
+// store, nil for a store of this process. It does not wait for the broker. The error is one of the configuration.
+func openJobQueue(
+	ctx context.Context, config *Config, settings receiver.Settings, monitor *health.Monitor, claims backfill.Claims,
+) (*jobQueue, error) {
+	if !config.Backfill.Enabled {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	j := &jobQueue{
-		config: r.config, monitor: r.monitor, roleChanged: r.roleChanged, claims: &backfill.LocalClaims{},
-		errors:  newQueueErrors(r.monitor),
+		config: config, monitor: monitor, logger: settings.Logger, claims: &backfill.LocalClaims{},
+		errors: newQueueErrors(monitor), readers: make(map[string]backfill.Reader), roleChanged: wakeup.NewSignal(),
 		backlog: backlogState{invalid: make(map[string]int64), returned: make(map[string]int64)},
 	}
-	if r.config.RabbitMQ.Enabled() {
-		var err error
-		if j.shared, err = r.openRabbitMQ(ctx, j); err != nil {
+	if config.RabbitMQ.Enabled() {
+		if err := j.openRabbitMQ(ctx, settings.ID.String()); err != nil {
 			return nil, fmt.Errorf("rabbitmq: %w", err)
 		}
-		if r.store.claims != nil {
-			j.claims = r.store.claims
+		if claims != nil {
+			j.claims = claims
 		}
 	}
-	if !r.config.RabbitMQ.Enabled() || r.config.RabbitMQ.Unavailable == unavailableMemory {
+	if !config.RabbitMQ.Enabled() || config.RabbitMQ.Unavailable == unavailableMemory {
 		j.local = memqueue.New(memqueue.Settings{
-			Retries:   r.config.Backfill.retries(),
-			Consumers: r.config.Backfill.ConsumerCount,
+			Retries: config.Backfill.retries(), Consumers: config.Backfill.ConsumerCount,
 		})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: r.readerOf, Claims: j.claims, Retries: r.config.Backfill.retries(),
-		MaxAge:            r.config.Backfill.MaxMessageAge,
-		HeartbeatInterval: max(time.Second, claimTimeout(&r.config.Backfill)/3), Now: time.Now,
-		Logger: r.settings.Logger, DeadLetter: j.deadLetter(),
+		ReaderOf: j.readerOf, Claims: j.claims, Retries: config.Backfill.retries(),
+		MaxAge:            config.Backfill.MaxMessageAge,
+		HeartbeatInterval: max(time.Second, config.Backfill.claimTimeout()/3), Now: time.Now,
+		Logger: settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
 }
 
-// deadLetter is the field of the log that names the dead-letter queue, from which an operator can have a job replayed.
-// The queue in the process has none.
+// addReader adds the reader of an organization's jobs, by the key of the organization. It does nothing to a nil queue.
+// It must not be called once consume was.
+func (j *jobQueue) addReader(key string, reader backfill.Reader) {
+	if j != nil {
+		j.readers[key] = reader
+	}
+}
+
+// signalRoleChange makes consume decide again whether this replica consumes the shared queue. It does not block, and
+// does nothing to a nil queue.
+func (j *jobQueue) signalRoleChange() {
+	if j != nil {
+		j.roleChanged.Notify()
+	}
+}
+
+// deadLetter returns the field of the log that names the dead-letter queue, from which an operator can replay a job;
+// zap.Skip() for the queue in this process, which has none.
 func (j *jobQueue) deadLetter() zap.Field {
 	if j.shared == nil || j.local != nil {
 		return zap.Skip()
@@ -105,50 +124,45 @@ func (j *jobQueue) deadLetter() zap.Field {
 	return zap.String("dead_letter_queue", j.config.RabbitMQ.DeadLetterQueue)
 }
 
-func (r *githubReceiver) openRabbitMQ(ctx context.Context, j *jobQueue) (*rabbitqueue.Queue, error) {
-	c := &r.config.RabbitMQ
+// openRabbitMQ opens the shared queue. name is shown in the broker's list of connections.
+func (j *jobQueue) openRabbitMQ(ctx context.Context, name string) error {
+	c := &j.config.RabbitMQ
 	auth := rabbitqueue.ExternalAuth()
 	if c.Auth.Plain != nil {
 		auth = rabbitqueue.PlainAuth(c.Auth.Plain.Username, string(c.Auth.Plain.Password))
 	}
 	encryption, err := c.loadTLS(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var orgs []string
-	for i := range r.config.Orgs {
-		orgs = append(orgs, r.config.Orgs[i].key())
+	for i := range j.config.Orgs {
+		orgs = append(orgs, j.config.Orgs[i].key())
 	}
-	return rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
+	j.shared = rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
 		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue,
 		DeadQueue: c.DeadLetterQueue,
-		Orgs:      orgs, Retries: r.config.Backfill.retries(), Prefetch: c.Prefetch,
-		Consumers:      r.config.Backfill.ConsumerCount,
-		ConnectionName: r.settings.ID.String(), Now: time.Now, Logger: r.settings.Logger,
-		OnState:    func(err error) { r.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
-		OnConsumer: func(err error) { r.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
+		Orgs:      orgs, Retries: j.config.Backfill.retries(), Prefetch: c.Prefetch,
+		Consumers:      j.config.Backfill.ConsumerCount,
+		ConnectionName: name, Now: time.Now, Logger: j.logger,
+		OnState:    func(err error) { j.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
+		OnConsumer: func(err error) { j.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
 		OnInvalid:  func(queue string) { j.backlog.countMessage(j.backlog.invalid, queue) },
 		OnReturned: func(queue string) { j.backlog.countMessage(j.backlog.returned, queue) },
 		OnRefused:  j.errors.setRefused,
-	}), nil
+	})
+	return nil
 }
 
-// loadTLS gives the settings for amqps, those of the system where nothing is configured.
-func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
-	if !c.TLS.HasValue() {
-		return nil, nil //nolint:nilnil // the library's defaults
+// queueOf returns the name of the queue of an organization's jobs, by the key of the organization.
+func (j *jobQueue) queueOf(key string) string {
+	if j.shared == nil {
+		return memoryQueueName
 	}
-	settings, err := c.TLS.Get().LoadTLSConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	return settings, nil
+	return rabbitqueue.OrgQueue(j.config.RabbitMQ.Queue, key)
 }
 
-// claimTimeout is how long the claim of a job may go without a refresh.
-func claimTimeout(c *BackfillConfig) time.Duration { return max(5*time.Second, c.SweepInterval) }
-
-// close ends the connections.
+// close ends the connections to the broker. It does nothing to a nil queue.
 func (j *jobQueue) close() {
 	if j != nil && j.shared != nil {
 		j.shared.Close()
@@ -162,7 +176,7 @@ func (b *backlogState) countMessage(counters map[string]int64, queue string) {
 	counters[queue]++
 }
 
-// orgJobs are the jobs of one organization.
+// orgJobs is the queue as the dispatcher of one organization uses it. org is the key of the organization.
 type orgJobs struct {
 	*jobQueue
 	org string
@@ -173,7 +187,7 @@ func (j orgJobs) Depth(ctx context.Context) (backfill.Depth, error) {
 	return j.depth(ctx, func(ctx context.Context) (backfill.Depth, error) { return j.shared.OrgDepth(ctx, j.org) })
 }
 
-// Publish implements backfill.Publisher: the local queue takes what the shared one cannot.
+// Publish implements backfill.Publisher: jobs go to the local queue while the shared one is unavailable.
 func (j *jobQueue) Publish(ctx context.Context, list []backfill.Job) (int, error) {
 	if j.shared == nil {
 		return j.local.Publish(ctx, list)
@@ -186,10 +200,10 @@ func (j *jobQueue) Publish(ctx context.Context, list []backfill.Job) (int, error
 	return n + more, err
 }
 
-// depth is that of the local queue and of the shared one together.
-func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfill.Depth, error)) (backfill.Depth,
-	error,
-) {
+// depth returns the depth of the local queue and of the shared one together. readShared reads that of the shared one.
+func (j *jobQueue) depth(
+	ctx context.Context, readShared func(context.Context) (backfill.Depth, error),
+) (backfill.Depth, error) {
 	var depth backfill.Depth
 	if j.local != nil {
 		depth, _ = j.local.Depth(ctx) // it has no errors
@@ -197,7 +211,7 @@ func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfil
 	if j.shared == nil {
 		return depth, nil
 	}
-	shared, err := ask(ctx)
+	shared, err := readShared(ctx)
 	if err != nil && j.local != nil && errors.Is(err, rabbitqueue.ErrUnavailable) {
 		return depth, nil
 	}
@@ -207,7 +221,8 @@ func (j *jobQueue) depth(ctx context.Context, ask func(context.Context) (backfil
 	return shared, err
 }
 
-// consume consumes until ctx ends: the local queue always, the shared one where it is this replica's part.
+// consume consumes the local queue, and the shared one while shouldConsume is true, until ctx ends. It waits for the
+// consumers.
 func (j *jobQueue) consume(ctx context.Context) {
 	var consumers sync.WaitGroup
 	defer consumers.Wait()
@@ -230,7 +245,7 @@ func (j *jobQueue) consume(ctx context.Context) {
 			stop = nil
 		}
 		if stop == nil {
-			// nothing is to be consumed, or it is in the process
+			// no consumer of the shared queue is wanted here
 			j.monitor.SetDependencies(map[string]error{health.Consumer: nil})
 		}
 		select {
@@ -242,19 +257,19 @@ func (j *jobQueue) consume(ctx context.Context) {
 }
 
 // shouldConsume reports whether this replica is to consume the shared queue: a follower does, and a leader where there
-// is no other consumer, or where leadership is divided.
-func (j *jobQueue) shouldConsume(does bool) bool {
+// is no other consumer, or where leadership is divided. isConsuming says that it does now.
+func (j *jobQueue) shouldConsume(isConsuming bool) bool {
 	if !j.monitor.LeadsAny() || j.config.Leadership == leadershipOrg {
 		return true
 	}
 	looks := j.backlog.numLooksWithoutConsumer()
-	if does {
+	if isConsuming {
 		return looks > 0
 	}
 	return looks >= minLooksWithoutConsumer || (looks > 0 && j.config.LeaderElection == nil)
 }
 
-// refreshDepth asks for the depth and who else consumes.
+// refreshDepth reads the depth of the queues and whether other replicas consume, into the backlog.
 func (j *jobQueue) refreshDepth(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, depthTimeout)
 	defer cancel()
@@ -313,42 +328,41 @@ func (b *backlogState) last() (emit.Backlog, bool) {
 	return seen, b.isKnown
 }
 
-// readerOf is who reads jobs of an organization; nil when it is not configured.
-func (r *githubReceiver) readerOf(name string) backfill.Reader {
+// readerOf returns the reader of an organization's jobs; nil when the organization is not configured. It logs the first
+// job of each of those.
+func (j *jobQueue) readerOf(name string) backfill.Reader {
 	key := (&OrgConfig{Name: name}).key()
-	for _, org := range r.orgs {
-		if org.config.key() == key {
-			return org.reader
-		}
+	if reader, ok := j.readers[key]; ok {
+		return reader
 	}
-	if r.jobs.foreign.shouldName(key) {
-		r.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
+	if j.foreign.shouldLog(key) {
+		j.logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
 			"is not configured here. Its jobs are returned to the queue, and dead-lettered when no deployment "+
-			"consumes them.", zap.String("org",
-			name))
+			"consumes them.", zap.String("org", name))
 	}
 	return nil
 }
 
-// maxForeign bounds the organizations of other deployments that are named in the log.
+// maxForeign bounds the organizations of other deployments that are logged.
 const maxForeign = 100
 
-// foreignOrgs are organizations of other deployments that were named in the log. The zero value has none.
+// foreignOrgs has the organizations of other deployments whose jobs were delivered here and logged. The zero value has
+// none. It is safe for concurrent use.
 type foreignOrgs struct {
-	mu    sync.Mutex
-	named map[string]bool
+	mu     sync.Mutex
+	logged map[string]bool // by key
 }
 
-// shouldName reports whether an organization is to be named, which is so once.
-func (f *foreignOrgs) shouldName(key string) bool {
+// shouldLog reports whether an organization is to be logged: once, and maxForeign organizations at most.
+func (f *foreignOrgs) shouldLog(key string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.named[key] || len(f.named) >= maxForeign {
+	if f.logged[key] || len(f.logged) >= maxForeign {
 		return false
 	}
-	if f.named == nil {
-		f.named = make(map[string]bool)
+	if f.logged == nil {
+		f.logged = make(map[string]bool)
 	}
-	f.named[key] = true
+	f.logged[key] = true
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -176,4 +177,71 @@ func (h *leaderHandover) awaitRelease(ctx context.Context, former *formerLeases)
 	default:
 		return lease.acquired
 	}
+}
+
+// formerLeases are the leases of former leaders that a term holds beside its own: replicas of the version before, or
+// with another set of organizations, wait for those. Organizations with the same former leader share one.
+type formerLeases struct {
+	elector leaseElection
+	// releaseEarly says that a lease is released as soon as the organization is claimed: with leadership: org the
+	// organizations of other replicas may wait for the same one.
+	releaseEarly bool
+	ctx          context.Context //nolint:containedctx // of the term, and of what ends it
+	cancel       context.CancelFunc
+
+	mu    sync.Mutex
+	held  map[string]*formerLease
+	tasks sync.WaitGroup
+}
+
+// formerLease is one of them.
+type formerLease struct {
+	// acquired is closed when the lease was acquired first, with fence as its fence.
+	acquired chan struct{}
+	fence    uint64
+}
+
+// newFormerLeases returns an empty set for a term. Acquired leases outlive ctx: they are held until release, or only
+// until fencePublished when releaseEarly is set.
+func newFormerLeases(ctx context.Context, l *leases) *formerLeases {
+	f := &formerLeases{elector: l.elector, releaseEarly: l.divided, held: make(map[string]*formerLease)}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return f
+}
+
+// acquire begins to campaign for a lease, once.
+func (f *formerLeases) acquire(name string) *formerLease {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if lease := f.held[name]; lease != nil {
+		return lease
+	}
+	lease := &formerLease{acquired: make(chan struct{})}
+	f.held[name] = lease
+	var first sync.Once
+	f.tasks.Go(func() {
+		// ends with the context only
+		_ = f.elector.LeadBeside(f.ctx, name, func(ctx context.Context, fence uint64) error {
+			first.Do(func() {
+				lease.fence = fence
+				close(lease.acquired)
+			})
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+	})
+	return lease
+}
+
+// fencePublished is called when an organization was claimed.
+func (f *formerLeases) fencePublished() {
+	if f.releaseEarly {
+		f.cancel()
+	}
+}
+
+// release gives all leases back and waits for it.
+func (f *formerLeases) release() {
+	f.cancel()
+	f.tasks.Wait()
 }

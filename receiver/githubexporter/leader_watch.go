@@ -191,30 +191,6 @@ func (w *leaderWatch) awaitSilence(ctx context.Context, stop <-chan struct{}) bo
 	}
 }
 
-// leadershipError is the state of the dependency of this name: which organization no replica leads. known says that the
-// store answers.
-func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
-	var errs []error
-	warning := true
-	for _, org := range r.orgs {
-		err := org.leaderWatch.leadershipError(now, known && org.view.IsCaughtUp() &&
-			r.store.followError(org.name) == nil)
-		if err == nil {
-			continue
-		}
-		warning = warning && errors.As(err, new(*health.Warning))
-		errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
-	}
-	err := errors.Join(errs...)
-	if err != nil && warning {
-		return &health.Warning{Err: err}
-	}
-	if err != nil {
-		return errors.New(err.Error()) // a warning among them is none for the whole
-	}
-	return nil
-}
-
 // leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is
 // what it was.
 func (w *leaderWatch) leadershipError(now time.Time, known bool) error {

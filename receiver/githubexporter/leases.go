@@ -7,17 +7,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // leaseElection is what leader_elector offers beside Lead. Other elections need not have it.
@@ -142,106 +137,3 @@ func (l *leases) leaseOf(key string) orgLease {
 
 // legacyName returns the lease under which versions led the organization that do not record it.
 func (l orgLease) legacyName() string { return l.legacyLease(l.key) }
-
-// entryLeader is the entry that says which lease leads an organization. Each term writes it with its first commit,
-// and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
-var entryLeader = ledger.EntryKey{Name: ledger.EntryLeader}
-
-// leaderRecord is the data of entryLeader, in JSON.
-type leaderRecord struct {
-	Lease    string `json:"lease"`
-	Identity string `json:"identity"`
-	// Fence is that of the term: a leader that does not record itself has a newer one.
-	Fence uint64 `json:"fence,string"`
-}
-
-// maxLeaderField bounds the texts of a leaderRecord in bytes.
-const maxLeaderField = 512
-
-// leaderEntry returns the entry of a replica that leads an organization.
-func leaderEntry(record leaderRecord, at time.Time) (ledger.Entry, error) {
-	data, err := json.Marshal(record)
-	if err != nil {
-		return ledger.Entry{}, fmt.Errorf("encode the leader: %w", err)
-	}
-	return ledger.Entry{EntryKey: entryLeader, Data: data, Observed: at}, nil
-}
-
-func decodeLeader(data []byte) (leaderRecord, error) {
-	var record leaderRecord
-	if err := json.Unmarshal(data, &record); err != nil {
-		return leaderRecord{}, fmt.Errorf("%w: the leader: %w", ledger.ErrCorrupt, err)
-	}
-	if len(record.Lease) > maxLeaderField || len(record.Identity) > maxLeaderField {
-		return leaderRecord{}, fmt.Errorf("%w: the leader: a text of more than %d bytes", ledger.ErrCorrupt,
-			maxLeaderField)
-	}
-	return record, nil
-}
-
-// formerLeases are the leases of former leaders that a term holds beside its own: replicas of the version before, or
-// with another set of organizations, wait for those. Organizations with the same former leader share one.
-type formerLeases struct {
-	elector leaseElection
-	// releaseEarly says that a lease is released as soon as the organization is claimed: with leadership: org the
-	// organizations of other replicas may wait for the same one.
-	releaseEarly bool
-	ctx          context.Context //nolint:containedctx // of the term, and of what ends it
-	cancel       context.CancelFunc
-
-	mu    sync.Mutex
-	held  map[string]*formerLease
-	tasks sync.WaitGroup
-}
-
-// formerLease is one of them.
-type formerLease struct {
-	// acquired is closed when the lease was acquired first, with fence as its fence.
-	acquired chan struct{}
-	fence    uint64
-}
-
-// newFormerLeases returns an empty set for a term. Acquired leases outlive ctx: they are held until release, or only
-// until fencePublished when releaseEarly is set.
-func newFormerLeases(ctx context.Context, l *leases) *formerLeases {
-	f := &formerLeases{elector: l.elector, releaseEarly: l.divided, held: make(map[string]*formerLease)}
-	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	return f
-}
-
-// acquire begins to campaign for a lease, once.
-func (f *formerLeases) acquire(name string) *formerLease {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if lease := f.held[name]; lease != nil {
-		return lease
-	}
-	lease := &formerLease{acquired: make(chan struct{})}
-	f.held[name] = lease
-	var first sync.Once
-	f.tasks.Go(func() {
-		// ends with the context only
-		_ = f.elector.LeadBeside(f.ctx, name, func(ctx context.Context, fence uint64) error {
-			first.Do(func() {
-				lease.fence = fence
-				close(lease.acquired)
-			})
-			<-ctx.Done()
-			return context.Cause(ctx)
-		})
-	})
-	return lease
-}
-
-// fencePublished is called when an organization was claimed.
-func (f *formerLeases) fencePublished() {
-	if f.releaseEarly {
-		f.cancel()
-	}
-}
-
-// release gives all leases back and waits for it.
-func (f *formerLeases) release() {
-	f.cancel()
-	f.tasks.Wait()
-}

@@ -6,98 +6,18 @@ package githubexporter
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
-	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
-
-// newMonitor makes the monitor of a receiver, whose changes become the component status.
-func newMonitor(config *Config, host component.Host) *health.Monitor {
-	var orgs []string
-	for i := range config.Orgs {
-		orgs = append(orgs, config.Orgs[i].Name)
-	}
-	var spare []string
-	if config.Redis.Unavailable == unavailableMemory {
-		spare = append(spare, health.Redis) // the replica does its work without it
-	}
-	if config.RabbitMQ.Unavailable == unavailableMemory {
-		spare = append(spare, health.AMQP, health.Consumer)
-	}
-	reporter := &statusReporter{host: host}
-	return health.NewMonitor(orgs, spare, time.Now, reporter.report)
-}
-
-// readErrors are the organizations that cannot be read completely.
-type readErrors struct {
-	monitor *health.Monitor
-
-	mu   sync.Mutex
-	orgs map[string]error
-}
-
-func newReadErrors(monitor *health.Monitor) *readErrors {
-	return &readErrors{monitor: monitor, orgs: make(map[string]error)}
-}
-
-// set is called when an organization's condition is known; nil is good.
-func (s *readErrors) set(org string, trouble error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if trouble != nil {
-		s.orgs[org] = fmt.Errorf("organization %s: %w", org, trouble)
-	} else {
-		delete(s.orgs, org)
-	}
-	err := s.joinErrors()
-	s.monitor.SetDependencies(map[string]error{health.GitHub: err, health.GitHubCore: err})
-}
-
-// errorOf returns the trouble of an organization, nil when there is none.
-func (s *readErrors) errorOf(org string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.orgs[org]
-}
-
-// replace replaces the reason of an organization that is in trouble. It does nothing for one that is not.
-func (s *readErrors) replace(org string, trouble error) {
-	s.mu.Lock()
-	_, troubled := s.orgs[org]
-	s.mu.Unlock()
-	if troubled {
-		s.set(org, trouble)
-	}
-}
-
-// isUnavailable reports whether the trouble of an organization is that GitHub does not answer.
-func (s *readErrors) isUnavailable(org string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.As(s.orgs[org], new(*github.UnavailableError))
-}
-
-func (s *readErrors) joinErrors() error {
-	var errs []error
-	for _, org := range slices.Sorted(maps.Keys(s.orgs)) {
-		errs = append(errs, s.orgs[org])
-	}
-	return errors.Join(errs...)
-}
 
 // orgHealth is how an organization is doing. It is logged once per change, not once per pass.
 type orgHealth struct {
 	org        string
 	readErrors *readErrors
-	access     *access
+	access     *githubAccess
 	logger     *zap.Logger
 	class      string
 	// filterReported is what the last complete pass found of the settings of repositories.

@@ -24,50 +24,34 @@ import (
 // graceIntervals is how many scrape intervals the coverage may lag before the windows stop sliding.
 const graceIntervals = 3
 
-// organization is one organization with its roles: the follower runs on every replica, the job reader wherever jobs are
-// consumed, and the term has the roles of a leader.
-type organization struct {
-	name        string
-	config      *OrgConfig
-	client      *github.Client
-	collector   *collect.Collector
-	view        *ledgerview.View
-	state       *orgState
-	credential  *credentialState
-	leaderWatch *leaderWatch
-	follower    *follower
-	reader      *jobReader
-	term        *term
-}
-
-// roles are what the roles of an organization share while they are put together.
-type roles struct {
+// sharedParts are the parts of an organization that several of its roles use.
+type sharedParts struct {
 	config   *OrgConfig
 	logger   *zap.Logger
 	tallies  *collect.Tallies
-	http     *http.Client
 	store    *termStore
 	watchdog *watchdog
 	health   *orgHealth
 }
 
-// newOrganization puts an organization together. wake requests an emission now. Its error is one of the configuration.
-func (r *githubReceiver) newOrganization(
+// newOrganization puts an organization together; nothing of it runs yet. wake requests an emission now and must not
+// block. The error is one of the configuration.
+func (r *replica) newOrganization(
 	ctx context.Context, config *OrgConfig, host component.Host, wake func(),
 ) (*organization, error) {
-	httpClient, err := r.httpClient(ctx, config, host)
+	httpClient, err := r.newHTTPClient(ctx, config, host)
 	if err != nil {
 		return nil, err
 	}
-	r.httpClients = append(r.httpClients, httpClient)
 	logger := r.settings.Logger.With(zap.String("org", config.Name))
-	shared := &roles{
-		config: config, logger: logger, tallies: &collect.Tallies{}, http: httpClient,
-		store: &termStore{Store: r.store}, watchdog: &watchdog{},
-		health: &orgHealth{org: config.Name, readErrors: r.readErrors, access: r.access, logger: logger},
+	shared := &sharedParts{
+		config: config, logger: logger, tallies: &collect.Tallies{}, store: &termStore{Store: r.store},
+		watchdog: &watchdog{interval: config.ScrapeInterval},
+		health:   &orgHealth{org: config.Name, readErrors: r.readErrors, access: r.access, logger: logger},
 	}
 	org := &organization{
-		name: config.Name, config: config, state: newOrgState(wake), credential: &credentialState{},
+		name: config.Name, config: config, httpClient: httpClient, state: newOrgState(wake),
+		credential: &credentialState{},
 		view: ledgerview.New(ledgerview.Settings{
 			Retention: r.config.Retention,
 			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
@@ -78,7 +62,7 @@ func (r *githubReceiver) newOrganization(
 		}),
 	}
 	r.access.add(org.name, org.view.Edge)
-	if org.client, err = r.githubClient(shared, org.credential); err != nil {
+	if org.client, err = r.newGitHubClient(org, shared); err != nil {
 		return nil, err
 	}
 	if org.collector, err = r.newCollector(org, shared); err != nil {
@@ -89,7 +73,7 @@ func (r *githubReceiver) newOrganization(
 }
 
 // addRoles makes the roles of an organization that has its client, its collector and its view.
-func (r *githubReceiver) addRoles(org *organization, shared *roles) {
+func (r *replica) addRoles(org *organization, shared *sharedParts) {
 	logger, lease := shared.logger, r.leases.leaseOf(org.config.key())
 	org.leaderWatch = &leaderWatch{
 		lease: lease, view: org.view, interval: org.config.ScrapeInterval, logger: logger, state: org.state,
@@ -107,7 +91,7 @@ func (r *githubReceiver) addRoles(org *organization, shared *roles) {
 	if r.jobs != nil {
 		dispatcher = &gapDispatcher{
 			org: org.name, key: org.config.key(), logger: logger, store: shared.store, collector: org.collector,
-			tallies: shared.tallies, cooldown: r.cooldown, state: org.state, queue: r.jobs,
+			tallies: shared.tallies, cooldown: r.cooldown.Cooldown, state: org.state, queue: r.jobs,
 			config: &r.config.Backfill, passEnded: wakeup.NewSignal(),
 		}
 	}
@@ -116,7 +100,7 @@ func (r *githubReceiver) addRoles(org *organization, shared *roles) {
 		logger: logger, state: org.state,
 	}
 	org.reader = &jobReader{
-		collector: org.collector, cooldown: r.cooldown, tallies: shared.tallies, logger: logger,
+		collector: org.collector, cooldown: r.cooldown.Cooldown, tallies: shared.tallies, logger: logger,
 	}
 	org.term = &term{
 		handover: &leaderHandover{
@@ -127,24 +111,17 @@ func (r *githubReceiver) addRoles(org *organization, shared *roles) {
 			watchdog: shared.watchdog, logger: logger,
 		},
 		store: shared.store, monitor: r.monitor, dispatcher: dispatcher, rounds: rounds,
-		loop: r.newPassLoop(org, shared, func(result *collect.PassResult, err error) {
-			if dispatcher != nil {
-				dispatcher.recordPass(result)
-			}
-			if err == nil {
-				rounds.signalPass(result.Start)
-			}
-		}),
+		loop: r.newPassLoop(org, shared, dispatcher, rounds),
 	}
 }
 
-func (r *githubReceiver) newPassLoop(
-	org *organization, shared *roles, onPass func(*collect.PassResult, error),
+func (r *replica) newPassLoop(
+	org *organization, shared *sharedParts, dispatcher *gapDispatcher, rounds *lineRounds,
 ) *passLoop {
 	return &passLoop{
-		org: org.name, interval: org.config.ScrapeInterval, logger: shared.logger, telemetry: r.telemetry,
-		collector: org.collector, tallies: shared.tallies, cooldown: r.cooldown, health: shared.health,
-		watchdog: shared.watchdog, state: org.state, onPass: onPass,
+		org: org.name, logger: shared.logger, telemetry: r.telemetry, collector: org.collector,
+		tallies: shared.tallies, cooldown: r.cooldown.Cooldown, health: shared.health, watchdog: shared.watchdog,
+		state: org.state, dispatcher: dispatcher, rounds: rounds,
 		maintenance: &maintenance{
 			org: org.name, store: shared.store, collector: org.collector, logger: shared.logger,
 			retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,
@@ -152,7 +129,7 @@ func (r *githubReceiver) newPassLoop(
 	}
 }
 
-func (r *githubReceiver) newCollector(org *organization, shared *roles) (*collect.Collector, error) {
+func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect.Collector, error) {
 	config := org.config
 	filter, err := config.filter()
 	if err != nil {
@@ -166,8 +143,9 @@ func (r *githubReceiver) newCollector(org *organization, shared *roles) (*collec
 	}, shared.tallies), nil
 }
 
-// httpClient is the collector's HTTP client: TLS, proxy, headers, tracing, and the authenticator where there is one.
-func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
+// newHTTPClient returns the collector's HTTP client: with TLS, proxy, headers, tracing, and the authenticator where one
+// is configured.
+func (r *replica) newHTTPClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
 	settings := r.config.GitHub.ClientConfig
 	if id := config.Auth.Authenticator; id != nil {
 		settings.Auth = configoptional.Some(configauth.Config{AuthenticatorID: *id})
@@ -175,14 +153,15 @@ func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host
 	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
 }
 
-// githubClient makes the client of an organization. Its attempts are counted, and are signs of life of the pass loop.
-func (r *githubReceiver) githubClient(shared *roles, state *credentialState) (*github.Client, error) {
+// newGitHubClient returns the client of an organization. Each of its attempts is counted, and is a heartbeat for the
+// watchdog of the pass loop.
+func (r *replica) newGitHubClient(org *organization, shared *sharedParts) (*github.Client, error) {
 	config := shared.config
 	credential, limits, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	count := state.observeFunc(shared.tallies, shared.logger)
+	count := org.credential.observeFunc(shared.tallies, shared.logger)
 	observe := func(a github.Attempt) {
 		count(a)
 		if !a.IsProbe {
@@ -195,7 +174,7 @@ func (r *githubReceiver) githubClient(shared *roles, state *credentialState) (*g
 	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
 	c := &r.config.GitHub
 	return github.New(github.Settings{
-		HTTP: shared.http, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
+		HTTP: org.httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
 		Credential: credential, Budget: limits, Timeout: c.Timeout,
 		Retry: github.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
@@ -206,7 +185,7 @@ func (r *githubReceiver) githubClient(shared *roles, state *credentialState) (*g
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
 		Concurrency: config.Concurrency, OnAttempt: observe,
-		OnResult:       func(reply github.RequestResult) { r.observeResponse(config.Name, &reply) },
+		OnResult:       func(result github.RequestResult) { r.cooldown.recordResult(config.Name, &result) },
 		OnInvalidValue: invalid.record, OnSchemaError: logSchemaError(shared.logger),
 		CheckPaused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,

@@ -11,44 +11,27 @@ import (
 	"sync"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
-	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// queueErrors joins what the queue of jobs does wrong: jobs that it refuses, and jobs that it confirms and does not
-// deliver. A replica stays ready: what was read is shown.
+// queueErrors has the faults of the queues of backfill jobs, the dependency health.Backfill: queues that refuse jobs,
+// and queues that confirm jobs and do not deliver them. It is safe for concurrent use.
 type queueErrors struct {
-	monitor *health.Monitor
+	reporter *dependencyReporter
 
-	mu sync.Mutex
-	// errs are by queue and, of jobs that vanish, by organization.
-	errs map[string]error
+	mu   sync.Mutex
+	errs map[string]error // by "queue <name>" of refused jobs and "organization <name>" of vanishing ones
 }
 
 func newQueueErrors(monitor *health.Monitor) *queueErrors {
-	return &queueErrors{monitor: monitor, errs: make(map[string]error)}
+	return &queueErrors{reporter: newDependencyReporter(monitor, health.Backfill), errs: make(map[string]error)}
 }
 
-// setRefused notes that a queue refuses jobs, or takes them again.
+// setRefused sets the error of a queue that refuses jobs; nil when it accepts them again.
 func (c *queueErrors) setRefused(queue string, err error) { c.set("queue "+queue, err) }
 
-// set notes a trouble, or that it has passed.
-func (c *queueErrors) set(key string, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil {
-		delete(c.errs, key)
-	} else {
-		c.errs[key] = err
-	}
-	var all []error
-	for _, key := range slices.Sorted(maps.Keys(c.errs)) {
-		all = append(all, c.errs[key])
-	}
-	c.monitor.SetDependencies(map[string]error{health.Backfill: errors.Join(all...)})
-}
-
-// setVanishing notes how many windows of an organization have jobs that vanish. It gives the trouble, nil for none.
+// setVanishing sets the number of windows of an organization whose jobs were lost in its queue again and again. It
+// returns the error that this is; nil for zero windows.
 func (c *queueErrors) setVanishing(org, queue string, windows int) error {
 	var err error
 	if windows > 0 {
@@ -62,10 +45,19 @@ func (c *queueErrors) setVanishing(org, queue string, windows int) error {
 	return err
 }
 
-// queueOf names the queue of an organization's jobs.
-func (j *jobQueue) queueOf(key string) string {
-	if j.shared == nil {
-		return memoryQueueName
+// set sets an error, nil for none, and reports the joined state.
+func (c *queueErrors) set(key string, err error) {
+	c.mu.Lock()
+	if err == nil {
+		delete(c.errs, key)
+	} else {
+		c.errs[key] = err
 	}
-	return rabbitqueue.OrgQueue(j.config.RabbitMQ.Queue, key)
+	var all []error
+	for _, key := range slices.Sorted(maps.Keys(c.errs)) {
+		all = append(all, c.errs[key])
+	}
+	c.reporter.add(errors.Join(all...))
+	c.mu.Unlock()
+	c.reporter.report()
 }

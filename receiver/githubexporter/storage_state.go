@@ -25,21 +25,21 @@ const (
 	storageProbeMargin = 64 << 10
 )
 
-// storageState is what the operations of a storage client say about it. A database file has free pages, so that small
-// writes succeed on a full disk: only a write at least as large as the one that failed ends the trouble. It is safe for
+// storageState has the results of the operations of a storage client, and computes its condition. A database file has free pages, so that small
+// writes succeed on a full disk: only a write at least as large as the one that failed clears the error. It is safe for
 // concurrent use.
 type storageState struct {
-	// changed is called when trouble begins, ends or has another reason. It must not block. nil is none.
-	changed func()
+	// onChange is called without a lock when err begins, ends or gets another text. It must not block. nil is none.
+	onChange func()
 
 	mu         sync.Mutex
-	running    map[uint64]time.Time // when each operation began that runs
-	operations uint64               // operations so far
-	err        error                // nil while the storage does what it is asked for
-	failedSize int                  // of the store's largest write that failed since the trouble began, in bytes
+	running    map[uint64]time.Time // start of each running operation, by its number
+	operations uint64               // number of the last operation
+	err        error                // of the storage; nil while it is healthy
+	failedSize int                  // size in bytes of the store's largest write that failed since err began
 }
 
-// startOperation notes that an operation begins. It gives the operation's number.
+// startOperation records the start of an operation and returns its number.
 func (s *storageState) startOperation(now time.Time) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +51,8 @@ func (s *storageState) startOperation(now time.Time) uint64 {
 	return s.operations
 }
 
-// oldest is when the operation began that runs longest, now when none does.
-func (s *storageState) oldest(now time.Time) time.Time {
+// oldestStart returns the start of the operation that runs longest; now when none runs. s.mu is held.
+func (s *storageState) oldestStart(now time.Time) time.Time {
 	for _, began := range s.running {
 		if began.Before(now) {
 			now = began
@@ -61,8 +61,9 @@ func (s *storageState) oldest(now time.Time) time.Time {
 	return now
 }
 
-// endOperation notes the outcome of an operation that wrote so many bytes. A probe writes more than the store needs.
-func (s *storageState) endOperation(operation uint64, size int, probe bool, err error) {
+// endOperation records the result of an operation that wrote size bytes. The size of a failed probe does not count: it
+// is larger than what the store needs.
+func (s *storageState) endOperation(operation uint64, size int, isProbe bool, err error) {
 	s.mu.Lock()
 	was := s.err
 	delete(s.running, operation)
@@ -71,7 +72,7 @@ func (s *storageState) endOperation(operation uint64, size int, probe bool, err 
 	case isPermanent(was): // does not heal
 	case err != nil:
 		s.err = err
-		if !probe {
+		if !isProbe {
 			s.failedSize = max(s.failedSize, size)
 		}
 	case was != nil && size > 0 && size >= min(s.failedSize, maxStorageProbe):
@@ -79,12 +80,12 @@ func (s *storageState) endOperation(operation uint64, size int, probe bool, err 
 	}
 	changed := (was == nil) != (s.err == nil) || (was != nil && was.Error() != s.err.Error())
 	s.mu.Unlock()
-	if changed && s.changed != nil {
-		s.changed()
+	if changed && s.onChange != nil {
+		s.onChange()
 	}
 }
 
-// permanentError is the trouble that does not heal; nil for any other.
+// permanentError returns the error of the storage when it is a PermanentError, otherwise nil.
 func (s *storageState) permanentError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,12 +97,12 @@ func (s *storageState) permanentError() error {
 
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
-// assess gives the size of the record with which to find out more, 0 while an operation runs, which says more itself,
-// and the present trouble.
-func (s *storageState) assess(now time.Time) (probe int, trouble error) {
+// assess returns the present error of the storage, and the size in bytes of the record that a probe has to write to
+// find out more: 0 while an operation runs, whose result will tell, and after a permanent error.
+func (s *storageState) assess(now time.Time) (probeSize int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	oldest := s.oldest(now)
+	oldest := s.oldestStart(now)
 	switch {
 	case isPermanent(s.err):
 		return 0, s.err
@@ -113,37 +114,5 @@ func (s *storageState) assess(now time.Time) (probe int, trouble error) {
 		return 1, nil
 	default:
 		return min(2*s.failedSize+storageProbeMargin, maxStorageProbe), s.err
-	}
-}
-
-// ping finds out whether the storage can be written to.
-func (g *storageGuard) ping(ctx context.Context) error {
-	if size, _ := g.state.assess(time.Now()); size > 0 {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			g.probe(context.WithoutCancel(ctx), size)
-		}()
-		select {
-		case <-done:
-		case <-ctx.Done(): // what runs is judged by the next probes
-		}
-	}
-	_, trouble := g.state.assess(time.Now())
-	if trouble == nil {
-		return nil
-	}
-	const text = "the storage extension %q fails to store records; they are re-read from GitHub once it works " +
-		"again: %w"
-	return fmt.Errorf(text, g.extension, trouble)
-}
-
-// probe writes a record. What a large one took is free for the store afterwards.
-func (g *storageGuard) probe(ctx context.Context, size int) {
-	write := func(size int) error {
-		return g.observe(size, true, func() error { return g.client.Set(ctx, storageProbeKey, make([]byte, size)) })
-	}
-	if err := write(size); err == nil && size > 1 {
-		_ = write(1) // the state has the outcome
 	}
 }

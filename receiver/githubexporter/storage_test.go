@@ -26,6 +26,8 @@ type diskClient struct {
 	sizes  []int
 }
 
+func (*diskClient) Close(context.Context) error { return nil }
+
 func (c *diskClient) Set(_ context.Context, _ string, value []byte) error {
 	if c.hang != nil {
 		<-c.hang
@@ -46,7 +48,7 @@ func TestStorageState(t *testing.T) {
 	changes := 0
 	client := &diskClient{free: 100}
 	g := &storageGuard{client: client, extension: "file_storage"}
-	g.state.changed = func() { changes++ }
+	g.state.onChange = func() { changes++ }
 	require.NoError(t, g.ping(t.Context()))
 	require.Equal(t, []int{1}, client.sizes)
 	require.ErrorIs(t, g.Set(t.Context(), "a", make([]byte, 5000)), syscall.ENOSPC)
@@ -103,6 +105,40 @@ func TestStorageThatHangs(t *testing.T) {
 		synctest.Wait()
 		require.NoError(t, ask())
 		require.Equal(t, []int{1, 1}, client.sizes)
+	})
+}
+
+// TestCloseAwaitsTheProbe: a probe that outlives its ping has ended when Close returns, if it ends within the grace.
+func TestCloseAwaitsTheProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := &diskClient{hang: make(chan struct{}), free: 1000}
+		g := &storageGuard{client: client, extension: "file_storage"}
+		ctx, cancel := context.WithTimeout(t.Context(), probeTimeout)
+		defer cancel()
+		require.NoError(t, g.ping(ctx))
+		require.True(t, g.isProbing())
+		time.AfterFunc(storageProbeGrace/2, func() { close(client.hang) })
+		began := time.Now()
+		require.NoError(t, g.Close(t.Context()))
+		require.False(t, g.isProbing())
+		require.Equal(t, storageProbeGrace/2, time.Since(began))
+	})
+}
+
+// TestCloseDoesNotAwaitAHangingProbe for longer than the grace.
+func TestCloseDoesNotAwaitAHangingProbe(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := &diskClient{hang: make(chan struct{}), free: 1000}
+		g := &storageGuard{client: client, extension: "file_storage"}
+		ctx, cancel := context.WithTimeout(t.Context(), probeTimeout)
+		defer cancel()
+		require.NoError(t, g.ping(ctx))
+		began := time.Now()
+		require.NoError(t, g.Close(t.Context()))
+		require.Equal(t, storageProbeGrace, time.Since(began))
+		close(client.hang)
 	})
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
@@ -36,74 +35,97 @@ type sizer interface {
 	Sizes(org string) (series, events int)
 }
 
-// backend is the store that the configuration chose.
+// backend is the store that the configuration chose, with the parts that depend on the choice.
 type backend struct {
 	ledger.Store
 	sizer
+
+	// close closes the store and what it opened.
 	close func(ctx context.Context) error
-	// connection is what the store waits for; nil for a store in this process.
-	connection io.Closer
-	// ping asks whether the store can be written to, and dependency is its name; nil for a store in memory.
-	ping       func(ctx context.Context) error
-	dependency string
-	// isInFallback reports whether the store goes on in memory without Redis; nil where it never does.
+	// connection is the connection to Redis; nil for a store in this process.
+	connection *connection
+	// probe finds out whether the store can be written to; nil for a store in memory.
+	probe *storeProbe
+	// isInFallback reports whether the store works in memory without Redis; nil where it never does.
 	isInFallback func() bool
-	// budget makes the budget of a credential's limits.
+	// budget returns the budget of a credential's limits.
 	budget func(credential string) budget.Budget
-	// claims are of backfill jobs; nil where the store is not shared.
+	// claims are those of backfill jobs; nil where the store is not shared.
 	claims backfill.Claims
-	// probeRequested has a token when there may be something new about the store or the views.
+	// probeRequested has a token when the state of the store or of a view may have changed.
 	probeRequested wakeup.Signal
-	// corrupt counts records of the store that could not be what was written.
+	// corrupt is the number of corrupt records that were read from the store.
 	corrupt atomic.Int64
-
-	disconnectOnce sync.Once
-	disconnectErr  error
-
-	mu           sync.Mutex
-	followErrors map[string]error // of following, by organization
+	follow  followErrors
 }
 
-// interrupt ends what waits for an answer of the store.
-func (b *backend) interrupt() { _ = b.disconnect() }
+// storeProbe finds out whether the store can be written to.
+type storeProbe struct {
+	dependency string // name of the store among the dependencies
+	// ping returns why the store cannot be written to, nil when it can.
+	ping func(ctx context.Context) error
+}
 
-// disconnect may be called more than once.
-func (b *backend) disconnect() error {
-	if b.connection == nil {
-		return nil
+// connection closes a connection once. It is safe for concurrent use.
+type connection struct {
+	io.Closer
+
+	once sync.Once
+	err  error
+}
+
+// Close implements io.Closer. Operations that wait for the server fail. Further calls return the result of the first.
+func (c *connection) Close() error {
+	c.once.Do(func() { c.err = c.Closer.Close() })
+	return c.err
+}
+
+// interrupt makes operations fail that still wait for the store's server.
+func (b *backend) interrupt() {
+	if b.connection != nil {
+		_ = b.connection.Close() // close returns the error
 	}
-	b.disconnectOnce.Do(func() { b.disconnectErr = b.connection.Close() })
-	return b.disconnectErr
 }
 
-// setFollowError notes that an organization cannot be followed, or can be again.
-func (b *backend) setFollowError(org string, err error) {
-	b.mu.Lock()
-	if b.followErrors == nil {
-		b.followErrors = make(map[string]error)
+// followErrors has why organizations cannot be followed. The zero value has none. It is safe for concurrent use.
+type followErrors struct {
+	mu   sync.Mutex
+	orgs map[string]error
+}
+
+// set sets the error of an organization; nil when it can be followed again.
+func (f *followErrors) set(org string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.orgs == nil {
+		f.orgs = make(map[string]error)
 	}
-	b.followErrors[org] = err
-	b.mu.Unlock()
-	b.requestProbe()
+	f.orgs[org] = err
 }
 
-// requestProbe asks for a probe now.
-func (b *backend) requestProbe() {
-	b.probeRequested.Notify()
+// errorOf returns the error of an organization; nil when it can be followed.
+func (f *followErrors) errorOf(org string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.orgs[org]
 }
 
+// followError returns why an organization cannot be followed; nil when it can. In fallback it follows memory.
 func (b *backend) followError(org string) error {
 	if b.isInFallback != nil {
-		return nil // what is followed is in memory
+		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.followErrors[org]
+	return b.follow.errorOf(org)
 }
 
-func openBackend(ctx context.Context, config *Config, settings receiver.Settings, host component.Host) (*backend,
-	error,
-) {
+// shutdownGrace is the time that work has to end by itself at shutdown, before interrupt.
+const shutdownGrace = 700 * time.Millisecond
+
+// openBackend opens the store that the configuration chose. Its error is one of the configuration, or of a storage
+// extension; it does not wait for Redis.
+func openBackend(
+	ctx context.Context, config *Config, settings receiver.Settings, host component.Host,
+) (*backend, error) {
 	if config.Redis.Enabled() {
 		return openRedis(ctx, config, settings)
 	}
@@ -116,15 +138,15 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 			close: func(context.Context) error { return nil },
 		}, nil
 	}
-	client, err := storageClient(ctx, config.Storage, settings, host)
+	client, err := openStorage(ctx, config.Storage, settings, host)
 	if err != nil {
 		return nil, err
 	}
 	b := &backend{
-		probeRequested: wakeup.NewSignal(), budget: localBudget, close: client.Close, ping: client.ping,
-		dependency: health.Storage,
+		probeRequested: wakeup.NewSignal(), budget: localBudget, close: client.Close,
+		probe: &storeProbe{dependency: health.Storage, ping: client.ping},
 	}
-	client.state.changed = b.requestProbe
+	client.state.onChange = b.probeRequested.Notify
 	store := extstore.New(client, extstore.Settings{
 		MaxSeries: config.MaxSeries,
 		OnCorrupt: b.reportCorrupt(settings.Logger),
@@ -133,7 +155,7 @@ func openBackend(ctx context.Context, config *Config, settings receiver.Settings
 	return b, nil
 }
 
-// reportCorrupt counts and logs a record that cannot be what was written.
+// reportCorrupt returns a function that counts and logs a corrupt record of the store.
 func (b *backend) reportCorrupt(logger *zap.Logger) func(key string, err error) {
 	return func(key string, err error) {
 		b.corrupt.Add(1)
@@ -141,14 +163,14 @@ func (b *backend) reportCorrupt(logger *zap.Logger) func(key string, err error) 
 	}
 }
 
-// openRedis makes a store on Redis. It does not wait for Redis.
+// openRedis opens a store on Redis. It does not wait for Redis.
 func openRedis(ctx context.Context, config *Config, settings receiver.Settings) (*backend, error) {
 	client, err := config.Redis.Connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b := &backend{probeRequested: wakeup.NewSignal(), connection: client}
-	b.close = func(context.Context) error { return b.disconnect() }
+	b := &backend{probeRequested: wakeup.NewSignal(), connection: &connection{Closer: client}}
+	b.close = func(context.Context) error { return b.connection.Close() }
 	var refresh time.Duration
 	if config.Snapshot == snapshotFull {
 		refresh = config.EmitInterval
@@ -172,16 +194,17 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 			} else {
 				settings.Logger.Info("Redis can be read again.", zap.String("org", org))
 			}
-			b.setFollowError(org, err)
+			b.follow.set(org, err)
+			b.probeRequested.Notify()
 		},
 	})
-	b.Store, b.sizer, b.dependency = store, store, health.Redis
+	b.Store, b.sizer = store, store
 	risks := redisconn.NewRiskWatch(client, logRedisRisks(settings.Logger))
-	b.ping = func(ctx context.Context) error {
+	b.probe = &storeProbe{dependency: health.Redis, ping: func(ctx context.Context) error {
 		err := store.Ping(ctx)
 		risks.Refresh(ctx, err == nil)
 		return err
-	}
+	}}
 	b.claims = redisclaims.New(client, redisclaims.Settings{
 		Prefix: config.Redis.KeyPrefix, TTL: 2 * config.Backfill.DedupTTL, OnCorrupt: b.reportCorrupt(settings.Logger),
 	})
@@ -196,7 +219,7 @@ func openRedis(ctx context.Context, config *Config, settings receiver.Settings) 
 	return b, nil
 }
 
-// logRedisRisks logs the settings of Redis that endanger the ledger.
+// logRedisRisks returns a function that logs the settings of Redis that put the ledger at risk, or that there are none.
 func logRedisRisks(logger *zap.Logger) func(risks []string) {
 	return func(risks []string) {
 		if len(risks) == 0 {
@@ -210,9 +233,10 @@ func logRedisRisks(logger *zap.Logger) func(risks []string) {
 	}
 }
 
+// localBudget returns a budget that only this process uses.
 func localBudget(string) budget.Budget { return &budget.Local{} }
 
-// logBudgetState says that GitHub's limits are not shared.
+// logBudgetState returns a function that logs an error of the shared budget, or with nil that it is used again.
 func logBudgetState(logger *zap.Logger) func(err error) {
 	return func(err error) {
 		if err != nil {
@@ -224,61 +248,26 @@ func logBudgetState(logger *zap.Logger) func(err error) {
 	}
 }
 
-// enableFallback goes on in memory while Redis is down.
+// enableFallback makes the store work in memory while Redis is unavailable.
 func (b *backend) enableFallback(store *redisstore.Store, config *Config, logger *zap.Logger) {
 	var orgs []string
 	for i := range config.Orgs {
 		orgs = append(orgs, config.Orgs[i].Name)
 	}
-	alone := fallback.New(store, orgs, config.MaxSeries, func(alone bool) {
-		if alone {
+	memory := fallback.New(store, orgs, config.MaxSeries, func(isDegraded bool) {
+		if isDegraded {
 			logger.Error("Redis is unavailable; continuing in memory. New records are replayed to Redis when it " +
 				"recovers.")
 		} else {
 			logger.Warn("Redis recovered; the records held in memory were replayed to it.")
 		}
-		b.requestProbe()
+		b.probeRequested.Notify()
 	})
-	b.Store, b.sizer, b.isInFallback = alone, alone, alone.IsDegraded
+	b.Store, b.sizer, b.isInFallback = memory, memory, memory.IsDegraded
 	b.close = func(context.Context) error {
 		interrupt := time.AfterFunc(shutdownGrace, b.interrupt)
 		defer interrupt.Stop()
-		alone.Close()
-		return b.disconnect()
+		memory.Close()
+		return b.connection.Close()
 	}
-}
-
-func storageClient(
-	ctx context.Context, name string, settings receiver.Settings, host component.Host,
-) (*storageGuard, error) {
-	var id component.ID
-	if err := id.UnmarshalText([]byte(name)); err != nil {
-		return nil, fmt.Errorf("storage: %q: %w", name, err)
-	}
-	extension, ok := host.GetExtensions()[id]
-	if !ok {
-		return nil, fmt.Errorf(
-			"storage: there is no extension %q, want the id of one under extensions and service::extensions", name)
-	}
-	provider, ok := extension.(storage.Extension)
-	if !ok {
-		return nil, fmt.Errorf(
-			"storage: the extension %q stores nothing, want a storage extension such as file_storage", name)
-	}
-	guard := &storageGuard{
-		extension: name, file: strings.Join([]string{"receiver", settings.ID.Type().String(), settings.ID.Name()}, "_"),
-	}
-	// The database checks the file in a goroutine of its own, whose panic ends the process: only a line before it can
-	// explain it.
-	settings.Logger.Info("Opening the state in the storage extension. If the process ends here in go.etcd.io/bbolt, "+
-		"the file is damaged: "+moveAway+".",
-		zap.String("storage", name), zap.String("file", guard.file))
-	err := guard.recoverDamage(func() (err error) {
-		guard.client, err = provider.GetClient(ctx, component.KindReceiver, settings.ID, "")
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("storage: open %q: %w", name, err)
-	}
-	return guard, nil
 }

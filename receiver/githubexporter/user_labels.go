@@ -8,9 +8,6 @@ import (
 	"encoding/hex"
 	"strconv"
 	"sync/atomic"
-	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
@@ -19,30 +16,28 @@ import (
 // labelAll is the user label of all users together. No login begins with an underscore.
 const labelAll = "_all"
 
-// userLabels makes the user labels that the configuration asks for, for all organizations. It is safe for concurrent
-// use.
+// userLabels makes the values of the user label as the block actors of the configuration wants them, for all
+// organizations. It is safe for concurrent use.
 type userLabels struct {
 	bots    string
 	exclude pattern.List
 	labelOf func(activity.Actor) string
-	// matched are the patterns of exclude that match a user of any organization.
+	// matched says, for each pattern of exclude, whether it has matched a user of any organization.
 	matched []atomic.Bool
-	// unmatchedReported says that the patterns which match no user were reported; it belongs to the emitter.
-	unmatchedReported bool
 }
 
-// newUserLabels takes a configuration that has been validated.
+// newUserLabels returns the labels of a configuration that was validated.
 func newUserLabels(config *ActorsConfig) *userLabels {
 	exclude, err := pattern.CompileList(config.Exclude)
 	if err != nil {
-		panic(err) // Validate has refused it
+		panic(err) // cannot be: Validate compiles them too
 	}
 	return &userLabels{
 		bots: config.Bots, exclude: exclude, labelOf: labelOf(config.Label), matched: make([]atomic.Bool, len(exclude)),
 	}
 }
 
-// labelFor is a user's label, and false for a user who is not shown. Every pattern is tried, so that matched is
+// labelFor returns the label of a user; false for a user who is not shown. It tries every pattern, so that matched is
 // complete.
 func (u *userLabels) labelFor(a activity.Actor) (string, bool) {
 	a = a.Canonical()
@@ -59,7 +54,7 @@ func (u *userLabels) labelFor(a activity.Actor) (string, bool) {
 	return u.labelOf(a), true
 }
 
-// unmatchedPatterns are the patterns that match no user so far.
+// unmatchedPatterns returns the patterns of exclude that have matched no user so far.
 func (u *userLabels) unmatchedPatterns() []string {
 	var texts []string
 	for i := range u.exclude {
@@ -70,35 +65,7 @@ func (u *userLabels) unmatchedPatterns() []string {
 	return texts
 }
 
-// reportUnmatchedUsers warns once of patterns in actors::exclude that match no user, when every organization that this
-// replica leads has been read once and the views had an emission's interval to follow.
-func (r *githubReceiver) reportUnmatchedUsers(now time.Time) {
-	if r.users.unmatchedReported || len(r.users.exclude) == 0 {
-		return
-	}
-	leads := false
-	for _, org := range r.orgs {
-		if !org.view.IsCaughtUp() {
-			return
-		}
-		if !r.monitor.Leads(org.name) {
-			continue
-		}
-		leads = true
-		if at := org.state.firstComplete(); at.IsZero() || now.Sub(at) < r.config.EmitInterval {
-			return
-		}
-	}
-	if !leads {
-		return
-	}
-	r.users.unmatchedReported = true
-	if texts := r.users.unmatchedPatterns(); len(texts) > 0 {
-		r.settings.Logger.Warn("Patterns in actors::exclude match no user found up to the first complete pass. "+
-			"Only * and ? are wildcards; case is ignored.", zap.Strings("patterns", texts))
-	}
-}
-
+// labelOf returns the label of an actor for a value of actors::label.
 func labelOf(kind string) func(activity.Actor) string {
 	switch kind {
 	case labelID:
@@ -112,7 +79,7 @@ func labelOf(kind string) func(activity.Actor) string {
 	}
 }
 
-// idLabel is the account's id, or the login where there is no account.
+// idLabel returns the id of the account, or the login where there is no account.
 func idLabel(a activity.Actor) string {
 	if a.ID == 0 {
 		return a.Login
@@ -120,8 +87,8 @@ func idLabel(a activity.Actor) string {
 	return strconv.FormatInt(a.ID, 10)
 }
 
-// hashedLabel is the beginning of the SHA-256 of the login in hexadecimal. A list of logins
-// resolves it: it keeps names off dashboards, it is not anonymity. Those who are no account keep their names.
+// hashedLabel returns the first 8 bytes of the SHA-256 of the login in hexadecimal. It keeps names off dashboards and is
+// no anonymity: a list of logins resolves it. Actors that are no account keep their names.
 func hashedLabel(a activity.Actor) string {
 	switch a.Login {
 	case activity.LoginGhost, activity.LoginUnlinkedGitAuthor, activity.LoginUnattributedCommit, activity.LoginOther:
