@@ -35,8 +35,8 @@ func (w *Warning) Error() string { return w.Err.Error() }
 // Unwrap returns the error itself.
 func (w *Warning) Unwrap() error { return w.Err }
 
-// requiredBy has, by dependency, the roles that are not ready without it. Without GitHub a replica is degraded, not unready:
-// it still serves what it has read.
+// requiredBy has, by dependency, the roles that are not ready without it. Without GitHub a replica is degraded, not
+// unready: it still serves what it has read.
 var requiredBy = map[string][]Role{
 	Redis:        {Leader, Follower},
 	Storage:      {Leader, Follower},

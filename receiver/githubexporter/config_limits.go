@@ -14,7 +14,8 @@ const (
 	maxRetention = 9600 * time.Hour // of events, and so of every look-back
 )
 
-// Values of redis::unavailable and rabbitmq::unavailable: whether the replica waits for the server or goes on in memory.
+// Values of redis::unavailable and rabbitmq::unavailable: whether the replica waits for the server or goes on in
+// memory.
 const (
 	unavailableWait   = "wait"
 	unavailableMemory = "memory"

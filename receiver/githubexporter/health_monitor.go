@@ -17,8 +17,8 @@ var (
 	errNotProbed   = errors.New("not probed yet")
 )
 
-// newMonitor returns the monitor of a receiver, which computes its readiness (internal/health/readiness.go). Each change
-// of its report becomes a component status event.
+// newMonitor returns the monitor of a receiver, which computes its readiness (internal/health/readiness.go). Each
+// change of its report becomes a component status event.
 func newMonitor(config *Config, host component.Host) *health.Monitor {
 	var orgs []string
 	for i := range config.Orgs {

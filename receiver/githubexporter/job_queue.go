@@ -64,8 +64,9 @@ type backlogState struct {
 	invalid, returned map[string]int64
 }
 
-// openJobQueue opens the queue that the configuration chose; nil when there is no backfill. claims are those of a shared
-// store, nil for a store of this process. It does not wait for the broker. The error is one of the configuration.
+// openJobQueue opens the queue that the configuration chose; nil when there is no backfill. claims are those of a
+// shared store, nil for a store of this process. It does not wait for the broker. The error is one of the
+// configuration.
 func openJobQueue(
 	ctx context.Context, config *Config, settings receiver.Settings, monitor *health.Monitor, claims backfill.Claims,
 ) (*jobQueue, error) {

@@ -63,7 +63,8 @@ func newTestLoop(t *testing.T, source collect.Source, logger *zap.Logger) *passL
 	collector := collect.New(collect.Settings{Org: org, Source: source, Store: store, Now: time.Now}, tallies)
 	return &passLoop{
 		org: org, logger: logger, telemetry: telemetry, collector: collector, tallies: tallies,
-		cooldown: health.NewCooldown(health.CooldownSettings{}), watchdog: &watchdog{interval: time.Minute}, state: newOrgState(func() {}),
+		cooldown: health.NewCooldown(health.CooldownSettings{}), state: newOrgState(func() {}),
+		watchdog: &watchdog{interval: time.Minute},
 		health: &orgHealth{
 			org: org, readErrors: newReadErrors(monitor), access: newGitHubAccess(monitor), logger: logger,
 		},

@@ -140,7 +140,8 @@ var damageMessages = []string{"invalid database", "version mismatch", "checksum 
 const moveAway = "move the file away to begin a new one: the look-back is read again, and the cumulative sums " +
 	"start from what it shows"
 
-// recoverDamage runs an operation. It returns a panic as a PermanentError, and adds the remedy to errors that are known.
+// recoverDamage runs an operation. It returns a panic as a PermanentError, and adds the remedy to errors that are
+// known.
 func (g *storageGuard) recoverDamage(do func() error) (err error) {
 	defer func() {
 		if damage := recover(); damage != nil {

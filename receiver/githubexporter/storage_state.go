@@ -25,9 +25,9 @@ const (
 	storageProbeMargin = 64 << 10
 )
 
-// storageState has the results of the operations of a storage client, and computes its condition. A database file has free pages, so that small
-// writes succeed on a full disk: only a write at least as large as the one that failed clears the error. It is safe for
-// concurrent use.
+// storageState has the results of the operations of a storage client, and computes its condition. A database file has
+// free pages, so that small writes succeed on a full disk: only a write at least as large as the one that failed clears
+// the error. It is safe for concurrent use.
 type storageState struct {
 	// onChange is called without a lock when err begins, ends or gets another text. It must not block. nil is none.
 	onChange func()

@@ -72,7 +72,8 @@ func TestFencedWrites(t *testing.T) {
 		}
 		return fenced > 0
 	})
-	require.ErrorContains(t, (&healthProber{store: r.store, orgs: r.orgs}).leadershipError(time.Now(), true), "two elections lead it")
+	prober := &healthProber{store: r.store, orgs: r.orgs}
+	require.ErrorContains(t, prober.leadershipError(time.Now(), true), "two elections lead it")
 	<-time.After(5 * config.Orgs[0].ScrapeInterval)
 	require.Equal(t, asked, passes(), "it makes passes all the same")
 	end()

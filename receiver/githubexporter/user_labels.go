@@ -87,8 +87,8 @@ func idLabel(a activity.Actor) string {
 	return strconv.FormatInt(a.ID, 10)
 }
 
-// hashedLabel returns the first 8 bytes of the SHA-256 of the login in hexadecimal. It keeps names off dashboards and is
-// no anonymity: a list of logins resolves it. Actors that are no account keep their names.
+// hashedLabel returns the first 8 bytes of the SHA-256 of the login in hexadecimal. It keeps names off dashboards and
+// is no anonymity: a list of logins resolves it. Actors that are no account keep their names.
 func hashedLabel(a activity.Actor) string {
 	switch a.Login {
 	case activity.LoginGhost, activity.LoginUnlinkedGitAuthor, activity.LoginUnattributedCommit, activity.LoginOther:
