@@ -63,19 +63,19 @@ func (c *clock) set(now time.Time) {
 	}
 }
 
-// recorded is a store that counts its commits.
-type recorded struct {
+// countingStore is a store in memory that counts its commits.
+type countingStore struct {
 	*memstore.Store
 
 	mu      sync.Mutex
 	commits int
 }
 
-func newRecorded() *recorded {
-	return &recorded{Store: memstore.New(memstore.Settings{})}
+func newCountingStore() *countingStore {
+	return &countingStore{Store: memstore.New(memstore.Settings{})}
 }
 
-func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+func (r *countingStore) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
 	receipt, err := r.Store.Commit(ctx, fence, b)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,12 +83,12 @@ func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (le
 	return receipt, err
 }
 
-// bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
+// bench is a collector between a scripted GitHub and a store in memory, with one clock for all of them.
 type bench struct {
 	t         *testing.T
 	clock     *clock
 	server    *githubtest.Server
-	store     *recorded
+	store     *countingStore
 	view      *ledgerview.View
 	tallies   *Tallies
 	collector *Collector
@@ -96,18 +96,18 @@ type bench struct {
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// inProcess is a transport to a server without a network. A fault that hangs is a time-out, without waiting for it.
-func inProcess(server *githubtest.Server) githubtest.InProcess {
+// handlerTransport returns a transport that calls the handler of a server without a network.
+func handlerTransport(server *githubtest.Server) githubtest.InProcess {
 	return githubtest.InProcess{Handler: server, Patience: time.Second}
 }
 
-// inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its
-// client may be changed.
-func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
+// newInProcessBench returns a bench without a network, whose client makes maxAttempts attempts. change may change the
+// settings of its server, its client and its collector.
+func newInProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	change ...func(*githubtest.Settings, *github.Settings, *Settings),
 ) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	b := &bench{t: t, clock: newClock(noon), store: newCountingStore(), tallies: &Tallies{}}
 	server := githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
 		Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000},
@@ -124,7 +124,8 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 		Sleep: func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour,
+		Org: data.Org.Login, Store: b.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
+		Lookback:        336 * time.Hour,
 		BackfillEnabled: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
@@ -132,7 +133,7 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	}
 	b.server = githubtest.NewServer(server)
 	t.Cleanup(b.server.Close)
-	client.HTTP = &http.Client{Transport: inProcess(b.server)}
+	client.HTTP = &http.Client{Transport: handlerTransport(b.server)}
 	source, err := github.New(client)
 	require.NoError(t, err)
 	if settings.Source == nil {
@@ -142,12 +143,13 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	return b
 }
 
-// maxAttempts is how often a request is sent before its failure counts.
+// maxAttempts is the number of attempts of a request.
 const maxAttempts = 3
 
+// newBench returns a bench with a server on a loopback port. change may change the settings of its collector.
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*Settings)) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	b := &bench{t: t, clock: newClock(noon), store: newCountingStore(), tallies: &Tallies{}}
 	b.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
 		Credentials: []githubtest.Credential{
@@ -155,7 +157,7 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		},
 	})
 	settings := Settings{
-		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: b.newClient(api), Store: b.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
 		Lookback: 336 * time.Hour, Now: b.clock.Now,
 	}
 	for _, f := range change {
@@ -166,7 +168,8 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 	return b
 }
 
-func (b *bench) client(api github.API, tokens ...string) *github.Client {
+// newClient returns a client of the bench's server that makes two attempts.
+func (b *bench) newClient(api github.API, tokens ...string) *github.Client {
 	b.t.Helper()
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	b.t.Cleanup(transport.CloseIdleConnections)
@@ -184,7 +187,7 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 	return client
 }
 
-func allRepositories(t *testing.T) Filter {
+func allRepositoriesFilter(t *testing.T) Filter {
 	t.Helper()
 	f, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(t, err)
@@ -194,32 +197,33 @@ func allRepositories(t *testing.T) Filter {
 // pass makes a pass that must not fail.
 func (b *bench) pass() PassResult {
 	b.t.Helper()
-	sum, err := b.collector.Pass(b.t.Context(), 1)
+	result, err := b.collector.Pass(b.t.Context(), 1)
 	require.NoError(b.t, err)
-	return sum
+	return result
 }
 
-// fill has every gap read once, one order for each window of a repository.
-func (b *bench) fill() {
+// fillGaps reads every gap once.
+func (b *bench) fillGaps() {
 	b.t.Helper()
-	for _, order := range b.orders() {
-		_, err := b.collector.Fill(b.t.Context(), order)
+	for _, request := range b.fillRequests() {
+		_, err := b.collector.Fill(b.t.Context(), request)
 		require.NoError(b.t, err)
 	}
 }
 
-func (b *bench) orders() []FillRequest {
+// fillRequests returns a request for each window of a repository that is a gap.
+func (b *bench) fillRequests() []FillRequest {
 	b.t.Helper()
 	cov := b.coverage()
-	orders := make(map[string]FillRequest)
+	requests := make(map[string]FillRequest)
 	for _, gap := range cov.Gaps() {
 		key := fmt.Sprint(gap.Repo, gap.Window)
-		order := orders[key]
-		orders[key] = FillRequest{
-			Scope: activity.Scope{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window},
+		request := requests[key]
+		requests[key] = FillRequest{
+			Scope: activity.Scope{RepoID: gap.Repo, Streams: request.Streams.With(gap.Stream), Window: gap.Window},
 		}
 	}
-	return slices.Collect(maps.Values(orders))
+	return slices.Collect(maps.Values(requests))
 }
 
 func (b *bench) coverage() ledger.Coverage {
@@ -229,20 +233,21 @@ func (b *bench) coverage() ledger.Coverage {
 	return cov
 }
 
-// shown is what the view shows, by repository and user.
-type shown map[ledgerview.Series]ledgerview.Values
+// emitted has the values that a view emits, by repository and user.
+type emitted map[ledgerview.Series]ledgerview.Values
 
-func (s shown) Emit(series ledgerview.Series, v *ledgerview.Values) { s[series] = *v }
-func (s shown) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
+func (s emitted) Emit(series ledgerview.Series, v *ledgerview.Values) { s[series] = *v }
+func (s emitted) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
 
-// metrics are what a replica that starts now would show.
-func (b *bench) metrics() shown {
+// metrics returns what a replica that starts now would emit.
+func (b *bench) metrics() emitted {
 	b.t.Helper()
-	result := shown{}
-	b.viewNow().Visit(b.clock.Now(), result)
+	result := emitted{}
+	b.newView().Visit(b.clock.Now(), result)
 	return result
 }
 
+// tally returns the sum of the increments of a counter in the store.
 func (b *bench) tally(name string, labels ...string) uint64 {
 	b.t.Helper()
 	key := ledger.TallyKey{Name: name}
@@ -265,8 +270,8 @@ func (b *bench) tally(name string, labels ...string) uint64 {
 	return n
 }
 
-// of is the total of a kind over all users of a repository.
-func (s shown) of(repo string, kind activity.Kind) uint64 {
+// total returns the total of a kind over all users of a repository.
+func (s emitted) total(repo string, kind activity.Kind) uint64 {
 	var n uint64
 	for series, v := range s {
 		if series.Repo == repo {
@@ -276,8 +281,8 @@ func (s shown) of(repo string, kind activity.Kind) uint64 {
 	return n
 }
 
-// dataset is an organization with empty repositories of the given names.
-func dataset(names ...string) *githubtest.Dataset {
+// newDataset returns an organization with empty repositories of the given names.
+func newDataset(names ...string) *githubtest.Dataset {
 	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: noon.AddDate(0, 0, -60), Until: noon}}
 	for _, name := range names {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
@@ -285,8 +290,8 @@ func dataset(names ...string) *githubtest.Dataset {
 	return d
 }
 
-// commit adds a commit of ten lines at a time.
-func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
+// addCommit adds a commit of ten lines at a time.
+func addCommit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
 	sha := fmt.Sprintf("%040x", 0x1000000+len(d.Commits))
 	d.Commits = append(d.Commits, githubtest.Commit{
 		Repo: repo, SHA: sha, Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1,
@@ -295,14 +300,16 @@ func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit
 	return &d.Commits[len(d.Commits)-1]
 }
 
-func pull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
+// addPull adds a pull request, which is merged unless merged is nil.
+func addPull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
 	p := githubtest.Pull{
 		Repo: repo, Number: number, Login: new("bob"), CreatedAt: created, MergedAt: merged, ClosedAt: merged,
 	}
 	d.Pulls = append(d.Pulls, p)
 }
 
-func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
+// addReview adds a review of a pull request.
+func addReview(d *githubtest.Dataset, repo string, number int, at time.Time) {
 	r := githubtest.Review{
 		Repo: repo, Pull: number, ID: int64(5000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at,
 		State: "APPROVED",
@@ -310,14 +317,16 @@ func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
 	d.Reviews = append(d.Reviews, r)
 }
 
-func comment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
+// addComment adds a comment to an issue.
+func addComment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
 	c := githubtest.Comment{
 		Repo: repo, Issue: issue, ID: int64(9000 + len(d.Comments)), Login: new("kim"), CreatedAt: at, UpdatedAt: at,
 	}
 	d.Comments = append(d.Comments, c)
 }
 
-func realData(t *testing.T) *githubtest.Dataset {
+// loadRecordedData returns the recorded activity of a real organization, from testdata.
+func loadRecordedData(t *testing.T) *githubtest.Dataset {
 	t.Helper()
 	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
 	require.NoError(t, err)
@@ -335,8 +344,8 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 	}
 }
 
-// appKey is the private key of an App, in PEM form as well.
-var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
+// newAppKey returns the private key of a GitHub App, and the key in PEM form. It is made once.
+var newAppKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
@@ -344,11 +353,12 @@ var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 })
 
-// authenticateApp lets an App's installation read, which knows its id or has to find it out.
+// authenticateApp makes a client authenticate as a GitHub App. With installed the client knows the id of its
+// installation, otherwise it has to request it.
 func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.Settings, installed bool) {
 	t.Helper()
 	org := server.Datasets[0].Org.Login
-	key, text := appKey()
+	key, text := newAppKey()
 	server.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
 	server.Apps = []githubtest.App{
 		{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},

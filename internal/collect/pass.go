@@ -32,8 +32,10 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 	}
 	result.Duration = c.settings.Now().Sub(start)
 	result.Status, result.RetryAt = passStatus(&result, err)
-	span.SetAttributes(attribute.String("result", string(result.Status)), attribute.Int("repositories", result.Repositories),
-		attribute.Int("changed", result.Changed), attribute.Int("events", result.Events))
+	span.SetAttributes(
+		attribute.String("result", string(result.Status)), attribute.Int("repositories", result.Repositories),
+		attribute.Int("changed", result.Changed), attribute.Int("events", result.Events),
+	)
 	if err != nil {
 		span.SetStatus(codes.Error, string(result.Status))
 	}

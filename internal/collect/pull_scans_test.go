@@ -18,24 +18,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
-// large is a repository with more to read of its past than a minute's share of a limit: each of its pull requests and
-// commits is a request with REST.
-func large(pulls, commits int) *githubtest.Dataset {
-	data := dataset("one")
+// largeRepo returns a repository with a longer past than a minute's share of a limit can read: with REST each of its
+// pull requests and commits is a request.
+func largeRepo(pulls, commits int) *githubtest.Dataset {
+	data := newDataset("one")
 	for i := range pulls {
 		at := noon.Add(-time.Duration(30+i/2) * time.Hour)
-		pull(data, "one", i+1, at, &at)
-		review(data, "one", i+1, at.Add(time.Minute))
+		addPull(data, "one", i+1, at, &at)
+		addReview(data, "one", i+1, at.Add(time.Minute))
 	}
 	for i := range commits {
-		commit(data, "one", noon.Add(-time.Duration(30+i/3)*time.Hour))
+		addCommit(data, "one", noon.Add(-time.Duration(30+i/3)*time.Hour))
 	}
-	comment(data, "one", 1, noon.AddDate(0, 0, -3))
+	addComment(data, "one", 1, noon.AddDate(0, 0, -3))
 	return data
 }
 
-// fillInBackground has gaps read once a minute, as far as a limit allows, until there are none; between the readings
-// something may happen. It gives how many readings it took.
+// fillInBackground reads the gaps once a minute, as far as the limits allow, until there are none; between is called
+// after each reading. It returns the number of readings.
 func (b *bench) fillInBackground(between func(n int)) int {
 	b.t.Helper()
 	ctx := b.t.Context()
@@ -63,15 +63,15 @@ func (b *bench) fillInBackground(between func(n int)) int {
 	return 0
 }
 
-// TestWhatWasReadCounts: a past that needs more requests than a limit leaves at once is read bit by bit, each thing
-// once, also when what was read is touched meanwhile.
-func TestWhatWasReadCounts(t *testing.T) {
+// TestLongPastIsReadInParts: a past that needs more requests than a limit allows at once is read in parts, each event
+// once, also when what was read is updated meanwhile.
+func TestLongPastIsReadInParts(t *testing.T) {
 	t.Parallel()
 	const pulls, commits = 140, 150
 	for _, touched := range []int{0, 2, 120} { // at once, the last of them more than there may be read in a minute
 		eachAPI(t, func(t *testing.T, api github.API) {
-			data := large(pulls, commits)
-			b := newBench(t, api, data, handover)
+			data := largeRepo(pulls, commits)
+			b := newBench(t, api, data, enableBackfill)
 			b.pass()
 			b.server.ResetRequests()
 			b.server.SetUsed("default", githubtest.ResourceCore, 560) // a tenth at once, and then one a second
@@ -83,7 +83,7 @@ func TestWhatWasReadCounts(t *testing.T) {
 				b.server.Update(func(d *githubtest.Dataset) { // some that may have been read, and some that have not
 					for i := range touched / 2 {
 						for _, number := range []int{n + i, pulls - n - i} {
-							review(d, "one", number, b.clock.Now().Add(-time.Duration(i)*time.Second))
+							addReview(d, "one", number, b.clock.Now().Add(-time.Duration(i)*time.Second))
 							extra++
 						}
 					}
@@ -94,23 +94,23 @@ func TestWhatWasReadCounts(t *testing.T) {
 			if api == github.APIREST {
 				require.Greater(t, readings, 3, "more than there may be at once")
 				require.LessOrEqual(
-					t, b.server.CountRequests(about(reviewsRoute)), pulls+2*extra+2*readings,
+					t, b.server.CountRequests(isListRequest(reviewsRoute)), pulls+2*extra+2*readings,
 					"but for those of one second",
 				)
-				require.LessOrEqual(t, b.server.CountRequests(about(commitRoute)), commits+4*readings)
+				require.LessOrEqual(t, b.server.CountRequests(isListRequest(commitRoute)), commits+4*readings)
 			}
 			b.clock.Advance(2 * time.Hour)
 			b.pass()
-			requireTruth(t, b, data)
+			requireExpectedMetrics(t, b, data)
 		})
 	}
 }
 
-// TestScanOfALostStore: how far a reading came says nothing when the store has lost what it read, whatever this replica
-// has seen.
-func TestScanOfALostStore(t *testing.T) {
+// TestScanIsIgnoredAfterTheStoreWasReset: how far a reading got is ignored when the store has lost what it read,
+// whatever this replica has cached.
+func TestScanIsIgnoredAfterTheStoreWasReset(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIREST, large(30, 0), handover)
+	b := newBench(t, github.APIREST, largeRepo(30, 0), enableBackfill)
 	b.pass()
 	before := local.NewState()
 	caught := errors.New("caught up")
@@ -141,16 +141,16 @@ func TestScanOfALostStore(t *testing.T) {
 	b.server.ClearFaults()
 	b.store.ReplaceState(org, before)
 	fill(0)
-	require.Equal(t, 30, b.server.CountRequests(about(reviewsRoute)))
+	require.Equal(t, 30, b.server.CountRequests(isListRequest(reviewsRoute)))
 }
 
-// TestScansOfSeveralReadings: each of several readings that fail counts, also those that do not come past what is new
-// at the top.
+// TestScansOfSeveralReadings: each of several readings that fail advances the scan, also those that do not get past the
+// new rows at the top.
 func TestScansOfSeveralReadings(t *testing.T) {
 	t.Parallel()
 	const pulls, touched, atOnce = 140, 100, 40
-	data := large(pulls, 0)
-	b := newBench(t, github.APIREST, data, handover)
+	data := largeRepo(pulls, 0)
+	b := newBench(t, github.APIREST, data, enableBackfill)
 	b.pass()
 	b.server.ResetRequests()
 	order := FillRequest{
@@ -165,7 +165,7 @@ func TestScansOfSeveralReadings(t *testing.T) {
 			b.clock.Advance(time.Hour)
 			b.server.Update(func(d *githubtest.Dataset) {
 				for i := range touched {
-					review(d, "one", 1+(i*17)%pulls, b.clock.Now().Add(-time.Duration(40+i)*time.Second))
+					addReview(d, "one", 1+(i*17)%pulls, b.clock.Now().Add(-time.Duration(40+i)*time.Second))
 				}
 				*data = *d.Clone()
 			})
@@ -183,15 +183,15 @@ func TestScansOfSeveralReadings(t *testing.T) {
 	b.server.ClearFaults()
 	require.LessOrEqual(t, readings, 1+(pulls+touched)/(atOnce-3))
 	require.LessOrEqual(
-		t, b.server.CountRequests(about(reviewsRoute)), pulls+touched+5*readings,
+		t, b.server.CountRequests(isListRequest(reviewsRoute)), pulls+touched+5*readings,
 		"but for what failed, and those of one second",
 	)
-	b.fill()
+	b.fillGaps()
 	b.pass()
-	requireTruth(t, b, data)
+	requireExpectedMetrics(t, b, data)
 }
 
-func TestScanCode(t *testing.T) {
+func TestScansEncodeAndDecode(t *testing.T) {
 	t.Parallel()
 	for _, scans := range []github.PullScans{
 		nil,

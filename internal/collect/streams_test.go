@@ -15,7 +15,7 @@ import (
 // a pass reads the last 24 h, the rest stays missing until it is filled, and the next pass reads nothing again.
 func TestNewStreamOfRecordedRepository(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIGraphQL, thousand())
+	b := newBench(t, github.APIGraphQL, thousandRepos())
 	found := make(map[int64]bool)
 	require.NoError(t, b.collector.settings.Source.Discover(t.Context(), org, func(page []activity.Repository) error {
 		var progress ledger.Progress

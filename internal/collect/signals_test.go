@@ -15,15 +15,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// meddling changes what a source says of repositories, and what comes of readings.
-type meddling struct {
+// alteringSource is a source that alters discovered repositories and the results of readings.
+type alteringSource struct {
 	Source
 
 	change  func(*activity.Repository)
 	outcome func(*github.ReadResult)
 }
 
-func (m meddling) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
+func (m alteringSource) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	return m.Source.Discover(ctx, org, func(list []activity.Repository) error {
 		for i := range list {
 			m.change(&list[i])
@@ -32,7 +32,7 @@ func (m meddling) Discover(ctx context.Context, org string, page func([]activity
 	})
 }
 
-func (m meddling) Read(ctx context.Context, req github.ReadRequest,
+func (m alteringSource) Read(ctx context.Context, req github.ReadRequest,
 	emit func([]activity.Event) error,
 ) github.ReadResult {
 	o := m.Source.Read(ctx, req, emit)
@@ -40,19 +40,19 @@ func (m meddling) Read(ctx context.Context, req github.ReadRequest,
 	return o
 }
 
-// TestATouchedIssueIsReadOnce more: an issue that is labelled just before a pass has its comments asked for until that
-// is settled, and not for ever.
-func TestATouchedIssueIsReadOnce(t *testing.T) {
+// TestLabelledIssueIsReadUntilSettled: the comments of an issue that is labelled just before a pass are requested until
+// its signal has settled, and not after that.
+func TestLabelledIssueIsReadUntilSettled(t *testing.T) {
 	t.Parallel()
-	data := dataset("one")
+	data := newDataset("one")
 	at := noon.Add(-time.Hour)
-	commit(data, "one", at)
-	comment(data, "one", 1, at)
+	addCommit(data, "one", at)
+	addComment(data, "one", 1, at)
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	mark := activity.LatestUpdate{Number: 7, UpdatedAt: noon.Add(2*interval - 10*time.Second)}
-	b.collector.settings.Source = meddling{
+	b.collector.settings.Source = alteringSource{
 		Source: b.collector.settings.Source, outcome: func(*github.ReadResult) {},
 		change: func(r *activity.Repository) {
 			if !b.clock.Now().Before(mark.UpdatedAt) {
@@ -65,21 +65,21 @@ func TestATouchedIssueIsReadOnce(t *testing.T) {
 		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		b.pass()
-		asked += b.server.CountRequests(about(commentsRoute))
+		asked += b.server.CountRequests(isListRequest(commentsRoute))
 	}
 	require.LessOrEqual(t, asked, 3)
 }
 
-// TestWhatIsLeftForLaterIsMissing although the last 24 h brought nothing: after three days without a pass, a stream
-// without a signal.
-func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
+// TestDeferredWindowIsAGap: after three days without a pass, the window before the last 24 h of a stream without a
+// signal is a gap, although nothing happened in the last 24 h.
+func TestDeferredWindowIsAGap(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", noon.Add(-time.Hour))
-		pull(data, "one", 1, noon.Add(-time.Hour), nil)
+		data := newDataset("one")
+		addCommit(data, "one", noon.Add(-time.Hour))
+		addPull(data, "one", 1, noon.Add(-time.Hour), nil)
 		b := newBench(t, api, data)
-		b.collector.settings.Source = meddling{
+		b.collector.settings.Source = alteringSource{
 			Source: b.collector.settings.Source,
 			change: func(r *activity.Repository) {
 				r.Signals.Streams &^= activity.StreamsOf(activity.StreamComments, activity.StreamIssues)
@@ -87,39 +87,40 @@ func TestWhatIsLeftForLaterIsMissing(t *testing.T) {
 			}, outcome: func(o *github.ReadResult) { o.Validators = [activity.NumStreams]github.Validator{} },
 		}
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		b.clock.Advance(interval)
 		b.pass()
 		b.clock.Advance(72 * time.Hour)
 		b.server.Update(func(d *githubtest.Dataset) {
 			for range 101 { // more than a page
-				comment(d, "one", 1000, noon.Add(24*time.Hour))
+				addComment(d, "one", 1000, noon.Add(24*time.Hour))
 			}
 			data = d
 		})
 		require.Equal(t, PassSuccess, b.pass().Status)
 		cov := b.coverage()
 		require.NotEmpty(t, cov.Gaps())
-		b.fill()
+		b.fillGaps()
 		requireAllRecorded(t, b, data)
 	})
 }
 
-// TestTwoReviewsInTheSecondOfAPass: the second one changes nothing in the listing of pull requests.
+// TestTwoReviewsInTheSecondOfAPass: a second review in the second in which a pass reads the first one is recorded,
+// although it changes nothing in the listing of pull requests.
 func TestTwoReviewsInTheSecondOfAPass(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("two")
-		pull(data, "two", 2, noon.Add(-time.Hour), nil)
+		data := newDataset("two")
+		addPull(data, "two", 2, noon.Add(-time.Hour), nil)
 		b := newBench(t, api, data)
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		b.clock.Advance(interval)
 		b.pass()
 		at := b.clock.Advance(interval)
-		b.server.Update(func(d *githubtest.Dataset) { review(d, "two", 2, at) })
+		b.server.Update(func(d *githubtest.Dataset) { addReview(d, "two", 2, at) })
 		b.pass()
-		b.server.Update(func(d *githubtest.Dataset) { review(d, "two", 2, at); data = d })
+		b.server.Update(func(d *githubtest.Dataset) { addReview(d, "two", 2, at); data = d })
 		for range 3 {
 			b.clock.Advance(interval)
 			b.pass()
@@ -128,40 +129,40 @@ func TestTwoReviewsInTheSecondOfAPass(t *testing.T) {
 	})
 }
 
-// TestBusyCommentsMoveOn: a repository with many comments in every pass is not read from one moment on for ever, and is
-// free again when it is quiet.
-func TestBusyCommentsMoveOn(t *testing.T) {
+// TestReadingOfBusyCommentsAdvances: the readings of a repository with many comments in every pass do not all begin at
+// the same time, and it is not requested any more when it is quiet.
+func TestReadingOfBusyCommentsAdvances(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
+	b := newConditionalBench(t)
 	for range 8 {
 		b.server.Update(func(d *githubtest.Dataset) {
 			for range 60 {
-				comment(d, "two", 2, b.clock.Now().Add(time.Minute))
+				addComment(d, "two", 2, b.clock.Now().Add(time.Minute))
 			}
 		})
-		points, _ := b.spent()
+		points, _ := b.passCost()
 		require.LessOrEqual(t, points, 8)
 	}
-	b.spent() // gets a new validator
-	points, commits := b.spent()
+	b.passCost() // the response has a new validator
+	points, commits := b.passCost()
 	require.Equal(t, []int{1, 1}, []int{points, commits})
 }
 
-// TestGroupsComeBack after an outage of all of them.
-func TestGroupsComeBack(t *testing.T) {
+// TestGroupsAfterAnOutage: several repositories are read in one query again after an outage of all of them.
+func TestGroupsAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
-	data := dataset(names...)
+	data := newDataset(names...)
 	for _, n := range names {
-		commit(data, n, noon.Add(-time.Hour))
+		addCommit(data, n, noon.Add(-time.Hour))
 	}
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	round := func() int {
 		b.server.Update(func(d *githubtest.Dataset) {
 			for _, n := range names {
-				commit(d, n, b.clock.Now().Add(time.Minute))
+				addCommit(d, n, b.clock.Now().Add(time.Minute))
 			}
 		})
 		b.server.ResetRequests()

@@ -21,74 +21,75 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
-// takeName renames a repository to "older" and lets another one take its name, in which eve has pushed an old history
-// and commented.
+// takeName renames a repository to "older" and creates another one under its name, in which eve has pushed an old
+// history and commented.
 func takeName(d *githubtest.Dataset, name string, now time.Time) {
 	id := d.Repo(name).ID
 	d.Rename(name, "older")
 	d.Repo("older").RenamedFrom = nil // no redirect: the name is in use
 	d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: now, ID: id + 1})
-	c := commit(d, name, now.Add(-time.Hour))
+	c := addCommit(d, name, now.Add(-time.Hour))
 	c.Login, c.PushedAt, c.Additions = new("eve"), now, 777
-	comment(d, name, 1, now.Add(-time.Second))
+	addComment(d, name, 1, now.Add(-time.Second))
 	d.Comments[len(d.Comments)-1].Login = new("eve")
 }
 
-// requireNotEve: she has never been in the repository that was renamed.
-func requireNotEve(b *bench) {
+// requireNoEventOfEve requires that eve has no event in the repository that was renamed.
+func requireNoEventOfEve(b *bench) {
 	b.t.Helper()
 	for series, v := range b.metrics() {
 		require.False(b.t, series.Repo == "older" && series.User == "eve", "%v", v.Of)
 	}
 }
 
-// listing reports whether a request is one of discovery.
-func listing(r githubtest.RequestInfo) bool {
+// isListing reports whether a request is one of discovery.
+func isListing(r githubtest.RequestInfo) bool {
 	return r.Operation == "Discover" || r.Route == reposRoute
 }
 
-// TestNameTakenInAPass: what is read after discovery is of the repository that was discovered.
+// TestNameTakenInAPass: a reading after discovery is of the repository that was discovered, also when another one has
+// its name now.
 func TestNameTakenInAPass(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", noon.AddDate(0, 0, -3))
-		comment(data, "one", 1, noon.Add(-time.Hour))
-		b := newBench(t, api, data, handover)
+		data := newDataset("one")
+		addCommit(data, "one", noon.AddDate(0, 0, -3))
+		addComment(data, "one", 1, noon.Add(-time.Hour))
+		b := newBench(t, api, data, enableBackfill)
 		b.pass()
 		b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) {
 			at := b.clock.Now().Add(-time.Second)
-			comment(d, "one", 1, at)
-			commit(d, "one", at)
+			addComment(d, "one", 1, at)
+			addCommit(d, "one", at)
 		})
 		var once sync.Once
 		b.server.OnRequest(func(r githubtest.RequestInfo) {
-			if !listing(r) {
+			if !isListing(r) {
 				once.Do(func() { b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) }) })
 			}
 		})
 		b.pass()
 		b.clock.Advance(interval)
 		b.pass()
-		requireNotEve(b)
-		require.Equal(t, uint64(2), b.metrics().of("older", activity.KindIssueComment))
+		requireNoEventOfEve(b)
+		require.Equal(t, uint64(2), b.metrics().total("older", activity.KindIssueComment))
 	})
 }
 
-// TestNameTakenBeforeAWorker: a worker that knows a repository by its former name reads that repository, or nothing.
-func TestNameTakenBeforeAWorker(t *testing.T) {
+// TestNameTakenBeforeAFill: a fill that has a repository's former name reads that repository, or nothing.
+func TestNameTakenBeforeAFill(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", noon.AddDate(0, 0, -3))
-		comment(data, "one", 1, noon.Add(-time.Hour))
-		b := newBench(t, api, data, handover)
+		data := newDataset("one")
+		addCommit(data, "one", noon.AddDate(0, 0, -3))
+		addComment(data, "one", 1, noon.Add(-time.Hour))
+		b := newBench(t, api, data, enableBackfill)
 		b.pass()
 		b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) {
-			comment(d, "one", 1, b.clock.Now())
-			commit(d, "one", b.clock.Now())
+			addComment(d, "one", 1, b.clock.Now())
+			addCommit(d, "one", b.clock.Now())
 		})
 		b.clock.Advance(interval)
 		b.server.InjectFault(
@@ -100,33 +101,34 @@ func TestNameTakenBeforeAWorker(t *testing.T) {
 		b.server.ClearFaults()
 		b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", b.clock.Now()) })
 		worker := New(b.collector.settings, b.tallies) // it has made no pass and knows no global ids
-		for _, order := range b.orders() {
+		for _, order := range b.fillRequests() {
 			_, err := worker.Fill(t.Context(), order)
 			require.NoError(t, err)
 		}
-		requireNotEve(b)
-		b.later(3)
-		requireNotEve(b)
+		requireNoEventOfEve(b)
+		b.passAndFill(3)
+		requireNoEventOfEve(b)
 		b.requireNoGaps()
-		require.Equal(t, uint64(2), b.metrics().of("older", activity.KindIssueComment))
+		require.Equal(t, uint64(2), b.metrics().total("older", activity.KindIssueComment))
 	})
 }
 
-// TestNameTakenInARound: a round over the weekly lines may last for hours.
+// TestNameTakenInARound: a round over the weekly lines reads the repository that it began with, also when another one
+// takes its name during the round.
 func TestNameTakenInARound(t *testing.T) {
 	t.Parallel()
 	for name, zeros := range map[string]bool{"statistics": false, "fallback": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
-				data := dataset("one")
-				commit(data, "one", sunday.AddDate(0, 0, -8))
-				commit(data, "one", sunday.Add(-time.Hour)).Login = new("bob")
+				data := newDataset("one")
+				addCommit(data, "one", sunday.AddDate(0, 0, -8))
+				addCommit(data, "one", sunday.Add(-time.Hour)).Login = new("bob")
 				b := newLinesBench(t, api, data, func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
 				b.pass()
 				b.server.Update(func(d *githubtest.Dataset) { takeName(d, "one", sunday.Add(-time.Minute)) })
 				if zeros {
-					b.zeros()
+					b.zeroStatistics()
 				}
 				for range 2 {
 					_, err := b.lines.Run(t.Context())
@@ -140,13 +142,13 @@ func TestNameTakenInARound(t *testing.T) {
 	}
 }
 
-// doubles counts how often a series is shown.
-type doubles map[ledgerview.Series]int
+// seriesCounts counts how often each series is emitted.
+type seriesCounts map[ledgerview.Series]int
 
-func (s doubles) Emit(series ledgerview.Series, _ *ledgerview.Values) { s[series]++ }
-func (s doubles) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
+func (s seriesCounts) Emit(series ledgerview.Series, _ *ledgerview.Values) { s[series]++ }
+func (s seriesCounts) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
 
-// TestNameTakenBetweenPages: of two repositories that are listed with one name, one is shown.
+// TestNameTakenBetweenPages: of two repositories that are listed with one name, one is emitted.
 func TestNameTakenBetweenPages(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -154,11 +156,11 @@ func TestNameTakenBetweenPages(t *testing.T) {
 		for i := range names {
 			names[i] = fmt.Sprintf("repo-%03d", i)
 		}
-		data := dataset(names...)
+		data := newDataset(names...)
 		for i := range data.Repos {
 			data.Repos[i].CreatedAt = noon.AddDate(-1, 0, 0).Add(time.Duration(i) * time.Hour)
 		}
-		commit(data, "repo-000", noon.Add(-time.Hour))
+		addCommit(data, "repo-000", noon.Add(-time.Hour))
 		b := newBench(t, api, data)
 		b.pass()
 		var mu sync.Mutex
@@ -166,7 +168,7 @@ func TestNameTakenBetweenPages(t *testing.T) {
 		b.server.OnRequest(func(r githubtest.RequestInfo) {
 			mu.Lock()
 			defer mu.Unlock()
-			if !listing(r) {
+			if !isListing(r) {
 				return
 			}
 			if pages++; pages == 2 {
@@ -185,7 +187,7 @@ func TestNameTakenBetweenPages(t *testing.T) {
 			}
 			return nil
 		}), context.Canceled)
-		times := doubles{}
+		times := seriesCounts{}
 		view.Visit(b.clock.Now(), times)
 		require.NotEmpty(t, times)
 		for series, n := range times {
@@ -193,6 +195,6 @@ func TestNameTakenBetweenPages(t *testing.T) {
 		}
 		b.clock.Advance(interval)
 		b.pass()
-		require.Positive(t, b.metrics().of("older", activity.KindCommit))
+		require.Positive(t, b.metrics().total("older", activity.KindCommit))
 	})
 }

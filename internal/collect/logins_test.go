@@ -17,26 +17,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
-// TestOldEventsUnderATakenLogin: who has taken the login of another account is shown under it, even if all that is
-// read of it is older than what the other one did under that login, and that one does nothing any more.
-func TestOldEventsUnderATakenLogin(t *testing.T) {
+// TestLoginTakenByAnotherAccount: an account that has taken the login of another one is shown under it, even if all
+// that is read of it is older than the events of the other account under that login, and the other account has no
+// events any more.
+func TestLoginTakenByAnotherAccount(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one", "two")
+		data := newDataset("one", "two")
 		data.Users = []githubtest.User{
 			{Login: "first", ID: 7, RenamedTo: "ada"}, {Login: "second", ID: 8, RenamedTo: "eve"},
 		}
-		commit(data, "one", noon.Add(-time.Minute)).Login = new("first")
+		addCommit(data, "one", noon.Add(-time.Minute)).Login = new("first")
 		var shows func(activity.Actor) bool
-		b := newBench(t, api, data, handover, func(s *Settings) {
+		b := newBench(t, api, data, enableBackfill, func(s *Settings) {
 			s.ShowsLogin = func(a activity.Actor) bool { return shows(a) }
 		})
-		shows = func(a activity.Actor) bool { return b.viewNow().ShowsLogin(a) }
+		shows = func(a activity.Actor) bool { return b.newView().ShowsLogin(a) }
 		b.pass()
 		b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) {
 			d.User("first").RenamedTo, d.User("second").RenamedTo = "bob", "ada"
-			c := commit(d, "two", noon.Add(-time.Hour))
+			c := addCommit(d, "two", noon.Add(-time.Hour))
 			c.Login, c.PushedAt = new("second"), b.clock.Now()
 		})
 		b.pass()
@@ -50,8 +51,8 @@ func TestOldEventsUnderATakenLogin(t *testing.T) {
 	})
 }
 
-// viewNow is the view of a replica that starts now.
-func (b *bench) viewNow() *ledgerview.View {
+// newView returns the view of a replica that starts now.
+func (b *bench) newView() *ledgerview.View {
 	b.t.Helper()
 	view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	ctx, cancel := context.WithCancel(b.t.Context())

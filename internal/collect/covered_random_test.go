@@ -24,22 +24,22 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// TestRandomClaims: whatever happens, what the coverage says was read is in the ledger. GX_SEEDS is how many histories
-// there are with each API.
-func TestRandomClaims(t *testing.T) {
+// TestRandomActivityIsRecorded: whatever happens, the ledger has every event in a window that the coverage reports as
+// read. GX_SEEDS is the number of histories with each API.
+func TestRandomActivityIsRecorded(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for seed := range seeds(t, 8) {
+		for seed := range numSeeds(t, 8) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				newTurmoil(t, api, seed).run()
+				newRandomOrg(t, api, seed).run()
 			})
 		}
 	})
 }
 
-// seeds is how many histories a random test has, or what GX_SEEDS says.
-func seeds(t *testing.T, usual uint64) uint64 {
+// numSeeds returns the number of histories of a random test: GX_SEEDS, or usual where that is not set.
+func numSeeds(t *testing.T, usual uint64) uint64 {
 	t.Helper()
 	text := os.Getenv("GX_SEEDS")
 	if text == "" {
@@ -50,77 +50,78 @@ func seeds(t *testing.T, usual uint64) uint64 {
 	return n
 }
 
-var turmoilNames = []string{"a", "b", "c", "d"}
+// randomRepos are the names of the repositories of a randomOrg.
+var randomRepos = []string{"a", "b", "c", "d"}
 
-// turmoil is an organization in which things happen at random, also while it is read, and that is read with pauses,
-// faults, limits, other leaders and a store that fails.
-type turmoil struct {
+// randomOrg is an organization with random activity, also while it is read. It is read with pauses, faults, limits,
+// changes of leader and a store that fails.
+type randomOrg struct {
 	*bench
 
-	store   *breaking
+	store   *failingAfter
 	sources []Source
 	log     []string
 
-	mu  sync.Mutex // of what happens while something is read
+	mu  sync.Mutex // guards rnd, which readings use too
 	rnd *rand.Rand
 }
 
-func newTurmoil(t *testing.T, api github.API, seed uint64) *turmoil {
+func newRandomOrg(t *testing.T, api github.API, seed uint64) *randomOrg {
 	t.Helper()
-	c := &turmoil{rnd: rand.New(rand.NewPCG(seed, 1))}
-	data := dataset(turmoilNames...)
-	c.happens(data, noon.AddDate(0, 0, -20), noon, 40)
+	c := &randomOrg{rnd: rand.New(rand.NewPCG(seed, 1))}
+	data := newDataset(randomRepos...)
+	c.addRandomActivity(data, noon.AddDate(0, 0, -20), noon, 40)
 	active, err := NewFilter([]string{"*"}, nil, false, true)
 	require.NoError(t, err)
 	c.bench = newBench(t, api, data, func(s *Settings) { s.BackfillEnabled, s.Filter = c.rnd.IntN(2) == 0, active })
-	c.store = &breaking{recorded: c.bench.store, left: -1}
+	c.store = &failingAfter{countingStore: c.bench.store, left: -1}
 	for _, token := range []string{"", "another"} {
-		source := c.client(api)
+		source := c.newClient(api)
 		if token != "" {
-			source = c.client(api, token)
+			source = c.newClient(api, token)
 		}
-		c.sources = append(c.sources, restless{source, c})
+		c.sources = append(c.sources, concurrentSource{source, c})
 	}
-	c.lead(c.sources[0])
+	c.changeLeader(c.sources[0])
 	return c
 }
 
-// lead lets a new leader begin.
-func (c *turmoil) lead(source Source) {
+// changeLeader replaces the collector by a new one with another source, as a new leader has.
+func (c *randomOrg) changeLeader(source Source) {
 	settings := c.collector.settings
 	settings.Store, settings.Source = c.store, source
 	c.collector = New(settings, c.tallies)
 }
 
-// restless is a source that something happens to while it is read.
-type restless struct {
+// concurrentSource is a source during whose readings activity is added.
+type concurrentSource struct {
 	Source
 
-	turmoil *turmoil
+	turmoil *randomOrg
 }
 
-func (r restless) Read(ctx context.Context, req github.ReadRequest,
+func (r concurrentSource) Read(ctx context.Context, req github.ReadRequest,
 	emit func([]activity.Event) error,
 ) github.ReadResult {
 	return r.Source.Read(ctx, req, func(events []activity.Event) error {
-		if r.turmoil.one(10) {
+		if r.turmoil.oneIn(10) {
 			from := r.turmoil.clock.Now()
 			to := r.turmoil.clock.Advance(time.Second)
-			r.turmoil.server.Update(func(d *githubtest.Dataset) { r.turmoil.happens(d, from, to, 2) })
+			r.turmoil.server.Update(func(d *githubtest.Dataset) { r.turmoil.addRandomActivity(d, from, to, 2) })
 		}
 		return emit(events)
 	})
 }
 
-// one is true once in n times.
-func (c *turmoil) one(n int) bool {
+// oneIn returns true once in n times, at random.
+func (c *randomOrg) oneIn(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rnd.IntN(n) == 0
 }
 
-// happens lets n things, or bursts of them, happen after from and until to.
-func (c *turmoil) happens(d *githubtest.Dataset, from, to time.Time, n int) {
+// addRandomActivity adds n events, or bursts of them, after from and until to.
+func (c *randomOrg) addRandomActivity(d *githubtest.Dataset, from, to time.Time, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seconds := int(to.Sub(from) / time.Second)
@@ -128,7 +129,7 @@ func (c *turmoil) happens(d *githubtest.Dataset, from, to time.Time, n int) {
 		return
 	}
 	for range n {
-		repo := turmoilNames[c.rnd.IntN(len(turmoilNames))]
+		repo := randomRepos[c.rnd.IntN(len(randomRepos))]
 		at := to.Add(-time.Duration(c.rnd.IntN(seconds)) * time.Second)
 		times := 1
 		if c.rnd.IntN(12) == 0 {
@@ -139,7 +140,7 @@ func (c *turmoil) happens(d *githubtest.Dataset, from, to time.Time, n int) {
 			continue
 		}
 		for range times {
-			c.happensTo(d, repo, kind, at)
+			c.addEvent(d, repo, kind, at)
 			if c.rnd.IntN(3) == 0 {
 				at = at.Add(time.Duration(c.rnd.IntN(60)) * time.Second)
 			}
@@ -150,7 +151,8 @@ func (c *turmoil) happens(d *githubtest.Dataset, from, to time.Time, n int) {
 	}
 }
 
-func (c *turmoil) happensTo(d *githubtest.Dataset, repo string, kind int, at time.Time) {
+// addEvent adds an event of a kind to a repository.
+func (c *randomOrg) addEvent(d *githubtest.Dataset, repo string, kind int, at time.Time) {
 	var pulls []*githubtest.Pull
 	for i := range d.Pulls {
 		if p := &d.Pulls[i]; p.Repo == repo && !p.CreatedAt.After(at) {
@@ -159,7 +161,7 @@ func (c *turmoil) happensTo(d *githubtest.Dataset, repo string, kind int, at tim
 	}
 	switch kind {
 	case 0:
-		x := commit(d, repo, at)
+		x := addCommit(d, repo, at)
 		for i := range d.Commits { // pushes come in the order of the history
 			if had := &d.Commits[i]; had.Repo == repo && had.PushedAt.After(at) {
 				at = had.PushedAt
@@ -174,49 +176,49 @@ func (c *turmoil) happensTo(d *githubtest.Dataset, repo string, kind int, at tim
 		if c.rnd.IntN(2) == 0 {
 			merged = &at
 		}
-		pull(d, repo, len(d.Pulls)+1, at, merged)
+		addPull(d, repo, len(d.Pulls)+1, at, merged)
 	case 2:
-		comment(d, repo, 5000+c.rnd.IntN(10), at)
+		addComment(d, repo, 5000+c.rnd.IntN(10), at)
 	case 3:
 		if len(pulls) > 0 {
-			review(d, repo, pulls[c.rnd.IntN(len(pulls))].Number, at)
+			addReview(d, repo, pulls[c.rnd.IntN(len(pulls))].Number, at)
 		}
 	default:
 		if len(pulls) > 0 {
-			comment(d, repo, pulls[c.rnd.IntN(len(pulls))].Number, at)
+			addComment(d, repo, pulls[c.rnd.IntN(len(pulls))].Number, at)
 		}
 	}
 }
 
-func (c *turmoil) run() {
+func (c *randomOrg) run() {
 	for range 40 {
 		c.step()
-		c.requireClaims()
-		if c.one(3) {
-			for _, order := range c.orders() {
-				if c.one(2) {
+		c.requireCoveredRecorded()
+		if c.oneIn(3) {
+			for _, order := range c.fillRequests() {
+				if c.oneIn(2) {
 					_, err := c.collector.Fill(c.t.Context(), order)
 					require.NoError(c.t, err)
 				}
 			}
 			c.log = append(c.log, "workers have read some of what was missing")
-			c.requireClaims()
+			c.requireCoveredRecorded()
 		}
 	}
 	c.server.ClearFaults()
 	c.server.Update(func(d *githubtest.Dataset) {
-		for _, name := range turmoilNames {
+		for _, name := range randomRepos {
 			d.Repo(name).TransferredTo, d.Repo(name).Archived = "", false
 		}
 	})
 	c.clock.Advance(26 * time.Hour)
-	c.later(3)
+	c.passAndFill(3)
 	c.requireNoGaps()
-	c.requireClaims()
+	c.requireCoveredRecorded()
 }
 
-// step lets time pass and something happen, and makes a pass that may be in trouble.
-func (c *turmoil) step() {
+// step advances the clock, adds activity, and makes a pass that may meet faults.
+func (c *randomOrg) step() {
 	pause := []time.Duration{
 		interval, interval, interval, time.Hour, time.Duration(20+c.rnd.IntN(10)) * time.Hour,
 		time.Duration(30+c.rnd.IntN(80)) * time.Hour,
@@ -227,26 +229,27 @@ func (c *turmoil) step() {
 	}
 	from := c.clock.Now()
 	to := c.clock.Advance(pause)
-	c.server.Update(func(d *githubtest.Dataset) { c.happens(d, from, to, events) })
-	trouble := c.trouble()
-	sum, err := c.collector.Pass(c.t.Context(), 1)
-	c.store.set(-1)
-	require.GreaterOrEqual(c.t, sum.Changed, 0)
+	c.server.Update(func(d *githubtest.Dataset) { c.addRandomActivity(d, from, to, events) })
+	trouble := c.injectFaults()
+	result, err := c.collector.Pass(c.t.Context(), 1)
+	c.store.failAfter(-1)
+	require.GreaterOrEqual(c.t, result.Changed, 0)
 	c.log = append(c.log, fmt.Sprintf("%s after %s: %s (%v), %d changed, %d events, %d failures, %d left for later%s",
-		to.Format(time.DateTime), pause, sum.Status, err, sum.Changed, sum.Events, len(sum.Failures), len(sum.Deferred),
+		to.Format(time.DateTime), pause, result.Status, err, result.Changed, result.Events, len(result.Failures),
+		len(result.Deferred),
 		trouble))
 }
 
-// trouble arms faults and the like for a pass.
-func (c *turmoil) trouble() (what string) {
+// injectFaults injects faults for a pass, or changes the leader or a repository, at random. It returns a description.
+func (c *randomOrg) injectFaults() (what string) {
 	c.server.ClearFaults()
 	switch c.rnd.IntN(8) {
 	case 0:
 		commits := c.rnd.IntN(8)
-		c.store.set(commits)
+		c.store.failAfter(commits)
 		what += fmt.Sprintf("; the store took %d commits", commits)
 	case 1:
-		f := githubtest.Fault{Match: c.match(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
+		f := githubtest.Fault{Match: c.randomMatch(), Skip: c.rnd.IntN(3), Times: c.rnd.IntN(4)}
 		f.Effect = githubtest.Status(
 			[]int{
 				http.StatusBadGateway, http.StatusInternalServerError, http.StatusForbidden,
@@ -265,11 +268,11 @@ func (c *turmoil) trouble() (what string) {
 		what += "; a limit"
 	}
 	if c.rnd.IntN(10) == 0 {
-		c.lead(c.sources[c.rnd.IntN(len(c.sources))])
+		c.changeLeader(c.sources[c.rnd.IntN(len(c.sources))])
 		what += "; a new leader"
 	}
 	if c.rnd.IntN(12) == 0 {
-		name := turmoilNames[c.rnd.IntN(len(turmoilNames))]
+		name := randomRepos[c.rnd.IntN(len(randomRepos))]
 		c.server.Update(func(d *githubtest.Dataset) {
 			if r := d.Repo(name); r.TransferredTo == "" {
 				r.TransferredTo = "elsewhere"
@@ -280,15 +283,15 @@ func (c *turmoil) trouble() (what string) {
 		what += "; moved " + name
 	}
 	if c.rnd.IntN(12) == 0 {
-		name := turmoilNames[c.rnd.IntN(len(turmoilNames))]
+		name := randomRepos[c.rnd.IntN(len(randomRepos))]
 		c.server.Update(func(d *githubtest.Dataset) { d.Repo(name).Archived = !d.Repo(name).Archived })
 		what += "; archived, or no more: " + name
 	}
 	return what
 }
 
-// match is one of the questions, of one repository or of all.
-func (c *turmoil) match() githubtest.Match {
+// randomMatch matches one kind of request, of one repository or of all.
+func (c *randomOrg) randomMatch() githubtest.Match {
 	all := []githubtest.Match{
 		{Route: commentsRoute},
 		{Route: compareRoute},
@@ -300,23 +303,24 @@ func (c *turmoil) match() githubtest.Match {
 		{Operation: "Reviews"},
 	}
 	match := all[c.rnd.IntN(len(all))]
-	if n := c.rnd.IntN(len(turmoilNames) + 1); n > 0 && match.Route != "" {
-		match.Repo = turmoilNames[n-1]
+	if n := c.rnd.IntN(len(randomRepos) + 1); n > 0 && match.Route != "" {
+		match.Repo = randomRepos[n-1]
 	}
 	return match
 }
 
-// happened is an event that a correct ledger has when its window was read.
-type happened struct {
+// dataEvent is an event of the data, which a correct ledger has when its window was read.
+type dataEvent struct {
 	event activity.Event
 	// pushed is when a commit could be seen.
 	pushed time.Time
 }
 
-func (c *turmoil) everything() (list []happened) {
+// dataEvents returns all events of the data.
+func (c *randomOrg) dataEvents() (list []dataEvent) {
 	c.server.Update(func(d *githubtest.Dataset) {
 		add := func(repo string, kind activity.Kind, id activity.ID, at, pushed time.Time) {
-			list = append(list, happened{activity.Event{Kind: kind, Repo: d.Repo(repo).ID, ID: id, Time: at}, pushed})
+			list = append(list, dataEvent{activity.Event{Kind: kind, Repo: d.Repo(repo).ID, ID: id, Time: at}, pushed})
 		}
 		for i := range d.Commits {
 			x := &d.Commits[i]
@@ -344,13 +348,13 @@ func (c *turmoil) everything() (list []happened) {
 	return list
 }
 
-// requireClaims compares what the coverage says with what the ledger has.
-func (c *turmoil) requireClaims() {
+// requireCoveredRecorded requires that the ledger has each event that the coverage reports as read.
+func (c *randomOrg) requireCoveredRecorded() {
 	c.t.Helper()
 	cov, has := c.coverage(), c.recordedKeys()
-	for _, h := range c.everything() {
+	for _, h := range c.dataEvents() {
 		r := cov.Repos[h.event.Repo]
-		if r == nil || r.IsGone() || !claimed(&cov, r, &h) || has[h.event.Key()] {
+		if r == nil || r.IsGone() || !isCovered(&cov, r, &h) || has[h.event.Key()] {
 			continue
 		}
 		for _, line := range c.log {
@@ -360,9 +364,9 @@ func (c *turmoil) requireClaims() {
 	}
 }
 
-// claimed reports whether the coverage says that something is known. A commit that was pushed long after its date may
-// be hidden until the next walk from head to head.
-func claimed(cov *ledger.Coverage, r *ledger.RepoCoverage, h *happened) bool {
+// isCovered reports whether the coverage says that an event was read. A commit that was pushed long after its date may
+// be unread until the next walk from head to head.
+func isCovered(cov *ledger.Coverage, r *ledger.RepoCoverage, h *dataEvent) bool {
 	s, at := h.event.Kind.Stream(), h.event.Time
 	if at.Before(r.Since) || !at.Before(cov.PassEdge(r)) {
 		return false
@@ -379,7 +383,8 @@ func claimed(cov *ledger.Coverage, r *ledger.RepoCoverage, h *happened) bool {
 	return true
 }
 
-func (c *turmoil) recordedKeys() map[activity.Key]bool {
+// recordedKeys returns the keys of the events that the ledger has.
+func (c *randomOrg) recordedKeys() map[activity.Key]bool {
 	found := make(map[activity.Key]bool)
 	ctx, cancel := context.WithCancel(c.t.Context())
 	defer cancel()

@@ -15,12 +15,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestUnansweredRepository is asked in the next pass, then ever more rarely and briefly, while the others are read; it
-// is read again by itself.
-func TestUnansweredRepository(t *testing.T) {
+// TestUnavailableRepositoryBacksOff: a repository for which GitHub gives no usable response is requested in the next
+// pass, then ever more rarely and with minimal readings, while the others are read; it is complete after the fault has
+// ended.
+func TestUnavailableRepositoryBacksOff(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one", "two", "three")
+		data := newDataset("one", "two", "three")
 		b := newBench(t, api, data, func(s *Settings) { s.Interval = interval })
 		b.pass()
 		of := func(repo string) func(githubtest.RequestInfo) bool {
@@ -29,28 +30,28 @@ func TestUnansweredRepository(t *testing.T) {
 		fault := b.server.InjectFault(
 			githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(503)},
 		)
-		var asked []int
+		var requests []int
 		for n := range 24 { // two hours
 			b.clock.Advance(interval)
 			at := b.clock.Now().Add(-time.Minute)
 			b.server.Update(func(d *githubtest.Dataset) {
 				for _, repo := range []string{"one", "two", "three"} {
-					comment(d, repo, 100*n+len(d.Comments)+1, at)
+					addComment(d, repo, 100*n+len(d.Comments)+1, at)
 				}
 			})
 			b.server.ResetRequests()
-			require.Equal(t, PassPartial, b.pass().Status, "also while it is not asked")
-			asked = append(asked, b.server.CountRequests(of("one")))
-			require.Equal(t, uint64(n+1), b.metrics().of("two", activity.KindIssueComment))
+			require.Equal(t, PassPartial, b.pass().Status, "also while it is not requested")
+			requests = append(requests, b.server.CountRequests(of("one")))
+			require.Equal(t, uint64(n+1), b.metrics().total("two", activity.KindIssueComment))
 		}
 		passes := 0
-		for _, n := range asked {
+		for _, n := range requests {
 			passes += min(n, 1)
 		}
-		require.Positive(t, asked[1], "the next pass asks again")
-		require.Less(t, asked[1], asked[0], "and briefly")
+		require.Positive(t, requests[1], "the next pass requests it again")
+		require.Less(t, requests[1], requests[0], "and briefly")
 		require.GreaterOrEqual(t, passes, 6)
-		require.LessOrEqual(t, passes, 10, "after 5, 10, 20 and each 30 minutes: %v", asked)
+		require.LessOrEqual(t, passes, 10, "after 5, 10, 20 and each 30 minutes: %v", requests)
 		b.server.ResetRequests()
 		filled, err := b.collector.Fill(
 			t.Context(),
@@ -70,14 +71,15 @@ func TestUnansweredRepository(t *testing.T) {
 			b.clock.Advance(interval)
 			b.pass()
 		}
-		require.Equal(t, uint64(24), b.metrics().of("one", activity.KindIssueComment))
+		require.Equal(t, uint64(24), b.metrics().total("one", activity.KindIssueComment))
 	})
 }
 
-// TestNothingAnswered: when GitHub answers for no repository, all are asked again in the next pass.
-func TestNothingAnswered(t *testing.T) {
+// TestNoBackoffWhenEveryRepositoryIsUnavailable: when GitHub gives no usable response for any repository, all are
+// requested again in the next pass.
+func TestNoBackoffWhenEveryRepositoryIsUnavailable(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIGraphQL, dataset("one", "two"), func(s *Settings) { s.Interval = interval })
+	b := newBench(t, github.APIGraphQL, newDataset("one", "two"), func(s *Settings) { s.Interval = interval })
 	b.pass()
 	fault := b.server.InjectFault(githubtest.Fault{
 		Match:  githubtest.Match{Func: func(r githubtest.RequestInfo) bool { return r.Repo != "" }},
@@ -88,7 +90,7 @@ func TestNothingAnswered(t *testing.T) {
 		at := b.clock.Now().Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			for _, repo := range []string{"one", "two"} {
-				comment(d, repo, 100*n+len(d.Comments)+1, at)
+				addComment(d, repo, 100*n+len(d.Comments)+1, at)
 			}
 		})
 		b.pass()
@@ -96,11 +98,11 @@ func TestNothingAnswered(t *testing.T) {
 	fault.Disarm()
 	b.clock.Advance(interval)
 	require.Equal(t, PassSuccess, b.pass().Status)
-	require.Equal(t, uint64(12), b.metrics().of("two", activity.KindIssueComment))
+	require.Equal(t, uint64(12), b.metrics().total("two", activity.KindIssueComment))
 }
 
-// TestDeferral: the first failure in a row defers nothing; the others do ever longer, by what they are.
-func TestDeferral(t *testing.T) {
+// TestStreamBackoffs: the first failure in a row defers nothing; further ones defer ever longer, by their kind.
+func TestStreamBackoffs(t *testing.T) {
 	t.Parallel()
 	r := newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, interval)
 	err := &github.UnavailableError{Err: errors.New("broken")}
@@ -119,7 +121,8 @@ func TestDeferral(t *testing.T) {
 	)
 	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
 	require.NoError(
-		t, r.deferralOf(1, activity.StreamPulls, noon), "a refusal is another trouble, and its first delays nothing",
+		t, r.deferralOf(1, activity.StreamPulls, noon),
+		"a refusal is another kind of failure: the first defers nothing",
 	)
 	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
 	require.Error(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay-time.Second)))

@@ -18,15 +18,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// slow answers after a while of the bubble's clock, so that requests overlap as much as they can.
-type slow struct {
+// slowTransport responds after a while of the bubble's clock, so that requests overlap as much as they can.
+type slowTransport struct {
 	next http.RoundTripper
 
 	mu                 sync.Mutex
 	sent, flight, most int
 }
 
-func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *slowTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.sent++
 	s.flight++
@@ -42,23 +42,25 @@ func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-var limitForms = map[string]githubtest.Effect{
-	"primary, 403":          githubtest.PrimaryLimit(403),
-	"primary, 429":          githubtest.PrimaryLimit(429),
-	"secondary, told":       githubtest.SecondaryLimit(403, 90*time.Second),
-	"secondary, 429":        githubtest.SecondaryLimit(429, 90*time.Second),
-	"secondary, untold":     githubtest.SecondaryLimit(403, 0),
-	"secondary, 200":        githubtest.SecondaryLimit(200, 0),
-	"nothing but a 429":     githubtest.StatusBody(429, nil, ""),
-	"RATE_LIMIT in GraphQL": graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""),
+// limitEffects are the responses by which GitHub reports a limit.
+var limitEffects = map[string]githubtest.Effect{
+	"primary, 403":              githubtest.PrimaryLimit(403),
+	"primary, 429":              githubtest.PrimaryLimit(429),
+	"secondary, with its end":   githubtest.SecondaryLimit(403, 90*time.Second),
+	"secondary, 429":            githubtest.SecondaryLimit(429, 90*time.Second),
+	"secondary, without an end": githubtest.SecondaryLimit(403, 0),
+	"secondary, 200":            githubtest.SecondaryLimit(200, 0),
+	"nothing but a 429":         githubtest.StatusBody(429, nil, ""),
+	"RATE_LIMIT in GraphQL":     graphqlErrors("RATE_LIMIT", "API rate limit exceeded", ""),
 }
 
-// TestAfterALimit no more than what is on its way is still sent: less than an organization's concurrency, of both who
-// share the credential, wherever it is met. And nothing leaves before its end.
-func TestAfterALimit(t *testing.T) {
+// TestNoRequestAfterALimit: after a limit, whichever request meets it, only the requests in flight are still sent:
+// fewer than an organization's concurrency, over both organizations that share the credential. No other one is sent
+// before the limit ends.
+func TestNoRequestAfterALimit(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
-		for name, effect := range limitForms {
+		for name, effect := range limitEffects {
 			if api == github.APIREST && effect.Status == http.StatusOK {
 				continue // REST says it with a status
 			}
@@ -66,7 +68,7 @@ func TestAfterALimit(t *testing.T) {
 				for _, skip := range []int{0, 1, 6, 25} {
 					t.Run(fmt.Sprintf("%s, %s, %d organizations, after %d", api, name, orgs, skip), func(t *testing.T) {
 						t.Parallel()
-						synctest.Test(t, func(t *testing.T) { afterALimit(t, api, effect, orgs, skip) })
+						synctest.Test(t, func(t *testing.T) { testNoRequestAfterALimit(t, api, effect, orgs, skip) })
 					})
 				}
 			}
@@ -74,21 +76,21 @@ func TestAfterALimit(t *testing.T) {
 	}
 }
 
-func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, skip int) {
+func testNoRequestAfterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, skip int) {
 	t.Helper()
 	const concurrency, repositories = 4, 40
 	clock := newClock(noon)
 	settings := githubtest.Settings{Now: clock.Now, Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}}
 	for n := range orgs {
-		settings.Datasets = append(settings.Datasets, changedOrg(fmt.Sprint("org-", n), repositories))
+		settings.Datasets = append(settings.Datasets, newChangedOrg(fmt.Sprint("org-", n), repositories))
 	}
 	server := githubtest.NewServer(settings)
 	defer server.Close()
-	shared, transport := &budget.Local{}, &slow{next: inProcess(server)}
+	shared, transport := &budget.Local{}, &slowTransport{next: handlerTransport(server)}
 	match := githubtest.Match{}
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL
-		if skip > 1 { // repositories are asked for one by one
+		if skip > 1 { // each repository is a request
 			server.InjectFault(
 				githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)},
 			)
@@ -104,14 +106,14 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 			RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		})
 		require.NoError(t, err)
-		store := newRecorded()
+		store := newCountingStore()
 		collector := New(Settings{
-			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Filter: allRepositories(t),
+			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Filter: allRepositoriesFilter(t),
 			Concurrency: concurrency, Lookback: 24 * time.Hour, BackfillEnabled: true, Now: clock.Now,
 		}, &Tallies{})
 		passes.Go(func() {
-			sum, err := collector.Pass(t.Context(), 1)
-			if err == nil && len(sum.Failures) == 0 {
+			result, err := collector.Pass(t.Context(), 1)
+			if err == nil && len(result.Failures) == 0 {
 				t.Error("no limit was met")
 			}
 			for range 3 {
@@ -132,8 +134,8 @@ func afterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, s
 	}
 }
 
-// changedOrg is an organization whose repositories all have something of everything of the last hour.
-func changedOrg(login string, repositories int) *githubtest.Dataset {
+// newChangedOrg returns an organization whose repositories all have an event of every kind in the last hour.
+func newChangedOrg(login string, repositories int) *githubtest.Dataset {
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon}}
 	at := noon.Add(-time.Hour)
 	for n := range repositories {
@@ -142,11 +144,11 @@ func changedOrg(login string, repositories int) *githubtest.Dataset {
 			data.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)},
 		)
 		for range 5 {
-			commit(data, name, at)
+			addCommit(data, name, at)
 		}
-		pull(data, name, 1, at, &at)
-		review(data, name, 1, at)
-		comment(data, name, 1, at)
+		addPull(data, name, 1, at, &at)
+		addReview(data, name, 1, at)
+		addComment(data, name, 1, at)
 	}
 	return data
 }
