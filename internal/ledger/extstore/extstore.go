@@ -22,6 +22,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -44,7 +45,7 @@ type Settings struct {
 	// MaxSeries limits the number of series over all organizations; 0 means no limit.
 	MaxSeries int
 	// OnCorrupt is called for each record that is missing or fails to decode. The record is ignored, and the whole
-	// retention becomes a gap. It must not call the store.
+	// retention becomes a gap. It must not call the store. Calls for different organizations may be concurrent.
 	OnCorrupt func(key string, err error)
 }
 
@@ -53,7 +54,8 @@ type Store struct{ *local.Store }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New returns a store on a client of a storage extension, which the caller closes. It does no I/O.
+// New returns a store on a client of a storage extension, which the caller closes and which is safe for concurrent use,
+// as those of the collector's extensions are. It does no I/O.
 func New(client storage.Client, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
@@ -62,11 +64,27 @@ func New(client storage.Client, settings Settings) *Store {
 	return &Store{local.New(j, settings.MaxSeries)}
 }
 
-// journal is a local.Journal, whose calls local.Store serializes.
+// journal is a local.Journal. local.Store serializes the calls for one organization, so that nothing guards a position;
+// calls for different organizations are concurrent.
 type journal struct {
 	client    storage.Client
 	onCorrupt func(key string, err error)
+
+	mu        sync.Mutex // guards the map
 	positions map[string]*position
+}
+
+// position returns the end of the journal of an organization that was loaded.
+func (j *journal) position(org string) *position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.positions[org]
+}
+
+func (j *journal) setPosition(org string, p *position) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.positions[org] = p
 }
 
 // position is the end of an organization's journal.
@@ -98,7 +116,7 @@ func (p *position) changeKey(n int) string { return p.key(p.head.generation, str
 // Append writes a change. Before it, it compacts a journal that has outgrown its snapshot; state is the one without the
 // change.
 func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *local.State) error {
-	p := j.positions[org]
+	p := j.position(org)
 	if p.journalBytes > max(minCompaction, p.snapshotBytes) || p.nextChange >= maxReplay {
 		if err := j.compact(ctx, p, state); err != nil {
 			return err
@@ -192,7 +210,7 @@ func (j *journal) Load(ctx context.Context, org string) (*local.State, error) {
 			return nil, err
 		}
 	}
-	j.positions[org] = p
+	j.setPosition(org, p)
 	return state, nil
 }
 

@@ -233,7 +233,7 @@ func TestTotalsNeverGoBack(t *testing.T) {
 	for i := range int64(20) {
 		b.Events = append(b.Events, commitOf(i, "ada", noon.AddDate(0, 0, -int(i)), 5))
 	}
-	change, receipt, err := s.Plan(1, &b, 100)
+	change, receipt, err := s.Plan(1, &b, func() bool { return true })
 	require.NoError(t, err)
 	require.Equal(t, 20, receipt.Recorded)
 	s.Apply(&change)

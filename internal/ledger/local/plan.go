@@ -14,10 +14,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Plan returns the change that a batch would make, without applying it. room is how many new series there may be: the
-// users of more are folded into "_other". It returns ErrFenced for a fence older than one seen before, and ErrInvalid
-// for what cannot be stored. The change shares no memory with the batch.
-func (s *State) Plan(fence uint64, b *ledger.Batch, room int) (ledger.Change, ledger.Receipt, error) {
+// Plan returns the change that a batch would make, without applying it. It calls reserve before each new series: when
+// that returns false, the user is folded into "_other". It returns ErrFenced for a fence older than one seen before, and
+// ErrInvalid for what cannot be stored. The change shares no memory with the batch.
+func (s *State) Plan(fence uint64, b *ledger.Batch, reserve func() bool) (ledger.Change, ledger.Receipt, error) {
 	if fence != 0 && fence < s.fence {
 		return ledger.Change{}, ledger.Receipt{}, ledger.ErrFenced
 	}
@@ -27,7 +27,7 @@ func (s *State) Plan(fence uint64, b *ledger.Batch, room int) (ledger.Change, le
 		return ledger.Change{}, ledger.Receipt{}, err
 	}
 	a := admission{
-		state: s, batch: b, room: room, since: s.wantedSince(&c.Progress),
+		state: s, batch: b, reserve: reserve, since: s.wantedSince(&c.Progress),
 		seen: make(map[activity.Key]struct{}),
 	}
 	c.Events = a.events()
@@ -62,7 +62,7 @@ type admission struct {
 	state   *State
 	batch   *ledger.Batch
 	since   func(repo int64) (time.Time, bool)
-	room    int
+	reserve func() bool
 	receipt ledger.Receipt
 	// seen are the admitted events of the batch, restored those of them that had been removed.
 	seen     map[activity.Key]struct{}
@@ -140,11 +140,9 @@ func (a *admission) fold(e *activity.Event, opened map[actorSeries]bool) {
 	}
 	hasRoom, decided := opened[series]
 	if !decided {
-		hasRoom = a.room > 0
+		hasRoom = a.reserve()
 		opened[series] = hasRoom
-		if hasRoom {
-			a.room--
-		} else {
+		if !hasRoom {
 			a.receipt.Folded++
 		}
 	}

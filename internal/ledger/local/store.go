@@ -7,116 +7,138 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Journal stores the changes of organizations durably. Its methods are called one at a time.
+// Journal stores the changes of organizations durably. Its calls for one organization come one at a time; those for
+// different organizations are concurrent.
 type Journal interface {
 	// Load returns the stored state, an empty one of an organization that has none.
 	Load(ctx context.Context, org string) (*State, error)
-	// Append stores a change before it is applied to state. After an error it is unknown whether the change was stored.
+	// Append stores a change before it is applied to state, which it must not keep. After an error it is unknown whether
+	// the change was stored.
 	Append(ctx context.Context, org string, c ledger.Change, state *State) error
 }
 
-// Store is a store in this process, with a journal or without. It cannot fence other processes out.
+// Store is a ledger.Store in this process, with a journal or without. It cannot fence other processes out.
+//
+// Each organization has a lock of its own, which is held while its journal works, so that a slow write holds up nothing
+// but the calls for that organization. No call holds the locks of two organizations. The other locks (of the list of
+// organizations, the series budget and a feed) are taken after an organization's, or alone, and nothing is locked and no
+// I/O is done while one of them is held. So there is no circle of waiting calls.
 type Store struct {
-	journal   Journal
-	maxSeries int
+	journal Journal
+	series  seriesBudget
 
-	mu   sync.Mutex
+	mu   sync.Mutex // guards orgs
 	orgs map[string]*organization
 }
 
-// organization is an organization's state with its followers.
+// organization is the state of one organization with its followers.
 type organization struct {
-	state *State // nil until it is loaded, and after a write whose result is unknown
-	feed  feed
-	// fence and series are those of the last state that was loaded: neither leadership nor the series budget waits
-	// until the state is loaded again.
-	fence  uint64
-	series int
+	feed feed
+	// sizes has the numbers of series and events of the state, for readers that do not wait for the journal.
+	sizes atomic.Pointer[sizes]
+
+	mu     sync.Mutex
+	state  *State // nil until it is loaded, and after a write whose result is unknown
+	fence  uint64 // of the last state that was loaded: leadership does not wait until it is loaded again
+	series budgetShare
 }
 
-// unload drops the state; the followers start over with a snapshot of the state that is loaded next.
-func (o *organization) unload() {
-	o.fence, o.series = o.state.fence, o.state.NumSeries()
-	o.state = nil
-	o.feed.restartFollowers()
-}
+// sizes are the numbers of series and events of an organization.
+type sizes struct{ series, events int }
 
-// New returns a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 means no
-// bound.
+// New returns a store. journal may be nil; maxSeries bounds the series of all organizations together, 0 means no bound.
 func New(journal Journal, maxSeries int) *Store {
-	return &Store{journal: journal, maxSeries: maxSeries, orgs: make(map[string]*organization)}
+	return &Store{
+		journal: journal, series: seriesBudget{limit: maxSeries}, orgs: make(map[string]*organization),
+	}
 }
 
-// Commit implements Store.
-func (l *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org, err := l.loadedOrg(ctx, b.Org)
+// Commit implements ledger.Store.
+func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	org, err := s.lockLoaded(ctx, b.Org)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	change, receipt, err := org.state.Plan(fence, &b, l.seriesRoom())
+	defer org.mu.Unlock()
+	reserve := func() bool { return s.series.reserve(&org.series) }
+	change, receipt, err := org.state.Plan(fence, &b, reserve)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	return receipt, l.appendAndApply(ctx, b.Org, org, change)
+	return receipt, s.appendAndApply(ctx, b.Org, org, change)
 }
 
-// Prune implements Store.
-func (l *Store) Prune(ctx context.Context, name string, before time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org, err := l.loadedOrg(ctx, name)
+// Prune implements ledger.Store.
+func (s *Store) Prune(ctx context.Context, name string, before time.Time) error {
+	org, err := s.lockLoaded(ctx, name)
 	if err != nil {
 		return err
 	}
+	defer org.mu.Unlock()
 	change, needless := org.state.PlanPrune(before)
 	if needless {
 		return nil
 	}
-	return l.appendAndApply(ctx, name, org, change)
+	return s.appendAndApply(ctx, name, org, change)
 }
 
 // appendAndApply stores a change, applies it and publishes it. When it is unknown whether the change was stored, the
-// state in memory is dropped: the journal's is loaded, and followers start over with its snapshot.
-func (l *Store) appendAndApply(ctx context.Context, name string, org *organization, change ledger.Change) error {
-	if l.journal != nil {
-		if err := l.journal.Append(ctx, orgKey(name), change, org.state); err != nil {
-			org.unload()
+// state in memory is dropped: the journal's is loaded, and followers start over with its snapshot. The caller holds the
+// organization's lock.
+func (s *Store) appendAndApply(ctx context.Context, name string, org *organization, change ledger.Change) error {
+	if s.journal != nil {
+		if err := s.journal.Append(ctx, orgKey(name), change, org.state); err != nil {
+			s.unload(org)
 			return err
 		}
 	}
 	org.state.Apply(&change)
+	s.updateSizes(org)
 	org.feed.publish(change)
 	return nil
 }
 
-// Coverage implements Store.
-func (l *Store) Coverage(ctx context.Context, name string) (ledger.Coverage, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org, err := l.loadedOrg(ctx, name)
+// unload drops the state of an organization, which keeps its fence and its part of the series budget. The followers
+// start over with a snapshot of the state that is loaded next.
+func (s *Store) unload(org *organization) {
+	s.updateSizes(org)
+	org.fence, org.state = org.state.fence, nil
+	org.sizes.Store(nil)
+	org.feed.restartFollowers()
+}
+
+// updateSizes records the sizes of a state that was loaded or has changed.
+func (s *Store) updateSizes(org *organization) {
+	series := org.state.NumSeries()
+	s.series.set(&org.series, series)
+	org.sizes.Store(&sizes{series: series, events: org.state.NumEvents()})
+}
+
+// Coverage implements ledger.Store.
+func (s *Store) Coverage(ctx context.Context, name string) (ledger.Coverage, error) {
+	org, err := s.lockLoaded(ctx, name)
 	if err != nil {
 		return ledger.Coverage{}, err
 	}
+	defer org.mu.Unlock()
 	return org.state.Coverage(), nil
 }
 
-// ReadEntries implements Store.
-func (l *Store) ReadEntries(
+// ReadEntries implements ledger.Store.
+func (s *Store) ReadEntries(
 	ctx context.Context, name string, keys []ledger.EntryKey,
 ) (map[ledger.EntryKey]ledger.Entry, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org, err := l.loadedOrg(ctx, name)
+	org, err := s.lockLoaded(ctx, name)
 	if err != nil {
 		return nil, err
 	}
+	defer org.mu.Unlock()
 	found := make(map[ledger.EntryKey]ledger.Entry)
 	for _, key := range keys {
 		if entry, ok := org.state.entries[key]; ok {
@@ -126,15 +148,14 @@ func (l *Store) ReadEntries(
 	return found, nil
 }
 
-// Follow implements Store.
-func (l *Store) Follow(ctx context.Context, name string, apply func(ledger.Change) error) error {
-	return l.org(name).feed.follow(ctx, func(subscribe func()) ([]ledger.Change, error) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		org, err := l.loadedOrg(ctx, name)
+// Follow implements ledger.Store.
+func (s *Store) Follow(ctx context.Context, name string, apply func(ledger.Change) error) error {
+	return s.organization(name).feed.follow(ctx, func(subscribe func()) ([]ledger.Change, error) {
+		org, err := s.lockLoaded(ctx, name)
 		if err != nil {
 			return nil, err
 		}
+		defer org.mu.Unlock()
 		subscribe()
 		return org.state.Snapshot(), nil
 	}, apply)
@@ -142,92 +163,78 @@ func (l *Store) Follow(ctx context.Context, name string, apply func(ledger.Chang
 
 // ReplaceState sets the organization's state, which the store owns from now on. Its followers start over with a
 // snapshot. It is for stores without a journal that mirror another store.
-func (l *Store) ReplaceState(name string, state *State) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org := l.orgLocked(name)
+func (s *Store) ReplaceState(name string, state *State) {
+	org := s.organization(name)
+	org.mu.Lock()
+	defer org.mu.Unlock()
 	if org.state != nil {
 		state.fence = max(state.fence, org.state.fence)
 	}
 	org.state = state
+	s.updateSizes(org)
 	org.feed.restartFollowers()
 }
 
 // ApplyChange applies a change that another store has made, and publishes it.
-func (l *Store) ApplyChange(name string, c ledger.Change) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org := l.orgLocked(name)
+func (s *Store) ApplyChange(name string, c ledger.Change) {
+	org := s.organization(name)
+	org.mu.Lock()
+	defer org.mu.Unlock()
 	if org.state == nil {
 		org.state = NewState()
 	}
 	org.state.Apply(&c)
+	s.updateSizes(org)
 	org.feed.publish(c)
 }
 
-// Sizes returns the numbers of series and events of an organization; zeros when it has not been loaded.
-func (l *Store) Sizes(name string) (series, events int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	org := l.orgs[orgKey(name)]
-	if org == nil || org.state == nil {
-		return 0, 0
+// Sizes returns the numbers of series and events of an organization; zeros when it is not loaded. It waits for no write.
+func (s *Store) Sizes(name string) (series, events int) {
+	if n := s.organization(name).sizes.Load(); n != nil {
+		return n.series, n.events
 	}
-	return org.state.NumSeries(), org.state.NumEvents()
+	return 0, 0
 }
 
-func (l *Store) org(name string) *organization {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.orgLocked(name)
-}
-
-func (l *Store) orgLocked(name string) *organization {
-	org := l.orgs[orgKey(name)]
+// organization returns an organization, without its lock.
+func (s *Store) organization(name string) *organization {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	org := s.orgs[orgKey(name)]
 	if org == nil {
 		org = &organization{}
-		l.orgs[orgKey(name)] = org
+		s.orgs[orgKey(name)] = org
 	}
 	return org
 }
 
-// loadedOrg returns an organization with its state.
-func (l *Store) loadedOrg(ctx context.Context, name string) (*organization, error) {
-	org := l.orgLocked(name)
-	if org.state != nil {
-		return org, nil
-	}
-	if l.journal == nil {
-		org.state = NewState()
-		return org, nil
-	}
-	state, err := l.journal.Load(ctx, orgKey(name))
-	if err != nil {
+// lockLoaded returns an organization with its state, locked. After an error it is not locked.
+func (s *Store) lockLoaded(ctx context.Context, name string) (*organization, error) {
+	org := s.organization(name)
+	org.mu.Lock()
+	if err := s.load(ctx, name, org); err != nil {
+		org.mu.Unlock()
 		return nil, err
 	}
-	state.fence = max(state.fence, org.fence)
-	org.state = state
 	return org, nil
 }
 
-// numSeries returns the number of series that the organization has, or had when its state was dropped.
-func (o *organization) numSeries() int {
-	if o.state == nil {
-		return o.series
+// load loads the state of an organization that has none. The caller holds the organization's lock.
+func (s *Store) load(ctx context.Context, name string, org *organization) error {
+	if org.state != nil {
+		return nil
 	}
-	return o.state.NumSeries()
-}
-
-// seriesRoom returns how many more series there may be.
-func (l *Store) seriesRoom() int {
-	if l.maxSeries <= 0 {
-		return int(^uint(0) >> 1)
+	state := NewState()
+	if s.journal != nil {
+		var err error
+		if state, err = s.journal.Load(ctx, orgKey(name)); err != nil {
+			return err
+		}
 	}
-	room := l.maxSeries
-	for _, org := range l.orgs {
-		room -= org.numSeries()
-	}
-	return max(0, room)
+	state.fence = max(state.fence, org.fence)
+	org.state = state
+	s.updateSizes(org)
+	return nil
 }
 
 // orgKey returns the same key for all spellings of an organization's login: GitHub ignores case.
