@@ -284,7 +284,7 @@ func TestManyVanish(t *testing.T) {
 		for i := range 600 {
 			data.Repos = append(data.Repos, githubtest.Repo{
 				Name: fmt.Sprintf("repo-%04d", i), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0),
-				Empty: true,
+				RepoState: githubtest.RepoState{Empty: true},
 			})
 		}
 		b := newBench(t, api, data)

@@ -352,7 +352,8 @@ func newFaultyOrg(t *testing.T, q *requestCase, f fault) *faultyOrg {
 		s.data.Repos = append(
 			s.data.Repos,
 			githubtest.Repo{
-				Name: fmt.Sprint("idle-", n), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0), Empty: true,
+				Name: fmt.Sprint("idle-", n), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0),
+				RepoState: githubtest.RepoState{Empty: true},
 			},
 		)
 	}

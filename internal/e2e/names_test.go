@@ -66,7 +66,9 @@ func namedData() *githubtest.Dataset {
 	}
 	unlinked := githubtest.Commit{
 		Repo: "app", SHA: fmt.Sprintf("%040x", 9999), AuthoredAt: merged, CommittedAt: merged, Parents: 1,
-		AuthorName: "copilot-swe-agent[bot]", AuthorEmail: githubtest.CodingAgentAddress,
+		CommitAuthor: githubtest.CommitAuthor{
+			AuthorName: "copilot-swe-agent[bot]", AuthorEmail: githubtest.CodingAgentAddress,
+		},
 	}
 	data.Commits = append(data.Commits, unlinked)
 	return data

@@ -166,11 +166,12 @@ func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) 
 			Branch:      branch,
 			AuthoredAt:  at,
 			CommittedAt: at,
-			PushedAt:    now.Add(-time.Second),
 			Additions:   1 << min(number, 20),
 			Deletions:   1,
 			Parents:     1,
 			ParentSHAs:  []string{},
+
+			CommitObject: githubtest.CommitObject{PushedAt: now.Add(-time.Second)},
 		}
 		if len(next) > 0 {
 			c.ParentSHAs = []string{r.commits[next[len(next)-1]].SHA}

@@ -45,16 +45,6 @@ func errorResponse(status int, message string) response {
 
 func notFoundResponse() response { return errorResponse(http.StatusNotFound, "Not Found") }
 
-// formatTime renders a time as GitHub does.
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func formatOptionalTime(t *time.Time) any {
-	if t == nil {
-		return nil
-	}
-	return formatTime(*t)
-}
-
 // applyValidators sets the validators of an answer and turns it into a 304 if the client has it already. The ETag
 // depends on the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
 func (a *response) applyValidators(r *http.Request) (notModified bool) {

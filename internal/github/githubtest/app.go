@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // Messages of GitHub about JSON web tokens.
@@ -33,7 +36,7 @@ func (x *exchange) authenticateApp() (response, bool) {
 	_, token, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
 	app, status, message := x.s.verifyJWT(token)
 	if app == nil {
-		x.view = x.s.view(&Credential{Orgs: []string{}})
+		x.setCredential(&Credential{Orgs: []string{}})
 		return errorResponse(status, message), false
 	}
 	x.identify(
@@ -104,15 +107,15 @@ func (s *Server) appByIssuer(iss any) *App {
 func (x *exchange) getApp() response {
 	a := x.cred.app
 	return newResponse(http.StatusOK, obj{
-		"id": a.ID, "client_id": a.ClientID, "slug": a.Slug, "name": a.Slug, "node_id": nodeID("A", a.ID),
-		"html_url": htmlBase + "/apps/" + a.Slug, "installations_count": len(a.Installations),
+		"id": a.ID, "client_id": a.ClientID, "slug": a.Slug, "name": a.Slug, "node_id": served.NodeID("A", a.ID),
+		"html_url": served.WebURL + "/apps/" + a.Slug, "installations_count": len(a.Installations),
 	})
 }
 
 func (x *exchange) installationJSON(i Installation) obj {
-	id := numericID("org", i.Org)
-	if o := x.ix.orgs[strings.ToLower(i.Org)]; o != nil {
-		id = o.id
+	id := dataset.NumericID("org", i.Org)
+	if o := x.Index.OrgByLogin[strings.ToLower(i.Org)]; o != nil {
+		id = o.DatabaseID
 	}
 	j := obj{
 		"id": i.ID, "app_id": x.cred.app.ID, "app_slug": x.cred.app.Slug, "client_id": x.cred.app.ClientID,
@@ -120,11 +123,11 @@ func (x *exchange) installationJSON(i Installation) obj {
 		"target_id":            id,
 		"repository_selection": "all", "permissions": permissions(i), "events": []string{}, "suspended_at": nil,
 		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.base, i.ID),
-		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", htmlBase, i.Org, i.ID),
-		"created_at":        formatTime(x.s.tl.Start), "updated_at": formatTime(x.s.tl.Start),
+		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", served.WebURL, i.Org, i.ID),
+		"created_at":        served.FormatTime(x.s.tl.Start), "updated_at": served.FormatTime(x.s.tl.Start),
 	}
 	if i.Suspended {
-		j["suspended_at"] = formatTime(x.s.tl.Start)
+		j["suspended_at"] = served.FormatTime(x.s.tl.Start)
 	}
 	return j
 }
@@ -173,11 +176,11 @@ func (x *exchange) createInstallationToken() response {
 		c := Credential{
 			Token: installationToken(i.ID, x.info.Seq), Name: name, Login: x.cred.app.Slug + "[bot]",
 			Orgs:   []string{i.Org},
-			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.now.Add(time.Hour).UTC().Truncate(time.Second),
+			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.Now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
 		x.s.AddCredential(c)
 		return newResponse(http.StatusCreated, obj{
-			"token": c.Token, "expires_at": formatTime(c.expiresAt), "permissions": permissions(i),
+			"token": c.Token, "expires_at": served.FormatTime(c.expiresAt), "permissions": permissions(i),
 			"repository_selection": "all",
 		})
 	}

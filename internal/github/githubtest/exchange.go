@@ -11,19 +11,23 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // exchange is one request on its way to an answer.
 type exchange struct {
-	view
+	served.View
 	s     *Server
+	cred  *Credential
 	r     *http.Request
 	info  RequestInfo
 	base  string // scheme, host and prefix of the API
 	path  string // below the base
 	route *route
 	vars  map[string]string
-	repo  *repoIndex
+	repo  *served.Repo
 	gql   *graphqlRequest
 	fault *Effect
 }
@@ -83,7 +87,7 @@ func (x *exchange) authenticate() (response, bool) {
 		cred = &Credential{Name: "anonymous", Orgs: []string{}}
 	}
 	if cred == nil {
-		x.view = x.s.view(&Credential{Orgs: []string{}})
+		x.setCredential(&Credential{Orgs: []string{}})
 		if !given {
 			return errorResponse(http.StatusUnauthorized, "Requires authentication"), false
 		}
@@ -93,20 +97,23 @@ func (x *exchange) authenticate() (response, bool) {
 	return response{}, true
 }
 
+// setCredential sets who asks, and what they see at this moment.
+func (x *exchange) setCredential(cred *Credential) { x.cred, x.View = cred, x.s.view(cred) }
+
 func (x *exchange) identify(cred *Credential) {
 	x.info.Credential = cred.name()
-	x.view = x.s.view(cred)
+	x.setCredential(cred)
 	if x.path == "/graphql" {
 		x.gql = x.s.parseGraphQL(x.r)
-		x.gql.describe(x.view, &x.info)
+		x.gql.describe(x.View, &x.info)
 		return
 	}
 	x.info.Org, x.info.Repo = x.vars["org"], x.vars["repo"]
 	if o := x.vars["owner"]; o != "" {
 		x.info.Org = o
 	}
-	if r := x.ix.byID[atoi(x.vars["repository_id"])]; r != nil {
-		x.info.Org, x.info.Repo = r.owner, r.Name
+	if r := x.Index.RepoByID[atoi(x.vars["repository_id"])]; r != nil {
+		x.info.Org, x.info.Repo = r.Owner, r.Name
 	}
 }
 
@@ -120,7 +127,7 @@ func (x *exchange) bucketKey() bucketKey { return bucketKey{x.cred.bucket(), x.i
 
 // respond answers unless a fault or a limit comes first.
 func (x *exchange) respond() response {
-	x.view = x.s.view(x.cred) // hooks may have changed the data
+	x.setCredential(x.cred) // hooks may have changed the data
 	x.fault = x.s.faults.effectFor(x.info)
 	if x.fault != nil {
 		x.info.Fault = x.fault.Kind
@@ -174,7 +181,7 @@ func (x *exchange) respondRoute() response {
 		return errorResponse(http.StatusUnauthorized, "A JSON web token could not be decoded")
 	}
 	if x.vars["owner"] == "" && x.vars["repository_id"] == "" {
-		if x.route.permission != "" && x.cred.lacksPermission(x.route.permission) {
+		if x.route.permission != "" && x.Access.Lacks(x.route.permission) {
 			return x.missingPermissionResponse(x.route.permission)
 		}
 		return x.route.handler(x)
@@ -185,10 +192,10 @@ func (x *exchange) respondRoute() response {
 // respondRepo finds the repository by its id or its name; a former name is redirected.
 func (x *exchange) respondRepo() response {
 	if id := x.vars["repository_id"]; id != "" {
-		x.repo = x.repoByID(atoi(id))
+		x.repo = x.RepoByID(atoi(id))
 	} else {
 		var moved bool
-		x.repo, moved = x.view.repo(x.vars["owner"], x.vars["repo"])
+		x.repo, moved = x.View.RepoByName(x.vars["owner"], x.vars["repo"])
 		if moved && x.repo != nil {
 			return x.movedResponse()
 		}
@@ -198,15 +205,15 @@ func (x *exchange) respondRepo() response {
 		return notFoundResponse()
 	case x.repo.Blocked:
 		return x.blockedResponse()
-	case x.forbidden(x.repo):
-		a := errorResponse(http.StatusForbidden, ssoMessage)
+	case x.IsForbidden(x.repo):
+		a := errorResponse(http.StatusForbidden, served.SSOMessage)
 		a.header.Set(
-			"X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.owner+"/sso?authorization_request=AAAA",
+			"X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.Owner+"/sso?authorization_request=AAAA",
 		)
 		return a
 	case x.isFeatureDisabled():
 		return notFoundResponse()
-	case x.route.permission != "" && x.cred.lacksPermission(x.route.permission):
+	case x.route.permission != "" && x.Access.Lacks(x.route.permission):
 		return x.missingPermissionResponse(x.route.permission)
 	}
 	return x.route.handler(x)
@@ -224,17 +231,13 @@ func (x *exchange) missingPermissionResponse(permission string) response {
 	return a
 }
 
-// ssoMessage is GitHub's for what needs an authorization for single sign-on.
-const ssoMessage = "Resource protected by organization SAML enforcement. " +
-	"You must grant your Personal Access token access to this organization."
-
 // isFeatureDisabled reports whether what is asked for is of a feature that the repository has switched off.
 func (x *exchange) isFeatureDisabled() bool {
 	switch {
 	case strings.Contains(x.route.template, "/pulls"):
-		return x.pullsOff(x.repo)
+		return x.ArePullsOff(x.repo)
 	case strings.Contains(x.route.template, "/issues"):
-		return x.pullsOff(x.repo) && x.issuesOff(x.repo)
+		return x.ArePullsOff(x.repo) && x.AreIssuesOff(x.repo)
 	}
 	return false
 }
@@ -259,13 +262,13 @@ func (x *exchange) blockedResponse() response {
 	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
 		"block": obj{
-			"reason": "dmca", "created_at": formatTime(x.repo.created), "html_url": "https://github.com/github/dmca",
+			"reason": "dmca", "created_at": served.FormatTime(x.repo.Created), "html_url": "https://github.com/github/dmca",
 		},
 	})
 }
 
-func (x *exchange) repoAddress(r *repoIndex) string {
-	return fmt.Sprintf("%s/repositories/%d", x.base, r.id)
+func (x *exchange) repoAddress(r *served.Repo) string {
+	return fmt.Sprintf("%s/repositories/%d", x.base, r.DatabaseID)
 }
 
 // writeResponse adds the common headers, applies the fault, logs the request and writes the response.
@@ -307,7 +310,7 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 
 // primaryLimitResponse is GitHub's answer over the hourly limit.
 func (x *exchange) primaryLimitResponse(status int) response {
-	message := "API rate limit exceeded for user ID " + strconv.FormatInt(numericID("user", x.cred.Login), 10) + "."
+	message := "API rate limit exceeded for user ID " + strconv.FormatInt(dataset.NumericID("user", x.cred.Login), 10) + "."
 	var a response
 	if x.gql != nil {
 		a = newResponse(

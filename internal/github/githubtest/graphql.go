@@ -19,6 +19,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // SchemaSource is the part of GitHub's GraphQL schema that the server knows.
@@ -159,7 +161,7 @@ func graphqlErrors(errs gqlerror.List) response {
 
 // describe records for the accounting what the request is about: its operation and the first owner and repository it
 // names.
-func (g *graphqlRequest) describe(v view, info *RequestInfo) {
+func (g *graphqlRequest) describe(v served.View, info *RequestInfo) {
 	if g.op == nil {
 		return
 	}
@@ -184,13 +186,13 @@ func (g *graphqlRequest) describe(v view, info *RequestInfo) {
 	}
 }
 
-func (g *graphqlRequest) describeNode(v view, info *RequestInfo, id string) {
-	_, parts, ok := parseNodeID(id)
+func (g *graphqlRequest) describeNode(v served.View, info *RequestInfo, id string) {
+	_, parts, ok := served.ParseNodeID(id)
 	if !ok {
 		return
 	}
-	if r := v.ix.byID[atoi(parts[0])]; r != nil {
-		info.Org, info.Repo = r.owner, r.Name
+	if r := v.Index.RepoByID[atoi(parts[0])]; r != nil {
+		info.Org, info.Repo = r.Owner, r.Name
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // commitNode is Commit.
-type commitNode struct{ c *commitIndex }
+type commitNode struct{ c *served.Commit }
 
 func (commitNode) typeName() string { return "Commit" }
 
@@ -31,9 +33,9 @@ func (n commitNode) field(e *execution, name string, a args) (any, error) {
 		if c.NoAuthor {
 			return nil, nil
 		}
-		return e.gitActorNode(c, c.authored), nil
+		return e.gitActorNode(c, c.Authored), nil
 	case "committer":
-		return e.gitActorNode(c, c.committed), nil
+		return e.gitActorNode(c, c.Committed), nil
 	case "authors":
 		return e.authors(c, a)
 	case "parents":
@@ -41,29 +43,29 @@ func (n commitNode) field(e *execution, name string, a args) (any, error) {
 	case "history":
 		return e.historyConnection(c, a)
 	case "repository":
-		return repoNode{c.repo}, nil
+		return repoNode{c.Repository}, nil
 	default:
 		return commitScalar(c, name), nil
 	}
 }
 
-func commitScalar(c *commitIndex, name string) any {
-	path := "/" + c.repo.fullName() + "/commit/" + c.SHA
+func commitScalar(c *served.Commit, name string) any {
+	path := "/" + c.Repository.FullName() + "/commit/" + c.SHA
 	switch name {
 	case "id":
-		return nodeID(nodeCommit, c.repo.id, c.SHA)
+		return served.NodeID(served.NodeCommit, c.Repository.DatabaseID, c.SHA)
 	case "oid":
 		return c.SHA
 	case "abbreviatedOid":
 		return c.SHA[:min(7, len(c.SHA))]
 	case "committedDate":
-		return c.committed
+		return c.Committed
 	case "authoredDate":
-		return c.authored
+		return c.Authored
 	case "message", "messageHeadline":
-		return c.message()
+		return c.Message()
 	case "url", "commitUrl":
-		return htmlBase + path
+		return served.WebURL + path
 	case "resourcePath", "commitResourcePath":
 		return path
 	case "authoredByCommitter":
@@ -76,47 +78,47 @@ func commitScalar(c *commitIndex, name string) any {
 }
 
 // gitActorNode is who git recorded. A bot's account is a User here, with its full name.
-func (e *execution) gitActorNode(c *commitIndex, date time.Time) record {
+func (e *execution) gitActorNode(c *served.Commit, date time.Time) record {
 	who := e.gitAuthor(c)
-	return gitActorRecord(who, date, e.ix.account(c.Login))
+	return gitActorRecord(who, date, e.Index.Account(c.Login))
 }
 
-func gitActorRecord(who gitActor, date time.Time, a *account) record {
+func gitActorRecord(who served.GitActor, date time.Time, a *served.Account) record {
 	var user any
 	if a != nil {
 		user = userNode{a, "User"}
 	}
 	return record{"GitActor", obj{
-		"name": who.name, "email": who.email, "date": formatTime(date), "user": user, "avatarUrl": avatar(0),
+		"name": who.Name, "email": who.Email, "date": served.FormatTime(date), "user": user, "avatarUrl": served.AvatarURL(0),
 	}}
 }
 
-func (e *execution) authors(c *commitIndex, a args) (any, error) {
+func (e *execution) authors(c *served.Commit, a args) (any, error) {
 	var rows []row
 	add := func(n node) { rows = append(rows, row{key: fmt.Sprintf("%06d", len(rows)), node: n}) }
 	if !c.NoAuthor {
-		add(e.gitActorNode(c, c.authored))
+		add(e.gitActorNode(c, c.Authored))
 	}
 	for _, login := range c.CoAuthors {
-		add(gitActorRecord(gitIdentity(e.ix, &login, "", ""), c.authored, e.ix.account(&login)))
+		add(gitActorRecord(served.GitIdentity(e.Index, &login, "", ""), c.Authored, e.Index.Account(&login)))
 	}
 	return connect("GitActorConnection", rows, a, false)
 }
 
-func (e *execution) parents(c *commitIndex, a args) (any, error) {
+func (e *execution) parents(c *served.Commit, a args) (any, error) {
 	var rows []row
-	for i, p := range c.parents {
+	for i, p := range c.ParentCommits {
 		rows = append(rows, row{key: fmt.Sprintf("%06d", i), node: commitNode{p}})
 	}
 	conn, err := connect("CommitConnection", rows, a, false)
 	if err == nil {
-		conn.total = func() int { return len(c.shas) }
+		conn.total = func() int { return len(c.AllParentSHAs) }
 	}
 	return conn, err
 }
 
 // historyConnection is what git log shows. Its cursors are a hash and a place: "<oid> <n>".
-func (e *execution) historyConnection(from *commitIndex, a args) (any, error) {
+func (e *execution) historyConnection(from *served.Commit, a args) (any, error) {
 	since, err := a.time("since")
 	if err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func (e *execution) historyConnection(from *commitIndex, a args) (any, error) {
 	c := &connection{typ: "CommitHistoryConnection", previous: skip > 0, after: a.str("after")}
 	c.total = func() int {
 		n := 0
-		for k := range e.walk(from) {
+		for k := range e.Walk(from) {
 			if chosen(k) {
 				n++
 			}
@@ -143,7 +145,7 @@ func (e *execution) historyConnection(from *commitIndex, a args) (any, error) {
 	}
 	c.cursor = func(r row) string { return from.SHA + " " + r.key }
 	n := 0
-	for k := range e.walk(from) {
+	for k := range e.Walk(from) {
 		if !chosen(k) {
 			continue
 		}
@@ -159,10 +161,10 @@ func (e *execution) historyConnection(from *commitIndex, a args) (any, error) {
 	return c, nil
 }
 
-func historyFilter(author args, since, until time.Time) func(*commitIndex) bool {
+func historyFilter(author args, since, until time.Time) func(*served.Commit) bool {
 	emails := author.strs("emails")
-	return func(c *commitIndex) bool {
-		return !c.committed.Before(since) && (until.IsZero() || !c.committed.After(until)) &&
+	return func(c *served.Commit) bool {
+		return !c.Committed.Before(since) && (until.IsZero() || !c.Committed.After(until)) &&
 			(emails == nil || slices.Contains(emails, c.AuthorEmail))
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // node is an object of the schema. A field is nil, a scalar, a time, a node, a list, or an error.
@@ -190,7 +192,7 @@ func (e *execution) completeValue(t *ast.Type, v any, fields []*ast.Field, path 
 		}
 		return m, true
 	case time.Time:
-		return formatTime(v), true
+		return served.FormatTime(v), true
 	default:
 		return v, true
 	}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // pullNode is PullRequest.
-type pullNode struct{ p pullState }
+type pullNode struct{ p served.PullState }
 
 func (pullNode) typeName() string { return "PullRequest" }
 
@@ -18,86 +20,86 @@ func (n pullNode) field(e *execution, name string, a args) (any, error) {
 	p := n.p
 	switch name {
 	case "author":
-		return actorNode(e.ix.account(p.Login)), nil
+		return actorNode(e.Index.Account(p.Login)), nil
 	case "mergedBy":
-		if p.merged == nil {
+		if p.Merged == nil {
 			return nil, nil
 		}
-		return actorNode(e.ix.account(p.merger())), nil
+		return actorNode(e.Index.Account(p.Merger())), nil
 	case "repository":
-		return repoNode{p.repo}, nil
+		return repoNode{p.Repository}, nil
 	case "reviews":
 		return e.reviewConnection(p, a)
 	case "comments":
-		return e.commentConnection(p.comments, a)
+		return e.commentConnection(p.Comments, a)
 	default:
 		return pullScalar(p, name), nil
 	}
 }
 
-func pullScalar(p pullState, name string) any {
-	path := fmt.Sprintf("/%s/pull/%d", p.repo.fullName(), p.Number)
+func pullScalar(p served.PullState, name string) any {
+	path := fmt.Sprintf("/%s/pull/%d", p.Repository.FullName(), p.Number)
 	switch name {
 	case "id":
-		return nodeID(nodePull, p.repo.id, p.Number)
+		return served.NodeID(served.NodePull, p.Repository.DatabaseID, p.Number)
 	case "databaseId":
-		return p.id
+		return p.DatabaseID
 	case "fullDatabaseId":
-		return strconv.FormatInt(p.id, 10)
+		return strconv.FormatInt(p.DatabaseID, 10)
 	case "number":
 		return p.Number
 	case "title":
-		return p.title()
+		return p.Title()
 	case "url":
-		return htmlBase + path
+		return served.WebURL + path
 	case "resourcePath":
 		return path
 	case "state":
-		return p.state
+		return p.State
 	case "isDraft":
 		return p.Draft
 	case "merged":
-		return p.state == "MERGED"
+		return p.State == "MERGED"
 	case "closed":
-		return p.state != "OPEN"
+		return p.State != "OPEN"
 	case "createdAt":
-		return p.created
+		return p.Created
 	case "updatedAt":
-		return p.updated
+		return p.Updated
 	case "mergedAt":
-		return formatOptionalTime(p.merged)
+		return served.FormatOptionalTime(p.Merged)
 	case "closedAt":
-		return formatOptionalTime(p.closed)
+		return served.FormatOptionalTime(p.Closed)
 	case "baseRefName":
-		return p.repo.DefaultBranch
+		return p.Repository.DefaultBranch
 	case "headRefName":
-		return p.headBranch()
+		return p.HeadBranch()
 	default:
 		return 0 // additions, deletions, changedFiles
 	}
 }
 
-func (e *execution) reviewConnection(p pullState, a args) (any, error) {
+func (e *execution) reviewConnection(p served.PullState, a args) (any, error) {
 	states := a.strs("states")
 	var rows []row
-	for _, r := range e.reviews(p.pullIndex) {
-		author := e.ix.account(r.Login)
+	for _, r := range e.Reviews(p.Pull) {
+		author := e.Index.Account(r.Login)
 		if states != nil && !slices.Contains(states, r.State) || a.str("author") != "" &&
-			(author == nil || author.login != a.str("author")) {
+			(author == nil || author.Login != a.str("author")) {
 			continue
 		}
-		rows = append(rows, row{key: r.key(), node: reviewNode{r}})
+		rows = append(rows, row{key: r.SortKey(), node: reviewNode{r}})
 	}
 	return connect("PullRequestReviewConnection", rows, a, false)
 }
 
-func (e *execution) commentConnection(all []*commentIndex, a args) (any, error) {
+func (e *execution) commentConnection(all []*served.Comment, a args) (any, error) {
 	field, desc := a.order("")
 	var rows []row
-	for _, c := range e.comments(all) {
-		key := sortKey(c.created, c.ID)
+	for _, c := range e.Comments(all) {
+		key := served.SortKey(c.Created, c.ID)
 		if field == "UPDATED_AT" {
-			key = sortKey(e.commentUpdated(c), c.ID)
+			key = served.SortKey(e.CommentUpdatedAt(c), c.ID)
 		}
 		rows = append(rows, row{key: key, node: commentNode{c}})
 	}
@@ -105,16 +107,16 @@ func (e *execution) commentConnection(all []*commentIndex, a args) (any, error) 
 }
 
 // reviewNode is PullRequestReview.
-type reviewNode struct{ r *reviewIndex }
+type reviewNode struct{ r *served.Review }
 
 func (reviewNode) typeName() string { return "PullRequestReview" }
 
 func (n reviewNode) field(e *execution, name string, _ args) (any, error) {
 	r := n.r
-	path := fmt.Sprintf("/%s/pull/%d#pullrequestreview-%d", r.pull.repo.fullName(), r.Pull, r.ID)
+	path := fmt.Sprintf("/%s/pull/%d#pullrequestreview-%d", r.OfPull.Repository.FullName(), r.Pull, r.ID)
 	switch name {
 	case "id":
-		return nodeID(nodeReview, r.pull.repo.id, r.ID), nil
+		return served.NodeID(served.NodeReview, r.OfPull.Repository.DatabaseID, r.ID), nil
 	case "databaseId":
 		return databaseID(r.ID), nil
 	case "fullDatabaseId":
@@ -122,25 +124,25 @@ func (n reviewNode) field(e *execution, name string, _ args) (any, error) {
 	case "state":
 		return r.State, nil
 	case "submittedAt":
-		return formatOptionalTime(r.submitted), nil
+		return served.FormatOptionalTime(r.Submitted), nil
 	case "createdAt", "updatedAt":
-		if r.submitted == nil {
-			return r.pull.created, nil
+		if r.Submitted == nil {
+			return r.OfPull.Created, nil
 		}
-		return *r.submitted, nil
+		return *r.Submitted, nil
 	case "author":
-		return actorNode(e.ix.account(r.Login)), nil
+		return actorNode(e.Index.Account(r.Login)), nil
 	case "url":
-		return htmlBase + path, nil
+		return served.WebURL + path, nil
 	case "resourcePath":
 		return path, nil
 	case "body":
 		return "", nil
 	case "pullRequest":
-		p, _ := e.pull(r.pull)
+		p, _ := e.Pull(r.OfPull)
 		return pullNode{p}, nil
 	default: // repository
-		return repoNode{r.pull.repo}, nil
+		return repoNode{r.OfPull.Repository}, nil
 	}
 }
 
@@ -154,66 +156,66 @@ func databaseID(id int64) any {
 }
 
 // issueNode is Issue.
-type issueNode struct{ is issueState }
+type issueNode struct{ is served.IssueState }
 
 func (issueNode) typeName() string { return "Issue" }
 
 func (n issueNode) field(e *execution, name string, a args) (any, error) {
 	is := n.is
-	path := fmt.Sprintf("/%s/issues/%d", is.repo.fullName(), is.number)
+	path := fmt.Sprintf("/%s/issues/%d", is.Repository.FullName(), is.Number)
 	switch name {
 	case "id":
-		return nodeID(nodeIssue, is.repo.id, is.number), nil
+		return served.NodeID(served.NodeIssue, is.Repository.DatabaseID, is.Number), nil
 	case "databaseId":
-		return is.id, nil
+		return is.DatabaseID, nil
 	case "fullDatabaseId":
-		return strconv.FormatInt(is.id, 10), nil
+		return strconv.FormatInt(is.DatabaseID, 10), nil
 	case "number":
-		return is.number, nil
+		return is.Number, nil
 	case "title":
-		return fmt.Sprintf("Issue %d", is.number), nil
+		return fmt.Sprintf("Issue %d", is.Number), nil
 	case "url":
-		return htmlBase + path, nil
+		return served.WebURL + path, nil
 	case "resourcePath":
 		return path, nil
 	case "state":
-		return is.state(), nil
+		return is.State(), nil
 	case "closed":
-		return is.closed != nil, nil
+		return is.Closed != nil, nil
 	case "closedAt":
-		return formatOptionalTime(is.closed), nil
+		return served.FormatOptionalTime(is.Closed), nil
 	case "timelineItems":
 		return e.timelineConnection(is, a)
 	case "createdAt":
-		return is.created, nil
+		return is.Created, nil
 	case "updatedAt":
-		return is.updated, nil
+		return is.Updated, nil
 	case "author":
-		return actorNode(e.ix.account(is.login)), nil
+		return actorNode(e.Index.Account(is.OpenedBy)), nil
 	case "comments":
-		return e.commentConnection(is.comments, a)
+		return e.commentConnection(is.Comments, a)
 	default: // repository
-		return repoNode{is.repo}, nil
+		return repoNode{is.Repository}, nil
 	}
 }
 
 // timelineConnection has the closings of an issue; of other items in its timeline the data has none.
-func (e *execution) timelineConnection(is issueState, a args) (any, error) {
+func (e *execution) timelineConnection(is served.IssueState, a args) (any, error) {
 	var rows []row
 	if types := a.strs("itemTypes"); types == nil || slices.Contains(types, "CLOSED_EVENT") {
-		for i, at := range is.closings {
+		for i, at := range is.Closings {
 			closing := record{"ClosedEvent", obj{
-				"id": nodeID(nodeClosing, is.repo.id, fmt.Sprintf("%d:%d", is.number, i)), "createdAt": at,
-				"actor": actorNode(e.ix.account(is.login)),
+				"id": served.NodeID(served.NodeClosing, is.Repository.DatabaseID, fmt.Sprintf("%d:%d", is.Number, i)), "createdAt": at,
+				"actor": actorNode(e.Index.Account(is.OpenedBy)),
 			}}
-			rows = append(rows, row{key: sortKey(at, int64(i)), node: closing})
+			rows = append(rows, row{key: served.SortKey(at, int64(i)), node: closing})
 		}
 	}
 	return connect("IssueTimelineItemsConnection", rows, a, false)
 }
 
 // commentNode is IssueComment.
-type commentNode struct{ c *commentIndex }
+type commentNode struct{ c *served.Comment }
 
 func (commentNode) typeName() string { return "IssueComment" }
 
@@ -221,52 +223,52 @@ func (n commentNode) field(e *execution, name string, _ args) (any, error) {
 	c := n.c
 	switch name {
 	case "id":
-		return nodeID(nodeComment, c.repo.id, c.ID), nil
+		return served.NodeID(served.NodeComment, c.Repository.DatabaseID, c.ID), nil
 	case "databaseId":
 		return databaseID(c.ID), nil
 	case "fullDatabaseId":
 		return strconv.FormatInt(c.ID, 10), nil
 	case "author":
-		return actorNode(e.ix.account(c.Login)), nil
+		return actorNode(e.Index.Account(c.Login)), nil
 	case "body":
 		return "A comment.", nil
 	case "createdAt":
-		return c.created, nil
+		return c.Created, nil
 	case "updatedAt":
-		return e.commentUpdated(c), nil
+		return e.CommentUpdatedAt(c), nil
 	case "lastEditedAt":
 		return e.editedAt(c), nil
 	case "url":
-		return c.html(), nil
+		return c.WebURL(), nil
 	case "resourcePath":
-		return c.html()[len(htmlBase):], nil
+		return c.WebURL()[len(served.WebURL):], nil
 	case "pullRequest", "issue":
 		return e.commentSubject(c, name), nil
 	default: // repository
-		return repoNode{c.repo}, nil
+		return repoNode{c.Repository}, nil
 	}
 }
 
-func (e *execution) editedAt(c *commentIndex) any {
-	t := e.commentUpdated(c)
-	if t.Equal(c.created) {
+func (e *execution) editedAt(c *served.Comment) any {
+	t := e.CommentUpdatedAt(c)
+	if t.Equal(c.Created) {
 		return nil
 	}
 	return t
 }
 
 // commentSubject is the pull request or the issue of a comment; GitHub has an Issue for a pull request, too.
-func (e *execution) commentSubject(c *commentIndex, name string) any {
-	if p, ok := e.pull(c.pull); ok {
+func (e *execution) commentSubject(c *served.Comment, name string) any {
+	if p, ok := e.Pull(c.OfPull); ok {
 		if name == "pullRequest" {
 			return pullNode{p}
 		}
-		return issueNode{issueState{
-			issueIndex: &issueIndex{number: p.Number, id: p.id, repo: p.repo, comments: p.comments},
-			created:    p.created, updated: p.updated, login: p.Login,
+		return issueNode{served.IssueState{
+			Issue: &served.Issue{Number: p.Number, DatabaseID: p.DatabaseID, Repository: p.Repository, Comments: p.Comments},
+			Created:      p.Created, Updated: p.Updated, OpenedBy: p.Login,
 		}}
 	}
-	if is, ok := e.issue(c.issue); ok && name == "issue" {
+	if is, ok := e.Issue(c.OfIssue); ok && name == "issue" {
 		return issueNode{is}
 	}
 	return nil

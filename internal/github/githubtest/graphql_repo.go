@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // forbiddenError is the error of a field that the credential may not read.
@@ -16,12 +19,12 @@ func forbiddenError() error {
 }
 
 // repoNode is Repository.
-type repoNode struct{ r *repoIndex }
+type repoNode struct{ r *served.Repo }
 
 func (repoNode) typeName() string { return "Repository" }
 
 func (n repoNode) field(e *execution, name string, a args) (any, error) {
-	if p := repoPermission(name); p != "" && e.cred.lacksPermission(p) {
+	if p := repoPermission(name); p != "" && e.Access.Lacks(p) {
 		return nil, forbiddenError()
 	}
 	r := n.r
@@ -29,25 +32,25 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	case "owner":
 		return e.ownerNode(r), nil
 	case "defaultBranchRef":
-		return e.ref(r, e.defaultBranch(r)), nil
+		return e.ref(r, e.DefaultBranch(r)), nil
 	case "ref":
 		return e.ref(r, strings.TrimPrefix(a.str("qualifiedName"), "refs/heads/")), nil
 	case "refs":
 		return e.refs(r, a)
 	case "object":
-		if c := e.resolve(r, cmp.Or(a.str("oid"), a.str("expression"))); c != nil {
+		if c := e.ResolveCommit(r, cmp.Or(a.str("oid"), a.str("expression"))); c != nil {
 			return commitNode{c}, nil
 		}
 		return nil, nil
 	case "pullRequest":
-		if p, ok := e.pull(r.byNumber[number(a)]); ok {
+		if p, ok := e.Pull(r.PullByNumber[number(a)]); ok {
 			return pullNode{p}, nil
 		}
 		return nil, notResolved("a PullRequest with the number of %d.", number(a))
 	case "pullRequests":
 		return e.pullRequests(r, a)
 	case "issue":
-		if is, ok := e.issue(r.issueNo[number(a)]); ok {
+		if is, ok := e.Issue(r.IssueByNumber[number(a)]); ok {
 			return issueNode{is}, nil
 		}
 		return nil, notResolved("an Issue with the number of %d.", number(a))
@@ -76,67 +79,67 @@ func repoPermission(field string) string {
 	}
 }
 
-func (e *execution) repoScalar(r *repoIndex, name string) any {
+func (e *execution) repoScalar(r *served.Repo, name string) any {
 	switch name {
 	case "id":
-		return nodeID(nodeRepo, r.id)
+		return served.NodeID(served.NodeRepo, r.DatabaseID)
 	case "databaseId":
-		return r.id
+		return r.DatabaseID
 	case "name":
 		return r.Name
 	case "nameWithOwner":
-		return r.fullName()
+		return r.FullName()
 	case "url":
-		return repoHTML(r)
+		return served.RepoWebURL(r)
 	case "resourcePath":
-		return "/" + r.fullName()
+		return "/" + r.FullName()
 	case "visibility":
-		return strings.ToUpper(r.visibility)
+		return strings.ToUpper(r.ServedVisibility)
 	case "isArchived":
 		return r.Archived
 	case "isDisabled":
 		return r.Disabled
 	case "isEmpty":
-		return e.isEmpty(r)
+		return e.IsEmpty(r)
 	case "isFork":
 		return r.Fork
 	case "isLocked":
 		return r.Locked
 	case "hasIssuesEnabled":
-		return !e.issuesOff(r)
+		return !e.AreIssuesOff(r)
 	case "hasPullRequestsEnabled":
-		return !e.pullsOff(r)
+		return !e.ArePullsOff(r)
 	case "isPrivate":
-		return r.private()
+		return r.IsPrivate()
 	case "createdAt":
-		return r.created
+		return r.Created
 	case "updatedAt":
-		return e.repoUpdatedAt(r)
+		return e.RepoUpdatedAt(r)
 	case "pushedAt":
-		return e.pushedAt(r)
+		return e.PushedAt(r)
 	default:
 		return nil // archivedAt
 	}
 }
 
-func (e *execution) ownerNode(r *repoIndex) any {
-	if o := e.ix.orgs[strings.ToLower(r.owner)]; o != nil {
+func (e *execution) ownerNode(r *served.Repo) any {
+	if o := e.Index.OrgByLogin[strings.ToLower(r.Owner)]; o != nil {
 		return orgNode{o}
 	}
-	return userNode{&account{login: r.owner, typ: "User", id: numericID("user", r.owner)}, "User"}
+	return userNode{&served.Account{Login: r.Owner, Type: "User", ID: dataset.NumericID("user", r.Owner)}, "User"}
 }
 
-func (e *execution) ref(r *repoIndex, branch string) any {
-	if e.head(r, branch) == nil {
+func (e *execution) ref(r *served.Repo, branch string) any {
+	if e.Head(r, branch) == nil {
 		return nil
 	}
 	return refNode{r, branch}
 }
 
-func (e *execution) refs(r *repoIndex, a args) (any, error) {
+func (e *execution) refs(r *served.Repo, a args) (any, error) {
 	var rows []row
 	if strings.TrimSuffix(a.str("refPrefix"), "/") == "refs/heads" {
-		for _, name := range e.branchNames(r) {
+		for _, name := range e.BranchNames(r) {
 			if strings.Contains(name, a.str("query")) {
 				rows = append(rows, row{key: name, node: refNode{r, name}})
 			}
@@ -147,48 +150,50 @@ func (e *execution) refs(r *repoIndex, a args) (any, error) {
 }
 
 // pullRequests is ordered by number unless asked otherwise.
-func (e *execution) pullRequests(r *repoIndex, a args) (any, error) {
+func (e *execution) pullRequests(r *served.Repo, a args) (any, error) {
 	field, desc := a.order("CREATED_AT")
 	states := a.strs("states")
 	var rows []row
-	for _, p := range e.pulls(r) {
-		if states != nil && !slices.Contains(states, p.state) {
+	for _, p := range e.Pulls(r) {
+		if states != nil && !slices.Contains(states, p.State) {
 			continue
 		}
 		if base := a.str("baseRefName"); base != "" && base != r.DefaultBranch {
 			continue
 		}
-		key := sortKey(p.created, int64(p.Number))
+		key := served.SortKey(p.Created, int64(p.Number))
 		switch field {
 		case "UPDATED_AT":
-			key = sortKey(p.updated, int64(p.Number))
+			key = served.SortKey(p.Updated, int64(p.Number))
 		case "COMMENTS":
-			key = fmt.Sprintf("%010d|%020d", len(e.comments(p.comments)), p.Number)
+			key = fmt.Sprintf("%010d|%020d", len(e.Comments(p.Comments)), p.Number)
 		}
 		rows = append(rows, row{key: key, node: pullNode{p}})
 	}
 	return connect("PullRequestConnection", rows, a, desc)
 }
 
-func (e *execution) issueConnection(r *repoIndex, a args) (any, error) {
+func (e *execution) issueConnection(r *served.Repo, a args) (any, error) {
 	field, desc := a.order("CREATED_AT")
 	filter := a.sub("filterBy")
 	since, err := filter.time("since")
 	if err != nil {
 		return nil, err
 	}
-	wanted := func(is issueState, states []string) bool { return states == nil || slices.Contains(states, is.state()) }
+	wanted := func(is served.IssueState, states []string) bool {
+		return states == nil || slices.Contains(states, is.State())
+	}
 	var rows []row
-	for _, is := range e.issues(r) {
-		if is.updated.Before(since) || !wanted(is, a.strs("states")) || !wanted(is, filter.strs("states")) {
+	for _, is := range e.Issues(r) {
+		if is.Updated.Before(since) || !wanted(is, a.strs("states")) || !wanted(is, filter.strs("states")) {
 			continue
 		}
-		key := sortKey(is.created, int64(is.number))
+		key := served.SortKey(is.Created, int64(is.Number))
 		switch field {
 		case "UPDATED_AT":
-			key = sortKey(is.updated, int64(is.number))
+			key = served.SortKey(is.Updated, int64(is.Number))
 		case "COMMENTS":
-			key = fmt.Sprintf("%010d|%020d", len(e.comments(is.comments)), is.number)
+			key = fmt.Sprintf("%010d|%020d", len(e.Comments(is.Comments)), is.Number)
 		}
 		rows = append(rows, row{key: key, node: issueNode{is}})
 	}
@@ -197,7 +202,7 @@ func (e *execution) issueConnection(r *repoIndex, a args) (any, error) {
 
 // refNode is Ref.
 type refNode struct {
-	r      *repoIndex
+	r      *served.Repo
 	branch string
 }
 
@@ -206,7 +211,7 @@ func (refNode) typeName() string { return "Ref" }
 func (n refNode) field(e *execution, name string, _ args) (any, error) {
 	switch name {
 	case "id":
-		return nodeID(nodeRef, n.r.id, n.branch), nil
+		return served.NodeID(served.NodeRef, n.r.DatabaseID, n.branch), nil
 	case "name":
 		return n.branch, nil
 	case "prefix":
@@ -214,7 +219,7 @@ func (n refNode) field(e *execution, name string, _ args) (any, error) {
 	case "repository":
 		return repoNode{n.r}, nil
 	default: // target
-		if c := e.head(n.r, n.branch); c != nil {
+		if c := e.Head(n.r, n.branch); c != nil {
 			return commitNode{c}, nil
 		}
 		return nil, nil

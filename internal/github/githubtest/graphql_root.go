@@ -6,6 +6,9 @@ package githubtest
 import (
 	"cmp"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // rootNode is Query.
@@ -16,12 +19,12 @@ func (rootNode) typeName() string { return "Query" }
 func (rootNode) field(e *execution, name string, a args) (any, error) {
 	switch name {
 	case "organization":
-		if o := e.org(a.str("login")); o != nil {
+		if o := e.Org(a.str("login")); o != nil {
 			return orgNode{o}, nil
 		}
 		return nil, notResolved("an Organization with the login of '%s'.", a.str("login"))
 	case "repository":
-		r, moved := e.view.repo(a.str("owner"), a.str("name"))
+		r, moved := e.View.RepoByName(a.str("owner"), a.str("name"))
 		if follow, ok := a["followRenames"].(bool); r == nil || moved && ok && !follow {
 			return nil, notResolved("a Repository with the name '%s/%s'.", a.str("owner"), a.str("name"))
 		}
@@ -36,18 +39,18 @@ func (rootNode) field(e *execution, name string, a args) (any, error) {
 		return out, nil
 	case "viewer":
 		login := cmp.Or(e.cred.Login, e.cred.name())
-		return userNode{&account{login: login, typ: "User", id: numericID("user", login)}, "User"}, nil
+		return userNode{&served.Account{Login: login, Type: "User", ID: dataset.NumericID("user", login)}, "User"}, nil
 	default:
 		return e.rateLimitNode(), nil
 	}
 }
 
-func (e *execution) visibleRepo(r *repoIndex) (any, error) {
+func (e *execution) visibleRepo(r *served.Repo) (any, error) {
 	if r.Blocked {
 		return nil, &fieldError{typ: "FORBIDDEN", message: "Repository access blocked"}
 	}
-	if e.forbidden(r) {
-		return nil, &fieldError{typ: "FORBIDDEN", message: ssoMessage}
+	if e.IsForbidden(r) {
+		return nil, &fieldError{typ: "FORBIDDEN", message: served.SSOMessage}
 	}
 	return repoNode{r}, nil
 }
@@ -67,23 +70,23 @@ func (e *execution) rateLimitNode() any {
 // node is the object of a global id, or the error that there is none.
 func (e *execution) node(id string) any {
 	missing := notResolved("a node with the global id of '%s'.", id)
-	kind, parts, ok := parseNodeID(id)
+	kind, parts, ok := served.ParseNodeID(id)
 	if !ok {
 		return missing
 	}
 	switch kind {
-	case nodeOrg:
-		if o := e.ix.orgsByID[atoi(parts[0])]; o != nil && e.org(o.Login) != nil {
+	case served.NodeOrg:
+		if o := e.Index.OrgByID[atoi(parts[0])]; o != nil && e.Org(o.Login) != nil {
 			return orgNode{o}
 		}
 		return missing
-	case nodeUser:
-		if a := e.ix.byUserID[atoi(parts[0])]; a != nil && !a.deleted {
+	case served.NodeUser:
+		if a := e.Index.UserByID[atoi(parts[0])]; a != nil && !a.Deleted {
 			return actorNode(a)
 		}
 		return missing
 	}
-	r := e.repoByID(atoi(parts[0]))
+	r := e.RepoByID(atoi(parts[0]))
 	if r == nil {
 		return missing
 	}
@@ -93,8 +96,8 @@ func (e *execution) node(id string) any {
 	return missing
 }
 
-func (e *execution) nodeBelow(r *repoIndex, kind string, parts []string) any {
-	if kind == nodeRepo {
+func (e *execution) nodeBelow(r *served.Repo, kind string, parts []string) any {
+	if kind == served.NodeRepo {
 		n, err := e.visibleRepo(r)
 		if err != nil {
 			return err
@@ -106,37 +109,37 @@ func (e *execution) nodeBelow(r *repoIndex, kind string, parts []string) any {
 	}
 	n := atoi(parts[1])
 	switch kind {
-	case nodePull:
-		if p, ok := e.pull(r.byNumber[int(n)]); ok {
+	case served.NodePull:
+		if p, ok := e.Pull(r.PullByNumber[int(n)]); ok {
 			return pullNode{p}
 		}
-	case nodeIssue:
-		if is, ok := e.issue(r.issueNo[int(n)]); ok {
+	case served.NodeIssue:
+		if is, ok := e.Issue(r.IssueByNumber[int(n)]); ok {
 			return issueNode{is}
 		}
-	case nodeCommit:
-		if c := r.commits[parts[1]]; c != nil && e.commitVisible(c) {
+	case served.NodeCommit:
+		if c := r.Commits[parts[1]]; c != nil && e.IsCommitVisible(c) {
 			return commitNode{c}
 		}
-	case nodeRef:
-		if e.head(r, parts[1]) != nil {
+	case served.NodeRef:
+		if e.Head(r, parts[1]) != nil {
 			return refNode{r, parts[1]}
 		}
-	case nodeComment:
-		for _, c := range e.comments(r.comments) {
+	case served.NodeComment:
+		for _, c := range e.Comments(r.Comments) {
 			if c.ID == n {
 				return commentNode{c}
 			}
 		}
-	case nodeReview:
+	case served.NodeReview:
 		return e.reviewByID(r, n)
 	}
 	return nil
 }
 
-func (e *execution) reviewByID(r *repoIndex, id int64) any {
-	for _, p := range r.pulls {
-		for _, rv := range e.reviews(p) {
+func (e *execution) reviewByID(r *served.Repo, id int64) any {
+	for _, p := range r.Pulls {
+		for _, rv := range e.Reviews(p) {
 			if rv.ID == id {
 				return reviewNode{rv}
 			}
@@ -146,35 +149,35 @@ func (e *execution) reviewByID(r *repoIndex, id int64) any {
 }
 
 // orgNode is Organization.
-type orgNode struct{ o *orgIndex }
+type orgNode struct{ o *served.Org }
 
 func (orgNode) typeName() string { return "Organization" }
 
 func (n orgNode) field(e *execution, name string, a args) (any, error) {
 	switch name {
 	case "id":
-		return nodeID(nodeOrg, n.o.id), nil
+		return served.NodeID(served.NodeOrg, n.o.DatabaseID), nil
 	case "databaseId":
-		return n.o.id, nil
+		return n.o.DatabaseID, nil
 	case "login", "name":
 		return n.o.Login, nil
 	case "url":
-		return htmlBase + "/" + n.o.Login, nil
+		return served.WebURL + "/" + n.o.Login, nil
 	case "resourcePath":
 		return "/" + n.o.Login, nil
 	case "avatarUrl":
-		return avatar(n.o.id), nil
+		return served.AvatarURL(n.o.DatabaseID), nil
 	case "createdAt", "updatedAt":
-		return n.o.created, nil
+		return n.o.Created, nil
 	default:
 		return e.orgRepositories(n.o, a)
 	}
 }
 
-func (e *execution) orgRepositories(o *orgIndex, a args) (any, error) {
+func (e *execution) orgRepositories(o *served.Org, a args) (any, error) {
 	field, desc := a.order("CREATED_AT")
 	var rows []row
-	for _, r := range e.repos(o) {
+	for _, r := range e.Repos(o) {
 		if repoChosen(r, a) && !r.Blocked {
 			rows = append(rows, row{key: e.repoKey(r, field), node: repoNode{r}, err: e.forbiddenRow(r)})
 		}
@@ -183,67 +186,67 @@ func (e *execution) orgRepositories(o *orgIndex, a args) (any, error) {
 }
 
 // forbiddenRow is the error that a list has in the place of a repository, nil for none.
-func (e *execution) forbiddenRow(r *repoIndex) error {
-	if !e.forbidden(r) {
+func (e *execution) forbiddenRow(r *served.Repo) error {
+	if !e.IsForbidden(r) {
 		return nil
 	}
-	return &fieldError{typ: "FORBIDDEN", message: ssoMessage}
+	return &fieldError{typ: "FORBIDDEN", message: served.SSOMessage}
 }
 
-func (e *execution) repoKey(r *repoIndex, field string) string {
+func (e *execution) repoKey(r *served.Repo, field string) string {
 	switch field {
 	case "NAME":
 		return strings.ToLower(r.Name)
 	case "PUSHED_AT":
-		return sortKey(e.pushedAt(r), r.id)
+		return served.SortKey(e.PushedAt(r), r.DatabaseID)
 	case "UPDATED_AT":
-		return sortKey(e.repoUpdatedAt(r), r.id)
+		return served.SortKey(e.RepoUpdatedAt(r), r.DatabaseID)
 	default:
-		return sortKey(r.created, r.id)
+		return served.SortKey(r.Created, r.DatabaseID)
 	}
 }
 
-func repoChosen(r *repoIndex, a args) bool {
+func repoChosen(r *served.Repo, a args) bool {
 	flag := func(name string, is bool) bool {
 		want, ok := a[name].(bool)
 		return !ok || want == is
 	}
-	privacy := map[bool]string{true: "PRIVATE", false: "PUBLIC"}[r.private()]
+	privacy := map[bool]string{true: "PRIVATE", false: "PUBLIC"}[r.IsPrivate()]
 	return flag("isArchived", r.Archived) && flag("isFork", r.Fork) && flag("isLocked", r.Locked) &&
-		(a.str("visibility") == "" || a.str("visibility") == strings.ToUpper(r.visibility)) &&
+		(a.str("visibility") == "" || a.str("visibility") == strings.ToUpper(r.ServedVisibility)) &&
 		(a.str("privacy") == "" || a.str("privacy") == privacy)
 }
 
 // userNode is an account as one of the types that it can be.
 type userNode struct {
-	a   *account
+	a   *served.Account
 	typ string
 }
 
 // actorNode is an account as an Actor, null for none: a bot goes without its suffix.
-func actorNode(a *account) any {
+func actorNode(a *served.Account) any {
 	if a == nil {
 		return nil
 	}
-	return userNode{a, a.typ}
+	return userNode{a, a.Type}
 }
 
 func (n userNode) typeName() string { return n.typ }
 
 func (n userNode) field(_ *execution, name string, _ args) (any, error) {
-	login := n.a.login
+	login := n.a.Login
 	if n.typ == "Bot" {
-		login = cmp.Or(n.a.slug, strings.TrimSuffix(login, "[bot]"))
+		login = cmp.Or(n.a.Slug, strings.TrimSuffix(login, "[bot]"))
 	}
 	path := "/" + login
-	if n.a.bot() {
+	if n.a.IsBot() {
 		path = "/apps/" + strings.TrimSuffix(login, "[bot]")
 	}
 	switch name {
 	case "id":
-		return nodeID(nodeUser, n.a.id), nil
+		return served.NodeID(served.NodeUser, n.a.ID), nil
 	case "databaseId":
-		return n.a.id, nil
+		return n.a.ID, nil
 	case "login":
 		return login, nil
 	case "name":
@@ -251,11 +254,11 @@ func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 	case "user": // of an enterprise's user
 		return userNode{n.a, "User"}, nil
 	case "url":
-		return htmlBase + path, nil
+		return served.WebURL + path, nil
 	case "resourcePath":
 		return path, nil
 	case "avatarUrl":
-		return avatar(n.a.id), nil
+		return served.AvatarURL(n.a.ID), nil
 	default: // createdAt, updatedAt
 		return "2020-01-01T00:00:00Z", nil
 	}

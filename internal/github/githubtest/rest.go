@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // list answers one page of a list with its Link header.
@@ -65,50 +68,50 @@ func (x *exchange) rateLimit() response {
 
 func (x *exchange) authenticatedUser() response {
 	login := cmp.Or(x.cred.Login, x.cred.name())
-	return newResponse(http.StatusOK, x.userJSON(&account{login: login, typ: "User", id: numericID("user", login)}))
+	return newResponse(http.StatusOK, x.userJSON(&served.Account{Login: login, Type: "User", ID: dataset.NumericID("user", login)}))
 }
 
 func (x *exchange) getOrg() response {
-	o := x.org(x.vars["org"])
+	o := x.Org(x.vars["org"])
 	if o == nil {
 		return notFoundResponse()
 	}
 	a := newResponse(http.StatusOK, x.orgJSON(o))
-	a.lastModified = o.created
+	a.lastModified = o.Created
 	return a
 }
 
 // listOrgRepos (https://docs.github.com/rest/repos/repos#list-organization-repositories).
 func (x *exchange) listOrgRepos() response {
-	o := x.org(x.vars["org"])
+	o := x.Org(x.vars["org"])
 	if id := x.vars["organization_id"]; id != "" {
-		if o = x.ix.orgsByID[atoi(id)]; o != nil {
-			o = x.org(o.Login)
+		if o = x.Index.OrgByID[atoi(id)]; o != nil {
+			o = x.Org(o.Login)
 		}
 	}
 	if o == nil {
 		return notFoundResponse()
 	}
 	q := x.r.URL.Query()
-	repos := slices.DeleteFunc(x.repos(o), func(r *repoIndex) bool { return !repoOfType(r, q.Get("type")) })
+	repos := slices.DeleteFunc(x.Repos(o), func(r *served.Repo) bool { return !repoOfType(r, q.Get("type")) })
 	all := len(repos)
-	repos = slices.DeleteFunc(repos, x.forbidden)
+	repos = slices.DeleteFunc(repos, x.IsForbidden)
 	x.sortRepos(repos, q.Get("sort"), q.Get("direction"))
-	a := list(x, fmt.Sprintf("%s/organizations/%d/repos", x.base, o.id), repos, x.repoJSON)
+	a := list(x, fmt.Sprintf("%s/organizations/%d/repos", x.base, o.DatabaseID), repos, x.repoJSON)
 	if len(repos) < all {
-		a.header.Set("X-Github-Sso", fmt.Sprintf("partial-results; organizations=%d", o.id))
+		a.header.Set("X-Github-Sso", fmt.Sprintf("partial-results; organizations=%d", o.DatabaseID))
 	}
 	return a
 }
 
-func repoOfType(r *repoIndex, typ string) bool {
+func repoOfType(r *served.Repo, typ string) bool {
 	switch typ {
 	case "public":
-		return !r.private()
+		return !r.IsPrivate()
 	case "private":
-		return r.private()
+		return r.IsPrivate()
 	case "internal":
-		return r.visibility == "internal"
+		return r.ServedVisibility == "internal"
 	case "forks":
 		return r.Fork
 	case "sources":
@@ -118,18 +121,18 @@ func repoOfType(r *repoIndex, typ string) bool {
 	}
 }
 
-func (x *exchange) sortRepos(repos []*repoIndex, by, direction string) {
-	compare := func(a, b *repoIndex) int { return a.created.Compare(b.created) }
+func (x *exchange) sortRepos(repos []*served.Repo, by, direction string) {
+	compare := func(a, b *served.Repo) int { return a.Created.Compare(b.Created) }
 	switch by {
 	case "full_name":
-		compare = func(a, b *repoIndex) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }
+		compare = func(a, b *served.Repo) int { return cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }
 		direction = cmp.Or(direction, "asc")
 	case "updated":
-		compare = func(a, b *repoIndex) int { return x.repoUpdatedAt(a).Compare(x.repoUpdatedAt(b)) }
+		compare = func(a, b *served.Repo) int { return x.RepoUpdatedAt(a).Compare(x.RepoUpdatedAt(b)) }
 	case "pushed":
-		compare = func(a, b *repoIndex) int { return x.pushedAt(a).Compare(x.pushedAt(b)) }
+		compare = func(a, b *served.Repo) int { return x.PushedAt(a).Compare(x.PushedAt(b)) }
 	}
-	sortBy(repos, compare, func(r *repoIndex) int64 { return r.id }, direction != "asc")
+	sortBy(repos, compare, func(r *served.Repo) int64 { return r.DatabaseID }, direction != "asc")
 }
 
 // sortBy sorts by a comparison and then by id, both turned around when descending.
@@ -145,16 +148,16 @@ func sortBy[T any](all []T, compare func(a, b T) int, id func(T) int64, desc boo
 
 func (x *exchange) getRepo() response {
 	a := newResponse(http.StatusOK, x.repoJSON(x.repo))
-	a.lastModified = x.repoUpdatedAt(x.repo)
-	if t := x.pushedAt(x.repo); t.After(a.lastModified) {
+	a.lastModified = x.RepoUpdatedAt(x.repo)
+	if t := x.PushedAt(x.repo); t.After(a.lastModified) {
 		a.lastModified = t
 	}
 	return a
 }
 
 func (x *exchange) listBranches() response {
-	return listRepo(x, x.branchNames(x.repo), func(name string) obj {
-		sha := x.head(x.repo, name).SHA
+	return listRepo(x, x.BranchNames(x.repo), func(name string) obj {
+		sha := x.Head(x.repo, name).SHA
 		return obj{
 			"name": name, "protected": false, "commit": obj{"sha": sha, "url": x.repoURL(x.repo) + "/commits/" + sha},
 		}
@@ -169,24 +172,24 @@ func (x *exchange) listPulls() response {
 	if direction == "" {
 		direction = map[bool]string{true: "desc", false: "asc"}[by == "created"]
 	}
-	pulls := slices.DeleteFunc(x.pulls(x.repo), func(p pullState) bool {
-		return state != "all" && (state == "open") != (p.state == "OPEN")
+	pulls := slices.DeleteFunc(x.Pulls(x.repo), func(p served.PullState) bool {
+		return state != "all" && (state == "open") != (p.State == "OPEN")
 	})
-	when := func(p pullState) time.Time {
+	when := func(p served.PullState) time.Time {
 		if by == "updated" {
-			return p.updated
+			return p.Updated
 		}
-		return p.created
+		return p.Created
 	}
 	sortBy(
-		pulls, func(a, b pullState) int { return when(a).Compare(when(b)) },
-		func(p pullState) int64 { return int64(p.Number) }, direction == "desc",
+		pulls, func(a, b served.PullState) int { return when(a).Compare(when(b)) },
+		func(p served.PullState) int64 { return int64(p.Number) }, direction == "desc",
 	)
 	return listRepo(x, pulls, x.pullJSON)
 }
 
-func (x *exchange) pathPull() (pullState, bool) {
-	return x.pull(x.repo.byNumber[int(atoi(x.vars["pull_number"]))])
+func (x *exchange) pathPull() (served.PullState, bool) {
+	return x.Pull(x.repo.PullByNumber[int(atoi(x.vars["pull_number"]))])
 }
 
 func (x *exchange) getPull() response {
@@ -195,7 +198,7 @@ func (x *exchange) getPull() response {
 		return notFoundResponse()
 	}
 	a := newResponse(http.StatusOK, x.pullDetailJSON(p))
-	a.lastModified = p.updated
+	a.lastModified = p.Updated
 	return a
 }
 
@@ -205,7 +208,7 @@ func (x *exchange) listReviews() response {
 	if !ok {
 		return notFoundResponse()
 	}
-	return listRepo(x, x.reviews(p.pullIndex), x.reviewJSON)
+	return listRepo(x, x.Reviews(p.Pull), x.reviewJSON)
 }
 
 // listComments has the comments of issues and pull requests, by id unless sorted; since is inclusive and about the
@@ -217,17 +220,17 @@ func (x *exchange) listComments() response {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
 	all := slices.DeleteFunc(
-		x.comments(x.repo.comments), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) },
+		x.Comments(x.repo.Comments), func(c *served.Comment) bool { return x.CommentUpdatedAt(c).Before(since) },
 	)
-	id := func(c *commentIndex) int64 { return c.ID }
+	id := func(c *served.Comment) int64 { return c.ID }
 	switch q.Get("sort") {
 	case "created":
 		sortBy(
-			all, func(a, b *commentIndex) int { return a.created.Compare(b.created) }, id, q.Get("direction") != "asc",
+			all, func(a, b *served.Comment) int { return a.Created.Compare(b.Created) }, id, q.Get("direction") != "asc",
 		)
 	case "updated":
 		sortBy(
-			all, func(a, b *commentIndex) int { return x.commentUpdated(a).Compare(x.commentUpdated(b)) }, id,
+			all, func(a, b *served.Comment) int { return x.CommentUpdatedAt(a).Compare(x.CommentUpdatedAt(b)) }, id,
 			q.Get("direction") != "asc",
 		)
 	}
@@ -240,15 +243,15 @@ func (x *exchange) listIssueComments() response {
 	if err != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
-	var all []*commentIndex
-	if p, ok := x.pull(x.repo.byNumber[n]); ok {
-		all = p.comments
-	} else if is, ok := x.issue(x.repo.issueNo[n]); ok {
-		all = is.comments
+	var all []*served.Comment
+	if p, ok := x.Pull(x.repo.PullByNumber[n]); ok {
+		all = p.Comments
+	} else if is, ok := x.Issue(x.repo.IssueByNumber[n]); ok {
+		all = is.Comments
 	} else {
 		return notFoundResponse()
 	}
-	all = slices.DeleteFunc(x.comments(all), func(c *commentIndex) bool { return x.commentUpdated(c).Before(since) })
+	all = slices.DeleteFunc(x.Comments(all), func(c *served.Comment) bool { return x.CommentUpdatedAt(c).Before(since) })
 	return listRepo(x, all, x.commentJSON)
 }
 

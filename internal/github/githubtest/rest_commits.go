@@ -8,7 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // emptyRepository is the answer about commits where there are none.
@@ -22,11 +23,11 @@ func emptyRepository() response {
 // listCommits filters by committer date, both ends inclusive
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (x *exchange) listCommits() response {
-	if x.isEmpty(x.repo) {
+	if x.IsEmpty(x.repo) {
 		return emptyRepository()
 	}
 	q := x.r.URL.Query()
-	from := x.resolve(x.repo, cmp.Or(q.Get("sha"), x.defaultBranch(x.repo)))
+	from := x.ResolveCommit(x.repo, cmp.Or(q.Get("sha"), x.DefaultBranch(x.repo)))
 	if from == nil {
 		return notFoundResponse()
 	}
@@ -35,25 +36,14 @@ func (x *exchange) listCommits() response {
 	if err != nil || err2 != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
-	return listRepo(x, x.history(from, since, until), x.commitJSON)
-}
-
-// history is what is reachable and committed in a period; zero times do not bound it.
-func (v view) history(from *commitIndex, since, until time.Time) []*commitIndex {
-	var out []*commitIndex
-	for c := range v.walk(from) {
-		if !c.committed.Before(since) && (until.IsZero() || !c.committed.After(until)) {
-			out = append(out, c)
-		}
-	}
-	return out
+	return listRepo(x, x.History(from, since, until), x.commitJSON)
 }
 
 func (x *exchange) getCommit() response {
-	if x.isEmpty(x.repo) {
+	if x.IsEmpty(x.repo) {
 		return emptyRepository()
 	}
-	c := x.resolve(x.repo, x.vars["ref"])
+	c := x.ResolveCommit(x.repo, x.vars["ref"])
 	if c == nil {
 		return errorResponse(http.StatusUnprocessableEntity, "No commit found for SHA: "+x.vars["ref"])
 	}
@@ -65,7 +55,7 @@ func (x *exchange) getCommit() response {
 		})
 	}
 	a := newResponse(http.StatusOK, x.commitStatsJSON(c))
-	a.lastModified = c.committed
+	a.lastModified = c.Committed
 	return a
 }
 
@@ -80,10 +70,10 @@ func (x *exchange) compare() response {
 	if base == nil || head == nil {
 		return notFoundResponse()
 	}
-	if !x.haveCommonAncestor(base, head) {
+	if !x.HaveCommonAncestor(base, head) {
 		return errorResponse(http.StatusNotFound, "No common ancestor between "+baseRef+" and "+headRef+".")
 	}
-	ahead, behind := x.reachableOnlyFrom(head, base), x.reachableOnlyFrom(base, head)
+	ahead, behind := x.ReachableOnlyFrom(head, base), x.ReachableOnlyFrom(base, head)
 	slices.Reverse(ahead)
 	q := x.r.URL.Query()
 	if !q.Has("page") && !q.Has("per_page") {
@@ -93,26 +83,14 @@ func (x *exchange) compare() response {
 	return x.comparePage(base, head, ahead, len(behind), page, size)
 }
 
-func (x *exchange) resolveCompareRef(ref string) *commitIndex {
-	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repo.owner) {
+func (x *exchange) resolveCompareRef(ref string) *served.Commit {
+	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repo.Owner) {
 		ref = branch
 	}
-	return x.resolve(x.repo, ref)
+	return x.ResolveCommit(x.repo, ref)
 }
 
-// reachableOnlyFrom is what is reachable from a and not from b, newest first.
-func (v view) reachableOnlyFrom(a, b *commitIndex) []*commitIndex {
-	known := v.reachable(b)
-	var out []*commitIndex
-	for c := range v.walk(a) {
-		if !known[c] {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (x *exchange) comparePage(base, head *commitIndex, ahead []*commitIndex, behind, page, size int) response {
+func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit, behind, page, size int) response {
 	status := "identical"
 	switch {
 	case len(ahead) > 0 && behind > 0:
@@ -139,20 +117,9 @@ func (x *exchange) comparePage(base, head *commitIndex, ahead []*commitIndex, be
 	return a
 }
 
-// haveCommonAncestor reports whether two commits can be compared.
-func (v view) haveCommonAncestor(a, b *commitIndex) bool {
-	known := v.reachable(a)
-	for c := range v.walk(b) {
-		if known[c] {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *exchange) mergeBase(base, head *commitIndex) any {
-	known := x.reachable(base)
-	for c := range x.walk(head) {
+func (x *exchange) mergeBase(base, head *served.Commit) any {
+	known := x.ReachableFrom(base)
+	for c := range x.Walk(head) {
 		if known[c] {
 			return x.commitJSON(c)
 		}

@@ -6,12 +6,15 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // issueRow is a row of a list of issues, which has pull requests, too.
 type issueRow struct {
-	issue            *issueState
-	pull             *pullState
+	issue            *served.IssueState
+	pull             *served.PullState
 	number           int
 	created, updated time.Time
 	closed           bool
@@ -20,14 +23,14 @@ type issueRow struct {
 // issueRows are the visible issues and pull requests.
 func (x *exchange) issueRows() []issueRow {
 	var rows []issueRow
-	for _, is := range x.issues(x.repo) {
+	for _, is := range x.Issues(x.repo) {
 		rows = append(rows, issueRow{
-			issue: &is, number: is.number, created: is.created, updated: is.updated, closed: is.closed != nil,
+			issue: &is, number: is.Number, created: is.Created, updated: is.Updated, closed: is.Closed != nil,
 		})
 	}
-	for _, p := range x.pulls(x.repo) {
+	for _, p := range x.Pulls(x.repo) {
 		rows = append(rows, issueRow{
-			pull: &p, number: p.Number, created: p.created, updated: p.updated, closed: p.state != "OPEN",
+			pull: &p, number: p.Number, created: p.Created, updated: p.Updated, closed: p.State != "OPEN",
 		})
 	}
 	return rows
@@ -61,23 +64,23 @@ func (x *exchange) issueJSON(r issueRow) obj {
 	j := obj{
 		"number": r.number, "state": map[bool]string{false: "open", true: "closed"}[r.closed], "state_reason": nil,
 		"locked": false, "url": api, "body": nil, "labels": []obj{}, "assignees": []obj{},
-		"author_association": "CONTRIBUTOR", "created_at": formatTime(r.created), "updated_at": formatTime(r.updated),
+		"author_association": "CONTRIBUTOR", "created_at": served.FormatTime(r.created), "updated_at": served.FormatTime(r.updated),
 	}
 	if p := r.pull; p != nil {
-		html := fmt.Sprintf("%s/pull/%d", repoHTML(x.repo), p.Number)
-		j["id"], j["node_id"], j["title"] = p.id, nodeID(nodePull, x.repo.id, p.Number), p.title()
-		j["user"], j["closed_at"], j["html_url"] = x.userJSON(x.ix.account(p.Login)), formatOptionalTime(p.closed), html
+		html := fmt.Sprintf("%s/pull/%d", served.RepoWebURL(x.repo), p.Number)
+		j["id"], j["node_id"], j["title"] = p.DatabaseID, served.NodeID(served.NodePull, x.repo.DatabaseID, p.Number), p.Title()
+		j["user"], j["closed_at"], j["html_url"] = x.userJSON(x.Index.Account(p.Login)), served.FormatOptionalTime(p.Closed), html
 		j["pull_request"] = obj{"url": fmt.Sprintf("%s/pulls/%d", x.repoURL(x.repo), p.Number), "html_url": html}
 		return j
 	}
 	is := r.issue
-	j["id"], j["node_id"] = is.id, nodeID(nodeIssue, x.repo.id, is.number)
-	j["title"], j["html_url"] = fmt.Sprintf("Issue %d", is.number), fmt.Sprintf("%s/issues/%d", repoHTML(x.repo), is.number)
-	j["user"], j["closed_at"] = x.userJSON(x.ix.account(is.login)), formatOptionalTime(is.closed)
+	j["id"], j["node_id"] = is.DatabaseID, served.NodeID(served.NodeIssue, x.repo.DatabaseID, is.Number)
+	j["title"], j["html_url"] = fmt.Sprintf("Issue %d", is.Number), fmt.Sprintf("%s/issues/%d", served.RepoWebURL(x.repo), is.Number)
+	j["user"], j["closed_at"] = x.userJSON(x.Index.Account(is.OpenedBy)), served.FormatOptionalTime(is.Closed)
 	switch {
-	case is.closed != nil:
+	case is.Closed != nil:
 		j["state_reason"] = "completed"
-	case is.reopened:
+	case is.IsReopened:
 		j["state_reason"] = "reopened"
 	}
 	return j
@@ -86,7 +89,7 @@ func (x *exchange) issueJSON(r issueRow) obj {
 // listIssueEvents has closings and reopenings, the oldest first
 // (https://docs.github.com/rest/issues/events#list-issue-events).
 func (x *exchange) listIssueEvents() response {
-	is, ok := x.issue(x.repo.issueNo[int(atoi(x.vars["issue_number"]))])
+	is, ok := x.Issue(x.repo.IssueByNumber[int(atoi(x.vars["issue_number"]))])
 	if !ok {
 		return notFoundResponse()
 	}
@@ -95,20 +98,20 @@ func (x *exchange) listIssueEvents() response {
 		at   time.Time
 	}
 	var events []issueEvent
-	for _, at := range is.closings {
+	for _, at := range is.Closings {
 		events = append(events, issueEvent{"closed", at})
 	}
-	for _, at := range is.reopenings {
-		if x.visible(at) {
+	for _, at := range is.Reopenings {
+		if x.IsVisible(at) {
 			events = append(events, issueEvent{"reopened", at})
 		}
 	}
 	slices.SortStableFunc(events, func(a, b issueEvent) int { return a.at.Compare(b.at) })
 	return listRepo(x, events, func(e issueEvent) obj {
-		id := numericID("issue event", fmt.Sprintf("%d %s %d", is.id, e.name, e.at.Unix()))
+		id := dataset.NumericID("issue event", fmt.Sprintf("%d %s %d", is.DatabaseID, e.name, e.at.Unix()))
 		return obj{
-			"id": id, "node_id": nodeID(nodeClosing, x.repo.id, id), "event": e.name, "created_at": formatTime(e.at),
-			"actor": x.userJSON(x.ix.account(is.login)), "commit_id": nil, "commit_url": nil,
+			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repo.DatabaseID, id), "event": e.name, "created_at": served.FormatTime(e.at),
+			"actor": x.userJSON(x.Index.Account(is.OpenedBy)), "commit_id": nil, "commit_url": nil,
 			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repo), id),
 		}
 	})

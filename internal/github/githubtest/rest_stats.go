@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // statsCache counts for each head how often its statistics were asked for.
@@ -30,7 +32,7 @@ func (s *statsCache) isPending(head string, times int) bool {
 
 // contributor is one author's numbers.
 type contributor struct {
-	account *account
+	account *served.Account
 	total   int
 	weeks   map[int64]*week
 }
@@ -41,11 +43,11 @@ type week struct{ additions, deletions, commits int }
 // commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() response {
-	head := x.head(x.repo, x.defaultBranch(x.repo))
+	head := x.Head(x.repo, x.DefaultBranch(x.repo))
 	if head == nil {
 		return response{status: http.StatusNoContent}
 	}
-	if x.s.stats.isPending(x.repo.fullName()+"@"+head.SHA, x.s.settings.StatsPending) {
+	if x.s.stats.isPending(x.repo.FullName()+"@"+head.SHA, x.s.settings.StatsPending) {
 		return newResponse(http.StatusAccepted, obj{})
 	}
 	authors, weeks := x.contributors(head)
@@ -62,19 +64,19 @@ func (x *exchange) statsContributors() response {
 }
 
 // contributors are the top 100, least active first, and all weeks of the repository.
-func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
-	commits := slices.Collect(x.walk(head))
+func (x *exchange) contributors(head *served.Commit) ([]*contributor, []int64) {
+	commits := slices.Collect(x.Walk(head))
 	lines := len(commits) < x.s.settings.StatsZeroFrom
 	by := map[int64]*contributor{}
-	first, last := weekOf(head.committed), weekOf(head.committed)
+	first, last := weekOf(head.Committed), weekOf(head.Committed)
 	for _, c := range commits {
-		w := weekOf(c.committed)
+		w := weekOf(c.Committed)
 		first, last = min(first, w), max(last, w)
-		if a := x.ix.account(c.Login); a != nil && len(c.shas) < 2 {
-			if by[a.id] == nil {
-				by[a.id] = &contributor{account: a, weeks: map[int64]*week{}}
+		if a := x.Index.Account(c.Login); a != nil && len(c.AllParentSHAs) < 2 {
+			if by[a.ID] == nil {
+				by[a.ID] = &contributor{account: a, weeks: map[int64]*week{}}
 			}
-			by[a.id].add(c, w, lines)
+			by[a.ID].add(c, w, lines)
 		}
 	}
 	authors := make([]*contributor, 0, len(by))
@@ -82,7 +84,7 @@ func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
 		authors = append(authors, c)
 	}
 	slices.SortFunc(authors, func(a, b *contributor) int {
-		return cmp.Or(cmp.Compare(a.total, b.total), cmp.Compare(a.account.id, b.account.id))
+		return cmp.Or(cmp.Compare(a.total, b.total), cmp.Compare(a.account.ID, b.account.ID))
 	})
 	var weeks []int64
 	for w := first; w <= last; w += int64(7 * 24 * time.Hour / time.Second) {
@@ -91,7 +93,7 @@ func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
 	return authors[max(0, len(authors)-100):], weeks
 }
 
-func (c *contributor) add(commit *commitIndex, w int64, lines bool) {
+func (c *contributor) add(commit *served.Commit, w int64, lines bool) {
 	if c.weeks[w] == nil {
 		c.weeks[w] = &week{}
 	}

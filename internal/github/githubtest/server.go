@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // Server is a fake GitHub: an http.Handler that is safe for concurrent use. Its REST API is at the root and under
@@ -29,7 +31,7 @@ type Server struct {
 	mu          sync.RWMutex // guards what follows
 	data        []*Dataset
 	tl          Timeline
-	ix          *index
+	ix          *served.Index
 	hiddenAfter time.Time
 	tokens      map[string]*Credential
 
@@ -124,10 +126,10 @@ func (s *Server) UpdateOrg(login string, change func(*Dataset)) {
 func (s *Server) reindex() {
 	copies := make([]*Dataset, len(s.data))
 	for i, d := range s.data {
-		d.assignRepoIDs()
+		d.AssignRepoIDs()
 		copies[i] = d.Clone()
 	}
-	s.ix = buildIndex(copies, s.tl)
+	s.ix = served.NewIndex(copies, s.tl)
 }
 
 // HideAfter makes everything dated after a served time invisible until ShowAll.
@@ -154,13 +156,13 @@ func (s *Server) RevokeToken(token string) {
 	delete(s.tokens, token)
 }
 
-func (s *Server) view(cred *Credential) view {
+func (s *Server) view(cred *Credential) served.View {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	now := s.now()
-	v := view{ix: s.ix, now: now, cutoff: now, cred: cred}
+	v := served.View{Index: s.ix, Now: now, Cutoff: now, Access: cred.access()}
 	if !s.hiddenAfter.IsZero() && s.hiddenAfter.Before(now) {
-		v.cutoff = s.hiddenAfter
+		v.Cutoff = s.hiddenAfter
 	}
 	return v
 }

@@ -6,9 +6,9 @@ package githubtest
 import (
 	"cmp"
 	"crypto/rsa"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // DefaultToken is accepted when Settings has no credentials.
@@ -102,12 +102,9 @@ func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }
 
 func (c *Credential) bucket() string { return cmp.Or(c.Bucket, "user:"+cmp.Or(c.Login, c.Name)) }
 
-func (c *Credential) canSeeOwner(owner string) bool {
-	return c.Orgs == nil || slices.ContainsFunc(c.Orgs, func(o string) bool { return strings.EqualFold(o, owner) })
-}
-
-func (c *Credential) lacksPermission(permission string) bool {
-	return slices.Contains(c.Forbidden, permission)
+// access returns what the credential may read.
+func (c *Credential) access() served.Access {
+	return served.Access{Owners: c.Orgs, PublicOnly: c.PublicOnly, Lacking: c.Forbidden}
 }
 
 // App is a GitHub App: its JSON web tokens are verified with the public key

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package dataset
 
 import "time"
 
@@ -21,12 +21,12 @@ type Timeline struct {
 	Speed float64
 }
 
-// EndingAt maps the time that lies before before the data's end to start.
+// EndingAt returns the timeline that serves the moment `before` before the data's end as start.
 func EndingAt(d *Dataset, before time.Duration, start time.Time, speed float64) Timeline {
 	return Timeline{Pivot: d.LastEventTime().Add(-before), Start: start, Speed: speed}
 }
 
-// ToServed is the served time of a data time, in whole seconds as GitHub's times are.
+// ToServed returns the served time of a data time, in whole seconds as GitHub's times are.
 func (t Timeline) ToServed(data time.Time) time.Time {
 	if t.Pivot.IsZero() {
 		return data.UTC().Truncate(time.Second)
@@ -38,7 +38,7 @@ func (t Timeline) ToServed(data time.Time) time.Time {
 	return t.Start.Add(d).UTC().Truncate(time.Second)
 }
 
-// ToData is a data time that is served as the given time.
+// ToData returns a data time that is served as the given time.
 func (t Timeline) ToData(served time.Time) time.Time {
 	if t.Pivot.IsZero() {
 		return served
