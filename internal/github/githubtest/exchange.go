@@ -195,7 +195,7 @@ func (x *exchange) respondRepo() response {
 		x.repo = x.RepoByID(atoi(id))
 	} else {
 		var moved bool
-		x.repo, moved = x.View.RepoByName(x.vars["owner"], x.vars["repo"])
+		x.repo, moved = x.RepoByName(x.vars["owner"], x.vars["repo"])
 		if moved && x.repo != nil {
 			return x.movedResponse()
 		}
@@ -262,7 +262,8 @@ func (x *exchange) blockedResponse() response {
 	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
 		"block": obj{
-			"reason": "dmca", "created_at": served.FormatTime(x.repo.Created), "html_url": "https://github.com/github/dmca",
+			"reason": "dmca", "created_at": served.FormatTime(x.repo.Created),
+			"html_url": "https://github.com/github/dmca",
 		},
 	})
 }
@@ -310,7 +311,7 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 
 // primaryLimitResponse is GitHub's answer over the hourly limit.
 func (x *exchange) primaryLimitResponse(status int) response {
-	message := "API rate limit exceeded for user ID " + strconv.FormatInt(dataset.NumericID("user", x.cred.Login), 10) + "."
+	message := fmt.Sprintf("API rate limit exceeded for user ID %d.", dataset.NumericID("user", x.cred.Login))
 	var a response
 	if x.gql != nil {
 		a = newResponse(

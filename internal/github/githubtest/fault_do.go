@@ -139,7 +139,7 @@ func (x *exchange) hang(w http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// announceWait tells a transport without a network that the response waits.
+// announceWait reports a wait to a transport without a network.
 func announceWait(w http.ResponseWriter, d time.Duration) {
 	if observer, ok := w.(waitObserver); ok {
 		observer.beforeWait(d)

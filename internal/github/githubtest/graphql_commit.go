@@ -53,7 +53,7 @@ func commitScalar(c *served.Commit, name string) any {
 	path := "/" + c.Repository.FullName() + "/commit/" + c.SHA
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeCommit, c.Repository.DatabaseID, c.SHA)
+		return c.NodeID()
 	case "oid":
 		return c.SHA
 	case "abbreviatedOid":
@@ -89,7 +89,8 @@ func gitActorRecord(who served.GitActor, date time.Time, a *served.Account) reco
 		user = userNode{a, "User"}
 	}
 	return record{"GitActor", obj{
-		"name": who.Name, "email": who.Email, "date": served.FormatTime(date), "user": user, "avatarUrl": served.AvatarURL(0),
+		"name": who.Name, "email": who.Email, "date": served.FormatTime(date), "user": user,
+		"avatarUrl": served.AvatarURL(0),
 	}}
 }
 

@@ -41,7 +41,7 @@ func pullScalar(p served.PullState, name string) any {
 	path := fmt.Sprintf("/%s/pull/%d", p.Repository.FullName(), p.Number)
 	switch name {
 	case "id":
-		return served.NodeID(served.NodePull, p.Repository.DatabaseID, p.Number)
+		return p.NodeID()
 	case "databaseId":
 		return p.DatabaseID
 	case "fullDatabaseId":
@@ -116,7 +116,7 @@ func (n reviewNode) field(e *execution, name string, _ args) (any, error) {
 	path := fmt.Sprintf("/%s/pull/%d#pullrequestreview-%d", r.OfPull.Repository.FullName(), r.Pull, r.ID)
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeReview, r.OfPull.Repository.DatabaseID, r.ID), nil
+		return r.NodeID(), nil
 	case "databaseId":
 		return databaseID(r.ID), nil
 	case "fullDatabaseId":
@@ -165,7 +165,7 @@ func (n issueNode) field(e *execution, name string, a args) (any, error) {
 	path := fmt.Sprintf("/%s/issues/%d", is.Repository.FullName(), is.Number)
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeIssue, is.Repository.DatabaseID, is.Number), nil
+		return is.NodeID(), nil
 	case "databaseId":
 		return is.DatabaseID, nil
 	case "fullDatabaseId":
@@ -204,9 +204,9 @@ func (e *execution) timelineConnection(is served.IssueState, a args) (any, error
 	var rows []row
 	if types := a.strs("itemTypes"); types == nil || slices.Contains(types, "CLOSED_EVENT") {
 		for i, at := range is.Closings {
+			id := served.NodeID(served.NodeClosing, is.Repository.DatabaseID, fmt.Sprintf("%d:%d", is.Number, i))
 			closing := record{"ClosedEvent", obj{
-				"id": served.NodeID(served.NodeClosing, is.Repository.DatabaseID, fmt.Sprintf("%d:%d", is.Number, i)), "createdAt": at,
-				"actor": actorNode(e.Index.Account(is.OpenedBy)),
+				"id": id, "createdAt": at, "actor": actorNode(e.Index.Account(is.OpenedBy)),
 			}}
 			rows = append(rows, row{key: served.SortKey(at, int64(i)), node: closing})
 		}
@@ -223,7 +223,7 @@ func (n commentNode) field(e *execution, name string, _ args) (any, error) {
 	c := n.c
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeComment, c.Repository.DatabaseID, c.ID), nil
+		return c.NodeID(), nil
 	case "databaseId":
 		return databaseID(c.ID), nil
 	case "fullDatabaseId":
@@ -263,10 +263,10 @@ func (e *execution) commentSubject(c *served.Comment, name string) any {
 		if name == "pullRequest" {
 			return pullNode{p}
 		}
-		return issueNode{served.IssueState{
-			Issue: &served.Issue{Number: p.Number, DatabaseID: p.DatabaseID, Repository: p.Repository, Comments: p.Comments},
-			Created:      p.Created, Updated: p.Updated, OpenedBy: p.Login,
-		}}
+		issue := &served.Issue{
+			Number: p.Number, DatabaseID: p.DatabaseID, Repository: p.Repository, Comments: p.Comments,
+		}
+		return issueNode{served.IssueState{Issue: issue, Created: p.Created, Updated: p.Updated, OpenedBy: p.Login}}
 	}
 	if is, ok := e.Issue(c.OfIssue); ok && name == "issue" {
 		return issueNode{is}

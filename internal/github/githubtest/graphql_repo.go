@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
@@ -82,7 +81,7 @@ func repoPermission(field string) string {
 func (e *execution) repoScalar(r *served.Repo, name string) any {
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeRepo, r.DatabaseID)
+		return r.NodeID()
 	case "databaseId":
 		return r.DatabaseID
 	case "name":
@@ -90,7 +89,7 @@ func (e *execution) repoScalar(r *served.Repo, name string) any {
 	case "nameWithOwner":
 		return r.FullName()
 	case "url":
-		return served.RepoWebURL(r)
+		return r.WebURL()
 	case "resourcePath":
 		return "/" + r.FullName()
 	case "visibility":
@@ -126,7 +125,7 @@ func (e *execution) ownerNode(r *served.Repo) any {
 	if o := e.Index.OrgByLogin[strings.ToLower(r.Owner)]; o != nil {
 		return orgNode{o}
 	}
-	return userNode{&served.Account{Login: r.Owner, Type: "User", ID: dataset.NumericID("user", r.Owner)}, "User"}
+	return userNode{served.NewUser(r.Owner), "User"}
 }
 
 func (e *execution) ref(r *served.Repo, branch string) any {

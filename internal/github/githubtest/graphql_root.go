@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
@@ -24,7 +23,7 @@ func (rootNode) field(e *execution, name string, a args) (any, error) {
 		}
 		return nil, notResolved("an Organization with the login of '%s'.", a.str("login"))
 	case "repository":
-		r, moved := e.View.RepoByName(a.str("owner"), a.str("name"))
+		r, moved := e.RepoByName(a.str("owner"), a.str("name"))
 		if follow, ok := a["followRenames"].(bool); r == nil || moved && ok && !follow {
 			return nil, notResolved("a Repository with the name '%s/%s'.", a.str("owner"), a.str("name"))
 		}
@@ -39,7 +38,7 @@ func (rootNode) field(e *execution, name string, a args) (any, error) {
 		return out, nil
 	case "viewer":
 		login := cmp.Or(e.cred.Login, e.cred.name())
-		return userNode{&served.Account{Login: login, Type: "User", ID: dataset.NumericID("user", login)}, "User"}, nil
+		return userNode{served.NewUser(login), "User"}, nil
 	default:
 		return e.rateLimitNode(), nil
 	}
@@ -156,7 +155,7 @@ func (orgNode) typeName() string { return "Organization" }
 func (n orgNode) field(e *execution, name string, a args) (any, error) {
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeOrg, n.o.DatabaseID), nil
+		return n.o.NodeID(), nil
 	case "databaseId":
 		return n.o.DatabaseID, nil
 	case "login", "name":
@@ -244,7 +243,7 @@ func (n userNode) field(_ *execution, name string, _ args) (any, error) {
 	}
 	switch name {
 	case "id":
-		return served.NodeID(served.NodeUser, n.a.ID), nil
+		return n.a.NodeID(), nil
 	case "databaseId":
 		return n.a.ID, nil
 	case "login":

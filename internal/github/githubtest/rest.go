@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
@@ -68,7 +67,7 @@ func (x *exchange) rateLimit() response {
 
 func (x *exchange) authenticatedUser() response {
 	login := cmp.Or(x.cred.Login, x.cred.name())
-	return newResponse(http.StatusOK, x.userJSON(&served.Account{Login: login, Type: "User", ID: dataset.NumericID("user", login)}))
+	return newResponse(http.StatusOK, x.userJSON(served.NewUser(login)))
 }
 
 func (x *exchange) getOrg() response {
@@ -226,7 +225,8 @@ func (x *exchange) listComments() response {
 	switch q.Get("sort") {
 	case "created":
 		sortBy(
-			all, func(a, b *served.Comment) int { return a.Created.Compare(b.Created) }, id, q.Get("direction") != "asc",
+			all, func(a, b *served.Comment) int { return a.Created.Compare(b.Created) }, id,
+			q.Get("direction") != "asc",
 		)
 	case "updated":
 		sortBy(
@@ -251,7 +251,9 @@ func (x *exchange) listIssueComments() response {
 	} else {
 		return notFoundResponse()
 	}
-	all = slices.DeleteFunc(x.Comments(all), func(c *served.Comment) bool { return x.CommentUpdatedAt(c).Before(since) })
+	all = slices.DeleteFunc(x.Comments(all), func(c *served.Comment) bool {
+		return x.CommentUpdatedAt(c).Before(since)
+	})
 	return listRepo(x, all, x.commentJSON)
 }
 

@@ -1,3 +1,6 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package githubtest
 
 import (
@@ -64,18 +67,21 @@ func (x *exchange) issueJSON(r issueRow) obj {
 	j := obj{
 		"number": r.number, "state": map[bool]string{false: "open", true: "closed"}[r.closed], "state_reason": nil,
 		"locked": false, "url": api, "body": nil, "labels": []obj{}, "assignees": []obj{},
-		"author_association": "CONTRIBUTOR", "created_at": served.FormatTime(r.created), "updated_at": served.FormatTime(r.updated),
+		"author_association": "CONTRIBUTOR", "created_at": served.FormatTime(r.created),
+		"updated_at": served.FormatTime(r.updated),
 	}
 	if p := r.pull; p != nil {
-		html := fmt.Sprintf("%s/pull/%d", served.RepoWebURL(x.repo), p.Number)
-		j["id"], j["node_id"], j["title"] = p.DatabaseID, served.NodeID(served.NodePull, x.repo.DatabaseID, p.Number), p.Title()
-		j["user"], j["closed_at"], j["html_url"] = x.userJSON(x.Index.Account(p.Login)), served.FormatOptionalTime(p.Closed), html
+		html := fmt.Sprintf("%s/pull/%d", x.repo.WebURL(), p.Number)
+		j["id"], j["node_id"], j["title"] = p.DatabaseID, p.NodeID(), p.Title()
+		j["user"], j["html_url"] = x.userJSON(x.Index.Account(p.Login)), html
+		j["closed_at"] = served.FormatOptionalTime(p.Closed)
 		j["pull_request"] = obj{"url": fmt.Sprintf("%s/pulls/%d", x.repoURL(x.repo), p.Number), "html_url": html}
 		return j
 	}
 	is := r.issue
-	j["id"], j["node_id"] = is.DatabaseID, served.NodeID(served.NodeIssue, x.repo.DatabaseID, is.Number)
-	j["title"], j["html_url"] = fmt.Sprintf("Issue %d", is.Number), fmt.Sprintf("%s/issues/%d", served.RepoWebURL(x.repo), is.Number)
+	j["id"], j["node_id"] = is.DatabaseID, is.NodeID()
+	j["title"] = fmt.Sprintf("Issue %d", is.Number)
+	j["html_url"] = fmt.Sprintf("%s/issues/%d", x.repo.WebURL(), is.Number)
 	j["user"], j["closed_at"] = x.userJSON(x.Index.Account(is.OpenedBy)), served.FormatOptionalTime(is.Closed)
 	switch {
 	case is.Closed != nil:
@@ -110,8 +116,9 @@ func (x *exchange) listIssueEvents() response {
 	return listRepo(x, events, func(e issueEvent) obj {
 		id := dataset.NumericID("issue event", fmt.Sprintf("%d %s %d", is.DatabaseID, e.name, e.at.Unix()))
 		return obj{
-			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repo.DatabaseID, id), "event": e.name, "created_at": served.FormatTime(e.at),
-			"actor": x.userJSON(x.Index.Account(is.OpenedBy)), "commit_id": nil, "commit_url": nil,
+			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repo.DatabaseID, id), "event": e.name,
+			"created_at": served.FormatTime(e.at),
+			"actor":      x.userJSON(x.Index.Account(is.OpenedBy)), "commit_id": nil, "commit_url": nil,
 			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repo), id),
 		}
 	})

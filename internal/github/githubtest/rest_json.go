@@ -22,7 +22,8 @@ func (x *exchange) userJSON(a *served.Account) any {
 		html = served.WebURL + "/apps/" + name
 	}
 	return obj{
-		"login": a.Login, "id": a.ID, "node_id": served.NodeID(served.NodeUser, a.ID), "type": a.Type, "site_admin": false,
+		"login": a.Login, "id": a.ID, "node_id": a.NodeID(), "type": a.Type,
+		"site_admin": false,
 		"avatar_url": served.AvatarURL(a.ID), "html_url": html, "url": x.base + "/users/" + a.Login,
 	}
 }
@@ -33,8 +34,10 @@ func (x *exchange) ownerJSON(r *served.Repo) obj {
 		id = o.DatabaseID
 	}
 	return obj{
-		"login": r.Owner, "id": id, "node_id": served.NodeID(served.NodeOrg, id), "type": "Organization", "site_admin": false,
-		"avatar_url": served.AvatarURL(id), "html_url": served.WebURL + "/" + r.Owner, "url": x.base + "/orgs/" + r.Owner,
+		"login": r.Owner, "id": id, "node_id": served.NodeID(served.NodeOrg, id), "type": "Organization",
+		"site_admin": false,
+		"avatar_url": served.AvatarURL(id), "html_url": served.WebURL + "/" + r.Owner,
+		"url": x.base + "/orgs/" + r.Owner,
 	}
 }
 
@@ -44,15 +47,16 @@ func (x *exchange) repoURL(r *served.Repo) string { return x.base + "/repos/" + 
 // repoJSON is a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
 func (x *exchange) repoJSON(r *served.Repo) obj {
 	j := obj{
-		"id": r.DatabaseID, "node_id": served.NodeID(served.NodeRepo, r.DatabaseID), "name": r.Name, "full_name": r.FullName(),
-		"owner":   x.ownerJSON(r),
-		"private": r.IsPrivate(), "visibility": r.ServedVisibility, "fork": r.Fork, "archived": r.Archived,
+		"id": r.DatabaseID, "node_id": r.NodeID(), "name": r.Name,
+		"full_name": r.FullName(),
+		"owner":     x.ownerJSON(r),
+		"private":   r.IsPrivate(), "visibility": r.ServedVisibility, "fork": r.Fork, "archived": r.Archived,
 		"disabled":       r.Disabled,
 		"default_branch": x.DefaultBranch(r), "description": nil, "language": nil, "size": len(r.Commits),
 		"is_template": false,
 		"created_at":  served.FormatTime(r.Created), "updated_at": served.FormatTime(x.RepoUpdatedAt(r)),
 		"pushed_at": served.FormatTime(x.PushedAt(r)),
-		"html_url":  served.RepoWebURL(r), "url": x.repoURL(r), "clone_url": served.RepoWebURL(r) + ".git",
+		"html_url":  r.WebURL(), "url": x.repoURL(r), "clone_url": r.WebURL() + ".git",
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},
 		"has_issues": !x.AreIssuesOff(r), "has_wiki": false, "has_projects": false,
 	}
@@ -64,9 +68,11 @@ func (x *exchange) repoJSON(r *served.Repo) obj {
 
 func (x *exchange) orgJSON(o *served.Org) obj {
 	return obj{
-		"login": o.Login, "id": o.DatabaseID, "node_id": served.NodeID(served.NodeOrg, o.DatabaseID), "type": "Organization", "name": o.Login,
-		"url": x.base + "/orgs/" + o.Login, "html_url": served.WebURL + "/" + o.Login, "avatar_url": served.AvatarURL(o.DatabaseID),
-		"repos_url": x.base + "/orgs/" + o.Login + "/repos", "public_repos": len(x.Repos(o)),
+		"login": o.Login, "id": o.DatabaseID, "node_id": o.NodeID(),
+		"type": "Organization", "name": o.Login,
+		"url": x.base + "/orgs/" + o.Login, "html_url": served.WebURL + "/" + o.Login,
+		"avatar_url": served.AvatarURL(o.DatabaseID),
+		"repos_url":  x.base + "/orgs/" + o.Login + "/repos", "public_repos": len(x.Repos(o)),
 		"created_at": served.FormatTime(o.Created), "updated_at": served.FormatTime(o.Created),
 	}
 }
@@ -84,15 +90,19 @@ func (x *exchange) commitJSON(c *served.Commit) obj {
 	parents := []obj{}
 	for _, sha := range c.AllParentSHAs {
 		parents = append(
-			parents, obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": served.RepoWebURL(c.Repository) + "/commit/" + sha},
+			parents,
+			obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": c.Repository.WebURL() + "/commit/" + sha},
 		)
 	}
 	j := obj{
-		"sha": c.SHA, "node_id": served.NodeID(served.NodeCommit, c.Repository.DatabaseID, c.SHA), "url": api + "/commits/" + c.SHA,
-		"html_url": served.RepoWebURL(c.Repository) + "/commit/" + c.SHA, "comments_url": api + "/commits/" + c.SHA + "/comments",
+		"sha": c.SHA, "node_id": c.NodeID(),
+		"url":          api + "/commits/" + c.SHA,
+		"html_url":     c.Repository.WebURL() + "/commit/" + c.SHA,
+		"comments_url": api + "/commits/" + c.SHA + "/comments",
 		"commit": obj{
-			"author": git, "committer": obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Committed)},
-			"message": c.Message(), "tree": obj{"sha": c.SHA, "url": api + "/git/trees/" + c.SHA},
+			"author":    git,
+			"committer": obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Committed)},
+			"message":   c.Message(), "tree": obj{"sha": c.SHA, "url": api + "/git/trees/" + c.SHA},
 			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
 			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
 		},
@@ -124,9 +134,10 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 		state = "closed"
 	}
 	api := fmt.Sprintf("%s/pulls/%d", x.repoURL(p.Repository), p.Number)
-	html := fmt.Sprintf("%s/pull/%d", served.RepoWebURL(p.Repository), p.Number)
+	html := fmt.Sprintf("%s/pull/%d", p.Repository.WebURL(), p.Number)
 	return obj{
-		"id": p.DatabaseID, "node_id": served.NodeID(served.NodePull, p.Repository.DatabaseID, p.Number), "number": p.Number, "state": state,
+		"id": p.DatabaseID, "node_id": p.NodeID(),
+		"number": p.Number, "state": state,
 		"locked": false,
 		"title":  p.Title(), "body": nil, "draft": p.Draft, "user": x.userJSON(x.Index.Account(p.Login)), "url": api,
 		"html_url":   html,
@@ -134,7 +145,8 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 		"closed_at": served.FormatOptionalTime(p.Closed), "merged_at": served.FormatOptionalTime(p.Merged),
 		"merge_commit_sha": p.MergeCommitSHA, "author_association": "CONTRIBUTOR", "labels": []obj{},
 		"assignees": []obj{},
-		"head":      x.pullRef(p.Repository, p.HeadBranch()), "base": x.pullRef(p.Repository, p.Repository.DefaultBranch),
+		"head":      x.pullRef(p.Repository, p.HeadBranch()),
+		"base":      x.pullRef(p.Repository, p.Repository.DefaultBranch),
 	}
 }
 
@@ -161,10 +173,11 @@ func (x *exchange) pullDetailJSON(p served.PullState) obj {
 func (x *exchange) reviewJSON(r *served.Review) obj {
 	api := fmt.Sprintf("%s/pulls/%d", x.repoURL(r.OfPull.Repository), r.Pull)
 	j := obj{
-		"id": r.ID, "node_id": served.NodeID(served.NodeReview, r.OfPull.Repository.DatabaseID, r.ID), "user": x.userJSON(x.Index.Account(r.Login)),
+		"id": r.ID, "node_id": r.NodeID(),
+		"user":             x.userJSON(x.Index.Account(r.Login)),
 		"body":             "",
 		"state":            r.State,
-		"html_url":         fmt.Sprintf("%s/pull/%d#pullrequestreview-%d", served.RepoWebURL(r.OfPull.Repository), r.Pull, r.ID),
+		"html_url":         fmt.Sprintf("%s/pull/%d#pullrequestreview-%d", r.OfPull.Repository.WebURL(), r.Pull, r.ID),
 		"pull_request_url": api, "author_association": "CONTRIBUTOR", "commit_id": strings.Repeat("0", 40),
 	}
 	if r.Submitted != nil {
@@ -177,7 +190,8 @@ func (x *exchange) reviewJSON(r *served.Review) obj {
 func (x *exchange) commentJSON(c *served.Comment) obj {
 	api := x.repoURL(c.Repository)
 	return obj{
-		"id": c.ID, "node_id": served.NodeID(served.NodeComment, c.Repository.DatabaseID, c.ID), "user": x.userJSON(x.Index.Account(c.Login)),
+		"id": c.ID, "node_id": c.NodeID(),
+		"user":       x.userJSON(x.Index.Account(c.Login)),
 		"body":       "A comment.",
 		"created_at": served.FormatTime(c.Created), "updated_at": served.FormatTime(x.CommentUpdatedAt(c)),
 		"author_association": "CONTRIBUTOR",

@@ -10,29 +10,42 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 )
 
-// The data of a Server, as package dataset describes it: a test needs this package only.
+// The rows of a dataset under names of this package, so that a test needs this one only.
 type (
-	Dataset  = dataset.Dataset
-	Org      = dataset.Org
-	Repo     = dataset.Repo
-	Period   = dataset.Period
-	Reset    = dataset.Reset
-	Switch   = dataset.Switch
-	Commit   = dataset.Commit
-	Pull     = dataset.Pull
-	Review   = dataset.Review
-	Comment  = dataset.Comment
-	Issue    = dataset.Issue
-	User     = dataset.User
-	Timeline = dataset.Timeline
-)
-
-// The parts of a Repo and of a Commit that few tests set.
-type (
-	RepoState    = dataset.RepoState
-	RepoHistory  = dataset.RepoHistory
-	CommitAuthor = dataset.CommitAuthor
+	// Dataset is dataset.Dataset.
+	Dataset = dataset.Dataset
+	// Org is dataset.Org.
+	Org = dataset.Org
+	// Repo is dataset.Repo.
+	Repo = dataset.Repo
+	// RepoState is dataset.RepoState.
+	RepoState = dataset.RepoState
+	// RepoHistory is dataset.RepoHistory.
+	RepoHistory = dataset.RepoHistory
+	// Period is dataset.Period.
+	Period = dataset.Period
+	// Reset is dataset.Reset.
+	Reset = dataset.Reset
+	// Switch is dataset.Switch.
+	Switch = dataset.Switch
+	// Commit is dataset.Commit.
+	Commit = dataset.Commit
+	// CommitObject is dataset.CommitObject.
 	CommitObject = dataset.CommitObject
+	// CommitAuthor is dataset.CommitAuthor.
+	CommitAuthor = dataset.CommitAuthor
+	// Pull is dataset.Pull.
+	Pull = dataset.Pull
+	// Review is dataset.Review.
+	Review = dataset.Review
+	// Comment is dataset.Comment.
+	Comment = dataset.Comment
+	// Issue is dataset.Issue.
+	Issue = dataset.Issue
+	// User is dataset.User.
+	User = dataset.User
+	// Timeline is dataset.Timeline.
+	Timeline = dataset.Timeline
 )
 
 // CodingAgentAddress is the address of the coding agent's commits.

@@ -20,9 +20,9 @@ type User struct {
 	UserInCommits bool `json:"user_in_commits,omitempty"`
 }
 
-// CodingAgent returns the account of GitHub's coding agent as GitHub serves it: "Copilot" in REST, "copilot-swe-agent" in
-// GraphQL, and "Copilot" without a mark of a bot as the author of a commit. Its commits have the address
-// CodingAgentAddress, linked to the account or not.
+// CodingAgent returns the account of GitHub's coding agent as GitHub serves it: "Copilot" in REST, "copilot-swe-agent"
+// in GraphQL, and "Copilot" without a mark of a bot as the author of a commit. Its commits have the address
+// CodingAgentAddress, whether that is linked to the account or not.
 func CodingAgent() User {
 	return User{Login: "Copilot", ID: 198982749, Type: "Bot", Slug: "copilot-swe-agent", UserInCommits: true}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 )
 
-// Account is the account of a login, nil for none and for a deleted one.
+// Account returns the account of a login in the rows, nil for nil and for a deleted one.
 func (ix *Index) Account(login *string) *Account {
 	if login == nil {
 		return nil
@@ -20,7 +20,7 @@ func (ix *Index) Account(login *string) *Account {
 	return nil
 }
 
-// CommitAccount is the account of a login as the author of a commit.
+// CommitAccount returns the account of a login as the author of a commit; see Account.UserInCommits.
 func (ix *Index) CommitAccount(login *string) *Account {
 	a := ix.Account(login)
 	if a == nil || !a.UserInCommits {
@@ -31,9 +31,10 @@ func (ix *Index) CommitAccount(login *string) *Account {
 	return &user
 }
 
-// GitActor is the name, address and date that git recorded.
+// GitActor is the author of a commit as git recorded it.
 type GitActor struct{ Name, Email string }
 
+// GitIdentity returns the author in git's record: the given name and email or, where they are empty, the login's.
 func GitIdentity(ix *Index, login *string, name, email string) GitActor {
 	g := GitActor{Name: name, Email: email}
 	if login != nil {
@@ -56,4 +57,9 @@ func GitIdentity(ix *Index, login *string, name, email string) GitActor {
 		g.Email = "unlinked@example.com"
 	}
 	return g
+}
+
+// NewUser returns the account of a user that the data does not have.
+func NewUser(login string) *Account {
+	return &Account{Login: login, Type: "User", ID: dataset.NumericID("user", login)}
 }

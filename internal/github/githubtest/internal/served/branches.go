@@ -11,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 )
 
-// push is a change of a branch in the data: a commit or a reset.
+// push is a move of a branch at a data time: to a new commit or, by a reset, to the existing one with that SHA.
 type push struct {
 	at     time.Time
 	commit *Commit
@@ -19,7 +19,7 @@ type push struct {
 	reset  string
 }
 
-// addCommits builds the commit graphs. Along a branch, pushes in the order of their times:
+// addCommits adds the commits of a dataset and links them. Along a branch, pushes in the order of their times:
 //
 //	c1 ◀── c2 ◀── c3 ◀── c4 (parents=2)
 //	        ▲             │
@@ -60,7 +60,7 @@ func (ix *Index) addCommit(r *Repo, c *dataset.Commit) *Commit {
 	return ci
 }
 
-// linkBranches links the commits of a repository and records where its branches stood when.
+// linkBranches links the commits of a repository to their parents, and records the heads of its branches over time.
 func (r *Repo) linkBranches(tl dataset.Timeline, pushes []push) {
 	slices.SortStableFunc(pushes, func(a, b push) int { return a.at.Compare(b.at) })
 	lines := map[string][]*Commit{}

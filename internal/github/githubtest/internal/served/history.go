@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Walk goes through what is visible and reachable from a commit, newest committer date first, children before parents,
-// as git log does.
+// Walk iterates over the visible commits that a commit reaches, in the order of git log: children before parents, the
+// newest committer date first.
 func (v View) Walk(from *Commit) iter.Seq[*Commit] {
 	return func(yield func(*Commit) bool) {
 		seen := map[*Commit]bool{}
@@ -33,7 +33,7 @@ func (v View) Walk(from *Commit) iter.Seq[*Commit] {
 	}
 }
 
-// ReachableFrom is the set that walk goes through.
+// ReachableFrom returns the commits of Walk as a set.
 func (v View) ReachableFrom(from *Commit) map[*Commit]bool {
 	set := map[*Commit]bool{}
 	for c := range v.Walk(from) {
@@ -42,7 +42,8 @@ func (v View) ReachableFrom(from *Commit) map[*Commit]bool {
 	return set
 }
 
-// History is what is reachable and committed in a period; zero times do not bound it.
+// History returns the reachable commits with a committer date from since to until, both inclusive. A zero time is no
+// bound.
 func (v View) History(from *Commit, since, until time.Time) []*Commit {
 	var out []*Commit
 	for c := range v.Walk(from) {
@@ -53,7 +54,7 @@ func (v View) History(from *Commit, since, until time.Time) []*Commit {
 	return out
 }
 
-// ReachableOnlyFrom is what is reachable from a and not from b, newest first.
+// ReachableOnlyFrom returns the commits that a reaches and b does not, in the order of Walk.
 func (v View) ReachableOnlyFrom(a, b *Commit) []*Commit {
 	known := v.ReachableFrom(b)
 	var out []*Commit
@@ -65,7 +66,7 @@ func (v View) ReachableOnlyFrom(a, b *Commit) []*Commit {
 	return out
 }
 
-// HaveCommonAncestor reports whether two commits can be compared.
+// HaveCommonAncestor reports whether two commits reach a common one.
 func (v View) HaveCommonAncestor(a, b *Commit) bool {
 	known := v.ReachableFrom(a)
 	for c := range v.Walk(b) {
@@ -76,11 +77,13 @@ func (v View) HaveCommonAncestor(a, b *Commit) bool {
 	return false
 }
 
+// heapEntry is a commit with the number of its discovery, which orders commits of the same time.
 type heapEntry struct {
 	commit *Commit
 	seq    int
 }
 
+// commitHeap is a container/heap whose first element is the newest commit.
 type commitHeap []heapEntry
 
 func (h commitHeap) Len() int { return len(h) }

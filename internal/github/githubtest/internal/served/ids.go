@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Kinds of node ids.
+// The kinds of NodeID: the prefixes of the ids.
 const (
 	NodeRepo    = "R"
 	NodePull    = "PR"
@@ -24,7 +24,7 @@ const (
 	NodeOrg     = "O"
 )
 
-// NodeID is a global id: opaque to clients, with a prefix for the kind as GitHub's have
+// NodeID returns a global id: opaque to clients, with a prefix for the kind as GitHub's have
 // (https://docs.github.com/graphql/guides/using-global-node-ids).
 func NodeID(kind string, parts ...any) string {
 	s := make([]string, len(parts))
@@ -34,6 +34,7 @@ func NodeID(kind string, parts ...any) string {
 	return kind + "_" + base64.RawURLEncoding.EncodeToString([]byte(strings.Join(s, ":")))
 }
 
+// ParseNodeID returns the kind and the first two parts of an id of NodeID.
 func ParseNodeID(id string) (kind string, parts []string, ok bool) {
 	kind, enc, ok := strings.Cut(id, "_")
 	if !ok {
@@ -46,7 +47,31 @@ func ParseNodeID(id string) (kind string, parts []string, ok bool) {
 	return kind, strings.SplitN(string(b), ":", 2), true
 }
 
-// SortKey sorts reviews in the order of their submission, pending ones last.
+// NodeID returns the global id of the organization.
+func (o *Org) NodeID() string { return NodeID(NodeOrg, o.DatabaseID) }
+
+// NodeID returns the global id of the repository.
+func (r *Repo) NodeID() string { return NodeID(NodeRepo, r.DatabaseID) }
+
+// NodeID returns the global id of the commit.
+func (c *Commit) NodeID() string { return NodeID(NodeCommit, c.Repository.DatabaseID, c.SHA) }
+
+// NodeID returns the global id of the pull request.
+func (p *Pull) NodeID() string { return NodeID(NodePull, p.Repository.DatabaseID, p.Number) }
+
+// NodeID returns the global id of the review.
+func (r *Review) NodeID() string { return NodeID(NodeReview, r.OfPull.Repository.DatabaseID, r.ID) }
+
+// NodeID returns the global id of the issue.
+func (i *Issue) NodeID() string { return NodeID(NodeIssue, i.Repository.DatabaseID, i.Number) }
+
+// NodeID returns the global id of the comment.
+func (c *Comment) NodeID() string { return NodeID(NodeComment, c.Repository.DatabaseID, c.ID) }
+
+// NodeID returns the global id of the account.
+func (a *Account) NodeID() string { return NodeID(NodeUser, a.ID) }
+
+// SortKey returns a text that sorts reviews by their submission, pending ones last.
 func (r *Review) SortKey() string {
 	if r.Submitted == nil {
 		return "~" + SortKey(time.Time{}, r.ID)
@@ -54,7 +79,7 @@ func (r *Review) SortKey() string {
 	return SortKey(*r.Submitted, r.ID)
 }
 
-// SortKey is a string that sorts by time and then by id.
+// SortKey returns a text that sorts by time and then by id.
 func SortKey(t time.Time, id int64) string {
 	return fmt.Sprintf("%s|%020d", t.UTC().Format(time.RFC3339), id)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 )
 
+// NewIndex builds the index of datasets, whose repositories have ids. It keeps references to their rows.
 func NewIndex(sets []*dataset.Dataset, tl dataset.Timeline) *Index {
 	ix := &Index{
 		Timeline: tl, OrgByLogin: map[string]*Org{}, OrgByID: map[int64]*Org{}, repos: map[string]*Repo{},
@@ -72,7 +73,7 @@ func (ix *Index) addUser(u dataset.User) *Account {
 	return a
 }
 
-// ensureAccount makes sure that an account exists, so that later look-ups do not write.
+// ensureAccount adds the account of a login that has no row in Users. nil is no account.
 func (ix *Index) ensureAccount(login *string) {
 	if login != nil && ix.UserByLogin[*login] == nil {
 		ix.addUser(dataset.User{Login: *login})
@@ -98,7 +99,7 @@ func (ix *Index) addRepo(org string, r *dataset.Repo) *Repo {
 	return ri
 }
 
-// registerRepo enters a repository under its present address and its former ones.
+// registerRepo adds a repository under its present address and its former ones.
 func (ix *Index) registerRepo(org string, ri *Repo) {
 	for _, old := range ri.RenamedFrom {
 		ix.moved[repoKey(org, old)] = ri
@@ -159,6 +160,7 @@ func (ix *Index) addPull(r *Repo, p *dataset.Pull) {
 	r.PullByNumber[p.Number] = pi
 }
 
+// servedPtr returns the served time of a data time, nil for nil.
 func (ix *Index) servedPtr(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
@@ -196,7 +198,8 @@ func (ix *Index) addIssues(d *dataset.Dataset, repos map[string]*Repo) {
 func (r *Repo) ensureIssue(number int) *Issue {
 	is := r.IssueByNumber[number]
 	if is == nil {
-		is = &Issue{Number: number, Repository: r, DatabaseID: dataset.NumericID("issue", fmt.Sprintf("%d#%d", r.DatabaseID, number))}
+		id := dataset.NumericID("issue", fmt.Sprintf("%d#%d", r.DatabaseID, number))
+		is = &Issue{Number: number, Repository: r, DatabaseID: id}
 		r.IssueByNumber[number] = is
 		r.Issues = append(r.Issues, is)
 	}
@@ -212,7 +215,8 @@ func (ix *Index) addComments(d *dataset.Dataset, repos map[string]*Repo) {
 		}
 		ix.ensureAccount(c.Login)
 		ci := &Comment{
-			Comment: c, Repository: r, Created: ix.Timeline.ToServed(c.CreatedAt), Updated: ix.Timeline.ToServed(c.CreatedAt),
+			Comment: c, Repository: r, Created: ix.Timeline.ToServed(c.CreatedAt),
+			Updated: ix.Timeline.ToServed(c.CreatedAt),
 		}
 		if c.UpdatedAt.After(c.CreatedAt) {
 			ci.Updated = ix.Timeline.ToServed(c.UpdatedAt)
@@ -228,6 +232,7 @@ func (ix *Index) addComments(d *dataset.Dataset, repos map[string]*Repo) {
 	}
 }
 
+// attachComment adds a comment to the pull request or the issue of its number.
 func (r *Repo) attachComment(c *Comment) {
 	if p := r.PullByNumber[c.Issue]; p != nil {
 		c.OfPull = p

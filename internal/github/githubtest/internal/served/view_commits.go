@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
+// IsCommitVisible reports whether a commit has been pushed and its object still exists.
 func (v View) IsCommitVisible(c *Commit) bool {
 	return !c.Repository.Empty && v.IsVisible(c.Pushed) && v.reachedTime(c.Gone) == nil
 }
 
-// DefaultBranch is the branch that the newest visible switch names.
+// DefaultBranch returns the branch of the newest visible switch or, without one, that of the row.
 func (v View) DefaultBranch(r *Repo) string {
 	name := r.DefaultBranch
 	var newest time.Time
@@ -25,7 +26,7 @@ func (v View) DefaultBranch(r *Repo) string {
 	return name
 }
 
-// Head is where a branch stands, nil if it does not exist.
+// Head returns the present head of a branch, nil when the branch does not exist.
 func (v View) Head(r *Repo, branch string) *Commit {
 	if r.Empty {
 		return nil
@@ -39,7 +40,7 @@ func (v View) Head(r *Repo, branch string) *Commit {
 	return nil
 }
 
-// ResolveCommit finds a commit by branch name, hash or abbreviated hash.
+// ResolveCommit returns the commit of a branch, a hash or an abbreviated hash, nil for none.
 func (v View) ResolveCommit(r *Repo, ref string) *Commit {
 	ref = strings.TrimPrefix(strings.TrimPrefix(ref, "refs/"), "heads/")
 	if ref == "HEAD" {
@@ -62,6 +63,7 @@ func (v View) ResolveCommit(r *Repo, ref string) *Commit {
 	return nil
 }
 
+// BranchNames returns the names of the existing branches, sorted.
 func (v View) BranchNames(r *Repo) []string {
 	var names []string
 	for name := range r.branches {
@@ -73,9 +75,10 @@ func (v View) BranchNames(r *Repo) []string {
 	return names
 }
 
+// IsEmpty reports whether the default branch has no commits.
 func (v View) IsEmpty(r *Repo) bool { return v.Head(r, v.DefaultBranch(r)) == nil }
 
-// PushedAt is the newest visible push to any branch.
+// PushedAt returns the time of the newest visible push to any branch or, without one, that of the creation.
 func (v View) PushedAt(r *Repo) time.Time {
 	var newest time.Time
 	see := func(t time.Time) {

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// IssueState is an issue as of now. One without a row was opened by its first comment.
+// IssueState is an issue at the time of a View. One without a row was opened by its first comment.
 type IssueState struct {
 	*Issue
 	Created, Updated time.Time
 	OpenedBy         *string
-	// Closings are those that are reached, closed the last of them unless it was reopened after it.
+	// Closings are the closings that are reached. Closed is the last of them, nil when the issue is open.
 	Closings   []time.Time
 	Closed     *time.Time
 	IsReopened bool
 }
 
+// State returns "OPEN" or "CLOSED".
 func (s *IssueState) State() string {
 	if s.Closed != nil {
 		return "CLOSED"
@@ -26,6 +27,7 @@ func (s *IssueState) State() string {
 	return "OPEN"
 }
 
+// Issue returns the state of an issue, and false for nil and for one that is not visible.
 func (v View) Issue(is *Issue) (IssueState, bool) {
 	if is == nil {
 		return IssueState{}, false
@@ -42,7 +44,7 @@ func (v View) Issue(is *Issue) (IssueState, bool) {
 		true
 }
 
-// issueOfRow is the state of an issue that has a row.
+// issueOfRow returns the state of an issue that has a row.
 func (v View) issueOfRow(is *Issue) (IssueState, bool) {
 	if !v.IsVisible(is.Opened) || v.reachedTime(is.Gone) != nil {
 		return IssueState{}, false
@@ -74,7 +76,7 @@ func (v View) issueOfRow(is *Issue) (IssueState, bool) {
 	return s, true
 }
 
-// Issues are the visible ones, none while they are switched off.
+// Issues returns the visible issues, in the order of their numbers; none while they are disabled.
 func (v View) Issues(r *Repo) []IssueState {
 	var out []IssueState
 	if v.AreIssuesOff(r) {
@@ -88,7 +90,7 @@ func (v View) Issues(r *Repo) []IssueState {
 	return out
 }
 
-// Comments are the visible ones, by id.
+// Comments returns the visible ones of the comments, in the same order.
 func (v View) Comments(all []*Comment) []*Comment {
 	var out []*Comment
 	for _, c := range all {
@@ -99,6 +101,7 @@ func (v View) Comments(all []*Comment) []*Comment {
 	return out
 }
 
+// CommentUpdatedAt returns the time of the last edit that is reached.
 func (v View) CommentUpdatedAt(c *Comment) time.Time {
 	if v.IsVisible(c.Updated) {
 		return c.Updated
@@ -106,6 +109,7 @@ func (v View) CommentUpdatedAt(c *Comment) time.Time {
 	return c.Created
 }
 
+// lastComment returns the newest update of the visible comments, nil for none.
 func (v View) lastComment(all []*Comment) *time.Time {
 	var newest *time.Time
 	for _, c := range v.Comments(all) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// PullState is a pull request as of now.
+// PullState is a pull request at the time of a View: Merged and Closed are nil until they are reached.
 type PullState struct {
 	*Pull
 	State          string // OPEN, CLOSED or MERGED
@@ -15,6 +15,7 @@ type PullState struct {
 	Merged, Closed *time.Time
 }
 
+// Pull returns the state of a pull request, and false for nil and for one that is not visible yet.
 func (v View) Pull(p *Pull) (PullState, bool) {
 	if p == nil || !v.IsVisible(p.Created) {
 		return PullState{}, false
@@ -47,13 +48,14 @@ func (v View) Pull(p *Pull) (PullState, bool) {
 	return s, true
 }
 
+// touch records an update.
 func (s *PullState) touch(t time.Time) {
 	if t.After(s.Updated) {
 		s.Updated = t
 	}
 }
 
-// Pulls are the visible ones, none while they are switched off.
+// Pulls returns the visible pull requests, in the order of their numbers; none while they are disabled.
 func (v View) Pulls(r *Repo) []PullState {
 	var out []PullState
 	if v.ArePullsOff(r) {
@@ -67,6 +69,7 @@ func (v View) Pulls(r *Repo) []PullState {
 	return out
 }
 
+// Reviews returns the visible reviews of a pull request, in the order of their submission.
 func (v View) Reviews(p *Pull) []*Review {
 	var out []*Review
 	for _, r := range p.Reviews {
