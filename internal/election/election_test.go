@@ -86,12 +86,12 @@ func TestTermEnds(t *testing.T) {
 			defaultTiming,
 			2 * time.Second, ErrLost, false,
 		},
-		"no answer": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
+		"no response": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
 		"errors": {
 			scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }},
 			defaultTiming, 10 * time.Second, ErrExpired, true,
 		},
-		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{
+		"deadline close to the lease duration": {scriptedLeaser{renew: waitForContext}, Timing{
 			10 * time.Second, 10 * time.Second,
 			time.Second,
 		}, 9500 * time.Millisecond, ErrExpired, true},

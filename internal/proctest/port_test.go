@@ -17,7 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-func TestAddress(t *testing.T) {
+func TestFreeAddressAndPort(t *testing.T) {
 	t.Parallel()
 	address := proctest.FreeAddress(t)
 	listener, err := net.Listen("tcp", address)

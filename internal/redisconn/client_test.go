@@ -40,8 +40,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// certificate writes a self-signed certificate for this machine and its key.
-func certificate(t *testing.T) (cert, key string) {
+// writeCertificate writes a self-signed certificate for this machine and its key, and returns the paths.
+func writeCertificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -63,8 +63,9 @@ func certificate(t *testing.T) (cert, key string) {
 	return write("redis.crt", "CERTIFICATE", der), write("redis.key", "EC PRIVATE KEY", secret)
 }
 
-// TestTransactionsNameTheReason: a transaction that Redis does not execute fails with the error of its command.
-func TestTransactionsNameTheReason(t *testing.T) {
+// TestAbortedTransactionReturnsTheCause: a transaction that Redis does not execute returns the error of the command
+// that caused it.
+func TestAbortedTransactionReturnsTheCause(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "maxmemory 1mb", "maxmemory-policy noeviction")
 	config := redisconn.Default()
@@ -111,7 +112,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 	require.Error(t, client.Ping(t.Context()).Err())
 }
 
-// documentedUser is the ACL user of docs/redis.md, with another password.
+// documentedUser returns the ACL user of docs/redis.md, with another password.
 func documentedUser(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "redis.md"))
@@ -122,11 +123,11 @@ func documentedUser(t *testing.T) string {
 	return `user gx on >"pass word" ` + strings.Join(strings.Fields(rights), " ")
 }
 
-// TestTLSAndACL: store, leases, claims and budgets work over TLS as an ACL user that may do just what docs/redis.md
-// says.
+// TestTLSAndACL: store, leases, claims and budgets work over TLS as an ACL user with the rights that docs/redis.md
+// lists.
 func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
-	cert, key := certificate(t)
+	cert, key := writeCertificate(t)
 	port := strconv.Itoa(proctest.Port(t, proctest.FreeAddress(t)))
 	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert,
 		"tls-auth-clients no",

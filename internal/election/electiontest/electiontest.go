@@ -46,7 +46,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	for name, test := range map[string]func(t *testing.T, h Harness){
 		"one leader at a time":         testOneLeaderAtATime,
 		"context is cancelled":         testContextCancelled,
-		"hand over":                    testHandOver,
+		"lease is handed over":         testHandOver,
 		"names are independent":        testNamesAreIndependent,
 		"work that returns":            testWorkReturns,
 		"repeated campaigns":           testRepeatedCampaigns,
@@ -113,7 +113,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	case v := <-from:
 		return v
 	case <-time.After(waitTimeout):
-		require.Fail(t, "nothing happened", "within %s", waitTimeout)
+		require.Fail(t, "no event", "within %s", waitTimeout)
 		panic("unreachable")
 	}
 }
@@ -125,7 +125,7 @@ func testOneLeaderAtATime(t *testing.T, h Harness) {
 	second := startCampaign(t, h.NewElector(t), "one")
 	select {
 	case <-second.terms:
-		require.Fail(t, "two lead")
+		require.Fail(t, "two replicas lead")
 	case <-time.After(2 * Timing.LeaseDuration): // the first one renews meanwhile
 	}
 	require.NoError(t, term.ctx.Err())
@@ -135,26 +135,26 @@ func testContextCancelled(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var finished atomic.Bool
-	began, wait := make(chan struct{}), make(chan struct{})
+	started, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	elector := h.NewElector(t)
 	go func() {
 		done <- elector.Lead(ctx, "one", func(ctx context.Context, _ uint64) error {
-			close(began)
+			close(started)
 			<-ctx.Done()
-			<-wait
+			<-release
 			finished.Store(true)
 			return nil
 		})
 	}()
-	receive(t, began)
+	receive(t, started)
 	cancel()
 	select {
 	case err := <-done:
 		require.Fail(t, "Lead did not wait for the work", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	close(wait)
+	close(release)
 	require.ErrorIs(t, receive(t, done), context.Canceled)
 	require.True(t, finished.Load())
 }
@@ -220,7 +220,7 @@ func testCancelledBeforeStart(t *testing.T, h Harness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := h.NewElector(t).Lead(ctx, "one", func(context.Context, uint64) error {
-		t.Error("worked with a context that has ended")
+		t.Error("work was called with a context that has ended")
 		return nil
 	})
 	require.ErrorIs(t, err, context.Canceled)

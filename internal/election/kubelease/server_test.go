@@ -26,7 +26,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// cluster is a real API server on a real etcd.
+// cluster is a real API server with a real etcd.
 type cluster struct {
 	t         *testing.T
 	dir       string
@@ -111,7 +111,7 @@ func (c *cluster) awaitReady() {
 	}, waitTimeout, 100*time.Millisecond, "the API server is not ready")
 }
 
-// authority is the file of the API server's certificate, which it makes when it starts first.
+// authority returns the file of the API server's certificate, which the server makes at its first start.
 func (c *cluster) authority() string {
 	c.t.Helper()
 	path := filepath.Join(c.dir, "certificates", "apiserver.crt")
@@ -122,8 +122,8 @@ func (c *cluster) authority() string {
 	return path
 }
 
-// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their
-// requests.
+// connect returns a client as the extension makes it. Its time-out is long, for the requests of the tests themselves;
+// electors bound their requests.
 func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	c.t.Helper()
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
@@ -135,8 +135,8 @@ func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	return client
 }
 
-// lease reads a Lease as the administrator.
-func (c *cluster) lease(name string) leaseView {
+// getLease reads a Lease as the administrator.
+func (c *cluster) getLease(name string) leaseView {
 	c.t.Helper()
 	lease, err := c.admin.CoordinationV1().Leases(namespace).Get(c.t.Context(), name, meta.GetOptions{})
 	require.NoError(c.t, err)
@@ -147,6 +147,7 @@ func (c *cluster) lease(name string) leaseView {
 	}
 }
 
+// leaseView is the holder, the last renewal and the duration of a Lease.
 type leaseView struct {
 	holder  string
 	renewed time.Time

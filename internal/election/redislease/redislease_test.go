@@ -58,9 +58,9 @@ func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	return got
 }
 
-// TestDeadHolder: a lease that is not renewed can be acquired when it expires, not before; its former holder can
-// neither renew nor release it then.
-func TestDeadHolder(t *testing.T) {
+// TestLeaseOfADeadHolderExpires: a lease that is not renewed can be acquired when it expires, not before; its former
+// holder can neither renew nor release it then.
+func TestLeaseOfADeadHolderExpires(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	dead, next := newLeaser(client, "gx"), newLeaser(client, "gx")
