@@ -42,6 +42,7 @@ type Org struct {
 	Pulls         int `json:"pulls,omitempty"`
 	Reviews       int `json:"reviews,omitempty"`
 	IssueComments int `json:"issue_comments,omitempty"`
+	Issues        int `json:"issues,omitempty"`
 }
 
 // Clone returns a deep copy.

@@ -96,6 +96,7 @@ func (v *rowChecks) checkCounts(d *Dataset) {
 		{"pulls", d.Org.Pulls, len(d.Pulls)},
 		{"reviews", d.Org.Reviews, len(d.Reviews)},
 		{"issue_comments", d.Org.IssueComments, len(d.Comments)},
+		{"issues", d.Org.Issues, len(d.Issues)},
 	} {
 		if c.want != 0 && c.want != c.got {
 			v.addError("org.json counts %d %s, there are %d", c.want, c.name, c.got)
