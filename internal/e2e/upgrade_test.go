@@ -21,36 +21,42 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// TestRollingUpdate replaces three replicas on one Redis and one RabbitMQ by those of another version, one after the
-// other, and goes back again. While nothing happens at GitHub no sum of any replica moves; after that data arrive,
-// replicas are replaced again, and no sum falls; in the end every page is the truth.
+// TestRollingUpdate replaces three replicas of the version before on one Redis and one RabbitMQ by those of this one,
+// one after the other, and goes back again. While nothing happens at GitHub no sum that the version before shows moves;
+// after that data arrive, replicas are replaced again, and no sum falls; in the end every page is the truth. A job for a
+// stream that the version before does not know is published again after dedup_ttl.
 func TestRollingUpdate(t *testing.T) {
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
 	s := prepareSystem(
 		t,
-		plan{data: data, timeline: timeline, replicas: 3, interval: 2 * time.Second, lookback: 1440 * time.Hour},
+		plan{
+			data: data, timeline: timeline, replicas: 3, interval: 2 * time.Second, lookback: 1440 * time.Hour,
+			backfill: ", dedup_ttl: 20s",
+		},
 	)
 	timeline = s.server.Timeline()
 	s.server.HideAfter(timeline.Start)
 	before, after := proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE"), proctest.ProgramPath(t, "GX_COLLECTOR")
+	t.Setenv("GX_COLLECTOR", before)
 	s.run(t)
-	replace(t, s, before)
 	drained(t, s.replicas)
 	queueDrained(t, s)
 
 	want := totals(sharedPage(t, s.replicas[0]))
 	require.NotEmpty(t, want)
 	still := watchTotals(t, s.replicas, func(series string, _, now float64) error {
-		if now != want[series] {
-			return fmt.Errorf("%s moved from %v to %v", series, want[series], now)
+		if value, ok := want[series]; ok && now != value {
+			return fmt.Errorf("%s moved from %v to %v", series, value, now)
 		}
 		return nil
 	})
 	for _, version := range []string{after, before, after} {
 		replace(t, s, version)
-		drained(t, s.replicas)
-		require.Equal(t, want, totals(sharedPage(t, s.replicas[0])))
+		if version == after {
+			drained(t, s.replicas)
+		}
+		require.Subset(t, totals(sharedPage(t, s.replicas[0])), want)
 	}
 	still()
 
