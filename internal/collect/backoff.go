@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // A stream that GitHub forbids or does not find is requested ever more rarely: a repository that the credential may not
@@ -53,13 +53,13 @@ func newStreamBackoffs(first, last, interval time.Duration) *streamBackoffs {
 
 // isRefused reports whether GitHub will answer the same if the request is repeated at once.
 func isRefused(err error) bool {
-	var forbidden *github.ForbiddenError
-	var missing *github.NotFoundError
+	var forbidden *transport.ForbiddenError
+	var missing *transport.NotFoundError
 	return errors.As(err, &forbidden) || errors.As(err, &missing)
 }
 
 // isUnavailable reports whether GitHub gave no usable response.
-func isUnavailable(err error) bool { return errors.As(err, new(*github.UnavailableError)) }
+func isUnavailable(err error) bool { return errors.As(err, new(*transport.UnavailableError)) }
 
 // recordRefused records that GitHub refused a stream. The second refusal in a row starts the delay, further ones double
 // it.

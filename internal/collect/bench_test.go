@@ -25,6 +25,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
@@ -104,7 +105,7 @@ func handlerTransport(server *githubtest.Server) githubtest.InProcess {
 // newInProcessBench returns a bench without a network, whose client makes maxAttempts attempts. change may change the
 // settings of its server, its client and its collector.
 func newInProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
-	change ...func(*githubtest.Settings, *github.Settings, *Settings),
+	change ...func(*githubtest.Settings, *transport.Settings, *Settings),
 ) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: newClock(noon), store: newCountingStore(), tallies: &Tallies{}}
@@ -112,9 +113,9 @@ func newInProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
 		Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000},
 	}
-	client := github.Settings{
-		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
-		Retry: github.RetrySettings{
+	client := transport.Settings{
+		Endpoint: "http://api.github.example", Credential: transport.TokenCredential(githubtest.DefaultToken),
+		Retry: transport.RetrySettings{
 			MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond,
 		},
 		RateLimit: budget.Policy{
@@ -134,8 +135,9 @@ func newInProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	b.server = githubtest.NewServer(server)
 	t.Cleanup(b.server.Close)
 	client.HTTP = &http.Client{Transport: handlerTransport(b.server)}
-	source, err := github.New(client)
+	requests, err := transport.New(client)
 	require.NoError(t, err)
+	source := github.New(requests, github.Settings{API: api})
 	if settings.Source == nil {
 		settings.Source = source
 	}
@@ -171,12 +173,12 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 // newClient returns a client of the bench's server that makes two attempts.
 func (b *bench) newClient(api github.API, tokens ...string) *github.Client {
 	b.t.Helper()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	b.t.Cleanup(transport.CloseIdleConnections)
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
-		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: 5 * time.Second,
-		Retry: github.RetrySettings{
+	roundTripper := http.DefaultTransport.(*http.Transport).Clone()
+	b.t.Cleanup(roundTripper.CloseIdleConnections)
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: roundTripper}, Endpoint: b.server.URL,
+		Credential: transport.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: 5 * time.Second,
+		Retry: transport.RetrySettings{
 			MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond,
 		},
 		RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
@@ -184,6 +186,7 @@ func (b *bench) newClient(api github.API, tokens ...string) *github.Client {
 		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	})
 	require.NoError(b.t, err)
+	client := github.New(requests, github.Settings{API: api})
 	return client
 }
 
@@ -355,7 +358,7 @@ var newAppKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 
 // authenticateApp makes a client authenticate as a GitHub App. With installed the client knows the id of its
 // installation, otherwise it has to request it.
-func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.Settings, installed bool) {
+func authenticateApp(t *testing.T, server *githubtest.Settings, client *transport.Settings, installed bool) {
 	t.Helper()
 	org := server.Datasets[0].Org.Login
 	key, text := newAppKey()
@@ -363,11 +366,11 @@ func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.S
 	server.Apps = []githubtest.App{
 		{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},
 	}
-	app := github.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
+	app := transport.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
 	if installed {
 		app.InstallationID = 22
 	}
 	var err error
-	client.Credential, err = github.AppCredential(app)
+	client.Credential, err = transport.AppCredential(app)
 	require.NoError(t, err)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // restListsPerRepo is the number of REST lists of a repository: commits, pull requests, reviews, comments.
@@ -46,11 +47,11 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	})
 	defer server.Close()
 	requests, points := 0, make(map[budget.Resource]int)
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: handlerTransport(server)}, Endpoint: "https://api.github.com", API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+	sender, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: handlerTransport(server)}, Endpoint: "https://api.github.com",
+		Credential: transport.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
-		OnAttempt: func(o github.Attempt) {
+		OnAttempt: func(o transport.Attempt) {
 			clock.mu.Lock()
 			defer clock.mu.Unlock()
 			requests++
@@ -58,6 +59,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		},
 	})
 	require.NoError(b, err)
+	client := github.New(sender, github.Settings{API: api})
 	filter, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(b, err)
 	store := newCountingStore()

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -259,7 +260,7 @@ func TestOldReviewsAreLeftToBackfill(t *testing.T) {
 			addPull(data, name, len(data.Pulls)+1, noon.Add(-time.Hour), nil)
 			addComment(data, name, len(data.Pulls), noon.Add(-time.Hour))
 		}
-		b := newInProcessBench(t, github.APIGraphQL, data, func(server *githubtest.Settings, client *github.Settings,
+		b := newInProcessBench(t, github.APIGraphQL, data, func(server *githubtest.Settings, client *transport.Settings,
 			_ *Settings,
 		) {
 			server.Limits.GraphQL = 150

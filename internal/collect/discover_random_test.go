@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestRandomListings: whatever repositories appear, leave, are renamed, hidden or transferred while they are listed,
@@ -59,7 +60,7 @@ func newChangingOrg(t *testing.T, api github.API, seed uint64) *changingOrg {
 	for range 130 + r.rnd.IntN(250) {
 		r.create(data)
 	}
-	r.bench = newInProcessBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings, _ *Settings) {
+	r.bench = newInProcessBench(t, api, data, func(s *githubtest.Settings, _ *transport.Settings, _ *Settings) {
 		s.Credentials = []githubtest.Credential{{Name: "default", Token: githubtest.DefaultToken, PublicOnly: true}}
 	})
 	r.server.OnRequest(func(githubtest.RequestInfo) {

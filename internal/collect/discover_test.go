@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // discoverRequest is the route or the operation that lists the repositories.
@@ -95,7 +96,7 @@ func requireFailuresOf(t *testing.T, left []string, failures []Failure) {
 	t.Helper()
 	for _, f := range failures {
 		require.Contains(t, left, f.Repo)
-		require.ErrorAs(t, f.Err, new(*github.NotFoundError))
+		require.ErrorAs(t, f.Err, new(*transport.NotFoundError))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one
@@ -135,7 +136,7 @@ func TestLookupFails(t *testing.T) {
 				}
 				require.Equal(t, PassPartial, result.Status)
 				require.GreaterOrEqual(t, len(result.Failures), activity.NumStreams)
-				limited := fault.want(&github.LimitError{})
+				limited := fault.want(&transport.LimitError{})
 				require.Equal(t, limited, !result.RetryAt.IsZero())
 				for i := range result.Failures {
 					require.True(t, fault.want(result.Failures[i].Err), "%T: %v", result.Failures[i].Err,

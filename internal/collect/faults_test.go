@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -39,11 +40,11 @@ type fault struct {
 }
 
 var (
-	credential  = isA[*github.CredentialError]
-	forbidden   = isA[*github.ForbiddenError]
-	missing     = isA[*github.NotFoundError]
-	limited     = isA[*github.LimitError]
-	unavailable = isA[*github.UnavailableError]
+	credential  = isA[*transport.CredentialError]
+	forbidden   = isA[*transport.ForbiddenError]
+	missing     = isA[*transport.NotFoundError]
+	limited     = isA[*transport.LimitError]
+	unavailable = isA[*transport.UnavailableError]
 )
 
 // httpFaults are the faults of any request.
@@ -310,7 +311,7 @@ const faultyRepo = "one"
 // testFault checks a pass in which a request has a fault, and the passes after it.
 func testFault(t *testing.T, q *requestCase, f fault) {
 	t.Helper()
-	if q.app && !f.want(&github.LimitError{}) && !f.want(&github.UnavailableError{}) {
+	if q.app && !f.want(&transport.LimitError{}) && !f.want(&transport.UnavailableError{}) {
 		f.want = credential
 	}
 	s := newFaultyOrg(t, q, f)
@@ -333,7 +334,7 @@ func testFault(t *testing.T, q *requestCase, f fault) {
 	requireNothingInvented(t, s.bench, s.data)
 	s.clock.Advance(interval)
 	s.addActivity() // activity continues during the fault
-	if _, err = s.collector.Pass(t.Context(), 1); q.streams != 0 && !isA[*github.LimitError](err) {
+	if _, err = s.collector.Pass(t.Context(), 1); q.streams != 0 && !isA[*transport.LimitError](err) {
 		require.NoError(t, err)
 	}
 	s.heal()
@@ -361,7 +362,7 @@ func newFaultyOrg(t *testing.T, q *requestCase, f fault) *faultyOrg {
 		addCommit(s.data, repo, noon.AddDate(0, 0, -6))
 		addCommit(s.data, repo, noon.Add(-time.Hour))
 	}
-	s.bench = newInProcessBench(t, q.api, s.data, func(server *githubtest.Settings, client *github.Settings,
+	s.bench = newInProcessBench(t, q.api, s.data, func(server *githubtest.Settings, client *transport.Settings,
 		_ *Settings,
 	) {
 		if q.app {
@@ -411,9 +412,9 @@ func (s *faultyOrg) addActivity() {
 func (s *faultyOrg) requireFailure(result *PassResult, err error, edge time.Time) {
 	s.t.Helper()
 	cov := s.coverage()
-	switch halts := s.f.want(&github.LimitError{}) || s.f.want(&github.CredentialError{}); {
+	switch halts := s.f.want(&transport.LimitError{}) || s.f.want(&transport.CredentialError{}); {
 	case s.f.listed && s.q.streams == 0, s.f.passes && err == nil && len(result.Failures) == 0,
-		s.q.grouped && !s.f.want(&github.LimitError{}), s.q.hasSubstitute && s.f.want(&github.UnavailableError{}),
+		s.q.grouped && !s.f.want(&transport.LimitError{}), s.q.hasSubstitute && s.f.want(&transport.UnavailableError{}),
 		slices.Contains(s.q.validStatuses, s.f.do.Status):
 		require.NoError(s.t, err)
 		require.Empty(s.t, result.Failures)
@@ -469,7 +470,7 @@ func (s *faultyOrg) requireAttempts(armed *githubtest.ArmedFault) {
 		require.LessOrEqual(s.t, armed.Hits(), 12*maxAttempts)
 	case s.q.grouped:
 		require.Equal(s.t, 1, most, "another request replaces it")
-	case s.f.want(&github.UnavailableError{}):
+	case s.f.want(&transport.UnavailableError{}):
 		if !s.q.hasSubstitute && s.q.api == github.APIREST {
 			require.Equal(s.t, maxAttempts, most)
 		}
@@ -477,13 +478,13 @@ func (s *faultyOrg) requireAttempts(armed *githubtest.ArmedFault) {
 		require.LessOrEqual(s.t, armed.Hits(), 4*maxAttempts)
 	case s.q.app && s.f.do.Status == http.StatusUnauthorized:
 		require.Equal(s.t, 2, most, "a clock may have been wrong")
-	case !s.q.app && !s.f.want(&github.LimitError{}) && slices.Contains(transientRefusals, s.f.do.Status) &&
+	case !s.q.app && !s.f.want(&transport.LimitError{}) && slices.Contains(transientRefusals, s.f.do.Status) &&
 		!slices.Contains(s.q.validStatuses, s.f.do.Status):
 		require.Equal(s.t, 2, most, "the refusal may be transient")
 	default:
 		require.Equal(s.t, 1, most)
 	}
-	if s.f.want(&github.LimitError{}) {
+	if s.f.want(&transport.LimitError{}) {
 		require.LessOrEqual(
 			s.t, armed.Hits(), 1+s.collector.settings.Concurrency, "after the first limit only requests in flight",
 		)
@@ -497,7 +498,7 @@ func (s *faultyOrg) heal() {
 	for range 30 {
 		s.clock.Advance(30 * time.Minute)
 		_, err := s.collector.Pass(s.t.Context(), 1)
-		if isA[*github.LimitError](err) {
+		if isA[*transport.LimitError](err) {
 			continue // until its end
 		}
 		require.NoError(s.t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // forbidRepos makes repositories forbidden.
@@ -70,7 +71,7 @@ func TestForbiddenIsNotGone(t *testing.T) {
 					require.Len(t, result.Failures, len(forbidden)*activity.NumStreams)
 					for _, f := range result.Failures {
 						require.True(t, f.PresenceUnknown)
-						require.ErrorAs(t, f.Err, new(*github.ForbiddenError))
+						require.ErrorAs(t, f.Err, new(*transport.ForbiddenError))
 						require.ErrorContains(t, f.Err, "organization SAML enforcement")
 					}
 					require.Equal(
@@ -121,7 +122,7 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 				result := b.pass()
 				require.Equal(t, PassPartial, result.Status)
 				require.ErrorContains(t, result.Incomplete, text)
-				require.ErrorAs(t, result.Incomplete, new(*github.ForbiddenError))
+				require.ErrorAs(t, result.Incomplete, new(*transport.ForbiddenError))
 				require.Empty(t, result.Failures)
 				require.Equal(t, 1, result.Repositories)
 				b.clock.Advance(interval)

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // slowTransport responds after a while of the bubble's clock, so that requests overlap as much as they can.
@@ -86,7 +87,7 @@ func testNoRequestAfterALimit(t *testing.T, api github.API, effect githubtest.Ef
 	}
 	server := githubtest.NewServer(settings)
 	defer server.Close()
-	shared, transport := &budget.Local{}, &slowTransport{next: handlerTransport(server)}
+	shared, roundTripper := &budget.Local{}, &slowTransport{next: handlerTransport(server)}
 	match := githubtest.Match{}
 	if effect.Status == http.StatusOK {
 		match.Resource = githubtest.ResourceGraphQL
@@ -99,13 +100,14 @@ func testNoRequestAfterALimit(t *testing.T, api github.API, effect githubtest.Ef
 	armed := server.InjectFault(githubtest.Fault{Match: match, Skip: skip, Effect: effect})
 	var passes sync.WaitGroup
 	for n := range orgs {
-		client, err := github.New(github.Settings{
-			HTTP: &http.Client{Transport: transport}, Endpoint: "http://api.github.example", API: api,
+		requests, err := transport.New(transport.Settings{
+			HTTP: &http.Client{Transport: roundTripper}, Endpoint: "http://api.github.example",
 			Concurrency: concurrency, Budget: shared,
-			Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+			Credential: transport.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 			RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
 		})
 		require.NoError(t, err)
+		client := github.New(requests, github.Settings{API: api})
 		store := newCountingStore()
 		collector := New(Settings{
 			Org: settings.Datasets[n].Org.Login, Source: client, Store: store, Filter: allRepositoriesFilter(t),
@@ -128,9 +130,9 @@ func testNoRequestAfterALimit(t *testing.T, api github.API, effect githubtest.Ef
 	}
 	require.Positive(t, armed.Hits())
 	require.LessOrEqual(t, armed.Hits(), limits*orgs*concurrency)
-	require.LessOrEqual(t, transport.most, orgs*concurrency)
+	require.LessOrEqual(t, roundTripper.most, orgs*concurrency)
 	if skip == 25 && api == github.APIREST {
-		require.Greater(t, transport.most, concurrency/2, "requests overlap")
+		require.Greater(t, roundTripper.most, concurrency/2, "requests overlap")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
@@ -75,7 +76,7 @@ func TestLinesFaultMatrix(t *testing.T) {
 					return
 				}
 				require.Empty(t, b.weekly("one"))
-				if halts := f.want(&github.LimitError{}) || f.want(&github.CredentialError{}); !halts && !f.passes {
+				if halts := f.want(&transport.LimitError{}) || f.want(&transport.CredentialError{}); !halts && !f.passes {
 					require.Len(t, done.Failures, 1)
 					require.True(t, f.want(done.Failures[0].Err), "%T: %v", done.Failures[0].Err, done.Failures[0].Err)
 				}

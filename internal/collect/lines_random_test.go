@@ -19,6 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
@@ -58,7 +59,7 @@ func newRandomLinesOrg(t *testing.T, api github.API, seed uint64) *randomLinesOr
 			addCommit(data, repo.Name, at).Login = c.randomAuthor()
 		}
 	}
-	b := newInProcessBench(t, api, data, func(s *githubtest.Settings, g *github.Settings, set *Settings) {
+	b := newInProcessBench(t, api, data, func(s *githubtest.Settings, g *transport.Settings, set *Settings) {
 		s.StatsZeroFrom, s.StatsPending = 14, c.rnd.IntN(3)
 		set.WithoutLines, set.BackfillEnabled = true, c.rnd.IntN(2) == 0
 		g.Retry.MaxAttempts = 1

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
@@ -61,12 +62,13 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 	})
 	defer server.Close()
 	store := memstore.New(memstore.Settings{})
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: handlerTransport(server)}, Endpoint: "https://api.github.com", API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: handlerTransport(server)}, Endpoint: "https://api.github.com",
+		Credential: transport.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
 	})
 	require.NoError(tb, err)
+	client := github.New(requests, github.Settings{API: api})
 	filter, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(tb, err)
 	scale := &heapMeasuringSource{Source: client, pages: repositories / 100}

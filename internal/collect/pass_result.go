@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // PassStatus is the result of a pass as the metrics label it.
@@ -70,7 +70,7 @@ type RepoStream struct {
 // passStatus returns the status of a pass that ended with an error or nil, and when a rate limit that it exceeded
 // resets, zero for none.
 func passStatus(result *PassResult, err error) (status PassStatus, retryAt time.Time) {
-	var limit *github.LimitError
+	var limit *transport.LimitError
 	if errors.As(err, &limit) {
 		return PassSkippedLimited, limit.RetryAt
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -212,8 +213,8 @@ func (r *passRun) haltError() error {
 
 // isPassWide reports whether every other request would get the error as well.
 func isPassWide(err error) bool {
-	var limit *github.LimitError
-	var credential *github.CredentialError
+	var limit *transport.LimitError
+	var credential *transport.CredentialError
 	return errors.As(err, &limit) || errors.As(err, &credential)
 }
 

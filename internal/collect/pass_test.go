@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
@@ -318,7 +319,7 @@ func TestFailingStream(t *testing.T) {
 			result := b.pass()
 			require.Equal(t, PassPartial, result.Status)
 			require.Len(t, result.Failures, 1)
-			var unavailable *github.UnavailableError
+			var unavailable *transport.UnavailableError
 			require.ErrorAs(t, result.Failures[0].Err, &unavailable)
 		}
 		cov := b.coverage()

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -41,7 +41,7 @@ func permissionOf(s activity.Stream) string {
 
 // missingPermissions returns the permissions that an error of GitHub names as missing; nil for another error.
 func missingPermissions(err error, wanted string) []string {
-	forbidden, ok := errors.AsType[*github.ForbiddenError](err)
+	forbidden, ok := errors.AsType[*transport.ForbiddenError](err)
 	if !ok {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -87,13 +88,13 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 func TestMissingPermissionEndsWithTheGap(t *testing.T) {
 	t.Parallel()
 	var p permissions
-	refused := &github.ForbiddenError{Response: github.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
+	refused := &transport.ForbiddenError{Response: transport.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
 	p.record(1, activity.StreamCommits, refused)
 	p.record(2, activity.StreamCommits, refused)
-	p.record(1, activity.StreamPulls, &github.UnavailableError{})
-	p.record(1, activity.StreamComments, &github.NotFoundError{})
+	p.record(1, activity.StreamPulls, &transport.UnavailableError{})
+	p.record(1, activity.StreamComments, &transport.NotFoundError{})
 	require.Equal(t, []string{"contents"}, p.missing())
-	p.record(1, activity.StreamCommits, &github.UnavailableError{})
+	p.record(1, activity.StreamCommits, &transport.UnavailableError{})
 	require.Equal(t, []string{"contents"}, p.missing(), "whether it may be read now is not known")
 	p.record(1, activity.StreamCommits, nil)
 	require.Equal(t, []string{"contents"}, p.missing(), "of the other repository")

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
@@ -99,9 +100,9 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, EnforceLimits: true, KeepRequests: 1,
 		Limits: githubtest.Limits{Core: limit, GraphQL: limit},
 	}
-	settings := github.Settings{
-		Endpoint: "https://api.github.com", API: api,
-		Retry: github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+	settings := transport.Settings{
+		Endpoint: "https://api.github.com",
+		Retry:    transport.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
 		RateLimit: budget.Policy{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
@@ -115,8 +116,9 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	s.answers = &limitResponses{InProcess: handlerTransport(s.server)}
 	settings.HTTP = &http.Client{Transport: s.answers}
 	replica := func() *Collector {
-		client, err := github.New(settings)
+		requests, err := transport.New(settings)
 		require.NoError(t, err)
+		client := github.New(requests, github.Settings{API: api})
 		return New(Settings{
 			Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
 			Lookback: 336 * time.Hour, BackfillEnabled: true, Now: clock.Now,
@@ -131,7 +133,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	return s
 }
 
-func (s *simulatedOrg) observe(o github.Attempt) {
+func (s *simulatedOrg) observe(o transport.Attempt) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.requests++
@@ -144,8 +146,8 @@ func (s *simulatedOrg) observe(o github.Attempt) {
 	if o.Mispriced {
 		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.PredictedPoints)
 	}
-	if !o.Reset.IsZero() {
-		s.most[o.Resource] = max(s.most[o.Resource], o.Limit-o.Remaining)
+	if !o.Quota.Reset.IsZero() {
+		s.most[o.Resource] = max(s.most[o.Resource], o.Quota.Limit-o.Quota.Remaining)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestUnavailableRepositoryBacksOff: a repository for which GitHub gives no usable response is requested in the next
@@ -105,7 +106,7 @@ func TestNoBackoffWhenEveryRepositoryIsUnavailable(t *testing.T) {
 func TestStreamBackoffs(t *testing.T) {
 	t.Parallel()
 	r := newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, interval)
-	err := &github.UnavailableError{Err: errors.New("broken")}
+	err := &transport.UnavailableError{Err: errors.New("broken")}
 	require.False(t, r.isUnavailable(1))
 	var waits []time.Duration
 	for range 6 {
@@ -119,12 +120,12 @@ func TestStreamBackoffs(t *testing.T) {
 		[]time.Duration{0, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute},
 		waits,
 	)
-	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	r.recordRefused(1, activity.StreamPulls, &transport.NotFoundError{}, noon)
 	require.NoError(
 		t, r.deferralOf(1, activity.StreamPulls, noon),
 		"a refusal is another kind of failure: the first defers nothing",
 	)
-	r.recordRefused(1, activity.StreamPulls, &github.NotFoundError{}, noon)
+	r.recordRefused(1, activity.StreamPulls, &transport.NotFoundError{}, noon)
 	require.Error(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay-time.Second)))
 	require.NoError(t, r.deferralOf(1, activity.StreamPulls, noon.Add(firstRefusedDelay)))
 }

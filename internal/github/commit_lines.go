@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -76,15 +77,15 @@ var errLinesNotRequested = errors.New("its lines are not requested after other r
 // isOverload reports whether GitHub did not respond, as for a commit that takes it too long. A response that cannot
 // be decoded is another error: another server may have sent it.
 func isOverload(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
 	return ok &&
-		(unavailable.isTooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
+		(unavailable.TooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
 // readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, known reports
 // whether the commit is recorded without: after several readings it is, and it is counted.
 func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, isKnown bool, err error) {
-	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
+	var cause error = &transport.UnavailableError{Response: transport.Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
 	if r.lines.canRequest() {
 		added, removed, err = r.requestCommitLines(ctx, sha)
 		if err == nil {
@@ -99,8 +100,8 @@ func (r *reader) readSingleLines(ctx context.Context, sha string) (added, remove
 	}
 	r.lines.recordMissing(cause)
 	if r.acceptsMissingLines() {
-		err := fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause)
-		r.client.settings.OnInvalidValue(err)
+		err := fmt.Errorf("commit %.40s is recorded without lines: %w", transport.Printable(sha), cause)
+		r.client.transport.ReportInvalidValue(err)
 		return 0, 0, true, nil
 	}
 	return 0, 0, false, nil
@@ -112,7 +113,7 @@ func (r *reader) acceptsMissingLines() bool {
 	if r.forWeeklyLines {
 		least = minMissedLineReadings
 	}
-	return r.client.state.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
+	return r.client.state.repos.missedLines(r.request.Repo.ID, r.client.transport.Now()) >= least
 }
 
 // checkLines returns the error of commits that were left out because GitHub did not return their lines. Where commits
@@ -128,8 +129,8 @@ func (r *reader) checkLines(ctx context.Context) error {
 	case answered > 0:
 		return nil
 	}
-	outside := withScope(ctx, scope{
-		repo: r.request.Repo.ID, patience: r.client.newPatience(1, true), priority: r.request.Priority,
+	outside := transport.WithScope(ctx, transport.Scope{
+		RepoID: r.request.Repo.ID, Patience: r.client.transport.NewPatience(1, true), Priority: r.request.Priority,
 	})
 	_, _, err := get(outside, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
@@ -140,7 +141,7 @@ func (r *reader) checkLines(ctx context.Context) error {
 // recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
 	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
-		r.client.state.repos.recordLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
+		r.client.state.repos.recordLines(r.request.Repo.ID, missed > 0, r.client.transport.Now())
 	}
 }
 
@@ -152,7 +153,7 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	})
 	sizes := []int{len(left), reducedLinesGroupSize}
 	if len(left) <= reducedLinesGroupSize || r.client.state.repos.areLinesApart(r.request.Repo.ID,
-		r.client.settings.Now()) {
+		r.client.transport.Now()) {
 		sizes = []int{reducedLinesGroupSize}
 	}
 	var single []*commitNode
@@ -161,7 +162,7 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 		for group := range slices.Chunk(left, max(1, size)) {
 			unavailable, err := r.readGroupLines(ctx, group)
 			switch {
-			case errors.As(err, new(*UnavailableError)) && ctx.Err() == nil:
+			case errors.As(err, new(*transport.UnavailableError)) && ctx.Err() == nil:
 				failed = append(failed, group...)
 			case err != nil:
 				return err
@@ -211,7 +212,7 @@ func (n *linesNode) UnmarshalJSON(raw []byte) error {
 // readGroupLines requests the lines of some commits, and returns the commits whose lines GraphQL does not return.
 func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
 	if !r.lines.canRequest() {
-		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
+		return nil, &transport.UnavailableError{Response: transport.Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
 	}
 	ids := make([]string, 0, len(group))
 	byOID := make(map[string]*commitNode, len(group))
@@ -276,8 +277,8 @@ func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, rem
 		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
 		noRetry: r.acceptsMissingLines(),
 	}, commitObject)
-	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
-		r.client.settings.OnInvalidValue(err)
+	if refused, ok := errors.AsType[*transport.NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+		r.client.transport.ReportInvalidValue(err)
 		return 0, 0, nil
 	}
 	if wrong := info.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // listingConcurrency bounds the pages of a listing, or the lookups, in flight.
@@ -228,7 +229,7 @@ func (c *Client) isValidRepository(id int64, name string) bool {
 	if id > 0 && repositoryName.MatchString(name) && strings.Trim(name, ".") != "" {
 		return true
 	}
-	err := fmt.Errorf("repository %d %q: no id, or a name that GitHub does not allow", id, printable(name))
-	c.settings.OnInvalidValue(err)
+	err := fmt.Errorf("repository %d %q: no id, or a name that GitHub does not allow", id, transport.Printable(name))
+	c.transport.ReportInvalidValue(err)
 	return false
 }

@@ -13,9 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const orgRepositoriesEndpoint = "/orgs/{org}/repos"
+
+// notAnOrganization is the likely cause of a 404 for an organization.
+const notAnOrganization = "no organization of this name that the credential may see; a user account is not an " +
+	"organization"
 
 // discoverREST reads the first page, which has the number of the last one, and then the others from the last one
 // down, several at once. A repository that is deleted meanwhile moves others only to pages that are still to be read,
@@ -60,8 +65,8 @@ func (l *restListing) readPage(ctx context.Context, number int) (restPage, int, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if info.hiddenRows != "" && l.incomplete.Missing == 0 {
-		l.incomplete.add(&ForbiddenError{
-			Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: info.hiddenRows},
+		l.incomplete.add(&transport.ForbiddenError{
+			Response: transport.Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: info.hiddenRows},
 		})
 	}
 	return info, len(repositories), l.page(repositories)
@@ -103,7 +108,7 @@ func (c *Client) requestOrgRepositories(
 	ctx context.Context, org string, number int,
 ) ([]activity.Repository, restPage, error) {
 	rows, info, err := get(ctx, c, restRequest{
-		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos",
+		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos", notFoundHint: notAnOrganization,
 		query: values("type", "all", "sort", "created", "direction", "asc",
 			"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 	}, repositoryRows)
@@ -156,7 +161,7 @@ func repositoryOfRow(row *repositoryRow, wrong fieldErrors) activity.Repository 
 		Signals: activity.Signals{
 			Streams: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time,
 			Archived: row.GetArchived(),
-			Disabled: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
+			Disabled: streamsOff(row.HasPullRequests, row.HasIssues), Branch: transport.Printable(row.GetDefaultBranch()),
 		},
 	}
 	if wrong != nil {

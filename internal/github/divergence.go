@@ -16,6 +16,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -203,7 +204,7 @@ func (r *reader) removedSince(ctx context.Context, tip string) (removed []activi
 // ignoreIncomparable drops the error of a comparison that GitHub refuses or fails to compute: it includes the
 // difference of all files, which may take too long each time. An error without a response stays.
 func ignoreIncomparable(err error) error {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
 	if isIncomparable(err) || ok && unavailable.Status != 0 {
 		return nil
 	}
@@ -295,8 +296,8 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 			return nil, err
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.result.Head)) {
-			answer := Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
-			return nil, &UnavailableError{Response: answer, Err: errors.New("a list of commits without its head")}
+			answer := transport.Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
+			return nil, &transport.UnavailableError{Response: answer, Err: errors.New("a list of commits without its head")}
 		}
 		isPast := true
 		for _, row := range rows {

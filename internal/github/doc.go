@@ -6,5 +6,5 @@
 // REST is the better question, and REST alone; they give the same events.
 //
 // Each request takes one path, composed in send: is it allowed now, wait for a place, authorize, ask, bound, observe,
-// classify. Nothing sleeps on a limit: a request that a limit forbids ends in a *LimitError that says until when.
+// classify. Nothing sleeps on a limit: a request that a limit forbids ends in a *transport.LimitError that says until when.
 package github

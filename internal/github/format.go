@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // format describes the body of a REST response: how it is decoded, and what it has at the least.
@@ -21,7 +23,7 @@ type format[T any] struct {
 // decode decodes a body. The second result has the rows with a value that cannot be decoded, by index.
 func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	var data T
-	strict := decodeJSON(body, &data)
+	strict := transport.DecodeJSON(body, &data)
 	if strict == nil || f.decodeFields == nil || !json.Valid(body) {
 		return data, nil, strict
 	}
@@ -66,7 +68,7 @@ var (
 
 // malformed is the error of a response that does not have what was requested.
 func malformed(endpoint, text string) error {
-	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: errors.New(text)}
+	return &transport.UnavailableError{Response: transport.Response{Endpoint: endpoint}, Err: errors.New(text)}
 }
 
 // checkRows refuses a list with an incomplete row, and an empty page that announces another one.

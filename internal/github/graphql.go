@@ -4,7 +4,6 @@
 package github
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // graphqlError is an error in an answer
@@ -94,7 +94,7 @@ func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v v
 		return none, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
 	for {
-		known, err := c.schema.document(doc, c.settings.Now())
+		known, err := c.schema.document(doc, c.transport.Now())
 		if err != nil {
 			var none T
 			return none, nil, 0, err
@@ -104,7 +104,7 @@ func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v v
 		if !ok {
 			return data, errs, cost, err
 		}
-		again, fresh := c.schema.recordRefusal(known, lacking, c.settings.Now())
+		again, fresh := c.schema.recordRefusal(known, lacking, c.transport.Now())
 		if fresh {
 			c.settings.OnSchemaError(lacking)
 		}
@@ -125,31 +125,23 @@ func sendQuery[T any](
 	}
 	var told rateLimitData
 	var errs []graphqlError
-	x := &exchange{call: call{
-		endpoint: doc.name, resource: budget.ResourceGraphQL, price: doc.price(encoded),
-		callOptions: callOptions{canShrink: q.smaller, noRetry: q.once, isSplit: q.split},
-		newRequest: func(ctx context.Context) (*http.Request, error) {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
-			if err == nil {
-				request.Header.Set("Content-Type", "application/json")
+	_, err = c.transport.Send(ctx, &transport.Call{
+		Endpoint: doc.name, Resource: budget.ResourceGraphQL, Price: doc.price(encoded), Body: body,
+		CallOptions: transport.CallOptions{CanShrink: q.smaller, NoRetry: q.once, IsSplit: q.split},
+		Decode: func(r transport.Received) (info transport.BodyInfo, err error) {
+			var fresh T
+			told = rateLimitData{}
+			errs, err = decodeGraphQL(r.Body, &fresh, &told)
+			data = fresh
+			if err == nil && told.decodeErr != nil {
+				c.transport.ReportInvalidValue(
+					fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.decodeErr))
 			}
-			return request, err
+			return transport.BodyInfo{
+				Points: told.cost(), Quota: told.quota(), IsRefused: err == nil && slices.ContainsFunc(errs, isOfWhole),
+			}, err
 		},
-		points: told.cost,
-		quota:  told.quota,
-	}}
-	x.decode = func(_ http.Header, body []byte) (err error) {
-		var fresh T
-		told = rateLimitData{}
-		errs, err = decodeGraphQL(body, &fresh, &told)
-		data = fresh
-		if err == nil && told.decodeErr != nil {
-			c.settings.OnInvalidValue(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.decodeErr))
-		}
-		x.isRefused = err == nil && slices.ContainsFunc(errs, isOfWhole)
-		return err
-	}
-	err = c.send(ctx, x)
+	})
 	return data, errs, told.cost(), err
 }
 
@@ -180,7 +172,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, 
 		Data   json.RawMessage `json:"data"`
 		Errors []graphqlError  `json:"errors"`
 	}
-	if err := decodeJSON(body, &answer); err != nil {
+	if err := transport.DecodeJSON(body, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Errors) > maxErrors {
@@ -193,7 +185,7 @@ func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, 
 		}
 	}
 	if err := responseError(answer.Errors, hasData); err != nil {
-		if hasData && errors.Is(err, errTooLarge) {
+		if hasData && errors.Is(err, transport.ErrTooLarge) {
 			_ = json.Unmarshal(answer.Data, into) // who cannot ask for less uses what there is
 		}
 		return answer.Errors, err
@@ -215,11 +207,11 @@ func responseError(errs []graphqlError, hasData bool) error {
 		e := &errs[i]
 		switch {
 		case e.kind() == "RATE_LIMITED" || e.kind() == "RATE_LIMIT":
-			return &limitMessage{message: e.Message, secondary: isSecondaryMessage(e.Message)}
-		case isSecondaryMessage(e.Message):
-			return &limitMessage{message: e.Message, secondary: true}
+			return &transport.LimitMessage{Message: e.Message, Secondary: transport.IsSecondaryLimitMessage(e.Message)}
+		case transport.IsSecondaryLimitMessage(e.Message):
+			return &transport.LimitMessage{Message: e.Message, Secondary: true}
 		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
-			return fmt.Errorf("%w: %s", errTooLarge, printable(e.Message))
+			return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(e.Message))
 		}
 	}
 	if err := schemaRefusal(errs); err != nil && !hasData {
@@ -231,11 +223,11 @@ func responseError(errs []graphqlError, hasData bool) error {
 	case len(errs) == 0:
 		return errors.New("an answer with neither data nor errors")
 	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
-		return fmt.Errorf("%w: %s", errTooLarge, printable(errs[0].Message))
+		return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(errs[0].Message))
 	case errs[0].refused():
-		return &refusedMessage{message: errs[0].Message}
+		return &transport.RefusedMessage{Message: errs[0].Message}
 	default:
-		return errors.New(printable(errs[0].Message))
+		return errors.New(transport.Printable(errs[0].Message))
 	}
 }
 
@@ -251,14 +243,14 @@ func isOfWhole(e graphqlError) bool {
 
 // partError returns the error of a missing part of a response.
 func partError(doc document, e *graphqlError) error {
-	answer := Response{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
+	answer := transport.Response{Endpoint: doc.name, Status: http.StatusOK, Message: transport.Printable(e.Message)}
 	switch e.kind() {
 	case "NOT_FOUND":
-		return &NotFoundError{Response: answer}
+		return &transport.NotFoundError{Response: answer}
 	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &ForbiddenError{Response: answer, Legal: strings.Contains(e.Message, "access blocked")}
+		return &transport.ForbiddenError{Response: answer, Legal: strings.Contains(e.Message, "access blocked")}
 	default:
-		return &UnavailableError{Response: answer}
+		return &transport.UnavailableError{Response: answer}
 	}
 }
 
@@ -287,7 +279,7 @@ func itemError(doc document, errs []graphqlError, list []string, i int) error {
 		if !errs[k].at(list, i) {
 			continue
 		}
-		if err := partError(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
+		if err := partError(doc, &errs[k]); errors.As(err, new(*transport.UnavailableError)) {
 			return err
 		}
 	}
@@ -302,7 +294,7 @@ func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error 
 			continue
 		}
 		err := partError(doc, &errs[k])
-		if forbidden, ok := errors.AsType[*ForbiddenError](err); ok && !forbidden.Legal {
+		if forbidden, ok := errors.AsType[*transport.ForbiddenError](err); ok && !forbidden.Legal {
 			return err
 		}
 	}
@@ -318,7 +310,7 @@ func fieldUnavailable(doc document, errs []graphqlError, field string) error {
 		if !slices.Contains(e.Path, any(field)) || e.atField("additions") || e.atField("deletions") {
 			continue // lines are asked for again, commit by commit
 		}
-		if err := partError(doc, e); errors.As(err, new(*UnavailableError)) {
+		if err := partError(doc, e); errors.As(err, new(*transport.UnavailableError)) {
 			return err
 		}
 	}
@@ -330,8 +322,8 @@ func missingDataError(doc document, errs []graphqlError, what string) error {
 	if len(errs) > 0 {
 		return partError(doc, &errs[0])
 	}
-	return &UnavailableError{
-		Response: Response{Endpoint: doc.name, Status: http.StatusOK},
+	return &transport.UnavailableError{
+		Response: transport.Response{Endpoint: doc.name, Status: http.StatusOK},
 		Err:      errors.New("no " + what),
 	}
 }

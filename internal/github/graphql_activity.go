@@ -9,6 +9,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // readActivity reads streams of the Activity query. The first page of all of them is one request. They are read one by
@@ -21,7 +23,7 @@ func (r *reader) readActivity(ctx context.Context, sources []*streamSource) {
 		return
 	}
 	data, errs, err := r.requestFirstPage(ctx, sources)
-	if !isOne && (errors.As(err, new(*ForbiddenError)) || canSplit(err)) {
+	if !isOne && (errors.As(err, new(*transport.ForbiddenError)) || canSplit(err)) {
 		r.readApart(ctx, sources)
 		return
 	}
@@ -43,8 +45,8 @@ func (r *reader) readApart(ctx context.Context, sources []*streamSource) {
 
 // canSplit reports whether the parts of a query that failed may succeed: GitHub has responded, or run out of time.
 func canSplit(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && (unavailable.isTooLarge || unavailable.Status != 0)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
+	return ok && (unavailable.TooLarge || unavailable.Status != 0)
 }
 
 // requestFirstPage returns the first page of streams: the prefetched one, or that of a request of its own.
@@ -144,7 +146,7 @@ func (r *reader) requestActivity(
 	data, errs, err = r.requestActivityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
-		r.client.state.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
+		r.client.state.repos.setLinesApart(r.request.Repo.ID, r.client.transport.Now())
 	}
 	return data, errs, err
 }
@@ -170,7 +172,7 @@ func (r *reader) requestActivityPage(
 		}
 		if err != nil {
 			// Its parts follow in small pages.
-			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError))
+			r.request.Minimal = r.request.Minimal || errors.As(err, new(*transport.UnavailableError))
 			return nil, nil, err
 		}
 		memory.recordSuccess(repo, sizes, size, shrank)
@@ -184,7 +186,9 @@ func (r *reader) requestActivityPage(
 
 // notInActivity is the error of something that a response to the Activity query shows to be missing.
 func notInActivity(message string) error {
-	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: message}}
+	return &transport.NotFoundError{Response: transport.Response{
+		Endpoint: activityQuery.name, Status: http.StatusOK, Message: message,
+	}}
 }
 
 // checkIdentity refuses the data of another repository, which has taken over the name that was requested.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -68,13 +70,13 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 
 // fitsGroup reports whether a short first page probably has everything.
 func (c *Client) fitsGroup(r *ReadRequest) bool {
-	if r.Minimal || c.state.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
+	if r.Minimal || c.state.repos.areLinesApart(r.Repo.ID, c.transport.Now()) {
 		return false // the others of the query would wait for it
 	}
 	if r.Repo.NodeID == "" || r.AtCommit != "" {
 		return false
 	}
-	from, hasStream := c.settings.Now().Add(-groupMaxAge), false
+	from, hasStream := c.transport.Now().Add(-groupMaxAge), false
 	for _, source := range streamSources {
 		s := source.stream
 		if source.activity == nil || !r.Streams.Has(s) {
@@ -204,7 +206,7 @@ func groupPage(found map[string]json.RawMessage, errs []graphqlError, name strin
 		if !errs[i].under(name) {
 			continue
 		}
-		if _, ok := errors.AsType[*UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {
+		if _, ok := errors.AsType[*transport.UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {
 			return nil
 		}
 		page.errs = append(page.errs, errs[i])

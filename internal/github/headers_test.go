@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestCredentialExpires: a response has the expiry of the token. What is no time is counted, and of an App's token
@@ -51,7 +52,7 @@ func TestCredentialExpires(t *testing.T) {
 	t.Run("as GitHub tells it", func(t *testing.T) {
 		t.Parallel()
 		eachAPI(t, func(t *testing.T, api github.API) {
-			b := newBench(t, api, dataset("one"), func(s *githubtest.Settings, _ *github.Settings) {
+			b := newBench(t, api, dataset("one"), func(s *githubtest.Settings, _ *transport.Settings) {
 				s.Credentials = []githubtest.Credential{{
 					Token: githubtest.DefaultToken, Login: "l",
 					Expires: noon.Add(time.Hour),
@@ -62,7 +63,7 @@ func TestCredentialExpires(t *testing.T) {
 			require.Equal(t, noon.Add(time.Hour), b.seen[0].CredentialExpires)
 			b.advance(time.Hour)
 			_, err = b.discover()
-			require.True(t, is[*github.CredentialError](err), "%v", err)
+			require.True(t, is[*transport.CredentialError](err), "%v", err)
 		})
 	})
 	t.Run("of an App", func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestMissingPermissions(t *testing.T) {
 			})
 			_, outcome := b.read(since(repo, ago(time.Hour), activity.StreamComments))
 			failed := outcome.Failed[activity.StreamComments]
-			refused, ok := failed.(*github.ForbiddenError) //nolint:errorlint // as it is
+			refused, ok := failed.(*transport.ForbiddenError) //nolint:errorlint // as it is
 			require.True(t, ok, "%v", outcome.Failed)
 			got, _ := refused.LacksPermission("issues")
 			require.Equal(t, test.want, got)
@@ -166,10 +167,10 @@ func TestClientID(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		key, pemKey := privateKey(t)
 		for given, accepted := range map[string]bool{id: true, "Iv23liOfAnother": false} {
-			b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+			b := appBench(t, api, func(s *githubtest.Settings, g *transport.Settings) {
 				s.Apps[0].PublicKey, s.Apps[0].ClientID = &key.PublicKey, id
 				var err error
-				g.Credential, err = github.AppCredential(github.AppSettings{
+				g.Credential, err = transport.AppCredential(transport.AppSettings{
 					ClientID: given, Org: org,
 					PrivateKey: fixed(pemKey),
 				})
@@ -177,7 +178,7 @@ func TestClientID(t *testing.T) {
 			})
 			_, err := b.discover()
 			require.Equal(t, accepted, err == nil, "%v", err)
-			require.Equal(t, !accepted, is[*github.CredentialError](err), "%v", err)
+			require.Equal(t, !accepted, is[*transport.CredentialError](err), "%v", err)
 		}
 	})
 }
@@ -207,7 +208,7 @@ func TestKeysWithoutLineBreaks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := github.AppCredential(github.AppSettings{AppID: 1, PrivateKey: fixed(test.key)})
+			_, err := transport.AppCredential(transport.AppSettings{AppID: 1, PrivateKey: fixed(test.key)})
 			if test.want == "" {
 				require.NoError(t, err)
 				return

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // issue adds an issue of "kim" to the repository "one".
@@ -119,7 +120,7 @@ func TestIssuesSwitchedOffMeanwhile(t *testing.T) {
 	request := since(b.repo("one"), ago(24*time.Hour), activity.StreamIssues)
 	b.server.Update(func(d *githubtest.Dataset) { d.Repos[0].IssuesOff = always })
 	_, outcome := b.read(request)
-	require.ErrorAs(t, outcome.Failed[activity.StreamIssues], new(*github.NotFoundError))
+	require.ErrorAs(t, outcome.Failed[activity.StreamIssues], new(*transport.NotFoundError))
 }
 
 // TestManyClosings checks that an issue with more closings than a page of GraphQL is read with all of them.

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it:
@@ -88,9 +90,9 @@ func decodeFields(fields map[string]json.RawMessage, value reflect.Value, invali
 }
 
 // printableError returns an error with a text for logs: it quotes the value that could not be decoded.
-func printableError(err error) error { return errors.New(printable(err.Error())) }
+func printableError(err error) error { return errors.New(transport.Printable(err.Error())) }
 
 // reportInvalidRow reports a row that is dropped, or a part of one.
 func (c *Client) reportInvalidRow(endpoint string, wrong fieldErrors) {
-	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
+	c.transport.ReportInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // linesGroupSize is the number of commits whose lines are requested before they are emitted, which is what an error
@@ -74,8 +75,8 @@ func (c *Client) ReadCommitLines(
 		read = s.readREST
 	}
 	s.reader.forWeeklyLines = true
-	err := read(withScope(ctx, scope{
-		repo: req.Repo.ID, patience: c.newPatience(partPatience, false), priority: req.Priority,
+	err := read(transport.WithScope(ctx, transport.Scope{
+		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(partPatience, false), Priority: req.Priority,
 	}))
 	s.reader.recordMissedLines()
 	return s.result, err
@@ -103,7 +104,7 @@ type commitRow struct {
 func (s *lineReader) newRow(n *commitNode, author activity.Actor) commitRow {
 	id, err := activity.CommitID(n.OID)
 	if err != nil {
-		s.reader.client.settings.OnInvalidValue(err)
+		s.reader.client.transport.ReportInvalidValue(err)
 	}
 	return commitRow{n, s.reader.newEvent(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.isMerge()}
 }

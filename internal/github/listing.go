@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // newListingPageSize returns the page sizes of listings, and of lookups by node id.
@@ -80,7 +81,7 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 		cursors, err = l.read(ctx, cached)
 	}
 	switch {
-	case errors.As(err, new(*LimitError)) || ctx.Err() != nil:
+	case errors.As(err, new(*transport.LimitError)) || ctx.Err() != nil:
 		return err // that is not the ranges' fault
 	case err != nil || (cached != nil && l.pages > l.neededPages()):
 		cursors = nil
@@ -267,7 +268,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 			return found, errs, nil
 		case smaller:
 			size, shrank = next, true
-		case found.Organization != nil && isTooLarge(err):
+		case found.Organization != nil && transport.IsTooLarge(err):
 			return found, errs, nil
 		default:
 			return discoverData{}, nil, err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // maxLookupRequests bounds the requests of one lookup. With GraphQL a request is for a hundred repositories.
@@ -69,7 +70,7 @@ func (l *lookup) admitRequest(ctx context.Context) error {
 		l.haltedBy = context.Cause(ctx)
 	}
 	if l.haltedBy == nil && l.requests >= maxLookupRequests {
-		l.haltedBy = &UnavailableError{Response: Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups}
+		l.haltedBy = &transport.UnavailableError{Response: transport.Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups}
 	}
 	if l.haltedBy == nil {
 		l.requests++
@@ -101,8 +102,8 @@ func (l *lookup) noteFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures++
-	_, limited := errors.AsType[*LimitError](err)
-	_, refused := errors.AsType[*CredentialError](err)
+	_, limited := errors.AsType[*transport.LimitError](err)
+	_, refused := errors.AsType[*transport.CredentialError](err)
 	if limited || refused || l.failures >= listingConcurrency {
 		l.haltedBy = err
 	}
@@ -185,11 +186,11 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 	smaller := len(part) > l.client.state.pageSize.smallest()
 	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{smaller: smaller}, lookupVariables{IDs: ids})
 	switch {
-	case smaller && isTooLarge(err):
+	case smaller && transport.IsTooLarge(err):
 		return lookupData{}, nil, err // for less of it
 	case errors.As(err, new(*SchemaError)):
 		return lookupData{}, nil, err // the caller uses REST
-	case err != nil && (!isTooLarge(err) || found.Nodes == nil):
+	case err != nil && (!transport.IsTooLarge(err) || found.Nodes == nil):
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
@@ -258,7 +259,7 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 	if err != nil {
 		return LookupResult{ID: wanted.ID, Err: err}
 	}
-	row, info, err := get(withScope(ctx, scope{repo: wanted.ID}), l.client, restRequest{
+	row, info, err := get(transport.WithScope(ctx, transport.Scope{RepoID: wanted.ID}), l.client, restRequest{
 		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), trustsRefusal: true,
 	}, repositoryObject)
 	switch {
@@ -284,9 +285,9 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 // isGone reports whether the repository does not exist, or was taken down for legal reasons. One that is only
 // forbidden to this credential may exist.
 func isGone(err error) bool {
-	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+	if missing, ok := errors.AsType[*transport.NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
 	}
-	forbidden, ok := errors.AsType[*ForbiddenError](err)
+	forbidden, ok := errors.AsType[*transport.ForbiddenError](err)
 	return ok && forbidden.Legal
 }

@@ -4,9 +4,10 @@
 package github
 
 import (
-	"errors"
 	"slices"
 	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // growAfter is how many requests of a smaller size must succeed before a larger one is tried again.
@@ -36,7 +37,7 @@ func (p *pageSize) smallest() int { return p.sizes[len(p.sizes)-1] }
 
 // next returns the size to try after a request of size failed with err; false when a smaller request does not help.
 func (p *pageSize) next(size int, err error) (int, bool) {
-	if !isTooLarge(err) {
+	if !transport.IsTooLarge(err) {
 		return size, false
 	}
 	place := slices.IndexFunc(p.sizes, func(s int) bool { return s < size })
@@ -83,10 +84,4 @@ func (p *pageSize) isFull() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.index == 0
-}
-
-// isTooLarge reports whether err is that of a request that was too large: a smaller one may succeed.
-func isTooLarge(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && unavailable.isTooLarge
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // fullRepository has a commit, a merged pull request with a review, and a comment.
@@ -45,7 +46,7 @@ func TestTokenWithoutAPermission(t *testing.T) {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
-				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *github.Settings) {
+				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *transport.Settings) {
 					s.Credentials = []githubtest.Credential{{
 						Token: githubtest.DefaultToken, Login: "l",
 						Forbidden: []string{permission},
@@ -58,7 +59,7 @@ func TestTokenWithoutAPermission(t *testing.T) {
 				require.Len(t, outcome.Failed, test.streams.Len())
 				for s, err := range outcome.Failed {
 					require.True(t, test.streams.Has(s), s)
-					require.True(t, is[*github.ForbiddenError](err), "%v", outcome.Failed)
+					require.True(t, is[*transport.ForbiddenError](err), "%v", outcome.Failed)
 				}
 				require.Len(t, events, test.events)
 			})
@@ -90,7 +91,7 @@ func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
 			})
 			_, outcome := b.read(everything(repo))
 			require.Positive(t, fault.Hits())
-			require.True(t, is[*github.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
+			require.True(t, is[*transport.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
 			fault.Disarm()
 			require.Len(t, b.all(everything(repo)), 5)
 		})
@@ -115,7 +116,7 @@ func TestMoreReviewsThatFail(t *testing.T) {
 					"SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
-			require.True(t, is[*github.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
+			require.True(t, is[*transport.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
 		})
 	}
 }
@@ -153,7 +154,7 @@ func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
 			"Something broke.")})
 		_, err := b.discover()
-		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
+		require.True(t, is[*transport.UnavailableError](err), "%s: %T: %v", path, err, err)
 		require.False(t, is[*github.IncompleteError](err), "%s: %T: %v", path, err, err)
 	}
 }
@@ -197,8 +198,8 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 			} else {
 				require.Equal(t, test.holes, incomplete.Missing)
 				require.Equal(t, test.forbidden, incomplete.Forbidden)
-				require.Equal(t, test.forbidden > 0, is[*github.ForbiddenError](err), "%T: %v", err, err)
-				require.Equal(t, test.forbidden == 0, is[*github.UnavailableError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden > 0, is[*transport.ForbiddenError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden == 0, is[*transport.UnavailableError](err), "%T: %v", err, err)
 			}
 			fault.Disarm()
 			found, err = b.discover()
@@ -259,7 +260,7 @@ func TestRefusedAltogether(t *testing.T) {
 				`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`),
 		})
 		_, err := b.discover()
-		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.ForbiddenError](err), "%T: %v", err, err)
 		require.Equal(t, 1,
 			b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
 	}

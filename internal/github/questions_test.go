@@ -15,15 +15,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // replies collects the outcomes of questions.
 type replies struct {
 	mu   sync.Mutex
-	list []github.RequestResult
+	list []transport.RequestResult
 }
 
-func (r *replies) add(reply github.RequestResult) {
+func (r *replies) add(reply transport.RequestResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, reply)
@@ -52,7 +53,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var replies replies
 		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings,
-			g *github.Settings,
+			g *transport.Settings,
 		) {
 			g.OnResult = replies.add
 		})
@@ -114,7 +115,7 @@ func TestPatience(t *testing.T) {
 	t.Parallel()
 	eachAPIInBubble(t, func(t *testing.T, api github.API) {
 		const timeout = 100 * time.Millisecond
-		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = timeout, 20
 		})
 		repo := b.repo("one")
@@ -153,7 +154,7 @@ func (b *slowBudget) Reserve(ctx context.Context, q budget.Reservation) (budget.
 func TestWaitingIsNoFailure(t *testing.T) {
 	t.Parallel()
 	eachAPIInBubble(t, func(t *testing.T, api github.API) {
-		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")

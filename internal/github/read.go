@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // ReadRequest selects the activity of a repository.
@@ -53,7 +54,7 @@ type CommitSelection struct {
 	// ignored.
 	Tips []string
 	// AtCommit is the commit from which a window of the past is listed (Until is set, ReadHead is empty); empty for
-	// the present head of the default branch. The stream fails with a *NotFoundError when there is no such commit.
+	// the present head of the default branch. The stream fails with a *transport.NotFoundError when there is no such commit.
 	AtCommit string
 	// OnHead receives the object name of the head before the first commits that are listed from it are emitted; nil
 	// for no call. It may be called again.
@@ -107,13 +108,21 @@ func (o *ReadResult) setFailed(s activity.Stream, err error) {
 	o.Failed[s], o.Validators[s], o.GapCoveredFrom[s] = err, Validator{}, time.Time{}
 }
 
+const (
+	// partPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those for
+	// commits and pull requests, and those for comments. With the default settings both are less than a scrape
+	// interval.
+	partPatience     = 6
+	commentsPatience = 2
+)
+
 // Read emits the events of a repository page by page. Events may be repeated, and may be older than the window; of a
 // stream that did not fail, none in the window is missing. An error of emit ends the streams that are not complete.
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
 	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
-	r.linesApart = c.state.repos.areLinesApart(req.Repo.ID, c.settings.Now())
-	inPart := withScope(ctx, scope{
-		repo: req.Repo.ID, patience: c.newPatience(partPatience, req.Minimal), priority: req.Priority,
+	r.linesApart = c.state.repos.areLinesApart(req.Repo.ID, c.transport.Now())
+	inPart := transport.WithScope(ctx, transport.Scope{
+		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(partPatience, req.Minimal), Priority: req.Priority,
 	})
 	if sources := r.activitySources(); c.settings.API == APIREST {
 		r.readREST(inPart, sources)
@@ -123,8 +132,8 @@ func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity
 	r.recordMissedLines()
 	for _, s := range streamSources {
 		if s.activity == nil && r.wants(s.stream) {
-			alone := withScope(ctx, scope{
-				repo: req.Repo.ID, patience: c.newPatience(commentsPatience, req.Minimal), priority: req.Priority,
+			alone := transport.WithScope(ctx, transport.Scope{
+				RepoID: req.Repo.ID, Patience: c.transport.NewPatience(commentsPatience, req.Minimal), Priority: req.Priority,
 			})
 			r.readREST(alone, []*streamSource{s})
 		}
@@ -185,7 +194,7 @@ func (r *reader) emitValid(events []activity.Event) error {
 		e := &events[i]
 		e.Time = e.Time.UTC().Truncate(time.Second)
 		if err := e.Validate(); err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		good = append(good, *e)

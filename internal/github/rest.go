@@ -11,9 +11,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // perPage is the largest page size of REST.
@@ -46,9 +48,11 @@ type restRequest struct {
 	expectsNotFound bool
 	// trustsRefusal says that a refusal is final.
 	trustsRefusal bool
+	// notFoundHint is the likely cause of a 404; empty for none.
+	notFoundHint string
 }
 
-// get sends a request and decodes the response as its format says. The error is an *UnavailableError when a row lacks
+// get sends a request and decodes the response as its format says. The error is an *transport.UnavailableError when a row lacks
 // what every row has.
 func get[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
 	var data T
@@ -57,47 +61,29 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 		path += "?" + request.query.Encode()
 	}
 	var info restPage
-	x := &exchange{call: call{
-		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag,
-		newRequest: c.newGetRequest(path),
-		callOptions: callOptions{
-			noRetry: request.noRetry, expectsNotFound: request.expectsNotFound, trustsRefusal: request.trustsRefusal,
+	status, err := c.transport.Send(ctx, &transport.Call{
+		Endpoint: request.endpoint, Resource: budget.ResourceREST, Price: 1, Path: path, ETag: request.etag,
+		NotFoundHint: request.notFoundHint,
+		CallOptions: transport.CallOptions{
+			NoRetry: request.noRetry, ExpectsNotFound: request.expectsNotFound, TrustsRefusal: request.trustsRefusal,
 		},
-	}}
-	x.decode = func(header http.Header, body []byte) error {
-		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-			return errors.New("null, not the JSON that was expected") // a list that is null is not an empty list
-		}
-		decoded, invalid, err := as.decode(body)
-		if err != nil {
-			return err
-		}
-		data, info = decoded, pageOf(header.Values("Link"))
-		info.invalid = invalid
-		info.etag, info.hiddenRows = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
-		return as.check(data, info)
-	}
-	x.points = func() int {
-		if x.notModified {
-			return 0
-		}
-		return 1
-	}
-	x.quota = func() budget.Quota { return budget.Quota{} }
-	err := c.send(ctx, x)
-	info.unchanged = x.notModified
+		Decode: func(r transport.Received) (transport.BodyInfo, error) {
+			charged := transport.BodyInfo{Points: 1}
+			if bytes.Equal(bytes.TrimSpace(r.Body), []byte("null")) {
+				return charged, errors.New("null, not the JSON that was expected") // a list that is null is not empty
+			}
+			decoded, invalid, err := as.decode(r.Body)
+			if err != nil {
+				return charged, err
+			}
+			data, info = decoded, pageOf(r.Header.Values("Link"))
+			info.invalid = invalid
+			info.etag, info.hiddenRows = etagOf(r.Header.Get("Etag")), partialOf(r.Header.Get("X-Github-Sso"))
+			return charged, as.check(data, info)
+		},
+	})
+	info.unchanged = err == nil && status == http.StatusNotModified
 	return data, info, err
-}
-
-// newGetRequest makes requests for a path below the base.
-func (c *Client) newGetRequest(path string) func(ctx context.Context) (*http.Request, error) {
-	return func(ctx context.Context) (*http.Request, error) {
-		request, err := c.restAPI.NewRequest(http.MethodGet, path, nil)
-		if err != nil {
-			return nil, err
-		}
-		return request.WithContext(ctx), nil
-	}
 }
 
 // partialOf is the header of a list that leaves rows out because the credential is not authorized for single sign-on
@@ -106,7 +92,7 @@ func partialOf(sso string) string {
 	if !strings.HasPrefix(sso, "partial-results") {
 		return ""
 	}
-	return printable("X-GitHub-SSO: " + sso)
+	return transport.Printable("X-GitHub-SSO: " + sso)
 }
 
 // pageOf reads Link headers
@@ -155,3 +141,6 @@ func values(pairs ...string) url.Values {
 	}
 	return v
 }
+
+// formatTime formats a time in whole seconds, as in GitHub's parameters.
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

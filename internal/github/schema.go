@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // optionalFields are the fields of our documents that some servers' GraphQL schema lacks. A schema refuses a document
@@ -25,7 +27,7 @@ const schemaMemory = time.Hour
 // SchemaError says that the server's GraphQL schema lacks something that a query needs. Repeating the query does not
 // help.
 type SchemaError struct {
-	Response
+	transport.Response
 	// Type and Field name the missing field; empty when the message has another form.
 	Type, Field string
 	// missing are all fields that the answer names.
@@ -37,11 +39,11 @@ func (e *SchemaError) Error() string {
 	if e.Field != "" {
 		what = "the field " + e.Type + "." + e.Field
 	}
-	return e.text("the GraphQL schema of the server lacks " + what +
+	return e.Text("the GraphQL schema of the server lacks " + what +
 		" of the query; github::api: rest does not need it")
 }
 
-// schemaMessage is the refusal of a document by the server's schema.
+// schemaMessage is the error of a body with which the server's schema refuses a document.
 type schemaMessage struct {
 	message string
 	// missing are the fields that the schema lacks.
@@ -79,9 +81,9 @@ func schemaRefusal(errs []graphqlError) error {
 	return refusal
 }
 
-// schemaError completes a refusal with the answer that has it.
-func (e *schemaMessage) schemaError(answer Response) *SchemaError {
-	err := &SchemaError{Response: answer, missing: e.missing}
+// InResponse implements transport.BodyError: it returns a *SchemaError.
+func (e *schemaMessage) InResponse(r transport.Response) error {
+	err := &SchemaError{Response: r, missing: e.missing}
 	for _, m := range e.missing {
 		if err.Field == "" || !slices.Contains(optionalFields, m.field) { // what cannot be left out is the reason
 			err.Type, err.Field = m.typ, m.field

@@ -16,6 +16,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // commitSource reads the commits of the default branch. A reading goes from the head of the former one to the present
@@ -138,8 +139,8 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 		return nil // an empty repository
 	}
 	if !isObjectName(target.OID) {
-		answer := Response{Endpoint: activityQuery.name, Status: http.StatusOK}
-		return &UnavailableError{Response: answer, Err: errNoHead}
+		answer := transport.Response{Endpoint: activityQuery.name, Status: http.StatusOK}
+		return &transport.UnavailableError{Response: answer, Err: errNoHead}
 	}
 	r.result.Head = target.OID
 	if target.OID == r.request.ReadHead {
@@ -276,7 +277,7 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		e := r.newEvent(activity.KindCommit, id, n.Author.actor(), n.CommittedDate)
@@ -449,7 +450,7 @@ func (r *reader) startCommit(ctx context.Context) (string, error) {
 
 // isIncomparable reports whether one of two commits does not exist.
 func isIncomparable(err error) bool {
-	gone, ok := errors.AsType[*NotFoundError](err)
+	gone, ok := errors.AsType[*transport.NotFoundError](err)
 	return ok && gone.Endpoint == compareEndpoint
 }
 
@@ -459,7 +460,7 @@ func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, erro
 	rows, _, err := get(ctx, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
 	}, commitRows)
-	var refused *NotFoundError
+	var refused *transport.NotFoundError
 	// One that had commits cannot become empty.
 	isEmpty := errors.As(err, &refused) && refused.Status == http.StatusConflict &&
 		strings.Contains(refused.Message, "empty")
@@ -470,7 +471,7 @@ func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, erro
 		err = malformed(commitsEndpoint, "no commits where there were some")
 	}
 	if err == nil && len(rows) > 0 && !isObjectName(rows[0].GetSHA()) {
-		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errNoHead}
+		err = &transport.UnavailableError{Response: transport.Response{Endpoint: commitsEndpoint}, Err: errNoHead}
 	}
 	if err != nil || len(rows) == 0 {
 		return "", err
@@ -618,7 +619,7 @@ func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []re
 		}
 		id, err := activity.CommitID(row.GetSHA())
 		if err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		at := row.GetCommit().GetCommitter().GetDate().Time

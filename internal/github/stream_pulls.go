@@ -205,7 +205,7 @@ func (r *reader) coversGap(rows pullPage, next string) bool {
 
 // recordScanned extends the scan from the newest row down to a row that was emitted, now or before.
 func (r *reader) recordScanned(updated, newest time.Time) {
-	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
+	if settled := r.client.transport.GitHubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
 	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
@@ -375,7 +375,7 @@ func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
 		if err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		e := r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt)
@@ -444,7 +444,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 const settleAfter = 30 * time.Second
 
 func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
-	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
+	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.transport.GitHubNow().Add(-settleAfter))
 }
 
 func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fieldErrors) pullPage {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -380,7 +381,7 @@ func TestTokenWithoutIssues(t *testing.T) {
 		commit(data, "one", ago(time.Hour))
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
-		b := newBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings) {
+		b := newBench(t, api, data, func(s *githubtest.Settings, _ *transport.Settings) {
 			s.Credentials = []githubtest.Credential{{
 				Token: githubtest.DefaultToken, Login: "l",
 				Forbidden: []string{"issues"},
@@ -394,7 +395,7 @@ func TestTokenWithoutIssues(t *testing.T) {
 		require.Len(t, events, 2)
 		require.Len(t, outcome.Failed, 2)
 		for _, s := range []activity.Stream{activity.StreamComments, activity.StreamIssues} {
-			require.ErrorAs(t, outcome.Failed[s], new(*github.ForbiddenError))
+			require.ErrorAs(t, outcome.Failed[s], new(*transport.ForbiddenError))
 		}
 	})
 }
@@ -432,11 +433,11 @@ func TestGoneAndBlocked(t *testing.T) {
 		_, outcome := b.read(since(one, ago(time.Hour), everyStream...))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
-			var missing *github.NotFoundError
+			var missing *transport.NotFoundError
 			require.ErrorAs(t, err, &missing)
 		}
 		_, outcome = b.read(since(two, ago(time.Hour), activity.StreamComments))
-		var forbidden *github.ForbiddenError
+		var forbidden *transport.ForbiddenError
 		require.ErrorAs(t, outcome.Failed[activity.StreamComments], &forbidden)
 		require.True(t, forbidden.Legal)
 	})
@@ -500,7 +501,7 @@ func TestIdentical(t *testing.T) {
 	t.Parallel()
 	data := openTelemetry(t)
 	at := data.LastEventTime()
-	set := func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = 0 }
+	set := func(_ *githubtest.Settings, g *transport.Settings) { g.RateLimit.MinRemaining = 0 }
 	graphql, rest := newBench(t, github.APIGraphQL, data, set), newBench(t, github.APIREST, data, set)
 	graphql.now, rest.now = at, at
 	for _, r := range data.Repos {

@@ -14,6 +14,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // updateFeed is a listing of REST by update time, the oldest first, of which a request names the first time. T is the
@@ -88,7 +89,7 @@ func (f *updateFeed[T]) read(ctx context.Context, r *reader) error {
 			endpoint: f.endpoint, path: r.path(f.path), query: f.query(p.since, p.number), etag: p.former.ETag,
 			noRetry: !p.gapStart.IsZero(),
 		}, f.rows)
-		_, isUnavailable := errors.AsType[*UnavailableError](err)
+		_, isUnavailable := errors.AsType[*transport.UnavailableError](err)
 		switch {
 		case !p.gapStart.IsZero() && (isUnavailable || err == nil && info.next):
 			p.leaveGap(windowStart) // the gap is too much, or more than a page

@@ -26,6 +26,7 @@ const (
 	local      = module + "/internal/ledger/local/leaf"
 	memstore   = module + "/internal/ledger/memstore/leaf"
 	github     = module + "/internal/github/leaf"
+	transport  = module + "/internal/github/transport/leaf"
 	collect    = module + "/internal/collect/leaf"
 	loc        = module + "/internal/loc"
 	varint     = module + "/internal/varint/leaf"
@@ -123,6 +124,12 @@ var imports = []struct {
 	{"internal/github", redis, true},
 	{"internal/github/budget", github, true},
 	{"internal/github/budget", zap, true},
+	{"internal/github/budget", transport, true},
+	{"internal/github/transport", gogithub, false},
+	{"internal/github/transport", activity, true},
+	{"internal/github/transport", github, true},
+	{"internal/github/transport", zap, true},
+	{"internal/github", transport, false},
 	{"internal/github/budget/redisbudget", redis, false},
 	{"internal/github/budget/redisbudget", github, true},
 	{"internal/github/budget/budgettest", github, true},

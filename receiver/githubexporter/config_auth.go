@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // AuthConfig has exactly one of its credentials.
@@ -98,7 +98,7 @@ func (c *AppConfig) Validate() error {
 			"the environment variable set?)"))
 	}
 	if c.PrivateKey != nil {
-		if err := github.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
+		if err := transport.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
 			errs = append(errs, fmt.Errorf("private_key: %w", err))
 		}
 	}

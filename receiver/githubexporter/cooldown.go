@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
@@ -46,7 +46,7 @@ func minAffectedOrgs(config *Config, monitor *health.Monitor) int {
 
 // recordResult records whether a request of an organization got a usable response, and logs the cooldown that starts
 // with it.
-func (c *githubCooldown) recordResult(org string, result *github.RequestResult) {
+func (c *githubCooldown) recordResult(org string, result *transport.RequestResult) {
 	request := health.Request{Org: org, API: string(result.Resource), Repo: result.RepoID}
 	started := c.RecordRequest(request, result.Err, time.Now())
 	if started == nil {

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // credentialState has what GitHub reported last of an organization's credential, except the rate limits, which the
@@ -28,9 +28,9 @@ type credentialState struct {
 
 // observeFunc returns a function that counts an attempt of a request in the tallies, and records what its response
 // reported of the credential.
-func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logger) func(github.Attempt) {
+func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logger) func(transport.Attempt) {
 	var mispriced sync.Once
-	return func(o github.Attempt) {
+	return func(o transport.Attempt) {
 		if o.Mispriced {
 			tallies.Add(collect.TallyMispriced)
 			mispriced.Do(func() {
@@ -59,7 +59,7 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 
 // setExpiry records when the credential expires. A 2xx response without an expiry clears it if the same API reported
 // one before: the authenticator may have switched to a credential that does not expire.
-func (l *credentialState) setExpiry(o *github.Attempt) {
+func (l *credentialState) setExpiry(o *transport.Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

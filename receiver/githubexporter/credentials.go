@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // credentials are what the organizations authenticate with. Organizations that use the same one share its limits and
@@ -21,19 +21,19 @@ import (
 type credentials struct {
 	newBudget func(credential string) budget.Budget
 	budgets   map[string]budget.Budget
-	apps      map[string]github.Credential
+	apps      map[string]transport.Credential
 }
 
 func newCredentials(newBudget func(credential string) budget.Budget) *credentials {
 	return &credentials{
 		newBudget: newBudget, budgets: make(map[string]budget.Budget),
-		apps: make(map[string]github.Credential),
+		apps: make(map[string]transport.Credential),
 	}
 }
 
 // resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its
 // limits.
-func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, budget.Budget, error) {
+func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (transport.Credential, budget.Budget, error) {
 	name := credentialName(auth, org, endpoint)
 	shared := c.budgets[name]
 	if shared == nil {
@@ -42,7 +42,7 @@ func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Cr
 	}
 	switch {
 	case auth.Token != nil:
-		return github.TokenCredential(string(*auth.Token)), shared, nil
+		return transport.TokenCredential(string(*auth.Token)), shared, nil
 	case auth.App == nil:
 		return nil, shared, nil // the HTTP client authenticates by itself
 	case c.apps[name] != nil:
@@ -81,8 +81,8 @@ func (c *AppConfig) identifier() string {
 	return strconv.FormatInt(c.AppID, 10)
 }
 
-func appCredential(app *AppConfig, org string) (github.Credential, error) {
-	return github.AppCredential(github.AppSettings{
+func appCredential(app *AppConfig, org string) (transport.Credential, error) {
+	return transport.AppCredential(transport.AppSettings{
 		AppID: app.AppID, ClientID: app.ClientID, InstallationID: app.InstallationID, Org: org,
 		PrivateKey: privateKey(app),
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
@@ -77,11 +77,11 @@ func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 
 // missReason returns why a stream was not read, as the reason of its job.
 func missReason(f *collect.Failure, cooling bool) backfill.Reason {
-	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
+	if unavailable := (*transport.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
 		(cooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
 	}
-	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
+	if limit := (*transport.LimitError)(nil); errors.As(f.Err, &limit) {
 		return backfill.ReasonRateLimited
 	}
 	if f.AllFailed {

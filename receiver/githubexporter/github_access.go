@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
@@ -163,5 +163,5 @@ func (o *orgAccess) err() error {
 // isAccessRefused reports whether GitHub refuses the credential, or has no such organization for it. Another secret, or
 // another name of the organization, is needed then.
 func isAccessRefused(err error) bool {
-	return errors.As(err, new(*github.CredentialError)) || errors.As(err, new(*github.NotFoundError))
+	return errors.As(err, new(*transport.CredentialError)) || errors.As(err, new(*transport.NotFoundError))
 }

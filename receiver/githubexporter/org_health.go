@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // orgHealth is how an organization is doing. It is logged once per change, not once per pass.
@@ -117,7 +117,7 @@ func forbiddenRepositories(sum *collect.PassResult) (first *collect.Failure, n i
 	counted := make(map[int64]bool)
 	for i := range sum.Failures {
 		f := &sum.Failures[i]
-		if !f.PresenceUnknown || counted[f.RepoID] || !errors.As(f.Err, new(*github.ForbiddenError)) {
+		if !f.PresenceUnknown || counted[f.RepoID] || !errors.As(f.Err, new(*transport.ForbiddenError)) {
 			continue
 		}
 		counted[f.RepoID] = true
@@ -138,8 +138,8 @@ func githubError(sum *collect.PassResult, trouble error) error {
 		return trouble
 	}
 	for i := range sum.Failures {
-		if err := sum.Failures[i].Err; !errors.As(err, new(*github.ForbiddenError)) &&
-			!errors.As(err, new(*github.NotFoundError)) {
+		if err := sum.Failures[i].Err; !errors.As(err, new(*transport.ForbiddenError)) &&
+			!errors.As(err, new(*transport.NotFoundError)) {
 			return trouble
 		}
 	}
@@ -154,11 +154,11 @@ const classStore = "store"
 func classifyError(sum *collect.PassResult, trouble error) string {
 	var (
 		store       *collect.StoreError
-		limit       *github.LimitError
-		credential  *github.CredentialError
-		forbidden   *github.ForbiddenError
-		missing     *github.NotFoundError
-		unavailable *github.UnavailableError
+		limit       *transport.LimitError
+		credential  *transport.CredentialError
+		forbidden   *transport.ForbiddenError
+		missing     *transport.NotFoundError
+		unavailable *transport.UnavailableError
 	)
 	switch {
 	case trouble == nil:

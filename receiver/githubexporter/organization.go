@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
@@ -22,7 +22,7 @@ type organization struct {
 	name        string
 	config      *OrgConfig
 	httpClient  *http.Client
-	client      *github.Client
+	client      *transport.Client
 	collector   *collect.Collector
 	view        *ledgerview.View
 	state       *orgState

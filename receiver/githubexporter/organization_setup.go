@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
@@ -30,6 +31,7 @@ type sharedParts struct {
 	logger   *zap.Logger
 	tallies  *collect.Tallies
 	store    *termStore
+	source   *github.Client
 	watchdog *watchdog
 	health   *orgHealth
 }
@@ -62,9 +64,12 @@ func (r *replica) newOrganization(
 		}),
 	}
 	r.access.add(org.name, org.view.Edge)
-	if org.client, err = r.newGitHubClient(org, shared); err != nil {
+	if org.client, err = r.newTransport(org, shared); err != nil {
 		return nil, err
 	}
+	shared.source = github.New(org.client, github.Settings{
+		API: github.API(r.config.GitHub.API), OnSchemaError: logSchemaError(logger),
+	})
 	if org.collector, err = r.newCollector(org, shared); err != nil {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func (r *replica) addRoles(org *organization, shared *sharedParts) {
 	if r.config.LOC.statistics() {
 		settings := r.config.LOC.settings(r.config.Retention)
 		settings.Org, settings.Concurrency = org.name, org.config.Concurrency
-		settings.Source, settings.CheckPaused = org.client, r.cooldown.Err
+		settings.Source, settings.CheckPaused = shared.source, r.cooldown.Err
 		settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
 		settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
 		rounds = newLineRounds(settings, org.collector, org.view, logger)
@@ -136,7 +141,7 @@ func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect
 		return nil, err
 	}
 	return collect.New(collect.Settings{
-		Org: config.Name, Source: org.client, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
+		Org: config.Name, Source: shared.source, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
 		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
 		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
 		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
@@ -153,16 +158,16 @@ func (r *replica) newHTTPClient(ctx context.Context, config *OrgConfig, host com
 	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
 }
 
-// newGitHubClient returns the client of an organization. Each of its attempts is counted, and is a heartbeat for the
-// watchdog of the pass loop.
-func (r *replica) newGitHubClient(org *organization, shared *sharedParts) (*github.Client, error) {
+// newTransport returns the client that sends an organization's requests to GitHub. Each of its attempts is counted, and
+// is a heartbeat for the watchdog of the pass loop unless it is a probe.
+func (r *replica) newTransport(org *organization, shared *sharedParts) (*transport.Client, error) {
 	config := shared.config
 	credential, limits, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
 	if err != nil {
 		return nil, err
 	}
 	count := org.credential.observeFunc(shared.tallies, shared.logger)
-	observe := func(a github.Attempt) {
+	observe := func(a transport.Attempt) {
 		count(a)
 		if !a.IsProbe {
 			shared.watchdog.heartbeat(time.Now())
@@ -173,10 +178,10 @@ func (r *replica) newGitHubClient(org *organization, shared *sharedParts) (*gith
 	}
 	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
 	c := &r.config.GitHub
-	return github.New(github.Settings{
-		HTTP: org.httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
+	return transport.New(transport.Settings{
+		HTTP: org.httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
 		Credential: credential, Budget: limits, Timeout: c.Timeout,
-		Retry: github.RetrySettings{
+		Retry: transport.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
 			MaxInterval: c.Retry.MaxInterval,
 		},
@@ -185,9 +190,8 @@ func (r *replica) newGitHubClient(org *organization, shared *sharedParts) (*gith
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
 		Concurrency: config.Concurrency, OnAttempt: observe,
-		OnResult:       func(result github.RequestResult) { r.cooldown.recordResult(config.Name, &result) },
-		OnInvalidValue: invalid.record, OnSchemaError: logSchemaError(shared.logger),
-		CheckPaused: r.cooldown.Err, Now: time.Now,
+		OnResult:       func(result transport.RequestResult) { r.cooldown.recordResult(config.Name, &result) },
+		OnInvalidValue: invalid.record, CheckPaused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
 	})
 }

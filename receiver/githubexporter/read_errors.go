@@ -10,7 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
@@ -73,5 +73,5 @@ func (s *readErrors) errorOf(org string) error {
 func (s *readErrors) isUnavailable(org string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return errors.As(s.orgs[org], new(*github.UnavailableError))
+	return errors.As(s.orgs[org], new(*transport.UnavailableError))
 }

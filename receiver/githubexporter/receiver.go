@@ -19,8 +19,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// transport is the value of the attribute transport in the collector's own telemetry of receivers.
-const transport = "http"
+// transportName is the value of the attribute transport in the collector's own telemetry of receivers.
+const transportName = "http"
 
 // githubReceiver reads the organizations and emits their views. Every goroutine that it starts ends with the context of
 // run, and Shutdown waits for them.
@@ -38,7 +38,7 @@ type githubReceiver struct {
 
 func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
 	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
-		ReceiverID: settings.ID, Transport: transport, ReceiverCreateSettings: settings,
+		ReceiverID: settings.ID, Transport: transportName, ReceiverCreateSettings: settings,
 	})
 	if err != nil {
 		return nil, err

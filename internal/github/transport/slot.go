@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package github
+package transport
 
 import (
 	"context"
@@ -17,14 +17,6 @@ import (
 
 // slotPollInterval is how long a request waits before it asks again for a slot that another replica holds.
 const slotPollInterval = 50 * time.Millisecond
-
-// limitedResource is the resource whose limits count for a request.
-func (x *exchange) limitedResource() budget.Resource {
-	if x.asApp {
-		return budget.ResourceApp
-	}
-	return x.resource
-}
 
 // acquireSlot acquires a slot of this client and one of the credential for a request, or returns why it must not be
 // sent now: a limit, or the pause of all requests. It waits for a slot and for the points of the minute, some seconds
@@ -52,36 +44,36 @@ func (c *Client) acquireSlot(ctx context.Context, x *exchange) error {
 
 // tryReserve reserves one of the credential's slots, or returns after which time to try again.
 func (c *Client) tryReserve(ctx context.Context, x *exchange) (retryAfter time.Duration, err error) {
-	x.slot = ""
+	x.reservation = ""
 	if x.bypassLimits {
 		return 0, nil
 	}
 	if err := c.settings.CheckPaused(); err != nil {
 		x.paused = true
-		return 0, backoff.Permanent(&UnavailableError{Response: Response{Endpoint: x.endpoint}, Err: err})
+		return 0, backoff.Permanent(&UnavailableError{Response: Response{Endpoint: x.Endpoint}, Err: err})
 	}
 	isSynced := c.isClockSynced.Load()          // before the time is read: a response may arrive in between
 	id := strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // a name, no secret
 	policy := &c.settings.RateLimit
-	r := policy.NewReservation(id, x.limitedResource(), c.githubNow(), c.settings.Timeout)
+	r := policy.NewReservation(id, x.limitedResource(), c.GitHubNow(), c.settings.Timeout)
 	r.UnsyncedClock = !isSynced
 	state, err := c.settings.Budget.Reserve(ctx, r)
 	if err != nil {
 		return 0, err
 	}
 	isReserved := state.IsReserved(r.Resource, r.Now)
-	if denial := policy.Check(&state, r.Resource, x.price, scopeOf(ctx).priority, r.Now); denial != nil {
+	if denial := policy.Check(&state, r.Resource, x.Price, scopeOf(ctx).Priority, r.Now); denial != nil {
 		if isReserved {
 			settlement := budget.Settlement{ID: r.ID, Resource: r.Resource, Now: r.Now}
 			_, _ = c.settings.Budget.Settle(context.WithoutCancel(ctx), settlement)
 		}
 		return 0, &LimitError{
-			Response: Response{Endpoint: x.endpoint}, Resource: x.resource,
+			Response: Response{Endpoint: x.Endpoint}, Resource: x.Resource,
 			Secondary: denial.Secondary, Deferred: denial.Deferred, RetryAt: c.toLocalTime(denial.RetryAt),
 		}
 	}
 	if isReserved {
-		x.slot = r.ID
+		x.reservation = r.ID
 		return 0, nil
 	}
 	poll := slotPollInterval/2 + rand.N(slotPollInterval) //nolint:gosec // no secret
@@ -90,11 +82,11 @@ func (c *Client) tryReserve(ctx context.Context, x *exchange) (retryAfter time.D
 
 // releaseSlot settles a request with what its response reported, and completes a LimitError that has no end.
 func (c *Client) releaseSlot(ctx context.Context, x *exchange, q budget.Quota, err error) {
-	if x.slot == "" {
+	if x.reservation == "" {
 		return
 	}
 	s := budget.Settlement{
-		ID: x.slot, Resource: x.limitedResource(), Now: c.githubNow(), Quota: q, Success: err == nil,
+		ID: x.reservation, Resource: x.limitedResource(), Now: c.GitHubNow(), Quota: q, Success: err == nil,
 		InitialBackoff: c.settings.RateLimit.SecondaryBackoff,
 	}
 	limit, isLimited := errors.AsType[*LimitError](err)
@@ -111,10 +103,3 @@ func (c *Client) releaseSlot(ctx context.Context, x *exchange, q budget.Quota, e
 		limit.RetryAt = c.toLocalTime(end)
 	}
 }
-
-// githubNow is the time by GitHub's clock, as far as its skew is known. The budget uses it because resets are by that
-// clock, and because all replicas share it.
-func (c *Client) githubNow() time.Time { return c.settings.Now().Add(c.Skew()) }
-
-// toLocalTime converts a time by GitHub's clock.
-func (c *Client) toLocalTime(t time.Time) time.Time { return t.Add(-c.Skew()) }

@@ -1,12 +1,11 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package github
+package transport
 
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -22,74 +21,31 @@ const expiryHeader = "Github-Authentication-Token-Expiration"
 // https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/).
 var expiryForms = []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", time.RFC3339}
 
-// credentialExpires is when the credential ends; zero when the answer does not tell. An App's installation token ends
-// every hour and is replaced before: its end is nothing to tell.
-func (c *Client) credentialExpires(x *exchange, header http.Header) time.Time {
+// expiryOf returns the expiry of a personal access token; zero when the response does not have it. Its error is that of a
+// header that is no time.
+func expiryOf(header http.Header) (time.Time, error) {
 	text := header.Get(expiryHeader)
-	if _, app := c.settings.Credential.(*appCredential); text == "" || x.asApp || app {
-		return time.Time{}
+	if text == "" {
+		return time.Time{}, nil
 	}
 	for _, form := range expiryForms {
 		if at, err := time.Parse(form, text); err == nil {
-			return at.UTC()
+			return at.UTC(), nil
 		}
 	}
-	c.settings.OnInvalidValue(fmt.Errorf("%s: header %s: %q, want a time", x.endpoint, expiryHeader, printable(text)))
-	return time.Time{}
+	return time.Time{}, fmt.Errorf("header %s: %q, want a time", expiryHeader, Printable(text))
 }
 
-// deprecationOf is what an answer announces of the end of what was asked for
-// (https://www.rfc-editor.org/rfc/rfc9745, https://www.rfc-editor.org/rfc/rfc8594); empty when it announces nothing.
+// deprecationOf returns the headers that announce the end of an endpoint, for logs
+// (https://www.rfc-editor.org/rfc/rfc9745, https://www.rfc-editor.org/rfc/rfc8594); empty when there are none.
 func deprecationOf(header http.Header) string {
 	var parts []string
 	for _, name := range []string{"Deprecation", "Sunset"} {
-		if text := printable(header.Get(name)); text != "" && text != "false" {
+		if text := Printable(header.Get(name)); text != "" && text != "false" {
 			parts = append(parts, name+": "+text)
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// permissionName is what GitHub calls a permission.
-var permissionName = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
-
-// mostAlternatives bounds what is believed of a list of permissions.
-const mostAlternatives = 16
-
-// acceptedPermissions are the alternatives that the header names, such as "contents=read" or "issues=read;
-// pull_requests=read"
-// (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions). Alternatives
-// are parted by semicolons, the permissions of one by commas.
-func acceptedPermissions(header http.Header) [][]string {
-	var alternatives [][]string
-	for text := range strings.SplitSeq(header.Get("X-Accepted-Github-Permissions"), ";") {
-		var needed []string
-		for permission := range strings.SplitSeq(text, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(permission), "=")
-			if permissionName.MatchString(name) {
-				needed = append(needed, name)
-			}
-		}
-		if len(needed) > 0 && len(alternatives) < mostAlternatives {
-			alternatives = append(alternatives, needed[:min(len(needed), mostAlternatives)])
-		}
-	}
-	return alternatives
-}
-
-// notAccessible is what GitHub says where a permission is missing.
-const notAccessible = "Resource not accessible"
-
-// otherRefusals are parts of GitHub's messages about refusals that no permission of the credential would change.
-var otherRefusals = []string{"SAML", "single sign-on", "IP allow list", "suspended", "access blocked", "forbids access"}
-
-func otherRefusal(message string) bool {
-	for _, part := range otherRefusals {
-		if strings.Contains(message, part) {
-			return true
-		}
-	}
-	return false
 }
 
 // quotaOf reads the quota of a response's headers, zero when it has none.

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package github
+package transport
 
 import (
 	"bytes"
@@ -35,21 +35,14 @@ func (c *Client) explainNotFound(x *exchange, answer *Response) {
 	if answer.Status != http.StatusNotFound || answer.Message == c.notAnAPIMessage() {
 		return
 	}
-	var hint string
-	switch {
-	case x.resource == budget.ResourceGraphQL:
+	hint := x.NotFoundHint
+	if x.Resource == budget.ResourceGraphQL {
 		hint = "there is no GraphQL API at " + c.graphql.EscapedPath() + ": check endpoint and graphql_endpoint"
-	case x.endpoint == orgRepositoriesEndpoint:
-		hint = notAnOrganization
-	default:
-		return
 	}
-	answer.Message = strings.TrimPrefix(answer.Message+": "+hint, ": ")
+	if hint != "" {
+		answer.Message = strings.TrimPrefix(answer.Message+": "+hint, ": ")
+	}
 }
-
-// notAnOrganization is the likely cause of a 404 for an organization.
-const notAnOrganization = "no organization of this name that the credential may see; a user account is not an " +
-	"organization"
 
 // handleResponse classifies a response, settles its reservation and reports the attempt. bodyErr is the error of
 // reading the body.
@@ -57,29 +50,29 @@ func (c *Client) handleResponse(
 	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error,
 ) error {
 	answer := Response{
-		Endpoint: x.endpoint, Status: response.StatusCode,
-		RequestID: printable(response.Header.Get("X-Github-Request-Id")),
+		Endpoint: x.Endpoint, Status: response.StatusCode,
+		RequestID: Printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 		answer.Message = c.notAnAPIMessage()
 	}
-	q := quotaOf(response.Header).Plausible(c.githubNow())
+	q := quotaOf(response.Header).Plausible(c.GitHubNow())
 	err := c.classify(ctx, x, response, body, bodyErr, &answer, &q)
 	seen := Attempt{
-		Endpoint: x.endpoint, Resource: x.resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
-		Points: x.points(), PredictedPoints: x.price, Remaining: q.Remaining, Limit: q.Limit, Reset: q.Reset,
+		Endpoint: x.Endpoint, Resource: x.Resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
+		Points: x.info.Points, PredictedPoints: x.Price, Quota: q,
 		IsProbe: x.bypassLimits, Err: onlyUnavailable(err),
-		CredentialExpires: c.credentialExpires(x, response.Header), Deprecation: deprecationOf(response.Header),
+		CredentialExpires: c.credentialExpiry(x, response.Header), Deprecation: deprecationOf(response.Header),
 	}
 	settled := err
 	if bodyErr != nil {
 		settled = errNoResponse
 	}
-	if x.asApp { // the quota of the App's own token is not the installation's
-		seen.Remaining, seen.Limit, seen.Reset = 0, 0, time.Time{}
+	if x.asApp() { // the quota of the App's own token is not the installation's
+		seen.Quota = budget.Quota{}
 	}
-	seen.Mispriced = err == nil && x.resource == budget.ResourceGraphQL && !x.quota().Reset.IsZero() &&
+	seen.Mispriced = err == nil && x.Resource == budget.ResourceGraphQL && !x.info.Quota.Reset.IsZero() &&
 		seen.Points != seen.PredictedPoints
 	if limit, ok := errors.AsType[*LimitError](settled); ok {
 		seen.SecondaryLimit = limit.Secondary
@@ -87,6 +80,19 @@ func (c *Client) handleResponse(
 	c.releaseSlot(ctx, x, q, settled)
 	c.settings.OnAttempt(seen)
 	return err
+}
+
+// credentialExpiry returns when the credential expires; zero when the response does not have it, and for an App, whose
+// tokens are replaced before they expire.
+func (c *Client) credentialExpiry(x *exchange, header http.Header) time.Time {
+	if x.asApp() || (c.settings.Credential != nil && c.settings.Credential.isApp()) {
+		return time.Time{}
+	}
+	at, err := expiryOf(header)
+	if err != nil {
+		c.ReportInvalidValue(fmt.Errorf("%s: %w", x.Endpoint, err))
+	}
+	return at
 }
 
 // classify returns the error of a response, nil for a usable one. It completes answer, and q with the quota in the
@@ -101,43 +107,35 @@ func (c *Client) classify(
 		}
 		return c.transportError(ctx, x, bodyErr)
 	}
-	if x.notModified = x.etag != "" && response.StatusCode == http.StatusNotModified; x.notModified {
+	if x.isNotModified() {
+		x.info.Points = 0
 		return nil
 	}
 	if response.StatusCode >= 300 {
 		return c.statusError(x, response.Header, body, answer, *q)
 	}
-	err := x.decode(response.Header, body)
-	if inBody := x.quota().Plausible(c.githubNow()); !inBody.Reset.IsZero() {
+	info, err := x.Decode(Received{Status: x.status, Header: response.Header, Body: body})
+	x.info = info
+	if inBody := info.Quota.Plausible(c.GitHubNow()); !inBody.Reset.IsZero() {
 		*q = inBody
 	}
 	return c.bodyError(x, response.Header, answer, *q, err)
 }
 
-// bodyError returns the typed error of a body that decode refused.
+// bodyError returns the typed error of a body that Decode refused.
 func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
-	var (
-		limited *limitMessage
-		refused *refusedMessage
-		lacking *schemaMessage
-	)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &limited):
-		answer.Message = printable(limited.message)
-		return c.limitError(x, header, q, *answer, limited.secondary)
-	case errors.As(err, &refused):
-		answer.Message = printable(refused.message)
-		return &ForbiddenError{Response: *answer}
-	case errors.As(err, &lacking):
-		answer.Message = printable(lacking.message)
-		return lacking.schemaError(*answer)
-	case errors.Is(err, errTooLarge):
-		return &UnavailableError{Response: *answer, Err: err, isTooLarge: true}
-	default:
-		return &UnavailableError{Response: *answer, Err: err}
 	}
+	if limit, ok := errors.AsType[*LimitMessage](err); ok {
+		answer.Message = Printable(limit.Message)
+		return c.limitError(x, header, q, *answer, limit.Secondary)
+	}
+	if typed, ok := errors.AsType[BodyError](err); ok {
+		answer.Message = Printable(typed.Error())
+		return typed.InResponse(*answer)
+	}
+	return &UnavailableError{Response: *answer, Err: err, TooLarge: errors.Is(err, ErrTooLarge)}
 }
 
 // limitError returns the error of an exceeded limit. Its RetryAt is zero when the response does not have the end.
@@ -145,8 +143,8 @@ func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, ans
 	secondary bool,
 ) *LimitError {
 	return &LimitError{
-		Response: answer, Resource: x.resource, Secondary: secondary,
-		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.githubNow()),
+		Response: answer, Resource: x.Resource, Secondary: secondary,
+		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.GitHubNow()),
 	}
 }
 
@@ -157,12 +155,12 @@ func (c *Client) statusError(x *exchange, header http.Header, body []byte, answe
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(body, &content) == nil { // other bodies have no message
-		answer.Message = printable(content.Message)
+		answer.Message = Printable(content.Message)
 	}
 	switch status := answer.Status; {
 	case status == http.StatusTooManyRequests || (status == http.StatusForbidden &&
 		isLimitResponse(header, content.Message)):
-		secondary := header.Get("X-Ratelimit-Remaining") != "0" || isSecondaryMessage(content.Message)
+		secondary := header.Get("X-Ratelimit-Remaining") != "0" || IsSecondaryLimitMessage(content.Message)
 		return c.limitError(x, header, q, *answer, secondary)
 	case status == http.StatusUnauthorized:
 		return &CredentialError{Response: *answer}
@@ -178,39 +176,23 @@ func (c *Client) statusError(x *exchange, header http.Header, body []byte, answe
 		return &NotFoundError{Response: *answer}
 	default:
 		isTooLarge := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-		return &UnavailableError{Response: *answer, isTooLarge: isTooLarge}
+		return &UnavailableError{Response: *answer, TooLarge: isTooLarge}
 	}
 }
 
 // isLimitResponse reports whether a 403 is that of an exceeded limit.
 func isLimitResponse(header http.Header, message string) bool {
 	return header.Get("X-Ratelimit-Remaining") == "0" || header.Get("Retry-After") != "" ||
-		isSecondaryMessage(message) || strings.Contains(message, "rate limit exceeded")
+		IsSecondaryLimitMessage(message) || strings.Contains(message, "rate limit exceeded")
 }
 
-// isSecondaryMessage reports whether a message is that of a secondary limit.
-func isSecondaryMessage(message string) bool {
+// IsSecondaryLimitMessage reports whether a message of GitHub is that of an exceeded secondary limit.
+func IsSecondaryLimitMessage(message string) bool {
 	return strings.Contains(message, "secondary rate limit") || strings.Contains(message, "abuse detection")
 }
 
-// limitMessage is an exceeded limit in a body with status 200, as GraphQL reports it.
-type limitMessage struct {
-	message   string
-	secondary bool
-}
-
-func (e *limitMessage) Error() string { return e.message }
-
-// refusedMessage is a refusal of the whole request in a body with status 200. A retry does not help.
-type refusedMessage struct{ message string }
-
-func (e *refusedMessage) Error() string { return e.message }
-
-// errTooLarge marks a response that a smaller request may not get.
-var errTooLarge = errors.New("the query asks for too much")
-
-// decodeJSON decodes a body that is one JSON value.
-func decodeJSON(body []byte, into any) error {
+// DecodeJSON decodes a body that is exactly one JSON value into what into points to.
+func DecodeJSON(body []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if err := decoder.Decode(into); err != nil {
 		return fmt.Errorf("not the JSON that was expected: %w", err)
@@ -221,5 +203,42 @@ func decodeJSON(body []byte, into any) error {
 	return nil
 }
 
-// formatTime formats a time in whole seconds, as in GitHub's parameters.
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// errNoResponse settles a request without a complete response. The error of the request itself may be the cause of its
+// context: a limit of another request, which may apply to background requests only.
+var errNoResponse = errors.New("no response")
+
+// onlyUnavailable returns err when it is an *UnavailableError, otherwise nil.
+func onlyUnavailable(err error) error {
+	if errors.As(err, new(*UnavailableError)) {
+		return err
+	}
+	return nil
+}
+
+// transportError returns the error of a request without a complete response.
+func (c *Client) transportError(ctx context.Context, x *exchange, err error) error {
+	if parent := context.Cause(ctx); parent != nil && !errors.Is(parent, context.DeadlineExceeded) {
+		return parent // the caller ended it; GitHub did not fail
+	}
+	var wrapped interface{ Unwrap() error }
+	if errors.As(err, &wrapped) {
+		err = wrapped.Unwrap() // the outermost error repeats the address
+	}
+	timeout := errors.Is(err, context.DeadlineExceeded)
+	return &UnavailableError{Response: Response{Endpoint: x.Endpoint}, Err: err, TooLarge: timeout}
+}
+
+// maxBody bounds a response, in bytes. The largest of GitHub have some hundred KiB.
+const maxBody = 32 << 20
+
+// errBodyTooLong is the error of a response that is not read to its end.
+var errBodyTooLong = fmt.Errorf("the response has more than %d MiB", maxBody>>20)
+
+// readBounded reads a body of at most maxBody bytes.
+func readBounded(body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
+	if err == nil && len(data) > maxBody {
+		return nil, errBodyTooLong
+	}
+	return data, err
+}

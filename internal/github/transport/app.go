@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package github
+package transport
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,24 +20,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
-
-// Credential authenticates requests. TokenCredential and AppCredential return one. It is safe for concurrent use.
-type Credential interface {
-	token(ctx context.Context, bypassLimits bool) (string, error)
-}
-
-type tokenCredential string
-
-// TokenCredential authenticates with a personal access token, or any other token that does not change.
-func TokenCredential(token string) Credential { return tokenCredential(token) }
-
-func (t tokenCredential) token(context.Context, bool) (string, error) { return string(t), nil }
-
-// String hides the token.
-func (t tokenCredential) String() string { return "[REDACTED]" }
-
-// GoString hides the token.
-func (t tokenCredential) GoString() string { return "[REDACTED]" }
 
 // AppSettings are of a GitHub App's installation
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation).
@@ -69,7 +50,7 @@ const (
 // appCredential caches an installation token. One request refreshes it, however many wait for it.
 type appCredential struct {
 	settings AppSettings
-	client   *Client // set by New: the first of those that share the credential
+	client   sender // set by New: the first of the clients that share the credential
 
 	refreshing *semaphore.Weighted // held while a token is requested
 	key        *rsa.PrivateKey     // the last valid one; guarded by refreshing
@@ -84,11 +65,20 @@ type appCredential struct {
 // AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read,
 // or is none.
 func AppCredential(settings AppSettings) (Credential, error) {
-	key, err := readKey(settings.PrivateKey)
+	key, err := settings.readKey()
 	if err != nil {
 		return nil, err
 	}
 	return &appCredential{settings: settings, key: key, refreshing: semaphore.NewWeighted(1)}, nil
+}
+
+// readKey calls PrivateKey and parses the result.
+func (s *AppSettings) readKey() (*rsa.PrivateKey, error) {
+	text, err := s.PrivateKey()
+	if err != nil {
+		return nil, err
+	}
+	return parseKey(text)
 }
 
 // issuer is the name under which the App signs its own token.
@@ -99,52 +89,15 @@ func (s *AppSettings) issuer() string {
 	return strconv.FormatInt(s.AppID, 10)
 }
 
-// Errors of a private key in which the line breaks are lost, as of one that came through a variable of the environment.
-var (
-	ErrKeyEscaped = errors.New(`has the two characters \n where line breaks belong, want real line breaks: ` +
-		`a YAML block (private_key: |), or a file named in private_key_file`)
-	ErrKeyOneLine = errors.New("is on one line, want the line breaks of the PEM form: " +
-		"a YAML block (private_key: |), or a file named in private_key_file")
-)
-
-// CheckKeyLineBreaks refuses the text of a private key in which the line breaks are lost.
-func CheckKeyLineBreaks(text string) error {
-	text = strings.TrimSpace(text)
-	switch {
-	case !strings.Contains(text, "-----BEGIN"):
-		return nil // no key at all
-	case strings.Contains(text, `\n`):
-		return ErrKeyEscaped
-	case strings.Contains(text, "-----END") && !strings.ContainsAny(text, "\r\n"):
-		return ErrKeyOneLine
-	}
-	return nil
-}
-
-// readKey never shows what it has read.
-func readKey(read func() ([]byte, error)) (*rsa.PrivateKey, error) {
-	text, err := read()
-	if err != nil {
-		return nil, err
-	}
-	if err := CheckKeyLineBreaks(string(text)); err != nil {
-		return nil, fmt.Errorf("the App's private key %w", err)
-	}
-	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
-	if err != nil {
-		return nil, errors.New("the App's private key is no RSA key in PEM form")
-	}
-	return key, nil
-}
-
-// setClient sets the client that requests tokens: the first one with the credential.
-func (a *appCredential) setClient(c *Client) {
+func (a *appCredential) bind(client sender) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.client == nil {
-		a.client = c
+		a.client = client
 	}
 }
+
+func (a *appCredential) isApp() bool { return true }
 
 // String hides the key.
 func (a *appCredential) String() string { return "[REDACTED]" }
@@ -176,17 +129,18 @@ func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, e
 func (a *appCredential) cachedToken() (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := a.client.settings.Now().Add(a.client.Skew()) // the end is by GitHub's clock
+	now := a.client.GitHubNow() // the end is by GitHub's clock
 	return a.current, a.current != "" && now.Before(a.expires.Add(-refreshBefore))
 }
 
-// invalidate deletes a token that GitHub no longer accepts, unless it was replaced already.
-func (a *appCredential) invalidate(token string) {
+// invalidate deletes the token unless another request has replaced it.
+func (a *appCredential) invalidate(token string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.current == token {
 		a.current = ""
 	}
+	return true
 }
 
 // installation returns the id of the installation, 0 until it was requested.
@@ -236,7 +190,7 @@ func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool)
 	err := a.sendAsApp(ctx, bypassLimits, http.MethodGet, "/orgs/{org}/installation",
 		"orgs/"+url.PathEscape(a.settings.Org)+"/installation",
 		func(body []byte) error {
-			if err := decodeJSON(body, &answer); err != nil {
+			if err := DecodeJSON(body, &answer); err != nil {
 				return err
 			}
 			if answer.GetID() <= 0 {
@@ -251,25 +205,14 @@ func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool)
 func (a *appCredential) sendAsApp(
 	ctx context.Context, bypassLimits bool, method, endpoint, path string, read func(body []byte) error,
 ) error {
-	return a.client.send(ctx, &exchange{call: call{
-		endpoint: endpoint, resource: budget.ResourceREST, price: 1,
-		callOptions: callOptions{asApp: true, bypassLimits: bypassLimits, noRetry: bypassLimits},
-		newRequest: func(ctx context.Context) (*http.Request, error) {
-			request, err := a.client.restAPI.NewRequest(method, path, nil)
-			if err != nil {
-				return nil, err
-			}
-			signed, err := a.sign()
-			if err != nil {
-				return nil, err
-			}
-			request.Header.Set("Authorization", "Bearer "+signed)
-			return request.WithContext(ctx), nil
+	return a.client.send(ctx, &exchange{
+		bypassLimits: bypassLimits, signAsApp: a.sign,
+		Call: &Call{
+			Endpoint: endpoint, Resource: budget.ResourceREST, Price: 1, Method: method, Path: path,
+			CallOptions: CallOptions{NoRetry: bypassLimits},
+			Decode:      func(r Received) (BodyInfo, error) { return BodyInfo{Points: 1}, read(r.Body) },
 		},
-		decode: func(_ http.Header, body []byte) error { return read(body) },
-		points: func() int { return 1 },
-		quota:  func() budget.Quota { return budget.Quota{} },
-	}})
+	})
 }
 
 // asCredentialError converts a refusal of the App into a *CredentialError. Other errors stay what they are.
@@ -280,7 +223,7 @@ func (a *appCredential) asCredentialError(err error) error {
 		refused   *CredentialError
 	)
 	if unavailable, ok := errors.AsType[*UnavailableError](err); ok {
-		unavailable.isTooLarge = false // a smaller request needs a token as well
+		unavailable.TooLarge = false // a smaller request needs a token as well
 	}
 	switch {
 	case errors.As(err, &forbidden):
@@ -295,7 +238,7 @@ func (a *appCredential) asCredentialError(err error) error {
 }
 
 func decodeToken(body []byte, into *gogithub.InstallationToken) error {
-	if err := decodeJSON(body, into); err != nil {
+	if err := DecodeJSON(body, into); err != nil {
 		return err
 	}
 	if into.GetToken() == "" || into.GetExpiresAt().IsZero() {
@@ -306,12 +249,12 @@ func decodeToken(body []byte, into *gogithub.InstallationToken) error {
 
 // sign returns the App's own token, a JWT by GitHub's clock as far as its skew is known.
 func (a *appCredential) sign() (string, error) {
-	if key, err := readKey(a.settings.PrivateKey); err == nil {
+	if key, err := a.settings.readKey(); err == nil {
 		a.key, a.keyErr = key, nil
 	} else {
 		a.keyErr = err // the last one may still be valid
 	}
-	now := a.client.settings.Now().Add(a.client.Skew())
+	now := a.client.GitHubNow()
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
 		Issuer:    a.settings.issuer(),
 		IssuedAt:  jwt.NewNumericDate(now.Add(-jwtBackdate)),

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package github
+package transport
 
 import (
 	"context"
@@ -15,15 +15,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// API selects the APIs of GitHub that a client uses.
-type API string
-
-// The APIs.
-const (
-	APIGraphQL API = "graphql" // with REST where REST is cheaper
-	APIREST    API = "rest"    // REST alone
-)
-
 // Settings configure a Client.
 type Settings struct {
 	// HTTP is the base client: TLS, proxy, tracing. It may authenticate by itself. Its redirect policy is replaced.
@@ -32,7 +23,6 @@ type Settings struct {
 	// https://api.SUB.ghe.com (data residency), with a trailing slash or without. GraphQLEndpoint follows from it when
 	// it is empty.
 	Endpoint, GraphQLEndpoint string
-	API                       API
 	// Credential authenticates requests; nil when HTTP does.
 	Credential Credential
 	// Timeout is for one attempt of a request, body included; 0 for none.
@@ -51,8 +41,6 @@ type Settings struct {
 	// CheckPaused returns why the circuit breaker forbids requests now; nil when it allows them. Probes are sent
 	// anyway.
 	CheckPaused func() error
-	// OnSchemaError is called for each query that the server's GraphQL schema refuses, once an hour for each.
-	OnSchemaError func(*SchemaError)
 	// OnInvalidValue is called for each invalid value in a response; it is ignored otherwise.
 	OnInvalidValue func(error)
 	Now            func() time.Time
@@ -100,9 +88,8 @@ type Attempt struct {
 	CredentialExpires time.Time
 	// Deprecation has the deprecation headers of the response; empty when it has none.
 	Deprecation string
-	// Remaining and Limit are of the primary limit; Reset is zero when the response does not have them.
-	Remaining, Limit int
-	Reset            time.Time
+	// Quota is that of the primary limit; zero when the response does not have it.
+	Quota budget.Quota
 }
 
 // withDefaults sets optional settings and returns the REST and GraphQL endpoints. Its error names an endpoint that is
@@ -131,9 +118,6 @@ func (s Settings) withDefaults() (Settings, *url.URL, *url.URL, error) {
 	}
 	if s.OnInvalidValue == nil {
 		s.OnInvalidValue = func(error) {}
-	}
-	if s.OnSchemaError == nil {
-		s.OnSchemaError = func(*SchemaError) {}
 	}
 	s.RateLimit.MaxConcurrentRequests = max(1, s.RateLimit.MaxConcurrentRequests)
 	if s.Concurrency <= 0 {
