@@ -70,6 +70,15 @@ func newClaim(j *Job) Claim {
 	}
 }
 
+// claimsByRepo groups claims by the id of their repository.
+func claimsByRepo(claims []Claim) map[int64][]Claim {
+	m := make(map[int64][]Claim)
+	for i := range claims {
+		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
+	}
+	return m
+}
+
 // Claims stores the claims of all replicas, at least as long as the queue stores the jobs. A claim that is lost costs
 // at most a second job for the window. Implementations are safe for concurrent use.
 type Claims interface {

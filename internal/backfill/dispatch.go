@@ -127,13 +127,8 @@ func (d *Dispatcher) Dispatch(
 		return result, fmt.Errorf("list the claims: %w", err)
 	}
 	live, stale := d.updateLost(cov, all, &depth)
-	result.InProgress, result.Oldest, result.RepeatedlyLost = len(
-		live,
-	), oldestPublished(
-		live,
-	), countRepeatedlyLost(
-		live,
-	)
+	result.InProgress, result.Oldest = len(live), oldestPublished(live)
+	result.RepeatedlyLost = countRepeatedlyLost(live)
 	p := planner{
 		org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy,
 		reasonFor: d.reasonFor,
@@ -177,14 +172,7 @@ func claimIDs(claims []Claim) []string {
 	return ids
 }
 
-func claimsByRepo(claims []Claim) map[int64][]Claim {
-	m := make(map[int64][]Claim)
-	for i := range claims {
-		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
-	}
-	return m
-}
-
+// oldestPublished returns when the oldest job in progress was published; zero when there is none.
 func oldestPublished(claims []Claim) time.Time {
 	var first time.Time
 	for i := range claims {

@@ -40,13 +40,7 @@ func (r *scriptedReader) RecordResult(_ context.Context, result backfill.Result)
 }
 
 func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
-	return backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: func(org string) backfill.Reader {
-			if org == "acme" {
-				return r
-			}
-			return nil
-		},
+	w := backfill.NewWorker(backfill.WorkerSettings{
 		Claims:            claims,
 		Retries:           retryPolicy,
 		MaxAge:            24 * time.Hour,
@@ -54,6 +48,8 @@ func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) 
 		Now:               now,
 		Logger:            zap.NewNop(),
 	})
+	w.AddReader("acme", r)
+	return w
 }
 
 func TestWorker(t *testing.T) {

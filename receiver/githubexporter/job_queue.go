@@ -46,10 +46,8 @@ type jobQueue struct {
 	claims backfill.Claims
 	worker *backfill.Worker
 	errors *queueErrors
-	// readers read the jobs of the organizations of this replica, by key. It does not change once consume was called.
-	readers     map[string]backfill.Reader
-	roleChanged wakeup.Signal // has a token when this replica has begun or ceased to lead
-	foreign     foreignOrgs
+	// roleChanged has a token when this replica has begun or ceased to lead.
+	roleChanged wakeup.Signal
 	backlog     backlogState
 }
 
@@ -75,7 +73,7 @@ func openJobQueue(
 	}
 	j := &jobQueue{
 		config: config, monitor: monitor, logger: settings.Logger, claims: &backfill.LocalClaims{},
-		errors: newQueueErrors(monitor), readers: make(map[string]backfill.Reader), roleChanged: wakeup.NewSignal(),
+		errors: newQueueErrors(monitor), roleChanged: wakeup.NewSignal(),
 		backlog: backlogState{invalid: make(map[string]int64), returned: make(map[string]int64)},
 	}
 	if config.RabbitMQ.Enabled() {
@@ -92,20 +90,12 @@ func openJobQueue(
 		})
 	}
 	j.worker = backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: j.readerOf, Claims: j.claims, Retries: config.Backfill.retries(),
+		Claims: j.claims, Retries: config.Backfill.retries(),
 		MaxAge:            config.Backfill.MaxMessageAge,
 		HeartbeatInterval: max(time.Second, config.Backfill.claimTimeout()/3), Now: time.Now,
 		Logger: settings.Logger, DeadLetter: j.deadLetter(),
 	})
 	return j, nil
-}
-
-// addReader adds the reader of an organization's jobs, by the key of the organization. It does nothing to a nil queue.
-// It must not be called once consume was.
-func (j *jobQueue) addReader(key string, reader backfill.Reader) {
-	if j != nil {
-		j.readers[key] = reader
-	}
 }
 
 // signalRoleChange makes consume decide again whether this replica consumes the shared queue. It does not block, and
@@ -327,43 +317,4 @@ func (b *backlogState) last() (emit.Backlog, bool) {
 	seen := b.backlog
 	seen.Invalid, seen.Returned = maps.Clone(b.invalid), maps.Clone(b.returned)
 	return seen, b.isKnown
-}
-
-// readerOf returns the reader of an organization's jobs; nil when the organization is not configured. It logs the first
-// job of each of those.
-func (j *jobQueue) readerOf(name string) backfill.Reader {
-	key := (&OrgConfig{Name: name}).key()
-	if reader, ok := j.readers[key]; ok {
-		return reader
-	}
-	if j.foreign.shouldLog(key) {
-		j.logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
-			"is not configured here. Its jobs are returned to the queue, and dead-lettered when no deployment "+
-			"consumes them.", zap.String("org", name))
-	}
-	return nil
-}
-
-// maxForeign bounds the organizations of other deployments that are logged.
-const maxForeign = 100
-
-// foreignOrgs has the organizations of other deployments whose jobs were delivered here and logged. The zero value has
-// none. It is safe for concurrent use.
-type foreignOrgs struct {
-	mu     sync.Mutex
-	logged map[string]bool // by key
-}
-
-// shouldLog reports whether an organization is to be logged: once, and maxForeign organizations at most.
-func (f *foreignOrgs) shouldLog(key string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.logged[key] || len(f.logged) >= maxForeign {
-		return false
-	}
-	if f.logged == nil {
-		f.logged = make(map[string]bool)
-	}
-	f.logged[key] = true
-	return true
 }

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// storeRetryInterval is the wait before a new leader tries again to read or write the store.
-	storeRetryInterval = time.Second
 	// standbyLogDelay is the wait before a refusal is logged: the term may be about to end, as after a pause of the
 	// process.
 	standbyLogDelay = 2 * time.Second

@@ -82,7 +82,9 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), r.store.close(ctx))
 		}
 		r.orgs, status.orgs[org.name] = append(r.orgs, org), org
-		r.jobs.addReader(org.config.key(), org.reader)
+		if r.jobs != nil {
+			r.jobs.worker.AddReader(org.name, org.reader)
+		}
 		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: org})
 	}
 	// The context of Start ends with it; the work ends with Shutdown.

@@ -78,7 +78,7 @@ type operatorChannel struct {
 
 func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChannel, error) {
 	l := newManagedConn(
-		&Queue{settings: settings},
+		&settings,
 		"operator",
 		func(error) {},
 		func(*amqp.Connection) error { return nil },

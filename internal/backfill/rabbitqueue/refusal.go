@@ -13,6 +13,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
+// refusedChannelLife is how long a channel is used after a queue refused jobs on it. An old channel does not apply a
+// changed policy, and a new one may exceed the queue's limit until it applies it.
+const refusedChannelLife = 20 * time.Second
+
 // RefusedError is the error of a job that the broker refused for a queue. It is an ErrUnavailable, too.
 type RefusedError struct{ Queue string }
 

@@ -92,6 +92,9 @@ func retryQueue(jobs string, delay time.Duration) string {
 	return RetryQueues(jobs) + ".in." + formatDelay(delay)
 }
 
+// RetryQueues returns the common prefix of the retry queues' names: gh.backfill.retry beside gh.backfill.jobs.
+func RetryQueues(jobs string) string { return baseName(jobs) + ".retry" }
+
 func baseName(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
 
 // formatDelay formats a delay in the largest unit that divides it, such as 90s or 5m.
