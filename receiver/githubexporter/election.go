@@ -17,14 +17,14 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
-// leaderElection is what the receiver needs of an extension that elects leaders. Lead blocks: while this replica holds
-// the lease called name it runs work with a context that ends with the term, waits for it, and campaigns again, until
-// ctx ends.
+// leaderElection is the part of an extension's leader election that the receiver uses. Lead blocks until ctx ends:
+// while this replica holds the lease called name it runs work with a context that ends with the term, waits for it, and
+// campaigns again.
 type leaderElection interface {
 	Lead(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
-// callbackElection is contrib's interface of an extension that elects leaders. It knows one lease and no fences.
+// callbackElection is contrib's interface of an extension that elects leaders. It has one lease and no fences.
 type callbackElection interface {
 	SetCallBackFuncs(start func(context.Context), stop func())
 }
@@ -32,7 +32,7 @@ type callbackElection interface {
 const (
 	// soleLeader is the fence of a process that leads without an election.
 	soleLeader = 1
-	// noFence is the fence under an election that gives none.
+	// noFence is the fence of terms of an election without fences.
 	noFence = 0
 )
 

@@ -20,7 +20,7 @@ import (
 // storeRetryInterval is the wait before a new leader tries again to read or write the store.
 const storeRetryInterval = time.Second
 
-// entryLeader is the entry that says which lease leads an organization. Each term writes it with its first commit,
+// entryLeader is the entry that records which lease leads an organization. Each term writes it with its first commit,
 // and a leader that has nothing else to write repeats it. Its data is a leaderRecord.
 var entryLeader = ledger.EntryKey{Name: ledger.EntryLeader}
 
@@ -28,14 +28,14 @@ var entryLeader = ledger.EntryKey{Name: ledger.EntryLeader}
 type leaderRecord struct {
 	Lease    string `json:"lease"`
 	Identity string `json:"identity"`
-	// Fence is that of the term: a leader that does not record itself has a newer one.
+	// Fence is the fence of the term: a leader that does not record itself has a newer one.
 	Fence uint64 `json:"fence,string"`
 }
 
 // maxLeaderField bounds the texts of a leaderRecord in bytes.
 const maxLeaderField = 512
 
-// leaderEntry returns the entry of a replica that leads an organization.
+// leaderEntry returns the entry with the record of a leader, observed at a time.
 func leaderEntry(record leaderRecord, at time.Time) (ledger.Entry, error) {
 	data, err := json.Marshal(record)
 	if err != nil {
@@ -44,6 +44,7 @@ func leaderEntry(record leaderRecord, at time.Time) (ledger.Entry, error) {
 	return ledger.Entry{EntryKey: entryLeader, Data: data, Observed: at}, nil
 }
 
+// decodeLeader decodes the data of entryLeader. Its errors wrap ledger.ErrCorrupt.
 func decodeLeader(data []byte) (leaderRecord, error) {
 	var record leaderRecord
 	if err := json.Unmarshal(data, &record); err != nil {
@@ -67,7 +68,8 @@ type fencePublisher struct {
 	logger   *zap.Logger
 }
 
-// fenceBatch makes the fence known and says which lease leads.
+// fenceBatch returns a batch without events whose commit publishes the fence, and which records the lease where leaders
+// are elected.
 func (p *fencePublisher) fenceBatch(fence uint64, now time.Time) ledger.Batch {
 	b := ledger.Batch{Org: p.org, Observed: now}
 	if !p.lease.elected {
@@ -85,7 +87,8 @@ func (p *fencePublisher) fenceBatch(fence uint64, now time.Time) ledger.Batch {
 	return b
 }
 
-// publish commits the first batch of a term. It tries until the store answers or ctx ends.
+// publish commits the first batch of a term: from then on the store refuses writes of earlier terms. It retries until
+// the store responds or ctx ends; an ErrFenced ends it, too.
 func (p *fencePublisher) publish(ctx context.Context, fence uint64) error {
 	for tries := 0; ; tries++ {
 		_, err := p.store.Commit(ctx, fence, p.fenceBatch(fence, time.Now()))

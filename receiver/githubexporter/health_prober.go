@@ -26,7 +26,7 @@ type healthProber struct {
 	orgs     []*organization
 }
 
-// emission is what the prober reads of the emitter.
+// emission is the part of the emitter that the prober reads.
 type emission interface {
 	PipelineError() error
 	SinceLastEmission(now time.Time) time.Duration
@@ -121,19 +121,19 @@ func overdueAfter(interval time.Duration) time.Duration { return max(3*interval,
 func (w *healthProber) linesError(now time.Time) error {
 	var errs []error
 	for _, org := range w.orgs {
-		stale, one := 0, ""
+		stale, example := 0, ""
 		if org.term.rounds != nil {
 			org.term.rounds.eachState(now, func(repo string, _ *loc.State, mode loc.Mode) {
 				if mode == loc.ModeStale {
 					stale++
-					one = repo
+					example = repo
 				}
 			})
 		}
 		if stale > 0 {
 			errs = append(errs,
 				fmt.Errorf("organization %s: the weekly lines of %d repositories, such as %s, are stale", org.name,
-					stale, one))
+					stale, example))
 		}
 	}
 	return errors.Join(errs...)
@@ -158,7 +158,7 @@ func (w *healthProber) leadershipError(now time.Time, isStoreHealthy bool) error
 		return &health.Warning{Err: err}
 	}
 	if err != nil {
-		return errors.New(err.Error()) // a warning among them is none for the whole
+		return errors.New(err.Error()) // without the type of a warning among them
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ const (
 	depthInterval = 5 * time.Second
 	// depthTimeout bounds a read of the depth.
 	depthTimeout = 3 * time.Second
-	// minLooksWithoutConsumer is how many looks in a row find no other consumer before a leader that was elected
+	// minLooksWithoutConsumer is the number of reads in a row without another consumer after which an elected leader
 	// consumes.
 	minLooksWithoutConsumer = 2
 	// memoryQueueName names the queue in the process.
@@ -51,12 +51,12 @@ type jobQueue struct {
 	backlog     backlogState
 }
 
-// backlogState is the backlog that refreshDepth observed last, and counts of messages. It is safe for concurrent use.
+// backlogState has the backlog as refreshDepth read it last, and counts of messages. It is safe for concurrent use.
 type backlogState struct {
 	mu      sync.Mutex
 	backlog emit.Backlog
 	isKnown bool
-	// looksWithoutConsumer are the observations in a row that found no other consumer of the shared queue.
+	// looksWithoutConsumer is the number of reads in a row that found no other consumer of the shared queue.
 	looksWithoutConsumer int
 	// invalid and returned count messages since the start, by the queue's name.
 	invalid, returned map[string]int64
@@ -160,7 +160,7 @@ func (j *jobQueue) close() {
 	}
 }
 
-// countMessage counts a message of a queue.
+// countMessage adds one to the count of a queue in counters, which is invalid or returned.
 func (b *backlogState) countMessage(counters map[string]int64, queue string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -290,7 +290,7 @@ func (j *jobQueue) refreshDepth(ctx context.Context) {
 	j.backlog.set(seen, known, others > 0)
 }
 
-// set notes an observation of the queues. One without success says nothing about consumers.
+// set records a read of the depths. A failed one is not counted in looksWithoutConsumer.
 func (b *backlogState) set(seen emit.Backlog, isKnown, hasOtherConsumer bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -304,6 +304,7 @@ func (b *backlogState) set(seen emit.Backlog, isKnown, hasOtherConsumer bool) {
 	}
 }
 
+// numLooksWithoutConsumer returns the number of reads in a row that found no other consumer.
 func (b *backlogState) numLooksWithoutConsumer() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

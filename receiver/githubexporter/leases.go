@@ -15,26 +15,27 @@ import (
 	"go.opentelemetry.io/collector/component"
 )
 
-// leaseElection is what leader_elector offers beside Lead. Other elections need not have it.
+// leaseElection is the part of leader_elector that the receiver uses beside Lead. Other elections need not have it.
 type leaseElection interface {
 	leaderElection
-	// HasNamedLeases reports whether leases of any name can be had.
+	// HasNamedLeases reports whether the backend has leases of any name.
 	HasNamedLeases() bool
 	// LeadBeside is Lead for a lease that is held beside another one; only where HasNamedLeases is true.
 	LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
-	// LeaseDuration is how long a lease is held without being renewed.
+	// LeaseDuration returns how long a lease lasts without a renewal.
 	LeaseDuration() time.Duration
-	// Identity names this process in the leases.
+	// Identity returns the name of this process in the leases.
 	Identity() string
-	// DescribeLease says in words who holds a lease, or why that is not known, and what a person can do.
+	// DescribeLease returns in words who holds a lease, or why that is unknown, and what an operator can do.
 	DescribeLease(name string) string
 }
 
-// leases names the leases of a receiver.
+// leases has the names of the leases of a receiver, and the election that holds them. It does not change.
 type leases struct {
-	// elector is nil where the election offers no more than Lead.
+	// elector is nil where the election offers Lead only.
 	elector leaseElection
-	// receiver is the receiver's name: two receivers of one collector have leases of their own.
+	// receiver is the name of the receiver in the configuration: two receivers of one collector have leases of their
+	// own.
 	receiver string
 	// divided says that each organization has a lease of its own.
 	divided bool
@@ -46,6 +47,7 @@ type leases struct {
 	elected bool
 }
 
+// newLeases returns the leases of the receiver with an id, under an election.
 func newLeases(config *Config, id component.ID, elected leaderElection) *leases {
 	l := &leases{
 		receiver: id.Name(), divided: config.Leadership == leadershipOrg, elected: config.LeaderElection != nil,
@@ -63,14 +65,14 @@ func newLeases(config *Config, id component.ID, elected leaderElection) *leases 
 	return l
 }
 
-// hasNames reports whether leases of any name can be had.
+// hasNames reports whether the election has leases of any name.
 func (l *leases) hasNames() bool { return l.elector != nil && l.elector.HasNamedLeases() }
 
 // hashDigits is how many hexadecimal digits of the hash of the organizations a lease's name has.
 const hashDigits = 8
 
-// ofReceiver is the lease of all organizations of the receiver. Where the backend has leases of any name it contains a
-// hash of the organizations, so that deployments with different ones do not wait for each other.
+// ofReceiver returns the lease of all organizations of the receiver. Where the election has leases of any name it
+// contains a hash of the organizations, so that deployments with different ones do not wait for each other.
 func (l *leases) ofReceiver() string {
 	if !l.hasNames() {
 		return l.receiver
@@ -83,7 +85,7 @@ func (l *leases) ofReceiver() string {
 	return name + "-" + hex.EncodeToString(sum[:])[:hashDigits]
 }
 
-// ofOrganization is the lease of one organization, by its key, with leadership: org.
+// ofOrganization returns the lease of one organization, by its key, with leadership: org.
 func (l *leases) ofOrganization(key string) string {
 	if l.receiver == "" {
 		return key
@@ -91,7 +93,7 @@ func (l *leases) ofOrganization(key string) string {
 	return l.receiver + "/" + key
 }
 
-// leaseFor is the lease under which this replica leads an organization.
+// leaseFor returns the lease under which this replica leads an organization, by its key.
 func (l *leases) leaseFor(key string) string {
 	if l.divided {
 		return l.ofOrganization(key)
@@ -99,7 +101,7 @@ func (l *leases) leaseFor(key string) string {
 	return l.ofReceiver()
 }
 
-// legacyLease is the lease under which versions led an organization that do not record it.
+// legacyLease returns the lease under which releases led an organization that do not record it.
 func (l *leases) legacyLease(key string) string {
 	if l.divided {
 		return l.ofOrganization(key)
@@ -107,7 +109,7 @@ func (l *leases) legacyLease(key string) string {
 	return l.receiver
 }
 
-// leaseDuration is how long a lease lasts, 0 where that is not known.
+// leaseDuration returns how long a lease lasts without a renewal; 0 where that is unknown.
 func (l *leases) leaseDuration() time.Duration {
 	if l.elector == nil {
 		return 0
@@ -115,7 +117,7 @@ func (l *leases) leaseDuration() time.Duration {
 	return l.elector.LeaseDuration()
 }
 
-// describe says who holds a lease; "" where that is not known.
+// describe returns in words who holds a lease; "" where that is unknown.
 func (l *leases) describe(name string) string {
 	if l.elector == nil {
 		return ""
@@ -135,5 +137,5 @@ func (l *leases) leaseOf(key string) orgLease {
 	return orgLease{leases: l, name: l.leaseFor(key), key: key}
 }
 
-// legacyName returns the lease under which versions led the organization that do not record it.
+// legacyName returns the lease under which releases led the organization that do not record it.
 func (l orgLease) legacyName() string { return l.legacyLease(l.key) }

@@ -70,7 +70,7 @@ func (l *passLoop) runPass(ctx context.Context, fence uint64) time.Time {
 	return result.RetryAt
 }
 
-// skipPass counts a pass that is not made because requests to GitHub pause.
+// skipPass counts a pass that is not made because requests to GitHub pause, and reports the cooldown as the read error.
 func (l *passLoop) skipPass(ctx context.Context, cooling error) {
 	l.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
 	l.health.readErrors.set(l.org, cooling)
@@ -115,7 +115,7 @@ type maintenance struct {
 	prunedAt, reconciledAt time.Time
 }
 
-// run prunes and reconciles where it is time to.
+// run prunes and reconciles when that is due.
 func (m *maintenance) run(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(m.prunedAt) >= pruneInterval {
