@@ -21,6 +21,7 @@ import (
 
 const org = "open-telemetry"
 
+// loadData returns the recorded data of the organization.
 func loadData(t *testing.T) *githubtest.Dataset {
 	t.Helper()
 	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
@@ -28,9 +29,9 @@ func loadData(t *testing.T) *githubtest.Dataset {
 	return data
 }
 
-// plenty are limits that passes every two seconds do not use up: the look at the same two minutes again and again,
-// which no operator would configure, costs REST thousands of requests.
-var plenty = githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
+// highLimits are limits that passes every two seconds do not reach: reading the same two minutes again and again costs
+// REST thousands of requests.
+var highLimits = githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
 
 // receiverConfig has short intervals and a look-back that covers all of the data.
 const receiverConfig = `
@@ -45,9 +46,9 @@ retention: 1440h
 emit_interval: 1s
 `
 
-// TestMainJob compares every activity metric of every user in every repository, as PromQL answers, with what the data
-// files say: at three moments while data arrive, and after a kill -9.
-func TestMainJob(t *testing.T) {
+// TestMetricsMatchTheData compares every activity metric of every user in every repository, as PromQL returns it, with
+// the data files: at three times while data arrive, and after a kill -9.
+func TestMetricsMatchTheData(t *testing.T) {
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
@@ -55,7 +56,7 @@ func TestMainJob(t *testing.T) {
 			// The last three days of the data arrive in the first 90 seconds, as far as they are let.
 			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
 			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
+				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits,
 			})
 			timeline = server.Timeline()
 			server.HideAfter(timeline.Start)
@@ -66,15 +67,15 @@ func TestMainJob(t *testing.T) {
 				visible := timeline.Start.Add(arrived)
 				waitUntil(t, visible)
 				server.HideAfter(visible)
-				gx.complete(t, org)
-				compare(t, prom, data, timeline, visible)
+				gx.awaitComplete(t, org)
+				compareWithData(t, prom, data, timeline, visible)
 				requirePage(t, gx)
 			}
 
 			gx.Kill()
-			gx.restart(t)
-			gx.complete(t, org)
-			compare(t, prom, data, timeline, timeline.Start.Add(95*time.Second))
+			gx.start(t)
+			gx.awaitComplete(t, org)
+			compareWithData(t, prom, data, timeline, timeline.Start.Add(95*time.Second))
 			requireNoReset(t, prom)
 			require.Less(t, gx.Stop(), time.Second)
 			requireNoSecret(t, gx.Output())
@@ -82,9 +83,9 @@ func TestMainJob(t *testing.T) {
 	}
 }
 
-// compare waits until Prometheus has the truth of some moment of the last seconds: between an emission and the
-// answer, an event may leave a window.
-func compare(
+// compareWithData waits until Prometheus has the correct values of a time within the last seconds: between an emission
+// and the response, an event may leave a window.
+func compareWithData(
 	t *testing.T,
 	prom *prometheus,
 	data *githubtest.Dataset,
@@ -92,10 +93,10 @@ func compare(
 	visible time.Time,
 ) {
 	t.Helper()
-	compareWith(t, prom, func(at time.Time) map[series]float64 { return truthAt(data, timeline, visible, at) })
+	compareWith(t, prom, func(at time.Time) map[series]float64 { return expectedAt(data, timeline, visible, at) })
 }
 
-// compareWith is compare with a truth of the test's.
+// compareWith is compareWithData with expected values of the test.
 func compareWith(t *testing.T, prom *prometheus, truth func(at time.Time) map[series]float64) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {
@@ -116,7 +117,7 @@ func compareWith(t *testing.T, prom *prometheus, truth func(at time.Time) map[se
 	})
 }
 
-// requireNoReset asks Prometheus for sums that ever went back: a restart must not show.
+// requireNoReset requires that no sum in Prometheus has ever fallen: a restart must not show.
 func requireNoReset(t *testing.T, prom *prometheus) {
 	t.Helper()
 	requireNoResetOf(t, prom, "commits", "prs_opened", "prs_merged", "reviews_submitted", "issue_comments",
@@ -138,6 +139,7 @@ func requireNoSecret(t *testing.T, log string) {
 	require.NotContains(t, strings.ToLower(log), "panic")
 }
 
+// waitUntil sleeps until a time.
 func waitUntil(t *testing.T, moment time.Time) {
 	t.Helper()
 	select {
@@ -146,8 +148,8 @@ func waitUntil(t *testing.T, moment time.Time) {
 	}
 }
 
-// get is the body of a page.
-func get(ctx context.Context, url string) (string, error) {
+// getBody returns the body of a page.
+func getBody(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
@@ -164,7 +166,7 @@ func get(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// eventually waits until check has no error.
+// eventually waits until check returns nil.
 func eventually(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
 	deadline := time.Now().Add(limit)

@@ -21,7 +21,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// oneOrganization is a collector that keeps nothing and shows its log only.
+// oneOrganization is the configuration of a collector without a storage that shows its log only.
 const oneOrganization = `
 receivers:
   githubexporter:
@@ -38,8 +38,8 @@ func writeConfig(t *testing.T, text string) string {
 	return config
 }
 
-// logs waits until a collector has logged a text.
-func logs(t *testing.T, gx *proctest.Process, text string) {
+// awaitLog waits until a collector has logged a text.
+func awaitLog(t *testing.T, gx *proctest.Process, text string) {
 	t.Helper()
 	eventually(t, 20*time.Second, func() error {
 		if !strings.Contains(gx.Output(), text) {
@@ -49,7 +49,7 @@ func logs(t *testing.T, gx *proctest.Process, text string) {
 	})
 }
 
-// TestMessagesAtStart: what is wrong with an endpoint or an organization is in the first lines of the log.
+// TestMessagesAtStart: a wrong endpoint or organization is reported in the first lines of the log.
 func TestMessagesAtStart(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}})
@@ -70,7 +70,7 @@ func TestMessagesAtStart(t *testing.T) {
 				text := fmt.Sprintf(oneOrganization, "octocat", githubtest.DefaultToken, endpoint, api)
 				gx := proctest.New(t, proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", writeConfig(t, text))
 				gx.Run()
-				logs(t, gx, want)
+				awaitLog(t, gx, want)
 				gx.Stop()
 				require.NotContains(t, gx.Output(), "hunter2")
 			})
@@ -78,7 +78,7 @@ func TestMessagesAtStart(t *testing.T) {
 	}
 }
 
-// TestWrongEndpoints: those at which there cannot be an API are refused with the right one.
+// TestWrongEndpoints: an endpoint at which there cannot be an API is refused, and the error has the right one.
 func TestWrongEndpoints(t *testing.T) {
 	t.Parallel()
 	for endpoint, want := range map[string]string{

@@ -27,7 +27,7 @@ actors: {bots: %[4]s, exclude: ['Dependabot[bot]', ADA, 'nobody*', 'dependabo[bt
 emit_interval: 1s
 `
 
-// namedData is an organization in which names are written in another case than in the configuration.
+// namedData returns an organization whose names differ in case from those in the configuration.
 func namedData() *githubtest.Dataset {
 	now := time.Now().UTC().Truncate(time.Second)
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: "acme", From: now.AddDate(0, 0, -10), Until: now}}
@@ -74,8 +74,8 @@ func namedData() *githubtest.Dataset {
 	return data
 }
 
-// TestNamesAsWritten: only * and ? are wildcards, case is ignored, the organization may stand in front, patterns
-// without a match are said once, and GitHub's coding agent is one bot on every path.
+// TestNamesAsWritten: only * and ? are wildcards, case is ignored, a pattern may have the organization in front,
+// patterns without a match are logged once, and GitHub's coding agent is one bot, however it is read.
 func TestNamesAsWritten(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {
@@ -83,10 +83,10 @@ func TestNamesAsWritten(t *testing.T) {
 			t.Run(api+" "+bots, func(t *testing.T) {
 				t.Parallel()
 				server := githubtest.Start(t, githubtest.Settings{
-					Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
+					Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: highLimits,
 				})
 				gx := startCollector(t, fmt.Sprintf(namesConfig, githubtest.DefaultToken, server.URL, api, bots))
-				gx.complete(t, "Acme")
+				gx.awaitComplete(t, "Acme")
 				want := map[string]float64{"dependabob": 1, "eve": 1}
 				if bots == "include" {
 					want["Copilot[bot]"] = 1
@@ -96,7 +96,7 @@ func TestNamesAsWritten(t *testing.T) {
 						"commits", "prs_opened", "prs_merged", "reviews_submitted",
 						"issue_comments",
 					} {
-						found := gx.users(t, metric, repo)
+						found := gx.valuesByUser(t, metric, repo)
 						if repo == "app" && metric == "commits" && bots == "include" {
 							found["Copilot[bot]"]-- // the one that GitHub links to no account
 						}
@@ -104,7 +104,7 @@ func TestNamesAsWritten(t *testing.T) {
 					}
 				}
 				for _, repo := range []string{"lib-old", "other"} {
-					require.Empty(t, gx.users(t, "commits", repo))
+					require.Empty(t, gx.valuesByUser(t, "commits", repo))
 				}
 				requireWarnings(t, gx, server)
 			})
@@ -112,7 +112,7 @@ func TestNamesAsWritten(t *testing.T) {
 	}
 }
 
-// requireWarnings checks what is said of the patterns, and that it is said once until something changes.
+// requireWarnings checks the warnings about patterns, and that each is logged once until something changes.
 func requireWarnings(t *testing.T, gx *collector, server *githubtest.Server) {
 	t.Helper()
 	const (
@@ -141,8 +141,8 @@ func requireWarnings(t *testing.T, gx *collector, server *githubtest.Server) {
 	require.Contains(t, gx.Output(), `"exclude":["lib-OLD","*[x]"]`)
 }
 
-// users are the values of a metric of a repository, by user.
-func (c *collector) users(t *testing.T, kind, repo string) map[string]float64 {
+// valuesByUser returns the values of a metric of a repository, by user.
+func (c *collector) valuesByUser(t *testing.T, kind, repo string) map[string]float64 {
 	t.Helper()
 	page, err := c.page(t.Context())
 	require.NoError(t, err)
@@ -174,7 +174,8 @@ backfill: {enabled: false}
 emit_interval: 1s
 `
 
-// TestWhatACredentialLacks: when the token ends, which permission it lacks and what GitHub announces the end of.
+// TestWhatACredentialLacks: metrics have the expiry of the token, the permissions that it lacks, and the deprecations
+// that GitHub announces.
 func TestWhatACredentialLacks(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {
@@ -185,7 +186,7 @@ func TestWhatACredentialLacks(t *testing.T) {
 				Token: githubtest.DefaultToken, Login: "l", Expires: ends, Forbidden: []string{"pull_requests"},
 			}
 			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
+				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: highLimits,
 				Credentials: []githubtest.Credential{credential},
 			})
 			gx := startCollector(t, fmt.Sprintf(permissionsConfig, githubtest.DefaultToken, server.URL, api))

@@ -33,11 +33,11 @@ service:
   pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}
 `
 
-// TestDamagedStorage: a file that is damaged, anywhere, and one that another process has open stop the start with what
-// to do.
+// TestDamagedStorage: a file that is damaged, at any position, and one that another process has open stop the start
+// with a remedy.
 func TestDamagedStorage(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	dir := filepath.Join(t.TempDir(), "storage")
 	run := func() *proctest.Process {
 		config := writeConfig(t, fmt.Sprintf(storageConfig, dir, org, githubtest.DefaultToken, server.URL))
@@ -54,7 +54,7 @@ func TestDamagedStorage(t *testing.T) {
 		}
 	}
 	gx := run()
-	logs(t, gx, "Pass ended.")
+	awaitLog(t, gx, "Pass ended.")
 	refused("another process has the file", "receiver_githubexporter_", "want a directory for each process")
 	gx.Stop()
 
@@ -77,40 +77,40 @@ func TestDamagedStorage(t *testing.T) {
 		"panic: ")
 	require.NoError(t, os.Rename(file, file+".damaged"))
 	gx = run()
-	logs(t, gx, "Pass ended.")
+	awaitLog(t, gx, "Pass ended.")
 	gx.Stop()
 }
 
-// TestLostRecords: records of the embedded store are gone, as from a file that was repaired. The collector says so, and
-// reads from GitHub again what they held.
+// TestLostRecords: when records of the embedded store are missing, as from a repaired file, the collector warns and
+// reads their content from GitHub again.
 func TestLostRecords(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(
 		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits},
 	)
 	timeline, visible := server.Timeline(), time.Now()
 	server.HideAfter(visible)
 	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
 	prom := startPrometheus(t, gx.metrics)
-	gx.complete(t, org)
+	gx.awaitComplete(t, org)
 	for _, lost := range [][]string{{"0/0", "0/1"}, {"head"}, {"head", "head2"}} {
 		gx.Stop()
 		deleteRecords(t, filepath.Join(filepath.Dir(gx.config), "storage", "receiver_githubexporter_"), lost)
-		gx.restart(t)
-		gx.complete(t, org)
-		compare(t, prom, data, timeline, visible)
+		gx.start(t)
+		gx.awaitComplete(t, org)
+		compareWithData(t, prom, data, timeline, visible)
 		require.Contains(t, gx.Output(), "Ignoring a corrupt record of the store.", "%v", lost)
 	}
 	gx.Stop()
-	gx.restart(t)
-	gx.complete(t, org)
+	gx.start(t)
+	gx.awaitComplete(t, org)
 	require.NotContains(t, gx.Output(), "Ignoring a corrupt record of the store.")
 }
 
-// deleteRecords takes records of an organization out of the file of file_storage.
+// deleteRecords deletes records of an organization from the file of file_storage.
 func deleteRecords(t *testing.T, file string, names []string) {
 	t.Helper()
 	database, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: 10 * time.Second})

@@ -15,11 +15,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// coreModule is a module of the collector of which every collector has the version of the set.
+// coreModule is a module of the collector whose version is that of all its modules.
 const coreModule = "go.opentelemetry.io/collector/component"
 
-// TestSupportedRange: the README's configuration runs in a collector of the oldest and of the newest versions that the
-// README says are supported.
+// TestSupportedRange: the README's configuration runs in collectors of the oldest and of the newest supported version.
 func TestSupportedRange(t *testing.T) {
 	t.Parallel()
 	readme := documents(t)["README.md"]
@@ -34,13 +33,13 @@ func TestSupportedRange(t *testing.T) {
 			require.NoError(t, err, string(out))
 			require.Contains(t, strings.Join(strings.Fields(string(out)), " "), coreModule+" "+versions[0])
 			require.Contains(t, readme, versions[1])
-			for _, b := range blocks(t, "yaml") {
+			for _, b := range codeBlocks(t, "yaml") {
 				retrieved, err := confmap.NewRetrievedFromYAML([]byte(b.text))
 				require.NoError(t, err)
 				conf, err := retrieved.AsConf()
 				require.NoError(t, err)
 				if conf.IsSet("service::pipelines") && filepath.Dir(b.file) == "." {
-					runDocumented(t, program, conf, writeConfig(t, b.text))
+					runDocumentedConfig(t, program, conf, writeConfig(t, b.text))
 				}
 			}
 		})

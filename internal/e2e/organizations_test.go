@@ -23,7 +23,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// twoOrgsConfig reads two organizations with credentials and intervals of their own, and one that is not there.
+// twoOrgsConfig reads two organizations with credentials and intervals of their own, and one that does not exist.
 const twoOrgsConfig = `
 orgs:
   - name: %[1]s
@@ -43,8 +43,8 @@ retention: 1440h
 emit_interval: 1s
 `
 
-// TestOneOrganizationFails lets one of two organizations fail in several ways: the other one's numbers stay exact, each
-// change of state is logged once, and no series of the failing one turns to zero.
+// TestOneOrganizationFails: while one of two organizations fails in several ways, the metrics of the other one stay
+// correct, each change of state is logged once, and no series of the failing one becomes zero.
 func TestOneOrganizationFails(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
@@ -52,7 +52,7 @@ func TestOneOrganizationFails(t *testing.T) {
 	troubled.Org.Login = "troubled"
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data, troubled}, Timeline: timeline, Limits: plenty,
+		Datasets: []*githubtest.Dataset{data, troubled}, Timeline: timeline, Limits: highLimits,
 		Credentials: []githubtest.Credential{
 			{Token: "healthy-token", Name: "healthy", Login: "h", Orgs: []string{org}},
 			{Token: "troubled-token", Name: "troubled", Login: "t", Orgs: []string{"troubled"}},
@@ -62,9 +62,9 @@ func TestOneOrganizationFails(t *testing.T) {
 	server.HideAfter(timeline.Start)
 	gx := startCollector(t, fmt.Sprintf(twoOrgsConfig, org, server.URL))
 	prom := startPrometheus(t, gx.metrics)
-	gx.complete(t, org)
-	gx.complete(t, "troubled")
-	compare(t, prom, data, timeline, timeline.Start)
+	gx.awaitComplete(t, org)
+	gx.awaitComplete(t, "troubled")
+	compareWithData(t, prom, data, timeline, timeline.Start)
 	before, err := prom.activity(t.Context(), "troubled", time.Now())
 	require.NoError(t, err)
 
@@ -93,9 +93,9 @@ func TestOneOrganizationFails(t *testing.T) {
 			}
 			return nil
 		})
-		require.Equal(t, 1, changes(gx.Output()[began:]), "each change of state is logged once")
-		gx.complete(t, org)
-		compare(t, prom, data, timeline, timeline.Start)
+		require.Equal(t, 1, countFailureLines(gx.Output()[began:]), "each change of state is logged once")
+		gx.awaitComplete(t, org)
+		compareWithData(t, prom, data, timeline, timeline.Start)
 		requireUnmoved(t, prom, before)
 
 		server.ClearFaults()
@@ -110,10 +110,10 @@ func TestOneOrganizationFails(t *testing.T) {
 	require.Greater(t, lag, 10.0, "what was never read lags, too")
 }
 
-// changes counts the log lines that say that an organization is in trouble.
-func changes(log string) int { return strings.Count(log, "was not read completely;") }
+// countFailureLines counts the log lines about a pass that was not complete.
+func countFailureLines(log string) int { return strings.Count(log, "was not read completely;") }
 
-// requireUnmoved compares the sums of the failing organization with what they were, and that none of its series is
+// requireUnmoved requires that the sums of the failing organization are as before, and that none of its series is
 // missing.
 func requireUnmoved(t *testing.T, prom *prometheus, before map[series]float64) {
 	t.Helper()
@@ -128,7 +128,8 @@ func requireUnmoved(t *testing.T, prom *prometheus, before map[series]float64) {
 	}
 }
 
-// TestWrongConfiguration stops the start of the collector with the path, the value and what is allowed.
+// TestWrongConfiguration: a wrong configuration stops the start of the collector, with the path, the value and the
+// allowed values.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ receiver, want string }{
@@ -187,28 +188,27 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 }
 
-// probeShipped probes readiness and liveness as the shipped configurations have it.
+// probeShipped probes readiness and liveness as the shipped configurations do.
 func probeShipped(t *testing.T, ready, live string) error {
 	t.Helper()
 	for _, url := range []string{
 		"http://" + ready + "/status?pipeline=metrics", "http://" + ready + "/status",
 		"http://" + live + "/",
 	} {
-		if code, page := status(t, url); code != http.StatusOK {
-			return fmt.Errorf("%s answers %d: %+v", url, code, page)
+		if code, page := getStatus(t, url); code != http.StatusOK {
+			return fmt.Errorf("%s responds %d: %+v", url, code, page)
 		}
 	}
 	return nil
 }
 
-// TestExamples starts the collector with each configuration that is shipped: it is accepted, and says that it lives,
-// that it is ready and how it does.
+// TestExamples: each shipped configuration is accepted, and its collector is alive and ready.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	examples, err := filepath.Glob("../../examples/*/collector.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, examples)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	redis, rabbit := redistest.Start(t), rabbittest.Start(t)
 	for _, example := range examples {
 		t.Run(filepath.Base(filepath.Dir(example)), func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestExamples(t *testing.T) {
 				if r.HasExited() {
 					return nil
 				}
-				_, err := get(t.Context(), "http://"+r.health+"/readyz")
+				_, err := getBody(t.Context(), "http://"+r.health+"/readyz")
 				return err
 			})
 			require.False(t, r.HasExited(), "the collector has ended")

@@ -16,11 +16,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// rewoundUsers push in turn.
-var rewoundUsers = []string{"ada", "bob", "eve"}
+// branchUsers are the authors of the commits, in turn.
+var branchUsers = []string{"ada", "bob", "eve"}
 
-// rewound is a repository whose default branch is rewritten while a collector reads it.
-type rewound struct {
+// rewrittenBranch is a repository whose default branch is rewritten while a collector reads it.
+type rewrittenBranch struct {
 	server *githubtest.Server
 	// pages are the collectors that show it.
 	pages []*collector
@@ -31,32 +31,32 @@ type rewound struct {
 	totals map[*collector]map[string]float64
 }
 
-// rewindSteps are what happens to the branch, one after the other. Every second commit is of the last complete week,
-// the others are of the last hours.
-var rewindSteps = []struct {
+// rewriteSteps are the changes of the branch, in their order. Every second commit is of the last complete week, the
+// others are of the last hours.
+var rewriteSteps = []struct {
 	name    string
-	happens func(r *rewound, d *githubtest.Dataset)
+	happens func(r *rewrittenBranch, d *githubtest.Dataset)
 }{
-	{"force-push", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch[:7], 1) }},
-	{"rebase", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch[:1], 7) }},
-	{"another default branch", func(r *rewound, d *githubtest.Dataset) {
+	{"force-push", func(r *rewrittenBranch, d *githubtest.Dataset) { r.push(d, "", r.branch[:7], 1) }},
+	{"rebase", func(r *rewrittenBranch, d *githubtest.Dataset) { r.push(d, "", r.branch[:1], 7) }},
+	{"another default branch", func(r *rewrittenBranch, d *githubtest.Dataset) {
 		r.push(d, "next", r.branch[:2], 3)
 		d.Repo("one").Switches = []githubtest.Switch{{Branch: "next", At: time.Now().Add(-time.Second)}}
 	}},
-	{"reset back", func(r *rewound, d *githubtest.Dataset) {
+	{"reset back", func(r *rewrittenBranch, d *githubtest.Dataset) {
 		at := time.Now().Add(-time.Second)
 		repo := d.Repo("one")
 		repo.Switches = append(repo.Switches, githubtest.Switch{Branch: "main", At: at})
 		repo.Resets = []githubtest.Reset{{Branch: "main", SHA: r.commits[4].SHA, At: at}}
 		r.branch = []int{0, 1, 2, 3, 4}
 	}},
-	{"nothing in common", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", nil, 5) }},
-	{"fast-forward", func(r *rewound, d *githubtest.Dataset) { r.push(d, "", r.branch, 1) }},
+	{"nothing in common", func(r *rewrittenBranch, d *githubtest.Dataset) { r.push(d, "", nil, 5) }},
+	{"fast-forward", func(r *rewrittenBranch, d *githubtest.Dataset) { r.push(d, "", r.branch, 1) }},
 }
 
-// TestRewoundBranch: after a force-push, a rebase, a switch of the default branch and a reset, the windows and the
-// weekly lines are those of the branch as it is; the sums never fall; a kill -9 and a restart change nothing of it.
-func TestRewoundBranch(t *testing.T) {
+// TestRewrittenBranch: after a force-push, a rebase, a switch of the default branch and a reset, the windows and the
+// weekly lines are those of the present branch; the sums never fall; a kill -9 and a restart change nothing.
+func TestRewrittenBranch(t *testing.T) {
 	t.Parallel()
 	statistics := receiverConfig + "\nloc: {source: stats_contributors}\n"
 	for name, test := range map[string]struct {
@@ -70,15 +70,15 @@ func TestRewoundBranch(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRewound(t, test.api, test.config, test.zerosFrom)
-			for _, step := range rewindSteps {
+			r := startRewrittenBranch(t, test.api, test.config, test.zerosFrom)
+			for _, step := range rewriteSteps {
 				r.server.Update(func(d *githubtest.Dataset) { step.happens(r, d) })
 				r.requireBranch(t, step.name)
 			}
 			gx := r.pages[0]
 			gx.Kill()
-			gx.restart(t)
-			gx.complete(t, org)
+			gx.start(t)
+			gx.awaitComplete(t, org)
 			r.requireBranch(t, "kill -9")
 			require.Less(t, gx.Stop(), time.Second)
 			requireNoSecret(t, gx.Output())
@@ -86,11 +86,11 @@ func TestRewoundBranch(t *testing.T) {
 	}
 }
 
-// TestRewoundBranchOnReplicas: replicas on one Redis show the branch as it is, alike, whichever replica leads when it
-// is rewritten: after each rewrite the leader is killed, or a new replica starts.
-func TestRewoundBranchOnReplicas(t *testing.T) {
+// TestRewrittenBranchOnReplicas: replicas on one Redis show the same, present branch, whichever leads when it is
+// rewritten: after each rewrite the leader is killed, or a new replica starts.
+func TestRewrittenBranchOnReplicas(t *testing.T) {
 	t.Parallel()
-	r := newRewound(t, 0)
+	r := newRewrittenBranch(t, 0)
 	redis := redistest.Start(t)
 	config := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL)
 	replicas := startReplicas(t, 2, redis.Address, config)
@@ -102,7 +102,7 @@ func TestRewoundBranchOnReplicas(t *testing.T) {
 	}
 	show()
 	r.requireBranch(t, "first contact")
-	for n, step := range rewindSteps {
+	for n, step := range rewriteSteps {
 		if n%2 == 0 {
 			replicas = append(replicas, startReplicas(t, 1, redis.Address, config)...)
 		}
@@ -110,7 +110,7 @@ func TestRewoundBranchOnReplicas(t *testing.T) {
 		show()
 		r.requireBranch(t, step.name)
 		if n%2 == 1 {
-			led := leader(t, replicas)
+			led := awaitLeader(t, replicas)
 			replicas[led].Kill()
 			replicas = slices.Delete(replicas, led, led+1)
 			show()
@@ -120,37 +120,37 @@ func TestRewoundBranchOnReplicas(t *testing.T) {
 	requireEqualPages(t, replicas, 3)
 }
 
-// startRewound starts a collector that has read a branch of ten commits.
-func startRewound(t *testing.T, api, config string, zerosFrom int) *rewound {
+// startRewrittenBranch starts a collector that has read a branch of ten commits.
+func startRewrittenBranch(t *testing.T, api, config string, zerosFrom int) *rewrittenBranch {
 	t.Helper()
-	r := newRewound(t, zerosFrom)
+	r := newRewrittenBranch(t, zerosFrom)
 	r.pages = []*collector{startCollector(t, fmt.Sprintf(config, org, githubtest.DefaultToken, r.server.URL, api))}
 	r.requireBranch(t, "first contact")
 	return r
 }
 
-// newRewound serves a branch of ten commits.
-func newRewound(t *testing.T, zerosFrom int) *rewound {
+// newRewrittenBranch serves a branch of ten commits.
+func newRewrittenBranch(t *testing.T, zerosFrom int) *rewrittenBranch {
 	t.Helper()
 	begun := time.Now().Add(-59 * 24 * time.Hour)
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: begun, Until: time.Now()}}
 	data.Repos = []githubtest.Repo{{Name: "one", DefaultBranch: "main", CreatedAt: begun}}
-	r := &rewound{totals: make(map[*collector]map[string]float64)}
+	r := &rewrittenBranch{totals: make(map[*collector]map[string]float64)}
 	r.push(data, "", nil, 10)
 	r.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{
 			data,
 		},
 		Now:           time.Now,
-		Limits:        plenty,
+		Limits:        highLimits,
 		StatsPending:  -1,
 		StatsZeroFrom: zerosFrom,
 	})
 	return r
 }
 
-// push adds n commits, each on the one before it and the first on the last of base, and makes them and base the branch.
-func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) {
+// push adds n commits, each on the one before it and the first on the last of base, and makes base and them the branch.
+func (r *rewrittenBranch) push(d *githubtest.Dataset, branch string, base []int, n int) {
 	now := time.Now()
 	next := append([]int{}, base...)
 	for range n {
@@ -162,7 +162,7 @@ func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) 
 		c := githubtest.Commit{
 			Repo:        "one",
 			SHA:         fmt.Sprintf("%040x", 1+number),
-			Login:       &rewoundUsers[number%len(rewoundUsers)],
+			Login:       &branchUsers[number%len(branchUsers)],
 			Branch:      branch,
 			AuthoredAt:  at,
 			CommittedAt: at,
@@ -183,14 +183,14 @@ func (r *rewound) push(d *githubtest.Dataset, branch string, base []int, n int) 
 	r.branch = next
 }
 
-// lastSunday is the end of the last complete week.
+// lastSunday returns the end of the last complete week.
 func lastSunday(at time.Time) time.Time {
 	sunday := at.UTC().Truncate(24 * time.Hour)
 	return sunday.AddDate(0, 0, -int(sunday.Weekday()))
 }
 
-// requireBranch waits until every page has the windows and the weekly lines of the branch. Meanwhile no sum falls.
-func (r *rewound) requireBranch(t *testing.T, when string) {
+// requireBranch waits until every page has the windows and the weekly lines of the branch. Meanwhile no sum may fall.
+func (r *rewrittenBranch) requireBranch(t *testing.T, when string) {
 	t.Helper()
 	begun := time.Now()
 	for _, gx := range r.pages {
@@ -199,7 +199,7 @@ func (r *rewound) requireBranch(t *testing.T, when string) {
 	t.Logf("%s: %d pages right after %v", when, len(r.pages), time.Since(begun).Round(100*time.Millisecond))
 }
 
-func (r *rewound) requirePage(t *testing.T, gx *collector, when string) {
+func (r *rewrittenBranch) requirePage(t *testing.T, gx *collector, when string) {
 	t.Helper()
 	if r.totals[gx] == nil {
 		r.totals[gx] = make(map[string]float64)
@@ -216,7 +216,7 @@ func (r *rewound) requirePage(t *testing.T, gx *collector, when string) {
 				r.totals[gx][name] = value
 			}
 		}
-		for name, want := range r.truth() {
+		for name, want := range r.expected() {
 			if shown[name] != want { // absent is 0: all that a user did may be gone
 				return fmt.Errorf("%s after %s: %v, want %v", name, when, shown[name], want)
 			}
@@ -225,11 +225,11 @@ func (r *rewound) requirePage(t *testing.T, gx *collector, when string) {
 	})
 }
 
-// truth has what must be shown by "metric user".
-func (r *rewound) truth() map[string]float64 {
+// expected returns what must be shown, by "metric user".
+func (r *rewrittenBranch) expected() map[string]float64 {
 	now := time.Now()
 	want := make(map[string]float64)
-	for _, user := range rewoundUsers {
+	for _, user := range branchUsers {
 		want["gh_activity_commits_24h "+user], want["gh_activity_loc_added_weekly "+user] = 0, 0
 	}
 	sunday := lastSunday(now)
@@ -245,7 +245,7 @@ func (r *rewound) truth() map[string]float64 {
 	return want
 }
 
-// activityOf are the activity metrics of a page by "metric user".
+// activityOf returns the activity metrics of a page, by "metric user".
 func activityOf(page string) map[string]float64 {
 	values := make(map[string]float64)
 	for line := range strings.Lines(page) {

@@ -20,13 +20,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// deployment is a replica of its own organization and Redis that shares the broker with others.
+// deployment is a replica with its own organization and Redis that shares the broker with other deployments.
 type deployment struct {
 	*replica
 	org string
 }
 
-// startDeployment starts a replica with everything about the broker at its default.
+// startDeployment starts a replica with the default settings of the broker.
 func startDeployment(t *testing.T, server *githubtest.Server, rabbit *rabbittest.Server, name string) *deployment {
 	t.Helper()
 	redis := fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address)
@@ -35,8 +35,8 @@ func startDeployment(t *testing.T, server *githubtest.Server, rabbit *rabbittest
 	return &deployment{replica: r, org: name}
 }
 
-// bareChannel is a channel to the broker without any of the exporter's code.
-func bareChannel(t *testing.T, rabbit *rabbittest.Server) *amqp.Channel {
+// openChannel returns a channel to the broker that uses no code of the exporter.
+func openChannel(t *testing.T, rabbit *rabbittest.Server) *amqp.Channel {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://guest:guest@" + rabbit.Address + "/")
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func bareChannel(t *testing.T, rabbit *rabbittest.Server) *amqp.Channel {
 	return ch
 }
 
-// declareOldQueues declares the queues of a version that had one queue of jobs for all organizations.
+// declareOldQueues declares the queues of an earlier version, which had one job queue for all organizations.
 func declareOldQueues(t *testing.T, ch *amqp.Channel) {
 	t.Helper()
 	require.NoError(t, ch.ExchangeDeclare("gh.backfill", amqp.ExchangeDirect, true, false, false, false, nil))
@@ -70,8 +70,9 @@ func declareOldQueues(t *testing.T, ch *amqp.Channel) {
 	}
 }
 
-// publishOld publishes jobs of an organization's repository that ask for it to be read again.
-func publishOld(t *testing.T, ch *amqp.Channel, key, login string, n int) {
+// publishOldJobs publishes jobs of an organization's repository, in the format of an earlier version, that read it
+// again.
+func publishOldJobs(t *testing.T, ch *amqp.Channel, key, login string, n int) {
 	t.Helper()
 	now := time.Now().UTC()
 	for i := range n {
@@ -87,33 +88,33 @@ func publishOld(t *testing.T, ch *amqp.Channel, key, login string, n int) {
 	}
 }
 
-// TestSharedBroker: two deployments with different organizations and the default names share a broker on which a
-// version before has left jobs of both. All are worked off by whom they are for, none is dead, and the log names the
-// other organization once.
+// TestSharedBroker: two deployments with different organizations and the default names share a broker with jobs of both
+// from an earlier version. Each deployment finishes its own jobs, none is dead-lettered, and the log names the other
+// organization once.
 func TestSharedBroker(t *testing.T) {
 	t.Parallel()
-	first, second := active(8, 9*24*time.Hour, 6*time.Hour), active(8, 9*24*time.Hour, 6*time.Hour)
+	first, second := newActiveOrg(8, 9*24*time.Hour, 6*time.Hour), newActiveOrg(8, 9*24*time.Hour, 6*time.Hour)
 	second.Org.Login = "widgets"
 	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{first, second}, Limits: plenty,
+		Datasets: []*githubtest.Dataset{first, second}, Limits: highLimits,
 		Timeline: githubtest.EndingAt(first, time.Minute, time.Now(), 1),
 	})
 	server.HideAfter(time.Now())
 	rabbit := rabbittest.Start(t)
-	ch := bareChannel(t, rabbit)
+	ch := openChannel(t, rabbit)
 	declareOldQueues(t, ch)
 	for _, login := range []string{org, "widgets"} {
-		publishOld(t, ch, "gh.backfill.jobs", login, 10)
-		publishOld(t, ch, "gh.backfill.retry.3s", login, 3)
+		publishOldJobs(t, ch, "gh.backfill.jobs", login, 10)
+		publishOldJobs(t, ch, "gh.backfill.retry.3s", login, 3)
 	}
 	deployments := []*deployment{startDeployment(t, server, rabbit, org), startDeployment(t, server, rabbit, "widgets")}
 	for _, d := range deployments {
-		d.complete(t, d.org)
-		eventually(t, time.Minute, func() error { return d.worked(t, 13+8) }) // and one for each repository
+		d.awaitComplete(t, d.org)
+		eventually(t, time.Minute, func() error { return d.checkJobsDone(t, 13+8) }) // and one for each repository
 	}
 	returned := 0.0
 	for i, d := range deployments {
-		eventually(t, 30*time.Second, func() error { return d.emptyQueues(t) })
+		eventually(t, 30*time.Second, func() error { return d.checkQueuesEmpty(t) })
 		n, err := d.value(t.Context(), `gh_exporter_queue_returned_messages_total{queue="gh.backfill.jobs"}`)
 		require.NoError(t, err)
 		returned += n
@@ -130,8 +131,8 @@ func TestSharedBroker(t *testing.T) {
 	require.Positive(t, returned)
 }
 
-// worked is an error unless as many jobs were worked off.
-func (d *deployment) worked(t *testing.T, jobs float64) error {
+// checkJobsDone returns an error unless as many jobs were finished.
+func (d *deployment) checkJobsDone(t *testing.T, jobs float64) error {
 	t.Helper()
 	n := d.count(t.Context(), fmt.Sprintf(
 		`gh_exporter_backfill_jobs_processed_total{org=%q,result="processed"}`, d.org,
@@ -142,8 +143,8 @@ func (d *deployment) worked(t *testing.T, jobs float64) error {
 	return nil
 }
 
-// emptyQueues is an error unless nothing waits, and nothing is dead.
-func (d *deployment) emptyQueues(t *testing.T) error {
+// checkQueuesEmpty returns an error unless the job queue and the dead-letter queue are empty.
+func (d *deployment) checkQueuesEmpty(t *testing.T) error {
 	t.Helper()
 	for _, queue := range []string{
 		"gh.backfill.jobs", "gh.backfill.jobs." + d.org, "gh.backfill.retry", "gh.backfill.dlq",
@@ -156,12 +157,12 @@ func (d *deployment) emptyQueues(t *testing.T) error {
 	return nil
 }
 
-// TestVanishingJobs: a policy that keeps two jobs and drops the others, then one that refuses them. The replica is
-// degraded, says why, stays ready, and recovers by itself.
+// TestVanishingJobs: with a policy of the broker that keeps two jobs and drops the others, and with one that refuses
+// them, the replica is degraded with the reason, stays ready, and recovers by itself.
 func TestVanishingJobs(t *testing.T) {
 	t.Parallel()
-	data := active(60, 9*24*time.Hour, 12*time.Hour)
-	s := prepareSystem(t, plan{
+	data := newActiveOrg(60, 9*24*time.Hour, 12*time.Hour)
+	s := prepareSystem(t, systemSettings{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 1, interval: 3 * time.Second,
 		lookback: 240 * time.Hour, rabbit: ", prefetch: 1", backfill: ", consumer_count: 1",
@@ -184,7 +185,7 @@ func TestVanishingJobs(t *testing.T) {
 		return nil
 	})
 	s.server.InjectFault(slow)
-	r.check(t, expected{"leader", "degraded", "backfill", false}, 90*time.Second)
+	r.awaitHealth(t, expectedHealth{"leader", "degraded", "backfill", false}, 90*time.Second)
 	detail := func() string {
 		return r.healthz(t).Components["Receiver:githubexporter"].Dependencies["backfill"].Detail
 	}
@@ -203,8 +204,8 @@ func TestVanishingJobs(t *testing.T) {
 	})
 	s.rabbit.Rabbitmqctl("clear_policy", "few")
 	s.server.ClearFaults()
-	r.complete(t, org)
-	r.check(t, expected{"leader", "healthy", "backfill", true}, 2*time.Minute)
+	r.awaitComplete(t, org)
+	r.awaitHealth(t, expectedHealth{"leader", "healthy", "backfill", true}, 2*time.Minute)
 	for _, line := range []string{
 		"Published backfill jobs are not delivered", "Published backfill jobs are delivered again",
 		"RabbitMQ refuses jobs for a queue", "RabbitMQ takes jobs for a queue again",

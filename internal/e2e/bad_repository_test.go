@@ -18,7 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// badRepoConfig reads a small organization; the time-out and the interval are for the test.
+// badRepoConfig reads a small organization, with a short time-out and interval.
 const badRepoConfig = `
 orgs:
   - name: acme
@@ -40,7 +40,7 @@ const (
 	badRepo   = "r00"
 )
 
-// smallOrg has a bad repository and good ones, in each of which something of everything has happened.
+// smallOrg returns an organization with a bad repository and good ones, each with an event of every kind.
 func smallOrg(now time.Time) *githubtest.Dataset {
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: "acme", CreatedAt: now.AddDate(-1, 0, 0)}}
 	for n := range goodRepos + 1 {
@@ -77,32 +77,34 @@ func addActivity(data *githubtest.Dataset, repo string, at time.Time) {
 	})
 }
 
-// follower is a collector that reads the small organization.
-type follower struct {
+// smallOrgCollector is a collector that reads the small organization.
+type smallOrgCollector struct {
 	*collector
 
 	server *githubtest.Server
 	rounds int
 }
 
-func startFollower(t *testing.T, api string, interval, timeout time.Duration, lacking ...string) *follower {
+func startSmallOrgCollector(t *testing.T, api string, interval, timeout time.Duration,
+	lacking ...string,
+) *smallOrgCollector {
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{
 			smallOrg(time.Now()),
 		},
 		Timeline:      githubtest.Timeline{Pivot: time.Now(), Start: time.Now()},
-		Limits:        plenty,
+		Limits:        highLimits,
 		MissingFields: lacking,
 	})
 	gx := startCollector(t, fmt.Sprintf(badRepoConfig, githubtest.DefaultToken, interval, server.URL, api, timeout))
-	return &follower{collector: gx, server: server, rounds: 1}
+	return &smallOrgCollector{collector: gx, server: server, rounds: 1}
 }
 
 var repoSeries = regexp.MustCompile(`^(gh_activity_\w+_total)\{.*repo="(r\d\d)".*\} (\d+)$`)
 
-// sums are the values of a counter by repository.
-func (f *follower) sums(t *testing.T, metric string) map[string]int {
+// sums returns the values of a counter by repository.
+func (f *smallOrgCollector) sums(t *testing.T, metric string) map[string]int {
 	t.Helper()
 	page, err := f.page(t.Context())
 	require.NoError(t, err)
@@ -116,8 +118,8 @@ func (f *follower) sums(t *testing.T, metric string) map[string]int {
 	return found
 }
 
-// round lets something happen in every repository and waits until the good ones show it.
-func (f *follower) round(t *testing.T, within time.Duration) {
+// addRound adds an event to every repository and waits until the good ones show it.
+func (f *smallOrgCollector) addRound(t *testing.T, within time.Duration) {
 	t.Helper()
 	f.rounds++
 	f.server.Update(func(d *githubtest.Dataset) {
@@ -125,11 +127,11 @@ func (f *follower) round(t *testing.T, within time.Duration) {
 			addActivity(d, fmt.Sprintf("r%02d", n), time.Now().Add(-2*time.Second))
 		}
 	})
-	f.follows(t, within, func(repo string) bool { return repo != badRepo })
+	f.awaitRounds(t, within, func(repo string) bool { return repo != badRepo })
 }
 
-// follows waits until the chosen repositories show all rounds.
-func (f *follower) follows(t *testing.T, within time.Duration, chosen func(repo string) bool) {
+// awaitRounds waits until the chosen repositories show all rounds.
+func (f *smallOrgCollector) awaitRounds(t *testing.T, within time.Duration, chosen func(repo string) bool) {
 	t.Helper()
 	eventually(t, within, func() error {
 		for _, metric := range []string{
@@ -147,24 +149,25 @@ func (f *follower) follows(t *testing.T, within time.Duration, chosen func(repo 
 	})
 }
 
-func (f *follower) requireNoCooldown(t *testing.T) {
+func (f *smallOrgCollector) requireNoCooldown(t *testing.T) {
 	t.Helper()
-	require.True(t, f.logged(cooldownBegins).IsZero(), "one repository begins no cooldown")
+	require.True(t, f.lastLogged(cooldownBegins).IsZero(), "one repository begins no cooldown")
 	require.Zero(t, f.count(t.Context(), `gh_exporter_scrape_runs_total{org="acme",result="skipped_unhealthy"}`))
 }
 
+// everyRepo chooses every repository.
 func everyRepo(string) bool { return true }
 
-// TestOneBadRepository: whatever one repository does, the twelve others stay within a scrape interval of the truth, no
-// cooldown begins, and the one is read again when it heals.
+// TestOneBadRepository: whatever fails in one repository, the twelve others are at most one scrape interval late, no
+// cooldown begins, and the one is read again when the fault ends.
 func TestOneBadRepository(t *testing.T) {
 	t.Parallel()
 	const interval = 2 * time.Second
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			f := startFollower(t, api, interval, 5*time.Second)
-			f.follows(t, time.Minute, everyRepo)
+			f := startSmallOrgCollector(t, api, interval, 5*time.Second)
+			f.awaitRounds(t, time.Minute, everyRepo)
 			for name, effect := range map[string]githubtest.Effect{
 				"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503),
 				"broken JSON": githubtest.TruncatedJSON(),
@@ -173,10 +176,10 @@ func TestOneBadRepository(t *testing.T) {
 			} {
 				fault := f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: effect})
 				together := f.server.InjectFault(
-					githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: effect},
+					githubtest.Fault{Match: githubtest.Match{Func: isGroupQueryWithBadRepo}, Effect: effect},
 				)
 				for range 2 {
-					f.round(t, 2*interval+4*time.Second)
+					f.addRound(t, 2*interval+4*time.Second)
 				}
 				t.Logf("%s: struck %d times, and %d groups", name, fault.Hits(), together.Hits())
 				f.server.ClearFaults()
@@ -186,8 +189,8 @@ func TestOneBadRepository(t *testing.T) {
 	}
 }
 
-// inGroup chooses a query for several repositories with the bad one among them.
-func inGroup(r githubtest.RequestInfo) bool {
+// isGroupQueryWithBadRepo reports whether a request is a query for several repositories with the bad one among them.
+func isGroupQueryWithBadRepo(r githubtest.RequestInfo) bool {
 	bad := githubtest.RepositoryNodeID(1000)
 	for name, value := range r.Variables {
 		if r.Operation == "Activities" && strings.HasPrefix(name, "id") && value == bad {
@@ -197,20 +200,23 @@ func inGroup(r githubtest.RequestInfo) bool {
 	return false
 }
 
-// TestOneHangingRepository: a repository that GitHub does not answer in time takes one place of a pass and a bounded
-// time; passes end, and it is read again when it heals.
+// TestOneHangingRepository: a repository for which GitHub does not respond in time takes one slot and a bounded time of
+// each pass; passes end, and it is read again when the fault ends.
 func TestOneHangingRepository(t *testing.T) {
 	t.Parallel()
 	const interval = 10 * time.Second
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			f := startFollower(t, api, interval, time.Second)
-			f.follows(t, time.Minute, everyRepo)
+			f := startSmallOrgCollector(t, api, interval, time.Second)
+			f.awaitRounds(t, time.Minute, everyRepo)
 			f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: badRepo}, Effect: githubtest.Hang()})
-			f.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: inGroup}, Effect: githubtest.Hang()})
+			f.server.InjectFault(githubtest.Fault{
+				Match:  githubtest.Match{Func: isGroupQueryWithBadRepo},
+				Effect: githubtest.Hang(),
+			})
 			for range 3 {
-				f.round(t, 2*interval)
+				f.addRound(t, 2*interval)
 			}
 			f.requireNoCooldown(t)
 			require.Less(
@@ -219,17 +225,17 @@ func TestOneHangingRepository(t *testing.T) {
 				1.2*interval.Seconds(),
 			)
 			f.server.ClearFaults()
-			f.follows(t, time.Minute, everyRepo)
+			f.awaitRounds(t, time.Minute, everyRepo)
 		})
 	}
 }
 
-// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where GitHub has none;
-// pull requests and comments of the repository go on.
+// TestLinesThatFail: commits whose lines GitHub cannot compute are counted, without lines where GitHub has none; pull
+// requests and comments of the repository are still read.
 func TestLinesThatFail(t *testing.T) {
 	t.Parallel()
 	withLines := githubtest.Match{Operation: "Activity", Repo: badRepo, Variables: map[string]any{"lines": true}}
-	group := githubtest.Match{Func: inGroup}
+	group := githubtest.Match{Func: isGroupQueryWithBadRepo}
 	single := githubtest.Match{Repo: badRepo, Route: "/repos/{owner}/{repo}/commits/{ref...}"}
 	for name, test := range map[string]struct {
 		api    string
@@ -242,13 +248,13 @@ func TestLinesThatFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := startFollower(t, test.api, 2*time.Second, 5*time.Second)
-			f.follows(t, time.Minute, everyRepo)
+			f := startSmallOrgCollector(t, test.api, 2*time.Second, 5*time.Second)
+			f.awaitRounds(t, time.Minute, everyRepo)
 			for _, m := range test.faults {
 				f.server.InjectFault(githubtest.Fault{Match: m, Effect: githubtest.GraphQLTimeout(502)})
 			}
-			f.round(t, 15*time.Second)
-			f.follows(t, 45*time.Second, everyRepo)
+			f.addRound(t, 15*time.Second)
+			f.awaitRounds(t, 45*time.Second, everyRepo)
 			added := f.sums(t, "gh_activity_loc_added_total")
 			require.Equal(t, 6, added["r01"])
 			invalid := f.count(t.Context(), `gh_exporter_invalid_values_total{org="acme"}`)
@@ -264,7 +270,7 @@ func TestLinesThatFail(t *testing.T) {
 	}
 }
 
-// TestUndecodableValues: a value that cannot be decoded loses its row, which is counted; what is beside it is there.
+// TestUndecodableValues: a value that cannot be decoded drops its row, which is counted; the rows beside it are read.
 func TestUndecodableValues(t *testing.T) {
 	t.Parallel()
 	const year = `"12200-05-05T00:00:00Z"`
@@ -280,8 +286,8 @@ func TestUndecodableValues(t *testing.T) {
 	} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			f := startFollower(t, api, 2*time.Second, 5*time.Second)
-			f.follows(t, time.Minute, everyRepo)
+			f := startSmallOrgCollector(t, api, 2*time.Second, 5*time.Second)
+			f.awaitRounds(t, time.Minute, everyRepo)
 			for question, path := range paths {
 				f.server.InjectFault(githubtest.Fault{
 					Match: githubtest.Match{
@@ -315,21 +321,21 @@ func TestUndecodableValues(t *testing.T) {
 	}
 }
 
-// TestPassingRefusals: every twentieth request is answered with 404. No series ends, and nothing is late by more than
+// TestTransientRefusals: every twentieth request has the response 404. No series ends, and nothing is late by more than
 // two intervals.
-func TestPassingRefusals(t *testing.T) {
+func TestTransientRefusals(t *testing.T) {
 	t.Parallel()
 	const interval = 2 * time.Second
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			f := startFollower(t, api, interval, 5*time.Second)
-			f.follows(t, time.Minute, everyRepo)
+			f := startSmallOrgCollector(t, api, interval, 5*time.Second)
+			f.awaitRounds(t, time.Minute, everyRepo)
 			for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
 				fault := f.server.InjectFault(githubtest.Fault{Every: 20, Effect: githubtest.Status(status)})
 				for range 4 {
-					f.round(t, 2*interval+3*time.Second)
-					f.follows(t, 2*interval+3*time.Second, everyRepo)
+					f.addRound(t, 2*interval+3*time.Second)
+					f.awaitRounds(t, 2*interval+3*time.Second, everyRepo)
 				}
 				require.Positive(t, fault.Hits())
 				fault.Disarm()
@@ -340,15 +346,15 @@ func TestPassingRefusals(t *testing.T) {
 	}
 }
 
-// TestServerThatLacksAField: the log names the field and the setting that helps, no cooldown follows, and what REST
-// has is read.
+// TestServerThatLacksAField: the log names the field and the setting that helps, no cooldown follows, and what REST has
+// is read.
 func TestServerThatLacksAField(t *testing.T) {
 	t.Parallel()
 	const logged = "The server's GraphQL schema lacks a queried field. Falling back to REST where REST has the data; " +
 		"other windows remain gaps."
-	named := func(f *follower, field string) func() error {
+	named := func(f *smallOrgCollector, field string) func() error {
 		return func() error {
-			if f.logged(logged).IsZero() || !strings.Contains(f.Output(), field) ||
+			if f.lastLogged(logged).IsZero() || !strings.Contains(f.Output(), field) ||
 				!strings.Contains(f.Output(), "github::api: rest") {
 				return errors.New("the log does not name " + field)
 			}
@@ -357,15 +363,15 @@ func TestServerThatLacksAField(t *testing.T) {
 	}
 	t.Run("of the listing", func(t *testing.T) {
 		t.Parallel()
-		f := startFollower(t, "graphql", 2*time.Second, 5*time.Second, "Repository.isEmpty")
-		f.follows(t, time.Minute, everyRepo)
-		f.round(t, 10*time.Second)
+		f := startSmallOrgCollector(t, "graphql", 2*time.Second, 5*time.Second, "Repository.isEmpty")
+		f.awaitRounds(t, time.Minute, everyRepo)
+		f.addRound(t, 10*time.Second)
 		eventually(t, 10*time.Second, named(f, "Repository.isEmpty"))
 		f.requireNoCooldown(t)
 	})
 	t.Run("of pull requests", func(t *testing.T) {
 		t.Parallel()
-		f := startFollower(t, "graphql", time.Second, 5*time.Second, "PullRequest.mergedAt")
+		f := startSmallOrgCollector(t, "graphql", time.Second, 5*time.Second, "PullRequest.mergedAt")
 		eventually(t, time.Minute, named(f, "PullRequest.mergedAt"))
 		eventually(t, time.Minute, func() error {
 			if sums := f.sums(t, "gh_activity_issue_comments_total"); len(sums) != goodRepos+1 {
@@ -381,7 +387,7 @@ func TestServerThatLacksAField(t *testing.T) {
 			t,
 			graphql,
 			12,
-			"those that leave together, and then none: a document that the schema refuses is not asked for again and "+
+			"the queries in flight, and then none: a document that the schema refuses is not sent again and "+
 				"again",
 		)
 	})

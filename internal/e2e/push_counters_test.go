@@ -29,8 +29,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// backend is a server that takes metrics by OTLP over HTTP.
-type backend struct {
+// otlpBackend is a server that receives metrics by OTLP over HTTP.
+type otlpBackend struct {
 	*httptest.Server
 	refuses atomic.Bool
 
@@ -41,9 +41,9 @@ type backend struct {
 	errs   []error
 }
 
-func startBackend(t *testing.T) *backend {
+func startOTLPBackend(t *testing.T) *otlpBackend {
 	t.Helper()
-	b := &backend{deltas: make(map[series]float64), last: make(map[series]float64), ends: make(map[series]int)}
+	b := &otlpBackend{deltas: make(map[series]float64), last: make(map[series]float64), ends: make(map[series]int)}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		request := pmetricotlp.NewExportRequest()
@@ -61,22 +61,22 @@ func startBackend(t *testing.T) *backend {
 	return b
 }
 
-// receive notes the points of the activity metrics.
-func (b *backend) receive(md pmetric.Metrics) {
+// receive records the points of the activity metrics.
+func (b *otlpBackend) receive(md pmetric.Metrics) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				if strings.HasPrefix(m.Name(), "gh.activity.") {
-					b.metric(m)
+					b.receiveMetric(m)
 				}
 			}
 		}
 	}
 }
 
-func (b *backend) metric(m pmetric.Metric) {
+func (b *otlpBackend) receiveMetric(m pmetric.Metric) {
 	for _, p := range pointsOf(m).All() {
 		repo, _ := p.Attributes().Get("repo")
 		user, _ := p.Attributes().Get("user")
@@ -107,6 +107,7 @@ func (b *backend) metric(m pmetric.Metric) {
 	}
 }
 
+// pointsOf returns the points of a gauge or a sum.
 func pointsOf(m pmetric.Metric) pmetric.NumberDataPointSlice {
 	if m.Type() == pmetric.MetricTypeSum {
 		return m.Sum().DataPoints()
@@ -114,8 +115,8 @@ func pointsOf(m pmetric.Metric) pmetric.NumberDataPointSlice {
 	return m.Gauge().DataPoints()
 }
 
-// seen is what has arrived of a metric, by user, zeros left out.
-func (b *backend) seen(of map[series]float64, metric string) map[string]float64 {
+// valuesByUser returns the values of a metric by user, without zeros.
+func (b *otlpBackend) valuesByUser(of map[series]float64, metric string) map[string]float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	found := make(map[string]float64)
@@ -127,7 +128,7 @@ func (b *backend) seen(of map[series]float64, metric string) map[string]float64 
 	return found
 }
 
-func (b *backend) require(t *testing.T) {
+func (b *otlpBackend) require(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,8 +163,8 @@ service:
     metrics: {receivers: [otlp], processors: [cumulativetodelta], exporters: [otlphttp]}
 `
 
-// startPush runs a collector that pushes to an address.
-func startPush(t *testing.T, receiver, endpoint string) *collector {
+// startPushingCollector starts a collector that pushes to an address.
+func startPushingCollector(t *testing.T, receiver, endpoint string) *collector {
 	t.Helper()
 	dir := t.TempDir()
 	c := &collector{binary: proctest.ProgramPath(t, "GX_COLLECTOR"), config: filepath.Join(dir, "collector.yaml")}
@@ -179,8 +180,9 @@ func (c *collector) run(t *testing.T) {
 	c.Run()
 }
 
-// startDeltas runs a collector that makes deltas of what it gets, and gives the endpoint at which it gets it.
-func startDeltas(t *testing.T, endpoint string) string {
+// startDeltaCollector starts a collector that receives cumulative sums and makes deltas of them, and returns the
+// endpoint at which it receives.
+func startDeltaCollector(t *testing.T, endpoint string) string {
 	t.Helper()
 	address := proctest.FreeAddress(t)
 	c := &collector{
@@ -199,50 +201,50 @@ func startDeltas(t *testing.T, endpoint string) string {
 	return "http://" + address
 }
 
-// TestDeltasAreWhatHappened: a processor that makes deltas of the sums counts what happened after the first contact,
-// the first events of users among it, and nothing of the look-back; a kill -9 changes nothing.
-func TestDeltasAreWhatHappened(t *testing.T) {
+// TestDeltasCountNewEvents: a processor that makes deltas of the sums counts the events after the first contact, the
+// first events of users included, and nothing of the look-back; a kill -9 changes nothing.
+func TestDeltasCountNewEvents(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			r := newRenamed(t)
-			deltas := startBackend(t)
+			r := newRenamedAccounts(t)
+			deltas := startOTLPBackend(t)
 			config := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, api)
-			gx := startPush(t, config, startDeltas(t, deltas.URL))
-			r.pushed(t, deltas, map[string]float64{})
-			r.add("eve", "ada")
-			r.pushed(t, deltas, map[string]float64{"eve": 1, "ada": 1})
-			r.add("eve")
-			r.pushed(t, deltas, map[string]float64{"eve": 2, "ada": 1})
+			gx := startPushingCollector(t, config, startDeltaCollector(t, deltas.URL))
+			r.requirePushed(t, deltas, map[string]float64{})
+			r.addForUsers("eve", "ada")
+			r.requirePushed(t, deltas, map[string]float64{"eve": 1, "ada": 1})
+			r.addForUsers("eve")
+			r.requirePushed(t, deltas, map[string]float64{"eve": 2, "ada": 1})
 			gx.Kill()
-			r.add("joe", "bob")
+			r.addForUsers("joe", "bob")
 			gx.run(t)
-			r.pushed(t, deltas, map[string]float64{"eve": 2, "ada": 1, "joe": 1, "bob": 1})
+			r.requirePushed(t, deltas, map[string]float64{"eve": 2, "ada": 1, "joe": 1, "bob": 1})
 			deltas.require(t)
 			requireNoSecret(t, gx.Output())
 		})
 	}
 }
 
-// add has something of every kind but reviews and merges happen now.
-func (r *renamed) add(users ...string) {
+// addForUsers adds an event of every kind except reviews and merges for each of the users, now.
+func (r *renamedAccounts) addForUsers(users ...string) {
 	r.server.Update(func(d *githubtest.Dataset) {
 		for _, user := range users {
-			r.happens(d, user, time.Now().Add(-time.Second))
+			r.addActivity(d, user, time.Now().Add(-time.Second))
 		}
 	})
 }
 
-// pushed waits until the windows have arrived and the deltas are as wanted, and stay so.
-func (r *renamed) pushed(t *testing.T, b *backend, want map[string]float64) {
+// requirePushed waits until the windows have arrived and the deltas are as wanted, and checks that they stay so.
+func (r *renamedAccounts) requirePushed(t *testing.T, b *otlpBackend, want map[string]float64) {
 	t.Helper()
 	differs := func() error {
-		if len(b.seen(b.last, "gh.activity.commits_24h")) == 0 {
+		if len(b.valuesByUser(b.last, "gh.activity.commits_24h")) == 0 {
 			return errors.New("nothing has arrived")
 		}
 		for _, metric := range []string{"commits", "prs_opened", "issue_comments", "loc_added"} {
-			if difference := cmp.Diff(want, b.seen(b.deltas, "gh.activity."+metric)); difference != "" {
+			if difference := cmp.Diff(want, b.valuesByUser(b.deltas, "gh.activity."+metric)); difference != "" {
 				return fmt.Errorf("deltas of %s: %s", metric, difference)
 			}
 		}
@@ -253,8 +255,8 @@ func (r *renamed) pushed(t *testing.T, b *backend, want map[string]float64) {
 	require.NoError(t, differs())
 }
 
-// increase is by how much Prometheus says that the sums of commits have risen, by user, zeros left out.
-func increase(t *testing.T, prom *prometheus) (map[string]float64, error) {
+// increaseByUser returns PromQL's increase() of the sums of commits, by user, without zeros.
+func increaseByUser(t *testing.T, prom *prometheus) (map[string]float64, error) {
 	t.Helper()
 	samples, err := prom.query(t.Context(), "sum by (user) (increase(gh_activity_commits_total[10m]))", time.Now())
 	if err != nil {
@@ -273,11 +275,12 @@ func increase(t *testing.T, prom *prometheus) (map[string]float64, error) {
 	return found, nil
 }
 
-// increased waits until Prometheus counts so much, and counts it still a moment later.
-func increased(t *testing.T, prom *prometheus, want map[string]float64) {
+// requireIncreaseByUser waits until Prometheus has the wanted increases, and checks that they are the same a moment
+// later.
+func requireIncreaseByUser(t *testing.T, prom *prometheus, want map[string]float64) {
 	t.Helper()
 	check := func() error {
-		found, err := increase(t, prom)
+		found, err := increaseByUser(t, prom)
 		if err == nil && !cmp.Equal(want, found) {
 			err = fmt.Errorf("increase: %s", cmp.Diff(want, found))
 		}
@@ -288,28 +291,28 @@ func increased(t *testing.T, prom *prometheus, want map[string]float64) {
 	require.NoError(t, check())
 }
 
-// TestIncreaseIsWhatHappened: increase() of the sums is what happened after the first contact, over a restart and a
+// TestIncreaseCountsNewEvents: increase() of the sums counts the events after the first contact, over a restart and a
 // failover.
-func TestIncreaseIsWhatHappened(t *testing.T) {
+func TestIncreaseCountsNewEvents(t *testing.T) {
 	t.Parallel()
 	t.Run("restart", func(t *testing.T) {
 		t.Parallel()
-		r := newRenamed(t)
+		r := newRenamedAccounts(t)
 		gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, "graphql"))
 		prom := startPrometheus(t, gx.metrics)
-		increased(t, prom, map[string]float64{})
-		r.add("eve", "ada")
-		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		requireIncreaseByUser(t, prom, map[string]float64{})
+		r.addForUsers("eve", "ada")
+		requireIncreaseByUser(t, prom, map[string]float64{"eve": 1, "ada": 1})
 		gx.Kill()
-		gx.restart(t)
-		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
-		r.add("eve", "joe")
-		increased(t, prom, map[string]float64{"eve": 2, "ada": 1, "joe": 1})
+		gx.start(t)
+		requireIncreaseByUser(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		r.addForUsers("eve", "joe")
+		requireIncreaseByUser(t, prom, map[string]float64{"eve": 2, "ada": 1, "joe": 1})
 		requireNoResetOf(t, prom, "commits")
 	})
 	t.Run("failover", func(t *testing.T) {
 		t.Parallel()
-		r := newRenamed(t)
+		r := newRenamedAccounts(t)
 		redis := redistest.Start(t)
 		replicas := startReplicas(
 			t,
@@ -317,23 +320,23 @@ func TestIncreaseIsWhatHappened(t *testing.T) {
 			redis.Address,
 			fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL),
 		)
-		led := leader(t, replicas)
+		led := awaitLeader(t, replicas)
 		prom := startPrometheus(t, replicas[1-led].metrics)
-		increased(t, prom, map[string]float64{})
+		requireIncreaseByUser(t, prom, map[string]float64{})
 		replicas[led].Kill()
-		r.add("eve", "ada")
-		increased(t, prom, map[string]float64{"eve": 1, "ada": 1})
+		r.addForUsers("eve", "ada")
+		requireIncreaseByUser(t, prom, map[string]float64{"eve": 1, "ada": 1})
 		requireNoResetOf(t, prom, "commits")
 	})
 }
 
-// TestEndsAreRepeated: a repository that is renamed while the pipeline refuses metrics ends under its former name when
-// the pipeline takes them again.
-func TestEndsAreRepeated(t *testing.T) {
+// TestStalenessMarkersAreRepeated: the series of a repository that is renamed while the pipeline refuses metrics end
+// under its former name when the pipeline accepts them again.
+func TestStalenessMarkersAreRepeated(t *testing.T) {
 	t.Parallel()
-	r := newRenamed(t)
-	b := startBackend(t)
-	startPush(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, "graphql"), b.URL)
+	r := newRenamedAccounts(t)
+	b := startOTLPBackend(t)
+	startPushingCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, "graphql"), b.URL)
 	arrived := func(name string) func() error {
 		return func() error {
 			b.mu.Lock()
@@ -368,24 +371,24 @@ func TestEndsAreRepeated(t *testing.T) {
 	b.require(t)
 }
 
-// TestPushOverAFailover: the replicas of which the leader pushes are one series to the backend, which does not fall and
-// rises by what happened, before and after the leader was killed.
+// TestPushOverAFailover: replicas of which only the leader pushes are one series to the backend, which does not fall
+// and rises by the new events, before and after the leader was killed.
 func TestPushOverAFailover(t *testing.T) {
 	t.Parallel()
-	r := newRenamed(t)
-	b := startBackend(t)
+	r := newRenamedAccounts(t)
+	b := startOTLPBackend(t)
 	redis := redistest.Start(t)
 	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL) + "emit_from: leader\n"
 	replicas := make([]*replica, 2)
 	for i := range replicas {
 		replicas[i] = startPushingReplica(t, redis.Address, receiver, b.URL)
 	}
-	r.pushed(t, b, map[string]float64{})
-	r.add("eve")
-	r.pushed(t, b, map[string]float64{"eve": 1})
-	replicas[leader(t, replicas)].Kill()
-	r.add("joe", "eve", "ada")
-	r.pushed(t, b, map[string]float64{"eve": 2, "joe": 1, "ada": 1})
+	r.requirePushed(t, b, map[string]float64{})
+	r.addForUsers("eve")
+	r.requirePushed(t, b, map[string]float64{"eve": 1})
+	replicas[awaitLeader(t, replicas)].Kill()
+	r.addForUsers("joe", "eve", "ada")
+	r.requirePushed(t, b, map[string]float64{"eve": 2, "joe": 1, "ada": 1})
 	b.require(t)
 }
 

@@ -27,9 +27,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// pushed is a point that a process pushed, with the identity of its stream as the data model defines it
+// pushedPoint is a point that a process pushed, with the identity of its stream as the data model defines it
 // (https://opentelemetry.io/docs/specs/otel/metrics/data-model/#timeseries-model).
-type pushed struct {
+type pushedPoint struct {
 	process   string
 	stream    string
 	metric    string
@@ -41,12 +41,12 @@ type pushed struct {
 	ended     bool
 }
 
-// pushBackend takes metrics over OTLP. The first part of the path names the process.
+// pushBackend receives metrics by OTLP. The first part of the path names the process.
 type pushBackend struct {
 	*httptest.Server
 
 	mu     sync.Mutex
-	points []pushed
+	points []pushedPoint
 }
 
 func startPushBackend(t *testing.T) *pushBackend {
@@ -84,7 +84,7 @@ func (b *pushBackend) add(process string, md pmetric.Metrics) {
 					if p.ValueType() == pmetric.NumberDataPointValueTypeInt {
 						value = float64(p.IntValue())
 					}
-					b.points = append(b.points, pushed{
+					b.points = append(b.points, pushedPoint{
 						process: process, stream: fmt.Sprint(prefix, m.Name(), p.Attributes().AsRaw()),
 						metric:   m.Name(),
 						instance: instance, org: attribute(p.Attributes(), "org"),
@@ -97,7 +97,7 @@ func (b *pushBackend) add(process string, md pmetric.Metrics) {
 	}
 }
 
-// pushedPoints are the points of a gauge or a sum.
+// pushedPoints returns the points of a gauge or a sum.
 func pushedPoints(m pmetric.Metric) (points pmetric.NumberDataPointSlice, monotonic bool) {
 	switch m.Type() {
 	case pmetric.MetricTypeGauge:
@@ -109,7 +109,7 @@ func pushedPoints(m pmetric.Metric) (points pmetric.NumberDataPointSlice, monoto
 	}
 }
 
-// attribute is a text among attributes, empty when it is missing.
+// attribute returns a text among attributes, "" when it is missing.
 func attribute(attributes pcommon.Map, name string) string {
 	if value, ok := attributes.Get(name); ok {
 		return value.Str()
@@ -117,15 +117,16 @@ func attribute(attributes pcommon.Map, name string) string {
 	return ""
 }
 
-func (b *pushBackend) all() []pushed {
+// allPoints returns all points that were pushed.
+func (b *pushBackend) allPoints() []pushedPoint {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.points)
 }
 
-// led is the process that pushed an organization's passes last, and when.
-func (b *pushBackend) led(org string) (process string, at time.Time) {
-	for _, p := range b.all() {
+// lastLeader returns the process that pushed an organization's passes last, and when.
+func (b *pushBackend) lastLeader(org string) (process string, at time.Time) {
+	for _, p := range b.allPoints() {
 		if p.metric == "gh.exporter.leader" && p.org == org && p.value == 1 && p.at.AsTime().After(at) {
 			process, at = p.process, p.at.AsTime()
 		}
@@ -133,21 +134,21 @@ func (b *pushBackend) led(org string) (process string, at time.Time) {
 	return process, at
 }
 
-// startPushing starts a replica with another exporter beside the page.
-func startPushing(t *testing.T, redis, receiver, exporter, settings string) *replica {
+// startReplicaWithExporter starts a replica with another exporter beside the page.
+func startReplicaWithExporter(t *testing.T, redis, receiver, exporter, settings string) *replica {
 	t.Helper()
 	block := fmt.Sprintf("{endpoints: [%q]}", redis)
 	r := newReplica(t, "info", "redis: "+block, block, receiver,
 		"\nexporters:\n", fmt.Sprintf("\nexporters:\n  %s: %s\n", exporter, settings),
 		"exporters: [prometheus]", fmt.Sprintf("exporters: [prometheus, %s]", exporter))
-	r.restart(t)
+	r.start(t)
 	return r
 }
 
-// twoOrganizations are small ones, with settings of the receiver that read both.
-func twoOrganizations(t *testing.T, more string) (receiver string, server *githubtest.Server) {
+// startTwoOrganizations starts GitHub with two small organizations, and returns settings of a receiver that reads both.
+func startTwoOrganizations(t *testing.T, more string) (receiver string, server *githubtest.Server) {
 	t.Helper()
-	settings := githubtest.Settings{Now: time.Now, Limits: plenty}
+	settings := githubtest.Settings{Now: time.Now, Limits: highLimits}
 	var orgs strings.Builder
 	for _, name := range []string{"acme", "umbrella"} {
 		data := namedData()
@@ -187,46 +188,48 @@ var (
 	}
 )
 
-// TestStreamsOfReplicas: three replicas push over OTLP in every combination of leadership and emit_from. No two of them
-// push one stream, nothing is missing, and no cumulative sum falls or starts at another time, over a kill of a
-// leader too.
+// TestStreamsOfReplicas: three replicas push by OTLP in every combination of leadership and emit_from. No two of them
+// push one stream, no metric is missing, and no cumulative sum falls or starts at another time, also when a leader is
+// killed.
 func TestStreamsOfReplicas(t *testing.T) {
 	t.Parallel()
 	for _, leadership := range []string{"receiver", "org"} {
 		for _, emitFrom := range []string{"all", "leader"} {
 			t.Run(leadership+" "+emitFrom, func(t *testing.T) {
 				t.Parallel()
-				receiver, _ := twoOrganizations(t, fmt.Sprintf("leadership: %s\nemit_from: %s\n", leadership, emitFrom))
+				receiver, _ := startTwoOrganizations(t, fmt.Sprintf("leadership: %s\nemit_from: %s\n", leadership,
+					emitFrom))
 				redis, backend := redistest.Start(t), startPushBackend(t)
 				replicas := make(map[string]*replica)
 				for n := range 3 {
 					name := fmt.Sprintf("replica-%d", n)
-					replicas[name] = startPushing(t, redis.Address, receiver, "otlphttp", // before 0.165 the only name
+					replicas[name] = startReplicaWithExporter(t, redis.Address, receiver, "otlphttp",
+						// before 0.165 the only name
 						fmt.Sprintf("{endpoint: %q, compression: none}", backend.URL+"/"+name))
 				}
 				awaitStreams(t, backend, replicas, emitFrom, time.Now())
-				killed, _ := backend.led("acme")
+				killed, _ := backend.lastLeader("acme")
 				replicas[killed].Kill()
 				delete(replicas, killed)
 				awaitStreams(t, backend, replicas, emitFrom, time.Now().Add(lease))
-				requireStreams(t, backend.all(), emitFrom)
+				requireStreams(t, backend.allPoints(), emitFrom)
 				for _, r := range replicas {
 					require.Less(t, r.Stop(), 2*time.Second)
 				}
-				requireStreams(t, backend.all(), emitFrom)
+				requireStreams(t, backend.allPoints(), emitFrom)
 			})
 		}
 	}
 }
 
-// awaitStreams waits until everything that is expected was pushed after a moment: what is about a replica by each, what
-// is about an organization by each, or by one.
+// awaitStreams waits until every expected metric was pushed after a time: the metrics of a replica by each, those of an
+// organization by each or by one.
 func awaitStreams(t *testing.T, b *pushBackend, replicas map[string]*replica, emitFrom string, since time.Time) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
 		type pair struct{ metric, org string }
 		found := make(map[pair]map[string]bool)
-		for _, p := range b.all() {
+		for _, p := range b.allPoints() {
 			if p.ended || !p.at.AsTime().After(since) {
 				continue
 			}
@@ -260,10 +263,10 @@ func awaitStreams(t *testing.T, b *pushBackend, replicas map[string]*replica, em
 	})
 }
 
-// requireStreams checks the points of all streams in the order in which they came.
-func requireStreams(t *testing.T, points []pushed, emitFrom string) {
+// requireStreams checks the points of all streams in the order of their arrival.
+func requireStreams(t *testing.T, points []pushedPoint, emitFrom string) {
 	t.Helper()
-	last := make(map[string]pushed)
+	last := make(map[string]pushedPoint)
 	instances, handedOver := make(map[string]string), 0
 	for _, p := range points {
 		before, met := last[p.stream]
@@ -297,7 +300,7 @@ func requireStreams(t *testing.T, points []pushed, emitFrom string) {
 
 const remoteWrite = `{endpoint: "http://%s/api/v1/write", retry_on_failure: {enabled: false}}`
 
-// startReceivingPrometheus runs one that samples are written to.
+// startReceivingPrometheus starts a Prometheus that receives remote writes.
 func startReceivingPrometheus(t *testing.T) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -308,28 +311,29 @@ func startReceivingPrometheus(t *testing.T) *prometheus {
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+p.address, "--log.level=warn",
 		"--web.enable-remote-write-receiver").Run()
 	eventually(t, time.Minute, func() error {
-		_, err := get(t.Context(), "http://"+p.address+"/-/ready")
+		_, err := getBody(t.Context(), "http://"+p.address+"/-/ready")
 		return err
 	})
 	return p
 }
 
-// TestRemoteWriteOfReplicas: two replicas write into one Prometheus, which refuses nothing, over a change of leader
-// too.
+// TestRemoteWriteOfReplicas: two replicas write into one Prometheus, which refuses no sample, also over a change of
+// leader.
 func TestRemoteWriteOfReplicas(t *testing.T) {
 	t.Parallel()
 	for _, emitFrom := range []string{"all", "leader"} {
 		t.Run(emitFrom, func(t *testing.T) {
 			t.Parallel()
-			receiver, _ := twoOrganizations(t, "emit_from: "+emitFrom)
+			receiver, _ := startTwoOrganizations(t, "emit_from: "+emitFrom)
 			redis, prom := redistest.Start(t), startReceivingPrometheus(t)
 			var replicas []*replica
 			for range 2 {
-				replicas = append(replicas, startPushing(t, redis.Address, receiver, "prometheusremotewrite",
+				replicas = append(replicas, startReplicaWithExporter(t, redis.Address, receiver,
+					"prometheusremotewrite",
 					fmt.Sprintf(remoteWrite, prom.address)))
 			}
-			leads := leader(t, replicas)
-			replicas[leads].complete(t, "acme")
+			leads := awaitLeader(t, replicas)
+			replicas[leads].awaitComplete(t, "acme")
 			requireWritten(t, prom, 2, emitFrom)
 			replicas[leads].Stop()
 			other := replicas[1-leads]
@@ -340,10 +344,10 @@ func TestRemoteWriteOfReplicas(t *testing.T) {
 				}
 				return err
 			})
-			other.complete(t, "acme")
+			other.awaitComplete(t, "acme")
 			requireWritten(t, prom, 1, emitFrom)
 			other.Stop()
-			page, err := get(t.Context(), "http://"+prom.address+"/metrics")
+			page, err := getBody(t.Context(), "http://"+prom.address+"/metrics")
 			require.NoError(t, err)
 			for line := range strings.Lines(page) {
 				if strings.HasPrefix(line, "prometheus_http_requests_total{") &&
@@ -358,8 +362,8 @@ func TestRemoteWriteOfReplicas(t *testing.T) {
 	}
 }
 
-// requireWritten waits until Prometheus has the series of the given number of replicas, and of the organization from as
-// many, or from one.
+// requireWritten waits until Prometheus has the series of the given number of replicas, and those of the organization
+// from as many, or from one.
 func requireWritten(t *testing.T, prom *prometheus, replicas int, emitFrom string) {
 	t.Helper()
 	organizations := replicas

@@ -28,8 +28,8 @@ github:
 emit_interval: 1s
 `
 
-// names waits until all pages give a reason for a dependency that is not healthy.
-func (r *replica) names(t *testing.T, dependency, reason string) {
+// awaitReason waits until all health pages have a reason for an unhealthy dependency.
+func (r *replica) awaitReason(t *testing.T, dependency, reason string) {
 	t.Helper()
 	eventually(t, 10*time.Second, func() error {
 		one := r.healthz(t).Components["Receiver:githubexporter"]
@@ -37,7 +37,7 @@ func (r *replica) names(t *testing.T, dependency, reason string) {
 			return fmt.Errorf("%s: want %q, /healthz says %q", dependency, reason, detail)
 		}
 		for _, url := range r.ready {
-			_, page := status(t, url+"?verbose")
+			_, page := getStatus(t, url+"?verbose")
 			part := page.Components["pipeline:metrics"].Components["receiver:githubexporter"]
 			if detail := part.Attributes.Health.Dependencies[dependency].Detail; !strings.Contains(detail, reason) {
 				return fmt.Errorf("%s: want %q, the attributes of %s say %q", dependency, reason, url, detail)
@@ -52,8 +52,9 @@ func (r *replica) names(t *testing.T, dependency, reason string) {
 
 const staticLeader = "static: {role: leader}"
 
-// TestPresentReasonOfGitHub: before an organization was read the replica is not ready, with the present reason, which
-// the next probe finds however long the interval of the passes is, with a cooldown or not; later trouble is degraded.
+// TestPresentReasonOfGitHub: before an organization was read, the replica is not ready, with the present reason, which
+// the next probe finds however long the interval of the passes is, with a cooldown or without; later failures are
+// degraded.
 func TestPresentReasonOfGitHub(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -62,7 +63,7 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 			t.Parallel()
 			server := githubtest.Start(
 				t,
-				githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty},
+				githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits},
 			)
 			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(502)})
 			r := startReplica(
@@ -72,73 +73,76 @@ func TestPresentReasonOfGitHub(t *testing.T) {
 				fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "10m", server.URL, threshold),
 			)
 			for _, dependency := range []string{"github", "github_access"} {
-				r.names(t, dependency, "(status 502)")
+				r.awaitReason(t, dependency, "(status 502)")
 			}
-			require.NoError(t, r.checkContrib(t, expected{"leader", "unhealthy", "github_access", false}))
+			require.NoError(t, r.checkContrib(t, expectedHealth{"leader", "unhealthy", "github_access", false}))
 			server.ClearFaults()
 			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)})
 			for _, dependency := range []string{"github", "github_access"} {
-				r.names(t, dependency, "credential refused (status 401)")
+				r.awaitReason(t, dependency, "credential refused (status 401)")
 			}
-			require.NoError(t, r.checkContrib(t, expected{"leader", "unhealthy", "github_access", false}))
+			require.NoError(t, r.checkContrib(t, expectedHealth{"leader", "unhealthy", "github_access", false}))
 		})
 	}
 	t.Run("after it was read", func(t *testing.T) {
 		t.Parallel()
-		server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+		server := githubtest.Start(t, githubtest.Settings{
+			Datasets: []*githubtest.Dataset{loadData(t)},
+			Limits:   highLimits,
+		})
 		server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)})
 		r := startReplica(t, staticLeader, fmt.Sprintf("{endpoints: [%q]}", redis.Address),
 			fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "1s", server.URL, 1000))
-		r.names(t, "github_access", "credential refused (status 401)")
-		r.check(t, expected{"leader", "unhealthy", "github_access", false}, within)
+		r.awaitReason(t, "github_access", "credential refused (status 401)")
+		r.awaitHealth(t, expectedHealth{"leader", "unhealthy", "github_access", false}, healthTimeout)
 		server.ClearFaults()
-		r.check(t, expected{"leader", "healthy", "github_access", true}, 30*time.Second)
+		r.awaitHealth(t, expectedHealth{"leader", "healthy", "github_access", true}, 30*time.Second)
 		for _, code := range []int{502, 503, 401} {
 			server.ClearFaults()
 			server.InjectFault(githubtest.Fault{Effect: githubtest.Status(code)})
-			r.names(t, "github", fmt.Sprintf("(status %d)", code))
-			r.check(t, expected{"leader", "degraded", "github", false}, within)
+			r.awaitReason(t, "github", fmt.Sprintf("(status %d)", code))
+			r.awaitHealth(t, expectedHealth{"leader", "degraded", "github", false}, healthTimeout)
 		}
 		server.ClearFaults()
-		r.check(t, expected{"leader", "healthy", "github", true}, 30*time.Second)
+		r.awaitHealth(t, expectedHealth{"leader", "healthy", "github", true}, 30*time.Second)
 	})
 }
 
-// TestPresentReasonOfRedis names a wrong password, a server that is down, and one that does not answer.
+// TestPresentReasonOfRedis: the reason names a wrong password, a server that is down, and one that does not respond.
 func TestPresentReasonOfRedis(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	redis := redistest.Start(t)
 	admin := redis.Client() // its connection stays as it is
 	require.NoError(t, admin.ConfigSet(t.Context(), "requirepass", "right").Err())
 	link := startProxy(t, redis.Address)
 	r := startReplica(t, staticLeader, fmt.Sprintf("{endpoints: [%q], password: wrong}", link.Listen),
 		fmt.Sprintf(reasonsConfig, org, githubtest.DefaultToken, "1s", server.URL, 1000))
-	r.names(t, "redis", "WRONGPASS")
-	r.check(t, expected{"follower", "unhealthy", "redis", false}, within)
-	_, first := status(t, r.ready[0])
+	r.awaitReason(t, "redis", "WRONGPASS")
+	r.awaitHealth(t, expectedHealth{"follower", "unhealthy", "redis", false}, healthTimeout)
+	_, first := getStatus(t, r.ready[0])
 	link.cut()
-	r.names(t, "redis", "connection refused")
-	_, second := status(t, r.ready[0])
+	r.awaitReason(t, "redis", "connection refused")
+	_, second := getStatus(t, r.ready[0])
 	require.WithinDuration(t, first.StatusTime, second.StatusTime, 10*time.Millisecond, "the outage is the same")
 	link.mend()
-	r.names(t, "redis", "WRONGPASS")
-	link.slow(5 * time.Second)
-	r.names(t, "redis", "no response within 1s")
-	link.quick()
+	r.awaitReason(t, "redis", "WRONGPASS")
+	link.slowDown(5 * time.Second)
+	r.awaitReason(t, "redis", "no response within 1s")
+	link.speedUp()
 	require.NoError(t, admin.ConfigSet(t.Context(), "requirepass", "wrong").Err())
-	r.check(t, expected{"leader", "healthy", "redis", true}, 30*time.Second)
+	r.awaitHealth(t, expectedHealth{"leader", "healthy", "redis", true}, 30*time.Second)
 	requireNoSecret(t, r.Output())
 }
 
-// TestPresentReasonOfRabbitMQ names a wrong password, and a broker that does not answer, for the connections and for
-// what would be consumed.
+// TestPresentReasonOfRabbitMQ: the reason names a wrong password, and a broker that does not respond, for the
+// connections and for the consumer.
 func TestPresentReasonOfRabbitMQ(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is this machine's
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = silent.Close() })
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	rabbit, redis := rabbittest.Start(t), redistest.Start(t)
 	for reason, address := range map[string]string{
 		"connect: Exception (403)": rabbit.Address, "no answer within 2s": silent.Addr().String(),
@@ -151,8 +155,8 @@ func TestPresentReasonOfRabbitMQ(t *testing.T) {
 					"amqp://"+address+"/")
 			r := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", redis.Address), config)
 			for _, dependency := range []string{"amqp", "consumer"} {
-				r.names(t, dependency, reason)
-				r.check(t, expected{"follower", "unhealthy", dependency, false}, within)
+				r.awaitReason(t, dependency, reason)
+				r.awaitHealth(t, expectedHealth{"follower", "unhealthy", dependency, false}, healthTimeout)
 			}
 		})
 	}

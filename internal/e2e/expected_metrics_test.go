@@ -9,12 +9,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// series is a series of the activity metrics.
+// series identifies a series of the activity metrics.
 type series struct{ metric, repo, user string }
 
-// truth computes the activity metrics from the data files, in the plainest way there is: it shares nothing with the
+// expectedMetrics computes the activity metrics from the data files in the plainest way: it shares no code with the
 // exporter.
-type truth struct {
+type expectedMetrics struct {
 	data     *githubtest.Dataset
 	timeline githubtest.Timeline
 	visible  time.Time // nothing that happened later was served
@@ -22,37 +22,38 @@ type truth struct {
 	metrics  map[series]float64
 }
 
-func truthAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible, at time.Time) map[series]float64 {
-	t := &truth{data: data, timeline: timeline, visible: visible, at: at, metrics: make(map[series]float64)}
+func expectedAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible, at time.Time) map[series]float64 {
+	t := &expectedMetrics{data: data, timeline: timeline, visible: visible, at: at, metrics: make(map[series]float64)}
 	for _, c := range data.Commits {
-		t.event("commits", c.Repo, login(c.Login, "unlinked_git_author"), c.CommittedAt)
-		t.lines(&c)
+		t.addEvent("commits", c.Repo, login(c.Login, "unlinked_git_author"), c.CommittedAt)
+		t.addLines(&c)
 	}
 	for _, p := range data.Pulls {
 		author := login(p.Login, "ghost")
-		t.event("prs_opened", p.Repo, author, p.CreatedAt)
+		t.addEvent("prs_opened", p.Repo, author, p.CreatedAt)
 		if p.MergedAt != nil {
-			t.event("prs_merged", p.Repo, author, *p.MergedAt)
+			t.addEvent("prs_merged", p.Repo, author, *p.MergedAt)
 		}
 	}
 	for _, r := range data.Reviews {
 		if r.SubmittedAt != nil {
-			t.event("reviews_submitted", r.Repo, login(r.Login, "ghost"), *r.SubmittedAt)
+			t.addEvent("reviews_submitted", r.Repo, login(r.Login, "ghost"), *r.SubmittedAt)
 		}
 	}
 	for _, c := range data.Comments {
-		t.event("issue_comments", c.Repo, login(c.Login, "ghost"), c.CreatedAt)
+		t.addEvent("issue_comments", c.Repo, login(c.Login, "ghost"), c.CreatedAt)
 	}
 	for _, is := range data.OpenedIssues() {
 		author := login(is.Login, "ghost")
-		t.event("issues_opened", is.Repo, author, is.CreatedAt)
+		t.addEvent("issues_opened", is.Repo, author, is.CreatedAt)
 		for _, at := range is.ClosedAt {
-			t.event("issues_closed", is.Repo, author, at)
+			t.addEvent("issues_closed", is.Repo, author, at)
 		}
 	}
 	return t.metrics
 }
 
+// login returns a login, or otherwise where it is nil.
 func login(login *string, otherwise string) string {
 	if login == nil {
 		return otherwise
@@ -60,8 +61,8 @@ func login(login *string, otherwise string) string {
 	return *login
 }
 
-// event counts something that happened, if it has been served.
-func (t *truth) event(kind, repo, user string, data time.Time) {
+// addEvent counts an event if GitHub has shown it.
+func (t *expectedMetrics) addEvent(kind, repo, user string, data time.Time) {
 	happened := t.timeline.ToServed(data)
 	if happened.After(t.visible) {
 		return
@@ -72,8 +73,8 @@ func (t *truth) event(kind, repo, user string, data time.Time) {
 	t.metrics[last] = max(t.metrics[last], float64(happened.Unix()))
 }
 
-// lines counts a commit's lines; those of merge commits do not count, but show that there are commits.
-func (t *truth) lines(c *githubtest.Commit) {
+// addLines counts a commit's lines; those of merge commits do not count, but show that there are commits.
+func (t *expectedMetrics) addLines(c *githubtest.Commit) {
 	happened := t.timeline.ToServed(c.CommittedAt)
 	if happened.After(t.visible) {
 		return
@@ -93,18 +94,18 @@ func (t *truth) lines(c *githubtest.Commit) {
 	t.add("gh_activity_loc_removed_total", c.Repo, user, c.Deletions, true)
 }
 
-// add adds to a series when the event counts; when it does not, the series is there all the same.
-func (t *truth) add(metric, repo, user string, n int, counts bool) {
+// add adds to a series when the event counts; when it does not, the series exists all the same.
+func (t *expectedMetrics) add(metric, repo, user string, n int, counts bool) {
 	if !counts {
 		n = 0
 	}
 	t.metrics[series{metric, repo, user}] += float64(n)
 }
 
-// linesTruthAt is the truth where commits are read without lines: there are no sums of lines, and of the weekly lines
-// only those that GitHub could report. The statistics know who has an account and a commit that is no merge. Where all
-// commits of the week were read, and where there was no push since it began, all users are known.
-func linesTruthAt(
+// expectedLinesAt is expectedAt where commits are read without lines: there are no sums of lines, and of the weekly
+// lines only those that GitHub can report. The statistics have the users with an account and a commit that is not a
+// merge. Where all commits of the week were read, and where there was no push since it began, all users are known.
+func expectedLinesAt(
 	data *githubtest.Dataset,
 	timeline githubtest.Timeline,
 	at time.Time,
@@ -117,7 +118,7 @@ func linesTruthAt(
 		}
 	}
 	quiet := quietRepos(data, timeline, at)
-	metrics := truthAt(data, timeline, timeline.Start, at)
+	metrics := expectedAt(data, timeline, timeline.Start, at)
 	for s := range metrics {
 		switch s.metric {
 		case "gh_activity_loc_added_total", "gh_activity_loc_removed_total":
@@ -131,7 +132,7 @@ func linesTruthAt(
 	return metrics
 }
 
-// quietRepos are those without a push since the last complete week began.
+// quietRepos returns the repositories without a push since the last complete week began.
 func quietRepos(data *githubtest.Dataset, timeline githubtest.Timeline, at time.Time) map[string]bool {
 	sunday := at.UTC().Truncate(24 * time.Hour)
 	for sunday.Weekday() != time.Sunday {

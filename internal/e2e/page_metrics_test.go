@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pageMetrics are the metrics that the page of a healthy organization has, as the Prometheus exporter writes them: the
-// type and the labels. Those of the replica have its identity in the label instance.
+// pageMetrics has the metrics on the page of a healthy organization, as the Prometheus exporter writes them: type and
+// labels. Those of the replica have its identity in the label instance.
 var pageMetrics = map[string]string{
 	"gh_activity_commits_24h":                            "gauge org repo user",
 	"gh_activity_prs_opened_24h":                         "gauge org repo user",
@@ -77,7 +77,7 @@ var (
 	pageLabel  = regexp.MustCompile(`(\w+)="(?:[^"\\]|\\.)*"`)
 )
 
-// requirePage checks the names, types and labels of everything on the page.
+// requirePage checks the names, types and labels of all metrics on the page.
 func requirePage(t *testing.T, gx *collector) {
 	t.Helper()
 	page, err := gx.page(t.Context())

@@ -35,15 +35,15 @@ backfill: {enabled: false}
 emit_interval: 1s
 `
 
-// TestFirstFailureIsAnIncrease: PromQL's increase() sees the first failure of a pass and the first answer of a class,
-// both when they come after good ones and when they are the very first of a new ledger.
+// TestFirstFailureIsAnIncrease: PromQL's increase() has the first failure of a pass and the first response of a class,
+// both when they follow successful ones and when they are the first of a new ledger.
 func TestFirstFailureIsAnIncrease(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]bool{"first of all": true, "after good ones": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: plenty,
+				Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: highLimits,
 			})
 			refuse := func() { server.InjectFault(githubtest.Fault{Effect: githubtest.Status(401)}) }
 			if first {
@@ -55,7 +55,7 @@ func TestFirstFailureIsAnIncrease(t *testing.T) {
 			prom := startPrometheus(t, gx.metrics)
 			const failures = `gh_exporter_scrape_runs_total{org="acme",result="failure"}`
 			if !first {
-				gx.complete(t, "acme")
+				gx.awaitComplete(t, "acme")
 				for _, series := range []string{
 					failures, `gh_exporter_github_requests_total{endpoint="Discover",org="acme",status_class="4xx"}`,
 					`gh_exporter_store_write_total{result="fenced",source="worker_backfill"}`,
@@ -74,7 +74,7 @@ func TestFirstFailureIsAnIncrease(t *testing.T) {
 				return nil
 			})
 			server.ClearFaults()
-			gx.complete(t, "acme")
+			gx.awaitComplete(t, "acme")
 			counted := []string{failures}
 			if !first {
 				counted = append(counted,
@@ -87,7 +87,7 @@ func TestFirstFailureIsAnIncrease(t *testing.T) {
 	}
 }
 
-// requireIncrease compares increase() over everything with what was counted. It extrapolates a little.
+// requireIncrease compares increase() over all time, which extrapolates a little, with the counted number.
 func requireIncrease(t *testing.T, prom *prometheus, series string, counted float64) {
 	t.Helper()
 	require.GreaterOrEqual(t, counted, 1.0)
@@ -104,11 +104,11 @@ func requireIncrease(t *testing.T, prom *prometheus, series string, counted floa
 	})
 }
 
-// TestLimitsOfReplicas: a replica that asks GitHub nothing shows the limits that its leader meets, with the limit
-// itself. After the reset nothing is shown, until GitHub reports the next window.
+// TestLimitsOfReplicas: a replica that sends no requests to GitHub shows the quotas that its leader reports. After the
+// reset nothing is shown, until GitHub reports the next window.
 func TestLimitsOfReplicas(t *testing.T) {
 	t.Parallel()
-	limits := plenty
+	limits := highLimits
 	limits.Window = 20 * time.Second
 	server := githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{namedData()}, Now: time.Now, Limits: limits,
@@ -181,11 +181,11 @@ service:
       exporters: [prometheus]
 `
 
-// TestTwoReceiversInACollector: what is about each of two receivers stands beside the other's on the page, under the
-// collector's own identity, and a dependency names the organization that has it.
+// TestTwoReceiversInACollector: the metrics of two receivers in one collector have the collector's identity, do not
+// replace each other, and a dependency names its organization.
 func TestTwoReceiversInACollector(t *testing.T) {
 	t.Parallel()
-	settings := githubtest.Settings{Now: time.Now, Limits: plenty}
+	settings := githubtest.Settings{Now: time.Now, Limits: highLimits}
 	for _, name := range []string{"acme", "umbrella"} {
 		data := namedData()
 		data.Org.Login = name
@@ -198,9 +198,9 @@ func TestTwoReceiversInACollector(t *testing.T) {
 	}
 	text := fmt.Sprintf(twoReceivers, githubtest.DefaultToken, server.URL, gx.metrics)
 	require.NoError(t, os.WriteFile(gx.config, []byte(text), 0o600))
-	gx.restart(t)
-	gx.complete(t, "acme")
-	gx.complete(t, "umbrella")
+	gx.start(t)
+	gx.awaitComplete(t, "acme")
+	gx.awaitComplete(t, "umbrella")
 	const second = `receiver="githubexporter/second"`
 	want := map[string]float64{
 		`gh_exporter_dependency_health{dependency="github",instance="replica-7",org="acme"}`: 1,
