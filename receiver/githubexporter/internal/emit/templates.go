@@ -17,12 +17,13 @@ import (
 // (https://opentelemetry.io/docs/specs/semconv/registry/attributes/vcs/).
 const providerName = "github"
 
-// schemaURL is that of the semantic conventions 1.44.0, by whose names resources are described. The generated code has
-// the newest one for which there is a Go module; the attributes that are used are the same in both.
+// schemaURL is the schema of the semantic conventions 1.44.0, which have the names of the resource attributes. The
+// generated code has the newest one for which there is a Go module; the attributes that are used are the same in both.
 const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 
-// metricTemplates has the activity metrics without their points, as metadata.yaml describes them and the configuration
-// enables them. The generated builder makes them once; the points are added by hand, because there are many.
+// metricTemplates are the activity metrics without points, as metadata.yaml describes them and the configuration
+// enables them. The generated builder makes them once; the points are made without it, because there are many. It does
+// not change.
 type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
 	emptyScope pmetric.ScopeMetrics
@@ -33,7 +34,7 @@ type metricTemplates struct {
 
 //go:generate go run -C ../../../../internal/tools ./recordgen ../../receiver/githubexporter/internal/metadata/generated_metrics.go ../../receiver/githubexporter/internal/emit/generated_records.go
 
-// record is a method of the builder that records a point of an activity metric. recordsByName has them by the metric's
+// record is a method of the builder that records a point of an activity metric; recordsByName has them by the metric's
 // name.
 type record func(mb *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo, user string)
 
@@ -49,7 +50,7 @@ func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 	return f
 }
 
-// addTemplate keeps the form of a metric; a disabled one is not there.
+// addTemplate adds the template of a metric; none for a disabled one.
 func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	if md.MetricCount() == 0 {
 		return
@@ -65,7 +66,7 @@ func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	f.emptyScope.SetSchemaUrl(scope.SchemaUrl())
 }
 
-// name is the metric's name, empty when it is disabled.
+// name returns the metric's name; empty when it is disabled.
 func (f *metricTemplates) name(m int) string {
 	if !f.enabled[m] {
 		return ""
@@ -73,11 +74,13 @@ func (f *metricTemplates) name(m int) string {
 	return f.template[m].Name()
 }
 
+// setScope sets the scope of an organization's metrics.
 func (f *metricTemplates) setScope(sm pmetric.ScopeMetrics) {
 	f.emptyScope.Scope().CopyTo(sm.Scope())
 	sm.SetSchemaUrl(f.emptyScope.SchemaUrl())
 }
 
+// setResource sets the resource of an organization's metrics.
 func (f *metricTemplates) setResource(rm pmetric.ResourceMetrics, org string) {
 	builder := f.builder.NewResourceBuilder()
 	builder.SetVcsOwnerName(org)

@@ -10,15 +10,17 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 )
 
-// markerEmissions is how many emissions say that a series has ended: the pipeline may refuse one.
+// markerEmissions is the number of emissions that have a staleness marker of an ended series: the pipeline may reject
+// one.
 const markerEmissions = 3
 
-// endedSeries knows the series of the exporter's own metrics that the last emissions had, and marks those that are not
-// shown any more as ended. A backend would go on with the last value for minutes otherwise.
+// endedSeries finds the series of the exporter's own metrics that were in the last emissions and are not in this one,
+// such as those of a leader after its term, and adds staleness markers for them: a backend would show the last value
+// for minutes. It belongs to the emitter.
 type endedSeries struct {
-	emission int
-	shown    map[ownSeries]int // the emission that showed the series last
-	// resources and metrics have what a mark needs beside the attributes, without any points.
+	emission int               // number of the last emission
+	shown    map[ownSeries]int // number of the emission that had the series last
+	// resources and metrics are the resources and the metrics of markers, without points.
 	resources map[string]pmetric.ResourceMetrics
 	metrics   map[string]pmetric.Metric
 }
@@ -33,10 +35,10 @@ func newEndedSeries() *endedSeries {
 	}
 }
 
-// separator is in no attribute: GitHub's names are ASCII, and the collector's ids are, too.
+// separator occurs in no attribute: the names of GitHub and the ids of the collector are ASCII.
 const separator = "\xff"
 
-// attributesKey joins attributes, which have texts as values, in their order.
+// attributesKey returns the attributes, whose values are texts, as one text in their order.
 func attributesKey(attributes pcommon.Map) string {
 	var key strings.Builder
 	for name, value := range attributes.All() {
@@ -45,7 +47,8 @@ func attributesKey(attributes pcommon.Map) string {
 	return key.String()
 }
 
-// dropResource removes the series of a resource that another process goes on with: they have not ended.
+// dropResource drops the series of a resource that another process emits from now on: they have not ended and get no
+// markers.
 func (e *endedSeries) dropResource(resource pcommon.Resource) {
 	key := attributesKey(resource.Attributes())
 	for series := range e.shown {
@@ -55,7 +58,8 @@ func (e *endedSeries) dropResource(resource pcommon.Resource) {
 	}
 }
 
-// appendMarkers notes the series of an emission and adds marks for those that ended in the last ones.
+// appendMarkers records the series of an emission, and adds staleness markers to it for those that ended in the last
+// ones.
 func (e *endedSeries) appendMarkers(md pmetric.Metrics, at pcommon.Timestamp) {
 	e.emission++
 	for _, rm := range md.ResourceMetrics().All() {
@@ -81,8 +85,8 @@ func (e *endedSeries) appendMarkers(md pmetric.Metrics, at pcommon.Timestamp) {
 	}
 }
 
-// appendMarker makes the mark of a series. Each needs a metric of its own: the Prometheus exporter leaves out the
-// points of a metric that come after one without a value.
+// appendMarker makes a metric the staleness marker of a series. Each marker needs a metric of its own: the Prometheus
+// exporter leaves out the points of a metric that come after one without a value.
 func (e *endedSeries) appendMarker(metric pmetric.Metric, series ownSeries, at pcommon.Timestamp) {
 	e.metrics[series.metric].CopyTo(metric)
 	point := points(metric).AppendEmpty()
@@ -94,7 +98,7 @@ func (e *endedSeries) appendMarker(metric pmetric.Metric, series ownSeries, at p
 	}
 }
 
-// recordShown remembers what is shown.
+// recordShown records the series of a resource as shown in this emission.
 func (e *endedSeries) recordShown(rm pmetric.ResourceMetrics) {
 	resource := attributesKey(rm.Resource().Attributes())
 	for _, sm := range rm.ScopeMetrics().All() {
@@ -112,6 +116,7 @@ func (e *endedSeries) recordShown(rm pmetric.ResourceMetrics) {
 	}
 }
 
+// withoutMetrics returns a copy of a resource with one scope and no metrics.
 func withoutMetrics(rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics) pmetric.ResourceMetrics {
 	empty := pmetric.NewResourceMetrics()
 	rm.Resource().CopyTo(empty.Resource())
@@ -122,7 +127,7 @@ func withoutMetrics(rm pmetric.ResourceMetrics, sm pmetric.ScopeMetrics) pmetric
 	return empty
 }
 
-// withoutPoints copies a metric but for its points.
+// withoutPoints returns a copy of a metric without its points.
 func withoutPoints(m pmetric.Metric) pmetric.Metric {
 	empty := pmetric.NewMetric()
 	empty.SetName(m.Name())

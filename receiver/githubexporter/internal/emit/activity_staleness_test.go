@@ -92,7 +92,7 @@ func TestMarksAreRepeated(t *testing.T) {
 	p.marks = 0
 	emitNow(t, e, org)
 	require.Zero(t, p.marks)
-	require.Empty(t, org.ends.marks)
+	require.Empty(t, org.ends.ended)
 }
 
 // TestMarksAreCancelled: a series that is back is not ended.
@@ -108,7 +108,7 @@ func TestMarksAreCancelled(t *testing.T) {
 		require.Len(t, p.values, 2*ledgerview.NumMetrics)
 		require.Contains(t, p.values, "gh.activity.commits repo-0 user-0")
 	}
-	require.Empty(t, org.ends.marks)
+	require.Empty(t, org.ends.ended)
 }
 
 // TestMarksAreBounded.
@@ -118,7 +118,7 @@ func TestMarksAreBounded(t *testing.T) {
 	for i := range maxSeriesEnds + 10 {
 		e.add(ledgerview.Series{Repo: "one", User: strconv.Itoa(i)}, ledgerview.MaskOf(0))
 	}
-	require.Len(t, e.marks, maxSeriesEnds)
+	require.Len(t, e.ended, maxSeriesEnds)
 }
 
 // TestEndOfTerm: a replica that emits an organization no more marks nothing of it: another replica goes on with its
@@ -131,10 +131,10 @@ func TestEndOfTerm(t *testing.T) {
 	p.err = errors.New("full")
 	rename(org, "other")
 	emitNow(t, e, org)
-	require.NotEmpty(t, org.ends.marks)
+	require.NotEmpty(t, org.ends.ended)
 	p.err, p.marks = nil, 0
 	e.countSeries(org, began)
-	require.Empty(t, org.ends.marks)
+	require.Empty(t, org.ends.ended)
 	require.Zero(t, p.marks)
 	emitNow(t, e, org)
 	require.Contains(t, p.values, "gh.activity.commits other user-0")
