@@ -145,7 +145,7 @@ func TestPresentReasonOfRabbitMQ(t *testing.T) {
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	rabbit, redis := rabbittest.Start(t), redistest.Start(t)
 	for reason, address := range map[string]string{
-		"connect: Exception (403)": rabbit.Address, "no answer within 2s": silent.Addr().String(),
+		"connect: Exception (403)": rabbit.Address, "no response within 2s": silent.Addr().String(),
 		"connection refused": proctest.FreeAddress(t),
 	} {
 		t.Run(reason, func(t *testing.T) {

@@ -39,7 +39,7 @@ type LOCFallbackConfig struct {
 	MaxCommitsPerRepoPerWeek int `mapstructure:"max_commits_per_repo_per_week"`
 	// MaxCommitDetailCallsPerOrgPerHour bounds those of all repositories of an organization in an hour; the rest waits.
 	MaxCommitDetailCallsPerOrgPerHour int `mapstructure:"max_commit_detail_calls_per_org_per_hour"`
-	// ZeroDetectionWindows is how many answers in a row must have commits and no line.
+	// ZeroDetectionWindows is the number of responses in a row that must have commits and no line.
 	ZeroDetectionWindows int `mapstructure:"zero_detection_windows"`
 	// Cooldown is how long the statistics are not asked then.
 	Cooldown time.Duration `mapstructure:"cooldown"`

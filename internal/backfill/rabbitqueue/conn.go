@@ -36,7 +36,7 @@ func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, 
 
 var (
 	errNotConnected = errors.New("not connected yet")
-	errDialSlow     = fmt.Errorf("no answer within %s", slowDialAfter)
+	errDialSlow     = fmt.Errorf("no response within %s", slowDialAfter)
 )
 
 // managedConn replaces a connection whenever it ends, and prepares the new one. No channel of a former connection is
