@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,8 +17,6 @@ import (
 )
 
 const (
-	// maxLineFailures is how many requests for lines may fail in a row in one reading; the others are not sent.
-	maxLineFailures = 5
 	// reducedLinesGroupSize is the number of commits in a request for lines after a larger one was too much.
 	reducedLinesGroupSize = 10
 	// minMissedReadings is in how many readings in a row lines must be missing before commits are recorded without
@@ -27,50 +24,6 @@ const (
 	minMissedReadings     = 2
 	minMissedLineReadings = 3
 )
-
-// linesTracker bounds the requests for lines that GitHub cannot compute. It is safe for concurrent use.
-type linesTracker struct {
-	mu sync.Mutex
-	// failuresInRow counts failed requests, read and missing the commits with and without lines.
-	failuresInRow, read, missing int
-	// cause is the error of the first commit without lines.
-	cause error
-}
-
-func (l *linesTracker) canRequest() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failuresInRow < maxLineFailures
-}
-
-func (l *linesTracker) recordFailure() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failuresInRow++
-}
-
-func (l *linesTracker) recordRead() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failuresInRow = 0
-	l.read++
-}
-
-func (l *linesTracker) recordMissing(cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.missing++
-	if l.cause == nil {
-		l.cause = cause
-	}
-}
-
-// summary returns how many commits have their lines, how many have not, and the error of the first that has not.
-func (l *linesTracker) summary() (answered, missed int, cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.read, l.missing, l.cause
-}
 
 var errLinesNotRequested = errors.New("its lines are not requested after other requests of the repository failed")
 

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	gogithub "github.com/google/go-github/v66/github"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
@@ -26,96 +24,6 @@ const (
 	// may be listed after an older one.
 	listingMargin = 24 * time.Hour
 )
-
-// relation is how a former head relates to the present one.
-type relation uint8
-
-const (
-	relationUnknown relation = iota
-	// relationReached says that the present head reaches it.
-	relationReached
-	// relationNone says that GitHub has no comparison of the two.
-	relationNone
-)
-
-// formerTips is what a reading finds out, beside its events, about the heads from which former readings listed
-// commits.
-type formerTips struct {
-	relations map[string]relation
-	// listed are the commits that this reading has listed from the present head.
-	listed []activity.ID
-}
-
-func newFormerTips(request *ReadRequest) formerTips {
-	var h formerTips
-	if !request.hadCommits() {
-		return h
-	}
-	h.relations = make(map[string]relation, 1+len(request.Tips))
-	for _, name := range append([]string{request.ReadHead}, request.Tips...) {
-		h.relations[name] = relationUnknown
-	}
-	return h
-}
-
-// hadCommits reports whether commits of the repository were read before.
-func (r *ReadRequest) hadCommits() bool { return r.ReadHead != "" || len(r.Tips) > 0 }
-
-// addNodes records commits that the present head reaches, and so their parents.
-func (h *formerTips) addNodes(nodes []*commitNode) {
-	if h.relations == nil {
-		return
-	}
-	for _, n := range nodes {
-		h.addListed(n.OID)
-		for _, parent := range n.Parents.Nodes {
-			if parent != nil {
-				h.addReached(parent.OID)
-			}
-		}
-	}
-}
-
-// addRows is addNodes for the rows of REST.
-func (h *formerTips) addRows(rows []*gogithub.RepositoryCommit) {
-	if h.relations == nil {
-		return
-	}
-	for _, row := range rows {
-		h.addListed(row.GetSHA())
-		for _, parent := range row.Parents {
-			h.addReached(parent.GetSHA())
-		}
-	}
-}
-
-func (h *formerTips) addListed(name string) {
-	h.addReached(name)
-	if id, err := activity.CommitID(name); err == nil {
-		h.listed = append(h.listed, id)
-	}
-}
-
-func (h *formerTips) addReached(name string) {
-	if _, is := h.relations[name]; is {
-		h.relations[name] = relationReached
-	}
-}
-
-// observe records the result of a comparison from a former head to the present one. The last one counts.
-func (h *formerTips) observe(name, status string, err error) {
-	if h.relations == nil {
-		return
-	}
-	switch {
-	case isIncomparable(err):
-		h.relations[name] = relationNone
-	case err == nil && (status == "ahead" || status == "identical"):
-		h.relations[name] = relationReached
-	default:
-		h.relations[name] = relationUnknown
-	}
-}
 
 // emitListed emits commits that are listed from the head of the result, after the first call of ReadRequest.OnHead.
 func (r *reader) emitListed(events []activity.Event) error {
@@ -272,14 +180,6 @@ func (n *objectName) id() activity.ID {
 func (n *objectName) isBefore(t time.Time) bool {
 	var date time.Time
 	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
-}
-
-// errNoHead is the error of a head that cannot be recorded: the ledger has heads by their object names.
-var errNoHead = errors.New("a head without an object name")
-
-// isObjectName reports whether a name is a SHA-1 or SHA-256 in the hexadecimal digits that git writes.
-func isObjectName(name string) bool {
-	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // listBranch lists the commits of the present head, without a start, which would hide commits behind older ones. It

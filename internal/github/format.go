@@ -141,3 +141,17 @@ func decodeUsedFields[T any](raw []byte, into *T, fields []string) (fieldErrors,
 
 // present reports whether a field is there, or has a value that cannot be decoded: its row is left out later.
 func (e fieldErrors) present(value bool, name string) bool { return value || e[name] != nil }
+
+// restPage is what a REST response says beside its rows.
+type restPage struct {
+	next bool
+	last int // the number of the last page; 0 when the response does not have it
+	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
+	hiddenRows string
+	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it
+	// then has no rows.
+	etag      string
+	unchanged bool
+	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
+	invalid map[int]fieldErrors
+}

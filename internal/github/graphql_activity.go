@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -63,39 +62,6 @@ func (r *reader) requestFirstPage(
 	return r.requestActivity(ctx, &v)
 }
 
-// activityData is the data of the Activity query.
-type activityData struct {
-	ByID   *repositoryActivity `json:"byId"`
-	ByName *repositoryActivity `json:"byName"`
-}
-
-func (d *activityData) repository() *repositoryActivity {
-	if d.ByID != nil {
-		return d.ByID
-	}
-	return d.ByName
-}
-
-type repositoryActivity struct {
-	DatabaseID int64 `json:"databaseId"`
-	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
-	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
-	// HasIssues is the raw flag that issues are switched on.
-	HasIssues json.RawMessage `json:"hasIssuesEnabled"`
-	Branch    *struct {
-		Target *commitTarget `json:"target"`
-	} `json:"defaultBranchRef"`
-	Object *commitTarget `json:"object"`
-	Pulls  *struct {
-		PageInfo pageInfo    `json:"pageInfo"`
-		Nodes    []*pullNode `json:"nodes"`
-	} `json:"pullRequests"`
-	Issues *struct {
-		PageInfo pageInfo     `json:"pageInfo"`
-		Nodes    []*issueNode `json:"nodes"`
-	} `json:"issues"`
-}
-
 // variables are those of the Activity query, with nothing selected.
 func (r *reader) variables() activityVariables {
 	repo := &r.request.Repo
@@ -110,28 +76,6 @@ func (r *reader) variables() activityVariables {
 		pullVariables:  pullVariables{PullsFirst: pullsPageSize},
 		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
 	}
-}
-
-// activityVariables are the variables of the Activity query.
-type activityVariables struct {
-	repositoryVariables
-	commitVariables
-	pullVariables
-	issueVariables
-}
-
-func (*activityVariables) document() document { return activityQuery }
-
-// selectsOthers reports whether the query has a stream beside commits.
-func (v *activityVariables) selectsOthers() bool { return v.Pulls || v.Issues }
-
-// repositoryVariables select the repository, by its id or by its name.
-type repositoryVariables struct {
-	ID     string `json:"id"`
-	Owner  string `json:"owner"`
-	Name   string `json:"name"`
-	ByID   bool   `json:"byId"`
-	ByName bool   `json:"byName"`
 }
 
 // requestActivity requests a page, and commits without their lines where those with lines fail at every page size.
@@ -197,15 +141,6 @@ func (r *reader) checkIdentity(data *repositoryActivity) error {
 		return nil
 	}
 	return notInActivity("the name is another repository's")
-}
-
-// withPageSize returns the variables with the page sizes reduced to a percentage.
-func (v *activityVariables) withPageSize(percent int) *activityVariables {
-	sized := *v
-	sized.CommitsFirst = v.CommitsFirst * percent / 100
-	sized.PullsFirst = max(minPullsPageSize, v.PullsFirst*percent/100)
-	sized.IssuesFirst = max(minIssuesPageSize, v.IssuesFirst*percent/100)
-	return &sized
 }
 
 func repositoryErrors(errs []graphqlError) []graphqlError {

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// maxGroupSize bounds the repositories of one query.
-	maxGroupSize = 10
 	// groupPageSize is the number of rows of each stream of a repository: what happens between two passes. A repository
 	// with more is read on alone.
 	groupPageSize = 10
@@ -27,25 +25,6 @@ const (
 	// prefetchConcurrency bounds the queries in flight.
 	prefetchConcurrency = 4
 )
-
-// newGroupSize returns the adaptive number of repositories in one query of Prefetch.
-func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }
-
-// prefetchedPage is the first page of a reading, from a query for several repositories.
-type prefetchedPage struct {
-	data *repositoryActivity
-	errs []graphqlError
-}
-
-// consume returns the page once, and releases its memory: requests live longer.
-func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
-	if p == nil {
-		return nil, nil
-	}
-	data, errs := p.data, p.errs
-	*p = prefetchedPage{}
-	return data, errs
-}
 
 // Prefetch requests the first pages of several readings in common queries, where those cost less than single ones. It
 // never fails: Read requests what is missing.
@@ -137,14 +116,6 @@ type groupPageSizes struct {
 	CommitsFirst int  `json:"commitsFirst"`
 	PullsFirst   int  `json:"pullsFirst"`
 	IssuesFirst  int  `json:"issuesFirst"`
-}
-
-// memberVariables are those of one repository of a group, of each stream in its file.
-type memberVariables struct {
-	ID string `json:"id"`
-	memberCommits
-	memberPulls
-	memberIssues
 }
 
 func newGroupVariables(several []*ReadRequest) groupVariables {

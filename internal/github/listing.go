@@ -8,7 +8,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,56 +15,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// newListingPageSize returns the page sizes of listings, and of lookups by node id.
-func newListingPageSize() *pageSize { return newPageSize(100, 50, 25, 10, 5) }
-
-// position is the place of a repository in a listing, which is in the order of creation.
-type position struct {
-	created time.Time
-	id      int64
-}
-
-func (p position) before(q position) bool {
-	if p.created.Equal(q.created) {
-		return p.id < q.id
-	}
-	return p.created.Before(q.created)
-}
-
 func (n *repositoryNode) position() (position, bool) {
 	if n == nil || n.DatabaseID <= 0 || n.CreatedAt.IsZero() {
 		return position{}, false
 	}
 	return position{n.CreatedAt, n.DatabaseID}, true
-}
-
-// pageCursor is the start of a page: a cursor, which is a value and not an index, and the repository before it.
-type pageCursor struct {
-	cursor string
-	after  position
-}
-
-// cursorCache has the starts of the pages of the last discovery of each organization. Its zero value is ready; it is
-// safe for concurrent use.
-type cursorCache struct {
-	mu    sync.Mutex
-	byOrg map[string][]pageCursor
-}
-
-func (s *cursorCache) get(org string) []pageCursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byOrg[org]
-}
-
-// set replaces the cursors of an organization; nil removes them.
-func (s *cursorCache) set(org string, list []pageCursor) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byOrg == nil {
-		s.byOrg = make(map[string][]pageCursor)
-	}
-	s.byOrg[org] = slices.Clip(list)
 }
 
 // discoverGraphQL reads the listing in segments, several at once: each from the start of a page of the last discovery

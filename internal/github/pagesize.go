@@ -85,3 +85,12 @@ func (p *pageSize) isFull() bool {
 	defer p.mu.Unlock()
 	return p.index == 0
 }
+
+// newListingPageSize returns the page sizes of listings, and of lookups by node id.
+func newListingPageSize() *pageSize { return newPageSize(100, 50, 25, 10, 5) }
+
+// maxGroupSize bounds the repositories of one query of Prefetch.
+const maxGroupSize = 10
+
+// newGroupSize returns the adaptive number of repositories in one query of Prefetch.
+func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }

@@ -21,20 +21,6 @@ import (
 // perPage is the largest page size of REST.
 const perPage = 100
 
-// restPage is what a REST response says beside its rows.
-type restPage struct {
-	next bool
-	last int // the number of the last page; 0 when the response does not have it
-	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
-	hiddenRows string
-	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it
-	// then has no rows.
-	etag      string
-	unchanged bool
-	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
-	invalid map[int]fieldErrors
-}
-
 // restRequest describes a GET request.
 type restRequest struct {
 	endpoint string // the route template
@@ -132,8 +118,6 @@ func repoPath(org string, repo *activity.Repository, rest string) string {
 	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo.Name) + rest
 }
 
-func (r *reader) path(rest string) string { return repoPath(r.request.Org, &r.request.Repo, rest) }
-
 func values(pairs ...string) url.Values {
 	v := make(url.Values, len(pairs)/2+1)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -144,3 +128,14 @@ func values(pairs ...string) url.Values {
 
 // formatTime formats a time in whole seconds, as in GitHub's parameters.
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// maxETag bounds the length of an ETag, in bytes.
+const maxETag = 200
+
+// etagOf returns an ETag header, empty when it is too long or not printable.
+func etagOf(header string) string {
+	if len(header) > maxETag || !activity.IsPrintable(header) {
+		return ""
+	}
+	return header
+}

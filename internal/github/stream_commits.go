@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -42,59 +41,6 @@ var commitSource = streamSource{
 	},
 }
 
-// commitsPageSize is the number of commits in a page of GraphQL.
-const commitsPageSize = 100
-
-type commitTarget struct {
-	OID     string `json:"oid"`
-	History *struct {
-		PageInfo pageInfo      `json:"pageInfo"`
-		Nodes    []*commitNode `json:"nodes"`
-	} `json:"history"`
-}
-
-func (a *repositoryActivity) target() *commitTarget {
-	if a.Object != nil {
-		return a.Object
-	}
-	if a.Branch != nil {
-		return a.Branch.Target
-	}
-	return nil
-}
-
-// commitVariables select a page of commits: of the default branch's head, or of the commit with the object name OID.
-type commitVariables struct {
-	Head         bool    `json:"head"`
-	Pinned       bool    `json:"pinned"`
-	OID          *string `json:"oid"`
-	Lines        bool    `json:"lines"`
-	CommitsFirst int     `json:"commitsFirst"`
-	CommitsAfter *string `json:"commitsAfter"`
-	Since        *string `json:"since"`
-	Until        *string `json:"until"`
-}
-
-// memberCommits select the first commits of a repository in a query for several.
-type memberCommits struct {
-	Commits bool    `json:"commits"`
-	Since   *string `json:"since"`
-}
-
-// selectCommit selects the commits that a commit reaches, instead of those of the default branch.
-func (v *commitVariables) selectCommit(oid string) { v.Head, v.Pinned, v.OID = false, true, &oid }
-
-func (v *commitVariables) selectsCommits() bool { return v.Head || v.Pinned }
-
-// nextPage selects the page after a cursor. It reports whether the cursor is a new one.
-func (v *commitVariables) nextPage(cursor string) bool {
-	if v.CommitsAfter != nil && *v.CommitsAfter == cursor {
-		return false
-	}
-	v.CommitsAfter = &cursor
-	return true
-}
-
 // selectFirstCommits selects the first page: from ReadRequest.AtCommit, or from the default branch's head.
 func selectFirstCommits(req *ReadRequest, v *activityVariables) {
 	if req.AtCommit == "" {
@@ -102,25 +48,6 @@ func selectFirstCommits(req *ReadRequest, v *activityVariables) {
 	} else {
 		v.selectCommit(req.AtCommit)
 	}
-}
-
-// commitsSince returns the time from which commits are listed; nil for a walk from head to head, which has no bound.
-func (r *ReadRequest) commitsSince() *string {
-	if r.ReadHead != "" {
-		return nil
-	}
-	since := formatTime(r.Since[activity.StreamCommits])
-	return &since
-}
-
-// commitsUntil returns the time up to which commits are listed; nil for no bound.
-func (r *ReadRequest) commitsUntil() *string {
-	end := r.Until[activity.StreamCommits]
-	if r.ReadHead != "" || end.IsZero() {
-		return nil
-	}
-	until := formatTime(end)
-	return &until
 }
 
 // readCommitsGraphQL reads commits from their first page on.
@@ -221,25 +148,6 @@ func hasNull(nodes []*commitNode) bool {
 	return false
 }
 
-// errorBelow returns the first error of a field or of something below it; nil for none.
-func errorBelow(errs []graphqlError, name string) *graphqlError {
-	for i := range errs {
-		if slices.Contains(errs[i].Path, any(name)) {
-			return &errs[i]
-		}
-	}
-	return nil
-}
-
-func errorAt(errs []graphqlError, names ...string) *graphqlError {
-	for i := range errs {
-		if slices.ContainsFunc(names, errs[i].atField) {
-			return &errs[i]
-		}
-	}
-	return nil
-}
-
 // requestWithoutLines requests a page again that the lines of a single commit made null, and then the lines alone.
 func (r *reader) requestWithoutLines(
 	ctx context.Context, errs []graphqlError, v *activityVariables,
@@ -288,72 +196,6 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	}
 	return events
 }
-
-const (
-	commitsEndpoint = "/repos/{owner}/{repo}/commits"
-	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
-	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
-)
-
-type (
-	// commitRowList is a page of a listing of commits; a row that cannot be decoded keeps its index.
-	commitRowList = []*gogithub.RepositoryCommit
-	// fetchCommits requests a page of commits by its number.
-	fetchCommits func(ctx context.Context, number string) (commitRowList, restPage, error)
-)
-
-// commitFields are the fields of a commit that are used.
-var commitFields = []string{"sha", "commit", "author", "parents", "stats"}
-
-// commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
-// what one commit has and another has not.
-var (
-	commitRows       = listOf(isCompleteCommit, commitFields...)
-	commitObject     = objectOf(hasLines, commitFields...)
-	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
-)
-
-func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
-	committer := r.GetCommit().GetCommitter()
-	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return wrong.present(r.SHA != nil, "sha") && wrong.present(r.Parents != nil, "parents") && author &&
-		wrong.present(committer != nil && committer.Date != nil, "commit")
-}
-
-// hasLines reports whether a commit has its lines, or lines that cannot be decoded.
-func hasLines(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
-	hasStats := r.Stats != nil && r.Stats.Additions != nil && r.Stats.Deletions != nil
-	return r.SHA != nil && wrong.present(hasStats, "stats")
-}
-
-func checkComparison(c *gogithub.CommitsComparison, info restPage) error {
-	if c.Status == nil || c.Commits == nil {
-		return errIncomplete
-	}
-	return checkRows(c.Commits, info, isCompleteCommit)
-}
-
-// decodeComparison decodes the commits of a comparison row by row, and of the rest what is used.
-func decodeComparison(body []byte, into **gogithub.CommitsComparison) (map[int]fieldErrors, error) {
-	var parts struct {
-		Status  *string         `json:"status"`
-		Total   json.RawMessage `json:"total_commits"`
-		Commits json.RawMessage `json:"commits"`
-	}
-	if err := json.Unmarshal(body, &parts); err != nil {
-		return nil, err
-	}
-	found := &gogithub.CommitsComparison{Status: parts.Status}
-	if err := json.Unmarshal(parts.Total, &found.TotalCommits); err != nil {
-		found.TotalCommits = nil // unknown: then no commit counts as the newest
-	}
-	invalid, err := decodeRows(parts.Commits, &found.Commits, commitFields)
-	*into = found
-	return invalid, err
-}
-
-// detailConcurrency bounds the requests for single commits in flight.
-const detailConcurrency = 4
 
 // readCommitsREST reads from the head of the former reading to the present one, or a window of committer dates.
 func (r *reader) readCommitsREST(ctx context.Context) error {
@@ -448,12 +290,6 @@ func (r *reader) startCommit(ctx context.Context) (string, error) {
 	return r.requestHead(ctx, r.request.hadCommits())
 }
 
-// isIncomparable reports whether one of two commits does not exist.
-func isIncomparable(err error) bool {
-	gone, ok := errors.AsType[*transport.NotFoundError](err)
-	return ok && gone.Endpoint == compareEndpoint
-}
-
 // requestHead returns the object name of the default branch's newest commit; empty in an empty repository, whose
 // response is 409, unless it had commits (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, error) {
@@ -478,9 +314,6 @@ func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, erro
 	}
 	return rows[0].GetSHA(), nil
 }
-
-// comparisonStatuses are how one commit may relate to another.
-var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
 
 // compareHead reads the commits that the new head reaches and the former one does not.
 func (r *reader) compareHead(ctx context.Context, head string) error {
@@ -601,33 +434,4 @@ func (r *reader) eachCommitPage(
 		}
 	}
 	return errEndless(endpoint)
-}
-
-// restCommit is the used part of a row: the whole row is a hundred times as large.
-type restCommit struct {
-	event activity.Event
-	sha   string // whose lines are asked for; empty when they are not
-}
-
-// commitsOf converts rows. It drops those that cannot be decoded.
-func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []restCommit {
-	commits := make([]restCommit, 0, len(rows))
-	for i, row := range rows {
-		if invalid[i] != nil {
-			r.client.reportInvalidRow(commitsEndpoint, invalid[i])
-			continue
-		}
-		id, err := activity.CommitID(row.GetSHA())
-		if err != nil {
-			r.client.transport.ReportInvalidValue(err)
-			continue
-		}
-		at := row.GetCommit().GetCommitter().GetDate().Time
-		commit := restCommit{event: r.newEvent(activity.KindCommit, id, restAuthor(row), at)}
-		if len(row.Parents) <= 1 && !r.request.SkipLines && !at.Before(r.request.Since[activity.StreamCommits]) {
-			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
-		}
-		commits = append(commits, commit)
-	}
-	return commits
 }

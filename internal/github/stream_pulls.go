@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -34,65 +33,6 @@ var pullSource = streamSource{
 	},
 }
 
-// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
-// the following ones, and of the smallest one.
-const (
-	pullsPageSize     = 25
-	pullsNextPageSize = 50
-	minPullsPageSize  = 5
-)
-
-// memberPulls select the first pull requests of a repository in a query for several.
-type memberPulls struct {
-	Pulls bool `json:"pulls"`
-}
-
-type pullNode struct {
-	ID        string            `json:"id"`
-	Number    int64             `json:"number"`
-	CreatedAt time.Time         `json:"createdAt"`
-	MergedAt  *time.Time        `json:"mergedAt"`
-	UpdatedAt time.Time         `json:"updatedAt"`
-	Author    *account          `json:"author"`
-	Reviews   *reviewConnection `json:"reviews"`
-
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain pullNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-type reviewConnection struct {
-	PageInfo pageInfo      `json:"pageInfo"`
-	Nodes    []*reviewNode `json:"nodes"`
-}
-
-type reviewNode struct {
-	FullDatabaseID json.Number `json:"fullDatabaseId"`
-	SubmittedAt    *time.Time  `json:"submittedAt"`
-	Author         *account    `json:"author"`
-
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain reviewNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-// pullVariables select a page of pull requests.
-type pullVariables struct {
-	Pulls      bool    `json:"pulls"`
-	PullsFirst int     `json:"pullsFirst"`
-	PullsAfter *string `json:"pullsAfter"`
-}
-
 // pullRow is a row of a listing of pull requests.
 type pullRow struct {
 	updatedAt time.Time
@@ -107,34 +47,6 @@ type pullPage []pullRow
 
 // fetchPulls requests the page at a cursor. It returns the next cursor, which is empty at the end.
 type fetchPulls func(ctx context.Context, cursor string) (pullPage, string, error)
-
-// PullScan is a range of update times, both exclusive, of which everything in a listing of pull requests by update
-// time was emitted. A pull request that is touched later leaves the range.
-type PullScan struct{ Start, End time.Time }
-
-// PullScans are the ranges that several readings have covered: one that fails near the top has its range, and those
-// before it have theirs.
-type PullScans []PullScan
-
-// maxScans bounds the ranges that are remembered. What a dropped one covered is read again.
-const maxScans = 4
-
-func (s PullScans) contains(updated time.Time) bool {
-	return slices.ContainsFunc(s, func(scan PullScan) bool {
-		return updated.After(scan.Start) && updated.Before(scan.End)
-	})
-}
-
-// add returns the scans with another one, which replaces those that it covers.
-func (s PullScans) add(scan PullScan) PullScans {
-	all := PullScans{scan}
-	for _, former := range s {
-		if former.Start.Before(scan.Start) {
-			all = append(all, former)
-		}
-	}
-	return all[:min(len(all), maxScans)]
-}
 
 // maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
 const maxRescans = 10

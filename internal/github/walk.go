@@ -5,36 +5,6 @@ package github
 
 import "time"
 
-// commitNode is a commit in a listing.
-type commitNode struct {
-	ID            string    `json:"id"`
-	OID           string    `json:"oid"`
-	CommittedDate time.Time `json:"committedDate"`
-	Additions     *int      `json:"additions"`
-	Deletions     *int      `json:"deletions"`
-	Author        *gitActor `json:"author"`
-	Parents       struct {
-		TotalCount int `json:"totalCount"`
-		Nodes      []*struct {
-			OID string `json:"oid"`
-		} `json:"nodes"`
-	} `json:"parents"`
-
-	// linesUnavailable says that the commit is left out of this reading, because GitHub does not return its lines.
-	linesUnavailable bool
-	// invalid has the fields that cannot be decoded.
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain commitNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-func (n *commitNode) isMerge() bool { return n.Parents.TotalCount > 1 }
-
 // historyWalk follows a history from a new head until everything is seen that the former head does not reach. A
 // listing is in the order of dates, which clients choose: so the parents of commits end the walk, not their dates. A
 // commit is old when it is the former head or a parent of an old commit. The walk is complete when it has reached the

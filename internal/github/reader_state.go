@@ -8,6 +8,20 @@ import (
 	"time"
 )
 
+// readerState is what a client's readers remember between requests. It is safe for concurrent use.
+type readerState struct {
+	// pageSize and cursors are those of listings and lookups.
+	pageSize *pageSize
+	cursors  cursorCache
+	// groupSize is the number of repositories in a query of Prefetch.
+	groupSize *pageSize
+	repos     repoMemory
+}
+
+func newReaderState() readerState {
+	return readerState{pageSize: newListingPageSize(), groupSize: newGroupSize()}
+}
+
 // linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not
 // together with them.
 const linesMemory = time.Hour

@@ -1,0 +1,68 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package github
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// memberPulls select the first pull requests of a repository in a query for several.
+type memberPulls struct {
+	Pulls bool `json:"pulls"`
+}
+
+type pullNode struct {
+	ID        string            `json:"id"`
+	Number    int64             `json:"number"`
+	CreatedAt time.Time         `json:"createdAt"`
+	MergedAt  *time.Time        `json:"mergedAt"`
+	UpdatedAt time.Time         `json:"updatedAt"`
+	Author    *account          `json:"author"`
+	Reviews   *reviewConnection `json:"reviews"`
+
+	invalid fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain pullNode
+	n.invalid, err = decodeRow(raw, (*plain)(n))
+	return err
+}
+
+type reviewConnection struct {
+	PageInfo pageInfo      `json:"pageInfo"`
+	Nodes    []*reviewNode `json:"nodes"`
+}
+
+type reviewNode struct {
+	FullDatabaseID json.Number `json:"fullDatabaseId"`
+	SubmittedAt    *time.Time  `json:"submittedAt"`
+	Author         *account    `json:"author"`
+
+	invalid fieldErrors
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
+	type plain reviewNode
+	n.invalid, err = decodeRow(raw, (*plain)(n))
+	return err
+}
+
+// pullVariables select a page of pull requests.
+type pullVariables struct {
+	Pulls      bool    `json:"pulls"`
+	PullsFirst int     `json:"pullsFirst"`
+	PullsAfter *string `json:"pullsAfter"`
+}
+
+// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
+// the following ones, and of the smallest one.
+const (
+	pullsPageSize     = 25
+	pullsNextPageSize = 50
+	minPullsPageSize  = 5
+)
