@@ -63,7 +63,9 @@ func (p *pageCommitter) progress() ledger.Progress {
 	if len(p.tips) == 0 {
 		return ledger.Progress{}
 	}
-	return ledger.Progress{Repos: []ledger.RepoProgress{{ID: p.repo, Tips: p.tips}}}
+	return ledger.Progress{Repos: []ledger.RepoProgress{
+		{ID: p.repo, TipChanges: ledger.TipChanges{Tips: p.tips}},
+	}}
 }
 
 func (p *pageCommitter) commit(ctx context.Context, b ledger.Batch) {

@@ -102,10 +102,16 @@ type RepoProgress struct {
 	// Missed are windows that were not read, because it failed or was deferred. Read are windows that were read
 	// completely. Where both overlap in one batch, Read wins.
 	Missed, Read []StreamWindow
-	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. ResolvedTips are tips
-	// whose commits have been removed except those that the head of Signals reaches too; they have effect only in
-	// batches with authority.
-	Tips, ResolvedTips []string
+	TipChanges
+}
+
+// TipChanges are the changes of a repository's tips.
+type TipChanges struct {
+	// Tips are heads, beside that of RepoProgress.Signals, from which the commits of the batch were listed.
+	Tips []string
+	// ResolvedTips are tips whose commits have been removed except those that the head of RepoProgress.Signals reaches
+	// too. They have effect only in batches with authority.
+	ResolvedTips []string
 }
 
 // Presence says whether a repository can be read.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -52,14 +51,11 @@ func must[T any](mode T, err error) T {
 	return mode
 }
 
+// The fields of an embedded type are encoded in its place.
 type wireChange struct {
-	_        struct{} `cbor:",toarray"`
-	Flags    uint8
-	Began    int64
-	Pruned   int64
-	Edge     int64
-	Actors   []wireActor
-	Repos    []int64 // of the events
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
 	Events   []wireEvent
 	Carried  []wireCarried
 	Progress []wireProgress
@@ -67,6 +63,20 @@ type wireChange struct {
 	Tallies  []wireTally
 	Removed  []wireKey
 	Restored []wireKey
+}
+
+// wireHead is the first part of a change.
+type wireHead struct {
+	Flags  uint8
+	Began  int64 // when the ledger started
+	Pruned int64
+	Edge   int64
+}
+
+// wireTables has the actors and the repositories of the events, which name them by their places.
+type wireTables struct {
+	Actors []wireActor
+	Repos  []int64
 }
 
 const (
@@ -106,31 +116,41 @@ type wireCarried struct {
 }
 
 type wireProgress struct {
-	_              struct{} `cbor:",toarray"`
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals       *wireSignals
+	Presence      uint8
+	GoneSince     int64
+	Missed, Read  []wireWindow
+	Tips, Settled []string
+	Has           uint8 // streams
+}
+
+// wireRepo is the first part of a repository's progress.
+type wireRepo struct {
 	ID             int64
 	Name           string
 	Contact, Since int64
-	Observed       int64
-	Signals        *wireSignals
-	Presence       uint8
-	GoneSince      int64
-	Missed, Read   []wireWindow
-	Tips, Settled  []string
-	Has            uint8 // streams
+	Observed       int64 // the time of the signals
 }
 
 type wireSignals struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
+	HeadAt   int64
+	Archived bool
+	Off      uint8 // the disabled streams
+	OffSince int64
+	Branch   string
+}
+
+// wireLatest are the pull request and the issue that were updated last.
+type wireLatest struct {
 	PullNumber, PullUpdated   int64
 	IssueNumber, IssueUpdated int64
-	HeadAt                    int64
-	Archived                  bool
-	Off                       uint8
-	OffSince                  int64
-	Branch                    string
 }
 
 type wireWindow struct {
@@ -175,29 +195,6 @@ func sealFrame(body []byte) []byte {
 	return append(frame, body...)
 }
 
-// DecodeChange decodes a frame of any version. Its errors wrap ErrCorrupt.
-func DecodeChange(frame []byte) (Change, error) {
-	if len(frame) < frameHead || !slices.Contains(readableVersions, frame[0]) {
-		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readableVersions)
-	}
-	body := frame[frameHead:]
-	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
-		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
-	}
-	w, err := decodeWire(frame[0], body)
-	if err != nil {
-		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	c, err := w.change()
-	if err == nil {
-		err = c.validate()
-	}
-	if err != nil {
-		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return c, nil
-}
-
 // table numbers values in the order of their first appearance.
 type table[T comparable] struct {
 	indexes map[T]uint32
@@ -220,10 +217,9 @@ func (t *table[T]) index(v T) uint32 {
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{
-		Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore),
-		Edge: encodeTime(c.Progress.Edge),
-	}
+	w := &wireChange{wireHead: wireHead{
+		Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore), Edge: encodeTime(c.Progress.Edge),
+	}}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
@@ -285,20 +281,22 @@ func nonNil(data []byte) []byte {
 
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
-		Observed: encodeTime(p.Observed),
+		wireRepo: wireRepo{
+			ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
+			Observed: encodeTime(p.Observed),
+		},
 		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
-		Read: windowsToWire(p.Read),
-		Tips: p.Tips, Settled: p.ResolvedTips, Has: uint8(p.Streams),
+		Read: windowsToWire(p.Read), Tips: p.Tips, Settled: p.ResolvedTips, Has: uint8(p.Streams),
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
 			Streams: uint8(s.Streams), Head: s.Head, PushedAt: encodeTime(s.PushedAt),
-			PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
-			IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
+			wireLatest: wireLatest{
+				PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
+				IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
+			},
 			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled),
-			OffSince: encodeTime(s.DisabledSince),
-			Branch:   s.Branch,
+			OffSince: encodeTime(s.DisabledSince), Branch: s.Branch,
 		}
 	}
 	return w

@@ -4,9 +4,12 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -19,6 +22,29 @@ var (
 
 // cborBytes is the major type of byte strings (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
 const cborBytes = 2
+
+// DecodeChange decodes a frame of any version. Its errors wrap ErrCorrupt.
+func DecodeChange(frame []byte) (Change, error) {
+	if len(frame) < frameHead || !slices.Contains(readableVersions, frame[0]) {
+		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readableVersions)
+	}
+	body := frame[frameHead:]
+	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
+		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
+	}
+	w, err := decodeWire(frame[0], body)
+	if err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	c, err := w.change()
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return c, nil
+}
 
 // decodeWire decodes the body of a frame of any version.
 func decodeWire(version byte, body []byte) (*wireChange, error) {
@@ -147,7 +173,7 @@ func (w *wireProgress) progress() RepoProgress {
 		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since),
 		Observed: decodeTime(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
-		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
+		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), TipChanges: TipChanges{w.Tips, w.Settled},
 		Streams: activity.Streams(w.Has),
 	}
 	if s := w.Signals; s != nil {

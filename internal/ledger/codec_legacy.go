@@ -5,17 +5,14 @@ package ledger
 
 import "math"
 
-// The wire types of the versions before, which are read and never written.
+// The wire types of earlier versions, which are read and never written. They share the parts that have not changed since;
+// a part that changes gets a type of its own here.
 
 // wireChange7 is a change of version 7.
 type wireChange7 struct {
-	_        struct{} `cbor:",toarray"`
-	Flags    uint8
-	Began    int64
-	Pruned   int64
-	Edge     int64
-	Actors   []wireActor
-	Repos    []int64
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
 	Events   []wireEvent
 	Carried  []wireCarried
 	Progress []wireProgress7
@@ -25,17 +22,15 @@ type wireChange7 struct {
 	Restored []wireKey
 }
 
+// wireProgress7 has no streams.
 type wireProgress7 struct {
-	_              struct{} `cbor:",toarray"`
-	ID             int64
-	Name           string
-	Contact, Since int64
-	Observed       int64
-	Signals        *wireSignals
-	Presence       uint8
-	GoneSince      int64
-	Missed, Read   []wireWindow
-	Tips, Settled  []string
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals       *wireSignals
+	Presence      uint8
+	GoneSince     int64
+	Missed, Read  []wireWindow
+	Tips, Settled []string
 }
 
 // decode7 decodes a body of version 7 into the present types.
@@ -45,28 +40,23 @@ func decode7(body []byte) (*wireChange, error) {
 		return nil, err
 	}
 	w := &wireChange{
-		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
-		Events: old.Events, Carried: old.Carried, Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed,
-		Restored: old.Restored,
+		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried, Entries: old.Entries,
+		Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
 	}
 	for _, p := range old.Progress {
 		w.Progress = append(w.Progress, wireProgress{
-			ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Signals: p.Signals,
-			Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read, Tips: p.Tips, Settled: p.Settled,
+			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
+			Read: p.Read, Tips: p.Tips, Settled: p.Settled,
 		})
 	}
 	return w, nil
 }
 
-// wireChange4 is a change of versions 1, 2 and 4. The types of older versions are read and never written.
+// wireChange4 is a change of versions 1, 2 and 4.
 type wireChange4 struct {
-	_        struct{} `cbor:",toarray"`
-	Flags    uint8
-	Began    int64
-	Pruned   int64
-	Edge     int64
-	Actors   []wireActor
-	Repos    []int64
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
 	Events   []wireEvent4
 	Carried  []wireCarried4
 	Progress []wireProgress4
@@ -92,36 +82,31 @@ type wireCarried4 struct {
 }
 
 type wireProgress4 struct {
-	_              struct{} `cbor:",toarray"`
-	ID             int64
-	Name           string
-	Contact, Since int64
-	Observed       int64
-	Signals        *wireSignals4
-	Presence       uint8
-	GoneSince      int64
-	Missed, Read   []wireWindow
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals      *wireSignals4
+	Presence     uint8
+	GoneSince    int64
+	Missed, Read []wireWindow
 }
 
 type wireSignals4 struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
-	PullNumber, PullUpdated   int64
-	IssueNumber, IssueUpdated int64
-	HeadAt                    int64
-	Archived                  bool
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
+	HeadAt   int64
+	Archived bool
 }
 
 // wireSignals2 are the signals of versions 1 and 2.
 type wireSignals2 struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
-	PullNumber, PullUpdated   int64
-	IssueNumber, IssueUpdated int64
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
 }
 
 // signals2Head is the first byte of an array of as many values as wireSignals2 has
@@ -134,9 +119,8 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 		var old wireSignals2
 		err := decodeMode.Unmarshal(data, &old)
 		*w = wireSignals4{
-			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber,
-			PullUpdated: old.PullUpdated,
-			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
+			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, wireLatest: old.wireLatest,
+			HeadAt: math.MinInt64,
 		}
 		return err
 	}
@@ -151,8 +135,7 @@ func decode4(body []byte) (*wireChange, error) {
 		return nil, err
 	}
 	w := &wireChange{
-		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
-		Entries: old.Entries, Tallies: old.Tallies,
+		wireHead: old.wireHead, wireTables: old.wireTables, Entries: old.Entries, Tallies: old.Tallies,
 	}
 	for _, e := range old.Events {
 		w.Events = append(w.Events, wireEvent{
@@ -176,15 +159,12 @@ func decode4(body []byte) (*wireChange, error) {
 // upgrade returns the progress in the present type.
 func (p *wireProgress4) upgrade() wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Presence: p.Presence,
-		GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
+		wireRepo: p.wireRepo, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber,
-			PullUpdated: s.PullUpdated,
-			IssueNumber: s.IssueNumber, IssueUpdated: s.IssueUpdated, HeadAt: s.HeadAt, Archived: s.Archived,
-			OffSince: math.MinInt64,
+			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, wireLatest: s.wireLatest, HeadAt: s.HeadAt,
+			Archived: s.Archived, OffSince: math.MinInt64,
 		}
 	}
 	return w

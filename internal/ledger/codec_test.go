@@ -64,7 +64,7 @@ func drawProgress(t *rapid.T) RepoProgress {
 		FirstSeen: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
 		Streams: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "has")),
-		Missed:  drawWindows(t), Read: drawWindows(t), Tips: drawHeads(t), ResolvedTips: drawHeads(t),
+		Missed:  drawWindows(t), Read: drawWindows(t), TipChanges: TipChanges{drawHeads(t), drawHeads(t)},
 	}
 	if rapid.Bool().Draw(t, "signals") {
 		p.Signals = &activity.Signals{
@@ -175,7 +175,8 @@ func golden() Change {
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
 		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 6, 7}}},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
-			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Streams: activity.EveryStream, Observed: noon,
+			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon,
+			Streams:  activity.EveryStream,
 			Presence: PresenceGone, GoneSince: noon,
 			Signals: &activity.Signals{
 				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true,
@@ -185,7 +186,7 @@ func golden() Change {
 				Disabled: activity.StreamsOf(activity.StreamPulls), DisabledSince: noon.Add(-2 * time.Minute),
 				Branch: "main",
 			},
-			Missed: window, Read: window, Tips: []string{"89abcdef"}, ResolvedTips: []string{"01234567"},
+			Missed: window, Read: window, TipChanges: TipChanges{[]string{"89abcdef"}, []string{"01234567"}},
 		}}},
 		Entries: []Entry{{EntryKey{"sample", 5, "b"}, []byte("1.5"), noon}},
 		Tallies: []Tally{{TallyKey{"tally", [2]string{"c"}}, 3}},

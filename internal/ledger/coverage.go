@@ -288,7 +288,7 @@ func (c *Coverage) AsProgress() Progress {
 func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{
 		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams, Observed: r.Observed,
-		Tips: r.Tips,
+		TipChanges: TipChanges{Tips: r.Tips},
 	}
 	signals := r.Signals
 	p.Signals = &signals

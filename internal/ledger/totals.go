@@ -126,11 +126,11 @@ func (t *Totals) encodePairs() []uint64 {
 // decodePairs decodes what encodePairs encoded.
 func decodePairs(pairs []uint64) (t Totals, err error) {
 	if len(pairs)%2 != 0 {
-		return t, errListLength
+		return t, errTotals
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i] == 0 || pairs[i] > math.MaxUint16 {
-			return t, errTableIndex
+			return t, errTotals
 		}
 		t.Set(TotalID(pairs[i]), pairs[i+1])
 	}
@@ -140,7 +140,7 @@ func decodePairs(pairs []uint64) (t Totals, err error) {
 // legacyPairs returns the pairs of totals that are stored in a fixed order without ids.
 func legacyPairs(list []uint64) ([]uint64, error) {
 	if len(list) != len(legacyOrder) {
-		return nil, errListLength
+		return nil, errTotals
 	}
 	pairs := make([]uint64, 0, 2*len(list))
 	for i, value := range list {
@@ -149,6 +149,10 @@ func legacyPairs(list []uint64) ([]uint64, error) {
 	return pairs, nil
 }
 
+// errTotals is the error of stored totals that no version has written.
+var errTotals = errors.New("totals that are not pairs of an id and a value")
+
+// errMeasures is the error of stored measures that no version has written.
 var errMeasures = errors.New("measures that the kind does not have")
 
 // EventMeasures returns the measures of an event in the order of its kind. Zeros at the end are dropped.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -59,8 +60,8 @@ var errCaughtUp = errors.New("caught up")
 // operations are the calls of a store on one organization.
 var operations = map[string]func(ctx context.Context, s *Store, org string) error{
 	"commit": func(ctx context.Context, s *Store, org string) error {
-		b := ledger.Batch{Org: org, Observed: noon, Progress: met(), Events: []activity.Event{commitOf(1, "ada", noon, 1)}}
-		_, err := s.Commit(ctx, 1, b)
+		events := []activity.Event{commitOf(1, "ada", noon, 1)}
+		_, err := s.Commit(ctx, 1, ledger.Batch{Org: org, Observed: noon, Progress: met(), Events: events})
 		return err
 	},
 	"prune": func(ctx context.Context, s *Store, org string) error { return s.Prune(ctx, org, noon) },
@@ -103,9 +104,7 @@ func quickOperations() map[string]func(ctx context.Context, s *Store, org string
 			return nil
 		},
 	}
-	for name, operation := range operations {
-		all[name] = operation
-	}
+	maps.Copy(all, operations)
 	return all
 }
 

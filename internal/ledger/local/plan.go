@@ -15,8 +15,8 @@ import (
 )
 
 // Plan returns the change that a batch would make, without applying it. It calls reserve before each new series: when
-// that returns false, the user is folded into "_other". It returns ErrFenced for a fence older than one seen before, and
-// ErrInvalid for what cannot be stored. The change shares no memory with the batch.
+// that returns false, the user is folded into "_other". It returns ErrFenced for a fence older than one seen before,
+// and ErrInvalid for what cannot be stored. The change shares no memory with the batch.
 func (s *State) Plan(fence uint64, b *ledger.Batch, reserve func() bool) (ledger.Change, ledger.Receipt, error) {
 	if fence != 0 && fence < s.fence {
 		return ledger.Change{}, ledger.Receipt{}, ledger.ErrFenced

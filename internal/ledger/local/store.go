@@ -18,8 +18,8 @@ import (
 type Journal interface {
 	// Load returns the stored state, an empty one of an organization that has none.
 	Load(ctx context.Context, org string) (*State, error)
-	// Append stores a change before it is applied to state, which it must not keep. After an error it is unknown whether
-	// the change was stored.
+	// Append stores a change before it is applied to state, which it must not keep. After an error it is unknown
+	// whether the change was stored.
 	Append(ctx context.Context, org string, c ledger.Change, state *State) error
 }
 
@@ -27,8 +27,8 @@ type Journal interface {
 //
 // Each organization has a lock of its own, which is held while its journal works, so that a slow write holds up nothing
 // but the calls for that organization. No call holds the locks of two organizations. The other locks (of the list of
-// organizations, the series budget and a feed) are taken after an organization's, or alone, and nothing is locked and no
-// I/O is done while one of them is held. So there is no circle of waiting calls.
+// organizations, the series budget and a feed) are taken after an organization's, or alone, and nothing is locked and
+// no I/O is done while one of them is held. So there is no circle of waiting calls.
 type Store struct {
 	journal Journal
 	series  seriesBudget
@@ -188,7 +188,8 @@ func (s *Store) ApplyChange(name string, c ledger.Change) {
 	org.feed.publish(c)
 }
 
-// Sizes returns the numbers of series and events of an organization; zeros when it is not loaded. It waits for no write.
+// Sizes returns the numbers of series and events of an organization; zeros when it is not loaded. It waits for no
+// write.
 func (s *Store) Sizes(name string) (series, events int) {
 	if n := s.organization(name).sizes.Load(); n != nil {
 		return n.series, n.events

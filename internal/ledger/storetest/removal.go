@@ -163,18 +163,18 @@ func tips(t *testing.T, h Harness) {
 		}
 	}
 	head := func(name string) *activity.Signals { return &activity.Signals{Head: name} }
-	commitProgress(1, 0, ledger.RepoProgress{Tips: []string{"aa"}})
+	commitProgress(1, 0, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"aa"}}})
 	requireTips("", "aa")
 	commitProgress(1, 1, ledger.RepoProgress{Signals: head("aa")})
 	requireTips("aa")
-	commitProgress(0, 2, ledger.RepoProgress{Tips: []string{"cc", "bb"}})
-	commitProgress(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}})
+	commitProgress(0, 2, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"cc", "bb"}}})
+	commitProgress(0, 3, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}}})
 	requireTips("aa", "bb", "cc")
-	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), ResolvedTips: []string{"aa", "cc"}})
+	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), TipChanges: ledger.TipChanges{ResolvedTips: []string{"aa", "cc"}}})
 	requireTips("dd", "bb")
-	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), ResolvedTips: []string{"dd"}})
+	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), TipChanges: ledger.TipChanges{ResolvedTips: []string{"dd"}}})
 	requireTips("ee", "bb", "dd")
-	commitProgress(1, 6, ledger.RepoProgress{ResolvedTips: []string{"bb", "dd"}})
+	commitProgress(1, 6, ledger.RepoProgress{TipChanges: ledger.TipChanges{ResolvedTips: []string{"bb", "dd"}}})
 	requireTips("ee")
 	many := ledger.RepoProgress{}
 	for n := range 36 {
@@ -182,7 +182,7 @@ func tips(t *testing.T, h Harness) {
 	}
 	commitProgress(1, 7, many)
 	requireTips("ee", ledger.UnknownTip)
-	commitProgress(1, 8, ledger.RepoProgress{ResolvedTips: []string{ledger.UnknownTip}})
+	commitProgress(1, 8, ledger.RepoProgress{TipChanges: ledger.TipChanges{ResolvedTips: []string{ledger.UnknownTip}}})
 	requireTips("ee")
 }
 

@@ -53,7 +53,7 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 				Issues:   activity.LatestUpdate{Number: 8, UpdatedAt: Noon},
 				Disabled: activity.StreamsOf(activity.StreamComments), DisabledSince: Noon,
 			},
-			Tips: []string{"89abcdef0123456789abcdef0123456789abcdef"},
+			TipChanges: ledger.TipChanges{Tips: []string{"89abcdef0123456789abcdef0123456789abcdef"}},
 		},
 		{ID: 2, Presence: ledger.PresenceGone, GoneSince: Noon},
 	}
@@ -62,7 +62,8 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 	commit(t, s, batch(removed[3])) // it is there again
 }
 
-// storedEvents are one event of every kind of some streams by an account, and a commit of each of the actors without one.
+// storedEvents are one event of every kind of some streams by an account, and a commit of each of the actors without
+// one.
 func storedEvents(streams activity.Streams, first int64, at time.Time) []activity.Event {
 	var events []activity.Event
 	for i, kind := range activity.Kinds() {
@@ -86,8 +87,8 @@ func RequireStored(t *testing.T, s ledger.Store) {
 	requireStored(t, s, activity.EveryStream)
 }
 
-// RequireStored7 checks the same of a ledger of version 7, which has the first streams only: nothing of others was read,
-// and no sum of theirs is shown.
+// RequireStored7 checks the same of a ledger of version 7, which has the first streams only: nothing of others was
+// read, and no sum of theirs is shown.
 func RequireStored7(t *testing.T, s ledger.Store) {
 	t.Helper()
 	requireStored(t, s, activity.FirstStreams)
@@ -130,7 +131,8 @@ func requireStored(t *testing.T, s ledger.Store, streams activity.Streams) {
 	require.Equal(t, uint64(30), week.Users[0].Added)
 
 	n := len(storedEvents(streams, 300, Noon))
-	require.Equal(t, ledger.Receipt{Duplicates: n}, commit(t, s, batch(storedEvents(streams, 300, Noon.Add(-time.Minute))...)))
+	again := batch(storedEvents(streams, 300, Noon.Add(-time.Minute))...)
+	require.Equal(t, ledger.Receipt{Duplicates: n}, commit(t, s, again))
 	require.Equal(t, ledger.Receipt{Recorded: n}, commit(t, s, batch(storedEvents(streams, 400, Noon)...)))
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-30*time.Minute)))
 	requireStoredSums(t, s, streams, 4)
@@ -160,7 +162,8 @@ func requireStoredSums(t *testing.T, s ledger.Store, streams activity.Streams, r
 	for _, kind := range activity.Kinds() {
 		if !streams.Has(kind.Stream()) {
 			require.Zero(t, total(ada, kind), kind)
-			require.False(t, got[ledgerview.Series{Repo: "repo-1", User: ada}].Present.Has(ledgerview.TotalMetric(kind)), kind)
+			shown := got[ledgerview.Series{Repo: "repo-1", User: ada}].Present
+			require.False(t, shown.Has(ledgerview.TotalMetric(kind)), kind)
 			continue
 		}
 		user := ada
