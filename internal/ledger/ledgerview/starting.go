@@ -69,7 +69,7 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 		return
 	}
 	s := repo.series[account]
-	if s.totals[kind.Index()] != 0 && s.isAlive(v.lastVisit, v.settings.Retention) {
+	if s.totals[kind.Index()] != 0 && s.isAlive(v.visits.last, v.settings.Retention) {
 		return
 	}
 	totals, alive := v.labelTotals(repo, label)
@@ -77,7 +77,7 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 		begins := totalSpecs[i].Kind == kind && totals[kind.Index()] == 0
 		returns := !alive && totals[totalSpecs[i].Kind.Index()] > 0
 		if (begins || returns) && v.open[id].Has(totalSpecs[i].Kind.Stream()) {
-			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.lastVisit})
+			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.visits.last})
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (v *View) noteReturn(p *ledger.RepoProgress) {
 		totals, _ := v.labelTotals(repo, label)
 		for i, base := range totals {
 			if totals[totalSpecs[i].Kind.Index()] > 0 {
-				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.lastVisit})
+				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.visits.last})
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func (v *View) labelTotals(repo *repoView, label *userLabel) (totals ledger.Tota
 	for _, n := range label.members {
 		if s := repo.series[n]; s != nil {
 			totals.Add(&s.totals)
-			alive = alive || s.isAlive(v.lastVisit, v.settings.Retention)
+			alive = alive || s.isAlive(v.visits.last, v.settings.Retention)
 		}
 	}
 	repo.totals.addDeparted(label, &totals)
@@ -204,22 +204,13 @@ func (s *repoTotals) setStarting(label *userLabel, born []startingTotal) {
 	}
 }
 
-// VisitStandby computes the view as Visit does, on a replica that does not emit it while another one does, at the same
-// times. Series that become stale are not marked here.
-func (v *View) VisitStandby(now time.Time, sink Sink) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.onStandby = true
-	v.emitAll(now, sink)
-}
-
 // takeOverEmission drops those starting totals of which the replica that emitted the view until now may have shown more
 // than the value before: a total must not fall when another replica goes on with it.
 func (v *View) takeOverEmission(now int64) {
-	if !v.onStandby {
+	if !v.visits.onStandby {
 		return
 	}
-	v.onStandby = false
+	v.visits.onStandby = false
 	for _, repo := range v.repos {
 		for label, born := range repo.totals.starting {
 			repo.totals.setStarting(label, slices.DeleteFunc(born, func(b startingTotal) bool {

@@ -36,26 +36,36 @@ type Settings struct {
 type View struct {
 	settings Settings
 
-	mu               sync.Mutex
-	caughtUp         bool
-	cov              ledger.Coverage
-	repos            map[int64]*repoView
-	accounts         *accounts
-	visits           uint64 // so far
-	tallies          map[ledger.TallyKey]uint64
-	entries          map[ledger.EntryKey]ledger.Entry
-	prunedBefore     time.Time
-	linesUnreadUntil time.Time // until when commits were read without their lines
+	mu sync.Mutex
+	ledgerState
+	repos    map[int64]*repoView
+	accounts *accounts
+	visits   visits
 	// open are the streams of each repository whose totals are shown.
 	open map[int64]activity.Streams
-	// lastVisit is the time of the last Visit or VisitStandby, in Unix nanoseconds; onStandby says that it was a
-	// VisitStandby.
-	lastVisit int64
-	onStandby bool
 	// saved is from the view before the snapshot that is being applied.
 	saved map[int64]savedTotals
 	// stale are series that were shown and have vanished since the last visit.
 	stale []staleSeries
+}
+
+// ledgerState is what the changes say apart from events.
+type ledgerState struct {
+	caughtUp     bool
+	cov          ledger.Coverage
+	tallies      map[ledger.TallyKey]uint64
+	entries      map[ledger.EntryKey]ledger.Entry
+	prunedBefore time.Time
+	// linesUnreadUntil is the time until which commits were read without their lines.
+	linesUnreadUntil time.Time
+}
+
+// visits is the history of the calls of Visit and VisitStandby.
+type visits struct {
+	count uint64
+	// last is the time of the last call in Unix nanoseconds; onStandby says that it was VisitStandby.
+	last      int64
+	onStandby bool
 }
 
 // repoView has a repository's series by account.
@@ -82,6 +92,30 @@ type staleSeries struct {
 	shown      Mask
 }
 
+// markRepoStale moves what is shown of a repository to the stale series.
+func (r *repoView) markRepoStale(ended []staleSeries, accounts *accounts) []staleSeries {
+	for n, s := range r.series {
+		ended = r.markSeriesStale(ended, accounts.list[n].label, s)
+	}
+	return ended
+}
+
+// markSeriesStale moves what is shown of a series, or of its group, to the stale series.
+func (r *repoView) markSeriesStale(ended []staleSeries, label *userLabel, s *series) []staleSeries {
+	if label == nil {
+		return ended
+	}
+	if !s.shown.IsEmpty() {
+		ended = append(ended, staleSeries{r.shownName, label.text, s.shown})
+		s.shown = Mask{}
+	}
+	if g := r.groups[label]; g != nil && !g.shown.IsEmpty() {
+		ended = append(ended, staleSeries{r.shownName, label.text, g.shown})
+		g.shown = Mask{}
+	}
+	return ended
+}
+
 // New returns an empty view. It has caught up when a change with CaughtUp was applied.
 func New(settings Settings) *View {
 	if settings.Label == nil {
@@ -93,14 +127,14 @@ func New(settings Settings) *View {
 }
 
 func (v *View) reset() {
-	v.caughtUp = false
-	v.cov = ledger.Coverage{Repos: make(map[int64]*ledger.RepoCoverage)}
+	v.ledgerState = ledgerState{
+		cov:     ledger.Coverage{Repos: make(map[int64]*ledger.RepoCoverage)},
+		tallies: make(map[ledger.TallyKey]uint64),
+		entries: make(map[ledger.EntryKey]ledger.Entry),
+	}
 	v.repos = make(map[int64]*repoView)
 	v.accounts = newAccounts(v.settings.Label, v.relabel, v.keepDeparted)
 	v.open = make(map[int64]activity.Streams)
-	v.tallies = make(map[ledger.TallyKey]uint64)
-	v.entries = make(map[ledger.EntryKey]ledger.Entry)
-	v.prunedBefore, v.linesUnreadUntil = time.Time{}, time.Time{}
 }
 
 // Apply applies a change. Changes must come in the order in which Follow returns them.
@@ -248,22 +282,6 @@ func (v *View) relabel(members []uint32) {
 	}
 }
 
-// ShowsLogin reports whether an account is shown under its login, or would be after its first event, whenever that is:
-// in the view the login may belong to an account that had it before.
-func (v *View) ShowsLogin(actor activity.Actor) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if actor.ID == 0 {
-		return true
-	}
-	holder, held := v.accounts.holders[actor.Login]
-	n, known := v.accounts.byKey[accountKeyOf(actor)]
-	if !known {
-		return !held
-	}
-	return held && holder == n
-}
-
 func (v *View) repoAt(repo int64) *repoView {
 	r := v.repos[repo]
 	if r == nil {
@@ -302,107 +320,4 @@ func (v *View) purge(forgotten map[int64]bool) {
 		}
 	}
 	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return forgotten[key.Repo] })
-}
-
-// IsCaughtUp reports whether a snapshot was applied completely: before, the values are too small.
-func (v *View) IsCaughtUp() bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.caughtUp
-}
-
-// Series identifies a series of the activity metrics.
-type Series struct {
-	// Repo is the repository's present name, User the user's label.
-	Repo, User string
-}
-
-// Entry returns the newest observation of an entry, and false without one. Its data must not be changed.
-func (v *View) Entry(key ledger.EntryKey) (ledger.Entry, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	entry, ok := v.entries[key]
-	return entry, ok
-}
-
-// Entries returns the newest observations of all entries of a name, in no order. Their data must not be changed.
-func (v *View) Entries(name string) []ledger.Entry {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	var list []ledger.Entry
-	for key, entry := range v.entries {
-		if key.Name == name {
-			list = append(list, entry)
-		}
-	}
-	return list
-}
-
-// RepoName returns the present name of a repository, and false for one that is unknown or gone.
-func (v *View) RepoName(repo int64) (string, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	cov := v.cov.Repos[repo]
-	if cov == nil || cov.IsGone() {
-		return "", false
-	}
-	return cov.Name, true
-}
-
-// Edge returns the start of the last pass that the view has.
-func (v *View) Edge() time.Time {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.cov.Edge
-}
-
-// Summary is the size and the state of a view.
-type Summary struct {
-	CaughtUp                     bool
-	LedgerStart, OldestUncovered time.Time
-	Gaps                         int
-	// Series is the number of accounts in repositories that have events, Events the number of their events, both of
-	// users who are shown.
-	Series, Events int
-	// Shown is the number of series of each metric that the last visit showed.
-	Shown   [NumMetrics]int
-	Tallies map[ledger.TallyKey]uint64
-}
-
-// Summary returns the view's size and state.
-func (v *View) Summary() Summary {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	sum := Summary{
-		CaughtUp: v.caughtUp, LedgerStart: v.cov.LedgerStart, OldestUncovered: v.cov.OldestUncovered(),
-		Gaps:    len(v.cov.Gaps()),
-		Tallies: maps.Clone(v.tallies),
-	}
-	for _, repo := range v.repos {
-		for n, s := range repo.series {
-			if v.accounts.list[n].label != nil {
-				sum.addSeries(s)
-			}
-		}
-		for _, g := range repo.groups {
-			sum.countShown(g.shown)
-		}
-	}
-	return sum
-}
-
-func (sum *Summary) addSeries(s *series) {
-	if n := s.numEvents(); n > 0 {
-		sum.Series++
-		sum.Events += n
-	}
-	sum.countShown(s.shown)
-}
-
-func (sum *Summary) countShown(shown Mask) {
-	for m := range NumMetrics {
-		if shown.Has(Metric(m)) {
-			sum.Shown[m]++
-		}
-	}
 }

@@ -7,9 +7,14 @@ import (
 	"cmp"
 	"time"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
+
+// Series identifies a series of the activity metrics.
+type Series struct {
+	// Repo is the repository's present name, User the user's label.
+	Repo, User string
+}
 
 // Sink receives what a visit finds. Its methods are called under the view's lock and must not call the view.
 type Sink interface {
@@ -27,9 +32,18 @@ func (v *View) Visit(now time.Time, sink Sink) {
 	v.emitAll(now, sink)
 }
 
+// VisitStandby computes the view as Visit does, on a replica that does not emit it while another one does, at the same
+// times. Series that become stale are not marked here.
+func (v *View) VisitStandby(now time.Time, sink Sink) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.visits.onStandby = true
+	v.emitAll(now, sink)
+}
+
 func (v *View) emitAll(now time.Time, sink Sink) {
-	v.visits++
-	v.lastVisit = now.UnixNano()
+	v.visits.count++
+	v.visits.last = now.UnixNano()
 	owners := v.nameOwners()
 	for id, repo := range v.repos {
 		cov := v.cov.Repos[id]
@@ -120,7 +134,7 @@ func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time,
 			given.set(label, n, &values)
 		}
 		if label.isShared() {
-			repo.group(label, v.visits).add(s, alive, &values)
+			repo.group(label, v.visits.count).add(s, alive, &values)
 			continue
 		}
 		if alive {
@@ -153,7 +167,7 @@ func (v *View) setTotals(repo *repoView, label *userLabel, open Mask, values *Va
 	}
 	values.setTotals(totals, open)
 	if len(repo.totals.starting) > 0 {
-		repo.totals.holdStarting(label, values, v.lastVisit, v.settings.ZeroFor)
+		repo.totals.holdStarting(label, values, v.visits.last, v.settings.ZeroFor)
 	}
 }
 
@@ -180,7 +194,7 @@ func (g *group) add(s *series, alive bool, values *Values) {
 
 func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, sink Sink) {
 	for label, g := range repo.groups {
-		if g.visit != v.visits {
+		if g.visit != v.visits.count {
 			v.stale = append(v.stale, staleSeries{cov.Name, label.text, g.shown})
 			delete(repo.groups, label)
 			continue
@@ -191,74 +205,4 @@ func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, s
 		g.values.StartTime = cov.Since.Unix()
 		g.shown = emitSeries(sink, Series{cov.Name, label.text}, g.shown, &g.values)
 	}
-}
-
-// markRepoStale moves what is shown of a repository to the stale series.
-func (r *repoView) markRepoStale(ended []staleSeries, accounts *accounts) []staleSeries {
-	for n, s := range r.series {
-		ended = r.markSeriesStale(ended, accounts.list[n].label, s)
-	}
-	return ended
-}
-
-// markSeriesStale moves what is shown of a series, or of its group, to the stale series.
-func (r *repoView) markSeriesStale(ended []staleSeries, label *userLabel, s *series) []staleSeries {
-	if label == nil {
-		return ended
-	}
-	if !s.shown.IsEmpty() {
-		ended = append(ended, staleSeries{r.shownName, label.text, s.shown})
-		s.shown = Mask{}
-	}
-	if g := r.groups[label]; g != nil && !g.shown.IsEmpty() {
-		ended = append(ended, staleSeries{r.shownName, label.text, g.shown})
-		g.shown = Mask{}
-	}
-	return ended
-}
-
-// evaluationTimes are the times, in Unix seconds, at which a repository's values are computed.
-type evaluationTimes struct {
-	// until, day and retained are, of each stream, the time that is shown, and the exclusive starts of the 24 h and of
-	// the retention before it.
-	until, day, retained [activity.NumStreams]int64
-	// weekStart and weekEnd are, of each stream with a sum over a week, the last complete week; hasWeek has those whose
-	// week has been read.
-	weekStart, weekEnd [activity.NumStreams]int64
-	hasWeek            activity.Streams
-	// hasOptional says that the optional measures of the week were read.
-	hasOptional bool
-}
-
-// weekStreams are the streams with a sum over a week.
-var weekStreams = func() (set activity.Streams) {
-	for i := range totalSpecs {
-		if totalSpecs[i].Sum.Span == activity.SpanWeek {
-			set = set.With(totalSpecs[i].Stream)
-		}
-	}
-	return set
-}()
-
-func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluationTimes {
-	times := evaluationTimes{hasOptional: !v.settings.WeeklyLinesFromEntries}
-	for _, s := range activity.AllStreams() {
-		at := now
-		if limit := v.cov.RepoEdge(r, s).Add(v.settings.Grace); limit.Before(at) {
-			at = limit
-		}
-		times.until[s] = at.Unix()
-		times.day[s] = at.Add(-24 * time.Hour).Unix()
-		times.retained[s] = at.Add(-v.settings.Retention).Unix()
-		if !weekStreams.Has(s) {
-			continue
-		}
-		week := ledger.LastCompleteWeek(time.Unix(times.until[s], 0))
-		times.weekStart[s], times.weekEnd[s] = week.Start.Unix(), week.End.Unix()
-		if !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week) {
-			times.hasWeek = times.hasWeek.With(s)
-		}
-		times.hasOptional = times.hasOptional && !week.Start.Before(v.linesUnreadUntil)
-	}
-	return times
 }

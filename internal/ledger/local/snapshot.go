@@ -5,9 +5,7 @@ package local
 
 import (
 	"slices"
-	"time"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -65,11 +63,4 @@ func (s *State) eventChanges() []ledger.Change {
 		changes = append(changes, chunk)
 	}
 	return changes
-}
-
-func (s *State) event(key activity.Key, r storedEvent) activity.Event {
-	return activity.Event{
-		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
-		Time: time.Unix(int64(r.at), 0).UTC(), Measures: r.measures,
-	}
 }

@@ -188,6 +188,14 @@ func (s *State) prune(before time.Time) {
 	}
 }
 
+// event returns a recorded event.
+func (s *State) event(key activity.Key, r storedEvent) activity.Event {
+	return activity.Event{
+		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
+		Time: time.Unix(int64(r.at), 0).UTC(), Measures: r.measures,
+	}
+}
+
 // Invalidate marks everything that is wanted from a time on as missing, after records were lost. What was pruned is not
 // wanted any more. Entries of repositories are deleted, because they may say that the lost part need not be read.
 func (s *State) Invalidate(from time.Time) {
