@@ -80,24 +80,3 @@ func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 	s.InjectFault(f)
 	w.WriteHeader(http.StatusNoContent)
 }
-
-// Stats is a summary of the accounting.
-type Stats struct {
-	Now      time.Time      `json:"now"`
-	Start    time.Time      `json:"start"`
-	Hold     time.Time      `json:"hold,omitzero"`
-	Requests int            `json:"requests"`
-	Routes   map[string]int `json:"routes"`
-	Points   map[string]int `json:"points"`
-	Statuses map[int]int    `json:"statuses"`
-	Faults   int            `json:"faults"`
-}
-
-// Stats sums up all requests since the start or the last Reset.
-func (s *Server) Stats() Stats {
-	s.mu.RLock()
-	st := Stats{Now: s.now().UTC(), Start: s.tl.Start, Hold: s.hiddenAfter}
-	s.mu.RUnlock()
-	s.log.fillStats(&st)
-	return st
-}

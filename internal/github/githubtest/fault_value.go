@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/graphql"
 )
 
 // replaceValues puts a JSON text in the place of the values at a path of a body. Paths of GraphQL begin below data.
@@ -33,7 +35,7 @@ func replaceValues(body []byte, e Effect, below string) []byte {
 func replaceBelow(value any, path []any, e Effect) {
 	visit := func(key, below any, set func(any)) {
 		at := append(slices.Clip(path), key)
-		if pathMatches(e.Path, at) {
+		if graphql.PathMatches(e.Path, at) {
 			set(e.Value)
 			return
 		}

@@ -126,21 +126,6 @@ func (l *limiter) releaseSlot(bucket string) {
 	l.inFlight[bucket]--
 }
 
-// SetUsed sets how much of a credential's budget is used: to stand just before a limit without many requests.
-func (s *Server) SetUsed(credential, resource string, used int) {
-	key := bucketKey{resource: resource}
-	s.mu.RLock()
-	for _, c := range s.tokens {
-		if c.name() == credential {
-			key.bucket = c.bucket()
-		}
-	}
-	s.mu.RUnlock()
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	s.limits.bucketAt(key, s.now()).used = used
-}
-
 func (q quota) header(h http.Header) {
 	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.limit))
 	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.remaining))
@@ -153,4 +138,11 @@ func (q quota) json() obj {
 	return obj{
 		"limit": q.limit, "used": q.used, "remaining": q.remaining, "reset": q.reset.Unix(), "resource": q.resource,
 	}
+}
+
+// setUsed sets the used points of a bucket.
+func (l *limiter) setUsed(key bucketKey, used int, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bucketAt(key, now).used = used
 }

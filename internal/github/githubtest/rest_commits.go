@@ -12,6 +12,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
+func addCommitRoutes(t *routeTable) {
+	t.repo("/commits", "contents", (*exchange).listCommits)
+	t.repo("/commits/{ref...}", "contents", (*exchange).getCommit)
+	t.repo("/compare/{basehead...}", "contents", (*exchange).compare)
+}
+
 // emptyRepository is the answer about commits where there are none.
 func emptyRepository() response {
 	return newResponse(http.StatusConflict, obj{
@@ -125,4 +131,54 @@ func (x *exchange) mergeBase(base, head *served.Commit) any {
 		}
 	}
 	return nil
+}
+
+func (x *exchange) gitAuthor(c *served.Commit) served.GitActor {
+	return served.GitIdentity(x.Index, c.Login, c.AuthorName, c.AuthorEmail)
+}
+
+// commitJSON is a commit (https://docs.github.com/rest/commits/commits#list-commits). The author is null when its
+// address belongs to no account.
+func (x *exchange) commitJSON(c *served.Commit) obj {
+	api := x.repoURL(c.Repository)
+	who := x.gitAuthor(c)
+	git := obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Authored)}
+	parents := []obj{}
+	for _, sha := range c.AllParentSHAs {
+		parents = append(
+			parents,
+			obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": c.Repository.WebURL() + "/commit/" + sha},
+		)
+	}
+	j := obj{
+		"sha": c.SHA, "node_id": c.NodeID(),
+		"url":          api + "/commits/" + c.SHA,
+		"html_url":     c.Repository.WebURL() + "/commit/" + c.SHA,
+		"comments_url": api + "/commits/" + c.SHA + "/comments",
+		"commit": obj{
+			"author":    git,
+			"committer": obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Committed)},
+			"message":   c.Message(), "tree": obj{"sha": c.SHA, "url": api + "/git/trees/" + c.SHA},
+			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
+			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
+		},
+		"author": x.userJSON(x.Index.CommitAccount(c.Login)), "committer": x.userJSON(x.Index.CommitAccount(c.Login)),
+		"parents": parents,
+	}
+	switch {
+	case c.NoAuthor:
+		j["author"], j["committer"] = nil, nil
+		j["commit"].(obj)["author"] = nil
+	case c.EmptyAuthor:
+		j["author"] = obj{}
+	}
+	return j
+}
+
+// commitStatsJSON adds what only the answer for a single commit has.
+func (x *exchange) commitStatsJSON(c *served.Commit) obj {
+	j := x.commitJSON(c)
+	j["stats"] = obj{"additions": c.Additions, "deletions": c.Deletions, "total": c.Additions + c.Deletions}
+	j["files"] = []obj{}
+	return j
 }

@@ -14,6 +14,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
+func addIssueRoutes(t *routeTable) {
+	t.repo("/issues", "issues", (*exchange).listIssues)
+	t.repo("/issues/{issue_number}/events", "issues", (*exchange).listIssueEvents)
+}
+
 // issueRow is a row of a list of issues, which has pull requests, too.
 type issueRow struct {
 	issue            *served.IssueState
@@ -95,7 +100,7 @@ func (x *exchange) issueJSON(r issueRow) obj {
 // listIssueEvents has closings and reopenings, the oldest first
 // (https://docs.github.com/rest/issues/events#list-issue-events).
 func (x *exchange) listIssueEvents() response {
-	is, ok := x.Issue(x.repo.IssueByNumber[int(atoi(x.vars["issue_number"]))])
+	is, ok := x.Issue(x.repo.IssueByNumber[int(served.ParseInt(x.vars["issue_number"]))])
 	if !ok {
 		return notFoundResponse()
 	}

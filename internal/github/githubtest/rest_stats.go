@@ -7,28 +7,12 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// statsCache counts for each head how often its statistics were asked for.
-type statsCache struct {
-	mu       sync.Mutex
-	requests map[string]int
-}
-
-// isPending reports whether the statistics of a head are still being computed.
-func (s *statsCache) isPending(head string, times int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.requests == nil {
-		s.requests = map[string]int{}
-	}
-	s.requests[head]++
-	return s.requests[head] <= times
-}
+func addStatsRoutes(t *routeTable) { t.repo("/stats/contributors", "", (*exchange).statsContributors) }
 
 // contributor is one author's numbers.
 type contributor struct {

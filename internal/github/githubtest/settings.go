@@ -5,10 +5,7 @@ package githubtest
 
 import (
 	"cmp"
-	"crypto/rsa"
 	"time"
-
-	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
 // DefaultToken is accepted when Settings has no credentials.
@@ -70,59 +67,4 @@ func (l Limits) orDefault() Limits {
 		Concurrent: cmp.Or(l.Concurrent, 100), Status: cmp.Or(l.Status, 403),
 		Window: cmp.Or(l.Window, time.Hour),
 	}
-}
-
-// Credential is a token and what it may see.
-type Credential struct {
-	Token string
-	// Name is what the accounting calls it, its login when empty. The token itself appears nowhere.
-	Name string
-	// Login is the user whom the token belongs to.
-	Login string
-	// Orgs are the logins of the owners it may see, nil for all.
-	Orgs []string
-	// PublicOnly hides private and internal repositories.
-	PublicOnly bool
-	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
-	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls
-	// the field, and with it the repository where the field cannot be null
-	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
-	Forbidden []string
-	// Expires is when a personal token ends: every response has it in a header, and from then on the token is refused.
-	// Zero: never.
-	Expires time.Time
-	// Bucket names the rate limit that it drains; tokens of one login share one unless this says otherwise.
-	Bucket string
-
-	app       *App      // an app's own JSON web token
-	expiresAt time.Time // of an installation's token, which no header shows
-}
-
-func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }
-
-func (c *Credential) bucket() string { return cmp.Or(c.Bucket, "user:"+cmp.Or(c.Login, c.Name)) }
-
-// access returns what the credential may read.
-func (c *Credential) access() served.Access {
-	return served.Access{Owners: c.Orgs, PublicOnly: c.PublicOnly, Lacking: c.Forbidden}
-}
-
-// App is a GitHub App: its JSON web tokens are verified with the public key
-// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app).
-type App struct {
-	ID       int64
-	ClientID string
-	Slug     string
-	// PublicKey verifies the app's tokens.
-	PublicKey     *rsa.PublicKey
-	Installations []Installation
-}
-
-// Installation is an app's installation in an organization.
-type Installation struct {
-	ID        int64
-	Org       string
-	Suspended bool
-	// Forbidden are the permissions that its tokens lack.
-	Forbidden []string
 }

@@ -6,6 +6,7 @@ package served
 import (
 	"encoding/base64"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,6 +46,12 @@ func ParseNodeID(id string) (kind string, parts []string, ok bool) {
 		return "", nil, false
 	}
 	return kind, strings.SplitN(string(b), ":", 2), true
+}
+
+// ParseInt returns the number in a part of an id or of a path, 0 for a text that is no number.
+func ParseInt(s string) int64 {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return n
 }
 
 // NodeID returns the global id of the organization.

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"cmp"
@@ -11,16 +11,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
-
-// forbiddenError is the error of a field that the credential may not read.
-func forbiddenError() error {
-	return &fieldError{typ: "FORBIDDEN", message: "Resource not accessible by personal access token"}
-}
-
-// repoNode is Repository.
-type repoNode struct{ r *served.Repo }
-
-func (repoNode) typeName() string { return "Repository" }
 
 func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	if p := repoPermission(name); p != "" && e.Access.Lacks(p) {
@@ -58,11 +48,6 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	default:
 		return e.repoScalar(r, name), nil
 	}
-}
-
-func number(a args) int {
-	n, _ := a.num("number")
-	return n
 }
 
 func repoPermission(field string) string {
@@ -198,14 +183,6 @@ func (e *execution) issueConnection(r *served.Repo, a args) (any, error) {
 	}
 	return connect("IssueConnection", rows, a, desc)
 }
-
-// refNode is Ref.
-type refNode struct {
-	r      *served.Repo
-	branch string
-}
-
-func (refNode) typeName() string { return "Ref" }
 
 func (n refNode) field(e *execution, name string, _ args) (any, error) {
 	switch name {

@@ -4,104 +4,33 @@
 package githubtest
 
 import (
-	"crypto/rsa"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// Messages of GitHub about JSON web tokens.
-const (
-	msgJWTDecode = "A JSON web token could not be decoded"
-	msgJWTIssued = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"
-	msgJWTExpiry = "'Expiration time' claim ('exp') must be a numeric value representing the future time at which " +
-		"the assertion expires"
-	msgJWTTooFar = "'Expiration time' claim ('exp') is too far in the future"
-)
+func addAppRoutes(t *routeTable) {
+	t.get("/app", (*exchange).getApp).app = true
+	t.get("/app/installations", (*exchange).listInstallations).app = true
+	t.get("/orgs/{org}/installation", (*exchange).orgInstallation).app = true
+	tokens := t.get("/app/installations/{installation_id}/access_tokens", (*exchange).createInstallationToken)
+	tokens.method, tokens.app = http.MethodPost, true
+}
 
-// maxJWTLife is how far in the future a token may expire
-// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app#about-json-web-tokens-jwts).
-const maxJWTLife = 10 * time.Minute
-
-// authenticateApp admits a GitHub App by its JSON web token.
-func (x *exchange) authenticateApp() (response, bool) {
+// authenticateApp returns the credential of a GitHub App by its JSON web token or, with nil, the refusal.
+func (x *exchange) authenticateApp() (*Credential, response) {
 	_, token, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
-	app, status, message := x.s.verifyJWT(token)
+	app, status, message := x.s.credentials.verifyJWT(token, x.s.now().Unix())
 	if app == nil {
-		x.setCredential(&Credential{Orgs: []string{}})
-		return errorResponse(status, message), false
+		return nil, errorResponse(status, message)
 	}
-	x.identify(
-		&Credential{
-			Name: "app-" + strconv.FormatInt(app.ID, 10), Bucket: "app:" + strconv.FormatInt(app.ID, 10), app: app,
-		},
-	)
-	return response{}, true
-}
-
-func (s *Server) verifyJWT(token string) (*App, int, string) {
-	claims := jwt.MapClaims{}
-	var app *App
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation(), jwt.WithJSONNumber(),
-	)
-	_, err := parser.ParseWithClaims(token, claims, func(*jwt.Token) (any, error) {
-		app = s.appByIssuer(claims["iss"])
-		if app == nil {
-			return nil, errUnknownApp
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return app.PublicKey, nil
-	})
-	switch {
-	case errors.Is(err, errUnknownApp):
-		return nil, http.StatusNotFound, "Integration not found"
-	case err != nil:
-		return nil, http.StatusUnauthorized, msgJWTDecode
-	}
-	now := s.now().Unix()
-	iat, iatErr := strconv.ParseInt(fmt.Sprint(claims["iat"]), 10, 64)
-	exp, expErr := strconv.ParseInt(fmt.Sprint(claims["exp"]), 10, 64)
-	switch {
-	case iatErr != nil || iat > now:
-		return nil, http.StatusUnauthorized, msgJWTIssued
-	case expErr != nil || exp <= now:
-		return nil, http.StatusUnauthorized, msgJWTExpiry
-	case exp > now+int64(maxJWTLife/time.Second):
-		return nil, http.StatusUnauthorized, msgJWTTooFar
-	}
-	return app, 0, ""
-}
-
-// ReplaceAppKey lets another key verify an app's tokens; the one before is deleted.
-func (s *Server) ReplaceAppKey(id int64, key *rsa.PublicKey) {
-	app := s.appByIssuer(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	app.PublicKey = key
-}
-
-var errUnknownApp = errors.New("unknown app")
-
-// appByIssuer finds an app by the iss claim: its client id or its id, as a string or a number.
-func (s *Server) appByIssuer(iss any) *App {
-	want := fmt.Sprint(iss)
-	for i := range s.settings.Apps {
-		a := &s.settings.Apps[i]
-		if want == strconv.FormatInt(a.ID, 10) || a.ClientID != "" && want == a.ClientID {
-			return a
-		}
-	}
-	return nil
+	name := strconv.FormatInt(app.ID, 10)
+	return &Credential{Name: "app-" + name, Bucket: "app:" + name, app: app}, response{}
 }
 
 func (x *exchange) getApp() response {
@@ -124,10 +53,11 @@ func (x *exchange) installationJSON(i Installation) obj {
 		"repository_selection": "all", "permissions": permissions(i), "events": []string{}, "suspended_at": nil,
 		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.base, i.ID),
 		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", served.WebURL, i.Org, i.ID),
-		"created_at":        served.FormatTime(x.s.tl.Start), "updated_at": served.FormatTime(x.s.tl.Start),
+		"created_at":        served.FormatTime(x.Index.Timeline.Start),
+		"updated_at":        served.FormatTime(x.Index.Timeline.Start),
 	}
 	if i.Suspended {
-		j["suspended_at"] = served.FormatTime(x.s.tl.Start)
+		j["suspended_at"] = served.FormatTime(x.Index.Timeline.Start)
 	}
 	return j
 }
@@ -166,7 +96,7 @@ func installationToken(id int64, seq int) string {
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
 func (x *exchange) createInstallationToken() response {
 	for _, i := range x.cred.app.Installations {
-		if i.ID != atoi(x.vars["installation_id"]) {
+		if i.ID != served.ParseInt(x.vars["installation_id"]) {
 			continue
 		}
 		if i.Suspended {
@@ -178,7 +108,7 @@ func (x *exchange) createInstallationToken() response {
 			Orgs:   []string{i.Org},
 			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.Now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
-		x.s.AddCredential(c)
+		x.s.credentials.add(c)
 		return newResponse(http.StatusCreated, obj{
 			"token": c.Token, "expires_at": served.FormatTime(c.expiresAt), "permissions": permissions(i),
 			"repository_selection": "all",

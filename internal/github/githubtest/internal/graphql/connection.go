@@ -1,11 +1,10 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"encoding/base64"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -102,12 +101,6 @@ func parseValueCursor(s string) (string, error) {
 	return key, nil
 }
 
-func badCursor(s string) error {
-	return &fieldError{
-		typ: "INVALID_CURSOR_ARGUMENTS", message: fmt.Sprintf("`%.64s` does not appear to be a valid cursor.", s),
-	}
-}
-
 func (c *connection) typeName() string { return c.typ }
 
 func (c *connection) field(e *execution, name string, _ args) (any, error) {
@@ -123,7 +116,7 @@ func (c *connection) field(e *execution, name string, _ args) (any, error) {
 	case "totalCount":
 		return c.total(), nil
 	case "pageInfo":
-		return c.pageInfo(e.fault != nil && e.fault.Kind == KindEndless), nil
+		return c.pageInfo(e.Fault.Endless), nil
 	default:
 		return 0, nil // totalDiskUsage
 	}
@@ -150,13 +143,3 @@ func (c *connection) pageInfo(endless bool) record {
 	}
 	return record{"PageInfo", info}
 }
-
-// record is an object whose fields are all there.
-type record struct {
-	typ    string
-	fields obj
-}
-
-func (r record) typeName() string { return r.typ }
-
-func (r record) field(_ *execution, name string, _ args) (any, error) { return r.fields[name], nil }

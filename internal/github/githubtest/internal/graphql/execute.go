@@ -1,14 +1,12 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,22 +14,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// node is an object of the schema. A field is nil, a scalar, a time, a node, a list, or an error.
-type node interface {
-	typeName() string
-	field(e *execution, name string, a args) (any, error)
-}
-
-// execution evaluates one request (https://spec.graphql.org/October2021/#sec-Execution).
-type execution struct {
-	*exchange
-	errs []*fieldError
+// Execute evaluates a request that has no Refusal, and returns the body of the response: data, errors or both.
+func (g *Request) Execute(env Environment) map[string]any {
+	e := &execution{Environment: env, request: g}
+	body := map[string]any{"data": e.run()}
+	if len(e.errs) > 0 {
+		var errs []map[string]any
+		for _, err := range e.errs {
+			errs = append(errs, err.json())
+		}
+		body["errors"] = errs
+	}
+	return body
 }
 
 // run is the data of the answer.
 func (e *execution) run() any {
 	root := map[string]any{}
-	data, ok := e.executeSelection(rootNode{}, []ast.SelectionSet{e.gql.op.SelectionSet}, nil)
+	data, ok := e.executeSelection(rootNode{}, []ast.SelectionSet{e.request.op.SelectionSet}, nil)
 	if !ok {
 		return nil
 	}
@@ -84,15 +84,15 @@ func (e *execution) collectFields(typ string, sets []ast.SelectionSet) []selecte
 		for _, s := range set {
 			switch s := s.(type) {
 			case *ast.Field:
-				if !isSkipped(s.Directives, e.gql.vars) {
+				if !isSkipped(s.Directives, e.request.vars) {
 					out = addSelected(out, s)
 				}
 			case *ast.InlineFragment:
-				if !isSkipped(s.Directives, e.gql.vars) && typeApplies(s.TypeCondition, typ) {
+				if !isSkipped(s.Directives, e.request.vars) && typeApplies(s.TypeCondition, typ) {
 					visit(s.SelectionSet)
 				}
 			case *ast.FragmentSpread:
-				if !isSkipped(s.Directives, e.gql.vars) && typeApplies(s.Definition.TypeCondition, typ) {
+				if !isSkipped(s.Directives, e.request.vars) && typeApplies(s.Definition.TypeCondition, typ) {
 					visit(s.Definition.SelectionSet)
 				}
 			}
@@ -112,13 +112,6 @@ func addSelected(out []selected, f *ast.Field) []selected {
 	return append(out, selected{key: f.Alias, fields: []*ast.Field{f}})
 }
 
-func typeApplies(condition, typ string) bool {
-	if condition == "" || condition == typ {
-		return true
-	}
-	return slices.ContainsFunc(schema().PossibleTypes[condition], func(d *ast.Definition) bool { return d.Name == typ })
-}
-
 // executeSelection evaluates an object; not ok means that null must go further up.
 func (e *execution) executeSelection(n node, sets []ast.SelectionSet, path []any) (map[string]any, bool) {
 	out := map[string]any{}
@@ -128,7 +121,7 @@ func (e *execution) executeSelection(n node, sets []ast.SelectionSet, path []any
 			out[s.key] = n.typeName()
 			continue
 		}
-		if e.gql.price.dryRun && path == nil && f.Name != "rateLimit" {
+		if e.request.price.dryRun && path == nil && f.Name != "rateLimit" {
 			continue
 		}
 		at := append(slices.Clip(path), any(s.key))
@@ -146,30 +139,25 @@ func (e *execution) resolveField(n node, f *ast.Field, path []any) any {
 	if err := e.faultAt(path); err != nil {
 		return err
 	}
-	v, err := n.field(e, f.Name, f.ArgumentMap(e.gql.vars))
+	v, err := n.field(e, f.Name, f.ArgumentMap(e.request.vars))
 	if err != nil {
 		return err
 	}
 	return v
 }
 
-// faultAt is the error that a fault makes at a path, nil for none.
+// faultAt returns the error of the fault at a path, nil for none.
 func (e *execution) faultAt(path []any) error {
-	if e.fault == nil || e.fault.Path == "" || !pathMatches(e.fault.Path, path) {
+	if e.Fault.Path == "" || !PathMatches(e.Fault.Path, path) {
 		return nil
 	}
-	switch e.fault.Kind {
-	case KindNull, KindResourceLimits, KindFieldError:
-		return faultError{e.fault}
-	default:
-		return nil
-	}
+	return faultError{e.Fault}
 }
 
-// faultError is an error that a fault makes.
-type faultError struct{ effect *Effect }
+// faultError is the error of a fault.
+type faultError struct{ fault Fault }
 
-func (f faultError) Error() string { return f.effect.Message }
+func (f faultError) Error() string { return f.fault.Message }
 
 // completeValue turns a value into what the answer has for its type.
 func (e *execution) completeValue(t *ast.Type, v any, fields []*ast.Field, path []any) (any, bool) {
@@ -220,10 +208,10 @@ func (e *execution) recordError(t *ast.Type, err error, f *ast.Field, path []any
 	var fault faultError
 	switch {
 	case errors.As(err, &fault):
-		if fault.effect.Kind == KindNull {
+		if fault.fault.Silent {
 			return nil, true
 		}
-		fe = &fieldError{typ: fault.effect.Type, message: fault.effect.Message, nulls: fault.effect.NullDepth}
+		fe = &fieldError{typ: fault.fault.Type, message: fault.fault.Message, nulls: fault.fault.NullDepth}
 	case !errors.As(err, &fe):
 		fe = &fieldError{message: err.Error()}
 	}
@@ -244,23 +232,4 @@ func pageOfPath(path []any) int {
 		}
 	}
 	return 0
-}
-
-// pathMatches compares a path with a pattern of response keys, list places and *; ** in front is any beginning.
-func pathMatches(pattern string, path []any) bool {
-	tail, anywhere := strings.CutPrefix(pattern, "**.")
-	parts := strings.Split(tail, ".")
-	if anywhere && len(path) > len(parts) {
-		path = path[len(path)-len(parts):]
-	}
-	return slices.EqualFunc(
-		parts, path, func(part string, element any) bool { return part == "*" || part == pathElement(element) },
-	)
-}
-
-func pathElement(v any) string {
-	if n, ok := v.(int); ok {
-		return strconv.Itoa(n)
-	}
-	return fmt.Sprint(v)
 }

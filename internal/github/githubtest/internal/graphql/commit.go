@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"fmt"
@@ -12,11 +12,6 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
-
-// commitNode is Commit.
-type commitNode struct{ c *served.Commit }
-
-func (commitNode) typeName() string { return "Commit" }
 
 func (n commitNode) field(e *execution, name string, a args) (any, error) {
 	c := n.c
@@ -79,7 +74,7 @@ func commitScalar(c *served.Commit, name string) any {
 
 // gitActorNode is who git recorded. A bot's account is a User here, with its full name.
 func (e *execution) gitActorNode(c *served.Commit, date time.Time) record {
-	who := e.gitAuthor(c)
+	who := served.GitIdentity(e.Index, c.Login, c.AuthorName, c.AuthorEmail)
 	return gitActorRecord(who, date, e.Index.Account(c.Login))
 }
 

@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"fmt"
@@ -130,14 +130,3 @@ func (w *pricing) refuse(path []any, typ, message string) {
 
 // saturate keeps products of page sizes from overflowing.
 func saturate(n int) int { return min(max(n, 0), 1<<40) }
-
-// isSkipped reports whether @skip or @include leave a selection out.
-func isSkipped(directives ast.DirectiveList, vars map[string]any) bool {
-	for _, d := range directives {
-		on := args(d.ArgumentMap(vars)).flag("if")
-		if d.Name == "skip" && on || d.Name == "include" && !on {
-			return true
-		}
-	}
-	return false
-}

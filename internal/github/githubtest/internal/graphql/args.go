@@ -1,7 +1,7 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package githubtest
+package graphql
 
 import (
 	"encoding/json"
@@ -81,4 +81,9 @@ func (a args) order(field string) (string, bool) {
 		return field, false
 	}
 	return o.str("field"), o.str("direction") == "DESC"
+}
+
+func number(a args) int {
+	n, _ := a.num("number")
+	return n
 }

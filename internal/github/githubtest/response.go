@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -85,36 +84,4 @@ func (a *response) isNotModified(r *http.Request, etag string) bool {
 	}
 	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
 	return err == nil && !a.lastModified.IsZero() && !a.lastModified.Truncate(time.Second).After(since)
-}
-
-// pageParams is the page number and size of a request, GitHub's defaults for what makes no sense.
-func pageParams(q url.Values) (page, size int) {
-	page, size = 1, 30
-	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 0 {
-		page = n
-	}
-	if n, err := strconv.Atoi(q.Get("per_page")); err == nil && n > 0 {
-		size = min(n, 100)
-	}
-	return page, size
-}
-
-// linkHeader is a Link header (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api).
-func linkHeader(address string, q url.Values, page, last int) string {
-	var out []string
-	link := func(rel string, n int) {
-		q.Set("page", strconv.Itoa(n))
-		out = append(out, "<"+address+"?"+q.Encode()+`>; rel="`+rel+`"`)
-	}
-	if page > 1 {
-		link("prev", min(page-1, max(1, last)))
-	}
-	if page < last {
-		link("next", page+1)
-		link("last", last)
-	}
-	if page > 1 {
-		link("first", 1)
-	}
-	return strings.Join(out, ", ")
 }
