@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// ControlPrefix is where Control has its endpoints.
+// ControlPrefix is the beginning of the paths of Control's endpoints.
 const ControlPrefix = "/_control/"
 
-// Control is the server's handler with endpoints to script it from outside, for loopback clients only:
+// Control returns the server with further endpoints that script it, for loopback clients only:
 //
 //	GET    /_control/stats          requests and points so far
 //	POST   /_control/hold?until=T   HideAfter, T in RFC 3339
@@ -39,6 +39,7 @@ func (s *Server) Control() http.Handler {
 	return outer
 }
 
+// loopbackOnly refuses clients of other machines.
 func loopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/graphql"
 )
 
-// EffectKind names an effect.
+// EffectKind is the kind of an Effect: the name of one of the constructors in JSON.
 type EffectKind string
 
 // The kinds of effects.
@@ -37,6 +37,7 @@ const (
 	KindHeader         EffectKind = "header"
 )
 
+// isKnown reports whether there is such a kind.
 func (k EffectKind) isKnown() bool {
 	switch k {
 	case KindStatus, KindPrimary, KindSecondary, KindReset, KindHang, KindSlow, KindTruncate, KindHTML, KindWrongLength,
@@ -70,8 +71,8 @@ type Effect struct {
 // FieldEffect is the part of an Effect on values of a response.
 type FieldEffect struct {
 	// Path selects values of a response by their keys, like "organization.repositories.nodes.*.issues" below data of
-	// GraphQL and "0.commit.committer.date" of REST. A number is an index of a list, * any key or index, and ** in front
-	// any beginning.
+	// GraphQL and "0.commit.committer.date" of REST. A number is an index of a list, * any key or index, and ** in
+	// front any beginning.
 	Path string `json:"path,omitempty"`
 	// Value replaces the values at the path: JSON, like 12 or "12200-05-05T00:00:00Z". It works with both APIs.
 	Value json.RawMessage `json:"value,omitempty"`
@@ -112,27 +113,28 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// Status answers with a status and GitHub's usual body for it.
+// Status responds with a status and GitHub's usual body for it.
 func Status(code int) Effect { return Effect{Kind: KindStatus, Status: code} }
 
-// StatusBody answers with a status, headers and a body as they are.
+// StatusBody responds with a status, headers and a body.
 func StatusBody(code int, header http.Header, body string) Effect {
 	return Effect{Kind: KindStatus, Status: code, Header: header, Body: body}
 }
 
-// PrimaryLimit answers that the hourly limit is used up, in REST with 403 or 429, in GraphQL with 200 and RATE_LIMITED.
+// PrimaryLimit responds that the hourly limit is used up: in REST with the status 403 or 429, in GraphQL with 200 and
+// RATE_LIMITED.
 func PrimaryLimit(status int) Effect { return Effect{Kind: KindPrimary, Status: status} }
 
-// SecondaryLimit answers that a secondary limit is exceeded: 403, 429 or, for GraphQL, 200. retryAfter 0 leaves the
-// header out.
+// SecondaryLimit responds that a secondary limit is exceeded, with 403, 429 or, in GraphQL, 200. A retryAfter of 0
+// leaves out the header.
 func SecondaryLimit(status int, retryAfter time.Duration) Effect {
 	return Effect{Kind: KindSecondary, Status: status, RetryAfter: Duration(retryAfter)}
 }
 
-// ConnectionReset closes the connection without an answer.
+// ConnectionReset resets the connection without a response.
 func ConnectionReset() Effect { return Effect{Kind: KindReset} }
 
-// Hang does not answer until the client goes away or the server is closed.
+// Hang does not respond until the client gives up or the server is closed.
 func Hang() Effect { return Effect{Kind: KindHang} }
 
 // SlowBody sends the body in ten parts with a delay before each.
@@ -141,10 +143,10 @@ func SlowBody(delay time.Duration) Effect { return Effect{Kind: KindSlow, Delay:
 // TruncatedJSON sends half of the body as if it were all.
 func TruncatedJSON() Effect { return Effect{Kind: KindTruncate} }
 
-// HTML answers with a page instead of JSON, as a proxy does.
+// HTML responds with a page instead of JSON, as a proxy does.
 func HTML(status int) Effect { return Effect{Kind: KindHTML, Status: status} }
 
-// WrongLength announces more bytes than it sends.
+// WrongLength announces more bytes in Content-Length than it sends.
 func WrongLength() Effect { return Effect{Kind: KindWrongLength} }
 
 // RedirectLoop redirects to the request's own address.
@@ -152,39 +154,40 @@ func RedirectLoop() Effect {
 	return Effect{Kind: KindRedirectLoop, Status: http.StatusMovedPermanently}
 }
 
-// RedirectTo redirects to another address.
+// RedirectTo redirects to an address.
 func RedirectTo(status int, url string) Effect {
 	return Effect{Kind: KindRedirect, Status: status, URL: url}
 }
 
-// NullAt makes the value at a path of a GraphQL answer null, without an error.
+// NullAt makes the values at a path of a GraphQL response null, without an error.
 func NullAt(path string) Effect { return Effect{Kind: KindNull, FieldEffect: FieldEffect{Path: path}} }
 
-// FieldError makes a field of a GraphQL answer fail; null spreads upwards as far as the schema says.
+// FieldError makes a field of a GraphQL response fail; the null spreads upwards as the schema requires.
 func FieldError(path, typ, message string) Effect {
 	return Effect{Kind: KindFieldError, FieldEffect: FieldEffect{Path: path, Type: typ, Message: message}}
 }
 
-// GraphQLTimeout answers 502 or 504 with GitHub's body for a query that took too long.
+// GraphQLTimeout responds with 502 or 504 and GitHub's body for a query that took too long.
 func GraphQLTimeout(status int) Effect { return Effect{Kind: KindGraphQLTimeout, Status: status} }
 
-// ValueAt puts a JSON text in the place of the values at a path, in an answer of either API.
+// ValueAt replaces the values at a path of a response of either API by a JSON text.
 func ValueAt(path, value string) Effect {
 	return Effect{Kind: KindValue, FieldEffect: FieldEffect{Path: path, Value: json.RawMessage(value)}}
 }
 
-// ResourceLimitsExceeded makes the value at a path null because the query was too expensive; the rest is there.
+// ResourceLimitsExceeded makes the values at a path null with GitHub's error for a query that was too expensive; the
+// rest of the response is complete.
 func ResourceLimitsExceeded(path string) Effect {
 	return Effect{Kind: KindResourceLimits, FieldEffect: FieldEffect{
 		Path: path, Type: "RESOURCE_LIMITS_EXCEEDED", Message: "Resource limits for this query exceeded.",
 	}}
 }
 
-// NextLinkLoop always says that there is a next page.
+// NextLinkLoop makes each page, also the last one, have a next page.
 func NextLinkLoop() Effect { return Effect{Kind: KindEndless} }
 
-// HugeBody sends so many bytes of white space before the body.
+// HugeBody sends a number of bytes of white space before the body.
 func HugeBody(size int64) Effect { return Effect{Kind: KindHuge, Size: size} }
 
-// Headers adds headers to an answer that is as it would be otherwise, such as "Deprecation" and "Sunset".
+// Headers adds headers, such as "Deprecation" and "Sunset", to a response without other changes.
 func Headers(header http.Header) Effect { return Effect{Kind: KindHeader, Header: header} }

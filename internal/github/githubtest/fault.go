@@ -10,30 +10,30 @@ import (
 	"sync"
 )
 
-// Fault makes chosen requests fail in a chosen way.
+// Fault has an Effect on the responses to some requests.
 type Fault struct {
 	Match Match `json:"match"`
-	// Skip leaves the first matching requests alone.
+	// Skip is the number of matching requests before the first effect.
 	Skip int `json:"skip,omitempty"`
-	// Every strikes only each n-th of the matching requests after that; 0 and 1 mean all.
+	// Every limits the effect to each n-th matching request after those; 0 and 1 mean all.
 	Every int `json:"every,omitempty"`
-	// Times is how often it strikes, 0 until it is cleared.
+	// Times is the number of effects, after which the fault has none; 0 is no limit.
 	Times  int    `json:"times,omitempty"`
 	Effect Effect `json:"do"`
 }
 
-// Match chooses requests; what is empty matches everything.
+// Match selects requests; an empty field selects all.
 type Match struct {
-	// Org and Repo as in RequestInfo, in any case.
+	// Org and Repo are compared with those of RequestInfo in any case.
 	Org  string `json:"org,omitempty"`
 	Repo string `json:"repo,omitempty"`
-	// Route is a template as in RequestInfo; Operation is a GraphQL operation's name.
+	// Route is a template as in RequestInfo, Operation the name of an operation of GraphQL.
 	Route      string `json:"route,omitempty"`
 	Operation  string `json:"operation,omitempty"`
 	Method     string `json:"method,omitempty"`
 	Resource   string `json:"resource,omitempty"`
 	Credential string `json:"credential,omitempty"`
-	// Query is a part of the query string, like "page=2".
+	// Query is contained in the query string, like "page=2".
 	Query string `json:"query,omitempty"`
 	// Variables are values that a GraphQL query has: {"lines": true} chooses those for commits with their lines.
 	Variables map[string]any `json:"variables,omitempty"`
@@ -41,6 +41,7 @@ type Match struct {
 	Func func(RequestInfo) bool `json:"-"`
 }
 
+// matches reports whether the request is selected.
 func (m Match) matches(r RequestInfo) bool {
 	fold := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
 	same := func(want, got string) bool { return want == "" || want == got }
@@ -49,7 +50,8 @@ func (m Match) matches(r RequestInfo) bool {
 		strings.Contains(r.Query, m.Query) && m.hasVariables(r) && (m.Func == nil || m.Func(r))
 }
 
-// hasVariables compares values as they are written: a number of a test and one of JSON are the same.
+// hasVariables reports whether the request has the variables. It compares texts, so that a number of Go equals one of
+// JSON.
 func (m Match) hasVariables(r RequestInfo) bool {
 	for name, want := range m.Variables {
 		if got, ok := r.Variables[name]; !ok || fmt.Sprint(got) != fmt.Sprint(want) {
@@ -59,7 +61,7 @@ func (m Match) hasVariables(r RequestInfo) bool {
 	return true
 }
 
-// ArmedFault is a fault that is in force.
+// ArmedFault is a fault of a server, until Disarm or ClearFaults.
 type ArmedFault struct {
 	fault Fault
 	table *faultTable
@@ -67,26 +69,27 @@ type ArmedFault struct {
 	hits  int
 }
 
+// faultTable has the faults of a server, in the order in which they were injected.
 type faultTable struct {
 	mu    sync.Mutex
 	armed []*ArmedFault
 }
 
-// Disarm disarms the fault.
+// Disarm ends the fault.
 func (a *ArmedFault) Disarm() {
 	a.table.mu.Lock()
 	defer a.table.mu.Unlock()
 	a.table.armed = slices.DeleteFunc(a.table.armed, func(o *ArmedFault) bool { return o == a })
 }
 
-// Hits is how often the fault struck.
+// Hits returns how many requests the fault had its effect on.
 func (a *ArmedFault) Hits() int {
 	a.table.mu.Lock()
 	defer a.table.mu.Unlock()
 	return a.hits
 }
 
-// effectFor finds the effect for a request, nil for none.
+// effectFor returns the effect on a request, nil for none, and counts it.
 func (t *faultTable) effectFor(r RequestInfo) *Effect {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,6 +101,7 @@ func (t *faultTable) effectFor(r RequestInfo) *Effect {
 	return nil
 }
 
+// countMatch counts a matching request, and reports whether the fault has its effect on it.
 func (a *ArmedFault) countMatch() bool {
 	a.seen++
 	n := a.seen - a.fault.Skip

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// writeFaulty has the effects on the connection; it reports whether it wrote the answer.
+// writeFaulty writes a response with an effect on the connection, and reports whether the fault has one.
 func (x *exchange) writeFaulty(w http.ResponseWriter, a response) bool {
 	switch x.fault.Kind {
 	case KindReset:
@@ -69,7 +69,7 @@ func announceWait(w http.ResponseWriter, d time.Duration) {
 	}
 }
 
-// writeSlowly sends the body in parts.
+// writeSlowly sends the body in ten parts, with the delay of the fault before each.
 func (x *exchange) writeSlowly(w http.ResponseWriter, a response) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
@@ -90,7 +90,7 @@ func (x *exchange) writeSlowly(w http.ResponseWriter, a response) {
 	}
 }
 
-// writeHuge sends white space before the body.
+// writeHuge sends white space, of a size in bytes, before the body.
 func writeHuge(w http.ResponseWriter, a response, size int64) {
 	w.WriteHeader(a.status)
 	space := []byte(strings.Repeat(" ", 64<<10))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// responseInstead has the effects that replace an answer.
+// responseInstead returns the response that a fault has instead of the API's, and false for a fault that has none.
 func (x *exchange) responseInstead(e Effect) (response, bool) {
 	a, ok := x.effectResponse(e)
 	for k, v := range e.Header {
@@ -20,6 +20,7 @@ func (x *exchange) responseInstead(e Effect) (response, bool) {
 	return a, ok
 }
 
+// effectResponse is responseInstead without the headers of the fault.
 func (x *exchange) effectResponse(e Effect) (response, bool) {
 	switch e.Kind {
 	case KindStatus:
@@ -54,7 +55,7 @@ func (x *exchange) effectResponse(e Effect) (response, bool) {
 
 func (x *exchange) requestID() string { return strconv.Itoa(x.info.Seq) }
 
-// statusMessages are GitHub's messages, where they are not the status's text.
+// statusMessages are GitHub's messages that differ from the text of the status.
 var statusMessages = map[int]string{
 	http.StatusUnauthorized:        "Bad credentials",
 	http.StatusForbidden:           "Resource not accessible by personal access token",
@@ -75,7 +76,7 @@ func statusResponse(e Effect) response {
 	return a
 }
 
-// addEndlessLink has the effects that change a REST answer.
+// addEndlessLink adds a link to a next page when that is the effect.
 func (x *exchange) addEndlessLink(e Effect, a response) response {
 	if e.Kind == KindEndless && !strings.Contains(a.header.Get("Link"), `rel="next"`) {
 		q := x.r.URL.Query()

@@ -13,7 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Messages of GitHub about JSON web tokens.
+// GitHub's messages about invalid JSON web tokens.
 const (
 	msgJWTDecode = "A JSON web token could not be decoded"
 	msgJWTIssued = "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued"
@@ -22,13 +22,14 @@ const (
 	msgJWTTooFar = "'Expiration time' claim ('exp') is too far in the future"
 )
 
-// maxJWTLife is how far in the future a token may expire
+// maxJWTLife is the longest time to the expiry of a JSON web token
 // (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app#about-json-web-tokens-jwts).
 const maxJWTLife = 10 * time.Minute
 
 var errUnknownApp = errors.New("unknown app")
 
-// verifyJWT returns the App of a JSON web token or, with nil, the status and the message of the refusal. now is in seconds.
+// verifyJWT returns the App of a JSON web token or, with nil, the status and the message of the refusal. now is a Unix
+// time.
 func (t *credentialTable) verifyJWT(token string, now int64) (*App, int, string) {
 	claims := jwt.MapClaims{}
 	var app *App

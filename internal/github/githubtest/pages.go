@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// pageParams is the page number and size of a request, GitHub's defaults for what makes no sense.
+// pageParams returns the number and the size of the page that a query string asks for; an invalid value is GitHub's
+// default.
 func pageParams(q url.Values) (page, size int) {
 	page, size = 1, 30
 	if n, err := strconv.Atoi(q.Get("page")); err == nil && n > 0 {
@@ -25,7 +26,8 @@ func pageParams(q url.Values) (page, size int) {
 	return page, size
 }
 
-// linkHeader is a Link header (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api).
+// linkHeader returns the Link header of a page
+// (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api).
 func linkHeader(address string, q url.Values, page, last int) string {
 	var out []string
 	link := func(rel string, n int) {
@@ -45,7 +47,7 @@ func linkHeader(address string, q url.Values, page, last int) string {
 	return strings.Join(out, ", ")
 }
 
-// list answers one page of a list with its Link header.
+// list returns the page of a list that the request asks for, with its Link header.
 func list[T any](x *exchange, address string, all []T, render func(T) obj) response {
 	q := x.r.URL.Query()
 	page, size := pageParams(q)
@@ -62,7 +64,7 @@ func list[T any](x *exchange, address string, all []T, render func(T) obj) respo
 	return a
 }
 
-// listRepo is a list below a repository; its links have the address by id.
+// listRepo returns a page as list does, with the address of the repository by id in its links.
 func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 	below := x.path
 	for _, prefix := range []string{
@@ -74,7 +76,7 @@ func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 	return list(x, x.repoAddress(x.repo)+below, all, render)
 }
 
-// sortBy sorts by a comparison and then by id, both turned around when descending.
+// sortBy sorts by a comparison and then by id, in reverse order with desc.
 func sortBy[T any](all []T, compare func(a, b T) int, id func(T) int64, desc bool) {
 	slices.SortFunc(all, func(a, b T) int {
 		c := cmp.Or(compare(a, b), cmp.Compare(id(a), id(b)))
@@ -85,7 +87,7 @@ func sortBy[T any](all []T, compare func(a, b T) int, id func(T) int64, desc boo
 	})
 }
 
-// timeParam reads a time of a query string, zero for none.
+// timeParam parses a time of a query string; the zero time for an empty text.
 func timeParam(s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// missingPermissionResponse is the answer to a credential that lacks a permission
+// missingPermissionResponse returns GitHub's response to a credential that lacks a permission
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#insufficient-permissions).
 func (x *exchange) missingPermissionResponse(permission string) response {
 	a := errorResponse(http.StatusForbidden, "Resource not accessible by personal access token")
@@ -26,7 +26,7 @@ func (x *exchange) missingPermissionResponse(permission string) response {
 	return a
 }
 
-// movedResponse points to the address by id
+// movedResponse redirects a former name of a repository to the address by id
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func (x *exchange) movedResponse() response {
 	rest := strings.TrimPrefix(x.path, "/repos/"+x.vars["owner"]+"/"+x.vars["repo"])
@@ -42,6 +42,7 @@ func (x *exchange) movedResponse() response {
 	return a
 }
 
+// blockedResponse returns GitHub's response for a repository that was blocked for legal reasons.
 func (x *exchange) blockedResponse() response {
 	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
@@ -52,13 +53,15 @@ func (x *exchange) blockedResponse() response {
 	})
 }
 
+// repoAddress returns the address by id, as GitHub's links have it.
 func (x *exchange) repoAddress(r *served.Repo) string {
 	return fmt.Sprintf("%s/repositories/%d", x.base, r.DatabaseID)
 }
 
+// bucketKey returns the key of the rate limit that the request is charged to.
 func (x *exchange) bucketKey() bucketKey { return bucketKey{x.cred.bucket(), x.info.Resource} }
 
-// charge takes points or answers that there are none left.
+// charge charges points. With false, the limit does not allow them, and the response is the refusal.
 func (x *exchange) charge(cost int) (response, bool) {
 	v, wait := x.s.limits.charge(x.bucketKey(), cost, x.s.now(), x.s.settings.EnforceLimits)
 	switch v {
@@ -72,7 +75,7 @@ func (x *exchange) charge(cost int) (response, bool) {
 	}
 }
 
-// primaryLimitResponse is GitHub's answer over the hourly limit.
+// primaryLimitResponse returns GitHub's response over the hourly limit.
 func (x *exchange) primaryLimitResponse(status int) response {
 	message := fmt.Sprintf("API rate limit exceeded for user ID %d.", dataset.NumericID("user", x.cred.Login))
 	var a response
@@ -92,7 +95,7 @@ func (x *exchange) primaryLimitResponse(status int) response {
 	return a
 }
 
-// secondaryLimitResponse is GitHub's answer over a secondary limit; without a wait it has no Retry-After.
+// secondaryLimitResponse returns GitHub's response over a secondary limit; with a wait of 0 it has no Retry-After.
 func (x *exchange) secondaryLimitResponse(status int, wait time.Duration) response {
 	const message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 	var a response

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
+// obj is a JSON object.
 type obj = map[string]any
 
-// response is an answer before it is written.
+// response is a response before it is written.
 type response struct {
 	status       int
 	header       http.Header
@@ -23,6 +24,7 @@ type response struct {
 	lastModified time.Time
 }
 
+// newResponse returns a response with a value as JSON. It panics when the value cannot be encoded.
 func newResponse(status int, v any) response {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -38,14 +40,15 @@ func newResponse(status int, v any) response {
 
 const docURL = "https://docs.github.com/rest"
 
+// errorResponse returns an error as REST has it.
 func errorResponse(status int, message string) response {
 	return newResponse(status, obj{"message": message, "documentation_url": docURL, "status": strconv.Itoa(status)})
 }
 
 func notFoundResponse() response { return errorResponse(http.StatusNotFound, "Not Found") }
 
-// applyValidators sets the validators of an answer and turns it into a 304 if the client has it already. The ETag
-// depends on the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
+// applyValidators sets ETag and Last-Modified of a 200, and makes it a 304 when the client has it. The ETag depends on
+// the token (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
 func (a *response) applyValidators(r *http.Request) (notModified bool) {
 	if a.status != http.StatusOK || r.Method != http.MethodGet {
 		return false
@@ -73,6 +76,7 @@ func (a *response) applyValidators(r *http.Request) (notModified bool) {
 	return true
 }
 
+// isNotModified compares the validators of a request with those of the response; If-None-Match precedes.
 func (a *response) isNotModified(r *http.Request, etag string) bool {
 	if match := r.Header.Get("If-None-Match"); match != "" {
 		for m := range strings.SplitSeq(match, ",") {

@@ -62,6 +62,7 @@ func (x *exchange) installationJSON(i Installation) obj {
 	return j
 }
 
+// permissions returns the permissions of an installation, each to read.
 func permissions(i Installation) map[string]string {
 	p := map[string]string{"metadata": "read", "contents": "read", "issues": "read", "pull_requests": "read"}
 	for _, f := range i.Forbidden {
@@ -74,7 +75,8 @@ func (x *exchange) listInstallations() response {
 	return list(x, x.base+"/app/installations", x.cred.app.Installations, x.installationJSON)
 }
 
-// orgInstallation (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
+// orgInstallation is the installation in an organization
+// (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
 func (x *exchange) orgInstallation() response {
 	for _, i := range x.cred.app.Installations {
 		if strings.EqualFold(i.Org, x.vars["org"]) {
@@ -84,7 +86,8 @@ func (x *exchange) orgInstallation() response {
 	return notFoundResponse()
 }
 
-// tokenLength is how many characters an installation token has: some 520 since April 2026, and more is not excluded.
+// tokenLength is the number of characters of an installation token: GitHub's have some 520 since April 2026, and may
+// have more.
 const tokenLength = 540
 
 func installationToken(id int64, seq int) string {
@@ -92,7 +95,7 @@ func installationToken(id int64, seq int) string {
 	return token + strings.Repeat("x", tokenLength-len(token))
 }
 
-// createInstallationToken makes a token that expires after an hour
+// createInstallationToken accepts and returns a new token that expires after an hour
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
 func (x *exchange) createInstallationToken() response {
 	for _, i := range x.cred.app.Installations {

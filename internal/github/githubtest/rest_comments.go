@@ -16,8 +16,8 @@ func addCommentRoutes(t *routeTable) {
 	t.repo("/issues/{issue_number}/comments", "issues", (*exchange).listIssueComments)
 }
 
-// listComments has the comments of issues and pull requests, by id unless sorted; since is inclusive and about the
-// update time (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository).
+// listComments lists the comments on issues and pull requests, by id unless sorted; since is inclusive and compared
+// with the update time (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository).
 func (x *exchange) listComments() response {
 	q := x.r.URL.Query()
 	since, err := timeParam(q.Get("since"))
@@ -63,7 +63,7 @@ func (x *exchange) listIssueComments() response {
 	return listRepo(x, all, x.commentJSON)
 }
 
-// commentJSON is a comment (https://docs.github.com/rest/issues/comments).
+// commentJSON returns a comment (https://docs.github.com/rest/issues/comments).
 func (x *exchange) commentJSON(c *served.Comment) obj {
 	api := x.repoURL(c.Repository)
 	return obj{

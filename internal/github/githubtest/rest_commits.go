@@ -18,7 +18,7 @@ func addCommitRoutes(t *routeTable) {
 	t.repo("/compare/{basehead...}", "contents", (*exchange).compare)
 }
 
-// emptyRepository is the answer about commits where there are none.
+// emptyRepository returns the response for the commits of a repository that has none.
 func emptyRepository() response {
 	return newResponse(http.StatusConflict, obj{
 		"message":           "Git Repository is empty.",
@@ -26,7 +26,7 @@ func emptyRepository() response {
 	})
 }
 
-// listCommits filters by committer date, both ends inclusive
+// listCommits lists the history of a branch or commit. It filters by committer date, both ends inclusive
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (x *exchange) listCommits() response {
 	if x.IsEmpty(x.repo) {
@@ -65,7 +65,7 @@ func (x *exchange) getCommit() response {
 	return a
 }
 
-// compare has the commits that head has and base has not, oldest first
+// compare lists the commits that head reaches and base does not, the oldest first
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (x *exchange) compare() response {
 	baseRef, headRef, ok := strings.Cut(x.vars["basehead"], "...")
@@ -137,7 +137,7 @@ func (x *exchange) gitAuthor(c *served.Commit) served.GitActor {
 	return served.GitIdentity(x.Index, c.Login, c.AuthorName, c.AuthorEmail)
 }
 
-// commitJSON is a commit (https://docs.github.com/rest/commits/commits#list-commits). The author is null when its
+// commitJSON returns a commit (https://docs.github.com/rest/commits/commits#list-commits). The author is null when its
 // address belongs to no account.
 func (x *exchange) commitJSON(c *served.Commit) obj {
 	api := x.repoURL(c.Repository)
@@ -175,7 +175,7 @@ func (x *exchange) commitJSON(c *served.Commit) obj {
 	return j
 }
 
-// commitStatsJSON adds what only the answer for a single commit has.
+// commitStatsJSON returns a commit with the fields that only the response for a single commit has.
 func (x *exchange) commitStatsJSON(c *served.Commit) obj {
 	j := x.commitJSON(c)
 	j["stats"] = obj{"additions": c.Additions, "deletions": c.Deletions, "total": c.Additions + c.Deletions}

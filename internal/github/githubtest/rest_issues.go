@@ -19,7 +19,7 @@ func addIssueRoutes(t *routeTable) {
 	t.repo("/issues/{issue_number}/events", "issues", (*exchange).listIssueEvents)
 }
 
-// issueRow is a row of a list of issues, which has pull requests, too.
+// issueRow is a row of a list of issues: an issue or a pull request.
 type issueRow struct {
 	issue            *served.IssueState
 	pull             *served.PullState
@@ -28,7 +28,7 @@ type issueRow struct {
 	closed           bool
 }
 
-// issueRows are the visible issues and pull requests.
+// issueRows returns the visible issues and pull requests.
 func (x *exchange) issueRows() []issueRow {
 	var rows []issueRow
 	for _, is := range x.Issues(x.repo) {
@@ -44,7 +44,7 @@ func (x *exchange) issueRows() []issueRow {
 	return rows
 }
 
-// listIssues has issues and pull requests; since is inclusive and about the update time
+// listIssues lists issues and pull requests; since is inclusive and compared with the update time
 // (https://docs.github.com/rest/issues/issues#list-repository-issues).
 func (x *exchange) listIssues() response {
 	q := x.r.URL.Query()
@@ -66,7 +66,7 @@ func (x *exchange) listIssues() response {
 	return listRepo(x, rows, x.issueJSON)
 }
 
-// issueJSON is an issue; that of a pull request has a field that says so.
+// issueJSON returns an issue; that of a pull request has the field pull_request.
 func (x *exchange) issueJSON(r issueRow) obj {
 	api := fmt.Sprintf("%s/issues/%d", x.repoURL(x.repo), r.number)
 	j := obj{
@@ -97,7 +97,7 @@ func (x *exchange) issueJSON(r issueRow) obj {
 	return j
 }
 
-// listIssueEvents has closings and reopenings, the oldest first
+// listIssueEvents lists the closings and reopenings of an issue, the oldest first
 // (https://docs.github.com/rest/issues/events#list-issue-events).
 func (x *exchange) listIssueEvents() response {
 	is, ok := x.Issue(x.repo.IssueByNumber[int(served.ParseInt(x.vars["issue_number"]))])

@@ -29,7 +29,8 @@ func (x *exchange) getOrg() response {
 	return a
 }
 
-// listOrgRepos (https://docs.github.com/rest/repos/repos#list-organization-repositories).
+// listOrgRepos lists the repositories of an organization by name or by id
+// (https://docs.github.com/rest/repos/repos#list-organization-repositories).
 func (x *exchange) listOrgRepos() response {
 	o := x.Org(x.vars["org"])
 	if id := x.vars["organization_id"]; id != "" {

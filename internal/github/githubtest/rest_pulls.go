@@ -20,8 +20,8 @@ func addPullRoutes(t *routeTable) {
 	t.repo("/pulls/{pull_number}/reviews", "pull_requests", (*exchange).listReviews)
 }
 
-// listPulls (https://docs.github.com/rest/pulls/pulls#list-pull-requests): the direction is descending by default only
-// when the order is by creation.
+// listPulls lists pull requests (https://docs.github.com/rest/pulls/pulls#list-pull-requests). The direction is
+// descending by default only when the order is by creation.
 func (x *exchange) listPulls() response {
 	q := x.r.URL.Query()
 	state, by, direction := cmp.Or(q.Get("state"), "open"), cmp.Or(q.Get("sort"), "created"), q.Get("direction")
@@ -44,6 +44,7 @@ func (x *exchange) listPulls() response {
 	return listRepo(x, pulls, x.pullJSON)
 }
 
+// pathPull returns the pull request of the path, and false when there is none.
 func (x *exchange) pathPull() (served.PullState, bool) {
 	return x.Pull(x.repo.PullByNumber[int(served.ParseInt(x.vars["pull_number"]))])
 }
@@ -58,7 +59,8 @@ func (x *exchange) getPull() response {
 	return a
 }
 
-// listReviews is in chronological order (https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request).
+// listReviews lists reviews in chronological order
+// (https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request).
 func (x *exchange) listReviews() response {
 	p, ok := x.pathPull()
 	if !ok {
@@ -67,7 +69,7 @@ func (x *exchange) listReviews() response {
 	return listRepo(x, x.Reviews(p.Pull), x.reviewJSON)
 }
 
-// pullJSON is a pull request (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
+// pullJSON returns a pull request (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (x *exchange) pullJSON(p served.PullState) obj {
 	state := "open"
 	if p.State != "OPEN" {
@@ -97,7 +99,7 @@ func (x *exchange) pullRef(r *served.Repo, branch string) obj {
 	}
 }
 
-// pullDetailJSON adds what only the answer for a single pull request has.
+// pullDetailJSON returns a pull request with the fields that only the response for a single one has.
 func (x *exchange) pullDetailJSON(p served.PullState) obj {
 	j := x.pullJSON(p)
 	j["merged"], j["merged_by"] = p.Merged != nil, nil
@@ -109,7 +111,7 @@ func (x *exchange) pullDetailJSON(p served.PullState) obj {
 	return j
 }
 
-// reviewJSON is a review (https://docs.github.com/rest/pulls/reviews); a pending one has no submitted_at.
+// reviewJSON returns a review (https://docs.github.com/rest/pulls/reviews); a pending one has no submitted_at.
 func (x *exchange) reviewJSON(r *served.Review) obj {
 	api := fmt.Sprintf("%s/pulls/%d", x.repoURL(r.OfPull.Repository), r.Pull)
 	j := obj{

@@ -33,10 +33,10 @@ func (x *exchange) listBranches() response {
 	})
 }
 
-// repoURL is the address by name, as in the url fields of answers.
+// repoURL returns the address of a repository by name, as the url fields of responses have it.
 func (x *exchange) repoURL(r *served.Repo) string { return x.base + "/repos/" + r.FullName() }
 
-// repoJSON is a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
+// repoJSON returns a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
 func (x *exchange) repoJSON(r *served.Repo) obj {
 	j := obj{
 		"id": r.DatabaseID, "node_id": r.NodeID(), "name": r.Name,

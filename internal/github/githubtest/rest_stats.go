@@ -14,7 +14,7 @@ import (
 
 func addStatsRoutes(t *routeTable) { t.repo("/stats/contributors", "", (*exchange).statsContributors) }
 
-// contributor is one author's numbers.
+// contributor has the commits of one account: all, and by the Unix time of the start of the week.
 type contributor struct {
 	account *served.Account
 	total   int
@@ -23,8 +23,8 @@ type contributor struct {
 
 type week struct{ additions, deletions, commits int }
 
-// statsContributors answers 202 while the numbers are computed, which starts over after each push. It has no merge
-// commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
+// statsContributors responds with 202 while the numbers are computed, which starts again after each push. It has no
+// merge commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() response {
 	head := x.Head(x.repo, x.DefaultBranch(x.repo))
@@ -47,7 +47,7 @@ func (x *exchange) statsContributors() response {
 	return newResponse(http.StatusOK, out)
 }
 
-// contributors are the top 100, least active first, and all weeks of the repository.
+// contributors returns the 100 most active accounts, the least active first, and all weeks of the repository.
 func (x *exchange) contributors(head *served.Commit) ([]*contributor, []int64) {
 	commits := slices.Collect(x.Walk(head))
 	lines := len(commits) < x.s.settings.StatsZeroFrom
@@ -77,6 +77,7 @@ func (x *exchange) contributors(head *served.Commit) ([]*contributor, []int64) {
 	return authors[max(0, len(authors)-100):], weeks
 }
 
+// add counts a commit in a week, with its lines or without.
 func (c *contributor) add(commit *served.Commit, w int64, lines bool) {
 	if c.weeks[w] == nil {
 		c.weeks[w] = &week{}
@@ -89,7 +90,7 @@ func (c *contributor) add(commit *served.Commit, w int64, lines bool) {
 	}
 }
 
-// weekOf is the Sunday that a time's week begins with.
+// weekOf returns the Unix time of the start of a week, Sunday 00:00 UTC.
 func weekOf(t time.Time) int64 {
 	day := t.UTC().Truncate(24 * time.Hour)
 	return day.AddDate(0, 0, -int(day.Weekday())).Unix()

@@ -26,7 +26,8 @@ func (x *exchange) meta() response {
 	})
 }
 
-// rateLimit is free (https://docs.github.com/rest/rate-limit/rate-limit).
+// rateLimit returns all rate limits; it is not charged
+// (https://docs.github.com/rest/rate-limit/rate-limit).
 func (x *exchange) rateLimit() response {
 	if x.s.settings.NoRateLimits {
 		return errorResponse(http.StatusNotFound, "Rate limiting is not enabled.")
@@ -45,7 +46,8 @@ func (x *exchange) authenticatedUser() response {
 	return newResponse(http.StatusOK, x.userJSON(served.NewUser(login)))
 }
 
-// userJSON is a simple user (https://docs.github.com/rest/users/users): bots are "name[bot]" of type Bot.
+// userJSON returns an account (https://docs.github.com/rest/users/users), null for nil. Bots are "name[bot]" of type
+// Bot.
 func (x *exchange) userJSON(a *served.Account) any {
 	if a == nil {
 		return nil
@@ -61,6 +63,7 @@ func (x *exchange) userJSON(a *served.Account) any {
 	}
 }
 
+// ownerJSON returns the owner of a repository.
 func (x *exchange) ownerJSON(r *served.Repo) obj {
 	id := dataset.NumericID("org", r.Owner)
 	if o := x.Index.OrgByLogin[strings.ToLower(r.Owner)]; o != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// ServeHTTP answers one request: who asks, what for, may they, does a fault strike, what is the answer.
+// ServeHTTP serves one request: it finds the endpoint and the credential, calls the hooks, reserves a slot, applies a
+// fault or computes the response, and writes it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.exchange(r)
 	a, ok := x.authenticate()
@@ -35,6 +36,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.writeResponse(w, a)
 }
 
+// exchange begins to serve a request.
 func (s *Server) exchange(r *http.Request) *exchange {
 	x := &exchange{s: s, r: r, path: r.URL.Path}
 	x.info = RequestInfo{Time: s.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery}
@@ -54,7 +56,7 @@ func (s *Server) exchange(r *http.Request) *exchange {
 	return x
 }
 
-// authenticate finds the route and the credential. Its answer counts only if it refuses.
+// authenticate finds the route and the credential. With false, the response is the refusal.
 func (x *exchange) authenticate() (response, bool) {
 	x.route, x.vars = matchRoute(x.r.Method, x.path)
 	if x.route != nil {
@@ -90,6 +92,7 @@ func (x *exchange) setCredential(cred *Credential) {
 	x.cred, x.View = cred, x.s.content.view(x.s.now(), cred.access())
 }
 
+// identify sets the credential, and records whom and what the request is about.
 func (x *exchange) identify(cred *Credential) {
 	x.info.Credential = cred.name()
 	x.setCredential(cred)
@@ -109,13 +112,14 @@ func (x *exchange) identify(cred *Credential) {
 	}
 }
 
+// assignSeq numbers the request, and returns the functions of OnRequest.
 func (x *exchange) assignSeq() []func(RequestInfo) {
 	seq, hooks := x.s.log.nextSeq()
 	x.info.Seq = seq
 	return hooks
 }
 
-// respond answers unless a fault or a limit comes first.
+// respond returns the response of the API, or that of a fault or of a limit in its place.
 func (x *exchange) respond() response {
 	x.setCredential(x.cred) // hooks may have changed the data
 	x.fault = x.s.faults.effectFor(x.info)
@@ -155,6 +159,7 @@ func (x *exchange) respondGraphQL() response {
 	return newResponse(http.StatusOK, x.gql.Execute(env))
 }
 
+// respondREST charges the request, calls its endpoint, and refunds a 304.
 func (x *exchange) respondREST() response {
 	if x.route != nil && x.route.free {
 		return x.route.handler(x)
@@ -173,6 +178,7 @@ func (x *exchange) respondREST() response {
 	return a
 }
 
+// respondRoute calls the endpoint when the credential has its permission.
 func (x *exchange) respondRoute() response {
 	if x.route == nil {
 		return notFoundResponse()
@@ -189,7 +195,8 @@ func (x *exchange) respondRoute() response {
 	return x.respondRepo()
 }
 
-// respondRepo finds the repository by its id or its name; a former name is redirected.
+// respondRepo calls the endpoint of a repository, which the path has by id or by name. It redirects a former name, and
+// refuses what the credential or the repository does not allow.
 func (x *exchange) respondRepo() response {
 	if id := x.vars["repository_id"]; id != "" {
 		x.repo = x.RepoByID(served.ParseInt(id))
@@ -219,7 +226,7 @@ func (x *exchange) respondRepo() response {
 	return x.route.handler(x)
 }
 
-// isFeatureDisabled reports whether what is asked for is of a feature that the repository has switched off.
+// isFeatureDisabled reports whether the endpoint belongs to a feature that the repository has disabled.
 func (x *exchange) isFeatureDisabled() bool {
 	switch {
 	case strings.Contains(x.route.template, "/pulls"):
@@ -230,7 +237,8 @@ func (x *exchange) isFeatureDisabled() bool {
 	return false
 }
 
-// writeResponse adds the common headers, applies the fault, logs the request and writes the response.
+// writeResponse adds the common headers, applies the faults of headers and of the connection, records the request and
+// writes the response.
 func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	var once sync.Once
 	count := func() { once.Do(func() { x.s.log.add(x.info) }) }

@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// statsCache counts for each head how often its statistics were asked for.
+// statsCache counts the requests for the statistics of each head. It is safe for concurrent use.
 type statsCache struct {
 	mu       sync.Mutex
 	requests map[string]int
 }
 
-// isPending reports whether the statistics of a head are still being computed.
+// isPending counts a request, and reports whether it is one of the first `times`, while GitHub computes the statistics.
 func (s *statsCache) isPending(head string, times int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

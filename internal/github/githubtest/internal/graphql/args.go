@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// args are the arguments of a field, with variables filled in.
+// args are the arguments of a field, with the values of variables.
 type args map[string]any
 
 func (a args) str(name string) string {
@@ -38,7 +38,7 @@ func (a args) num(name string) (int, bool) {
 	}
 }
 
-// strs is a list of strings; a single one counts as a list.
+// strs returns a list of strings; a single string is a list of one.
 func (a args) strs(name string) []string {
 	switch v := a[name].(type) {
 	case string:
@@ -61,7 +61,7 @@ func (a args) sub(name string) args {
 	return m
 }
 
-// time is a DateTime or GitTimestamp, zero for none.
+// time returns a DateTime or GitTimestamp, the zero time for none.
 func (a args) time(name string) (time.Time, error) {
 	s := a.str(name)
 	if s == "" {
@@ -74,7 +74,7 @@ func (a args) time(name string) (time.Time, error) {
 	return t, nil
 }
 
-// order is an orderBy argument.
+// order returns the field of an orderBy argument, the given one without it, and whether the order is descending.
 func (a args) order(field string) (string, bool) {
 	o := a.sub("orderBy")
 	if o == nil {

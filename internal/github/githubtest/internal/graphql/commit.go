@@ -72,7 +72,7 @@ func commitScalar(c *served.Commit, name string) any {
 	}
 }
 
-// gitActorNode is who git recorded. A bot's account is a User here, with its full name.
+// gitActorNode returns the author in git's record. The account of a bot is a User there, under its full login.
 func (e *execution) gitActorNode(c *served.Commit, date time.Time) record {
 	who := served.GitIdentity(e.Index, c.Login, c.AuthorName, c.AuthorEmail)
 	return gitActorRecord(who, date, e.Index.Account(c.Login))
@@ -113,7 +113,7 @@ func (e *execution) parents(c *served.Commit, a args) (any, error) {
 	return conn, err
 }
 
-// historyConnection is what git log shows. Its cursors are a hash and a place: "<oid> <n>".
+// historyConnection returns the history of a commit. Its cursors are the commit and an index: "<oid> <n>".
 func (e *execution) historyConnection(from *served.Commit, a args) (any, error) {
 	since, err := a.time("since")
 	if err != nil {

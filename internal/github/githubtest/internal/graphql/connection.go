@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// row is an entry of a connection with the value that it is ordered by.
+// row is an entry of a connection, with the key that orders it.
 type row struct {
 	key  string
 	node node
-	// err is what the answer has in the place of the row; nil for the row.
+	// err is the error in the place of the node, nil for none.
 	err error
 }
 
@@ -36,7 +36,7 @@ type connection struct {
 	after    string
 }
 
-// connect sorts rows by their keys and cuts out the page that the arguments ask for.
+// connect sorts rows by their keys and returns the page that the arguments select.
 func connect(typ string, rows []row, a args, desc bool) (*connection, error) {
 	slices.SortFunc(rows, func(x, y row) int {
 		if desc {
@@ -70,7 +70,7 @@ func connect(typ string, rows []row, a args, desc bool) (*connection, error) {
 	return c, nil
 }
 
-// cut takes the first or last rows.
+// cut sets the page to the first or last rows.
 func (c *connection) cut(rows []row, a args) {
 	if n, ok := a.num("first"); ok {
 		if len(rows) > n {

@@ -13,14 +13,14 @@ import (
 // obj is a JSON object.
 type obj = map[string]any
 
-// fieldError is an error of GraphQL's answer.
+// fieldError is an error in the response, in the place of the value of a field.
 type fieldError struct {
 	typ, message string
 	path         []any
 	at           *ast.Position
-	// nulls is how much of the path becomes null beyond GraphQL's rules, 0 for nothing.
+	// nulls is the length of the part of the path that becomes null beyond GraphQL's rules, 0 for none.
 	nulls int
-	// page makes the list of nodes or edges null that the value is in.
+	// page makes the list of nodes or edges that contains the value null.
 	page bool
 }
 

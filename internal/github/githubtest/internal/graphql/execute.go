@@ -28,7 +28,7 @@ func (g *Request) Execute(env Environment) map[string]any {
 	return body
 }
 
-// run is the data of the answer.
+// run returns the data of the response.
 func (e *execution) run() any {
 	root := map[string]any{}
 	data, ok := e.executeSelection(rootNode{}, []ast.SelectionSet{e.request.op.SelectionSet}, nil)
@@ -44,7 +44,7 @@ func (e *execution) run() any {
 	return root["data"]
 }
 
-// nullify makes what a path leads to null, as far as it exists.
+// nullify makes the value at a path null, if there is one.
 func nullify(v any, path []any) {
 	switch c := v.(type) {
 	case map[string]any:
@@ -76,7 +76,7 @@ type selected struct {
 	fields []*ast.Field
 }
 
-// collectFields merges the selections that apply to a type.
+// collectFields returns the fields of selections that apply to a type, by their response keys.
 func (e *execution) collectFields(typ string, sets []ast.SelectionSet) []selected {
 	var out []selected
 	var visit func(ast.SelectionSet)
@@ -112,7 +112,7 @@ func addSelected(out []selected, f *ast.Field) []selected {
 	return append(out, selected{key: f.Alias, fields: []*ast.Field{f}})
 }
 
-// executeSelection evaluates an object; not ok means that null must go further up.
+// executeSelection evaluates an object. With false, the object must become null.
 func (e *execution) executeSelection(n node, sets []ast.SelectionSet, path []any) (map[string]any, bool) {
 	out := map[string]any{}
 	for _, s := range e.collectFields(n.typeName(), sets) {
@@ -134,7 +134,7 @@ func (e *execution) executeSelection(n node, sets []ast.SelectionSet, path []any
 	return out, true
 }
 
-// resolveField asks the object for a field, unless a fault has an answer.
+// resolveField returns the value of a field of an object, or the error of a fault.
 func (e *execution) resolveField(n node, f *ast.Field, path []any) any {
 	if err := e.faultAt(path); err != nil {
 		return err
@@ -159,7 +159,7 @@ type faultError struct{ fault Fault }
 
 func (f faultError) Error() string { return f.fault.Message }
 
-// completeValue turns a value into what the answer has for its type.
+// completeValue turns a value into JSON of its type. With false, the null of an error spreads to the parent.
 func (e *execution) completeValue(t *ast.Type, v any, fields []*ast.Field, path []any) (any, bool) {
 	if err, ok := v.(error); ok {
 		return e.recordError(t, err, fields[0], path)
@@ -202,7 +202,7 @@ func (e *execution) completeList(t *ast.Type, list []any, fields []*ast.Field, p
 	return out, true
 }
 
-// recordError records an error and answers null; where the type forbids null, the parent becomes null.
+// recordError records an error and returns null; with false, the type has no null, and the parent becomes null.
 func (e *execution) recordError(t *ast.Type, err error, f *ast.Field, path []any) (any, bool) {
 	var fe *fieldError
 	var fault faultError
@@ -224,7 +224,7 @@ func (e *execution) recordError(t *ast.Type, err error, f *ast.Field, path []any
 	return nil, !t.NonNull
 }
 
-// pageOfPath is the length of the path up to the innermost list.
+// pageOfPath returns the length of the path of the innermost list.
 func pageOfPath(path []any) int {
 	for i := len(path) - 1; i > 0; i-- {
 		if _, ok := path[i].(int); ok {

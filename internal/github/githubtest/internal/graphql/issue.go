@@ -50,7 +50,7 @@ func (n issueNode) field(e *execution, name string, a args) (any, error) {
 	}
 }
 
-// timelineConnection has the closings of an issue; of other items in its timeline the data has none.
+// timelineConnection returns the closings of an issue; the data has no other items of a timeline.
 func (e *execution) timelineConnection(is served.IssueState, a args) (any, error) {
 	var rows []row
 	if types := a.strs("itemTypes"); types == nil || slices.Contains(types, "CLOSED_EVENT") {
@@ -116,7 +116,7 @@ func (e *execution) editedAt(c *served.Comment) any {
 	return t
 }
 
-// commentSubject is the pull request or the issue of a comment; GitHub has an Issue for a pull request, too.
+// commentSubject returns the pull request or the issue of a comment; GitHub has an Issue for a pull request, too.
 func (e *execution) commentSubject(c *served.Comment, name string) any {
 	if p, ok := e.Pull(c.OfPull); ok {
 		if name == "pullRequest" {

@@ -55,7 +55,7 @@ type commentNode struct{ c *served.Comment }
 
 func (commentNode) typeName() string { return "IssueComment" }
 
-// userNode is an account as one of the types that it can be.
+// userNode is an account as one of GraphQL's types of actors.
 type userNode struct {
 	a   *served.Account
 	typ string
@@ -63,7 +63,7 @@ type userNode struct {
 
 func (n userNode) typeName() string { return n.typ }
 
-// actorNode is an account as an Actor, null for none: a bot goes without its suffix.
+// actorNode returns an account as an Actor, null for nil.
 func actorNode(a *served.Account) any {
 	if a == nil {
 		return nil
@@ -71,7 +71,7 @@ func actorNode(a *served.Account) any {
 	return userNode{a, a.Type}
 }
 
-// databaseID is null for ids that a signed 32-bit number cannot hold
+// databaseID returns an id, null for one that a signed 32-bit number cannot hold
 // (https://docs.github.com/graphql/reference/pulls#pullrequestreview).
 func databaseID(id int64) any {
 	if id > 1<<31-1 {

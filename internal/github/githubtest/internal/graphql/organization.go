@@ -42,7 +42,7 @@ func (e *execution) orgRepositories(o *served.Org, a args) (any, error) {
 	return connect("RepositoryConnection", rows, a, desc)
 }
 
-// forbiddenRow is the error that a list has in the place of a repository, nil for none.
+// forbiddenRow returns the error in the place of a repository in a list, nil for none.
 func (e *execution) forbiddenRow(r *served.Repo) error {
 	if !e.IsForbidden(r) {
 		return nil

@@ -19,7 +19,7 @@ const (
 	maxNodeArgs = 100
 )
 
-// price is what a query costs: the requests that its connections need, and the nodes that it can return
+// price is the price of a query: the requests that its connections need, and the nodes that it can return
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query).
 type price struct {
 	requests, nodes int
@@ -27,7 +27,7 @@ type price struct {
 	err             *fieldError
 }
 
-// points are the requests divided by a hundred, rounded, at least one.
+// points returns the requests divided by a hundred, rounded, at least one.
 func (p price) points() int { return max(1, (p.requests+50)/100) }
 
 func priceOf(op *ast.OperationDefinition, vars map[string]any) price {
@@ -128,5 +128,5 @@ func (w *pricing) refuse(path []any, typ, message string) {
 	}
 }
 
-// saturate keeps products of page sizes from overflowing.
+// saturate limits a product of page sizes, so that the next one does not overflow.
 func saturate(n int) int { return min(max(n, 0), 1<<40) }

@@ -57,7 +57,7 @@ func (e *execution) rateLimitNode() any {
 	}}
 }
 
-// node is the object of a global id, or the error that there is none.
+// node returns the object of a global id, or the error that there is none.
 func (e *execution) node(id string) any {
 	missing := notResolved("a node with the global id of '%s'.", id)
 	kind, parts, ok := served.ParseNodeID(id)

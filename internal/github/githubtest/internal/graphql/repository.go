@@ -133,7 +133,7 @@ func (e *execution) refs(r *served.Repo, a args) (any, error) {
 	return connect("RefConnection", rows, a, desc || a.str("direction") == "DESC")
 }
 
-// pullRequests is ordered by number unless asked otherwise.
+// pullRequests returns the pull requests, by creation unless the query has another order.
 func (e *execution) pullRequests(r *served.Repo, a args) (any, error) {
 	field, desc := a.order("CREATED_AT")
 	states := a.strs("states")

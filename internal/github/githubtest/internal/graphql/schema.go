@@ -14,7 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// SchemaSource is the part of GitHub's GraphQL schema that the server knows.
+// SchemaSource is the part of GitHub's GraphQL schema that the server has.
 //
 //go:embed schema.graphql
 var SchemaSource string
@@ -49,7 +49,7 @@ func missingFieldErrors(doc *ast.QueryDocument, lacking []string) []obj {
 	return out
 }
 
-// undefinedField is GitHub's error of a field that the schema lacks.
+// undefinedField returns GitHub's error of a field that the schema lacks.
 func undefinedField(typ, field string) obj {
 	return obj{
 		"message":    fmt.Sprintf("Field '%s' doesn't exist on type '%s'", field, typ),
@@ -57,5 +57,5 @@ func undefinedField(typ, field string) obj {
 	}
 }
 
-// unknownField is the validator's message for a field that the schema lacks.
+// unknownField matches the validator's message for a field that the schema lacks.
 var unknownField = regexp.MustCompile(`^Cannot query field "(\w+)" on type "(\w+)"`)

@@ -9,7 +9,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// rootFields are the fields of a selection, fragments spread out.
+// rootFields returns the fields of a selection and of its fragments, without those below them.
 func rootFields(set ast.SelectionSet) []*ast.Field {
 	var out []*ast.Field
 	for _, s := range set {
@@ -25,7 +25,7 @@ func rootFields(set ast.SelectionSet) []*ast.Field {
 	return out
 }
 
-// isSkipped reports whether @skip or @include leave a selection out.
+// isSkipped reports whether @skip or @include leave out a selection.
 func isSkipped(directives ast.DirectiveList, vars map[string]any) bool {
 	for _, d := range directives {
 		on := args(d.ArgumentMap(vars)).flag("if")
