@@ -1,9 +1,9 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package graphql is the GraphQL API of the scripted GitHub. request.go validates a query, price.go prices it, execute.go
-// evaluates it, and connection.go cuts pages out of lists; these know nothing of GitHub's objects. Each object of the
-// schema is a node of objects.go, with its fields in the file of its name.
+// Package graphql is the GraphQL API of the scripted GitHub. request.go validates a query, price.go prices it,
+// execute.go evaluates it, and connection.go cuts pages out of lists; these know nothing of GitHub's objects. Each
+// object of the schema is a node of objects.go, with its fields in the file of its name.
 package graphql
 
 import (
