@@ -155,7 +155,7 @@ func newDeadLetter(d *amqp.Delivery) DeadLetter {
 	dead.Job, dead.Invalid = backfill.Decode(d.Body)
 	dead.Reason, _ = d.Headers[HeaderError].(string)
 	for _, entry := range parseHistory(d.Headers) {
-		dead.History = append(dead.History, entry.(string)) //nolint:forcetypeassert // historyOf has made it
+		dead.History = append(dead.History, entry.(string)) //nolint:forcetypeassert // parseHistory returns texts only
 	}
 	if dead.Reason == "" && len(d.Headers) > 0 {
 		if first, ok := d.Headers["x-first-death-reason"].(string); ok {
