@@ -96,8 +96,8 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 	}
 }
 
-// returnUnknownOrg returns a job of an organization without a reader to the queue, until the job is too old. It logs the
-// first job of each of those organizations.
+// returnUnknownOrg returns a job of an organization without a reader to the queue, until the job is too old. It logs
+// the first job of each of those organizations.
 func (w *Worker) returnUnknownOrg(job *Job) error {
 	if w.foreign.shouldLog(strings.ToLower(job.Org)) {
 		w.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
