@@ -39,7 +39,7 @@ type simulatedOrg struct {
 	limit    int
 	most     map[budget.Resource]int // points used in any hour, by its reset
 	resets   map[budget.Resource]time.Time
-	refused  int
+	refused  []string // endpoint and status class
 	requests int
 	answers  *limitResponses
 }
@@ -141,7 +141,7 @@ func (s *simulatedOrg) observe(o transport.Attempt) {
 		s.tokens++
 	}
 	if o.StatusClass != "2xx" && o.StatusClass != "3xx" { // 3xx: as it was
-		s.refused++
+		s.refused = append(s.refused, o.Endpoint+" "+o.StatusClass)
 	}
 	if o.Mispriced {
 		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.PredictedPoints)
@@ -210,7 +210,7 @@ func (s *simulatedOrg) requireSparing(share float64) {
 	s.t.Helper()
 	require.Zero(s.t, s.answers.primary, "primary limits")
 	require.Zero(s.t, s.answers.secondary, "secondary limits")
-	require.Zero(s.t, s.refused, "answers that are none")
+	require.Empty(s.t, s.refused, "requests without a successful response")
 	cov := s.coverage()
 	require.Empty(s.t, cov.Gaps())
 	for resource, most := range s.most {
