@@ -34,6 +34,7 @@ type callbackTerm struct {
 	serving sync.WaitGroup
 }
 
+// newCallbacks returns callbacks that run in the terms of leader.
 func newCallbacks(leader backend) *callbacks {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &callbacks{leader: leader, ctx: ctx, cancel: cancel}

@@ -26,6 +26,7 @@ type contribElector interface {
 
 var _ contribElector = (*elector)(nil)
 
+// settings is a block of a configuration.
 type settings = map[string]any
 
 // loadConfig reads a configuration as the collector does.
@@ -126,6 +127,7 @@ type callbackRecorder struct {
 	ctx   context.Context //nolint:containedctx // what the callback got
 }
 
+// register registers the recorder's callback.
 func (r *callbackRecorder) register(c *callbacks) {
 	c.register(func(ctx context.Context) {
 		r.mu.Lock()
@@ -135,6 +137,7 @@ func (r *callbackRecorder) register(c *callbacks) {
 	}, func() { r.calls <- "stop" })
 }
 
+// term returns the context with which start was called, nil before.
 func (r *callbackRecorder) term() context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()

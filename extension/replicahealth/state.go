@@ -43,6 +43,7 @@ type componentState struct {
 	hasInvalidReport bool // its last report could not be read
 }
 
+// newState returns the state before the first report.
 func newState(logger *zap.Logger) *replicaState {
 	return &replicaState{logger: logger, components: make(map[*componentstatus.InstanceID]*componentState)}
 }

@@ -45,6 +45,7 @@ type backoffState struct {
 	unavailable bool
 }
 
+// newStreamBackoffs returns backoffs without a failure. first and last are the delays of refused streams.
 func newStreamBackoffs(first, last, interval time.Duration) *streamBackoffs {
 	return &streamBackoffs{
 		firstDelay: first, maxDelay: last, interval: interval, states: make(map[RepoStream]backoffState),
@@ -73,6 +74,7 @@ func (r *streamBackoffs) recordUnavailable(repo int64, s activity.Stream, err er
 	r.add(RepoStream{repo, s}, err, now, true, min(r.interval, maxUnavailableDelay), maxUnavailableDelay)
 }
 
+// add records a failure of a kind. first and last bound the delay, which the second failure in a row starts.
 func (r *streamBackoffs) add(key RepoStream, err error, now time.Time, unavailable bool, first, last time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -190,6 +190,7 @@ func (b *bench) newClient(api github.API, tokens ...string) *github.Client {
 	return client
 }
 
+// allRepositoriesFilter returns the filter that selects every repository but archived ones and forks.
 func allRepositoriesFilter(t *testing.T) Filter {
 	t.Helper()
 	f, err := NewFilter([]string{"*"}, nil, false, false)
@@ -229,6 +230,7 @@ func (b *bench) fillRequests() []FillRequest {
 	return slices.Collect(maps.Values(requests))
 }
 
+// coverage returns the organization's coverage.
 func (b *bench) coverage() ledger.Coverage {
 	b.t.Helper()
 	cov, err := b.store.Coverage(b.t.Context(), b.collector.settings.Org)

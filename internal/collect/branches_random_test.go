@@ -164,6 +164,7 @@ func (b *branchHistory) branchName() string {
 	return b.main
 }
 
+// run makes steps, ends the faults, and compares the ledger with the branch.
 func (b *branchHistory) run() {
 	for range 25 {
 		b.step()

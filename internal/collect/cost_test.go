@@ -34,6 +34,7 @@ func BenchmarkPassCost(b *testing.B) {
 	}
 }
 
+// benchPassCost measures one size of BenchmarkPassCost.
 func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	b.Helper()
 	clock := newClock(noon)

@@ -190,6 +190,7 @@ func (c *randomOrg) addEvent(d *githubtest.Dataset, repo string, kind int, at ti
 	}
 }
 
+// run makes steps and checks the ledger after each; then the faults end, and there must be no gap.
 func (c *randomOrg) run() {
 	for range 40 {
 		c.step()

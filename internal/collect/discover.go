@@ -64,6 +64,7 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, result *
 	return todo, nil
 }
 
+// newPlanner returns the planner of a pass that starts at a time.
 func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 	unseen := c.unseenBefore(cov)
 	p := &planner{

@@ -20,6 +20,7 @@ type expectedMetrics struct {
 	metrics map[ledgerview.Series]map[ledgerview.Metric]uint64
 }
 
+// newExpectedMetrics computes the metrics of the data at a time.
 func newExpectedMetrics(data *githubtest.Dataset, now time.Time) *expectedMetrics {
 	t := &expectedMetrics{now: now, metrics: make(map[ledgerview.Series]map[ledgerview.Metric]uint64)}
 	for i := range data.Commits {
@@ -62,6 +63,7 @@ func (t *expectedMetrics) valuesOf(repo string, login *string, otherwise string)
 	return t.metrics[series]
 }
 
+// addEvent adds an event of a user, otherwise where login is nil.
 func (t *expectedMetrics) addEvent(repo string, login *string, otherwise string, kind activity.Kind, at time.Time) {
 	if at.After(t.now) {
 		return

@@ -150,15 +150,15 @@ type requestCase struct {
 	validStatuses []int
 }
 
-// isRoute returns a function that reports whether a request is for the first page of a route.
-func isRoute(template string) func(githubtest.RequestInfo) bool {
+// isFirstPage returns a function that reports whether a request is for the first page of a route.
+func isFirstPage(template string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool {
 		return r.Route == template && !strings.Contains(r.Query, "page=2")
 	}
 }
 
-// isRoutePage2 returns a function that reports whether a request is for the second page of a route.
-func isRoutePage2(template string) func(githubtest.RequestInfo) bool {
+// isSecondPage returns a function that reports whether a request is for the second page of a route.
+func isSecondPage(template string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool {
 		return r.Route == template && strings.HasPrefix(r.Query, "page=2&") || strings.Contains(r.Query, "&page=2&") ||
 			strings.HasSuffix(
@@ -256,43 +256,43 @@ var requestCases = map[string]requestCase{
 		api: github.APIGraphQL, matches: isQuery("Lines"), streams: commits, more: noLines, hasSubstitute: true,
 	},
 	"lines of one commit": {
-		api: github.APIGraphQL, matches: isRoute(commitRoute), streams: commits, more: noLines,
+		api: github.APIGraphQL, matches: isFirstPage(commitRoute), streams: commits, more: noLines,
 		validStatuses: linesUnavailable,
 	},
-	"comments": {api: github.APIGraphQL, matches: isRoute(commentsRoute), streams: comments},
+	"comments": {api: github.APIGraphQL, matches: isFirstPage(commentsRoute), streams: comments},
 	"more comments": {
-		api: github.APIGraphQL, matches: isRoute(commentsRoute), streams: comments, more: manyComments,
+		api: github.APIGraphQL, matches: isFirstPage(commentsRoute), streams: comments, more: manyComments,
 	},
-	"an App's token":          {api: github.APIGraphQL, matches: isRoute(tokensRoute), app: true, installed: true},
-	"an App's token for REST": {api: github.APIREST, matches: isRoute(tokensRoute), app: true, installed: true},
-	"an App's installation":   {api: github.APIGraphQL, matches: isRoute(installationRoute), app: true},
-	"repos":                   {api: github.APIREST, matches: isRoute(reposRoute)},
-	"repos, page 2":           {api: github.APIREST, matches: isRoutePage2(reposRoute), repositories: 100},
+	"an App's token":          {api: github.APIGraphQL, matches: isFirstPage(tokensRoute), app: true, installed: true},
+	"an App's token for REST": {api: github.APIREST, matches: isFirstPage(tokensRoute), app: true, installed: true},
+	"an App's installation":   {api: github.APIGraphQL, matches: isFirstPage(installationRoute), app: true},
+	"repos":                   {api: github.APIREST, matches: isFirstPage(reposRoute)},
+	"repos, page 2":           {api: github.APIREST, matches: isSecondPage(reposRoute), repositories: 100},
 	"commits": {
-		api: github.APIREST, matches: isRoute(commitsRoute), streams: commits,
+		api: github.APIREST, matches: isFirstPage(commitsRoute), streams: commits,
 		more: manyCommits,
 	},
 	"commit": {
-		api: github.APIREST, matches: isRoute(commitRoute), streams: commits,
+		api: github.APIREST, matches: isFirstPage(commitRoute), streams: commits,
 		validStatuses: linesUnavailable,
 	},
 	"compare": {
-		api: github.APIREST, matches: isRoute(compareRoute), streams: commits,
+		api: github.APIREST, matches: isFirstPage(compareRoute), streams: commits,
 		validStatuses: headGone,
 	},
 	"compare, page 2": {
-		api: github.APIREST, matches: isRoutePage2(compareRoute), streams: commits, more: manyCommits,
+		api: github.APIREST, matches: isSecondPage(compareRoute), streams: commits, more: manyCommits,
 		validStatuses: headGone,
 	},
-	"pulls":         {api: github.APIREST, matches: isRoute(pullsRoute), streams: pulls},
-	"pulls, page 2": {api: github.APIREST, matches: isRoutePage2(pullsRoute), streams: pulls, more: manyPulls},
-	"reviews":       {api: github.APIREST, matches: isRoute(reviewsRoute), streams: pulls},
+	"pulls":         {api: github.APIREST, matches: isFirstPage(pullsRoute), streams: pulls},
+	"pulls, page 2": {api: github.APIREST, matches: isSecondPage(pullsRoute), streams: pulls, more: manyPulls},
+	"reviews":       {api: github.APIREST, matches: isFirstPage(reviewsRoute), streams: pulls},
 	"reviews, page 2": {
-		api: github.APIREST, matches: isRoutePage2(reviewsRoute), streams: pulls, more: manyReviews,
+		api: github.APIREST, matches: isSecondPage(reviewsRoute), streams: pulls, more: manyReviews,
 	},
-	"REST comments": {api: github.APIREST, matches: isRoute(commentsRoute), streams: comments},
+	"REST comments": {api: github.APIREST, matches: isFirstPage(commentsRoute), streams: comments},
 	"REST comments, page 2": {
-		api: github.APIREST, matches: isRoute(commentsRoute), streams: comments, more: manyComments,
+		api: github.APIREST, matches: isFirstPage(commentsRoute), streams: comments, more: manyComments,
 	},
 }
 

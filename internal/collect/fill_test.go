@@ -19,8 +19,8 @@ const commentsRoute = "/repos/{owner}/{repo}/issues/comments"
 // enableBackfill leaves gaps to backfill.
 func enableBackfill(s *Settings) { s.BackfillEnabled = true }
 
-// isListRequest returns a function that reports whether a request is for a route.
-func isListRequest(route string) func(githubtest.RequestInfo) bool {
+// isRoute returns a function that reports whether a request is for a route, on any page.
+func isRoute(route string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool { return r.Route == route }
 }
 
@@ -60,7 +60,7 @@ func TestGapsAreLeftToBackfill(t *testing.T) {
 		require.Equal(t, PassSuccess, b.pass().Status)
 		if api == github.APIGraphQL { // without signals every pass requests new events
 			require.Zero(
-				t, b.server.CountRequests(isListRequest(commentsRoute)),
+				t, b.server.CountRequests(isRoute(commentsRoute)),
 				"nothing has happened since, and the gap is not the pass's business",
 			)
 		}

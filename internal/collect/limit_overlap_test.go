@@ -77,6 +77,7 @@ func TestNoRequestAfterALimit(t *testing.T) {
 	}
 }
 
+// testNoRequestAfterALimit lets a request meet a limit after skip others.
 func testNoRequestAfterALimit(t *testing.T, api github.API, effect githubtest.Effect, orgs, skip int) {
 	t.Helper()
 	const concurrency, repositories = 4, 40

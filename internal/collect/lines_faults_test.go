@@ -38,12 +38,13 @@ var (
 )
 
 var linesRequestCases = map[string]linesRequestCase{
-	"statistics":            {api: github.APIGraphQL, matches: isRoute(statsRoute), linesByFault: oneAnswer},
-	"REST statistics":       {api: github.APIREST, matches: isRoute(statsRoute), linesByFault: oneAnswer},
-	"a week's commits":      {api: github.APIGraphQL, matches: isQuery("Activity"), zeros: true},
-	"REST a week's commits": {api: github.APIREST, matches: isRoute(commitsRoute), zeros: true, linesByFault: onePage},
+	"statistics":       {api: github.APIGraphQL, matches: isFirstPage(statsRoute), linesByFault: oneAnswer},
+	"REST statistics":  {api: github.APIREST, matches: isFirstPage(statsRoute), linesByFault: oneAnswer},
+	"a week's commits": {api: github.APIGraphQL, matches: isQuery("Activity"), zeros: true},
+	"REST a week's commits": {api: github.APIREST, matches: isFirstPage(commitsRoute), zeros: true,
+		linesByFault: onePage},
 	"REST one of these commits": {
-		api: github.APIREST, matches: isRoute(commitRoute), zeros: true,
+		api: github.APIREST, matches: isFirstPage(commitRoute), zeros: true,
 		linesByFault: map[string]map[string][2]uint64{"endless pages": fromCommits, "422": nobodysLines},
 	},
 }
@@ -76,7 +77,8 @@ func TestLinesFaultMatrix(t *testing.T) {
 					return
 				}
 				require.Empty(t, b.weekly("one"))
-				if halts := f.want(&transport.LimitError{}) || f.want(&transport.CredentialError{}); !halts && !f.passes {
+				if halts := f.want(&transport.LimitError{}) || f.want(&transport.CredentialError{}); !halts &&
+					!f.passes {
 					require.Len(t, done.Failures, 1)
 					require.True(t, f.want(done.Failures[0].Err), "%T: %v", done.Failures[0].Err, done.Failures[0].Err)
 				}

@@ -90,6 +90,7 @@ func (c *randomLinesOrg) randomAuthor() *string {
 	return []*string{new("ada"), new("bob"), new("eve"), nil}[c.rnd.IntN(4)]
 }
 
+// run makes steps and checks the lines after each; then the faults end, and the lines must be confirmed.
 func (c *randomLinesOrg) run() {
 	for range 120 {
 		c.step()
@@ -341,6 +342,7 @@ func (c *randomLinesOrg) requireCorrect() {
 	}
 }
 
+// requireBetween requires that each user's lines are between two correct ones.
 func (c *randomLinesOrg) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low,
 	high map[string][2]uint64,
 ) {

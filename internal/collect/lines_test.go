@@ -35,6 +35,7 @@ type linesBench struct {
 	lines    *rounds.Rounds
 }
 
+// newLinesBench returns a bench that reads weekly lines from statistics. change may change its settings.
 func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	change ...func(*rounds.Settings),
 ) *linesBench {
@@ -129,6 +130,7 @@ func (b *linesBench) state() (loc.State, loc.Mode) {
 	return state, b.settings.Rules.ModeAt(&state, now, ledger.LastCompleteWeek(now))
 }
 
+// mode returns the name of the mode of the only repository.
 func (b *linesBench) mode() string {
 	b.t.Helper()
 	_, mode := b.state()
@@ -136,11 +138,11 @@ func (b *linesBench) mode() string {
 }
 
 // statsRequests returns the number of requests for statistics.
-func (b *linesBench) statsRequests() int { return b.server.CountRequests(isListRequest(statsRoute)) }
+func (b *linesBench) statsRequests() int { return b.server.CountRequests(isRoute(statsRoute)) }
 
 // commitRequests returns the number of REST requests for the lines of one commit.
 func (b *linesBench) commitRequests() int {
-	return b.server.CountRequests(isListRequest("/repos/{owner}/{repo}/commits/{ref...}"))
+	return b.server.CountRequests(isRoute("/repos/{owner}/{repo}/commits/{ref...}"))
 }
 
 // zeroStatistics makes the statistics have zeros, as those of a large repository do, until the faults are cleared.
@@ -656,7 +658,7 @@ func TestHourlyAllowanceIsShared(t *testing.T) {
 		require.Equal(t, uint64(len(data.Repos)-complete), b.tally(TallyLinesWait), "each of the others waits once")
 		if api == github.APIREST {
 			require.Equal(
-				t, 45, b.server.CountRequests(isListRequest(commitRoute)),
+				t, 45, b.server.CountRequests(isRoute(commitRoute)),
 				"nothing of the allowance is left over, and nothing is taken beyond it",
 			)
 		}

@@ -68,6 +68,7 @@ func (p *pageCommitter) progress() ledger.Progress {
 	}}
 }
 
+// commit commits a batch with the basis of the reading, unless a former commit has failed.
 func (p *pageCommitter) commit(ctx context.Context, b ledger.Batch) {
 	if p.err != nil {
 		return

@@ -39,6 +39,7 @@ type passRun struct {
 	haltedBy error
 }
 
+// newPassRun returns the run of a plan with the leader's fence.
 func newPassRun(c *Collector, fence uint64, todo *plan) *passRun {
 	return &passRun{
 		collector: c, fence: fence, plan: todo, read: make(map[int64]activity.Streams), observed: make(map[int64]bool),

@@ -519,6 +519,7 @@ func TestArchivedAndForks(t *testing.T) {
 	}
 }
 
+// newFilter returns a function that makes a filter, for the tables of tests.
 func newFilter(include, exclude []string, archived, forks bool) func(t *testing.T) Filter {
 	return func(t *testing.T) Filter {
 		t.Helper()

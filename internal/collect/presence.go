@@ -30,6 +30,7 @@ type presence struct {
 	vanished int
 }
 
+// newPresence returns the presence before anything was discovered, with room for so many repositories.
 func newPresence(repositories int, wasUnseen func(repo int64) bool) presence {
 	return presence{
 		wasUnseen: wasUnseen, discovered: make(map[int64]bool, repositories), unknown: make(map[int64]bool),

@@ -94,10 +94,10 @@ func TestLongPastIsReadInParts(t *testing.T) {
 			if api == github.APIREST {
 				require.Greater(t, readings, 3, "more than there may be at once")
 				require.LessOrEqual(
-					t, b.server.CountRequests(isListRequest(reviewsRoute)), pulls+2*extra+2*readings,
+					t, b.server.CountRequests(isRoute(reviewsRoute)), pulls+2*extra+2*readings,
 					"but for those of one second",
 				)
-				require.LessOrEqual(t, b.server.CountRequests(isListRequest(commitRoute)), commits+4*readings)
+				require.LessOrEqual(t, b.server.CountRequests(isRoute(commitRoute)), commits+4*readings)
 			}
 			b.clock.Advance(2 * time.Hour)
 			b.pass()
@@ -141,7 +141,7 @@ func TestScanIsIgnoredAfterTheStoreWasReset(t *testing.T) {
 	b.server.ClearFaults()
 	b.store.ReplaceState(org, before)
 	fill(0)
-	require.Equal(t, 30, b.server.CountRequests(isListRequest(reviewsRoute)))
+	require.Equal(t, 30, b.server.CountRequests(isRoute(reviewsRoute)))
 }
 
 // TestScansOfSeveralReadings: each of several readings that fail advances the scan, also those that do not get past the
@@ -183,7 +183,7 @@ func TestScansOfSeveralReadings(t *testing.T) {
 	b.server.ClearFaults()
 	require.LessOrEqual(t, readings, 1+(pulls+touched)/(atOnce-3))
 	require.LessOrEqual(
-		t, b.server.CountRequests(isListRequest(reviewsRoute)), pulls+touched+5*readings,
+		t, b.server.CountRequests(isRoute(reviewsRoute)), pulls+touched+5*readings,
 		"but for what failed, and those of one second",
 	)
 	b.fillGaps()

@@ -65,7 +65,7 @@ func TestLabelledIssueIsReadUntilSettled(t *testing.T) {
 		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		b.pass()
-		asked += b.server.CountRequests(isListRequest(commentsRoute))
+		asked += b.server.CountRequests(isRoute(commentsRoute))
 	}
 	require.LessOrEqual(t, asked, 3)
 }

@@ -89,6 +89,7 @@ func (p *presentTimeBudget) Reserve(ctx context.Context, q budget.Reservation) (
 	return p.Local.Reserve(ctx, q)
 }
 
+// simulate returns a simulated organization with its replicas.
 func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulatedOrg {
 	t.Helper()
 	limit := installationLimit(len(data.Repos))
@@ -102,7 +103,8 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	}
 	settings := transport.Settings{
 		Endpoint: "https://api.github.com",
-		Retry:    transport.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+		Retry: transport.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond,
+			MaxInterval: time.Millisecond},
 		RateLimit: budget.Policy{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
@@ -133,6 +135,7 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	return s
 }
 
+// observe adds an attempt to the points that were used in its hour.
 func (s *simulatedOrg) observe(o transport.Attempt) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()

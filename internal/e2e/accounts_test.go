@@ -22,6 +22,7 @@ type renamedAccounts struct {
 	number int
 }
 
+// newRenamedAccounts starts a GitHub with events of the accounts ada and bob.
 func newRenamedAccounts(t *testing.T) *renamedAccounts {
 	t.Helper()
 	r := &renamedAccounts{begun: time.Now().Add(-time.Hour)}

@@ -96,6 +96,7 @@ func prepareSystem(t *testing.T, p systemSettings) *system {
 	return s
 }
 
+// run starts the replicas.
 func (s *system) run(t *testing.T) {
 	t.Helper()
 	for _, token := range s.tokens {
@@ -125,6 +126,7 @@ func newActiveOrg(repositories int, span, every time.Duration) *githubtest.Datas
 	return d
 }
 
+// addActivityOverSpan adds an event of every kind to a repository at an interval, over a span.
 func addActivityOverSpan(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
 	end := d.Org.Until
 	d.Repos = append(d.Repos, githubtest.Repo{Name: repo, DefaultBranch: "main", CreatedAt: end.Add(-2 * span)})
@@ -172,7 +174,8 @@ type jobAudit struct {
 	jobs map[string]backfill.Job // by id, as they were published first
 }
 
-func startAudit(t *testing.T, s *rabbittest.Server) *jobAudit {
+// startJobAudit binds a queue of the test to the job exchange.
+func startJobAudit(t *testing.T, s *rabbittest.Server) *jobAudit {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
 	require.NoError(t, err)
@@ -281,7 +284,7 @@ func TestBackfillFaults(t *testing.T) {
 	})
 	timeline = s.server.Timeline()
 	awaitDrained(t, s.replicas)
-	published := startAudit(t, s.rabbit)
+	published := startJobAudit(t, s.rabbit)
 
 	rnd := rand.New(rand.NewPCG(4, 2))
 	effects := []githubtest.Effect{
@@ -479,7 +482,7 @@ func TestBackfillCrashes(t *testing.T) {
 	visible := time.Now()
 	s.server.HideAfter(visible)
 	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(40 * time.Millisecond)})
-	copies := startAudit(t, s.rabbit)
+	copies := startJobAudit(t, s.rabbit)
 	s.run(t)
 	working := func() {
 		t.Helper()
@@ -549,7 +552,7 @@ func TestDeadJobs(t *testing.T) {
 		githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Effect: githubtest.Status(403)},
 	)
 	s.run(t)
-	a := startAudit(t, s.rabbit)
+	a := startJobAudit(t, s.rabbit)
 	for _, r := range s.replicas { // until the queue is there
 		eventually(t, 30*time.Second, func() error { return r.checkDependency(t, "amqp", 1) })
 	}

@@ -85,6 +85,7 @@ type smallOrgCollector struct {
 	rounds int
 }
 
+// startSmallOrgCollector starts a collector that reads the small organization.
 func startSmallOrgCollector(t *testing.T, api string, interval, timeout time.Duration,
 	lacking ...string,
 ) *smallOrgCollector {
@@ -149,6 +150,7 @@ func (f *smallOrgCollector) awaitRounds(t *testing.T, within time.Duration, chos
 	})
 }
 
+// requireNoCooldown requires that no cooldown has begun.
 func (f *smallOrgCollector) requireNoCooldown(t *testing.T) {
 	t.Helper()
 	require.True(t, f.lastLogged(cooldownBegins).IsZero(), "one repository begins no cooldown")

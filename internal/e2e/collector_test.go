@@ -163,6 +163,7 @@ type passCounter struct {
 	seen int
 }
 
+// newPassCounter returns a counter of the passes after a time.
 func newPassCounter(begun time.Time) *passCounter { return &passCounter{last: float64(begun.Unix())} }
 
 // checkComplete returns an error as long as no new pass of an organization has ended without a gap on the page of a

@@ -22,6 +22,7 @@ type expectedMetrics struct {
 	metrics  map[series]float64
 }
 
+// expectedAt returns the expected metrics at a time, of the events that GitHub had shown by visible.
 func expectedAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible, at time.Time) map[series]float64 {
 	t := &expectedMetrics{data: data, timeline: timeline, visible: visible, at: at, metrics: make(map[series]float64)}
 	for _, c := range data.Commits {

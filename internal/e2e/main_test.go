@@ -124,6 +124,7 @@ func requireNoReset(t *testing.T, prom *prometheus) {
 		"loc_added", "loc_removed")
 }
 
+// requireNoResetOf is requireNoReset for some kinds of events.
 func requireNoResetOf(t *testing.T, prom *prometheus, kinds ...string) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -133,6 +134,7 @@ func requireNoResetOf(t *testing.T, prom *prometheus, kinds ...string) {
 	}
 }
 
+// requireNoSecret requires that a log has no credential of the tests.
 func requireNoSecret(t *testing.T, log string) {
 	t.Helper()
 	require.NotContains(t, log, githubtest.DefaultToken)

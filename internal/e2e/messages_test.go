@@ -31,6 +31,7 @@ exporters: {debug: {}}
 service: {telemetry: {metrics: {level: none}}, pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}}
 `
 
+// writeConfig writes a configuration and returns its path.
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "collector.yaml")

@@ -32,6 +32,7 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `
 
+// startPrometheus starts a Prometheus that scrapes a target.
 func startPrometheus(t *testing.T, target string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()

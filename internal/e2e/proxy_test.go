@@ -22,6 +22,7 @@ type proxy struct {
 	t *testing.T
 }
 
+// startProxy starts a proxy to a server.
 func startProxy(t *testing.T, upstream string) *proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -34,6 +35,7 @@ func startProxy(t *testing.T, upstream string) *proxy {
 // cut ends all connections and refuses new ones until mend.
 func (p *proxy) cut() { p.Stop() }
 
+// mend makes the proxy accept connections again.
 func (p *proxy) mend() {
 	p.t.Helper()
 	require.NoError(p.t, p.Start())
@@ -51,6 +53,7 @@ func (p *proxy) slowDown(by time.Duration) {
 	require.NoError(p.t, err)
 }
 
+// speedUp ends the delay of slowDown.
 func (p *proxy) speedUp() {
 	p.t.Helper()
 	require.NoError(p.t, p.Toxics.RemoveToxic(p.t.Context(), "slow"))

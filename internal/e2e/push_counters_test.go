@@ -41,6 +41,7 @@ type otlpBackend struct {
 	errs   []error
 }
 
+// startOTLPBackend starts a backend that ends with the test.
 func startOTLPBackend(t *testing.T) *otlpBackend {
 	t.Helper()
 	b := &otlpBackend{deltas: make(map[series]float64), last: make(map[series]float64), ends: make(map[series]int)}
@@ -76,6 +77,7 @@ func (b *otlpBackend) receive(md pmetric.Metrics) {
 	}
 }
 
+// receiveMetric records the points of a metric, and what is wrong with them.
 func (b *otlpBackend) receiveMetric(m pmetric.Metric) {
 	for _, p := range pointsOf(m).All() {
 		repo, _ := p.Attributes().Get("repo")
@@ -128,7 +130,8 @@ func (b *otlpBackend) valuesByUser(of map[series]float64, metric string) map[str
 	return found
 }
 
-func (b *otlpBackend) require(t *testing.T) {
+// requireNoErrors requires that nothing was wrong with the points.
+func (b *otlpBackend) requireNoErrors(t *testing.T) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,6 +177,7 @@ func startPushingCollector(t *testing.T, receiver, endpoint string) *collector {
 	return c
 }
 
+// run starts the collector without waiting for its page.
 func (c *collector) run(t *testing.T) {
 	t.Helper()
 	c.Process = proctest.New(t, c.binary, append([]string{"--config", c.config}, c.args...)...)
@@ -221,7 +225,7 @@ func TestDeltasCountNewEvents(t *testing.T) {
 			r.addForUsers("joe", "bob")
 			gx.run(t)
 			r.requirePushed(t, deltas, map[string]float64{"eve": 2, "ada": 1, "joe": 1, "bob": 1})
-			deltas.require(t)
+			deltas.requireNoErrors(t)
 			requireNoSecret(t, gx.Output())
 		})
 	}
@@ -368,7 +372,7 @@ func TestStalenessMarkersAreRepeated(t *testing.T) {
 		}
 		return nil
 	})
-	b.require(t)
+	b.requireNoErrors(t)
 }
 
 // TestPushOverAFailover: replicas of which only the leader pushes are one series to the backend, which does not fall
@@ -389,7 +393,7 @@ func TestPushOverAFailover(t *testing.T) {
 	replicas[awaitLeader(t, replicas)].Kill()
 	r.addForUsers("joe", "eve", "ada")
 	r.requirePushed(t, b, map[string]float64{"eve": 2, "joe": 1, "ada": 1})
-	b.require(t)
+	b.requireNoErrors(t)
 }
 
 // startPushingReplica starts a replica that pushes to an endpoint.

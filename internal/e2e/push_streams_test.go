@@ -49,6 +49,7 @@ type pushBackend struct {
 	points []pushedPoint
 }
 
+// startPushBackend starts a backend that ends with the test.
 func startPushBackend(t *testing.T) *pushBackend {
 	t.Helper()
 	b := &pushBackend{}
@@ -70,6 +71,7 @@ func startPushBackend(t *testing.T) *pushBackend {
 	return b
 }
 
+// add records the points that a process pushed.
 func (b *pushBackend) add(process string, md pmetric.Metrics) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -103,6 +103,7 @@ func startReplica(t *testing.T, election, store, receiver string) *replica {
 	return startReplicaLogging(t, "info", election, store, receiver)
 }
 
+// startReplicaLogging is startReplica with a log level.
 func startReplicaLogging(t *testing.T, level, election, store, receiver string) *replica {
 	t.Helper()
 	r := newReplica(t, level, election, store, receiver)
@@ -262,6 +263,7 @@ func requireEqualPages(t *testing.T, replicas []*replica, scrapes int) {
 	}
 }
 
+// sharedPage returns the shared series of a replica's page.
 func sharedPage(t *testing.T, r *replica) map[string]string {
 	t.Helper()
 	page, err := r.page(t.Context())

@@ -199,6 +199,7 @@ func (r *rewrittenBranch) requireBranch(t *testing.T, when string) {
 	t.Logf("%s: %d pages right after %v", when, len(r.pages), time.Since(begun).Round(100*time.Millisecond))
 }
 
+// requirePage is requireBranch for one collector.
 func (r *rewrittenBranch) requirePage(t *testing.T, gx *collector, when string) {
 	t.Helper()
 	if r.totals[gx] == nil {

@@ -41,6 +41,7 @@ func (b *balancer) addCampaign() {
 	b.campaigns++
 }
 
+// removeCampaign ends the count of addCampaign.
 func (b *balancer) removeCampaign() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -69,6 +69,7 @@ func observeTerms(
 	return lasted, why
 }
 
+// waitForContext returns the error of a context after its end, as a request without a response does.
 func waitForContext(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 func TestTermEnds(t *testing.T) {

@@ -110,6 +110,7 @@ func (p *Process) Resume() {
 	require.NoError(p.tb, p.signal(syscall.SIGCONT))
 }
 
+// signal sends a signal to the process, or to its group. It returns os.ErrProcessDone after the exit.
 func (p *Process) signal(s syscall.Signal) error {
 	switch {
 	case p.HasExited():

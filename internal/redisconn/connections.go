@@ -34,6 +34,7 @@ type connections struct {
 	open map[*connection]struct{}
 }
 
+// newConnections returns connections with TLS, without it when encryption is nil.
 func newConnections(encryption *tls.Config) *connections {
 	c := &connections{tls: encryption, open: make(map[*connection]struct{})}
 	c.closed, c.cancel = context.WithCancel(context.Background())

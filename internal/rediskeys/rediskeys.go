@@ -32,4 +32,5 @@ func (p Prefix) Lease(lease, name string) string { return p.tagged("lease/"+leas
 // Budget names a key of a credential's budget of GitHub's limits.
 func (p Prefix) Budget(credential, name string) string { return p.tagged("budget:"+credential, name) }
 
+// tagged names a key with a tag.
 func (p Prefix) tagged(tag, name string) string { return p.Deployment("{" + tag + "}:" + name) }

@@ -242,6 +242,7 @@ type scratch struct {
 	modules map[string]bool
 }
 
+// newScratch returns an empty scratch tree.
 func newScratch(t *testing.T) *scratch {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -251,6 +252,7 @@ func newScratch(t *testing.T) *scratch {
 	return &scratch{t: t, root: root, modules: map[string]bool{}}
 }
 
+// write writes a file of the scratch tree.
 func (s *scratch) write(name, text string) {
 	s.t.Helper()
 	path := filepath.Join(s.root, name)
@@ -262,6 +264,7 @@ func (s *scratch) write(name, text string) {
 	}
 }
 
+// read returns a file of the scratch tree.
 func (s *scratch) read(name string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.root, name))
@@ -288,6 +291,7 @@ func (s *scratch) stub(path string) {
 
 var majorSuffix = regexp.MustCompile(`/v([0-9]+)$`)
 
+// writeGoMod writes a go.mod that points to the stubs.
 func (s *scratch) writeGoMod() {
 	s.t.Helper()
 	text := "module " + module + "\n\ngo 1.26.0\n"
@@ -301,6 +305,7 @@ func (s *scratch) writeGoMod() {
 	s.write("go.mod", text)
 }
 
+// copyRules copies the rules of the repository into the scratch tree.
 func (s *scratch) copyRules() {
 	s.t.Helper()
 	rules, err := os.ReadFile(filepath.Join("..", "..", ".golangci.yaml"))

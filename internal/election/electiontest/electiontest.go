@@ -68,6 +68,7 @@ type campaign struct {
 	terms  chan term
 }
 
+// term is a term that a test observes.
 type term struct {
 	ctx    context.Context
 	fence  uint64
@@ -107,6 +108,7 @@ func (c *campaign) join(t *testing.T) error {
 	return err
 }
 
+// receive returns the next value of a channel, and fails the test when there is none within waitTimeout.
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {
@@ -118,6 +120,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
+// testOneLeaderAtATime: while one replica leads, another one does not.
 func testOneLeaderAtATime(t *testing.T, h Harness) {
 	t.Helper()
 	first := startCampaign(t, h.NewElector(t), "one")
@@ -131,6 +134,7 @@ func testOneLeaderAtATime(t *testing.T, h Harness) {
 	require.NoError(t, term.ctx.Err())
 }
 
+// testContextCancelled: Lead returns after its context has ended and the work has returned.
 func testContextCancelled(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -175,6 +179,7 @@ func testHandOver(t *testing.T, h Harness) {
 	t.Logf("handed over in %s", time.Since(began))
 }
 
+// testNamesAreIndependent: one elector leads under two names, and ends one of them alone.
 func testNamesAreIndependent(t *testing.T, h Harness) {
 	t.Helper()
 	elector := h.NewElector(t)
@@ -187,6 +192,7 @@ func testNamesAreIndependent(t *testing.T, h Harness) {
 	require.NoError(t, a.ctx.Err())
 }
 
+// testWorkReturns: a term ends when the work returns, and the replica leads again with a higher fence.
 func testWorkReturns(t *testing.T, h Harness) {
 	t.Helper()
 	one := startCampaign(t, h.NewElector(t), "one")
@@ -215,6 +221,7 @@ func testRepeatedCampaigns(t *testing.T, h Harness) {
 	}
 }
 
+// testCancelledBeforeStart: with a context that has ended, Lead returns without calling work.
 func testCancelledBeforeStart(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -226,6 +233,7 @@ func testCancelledBeforeStart(t *testing.T, h Harness) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// testCauseIsReturned: Lead returns the cause of its context.
 func testCauseIsReturned(t *testing.T, h Harness) {
 	t.Helper()
 	reason := errors.New("enough")

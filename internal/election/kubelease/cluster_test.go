@@ -274,7 +274,7 @@ func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 		}
 	}))
 	t.Cleanup(server.Close)
-	authority := c.file(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
+	authority := c.writeFile(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	l.client = c.connect(server.URL, authority, adminToken)
 	return l

@@ -60,6 +60,7 @@ func (l *fakeLeases) react(action clienttesting.Action) (handled bool, result ru
 	return true, lease.DeepCopy(), err
 }
 
+// get returns a Lease, or a NotFound error.
 func (l *fakeLeases) get(name string) (*coordination.Lease, error) {
 	if lease := l.objects[name]; lease != nil {
 		return lease, nil
@@ -67,6 +68,7 @@ func (l *fakeLeases) get(name string) (*coordination.Lease, error) {
 	return nil, apierrors.NewNotFound(resource, name)
 }
 
+// create stores a new Lease with its creation time.
 func (l *fakeLeases) create(lease *coordination.Lease) (*coordination.Lease, error) {
 	if l.objects[lease.Name] != nil {
 		return nil, apierrors.NewAlreadyExists(resource, lease.Name)
@@ -75,6 +77,7 @@ func (l *fakeLeases) create(lease *coordination.Lease) (*coordination.Lease, err
 	return l.store(lease), nil
 }
 
+// update stores a Lease, or returns a Conflict error when it is not of the newest version.
 func (l *fakeLeases) update(lease *coordination.Lease) (*coordination.Lease, error) {
 	old, err := l.get(lease.Name)
 	if err != nil {
@@ -86,6 +89,7 @@ func (l *fakeLeases) update(lease *coordination.Lease) (*coordination.Lease, err
 	return l.store(lease), nil
 }
 
+// store stores a Lease under a new version.
 func (l *fakeLeases) store(lease *coordination.Lease) *coordination.Lease {
 	l.revision++
 	lease.ResourceVersion = strconv.Itoa(l.revision)

@@ -120,6 +120,7 @@ func (s *stateRecorder) observe(_ string, err error) {
 	s.seen = append(s.seen, err)
 }
 
+// all returns the states so far: nil where the API server responds.
 func (s *stateRecorder) all() []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

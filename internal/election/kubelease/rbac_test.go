@@ -68,6 +68,7 @@ func (c *cluster) accountToken() string {
 	return request.Status.Token
 }
 
+// testRole: with the role of deploy/rbac an account can do what an election needs, and nothing else.
 func testRole(t *testing.T, c *cluster) {
 	t.Helper()
 	ctx := t.Context()

@@ -81,20 +81,23 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
+// signingKey writes a key for the tokens of service accounts and returns its path.
 func (c *cluster) signingKey() string {
 	c.t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(c.t, err)
 	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	return c.file("signing.key", string(text))
+	return c.writeFile("signing.key", string(text))
 }
 
+// tokens writes the file with the administrator's token and returns its path.
 func (c *cluster) tokens() string {
 	c.t.Helper()
-	return c.file("tokens.csv", adminToken+",admin,1,system:masters\n")
+	return c.writeFile("tokens.csv", adminToken+",admin,1,system:masters\n")
 }
 
-func (c *cluster) file(name, text string) string {
+// writeFile writes a file in the folder of the test and returns its path.
+func (c *cluster) writeFile(name, text string) string {
 	c.t.Helper()
 	path := filepath.Join(c.dir, name)
 	require.NoError(c.t, os.WriteFile(path, []byte(text), 0o600))
@@ -127,7 +130,7 @@ func (c *cluster) authority() string {
 func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	c.t.Helper()
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
-	path := c.file(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
+	path := c.writeFile(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
 		strings.NewReplacer("SERVER", server, "secret", token).Replace(kubeconfig))
 	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: waitTimeout})
 	require.NoError(c.t, err)
@@ -154,6 +157,7 @@ type leaseView struct {
 	seconds int32
 }
 
+// deleteLease deletes a Lease as the administrator.
 func (c *cluster) deleteLease(name string) {
 	c.t.Helper()
 	require.NoError(c.t, c.admin.CoordinationV1().Leases(namespace).Delete(c.t.Context(), name, meta.DeleteOptions{}))

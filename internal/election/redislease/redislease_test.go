@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var replicaCount atomic.Int64
 
+// newLeaser returns the Leaser of a further replica.
 func newLeaser(client *redis.Client, prefix string) *redislease.Leaser {
 	return redislease.New(client, redislease.Settings{
 		Prefix:   prefix,
@@ -47,6 +48,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// acquireTerm acquires the lease, which must be free.
 func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	t.Helper()
 	var got election.Term

@@ -33,9 +33,10 @@ var deniedInNames = setOf(
 )
 
 // deniedWords are replaced by the technical word, in comments, messages and documents.
-var deniedWords = regexp.MustCompile(`(?i)\b(nobody|somebody|everybody|whoever|told|untold|tells|anew|honest(?:ly)?|in vain|` +
-	`puts? off|putting off|out of reach|never mind|loses? its memory|lost its memory|without a sign|no sign of)\b`)
+var deniedWords = regexp.MustCompile(`(?i)\b(nobody|somebody|everybody|whoever|told|untold|tells|anew|` +
+	`honest(?:ly)?|in vain|puts? off|putting off|out of reach|never mind|loses? its memory|lost its memory|without a sign|no sign of)\b`)
 
+// setOf returns a set of words.
 func setOf(words ...string) map[string]bool {
 	set := make(map[string]bool, len(words))
 	for _, word := range words {

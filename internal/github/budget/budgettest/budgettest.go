@@ -188,7 +188,7 @@ func testPrimaryLimit(t *testing.T, a, b *user) {
 	require.True(t, state.IsReserved(budget.ResourceREST, until))
 }
 
-// testSecondaryLimit: a secondary limit blocks both resources, and a successful response that was in inFlight does not
+// testSecondaryLimit: a secondary limit blocks both resources, and a successful response that was in flight does not
 // end it.
 func testSecondaryLimit(t *testing.T, a, b *user) {
 	until := noon.Add(2 * time.Minute)
@@ -206,7 +206,7 @@ func testSecondaryLimit(t *testing.T, a, b *user) {
 	require.True(t, state.IsReserved(budget.ResourceREST, until))
 }
 
-// testBackoffs: backoffs double, once for all requests in inFlight, and start again after a success.
+// testBackoffs: backoffs double, once for all requests in flight, and start again after a success.
 func testBackoffs(t *testing.T, a, b *user) {
 	one, _ := b.reserve(budget.ResourceREST, noon)
 	now := noon
@@ -272,7 +272,7 @@ func testImplausibleLimit(t *testing.T, a, b *user) {
 	require.Equal(t, until, at, "it does not hide a valid one")
 }
 
-// testConcurrency: never more requests are in inFlight than there are slots.
+// testConcurrency: never more requests are in flight than there are slots.
 func testConcurrency(t *testing.T, a, b *user) {
 	var mu sync.Mutex
 	inFlight, maxInFlight, sent := 0, 0, 0

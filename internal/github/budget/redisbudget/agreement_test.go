@@ -56,6 +56,7 @@ func TestLocalAndRedisBudgetsAgree(t *testing.T) {
 	}
 }
 
+// randomResource returns one of the resources.
 func (w *budgetPair) randomResource() budget.Resource { return resources[w.r.IntN(len(resources))] }
 
 // randomDuration returns a random number, less than n, of units.
@@ -79,6 +80,7 @@ func (w *budgetPair) advanceClock() {
 	}
 }
 
+// reserve reserves in both budgets and compares the states.
 func (w *budgetPair) reserve(id string) {
 	q := budget.Reservation{
 		ID: id, Resource: w.randomResource(), Now: w.now, ExpiresAt: w.now.Add(90 * time.Second), MaxInFlight: 4,
@@ -109,6 +111,7 @@ func (w *budgetPair) observable(k *budget.State, resource budget.Resource) any {
 	}
 }
 
+// settle settles a random request in both budgets and compares the ends of limits; at random it never settles it.
 func (w *budgetPair) settle() {
 	i := w.r.IntN(len(w.inFlight))
 	id := w.inFlight[i]

@@ -32,7 +32,7 @@ func newBudget(t *testing.T, client redis.UniversalClient, credential string) *B
 	})
 }
 
-func TestBudget(t *testing.T) {
+func TestRedisBudgetConforms(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	n := atomic.Int64{}
@@ -139,8 +139,7 @@ func TestLocalBudgetWhileRedisIsUnavailable(t *testing.T) {
 	require.Empty(t, reported, "a cancelled reservation is no failure of Redis")
 }
 
-// TestRoundTrips: a request costs two round trips.
-func TestRoundTrips(t *testing.T) {
+func TestRequestCostsTwoRoundTrips(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	b := newBudget(t, client, "c")

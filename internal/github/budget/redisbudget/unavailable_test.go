@@ -58,9 +58,12 @@ func TestSharedLimitIsKeptWithoutRedis(t *testing.T) {
 }
 
 // openCircuitForTest stops calling Redis for a minute, as after a failure; closeCircuitForTest ends that.
-func (b *Budget) openCircuitForTest()  { b.setCircuitOpenUntil(time.Now().Add(time.Minute)) }
+func (b *Budget) openCircuitForTest() { b.setCircuitOpenUntil(time.Now().Add(time.Minute)) }
+
+// closeCircuitForTest makes the next call reach Redis.
 func (b *Budget) closeCircuitForTest() { b.setCircuitOpenUntil(time.Now()) }
 
+// setCircuitOpenUntil sets the time until which Redis is not called.
 func (b *Budget) setCircuitOpenUntil(until time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
