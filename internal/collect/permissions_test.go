@@ -88,7 +88,9 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 func TestMissingPermissionEndsWithTheGap(t *testing.T) {
 	t.Parallel()
 	var p permissions
-	refused := &transport.ForbiddenError{Response: transport.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
+	refused := &transport.ForbiddenError{
+		Response: transport.Response{Status: 403}, Permissions: [][]string{{"contents"}},
+	}
 	p.record(1, activity.StreamCommits, refused)
 	p.record(2, activity.StreamCommits, refused)
 	p.record(1, activity.StreamPulls, &transport.UnavailableError{})

@@ -35,10 +35,12 @@ func isOverload(err error) bool {
 		(unavailable.TooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, known reports
-// whether the commit is recorded without: after several readings it is, and it is counted.
+// readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, isKnown reports
+// whether the commit is recorded without lines: after several readings it is, which is reported as an invalid value.
 func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, isKnown bool, err error) {
-	var cause error = &transport.UnavailableError{Response: transport.Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
+	var cause error = &transport.UnavailableError{
+		Response: transport.Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested,
+	}
 	if r.lines.canRequest() {
 		added, removed, err = r.requestCommitLines(ctx, sha)
 		if err == nil {
@@ -73,28 +75,28 @@ func (r *reader) acceptsMissingLines() bool {
 // are recorded without lines and none has any, it makes sure that GitHub responds at all: it requests the newest
 // commit without its lines.
 func (r *reader) checkLines(ctx context.Context) error {
-	answered, missed, cause := r.lines.summary()
+	read, missing, cause := r.lines.summary()
 	switch {
-	case missed == 0:
+	case missing == 0:
 		return nil
 	case !r.acceptsMissingLines():
 		return cause
-	case answered > 0:
+	case read > 0:
 		return nil
 	}
 	outside := transport.WithScope(ctx, transport.Scope{
 		RepoID: r.request.Repo.ID, Patience: r.client.transport.NewPatience(1, true), Priority: r.request.Priority,
 	})
-	_, _, err := get(outside, r.client, restRequest{
-		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	_, _, err := requestREST(outside, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: queryValues("per_page", "1"),
 	}, commitRows)
 	return err
 }
 
 // recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
-	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
-		r.client.state.repos.recordLines(r.request.Repo.ID, missed > 0, r.client.transport.Now())
+	if read, missing, _ := r.lines.summary(); read+missing > 0 {
+		r.client.state.repos.recordLines(r.request.Repo.ID, missing > 0, r.client.transport.Now())
 	}
 }
 
@@ -141,10 +143,12 @@ type linesVariables struct {
 
 func (linesVariables) document() document { return linesQuery }
 
+// linesData is the data of the Lines query.
 type linesData struct {
 	Nodes []*linesNode `json:"nodes"`
 }
 
+// linesNode is a commit with its lines.
 type linesNode struct {
 	OID       string `json:"oid"`
 	Additions int    `json:"additions"`
@@ -165,7 +169,9 @@ func (n *linesNode) UnmarshalJSON(raw []byte) error {
 // readGroupLines requests the lines of some commits, and returns the commits whose lines GraphQL does not return.
 func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
 	if !r.lines.canRequest() {
-		return nil, &transport.UnavailableError{Response: transport.Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
+		return nil, &transport.UnavailableError{
+			Response: transport.Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested,
+		}
 	}
 	ids := make([]string, 0, len(group))
 	byOID := make(map[string]*commitNode, len(group))
@@ -173,7 +179,7 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		ids = append(ids, n.ID)
 		byOID[n.OID] = n
 	}
-	data, _, err := runQuery[linesData](ctx, r.client, queryOptions{split: true}, linesVariables{IDs: ids})
+	data, _, err := runQuery[linesData](ctx, r.client, queryOptions{isSplit: true}, linesVariables{IDs: ids})
 	if err != nil {
 		r.lines.recordFailure()
 		return nil, err
@@ -226,11 +232,12 @@ func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity
 // requestCommitLines requests the lines of one commit. GitHub refuses those of some, with 422, now or always: they
 // count as 0 (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, info, err := get(ctx, r.client, restRequest{
-		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
+	row, info, err := requestREST(ctx, r.client, restRequest{
+		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: queryValues("per_page", "1"),
 		noRetry: r.acceptsMissingLines(),
 	}, commitObject)
-	if refused, ok := errors.AsType[*transport.NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+	refused, ok := errors.AsType[*transport.NotFoundError](err)
+	if ok && refused.Status == http.StatusUnprocessableEntity {
 		r.client.transport.ReportInvalidValue(err)
 		return 0, 0, nil
 	}

@@ -5,8 +5,9 @@ package github
 
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
-// validator is what the asker had of a stream, nothing when it cannot serve for what is asked now.
-func (r *reader) validator(s activity.Stream) Validator {
+// usableValidator returns the request's validator of a stream; zero when it cannot serve: with GraphQL, and when its
+// listing starts after the window.
+func (r *reader) usableValidator(s activity.Stream) Validator {
 	v := r.request.Validators[s]
 	if r.client.settings.API != APIREST || v.Since.After(r.request.Since[s]) {
 		return Validator{}
@@ -14,8 +15,8 @@ func (r *reader) validator(s activity.Stream) Validator {
 	return v
 }
 
-// keepValidator hands out what will tell whether a stream has changed that was read completely.
-func (r *reader) keepValidator(s activity.Stream, v Validator) {
+// setValidator returns a validator to the caller, for a stream that was read completely. With GraphQL it does nothing.
+func (r *reader) setValidator(s activity.Stream, v Validator) {
 	if r.client.settings.API == APIREST && v.ETag != "" {
 		r.result.Validators[s] = v
 	}

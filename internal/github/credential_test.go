@@ -109,7 +109,8 @@ func TestInstallationIsFoundOut(t *testing.T) {
 				Installations: []githubtest.Installation{{ID: 22, Org: org}},
 			}
 			var err error
-			g.Credential, err = transport.AppCredential(transport.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)})
+			app := transport.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)}
+			g.Credential, err = transport.AppCredential(app)
 			require.NoError(t, err)
 		})
 		const finding = "/orgs/{org}/installation"

@@ -15,6 +15,7 @@ type position struct {
 	id      int64
 }
 
+// before reports whether p comes before q in the listing.
 func (p position) before(q position) bool {
 	if p.created.Equal(q.created) {
 		return p.id < q.id
@@ -35,6 +36,7 @@ type cursorCache struct {
 	byOrg map[string][]pageCursor
 }
 
+// get returns the starts of the pages of an organization; nil when there are none.
 func (s *cursorCache) get(org string) []pageCursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -62,6 +62,7 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	return nil
 }
 
+// compareIDs orders ids by their bytes.
 func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
 
 // formerHeads returns ReadHead and Tips, each once, without the present head.
@@ -124,9 +125,9 @@ func ignoreIncomparable(err error) error {
 func (r *reader) requestReverseComparison(
 	ctx context.Context, tip string, number int,
 ) (*reverseComparison, restPage, error) {
-	return get(ctx, r.client, restRequest{
+	return requestREST(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.result.Head + "..." + tip),
-		query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
+		query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
 	}, reverseComparisonFormat)
 }
 
@@ -143,6 +144,7 @@ var (
 	objectNames             = format[[]*objectName]{check: checkObjectNames}
 )
 
+// checkReverseComparison refuses a comparison that lacks its status, its total, or the name of a commit.
 func checkReverseComparison(c *reverseComparison, info restPage) error {
 	if !slices.Contains(comparisonStatuses, c.Status) || c.Total == nil {
 		return errIncomplete
@@ -150,6 +152,7 @@ func checkReverseComparison(c *reverseComparison, info restPage) error {
 	return checkObjectNames(c.Commits, info)
 }
 
+// checkObjectNames refuses a list with a commit that has no object name.
 func checkObjectNames(rows []*objectName, info restPage) error {
 	return checkRows(rows, info, (*objectName).isComplete)
 }
@@ -168,6 +171,7 @@ type objectName struct {
 	} `json:"commit"`
 }
 
+// isComplete reports whether the row has an object name.
 func (n *objectName) isComplete(fieldErrors) bool { return isObjectName(n.SHA) }
 
 // id returns the commit's id. The name must be complete.
@@ -188,16 +192,18 @@ func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
 	keep := slices.Clone(r.former.listed)
 	for number := 1; number <= maxPages; number++ {
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: commitsEndpoint, path: r.path("/commits"),
-			query: values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+			query: queryValues("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, objectNames)
 		if err != nil {
 			return nil, err
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.result.Head)) {
-			answer := transport.Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
-			return nil, &transport.UnavailableError{Response: answer, Err: errors.New("a list of commits without its head")}
+			return nil, &transport.UnavailableError{
+				Response: transport.Response{Endpoint: commitsEndpoint, Status: http.StatusOK},
+				Err:      errors.New("a list of commits without its head"),
+			}
 		}
 		isPast := true
 		for _, row := range rows {

@@ -137,7 +137,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 			server := test.server
 			requests, err := transport.New(transport.Settings{
 				HTTP: &http.Client{Transport: headFirst{server, test.head}}, Endpoint: "https://api.github.example",
-				Retry: transport.RetrySettings{MaxAttempts: 1}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
+				Retry: transport.RetrySettings{MaxAttempts: 1},
+				Now:   func() time.Time { return time.Unix(1_770_000_000, 0) },
 			})
 			require.NoError(t, err)
 			client := New(requests, Settings{API: test.api})

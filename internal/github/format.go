@@ -35,9 +35,9 @@ func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	return lenient, invalid, nil
 }
 
-// listOf is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another field
+// listFormat is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another field
 // does not matter. Without any, all are used.
-func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
+func listFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
 	return format[[]*T]{
 		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) {
 			return decodeRows(body, into, fields)
@@ -46,8 +46,8 @@ func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) form
 	}
 }
 
-// objectOf is the format of a single object, whose invalid fields are those of row 0.
-func objectOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
+// objectFormat is the format of a single object, whose invalid fields are those of row 0.
+func objectFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
 	return format[*T]{
 		decodeFields: func(body []byte, into **T) (map[int]fieldErrors, error) {
 			return decodeObject(body, into, fields)
@@ -66,7 +66,7 @@ var (
 	errEmptyPage  = errors.New("an empty page that says there is another one")
 )
 
-// malformed is the error of a response that does not have what was requested.
+// malformed returns the error of a response that does not have what was requested.
 func malformed(endpoint, text string) error {
 	return &transport.UnavailableError{Response: transport.Response{Endpoint: endpoint}, Err: errors.New(text)}
 }
@@ -139,13 +139,14 @@ func decodeUsedFields[T any](raw []byte, into *T, fields []string) (fieldErrors,
 	return wrong, err
 }
 
-// present reports whether a field is there, or has a value that cannot be decoded: its row is left out later.
-func (e fieldErrors) present(value bool, name string) bool { return value || e[name] != nil }
+// isPresent reports whether a row has a field: hasValue says so, or the value cannot be decoded, then the row is dropped
+// later.
+func (e fieldErrors) isPresent(hasValue bool, name string) bool { return hasValue || e[name] != nil }
 
 // restPage is what a REST response says beside its rows.
 type restPage struct {
-	next bool
-	last int // the number of the last page; 0 when the response does not have it
+	next bool // there is another page
+	last int  // the number of the last page; 0 when the response does not have it
 	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
 	hiddenRows string
 	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it

@@ -23,11 +23,13 @@ const (
 // formerTips is what a reading finds out, beside its events, about the heads from which former readings listed
 // commits.
 type formerTips struct {
+	// relations are by the object names of the heads; nil when no commits were read before.
 	relations map[string]relation
 	// listed are the commits that this reading has listed from the present head.
 	listed []activity.ID
 }
 
+// newFormerTips returns the heads of a request, with unknown relations; none when no commits were read before.
 func newFormerTips(request *ReadRequest) formerTips {
 	var h formerTips
 	if !request.hadCommits() {
@@ -68,6 +70,7 @@ func (h *formerTips) addRows(rows []*gogithub.RepositoryCommit) {
 	}
 }
 
+// addListed records a commit that was listed from the present head.
 func (h *formerTips) addListed(name string) {
 	h.addReached(name)
 	if id, err := activity.CommitID(name); err == nil {
@@ -75,8 +78,9 @@ func (h *formerTips) addListed(name string) {
 	}
 }
 
+// addReached records that the present head reaches a commit.
 func (h *formerTips) addReached(name string) {
-	if _, is := h.relations[name]; is {
+	if _, isFormer := h.relations[name]; isFormer {
 		h.relations[name] = relationReached
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// rateLimitData is in every query's answer; null where the server has no limits.
+// rateLimitData is the quota in the response of each query; nil where the server has no limits.
 type rateLimitData struct {
 	RateLimit *struct {
 		Cost      int       `json:"cost"`
@@ -29,12 +29,12 @@ type rateLimitData struct {
 	decodeErr error
 }
 
-// queryOptions says how a query is sent.
+// queryOptions are the options of a query when it fails, as in transport.CallOptions.
 type queryOptions struct {
-	// smaller says that the query can be made smaller: it is not repeated when it asked for too much.
-	smaller bool
-	// once says that the query is not repeated at all; split that several smaller ones follow when it fails.
-	once, split bool
+	// canShrink says that the caller has a smaller query: one that was too large is not retried.
+	canShrink bool
+	// noRetry says that the query is not retried at all; isSplit that several smaller ones follow when it fails.
+	noRetry, isSplit bool
 }
 
 // variables are the variables of a document, which encode themselves as JSON.
@@ -56,10 +56,9 @@ func runQuery[T any](ctx context.Context, c *Client, q queryOptions, v variables
 
 // runQueryWithCost is runQuery with the cost of the response in points. It leaves out of the document what the
 // server's schema lacks.
-func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v variables) (T, []graphqlError, int,
-	error,
-) {
-
+func runQueryWithCost[T any](
+	ctx context.Context, c *Client, q queryOptions, v variables,
+) (T, []graphqlError, int, error) {
 	doc := v.document()
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -67,17 +66,17 @@ func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v v
 		return none, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
 	for {
-		known, err := c.schema.document(doc, c.transport.Now())
+		usable, err := c.schema.usableDocument(doc, c.transport.Now())
 		if err != nil {
 			var none T
 			return none, nil, 0, err
 		}
-		data, errs, cost, err := sendQuery[T](ctx, c, known, q, encoded)
+		data, errs, cost, err := sendQuery[T](ctx, c, usable, q, encoded)
 		lacking, ok := errors.AsType[*SchemaError](err)
 		if !ok {
 			return data, errs, cost, err
 		}
-		again, fresh := c.schema.recordRefusal(known, lacking, c.transport.Now())
+		again, fresh := c.schema.recordRefusal(usable, lacking, c.transport.Now())
 		if fresh {
 			c.settings.OnSchemaError(lacking)
 		}
@@ -96,38 +95,40 @@ func sendQuery[T any](
 	if err != nil {
 		return data, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
-	var told rateLimitData
+	var limit rateLimitData
 	var errs []graphqlError
 	_, err = c.transport.Send(ctx, &transport.Call{
 		Endpoint: doc.name, Resource: budget.ResourceGraphQL, Price: doc.price(encoded), Body: body,
-		CallOptions: transport.CallOptions{CanShrink: q.smaller, NoRetry: q.once, IsSplit: q.split},
+		CallOptions: transport.CallOptions{CanShrink: q.canShrink, NoRetry: q.noRetry, IsSplit: q.isSplit},
 		Decode: func(r transport.Received) (info transport.BodyInfo, err error) {
 			var fresh T
-			told = rateLimitData{}
-			errs, err = decodeGraphQL(r.Body, &fresh, &told)
+			limit = rateLimitData{}
+			errs, err = decodeGraphQL(r.Body, &fresh, &limit)
 			data = fresh
-			if err == nil && told.decodeErr != nil {
+			if err == nil && limit.decodeErr != nil {
 				c.transport.ReportInvalidValue(
-					fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.decodeErr))
+					fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, limit.decodeErr))
 			}
 			return transport.BodyInfo{
-				Points: told.cost(), Quota: told.quota(), IsRefused: err == nil && slices.ContainsFunc(errs, isOfWhole),
+				Points: limit.cost(), Quota: limit.quota(), IsRefused: err == nil && slices.ContainsFunc(errs, isWholeRefused),
 			}, err
 		},
 	})
-	return data, errs, told.cost(), err
+	return data, errs, limit.cost(), err
 }
 
-// mostCost bounds what is believed of a query's cost: the dearest that GitHub takes has half a million nodes.
-const mostCost = 10_000
+// maxCost bounds the reported cost of a query, in points: the largest query that GitHub accepts has half a million nodes.
+const maxCost = 10_000
 
+// cost returns what the query cost, in points; 1 when the response does not have it.
 func (r *rateLimitData) cost() int {
 	if r.RateLimit == nil {
 		return 1
 	}
-	return min(max(0, r.RateLimit.Cost), mostCost)
+	return min(max(0, r.RateLimit.Cost), maxCost)
 }
 
+// quota returns the quota; zero when the response does not have it.
 func (r *rateLimitData) quota() budget.Quota {
 	if r.RateLimit == nil {
 		return budget.Quota{}
@@ -135,55 +136,55 @@ func (r *rateLimitData) quota() budget.Quota {
 	return budget.Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
 }
 
-// maxErrors bounds the errors of an answer: a page has at most some for each of its rows.
+// maxErrors bounds the errors of a response: a page has at most some for each of its rows.
 const maxErrors = 2000
 
-// decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else
-// is missing is left to the caller.
-func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, error) {
-	var answer struct {
+// decodeGraphQL decodes the body of a response: its data into what into points to, its rate limit into limit. The error is
+// about the whole response, such as an exceeded limit; a missing part is in the errors that it returns.
+func decodeGraphQL(body []byte, into any, limit *rateLimitData) ([]graphqlError, error) {
+	var response struct {
 		Data   json.RawMessage `json:"data"`
 		Errors []graphqlError  `json:"errors"`
 	}
-	if err := transport.DecodeJSON(body, &answer); err != nil {
+	if err := transport.DecodeJSON(body, &response); err != nil {
 		return nil, err
 	}
-	if len(answer.Errors) > maxErrors {
-		return nil, fmt.Errorf("an answer with %d errors", len(answer.Errors))
+	if len(response.Errors) > maxErrors {
+		return nil, fmt.Errorf("a response with %d errors", len(response.Errors))
 	}
-	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
+	hasData := len(response.Data) > 0 && string(response.Data) != "null"
 	if hasData {
-		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimitData{decodeErr: printableError(err)} // the headers count then
+		if err := json.Unmarshal(response.Data, limit); err != nil {
+			*limit = rateLimitData{decodeErr: printableError(err)} // the headers count then
 		}
 	}
-	if err := responseError(answer.Errors, hasData); err != nil {
+	if err := responseError(response.Errors, hasData); err != nil {
 		if hasData && errors.Is(err, transport.ErrTooLarge) {
-			_ = json.Unmarshal(answer.Data, into) // who cannot ask for less uses what there is
+			_ = json.Unmarshal(response.Data, into) // a caller without a smaller query uses what there is
 		}
-		return answer.Errors, err
+		return response.Errors, err
 	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
+	if err := json.Unmarshal(response.Data, into); err != nil {
 		return nil, fmt.Errorf("not the data that was expected: %w", err)
 	}
-	err := checkNulls(answer.Data, answer.Errors)
+	err := checkNulls(response.Data, response.Errors)
 	if err != nil {
-		*told = rateLimitData{} // its part about the limit may be missing
+		*limit = rateLimitData{} // its part about the limit may be missing
 	}
-	return answer.Errors, err
+	return response.Errors, err
 }
 
-// responseError is the error of an answer as a whole
+// responseError returns the error of a response as a whole; nil when only parts of it are missing
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api).
 func responseError(errs []graphqlError, hasData bool) error {
 	for i := range errs {
 		e := &errs[i]
 		switch {
-		case e.kind() == "RATE_LIMITED" || e.kind() == "RATE_LIMIT":
+		case e.code() == "RATE_LIMITED" || e.code() == "RATE_LIMIT":
 			return &transport.LimitMessage{Message: e.Message, Secondary: transport.IsSecondaryLimitMessage(e.Message)}
 		case transport.IsSecondaryLimitMessage(e.Message):
 			return &transport.LimitMessage{Message: e.Message, Secondary: true}
-		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
+		case e.code() == "RESOURCE_LIMITS_EXCEEDED" || e.code() == "MAX_NODE_LIMIT_EXCEEDED":
 			return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(e.Message))
 		}
 	}
@@ -194,16 +195,17 @@ func responseError(errs []graphqlError, hasData bool) error {
 	case hasData:
 		return nil
 	case len(errs) == 0:
-		return errors.New("an answer with neither data nor errors")
+		return errors.New("a response with neither data nor errors")
 	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
 		return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(errs[0].Message))
-	case errs[0].refused():
+	case errs[0].isRefusal():
 		return &transport.RefusedMessage{Message: errs[0].Message}
 	default:
 		return errors.New(transport.Printable(errs[0].Message))
 	}
 }
 
+// pageInfo is the position after a page of a connection (https://docs.github.com/graphql/reference/objects#pageinfo).
 type pageInfo struct {
 	HasNextPage bool   `json:"hasNextPage"`
 	EndCursor   string `json:"endCursor"`

@@ -55,15 +55,15 @@ func (r *reader) requestFirstPage(
 	if data, errs := r.request.prefetched.consume(); data != nil {
 		return data, errs, nil // found by its id
 	}
-	v := r.variables()
+	v := r.newActivityVariables()
 	for _, s := range sources {
 		s.activity.selectFirst(r.request, &v)
 	}
 	return r.requestActivity(ctx, &v)
 }
 
-// variables are those of the Activity query, with nothing selected.
-func (r *reader) variables() activityVariables {
+// newActivityVariables returns the variables of the Activity query for the repository, with no stream selected.
+func (r *reader) newActivityVariables() activityVariables {
 	repo := &r.request.Repo
 	return activityVariables{
 		repositoryVariables: repositoryVariables{
@@ -106,9 +106,9 @@ func (r *reader) requestActivityPage(
 	if r.request.Minimal {
 		size = sizes.smallest()
 	}
-	q := queryOptions{split: full.selectsCommits() && (full.selectsOthers() || full.Lines)}
+	q := queryOptions{isSplit: full.selectsCommits() && (full.selectsOthers() || full.Lines)}
 	for {
-		q.smaller = size > sizes.smallest()
+		q.canShrink = size > sizes.smallest()
 		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))
 		if next, ok := sizes.next(size, err); ok {
 			size, shrank = next, true
@@ -120,7 +120,7 @@ func (r *reader) requestActivityPage(
 			return nil, nil, err
 		}
 		memory.recordSuccess(repo, sizes, size, shrank)
-		r.request.Minimal = false // it is answered again
+		r.request.Minimal = false // GitHub responds again
 		if data.repository() == nil {
 			return nil, nil, missingDataError(activityQuery, repositoryErrors(errs), "repository")
 		}
@@ -143,6 +143,7 @@ func (r *reader) checkIdentity(data *repositoryActivity) error {
 	return notInActivity("the name is another repository's")
 }
 
+// repositoryErrors returns the first error of the repository itself or of something in it; nothing for none.
 func repositoryErrors(errs []graphqlError) []graphqlError {
 	if list := firstErrorUnder(errs, "byId"); list != nil {
 		return list

@@ -12,40 +12,40 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// graphqlError is an error in an answer
-// (https://spec.graphql.org/October2021/#sec-Errors).
+// graphqlError is an error in a response (https://spec.graphql.org/October2021/#sec-Errors).
 type graphqlError struct {
 	Message string `json:"message"`
 	Type    string `json:"type"`
 	Path    []any  `json:"path"`
-	// Extensions have the type in some of GitHub's answers.
+	// Extensions have the type in some of GitHub's responses.
 	Extensions struct {
 		Code string `json:"code"`
 	} `json:"extensions"`
 }
 
-func (e *graphqlError) kind() string {
+// code returns the type of the error, such as "NOT_FOUND", wherever the response has it; empty for none.
+func (e *graphqlError) code() string {
 	if e.Type != "" {
 		return e.Type
 	}
 	return e.Extensions.Code
 }
 
-// under reports whether the error's path begins with a name.
-func (e *graphqlError) under(first string) bool { return len(e.Path) > 0 && e.Path[0] == first }
+// isUnder reports whether the error's path begins with a name.
+func (e *graphqlError) isUnder(first string) bool { return len(e.Path) > 0 && e.Path[0] == first }
 
-// atField reports whether the error's path ends with a name.
-func (e *graphqlError) atField(last string) bool {
+// isAtField reports whether the error's path ends with a name.
+func (e *graphqlError) isAtField(last string) bool {
 	return len(e.Path) > 0 && e.Path[len(e.Path)-1] == last
 }
 
-// refused reports whether the credential may not ask that.
-func (e *graphqlError) refused() bool {
-	return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES"
+// isRefusal reports whether the credential may not read something.
+func (e *graphqlError) isRefusal() bool {
+	return e.code() == "FORBIDDEN" || e.code() == "INSUFFICIENT_SCOPES"
 }
 
-// at reports whether the error is of the i-th of a list, or of something in it.
-func (e *graphqlError) at(list []string, i int) bool {
+// isAtItem reports whether the error is about the i-th item of the list at a path, or about something in it.
+func (e *graphqlError) isAtItem(list []string, i int) bool {
 	if len(e.Path) <= len(list) || e.Path[len(list)] != float64(i) {
 		return false
 	}
@@ -57,34 +57,34 @@ func (e *graphqlError) at(list []string, i int) bool {
 	return true
 }
 
-// isOfWhole reports whether the error says that something that was asked for as a whole is not there, or not allowed.
-func isOfWhole(e graphqlError) bool {
-	return len(e.Path) == 1 && (e.kind() == "NOT_FOUND" || e.refused())
+// isWholeRefused reports whether the error says that a field of the query itself is not found, or forbidden.
+func isWholeRefused(e graphqlError) bool {
+	return len(e.Path) == 1 && (e.code() == "NOT_FOUND" || e.isRefusal())
 }
 
 // partError returns the error of a missing part of a response.
 func partError(doc document, e *graphqlError) error {
-	answer := transport.Response{Endpoint: doc.name, Status: http.StatusOK, Message: transport.Printable(e.Message)}
-	switch e.kind() {
+	response := transport.Response{Endpoint: doc.name, Status: http.StatusOK, Message: transport.Printable(e.Message)}
+	switch e.code() {
 	case "NOT_FOUND":
-		return &transport.NotFoundError{Response: answer}
+		return &transport.NotFoundError{Response: response}
 	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &transport.ForbiddenError{Response: answer, Legal: strings.Contains(e.Message, "access blocked")}
+		return &transport.ForbiddenError{Response: response, Legal: strings.Contains(e.Message, "access blocked")}
 	default:
-		return &transport.UnavailableError{Response: answer}
+		return &transport.UnavailableError{Response: response}
 	}
 }
 
 // hasErrorAt reports whether an error is about the i-th item of a list, or about something in it.
 func hasErrorAt(errs []graphqlError, list []string, i int) bool {
-	return slices.ContainsFunc(errs, func(e graphqlError) bool { return e.at(list, i) })
+	return slices.ContainsFunc(errs, func(e graphqlError) bool { return e.isAtItem(list, i) })
 }
 
 // itemError returns the error of the i-th item of a list, or of something in it, that another request may return; nil
 // for none. An item that the credential may not read, or that is gone, has none.
 func itemError(doc document, errs []graphqlError, list []string, i int) error {
 	for k := range errs {
-		if !errs[k].at(list, i) {
+		if !errs[k].isAtItem(list, i) {
 			continue
 		}
 		if err := partError(doc, &errs[k]); errors.As(err, new(*transport.UnavailableError)) {
@@ -98,7 +98,7 @@ func itemError(doc document, errs []graphqlError, list []string, i int) error {
 // none.
 func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error {
 	for k := range errs {
-		if !errs[k].at(list, i) {
+		if !errs[k].isAtItem(list, i) {
 			continue
 		}
 		err := partError(doc, &errs[k])
@@ -115,8 +115,8 @@ func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error 
 func fieldUnavailable(doc document, errs []graphqlError, field string) error {
 	for i := range errs {
 		e := &errs[i]
-		if !slices.Contains(e.Path, any(field)) || e.atField("additions") || e.atField("deletions") {
-			continue // lines are asked for again, commit by commit
+		if !slices.Contains(e.Path, any(field)) || e.isAtField("additions") || e.isAtField("deletions") {
+			continue // lines are requested again, commit by commit
 		}
 		if err := partError(doc, e); errors.As(err, new(*transport.UnavailableError)) {
 			return err
@@ -139,7 +139,7 @@ func missingDataError(doc document, errs []graphqlError, what string) error {
 // firstErrorUnder returns the first error whose path begins with a name, or nothing.
 func firstErrorUnder(errs []graphqlError, first string) []graphqlError {
 	for i := range errs {
-		if errs[i].under(first) {
+		if errs[i].isUnder(first) {
 			return errs[i : i+1]
 		}
 	}
@@ -156,9 +156,10 @@ func errorBelow(errs []graphqlError, name string) *graphqlError {
 	return nil
 }
 
-func errorAt(errs []graphqlError, names ...string) *graphqlError {
+// errorAtField returns the first error whose path ends with one of the names; nil for none.
+func errorAtField(errs []graphqlError, names ...string) *graphqlError {
 	for i := range errs {
-		if slices.ContainsFunc(names, errs[i].atField) {
+		if slices.ContainsFunc(names, errs[i].isAtField) {
 			return &errs[i]
 		}
 	}

@@ -89,7 +89,7 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 // smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
 	v := newGroupVariables(several)
-	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{once: true}, v)
+	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{noRetry: true}, v)
 	switch {
 	case err != nil:
 		return err
@@ -104,7 +104,7 @@ func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size 
 	return nil
 }
 
-// groupVariables are the variables of the Activities query, which has some of its own for each repository.
+// groupVariables are the variables of the Activities query, which has some for each repository.
 type groupVariables struct {
 	shared       groupPageSizes
 	repositories []memberVariables
@@ -118,9 +118,11 @@ type groupPageSizes struct {
 	IssuesFirst  int  `json:"issuesFirst"`
 }
 
+// newGroupVariables returns the variables that select the first pages of several readings. Those have the same SkipLines.
 func newGroupVariables(several []*ReadRequest) groupVariables {
 	v := groupVariables{shared: groupPageSizes{
-		Lines: !several[0].SkipLines, CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,
+		Lines:        !several[0].SkipLines,
+		CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,
 	}}
 	for _, r := range several {
 		member := memberVariables{ID: r.Repo.NodeID}
@@ -174,7 +176,7 @@ func groupPage(found map[string]json.RawMessage, errs []graphqlError, name strin
 		if len(errs[i].Path) == 0 {
 			return nil
 		}
-		if !errs[i].under(name) {
+		if !errs[i].isUnder(name) {
 			continue
 		}
 		if _, ok := errors.AsType[*transport.UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {

@@ -14,10 +14,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it:
-// everyone with push access can put one on GitHub. So rows are decoded field by field where they cannot be decoded as
-// a whole. A value that is no object, or no JSON, stays an error.
-
 // fieldErrors are the fields of a row that could not be decoded, by their names in JSON.
 type fieldErrors map[string]error
 
@@ -53,6 +49,9 @@ var errNoRow = errors.New("a row that is not an object")
 
 // decodeRow decodes an object into the struct that into points to. A field that cannot be decoded stays zero and is
 // in the result. The error is that of a value that is no object.
+//
+// A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it: everyone
+// with push access can put one on GitHub. So a row is decoded field by field where it cannot be decoded as a whole.
 func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	strict := json.Unmarshal(raw, into)
 	if strict == nil {
@@ -72,6 +71,7 @@ func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	return invalid, nil
 }
 
+// decodeFields decodes fields into a struct, and adds those that cannot be decoded to invalid.
 func decodeFields(fields map[string]json.RawMessage, value reflect.Value, invalid fieldErrors) {
 	for i := range value.NumField() {
 		field := value.Type().Field(i)

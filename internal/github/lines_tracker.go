@@ -17,18 +17,21 @@ type linesTracker struct {
 	cause error
 }
 
+// canRequest reports whether another request for lines may be sent.
 func (l *linesTracker) canRequest() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failuresInRow < maxLineFailures
 }
 
+// recordFailure counts a failed request.
 func (l *linesTracker) recordFailure() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failuresInRow++
 }
 
+// recordRead counts a commit whose lines were read.
 func (l *linesTracker) recordRead() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,6 +39,7 @@ func (l *linesTracker) recordRead() {
 	l.read++
 }
 
+// recordMissing counts a commit without lines, with the reason.
 func (l *linesTracker) recordMissing(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +50,7 @@ func (l *linesTracker) recordMissing(cause error) {
 }
 
 // summary returns how many commits have their lines, how many have not, and the error of the first that has not.
-func (l *linesTracker) summary() (answered, missed int, cause error) {
+func (l *linesTracker) summary() (read, missing int, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.read, l.missing, l.cause

@@ -138,11 +138,9 @@ func listed(t *testing.T, seed uint64, repositories, calm int) {
 	t.Helper()
 	s := newShifting(seed, repositories, calm)
 	requests, err := transport.New(transport.Settings{
-		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example", Retry: transport.RetrySettings{MaxAttempts: 1},
-		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time {
-			return time.Unix(1_770_000_000,
-				0)
-		},
+		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example",
+		Retry: transport.RetrySettings{MaxAttempts: 1}, RateLimit: budget.Policy{MaxConcurrentRequests: 8},
+		Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 	})
 	require.NoError(t, err)
 	client := New(requests, Settings{})

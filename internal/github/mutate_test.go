@@ -235,7 +235,8 @@ func (h *harness) client(t *testing.T) *github.Client {
 	requests, err := transport.New(transport.Settings{
 		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example",
 		Now:        func() time.Time { return noon },
-		Credential: transport.TokenCredential(githubtest.DefaultToken), RateLimit: budget.Policy{MaxConcurrentRequests: 8},
+		Credential: transport.TokenCredential(githubtest.DefaultToken),
+		RateLimit:  budget.Policy{MaxConcurrentRequests: 8},
 		OnInvalidValue: func(err error) {
 			h.invalid.Add(1)
 			if !activity.IsPrintable(err.Error()) || len(err.Error()) > 600 {

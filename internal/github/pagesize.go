@@ -24,15 +24,17 @@ type pageSize struct {
 	successes int
 }
 
+// newPageSize returns a page size that adapts between the given sizes, the largest first.
 func newPageSize(sizes ...int) *pageSize { return &pageSize{sizes: sizes} }
 
+// current returns the size of the next request.
 func (p *pageSize) current() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sizes[p.index]
 }
 
-// smallest is the smallest size.
+// smallest returns the smallest size.
 func (p *pageSize) smallest() int { return p.sizes[len(p.sizes)-1] }
 
 // next returns the size to try after a request of size failed with err; false when a smaller request does not help.

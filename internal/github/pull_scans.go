@@ -9,7 +9,7 @@ import (
 )
 
 // PullScan is a range of update times, both exclusive, of which everything in a listing of pull requests by update
-// time was emitted. A pull request that is touched later leaves the range.
+// time was emitted. A pull request that is updated later leaves the range.
 type PullScan struct{ Start, End time.Time }
 
 // PullScans are the ranges that several readings have covered: one that fails near the top has its range, and those
@@ -19,6 +19,7 @@ type PullScans []PullScan
 // maxScans bounds the ranges that are remembered. What a dropped one covered is read again.
 const maxScans = 4
 
+// contains reports whether a pull request with this update time was emitted.
 func (s PullScans) contains(updated time.Time) bool {
 	return slices.ContainsFunc(s, func(scan PullScan) bool {
 		return updated.After(scan.Start) && updated.Before(scan.End)

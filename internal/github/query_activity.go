@@ -11,6 +11,7 @@ type activityData struct {
 	ByName *repositoryActivity `json:"byName"`
 }
 
+// repository returns the repository, by whichever of the two it was requested; nil when it is missing.
 func (d *activityData) repository() *repositoryActivity {
 	if d.ByID != nil {
 		return d.ByID
@@ -18,6 +19,8 @@ func (d *activityData) repository() *repositoryActivity {
 	return d.ByName
 }
 
+// repositoryActivity is the repository in the data of the Activity and Activities queries. A stream that was not selected
+// is nil, and so is one that is missing.
 type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
 	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
@@ -75,7 +78,7 @@ type prefetchedPage struct {
 	errs []graphqlError
 }
 
-// consume returns the page once, and releases its memory: requests live longer.
+// consume returns the page, and drops it: requests live longer. It returns nil when it was consumed before.
 func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
 	if p == nil {
 		return nil, nil
@@ -85,7 +88,7 @@ func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
 	return data, errs
 }
 
-// memberVariables are those of one repository of a group, of each stream in its file.
+// memberVariables are the variables of one repository in the Activities query. Their names have its index as a suffix.
 type memberVariables struct {
 	ID string `json:"id"`
 	memberCommits
@@ -93,6 +96,8 @@ type memberVariables struct {
 	memberIssues
 }
 
+// target returns the commit from which commits are listed: the requested one, or else the head of the default branch; nil
+// for none.
 func (a *repositoryActivity) target() *commitTarget {
 	if a.Object != nil {
 		return a.Object

@@ -11,6 +11,7 @@ import (
 // commitsPageSize is the number of commits in a page of GraphQL.
 const commitsPageSize = 100
 
+// commitTarget is a commit with a page of the commits that it reaches.
 type commitTarget struct {
 	OID     string `json:"oid"`
 	History *struct {
@@ -34,6 +35,7 @@ type commitVariables struct {
 // selectCommit selects the commits that a commit reaches, instead of those of the default branch.
 func (v *commitVariables) selectCommit(oid string) { v.Head, v.Pinned, v.OID = false, true, &oid }
 
+// selectsCommits reports whether the query has commits at all.
 func (v *commitVariables) selectsCommits() bool { return v.Head || v.Pinned }
 
 // nextPage selects the page after a cursor. It reports whether the cursor is a new one.
@@ -79,6 +81,7 @@ func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
 	return err
 }
 
+// isMerge reports whether the commit has several parents: its lines do not count.
 func (n *commitNode) isMerge() bool { return n.Parents.TotalCount > 1 }
 
 // isObjectName reports whether a name is a SHA-1 or SHA-256 in the hexadecimal digits that git writes.

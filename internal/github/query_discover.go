@@ -18,8 +18,8 @@ type discoverData struct {
 			Nodes    []*repositoryNode `json:"nodes"`
 		} `json:"repositories"`
 	} `json:"organization"`
-	Pulls  *markedOrg `json:"pulls"`
-	Issues *markedOrg `json:"issues"`
+	Pulls  *latestUpdatesOrg `json:"pulls"`
+	Issues *latestUpdatesOrg `json:"issues"`
 }
 
 // repositoryNode is a repository in a listing, or one that was looked up.
@@ -40,6 +40,7 @@ type repositoryNode struct {
 		} `json:"target"`
 	} `json:"defaultBranchRef"`
 
+	// invalid has the fields that cannot be decoded.
 	invalid fieldErrors
 }
 
@@ -71,56 +72,58 @@ type repositoryFlags struct {
 	IsEmpty    bool `json:"isEmpty"`
 }
 
-// markedOrg has the newest pull request or issue of each repository of a page.
-type markedOrg struct {
+// latestUpdatesOrg has the newest pull request or issue of each repository of a page.
+type latestUpdatesOrg struct {
 	Repositories struct {
-		Nodes []*markedNode `json:"nodes"`
+		Nodes []*latestUpdateNode `json:"nodes"`
 	} `json:"repositories"`
 }
 
 // nodes returns the repositories; nil without data.
-func (o *markedOrg) nodes() []*markedNode {
+func (o *latestUpdatesOrg) nodes() []*latestUpdateNode {
 	if o == nil {
 		return nil
 	}
 	return o.Repositories.Nodes
 }
 
-// markedNode is a repository with the connection of its newest pull request or of its newest issue.
-type markedNode struct {
-	ID     string    `json:"id"`
-	Pulls  *markList `json:"pullRequests"`
-	Issues *markList `json:"issues"`
+// latestUpdateNode is a repository with the connection of its newest pull request or of its newest issue.
+type latestUpdateNode struct {
+	ID     string            `json:"id"`
+	Pulls  *latestUpdateList `json:"pullRequests"`
+	Issues *latestUpdateList `json:"issues"`
 }
 
-func (n *markedNode) pulls() *markList { return n.Pulls }
+// pulls returns the connection of pull requests; nil when it is missing.
+func (n *latestUpdateNode) pulls() *latestUpdateList { return n.Pulls }
 
-func (n *markedNode) issues() *markList { return n.Issues }
+// issues returns the connection of issues; nil when it is missing.
+func (n *latestUpdateNode) issues() *latestUpdateList { return n.Issues }
 
-// markList has at most one row: the newest.
-type markList struct {
-	Nodes []*markNode `json:"nodes"`
+// latestUpdateList has at most one row: the newest.
+type latestUpdateList struct {
+	Nodes []*latestUpdateRow `json:"nodes"`
 }
 
-// markNode is the newest pull request or issue of a repository.
-type markNode struct {
+// latestUpdateRow is the newest pull request or issue of a repository.
+type latestUpdateRow struct {
 	Number    int64     `json:"number"`
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// isInvalid says that a value cannot be decoded: the mark is unknown.
+	// isInvalid says that a value cannot be decoded: the latest update is unknown.
 	isInvalid bool
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (n *markNode) UnmarshalJSON(raw []byte) error {
-	type plain markNode
+func (n *latestUpdateRow) UnmarshalJSON(raw []byte) error {
+	type plain latestUpdateRow
 	wrong, err := decodeRow(raw, (*plain)(n))
 	n.isInvalid = wrong != nil
 	return err
 }
 
-// mark returns the newest of the list; false when GitHub did not return it.
-func (l *markList) mark() (activity.LatestUpdate, bool) {
+// latestUpdate returns the newest of the list; false when GitHub did not return it.
+func (l *latestUpdateList) latestUpdate() (activity.LatestUpdate, bool) {
 	switch {
 	case l == nil || l.Nodes == nil:
 		return activity.LatestUpdate{}, false
@@ -133,41 +136,45 @@ func (l *markList) mark() (activity.LatestUpdate, bool) {
 	}
 }
 
-// nodeMarks are the marks of a page of repositories.
-type nodeMarks struct{ pulls, issues marks }
+// latestUpdates are the newest pull requests and issues of the repositories of a page.
+type latestUpdates struct{ pulls, issues updatesByNodeID }
 
-func newNodeMarks(pulls, issues []*markedNode) nodeMarks {
-	return nodeMarks{pulls: marksOf(pulls, (*markedNode).pulls), issues: marksOf(issues, (*markedNode).issues)}
+func newLatestUpdates(pulls, issues []*latestUpdateNode) latestUpdates {
+	return latestUpdates{
+		pulls:  newUpdatesByNodeID(pulls, (*latestUpdateNode).pulls),
+		issues: newUpdatesByNodeID(issues, (*latestUpdateNode).issues),
+	}
 }
 
-// marks are the newest pull requests or issues by the node id of their repository. Those that the credential may not
-// read, or that GitHub did not return, are missing.
-type marks map[string]activity.LatestUpdate
+// updatesByNodeID has the newest pull requests, or issues, by the node id of their repository. Those that the credential
+// may not read, or that GitHub did not return, are missing.
+type updatesByNodeID map[string]activity.LatestUpdate
 
-func marksOf(nodes []*markedNode, list func(*markedNode) *markList) marks {
-	byID := make(marks, len(nodes))
+func newUpdatesByNodeID(nodes []*latestUpdateNode, list func(*latestUpdateNode) *latestUpdateList) updatesByNodeID {
+	byID := make(updatesByNodeID, len(nodes))
 	for _, node := range nodes {
 		if node == nil {
 			continue
 		}
-		if mark, ok := list(node).mark(); ok {
-			byID[node.ID] = mark
+		if latest, ok := list(node).latestUpdate(); ok {
+			byID[node.ID] = latest
 		}
 	}
 	return byID
 }
 
-// get returns the mark of a repository.
-func (m marks) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
-	if isOff(enabled) {
+// get returns the latest update of a repository by its node id, and whether it is known. That of a feature that is
+// switched off is activity.HiddenUpdate.
+func (m updatesByNodeID) get(id string, enabled *bool) (activity.LatestUpdate, bool) {
+	if isDisabled(enabled) {
 		return activity.HiddenUpdate(), true
 	}
-	mark, ok := m[id]
-	return mark, ok
+	latest, ok := m[id]
+	return latest, ok
 }
 
-// isOff reports whether a feature is known to be switched off.
-func isOff(enabled *bool) bool { return enabled != nil && !*enabled }
+// isDisabled reports whether a feature is known to be switched off; nil is unknown.
+func isDisabled(enabled *bool) bool { return enabled != nil && !*enabled }
 
 // errNoHead is the error of a head that cannot be recorded: the ledger has heads by their object names.
 var errNoHead = errors.New("a head without an object name")

@@ -5,6 +5,7 @@ package github
 
 import "time"
 
+// issueNode is an issue in a listing.
 type issueNode struct {
 	Number    int64        `json:"number"`
 	CreatedAt time.Time    `json:"createdAt"`
@@ -25,6 +26,7 @@ type closingList struct {
 	} `json:"nodes"`
 }
 
+// times returns when the issue was closed, once for each closing.
 func (l *closingList) times() []time.Time {
 	var times []time.Time
 	for _, node := range l.Nodes {

@@ -13,6 +13,7 @@ type memberPulls struct {
 	Pulls bool `json:"pulls"`
 }
 
+// pullNode is a pull request in a listing, with its first reviews.
 type pullNode struct {
 	ID        string            `json:"id"`
 	Number    int64             `json:"number"`
@@ -32,11 +33,13 @@ func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
 	return err
 }
 
+// reviewConnection is a page of the reviews of a pull request.
 type reviewConnection struct {
 	PageInfo pageInfo      `json:"pageInfo"`
 	Nodes    []*reviewNode `json:"nodes"`
 }
 
+// reviewNode is a review. SubmittedAt is nil while it is pending.
 type reviewNode struct {
 	FullDatabaseID json.Number `json:"fullDatabaseId"`
 	SubmittedAt    *time.Time  `json:"submittedAt"`

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// partPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those for
-	// commits and pull requests, and those for comments. With the default settings both are less than a scrape
-	// interval.
-	partPatience     = 6
+	// activityPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those for
+	// the streams of the Activity query, and those for the others. With the default settings both are less than a
+	// scrape interval.
+	activityPatience = 6
 	commentsPatience = 2
 )
 
@@ -23,21 +23,22 @@ const (
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
 	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
 	r.linesApart = c.state.repos.areLinesApart(req.Repo.ID, c.transport.Now())
-	inPart := transport.WithScope(ctx, transport.Scope{
-		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(partPatience, req.Minimal), Priority: req.Priority,
+	activityCtx := transport.WithScope(ctx, transport.Scope{
+		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(activityPatience, req.Minimal), Priority: req.Priority,
 	})
 	if sources := r.activitySources(); c.settings.API == APIREST {
-		r.readREST(inPart, sources)
+		r.readREST(activityCtx, sources)
 	} else if len(sources) > 0 {
-		r.readActivity(inPart, sources)
+		r.readActivity(activityCtx, sources)
 	}
 	r.recordMissedLines()
 	for _, s := range streamSources {
 		if s.activity == nil && r.wants(s.stream) {
-			alone := transport.WithScope(ctx, transport.Scope{
-				RepoID: req.Repo.ID, Patience: c.transport.NewPatience(commentsPatience, req.Minimal), Priority: req.Priority,
+			commentsCtx := transport.WithScope(ctx, transport.Scope{
+				RepoID: req.Repo.ID, Priority: req.Priority,
+				Patience: c.transport.NewPatience(commentsPatience, req.Minimal),
 			})
-			r.readREST(alone, []*streamSource{s})
+			r.readREST(commentsCtx, []*streamSource{s})
 		}
 	}
 	return r.result

@@ -22,7 +22,7 @@ type ReadRequest struct {
 	// GapStart is the start of a gap that ends at Since; zero for none. A first page that has all of the gap saves a
 	// request for it.
 	GapStart [activity.NumStreams]time.Time
-	// Until is the end of a window of the past, exclusive; zero for the present. Commits are bounded by committer
+	// Until is the exclusive end of a window of the past; zero for the present. Commits are bounded by committer
 	// date and comments by update time; pull requests are listed from the newest on and have no such bound.
 	Until [activity.NumStreams]time.Time
 	// CommitSelection is about the commits alone.
@@ -51,7 +51,8 @@ type CommitSelection struct {
 	// ignored.
 	Tips []string
 	// AtCommit is the commit from which a window of the past is listed (Until is set, ReadHead is empty); empty for
-	// the present head of the default branch. The stream fails with a *transport.NotFoundError when there is no such commit.
+	// the present head of the default branch. The stream fails with a *transport.NotFoundError when there is no such
+	// commit.
 	AtCommit string
 	// OnHead receives the object name of the head before the first commits that are listed from it are emitted; nil
 	// for no call. It may be called again.
@@ -66,7 +67,7 @@ type ReadResult struct {
 	Head string
 	// Failed has the streams that were not read completely, with their errors. Of those, everything from CoveredFrom
 	// to the end of the window was emitted; zero when nothing is certain, as with pull requests, of which the last
-	// row may be one that was touched meanwhile.
+	// row may be one that was updated meanwhile.
 	Failed      map[activity.Stream]error
 	CoveredFrom [activity.NumStreams]time.Time
 	// GapCoveredFrom is the time from which everything of a stream was emitted, if that is before Since; otherwise
@@ -88,6 +89,7 @@ type ReadResult struct {
 	Validators [activity.NumStreams]Validator
 }
 
+// setFailed records the error of a stream; nil for none.
 func (o *ReadResult) setFailed(s activity.Stream, err error) {
 	if err == nil {
 		return
@@ -105,12 +107,13 @@ type Sweep struct {
 	Present []activity.ID
 }
 
-// Validator makes the next request conditional. What has not costs nothing of the primary limit
+// Validator makes the next request of a listing conditional. A response that has not changed costs nothing of the primary
+// limit
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate).
-// GitHub's depend on the token: with one that is an hour old and replaced, everything has changed once.
+// ETags depend on the token: after an App's hourly token was replaced, each response has changed once.
 type Validator struct {
 	ETag string
-	// Since is from when on the question asked, zero where it does not ask from a time.
+	// Since is the start of the listing that the ETag is of; zero when the listing has no start.
 	Since time.Time
 }
 

@@ -16,7 +16,8 @@ type reader struct {
 	request *ReadRequest
 	emit    func([]activity.Event) error
 	result  ReadResult
-	former  formerTips
+	// former is what the reading finds out about the heads of former readings.
+	former formerTips
 	// headReported says that ReadRequest.OnHead was called.
 	headReported bool
 	// linesApart says that commits are requested without their lines, which follow in requests of their own: GitHub
@@ -27,7 +28,7 @@ type reader struct {
 	lines          linesTracker
 }
 
-// emitValid emits the valid events of a page.
+// emitValid emits the valid events of a page, with their times in whole seconds. Invalid ones are reported.
 func (r *reader) emitValid(events []activity.Event) error {
 	good := events[:0]
 	for i := range events {
@@ -45,6 +46,7 @@ func (r *reader) emitValid(events []activity.Event) error {
 	return r.emit(good)
 }
 
+// newEvent makes an event of the repository.
 func (r *reader) newEvent(kind activity.Kind, id activity.ID, actor activity.Actor, at time.Time) activity.Event {
 	return activity.Event{Kind: kind, Repo: r.request.Repo.ID, ID: id, Actor: actor, Time: at}
 }
@@ -60,9 +62,10 @@ func clampLines(n int) uint32 {
 // maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
 const maxPages = 5000
 
-// errEndless is the error of a listing whose next page never ends.
+// errEndless returns the error of a listing whose next page never ends.
 func errEndless(endpoint string) error {
 	return malformed(endpoint, fmt.Sprintf("the listing has more than %d pages, or repeats itself", maxPages))
 }
 
+// path returns the path of something in the repository, for a REST request.
 func (r *reader) path(rest string) string { return repoPath(r.request.Org, &r.request.Repo, rest) }

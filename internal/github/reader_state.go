@@ -15,36 +15,38 @@ type readerState struct {
 	cursors  cursorCache
 	// groupSize is the number of repositories in a query of Prefetch.
 	groupSize *pageSize
-	repos     repoMemory
+	repos     repositoryMemory
 }
 
+// newReaderState returns the state of a client that has read nothing.
 func newReaderState() readerState {
 	return readerState{pageSize: newListingPageSize(), groupSize: newGroupSize()}
 }
 
-// linesMemory is how long the client remembers that GitHub does not tell the lines of a repository's commits, or not
+// linesMemory is how long the client remembers that GitHub does not return the lines of a repository's commits, or not
 // together with them.
 const linesMemory = time.Hour
 
-// repoMemory has the repositories that need other requests than most. Its zero value is ready; it is safe for
+// repositoryMemory has the repositories that need other requests than most. Its zero value is ready; it is safe for
 // concurrent use.
-type repoMemory struct {
+type repositoryMemory struct {
 	mu sync.Mutex
 	// sizes are of repositories whose pages are smaller than the largest, in percent.
 	sizes map[int64]*pageSize
-	// linesApart has until when the lines of a repository's commits are asked for apart.
+	// linesApart has until when the lines of a repository's commits are requested apart from them.
 	linesApart map[int64]time.Time
-	// linesMissed are the repositories of which GitHub did not tell the lines of commits.
+	// linesMissed are the repositories of which GitHub did not return the lines of commits.
 	linesMissed map[int64]linesMissed
 }
 
+// linesMissed counts the readings in a row that missed lines; it counts until a time.
 type linesMissed struct {
 	readings int // in a row
 	until    time.Time
 }
 
 // pageSizeOf returns the page size of a repository, which does not affect the pages of another one.
-func (m *repoMemory) pageSizeOf(repo int64) *pageSize {
+func (m *repositoryMemory) pageSizeOf(repo int64) *pageSize {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.sizes[repo]; known != nil {
@@ -54,7 +56,7 @@ func (m *repoMemory) pageSizeOf(repo int64) *pageSize {
 }
 
 // recordSuccess records a request that succeeded; shrank says that larger ones had failed.
-func (m *repoMemory) recordSuccess(repo int64, sizes *pageSize, size int, shrank bool) {
+func (m *repositoryMemory) recordSuccess(repo int64, sizes *pageSize, size int, shrank bool) {
 	if shrank {
 		sizes.remember(size)
 	} else {
@@ -72,8 +74,8 @@ func (m *repoMemory) recordSuccess(repo int64, sizes *pageSize, size int, shrank
 	}
 }
 
-// setLinesApart remembers that a query for commits with their lines fails where one without is answered.
-func (m *repoMemory) setLinesApart(repo int64, now time.Time) {
+// setLinesApart remembers that a query for commits with their lines fails where one without succeeds.
+func (m *repositoryMemory) setLinesApart(repo int64, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.linesApart == nil {
@@ -82,14 +84,15 @@ func (m *repoMemory) setLinesApart(repo int64, now time.Time) {
 	m.linesApart[repo] = now.Add(linesMemory)
 }
 
-func (m *repoMemory) areLinesApart(repo int64, now time.Time) bool {
+// areLinesApart reports whether the lines of a repository's commits are requested apart from them.
+func (m *repositoryMemory) areLinesApart(repo int64, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return now.Before(m.linesApart[repo])
 }
 
 // recordLines remembers whether a reading missed lines.
-func (m *repoMemory) recordLines(repo int64, missed bool, now time.Time) {
+func (m *repositoryMemory) recordLines(repo int64, missed bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !missed {
@@ -106,8 +109,8 @@ func (m *repoMemory) recordLines(repo int64, missed bool, now time.Time) {
 	m.linesMissed[repo] = linesMissed{readings: was.readings + 1, until: now.Add(linesMemory)}
 }
 
-// missedLines is how many readings in a row missed lines lately.
-func (m *repoMemory) missedLines(repo int64, now time.Time) int {
+// missedLines returns how many of the latest readings in a row missed lines.
+func (m *repositoryMemory) missedLines(repo int64, now time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if last := m.linesMissed[repo]; now.Before(last.until) {

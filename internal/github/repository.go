@@ -15,18 +15,18 @@ import (
 // listingConcurrency bounds the pages of a listing, or the lookups, in flight.
 const listingConcurrency = 4
 
-// streamsOff returns the streams that have nothing to read: pull requests and issues where they are switched off, and
+// disabledStreams returns the streams that have nothing to read: pull requests and issues where they are switched off, and
 // comments where both are (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown
 // feature counts as switched on.
-func streamsOff(pulls, issues *bool) activity.Streams {
+func disabledStreams(pulls, issues *bool) activity.Streams {
 	var off activity.Streams
-	if isOff(pulls) {
+	if isDisabled(pulls) {
 		off = off.With(activity.StreamPulls)
 	}
-	if isOff(issues) {
+	if isDisabled(issues) {
 		off = off.With(activity.StreamIssues)
 	}
-	if isOff(pulls) && isOff(issues) {
+	if isDisabled(pulls) && isDisabled(issues) {
 		off = off.With(activity.StreamComments)
 	}
 	return off
@@ -34,13 +34,13 @@ func streamsOff(pulls, issues *bool) activity.Streams {
 
 // repository converts a node. isIncomplete says that GitHub did not return a part of it: then its push time and head
 // are no signals.
-func (n *repositoryNode) repository(m nodeMarks, isIncomplete bool) activity.Repository {
+func (n *repositoryNode) repository(m latestUpdates, isIncomplete bool) activity.Repository {
 	repo := activity.Repository{
 		ID: n.DatabaseID, NodeID: n.ID, Name: n.Name,
 		Archived: n.IsArchived, Fork: n.IsFork, Private: n.IsPrivate, Empty: n.IsEmpty,
 		FlagsUnknown: n.invalid.hasAny("isArchived", "isFork", "hasIssuesEnabled", "hasPullRequestsEnabled"),
 		Signals: activity.Signals{
-			PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: streamsOff(n.HasPulls, n.HasIssues),
+			PushedAt: n.PushedAt, Archived: n.IsArchived, Disabled: disabledStreams(n.HasPulls, n.HasIssues),
 		},
 	}
 	for _, source := range streamSources {

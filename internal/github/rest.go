@@ -38,9 +38,9 @@ type restRequest struct {
 	notFoundHint string
 }
 
-// get sends a request and decodes the response as its format says. The error is an *transport.UnavailableError when a row lacks
-// what every row has.
-func get[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
+// requestREST sends a request and decodes the response as its format says. The error is a *transport.UnavailableError
+// when a row lacks what every row has.
+func requestREST[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
 	var data T
 	path := request.path
 	if len(request.query) > 0 {
@@ -62,9 +62,9 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 			if err != nil {
 				return charged, err
 			}
-			data, info = decoded, pageOf(r.Header.Values("Link"))
+			data, info = decoded, parseLinkHeaders(r.Header.Values("Link"))
 			info.invalid = invalid
-			info.etag, info.hiddenRows = etagOf(r.Header.Get("Etag")), partialOf(r.Header.Get("X-Github-Sso"))
+			info.etag, info.hiddenRows = validETag(r.Header.Get("Etag")), hiddenRowsNotice(r.Header.Get("X-Github-Sso"))
 			return charged, as.check(data, info)
 		},
 	})
@@ -72,18 +72,18 @@ func get[T any](ctx context.Context, c *Client, request restRequest, as format[T
 	return data, info, err
 }
 
-// partialOf is the header of a list that leaves rows out because the credential is not authorized for single sign-on
-// (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
-func partialOf(sso string) string {
+// hiddenRowsNotice returns the header of a list that leaves rows out because the credential is not authorized for single
+// sign-on; empty for none (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
+func hiddenRowsNotice(sso string) string {
 	if !strings.HasPrefix(sso, "partial-results") {
 		return ""
 	}
 	return transport.Printable("X-GitHub-SSO: " + sso)
 }
 
-// pageOf reads Link headers
+// parseLinkHeaders returns the next and the last page that Link headers name
 // (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers).
-func pageOf(links []string) restPage {
+func parseLinkHeaders(links []string) restPage {
 	var p restPage
 	for _, header := range links {
 		for link := range strings.SplitSeq(header, ",") {
@@ -92,14 +92,15 @@ func pageOf(links []string) restPage {
 			case strings.Contains(rel, `rel="next"`):
 				p.next = true
 			case strings.Contains(rel, `rel="last"`):
-				p.last = numberOf(address)
+				p.last = pageNumberOf(address)
 			}
 		}
 	}
 	return p
 }
 
-func numberOf(address string) int {
+// pageNumberOf returns the number of the page at an address; 0 when it has none.
+func pageNumberOf(address string) int {
 	u, err := url.Parse(strings.Trim(strings.TrimSpace(address), "<>"))
 	if err != nil {
 		return 0
@@ -108,8 +109,8 @@ func numberOf(address string) int {
 	return max(0, n)
 }
 
-// repoPath is the path of something in a repository. It is the one that GitHub redirects to when a repository was
-// renamed: a name may be another repository's a moment later
+// repoPath returns the path of something in a repository: by the id, to which GitHub redirects when a repository was
+// renamed, since a name may be another repository's a moment later
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func repoPath(org string, repo *activity.Repository, rest string) string {
 	if repo.ID > 0 {
@@ -118,7 +119,8 @@ func repoPath(org string, repo *activity.Repository, rest string) string {
 	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo.Name) + rest
 }
 
-func values(pairs ...string) url.Values {
+// queryValues returns the parameters of a request; the arguments alternate between names and values.
+func queryValues(pairs ...string) url.Values {
 	v := make(url.Values, len(pairs)/2+1)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
@@ -132,8 +134,8 @@ func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // maxETag bounds the length of an ETag, in bytes.
 const maxETag = 200
 
-// etagOf returns an ETag header, empty when it is too long or not printable.
-func etagOf(header string) string {
+// validETag returns an ETag header; empty when it is too long or not printable.
+func validETag(header string) string {
 	if len(header) > maxETag || !activity.IsPrintable(header) {
 		return ""
 	}

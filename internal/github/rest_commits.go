@@ -14,19 +14,21 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
+// isCompleteCommit reports whether a row has what every commit has.
 func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	committer := r.GetCommit().GetCommitter()
 	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return wrong.present(r.SHA != nil, "sha") && wrong.present(r.Parents != nil, "parents") && author &&
-		wrong.present(committer != nil && committer.Date != nil, "commit")
+	return wrong.isPresent(r.SHA != nil, "sha") && wrong.isPresent(r.Parents != nil, "parents") && author &&
+		wrong.isPresent(committer != nil && committer.Date != nil, "commit")
 }
 
 // hasLines reports whether a commit has its lines, or lines that cannot be decoded.
 func hasLines(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	hasStats := r.Stats != nil && r.Stats.Additions != nil && r.Stats.Deletions != nil
-	return r.SHA != nil && wrong.present(hasStats, "stats")
+	return r.SHA != nil && wrong.isPresent(hasStats, "stats")
 }
 
+// checkComparison refuses a comparison that lacks its status, its commits, or what every commit has.
 func checkComparison(c *gogithub.CommitsComparison, info restPage) error {
 	if c.Status == nil || c.Commits == nil {
 		return errIncomplete
@@ -71,11 +73,11 @@ func isIncomparable(err error) bool {
 // restCommit is the used part of a row: the whole row is a hundred times as large.
 type restCommit struct {
 	event activity.Event
-	sha   string // whose lines are asked for; empty when they are not
+	sha   string // whose lines are requested; empty when they are not
 }
 
-// commitsOf converts rows. It drops those that cannot be decoded.
-func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []restCommit {
+// toRestCommits converts rows. It drops and reports those that cannot be decoded.
+func (r *reader) toRestCommits(rows commitRowList, invalid map[int]fieldErrors) []restCommit {
 	commits := make([]restCommit, 0, len(rows))
 	for i, row := range rows {
 		if invalid[i] != nil {
@@ -90,7 +92,7 @@ func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []re
 		at := row.GetCommit().GetCommitter().GetDate().Time
 		commit := restCommit{event: r.newEvent(activity.KindCommit, id, restAuthor(row), at)}
 		if len(row.Parents) <= 1 && !r.request.SkipLines && !at.Before(r.request.Since[activity.StreamCommits]) {
-			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
+			commit.sha = row.GetSHA() // no merge, its lines are wanted, and it is not too old
 		}
 		commits = append(commits, commit)
 	}
@@ -113,7 +115,7 @@ type (
 // commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
 // what one commit has and another has not.
 var (
-	commitRows       = listOf(isCompleteCommit, commitFields...)
-	commitObject     = objectOf(hasLines, commitFields...)
+	commitRows       = listFormat(isCompleteCommit, commitFields...)
+	commitObject     = objectFormat(hasLines, commitFields...)
 	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
 )

@@ -30,7 +30,7 @@ type SchemaError struct {
 	transport.Response
 	// Type and Field name the missing field; empty when the message has another form.
 	Type, Field string
-	// missing are all fields that the answer names.
+	// missing are all fields that the response names.
 	missing []missingField
 }
 
@@ -39,7 +39,7 @@ func (e *SchemaError) Error() string {
 	if e.Field != "" {
 		what = "the field " + e.Type + "." + e.Field
 	}
-	return e.Text("the GraphQL schema of the server lacks " + what +
+	return e.Describe("the GraphQL schema of the server lacks " + what +
 		" of the query; github::api: rest does not need it")
 }
 
@@ -50,6 +50,7 @@ type schemaMessage struct {
 	missing []missingField
 }
 
+// missingField is a field that the schema lacks, with the type that should have it.
 type missingField struct{ typ, field string }
 
 func (e *schemaMessage) Error() string { return e.message }
@@ -60,12 +61,12 @@ var undefinedField = regexp.MustCompile(`^Field '(\w{1,100})' doesn't exist on t
 // schemaCodes are the codes of errors that say that the schema lacks a part of the document.
 var schemaCodes = []string{"undefinedField", "undefinedType", "argumentNotAccepted"}
 
-// schemaRefusal is the error of a document that the schema refuses; nil when the errors are others.
+// schemaRefusal returns the *schemaMessage of a response that refuses the document; nil when its errors are others.
 func schemaRefusal(errs []graphqlError) error {
 	var refusal *schemaMessage
 	for i := range errs {
 		found := undefinedField.FindStringSubmatch(errs[i].Message)
-		if found == nil && !slices.Contains(schemaCodes, errs[i].kind()) {
+		if found == nil && !slices.Contains(schemaCodes, errs[i].code()) {
 			continue
 		}
 		if refusal == nil {
@@ -99,16 +100,19 @@ type schemaGaps struct {
 	lacks map[string]time.Time
 	// refused has, by name, the documents that were refused for another reason.
 	refused map[string]refusedDocument
+	// trimmed has documents without optional fields, by those fields and the text.
 	trimmed map[string]document
 }
 
+// refusedDocument is the refusal of a document, which is not sent again before until.
 type refusedDocument struct {
 	err   *SchemaError
 	until time.Time
 }
 
-// document is the document without the optional fields that the schema lacks, or the error that it was refused with.
-func (s *schemaGaps) document(doc document, now time.Time) (document, error) {
+// usableDocument returns the document without the optional fields that the schema lacks, or the error that it was refused
+// with.
+func (s *schemaGaps) usableDocument(doc document, now time.Time) (document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last, ok := s.refused[doc.name]; ok && now.Before(last.until) {
@@ -171,7 +175,7 @@ func (d *document) selects(field string) bool {
 	return false
 }
 
-// without is the document without some of its optional fields.
+// without returns the document without some of its optional fields.
 func (d *document) without(fields []string) document {
 	var text strings.Builder
 	for line := range strings.Lines(d.text) {

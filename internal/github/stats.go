@@ -69,6 +69,7 @@ type contributorRow struct {
 	Weeks  []contributorWeekRow `json:"weeks"`
 }
 
+// contributorWeekRow is a week of an author in the response. Week is a Unix time in seconds.
 type contributorWeekRow struct {
 	Week      int64 `json:"w"`
 	Additions int64 `json:"a"`
@@ -77,7 +78,7 @@ type contributorWeekRow struct {
 }
 
 // contributorRows is the format of the statistics. validContributors checks the rows one by one.
-var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return true })
+var contributorRows = listFormat(func(*contributorRow, fieldErrors) bool { return true })
 
 // ReadContributors requests the statistics of a repository with background priority
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
@@ -136,6 +137,7 @@ func (c *Client) validContributors(rows []*contributorRow, invalid map[int]field
 	return list
 }
 
+// validWeeks returns the valid weeks that are not zero.
 func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 	var weeks []ContributorWeek
 	for i := range sums {
@@ -162,4 +164,5 @@ func isWeekStart(t time.Time) bool {
 	return t.Unix() >= 0 && t.Year() < 2107 && t.Weekday() == time.Sunday && t.Equal(t.Truncate(24*time.Hour))
 }
 
+// inRange reports whether a number is from 0 to most.
 func inRange(n, most int64) bool { return n >= 0 && n <= most }

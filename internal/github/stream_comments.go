@@ -14,9 +14,9 @@ import (
 // commentSource reads the conversation comments of issues and pull requests, with REST in either mode.
 var commentSource = streamSource{
 	stream:        activity.StreamComments,
-	readREST:      func(ctx context.Context, r *reader) error { return commentFeed.read(ctx, r) },
+	readREST:      commentFeed.read,
 	isConditional: true,
-	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+	signal: func(n *repositoryNode, m latestUpdates, _ bool, s *activity.Signals) (ok bool) {
 		if _, ok = m.pulls.get(n.ID, n.HasPulls); ok {
 			s.Issues, ok = m.issues.get(n.ID, n.HasIssues)
 		}
@@ -27,11 +27,12 @@ var commentSource = streamSource{
 const commentsEndpoint = "/repos/{owner}/{repo}/issues/comments"
 
 // commentRows is the format of a page of comments.
-var commentRows = listOf(isCompleteComment, "id", "user", "created_at", "updated_at")
+var commentRows = listFormat(isCompleteComment, "id", "user", "created_at", "updated_at")
 
+// isCompleteComment reports whether a row has what every comment has.
 func isCompleteComment(r *gogithub.IssueComment, wrong fieldErrors) bool {
-	return wrong.present(r.ID != nil, "id") && wrong.present(r.CreatedAt != nil, "created_at") &&
-		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+	return wrong.isPresent(r.ID != nil, "id") && wrong.isPresent(r.CreatedAt != nil, "created_at") &&
+		wrong.isPresent(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 }
 
 // commentFeed is the feed of a repository
@@ -44,6 +45,7 @@ var commentFeed = updateFeed[gogithub.IssueComment]{
 	},
 }
 
+// commentEvents converts rows. It drops and reports those that cannot be decoded.
 func (r *reader) commentEvents(rows []*gogithub.IssueComment, invalid map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {

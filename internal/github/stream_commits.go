@@ -33,7 +33,7 @@ var commitSource = streamSource{
 		},
 		isBounded: func(req *ReadRequest) bool { return req.ReadHead != "" },
 	},
-	signal: func(n *repositoryNode, _ nodeMarks, isIncomplete bool, s *activity.Signals) bool {
+	signal: func(n *repositoryNode, _ latestUpdates, isIncomplete bool, s *activity.Signals) bool {
 		if n.Branch != nil && n.Branch.Target != nil {
 			s.Head = n.Branch.Target.OID
 		}
@@ -66,15 +66,16 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 		return nil // an empty repository
 	}
 	if !isObjectName(target.OID) {
-		answer := transport.Response{Endpoint: activityQuery.name, Status: http.StatusOK}
-		return &transport.UnavailableError{Response: answer, Err: errNoHead}
+		return &transport.UnavailableError{
+			Response: transport.Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead,
+		}
 	}
 	r.result.Head = target.OID
 	if target.OID == r.request.ReadHead {
 		return nil
 	}
-	w := newWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
-	v := r.variables()
+	w := newHistoryWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
+	v := r.newActivityVariables()
 	v.selectCommit(target.OID)
 	for range maxPages {
 		more, err := r.handleCommitPage(ctx, target, errs, w, &v)
@@ -139,6 +140,7 @@ func (r *reader) completePage(
 	return target, nil
 }
 
+// hasNull reports whether a row of a page is missing.
 func hasNull(nodes []*commitNode) bool {
 	for _, n := range nodes {
 		if n == nil {
@@ -152,7 +154,7 @@ func hasNull(nodes []*commitNode) bool {
 func (r *reader) requestWithoutLines(
 	ctx context.Context, errs []graphqlError, v *activityVariables,
 ) (*commitTarget, error) {
-	if e := errorAt(errs, "additions", "deletions"); e == nil {
+	if e := errorAtField(errs, "additions", "deletions"); e == nil {
 		return nil, missingDataError(activityQuery, errs, "history")
 	}
 	again := *v
@@ -171,6 +173,7 @@ func (r *reader) requestWithoutLines(
 	return target, r.fillLines(ctx, target.History.Nodes)
 }
 
+// commitEvents converts rows. It drops those without lines that are wanted, and those that cannot be decoded.
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
@@ -210,8 +213,9 @@ func (r *reader) readCommitsREST(ctx context.Context) error {
 // defaultBranch is Git's name of the default branch, which no other branch or tag has.
 const defaultBranch = "HEAD"
 
-// compareBranch compares with the default branch itself. That is one request where a page has everything, since it
-// shows the new head as well. Otherwise it is not done: a push between two pages would shift the rows.
+// compareBranch reads the commits between ReadHead and the default branch by its name. That is one request when a page
+// has all of them, since it shows the new head as well. Otherwise isDone is false: a push between two pages would shift
+// the rows.
 func (r *reader) compareBranch(ctx context.Context) (isDone bool, err error) {
 	comparison, info, err := r.requestComparison(ctx, defaultBranch, "1")
 	if isIncomparable(err) {
@@ -263,7 +267,7 @@ func newestCommit(c *gogithub.CommitsComparison) string {
 	return found
 }
 
-// readToHead pins the head first, so that a push meanwhile moves no row.
+// readToHead reads commits up to the present head, which it requests first, so that a push meanwhile moves no row.
 func (r *reader) readToHead(ctx context.Context) error {
 	head, err := r.startCommit(ctx)
 	if err != nil || head == "" || head == r.request.ReadHead {
@@ -293,8 +297,8 @@ func (r *reader) startCommit(ctx context.Context) (string, error) {
 // requestHead returns the object name of the default branch's newest commit; empty in an empty repository, whose
 // response is 409, unless it had commits (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, error) {
-	rows, _, err := get(ctx, r.client, restRequest{
-		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	rows, _, err := requestREST(ctx, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: queryValues("per_page", "1"),
 	}, commitRows)
 	var refused *transport.NotFoundError
 	// One that had commits cannot become empty.
@@ -332,9 +336,9 @@ func (r *reader) compareHead(ctx context.Context, head string) error {
 func (r *reader) requestComparison(
 	ctx context.Context, head, number string,
 ) (*gogithub.CommitsComparison, restPage, error) {
-	comparison, info, err := get(ctx, r.client, restRequest{
+	comparison, info, err := requestREST(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.request.ReadHead + "..." + head),
-		query: values("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
+		query: queryValues("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
 	}, comparisonFormat)
 	if err == nil && !slices.Contains(comparisonStatuses, comparison.GetStatus()) {
 		err = malformed(compareEndpoint, "a response without a comparison")
@@ -360,7 +364,7 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 		return r.requestCommits(ctx, head, number)
 	}
 	err := r.eachCommitPage(ctx, commitsEndpoint, fetch, func(rows commitRowList, invalid map[int]fieldErrors) error {
-		all = append(all, r.commitsOf(rows, invalid)...)
+		all = append(all, r.toRestCommits(rows, invalid)...)
 		return nil
 	})
 	if err != nil {
@@ -379,12 +383,12 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 
 // requestCommits requests a page of commits by committer date.
 func (r *reader) requestCommits(ctx context.Context, head, number string) (commitRowList, restPage, error) {
-	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
+	query := queryValues("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
 		"since", formatTime(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", formatTime(until))
 	}
-	return get(ctx, r.client, restRequest{
+	return requestREST(ctx, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: query,
 	}, commitRows)
 }
@@ -401,7 +405,7 @@ func (r *reader) emitCommitPages(
 // emitCommits emits commits with their lines.
 func (r *reader) emitCommits(ctx context.Context, rows commitRowList, invalid map[int]fieldErrors) error {
 	r.former.addRows(rows)
-	return r.emitWithLines(ctx, r.commitsOf(rows, invalid))
+	return r.emitWithLines(ctx, r.toRestCommits(rows, invalid))
 }
 
 // emitWithLines emits commits with their lines. Those that have them are emitted also where others fail.

@@ -18,7 +18,7 @@ import (
 // issueSource reads issues and their closings, by update time. Both count for the author of the issue.
 var issueSource = streamSource{
 	stream:        activity.StreamIssues,
-	readREST:      func(ctx context.Context, r *reader) error { return issueFeed.read(ctx, r) },
+	readREST:      issueFeed.read,
 	isConditional: true,
 	activity: &activitySource{
 		selectFirst: func(_ *ReadRequest, v *activityVariables) { v.Issues = true },
@@ -30,7 +30,7 @@ var issueSource = streamSource{
 		},
 		isBounded: func(*ReadRequest) bool { return false },
 	},
-	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+	signal: func(n *repositoryNode, m latestUpdates, _ bool, s *activity.Signals) (ok bool) {
 		s.Issues, ok = m.issues.get(n.ID, n.HasIssues)
 		return ok
 	},
@@ -47,16 +47,16 @@ func (r *reader) newIssueEvents(
 	return events
 }
 
-// isAfterWindow reports whether an issue was updated after the end of the window: it was read with what is later.
+// isAfterWindow reports whether an issue was updated after the end of the window: a later window has it.
 func (r *reader) isAfterWindow(updated time.Time) bool {
 	until := r.request.Until[activity.StreamIssues]
 	return !until.IsZero() && updated.After(until)
 }
 
 // readIssuesGraphQL reads issues from their first page on, the one that was updated longest ago first: an issue that is
-// touched meanwhile moves to a page that is still to be read.
+// updated meanwhile moves to a page that is still to be read.
 func (r *reader) readIssuesGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
-	v := r.variables()
+	v := r.newActivityVariables()
 	v.Issues, v.IssuesFirst = true, issuesNextPageSize
 	gapStart := r.request.GapStart[activity.StreamIssues]
 	for range maxPages {
@@ -138,18 +138,20 @@ const (
 
 // issueRows is the format of a page of issues and pull requests, issueEventRows that of a page of an issue's events.
 var (
-	issueRows = listOf(isCompleteIssue,
+	issueRows = listFormat(isCompleteIssue,
 		"number", "user", "created_at", "updated_at", "closed_at", "state_reason", "pull_request", "html_url")
-	issueEventRows = listOf(isCompleteIssueEvent, "event", "created_at")
+	issueEventRows = listFormat(isCompleteIssueEvent, "event", "created_at")
 )
 
+// isCompleteIssue reports whether a row has what every issue has.
 func isCompleteIssue(r *gogithub.Issue, wrong fieldErrors) bool {
-	return wrong.present(r.Number != nil, "number") && wrong.present(r.CreatedAt != nil, "created_at") &&
-		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+	return wrong.isPresent(r.Number != nil, "number") && wrong.isPresent(r.CreatedAt != nil, "created_at") &&
+		wrong.isPresent(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 }
 
+// isCompleteIssueEvent reports whether a row has what every event of an issue has.
 func isCompleteIssueEvent(r *gogithub.IssueEvent, wrong fieldErrors) bool {
-	return wrong.present(r.Event != nil, "event") && wrong.present(r.CreatedAt != nil, "created_at")
+	return wrong.isPresent(r.Event != nil, "event") && wrong.isPresent(r.CreatedAt != nil, "created_at")
 }
 
 // issueFeed is the listing of issues and pull requests
@@ -207,9 +209,9 @@ func (r *reader) emitIssueRows(ctx context.Context, rows []*gogithub.Issue, inva
 func (r *reader) requestClosings(ctx context.Context, issue int) ([]time.Time, error) {
 	var closings []time.Time
 	for number := 1; number <= maxPages; number++ {
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: issueEventsEndpoint, path: r.path("/issues/" + strconv.Itoa(issue) + "/events"),
-			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+			query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, issueEventRows)
 		if err != nil {
 			return nil, err

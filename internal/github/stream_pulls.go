@@ -27,7 +27,7 @@ var pullSource = streamSource{
 		},
 		isBounded: func(*ReadRequest) bool { return false },
 	},
-	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+	signal: func(n *repositoryNode, m latestUpdates, _ bool, s *activity.Signals) (ok bool) {
 		s.Pulls, ok = m.pulls.get(n.ID, n.HasPulls)
 		return ok
 	},
@@ -54,7 +54,7 @@ const maxRescans = 10
 // scanPulls reads pull requests by update time, from the newest to those that were updated before Since. fetch
 // returns the page at a cursor and the next cursor, which is empty at the end.
 //
-// A row that is touched during the scan moves to the top, which was read already. So after a scan of several pages
+// A row that is updated during the scan moves to the top, which was read already. So after a scan of several pages
 // the top is read again, down to the newest row of the scan before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch fetchPulls) error {
 	since := r.request.Since[activity.StreamPulls]
@@ -169,7 +169,7 @@ func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity,
 	first := data
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
-			v := r.variables()
+			v := r.newActivityVariables()
 			v.Pulls, v.PullsFirst = true, pullsNextPageSize
 			if cursor != "" {
 				v.PullsAfter = &cursor
@@ -191,6 +191,7 @@ func errPullsOff() error {
 	return notInActivity("pull requests are switched off")
 }
 
+// graphqlPullPage converts a page, and returns the next cursor. The error is that of a page that lacks a part.
 func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
 	if string(data.HasPulls) == "false" {
 		return nil, "", errPullsOff()
@@ -223,6 +224,7 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 	return rows, "", nil
 }
 
+// graphqlPullEvents returns the events of a pull request and of its reviews, and requests the reviews that its row lacks.
 func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
 	var events []activity.Event
 	if n.invalid == nil || n.invalid.hasOnly("reviews") {
@@ -253,6 +255,7 @@ type reviewsVariables struct {
 
 func (reviewsVariables) document() document { return reviewsQuery }
 
+// requestReviews requests the page of a pull request's reviews after a cursor.
 func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewConnection, error) {
 	type reviewsData struct {
 		Node *struct {
@@ -275,6 +278,7 @@ func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewC
 	return data.Node.Reviews, nil
 }
 
+// graphqlReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
 func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
@@ -303,29 +307,31 @@ const (
 
 // pullRows is the format of a page of pull requests, reviewRows that of a page of reviews.
 var (
-	pullRows   = listOf(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
-	reviewRows = listOf(isCompleteReview, "id", "user", "submitted_at")
+	pullRows   = listFormat(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
+	reviewRows = listFormat(isCompleteReview, "id", "user", "submitted_at")
 )
 
+// isCompletePull reports whether a row has what every pull request has.
 func isCompletePull(r *gogithub.PullRequest, wrong fieldErrors) bool {
-	return wrong.present(r.Number != nil, "number") && wrong.present(r.CreatedAt != nil, "created_at") &&
-		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+	return wrong.isPresent(r.Number != nil, "number") && wrong.isPresent(r.CreatedAt != nil, "created_at") &&
+		wrong.isPresent(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 }
 
+// isCompleteReview reports whether a row has what every review has.
 func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
-	return wrong.present(r.ID != nil, "id") && isCompleteUser(r.User)
+	return wrong.isPresent(r.ID != nil, "id") && isCompleteUser(r.User)
 }
 
 // readPullsREST reads the listing by update time, which must be requested in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (r *reader) readPullsREST(ctx context.Context) error {
-	former, first := r.validator(activity.StreamPulls), Validator{}
+	former, first := r.usableValidator(activity.StreamPulls), Validator{}
 	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: former.ETag,
-			query: values("state", "all", "sort", "updated", "direction", "desc",
+			query: queryValues("state", "all", "sort", "updated", "direction", "desc",
 				"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, pullRows)
 		if err != nil {
@@ -333,7 +339,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		}
 		if info.unchanged {
 			first = former
-		} else if number == 1 { // whatever is touched comes to its top
+		} else if number == 1 { // an update moves a row to its top
 			first = Validator{}
 			if r.isSettled(rows) {
 				first.ETag = info.etag
@@ -346,7 +352,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		return r.restPullPage(rows, info.invalid), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
-		r.keepValidator(activity.StreamPulls, first)
+		r.setValidator(activity.StreamPulls, first)
 	}
 	return err
 }
@@ -355,10 +361,12 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 // replicas may lag. Validators and scans end before it.
 const settleAfter = 30 * time.Second
 
+// isSettled reports whether the newest change of a first page is final.
 func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
 	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.transport.GitHubNow().Add(-settleAfter))
 }
 
+// restPullPage converts a page. It drops rows that cannot be ordered.
 func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fieldErrors) pullPage {
 	list := make(pullPage, 0, len(rows))
 	for i, row := range rows {
@@ -379,6 +387,7 @@ func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fiel
 	return list
 }
 
+// restPullEvents returns the events of a pull request and requests its reviews for theirs.
 func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
 	var merged *time.Time
 	if row.MergedAt != nil {
@@ -389,9 +398,9 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
 	for number := 1; number <= maxPages; number++ {
-		reviews, info, err := get(ctx, r.client, restRequest{
+		reviews, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
-			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+			query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, reviewRows)
 		if err != nil {
 			return nil, err
@@ -404,6 +413,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	return nil, errEndless(reviewsEndpoint)
 }
 
+// restReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
 func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, invalid map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {

@@ -21,7 +21,7 @@ type streamSource struct {
 	isConditional bool
 	// signal sets the stream's signals of a node of a listing, of which a part is missing when it is incomplete. It
 	// reports whether they show each change of the stream.
-	signal func(n *repositoryNode, m nodeMarks, isIncomplete bool, s *activity.Signals) bool
+	signal func(n *repositoryNode, m latestUpdates, isIncomplete bool, s *activity.Signals) bool
 }
 
 // activitySource is the part of the Activity query that is about one stream.

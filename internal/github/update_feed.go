@@ -37,7 +37,7 @@ func (f *updateFeed[T]) query(since time.Time, number int) url.Values {
 		"sort", "updated", "direction", "asc", "since", formatTime(since),
 		"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number),
 	})
-	return values(pairs...)
+	return queryValues(pairs...)
 }
 
 // lastUpdate returns the update time of the last row that has one; zero if none has.
@@ -63,7 +63,7 @@ type feedPosition struct {
 func (f *updateFeed[T]) start(r *reader) feedPosition {
 	p := feedPosition{
 		since: r.request.Since[f.stream], number: 1,
-		gapStart: r.request.GapStart[f.stream], former: r.validator(f.stream),
+		gapStart: r.request.GapStart[f.stream], former: r.usableValidator(f.stream),
 	}
 	if p.former.ETag != "" {
 		p.since = p.former.Since
@@ -85,7 +85,7 @@ func (f *updateFeed[T]) read(ctx context.Context, r *reader) error {
 	windowStart, windowEnd := r.request.Since[f.stream], r.request.Until[f.stream]
 	p := f.start(r)
 	for pages := 0; pages < maxPages; pages++ {
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: f.endpoint, path: r.path(f.path), query: f.query(p.since, p.number), etag: p.former.ETag,
 			noRetry: !p.gapStart.IsZero(),
 		}, f.rows)
@@ -98,11 +98,11 @@ func (f *updateFeed[T]) read(ctx context.Context, r *reader) error {
 			return err
 		case info.unchanged:
 			r.result.GapCoveredFrom[f.stream] = p.gapStart
-			r.keepValidator(f.stream, p.former)
+			r.setValidator(f.stream, p.former)
 			return nil
 		}
 		if pages == 0 && len(rows) < perPage/2 && !info.next { // new rows will be on this page
-			r.keepValidator(f.stream, Validator{ETag: info.etag, Since: p.since})
+			r.setValidator(f.stream, Validator{ETag: info.etag, Since: p.since})
 		}
 		p.former.ETag = ""
 		if err := f.emit(ctx, r, rows, info.invalid); err != nil {

@@ -28,7 +28,7 @@ type AppSettings struct {
 	// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app).
 	AppID    int64
 	ClientID string
-	// InstallationID is 0 where it is to be found out: the one of Org.
+	// InstallationID is 0 when it is to be requested: that of Org.
 	InstallationID int64
 	Org            string
 	// PrivateKey returns the App's private key in PEM form. It is called for every token, so that a key may be
@@ -41,9 +41,8 @@ const (
 	jwtLife = 9 * time.Minute
 	// jwtBackdate allows for clocks that differ.
 	jwtBackdate = time.Minute
-	// refreshBefore is how long before its end an installation token is replaced. It lives an hour. No later, for a
-	// request that has its token may still wait for its turn; no earlier, for everything that is known under a token is
-	// paid for again with the next one.
+	// refreshBefore is how long before its end an installation token is replaced. It lives an hour. No later, because a
+	// request that has its token may still wait for a slot; no earlier, because ETags depend on the token.
 	refreshBefore = 2 * time.Minute
 )
 
@@ -56,14 +55,14 @@ type appCredential struct {
 	key        *rsa.PrivateKey     // the last valid one; guarded by refreshing
 	keyErr     error               // why PrivateKey returned no newer one; guarded by refreshing
 
-	mu      sync.Mutex
-	found   int64 // the installation's id, when it was requested
-	current string
-	expires time.Time
+	mu                sync.Mutex
+	foundInstallation int64 // the installation's id, when it was requested
+	currentToken      string
+	expires           time.Time
 }
 
-// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read,
-// or is none.
+// AppCredential authenticates as a GitHub App's installation. Its error is that of a private key that cannot be read or
+// parsed.
 func AppCredential(settings AppSettings) (Credential, error) {
 	key, err := settings.readKey()
 	if err != nil {
@@ -122,23 +121,24 @@ func (a *appCredential) token(ctx context.Context, bypassLimits bool) (string, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.current, a.expires = token, expires
+	a.currentToken, a.expires = token, expires
 	return token, nil
 }
 
+// cachedToken returns the current token, and whether it is valid for long enough.
 func (a *appCredential) cachedToken() (string, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.client.GitHubNow() // the end is by GitHub's clock
-	return a.current, a.current != "" && now.Before(a.expires.Add(-refreshBefore))
+	return a.currentToken, a.currentToken != "" && now.Before(a.expires.Add(-refreshBefore))
 }
 
 // invalidate deletes the token unless another request has replaced it.
 func (a *appCredential) invalidate(token string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.current == token {
-		a.current = ""
+	if a.currentToken == token {
+		a.currentToken = ""
 	}
 	return true
 }
@@ -150,13 +150,14 @@ func (a *appCredential) installation() int64 {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.found
+	return a.foundInstallation
 }
 
-func (a *appCredential) setFound(id int64) {
+// setFoundInstallation records the id that GitHub returned; 0 to request it again.
+func (a *appCredential) setFoundInstallation(id int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.found = id
+	a.foundInstallation = id
 }
 
 // requestToken requests an installation token from the configured endpoint
@@ -168,37 +169,37 @@ func (a *appCredential) requestToken(ctx context.Context, bypassLimits bool) (st
 		if id, err = a.findInstallation(ctx, bypassLimits); err != nil {
 			return "", time.Time{}, a.asCredentialError(err)
 		}
-		a.setFound(id)
+		a.setFoundInstallation(id)
 	}
-	var answer gogithub.InstallationToken
+	var token gogithub.InstallationToken
 	err := a.sendAsApp(ctx, bypassLimits, http.MethodPost, "/app/installations/{installation_id}/access_tokens",
 		"app/installations/"+strconv.FormatInt(id, 10)+"/access_tokens",
-		func(body []byte) error { return decodeToken(body, &answer) })
+		func(body []byte) error { return decodeToken(body, &token) })
 	if err != nil {
 		if _, gone := errors.AsType[*NotFoundError](err); gone {
-			a.setFound(0) // an App that is installed again has another id
+			a.setFoundInstallation(0) // an App that is installed again has another id
 		}
 		return "", time.Time{}, a.asCredentialError(err)
 	}
-	return answer.GetToken(), answer.GetExpiresAt().Time, nil
+	return token.GetToken(), token.GetExpiresAt().Time, nil
 }
 
 // findInstallation requests the installation in the organization
 // (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
 func (a *appCredential) findInstallation(ctx context.Context, bypassLimits bool) (int64, error) {
-	var answer gogithub.Installation
+	var installation gogithub.Installation
 	err := a.sendAsApp(ctx, bypassLimits, http.MethodGet, "/orgs/{org}/installation",
 		"orgs/"+url.PathEscape(a.settings.Org)+"/installation",
 		func(body []byte) error {
-			if err := DecodeJSON(body, &answer); err != nil {
+			if err := DecodeJSON(body, &installation); err != nil {
 				return err
 			}
-			if answer.GetID() <= 0 {
+			if installation.GetID() <= 0 {
 				return errors.New("an installation without an id")
 			}
 			return nil
 		})
-	return answer.GetID(), err
+	return installation.GetID(), err
 }
 
 // sendAsApp sends a request that the App's own token authorizes.
@@ -237,6 +238,7 @@ func (a *appCredential) asCredentialError(err error) error {
 	return err
 }
 
+// decodeToken decodes an installation token. Its error is that of a response without one.
 func decodeToken(body []byte, into *gogithub.InstallationToken) error {
 	if err := DecodeJSON(body, into); err != nil {
 		return err

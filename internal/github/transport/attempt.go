@@ -18,7 +18,8 @@ import (
 // (https://docs.github.com/rest/about-the-rest-api/api-versions).
 const apiVersion = "2022-11-28"
 
-// attempt sends the request once. Its time-out starts when it has a slot.
+// attempt sends the request once and reports it to Settings.OnAttempt. Its time-out starts when it has a slot. An error
+// that ends the retries is a *backoff.PermanentError.
 func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	var err error
 	if x.token, err = c.token(ctx, x); err != nil {
@@ -42,15 +43,15 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 	response, err := c.http.Do(request)
 	if err != nil {
 		c.releaseSlot(ctx, x, budget.Quota{}, errNoResponse)
-		seen := Attempt{Endpoint: x.Endpoint, Resource: x.Resource, StatusClass: "error", IsProbe: x.bypassLimits}
+		report := Attempt{Endpoint: x.Endpoint, Resource: x.Resource, StatusClass: "error", IsProbe: x.bypassLimits}
 		err = c.transportError(ctx, x, err)
-		seen.Err = onlyUnavailable(err)
-		c.settings.OnAttempt(seen)
+		report.Err = onlyUnavailable(err)
+		c.settings.OnAttempt(report)
 		return err
 	}
 	defer response.Body.Close()
 	c.observeDate(response.Header)
-	body, err := readBounded(response.Body)
+	body, err := readBody(response.Body)
 	return c.handleResponse(ctx, x, response, body, err)
 }
 

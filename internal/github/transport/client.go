@@ -29,8 +29,9 @@ type Client struct {
 	slots    *semaphore.Weighted
 	// maybeNoAPI says that the endpoint is the root of a host whose name does not begin with "api.".
 	maybeNoAPI bool
-	skew       atomic.Int64
-	// isClockSynced reports that a response has had a date.
+	// skew is what Skew returns, in nanoseconds.
+	skew atomic.Int64
+	// isClockSynced says that skew is known: a response has had a date.
 	isClockSynced atomic.Bool
 }
 

@@ -25,8 +25,8 @@ type Response struct {
 	RequestID string
 }
 
-// Text describes the response after what happened, as the errors of this package do.
-func (r *Response) Text(what string) string {
+// Describe returns the text of an error: the endpoint, what happened, and the facts of the response.
+func (r *Response) Describe(what string) string {
 	text := r.Endpoint + ": " + what
 	if r.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", r.Status)
@@ -40,36 +40,36 @@ func (r *Response) Text(what string) string {
 	return text
 }
 
-// LimitError says that a rate limit forbids requests until a moment
+// LimitError says that a rate limit forbids requests until RetryAt
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
 type LimitError struct {
 	Response
 	Resource budget.Resource
-	// Secondary limits are those on concurrency and on requests a minute.
+	// Secondary says that the limit is one on concurrency or on requests a minute, not the hourly one.
 	Secondary bool
 	// Deferred says that the request was not sent although no limit was exceeded: the remaining quota is spread over
 	// the time to its reset, or reserved for requests with a higher priority.
 	Deferred bool
-	// RetryAt is when requests are allowed again.
+	// RetryAt is when requests are allowed again, by the local clock.
 	RetryAt time.Time
 }
 
 func (e *LimitError) Error() string {
 	if e.Deferred {
-		return e.Text(fmt.Sprintf("request deferred until %s to pace the remaining %s rate limit",
+		return e.Describe(fmt.Sprintf("request deferred until %s to pace the remaining %s rate limit",
 			e.RetryAt.UTC().Format(time.RFC3339), e.Resource))
 	}
 	kind := "primary"
 	if e.Secondary {
 		kind = "secondary"
 	}
-	return e.Text(fmt.Sprintf("%s rate limit of %s until %s", kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
+	return e.Describe(fmt.Sprintf("%s rate limit of %s until %s", kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
 }
 
 // NotFoundError says that something does not exist, or that the credential may not see it.
 type NotFoundError struct{ Response }
 
-func (e *NotFoundError) Error() string { return e.Text("not found") }
+func (e *NotFoundError) Error() string { return e.Describe("not found") }
 
 // ForbiddenError says that the credential may not read something.
 type ForbiddenError struct {
@@ -85,9 +85,9 @@ type ForbiddenError struct {
 
 func (e *ForbiddenError) Error() string {
 	if e.Legal {
-		return e.Text("unavailable for legal reasons")
+		return e.Describe("unavailable for legal reasons")
 	}
-	return e.Text("forbidden")
+	return e.Describe("forbidden")
 }
 
 // CredentialError says that GitHub does not accept the credential.
@@ -98,9 +98,9 @@ type CredentialError struct {
 
 func (e *CredentialError) Error() string {
 	if e.Err != nil {
-		return e.Text("credential: " + e.Err.Error())
+		return e.Describe("credential: " + e.Err.Error())
 	}
-	return e.Text("credential refused")
+	return e.Describe("credential refused")
 }
 
 func (e *CredentialError) Unwrap() error { return e.Err }
@@ -115,9 +115,9 @@ type UnavailableError struct {
 
 func (e *UnavailableError) Error() string {
 	if e.Err != nil {
-		return e.Text("unavailable: " + Printable(e.Err.Error()))
+		return e.Describe("unavailable: " + Printable(e.Err.Error()))
 	}
-	return e.Text("unavailable")
+	return e.Describe("unavailable")
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }

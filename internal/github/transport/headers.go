@@ -21,8 +21,8 @@ const expiryHeader = "Github-Authentication-Token-Expiration"
 // https://github.blog/changelog/2021-07-26-expiration-options-for-personal-access-tokens/).
 var expiryForms = []string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 -0700", time.RFC3339}
 
-// expiryOf returns the expiry of a personal access token; zero when the response does not have it. Its error is that of a
-// header that is no time.
+// expiryOf returns the expiry of a personal access token; zero when the response does not have it. Its error is that of
+// a header that is no time.
 func expiryOf(header http.Header) (time.Time, error) {
 	text := header.Get(expiryHeader)
 	if text == "" {

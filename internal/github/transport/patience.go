@@ -13,15 +13,17 @@ import (
 // Patience bounds what the failures of a reading of one repository cost. It is safe for concurrent use.
 type Patience struct {
 	mu sync.Mutex
-	// remaining is how long failed requests may still last; bounded says that there is a bound.
+	// remaining is how long failed requests may still last; it counts only when bounded is set.
 	remaining time.Duration
 	bounded   bool
 	// brief says that each request has one attempt, because an earlier one has failed.
 	brief bool
-	last  error
+	// last is the error of the last failed request.
+	last error
 }
 
-// NewPatience returns a Patience of a number of time-outs; without a time-out there is no bound.
+// NewPatience returns the patience of a reading: its failed requests may last as long as a number of time-outs, or half
+// as many when brief says that each request has one attempt. Without Settings.Timeout there is no bound.
 func (c *Client) NewPatience(timeouts int, brief bool) *Patience {
 	if brief {
 		timeouts = max(1, timeouts/2)
@@ -59,15 +61,15 @@ func (p *Patience) check(endpoint string) error {
 	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: err}
 }
 
-// recordFailure subtracts the time of a failed request. After one that had no smaller form, later ones have one
-// attempt.
-func (p *Patience) recordFailure(err error, took time.Duration, smallest bool) {
+// recordFailure subtracts the time of a request that failed with an *UnavailableError. After one without a smaller or
+// another request in its place, as isSmallest says, later ones have one attempt.
+func (p *Patience) recordFailure(err error, took time.Duration, isSmallest bool) {
 	if p == nil || !errors.As(err, new(*UnavailableError)) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.remaining -= took
-	p.brief = p.brief || smallest
+	p.brief = p.brief || isSmallest
 	p.last = err
 }

@@ -15,7 +15,8 @@ const maxRedirects = 5
 
 var errRedirectLoop = errors.New("too many redirects")
 
-// errRedirect names the target of a redirect that is not followed, without what may be a secret in it.
+// errRedirect returns the error of a redirect that is not followed. It names the target without its query and user,
+// which may be secrets.
 func errRedirect(from, to *url.URL) error {
 	target := to.Scheme + "://" + to.Host
 	if from.Hostname() == to.Hostname() && from.Scheme != to.Scheme {

@@ -31,8 +31,8 @@ func (c *Client) notAnAPIMessage() string {
 }
 
 // explainNotFound adds the likely cause to the message of a 404, which GitHub's own message does not have.
-func (c *Client) explainNotFound(x *exchange, answer *Response) {
-	if answer.Status != http.StatusNotFound || answer.Message == c.notAnAPIMessage() {
+func (c *Client) explainNotFound(x *exchange, about *Response) {
+	if about.Status != http.StatusNotFound || about.Message == c.notAnAPIMessage() {
 		return
 	}
 	hint := x.NotFoundHint
@@ -40,7 +40,7 @@ func (c *Client) explainNotFound(x *exchange, answer *Response) {
 		hint = "there is no GraphQL API at " + c.graphql.EscapedPath() + ": check endpoint and graphql_endpoint"
 	}
 	if hint != "" {
-		answer.Message = strings.TrimPrefix(answer.Message+": "+hint, ": ")
+		about.Message = strings.TrimPrefix(about.Message+": "+hint, ": ")
 	}
 }
 
@@ -49,17 +49,17 @@ func (c *Client) explainNotFound(x *exchange, answer *Response) {
 func (c *Client) handleResponse(
 	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error,
 ) error {
-	answer := Response{
+	about := Response{
 		Endpoint: x.Endpoint, Status: response.StatusCode,
 		RequestID: Printable(response.Header.Get("X-Github-Request-Id")),
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-		answer.Message = c.notAnAPIMessage()
+		about.Message = c.notAnAPIMessage()
 	}
 	q := quotaOf(response.Header).Plausible(c.GitHubNow())
-	err := c.classify(ctx, x, response, body, bodyErr, &answer, &q)
-	seen := Attempt{
+	err := c.classify(ctx, x, response, body, bodyErr, &about, &q)
+	report := Attempt{
 		Endpoint: x.Endpoint, Resource: x.Resource, StatusClass: fmt.Sprintf("%dxx", response.StatusCode/100),
 		Points: x.info.Points, PredictedPoints: x.Price, Quota: q,
 		IsProbe: x.bypassLimits, Err: onlyUnavailable(err),
@@ -70,15 +70,15 @@ func (c *Client) handleResponse(
 		settled = errNoResponse
 	}
 	if x.asApp() { // the quota of the App's own token is not the installation's
-		seen.Quota = budget.Quota{}
+		report.Quota = budget.Quota{}
 	}
-	seen.Mispriced = err == nil && x.Resource == budget.ResourceGraphQL && !x.info.Quota.Reset.IsZero() &&
-		seen.Points != seen.PredictedPoints
+	report.Mispriced = err == nil && x.Resource == budget.ResourceGraphQL && !x.info.Quota.Reset.IsZero() &&
+		report.Points != report.PredictedPoints
 	if limit, ok := errors.AsType[*LimitError](settled); ok {
-		seen.SecondaryLimit = limit.Secondary
+		report.SecondaryLimit = limit.Secondary
 	}
 	c.releaseSlot(ctx, x, q, settled)
-	c.settings.OnAttempt(seen)
+	c.settings.OnAttempt(report)
 	return err
 }
 
@@ -95,15 +95,15 @@ func (c *Client) credentialExpiry(x *exchange, header http.Header) time.Time {
 	return at
 }
 
-// classify returns the error of a response, nil for a usable one. It completes answer, and q with the quota in the
-// body.
+// classify returns the error of a response, nil for a usable one. It sets the message of about, and q to the quota in
+// the body when there is one.
 func (c *Client) classify(
-	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, answer *Response,
+	ctx context.Context, x *exchange, response *http.Response, body []byte, bodyErr error, about *Response,
 	q *budget.Quota,
 ) error {
 	if bodyErr != nil {
 		if errors.Is(bodyErr, errBodyTooLong) {
-			return &UnavailableError{Response: *answer, Err: bodyErr}
+			return &UnavailableError{Response: *about, Err: bodyErr}
 		}
 		return c.transportError(ctx, x, bodyErr)
 	}
@@ -112,71 +112,71 @@ func (c *Client) classify(
 		return nil
 	}
 	if response.StatusCode >= 300 {
-		return c.statusError(x, response.Header, body, answer, *q)
+		return c.statusError(x, response.Header, body, about, *q)
 	}
 	info, err := x.Decode(Received{Status: x.status, Header: response.Header, Body: body})
 	x.info = info
 	if inBody := info.Quota.Plausible(c.GitHubNow()); !inBody.Reset.IsZero() {
 		*q = inBody
 	}
-	return c.bodyError(x, response.Header, answer, *q, err)
+	return c.bodyError(x, response.Header, about, *q, err)
 }
 
 // bodyError returns the typed error of a body that Decode refused.
-func (c *Client) bodyError(x *exchange, header http.Header, answer *Response, q budget.Quota, err error) error {
+func (c *Client) bodyError(x *exchange, header http.Header, about *Response, q budget.Quota, err error) error {
 	if err == nil {
 		return nil
 	}
 	if limit, ok := errors.AsType[*LimitMessage](err); ok {
-		answer.Message = Printable(limit.Message)
-		return c.limitError(x, header, q, *answer, limit.Secondary)
+		about.Message = Printable(limit.Message)
+		return c.limitError(x, header, q, *about, limit.Secondary)
 	}
 	if typed, ok := errors.AsType[BodyError](err); ok {
-		answer.Message = Printable(typed.Error())
-		return typed.InResponse(*answer)
+		about.Message = Printable(typed.Error())
+		return typed.InResponse(*about)
 	}
-	return &UnavailableError{Response: *answer, Err: err, TooLarge: errors.Is(err, ErrTooLarge)}
+	return &UnavailableError{Response: *about, Err: err, TooLarge: errors.Is(err, ErrTooLarge)}
 }
 
 // limitError returns the error of an exceeded limit. Its RetryAt is zero when the response does not have the end.
-func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, answer Response,
+func (c *Client) limitError(x *exchange, header http.Header, q budget.Quota, about Response,
 	secondary bool,
 ) *LimitError {
 	return &LimitError{
-		Response: answer, Resource: x.Resource, Secondary: secondary,
+		Response: about, Resource: x.Resource, Secondary: secondary,
 		RetryAt: limitEnd(header, q, !secondary, c.settings.RateLimit.ResetBuffer, c.GitHubNow()),
 	}
 }
 
 // statusError returns the error of a status from 300 on. A limit is 403 or 429
 // (https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api).
-func (c *Client) statusError(x *exchange, header http.Header, body []byte, answer *Response, q budget.Quota) error {
+func (c *Client) statusError(x *exchange, header http.Header, body []byte, about *Response, q budget.Quota) error {
 	var content struct {
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(body, &content) == nil { // other bodies have no message
-		answer.Message = Printable(content.Message)
+		about.Message = Printable(content.Message)
 	}
-	switch status := answer.Status; {
+	switch status := about.Status; {
 	case status == http.StatusTooManyRequests || (status == http.StatusForbidden &&
 		isLimitResponse(header, content.Message)):
 		secondary := header.Get("X-Ratelimit-Remaining") != "0" || IsSecondaryLimitMessage(content.Message)
-		return c.limitError(x, header, q, *answer, secondary)
+		return c.limitError(x, header, q, *about, secondary)
 	case status == http.StatusUnauthorized:
-		return &CredentialError{Response: *answer}
+		return &CredentialError{Response: *about}
 	case status == http.StatusForbidden:
 		return &ForbiddenError{
-			Response: *answer, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
+			Response: *about, Permissions: acceptedPermissions(header), ownerRule: header.Get("X-Github-Sso") != "",
 		}
 	case status == http.StatusUnavailableForLegalReasons:
-		return &ForbiddenError{Response: *answer, Legal: true}
+		return &ForbiddenError{Response: *about, Legal: true}
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusConflict ||
 		status == http.StatusUnprocessableEntity:
-		c.explainNotFound(x, answer)
-		return &NotFoundError{Response: *answer}
+		c.explainNotFound(x, about)
+		return &NotFoundError{Response: *about}
 	default:
 		isTooLarge := status == http.StatusBadGateway || status == http.StatusGatewayTimeout
-		return &UnavailableError{Response: *answer, TooLarge: isTooLarge}
+		return &UnavailableError{Response: *about, TooLarge: isTooLarge}
 	}
 }
 
@@ -234,8 +234,8 @@ const maxBody = 32 << 20
 // errBodyTooLong is the error of a response that is not read to its end.
 var errBodyTooLong = fmt.Errorf("the response has more than %d MiB", maxBody>>20)
 
-// readBounded reads a body of at most maxBody bytes.
-func readBounded(body io.Reader) ([]byte, error) {
+// readBody reads a body of at most maxBody bytes.
+func readBody(body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err == nil && len(data) > maxBody {
 		return nil, errBodyTooLong

@@ -12,12 +12,13 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// questionPatience is how many time-outs the attempts of one request may last together.
-const questionPatience = 2
+// maxRequestTimeouts is how many time-outs the attempts of one request may last together.
+const maxRequestTimeouts = 2
 
 // Send sends a call until there is a usable response or the retries are used up, and reports the result to
-// Settings.OnResult. It returns the status of the last response, which is 304 only when the call has an ETag. Its errors
-// are the typed errors of this package, or the cause of ctx.
+// Settings.OnResult. It returns the status of the last response, 0 without one; without an error 304 means that what the
+// ETag of the call validates has not changed. Its errors are the typed errors of this package, and those of a BodyError,
+// or the cause of ctx.
 func (c *Client) Send(ctx context.Context, call *Call) (status int, err error) {
 	x := &exchange{Call: call}
 	err = c.send(ctx, x)
@@ -33,8 +34,8 @@ func (c *Client) send(ctx context.Context, x *exchange) error {
 	began := time.Now()
 	err := c.sendWithRetries(ctx, x, began)
 	if ctx.Err() == nil {
-		inOther := x.NoRetry || (x.CanShrink && IsTooLarge(err))
-		patience.recordFailure(err, time.Since(began)-x.waited, !inOther)
+		hasOther := x.NoRetry || (x.CanShrink && IsTooLarge(err))
+		patience.recordFailure(err, time.Since(began)-x.waited, !hasOther)
 		c.reportResult(ctx, x, err)
 	}
 	return err
@@ -58,7 +59,7 @@ func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 var errRetryRefusal = errors.New("refused, retried once")
 
 // sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. Together they last at most
-// questionPatience time-outs.
+// maxRequestTimeouts time-outs.
 func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)
@@ -72,10 +73,10 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 			err = c.attempt(ctx, x)
 		}
 		err = x.markPermanent(err)
-		most := questionPatience * c.settings.Timeout
-		if err != nil && most > 0 && (inAttempts >= most ||
-			time.Since(began)-x.waited >= most+c.settings.Retry.MaxInterval) {
-			err = permanent(err)
+		bound := maxRequestTimeouts * c.settings.Timeout
+		if err != nil && bound > 0 && (inAttempts >= bound ||
+			time.Since(began)-x.waited >= bound+c.settings.Retry.MaxInterval) {
+			err = asPermanent(err)
 		}
 		return struct{}{}, err
 	}
@@ -92,13 +93,13 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 		err = permanent.Unwrap()
 	}
 	if errors.Is(err, errRetryRefusal) {
-		return nil // it was not asked again: the caller has the answer
+		return nil // there was no further attempt: the caller has the response
 	}
 	return err
 }
 
-// permanent makes an error end the retries.
-func permanent(err error) error {
+// asPermanent returns an error that ends the retries.
+func asPermanent(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
@@ -111,8 +112,8 @@ func (x *exchange) markPermanent(err error) error {
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		return err
 	}
-	isNormal := x.ExpectsNotFound && errors.As(err, new(*NotFoundError))
-	refused := (err == nil && x.info.IsRefused) || (isTransientRefusal(err) && !isNormal)
+	isExpected := x.ExpectsNotFound && errors.As(err, new(*NotFoundError))
+	refused := (err == nil && x.info.IsRefused) || (isTransientRefusal(err) && !isExpected)
 	switch {
 	case refused && !x.refusalRetried && !x.TrustsRefusal && !x.NoRetry && !x.bypassLimits && !x.asApp():
 		x.refusalRetried = true
@@ -123,8 +124,8 @@ func (x *exchange) markPermanent(err error) error {
 	case err == nil:
 		return nil
 	}
-	isSmaller := IsTooLarge(err) && (x.CanShrink || x.IsSplit)
-	if errors.As(err, new(*UnavailableError)) && !x.NoRetry && !isSmaller {
+	hasSmaller := IsTooLarge(err) && (x.CanShrink || x.IsSplit)
+	if errors.As(err, new(*UnavailableError)) && !x.NoRetry && !hasSmaller {
 		return err
 	}
 	return backoff.Permanent(err)
