@@ -121,7 +121,7 @@ func (w *wireChange) entriesAndTallies(c *Change) error {
 		}
 		var data []byte
 		if err := decodeMode.Unmarshal(s.Data, &data); err != nil {
-			return fmt.Errorf("sample: %w", err)
+			return fmt.Errorf("entry: %w", err)
 		}
 		key, err := ParseEntryKey(s.Name, [2]string(s.Labels))
 		if err != nil {

@@ -5,8 +5,8 @@ package ledger
 
 import "math"
 
-// The wire types of earlier versions, which are read and never written. They share the parts that have not changed since;
-// a part that changes gets a type of its own here.
+// The wire types of earlier versions, which are read and never written. They share the parts that have not changed
+// since; a part that changes gets a type of its own here.
 
 // wireChange7 is a change of version 7.
 type wireChange7 struct {

@@ -114,7 +114,7 @@ func drawChange(t *rapid.T) Change {
 				rapid.String().Draw(t, "name"), rapid.Int64Range(0, math.MaxInt64).Draw(t, "repo"),
 				"b",
 			}, rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "data"), drawTime(t)}
-		}), 0, 3).Draw(t, "samples"),
+		}), 0, 3).Draw(t, "entries"),
 		Tallies: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Tally {
 			return Tally{TallyKey{rapid.String().Draw(t, "name"), [2]string{"", "x"}}, rapid.Uint64().Draw(t, "add")}
 		}), 0, 3).Draw(t, "tallies"),

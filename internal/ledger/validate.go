@@ -78,7 +78,7 @@ func (c *Change) validateEntries() error {
 	for i := range c.Entries {
 		s := &c.Entries[i]
 		if s.Repo < 0 || !areUTF8(s.Name, s.Sub) || !areStorable(s.Observed) || len(s.Data) > MaxEntry {
-			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
+			return fmt.Errorf("%w: entry %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}
 	for i := range c.Tallies {

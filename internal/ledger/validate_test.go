@@ -38,7 +38,7 @@ func TestMetadataRefusesInvalid(t *testing.T) {
 			r.Read = []StreamWindow{{Window: activity.Window{End: time.Unix(1<<50, 0)}}}
 		},
 		"an edge":  func(b *Batch, _ *RepoProgress) { b.Progress.Edge = time.Unix(-1<<50, 0) },
-		"a sample": func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
+		"an entry": func(b *Batch, _ *RepoProgress) { b.Entries = []Entry{{EntryKey: EntryKey{Name: "\xff"}}} },
 		"a tally": func(b *Batch,
 			_ *RepoProgress,
 		) {

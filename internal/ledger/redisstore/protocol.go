@@ -23,6 +23,12 @@ func (a *scriptArguments) value(name string, value any) {
 	a.valueNames, a.values = append(a.valueNames, name), append(a.values, value)
 }
 
+// rest appends the values that end the arguments, without their number.
+func (a *scriptArguments) rest(name string, values []any) {
+	a.valueNames = append(a.valueNames, name+"...")
+	a.values = append(a.values, values...)
+}
+
 // list appends the number of the values, and the values.
 func (a *scriptArguments) list(name string, values []any) {
 	a.value(name+"[]", len(values))

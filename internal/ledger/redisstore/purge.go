@@ -22,7 +22,7 @@ const (
 // purgeSet has the repositories that a pruning deletes, and their fields of other hashes than "cov".
 type purgeSet struct {
 	repos           []ledger.RepoProgress
-	totals, entries []any // fields of the hashes "carried" and "samples"
+	totals, entries []any // fields of the hashes "carried" and "samples" (the entries)
 }
 
 // findPurgeable returns the repositories that can be purged: gone, and without an event that is not carried. Readers of

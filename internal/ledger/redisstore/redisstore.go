@@ -15,7 +15,7 @@
 //	carried  hash    a user in a repository → totals of the events that were pruned
 //	cov      hash    the exceptions to full coverage of each repository: see coverage.go
 //	tallies  hash    shared operational counters
-//	samples  hash    replicated key-value entries
+//	samples  hash    the ledger's entries. The name is older than that word; it is stored, so it stays
 //
 // The keys are valid only together: each hash and the set have a marker with the epoch, meta has the number of their
 // fields, and the entries of the log are a chain (scripts/integrity.lua). When a key or an entry is missing, the next

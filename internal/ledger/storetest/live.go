@@ -55,9 +55,9 @@ func (l *live) apply(c ledger.Change) error {
 	l.view.Apply(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, sample := range c.Entries {
-		if sample.EntryKey == mark {
-			l.seen, _ = strconv.Atoi(string(sample.Data)) // as setMark wrote it
+	for _, entry := range c.Entries {
+		if entry.EntryKey == mark {
+			l.seen, _ = strconv.Atoi(string(entry.Data)) // as setMark wrote it
 		}
 	}
 	if l.view.IsCaughtUp() && l.mark != l.seen {
@@ -85,4 +85,22 @@ func (l *live) wait(n int) {
 		l.cond.Wait()
 	}
 	require.NoError(l.t, l.err)
+}
+
+// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
+// restart.
+func everywhere(
+	t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledgerview.View),
+) {
+	t.Helper()
+	setMark(t, *s, mark)
+	(*follower).wait(mark)
+	check((*follower).view)
+	check(LatestView(t, *s, org))
+	if h.Durable {
+		(*follower).stop()
+		*s = h.Open(t)
+		*follower = follow(t, *s, (*follower).view)
+		check(LatestView(t, *s, org))
+	}
 }

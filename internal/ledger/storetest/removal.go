@@ -22,24 +22,6 @@ func counted(view *ledgerview.View, user string) [2]uint64 {
 	return [2]uint64{values.Of[metricCommits], values.Of[ledgerview.MetricTotal]}
 }
 
-// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
-// restart.
-func everywhere(
-	t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledgerview.View),
-) {
-	t.Helper()
-	setMark(t, *s, mark)
-	(*follower).wait(mark)
-	check((*follower).view)
-	check(LatestView(t, *s, org))
-	if h.Durable {
-		(*follower).stop()
-		*s = h.Open(t)
-		*follower = follow(t, *s, (*follower).view)
-		check(LatestView(t, *s, org))
-	}
-}
-
 // removedAndRestored checks that removed events are in no window, that they are again when they are read again, and
 // that totals count each event once.
 func removedAndRestored(t *testing.T, h Harness) {
