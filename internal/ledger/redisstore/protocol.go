@@ -23,8 +23,8 @@ func (a *scriptArguments) value(name string, value any) {
 	a.valueNames, a.values = append(a.valueNames, name), append(a.values, value)
 }
 
-// rest appends the values that end the arguments, without their number.
-func (a *scriptArguments) rest(name string, values []any) {
+// remaining appends the values that end the arguments, without their number.
+func (a *scriptArguments) remaining(name string, values []any) {
 	a.valueNames = append(a.valueNames, name+"...")
 	a.values = append(a.values, values...)
 }

@@ -55,8 +55,8 @@ func readsOf(source string) (p protocol) {
 	for _, match := range regexp.MustCompile(`\b(value|list)\('(\w+)'\)`).FindAllStringSubmatch(source, -1) {
 		p.values = append(p.values, map[string]string{"value": match[2], "list": match[2] + "[]"}[match[1]])
 	}
-	rest := fmt.Sprintf(`for i = %d, #ARGV, \d+ do -- (\w+\.\.\.)`, len(p.values)+1)
-	p.values = append(p.values, firstGroups(rest, source)...)
+	remaining := fmt.Sprintf(`for i = %d, #ARGV, \d+ do -- (\w+\.\.\.)`, len(p.values)+1)
+	p.values = append(p.values, firstGroups(remaining, source)...)
 	p.results = append(firstGroups(`return \{ '([A-Z]+)'`, source), firstGroups(`return (0|1|granted)\b`, source)...)
 	slices.Sort(p.results)
 	p.results = slices.Compact(p.results)

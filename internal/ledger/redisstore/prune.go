@@ -213,7 +213,7 @@ func (p *pruning) carryArguments(limit time.Time, carry map[string]*ledger.Total
 	for field, sums := range carry {
 		totals = append(totals, field, formatTotals(sums))
 	}
-	a.rest("totals", totals)
+	a.remaining("totals", totals)
 	return a
 }
 
