@@ -87,7 +87,7 @@ func TestReadinessAndModeOfComponents(t *testing.T) {
 		"unhealthy": {func(s *replicaState) {
 			s.observe(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Unhealthy)))
 		}, false, health.Unhealthy},
-		"back again": {func(s *replicaState) {
+		"healthy after unhealthy": {func(s *replicaState) {
 			s.observe(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Unhealthy)))
 			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 		}, true, health.Healthy},
@@ -95,11 +95,11 @@ func TestReadinessAndModeOfComponents(t *testing.T) {
 			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.setPipelinesReady(false)
 		}, false, health.Unhealthy},
-		"another component in trouble": {func(s *replicaState) {
+		"recoverable error of another component": {func(s *replicaState) {
 			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.observe(exporter, componentstatus.NewRecoverableErrorEvent(errors.New("refused")))
 		}, true, health.Degraded},
-		"another component failed": {func(s *replicaState) {
+		"permanent error of another component": {func(s *replicaState) {
 			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.observe(exporter, componentstatus.NewPermanentErrorEvent(errors.New("broken")))
 		}, false, health.Unhealthy},

@@ -179,7 +179,7 @@ func TestSpecialActors(t *testing.T) {
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues))
-	require.Equal(t, StreamsOf(StreamCommits, StreamPulls, StreamComments), FirstStreams)
+	require.Equal(t, FirstStreams, StreamsOf(StreamCommits, StreamPulls, StreamComments))
 	require.Empty(t, Streams(0).String())
 	for _, s := range AllStreams() {
 		require.True(t, EveryStream.Has(s))

@@ -45,6 +45,7 @@ func TestKindTable(t *testing.T) {
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {
 		require.Equal(t, Stream(i), s)
-		require.Equal(t, []string{"commits", "pulls", "comments", "issues"}[i], s.String(), "a stored value keeps its meaning")
+		require.Equal(t, []string{"commits", "pulls", "comments", "issues"}[i], s.String(),
+			"a stored value keeps its meaning")
 	}
 }

@@ -31,21 +31,26 @@ type linesRequestCase struct {
 
 var (
 	fromStatistics = map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}}
-	fromCommits    = map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}, "unlinked_git_author": {10, 1}}
-	nobodysLines   = map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {0, 0}, "unlinked_git_author": {0, 0}}
-	oneAnswer      = map[string]map[string][2]uint64{"endless pages": fromStatistics}
-	onePage        = map[string]map[string][2]uint64{"endless pages": fromCommits}
+	fromCommits    = map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}, "unlinked_git_author": {
+		10,
+		1,
+	}}
+	zeroLines   = map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {0, 0}, "unlinked_git_author": {0, 0}}
+	oneResponse = map[string]map[string][2]uint64{"endless pages": fromStatistics}
+	onePage     = map[string]map[string][2]uint64{"endless pages": fromCommits}
 )
 
 var linesRequestCases = map[string]linesRequestCase{
-	"statistics":       {api: github.APIGraphQL, matches: isFirstPage(statsRoute), linesByFault: oneAnswer},
-	"REST statistics":  {api: github.APIREST, matches: isFirstPage(statsRoute), linesByFault: oneAnswer},
+	"statistics":       {api: github.APIGraphQL, matches: isFirstPage(statsRoute), linesByFault: oneResponse},
+	"REST statistics":  {api: github.APIREST, matches: isFirstPage(statsRoute), linesByFault: oneResponse},
 	"a week's commits": {api: github.APIGraphQL, matches: isQuery("Activity"), zeros: true},
-	"REST a week's commits": {api: github.APIREST, matches: isFirstPage(commitsRoute), zeros: true,
-		linesByFault: onePage},
+	"REST a week's commits": {
+		api: github.APIREST, matches: isFirstPage(commitsRoute), zeros: true,
+		linesByFault: onePage,
+	},
 	"REST one of these commits": {
 		api: github.APIREST, matches: isFirstPage(commitRoute), zeros: true,
-		linesByFault: map[string]map[string][2]uint64{"endless pages": fromCommits, "422": nobodysLines},
+		linesByFault: map[string]map[string][2]uint64{"endless pages": fromCommits, "422": zeroLines},
 	},
 }
 

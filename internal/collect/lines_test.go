@@ -415,24 +415,24 @@ func TestLinesOfARewrittenBranch(t *testing.T) {
 func TestCommitCaps(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		most, hourly int
-		hours        int
-		incomplete   bool
-		removed      uint64 // one for each commit that was read
+		maxCommits, maxHourly int
+		hours                 int
+		incomplete            bool
+		removed               uint64 // one for each commit that was read
 	}{
-		"all":                {500, 1000, 0, false, 180},
-		"exactly":            {180, 1000, 0, false, 180},
-		"cut":                {100, 1000, 0, true, 100},
-		"hour by hour":       {500, 70, 2, false, 180},
-		"hour by hour, cut":  {150, 70, 2, true, 150},
-		"a commit at a time": {3, 1, 2, true, 3},
+		"below both caps":           {500, 1000, 0, false, 180},
+		"exactly the cap":           {180, 1000, 0, false, 180},
+		"above the cap of the week": {100, 1000, 0, true, 100},
+		"above the cap of an hour":  {500, 70, 2, false, 180},
+		"above both caps":           {150, 70, 2, true, 150},
+		"one commit an hour":        {3, 1, 2, true, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			results := make(map[github.API]map[string][2]uint64)
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 				b := newLinesBench(t, api, busyWeekData(200), func(s *rounds.Settings) {
-					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
+					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.maxCommits, test.maxHourly, 1
 				})
 				b.zeroStatistics()
 				b.passAndRound()
@@ -443,7 +443,7 @@ func TestCommitCaps(t *testing.T) {
 					require.Zero(t, b.roundAfter(5*time.Minute).CommitReads, "the hour is not over")
 					if hour == 0 {
 						b.newTerm()
-						require.Zero(t, b.roundAfter(5*time.Minute).CommitReads, "neither is it for another leader")
+						require.Zero(t, b.roundAfter(5*time.Minute).CommitReads, "nor is it over for another leader")
 					}
 					b.clock.set(at.Truncate(time.Hour).Add(time.Hour))
 					b.passAndRound()

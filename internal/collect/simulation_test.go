@@ -103,8 +103,10 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 	}
 	settings := transport.Settings{
 		Endpoint: "https://api.github.com",
-		Retry: transport.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond,
-			MaxInterval: time.Millisecond},
+		Retry: transport.RetrySettings{
+			MaxAttempts: 2, InitialInterval: time.Millisecond,
+			MaxInterval: time.Millisecond,
+		},
 		RateLimit: budget.Policy{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},

@@ -105,7 +105,8 @@ func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 func unmarshalsItself(t reflect.Type) bool {
 	unmarshaler := reflect.TypeFor[confmap.Unmarshaler]()
 	isOwnModule := strings.HasPrefix(t.PkgPath(), module)
-	return !isOwnModule && t.Kind() == reflect.Struct && (t.Implements(unmarshaler) || reflect.PointerTo(t).Implements(unmarshaler))
+	return !isOwnModule && t.Kind() == reflect.Struct && (t.Implements(unmarshaler) ||
+		reflect.PointerTo(t).Implements(unmarshaler))
 }
 
 // keysOf returns the keys of a block with their types, those of embedded blocks included.

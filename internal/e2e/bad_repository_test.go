@@ -244,9 +244,9 @@ func TestLinesThatFail(t *testing.T) {
 		faults []githubtest.Match
 		lines  bool
 	}{
-		"graphql, alone":        {"graphql", []githubtest.Match{withLines, group}, true},
-		"graphql, not at all":   {"graphql", []githubtest.Match{withLines, group, {Operation: "Lines"}, single}, false},
-		"rest, a single commit": {"rest", []githubtest.Match{single}, false},
+		"graphql, lines apart": {"graphql", []githubtest.Match{withLines, group}, true},
+		"graphql, no lines":    {"graphql", []githubtest.Match{withLines, group, {Operation: "Lines"}, single}, false},
+		"rest, no lines":       {"rest", []githubtest.Match{single}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

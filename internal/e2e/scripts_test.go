@@ -31,12 +31,12 @@ func bash(t *testing.T, script string, env ...string) (string, error) {
 func TestTestDepsSelect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ installed, want string }{
-		"nothing but a library": {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
+		"only a library installed": {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
 		"Redis and Erlang": {
 			"libc6 libjemalloc2 redis-server redis-tools erlang-base",
 			"redis-server redis-tools erlang-base erlang-crypto",
 		},
-		"removed, but its files": {
+		"removed package with its configuration files": {
 			"libc6 libjemalloc2:config-files",
 			"redis-server redis-tools erlang-base erlang-crypto libjemalloc2",
 		},

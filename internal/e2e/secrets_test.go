@@ -68,7 +68,7 @@ func TestSecretsInAddresses(t *testing.T) {
 				"orgs::N::auth", "HTTPS_PROXY",
 			},
 		},
-		"of other clients": {
+		"addresses of other clients": {
 			map[string]string{
 				"LEASES": "h:6380,password=hunter2,ssl=True", "STATE": "hunter2@h:6379", "BROKER": "me:hunter2@h:5672",
 				"GITHUB": "https://ghe.example/api/v3?token=hunter2", "PROXY": "me:hunter2@proxy:3128",

@@ -48,7 +48,7 @@ func TestDamagedStorage(t *testing.T) {
 	refused := func(want ...string) {
 		t.Helper()
 		gx := run()
-		require.Eventually(t, gx.HasExited, 20*time.Second, 10*time.Millisecond, "the collector goes on")
+		require.Eventually(t, gx.HasExited, 20*time.Second, 10*time.Millisecond, "the collector continues")
 		for _, text := range want {
 			require.Contains(t, gx.Output(), text)
 		}
@@ -63,9 +63,12 @@ func TestDamagedStorage(t *testing.T) {
 	require.NoError(t, err)
 	page := os.Getpagesize()
 	for name, damage := range map[string]func([]byte) []byte{
-		"both heads":     func(b []byte) []byte { return append(bytes.Repeat([]byte{1}, 2*page), b[2*page:]...) },
-		"half of it":     func(b []byte) []byte { return b[:page] },
-		"something else": func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
+		"meta pages overwritten": func(b []byte) []byte {
+			return append(bytes.Repeat([]byte{1}, 2*page),
+				b[2*page:]...)
+		},
+		"truncated to one page": func(b []byte) []byte { return b[:page] },
+		"another format":        func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
 	} {
 		t.Log(name)
 		require.NoError(t, os.WriteFile(file, damage(bytes.Clone(good)), 0o600))

@@ -34,7 +34,8 @@ var deniedInNames = setOf(
 
 // deniedWords are replaced by the technical word, in comments, messages and documents.
 var deniedWords = regexp.MustCompile(`(?i)\b(nobody|somebody|everybody|whoever|told|untold|tells|anew|` +
-	`honest(?:ly)?|in vain|puts? off|putting off|out of reach|never mind|loses? its memory|lost its memory|without a sign|no sign of)\b`)
+	`honest(?:ly)?|in vain|puts? off|putting off|out of reach|never mind|loses? its memory|` +
+	`lost its memory|without a sign|no sign of)\b`)
 
 // setOf returns a set of words.
 func setOf(words ...string) map[string]bool {
