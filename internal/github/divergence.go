@@ -141,7 +141,7 @@ type reverseComparison struct {
 // reverseComparisonFormat and objectNames must be valid as a whole: each row decides which commits exist.
 var (
 	reverseComparisonFormat = format[*reverseComparison]{check: checkReverseComparison}
-	objectNames             = format[[]*objectName]{check: checkObjectNames}
+	objectNames             = format[[]*objectName]{maxRows: perPage, check: checkObjectNames}
 )
 
 // checkReverseComparison refuses a comparison that lacks its status, its total, or the name of a commit.

@@ -16,6 +16,8 @@ import (
 type format[T any] struct {
 	// decodeFields decodes a body field by field that cannot be decoded as a whole; nil where that is an error.
 	decodeFields func(body []byte, into *T) (map[int]fieldErrors, error)
+	// maxRows bounds the elements of a list that is the body; 0 for a body that is an object.
+	maxRows int
 	// check refuses data that lacks what every response has, because a missing value would be taken for zero.
 	check func(data T, info restPage) error
 }
@@ -23,6 +25,11 @@ type format[T any] struct {
 // decode decodes a body. The second result has the rows with a value that cannot be decoded, by index.
 func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	var data T
+	if f.maxRows > 0 {
+		if err := checkListLength(body, f.maxRows, 1); err != nil {
+			return data, nil, err
+		}
+	}
 	strict := transport.DecodeJSON(body, &data)
 	if strict == nil || f.decodeFields == nil || !json.Valid(body) {
 		return data, nil, strict
@@ -39,6 +46,7 @@ func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 // does not matter. Without any, all are used.
 func listFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
 	return format[[]*T]{
+		maxRows: perPage,
 		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) {
 			return decodeRows(body, into, fields)
 		},

@@ -146,11 +146,14 @@ func decodeGraphQL(body []byte, into any, limit *rateLimitData) ([]graphqlError,
 		Data   json.RawMessage `json:"data"`
 		Errors []graphqlError  `json:"errors"`
 	}
+	if err := checkListLength(body, maxErrors, maxDepth); err != nil {
+		return nil, err
+	}
 	if err := transport.DecodeJSON(body, &response); err != nil {
 		return nil, err
 	}
-	if len(response.Errors) > maxErrors {
-		return nil, fmt.Errorf("a response with %d errors", len(response.Errors))
+	if err := checkListLength(response.Data, perPage, maxDepth); err != nil {
+		return nil, err
 	}
 	hasData := len(response.Data) > 0 && string(response.Data) != "null"
 	if hasData {

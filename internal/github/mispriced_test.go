@@ -77,5 +77,5 @@ func TestAbsurdAnswers(t *testing.T) {
 		5000) + `{}]}`
 	err = client.Discover(t.Context(), org, pages)
 	require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
-	require.Contains(t, err.Error(), "5001 errors")
+	require.Contains(t, err.Error(), "more than 2000 elements")
 }
