@@ -42,7 +42,8 @@ type Claim struct {
 	// again.
 	Retrying     bool `json:"open,omitempty"`
 	DeadLettered bool `json:"dead,omitempty"`
-	// LostBefore is how many jobs in a row for the window the queue confirmed before this one and never delivered.
+	// LostBefore is the number of jobs in a row for the window that the queue confirmed before this one and never
+	// delivered.
 	LostBefore int `json:"lost,omitempty"`
 }
 

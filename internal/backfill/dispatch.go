@@ -71,7 +71,8 @@ type streamKey struct {
 	stream activity.Stream
 }
 
-// miss is why a pass did not read a stream. It is uncounted until Dispatch has seen whether a job is in progress.
+// miss is the reason why a pass did not read a stream. It is uncounted until Dispatch has found out whether a job is in
+// progress.
 type miss struct {
 	reason      Reason
 	isUncounted bool
@@ -98,14 +99,14 @@ func (d *Dispatcher) RecordMiss(repo int64, s activity.Stream, reason Reason) {
 	d.misses[streamKey{repo, s}] = &miss{reason: reason, isUncounted: true}
 }
 
-// DispatchResult is what one call of Dispatch did.
+// DispatchResult has the numbers of one call of Dispatch.
 type DispatchResult struct {
 	// Published is the number of jobs that the queue confirmed, InProgress of those that had been published before,
 	// Deferred of those that the caps hold back.
 	Published, InProgress, Deferred int
-	// RetryAt is when the caps admit deferred jobs; zero when none was deferred.
+	// RetryAt is the time at which the caps admit deferred jobs; zero when none was deferred.
 	RetryAt time.Time
-	// Oldest is when the oldest job in progress was published; zero when there is none.
+	// Oldest is the publishing time of the oldest job in progress; zero when there is none.
 	Oldest time.Time
 	// RepeatedlyLost is the number of windows whose jobs the queue confirmed and did not deliver, RepeatedLossThreshold
 	// times or more in a row.
@@ -164,6 +165,7 @@ func (d *Dispatcher) updateLost(cov *ledger.Coverage, all []Claim, depth *Depth)
 	return live, stale
 }
 
+// claimIDs returns the ids of claims.
 func claimIDs(claims []Claim) []string {
 	ids := make([]string, len(claims))
 	for i := range claims {
@@ -299,6 +301,7 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }
 
+// countEnqueued counts published jobs by reason, and their times for the rate cap.
 func (d *Dispatcher) countEnqueued(jobs []Job, now time.Time) {
 	reasons := make(map[Reason]int)
 	for i := range jobs {

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Result is how a delivery ended. Its text is a label of a metric.
+// Result is the end of a job. Its text is a label of a metric.
 type Result string
 
 // The results. A job that was deferred has none.

@@ -17,7 +17,7 @@ type CooldownSettings struct {
 	// NumOrgs returns the number of organizations that the failed requests must be about: where there are several, the
 	// failures of one must not stop the others. It is called with each failed request, without a lock. nil is one.
 	NumOrgs func() int
-	// Pause is how long no request is sent after that.
+	// Pause is the time for which no request is sent after that.
 	Pause time.Duration
 	// Probes is the number of good probes in a row that end the cooldown.
 	Probes int
@@ -96,6 +96,7 @@ func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (start
 	return &cause
 }
 
+// record adds a failed request.
 func (s *failureStreak) record(r Request) {
 	s.failed++
 	s.orgs[r.Org] = true
@@ -145,7 +146,7 @@ func (c *Cooldown) RecordProbe(failure error) (ended bool) {
 
 // CooldownError is the error of requests that are not sent during a cooldown.
 type CooldownError struct {
-	// Until is when the pause ends and probes start.
+	// Until is the time at which the pause ends and probes start.
 	Until time.Time
 	// API is that of the failed requests, Failures their number, Repositories the number of their repositories: 0 when
 	// they were about an organization as a whole.

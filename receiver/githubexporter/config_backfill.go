@@ -26,7 +26,7 @@ type BackfillConfig struct {
 	MaxAttempts int `mapstructure:"max_attempts"`
 	// CoalesceWindow is the step to which windows are aligned: gaps that are closer become one job.
 	CoalesceWindow time.Duration `mapstructure:"coalesce_window"`
-	// DedupTTL is how long the claim of a job may go without a refresh before the job is published again.
+	// DedupTTL is the time for which the claim of a job may go without a refresh before the job is published again.
 	DedupTTL time.Duration `mapstructure:"dedup_ttl"`
 	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization that are published in a minute; further ones are
 	// deferred.

@@ -68,7 +68,7 @@ func newLeases(config *Config, id component.ID, elected leaderElection) *leases 
 // hasNames reports whether the election has leases of any name.
 func (l *leases) hasNames() bool { return l.elector != nil && l.elector.HasNamedLeases() }
 
-// hashDigits is how many hexadecimal digits of the hash of the organizations a lease's name has.
+// hashDigits is the number of hexadecimal digits of the hash in a lease's name.
 const hashDigits = 8
 
 // ofReceiver returns the lease of all organizations of the receiver. Where the election has leases of any name it

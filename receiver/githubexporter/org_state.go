@@ -23,6 +23,7 @@ type orgState struct {
 	completeAt    time.Time     // end of the first pass of this process that saw all repositories; zero before
 }
 
+// newOrgState returns the state of a replica that does not lead. wake requests an emission now and must not block.
 func newOrgState(wake func()) *orgState { return &orgState{wake: wake} }
 
 // recordPass records the end of a pass, and requests an emission after the first one of a term. isComplete says that it

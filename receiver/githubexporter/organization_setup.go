@@ -22,7 +22,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// graceIntervals is how many scrape intervals the coverage may lag before the windows stop sliding.
+// graceIntervals is the number of scrape intervals by which the coverage may lag before the windows stop sliding.
 const graceIntervals = 3
 
 // sharedParts are the parts of an organization that several of its roles use.
@@ -120,6 +120,8 @@ func (r *replica) addRoles(org *organization, shared *sharedParts) {
 	}
 }
 
+// newPassLoop returns the pass loop of an organization. dispatcher is nil without backfill, rounds is nil where weekly
+// lines come from the commits.
 func (r *replica) newPassLoop(
 	org *organization, shared *sharedParts, dispatcher *gapDispatcher, rounds *lineRounds,
 ) *passLoop {
@@ -134,6 +136,7 @@ func (r *replica) newPassLoop(
 	}
 }
 
+// newCollector returns the collector of an organization that has its client and its view.
 func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect.Collector, error) {
 	config := org.config
 	filter, err := config.filter()

@@ -15,7 +15,8 @@ import (
 const (
 	// maxConcurrentRefreshes is the number of budgets that are read at a time.
 	maxConcurrentRefreshes = 8
-	// maxRefreshLead is how long before an emission the budgets are read, or a quarter of the interval if that is less.
+	// maxRefreshLead is the time before an emission at which the budgets are read, or a quarter of the interval if that
+	// is less.
 	maxRefreshLead = time.Second
 )
 

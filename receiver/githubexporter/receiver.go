@@ -36,6 +36,7 @@ type githubReceiver struct {
 	tasks    sync.WaitGroup
 }
 
+// newReceiver returns a receiver that Start starts.
 func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
 	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
 		ReceiverID: settings.ID, Transport: transportName, ReceiverCreateSettings: settings,

@@ -105,7 +105,7 @@ func (g *storageGuard) Batch(ctx context.Context, ops ...*storage.Operation) err
 // ping has started it.
 func (g *storageGuard) observe(size int, isProbe bool, do func() error) error {
 	if err := g.state.permanentError(); err != nil {
-		return err // the database may still hold its lock: it would never answer
+		return err // the database may still hold its lock, and would block for ever
 	}
 	operation := g.state.startOperation(time.Now())
 	err := g.recoverDamage(do)
@@ -132,7 +132,7 @@ func (g *storageGuard) Close(ctx context.Context) error {
 	return g.recoverDamage(func() error { return g.client.Close(ctx) })
 }
 
-// damageMessages are what the database says of a file that it cannot read
+// damageMessages are parts of the database's errors for a file that it cannot read
 // (https://pkg.go.dev/go.etcd.io/bbolt/errors).
 var damageMessages = []string{"invalid database", "version mismatch", "checksum error", "file size too small"}
 
@@ -156,7 +156,7 @@ func (g *storageGuard) recoverDamage(do func() error) (err error) {
 			return g.damaged(err)
 		}
 	}
-	if err.Error() == "timeout" { // what the database says when it did not get the lock of the file
+	if err.Error() == "timeout" { // the database's error when another process holds the lock of the file
 		const opened = "another process has the file %q in the directory of %q open, want a directory for each " +
 			"process: %w"
 		return fmt.Errorf(opened, g.file, g.extension, err)
@@ -164,6 +164,7 @@ func (g *storageGuard) recoverDamage(do func() error) (err error) {
 	return err
 }
 
+// damaged returns the error of a damaged file, with its name and the remedy.
 func (g *storageGuard) damaged(err error) error {
 	return fmt.Errorf("the file %q in the directory of %q is damaged: %w; %s", g.file, g.extension, err, moveAway)
 }

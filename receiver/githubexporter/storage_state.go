@@ -16,12 +16,13 @@ import (
 const (
 	// storageProbeKey is the key of the record that probes write. The store uses other keys.
 	storageProbeKey = "probe"
-	// storageTimeout is how long an operation may take before the storage counts as one that does not answer. A
-	// snapshot of a large ledger takes seconds.
+	// storageTimeout is the duration of an operation from which on the storage counts as hanging. A snapshot of a large
+	// ledger takes seconds.
 	storageTimeout = 15 * time.Second
 	// maxStorageProbe bounds the record of a probe in bytes.
 	maxStorageProbe = 16 << 20
-	// storageProbeMargin is what a probe writes beyond twice what could not be written: a database needs pages besides.
+	// storageProbeMargin is what a probe writes in bytes beyond twice the size that failed: a database needs further
+	// pages.
 	storageProbeMargin = 64 << 10
 )
 
@@ -95,6 +96,7 @@ func (s *storageState) permanentError() error {
 	return nil
 }
 
+// isPermanent reports whether an error is a PermanentError.
 func isPermanent(err error) bool { return errors.As(err, new(*health.PermanentError)) }
 
 // assess returns the present error of the storage, and the size in bytes of the record that a probe has to write to

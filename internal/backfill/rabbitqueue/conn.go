@@ -23,7 +23,7 @@ const (
 	dialTimeout       = 10 * time.Second
 	// closeTimeout bounds the closing handshake, to which a broken connection does not respond.
 	closeTimeout = 500 * time.Millisecond
-	// slowDialAfter is when a first attempt to connect is reported as failing; it goes on.
+	// slowDialAfter is the time after which a first attempt to connect is reported as failing; it goes on.
 	slowDialAfter  = 2 * time.Second
 	minRedialDelay = 250 * time.Millisecond
 	maxRedialDelay = 15 * time.Second
@@ -32,6 +32,7 @@ const (
 // ErrUnavailable is the error of operations on a broker that cannot be reached, or that blocks publishers.
 var ErrUnavailable = errors.New("RabbitMQ is not available")
 
+// unavailable returns an ErrUnavailable with its reason.
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 var (
@@ -53,6 +54,8 @@ type managedConn struct {
 	connected chan struct{} // closed when there is one
 }
 
+// newManagedConn returns a connection that run makes. name is shown in the broker's list of connections; onState is
+// called without a lock with each state, nil for connected; prepare is called with each new connection.
 func newManagedConn(
 	settings *Settings, name string, onState func(error), prepare func(*amqp.Connection) error,
 ) *managedConn {
@@ -268,6 +271,7 @@ func (c *managedConn) setConn(conn *amqp.Connection, err error) {
 	c.onState(err)
 }
 
+// logState logs a state of the connection.
 func (c *managedConn) logState(err error) {
 	if err != nil {
 		c.settings.Logger.Warn("RabbitMQ is not available; connecting again with backoff.",

@@ -95,6 +95,7 @@ type depthReader struct {
 	channel *amqp.Channel
 }
 
+// newDepthReader returns a reader on the connection of a publisher.
 func newDepthReader(p *publisher, s *sources) *depthReader {
 	return &depthReader{publisher: p, sources: s}
 }
@@ -106,6 +107,7 @@ func (d *depthReader) read(ctx context.Context, names []string) (map[string]amqp
 	return depths, err
 }
 
+// readLocked reads without reporting refusals. It holds d.mu.
 func (d *depthReader) readLocked(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -164,6 +166,7 @@ func (d *depthReader) openChannel() error {
 	return nil
 }
 
+// declarePassive reads the depth of one queue. d.mu is held.
 func (d *depthReader) declarePassive(name string) (amqp.Queue, error) {
 	return d.channel.QueueDeclarePassive(name, true, false, false, false, nil)
 }

@@ -15,15 +15,15 @@ import (
 // DeadLetter is a message in the dead-letter queue.
 type DeadLetter struct {
 	Job backfill.Job
-	// Invalid is why the message does not encode a job; nil when Job is valid.
+	// Invalid is the error of a message that does not encode a job; nil when Job is valid.
 	Invalid error
 	Body    []byte
-	// Reason is why it was dead-lettered, History its attempts, the oldest first; see HeaderHistory.
+	// Reason is the reason of the dead letter, History its attempts, the oldest first; see HeaderHistory.
 	Reason  string
 	History []string
 }
 
-// Decision is what ReviewDeadLetters does with a dead letter.
+// Decision is the operator's decision about a dead letter.
 type Decision int
 
 // The decisions. An invalid message is kept in place of being replayed.
@@ -76,6 +76,7 @@ type operatorChannel struct {
 	closeReason channelClose
 }
 
+// openOperatorChannel connects and opens a channel. close ends both.
 func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChannel, error) {
 	l := newManagedConn(
 		&settings,
@@ -150,6 +151,7 @@ func (o *operatorChannel) publishConfirmed(
 	}
 }
 
+// newDeadLetter returns a message of the dead-letter queue with its job and its headers.
 func newDeadLetter(d *amqp.Delivery) DeadLetter {
 	dead := DeadLetter{Body: d.Body}
 	dead.Job, dead.Invalid = backfill.Decode(d.Body)

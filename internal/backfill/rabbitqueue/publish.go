@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// maxUnconfirmed is how many messages are published before their confirms are awaited.
+	// maxUnconfirmed is the number of messages that are published before their confirms are awaited.
 	maxUnconfirmed = 128
 	// confirmTimeout bounds the wait for those confirms.
 	confirmTimeout = 15 * time.Second
@@ -68,6 +68,7 @@ type publisher struct {
 	hasConfirmed bool      // whether messages were confirmed on the channel
 }
 
+// newPublisher returns a publisher on a connection, which its caller runs.
 func newPublisher(settings *Settings, conns *managedConn) *publisher {
 	return &publisher{settings: settings, conns: conns, refusals: newRefusals(settings)}
 }
@@ -102,6 +103,7 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed
 	return confirmed, err
 }
 
+// publishLocked publishes without reporting refusals. It holds p.mu.
 func (p *publisher) publishLocked(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

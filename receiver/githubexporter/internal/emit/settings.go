@@ -83,7 +83,7 @@ type Settings struct {
 	Replica  Replica
 	// Interval is the time between two emissions.
 	Interval time.Duration
-	// ZeroFor is how long the shared counters of a new ledger are shown at 0.
+	// ZeroFor is the time for which the shared counters of a new ledger are shown at 0.
 	ZeroFor time.Duration
 	// Elected says that leaders are elected, FromLeader that only the leader of an organization emits it, Backfill
 	// that there are backfill jobs.
