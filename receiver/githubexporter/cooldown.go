@@ -21,8 +21,8 @@ type githubCooldown struct {
 	logger *zap.Logger
 }
 
-// newGitHubCooldown returns the cooldown that the configuration describes. monitor tells which organizations this
-// replica leads.
+// newGitHubCooldown returns the cooldown that the configuration describes. monitor has the organizations that
+// this replica leads.
 func newGitHubCooldown(config *Config, monitor *health.Monitor, logger *zap.Logger) *githubCooldown {
 	c := &config.GitHub.Health
 	return &githubCooldown{pause: c.Cooldown, logger: logger, Cooldown: health.NewCooldown(health.CooldownSettings{
