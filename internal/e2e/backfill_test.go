@@ -137,16 +137,7 @@ func addActivityOverSpan(d *githubtest.Dataset, repo string, i int, span, every 
 			return
 		}
 		id := int64(i)*1_000_000 + n
-		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo:        repo,
-			SHA:         fmt.Sprintf("%040x", id+1),
-			Login:       user,
-			AuthoredAt:  at,
-			CommittedAt: at,
-			Additions:   3,
-			Deletions:   1,
-			Parents:     1,
-		})
+		addCommit(d, repo, id, user, at)
 		number := int(n) + 1
 		d.Pulls = append(
 			d.Pulls,
@@ -362,22 +353,21 @@ func coalesceAround(at time.Time) time.Duration {
 	return step
 }
 
+// addCommit adds a commit with a number that is unique in the data.
+func addCommit(d *githubtest.Dataset, repo string, id int64, user *string, at time.Time) {
+	d.Commits = append(d.Commits, githubtest.Commit{
+		Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3,
+		Deletions: 1, Parents: 1,
+	})
+}
+
 // addBurst adds frequent events in the last part of the data.
 func addBurst(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
 	for n := range int64(span / every) {
 		at := d.Org.Until.Add(-span).Add(time.Duration(n) * every).Add(time.Duration(i%7) * time.Second)
 		id := int64(i)*1_000_000 + 500_000 + n
 		user := new(fmt.Sprintf("user-%d", i%5))
-		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo:        repo,
-			SHA:         fmt.Sprintf("%040x", id+1),
-			Login:       user,
-			AuthoredAt:  at,
-			CommittedAt: at,
-			Additions:   3,
-			Deletions:   1,
-			Parents:     1,
-		})
+		addCommit(d, repo, id, user, at)
 		d.Comments = append(
 			d.Comments,
 			githubtest.Comment{Repo: repo, Issue: 1, ID: id, Login: user, CreatedAt: at, UpdatedAt: at},

@@ -36,13 +36,7 @@ emit_interval: 1s
 // successful probe does not hide that readings fail; and when the faults end, every metric is correct.
 func TestCooldown(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/60)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 60*time.Second)
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, "{token: "+githubtest.DefaultToken+"}", server.URL))
 	gx.awaitComplete(t, org)
 	prom := startPrometheus(t, gx.metrics)

@@ -64,12 +64,7 @@ exec "$@"
 // keep their interval; what could not be recorded is recorded when there is space again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
-	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits,
-	})
-	timeline = server.Timeline()
+	_, server, timeline := serveData(t, time.Hour, time.Hour)
 	server.HideAfter(timeline.Start)
 	dir := t.TempDir()
 	disk, full := filepath.Join(dir, "disk"), filepath.Join(dir, "full")

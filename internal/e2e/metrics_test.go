@@ -46,19 +46,26 @@ retention: 1440h
 emit_interval: 1s
 `
 
+// serveData serves the data of loadData, of which the last part, of a length of `before`, arrives within a time from now.
+func serveData(t *testing.T, before, within time.Duration) (*githubtest.Dataset, *githubtest.Server,
+	githubtest.Timeline,
+) {
+	t.Helper()
+	data := loadData(t)
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Limits: highLimits,
+		Timeline: githubtest.EndingAt(data, before, time.Now(), before.Seconds()/within.Seconds()),
+	})
+	return data, server, server.Timeline()
+}
+
 // TestMetricsMatchTheData compares every activity metric of every user in every repository, as PromQL returns it, with
 // the data files: at three times while data arrive, and after a kill -9.
 func TestMetricsMatchTheData(t *testing.T) {
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			data := loadData(t)
-			// The last three days of the data arrive in the first 90 seconds, as far as they are let.
-			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
-			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits,
-			})
-			timeline = server.Timeline()
+			data, server, timeline := serveData(t, 72*time.Hour, 90*time.Second)
 			server.HideAfter(timeline.Start)
 
 			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api))

@@ -169,13 +169,7 @@ func TestClusterFailover(t *testing.T) {
 // events, no sum falls, and what it recorded is in Redis afterwards.
 func TestUnavailableRedisWithMemory(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 90*time.Second)
 	server.HideAfter(timeline.Start)
 	store := redistest.Start(t)
 	link := startProxy(t, store.Address)

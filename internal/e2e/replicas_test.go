@@ -307,13 +307,7 @@ emit_interval: 1s
 // of an earlier term is accepted; in the end every page is correct.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/240)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 240*time.Second)
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 3, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
 	awaitLeader(t, replicas)

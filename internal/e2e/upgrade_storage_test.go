@@ -24,12 +24,7 @@ func TestStorageUpgrade(t *testing.T) {
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			data := loadData(t)
-			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
-			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits,
-			})
-			timeline = server.Timeline()
+			data, server, timeline := serveData(t, 72*time.Hour, 400*time.Second)
 			server.HideAfter(timeline.Start)
 			receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api)
 			gx := newCollector(t, receiver)

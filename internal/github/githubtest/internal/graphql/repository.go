@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
@@ -145,18 +146,25 @@ func (e *execution) pullRequests(r *served.Repo, a args) (any, error) {
 		if base := a.str("baseRefName"); base != "" && base != r.DefaultBranch {
 			continue
 		}
-		key := served.SortKey(p.Created, int64(p.Number))
-		switch field {
-		case "UPDATED_AT":
-			key = served.SortKey(p.Updated, int64(p.Number))
-		case "COMMENTS":
-			key = fmt.Sprintf("%010d|%020d", len(e.Comments(p.Comments)), p.Number)
-		}
+		key := numberedKey(field, p.Created, p.Updated, p.Number, len(e.Comments(p.Comments)))
 		rows = append(rows, row{key: key, node: pullNode{p}})
 	}
 	return connect("PullRequestConnection", rows, a, desc)
 }
 
+// numberedKey returns the key of an issue or a pull request in an order by a field, and then by number.
+func numberedKey(field string, created, updated time.Time, number, comments int) string {
+	switch field {
+	case "UPDATED_AT":
+		return served.SortKey(updated, int64(number))
+	case "COMMENTS":
+		return fmt.Sprintf("%010d|%020d", comments, number)
+	default:
+		return served.SortKey(created, int64(number))
+	}
+}
+
+// issueConnection returns the issues, by creation unless the query has another order.
 func (e *execution) issueConnection(r *served.Repo, a args) (any, error) {
 	field, desc := a.order("CREATED_AT")
 	filter := a.sub("filterBy")
@@ -172,13 +180,7 @@ func (e *execution) issueConnection(r *served.Repo, a args) (any, error) {
 		if is.Updated.Before(since) || !wanted(is, a.strs("states")) || !wanted(is, filter.strs("states")) {
 			continue
 		}
-		key := served.SortKey(is.Created, int64(is.Number))
-		switch field {
-		case "UPDATED_AT":
-			key = served.SortKey(is.Updated, int64(is.Number))
-		case "COMMENTS":
-			key = fmt.Sprintf("%010d|%020d", len(e.Comments(is.Comments)), is.Number)
-		}
+		key := numberedKey(field, is.Created, is.Updated, is.Number, len(e.Comments(is.Comments)))
 		rows = append(rows, row{key: key, node: issueNode{is}})
 	}
 	return connect("IssueConnection", rows, a, desc)
