@@ -53,8 +53,8 @@ func mustDocument(name, text string) document {
 	return document{name: name, text: text, parsed: parsed}
 }
 
-// newGroupQueries makes the Activities queries for 1 to most repositories, by their number. In the text, a repository is
-// named by its index.
+// newGroupQueries makes the Activities queries for 1 to most repositories, by their number. In the text, a repository
+// is named by its index.
 func newGroupQueries(most int) map[int]document {
 	source := template.Must(template.ParseFS(documents, "queries/activities.graphql.tmpl"))
 	queries := make(map[int]document, most)

@@ -42,8 +42,8 @@ func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	return lenient, invalid, nil
 }
 
-// listFormat is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another field
-// does not matter. Without any, all are used.
+// listFormat is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another
+// field does not matter. Without any, all are used.
 func listFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
 	return format[[]*T]{
 		maxRows: perPage,
@@ -147,8 +147,8 @@ func decodeUsedFields[T any](raw []byte, into *T, fields []string) (fieldErrors,
 	return wrong, err
 }
 
-// isPresent reports whether a row has a field: hasValue says so, or the value cannot be decoded, then the row is dropped
-// later.
+// isPresent reports whether a row has a field: hasValue says so, or the value cannot be decoded, then the row is
+// dropped later.
 func (e fieldErrors) isPresent(hasValue bool, name string) bool { return hasValue || e[name] != nil }
 
 // restPage is what a REST response says beside its rows.

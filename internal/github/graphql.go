@@ -110,14 +110,16 @@ func sendQuery[T any](
 					fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, limit.decodeErr))
 			}
 			return transport.BodyInfo{
-				Points: limit.cost(), Quota: limit.quota(), IsRefused: err == nil && slices.ContainsFunc(errs, isWholeRefused),
+				Points: limit.cost(), Quota: limit.quota(),
+				IsRefused: err == nil && slices.ContainsFunc(errs, isWholeRefused),
 			}, err
 		},
 	})
 	return data, errs, limit.cost(), err
 }
 
-// maxCost bounds the reported cost of a query, in points: the largest query that GitHub accepts has half a million nodes.
+// maxCost bounds the reported cost of a query, in points: the largest query that GitHub accepts has half a million
+// nodes.
 const maxCost = 10_000
 
 // cost returns what the query cost, in points; 1 when the response does not have it.
@@ -139,8 +141,8 @@ func (r *rateLimitData) quota() budget.Quota {
 // maxErrors bounds the errors of a response: a page has at most some for each of its rows.
 const maxErrors = 2000
 
-// decodeGraphQL decodes the body of a response: its data into what into points to, its rate limit into limit. The error is
-// about the whole response, such as an exceeded limit; a missing part is in the errors that it returns.
+// decodeGraphQL decodes the body of a response: its data into what into points to, its rate limit into limit. The error
+// is about the whole response, such as an exceeded limit; a missing part is in the errors that it returns.
 func decodeGraphQL(body []byte, into any, limit *rateLimitData) ([]graphqlError, error) {
 	var response struct {
 		Data   json.RawMessage `json:"data"`

@@ -118,7 +118,8 @@ type groupPageSizes struct {
 	IssuesFirst  int  `json:"issuesFirst"`
 }
 
-// newGroupVariables returns the variables that select the first pages of several readings. Those have the same SkipLines.
+// newGroupVariables returns the variables that select the first pages of several readings. Those have the same
+// SkipLines.
 func newGroupVariables(several []*ReadRequest) groupVariables {
 	v := groupVariables{shared: groupPageSizes{
 		Lines:        !several[0].SkipLines,

@@ -4,7 +4,6 @@
 package github_test
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -181,41 +180,4 @@ func TestClientID(t *testing.T) {
 			require.Equal(t, !accepted, is[*transport.CredentialError](err), "%v", err)
 		}
 	})
-}
-
-// TestKeysWithoutLineBreaks are refused with what is wrong with them, and none of them is shown.
-func TestKeysWithoutLineBreaks(t *testing.T) {
-	t.Parallel()
-	_, pemKey := privateKey(t)
-	for name, test := range map[string]struct {
-		key  []byte
-		want string
-	}{
-		"escaped": {
-			bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`)),
-			`the two characters \n where line breaks belong`,
-		},
-		"escaped and quoted": {
-			[]byte(`"` + string(bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`))) + "\"\n"),
-			`the two characters \n`,
-		},
-		"one line": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte(" ")), "is on one line"},
-		"another": {
-			[]byte("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----"),
-			"no RSA key in PEM form",
-		},
-		"windows": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte("\r\n")), ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := transport.AppCredential(transport.AppSettings{AppID: 1, PrivateKey: fixed(test.key)})
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, test.want)
-			require.Less(t, len(err.Error()), 250)
-			require.NotContains(t, err.Error(), string(test.key[len(test.key)/2:len(test.key)/2+20]))
-		})
-	}
 }

@@ -214,7 +214,8 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 	size, shrank := c.state.pageSize.current(), false
 	for {
 		v.First = size
-		found, errs, err := runQuery[discoverData](ctx, c, queryOptions{canShrink: size > c.state.pageSize.smallest()}, v)
+		options := queryOptions{canShrink: size > c.state.pageSize.smallest()}
+		found, errs, err := runQuery[discoverData](ctx, c, options, v)
 		next, smaller := c.state.pageSize.next(size, err)
 		switch {
 		case err == nil && shrank:

@@ -19,7 +19,8 @@ var nullable = map[string]bool{
 	"databaseId": true, "rateLimit": true,
 }
 
-// latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each time.
+// latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each
+// time.
 const latestUpdateDepth = 5 // pulls.repositories.nodes.0.pullRequests
 
 // checkNulls returns the error of a null for which there is neither a reason nor an error: it would be taken for an
@@ -83,7 +84,8 @@ func checkValue(value any, path []any, explained map[string]bool) error {
 // canBeNull reports whether the value at a path may be null without an error.
 func canBeNull(path []any) bool {
 	name, _ := path[len(path)-1].(string)
-	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= latestUpdateDepth) || isListRow(path) {
+	isLatestUpdate := (path[0] == "pulls" || path[0] == "issues") && len(path) <= latestUpdateDepth
+	if nullable[name] || isLatestUpdate || isListRow(path) {
 		return true
 	}
 	if len(path) == 1 {

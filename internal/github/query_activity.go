@@ -19,8 +19,8 @@ func (d *activityData) repository() *repositoryActivity {
 	return d.ByName
 }
 
-// repositoryActivity is the repository in the data of the Activity and Activities queries. A stream that was not selected
-// is nil, and so is one that is missing.
+// repositoryActivity is the repository in the data of the Activity and Activities queries. A stream that was not
+// selected is nil, and so is one that is missing.
 type repositoryActivity struct {
 	DatabaseID int64 `json:"databaseId"`
 	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
@@ -96,8 +96,8 @@ type memberVariables struct {
 	memberIssues
 }
 
-// target returns the commit from which commits are listed: the requested one, or else the head of the default branch; nil
-// for none.
+// target returns the commit from which commits are listed: the requested one, or else the head of the default branch;
+// nil for none.
 func (a *repositoryActivity) target() *commitTarget {
 	if a.Object != nil {
 		return a.Object

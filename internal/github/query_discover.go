@@ -146,8 +146,8 @@ func newLatestUpdates(pulls, issues []*latestUpdateNode) latestUpdates {
 	}
 }
 
-// updatesByNodeID has the newest pull requests, or issues, by the node id of their repository. Those that the credential
-// may not read, or that GitHub did not return, are missing.
+// updatesByNodeID has the newest pull requests, or issues, by the node id of their repository. Those that the
+// credential may not read, or that GitHub did not return, are missing.
 type updatesByNodeID map[string]activity.LatestUpdate
 
 func newUpdatesByNodeID(nodes []*latestUpdateNode, list func(*latestUpdateNode) *latestUpdateList) updatesByNodeID {

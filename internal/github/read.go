@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// activityPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those for
-	// the streams of the Activity query, and those for the others. With the default settings both are less than a
+	// activityPatience and commentsPatience are how many time-outs the failed requests of one reading may last: those
+	// for the streams of the Activity query, and those for the others. With the default settings both are less than a
 	// scrape interval.
 	activityPatience = 6
 	commentsPatience = 2

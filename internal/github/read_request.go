@@ -107,8 +107,8 @@ type Sweep struct {
 	Present []activity.ID
 }
 
-// Validator makes the next request of a listing conditional. A response that has not changed costs nothing of the primary
-// limit
+// Validator makes the next request of a listing conditional. A response that has not changed costs nothing of the
+// primary limit
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate).
 // ETags depend on the token: after an App's hourly token was replaced, each response has changed once.
 type Validator struct {

@@ -15,9 +15,9 @@ import (
 // listingConcurrency bounds the pages of a listing, or the lookups, in flight.
 const listingConcurrency = 4
 
-// disabledStreams returns the streams that have nothing to read: pull requests and issues where they are switched off, and
-// comments where both are (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown
-// feature counts as switched on.
+// disabledStreams returns the streams that have nothing to read: pull requests and issues where they are switched off,
+// and comments where both are (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown feature counts as
+// switched on.
 func disabledStreams(pulls, issues *bool) activity.Streams {
 	var off activity.Streams
 	if isDisabled(pulls) {

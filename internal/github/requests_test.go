@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -368,17 +367,4 @@ func TestAppRefused(t *testing.T) {
 	})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "NONSENSE")
-}
-
-// TestSecretsHide from every way to print them.
-func TestSecretsHide(t *testing.T) {
-	t.Parallel()
-	_, pemKey := privateKey(t)
-	app, err := transport.AppCredential(transport.AppSettings{AppID: 1, InstallationID: 2, PrivateKey: fixed(pemKey)})
-	require.NoError(t, err)
-	for _, credential := range []transport.Credential{transport.TokenCredential("ghp_secret"), app} {
-		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-			require.Equal(t, "[REDACTED]", fmt.Sprintf(format, credential))
-		}
-	}
 }

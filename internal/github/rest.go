@@ -72,8 +72,8 @@ func requestREST[T any](ctx context.Context, c *Client, request restRequest, as 
 	return data, info, err
 }
 
-// hiddenRowsNotice returns the header of a list that leaves rows out because the credential is not authorized for single
-// sign-on; empty for none (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
+// hiddenRowsNotice returns the header of a list that leaves rows out because the credential is not authorized for
+// single sign-on; empty for none (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
 func hiddenRowsNotice(sso string) string {
 	if !strings.HasPrefix(sso, "partial-results") {
 		return ""

@@ -110,8 +110,8 @@ type refusedDocument struct {
 	until time.Time
 }
 
-// usableDocument returns the document without the optional fields that the schema lacks, or the error that it was refused
-// with.
+// usableDocument returns the document without the optional fields that the schema lacks, or the error that it was
+// refused with.
 func (s *schemaGaps) usableDocument(doc document, now time.Time) (document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -97,7 +97,9 @@ func (r *reader) checkIssuePage(data *repositoryActivity, errs []graphqlError) e
 	case data.Issues == nil || data.Issues.Nodes == nil:
 		return missingDataError(activityQuery, errs, "issues")
 	}
-	isIncomplete := func(n *issueNode) bool { return n == nil || (n.Closings == nil && n.invalid["timelineItems"] == nil) }
+	isIncomplete := func(n *issueNode) bool {
+		return n == nil || (n.Closings == nil && n.invalid["timelineItems"] == nil)
+	}
 	if slices.ContainsFunc(data.Issues.Nodes, isIncomplete) {
 		return missingDataError(activityQuery, errs, "issue at its index of the page")
 	}

@@ -224,7 +224,8 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 	return rows, "", nil
 }
 
-// graphqlPullEvents returns the events of a pull request and of its reviews, and requests the reviews that its row lacks.
+// graphqlPullEvents returns the events of a pull request and of its reviews, and requests the reviews that its row
+// lacks.
 func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
 	var events []activity.Event
 	if n.invalid == nil || n.invalid.hasOnly("reviews") {

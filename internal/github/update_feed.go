@@ -84,7 +84,7 @@ func (p *feedPosition) leaveGap(windowStart time.Time) {
 func (f *updateFeed[T]) read(ctx context.Context, r *reader) error {
 	windowStart, windowEnd := r.request.Since[f.stream], r.request.Until[f.stream]
 	p := f.start(r)
-	for pages := 0; pages < maxPages; pages++ {
+	for pages := range maxPages {
 		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: f.endpoint, path: r.path(f.path), query: f.query(p.since, p.number), etag: p.former.ETag,
 			noRetry: !p.gapStart.IsZero(),

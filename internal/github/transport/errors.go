@@ -63,7 +63,8 @@ func (e *LimitError) Error() string {
 	if e.Secondary {
 		kind = "secondary"
 	}
-	return e.Describe(fmt.Sprintf("%s rate limit of %s until %s", kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
+	return e.Describe(fmt.Sprintf("%s rate limit of %s until %s",
+		kind, e.Resource, e.RetryAt.UTC().Format(time.RFC3339)))
 }
 
 // NotFoundError says that something does not exist, or that the credential may not see it.

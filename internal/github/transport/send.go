@@ -16,9 +16,9 @@ import (
 const maxRequestTimeouts = 2
 
 // Send sends a call until there is a usable response or the retries are used up, and reports the result to
-// Settings.OnResult. It returns the status of the last response, 0 without one; without an error 304 means that what the
-// ETag of the call validates has not changed. Its errors are the typed errors of this package, and those of a BodyError,
-// or the cause of ctx.
+// Settings.OnResult. It returns the status of the last response, 0 without one; without an error 304 means that what
+// the ETag of the call validates has not changed. Its errors are the typed errors of this package, and those of a
+// BodyError, or the cause of ctx.
 func (c *Client) Send(ctx context.Context, call *Call) (status int, err error) {
 	x := &exchange{Call: call}
 	err = c.send(ctx, x)
