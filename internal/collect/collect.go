@@ -37,7 +37,7 @@ const (
 	signalSettleTime = 30 * time.Second
 )
 
-// Source reads activity from GitHub. Its errors are those of package github.
+// Source reads activity from GitHub. Its errors are those of the packages github and transport.
 type Source interface {
 	// Discover calls page for each page of the organization's repositories that the credential may read. Its error is a
 	// *github.IncompleteError when some are missing.

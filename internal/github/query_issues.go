@@ -5,6 +5,14 @@ package github
 
 import "time"
 
+// The numbers of issues in a page of GraphQL: of the first one beside commits and pull requests, which is one point
+// together, of the following ones, and of the smallest one.
+const (
+	issuesPageSize     = 20
+	issuesNextPageSize = 50
+	minIssuesPageSize  = 5
+)
+
 // issueNode is an issue in a listing.
 type issueNode struct {
 	Number    int64        `json:"number"`
@@ -57,11 +65,3 @@ type memberIssues struct {
 	Issues      bool    `json:"issues"`
 	IssuesSince *string `json:"issuesSince"`
 }
-
-// The numbers of issues in a page of GraphQL: of the first one beside commits and pull requests, which is one point
-// together, of the following ones, and of the smallest one.
-const (
-	issuesPageSize     = 20
-	issuesNextPageSize = 50
-	minIssuesPageSize  = 5
-)

@@ -8,6 +8,14 @@ import (
 	"time"
 )
 
+// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
+// the following ones, and of the smallest one.
+const (
+	pullsPageSize     = 25
+	pullsNextPageSize = 50
+	minPullsPageSize  = 5
+)
+
 // memberPulls select the first pull requests of a repository in a query for several.
 type memberPulls struct {
 	Pulls bool `json:"pulls"`
@@ -61,11 +69,3 @@ type pullVariables struct {
 	PullsFirst int     `json:"pullsFirst"`
 	PullsAfter *string `json:"pullsAfter"`
 }
-
-// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
-// the following ones, and of the smallest one.
-const (
-	pullsPageSize     = 25
-	pullsNextPageSize = 50
-	minPullsPageSize  = 5
-)

@@ -10,6 +10,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
+// maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
+const maxPages = 5000
+
 // reader reads one repository.
 type reader struct {
 	client  *Client
@@ -58,9 +61,6 @@ func (r *reader) wants(s activity.Stream) bool { return r.request.Streams.Has(s)
 func clampLines(n int) uint32 {
 	return uint32(min(max(0, n), 1<<31))
 }
-
-// maxPages bounds the pages of a listing with either API, so that a next page that never ends does end.
-const maxPages = 5000
 
 // errEndless returns the error of a listing whose next page never ends.
 func errEndless(endpoint string) error {

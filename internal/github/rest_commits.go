@@ -14,6 +14,36 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
+// commitFields are the fields of a commit that are used.
+var commitFields = []string{"sha", "commit", "author", "parents", "stats"}
+
+// detailConcurrency bounds the requests for single commits in flight.
+const detailConcurrency = 4
+
+// comparisonStatuses are how one commit may relate to another.
+var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
+
+const (
+	commitsEndpoint = "/repos/{owner}/{repo}/commits"
+	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
+	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
+)
+
+type (
+	// commitRowList is a page of a listing of commits; a row that cannot be decoded keeps its index.
+	commitRowList = []*gogithub.RepositoryCommit
+	// fetchCommits requests a page of commits by its number.
+	fetchCommits func(ctx context.Context, number string) (commitRowList, restPage, error)
+)
+
+// commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
+// what one commit has and another has not.
+var (
+	commitRows       = listFormat(isCompleteCommit, commitFields...)
+	commitObject     = objectFormat(hasLines, commitFields...)
+	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
+)
+
 // isCompleteCommit reports whether a row has what every commit has.
 func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
 	committer := r.GetCommit().GetCommitter()
@@ -55,15 +85,6 @@ func decodeComparison(body []byte, into **gogithub.CommitsComparison) (map[int]f
 	return invalid, err
 }
 
-// commitFields are the fields of a commit that are used.
-var commitFields = []string{"sha", "commit", "author", "parents", "stats"}
-
-// detailConcurrency bounds the requests for single commits in flight.
-const detailConcurrency = 4
-
-// comparisonStatuses are how one commit may relate to another.
-var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
-
 // isIncomparable reports whether one of two commits does not exist.
 func isIncomparable(err error) bool {
 	gone, ok := errors.AsType[*transport.NotFoundError](err)
@@ -98,24 +119,3 @@ func (r *reader) toRestCommits(rows commitRowList, invalid map[int]fieldErrors) 
 	}
 	return commits
 }
-
-const (
-	commitsEndpoint = "/repos/{owner}/{repo}/commits"
-	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
-	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
-)
-
-type (
-	// commitRowList is a page of a listing of commits; a row that cannot be decoded keeps its index.
-	commitRowList = []*gogithub.RepositoryCommit
-	// fetchCommits requests a page of commits by its number.
-	fetchCommits func(ctx context.Context, number string) (commitRowList, restPage, error)
-)
-
-// commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
-// what one commit has and another has not.
-var (
-	commitRows       = listFormat(isCompleteCommit, commitFields...)
-	commitObject     = objectFormat(hasLines, commitFields...)
-	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
-)
