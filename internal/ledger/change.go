@@ -36,16 +36,16 @@ const SnapshotChunk = 5000
 
 // PurgedRepos returns the ids of the repositories that are purged, nil when there are none.
 func (p *Progress) PurgedRepos() map[int64]bool {
-	var forgotten map[int64]bool
+	var purged map[int64]bool
 	for i := range p.Repos {
 		if p.Repos[i].Presence == PresencePurged {
-			if forgotten == nil {
-				forgotten = make(map[int64]bool)
+			if purged == nil {
+				purged = make(map[int64]bool)
 			}
-			forgotten[p.Repos[i].ID] = true
+			purged[p.Repos[i].ID] = true
 		}
 	}
-	return forgotten
+	return purged
 }
 
 // CarriedTotals are the totals of a user's pruned events in a repository.

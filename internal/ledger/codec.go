@@ -44,6 +44,7 @@ var (
 	}.DecMode())
 )
 
+// must returns a mode whose options are constants, and panics on an error of theirs.
 func must[T any](mode T, err error) T {
 	if err != nil {
 		panic(err) // the options are constants
@@ -67,10 +68,10 @@ type wireChange struct {
 
 // wireHead is the first part of a change.
 type wireHead struct {
-	Flags  uint8
-	Began  int64 // when the ledger started
-	Pruned int64
-	Edge   int64
+	Flags        uint8
+	LedgerStart  int64 // when the ledger started
+	PrunedBefore int64
+	Edge         int64
 }
 
 // wireTables has the actors and the repositories of the events, which name them by their places.
@@ -81,15 +82,17 @@ type wireTables struct {
 
 const (
 	flagReset = 1 << iota
-	flagCaught
+	flagCaughtUp
 )
 
+// wireActor is a row of the table of actors.
 type wireActor struct {
 	_     struct{} `cbor:",toarray"`
 	ID    int64
 	Login string
 }
 
+// wireEvent is an event. Its repository and its actor are named by their places in the tables.
 type wireEvent struct {
 	_        struct{} `cbor:",toarray"`
 	Kind     uint8
@@ -108,6 +111,7 @@ type wireKey struct {
 	ID   []byte // without leading zeros
 }
 
+// wireCarried are the carried totals of a user in a repository.
 type wireCarried struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
@@ -115,36 +119,38 @@ type wireCarried struct {
 	Totals []uint64 // id, value, id, value, ... of those that are not zero
 }
 
+// wireProgress is the progress of a repository.
 type wireProgress struct {
 	_ struct{} `cbor:",toarray"`
 	wireRepo
-	Signals       *wireSignals
-	Presence      uint8
-	GoneSince     int64
-	Missed, Read  []wireWindow
-	Tips, Settled []string
-	Has           uint8 // streams
+	Signals            *wireSignals
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
+	Streams            uint8 // streams
 }
 
 // wireRepo is the first part of a repository's progress.
 type wireRepo struct {
-	ID             int64
-	Name           string
-	Contact, Since int64
-	Observed       int64 // the time of the signals
+	ID               int64
+	Name             string
+	FirstSeen, Since int64
+	Observed         int64 // the time of the signals
 }
 
+// wireSignals are the signals of a repository.
 type wireSignals struct {
 	_        struct{} `cbor:",toarray"`
 	Streams  uint8
 	Head     string
 	PushedAt int64
 	wireLatest
-	HeadAt   int64
-	Archived bool
-	Off      uint8 // the disabled streams
-	OffSince int64
-	Branch   string
+	HeadReadAt    int64
+	Archived      bool
+	Disabled      uint8 // the disabled streams
+	DisabledSince int64
+	Branch        string
 }
 
 // wireLatest are the pull request and the issue that were updated last.
@@ -153,12 +159,14 @@ type wireLatest struct {
 	IssueNumber, IssueUpdated int64
 }
 
+// wireWindow is a window of a stream, in Unix seconds.
 type wireWindow struct {
 	_          struct{} `cbor:",toarray"`
 	Stream     uint8
 	Start, End int64
 }
 
+// wireEntry is an entry with the labels of its key.
 type wireEntry struct {
 	_        struct{} `cbor:",toarray"`
 	Name     string
@@ -167,6 +175,7 @@ type wireEntry struct {
 	Observed int64
 }
 
+// wireTally is an increment of a tally.
 type wireTally struct {
 	_      struct{} `cbor:",toarray"`
 	Name   string
@@ -201,6 +210,7 @@ type table[T comparable] struct {
 	list    []T
 }
 
+// index returns the place of a value, which it appends when the table does not have it.
 func (t *table[T]) index(v T) uint32 {
 	if n, ok := t.indexes[v]; ok {
 		return n
@@ -214,17 +224,19 @@ func (t *table[T]) index(v T) uint32 {
 	return n
 }
 
+// toWire returns the wire type of a valid change.
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
 	w := &wireChange{wireHead: wireHead{
-		Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore), Edge: encodeTime(c.Progress.Edge),
+		LedgerStart: encodeTime(c.LedgerStart), PrunedBefore: encodeTime(c.PrunedBefore),
+		Edge: encodeTime(c.Progress.Edge),
 	}}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
 	if c.CaughtUp {
-		w.Flags |= flagCaught
+		w.Flags |= flagCaughtUp
 	}
 	for i := range c.Events {
 		e := &c.Events[i]
@@ -263,6 +275,7 @@ func toWire(c *Change) *wireChange {
 	return w
 }
 
+// keysToWire returns the wire types of keys, and adds their repositories to the table.
 func keysToWire(keys []activity.Key, repos *table[int64]) []wireKey {
 	var list []wireKey
 	for _, k := range keys {
@@ -279,14 +292,15 @@ func nonNil(data []byte) []byte {
 	return data
 }
 
+// progressToWire returns the wire type of the progress of a repository.
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
 		wireRepo: wireRepo{
-			ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
+			ID: p.ID, Name: p.Name, FirstSeen: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
 			Observed: encodeTime(p.Observed),
 		},
 		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
-		Read: windowsToWire(p.Read), Tips: p.Tips, Settled: p.ResolvedTips, Has: uint8(p.Streams),
+		Read: windowsToWire(p.Read), Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: uint8(p.Streams),
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
@@ -295,13 +309,14 @@ func progressToWire(p *RepoProgress) wireProgress {
 				PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
 				IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
 			},
-			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled),
-			OffSince: encodeTime(s.DisabledSince), Branch: s.Branch,
+			HeadReadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Disabled: uint8(s.Disabled),
+			DisabledSince: encodeTime(s.DisabledSince), Branch: s.Branch,
 		}
 	}
 	return w
 }
 
+// windowsToWire returns the wire types of windows.
 func windowsToWire(list []StreamWindow) []wireWindow {
 	var w []wireWindow
 	for _, sw := range list {
@@ -321,6 +336,7 @@ func encodeTime(t time.Time) int64 {
 	return t.Unix()
 }
 
+// trimID returns an id without its leading zeros.
 func trimID(id activity.ID) []byte {
 	for i, b := range id {
 		if b != 0 {

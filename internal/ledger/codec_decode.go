@@ -63,8 +63,8 @@ func decodeWire(version byte, body []byte) (*wireChange, error) {
 // change returns the change of a frame; it is not validated yet.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
-		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaught != 0,
-		LedgerStart: decodeTime(w.Began), PrunedBefore: decodeTime(w.Pruned),
+		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaughtUp != 0,
+		LedgerStart: decodeTime(w.LedgerStart), PrunedBefore: decodeTime(w.PrunedBefore),
 		Progress: Progress{Edge: decodeTime(w.Edge)},
 	}
 	if err := w.events(&c); err != nil {
@@ -97,6 +97,7 @@ func (w *wireChange) change() (Change, error) {
 	return c, w.entriesAndTallies(&c)
 }
 
+// keys decodes keys of events.
 func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	var keys []activity.Key
 	for _, wk := range list {
@@ -111,6 +112,7 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	return keys, nil
 }
 
+// entriesAndTallies adds the entries and the tallies to a change. It leaves out entries that no version has written.
 func (w *wireChange) entriesAndTallies(c *Change) error {
 	for _, s := range w.Entries {
 		if len(s.Labels) != len(EntryKey{}.Labels()) {
@@ -138,10 +140,12 @@ func (w *wireChange) entriesAndTallies(c *Change) error {
 	return nil
 }
 
+// actor returns the actor at a place in the table, which the caller has checked.
 func (w *wireChange) actor(place uint32) activity.Actor {
 	return activity.Actor{ID: w.Actors[place].ID, Login: w.Actors[place].Login}
 }
 
+// events adds the events to a change.
 func (w *wireChange) events(c *Change) error {
 	for i := range w.Events {
 		e, err := w.event(&w.Events[i])
@@ -153,6 +157,7 @@ func (w *wireChange) events(c *Change) error {
 	return nil
 }
 
+// event decodes an event.
 func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	e := activity.Event{
 		Kind: activity.Kind(we.Kind), Time: time.Unix(int64(we.At), 0).UTC(),
@@ -168,26 +173,28 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	return e, nil
 }
 
+// progress decodes the progress of a repository.
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
-		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since),
+		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.FirstSeen), Since: decodeTime(w.Since),
 		Observed: decodeTime(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
-		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), TipChanges: TipChanges{w.Tips, w.Settled},
-		Streams: activity.Streams(w.Has),
+		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read),
+		TipChanges: TipChanges{w.Tips, w.ResolvedTips}, Streams: activity.Streams(w.Streams),
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadAt), Archived: s.Archived,
-			PushedAt: decodeTime(s.PushedAt),
+			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadReadAt),
+			Archived: s.Archived, PushedAt: decodeTime(s.PushedAt),
 			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: decodeTime(s.PullUpdated)},
 			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: decodeTime(s.IssueUpdated)},
-			Disabled: activity.Streams(s.Off), DisabledSince: decodeTime(s.OffSince), Branch: s.Branch,
+			Disabled: activity.Streams(s.Disabled), DisabledSince: decodeTime(s.DisabledSince), Branch: s.Branch,
 		}
 	}
 	return p
 }
 
+// windowsFromWire decodes windows.
 func windowsFromWire(list []wireWindow) []StreamWindow {
 	var sw []StreamWindow
 	for _, w := range list {

@@ -26,11 +26,11 @@ type wireChange7 struct {
 type wireProgress7 struct {
 	_ struct{} `cbor:",toarray"`
 	wireRepo
-	Signals       *wireSignals
-	Presence      uint8
-	GoneSince     int64
-	Missed, Read  []wireWindow
-	Tips, Settled []string
+	Signals            *wireSignals
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
 }
 
 // decode7 decodes a body of version 7 into the present types.
@@ -40,13 +40,13 @@ func decode7(body []byte) (*wireChange, error) {
 		return nil, err
 	}
 	w := &wireChange{
-		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried, Entries: old.Entries,
-		Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
+		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried,
+		Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
 	}
 	for _, p := range old.Progress {
 		w.Progress = append(w.Progress, wireProgress{
 			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
-			Read: p.Read, Tips: p.Tips, Settled: p.Settled,
+			Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips,
 		})
 	}
 	return w, nil
@@ -64,6 +64,7 @@ type wireChange4 struct {
 	Tallies  []wireTally
 }
 
+// wireEvent4 has two numbers of lines.
 type wireEvent4 struct {
 	_                    struct{} `cbor:",toarray"`
 	Kind                 uint8
@@ -74,6 +75,7 @@ type wireEvent4 struct {
 	Additions, Deletions uint32
 }
 
+// wireCarried4 has the totals in a fixed order: see LegacyTotalIDs.
 type wireCarried4 struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
@@ -81,6 +83,7 @@ type wireCarried4 struct {
 	Totals []uint64
 }
 
+// wireProgress4 has no tips.
 type wireProgress4 struct {
 	_ struct{} `cbor:",toarray"`
 	wireRepo
@@ -90,14 +93,15 @@ type wireProgress4 struct {
 	Missed, Read []wireWindow
 }
 
+// wireSignals4 have no disabled streams and no branch.
 type wireSignals4 struct {
 	_        struct{} `cbor:",toarray"`
 	Streams  uint8
 	Head     string
 	PushedAt int64
 	wireLatest
-	HeadAt   int64
-	Archived bool
+	HeadReadAt int64
+	Archived   bool
 }
 
 // wireSignals2 are the signals of versions 1 and 2.
@@ -120,7 +124,7 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 		err := decodeMode.Unmarshal(data, &old)
 		*w = wireSignals4{
 			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, wireLatest: old.wireLatest,
-			HeadAt: math.MinInt64,
+			HeadReadAt: math.MinInt64,
 		}
 		return err
 	}
@@ -163,8 +167,8 @@ func (p *wireProgress4) upgrade() wireProgress {
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, wireLatest: s.wireLatest, HeadAt: s.HeadAt,
-			Archived: s.Archived, OffSince: math.MinInt64,
+			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, wireLatest: s.wireLatest, HeadReadAt: s.HeadReadAt,
+			Archived: s.Archived, DisabledSince: math.MinInt64,
 		}
 	}
 	return w

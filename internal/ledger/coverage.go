@@ -94,6 +94,7 @@ func (c *Coverage) Apply(p Progress) {
 	}
 }
 
+// applyRepo applies the progress of a repository, which it introduces or purges.
 func (c *Coverage) applyRepo(p *RepoProgress) {
 	if p.Presence == PresencePurged {
 		delete(c.Repos, p.ID)
@@ -113,6 +114,7 @@ func (c *Coverage) applyRepo(p *RepoProgress) {
 	}
 }
 
+// apply applies progress to a recorded repository. Windows that were read win over missed ones.
 func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
@@ -285,6 +287,7 @@ func (c *Coverage) AsProgress() Progress {
 	return p
 }
 
+// asProgress returns the progress that introduces this repository.
 func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{
 		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams, Observed: r.Observed,

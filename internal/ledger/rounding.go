@@ -22,6 +22,7 @@ func (p *Progress) roundToSeconds() Progress {
 	return w
 }
 
+// roundToSeconds rounds all times: missed windows to larger ones, read windows to smaller ones.
 func (p *RepoProgress) roundToSeconds() {
 	p.FirstSeen, p.Since, p.Observed, p.GoneSince = FloorSecond(p.FirstSeen), FloorSecond(p.Since),
 		FloorSecond(p.Observed), FloorSecond(p.GoneSince)
@@ -49,6 +50,7 @@ func (p *RepoProgress) roundToSeconds() {
 	}
 }
 
+// roundEntries returns a copy of entries with their times rounded down.
 func roundEntries(list []Entry) []Entry {
 	list = slices.Clone(list)
 	for i := range list {
@@ -73,6 +75,7 @@ func (p *Progress) clipMissed(before time.Time) {
 // FloorSecond returns a time in UTC, rounded down to a whole second.
 func FloorSecond(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
+// ceilSecond returns a time in UTC, rounded up to a whole second.
 func ceilSecond(t time.Time) time.Time {
 	if floor := FloorSecond(t); floor.Before(t) {
 		return floor.Add(time.Second)

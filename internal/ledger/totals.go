@@ -55,6 +55,7 @@ func TotalSpecs() [NumTotals]TotalSpec { return totalSpecs }
 // MeasureTotal returns the index in Totals of the sum of a kind's measure, by the measure's index in the kind.
 func MeasureTotal(k activity.Kind, measure int) int { return firstMeasure[k.Index()] + measure }
 
+// makeTotalSpecs derives the totals from the table of kinds.
 func makeTotalSpecs() (specs [NumTotals]TotalSpec, firstMeasure [activity.NumKinds]int) {
 	next := activity.NumKinds
 	for _, kind := range activity.Kinds() {

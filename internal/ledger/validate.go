@@ -50,6 +50,7 @@ func (c *Change) validate() error {
 	return c.validateMetadata()
 }
 
+// validate returns an error for totals of no repository or of an invalid actor.
 func (c *CarriedTotals) validate() error {
 	if c.Repo <= 0 {
 		return activity.ErrRepo
@@ -74,6 +75,7 @@ func (c *Change) validateMetadata() error {
 	return c.validateEntries()
 }
 
+// validateEntries validates entries and tallies.
 func (c *Change) validateEntries() error {
 	for i := range c.Entries {
 		s := &c.Entries[i]
@@ -90,6 +92,7 @@ func (c *Change) validateEntries() error {
 	return nil
 }
 
+// validate returns an error for progress that cannot be stored.
 func (p *RepoProgress) validate() error {
 	switch {
 	case p.ID <= 0:
@@ -126,6 +129,7 @@ func isObjectName(text string) bool {
 	return len(text) > 0 && len(text) <= 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
+// validateSignals returns an error for signals that cannot be stored. nil is valid.
 func validateSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil

@@ -70,8 +70,10 @@ func (w *WeeklyLines) Encode() []byte {
 	return data
 }
 
+// total returns the sum of added and removed lines.
 func (u *UserLines) total() uint64 { return u.Added + u.Removed }
 
+// append appends the encoded lines of a user.
 func (u *UserLines) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
 	data = binary.AppendUvarint(data, uint64(len(u.Actor.Login)))

@@ -81,6 +81,7 @@ func (j *journal) position(org string) *position {
 	return j.positions[org]
 }
 
+// setPosition records the end of the journal of an organization that was loaded.
 func (j *journal) setPosition(org string, p *position) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -97,20 +98,25 @@ type position struct {
 	journalBytes  int
 }
 
+// headKey returns the key of the first copy of the head, copyKey that of the second one.
 func (p *position) headKey() string { return "v1/" + url.PathEscape(p.org) + "/head" }
 
 func (p *position) copyKey() string { return p.headKey() + "2" }
 
+// beganKey returns the key that is present once the organization has a record.
 func (p *position) beganKey() string { return "v1/" + url.PathEscape(p.org) + "/began" }
 
+// key returns the key of a record of a generation.
 func (p *position) key(generation uint64, rest string) string {
 	return "v1/" + url.PathEscape(p.org) + "/" + strconv.FormatUint(generation, 10) + "/" + rest
 }
 
+// chunkKey returns the key of a chunk of a generation's snapshot.
 func (p *position) chunkKey(generation uint64, n int) string {
 	return p.key(generation, "s"+strconv.Itoa(n))
 }
 
+// changeKey returns the key of a change of the current generation.
 func (p *position) changeKey(n int) string { return p.key(p.head.generation, strconv.Itoa(n)) }
 
 // Append writes a change. Before it, it compacts a journal that has outgrown its snapshot; state is the one without the
@@ -143,6 +149,7 @@ func (j *journal) writeChange(ctx context.Context, p *position, record []byte) e
 	return j.client.Batch(ctx, p.beganOperation(), storage.SetOperation(p.changeKey(0), record))
 }
 
+// beganOperation returns the operation that records that the organization has records.
 func (p *position) beganOperation() *storage.Operation {
 	return storage.SetOperation(p.beganKey(), []byte{headVersion})
 }
@@ -214,6 +221,7 @@ func (j *journal) Load(ctx context.Context, org string) (*local.State, error) {
 	return state, nil
 }
 
+// loadSnapshot applies the chunks of the current snapshot. damaged reports that one was ignored.
 func (j *journal) loadSnapshot(ctx context.Context, p *position, state *local.State) (damaged bool, err error) {
 	for n := range p.head.chunks {
 		key := p.chunkKey(p.head.generation, n)
@@ -262,6 +270,7 @@ func (j *journal) loadChanges(ctx context.Context, p *position, state *local.Sta
 	return damaged, nil
 }
 
+// applyFrame applies an encoded change. It reports a corrupt one, ignores it and returns false.
 func (j *journal) applyFrame(key string, frame []byte, state *local.State) bool {
 	c, err := ledger.DecodeChange(frame)
 	if frame == nil {

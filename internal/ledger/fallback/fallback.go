@@ -60,6 +60,7 @@ type mirroredOrg struct {
 	once  sync.Once
 }
 
+// markReady lets followers of the organization start. It may be called more than once.
 func (m *mirroredOrg) markReady() { m.once.Do(func() { close(m.ready) }) }
 
 var _ ledger.Store = (*Store)(nil)
@@ -129,6 +130,7 @@ func (s *Store) awaitOutage(ctx context.Context) {
 	}
 }
 
+// ping returns an error unless the shared store answers within pingTimeout.
 func (s *Store) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()

@@ -66,6 +66,7 @@ type accounts struct {
 	holders map[string]uint32
 }
 
+// newAccounts returns the users of an empty view. relabel and leaves are onRelabel and onLeave.
 func newAccounts(
 	labeller func(activity.Actor) (string, bool), relabel func([]uint32), leaves func(*userLabel, uint32),
 ) *accounts {
@@ -96,6 +97,7 @@ func (a *accounts) resolve(actor activity.Actor, at uint32) uint32 {
 	return n
 }
 
+// add adds an account with the login of an event at a time, in Unix seconds, and returns its index.
 func (a *accounts) add(actor activity.Actor, at uint32) uint32 {
 	n := uint32(len(a.list)) //nolint:gosec // there are not 2³² accounts
 	a.byKey[accountKeyOf(actor)] = n
@@ -162,11 +164,13 @@ func (a *accounts) claimLogin(n uint32) {
 	}
 }
 
+// isNewer reports whether an account was seen later than another one.
 func (a *accounts) isNewer(n, than uint32) bool {
 	x, y := &a.list[n], &a.list[than]
 	return x.recency() > y.recency() || (x.recency() == y.recency() && x.actor.ID > y.actor.ID)
 }
 
+// setSuperseded records whether another account has the login of an account, and updates its label.
 func (a *accounts) setSuperseded(n uint32, superseded bool) {
 	acc := &a.list[n]
 	if acc.superseded == superseded {

@@ -33,6 +33,7 @@ var weekStreams = func() (set activity.Streams) {
 	return set
 }()
 
+// evaluationTimes returns the times at which the values of a repository are computed for an emission at now.
 func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluationTimes {
 	times := evaluationTimes{hasOptional: !v.settings.WeeklyLinesFromEntries}
 	for _, s := range activity.AllStreams() {

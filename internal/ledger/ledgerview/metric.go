@@ -31,6 +31,7 @@ const lastEventName = "gh.activity.last_event_unixtime"
 // metricNames has the names of the metrics by index.
 var metricNames = makeMetricNames()
 
+// makeMetricNames returns the names of all metrics by index.
 func makeMetricNames() (names [NumMetrics]string) {
 	names[MetricLastEvent] = lastEventName
 	for i := range totalSpecs {
@@ -111,6 +112,7 @@ type Values struct {
 	StartTime int64
 }
 
+// set sets the value of a metric, which is present from now on.
 func (v *Values) set(m Metric, value uint64) {
 	v.Present.Add(m)
 	v.Of[m] = value

@@ -102,20 +102,22 @@ func (v *View) Summary() Summary {
 			}
 		}
 		for _, g := range repo.groups {
-			sum.countShown(g.shown)
+			sum.countShown(g.shownMetrics)
 		}
 	}
 	return sum
 }
 
+// addSeries counts a series of a user who is shown.
 func (sum *Summary) addSeries(s *series) {
 	if n := s.numEvents(); n > 0 {
 		sum.Series++
 		sum.Events += n
 	}
-	sum.countShown(s.shown)
+	sum.countShown(s.shownMetrics)
 }
 
+// countShown counts the metrics that were shown of a series.
 func (sum *Summary) countShown(shown Mask) {
 	for m := range NumMetrics {
 		if shown.Has(Metric(m)) {

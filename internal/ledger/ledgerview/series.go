@@ -17,11 +17,11 @@ import (
 type series struct {
 	events [activity.NumKinds][]timedEvent
 	// removed are events that were removed and may be restored.
-	removed *[activity.NumKinds][]timedEvent
-	totals  ledger.Totals
-	shown   Mask
-	sorted  bool
-	newest  uint32 // the time of the newest event, 0 without any
+	removed      *[activity.NumKinds][]timedEvent
+	totals       ledger.Totals
+	shownMetrics Mask
+	sorted       bool
+	newest       uint32 // the time of the newest event, 0 without any
 }
 
 // timedEvent is an event of a series: its id, its time in Unix seconds, and a commit's lines.
@@ -37,6 +37,7 @@ func compactID(id *activity.ID) uint64 {
 	return binary.BigEndian.Uint64(id[:8]) ^ binary.BigEndian.Uint64(id[12:])
 }
 
+// add adds an event, and counts it in the totals.
 func (s *series) add(e *activity.Event) {
 	s.totals.AddEvent(e)
 	s.sorted = false
@@ -54,7 +55,7 @@ func (s *series) remove(kind activity.Kind, ids map[uint64]bool) {
 		s.removed = new([activity.NumKinds][]timedEvent)
 	}
 	s.sorted = false
-	moveByID(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
+	moveEventsByID(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
 	s.setNewest()
 }
 
@@ -64,10 +65,11 @@ func (s *series) restore(kind activity.Kind, ids map[uint64]bool) {
 		return
 	}
 	s.sorted = false
-	moveByID(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
+	moveEventsByID(&s.removed[kind.Index()], &s.events[kind.Index()], ids)
 	s.setNewest()
 }
 
+// setNewest computes the time of the newest event.
 func (s *series) setNewest() {
 	s.newest = 0
 	for _, list := range s.events {
@@ -82,8 +84,8 @@ func (s *series) isAlive(now int64, retention time.Duration) bool {
 	return s.numEvents() > 0 && int64(s.newest) > (now-int64(retention))/int64(time.Second)
 }
 
-// moveByID moves the events with some ids from one list to another.
-func moveByID(from, to *[]timedEvent, ids map[uint64]bool) {
+// moveEventsByID moves the events with some ids from one list to another.
+func moveEventsByID(from, to *[]timedEvent, ids map[uint64]bool) {
 	moved := func(e timedEvent) bool { return ids[e.id] }
 	if !slices.ContainsFunc(*from, moved) {
 		return
@@ -96,6 +98,7 @@ func moveByID(from, to *[]timedEvent, ids map[uint64]bool) {
 	*from = slices.DeleteFunc(*from, moved)
 }
 
+// numEvents returns the number of events without the removed ones.
 func (s *series) numEvents() int {
 	n := 0
 	for _, list := range s.events {

@@ -15,8 +15,8 @@ import (
 // before the event for ViewSettings.ZeroFor, so that a query that compares two values counts its first event.
 type startingTotal struct {
 	// total is the index in Totals, base the value before.
-	total int
-	base  uint64
+	total  int
+	before uint64
 	// notBefore is a time at which the total had not started yet, shownFrom the time at which it was first shown, or
 	// would have been. Both are in Unix nanoseconds, zero when unknown.
 	notBefore, shownFrom int64
@@ -77,7 +77,7 @@ func (v *View) noteStart(id int64, repo *repoView, account uint32, kind activity
 		begins := totalSpecs[i].Kind == kind && totals[kind.Index()] == 0
 		returns := !alive && totals[totalSpecs[i].Kind.Index()] > 0
 		if (begins || returns) && v.open[id].Has(totalSpecs[i].Kind.Stream()) {
-			repo.totals.addStarting(label, startingTotal{total: i, base: totals[i], notBefore: v.visits.last})
+			repo.totals.addStarting(label, startingTotal{total: i, before: totals[i], notBefore: v.visits.last})
 		}
 	}
 }
@@ -98,21 +98,22 @@ func (v *View) noteReturn(p *ledger.RepoProgress) {
 		totals, _ := v.labelTotals(repo, label)
 		for i, base := range totals {
 			if totals[totalSpecs[i].Kind.Index()] > 0 {
-				repo.totals.addStarting(label, startingTotal{total: i, base: base, notBefore: v.visits.last})
+				repo.totals.addStarting(label, startingTotal{total: i, before: base, notBefore: v.visits.last})
 			}
 		}
 	}
 }
 
-func (s *repoTotals) addStarting(label *userLabel, born startingTotal) {
-	same := func(b startingTotal) bool { return b.total == born.total }
+// addStarting notes that a total of a label starts, unless that is noted already.
+func (s *repoTotals) addStarting(label *userLabel, starting startingTotal) {
+	same := func(b startingTotal) bool { return b.total == starting.total }
 	if slices.ContainsFunc(s.starting[label], same) {
 		return
 	}
 	if s.starting == nil {
 		s.starting = make(map[*userLabel][]startingTotal)
 	}
-	s.starting[label] = append(s.starting[label], born)
+	s.starting[label] = append(s.starting[label], starting)
 }
 
 // labelTotals returns the totals of a label, and whether one of its accounts has events within the retention.
@@ -136,9 +137,9 @@ func (s *repoTotals) addDeparted(label *userLabel, totals *ledger.Totals) {
 	}
 }
 
-// keepDeparted keeps the totals of an account in those of a label that it leaves to other accounts, so that the label's
+// saveDeparted keeps the totals of an account in those of a label that it leaves to other accounts, so that the label's
 // totals do not fall.
-func (v *View) keepDeparted(label *userLabel, account uint32) {
+func (v *View) saveDeparted(label *userLabel, account uint32) {
 	if !v.caughtUp {
 		return
 	}
@@ -151,6 +152,7 @@ func (v *View) keepDeparted(label *userLabel, account uint32) {
 	}
 }
 
+// setDeparted sets what the totals of a label keep of an account that leaves it.
 func (s *repoTotals) setDeparted(label *userLabel, account uint32, totals ledger.Totals) {
 	if s.departed == nil {
 		s.departed = make(map[*userLabel]map[uint32]ledger.Totals)
@@ -177,30 +179,31 @@ func (s *repoTotals) dropUnused(labels map[string]*userLabel) {
 
 // holdStarting shows the totals that start with their values before, for as long as zeroFor.
 func (s *repoTotals) holdStarting(label *userLabel, values *Values, now int64, zeroFor time.Duration) {
-	born := s.starting[label]
-	if len(born) == 0 {
+	starting := s.starting[label]
+	if len(starting) == 0 {
 		return
 	}
-	born = slices.DeleteFunc(born, func(b startingTotal) bool {
+	starting = slices.DeleteFunc(starting, func(b startingTotal) bool {
 		return b.shownFrom != 0 &&
 			now-b.shownFrom >= int64(zeroFor)
 	})
-	for i := range born {
-		if born[i].shownFrom == 0 {
-			born[i].shownFrom = now
+	for i := range starting {
+		if starting[i].shownFrom == 0 {
+			starting[i].shownFrom = now
 		}
-		if m := MetricTotal + Metric(born[i].total); values.Present.Has(m) { //nolint:gosec // there are few sums
-			values.Of[m] = min(values.Of[m], born[i].base)
+		if m := MetricTotal + Metric(starting[i].total); values.Present.Has(m) { //nolint:gosec // there are few sums
+			values.Of[m] = min(values.Of[m], starting[i].before)
 		}
 	}
-	s.setStarting(label, born)
+	s.setStarting(label, starting)
 }
 
-func (s *repoTotals) setStarting(label *userLabel, born []startingTotal) {
-	if len(born) == 0 {
+// setStarting sets the starting totals of a label.
+func (s *repoTotals) setStarting(label *userLabel, starting []startingTotal) {
+	if len(starting) == 0 {
 		delete(s.starting, label)
 	} else {
-		s.starting[label] = born
+		s.starting[label] = starting
 	}
 }
 
@@ -212,8 +215,8 @@ func (v *View) takeOverEmission(now int64) {
 	}
 	v.visits.onStandby = false
 	for _, repo := range v.repos {
-		for label, born := range repo.totals.starting {
-			repo.totals.setStarting(label, slices.DeleteFunc(born, func(b startingTotal) bool {
+		for label, starting := range repo.totals.starting {
+			repo.totals.setStarting(label, slices.DeleteFunc(starting, func(b startingTotal) bool {
 				return b.notBefore == 0 || now-b.notBefore >= int64(v.settings.ZeroFor)
 			}))
 		}
@@ -237,38 +240,38 @@ func (v *View) saveTotals() {
 		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 {
 			continue
 		}
-		held := savedTotals{
+		saved := savedTotals{
 			starting: make(map[string][]startingTotal),
 			departed: make(map[string]map[accountKey]ledger.Totals),
 		}
-		for label, born := range repo.totals.starting {
-			held.starting[label.text] = born
+		for label, starting := range repo.totals.starting {
+			saved.starting[label.text] = starting
 		}
 		for label, left := range repo.totals.departed {
-			held.departed[label.text] = make(map[accountKey]ledger.Totals, len(left))
+			saved.departed[label.text] = make(map[accountKey]ledger.Totals, len(left))
 			for n, totals := range left {
-				held.departed[label.text][accountKeyOf(v.accounts.list[n].actor)] = totals
+				saved.departed[label.text][accountKeyOf(v.accounts.list[n].actor)] = totals
 			}
 		}
-		v.saved[id] = held
+		v.saved[id] = saved
 	}
 }
 
 // restoreTotals restores what saveTotals saved when a snapshot is complete.
 func (v *View) restoreTotals() {
-	for id, held := range v.saved {
+	for id, saved := range v.saved {
 		repo := v.repos[id]
 		if repo == nil {
 			continue
 		}
-		for text, born := range held.starting {
+		for text, starting := range saved.starting {
 			if label := v.accounts.labels[text]; label != nil {
-				for i := range born {
-					repo.totals.addStarting(label, born[i])
+				for i := range starting {
+					repo.totals.addStarting(label, starting[i])
 				}
 			}
 		}
-		for text, left := range held.departed {
+		for text, left := range saved.departed {
 			for key, totals := range left {
 				n, known := v.accounts.byKey[key]
 				if label := v.accounts.labels[text]; label != nil && known {

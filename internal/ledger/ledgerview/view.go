@@ -73,47 +73,48 @@ type repoView struct {
 	series map[uint32]*series
 	// groups are the series of labels that several accounts share.
 	groups    map[*userLabel]*group
-	week      *weeklyView // the given lines, nil without any
+	weekly    *weeklyView // the given lines, nil without any
 	totals    repoTotals
 	shownName string // the name under which the series were last shown
 }
 
 // group is the series that accounts with one label share.
 type group struct {
-	visit  uint64 // of which the values are
-	alive  bool   // one of the accounts has an event within the retention
-	values Values
-	totals ledger.Totals
-	shown  Mask
+	visitCount   uint64 // of which the values are
+	alive        bool   // one of the accounts has an event within the retention
+	values       Values
+	totals       ledger.Totals
+	shownMetrics Mask
 }
 
+// staleSeries is a series that was shown and is to be marked stale.
 type staleSeries struct {
-	repo, user string
-	shown      Mask
+	repo, user   string
+	shownMetrics Mask
 }
 
 // markRepoStale moves what is shown of a repository to the stale series.
-func (r *repoView) markRepoStale(ended []staleSeries, accounts *accounts) []staleSeries {
+func (r *repoView) markRepoStale(stale []staleSeries, accounts *accounts) []staleSeries {
 	for n, s := range r.series {
-		ended = r.markSeriesStale(ended, accounts.list[n].label, s)
+		stale = r.markSeriesStale(stale, accounts.list[n].label, s)
 	}
-	return ended
+	return stale
 }
 
 // markSeriesStale moves what is shown of a series, or of its group, to the stale series.
-func (r *repoView) markSeriesStale(ended []staleSeries, label *userLabel, s *series) []staleSeries {
+func (r *repoView) markSeriesStale(stale []staleSeries, label *userLabel, s *series) []staleSeries {
 	if label == nil {
-		return ended
+		return stale
 	}
-	if !s.shown.IsEmpty() {
-		ended = append(ended, staleSeries{r.shownName, label.text, s.shown})
-		s.shown = Mask{}
+	if !s.shownMetrics.IsEmpty() {
+		stale = append(stale, staleSeries{r.shownName, label.text, s.shownMetrics})
+		s.shownMetrics = Mask{}
 	}
-	if g := r.groups[label]; g != nil && !g.shown.IsEmpty() {
-		ended = append(ended, staleSeries{r.shownName, label.text, g.shown})
-		g.shown = Mask{}
+	if g := r.groups[label]; g != nil && !g.shownMetrics.IsEmpty() {
+		stale = append(stale, staleSeries{r.shownName, label.text, g.shownMetrics})
+		g.shownMetrics = Mask{}
 	}
-	return ended
+	return stale
 }
 
 // New returns an empty view. It has caught up when a change with CaughtUp was applied.
@@ -126,6 +127,7 @@ func New(settings Settings) *View {
 	return v
 }
 
+// reset empties the view; what is saved and stale stays.
 func (v *View) reset() {
 	v.ledgerState = ledgerState{
 		cov:     ledger.Coverage{Repos: make(map[int64]*ledger.RepoCoverage)},
@@ -133,7 +135,7 @@ func (v *View) reset() {
 		entries: make(map[ledger.EntryKey]ledger.Entry),
 	}
 	v.repos = make(map[int64]*repoView)
-	v.accounts = newAccounts(v.settings.Label, v.relabel, v.keepDeparted)
+	v.accounts = newAccounts(v.settings.Label, v.relabel, v.saveDeparted)
 	v.open = make(map[int64]activity.Streams)
 }
 
@@ -163,8 +165,8 @@ func (v *View) Apply(c ledger.Change) {
 	if c.PrunedBefore.After(v.prunedBefore) {
 		v.prune(c.PrunedBefore)
 	}
-	if forgotten := c.Progress.PurgedRepos(); len(forgotten) > 0 {
-		v.purge(forgotten)
+	if purged := c.Progress.PurgedRepos(); len(purged) > 0 {
+		v.purge(purged)
 	}
 	for i := range c.Progress.Repos { // after the events: those that came with the last of the history are history
 		v.openTotals(c.Progress.Repos[i].ID)
@@ -182,14 +184,15 @@ func (v *View) restart(began time.Time) {
 	if !began.Equal(v.cov.LedgerStart) && v.caughtUp {
 		v.saved = nil // another ledger
 	}
-	ended := v.stale
+	stale := v.stale
 	for _, repo := range v.repos {
-		ended = repo.markRepoStale(ended, v.accounts)
+		stale = repo.markRepoStale(stale, v.accounts)
 	}
 	v.reset()
-	v.stale = ended
+	v.stale = stale
 }
 
+// applyEntriesAndTallies adds tallies, and replaces entries by newer observations.
 func (v *View) applyEntriesAndTallies(c *ledger.Change) {
 	for _, t := range c.Tallies {
 		v.tallies[t.TallyKey] += t.Add
@@ -202,6 +205,7 @@ func (v *View) applyEntriesAndTallies(c *ledger.Change) {
 	}
 }
 
+// applyEntry applies the effect of a new observation on the series.
 func (v *View) applyEntry(entry *ledger.Entry) {
 	switch entry.Name {
 	case ledger.EntryWeeklyLines:
@@ -224,10 +228,12 @@ func (v *View) applyLogin(entry *ledger.Entry) {
 	}
 }
 
+// addCarried adds the totals of pruned events.
 func (v *View) addCarried(c *ledger.CarriedTotals) {
 	v.seriesAt(c.Repo, v.accounts.resolve(c.Actor, 0)).totals.Add(&c.Totals)
 }
 
+// addEvent adds an event to the series of its account.
 func (v *View) addEvent(e *activity.Event) {
 	account := v.accounts.resolve(e.Actor, ledger.Unix32(e.Time))
 	s := v.seriesAt(e.Repo, account)
@@ -282,6 +288,7 @@ func (v *View) relabel(members []uint32) {
 	}
 }
 
+// repoAt returns the series of a repository, which it adds when the view does not have it.
 func (v *View) repoAt(repo int64) *repoView {
 	r := v.repos[repo]
 	if r == nil {
@@ -291,6 +298,7 @@ func (v *View) repoAt(repo int64) *repoView {
 	return r
 }
 
+// prune drops the events and the missing windows before a time.
 func (v *View) prune(before time.Time) {
 	v.prunedBefore = before
 	v.cov.Prune(before)
@@ -307,17 +315,17 @@ func (v *View) prune(before time.Time) {
 }
 
 // purge deletes what the view has of the purged repositories.
-func (v *View) purge(forgotten map[int64]bool) {
-	for id := range forgotten {
+func (v *View) purge(purged map[int64]bool) {
+	for id := range purged {
 		repo := v.repos[id]
 		if repo == nil {
 			continue
 		}
-		v.stale, repo.week = repo.markRepoStale(v.stale, v.accounts), nil
+		v.stale, repo.weekly = repo.markRepoStale(v.stale, v.accounts), nil
 		maps.DeleteFunc(repo.series, func(_ uint32, s *series) bool { return s.numEvents() == 0 })
 		if len(repo.series) == 0 {
 			delete(v.repos, id)
 		}
 	}
-	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return forgotten[key.Repo] })
+	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return purged[key.Repo] })
 }

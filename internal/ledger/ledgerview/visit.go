@@ -41,6 +41,7 @@ func (v *View) VisitStandby(now time.Time, sink Sink) {
 	v.emitAll(now, sink)
 }
 
+// emitAll emits every series that is shown at a time, and marks those stale that vanished.
 func (v *View) emitAll(now time.Time, sink Sink) {
 	v.visits.count++
 	v.visits.last = now.UnixNano()
@@ -87,7 +88,7 @@ func (v *View) markVanished(sink Sink) {
 		}
 	}
 	for _, e := range v.stale {
-		vanished := e.shown
+		vanished := e.shownMetrics
 		if repo := byName[e.repo]; repo != nil {
 			vanished = vanished.Without(repo.shownMetrics(v.accounts.labels[e.user]))
 		}
@@ -105,23 +106,24 @@ func (r *repoView) shownMetrics(label *userLabel) Mask {
 		return Mask{}
 	case label.isShared():
 		if g := r.groups[label]; g != nil {
-			return g.shown
+			return g.shownMetrics
 		}
 	default:
 		if s := r.series[label.members[0]]; s != nil {
-			return s.shown
+			return s.shownMetrics
 		}
 	}
 	return Mask{}
 }
 
+// emitRepo emits the series of a repository.
 func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time, sink Sink) {
 	if repo.shownName != cov.Name {
 		v.stale = repo.markRepoStale(v.stale, v.accounts)
 		repo.shownName = cov.Name
 	}
 	at := v.evaluationTimes(cov, now)
-	given := v.weeklyVisit(repo, &at)
+	weekly := v.prepareWeekly(repo, &at)
 	open, since := v.openTotalMetrics(cov.ID), cov.Since.Unix()
 	var values Values
 	for n, s := range repo.series {
@@ -130,8 +132,8 @@ func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time,
 			continue
 		}
 		alive := s.windowValues(&at, &values)
-		if given != nil {
-			given.set(label, n, &values)
+		if weekly != nil {
+			weekly.set(label, n, &values)
 		}
 		if label.isShared() {
 			repo.group(label, v.visits.count).add(s, alive, &values)
@@ -141,7 +143,7 @@ func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time,
 			v.setTotals(repo, label, open, &values, &s.totals)
 		}
 		values.StartTime = since
-		s.shown = emitSeries(sink, Series{cov.Name, label.text}, s.shown, &values)
+		s.shownMetrics = emitSeries(sink, Series{cov.Name, label.text}, s.shownMetrics, &values)
 	}
 	v.emitGroups(repo, cov, open, sink)
 }
@@ -178,8 +180,8 @@ func (r *repoView) group(label *userLabel, visit uint64) *group {
 		g = &group{}
 		r.groups[label] = g
 	}
-	if g.visit != visit {
-		*g = group{visit: visit, shown: g.shown}
+	if g.visitCount != visit {
+		*g = group{visitCount: visit, shownMetrics: g.shownMetrics}
 	}
 	return g
 }
@@ -192,10 +194,11 @@ func (g *group) add(s *series, alive bool, values *Values) {
 	g.totals.Add(&s.totals)
 }
 
+// emitGroups emits the series that several accounts share, after emitRepo has added up their values.
 func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, sink Sink) {
 	for label, g := range repo.groups {
-		if g.visit != v.visits.count {
-			v.stale = append(v.stale, staleSeries{cov.Name, label.text, g.shown})
+		if g.visitCount != v.visits.count {
+			v.stale = append(v.stale, staleSeries{cov.Name, label.text, g.shownMetrics})
 			delete(repo.groups, label)
 			continue
 		}
@@ -203,6 +206,6 @@ func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, s
 			v.setTotals(repo, label, open, &g.values, &g.totals)
 		}
 		g.values.StartTime = cov.Since.Unix()
-		g.shown = emitSeries(sink, Series{cov.Name, label.text}, g.shown, &g.values)
+		g.shownMetrics = emitSeries(sink, Series{cov.Name, label.text}, g.shownMetrics, &g.values)
 	}
 }

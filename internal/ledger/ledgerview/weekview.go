@@ -24,8 +24,10 @@ type weeklyView struct {
 	lines    map[uint32]lineCounts
 }
 
+// lineCounts are the lines of a user in a week.
 type lineCounts struct{ added, removed uint64 }
 
+// add adds lines.
 func (l *lineCounts) add(added, removed uint64) {
 	l.added += added
 	l.removed += removed
@@ -48,13 +50,13 @@ func (v *View) applyWeeklyLines(entry *ledger.Entry) {
 		sum.add(u.Added, u.Removed)
 		week.lines[n] = sum
 	}
-	v.repoAt(repo).week = week
+	v.repoAt(repo).weekly = week
 }
 
 // weeklyVisit is the state of the weekly lines while a repository is emitted.
 type weeklyVisit struct {
-	// week is nil without weekly lines, and when they are older than the retention.
-	week *weeklyView // nil when there are none, or they are older than the retention
+	// weekly is nil without weekly lines, and when they are older than the retention.
+	weekly *weeklyView
 	// folded are the lines of users whom the budget of series has made the one with the label other.
 	folded    lineCounts
 	hasFolded bool
@@ -63,34 +65,34 @@ type weeklyVisit struct {
 	withEvents map[*userLabel]bool
 }
 
-// weeklyVisit prepares the weekly lines of a repository that is about to be emitted; it returns nil when they are
+// prepareWeekly prepares the weekly lines of a repository that is about to be emitted; it returns nil when they are
 // computed from commits. Every user with lines gets a series, also one without events, because the week's commits may
 // not have been read. If users were folded, a user without events counts as one of them.
-func (v *View) weeklyVisit(r *repoView, at *evaluationTimes) *weeklyVisit {
+func (v *View) prepareWeekly(r *repoView, at *evaluationTimes) *weeklyVisit {
 	if !v.settings.WeeklyLinesFromEntries {
 		return nil
 	}
-	g := &weeklyVisit{}
-	if r.week == nil || r.week.weekEnd <= at.retained[activity.StreamCommits] {
-		return g
+	w := &weeklyVisit{}
+	if r.weekly == nil || r.weekly.weekEnd <= at.retained[activity.StreamCommits] {
+		return w
 	}
-	g.week = r.week
-	g.other = v.accounts.resolve(activity.Other(), 0)
-	g.hasFolded = r.hasEvents(g.other)
-	if g.hasFolded {
-		g.withEvents = v.labelsWithEvents(r)
+	w.weekly = r.weekly
+	w.other = v.accounts.resolve(activity.Other(), 0)
+	w.hasFolded = r.hasEvents(w.other)
+	if w.hasFolded {
+		w.withEvents = v.labelsWithEvents(r)
 	}
-	for user, lines := range r.week.lines {
+	for user, lines := range r.weekly.lines {
 		label := v.accounts.list[user].label
 		switch {
 		case lines == (lineCounts{}) || label == nil:
-		case g.hasFolded && !g.withEvents[label]:
-			g.folded.add(lines.added, lines.removed)
+		case w.hasFolded && !w.withEvents[label]:
+			w.folded.add(lines.added, lines.removed)
 		case r.series[user] == nil:
 			r.series[user] = &series{}
 		}
 	}
-	return g
+	return w
 }
 
 // hasEvents reports whether an account has events.
@@ -112,18 +114,18 @@ func (v *View) labelsWithEvents(r *repoView) map[*userLabel]bool {
 
 // set sets the weekly lines of a series in place of those of its commits. A user who is not listed has none if the week
 // is complete; otherwise the lines are unknown.
-func (g *weeklyVisit) set(label *userLabel, user uint32, v *Values) {
-	if g.week == nil {
+func (w *weeklyVisit) set(label *userLabel, user uint32, v *Values) {
+	if w.weekly == nil {
 		return
 	}
-	lines, listed := g.week.lines[user]
-	if g.hasFolded && user == g.other {
-		lines.add(g.folded.added, g.folded.removed)
-		listed = listed || g.folded != lineCounts{}
+	lines, listed := w.weekly.lines[user]
+	if w.hasFolded && user == w.other {
+		lines.add(w.folded.added, w.folded.removed)
+		listed = listed || w.folded != lineCounts{}
 	}
 	commits := v.Present.Has(metricCommits)
-	some := lines != lineCounts{} && (!g.hasFolded || g.withEvents[label])
-	if some || (commits && (listed || g.week.complete)) {
+	some := lines != lineCounts{} && (!w.hasFolded || w.withEvents[label])
+	if some || (commits && (listed || w.weekly.complete)) {
 		v.set(MetricLinesAdded, lines.added)
 		v.set(MetricLinesRemoved, lines.removed)
 	}

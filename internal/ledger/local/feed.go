@@ -39,7 +39,7 @@ func (f *feed) publish(c ledger.Change) {
 		if !one.overflowed {
 			one.backlog = append(one.backlog, c)
 		}
-		one.wake()
+		one.notify()
 	}
 }
 
@@ -49,11 +49,12 @@ func (f *feed) restartFollowers() {
 	defer f.mu.Unlock()
 	for one := range f.followers {
 		one.backlog, one.overflowed = nil, true
-		one.wake()
+		one.notify()
 	}
 }
 
-func (one *follower) wake() {
+// notify wakes the follower.
+func (one *follower) notify() {
 	one.wakeup.Notify()
 }
 
@@ -101,6 +102,7 @@ func (f *feed) applyPublished(ctx context.Context, one *follower, apply func(led
 	}
 }
 
+// subscribe makes the feed append changes to an empty backlog of a follower.
 func (f *feed) subscribe(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -111,12 +113,14 @@ func (f *feed) subscribe(one *follower) {
 	f.followers[one] = struct{}{}
 }
 
+// unsubscribe ends what subscribe started.
 func (f *feed) unsubscribe(one *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.followers, one)
 }
 
+// takeBacklog returns and empties the backlog of a follower. lost reports that it overflowed: changes are missing.
 func (f *feed) takeBacklog(one *follower) (backlog []ledger.Change, lost bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

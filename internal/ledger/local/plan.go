@@ -30,8 +30,8 @@ func (s *State) Plan(fence uint64, b *ledger.Batch, reserve func() bool) (ledger
 		state: s, batch: b, reserve: reserve, since: s.wantedSince(&c.Progress),
 		seen: make(map[activity.Key]struct{}),
 	}
-	c.Events = a.events()
-	c.Removed, c.Restored = a.removals(fence), a.restored
+	c.Events = a.admitEvents()
+	c.Removed, c.Restored = a.planRemovals(fence), a.restored
 	if a.receipt.Folded > 0 {
 		overflow := ledger.TallyKey{Name: ledger.TallySeriesOverflow}
 		c.Tallies = append(c.Tallies, ledger.Tally{TallyKey: overflow, Add: uint64(a.receipt.Folded)})
@@ -69,8 +69,8 @@ type admission struct {
 	restored []activity.Key
 }
 
-// removals returns the events that the batch removes, among its own and the recorded ones.
-func (a *admission) removals(fence uint64) []activity.Key {
+// planRemovals returns the events that the batch removes, among its own and the recorded ones.
+func (a *admission) planRemovals(fence uint64) []activity.Key {
 	removals := make(map[activity.Key]bool)
 	for _, key := range a.batch.AuthorizedRemovals(fence) {
 		r, recorded := a.state.events[key]
@@ -80,7 +80,7 @@ func (a *admission) removals(fence uint64) []activity.Key {
 	}
 	if sweeper := a.batch.AuthorizedSweeps(fence); len(sweeper) > 0 {
 		for key, r := range a.state.events {
-			if !r.removed && sweeper.Removes(key, time.Unix(int64(r.at), 0)) {
+			if !r.removed && sweeper.Removes(key, time.Unix(int64(r.time), 0)) {
 				removals[key] = true
 			}
 		}
@@ -88,11 +88,13 @@ func (a *admission) removals(fence uint64) []activity.Key {
 	return slices.SortedFunc(maps.Keys(removals), compareKeys)
 }
 
+// compareKeys orders keys by repository, kind and id.
 func compareKeys(a, b activity.Key) int {
 	return cmp.Or(cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
-func (a *admission) events() []activity.Event {
+// admitEvents returns the events of the batch that are new to the ledger, and fills the receipt.
+func (a *admission) admitEvents() []activity.Event {
 	fresh := make([]activity.Event, 0, len(a.batch.Events))
 	seen := a.seen
 	opened := make(map[actorSeries]bool)
@@ -151,6 +153,7 @@ func (a *admission) fold(e *activity.Event, opened map[actorSeries]bool) {
 	}
 }
 
+// hasEvents reports whether a series has events, removed ones included.
 func (s *State) hasEvents(series actorSeries) bool {
 	n, ok := s.actors.byActor[series.actor]
 	if !ok {
@@ -173,7 +176,7 @@ func (s *State) PlanPrune(before time.Time) (c ledger.Change, needless bool) {
 func (s *State) reposWithEventsFrom(from time.Time) map[int64]bool {
 	live, limit := make(map[int64]bool), ledger.Unix32(from)
 	for key, r := range s.events {
-		if r.at >= limit {
+		if r.time >= limit {
 			live[key.Repo] = true
 		}
 	}

@@ -27,9 +27,9 @@ type State struct {
 
 // storedEvent is an event without its key. A removed one is kept, so that restoring it does not count it twice.
 type storedEvent struct {
-	at, actor uint32
-	measures  activity.Measures
-	removed   bool
+	time, actor uint32
+	measures    activity.Measures
+	removed     bool
 }
 
 // seriesKey identifies a user in a repository.
@@ -50,6 +50,7 @@ type actors struct {
 	list    []activity.Actor
 }
 
+// index returns the number of an actor, which gets one when it has none.
 func (a *actors) index(actor activity.Actor) uint32 {
 	if n, ok := a.byActor[actor]; ok {
 		return n
@@ -67,6 +68,7 @@ func NewState() *State {
 	return s
 }
 
+// reset empties the ledger; the fence stays.
 func (s *State) reset() {
 	fence := s.fence
 	*s = State{
@@ -103,7 +105,7 @@ func (s *State) Apply(c *ledger.Change) {
 		s.seriesAt(carried.Repo, carried.Actor).carried.Add(&carried.Totals)
 	}
 	for i := range c.Events {
-		s.add(&c.Events[i])
+		s.addEvent(&c.Events[i])
 	}
 	s.setRemoved(c.Restored, false)
 	s.setRemoved(c.Removed, true)
@@ -123,17 +125,18 @@ func (s *State) Apply(c *ledger.Change) {
 
 // purge deletes the totals and entries of the purged repositories.
 func (s *State) purge(p *ledger.Progress) {
-	forgotten := p.PurgedRepos()
-	if len(forgotten) == 0 {
+	purged := p.PurgedRepos()
+	if len(purged) == 0 {
 		return
 	}
 	maps.DeleteFunc(s.series, func(key seriesKey, series *seriesState) bool {
-		return forgotten[key.repo] &&
+		return purged[key.repo] &&
 			series.events == 0
 	})
-	maps.DeleteFunc(s.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return forgotten[key.Repo] })
+	maps.DeleteFunc(s.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return purged[key.Repo] })
 }
 
+// seriesAt returns a series, which it adds when the ledger does not have it.
 func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
 	key := seriesKey{repo, s.actors.index(actor)}
 	series := s.series[key]
@@ -144,13 +147,14 @@ func (s *State) seriesAt(repo int64, actor activity.Actor) *seriesState {
 	return series
 }
 
-func (s *State) add(e *activity.Event) {
+// addEvent records an event unless it is recorded.
+func (s *State) addEvent(e *activity.Event) {
 	key := e.Key()
 	if _, ok := s.events[key]; ok {
 		return
 	}
 	s.events[key] = storedEvent{
-		at: ledger.Unix32(e.Time), actor: s.actors.index(e.Actor), measures: e.Measures,
+		time: ledger.Unix32(e.Time), actor: s.actors.index(e.Actor), measures: e.Measures,
 	}
 	series := s.seriesAt(e.Repo, e.Actor)
 	if series.events == 0 {
@@ -169,12 +173,13 @@ func (s *State) setRemoved(keys []activity.Key, removed bool) {
 	}
 }
 
+// prune moves the events before a time into the carried totals.
 func (s *State) prune(before time.Time) {
 	s.prunedBefore = before
 	s.cov.Prune(before)
 	limit := ledger.Unix32(before)
 	for key, r := range s.events {
-		if r.at >= limit {
+		if r.time >= limit {
 			continue
 		}
 		series := s.series[seriesKey{key.Repo, r.actor}]
@@ -192,7 +197,7 @@ func (s *State) prune(before time.Time) {
 func (s *State) event(key activity.Key, r storedEvent) activity.Event {
 	return activity.Event{
 		Kind: key.Kind, Repo: key.Repo, ID: key.ID, Actor: s.actors.list[r.actor],
-		Time: time.Unix(int64(r.at), 0).UTC(), Measures: r.measures,
+		Time: time.Unix(int64(r.time), 0).UTC(), Measures: r.measures,
 	}
 }
 

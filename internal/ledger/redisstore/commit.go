@@ -90,6 +90,7 @@ type commitResult struct {
 	numbers [2]int64 // of OK: recorded, folded; of ROOM: the second is the number of series that are needed
 }
 
+// runCommit runs the commit script.
 func (s *Store) runCommit(ctx context.Context, org string, a *scriptArguments) (commitResult, error) {
 	values, err := commitScript.Run(ctx, s.scripter, a.keys, a.values...).Slice()
 	if err != nil {

@@ -41,10 +41,12 @@ func gapsField(id int64, stream activity.Stream) string {
 	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
 }
 
+// encodeContact returns the value of contactField.
 func encodeContact(p *ledger.RepoProgress) string {
 	return encodeTime(p.FirstSeen) + " " + encodeTime(p.Since)
 }
 
+// parseContact decodes what encodeContact encoded.
 func parseContact(value string) (contact, since time.Time, ok bool) {
 	first, second, ok := strings.Cut(value, " ")
 	if !ok {
@@ -55,6 +57,7 @@ func parseContact(value string) (contact, since time.Time, ok bool) {
 	return contact, since, ok1 && ok2
 }
 
+// encodeSignals returns the value of signalsField: when the signals were observed, and their frame.
 func encodeSignals(p *ledger.RepoProgress) (string, error) {
 	frame, err := ledger.EncodeChange(ledger.Change{Progress: ledger.Progress{
 		Repos: []ledger.RepoProgress{{ID: p.ID, Signals: p.Signals}},
@@ -62,6 +65,7 @@ func encodeSignals(p *ledger.RepoProgress) (string, error) {
 	return encodeTime(p.Observed) + " " + string(frame), err
 }
 
+// encodeWindows returns the windows of a stream as the commit script reads them: "start end start end ...".
 func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 	var b strings.Builder
 	for _, w := range list {
@@ -76,6 +80,7 @@ func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 	return b.String()
 }
 
+// parseWindows decodes the value of gapsField.
 func parseWindows(value string) (activity.Windows, error) {
 	numbers := strings.Fields(value)
 	if len(numbers)%2 != 0 {
@@ -169,6 +174,7 @@ func (s *Store) decodeProgress(key, edge string, fields map[string]string) ledge
 	return p
 }
 
+// reportCorrupt reports a value of a hash that fails to decode.
 func (s *Store) reportCorrupt(key, field string, err error) {
 	s.settings.OnCorrupt(key+" "+field, err)
 }
@@ -217,6 +223,7 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 	}
 }
 
+// decodeGone decodes the value of goneField.
 func decodeGone(p *ledger.RepoProgress, value string) error {
 	since, ok := parseTime(value)
 	if !ok {
@@ -226,6 +233,7 @@ func decodeGone(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
+// decodeStreams decodes the value of streamsField.
 func decodeStreams(p *ledger.RepoProgress, value string) error {
 	n, err := strconv.ParseUint(value, 10, 8)
 	if err != nil || activity.Streams(n)&^activity.EveryStream != 0 {
@@ -235,6 +243,7 @@ func decodeStreams(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
+// decodeSignals decodes the value of signalsField.
 func decodeSignals(p *ledger.RepoProgress, value string) error {
 	observed, frame, _ := strings.Cut(value, " ")
 	at, ok := parseTime(observed)

@@ -62,6 +62,7 @@ type pruning struct {
 	pruned, carried, swept time.Time
 }
 
+// loadState reads what the organization's meta says of earlier prunings.
 func (p *pruning) loadState(ctx context.Context) error {
 	values, err := p.store.client.HMGet(ctx, p.keys.meta, "epoch", "pruned", "carried", "swept", "last").Result()
 	if err != nil {
@@ -190,6 +191,7 @@ func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]
 	return expired
 }
 
+// carryTotals runs the carry script.
 func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
 	a := p.carryArguments(limit, carry)
 	applied, err := carryScript.Run(ctx, p.store.client, a.keys, a.values...).Int()

@@ -132,6 +132,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // orgKeys has the names of an organization's keys, see the package's comment.
 type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, entries string }
 
+// keys returns the names of the keys of an organization.
 func (s *Store) keys(org string) orgKeys {
 	name := func(part string) string {
 		return rediskeys.Prefix(s.settings.Prefix).Org(org, part)
@@ -142,6 +143,7 @@ func (s *Store) keys(org string) orgKeys {
 	}
 }
 
+// grantsKey returns the name of the hash with the number of series that each organization may have.
 func (s *Store) grantsKey() string {
 	return rediskeys.Prefix(s.settings.Prefix).Deployment("grants")
 }

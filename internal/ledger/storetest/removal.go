@@ -145,18 +145,20 @@ func tips(t *testing.T, h Harness) {
 		}
 	}
 	head := func(name string) *activity.Signals { return &activity.Signals{Head: name} }
+	resolved := func(tips ...string) ledger.TipChanges { return ledger.TipChanges{ResolvedTips: tips} }
 	commitProgress(1, 0, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"aa"}}})
 	requireTips("", "aa")
 	commitProgress(1, 1, ledger.RepoProgress{Signals: head("aa")})
 	requireTips("aa")
 	commitProgress(0, 2, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"cc", "bb"}}})
-	commitProgress(0, 3, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}}})
+	both := ledger.TipChanges{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}}
+	commitProgress(0, 3, ledger.RepoProgress{TipChanges: both})
 	requireTips("aa", "bb", "cc")
-	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), TipChanges: ledger.TipChanges{ResolvedTips: []string{"aa", "cc"}}})
+	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), TipChanges: resolved("aa", "cc")})
 	requireTips("dd", "bb")
-	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), TipChanges: ledger.TipChanges{ResolvedTips: []string{"dd"}}})
+	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), TipChanges: resolved("dd")})
 	requireTips("ee", "bb", "dd")
-	commitProgress(1, 6, ledger.RepoProgress{TipChanges: ledger.TipChanges{ResolvedTips: []string{"bb", "dd"}}})
+	commitProgress(1, 6, ledger.RepoProgress{TipChanges: resolved("bb", "dd")})
 	requireTips("ee")
 	many := ledger.RepoProgress{}
 	for n := range 36 {
@@ -164,7 +166,7 @@ func tips(t *testing.T, h Harness) {
 	}
 	commitProgress(1, 7, many)
 	requireTips("ee", ledger.UnknownTip)
-	commitProgress(1, 8, ledger.RepoProgress{TipChanges: ledger.TipChanges{ResolvedTips: []string{ledger.UnknownTip}}})
+	commitProgress(1, 8, ledger.RepoProgress{TipChanges: resolved(ledger.UnknownTip)})
 	requireTips("ee")
 }
 

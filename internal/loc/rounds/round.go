@@ -87,18 +87,21 @@ func (r *round) halt(until time.Time) {
 	r.halted = true
 }
 
+// isHalted reports whether the round was stopped.
 func (r *round) isHalted() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.halted
 }
 
+// updateResult changes the result under the lock.
 func (r *round) updateResult(change func(result *Result)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.result)
 }
 
+// addFailure adds the failed reading of a repository to the result.
 func (r *round) addFailure(repo *activity.Repository, err error) {
 	r.updateResult(func(result *Result) {
 		result.Failures = append(result.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Err: err})

@@ -66,6 +66,7 @@ type Settings struct {
 	OnInvalidEntry, OnQuotaExhausted func()
 }
 
+// withDefaults returns the settings with a function in place of each nil one, and a Concurrency of at least 1.
 func (s Settings) withDefaults() Settings {
 	if s.CheckPaused == nil {
 		s.CheckPaused = func() error { return nil }
