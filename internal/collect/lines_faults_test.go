@@ -31,10 +31,9 @@ type linesRequestCase struct {
 
 var (
 	fromStatistics = map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}}
-	fromCommits    = map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}, "unlinked_git_author": {
-		10,
-		1,
-	}}
+	fromCommits    = map[string][2]uint64{
+		"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}, "unlinked_git_author": {10, 1},
+	}
 	zeroLines   = map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {0, 0}, "unlinked_git_author": {0, 0}}
 	oneResponse = map[string]map[string][2]uint64{"endless pages": fromStatistics}
 	onePage     = map[string]map[string][2]uint64{"endless pages": fromCommits}
