@@ -90,6 +90,7 @@ func (x *exchange) orgInstallation() response {
 // have more.
 const tokenLength = 540
 
+// installationToken returns a token that is unique by the number of its request.
 func installationToken(id int64, seq int) string {
 	token := fmt.Sprintf("ghs_%d_%d_", id, seq)
 	return token + strings.Repeat("x", tokenLength-len(token))

@@ -89,6 +89,7 @@ func (x *exchange) compare() response {
 	return x.comparePage(base, head, ahead, len(behind), page, size)
 }
 
+// resolveCompareRef returns the commit of one side of a comparison, which may begin with "owner:"; nil for none.
 func (x *exchange) resolveCompareRef(ref string) *served.Commit {
 	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repository.Owner) {
 		ref = branch
@@ -123,6 +124,7 @@ func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit
 	return a
 }
 
+// mergeBase returns the newest commit that both reach, null for none.
 func (x *exchange) mergeBase(base, head *served.Commit) any {
 	known := x.ReachableFrom(base)
 	for c := range x.Walk(head) {

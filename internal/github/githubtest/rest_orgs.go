@@ -53,6 +53,7 @@ func (x *exchange) listOrgRepos() response {
 	return a
 }
 
+// repoOfType reports whether the parameter type of a listing selects a repository.
 func repoOfType(r *served.Repo, typ string) bool {
 	switch typ {
 	case "public":

@@ -92,6 +92,7 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 	}
 }
 
+// pullRef returns the head or the base of a pull request.
 func (x *exchange) pullRef(r *served.Repo, branch string) obj {
 	return obj{
 		"label": r.Owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r),

@@ -22,6 +22,7 @@ func PathMatches(pattern string, path []any) bool {
 	)
 }
 
+// pathElement returns a key or an index as a pattern has it.
 func pathElement(v any) string {
 	if n, ok := v.(int); ok {
 		return strconv.Itoa(n)
