@@ -22,7 +22,7 @@ type callbacks struct {
 	campaigning sync.WaitGroup
 }
 
-// callback is what cb component has registered.
+// callback is what one component has registered.
 type callback struct {
 	start func(context.Context)
 	stop  func()
