@@ -29,7 +29,7 @@ func (x *exchange) getOrg() response {
 	return a
 }
 
-// listOrgRepos lists the repositories of an organization by name or by id
+// listOrgRepos lists the repositories of the organization that the path names by login or by id
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
 func (x *exchange) listOrgRepos() response {
 	o := x.Org(x.pathVars["org"])

@@ -12,7 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// maxRequestTimeouts is how many time-outs the attempts of one request may last together.
+// maxRequestTimeouts is after how many time-outs, which the attempts of one request have lasted together, no other
+// attempt begins.
 const maxRequestTimeouts = 2
 
 // Send sends a call until there is a usable response or the retries are used up, and reports the result to
@@ -55,8 +56,8 @@ func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 	c.settings.OnResult(RequestResult{Resource: x.Resource, RepoID: scopeOf(ctx).RepoID, Err: err})
 }
 
-// sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. Together they last at most
-// maxRequestTimeouts time-outs.
+// sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. No further one begins once
+// they have lasted maxRequestTimeouts time-outs together.
 func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)

@@ -11,10 +11,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// maxCommitAttempts limits the attempts of one commit. Each failed one means that another commit or pruning succeeded.
+// maxCommitAttempts limits the attempts of one commit. An attempt fails when another writer was faster, when the grant of
+// series is too small, or when Redis has lost or damaged keys.
 const maxCommitAttempts = 32
 
-// errContended is the error of a commit whose every attempt was overtaken by another writer.
+// errContended is the error of a commit whose attempts have all failed, as a rule because other writers were faster.
 var errContended = errors.New("redis: other writers changed the ledger during every attempt")
 
 // Commit implements ledger.Store. It takes one round trip, and further ones for facts that are not in the cache, for a
