@@ -265,7 +265,7 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 		return LookupResult{ID: wanted.ID, Err: err}
 	}
 	row, info, err := requestREST(transport.WithScope(ctx, transport.Scope{RepoID: wanted.ID}), l.client, restRequest{
-		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), trustsRefusal: true,
+		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), noRefusalRetry: true,
 	}, repositoryObject)
 	switch {
 	case isGone(err):

@@ -10,8 +10,8 @@ import (
 )
 
 // watchdog finds out whether the pass loop of an organization is stuck. The loop moves when a pass begins or ends and,
-// during a pass, with each attempt of a request that ended, with a
-// response or without one. It is safe for concurrent use.
+// during a pass, with each attempt of a request that ended, with a response or without one. It is safe for concurrent
+// use.
 type watchdog struct {
 	interval time.Duration // from the start of one pass to the next
 

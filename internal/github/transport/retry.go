@@ -30,7 +30,7 @@ func (x *exchange) markPermanent(err error) error {
 	isExpected := x.ExpectsNotFound && errors.As(err, new(*NotFoundError))
 	refused := (err == nil && x.info.IsRefused) || (isTransientRefusal(err) && !isExpected)
 	switch {
-	case refused && !x.refusalRetried && !x.TrustsRefusal && !x.NoRetry && !x.bypassLimits && !x.asApp():
+	case refused && !x.refusalRetried && !x.NoRefusalRetry && !x.NoRetry && !x.bypassLimits && !x.asApp():
 		x.refusalRetried = true
 		if err == nil {
 			err = errRetryRefusal

@@ -54,7 +54,7 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 			if b.Basis == "" {
 				result.text = ""
 			}
-			s.update(b.Org, p.epochAfter(&facts), result.text, p.newRepos)
+			s.cacheCommit(b.Org, p.epochAfter(&facts), result.text, p.newRepos)
 			return p.receipt(result.numbers[0], result.numbers[1]), nil
 		case verdictFenced:
 			return ledger.Receipt{}, ledger.ErrFenced
