@@ -358,7 +358,7 @@ var newAppKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 })
 
-// authenticateApp makes a client authenticate as a GitHub App. With installed the client knows the id of its
+// authenticateApp makes a client authenticate as a GitHub App. With installed the client has the id of its
 // installation, otherwise it has to request it.
 func authenticateApp(t *testing.T, server *githubtest.Settings, client *transport.Settings, installed bool) {
 	t.Helper()
