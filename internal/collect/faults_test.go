@@ -143,7 +143,8 @@ type requestCase struct {
 	alone, grouped bool
 	// hasSubstitute says that another request takes its place when it fails.
 	hasSubstitute bool
-	// app says that a GitHub App sends it, before any other request; installed that the App has the id of its installation.
+	// app says that a GitHub App sends it, before any other request; installed that the App has the id of its
+	// installation.
 	app, installed bool
 	// validStatuses are the error statuses that are a valid response: a commit whose lines GitHub cannot compute has
 	// none, and after a head that does not exist any more the commits within the look-back are listed.
