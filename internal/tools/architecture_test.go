@@ -78,6 +78,8 @@ var imports = []struct {
 	{"internal/copilot/usage", varint, false},
 	{"internal/copilot/usage", activity, true},
 	{"internal/copilot/usage", ledger, true},
+	{"internal/copilot/download", "net/http", false},
+	{"internal/copilot/download", github, true},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
