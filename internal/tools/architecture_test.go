@@ -80,6 +80,7 @@ var imports = []struct {
 	{"internal/copilot/usage", ledger, true},
 	{"internal/copilot/download", "net/http", false},
 	{"internal/copilot/download", github, true},
+	{"internal/copilot/copilottest", module + "/internal/copilot/report/leaf", true},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
