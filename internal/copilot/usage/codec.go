@@ -32,6 +32,8 @@ const (
 	fieldModel
 	fieldWindow
 	fieldKind
+	fieldOwner
+	fieldRepository
 	fieldFraction // the value is a float64 instead of a whole number
 	allFields     = fieldFraction<<1 - 1
 )
@@ -40,11 +42,11 @@ const (
 const maxExact = 1 << 53
 
 // textFields are the labels that are texts, in the order in which they are stored.
-func (l *Labels) textFields() [9]struct {
+func (l *Labels) textFields() [11]struct {
 	bit  uint64
 	text *string
 } {
-	return [9]struct {
+	return [11]struct {
 		bit  uint64
 		text *string
 	}{
@@ -57,6 +59,8 @@ func (l *Labels) textFields() [9]struct {
 		{fieldModel, &l.Model},
 		{fieldWindow, &l.Window},
 		{fieldKind, &l.Kind},
+		{fieldOwner, &l.Owner},
+		{fieldRepository, &l.Repository},
 	}
 }
 

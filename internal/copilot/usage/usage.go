@@ -83,6 +83,8 @@ type Labels struct {
 	User User
 	// Team is the slug of a team, with its id after a slash if several teams have this slug.
 	Team string
+	// Owner and Repository are the names of a repository, in samples of one.
+	Owner, Repository string
 	// Day is set in samples of single days.
 	Day report.Day
 	// At most one of these is set.

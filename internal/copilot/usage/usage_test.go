@@ -184,7 +184,9 @@ func TestDecodeInvalid(t *testing.T) {
 		{1, 0, 0xff, 0x7f, 0},
 		{1, 0, 1, 0, 0, 0},
 		{1, 0, 1, 5, 0},
-		{1, 15, 0x80, 0x08, 0xff, 0xf0, 0x03},
+		Encode(slices.Values([]Sample{{Value: math.NaN()}}), 100)[0],
+		Encode(slices.Values([]Sample{{Value: math.Inf(1)}}), 100)[0],
+		Encode(slices.Values([]Sample{{Value: -1}}), 100)[0],
 	} {
 		_, err := Decode(data)
 		require.ErrorIs(t, err, ErrInvalid, "%v", data)
