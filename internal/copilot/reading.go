@@ -39,6 +39,9 @@ func (e *stateError) Error() string { return "no report: " + e.state.String() }
 // errUnchanged ends the reading of the report that was read before.
 var errUnchanged = errors.New("unchanged")
 
+// errOtherWindow is a file of which all rows are of other days than those of the report.
+var errOtherWindow = errors.New("no row is of the days of the report")
+
 // run reads the target. Its error is what conclude interprets.
 func (r *reading) run(ctx context.Context) error {
 	if r.target.Seats {
@@ -93,6 +96,9 @@ func (r *reading) readReport(ctx context.Context) error {
 	}
 	if err != nil {
 		return err
+	}
+	if r.result.Counts.Used == 0 && r.result.Counts.Dropped[usage.DropOutsideWindow] > 0 {
+		return errOtherWindow
 	}
 	of := r.target.Type
 	return r.prepare(Header{Scope: of.Label(), Window: of.Window.String(), Span: links.Span}, samples)
@@ -182,7 +188,9 @@ func (r *reading) readTeams(
 	if err != nil {
 		return nil, err
 	}
-	return r.readUsers(ctx, users, settings, teams)
+	samples, err := r.readUsers(ctx, users, settings, teams)
+	r.result.Counts.AddDropped(teams.Counts())
+	return samples, err
 }
 
 func (r *reading) readRepositories(
@@ -260,7 +268,9 @@ func (r *reading) conclude(now time.Time, err error) (Progress, time.Time) {
 	}
 	if err == nil {
 		r.result.Outcome = OutcomeRead
-		return r.before.withReport(now, r.span, r.createdAt), time.Time{}
+		after := r.before.withReport(now, r.span, r.createdAt)
+		after.Layout = r.source.layout()
+		return after, time.Time{}
 	}
 	if errors.Is(err, errUnchanged) {
 		r.result.Outcome = OutcomeUnchanged
@@ -276,8 +286,10 @@ func (r *reading) conclude(now time.Time, err error) (Progress, time.Time) {
 		return r.before.withWait(limit.RetryAt), limit.RetryAt
 	}
 	if state, ok := errors.AsType[*stateError](err); ok {
-		r.result.State = state.state
-		r.result.Outcome = outcomeOf(state.state)
+		r.result.State, r.result.Outcome = state.state, outcomeOf(state.state)
+		if r.result.Outcome == OutcomeFailed {
+			r.result.Failure = "response_" + state.state.String()
+		}
 		return r.before.withState(now, r.target, state.state, interval), time.Time{}
 	}
 	r.result.Outcome, r.result.Failure = OutcomeFailed, failureOf(err)
@@ -301,6 +313,9 @@ func failureOf(err error) string {
 	}
 	if problem, ok := errors.AsType[*report.Error](err); ok {
 		return "report_" + problem.Problem.String()
+	}
+	if errors.Is(err, errOtherWindow) {
+		return "report_window"
 	}
 	return "api"
 }

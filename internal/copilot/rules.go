@@ -71,6 +71,8 @@ type Progress struct {
 	// Span and CreatedAt identify the report that was read; CreatedAt is zero for others than aggregates.
 	Span      report.Span `json:"span,omitzero"`
 	CreatedAt time.Time   `json:"created_at,omitzero"`
+	// Layout identifies the settings that decide which samples are stored.
+	Layout string `json:"layout,omitempty"`
 	// State is that of the last response, Failure the last error that was no state, "" for none.
 	State   report.State `json:"state,omitempty"`
 	Failure string       `json:"failure,omitempty"`

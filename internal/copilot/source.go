@@ -6,7 +6,9 @@ package copilot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
@@ -98,8 +100,9 @@ type Result struct {
 	Outcome Outcome
 	// State is that of the response with the links, StateReady without one.
 	State report.State
-	// Failure is the reason of OutcomeFailed: "api", "download_" and a download.Reason, or "report_" and a
-	// report.Problem. Err is the error; it has no link in it.
+	// Failure is the reason of OutcomeFailed: "api" without a response, "response_" and a report.State, "download_" and
+	// a download.Reason, "report_" and a report.Problem, or "report_window" for a file without a row of the report's
+	// days. Err is the error; it has no link in it.
 	Failure string
 	Err     error
 	Stats   report.Stats
@@ -171,8 +174,20 @@ func (s *Source) loadProgress(ctx context.Context) error {
 	if err != nil {
 		table = newProgressTable() // everything is read again
 	}
+	for target, progress := range table.targets {
+		if !progress.ReadAt.IsZero() && progress.Layout != s.layout() {
+			table.targets[target] = Progress{Backfill: progress.Backfill}
+		}
+	}
 	s.table = &table
 	return nil
+}
+
+// layout identifies the settings of the samples: when they change, all reports are read again.
+func (s *Source) layout() string {
+	settings := s.settings.Usage
+	settings.Span = report.Span{}
+	return fmt.Sprintf("%+v", settings)
 }
 
 // nextAt returns the earliest time at which a target is due, at most an interval from now: the days change.
@@ -236,8 +251,8 @@ func (s *Source) addBackfill(target Target, progress *Progress, now time.Time) {
 	}
 }
 
-// prune removes what is no longer wanted: days that a report of 28 days has by now, and days that are not read any
-// more, except for the newest one of each report that has rows.
+// prune removes what is no longer wanted: reports that are not configured any more, days that a report of 28 days has
+// by now, and days that are not read any more, except for the newest one of each report.
 func (s *Source) prune(ctx context.Context) error {
 	isWanted := make(map[Target]bool)
 	for _, target := range s.settings.Rules.Targets(s.settings.Now(), s.table.targets) {
@@ -252,8 +267,9 @@ func (s *Source) prune(ctx context.Context) error {
 	var documents []Document
 	for _, target := range sortedTargets(s.table.targets) {
 		progress := s.table.targets[target]
-		isNewest := target.Day == newest[target.Type] && !progress.Backfill && !progress.ReadAt.IsZero()
-		if target.Day == 0 || !s.isCovered(target, &progress) && (isWanted[target] || isNewest) {
+		isNewest := target.Day == newest[target.Type] && !progress.Backfill && !progress.ReadAt.IsZero() &&
+			slices.Contains(s.settings.Rules.Reports, target.Type)
+		if !s.isCovered(target, &progress) && (isWanted[target] || isNewest) {
 			continue
 		}
 		documents = append(documents, removal(target.String(), s.table.parts[target.String()])...)

@@ -256,7 +256,7 @@ func TestNotThereYet(t *testing.T) {
 			b := newBench(t, "org_28d")
 			b.server.AddRule(copilottest.Rule{State: state})
 			b.run()
-			require.Equal(t, "org_28d "+want, b.outcomes()[0])
+			require.Equal(t, "org_28d "+want, strings.Split(b.outcomes()[0], " response_")[0])
 			b.runFor(24 * time.Hour)
 			require.Less(t, b.server.Count("organization-28-day"), 32)
 			days := b.server.Count("organization-1-day")
@@ -552,4 +552,65 @@ func TestProgressRoundTrip(t *testing.T) {
 	_, err = decodeProgress([]byte("[5]"))
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.Contains(t, fmt.Sprint(&LimitError{start, err}), "2026-11-26")
+}
+
+// TestSettingsChange checks that reports are read again when other samples are wanted, and removed when none are.
+func TestSettingsChange(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "org_28d", "org_users_28d", "org_teams_1d")
+	b.run()
+	before := len(b.samples("org_users_28d"))
+	b.outcomes()
+	b.settings.Usage.Breakdown.Feature = true
+	b.source = New(b.settings)
+	b.now = b.now.Add(time.Minute)
+	b.run()
+	require.Contains(t, b.outcomes(), "org_users_28d success")
+	require.Greater(t, len(b.samples("org_users_28d")), before)
+	b.settings.Rules.Reports = b.settings.Rules.Reports[:1]
+	b.source = New(b.settings)
+	b.run()
+	require.Empty(t, b.outcomes())
+	require.Len(t, b.store, 3, "progress, header, one part: %v", slices.Collect(maps.Keys(b.store)))
+}
+
+// TestOtherWindow checks a file of other days than those of its report: it does not replace the samples.
+func TestOtherWindow(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "org_users_28d")
+	b.settings.Files = otherFile(`{"day":"2026-01-01","user_id":1,"loc_added_sum":5}`)
+	b.source = New(b.settings)
+	b.run()
+	require.Equal(t, []string{"org_users_28d failure report_window"}, b.outcomes())
+	require.Nil(t, b.samples("org_users_28d"))
+}
+
+type otherFile string
+
+func (f otherFile) Read(_ context.Context, _ string, use func(io.Reader) error) error {
+	return use(strings.NewReader(string(f)))
+}
+
+// FuzzDocuments decodes any bytes as each document.
+func FuzzDocuments(f *testing.F) {
+	f.Add([]byte(`[{"content":1,"window":1,"day":"2026-11-24","parts":2,"progress":{"state":3,"wait":5}}]`))
+	f.Add([]byte(`{"scope":"org","parts":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if table, err := decodeProgress(data); err == nil {
+			document, err := table.encode()
+			require.NoError(t, err)
+			again, err := decodeProgress(document.Data)
+			require.NoError(t, err)
+			require.Len(t, again.targets, len(table.targets))
+		}
+		_, _, err := ReadReport("x", func(name string) []byte {
+			if name == "report/x/1" {
+				return nil
+			}
+			return data
+		})
+		if err != nil {
+			require.ErrorIs(t, err, ErrCorrupt)
+		}
+	})
 }

@@ -157,6 +157,13 @@ type Counts struct {
 	Dropped [NumDrops]int64
 }
 
+// AddDropped adds the dropped rows of another report that was joined.
+func (c *Counts) AddDropped(other Counts) {
+	for i, count := range other.Dropped {
+		c.Dropped[i] += count
+	}
+}
+
 // addCounts returns the sum of two counts that are not negative, at most the largest number.
 func addCounts(a, b int64) int64 {
 	if a > math.MaxInt64-b {
