@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/usage"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // API sends requests to the REST API of GitHub.
@@ -129,6 +130,23 @@ func New(settings Settings) *Source {
 		settings.OnResult = func(Result) {}
 	}
 	return &Source{settings: settings}
+}
+
+// minPause bounds how often Loop runs.
+const minPause = 10 * time.Second
+
+// Loop runs the source whenever a target is due. It returns the first error of Run: that of the store, the cause of
+// ctx, or ErrUnsupported.
+func (s *Source) Loop(ctx context.Context) error {
+	for {
+		next, err := s.Run(ctx)
+		if err != nil {
+			return err
+		}
+		if err := wakeup.Sleep(ctx, max(minPause, next.Sub(s.settings.Now()))); err != nil {
+			return err
+		}
+	}
 }
 
 // Run reads the targets that are due, and returns when the next one is. Its error is that of the store or of ctx, or

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -612,5 +613,37 @@ func FuzzDocuments(f *testing.F) {
 		if err != nil {
 			require.ErrorIs(t, err, ErrCorrupt)
 		}
+	})
+}
+
+// TestLoop lets the source run for five days by the clock of a bubble, with trouble on the second one.
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "org_28d", "org_users_28d")
+		began := time.Now()
+		clock := func() time.Time { return start.Add(time.Since(began)) }
+		b.server = copilottest.New(copilottest.Settings{Now: clock, FilesURL: "https://files.example"})
+		b.server.SetOrganization("acme", copilottest.Generate(4, 60, start.AddDate(0, 0, 20)))
+		b.settings.Now = clock
+		time.AfterFunc(24*time.Hour+time.Minute, func() {
+			b.server.AddRule(copilottest.Rule{State: copilottest.ServiceUnavailable})
+		})
+		time.AfterFunc(48*time.Hour+time.Minute, b.server.ClearRules)
+		reason := errors.New("the term is over")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(5*24*time.Hour-time.Minute, func() { cancel(reason) })
+		require.ErrorIs(t, New(b.settings).Loop(ctx), reason)
+		require.Equal(t, 5*24*time.Hour-time.Minute, time.Since(began))
+		count := make(map[string]int)
+		for _, outcome := range b.outcomes() {
+			count[outcome]++
+		}
+		// Six windows begin at midnight, the first one before the start. A day of trouble has eight requests: the delays
+		// grow from 15 minutes to 4 hours.
+		require.Equal(t, map[string]int{
+			"org_28d success": 6, "org_28d unchanged": 11, "org_28d pending": 8,
+			"org_users_28d success": 6, "org_users_28d unchanged": 11, "org_users_28d pending": 8,
+		}, count)
 	})
 }

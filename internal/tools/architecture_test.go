@@ -73,6 +73,7 @@ var imports = []struct {
 	{"internal/ledger", varint, false},
 	{"internal/ledger", wakeup, false},
 	{"internal/copilot", module + "/internal/copilot/report/leaf", false},
+	{"internal/copilot", wakeup, false},
 	{"internal/copilot", ledger, true},
 	{"internal/copilot", github, true},
 	{"internal/copilot", collector, true},
