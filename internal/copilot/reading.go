@@ -32,9 +32,17 @@ type reading struct {
 }
 
 // stateError is a response without a report.
-type stateError struct{ state report.State }
+type stateError struct {
+	state   report.State
+	message string
+}
 
-func (e *stateError) Error() string { return "no report: " + e.state.String() }
+func (e *stateError) Error() string {
+	if e.message == "" {
+		return "no report: " + e.state.String()
+	}
+	return "no report: " + e.state.String() + ": " + e.message
+}
 
 // errUnchanged ends the reading of the report that was read before.
 var errUnchanged = errors.New("unchanged")
@@ -63,10 +71,10 @@ func (r *reading) requestLinks(ctx context.Context, of report.Type) (report.Link
 	}
 	links, state := report.ReadLinks(response.Status, response.Body)
 	if state != report.StateReady {
-		return report.Links{}, &stateError{state}
+		return report.Links{}, &stateError{state, report.Message(response.Body)}
 	}
 	if want := r.target.Day; want != 0 && links.Span != (report.Span{First: want, Last: want}) {
-		return report.Links{}, &stateError{report.StateMalformed} // another day than the requested one
+		return report.Links{}, &stateError{report.StateMalformed, ""} // another day than the requested one
 	}
 	return links, nil
 }
@@ -253,7 +261,7 @@ func getBody[T any](
 	}
 	if response.Status != http.StatusOK {
 		_, state := report.ReadLinks(response.Status, response.Body)
-		return zero, &stateError{state}
+		return zero, &stateError{state, report.Message(response.Body)}
 	}
 	body, stats, err := parse(response.Body)
 	r.result.Stats.Add(stats)

@@ -103,7 +103,7 @@ type Result struct {
 	State report.State
 	// Failure is the reason of OutcomeFailed: "api" without a response, "response_" and a report.State, "download_" and
 	// a download.Reason, "report_" and a report.Problem, or "report_window" for a file without a row of the report's
-	// days. Err is the error; it has no link in it.
+	// days. Err is the error, nil for a report; it has GitHub's message, and no link.
 	Failure string
 	Err     error
 	Stats   report.Stats

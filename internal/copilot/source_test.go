@@ -257,6 +257,9 @@ func TestNotThereYet(t *testing.T) {
 			b := newBench(t, "org_28d")
 			b.server.AddRule(copilottest.Rule{State: state})
 			b.run()
+			if state == copilottest.RoleRequired {
+				require.ErrorContains(t, b.results[0].Err, "role_required: This endpoint requires admin")
+			}
 			require.Equal(t, "org_28d "+want, strings.Split(b.outcomes()[0], " response_")[0])
 			b.runFor(24 * time.Hour)
 			require.Less(t, b.server.Count("organization-28-day"), 32)
@@ -639,8 +642,8 @@ func TestLoop(t *testing.T) {
 		for _, outcome := range b.outcomes() {
 			count[outcome]++
 		}
-		// Six windows begin at midnight, the first one before the start. A day of trouble has eight requests: the delays
-		// grow from 15 minutes to 4 hours.
+		// Six windows begin at midnight, the first one before the start. A day of trouble has eight requests: the
+		// delays grow from 15 minutes to 4 hours.
 		require.Equal(t, map[string]int{
 			"org_28d success": 6, "org_28d unchanged": 11, "org_28d pending": 8,
 			"org_users_28d success": 6, "org_users_28d unchanged": 11, "org_users_28d pending": 8,

@@ -199,6 +199,9 @@ func TestReadLinks(t *testing.T) {
 		"418":                   {418, "", StateFailed, ""},
 		"401":                   {401, `{"message":"Bad credentials"}`, StateUnauthenticated, ""},
 		"policy":                {403, `{"message":"Copilot usage metrics policy is disabled for this organization"}`, StatePolicyDisabled, ""},
+		"policy of an owner":    {403, `{"message":"Copilot metrics are disabled. Ask an owner or admin."}`, StatePolicyDisabled, ""},
+		"scope":                 {403, `{"message":"This operation needs the \"read:org\" scope."}`, StatePermissionRequired, ""},
+		"single sign-on":        {403, `{"message":"Resource protected by organization SAML enforcement."}`, StateForbidden, ""},
 		"role":                  {403, `{"message":"You must be an admin or have the relevant organization role to view Copilot metrics."}`, StateRoleRequired, ""},
 		"integration":           {403, `{"message":"Resource not accessible by integration"}`, StatePermissionRequired, ""},
 		"personal token":        {403, `{"message":"Resource not accessible by personal access token"}`, StatePermissionRequired, ""},
@@ -228,6 +231,17 @@ func TestReadLinks(t *testing.T) {
 	}
 	require.Equal(t, 6, pending)
 	require.Equal(t, 5, refused)
+}
+
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"message":"Not Found","status":"404"}`: "Not Found", `"No report."`: "No report.", `{"message":"a\nb\u0000c"}`: "a b c",
+		`"https://a.example/1?sig=x"`: "", `{"message":5}`: "", "<html>": "", "": "", "{}": "",
+		`"` + strings.Repeat("x", 400) + `"`: strings.Repeat("x", 300),
+	} {
+		require.Equal(t, want, Message([]byte(body)), body)
+	}
 }
 
 // TestTypes lists the routes of https://docs.github.com/rest/copilot/copilot-usage-metrics.

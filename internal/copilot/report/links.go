@@ -163,28 +163,43 @@ func isInvalidLink(link string) bool {
 	return err != nil || parsed.Host == "" || len(link) > maxLink
 }
 
-// refusalTexts are parts of GitHub's messages with status 403, in lower case.
+// refusalTexts are parts of GitHub's messages with status 403, in lower case. The first one counts: the message of a
+// policy may say that an owner can change it.
 var refusalTexts = []struct {
 	part  string
 	state State
 }{
 	{"resource not accessible", StatePermissionRequired}, // "... by integration", "... by personal access token"
 	{"scope", StatePermissionRequired},
-	{"role", StateRoleRequired}, // "requires admin or relevant organization role"
-	{"admin", StateRoleRequired},
-	{"owner", StateRoleRequired},
 	{"policy", StatePolicyDisabled},
 	{"disabled", StatePolicyDisabled},
 	{"not enabled", StatePolicyDisabled},
+	{"role", StateRoleRequired}, // "requires admin or relevant organization role"
+	{"admin", StateRoleRequired},
+	{"owner", StateRoleRequired},
 	{"usage metrics", StatePolicyDisabled},
 }
 
-func refusal(raw []byte) State {
+// maxMessage bounds GitHub's message, in bytes.
+const maxMessage = 300
+
+// Message returns what a response says in words, for logs: the message of an error, or the sentence in the place of a
+// report. It is one line without control characters, and "" for others.
+func Message(raw []byte) string {
 	var body struct {
 		Message string `json:"message"`
 	}
-	_ = json.Unmarshal(raw, &body)
-	message := strings.ToLower(body.Message)
+	if json.Unmarshal(raw, &body) != nil && json.Unmarshal(raw, &body.Message) != nil {
+		return ""
+	}
+	if strings.Contains(body.Message, "sig=") {
+		return "" // a signed link
+	}
+	return cleanText(body.Message, maxMessage)
+}
+
+func refusal(raw []byte) State {
+	message := strings.ToLower(Message(raw))
 	for _, known := range refusalTexts {
 		if strings.Contains(message, known.part) {
 			return known.state

@@ -223,14 +223,19 @@ func CleanLabel(text string) string {
 	if clean && len(text) <= maxLabel {
 		return text
 	}
+	return cleanText(text, maxLabel)
+}
+
+// cleanText returns a text as one line of visible characters, at most size bytes long.
+func cleanText(text string, size int) string {
 	text = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) && r != utf8.RuneError {
 			return r
 		}
 		return ' '
 	}, text))
-	if len(text) > maxLabel {
-		text = strings.TrimSpace(strings.ToValidUTF8(text[:maxLabel], ""))
+	if len(text) > size {
+		text = strings.TrimSpace(strings.ToValidUTF8(text[:size], ""))
 	}
 	return text
 }
