@@ -1,4 +1,4 @@
-//go:build integration
+//go:build integration && !race
 
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
@@ -72,6 +72,7 @@ const largeRow = `{"day":"%s","organization_id":"4711","enterprise_id":"12","use
 	`"totals_by_language_feature":[],"totals_by_model_feature":[],"used_agent":true,"ai_credits_used":3.5}` + "\n"
 
 // TestTwoMillionRows reads 2,000,000 rows of 71,429 users, and checks the memory above that of an idle process.
+// The race detector makes it ten times slower.
 func TestTwoMillionRows(t *testing.T) {
 	const rows, limit = 2_000_000, 64 << 20
 	large := &largeReport{rows: rows, users: (rows + 27) / 28}
